@@ -1,0 +1,149 @@
+//! The command line. Settings are flags made from the table in `config/variable.rs`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::config::variable::VARIABLES;
+
+/// PID 1 for Frappe and ERPNext containers.
+#[derive(Debug, Parser)]
+#[command(name = "cauldron-frappe", version, about, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    /// Run a private PostgreSQL and Redis, found on PATH, in a data folder of their own
+    #[arg(long, global = true)]
+    pub embedded: bool,
+    /// Show every setting with its source, secrets redacted, and exit
+    #[arg(long, global = true)]
+    pub print_config: bool,
+    /// What a report on stdout looks like
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Settings given as flags: the flag's name and its value
+    #[arg(skip)]
+    pub settings: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the site: wait, configure, bootstrap, then gunicorn under supervision
+    Web,
+    /// Wait until PostgreSQL and Redis really work, then exit 0 (init container)
+    WaitDeps,
+    /// Write config, create the site where there is none, then exit (Job)
+    Bootstrap,
+    /// Write common_site_config.json, then exit
+    Configure,
+    /// Show the running supervisor's own account
+    Status,
+    /// Ask the running supervisor, for exec probes and Docker's HEALTHCHECK
+    Probe { what: Probe },
+    /// Run any program under supervision, no Frappe: an init
+    Run {
+        /// Start the program again when it ends unasked
+        #[arg(long)]
+        restart: bool,
+        /// The program and its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Probe {
+    Live,
+    Ready,
+    Startup,
+}
+
+impl Cli {
+    /// Reads a command line.
+    ///
+    /// # Errors
+    /// clap's own, `--help` and `--version` included.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let matches = command().try_get_matches_from(arguments)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        collect_settings(&matches, &mut cli.settings);
+        Ok(cli)
+    }
+}
+
+/// The whole command line, settings included.
+pub fn command() -> clap::Command {
+    let mut command = Cli::command();
+    for variable in VARIABLES {
+        let flag = variable.flag();
+        let value_name = variable.name;
+        let setting = |id: String, help: String| {
+            Arg::new(id.clone())
+                .long(id)
+                .value_name(value_name)
+                .help(help)
+                .global(true)
+                .action(ArgAction::Set)
+                .help_heading("Settings (each also an environment variable)")
+                .hide_short_help(true)
+        };
+        if variable.secret {
+            // Everybody on the machine can read argv; the file's flag is the one that is shown.
+            let file = format!("{flag}-file");
+            command = command
+                .arg(setting(file, format!("File with: {}", variable.help)))
+                .arg(setting(flag, variable.help.into()).hide(true));
+        } else {
+            command = command.arg(setting(flag, format!("{} [{}]", variable.help, variable.default)));
+        }
+    }
+    command
+}
+
+/// Global flags stand in the innermost matches once clap has propagated them.
+fn collect_settings(matches: &ArgMatches, settings: &mut BTreeMap<String, String>) {
+    let innermost = matches.subcommand().map_or(matches, |(_, inner)| inner);
+    for variable in VARIABLES {
+        for flag in [variable.flag(), format!("{}-file", variable.flag())] {
+            if let Ok(Some(value)) = innermost.try_get_one::<String>(&flag) {
+                settings.insert(flag, value.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Cli {
+        Cli::read(line.split(' ').map(OsString::from)).unwrap()
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_setting_is_a_flag_before_and_after_the_command() {
+        let cli = read("cauldron-frappe --db-host a web --db-port 1 --db-password-file /x");
+        let expected = [("db-host", "a"), ("db-password-file", "/x"), ("db-port", "1")];
+        assert_eq!(cli.settings, expected.map(|(k, v)| (k.to_string(), v.to_string())).into());
+    }
+
+    #[test]
+    fn what_follows_the_dashes_belongs_to_the_program() {
+        let cli = read("cauldron-frappe run --restart --grace 1s -- sleep --grace 5");
+        let Command::Run { restart, command } = cli.command else { panic!("not run") };
+        assert!(restart && command == ["sleep", "--grace", "5"]);
+        assert_eq!(cli.settings["grace"], "1s");
+    }
+}

@@ -1,0 +1,87 @@
+//! What the bench's own files already say: the last source before the defaults.
+//!
+//! The chart's main containers get no REDIS_* at all (SEED.md): they read common_site_config.json.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::source::{Given, Reader, Source};
+
+pub const COMMON: &str = "common_site_config.json";
+pub const SITE: &str = "site_config.json";
+
+/// Both files as they were when this process started. An absent file is empty.
+#[derive(Default)]
+pub struct BenchFiles {
+    common: Map<String, Value>,
+    site: Map<String, Value>,
+}
+
+impl BenchFiles {
+    /// Reads what is there; invalid JSON is a problem, since every command of Frappe would fail on it.
+    pub fn read(reader: &mut Reader<'_>, sites: &Path, site: Option<&str>) -> Self {
+        let common = read_object(reader, &sites.join(COMMON));
+        let site = site.map(|site| read_object(reader, &sites.join(site).join(SITE)));
+        Self { common, site: site.unwrap_or_default() }
+    }
+
+    pub fn common(&self, key: &str) -> Option<Given> {
+        given(&self.common, key, COMMON)
+    }
+
+    pub fn site(&self, key: &str) -> Option<Given> {
+        given(&self.site, key, SITE)
+    }
+}
+
+fn given(object: &Map<String, Value>, key: &str, file: &'static str) -> Option<Given> {
+    let value = match object.get(key)? {
+        Value::String(text) if !text.is_empty() => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    Some(Given { value, source: Source::Bench(file) })
+}
+
+fn read_object(reader: &mut Reader<'_>, path: &Path) -> Map<String, Value> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error)
+            if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
+        {
+            return Map::new();
+        }
+        Err(error) => {
+            reader.problem(
+                path.display().to_string(),
+                None,
+                format!("cannot be read: {error}"),
+                "make it readable for this user",
+            );
+            return Map::new();
+        }
+    };
+    match serde_json::from_str(&text) {
+        Ok(Value::Object(object)) => object,
+        Ok(_) => {
+            reader.problem(
+                path.display().to_string(),
+                None,
+                "not a JSON object",
+                "mend it by hand; it was left as it is",
+            );
+            Map::new()
+        }
+        Err(error) => {
+            // serde_json's message has a position, never the text.
+            reader.problem(
+                path.display().to_string(),
+                None,
+                format!("invalid JSON: {error}"),
+                "mend it by hand; it was left as it is",
+            );
+            Map::new()
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! PostgreSQL settings: where, as whom, and how the connection is secured.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+use super::bench_files::BenchFiles;
+use super::source::Reader;
+
+/// libpq's sslmode, without `allow`, which nobody should want.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SslMode {
+    Disable,
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+impl SslMode {
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "disable" => Self::Disable,
+            "prefer" => Self::Prefer,
+            "require" => Self::Require,
+            "verify-ca" => Self::VerifyCa,
+            "verify-full" => Self::VerifyFull,
+            _ => return Err(format!("`{text}` is not an sslmode")),
+        })
+    }
+
+    /// libpq's spelling, for PGSSLMODE.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+            Self::VerifyCa => "verify-ca",
+            Self::VerifyFull => "verify-full",
+        }
+    }
+}
+
+/// How the connection is secured.
+#[derive(Clone, Debug)]
+pub struct DatabaseTls {
+    pub mode: SslMode,
+    pub root_certificate: Option<PathBuf>,
+    /// Certificate and key of this client.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// A login of the server.
+#[derive(Clone, Debug)]
+pub struct Login {
+    pub user: String,
+    pub password: Option<SecretString>,
+}
+
+/// The site's database and how to reach it.
+#[derive(Clone, Debug)]
+pub struct DatabaseConfig {
+    pub host: String,
+    pub port: u16,
+    /// The site's database, and its role. None where nobody said: `wait-deps` can do without.
+    pub name: Option<String>,
+    /// The login that was configured: an administrator's or the owner's.
+    pub login: Option<Login>,
+    pub admin_database: Option<String>,
+    pub tls: DatabaseTls,
+}
+
+/// A configured password without its login is taken for DB_NAME's own.
+pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles) -> Option<DatabaseConfig> {
+    let db_type = reader.given_or("DB_TYPE", bench.common("db_type"), Some("postgres"));
+    if let Some(given) = db_type.filter(|given| given.value != "postgres") {
+        reader.problem(
+            "DB_TYPE",
+            Some(given.source),
+            format!("`{}` is not supported", given.value),
+            "cauldron-frappe runs Frappe on PostgreSQL only: use postgres",
+        );
+    }
+    let host = reader.given_or("DB_HOST", bench.site("db_host").or(bench.common("db_host")), None);
+    let port_given =
+        reader.given_or("DB_PORT", bench.site("db_port").or(bench.common("db_port")), Some("5432"));
+    let port = reader.parsed("DB_PORT", port_given, super::parse_port, super::PORT_MEND);
+    let name_given = reader.given_or("DB_NAME", bench.site("db_name"), None);
+    let name = reader.parsed(
+        "DB_NAME",
+        name_given,
+        parse_database_name,
+        "name a database of the site's own, such as `frappe`: letters, digits, _ and -",
+    );
+    let user_given = reader.given("DB_USER");
+    let user = reader.parsed("DB_USER", user_given, parse_user, "name a login of the server");
+    let password = reader.given("DB_PASSWORD").map(|given| SecretString::from(given.value));
+    let login = user
+        .or_else(|| password.is_some().then(|| name.clone()).flatten())
+        .map(|user| Login { user, password });
+    let admin_database = reader.given("CAULDRON_DB_ADMIN_DATABASE").map(|given| given.value);
+    let tls = read_tls(reader);
+    Some(DatabaseConfig { host: host?.value, port: port?, name, login, admin_database, tls: tls? })
+}
+
+fn read_tls(reader: &mut Reader<'_>) -> Option<DatabaseTls> {
+    let mode_given = reader.given_or("DB_SSLMODE", None, Some("prefer"));
+    let mode = reader.parsed(
+        "DB_SSLMODE",
+        mode_given,
+        SslMode::parse,
+        "write disable, prefer, require, verify-ca or verify-full",
+    );
+    let root_certificate = super::read_path(reader, "DB_SSLROOTCERT");
+    let certificate = super::read_path(reader, "DB_SSLCERT");
+    let key = super::read_path(reader, "DB_SSLKEY");
+    let client = match (certificate, key) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        (given, _) => {
+            let missing = if given.is_some() { "DB_SSLKEY" } else { "DB_SSLCERT" };
+            reader.problem(
+                missing,
+                None,
+                "a client certificate needs both DB_SSLCERT and DB_SSLKEY",
+                "set both or none",
+            );
+            None
+        }
+    };
+    Some(DatabaseTls { mode: mode?, root_certificate, client })
+}
+
+/// Frappe writes the name into SQL and into psql's URL unquoted, so it is held to what both take.
+fn parse_database_name(text: &str) -> Result<String, String> {
+    if text == "postgres" || text.starts_with("template") {
+        return Err(format!("`{text}` belongs to the server itself"));
+    }
+    let plain = !text.is_empty()
+        && text.len() <= 63
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if plain { Ok(text.into()) } else { Err(format!("`{text}` is not a plain database name")) }
+}
+
+fn parse_user(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > 63 || text.contains('\0') {
+        return Err("not a login's name".into());
+    }
+    Ok(text.into())
+}

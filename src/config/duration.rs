@@ -1,0 +1,61 @@
+//! Durations as operators write them: `500ms`, `10s`, `5m`, `1h`; a bare `0` is zero.
+
+use std::time::Duration;
+
+/// Reads a duration. A number without a unit is refused (`30`: seconds or milliseconds?), but for 0.
+pub fn parse(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let digits_end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits_end);
+    let factor_ms: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(format!("`{text}` is not a duration; write it like 500ms, 10s or 5m")),
+    };
+    number
+        .parse::<u64>()
+        .ok()
+        .and_then(|n| n.checked_mul(factor_ms))
+        .map(Duration::from_millis)
+        .ok_or_else(|| format!("`{text}` is not a duration; write it like 500ms, 10s or 5m"))
+}
+
+/// The shortest of those spellings.
+pub fn show(duration: Duration) -> String {
+    match duration.as_millis() {
+        0 => "0s".into(),
+        ms if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
+        ms if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
+        ms if ms % 1_000 == 0 => format!("{}s", ms / 1_000),
+        ms => format!("{ms}ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_unit_and_refuses_a_bare_number() {
+        assert_eq!(parse("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(parse("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(parse("0"), Ok(Duration::ZERO));
+        for bad in ["", "10", "s", "-1s", "1.5s", "10 s", "99999999999999999h"] {
+            assert!(parse(bad).is_err(), "{bad:?} was read");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_shown_is_read_back(ms in 0u64..10_000_000_000) {
+            let duration = Duration::from_millis(ms);
+            proptest::prop_assert_eq!(parse(&show(duration)), Ok(duration));
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Every setting: its variable, its flag, whether it is a secret, its default and what it is for.
+//!
+//! One table serves the command line, the environment, `--print-config` and the README, which a
+//! test holds against it. A flag is its variable in lower case with dashes, without `CAULDRON_`.
+
+/// One setting that an operator can give.
+#[derive(Debug)]
+pub struct Variable {
+    pub name: &'static str,
+    /// Other names that people's manifests already use for it (SEED.md), tried in this order.
+    pub aliases: &'static [&'static str],
+    /// Never shown; kept out of the environment of every child.
+    pub secret: bool,
+    /// The default as the README tells it. Values are made in `config.rs`.
+    pub default: &'static str,
+    pub help: &'static str,
+}
+
+impl Variable {
+    /// `CAULDRON_WEB_ADDR` → `web-addr`.
+    pub fn flag(&self) -> String {
+        self.name.strip_prefix("CAULDRON_").unwrap_or(self.name).to_ascii_lowercase().replace('_', "-")
+    }
+
+    /// The variable that names a file holding the value (a mounted secret).
+    pub fn file_name(name: &str) -> String {
+        format!("{name}_FILE")
+    }
+}
+
+const fn plain(name: &'static str, default: &'static str, help: &'static str) -> Variable {
+    Variable { name, aliases: &[], secret: false, default, help }
+}
+
+const fn secret(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    default: &'static str,
+    help: &'static str,
+) -> Variable {
+    Variable { name, aliases, secret: true, default, help }
+}
+
+pub const VARIABLES: &[Variable] = &[
+    plain("SITE_NAME", "(required)", "The site's name, also its folder under sites/"),
+    secret("ADMIN_PASSWORD", &[], "(needed to create a site)", "Administrator's password of a new site"),
+    plain("DB_TYPE", "postgres", "Only postgres; anything else is refused"),
+    plain("DB_HOST", "common_site_config.json", "PostgreSQL's host"),
+    plain("DB_PORT", "5432", "PostgreSQL's port"),
+    plain("DB_NAME", "site_config.json", "The site's database, and its role"),
+    plain("DB_USER", "DB_NAME", "Login: the server's administrator, or the database's owner"),
+    secret("DB_PASSWORD", &["DB_ROOT_PASSWORD", "PGPASSWORD"], "(none)", "That login's password"),
+    plain("DB_SSLMODE", "prefer", "disable, prefer, require, verify-ca or verify-full"),
+    plain("DB_SSLROOTCERT", "the system's CAs", "CA file for verify-ca and verify-full"),
+    plain("DB_SSLCERT", "(none)", "Client certificate file"),
+    plain("DB_SSLKEY", "(none)", "Client key file"),
+    plain(
+        "CAULDRON_DB_ADMIN_DATABASE",
+        "DB_USER, then postgres",
+        "Maintenance database of the administrator's login",
+    ),
+    secret("SITE_DB_PASSWORD", &[], "site_config.json, else made", "The site role's own password"),
+    secret("ENCRYPTION_KEY", &[], "made", "The site's encryption key (32 url-safe base64 bytes)"),
+    plain(
+        "REDIS_CACHE",
+        "common_site_config.json",
+        "URL of the cache Redis: redis, rediss or unix; host:port works",
+    ),
+    plain("REDIS_QUEUE", "common_site_config.json", "URL of the queue Redis"),
+    plain("REDIS_SOCKETIO", "(none)", "URL of the socketio Redis (Frappe v14 only)"),
+    plain("REDIS_CACHE_HOST", "(none)", "The chart's way to name the cache Redis (database 0)"),
+    plain("REDIS_QUEUE_HOST", "(none)", "The chart's way to name the queue Redis (database 1)"),
+    plain("REDIS_SOCKETIO_HOST", "(none)", "The chart's way to name the socketio Redis (database 2)"),
+    plain("REDIS_PORT", "6379", "Port of the three hosts above"),
+    plain("REDIS_TLS_CA", "the system's CAs", "CA file for rediss URLs"),
+    plain("SOCKETIO_PORT", "(not written)", "socketio_port in common_site_config.json"),
+    plain("STANDARD_APPS", "(none)", "The chart's list of apps, name:branch"),
+    plain("CUSTOM_APPS", "(none)", "The chart's list of apps, name:URL:branch"),
+    plain("CAULDRON_APPS", "(none)", "Wanted apps as JSON (CAULDRON_APPS_FILE: frappe_docker's apps.json)"),
+    plain("GUNICORN_WORKERS", "from the cgroup", "gunicorn's worker processes"),
+    plain("GUNICORN_THREADS", "from the cgroup", "Threads of each gunicorn worker"),
+    plain(
+        "GUNICORN_TIMEOUT",
+        "120s",
+        "gunicorn ends a worker that is silent for so long (seconds or a duration)",
+    ),
+    plain("CAULDRON_BENCH", "/home/frappe/frappe-bench", "The bench's folder"),
+    plain("CAULDRON_RUNTIME_DIR", "/run/cauldron, or a temporary folder", "Short-lived files of this pod"),
+    plain("CAULDRON_DATA_DIR", "sites/.cauldron/embedded", "Data of the --embedded servers"),
+    plain("CAULDRON_WEB_ADDR", "[::]:8000, 0.0.0.0 without IPv6", "Where the web role listens"),
+    plain(
+        "CAULDRON_HEALTH_ADDR",
+        "[::]:9180, 0.0.0.0 without IPv6",
+        "Where the probes are answered; `off` for none",
+    ),
+    plain("CAULDRON_LOG_FORMAT", "auto", "auto, text or json; auto is text on a terminal"),
+    plain("CAULDRON_LOG_LEVEL", "info", "error, warn, info, debug or trace"),
+    plain("CAULDRON_CHILD_LOGS", "inherit", "inherit, prefix or json: what happens to a child's output"),
+    plain("CAULDRON_BOOTSTRAP", "auto", "auto, lead, follow or off"),
+    plain("CAULDRON_ON_FAILURE", "exit", "exit, or hold: stay up, unready, so that one can look"),
+    plain(
+        "CAULDRON_INSTANCE",
+        "(not compared)",
+        "Identity of this installation, e.g. cluster/namespace/release",
+    ),
+    plain("CAULDRON_SITE_URL", "(not written)", "host_name in common_site_config.json"),
+    plain("CAULDRON_WAIT_TIMEOUT", "120s", "Deadline of the wait for dependencies; 0 for none"),
+    plain("CAULDRON_DRAIN", "0s", "Unready for so long before a stop, so that endpoints follow"),
+    plain("CAULDRON_GRACE", "web 30s, others 10s", "From TERM to KILL"),
+];
+
+/// The entry of a variable that the code names.
+///
+/// # Panics
+/// On a name that is not in the table: a bug, which any test that reads configuration finds.
+pub fn named(name: &str) -> &'static Variable {
+    VARIABLES.iter().find(|v| v.name == name).unwrap_or_else(|| panic!("no variable {name} in the table"))
+}
+
+/// Every name under which a secret may stand in the environment, `NAME_FILE` included.
+pub fn secret_names() -> impl Iterator<Item = String> {
+    VARIABLES.iter().filter(|v| v.secret || v.name.starts_with("REDIS_")).flat_map(|v| {
+        std::iter::once(v.name)
+            .chain(v.aliases.iter().copied())
+            .flat_map(|name| [name.to_string(), Variable::file_name(name)])
+    })
+}

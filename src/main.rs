@@ -1,0 +1,38 @@
+//! cauldron-frappe: PID 1 for Frappe and ERPNext containers.
+//!
+//! The rooms, in the order data flows: `cli` and `config` (what was asked), `deps` (wait), `frappe`
+//! (the one place that knows Frappe), `bootstrap` (site), `role` (what to run), `supervise` (the
+//! process kernel), `health` (probes), `outcome` (exit codes). `main` is the pipeline.
+#![deny(unsafe_code)]
+
+mod cli;
+mod config;
+mod outcome;
+mod pipeline;
+mod supervise;
+mod sys;
+mod telemetry;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sys::signals::block_all();
+    let cli = match cli::Cli::read(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { outcome::USAGE } else { outcome::DONE });
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no event loop: {error}");
+            return ExitCode::from(outcome::BUG);
+        }
+    };
+    let code = runtime.block_on(pipeline::run(cli));
+    // A name look-up may still hang in its thread; nobody waits for it.
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}

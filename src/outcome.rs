@@ -1,0 +1,130 @@
+//! Exit codes, and the one type that carries a failure to the operator.
+//!
+//! Codes follow sysexits(3) where it has a fitting one. Orchestrators and scripts match on them, so
+//! they are constants in one place; a test holds the README's table against [`EXIT_CODES`].
+
+use std::fmt;
+
+pub const DONE: u8 = 0;
+/// EX_USAGE: the command line cannot be read. clap's own 2 is mapped to it.
+pub const USAGE: u8 = 64;
+/// EX_DATAERR: there is data, and it is not ours to touch.
+pub const FOREIGN_DATA: u8 = 65;
+/// EX_UNAVAILABLE: a dependency was not there within the deadline.
+pub const UNAVAILABLE: u8 = 69;
+/// EX_SOFTWARE: a bug in this program.
+pub const BUG: u8 = 70;
+/// EX_TEMPFAIL: nothing is wrong that another attempt could not mend.
+pub const TRY_AGAIN: u8 = 75;
+/// EX_NOPERM: a login, a grant or a file mode is missing.
+pub const PERMISSION: u8 = 77;
+/// EX_CONFIG: a setting is missing or wrong.
+pub const CONFIGURATION: u8 = 78;
+/// The program to run exists but cannot be executed (POSIX shell convention).
+pub const CANNOT_EXECUTE: u8 = 126;
+/// The program to run does not exist (POSIX shell convention).
+pub const NOT_FOUND: u8 = 127;
+/// A one-shot command ended by signal n exits 128 + n (POSIX shell convention).
+pub const SIGNAL_BASE: u8 = 128;
+
+/// Every exit code with its meaning, as the README tells it.
+#[cfg(test)]
+pub const EXIT_CODES: &[u8] = &[
+    DONE,
+    USAGE,
+    FOREIGN_DATA,
+    UNAVAILABLE,
+    BUG,
+    TRY_AGAIN,
+    PERMISSION,
+    CONFIGURATION,
+    CANNOT_EXECUTE,
+    NOT_FOUND,
+];
+
+/// An expected failure: what is wrong, what to do about it, and the exit code that says so.
+///
+/// Bugs are not faults: they panic, and the panic hook in `main` exits with [`BUG`].
+/// Neither text may hold a secret; both are shown, logged and stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub code: u8,
+    pub cause: String,
+    pub mend: String,
+}
+
+pub type Result<T> = std::result::Result<T, Fault>;
+
+impl Fault {
+    pub fn new(code: u8, cause: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { code, cause: cause.into(), mend: mend.into() }
+    }
+
+    pub fn usage(cause: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self::new(USAGE, cause, mend)
+    }
+
+    pub fn foreign_data(cause: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self::new(FOREIGN_DATA, cause, mend)
+    }
+
+    pub fn unavailable(cause: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self::new(UNAVAILABLE, cause, mend)
+    }
+
+    pub fn try_again(cause: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self::new(TRY_AGAIN, cause, mend)
+    }
+
+    pub fn permission(cause: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self::new(PERMISSION, cause, mend)
+    }
+
+    pub fn configuration(cause: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self::new(CONFIGURATION, cause, mend)
+    }
+
+    /// A file operation that failed: ENOSPC and EDQUOT may pass (75), EACCES, EPERM and EROFS are
+    /// rights (77), the rest is a wrong path (78).
+    pub fn file(doing: impl fmt::Display, error: &std::io::Error) -> Self {
+        use nix::errno::Errno;
+        let cause = format!("{doing}: {error}");
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::ENOSPC | Errno::EDQUOT) => {
+                Self::try_again(cause, "free some space on that volume, then start again")
+            }
+            Some(Errno::EACCES | Errno::EPERM | Errno::EROFS) => Self::permission(
+                cause,
+                format!(
+                    "this process runs as uid {} gid {}: make the path writable for it (fsGroup, chown, or a writable mount)",
+                    nix::unistd::getuid(),
+                    nix::unistd::getgid()
+                ),
+            ),
+            _ => Self::configuration(cause, "check that path"),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.cause, self.mend)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// Why a pipeline ended before its end.
+#[derive(Debug)]
+pub enum Stopped {
+    /// A signal asked for it; nothing is wrong.
+    Signal(nix::sys::signal::Signal),
+    /// Something is wrong.
+    Fault(Fault),
+}
+
+impl From<Fault> for Stopped {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}

@@ -1,0 +1,3 @@
+//! The process kernel: signals, spawning, reaping, stopping, and the output of children.
+
+pub mod signals;

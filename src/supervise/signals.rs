@@ -1,0 +1,121 @@
+//! Signals: one task owns the streams and tells the rest what was asked of us.
+//!
+//! ```text
+//!             TERM, INT, QUIT            a later TERM, INT, QUIT
+//!   Running ───────────────────▶ Asked ─────────────────────────▶ Hurried
+//! ```
+//!
+//! Streams coalesce (HAZARDS 4): five TERMs before a poll are one event, so only an event that comes
+//! after `Asked` was seen means hurry. HUP, USR1, USR2, WINCH and CONT go to whoever subscribed.
+
+use nix::sys::signal::Signal;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{broadcast, watch};
+
+use crate::outcome::Stopped;
+
+/// What was asked of this process so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    Running,
+    Asked(Signal),
+    Hurried(Signal),
+}
+
+impl Stop {
+    /// The state after one more request to stop.
+    fn on_request(self, signal: Signal) -> Self {
+        match self {
+            Self::Running => Self::Asked(signal),
+            Self::Asked(first) | Self::Hurried(first) => Self::Hurried(first),
+        }
+    }
+}
+
+/// A handle on the stop state; every wait of the program ends with it.
+#[derive(Clone, Debug)]
+pub struct Shutdown {
+    state: watch::Receiver<Stop>,
+    forwarded: broadcast::Sender<Signal>,
+}
+
+const STOP_SIGNALS: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT];
+const FORWARDED_SIGNALS: [Signal; 5] =
+    [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGWINCH, Signal::SIGCONT];
+
+impl Shutdown {
+    /// Installs the handlers and starts the task. The caller unblocks the signals afterwards, so
+    /// that one which came before stays pending until here (HAZARDS 1).
+    ///
+    /// # Errors
+    /// Where the kernel refuses a handler, which it does for none of these.
+    pub fn install() -> std::io::Result<Self> {
+        let (state_tx, state) = watch::channel(Stop::Running);
+        let (forwarded, _) = broadcast::channel(16);
+        for number in STOP_SIGNALS {
+            let mut stream = signal(SignalKind::from_raw(number as i32))?;
+            let state_tx = state_tx.clone();
+            tokio::spawn(async move {
+                while stream.recv().await.is_some() {
+                    state_tx.send_modify(|stop| *stop = stop.on_request(number));
+                }
+            });
+        }
+        for number in FORWARDED_SIGNALS {
+            let mut stream = signal(SignalKind::from_raw(number as i32))?;
+            let forwarded = forwarded.clone();
+            tokio::spawn(async move {
+                while stream.recv().await.is_some() {
+                    let _ = forwarded.send(number);
+                }
+            });
+        }
+        Ok(Self { state, forwarded })
+    }
+
+    /// Ends when a stop is asked for; at once if it was.
+    pub async fn asked(&self) -> Signal {
+        let mut state = self.state.clone();
+        match state.wait_for(|stop| *stop != Stop::Running).await.map(|stop| *stop) {
+            Ok(Stop::Asked(signal) | Stop::Hurried(signal)) => signal,
+            // The senders live as long as the runtime; this future is dropped with it.
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Ends when a second request says that the grace is over.
+    pub async fn hurried(&self) {
+        let mut state = self.state.clone();
+        if state.wait_for(|stop| matches!(stop, Stop::Hurried(_))).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// HUP, USR1, USR2, WINCH and CONT from now on.
+    pub fn forwarded(&self) -> broadcast::Receiver<Signal> {
+        self.forwarded.subscribe()
+    }
+
+    /// Runs `work` until it ends or a stop is asked for, whichever is first. `work` is dropped then.
+    pub async fn guard<T>(&self, work: impl Future<Output = Result<T, Stopped>>) -> Result<T, Stopped> {
+        tokio::select! {
+            biased;
+            signal = self.asked() => Err(Stopped::Signal(signal)),
+            result = work => result,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_request_means_hurry_and_keeps_the_first_signal() {
+        let asked = Stop::Running.on_request(Signal::SIGTERM);
+        assert_eq!(asked, Stop::Asked(Signal::SIGTERM));
+        let hurried = asked.on_request(Signal::SIGINT);
+        assert_eq!(hurried, Stop::Hurried(Signal::SIGTERM));
+        assert_eq!(hurried.on_request(Signal::SIGINT), hurried);
+    }
+}
