@@ -7,8 +7,10 @@
 
 mod cli;
 mod config;
+mod net;
 mod outcome;
 mod pipeline;
+mod postgres;
 mod supervise;
 mod sys;
 mod telemetry;

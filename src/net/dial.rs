@@ -1,0 +1,144 @@
+//! Name to address to socket, each within what is left of one deadline.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::socket::{setsockopt, sockopt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Instant, timeout_at};
+
+use super::error::{ConnectError, Kind, Step};
+
+/// When a silent peer counts as dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keepalive {
+    pub idle: Duration,
+    pub interval: Duration,
+    pub tries: u32,
+}
+
+impl Keepalive {
+    /// Dead within 19 s: the kernel's own two hours outlast every lock and every rollout.
+    pub const SHORT: Self =
+        Self { idle: Duration::from_secs(10), interval: Duration::from_secs(3), tries: 3 };
+
+    fn apply(self, socket: &TcpStream) -> nix::Result<()> {
+        let seconds = |d: Duration| u32::try_from(d.as_secs().max(1)).unwrap_or(u32::MAX);
+        setsockopt(socket, sockopt::KeepAlive, &true)?;
+        setsockopt(socket, sockopt::TcpKeepIdle, &seconds(self.idle))?;
+        setsockopt(socket, sockopt::TcpKeepInterval, &seconds(self.interval))?;
+        setsockopt(socket, sockopt::TcpKeepCount, &self.tries)?;
+        // Keepalives rest while sent data is unanswered; this bounds that case alike.
+        let total = self.idle + self.interval * self.tries;
+        setsockopt(socket, sockopt::TcpUserTimeout, &u32::try_from(total.as_millis()).unwrap_or(u32::MAX))
+    }
+}
+
+/// Ends `work` at the deadline, as silence at that step.
+pub async fn within<T>(
+    deadline: Instant,
+    step: Step,
+    whose: &str,
+    work: impl Future<Output = Result<T, ConnectError>>,
+) -> Result<T, ConnectError> {
+    match timeout_at(deadline, work).await {
+        Ok(result) => result,
+        Err(_) => {
+            let (cause, hint) = match step {
+                Step::Dns => (
+                    format!("no name server answered for {whose}"),
+                    "check the pod's DNS: /etc/resolv.conf, the cluster's DNS service, network policies",
+                ),
+                Step::Tcp => (
+                    format!("{whose} does not answer the connection (packets are dropped)"),
+                    "check host and port, network policies and security groups",
+                ),
+                _ => (
+                    format!("{whose} accepted the connection and then said nothing"),
+                    "look at the server's own log; a port of something else answers so, too",
+                ),
+            };
+            Err(ConnectError::new(step, Kind::Silent, cause, hint))
+        }
+    }
+}
+
+/// Every address of a name. musl's resolver is asked, which honours `search` and `ndots`.
+pub async fn resolve(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, ConnectError> {
+    // An address needs no thread of the resolver's.
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let unresolved = |cause: String| {
+        let hint = "check the host's name; in Kubernetes the service must exist in that namespace";
+        ConnectError::new(Step::Dns, Kind::Unresolved, cause, hint)
+    };
+    within(deadline, Step::Dns, &format!("`{host}`"), async {
+        let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
+            .await
+            .map_err(|error| unresolved(format!("`{host}` does not resolve: {}", resolver_says(&error))))?
+            .collect();
+        if found.is_empty() { Err(unresolved(format!("`{host}` has no address"))) } else { Ok(found) }
+    })
+    .await
+}
+
+/// std puts the same sentence before every resolver error.
+fn resolver_says(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.strip_prefix("failed to lookup address information: ").unwrap_or(&text).to_string()
+}
+
+/// The first of the addresses that answers; each gets a fair share of the time that is left.
+pub async fn tcp(
+    addresses: &[SocketAddr],
+    keepalive: Keepalive,
+    deadline: Instant,
+) -> Result<TcpStream, ConnectError> {
+    let mut last = None;
+    for (index, address) in addresses.iter().enumerate() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let share = left / u32::try_from(addresses.len() - index).unwrap_or(1);
+        let attempt =
+            async { TcpStream::connect(address).await.map_err(|error| unreachable(*address, &error)) };
+        match within(Instant::now() + share, Step::Tcp, &address.to_string(), attempt).await {
+            Ok(socket) => {
+                // Neither is worth a failure: the connection works without.
+                let _ = socket.set_nodelay(true);
+                let _ = keepalive.apply(&socket);
+                return Ok(socket);
+            }
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| {
+        ConnectError::new(Step::Dns, Kind::Unresolved, "the name has no address", "check the host's name")
+    }))
+}
+
+pub async fn unix(path: &Path, deadline: Instant) -> Result<UnixStream, ConnectError> {
+    let whose = path.display().to_string();
+    within(deadline, Step::Tcp, &whose, async {
+        UnixStream::connect(path).await.map_err(|error| {
+            let hint = "check the socket's path, that its folder is mounted here, and its mode";
+            ConnectError::new(Step::Tcp, Kind::Unreachable, format!("{whose}: {}", reason(&error)), hint)
+        })
+    })
+    .await
+}
+
+fn unreachable(address: SocketAddr, error: &io::Error) -> ConnectError {
+    let hint = match error.kind() {
+        io::ErrorKind::ConnectionRefused => "check that the server runs and listens on that address and port",
+        _ => "check host and port, routes and network policies",
+    };
+    ConnectError::new(Step::Tcp, Kind::Unreachable, format!("{address}: {}", reason(error)), hint)
+}
+
+/// The error without ` (os error 111)`, which tells an operator nothing.
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string().to_lowercase();
+    text.split(" (os error").next().unwrap_or_default().to_string()
+}

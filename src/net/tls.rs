@@ -1,0 +1,196 @@
+//! TLS of every client connection: the one crypto provider, the files, and what failures mean.
+
+mod verify;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::error::{ConnectError, Kind, Step};
+use super::wire::Wire;
+use verify::{AnyServer, Trusted};
+
+/// ring, for the whole program (smaller and leaner than aws-lc-rs).
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// What of the server's certificate must be right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verify {
+    /// Nothing: the line is private against listeners, not against impostors.
+    Nothing,
+    /// Signed by a trusted CA, whatever the name.
+    Chain,
+    /// Signed by a trusted CA for the host that was asked for.
+    ChainAndName,
+}
+
+/// Certificate files, and the variables that name them, for the messages.
+#[derive(Clone, Debug)]
+pub struct Files<'a> {
+    pub roots: Option<&'a PathBuf>,
+    pub client: Option<&'a (PathBuf, PathBuf)>,
+    pub roots_variable: &'static str,
+    pub client_variables: (&'static str, &'static str),
+}
+
+/// Reads the files and makes a connector of them.
+///
+/// # Errors
+/// A file that cannot be used, named with its variable; no CA where one is needed.
+pub fn connector(verify: Verify, files: &Files<'_>) -> Result<MakeRustlsConnect, ConnectError> {
+    let verifier: Arc<dyn ServerCertVerifier> = match verify {
+        Verify::Nothing => Arc::new(AnyServer),
+        Verify::Chain | Verify::ChainAndName => {
+            let pinned = match files.roots {
+                Some(path) => {
+                    certificates(path).map_err(|error| unusable(files.roots_variable, Some(path), &error))?
+                }
+                None => Vec::new(),
+            };
+            let webpki =
+                WebPkiServerVerifier::builder_with_provider(roots(files, &pinned)?.into(), provider())
+                    .build()
+                    .map_err(|error| unusable(files.roots_variable, files.roots, &error))?;
+            Arc::new(Trusted { webpki, pinned, name: verify == Verify::ChainAndName })
+        }
+    };
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unusable(files.roots_variable, None, &error))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let config = match files.client {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let (certificate_variable, key_variable) = files.client_variables;
+            let chain = certificates(certificate)
+                .map_err(|error| unusable(certificate_variable, Some(certificate), &error))?;
+            let private = private_key(key).map_err(|error| unusable(key_variable, Some(key), &error))?;
+            builder
+                .with_client_auth_cert(chain, private)
+                .map_err(|error| unusable(key_variable, Some(key), &error))?
+        }
+    };
+    Ok(MakeRustlsConnect::new(config))
+}
+
+/// Encrypts a connected socket.
+///
+/// # Errors
+/// As rustls says it, in an [`io::Error`] that [`refusal`] can read.
+pub async fn handshake(connector: &MakeRustlsConnect, host: &str, socket: TcpStream) -> io::Result<Wire> {
+    let Ok(connect) = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut connector.clone(), host);
+    Ok(Wire::Tls(Box::new(connect.connect(socket).await?)))
+}
+
+/// The TLS error somewhere in a chain of causes.
+pub fn refusal<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(tls) = error.downcast_ref::<Error>() {
+            return Some(tls);
+        }
+        // io::Error shows the error it wraps by get_ref, and that error's own source by source.
+        if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            if let Some(tls) = inner.downcast_ref::<Error>() {
+                return Some(tls);
+            }
+            next = inner.source();
+        } else {
+            next = error.source();
+        }
+    }
+    None
+}
+
+/// A TLS error told to an operator.
+pub fn explain(error: &Error, host: &str, roots_variable: &str, client_variable: &str) -> ConnectError {
+    let (cause, hint) = match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => (
+            format!("the certificate of `{host}` is signed by an unknown CA"),
+            format!("set {roots_variable} to the file of the CA that signed it"),
+        ),
+        Error::InvalidCertificate(
+            problem @ (CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }),
+        ) => (
+            format!("the certificate is for another host than `{host}`: {problem}"),
+            "connect by a name in the certificate's subjectAltName, or check the chain only (verify-ca)"
+                .into(),
+        ),
+        Error::InvalidCertificate(problem) => (
+            format!("the certificate of `{host}` is not accepted: {problem}"),
+            "renew or reissue the server's certificate; if it is young, compare the clocks".into(),
+        ),
+        Error::AlertReceived(alert) => (
+            format!("`{host}` broke off the TLS handshake: {alert:?}"),
+            format!("the server may want a client certificate, or another one: see {client_variable}"),
+        ),
+        other => {
+            (format!("no TLS with `{host}`: {other}"), "check that this port speaks TLS 1.2 or 1.3".into())
+        }
+    };
+    ConnectError::new(Step::Tls, Kind::Certificate, cause, hint)
+}
+
+/// The CA file's certificates; the system's where there is no file.
+fn roots(files: &Files<'_>, own: &[CertificateDer<'static>]) -> Result<RootCertStore, ConnectError> {
+    let mut store = RootCertStore::empty();
+    for certificate in own {
+        store
+            .add(certificate.clone())
+            .map_err(|error| unusable(files.roots_variable, files.roots, &error))?;
+    }
+    if !store.is_empty() {
+        return Ok(store);
+    }
+    store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if store.is_empty() {
+        return Err(ConnectError::new(
+            Step::Tls,
+            Kind::CertificateFile,
+            "this system has no CA certificates to verify the server with",
+            format!("set {} to the server's CA file, or install ca-certificates", files.roots_variable),
+        ));
+    }
+    Ok(store)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let bytes = std::fs::read(path).map_err(|error| super::dial::reason(&error))?;
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&bytes)
+        .collect::<Result<_, _>>()
+        .map_err(|_| "not readable as PEM".to_string())?;
+    if found.is_empty() { Err("it holds no PEM certificate".into()) } else { Ok(found) }
+}
+
+/// PKCS#8, PKCS#1 and SEC1, as PEM or DER, as libpq takes them.
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    let bytes = std::fs::read(path).map_err(|error| super::dial::reason(&error))?;
+    if bytes.windows(9).any(|window| window == b"ENCRYPTED") {
+        return Err("the key is encrypted, and nobody is there to type its passphrase".into());
+    }
+    PrivateKeyDer::from_pem_slice(&bytes)
+        .or_else(|_| PrivateKeyDer::try_from(bytes).map_err(|_| "it holds no private key".to_string()))
+}
+
+fn unusable(variable: &str, path: Option<&PathBuf>, error: &dyn std::fmt::Display) -> ConnectError {
+    let path = path.map(|path| format!(" {}", path.display())).unwrap_or_default();
+    ConnectError::new(
+        Step::Tls,
+        Kind::CertificateFile,
+        format!("{variable}{path}: {error}"),
+        format!("mount a readable PEM file there, or unset {variable}"),
+    )
+}
