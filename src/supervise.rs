@@ -1,3 +1,11 @@
 //! The process kernel: signals, spawning, reaping, stopping, and the output of children.
 
+pub mod exit;
+mod lines;
+pub mod output;
+pub mod process;
+mod reaper;
 pub mod signals;
+pub mod spawn;
+pub mod stop;
+mod sweep;
