@@ -1,0 +1,4 @@
+//! What a role runs, how it is asked whether it works, and how it is stopped.
+
+mod sizing;
+pub mod web;
