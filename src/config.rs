@@ -7,6 +7,7 @@ pub mod database;
 pub mod duration;
 pub mod redis;
 pub mod redis_url;
+pub mod run;
 mod show;
 pub mod source;
 pub mod variable;
@@ -159,11 +160,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         gunicorn: read_gunicorn(reader)?,
         web_addr: read_listen(reader, "CAULDRON_WEB_ADDR", 8000)?,
         health_addr: read_health_addr(reader)?,
-        child_logs: read_choice(
-            reader,
-            "CAULDRON_CHILD_LOGS",
-            &[("inherit", ChildLogs::Inherit), ("prefix", ChildLogs::Prefix), ("json", ChildLogs::Json)],
-        )?,
+        child_logs: read_child_logs(reader)?,
         bootstrap: read_choice(
             reader,
             "CAULDRON_BOOTSTRAP",
@@ -341,6 +338,12 @@ fn read_health_addr(reader: &mut Reader<'_>) -> Option<Option<Listen>> {
         return Some(None);
     }
     read_listen(reader, "CAULDRON_HEALTH_ADDR", 9180).map(Some)
+}
+
+fn read_child_logs(reader: &mut Reader<'_>) -> Option<ChildLogs> {
+    let choices =
+        [("inherit", ChildLogs::Inherit), ("prefix", ChildLogs::Prefix), ("json", ChildLogs::Json)];
+    read_choice(reader, "CAULDRON_CHILD_LOGS", &choices)
 }
 
 /// One of a few words, the first being the default.

@@ -11,6 +11,7 @@ mod net;
 mod outcome;
 mod pipeline;
 mod postgres;
+mod role;
 mod supervise;
 mod sys;
 mod telemetry;
@@ -19,6 +20,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     sys::signals::block_all();
+    sys::descriptor::close_on_exec();
+    telemetry::panic::install_hook();
     let cli = match cli::Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {

@@ -1,6 +1,8 @@
 //! All unsafe code, and what is particular to Linux: signal masks, file descriptors, /proc.
 #![allow(unsafe_code)]
 
+pub mod descriptor;
+pub mod environment;
 pub mod exec;
 pub mod process;
 pub mod signals;

@@ -16,7 +16,6 @@ use secrecy::ExposeSecret;
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use super::exit::Exit;
 use super::output::{self, Stream};
@@ -60,7 +59,8 @@ pub struct Child {
     pub name: String,
     serial: u64,
     exit: watch::Receiver<Option<Exit>>,
-    readers: JoinSet<()>,
+    /// Closed once both output streams have ended.
+    output: watch::Receiver<()>,
     processes: Processes,
 }
 
@@ -101,15 +101,20 @@ impl Processes {
         let serial = table.started;
         table.members.insert(pid, Member { serial, exit: exit_tx });
         drop(table);
-        let mut readers = JoinSet::new();
+        let (open, output) = watch::channel(());
         if let (Output::Lines(handler), Some([stdout, stderr])) = (&spec.output, ours) {
-            readers.spawn(output::read_lines(Stream::Stdout, stdout, handler.clone()));
-            readers.spawn(output::read_lines(Stream::Stderr, stderr, handler.clone()));
+            for (stream, pipe) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
+                let (open, handler) = (open.clone(), handler.clone());
+                tokio::spawn(async move {
+                    output::read_lines(stream, pipe, handler).await;
+                    drop(open);
+                });
+            }
         }
         if let (Stdin::Bytes(bytes), Some((_, Some(write_end)))) = (&spec.stdin, stdin) {
             feed(bytes.clone(), write_end);
         }
-        Ok(Child { pid, name: spec.name.clone(), serial, exit, readers, processes: self.clone() })
+        Ok(Child { pid, name: spec.name.clone(), serial, exit, output, processes: self.clone() })
     }
 
     /// Processes taken in and reaped that we did not start.
@@ -194,15 +199,9 @@ impl Child {
 
     /// Waits for the end of the child's output, but not longer than this: a grandchild may hold the
     /// pipe (HAZARDS 7). What comes later is still read.
-    pub async fn drained(&mut self, deadline: Duration) -> bool {
-        let readers = &mut self.readers;
-        tokio::time::timeout(deadline, async { while readers.join_next().await.is_some() {} }).await.is_ok()
-    }
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        self.readers.detach_all();
+    pub async fn drained(&self, deadline: Duration) -> bool {
+        let mut output = self.output.clone();
+        tokio::time::timeout(deadline, async { while output.changed().await.is_ok() {} }).await.is_ok()
     }
 }
 

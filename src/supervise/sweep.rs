@@ -15,27 +15,35 @@ use crate::sys::process as kernel;
 
 /// After KILL nothing but an uninterruptible sleep takes longer.
 const KILL_TAKES_AT_MOST: Duration = Duration::from_secs(2);
+const STRANGERS_GET_AT_MOST: Duration = Duration::from_secs(1);
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 const LONGEST_LOOK: Duration = Duration::from_millis(50);
 
 impl Processes {
-    /// Ends everything that is left below us: TERM, this long, KILL. Costs nothing where there is
-    /// nothing. True if nobody is left.
-    pub async fn sweep(&self, grace: Duration) -> bool {
-        self.end_all(Signal::SIGTERM, grace).await || self.end_all(Signal::SIGKILL, KILL_TAKES_AT_MOST).await
+    /// Ends everything that is left below us: TERM, this long or until `hurry` ends, KILL. Costs
+    /// nothing where there is nothing. True if nobody is left.
+    pub async fn sweep(&self, grace: Duration, hurry: impl Future<Output = ()>) -> bool {
+        let ended = tokio::select! {
+            biased;
+            ended = self.end_all(Signal::SIGTERM, grace) => ended,
+            () = hurry => false,
+        };
+        ended || self.end_all(Signal::SIGKILL, KILL_TAKES_AT_MOST).await
     }
 
     async fn end_all(&self, signal: Signal, within: Duration) -> bool {
-        let deadline = Instant::now() + within;
+        let begin = Instant::now();
         let mut told = HashSet::new();
         let mut reaped = self.reaped();
         let mut look = FIRST_LOOK;
         loop {
-            if self.childless() {
-                return true;
-            }
+            let within = match self.left() {
+                Left::Nobody => return true,
+                Left::Strangers => within.min(STRANGERS_GET_AT_MOST),
+                Left::Children => within,
+            };
             tell_everyone(signal, &mut told);
-            if Instant::now() >= deadline {
+            if begin.elapsed() >= within {
                 return false;
             }
             let _ = timeout(look, reaped.changed()).await;
@@ -43,11 +51,24 @@ impl Processes {
         }
     }
 
-    /// Whether nobody is left: as PID 1 in the whole namespace, else below us.
-    fn childless(&self) -> bool {
-        let any_child = self.reap();
-        if kernel::is_init() { !kernel::signal_everyone(None) } else { !any_child }
+    fn left(&self) -> Left {
+        if self.reap() {
+            Left::Children
+        } else if kernel::signal_everyone(None) {
+            Left::Strangers
+        } else {
+            Left::Nobody
+        }
     }
+}
+
+/// Who is there besides us.
+enum Left {
+    Children,
+    /// Only processes that came into our container from outside (`docker exec`): an interactive shell
+    /// there ignores TERM, and must not hold up our end.
+    Strangers,
+    Nobody,
 }
 
 /// Each process is told once: some count their TERMs.

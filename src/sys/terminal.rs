@@ -2,7 +2,6 @@
 
 use std::io::IsTerminal;
 
-use nix::libc;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{getpgrp, tcgetpgrp, tcsetpgrp};
 
@@ -27,10 +26,4 @@ pub fn take_back() {
     if stdin.is_terminal() {
         let _ = tcsetpgrp(&stdin, getpgrp());
     }
-}
-
-/// Whether a descriptor is a terminal.
-pub fn is_terminal(fd: i32) -> bool {
-    // SAFETY: a system call on a number; EBADF is an answer.
-    unsafe { libc::isatty(fd) == 1 }
 }
