@@ -11,6 +11,7 @@ mod net;
 mod outcome;
 mod pipeline;
 mod postgres;
+mod redis_client;
 mod supervise;
 mod sys;
 mod telemetry;

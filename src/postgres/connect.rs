@@ -185,7 +185,7 @@ impl Server {
     fn judge(&self, error: &tokio_postgres::Error, config: &tokio_postgres::Config) -> ConnectError {
         let user = config.get_user().unwrap_or_default();
         if let Some(refusal) = net_tls::refusal(error) {
-            return net_tls::explain(refusal, &self.host, "DB_SSLROOTCERT", "DB_SSLCERT");
+            return net_tls::explain(refusal, &self.host, "DB_SSLROOTCERT", tls::WANTS_CLIENT);
         }
         if let Some(answer) = error.as_db_error() {
             let answer = Answer { code: answer.code().code(), message: answer.message() };
