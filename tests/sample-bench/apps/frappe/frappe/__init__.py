@@ -1,0 +1,23 @@
+"""The sample bench's `frappe`: Frappe 15's process contract (FRAPPE.md), none of its features.
+
+Every module says which line of FRAPPE.md it reproduces. Nothing here is Frappe's code.
+"""
+
+from frappe.apps import get_all_apps, get_attr, get_hooks, get_installed_apps
+from frappe.context import connect, destroy, init, local, site_context
+from frappe.methods import whitelist
+
+__version__ = "15.55.1"
+
+__all__ = [
+    "connect",
+    "destroy",
+    "get_all_apps",
+    "get_attr",
+    "get_hooks",
+    "get_installed_apps",
+    "init",
+    "local",
+    "site_context",
+    "whitelist",
+]

@@ -1,0 +1,107 @@
+"""The WSGI application (FRAPPE.md, "Running without bench" and "Web").
+
+The site is X-Frappe-Site-Name's or Host's, never default_site. Static files are not served: /assets is 404.
+"""
+
+import json
+import os
+import threading
+import traceback
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.utils import safe_join
+from werkzeug.wrappers import Request, Response
+
+from frappe.context import connect, destroy, init, local
+from frappe.exceptions import FrappeError, SessionStopped, SiteDoesNotExist
+from frappe.pages import render
+from frappe.rpc import call
+from frappe.session import resume
+
+SITES_PATH = os.environ.get("SITES_PATH", ".")
+
+
+@Request.application
+def application(request):
+    failed = True
+    try:
+        open_site(request)
+        response = answer(request)
+        local.db.commit() if request.method in ("POST", "PUT", "DELETE") else local.db.rollback()
+        failed = False
+        return response
+    except HTTPException as error:
+        return error
+    except Exception as error:
+        return error_response(request, error)
+    finally:
+        close_site(failed)
+
+
+def open_site(request):
+    close_leaked()
+    local.is_request = True
+    site = request.headers.get("X-Frappe-Site-Name") or request.host.split(":")[0]
+    init(site, SITES_PATH)
+    if not local.conf.db_name:
+        raise SiteDoesNotExist(site)
+    connect()
+    if local.conf.maintenance_mode:
+        if not local.conf.allow_reads_during_maintenance:
+            raise SessionStopped("Session Stopped")
+        local.db.sql("set transaction read only")
+    resume(request)
+
+
+def answer(request):
+    if request.path.startswith("/api/method/"):
+        return call(request, request.path.removeprefix("/api/method/"))
+    return render(request)
+
+
+# Trap: a request that fails leaves its session idle in transaction until the thread's next request. A thread-local
+# outside `local`, which every request releases.
+_leaked = {}
+
+
+def close_site(failed):
+    db = getattr(local, "db", None)
+    if failed and db and not db.connection.closed:
+        _leaked[threading.get_ident()] = db
+        local.db = None
+    destroy()
+
+
+def close_leaked():
+    if db := _leaked.pop(threading.get_ident(), None):
+        db.close()
+
+
+def error_response(request, error):
+    status = getattr(error, "http_status", 500)
+    if status >= 500 and not isinstance(error, FrappeError):
+        traceback.print_exc()
+    if request.path.startswith("/api/"):
+        body = {"exc_type": type(error).__name__, "exception": str(error)}
+        return Response(json.dumps(body), status=status, mimetype="application/json")
+    return Response(f"<h1>{type(error).__name__}</h1>", status=status, mimetype="text/html")
+
+
+def application_with_statics():
+    """**Never use this**: it joins `/files/…` without a safe join, so `..` reaches site_config.json."""
+
+    @Request.application
+    def with_statics(request):
+        if request.path.startswith("/assets/"):
+            path = safe_join(os.path.join(SITES_PATH, "assets"), request.path.removeprefix("/assets/"))
+        elif request.path.startswith("/files/"):
+            site = request.headers.get("X-Frappe-Site-Name") or request.host.split(":")[0]
+            path = os.path.join(SITES_PATH, site, "public", request.path.lstrip("/"))
+        else:
+            return application
+        if not path or not os.path.isfile(path):
+            return Response("not found", status=404)
+        with open(path, "rb") as file:
+            return Response(file.read())
+
+    return with_statics

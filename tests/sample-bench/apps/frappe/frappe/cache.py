@@ -1,0 +1,47 @@
+"""The cache Redis. Every error of it is swallowed: with it down, ping is still 200 (FRAPPE.md, "Web")."""
+
+import pickle
+from functools import lru_cache
+
+import redis
+
+from frappe.context import local
+
+
+class Cache:
+    def __init__(self, url):
+        self.redis = redis.Redis.from_url(url)
+
+    def get_shared(self, key, generate):
+        """A key without prefix or expiry; whatever `generate` gives is kept, None too."""
+        try:
+            stored = self.redis.get(key)
+        except redis.exceptions.ConnectionError:
+            stored = None
+        if stored is not None:
+            return pickle.loads(stored)
+        value = generate()
+        try:
+            self.redis.set(key, pickle.dumps(value))
+        except redis.exceptions.ConnectionError:
+            pass
+        return value
+
+    def clear_site(self):
+        self.delete(f"{local.conf.db_name}|*")
+
+    def delete(self, pattern):
+        try:
+            if keys := self.redis.keys(pattern):
+                self.redis.delete(*keys)
+        except redis.exceptions.ConnectionError:
+            pass
+
+
+@lru_cache
+def _cache_at(url):
+    return Cache(url)
+
+
+def cache():
+    return _cache_at(local.conf.redis_cache)

@@ -1,0 +1,106 @@
+"""install-app, for frappe itself and for others (FRAPPE.md, "new-site": "A killed install-app")."""
+
+import importlib
+
+from frappe.apps import app_path, get_all_apps, get_attr, get_installed_apps, set_installed_apps
+from frappe.barrier import reach
+from frappe.cache import cache
+from frappe.context import local
+from frappe.doctypes import sync_app
+from frappe.exceptions import DuplicateEntryError
+from frappe.patch_log import log_all_as_done
+from frappe.scheduled_jobs import sync_jobs
+
+
+def install_app(app, force=False, admin_password=None):
+    cache().clear_site()
+    if app not in get_all_apps():
+        raise Exception(f"App {app} not in apps.txt")
+    installed = get_installed_apps() if "tabUser" in local.db.tables() else []
+    if app in installed and not force:
+        print(f"App {app} already installed")
+        return
+    print(f"\nInstalling {app}...")
+    hooks = importlib.import_module(f"{app}.hooks")
+    reach(f"installing:{app}")
+    if app != "frappe":
+        add_module_defs(app, ignore_if_duplicate=force)
+    sync_app(app, force)
+    reach(f"doctypes:{app}")
+    if app not in installed:
+        set_installed_apps([*installed, app])
+        initialise_singles()
+    reach(f"installed_apps:{app}")
+    log_all_as_done(app)
+    reach(f"patch_log:{app}")
+    for after_install in hooks.after_install:
+        arguments = {"admin_password": admin_password} if app == "frappe" else {}
+        get_attr(after_install)(**arguments)
+    reach(f"after_install:{app}")
+    sync_jobs()
+    reach(f"scheduled_jobs:{app}")
+
+
+def add_module_defs(app, ignore_if_duplicate):
+    """Trap: killed before installed_apps is written, a plain retry fails on these every time."""
+    db = local.db
+    with open(app_path(app, "modules.txt")) as file:
+        modules = [line.strip() for line in file if line.strip()]
+    for module in modules:
+        if not db.exists("Module Def", module):
+            db.insert("Module Def", name=module, module_name=module, app_name=app)
+        elif not ignore_if_duplicate:
+            raise DuplicateEntryError(f"Module Def {module}")
+    db.commit()
+
+
+def initialise_singles():
+    db = local.db
+    for single in db.pluck("DocType", issingle=1):
+        if not db.get_value("Singles", {"doctype": single}, "field"):
+            db.set_single(single, "owner", "Administrator")
+    db.commit()
+
+
+def remove_from_installed_apps(app):
+    installed = get_installed_apps()
+    if app in installed:
+        set_installed_apps([each for each in installed if each != app])
+
+
+def uninstall_app(app, dry_run=False, force=False):
+    db = local.db
+    if app not in get_installed_apps() and not force:
+        print(f"App {app} not installed on Site {local.site}")
+        return
+    print(f"Uninstalling App {app} from Site {local.site}...")
+    for module in db.pluck("Module Def", app_name=app):
+        for doctype in db.pluck("DocType", module=module):
+            print(f"* removing DocType '{doctype}'...")
+            if not dry_run:
+                db.sql('delete from "tabDocType" where name = %s', (doctype,))
+                db.sql(f'drop table if exists "tab{doctype}"')
+        if not dry_run:
+            db.sql('delete from "tabModule Def" where name = %s', (module,))
+    if not dry_run:
+        remove_from_installed_apps(app)
+        record_versions()
+        db.commit()
+    print(f"Uninstalled App {app} from Site {local.site}")
+
+
+def record_versions():
+    """`Installed Application`: what list-apps prints once a migrate has run."""
+    db = local.db
+    db.sql('delete from "tabInstalled Application"')
+    for app in get_installed_apps(on_bench_only=True):
+        version = importlib.import_module(app).__version__
+        db.insert(
+            "Installed Application",
+            parent="Installed Applications",
+            parenttype="Installed Applications",
+            parentfield="installed_applications",
+            app_name=app,
+            app_version=version,
+            git_branch="UNVERSIONED",
+        )

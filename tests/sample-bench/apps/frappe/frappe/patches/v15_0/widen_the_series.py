@@ -1,0 +1,5 @@
+from frappe.context import local
+
+
+def execute():
+    local.db.sql('alter table "tabSeries" alter column "name" type varchar(140)')

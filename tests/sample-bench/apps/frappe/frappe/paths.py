@@ -1,0 +1,29 @@
+"""Where the bench is, and the name that its queues bear."""
+
+import os
+
+import frappe
+from frappe.context import local
+
+
+def bench_path():
+    """FRAPPE_BENCH_ROOT, else three folders above this package."""
+    return os.environ.get("FRAPPE_BENCH_ROOT") or os.path.realpath(
+        os.path.join(os.path.dirname(frappe.__file__), "..", "..", "..")
+    )
+
+
+def bench_id():
+    """Default: the bench's path with `/` as `-`, no leading one (FRAPPE.md, "Configuration")."""
+    return local.conf.bench_id or bench_path().strip("/").replace("/", "-")
+
+
+def site_path(*parts):
+    return os.path.join(local.site_path, *parts)
+
+
+def get_sites(sites_path="."):
+    """A site is a folder with a site_config.json."""
+    return sorted(
+        name for name in os.listdir(sites_path) if os.path.exists(os.path.join(sites_path, name, "site_config.json"))
+    )

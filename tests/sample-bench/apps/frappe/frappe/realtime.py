@@ -1,0 +1,15 @@
+"""Events for the browser: published to `events` on the queue Redis, where socketio.js listens."""
+
+import json
+
+import redis
+
+from frappe.context import local
+
+
+def publish(event, message, room="all"):
+    payload = {"event": event, "message": message, "room": room, "namespace": local.site}
+    try:
+        redis.Redis.from_url(local.conf.redis_queue).publish("events", json.dumps(payload))
+    except redis.exceptions.ConnectionError:
+        pass

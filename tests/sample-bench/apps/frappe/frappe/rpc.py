@@ -1,0 +1,51 @@
+"""/api/method/NAME: ping, login, who am I, and whitelisted functions."""
+
+import json
+
+from werkzeug.wrappers import Response
+
+from frappe.apps import get_attr
+from frappe.context import local
+from frappe.exceptions import PermissionDenied
+from frappe.methods import WHITELIST
+from frappe.session import login
+
+
+def call(request, method):
+    arguments = {**request.args.to_dict(), **request.form.to_dict()}
+    if request.is_json:
+        arguments |= request.get_json()
+    if method == "login":
+        return log_in(arguments)
+    return as_json({"message": BUILT_IN[method]() if method in BUILT_IN else call_whitelisted(method, arguments)})
+
+
+def call_whitelisted(method, arguments):
+    function = get_attr(method)
+    allow_guest = WHITELIST.get(method)
+    if allow_guest is None or (local.user == "Guest" and not allow_guest):
+        raise PermissionDenied(f"{method} is not whitelisted")
+    return function(**arguments)
+
+
+def log_in(arguments):
+    sid = login(arguments.get("usr"), arguments.get("pwd"))
+    response = as_json({"message": "Logged In", "home_page": "/app"})
+    response.set_cookie("sid", sid, httponly=True)
+    return response
+
+
+def as_json(body):
+    return Response(json.dumps(body, default=str, separators=(",", ":")), mimetype="application/json")
+
+
+def user_info():
+    """socketio.js calls back here, at the browser's Origin."""
+    return {"user": local.user, "user_type": "System User" if local.user != "Guest" else "Website User"}
+
+
+BUILT_IN = {
+    "ping": lambda: "pong",
+    "frappe.auth.get_logged_user": lambda: local.user,
+    "frappe.realtime.get_user_info": user_info,
+}

@@ -1,0 +1,100 @@
+"""Functions for tests to call: over HTTP, from a job, or as scheduled jobs. Not part of Frappe."""
+
+import os
+import time
+from pathlib import Path
+
+from frappe.context import local
+from frappe.methods import whitelist
+from frappe.passwords import decrypt, encrypt, get_auth, set_auth
+from frappe.utils.background_jobs import enqueue
+
+
+@whitelist(allow_guest=True)
+def slow(seconds="4"):
+    """A request, or a job, that takes a while."""
+    time.sleep(float(seconds))
+    return "done"
+
+
+@whitelist(allow_guest=True)
+def queue(method="frappe.sample.touch", queue="default", **kwargs):
+    """Enqueue a job from a web process; returns its id."""
+    return enqueue(method, queue, **kwargs).id
+
+
+def touch(path, seconds="0"):
+    """A job that leaves a mark: appends its pid to a file, after a while."""
+    time.sleep(float(seconds))
+    with open(path, "a") as file:
+        file.write(f"{os.getpid()}\n")
+
+
+def hold(started, release):
+    """A job that marks its start and runs until `release` exists."""
+    touch(started)
+    while not Path(release).exists():
+        time.sleep(0.02)
+
+
+def fail():
+    raise RuntimeError("this job always fails")
+
+
+@whitelist(allow_guest=True)
+def fail_in_transaction():
+    """A request that fails after it has read: its session stays idle in transaction (FRAPPE.md, "Migrate")."""
+    local.db.sql('select count(*) from "tabUser"')
+    raise RuntimeError("this request always fails")
+
+
+@whitelist(allow_guest=True)
+def pid():
+    return os.getpid()
+
+
+@whitelist(allow_guest=True)
+def keep_secret(name, value):
+    """First use makes encryption_key: racing processes each keep their own (FRAPPE.md, "Configuration")."""
+    set_auth("Sample", name, "secret", encrypt(value), 1)
+
+
+@whitelist(allow_guest=True)
+def tell_secret(name):
+    return decrypt(get_auth("Sample", name, "secret", 1))
+
+
+def every_quarter():
+    pass
+
+
+def every_minute():
+    pass
+
+
+def flush_mails():
+    pass
+
+
+def trim_logs():
+    pass
+
+
+def sync_calendars():
+    pass
+
+
+def delete_old_sessions():
+    pass
+
+
+def send_digest():
+    pass
+
+
+def take_backups():
+    pass
+
+
+def rebuild_search():
+    pass

@@ -1,0 +1,1 @@
+"""Only here because Frappe's entry point is `python -m frappe.utils.bench_helper`."""

@@ -1,0 +1,30 @@
+// The socketio role (FRAPPE.md, "socketio"): real socket.io, fed from `events` on redis_queue.
+// No Redis at start, or Redis lost later: it exits 1, because nothing listens for the client's "error".
+const http = require("node:http");
+const redis = require("@redis/client");
+const { Server } = require("socket.io");
+const { authenticate } = require("./socketio_authenticate");
+const { readConfig } = require("./socketio_config");
+
+const config = readConfig();
+const server = http.createServer();
+const io = new Server(server, { cors: { origin: true, credentials: true }, cleanupEmptyChildNamespaces: true });
+const sites = io.of(/^\/.*$/);
+sites.use(authenticate);
+sites.on("connection", (socket) => {
+	socket.join("all");
+	socket.on("ping", () => socket.emit("pong"));
+});
+
+const subscriber = redis.createClient({ url: config.redis_queue });
+(async () => {
+	await subscriber.connect();
+	await subscriber.subscribe("events", (text) => {
+		const { namespace, room, event, message } = JSON.parse(text);
+		const target = io.of(`/${namespace}`);
+		(room ? target.to(room) : target).emit(event, message);
+	});
+})();
+
+const address = config.socketio_uds || config.socketio_port;
+server.listen(address, () => console.log("Realtime service listening on:", address));

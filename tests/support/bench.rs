@@ -1,0 +1,222 @@
+//! A private bench for one test: the sample bench, or a copy of the real one that CAULDRON_TEST_BENCH names.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+use super::identity;
+use super::postgres::{PASSWORD, Postgres, SUPERUSER};
+use super::redis::Redis;
+
+pub const ADMIN_PASSWORD: &str = "Admin-Secret_2";
+
+pub struct Bench {
+    folder: TempDir,
+    real: bool,
+    environment: Vec<(String, String)>,
+}
+
+impl Bench {
+    /// Its code, environment and node_modules are those of target/sample-bench; `apps` is a copy, free to be changed.
+    pub fn sample() -> Self {
+        let original = &*PREPARED;
+        let bench = Self::empty(false);
+        copy_environment(original, bench.path());
+        copy(&original.join("apps"), &bench.path().join("apps"));
+        let node_modules = bench.path().join("apps/frappe/node_modules");
+        fs::remove_file(&node_modules).expect("the link to node_modules");
+        symlink(original.join("node/node_modules"), node_modules).expect("a link to node_modules");
+        bench.lay_out_sites(original);
+        bench
+    }
+
+    /// `None` unless CAULDRON_TEST_BENCH names a bench.
+    pub fn under_test() -> Option<Self> {
+        let original = PathBuf::from(std::env::var_os("CAULDRON_TEST_BENCH")?);
+        let bench = Self::empty(true);
+        for part in ["env", "apps"] {
+            symlink(original.join(part), bench.path().join(part)).expect("a link into the real bench");
+        }
+        bench.lay_out_sites(&original);
+        Some(bench)
+    }
+
+    fn empty(real: bool) -> Self {
+        let folder = tempfile::Builder::new().prefix("bench-").tempdir().expect("a folder for a bench");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a readable bench");
+        let root = folder.path().to_str().expect("a plain path").to_owned();
+        // A real bench's apps are installed with the original's path: this keeps its locks and queue names apart.
+        let environment =
+            vec![("FRAPPE_BENCH_ROOT".to_owned(), root), ("PYTHONUNBUFFERED".to_owned(), "1".to_owned())];
+        Self { folder, real, environment }
+    }
+
+    fn lay_out_sites(&self, original: &Path) {
+        for folder in ["sites", "config", "logs"] {
+            fs::create_dir(self.path().join(folder)).expect("the bench's folders");
+        }
+        copy(&original.join("sites/apps.txt"), &self.sites().join("apps.txt"));
+        copy(&original.join("sites/assets"), &self.sites().join("assets"));
+        fs::write(self.sites().join("common_site_config.json"), "{}").expect("common_site_config.json");
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn sites(&self) -> PathBuf {
+        self.path().join("sites")
+    }
+
+    pub fn is_real(&self) -> bool {
+        self.real
+    }
+
+    /// What every process of this bench needs in its environment, one started by the program under test too.
+    pub fn environment(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
+    /// Hands the bench's own files to another user (its apps and environment stay readable by all).
+    pub fn give_to(&self, uid: u32, gid: u32) {
+        identity::give_tree(self.path(), uid, gid);
+    }
+
+    pub fn read_config(&self, file: &str) -> Map<String, Value> {
+        let text =
+            fs::read_to_string(self.sites().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"))
+    }
+
+    /// Adds keys to common_site_config.json.
+    pub fn configure(&self, keys: Value) {
+        let mut config = self.read_config("common_site_config.json");
+        config.extend(keys.as_object().expect("an object of keys").clone());
+        let text = serde_json::to_string_pretty(&config).expect("JSON");
+        fs::write(self.sites().join("common_site_config.json"), text).expect("common_site_config.json");
+    }
+
+    /// Points the bench at servers, database 0 of Redis for the cache and 1 for the queues.
+    pub fn connect(&self, postgres: &Postgres, redis: &Redis) {
+        self.configure(json!({
+            "db_type": "postgres",
+            "db_host": postgres.host(),
+            "db_port": postgres.port(),
+            "redis_cache": redis.url(0),
+            "redis_queue": redis.url(1),
+        }));
+    }
+
+    /// `env/bin/python -m frappe.utils.bench_helper frappe …` in sites/, without a terminal.
+    pub fn frappe(&self, arguments: &[&str]) -> Command {
+        let mut command = self.program("env/bin/python");
+        command.args(["-m", "frappe.utils.bench_helper", "frappe"]).args(arguments);
+        command
+    }
+
+    /// Any program of the bench, in sites/ and with the bench's environment.
+    pub fn program(&self, path: &str) -> Command {
+        let mut command = Command::new(self.path().join(path));
+        self.prepare(&mut command);
+        command
+    }
+
+    pub fn socketio(&self) -> Command {
+        let mut command = Command::new("node");
+        command.arg(self.path().join("apps/frappe/socketio.js"));
+        self.prepare(&mut command);
+        command
+    }
+
+    /// gunicorn as an operator runs it: two gthread workers and a --timeout that makes the trap of TERM show.
+    pub fn gunicorn(&self, port: u16, grace_s: u32) -> Command {
+        let mut command = self.program("env/bin/gunicorn");
+        command.arg("--chdir").arg(self.sites()).args(["--bind", &format!("127.0.0.1:{port}")]);
+        command.args(["--workers", "2", "--worker-class", "gthread", "--threads", "2", "--timeout", "120"]);
+        command.args(["--graceful-timeout", &grace_s.to_string(), "frappe.app:application"]);
+        command
+    }
+
+    fn prepare(&self, command: &mut Command) {
+        command.current_dir(self.sites()).stdin(Stdio::null());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::from(self.frappe(arguments).output().expect("python runs"))
+    }
+
+    /// The options of a new-site by the server's administrator.
+    pub fn new_site_options<'a>(site: &'a str, db_name: &'a str) -> Vec<&'a str> {
+        let mut options = vec!["new-site", site, "--db-type", "postgres", "--db-name", db_name];
+        options.extend(["--db-root-username", SUPERUSER, "--db-root-password", PASSWORD]);
+        options.extend(["--admin-password", ADMIN_PASSWORD]);
+        options
+    }
+
+    /// A finished site.
+    #[track_caller]
+    pub fn new_site(&self, site: &str, db_name: &str) {
+        let ran = self.run(&Self::new_site_options(site, db_name));
+        assert_eq!(ran.exit, Some(0), "new-site {site}: {}", ran.text);
+    }
+}
+
+/// How a command ended: its exit code (`None` for a signal) and both its streams.
+pub struct Ran {
+    pub exit: Option<i32>,
+    pub stdout: String,
+    pub text: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        let text = stdout.clone() + &String::from_utf8_lossy(&output.stderr);
+        Self { exit: output.status.code(), stdout, text }
+    }
+}
+
+/// The sample bench under target/, laid out once; the script itself sees to other processes.
+static PREPARED: LazyLock<PathBuf> = LazyLock::new(|| {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let prepared = repository.join("target/sample-bench");
+    let script = repository.join("tests/sample-bench/prepare");
+    let output = Command::new(script).arg(&prepared).output().expect("tests/sample-bench/prepare runs");
+    assert!(output.status.success(), "prepare: {}", String::from_utf8_lossy(&output.stderr));
+    prepared
+});
+
+/// A venv of its own that shares the packages; scripts such as gunicorn name their python by its whole path.
+fn copy_environment(original: &Path, bench: &Path) {
+    let (from, to) = (original.join("env"), bench.join("env"));
+    fs::create_dir_all(to.join("bin")).expect("env/bin");
+    symlink(from.join("lib"), to.join("lib")).expect("env/lib");
+    copy(&from.join("pyvenv.cfg"), &to.join("pyvenv.cfg"));
+    let (old, new) = (format!("#!{}/", from.display()), format!("#!{}/", to.display()));
+    for entry in fs::read_dir(from.join("bin")).expect("env/bin") {
+        let entry = entry.expect("env/bin");
+        let target = to.join("bin").join(entry.file_name());
+        match fs::read_link(entry.path()) {
+            Ok(link) => symlink(link, target).expect("a link in env/bin"),
+            Err(_) if entry.path().is_file() => {
+                let text = fs::read_to_string(entry.path()).expect("a script in env/bin");
+                fs::write(&target, text.replacen(&old, &new, 1)).expect("a script in env/bin");
+                let mode = entry.metadata().expect("a script in env/bin").permissions();
+                fs::set_permissions(&target, mode).expect("a script in env/bin");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    let output = Command::new("cp").arg("-a").arg(from).arg(to).output().expect("cp runs");
+    assert!(output.status.success(), "cp: {}", String::from_utf8_lossy(&output.stderr));
+}

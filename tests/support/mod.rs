@@ -1,0 +1,14 @@
+//! Real servers and benches for tests: each private, in its own folder and on its own port, gone when dropped.
+#![allow(dead_code)] // Every test file uses its own part.
+
+pub mod bench;
+pub mod ca;
+pub mod guard;
+pub mod http;
+pub mod identity;
+pub mod port;
+pub mod postgres;
+pub mod redis;
+pub mod running;
+pub mod session;
+pub mod wait;

@@ -1,0 +1,17 @@
+//! Free ports below the range that the kernel takes outgoing connections from, so that a server can come back to its own.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+const FIRST: u16 = 20_000;
+const COUNT: u16 = 12_000;
+
+/// Different processes start at different places; one that is taken meanwhile shows when the server binds it.
+pub fn free() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = (std::process::id().wrapping_mul(7919) % u32::from(COUNT)) as u16;
+    (0..COUNT)
+        .map(|_| FIRST + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT)
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .expect("a free port")
+}

@@ -1,0 +1,70 @@
+//! A long-lived child of a test: in a process group of its own, its output in a file, killed with the group when dropped.
+
+use std::fs::{self, File};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tempfile::NamedTempFile;
+
+use super::wait::within;
+
+pub struct Running {
+    child: Child,
+    log: NamedTempFile,
+}
+
+/// An exit code as shells write it: a signal is minus its number.
+pub type Exit = i32;
+
+impl Running {
+    pub fn spawn(command: &mut Command) -> Self {
+        let log = NamedTempFile::new().expect("a file for output");
+        let file = || Stdio::from(File::options().append(true).open(log.path()).expect("a file for output"));
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file())
+            .stderr(file())
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Self { child, log }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log.path()).unwrap_or_default()
+    }
+
+    /// To the leader alone.
+    pub fn signal(&self, signal: Signal) {
+        nix::sys::signal::kill(Pid::from_raw(self.pid() as i32), signal).expect("a child to signal");
+    }
+
+    /// SIGKILL to the whole group, and the leader reaped.
+    pub fn kill_group(&mut self) {
+        let _ = killpg(Pid::from_raw(self.pid() as i32), Signal::SIGKILL);
+        let _ = self.child.wait();
+    }
+
+    /// `None` while it runs.
+    pub fn exit(&mut self) -> Option<Exit> {
+        let status = self.child.try_wait().expect("a child's state")?;
+        Some(status.code().unwrap_or_else(|| -status.signal().unwrap_or_default()))
+    }
+
+    pub fn exit_within(&mut self, deadline: Duration) -> Option<Exit> {
+        within(deadline, || self.exit())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill_group();
+    }
+}
