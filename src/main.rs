@@ -7,6 +7,7 @@
 
 mod cli;
 mod config;
+mod deps;
 mod net;
 mod outcome;
 mod pipeline;

@@ -5,7 +5,7 @@ use crate::config::source::{ProcessEnvironment, Reader};
 use crate::config::{self, Config, Needs};
 use crate::outcome::{self, Fault, SIGNAL_BASE, Stopped};
 use crate::supervise::signals::Shutdown;
-use crate::{sys, telemetry};
+use crate::{deps, sys, telemetry};
 
 /// Runs one command to its end.
 pub async fn run(cli: Cli) -> u8 {
@@ -76,11 +76,26 @@ fn needs(command: &Command) -> Needs {
 
 async fn dispatch(
     command: &Command,
-    _format: Format,
-    _config: Config,
-    _shutdown: Shutdown,
+    format: Format,
+    config: Config,
+    shutdown: Shutdown,
 ) -> Result<u8, Stopped> {
-    Err(Fault::usage(format!("{command:?} is not there yet"), "wait for it").into())
+    match command {
+        Command::WaitDeps => wait_deps(&config, format, &shutdown).await,
+        _ => Err(Fault::usage(format!("{command:?} is not there yet"), "wait for it").into()),
+    }
+}
+
+async fn wait_deps(config: &Config, format: Format, shutdown: &Shutdown) -> Result<u8, Stopped> {
+    let targets = deps::DepsTargets::of(config)?;
+    let (report, result) = deps::wait(&targets, config.wait_timeout, shutdown).await;
+    let told = match format {
+        Format::Text => report.text(),
+        Format::Json => format!("{}\n", report.json()),
+    };
+    // Nobody may be reading; the exit code says it, too.
+    let _ = std::io::Write::write_all(&mut std::io::stdout(), told.as_bytes());
+    result.map(|_| outcome::DONE)
 }
 
 /// Tells a fault once, on stderr.
