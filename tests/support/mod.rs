@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Every test file uses its own part.
 
 pub mod bench;
+pub mod binary;
 pub mod ca;
 pub mod guard;
 pub mod http;
