@@ -25,6 +25,7 @@ use secrecy::SecretString;
 use self::create::Creation;
 use self::decide::{Action, Folder, Mark, Names, decide};
 use self::lock::Leadership;
+use self::provision::{Provisioned, Wanted};
 use self::sql::told;
 use self::volume::Volume;
 use crate::config::database::{DatabaseConfig, Login};
@@ -85,13 +86,17 @@ pub async fn bootstrap(context: &Context<'_>) -> std::result::Result<Bootstrappe
 async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stopped> {
     let volume = Volume::open(context.bench.cauldron_site(context.site))?;
     let prepared = context.shutdown.guard(async { Ok(prepare(context, &volume).await?) }).await?;
-    let Prepared { mut leadership, login, observation, install_id, accepts_settings } = prepared;
+    let Prepared { mut leadership, login, observation, accepts_settings } = prepared;
     let db_name = login.user.clone();
     let action = decide(&observation, &Names { site: context.site, database: &db_name })?;
     let admin_password = match action {
-        Action::Create => Some(needed_for_creation(context, &leadership).await?),
+        Action::Create => {
+            may_create_tables(&leadership).await?;
+            Some(needed_for_creation(context)?)
+        }
         Action::GoOn | Action::MigrateOnce => None,
     };
+    let install_id = volume.install_id()?;
     leadership.claim(&install_id, context.config.instance.as_deref(), &holder()).await?;
     let overrides = write_common_config(context).await?;
     let context = &Context { overrides, ..*context };
@@ -129,7 +134,6 @@ struct Prepared {
     leadership: Leadership,
     login: Login,
     observation: decide::Observation,
-    install_id: String,
     accepts_settings: bool,
 }
 
@@ -142,30 +146,54 @@ async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared> {
     };
     let folder = look()?;
     let (way, name) = way(context, &folder)?;
-    if observe::folder(&folder, &name, true) == Folder::OtherDatabase {
+    let names = Names { site: context.site, database: &name };
+    if observe::folder(&folder, context.database, &name, true) == Folder::OtherDatabase {
         let seen = decide::Observation {
             database: decide::Database::Empty,
             folder: Folder::OtherDatabase,
             mark: Mark::None,
         };
-        decide(&seen, &Names { site: context.site, database: &name })?;
+        decide(&seen, &names)?;
     }
-    let install_id = volume.install_id()?;
-    let password = site_password(context, &way, &folder, volume)?;
-    let login = Login { user: name.clone(), password: Some(password.clone()) };
-    if let Way::Administrator(admin) = &way {
-        let database_may_be_new =
-            matches!(folder, SiteFolder::Absent) || volume.unfinished_attempt()?.is_some();
-        provision::provision(context.database, admin, &name, &password, &install_id, database_may_be_new)
-            .await?;
-    }
-    let (connection, accepts_settings) = open_site(context, &login).await?;
+    let known_password = |folder: &SiteFolder| known_password(context, &way, folder, volume);
+    let Provisioned { password, refusal } = match &way {
+        Way::Administrator(admin) => {
+            provision::provision(&Wanted {
+                database: context.database,
+                admin,
+                names,
+                volume,
+                look_at_folder: &look,
+                known_password: &known_password,
+                can_create: &|| needed_for_creation(context).map(drop),
+            })
+            .await?
+        }
+        Way::Owner => {
+            let password = known_password(&folder)?.ok_or_else(|| {
+                Fault::permission(
+                    "no password is given for the site's database",
+                    "set DB_PASSWORD (or DB_PASSWORD_FILE) to the password of that login",
+                )
+            })?;
+            Provisioned { password, refusal: None }
+        }
+    };
+    let login = Login { user: name.clone(), password: Some(password) };
+    let (connection, accepts_settings) =
+        match open_with_settings(context.database, &login, "cauldron/lock").await {
+            Err(error) if error.kind == Kind::WrongPassword => {
+                return Err(refusal.unwrap_or_else(|| provision::other_password(&name)));
+            }
+            opened => opened?,
+        };
     let leadership = Leadership::acquire(connection, context.site, context.board).await?;
     // Looked at again: the pod that led before may have made it.
     let folder = look()?;
-    let seen = observe::folder(&folder, &name, own_login_works(context, &folder, &login).await?);
+    let own_login_works = own_login_works(context, &folder, &login).await?;
+    let seen = observe::folder(&folder, context.database, &name, own_login_works);
     let observation = observe::observe(leadership.client(), context.site, volume, seen).await?;
-    Ok(Prepared { leadership, login, observation, install_id, accepts_settings })
+    Ok(Prepared { leadership, login, observation, accepts_settings })
 }
 
 /// Tells the ways apart. DB_USER = DB_NAME is the owner's way; without a login the site's own serves.
@@ -188,51 +216,26 @@ fn way(context: &Context<'_>, folder: &SiteFolder) -> Result<(Way, String)> {
 }
 
 /// SITE_DB_PASSWORD, else what site_config.json has, else the owner's configured one, else what was
-/// made here before, else a new one, which is on the volume before anybody sets it.
-fn site_password(
+/// made here before.
+fn known_password(
     context: &Context<'_>,
     way: &Way,
     folder: &SiteFolder,
     volume: &Volume,
-) -> Result<SecretString> {
+) -> Result<Option<SecretString>> {
     if let Some(password) = &context.config.site_db_password {
-        return Ok(password.clone());
+        return Ok(Some(password.clone()));
     }
     if let SiteFolder::There(Some(config)) = folder
         && let Some(password) = &config.db_password
     {
-        return Ok(password.clone());
+        return Ok(Some(password.clone()));
     }
     if let (Way::Owner, Some(Login { password: Some(password), .. })) = (way, &context.database.login) {
-        return Ok(password.clone());
+        return Ok(Some(password.clone()));
     }
-    match (volume.db_password()?, way) {
-        (Some(password), _) => Ok(password),
-        (None, Way::Administrator(_)) => volume.make_db_password(),
-        (None, Way::Owner) => Err(Fault::permission(
-            "no password is given for the site's database",
-            "set DB_PASSWORD (or DB_PASSWORD_FILE) to the password of that login",
-        )),
-    }
+    volume.db_password()
 }
-
-/// A session on the site's own database as the site's own role, and whether the server takes
-/// settings with it.
-async fn open_site(context: &Context<'_>, login: &Login) -> Result<(Connection, bool)> {
-    let name = &login.user;
-    match open_with_settings(context.database, login, LOCK_SESSION).await {
-        Ok(opened) => Ok(opened),
-        Err(error) if error.kind == Kind::WrongPassword => Err(Fault::permission(
-            format!("role `{name}` exists and has another password than the one known here"),
-            format!(
-                "set SITE_DB_PASSWORD to the one it has, or run: ALTER ROLE \"{name}\" PASSWORD '…' with the one in SITE_DB_PASSWORD"
-            ),
-        )),
-        Err(error) => Err(error.into()),
-    }
-}
-
-const LOCK_SESSION: &str = "cauldron/lock";
 
 /// Asks with a harmless setting first; a pooler that refuses it is asked without.
 async fn open_with_settings(
@@ -277,7 +280,7 @@ fn own_credentials(folder: &SiteFolder) -> Option<Login> {
 }
 
 /// What a creation cannot do without, asked for before anything is made.
-async fn needed_for_creation(context: &Context<'_>, leadership: &Leadership) -> Result<SecretString> {
+fn needed_for_creation(context: &Context<'_>) -> Result<SecretString> {
     let Some(admin_password) = context.config.admin_password.clone() else {
         return Err(Fault::configuration(
             format!("ADMIN_PASSWORD is not set, and {} is to be created", context.site),
@@ -290,13 +293,21 @@ async fn needed_for_creation(context: &Context<'_>, leadership: &Leadership) -> 
             "install PostgreSQL's client programs in the image (Debian: postgresql-client)",
         ));
     }
+    Ok(admin_password)
+}
+
+/// Asked as the site's role. A schema public that is not there is a right that is missing, too.
+async fn may_create_tables(leadership: &Leadership) -> Result<()> {
     let row = leadership
         .client()
-        .query_one("SELECT has_schema_privilege(current_user, 'public', 'CREATE'), current_user::text", &[])
+        .query_one(
+            "SELECT coalesce(has_schema_privilege(to_regnamespace('public')::oid, 'CREATE'), false), current_user::text",
+            &[],
+        )
         .await
         .map_err(told("cannot ask for the role's rights"))?;
     if row.get::<_, bool>(0) {
-        return Ok(admin_password);
+        return Ok(());
     }
     let role: String = row.get(1);
     Err(Fault::permission(
@@ -329,13 +340,28 @@ async fn act(
         }
         (Action::MigrateOnce, ..) => {
             let created_here = matches!(mark, Mark::Unfinished(_));
-            create::migrate_once(context, leadership, volume, created_here).await?;
+            create::migrate_once(context, leadership, created_here).await?;
+            if created_here {
+                set_default_site(context).await?;
+            }
         }
-        _ => tracing::info!(site = context.site, "the site is there; nothing to do"),
+        _ => {
+            ensure_encryption_key(context).await?;
+            // A kill between the two records of the end leaves this one; a lost database must not
+            // be taken for an unfinished one because of it.
+            volume.finish_attempt()?;
+            tracing::info!(site = context.site, "the site is there; nothing to do");
+            return Ok(());
+        }
     }
+    // Before the mark: a follower serves as soon as it sees that.
+    ensure_encryption_key(context).await?;
+    create::finish(context, leadership, volume).await
+}
+
+async fn ensure_encryption_key(context: &Context<'_>) -> Result<()> {
     let key = context.config.encryption_key.as_ref();
-    site_config::ensure_encryption_key(&context.bench.site(context.site), key).await?;
-    Ok(())
+    site_config::ensure_encryption_key(&context.bench.site(context.site), key).await
 }
 
 /// Once, at creation: an operator who changes it later keeps the change.

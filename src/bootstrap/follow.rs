@@ -64,7 +64,9 @@ async fn look(context: &Context<'_>) -> Result<Seen> {
             account.last_error.clone_from(&state.last_error);
         });
     }
-    let unfinished = state.as_ref().is_some_and(|state| state.phase == "creating");
+    // A leader that has not recorded the end may be migrating; where none ever led, the site was made
+    // without us and is taken as it is.
+    let unfinished = state.as_ref().is_some_and(|state| state.phase != "complete");
     if observe::database(&connection).await? == Database::Complete && !unfinished {
         let managed = common_config::managed(context.config);
         let overrides =

@@ -8,12 +8,14 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use super::decide::Database;
+use super::decide::{Action, Database, Mark, Names, Observation, decide};
 use super::observe;
 use super::sql::{has_code, identifier, literal, told};
+use super::volume::Volume;
 use crate::config::database::{DatabaseConfig, Login};
-use crate::net::Kind;
-use crate::outcome::{Fault, Result};
+use crate::frappe::site_config::SiteFolder;
+use crate::net::{Kind, Step};
+use crate::outcome::{Fault, PERMISSION, Result};
 use crate::postgres::{self, Connection, Options};
 
 /// How our sessions are seen in pg_stat_activity.
@@ -29,27 +31,45 @@ struct Facts {
     /// Some(owner) where the database is there.
     database: Option<String>,
     login: String,
+    /// The database that the administrator was let into.
+    maintenance: String,
     superuser: bool,
     may_create_role: bool,
     may_create_database: bool,
 }
 
-/// Makes role and database with the administrator's login.
-///
-/// `password` is the site's own: what a new role gets. Whether an existing role has it is for the
-/// caller to try. `database_may_be_new` is false where the volume already knows the site: an absent
-/// database is a lost one then.
+/// What is to be there, and how the rest of the bootstrap sees it.
+pub struct Wanted<'a> {
+    pub database: &'a DatabaseConfig,
+    pub admin: &'a Login,
+    pub names: Names<'a>,
+    pub volume: &'a Volume,
+    /// The site's folder, looked at anew: another pod may be making it.
+    pub look_at_folder: &'a dyn Fn() -> Result<SiteFolder>,
+    /// The site's own password where somebody said or made one.
+    pub known_password: &'a dyn Fn(&SiteFolder) -> Result<Option<SecretString>>,
+    /// What a creation cannot do without is there.
+    pub can_create: &'a dyn Fn() -> Result<()>,
+}
+
+/// What the caller goes on with.
+pub struct Provisioned {
+    /// The one that the site's role should have.
+    pub password: SecretString,
+    /// What the administrator's look led to. Whoever can log in as the site's role looks again, under
+    /// the lock: another pod may be creating the site right now. Who cannot has this to say.
+    pub refusal: Option<Fault>,
+}
+
+/// Makes role and database with the administrator's login, where that is what the table in
+/// `decide` says, and gives the password that the site's role should have.
 ///
 /// # Errors
-/// 77 naming the missing grant, 65 for a database that is not ours, 75 for what may pass.
-pub async fn provision(
-    database: &DatabaseConfig,
-    admin: &Login,
-    name: &str,
-    password: &SecretString,
-    install_id: &str,
-    database_may_be_new: bool,
-) -> Result<()> {
+/// 77 naming the missing grant, 65 for a database that is not ours, 75 for what may pass. Nothing was
+/// changed then, but for a creation that failed half-way.
+pub async fn provision(wanted: &Wanted<'_>) -> Result<Provisioned> {
+    let Wanted { database, admin, names, volume, .. } = wanted;
+    let name = names.database;
     let maintenance = connect_maintenance(database, admin).await?;
     // Held until this connection closes.
     maintenance
@@ -57,35 +77,119 @@ pub async fn provision(
         .await
         .map_err(told("cannot take the provisioning lock"))?;
     let facts = look(&maintenance, name).await?;
-    if facts.database.is_none() && !database_may_be_new {
-        return Err(Fault::foreign_data(
-            format!("the site's folder is there, and the server has no database `{name}`"),
-            "the database is lost or this is the wrong server: point DB_HOST and DB_NAME at the right one, or restore it from a backup; nothing was changed",
-        ));
-    }
+    let folder = (wanted.look_at_folder)()?;
+    let known = (wanted.known_password)(&folder)?;
+    let refusal = match facts.database {
+        None => {
+            let seen = observe::folder(&folder, database, name, true);
+            let mark = volume.unfinished_attempt()?.map_or(Mark::None, Mark::Unfinished);
+            decide(&Observation { database: Database::Empty, folder: seen, mark }, names)?;
+            None
+        }
+        Some(_) => look_inside(wanted, &folder).await?,
+    };
     preflight(&facts, name)?;
-    if facts.database.is_some() && holds_anything(database, admin, name).await? {
-        return match &facts.role {
-            Some(_) => Ok(()),
-            None => Err(Fault::foreign_data(
-                format!(
-                    "database `{name}` holds data, and there is no role `{name}` that it could belong to"
-                ),
-                "name an empty or a new database in DB_NAME; nothing was changed",
-            )),
+    if let Some(refusal) = refusal {
+        return match (&facts.role, known) {
+            (Some(_), Some(password)) => Ok(Provisioned { password, refusal: Some(refusal) }),
+            _ => Err(refusal),
         };
     }
-    if facts.role.is_none() {
-        create_role(&maintenance, name, password, install_id).await?;
-    } else if facts.role.as_ref().and_then(Option::as_deref) == Some(comment(install_id).as_str()) {
-        // Ours, and nothing lives behind it yet: an earlier start made it and was killed.
-        set_password(&maintenance, name, password).await?;
+    (wanted.can_create)()?;
+    let is_ours = match (&facts.role, volume.known_install_id()?) {
+        (Some(Some(text)), Some(id)) => *text == comment(&id),
+        _ => false,
+    };
+    let password = match (&facts.role, known) {
+        (Some(_), Some(password)) if !is_ours => {
+            check_password(database, name, &facts, &password).await?;
+            password
+        }
+        (Some(_), None) if !is_ours => return Err(other_password(name)),
+        (_, Some(password)) => password,
+        (_, None) => volume.make_db_password()?,
+    };
+    match &facts.role {
+        None => create_role(&maintenance, name, &password, &volume.install_id()?).await?,
+        // Nothing lives behind it yet: an earlier start made it and was killed.
+        Some(_) if is_ours => set_password(&maintenance, name, &password).await?,
+        Some(_) => {}
     }
     match facts.database.as_deref() {
-        None => create_database(&maintenance, &facts, name).await,
-        Some(owner) if owner != name => take_ownership(&maintenance, &facts, name).await,
-        Some(_) => Ok(()),
+        None => create_database(&maintenance, &facts, name).await?,
+        Some(owner) if owner != name => take_ownership(&maintenance, &facts, name).await?,
+        Some(_) => {}
     }
+    Ok(Provisioned { password, refusal: None })
+}
+
+/// A role that somebody else made, and nobody told its password here.
+pub fn other_password(name: &str) -> Fault {
+    Fault::permission(
+        format!("role `{name}` exists and has another password than the one known here"),
+        format!(
+            "set SITE_DB_PASSWORD to the one it has, or run: ALTER ROLE \"{name}\" PASSWORD '…' with the one in SITE_DB_PASSWORD"
+        ),
+    )
+}
+
+/// Before anything is made for a role that is not ours: whether its password is the one known here.
+async fn check_password(
+    database: &DatabaseConfig,
+    name: &str,
+    facts: &Facts,
+    password: &SecretString,
+) -> Result<()> {
+    let login = Login { user: name.to_string(), password: Some(password.clone()) };
+    let target = if facts.database.is_some() { name } else { facts.maintenance.as_str() };
+    match postgres::connect(database, &login, target, APPLICATION, &Options::default()).await {
+        Err(error) if error.kind == Kind::WrongPassword => Err(other_password(name)),
+        // The server asks for the password first: it may close this database to the role.
+        Err(error) if error.step == Step::Database => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// What the table says of an existing database, as far as the administrator can see into it.
+/// None where a site may be created in it. A database that cannot be looked into may hold anything.
+async fn look_inside(wanted: &Wanted<'_>, folder: &SiteFolder) -> Result<Option<Fault>> {
+    let Wanted { database, admin, names, volume, .. } = wanted;
+    let name = names.database;
+    let client = match postgres::connect(database, admin, name, APPLICATION, &Options::default()).await {
+        Ok(client) => client,
+        Err(error) => {
+            return Ok(Some(Fault::permission(
+                format!("login `{}` cannot look into the existing database `{name}`: {error}", admin.user),
+                format!(
+                    "as its owner: GRANT CONNECT ON DATABASE {0} TO {1}; or set SITE_DB_PASSWORD to the password of role {0}",
+                    identifier(name),
+                    identifier(&admin.user)
+                ),
+            )));
+        }
+    };
+    // A member of the site's role sees the site's tables; without it the catalog must do.
+    let _ = client.batch_execute(&format!("SET ROLE {}", identifier(name))).await;
+    let seen = observe::folder(folder, database, name, true);
+    let observation = match observe::observe(&client, names.site, volume, seen).await {
+        Ok(observation) => observation,
+        Err(fault) if fault.code == PERMISSION => {
+            tracing::debug!(%fault, "the administrator may not read the site's tables");
+            Observation {
+                database: Database::NotComplete(vec!["tables of another role".into()]),
+                folder: seen,
+                mark: volume.unfinished_attempt()?.map_or(Mark::None, Mark::Unfinished),
+            }
+        }
+        Err(fault) => return Err(fault),
+    };
+    Ok(match decide(&observation, names) {
+        Ok(Action::Create) => None,
+        // Its own login decides; without one there is only this to say.
+        Ok(Action::GoOn | Action::MigrateOnce) => Some(other_password(name)),
+        Err(refusal) => Some(refusal),
+    })
 }
 
 /// A session in the first maintenance database that is there.
@@ -107,7 +211,8 @@ async fn connect_maintenance(database: &DatabaseConfig, admin: &Login) -> Result
 async fn look(client: &Client, name: &str) -> Result<Facts> {
     let login = client
         .query_one(
-            "SELECT rolname::text, rolsuper, rolsuper OR rolcreaterole, rolsuper OR rolcreatedb
+            "SELECT rolname::text, rolsuper, rolsuper OR rolcreaterole, rolsuper OR rolcreatedb,
+                    current_database()::text
              FROM pg_roles WHERE rolname = current_user",
             &[],
         )
@@ -125,6 +230,7 @@ async fn look(client: &Client, name: &str) -> Result<Facts> {
         role: role.map(|row| row.get(0)),
         database: database.map(|row| row.get(0)),
         login: login.get(0),
+        maintenance: login.get(4),
         superuser: login.get(1),
         may_create_role: login.get(2),
         may_create_database: login.get(3),
@@ -153,17 +259,6 @@ fn preflight(facts: &Facts, name: &str) -> Result<()> {
             rights.join(" ")
         ),
     ))
-}
-
-/// Looks into an existing database. One that cannot be looked into may hold anything.
-async fn holds_anything(database: &DatabaseConfig, admin: &Login, name: &str) -> Result<bool> {
-    match postgres::connect(database, admin, name, APPLICATION, &Options::default()).await {
-        Ok(client) => Ok(observe::database(&client).await? != Database::Empty),
-        Err(error) => {
-            tracing::debug!(%error, "the administrator cannot look into the database; it is left as it is");
-            Ok(true)
-        }
-    }
 }
 
 fn comment(install_id: &str) -> String {
@@ -270,6 +365,7 @@ mod tests {
             role: None,
             database: None,
             login: "app".into(),
+            maintenance: "postgres".into(),
             superuser: false,
             may_create_role,
             may_create_database,
