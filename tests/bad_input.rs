@@ -15,24 +15,24 @@ use support::postgres::{PASSWORD, Postgres, SUPERUSER};
 use support::redis::Redis;
 use support::{port, snapshot};
 
-pub const SITE: &str = "erp.test";
+const SITE: &str = "erp.test";
 /// Commands that would create the site, were their input good.
-pub const BOTH: [&str; 2] = ["bootstrap", "web"];
+const BOTH: [&str; 2] = ["bootstrap", "web"];
 
 /// A bench and servers on which the manifest below would work.
-pub struct Place {
-    pub postgres: Postgres,
-    pub redis: Redis,
-    pub bench: Bench,
+struct Place {
+    postgres: Postgres,
+    redis: Redis,
+    bench: Bench,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    fn new() -> Self {
         Self { postgres: Postgres::start(), redis: Redis::start(), bench: Bench::sample() }
     }
 
     /// A manifest with nothing wrong in it.
-    pub fn good(&self, command: &str) -> Binary {
+    fn good(&self, command: &str) -> Binary {
         Binary::on(&self.bench, &[command])
             .servers(&self.postgres, &self.redis)
             .set("SITE_NAME", SITE)
@@ -46,7 +46,7 @@ impl Place {
 
     /// Both commands refuse it with `code`, each of `words` is said, and nothing is changed.
     #[track_caller]
-    pub fn refuses(&self, code: i32, words: &[&str], spoil: impl Fn(Binary) -> Binary) {
+    fn refuses(&self, code: i32, words: &[&str], spoil: impl Fn(Binary) -> Binary) {
         let before = (snapshot::files(&self.bench), snapshot::cluster(&self.postgres), self.keys());
         for command in BOTH {
             check(&spoil(self.good(command)).run().exits(code), words);
@@ -63,7 +63,7 @@ impl Place {
 
 /// One of the lines on stderr is an error that says all of it, a mend is told, and no bug is.
 #[track_caller]
-pub fn check(ended: &Ended, words: &[&str]) {
+fn check(ended: &Ended, words: &[&str]) {
     let errors: Vec<&str> = ended.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
     assert!(!errors.is_empty(), "no error is told:\n{ended}");
     for word in words {

@@ -16,6 +16,8 @@ mod killed;
 mod logins;
 #[path = "bootstrap/lost.rs"]
 mod lost;
+#[path = "bootstrap/newer.rs"]
+mod newer;
 #[path = "bootstrap/occupied.rs"]
 mod occupied;
 #[path = "bootstrap/passwords.rs"]

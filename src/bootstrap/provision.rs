@@ -344,7 +344,15 @@ async fn join_role(client: &Client, facts: &Facts, name: &str) -> Result<()> {
         .await
         .map_err(told("cannot ask for the version"))?
         .get(0);
-    let options = if version >= 160_000 { " WITH SET TRUE" } else { "" };
+    let (options, right) = if version >= 160_000 { (" WITH SET TRUE", "SET") } else { ("", "MEMBER") };
+    // An operator's grant is enough; who has it need not be able to give it.
+    let has = client
+        .query_one("SELECT pg_has_role(current_user, $1::text::name, $2)", &[&name, &right])
+        .await
+        .map_err(told("cannot ask whose member the login is"))?;
+    if has.get(0) {
+        return Ok(());
+    }
     let grant = format!("GRANT {} TO {}{options}", identifier(name), identifier(&facts.login));
     match client.batch_execute(&grant).await {
         Ok(()) => Ok(()),

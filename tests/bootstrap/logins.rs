@@ -116,3 +116,12 @@ fn nothing_is_made_before_a_creation_is_known_to_be_possible() {
     place.leader().set("PATH", "/nonexistent").run().exits(78).says("psql");
     place.is_as_it_was(&before);
 }
+
+/// On 15, CREATEROLE may give itself every role that is no superuser.
+#[test]
+fn an_administrator_that_is_a_member_already() {
+    let place = Place::new();
+    place.postgres.run("postgres", "CREATE ROLE frappe LOGIN PASSWORD 'own'");
+    place.postgres.run("postgres", "CREATE ROLE manager LOGIN CREATEDB PASSWORD 'm' IN ROLE frappe");
+    place.with_login("manager", "m").set("SITE_DB_PASSWORD", "own").run().exits(0);
+}

@@ -10,6 +10,7 @@ pub mod http;
 pub mod identity;
 pub mod port;
 pub mod postgres;
+pub mod postgres_wheel;
 pub mod redis;
 pub mod running;
 pub mod session;
