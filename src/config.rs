@@ -340,8 +340,7 @@ fn read_health_addr(reader: &mut Reader<'_>) -> Option<Option<Listen>> {
 }
 
 fn read_child_logs(reader: &mut Reader<'_>) -> Option<ChildLogs> {
-    let choices =
-        [("inherit", ChildLogs::Inherit), ("prefix", ChildLogs::Prefix), ("json", ChildLogs::Json)];
+    let choices = [("inherit", ChildLogs::Inherit), ("prefix", ChildLogs::Prefix), ("json", ChildLogs::Json)];
     read_choice(reader, "CAULDRON_CHILD_LOGS", &choices)
 }
 
