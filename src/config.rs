@@ -7,6 +7,7 @@ pub mod database;
 pub mod duration;
 pub mod redis;
 pub mod redis_url;
+pub mod run;
 mod show;
 pub mod source;
 pub mod variable;
@@ -127,7 +128,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         }
     }
     let files = BenchFiles::read(reader, &bench.join("sites"), site.as_deref());
-    let database = database::read(reader, &files);
+    let database = database::read(reader, &files, embedded);
     let redis = redis::read(reader, &files);
     if needs.servers && !embedded {
         require_servers(reader, database.is_some(), &redis);
@@ -159,11 +160,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         gunicorn: read_gunicorn(reader)?,
         web_addr: read_listen(reader, "CAULDRON_WEB_ADDR", 8000)?,
         health_addr: read_health_addr(reader)?,
-        child_logs: read_choice(
-            reader,
-            "CAULDRON_CHILD_LOGS",
-            &[("inherit", ChildLogs::Inherit), ("prefix", ChildLogs::Prefix), ("json", ChildLogs::Json)],
-        )?,
+        child_logs: read_child_logs(reader)?,
         bootstrap: read_choice(
             reader,
             "CAULDRON_BOOTSTRAP",
@@ -211,7 +208,8 @@ fn require_servers(reader: &mut Reader<'_>, database: bool, redis: &redis::Redis
     }
 }
 
-/// `--embedded` is for when nothing else is configured: two databases would be one too many.
+/// `--embedded` is for when nothing else is configured: two databases would be one too many. What
+/// the bench's own file says of this machine is what an earlier embedded start wrote.
 fn refuse_servers_beside_embedded(reader: &mut Reader<'_>) {
     for name in ["DB_HOST", "REDIS_CACHE", "REDIS_QUEUE", "REDIS_CACHE_HOST", "REDIS_QUEUE_HOST"] {
         let given = reader.seen.iter().find(|(v, _)| v.name == name).map(|(_, given)| given.source.clone());
@@ -340,6 +338,12 @@ fn read_health_addr(reader: &mut Reader<'_>) -> Option<Option<Listen>> {
         return Some(None);
     }
     read_listen(reader, "CAULDRON_HEALTH_ADDR", 9180).map(Some)
+}
+
+fn read_child_logs(reader: &mut Reader<'_>) -> Option<ChildLogs> {
+    let choices =
+        [("inherit", ChildLogs::Inherit), ("prefix", ChildLogs::Prefix), ("json", ChildLogs::Json)];
+    read_choice(reader, "CAULDRON_CHILD_LOGS", &choices)
 }
 
 /// One of a few words, the first being the default.

@@ -13,6 +13,7 @@ mod outcome;
 mod pipeline;
 mod postgres;
 mod redis_client;
+mod role;
 mod supervise;
 mod sys;
 mod telemetry;
@@ -21,6 +22,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     sys::signals::block_all();
+    sys::descriptor::close_on_exec();
+    telemetry::panic::install_hook();
     let cli = match cli::Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {

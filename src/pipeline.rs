@@ -5,10 +5,16 @@ use crate::config::source::{ProcessEnvironment, Reader};
 use crate::config::{self, Config, Needs};
 use crate::outcome::{self, Fault, SIGNAL_BASE, Stopped};
 use crate::supervise::signals::Shutdown;
-use crate::{deps, sys, telemetry};
+use crate::{deps, role, sys, telemetry};
 
-/// Runs one command to its end.
+/// Runs one command to its end. What it had to say is out then, if anybody reads it.
 pub async fn run(cli: Cli) -> u8 {
+    let code = run_command(cli).await;
+    telemetry::flush().await;
+    code
+}
+
+async fn run_command(cli: Cli) -> u8 {
     let shutdown = match Shutdown::install() {
         Ok(shutdown) => shutdown,
         Err(error) => {
@@ -41,27 +47,48 @@ pub async fn run(cli: Cli) -> u8 {
         log_format.unwrap_or(telemetry::LogFormat::Auto),
         level.unwrap_or(tracing::level_filters::LevelFilter::INFO),
     );
+    if let Command::Run { restart, command } = &cli.command {
+        let Some(config) = config::run::load(&mut reader).filter(|_| reader.problems.is_empty()) else {
+            return refuse(&reader);
+        };
+        if cli.print_config {
+            print!("{}", config::print(&reader.seen));
+            return outcome::DONE;
+        }
+        return code(role::run::run(command, *restart, &config, &shutdown).await);
+    }
     let loaded = config::load(&mut reader, needs(&cli.command), cli.embedded);
     if cli.print_config {
         print!("{}", config::print(&reader.seen));
     }
     let config = match loaded {
         Some(config) if reader.problems.is_empty() => config,
-        _ => {
-            for problem in &reader.problems {
-                eprintln!("error: {problem}");
-            }
-            return outcome::CONFIGURATION;
-        }
+        _ => return refuse(&reader),
     };
+    // What was read is in `config`; nobody else is to find it in /proc.
+    telemetry::sink::open();
+    sys::environment::scrub(config::variable::secret_names());
+    sys::environment::forbid_dumps();
     if cli.print_config {
         return outcome::DONE;
     }
-    match dispatch(&cli.command, cli.format, config, shutdown).await {
+    code(dispatch(&cli.command, cli.format, config, shutdown).await)
+}
+
+fn code(result: Result<u8, Stopped>) -> u8 {
+    match result {
         Ok(code) => code,
         Err(Stopped::Signal(signal)) => SIGNAL_BASE + signal as u8,
         Err(Stopped::Fault(fault)) => tell(&fault),
     }
+}
+
+/// Every problem at once, and nothing was touched.
+fn refuse(reader: &Reader<'_>) -> u8 {
+    for problem in &reader.problems {
+        telemetry::tell(&format!("error: {problem}"));
+    }
+    outcome::CONFIGURATION
 }
 
 fn needs(command: &Command) -> Needs {
@@ -100,7 +127,6 @@ async fn wait_deps(config: &Config, format: Format, shutdown: &Shutdown) -> Resu
 
 /// Tells a fault once, on stderr.
 fn tell(fault: &Fault) -> u8 {
-    eprintln!("error: {}", fault.cause);
-    eprintln!("  mend: {}", fault.mend);
+    telemetry::tell(&format!("error: {}\n  mend: {}", fault.cause, fault.mend));
     fault.code
 }

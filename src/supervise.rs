@@ -1,3 +1,14 @@
 //! The process kernel: signals, spawning, reaping, stopping, and the output of children.
 
+pub mod exit;
+mod lines;
+pub mod output;
+pub mod process;
+mod reaper;
+pub mod relay;
+pub mod run_service;
+pub mod service;
 pub mod signals;
+pub mod spawn;
+pub mod stop;
+mod sweep;

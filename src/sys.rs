@@ -1,4 +1,10 @@
 //! All unsafe code, and what is particular to Linux: signal masks, file descriptors, /proc.
 #![allow(unsafe_code)]
 
+pub mod descriptor;
+pub mod environment;
+pub mod exec;
+pub mod process;
 pub mod signals;
+pub mod terminal;
+pub mod wait;

@@ -1,6 +1,11 @@
 //! Our own log: events on stderr, text on a terminal and JSON otherwise.
 
+pub mod panic;
+pub mod sink;
+mod sink_thread;
+
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
@@ -18,10 +23,20 @@ pub fn start(format: LogFormat, level: LevelFilter) {
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(sink::stderr);
     if json {
         builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
     } else {
         builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).init();
     }
+}
+
+/// Tells the operator something that is no event: a fault, a list of problems.
+pub fn tell(line: &str) {
+    sink::stderr().write_record(format!("{line}\n").as_bytes());
+}
+
+/// The last thing before the exit code: lets a reader that is slow, but there, have the last lines.
+pub async fn flush() {
+    sink::flush(Duration::from_millis(250)).await;
 }

@@ -5,29 +5,46 @@
 //!   Running ───────────────────▶ Asked ─────────────────────────▶ Hurried
 //! ```
 //!
-//! Streams coalesce (HAZARDS 4): five TERMs before a poll are one event, so only an event that comes
-//! after `Asked` was seen means hurry. HUP, USR1, USR2, WINCH and CONT go to whoever subscribed.
+//! Streams coalesce (HAZARDS 4): five TERMs before a poll are one event, or two, or three, as the
+//! scheduler likes. So what comes within [`BURST`] of the first request belongs to it, and only what
+//! comes later means hurry. HUP, USR1, USR2, WINCH and CONT go to whoever subscribed.
+
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
 
 use crate::outcome::Stopped;
+
+/// Requests within this time are one: long for a loop of kills, short for a person or a program that
+/// sees that the first one has not sufficed.
+const BURST: Duration = Duration::from_millis(20);
 
 /// What was asked of this process so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     Running,
-    Asked(Signal),
+    Asked(Signal, Instant),
     Hurried(Signal),
 }
 
 impl Stop {
     /// The state after one more request to stop.
-    fn on_request(self, signal: Signal) -> Self {
+    fn on_request(self, signal: Signal, now: Instant) -> Self {
         match self {
-            Self::Running => Self::Asked(signal),
-            Self::Asked(first) | Self::Hurried(first) => Self::Hurried(first),
+            Self::Running => Self::Asked(signal, now),
+            Self::Asked(_, since) if now.duration_since(since) < BURST => self,
+            Self::Asked(first, _) | Self::Hurried(first) => Self::Hurried(first),
+        }
+    }
+
+    /// The signal that asked first.
+    fn signal(self) -> Option<Signal> {
+        match self {
+            Self::Running => None,
+            Self::Asked(signal, _) | Self::Hurried(signal) => Some(signal),
         }
     }
 }
@@ -57,7 +74,7 @@ impl Shutdown {
             let state_tx = state_tx.clone();
             tokio::spawn(async move {
                 while stream.recv().await.is_some() {
-                    state_tx.send_modify(|stop| *stop = stop.on_request(number));
+                    state_tx.send_modify(|stop| *stop = stop.on_request(number, Instant::now()));
                 }
             });
         }
@@ -76,11 +93,16 @@ impl Shutdown {
     /// Ends when a stop is asked for; at once if it was.
     pub async fn asked(&self) -> Signal {
         let mut state = self.state.clone();
-        match state.wait_for(|stop| *stop != Stop::Running).await.map(|stop| *stop) {
-            Ok(Stop::Asked(signal) | Stop::Hurried(signal)) => signal,
+        match state.wait_for(|stop| *stop != Stop::Running).await.map(|stop| stop.signal()) {
+            Ok(Some(signal)) => signal,
             // The senders live as long as the runtime; this future is dropped with it.
             _ => std::future::pending().await,
         }
+    }
+
+    /// The signal that asked for a stop, if one did.
+    pub fn signal(&self) -> Option<Signal> {
+        self.state.borrow().signal()
     }
 
     /// Ends when a second request says that the grace is over.
@@ -111,11 +133,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_request_means_hurry_and_keeps_the_first_signal() {
-        let asked = Stop::Running.on_request(Signal::SIGTERM);
-        assert_eq!(asked, Stop::Asked(Signal::SIGTERM));
-        let hurried = asked.on_request(Signal::SIGINT);
+    fn a_later_request_means_hurry_and_keeps_the_first_signal() {
+        let now = Instant::now();
+        let asked = Stop::Running.on_request(Signal::SIGTERM, now);
+        assert_eq!(asked, Stop::Asked(Signal::SIGTERM, now));
+        let hurried = asked.on_request(Signal::SIGINT, now + BURST);
         assert_eq!(hurried, Stop::Hurried(Signal::SIGTERM));
-        assert_eq!(hurried.on_request(Signal::SIGINT), hurried);
+        assert_eq!(hurried.on_request(Signal::SIGINT, now + BURST), hurried);
+    }
+
+    #[test]
+    fn a_burst_is_one_request() {
+        let now = Instant::now();
+        let asked = Stop::Running.on_request(Signal::SIGTERM, now);
+        assert_eq!(asked.on_request(Signal::SIGTERM, now + BURST / 2), asked);
     }
 }

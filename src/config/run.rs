@@ -1,0 +1,21 @@
+//! The few settings of `run`: no file of a bench is read for any program.
+
+use std::time::Duration;
+
+use super::source::Reader;
+use super::{ChildLogs, DURATION_MEND, duration, read_child_logs, read_parsed};
+
+#[derive(Clone, Debug)]
+pub struct RunConfig {
+    pub grace: Duration,
+    pub child_logs: ChildLogs,
+}
+
+/// Reads them; what is wrong is in `reader.problems`.
+pub fn load(reader: &mut Reader<'_>) -> Option<RunConfig> {
+    Some(RunConfig {
+        grace: read_parsed(reader, "CAULDRON_GRACE", duration::parse, DURATION_MEND)
+            .unwrap_or(Duration::from_secs(10)),
+        child_logs: read_child_logs(reader)?,
+    })
+}

@@ -1,0 +1,5 @@
+//! What a role runs, how it is asked whether it works, and how it is stopped.
+
+pub mod run;
+mod sizing;
+pub mod web;

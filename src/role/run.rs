@@ -1,0 +1,65 @@
+//! `run -- CMD …`: any program under supervision, no Frappe. An init as good as tini: signals are
+//! passed on, orphans reaped, the program's own exit code returned, and nothing left behind.
+
+use std::ffi::OsString;
+
+use nix::sys::signal::Signal;
+use tokio::sync::watch;
+use tracing::warn;
+
+use crate::config::run::RunConfig;
+use crate::outcome::{self, Fault, SIGNAL_BASE, Stopped};
+use crate::supervise::process::Processes;
+use crate::supervise::relay::relay;
+use crate::supervise::run_service::{End, ServicePlan, ServiceStatus, run_service};
+use crate::supervise::service::Policy;
+use crate::supervise::signals::Shutdown;
+use crate::supervise::spawn::{Spec, Stdin};
+use crate::sys;
+
+/// Runs the program to its end and returns its exit code.
+///
+/// # Errors
+/// Where it cannot be started (126, 127).
+pub async fn run(
+    command: &[OsString],
+    restart: bool,
+    config: &RunConfig,
+    shutdown: &Shutdown,
+) -> Result<u8, Stopped> {
+    let processes = Processes::start()
+        .map_err(|error| Fault::new(outcome::BUG, format!("no SIGCHLD handler: {error}"), "report this"))?;
+    let policy = if restart { Policy::restarting(config.grace) } else { Policy::once(config.grace) };
+    let spec = spec(command, config);
+    let observer = watch::Sender::new(ServiceStatus::new(spec.name.clone()));
+    let plan = ServicePlan {
+        spec,
+        policy,
+        stop_with: None,
+        forward: vec![Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGWINCH, Signal::SIGCONT],
+        after_signal: None,
+        observer,
+    };
+    let end = run_service(&processes, plan, shutdown).await;
+    if !processes.sweep(config.grace, shutdown.hurried()).await {
+        warn!("processes are left behind");
+    }
+    sys::terminal::take_back();
+    match end {
+        End::Ended(exit) | End::CrashLoop(exit) | End::Asked(_, Some(exit)) => Ok(exit.code()),
+        End::Asked(signal, None) => Ok(SIGNAL_BASE + signal as u8),
+        End::NotStarted(error) => Err(error.fault().into()),
+    }
+}
+
+/// Everything that an init passes on: the environment, the terminal, stdin.
+fn spec(command: &[OsString], config: &RunConfig) -> Spec {
+    let name = std::path::Path::new(&command[0]).file_name().unwrap_or(&command[0]);
+    let mut spec = Spec::new(name.to_string_lossy(), &command[0]);
+    spec.args = command[1..].to_vec();
+    spec.env = std::env::vars_os().collect();
+    spec.stdin = Stdin::Inherit;
+    spec.terminal = true;
+    spec.output = relay(config.child_logs, &spec.name);
+    spec
+}

@@ -1,0 +1,57 @@
+//! Children's output, read line by line without ever blocking (HAZARDS 7).
+//!
+//! Exit state never depends on what happens here: a grandchild may hold the pipe for hours.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+
+use super::lines::LineSplitter;
+
+/// Which of a child's streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        })
+    }
+}
+
+/// What a child wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputLine<'a> {
+    pub stream: Stream,
+    /// Without its line end; not always UTF-8.
+    pub text: &'a [u8],
+    /// Progress that was redrawn with CR and will be redrawn again: news for a progress display and
+    /// a sign of life, noise for a log.
+    pub redrawn: bool,
+}
+
+/// Told of every line, on the event loop: it must not block.
+pub type LineHandler = Arc<dyn Fn(OutputLine<'_>) + Send + Sync>;
+
+/// Reads one stream to its end, whoever holds it.
+pub(super) async fn read_lines(stream: Stream, pipe: OwnedFd, handler: LineHandler) {
+    let Ok(mut pipe) = pipe::Receiver::from_owned_fd(pipe) else { return };
+    let mut splitter = LineSplitter::default();
+    let mut chunk = vec![0; 16 * 1024];
+    let mut emit = |text: &[u8], redrawn| handler(OutputLine { stream, text, redrawn });
+    loop {
+        match pipe.read(&mut chunk).await {
+            Ok(0) | Err(_) => break,
+            Ok(length) => splitter.push(&chunk[..length], &mut emit),
+        }
+    }
+    splitter.finish(&mut emit);
+}

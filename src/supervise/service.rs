@@ -1,0 +1,318 @@
+//! One supervised service as a state machine: no clock, no process, no I/O.
+//!
+//! ```text
+//!              Started                StopAsked (drain delay)
+//!  Starting ────────────▶ Running ──────────────────────────▶ Draining
+//!   ▲  │ StartFailed         │ Ended, or StopAsked without delay    │ DrainOver, Hurried, Ended
+//!   │  │                     ▼                                      │
+//!   │  │                 Stopping ◀─────────────────────────────────┘
+//!   │  │                     │ Cleared: nobody of the group is left
+//!   │  ▼                     ├──▶ Stopped    it was asked for, or is not to be restarted
+//!   │ Failed ◀───────────────┤    Failed     the crash-loop budget is spent
+//!   │         BackOffOver    ▼
+//!   └──────────────────── BackingOff ──▶ Stopped (StopAsked)
+//! ```
+//!
+//! A service that ended unasked is *stopped* before it is started again: what is left of its group
+//! would hold its port and its locks (HAZARDS 5).
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::exit::Exit;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Starting,
+    Running,
+    /// Asked to stop; runs on until load balancers have noticed.
+    Draining,
+    /// The group is being ended, on request or after the leader ended by itself.
+    Stopping,
+    BackingOff,
+    Failed,
+    Stopped,
+}
+
+/// How a service is to be treated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Start it again when it ends unasked.
+    pub restart: bool,
+    /// Between the request to stop and TERM.
+    pub drain: Duration,
+    /// From TERM to KILL.
+    pub grace: Duration,
+    /// So many unasked ends within the window are a crash loop.
+    pub budget: usize,
+    pub window: Duration,
+    /// A service that ran for so long starts its back-off anew.
+    pub stable_after: Duration,
+}
+
+impl Policy {
+    /// Restarted, 5 times in 60 s, without a drain delay.
+    pub fn restarting(grace: Duration) -> Self {
+        Self { restart: true, ..Self::once(grace) }
+    }
+
+    /// Not restarted.
+    pub fn once(grace: Duration) -> Self {
+        let minute = Duration::from_secs(60);
+        Self {
+            restart: false,
+            drain: Duration::ZERO,
+            grace,
+            budget: 5,
+            window: minute,
+            stable_after: minute,
+        }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    Started,
+    /// `may_pass`: the system was short of something; the program itself is fine.
+    StartFailed {
+        may_pass: bool,
+    },
+    /// The leader ended; its group may not be empty.
+    Ended(Exit),
+    /// The stop is done: this was the leader's exit, and nobody is left.
+    Cleared(Exit),
+    StopAsked,
+    DrainOver,
+    BackOffOver,
+    Hurried,
+}
+
+/// What is to be done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Start,
+    /// Report `DrainOver` after this long.
+    Drain(Duration),
+    /// End the leader and its group, then report `Cleared`.
+    Stop,
+    /// Report `BackOffOver` after about this long.
+    BackOff(Duration),
+}
+
+/// The state with what it remembers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    pub state: State,
+    /// Somebody asked for the stop.
+    pub asked: bool,
+    pub restarts: u64,
+    pub last_exit: Option<Exit>,
+    pub started_at: Option<Instant>,
+    /// Unasked ends in a row, for the back-off.
+    failures: u32,
+    /// When they were, for the budget; never longer than it.
+    recent: VecDeque<Instant>,
+}
+
+impl Service {
+    /// A service that is about to start.
+    pub fn new() -> Self {
+        Self {
+            state: State::Starting,
+            asked: false,
+            restarts: 0,
+            last_exit: None,
+            started_at: None,
+            failures: 0,
+            recent: VecDeque::new(),
+        }
+    }
+
+    /// Nothing more will happen to it.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Failed | State::Stopped)
+    }
+}
+
+/// The transition table. An event that a state does not know changes nothing.
+pub fn on_event(
+    mut service: Service,
+    event: Event,
+    policy: &Policy,
+    now: Instant,
+) -> (Service, Option<Action>) {
+    if event == Event::StopAsked {
+        service.asked = true;
+    }
+    let (state, action) = match (service.state, event) {
+        (State::Starting, Event::Started) => {
+            service.started_at = Some(now);
+            (State::Running, None)
+        }
+        (State::Starting, Event::StartFailed { may_pass: true }) if policy.restart => {
+            after_failure(&mut service, policy, now)
+        }
+        (State::Starting, Event::StartFailed { .. }) => (State::Failed, None),
+        (State::Running, Event::StopAsked) if !policy.drain.is_zero() => {
+            (State::Draining, Some(Action::Drain(policy.drain)))
+        }
+        (State::Running, Event::StopAsked) | (State::Draining, Event::DrainOver | Event::Hurried) => {
+            (State::Stopping, Some(Action::Stop))
+        }
+        (State::Running | State::Draining, Event::Ended(exit)) => {
+            service.last_exit = Some(exit);
+            (State::Stopping, Some(Action::Stop))
+        }
+        (State::Stopping, Event::Cleared(exit)) => {
+            service.last_exit = Some(exit);
+            if service.asked || !policy.restart {
+                (State::Stopped, None)
+            } else {
+                after_failure(&mut service, policy, now)
+            }
+        }
+        (State::BackingOff, Event::BackOffOver) => {
+            service.restarts += 1;
+            (State::Starting, Some(Action::Start))
+        }
+        (State::Starting | State::BackingOff, Event::StopAsked) => (State::Stopped, None),
+        (state, _) => (state, None),
+    };
+    service.state = state;
+    (service, action)
+}
+
+/// An unasked end, or a start that failed: back off, or give up.
+fn after_failure(service: &mut Service, policy: &Policy, now: Instant) -> (State, Option<Action>) {
+    let ran_for = service.started_at.take().map_or(Duration::ZERO, |start| now.duration_since(start));
+    if ran_for >= policy.stable_after {
+        service.failures = 0;
+    }
+    service.recent.retain(|then| now.duration_since(*then) < policy.window);
+    service.recent.push_back(now);
+    if service.recent.len() >= policy.budget {
+        return (State::Failed, None);
+    }
+    let delay = back_off(service.failures);
+    service.failures += 1;
+    (State::BackingOff, Some(Action::BackOff(delay)))
+}
+
+/// 0, 0.5 s, 1, 2, 4 … 30 s.
+fn back_off(failures: u32) -> Duration {
+    const LONGEST: Duration = Duration::from_secs(30);
+    match failures {
+        0 => Duration::ZERO,
+        n => Duration::from_millis(500).saturating_mul(1u32 << (n - 1).min(10)).min(LONGEST),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXIT: Exit = Exit::Exited(3);
+
+    fn policy() -> Policy {
+        Policy::restarting(Duration::from_secs(10))
+    }
+
+    fn service(state: State) -> Service {
+        Service { state, started_at: Some(Instant::now()), ..Service::new() }
+    }
+
+    #[test]
+    fn the_transition_table() {
+        use {Action as A, Event as E, State as S};
+        let draining = Policy { drain: Duration::from_secs(5), ..policy() };
+        let once = Policy::once(Duration::from_secs(10));
+        let table = [
+            (S::Starting, E::Started, policy(), S::Running, None),
+            (S::Starting, E::StartFailed { may_pass: false }, policy(), S::Failed, None),
+            (
+                S::Starting,
+                E::StartFailed { may_pass: true },
+                policy(),
+                S::BackingOff,
+                Some(A::BackOff(Duration::ZERO)),
+            ),
+            (S::Starting, E::StartFailed { may_pass: true }, once.clone(), S::Failed, None),
+            (S::Starting, E::StopAsked, policy(), S::Stopped, None),
+            (S::Running, E::StopAsked, policy(), S::Stopping, Some(A::Stop)),
+            (S::Running, E::StopAsked, draining.clone(), S::Draining, Some(A::Drain(draining.drain))),
+            (S::Running, E::Ended(EXIT), policy(), S::Stopping, Some(A::Stop)),
+            (S::Draining, E::DrainOver, draining.clone(), S::Stopping, Some(A::Stop)),
+            (S::Draining, E::Hurried, draining.clone(), S::Stopping, Some(A::Stop)),
+            (S::Draining, E::Ended(EXIT), draining, S::Stopping, Some(A::Stop)),
+            (S::Stopping, E::StopAsked, policy(), S::Stopping, None),
+            (S::Stopping, E::Hurried, policy(), S::Stopping, None),
+            (S::Stopping, E::Cleared(EXIT), policy(), S::BackingOff, Some(A::BackOff(Duration::ZERO))),
+            (S::Stopping, E::Cleared(EXIT), once, S::Stopped, None),
+            (S::BackingOff, E::BackOffOver, policy(), S::Starting, Some(A::Start)),
+            (S::BackingOff, E::StopAsked, policy(), S::Stopped, None),
+            (S::Stopped, E::StopAsked, policy(), S::Stopped, None),
+            (S::Failed, E::StopAsked, policy(), S::Failed, None),
+        ];
+        for (from, event, policy, to, action) in table {
+            let (after, did) = on_event(service(from), event, &policy, Instant::now());
+            assert_eq!((after.state, did), (to, action), "{from:?} on {event:?}");
+        }
+    }
+
+    #[test]
+    fn a_stop_that_is_asked_while_a_crash_is_cleared_ends_it() {
+        let now = Instant::now();
+        let (crashed, _) = on_event(service(State::Running), Event::Ended(EXIT), &policy(), now);
+        let (asked, _) = on_event(crashed, Event::StopAsked, &policy(), now);
+        let (over, action) = on_event(asked, Event::Cleared(EXIT), &policy(), now);
+        assert_eq!((over.state, over.last_exit, action), (State::Stopped, Some(EXIT), None));
+    }
+
+    /// Crashes once after running for so long; gives the back-off, or none when it has failed.
+    fn crash(service: &mut Service, now: &mut Instant, ran_for: Duration) -> Option<Duration> {
+        let mut step = |event, now| {
+            let (next, action) = on_event(service.clone(), event, &policy(), now);
+            *service = next;
+            action
+        };
+        step(Event::Started, *now);
+        *now += ran_for;
+        step(Event::Ended(EXIT), *now);
+        let Some(Action::BackOff(delay)) = step(Event::Cleared(EXIT), *now) else { return None };
+        *now += delay;
+        step(Event::BackOffOver, *now);
+        Some(delay)
+    }
+
+    #[test]
+    fn five_crashes_in_a_minute_are_a_loop() {
+        let (mut service, mut now) = (Service::new(), Instant::now());
+        let delays: Vec<_> =
+            (0..5).map(|_| crash(&mut service, &mut now, Duration::from_millis(10))).collect();
+        let ms = |n| Some(Duration::from_millis(n));
+        assert_eq!(delays, [ms(0), ms(500), ms(1000), ms(2000), None]);
+        assert_eq!((service.state, service.restarts), (State::Failed, 4));
+    }
+
+    #[test]
+    fn slow_crashes_back_off_to_thirty_seconds_and_a_stable_minute_forgives() {
+        let (mut service, mut now) = (Service::new(), Instant::now());
+        let delays: Vec<_> =
+            (0..9).map(|_| crash(&mut service, &mut now, Duration::from_secs(20)).unwrap()).collect();
+        assert_eq!(delays[7..], [Duration::from_secs(30); 2]);
+        assert_eq!(crash(&mut service, &mut now, Duration::from_secs(61)), Some(Duration::ZERO));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_back_off_grows_and_stays_bounded(n in 0u32..1000) {
+            proptest::prop_assert!(back_off(n) <= back_off(n + 1));
+            proptest::prop_assert!(back_off(n) <= Duration::from_secs(30));
+        }
+    }
+}

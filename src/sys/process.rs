@@ -1,0 +1,51 @@
+//! Signals to processes and groups, and orphans.
+
+use std::os::unix::ffi::OsStrExt;
+
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use nix::{libc, sys::signal as nix_signal};
+
+/// Orphans below us become our children, as they do of PID 1 anyway (prctl(2)).
+pub fn adopt_orphans() {
+    let _ = nix::sys::prctl::set_child_subreaper(true);
+}
+
+/// Whether we are the init of our pid namespace.
+pub fn is_init() -> bool {
+    nix::unistd::getpid() == Pid::from_raw(1)
+}
+
+/// kill(2); `pid` may be a negative group. False where there is nobody, or nobody we may signal.
+pub fn signal(pid: i32, signal: Signal) -> bool {
+    nix_signal::kill(Pid::from_raw(pid), signal).is_ok()
+}
+
+/// Whether a process group has a member. EPERM means that it has one of another user.
+pub fn group_exists(group: i32) -> bool {
+    nix_signal::killpg(Pid::from_raw(group), None) != Err(Errno::ESRCH)
+}
+
+/// Signals every process but us. Only for PID 1, where that means the container.
+pub fn signal_everyone(signal: Option<Signal>) -> bool {
+    is_init() && nix_signal::kill(Pid::from_raw(-1), signal).is_ok()
+}
+
+/// Our direct children, found in /proc: not every kernel has `/proc/PID/task/TID/children`.
+pub fn children() -> Vec<i32> {
+    let parent = nix::unistd::getpid().as_raw();
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| std::str::from_utf8(entry.file_name().as_bytes()).ok()?.parse().ok())
+        .filter(|pid: &i32| parent_of(*pid) == Some(parent))
+        .collect()
+}
+
+/// The fourth field of /proc/PID/stat; the second may hold spaces and brackets (proc(5)).
+fn parent_of(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_ascii_whitespace().nth(1)?.parse().ok()
+}

@@ -1,0 +1,16 @@
+//! A bug ends the process with its own exit code, and says where it is.
+
+use std::os::fd::AsFd;
+
+use crate::outcome::BUG;
+use crate::sys::descriptor;
+
+/// From now on a panic, in whatever thread, is told on stderr and exits with [`BUG`].
+pub fn install_hook() {
+    std::panic::set_hook(Box::new(|info| {
+        let told = format!("error: a bug in cauldron-frappe {}: {info}\n", env!("CARGO_PKG_VERSION"));
+        // The sink may be what panicked, and its reader may be stalled.
+        descriptor::last_words(std::io::stderr().as_fd(), told.as_bytes());
+        std::process::exit(BUG.into());
+    }));
+}
