@@ -111,6 +111,7 @@ fn a_redis_that_loads_is_waited_for() {
     // A millisecond for each key, and a look at the network after each KB.
     let mut server = Redis::start_with(
         Options::default()
+            .setting("enable-debug-command yes")
             .setting("key-load-delay 1000")
             .setting("loading-process-events-interval-bytes 1024"),
     );
@@ -126,7 +127,7 @@ fn a_redis_that_loads_is_waited_for() {
     waiting.until_it_waits_for("redis_queue", "login");
     let _server = starting.join().expect("Redis has loaded");
     let ended = waiting.end().expect(0);
-    assert!(ended.log.contains("loading"), "{}", ended.log);
+    assert!(ended.log.contains("LOADING"), "{}", ended.log);
 }
 
 #[test]

@@ -48,8 +48,9 @@ fn as_text_every_dependency_has_a_line_and_a_mend() {
         .set("DB_PORT", crate::support::port::free().to_string())
         .set("REDIS_QUEUE", redis.url(1))
         .timeout("200ms")
+        .as_text()
         .command();
-    let output = command.args(["--format", "text"]).stdin(Stdio::null()).output().expect("it runs");
+    let output = command.stdin(Stdio::null()).output().expect("it runs");
     assert_eq!(output.status.code(), Some(69));
     let text = String::from_utf8_lossy(&output.stdout);
     for expected in ["postgres     not yet", "tcp: 127.0.0.1:", "mend: ", "redis_queue  ready"] {

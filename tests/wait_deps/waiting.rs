@@ -27,6 +27,14 @@ impl WaitDeps {
         Self { command }
     }
 
+    /// Without `--format json`, as people run it.
+    pub fn as_text(self) -> Self {
+        let mut command = Command::new(self.command.get_program());
+        command.arg("wait-deps").env_clear();
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Self { command }
+    }
+
     pub fn set(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
