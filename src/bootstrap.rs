@@ -79,11 +79,7 @@ pub async fn bootstrap(context: &Context<'_>) -> std::result::Result<Bootstrappe
         BootstrapMode::Auto => context.database.login.is_some(),
         BootstrapMode::Follow | BootstrapMode::Off => false,
     };
-    if leads {
-        lead(context).await
-    } else {
-        context.shutdown.guard(follow::follow(context)).await
-    }
+    if leads { lead(context).await } else { context.shutdown.guard(follow::follow(context)).await }
 }
 
 async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stopped> {
@@ -120,7 +116,10 @@ async fn write_common_config(context: &Context<'_>) -> Result<Overrides> {
         }
         Merged::Overridden(overrides) => {
             let variables = overrides.keys().copied().collect::<Vec<_>>().join(", ");
-            tracing::info!(variables, "common_site_config.json is read-only: its differences go to the environment");
+            tracing::info!(
+                variables,
+                "common_site_config.json is read-only: its differences go to the environment"
+            );
             Ok(overrides)
         }
     }
@@ -138,20 +137,27 @@ struct Prepared {
 async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared> {
     let look = || {
         let path = context.bench.site(context.site);
-        site_config::look(&path).map_err(|error| Fault::file(format!("cannot look at {}", path.display()), &error))
+        site_config::look(&path)
+            .map_err(|error| Fault::file(format!("cannot look at {}", path.display()), &error))
     };
     let folder = look()?;
     let (way, name) = way(context, &folder)?;
     if observe::folder(&folder, &name, true) == Folder::OtherDatabase {
-        let seen = decide::Observation { database: decide::Database::Empty, folder: Folder::OtherDatabase, mark: Mark::None };
+        let seen = decide::Observation {
+            database: decide::Database::Empty,
+            folder: Folder::OtherDatabase,
+            mark: Mark::None,
+        };
         decide(&seen, &Names { site: context.site, database: &name })?;
     }
     let install_id = volume.install_id()?;
     let password = site_password(context, &way, &folder, volume)?;
     let login = Login { user: name.clone(), password: Some(password.clone()) };
     if let Way::Administrator(admin) = &way {
-        let database_may_be_new = matches!(folder, SiteFolder::Absent) || volume.unfinished_attempt()?.is_some();
-        provision::provision(context.database, admin, &name, &password, &install_id, database_may_be_new).await?;
+        let database_may_be_new =
+            matches!(folder, SiteFolder::Absent) || volume.unfinished_attempt()?.is_some();
+        provision::provision(context.database, admin, &name, &password, &install_id, database_may_be_new)
+            .await?;
     }
     let (connection, accepts_settings) = open_site(context, &login).await?;
     let leadership = Leadership::acquire(connection, context.site, context.board).await?;
@@ -183,7 +189,12 @@ fn way(context: &Context<'_>, folder: &SiteFolder) -> Result<(Way, String)> {
 
 /// SITE_DB_PASSWORD, else what site_config.json has, else the owner's configured one, else what was
 /// made here before, else a new one, which is on the volume before anybody sets it.
-fn site_password(context: &Context<'_>, way: &Way, folder: &SiteFolder, volume: &Volume) -> Result<SecretString> {
+fn site_password(
+    context: &Context<'_>,
+    way: &Way,
+    folder: &SiteFolder,
+    volume: &Volume,
+) -> Result<SecretString> {
     if let Some(password) = &context.config.site_db_password {
         return Ok(password.clone());
     }
@@ -213,7 +224,9 @@ async fn open_site(context: &Context<'_>, login: &Login) -> Result<(Connection, 
         Ok(opened) => Ok(opened),
         Err(error) if error.kind == Kind::WrongPassword => Err(Fault::permission(
             format!("role `{name}` exists and has another password than the one known here"),
-            format!("set SITE_DB_PASSWORD to the one it has, or run: ALTER ROLE \"{name}\" PASSWORD '…' with the one in SITE_DB_PASSWORD"),
+            format!(
+                "set SITE_DB_PASSWORD to the one it has, or run: ALTER ROLE \"{name}\" PASSWORD '…' with the one in SITE_DB_PASSWORD"
+            ),
         )),
         Err(error) => Err(error.into()),
     }
@@ -232,7 +245,8 @@ async fn open_with_settings(
     match postgres::connect(database, login, &login.user, application, &options).await {
         Err(error) if error.kind == Kind::Refused => {
             tracing::warn!(%error, "PGOPTIONS is refused here: Frappe's sessions go without our timeouts");
-            let connection = postgres::connect(database, login, &login.user, application, &Options::default()).await?;
+            let connection =
+                postgres::connect(database, login, &login.user, application, &Options::default()).await?;
             Ok((connection, false))
         }
         connected => Ok((connected?, true)),
@@ -287,7 +301,9 @@ async fn needed_for_creation(context: &Context<'_>, leadership: &Leadership) -> 
     let role: String = row.get(1);
     Err(Fault::permission(
         format!("role `{role}` may not create tables in schema public of its database"),
-        format!("as an administrator, in that database: ALTER DATABASE \"{role}\" OWNER TO \"{role}\"; or: GRANT CREATE ON SCHEMA public TO \"{role}\""),
+        format!(
+            "as an administrator, in that database: ALTER DATABASE \"{role}\" OWNER TO \"{role}\"; or: GRANT CREATE ON SCHEMA public TO \"{role}\""
+        ),
     ))
 }
 
@@ -331,6 +347,7 @@ async fn set_default_site(context: &Context<'_>) -> Result<()> {
 
 /// How this pod is called in the state.
 fn holder() -> String {
-    let host = nix::unistd::gethostname().map_or_else(|_| "unknown".into(), |name| name.to_string_lossy().into_owned());
+    let host = nix::unistd::gethostname()
+        .map_or_else(|_| "unknown".into(), |name| name.to_string_lossy().into_owned());
     format!("{host} pid {}", std::process::id())
 }

@@ -212,14 +212,17 @@ fn require_servers(reader: &mut Reader<'_>, database: bool, redis: &redis::Redis
 /// the bench's own file says of this machine is what an earlier embedded start wrote.
 fn refuse_servers_beside_embedded(reader: &mut Reader<'_>) {
     for name in ["DB_HOST", "REDIS_CACHE", "REDIS_QUEUE", "REDIS_CACHE_HOST", "REDIS_QUEUE_HOST"] {
-        let given = reader.seen.iter().find(|(v, _)| v.name == name).map(|(_, given)| given.source.clone());
-        if let Some(source) = given.filter(|source| !matches!(source, source::Source::Bench(_))) {
-            reader.problem(
-                name,
-                Some(source),
-                "set together with --embedded",
-                "unset it, or start without --embedded",
-            );
+        let given = reader.seen.iter().find(|(v, _)| v.name == name).map(|(_, given)| given.clone());
+        let is_another = |given: &source::Given| match given.source {
+            source::Source::Default => false,
+            source::Source::Bench(_) => {
+                !(given.value.contains("127.0.0.1") || given.value.contains("localhost"))
+            }
+            _ => true,
+        };
+        if let Some(given) = given.filter(is_another) {
+            let mend = "unset it, or start without --embedded";
+            reader.problem(name, Some(given.source), "set together with --embedded", mend);
         }
     }
 }
@@ -341,8 +344,7 @@ fn read_health_addr(reader: &mut Reader<'_>) -> Option<Option<Listen>> {
 }
 
 fn read_child_logs(reader: &mut Reader<'_>) -> Option<ChildLogs> {
-    let choices =
-        [("inherit", ChildLogs::Inherit), ("prefix", ChildLogs::Prefix), ("json", ChildLogs::Json)];
+    let choices = [("inherit", ChildLogs::Inherit), ("prefix", ChildLogs::Prefix), ("json", ChildLogs::Json)];
     read_choice(reader, "CAULDRON_CHILD_LOGS", &choices)
 }
 

@@ -114,7 +114,8 @@ fn site_login(config: &Config) -> Option<(String, Login)> {
     Some((database, Login { user, password: Some(password) }))
 }
 
-/// Waits for all of them; `timeout` of none waits for ever.
+/// Waits for all of them; `timeout` of none waits for ever. `told` hears what is missing at every
+/// change.
 ///
 /// # Errors
 /// The deadline (69), something that waiting cannot mend (77, 78), or a signal.
@@ -122,8 +123,9 @@ pub async fn wait_all(
     targets: &DepsTargets,
     timeout: Option<Duration>,
     shutdown: &Shutdown,
+    told: impl Fn(String),
 ) -> Result<DepsReady, Stopped> {
-    wait(targets, timeout, shutdown).await.1
+    wait(targets, timeout, shutdown, told).await.1
 }
 
 /// As [`wait_all`], with the account of every dependency.
@@ -131,6 +133,7 @@ pub async fn wait(
     targets: &DepsTargets,
     timeout: Option<Duration>,
     shutdown: &Shutdown,
+    told: impl Fn(String),
 ) -> (Report, Result<DepsReady, Stopped>) {
     let start = Instant::now();
     let mut dependencies: Vec<Progress> =
@@ -152,6 +155,7 @@ pub async fn wait(
             progress.turn(state, start.elapsed());
             progress.warn(warnings);
             let never = matches!(progress.state, State::Never(_));
+            told(missing(&dependencies));
             if never || dependencies.iter().all(Progress::is_ready) {
                 break;
             }
@@ -189,19 +193,23 @@ fn judge(dependencies: &mut [Progress], timeout: Duration) -> Result<DepsReady, 
         let cause = format!("{} at {}: {error}", progress.name, progress.target);
         return Err(Fault::new(error.kind.exit_code(), cause, error.hint.clone()).into());
     }
-    let late: Vec<&Progress> = dependencies.iter().filter(|progress| !progress.is_ready()).collect();
-    if late.is_empty() {
+    if dependencies.iter().all(Progress::is_ready) {
         return Ok(DepsReady(()));
     }
-    let said = |progress: &&Progress| match progress.error() {
-        Some(error) => format!("{} at {}: {error}", progress.name, progress.target),
-        None => format!("{} at {}: no answer", progress.name, progress.target),
-    };
-    let causes: Vec<String> = late.iter().map(said).collect();
-    let mend = late.iter().find_map(|progress| progress.error()).map(|error| error.hint.clone());
+    let mut late = dependencies.iter().filter(|progress| !progress.is_ready());
+    let mend = late.find_map(|progress| progress.error()).map(|error| error.hint.clone());
     Err(Fault::unavailable(
-        format!("not there within {}: {}", duration::show(timeout), causes.join("; ")),
+        format!("not there within {}: {}", duration::show(timeout), missing(dependencies)),
         mend.unwrap_or_else(|| "check that the servers run, or raise CAULDRON_WAIT_TIMEOUT".into()),
     )
     .into())
+}
+
+/// Every dependency that is not ready, with its error.
+fn missing(dependencies: &[Progress]) -> String {
+    let said = |progress: &Progress| match progress.error() {
+        Some(error) => format!("{} at {}: {error}", progress.name, progress.target),
+        None => format!("{} at {}: no answer", progress.name, progress.target),
+    };
+    dependencies.iter().filter(|progress| !progress.is_ready()).map(said).collect::<Vec<_>>().join("; ")
 }

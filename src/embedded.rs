@@ -100,12 +100,15 @@ fn start_service(
 fn find(program: &str, folders: &[std::path::PathBuf], package: &str) -> Result<std::path::PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path: Vec<_> = std::env::split_paths(&path).collect();
-    folders.iter().chain(&on_path).map(|folder| folder.join(program)).find(|candidate| candidate.is_file()).ok_or_else(
-        || {
+    folders
+        .iter()
+        .chain(&on_path)
+        .map(|folder| folder.join(program))
+        .find(|candidate| candidate.is_file())
+        .ok_or_else(|| {
             crate::outcome::Fault::configuration(
                 format!("--embedded needs `{program}`, and it is not on PATH"),
                 format!("install it (Debian: apt-get install {package}), or configure servers of your own"),
             )
-        },
-    )
+        })
 }

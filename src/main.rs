@@ -5,9 +5,13 @@
 //! process kernel), `health` (probes), `outcome` (exit codes). `main` is the pipeline.
 #![deny(unsafe_code)]
 
+mod bootstrap;
 mod cli;
 mod config;
 mod deps;
+mod embedded;
+mod frappe;
+mod health;
 mod net;
 mod outcome;
 mod pipeline;

@@ -1,11 +1,16 @@
 //! From a command line to an exit code: configuration, then the command's own steps.
 
+mod ask;
+mod once;
+mod serve;
+mod site;
+
 use crate::cli::{Cli, Command, Format};
 use crate::config::source::{ProcessEnvironment, Reader};
 use crate::config::{self, Config, Needs};
 use crate::outcome::{self, Fault, SIGNAL_BASE, Stopped};
 use crate::supervise::signals::Shutdown;
-use crate::{deps, role, sys, telemetry};
+use crate::{role, sys, telemetry};
 
 /// Runs one command to its end. What it had to say is out then, if anybody reads it.
 pub async fn run(cli: Cli) -> u8 {
@@ -108,21 +113,14 @@ async fn dispatch(
     shutdown: Shutdown,
 ) -> Result<u8, Stopped> {
     match command {
-        Command::WaitDeps => wait_deps(&config, format, &shutdown).await,
-        _ => Err(Fault::usage(format!("{command:?} is not there yet"), "wait for it").into()),
+        Command::Web => serve::web(config, &shutdown).await,
+        Command::WaitDeps => once::wait_deps(&config, format, &shutdown).await,
+        Command::Configure => once::configure(&config, &shutdown).await,
+        Command::Bootstrap => once::bootstrap(config, &shutdown).await,
+        Command::Status => shutdown.guard(async { Ok(ask::status(&config, format).await?) }).await,
+        Command::Probe { what } => shutdown.guard(async { Ok(ask::probe(&config, *what).await?) }).await,
+        Command::Run { .. } => unreachable!("run has a configuration of its own, and was run"),
     }
-}
-
-async fn wait_deps(config: &Config, format: Format, shutdown: &Shutdown) -> Result<u8, Stopped> {
-    let targets = deps::DepsTargets::of(config)?;
-    let (report, result) = deps::wait(&targets, config.wait_timeout, shutdown).await;
-    let told = match format {
-        Format::Text => report.text(),
-        Format::Json => format!("{}\n", report.json()),
-    };
-    // Nobody may be reading; the exit code says it, too.
-    let _ = std::io::Write::write_all(&mut std::io::stdout(), told.as_bytes());
-    result.map(|_| outcome::DONE)
 }
 
 /// Tells a fault once, on stderr.

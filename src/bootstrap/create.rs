@@ -102,7 +102,9 @@ async fn run_plain(
 }
 
 async fn finish(context: &Context<'_>, leadership: &Leadership, volume: &Volume) -> Result<(), Stopped> {
-    state::finish(leadership.client(), context.site).await.map_err(told("cannot record that the site is finished"))?;
+    state::finish(leadership.client(), context.site)
+        .await
+        .map_err(told("cannot record that the site is finished"))?;
     volume.finish_attempt()?;
     Ok(())
 }

@@ -80,7 +80,9 @@ pub fn decide(seen: &Observation, names: &Names<'_>) -> Result<Action, Fault> {
         (Database::Complete, Folder::LoginWorks, _) => Ok(Action::MigrateOnce),
         (Database::Complete, Folder::LoginFails, _) => Err(Fault::permission(
             format!("the password in sites/{site}/site_config.json does not open database `{database}`"),
-            format!("set that file's db_password, or run: ALTER ROLE \"{database}\" PASSWORD '…' with the password it has"),
+            format!(
+                "set that file's db_password, or run: ALTER ROLE \"{database}\" PASSWORD '…' with the password it has"
+            ),
         )),
         (_, Folder::OtherDatabase, _) => Err(Fault::foreign_data(
             format!("sites/{site}/site_config.json names another database than `{database}`"),
@@ -92,7 +94,9 @@ pub fn decide(seen: &Observation, names: &Names<'_>) -> Result<Action, Fault> {
         )),
         (_, _, Mark::Unfinished(attempt)) => Err(Fault::try_again(
             format!("an earlier creation of {site} (attempt {attempt}) did not finish"),
-            format!("make sure that nobody needs what it left, then drop database `{database}`, remove sites/{site} and sites/.cauldron/{site}, and start again; nothing was changed"),
+            format!(
+                "make sure that nobody needs what it left, then drop database `{database}`, remove sites/{site} and sites/.cauldron/{site}, and start again; nothing was changed"
+            ),
         )),
         (Database::Empty, Folder::Absent, _) => Ok(Action::Create),
         (Database::Empty, _, _) => Err(Fault::foreign_data(

@@ -67,7 +67,8 @@ async fn look(context: &Context<'_>) -> Result<Seen> {
     let unfinished = state.as_ref().is_some_and(|state| state.phase == "creating");
     if observe::database(&connection).await? == Database::Complete && !unfinished {
         let managed = common_config::managed(context.config);
-        let overrides = common_config::compare(&context.bench.sites(), &managed, context.bench.frappe_major())?;
+        let overrides =
+            common_config::compare(&context.bench.sites(), &managed, context.bench.frappe_major())?;
         return Ok(Seen::Finished(Bootstrapped { overrides, accepts_settings }));
     }
     let holder = state.and_then(|state| state.holder).unwrap_or_else(|| "nobody".into());

@@ -57,11 +57,15 @@ impl Leadership {
         let mut shown_holder = None;
         while !try_lock(&connection).await? {
             let state = state::read(&connection, site).await.map_err(told("cannot read our state"))?;
-            let holder = state.as_ref().and_then(|state| state.holder.clone()).unwrap_or_else(|| "another pod".into());
+            let holder =
+                state.as_ref().and_then(|state| state.holder.clone()).unwrap_or_else(|| "another pod".into());
             let beat_age_ms = state.as_ref().and_then(|state| state.beat_age_ms);
             if beat_age_ms.is_some_and(|age| age > SILENT_MS) {
                 return Err(Fault::try_again(
-                    format!("{holder} holds the bootstrap lock and gave no sign of life for {} min", SILENT_MS / 60_000),
+                    format!(
+                        "{holder} holds the bootstrap lock and gave no sign of life for {} min",
+                        SILENT_MS / 60_000
+                    ),
                     "stop that pod, or end its session named cauldron/lock in pg_stat_activity",
                 ));
             }
@@ -134,13 +138,19 @@ async fn try_lock(connection: &Connection) -> Result<bool> {
 async fn keep_beating(connection: Arc<Connection>, site: String, lost: watch::Sender<bool>) {
     let mut last_success = Instant::now();
     loop {
-        tokio::time::sleep(BEAT_EVERY).await;
+        tokio::select! {
+            () = tokio::time::sleep(BEAT_EVERY) => {}
+            // A session that ended took the lock with it.
+            reason = connection.closed() => {
+                tracing::error!(reason, "the session that holds the bootstrap lock ended");
+                break;
+            }
+        }
         let left = LOST_AFTER.saturating_sub(last_success.elapsed());
         match tokio::time::timeout(left, state::beat(&connection, &site)).await {
             Ok(Ok(())) => last_success = Instant::now(),
-            Ok(Err(error)) if !connection.is_closed() => tracing::warn!(%error, "a beat failed"),
-            // A session that ended took the lock with it.
-            Ok(Err(_)) | Err(_) => break,
+            Ok(Err(error)) => tracing::warn!(%error, "a beat failed"),
+            Err(_) => break,
         }
         if last_success.elapsed() >= LOST_AFTER {
             break;

@@ -12,8 +12,8 @@ use super::decide::Database;
 use super::observe;
 use super::sql::{has_code, identifier, literal, told};
 use crate::config::database::{DatabaseConfig, Login};
-use crate::outcome::{Fault, Result};
 use crate::net::Kind;
+use crate::outcome::{Fault, Result};
 use crate::postgres::{self, Connection, Options};
 
 /// How our sessions are seen in pg_stat_activity.
@@ -68,7 +68,9 @@ pub async fn provision(
         return match &facts.role {
             Some(_) => Ok(()),
             None => Err(Fault::foreign_data(
-                format!("database `{name}` holds data, and there is no role `{name}` that it could belong to"),
+                format!(
+                    "database `{name}` holds data, and there is no role `{name}` that it could belong to"
+                ),
                 "name an empty or a new database in DB_NAME; nothing was changed",
             )),
         };
@@ -96,7 +98,10 @@ async fn connect_maintenance(database: &DatabaseConfig, admin: &Login) -> Result
             Err(error) => return Err(error.into()),
         }
     }
-    Err(last.map_or_else(|| Fault::configuration("no maintenance database is named", "set CAULDRON_DB_ADMIN_DATABASE"), Fault::from))
+    Err(last.map_or_else(
+        || Fault::configuration("no maintenance database is named", "set CAULDRON_DB_ADMIN_DATABASE"),
+        Fault::from,
+    ))
 }
 
 async fn look(client: &Client, name: &str) -> Result<Facts> {
@@ -170,7 +175,10 @@ async fn create_role(client: &Client, name: &str, password: &SecretString, insta
     let create = format!("CREATE ROLE {role} LOGIN PASSWORD {}", literal(&verifier(password)));
     match client.batch_execute(&create).await {
         Ok(()) => tracing::info!(role = name, "created the role"),
-        Err(error) if has_code(&error, &SqlState::DUPLICATE_OBJECT) || has_code(&error, &SqlState::UNIQUE_VIOLATION) => {
+        Err(error)
+            if has_code(&error, &SqlState::DUPLICATE_OBJECT)
+                || has_code(&error, &SqlState::UNIQUE_VIOLATION) =>
+        {
             return Ok(());
         }
         Err(error) => return Err(told(&format!("cannot create role `{name}`"))(error)),
@@ -205,7 +213,12 @@ async fn create_database(client: &Client, facts: &Facts, name: &str) -> Result<(
             tracing::info!(database = name, "created the database");
             Ok(())
         }
-        Err(error) if has_code(&error, &SqlState::DUPLICATE_DATABASE) || has_code(&error, &SqlState::UNIQUE_VIOLATION) => Ok(()),
+        Err(error)
+            if has_code(&error, &SqlState::DUPLICATE_DATABASE)
+                || has_code(&error, &SqlState::UNIQUE_VIOLATION) =>
+        {
+            Ok(())
+        }
         Err(error) => Err(told(&format!("cannot create database `{name}`"))(error)),
     }
 }

@@ -9,12 +9,20 @@ use crate::outcome::Fault;
 pub fn told(doing: &str) -> impl FnOnce(Error) -> Fault {
     move |error| {
         let Some(database_error) = error.as_db_error() else {
-            return Fault::try_again(format!("{doing}: the connection to PostgreSQL was lost ({error})"), "start again; look at the server's log if it happens again");
+            return Fault::try_again(
+                format!("{doing}: the connection to PostgreSQL was lost ({error})"),
+                "start again; look at the server's log if it happens again",
+            );
         };
-        let cause = format!("{doing}: {} (SQLSTATE {})", database_error.message(), database_error.code().code());
+        let cause =
+            format!("{doing}: {} (SQLSTATE {})", database_error.message(), database_error.code().code());
         match *database_error.code() {
-            SqlState::INSUFFICIENT_PRIVILEGE => Fault::permission(cause, "grant that to the login, or use one that has it"),
-            SqlState::DISK_FULL => Fault::try_again(cause, "free some space on the database server, then start again"),
+            SqlState::INSUFFICIENT_PRIVILEGE => {
+                Fault::permission(cause, "grant that to the login, or use one that has it")
+            }
+            SqlState::DISK_FULL => {
+                Fault::try_again(cause, "free some space on the database server, then start again")
+            }
             _ => Fault::try_again(cause, "start again; look at the server's log if it happens again"),
         }
     }

@@ -6,9 +6,6 @@
 
 use tokio_postgres::{Client, Error};
 
-/// Our relations begin with this; *empty* ignores them.
-pub const PREFIX: &str = "__cauldron_";
-
 const CREATE: &str = r#"
 CREATE TABLE IF NOT EXISTS public."__cauldron_state" (
     site text PRIMARY KEY,
@@ -44,7 +41,8 @@ pub async fn prepare(client: &Client) -> Result<(), Error> {
 
 /// The site's row, if there is one and it was written in this very database.
 pub async fn read(client: &Client, site: &str) -> Result<Option<State>, Error> {
-    let there = client.query_one(r#"SELECT to_regclass('public."__cauldron_state"') IS NOT NULL"#, &[]).await?;
+    let there =
+        client.query_one(r#"SELECT to_regclass('public."__cauldron_state"') IS NOT NULL"#, &[]).await?;
     if !there.get::<_, bool>(0) {
         return Ok(None);
     }

@@ -46,7 +46,7 @@ pub async fn run(context: &Context<'_>, leadership: &Leadership, step: &Step<'_>
     tracing::info!(step = step.name, "started");
     let last_lines = Arc::new(Mutex::new(VecDeque::new()));
     let spec = spec(context, step, handler(context, step, last_lines.clone()));
-    let mut child = context.processes.spawn(&spec).map_err(|error| error.fault())?;
+    let child = context.processes.spawn(&spec).map_err(|error| error.fault())?;
     let exit = tokio::select! {
         exit = child.exited() => exit,
         signal = context.shutdown.asked() => {

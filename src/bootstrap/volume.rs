@@ -35,7 +35,8 @@ impl Volume {
         let id = random_id();
         self.write_new(&path, &id, 0o644)?;
         // Another pod may have been first: what is on the volume counts.
-        read_text(&path)?.ok_or_else(|| Fault::configuration(format!("{} vanished", path.display()), "check the volume"))
+        read_text(&path)?
+            .ok_or_else(|| Fault::configuration(format!("{} vanished", path.display()), "check the volume"))
     }
 
     /// The site's database password that was made here, if it was.

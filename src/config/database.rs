@@ -81,7 +81,11 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, embedded: bool) -> Opti
             "cauldron-frappe runs Frappe on PostgreSQL only: use postgres",
         );
     }
-    let host = reader.given_or("DB_HOST", bench.site("db_host").or(bench.common("db_host")), embedded.then_some("127.0.0.1"));
+    let host = reader.given_or(
+        "DB_HOST",
+        bench.site("db_host").or(bench.common("db_host")),
+        embedded.then_some("127.0.0.1"),
+    );
     let port_given =
         reader.given_or("DB_PORT", bench.site("db_port").or(bench.common("db_port")), Some("5432"));
     let port = reader.parsed("DB_PORT", port_given, super::parse_port, super::PORT_MEND);

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Gid, Uid, User};
+use nix::unistd::{Uid, User};
 use secrecy::SecretString;
 
 use crate::bootstrap::volume::random_password;
@@ -24,13 +24,15 @@ pub struct DataFolder {
 
 impl DataFolder {
     pub fn open(path: &Path) -> Result<Self> {
-        let fault = |doing: &str, error: &io::Error| Fault::file(format!("cannot {doing} {}", path.display()), error);
+        let fault =
+            |doing: &str, error: &io::Error| Fault::file(format!("cannot {doing} {}", path.display()), error);
         fs::create_dir_all(path).map_err(|error| fault("make", &error))?;
         let lock = take_lock(path)?;
         let identity = if Uid::effective().is_root() { Some(unprivileged(path)?) } else { None };
         let data = Self { path: path.to_path_buf(), identity, _lock: lock };
         data.own(path).map_err(|error| fault("take over", &error))?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(|error| fault("close", &error))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+            .map_err(|error| fault("close", &error))?;
         data.check_reachable()?;
         Ok(data)
     }
@@ -48,7 +50,7 @@ impl DataFolder {
     /// Gives a path to the servers' user.
     pub fn own(&self, path: &Path) -> io::Result<()> {
         match &self.identity {
-            Some(identity) => chown(path, Some(identity.uid.as_raw()), Some(identity.gid.as_raw())),
+            Some(identity) => chown(path, Some(identity.uid), Some(identity.gid)),
             None => Ok(()),
         }
     }
@@ -77,7 +79,8 @@ impl DataFolder {
             write_if_absent(&path, make().as_bytes(), 0o600)
                 .map_err(|error| Fault::file(format!("cannot write {}", path.display()), &error))?;
         }
-        fs::read_to_string(&path).map_err(|error| Fault::file(format!("cannot read {}", path.display()), &error))
+        fs::read_to_string(&path)
+            .map_err(|error| Fault::file(format!("cannot read {}", path.display()), &error))
     }
 
     /// Root can go where the servers' user cannot.
@@ -86,7 +89,7 @@ impl DataFolder {
         let closed = self.path.ancestors().skip(1).find(|folder| {
             fs::metadata(folder).is_ok_and(|m| {
                 let mode = m.mode();
-                let bit = match (m.uid() == identity.uid.as_raw(), m.gid() == identity.gid.as_raw()) {
+                let bit = match (m.uid() == identity.uid, m.gid() == identity.gid) {
                     (true, _) => 0o100,
                     (_, true) => 0o010,
                     _ => 0o001,
@@ -97,7 +100,11 @@ impl DataFolder {
         match closed {
             None => Ok(()),
             Some(folder) => Err(Fault::permission(
-                format!("uid {} (which runs the embedded servers) cannot enter {}", identity.uid, folder.display()),
+                format!(
+                    "uid {} (which runs the embedded servers) cannot enter {}",
+                    identity.uid,
+                    folder.display()
+                ),
                 "set CAULDRON_DATA_DIR to a folder that every user can reach, or start as an unprivileged user",
             )),
         }
@@ -107,8 +114,13 @@ impl DataFolder {
 fn take_lock(folder: &Path) -> Result<File> {
     let path = folder.join("lock");
     let fault = |error: &io::Error| Fault::file(format!("cannot lock {}", path.display()), error);
-    let mut file =
-        File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(|e| fault(&e))?;
+    let mut file = File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(&path)
+        .map_err(|e| fault(&e))?;
     if let Err(error) = file.try_lock() {
         let mut holder = String::new();
         let _ = file.read_to_string(&mut holder);
@@ -131,10 +143,10 @@ fn take_lock(folder: &Path) -> Result<File> {
 fn unprivileged(folder: &Path) -> Result<Identity> {
     let owner = fs::metadata(folder.join("postgres")).ok().filter(|m| m.uid() != 0);
     let (uid, gid) = match owner {
-        Some(owner) => (Uid::from_raw(owner.uid()), Gid::from_raw(owner.gid())),
+        Some(owner) => (owner.uid(), owner.gid()),
         None => match User::from_name("postgres") {
-            Ok(Some(user)) => (user.uid, user.gid),
-            _ => (Uid::from_raw(65534), Gid::from_raw(65534)),
+            Ok(Some(user)) => (user.uid.as_raw(), user.gid.as_raw()),
+            _ => (65534, 65534),
         },
     };
     Ok(Identity { uid, gid, groups: vec![gid] })
@@ -142,7 +154,9 @@ fn unprivileged(folder: &Path) -> Result<Identity> {
 
 /// The kernel's choice.
 fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).map_or(0, |address| address.port())
+    TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|listener| listener.local_addr())
+        .map_or(0, |address| address.port())
 }
 
 #[cfg(test)]
@@ -152,7 +166,8 @@ mod tests {
     #[test]
     fn a_port_stays_the_same_until_somebody_takes_it() {
         let folder = tempfile::tempdir().unwrap();
-        let data = DataFolder { path: folder.path().into(), identity: None, _lock: tempfile::tempfile().unwrap() };
+        let data =
+            DataFolder { path: folder.path().into(), identity: None, _lock: tempfile::tempfile().unwrap() };
         let first = data.port("p").unwrap();
         assert_eq!(data.port("p").unwrap(), first);
         let _taken = TcpListener::bind(("127.0.0.1", first)).unwrap();

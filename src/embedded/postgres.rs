@@ -57,7 +57,8 @@ async fn initdb(
 ) -> std::result::Result<(), Stopped> {
     let file = |error: &std::io::Error| Fault::file("cannot write the password for initdb", error);
     let mut password_file = tempfile::NamedTempFile::new_in(&data.path).map_err(|e| file(&e))?;
-    std::io::Write::write_all(&mut password_file, password.expose_secret().as_bytes()).map_err(|e| file(&e))?;
+    std::io::Write::write_all(&mut password_file, password.expose_secret().as_bytes())
+        .map_err(|e| file(&e))?;
     data.own(password_file.path()).map_err(|e| file(&e))?;
     let mut spec = Spec::new("initdb", binaries.join("initdb"));
     let options = ["--encoding=UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256", "--no-instructions"];
@@ -122,7 +123,8 @@ impl Postgres {
 
 /// `erp.example.com` → `erp_example_com`.
 fn database_name(site: &str) -> String {
-    let name: String = site.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
+    let name: String =
+        site.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
     let name: String = name.chars().take(60).collect();
     if name.starts_with("template") || name == "postgres" { format!("_{name}") } else { name }
 }

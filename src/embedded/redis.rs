@@ -29,7 +29,8 @@ pub fn prepare(data: &DataFolder) -> Result<Redis> {
 impl Redis {
     pub fn configure(&self, config: &mut Config) -> Result<()> {
         let url = |database: u8| {
-            let text = format!("redis://:{}@127.0.0.1:{}/{database}", self.password.expose_secret(), self.port);
+            let text =
+                format!("redis://:{}@127.0.0.1:{}/{database}", self.password.expose_secret(), self.port);
             RedisUrl::parse(&text).map_err(|error| Fault::configuration(error, "report this"))
         };
         config.redis.cache = Some(url(0)?);

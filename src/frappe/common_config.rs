@@ -44,7 +44,9 @@ pub fn managed(config: &Config) -> Managed {
         keys.push(("db_port", database.port.into()));
     }
     let redis = &config.redis;
-    for (key, url) in [("redis_cache", &redis.cache), ("redis_queue", &redis.queue), ("redis_socketio", &redis.socketio)] {
+    for (key, url) in
+        [("redis_cache", &redis.cache), ("redis_queue", &redis.queue), ("redis_socketio", &redis.socketio)]
+    {
         if let Some(url) = url {
             keys.push((key, frappe_url(url, redis.tls_ca.as_deref()).into()));
         }
@@ -102,7 +104,11 @@ pub async fn merge(
         Ok(()) => Ok(Merged::Written(different.iter().map(|(key, _)| *key).collect())),
         Err(error) if is_immovable(&error) => {
             let (variables, uncovered) = overrides(&different, frappe_major);
-            if uncovered.is_empty() { Ok(Merged::Overridden(variables)) } else { Err(cannot_write(&path, &uncovered, &error)) }
+            if uncovered.is_empty() {
+                Ok(Merged::Overridden(variables))
+            } else {
+                Err(cannot_write(&path, &uncovered, &error))
+            }
         }
         Err(error) => Err(Fault::file(format!("cannot write {}", path.display()), &error)),
     }
@@ -144,7 +150,8 @@ fn invalid(path: &Path, why: &str) -> Fault {
 async fn lock(sites: &Path) -> Option<File> {
     let folder = sites.join(".cauldron");
     fs::create_dir_all(&folder).ok()?;
-    let file = File::options().create(true).truncate(false).write(true).open(folder.join("config.lock")).ok()?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(folder.join("config.lock")).ok()?;
     for _ in 0..500 {
         match file.try_lock() {
             Ok(()) => return Some(file),
@@ -198,13 +205,17 @@ pub fn compare(sites: &Path, managed: &Managed, frappe_major: Option<u32>) -> Re
     let different = differences(&current, managed, &Vec::new());
     let (variables, uncovered) = overrides(&different, frappe_major);
     if !uncovered.is_empty() {
-        tracing::warn!(keys = uncovered.join(", "), "common_site_config.json says otherwise than this pod's configuration");
+        tracing::warn!(
+            keys = uncovered.join(", "),
+            "common_site_config.json says otherwise than this pod's configuration"
+        );
     }
     Ok(variables)
 }
 
 fn cannot_write(path: &Path, uncovered: &[&str], error: &io::Error) -> Fault {
-    let cause = format!("{} cannot be written ({error}) and differs in: {}", path.display(), uncovered.join(", "));
+    let cause =
+        format!("{} cannot be written ({error}) and differs in: {}", path.display(), uncovered.join(", "));
     let mend = "put those keys into it where it comes from (the ConfigMap), or make it writable";
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EACCES | Errno::EPERM) => Fault::permission(cause, mend),

@@ -32,7 +32,7 @@ impl ChildEnvironment {
     /// What every Frappe process needs.
     pub fn for_frappe(mut self, database: &DatabaseConfig, redis: &RedisConfig) -> Self {
         // Without it Python holds its log lines back until its buffer is full.
-        self.set("PYTHONUNBUFFERED", "1").set("FRAPPE_STREAM_LOGGING", "1");
+        self.set("PYTHONUNBUFFERED", "1");
         // libpq's GSSAPI is not fork-safe: RQ's work-horses crash (FRAPPE.md, Configuration).
         self.set("PGGSSENCMODE", "disable");
         self.set("PGSSLMODE", database.tls.mode.name());

@@ -49,10 +49,7 @@ pub fn look(folder: &Path) -> std::io::Result<SiteFolder> {
 
 fn read(value: &Value) -> SiteConfig {
     let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_string);
-    SiteConfig {
-        db_name: text("db_name"),
-        db_password: text("db_password").map(SecretString::from),
-    }
+    SiteConfig { db_name: text("db_name"), db_password: text("db_password").map(SecretString::from) }
 }
 
 /// Has a key in place before any role serves: Frappe makes one at first use, in every process at
@@ -62,7 +59,9 @@ fn read(value: &Value) -> SiteConfig {
 /// 78 where `given` is not the key that the site has: its saved secrets would be unreadable.
 pub async fn ensure_encryption_key(folder: &Path, given: Option<&SecretString>) -> Result<()> {
     let path = folder.join("site_config.json");
-    let fault = |doing: &str, error: &std::io::Error| Fault::file(format!("cannot {doing} {}", path.display()), error);
+    let fault = |doing: &str, error: &std::io::Error| {
+        Fault::file(format!("cannot {doing} {}", path.display()), error)
+    };
     if has_key(&path, given)? {
         return Ok(());
     }
@@ -94,9 +93,13 @@ fn has_key(path: &Path, given: Option<&SecretString>) -> Result<bool> {
 }
 
 fn read_object(path: &Path) -> Result<serde_json::Map<String, Value>> {
-    let bytes = fs::read(path).map_err(|error| Fault::file(format!("cannot read {}", path.display()), &error))?;
+    let bytes =
+        fs::read(path).map_err(|error| Fault::file(format!("cannot read {}", path.display()), &error))?;
     serde_json::from_slice(&bytes).map_err(|error| {
-        Fault::configuration(format!("{} is invalid JSON: {error}", path.display()), "mend it by hand; it was left as it is")
+        Fault::configuration(
+            format!("{} is invalid JSON: {error}", path.display()),
+            "mend it by hand; it was left as it is",
+        )
     })
 }
 
@@ -104,7 +107,8 @@ fn read_object(path: &Path) -> Result<serde_json::Map<String, Value>> {
 async fn frappe_lock(folder: &Path) -> std::io::Result<File> {
     let locks = folder.join("locks");
     fs::create_dir_all(&locks)?;
-    let file = File::options().create(true).truncate(false).write(true).open(locks.join("site_config.lock"))?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(locks.join("site_config.lock"))?;
     for _ in 0..3_000 {
         match file.try_lock() {
             Ok(()) => return Ok(file),
@@ -112,5 +116,8 @@ async fn frappe_lock(folder: &Path) -> std::io::Result<File> {
             Err(fs::TryLockError::Error(error)) => return Err(error),
         }
     }
-    Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "another process has held locks/site_config.lock for 30 s"))
+    Err(std::io::Error::new(
+        std::io::ErrorKind::TimedOut,
+        "another process has held locks/site_config.lock for 30 s",
+    ))
 }

@@ -121,7 +121,10 @@ impl Board {
     }
 
     /// Keeps the account of a child up to date until its service is over.
-    pub fn follow_child(&self, mut statuses: watch::Receiver<ServiceStatus>) -> impl Future<Output = ()> + use<> {
+    pub fn follow_child(
+        &self,
+        mut statuses: watch::Receiver<ServiceStatus>,
+    ) -> impl Future<Output = ()> + use<> {
         let board = self.clone();
         async move {
             loop {
@@ -147,7 +150,8 @@ impl Account {
     pub fn live(&self) -> Vec<Check> {
         let silent = self.progress_at.elapsed();
         let stuck = matches!(self.phase, Phase::Bootstrapping) && silent > STUCK_AFTER;
-        let problem = stuck.then(|| format!("{}: no progress for {} min", self.detail, silent.as_secs() / 60));
+        let problem =
+            stuck.then(|| format!("{}: no progress for {} min", self.detail, silent.as_secs() / 60));
         vec![Check { name: "loop", problem: None }, Check { name: "progress", problem }]
     }
 
@@ -172,10 +176,7 @@ impl Account {
             None => Some(format!("{} was not seen working yet", self.role)),
             Some(probe) => probe.problem.clone(),
         };
-        vec![
-            Check { name: "phase", problem: phase_problem },
-            Check { name: "role", problem: role_problem },
-        ]
+        vec![Check { name: "phase", problem: phase_problem }, Check { name: "role", problem: role_problem }]
     }
 
     /// `/status`: the whole account.

@@ -56,10 +56,19 @@ pub fn encode(account: &Account) -> String {
     };
     let info = vec![("version", env!("CARGO_PKG_VERSION").to_string()), ("role", account.role.to_string())];
     gauges("build_info", vec![(info, 1.0)]);
-    let phase = |phase: &super::account::Phase| (vec![("phase", phase.name().to_string())], f64::from(u8::from(*phase == account.phase)));
+    let phase = |phase: &super::account::Phase| {
+        (vec![("phase", phase.name().to_string())], f64::from(u8::from(*phase == account.phase)))
+    };
     gauges("phase", PHASES.iter().map(phase).collect());
     let child = |name: &String| vec![("child", name.clone())];
-    gauges("child_up", account.children.iter().map(|(name, c)| (child(name), f64::from(u8::from(c.pid.is_some())))).collect());
+    gauges(
+        "child_up",
+        account
+            .children
+            .iter()
+            .map(|(name, c)| (child(name), f64::from(u8::from(c.pid.is_some()))))
+            .collect(),
+    );
     let resident = account.children.iter().filter_map(|(name, c)| {
         let bytes = sys::proc::resident_bytes_of_tree(c.pid?);
         Some((child(name), bytes as f64))

@@ -16,7 +16,11 @@ pub struct Answer {
 }
 
 /// One GET, with the headers given, within `deadline`.
-pub async fn get(url: &str, headers: &[(&str, &str)], deadline: Duration) -> std::result::Result<Answer, String> {
+pub async fn get(
+    url: &str,
+    headers: &[(&str, &str)],
+    deadline: Duration,
+) -> std::result::Result<Answer, String> {
     let client = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
@@ -33,7 +37,11 @@ pub async fn get(url: &str, headers: &[(&str, &str)], deadline: Duration) -> std
         while let Some(source) = reason.source() {
             reason = source;
         }
-        if error.is_timeout() { format!("no answer within {} ms", deadline.as_millis()) } else { reason.to_string() }
+        if error.is_timeout() {
+            format!("no answer within {} ms", deadline.as_millis())
+        } else {
+            reason.to_string()
+        }
     };
     let response = request.send().await.map_err(told)?;
     let status = response.status().as_u16();

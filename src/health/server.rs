@@ -72,7 +72,8 @@ async fn answer(
 ) -> Response {
     let checks = checks(&board.read());
     let healthy = checks.iter().all(|check| check.problem.is_none());
-    let verbose = query.is_some_and(|query| query.split('&').any(|part| part.split('=').next() == Some("verbose")));
+    let verbose =
+        query.is_some_and(|query| query.split('&').any(|part| part.split('=').next() == Some("verbose")));
     let mut body = String::new();
     for check in &checks {
         match &check.problem {

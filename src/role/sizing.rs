@@ -21,7 +21,8 @@ pub struct Sizing {
 pub fn size(limits: Limits, processors: usize) -> Sizing {
     let machine = u64::try_from(processors).unwrap_or(1).max(1);
     let cpus = limits.cpus.map_or(machine, |cpus| (cpus.ceil() as u64).clamp(1, machine));
-    let by_memory = limits.memory_bytes.map_or(u64::MAX, |bytes| bytes.saturating_sub(RESERVED_BYTES) / WORKER_BYTES);
+    let by_memory =
+        limits.memory_bytes.map_or(u64::MAX, |bytes| bytes.saturating_sub(RESERVED_BYTES) / WORKER_BYTES);
     let workers = (2 * cpus).min(by_memory).clamp(1, MOST_WORKERS);
     Sizing { workers: u16::try_from(workers).unwrap_or(1), threads: THREADS }
 }

@@ -19,6 +19,7 @@ use crate::frappe::environment::ChildEnvironment;
 use crate::health::account::{Board, Phase, RoleProbe};
 use crate::health::probe;
 use crate::supervise::process::Processes;
+use crate::supervise::relay::relay;
 use crate::supervise::run_service::{AfterSignal, End, ServicePlan, ServiceStatus, run_service};
 use crate::supervise::service::Policy;
 use crate::supervise::signals::Shutdown;
@@ -27,7 +28,7 @@ use crate::sys::cgroup;
 
 const NAME: &str = "gunicorn";
 /// From TERM to KILL unless CAULDRON_GRACE says otherwise; gunicorn's own default.
-const GRACE: Duration = Duration::from_secs(30);
+pub const GRACE: Duration = Duration::from_secs(30);
 /// A probe that takes longer would not serve a user either.
 const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 /// Between two probes of a role that works, and of one that does not.
@@ -91,7 +92,7 @@ fn spec(web: &Web<'_>, grace: Duration) -> Spec {
     }
     args.push("frappe.app:application".into());
     let mut environment = ChildEnvironment::inherited().for_frappe(web.database, &web.config.redis);
-    environment.set("PGAPPNAME", "cauldron/web");
+    environment.set("PGAPPNAME", "cauldron/web").set("FRAPPE_STREAM_LOGGING", "1");
     for (name, value) in &web.bootstrapped.overrides {
         environment.set(name, value);
     }
@@ -102,6 +103,7 @@ fn spec(web: &Web<'_>, grace: Duration) -> Spec {
         args: args.into_iter().map(Into::into).collect(),
         env: environment.into_map(),
         cwd: Some(web.bench.sites()),
+        output: relay(web.config.child_logs, NAME),
         ..Spec::new(NAME, web.bench.gunicorn())
     }
 }
@@ -136,21 +138,24 @@ async fn keep_probing(address: SocketAddr, site: String, board: Board) {
     let mut pause = FIRST_PROBE;
     loop {
         let asked = Instant::now();
-        let answer = probe::get(&url, &[("Host", &site), ("X-Frappe-Site-Name", &site)], PROBE_DEADLINE).await;
+        let answer =
+            probe::get(&url, &[("Host", &site), ("X-Frappe-Site-Name", &site)], PROBE_DEADLINE).await;
         let problem = match answer {
             Ok(answer) if answer.status == 200 => None,
             Ok(answer) => Some(format!("/api/method/ping answered {}", answer.status)),
             Err(reason) => Some(format!("/api/method/ping: {reason}")),
         };
         let works = problem.is_none();
+        let probe = RoleProbe { latency: asked.elapsed(), problem };
+        if seen_working {
+            tell_change(&board, &probe);
+        }
+        board.update(|account| account.role_probe = Some(probe));
         if works && !seen_working {
             seen_working = true;
             let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(site, elapsed_ms, "serving");
         }
-        let probe = RoleProbe { latency: asked.elapsed(), problem };
-        tell_change(&board, &probe);
-        board.update(|account| account.role_probe = Some(probe));
         pause = match (works, seen_working) {
             (true, _) => PROBE_EVERY,
             (false, true) => PROBE_FAILING_EVERY,

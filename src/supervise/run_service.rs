@@ -15,7 +15,7 @@ use super::exit::Exit;
 use super::process::{Child, Processes};
 use super::service::{Action, Event, Policy, Service, State, on_event};
 use super::signals::Shutdown;
-use super::spawn::{Spec, SpawnError};
+use super::spawn::{SpawnError, Spec};
 use super::stop::StopReport;
 
 /// What to run, and how.

@@ -63,14 +63,7 @@ impl Policy {
     /// Not restarted.
     pub fn once(grace: Duration) -> Self {
         let minute = Duration::from_secs(60);
-        Self {
-            restart: false,
-            drain: Duration::ZERO,
-            grace,
-            budget: 5,
-            window: minute,
-            stable_after: minute,
-        }
+        Self { restart: false, drain: Duration::ZERO, grace, budget: 5, window: minute, stable_after: minute }
     }
 }
 

@@ -21,7 +21,9 @@ fn read(mount: &Path, own: &str) -> Limits {
     let mut limits = Limits::default();
     for line in own.lines() {
         let mut fields = line.splitn(3, ':');
-        let (Some(_), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next()) else { continue };
+        let (Some(_), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next()) else {
+            continue;
+        };
         let names: Vec<&str> = controllers.split(',').collect();
         let root = match controllers {
             "" => mount.to_path_buf(),
