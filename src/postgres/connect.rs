@@ -192,7 +192,7 @@ impl Server {
             let answer = Answer { code: answer.code().code(), message: answer.message() };
             return classify(answer, user, config.get_dbname().unwrap_or_default());
         }
-        if config.get_password().is_none() && error.to_string().contains("password missing") {
+        if config.get_password().is_none() && cause_of(error) == "password missing" {
             let cause = format!("the server wants a password for `{user}`, and none is given");
             let hint = "set DB_PASSWORD or DB_PASSWORD_FILE";
             return ConnectError::new(Step::Login, Kind::PasswordMissing, cause, hint);
