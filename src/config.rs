@@ -128,7 +128,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         }
     }
     let files = BenchFiles::read(reader, &bench.join("sites"), site.as_deref());
-    let database = database::read(reader, &files);
+    let database = database::read(reader, &files, embedded);
     let redis = redis::read(reader, &files);
     if needs.servers && !embedded {
         require_servers(reader, database.is_some(), &redis);
@@ -208,17 +208,21 @@ fn require_servers(reader: &mut Reader<'_>, database: bool, redis: &redis::Redis
     }
 }
 
-/// `--embedded` is for when nothing else is configured: two databases would be one too many.
+/// `--embedded` is for when nothing else is configured: two databases would be one too many. What
+/// the bench's own file says of this machine is what an earlier embedded start wrote.
 fn refuse_servers_beside_embedded(reader: &mut Reader<'_>) {
     for name in ["DB_HOST", "REDIS_CACHE", "REDIS_QUEUE", "REDIS_CACHE_HOST", "REDIS_QUEUE_HOST"] {
-        let given = reader.seen.iter().find(|(v, _)| v.name == name).map(|(_, given)| given.source.clone());
-        if let Some(source) = given.filter(|source| !matches!(source, source::Source::Bench(_))) {
-            reader.problem(
-                name,
-                Some(source),
-                "set together with --embedded",
-                "unset it, or start without --embedded",
-            );
+        let given = reader.seen.iter().find(|(v, _)| v.name == name).map(|(_, given)| given.clone());
+        let is_another = |given: &source::Given| match given.source {
+            source::Source::Default => false,
+            source::Source::Bench(_) => {
+                !(given.value.contains("127.0.0.1") || given.value.contains("localhost"))
+            }
+            _ => true,
+        };
+        if let Some(given) = given.filter(is_another) {
+            let mend = "unset it, or start without --embedded";
+            reader.problem(name, Some(given.source), "set together with --embedded", mend);
         }
     }
 }

@@ -6,12 +6,18 @@
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
+mod bootstrap;
 mod cli;
 mod config;
+mod deps;
+mod embedded;
+mod frappe;
+mod health;
 mod net;
 mod outcome;
 mod pipeline;
 mod postgres;
+mod redis_client;
 mod role;
 mod supervise;
 mod sys;

@@ -60,10 +60,6 @@ impl Fault {
         Self { code, cause: cause.into(), mend: mend.into() }
     }
 
-    pub fn usage(cause: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self::new(USAGE, cause, mend)
-    }
-
     pub fn foreign_data(cause: impl Into<String>, mend: impl Into<String>) -> Self {
         Self::new(FOREIGN_DATA, cause, mend)
     }

@@ -1,5 +1,10 @@
 //! From a command line to an exit code: configuration, then the command's own steps.
 
+mod ask;
+mod once;
+mod serve;
+mod site;
+
 use crate::cli::{Cli, Command, Format};
 use crate::config::source::{ProcessEnvironment, Reader};
 use crate::config::{self, Config, Needs};
@@ -103,11 +108,19 @@ fn needs(command: &Command) -> Needs {
 
 async fn dispatch(
     command: &Command,
-    _format: Format,
-    _config: Config,
-    _shutdown: Shutdown,
+    format: Format,
+    config: Config,
+    shutdown: Shutdown,
 ) -> Result<u8, Stopped> {
-    Err(Fault::usage(format!("{command:?} is not there yet"), "wait for it").into())
+    match command {
+        Command::Web => serve::web(config, &shutdown).await,
+        Command::WaitDeps => once::wait_deps(&config, format, &shutdown).await,
+        Command::Configure => once::configure(&config, &shutdown).await,
+        Command::Bootstrap => once::bootstrap(config, &shutdown).await,
+        Command::Status => shutdown.guard(async { Ok(ask::status(&config, format).await?) }).await,
+        Command::Probe { what } => shutdown.guard(async { Ok(ask::probe(&config, *what).await?) }).await,
+        Command::Run { .. } => unreachable!("run has a configuration of its own, and was run"),
+    }
 }
 
 /// Tells a fault once, on stderr.

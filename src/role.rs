@@ -1,3 +1,5 @@
-//! What to run, how to ask it whether it works, how to stop it.
+//! What a role runs, how it is asked whether it works, and how it is stopped.
 
 pub mod run;
+mod sizing;
+pub mod web;

@@ -1,9 +1,11 @@
 //! All unsafe code, and what is particular to Linux: signal masks, file descriptors, /proc.
 #![allow(unsafe_code)]
 
+pub mod cgroup;
 pub mod descriptor;
 pub mod environment;
 pub mod exec;
+pub mod proc;
 pub mod process;
 pub mod signals;
 pub mod terminal;

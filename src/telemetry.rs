@@ -40,3 +40,13 @@ pub fn tell(line: &str) {
 pub async fn flush() {
     sink::flush(Duration::from_millis(250)).await;
 }
+
+/// A report on stdout. Nobody may be reading; the exit code says it, too.
+pub fn print(text: &str) {
+    sink::stdout().write_record(text.as_bytes());
+}
+
+/// Lines that were dropped because nobody read our output.
+pub fn dropped_lines() -> u64 {
+    sink::dropped()
+}

@@ -71,7 +71,7 @@ pub struct DatabaseConfig {
 }
 
 /// A configured password without its login is taken for DB_NAME's own.
-pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles) -> Option<DatabaseConfig> {
+pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, embedded: bool) -> Option<DatabaseConfig> {
     let db_type = reader.given_or("DB_TYPE", bench.common("db_type"), Some("postgres"));
     if let Some(given) = db_type.filter(|given| given.value != "postgres") {
         reader.problem(
@@ -81,7 +81,11 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles) -> Option<DatabaseConfi
             "cauldron-frappe runs Frappe on PostgreSQL only: use postgres",
         );
     }
-    let host = reader.given_or("DB_HOST", bench.site("db_host").or(bench.common("db_host")), None);
+    let host = reader.given_or(
+        "DB_HOST",
+        bench.site("db_host").or(bench.common("db_host")),
+        embedded.then_some("127.0.0.1"),
+    );
     let port_given =
         reader.given_or("DB_PORT", bench.site("db_port").or(bench.common("db_port")), Some("5432"));
     let port = reader.parsed("DB_PORT", port_given, super::parse_port, super::PORT_MEND);

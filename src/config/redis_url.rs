@@ -64,15 +64,6 @@ impl RedisUrl {
     pub fn is_tls(&self) -> bool {
         self.url.scheme() == "rediss"
     }
-
-    /// Whether two URLs mean one server and one login (the database number aside).
-    pub fn same_server(&self, other: &Self) -> bool {
-        let key = |u: &Url| (u.host_str().map(str::to_string), u.port(), u.username().to_string());
-        self.url.scheme() == other.url.scheme()
-            && key(&self.url) == key(&other.url)
-            && self.url.password() == other.url.password()
-            && (self.url.scheme() != "unix" || self.url.path() == other.url.path())
-    }
 }
 
 impl fmt::Display for RedisUrl {

@@ -91,6 +91,9 @@ fn resolver_says(error: &io::Error) -> String {
     text.strip_prefix("failed to lookup address information: ").unwrap_or(&text).to_string()
 }
 
+/// One lost SYN is sent again after a second; what does not answer three is not there.
+const TCP_LIMIT: Duration = Duration::from_secs(3);
+
 /// The first of the addresses that answers; each gets a fair share of the time that is left.
 pub async fn tcp(
     addresses: &[SocketAddr],
@@ -100,7 +103,7 @@ pub async fn tcp(
     let mut last = None;
     for (index, address) in addresses.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(addresses.len() - index).unwrap_or(1);
+        let share = (left / u32::try_from(addresses.len() - index).unwrap_or(1)).min(TCP_LIMIT);
         let attempt =
             async { TcpStream::connect(address).await.map_err(|error| unreachable(*address, &error)) };
         match within(Instant::now() + share, Step::Tcp, &address.to_string(), attempt).await {

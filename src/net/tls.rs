@@ -116,7 +116,9 @@ pub fn refusal<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a E
 }
 
 /// A TLS error told to an operator.
-pub fn explain(error: &Error, host: &str, roots_variable: &str, client_variable: &str) -> ConnectError {
+///
+/// `wants_client` says what to do where the server asks for a certificate of ours.
+pub fn explain(error: &Error, host: &str, roots_variable: &str, wants_client: &str) -> ConnectError {
     let (cause, hint) = match error {
         Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => (
             format!("the certificate of `{host}` is signed by an unknown CA"),
@@ -133,10 +135,9 @@ pub fn explain(error: &Error, host: &str, roots_variable: &str, client_variable:
             format!("the certificate of `{host}` is not accepted: {problem}"),
             "renew or reissue the server's certificate; if it is young, compare the clocks".into(),
         ),
-        Error::AlertReceived(alert) => (
-            format!("`{host}` broke off the TLS handshake: {alert:?}"),
-            format!("the server may want a client certificate, or another one: see {client_variable}"),
-        ),
+        Error::AlertReceived(alert) => {
+            (format!("`{host}` broke off the TLS handshake: {alert:?}"), wants_client.into())
+        }
         other => {
             (format!("no TLS with `{host}`: {other}"), "check that this port speaks TLS 1.2 or 1.3".into())
         }

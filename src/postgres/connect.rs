@@ -7,7 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use tokio::net::TcpStream;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_postgres::config::{SslMode as ClientSslMode, SslNegotiation};
@@ -185,13 +186,13 @@ impl Server {
     fn judge(&self, error: &tokio_postgres::Error, config: &tokio_postgres::Config) -> ConnectError {
         let user = config.get_user().unwrap_or_default();
         if let Some(refusal) = net_tls::refusal(error) {
-            return net_tls::explain(refusal, &self.host, "DB_SSLROOTCERT", "DB_SSLCERT");
+            return net_tls::explain(refusal, &self.host, "DB_SSLROOTCERT", tls::WANTS_CLIENT);
         }
         if let Some(answer) = error.as_db_error() {
             let answer = Answer { code: answer.code().code(), message: answer.message() };
             return classify(answer, user, config.get_dbname().unwrap_or_default());
         }
-        if config.get_password().is_none() && error.to_string().contains("password missing") {
+        if config.get_password().is_none() && cause_of(error) == "password missing" {
             let cause = format!("the server wants a password for `{user}`, and none is given");
             let hint = "set DB_PASSWORD or DB_PASSWORD_FILE";
             return ConnectError::new(Step::Login, Kind::PasswordMissing, cause, hint);
@@ -241,6 +242,16 @@ impl Connection {
     /// The server's version as it says it: `15.8 (Debian 15.8-0+deb12u1)`.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// The backend that was announced at login, which is not the real one behind a pooler. It stands
+    /// in the cancel request alone, so one is written into a pipe.
+    pub async fn announced_pid(&self) -> Option<i32> {
+        let (pipe, mut end) = UnixStream::pair().ok()?;
+        self.client.cancel_token().cancel_query_raw(Wire::Unix(pipe), AsItIs).await.ok()?;
+        // Length and request code come first.
+        end.read_u64().await.ok()?;
+        end.read_i32().await.ok()
     }
 
     async fn is_standby(&self, deadline: Instant) -> Result<bool, ConnectError> {

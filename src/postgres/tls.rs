@@ -12,6 +12,10 @@ use crate::net::{ConnectError, Kind, Step, dial};
 /// The request code 1234.5679 with its length, as every libpq sends it.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
+/// What to do where the server breaks off the handshake.
+pub const WANTS_CLIENT: &str =
+    "the server may want a client certificate, or another one: see DB_SSLCERT and DB_SSLKEY";
+
 /// `require` with a CA file verifies as verify-ca does, for old times' sake; so says libpq.
 fn verify(config: &DatabaseTls) -> Verify {
     match config.mode {
@@ -83,7 +87,7 @@ pub async fn secure(
         Ok(wire) => Ok(Secured::Wire(wire)),
         Err(error) => match tls::refusal(&error) {
             Some(refusal) => {
-                let error = tls::explain(refusal, host, "DB_SSLROOTCERT", "DB_SSLCERT");
+                let error = tls::explain(refusal, host, "DB_SSLROOTCERT", WANTS_CLIENT);
                 if mode == SslMode::Prefer { Ok(Secured::TryInClear(error)) } else { Err(error) }
             }
             None => Err(lost(&error)),

@@ -56,6 +56,16 @@ pub struct Shutdown {
     forwarded: broadcast::Sender<Signal>,
 }
 
+/// Asks a deferred stop.
+#[derive(Debug)]
+pub struct Trigger(watch::Sender<Stop>);
+
+impl Trigger {
+    pub fn ask(&self) {
+        self.0.send_modify(|stop| *stop = stop.on_request(Signal::SIGTERM, Instant::now()));
+    }
+}
+
 const STOP_SIGNALS: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT];
 const FORWARDED_SIGNALS: [Signal; 5] =
     [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGWINCH, Signal::SIGCONT];
@@ -111,6 +121,24 @@ impl Shutdown {
         if state.wait_for(|stop| matches!(stop, Stop::Hurried(_))).await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// A stop state of its own for what must outlive the rest (servers that a role still writes to):
+    /// it is asked by the trigger alone, and hurried with this one.
+    pub fn deferred(&self) -> (Trigger, Self) {
+        let (state_tx, state) = watch::channel(Stop::Running);
+        let trigger = Trigger(state_tx.clone());
+        let hurry = self.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = hurry.hurried() => {
+                    state_tx.send_replace(Stop::Hurried(Signal::SIGTERM));
+                }
+                () = state_tx.closed() => {}
+            }
+        });
+        // Nothing is forwarded to it.
+        (trigger, Self { state, forwarded: broadcast::channel(1).0 })
     }
 
     /// HUP, USR1, USR2, WINCH and CONT from now on.

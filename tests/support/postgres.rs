@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User};
 use tempfile::TempDir;
@@ -254,7 +255,7 @@ fn template(user: Option<&User>) -> PathBuf {
     let owner = user.map_or_else(|| nix::unistd::Uid::effective().as_raw(), |user| user.uid.as_raw());
     let template = tmp.join(format!("postgres-{}-{owner}", version()));
     let lock = File::create(tmp.join("postgres.lock")).expect("a lock file");
-    lock.lock().expect("the template's lock");
+    let _lock = Flock::lock(lock, FlockArg::LockExclusive).expect("the template's lock");
     if !template.exists() {
         let made = tempfile::Builder::new().prefix("initdb-").tempdir().expect("a folder for initdb");
         identity::give(made.path(), user);

@@ -13,7 +13,7 @@ from werkzeug.utils import safe_join
 from werkzeug.wrappers import Request, Response
 
 from frappe.context import connect, destroy, init, local
-from frappe.exceptions import FrappeError, SessionStopped, SiteDoesNotExist
+from frappe.exceptions import FrappeError, SessionStopped
 from frappe.pages import render
 from frappe.rpc import call
 from frappe.session import resume
@@ -44,7 +44,7 @@ def open_site(request):
     site = request.headers.get("X-Frappe-Site-Name") or request.host.split(":")[0]
     init(site, SITES_PATH)
     if not local.conf.db_name:
-        raise SiteDoesNotExist(site)
+        raise FrappeError(f"{site}/site_config.json has no db_name")
     connect()
     if local.conf.maintenance_mode:
         if not local.conf.allow_reads_during_maintenance:

@@ -10,11 +10,12 @@ from frappe.passwords import check_password
 
 
 def resume(request):
+    """Importing the hooks of the installed apps comes first: no table at all is 500, no user 417."""
+    get_hooks("before_request")
     sid = request.cookies.get("sid", "Guest")
     rows = local.db.sql('select "user" from "tabSessions" where sid = %s', (sid,)) if sid != "Guest" else []
     local.user = rows[0][0] if rows else "Guest"
     require_user(local.user)
-    get_hooks("before_request")
 
 
 def require_user(user):

@@ -1,0 +1,110 @@
+//! Creating a site on an empty database, and finishing one that was not seen finished.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::Context;
+use super::lock::Leadership;
+use super::sql::told;
+use super::step::{self, Step};
+use super::volume::{Volume, random_id};
+use super::{observe, state};
+use crate::bootstrap::decide::Database;
+use crate::frappe::command::PasswordFile;
+use crate::outcome::{Fault, Stopped};
+
+/// What a creation needs beside the context.
+pub struct Creation<'a> {
+    pub db_name: &'a str,
+    pub db_password: &'a SecretString,
+    pub admin_password: &'a SecretString,
+}
+
+/// Frappe's new-site, on the database that is there. Marked on the volume and in the database before
+/// the first step, so that whoever comes later knows whose half-built site this is.
+pub async fn create(
+    context: &Context<'_>,
+    leadership: &Leadership,
+    volume: &Volume,
+    creation: &Creation<'_>,
+) -> Result<(), Stopped> {
+    let attempt = random_id();
+    volume.start_attempt(&attempt)?;
+    let client = leadership.client();
+    state::start(client, context.site, &attempt).await.map_err(told("cannot record the attempt"))?;
+    context.board.update(|account| account.attempt = Some(attempt.clone()));
+    let password_file = PasswordFile::write(context.runtime_dir, creation.db_name, creation.db_password)?;
+    let new_site = Step {
+        name: "new-site",
+        arguments: vec![
+            "new-site",
+            "--no-setup-db",
+            "--db-type",
+            "postgres",
+            "--db-name",
+            creation.db_name,
+            "--db-password",
+            creation.db_password.expose_secret(),
+            "--admin-password",
+            creation.admin_password.expose_secret(),
+            context.site,
+        ],
+        with_site: false,
+        attempt: &attempt,
+        password_file: Some(password_file.path()),
+        secrets: vec![creation.db_password, creation.admin_password],
+    };
+    step::run(context, leadership, &new_site).await?;
+    drop(password_file);
+    // Frappe leaves a new site's scheduler disabled (FRAPPE.md, new-site on Postgres).
+    run_plain(context, leadership, &attempt, "enable-scheduler").await?;
+    if observe::database(client).await? != Database::Complete {
+        let cause = "new-site exited 0 and left no complete site";
+        return Err(Fault::try_again(cause, "its output is in the log above").into());
+    }
+    finish(context, leadership, volume).await
+}
+
+/// A complete site whose end nobody recorded: one migrate makes up for what a kill left out
+/// (scheduled jobs and fixtures come after Administrator; FRAPPE.md).
+///
+/// `created_here` where the creation was ours: what follows new-site is made up for then, too.
+pub async fn migrate_once(
+    context: &Context<'_>,
+    leadership: &Leadership,
+    volume: &Volume,
+    created_here: bool,
+) -> Result<(), Stopped> {
+    let attempt = random_id();
+    context.board.update(|account| account.attempt = Some(attempt.clone()));
+    tracing::info!("the site is complete and was never recorded as finished: migrating once");
+    run_plain(context, leadership, &attempt, "migrate").await?;
+    if created_here {
+        run_plain(context, leadership, &attempt, "enable-scheduler").await?;
+    }
+    finish(context, leadership, volume).await
+}
+
+async fn run_plain(
+    context: &Context<'_>,
+    leadership: &Leadership,
+    attempt: &str,
+    command: &'static str,
+) -> Result<(), Stopped> {
+    let step = Step {
+        name: command,
+        arguments: vec![command],
+        with_site: true,
+        attempt,
+        password_file: None,
+        secrets: Vec::new(),
+    };
+    step::run(context, leadership, &step).await
+}
+
+async fn finish(context: &Context<'_>, leadership: &Leadership, volume: &Volume) -> Result<(), Stopped> {
+    state::finish(leadership.client(), context.site)
+        .await
+        .map_err(told("cannot record that the site is finished"))?;
+    volume.finish_attempt()?;
+    Ok(())
+}

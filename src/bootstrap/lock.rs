@@ -1,0 +1,160 @@
+//! One leader: a session advisory lock in the site's database, and a beat that proves it is alive.
+//!
+//! ```text
+//!            taken by us                    10 s without a beat that succeeded
+//!   Waiting ─────────────▶ Leading ────────────────────────────────────────────▶ Lost
+//!      ▲                      │                     (the step is killed)
+//!      └── taken by another   └── released: the row's holder is cleared, the session ends
+//! ```
+//!
+//! The lock lives on a connection of its own with short keepalives. Who does not get it waits and
+//! shows who has it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::sql::told;
+use super::state;
+use crate::health::account::Board;
+use crate::outcome::{Fault, Result};
+use crate::postgres::Connection;
+
+/// The same in every database: the lock is the database's own.
+const BOOTSTRAP_LOCK: i64 = 0x6361_756c_626f_6f74; // "caulboot"
+const BEAT_EVERY: Duration = Duration::from_secs(5);
+const LOST_AFTER: Duration = Duration::from_secs(10);
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// Nobody leads and nobody can: the holder's session is there, its beat is not.
+const SILENT_MS: i64 = 10 * 60 * 1000;
+
+/// The right to change the site. It ends with this value.
+pub struct Leadership {
+    connection: Arc<Connection>,
+    site: String,
+    beat: Option<Beat>,
+}
+
+/// The task that writes the beat; it ends with this value.
+struct Beat {
+    lost: watch::Receiver<bool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Beat {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Leadership {
+    /// Waits for the lock, showing who holds it.
+    ///
+    /// # Errors
+    /// 75 where the holder gave no sign of life for ten minutes, or the connection is lost.
+    pub async fn acquire(connection: Connection, site: &str, board: &Board) -> Result<Self> {
+        let mut shown_holder = None;
+        while !try_lock(&connection).await? {
+            let state = state::read(&connection, site).await.map_err(told("cannot read our state"))?;
+            let holder =
+                state.as_ref().and_then(|state| state.holder.clone()).unwrap_or_else(|| "another pod".into());
+            let beat_age_ms = state.as_ref().and_then(|state| state.beat_age_ms);
+            if beat_age_ms.is_some_and(|age| age > SILENT_MS) {
+                return Err(Fault::try_again(
+                    format!(
+                        "{holder} holds the bootstrap lock and gave no sign of life for {} min",
+                        SILENT_MS / 60_000
+                    ),
+                    "stop that pod, or end its session named cauldron/lock in pg_stat_activity",
+                ));
+            }
+            if shown_holder.as_ref() != Some(&holder) {
+                tracing::info!(%holder, "waiting for the pod that leads the bootstrap");
+                board.update(|account| {
+                    account.detail = format!("{holder} leads");
+                    account.holder = Some(holder.clone());
+                });
+                shown_holder = Some(holder);
+            }
+            // The leader's beat is our progress.
+            if beat_age_ms.is_some_and(|age| age < 30_000) {
+                board.progress();
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+        Ok(Self { connection: Arc::new(connection), site: site.to_string(), beat: None })
+    }
+
+    /// Writes who leads, and beats from now on. Until here nothing in the database was changed.
+    pub async fn claim(&mut self, install_id: &str, instance: Option<&str>, holder: &str) -> Result<()> {
+        state::prepare(&self.connection).await.map_err(told("cannot make our state table"))?;
+        state::claim(&self.connection, &self.site, install_id, instance, holder)
+            .await
+            .map_err(told("cannot write our state"))?;
+        let (lost_tx, lost) = watch::channel(false);
+        let task = tokio::spawn(keep_beating(self.connection.clone(), self.site.clone(), lost_tx));
+        self.beat = Some(Beat { lost, task });
+        Ok(())
+    }
+
+    /// The lock's own session, for the state.
+    pub fn client(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Ends when the lock can no longer be believed in; whatever runs under it must stop then.
+    pub fn lost(&self) -> impl Future<Output = Fault> + use<> {
+        let lost = self.beat.as_ref().map(|beat| beat.lost.clone());
+        async move {
+            match lost {
+                // The sender goes with the beat, which goes with this leadership: nobody leads then.
+                Some(mut lost) => drop(lost.wait_for(|lost| *lost).await),
+                None => std::future::pending().await,
+            }
+            Fault::try_again(
+                format!("no sign of life could be written to the database for {} s", LOST_AFTER.as_secs()),
+                "the lock may be another pod's now; start again when PostgreSQL can be reached",
+            )
+        }
+    }
+
+    /// Says that nobody leads, and ends the session.
+    pub async fn release(self) {
+        if let Err(error) = state::release(&self.connection, &self.site).await {
+            tracing::debug!(%error, "the holder's name stays in the state; the lock ends with the session");
+        }
+    }
+}
+
+async fn try_lock(connection: &Connection) -> Result<bool> {
+    let row = connection
+        .query_one("SELECT pg_try_advisory_lock($1)", &[&BOOTSTRAP_LOCK])
+        .await
+        .map_err(told("cannot take the bootstrap lock"))?;
+    Ok(row.get(0))
+}
+
+async fn keep_beating(connection: Arc<Connection>, site: String, lost: watch::Sender<bool>) {
+    let mut last_success = Instant::now();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(BEAT_EVERY) => {}
+            // A session that ended took the lock with it.
+            reason = connection.closed() => {
+                tracing::error!(reason, "the session that holds the bootstrap lock ended");
+                break;
+            }
+        }
+        let left = LOST_AFTER.saturating_sub(last_success.elapsed());
+        match tokio::time::timeout(left, state::beat(&connection, &site)).await {
+            Ok(Ok(())) => last_success = Instant::now(),
+            Ok(Err(error)) => tracing::warn!(%error, "a beat failed"),
+            Err(_) => break,
+        }
+        if last_success.elapsed() >= LOST_AFTER {
+            break;
+        }
+    }
+    let _ = lost.send(true);
+}

@@ -1,0 +1,141 @@
+//! Our state in the site's database: `public."__cauldron_state"`, one row, owned by the site's role.
+//!
+//! A schema of our own would need a right that legal logins lack, and an administrator's breaks
+//! pg_dump (DESIGN, Bootstrap). The row names the database it was written in: after a restore or a
+//! clone it names another one, is history, and counts for nothing. Times are the database's.
+
+use tokio_postgres::{Client, Error};
+
+const CREATE: &str = r#"
+CREATE TABLE IF NOT EXISTS public."__cauldron_state" (
+    site text PRIMARY KEY,
+    database_oid oid NOT NULL,
+    install_id text NOT NULL,
+    instance text,
+    phase text NOT NULL CHECK (phase IN ('idle', 'creating', 'complete')),
+    attempt text,
+    holder text,
+    beat timestamptz,
+    started timestamptz,
+    finished timestamptz,
+    last_error text
+)"#;
+
+/// What the row says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    pub phase: String,
+    pub attempt: Option<String>,
+    pub install_id: String,
+    pub instance: Option<String>,
+    pub holder: Option<String>,
+    /// None where nobody ever led.
+    pub beat_age_ms: Option<i64>,
+    pub last_error: Option<String>,
+}
+
+/// Makes the table where it is absent.
+pub async fn prepare(client: &Client) -> Result<(), Error> {
+    client.batch_execute(CREATE).await
+}
+
+/// The site's row, if there is one and it was written in this very database.
+pub async fn read(client: &Client, site: &str) -> Result<Option<State>, Error> {
+    let there =
+        client.query_one(r#"SELECT to_regclass('public."__cauldron_state"') IS NOT NULL"#, &[]).await?;
+    if !there.get::<_, bool>(0) {
+        return Ok(None);
+    }
+    let row = client
+        .query_opt(
+            r#"SELECT phase, attempt, install_id, instance, holder,
+                      (extract(epoch FROM clock_timestamp() - beat) * 1000)::int8, last_error
+               FROM public."__cauldron_state"
+               WHERE site = $1
+                 AND database_oid = (SELECT oid FROM pg_database WHERE datname = current_database())"#,
+            &[&site],
+        )
+        .await?;
+    Ok(row.map(|row| State {
+        phase: row.get(0),
+        attempt: row.get(1),
+        install_id: row.get(2),
+        instance: row.get(3),
+        holder: row.get(4),
+        beat_age_ms: row.get(5),
+        last_error: row.get(6),
+    }))
+}
+
+/// Who leads now. A row of another database (a restored copy) is replaced: it is history.
+pub async fn claim(
+    client: &Client,
+    site: &str,
+    install_id: &str,
+    instance: Option<&str>,
+    holder: &str,
+) -> Result<(), Error> {
+    client
+        .execute(
+            r#"INSERT INTO public."__cauldron_state" AS s (site, database_oid, install_id, instance, phase, holder, beat)
+               VALUES ($1, (SELECT oid FROM pg_database WHERE datname = current_database()), $2, $3, 'idle', $4, clock_timestamp())
+               ON CONFLICT (site) DO UPDATE SET
+                   holder = excluded.holder, beat = excluded.beat,
+                   instance = coalesce(excluded.instance, s.instance),
+                   phase = CASE WHEN s.database_oid = excluded.database_oid THEN s.phase ELSE 'idle' END,
+                   attempt = CASE WHEN s.database_oid = excluded.database_oid THEN s.attempt END,
+                   install_id = CASE WHEN s.database_oid = excluded.database_oid THEN s.install_id ELSE excluded.install_id END,
+                   database_oid = excluded.database_oid"#,
+            &[&site, &install_id, &instance, &holder],
+        )
+        .await
+        .map(drop)
+}
+
+/// One sign of life of the holder.
+pub async fn beat(client: &Client, site: &str) -> Result<(), Error> {
+    client
+        .execute(r#"UPDATE public."__cauldron_state" SET beat = clock_timestamp() WHERE site = $1"#, &[&site])
+        .await
+        .map(drop)
+}
+
+/// A creation begins: from here to [`finish`] the site is unfinished, whoever looks.
+pub async fn start(client: &Client, site: &str, attempt: &str) -> Result<(), Error> {
+    client
+        .execute(
+            r#"UPDATE public."__cauldron_state" SET phase = 'creating', attempt = $2,
+               started = clock_timestamp(), finished = NULL, last_error = NULL WHERE site = $1"#,
+            &[&site, &attempt],
+        )
+        .await
+        .map(drop)
+}
+
+/// The site is finished.
+pub async fn finish(client: &Client, site: &str) -> Result<(), Error> {
+    client
+        .execute(
+            r#"UPDATE public."__cauldron_state" SET phase = 'complete',
+               finished = clock_timestamp(), last_error = NULL WHERE site = $1"#,
+            &[&site],
+        )
+        .await
+        .map(drop)
+}
+
+/// What went wrong, for whoever asks later. Never a secret.
+pub async fn record_error(client: &Client, site: &str, error: &str) -> Result<(), Error> {
+    client
+        .execute(r#"UPDATE public."__cauldron_state" SET last_error = $2 WHERE site = $1"#, &[&site, &error])
+        .await
+        .map(drop)
+}
+
+/// Nobody leads any more.
+pub async fn release(client: &Client, site: &str) -> Result<(), Error> {
+    client
+        .execute(r#"UPDATE public."__cauldron_state" SET holder = NULL WHERE site = $1"#, &[&site])
+        .await
+        .map(drop)
+}

@@ -1,0 +1,139 @@
+//! One step: a command of Frappe's, its output told line by line, ended when a stop is asked for or
+//! the lock is lost.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::Context;
+use super::lock::Leadership;
+use crate::frappe::command::{arguments_json, python_arguments};
+use crate::frappe::environment::ChildEnvironment;
+use crate::outcome::{Fault, Stopped};
+use crate::supervise::exit::Exit;
+use crate::supervise::output::{LineHandler, OutputLine};
+use crate::supervise::spawn::{Output, Spec, Stdin};
+
+/// A command of Frappe's with its arguments, which never stand in an argv.
+pub struct Step<'a> {
+    pub name: &'static str,
+    pub arguments: Vec<&'a str>,
+    /// Whether `--site` goes before the command; `new-site` names it behind.
+    pub with_site: bool,
+    pub attempt: &'a str,
+    pub password_file: Option<&'a Path>,
+    /// Texts that no line of output may repeat.
+    pub secrets: Vec<&'a SecretString>,
+}
+
+/// From TERM to KILL: Frappe's commands have no handler and end at once.
+const STEP_GRACE: Duration = Duration::from_secs(10);
+/// Lines of the end of its output that a failed step is told with.
+const LAST_LINES: usize = 3;
+
+/// Runs a step to its end.
+///
+/// # Errors
+/// 75 with the last lines where it did not exit 0; the stop that was asked for; the loss of the lock.
+pub async fn run(context: &Context<'_>, leadership: &Leadership, step: &Step<'_>) -> Result<(), Stopped> {
+    let started = Instant::now();
+    context.board.update(|account| account.detail = step.name.to_string());
+    context.board.progress();
+    tracing::info!(step = step.name, "started");
+    let last_lines = Arc::new(Mutex::new(VecDeque::new()));
+    let spec = spec(context, step, handler(context, step, last_lines.clone()));
+    let child = context.processes.spawn(&spec).map_err(|error| error.fault())?;
+    let exit = tokio::select! {
+        exit = child.exited() => exit,
+        signal = context.shutdown.asked() => {
+            child.stop(Signal::SIGTERM, STEP_GRACE, context.shutdown.hurried()).await;
+            return Err(Stopped::Signal(signal));
+        }
+        fault = leadership.lost() => {
+            // Another pod may lead by now: not one more statement.
+            child.stop(Signal::SIGKILL, Duration::ZERO, std::future::pending()).await;
+            return Err(fault.into());
+        }
+    };
+    // psql and its shell are of the step's group: nothing of it may go on.
+    child.stop(Signal::SIGKILL, Duration::from_secs(1), std::future::pending()).await;
+    child.drained(Duration::from_secs(1)).await;
+    let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    if exit == Exit::Exited(0) {
+        tracing::info!(step = step.name, elapsed_ms, "finished");
+        return Ok(());
+    }
+    let lines = last_lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let words = lines.iter().cloned().collect::<Vec<String>>().join(" / ");
+    tracing::error!(step = step.name, elapsed_ms, %exit, "failed");
+    Err(Fault::try_again(format!("{} {exit}: {words}", step.name), "its output is in the log above").into())
+}
+
+fn spec(context: &Context<'_>, step: &Step<'_>, handler: LineHandler) -> Spec {
+    let config = context.config;
+    let mut environment = ChildEnvironment::inherited().for_frappe(context.database, &config.redis);
+    environment.set("PGAPPNAME", format!("cauldron/{}", step.attempt));
+    for (name, value) in &context.overrides {
+        environment.set(name, value);
+    }
+    if let Some(path) = step.password_file {
+        environment.set("PGPASSFILE", path);
+    }
+    let site = step.with_site.then_some(context.site);
+    Spec {
+        args: python_arguments().into(),
+        env: environment.into_map(),
+        cwd: Some(context.bench.sites()),
+        stdin: Stdin::Bytes(arguments_json(site, &step.arguments).into()),
+        output: Output::Lines(handler),
+        ..Spec::new(step.name, context.bench.python())
+    }
+}
+
+fn handler(context: &Context<'_>, step: &Step<'_>, last_lines: Arc<Mutex<VecDeque<String>>>) -> LineHandler {
+    let board = context.board.clone();
+    let name = step.name;
+    let secrets: Vec<SecretString> = step.secrets.iter().map(|secret| (*secret).clone()).collect();
+    Arc::new(move |line: OutputLine<'_>| {
+        board.progress();
+        let text = redacted(&String::from_utf8_lossy(line.text), &secrets);
+        let text = text.trim_end();
+        if text.is_empty() {
+            return;
+        }
+        if line.redrawn {
+            board.update(|account| account.detail = format!("{name}: {text}"));
+            return;
+        }
+        tracing::info!(step = name, "{text}");
+        let mut lines = last_lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if lines.len() == LAST_LINES {
+            lines.pop_front();
+        }
+        lines.push_back(text.to_string());
+    })
+}
+
+/// Frappe prints what it was given when it fails: a traceback must not carry a password into a log.
+fn redacted(text: &str, secrets: &[SecretString]) -> String {
+    secrets
+        .iter()
+        .map(ExposeSecret::expose_secret)
+        .filter(|secret| secret.len() >= 4)
+        .fold(text.to_string(), |text, secret| text.replace(secret, "***"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_in_the_output_is_not_repeated() {
+        let secrets = ["canary#1".into(), "x".into()];
+        assert_eq!(redacted("password canary#1 of x", &secrets), "password *** of x");
+    }
+}

@@ -1,0 +1,135 @@
+//! Our own files about a site on the shared volume: `sites/.cauldron/<site>/`.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rand::distr::{Alphanumeric, SampleString};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::frappe::atomic_file::{write_if_absent, write_whole};
+use crate::outcome::{Fault, Result};
+
+/// The folder, made and known to be writable.
+#[derive(Clone, Debug)]
+pub struct Volume {
+    folder: PathBuf,
+}
+
+impl Volume {
+    /// # Errors
+    /// 77 where `sites/` may not be written, 75 on a full disk.
+    pub fn open(folder: PathBuf) -> Result<Self> {
+        fs::create_dir_all(&folder)
+            .and_then(|()| tempfile::tempfile_in(&folder).map(drop))
+            .map_err(|error| Fault::file(format!("cannot write {}", folder.display()), &error))?;
+        Ok(Self { folder })
+    }
+
+    /// The identity of this installation, made at the first look.
+    pub fn install_id(&self) -> Result<String> {
+        let path = self.folder.join("install_id");
+        if let Some(id) = read_text(&path)? {
+            return Ok(id);
+        }
+        let id = random_id();
+        self.write_new(&path, &id, 0o644)?;
+        // Another pod may have been first: what is on the volume counts.
+        read_text(&path)?
+            .ok_or_else(|| Fault::configuration(format!("{} vanished", path.display()), "check the volume"))
+    }
+
+    /// The site's database password that was made here, if it was.
+    pub fn db_password(&self) -> Result<Option<SecretString>> {
+        Ok(read_text(&self.folder.join("db_password"))?.map(SecretString::from))
+    }
+
+    /// Makes a password and has it safe on the volume before anybody sets it.
+    pub fn make_db_password(&self) -> Result<SecretString> {
+        let path = self.folder.join("db_password");
+        self.write_new(&path, &random_password(), 0o600)?;
+        self.db_password()?
+            .ok_or_else(|| Fault::configuration(format!("{} vanished", path.display()), "check the volume"))
+    }
+
+    /// The creation that was started and not finished.
+    pub fn unfinished_attempt(&self) -> Result<Option<String>> {
+        read_text(&self.folder.join("attempt"))
+    }
+
+    pub fn start_attempt(&self, attempt: &str) -> Result<()> {
+        let path = self.folder.join("attempt");
+        write_whole(&path, attempt.as_bytes(), 0o644)
+            .map_err(|error| Fault::file(format!("cannot write {}", path.display()), &error))
+    }
+
+    pub fn finish_attempt(&self) -> Result<()> {
+        let path = self.folder.join("attempt");
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Fault::file(format!("cannot remove {}", path.display()), &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Never over what is there.
+    fn write_new(&self, path: &Path, text: &str, mode: u32) -> Result<()> {
+        write_if_absent(path, text.as_bytes(), mode)
+            .map_err(|error| Fault::file(format!("cannot write {}", path.display()), &error))
+    }
+}
+
+fn read_text(path: &Path) -> Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text.trim().to_string()).filter(|text| !text.is_empty())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Fault::file(format!("cannot read {}", path.display()), &error)),
+    }
+}
+
+/// 20 characters, enough never to meet twice.
+pub fn random_id() -> String {
+    Alphanumeric.sample_string(&mut rand::rng(), 20).to_ascii_lowercase()
+}
+
+/// URL-safe, so that it survives every program that puts it into a URL after all.
+pub fn random_password() -> String {
+    Alphanumeric.sample_string(&mut rand::rng(), 32)
+}
+
+/// Compares without regard to who could read either.
+pub fn same_secret(a: &SecretString, b: &SecretString) -> bool {
+    a.expose_secret() == b.expose_secret()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn what_is_made_once_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let volume = Volume::open(folder.path().join("s")).unwrap();
+        assert_eq!(volume.install_id().unwrap(), volume.install_id().unwrap());
+        let first = volume.make_db_password().unwrap();
+        let second = volume.make_db_password().unwrap();
+        assert!(same_secret(&first, &second));
+        let mode = fs::metadata(folder.path().join("s/db_password")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn an_attempt_is_there_until_it_is_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        let volume = Volume::open(folder.path().join("s")).unwrap();
+        assert_eq!(volume.unfinished_attempt().unwrap(), None);
+        volume.start_attempt("a1").unwrap();
+        assert_eq!(volume.unfinished_attempt().unwrap(), Some("a1".into()));
+        volume.finish_attempt().unwrap();
+        volume.finish_attempt().unwrap();
+        assert_eq!(volume.unfinished_attempt().unwrap(), None);
+    }
+}

@@ -1,0 +1,215 @@
+//! Waits until PostgreSQL and Redis really work, all of them side by side.
+//!
+//! ```text
+//!   watch (postgres) ──┐
+//!   watch (redis_…)  ──┼── updates ──▶ wait: progress, deadline, TERM ──▶ Report and DepsReady
+//!   watch (redis_…)  ──┘
+//! ```
+
+mod backoff;
+mod grace;
+mod postgres;
+mod progress;
+mod redis;
+mod report;
+mod watch;
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use self::postgres::PostgresTarget;
+use self::progress::{Progress, State};
+use self::redis::RedisTarget;
+pub use self::report::Report;
+use self::watch::{Update, watch};
+use crate::config::Config;
+use crate::config::database::Login;
+use crate::config::duration;
+use crate::net::Step;
+use crate::outcome::{Fault, Stopped};
+use crate::supervise::signals::Shutdown;
+
+/// Proof that every dependency worked when it was asked.
+#[derive(Debug)]
+pub struct DepsReady(());
+
+/// What a try that succeeded found.
+struct Met {
+    step: Step,
+    warnings: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Target {
+    Postgres(Box<PostgresTarget>),
+    Redis(&'static str, RedisTarget),
+}
+
+impl Target {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => "postgres",
+            Self::Redis(name, _) => name,
+        }
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Self::Postgres(target) => format!("{}:{}", target.config.host, target.config.port),
+            Self::Redis(_, target) => target.url.to_string(),
+        }
+    }
+}
+
+/// What is waited for.
+#[derive(Clone, Debug)]
+pub struct DepsTargets {
+    targets: Vec<Target>,
+}
+
+impl DepsTargets {
+    /// Whatever is configured.
+    ///
+    /// # Errors
+    /// Nothing is.
+    pub fn of(config: &Config) -> Result<Self, Fault> {
+        let mut targets = Vec::new();
+        if let Some(database) = &config.database {
+            let target = PostgresTarget::new(database, site_login(config));
+            targets.push(Target::Postgres(Box::new(target)));
+        }
+        let redis = [
+            ("redis_cache", "REDIS_CACHE", &config.redis.cache),
+            ("redis_queue", "REDIS_QUEUE", &config.redis.queue),
+            ("redis_socketio", "REDIS_SOCKETIO", &config.redis.socketio),
+        ];
+        for (name, variable, url) in redis {
+            let Some(url) = url.clone() else { continue };
+            let ca = config.redis.tls_ca.clone();
+            let holds_jobs = variable == "REDIS_QUEUE";
+            targets.push(Target::Redis(name, RedisTarget { url, ca, variable, holds_jobs }));
+        }
+        if targets.is_empty() {
+            return Err(Fault::configuration(
+                "nothing is configured that could be waited for",
+                "set DB_HOST, and REDIS_CACHE and REDIS_QUEUE, or mount common_site_config.json",
+            ));
+        }
+        Ok(Self { targets })
+    }
+}
+
+/// Database and login of the site as its own file has them; a file that cannot be read has none.
+fn site_login(config: &Config) -> Option<(String, Login)> {
+    let path = config.bench.join("sites").join(config.site.as_ref()?).join("site_config.json");
+    let file: Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    let text = |key: &str| file.get(key)?.as_str().map(str::to_string);
+    let (database, password) = (text("db_name")?, SecretString::from(text("db_password")?));
+    let user = text("db_user").unwrap_or_else(|| database.clone());
+    Some((database, Login { user, password: Some(password) }))
+}
+
+/// Waits for all of them; `timeout` of none waits for ever. `told` hears what is missing at every
+/// change.
+///
+/// # Errors
+/// The deadline (69), something that waiting cannot mend (77, 78), or a signal.
+pub async fn wait_all(
+    targets: &DepsTargets,
+    timeout: Option<Duration>,
+    shutdown: &Shutdown,
+    told: impl Fn(String),
+) -> Result<DepsReady, Stopped> {
+    wait(targets, timeout, shutdown, told).await.1
+}
+
+/// As [`wait_all`], with the account of every dependency.
+pub async fn wait(
+    targets: &DepsTargets,
+    timeout: Option<Duration>,
+    shutdown: &Shutdown,
+    told: impl Fn(String),
+) -> (Report, Result<DepsReady, Stopped>) {
+    let start = Instant::now();
+    let mut dependencies: Vec<Progress> =
+        targets.targets.iter().map(|target| Progress::new(target.name(), target.shown())).collect();
+    let (sender, mut updates) = mpsc::channel(targets.targets.len().max(1));
+    let mut watchers = JoinSet::new();
+    for (index, target) in targets.targets.iter().enumerate() {
+        watchers.spawn(watch(index, target.clone(), sender.clone()));
+    }
+    let expired = async {
+        match timeout {
+            Some(timeout) => sleep_until(start + timeout).await,
+            None => std::future::pending().await,
+        }
+    };
+    let collect = async {
+        while let Some(Update { index, state, warnings }) = updates.recv().await {
+            let progress = &mut dependencies[index];
+            progress.turn(state, start.elapsed());
+            progress.warn(warnings);
+            let never = matches!(progress.state, State::Never(_));
+            told(missing(&dependencies));
+            if never || dependencies.iter().all(Progress::is_ready) {
+                break;
+            }
+        }
+    };
+    let signal = tokio::select! {
+        biased;
+        signal = shutdown.asked() => Some(signal),
+        () = collect => None,
+        () = expired => None,
+    };
+    let elapsed = start.elapsed();
+    for progress in dependencies.iter_mut().filter(|progress| !progress.is_ready()) {
+        progress.elapsed = elapsed;
+    }
+    let result = match signal {
+        Some(signal) => Err(Stopped::Signal(signal)),
+        None => judge(&mut dependencies, timeout.unwrap_or_default()),
+    };
+    (Report { ok: result.is_ok(), elapsed, dependencies }, result)
+}
+
+/// Ready, or why not. Out of time, what was still in its grace is final: a wrong password names
+/// the mend better than "not there in time".
+fn judge(dependencies: &mut [Progress], timeout: Duration) -> Result<DepsReady, Stopped> {
+    for progress in dependencies.iter_mut() {
+        if let State::NotYet(Some(error)) = &progress.state
+            && error.class() != crate::net::Class::NotYet
+        {
+            progress.state = State::Never(error.clone());
+        }
+    }
+    let never = dependencies.iter().find(|progress| matches!(progress.state, State::Never(_)));
+    if let Some((progress, error)) = never.and_then(|progress| Some((progress, progress.error()?))) {
+        let cause = format!("{} at {}: {error}", progress.name, progress.target);
+        return Err(Fault::new(error.kind.exit_code(), cause, error.hint.clone()).into());
+    }
+    if dependencies.iter().all(Progress::is_ready) {
+        return Ok(DepsReady(()));
+    }
+    let mut late = dependencies.iter().filter(|progress| !progress.is_ready());
+    let mend = late.find_map(|progress| progress.error()).map(|error| error.hint.clone());
+    Err(Fault::unavailable(
+        format!("not there within {}: {}", duration::show(timeout), missing(dependencies)),
+        mend.unwrap_or_else(|| "check that the servers run, or raise CAULDRON_WAIT_TIMEOUT".into()),
+    )
+    .into())
+}
+
+/// Every dependency that is not ready, with its error.
+fn missing(dependencies: &[Progress]) -> String {
+    let said = |progress: &Progress| match progress.error() {
+        Some(error) => format!("{} at {}: {error}", progress.name, progress.target),
+        None => format!("{} at {}: no answer", progress.name, progress.target),
+    };
+    dependencies.iter().filter(|progress| !progress.is_ready()).map(said).collect::<Vec<_>>().join("; ")
+}

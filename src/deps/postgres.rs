@@ -1,0 +1,201 @@
+//! Whether PostgreSQL works for what is about to be done with it.
+
+mod access;
+mod knock;
+mod pooler;
+
+use std::time::Duration;
+
+use self::access::Access;
+use crate::config::database::{DatabaseConfig, Login};
+use crate::deps::Met;
+use crate::net::{ConnectError, Kind, Step};
+use crate::postgres::{Connection, Options, Server, maintenance_databases};
+
+const APPLICATION_NAME: &str = "cauldron wait-deps";
+const ATTEMPT: Duration = Duration::from_secs(10);
+/// The versions that Frappe is run on here.
+const SUPPORTED: std::ops::RangeInclusive<u32> = 13..=17;
+
+/// What to ask.
+#[derive(Clone, Debug)]
+pub enum Way {
+    /// Only whether the server takes logins, as pg_isready does: nobody said as whom.
+    Knock,
+    /// The site's own login and database: the configured one, or site_config.json's.
+    Owner { login: Login, database: String, from_site_config: bool },
+    /// An administrator's login, which makes what is missing.
+    Administrator { login: Login, wanted: Option<String> },
+}
+
+/// A server and what is asked of it.
+#[derive(Clone, Debug)]
+pub struct PostgresTarget {
+    pub config: DatabaseConfig,
+    pub way: Way,
+}
+
+impl PostgresTarget {
+    /// `site_login` is what site_config.json has: database, and login.
+    pub fn new(config: &DatabaseConfig, site_login: Option<(String, Login)>) -> Self {
+        let way = match (&config.login, site_login) {
+            (Some(login), _) if config.name.as_ref() == Some(&login.user) => {
+                let database = login.user.clone();
+                Way::Owner { login: login.clone(), database, from_site_config: false }
+            }
+            (Some(login), _) => Way::Administrator { login: login.clone(), wanted: config.name.clone() },
+            (None, Some((database, login))) => Way::Owner { login, database, from_site_config: true },
+            (None, None) => Way::Knock,
+        };
+        Self { config: config.clone(), way }
+    }
+}
+
+/// The state of the questions: what was learnt is not asked again.
+pub struct Probe {
+    target: PostgresTarget,
+    server: Server,
+    /// Which of the maintenance databases lets the login in.
+    maintenance: usize,
+}
+
+impl Probe {
+    /// # Errors
+    /// A certificate file that cannot be used.
+    pub fn new(target: PostgresTarget) -> Result<Self, ConnectError> {
+        let server = Server::new(&target.config)?;
+        Ok(Self { target, server, maintenance: 0 })
+    }
+
+    /// One try.
+    pub async fn attempt(&mut self) -> Result<Met, ConnectError> {
+        let way = self.target.way.clone();
+        match &way {
+            Way::Knock => {
+                let user = self.target.config.name.as_deref().unwrap_or("postgres");
+                knock::knock(&self.server, user, ATTEMPT).await?;
+                Ok(Met { step: Step::Login, warnings: Vec::new() })
+            }
+            Way::Owner { login, database, from_site_config } => {
+                let connected = self.connect(login, database).await;
+                let connection =
+                    connected.map_err(|e| if *from_site_config { blame_site_config(e) } else { e })?;
+                self.met(&connection, login, database).await
+            }
+            Way::Administrator { login, wanted } => self.administrator(login, wanted.as_deref()).await,
+        }
+    }
+
+    async fn connect(&self, login: &Login, database: &str) -> Result<Connection, ConnectError> {
+        let options = Options { timeout: ATTEMPT, ..Options::default() };
+        self.server.connect(login, database, APPLICATION_NAME, &options).await
+    }
+
+    async fn administrator(&mut self, login: &Login, wanted: Option<&str>) -> Result<Met, ConnectError> {
+        let mut candidates = maintenance_databases(&self.target.config, login);
+        // A managed server's login may be let into its one database only.
+        candidates.extend(wanted.map(str::to_string).filter(|_| self.target.config.admin_database.is_none()));
+        loop {
+            let database = &candidates[self.maintenance.min(candidates.len() - 1)];
+            let connection = match self.connect(login, database).await {
+                Err(error)
+                    if error.step == Step::Database
+                        && matches!(error.kind, Kind::NoSuchDatabase | Kind::NoRight)
+                        && self.maintenance + 1 < candidates.len() =>
+                {
+                    self.maintenance += 1;
+                    continue;
+                }
+                Err(error) => {
+                    // None of them let it in; the next try begins with the first again.
+                    self.maintenance = 0;
+                    return Err(error);
+                }
+                Ok(connection) => connection,
+            };
+            let Some(wanted) = wanted else { return self.met(&connection, login, database).await };
+            let access = Access::read(&connection, wanted).await?;
+            access.judge(&login.user, wanted)?;
+            if access.is_owners_way() && database != wanted {
+                let own = self.connect(login, wanted).await?;
+                return self.met(&own, login, wanted).await;
+            }
+            return self.met(&connection, login, database).await;
+        }
+    }
+
+    /// The server works; what will hurt later?
+    async fn met(&self, connection: &Connection, login: &Login, database: &str) -> Result<Met, ConnectError> {
+        let mut warnings = Vec::new();
+        if let Some(major) = major(connection.version()).filter(|major| !SUPPORTED.contains(major)) {
+            warnings.push(format!(
+                "PostgreSQL {major} is outside {} to {}, which Frappe is known to run on",
+                SUPPORTED.start(),
+                SUPPORTED.end()
+            ));
+        }
+        if pooler::stands_between(connection).await? {
+            let second = self.connect(login, database).await;
+            warnings.push(pooler::warning(connection, second.ok().as_ref()).await);
+        }
+        Ok(Met { step: Step::Version, warnings })
+    }
+}
+
+/// `15.8 (Debian …)`, `17beta1` → 15, 17.
+fn major(version: &str) -> Option<u32> {
+    version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+fn blame_site_config(error: ConnectError) -> ConnectError {
+    match error.kind {
+        Kind::WrongPassword | Kind::PasswordMissing | Kind::NoSuchRole => ConnectError {
+            hint: "site_config.json's db_name and db_password do not fit the server: mend that file, or \
+                   the role's password"
+                .into(),
+            ..error
+        },
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::database::{DatabaseTls, SslMode};
+
+    fn config(name: Option<&str>, user: Option<&str>) -> DatabaseConfig {
+        DatabaseConfig {
+            host: "pg".into(),
+            port: 5432,
+            name: name.map(Into::into),
+            login: user.map(|user| Login { user: user.into(), password: None }),
+            admin_database: None,
+            tls: DatabaseTls { mode: SslMode::Disable, root_certificate: None, client: None },
+        }
+    }
+
+    #[test]
+    fn a_login_named_as_the_database_is_its_owner() {
+        let way = |name, user, site: Option<&str>| {
+            let site = site.map(|s| (s.to_string(), Login { user: s.into(), password: None }));
+            match PostgresTarget::new(&config(name, user), site).way {
+                Way::Knock => "knock".to_string(),
+                Way::Owner { database, .. } => format!("owner of {database}"),
+                Way::Administrator { .. } => "administrator".into(),
+            }
+        };
+        assert_eq!(way(Some("erp"), Some("erp"), None), "owner of erp");
+        assert_eq!(way(Some("erp"), Some("postgres"), Some("erp")), "administrator");
+        assert_eq!(way(None, Some("postgres"), None), "administrator");
+        assert_eq!(way(Some("erp"), None, Some("erp")), "owner of erp");
+        assert_eq!(way(Some("erp"), None, None), "knock");
+    }
+
+    #[test]
+    fn a_version_is_its_first_number() {
+        assert_eq!(major("15.8 (Debian 15.8-0+deb12u1)"), Some(15));
+        assert_eq!(major("18beta2"), Some(18));
+        assert_eq!(major(""), None);
+    }
+}

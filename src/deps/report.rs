@@ -1,0 +1,82 @@
+//! The summary at the end, for people and for programs.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::progress::{Progress, State};
+use crate::config::duration;
+
+/// What became of every dependency.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub ok: bool,
+    pub elapsed: Duration,
+    pub dependencies: Vec<Progress>,
+}
+
+impl Report {
+    /// One object; tools rely on its shape.
+    pub fn json(&self) -> Value {
+        let dependencies: Vec<Value> = self.dependencies.iter().map(dependency).collect();
+        json!({
+            "ok": self.ok,
+            "elapsed_ms": milliseconds(self.elapsed),
+            "dependencies": dependencies,
+        })
+    }
+
+    /// A line for each, with the mend under it where one is needed.
+    pub fn text(&self) -> String {
+        let width = self.dependencies.iter().map(|d| d.name.len()).max().unwrap_or(0);
+        let mut text = String::new();
+        for dependency in &self.dependencies {
+            let after = duration::show(Duration::from_millis(milliseconds(dependency.elapsed)));
+            let tries = if dependency.attempts == 1 { "try" } else { "tries" };
+            text.push_str(&format!(
+                "{:width$}  {:7}  {}  ({} {tries}, {after})\n",
+                dependency.name,
+                state_name(&dependency.state).replace('_', " "),
+                dependency.target,
+                dependency.attempts,
+            ));
+            if let Some(error) = dependency.error() {
+                text.push_str(&format!("{:width$}  {error}\n{:width$}  mend: {}\n", "", "", error.hint));
+            }
+            for warning in &dependency.warnings {
+                text.push_str(&format!("{:width$}  warning: {warning}\n", ""));
+            }
+        }
+        text
+    }
+}
+
+fn dependency(progress: &Progress) -> Value {
+    let step = match &progress.state {
+        State::Ready(step) => Some(step.name()),
+        _ => progress.error().map(|error| error.step.name()),
+    };
+    json!({
+        "name": progress.name,
+        "target": progress.target,
+        "state": state_name(&progress.state),
+        "step": step,
+        "attempts": progress.attempts,
+        "elapsed_ms": milliseconds(progress.elapsed),
+        "error": progress.error().map(|error| &error.cause),
+        "hint": progress.error().map(|error| &error.hint),
+        "warnings": progress.warnings,
+    })
+}
+
+fn state_name(state: &State) -> &'static str {
+    match state {
+        State::NotYet(_) => "not_yet",
+        State::Never(_) => "never",
+        State::Ready(_) => "ready",
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

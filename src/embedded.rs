@@ -1,0 +1,114 @@
+//! `--embedded`: a private PostgreSQL and Redis for laptops and demos, found on PATH, supervised like
+//! every other child, in a data folder of their own.
+//!
+//! They start before everything else and stop after it. One supervisor at a time has the folder; what
+//! a killed one left running is stopped first.
+
+mod data;
+mod leftover;
+mod postgres;
+mod redis;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use self::data::DataFolder;
+use crate::config::Config;
+use crate::frappe::bench::Bench;
+use crate::health::account::Board;
+use crate::outcome::{Result, Stopped};
+use crate::supervise::process::Processes;
+use crate::supervise::run_service::{End, ServicePlan, ServiceStatus, run_service};
+use crate::supervise::service::Policy;
+use crate::supervise::signals::{Shutdown, Trigger};
+use crate::supervise::spawn::Spec;
+
+/// From the request to stop to KILL; PostgreSQL writes a checkpoint in between.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// The two servers, running.
+pub struct Embedded {
+    stop: Trigger,
+    services: Vec<JoinHandle<End>>,
+    /// Held for as long as the servers run.
+    _data: Arc<DataFolder>,
+}
+
+impl Embedded {
+    /// Starts both and puts them into the configuration, as if an operator had named them.
+    ///
+    /// # Errors
+    /// 78 where a program is missing or another supervisor has the folder; 77 and 75 as for any file.
+    pub async fn start(
+        config: &mut Config,
+        bench: &Bench,
+        processes: &Processes,
+        shutdown: &Shutdown,
+        board: &Board,
+    ) -> std::result::Result<Self, Stopped> {
+        let folder = config.data_dir.clone().unwrap_or_else(|| bench.cauldron().join("embedded"));
+        let data = Arc::new(DataFolder::open(&folder)?);
+        shutdown.guard(async { Ok(leftover::stop_all(&data).await?) }).await?;
+        let postgres = postgres::prepare(&data, processes, shutdown).await?;
+        let redis = redis::prepare(&data)?;
+        postgres.configure(config);
+        redis.configure(config)?;
+        let (stop, servers_shutdown) = shutdown.deferred();
+        let services = [postgres.spec(&data), redis.spec(&data)]
+            .into_iter()
+            .map(|(spec, stop_with)| {
+                start_service(spec, stop_with, processes.clone(), servers_shutdown.clone(), board.clone())
+            })
+            .collect();
+        tracing::info!(folder = %folder.display(), "started a private PostgreSQL and Redis");
+        Ok(Self { stop, services, _data: data })
+    }
+
+    /// Stops both, cleanly, and waits for it.
+    pub async fn stop(self) {
+        self.stop.ask();
+        for service in self.services {
+            let _ = service.await;
+        }
+    }
+}
+
+fn start_service(
+    spec: Spec,
+    stop_with: nix::sys::signal::Signal,
+    processes: Processes,
+    shutdown: Shutdown,
+    board: Board,
+) -> JoinHandle<End> {
+    let (observer, statuses) = watch::channel(ServiceStatus::new(&spec.name));
+    tokio::spawn(board.follow_child(statuses));
+    let plan = ServicePlan {
+        spec,
+        policy: Policy::restarting(GRACE),
+        stop_with: Some(stop_with),
+        forward: Vec::new(),
+        after_signal: None,
+        observer,
+    };
+    tokio::spawn(async move { run_service(&processes, plan, &shutdown).await })
+}
+
+/// A program on PATH or in one of the folders where Debian keeps it.
+fn find(program: &str, folders: &[std::path::PathBuf], package: &str) -> Result<std::path::PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path: Vec<_> = std::env::split_paths(&path).collect();
+    folders
+        .iter()
+        .chain(&on_path)
+        .map(|folder| folder.join(program))
+        .find(|candidate| candidate.is_file())
+        .ok_or_else(|| {
+            crate::outcome::Fault::configuration(
+                format!("--embedded needs `{program}`, and it is not on PATH"),
+                format!("install it (Debian: apt-get install {package}), or configure servers of your own"),
+            )
+        })
+}

@@ -1,0 +1,161 @@
+//! The private PostgreSQL.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::data::DataFolder;
+use super::find;
+use crate::config::Config;
+use crate::config::database::Login;
+use crate::frappe::environment::ChildEnvironment;
+use crate::outcome::{Fault, Result, Stopped};
+use crate::supervise::process::Processes;
+use crate::supervise::signals::Shutdown;
+use crate::supervise::spawn::{Output, Spec};
+
+const SUPERUSER: &str = "postgres";
+
+/// A cluster that is there, with the port and the password of its superuser.
+pub struct Postgres {
+    binaries: PathBuf,
+    cluster: PathBuf,
+    port: u16,
+    password: SecretString,
+}
+
+/// Makes the cluster at the first start: beside its place, and renamed when it is whole.
+pub async fn prepare(
+    data: &DataFolder,
+    processes: &Processes,
+    shutdown: &Shutdown,
+) -> std::result::Result<Postgres, Stopped> {
+    let cluster = data.path.join("postgres");
+    let binaries = binaries(&cluster)?;
+    let password = data.password("postgres.password")?;
+    if !cluster.exists() {
+        let unfinished = data.path.join("postgres.unfinished");
+        // Ours, and never started: initdb was cut off.
+        let _ = fs::remove_dir_all(&unfinished);
+        initdb(data, &binaries, &unfinished, &password, processes, shutdown).await?;
+        fs::rename(&unfinished, &cluster)
+            .map_err(|error| Fault::file(format!("cannot make {}", cluster.display()), &error))?;
+    }
+    Ok(Postgres { binaries, cluster, port: data.port("postgres.port")?, password })
+}
+
+async fn initdb(
+    data: &DataFolder,
+    binaries: &Path,
+    folder: &Path,
+    password: &SecretString,
+    processes: &Processes,
+    shutdown: &Shutdown,
+) -> std::result::Result<(), Stopped> {
+    let file = |error: &std::io::Error| Fault::file("cannot write the password for initdb", error);
+    let mut password_file = tempfile::NamedTempFile::new_in(&data.path).map_err(|e| file(&e))?;
+    std::io::Write::write_all(&mut password_file, password.expose_secret().as_bytes())
+        .map_err(|e| file(&e))?;
+    data.own(password_file.path()).map_err(|e| file(&e))?;
+    let mut spec = Spec::new("initdb", binaries.join("initdb"));
+    let options = ["--encoding=UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256", "--no-instructions"];
+    spec.args = options.iter().map(Into::into).collect();
+    spec.args.extend(["-U".into(), SUPERUSER.into(), "-D".into(), folder.into()]);
+    spec.args.extend(["--pwfile".into(), password_file.path().into()]);
+    spec.env = ChildEnvironment::inherited().into_map();
+    spec.cwd = Some(data.path.clone());
+    spec.identity.clone_from(&data.identity);
+    spec.output = Output::Lines(std::sync::Arc::new(|line: crate::supervise::output::OutputLine<'_>| {
+        tracing::debug!(step = "initdb", "{}", String::from_utf8_lossy(line.text));
+    }));
+    tracing::info!(folder = %data.path.display(), "making a new PostgreSQL cluster");
+    let child = processes.spawn(&spec).map_err(|error| error.fault())?;
+    let exit = tokio::select! {
+        exit = child.exited() => exit,
+        signal = shutdown.asked() => {
+            child.stop(Signal::SIGTERM, Duration::from_secs(5), shutdown.hurried()).await;
+            return Err(Stopped::Signal(signal));
+        }
+    };
+    if exit.success() {
+        return Ok(());
+    }
+    Err(Fault::configuration(
+        format!("initdb {exit} in {}", data.path.display()),
+        "start again with CAULDRON_LOG_LEVEL=debug to see its output",
+    )
+    .into())
+}
+
+impl Postgres {
+    /// As if an operator had named it, as the administrator's login.
+    pub fn configure(&self, config: &mut Config) {
+        let site = config.site.clone();
+        if let Some(database) = &mut config.database {
+            database.host = "127.0.0.1".into();
+            database.port = self.port;
+            database.login = Some(Login { user: SUPERUSER.into(), password: Some(self.password.clone()) });
+            database.name = database.name.take().or_else(|| site.as_deref().map(database_name));
+        }
+    }
+
+    pub fn spec(&self, data: &DataFolder) -> (Spec, Signal) {
+        let mut spec = Spec::new("postgres", self.binaries.join("postgres"));
+        spec.args = vec!["-D".into(), self.cluster.clone().into()];
+        for setting in [
+            "listen_addresses=127.0.0.1".to_string(),
+            format!("port={}", self.port),
+            "unix_socket_directories=".into(),
+            "log_min_messages=fatal".into(),
+        ] {
+            spec.args.extend(["-c".into(), setting.into()]);
+        }
+        spec.env = ChildEnvironment::inherited().into_map();
+        spec.cwd = Some(data.path.clone());
+        spec.identity.clone_from(&data.identity);
+        // Fast shutdown: sessions are ended, a checkpoint is written.
+        (spec, Signal::SIGINT)
+    }
+}
+
+/// `erp.example.com` → `erp_example_com`.
+fn database_name(site: &str) -> String {
+    let name: String =
+        site.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
+    let name: String = name.chars().take(60).collect();
+    if name.starts_with("template") || name == "postgres" { format!("_{name}") } else { name }
+}
+
+/// The programs of the version that the cluster was made with; the newest for a new one.
+fn binaries(cluster: &Path) -> Result<PathBuf> {
+    let version = fs::read_to_string(cluster.join("PG_VERSION")).ok();
+    let mut folders: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .filter(|(_, bin)| bin.join("initdb").is_file())
+        .collect();
+    folders.sort();
+    folders.reverse();
+    if let Some(version) = version.as_deref().and_then(|text| text.trim().parse::<u32>().ok()) {
+        folders.retain(|(major, _)| *major == version);
+    }
+    let folders: Vec<PathBuf> = folders.into_iter().map(|(_, bin)| bin).collect();
+    let initdb = find("initdb", &folders, "postgresql")?;
+    // Debian links initdb into PATH; its siblings are where the link leads.
+    let real = fs::canonicalize(&initdb).unwrap_or(initdb);
+    Ok(real.parent().unwrap_or(Path::new("/")).to_path_buf())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_site_names_its_database() {
+        assert_eq!(super::database_name("erp.Example.com"), "erp_example_com");
+        assert_eq!(super::database_name("template1"), "_template1");
+    }
+}

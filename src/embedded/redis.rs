@@ -1,0 +1,62 @@
+//! The private Redis: cache and queue in databases of their own, on disk, behind a password.
+
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::Signal;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::data::DataFolder;
+use super::find;
+use crate::config::Config;
+use crate::config::redis_url::RedisUrl;
+use crate::frappe::environment::ChildEnvironment;
+use crate::outcome::{Fault, Result};
+use crate::supervise::spawn::{Spec, Stdin};
+
+pub struct Redis {
+    program: PathBuf,
+    folder: PathBuf,
+    port: u16,
+    password: SecretString,
+}
+
+pub fn prepare(data: &DataFolder) -> Result<Redis> {
+    let program = find("redis-server", &[], "redis-server")?;
+    let folder = data.folder("redis")?;
+    Ok(Redis { program, folder, port: data.port("redis.port")?, password: data.password("redis.password")? })
+}
+
+impl Redis {
+    pub fn configure(&self, config: &mut Config) -> Result<()> {
+        let url = |database: u8| {
+            let text =
+                format!("redis://:{}@127.0.0.1:{}/{database}", self.password.expose_secret(), self.port);
+            RedisUrl::parse(&text).map_err(|error| Fault::configuration(error, "report this"))
+        };
+        config.redis.cache = Some(url(0)?);
+        config.redis.queue = Some(url(1)?);
+        Ok(())
+    }
+
+    pub fn spec(&self, data: &DataFolder) -> (Spec, Signal) {
+        let mut spec = Spec::new("redis", &self.program);
+        // `-`: its configuration comes over standard input, so that the password is in no argv.
+        spec.args = vec!["-".into()];
+        spec.stdin = Stdin::Bytes(self.settings().into_bytes().into());
+        spec.env = ChildEnvironment::inherited().into_map();
+        spec.cwd = Some(self.folder.clone());
+        spec.identity.clone_from(&data.identity);
+        (spec, Signal::SIGTERM)
+    }
+
+    fn settings(&self) -> String {
+        let quoted = |path: &Path| format!("\"{}\"", path.display());
+        format!(
+            "bind 127.0.0.1\nport {}\nrequirepass {}\ndir {}\npidfile {}\nappendonly yes\nsave \"\"\nloglevel warning\n",
+            self.port,
+            self.password.expose_secret(),
+            quoted(&self.folder),
+            quoted(&self.folder.join("redis.pid")),
+        )
+    }
+}

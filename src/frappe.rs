@@ -1,0 +1,8 @@
+//! The one place that knows how Frappe is laid out on disk, configured and invoked (FRAPPE.md).
+
+pub mod atomic_file;
+pub mod bench;
+pub mod command;
+pub mod common_config;
+pub mod environment;
+pub mod site_config;

@@ -1,0 +1,42 @@
+//! Files that are whole or absent, whenever the machine stops.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+/// Temporary file, fsync, rename, fsync of the folder. A file that is there keeps its owner.
+pub fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let folder = folder_of(path);
+    let temporary = written(folder, bytes, mode)?;
+    if let Ok(existing) = fs::metadata(path) {
+        // Root keeps the file with the user it belongs to; others may not, and need not.
+        let _ = fchown(temporary.as_file(), Some(existing.uid()), Some(existing.gid()));
+    }
+    temporary.persist(path).map_err(|error| error.error)?;
+    File::open(folder)?.sync_all()
+}
+
+/// The same for a file that must not be there yet; one that is stays as it is.
+pub fn write_if_absent(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let folder = folder_of(path);
+    match written(folder, bytes, mode)?.persist_noclobber(path) {
+        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => return Err(error.error),
+        _ => {}
+    }
+    File::open(folder)?.sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}
+
+fn written(folder: &Path, bytes: &[u8], mode: u32) -> io::Result<NamedTempFile> {
+    let mut temporary = tempfile::Builder::new().prefix(".cauldron-").tempfile_in(folder)?;
+    temporary.write_all(bytes)?;
+    temporary.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
+    temporary.as_file().sync_all()?;
+    Ok(temporary)
+}

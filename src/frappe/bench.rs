@@ -1,0 +1,49 @@
+//! Where things are in a bench.
+
+use std::path::PathBuf;
+
+/// A bench folder: `apps/`, `env/`, `sites/`, `config/`.
+#[derive(Clone, Debug)]
+pub struct Bench {
+    root: PathBuf,
+}
+
+impl Bench {
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    pub fn sites(&self) -> PathBuf {
+        self.root.join("sites")
+    }
+
+    pub fn site(&self, site: &str) -> PathBuf {
+        self.sites().join(site)
+    }
+
+    pub fn python(&self) -> PathBuf {
+        self.root.join("env/bin/python")
+    }
+
+    pub fn gunicorn(&self) -> PathBuf {
+        self.root.join("env/bin/gunicorn")
+    }
+
+    /// Our own files on the shared volume.
+    pub fn cauldron(&self) -> PathBuf {
+        self.sites().join(".cauldron")
+    }
+
+    /// Our own files about one site.
+    pub fn cauldron_site(&self, site: &str) -> PathBuf {
+        self.cauldron().join(site)
+    }
+
+    /// Frappe's major version, read from the source; None where it cannot be told.
+    pub fn frappe_major(&self) -> Option<u32> {
+        let text = std::fs::read_to_string(self.root.join("apps/frappe/frappe/__init__.py")).ok()?;
+        let line = text.lines().find(|line| line.starts_with("__version__"))?;
+        let version = line.split(['"', '\'']).nth(1)?;
+        version.split('.').next()?.parse().ok()
+    }
+}

@@ -1,0 +1,103 @@
+//! Frappe's own commands, run without `bench` and without a secret in any argv.
+//!
+//! The arguments go to Python as JSON over its standard input. A small prelude replaces
+//! `frappe.database.get_command`, which puts the password into a URL that psql, perl and bash then
+//! carry in their argv and that breaks on `@ / # %` (FRAPPE.md, Configuration): the URL loses its
+//! password, libpq finds it in a PGPASSFILE.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::outcome::{Fault, Result};
+
+/// Runs `frappe.utils.bench_helper` with the arguments read from standard input.
+const PRELUDE: &str = r"
+import json, runpy, sys
+sys.argv = ['bench'] + json.load(sys.stdin)
+import frappe.database
+original = frappe.database.get_command
+def without_password(*args, **kwargs):
+    if len(args) > 3:
+        args = args[:3] + (None,) + args[4:]
+    kwargs.pop('password', None)
+    return original(*args, **kwargs)
+frappe.database.get_command = without_password
+runpy.run_module('frappe.utils.bench_helper', run_name='__main__')
+";
+
+/// `python -c` with the prelude; what `arguments_json` holds goes to its standard input.
+pub fn python_arguments() -> [OsString; 2] {
+    ["-c".into(), PRELUDE.into()]
+}
+
+/// The command line of Frappe as the prelude reads it.
+pub fn arguments_json(site: Option<&str>, arguments: &[&str]) -> Vec<u8> {
+    let mut all = vec!["frappe"];
+    if let Some(site) = site {
+        all.extend(["--site", site]);
+    }
+    all.extend(arguments);
+    serde_json::to_vec(&all).expect("strings are JSON")
+}
+
+/// A libpq password file that is gone when this value is.
+pub struct PasswordFile {
+    path: PathBuf,
+}
+
+impl PasswordFile {
+    /// Writes one entry, for every host and port: the file serves one step that talks to one server.
+    pub fn write(folder: &Path, user: &str, password: &SecretString) -> Result<Self> {
+        let path = folder.join(format!("pgpass-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let line = format!("*:*:*:{}:{}\n", escape(user), escape(password.expose_secret()));
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|mut file| file.write_all(line.as_bytes()))
+            .map_err(|error| Fault::file(format!("cannot write {}", path.display()), &error))?;
+        Ok(Self { path })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for PasswordFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// libpq's rule for its password file: `:` and `\` are escaped with `\`.
+fn escape(text: &str) -> String {
+    text.replace('\\', r"\\").replace(':', r"\:")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_file_holds_any_password_and_goes_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = PasswordFile::write(folder.path(), "frappe", &r#"a:b\c@/#%'" d"#.into()).unwrap();
+        let path = file.path().to_path_buf();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "*:*:*:frappe:a\\:b\\\\c@/#%'\" d\n");
+        drop(file);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_site_stands_before_the_command() {
+        let json = arguments_json(Some("s.local"), &["migrate"]);
+        assert_eq!(json, br#"["frappe","--site","s.local","migrate"]"#);
+    }
+}

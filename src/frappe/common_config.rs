@@ -1,0 +1,224 @@
+//! `sites/common_site_config.json`: our keys merged into what is there, written whole or not at all.
+//!
+//! Unknown keys and their order survive. A file that is no JSON object is never overwritten. On a
+//! read-only path, or a file that is itself a mount (a ConfigMap; rename answers EBUSY), what
+//! Frappe's environment overrides cover goes to our own children that way; else the keys are named.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use serde_json::{Map, Value};
+
+use crate::config::Config;
+use crate::config::redis_url::RedisUrl;
+use crate::frappe::atomic_file::write_whole;
+use crate::outcome::{Fault, Result};
+
+/// The keys we manage, with the values they should have.
+pub type Managed = Vec<(&'static str, Value)>;
+
+/// Frappe's environment overrides.
+pub type Overrides = BTreeMap<&'static str, String>;
+
+/// What came of it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Merged {
+    /// Everything was as it should be; nothing was written.
+    Unchanged,
+    Written(Vec<&'static str>),
+    /// The file cannot be written; these variables make up for it in our own children.
+    Overridden(Overrides),
+}
+
+/// The values that the configuration gives. `webserver_port` is none of them: Frappe appends it to
+/// every link it writes (FRAPPE.md, Configuration).
+pub fn managed(config: &Config) -> Managed {
+    let mut keys: Managed = vec![("db_type", "postgres".into())];
+    if let Some(database) = &config.database {
+        keys.push(("db_host", database.host.clone().into()));
+        keys.push(("db_port", database.port.into()));
+    }
+    let redis = &config.redis;
+    for (key, url) in
+        [("redis_cache", &redis.cache), ("redis_queue", &redis.queue), ("redis_socketio", &redis.socketio)]
+    {
+        if let Some(url) = url {
+            keys.push((key, frappe_url(url, redis.tls_ca.as_deref()).into()));
+        }
+    }
+    if let Some(port) = config.socketio_port {
+        keys.push(("socketio_port", port.into()));
+    }
+    if let Some(url) = &config.site_url {
+        keys.push(("host_name", url.clone().into()));
+    }
+    keys
+}
+
+/// Python finds the CA in the URL, node in its environment; one URL serves both (FRAPPE.md).
+fn frappe_url(url: &RedisUrl, ca: Option<&Path>) -> String {
+    match ca {
+        Some(ca) if url.is_tls() && !url.reveal().contains("ssl_ca_certs=") => {
+            let mut with_ca = url::Url::parse(url.reveal()).expect("a validated URL");
+            with_ca.query_pairs_mut().append_pair("ssl_ca_certs", &ca.to_string_lossy());
+            with_ca.into()
+        }
+        _ => url.reveal().to_string(),
+    }
+}
+
+/// Merges `managed` into the file; keys in `only_if_absent` are left as they are found.
+///
+/// # Errors
+/// 78 for invalid JSON and for a read-only file that differs in keys no override covers; 75 on a
+/// full disk; 77 where `sites/` may not be written. The file is as it was then.
+pub async fn merge(
+    sites: &Path,
+    managed: &Managed,
+    only_if_absent: &Managed,
+    frappe_major: Option<u32>,
+) -> Result<Merged> {
+    let path = sites.join("common_site_config.json");
+    let read_first = read(&path)?;
+    if differences(&read_first, managed, only_if_absent).is_empty() {
+        return Ok(Merged::Unchanged);
+    }
+    // Two pods that merge different keys at once must not undo each other.
+    let lock = lock(sites).await;
+    let mut current = read(&path)?;
+    let different = differences(&current, managed, only_if_absent);
+    if different.is_empty() {
+        return Ok(Merged::Unchanged);
+    }
+    for (key, value) in &different {
+        current.insert((*key).to_string(), value.clone());
+    }
+    let written = write(&path, &current);
+    drop(lock);
+    match written {
+        Ok(()) => Ok(Merged::Written(different.iter().map(|(key, _)| *key).collect())),
+        Err(error) if is_immovable(&error) => {
+            let (variables, uncovered) = overrides(&different, frappe_major);
+            if uncovered.is_empty() {
+                Ok(Merged::Overridden(variables))
+            } else {
+                Err(cannot_write(&path, &uncovered, &error))
+            }
+        }
+        Err(error) => Err(Fault::file(format!("cannot write {}", path.display()), &error)),
+    }
+}
+
+fn is_immovable(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::EBUSY | Errno::EROFS | Errno::EACCES | Errno::EPERM | Errno::EXDEV))
+}
+
+fn differences(current: &Map<String, Value>, managed: &Managed, only_if_absent: &Managed) -> Managed {
+    let changed = managed.iter().filter(|(key, value)| current.get(*key) != Some(value));
+    let absent = only_if_absent.iter().filter(|(key, _)| !current.contains_key(*key));
+    changed.chain(absent).cloned().collect()
+}
+
+fn read(path: &Path) -> Result<Map<String, Value>> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Map::new()),
+        Err(error) => return Err(Fault::file(format!("cannot read {}", path.display()), &error)),
+    };
+    match serde_json::from_slice(&bytes) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(invalid(path, "not a JSON object")),
+        Err(error) => Err(invalid(path, &error.to_string())),
+    }
+}
+
+fn invalid(path: &Path, why: &str) -> Fault {
+    Fault::configuration(
+        format!("{} is invalid JSON: {why}", path.display()),
+        "mend it by hand, or move it away and it is written anew; it was left as it is",
+    )
+}
+
+/// A lock file of our own; where there can be none (a read-only volume) nothing is written either.
+/// A holder that hangs delays by 5 s at most: the merge is atomic without it, only less fair.
+async fn lock(sites: &Path) -> Option<File> {
+    let folder = sites.join(".cauldron");
+    fs::create_dir_all(&folder).ok()?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(folder.join("config.lock")).ok()?;
+    for _ in 0..500 {
+        match file.try_lock() {
+            Ok(()) => return Some(file),
+            Err(fs::TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(10)).await,
+            Err(fs::TryLockError::Error(_)) => return None,
+        }
+    }
+    tracing::warn!("another process holds common_site_config.json's lock; went on without it");
+    None
+}
+
+/// Readable by the group: pods run with arbitrary uids and gid 0 or an fsGroup.
+fn write(path: &Path, object: &Map<String, Value>) -> io::Result<()> {
+    let mode = fs::metadata(path).map_or(0o640, |metadata| metadata.mode() & 0o777 | 0o440);
+    let mut text = serde_json::to_vec_pretty(object)?;
+    text.push(b'\n');
+    write_whole(path, &text, mode)
+}
+
+/// What Frappe's own environment overrides cover of a difference, and the keys that none covers
+/// (v15 and later; v14 reads FRAPPE_SITE alone: FRAPPE.md, Configuration).
+fn overrides(different: &Managed, frappe_major: Option<u32>) -> (Overrides, Vec<&'static str>) {
+    let reads_them = frappe_major.is_none_or(|major| major >= 15);
+    let mut variables = Overrides::new();
+    let mut uncovered = Vec::new();
+    for (key, value) in different {
+        let variable = match *key {
+            "default_site" => "FRAPPE_SITE",
+            "db_type" if reads_them => "FRAPPE_DB_TYPE",
+            "db_host" if reads_them => "FRAPPE_DB_HOST",
+            "db_port" if reads_them => "FRAPPE_DB_PORT",
+            "redis_cache" if reads_them => "FRAPPE_REDIS_CACHE",
+            "redis_queue" if reads_them => "FRAPPE_REDIS_QUEUE",
+            _ => {
+                uncovered.push(*key);
+                continue;
+            }
+        };
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_string);
+        variables.insert(variable, text);
+    }
+    (variables, uncovered)
+}
+
+/// A follower's look: nothing is written; what differs goes to our own children where it can.
+///
+/// # Errors
+/// 78 for invalid JSON.
+pub fn compare(sites: &Path, managed: &Managed, frappe_major: Option<u32>) -> Result<Overrides> {
+    let current = read(&sites.join("common_site_config.json"))?;
+    let different = differences(&current, managed, &Vec::new());
+    let (variables, uncovered) = overrides(&different, frappe_major);
+    if !uncovered.is_empty() {
+        tracing::warn!(
+            keys = uncovered.join(", "),
+            "common_site_config.json says otherwise than this pod's configuration"
+        );
+    }
+    Ok(variables)
+}
+
+fn cannot_write(path: &Path, uncovered: &[&str], error: &io::Error) -> Fault {
+    let cause =
+        format!("{} cannot be written ({error}) and differs in: {}", path.display(), uncovered.join(", "));
+    let mend = "put those keys into it where it comes from (the ConfigMap), or make it writable";
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EACCES | Errno::EPERM) => Fault::permission(cause, mend),
+        _ => Fault::configuration(cause, mend),
+    }
+}

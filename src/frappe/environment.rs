@@ -1,0 +1,63 @@
+//! The environment of every Frappe child: ours without its secrets, and what libpq and Frappe need.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use crate::config::database::{DatabaseConfig, SslMode};
+use crate::config::redis::RedisConfig;
+use crate::config::variable;
+
+/// Variables by name; a later `set` wins.
+#[derive(Clone, Debug, Default)]
+pub struct ChildEnvironment(BTreeMap<OsString, OsString>);
+
+/// Where distributions keep the system's CAs as one file: libpq does not know it by itself.
+const SYSTEM_CA_FILES: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+
+impl ChildEnvironment {
+    /// Our own environment, without anything that may be a secret: the administrator's password
+    /// reaches no child, and Frappe reads its own from the site's files.
+    pub fn inherited() -> Self {
+        let secrets: Vec<String> = variable::secret_names().collect();
+        Self(std::env::vars_os().filter(|(name, _)| !secrets.iter().any(|s| OsStr::new(s) == name)).collect())
+    }
+
+    pub fn set(&mut self, name: &str, value: impl AsRef<OsStr>) -> &mut Self {
+        self.0.insert(name.into(), value.as_ref().into());
+        self
+    }
+
+    /// What every Frappe process needs.
+    pub fn for_frappe(mut self, database: &DatabaseConfig, redis: &RedisConfig) -> Self {
+        // Without it Python holds its log lines back until its buffer is full.
+        self.set("PYTHONUNBUFFERED", "1");
+        // libpq's GSSAPI is not fork-safe: RQ's work-horses crash (FRAPPE.md, Configuration).
+        self.set("PGGSSENCMODE", "disable");
+        self.set("PGSSLMODE", database.tls.mode.name());
+        match &database.tls.root_certificate {
+            Some(path) => {
+                self.set("PGSSLROOTCERT", path);
+            }
+            None if matches!(database.tls.mode, SslMode::VerifyCa | SslMode::VerifyFull) => {
+                if let Some(path) = SYSTEM_CA_FILES.iter().find(|path| Path::new(path).exists()) {
+                    self.set("PGSSLROOTCERT", path);
+                }
+            }
+            None => {}
+        }
+        if let Some((certificate, key)) = &database.tls.client {
+            self.set("PGSSLCERT", certificate).set("PGSSLKEY", key);
+        }
+        if let Some(ca) = &redis.tls_ca {
+            // Node reads no CA from a URL (FRAPPE.md, Configuration).
+            self.set("NODE_EXTRA_CA_CERTS", ca);
+        }
+        self
+    }
+
+    pub fn into_map(self) -> BTreeMap<OsString, OsString> {
+        self.0
+    }
+}

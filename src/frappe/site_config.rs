@@ -1,0 +1,123 @@
+//! A site's `site_config.json`: what it says of its database, and its encryption key.
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use crate::frappe::atomic_file::write_whole;
+use crate::outcome::{Fault, Result};
+
+/// The part of site_config.json that the bootstrap looks at.
+#[derive(Clone, Debug, Default)]
+pub struct SiteConfig {
+    pub db_name: Option<String>,
+    pub db_password: Option<SecretString>,
+}
+
+/// What a look at the site's folder found.
+#[derive(Clone, Debug)]
+pub enum SiteFolder {
+    Absent,
+    /// The folder is there; its configuration may be absent or half-written (Frappe's writes are
+    /// not atomic).
+    There(Option<SiteConfig>),
+}
+
+/// Looks at a site's folder.
+///
+/// # Errors
+/// Only where the folder cannot be looked at; that it is absent is an answer.
+pub fn look(folder: &Path) -> std::io::Result<SiteFolder> {
+    match std::fs::metadata(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(SiteFolder::Absent),
+        Err(error) => return Err(error),
+        Ok(_) => {}
+    }
+    let config = match std::fs::read(folder.join("site_config.json")) {
+        Ok(bytes) => serde_json::from_slice::<Value>(&bytes).ok().map(|value| read(&value)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    Ok(SiteFolder::There(config))
+}
+
+fn read(value: &Value) -> SiteConfig {
+    let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_string);
+    SiteConfig { db_name: text("db_name"), db_password: text("db_password").map(SecretString::from) }
+}
+
+/// Has a key in place before any role serves: Frappe makes one at first use, in every process at
+/// once, and what the losers encrypted is lost (FRAPPE.md, Configuration).
+///
+/// # Errors
+/// 78 where `given` is not the key that the site has: its saved secrets would be unreadable.
+pub async fn ensure_encryption_key(folder: &Path, given: Option<&SecretString>) -> Result<()> {
+    let path = folder.join("site_config.json");
+    let fault = |doing: &str, error: &std::io::Error| {
+        Fault::file(format!("cannot {doing} {}", path.display()), error)
+    };
+    if has_key(&path, given)? {
+        return Ok(());
+    }
+    let lock = frappe_lock(folder).await.map_err(|error| fault("lock", &error))?;
+    if has_key(&path, given)? {
+        return Ok(());
+    }
+    let key = given.cloned().unwrap_or_else(|| URL_SAFE.encode(rand::random::<[u8; 32]>()).into());
+    let mut config = read_object(&path)?;
+    config.insert("encryption_key".into(), key.expose_secret().into());
+    let mut text = serde_json::to_vec_pretty(&config).expect("an object is JSON");
+    text.push(b'\n');
+    let mode = fs::metadata(&path).map_or(0o640, |metadata| metadata.mode() & 0o777);
+    write_whole(&path, &text, mode).map_err(|error| fault("write", &error))?;
+    drop(lock);
+    Ok(())
+}
+
+fn has_key(path: &Path, given: Option<&SecretString>) -> Result<bool> {
+    let config = read_object(path)?;
+    let Some(key) = config.get("encryption_key").and_then(Value::as_str) else { return Ok(false) };
+    if given.is_some_and(|given| given.expose_secret() != key) {
+        return Err(Fault::configuration(
+            format!("ENCRYPTION_KEY is not the key in {}", path.display()),
+            "give the site's own key, or none: with another one its saved secrets cannot be read",
+        ));
+    }
+    Ok(true)
+}
+
+fn read_object(path: &Path) -> Result<serde_json::Map<String, Value>> {
+    let bytes =
+        fs::read(path).map_err(|error| Fault::file(format!("cannot read {}", path.display()), &error))?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        Fault::configuration(
+            format!("{} is invalid JSON: {error}", path.display()),
+            "mend it by hand; it was left as it is",
+        )
+    })
+}
+
+/// The lock that Frappe itself takes for this file. It holds it for milliseconds.
+async fn frappe_lock(folder: &Path) -> std::io::Result<File> {
+    let locks = folder.join("locks");
+    fs::create_dir_all(&locks)?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(locks.join("site_config.lock"))?;
+    for _ in 0..3_000 {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(fs::TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(10)).await,
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Err(std::io::Error::new(
+        std::io::ErrorKind::TimedOut,
+        "another process has held locks/site_config.lock for 30 s",
+    ))
+}

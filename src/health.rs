@@ -1,0 +1,6 @@
+//! Health: what is known of this process, and the port where it is told.
+
+pub mod account;
+pub mod metrics;
+pub mod probe;
+pub mod server;

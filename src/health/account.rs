@@ -1,0 +1,247 @@
+//! The one account of what this process does, written by the pipeline and read by the probes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::supervise::run_service::ServiceStatus;
+
+/// A step without a sign of progress for so long is stuck, and the process no longer live.
+const STUCK_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// Where the pipeline stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Starting,
+    WaitingForDependencies,
+    Bootstrapping,
+    Serving,
+    Draining,
+    /// Something failed and CAULDRON_ON_FAILURE=hold keeps the process up.
+    Held,
+}
+
+pub const PHASES: [Phase; 6] = [
+    Phase::Starting,
+    Phase::WaitingForDependencies,
+    Phase::Bootstrapping,
+    Phase::Serving,
+    Phase::Draining,
+    Phase::Held,
+];
+
+impl Phase {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::WaitingForDependencies => "waiting_for_dependencies",
+            Self::Bootstrapping => "bootstrapping",
+            Self::Serving => "serving",
+            Self::Draining => "draining",
+            Self::Held => "held",
+        }
+    }
+}
+
+/// One thing that a probe looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    pub name: &'static str,
+    /// Why it is red; none where it is green.
+    pub problem: Option<String>,
+}
+
+/// What is known now.
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub role: &'static str,
+    pub site: Option<String>,
+    pub phase: Phase,
+    /// What the phase waits for or does, in words.
+    pub detail: String,
+    pub progress_at: Instant,
+    pub attempt: Option<String>,
+    pub holder: Option<String>,
+    pub last_error: Option<String>,
+    pub dependencies_wait: Option<Duration>,
+    /// The last answer of the role's own probe.
+    pub role_probe: Option<RoleProbe>,
+    pub children: BTreeMap<String, ServiceStatus>,
+}
+
+/// What the role answered when it was asked whether it works.
+#[derive(Clone, Debug)]
+pub struct RoleProbe {
+    pub latency: Duration,
+    pub problem: Option<String>,
+}
+
+/// A handle on the account.
+#[derive(Clone, Debug)]
+pub struct Board(Arc<Mutex<Account>>);
+
+impl Board {
+    pub fn new(role: &'static str, site: Option<String>) -> Self {
+        Self(Arc::new(Mutex::new(Account {
+            role,
+            site,
+            phase: Phase::Starting,
+            detail: String::new(),
+            progress_at: Instant::now(),
+            attempt: None,
+            holder: None,
+            last_error: None,
+            dependencies_wait: None,
+            role_probe: None,
+            children: BTreeMap::new(),
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Account> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub fn read(&self) -> Account {
+        self.lock().clone()
+    }
+
+    pub fn update(&self, change: impl FnOnce(&mut Account)) {
+        change(&mut self.lock());
+    }
+
+    /// A new phase, or a new thing that the phase does; both are progress.
+    pub fn enter(&self, phase: Phase, detail: impl Into<String>) {
+        let mut account = self.lock();
+        account.phase = phase;
+        account.detail = detail.into();
+        account.progress_at = Instant::now();
+    }
+
+    /// Keeps the account of a child up to date until its service is over.
+    pub fn follow_child(
+        &self,
+        mut statuses: watch::Receiver<ServiceStatus>,
+    ) -> impl Future<Output = ()> + use<> {
+        let board = self.clone();
+        async move {
+            loop {
+                let status = statuses.borrow_and_update().clone();
+                board.update(|account| {
+                    account.children.insert(status.name.clone(), status);
+                });
+                if statuses.changed().await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// A sign of progress of the running step.
+    pub fn progress(&self) {
+        self.lock().progress_at = Instant::now();
+    }
+}
+
+impl Account {
+    /// `/livez`: never depends on anything outside this process.
+    pub fn live(&self) -> Vec<Check> {
+        let silent = self.progress_at.elapsed();
+        let stuck = matches!(self.phase, Phase::Bootstrapping) && silent > STUCK_AFTER;
+        let problem =
+            stuck.then(|| format!("{}: no progress for {} min", self.detail, silent.as_secs() / 60));
+        vec![Check { name: "loop", problem: None }, Check { name: "progress", problem }]
+    }
+
+    /// `/startupz`: the supervisor runs and its step makes progress, however long that takes.
+    pub fn started(&self) -> Vec<Check> {
+        let problem = (self.phase == Phase::Held).then(|| self.last_error.clone().unwrap_or_default());
+        let mut checks = self.live();
+        checks.push(Check { name: "step", problem });
+        checks
+    }
+
+    /// `/readyz`: this pod should get requests.
+    pub fn ready(&self) -> Vec<Check> {
+        let phase_problem = match self.phase {
+            Phase::Serving => None,
+            Phase::Held => Some(format!("held after: {}", self.last_error.clone().unwrap_or_default())),
+            phase if self.detail.is_empty() => Some(phase.name().replace('_', " ")),
+            phase => Some(format!("{}: {}", phase.name().replace('_', " "), self.detail)),
+        };
+        let role_problem = match &self.role_probe {
+            _ if self.phase != Phase::Serving => None,
+            None => Some(format!("{} was not seen working yet", self.role)),
+            Some(probe) => probe.problem.clone(),
+        };
+        vec![Check { name: "phase", problem: phase_problem }, Check { name: "role", problem: role_problem }]
+    }
+
+    /// `/status`: the whole account.
+    pub fn status(&self) -> Value {
+        let problems: Vec<String> = self.ready().into_iter().filter_map(|check| check.problem).collect();
+        let children: Vec<Value> = self
+            .children
+            .values()
+            .map(|child| {
+                json!({
+                    "name": child.name, "pid": child.pid, "state": child.state,
+                    "restarts": child.restarts, "last_exit": child.last_exit.map(|exit| exit.to_string()),
+                })
+            })
+            .collect();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "role": self.role,
+            "pid": std::process::id(),
+            "site": self.site,
+            "phase": self.phase.name(),
+            "ready": problems.is_empty(),
+            "reasons": problems,
+            "bootstrap": {
+                "state": self.detail, "attempt": self.attempt, "holder": self.holder, "last_error": self.last_error,
+            },
+            // The migration gate, which compares fingerprints, is not there yet.
+            "fingerprint": {"pod": null, "database": null, "relation": "unknown"},
+            "children": children,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(checks: &[Check]) -> Vec<&str> {
+        checks.iter().filter_map(|check| check.problem.as_deref()).collect()
+    }
+
+    #[test]
+    fn live_while_it_waits_and_ready_only_when_the_role_was_seen_working() {
+        let board = Board::new("web", None);
+        board.enter(Phase::WaitingForDependencies, "postgres: refused");
+        let account = board.read();
+        assert!(problems(&account.live()).is_empty());
+        assert_eq!(problems(&account.ready()), ["waiting for dependencies: postgres: refused"]);
+        board.enter(Phase::Serving, "");
+        assert_eq!(problems(&board.read().ready()), ["web was not seen working yet"]);
+        let seen = RoleProbe { latency: Duration::ZERO, problem: None };
+        board.update(|account| account.role_probe = Some(seen));
+        assert!(problems(&board.read().ready()).is_empty());
+        board.enter(Phase::Draining, "");
+        assert_eq!(problems(&board.read().ready()), ["draining"]);
+    }
+
+    #[test]
+    fn a_silent_bootstrap_is_stuck_and_a_silent_service_is_not() {
+        let board = Board::new("web", None);
+        board.enter(Phase::Bootstrapping, "new-site");
+        let long_ago = Instant::now().checked_sub(STUCK_AFTER + Duration::from_secs(61)).unwrap();
+        board.update(|account| account.progress_at = long_ago);
+        assert_eq!(problems(&board.read().live()), ["new-site: no progress for 16 min"]);
+        board.update(|account| account.phase = Phase::Serving);
+        assert!(problems(&board.read().live()).is_empty());
+    }
+}

@@ -1,0 +1,58 @@
+//! The one-shot commands: `wait-deps`, `configure`, `bootstrap`.
+
+use super::site::Site;
+use crate::cli::Format;
+use crate::config::Config;
+use crate::deps::{self, DepsTargets};
+use crate::frappe::bench::Bench;
+use crate::frappe::common_config::{self, Merged};
+use crate::health::account::{Board, Phase};
+use crate::outcome::{DONE, Fault, Stopped};
+use crate::supervise::signals::Shutdown;
+use crate::telemetry;
+
+/// Init container: returns when the dependencies really work.
+pub async fn wait_deps(config: &Config, format: Format, shutdown: &Shutdown) -> Result<u8, Stopped> {
+    let targets = DepsTargets::of(config)?;
+    let (report, result) = deps::wait(&targets, config.wait_timeout, shutdown, |_| ()).await;
+    telemetry::print(&match format {
+        Format::Text => report.text(),
+        Format::Json => format!("{}\n", report.json()),
+    });
+    result.map(|_| DONE)
+}
+
+/// Writes common_site_config.json, and nothing else.
+pub async fn configure(config: &Config, shutdown: &Shutdown) -> Result<u8, Stopped> {
+    let bench = Bench::new(&config.bench);
+    let managed = common_config::managed(config);
+    let default_site = config.site.iter().map(|site| ("default_site", site.clone().into())).collect();
+    let merging = async {
+        Ok(common_config::merge(&bench.sites(), &managed, &default_site, bench.frappe_major()).await?)
+    };
+    match shutdown.guard(merging).await? {
+        Merged::Unchanged => tracing::info!("common_site_config.json is as it should be"),
+        Merged::Written(keys) => tracing::info!(keys = keys.join(", "), "wrote common_site_config.json"),
+        // A role makes up for it in its own children; this command has none.
+        Merged::Overridden(variables) => {
+            let names: Vec<&str> = variables.keys().copied().collect();
+            return Err(Fault::configuration(
+                "common_site_config.json cannot be written, and differs".to_string(),
+                format!("make it writable, or give every Frappe process {}", names.join(", ")),
+            )
+            .into());
+        }
+    }
+    Ok(DONE)
+}
+
+/// Config, site, then exit (a Job).
+pub async fn bootstrap(config: Config, shutdown: &Shutdown) -> Result<u8, Stopped> {
+    let board = Board::new("bootstrap", config.site.clone());
+    let site = Site::start(config, &board, shutdown).await?;
+    let result = site.bring_up(&board, shutdown).await;
+    site.stop().await;
+    result?;
+    board.enter(Phase::Draining, "");
+    Ok(DONE)
+}

@@ -1,0 +1,129 @@
+//! What every command that works on a site does first: processes, health port, servers, dependencies,
+//! bootstrap.
+
+use std::path::PathBuf;
+
+use crate::bootstrap::{Bootstrapped, Context, bootstrap};
+use crate::config::Config;
+use crate::config::database::DatabaseConfig;
+use crate::deps::{self, DepsTargets};
+use crate::embedded::Embedded;
+use crate::frappe::bench::Bench;
+use crate::frappe::common_config::Overrides;
+use crate::health::account::{Board, Phase};
+use crate::health::server;
+use crate::outcome::{self, Fault, Result, Stopped};
+use crate::supervise::process::Processes;
+use crate::supervise::signals::Shutdown;
+
+/// A site's surroundings, up until [`Site::stop`].
+pub struct Site {
+    pub config: Config,
+    pub database: DatabaseConfig,
+    pub bench: Bench,
+    pub name: String,
+    pub processes: Processes,
+    runtime_dir: RuntimeDir,
+    embedded: Option<Embedded>,
+}
+
+impl Site {
+    /// Takes the ports and starts the embedded servers, where they are wanted.
+    pub async fn start(
+        mut config: Config,
+        board: &Board,
+        shutdown: &Shutdown,
+    ) -> std::result::Result<Self, Stopped> {
+        if let Some(listen) = config.health_addr {
+            let address = server::start(listen, board.clone())?;
+            tracing::debug!(%address, "answers probes");
+        }
+        let processes = Processes::start().map_err(|error| {
+            Fault::new(outcome::BUG, format!("no SIGCHLD handler: {error}"), "report this")
+        })?;
+        let bench = Bench::new(&config.bench);
+        let runtime_dir = RuntimeDir::open(config.runtime_dir.clone())?;
+        if !config.apps.is_empty() {
+            tracing::warn!(
+                "the list of wanted apps was read and checked; this version installs none of them"
+            );
+        }
+        let embedded = if config.embedded {
+            Some(Embedded::start(&mut config, &bench, &processes, shutdown, board).await?)
+        } else {
+            None
+        };
+        // Both were asked for when the configuration was read.
+        let (Some(name), Some(database)) = (config.site.clone(), config.database.clone()) else {
+            return Err(
+                Fault::configuration("no site or no database is named", "set SITE_NAME and DB_HOST").into()
+            );
+        };
+        Ok(Self { config, database, bench, name, processes, runtime_dir, embedded })
+    }
+
+    /// Waits for the dependencies, then brings the site up.
+    pub async fn bring_up(
+        &self,
+        board: &Board,
+        shutdown: &Shutdown,
+    ) -> std::result::Result<Bootstrapped, Stopped> {
+        board.enter(Phase::WaitingForDependencies, "");
+        let started = std::time::Instant::now();
+        let targets = DepsTargets::of(&self.config)?;
+        let told = |missing| board.update(|account| account.detail = missing);
+        deps::wait_all(&targets, self.config.wait_timeout, shutdown, told).await?;
+        board.update(|account| account.dependencies_wait = Some(started.elapsed()));
+        board.enter(Phase::Bootstrapping, "looking");
+        let context = Context {
+            config: &self.config,
+            database: &self.database,
+            bench: &self.bench,
+            site: &self.name,
+            overrides: Overrides::new(),
+            runtime_dir: &self.runtime_dir.path,
+            processes: &self.processes,
+            shutdown,
+            board,
+        };
+        bootstrap(&context).await
+    }
+
+    /// The servers last, then whatever is left of anything.
+    pub async fn stop(self) {
+        if let Some(embedded) = self.embedded {
+            embedded.stop().await;
+        }
+    }
+}
+
+/// Short-lived files of this pod.
+struct RuntimeDir {
+    path: PathBuf,
+    /// Removed with this value; none where an operator named the folder.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl RuntimeDir {
+    /// CAULDRON_RUNTIME_DIR, else /run/cauldron where it can be written, else a temporary folder.
+    fn open(given: Option<PathBuf>) -> Result<Self> {
+        let usable =
+            |path: &PathBuf| std::fs::create_dir_all(path).and_then(|()| tempfile::tempfile_in(path));
+        if let Some(path) = given {
+            usable(&path).map_err(|error| Fault::file(format!("cannot write {}", path.display()), &error))?;
+            return Ok(Self { path, _temporary: None });
+        }
+        let default = PathBuf::from("/run/cauldron");
+        if usable(&default).is_ok() {
+            return Ok(Self { path: default, _temporary: None });
+        }
+        let temporary = tempfile::Builder::new().prefix("cauldron-").tempdir().map_err(|error| {
+            let fault = Fault::file("no folder for short-lived files", &error);
+            Fault {
+                mend: "mount an emptyDir on /run/cauldron, or name a folder in CAULDRON_RUNTIME_DIR".into(),
+                ..fault
+            }
+        })?;
+        Ok(Self { path: temporary.path().to_path_buf(), _temporary: Some(temporary) })
+    }
+}

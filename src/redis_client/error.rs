@@ -1,0 +1,111 @@
+//! What Redis's answers mean: whether to wait, and what to mend.
+
+use crate::net::{ConnectError, Kind, Step};
+
+/// Judges an error reply to the first commands of a connection.
+pub fn classify(code: &str, detail: &str, variable: &str) -> ConnectError {
+    let (step, kind, hint) = match code {
+        "LOADING" => (Step::Login, Kind::NotServing, "it passes when Redis has read its data".to_string()),
+        "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY" | "MISCONF" => {
+            (Step::Login, Kind::NotServing, "look at Redis's own log".into())
+        }
+        "NOAUTH" => password_missing(variable),
+        "WRONGPASS" => wrong_password(variable),
+        "NOPERM" => (
+            Step::Login,
+            Kind::NoRight,
+            "give the ACL user its commands and keys: ACL SETUSER <user> allkeys allchannels +@all".into(),
+        ),
+        "DENIED" => (
+            Step::Login,
+            Kind::NotAdmitted,
+            "Redis is in protected mode: set a password, or `protected-mode no`".into(),
+        ),
+        "READONLY" => (Step::Database, Kind::Standby, format!("point {variable} at the primary")),
+        _ => judge_plain(detail, variable),
+    };
+    // A Redis whose AUTH was renamed repeats the arguments, which are the password.
+    let told = detail.split(", with args").next().unwrap_or_default();
+    let cause = match code {
+        "ERR" => told.to_lowercase(),
+        _ => format!("{} ({code})", told.to_lowercase()),
+    };
+    ConnectError::new(step, kind, cause, hint)
+}
+
+/// `ERR`, and what older servers say with it.
+fn judge_plain(detail: &str, variable: &str) -> (Step, Kind, String) {
+    if detail.contains("max number of clients") {
+        (Step::Login, Kind::Full, "raise Redis's maxclients, or close what holds them".into())
+    } else if detail.contains("invalid password") {
+        wrong_password(variable)
+    } else if detail.contains("without any password configured") {
+        let hint = format!("take the password out of {variable}, or set it in Redis (requirepass, ACL)");
+        (Step::Login, Kind::WrongPassword, hint)
+    } else if detail.contains("operation not permitted") {
+        password_missing(variable)
+    } else if detail.contains("wrong number of arguments for 'auth'") {
+        let hint = format!("this Redis is older than 6 and has no users: take the user out of {variable}");
+        (Step::Login, Kind::Refused, hint)
+    } else if detail.contains("cluster mode") {
+        let hint =
+            format!("a Redis cluster has database 0 only, and RQ does not run on one: mend {variable}");
+        (Step::Database, Kind::Refused, hint)
+    } else if detail.contains("DB index") {
+        let hint = format!("use a smaller database number in {variable}, or raise Redis's `databases`");
+        (Step::Database, Kind::Refused, hint)
+    } else {
+        (Step::Login, Kind::Other, "look at Redis's own log".into())
+    }
+}
+
+fn password_missing(variable: &str) -> (Step, Kind, String) {
+    let hint = format!("put the password into {variable}: redis://:password@host:port/db");
+    (Step::Login, Kind::PasswordMissing, hint)
+}
+
+fn wrong_password(variable: &str) -> (Step, Kind, String) {
+    (Step::Login, Kind::WrongPassword, format!("check user and password in {variable} (percent-encoded)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Class;
+    use crate::outcome::{CONFIGURATION, Fault, PERMISSION, UNAVAILABLE};
+
+    #[test]
+    fn arguments_are_not_repeated() {
+        let detail = "unknown command 'AUTH', with args beginning with: 'canary'";
+        assert!(!classify("ERR", detail, "REDIS_QUEUE").cause.contains("canary"));
+    }
+
+    #[test]
+    fn every_answer_is_told_apart() {
+        use Class::{Never, NeverAfterGrace, NotYet};
+        let table = [
+            ("LOADING", "Redis is loading the dataset in memory", NotYet, UNAVAILABLE),
+            ("MASTERDOWN", "Link with MASTER is down", NotYet, UNAVAILABLE),
+            ("CLUSTERDOWN", "Hash slot not served", NotYet, UNAVAILABLE),
+            ("BUSY", "Redis is busy running a script", NotYet, UNAVAILABLE),
+            ("NOAUTH", "Authentication required.", Never, PERMISSION),
+            ("WRONGPASS", "invalid username-password pair", NeverAfterGrace, PERMISSION),
+            ("NOPERM", "User x has no permissions to run 'ping'", Never, PERMISSION),
+            ("DENIED", "Redis is running in protected mode", NeverAfterGrace, PERMISSION),
+            ("READONLY", "You can't write against a read only replica.", NotYet, UNAVAILABLE),
+            ("ERR", "max number of clients reached", NotYet, UNAVAILABLE),
+            ("ERR", "invalid password", NeverAfterGrace, PERMISSION),
+            ("ERR", "AUTH <password> called without any password configured", NeverAfterGrace, PERMISSION),
+            ("ERR", "operation not permitted", Never, PERMISSION),
+            ("ERR", "wrong number of arguments for 'auth' command", Never, CONFIGURATION),
+            ("ERR", "SELECT is not allowed in cluster mode", Never, CONFIGURATION),
+            ("ERR", "DB index is out of range", Never, CONFIGURATION),
+            ("ERR", "anything else", NotYet, UNAVAILABLE),
+        ];
+        for (code, detail, class, exit_code) in table {
+            let error = classify(code, detail, "REDIS_QUEUE");
+            assert_eq!(error.class(), class, "{code} {detail}");
+            assert_eq!(Fault::from(error).code, exit_code, "{code} {detail}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The web role: gunicorn with `frappe.app:application`, never `application_with_statics()`, which
+//! serves any file of the bench (FRAPPE.md).
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::sizing;
+use crate::bootstrap::Bootstrapped;
+use crate::config::Config;
+use crate::config::database::DatabaseConfig;
+use crate::frappe::bench::Bench;
+use crate::frappe::environment::ChildEnvironment;
+use crate::health::account::{Board, Phase, RoleProbe};
+use crate::health::probe;
+use crate::supervise::process::Processes;
+use crate::supervise::relay::relay;
+use crate::supervise::run_service::{AfterSignal, End, ServicePlan, ServiceStatus, run_service};
+use crate::supervise::service::Policy;
+use crate::supervise::signals::Shutdown;
+use crate::supervise::spawn::Spec;
+use crate::sys::cgroup;
+
+const NAME: &str = "gunicorn";
+/// From TERM to KILL unless CAULDRON_GRACE says otherwise; gunicorn's own default.
+pub const GRACE: Duration = Duration::from_secs(30);
+/// A probe that takes longer would not serve a user either.
+const PROBE_DEADLINE: Duration = Duration::from_secs(5);
+/// Between two probes of a role that works, and of one that does not.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+const PROBE_FAILING_EVERY: Duration = Duration::from_secs(1);
+/// Between two tries until the first success.
+const FIRST_PROBE: Duration = Duration::from_millis(10);
+const LONGEST_FIRST_PROBE: Duration = Duration::from_millis(250);
+
+/// What the role needs of the pipeline.
+pub struct Web<'a> {
+    pub config: &'a Config,
+    pub database: &'a DatabaseConfig,
+    pub bench: &'a Bench,
+    pub site: &'a str,
+    /// Where gunicorn listens.
+    pub address: SocketAddr,
+    pub bootstrapped: &'a Bootstrapped,
+}
+
+/// Serves until a stop is asked for or gunicorn cannot be kept up.
+pub async fn serve(web: &Web<'_>, processes: &Processes, shutdown: &Shutdown, board: &Board) -> End {
+    let reachable = probe::loopback_if_unspecified(web.address);
+    let (observer, statuses) = watch::channel(ServiceStatus::new(NAME));
+    let grace = web.config.grace.unwrap_or(GRACE);
+    let plan = ServicePlan {
+        spec: spec(web, grace),
+        policy: Policy { drain: web.config.drain, ..Policy::restarting(grace) },
+        stop_with: Some(Signal::SIGTERM),
+        // USR1 reopens logs, USR2 and WINCH are gunicorn's own upgrade dance, TTIN and TTOU are not ours.
+        forward: vec![Signal::SIGHUP, Signal::SIGUSR1],
+        after_signal: Some(wake_sleeping_threads(reachable)),
+        observer,
+    };
+    board.enter(Phase::Serving, "");
+    tokio::spawn(board.follow_child(statuses));
+    let probed = tokio::spawn(keep_probing(reachable, web.site.to_string(), board.clone()));
+    let end = run_service(processes, plan, shutdown).await;
+    probed.abort();
+    end
+}
+
+fn spec(web: &Web<'_>, grace: Duration) -> Spec {
+    let gunicorn = &web.config.gunicorn;
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let sizing = sizing::size(cgroup::limits(), processors);
+    let mut args: Vec<String> = [
+        ("--bind", web.address.to_string()),
+        ("--workers", gunicorn.workers.unwrap_or(sizing.workers).to_string()),
+        ("--threads", gunicorn.threads.unwrap_or(sizing.threads).to_string()),
+        ("--worker-class", "gthread".into()),
+        ("--timeout", gunicorn.timeout.as_secs().max(1).to_string()),
+        ("--graceful-timeout", grace.as_secs().max(1).to_string()),
+    ]
+    .into_iter()
+    .flat_map(|(option, value)| [option.to_string(), value])
+    .collect();
+    // gunicorn's heartbeat files on a disk stall workers when the disk does.
+    if nix::unistd::access("/dev/shm", nix::unistd::AccessFlags::W_OK).is_ok() {
+        args.extend(["--worker-tmp-dir".into(), "/dev/shm".into()]);
+    }
+    args.push("frappe.app:application".into());
+    let mut environment = ChildEnvironment::inherited().for_frappe(web.database, &web.config.redis);
+    environment.set("PGAPPNAME", "cauldron/web").set("FRAPPE_STREAM_LOGGING", "1");
+    for (name, value) in &web.bootstrapped.overrides {
+        environment.set(name, value);
+    }
+    if web.bootstrapped.accepts_settings {
+        environment.set("PGOPTIONS", idle_in_transaction(gunicorn.timeout));
+    }
+    Spec {
+        args: args.into_iter().map(Into::into).collect(),
+        env: environment.into_map(),
+        cwd: Some(web.bench.sites()),
+        output: relay(web.config.child_logs, NAME),
+        ..Spec::new(NAME, web.bench.gunicorn())
+    }
+}
+
+/// A request that fails leaves a session idle in transaction, and migrate waits for it for ever
+/// (FRAPPE.md, Migrate). No request outlives gunicorn's timeout, so nor may its transaction.
+fn idle_in_transaction(timeout: Duration) -> String {
+    format!("-c idle_in_transaction_session_timeout={}", (timeout + Duration::from_secs(30)).as_millis())
+}
+
+/// gunicorn's gthread workers sleep in `select` through TERM and HUP until their timeout is over,
+/// 30 s by default; any connection wakes them (FRAPPE.md, Web). Ends when it is dropped.
+fn wake_sleeping_threads(address: SocketAddr) -> AfterSignal {
+    Arc::new(move |_signal| {
+        Box::pin(async move {
+            let mut pause = Duration::from_millis(5);
+            // On a reload gunicorn tells its old workers only when the new ones are there.
+            for _ in 0..3_000 {
+                let _ = tokio::time::timeout(pause, TcpStream::connect(address)).await;
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_millis(100));
+            }
+        }) as Pin<Box<dyn Future<Output = ()> + Send>>
+    })
+}
+
+/// Asks as the front would: the site is chosen by its header, never by default_site (FRAPPE.md).
+async fn keep_probing(address: SocketAddr, site: String, board: Board) {
+    let url = format!("http://{address}/api/method/ping");
+    let started = Instant::now();
+    let mut seen_working = false;
+    let mut pause = FIRST_PROBE;
+    loop {
+        let asked = Instant::now();
+        let answer =
+            probe::get(&url, &[("Host", &site), ("X-Frappe-Site-Name", &site)], PROBE_DEADLINE).await;
+        let problem = match answer {
+            Ok(answer) if answer.status == 200 => None,
+            Ok(answer) => Some(format!("/api/method/ping answered {}", answer.status)),
+            Err(reason) => Some(format!("/api/method/ping: {reason}")),
+        };
+        let works = problem.is_none();
+        let probe = RoleProbe { latency: asked.elapsed(), problem };
+        if seen_working {
+            tell_change(&board, &probe);
+        }
+        board.update(|account| account.role_probe = Some(probe));
+        if works && !seen_working {
+            seen_working = true;
+            let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(site, elapsed_ms, "serving");
+        }
+        pause = match (works, seen_working) {
+            (true, _) => PROBE_EVERY,
+            (false, true) => PROBE_FAILING_EVERY,
+            (false, false) => (pause * 2).min(LONGEST_FIRST_PROBE),
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// One line for each change, not one for each probe.
+fn tell_change(board: &Board, probe: &RoleProbe) {
+    let before = board.read().role_probe;
+    match (before.as_ref().map(|before| &before.problem), &probe.problem) {
+        (Some(None), Some(problem)) => tracing::warn!(%problem, "the site stopped answering"),
+        (Some(Some(_)), None) => tracing::info!("the site answers"),
+        _ => {}
+    }
+}

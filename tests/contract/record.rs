@@ -1,0 +1,85 @@
+//! tests/contract/frappe-15.json: what was seen on a real bench, with its version and commit.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+
+use crate::Part;
+use crate::facts::Facts;
+use crate::support::bench::Bench;
+
+/// Facts that name what is counted and not compared: the sample has fewer tables than the real thing.
+pub const SEEN: &str = "seen:";
+
+#[derive(Default, Serialize, Deserialize)]
+pub struct Record {
+    pub version: String,
+    pub commit: String,
+    pub facts: BTreeMap<String, Facts>,
+    /// Raw numbers of that run, for proportion.
+    pub seen: BTreeMap<String, Facts>,
+}
+
+pub fn read() -> Option<Record> {
+    let text = fs::read_to_string(path()).ok()?;
+    Some(serde_json::from_str(&text).expect("the record is JSON"))
+}
+
+/// Observes a real bench and writes the part that was observed.
+pub fn update((name, observe): Part, bench: &Bench) {
+    let (facts, seen) = observed(observe, bench);
+    // Tests run side by side, each with a part of the one file.
+    let lock = File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("record.lock")).expect("a lock file");
+    let _lock = Flock::lock(lock, FlockArg::LockExclusive).expect("the record's lock");
+    let mut record = read().unwrap_or_default();
+    (record.version, record.commit) = (version(bench), commit(bench));
+    record.facts.insert(name.to_owned(), facts);
+    record.seen.insert(name.to_owned(), seen);
+    let text = serde_json::to_string_pretty(&record).expect("JSON") + "\n";
+    fs::write(path(), text).expect("the record is written");
+}
+
+/// Observes the sample bench and fails where the record says otherwise.
+pub fn compare((name, observe): Part, bench: &Bench) {
+    let record = read().expect("tests/contract/frappe-15.json");
+    let (facts, _) = observed(observe, bench);
+    let differences = record.facts[name].differences(&facts);
+    assert!(
+        differences.is_empty(),
+        "the sample bench differs from Frappe {} (left: real):\n  {}",
+        record.version,
+        differences.join("\n  ")
+    );
+}
+
+fn observed(observe: fn(&Bench, &mut Facts), bench: &Bench) -> (Facts, Facts) {
+    let mut all = Facts::default();
+    observe(bench, &mut all);
+    let (seen, facts) = all.0.into_iter().partition(|(name, _)| name.starts_with(SEEN));
+    (Facts(facts), Facts(seen))
+}
+
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract/frappe-15.json")
+}
+
+fn version(bench: &Bench) -> String {
+    let output =
+        bench.program("env/bin/python").args(["-c", "import frappe; print(frappe.__version__)"]).output();
+    String::from_utf8_lossy(&output.expect("python runs").stdout).trim().to_owned()
+}
+
+fn commit(bench: &Bench) -> String {
+    let apps = bench.path().join("apps/frappe");
+    let output = Command::new("git")
+        .args(["-c", "safe.directory=*", "-C"])
+        .arg(apps)
+        .args(["rev-parse", "HEAD"])
+        .output()
+        .expect("git runs");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
