@@ -191,6 +191,31 @@ fn h17_a_secret_in_the_environment_is_not_told() {
     kill_now(pid);
 }
 
+/// Hazard 17: once read, a secret is no longer in our own environment block.
+#[test]
+fn h17_a_secret_is_scrubbed_from_proc() {
+    let stage = Stage::new();
+    let mut command = stage.program(kernel::BINARY);
+    command.args(["wait-deps", "--wait-timeout", "60s"]);
+    command.envs([("DB_HOST", "127.0.0.1"), ("DB_PORT", "1"), ("DB_USER", "u"), ("DB_NAME", "d")]);
+    command.env("DB_PASSWORD", "canary-7f3a").env("PGPASSWORD_UNRELATED", "kept");
+    let mut subject = stage.start(command);
+    let begin = Instant::now();
+    let environ = loop {
+        assert!(subject.is_running(), "{}", stage.stderr());
+        let block = std::fs::read(format!("/proc/{}/environ", subject.pid)).unwrap_or_default();
+        let block = String::from_utf8_lossy(&block).into_owned();
+        if block.contains("PGPASSWORD_UNRELATED") && !block.contains("canary-7f3a") {
+            break block;
+        }
+        assert!(begin.elapsed() < kernel::DEADLINE, "still there: {block}");
+        std::thread::yield_now();
+    };
+    assert!(environ.contains("kept"), "only secrets are to go");
+    subject.signal(Signal::SIGTERM);
+    assert_eq!(subject.exits_promptly(), 143);
+}
+
 /// With no grace used, an idle `run` costs no more than it should when it ends.
 #[test]
 fn a_cooperative_end_is_quick() {

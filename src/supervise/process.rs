@@ -93,7 +93,7 @@ impl Processes {
             image.streams[1..].copy_from_slice(&[Some(stdout.as_fd()), Some(stderr.as_fd())]);
         }
         if image.foreground {
-            crate::sys::terminal::stay_in_background();
+            crate::sys::terminal::hand_over();
         }
         let mut table = self.table();
         let pid = exec::spawn(&image).map_err(|(step, errno)| spec.error(step, errno))?;
