@@ -13,6 +13,7 @@ pub mod run;
 mod servers;
 mod show;
 pub mod source;
+pub mod value;
 pub mod variable;
 
 use std::path::PathBuf;
@@ -24,6 +25,10 @@ use self::bench_files::BenchFiles;
 pub use self::listen::Listen;
 pub use self::show::print;
 use self::source::Reader;
+use self::value::{
+    DURATION_MEND, PORT_MEND, absolute_path, parse_port, parse_site, parse_site_url, read_choice,
+    read_duration, read_parsed, read_path, read_secret,
+};
 
 /// What a command needs of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,64 +185,6 @@ fn read_bootstrap_mode(reader: &mut Reader<'_>) -> Option<BootstrapMode> {
     read_choice(reader, "CAULDRON_BOOTSTRAP", &choices)
 }
 
-pub(crate) const PORT_MEND: &str = "write a number from 1 to 65535";
-pub(crate) const DURATION_MEND: &str = "write a number with its unit: 500ms, 10s, 5m";
-
-pub(crate) fn parse_port(text: &str) -> Result<u16, String> {
-    match text.parse::<u16>() {
-        Ok(port) if port > 0 => Ok(port),
-        _ => Err(format!("`{text}` is not a port")),
-    }
-}
-
-fn absolute_path(text: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text);
-    if path.is_absolute() { Ok(path) } else { Err(format!("`{text}` is not an absolute path")) }
-}
-
-/// A site's name is a folder under sites/ and a Host header.
-fn parse_site(text: &str) -> Result<String, String> {
-    let plain = text.len() <= 253
-        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-        && !text.contains("..");
-    if !plain || text == "assets" {
-        return Err(format!("`{text}` is not a site's name"));
-    }
-    Ok(text.into())
-}
-
-fn parse_site_url(text: &str) -> Result<String, String> {
-    let url = url::Url::parse(text).map_err(|error| format!("`{text}` is not a URL: {error}"))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(format!("`{text}` is not an http URL"));
-    }
-    Ok(text.trim_end_matches('/').into())
-}
-
-pub(crate) fn read_path(reader: &mut Reader<'_>, name: &'static str) -> Option<PathBuf> {
-    read_parsed(reader, name, absolute_path, "write an absolute path")
-}
-
-fn read_secret(reader: &mut Reader<'_>, name: &'static str) -> Option<SecretString> {
-    reader.given(name).map(|given| SecretString::from(given.value))
-}
-
-fn read_parsed<T>(
-    reader: &mut Reader<'_>,
-    name: &'static str,
-    parse: impl FnOnce(&str) -> Result<T, String>,
-    mend: &str,
-) -> Option<T> {
-    let given = reader.given(name);
-    reader.parsed(name, given, parse, mend)
-}
-
-fn read_duration(reader: &mut Reader<'_>, name: &'static str, default: &str) -> Option<Duration> {
-    let given = reader.given_or(name, None, Some(default));
-    reader.parsed(name, given, duration::parse, DURATION_MEND)
-}
-
 /// Fernet's key: 32 bytes in URL-safe base64 (44 characters). Frappe fails on any other at first use.
 fn read_encryption_key(reader: &mut Reader<'_>) -> Option<SecretString> {
     let check = |text: &str| {
@@ -264,18 +211,4 @@ fn read_apps(reader: &mut Reader<'_>) -> Vec<apps::WantedApp> {
 fn read_child_logs(reader: &mut Reader<'_>) -> Option<ChildLogs> {
     let choices = [("inherit", ChildLogs::Inherit), ("prefix", ChildLogs::Prefix), ("json", ChildLogs::Json)];
     read_choice(reader, "CAULDRON_CHILD_LOGS", &choices)
-}
-
-/// One of a few words, the first being the default.
-pub fn read_choice<T: Copy>(reader: &mut Reader<'_>, name: &'static str, choices: &[(&str, T)]) -> Option<T> {
-    let given = reader.given_or(name, None, Some(choices[0].0));
-    let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-    let parse = |text: &str| {
-        choices
-            .iter()
-            .find(|(word, _)| *word == text)
-            .map(|(_, value)| *value)
-            .ok_or_else(|| format!("`{text}` is not one of them"))
-    };
-    reader.parsed(name, given, parse, &format!("write one of: {}", words.join(", ")))
 }

@@ -34,7 +34,8 @@ fn tables() -> BTreeMap<&'static str, String> {
             vec![format!("`{}`", variable.name), variable.default.into(), format!("{}{also}", variable.help)]
         })
         .collect();
-    let exit_codes = EXIT_CODES.iter().map(|(code, meaning)| vec![code.to_string(), (*meaning).into()]).collect();
+    let exit_codes =
+        EXIT_CODES.iter().map(|(code, meaning)| vec![code.to_string(), (*meaning).into()]).collect();
     let metrics = METRICS
         .iter()
         .map(|(name, help)| vec![format!("`cauldron_frappe_{name}`"), (*help).into()])
@@ -64,7 +65,10 @@ fn readme_tables_are_the_codes() {
     if std::env::var_os("UPDATE_README").is_some() {
         std::fs::write(README, expected).expect("README.md");
     } else {
-        assert!(readme == expected, "README.md's tables are not the code's: UPDATE_README=1 cargo test readme");
+        assert!(
+            readme == expected,
+            "README.md's tables are not the code's: UPDATE_README=1 cargo test readme"
+        );
     }
 }
 

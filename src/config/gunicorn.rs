@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::duration;
 use super::source::Reader;
-use super::{DURATION_MEND, duration, read_parsed};
+use super::value::{DURATION_MEND, read_parsed};
 
 #[derive(Clone, Debug)]
 pub struct Gunicorn {
