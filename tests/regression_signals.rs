@@ -168,6 +168,48 @@ fn h14_the_child_has_the_terminal() {
     assert_eq!(subject.exit(), 0);
 }
 
+const JOB_CONTROL: &str = r#"
+import os, pty, signal, sys, threading
+def say(text): open(os.environ['EVENTS'], 'a').write(text + '\n')
+pid, master = pty.fork()
+if pid == 0:
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    job = os.fork()
+    if job == 0:
+        os.setpgid(0, 0); os.tcsetpgrp(0, os.getpid())
+        signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+        os.execvp(sys.argv[1], sys.argv[1:])
+    status = os.waitpid(job, os.WUNTRACED)[1]
+    say('first %s %d' % (os.WIFSTOPPED(status), os.tcgetpgrp(0) == job))
+    if os.WIFSTOPPED(status):
+        os.tcsetpgrp(0, os.getpgrp()); os.tcsetpgrp(0, job); os.killpg(job, signal.SIGCONT)
+        os.write(1, b'continued')
+        status = os.waitpid(job, 0)[1]
+    os._exit(os.waitstatus_to_exitcode(status))
+seen = b''
+try:
+    while b'ready' not in seen: seen += os.read(master, 1024)
+    os.write(master, b'\x1a')
+    if sys.argv[-1] == 'stops':
+        while b'continued' not in seen: seen += os.read(master, 1024)
+    os.write(master, b'typed\n')
+    while True: seen += os.read(master, 1024)
+except OSError: pass
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))"#;
+
+/// Hazard 14: ^Z stops the job, us included, as the shell that started it expects; `fg` goes on.
+#[test]
+fn h14_ctrl_z_stops_the_job_and_fg_goes_on() {
+    let mut stage = Stage::new();
+    let script = "echo ready; until read -r word; do :; done; echo \"got $word\" >>$EVENTS; exit 3";
+    let mut command = stage.program("python3");
+    command.args(["-c", JOB_CONTROL, kernel::BINARY, "run", "--", "sh", "-c", script, "sh", "stops"]);
+    let mut subject = stage.start(command);
+    assert_eq!(stage.event("first"), "True 1");
+    assert_eq!(stage.event("got"), "typed");
+    assert_eq!(subject.exit(), 3);
+}
+
 const IN_THE_BACKGROUND: &str = r#"
 import os, pty, sys
 pid, master = pty.fork()

@@ -4,7 +4,9 @@ use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::{SigHandler, Signal, signal};
-use nix::unistd::{getpgrp, tcgetpgrp, tcsetpgrp};
+use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
+
+use super::process;
 
 static HANDED_OVER: AtomicBool = AtomicBool::new(false);
 
@@ -30,4 +32,19 @@ pub fn take_back() {
     if HANDED_OVER.load(Ordering::Relaxed) {
         let _ = tcsetpgrp(std::io::stdin(), getpgrp());
     }
+}
+
+/// The child's group was stopped from the terminal: stops our own group as a shell expects of a job,
+/// and once continued sees to it that the child goes on. Where nobody could continue us (PID 1, an
+/// orphaned group) the kernel ignores TSTP, and the child goes on at once instead of for ever stopped.
+pub fn suspend_with(group: i32) {
+    let stdin = std::io::stdin();
+    if tcgetpgrp(&stdin) == Ok(Pid::from_raw(group)) {
+        let _ = tcsetpgrp(&stdin, getpgrp());
+    }
+    process::signal(0, Signal::SIGTSTP);
+    if is_ours() {
+        let _ = tcsetpgrp(&stdin, Pid::from_raw(group));
+    }
+    process::signal(-group, Signal::SIGCONT);
 }
