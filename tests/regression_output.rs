@@ -66,6 +66,15 @@ fn h08_a_stalled_reader_stalls_nobody() {
     let error_writer = writer.try_clone().unwrap();
     let (_, exit) = stalled(WRAPPED, writer.into(), error_writer.into(), FLOOD);
     assert_eq!(exit, 143);
+
+    // Control: without us the same program is stuck in its write.
+    let (_held, writer) = std::io::pipe().unwrap();
+    let mut stage = Stage::new();
+    let mut command = stage.program("sh");
+    command.args(["-c", FLOOD]).stdout(writer);
+    let mut control = stage.start(command);
+    assert!(stage.event_within("full", std::time::Duration::from_millis(500)).is_none(), "it is not stuck");
+    assert!(control.is_running());
 }
 
 /// Hazard 8: the same with a socket, which cannot be reopened.
