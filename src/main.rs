@@ -4,6 +4,7 @@
 //! (the one place that knows Frappe), `bootstrap` (site), `role` (what to run), `supervise` (the
 //! process kernel), `health` (probes), `outcome` (exit codes). `main` is the pipeline.
 #![deny(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod bootstrap;
 mod cli;

@@ -47,14 +47,11 @@ async fn serve(config: Config, board: &Board, shutdown: &Shutdown) -> Result<u8,
     }
     match end? {
         End::Asked(..) => Ok(DONE),
-        // The orchestrator sees the child's own code; 0 would read as done.
-        End::CrashLoop(exit) | End::Ended(exit) if exit.success() => {
-            Err(Fault::try_again("gunicorn ended unasked, again and again", "its reason is in the log above")
-                .into())
-        }
         End::CrashLoop(exit) | End::Ended(exit) => {
-            board.update(|account| account.last_error = Some(format!("gunicorn {exit}, again and again")));
-            Ok(exit.code())
+            // The orchestrator sees the child's own code; 0 would read as done.
+            let code = if exit.success() { TRY_AGAIN } else { exit.code() };
+            let cause = format!("gunicorn {exit}, again and again");
+            Err(Fault::new(code, cause, "its own reason is in the log above").into())
         }
         End::NotStarted(error) => Err(error.fault().into()),
     }
@@ -75,5 +72,5 @@ async fn hold(fault: Fault, board: &Board, shutdown: &Shutdown) -> Result<u8, St
     board.update(|account| account.last_error = Some(fault.to_string()));
     board.enter(Phase::Held, "");
     shutdown.asked().await;
-    Ok(if fault.code == DONE { TRY_AGAIN } else { fault.code })
+    Ok(fault.code)
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use nix::sys::signal::Signal;
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::config::run::RunConfig;
 use crate::outcome::{self, Fault, SIGNAL_BASE, Stopped};
@@ -16,6 +16,7 @@ use crate::supervise::service::Policy;
 use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::{Spec, Stdin};
 use crate::sys;
+use crate::telemetry::sink;
 
 /// Runs the program to its end and returns its exit code.
 ///
@@ -44,6 +45,7 @@ pub async fn run(
     if !processes.sweep(config.grace, shutdown.hurried()).await {
         warn!("processes are left behind");
     }
+    debug!(orphans = processes.orphans_reaped(), dropped_lines = sink::dropped(), "nobody is left");
     sys::terminal::take_back();
     match end {
         End::Ended(exit) | End::CrashLoop(exit) | End::Asked(_, Some(exit)) => Ok(exit.code()),

@@ -6,6 +6,7 @@ use crate::outcome::BUG;
 use crate::sys::descriptor;
 
 /// From now on a panic, in whatever thread, is told on stderr and exits with [`BUG`].
+#[allow(clippy::disallowed_methods)] // Nothing can be trusted to unwind; the process ends here.
 pub fn install_hook() {
     std::panic::set_hook(Box::new(|info| {
         let told = format!("error: a bug in cauldron-frappe {}: {info}\n", env!("CARGO_PKG_VERSION"));

@@ -10,8 +10,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
@@ -160,7 +158,7 @@ impl Sink {
     }
 
     async fn write_all_pending(&self) -> io::Result<()> {
-        let writable = AsyncFd::with_interest(self.shared.way.descriptor()?, Interest::WRITABLE)?;
+        let writable = descriptor::watch_writable(self.shared.way.descriptor()?)?;
         loop {
             let mut ready = writable.writable().await?;
             let result = ready.try_io(|_| {

@@ -2,10 +2,12 @@
 #![allow(dead_code)] // Every test file uses its own part.
 
 pub mod bench;
+pub mod binary;
 pub mod ca;
 pub mod guard;
 pub mod http;
 pub mod identity;
+pub mod other_app;
 pub mod port;
 pub mod postgres;
 pub mod redis;

@@ -18,6 +18,13 @@ def slow(seconds="4"):
 
 
 @whitelist(allow_guest=True)
+def held(started, release):
+    """A request that marks its start and is answered when `release` exists."""
+    hold(started, release)
+    return "done"
+
+
+@whitelist(allow_guest=True)
 def queue(method="frappe.sample.touch", queue="default", **kwargs):
     """Enqueue a job from a web process; returns its id."""
     return enqueue(method, queue, **kwargs).id
