@@ -17,6 +17,8 @@ mod net;
 mod outcome;
 mod pipeline;
 mod postgres;
+#[cfg(test)]
+mod readme;
 mod redis_client;
 mod role;
 mod supervise;

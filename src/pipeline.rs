@@ -28,7 +28,7 @@ async fn run_command(cli: Cli) -> u8 {
     };
     sys::signals::unblock_all();
     let mut reader = Reader::new(&cli.settings, &ProcessEnvironment);
-    let log_format = config::read_choice(
+    let log_format = config::value::read_choice(
         &mut reader,
         "CAULDRON_LOG_FORMAT",
         &[
@@ -37,7 +37,7 @@ async fn run_command(cli: Cli) -> u8 {
             ("json", telemetry::LogFormat::Json),
         ],
     );
-    let level = config::read_choice(
+    let level = config::value::read_choice(
         &mut reader,
         "CAULDRON_LOG_LEVEL",
         &[

@@ -87,7 +87,7 @@ pub fn encode(account: &Account) -> String {
     }
     let restarts = Family::<LabelSet, prometheus_client::metrics::counter::Counter>::default();
     for (name, status) in &account.children {
-        restarts.get_or_create(&LabelSet(child(name))).inc_by(status.restarts.into());
+        restarts.get_or_create(&LabelSet(child(name))).inc_by(status.restarts);
     }
     registry.register("child_restarts", help("child_restarts_total"), restarts);
     registry.register(

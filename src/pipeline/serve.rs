@@ -39,12 +39,7 @@ async fn serve(config: Config, board: &Board, shutdown: &Shutdown) -> Result<u8,
         }
         Err(stopped) => Err(stopped),
     };
-    let grace = site.config.grace.unwrap_or(web::GRACE);
-    let processes = site.processes.clone();
-    site.stop().await;
-    if !processes.sweep(grace, shutdown.hurried()).await {
-        tracing::warn!("processes are left behind");
-    }
+    site.stop(shutdown).await;
     match end? {
         End::Asked(..) => Ok(DONE),
         End::CrashLoop(exit) | End::Ended(exit) => {

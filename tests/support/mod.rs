@@ -1,6 +1,7 @@
 //! Real servers and benches for tests: each private, in its own folder and on its own port, gone when dropped.
 #![allow(dead_code)] // Every test file uses its own part.
 
+pub mod barrier;
 pub mod bench;
 pub mod binary;
 pub mod ca;
@@ -10,6 +11,7 @@ pub mod identity;
 pub mod other_app;
 pub mod port;
 pub mod postgres;
+pub mod postgres_template;
 pub mod redis;
 pub mod running;
 pub mod session;

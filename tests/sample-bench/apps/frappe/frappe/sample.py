@@ -49,13 +49,6 @@ def fail():
 
 
 @whitelist(allow_guest=True)
-def fail_in_transaction():
-    """A request that fails after it has read: its session stays idle in transaction (FRAPPE.md, "Migrate")."""
-    local.db.sql('select count(*) from "tabUser"')
-    raise RuntimeError("this request always fails")
-
-
-@whitelist(allow_guest=True)
 def pid():
     return os.getpid()
 
