@@ -4,6 +4,10 @@ mod support;
 
 #[path = "wait_deps/dns.rs"]
 mod dns;
+#[path = "wait_deps/login.rs"]
+mod login;
+#[path = "wait_deps/pooler.rs"]
+mod pooler;
 #[path = "wait_deps/postgres.rs"]
 mod postgres;
 #[path = "wait_deps/redis.rs"]

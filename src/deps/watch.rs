@@ -1,5 +1,7 @@
 //! One dependency, tried until it works or cannot: a task of its own that reports every try.
 
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
@@ -46,7 +48,7 @@ pub async fn watch(index: usize, target: Target, updates: mpsc::Sender<Update>) 
             return;
         }
     };
-    let mut pace = Pace { delays: Backoff::DEPENDENCIES.delays(), furthest: Step::Dns };
+    let mut pace = Pace::new();
     let mut grace = Grace::default();
     loop {
         let (state, warnings, delay) = match probe.attempt().await {
@@ -55,7 +57,7 @@ pub async fn watch(index: usize, target: Target, updates: mpsc::Sender<Update>) 
                 (State::Never(error), Vec::new(), None)
             }
             Err(error) => {
-                let delay = pace.after(&error);
+                let delay = pace.after(&error, rand::random());
                 (State::NotYet(Some(error)), Vec::new(), Some(delay))
             }
         };
@@ -69,23 +71,56 @@ pub async fn watch(index: usize, target: Target, updates: mpsc::Sender<Update>) 
 
 /// The delays, led by how far the server has come.
 struct Pace {
-    delays: Delays,
+    refused: Delays,
+    answered: Delays,
     furthest: Step,
 }
 
 impl Pace {
-    fn after(&mut self, error: &ConnectError) -> std::time::Duration {
+    fn new() -> Self {
+        let (refused, answered) = (Backoff::REFUSED.delays(), Backoff::ANSWERED.delays());
+        Self { refused, answered, furthest: Step::Dns }
+    }
+
+    fn after(&mut self, error: &ConnectError, random: f64) -> Duration {
         if error.step > self.furthest {
             self.furthest = error.step;
-            self.delays.start_over();
+            self.answered.start_over();
         }
-        let may_come_up_any_moment = matches!(
-            error.kind,
-            Kind::Unresolved | Kind::Unreachable | Kind::Silent | Kind::Lost | Kind::NotServing
-        );
-        if !may_come_up_any_moment {
-            self.delays.stop_hurrying();
+        match error.kind {
+            Kind::Unreachable => self.refused.next(random),
+            Kind::Unresolved | Kind::Silent | Kind::Lost | Kind::NotServing => self.answered.next(random),
+            // The server is up and says no, which takes somebody to change.
+            _ => {
+                self.answered.stop_hurrying();
+                self.answered.next(random)
+            }
         }
-        self.delays.next(rand::random())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_comes_up_is_asked_quickly_again() {
+        let mut pace = Pace::new();
+        let error = |step, kind| ConnectError::new(step, kind, "", "");
+        let unresolved = error(Step::Dns, Kind::Unresolved);
+        let slow = (0..500).map(|_| pace.after(&unresolved, 0.0)).last();
+        assert_eq!(slow, Some(Duration::from_millis(500)));
+        let starting = error(Step::Login, Kind::NotServing);
+        assert_eq!(pace.after(&starting, 0.0), Duration::from_millis(25));
+        let refused = error(Step::Tcp, Kind::Unreachable);
+        assert_eq!(pace.after(&refused, 0.0), Duration::from_millis(10));
+    }
+
+    #[test]
+    fn a_server_that_says_no_is_asked_less_and_less() {
+        let mut pace = Pace::new();
+        let wrong = ConnectError::new(Step::Login, Kind::WrongPassword, "", "");
+        let total: Duration = (0..20).map(|_| pace.after(&wrong, 0.0)).sum();
+        assert!(total > Duration::from_secs(6), "{total:?}");
     }
 }

@@ -28,7 +28,7 @@ impl WaitDeps {
     }
 
     /// Without `--format json`, as people run it.
-    pub fn as_text(self) -> Self {
+    pub fn in_text(self) -> Self {
         let mut command = Command::new(self.command.get_program());
         command.arg("wait-deps").env_clear();
         command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
