@@ -27,7 +27,7 @@ pub fn start(format: LogFormat, level: LevelFilter) {
     if json {
         builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
     } else {
-        builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).init();
+        builder.with_target(false).with_ansi(false).init();
     }
 }
 

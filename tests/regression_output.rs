@@ -66,6 +66,15 @@ fn h08_a_stalled_reader_stalls_nobody() {
     let error_writer = writer.try_clone().unwrap();
     let (_, exit) = stalled(WRAPPED, writer.into(), error_writer.into(), FLOOD);
     assert_eq!(exit, 143);
+
+    // Control: without us the same program is stuck in its write.
+    let (_held, writer) = std::io::pipe().unwrap();
+    let mut stage = Stage::new();
+    let mut command = stage.program("sh");
+    command.args(["-c", FLOOD]).stdout(writer);
+    let mut control = stage.start(command);
+    assert!(stage.event_within("full", std::time::Duration::from_millis(500)).is_none(), "it is not stuck");
+    assert!(control.is_running());
 }
 
 /// Hazard 8: the same with a socket, which cannot be reopened.
@@ -189,6 +198,31 @@ fn h17_a_secret_in_the_environment_is_not_told() {
     subject.exits_promptly();
     assert!(!(stage.stdout() + &stage.stderr()).contains("canary-7f3a"));
     kill_now(pid);
+}
+
+/// Hazard 17: once read, a secret is no longer in our own environment block.
+#[test]
+fn h17_a_secret_is_scrubbed_from_proc() {
+    let stage = Stage::new();
+    let mut command = stage.program(kernel::BINARY);
+    command.args(["wait-deps", "--wait-timeout", "60s"]);
+    command.envs([("DB_HOST", "127.0.0.1"), ("DB_PORT", "1"), ("DB_USER", "u"), ("DB_NAME", "d")]);
+    command.env("DB_PASSWORD", "canary-7f3a").env("PGPASSWORD_UNRELATED", "kept");
+    let mut subject = stage.start(command);
+    let begin = Instant::now();
+    let environ = loop {
+        assert!(subject.is_running(), "{}", stage.stderr());
+        let block = std::fs::read(format!("/proc/{}/environ", subject.pid)).unwrap_or_default();
+        let block = String::from_utf8_lossy(&block).into_owned();
+        if block.contains("PGPASSWORD_UNRELATED") && !block.contains("canary-7f3a") {
+            break block;
+        }
+        assert!(begin.elapsed() < kernel::DEADLINE, "still there: {block}");
+        std::thread::yield_now();
+    };
+    assert!(environ.contains("kept"), "only secrets are to go");
+    subject.signal(Signal::SIGTERM);
+    assert_eq!(subject.exits_promptly(), 143);
 }
 
 /// With no grace used, an idle `run` costs no more than it should when it ends.

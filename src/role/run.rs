@@ -15,7 +15,6 @@ use crate::supervise::run_service::{End, ServicePlan, ServiceStatus, run_service
 use crate::supervise::service::Policy;
 use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::{Spec, Stdin};
-use crate::sys;
 use crate::telemetry::sink;
 
 /// Runs the program to its end and returns its exit code.
@@ -46,7 +45,6 @@ pub async fn run(
         warn!("processes are left behind");
     }
     debug!(orphans = processes.orphans_reaped(), dropped_lines = sink::dropped(), "nobody is left");
-    sys::terminal::take_back();
     match end {
         End::Ended(exit) | End::CrashLoop(exit) | End::Asked(_, Some(exit)) => Ok(exit.code()),
         End::Asked(signal, None) => Ok(SIGNAL_BASE + signal as u8),

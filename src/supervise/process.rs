@@ -52,6 +52,8 @@ struct Member {
     /// A pid may come back; this number does not.
     serial: u64,
     name: String,
+    /// It was given the terminal.
+    terminal: bool,
     exit: watch::Sender<Option<Exit>>,
 }
 
@@ -93,14 +95,17 @@ impl Processes {
             image.streams[1..].copy_from_slice(&[Some(stdout.as_fd()), Some(stderr.as_fd())]);
         }
         if image.foreground {
-            crate::sys::terminal::stay_in_background();
+            crate::sys::terminal::hand_over();
         }
         let mut table = self.table();
         let pid = exec::spawn(&image).map_err(|(step, errno)| spec.error(step, errno))?;
         let (exit_tx, exit) = watch::channel(None);
         table.started += 1;
         let serial = table.started;
-        table.members.insert(pid, Member { serial, name: spec.name.clone(), exit: exit_tx });
+        table.members.insert(
+            pid,
+            Member { serial, name: spec.name.clone(), terminal: image.foreground, exit: exit_tx },
+        );
         drop(table);
         let (open, output) = watch::channel(());
         if let (Output::Lines(handler), Some([stdout, stderr])) = (&spec.output, ours) {
@@ -149,6 +154,13 @@ impl Table {
                 debug!(pid, %exit, "reaped an orphan");
                 self.orphans += 1;
             }
+        }
+    }
+
+    /// A child that has the terminal was stopped by it (^Z): whoever runs us is to see that too.
+    pub(super) fn suspend_with(&self, pid: i32) {
+        if self.members.get(&pid).is_some_and(|member| member.terminal) {
+            crate::sys::terminal::suspend_with(pid);
         }
     }
 

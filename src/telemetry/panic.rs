@@ -15,3 +15,25 @@ pub fn install_hook() {
         std::process::exit(BUG.into());
     }));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_and_exits_70() {
+        const ALONE: &str = "CAULDRON_TEST_PANIC";
+        if std::env::var_os(ALONE).is_some() {
+            install_hook();
+            panic!("boom");
+        }
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["telemetry::panic::tests::a_panic_is_told_and_exits_70", "--exact", "--nocapture"])
+            .env(ALONE, "1")
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(70), "{told}");
+        assert!(told.contains("a bug in cauldron-frappe") && told.contains("boom"), "{told}");
+    }
+}

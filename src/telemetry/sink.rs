@@ -247,8 +247,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_reopened_gets_a_thread() {
-        // The reader is gone: reopening a pipe for writing says ENXIO.
-        let (reader, writer) = io::pipe().unwrap();
+        // A named pipe whose reader is gone: reopening it for writing says ENXIO.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let reader = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+        let writer = std::fs::File::options().write(true).open(&path).unwrap();
         drop(reader);
         let sink = Sink::open(writer.as_fd());
         assert!(matches!(sink.shared.way, Way::Thread(_)));
