@@ -31,16 +31,20 @@ impl Probe {
         })
     }
 
-    async fn attempt(&mut self) -> Result<Met, ConnectError> {
+    async fn attempt(&mut self, timeout: Duration) -> Result<Met, ConnectError> {
         match self {
-            Self::Postgres(probe) => probe.attempt().await,
-            Self::Redis(probe) => probe.attempt().await,
+            Self::Postgres(probe) => probe.attempt(timeout).await,
+            Self::Redis(probe) => probe.attempt(timeout).await,
         }
     }
 }
 
-/// Ends with a state that will not change: ready, or never. Nobody listening ends it, too.
-pub async fn watch(index: usize, target: Target, updates: mpsc::Sender<Update>) {
+/// A try that takes longer hangs, and another one may not.
+const LONGEST_TRY: Duration = Duration::from_secs(10);
+
+/// Ends with a state that will not change, ready or never, or at the deadline, where the last try
+/// ends too, so that it says at which step it hung. Nobody listening ends it as well.
+pub async fn watch(index: usize, target: Target, deadline: Option<Instant>, updates: mpsc::Sender<Update>) {
     let mut probe = match Probe::new(&target) {
         Ok(probe) => probe,
         Err(error) => {
@@ -50,9 +54,13 @@ pub async fn watch(index: usize, target: Target, updates: mpsc::Sender<Update>) 
     };
     let mut pace = Pace::new();
     let mut grace = Grace::default();
-    loop {
-        let (state, warnings, delay) = match probe.attempt().await {
+    let left = || deadline.map_or(LONGEST_TRY, |deadline| deadline.saturating_duration_since(Instant::now()));
+    let mut heard = false;
+    while !left().is_zero() {
+        let (state, warnings, delay) = match probe.attempt(left().min(LONGEST_TRY)).await {
             Ok(met) => (State::Ready(met.step), met.warnings, None),
+            // Cut short by the deadline: it knows less than the tries before.
+            Err(error) if heard && error.kind == Kind::Silent && left().is_zero() => return,
             Err(error) if grace.is_over(error.kind, Instant::now()) => {
                 (State::Never(error), Vec::new(), None)
             }
@@ -61,11 +69,12 @@ pub async fn watch(index: usize, target: Target, updates: mpsc::Sender<Update>) 
                 (State::NotYet(Some(error)), Vec::new(), Some(delay))
             }
         };
+        heard = true;
         if updates.send(Update { index, state, warnings }).await.is_err() {
             return;
         }
         let Some(delay) = delay else { return };
-        sleep(delay).await;
+        sleep(delay.min(left())).await;
     }
 }
 

@@ -88,7 +88,7 @@ fn inside_a_name_that_appears_late_is_waited_for() {
     dns.knows.store(true, Ordering::Relaxed);
     waiting.end().expect(0);
     dns.knows.store(false, Ordering::Relaxed);
-    WaitDeps::new().set("REDIS_QUEUE", &url).timeout("300ms").run().expect(69).tells(
+    WaitDeps::new().set("REDIS_QUEUE", &url).timeout("2s").run().expect(69).tells(
         "redis_queue",
         "not_yet",
         "dns",

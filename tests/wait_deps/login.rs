@@ -33,7 +33,7 @@ fn a_wrong_password_ends_with_77_after_ten_seconds_of_it() {
 #[test]
 fn out_of_time_a_wrong_password_is_still_called_one() {
     let server = Postgres::start();
-    WaitDeps::new().postgres(&server, SUPERUSER, "wrong").timeout("300ms").run().expect(77).tells(
+    WaitDeps::new().postgres(&server, SUPERUSER, "wrong").timeout("2s").run().expect(77).tells(
         "postgres",
         "never",
         "login",
@@ -98,7 +98,7 @@ fn a_role_that_may_not_log_in_is_told_so() {
 fn a_client_that_pg_hba_turns_away_is_told_so() {
     let server = Postgres::start_with(|_| Options::default().hba("host all erp 127.0.0.1/32 reject"));
     make_owner(&server);
-    owner(&server).timeout("300ms").run().expect(77).tells("postgres", "never", "login", "pg_hba.conf");
+    owner(&server).timeout("2s").run().expect(77).tells("postgres", "never", "login", "pg_hba.conf");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn without_a_login_the_sites_own_is_used_where_its_file_is_there() {
     write("erp-Pass");
     follower().run().expect(0);
     write("canary-wrong");
-    let ended = follower().timeout("300ms").run().expect(77);
+    let ended = follower().timeout("2s").run().expect(77);
     let ended = ended.tells("postgres", "never", "login", "site_config.json");
     assert!(!ended.log.contains("canary"), "{}", ended.log);
 }

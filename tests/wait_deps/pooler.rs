@@ -65,12 +65,7 @@ fn pooling_by_transaction_is_warned_of() {
     let Some(pooler) = Pooler::start(&server, "transaction") else { return };
     let ended = pooler.waits(PASSWORD).run().expect(0);
     assert!(ended.warnings("postgres").contains("pools by transaction"), "{}", ended.log);
-    pooler.waits("wrong").timeout("300ms").run().expect(77).tells(
-        "postgres",
-        "never",
-        "login",
-        "DB_PASSWORD",
-    );
+    pooler.waits("wrong").timeout("2s").run().expect(77).tells("postgres", "never", "login", "DB_PASSWORD");
 }
 
 #[test]

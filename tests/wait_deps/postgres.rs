@@ -7,7 +7,8 @@ use std::thread;
 
 use crate::support::identity;
 use crate::support::port;
-use crate::support::postgres::{Options, PASSWORD, Postgres, SUPERUSER, program};
+use crate::support::postgres::{Options, PASSWORD, Postgres, SUPERUSER};
+use crate::support::postgres_template::program;
 use crate::waiting::WaitDeps;
 
 pub fn trusting() -> Postgres {
@@ -50,7 +51,7 @@ fn a_server_that_never_comes_is_named_with_69() {
     let ended = WaitDeps::new()
         .set("DB_HOST", "127.0.0.1")
         .set("DB_PORT", port::free().to_string())
-        .timeout("300ms")
+        .timeout("2s")
         .run()
         .expect(69)
         .tells("postgres", "not_yet", "tcp", "listens on that address");
@@ -90,11 +91,7 @@ fn a_standby_is_waited_for_until_it_is_the_primary() {
     server.stop();
     become_standby(&server, "on");
     server.start_again();
-    administrator(&server)
-        .timeout("300ms")
-        .run()
-        .expect(69)
-        .tells("postgres", "not_yet", "database", "primary");
+    administrator(&server).timeout("2s").run().expect(69).tells("postgres", "not_yet", "database", "primary");
     let waiting = administrator(&server).start();
     waiting.until_it_waits_for("postgres", "database");
     promote(&server.data_folder());
@@ -132,7 +129,7 @@ fn a_role_and_a_database_may_be_made_late() {
 fn a_database_that_is_never_made_is_named_with_69() {
     let server = Postgres::start();
     server.run("postgres", "create role erp login password 'erp-Pass'");
-    owner(&server).timeout("300ms").run().expect(69).tells("postgres", "not_yet", "database", "`erp`");
+    owner(&server).timeout("2s").run().expect(69).tells("postgres", "not_yet", "database", "`erp`");
 }
 
 #[test]
@@ -149,7 +146,7 @@ fn what_is_not_postgres_is_told_so() {
             .set("DB_HOST", "127.0.0.1")
             .set("DB_PORT", redis.port().to_string())
             .set("DB_SSLMODE", mode)
-            .timeout("500ms")
+            .timeout("2s")
             .run()
     };
     // Redis hangs up on what it cannot read, or says an error: neither is a server to go on with.

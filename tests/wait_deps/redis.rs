@@ -50,7 +50,7 @@ fn a_password_lets_in_and_is_shown_nowhere() {
     let bare = format!("redis://127.0.0.1:{}/1", server.port());
     queue(&bare).run().expect(77).tells("redis_queue", "never", "login", "REDIS_QUEUE");
     let wrong = format!("redis://:canary-wrong@127.0.0.1:{}/1", server.port());
-    let ended = queue(&wrong).timeout("300ms").run().expect(77);
+    let ended = queue(&wrong).timeout("2s").run().expect(77);
     let ended = ended.tells("redis_queue", "never", "login", "REDIS_QUEUE");
     assert!(!ended.log.contains("canary"), "{}", ended.log);
 }
@@ -91,14 +91,14 @@ fn tls_is_verified() {
         "REDIS_TLS_CA",
     );
     let clear = format!("redis://:p@127.0.0.1:{}/1", server.port());
-    queue(&clear).timeout("300ms").run().expect(69).tells("redis_queue", "not_yet", "login", "rediss://");
+    queue(&clear).timeout("2s").run().expect(69).tells("redis_queue", "not_yet", "login", "rediss://");
 }
 
 #[test]
 fn a_unix_socket_works_with_its_parameters() {
     let server = Redis::start_with(Options::default().password("p"));
     queue(&format!("unix://{}?db=1&password=p", server.socket().display())).run().expect(0);
-    queue("unix:///no/such.sock").timeout("200ms").run().expect(69).tells(
+    queue("unix:///no/such.sock").timeout("2s").run().expect(69).tells(
         "redis_queue",
         "not_yet",
         "tcp",
@@ -159,7 +159,7 @@ fn an_absent_redis_is_named_with_69_beside_a_ready_one() {
     let server = Redis::start();
     let ended = queue(&format!("redis://:canary@127.0.0.1:{}/1", port::free()))
         .set("REDIS_CACHE", server.url(0))
-        .timeout("300ms")
+        .timeout("2s")
         .run()
         .expect(69)
         .tells("redis_queue", "not_yet", "tcp", "runs");

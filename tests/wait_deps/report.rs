@@ -47,7 +47,7 @@ fn as_text_every_dependency_has_a_line_and_a_mend() {
         .set("DB_HOST", "127.0.0.1")
         .set("DB_PORT", crate::support::port::free().to_string())
         .set("REDIS_QUEUE", redis.url(1))
-        .timeout("200ms")
+        .timeout("2s")
         .in_text()
         .command();
     let output = command.stdin(Stdio::null()).output().expect("it runs");

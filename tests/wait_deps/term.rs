@@ -71,7 +71,7 @@ fn while_packets_are_dropped() {
 #[test]
 fn dropped_packets_are_told_from_a_refusal() {
     let hole = BlackHole::dig();
-    at(hole.port).timeout("4s").run().expect(69).tells("postgres", "not_yet", "tcp", "network policies");
+    at(hole.port).timeout("1s").run().expect(69).tells("postgres", "not_yet", "tcp", "network policies");
 }
 
 /// A listener whose queue is full: the kernel drops every further SYN.

@@ -30,7 +30,7 @@ fn every_mode_with_the_right_ca_gets_in() {
     for mode in ["prefer", "require", "verify-ca", "verify-full"] {
         with(&server, mode).set("DB_SSLROOTCERT", ca.root()).run().expect(0);
     }
-    with(&server, "disable").timeout("300ms").run().expect(77).tells(
+    with(&server, "disable").timeout("2s").run().expect(77).tells(
         "postgres",
         "never",
         "login",
@@ -82,7 +82,7 @@ fn prefer_goes_on_in_clear_where_only_that_is_admitted() {
         Options::default().tls(&ca, home).hba("hostssl all all 127.0.0.1/32 reject")
     });
     with(&server, "prefer").run().expect(0);
-    with(&server, "require").timeout("300ms").run().expect(77);
+    with(&server, "require").timeout("2s").run().expect(77);
 }
 
 #[test]
