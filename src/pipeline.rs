@@ -90,9 +90,12 @@ fn code(result: Result<u8, Stopped>) -> u8 {
 
 /// Every problem at once, and nothing was touched.
 fn refuse(reader: &Reader<'_>) -> u8 {
-    for problem in &reader.problems {
+    let problems: Vec<String> = reader.problems.iter().map(ToString::to_string).collect();
+    for problem in &problems {
         telemetry::tell(&format!("error: {problem}"));
     }
+    let mend = "each line says what to set; nothing was touched";
+    telemetry::termination_log::write(&Fault::configuration(problems.join("\n"), mend));
     outcome::CONFIGURATION
 }
 
@@ -123,8 +126,9 @@ async fn dispatch(
     }
 }
 
-/// Tells a fault once, on stderr.
+/// Tells a fault once, on stderr, and where Kubernetes looks for the reason of an end.
 fn tell(fault: &Fault) -> u8 {
+    telemetry::termination_log::write(fault);
     telemetry::tell(&format!("error: {}\n  mend: {}", fault.cause, fault.mend));
     fault.code
 }

@@ -8,6 +8,7 @@ use crate::outcome::{DONE, Fault, Stopped, TRY_AGAIN};
 use crate::role::web::{self, Web};
 use crate::supervise::run_service::End;
 use crate::supervise::signals::Shutdown;
+use crate::telemetry;
 
 /// The web role.
 ///
@@ -65,6 +66,7 @@ fn tell_draining(board: &Board, shutdown: &Shutdown) {
 async fn hold(fault: Fault, board: &Board, shutdown: &Shutdown) -> Result<u8, Stopped> {
     tracing::error!(cause = fault.cause, mend = fault.mend, exit_code = fault.code, "failed; holding");
     board.update(|account| account.last_error = Some(fault.to_string()));
+    telemetry::termination_log::write(&fault);
     board.enter(Phase::Held, "");
     shutdown.asked().await;
     Ok(fault.code)

@@ -48,3 +48,13 @@ pub fn suspend_with(group: i32) {
     }
     process::signal(-group, Signal::SIGCONT);
 }
+
+nix::ioctl_read_bad!(window_size, nix::libc::TIOCGWINSZ, nix::libc::winsize);
+
+/// How wide stderr's terminal is; 80 where it does not say.
+pub fn columns() -> usize {
+    let mut size = nix::libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCGWINSZ fills the struct that it is given (ioctl_tty(2)).
+    let told = unsafe { window_size(nix::libc::STDERR_FILENO, &raw mut size) };
+    if told.is_ok() && size.ws_col > 0 { usize::from(size.ws_col) } else { 80 }
+}
