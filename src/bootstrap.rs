@@ -12,6 +12,7 @@ pub mod decide;
 mod follow;
 mod lock;
 mod observe;
+mod progress;
 mod provision;
 mod sql;
 mod state;

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::config::variable::VARIABLES;
+use crate::config::variable::{RUN_SETTINGS, VARIABLES, Variable};
 
 /// PID 1 for Frappe and ERPNext containers.
 #[derive(Debug, Parser)]
@@ -71,7 +71,11 @@ impl Cli {
     /// # Errors
     /// clap's own, `--help` and `--version` included.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let matches = command().try_get_matches_from(arguments)?;
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        // An init has to be quick: every setting of every command is half a millisecond.
+        let is_run = arguments.get(1).is_some_and(|word| word == "run");
+        let command = if is_run { command_with(RUN_SETTINGS) } else { command() };
+        let matches = command.try_get_matches_from(arguments)?;
         let mut cli = Self::from_arg_matches(&matches)?;
         collect_settings(&matches, &mut cli.settings);
         Ok(cli)
@@ -80,8 +84,12 @@ impl Cli {
 
 /// The whole command line, settings included.
 pub fn command() -> clap::Command {
+    command_with(VARIABLES)
+}
+
+fn command_with(settings: &[Variable]) -> clap::Command {
     let mut command = Cli::command();
-    for variable in VARIABLES {
+    for variable in settings {
         let flag = variable.flag();
         let value_name = variable.name;
         let setting = |id: String, help: String| {

@@ -38,6 +38,9 @@ use crate::supervise::signals::Shutdown;
 #[derive(Debug)]
 pub struct DepsReady(());
 
+/// How long past the deadline a try may still say what it hung at.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
 /// What a try that succeeded found.
 struct Met {
     step: Step,
@@ -140,12 +143,15 @@ pub async fn wait(
         targets.targets.iter().map(|target| Progress::new(target.name(), target.shown())).collect();
     let (sender, mut updates) = mpsc::channel(targets.targets.len().max(1));
     let mut watchers = JoinSet::new();
+    let deadline = timeout.map(|timeout| start + timeout);
     for (index, target) in targets.targets.iter().enumerate() {
-        watchers.spawn(watch(index, target.clone(), sender.clone()));
+        watchers.spawn(watch(index, target.clone(), deadline, sender.clone()));
     }
+    drop(sender);
+    // The watchers keep the deadline; this one is for a try of several connections.
     let expired = async {
-        match timeout {
-            Some(timeout) => sleep_until(start + timeout).await,
+        match deadline {
+            Some(deadline) => sleep_until(deadline + LAST_WORDS).await,
             None => std::future::pending().await,
         }
     };

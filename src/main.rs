@@ -4,6 +4,7 @@
 //! (the one place that knows Frappe), `bootstrap` (site), `role` (what to run), `supervise` (the
 //! process kernel), `health` (probes), `outcome` (exit codes). `main` is the pipeline.
 #![deny(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod bootstrap;
 mod cli;
@@ -16,6 +17,8 @@ mod net;
 mod outcome;
 mod pipeline;
 mod postgres;
+#[cfg(test)]
+mod readme;
 mod redis_client;
 mod role;
 mod supervise;

@@ -29,17 +29,17 @@ pub const SIGNAL_BASE: u8 = 128;
 
 /// Every exit code with its meaning, as the README tells it.
 #[cfg(test)]
-pub const EXIT_CODES: &[u8] = &[
-    DONE,
-    USAGE,
-    FOREIGN_DATA,
-    UNAVAILABLE,
-    BUG,
-    TRY_AGAIN,
-    PERMISSION,
-    CONFIGURATION,
-    CANNOT_EXECUTE,
-    NOT_FOUND,
+pub const EXIT_CODES: &[(u8, &str)] = &[
+    (DONE, "Done; a role that was asked to stop"),
+    (USAGE, "The command line cannot be read"),
+    (FOREIGN_DATA, "Site data that is not ours to touch, or not where it should be; nothing was changed"),
+    (UNAVAILABLE, "A dependency was not there in time; `probe`: red, or nobody answers"),
+    (BUG, "A bug in this program"),
+    (TRY_AGAIN, "Another attempt may do: a step failed, the lock was lost, the disk is full"),
+    (PERMISSION, "A wrong login, a missing grant, a path that this user may not write"),
+    (CONFIGURATION, "A setting, a file, a certificate or an address that cannot be used"),
+    (CANNOT_EXECUTE, "The program cannot be executed"),
+    (NOT_FOUND, "The program is not there"),
 ];
 
 /// An expected failure: what is wrong, what to do about it, and the exit code that says so.

@@ -28,7 +28,7 @@ async fn run_command(cli: Cli) -> u8 {
     };
     sys::signals::unblock_all();
     let mut reader = Reader::new(&cli.settings, &ProcessEnvironment);
-    let log_format = config::read_choice(
+    let log_format = config::value::read_choice(
         &mut reader,
         "CAULDRON_LOG_FORMAT",
         &[
@@ -37,7 +37,7 @@ async fn run_command(cli: Cli) -> u8 {
             ("json", telemetry::LogFormat::Json),
         ],
     );
-    let level = config::read_choice(
+    let level = config::value::read_choice(
         &mut reader,
         "CAULDRON_LOG_LEVEL",
         &[
@@ -90,9 +90,12 @@ fn code(result: Result<u8, Stopped>) -> u8 {
 
 /// Every problem at once, and nothing was touched.
 fn refuse(reader: &Reader<'_>) -> u8 {
-    for problem in &reader.problems {
+    let problems: Vec<String> = reader.problems.iter().map(ToString::to_string).collect();
+    for problem in &problems {
         telemetry::tell(&format!("error: {problem}"));
     }
+    let mend = "each line says what to set; nothing was touched";
+    telemetry::termination_log::write(&Fault::configuration(problems.join("\n"), mend));
     outcome::CONFIGURATION
 }
 
@@ -123,8 +126,9 @@ async fn dispatch(
     }
 }
 
-/// Tells a fault once, on stderr.
+/// Tells a fault once, on stderr, and where Kubernetes looks for the reason of an end.
 fn tell(fault: &Fault) -> u8 {
+    telemetry::termination_log::write(fault);
     telemetry::tell(&format!("error: {}\n  mend: {}", fault.cause, fault.mend));
     fault.code
 }

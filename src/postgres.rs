@@ -2,6 +2,8 @@
 
 mod connect;
 pub mod error;
+mod session;
 mod tls;
 
-pub use self::connect::{Connection, Options, Server, connect, maintenance_databases};
+pub use self::connect::{Options, Server, connect, maintenance_databases};
+pub use self::session::Connection;

@@ -4,4 +4,4 @@ mod connect;
 mod error;
 mod login;
 
-pub use self::connect::{Connection, Options, Server, connect};
+pub use self::connect::{Connection, Options, Server};

@@ -12,3 +12,6 @@ pub mod signals;
 pub mod spawn;
 pub mod stop;
 mod sweep;
+
+#[cfg(test)]
+mod tests;

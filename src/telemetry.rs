@@ -1,8 +1,10 @@
 //! Our own log: events on stderr, text on a terminal and JSON otherwise.
 
+pub mod live_line;
 pub mod panic;
 pub mod sink;
 mod sink_thread;
+pub mod termination_log;
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -23,11 +25,11 @@ pub fn start(format: LogFormat, level: LevelFilter) {
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(sink::stderr);
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(|| live_line::AboveTheLine);
     if json {
         builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
     } else {
-        builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).init();
+        builder.with_target(false).with_ansi(false).init();
     }
 }
 

@@ -5,6 +5,8 @@
 
 mod support;
 
+#[path = "contract/apps.rs"]
+mod apps;
 #[path = "contract/commands.rs"]
 mod commands;
 #[path = "contract/edges.rs"]
@@ -13,6 +15,8 @@ mod edges;
 mod facts;
 #[path = "contract/gate.rs"]
 mod gate;
+#[path = "contract/jobs.rs"]
+mod jobs;
 #[path = "contract/kill.rs"]
 mod kill;
 #[path = "contract/processes.rs"]
@@ -28,12 +32,12 @@ use facts::Facts;
 use support::bench::Bench;
 
 /// One part of the record: its name, and how to observe it.
-type Part = (&'static str, fn(&Bench, &mut Facts));
+type Part = (&'static str, fn(Bench, &mut Facts));
 
 fn check(part: Part) {
     match Bench::under_test() {
-        Some(bench) => record::update(part, &bench),
-        None => record::compare(part, &Bench::sample()),
+        Some(bench) => record::update(part, bench),
+        None => record::compare(part, Bench::sample()),
     }
 }
 
@@ -50,6 +54,16 @@ fn commands_and_their_exit_codes() {
 #[test]
 fn web_answers_and_stops() {
     check(("web", web::observe));
+}
+
+#[test]
+fn apps_that_disagree() {
+    check(("apps", apps::observe));
+}
+
+#[test]
+fn jobs_in_hand() {
+    check(("jobs", jobs::observe));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::Context;
 use super::lock::Leadership;
+use super::progress;
 use crate::frappe::command::{arguments_json, python_arguments};
 use crate::frappe::environment::ChildEnvironment;
 use crate::outcome::{Fault, Stopped};
@@ -52,6 +53,9 @@ pub async fn run(context: &Context<'_>, leadership: &Leadership, step: &Step<'_>
         signal = context.shutdown.asked() => {
             child.stop(Signal::SIGTERM, STEP_GRACE, context.shutdown.hurried()).await;
             return Err(Stopped::Signal(signal));
+        }
+        () = progress::watch(leadership.client(), context.board, step.name, started) => {
+            unreachable!("it is watched until the step ends")
         }
         fault = leadership.lost() => {
             // Another pod may lead by now: not one more statement.

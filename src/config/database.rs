@@ -89,7 +89,7 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, embedded: bool) -> Opti
     );
     let port_given =
         reader.given_or("DB_PORT", bench.site("db_port").or(bench.common("db_port")), Some("5432"));
-    let port = reader.parsed("DB_PORT", port_given, super::parse_port, super::PORT_MEND);
+    let port = reader.parsed("DB_PORT", port_given, super::value::parse_port, super::value::PORT_MEND);
     let name_given = reader.given_or("DB_NAME", bench.site("db_name"), None);
     let name = reader.parsed(
         "DB_NAME",
@@ -116,9 +116,9 @@ fn read_tls(reader: &mut Reader<'_>) -> Option<DatabaseTls> {
         SslMode::parse,
         "write disable, prefer, require, verify-ca or verify-full",
     );
-    let root_certificate = super::read_path(reader, "DB_SSLROOTCERT");
-    let certificate = super::read_path(reader, "DB_SSLCERT");
-    let key = super::read_path(reader, "DB_SSLKEY");
+    let root_certificate = super::value::read_path(reader, "DB_SSLROOTCERT");
+    let certificate = super::value::read_path(reader, "DB_SSLCERT");
+    let key = super::value::read_path(reader, "DB_SSLKEY");
     let client = match (certificate, key) {
         (Some(certificate), Some(key)) => Some((certificate, key)),
         (None, None) => None,

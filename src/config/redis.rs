@@ -19,7 +19,7 @@ const MEND: &str = "write redis://[user:password@]host:port[/db] (percent-encode
 
 pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles) -> RedisConfig {
     let port_given = reader.given_or("REDIS_PORT", None, Some("6379"));
-    let port = reader.parsed("REDIS_PORT", port_given, super::parse_port, super::PORT_MEND);
+    let port = reader.parsed("REDIS_PORT", port_given, super::value::parse_port, super::value::PORT_MEND);
     let mut one = |url: &'static str, host: &'static str, key: &'static str, database: u8| {
         let by_url = reader.given(url);
         let by_host = reader.given(host);
@@ -52,7 +52,7 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles) -> RedisConfig {
     let cache = one("REDIS_CACHE", "REDIS_CACHE_HOST", "redis_cache", 0);
     let queue = one("REDIS_QUEUE", "REDIS_QUEUE_HOST", "redis_queue", 1);
     let socketio = one("REDIS_SOCKETIO", "REDIS_SOCKETIO_HOST", "redis_socketio", 2);
-    let tls_ca = super::read_path(reader, "REDIS_TLS_CA");
+    let tls_ca = super::value::read_path(reader, "REDIS_TLS_CA");
     let config = RedisConfig { cache, queue, socketio, tls_ca };
     refuse_a_flushed_queue(reader, &config);
     config

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::source::Reader;
-use super::{ChildLogs, DURATION_MEND, duration, read_child_logs, read_parsed};
+use super::value::{DURATION_MEND, read_parsed};
+use super::{ChildLogs, duration, read_child_logs};
 
 #[derive(Clone, Debug)]
 pub struct RunConfig {

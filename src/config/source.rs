@@ -104,7 +104,7 @@ impl<'a> Reader<'a> {
         }
         if let Some(path) = self.flags.get(&format!("{flag}-file")) {
             let source = Source::File(format!("--{flag}-file"), path.into());
-            return self.from_file(variable, source);
+            return self.read_file(variable, source);
         }
         let candidates: Vec<&str> = std::iter::once(name).chain(variable.aliases.iter().copied()).collect();
         for candidate in candidates {
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
                     return Some(self.remember(variable, Given { value, source }));
                 }
                 (None, Some(path)) => {
-                    return self.from_file(variable, Source::File(file_variable, path.into()));
+                    return self.read_file(variable, Source::File(file_variable, path.into()));
                 }
                 (None, None) => {}
             }
@@ -203,7 +203,7 @@ impl<'a> Reader<'a> {
         (!value.is_empty() && !is_service_link).then_some(value)
     }
 
-    fn from_file(&mut self, variable: &'static Variable, source: Source) -> Option<Given> {
+    fn read_file(&mut self, variable: &'static Variable, source: Source) -> Option<Given> {
         let Source::File(_, path) = &source else { return None };
         match std::fs::read_to_string(path) {
             Ok(text) => {

@@ -41,6 +41,21 @@ const fn secret(
     Variable { name, aliases, secret: true, default, help }
 }
 
+const HEALTH_ADDR: Variable = plain(
+    "CAULDRON_HEALTH_ADDR",
+    "[::]:9180, 0.0.0.0 without IPv6",
+    "Where the probes are answered; `off` for none",
+);
+const LOG_FORMAT: Variable =
+    plain("CAULDRON_LOG_FORMAT", "auto", "auto, text or json; auto is text on a terminal");
+const LOG_LEVEL: Variable = plain("CAULDRON_LOG_LEVEL", "info", "error, warn, info, debug or trace");
+const CHILD_LOGS: Variable =
+    plain("CAULDRON_CHILD_LOGS", "inherit", "inherit, prefix or json: what happens to a child's output");
+const GRACE: Variable = plain("CAULDRON_GRACE", "web 30s, others 10s", "From TERM to KILL");
+
+/// What `run` reads; the rest is Frappe's.
+pub const RUN_SETTINGS: &[Variable] = &[HEALTH_ADDR, LOG_FORMAT, LOG_LEVEL, CHILD_LOGS, GRACE];
+
 pub const VARIABLES: &[Variable] = &[
     plain("SITE_NAME", "(required)", "The site's name, also its folder under sites/"),
     secret("ADMIN_PASSWORD", &[], "(needed to create a site)", "Administrator's password of a new site"),
@@ -88,14 +103,10 @@ pub const VARIABLES: &[Variable] = &[
     plain("CAULDRON_RUNTIME_DIR", "/run/cauldron, or a temporary folder", "Short-lived files of this pod"),
     plain("CAULDRON_DATA_DIR", "sites/.cauldron/embedded", "Data of the --embedded servers"),
     plain("CAULDRON_WEB_ADDR", "[::]:8000, 0.0.0.0 without IPv6", "Where the web role listens"),
-    plain(
-        "CAULDRON_HEALTH_ADDR",
-        "[::]:9180, 0.0.0.0 without IPv6",
-        "Where the probes are answered; `off` for none",
-    ),
-    plain("CAULDRON_LOG_FORMAT", "auto", "auto, text or json; auto is text on a terminal"),
-    plain("CAULDRON_LOG_LEVEL", "info", "error, warn, info, debug or trace"),
-    plain("CAULDRON_CHILD_LOGS", "inherit", "inherit, prefix or json: what happens to a child's output"),
+    HEALTH_ADDR,
+    LOG_FORMAT,
+    LOG_LEVEL,
+    CHILD_LOGS,
     plain("CAULDRON_BOOTSTRAP", "auto", "auto, lead, follow or off"),
     plain("CAULDRON_ON_FAILURE", "exit", "exit, or hold: stay up, unready, so that one can look"),
     plain(
@@ -106,7 +117,7 @@ pub const VARIABLES: &[Variable] = &[
     plain("CAULDRON_SITE_URL", "(not written)", "host_name in common_site_config.json"),
     plain("CAULDRON_WAIT_TIMEOUT", "120s", "Deadline of the wait for dependencies; 0 for none"),
     plain("CAULDRON_DRAIN", "0s", "Unready for so long before a stop, so that endpoints follow"),
-    plain("CAULDRON_GRACE", "web 30s, others 10s", "From TERM to KILL"),
+    GRACE,
 ];
 
 /// The entry of a variable that the code names.

@@ -8,18 +8,25 @@ pub struct Backoff {
     first: Duration,
     limit: Duration,
     growth: f64,
-    /// So many tries stay at the first delay: most servers that are late are late by a second, and
-    /// what is lost between two tries is added to every start.
-    steady_tries: u32,
+    /// For so long it stays at the first delay: most servers that are late are late by seconds, and
+    /// half of what lies between two tries is added to every start.
+    steady: Duration,
 }
 
 impl Backoff {
-    pub const DEPENDENCIES: Self = Self {
+    /// A name that does not resolve, or a server that answers and does not serve yet: each try
+    /// costs somebody else a question or a process.
+    pub const ANSWERED: Self = Self {
         first: Duration::from_millis(25),
         limit: Duration::from_millis(500),
         growth: 1.5,
-        steady_tries: 80,
+        steady: Duration::from_secs(2),
     };
+
+    /// A port that nobody listens on. A refusal costs a tenth of a millisecond and no process, so
+    /// it is asked more often: with the login after it, 25 ms apart would be 20 ms late.
+    pub const REFUSED: Self =
+        Self { first: Duration::from_millis(10), steady: Duration::from_secs(5), ..Self::ANSWERED };
 
     /// # Errors
     /// A delay of zero, a limit below the first delay, or a growth that shrinks.
@@ -28,7 +35,7 @@ impl Backoff {
         first: Duration,
         limit: Duration,
         growth: f64,
-        steady_tries: u32,
+        steady: Duration,
     ) -> Result<Self, &'static str> {
         if first.is_zero() {
             return Err("a first delay of zero spins");
@@ -39,11 +46,11 @@ impl Backoff {
         if !growth.is_finite() || growth < 1.0 {
             return Err("a growth below 1 shrinks");
         }
-        Ok(Self { first, limit, growth, steady_tries })
+        Ok(Self { first, limit, growth, steady })
     }
 
     pub fn delays(self) -> Delays {
-        Delays { backoff: self, steady_left: self.steady_tries, next: self.first }
+        Delays { backoff: self, steady_left: self.steady, next: self.first }
     }
 }
 
@@ -51,7 +58,7 @@ impl Backoff {
 #[derive(Clone, Debug)]
 pub struct Delays {
     backoff: Backoff,
-    steady_left: u32,
+    steady_left: Duration,
     next: Duration,
 }
 
@@ -63,19 +70,19 @@ impl Delays {
 
     /// Grows from now on: the server is up and says no, which takes somebody to change.
     pub fn stop_hurrying(&mut self) {
-        self.steady_left = 0;
+        self.steady_left = Duration::ZERO;
     }
 
     /// The next delay, shortened by up to a half so that pods that started together spread out;
     /// `random` is from 0 to 1.
     pub fn next(&mut self, random: f64) -> Duration {
-        let delay = self.next;
-        if self.steady_left > 0 {
-            self.steady_left -= 1;
+        let delay = self.next.mul_f64(1.0 - random.clamp(0.0, 1.0) / 2.0);
+        if self.steady_left.is_zero() {
+            self.next = self.next.mul_f64(self.backoff.growth).min(self.backoff.limit);
         } else {
-            self.next = delay.mul_f64(self.backoff.growth).min(self.backoff.limit);
+            self.steady_left = self.steady_left.saturating_sub(delay);
         }
-        delay.mul_f64(1.0 - random.clamp(0.0, 1.0) / 2.0)
+        delay
     }
 }
 
@@ -86,9 +93,10 @@ mod tests {
     use super::*;
 
     fn any_backoff() -> impl Strategy<Value = Backoff> {
-        (1u64..1_000, 0u64..10_000, 1.0f64..4.0, 0u32..100).prop_map(|(first, more, growth, steady)| {
+        (1u64..1_000, 0u64..10_000, 1.0f64..4.0, 0u64..1_000).prop_map(|(first, more, growth, steady)| {
             let first = Duration::from_millis(first);
-            Backoff::new(first, first + Duration::from_millis(more), growth, steady).unwrap()
+            Backoff::new(first, first + Duration::from_millis(more), growth, Duration::from_millis(steady))
+                .unwrap()
         })
     }
 
@@ -110,7 +118,7 @@ mod tests {
             let mut delays = backoff.delays();
             let series: Vec<Duration> = (0..20_000).map(|_| delays.next(0.0)).collect();
             prop_assert!(series.windows(2).all(|pair| pair[0] <= pair[1]));
-            let steady = backoff.steady_tries as usize;
+            let steady = backoff.steady.div_duration_f64(backoff.first) as usize;
             prop_assert!(series[..steady].iter().all(|delay| *delay == backoff.first));
             prop_assert!(backoff.growth < 1.001 || series[19_999] == backoff.limit);
         }
@@ -132,9 +140,10 @@ mod tests {
     fn what_makes_no_sense_is_refused() {
         let ms = Duration::from_millis;
         for (first, limit, growth) in [(0, 1, 1.0), (2, 1, 1.0), (1, 2, 0.5), (1, 2, f64::NAN)] {
-            assert!(Backoff::new(ms(first), ms(limit), growth, 0).is_err());
+            assert!(Backoff::new(ms(first), ms(limit), growth, ms(0)).is_err());
         }
-        let own = Backoff::DEPENDENCIES;
-        assert_eq!(Backoff::new(own.first, own.limit, own.growth, own.steady_tries), Ok(own));
+        for own in [Backoff::ANSWERED, Backoff::REFUSED] {
+            assert_eq!(Backoff::new(own.first, own.limit, own.growth, own.steady), Ok(own));
+        }
     }
 }

@@ -13,7 +13,6 @@ use crate::net::{ConnectError, Kind, Step};
 use crate::postgres::{Connection, Options, Server, maintenance_databases};
 
 const APPLICATION_NAME: &str = "cauldron wait-deps";
-const ATTEMPT: Duration = Duration::from_secs(10);
 /// The versions that Frappe is run on here.
 const SUPPORTED: std::ops::RangeInclusive<u32> = 13..=17;
 
@@ -57,6 +56,8 @@ pub struct Probe {
     server: Server,
     /// Which of the maintenance databases lets the login in.
     maintenance: usize,
+    /// For each connection of the present try.
+    timeout: Duration,
 }
 
 impl Probe {
@@ -64,16 +65,17 @@ impl Probe {
     /// A certificate file that cannot be used.
     pub fn new(target: PostgresTarget) -> Result<Self, ConnectError> {
         let server = Server::new(&target.config)?;
-        Ok(Self { target, server, maintenance: 0 })
+        Ok(Self { target, server, maintenance: 0, timeout: Duration::ZERO })
     }
 
     /// One try.
-    pub async fn attempt(&mut self) -> Result<Met, ConnectError> {
+    pub async fn attempt(&mut self, timeout: Duration) -> Result<Met, ConnectError> {
+        self.timeout = timeout;
         let way = self.target.way.clone();
         match &way {
             Way::Knock => {
                 let user = self.target.config.name.as_deref().unwrap_or("postgres");
-                knock::knock(&self.server, user, ATTEMPT).await?;
+                knock::knock(&self.server, user, timeout).await?;
                 Ok(Met { step: Step::Login, warnings: Vec::new() })
             }
             Way::Owner { login, database, from_site_config } => {
@@ -87,7 +89,7 @@ impl Probe {
     }
 
     async fn connect(&self, login: &Login, database: &str) -> Result<Connection, ConnectError> {
-        let options = Options { timeout: ATTEMPT, ..Options::default() };
+        let options = Options { timeout: self.timeout, ..Options::default() };
         self.server.connect(login, database, APPLICATION_NAME, &options).await
     }
 

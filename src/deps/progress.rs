@@ -57,17 +57,18 @@ impl Progress {
         self.elapsed = elapsed;
         let before = self.error().map(topic);
         self.state = state;
-        let (dependency, target) = (self.name, self.target.as_str());
+        // `target` is tracing's own word for the module.
+        let (dependency, server) = (self.name, self.target.as_str());
         match &self.state {
             State::Ready(_) => {
                 let (elapsed_ms, attempts) = (elapsed.as_millis() as u64, self.attempts);
-                tracing::info!(dependency, target, elapsed_ms, attempts, "dependency became ready");
+                tracing::info!(dependency, server, elapsed_ms, attempts, "dependency became ready");
             }
             State::NotYet(Some(error)) if before != Some(topic(error)) => {
                 let (step, hint) = (error.step.name(), error.hint.as_str());
                 tracing::info!(
                     dependency,
-                    target,
+                    server,
                     step,
                     error = error.cause,
                     hint,
@@ -78,7 +79,7 @@ impl Progress {
                 let step = error.step.name();
                 tracing::error!(
                     dependency,
-                    target,
+                    server,
                     step,
                     error = error.cause,
                     "dependency cannot become ready"
@@ -90,7 +91,7 @@ impl Progress {
 
     pub fn warn(&mut self, warnings: Vec<String>) {
         for warning in &warnings {
-            tracing::warn!(dependency = self.name, target = self.target, "{warning}");
+            tracing::warn!(dependency = self.name, server = self.target, "{warning}");
         }
         self.warnings = warnings;
     }

@@ -8,8 +8,6 @@ use crate::deps::Met;
 use crate::net::{ConnectError, Step};
 use crate::redis_client::{Connection, Options, Server};
 
-const ATTEMPT: Duration = Duration::from_secs(10);
-
 /// A Redis and what it is for.
 #[derive(Clone, Debug)]
 pub struct RedisTarget {
@@ -35,8 +33,8 @@ impl Probe {
     }
 
     /// One try.
-    pub async fn attempt(&self) -> Result<Met, ConnectError> {
-        let options = Options { timeout: ATTEMPT, ..Options::default() };
+    pub async fn attempt(&self, timeout: Duration) -> Result<Met, ConnectError> {
+        let options = Options { timeout, ..Options::default() };
         let mut connection = self.server.connect(&options).await?;
         let warnings = match self.holds_jobs {
             true => warnings(&info(&mut connection).await, self.variable),

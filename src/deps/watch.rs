@@ -1,5 +1,7 @@
 //! One dependency, tried until it works or cannot: a task of its own that reports every try.
 
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
@@ -29,16 +31,20 @@ impl Probe {
         })
     }
 
-    async fn attempt(&mut self) -> Result<Met, ConnectError> {
+    async fn attempt(&mut self, timeout: Duration) -> Result<Met, ConnectError> {
         match self {
-            Self::Postgres(probe) => probe.attempt().await,
-            Self::Redis(probe) => probe.attempt().await,
+            Self::Postgres(probe) => probe.attempt(timeout).await,
+            Self::Redis(probe) => probe.attempt(timeout).await,
         }
     }
 }
 
-/// Ends with a state that will not change: ready, or never. Nobody listening ends it, too.
-pub async fn watch(index: usize, target: Target, updates: mpsc::Sender<Update>) {
+/// A try that takes longer hangs, and another one may not.
+const LONGEST_TRY: Duration = Duration::from_secs(10);
+
+/// Ends with a state that will not change, ready or never, or at the deadline, where the last try
+/// ends too, so that it says at which step it hung. Nobody listening ends it as well.
+pub async fn watch(index: usize, target: Target, deadline: Option<Instant>, updates: mpsc::Sender<Update>) {
     let mut probe = match Probe::new(&target) {
         Ok(probe) => probe,
         Err(error) => {
@@ -46,46 +52,84 @@ pub async fn watch(index: usize, target: Target, updates: mpsc::Sender<Update>) 
             return;
         }
     };
-    let mut pace = Pace { delays: Backoff::DEPENDENCIES.delays(), furthest: Step::Dns };
+    let mut pace = Pace::new();
     let mut grace = Grace::default();
-    loop {
-        let (state, warnings, delay) = match probe.attempt().await {
+    let left = || deadline.map_or(LONGEST_TRY, |deadline| deadline.saturating_duration_since(Instant::now()));
+    let mut heard = false;
+    while !left().is_zero() {
+        let (state, warnings, delay) = match probe.attempt(left().min(LONGEST_TRY)).await {
             Ok(met) => (State::Ready(met.step), met.warnings, None),
+            // Cut short by the deadline: it knows less than the tries before.
+            Err(error) if heard && error.kind == Kind::Silent && left().is_zero() => return,
             Err(error) if grace.is_over(error.kind, Instant::now()) => {
                 (State::Never(error), Vec::new(), None)
             }
             Err(error) => {
-                let delay = pace.after(&error);
+                let delay = pace.after(&error, rand::random());
                 (State::NotYet(Some(error)), Vec::new(), Some(delay))
             }
         };
+        heard = true;
         if updates.send(Update { index, state, warnings }).await.is_err() {
             return;
         }
         let Some(delay) = delay else { return };
-        sleep(delay).await;
+        sleep(delay.min(left())).await;
     }
 }
 
 /// The delays, led by how far the server has come.
 struct Pace {
-    delays: Delays,
+    refused: Delays,
+    answered: Delays,
     furthest: Step,
 }
 
 impl Pace {
-    fn after(&mut self, error: &ConnectError) -> std::time::Duration {
+    fn new() -> Self {
+        let (refused, answered) = (Backoff::REFUSED.delays(), Backoff::ANSWERED.delays());
+        Self { refused, answered, furthest: Step::Dns }
+    }
+
+    fn after(&mut self, error: &ConnectError, random: f64) -> Duration {
         if error.step > self.furthest {
             self.furthest = error.step;
-            self.delays.start_over();
+            self.answered.start_over();
         }
-        let may_come_up_any_moment = matches!(
-            error.kind,
-            Kind::Unresolved | Kind::Unreachable | Kind::Silent | Kind::Lost | Kind::NotServing
-        );
-        if !may_come_up_any_moment {
-            self.delays.stop_hurrying();
+        match error.kind {
+            Kind::Unreachable => self.refused.next(random),
+            Kind::Unresolved | Kind::Silent | Kind::Lost | Kind::NotServing => self.answered.next(random),
+            // The server is up and says no, which takes somebody to change.
+            _ => {
+                self.answered.stop_hurrying();
+                self.answered.next(random)
+            }
         }
-        self.delays.next(rand::random())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_comes_up_is_asked_quickly_again() {
+        let mut pace = Pace::new();
+        let error = |step, kind| ConnectError::new(step, kind, "", "");
+        let unresolved = error(Step::Dns, Kind::Unresolved);
+        let slow = (0..500).map(|_| pace.after(&unresolved, 0.0)).last();
+        assert_eq!(slow, Some(Duration::from_millis(500)));
+        let starting = error(Step::Login, Kind::NotServing);
+        assert_eq!(pace.after(&starting, 0.0), Duration::from_millis(25));
+        let refused = error(Step::Tcp, Kind::Unreachable);
+        assert_eq!(pace.after(&refused, 0.0), Duration::from_millis(10));
+    }
+
+    #[test]
+    fn a_server_that_says_no_is_asked_less_and_less() {
+        let mut pace = Pace::new();
+        let wrong = ConnectError::new(Step::Login, Kind::WrongPassword, "", "");
+        let total: Duration = (0..20).map(|_| pace.after(&wrong, 0.0)).sum();
+        assert!(total > Duration::from_secs(6), "{total:?}");
     }
 }

@@ -112,9 +112,13 @@ impl Board {
         change(&mut self.lock());
     }
 
-    /// A new phase, or a new thing that the phase does; both are progress.
+    /// A new phase, or a new thing that the phase does; both are progress. Who drains serves no
+    /// more, whatever still comes up meanwhile.
     pub fn enter(&self, phase: Phase, detail: impl Into<String>) {
         let mut account = self.lock();
+        if account.phase == Phase::Draining && phase != Phase::Held {
+            return;
+        }
         account.phase = phase;
         account.detail = detail.into();
         account.progress_at = Instant::now();
@@ -231,6 +235,8 @@ mod tests {
         board.update(|account| account.role_probe = Some(seen));
         assert!(problems(&board.read().ready()).is_empty());
         board.enter(Phase::Draining, "");
+        assert_eq!(problems(&board.read().ready()), ["draining"]);
+        board.enter(Phase::Serving, "");
         assert_eq!(problems(&board.read().ready()), ["draining"]);
     }
 

@@ -21,7 +21,7 @@ pub const METRICS: &[(&str, &str)] = &[
     ("probe_latency_seconds", "How long the role's own probe took to answer, last time"),
     ("child_up", "1 while the child runs"),
     ("child_restarts_total", "How often the child was started again"),
-    ("child_resident_bytes", "Resident memory of the child and its descendants"),
+    ("child_resident_bytes", "Resident memory of the child and what it forked"),
     ("log_lines_dropped_total", "Lines dropped because nobody read our output"),
 ];
 
@@ -70,7 +70,7 @@ pub fn encode(account: &Account) -> String {
             .collect(),
     );
     let resident = account.children.iter().filter_map(|(name, c)| {
-        let bytes = sys::proc::resident_bytes_of_tree(c.pid?);
+        let bytes = sys::proc::resident_bytes_of_group(c.pid?);
         Some((child(name), bytes as f64))
     });
     gauges("child_resident_bytes", resident.collect());
@@ -87,7 +87,7 @@ pub fn encode(account: &Account) -> String {
     }
     let restarts = Family::<LabelSet, prometheus_client::metrics::counter::Counter>::default();
     for (name, status) in &account.children {
-        restarts.get_or_create(&LabelSet(child(name))).inc_by(status.restarts.into());
+        restarts.get_or_create(&LabelSet(child(name))).inc_by(status.restarts);
     }
     registry.register("child_restarts", help("child_restarts_total"), restarts);
     registry.register(

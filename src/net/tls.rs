@@ -195,3 +195,15 @@ fn unusable(variable: &str, path: Option<&PathBuf>, error: &dyn std::fmt::Displa
         format!("mount a readable PEM file there, or unset {variable}"),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::ServerName;
+
+    #[test]
+    fn the_names_that_people_give_hosts_can_be_asked_for() {
+        for name in ["my_db", "db.svc.cluster.local.", "10.0.0.1", "::1", "xn--bcher-kva.example"] {
+            assert!(ServerName::try_from(name).is_ok(), "{name}");
+        }
+    }
+}

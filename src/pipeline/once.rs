@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::deps::{self, DepsTargets};
 use crate::frappe::bench::Bench;
 use crate::frappe::common_config::{self, Merged};
-use crate::health::account::{Board, Phase};
+use crate::health::account::Board;
 use crate::outcome::{DONE, Fault, Stopped};
 use crate::supervise::signals::Shutdown;
 use crate::telemetry;
@@ -51,8 +51,6 @@ pub async fn bootstrap(config: Config, shutdown: &Shutdown) -> Result<u8, Stoppe
     let board = Board::new("bootstrap", config.site.clone());
     let site = Site::start(config, &board, shutdown).await?;
     let result = site.bring_up(&board, shutdown).await;
-    site.stop().await;
-    result?;
-    board.enter(Phase::Draining, "");
-    Ok(DONE)
+    site.stop(shutdown).await;
+    result.map(|_| DONE)
 }

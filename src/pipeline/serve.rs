@@ -8,6 +8,7 @@ use crate::outcome::{DONE, Fault, Stopped, TRY_AGAIN};
 use crate::role::web::{self, Web};
 use crate::supervise::run_service::End;
 use crate::supervise::signals::Shutdown;
+use crate::telemetry;
 
 /// The web role.
 ///
@@ -39,22 +40,14 @@ async fn serve(config: Config, board: &Board, shutdown: &Shutdown) -> Result<u8,
         }
         Err(stopped) => Err(stopped),
     };
-    let grace = site.config.grace.unwrap_or(web::GRACE);
-    let processes = site.processes.clone();
-    site.stop().await;
-    if !processes.sweep(grace, shutdown.hurried()).await {
-        tracing::warn!("processes are left behind");
-    }
+    site.stop(shutdown).await;
     match end? {
         End::Asked(..) => Ok(DONE),
-        // The orchestrator sees the child's own code; 0 would read as done.
-        End::CrashLoop(exit) | End::Ended(exit) if exit.success() => {
-            Err(Fault::try_again("gunicorn ended unasked, again and again", "its reason is in the log above")
-                .into())
-        }
         End::CrashLoop(exit) | End::Ended(exit) => {
-            board.update(|account| account.last_error = Some(format!("gunicorn {exit}, again and again")));
-            Ok(exit.code())
+            // The orchestrator sees the child's own code; 0 would read as done.
+            let code = if exit.success() { TRY_AGAIN } else { exit.code() };
+            let cause = format!("gunicorn {exit}, again and again");
+            Err(Fault::new(code, cause, "its own reason is in the log above").into())
         }
         End::NotStarted(error) => Err(error.fault().into()),
     }
@@ -73,7 +66,8 @@ fn tell_draining(board: &Board, shutdown: &Shutdown) {
 async fn hold(fault: Fault, board: &Board, shutdown: &Shutdown) -> Result<u8, Stopped> {
     tracing::error!(cause = fault.cause, mend = fault.mend, exit_code = fault.code, "failed; holding");
     board.update(|account| account.last_error = Some(fault.to_string()));
+    telemetry::termination_log::write(&fault);
     board.enter(Phase::Held, "");
     shutdown.asked().await;
-    Ok(if fault.code == DONE { TRY_AGAIN } else { fault.code })
+    Ok(fault.code)
 }

@@ -2,6 +2,7 @@
 //! bootstrap.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::bootstrap::{Bootstrapped, Context, bootstrap};
 use crate::config::Config;
@@ -15,6 +16,9 @@ use crate::health::server;
 use crate::outcome::{self, Fault, Result, Stopped};
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
+
+/// From TERM to KILL for what escaped its service's own group.
+const SWEEP: Duration = Duration::from_secs(10);
 
 /// A site's surroundings, up until [`Site::stop`].
 pub struct Site {
@@ -90,9 +94,12 @@ impl Site {
     }
 
     /// The servers last, then whatever is left of anything.
-    pub async fn stop(self) {
+    pub async fn stop(self, shutdown: &Shutdown) {
         if let Some(embedded) = self.embedded {
             embedded.stop().await;
+        }
+        if !self.processes.sweep(SWEEP, shutdown.hurried()).await {
+            tracing::warn!("processes are left behind");
         }
     }
 }

@@ -1,21 +1,16 @@
 //! DNS, TCP, TLS, login: one session on one server, each step failing as itself.
 
-use std::convert::Infallible;
-use std::future::{Ready, ready};
-use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use tokio::io::AsyncReadExt;
-use tokio::net::{TcpStream, UnixStream};
-use tokio::task::JoinHandle;
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_postgres::config::{SslMode as ClientSslMode, SslNegotiation};
-use tokio_postgres::tls::TlsConnect;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{Answer, classify, is_standby};
+use super::session::{AsItIs, Connection, cause_of};
 use super::tls::{self, Secured};
 use crate::config::database::{DatabaseConfig, Login, SslMode};
 use crate::net::dial::{self, Keepalive, within};
@@ -162,23 +157,7 @@ impl Server {
         within(deadline, Step::Login, &self.target(), async {
             let (client, driver) =
                 config.connect_raw(wire, AsItIs).await.map_err(|error| self.judge(&error, config))?;
-            let parameter = |name: &str| driver.parameter(name).map(str::to_string);
-            let (version, hot_standby) = (parameter("server_version"), parameter("in_hot_standby"));
-            let (closed_tx, closed) = tokio::sync::watch::channel(None);
-            let driver = tokio::spawn(async move {
-                let reason = match driver.await {
-                    Ok(()) => "closed".to_string(),
-                    Err(error) => cause_of(&error),
-                };
-                let _ = closed_tx.send(Some(reason));
-            });
-            Ok(Connection {
-                client,
-                driver,
-                closed,
-                version: version.unwrap_or_default(),
-                hot_standby: hot_standby.map(|value| value == "on"),
-            })
+            Ok(Connection::drive(client, driver))
         })
         .await
     }
@@ -192,102 +171,12 @@ impl Server {
             let answer = Answer { code: answer.code().code(), message: answer.message() };
             return classify(answer, user, config.get_dbname().unwrap_or_default());
         }
-        if config.get_password().is_none() && error.to_string().contains("password missing") {
+        if config.get_password().is_none() && cause_of(error) == "password missing" {
             let cause = format!("the server wants a password for `{user}`, and none is given");
             let hint = "set DB_PASSWORD or DB_PASSWORD_FILE";
             return ConnectError::new(Step::Login, Kind::PasswordMissing, cause, hint);
         }
         let cause = format!("the login broke off: {}", cause_of(error));
         ConnectError::new(Step::Login, Kind::Lost, cause, "look at the server's own log")
-    }
-}
-
-/// The innermost words of an error, which are the ones that say something.
-fn cause_of(error: &tokio_postgres::Error) -> String {
-    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
-}
-
-/// Hands tokio-postgres a stream that is as encrypted as it is going to be.
-struct AsItIs;
-
-impl TlsConnect<Wire> for AsItIs {
-    type Stream = Wire;
-    type Error = Infallible;
-    type Future = Ready<Result<Wire, Infallible>>;
-
-    fn connect(self, wire: Wire) -> Self::Future {
-        ready(Ok(wire))
-    }
-}
-
-/// A session, which ends when this is dropped.
-pub struct Connection {
-    client: tokio_postgres::Client,
-    driver: JoinHandle<()>,
-    closed: tokio::sync::watch::Receiver<Option<String>>,
-    version: String,
-    hot_standby: Option<bool>,
-}
-
-impl Connection {
-    /// Ends when the session does, with the reason.
-    pub async fn closed(&self) -> String {
-        let mut closed = self.closed.clone();
-        match closed.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or_default(),
-            Err(_) => "the session's driver ended".into(),
-        }
-    }
-
-    /// The server's version as it says it: `15.8 (Debian 15.8-0+deb12u1)`.
-    pub fn version(&self) -> &str {
-        &self.version
-    }
-
-    /// The backend that was announced at login, which is not the real one behind a pooler. It stands
-    /// in the cancel request alone, so one is written into a pipe.
-    pub async fn announced_pid(&self) -> Option<i32> {
-        let (pipe, mut end) = UnixStream::pair().ok()?;
-        self.client.cancel_token().cancel_query_raw(Wire::Unix(pipe), AsItIs).await.ok()?;
-        // Length and request code come first.
-        end.read_u64().await.ok()?;
-        end.read_i32().await.ok()
-    }
-
-    async fn is_standby(&self, deadline: Instant) -> Result<bool, ConnectError> {
-        // PostgreSQL 14 and later say it unasked.
-        if let Some(standby) = self.hot_standby {
-            return Ok(standby);
-        }
-        within(deadline, Step::Database, "the server", async {
-            let rows = self.client.simple_query("SELECT pg_is_in_recovery()").await.map_err(|error| {
-                let hint = "look at the server's own log";
-                ConnectError::new(Step::Database, Kind::Lost, cause_of(&error), hint)
-            })?;
-            Ok(rows.iter().any(|message| {
-                matches!(message, tokio_postgres::SimpleQueryMessage::Row(row) if row.get(0) == Some("t"))
-            }))
-        })
-        .await
-    }
-}
-
-impl Deref for Connection {
-    type Target = tokio_postgres::Client;
-
-    fn deref(&self) -> &Self::Target {
-        &self.client
-    }
-}
-
-impl DerefMut for Connection {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.client
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.driver.abort();
     }
 }

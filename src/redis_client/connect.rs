@@ -41,20 +41,6 @@ impl Default for Options {
     }
 }
 
-/// Opens a connection that has logged in, chosen its database and answered a PING. `variable` is
-/// the setting the URL came from, for the hints; `ca` is REDIS_TLS_CA.
-///
-/// # Errors
-/// The step that failed, why, whether waiting helps, and what to mend.
-pub async fn connect(
-    url: &RedisUrl,
-    ca: Option<&PathBuf>,
-    variable: &'static str,
-    options: &Options,
-) -> Result<Connection, ConnectError> {
-    Server::new(url, ca, variable)?.connect(options).await
-}
-
 /// A server's address and login with its CA file read: what many attempts share.
 pub struct Server {
     variable: &'static str,
@@ -65,6 +51,8 @@ pub struct Server {
 }
 
 impl Server {
+    /// `variable` is the setting the URL came from, for the hints; `ca` is REDIS_TLS_CA.
+    ///
     /// # Errors
     /// A CA file that cannot be used.
     pub fn new(url: &RedisUrl, ca: Option<&PathBuf>, variable: &'static str) -> Result<Self, ConnectError> {
@@ -94,7 +82,10 @@ impl Server {
         }
     }
 
-    /// As [`connect`], for one attempt of many.
+    /// Opens a connection that has logged in, chosen its database and answered a PING.
+    ///
+    /// # Errors
+    /// The step that failed, why, whether waiting helps, and what to mend.
     pub async fn connect(&self, options: &Options) -> Result<Connection, ConnectError> {
         let deadline = Instant::now() + options.timeout;
         let wire = self.wire(options.keepalive, deadline).await?;

@@ -26,7 +26,11 @@ pub fn classify(code: &str, detail: &str, variable: &str) -> ConnectError {
     };
     // A Redis whose AUTH was renamed repeats the arguments, which are the password.
     let told = detail.split(", with args").next().unwrap_or_default();
-    ConnectError::new(step, kind, format!("{code} {told}").trim().to_lowercase(), hint)
+    let cause = match code {
+        "ERR" => told.to_lowercase(),
+        _ => format!("{} ({code})", told.to_lowercase()),
+    };
+    ConnectError::new(step, kind, cause, hint)
 }
 
 /// `ERR`, and what older servers say with it.

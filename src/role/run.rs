@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use nix::sys::signal::Signal;
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::config::run::RunConfig;
 use crate::outcome::{self, Fault, SIGNAL_BASE, Stopped};
@@ -15,7 +15,7 @@ use crate::supervise::run_service::{End, ServicePlan, ServiceStatus, run_service
 use crate::supervise::service::Policy;
 use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::{Spec, Stdin};
-use crate::sys;
+use crate::telemetry::sink;
 
 /// Runs the program to its end and returns its exit code.
 ///
@@ -44,7 +44,7 @@ pub async fn run(
     if !processes.sweep(config.grace, shutdown.hurried()).await {
         warn!("processes are left behind");
     }
-    sys::terminal::take_back();
+    debug!(orphans = processes.orphans_reaped(), dropped_lines = sink::dropped(), "nobody is left");
     match end {
         End::Ended(exit) | End::CrashLoop(exit) | End::Asked(_, Some(exit)) => Ok(exit.code()),
         End::Asked(signal, None) => Ok(SIGNAL_BASE + signal as u8),

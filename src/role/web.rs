@@ -28,7 +28,7 @@ use crate::sys::cgroup;
 
 const NAME: &str = "gunicorn";
 /// From TERM to KILL unless CAULDRON_GRACE says otherwise; gunicorn's own default.
-pub const GRACE: Duration = Duration::from_secs(30);
+const GRACE: Duration = Duration::from_secs(30);
 /// A probe that takes longer would not serve a user either.
 const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 /// Between two probes of a role that works, and of one that does not.

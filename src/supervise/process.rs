@@ -16,6 +16,7 @@ use secrecy::ExposeSecret;
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
+use tracing::debug;
 
 use super::exit::Exit;
 use super::output::{self, Stream};
@@ -50,13 +51,15 @@ pub(super) struct Table {
 struct Member {
     /// A pid may come back; this number does not.
     serial: u64,
+    name: String,
+    /// It was given the terminal.
+    terminal: bool,
     exit: watch::Sender<Option<Exit>>,
 }
 
 /// A child. Dropping the handle neither ends it nor leaves it unreaped.
 pub struct Child {
     pub pid: i32,
-    pub name: String,
     serial: u64,
     exit: watch::Receiver<Option<Exit>>,
     /// Closed once both output streams have ended.
@@ -92,14 +95,17 @@ impl Processes {
             image.streams[1..].copy_from_slice(&[Some(stdout.as_fd()), Some(stderr.as_fd())]);
         }
         if image.foreground {
-            crate::sys::terminal::stay_in_background();
+            crate::sys::terminal::hand_over();
         }
         let mut table = self.table();
         let pid = exec::spawn(&image).map_err(|(step, errno)| spec.error(step, errno))?;
         let (exit_tx, exit) = watch::channel(None);
         table.started += 1;
         let serial = table.started;
-        table.members.insert(pid, Member { serial, exit: exit_tx });
+        table.members.insert(
+            pid,
+            Member { serial, name: spec.name.clone(), terminal: image.foreground, exit: exit_tx },
+        );
         drop(table);
         let (open, output) = watch::channel(());
         if let (Output::Lines(handler), Some([stdout, stderr])) = (&spec.output, ours) {
@@ -114,7 +120,7 @@ impl Processes {
         if let (Stdin::Bytes(bytes), Some((_, Some(write_end)))) = (&spec.stdin, stdin) {
             feed(bytes.clone(), write_end);
         }
-        Ok(Child { pid, name: spec.name.clone(), serial, exit, output, processes: self.clone() })
+        Ok(Child { pid, serial, exit, output, processes: self.clone() })
     }
 
     /// Processes taken in and reaped that we did not start.
@@ -141,9 +147,20 @@ impl Table {
     pub(super) fn book(&mut self, pid: i32, exit: Exit) {
         match self.members.get(&pid) {
             Some(member) if member.exit.borrow().is_none() => {
+                debug!(child = member.name, pid, %exit, "reaped");
                 member.exit.send_replace(Some(exit));
             }
-            _ => self.orphans += 1,
+            _ => {
+                debug!(pid, %exit, "reaped an orphan");
+                self.orphans += 1;
+            }
+        }
+    }
+
+    /// A child that has the terminal was stopped by it (^Z): whoever runs us is to see that too.
+    pub(super) fn suspend_with(&self, pid: i32) {
+        if self.members.get(&pid).is_some_and(|member| member.terminal) {
+            crate::sys::terminal::suspend_with(pid);
         }
     }
 

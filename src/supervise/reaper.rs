@@ -36,10 +36,11 @@ impl Processes {
     pub(super) fn reap(&self) -> bool {
         let mut table = self.table();
         let mut found = false;
-        // Bounded by the number of children that have ended: each turn takes one.
+        // Bounded by the number of children that have changed: each turn takes one.
         let any_left = loop {
             match wait::any() {
                 Look::Reaped(pid, exit) => table.book(pid, exit),
+                Look::Stopped(pid) => table.suspend_with(pid),
                 Look::Nothing => break true,
                 Look::Childless => break false,
             }

@@ -212,6 +212,8 @@ impl Driver<'_> {
     /// Everyone of the group has ended: tell it, and take it back to the machine.
     fn cleared(&self, report: StopReport) -> Event {
         let name = &self.plan.spec.name;
+        // The next child gets it from us, or our own parent does.
+        crate::sys::terminal::take_back();
         if report.killed {
             warn!(service = name, exit = %report.exit, "killed: it did not stop within its grace");
         }

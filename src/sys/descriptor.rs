@@ -11,6 +11,8 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// Descriptors that our parent leaked to us go no further (HAZARDS 13). Ours are made so.
 pub fn close_on_exec() {
@@ -80,6 +82,15 @@ pub fn write_now(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
             result => return Ok(result?),
         }
     }
+}
+
+/// Tells when a descriptor takes bytes again.
+///
+/// # Errors
+/// epoll_ctl(2)'s: EPERM for a file, which always takes them.
+pub fn watch_writable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` that nobody else has stays open, and the same, as long as it is watched.
+    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::WRITABLE) }?)
 }
 
 /// For a dying process: waits a moment for room, then writes what a pipe takes at once.

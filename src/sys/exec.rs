@@ -1,10 +1,12 @@
-//! fork and exec by hand: what happens between the two is ours to order, and to report by step.
+//! Starting a program by hand: what happens before exec is ours to order, and to report by step.
+//!
+//! The child borrows our memory until it execs, as in vfork(2): no page is copied, which makes up
+//! most of what a fork costs, and it can leave word of a failure where we find it.
 //!
 //! All signals are blocked from before the fork until the child has its default dispositions, so a
 //! TERM for the young child is neither lost in our handlers nor run by them (HAZARDS 1, 10).
 
 use std::ffi::CString;
-use std::io::Read;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 
@@ -15,10 +17,10 @@ use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 
 use super::wait;
 
-/// A program as the kernel wants it: every byte is there before the fork, since nothing may be
-/// allocated after it.
+/// A program as the kernel wants it: every byte is there before the child, which may not
+/// allocate.
 pub struct Image<'a> {
-    /// Tried in this order (PATH is searched before the fork).
+    /// Tried in this order (PATH was taken apart already).
     pub candidates: Vec<CString>,
     pub arguments: Vec<CString>,
     pub environment: Vec<CString>,
@@ -49,10 +51,6 @@ pub enum Step {
     Exec,
 }
 
-impl Step {
-    const IN_CHILD: [Self; 4] = [Self::Streams, Self::Folder, Self::Identity, Self::Exec];
-}
-
 /// Starts a child in a process group of its own and returns its pid once exec has succeeded.
 ///
 /// The caller holds the lock under which children are reaped: a failed child is reaped here.
@@ -62,22 +60,25 @@ impl Step {
 pub fn spawn(image: &Image<'_>) -> Result<i32, (Step, Errno)> {
     let arguments = pointers(&image.arguments);
     let environment = pointers(&image.environment);
-    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|errno| (Step::Fork, errno))?;
+    let mut young = Young { image, arguments: &arguments, environment: &environment, failure: None };
+    let mut stack = vec![0u128; STACK_BYTES / size_of::<u128>()];
     let mut before = SigSet::empty();
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before));
-    // SAFETY: the child calls nothing but system calls on memory made above, then execs or exits.
-    let pid = unsafe { libc::fork() };
-    if pid == 0 {
-        // SAFETY: we are the child, all signals are blocked, the vectors end in null.
-        unsafe { become_program(image, &arguments, &environment, writer.as_raw_fd()) }
-    }
-    let fork_errno = Errno::last();
+    // SAFETY: the kernel suspends this thread until the child has execed or ended, so `young` and
+    // `stack` outlive its use of them. The stack grows down from its aligned end. The child makes
+    // system calls on memory made above, and nothing else.
+    let pid = unsafe {
+        let top = stack.as_mut_ptr_range().end.cast();
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+        libc::clone(become_program, top, flags, (&raw mut young).cast())
+    };
+    let clone_errno = Errno::last();
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
     if pid < 0 {
-        return Err((Step::Fork, fork_errno));
+        return Err((Step::Fork, clone_errno));
     }
-    drop(writer);
-    match failure_from(reader) {
+    // SAFETY: `young` is alive; the child wrote to it behind the compiler's back.
+    match unsafe { ptr::read_volatile(&raw const young.failure) } {
         None => Ok(pid),
         Some(failure) => {
             wait::for_child(pid);
@@ -86,67 +87,59 @@ pub fn spawn(image: &Image<'_>) -> Result<i32, (Step, Errno)> {
     }
 }
 
-/// Reads the child's report; exec closes the pipe, so nothing to read means success.
-fn failure_from(reader: OwnedFd) -> Option<(Step, Errno)> {
-    let mut report = [0u8; 5];
-    std::fs::File::from(reader).read_exact(&mut report).ok()?;
-    let errno = i32::from_ne_bytes([report[1], report[2], report[3], report[4]]);
-    Some((Step::IN_CHILD[usize::from(report[0])], Errno::from_raw(errno)))
+/// Enough for a few system calls.
+const STACK_BYTES: usize = 32 * 1024;
+
+/// What parent and child share until exec.
+struct Young<'a> {
+    image: &'a Image<'a>,
+    arguments: &'a [*const libc::c_char],
+    environment: &'a [*const libc::c_char],
+    failure: Option<(Step, Errno)>,
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
     strings.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect()
 }
 
-/// The child's side, up to exec.
+/// The child's side, up to exec; returns, and thereby ends the child, only on failure.
 ///
-/// # Safety
-/// Only right after fork, in the child, with all signals blocked; both slices end in null.
-unsafe fn become_program(
-    image: &Image<'_>,
-    arguments: &[*const libc::c_char],
-    environment: &[*const libc::c_char],
-    report: i32,
-) -> ! {
-    // SAFETY: system calls with valid pointers; see the function's own contract.
-    let (step, errno) = unsafe {
+/// To be called by clone(2) alone, with a `Young`, all signals blocked.
+extern "C" fn become_program(young: *mut libc::c_void) -> i32 {
+    // SAFETY: `spawn` passes a live `Young` and is suspended while we use it.
+    let young = unsafe { &mut *young.cast::<Young<'_>>() };
+    // SAFETY: system calls with pointers that `spawn` made; its vectors end in null.
+    let failure = unsafe {
         libc::setpgid(0, 0);
-        if image.foreground {
+        if young.image.foreground {
             // TTOU is blocked here, so this is allowed from the background (tcsetpgrp(3)).
-            libc::tcsetpgrp(0, libc::getpid());
+            libc::tcsetpgrp(0, libc::syscall(libc::SYS_getpid) as i32);
         }
-        match prepare(image) {
-            Err(failure) => failure,
-            Ok(()) => {
-                default_signals();
-                (3u8, exec(&image.candidates, arguments, environment))
-            }
-        }
+        prepare(young.image).err().unwrap_or_else(|| {
+            default_signals();
+            (Step::Exec, exec(&young.image.candidates, young.arguments, young.environment))
+        })
     };
-    let mut bytes = [step, 0, 0, 0, 0];
-    bytes[1..].copy_from_slice(&(errno as i32).to_ne_bytes());
-    // SAFETY: writes five bytes that we own to the pipe, then ends without running any destructor.
-    unsafe {
-        libc::write(report, bytes.as_ptr().cast(), bytes.len());
-        libc::_exit(127)
-    }
+    // SAFETY: as above; the parent reads it once we have ended.
+    unsafe { ptr::write_volatile(&raw mut young.failure, Some(failure)) };
+    127
 }
 
-/// Streams, folder and identity, in the child. The number is the place in `Step::IN_CHILD`.
-unsafe fn prepare(image: &Image<'_>) -> Result<(), (u8, Errno)> {
+/// Streams, identity and folder, in the child.
+unsafe fn prepare(image: &Image<'_>) -> Result<(), (Step, Errno)> {
     for (target, stream) in (0..).zip(&image.streams) {
         if let Some(stream) = stream {
             // SAFETY: both are open; the standard library keeps 0 to 2 open, so `stream` is above.
-            check(0, unsafe { libc::dup2(stream.as_raw_fd(), target) })?;
+            check(Step::Streams, unsafe { libc::dup2(stream.as_raw_fd(), target) })?;
         }
     }
     if let Some(identity) = &image.identity {
         // SAFETY: see `drop_privileges`.
-        unsafe { drop_privileges(identity) }.map_err(|errno| (2, errno))?;
+        unsafe { drop_privileges(identity) }.map_err(|errno| (Step::Identity, errno))?;
     }
     if let Some(folder) = &image.folder {
         // SAFETY: a C string that lives in `image`.
-        check(1, unsafe { libc::chdir(folder.as_ptr()) })?;
+        check(Step::Folder, unsafe { libc::chdir(folder.as_ptr()) })?;
     }
     Ok(())
 }
@@ -171,7 +164,7 @@ unsafe fn drop_privileges(identity: &Identity) -> Result<(), Errno> {
     if seen == [uid; 3] && !regained { Ok(()) } else { Err(Errno::EPERM) }
 }
 
-fn check(step: u8, result: i32) -> Result<(), (u8, Errno)> {
+fn check(step: Step, result: i32) -> Result<(), (Step, Errno)> {
     if result == -1 { Err((step, Errno::last())) } else { Ok(()) }
 }
 

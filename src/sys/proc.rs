@@ -2,22 +2,26 @@
 
 use std::fs;
 
-/// Resident memory of a process and all its descendants. Shared pages count once for each of them.
-pub fn resident_bytes_of_tree(pid: i32) -> u64 {
-    let mut pending = vec![pid];
-    let mut pages = 0;
-    // A tree that grows while it is walked must not keep us here.
-    for _ in 0..4096 {
-        let Some(pid) = pending.pop() else { break };
-        let statm = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
-        pages += statm.split_whitespace().nth(1).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
-        let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
-        for task in tasks.flatten() {
-            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            pending.extend(children.split_whitespace().filter_map(|child| child.parse::<i32>().ok()));
-        }
-    }
+/// Resident memory of a process group in bytes. Every child leads a group of its own, so this is the
+/// child with all that it forked. Shared pages count once for each of them.
+pub fn resident_bytes_of_group(group: i32) -> u64 {
+    let Ok(processes) = fs::read_dir("/proc") else { return 0 };
+    let pages: u64 = processes
+        .flatten()
+        .filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok())
+        .filter_map(|stat| resident_pages(&stat, group))
+        .sum();
     pages * page_size()
+}
+
+/// Fields 5 (pgrp) and 24 (rss) of /proc/PID/stat; the second may hold spaces and brackets (proc(5)).
+fn resident_pages(stat: &str, group: i32) -> Option<u64> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    if fields.get(2)?.parse::<i32>().ok()? != group {
+        return None;
+    }
+    fields.get(21)?.parse().ok()
 }
 
 fn page_size() -> u64 {
@@ -30,9 +34,18 @@ fn page_size() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
-    fn this_process_has_memory_and_a_gone_one_has_none() {
-        assert!(super::resident_bytes_of_tree(i32::try_from(std::process::id()).unwrap()) > 100_000);
-        assert_eq!(super::resident_bytes_of_tree(i32::MAX), 0);
+    fn our_own_group_has_memory_and_one_that_is_not_there_has_none() {
+        assert!(resident_bytes_of_group(nix::unistd::getpgrp().as_raw()) > 100_000);
+        assert_eq!(resident_bytes_of_group(i32::MAX), 0);
+    }
+
+    #[test]
+    fn a_name_may_hold_brackets() {
+        let stat = "7 (a) b) S 1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 100 4096 17 0";
+        assert_eq!(resident_pages(stat, 42), Some(17));
+        assert_eq!(resident_pages(stat, 7), None);
     }
 }

@@ -1,11 +1,11 @@
 //! Signals to processes and groups, and orphans.
+#![allow(clippy::disallowed_methods)] // This is where they belong.
 
 use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use nix::{libc, sys::signal as nix_signal};
 
 /// Orphans below us become our children, as they do of PID 1 anyway (prctl(2)).
 pub fn adopt_orphans() {
@@ -19,17 +19,17 @@ pub fn is_init() -> bool {
 
 /// kill(2); `pid` may be a negative group. False where there is nobody, or nobody we may signal.
 pub fn signal(pid: i32, signal: Signal) -> bool {
-    nix_signal::kill(Pid::from_raw(pid), signal).is_ok()
+    kill(Pid::from_raw(pid), signal).is_ok()
 }
 
 /// Whether a process group has a member. EPERM means that it has one of another user.
 pub fn group_exists(group: i32) -> bool {
-    nix_signal::killpg(Pid::from_raw(group), None) != Err(Errno::ESRCH)
+    kill(Pid::from_raw(-group), None) != Err(Errno::ESRCH)
 }
 
 /// Signals every process but us. Only for PID 1, where that means the container.
 pub fn signal_everyone(signal: Option<Signal>) -> bool {
-    is_init() && nix_signal::kill(Pid::from_raw(-1), signal).is_ok()
+    is_init() && kill(Pid::from_raw(-1), signal).is_ok()
 }
 
 /// Our direct children, found in /proc: not every kernel has `/proc/PID/task/TID/children`.

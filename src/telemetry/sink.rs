@@ -10,8 +10,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
@@ -160,7 +158,7 @@ impl Sink {
     }
 
     async fn write_all_pending(&self) -> io::Result<()> {
-        let writable = AsyncFd::with_interest(self.shared.way.descriptor()?, Interest::WRITABLE)?;
+        let writable = descriptor::watch_writable(self.shared.way.descriptor()?)?;
         loop {
             let mut ready = writable.writable().await?;
             let result = ready.try_io(|_| {
@@ -249,8 +247,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_reopened_gets_a_thread() {
-        // The reader is gone: reopening a pipe for writing says ENXIO.
-        let (reader, writer) = io::pipe().unwrap();
+        // A named pipe whose reader is gone: reopening it for writing says ENXIO.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let reader = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+        let writer = std::fs::File::options().write(true).open(&path).unwrap();
         drop(reader);
         let sink = Sink::open(writer.as_fd());
         assert!(matches!(sink.shared.way, Way::Thread(_)));

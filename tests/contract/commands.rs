@@ -10,7 +10,8 @@ use crate::support::redis::Redis;
 const SITE: &str = "commands.test";
 const DATABASE: &str = "contract_commands";
 
-pub fn observe(bench: &Bench, facts: &mut Facts) {
+pub fn observe(bench: Bench, facts: &mut Facts) {
+    let bench = &bench;
     let (postgres, redis) = (Postgres::start(), Redis::start());
     bench.connect(&postgres, &redis);
     drops_a_database(bench, &postgres, facts);

@@ -37,6 +37,19 @@ impl<'a> Gate<'a> {
         Self { postgres, holder }
     }
 
+    /// On a database that is there already: holds the next insert of such a row.
+    pub fn on_row(postgres: &'a Postgres, database: &str, table: &str, condition: &str) -> Self {
+        let holder = postgres.session("postgres");
+        holder.run("BEGIN; LOCK TABLE pg_catalog.pg_shdescription IN SHARE MODE");
+        let session = postgres.session(database);
+        session.run(&format!(
+            "DROP SCHEMA IF EXISTS contract CASCADE; CREATE SCHEMA contract; {}; {}",
+            waiting(condition),
+            trigger(table)
+        ));
+        Self { postgres, holder }
+    }
+
     /// Whether the step has come to the edge and waits there.
     pub fn is_reached(&self, deadline: Duration, or: impl Fn() -> bool) -> bool {
         let waits = || !self.holder.run(WAITING).is_empty();
@@ -59,40 +72,42 @@ impl<'a> Gate<'a> {
     }
 }
 
-fn functions(next: &Next) -> String {
-    let on_table = match next {
-        Next::AnyTable => "PERFORM contract.wait();".to_owned(),
-        Next::Table(name) => format!(
-            "IF made.object_identity = {0} THEN PERFORM contract.wait(); END IF;",
-            literal(&identity(name))
-        ),
-        Next::Row(name, _) => format!(
-            "IF made.object_identity = {} THEN
-               CREATE TRIGGER contract BEFORE INSERT ON public.\"{name}\" FOR EACH ROW
-               EXECUTE FUNCTION contract.row();
-             END IF;",
-            literal(&identity(name))
-        ),
-        Next::Catalogue(_) | Next::End => String::new(),
-    };
-    let on_row = match next {
-        Next::Row(_, condition) => format!("IF {condition} THEN PERFORM contract.wait(); END IF;"),
-        _ => String::new(),
-    };
+/// What waits, as a function and as a row's trigger function.
+fn waiting(condition: &str) -> String {
     format!(
         "CREATE FUNCTION contract.wait() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
          BEGIN LOCK TABLE pg_catalog.pg_shdescription IN ROW EXCLUSIVE MODE; END $$;
          CREATE FUNCTION contract.row() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
-         BEGIN {on_row} RETURN NEW; END $$;
+         BEGIN IF {condition} THEN PERFORM contract.wait(); END IF; RETURN NEW; END $$"
+    )
+}
+
+fn trigger(table: &str) -> String {
+    format!(
+        "CREATE TRIGGER contract BEFORE INSERT ON public.\"{table}\" FOR EACH ROW EXECUTE FUNCTION contract.row()"
+    )
+}
+
+fn functions(next: &Next) -> String {
+    let (condition, (of_table, then)) = match next {
+        Next::Row(name, condition) => (*condition, (Some(*name), trigger(name))),
+        Next::Table(name) => ("false", (Some(*name), "PERFORM contract.wait()".to_owned())),
+        _ => ("false", (None, "PERFORM contract.wait()".to_owned())),
+    };
+    let this =
+        of_table.map_or("true".to_owned(), |name| format!("made.object_identity = '{}'", identity(name)));
+    format!(
+        "{};
          CREATE FUNCTION contract.made() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
          DECLARE made record;
          BEGIN
            FOR made IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE command_tag = 'CREATE TABLE' LOOP
-             {on_table}
+             IF {this} THEN {then}; END IF;
            END LOOP;
          END $$;
          CREATE EVENT TRIGGER contract ON ddl_command_end WHEN TAG IN ('CREATE TABLE')
-         EXECUTE FUNCTION contract.made()"
+         EXECUTE FUNCTION contract.made()",
+        waiting(condition)
     )
 }
 
@@ -100,8 +115,4 @@ fn functions(next: &Next) -> String {
 fn identity(table: &str) -> String {
     let plain = table.chars().all(|c| c.is_ascii_lowercase() || c == '_');
     if plain { format!("public.{table}") } else { format!("public.\"{table}\"") }
-}
-
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -11,7 +12,7 @@ use crate::facts::Facts;
 use crate::gate::Gate;
 use crate::processes::argv_secrets;
 use crate::record::SEEN;
-use crate::support::bench::Bench;
+use crate::support::bench::{Bench, Ran};
 use crate::support::postgres::Postgres;
 use crate::support::redis::Redis;
 use crate::support::running::Running;
@@ -34,7 +35,8 @@ const CORE: [&str; 11] = [
     "tabSingles",
 ];
 
-pub fn observe(bench: &Bench, facts: &mut Facts) {
+pub fn observe(bench: Bench, facts: &mut Facts) {
+    let bench = &bench;
     let (postgres, redis) = (Postgres::start(), Redis::start());
     bench.connect(&postgres, &redis);
     let mut all_tables = 0;
@@ -104,7 +106,8 @@ fn look(
             note(name, json!(has_row(&session, &tables, table, condition)));
         }
     }
-    let list = bench.run(&["--site", site, "list-apps"]);
+    let web = Web::spawn(bench, 2, &[]);
+    let (list, ping, again) = ask_side_by_side(bench, &web, site, database);
     // What a failure prints is no contract; that a success prints nothing is.
     let shows = if list.stdout.trim().is_empty() { "nothing" } else { "apps" };
     note(
@@ -115,10 +118,9 @@ fn look(
             json!({ "exit": list.exit })
         },
     );
-    let web = Web::start(bench, 2);
-    note("ping", json!(web.status(site, "/api/method/ping")));
+    note("ping", json!(ping));
+    note("ping_leaves_session_in_transaction", json!(postgres.stays_idle_in_transaction(database)));
     drop(web);
-    let again = bench.run(&Bench::new_site_options(site, database));
     note("second_new_site", json!({ "exit": again.exit, "already": again.text.contains("already exists") }));
     let migrate = bench.run(&["--site", site, "migrate"]);
     note("migrate", json!(migrate.exit));
@@ -130,6 +132,16 @@ fn look(
     }
     facts.note(format!("{SEEN}{}.tables", edge.name), count);
     facts.note(format!("{SEEN}{}.migrate_says", edge.name), migrate.text.trim().lines().last().unwrap_or(""));
+}
+
+/// list-apps, ping and a second plain new-site: none of them changes anything.
+fn ask_side_by_side(bench: &Bench, web: &Web, site: &str, database: &str) -> (Ran, u16, Ran) {
+    thread::scope(|scope| {
+        let list = scope.spawn(|| bench.run(&["--site", site, "list-apps"]));
+        let again = scope.spawn(|| bench.run(&Bench::new_site_options(site, database)));
+        let ping = web.first_status(site, "/api/method/ping");
+        (list.join().expect("list-apps"), ping, again.join().expect("new-site"))
+    })
 }
 
 const ROWS: [(&str, &str, &str); 6] = [

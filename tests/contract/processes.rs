@@ -20,7 +20,8 @@ use crate::support::{http, port};
 
 const READY: Duration = Duration::from_secs(30);
 
-pub fn observe(bench: &Bench, facts: &mut Facts) {
+pub fn observe(bench: Bench, facts: &mut Facts) {
+    let bench = &bench;
     let (postgres, mut redis) = (Postgres::start(), Redis::start());
     bench.connect(&postgres, &redis);
     workers(bench, &mut redis, facts);

@@ -30,13 +30,14 @@ pub fn read() -> Option<Record> {
 }
 
 /// Observes a real bench and writes the part that was observed.
-pub fn update((name, observe): Part, bench: &Bench) {
+pub fn update((name, observe): Part, bench: Bench) {
+    let (version, commit) = (version(&bench), commit(&bench));
     let (facts, seen) = observed(observe, bench);
     // Tests run side by side, each with a part of the one file.
     let lock = File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("record.lock")).expect("a lock file");
     let _lock = Flock::lock(lock, FlockArg::LockExclusive).expect("the record's lock");
     let mut record = read().unwrap_or_default();
-    (record.version, record.commit) = (version(bench), commit(bench));
+    (record.version, record.commit) = (version, commit);
     record.facts.insert(name.to_owned(), facts);
     record.seen.insert(name.to_owned(), seen);
     let text = serde_json::to_string_pretty(&record).expect("JSON") + "\n";
@@ -44,7 +45,7 @@ pub fn update((name, observe): Part, bench: &Bench) {
 }
 
 /// Observes the sample bench and fails where the record says otherwise.
-pub fn compare((name, observe): Part, bench: &Bench) {
+pub fn compare((name, observe): Part, bench: Bench) {
     let record = read().expect("tests/contract/frappe-15.json");
     let (facts, _) = observed(observe, bench);
     let differences = record.facts[name].differences(&facts);
@@ -56,7 +57,7 @@ pub fn compare((name, observe): Part, bench: &Bench) {
     );
 }
 
-fn observed(observe: fn(&Bench, &mut Facts), bench: &Bench) -> (Facts, Facts) {
+fn observed(observe: fn(Bench, &mut Facts), bench: Bench) -> (Facts, Facts) {
     let mut all = Facts::default();
     observe(bench, &mut all);
     let (seen, facts) = all.0.into_iter().partition(|(name, _)| name.starts_with(SEEN));

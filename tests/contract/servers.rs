@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use crate::support::barrier::Barrier;
 use crate::support::bench::Bench;
 use crate::support::ca::Ca;
 use crate::support::postgres::{Options, PASSWORD, Postgres, SUPERUSER};
 use crate::support::redis::{self, Redis};
+use crate::support::running::Running;
 use crate::support::wait::within;
 
 #[test]
@@ -87,4 +89,25 @@ fn two_sample_benches_share_nothing_that_is_written() {
     assert_eq!(path(&one).trim(), one.path().to_str().expect("a path"));
     assert_eq!(path(&two).trim(), two.path().to_str().expect("a path"));
     assert!(within(Duration::ZERO, || None::<()>).is_none());
+}
+
+#[test]
+fn a_command_waits_at_a_barrier_until_released() {
+    let (bench, postgres, redis) = (Bench::sample(), Postgres::start(), Redis::start());
+    bench.connect(&postgres, &redis);
+    let barrier = Barrier::at("site_config,installed_apps:frappe");
+    let mut command = bench.frappe(&Bench::new_site_options("barrier.test", "barrier"));
+    let mut new_site = Running::spawn(command.envs(barrier.environment()));
+    let held = barrier.wait(Duration::from_secs(20));
+    assert_eq!((held.step.as_str(), held.pid), ("site_config", new_site.pid()));
+    assert!(!postgres.database_exists("barrier"));
+    held.release();
+    let held = barrier.wait(Duration::from_secs(20));
+    assert_eq!(held.step, "installed_apps:frappe");
+    assert!(postgres.tables("barrier").len() > 40);
+    new_site.kill_group();
+    assert_eq!(
+        postgres.session("barrier").value("select count(*) from \"tabPatch Log\"").as_deref(),
+        Some("0")
+    );
 }

@@ -13,7 +13,7 @@ use crate::support::bench::{ADMIN_PASSWORD, Bench};
 use crate::support::postgres::Postgres;
 use crate::support::redis::Redis;
 use crate::support::running::Running;
-use crate::support::wait::eventually;
+use crate::support::wait::{eventually, within};
 use crate::support::{http, port};
 
 const SITE: &str = "web.test";
@@ -29,26 +29,40 @@ pub struct Web {
 }
 
 impl Web {
+    /// Runs gunicorn and waits until it answers anything at all.
     pub fn start(bench: &Bench, grace_s: u32) -> Self {
-        let port = port::free();
-        let mut gunicorn = Running::spawn(&mut bench.gunicorn(port, grace_s));
+        let mut web = Self::spawn(bench, grace_s, &[]);
         eventually(READY, "gunicorn answers", || {
-            assert_eq!(gunicorn.exit(), None, "gunicorn: {}", gunicorn.log());
-            http::get(port, "nosuch.test", "/").map(drop)
+            assert_eq!(web.gunicorn.exit(), None, "gunicorn: {}", web.gunicorn.log());
+            http::get(web.port, "nosuch.test", "/").map(drop)
         });
-        Self { gunicorn, port }
+        web
+    }
+
+    /// Only runs it; `extra` options override the usual ones.
+    pub fn spawn(bench: &Bench, grace_s: u32, extra: &[&str]) -> Self {
+        let port = port::free();
+        Self { gunicorn: Running::spawn(bench.gunicorn(port, grace_s).args(extra)), port }
     }
 
     pub fn status(&self, host: &str, path: &str) -> u16 {
         http::status(self.port, host, path)
     }
+
+    /// The first status that comes; 0 if gunicorn ends, or its workers do not get so far as to answer.
+    pub fn first_status(&self, host: &str, path: &str) -> u16 {
+        let deadline = Duration::from_secs(10);
+        within(deadline, || Some(self.status(host, path)).filter(|status| *status != 0)).unwrap_or(0)
+    }
 }
 
-pub fn observe(bench: &Bench, facts: &mut Facts) {
+pub fn observe(bench: Bench, facts: &mut Facts) {
+    let bench = &bench;
     let (mut postgres, mut redis) = (Postgres::start(), Redis::start());
     bench.connect(&postgres, &redis);
     bench.new_site(SITE, DATABASE);
     answers(bench, &mut postgres, &mut redis, facts);
+    assets(bench, &postgres, &redis, facts);
     stops(bench, &postgres, facts);
 }
 
@@ -100,10 +114,32 @@ fn broken_config(bench: &Bench, web: &Web, facts: &mut Facts) {
         let whole = fs::read(&path).expect("a configuration file");
         fs::write(&path, &whole[..whole.len() / 2]).expect("half a configuration file");
         let name = file.rsplit('/').next().unwrap_or(&file);
-        facts.note(format!("half_{name}.ping"), web.status(SITE, PING));
+        // Real Frappe answers 404 or 500 here, by which thread it comes to.
+        facts.note(format!("half_{name}.ping_is_200"), web.status(SITE, PING) == 200);
         facts.note(format!("half_{name}.list_apps"), json!(bench.run(&["--site", SITE, "list-apps"]).exit));
         fs::write(&path, whole).expect("the whole configuration file");
     }
+}
+
+/// Assets hidden and their key gone: the page fails, and so does the page that would say so; nobody closes its session,
+/// which then blocks migrate's ALTER TABLE for ever. One thread, so that every request meets what the last one left.
+fn assets(bench: &Bench, postgres: &Postgres, redis: &Redis, facts: &mut Facts) {
+    let web = Web::spawn(bench, 2, &["--workers", "1", "--threads", "1"]);
+    let mut note = |name: &str, status: u16| facts.note(format!("assets.{name}"), status);
+    note("there.login_page", web.first_status(SITE, "/login"));
+    let (assets, hidden) = (bench.sites().join("assets"), bench.path().join("hidden-assets"));
+    fs::rename(&assets, &hidden).expect("the assets are hidden");
+    redis.ask::<String>(0, &["FLUSHDB"]);
+    note("hidden.ping", web.status(SITE, PING));
+    note("hidden.login_page", web.status(SITE, "/login"));
+    let leaks = postgres.stays_idle_in_transaction(DATABASE);
+    fs::rename(&hidden, &assets).expect("the assets are back");
+    note("back.login_page", web.status(SITE, "/login"));
+    redis.ask::<i64>(0, &["DEL", "assets_json"]);
+    note("back_and_key_deleted.login_page", web.status(SITE, "/login"));
+    note("back_and_key_deleted.ping", web.status(SITE, PING));
+    note("after_a_good_request.login_page", web.status(SITE, "/login"));
+    facts.note("assets.hidden.leaves_session_in_transaction", leaks);
 }
 
 /// The trap: TERM takes the whole graceful timeout unless somebody connects.

@@ -82,6 +82,10 @@ impl Bench {
         &self.environment
     }
 
+    pub fn add_environment(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Hands the bench's own files to another user (its apps and environment stay readable by all).
     pub fn give_to(&self, uid: u32, gid: u32) {
         identity::give_tree(self.path(), uid, gid);
@@ -216,7 +220,7 @@ fn copy_environment(original: &Path, bench: &Path) {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     let output = Command::new("cp").arg("-a").arg(from).arg(to).output().expect("cp runs");
     assert!(output.status.success(), "cp: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User};
 use tempfile::TempDir;
 
 use super::ca::{Ca, ServerFiles};
 use super::guard::Guard;
+use super::postgres_template::{copy_template, program, template};
 use super::session::Session;
-use super::wait::eventually;
+use super::wait::{eventually, within};
 use super::{identity, port};
 
 const READY: Duration = Duration::from_secs(30);
@@ -105,6 +105,16 @@ impl Postgres {
 
     pub fn database_exists(&self, name: &str) -> bool {
         self.session("postgres").is(&format!("exists (select from pg_database where datname = '{name}')"))
+    }
+
+    /// Whether a session of a database stays idle in transaction, and so in the way of every ALTER TABLE. One whose
+    /// client has just gone is seen for some milliseconds more.
+    pub fn stays_idle_in_transaction(&self, database: &str) -> bool {
+        let session = self.session("postgres");
+        let idle = format!(
+            "exists (select from pg_stat_activity where datname = '{database}' and state = 'idle in transaction')"
+        );
+        within(Duration::from_secs(1), || (!session.is(&idle)).then_some(())).is_none()
     }
 
     /// Public tables of a database, sorted.
@@ -227,73 +237,4 @@ impl Options {
         hba.push("host all all 127.0.0.1/32 scram-sha-256".to_owned());
         fs::write(data.join("pg_hba.conf"), hba.join("\n") + "\n").expect("pg_hba.conf");
     }
-}
-
-/// A program from PATH, else from the newest of Debian's folders, which are not on PATH.
-pub fn program(name: &str) -> PathBuf {
-    let on_path = std::env::var_os("PATH")
-        .into_iter()
-        .flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
-    let mut debian: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
-        .collect();
-    debian.sort();
-    debian.reverse();
-    on_path
-        .chain(debian)
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
-        .unwrap_or_else(|| panic!("{name} is not installed (Debian: apt install postgresql)"))
-}
-
-/// `initdb` takes half a second and a copy of its result 50 ms: made once for this target folder and user.
-fn template(user: Option<&User>) -> PathBuf {
-    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    fs::create_dir_all(tmp).expect("target/tmp");
-    let owner = user.map_or_else(|| nix::unistd::Uid::effective().as_raw(), |user| user.uid.as_raw());
-    let template = tmp.join(format!("postgres-{}-{owner}", version()));
-    let lock = File::create(tmp.join("postgres.lock")).expect("a lock file");
-    let _lock = Flock::lock(lock, FlockArg::LockExclusive).expect("the template's lock");
-    if !template.exists() {
-        let made = tempfile::Builder::new().prefix("initdb-").tempdir().expect("a folder for initdb");
-        identity::give(made.path(), user);
-        initdb(made.path(), user);
-        let partial = template.with_extension("partial");
-        let _ = fs::remove_dir_all(&partial);
-        copy_template(&made.path().join("data"), &partial);
-        fs::rename(&partial, &template).expect("the template is whole");
-    }
-    template
-}
-
-fn version() -> String {
-    let output = Command::new(program("postgres")).arg("--version").output().expect("postgres --version");
-    String::from_utf8_lossy(&output.stdout).trim().replace([' ', '(', ')', '/'], "-")
-}
-
-fn initdb(folder: &Path, user: Option<&User>) {
-    let password = folder.join("password");
-    fs::write(&password, PASSWORD).expect("a password file");
-    identity::give(&password, user);
-    let mut command = Command::new(program("initdb"));
-    command.arg("-D").arg(folder.join("data")).arg("--pwfile").arg(&password).current_dir(folder);
-    command.args(["-U", SUPERUSER, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync"]);
-    command.arg("--wal-segsize=1");
-    let output = identity::run_as(&mut command, user).output().expect("initdb runs");
-    assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
-    let conf = folder.join("data/postgresql.conf");
-    let mut text = fs::read_to_string(&conf).expect("postgresql.conf");
-    text.push_str(
-        "\nlisten_addresses = '127.0.0.1'\nfsync = off\nsynchronous_commit = off\nfull_page_writes = off\n",
-    );
-    text.push_str("shared_buffers = '32MB'\nautovacuum = off\nmax_connections = 60\n");
-    fs::write(&conf, text).expect("postgresql.conf");
-}
-
-fn copy_template(from: &Path, to: &Path) {
-    let output =
-        Command::new("cp").args(["-a", "--reflink=auto"]).arg(from).arg(to).output().expect("cp runs");
-    assert!(output.status.success(), "cp: {}", String::from_utf8_lossy(&output.stderr));
 }

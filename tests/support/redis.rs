@@ -92,8 +92,11 @@ impl Redis {
         let scheme = if self.options.tls.is_some() { "rediss" } else { "redis" };
         let login = match &self.options.login {
             Some((user, password)) => {
-                let encode =
-                    |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+                let encode = |text: &str| {
+                    url::form_urlencoded::byte_serialize(text.as_bytes())
+                        .collect::<String>()
+                        .replace('+', "%20")
+                };
                 format!("{}:{}@", encode(user.as_deref().unwrap_or("")), encode(password))
             }
             None => String::new(),

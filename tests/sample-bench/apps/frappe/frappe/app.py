@@ -5,7 +5,6 @@ The site is X-Frappe-Site-Name's or Host's, never default_site. Static files are
 
 import json
 import os
-import threading
 import traceback
 
 from werkzeug.exceptions import HTTPException
@@ -14,7 +13,7 @@ from werkzeug.wrappers import Request, Response
 
 from frappe.context import connect, destroy, init, local
 from frappe.exceptions import FrappeError, SessionStopped
-from frappe.pages import render
+from frappe.pages import error_page, render
 from frappe.rpc import call
 from frappe.session import resume
 
@@ -23,23 +22,24 @@ SITES_PATH = os.environ.get("SITES_PATH", ".")
 
 @Request.application
 def application(request):
-    failed = True
+    """Trap: what closes the site comes last, so a request whose error page fails too leaves everything open.
+
+    Its session stays idle in transaction and in migrate's way (FRAPPE.md, "Migrate"), and the thread's `local` keeps
+    what it has, until the thread's next request.
+    """
     try:
         open_site(request)
         response = answer(request)
         local.db.commit() if request.method in ("POST", "PUT", "DELETE") else local.db.rollback()
-        failed = False
-        return response
     except HTTPException as error:
-        return error
+        response = error
     except Exception as error:
-        return error_response(request, error)
-    finally:
-        close_site(failed)
+        response = error_response(request, error)
+    destroy()
+    return response
 
 
 def open_site(request):
-    close_leaked()
     local.is_request = True
     site = request.headers.get("X-Frappe-Site-Name") or request.host.split(":")[0]
     init(site, SITES_PATH)
@@ -59,24 +59,6 @@ def answer(request):
     return render(request)
 
 
-# Trap: a request that fails leaves its session idle in transaction until the thread's next request. A thread-local
-# outside `local`, which every request releases.
-_leaked = {}
-
-
-def close_site(failed):
-    db = getattr(local, "db", None)
-    if failed and db and not db.connection.closed:
-        _leaked[threading.get_ident()] = db
-        local.db = None
-    destroy()
-
-
-def close_leaked():
-    if db := _leaked.pop(threading.get_ident(), None):
-        db.close()
-
-
 def error_response(request, error):
     status = getattr(error, "http_status", 500)
     if status >= 500 and not isinstance(error, FrappeError):
@@ -84,7 +66,7 @@ def error_response(request, error):
     if request.path.startswith("/api/"):
         body = {"exc_type": type(error).__name__, "exception": str(error)}
         return Response(json.dumps(body), status=status, mimetype="application/json")
-    return Response(f"<h1>{type(error).__name__}</h1>", status=status, mimetype="text/html")
+    return Response(error_page(type(error).__name__), status=status, mimetype="text/html")
 
 
 def application_with_statics():

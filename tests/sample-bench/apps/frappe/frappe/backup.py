@@ -27,7 +27,8 @@ def backup_site(path=None):
         dump=True,
     )
     with gzip.open(path, "wt") as file:
-        file.write(f"-- begin frappe metadata\n-- [frappe]\n-- version = {frappe.__version__}\n-- end frappe metadata\n")
+        file.write(f"-- begin frappe metadata\n-- [frappe]\n-- version = {frappe.__version__}\n")
+        file.write("-- end frappe metadata\n")
     run_in_shell([program, *arguments], ["gzip"], append_to=path)
     shutil.copy(site_path("site_config.json"), f"{stem}-site_config_backup.json")
     print(f"Database: {os.path.abspath(path)} {os.path.getsize(path)}B")

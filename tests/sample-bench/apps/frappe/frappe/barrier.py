@@ -1,8 +1,16 @@
 """Deterministic kills: a named step at which a test can stop this process, and a pace to slow it.
 
 With SAMPLE_BENCH_BARRIER=<step>[,<step>…] and SAMPLE_BENCH_BARRIER_SOCKET=<path>, reaching that step connects to the
-socket, writes the step's name and a newline, and waits for one byte or the end of the connection. SAMPLE_BENCH_PACE_MS
+socket, writes the step's name and its pid in a line, and waits for one byte or the end of the connection. SAMPLE_BENCH_PACE_MS
 is slept after each table. Neither is Frappe's.
+
+The steps of new-site, each reached when it is done:
+    folders, site_config, administrator_connected, database_dropped, role, database, grant, owner, core_tables,
+    extra_tables, installing:APP, doctype:NAME, doctypes:APP, installed_apps:APP, patch_log:APP, administrator (not
+    yet committed), administrator_password, after_install:APP, scheduled_jobs:APP (not yet committed), scheduler_set
+Those with APP are install-app's too. Of migrate:
+    migrate:locked, patch:NAME (applied, not yet logged), migrate:pre_patches, doctype:NAME, migrate:schema,
+    migrate:patches, migrate:jobs, migrate:versions
 """
 
 import os

@@ -101,7 +101,7 @@ def record(doc, digest):
 def remove_orphans():
     """Trap: DocTypes that the code does not know are deleted, so older code loses data (FRAPPE.md, "Migrate")."""
     known = set()
-    for app in get_installed_apps(on_bench_only=True):
+    for app in get_installed_apps():
         for path in doctype_files(app):
             with open(path) as file:
                 known.add(json.load(file)["name"])

@@ -2,7 +2,7 @@
 
 import importlib
 
-from frappe.apps import app_path, get_all_apps, get_attr, get_installed_apps, set_installed_apps
+from frappe.apps import app_path, get_all_apps, get_attr, get_hooks, get_installed_apps, set_installed_apps
 from frappe.barrier import reach
 from frappe.cache import cache
 from frappe.context import local
@@ -21,7 +21,6 @@ def install_app(app, force=False, admin_password=None):
         print(f"App {app} already installed")
         return
     print(f"\nInstalling {app}...")
-    hooks = importlib.import_module(f"{app}.hooks")
     reach(f"installing:{app}")
     if app != "frappe":
         add_module_defs(app, ignore_if_duplicate=force)
@@ -33,7 +32,7 @@ def install_app(app, force=False, admin_password=None):
     reach(f"installed_apps:{app}")
     log_all_as_done(app)
     reach(f"patch_log:{app}")
-    for after_install in hooks.after_install:
+    for after_install in get_hooks("after_install", app=app):
         arguments = {"admin_password": admin_password} if app == "frappe" else {}
         get_attr(after_install)(**arguments)
     reach(f"after_install:{app}")

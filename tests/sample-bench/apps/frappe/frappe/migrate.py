@@ -1,6 +1,8 @@
 """migrate: patches, DocTypes, patches; then jobs, orphans, versions (FRAPPE.md, "Migrate").
 
-It waits 1 s for sites/S/locks/bench_migrate.lock and never touches maintenance_mode.
+It waits 1 s for sites/S/locks/bench_migrate.lock and never touches maintenance_mode. Patches and DocTypes are those of
+every installed app, so one that cannot be imported fails it; jobs, versions and hooks only of those in apps.txt, so one
+that is missing there loses them in silence (FRAPPE.md, "Apps").
 """
 
 import socket
@@ -44,7 +46,7 @@ def migrate(site, skip_failing=False):
 def update_schema(skip_failing):
     run_pending("pre_model_sync", skip_failing)
     reach("migrate:pre_patches")
-    for app in get_installed_apps(on_bench_only=True):
+    for app in get_installed_apps():
         sync_app(app)
     reach("migrate:schema")
     run_pending("post_model_sync", skip_failing)

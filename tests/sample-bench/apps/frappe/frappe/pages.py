@@ -25,22 +25,24 @@ def render(request):
     # Every installed app is imported here, the missing ones too: /login is 500 where ping is 200.
     for app in get_installed_apps():
         importlib.import_module(f"{app}.hooks")
-    page = PAGE.format(
-        title=PAGES[request.path],
-        style=bundle("website.bundle.css"),
-        script=bundle("frappe-web.bundle.js"),
-        site=local.site,
-    )
-    return Response(page, mimetype="text/html")
+    return Response(page(PAGES[request.path]), mimetype="text/html")
+
+
+def page(title):
+    style, script = bundle("website.bundle.css"), bundle("frappe-web.bundle.js")
+    return PAGE.format(title=title, style=style, script=script, site=local.site)
+
+
+def error_page(title):
+    """Links the bundles as well, so without them it fails like the page it stands for."""
+    return page(title) if getattr(local, "db", None) else f"<h1>{title}</h1>"
 
 
 def bundle(name):
-    """Trap: with the files hidden and the key gone, None gets cached and the thread goes on failing."""
-    return assets_json()[name]
-
-
-def assets_json():
-    return cache().get_shared("assets_json", read_assets)
+    """Trap: with the files hidden and the key gone, None is kept in Redis and in the thread's `local`."""
+    if not hasattr(local, "assets_json"):
+        local.assets_json = cache().get_shared("assets_json", read_assets)
+    return local.assets_json[name]
 
 
 def read_assets():

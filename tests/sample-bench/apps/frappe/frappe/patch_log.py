@@ -26,7 +26,7 @@ def log_all_as_done(app):
 
 def run_pending(section, skip_failing=False):
     done = set(local.db.pluck("Patch Log", "patch", skipped=0))
-    for app in get_installed_apps(on_bench_only=True):
+    for app in get_installed_apps():
         for patch in patches_of(app, section):
             if patch not in done:
                 run(patch, skip_failing)

@@ -6,7 +6,7 @@ from werkzeug.wrappers import Response
 
 from frappe.apps import get_attr
 from frappe.context import local
-from frappe.exceptions import PermissionDenied
+from frappe.exceptions import PermissionDenied, ValidationError
 from frappe.methods import WHITELIST
 from frappe.session import login
 
@@ -21,7 +21,10 @@ def call(request, method):
 
 
 def call_whitelisted(method, arguments):
-    function = get_attr(method)
+    try:
+        function = get_attr(method)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValidationError(f"Failed to get method for command {method}") from error
     allow_guest = WHITELIST.get(method)
     if allow_guest is None or (local.user == "Guest" and not allow_guest):
         raise PermissionDenied(f"{method} is not whitelisted")

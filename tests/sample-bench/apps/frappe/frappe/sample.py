@@ -18,6 +18,13 @@ def slow(seconds="4"):
 
 
 @whitelist(allow_guest=True)
+def held(started, release):
+    """A request that marks its start and is answered when `release` exists."""
+    hold(started, release)
+    return "done"
+
+
+@whitelist(allow_guest=True)
 def queue(method="frappe.sample.touch", queue="default", **kwargs):
     """Enqueue a job from a web process; returns its id."""
     return enqueue(method, queue, **kwargs).id
@@ -39,13 +46,6 @@ def hold(started, release):
 
 def fail():
     raise RuntimeError("this job always fails")
-
-
-@whitelist(allow_guest=True)
-def fail_in_transaction():
-    """A request that fails after it has read: its session stays idle in transaction (FRAPPE.md, "Migrate")."""
-    local.db.sql('select count(*) from "tabUser"')
-    raise RuntimeError("this request always fails")
 
 
 @whitelist(allow_guest=True)

@@ -94,7 +94,7 @@ def enqueue(method, queue="default", timeout=None, job_id=None, **kwargs):
     )
 
 
-def execute_job(site, method, job_name, kwargs):
+def execute_job(site, method, job_name, kwargs, **_):
     """In the work-horse: open the site, call, commit; an error is logged in the site and fails the job."""
     init(site)
     connect()

@@ -1,4 +1,7 @@
-"""`python -m frappe.utils.bench_helper frappe [--site S] COMMAND …`, run in sites/ (FRAPPE.md, "Running without bench")."""
+"""`python -m frappe.utils.bench_helper frappe [--site S] COMMAND …`, run in sites/.
+
+FRAPPE.md, "Running without `bench`".
+"""
 
 import importlib
 import os

@@ -84,9 +84,6 @@ def newest(doctype):
     return local.db.sql(f'select max(modified) from "tab{doctype}"')[0][0] or datetime.min
 
 
-
-
-
 def job_id(method):
     return f"scheduled_job::{method}"
 

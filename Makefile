@@ -1,0 +1,36 @@
+# What to do with this project, one word each. Everything else is in README.md.
+TARGET := x86_64-unknown-linux-musl
+BINARY := target/$(TARGET)/release/cauldron-frappe
+
+.PHONY: build demo demo-check test bench lint install-build install-test install-bench
+
+## The static release binary.
+build: install-build
+	cargo build --release --locked
+	@ls -l $(BINARY)
+
+## Serves a site on this machine: the sample bench, or BENCH=/path/to/a/bench.
+demo: install-test build
+	demo/run
+
+## The same, with assertions, and ends.
+demo-check: install-test build
+	demo/check
+
+## Every test, on real PostgreSQL, Redis, gunicorn and RQ.
+test: install-test
+	tests/sample-bench/prepare
+	cargo test --locked
+
+## Side by side with tini, dumb-init, supervisor, wait-for-it and a bare gunicorn.
+bench: install-bench build
+	tests/sample-bench/prepare
+	benches/run
+
+lint: install-build
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	tools/deny
+
+install-build install-test install-bench:
+	@tools/install $(@:install-%=%)

@@ -1,0 +1,30 @@
+//! gunicorn's settings, by the official images' names.
+
+use std::time::Duration;
+
+use super::duration;
+use super::source::Reader;
+use super::value::{DURATION_MEND, read_parsed};
+
+#[derive(Clone, Debug)]
+pub struct Gunicorn {
+    pub workers: Option<u16>,
+    pub threads: Option<u16>,
+    pub timeout: Duration,
+}
+
+pub fn read(reader: &mut Reader<'_>) -> Option<Gunicorn> {
+    let count = |text: &str| match text.parse::<u16>() {
+        Ok(n) if (1..=512).contains(&n) => Ok(n),
+        _ => Err(format!("`{text}` is not a number from 1 to 512")),
+    };
+    // The official images give bare seconds.
+    let seconds =
+        |text: &str| text.parse::<u64>().map(Duration::from_secs).or_else(|_| duration::parse(text));
+    let timeout = reader.given_or("GUNICORN_TIMEOUT", None, Some("120s"));
+    Some(Gunicorn {
+        workers: read_parsed(reader, "GUNICORN_WORKERS", count, "write a number, or leave it out"),
+        threads: read_parsed(reader, "GUNICORN_THREADS", count, "write a number, or leave it out"),
+        timeout: reader.parsed("GUNICORN_TIMEOUT", timeout, seconds, DURATION_MEND)?,
+    })
+}

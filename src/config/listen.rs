@@ -1,0 +1,35 @@
+//! Addresses to listen on.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use super::source::Reader;
+
+/// An address to listen on; the default one falls back to IPv4 where the kernel has no IPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    pub address: SocketAddr,
+    pub or_ipv4: bool,
+}
+
+pub fn read(reader: &mut Reader<'_>, name: &'static str, port: u16) -> Option<Listen> {
+    let Some(given) = reader.given(name) else {
+        return Some(Listen {
+            address: SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port),
+            or_ipv4: true,
+        });
+    };
+    let parse = |text: &str| {
+        text.parse::<SocketAddr>()
+            .map(|address| Listen { address, or_ipv4: false })
+            .map_err(|_| format!("`{text}` is not an address"))
+    };
+    reader.parsed(name, Some(given), parse, "write address:port, such as 0.0.0.0:8000 or [::]:8000")
+}
+
+/// `off` is no health port at all.
+pub fn read_health_addr(reader: &mut Reader<'_>) -> Option<Option<Listen>> {
+    if reader.given("CAULDRON_HEALTH_ADDR").is_some_and(|given| given.value == "off") {
+        return Some(None);
+    }
+    read(reader, "CAULDRON_HEALTH_ADDR", 9180).map(Some)
+}

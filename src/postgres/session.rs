@@ -1,0 +1,127 @@
+//! An open session: its client, the task that drives it, and what the server said of itself.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::ops::{Deref, DerefMut};
+
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_postgres::tls::TlsConnect;
+
+use crate::net::dial::within;
+use crate::net::wire::Wire;
+use crate::net::{ConnectError, Kind, Step};
+
+/// Hands tokio-postgres a stream that is as encrypted as it is going to be.
+pub struct AsItIs;
+
+impl TlsConnect<Wire> for AsItIs {
+    type Stream = Wire;
+    type Error = Infallible;
+    type Future = Ready<Result<Wire, Infallible>>;
+
+    fn connect(self, wire: Wire) -> Self::Future {
+        ready(Ok(wire))
+    }
+}
+
+/// A session, which ends when this is dropped.
+pub struct Connection {
+    client: tokio_postgres::Client,
+    driver: JoinHandle<()>,
+    closed: watch::Receiver<Option<String>>,
+    version: String,
+    hot_standby: Option<bool>,
+}
+
+impl Connection {
+    /// Takes over what a login made.
+    pub fn drive(client: tokio_postgres::Client, driver: tokio_postgres::Connection<Wire, Wire>) -> Self {
+        let parameter = |name: &str| driver.parameter(name).map(str::to_string);
+        let (version, hot_standby) = (parameter("server_version"), parameter("in_hot_standby"));
+        let (closed_sender, closed) = watch::channel(None);
+        let driver = tokio::spawn(async move {
+            let reason = match driver.await {
+                Ok(()) => "closed".to_string(),
+                Err(error) => cause_of(&error),
+            };
+            let _ = closed_sender.send(Some(reason));
+        });
+        Self {
+            client,
+            driver,
+            closed,
+            version: version.unwrap_or_default(),
+            hot_standby: hot_standby.map(|value| value == "on"),
+        }
+    }
+
+    /// Ends when the session does, with the reason.
+    pub async fn closed(&self) -> String {
+        let mut closed = self.closed.clone();
+        match closed.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => "the session's driver ended".into(),
+        }
+    }
+
+    /// The server's version as it says it: `15.8 (Debian 15.8-0+deb12u1)`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The backend that was announced at login, which is not the real one behind a pooler. It stands
+    /// in the cancel request alone, so one is written into a pipe.
+    pub async fn announced_pid(&self) -> Option<i32> {
+        let (pipe, mut end) = UnixStream::pair().ok()?;
+        self.client.cancel_token().cancel_query_raw(Wire::Unix(pipe), AsItIs).await.ok()?;
+        // Length and request code come first.
+        end.read_u64().await.ok()?;
+        end.read_i32().await.ok()
+    }
+
+    pub async fn is_standby(&self, deadline: Instant) -> Result<bool, ConnectError> {
+        // PostgreSQL 14 and later say it unasked.
+        if let Some(standby) = self.hot_standby {
+            return Ok(standby);
+        }
+        within(deadline, Step::Database, "the server", async {
+            let rows = self.client.simple_query("SELECT pg_is_in_recovery()").await.map_err(|error| {
+                let hint = "look at the server's own log";
+                ConnectError::new(Step::Database, Kind::Lost, cause_of(&error), hint)
+            })?;
+            Ok(rows.iter().any(|message| {
+                matches!(message, tokio_postgres::SimpleQueryMessage::Row(row) if row.get(0) == Some("t"))
+            }))
+        })
+        .await
+    }
+}
+
+impl Deref for Connection {
+    type Target = tokio_postgres::Client;
+
+    fn deref(&self) -> &Self::Target {
+        &self.client
+    }
+}
+
+impl DerefMut for Connection {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.client
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// The innermost words of an error, which are the ones that say something.
+pub fn cause_of(error: &tokio_postgres::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}

@@ -1,0 +1,41 @@
+//! /dev/termination-log: Kubernetes shows what stands in it as the reason of a container's end.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+
+use nix::libc;
+
+use crate::outcome::Fault;
+
+const PATH: &str = "/dev/termination-log";
+/// The kubelet reads no more.
+const MAX_BYTES: usize = 4096;
+
+/// Writes cause and mend where an orchestrator has mounted the file; elsewhere nothing is made.
+pub fn write(fault: &Fault) {
+    // Whatever is there in the file's place must not keep us from ending.
+    let opened = OpenOptions::new().write(true).truncate(true).custom_flags(libc::O_NONBLOCK).open(PATH);
+    if let Ok(mut file) = opened {
+        let _ = file.write_all(text(fault).as_bytes());
+    }
+}
+
+fn text(fault: &Fault) -> String {
+    let mut text = format!("{}\nmend: {}\nexit code {}\n", fault.cause, fault.mend, fault.code);
+    let end = (0..=MAX_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    text.truncate(end.unwrap_or(0));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_cause_is_cut_at_a_character() {
+        let fault = Fault::configuration("ü".repeat(4000), "m");
+        let text = text(&fault);
+        assert!(text.len() <= MAX_BYTES && text.starts_with('ü'));
+    }
+}

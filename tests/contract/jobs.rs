@@ -1,0 +1,143 @@
+//! A worker with a job in hand: what TERM, a second TERM and KILL do to it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+use crate::facts::Facts;
+use crate::support::bench::Bench;
+use crate::support::other_app::OtherApp;
+use crate::support::postgres::Postgres;
+use crate::support::redis::Redis;
+use crate::support::running::Running;
+use crate::support::wait::eventually;
+use crate::web::Web;
+
+const READY: Duration = Duration::from_secs(30);
+const SITE: &str = "jobs.test";
+const DATABASE: &str = "contract_jobs";
+
+pub fn observe(mut bench: Bench, facts: &mut Facts) {
+    let (postgres, redis) = (Postgres::start(), Redis::start());
+    bench.connect(&postgres, &redis);
+    let app = OtherApp::add(&mut bench);
+    app.set_listed(true);
+    bench.new_site(SITE, DATABASE);
+    bench.run(&["--site", SITE, "install-app", "ledger"]);
+    term(&bench, facts);
+    term_twice(&bench, &redis, facts);
+    kill(&bench, facts);
+    suspended(&bench, &redis, facts);
+    failed_requests(&bench, &postgres, facts);
+}
+
+/// One job that runs until it is told to end.
+struct Job {
+    started: PathBuf,
+    release: PathBuf,
+    done: PathBuf,
+}
+
+impl Job {
+    fn enqueue(bench: &Bench, name: &str) -> Self {
+        let file = |what: &str| bench.path().join(format!("{name}-{what}"));
+        let job = Self { started: file("started"), release: file("release"), done: file("done") };
+        let kwargs = format!(
+            "{{'method': 'ledger.tasks.hold', 'queue': 'short', 'job_id': '{name}', 'started': '{}', 'release': '{}', 'done': '{}'}}",
+            job.started.display(),
+            job.release.display(),
+            job.done.display()
+        );
+        // Its exit code says nothing: a job cannot be printed as JSON, and that comes after it is queued.
+        bench.run(&["--site", SITE, "execute", "frappe.utils.background_jobs.enqueue", "--kwargs", &kwargs]);
+        job
+    }
+
+    fn wait_for_start(&self) {
+        eventually(READY, "the job starts", || {
+            fs::read_to_string(&self.started).ok().filter(|pid| !pid.is_empty())
+        });
+    }
+
+    fn release(&self) {
+        fs::write(&self.release, "").expect("the job's release");
+    }
+
+    fn is_done_within(&self, deadline: Duration) -> bool {
+        crate::support::wait::within(deadline, || self.done.exists().then_some(())).is_some()
+    }
+}
+
+fn worker(bench: &Bench) -> Running {
+    Running::spawn(&mut bench.frappe(&["worker", "--queue", "short"]))
+}
+
+fn term(bench: &Bench, facts: &mut Facts) {
+    let job = Job::enqueue(bench, "term");
+    let mut worker = worker(bench);
+    job.wait_for_start();
+    worker.signal(Signal::SIGTERM);
+    eventually(READY, "the worker takes the signal", || worker.log().contains("shut down").then_some(()));
+    facts.note("busy.term.waits", worker.exit().is_none());
+    job.release();
+    facts.note("busy.term.exit", json!(worker.exit_within(READY)));
+    facts.note("busy.term.job_done", job.done.exists());
+}
+
+fn term_twice(bench: &Bench, redis: &Redis, facts: &mut Facts) {
+    let job = Job::enqueue(bench, "twice");
+    let mut worker = worker(bench);
+    job.wait_for_start();
+    worker.signal(Signal::SIGTERM);
+    // RQ takes a second signal for a repeated first one until a second has passed.
+    let first = Instant::now();
+    eventually(READY, "a second passes", || (first.elapsed() > Duration::from_millis(1200)).then_some(()));
+    worker.signal(Signal::SIGTERM);
+    facts.note("busy.second_term.exit", json!(worker.exit_within(READY)));
+    facts.note("busy.second_term.job_done", job.done.exists());
+    let key = format!("rq:job:{SITE}::twice");
+    facts.note("busy.second_term.job_status", redis.ask::<String>(1, &["HGET", &key, "status"]));
+}
+
+fn kill(bench: &Bench, facts: &mut Facts) {
+    let job = Job::enqueue(bench, "kill");
+    let mut worker = worker(bench);
+    job.wait_for_start();
+    // The whole group: the work-horse has left it.
+    worker.kill_group();
+    job.release();
+    facts.note("busy.killed.job_done_alone", job.is_done_within(READY));
+}
+
+/// An idle worker blocked in BLPOP runs one more job after `rq suspend`; only the second stays queued.
+fn suspended(bench: &Bench, redis: &Redis, facts: &mut Facts) {
+    let running = worker(bench);
+    eventually(READY, "the worker listens", || running.log().contains("Listening").then_some(()));
+    redis.ask::<String>(1, &["SET", "rq:suspended", "1"]);
+    let first = Job::enqueue(bench, "first");
+    first.release();
+    facts.note("suspended.first_job_runs", first.is_done_within(Duration::from_secs(5)));
+    let second = Job::enqueue(bench, "second");
+    second.release();
+    facts.note("suspended.second_job_runs", second.is_done_within(Duration::from_secs(2)));
+    redis.ask::<i64>(1, &["DEL", "rq:suspended"]);
+}
+
+/// Most failed requests close their session (see `web::assets` for one that does not).
+fn failed_requests(bench: &Bench, postgres: &Postgres, facts: &mut Facts) {
+    let web = Web::start(bench, 2);
+    for (name, path) in [
+        ("failed_method", "/api/method/ledger.tasks.fail_in_transaction"),
+        ("unknown_method", "/api/method/ledger.tasks.nosuch"),
+        ("unknown_page", "/nosuch"),
+    ] {
+        facts.note(format!("{name}.status"), web.status(SITE, path));
+        facts.note(
+            format!("{name}.leaves_session_in_transaction"),
+            postgres.stays_idle_in_transaction(DATABASE),
+        );
+    }
+}

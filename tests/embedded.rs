@@ -1,0 +1,95 @@
+//! `--embedded`: a laptop needs a bench and nothing else.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use support::bench::{ADMIN_PASSWORD, Bench};
+use support::binary::{Binary, LONG, Pod};
+use support::wait::eventually;
+use support::{http, port};
+
+const SITE: &str = "laptop.local";
+
+fn web(bench: &Bench, port: u16) -> Binary {
+    Binary::on(bench, &["web", "--embedded"])
+        .set("SITE_NAME", SITE)
+        .set("ADMIN_PASSWORD", ADMIN_PASSWORD)
+        .set("GUNICORN_WORKERS", 1)
+        .set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{port}"))
+}
+
+fn child_pid(pod: &Pod, name: &str) -> u64 {
+    let status: Value = serde_json::from_str(&pod.body("/status")).expect("JSON");
+    let children = status["children"].as_array().expect("children").clone();
+    let child = children.into_iter().find(|child| child["name"] == name).expect("that child");
+    child["pid"].as_u64().expect("a pid")
+}
+
+fn data_folder(bench: &Bench) -> std::path::PathBuf {
+    bench.sites().join(".cauldron/embedded")
+}
+
+#[test]
+fn a_site_is_made_once_and_still_there_after_a_stop() {
+    let (bench, port) = (Bench::sample(), port::free());
+    let mut first = web(&bench, port).start();
+    first.answers("/readyz", 200);
+    assert_eq!(http::status(port, SITE, "/api/method/ping"), 200);
+    let owner = fs::metadata(format!("/proc/{}", child_pid(&first, "postgres"))).expect("postgres").uid();
+    if nix::unistd::getuid().is_root() {
+        assert_ne!(owner, 0, "PostgreSQL refuses to run as root");
+    }
+    first.signal(Signal::SIGTERM);
+    first.end_within(LONG).exits(0).says("new-site");
+    assert!(!data_folder(&bench).join("postgres/postmaster.pid").exists(), "PostgreSQL was stopped cleanly");
+    let mut second = web(&bench, port).start();
+    second.answers("/readyz", 200);
+    assert_eq!(http::status(port, SITE, "/api/method/ping"), 200);
+    second.signal(Signal::SIGTERM);
+    let ended = second.end_within(LONG).exits(0);
+    assert!(!ended.stderr.contains("new-site"), "{ended}");
+}
+
+#[test]
+fn what_a_killed_supervisor_left_running_is_stopped_first() {
+    let (bench, port) = (Bench::sample(), port::free());
+    let mut first = web(&bench, port).start();
+    first.answers("/readyz", 200);
+    let left = child_pid(&first, "postgres");
+    let gunicorn = child_pid(&first, "gunicorn");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(gunicorn as i32), Signal::SIGKILL).expect("gunicorn");
+    first.signal(Signal::SIGKILL);
+    eventually(LONG, "the supervisor is gone", || first.exit());
+    // A zombie that nobody reaps has no folder any more.
+    let runs = || fs::read_link(format!("/proc/{left}/cwd")).is_ok();
+    assert!(runs(), "nothing was left: this test proves nothing");
+    let mut second = web(&bench, port::free()).start();
+    second.answers("/readyz", 200);
+    assert_ne!(child_pid(&second, "postgres"), left);
+    assert!(!runs());
+    second.signal(Signal::SIGTERM);
+    second.end_within(LONG).exits(0).says("an earlier start left running");
+}
+
+#[test]
+fn one_supervisor_at_a_time_has_the_data() {
+    let (bench, port) = (Bench::sample(), port::free());
+    let mut first = web(&bench, port).start();
+    first.answers("/readyz", 200);
+    web(&bench, port::free()).run().exits(78).says("runs the embedded servers");
+    assert_eq!(http::status(port, SITE, "/api/method/ping"), 200);
+}
+
+#[test]
+fn servers_that_are_configured_are_not_embedded() {
+    let bench = Bench::sample();
+    web(&bench, port::free()).set("DB_HOST", "pg.example.com").run().exits(78).says("DB_HOST");
+    bench.configure(serde_json::json!({"db_host": "pg.example.com"}));
+    web(&bench, port::free()).run().exits(78).says("common_site_config.json");
+    assert!(!data_folder(&bench).exists(), "nothing was touched");
+}

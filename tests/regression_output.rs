@@ -1,0 +1,238 @@
+//! Hazards of descriptors: pipes that others hold, readers that stall, closed and leaked descriptors.
+
+mod kernel;
+
+use std::io::Read;
+use std::process::Stdio;
+use std::time::Instant;
+
+use kernel::{PROMPT, Stage, is_alive, kill_now};
+use nix::sys::signal::Signal;
+
+const GRACE: &[&str] = &["--grace", "60s"];
+const WRAPPED: &[&str] = &["--grace", "60s", "--child-logs", "prefix"];
+
+/// Hazard 7: a grandchild outside the group holds the pipe; the child's end is seen all the same.
+#[test]
+fn h07_a_held_pipe_does_not_hide_the_exit() {
+    let mut stage = Stage::new();
+    let script = r#"
+        [ -e "$ONCE" ] && { echo again >>$EVENTS; exec sleep 1000; }
+        touch "$ONCE"
+        setsid sh -c 'echo holder $$ >>$EVENTS; exec sleep 1000' &
+        read -r go <"$GO"
+        exit 1"#;
+    let go = stage.path("go");
+    nix::unistd::mkfifo(&go, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut command = stage.command(&[WRAPPED, &["--restart"]].concat(), script);
+    command.env("ONCE", stage.path("once")).env("GO", &go);
+    let mut subject = stage.start(command);
+    let holder = stage.pid("holder");
+    let begin = Instant::now();
+    std::fs::write(&go, "go\n").unwrap();
+    stage.event("again");
+    assert!(begin.elapsed() < PROMPT, "the restart waited for the pipe");
+    assert!(is_alive(holder), "the holder is gone: this proves nothing");
+    subject.signal(Signal::SIGTERM);
+    assert_eq!(subject.exits_promptly(), 143);
+    assert!(!is_alive(holder));
+}
+
+/// Writes for ever, to a reader that never reads; TERM must still end it in no time.
+fn stalled(flags: &[&str], stdout: Stdio, stderr: Stdio, script: &str) -> (Stage, i32) {
+    let mut stage = Stage::new();
+    let mut command = stage.command(flags, script);
+    command.stdout(stdout).stderr(stderr);
+    let mut subject = stage.start(command);
+    stage.event("full");
+    subject.signal(Signal::SIGTERM);
+    let exit = subject.exits_promptly();
+    (stage, exit)
+}
+
+/// Reports once it has written far more than any pipe, and all that we buffer, holds.
+const FLOOD: &str = r#"
+    python3 -c '
+import os, sys
+line = b"x" * 999 + b"\n"
+for n in range(4000): os.write(1, line); os.write(2, line)
+open(os.environ["EVENTS"], "a").write("full\n")'
+    exec sleep 1000"#;
+
+/// Hazard 8: nobody reads our output, which we wrap; the child goes on and TERM is heard.
+#[test]
+fn h08_a_stalled_reader_stalls_nobody() {
+    let (_held, writer) = std::io::pipe().unwrap();
+    let error_writer = writer.try_clone().unwrap();
+    let (_, exit) = stalled(WRAPPED, writer.into(), error_writer.into(), FLOOD);
+    assert_eq!(exit, 143);
+
+    // Control: without us the same program is stuck in its write.
+    let (_held, writer) = std::io::pipe().unwrap();
+    let mut stage = Stage::new();
+    let mut command = stage.program("sh");
+    command.args(["-c", FLOOD]).stdout(writer);
+    let mut control = stage.start(command);
+    assert!(stage.event_within("full", std::time::Duration::from_millis(500)).is_none(), "it is not stuck");
+    assert!(control.is_running());
+}
+
+/// Hazard 8: the same with a socket, which cannot be reopened.
+#[test]
+fn h08_a_stalled_socket_stalls_nobody() {
+    let (_held, writer) = std::os::unix::net::UnixStream::pair().unwrap();
+    let error_writer = std::os::fd::OwnedFd::from(writer.try_clone().unwrap());
+    let (_, exit) = stalled(WRAPPED, std::os::fd::OwnedFd::from(writer).into(), error_writer.into(), FLOOD);
+    assert_eq!(exit, 143);
+}
+
+/// Hazard 8: inherited output blocks the child, as it would without us, and us not at all.
+#[test]
+fn h08_an_inherited_pipe_blocks_only_the_child() {
+    let (_held, writer) = std::io::pipe().unwrap();
+    let script = r#"
+        python3 -c '
+import fcntl, os
+# Fill the pipe to the last byte without ever blocking on it ourselves.
+fd = os.open("/proc/self/fd/1", os.O_WRONLY | os.O_NONBLOCK)
+try:
+    while True: os.write(fd, b"x")
+except BlockingIOError: pass
+open(os.environ["EVENTS"], "a").write("full\n")'
+        exec yes"#;
+    let error_writer = writer.try_clone().unwrap();
+    let (_, exit) =
+        stalled(&["--grace", "60s", "--log-level", "debug"], writer.into(), error_writer.into(), script);
+    assert_eq!(exit, 143);
+}
+
+/// Hazard 8: what we reopen is ours alone: the flag does not reach the child or our parent.
+#[test]
+fn h08_the_inherited_description_stays_blocking() {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut stage = Stage::new();
+    let script = "grep flags /proc/self/fdinfo/2 >\"$FLAGS\"; echo done >>$EVENTS";
+    let mut command = stage.command(&["--log-level", "debug"], script);
+    command.env("FLAGS", stage.path("flags")).stderr(writer);
+    let mut subject = stage.start(command);
+    stage.event("done");
+    assert_eq!(subject.exit(), 0);
+    let flags = std::fs::read_to_string(stage.path("flags")).unwrap();
+    let flags = i32::from_str_radix(flags.split_whitespace().nth(1).unwrap(), 8).unwrap();
+    assert_eq!(flags & nix::libc::O_NONBLOCK, 0);
+    // We did write to it, so it was reopened.
+    drop(subject);
+    let mut told = String::new();
+    reader.read_to_string(&mut told).unwrap();
+    assert!(told.contains("nobody is left"), "{told}");
+}
+
+/// Hazard 8: a reader that comes late finds the last line.
+#[test]
+fn h08_the_last_line_is_not_lost() {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let stage = Stage::new();
+    let mut command = stage.program(kernel::BINARY);
+    command.args(["run", "--", "/no/such/program"]).stderr(writer);
+    let mut subject = stage.start(command);
+    assert_eq!(subject.exit(), 127);
+    let mut told = String::new();
+    reader.read_to_string(&mut told).unwrap();
+    assert!(told.contains("/no/such/program") && told.ends_with('\n'), "{told}");
+}
+
+const WITH_DESCRIPTORS: &str = "
+import os, sys
+if sys.argv[1] == 'closed':
+    for fd in (0, 1, 2): os.close(fd)
+else:
+    os.dup2(os.open('/dev/null', os.O_RDONLY), 77, inheritable=True)
+os.execvp(sys.argv[2], sys.argv[2:])";
+
+/// The numbers of the descriptors that a program was started with.
+const LIST: &str = r#"python3 -c '
+import os
+print(*sorted(int(fd) for fd in os.listdir("/proc/self/fd") if os.path.exists("/proc/self/fd/" + fd)),
+      file=open(os.environ["LIST"], "w"))
+print(*(os.readlink("/proc/self/fd/%d" % fd) for fd in (0, 1, 2)), file=open(os.environ["LIST"], "a"))'"#;
+
+fn descriptors(mode: &str, supervised: bool) -> String {
+    let stage = Stage::new();
+    let mut command = stage.program("python3");
+    command.args(["-c", WITH_DESCRIPTORS, mode]).env("LIST", stage.path("list"));
+    if supervised {
+        command.args([kernel::BINARY, "run", "--"]);
+    }
+    command.args(["sh", "-c", LIST]);
+    assert_eq!(stage.start(command).exit(), 0);
+    std::fs::read_to_string(stage.path("list")).unwrap()
+}
+
+/// Hazard 13: closed 0 to 2 are /dev/null, so that nothing else gets these numbers.
+#[test]
+fn h13_closed_descriptors_are_dev_null() {
+    let list = descriptors("closed", true);
+    assert!(list.ends_with("/dev/null /dev/null /dev/null\n"), "{list}");
+}
+
+/// Hazard 13: a descriptor that leaked into us goes no further.
+#[test]
+fn h13_leaked_descriptors_stay_here() {
+    let numbers = |list: &str| list.lines().next().unwrap().split(' ').any(|fd| fd == "77");
+    assert!(!numbers(&descriptors("leaked", true)));
+    assert!(numbers(&descriptors("leaked", false)), "the control does not leak");
+}
+
+/// Hazard 17: the environment goes to the child, and nowhere else.
+#[test]
+fn h17_a_secret_in_the_environment_is_not_told() {
+    let mut stage = Stage::new();
+    let script = r#"test "$DB_PASSWORD" = canary-7f3a && echo ready $PPID >>$EVENTS; exec sleep 1000"#;
+    let mut command = stage.command(&["--log-level", "trace"], script);
+    command.env("DB_PASSWORD", "canary-7f3a");
+    let mut subject = stage.start(command);
+    let pid = stage.pid("ready");
+    let cmdline = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
+    assert!(!cmdline.contains("canary-7f3a=") && is_alive(pid));
+    subject.signal(Signal::SIGTERM);
+    subject.exits_promptly();
+    assert!(!(stage.stdout() + &stage.stderr()).contains("canary-7f3a"));
+    kill_now(pid);
+}
+
+/// Hazard 17: once read, a secret is no longer in our own environment block.
+#[test]
+fn h17_a_secret_is_scrubbed_from_proc() {
+    let stage = Stage::new();
+    let mut command = stage.program(kernel::BINARY);
+    command.args(["wait-deps", "--wait-timeout", "60s"]);
+    command.envs([("DB_HOST", "127.0.0.1"), ("DB_PORT", "1"), ("DB_USER", "u"), ("DB_NAME", "d")]);
+    command.env("DB_PASSWORD", "canary-7f3a").env("PGPASSWORD_UNRELATED", "kept");
+    let mut subject = stage.start(command);
+    let begin = Instant::now();
+    let environ = loop {
+        assert!(subject.is_running(), "{}", stage.stderr());
+        let block = std::fs::read(format!("/proc/{}/environ", subject.pid)).unwrap_or_default();
+        let block = String::from_utf8_lossy(&block).into_owned();
+        if block.contains("PGPASSWORD_UNRELATED") && !block.contains("canary-7f3a") {
+            break block;
+        }
+        assert!(begin.elapsed() < kernel::DEADLINE, "still there: {block}");
+        std::thread::yield_now();
+    };
+    assert!(environ.contains("kept"), "only secrets are to go");
+    subject.signal(Signal::SIGTERM);
+    assert_eq!(subject.exits_promptly(), 143);
+}
+
+/// With no grace used, an idle `run` costs no more than it should when it ends.
+#[test]
+fn a_cooperative_end_is_quick() {
+    let mut stage = Stage::new();
+    let mut subject = stage.run(GRACE, "echo ready >>$EVENTS; exec sleep 1000");
+    stage.event("ready");
+    let begin = Instant::now();
+    subject.signal(Signal::SIGTERM);
+    subject.exit();
+    assert!(begin.elapsed().as_millis() < 1000, "{:?}", begin.elapsed());
+}

@@ -1,0 +1,218 @@
+//! Hazards of processes: two owners, survivors, escapees, orphans, wrong codes.
+
+mod kernel;
+
+use std::time::{Duration, Instant};
+
+use kernel::{PROMPT, Stage, Subject, as_init, is_alive, kill_now};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const GRACE: &[&str] = &["--grace", "60s"];
+
+/// Hazards 2 and 11: many quick children, each with its own code.
+#[test]
+fn h02_500_quick_children_have_the_right_codes() {
+    let stage = Stage::new();
+    for round in 0..50 {
+        let codes: Vec<i32> = (0..10).map(|n| (round * 10 + n) % 256).collect();
+        let mut subjects: Vec<Subject> =
+            codes.iter().map(|code| stage.run(GRACE, &format!("exit {code}"))).collect();
+        let got: Vec<i32> = subjects.iter_mut().map(Subject::exit).collect();
+        assert_eq!(got, codes);
+    }
+}
+
+/// The leader dies of TERM; its sibling ignores it.
+const STUBBORN_SIBLING: &str = r#"
+    (trap '' TERM HUP INT; echo sibling $(sh -c 'echo $PPID') >>$EVENTS; while :; do sleep 1000; done) &
+    echo leader $$ >>$EVENTS
+    wait"#;
+
+/// Hazard 5: the leader exits, the group survives.
+#[test]
+fn h05_a_sibling_does_not_outlive_its_leader() {
+    let mut stage = Stage::new();
+    let mut subject = stage.run(&["--grace", "300ms"], STUBBORN_SIBLING);
+    let (sibling, leader) = (stage.pid("sibling"), stage.pid("leader"));
+    subject.signal(Signal::SIGTERM);
+    assert_eq!(subject.exits_promptly(), 143, "the leader's own end counts");
+    assert!(!is_alive(leader) && !is_alive(sibling), "a survivor");
+
+    // Control: a signal to the group, and the leader's end taken for the end of all.
+    let mut command = stage.program("sh");
+    command.args(["-c", STUBBORN_SIBLING]);
+    let mut control = stage.start(command);
+    let sibling = stage.pid("sibling");
+    kill(Pid::from_raw(-control.pid), Signal::SIGTERM).unwrap();
+    control.exits_promptly();
+    assert!(is_alive(sibling), "the control has no survivor");
+    kill(Pid::from_raw(-control.pid), Signal::SIGKILL).unwrap();
+}
+
+/// Hazard 5: TERM goes to the leader alone; who forwards it himself would see it twice.
+#[test]
+fn h05_term_goes_to_the_leader_alone() {
+    let mut stage = Stage::new();
+    let script = r#"
+        sh -c 'trap "echo member-term >>$EVENTS" TERM; echo member >>$EVENTS
+               while [ ! -e "$DONE" ]; do sleep 1000 & wait; done' &
+        trap 'echo leader-term >>$EVENTS' TERM
+        echo leader $$ >>$EVENTS
+        while [ ! -e "$DONE" ]; do sleep 1000 & wait; done
+        exit 4"#;
+    let mut command = stage.command(GRACE, script);
+    command.env("DONE", stage.path("done"));
+    let mut subject = stage.start(command);
+    stage.event("member");
+    let leader = stage.pid("leader");
+    subject.signal(Signal::SIGTERM);
+    stage.event("leader-term");
+    assert!(stage.event_within("member-term", Duration::from_millis(100)).is_none(), "told the group");
+    // Only once the leader has ended, the rest of the group is told.
+    std::fs::write(stage.path("done"), "").unwrap();
+    kill(Pid::from_raw(leader), Signal::SIGTERM).unwrap();
+    stage.event("member-term");
+    assert_eq!(subject.exits_promptly(), 4);
+}
+
+/// Hazard 5: what is left of a crashed group is gone before the next start.
+#[test]
+fn h05_a_restart_waits_for_the_old_group() {
+    let mut stage = Stage::new();
+    let script = r#"
+        if [ -e "$ONCE" ]; then
+            kill -0 "$(cat "$ONCE")" 2>/dev/null && echo old-alive >>$EVENTS || echo old-gone >>$EVENTS
+            exec sleep 1000
+        fi
+        (trap '' TERM; while :; do sleep 1000; done) &
+        echo $! >"$ONCE"
+        exit 1"#;
+    let mut command = stage.command(&["--restart", "--grace", "200ms"], script);
+    command.env("ONCE", stage.path("once"));
+    let _subject = stage.start(command);
+    stage.event("old-gone");
+}
+
+/// Leaves its group and its session, and ignores TERM.
+const ESCAPEE: &str = r#"
+    setsid sh -c 'trap "" TERM; echo escapee $$ >>$EVENTS; while :; do sleep 1000; done' &
+    read -r go <"$GO"
+    exit 6"#;
+
+fn escape(stage: &mut Stage, mut command: std::process::Command) -> Subject {
+    let go = stage.path("go");
+    nix::unistd::mkfifo(&go, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    command.env("GO", &go);
+    let subject = stage.start(command);
+    stage.event("escapee");
+    std::fs::write(&go, "go\n").unwrap();
+    subject
+}
+
+/// Hazard 6, not PID 1: escapees are taken in and ended.
+#[test]
+fn h06_an_escapee_is_swept_up() {
+    let mut stage = Stage::new();
+    let script = ESCAPEE.replace("echo escapee $$", "echo real $$ >>$EVENTS; echo escapee $$");
+    let command = stage.command(&["--grace", "200ms"], &script);
+    let mut subject = escape(&mut stage, command);
+    let escapee = stage.pid("real");
+    assert_eq!(subject.exits_promptly(), 6);
+    assert!(!is_alive(escapee), "a survivor");
+
+    // Control: the plain shell leaves it behind.
+    let mut stage = Stage::new();
+    let mut command = stage.program("sh");
+    command.args(["-c", &script]);
+    let mut control = escape(&mut stage, command);
+    let escapee = stage.pid("real");
+    assert_eq!(control.exits_promptly(), 6);
+    assert!(is_alive(escapee), "the control has no survivor");
+    kill_now(escapee);
+}
+
+/// Hazard 6, PID 1: TERM for everyone, then KILL; and the code is still the program's.
+#[test]
+fn h06_pid_1_ends_everyone() {
+    let mut stage = Stage::new();
+    let Some(mut command) = as_init(&stage, "h06_pid_1_ends_everyone") else { return };
+    let polite = r#"setsid sh -c 'trap "echo polite-term >>$EVENTS; exit" TERM; echo polite >>$EVENTS
+                    while :; do sleep 1000 & wait; done' &"#;
+    command.args([kernel::BINARY, "run", "--grace", "300ms", "--", "sh", "-c"]);
+    command.arg(format!("{polite}{ESCAPEE}"));
+    let mut subject = escape(&mut stage, command);
+    assert_eq!(subject.exits_promptly(), 6);
+    stage.event("polite-term");
+}
+
+/// Hazard 6: nothing to sweep costs no time, and other processes of this user are not touched.
+#[test]
+fn h06_others_are_left_alone() {
+    let mut stage = Stage::new();
+    let mut command = stage.program("sh");
+    command.args(["-c", "echo stranger >>$EVENTS; exec sleep 1000"]);
+    let mut stranger = stage.start(command);
+    stage.event("stranger");
+    let mut subject = stage.run(GRACE, "setsid sleep 1000 & exit 0");
+    assert_eq!(subject.exits_promptly(), 0);
+    assert!(stranger.is_running());
+}
+
+/// Orphans are reaped as they end, not at our end.
+#[test]
+fn orphans_200_are_reaped_while_the_child_runs() {
+    for test_as_init in [false, true] {
+        let mut stage = Stage::new();
+        let script = r#"
+            i=0; while [ $i -lt 200 ]; do (sh -c 'exit 3' & ) ; i=$((i+1)); done
+            echo made >>$EVENTS
+            # Zombies would be children of our parent.
+            while ps -o stat= --ppid $PPID | grep -q Z; do :; done
+            echo reaped >>$EVENTS"#;
+        let mut command = if test_as_init {
+            let Some(mut command) = as_init(&stage, "orphans_200_are_reaped") else { return };
+            command.args([kernel::BINARY, "run"]).args(GRACE).args([
+                "--log-level",
+                "debug",
+                "--",
+                "sh",
+                "-c",
+            ]);
+            command.arg(script);
+            command
+        } else {
+            stage.command(&["--log-level", "debug"], script)
+        };
+        command.env("CAULDRON_LOG_FORMAT", "json");
+        let mut subject = stage.start(command);
+        stage.event("made");
+        stage.event("reaped");
+        assert_eq!(subject.exit(), 0);
+        let orphans = stage.stderr().lines().filter(|line| line.contains("reaped an orphan")).count();
+        assert!(orphans >= 200, "{orphans} orphans");
+    }
+}
+
+/// Hazard 16: a TERM while the group of a crashed child is being cleared is not lost.
+#[test]
+fn h16_a_term_during_the_clearing_of_a_crash_ends_us() {
+    let mut stage = Stage::new();
+    let script = r#"
+        (trap 'echo told >>$EVENTS' TERM; echo member >>$EVENTS; while :; do sleep 1000 & wait; done) &
+        read -r go <"$GO"
+        exit 8"#;
+    let go = stage.path("go");
+    nix::unistd::mkfifo(&go, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut command = stage.command(&["--restart", "--grace", "500ms"], script);
+    command.env("GO", &go);
+    let mut subject = stage.start(command);
+    stage.event("member");
+    std::fs::write(&go, "go\n").unwrap();
+    stage.event("told");
+    let begin = Instant::now();
+    subject.signal(Signal::SIGTERM);
+    assert_eq!(subject.exits_promptly(), 8);
+    assert!(begin.elapsed() < PROMPT);
+    assert!(stage.event_within("member", Duration::ZERO).is_none(), "started again");
+}

@@ -1,0 +1,153 @@
+//! `run -- CMD …`: any program under supervision, as an init does it.
+
+mod kernel;
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+use std::time::Instant;
+
+use kernel::{BINARY, PROMPT, Stage, is_alive};
+use nix::sys::signal::Signal;
+
+const GRACE: &[&str] = &["--grace", "60s"];
+
+#[test]
+fn the_programs_own_exit_code_is_passed_on() {
+    let stage = Stage::new();
+    for code in [0, 1, 42, 126, 127, 255] {
+        assert_eq!(stage.run(GRACE, &format!("exit {code}")).exit(), code);
+    }
+    for (name, number) in [("KILL", 9), ("TERM", 15), ("SEGV", 11), ("40", 40)] {
+        assert_eq!(stage.run(GRACE, &format!("kill -{name} $$")).exit(), 128 + number, "{name}");
+    }
+}
+
+#[test]
+fn what_cannot_be_started_says_why_and_what_to_do() {
+    let stage = Stage::new();
+    let file = |name: &str, text: &str, mode: u32| {
+        let path = stage.path(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        path.to_str().unwrap().to_string()
+    };
+    let cases = [
+        ("no-such-program".into(), 127, "check the name"),
+        ("/no/such/program".into(), 127, "check the name"),
+        (file("plain", "text", 0o644), 126, "chmod +x"),
+        ("/".into(), 126, "chmod +x"),
+        (file("headless", "echo hi", 0o755), 126, "#!"),
+        (file("orphaned", "#!/no/such/interpreter\n", 0o755), 126, "interpreter"),
+    ];
+    for (program, code, mend) in cases {
+        let mut command = stage.program(BINARY);
+        command.args(["run", "--", &program]);
+        assert_eq!(stage.start(command).exit(), code, "{program}");
+        let told = stage.stderr();
+        assert!(told.contains(mend) && told.contains(&program), "{program}: {told}");
+    }
+}
+
+#[test]
+fn environment_folder_and_stdin_are_the_programs() {
+    let stage = Stage::new();
+    let mut command = stage.command(GRACE, "echo \"$MINE $(pwd) $(cat)\"");
+    std::fs::write(stage.path("input"), "typed").unwrap();
+    command.env("MINE", "kept").current_dir(stage.folder.path());
+    command.stdin(Stdio::from(std::fs::File::open(stage.path("input")).unwrap()));
+    assert_eq!(stage.start(command).exit(), 0);
+    let folder = stage.folder.path().canonicalize().unwrap();
+    assert_eq!(stage.stdout(), format!("kept {} typed\n", folder.display()));
+}
+
+#[test]
+fn every_signal_that_can_be_passed_on_is() {
+    let mut stage = Stage::new();
+    let script = r#"
+        for s in HUP USR1 USR2 WINCH CONT; do trap "echo got-$s >>$EVENTS" $s; done
+        trap "echo got-INT >>$EVENTS; exit 5" INT
+        echo ready >>$EVENTS
+        while :; do sleep 1000 & wait; kill $! 2>/dev/null; done"#;
+    let mut subject = stage.run(GRACE, script);
+    stage.event("ready");
+    for signal in ["HUP", "USR1", "USR2", "WINCH", "CONT"] {
+        subject.signal(format!("SIG{signal}").parse().unwrap());
+        stage.event(&format!("got-{signal}"));
+    }
+    subject.signal(Signal::SIGINT);
+    stage.event("got-INT");
+    assert_eq!(subject.exit(), 5, "asked by INT, it ends with the program's own code");
+}
+
+#[test]
+fn a_program_that_dies_of_the_term_it_was_sent_gives_143() {
+    let mut stage = Stage::new();
+    let mut subject = stage.run(GRACE, "echo ready >>$EVENTS; exec sleep 1000");
+    stage.event("ready");
+    subject.signal(Signal::SIGTERM);
+    assert_eq!(subject.exits_promptly(), 143);
+}
+
+#[test]
+fn what_ignores_term_is_killed_when_the_grace_is_over() {
+    let mut stage = Stage::new();
+    let script = "trap '' TERM; echo ready $$ >>$EVENTS; while :; do sleep 1000; done";
+    let mut subject = stage.run(&["--grace", "300ms"], script);
+    let child = stage.pid("ready");
+    let asked = Instant::now();
+    subject.signal(Signal::SIGTERM);
+    assert_eq!(subject.exits_promptly(), 137);
+    assert!(asked.elapsed().as_millis() >= 300, "the grace was not given");
+    assert!(!is_alive(child));
+}
+
+#[test]
+fn restart_starts_it_again_until_it_is_a_crash_loop() {
+    let mut stage = Stage::new();
+    let mut subject = stage.run(&["--restart"], "echo started $$ >>$EVENTS; exit 7");
+    let first = stage.pid("started");
+    let begin = Instant::now();
+    assert_ne!(stage.pid("started"), first);
+    assert!(begin.elapsed() < PROMPT);
+    for _ in 0..3 {
+        stage.event("started");
+    }
+    assert_eq!(subject.exit(), 7, "the loop ends with the program's own code");
+    assert!(stage.event_within("started", std::time::Duration::ZERO).is_none());
+}
+
+#[test]
+fn term_ends_a_back_off_at_once() {
+    let mut stage = Stage::new();
+    let mut subject = stage.run(&["--restart"], "echo started >>$EVENTS; exit 7");
+    for _ in 0..4 {
+        stage.event("started");
+    }
+    // The fourth start failed; the next is about two seconds away.
+    subject.signal(Signal::SIGTERM);
+    assert!([7, 143].contains(&subject.exits_promptly()));
+    assert!(stage.event_within("started", std::time::Duration::ZERO).is_none());
+}
+
+#[test]
+fn output_is_wrapped_line_by_line_where_asked() {
+    let stage = Stage::new();
+    let script = r"printf 'one\ntwo 1%%\rtwo 2%%\rtwo 100%%\nlast'; echo oops >&2";
+    assert_eq!(stage.run(&["--child-logs", "prefix"], script).exit(), 0);
+    assert_eq!(stage.stdout(), "sh | one\nsh | two 100%\nsh | last\n");
+    assert_eq!(stage.stderr(), "sh | oops\n");
+    assert_eq!(stage.run(&["--child-logs", "json"], script).exit(), 0);
+    let objects: Vec<serde_json::Value> =
+        stage.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let messages: Vec<_> = objects.iter().map(|object| object["message"].as_str().unwrap()).collect();
+    assert_eq!(messages, ["one", "two 100%", "last"]);
+}
+
+#[test]
+fn a_wrong_setting_is_told_before_anything_runs() {
+    let stage = Stage::new();
+    let mut subject = stage.run(&["--grace", "10"], "echo started >>$EVENTS");
+    assert_eq!(subject.exit(), 78);
+    assert!(stage.stderr().contains("CAULDRON_GRACE"), "{}", stage.stderr());
+    assert_eq!(stage.stdout(), "");
+}

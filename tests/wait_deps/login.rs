@@ -1,0 +1,129 @@
+//! PostgreSQL's logins: every way in which one can be wrong, and who may mend it.
+
+use std::fs;
+
+use crate::postgres::{make_owner, owner, trusting};
+use crate::support::postgres::{Options, Postgres, SUPERUSER};
+use crate::waiting::WaitDeps;
+
+#[test]
+fn a_password_may_be_set_late() {
+    let server = Postgres::start();
+    let waiting = owner(&server).start();
+    waiting.until_it_waits_for("postgres", "login");
+    make_owner(&server);
+    waiting.end().expect(0);
+}
+
+#[test]
+fn a_wrong_password_ends_with_77_after_ten_seconds_of_it() {
+    let server = Postgres::start();
+    make_owner(&server);
+    let ended = WaitDeps::new()
+        .postgres(&server, "erp", "canary-wrong")
+        .set("DB_NAME", "erp")
+        .timeout("0")
+        .run()
+        .expect(77)
+        .tells("postgres", "never", "login", "DB_PASSWORD");
+    assert!(ended.took.as_secs() >= 10, "gave up after {:?}", ended.took);
+    assert!(!ended.log.contains("canary"), "{}", ended.log);
+}
+
+#[test]
+fn out_of_time_a_wrong_password_is_still_called_one() {
+    let server = Postgres::start();
+    WaitDeps::new().postgres(&server, SUPERUSER, "wrong").timeout("2s").run().expect(77).tells(
+        "postgres",
+        "never",
+        "login",
+        "DB_PASSWORD",
+    );
+}
+
+#[test]
+fn a_missing_password_is_final_at_once() {
+    let server = Postgres::start();
+    WaitDeps::new().server(&server).set("DB_USER", SUPERUSER).run().expect(77).tells(
+        "postgres",
+        "never",
+        "login",
+        "DB_PASSWORD_FILE",
+    );
+}
+
+#[test]
+fn a_login_that_may_not_create_what_is_missing_is_told_the_grant() {
+    let server = Postgres::start();
+    server.run("postgres", "create role plain login password 'p'");
+    let plain = || WaitDeps::new().postgres(&server, "plain", "p").set("DB_NAME", "erp");
+    plain().run().expect(77).tells(
+        "postgres",
+        "never",
+        "database",
+        "ALTER ROLE \"plain\" CREATEROLE CREATEDB",
+    );
+    server.run("postgres", "alter role plain createrole createdb");
+    plain().run().expect(0);
+}
+
+#[test]
+fn an_owner_by_another_name_is_let_in_where_its_database_is_there() {
+    let server = Postgres::start();
+    server.run("postgres", "create role plain login password 'p'");
+    server.run("postgres", "create database erp owner plain");
+    WaitDeps::new().postgres(&server, "plain", "p").set("DB_NAME", "erp").run().expect(0);
+    // A managed server may close the maintenance database.
+    server.run("postgres", "revoke connect on database postgres from public");
+    WaitDeps::new().postgres(&server, "plain", "p").set("DB_NAME", "erp").run().expect(0);
+}
+
+#[test]
+fn a_database_without_the_right_to_connect_is_told_the_grant() {
+    let server = Postgres::start();
+    make_owner(&server);
+    server.run("postgres", "alter database erp owner to postgres");
+    server.run("postgres", "revoke connect on database erp from public");
+    owner(&server).run().expect(77).tells("postgres", "never", "database", "GRANT CONNECT");
+}
+
+#[test]
+fn a_role_that_may_not_log_in_is_told_so() {
+    let server = trusting();
+    server.run("postgres", "create role erp nologin");
+    owner(&server).run().expect(77).tells("postgres", "never", "login", "ALTER ROLE \"erp\" LOGIN");
+}
+
+#[test]
+fn a_client_that_pg_hba_turns_away_is_told_so() {
+    let server = Postgres::start_with(|_| Options::default().hba("host all erp 127.0.0.1/32 reject"));
+    make_owner(&server);
+    owner(&server).timeout("2s").run().expect(77).tells("postgres", "never", "login", "pg_hba.conf");
+}
+
+#[test]
+fn without_a_login_it_asks_as_pg_isready_does() {
+    let server = Postgres::start();
+    WaitDeps::new().server(&server).run().expect(0);
+}
+
+#[test]
+fn without_a_login_the_sites_own_is_used_where_its_file_is_there() {
+    let server = Postgres::start();
+    make_owner(&server);
+    let bench = tempfile::tempdir().expect("a folder");
+    let site = bench.path().join("sites/erp.test");
+    fs::create_dir_all(&site).expect("a site folder");
+    let write = |password: &str| {
+        let text = format!("{{\"db_name\": \"erp\", \"db_password\": \"{password}\"}}");
+        fs::write(site.join("site_config.json"), text).expect("site_config.json");
+    };
+    let follower =
+        || WaitDeps::new().server(&server).set("CAULDRON_BENCH", bench.path()).set("SITE_NAME", "erp.test");
+    write("erp-Pass");
+    follower().run().expect(0);
+    write("canary-wrong");
+    let ended = follower().timeout("2s").run().expect(77);
+    let ended = ended.tells("postgres", "never", "login", "site_config.json");
+    assert!(!ended.log.contains("canary"), "{}", ended.log);
+}

@@ -1,0 +1,270 @@
+//! The web role on the sample bench: serving, probes, stopping, reloading, crashing.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use support::bench::{ADMIN_PASSWORD, Bench};
+use support::binary::{Binary, LONG, Pod};
+use support::postgres::{PASSWORD, Postgres, SUPERUSER};
+use support::redis::Redis;
+use support::running::Running;
+use support::wait::eventually;
+use support::{http, port};
+
+const SITE: &str = "web.local";
+/// Well under the 30 s that gunicorn sleeps through TERM, and far over what a stop takes.
+const SOON: Duration = Duration::from_secs(8);
+
+/// A site with its servers, and the port where it is to be served.
+struct Place {
+    postgres: Postgres,
+    redis: Redis,
+    bench: Bench,
+    port: u16,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self {
+            postgres: Postgres::start(),
+            redis: Redis::start(),
+            bench: Bench::sample(),
+            port: port::free(),
+        }
+    }
+
+    fn web(&self) -> Binary {
+        Binary::on(&self.bench, &["web"])
+            .servers(&self.postgres, &self.redis)
+            .set("SITE_NAME", SITE)
+            .set("DB_NAME", "web_local")
+            .set("DB_USER", SUPERUSER)
+            .set("DB_PASSWORD", PASSWORD)
+            .set("ADMIN_PASSWORD", ADMIN_PASSWORD)
+            .set("GUNICORN_WORKERS", 2)
+            .set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{}", self.port))
+    }
+
+    fn serving(&self) -> Pod {
+        let mut pod = self.web().start();
+        pod.answers("/readyz", 200);
+        pod
+    }
+
+    fn get(&self, path: &str) -> u16 {
+        http::status(self.port, SITE, path)
+    }
+}
+
+fn status(pod: &Pod) -> Value {
+    serde_json::from_str(&pod.body("/status")).expect("JSON")
+}
+
+fn gunicorn_pid(pod: &Pod) -> i32 {
+    let pid = status(pod)["children"][0]["pid"].as_i64().expect("gunicorn's pid");
+    i32::try_from(pid).expect("a pid")
+}
+
+#[test]
+fn serves_and_tells_the_truth_about_it() {
+    let place = Place::new();
+    let pod = place.serving();
+    assert_eq!(place.get("/api/method/ping"), 200);
+    assert_eq!(place.get("/files/../../site_config.json"), 404, "application_with_statics() serves any file");
+    for path in ["/livez", "/startupz", "/readyz"] {
+        assert_eq!(pod.body(path), "ok\n");
+        assert!(pod.body(&format!("{path}?verbose")).starts_with("[+] "));
+    }
+    let status = status(&pod);
+    assert_eq!(
+        (&status["role"], &status["site"], &status["ready"]),
+        (&"web".into(), &SITE.into(), &true.into())
+    );
+    assert_eq!(status["children"][0]["state"], "running");
+    let metrics = pod.body("/metrics");
+    assert!(metrics.contains("\ncauldron_frappe_ready 1\n") && metrics.ends_with("# EOF\n"), "{metrics}");
+}
+
+#[test]
+fn no_secret_can_be_read_from_a_child_or_from_us() {
+    let place = Place::new();
+    let pod = place.serving();
+    let environment = |pid: i32| fs::read_to_string(format!("/proc/{pid}/environ")).expect("an environment");
+    let child = environment(gunicorn_pid(&pod));
+    assert!(child.contains("PGGSSENCMODE=disable") && child.contains("idle_in_transaction_session_timeout"));
+    for secret in [PASSWORD, ADMIN_PASSWORD] {
+        assert!(!child.contains(secret));
+        assert!(!environment(pod.pid() as i32).contains(secret));
+        assert!(!pod.log().contains(secret));
+    }
+}
+
+#[test]
+fn an_idle_pod_stops_at_once_though_gunicorn_sleeps() {
+    let place = Place::new();
+    let pod = place.serving();
+    pod.signal(Signal::SIGTERM);
+    pod.end_within(SOON).exits(0);
+    // Negative control: the same gunicorn without us sleeps through TERM.
+    place.bench.connect(&place.postgres, &place.redis);
+    let port = port::free();
+    let mut bare = Running::spawn(&mut place.bench.gunicorn(port, 30));
+    eventually(LONG, "the bare gunicorn serves", || {
+        (http::status(port, SITE, "/api/method/ping") == 200).then_some(())
+    });
+    bare.signal(Signal::SIGTERM);
+    assert_eq!(bare.exit_within(SOON), None, "the trap is not there: the test above proves nothing");
+}
+
+#[test]
+fn a_request_in_flight_gets_its_answer() {
+    let place = Place::new();
+    let pod = place.serving();
+    let folder = tempfile::tempdir().expect("a folder");
+    let (started, release) = (folder.path().join("started"), folder.path().join("release"));
+    let path =
+        format!("/api/method/frappe.sample.held?started={}&release={}", started.display(), release.display());
+    let port = place.port;
+    let request = thread::spawn(move || http::status(port, SITE, &path));
+    eventually(LONG, "the request is in flight", || started.exists().then_some(()));
+    pod.signal(Signal::SIGTERM);
+    eventually(LONG, "readiness is off", || (pod.probe("/readyz") == 503).then_some(()));
+    fs::write(&release, "").expect("the release");
+    assert_eq!(request.join().expect("a status"), 200);
+    pod.end_within(SOON).exits(0);
+}
+
+#[test]
+fn drains_before_it_stops() {
+    let place = Place::new();
+    let mut pod = place.web().set("CAULDRON_DRAIN", "1h").start();
+    pod.answers("/readyz", 200);
+    pod.signal(Signal::SIGTERM);
+    eventually(LONG, "readiness is off", || (pod.probe("/readyz") == 503).then_some(()));
+    assert!(pod.body("/readyz").contains("draining"));
+    assert_eq!(place.get("/api/method/ping"), 200, "endpoints still send requests here");
+    eventually(LONG, "a later TERM means hurry", || {
+        pod.signal(Signal::SIGTERM);
+        pod.exit()
+    });
+}
+
+#[test]
+fn hup_reloads_gunicorn() {
+    let place = Place::new();
+    let pod = place.serving();
+    let worker = || http::get(place.port, SITE, "/api/method/frappe.sample.pid").map(|answer| answer.body);
+    let before = worker().expect("a worker");
+    let master = gunicorn_pid(&pod);
+    pod.signal(Signal::SIGHUP);
+    let gone = format!("/proc/{}", before.trim_matches(|c: char| !c.is_ascii_digit()));
+    eventually(SOON, "the old worker has gone", || (!Path::new(&gone).exists()).then_some(()));
+    assert_eq!(gunicorn_pid(&pod), master);
+    assert_eq!(place.get("/api/method/ping"), 200);
+}
+
+#[test]
+fn a_crash_is_followed_by_a_restart() {
+    let place = Place::new();
+    let pod = place.serving();
+    let first = gunicorn_pid(&pod);
+    kill(Pid::from_raw(first), Signal::SIGKILL).expect("gunicorn");
+    eventually(LONG, "another gunicorn runs", || {
+        let status = status(&pod);
+        let child = &status["children"][0];
+        (child["restarts"] == 1 && child["state"] == "running").then_some(())
+    });
+    assert_ne!(gunicorn_pid(&pod), first);
+    eventually(LONG, "it serves again", || (place.get("/api/method/ping") == 200).then_some(()));
+    assert_eq!(status(&pod)["children"][0]["last_exit"], "was ended by SIGKILL");
+}
+
+/// Puts a program in gunicorn's place.
+fn replace_gunicorn(bench: &Bench, script: &str) {
+    let path = bench.path().join("env/bin/gunicorn");
+    fs::remove_file(&path).expect("gunicorn");
+    fs::write(&path, script).expect("a script");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("an executable");
+}
+
+#[test]
+fn a_crash_loop_ends_with_the_childs_code_or_is_held() {
+    let place = Place::new();
+    drop(place.serving());
+    replace_gunicorn(&place.bench, "#!/bin/sh\nexit 42\n");
+    place.web().run().exits(42).says("again and again");
+    let mut held = place.web().set("CAULDRON_ON_FAILURE", "hold").start();
+    held.answers("/livez", 200);
+    eventually(LONG, "it is held", || (status(&held)["phase"] == "held").then_some(()));
+    assert_eq!((held.probe("/livez"), held.probe("/readyz")), (200, 503));
+    assert!(held.body("/readyz").contains("again and again"), "{}", held.body("/readyz"));
+    assert_eq!(held.exit(), None);
+    held.signal(Signal::SIGTERM);
+    held.end_within(SOON).exits(42);
+    replace_gunicorn(&place.bench, "#!/bin/sh\nexit 0\n");
+    place.web().run().exits(75);
+}
+
+#[test]
+fn live_but_not_ready_while_a_dependency_is_away() {
+    let mut place = Place::new();
+    place.postgres.stop();
+    let mut pod = place.web().start();
+    pod.answers("/livez", 200);
+    eventually(LONG, "it says what it waits for", || {
+        pod.body("/readyz").contains("postgres at").then_some(())
+    });
+    assert_eq!((pod.probe("/livez"), pod.probe("/startupz"), pod.probe("/readyz")), (200, 200, 503));
+    place.postgres.start_again();
+    pod.answers("/readyz", 200);
+    place.postgres.stop();
+    pod.answers("/readyz", 503);
+    assert!(pod.body("/readyz").contains("ping"), "{}", pod.body("/readyz"));
+    assert_eq!(pod.probe("/livez"), 200);
+    place.postgres.start_again();
+    pod.answers("/readyz", 200);
+}
+
+#[test]
+fn term_while_it_waits_is_a_stop_like_any_other() {
+    let mut place = Place::new();
+    place.postgres.stop();
+    let mut pod = place.web().start();
+    pod.answers("/livez", 200);
+    pod.signal(Signal::SIGTERM);
+    pod.end_within(SOON).exits(0);
+}
+
+#[test]
+fn probe_and_status_ask_the_running_supervisor() {
+    let place = Place::new();
+    let mut pod = place.serving();
+    let address = format!("127.0.0.1:{}", pod.health_port());
+    let ask = |arguments: &[&str]| Binary::new(arguments).set("CAULDRON_HEALTH_ADDR", &address).run();
+    for what in ["live", "ready", "startup"] {
+        ask(&["probe", what]).exits(0);
+    }
+    let told: Value =
+        serde_json::from_str(&ask(&["status", "--format", "json"]).exits(0).stdout).expect("JSON");
+    assert_eq!(told["pid"], pod.pid());
+    assert!(ask(&["status"]).exits(0).stdout.contains("phase      serving"));
+    kill(Pid::from_raw(gunicorn_pid(&pod)), Signal::SIGSTOP).expect("gunicorn");
+    pod.signal(Signal::SIGTERM);
+    let red = eventually(LONG, "the probe is red", || {
+        let ended = ask(&["probe", "ready"]);
+        (ended.exit == 69).then_some(ended)
+    });
+    assert!(red.stdout.contains("draining"), "{red}");
+    pod.signal(Signal::SIGKILL);
+    eventually(LONG, "it ended", || pod.exit());
+    ask(&["probe", "live"]).exits(69).says("no supervisor answers");
+}
