@@ -5,4 +5,5 @@ pub mod bench;
 pub mod command;
 pub mod common_config;
 pub mod environment;
+pub mod json_file;
 pub mod site_config;

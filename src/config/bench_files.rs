@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::source::{Given, Reader, Source};
+use crate::frappe::json_file;
 
 pub const COMMON: &str = "common_site_config.json";
 pub const SITE: &str = "site_config.json";
@@ -45,43 +46,13 @@ fn given(object: &Map<String, Value>, key: &str, file: &'static str) -> Option<G
 }
 
 fn read_object(reader: &mut Reader<'_>, path: &Path) -> Map<String, Value> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error)
-            if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
-        {
-            return Map::new();
-        }
-        Err(error) => {
-            reader.problem(
-                path.display().to_string(),
-                None,
-                format!("cannot be read: {error}"),
-                "make it readable for this user",
-            );
-            return Map::new();
-        }
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    let (cause, mend) = match json_file::read_object(path) {
+        Ok(Ok(object)) => return object,
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Map::new(),
+        Err(error) => (format!("cannot be read: {error}"), "make it readable for this user"),
+        Ok(Err(why)) => (why.to_string(), "mend it by hand; it was left as it is"),
     };
-    match serde_json::from_str(&text) {
-        Ok(Value::Object(object)) => object,
-        Ok(_) => {
-            reader.problem(
-                path.display().to_string(),
-                None,
-                "not a JSON object",
-                "mend it by hand; it was left as it is",
-            );
-            Map::new()
-        }
-        Err(error) => {
-            // serde_json's message has a position, never the text.
-            reader.problem(
-                path.display().to_string(),
-                None,
-                format!("invalid JSON: {error}"),
-                "mend it by hand; it was left as it is",
-            );
-            Map::new()
-        }
-    }
+    reader.problem(path.display().to_string(), None, cause, mend);
+    Map::new()
 }

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use crate::config::Config;
 use crate::config::redis_url::RedisUrl;
 use crate::frappe::atomic_file::write_whole;
+use crate::frappe::json_file::read_object;
 use crate::outcome::{Fault, Result};
 
 /// The keys we manage, with the values they should have.
@@ -128,23 +129,16 @@ fn differences(current: &Map<String, Value>, managed: &Managed, only_if_absent: 
 }
 
 fn read(path: &Path) -> Result<Map<String, Value>> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Map::new()),
-        Err(error) => return Err(Fault::file(format!("cannot read {}", path.display()), &error)),
-    };
-    match serde_json::from_slice(&bytes) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(invalid(path, "not a JSON object")),
-        Err(error) => Err(invalid(path, &error.to_string())),
+    match read_object(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Map::new()),
+        Err(error) => Err(Fault::file(format!("cannot read {}", path.display()), &error)),
+        Ok(object) => object.map_err(|why| {
+            Fault::configuration(
+                format!("{}: {why}", path.display()),
+                "mend it by hand, or move it away and it is written anew; it was left as it is",
+            )
+        }),
     }
-}
-
-fn invalid(path: &Path, why: &str) -> Fault {
-    Fault::configuration(
-        format!("{} is invalid JSON: {why}", path.display()),
-        "mend it by hand, or move it away and it is written anew; it was left as it is",
-    )
 }
 
 /// The lock of a file of our own, held by others for milliseconds. Where there can be none (a

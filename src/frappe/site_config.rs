@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use crate::frappe::atomic_file::write_whole;
+use crate::frappe::json_file;
 use crate::outcome::{Fault, Result};
 
 /// The part of site_config.json that the bootstrap looks at.
@@ -49,8 +50,8 @@ pub fn look(folder: &Path) -> std::io::Result<SiteFolder> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(SiteFolder::There(None)),
         Err(error) => return Err(error),
     }
-    let config = match std::fs::read(folder.join("site_config.json")) {
-        Ok(bytes) => serde_json::from_slice::<Value>(&bytes).ok().map(|value| read(&value)),
+    let config = match json_file::read_object(&folder.join("site_config.json")) {
+        Ok(object) => object.ok().map(|object| read(&object)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
@@ -67,7 +68,7 @@ fn is_empty(folder: &Path) -> std::io::Result<bool> {
     Ok(true)
 }
 
-fn read(value: &Value) -> SiteConfig {
+fn read(value: &serde_json::Map<String, Value>) -> SiteConfig {
     let text = |key: &str| {
         value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_string)
     };
@@ -121,14 +122,14 @@ fn has_key(path: &Path, given: Option<&SecretString>) -> Result<bool> {
 }
 
 fn read_object(path: &Path) -> Result<serde_json::Map<String, Value>> {
-    let bytes =
-        fs::read(path).map_err(|error| Fault::file(format!("cannot read {}", path.display()), &error))?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        Fault::configuration(
-            format!("{} is invalid JSON: {error}", path.display()),
-            "mend it by hand; it was left as it is",
-        )
-    })
+    json_file::read_object(path)
+        .map_err(|error| Fault::file(format!("cannot read {}", path.display()), &error))?
+        .map_err(|why| {
+            Fault::configuration(
+                format!("{}: {why}", path.display()),
+                "mend it by hand; it was left as it is",
+            )
+        })
 }
 
 /// The lock that Frappe itself takes for this file. It holds it for milliseconds.

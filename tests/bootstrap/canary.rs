@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::place::{Place, SITE};
+use crate::place::{Place, SITE, held_at};
 use crate::support::barrier::Barrier;
 use crate::support::bench::Bench;
 use crate::support::postgres::{PASSWORD, SUPERUSER};
@@ -84,13 +84,13 @@ fn no_secret_leaves_its_place() {
         .set("ADMIN_PASSWORD", ADMIN_CANARY)
         .set("SITE_DB_PASSWORD", SITE_CANARY)
         .set("CAULDRON_LOG_LEVEL", "trace");
-    let mut pod = barrier.on(leader).spawn();
+    let mut pod = held_at(leader, &barrier).spawn();
     let mut seen = BTreeSet::new();
     for _ in STEPS.split(',') {
-        let held = barrier.reached();
+        let held = barrier.wait(LONG);
         seen.extend(exposed(pod.pid()));
         // On to the next, and whatever runs between them is looked at on the way.
-        held.go_on();
+        held.release();
         seen.extend(exposed(pod.pid()));
     }
     while pod.exit().is_none() {
@@ -137,9 +137,9 @@ fn the_scan_finds_what_frappe_itself_shows() {
     let mut new_site = Running::spawn(place.bench.frappe(&options).envs(barrier.environment()));
     let mut seen = BTreeSet::new();
     for _ in 0..2 {
-        let held = barrier.reached();
+        let held = barrier.wait(LONG);
         seen.extend(exposed(new_site.pid()));
-        held.go_on();
+        held.release();
         seen.extend(exposed(new_site.pid()));
     }
     assert_eq!(new_site.exit_within(LONG), Some(0), "{}", new_site.log());

@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::place::{DATABASE, Place, SITE};
+use crate::place::{DATABASE, Place, SITE, held_at, kill_9};
 use crate::support::barrier::Barrier;
+use crate::support::binary::LONG;
 
 #[test]
 fn an_empty_folder_is_a_mount_that_waits_for_its_site() {
@@ -51,12 +52,12 @@ fn a_linked_folder_works_and_a_link_to_nothing_is_a_lost_volume() {
 fn two_sites_do_not_share_a_database_that_one_of_them_is_creating() {
     let place = Place::new();
     let barrier = Barrier::at("site_config");
-    let mut first = barrier.on(place.leader()).start();
-    let held = barrier.reached();
-    held.kill_9();
+    let mut first = held_at(place.leader(), &barrier).start();
+    let held = barrier.wait(LONG);
+    kill_9(held.pid);
     drop(held);
     first.signal(nix::sys::signal::Signal::SIGKILL);
-    assert!(crate::support::wait::within(crate::support::binary::LONG, || first.exit()).is_some());
+    assert!(crate::support::wait::within(LONG, || first.exit()).is_some());
     assert!(place.postgres.tables(DATABASE).iter().all(|table| table.starts_with("__cauldron")));
     place.leader().set("SITE_NAME", "other.test").run().exits(65).says(SITE);
     assert!(!place.bench.sites().join("other.test").exists());

@@ -2,9 +2,10 @@
 
 use nix::sys::signal::Signal;
 
-use crate::place::{Place, Served};
+use crate::place::{Place, Served, held_at, kill_9};
 use crate::support::barrier::Barrier;
 use crate::support::binary::Binary;
+use crate::support::binary::LONG;
 use crate::support::{port, snapshot};
 
 fn follower(place: &Place) -> Binary {
@@ -21,14 +22,14 @@ fn a_follower_waits_for_the_leader_and_then_serves() {
         .start();
     pod.says("has no site_config.json yet");
     let barrier = Barrier::at("scheduler_set");
-    let leader = barrier.on(place.leader()).spawn();
+    let leader = held_at(place.leader(), &barrier).spawn();
     // Every table and Administrator are there; the leader has not recorded the end.
-    let held = barrier.reached();
+    let held = barrier.wait(LONG);
     pod.says("the site is not finished");
     assert_eq!(pod.probe("/readyz"), 503);
     pod.answers("/startupz", 200);
     let before = snapshot::files(&place.bench);
-    held.go_on();
+    held.release();
     leader.end().exits(0);
     pod.answers("/readyz", 200);
     let key = |text: &str| text.matches("encryption_key").count();
@@ -54,9 +55,9 @@ fn a_follower_writes_nothing() {
 fn a_follower_does_not_serve_a_half_built_site() {
     let place = Place::new();
     let barrier = Barrier::at("after_install:frappe");
-    let leader = barrier.on(place.leader()).spawn();
-    let held = barrier.reached();
-    held.kill_9();
+    let leader = held_at(place.leader(), &barrier).spawn();
+    let held = barrier.wait(LONG);
+    kill_9(held.pid);
     drop(held);
     leader.end().exits(75);
     let mut pod = follower(&place).set("CAULDRON_WEB_ADDR", "127.0.0.1:0").start();

@@ -3,7 +3,7 @@
 
 use nix::sys::signal::Signal;
 
-use crate::place::{DATABASE, Place, SITE};
+use crate::place::{DATABASE, Place, SITE, held_at, kill_9};
 use crate::support::barrier::Barrier;
 use crate::support::binary::LONG;
 use crate::support::snapshot;
@@ -29,9 +29,9 @@ const COMPLETE: [&str; 4] =
 fn killed_at(step: &str) -> Place {
     let place = Place::new();
     let barrier = Barrier::at(step);
-    let pod = barrier.on(place.leader()).spawn();
-    let held = barrier.reached();
-    held.kill_9();
+    let pod = held_at(place.leader(), &barrier).spawn();
+    let held = barrier.wait(LONG);
+    kill_9(held.pid);
     drop(held);
     pod.end().exits(75).says("new-site");
     assert_eq!(place.state("phase").as_deref(), Some("creating"), "at {step}");
@@ -108,12 +108,12 @@ fn a_killed_supervisor_leaves_what_the_next_start_understands() {
     {
         let place = Place::new();
         let barrier = Barrier::at(step);
-        let mut pod = barrier.on(place.leader()).spawn();
-        let held = barrier.reached();
+        let mut pod = held_at(place.leader(), &barrier).spawn();
+        let held = barrier.wait(LONG);
         pod.signal(Signal::SIGKILL);
         assert_eq!(within(LONG, || pod.exit()), Some(-9));
         // A container ends with its PID 1; here the step has to be ended by hand.
-        held.kill_9();
+        kill_9(held.pid);
         drop(held);
         place.leader().run().exits(code).says(words);
         assert_eq!(place.site().value(LOCKS).as_deref(), Some("0"));

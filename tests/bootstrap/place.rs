@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::barrier::Barrier;
 use crate::support::bench::Bench;
 use crate::support::binary::{Binary, Pod};
 use crate::support::postgres::{PASSWORD, Postgres, SUPERUSER};
@@ -81,6 +85,16 @@ impl Place {
     }
 }
 
+/// The same, stopped at the barrier's steps of Frappe's.
+pub fn held_at(binary: Binary, barrier: &Barrier) -> Binary {
+    barrier.environment().into_iter().fold(binary, |binary, (name, value)| binary.set(name, value))
+}
+
+/// A step, not the pod that runs it.
+pub fn kill_9(pid: u32) {
+    kill(Pid::from_raw(pid as i32), Signal::SIGKILL).expect("a step to kill");
+}
+
 /// A web pod that answers, and its port.
 pub struct Served {
     pub pod: Pod,
@@ -104,7 +118,7 @@ impl Served {
     #[track_caller]
     pub fn stop(self) {
         assert_eq!(http::status(self.port, SITE, "/api/method/ping"), 200, "{}", self.pod.log());
-        self.pod.signal(nix::sys::signal::Signal::SIGTERM);
+        self.pod.signal(Signal::SIGTERM);
         self.pod.end_within(Duration::from_secs(20)).exits(0);
     }
 }

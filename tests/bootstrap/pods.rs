@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::place::{DATABASE, Place};
+use crate::place::{DATABASE, Place, held_at};
 use crate::support::barrier::Barrier;
+use crate::support::binary::LONG;
 
 const BOOTSTRAP_LOCK: i64 = 0x6361_756c_626f_6f74;
 
@@ -13,21 +14,21 @@ const BOOTSTRAP_LOCK: i64 = 0x6361_756c_626f_6f74;
 fn eight_pods_make_one_site() {
     let place = Place::new();
     let barrier = Barrier::at("folders");
-    let pods: Vec<_> = (0..8).map(|_| barrier.on(place.leader()).spawn()).collect();
-    let held = barrier.reached();
+    let pods: Vec<_> = (0..8).map(|_| held_at(place.leader(), &barrier).spawn()).collect();
+    let held = barrier.wait(LONG);
     // All have looked by then; the one that was held is the only one that ran a step.
     for pod in &pods {
-        crate::support::wait::eventually(crate::support::binary::LONG, "each leads or follows", || {
+        crate::support::wait::eventually(LONG, "each leads or follows", || {
             let log = pod.log();
             (log.contains("waiting for the pod that leads") || log.contains("new-site")).then_some(())
         });
     }
-    assert!(!barrier.another_came(), "two pods create at once");
-    held.go_on();
+    assert!(barrier.wait_or_none(Duration::ZERO).is_none(), "two pods create at once");
+    held.release();
     let logs: Vec<String> = pods.into_iter().map(|pod| pod.end().exits(0).to_string()).collect();
     let count = |text: &str| logs.iter().filter(|log| log.contains(text)).count();
     assert_eq!((count("\"step\":\"new-site\""), count("nothing to do")), (1, 7));
-    assert!(!barrier.another_came());
+    assert!(barrier.wait_or_none(Duration::ZERO).is_none());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::place::Place;
+use crate::place::{Place, held_at};
 use crate::support::barrier::Barrier;
 use crate::support::binary::LONG;
 use crate::support::port;
@@ -13,7 +13,7 @@ use crate::support::wait::eventually;
 
 const LOCKS: &str = "select count(*)::text from pg_locks where locktype = 'advisory'";
 
-fn is_gone(pid: i32) -> Option<()> {
+fn is_gone(pid: u32) -> Option<()> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
     stat.map_or(true, |stat| stat.contains(") Z ")).then_some(())
 }
@@ -25,8 +25,8 @@ fn term_during_a_creation_stops_the_step_and_frees_the_lock() {
         let barrier = Barrier::at("doctype:User");
         let web_addr = format!("127.0.0.1:{}", port::free());
         let leader = place.leader().with_command(command).set("CAULDRON_WEB_ADDR", web_addr);
-        let mut pod = barrier.on(leader).start();
-        let held = barrier.reached();
+        let mut pod = held_at(leader, &barrier).start();
+        let held = barrier.wait(LONG);
         // The control of what is looked for below.
         assert_ne!(place.site().value(LOCKS).as_deref(), Some("0"));
         assert_eq!(pod.probe("/readyz"), 503);
@@ -48,8 +48,8 @@ fn term_during_a_creation_stops_the_step_and_frees_the_lock() {
 fn a_lost_lock_kills_the_step() {
     let place = Place::new();
     let barrier = Barrier::at("doctype:User");
-    let pod = barrier.on(place.leader()).spawn();
-    let held = barrier.reached();
+    let pod = held_at(place.leader(), &barrier).spawn();
+    let held = barrier.wait(LONG);
     let cut =
         "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'cauldron/lock'";
     assert_eq!(place.site().run(cut).len(), 1);
@@ -65,8 +65,8 @@ fn a_lost_lock_kills_the_step() {
 fn a_server_that_restarts_during_a_creation() {
     let mut place = Place::new();
     let barrier = Barrier::at("doctype:User");
-    let pod = barrier.on(place.leader()).spawn();
-    let held = barrier.reached();
+    let pod = held_at(place.leader(), &barrier).spawn();
+    let held = barrier.wait(LONG);
     place.postgres.kill_9();
     pod.end_within(Duration::from_secs(20)).exits(75);
     assert_eq!(is_gone(held.pid), Some(()));

@@ -1,7 +1,7 @@
 //! Many writers at once: nobody's key is lost, and nobody reads half a file.
 
 use std::fs;
-use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -10,8 +10,19 @@ use serde_json::Value;
 
 use super::{configure, file};
 use crate::support::bench::Bench;
+use crate::support::binary::LONG;
+use crate::support::wait::{eventually, within};
 
 const ROUNDS: usize = 20;
+
+/// Ends the reader even when the test fails.
+struct Ended<'a>(&'a AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 #[test]
 fn no_key_is_lost_and_no_half_file_is_seen() {
@@ -28,6 +39,7 @@ fn no_key_is_lost_and_no_half_file_is_seen() {
             }
             reads
         });
+        let _ended = Ended(&done);
         for round in 0..ROUNDS {
             fs::write(file(&bench).with_extension("new"), "{\"kept\": 1}").expect("a fresh file");
             fs::rename(file(&bench).with_extension("new"), file(&bench)).expect("a fresh file");
@@ -63,15 +75,12 @@ fn a_writer_waits_for_the_one_before() {
     let lock = fs::File::create(bench.sites().join(".cauldron/config.lock")).expect("a lock file");
     let held = Flock::lock(lock, FlockArg::LockExclusive).expect("the lock");
     let pod = configure(&bench).set("DB_HOST", "pg").spawn();
-    let inode = std::os::unix::fs::MetadataExt::ino(&nix_metadata(held.as_fd()));
+    let inode = held.metadata().expect("its metadata").ino();
     let waiting = format!("/proc/{}/fd", pod.pid());
-    crate::support::wait::eventually(crate::support::binary::LONG, "it has opened the lock", || {
+    eventually(LONG, "it has opened the lock", || {
         let open = fs::read_dir(&waiting).ok()?.flatten();
         open.into_iter()
-            .any(|entry| {
-                fs::metadata(entry.path())
-                    .is_ok_and(|metadata| std::os::unix::fs::MetadataExt::ino(&metadata) == inode)
-            })
+            .any(|entry| fs::metadata(entry.path()).is_ok_and(|metadata| metadata.ino() == inode))
             .then_some(())
     });
     assert_eq!(bench.read_config("common_site_config.json").len(), 0);
@@ -80,7 +89,29 @@ fn a_writer_waits_for_the_one_before() {
     assert_eq!(bench.read_config("common_site_config.json")["db_host"], "pg");
 }
 
-fn nix_metadata(fd: std::os::fd::BorrowedFd<'_>) -> fs::Metadata {
-    let file = fs::File::from(fd.try_clone_to_owned().expect("a descriptor"));
-    file.metadata().expect("its metadata")
+/// Frappe truncates a file and writes it anew; the moment in between is no invalid file.
+#[test]
+fn frappes_own_writes_are_not_taken_for_an_invalid_file() {
+    let bench = Bench::sample();
+    let text = format!("{{\"padding\": \"{}\"}}", "x".repeat(1 << 16));
+    fs::write(file(&bench), &text).expect("a whole file");
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let (path, whole) = (file(&bench), text.clone());
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            // Until the other end is dropped, be it by a failure below; the pause is Frappe's between two writes.
+            let between = std::time::Duration::from_millis(2);
+            while stopped.recv_timeout(between) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                fs::write(&path, &whole).expect("a file, written as Frappe does");
+            }
+        });
+        let stop = stop;
+        // The control: who reads once may see less than the whole file.
+        let half = || fs::read(file(&bench)).is_ok_and(|bytes| bytes.len() < text.len()).then_some(());
+        within(LONG, half).expect("a torn read");
+        for _ in 0..20 {
+            configure(&bench).argument("--print-config").run().exits(0);
+        }
+        drop(stop);
+    });
 }

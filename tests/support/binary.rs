@@ -212,16 +212,6 @@ impl Pod {
         Ended { exit, stdout: self.text("stdout"), stderr: self.text("stderr") }
     }
 
-<<<<<<< HEAD
-    /// The status of a probe, 0 where nothing answers.
-    pub fn probe(&self, path: &str) -> u16 {
-        http::status(self.health.expect("a pod with a health port"), "localhost", path)
-    }
-
-    pub fn body(&self, path: &str) -> String {
-        let port = self.health.expect("a pod with a health port");
-        http::get(port, "localhost", path).map(|answer| answer.body).unwrap_or_default()
-=======
     pub fn health_port(&self) -> u16 {
         self.health.expect("a pod with a health port")
     }
@@ -233,7 +223,6 @@ impl Pod {
 
     pub fn body(&self, path: &str) -> String {
         http::get(self.health_port(), "localhost", path).map(|answer| answer.body).unwrap_or_default()
->>>>>>> main
     }
 
     /// Waits until a probe answers so.

@@ -1,0 +1,40 @@
+//! Reads the JSON files that Frappe writes.
+//!
+//! Frappe truncates a file and then writes it (FRAPPE.md, Configuration): who reads in between sees
+//! nothing or half of it. Such a file is whole a moment later, and one that is really invalid stays so.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+const AGAIN: Duration = Duration::from_millis(20);
+const TRIES: u32 = 10;
+
+/// Why a file that was read gives no object. serde_json's message has a position, never the text.
+#[derive(Debug, thiserror::Error)]
+pub enum Invalid {
+    #[error("not a JSON object")]
+    NoObject,
+    #[error("invalid JSON: {0}")]
+    Json(serde_json::Error),
+}
+
+/// The object in a file.
+///
+/// # Errors
+/// The outer one where the file cannot be read, the inner one where what is in it stays invalid.
+pub fn read_object(path: &Path) -> io::Result<Result<Map<String, Value>, Invalid>> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match serde_json::from_slice(&std::fs::read(path)?) {
+            Ok(Value::Object(object)) => return Ok(Ok(object)),
+            Ok(_) => return Ok(Err(Invalid::NoObject)),
+            Err(error) if tries == TRIES => return Ok(Err(Invalid::Json(error))),
+            // Nothing else goes on meanwhile: every reader of these files needs what is in them.
+            Err(_) => std::thread::sleep(AGAIN),
+        }
+    }
+}
