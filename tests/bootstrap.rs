@@ -26,5 +26,7 @@ mod passwords;
 mod place;
 #[path = "bootstrap/pods.rs"]
 mod pods;
+#[path = "bootstrap/provisioning.rs"]
+mod provisioning;
 #[path = "bootstrap/stopped.rs"]
 mod stopped;
