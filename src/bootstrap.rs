@@ -11,9 +11,12 @@ mod create;
 pub mod decide;
 mod follow;
 mod lock;
+mod login;
 mod observe;
+mod prepare;
 mod progress;
 mod provision;
+mod requirements;
 mod sql;
 mod state;
 mod step;
@@ -24,20 +27,18 @@ use std::path::Path;
 use secrecy::SecretString;
 
 use self::create::Creation;
-use self::decide::{Action, Folder, Mark, Names, decide};
+use self::decide::{Action, Mark, Names, decide};
 use self::lock::Leadership;
-use self::provision::{Provisioned, Wanted};
-use self::sql::told;
+use self::prepare::{Prepared, prepare};
+use self::requirements::{may_create_tables, needed_for_creation};
 use self::volume::Volume;
 use crate::config::database::{DatabaseConfig, Login};
 use crate::config::{BootstrapMode, Config};
 use crate::frappe::bench::Bench;
 use crate::frappe::common_config::{self, Merged, Overrides};
-use crate::frappe::site_config::{self, SiteFolder};
+use crate::frappe::site_config;
 use crate::health::account::Board;
-use crate::net::{ConnectError, Kind};
-use crate::outcome::{Fault, Result, Stopped};
-use crate::postgres::{self, Connection, Options};
+use crate::outcome::{Result, Stopped};
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
 
@@ -63,14 +64,6 @@ pub struct Bootstrapped {
     pub accepts_settings: bool,
 }
 
-/// Who the configured login is to the site's database.
-enum Way {
-    /// It may make role and database; the site's own role is another.
-    Administrator(Login),
-    /// It is the site's own role.
-    Owner,
-}
-
 /// Brings the site up, or waits for the pod that does.
 ///
 /// # Errors
@@ -92,7 +85,7 @@ async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stoppe
     let action = decide(&observation, &Names { site: context.site, database: &db_name })?;
     let admin_password = match action {
         Action::Create => {
-            may_create_tables(&leadership).await?;
+            may_create_tables(leadership.client()).await?;
             Some(needed_for_creation(context)?)
         }
         Action::GoOn | Action::MigrateOnce => None,
@@ -129,199 +122,6 @@ async fn write_common_config(context: &Context<'_>) -> Result<Overrides> {
             Ok(overrides)
         }
     }
-}
-
-struct Prepared {
-    leadership: Leadership,
-    login: Login,
-    observation: decide::Observation,
-    accepts_settings: bool,
-}
-
-/// Everything up to the decision: nothing of anybody's data is changed on the way.
-async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared> {
-    let look = || {
-        let path = context.bench.site(context.site);
-        site_config::look(&path)
-            .map_err(|error| Fault::file(format!("cannot look at {}", path.display()), &error))
-    };
-    let folder = look()?;
-    let (way, name) = way(context, &folder)?;
-    let names = Names { site: context.site, database: &name };
-    if observe::folder(&folder, context.database, &name, true) == Folder::OtherDatabase {
-        let seen = decide::Observation {
-            database: decide::Database::Empty,
-            folder: Folder::OtherDatabase,
-            mark: Mark::None,
-        };
-        decide(&seen, &names)?;
-    }
-    let known_password = |folder: &SiteFolder| known_password(context, &way, folder, volume);
-    let Provisioned { password, refusal } = match &way {
-        Way::Administrator(admin) => {
-            provision::provision(&Wanted {
-                database: context.database,
-                admin,
-                names,
-                volume,
-                look_at_folder: &look,
-                known_password: &known_password,
-                can_create: &|| needed_for_creation(context).map(drop),
-            })
-            .await?
-        }
-        Way::Owner => {
-            let password = known_password(&folder)?.ok_or_else(|| {
-                Fault::permission(
-                    "no password is given for the site's database",
-                    "set DB_PASSWORD (or DB_PASSWORD_FILE) to the password of that login",
-                )
-            })?;
-            Provisioned { password, refusal: None }
-        }
-    };
-    let login = Login { user: name.clone(), password: Some(password) };
-    let (connection, accepts_settings) =
-        match open_with_settings(context.database, &login, "cauldron/lock").await {
-            Err(error) if error.kind == Kind::WrongPassword => {
-                return Err(refusal.unwrap_or_else(|| provision::other_password(&name)));
-            }
-            opened => opened?,
-        };
-    let leadership = Leadership::acquire(connection, context.site, context.board).await?;
-    // Looked at again: the pod that led before may have made it.
-    let folder = look()?;
-    let own_login_works = own_login_works(context, &folder, &login).await?;
-    let seen = observe::folder(&folder, context.database, &name, own_login_works);
-    let observation = observe::observe(leadership.client(), context.site, volume, seen).await?;
-    Ok(Prepared { leadership, login, observation, accepts_settings })
-}
-
-/// Tells the ways apart. DB_USER = DB_NAME is the owner's way; without a login the site's own serves.
-fn way(context: &Context<'_>, folder: &SiteFolder) -> Result<(Way, String)> {
-    let own_name = match folder {
-        SiteFolder::There(Some(config)) => config.db_name.clone(),
-        _ => None,
-    };
-    let Some(name) = context.database.name.clone().or(own_name) else {
-        return Err(Fault::configuration(
-            "DB_NAME is not set, and no site_config.json says it",
-            "set DB_NAME to a database of the site's own, such as `frappe`",
-        ));
-    };
-    match &context.database.login {
-        Some(login) if login.user == name => Ok((Way::Owner, name)),
-        Some(login) => Ok((Way::Administrator(login.clone()), name)),
-        None => Ok((Way::Owner, name)),
-    }
-}
-
-/// SITE_DB_PASSWORD, else what site_config.json has, else the owner's configured one, else what was
-/// made here before.
-fn known_password(
-    context: &Context<'_>,
-    way: &Way,
-    folder: &SiteFolder,
-    volume: &Volume,
-) -> Result<Option<SecretString>> {
-    if let Some(password) = &context.config.site_db_password {
-        return Ok(Some(password.clone()));
-    }
-    if let SiteFolder::There(Some(config)) = folder
-        && let Some(password) = &config.db_password
-    {
-        return Ok(Some(password.clone()));
-    }
-    if let (Way::Owner, Some(Login { password: Some(password), .. })) = (way, &context.database.login) {
-        return Ok(Some(password.clone()));
-    }
-    volume.db_password()
-}
-
-/// Asks with a harmless setting first; a pooler that refuses it is asked without.
-async fn open_with_settings(
-    database: &DatabaseConfig,
-    login: &Login,
-    application: &str,
-) -> std::result::Result<(Connection, bool), ConnectError> {
-    let settings = Some("-c idle_in_transaction_session_timeout=60000".to_string());
-    let options = Options { settings, ..Options::default() };
-    match postgres::connect(database, login, &login.user, application, &options).await {
-        Err(error) if error.kind == Kind::Refused => {
-            tracing::warn!(%error, "PGOPTIONS is refused here: Frappe's sessions go without our timeouts");
-            let connection =
-                postgres::connect(database, login, &login.user, application, &Options::default()).await?;
-            Ok((connection, false))
-        }
-        connected => Ok((connected?, true)),
-    }
-}
-
-/// Whether the credentials in site_config.json open the database.
-async fn own_login_works(context: &Context<'_>, folder: &SiteFolder, ours: &Login) -> Result<bool> {
-    let Some(own) = own_credentials(folder) else { return Ok(false) };
-    let same_password = match (&own.password, &ours.password) {
-        (Some(own), Some(ours)) => volume::same_secret(own, ours),
-        _ => false,
-    };
-    if own.user == ours.user && same_password {
-        return Ok(true);
-    }
-    match postgres::connect(context.database, &own, &own.user, "cauldron/look", &Options::default()).await {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind == Kind::WrongPassword => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The login that site_config.json gives.
-fn own_credentials(folder: &SiteFolder) -> Option<Login> {
-    let SiteFolder::There(Some(config)) = folder else { return None };
-    Some(Login { user: config.db_name.clone()?, password: Some(config.db_password.clone()?) })
-}
-
-/// What a creation cannot do without, asked for before anything is made.
-fn needed_for_creation(context: &Context<'_>) -> Result<SecretString> {
-    let Some(admin_password) = context.config.admin_password.clone() else {
-        return Err(Fault::configuration(
-            format!("ADMIN_PASSWORD is not set, and {} is to be created", context.site),
-            "set ADMIN_PASSWORD or ADMIN_PASSWORD_FILE to Administrator's password",
-        ));
-    };
-    if !on_path("psql") {
-        return Err(Fault::configuration(
-            "psql is not on PATH, and Frappe creates a site with it",
-            "install PostgreSQL's client programs in the image (Debian: postgresql-client)",
-        ));
-    }
-    Ok(admin_password)
-}
-
-/// Asked as the site's role. A schema public that is not there is a right that is missing, too.
-async fn may_create_tables(leadership: &Leadership) -> Result<()> {
-    let row = leadership
-        .client()
-        .query_one(
-            "SELECT coalesce(has_schema_privilege(to_regnamespace('public')::oid, 'CREATE'), false), current_user::text",
-            &[],
-        )
-        .await
-        .map_err(told("cannot ask for the role's rights"))?;
-    if row.get::<_, bool>(0) {
-        return Ok(());
-    }
-    let role: String = row.get(1);
-    Err(Fault::permission(
-        format!("role `{role}` may not create tables in schema public of its database"),
-        format!(
-            "as an administrator, in that database: ALTER DATABASE \"{role}\" OWNER TO \"{role}\"; or: GRANT CREATE ON SCHEMA public TO \"{role}\""
-        ),
-    ))
-}
-
-fn on_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 async fn act(

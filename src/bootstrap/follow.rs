@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Bootstrapped, Context, observe, open_with_settings, own_credentials, state};
+use super::login::{open_with_settings, own_credentials};
+use super::{Bootstrapped, Context, observe, state};
 use crate::bootstrap::decide::Database;
 use crate::bootstrap::sql::told;
 use crate::config::BootstrapMode;

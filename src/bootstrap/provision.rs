@@ -4,13 +4,16 @@
 //! the database it was given. What exists is looked at first, and a database that holds anything
 //! is not touched: no owner, no grant, no password changes before its site is known to be ours.
 
-use secrecy::{ExposeSecret, SecretString};
-use tokio_postgres::Client;
-use tokio_postgres::error::SqlState;
+mod facts;
+mod make;
 
+use secrecy::SecretString;
+
+use self::facts::{Facts, look, preflight};
+use self::make::{comment, create_database, create_role, set_password, take_ownership};
 use super::decide::{Action, Database, Mark, Names, Observation, decide};
 use super::observe;
-use super::sql::{has_code, identifier, literal, told};
+use super::sql::{identifier, told};
 use super::volume::Volume;
 use crate::config::database::{DatabaseConfig, Login};
 use crate::frappe::site_config::SiteFolder;
@@ -22,21 +25,6 @@ use crate::postgres::{self, Connection, Options};
 const APPLICATION: &str = "cauldron/provision";
 /// An advisory lock of the maintenance database: provisioning is done by one at a time.
 const PROVISION_LOCK: i64 = 0x6361_756c_7072_6f76; // "caulprov"
-
-/// What the administrator's login saw.
-#[derive(Debug)]
-struct Facts {
-    /// Some(comment) where the role is there.
-    role: Option<Option<String>>,
-    /// Some(owner) where the database is there.
-    database: Option<String>,
-    login: String,
-    /// The database that the administrator was let into.
-    maintenance: String,
-    superuser: bool,
-    may_create_role: bool,
-    may_create_database: bool,
-}
 
 /// What is to be there, and how the rest of the bootstrap sees it.
 pub struct Wanted<'a> {
@@ -206,193 +194,4 @@ async fn connect_maintenance(database: &DatabaseConfig, admin: &Login) -> Result
         || Fault::configuration("no maintenance database is named", "set CAULDRON_DB_ADMIN_DATABASE"),
         Fault::from,
     ))
-}
-
-async fn look(client: &Client, name: &str) -> Result<Facts> {
-    let login = client
-        .query_one(
-            "SELECT rolname::text, rolsuper, rolsuper OR rolcreaterole, rolsuper OR rolcreatedb,
-                    current_database()::text
-             FROM pg_roles WHERE rolname = current_user",
-            &[],
-        )
-        .await
-        .map_err(told("cannot ask what the login may do"))?;
-    let role = client
-        .query_opt("SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = $1", &[&name])
-        .await
-        .map_err(told("cannot look for the role"))?;
-    let database = client
-        .query_opt("SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = $1", &[&name])
-        .await
-        .map_err(told("cannot look for the database"))?;
-    Ok(Facts {
-        role: role.map(|row| row.get(0)),
-        database: database.map(|row| row.get(0)),
-        login: login.get(0),
-        maintenance: login.get(4),
-        superuser: login.get(1),
-        may_create_role: login.get(2),
-        may_create_database: login.get(3),
-    })
-}
-
-/// Names the grant that is missing, before anything is made.
-fn preflight(facts: &Facts, name: &str) -> Result<()> {
-    let mut missing = Vec::new();
-    if facts.role.is_none() && !facts.may_create_role {
-        missing.push(("CREATEROLE", format!("role `{name}`")));
-    }
-    if facts.database.is_none() && !facts.may_create_database {
-        missing.push(("CREATEDB", format!("database `{name}`")));
-    }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let what: Vec<&str> = missing.iter().map(|(_, what)| what.as_str()).collect();
-    let rights: Vec<&str> = missing.iter().map(|(right, _)| *right).collect();
-    Err(Fault::permission(
-        format!("login `{}` may not create {}", facts.login, what.join(" and ")),
-        format!(
-            "run as an administrator: ALTER ROLE {} {}; or create what is missing and set DB_USER={name}",
-            identifier(&facts.login),
-            rights.join(" ")
-        ),
-    ))
-}
-
-fn comment(install_id: &str) -> String {
-    format!("cauldron-frappe {install_id}")
-}
-
-async fn create_role(client: &Client, name: &str, password: &SecretString, install_id: &str) -> Result<()> {
-    let role = identifier(name);
-    let create = format!("CREATE ROLE {role} LOGIN PASSWORD {}", literal(&verifier(password)));
-    match client.batch_execute(&create).await {
-        Ok(()) => tracing::info!(role = name, "created the role"),
-        Err(error)
-            if has_code(&error, &SqlState::DUPLICATE_OBJECT)
-                || has_code(&error, &SqlState::UNIQUE_VIOLATION) =>
-        {
-            return Ok(());
-        }
-        Err(error) => return Err(told(&format!("cannot create role `{name}`"))(error)),
-    }
-    client
-        .batch_execute(&format!("COMMENT ON ROLE {role} IS {}", literal(&comment(install_id))))
-        .await
-        .map_err(told("cannot mark the role as ours"))
-}
-
-async fn set_password(client: &Client, name: &str, password: &SecretString) -> Result<()> {
-    let alter = format!("ALTER ROLE {} LOGIN PASSWORD {}", identifier(name), literal(&verifier(password)));
-    client.batch_execute(&alter).await.map_err(told(&format!("cannot set the password of role `{name}`")))
-}
-
-/// What the server stores; the password itself never crosses the wire, nor reaches its log.
-fn verifier(password: &SecretString) -> String {
-    postgres_protocol::password::scram_sha_256(password.expose_secret().as_bytes())
-}
-
-async fn create_database(client: &Client, facts: &Facts, name: &str) -> Result<()> {
-    join_role(client, facts, name).await?;
-    let quoted = identifier(name);
-    let create = format!("CREATE DATABASE {quoted} OWNER {quoted} TEMPLATE template0 ENCODING 'UTF8'");
-    let mut result = client.batch_execute(&create).await;
-    if result.as_ref().is_err_and(|error| has_code(error, &SqlState::INVALID_PARAMETER_VALUE)) {
-        // The cluster's locale is of another encoding; C goes with every one.
-        result = client.batch_execute(&format!("{create} LC_COLLATE 'C' LC_CTYPE 'C'")).await;
-    }
-    match result {
-        Ok(()) => {
-            tracing::info!(database = name, "created the database");
-            Ok(())
-        }
-        Err(error)
-            if has_code(&error, &SqlState::DUPLICATE_DATABASE)
-                || has_code(&error, &SqlState::UNIQUE_VIOLATION) =>
-        {
-            Ok(())
-        }
-        Err(error) => Err(told(&format!("cannot create database `{name}`"))(error)),
-    }
-}
-
-/// An empty database that an operator made beforehand: Frappe's role must own it from PostgreSQL 15
-/// on, where nobody else may create in its schema public.
-async fn take_ownership(client: &Client, facts: &Facts, name: &str) -> Result<()> {
-    join_role(client, facts, name).await?;
-    let quoted = identifier(name);
-    match client.batch_execute(&format!("ALTER DATABASE {quoted} OWNER TO {quoted}")).await {
-        Ok(()) => {
-            tracing::info!(database = name, "gave the empty database to the site's role");
-            Ok(())
-        }
-        // Whether the role can work in it all the same is asked later, by name.
-        Err(error) if has_code(&error, &SqlState::INSUFFICIENT_PRIVILEGE) => Ok(()),
-        Err(error) => Err(told(&format!("cannot give database `{name}` to its role"))(error)),
-    }
-}
-
-/// Who is no superuser must be a member of the role it makes an owner; from PostgreSQL 16 on with SET.
-async fn join_role(client: &Client, facts: &Facts, name: &str) -> Result<()> {
-    if facts.superuser || facts.login == name {
-        return Ok(());
-    }
-    let version: i32 = client
-        .query_one("SELECT current_setting('server_version_num')::int4", &[])
-        .await
-        .map_err(told("cannot ask for the version"))?
-        .get(0);
-    let (options, right) = if version >= 160_000 { (" WITH SET TRUE", "SET") } else { ("", "MEMBER") };
-    // An operator's grant is enough; who has it need not be able to give it.
-    let has = client
-        .query_one("SELECT pg_has_role(current_user, $1::text::name, $2)", &[&name, &right])
-        .await
-        .map_err(told("cannot ask whose member the login is"))?;
-    if has.get(0) {
-        return Ok(());
-    }
-    let grant = format!("GRANT {} TO {}{options}", identifier(name), identifier(&facts.login));
-    match client.batch_execute(&grant).await {
-        Ok(()) => Ok(()),
-        Err(error) if has_code(&error, &SqlState::INSUFFICIENT_PRIVILEGE) => Err(Fault::permission(
-            format!("login `{}` may not make role `{name}` an owner", facts.login),
-            format!("run as an administrator: {grant};"),
-        )),
-        Err(error) => Err(told("cannot become a member of the site's role")(error)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn facts(may_create_role: bool, may_create_database: bool) -> Facts {
-        Facts {
-            role: None,
-            database: None,
-            login: "app".into(),
-            maintenance: "postgres".into(),
-            superuser: false,
-            may_create_role,
-            may_create_database,
-        }
-    }
-
-    #[test]
-    fn the_missing_grant_is_named() {
-        assert!(preflight(&facts(true, true), "frappe").is_ok());
-        let fault = preflight(&facts(false, true), "frappe").unwrap_err();
-        assert!(fault.mend.contains(r#"ALTER ROLE "app" CREATEROLE;"#), "{fault}");
-        let fault = preflight(&facts(false, false), "frappe").unwrap_err();
-        assert!(fault.mend.contains("CREATEROLE CREATEDB"), "{fault}");
-        assert_eq!(fault.code, crate::outcome::PERMISSION);
-    }
-
-    #[test]
-    fn the_password_is_sent_as_a_verifier() {
-        let sent = verifier(&"can'ary".into());
-        assert!(sent.starts_with("SCRAM-SHA-256$") && !sent.contains("ary"), "{sent}");
-    }
 }
