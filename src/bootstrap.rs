@@ -10,12 +10,12 @@
 mod create;
 pub mod decide;
 mod follow;
-mod lock;
-mod observe;
+pub mod lock;
+pub mod observe;
 mod progress;
 mod provision;
-mod sql;
-mod state;
+pub mod sql;
+pub mod state;
 mod step;
 pub mod volume;
 
