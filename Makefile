@@ -22,10 +22,11 @@ test: install-test
 	tests/sample-bench/prepare
 	cargo test --locked
 
-## Side by side with tini, dumb-init, supervisor, wait-for-it and a bare gunicorn.
+## Side by side with tini, dumb-init, supervisor, wait-for-it and a bare gunicorn; BENCH_ONLY=exec,web for some.
 bench: install-bench build
 	tests/sample-bench/prepare
-	benches/run
+	cargo build --locked --example measured-child
+	CAULDRON_BENCH_BINARY=$(CURDIR)/$(BINARY) cargo test --locked --bench peers
 
 lint: install-build
 	cargo fmt --check

@@ -11,9 +11,12 @@ mod create;
 pub mod decide;
 mod follow;
 pub mod lock;
+mod login;
 pub mod observe;
+mod prepare;
 mod progress;
 mod provision;
+mod requirements;
 pub mod sql;
 pub mod state;
 mod step;
@@ -24,19 +27,18 @@ use std::path::Path;
 use secrecy::SecretString;
 
 use self::create::Creation;
-use self::decide::{Action, Folder, Mark, Names, decide};
+use self::decide::{Action, Mark, Names, decide};
 use self::lock::Leadership;
-use self::sql::told;
+use self::prepare::{Prepared, prepare};
+use self::requirements::{may_create_tables, needed_for_creation};
 use self::volume::Volume;
 use crate::config::database::{DatabaseConfig, Login};
 use crate::config::{BootstrapMode, Config};
 use crate::frappe::bench::Bench;
 use crate::frappe::common_config::{self, Merged, Overrides};
-use crate::frappe::site_config::{self, SiteFolder};
+use crate::frappe::site_config;
 use crate::health::account::Board;
-use crate::net::{ConnectError, Kind};
-use crate::outcome::{Fault, Result, Stopped};
-use crate::postgres::{self, Connection, Options};
+use crate::outcome::{Result, Stopped};
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
 
@@ -62,14 +64,6 @@ pub struct Bootstrapped {
     pub accepts_settings: bool,
 }
 
-/// Who the configured login is to the site's database.
-enum Way {
-    /// It may make role and database; the site's own role is another.
-    Administrator(Login),
-    /// It is the site's own role.
-    Owner,
-}
-
 /// Brings the site up, or waits for the pod that does.
 ///
 /// # Errors
@@ -86,13 +80,17 @@ pub async fn bootstrap(context: &Context<'_>) -> std::result::Result<Bootstrappe
 async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stopped> {
     let volume = Volume::open(context.bench.cauldron_site(context.site))?;
     let prepared = context.shutdown.guard(async { Ok(prepare(context, &volume).await?) }).await?;
-    let Prepared { mut leadership, login, observation, install_id, accepts_settings } = prepared;
+    let Prepared { mut leadership, login, observation, accepts_settings } = prepared;
     let db_name = login.user.clone();
     let action = decide(&observation, &Names { site: context.site, database: &db_name })?;
     let admin_password = match action {
-        Action::Create => Some(needed_for_creation(context, &leadership).await?),
+        Action::Create => {
+            may_create_tables(leadership.client()).await?;
+            Some(needed_for_creation(context)?)
+        }
         Action::GoOn | Action::MigrateOnce => None,
     };
+    let install_id = volume.install_id()?;
     leadership.claim(&install_id, context.config.instance.as_deref(), &holder()).await?;
     let overrides = write_common_config(context).await?;
     let context = &Context { overrides, ..*context };
@@ -126,193 +124,6 @@ async fn write_common_config(context: &Context<'_>) -> Result<Overrides> {
     }
 }
 
-struct Prepared {
-    leadership: Leadership,
-    login: Login,
-    observation: decide::Observation,
-    install_id: String,
-    accepts_settings: bool,
-}
-
-/// Everything up to the decision: nothing of anybody's data is changed on the way.
-async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared> {
-    let look = || {
-        let path = context.bench.site(context.site);
-        site_config::look(&path)
-            .map_err(|error| Fault::file(format!("cannot look at {}", path.display()), &error))
-    };
-    let folder = look()?;
-    let (way, name) = way(context, &folder)?;
-    if observe::folder(&folder, &name, true) == Folder::OtherDatabase {
-        let seen = decide::Observation {
-            database: decide::Database::Empty,
-            folder: Folder::OtherDatabase,
-            mark: Mark::None,
-        };
-        decide(&seen, &Names { site: context.site, database: &name })?;
-    }
-    let install_id = volume.install_id()?;
-    let password = site_password(context, &way, &folder, volume)?;
-    let login = Login { user: name.clone(), password: Some(password.clone()) };
-    if let Way::Administrator(admin) = &way {
-        let database_may_be_new =
-            matches!(folder, SiteFolder::Absent) || volume.unfinished_attempt()?.is_some();
-        provision::provision(context.database, admin, &name, &password, &install_id, database_may_be_new)
-            .await?;
-    }
-    let (connection, accepts_settings) = open_site(context, &login).await?;
-    let leadership = Leadership::acquire(connection, context.site, context.board).await?;
-    // Looked at again: the pod that led before may have made it.
-    let folder = look()?;
-    let seen = observe::folder(&folder, &name, own_login_works(context, &folder, &login).await?);
-    let observation = observe::observe(leadership.client(), context.site, volume, seen).await?;
-    Ok(Prepared { leadership, login, observation, install_id, accepts_settings })
-}
-
-/// Tells the ways apart. DB_USER = DB_NAME is the owner's way; without a login the site's own serves.
-fn way(context: &Context<'_>, folder: &SiteFolder) -> Result<(Way, String)> {
-    let own_name = match folder {
-        SiteFolder::There(Some(config)) => config.db_name.clone(),
-        _ => None,
-    };
-    let Some(name) = context.database.name.clone().or(own_name) else {
-        return Err(Fault::configuration(
-            "DB_NAME is not set, and no site_config.json says it",
-            "set DB_NAME to a database of the site's own, such as `frappe`",
-        ));
-    };
-    match &context.database.login {
-        Some(login) if login.user == name => Ok((Way::Owner, name)),
-        Some(login) => Ok((Way::Administrator(login.clone()), name)),
-        None => Ok((Way::Owner, name)),
-    }
-}
-
-/// SITE_DB_PASSWORD, else what site_config.json has, else the owner's configured one, else what was
-/// made here before, else a new one, which is on the volume before anybody sets it.
-fn site_password(
-    context: &Context<'_>,
-    way: &Way,
-    folder: &SiteFolder,
-    volume: &Volume,
-) -> Result<SecretString> {
-    if let Some(password) = &context.config.site_db_password {
-        return Ok(password.clone());
-    }
-    if let SiteFolder::There(Some(config)) = folder
-        && let Some(password) = &config.db_password
-    {
-        return Ok(password.clone());
-    }
-    if let (Way::Owner, Some(Login { password: Some(password), .. })) = (way, &context.database.login) {
-        return Ok(password.clone());
-    }
-    match (volume.db_password()?, way) {
-        (Some(password), _) => Ok(password),
-        (None, Way::Administrator(_)) => volume.make_db_password(),
-        (None, Way::Owner) => Err(Fault::permission(
-            "no password is given for the site's database",
-            "set DB_PASSWORD (or DB_PASSWORD_FILE) to the password of that login",
-        )),
-    }
-}
-
-/// A session on the site's own database as the site's own role, and whether the server takes
-/// settings with it.
-async fn open_site(context: &Context<'_>, login: &Login) -> Result<(Connection, bool)> {
-    let name = &login.user;
-    match open_with_settings(context.database, login, LOCK_SESSION).await {
-        Ok(opened) => Ok(opened),
-        Err(error) if error.kind == Kind::WrongPassword => Err(Fault::permission(
-            format!("role `{name}` exists and has another password than the one known here"),
-            format!(
-                "set SITE_DB_PASSWORD to the one it has, or run: ALTER ROLE \"{name}\" PASSWORD '…' with the one in SITE_DB_PASSWORD"
-            ),
-        )),
-        Err(error) => Err(error.into()),
-    }
-}
-
-const LOCK_SESSION: &str = "cauldron/lock";
-
-/// Asks with a harmless setting first; a pooler that refuses it is asked without.
-async fn open_with_settings(
-    database: &DatabaseConfig,
-    login: &Login,
-    application: &str,
-) -> std::result::Result<(Connection, bool), ConnectError> {
-    let settings = Some("-c idle_in_transaction_session_timeout=60000".to_string());
-    let options = Options { settings, ..Options::default() };
-    match postgres::connect(database, login, &login.user, application, &options).await {
-        Err(error) if error.kind == Kind::Refused => {
-            tracing::warn!(%error, "PGOPTIONS is refused here: Frappe's sessions go without our timeouts");
-            let connection =
-                postgres::connect(database, login, &login.user, application, &Options::default()).await?;
-            Ok((connection, false))
-        }
-        connected => Ok((connected?, true)),
-    }
-}
-
-/// Whether the credentials in site_config.json open the database.
-async fn own_login_works(context: &Context<'_>, folder: &SiteFolder, ours: &Login) -> Result<bool> {
-    let Some(own) = own_credentials(folder) else { return Ok(false) };
-    let same_password = match (&own.password, &ours.password) {
-        (Some(own), Some(ours)) => volume::same_secret(own, ours),
-        _ => false,
-    };
-    if own.user == ours.user && same_password {
-        return Ok(true);
-    }
-    match postgres::connect(context.database, &own, &own.user, "cauldron/look", &Options::default()).await {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind == Kind::WrongPassword => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The login that site_config.json gives.
-fn own_credentials(folder: &SiteFolder) -> Option<Login> {
-    let SiteFolder::There(Some(config)) = folder else { return None };
-    Some(Login { user: config.db_name.clone()?, password: Some(config.db_password.clone()?) })
-}
-
-/// What a creation cannot do without, asked for before anything is made.
-async fn needed_for_creation(context: &Context<'_>, leadership: &Leadership) -> Result<SecretString> {
-    let Some(admin_password) = context.config.admin_password.clone() else {
-        return Err(Fault::configuration(
-            format!("ADMIN_PASSWORD is not set, and {} is to be created", context.site),
-            "set ADMIN_PASSWORD or ADMIN_PASSWORD_FILE to Administrator's password",
-        ));
-    };
-    if !on_path("psql") {
-        return Err(Fault::configuration(
-            "psql is not on PATH, and Frappe creates a site with it",
-            "install PostgreSQL's client programs in the image (Debian: postgresql-client)",
-        ));
-    }
-    let row = leadership
-        .client()
-        .query_one("SELECT has_schema_privilege(current_user, 'public', 'CREATE'), current_user::text", &[])
-        .await
-        .map_err(told("cannot ask for the role's rights"))?;
-    if row.get::<_, bool>(0) {
-        return Ok(admin_password);
-    }
-    let role: String = row.get(1);
-    Err(Fault::permission(
-        format!("role `{role}` may not create tables in schema public of its database"),
-        format!(
-            "as an administrator, in that database: ALTER DATABASE \"{role}\" OWNER TO \"{role}\"; or: GRANT CREATE ON SCHEMA public TO \"{role}\""
-        ),
-    ))
-}
-
-fn on_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-}
-
 async fn act(
     context: &Context<'_>,
     leadership: &Leadership,
@@ -330,13 +141,28 @@ async fn act(
         }
         (Action::MigrateOnce, ..) => {
             let created_here = matches!(mark, Mark::Unfinished(_));
-            create::migrate_once(context, leadership, volume, created_here).await?;
+            create::migrate_once(context, leadership, created_here).await?;
+            if created_here {
+                set_default_site(context).await?;
+            }
         }
-        _ => tracing::info!(site = context.site, "the site is there; nothing to do"),
+        _ => {
+            ensure_encryption_key(context).await?;
+            // A kill between the two records of the end leaves this one; a lost database must not
+            // be taken for an unfinished one because of it.
+            volume.finish_attempt()?;
+            tracing::info!(site = context.site, "the site is there; nothing to do");
+            return Ok(());
+        }
     }
+    // Before the mark: a follower serves as soon as it sees that.
+    ensure_encryption_key(context).await?;
+    create::finish(context, leadership, volume).await
+}
+
+async fn ensure_encryption_key(context: &Context<'_>) -> Result<()> {
     let key = context.config.encryption_key.as_ref();
-    site_config::ensure_encryption_key(&context.bench.site(context.site), key).await?;
-    Ok(())
+    site_config::ensure_encryption_key(&context.bench.site(context.site), key).await
 }
 
 /// Once, at creation: an operator who changes it later keeps the change.

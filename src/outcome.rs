@@ -83,13 +83,14 @@ impl Fault {
     /// A file operation that failed: ENOSPC and EDQUOT may pass (75), EACCES, EPERM and EROFS are
     /// rights (77), the rest is a wrong path (78).
     pub fn file(doing: impl fmt::Display, error: &std::io::Error) -> Self {
-        use nix::errno::Errno;
+        use std::io::ErrorKind;
         let cause = format!("{doing}: {error}");
-        match error.raw_os_error().map(Errno::from_raw) {
-            Some(Errno::ENOSPC | Errno::EDQUOT) => {
+        // By kind: tempfile puts the path into its errors, and the error's number is gone then.
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                 Self::try_again(cause, "free some space on that volume, then start again")
             }
-            Some(Errno::EACCES | Errno::EPERM | Errno::EROFS) => Self::permission(
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Self::permission(
                 cause,
                 format!(
                     "this process runs as uid {} gid {}: make the path writable for it (fsGroup, chown, or a writable mount)",

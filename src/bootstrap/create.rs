@@ -33,21 +33,27 @@ pub async fn create(
     state::start(client, context.site, &attempt).await.map_err(told("cannot record the attempt"))?;
     context.board.update(|account| account.attempt = Some(attempt.clone()));
     let password_file = PasswordFile::write(context.runtime_dir, creation.db_name, creation.db_password)?;
+    let mut arguments = vec![
+        "new-site",
+        "--no-setup-db",
+        "--db-type",
+        "postgres",
+        "--db-name",
+        creation.db_name,
+        "--db-password",
+        creation.db_password.expose_secret(),
+        "--admin-password",
+        creation.admin_password.expose_secret(),
+        context.site,
+    ];
+    if context.bench.site(context.site).exists() {
+        // An empty folder, or this would not be a creation: a mount, which cannot be removed. Frappe
+        // goes on in it only so. The database is empty, too: there is nothing to overwrite.
+        arguments.push("--force");
+    }
     let new_site = Step {
         name: "new-site",
-        arguments: vec![
-            "new-site",
-            "--no-setup-db",
-            "--db-type",
-            "postgres",
-            "--db-name",
-            creation.db_name,
-            "--db-password",
-            creation.db_password.expose_secret(),
-            "--admin-password",
-            creation.admin_password.expose_secret(),
-            context.site,
-        ],
+        arguments,
         with_site: false,
         attempt: &attempt,
         password_file: Some(password_file.path()),
@@ -61,7 +67,7 @@ pub async fn create(
         let cause = "new-site exited 0 and left no complete site";
         return Err(Fault::try_again(cause, "its output is in the log above").into());
     }
-    finish(context, leadership, volume).await
+    Ok(())
 }
 
 /// A complete site whose end nobody recorded: one migrate makes up for what a kill left out
@@ -71,7 +77,6 @@ pub async fn create(
 pub async fn migrate_once(
     context: &Context<'_>,
     leadership: &Leadership,
-    volume: &Volume,
     created_here: bool,
 ) -> Result<(), Stopped> {
     let attempt = random_id();
@@ -81,7 +86,7 @@ pub async fn migrate_once(
     if created_here {
         run_plain(context, leadership, &attempt, "enable-scheduler").await?;
     }
-    finish(context, leadership, volume).await
+    Ok(())
 }
 
 async fn run_plain(
@@ -101,7 +106,8 @@ async fn run_plain(
     step::run(context, leadership, &step).await
 }
 
-async fn finish(context: &Context<'_>, leadership: &Leadership, volume: &Volume) -> Result<(), Stopped> {
+/// The site is finished, and says so from now on.
+pub async fn finish(context: &Context<'_>, leadership: &Leadership, volume: &Volume) -> Result<(), Stopped> {
     state::finish(leadership.client(), context.site)
         .await
         .map_err(told("cannot record that the site is finished"))?;

@@ -2,7 +2,8 @@
 //!
 //! | database | site folder | our mark | action |
 //! |---|---|---|---|
-//! | empty | absent | any | create |
+//! | any | any | another site's | refuse (65): two sites in one database |
+//! | empty | absent or an empty folder | any | create |
 //! | complete | there, its login works | complete | go on |
 //! | complete | there, its login works | none or unfinished | migrate once, mark complete, go on |
 //! | complete | there, its login fails | any | refuse (77) |
@@ -20,9 +21,9 @@ use crate::outcome::Fault;
 /// What the site's database holds, our own tables aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Database {
-    /// Absent, or without a relation.
+    /// Absent, or with nothing that anybody made in it.
     Empty,
-    /// Some of its relations' names.
+    /// What it holds, by name.
     NotComplete(Vec<String>),
     Complete,
 }
@@ -46,6 +47,8 @@ pub enum Mark {
     /// A creation that was started and not recorded as finished; its attempt.
     Unfinished(String),
     Complete,
+    /// The database is, or is becoming, the one of a site of this other name.
+    OtherSite(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +67,7 @@ pub enum Action {
 }
 
 /// Names of the things at stake, for the words of a refusal.
+#[derive(Clone, Copy)]
 pub struct Names<'a> {
     pub site: &'a str,
     pub database: &'a str,
@@ -76,6 +80,14 @@ pub struct Names<'a> {
 pub fn decide(seen: &Observation, names: &Names<'_>) -> Result<Action, Fault> {
     let Names { site, database } = names;
     match (&seen.database, seen.folder, &seen.mark) {
+        (_, _, Mark::OtherSite(other)) => Err(Fault::foreign_data(
+            format!("database `{database}` belongs to site {other}, and SITE_NAME is {site}"),
+            format!(
+                "set SITE_NAME to {other}, or DB_NAME to a database of {site}'s own; nothing was changed"
+            ),
+        )),
+        // Whatever was begun, nothing of it is left.
+        (Database::Empty, Folder::Absent, _) => Ok(Action::Create),
         (Database::Complete, Folder::LoginWorks, Mark::Complete) => Ok(Action::GoOn),
         (Database::Complete, Folder::LoginWorks, _) => Ok(Action::MigrateOnce),
         (Database::Complete, Folder::LoginFails, _) => Err(Fault::permission(
@@ -85,8 +97,10 @@ pub fn decide(seen: &Observation, names: &Names<'_>) -> Result<Action, Fault> {
             ),
         )),
         (_, Folder::OtherDatabase, _) => Err(Fault::foreign_data(
-            format!("sites/{site}/site_config.json names another database than `{database}`"),
-            "set DB_NAME to the database it names, or SITE_NAME to the right site; nothing was changed",
+            format!(
+                "sites/{site}/site_config.json names another database than `{database}` (its db_name, db_host or db_port)"
+            ),
+            "set DB_NAME, DB_HOST and DB_PORT to what it names, or SITE_NAME to the right site; nothing was changed",
         )),
         (Database::Complete, Folder::Absent | Folder::NoConfig, _) => Err(Fault::foreign_data(
             format!("database `{database}` holds a complete site, and sites/{site} has no site_config.json"),
@@ -98,13 +112,12 @@ pub fn decide(seen: &Observation, names: &Names<'_>) -> Result<Action, Fault> {
                 "make sure that nobody needs what it left, then drop database `{database}`, remove sites/{site} and sites/.cauldron/{site}, and start again; nothing was changed"
             ),
         )),
-        (Database::Empty, Folder::Absent, _) => Ok(Action::Create),
         (Database::Empty, _, _) => Err(Fault::foreign_data(
             format!("sites/{site} is there, and database `{database}` is empty"),
             "the database is lost or the wrong one: point DB_HOST and DB_NAME at the right one, or restore it from a backup; nothing was changed",
         )),
         (Database::NotComplete(tables), _, _) => Err(Fault::foreign_data(
-            format!("database `{database}` has tables that are no finished site of ours: {}", some(tables)),
+            format!("database `{database}` holds what is no finished site of ours: {}", some(tables)),
             "name an empty or a new database in DB_NAME, or restore a whole site into this one; nothing was changed",
         )),
     }
@@ -136,6 +149,7 @@ mod tests {
     fn every_row_of_the_table() {
         let tables = Database::NotComplete(vec!["orders".into()]);
         let unfinished = Mark::Unfinished("a1".into());
+        let other = Mark::OtherSite("b".into());
         for (database, folder, mark, expected) in [
             (&Database::Empty, Folder::Absent, &Mark::None, Ok(Action::Create)),
             (&Database::Complete, Folder::LoginWorks, &Mark::Complete, Ok(Action::GoOn)),
@@ -145,6 +159,9 @@ mod tests {
             (&Database::Complete, Folder::OtherDatabase, &Mark::None, Err(FOREIGN_DATA)),
             (&Database::Complete, Folder::Absent, &Mark::Complete, Err(FOREIGN_DATA)),
             (&Database::Complete, Folder::NoConfig, &unfinished, Err(FOREIGN_DATA)),
+            (&Database::Empty, Folder::Absent, &unfinished, Ok(Action::Create)),
+            (&Database::Empty, Folder::Absent, &other, Err(FOREIGN_DATA)),
+            (&Database::Complete, Folder::LoginWorks, &other, Err(FOREIGN_DATA)),
             (&Database::Empty, Folder::LoginWorks, &Mark::None, Err(FOREIGN_DATA)),
             (&Database::Empty, Folder::LoginFails, &unfinished, Err(TRY_AGAIN)),
             (&tables, Folder::Absent, &unfinished, Err(TRY_AGAIN)),
@@ -157,7 +174,7 @@ mod tests {
 
     #[test]
     fn creation_happens_on_nothing_but_emptiness() {
-        let marks = [Mark::None, Mark::Unfinished("a".into()), Mark::Complete];
+        let marks = [Mark::None, Mark::Unfinished("a".into()), Mark::Complete, Mark::OtherSite("b".into())];
         for database in [Database::Empty, Database::NotComplete(vec![]), Database::Complete] {
             for folder in FOLDERS {
                 for mark in &marks {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Bootstrapped, Context, observe, open_with_settings, own_credentials, state};
+use super::login::{open_with_settings, own_credentials};
+use super::{Bootstrapped, Context, observe, state};
 use crate::bootstrap::decide::Database;
 use crate::bootstrap::sql::told;
 use crate::config::BootstrapMode;
@@ -64,7 +65,9 @@ async fn look(context: &Context<'_>) -> Result<Seen> {
             account.last_error.clone_from(&state.last_error);
         });
     }
-    let unfinished = state.as_ref().is_some_and(|state| state.phase == "creating");
+    // A leader that has not recorded the end may be migrating; where none ever led, the site was made
+    // without us and is taken as it is.
+    let unfinished = state.as_ref().is_some_and(|state| state.phase != "complete");
     if observe::database(&connection).await? == Database::Complete && !unfinished {
         let managed = common_config::managed(context.config);
         let overrides =

@@ -27,6 +27,7 @@ const BEAT_EVERY: Duration = Duration::from_secs(5);
 const LOST_AFTER: Duration = Duration::from_secs(10);
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// Nobody leads and nobody can: the holder's session is there, its beat is not.
+const SILENT: Duration = Duration::from_secs(10 * 60);
 const SILENT_MS: i64 = 10 * 60 * 1000;
 
 /// The right to change the site. It ends with this value.
@@ -55,16 +56,18 @@ impl Leadership {
     /// 75 where the holder gave no sign of life for ten minutes, or the connection is lost.
     pub async fn acquire(connection: Connection, site: &str, board: &Board) -> Result<Self> {
         let mut shown_holder = None;
+        let since = Instant::now();
         while !try_lock(&connection).await? {
             let state = state::read(&connection, site).await.map_err(told("cannot read our state"))?;
             let holder =
                 state.as_ref().and_then(|state| state.holder.clone()).unwrap_or_else(|| "another pod".into());
             let beat_age_ms = state.as_ref().and_then(|state| state.beat_age_ms);
-            if beat_age_ms.is_some_and(|age| age > SILENT_MS) {
+            // An old beat alone says nothing: the one before the last restart may be a month old.
+            if beat_age_ms.is_some_and(|age| age > SILENT_MS) && since.elapsed() > SILENT {
                 return Err(Fault::try_again(
                     format!(
                         "{holder} holds the bootstrap lock and gave no sign of life for {} min",
-                        SILENT_MS / 60_000
+                        SILENT.as_secs() / 60
                     ),
                     "stop that pod, or end its session named cauldron/lock in pg_stat_activity",
                 ));

@@ -6,52 +6,85 @@ use super::decide::{Database, Folder, Mark, Observation};
 use super::sql::told;
 use super::state::{self, State};
 use super::volume::Volume;
+use crate::config::database::DatabaseConfig;
 use crate::frappe::site_config::SiteFolder;
 use crate::outcome::Result;
 
-/// Relations that are neither ours nor an extension's, in every schema but the system's.
-const FOREIGN_RELATIONS: &str = r"
-SELECT n.nspname || '.' || c.relname
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
-  AND n.nspname NOT LIKE 'pg\_temp\_%' AND n.nspname NOT LIKE 'pg\_toast\_temp\_%'
-  AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+/// Whatever somebody made in this database, ourselves and extensions aside: a database with nothing
+/// but a function or a type in it is somebody's work too, and not empty. A schema that an extension
+/// was put into (managed servers come with some) holds nothing by itself.
+const FOREIGN_OBJECTS: &str = r"
+WITH extension AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
+schema AS (SELECT oid, nspname FROM pg_namespace
+           WHERE nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema')
+SELECT n.nspname || '.' || c.relname AS name FROM pg_class c JOIN schema n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
   AND NOT (n.nspname = 'public' AND c.relname LIKE '\_\_cauldron\_%')
-  AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
+  AND ('pg_class'::regclass, c.oid) NOT IN (SELECT * FROM extension)
+UNION ALL
+SELECT 'function ' || n.nspname || '.' || p.proname FROM pg_proc p JOIN schema n ON n.oid = p.pronamespace
+WHERE ('pg_proc'::regclass, p.oid) NOT IN (SELECT * FROM extension)
+UNION ALL
+SELECT 'type ' || n.nspname || '.' || t.typname FROM pg_type t JOIN schema n ON n.oid = t.typnamespace
+WHERE t.typtype IN ('b', 'd', 'e', 'r') AND t.typcategory <> 'A'
+  AND ('pg_type'::regclass, t.oid) NOT IN (SELECT * FROM extension)
+UNION ALL
+SELECT 'schema ' || n.nspname FROM schema n
+WHERE n.nspname <> 'public' AND ('pg_namespace'::regclass, n.oid) NOT IN (SELECT * FROM extension)
+  AND NOT EXISTS (SELECT 1 FROM pg_extension e WHERE e.extnamespace = n.oid)
+UNION ALL
+SELECT 'large object ' || oid FROM pg_largeobject_metadata
+UNION ALL
+SELECT 'publication ' || pubname FROM pg_publication
+UNION ALL
+SELECT 'foreign server ' || srvname FROM pg_foreign_server
+WHERE ('pg_foreign_server'::regclass, oid) NOT IN (SELECT * FROM extension)
 ORDER BY 1";
 
-/// What the database holds. *Complete* is Frappe's own record of its apps and Administrator's password.
+/// Frappe's own record of its apps, and Administrator's password.
+const IS_COMPLETE: &str = r#"
+SELECT EXISTS (SELECT 1 FROM public."tabDefaultValue"
+               WHERE parent = '__global' AND defkey = 'installed_apps' AND defvalue LIKE '%frappe%')
+   AND EXISTS (SELECT 1 FROM public."__Auth"
+               WHERE doctype = 'User' AND name = 'Administrator' AND fieldname = 'password')"#;
+
+/// What the database holds. The common case, a complete site, is asked for first.
 pub async fn database(client: &Client) -> Result<Database> {
-    let rows = client.query(FOREIGN_RELATIONS, &[]).await.map_err(told("cannot look at the database"))?;
-    let tables: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-    if tables.is_empty() {
-        return Ok(Database::Empty);
-    }
-    let has = |name: &str| tables.iter().any(|table| table.strip_prefix("public.") == Some(name));
-    if !(has("tabDefaultValue") && has("__Auth")) {
-        return Ok(Database::NotComplete(tables));
-    }
-    let row = client
+    let core = client
         .query_one(
-            r#"SELECT EXISTS (SELECT 1 FROM public."tabDefaultValue"
-                              WHERE parent = '__global' AND defkey = 'installed_apps' AND defvalue LIKE '%frappe%')
-                  AND EXISTS (SELECT 1 FROM public."__Auth"
-                              WHERE doctype = 'User' AND name = 'Administrator' AND fieldname = 'password')"#,
+            r#"SELECT to_regclass('public."tabDefaultValue"') IS NOT NULL AND to_regclass('public."__Auth"') IS NOT NULL"#,
             &[],
         )
         .await
-        .map_err(told("cannot look at the site's tables"))?;
-    Ok(if row.get(0) { Database::Complete } else { Database::NotComplete(tables) })
+        .map_err(told("cannot look at the database"))?;
+    if core.get(0) {
+        let row =
+            client.query_one(IS_COMPLETE, &[]).await.map_err(told("cannot look at the site's tables"))?;
+        if row.get(0) {
+            return Ok(Database::Complete);
+        }
+    }
+    let rows = client.query(FOREIGN_OBJECTS, &[]).await.map_err(told("cannot look at the database"))?;
+    let objects: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    Ok(if objects.is_empty() { Database::Empty } else { Database::NotComplete(objects) })
 }
 
 /// What the volume holds; `login_works` tells whether its own credentials open the database.
-pub fn folder(folder: &SiteFolder, db_name: &str, login_works: bool) -> Folder {
+///
+/// Frappe believes site_config.json over everything else: where it names another server, we would
+/// look at one database and Frappe would serve another.
+pub fn folder(folder: &SiteFolder, wanted: &DatabaseConfig, db_name: &str, login_works: bool) -> Folder {
     let SiteFolder::There(config) = folder else { return Folder::Absent };
-    match config.as_ref().and_then(|config| config.db_name.as_deref()) {
-        None => Folder::NoConfig,
-        Some(name) if name != db_name => Folder::OtherDatabase,
-        Some(_) if login_works => Folder::LoginWorks,
-        Some(_) => Folder::LoginFails,
+    let Some(config) = config else { return Folder::NoConfig };
+    let Some(name) = config.db_name.as_deref() else { return Folder::NoConfig };
+    let elsewhere = config.db_host.as_ref().is_some_and(|host| *host != wanted.host)
+        || config.db_port.is_some_and(|port| port != wanted.port);
+    if name != db_name || elsewhere {
+        Folder::OtherDatabase
+    } else if login_works {
+        Folder::LoginWorks
+    } else {
+        Folder::LoginFails
     }
 }
 
@@ -71,5 +104,10 @@ pub fn mark(volume: &Volume, state: Option<&State>) -> Result<Mark> {
 pub async fn observe(client: &Client, site: &str, volume: &Volume, folder: Folder) -> Result<Observation> {
     let database = database(client).await?;
     let state = state::read(client, site).await.map_err(told("cannot read our state"))?;
-    Ok(Observation { database, folder, mark: mark(volume, state.as_ref())? })
+    let other_site = state::other_site(client, site).await.map_err(told("cannot read our state"))?;
+    let mark = match other_site {
+        Some(other) => Mark::OtherSite(other),
+        None => mark(volume, state.as_ref())?,
+    };
+    Ok(Observation { database, folder, mark })
 }

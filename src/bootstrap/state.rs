@@ -10,6 +10,7 @@ const CREATE: &str = r#"
 CREATE TABLE IF NOT EXISTS public."__cauldron_state" (
     site text PRIMARY KEY,
     database_oid oid NOT NULL,
+    system_identifier text,
     install_id text NOT NULL,
     instance text,
     phase text NOT NULL CHECK (phase IN ('idle', 'creating', 'complete')),
@@ -46,14 +47,15 @@ pub async fn read(client: &Client, site: &str) -> Result<Option<State>, Error> {
     if !there.get::<_, bool>(0) {
         return Ok(None);
     }
+    let system = system_identifier(client).await;
     let row = client
         .query_opt(
-            r#"SELECT phase, attempt, install_id, instance, holder,
-                      (extract(epoch FROM clock_timestamp() - beat) * 1000)::int8, last_error
-               FROM public."__cauldron_state"
-               WHERE site = $1
-                 AND database_oid = (SELECT oid FROM pg_database WHERE datname = current_database())"#,
-            &[&site],
+            &format!(
+                r#"SELECT phase, attempt, install_id, instance, holder,
+                          (extract(epoch FROM clock_timestamp() - beat) * 1000)::int8, last_error
+                   FROM public."__cauldron_state" WHERE site = $1 AND {WRITTEN_HERE}"#
+            ),
+            &[&site, &system],
         )
         .await?;
     Ok(row.map(|row| State {
@@ -67,6 +69,37 @@ pub async fn read(client: &Client, site: &str) -> Result<Option<State>, Error> {
     }))
 }
 
+/// Another site whose creation in this very database was begun or finished: it is not ours to take.
+pub async fn other_site(client: &Client, site: &str) -> Result<Option<String>, Error> {
+    let there =
+        client.query_one(r#"SELECT to_regclass('public."__cauldron_state"') IS NOT NULL"#, &[]).await?;
+    if !there.get::<_, bool>(0) {
+        return Ok(None);
+    }
+    let system = system_identifier(client).await;
+    let row = client
+        .query_opt(
+            &format!(
+                r#"SELECT site FROM public."__cauldron_state"
+                   WHERE site <> $1 AND phase <> 'idle' AND {WRITTEN_HERE} ORDER BY 1 LIMIT 1"#
+            ),
+            &[&site, &system],
+        )
+        .await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
+/// The row is of this very database. Two fresh clusters give their first database the same OID, so
+/// the cluster counts too, where it can be read; $2 is [`system_identifier`].
+const WRITTEN_HERE: &str = "database_oid = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND coalesce(system_identifier = $2::text, true)";
+
+/// The cluster's own identity; managed servers may keep it to themselves.
+async fn system_identifier(client: &Client) -> Option<String> {
+    let row = client.query_one("SELECT system_identifier::text FROM pg_control_system()", &[]).await.ok()?;
+    row.get(0)
+}
+
 /// Who leads now. A row of another database (a restored copy) is replaced: it is history.
 pub async fn claim(
     client: &Client,
@@ -75,18 +108,23 @@ pub async fn claim(
     instance: Option<&str>,
     holder: &str,
 ) -> Result<(), Error> {
+    let system = system_identifier(client).await;
     client
         .execute(
-            r#"INSERT INTO public."__cauldron_state" AS s (site, database_oid, install_id, instance, phase, holder, beat)
-               VALUES ($1, (SELECT oid FROM pg_database WHERE datname = current_database()), $2, $3, 'idle', $4, clock_timestamp())
+            &format!(r#"DELETE FROM public."__cauldron_state" WHERE site = $1 AND NOT ({WRITTEN_HERE})"#),
+            &[&site, &system],
+        )
+        .await?;
+    client
+        .execute(
+            r#"INSERT INTO public."__cauldron_state" AS s
+                   (site, database_oid, system_identifier, install_id, instance, phase, holder, beat)
+               VALUES ($1, (SELECT oid FROM pg_database WHERE datname = current_database()), $2, $3, $4, 'idle', $5, clock_timestamp())
                ON CONFLICT (site) DO UPDATE SET
                    holder = excluded.holder, beat = excluded.beat,
-                   instance = coalesce(excluded.instance, s.instance),
-                   phase = CASE WHEN s.database_oid = excluded.database_oid THEN s.phase ELSE 'idle' END,
-                   attempt = CASE WHEN s.database_oid = excluded.database_oid THEN s.attempt END,
-                   install_id = CASE WHEN s.database_oid = excluded.database_oid THEN s.install_id ELSE excluded.install_id END,
-                   database_oid = excluded.database_oid"#,
-            &[&site, &install_id, &instance, &holder],
+                   system_identifier = coalesce(excluded.system_identifier, s.system_identifier),
+                   instance = coalesce(excluded.instance, s.instance)"#,
+            &[&site, &system, &install_id, &instance, &holder],
         )
         .await
         .map(drop)

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::frappe::atomic_file::{write_if_absent, write_whole};
 use crate::outcome::{Fault, Result};
 
-/// The folder, made and known to be writable.
+/// The folder, known to be writable; made with the first file in it, so that a refusal leaves none.
 #[derive(Clone, Debug)]
 pub struct Volume {
     folder: PathBuf,
@@ -20,16 +20,21 @@ impl Volume {
     /// # Errors
     /// 77 where `sites/` may not be written, 75 on a full disk.
     pub fn open(folder: PathBuf) -> Result<Self> {
-        fs::create_dir_all(&folder)
-            .and_then(|()| tempfile::tempfile_in(&folder).map(drop))
-            .map_err(|error| Fault::file(format!("cannot write {}", folder.display()), &error))?;
+        let there = folder.ancestors().find(|path| path.exists()).unwrap_or(&folder);
+        tempfile::tempfile_in(there)
+            .map_err(|error| Fault::file(format!("cannot write {}", there.display()), &error))?;
         Ok(Self { folder })
     }
 
-    /// The identity of this installation, made at the first look.
+    /// The identity of this installation, where one was made.
+    pub fn known_install_id(&self) -> Result<Option<String>> {
+        read_text(&self.folder.join("install_id"))
+    }
+
+    /// The identity of this installation, made where there is none.
     pub fn install_id(&self) -> Result<String> {
         let path = self.folder.join("install_id");
-        if let Some(id) = read_text(&path)? {
+        if let Some(id) = self.known_install_id()? {
             return Ok(id);
         }
         let id = random_id();
@@ -59,6 +64,7 @@ impl Volume {
 
     pub fn start_attempt(&self, attempt: &str) -> Result<()> {
         let path = self.folder.join("attempt");
+        self.make()?;
         write_whole(&path, attempt.as_bytes(), 0o644)
             .map_err(|error| Fault::file(format!("cannot write {}", path.display()), &error))
     }
@@ -73,8 +79,14 @@ impl Volume {
         }
     }
 
+    fn make(&self) -> Result<()> {
+        fs::create_dir_all(&self.folder)
+            .map_err(|error| Fault::file(format!("cannot make {}", self.folder.display()), &error))
+    }
+
     /// Never over what is there.
     fn write_new(&self, path: &Path, text: &str, mode: u32) -> Result<()> {
+        self.make()?;
         write_if_absent(path, text.as_bytes(), mode)
             .map_err(|error| Fault::file(format!("cannot write {}", path.display()), &error))
     }

@@ -73,7 +73,8 @@ pub struct DatabaseConfig {
 /// A configured password without its login is taken for DB_NAME's own.
 pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, embedded: bool) -> Option<DatabaseConfig> {
     let db_type = reader.given_or("DB_TYPE", bench.common("db_type"), Some("postgres"));
-    if let Some(given) = db_type.filter(|given| given.value != "postgres") {
+    // Frappe believes the site's own file over everything, so it counts whatever else was said.
+    for given in db_type.into_iter().chain(bench.site("db_type")).filter(|given| given.value != "postgres") {
         reader.problem(
             "DB_TYPE",
             Some(given.source),

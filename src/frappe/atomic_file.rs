@@ -7,13 +7,17 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-/// Temporary file, fsync, rename, fsync of the folder. A file that is there keeps its owner.
+/// Temporary file, fsync, rename, fsync of the folder. A file that is there keeps its owner, and a
+/// link goes on pointing to it: others may read it by its other name.
 pub fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let folder = folder_of(path);
     let temporary = written(folder, bytes, mode)?;
     if let Ok(existing) = fs::metadata(path) {
-        // Root keeps the file with the user it belongs to; others may not, and need not.
-        let _ = fchown(temporary.as_file(), Some(existing.uid()), Some(existing.gid()));
+        let (uid, gid) = (Some(existing.uid()), Some(existing.gid()));
+        // Only root may keep the user; the group at least, which other pods read the file by, can be
+        // kept by whoever is in it.
+        let _ = fchown(temporary.as_file(), uid, gid).or_else(|_| fchown(temporary.as_file(), None, gid));
     }
     temporary.persist(path).map_err(|error| error.error)?;
     File::open(folder)?.sync_all()

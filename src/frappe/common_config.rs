@@ -11,7 +11,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use serde_json::{Map, Value};
 
 use crate::config::Config;
@@ -89,7 +88,7 @@ pub async fn merge(
         return Ok(Merged::Unchanged);
     }
     // Two pods that merge different keys at once must not undo each other.
-    let lock = lock(sites).await;
+    let lock = lock(sites).await?;
     let mut current = read(&path)?;
     let different = differences(&current, managed, only_if_absent);
     if different.is_empty() {
@@ -115,8 +114,11 @@ pub async fn merge(
 }
 
 fn is_immovable(error: &io::Error) -> bool {
-    let errno = error.raw_os_error().map(Errno::from_raw);
-    matches!(errno, Some(Errno::EBUSY | Errno::EROFS | Errno::EACCES | Errno::EPERM | Errno::EXDEV))
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ResourceBusy | Kind::ReadOnlyFilesystem | Kind::PermissionDenied | Kind::CrossesDevices
+    )
 }
 
 fn differences(current: &Map<String, Value>, managed: &Managed, only_if_absent: &Managed) -> Managed {
@@ -145,23 +147,30 @@ fn invalid(path: &Path, why: &str) -> Fault {
     )
 }
 
-/// A lock file of our own; where there can be none (a read-only volume) nothing is written either.
-/// A holder that hangs delays by 5 s at most: the merge is atomic without it, only less fair.
-async fn lock(sites: &Path) -> Option<File> {
+/// The lock of a file of our own, held by others for milliseconds. Where there can be none (a
+/// read-only volume, a network file system without locks) the merge goes on: it is atomic without.
+async fn lock(sites: &Path) -> Result<Option<File>> {
     let folder = sites.join(".cauldron");
-    fs::create_dir_all(&folder).ok()?;
-    let file =
-        File::options().create(true).truncate(false).write(true).open(folder.join("config.lock")).ok()?;
-    for _ in 0..500 {
+    let path = folder.join("config.lock");
+    let opened = fs::create_dir_all(&folder)
+        .and_then(|()| File::options().create(true).truncate(false).write(true).open(&path));
+    let Ok(file) = opened else { return Ok(None) };
+    for _ in 0..LOCK_TRIES {
         match file.try_lock() {
-            Ok(()) => return Some(file),
-            Err(fs::TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(10)).await,
-            Err(fs::TryLockError::Error(_)) => return None,
+            Ok(()) => return Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => tokio::time::sleep(LOCK_AGAIN).await,
+            Err(fs::TryLockError::Error(_)) => return Ok(None),
         }
     }
-    tracing::warn!("another process holds common_site_config.json's lock; went on without it");
-    None
+    // Going on would undo what the holder writes.
+    Err(Fault::try_again(
+        format!("another process has held {} for {} s", path.display(), LOCK_TRIES / 100),
+        "end that process (its lock goes with it), then start again",
+    ))
 }
+
+const LOCK_AGAIN: Duration = Duration::from_millis(10);
+const LOCK_TRIES: u32 = 1_000;
 
 /// Readable by the group: pods run with arbitrary uids and gid 0 or an fsGroup.
 fn write(path: &Path, object: &Map<String, Value>) -> io::Result<()> {
@@ -235,8 +244,8 @@ fn cannot_write(path: &Path, uncovered: &[&str], error: &io::Error) -> Fault {
     let cause =
         format!("{} cannot be written ({error}) and differs in: {}", path.display(), uncovered.join(", "));
     let mend = "put those keys into it where it comes from (the ConfigMap), or make it writable";
-    match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::EACCES | Errno::EPERM) => Fault::permission(cause, mend),
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Fault::permission(cause, mend),
         _ => Fault::configuration(cause, mend),
     }
 }

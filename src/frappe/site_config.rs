@@ -18,11 +18,14 @@ use crate::outcome::{Fault, Result};
 pub struct SiteConfig {
     pub db_name: Option<String>,
     pub db_password: Option<SecretString>,
+    pub db_host: Option<String>,
+    pub db_port: Option<u16>,
 }
 
 /// What a look at the site's folder found.
 #[derive(Clone, Debug)]
 pub enum SiteFolder {
+    /// Nothing is there, or an empty folder: a subPath mount makes one before anybody looks.
     Absent,
     /// The folder is there; its configuration may be absent or half-written (Frappe's writes are
     /// not atomic).
@@ -34,10 +37,17 @@ pub enum SiteFolder {
 /// # Errors
 /// Only where the folder cannot be looked at; that it is absent is an answer.
 pub fn look(folder: &Path) -> std::io::Result<SiteFolder> {
-    match std::fs::metadata(folder) {
+    match std::fs::symlink_metadata(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(SiteFolder::Absent),
         Err(error) => return Err(error),
         Ok(_) => {}
+    }
+    match is_empty(folder) {
+        Ok(true) => return Ok(SiteFolder::Absent),
+        Ok(false) => {}
+        // A link whose end is not there: a volume is missing, not a site.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(SiteFolder::There(None)),
+        Err(error) => return Err(error),
     }
     let config = match std::fs::read(folder.join("site_config.json")) {
         Ok(bytes) => serde_json::from_slice::<Value>(&bytes).ok().map(|value| read(&value)),
@@ -47,9 +57,27 @@ pub fn look(folder: &Path) -> std::io::Result<SiteFolder> {
     Ok(SiteFolder::There(config))
 }
 
+/// A file system of its own has a lost+found.
+fn is_empty(folder: &Path) -> std::io::Result<bool> {
+    for entry in fs::read_dir(folder)? {
+        if entry?.file_name() != "lost+found" {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 fn read(value: &Value) -> SiteConfig {
-    let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_string);
-    SiteConfig { db_name: text("db_name"), db_password: text("db_password").map(SecretString::from) }
+    let text = |key: &str| {
+        value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_string)
+    };
+    let number = |key: &str| value.get(key)?.as_u64().or_else(|| text(key)?.parse().ok());
+    SiteConfig {
+        db_name: text("db_name"),
+        db_password: text("db_password").map(SecretString::from),
+        db_host: text("db_host"),
+        db_port: number("db_port").and_then(|port| u16::try_from(port).ok()),
+    }
 }
 
 /// Has a key in place before any role serves: Frappe makes one at first use, in every process at

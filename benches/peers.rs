@@ -1,0 +1,115 @@
+//! `make bench`: side by side with tini, dumb-init, supervisord, wait-for-it and a bare gunicorn.
+//!
+//! ```text
+//!   Lab (binary, servers, site) ─▶ one measurement a file ─▶ Row ─▶ table, target/bench.json
+//! ```
+//!
+//! Within a measurement all take turns, so that a machine that is busy for a while is busy for all of them. What is
+//! measured is the release binary; this program itself is built as tests are.
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+#[path = "peers/child.rs"]
+mod child;
+#[path = "peers/clock.rs"]
+mod clock;
+#[path = "peers/events.rs"]
+mod events;
+#[path = "peers/exec.rs"]
+mod exec;
+#[path = "peers/first_answer.rs"]
+mod first_answer;
+#[path = "peers/gate.rs"]
+mod gate;
+#[path = "peers/gunicorn.rs"]
+mod gunicorn;
+#[path = "peers/idle.rs"]
+mod idle;
+#[path = "peers/kernel_account.rs"]
+mod kernel_account;
+#[path = "peers/lab.rs"]
+mod lab;
+#[path = "peers/report.rs"]
+mod report;
+#[path = "peers/restart.rs"]
+mod restart;
+#[path = "peers/samples.rs"]
+mod samples;
+#[path = "peers/size.rs"]
+mod size;
+#[path = "peers/started.rs"]
+mod started;
+#[path = "peers/supervisord.rs"]
+mod supervisord;
+#[path = "peers/term.rs"]
+mod term;
+#[path = "peers/wait_deps.rs"]
+mod wait_deps;
+#[path = "peers/warm_start.rs"]
+mod warm_start;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use lab::Lab;
+use report::Row;
+
+type Measurement = fn(&Lab) -> Vec<Row>;
+
+/// By the names that BENCH_ONLY takes; what starts fast comes first, while servers and site are not up.
+const MEASUREMENTS: [(&str, Measurement); 7] = [
+    ("size", size::measure),
+    ("exec", exec::measure),
+    ("term", term::measure),
+    ("restart", restart::measure),
+    ("wait-deps", wait_deps::measure),
+    ("web", warm_start::measure),
+    ("idle", idle::measure),
+];
+
+fn main() -> ExitCode {
+    let chosen = match chosen(std::env::var("BENCH_ONLY").ok()) {
+        Ok(chosen) => chosen,
+        Err(problem) => return refuse(&problem),
+    };
+    let lab = match Lab::new() {
+        Ok(lab) => lab,
+        Err(problem) => return refuse(&problem),
+    };
+    let mut rows = Vec::new();
+    let mut failed = Vec::new();
+    for (name, measure) in chosen {
+        let begun = Instant::now();
+        // One that fails (a wait past its deadline) is told and leaves the others their turn.
+        match catch_unwind(AssertUnwindSafe(|| measure(&lab))) {
+            Ok(measured) => rows.extend(measured),
+            Err(_) => failed.push(name),
+        }
+        eprintln!("{name}: measured in {:.0} s", begun.elapsed().as_secs_f64());
+    }
+    print!("{}", report::table(&rows));
+    report::write_json(&rows, &failed, &lab.folder().join("bench.json"));
+    if failed.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    refuse(&format!("not measured: {}; see above and target/bench.log", failed.join(", ")))
+}
+
+fn chosen(only: Option<String>) -> Result<Vec<(&'static str, Measurement)>, String> {
+    let Some(only) = only else { return Ok(MEASUREMENTS.to_vec()) };
+    let wanted: Vec<&str> = only.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    let names = MEASUREMENTS.map(|(name, _)| name);
+    match wanted.iter().find(|name| !names.contains(name)) {
+        Some(unknown) => {
+            Err(format!("BENCH_ONLY: `{unknown}` is not one of them; write some of: {}", names.join(",")))
+        }
+        None => Ok(MEASUREMENTS.into_iter().filter(|(name, _)| wanted.contains(name)).collect()),
+    }
+}
+
+fn refuse(problem: &str) -> ExitCode {
+    eprintln!("error: {problem}");
+    ExitCode::FAILURE
+}

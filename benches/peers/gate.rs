@@ -1,0 +1,64 @@
+//! A server whose port opens when we say so: a real one behind a door of ours.
+
+use std::io;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use super::support::port;
+
+pub struct Gate {
+    port: u16,
+    behind: SocketAddr,
+    closed: Arc<AtomicBool>,
+}
+
+impl Gate {
+    /// Shut: whoever connects is refused.
+    pub fn before(port_behind: u16) -> Self {
+        let behind = SocketAddr::from((Ipv4Addr::LOCALHOST, port_behind));
+        Self { port: port::free(), behind, closed: Arc::default() }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whoever connects from now on reaches the server.
+    pub fn open(&self) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).expect("the gate's own port");
+        let (behind, closed) = (self.behind, self.closed.clone());
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                if closed.load(Ordering::Relaxed) {
+                    return;
+                }
+                let _ = forward(client, behind);
+            }
+        });
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::Relaxed);
+        // Wakes the thread that accepts.
+        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+    }
+}
+
+/// Both ways, until either side hangs up.
+fn forward(client: TcpStream, behind: SocketAddr) -> io::Result<()> {
+    let server = TcpStream::connect(behind)?;
+    for (mut from, mut to) in
+        [(client.try_clone()?, server.try_clone()?), (server.try_clone()?, client.try_clone()?)]
+    {
+        to.set_nodelay(true)?;
+        thread::spawn(move || {
+            let _ = io::copy(&mut from, &mut to);
+            let _ = to.shutdown(Shutdown::Both);
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! A warm start of `web`, from exec to the first 200, beside the very same gunicorn without us; and how long an idle
+//! one takes to stop.
+
+use std::thread;
+use std::time::Duration;
+
+use super::clock::ms_between;
+use super::first_answer::first_answer_ns;
+use super::gunicorn::Gunicorn;
+use super::lab::{DEADLINE, Lab, Site};
+use super::report::{Row, Target};
+use super::samples::{Samples, Subject, take_turns};
+use super::started::Started;
+
+const ROUNDS: usize = 15;
+/// After the first answer: the other workers come up, and then nobody has anything to do.
+const UNTIL_IDLE: Duration = Duration::from_millis(700);
+/// Nobody waits for all of the 30 s and more that a bare gunicorn sleeps through TERM.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+pub fn measure(lab: &Lab) -> Vec<Row> {
+    let site = lab.site();
+    let bare = bare_gunicorn(lab, site);
+    let mut stops = Vec::new();
+    let starts = take_turns(
+        ROUNDS,
+        vec![
+            Subject::new("ours", || {
+                let mut web = lab.start(&mut lab.on_site(site, "web"));
+                let start_ms = served_ms(&mut web, site);
+                stops.push(idle_stop_ms(&mut web, DEADLINE).expect("a stop"));
+                start_ms
+            }),
+            Subject::new("bare gunicorn", || served_ms(&mut lab.start(&mut bare.command()), site)),
+        ],
+    );
+    let mut sleeper = lab.start(&mut bare.command());
+    served_ms(&mut sleeper, site);
+    let slept_ms = idle_stop_ms(&mut sleeper, PATIENCE).unwrap_or(PATIENCE.as_secs_f64() * 1e3);
+    let kind = if site.bench.is_real() { "a real bench" } else { "the sample bench" };
+    let stops = vec![Samples::new("ours", stops), Samples::new("bare gunicorn", vec![slept_ms])];
+    vec![
+        Row::new("warm web start, exec → first 200", "ms", starts, Target::RatioAtMost(1.10))
+            .noted(&format!("on {kind}; both: gunicorn {}", bare.arguments())),
+        Row::new("idle web container, TERM → exit", "ms", stops, Target::None)
+            .noted(&format!("the bare one once, and given up after {PATIENCE:?}")),
+    ]
+}
+
+/// Starts ours once to see what it starts.
+fn bare_gunicorn(lab: &Lab, site: &Site) -> Gunicorn {
+    let mut web = lab.start(&mut lab.on_site(site, "web"));
+    first_answer_ns(&mut web, site.web_port);
+    let gunicorn = Gunicorn::under(web.pid());
+    web.term_to_exit_ms(DEADLINE).expect("a stop");
+    gunicorn
+}
+
+fn served_ms(server: &mut Started, site: &Site) -> f64 {
+    let answered_ns = first_answer_ns(server, site.web_port);
+    ms_between(server.at_ns, answered_ns)
+}
+
+fn idle_stop_ms(server: &mut Started, patience: Duration) -> Option<f64> {
+    thread::sleep(UNTIL_IDLE);
+    server.term_to_exit_ms(patience)
+}

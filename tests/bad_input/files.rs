@@ -1,0 +1,91 @@
+//! Files and folders that are not what they should be.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::support::binary::Binary;
+use crate::{BOTH, Place, SITE, check};
+
+/// Somebody who is not root, and in no group of its files.
+const USER: [&str; 5] = ["setpriv", "--reuid=4242", "--regid=4242", "--clear-groups", "--"];
+
+#[test]
+fn a_secret_that_cannot_be_read() {
+    let place = Place::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
+    let secret = folder.path().join("password");
+    fs::write(&secret, "secret").expect("a secret");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("chmod");
+    let path = secret.display().to_string();
+    let given = |binary: Binary, path: &str| binary.unset("DB_PASSWORD").set("DB_PASSWORD_FILE", path);
+    place.refuses(78, &["DB_PASSWORD", &path, "denied", "readable"], |b| given(b, &path).under(&USER));
+    place.refuses(78, &["DB_PASSWORD", "/nonexistent"], |b| given(b, "/nonexistent"));
+    fs::write(&secret, "").expect("an empty secret");
+    place.refuses(78, &["DB_PASSWORD", "empty"], |b| given(b, &path));
+    place.refuses(78, &["DB_PASSWORD", "directory"], |b| given(b, &folder.path().display().to_string()));
+}
+
+#[test]
+fn a_bench_that_is_none() {
+    let place = Place::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().display().to_string();
+    place.refuses(78, &["CAULDRON_BENCH", &path, "apps/frappe"], |b| b.set("CAULDRON_BENCH", &path));
+    place.refuses(78, &["CAULDRON_BENCH", "absolute"], |b| b.set("CAULDRON_BENCH", "frappe-bench"));
+    assert!(fs::read_dir(folder.path()).expect("a folder").next().is_none());
+}
+
+#[test]
+fn sites_that_cannot_be_written() {
+    let place = Place::new();
+    place.refuses(77, &["sites", "uid 4242", "fsGroup"], |binary| binary.under(&USER));
+}
+
+#[test]
+fn configuration_that_is_no_json() {
+    let place = Place::new();
+    let path = place.bench.sites().join("common_site_config.json");
+    for text in ["{\"db_host\": ", "[]", ""] {
+        fs::write(&path, text).expect("common_site_config.json");
+        place.refuses(78, &["common_site_config.json", "left as it is"], |binary| binary);
+    }
+    fs::write(&path, "{}").expect("common_site_config.json");
+    fs::create_dir(place.bench.sites().join(SITE)).expect("a site");
+    fs::write(place.bench.sites().join(SITE).join("site_config.json"), "{\"db_name\"").expect("a file");
+    place.refuses(78, &["site_config.json", "left as it is"], |binary| binary);
+}
+
+/// Whatever says so: the manifest, or a file of the bench.
+#[test]
+fn a_site_of_mariadb() {
+    let place = Place::new();
+    place.bench.configure(serde_json::json!({ "db_type": "mariadb" }));
+    place.refuses(78, &["DB_TYPE", "common_site_config.json", "PostgreSQL only"], |binary| binary);
+    place.bench.configure(serde_json::json!({ "db_type": "postgres" }));
+    fs::create_dir(place.bench.sites().join(SITE)).expect("a site");
+    let own = r#"{"db_name": "frappe", "db_password": "x", "db_type": "mariadb"}"#;
+    fs::write(place.bench.sites().join(SITE).join("site_config.json"), own).expect("a file");
+    place.refuses(78, &["DB_TYPE", " (site_config.json)", "PostgreSQL only"], |binary| binary);
+}
+
+#[test]
+fn a_disk_that_is_full() {
+    let place = Place::new();
+    let sites = place.bench.sites().display().to_string();
+    let script = format!(
+        "set -e; mount -t tmpfs -o size=64k none /mnt; cp -a {sites}/. /mnt/; mount --bind /mnt {sites}; \
+         cat /dev/zero > {sites}/filler 2>/dev/null || true; exec \"$0\" \"$@\""
+    );
+    let allowed = std::process::Command::new("unshare").args(["-m", "true"]).status();
+    if !allowed.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED a_disk_that_is_full: no mount namespace can be made here");
+        return;
+    }
+    let before = crate::support::snapshot::cluster(&place.postgres);
+    for command in BOTH {
+        let ended = place.good(command).under(&["unshare", "-m", "sh", "-c", &script]).run().exits(75);
+        check(&ended, &["No space left", "free some space"]);
+    }
+    crate::support::snapshot::same(&before, &crate::support::snapshot::cluster(&place.postgres));
+}

@@ -1,0 +1,71 @@
+//! Values that cannot be meant.
+
+use crate::Place;
+use crate::support::binary::Binary;
+
+/// What is wrong, and what is said of it.
+type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
+
+const CASES: [Case; 20] = [
+    (&[("SITE_NAME", "")], &["SITE_NAME", "erp.example.com"]),
+    (&[("SITE_NAME", "../other")], &["SITE_NAME", "../other"]),
+    (&[("SITE_NAME", "assets")], &["SITE_NAME"]),
+    (&[("DB_PORT", "abc")], &["DB_PORT", "environment DB_PORT", "`abc`", "1 to 65535"]),
+    (&[("DB_PORT", "0")], &["DB_PORT"]),
+    (&[("DB_PORT", "65536")], &["DB_PORT"]),
+    (&[("SOCKETIO_PORT", "abc")], &["SOCKETIO_PORT"]),
+    (&[("CAULDRON_WEB_ADDR", "8000")], &["CAULDRON_WEB_ADDR", "0.0.0.0:8000"]),
+    (&[("CAULDRON_HEALTH_ADDR", "abc")], &["CAULDRON_HEALTH_ADDR"]),
+    (&[("DB_NAME", "postgres")], &["DB_NAME", "belongs to the server"]),
+    (&[("DB_NAME", "template1")], &["DB_NAME", "belongs to the server"]),
+    (&[("DB_NAME", "a\"; DROP")], &["DB_NAME", "plain"]),
+    (&[("DB_TYPE", "mariadb")], &["DB_TYPE", "PostgreSQL only"]),
+    (&[("DB_HOST", "")], &["DB_HOST", "--embedded"]),
+    (&[("REDIS_QUEUE", "")], &["REDIS_QUEUE", "redis://"]),
+    (&[("REDIS_CACHE", "http://x")], &["REDIS_CACHE", "redis://"]),
+    (&[("STANDARD_APPS", "erpnext:version-15hrms:version-15")], &["STANDARD_APPS", "erpnext:version-15hrms"]),
+    (&[("CAULDRON_APPS", "[{\"nam\": \"erpnext\"}]")], &["CAULDRON_APPS", "nam"]),
+    (&[("ENCRYPTION_KEY", "short")], &["ENCRYPTION_KEY", "base64"]),
+    (&[("CAULDRON_WAIT_TIMEOUT", "10")], &["CAULDRON_WAIT_TIMEOUT", "10s"]),
+];
+
+fn spoilt(binary: Binary, values: &[(&str, &str)]) -> Binary {
+    values.iter().fold(binary, |binary, (name, value)| binary.set(name, value))
+}
+
+#[test]
+fn each_is_told_by_its_variable() {
+    let place = Place::new();
+    for (values, words) in CASES {
+        place.refuses(78, words, |binary| spoilt(binary, values));
+    }
+}
+
+#[test]
+fn all_of_them_at_once() {
+    let place = Place::new();
+    let words =
+        ["DB_PORT", "SITE_NAME", "REDIS_CACHE", "STANDARD_APPS", "DB_PASSWORD_FILE", "CAULDRON_DRAIN"];
+    place.refuses(78, &words, |binary| {
+        binary
+            .unset("SITE_NAME")
+            .set("DB_PORT", "abc")
+            .set("REDIS_CACHE", "ftp://x")
+            .set("STANDARD_APPS", "a b:c:d")
+            .set("DB_PASSWORD_FILE", "/run/secrets/x")
+            .set("CAULDRON_DRAIN", "soon")
+    });
+    // Each on a line of its own.
+    let ended = place.good("bootstrap").set("DB_PORT", "abc").set("CAULDRON_DRAIN", "soon").run().exits(78);
+    assert_eq!(ended.stderr.lines().filter(|line| line.starts_with("error: ")).count(), 2, "{ended}");
+}
+
+#[test]
+fn a_value_and_its_file_are_one_too_many() {
+    let place = Place::new();
+    for name in ["DB_PASSWORD", "ADMIN_PASSWORD", "DB_HOST", "REDIS_QUEUE"] {
+        let file = format!("{name}_FILE");
+        let both = format!("both {name} and {file} are set");
+        place.refuses(78, &[&both, "unset one"], |binary| binary.set(&file, "/dev/null"));
+    }
+}

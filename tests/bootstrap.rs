@@ -1,0 +1,30 @@
+//! `bootstrap` on a real PostgreSQL and the sample bench: what it makes, what it refuses, and what it never touches.
+
+mod support;
+
+#[path = "bootstrap/canary.rs"]
+mod canary;
+#[path = "bootstrap/create.rs"]
+mod create;
+#[path = "bootstrap/folders.rs"]
+mod folders;
+#[path = "bootstrap/follow.rs"]
+mod follow;
+#[path = "bootstrap/killed.rs"]
+mod killed;
+#[path = "bootstrap/logins.rs"]
+mod logins;
+#[path = "bootstrap/lost.rs"]
+mod lost;
+#[path = "bootstrap/newer.rs"]
+mod newer;
+#[path = "bootstrap/occupied.rs"]
+mod occupied;
+#[path = "bootstrap/passwords.rs"]
+mod passwords;
+#[path = "bootstrap/place.rs"]
+mod place;
+#[path = "bootstrap/pods.rs"]
+mod pods;
+#[path = "bootstrap/stopped.rs"]
+mod stopped;

@@ -1,0 +1,149 @@
+//! No secret where others can read it: not in any argv or environment while a site is created, not in a log, in our
+//! record, or in a file that is not meant to hold it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::place::{Place, SITE};
+use crate::support::barrier::Barrier;
+use crate::support::bench::Bench;
+use crate::support::postgres::{PASSWORD, SUPERUSER};
+use crate::support::running::Running;
+use crate::support::{binary::LONG, snapshot};
+
+const SITE_CANARY: &str = "canarySITE4711";
+const ADMIN_CANARY: &str = "canaryADMIN4712";
+const ROOT_CANARY: &str = "canaryROOT4713";
+const CANARIES: [&str; 3] = [SITE_CANARY, ADMIN_CANARY, ROOT_CANARY];
+/// Every step of new-site, so that each is looked at while it stands still; psql runs between the first two.
+const STEPS: &str = "folders,site_config,core_tables,doctype:User,administrator_password,scheduler_set";
+
+/// Which canaries stand in which process's argv or environment, of a whole tree of processes.
+fn exposed(root: u32) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for pid in descendants(root) {
+        for part in ["cmdline", "environ"] {
+            let text = fs::read(format!("/proc/{pid}/{part}")).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text);
+            for canary in CANARIES.iter().filter(|canary| text.contains(**canary)) {
+                let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+                found.insert(format!("{canary} in {part} of {}", name.trim()));
+            }
+        }
+    }
+    found
+}
+
+fn descendants(root: u32) -> Vec<u32> {
+    let mut all = vec![root];
+    let mut at = 0;
+    while let Some(pid) = all.get(at) {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let children: Vec<u32> = tasks
+            .flat_map(|task| {
+                let text = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+                text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()
+            })
+            .collect();
+        all.extend(children);
+        at += 1;
+    }
+    all
+}
+
+/// Files under `folder` that hold a canary.
+fn holders(folder: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_symlink() {
+            continue;
+        }
+        if path.is_dir() {
+            found.extend(holders(&path));
+        } else {
+            let text = String::from_utf8_lossy(&fs::read(&path).unwrap_or_default()).into_owned();
+            if CANARIES.iter().any(|canary| text.contains(canary)) {
+                found.insert(path.display().to_string());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_secret_leaves_its_place() {
+    let place = Place::new();
+    place.postgres.run("postgres", &format!("CREATE ROLE root SUPERUSER LOGIN PASSWORD '{ROOT_CANARY}'"));
+    let barrier = Barrier::at(STEPS);
+    let leader = place
+        .leader()
+        .set("DB_USER", "root")
+        .set("DB_PASSWORD", ROOT_CANARY)
+        .set("ADMIN_PASSWORD", ADMIN_CANARY)
+        .set("SITE_DB_PASSWORD", SITE_CANARY)
+        .set("CAULDRON_LOG_LEVEL", "trace");
+    let mut pod = barrier.on(leader).spawn();
+    let mut seen = BTreeSet::new();
+    for _ in STEPS.split(',') {
+        let held = barrier.reached();
+        seen.extend(exposed(pod.pid()));
+        // On to the next, and whatever runs between them is looked at on the way.
+        held.go_on();
+        seen.extend(exposed(pod.pid()));
+    }
+    while pod.exit().is_none() {
+        seen.extend(exposed(pod.pid()));
+    }
+    assert_eq!(seen, BTreeSet::new());
+    let runtime = pod.folder().join("run");
+    assert_eq!(holders(&runtime), BTreeSet::new(), "the password file goes with its step");
+    let ended = pod.end().exits(0);
+    for canary in CANARIES {
+        assert!(!ended.to_string().contains(canary), "{canary} in the log");
+    }
+    let own = place.bench.sites().join(SITE).join("site_config.json");
+    assert_eq!(holders(place.bench.path()), BTreeSet::from([own.display().to_string()]));
+    let cluster = snapshot::cluster(&place.postgres);
+    assert!(CANARIES.iter().all(|canary| !cluster.contains(canary)), "a secret is in the database");
+    let log = place.postgres.log();
+    assert!(CANARIES.iter().all(|canary| !log.contains(canary)), "a secret is in the server's log");
+}
+
+/// A step that fails prints what it was given; the log and our record do not repeat it.
+#[test]
+fn a_step_that_fails_does_not_tell() {
+    let place = Place::new();
+    let code = "import sys\nraise SystemExit('failed with ' + ' '.join(sys.argv))\n";
+    let package = place.bench.path().join("apps/frappe/frappe/utils/bench_helper.py");
+    fs::write(package, code).expect("a bench_helper that fails");
+    let leader = place.leader().set("ADMIN_PASSWORD", ADMIN_CANARY).set("SITE_DB_PASSWORD", SITE_CANARY);
+    let ended = leader.run().exits(75).says("failed with");
+    let told = format!("{ended}{:?}", place.state("last_error"));
+    assert!(told.contains("***"), "{told}");
+    assert!(CANARIES.iter().all(|canary| !told.contains(canary)), "{told}");
+}
+
+/// The control: the same scan on Frappe's own new-site finds them.
+#[test]
+fn the_scan_finds_what_frappe_itself_shows() {
+    let place = Place::new();
+    place.bench.connect(&place.postgres, &place.redis);
+    let mut options = Bench::new_site_options(SITE, "frappe");
+    options.extend(["--db-password", SITE_CANARY, "--admin-password", ADMIN_CANARY]);
+    options.extend(["--db-root-username", SUPERUSER, "--db-root-password", PASSWORD]);
+    let barrier = Barrier::at("folders,core_tables");
+    let mut new_site = Running::spawn(place.bench.frappe(&options).envs(barrier.environment()));
+    let mut seen = BTreeSet::new();
+    for _ in 0..2 {
+        let held = barrier.reached();
+        seen.extend(exposed(new_site.pid()));
+        held.go_on();
+        seen.extend(exposed(new_site.pid()));
+    }
+    assert_eq!(new_site.exit_within(LONG), Some(0), "{}", new_site.log());
+    for canary in [SITE_CANARY, ADMIN_CANARY] {
+        assert!(seen.iter().any(|found| found.starts_with(canary)), "{canary} is not in {seen:?}");
+    }
+}

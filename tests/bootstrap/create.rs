@@ -1,0 +1,102 @@
+//! A site from nothing, and the second start that finds it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use crate::place::{ADMIN_PASSWORD, DATABASE, Place, SITE, Served};
+use crate::support::{http, snapshot};
+
+#[test]
+fn from_nothing_to_a_site_that_answers() {
+    let place = Place::new();
+    place.created();
+    let site = place.site();
+    assert!(site.is("exists (select from \"tabDefaultValue\" where defkey = 'installed_apps')"));
+    let scheduler =
+        "select value from \"tabSingles\" where doctype = 'System Settings' and field = 'enable_scheduler'";
+    assert_eq!(site.value(scheduler).as_deref(), Some("1"), "Frappe leaves it disabled");
+    let owner = format!("select pg_get_userbyid(datdba)::text from pg_database where datname = '{DATABASE}'");
+    assert_eq!(site.value(&owner).as_deref(), Some(DATABASE));
+    let table_owner = "select tableowner::text from pg_tables where tablename = '__cauldron_state'";
+    assert_eq!(
+        site.value(table_owner).as_deref(),
+        Some(DATABASE),
+        "pg_dump by the site's role must not fail"
+    );
+    assert_eq!(place.state("phase").as_deref(), Some("complete"));
+    assert_eq!(place.state("holder"), None);
+    assert_eq!(place.state("last_error"), None);
+
+    let cauldron = place.bench.sites().join(".cauldron").join(SITE);
+    let install_id = fs::read_to_string(cauldron.join("install_id")).expect("an install id");
+    assert_eq!(place.state("install_id").as_deref(), Some(install_id.trim()));
+    let mode = fs::metadata(cauldron.join("db_password")).expect("the password").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(!cauldron.join("attempt").exists());
+
+    let own = place.bench.read_config(&format!("{SITE}/site_config.json"));
+    assert_eq!(own["db_name"], DATABASE);
+    assert_eq!(own["encryption_key"].as_str().map(str::len), Some(44));
+    assert_eq!(place.bench.read_config("common_site_config.json")["default_site"], SITE);
+
+    let served = Served::start(place.leader());
+    let login = [("usr", "Administrator"), ("pwd", ADMIN_PASSWORD)];
+    assert_eq!(
+        http::post(served.port, SITE, "/api/method/login", &login).map(|answer| answer.status),
+        Some(200)
+    );
+    let wrong = [("usr", "Administrator"), ("pwd", "another")];
+    assert_eq!(
+        http::post(served.port, SITE, "/api/method/login", &wrong).map(|answer| answer.status),
+        Some(401)
+    );
+    served.stop();
+}
+
+#[test]
+fn a_second_start_has_nothing_to_do() {
+    let place = Place::new();
+    place.created();
+    let (files, cluster) = (snapshot::files(&place.bench), snapshot::cluster_without_state(&place.postgres));
+    let started = Instant::now();
+    place.leader().run().exits(0).says("nothing to do");
+    // Milliseconds; the rest is this machine's noise. A creation, or one command of Frappe's, is seconds.
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    snapshot::same(&files, &snapshot::files(&place.bench));
+    snapshot::same(&cluster, &snapshot::cluster_without_state(&place.postgres));
+    // An operator's later changes stay, too.
+    place.bench.configure(serde_json::json!({ "default_site": "other.test" }));
+    place.site().run("update \"tabSingles\" set value = '0' where field = 'enable_scheduler'");
+    place.leader().run().exits(0);
+    assert_eq!(place.bench.read_config("common_site_config.json")["default_site"], "other.test");
+    let scheduler = "select value from \"tabSingles\" where field = 'enable_scheduler'";
+    assert_eq!(place.site().value(scheduler).as_deref(), Some("0"));
+}
+
+/// What Frappe made itself has no mark: whether it was finished is not known, so it is migrated once.
+#[test]
+fn a_complete_site_of_frappes_own_is_migrated_once_and_served() {
+    let place = Place::new();
+    place.bench.connect(&place.postgres, &place.redis);
+    place.bench.new_site(SITE, DATABASE);
+    let key = place.bench.read_config(&format!("{SITE}/site_config.json")).get("encryption_key").cloned();
+    place.leader().unset("ADMIN_PASSWORD").run().exits(0).says("migrating once");
+    assert_eq!(place.state("phase").as_deref(), Some("complete"));
+    if let Some(key) = key {
+        assert_eq!(place.bench.read_config(&format!("{SITE}/site_config.json"))["encryption_key"], key);
+    }
+    place.leader().run().exits(0).says("nothing to do");
+    place.serves();
+}
+
+#[test]
+fn an_encryption_key_that_is_given_is_the_sites() {
+    let place = Place::new();
+    let key = "pvfqq5ppvrMYZSCNunn_3tCx3hnbcnZYGnHhGka2AwA=";
+    place.leader().set("ENCRYPTION_KEY", key).run().exits(0);
+    assert_eq!(place.bench.read_config(&format!("{SITE}/site_config.json"))["encryption_key"], key);
+    let other = key.replacen('p', "q", 1);
+    place.leader().set("ENCRYPTION_KEY", other).run().exits(78).says("ENCRYPTION_KEY");
+    assert_eq!(place.bench.read_config(&format!("{SITE}/site_config.json"))["encryption_key"], key);
+}

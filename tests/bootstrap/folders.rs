@@ -1,0 +1,63 @@
+//! Site folders as volumes and operators make them: mounted empty, linked, linked to nothing.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::place::{DATABASE, Place, SITE};
+use crate::support::barrier::Barrier;
+
+#[test]
+fn an_empty_folder_is_a_mount_that_waits_for_its_site() {
+    let place = Place::new();
+    let folder = place.bench.sites().join(SITE);
+    fs::create_dir_all(folder.join("lost+found")).expect("a file system of its own");
+    place.created();
+    place.leader().run().exits(0).says("nothing to do");
+    assert!(folder.join("lost+found").exists());
+}
+
+#[test]
+fn a_folder_with_anything_in_it_is_not_created_over() {
+    let place = Place::new();
+    let folder = place.bench.sites().join(SITE);
+    fs::create_dir_all(folder.join("private/files")).expect("somebody's files");
+    fs::write(folder.join("private/files/invoice.pdf"), "kept").expect("somebody's file");
+    let before = place.snapshot();
+    place.leader().run().exits(65).says("the database is lost or the wrong one");
+    place.is_as_it_was(&before);
+}
+
+#[test]
+fn a_linked_folder_works_and_a_link_to_nothing_is_a_lost_volume() {
+    let place = Place::new();
+    let (link, target) = (place.bench.sites().join(SITE), place.bench.path().join("elsewhere"));
+    symlink(&target, &link).expect("a link");
+    let before = place.snapshot();
+    place.leader().run().exits(65);
+    place.is_as_it_was(&before);
+    fs::create_dir(&target).expect("its end");
+    place.created();
+    assert!(link.is_symlink() && target.join("site_config.json").exists());
+    let away = target.with_extension("away");
+    fs::rename(&target, &away).expect("a lost mount");
+    place.leader().run().exits(65).says("the volume is lost or the wrong one");
+    assert!(!target.exists());
+    fs::rename(&away, &target).expect("found again");
+    place.leader().run().exits(0).says("nothing to do");
+}
+
+/// The first one has not made a table yet: an empty database is not a free one.
+#[test]
+fn two_sites_do_not_share_a_database_that_one_of_them_is_creating() {
+    let place = Place::new();
+    let barrier = Barrier::at("site_config");
+    let mut first = barrier.on(place.leader()).start();
+    let held = barrier.reached();
+    held.kill_9();
+    drop(held);
+    first.signal(nix::sys::signal::Signal::SIGKILL);
+    assert!(crate::support::wait::within(crate::support::binary::LONG, || first.exit()).is_some());
+    assert!(place.postgres.tables(DATABASE).iter().all(|table| table.starts_with("__cauldron")));
+    place.leader().set("SITE_NAME", "other.test").run().exits(65).says(SITE);
+    assert!(!place.bench.sites().join("other.test").exists());
+}

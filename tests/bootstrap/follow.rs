@@ -1,0 +1,79 @@
+//! Pods without the administrator's password: they wait for the one that has it, and serve with the site's own login.
+
+use nix::sys::signal::Signal;
+
+use crate::place::{Place, Served};
+use crate::support::barrier::Barrier;
+use crate::support::binary::Binary;
+use crate::support::{port, snapshot};
+
+fn follower(place: &Place) -> Binary {
+    place.command("web").set("CAULDRON_BOOTSTRAP", "follow")
+}
+
+#[test]
+fn a_follower_waits_for_the_leader_and_then_serves() {
+    let place = Place::new();
+    let port = port::free();
+    let mut pod = follower(&place)
+        .set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{port}"))
+        .set("GUNICORN_WORKERS", "1")
+        .start();
+    pod.says("has no site_config.json yet");
+    let barrier = Barrier::at("scheduler_set");
+    let leader = barrier.on(place.leader()).spawn();
+    // Every table and Administrator are there; the leader has not recorded the end.
+    let held = barrier.reached();
+    pod.says("the site is not finished");
+    assert_eq!(pod.probe("/readyz"), 503);
+    pod.answers("/startupz", 200);
+    let before = snapshot::files(&place.bench);
+    held.go_on();
+    leader.end().exits(0);
+    pod.answers("/readyz", 200);
+    let key = |text: &str| text.matches("encryption_key").count();
+    assert_eq!((key(&before), key(&snapshot::files(&place.bench))), (0, 1));
+    Served { pod, port }.stop();
+}
+
+/// It may look, and nothing else.
+#[test]
+fn a_follower_writes_nothing() {
+    let place = Place::new();
+    place.created();
+    let (files, cluster) = (snapshot::files(&place.bench), snapshot::cluster(&place.postgres));
+    Served::start(follower(&place).set("SOCKETIO_PORT", "9999")).stop();
+    let settled =
+        |text: &str| text.lines().filter(|line| !line.contains("/logs/")).collect::<Vec<_>>().join("\n");
+    snapshot::same(&settled(&files), &settled(&snapshot::files(&place.bench)));
+    let without_state = |text: &str| text.lines().filter(|line| !line.contains("beat")).count();
+    assert_eq!(without_state(&cluster), without_state(&snapshot::cluster(&place.postgres)));
+}
+
+#[test]
+fn a_follower_does_not_serve_a_half_built_site() {
+    let place = Place::new();
+    let barrier = Barrier::at("after_install:frappe");
+    let leader = barrier.on(place.leader()).spawn();
+    let held = barrier.reached();
+    held.kill_9();
+    drop(held);
+    leader.end().exits(75);
+    let mut pod = follower(&place).set("CAULDRON_WEB_ADDR", "127.0.0.1:0").start();
+    pod.says("the site is not finished");
+    pod.answers("/livez", 200);
+    assert_eq!(pod.probe("/readyz"), 503);
+    pod.signal(Signal::SIGTERM);
+    pod.end().exits(0);
+}
+
+#[test]
+fn off_takes_the_site_as_it_is_and_waits_for_nobody() {
+    let place = Place::new();
+    let off = || place.command("web").set("CAULDRON_BOOTSTRAP", "off");
+    let before = place.snapshot();
+    off().set("CAULDRON_WEB_ADDR", "127.0.0.1:0").run().exits(69).says("no site_config.json");
+    place.is_as_it_was(&before);
+    place.created();
+    Served::start(off()).stop();
+}

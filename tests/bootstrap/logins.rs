@@ -1,0 +1,127 @@
+//! Who may log in as what: administrators that are not superusers, owners, and logins that lack a right.
+
+use crate::place::{DATABASE, Place};
+
+#[test]
+fn an_administrator_that_is_no_superuser() {
+    let place = Place::new();
+    place.postgres.run("postgres", "CREATE ROLE manager LOGIN CREATEROLE CREATEDB PASSWORD 'm'");
+    place.with_login("manager", "m").run().exits(0);
+    place.with_login("manager", "m").run().exits(0).says("nothing to do");
+    place.serves();
+}
+
+#[test]
+fn an_owner_with_the_database_it_was_given() {
+    let place = Place::new();
+    place.postgres.run("postgres", "CREATE ROLE frappe LOGIN PASSWORD 'own'");
+    place.postgres.run("postgres", "CREATE DATABASE frappe OWNER frappe");
+    place.with_login(DATABASE, "own").run().exits(0);
+    // The site's own credentials are in its folder now.
+    place
+        .command("bootstrap")
+        .set("DB_NAME", DATABASE)
+        .set("DB_PASSWORD", "own")
+        .run()
+        .exits(0)
+        .says("nothing to do");
+}
+
+#[test]
+fn an_owner_that_may_not_create_is_told_the_grant() {
+    let place = Place::new();
+    place.postgres.run("postgres", "CREATE ROLE frappe LOGIN PASSWORD 'own'");
+    place.postgres.run("postgres", "CREATE DATABASE frappe");
+    let before = place.snapshot();
+    place
+        .with_login(DATABASE, "own")
+        .run()
+        .exits(77)
+        .says("GRANT CREATE ON SCHEMA public TO \"frappe\"")
+        .says("ALTER DATABASE \"frappe\" OWNER TO \"frappe\"");
+    place.is_as_it_was(&before);
+    // The mend that it named.
+    place.postgres.run(DATABASE, "GRANT CREATE ON SCHEMA public TO \"frappe\"");
+    place.with_login(DATABASE, "own").run().exits(0);
+}
+
+#[test]
+fn a_schema_public_that_is_gone_is_a_missing_right() {
+    let place = Place::new();
+    place.postgres.run("postgres", "CREATE ROLE frappe LOGIN PASSWORD 'own'");
+    place.postgres.run("postgres", "CREATE DATABASE frappe OWNER frappe");
+    place.postgres.run(DATABASE, "DROP SCHEMA public");
+    place.with_login(DATABASE, "own").run().exits(77).says("public");
+}
+
+#[test]
+fn who_may_not_create_is_told_the_right() {
+    let place = Place::new();
+    place.postgres.run("postgres", "CREATE ROLE nobody LOGIN PASSWORD 'n'");
+    let before = place.snapshot();
+    place.with_login("nobody", "n").run().exits(77).says("CREATEROLE CREATEDB").says("DB_USER=frappe");
+    place.postgres.run("postgres", "ALTER ROLE nobody CREATEROLE");
+    place.with_login("nobody", "n").run().exits(77).says("CREATEDB");
+    place.postgres.run("postgres", "ALTER ROLE nobody NOCREATEROLE");
+    place.is_as_it_was(&before);
+    // The mend that it named.
+    place.postgres.run("postgres", "ALTER ROLE nobody CREATEROLE CREATEDB");
+    place.with_login("nobody", "n").run().exits(0);
+}
+
+#[test]
+fn a_role_of_somebody_elses_is_not_taken_over() {
+    let place = Place::new();
+    place.postgres.run("postgres", "CREATE ROLE frappe LOGIN PASSWORD 'theirs'");
+    let before = place.snapshot();
+    for ours in [None, Some("ours")] {
+        let mut binary = place.leader();
+        if let Some(ours) = ours {
+            binary = binary.set("SITE_DB_PASSWORD", ours);
+        }
+        binary.run().exits(77).says("SITE_DB_PASSWORD").says("ALTER ROLE \"frappe\" PASSWORD");
+        place.is_as_it_was(&before);
+    }
+    place.leader().set("SITE_DB_PASSWORD", "theirs").run().exits(0);
+}
+
+#[test]
+fn an_empty_database_made_beforehand_is_used() {
+    let place = Place::new();
+    place.postgres.run("postgres", "CREATE DATABASE frappe");
+    // Extensions hold nothing of anybody's, with or without a schema for them; managed servers come with some.
+    place
+        .postgres
+        .run(DATABASE, "CREATE SCHEMA extensions; CREATE EXTENSION pg_stat_statements SCHEMA extensions");
+    place.postgres.run(DATABASE, "CREATE EXTENSION hstore");
+    place.created();
+}
+
+#[test]
+fn a_name_in_odd_case_is_its_own() {
+    let place = Place::new();
+    let binary = || place.leader().set("DB_NAME", "Frappe-ERP").set("SITE_NAME", "Erp.Test");
+    binary().run().exits(0);
+    binary().run().exits(0).says("nothing to do");
+    assert!(place.postgres.database_exists("Frappe-ERP"));
+    assert!(!place.postgres.database_exists("frappe-erp"));
+}
+
+#[test]
+fn nothing_is_made_before_a_creation_is_known_to_be_possible() {
+    let place = Place::new();
+    let before = place.snapshot();
+    place.leader().unset("ADMIN_PASSWORD").run().exits(78).says("ADMIN_PASSWORD");
+    place.is_as_it_was(&before);
+    place.leader().set("PATH", "/nonexistent").run().exits(78).says("psql");
+    place.is_as_it_was(&before);
+}
+
+/// On 15, CREATEROLE may give itself every role that is no superuser.
+#[test]
+fn an_administrator_that_is_a_member_already() {
+    let place = Place::new();
+    place.postgres.run("postgres", "CREATE ROLE frappe LOGIN PASSWORD 'own'");
+    place.postgres.run("postgres", "CREATE ROLE manager LOGIN CREATEDB PASSWORD 'm' IN ROLE frappe");
+    place.with_login("manager", "m").set("SITE_DB_PASSWORD", "own").run().exits(0);
+}

@@ -1,0 +1,129 @@
+//! A volume or a database that is lost or the wrong one: refused with 65, and nothing made in its place.
+
+use std::fs;
+use std::process::Command;
+
+use crate::place::{DATABASE, Place, SITE};
+use crate::support::bench::Bench;
+use crate::support::postgres::{PASSWORD, Postgres, SUPERUSER};
+use crate::support::snapshot;
+
+#[test]
+fn a_lost_volume() {
+    let place = Place::new();
+    place.created();
+    let place = Place { bench: Bench::sample(), ..place };
+    let before = place.snapshot();
+    place.leader().run().exits(65).says("the volume is lost or the wrong one");
+    place.leader().set("SITE_DB_PASSWORD", "guess").run().exits(65).says("the volume is lost");
+    place.is_as_it_was(&before);
+}
+
+#[test]
+fn a_lost_site_folder() {
+    let place = Place::new();
+    place.created();
+    fs::remove_dir_all(place.bench.sites().join(SITE)).expect("the site's folder");
+    let before = place.snapshot();
+    place.leader().run().exits(65).says("the volume is lost or the wrong one");
+    place.is_as_it_was(&before);
+    // An empty folder in its place (a subPath of a new volume) is no site either.
+    fs::create_dir(place.bench.sites().join(SITE)).expect("an empty folder");
+    let before = place.snapshot();
+    place.leader().run().exits(65).says("the volume is lost or the wrong one");
+    place.is_as_it_was(&before);
+}
+
+#[test]
+fn a_lost_database() {
+    let place = Place::new();
+    place.created();
+    place.postgres.run("postgres", "DROP DATABASE frappe");
+    let before = place.snapshot();
+    place.leader().run().exits(65).says("the database is lost");
+    place.is_as_it_was(&before);
+    // Made again, empty: still not the site's.
+    place.postgres.run("postgres", "CREATE DATABASE frappe OWNER frappe");
+    let before = place.snapshot();
+    place.leader().run().exits(65).says("the database is lost");
+    place.is_as_it_was(&before);
+}
+
+#[test]
+fn a_stale_attempt_is_cleared_by_a_start_that_sees_the_end() {
+    let place = Place::new();
+    place.created();
+    let attempt = place.bench.sites().join(".cauldron").join(SITE).join("attempt");
+    fs::write(&attempt, "stale").expect("an attempt");
+    place.leader().run().exits(0).says("nothing to do");
+    assert!(!attempt.exists());
+}
+
+#[test]
+fn another_site_name_on_the_same_database() {
+    let place = Place::new();
+    place.created();
+    let before = place.snapshot();
+    place.leader().set("SITE_NAME", "other.test").run().exits(65).says(SITE);
+    place.is_as_it_was(&before);
+}
+
+#[test]
+fn a_site_config_that_names_another_database_or_server() {
+    let place = Place::new();
+    place.created();
+    let path = place.bench.sites().join(SITE).join("site_config.json");
+    let good = fs::read_to_string(&path).expect("site_config.json");
+    for (key, value) in [("db_name", "\"other\""), ("db_host", "\"elsewhere\""), ("db_port", "1")] {
+        let mut config: serde_json::Map<_, _> = serde_json::from_str(&good).expect("JSON");
+        config.insert(key.to_owned(), serde_json::from_str(value).expect("JSON"));
+        fs::write(&path, serde_json::to_string(&config).expect("JSON")).expect("site_config.json");
+        let before = place.snapshot();
+        place.leader().run().exits(65).says(key);
+        place.is_as_it_was(&before);
+    }
+    fs::write(&path, good).expect("site_config.json");
+    place.leader().run().exits(0).says("nothing to do");
+}
+
+#[test]
+fn a_password_that_no_longer_fits_is_told() {
+    let place = Place::new();
+    place.created();
+    place.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'rotated'");
+    let before = place.snapshot();
+    place.leader().run().exits(77).says("ALTER ROLE \"frappe\" PASSWORD");
+    place.is_as_it_was(&before);
+}
+
+/// What pg_restore brings along says who led in another database: history, even where both databases have
+/// the same OID, as the first of two fresh clusters do.
+#[test]
+fn a_restored_copy_does_not_believe_the_record_it_came_with() {
+    let place = Place::new();
+    place.created();
+    place.site().run(
+        "UPDATE public.__cauldron_state SET phase = 'creating', attempt = 'of-old', holder = 'pod-of-old'",
+    );
+    let copy = Postgres::start();
+    let dump = snapshot::cluster(&place.postgres);
+    let mut psql = Command::new("psql")
+        .env("PGPASSWORD", PASSWORD)
+        .args(["-q", "-h", &copy.socket_folder().display().to_string(), "-p", &copy.port().to_string()])
+        .args(["-U", SUPERUSER, "-d", "postgres"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("psql runs");
+    std::io::Write::write_all(&mut psql.stdin.take().expect("a pipe"), dump.as_bytes()).expect("the dump");
+    assert!(psql.wait().expect("psql ends").success());
+    let oid = |postgres: &Postgres| {
+        postgres.session(DATABASE).value("select oid::text from pg_database where datname = 'frappe'")
+    };
+    copy.session(DATABASE)
+        .run(&format!("UPDATE public.__cauldron_state SET database_oid = {}", oid(&copy).expect("an OID")));
+    let place = Place { postgres: copy, ..place };
+    place.leader().run().exits(0).says("migrating once");
+    assert_eq!(place.state("phase").as_deref(), Some("complete"));
+}

@@ -1,0 +1,75 @@
+//! A creation that is asked to stop, or that loses its lock: the step ends, the lock is free, and nothing says done.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::place::Place;
+use crate::support::barrier::Barrier;
+use crate::support::binary::LONG;
+use crate::support::port;
+use crate::support::wait::eventually;
+
+const LOCKS: &str = "select count(*)::text from pg_locks where locktype = 'advisory'";
+
+fn is_gone(pid: i32) -> Option<()> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.map_or(true, |stat| stat.contains(") Z ")).then_some(())
+}
+
+#[test]
+fn term_during_a_creation_stops_the_step_and_frees_the_lock() {
+    for (command, code) in [("bootstrap", 143), ("web", 0)] {
+        let place = Place::new();
+        let barrier = Barrier::at("doctype:User");
+        let web_addr = format!("127.0.0.1:{}", port::free());
+        let leader = place.leader().with_command(command).set("CAULDRON_WEB_ADDR", web_addr);
+        let mut pod = barrier.on(leader).start();
+        let held = barrier.reached();
+        // The control of what is looked for below.
+        assert_ne!(place.site().value(LOCKS).as_deref(), Some("0"));
+        assert_eq!(pod.probe("/readyz"), 503);
+        pod.answers("/startupz", 200);
+        let asked = Instant::now();
+        pod.signal(Signal::SIGTERM);
+        pod.end_within(Duration::from_secs(10)).exits(code);
+        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+        assert_eq!(is_gone(held.pid), Some(()), "the step outlived its supervisor");
+        eventually(LONG, "the lock is free", || {
+            (place.site().value(LOCKS).as_deref() == Some("0")).then_some(())
+        });
+        place.leader().run().exits(75).says("did not finish");
+    }
+}
+
+/// The server, a pooler or a network ends the session that holds the lock: another pod may lead from then on.
+#[test]
+fn a_lost_lock_kills_the_step() {
+    let place = Place::new();
+    let barrier = Barrier::at("doctype:User");
+    let pod = barrier.on(place.leader()).spawn();
+    let held = barrier.reached();
+    let cut =
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'cauldron/lock'";
+    assert_eq!(place.site().run(cut).len(), 1);
+    let ended = pod.end_within(Duration::from_secs(20));
+    assert_eq!(is_gone(held.pid), Some(()), "the step goes on without a lock");
+    ended.exits(75);
+    assert_eq!(place.state("phase").as_deref(), Some("creating"));
+    place.leader().run().exits(75).says("did not finish");
+}
+
+/// PostgreSQL itself goes away and comes back while Frappe creates.
+#[test]
+fn a_server_that_restarts_during_a_creation() {
+    let mut place = Place::new();
+    let barrier = Barrier::at("doctype:User");
+    let pod = barrier.on(place.leader()).spawn();
+    let held = barrier.reached();
+    place.postgres.kill_9();
+    pod.end_within(Duration::from_secs(20)).exits(75);
+    assert_eq!(is_gone(held.pid), Some(()));
+    place.postgres.start_again();
+    place.leader().run().exits(75).says("did not finish");
+}

@@ -1,0 +1,100 @@
+//! What Kubernetes mounts over the file: read-only volumes, ConfigMaps, full disks. Each in a mount namespace of its own.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::json;
+
+use super::{configure, file, read};
+use crate::support::bench::Bench;
+use crate::support::binary::{Binary, Ended};
+
+/// Runs a shell line in a private mount namespace, then the program in it; `None` where that is not allowed here.
+fn mounted(test: &str, line: &str, binary: Binary) -> Option<Ended> {
+    let allowed = Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
+    if !allowed.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED {test}: no mount namespace can be made here");
+        return None;
+    }
+    let script = format!("set -e; {line}\nexec \"$0\" \"$@\"");
+    Some(binary.under(&["unshare", "-m", "sh", "-c", &script]).run())
+}
+
+/// Everything that the manifest says is in the file already.
+fn settled() -> Bench {
+    let bench = Bench::sample();
+    configure(&bench).set("DB_HOST", "pg").run().exits(0);
+    bench
+}
+
+fn read_only(bench: &Bench) -> String {
+    let sites = bench.sites().display().to_string();
+    format!("mount --bind {sites} {sites}; mount -o remount,bind,ro {sites}")
+}
+
+/// As a ConfigMap's subPath: the file itself is a mount.
+fn file_mount(bench: &Bench) -> String {
+    let file = file(bench).display().to_string();
+    format!("mount --bind {file} {file}")
+}
+
+#[test]
+fn a_read_only_volume_that_says_the_same_is_fine() {
+    let bench = settled();
+    let binary = configure(&bench).set("DB_HOST", "pg");
+    if let Some(ended) = mounted("read_only_same", &read_only(&bench), binary) {
+        ended.exits(0);
+    }
+}
+
+#[test]
+fn a_read_only_volume_that_differs_is_told_key_by_key() {
+    let bench = settled();
+    let before = read(&bench);
+    let covered = configure(&bench).set("DB_HOST", "other");
+    if let Some(ended) = mounted("read_only_covered", &read_only(&bench), covered) {
+        ended.exits(78).says("FRAPPE_DB_HOST");
+    }
+    let uncovered = configure(&bench).set("DB_HOST", "other").set("SOCKETIO_PORT", "9000");
+    if let Some(ended) = mounted("read_only_uncovered", &read_only(&bench), uncovered) {
+        ended.exits(78).says("socketio_port").says("ConfigMap");
+    }
+    assert_eq!(read(&bench), before);
+}
+
+#[test]
+fn a_file_that_is_itself_a_mount_is_not_replaced() {
+    let bench = settled();
+    let before = read(&bench);
+    let same = configure(&bench).set("DB_HOST", "pg");
+    let Some(ended) = mounted("file_mount", &file_mount(&bench), same) else { return };
+    ended.exits(0);
+    let other = configure(&bench).set("DB_HOST", "other");
+    mounted("file_mount", &file_mount(&bench), other)
+        .expect("allowed a moment ago")
+        .exits(78)
+        .says("FRAPPE_DB_HOST");
+    assert_eq!(read(&bench), before);
+    let left: Vec<_> =
+        fs::read_dir(bench.sites()).expect("sites/").flatten().map(|entry| entry.file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().starts_with(".cauldron-")), "{left:?}");
+}
+
+#[test]
+fn a_full_disk_leaves_the_file_as_it_was() {
+    let bench = settled();
+    bench.configure(json!({ "padding": "x".repeat(8192) }));
+    let sites = bench.sites().display().to_string();
+    // What is on the tmpfs goes with the namespace, so the shell compares before it ends.
+    let fill = format!(
+        "mount -t tmpfs -o size=64k none /mnt; cp -a {sites}/. /mnt/; mount --bind /mnt {sites}; \
+         cat /dev/zero > {sites}/filler 2>/dev/null || true; cp {sites}/common_site_config.json /dev/shm/$$.before; \
+         code=0; \"$0\" \"$@\" || code=$?; cmp {sites}/common_site_config.json /dev/shm/$$.before && echo UNTOUCHED; \
+         rm /dev/shm/$$.before; exit $code"
+    );
+    let binary = configure(&bench).set("DB_HOST", "other");
+    if let Some(ended) = mounted("full_disk", &fill, binary) {
+        assert!(ended.stdout.contains("UNTOUCHED"), "{ended}");
+        ended.exits(75).says("space");
+    }
+}
