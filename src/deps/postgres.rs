@@ -69,7 +69,7 @@ impl Probe {
     }
 
     /// One try.
-    pub async fn attempt(&mut self, timeout: Duration) -> Result<Met, ConnectError> {
+    pub(super) async fn attempt(&mut self, timeout: Duration) -> Result<Met, ConnectError> {
         self.timeout = timeout;
         let way = self.target.way.clone();
         match &way {

@@ -113,9 +113,9 @@ impl Apps {
         match (&self.installed, &self.logged) {
             (Err(reason), _) | (_, Err(reason)) => Finding::skipped(Id::PendingPatches, subject, reason),
             (Ok(installed), Ok(logged)) => {
-                let texts = installed.iter().filter_map(|app| {
-                    fs::read_to_string(self.package(app)?.join("patches.txt")).ok()
-                });
+                let texts = installed
+                    .iter()
+                    .filter_map(|app| fs::read_to_string(self.package(app)?.join("patches.txt")).ok());
                 patches::judge(&patches::pending(texts, logged))
             }
         }
@@ -171,8 +171,7 @@ fn name(app: &WantedApp) -> String {
 
 /// All of them, for one reason.
 pub fn skipped(reason: &str) -> Vec<Finding> {
-    let all =
-        [Id::AppsList, Id::AppsImportable, Id::AppsInstalled, Id::AppsWanted, Id::PendingPatches];
+    let all = [Id::AppsList, Id::AppsImportable, Id::AppsInstalled, Id::AppsWanted, Id::PendingPatches];
     all.into_iter().map(|id| Finding::skipped(id, "apps", reason)).collect()
 }
 

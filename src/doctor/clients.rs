@@ -25,10 +25,8 @@ pub enum Client {
 
 /// Both, side by side.
 pub async fn look(processes: &Processes, path: &OsStr, clock: Clock) -> [Client; 2] {
-    let (psql, pg_dump) = tokio::join!(
-        version(processes, "psql", path, clock),
-        version(processes, "pg_dump", path, clock)
-    );
+    let (psql, pg_dump) =
+        tokio::join!(version(processes, "psql", path, clock), version(processes, "pg_dump", path, clock));
     [psql, pg_dump]
 }
 

@@ -102,13 +102,7 @@ impl Known {
         let finding = |problem: &Problem| {
             let source = problem.source.as_ref().map(|source| format!(" ({source})")).unwrap_or_default();
             let subject = format!("{}{source}", problem.variable);
-            Finding::error(
-                Id::Configuration,
-                outcome::CONFIGURATION,
-                subject,
-                &problem.cause,
-                &problem.mend,
-            )
+            Finding::error(Id::Configuration, outcome::CONFIGURATION, subject, &problem.cause, &problem.mend)
         };
         self.problems.iter().map(finding).collect()
     }
@@ -142,11 +136,7 @@ impl Known {
         };
         let files = BenchObjects {
             common: object(bench.sites().join(COMMON)),
-            site: config
-                .site
-                .as_ref()
-                .map(|site| object(bench.site(site).join(SITE)))
-                .unwrap_or_default(),
+            site: config.site.as_ref().map(|site| object(bench.site(site).join(SITE))).unwrap_or_default(),
         };
         let site_login = deps::site_login(&config);
         Ok(Self { config, bench, site_login, folder, files, problems })

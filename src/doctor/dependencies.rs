@@ -63,7 +63,8 @@ fn redis_servers(known: &Known) -> [(&'static str, Option<&RedisUrl>); 3] {
 
 /// All of them side by side.
 pub async fn redis(known: &Known, clock: Clock) -> Vec<Finding> {
-    let [cache, queue, socketio] = redis_servers(known).map(|(variable, url)| one(known, clock, variable, url));
+    let [cache, queue, socketio] =
+        redis_servers(known).map(|(variable, url)| one(known, clock, variable, url));
     let (cache, queue, socketio) = tokio::join!(cache, queue, socketio);
     let mut findings = [cache, queue, socketio].concat();
     findings.push(databases(known));
@@ -169,7 +170,8 @@ impl Info<'_> {
         let policy = self.field("maxmemory_policy").unwrap_or("noeviction");
         let limit = self.field("maxmemory").unwrap_or("0");
         if policy == "noeviction" || limit == "0" {
-            let bound = if limit == "0" { "no memory limit".into() } else { format!("{limit} bytes at most") };
+            let bound =
+                if limit == "0" { "no memory limit".into() } else { format!("{limit} bytes at most") };
             return Finding::ok(Id::RedisQueueEviction, subject, format!("{policy}, {bound}"));
         }
         Finding::warning(
@@ -181,9 +183,8 @@ impl Info<'_> {
     }
 
     fn role(&self, subject: &str) -> Finding {
-        let error = |detail, hint| {
-            Finding::error(Id::RedisQueueRole, outcome::CONFIGURATION, subject, detail, hint)
-        };
+        let error =
+            |detail, hint| Finding::error(Id::RedisQueueRole, outcome::CONFIGURATION, subject, detail, hint);
         if self.field("cluster_enabled") == Some("1") {
             return error("it is a cluster: RQ's keys span its slots", "use a single Redis for the queue");
         }

@@ -133,7 +133,8 @@ mod tests {
         let warning = Finding::warning(Id::Lock, "s", "d", "h");
         assert_eq!(exit_code(std::slice::from_ref(&warning)), 0);
         let mut findings = vec![warning];
-        for (code, worst) in [(75, 75), (69, 69), (75, 69), (65, 65), (77, 77), (69, 77), (78, 78), (77, 78)] {
+        for (code, worst) in [(75, 75), (69, 69), (75, 69), (65, 65), (77, 77), (69, 77), (78, 78), (77, 78)]
+        {
             findings.push(Finding::error(Id::Lock, code, "s", "d", "h"));
             assert_eq!(exit_code(&findings), worst);
         }

@@ -8,7 +8,7 @@ use super::id::Id;
 use super::postgres::{Opened, Postgres};
 use crate::bootstrap::sql::literal;
 use crate::deps::postgres::access::Access;
-use crate::net::{ConnectError, Kind};
+use crate::net::{ConnectError, Kind, Step};
 use crate::outcome;
 use crate::postgres::Connection;
 
@@ -226,6 +226,7 @@ pub async fn site_login(
     known: &Known,
     postgres: &Postgres<'_>,
     presence: Presence,
+    server_answers: bool,
 ) -> (Finding, Option<Opened>, bool) {
     let subject = known.config.site.as_deref().unwrap_or("SITE_NAME");
     let Some((database, login)) = &known.site_login else {
@@ -239,6 +240,10 @@ pub async fn site_login(
         Ok(opened) => {
             let detail = format!("`{}` opens database `{database}`", login.user);
             (Finding::ok(Id::SiteLogin, subject, detail), Some(opened), true)
+        }
+        // Told once, as the server's.
+        Err(error) if !server_answers && error.step < Step::Login => {
+            (Finding::skipped(Id::SiteLogin, subject, "the server cannot be reached"), None, false)
         }
         Err(error) => (refused_login(subject, login.user.as_str(), &error), None, false),
     }

@@ -39,7 +39,8 @@ mod tests {
 
     #[test]
     fn what_is_not_logged_is_pending() {
-        let text = "[pre_model_sync]\n# a comment\na.b.c #2024-01-01\n\n[post_model_sync]\nexecute:x()\n  d.e\n";
+        let text =
+            "[pre_model_sync]\n# a comment\na.b.c #2024-01-01\n\n[post_model_sync]\nexecute:x()\n  d.e\n";
         let logged = BTreeSet::from(["execute:x()".to_string(), "old".to_string()]);
         let found = pending(std::iter::once(text.to_string()), &logged);
         assert_eq!(found, ["a.b.c #2024-01-01", "d.e"]);

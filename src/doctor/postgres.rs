@@ -17,8 +17,7 @@ use crate::postgres::{Connection, Options, Server, maintenance_databases};
 const APPLICATION_NAME: &str = "cauldron doctor";
 /// Where the server takes settings with the login it holds us to what we promise: to read, and not
 /// to stand in anybody's way.
-const SETTINGS: &str =
-    "-c default_transaction_read_only=on -c statement_timeout=4000 -c lock_timeout=2000";
+const SETTINGS: &str = "-c default_transaction_read_only=on -c statement_timeout=4000 -c lock_timeout=2000";
 
 /// Sessions to look around with.
 pub struct Opened {
@@ -72,7 +71,9 @@ impl<'a> Postgres<'a> {
         let mut last = None;
         for database in &candidates {
             match self.open(login, database).await {
-                Err(error) if matches!(error.kind, Kind::NoSuchDatabase | Kind::NoRight) => last = Some(error),
+                Err(error) if matches!(error.kind, Kind::NoSuchDatabase | Kind::NoRight) => {
+                    last = Some(error)
+                }
                 opened => return opened,
             }
         }

@@ -77,7 +77,8 @@ impl Files {
             Err(error) => {
                 let fault = Fault::file(format!("cannot read {subject}"), &error);
                 let mut findings = vec![Finding::fault(Id::SiteConfig, &subject, &fault)];
-                findings.extend(looks[1..].iter().map(|id| Finding::skipped(*id, &subject, "it cannot be read")));
+                findings
+                    .extend(looks[1..].iter().map(|id| Finding::skipped(*id, &subject, "it cannot be read")));
                 findings
             }
         }
@@ -86,9 +87,7 @@ impl Files {
     fn default_site(&self) -> Finding {
         let subject = "default_site";
         match (&self.default_site, &self.site) {
-            (None, _) => {
-                Finding::info(Id::DefaultSite, subject, "none: every command of bench needs --site")
-            }
+            (None, _) => Finding::info(Id::DefaultSite, subject, "none: every command of bench needs --site"),
             (Some(default), _) if !self.sites.join(default).is_dir() => Finding::warning(
                 Id::DefaultSite,
                 subject,
@@ -120,7 +119,11 @@ fn judge_common(
         return Finding::info(id, subject, format!("{what}: {keys}; the bootstrap writes them"));
     }
     if uncovered.is_empty() {
-        return Finding::info(id, subject, format!("differs in: {keys}{place}; FRAPPE_* variables cover that"));
+        return Finding::info(
+            id,
+            subject,
+            format!("differs in: {keys}{place}; FRAPPE_* variables cover that"),
+        );
     }
     Finding::error(
         id,
@@ -196,7 +199,8 @@ fn judge_key(subject: &str, object: &Map<String, Value>) -> Finding {
 
 /// Field 5 of /proc/self/mountinfo, where white space is written in octal (proc(5)).
 fn is_mount_point(mounts: &str, path: &Path) -> bool {
-    let escaped = path.display().to_string().replace('\\', "\\134").replace(' ', "\\040").replace('\t', "\\011");
+    let escaped =
+        path.display().to_string().replace('\\', "\\134").replace(' ', "\\040").replace('\t', "\\011");
     mounts.lines().any(|line| line.split(' ').nth(4) == Some(&escaped))
 }
 

@@ -63,9 +63,11 @@ pub fn filesystem(subject: impl Into<String>, magic: u64) -> Finding {
         meaning => format!("{name}, {scope}: {meaning}"),
     };
     match kind {
-        Kind::Local => {
-            Finding::ok(id, subject, detail("local: pods on other nodes see it only where the volume says so"))
-        }
+        Kind::Local => Finding::ok(
+            id,
+            subject,
+            detail("local: pods on other nodes see it only where the volume says so"),
+        ),
         Kind::Shared => Finding::info(id, subject, detail("shared")),
         Kind::Poor => {
             let hint = "use NFS or another file system with links, modes and atomic renames";
@@ -138,9 +140,12 @@ mod tests {
         ] {
             assert_eq!(bytes("s", free).severity, severity, "{free}");
         }
-        for (total, free, severity) in
-            [(0, 0, Severity::Ok), (9, 9, Severity::Error), (1 << 20, 9_999, Severity::Warning), (1 << 20, 1 << 19, Severity::Ok)]
-        {
+        for (total, free, severity) in [
+            (0, 0, Severity::Ok),
+            (9, 9, Severity::Error),
+            (1 << 20, 9_999, Severity::Warning),
+            (1 << 20, 1 << 19, Severity::Ok),
+        ] {
             assert_eq!(inodes("s", total, free).severity, severity, "{free} of {total}");
         }
     }

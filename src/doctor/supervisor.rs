@@ -35,7 +35,12 @@ fn judge(subject: String, account: &Value) -> Finding {
     }
     let reasons = account["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let reasons = reasons.collect::<Vec<_>>().join("; ");
-    Finding::warning(Id::Supervisor, subject, format!("{told}, unready: {reasons}"), "see `cauldron-frappe status`")
+    Finding::warning(
+        Id::Supervisor,
+        subject,
+        format!("{told}, unready: {reasons}"),
+        "see `cauldron-frappe status`",
+    )
 }
 
 #[cfg(test)]

@@ -67,9 +67,11 @@ fn folder((path, must_be_there): (std::path::PathBuf, bool)) -> Finding {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_be_there => {
             Finding::info(Id::VolumeFolder, subject, "absent: the site was not created on this volume")
         }
-        Err(error) => {
-            Finding::fault(Id::VolumeFolder, &subject, &Fault::file(format!("cannot look at {subject}"), &error))
-        }
+        Err(error) => Finding::fault(
+            Id::VolumeFolder,
+            &subject,
+            &Fault::file(format!("cannot look at {subject}"), &error),
+        ),
     }
 }
 
@@ -96,8 +98,10 @@ fn writable(sites: &Path, site: Option<&str>) -> Vec<Finding> {
 fn filesystem(sites: &Path) -> Finding {
     let subject = shown(sites);
     match statfs(sites) {
-        Ok(stat) => space::filesystem(subject, stat.filesystem_type().0 as u64),
-        Err(errno) => Finding::skipped(Id::VolumeFilesystem, subject, &format!("the kernel does not say: {errno}")),
+        Ok(stat) => space::filesystem(subject, stat.filesystem_type().0),
+        Err(errno) => {
+            Finding::skipped(Id::VolumeFilesystem, subject, &format!("the kernel does not say: {errno}"))
+        }
     }
 }
 
@@ -119,11 +123,11 @@ fn space(subject: &str, stat: &Statvfs, read_only: bool) -> Finding {
     if read_only {
         return Finding::skipped(Id::VolumeSpace, subject, "the mount is read-only");
     }
-    space::bytes(subject, stat.blocks_available() as u64 * stat.fragment_size() as u64)
+    space::bytes(subject, stat.blocks_available() * stat.fragment_size())
 }
 
 fn inodes(subject: &str, stat: &Statvfs) -> Finding {
-    space::inodes(subject, stat.files() as u64, stat.files_available() as u64)
+    space::inodes(subject, stat.files(), stat.files_available())
 }
 
 #[cfg(test)]
@@ -138,7 +142,9 @@ mod tests {
         let findings = look(sites.path(), Some("s.local"));
         assert!(findings.iter().all(|f| f.severity < Severity::Error), "{findings:?}");
         let told: Vec<Id> = findings.iter().map(|f| f.id).collect();
-        for id in [Id::VolumeFolder, Id::VolumeWritable, Id::VolumeFilesystem, Id::VolumeSpace, Id::VolumeInodes] {
+        for id in
+            [Id::VolumeFolder, Id::VolumeWritable, Id::VolumeFilesystem, Id::VolumeSpace, Id::VolumeInodes]
+        {
             assert!(told.contains(&id), "{id:?}");
         }
         assert_eq!(fs::read_dir(sites.path()).unwrap().count(), 1);
