@@ -6,6 +6,7 @@ use super::configuration::Known;
 use super::finding::Finding;
 use super::grants::{self, Presence};
 use super::id::Id;
+use super::own_database;
 use super::postgres::{self, Opened, Postgres};
 use super::site::{self, Contents, Way};
 use super::switches;
@@ -61,11 +62,12 @@ async fn site_looks(
     opened: Result<Opened, String>,
 ) -> (Vec<Finding>, Contents) {
     let (mut findings, presence) = grants::look(known, &opened).await;
-    let (login, own, own_login_works) = grants::site_login(known, postgres, presence, opened.is_ok()).await;
+    let (login, own, own_login_works) =
+        own_database::site_login(known, postgres, presence, opened.is_ok()).await;
     findings.push(login);
     let session = session(known, postgres, &opened, own, presence).await;
     let session = session.as_ref().map_err(String::as_str);
-    findings.push(grants::schema(known, session).await);
+    findings.push(own_database::schema(known, session).await);
     let way = Way { session, presence, own_login_works };
     let (more, contents) = site::look(known, &way).await;
     findings.extend(more);
