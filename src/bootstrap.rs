@@ -10,15 +10,15 @@
 mod create;
 pub mod decide;
 mod follow;
-mod lock;
+pub mod lock;
 mod login;
-mod observe;
+pub mod observe;
 mod prepare;
 mod progress;
 mod provision;
 mod requirements;
-mod sql;
-mod state;
+pub mod sql;
+pub mod state;
 mod step;
 pub mod volume;
 

@@ -43,6 +43,8 @@ pub enum Command {
     Bootstrap,
     /// Write common_site_config.json, then exit
     Configure,
+    /// Look at everything, explain, change nothing
+    Doctor,
     /// Show the running supervisor's own account
     Status,
     /// Ask the running supervisor, for exec probes and Docker's HEALTHCHECK

@@ -2,7 +2,7 @@
 //! environment. Loading opens no socket and writes nothing.
 
 pub mod apps;
-mod bench_files;
+pub mod bench_files;
 pub mod database;
 pub mod duration;
 pub mod gunicorn;

@@ -8,7 +8,7 @@
 
 mod backoff;
 mod grace;
-mod postgres;
+pub mod postgres;
 mod progress;
 mod redis;
 mod report;
@@ -108,7 +108,7 @@ impl DepsTargets {
 }
 
 /// Database and login of the site as its own file has them; a file that cannot be read has none.
-fn site_login(config: &Config) -> Option<(String, Login)> {
+pub fn site_login(config: &Config) -> Option<(String, Login)> {
     let path = config.bench.join("sites").join(config.site.as_ref()?).join("site_config.json");
     let file: Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
     let text = |key: &str| file.get(key)?.as_str().map(str::to_string);

@@ -2,7 +2,7 @@
 //!
 //! The rooms, in the order data flows: `cli` and `config` (what was asked), `deps` (wait), `frappe`
 //! (the one place that knows Frappe), `bootstrap` (site), `role` (what to run), `supervise` (the
-//! process kernel), `health` (probes), `outcome` (exit codes). `main` is the pipeline.
+//! process kernel), `health` (probes), `doctor` (looks at all of it), `outcome` (exit codes). `main` is the pipeline.
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
@@ -10,6 +10,7 @@ mod bootstrap;
 mod cli;
 mod config;
 mod deps;
+mod doctor;
 mod embedded;
 mod frappe;
 mod health;

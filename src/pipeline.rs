@@ -8,6 +8,7 @@ mod site;
 use crate::cli::{Cli, Command, Format};
 use crate::config::source::{ProcessEnvironment, Reader};
 use crate::config::{self, Config, Needs};
+use crate::doctor::{Asked, doctor};
 use crate::outcome::{self, Fault, SIGNAL_BASE, Stopped};
 use crate::supervise::signals::Shutdown;
 use crate::{role, sys, telemetry};
@@ -62,6 +63,11 @@ async fn run_command(cli: Cli) -> u8 {
         }
         return code(role::run::run(command, *restart, &config, &shutdown).await);
     }
+    // A broken configuration is the first thing that it has to explain.
+    if let (Command::Doctor, false) = (&cli.command, cli.print_config) {
+        let asked = Asked { settings: &cli.settings, embedded: cli.embedded, format: cli.format };
+        return code(doctor(&asked, &shutdown).await);
+    }
     let loaded = config::load(&mut reader, needs(&cli.command), cli.embedded);
     if cli.print_config {
         print!("{}", config::print(&reader.seen));
@@ -101,7 +107,9 @@ fn refuse(reader: &Reader<'_>) -> u8 {
 
 fn needs(command: &Command) -> Needs {
     match command {
-        Command::Web | Command::Bootstrap => Needs { site: true, bench: true, servers: true },
+        Command::Web | Command::Bootstrap | Command::Doctor => {
+            Needs { site: true, bench: true, servers: true }
+        }
         Command::Configure => Needs { site: true, bench: true, servers: false },
         Command::WaitDeps | Command::Run { .. } | Command::Status | Command::Probe { .. } => {
             Needs { site: false, bench: false, servers: false }
@@ -122,7 +130,9 @@ async fn dispatch(
         Command::Bootstrap => once::bootstrap(config, &shutdown).await,
         Command::Status => shutdown.guard(async { Ok(ask::status(&config, format).await?) }).await,
         Command::Probe { what } => shutdown.guard(async { Ok(ask::probe(&config, *what).await?) }).await,
-        Command::Run { .. } => unreachable!("run has a configuration of its own, and was run"),
+        Command::Run { .. } | Command::Doctor => {
+            unreachable!("it reads its configuration by itself, and was run")
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::cli;
 use crate::config::variable::VARIABLES;
+use crate::doctor::LOOKS;
 use crate::health::metrics::METRICS;
 use crate::outcome::EXIT_CODES;
 
@@ -40,9 +41,11 @@ fn tables() -> BTreeMap<&'static str, String> {
         .iter()
         .map(|(name, help)| vec![format!("`cauldron_frappe_{name}`"), (*help).into()])
         .collect();
+    let looks = LOOKS.iter().map(|(id, asks)| vec![format!("`{}`", id.text()), (*asks).into()]).collect();
     BTreeMap::from([
         ("commands", table(&["command", "what it does"], commands)),
         ("variables", table(&["variable", "default", "what it is"], variables)),
+        ("doctor", table(&["id", "question"], looks)),
         ("exit codes", table(&["code", "meaning"], exit_codes)),
         ("metrics", table(&["metric", "meaning"], metrics)),
     ])

@@ -17,6 +17,11 @@ pub struct Volume {
 }
 
 impl Volume {
+    /// For who only looks: nothing is tried.
+    pub fn to_read(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
     /// # Errors
     /// 77 where `sites/` may not be written, 75 on a full disk.
     pub fn open(folder: PathBuf) -> Result<Self> {

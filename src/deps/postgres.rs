@@ -1,8 +1,8 @@
 //! Whether PostgreSQL works for what is about to be done with it.
 
-mod access;
-mod knock;
-mod pooler;
+pub mod access;
+pub mod knock;
+pub mod pooler;
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::postgres::{Connection, Options, Server, maintenance_databases};
 
 const APPLICATION_NAME: &str = "cauldron wait-deps";
 /// The versions that Frappe is run on here.
-const SUPPORTED: std::ops::RangeInclusive<u32> = 13..=17;
+pub const SUPPORTED: std::ops::RangeInclusive<u32> = 13..=17;
 
 /// What to ask.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ impl Probe {
     }
 
     /// One try.
-    pub async fn attempt(&mut self, timeout: Duration) -> Result<Met, ConnectError> {
+    pub(super) async fn attempt(&mut self, timeout: Duration) -> Result<Met, ConnectError> {
         self.timeout = timeout;
         let way = self.target.way.clone();
         match &way {
@@ -145,7 +145,7 @@ impl Probe {
 }
 
 /// `15.8 (Debian …)`, `17beta1` → 15, 17.
-fn major(version: &str) -> Option<u32> {
+pub fn major(version: &str) -> Option<u32> {
     version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 

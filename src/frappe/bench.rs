@@ -21,6 +21,20 @@ impl Bench {
         self.sites().join(site)
     }
 
+    pub fn apps(&self) -> PathBuf {
+        self.root.join("apps")
+    }
+
+    /// An app's own folder, which holds its package.
+    pub fn app(&self, app: &str) -> PathBuf {
+        self.apps().join(app)
+    }
+
+    /// The virtual environment.
+    pub fn environment(&self) -> PathBuf {
+        self.root.join("env")
+    }
+
     pub fn python(&self) -> PathBuf {
         self.root.join("env/bin/python")
     }

@@ -216,6 +216,24 @@ pub fn compare(sites: &Path, managed: &Managed, frappe_major: Option<u32>) -> Re
     Ok(variables)
 }
 
+/// What the file says otherwise than the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Differing {
+    pub keys: Vec<&'static str>,
+    /// Those that no environment override of Frappe's covers.
+    pub uncovered: Vec<&'static str>,
+}
+
+/// As [`compare`], for who only looks.
+///
+/// # Errors
+/// 78 for invalid JSON.
+pub fn look(sites: &Path, managed: &Managed, frappe_major: Option<u32>) -> Result<Differing> {
+    let different = differences(&read(&sites.join("common_site_config.json"))?, managed, &Vec::new());
+    let (_, uncovered) = overrides(&different, frappe_major);
+    Ok(Differing { keys: different.iter().map(|(key, _)| *key).collect(), uncovered })
+}
+
 fn cannot_write(path: &Path, uncovered: &[&str], error: &io::Error) -> Fault {
     let cause =
         format!("{} cannot be written ({error}) and differs in: {}", path.display(), uncovered.join(", "));

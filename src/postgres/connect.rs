@@ -154,10 +154,11 @@ impl Server {
         config: &tokio_postgres::Config,
         deadline: Instant,
     ) -> Result<Connection, ConnectError> {
+        let encrypted = matches!(wire, Wire::Tls(_));
         within(deadline, Step::Login, &self.target(), async {
             let (client, driver) =
                 config.connect_raw(wire, AsItIs).await.map_err(|error| self.judge(&error, config))?;
-            Ok(Connection::drive(client, driver))
+            Ok(Connection::drive(client, driver, encrypted))
         })
         .await
     }

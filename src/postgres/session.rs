@@ -35,11 +35,16 @@ pub struct Connection {
     closed: watch::Receiver<Option<String>>,
     version: String,
     hot_standby: Option<bool>,
+    encrypted: bool,
 }
 
 impl Connection {
-    /// Takes over what a login made.
-    pub fn drive(client: tokio_postgres::Client, driver: tokio_postgres::Connection<Wire, Wire>) -> Self {
+    /// Takes over what a login made, on a wire that is `encrypted` or not.
+    pub fn drive(
+        client: tokio_postgres::Client,
+        driver: tokio_postgres::Connection<Wire, Wire>,
+        encrypted: bool,
+    ) -> Self {
         let parameter = |name: &str| driver.parameter(name).map(str::to_string);
         let (version, hot_standby) = (parameter("server_version"), parameter("in_hot_standby"));
         let (closed_sender, closed) = watch::channel(None);
@@ -56,7 +61,13 @@ impl Connection {
             closed,
             version: version.unwrap_or_default(),
             hot_standby: hot_standby.map(|value| value == "on"),
+            encrypted,
         }
+    }
+
+    /// What DB_SSLMODE came to.
+    pub fn is_encrypted(&self) -> bool {
+        self.encrypted
     }
 
     /// Ends when the session does, with the reason.

@@ -1,0 +1,233 @@
+//! The four lists of apps that have to agree: wanted, in `apps/`, in `apps.txt`, in the database.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+
+use super::finding::Finding;
+use super::id::Id;
+use super::patches;
+use crate::config::apps::WantedApp;
+use crate::frappe::bench::Bench;
+use crate::outcome;
+
+/// What the looks need, to be made in a thread of their own.
+pub struct Apps {
+    pub bench: Bench,
+    pub python_path: Option<OsString>,
+    pub wanted: Vec<WantedApp>,
+    /// The database's installed_apps, or why nobody knows them.
+    pub installed: Result<Vec<String>, String>,
+    /// Patches that the database has run.
+    pub logged: Result<BTreeSet<String>, String>,
+}
+
+const APPS_TXT: &str = "sites/apps.txt";
+
+impl Apps {
+    /// Every look at apps and their patches.
+    pub fn look(&self) -> Vec<Finding> {
+        let listed = self.listed();
+        let folders = self.folders();
+        let mut findings = vec![list(listed.as_deref(), &folders)];
+        findings.push(self.importable(listed.as_deref().unwrap_or_default()));
+        findings.push(match &self.installed {
+            Ok(installed) => self.installed(installed, listed.as_deref().unwrap_or_default()),
+            Err(reason) => Finding::skipped(Id::AppsInstalled, "installed_apps", reason),
+        });
+        findings.push(wanted(&self.wanted, |app| self.package(app).is_some()));
+        findings.push(self.pending());
+        findings
+    }
+
+    /// frappe first, as Frappe itself reads it.
+    fn listed(&self) -> Option<Vec<String>> {
+        let text = fs::read_to_string(self.bench.sites().join("apps.txt")).ok()?;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        Some(lines.map(str::to_string).collect())
+    }
+
+    /// Folders of apps/ that hold an app.
+    fn folders(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.bench.apps()).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| self.bench.app(name).join(name).join("hooks.py").is_file())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Where Python would find an app, as far as that is known without Python: its folder in apps/,
+    /// PYTHONPATH, and the virtual environment's packages.
+    fn package(&self, app: &str) -> Option<PathBuf> {
+        let mut roots = vec![self.bench.app(app)];
+        roots.extend(self.python_path.iter().flat_map(std::env::split_paths));
+        let libraries = fs::read_dir(self.bench.environment().join("lib")).into_iter().flatten().flatten();
+        roots.extend(libraries.map(|entry| entry.path().join("site-packages")));
+        roots.into_iter().map(|root| root.join(app)).find(|path| path.join("hooks.py").is_file())
+    }
+
+    fn importable(&self, listed: &[String]) -> Finding {
+        let installed = self.installed.as_deref().unwrap_or_default();
+        let all: BTreeSet<&String> = listed.iter().chain(installed).collect();
+        let missing: Vec<&str> =
+            all.iter().filter(|app| self.package(app).is_none()).map(|app| app.as_str()).collect();
+        if missing.is_empty() {
+            let detail = format!("{} of {}", all.len(), all.len());
+            return Finding::ok(Id::AppsImportable, "packages", detail);
+        }
+        Finding::error(
+            Id::AppsImportable,
+            outcome::CONFIGURATION,
+            missing.join(", "),
+            "listed or installed, and there is no package with a hooks.py: pages fail, workers stop at start",
+            "use an image that has the app, or uninstall it with one that has",
+        )
+    }
+
+    fn installed(&self, installed: &[String], listed: &[String]) -> Finding {
+        let lacking = |of: &[String], from: &[String]| {
+            from.iter().filter(|app| !of.contains(app)).cloned().collect::<Vec<_>>().join(", ")
+        };
+        // Frappe counts itself in, listed or not.
+        let unlisted = lacking(&[listed, &["frappe".to_string()]].concat(), installed);
+        if !unlisted.is_empty() {
+            return Finding::warning(
+                Id::AppsInstalled,
+                unlisted,
+                "installed in the database and not in apps.txt: a migrate drops its scheduled jobs",
+                "put it into sites/apps.txt, or uninstall it",
+            );
+        }
+        let idle = lacking(installed, listed);
+        if !idle.is_empty() {
+            return Finding::info(Id::AppsInstalled, idle, "in apps.txt, and not installed on this site");
+        }
+        Finding::ok(Id::AppsInstalled, installed.join(", "), "the same as in apps.txt")
+    }
+
+    fn pending(&self) -> Finding {
+        let subject = "patches.txt";
+        match (&self.installed, &self.logged) {
+            (Err(reason), _) | (_, Err(reason)) => Finding::skipped(Id::PendingPatches, subject, reason),
+            (Ok(installed), Ok(logged)) => {
+                let texts = installed
+                    .iter()
+                    .filter_map(|app| fs::read_to_string(self.package(app)?.join("patches.txt")).ok());
+                patches::judge(&patches::pending(texts, logged))
+            }
+        }
+    }
+}
+
+fn list(listed: Option<&[String]>, folders: &[String]) -> Finding {
+    let Some(listed) = listed else {
+        return Finding::error(
+            Id::AppsList,
+            outcome::CONFIGURATION,
+            APPS_TXT,
+            "absent or unreadable: no command of Frappe's works without it",
+            "write the apps of the image into it, one a line, frappe first",
+        );
+    };
+    if !listed.iter().any(|app| app == "frappe") {
+        let hint = "write frappe into it, as the first line";
+        return Finding::warning(Id::AppsList, APPS_TXT, "frappe is not in it", hint);
+    }
+    let unlisted: Vec<&str> =
+        folders.iter().filter(|app| !listed.contains(app)).map(String::as_str).collect();
+    if !unlisted.is_empty() {
+        let detail = format!("in apps/ and not listed: {}", unlisted.join(", "));
+        return Finding::info(Id::AppsList, APPS_TXT, detail);
+    }
+    Finding::ok(Id::AppsList, APPS_TXT, listed.join(", "))
+}
+
+fn wanted(wanted: &[WantedApp], is_there: impl Fn(&str) -> bool) -> Finding {
+    let names: Vec<String> = wanted.iter().map(name).collect();
+    let missing: Vec<&str> = names.iter().map(String::as_str).filter(|app| !is_there(app)).collect();
+    if names.is_empty() {
+        return Finding::ok(Id::AppsWanted, "CAULDRON_APPS", "none is asked for");
+    }
+    if missing.is_empty() {
+        return Finding::ok(Id::AppsWanted, names.join(", "), "in the bench");
+    }
+    Finding::warning(
+        Id::AppsWanted,
+        missing.join(", "),
+        "wanted, and not in the bench (an app named by its repository may have another name)",
+        "bake it into the image",
+    )
+}
+
+/// An app without a name is called as its repository.
+fn name(app: &WantedApp) -> String {
+    let from = app.name.as_ref().or(app.url.as_ref()).or(app.path.as_ref()).map_or("", String::as_str);
+    let last = from.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
+    last.trim_end_matches(".git").replace('-', "_")
+}
+
+/// All of them, for one reason.
+pub fn skipped(reason: &str) -> Vec<Finding> {
+    let all = [Id::AppsList, Id::AppsImportable, Id::AppsInstalled, Id::AppsWanted, Id::PendingPatches];
+    all.into_iter().map(|id| Finding::skipped(id, "apps", reason)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Severity;
+    use super::*;
+
+    fn app(root: &std::path::Path, name: &str) {
+        let package = root.join("apps").join(name).join(name);
+        fs::create_dir_all(&package).unwrap();
+        fs::write(package.join("hooks.py"), "").unwrap();
+    }
+
+    fn apps(root: &std::path::Path, listed: &str, installed: &[&str]) -> Apps {
+        fs::create_dir_all(root.join("sites")).unwrap();
+        fs::write(root.join("sites/apps.txt"), listed).unwrap();
+        Apps {
+            bench: Bench::new(root),
+            python_path: None,
+            wanted: Vec::new(),
+            installed: Ok(installed.iter().map(ToString::to_string).collect()),
+            logged: Ok(BTreeSet::new()),
+        }
+    }
+
+    #[test]
+    fn each_disagreement_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        app(root, "frappe");
+        app(root, "ledger");
+        let told = |listed, installed: &[&str], id| {
+            apps(root, listed, installed).look().into_iter().find(|f| f.id == id).unwrap()
+        };
+        let both = &["frappe", "ledger"];
+        for id in [Id::AppsList, Id::AppsImportable, Id::AppsInstalled] {
+            assert_eq!(told("frappe\nledger\n", both, id).severity, Severity::Ok);
+        }
+        assert_eq!(told("frappe\n", &["frappe"], Id::AppsList).severity, Severity::Info);
+        assert_eq!(told("ledger\n", both, Id::AppsList).severity, Severity::Warning);
+        assert_eq!(told("frappe\n", both, Id::AppsInstalled).severity, Severity::Warning);
+        assert_eq!(told("frappe\nledger\n", &["frappe"], Id::AppsInstalled).severity, Severity::Info);
+        assert_eq!(told("frappe\ngone\n", both, Id::AppsImportable).code, 78);
+        assert_eq!(told("frappe\n", &["frappe", "gone"], Id::AppsImportable).code, 78);
+        fs::remove_file(root.join("sites/apps.txt")).unwrap();
+        assert_eq!(list(None, &[]).code, 78);
+    }
+
+    #[test]
+    fn a_wanted_app_goes_by_its_name_or_its_repository() {
+        let wanted = |url: &str| WantedApp { url: Some(url.into()), ..WantedApp::default() };
+        for url in ["https://h/frappe/my-app.git", "git@h:org/my-app", "https://token@h/my_app/"] {
+            assert_eq!(name(&wanted(url)), "my_app", "{url}");
+        }
+        let told = super::wanted(&[wanted("https://canary@h/x.git")], |_| false);
+        assert!(told.severity == Severity::Warning && !format!("{told:?}").contains("canary"));
+    }
+}

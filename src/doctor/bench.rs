@@ -1,0 +1,114 @@
+//! The bench's own programs and code, looked at without starting any of them.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{AccessFlags, access};
+
+use super::finding::Finding;
+use super::id::Id;
+use crate::frappe::bench::Bench;
+use crate::outcome;
+
+/// The major versions of Frappe that this program knows.
+const SUPPORTED: std::ops::RangeInclusive<u32> = 14..=16;
+
+/// Python, gunicorn, Frappe and node.
+pub fn look(bench: &Bench, path: &OsStr) -> Vec<Finding> {
+    vec![
+        program(Id::BenchPython, &bench.python(), "the bench's virtual environment is not in this image"),
+        program(Id::BenchGunicorn, &bench.gunicorn(), "install gunicorn in the bench's virtual environment"),
+        frappe(bench),
+        node(path),
+    ]
+}
+
+/// Every one, for one reason.
+pub fn skipped(reason: &str) -> Vec<Finding> {
+    let all = [Id::BenchPython, Id::BenchGunicorn, Id::BenchFrappe, Id::BenchNode];
+    all.into_iter().map(|id| Finding::skipped(id, "bench", reason)).collect()
+}
+
+fn program(id: Id, path: &Path, hint: &str) -> Finding {
+    let subject = path.display().to_string();
+    match access(path, AccessFlags::X_OK) {
+        Ok(()) => Finding::ok(id, subject, "there"),
+        Err(errno) => Finding::error(id, outcome::CONFIGURATION, subject, errno.desc().to_lowercase(), hint),
+    }
+}
+
+fn frappe(bench: &Bench) -> Finding {
+    let subject = bench.app("frappe").display().to_string();
+    match bench.frappe_major() {
+        Some(major) if SUPPORTED.contains(&major) => {
+            Finding::ok(Id::BenchFrappe, subject, format!("version {major}"))
+        }
+        Some(major) => Finding::warning(
+            Id::BenchFrappe,
+            subject,
+            format!("version {major} is outside {} to {}", SUPPORTED.start(), SUPPORTED.end()),
+            "this program may not know how that version is started and stopped",
+        ),
+        None => Finding::error(
+            Id::BenchFrappe,
+            outcome::CONFIGURATION,
+            subject,
+            "no version can be read from frappe/__init__.py",
+            "name the folder that holds apps, env and sites in CAULDRON_BENCH",
+        ),
+    }
+}
+
+fn node(path: &OsStr) -> Finding {
+    match on_path("node", path) {
+        Some(found) => Finding::ok(Id::BenchNode, found.display().to_string(), "there"),
+        None => Finding::warning(
+            Id::BenchNode,
+            "node",
+            "not on PATH: socketio cannot run in this image",
+            "install node, if this image is to run socketio",
+        ),
+    }
+}
+
+/// The first one that can be executed.
+pub fn on_path(program: &str, path: &OsStr) -> Option<PathBuf> {
+    std::env::split_paths(path)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file() && access(path, AccessFlags::X_OK).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::super::finding::Severity;
+    use super::*;
+
+    #[test]
+    fn a_bench_is_judged_by_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let bench = Bench::new(folder.path());
+        let told = |id| look(&bench, OsStr::new("/nowhere")).into_iter().find(|f| f.id == id).unwrap();
+        assert_eq!((told(Id::BenchPython).code, told(Id::BenchFrappe).code), (78, 78));
+        assert_eq!(told(Id::BenchNode).severity, Severity::Warning);
+        let package = folder.path().join("apps/frappe/frappe");
+        fs::create_dir_all(&package).unwrap();
+        for (version, severity) in [("15.55.1", Severity::Ok), ("13.0", Severity::Warning)] {
+            fs::write(package.join("__init__.py"), format!("__version__ = \"{version}\"\n")).unwrap();
+            assert_eq!(told(Id::BenchFrappe).severity, severity, "{version}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_executed_is_not_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node");
+        fs::write(&path, "").unwrap();
+        for (mode, found) in [(0o644, false), (0o755, true)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(on_path("node", folder.path().as_os_str()).is_some(), found);
+        }
+    }
+}

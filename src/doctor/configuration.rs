@@ -1,0 +1,240 @@
+//! The configuration, broken or not: every problem is a finding, and the rest is looked at with what
+//! can be read.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use serde_json::{Map, Value};
+
+use super::clock::Clock;
+use super::finding::Finding;
+use super::id::Id;
+use crate::config::bench_files::{COMMON, SITE};
+use crate::config::database::{DatabaseConfig, Login};
+use crate::config::source::{Problem, ProcessEnvironment, Reader, Strings};
+use crate::config::variable::{VARIABLES, Variable};
+use crate::config::{self, Config, Needs};
+use crate::deps;
+use crate::frappe::bench::Bench;
+use crate::frappe::site_config::{self, SiteFolder};
+use crate::outcome::{self, Fault, Result};
+
+/// What everything else is looked at with.
+pub struct Known {
+    pub config: Config,
+    pub bench: Bench,
+    /// Database and login that site_config.json has.
+    pub site_login: Option<(String, Login)>,
+    pub folder: Result<SiteFolder>,
+    pub files: BenchObjects,
+    problems: Vec<Problem>,
+}
+
+/// The bench's own files; one that is absent or cannot be read is empty.
+#[derive(Default)]
+pub struct BenchObjects {
+    pub common: Map<String, Value>,
+    pub site: Map<String, Value>,
+}
+
+impl BenchObjects {
+    /// A key as Frappe sees it: the site's own file wins.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.site.get(key).or_else(|| self.common.get(key))
+    }
+
+    /// Frappe's `cint`: 1, "1" and true are on.
+    pub fn is_on(&self, key: &str) -> bool {
+        match self.get(key) {
+            Some(Value::Bool(on)) => *on,
+            Some(Value::Number(number)) => number.as_i64() != Some(0),
+            Some(Value::String(text)) => !matches!(text.as_str(), "" | "0" | "false" | "False"),
+            _ => false,
+        }
+    }
+}
+
+impl Known {
+    /// # Errors
+    /// Why no look at the site can be made.
+    pub fn site(&self) -> std::result::Result<&str, String> {
+        self.config.site.as_deref().ok_or_else(|| "SITE_NAME is not known".into())
+    }
+
+    /// # Errors
+    /// Why no look at PostgreSQL can be made: what a wrong setting left over is somebody else's server.
+    pub fn database(&self) -> std::result::Result<&DatabaseConfig, String> {
+        if self.config.embedded {
+            return Err("the embedded servers run only while a role does".into());
+        }
+        self.readable(&["DB_HOST", "DB_PORT", "DB_TYPE", "DB_SSL"])?;
+        self.config.database.as_ref().ok_or_else(|| "DB_HOST is not set".into())
+    }
+
+    /// The site's database, and its role: DB_NAME, else what site_config.json has.
+    pub fn database_name(&self) -> Option<&str> {
+        let configured = self.config.database.as_ref().and_then(|database| database.name.as_deref());
+        configured.or(self.site_login.as_ref().map(|(name, _)| name.as_str()))
+    }
+
+    /// # Errors
+    /// Why no look at this Redis can be made.
+    pub fn redis(&self, variable: &str) -> std::result::Result<(), String> {
+        if self.config.embedded {
+            return Err("the embedded servers run only while a role does".into());
+        }
+        self.readable(&[variable, "REDIS_PORT", "REDIS_TLS_CA"])
+    }
+
+    fn readable(&self, prefixes: &[&str]) -> std::result::Result<(), String> {
+        let wrong = |p: &&Problem| prefixes.iter().any(|prefix| p.variable.starts_with(prefix));
+        match self.problems.iter().find(wrong) {
+            Some(problem) => Err(format!("{} cannot be used", problem.variable)),
+            None => Ok(()),
+        }
+    }
+
+    /// Every problem, or that there is none.
+    pub fn findings(&self) -> Vec<Finding> {
+        if self.problems.is_empty() {
+            return vec![Finding::ok(Id::Configuration, "settings", "every setting can be read")];
+        }
+        let finding = |problem: &Problem| {
+            let source = problem.source.as_ref().map(|source| format!(" ({source})")).unwrap_or_default();
+            let subject = format!("{}{source}", problem.variable);
+            Finding::error(Id::Configuration, outcome::CONFIGURATION, subject, &problem.cause, &problem.mend)
+        };
+        self.problems.iter().map(finding).collect()
+    }
+
+    fn read(
+        flags: &BTreeMap<String, String>,
+        environment: &dyn Strings,
+        embedded: bool,
+    ) -> std::result::Result<Self, Vec<Problem>> {
+        let mut reader = Reader::new(flags, environment);
+        let needs = Needs { site: true, bench: true, servers: true };
+        let loaded = config::load(&mut reader, needs, embedded);
+        let problems = std::mem::take(&mut reader.problems);
+        let needs = Needs { site: false, bench: false, servers: false };
+        let again = || {
+            let without = Without { environment, hidden: names_of(&problems) };
+            let flags = flags.iter().filter(|(flag, _)| !without.hides_flag(flag));
+            let flags = flags.map(|(flag, value)| (flag.clone(), value.clone())).collect();
+            config::load(&mut Reader::new(&flags, &without), needs, embedded)
+        };
+        let Some(config) = loaded.or_else(again) else { return Err(problems) };
+        let bench = Bench::new(&config.bench);
+        let folder = config.site.as_ref().map_or(Ok(SiteFolder::Absent), |site| {
+            let path = bench.site(site);
+            site_config::look(&path)
+                .map_err(|error| Fault::file(format!("cannot look at {}", path.display()), &error))
+        });
+        let object = |path: std::path::PathBuf| {
+            let bytes = std::fs::read(path).unwrap_or_default();
+            serde_json::from_slice::<Map<String, Value>>(&bytes).unwrap_or_default()
+        };
+        let files = BenchObjects {
+            common: object(bench.sites().join(COMMON)),
+            site: config.site.as_ref().map(|site| object(bench.site(site).join(SITE))).unwrap_or_default(),
+        };
+        let site_login = deps::site_login(&config);
+        Ok(Self { config, bench, site_login, folder, files, problems })
+    }
+}
+
+/// Reads what was given; files on a volume that hangs hold nobody up.
+///
+/// # Errors
+/// The findings where nothing can be looked at with what was given.
+pub async fn read(
+    clock: Clock,
+    flags: BTreeMap<String, String>,
+    embedded: bool,
+) -> std::result::Result<Known, Vec<Finding>> {
+    let work = move || Known::read(&flags, &ProcessEnvironment, embedded);
+    let read = clock.read(Id::Configuration, "the bench's files", work).await;
+    let no_use = |problems: Vec<Problem>| {
+        let told = |problem: &Problem| {
+            let (cause, mend) = (&problem.cause, &problem.mend);
+            Finding::error(Id::Configuration, outcome::CONFIGURATION, &problem.variable, cause, mend)
+        };
+        problems.iter().map(told).collect::<Vec<Finding>>()
+    };
+    read.map_err(|finding| vec![finding])?.map_err(no_use)
+}
+
+/// The environment without what cannot be read, so that the rest can.
+struct Without<'a> {
+    environment: &'a dyn Strings,
+    hidden: Vec<String>,
+}
+
+impl Without<'_> {
+    fn hides_flag(&self, flag: &str) -> bool {
+        let flag = flag.strip_suffix("-file").unwrap_or(flag);
+        VARIABLES.iter().any(|v| v.flag() == flag && self.hidden.iter().any(|name| name == v.name))
+    }
+}
+
+impl Strings for Without<'_> {
+    fn get(&self, name: &str) -> Option<OsString> {
+        if self.hidden.iter().any(|hidden| hidden == name) { None } else { self.environment.get(name) }
+    }
+}
+
+/// Every name that the variables of these problems go by.
+fn names_of(problems: &[Problem]) -> Vec<String> {
+    let variables = VARIABLES.iter().filter(|v| problems.iter().any(|p| p.variable == v.name));
+    let names = variables.flat_map(|v| std::iter::once(v.name).chain(v.aliases.iter().copied()));
+    names.flat_map(|name| [name.to_string(), Variable::file_name(name)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Known {
+        let flags = flags.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        let environment: BTreeMap<&str, &str> = environment.iter().copied().collect();
+        Known::read(&flags, &environment, false).unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+
+    #[test]
+    fn what_can_be_read_is_known_whatever_cannot() {
+        let known = known(
+            &[
+                ("CAULDRON_BENCH", "/nowhere"),
+                ("SITE_NAME", "s.local"),
+                ("DB_HOST", "pg"),
+                ("REDIS_CACHE", "redis://r:1/0"),
+                ("REDIS_QUEUE", "http://r:1/1"),
+                ("GUNICORN_WORKERS", "many"),
+            ],
+            &[("wait-timeout", "soon")],
+        );
+        assert_eq!(known.config.site.as_deref(), Some("s.local"));
+        assert_eq!(known.database().map(|d| (d.host.as_str(), d.port)), Ok(("pg", 5432)));
+        assert!(known.redis("REDIS_CACHE").is_ok() && known.redis("REDIS_QUEUE").is_err());
+        let told: Vec<String> = known.findings().into_iter().map(|f| f.subject).collect();
+        for variable in ["CAULDRON_BENCH", "REDIS_QUEUE", "GUNICORN_WORKERS", "CAULDRON_WAIT_TIMEOUT"] {
+            assert!(told.iter().any(|subject| subject.starts_with(variable)), "{variable}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_not_guessed_from_half_of_its_address() {
+        let known = known(&[("DB_HOST", "pg"), ("DB_PORT", "x"), ("GUNICORN_WORKERS", "many")], &[]);
+        assert_eq!(known.database().map(|_| ()), Err("DB_PORT cannot be used".into()));
+        assert_eq!(known.site(), Err("SITE_NAME is not known".into()));
+    }
+
+    #[test]
+    fn on_is_what_frappe_takes_for_it() {
+        let site = serde_json::from_str(r#"{"a":1,"b":"1","c":true,"d":0,"e":"0","f":null}"#).unwrap();
+        let files = BenchObjects { site, ..BenchObjects::default() };
+        for (key, on) in [("a", true), ("b", true), ("c", true), ("d", false), ("e", false), ("f", false)] {
+            assert_eq!(files.is_on(key), on, "{key}");
+        }
+    }
+}

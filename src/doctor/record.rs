@@ -1,0 +1,175 @@
+//! What this program itself left behind: its record, its lock, its marks on the volume.
+
+use tokio_postgres::Client;
+
+use super::finding::Finding;
+use super::id::Id;
+use crate::bootstrap::lock::{self, HoldingSession};
+use crate::bootstrap::state::State;
+use crate::bootstrap::volume::Volume;
+use crate::outcome::Result;
+
+pub fn attempt(volume: &Volume, site: &str) -> Finding {
+    let id = Id::UnfinishedAttempt;
+    match volume.unfinished_attempt() {
+        Ok(None) => Finding::ok(id, site, "none on the volume"),
+        Ok(Some(attempt)) => Finding::warning(
+            id,
+            site,
+            format!("attempt {attempt} began to create the site, and did not say that it finished"),
+            "the bootstrap says what it makes of it; see `site`",
+        ),
+        Err(fault) => Finding::fault(id, site, &fault),
+    }
+}
+
+pub async fn recorded(client: &Client, site: &str, row: &Result<Option<State>>) -> Finding {
+    let id = Id::State;
+    match row {
+        Err(fault) => Finding::fault(id, site, fault),
+        Ok(Some(state)) => {
+            let mut told = format!("phase {}", state.phase);
+            if let Some(attempt) = &state.attempt {
+                told.push_str(&format!(", attempt {attempt}"));
+            }
+            told.push_str(&match (&state.holder, state.beat_age_ms) {
+                (Some(holder), Some(age)) => format!(", led by {holder}, last beat {} s ago", age / 1000),
+                (Some(holder), None) => format!(", led by {holder}"),
+                (None, _) => ", nobody leads".into(),
+            });
+            match &state.last_error {
+                None => Finding::ok(id, site, told),
+                Some(error) => Finding::warning(
+                    id,
+                    site,
+                    format!("{told}; the last bootstrap failed: {error}"),
+                    "mend that, and start again",
+                ),
+            }
+        }
+        Ok(None) if has_history(client, site).await => Finding::warning(
+            id,
+            site,
+            "our record is of another database: this is a restored copy or a clone",
+            "nothing of it counts; the bootstrap takes the site as it is and writes a new record",
+        ),
+        Ok(None) => Finding::info(id, site, "none: this program has not bootstrapped it"),
+    }
+}
+
+/// A row that names another database or cluster than the one it stands in.
+async fn has_history(client: &Client, site: &str) -> bool {
+    let sql = r#"SELECT FROM public."__cauldron_state" WHERE site = $1"#;
+    client.query_opt(sql, &[&site]).await.is_ok_and(|row| row.is_some())
+}
+
+pub async fn holder(client: &Client, site: &str, state: Option<&State>) -> Finding {
+    match lock::holding_session(client).await {
+        Ok(session) => judge_holder(site, session.as_ref(), state),
+        Err(error) => Finding::skipped(Id::Lock, site, &format!("the server did not say: {error}")),
+    }
+}
+
+/// A holder that has not beaten for so long is taken over by the next one, or should be.
+const STALE_MS: i64 = 30_000;
+
+fn judge_holder(site: &str, session: Option<&HoldingSession>, state: Option<&State>) -> Finding {
+    let Some(session) = session else { return Finding::ok(Id::Lock, site, "free") };
+    let holder = state.and_then(|state| state.holder.as_deref()).unwrap_or("nobody by name");
+    let address = session.address.as_deref().unwrap_or("a local socket");
+    let age = session.age_s.map(|age| format!(", {age} s old")).unwrap_or_default();
+    let told =
+        format!("held by {holder}: backend {} ({}) from {address}{age}", session.pid, session.application);
+    match state.and_then(|state| state.beat_age_ms) {
+        Some(age) if age < STALE_MS => Finding::info(Id::Lock, site, told),
+        Some(age) => Finding::warning(
+            Id::Lock,
+            site,
+            format!("{told}; its last beat is {} s ago", age / 1000),
+            format!("stop that pod, or end its session: SELECT pg_terminate_backend({})", session.pid),
+        ),
+        None => Finding::info(Id::Lock, site, format!("{told}; it has not beaten yet")),
+    }
+}
+
+pub fn identity(site: &str, volume: &Volume, row: &Result<Option<State>>) -> Finding {
+    let id = Id::Identity;
+    let on_volume = match volume.known_install_id() {
+        Ok(on_volume) => on_volume,
+        Err(fault) => return Finding::fault(id, site, &fault),
+    };
+    let in_database = match row {
+        Ok(state) => state.as_ref().map(|state| state.install_id.clone()),
+        Err(fault) => return Finding::skipped(id, site, &fault.cause),
+    };
+    judge_identity(site, in_database.as_deref(), on_volume.as_deref())
+}
+
+fn judge_identity(site: &str, in_database: Option<&str>, on_volume: Option<&str>) -> Finding {
+    let id = Id::Identity;
+    match (in_database, on_volume) {
+        (Some(database), Some(volume)) if database == volume => {
+            Finding::ok(id, site, format!("installation {database}, in the database and on the volume"))
+        }
+        (Some(database), Some(volume)) => Finding::warning(
+            id,
+            site,
+            format!("the database is of installation {database}, the volume of {volume}"),
+            "one of them is a clone or a restored copy: make sure that this is the pair you mean",
+        ),
+        (Some(database), None) => Finding::warning(
+            id,
+            site,
+            format!("the database is of installation {database}, and the volume has no mark of it"),
+            "make sure that this is the site's own volume",
+        ),
+        (None, Some(volume)) => {
+            Finding::info(id, site, format!("only the volume has one, {volume}; the database has no record"))
+        }
+        (None, None) => Finding::info(id, site, "none yet; the bootstrap makes one"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Severity;
+    use super::*;
+
+    fn state(beat_age_ms: Option<i64>) -> State {
+        State {
+            phase: "creating".into(),
+            attempt: None,
+            install_id: "a".into(),
+            instance: None,
+            holder: Some("pod-1".into()),
+            beat_age_ms,
+            last_error: None,
+        }
+    }
+
+    #[test]
+    fn a_silent_holder_is_a_warning_that_says_how_to_end_it() {
+        let session = HoldingSession {
+            pid: 42,
+            application: "cauldron/lock".into(),
+            address: Some("10.0.0.7".into()),
+            age_s: Some(60),
+        };
+        assert_eq!(judge_holder("s", None, None).severity, Severity::Ok);
+        assert_eq!(judge_holder("s", Some(&session), Some(&state(Some(4_000)))).severity, Severity::Info);
+        assert_eq!(judge_holder("s", Some(&session), None).severity, Severity::Info);
+        let stale = judge_holder("s", Some(&session), Some(&state(Some(40_000))));
+        assert!(stale.severity == Severity::Warning && stale.hint.contains("(42)"), "{stale:?}");
+        assert!(stale.detail.contains("pod-1") && stale.detail.contains("10.0.0.7"), "{stale:?}");
+    }
+
+    #[test]
+    fn two_installations_are_told_apart() {
+        let severity = |database, volume| judge_identity("s", database, volume).severity;
+        assert_eq!(severity(Some("a"), Some("a")), Severity::Ok);
+        assert_eq!(severity(Some("a"), Some("b")), Severity::Warning);
+        assert_eq!(severity(Some("a"), None), Severity::Warning);
+        assert_eq!(severity(None, Some("a")), Severity::Info);
+        assert_eq!(severity(None, None), Severity::Info);
+    }
+}

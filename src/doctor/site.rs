@@ -1,0 +1,158 @@
+//! The site as the bootstrap would find it: database, folder, our record, the lock, identities.
+
+use std::collections::BTreeSet;
+
+use tokio_postgres::Client;
+
+use super::configuration::Known;
+use super::finding::Finding;
+use super::grants::Presence;
+use super::id::Id;
+use super::postgres::Opened;
+use super::record;
+use crate::bootstrap::decide::{Action, Database, Mark, Names, Observation, decide};
+use crate::bootstrap::state;
+use crate::bootstrap::volume::Volume;
+use crate::bootstrap::{observe, sql};
+use crate::frappe::site_config::SiteFolder;
+use crate::outcome::{Fault, Result};
+
+/// Looks that need a session on the site's database, beside `site`.
+const RECORDED: [Id; 3] = [Id::State, Id::Lock, Id::Identity];
+
+/// What other looks need of the database.
+pub struct Contents {
+    pub installed: std::result::Result<Vec<String>, String>,
+    pub logged: std::result::Result<BTreeSet<String>, String>,
+    pub complete: bool,
+}
+
+impl Contents {
+    /// Nothing is known, for this reason.
+    pub fn unknown(reason: &str) -> Self {
+        Self { installed: Err(reason.into()), logged: Err(reason.into()), complete: false }
+    }
+}
+
+/// A session on the site's database, if there is one, and what is known of it without one.
+pub struct Way<'a> {
+    pub session: std::result::Result<&'a Opened, &'a str>,
+    pub presence: Presence,
+    pub own_login_works: bool,
+}
+
+/// Every look at the site.
+pub async fn look(known: &Known, way: &Way<'_>) -> (Vec<Finding>, Contents) {
+    let names = known.site().and_then(|site| {
+        let database = known.database_name().ok_or_else(|| "DB_NAME is not known".to_string())?;
+        Ok(Names { site, database })
+    });
+    let names = match names {
+        Ok(names) => names,
+        Err(reason) => return (skipped(&reason), Contents::unknown(&reason)),
+    };
+    let volume = Volume::to_read(known.bench.cauldron_site(names.site));
+    let mut findings = vec![record::attempt(&volume, names.site)];
+    match way.session {
+        Ok(opened) => {
+            let client = &opened.connection;
+            findings.push(whole(&names, observed(known, way, &names, client, &volume).await));
+            let row = state::read(client, names.site).await.map_err(sql::told("cannot read our state"));
+            findings.push(record::recorded(client, names.site, &row).await);
+            findings
+                .push(record::holder(client, names.site, row.as_ref().ok().and_then(Option::as_ref)).await);
+            findings.push(record::identity(names.site, &volume, &row));
+            (findings, contents(client).await)
+        }
+        Err(reason) => {
+            let reason = match way.presence {
+                Presence::Absent => "the database is not there",
+                Presence::There | Presence::Unknown => reason,
+            };
+            findings.push(match way.presence {
+                Presence::Absent => whole(&names, absent(known, way, &names, &volume)),
+                _ => Finding::skipped(Id::Site, names.site, reason),
+            });
+            findings.extend(RECORDED.map(|id| Finding::skipped(id, names.site, reason)));
+            (findings, Contents::unknown(reason))
+        }
+    }
+}
+
+/// All of them, for one reason.
+fn skipped(reason: &str) -> Vec<Finding> {
+    let all = [[Id::Site, Id::UnfinishedAttempt].as_slice(), &RECORDED].concat();
+    all.into_iter().map(|id| Finding::skipped(id, "SITE_NAME", reason)).collect()
+}
+
+fn folder(known: &Known, way: &Way<'_>, names: &Names<'_>) -> Result<crate::bootstrap::decide::Folder> {
+    let folder = known.folder.clone()?;
+    let folder = match (&folder, &known.config.database) {
+        (SiteFolder::There(_), Some(database)) => {
+            observe::folder(&folder, database, names.database, way.own_login_works)
+        }
+        _ => crate::bootstrap::decide::Folder::Absent,
+    };
+    Ok(folder)
+}
+
+async fn observed(
+    known: &Known,
+    way: &Way<'_>,
+    names: &Names<'_>,
+    client: &Client,
+    volume: &Volume,
+) -> Result<Observation> {
+    observe::observe(client, names.site, volume, folder(known, way, names)?).await
+}
+
+fn absent(known: &Known, way: &Way<'_>, names: &Names<'_>, volume: &Volume) -> Result<Observation> {
+    let mark = observe::mark(volume, None)?;
+    Ok(Observation { database: Database::Empty, folder: folder(known, way, names)?, mark })
+}
+
+/// In the words of the bootstrap's own table.
+fn whole(names: &Names<'_>, seen: Result<Observation>) -> Finding {
+    let decided = seen.and_then(|seen| Ok((decide(&seen, names)?, seen)));
+    match decided {
+        Ok((Action::GoOn, _)) => Finding::ok(Id::Site, names.site, "complete, and recorded as finished"),
+        Ok((Action::MigrateOnce, seen)) => {
+            let why = match seen.mark {
+                Mark::Unfinished(_) => "its creation is not recorded as finished",
+                _ => "this program has no record of it",
+            };
+            let detail = format!("complete, and {why}: the bootstrap migrates it once");
+            Finding::info(Id::Site, names.site, detail)
+        }
+        Ok((Action::Create, _)) => {
+            Finding::info(Id::Site, names.site, "there is none yet: the bootstrap creates it")
+        }
+        Err(fault) => Finding::fault(Id::Site, names.site, &fault),
+    }
+}
+
+/// Frappe's own record of apps and patches.
+async fn contents(client: &Client) -> Contents {
+    match observe::database(client).await {
+        Ok(Database::Complete) => {}
+        Ok(_) => return Contents::unknown("the database holds no complete site"),
+        Err(Fault { cause, .. }) => return Contents::unknown(&cause),
+    }
+    Contents { installed: installed(client).await, logged: logged(client).await, complete: true }
+}
+
+async fn installed(client: &Client) -> std::result::Result<Vec<String>, String> {
+    let sql = r#"SELECT defvalue FROM public."tabDefaultValue"
+                 WHERE parent = '__global' AND defkey = 'installed_apps' LIMIT 1"#;
+    let row = client.query_one(sql, &[]).await.map_err(|error| error.to_string())?;
+    let text: Option<String> = row.get(0);
+    serde_json::from_str(&text.unwrap_or_default()).map_err(|_| "installed_apps is no list".into())
+}
+
+async fn logged(client: &Client) -> std::result::Result<BTreeSet<String>, String> {
+    // v14 has no `skipped`.
+    let sql = r#"SELECT patch FROM public."tabPatch Log" p
+                 WHERE patch IS NOT NULL AND coalesce(to_jsonb(p)->>'skipped', '0') = '0'"#;
+    let rows = client.query(sql, &[]).await.map_err(|error| error.to_string())?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}

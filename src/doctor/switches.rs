@@ -1,0 +1,133 @@
+//! What keeps a site that is whole from working: maintenance, a paused, disabled or sleeping scheduler.
+
+use tokio_postgres::Client;
+
+use super::configuration::{BenchObjects, Known};
+use super::finding::Finding;
+use super::id::Id;
+
+const IN_DATABASE: [Id; 2] = [Id::Scheduler, Id::Dormant];
+
+/// What the site's settings say, as text; none where they do not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Settings {
+    enable_scheduler: Option<String>,
+    dormant_days: Option<i64>,
+    /// Since anybody was active; none where nobody ever was.
+    idle_days: Option<i64>,
+}
+
+/// Every switch; `client` is a session on a complete site.
+pub async fn look(known: &Known, client: Result<&Client, &str>) -> Vec<Finding> {
+    let site = known.config.site.as_deref().unwrap_or("SITE_NAME");
+    let mut findings = vec![maintenance(site, &known.files)];
+    let settings = match client {
+        Ok(client) => read(client).await.map_err(|error| format!("the server did not say: {error}")),
+        Err(reason) => Err(reason.to_string()),
+    };
+    match settings {
+        Ok(settings) => {
+            findings.push(scheduler(site, &known.files, &settings));
+            findings.push(dormant(site, &known.files, &settings));
+        }
+        Err(reason) => findings.extend(IN_DATABASE.map(|id| Finding::skipped(id, site, &reason))),
+    }
+    findings
+}
+
+async fn read(client: &Client) -> Result<Settings, tokio_postgres::Error> {
+    // Columns differ from version to version: what is absent reads as null.
+    let sql = r#"
+        SELECT max(value) FILTER (WHERE field = 'enable_scheduler'),
+               max(value) FILTER (WHERE field = 'dormant_days'),
+               (SELECT (extract(epoch FROM now() - max((to_jsonb(u)->>'last_active')::timestamp)) / 86400)::int8
+                FROM public."tabUser" u)
+        FROM public."tabSingles" WHERE doctype = 'System Settings'"#;
+    let row = client.query_one(sql, &[]).await?;
+    let days: Option<String> = row.get(1);
+    Ok(Settings {
+        enable_scheduler: row.get(0),
+        dormant_days: days.and_then(|days| days.parse().ok()),
+        idle_days: row.get(2),
+    })
+}
+
+fn maintenance(site: &str, files: &BenchObjects) -> Finding {
+    if !files.is_on("maintenance_mode") {
+        return Finding::ok(Id::Maintenance, site, "off");
+    }
+    let reads = match files.is_on("allow_reads_during_maintenance") {
+        true => "on: every write is answered with 503",
+        false => "on: every request is answered with 503",
+    };
+    let hint = "when nothing is being migrated: bench --site … set-maintenance-mode off";
+    Finding::warning(Id::Maintenance, site, reads, hint)
+}
+
+fn scheduler(site: &str, files: &BenchObjects, settings: &Settings) -> Finding {
+    let id = Id::Scheduler;
+    for key in ["pause_scheduler", "disable_scheduler"] {
+        if files.is_on(key) {
+            let detail = format!("{key} is on: no scheduled job runs");
+            return Finding::warning(id, site, detail, format!("take {key} out of the site's configuration"));
+        }
+    }
+    if settings.enable_scheduler.as_deref() == Some("1") {
+        return Finding::ok(id, site, "enabled");
+    }
+    let hint = "bench --site … enable-scheduler";
+    Finding::warning(id, site, "disabled in the System Settings: no scheduled job runs", hint)
+}
+
+/// Frappe's own default.
+const DORMANT_DAYS: i64 = 4;
+
+/// Times of users are in the site's own zone, so this is right to a day.
+fn dormant(site: &str, files: &BenchObjects, settings: &Settings) -> Finding {
+    let id = Id::Dormant;
+    let limit = settings.dormant_days.unwrap_or(DORMANT_DAYS);
+    if limit == 0 || files.is_on("developer_mode") {
+        return Finding::ok(id, site, "it never sleeps here");
+    }
+    match settings.idle_days {
+        None => Finding::info(id, site, "nobody has logged in yet: scheduled jobs run once a day"),
+        Some(idle) if idle >= limit => {
+            let detail = format!("nobody has logged in for about {idle} days: scheduled jobs run once a day");
+            Finding::info(id, site, detail)
+        }
+        Some(idle) => Finding::ok(id, site, format!("somebody logged in, about {idle} days ago")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Severity;
+    use super::*;
+
+    fn files(text: &str) -> BenchObjects {
+        BenchObjects { site: serde_json::from_str(text).unwrap(), ..BenchObjects::default() }
+    }
+
+    #[test]
+    fn each_switch_is_named() {
+        let on = Settings { enable_scheduler: Some("1".into()), ..Settings::default() };
+        assert_eq!(scheduler("s", &files("{}"), &on).severity, Severity::Ok);
+        assert_eq!(scheduler("s", &files("{}"), &Settings::default()).severity, Severity::Warning);
+        for key in ["pause_scheduler", "disable_scheduler"] {
+            let told = scheduler("s", &files(&format!(r#"{{"{key}":1}}"#)), &on);
+            assert!(told.severity == Severity::Warning && told.detail.contains(key));
+        }
+        assert_eq!(maintenance("s", &files("{}")).severity, Severity::Ok);
+        assert_eq!(maintenance("s", &files(r#"{"maintenance_mode":1}"#)).severity, Severity::Warning);
+    }
+
+    #[test]
+    fn a_site_that_nobody_uses_sleeps() {
+        let idle = |idle_days, dormant_days| Settings { idle_days, dormant_days, ..Settings::default() };
+        let severity = |settings| dormant("s", &files("{}"), &settings).severity;
+        assert_eq!(severity(idle(Some(1), None)), Severity::Ok);
+        assert_eq!(severity(idle(Some(4), None)), Severity::Info);
+        assert_eq!(severity(idle(None, None)), Severity::Info);
+        assert_eq!(severity(idle(Some(9), Some(0))), Severity::Ok);
+    }
+}

@@ -1,0 +1,17 @@
+//! `doctor` from outside, on real servers and the sample bench: everything is told, each broken thing by its id, severity
+//! and exit code, and nothing is changed.
+
+mod support;
+
+#[path = "doctor/broken.rs"]
+mod broken;
+#[path = "doctor/examined.rs"]
+mod examined;
+#[path = "doctor/files.rs"]
+mod files;
+#[path = "doctor/healthy.rs"]
+mod healthy;
+#[path = "doctor/servers.rs"]
+mod servers;
+#[path = "doctor/time.rs"]
+mod time;
