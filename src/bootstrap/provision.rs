@@ -8,12 +8,13 @@ mod facts;
 mod make;
 
 use secrecy::SecretString;
+use tokio_postgres::error::SqlState;
 
 use self::facts::{Facts, look, preflight};
 use self::make::{comment, create_database, create_role, set_password, take_ownership};
 use super::decide::{Action, Database, Mark, Names, Observation, decide};
 use super::observe;
-use super::sql::{identifier, told};
+use super::sql::{has_code, identifier, told};
 use super::volume::Volume;
 use crate::config::database::{DatabaseConfig, Login};
 use crate::frappe::site_config::SiteFolder;
@@ -59,11 +60,7 @@ pub async fn provision(wanted: &Wanted<'_>) -> Result<Provisioned> {
     let Wanted { database, admin, names, volume, .. } = wanted;
     let name = names.database;
     let maintenance = connect_maintenance(database, admin).await?;
-    // Held until this connection closes.
-    maintenance
-        .execute("SELECT pg_advisory_lock($1)", &[&PROVISION_LOCK])
-        .await
-        .map_err(told("cannot take the provisioning lock"))?;
+    lock(&maintenance).await?;
     let facts = look(&maintenance, name).await?;
     let folder = (wanted.look_at_folder)()?;
     let known = (wanted.known_password)(&folder)?;
@@ -109,6 +106,19 @@ pub async fn provision(wanted: &Wanted<'_>) -> Result<Provisioned> {
         Some(_) => {}
     }
     Ok(Provisioned { password, refusal: None })
+}
+
+/// Held until the connection closes. Who has it is done in seconds, or hangs.
+async fn lock(maintenance: &Connection) -> Result<()> {
+    let statement =
+        format!("SET lock_timeout = '60s'; SELECT pg_advisory_lock({PROVISION_LOCK}); RESET lock_timeout");
+    match maintenance.batch_execute(&statement).await {
+        Err(error) if has_code(&error, &SqlState::LOCK_NOT_AVAILABLE) => Err(Fault::try_again(
+            "another pod has been making role or database for 60 s",
+            format!("end its session named {APPLICATION} in pg_stat_activity, if it hangs"),
+        )),
+        done => done.map_err(told("cannot take the provisioning lock")),
+    }
 }
 
 /// A role that somebody else made, and nobody told its password here.

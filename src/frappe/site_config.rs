@@ -103,7 +103,8 @@ pub async fn ensure_encryption_key(folder: &Path, given: Option<&SecretString>) 
     config.insert("encryption_key".into(), key.expose_secret().into());
     let mut text = serde_json::to_vec_pretty(&config).expect("an object is JSON");
     text.push(b'\n');
-    let mode = fs::metadata(&path).map_or(0o640, |metadata| metadata.mode() & 0o777);
+    // Frappe makes the file for everybody to read, and it holds the database's password, too.
+    let mode = fs::metadata(&path).map_or(0o640, |metadata| metadata.mode() & 0o770);
     write_whole(&path, &text, mode).map_err(|error| fault("write", &error))?;
     drop(lock);
     Ok(())
