@@ -30,3 +30,5 @@ mod pods;
 mod provisioning;
 #[path = "bootstrap/stopped.rs"]
 mod stopped;
+#[path = "bootstrap/takeover.rs"]
+mod takeover;

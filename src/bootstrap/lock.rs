@@ -7,8 +7,8 @@
 //!      └── taken by another   └── released: the row's holder is cleared, the session ends
 //! ```
 //!
-//! The lock lives on a connection of its own with short keepalives. Who does not get it waits and
-//! shows who has it.
+//! The lock lives on a connection of its own with short keepalives. Who does not get it waits, shows
+//! who has it, and takes over from who is dead (`takeover`).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use super::sql::told;
 use super::state;
+use super::takeover::{Rival, end_old_sessions};
 use crate::health::account::Board;
 use crate::outcome::{Fault, Result};
 use crate::postgres::Connection;
@@ -57,8 +58,12 @@ impl Leadership {
     pub async fn acquire(connection: Connection, site: &str, board: &Board) -> Result<Self> {
         let mut shown_holder = None;
         let since = Instant::now();
+        let mut rival = Rival::default();
         while !try_lock(&connection).await? {
             let state = state::read(&connection, site).await.map_err(told("cannot read our state"))?;
+            if rival.look(&connection, state.as_ref()).await? {
+                continue;
+            }
             let holder =
                 state.as_ref().and_then(|state| state.holder.clone()).unwrap_or_else(|| "another pod".into());
             let beat_age_ms = state.as_ref().and_then(|state| state.beat_age_ms);
@@ -86,6 +91,9 @@ impl Leadership {
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }
+        let last = state::read(&connection, site).await.map_err(told("cannot read our state"))?;
+        // A leader that said good-bye waited for its step's end.
+        end_old_sessions(&connection, last.is_none_or(|state| state.holder.is_none())).await?;
         Ok(Self { connection: Arc::new(connection), site: site.to_string(), beat: None })
     }
 

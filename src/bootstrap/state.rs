@@ -16,6 +16,7 @@ CREATE TABLE IF NOT EXISTS public."__cauldron_state" (
     phase text NOT NULL CHECK (phase IN ('idle', 'creating', 'complete')),
     attempt text,
     holder text,
+    backend_pid int,
     beat timestamptz,
     started timestamptz,
     finished timestamptz,
@@ -30,6 +31,8 @@ pub struct State {
     pub install_id: String,
     pub instance: Option<String>,
     pub holder: Option<String>,
+    /// The backend of the session that holds the lock, while the holder leads.
+    pub backend_pid: Option<i32>,
     /// None where nobody ever led.
     pub beat_age_ms: Option<i64>,
     pub last_error: Option<String>,
@@ -51,7 +54,7 @@ pub async fn read(client: &Client, site: &str) -> Result<Option<State>, Error> {
     let row = client
         .query_opt(
             &format!(
-                r#"SELECT phase, attempt, install_id, instance, holder,
+                r#"SELECT phase, attempt, install_id, instance, holder, backend_pid,
                           (extract(epoch FROM clock_timestamp() - beat) * 1000)::int8, last_error
                    FROM public."__cauldron_state" WHERE site = $1 AND {WRITTEN_HERE}"#
             ),
@@ -64,8 +67,9 @@ pub async fn read(client: &Client, site: &str) -> Result<Option<State>, Error> {
         install_id: row.get(2),
         instance: row.get(3),
         holder: row.get(4),
-        beat_age_ms: row.get(5),
-        last_error: row.get(6),
+        backend_pid: row.get(5),
+        beat_age_ms: row.get(6),
+        last_error: row.get(7),
     }))
 }
 
@@ -118,10 +122,11 @@ pub async fn claim(
     client
         .execute(
             r#"INSERT INTO public."__cauldron_state" AS s
-                   (site, database_oid, system_identifier, install_id, instance, phase, holder, beat)
-               VALUES ($1, (SELECT oid FROM pg_database WHERE datname = current_database()), $2, $3, $4, 'idle', $5, clock_timestamp())
+                   (site, database_oid, system_identifier, install_id, instance, phase, holder, backend_pid, beat)
+               VALUES ($1, (SELECT oid FROM pg_database WHERE datname = current_database()), $2, $3, $4, 'idle', $5,
+                       pg_backend_pid(), clock_timestamp())
                ON CONFLICT (site) DO UPDATE SET
-                   holder = excluded.holder, beat = excluded.beat,
+                   holder = excluded.holder, backend_pid = excluded.backend_pid, beat = excluded.beat,
                    system_identifier = coalesce(excluded.system_identifier, s.system_identifier),
                    instance = coalesce(excluded.instance, s.instance)"#,
             &[&site, &system, &install_id, &instance, &holder],
@@ -173,7 +178,10 @@ pub async fn record_error(client: &Client, site: &str, error: &str) -> Result<()
 /// Nobody leads any more.
 pub async fn release(client: &Client, site: &str) -> Result<(), Error> {
     client
-        .execute(r#"UPDATE public."__cauldron_state" SET holder = NULL WHERE site = $1"#, &[&site])
+        .execute(
+            r#"UPDATE public."__cauldron_state" SET holder = NULL, backend_pid = NULL WHERE site = $1"#,
+            &[&site],
+        )
         .await
         .map(drop)
 }

@@ -11,9 +11,10 @@ use super::id::Id;
 use super::postgres::Opened;
 use super::record;
 use crate::bootstrap::decide::{Action, Database, Mark, Names, Observation, decide};
+use crate::bootstrap::observe::{self, OwnLogin};
+use crate::bootstrap::sql;
 use crate::bootstrap::state;
 use crate::bootstrap::volume::Volume;
-use crate::bootstrap::{observe, sql};
 use crate::frappe::site_config::SiteFolder;
 use crate::outcome::{Fault, Result};
 
@@ -38,7 +39,7 @@ impl Contents {
 pub struct Way<'a> {
     pub session: std::result::Result<&'a Opened, &'a str>,
     pub presence: Presence,
-    pub own_login_works: bool,
+    pub own_login: OwnLogin,
 }
 
 /// Every look at the site.
@@ -89,7 +90,7 @@ fn folder(known: &Known, way: &Way<'_>, names: &Names<'_>) -> Result<crate::boot
     let folder = known.folder.clone()?;
     let folder = match (&folder, &known.config.database) {
         (SiteFolder::There(_), Some(database)) => {
-            observe::folder(&folder, database, names.database, way.own_login_works)
+            observe::folder(&folder, database, names.database, way.own_login)
         }
         _ => crate::bootstrap::decide::Folder::Absent,
     };
@@ -118,7 +119,7 @@ fn whole(names: &Names<'_>, seen: Result<Observation>) -> Finding {
         Ok((Action::GoOn, _)) => Finding::ok(Id::Site, names.site, "complete, and recorded as finished"),
         Ok((Action::MigrateOnce, seen)) => {
             let why = match seen.mark {
-                Mark::Unfinished(_) => "its creation is not recorded as finished",
+                Mark::Unfinished { .. } => "its creation is not recorded as finished",
                 _ => "this program has no record of it",
             };
             let detail = format!("complete, and {why}: the bootstrap migrates it once");
@@ -126,6 +127,11 @@ fn whole(names: &Names<'_>, seen: Result<Observation>) -> Finding {
         }
         Ok((Action::Create, _)) => {
             Finding::info(Id::Site, names.site, "there is none yet: the bootstrap creates it")
+        }
+        Ok((Action::CreateAgain { attempt }, _)) => {
+            let detail =
+                format!("attempt {attempt} did not finish it: the bootstrap clears that, and creates it");
+            Finding::info(Id::Site, names.site, detail)
         }
         Err(fault) => Finding::fault(Id::Site, names.site, &fault),
     }
