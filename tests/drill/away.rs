@@ -28,7 +28,7 @@ const SERVERS: [Server; 3] = [Server::Postgres, Server::Redis, Server::PostgresC
 #[test]
 fn a_server_away_and_back_in_every_step() {
     let began = Instant::now();
-    let cases: Vec<(&str, Server)> = if scale().every_victim {
+    let cases: Vec<(&str, Server)> = if scale().everything {
         CREATION.iter().flat_map(|step| SERVERS.map(|server| (*step, server))).collect()
     } else {
         CREATION.iter().zip(SERVERS.into_iter().cycle()).map(|(step, server)| (*step, server)).collect()

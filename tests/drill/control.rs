@@ -3,7 +3,7 @@
 
 use crate::converge::{converge, sessions_of_others};
 use crate::edges::cut_off;
-use crate::lab::Lab;
+use crate::lab::{Lab, UNDISTURBED};
 use crate::place::{DATABASE, SITE, held_at};
 use crate::pods::eight_pods;
 use crate::portrait::{Portrait, attempt};
@@ -74,7 +74,7 @@ fn a_canary_that_is_touched_is_seen() {
 fn a_site_that_is_not_whole_is_seen() {
     let lab = Lab::new();
     lab.place.created();
-    lab.whole.check(&Portrait::of(&lab.place)).expect("it is whole");
+    UNDISTURBED.whole.check(&Portrait::of(&lab.place)).expect("it is whole");
     for sql in [
         "DELETE FROM \"tabScheduled Job Type\" WHERE ctid = (SELECT min(ctid) FROM \"tabScheduled Job Type\")",
         "DELETE FROM \"tabPatch Log\" WHERE ctid = (SELECT min(ctid) FROM \"tabPatch Log\")",

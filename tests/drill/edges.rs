@@ -52,7 +52,7 @@ fn killed_at_every_edge() {
     let began = Instant::now();
     let edges: Vec<&str> =
         CREATION.into_iter().chain(MENDING).chain(PROVISIONING).chain([RECORDING]).collect();
-    let cases: Vec<(&str, Victim)> = if scale().every_victim {
+    let cases: Vec<(&str, Victim)> = if scale().everything {
         edges.iter().flat_map(|edge| VICTIMS.map(|victim| (*edge, victim))).collect()
     } else {
         edges.iter().zip(VICTIMS.into_iter().cycle()).map(|(edge, victim)| (*edge, victim)).collect()

@@ -8,7 +8,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 use crate::converge::{AGAIN, converge};
-use crate::lab::Lab;
+use crate::lab::{Lab, UNDISTURBED};
 use crate::pool::in_places;
 use crate::scale::{dice, scale};
 use crate::strike::{VICTIMS, Victim};
@@ -70,7 +70,7 @@ fn killed(
     victim: Victim,
     dice: &mut StdRng,
 ) -> Result<Option<(Victim, String)>, String> {
-    let moment = lab.spans.moment(victim, dice.random());
+    let moment = UNDISTURBED.spans.moment(victim, dice.random());
     let before = trace.steps().len();
     let server = lab.place.postgres.session("postgres");
     let mut pod = lab.pod(trace).spawn();

@@ -1,6 +1,7 @@
-//! A place that is drilled again and again, with canaries beside the site and a whole creation to compare with.
+//! A place that is drilled again and again, with canaries beside the site; and a whole creation to compare with.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -20,9 +21,23 @@ use crate::support::wait::eventually;
 pub struct Lab {
     pub place: Place,
     pub canaries: Canaries,
+}
+
+/// A creation that nobody disturbs: what comes of it, and how long who lives in it.
+pub struct Undisturbed {
     pub whole: Portrait,
     pub spans: Spans,
 }
+
+/// Made once, on a place of its own.
+pub static UNDISTURBED: LazyLock<Undisturbed> = LazyLock::new(|| {
+    let mut lab = Lab::new();
+    lab.place.created();
+    lab.reset();
+    // The second one is warm, as all that follow are.
+    let spans = Spans::measure(&lab.place);
+    Undisturbed { whole: Portrait::of(&lab.place), spans }
+});
 
 /// From when to when there is each victim, in a creation that nobody disturbs.
 pub struct Spans(BTreeMap<Victim, (Duration, Duration)>);
@@ -37,14 +52,7 @@ impl Lab {
         let place = Place::on(postgres);
         let canaries = Canaries::set(&place);
         Canaries::set_files(&place);
-        let spans = Spans::measure(&place);
-        let whole = Portrait::of(&place);
-        let mut lab = Self { place, canaries, whole, spans };
-        lab.reset();
-        // Once more, warm, as all that follow are.
-        lab.spans = Spans::measure(&lab.place);
-        lab.reset();
-        lab
+        Self { place, canaries }
     }
 
     /// No site, no role, no database, a new volume.
@@ -90,7 +98,7 @@ impl Lab {
     /// What the site lacks, or what of somebody's was touched.
     pub fn check(&self) -> Result<(), String> {
         self.canaries.check(&self.place)?;
-        self.whole.check(&Portrait::of(&self.place))
+        UNDISTURBED.whole.check(&Portrait::of(&self.place))
     }
 }
 

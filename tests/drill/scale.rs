@@ -8,12 +8,12 @@ use rand::rngs::StdRng;
 pub struct Scale {
     pub random_kills: usize,
     pub rounds_of_pods: usize,
-    /// Each edge for every victim; else for one of them in turn.
-    pub every_victim: bool,
+    /// Each edge for every victim, each cut at every moment; else for one of them in turn.
+    pub everything: bool,
 }
 
-const SMALL: Scale = Scale { random_kills: 20, rounds_of_pods: 2, every_victim: false };
-const FULL: Scale = Scale { random_kills: 200, rounds_of_pods: 20, every_victim: true };
+const SMALL: Scale = Scale { random_kills: 20, rounds_of_pods: 2, everything: false };
+const FULL: Scale = Scale { random_kills: 200, rounds_of_pods: 20, everything: true };
 
 pub fn scale() -> &'static Scale {
     match std::env::var("CAULDRON_DRILL").as_deref() {

@@ -48,6 +48,6 @@ impl Victim {
 }
 
 /// A process that ended and was not waited for is nobody.
-fn lives(pid: u32) -> bool {
+pub fn lives(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }

@@ -10,6 +10,8 @@ pub struct Trace {
     file: NamedTempFile,
 }
 
+const WITHOUT_SESSION: [&str; 2] = ["folders", "site_config"];
+
 /// A step that a process came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reached {
@@ -44,14 +46,17 @@ impl Trace {
         self.steps().iter().filter(|reached| reached.step == step).count()
     }
 
-    /// The steps that a process came to after a later one had begun: two were at work then.
+    /// The steps that a process came to after a later one had begun: two were at work then. What needs no session is
+    /// none of them: a step that was not connected yet cannot be kept from making its folders.
     pub fn overlaps(&self) -> Vec<Reached> {
         let mut superseded: Vec<u32> = Vec::new();
         let mut present = None;
         let mut found = Vec::new();
         for reached in self.steps() {
             if superseded.contains(&reached.pid) {
-                found.push(reached);
+                if !WITHOUT_SESSION.contains(&reached.step.as_str()) {
+                    found.push(reached);
+                }
                 continue;
             }
             if present != Some(reached.pid) {
