@@ -7,6 +7,7 @@
 //! Nothing in the database changes before `decide` allows it, and nothing that this program did not
 //! make is ever dropped, cleared or overwritten.
 
+mod adopt;
 mod clear;
 mod create;
 pub mod decide;
@@ -19,6 +20,7 @@ mod progress;
 mod provision;
 mod requirements;
 mod rotation;
+pub mod rows;
 pub mod sql;
 pub mod state;
 mod step;
@@ -84,7 +86,8 @@ async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stoppe
     let volume = Volume::open(context.bench.cauldron_site(context.site))?;
     let prepared = context.shutdown.guard(async { Ok(prepare(context, &volume).await?) }).await?;
     let Prepared { mut leadership, database, password, observation, accepts_settings } = prepared;
-    let action = decide(&observation, &Names { site: context.site, database: &database })?;
+    let adopt = context.config.adopt.as_deref();
+    let action = decide(&observation, &Names { site: context.site, database: &database, adopt })?;
     if let Action::Create | Action::CreateAgain { .. } = action {
         may_create_tables(leadership.client()).await?;
         needed_for_creation(context)?;
@@ -151,7 +154,10 @@ async fn act(
             create::create(context, leadership, volume, &creation).await?;
             set_default_site(context).await?;
         }
-        Action::MigrateOnce => {
+        Action::MigrateOnce | Action::Adopt => {
+            if *action == &Action::Adopt {
+                adopt::make_folder(context)?;
+            }
             rotation::follow(context, leadership.client(), database, password, observation.folder).await?;
             let created_here = matches!(observation.mark, Mark::Unfinished { .. });
             create::migrate_once(context, leadership, created_here).await?;

@@ -55,6 +55,8 @@ pub struct Config {
     pub site_url: Option<String>,
     pub socketio_port: Option<u16>,
     pub instance: Option<String>,
+    pub adopt: Option<String>,
+    pub clone: Option<String>,
     pub apps: Vec<apps::WantedApp>,
     pub gunicorn: gunicorn::Gunicorn,
     pub web_addr: Listen,
@@ -115,6 +117,8 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let site_url = read_parsed(reader, "CAULDRON_SITE_URL", parse_site_url, "write https://erp.example.com");
     let socketio_port = read_parsed(reader, "SOCKETIO_PORT", parse_port, PORT_MEND);
     let instance = reader.given("CAULDRON_INSTANCE").map(|given| given.value);
+    let adopt = reader.given("CAULDRON_ADOPT").map(|given| given.value);
+    let clone = reader.given("CAULDRON_CLONE").map(|given| given.value);
     let apps = read_apps(reader);
     let gunicorn = gunicorn::read(reader);
     let web_addr = listen::read(reader, "CAULDRON_WEB_ADDR", 8000);
@@ -140,6 +144,8 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         site_url,
         socketio_port,
         instance,
+        adopt,
+        clone,
         apps,
         gunicorn: gunicorn?,
         web_addr: web_addr?,

@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 
-use super::decide::{self, Folder, Mark, Names, Observation, decide};
+use super::decide::{Folder, Mark, Names, Observation, decide};
 use super::lock::Leadership;
 use super::login::{self, Opened, Way, known_passwords, own_login_works, way};
 use super::observe::OwnLogin;
@@ -34,13 +34,9 @@ pub async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared>
     };
     let folder = look()?;
     let (way, name) = way(context, &folder)?;
-    let names = Names { site: context.site, database: &name };
+    let names = Names { site: context.site, database: &name, adopt: context.config.adopt.as_deref() };
     if observe::folder(&folder, context.database, &name, OwnLogin::Works) == Folder::OtherDatabase {
-        let seen = Observation {
-            database: decide::Database::Empty,
-            folder: Folder::OtherDatabase,
-            mark: Mark::None,
-        };
+        let seen = Observation::without_database(Folder::OtherDatabase, Mark::None);
         decide(&seen, &names)?;
     }
     let known_passwords = |folder: &SiteFolder| known_passwords(context, &way, folder, volume);

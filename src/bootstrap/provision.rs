@@ -71,7 +71,7 @@ pub async fn provision(wanted: &Wanted<'_>) -> Result<Provisioned> {
         None => {
             let seen = observe::folder(&folder, database, name, OwnLogin::Works);
             let mark = observe::mark(volume, None)?;
-            decide(&Observation { database: Database::Empty, folder: seen, mark }, names)?;
+            decide(&Observation::without_database(seen, mark), names)?;
             None
         }
         Some(_) => look_inside(wanted, &folder).await?,
@@ -179,6 +179,7 @@ async fn look_inside(wanted: &Wanted<'_>, folder: &SiteFolder) -> Result<Option<
         Err(fault) if fault.code == PERMISSION => {
             tracing::debug!(%fault, "the administrator may not read the site's tables");
             Observation {
+                database_id: String::new(),
                 database: Database::NotComplete(Remains {
                     objects: vec!["tables of another role".into()],
                     ours_alone: false,
@@ -192,7 +193,7 @@ async fn look_inside(wanted: &Wanted<'_>, folder: &SiteFolder) -> Result<Option<
     Ok(match decide(&observation, names) {
         Ok(Action::Create | Action::CreateAgain { .. }) => None,
         // Its own login decides; without one there is only this to say.
-        Ok(Action::GoOn | Action::MigrateOnce) => Some(other_password(name)),
+        Ok(Action::GoOn | Action::MigrateOnce | Action::Adopt) => Some(other_password(name)),
         Err(refusal) => Some(refusal),
     })
 }
