@@ -9,9 +9,11 @@
 
 mod adopt;
 mod clear;
+mod copy;
 mod create;
 pub mod decide;
 mod follow;
+pub mod identity;
 pub mod lock;
 mod login;
 pub mod observe;
@@ -31,6 +33,7 @@ use std::path::Path;
 
 use secrecy::SecretString;
 
+use self::copy::Settled;
 use self::create::Creation;
 use self::decide::{Action, Mark, Names, Observation, decide};
 use self::lock::Leadership;
@@ -92,12 +95,17 @@ async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stoppe
         may_create_tables(leadership.client()).await?;
         needed_for_creation(context)?;
     }
-    let install_id = volume.install_id()?;
-    leadership.claim(&install_id, context.config.instance.as_deref(), &holder()).await?;
+    let settled = copy::settle(context, &leadership, &volume, &action).await?;
+    leadership.claim(&settled.install_id, context.config.instance.as_deref(), &holder()).await?;
     let overrides = write_common_config(context).await?;
     let context = &Context { overrides, ..*context };
-    let found =
-        Found { database: &database, password: &password, action: &action, observation: &observation };
+    let found = Found {
+        database: &database,
+        password: &password,
+        action: &action,
+        observation: &observation,
+        settled: &settled,
+    };
     let acted = act(context, &leadership, &volume, &found).await;
     if let Err(Stopped::Fault(fault)) = &acted {
         let _ = state::record_error(leadership.client(), context.site, &fault.cause).await;
@@ -134,6 +142,7 @@ struct Found<'a> {
     password: &'a SecretString,
     action: &'a Action,
     observation: &'a Observation,
+    settled: &'a Settled,
 }
 
 async fn act(
@@ -142,7 +151,7 @@ async fn act(
     volume: &Volume,
     found: &Found<'_>,
 ) -> std::result::Result<(), Stopped> {
-    let Found { database, password, action, observation } = found;
+    let Found { database, password, action, observation, settled } = found;
     match action {
         Action::Create | Action::CreateAgain { .. } => {
             if let Action::CreateAgain { attempt } = action {
@@ -159,6 +168,7 @@ async fn act(
                 adopt::make_folder(context)?;
             }
             rotation::follow(context, leadership.client(), database, password, observation.folder).await?;
+            settled.apply(context, leadership, volume).await?;
             let created_here = matches!(observation.mark, Mark::Unfinished { .. });
             create::migrate_once(context, leadership, created_here).await?;
             if created_here {
@@ -167,6 +177,7 @@ async fn act(
         }
         Action::GoOn => {
             rotation::follow(context, leadership.client(), database, password, observation.folder).await?;
+            settled.apply(context, leadership, volume).await?;
             ensure_encryption_key(context).await?;
             // A kill between the two records of the end leaves this one; a lost database must not
             // be taken for an unfinished one because of it.

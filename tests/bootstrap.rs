@@ -4,6 +4,8 @@ mod support;
 
 #[path = "bootstrap/canary.rs"]
 mod canary;
+#[path = "bootstrap/copies.rs"]
+mod copies;
 #[path = "bootstrap/create.rs"]
 mod create;
 #[path = "bootstrap/folders.rs"]

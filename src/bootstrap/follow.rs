@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::copy;
 use super::login::{open_with_settings, own_credentials};
+use super::volume::Volume;
 use super::{Bootstrapped, Context, observe, state};
 use crate::bootstrap::decide::Database;
 use crate::bootstrap::sql::told;
@@ -69,6 +71,10 @@ async fn look(context: &Context<'_>) -> Result<Seen> {
     // without us and is taken as it is.
     let unfinished = state.as_ref().is_some_and(|state| state.phase != "complete");
     if observe::database(&connection).await? == Database::Complete && !unfinished {
+        if let Some(mark) = Volume::to_read(context.bench.cauldron_site(context.site)).copy_mark()? {
+            context.board.update(|account| account.copy_of = Some(mark.of.clone()));
+            copy::tell(&mark);
+        }
         let managed = common_config::managed(context.config);
         let overrides =
             common_config::compare(&context.bench.sites(), &managed, context.bench.frappe_major())?;

@@ -43,11 +43,14 @@ pub async fn prepare(client: &Client) -> Result<(), Error> {
     client.batch_execute(CREATE).await
 }
 
+async fn is_there(client: &Client) -> Result<bool, Error> {
+    let row = client.query_one(r#"SELECT to_regclass('public."__cauldron_state"') IS NOT NULL"#, &[]).await?;
+    Ok(row.get(0))
+}
+
 /// The site's row, if there is one and it was written in this very database.
 pub async fn read(client: &Client, site: &str) -> Result<Option<State>, Error> {
-    let there =
-        client.query_one(r#"SELECT to_regclass('public."__cauldron_state"') IS NOT NULL"#, &[]).await?;
-    if !there.get::<_, bool>(0) {
+    if !is_there(client).await? {
         return Ok(None);
     }
     let system = system_identifier(client).await;
@@ -73,11 +76,22 @@ pub async fn read(client: &Client, site: &str) -> Result<Option<State>, Error> {
     }))
 }
 
+/// The installation of a record that was written in another database: it came with a backup, or with a copy.
+pub async fn history(client: &Client, site: &str) -> Result<Option<String>, Error> {
+    if !is_there(client).await? {
+        return Ok(None);
+    }
+    let system = system_identifier(client).await;
+    let sql = format!(
+        r#"SELECT install_id FROM public."__cauldron_state" WHERE site = $1 AND NOT ({WRITTEN_HERE})"#
+    );
+    let row = client.query_opt(&sql, &[&site, &system]).await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
 /// Another site whose creation in this very database was begun or finished: it is not ours to take.
 pub async fn other_site(client: &Client, site: &str) -> Result<Option<String>, Error> {
-    let there =
-        client.query_one(r#"SELECT to_regclass('public."__cauldron_state"') IS NOT NULL"#, &[]).await?;
-    if !there.get::<_, bool>(0) {
+    if !is_there(client).await? {
         return Ok(None);
     }
     let system = system_identifier(client).await;
@@ -128,7 +142,7 @@ pub async fn claim(
                ON CONFLICT (site) DO UPDATE SET
                    holder = excluded.holder, backend_pid = excluded.backend_pid, beat = excluded.beat,
                    system_identifier = coalesce(excluded.system_identifier, s.system_identifier),
-                   instance = coalesce(excluded.instance, s.instance)"#,
+                   instance = coalesce(s.instance, excluded.instance)"#,
             &[&site, &system, &install_id, &instance, &holder],
         )
         .await
@@ -165,6 +179,17 @@ pub async fn finish(client: &Client, site: &str) -> Result<(), Error> {
         )
         .await
         .map(drop)
+}
+
+/// A copy that its operator named: the record is this installation's from now on.
+pub async fn take_over(
+    client: &Client,
+    site: &str,
+    install_id: &str,
+    instance: Option<&str>,
+) -> Result<(), Error> {
+    let sql = r#"UPDATE public."__cauldron_state" SET install_id = $2, instance = $3 WHERE site = $1"#;
+    client.execute(sql, &[&site, &install_id, &instance]).await.map(drop)
 }
 
 /// What went wrong, for whoever asks later. Never a secret.

@@ -17,6 +17,7 @@ use crate::config::variable::{VARIABLES, Variable};
 use crate::config::{self, Config, Needs};
 use crate::deps;
 use crate::frappe::bench::Bench;
+use crate::frappe::json_file;
 use crate::frappe::site_config::{self, SiteFolder};
 use crate::outcome::{self, Fault, Result};
 
@@ -46,12 +47,7 @@ impl BenchObjects {
 
     /// Frappe's `cint`: 1, "1" and true are on.
     pub fn is_on(&self, key: &str) -> bool {
-        match self.get(key) {
-            Some(Value::Bool(on)) => *on,
-            Some(Value::Number(number)) => number.as_i64() != Some(0),
-            Some(Value::String(text)) => !matches!(text.as_str(), "" | "0" | "false" | "False"),
-            _ => false,
-        }
+        json_file::is_on(self.get(key))
     }
 }
 
