@@ -8,6 +8,7 @@
 //! make is ever dropped, cleared or overwritten.
 
 mod adopt;
+pub mod claim;
 mod clear;
 mod copy;
 mod create;

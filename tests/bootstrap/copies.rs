@@ -14,6 +14,9 @@ use crate::support::port;
 use crate::support::postgres::{PASSWORD, SUPERUSER};
 use crate::support::redis::Redis;
 
+/// The database of the queue Redis.
+const QUEUE: u8 = 1;
+
 /// The site's folder and our own about it, as a snapshot of the volume brings them.
 fn copy_volume(from: &Bench, to: &Bench) {
     for (folder, parent) in [(SITE.to_string(), ""), (format!(".cauldron/{SITE}"), ".cauldron")] {
@@ -158,4 +161,30 @@ fn a_pod_that_moved_is_no_copy() {
     assert!(!unnamed.contains("a copy of"), "{unnamed}");
     assert_eq!(place.state("instance").as_deref(), Some("prod"));
     assert_eq!(switches(&place.bench), (Value::Null, Value::Null));
+}
+
+/// Staging with a database and a volume of its own that was left on production's Redis.
+#[test]
+fn a_queue_that_another_installation_has_claimed_is_told() {
+    let place = Place::new();
+    place.created();
+    let served = Served::start(place.leader());
+    let id = place.state("install_id").expect("an id");
+    let keys: Vec<String> = place.redis.ask(QUEUE, &["KEYS", "cauldron:claim:*"]);
+    let [key] = &keys[..] else { panic!("{keys:?}") };
+    assert!(key.ends_with(SITE), "{key}");
+    assert_eq!(place.redis.ask::<String>(QUEUE, &["GET", key]), id);
+    assert!(place.redis.ask::<i64>(QUEUE, &["TTL", key]) > 500);
+    served.stop();
+    // The same installation takes it again; another one is told.
+    let served = Served::start(place.leader());
+    assert!(!served.pod.log().contains("another installation"), "{}", served.pod.log());
+    served.stop();
+    place.redis.ask::<String>(QUEUE, &["SET", key, "another"]);
+    let served = Served::start(place.leader());
+    served.pod.says("another installation of this site uses this queue Redis");
+    assert_eq!(place.redis.ask::<String>(QUEUE, &["GET", key]), "another", "a claim is not taken away");
+    let status: Value = serde_json::from_str(&served.pod.body("/status")).expect("JSON");
+    assert_eq!(status["bootstrap"]["queue_of"], "another");
+    served.stop();
 }
