@@ -15,6 +15,7 @@ mod create;
 pub mod decide;
 mod follow;
 pub mod identity;
+mod leader;
 pub mod lock;
 mod login;
 pub mod observe;

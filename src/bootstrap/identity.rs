@@ -95,6 +95,7 @@ mod tests {
             holder: None,
             backend_pid: None,
             beat_age_ms: None,
+            doing: None,
             last_error: None,
         }
     }
