@@ -6,11 +6,13 @@ use super::decide::{Folder, Mark, Names, Observation, decide};
 use super::lock::Leadership;
 use super::login::{self, Opened, Way, known_passwords, own_login_works, way};
 use super::observe::OwnLogin;
+use super::pooled::refuse_a_pooler;
 use super::provision::{self, Provisioned, Wanted};
 use super::requirements::needed_for_creation;
 use super::sql::told;
 use super::volume::Volume;
 use super::{Context, observe, state};
+use crate::config::database::Login;
 use crate::frappe::site_config::{self, SiteFolder};
 use crate::outcome::{Fault, Result};
 
@@ -52,14 +54,18 @@ pub async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared>
             login::open(context, &name, &known).await?.ok_or_else(|| provision::other_password(&name))?
         }
         Way::Administrator(admin) => {
-            // Role or database may not be there yet: then provisioning has the word.
-            let opened = login::open(context, &name, &known).await.unwrap_or_default();
+            // Role or database may not be there yet: then provisioning has the word. A pooler remembers
+            // a login that failed, so none is tried before there can be a site.
+            let opened = match &folder {
+                SiteFolder::There(_) => login::open(context, &name, &known).await.unwrap_or_default(),
+                SiteFolder::Absent => None,
+            };
             let password_works = opened.is_some();
             if let Some(opened) = finished(opened, context.site).await? {
                 opened
             } else {
                 let Provisioned { password, refusal } = provision::provision(&Wanted {
-                    database: context.database,
+                    database: context.direct,
                     admin,
                     names,
                     volume,
@@ -78,6 +84,8 @@ pub async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared>
         }
     };
     let Opened { connection, password, accepts_settings } = opened;
+    let login = Login { user: name.clone(), password: Some(password.clone()) };
+    refuse_a_pooler(context.direct, &connection, &login, &name).await?;
     let leadership = Leadership::acquire(connection, context.site, context.board).await?;
     // Looked at again: the pod that led before may have made it.
     let folder = look()?;
