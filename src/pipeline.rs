@@ -2,6 +2,7 @@
 
 mod ask;
 mod once;
+mod renewal;
 mod serve;
 mod site;
 

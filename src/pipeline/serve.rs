@@ -1,5 +1,6 @@
 //! The roles: bring the site up, serve it, stop cleanly.
 
+use super::renewal;
 use super::site::Site;
 use crate::bootstrap::claim::Claim;
 use crate::config::{Config, OnFailure};
@@ -40,7 +41,10 @@ async fn serve(config: Config, board: &Board, shutdown: &Shutdown) -> Result<u8,
                 tokio::spawn(claim.keep(board.clone()));
             }
             let web = Web { config, database, bench, site: name, address, bootstrapped: &bootstrapped };
-            Ok(web::serve(&web, processes, shutdown, board).await)
+            tokio::select! {
+                end = web::serve(&web, processes, shutdown, board) => Ok(end),
+                () = renewal::follow(&site, shutdown) => unreachable!("it follows until it is dropped"),
+            }
         }
         Err(stopped) => Err(stopped),
     };
