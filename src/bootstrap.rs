@@ -7,18 +7,25 @@
 //! Nothing in the database changes before `decide` allows it, and nothing that this program did not
 //! make is ever dropped, cleared or overwritten.
 
+mod adopt;
+pub mod claim;
 mod clear;
+mod copy;
 mod create;
 pub mod decide;
 mod follow;
+pub mod identity;
+mod leader;
 pub mod lock;
 mod login;
 pub mod observe;
+mod pooled;
 mod prepare;
 mod progress;
 mod provision;
 mod requirements;
 mod rotation;
+pub mod rows;
 pub mod sql;
 pub mod state;
 mod step;
@@ -30,6 +37,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use self::copy::Settled;
 use self::create::Creation;
 use self::decide::{Action, Mark, Names, Observation, decide};
 use self::lock::Leadership;
@@ -52,7 +60,10 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// What every part of the bootstrap works with.
 pub struct Context<'a> {
     pub config: &'a Config,
+    /// As Frappe's processes reach it.
     pub database: &'a DatabaseConfig,
+    /// As we reach it, for locks and schema changes.
+    pub direct: &'a DatabaseConfig,
     pub bench: &'a Bench,
     pub site: &'a str,
     /// Where common_site_config.json cannot be written.
@@ -88,17 +99,23 @@ async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stoppe
     let volume = Volume::open(context.bench.cauldron_site(context.site))?;
     let prepared = context.shutdown.guard(async { Ok(prepare(context, &volume).await?) }).await?;
     let Prepared { mut leadership, database, password, observation, accepts_settings } = prepared;
-    let action = decide(&observation, &Names { site: context.site, database: &database })?;
+    let adopt = context.config.adopt.as_deref();
+    let action = decide(&observation, &Names { site: context.site, database: &database, adopt })?;
     if let Action::Create | Action::CreateAgain { .. } = action {
         may_create_tables(leadership.client()).await?;
         needed_for_creation(context)?;
     }
-    let install_id = volume.install_id()?;
-    leadership.claim(&install_id, context.config.instance.as_deref(), &holder()).await?;
+    let settled = copy::settle(context, &leadership, &volume, &action).await?;
+    leadership.claim(&settled.install_id, context.config.instance.as_deref(), &holder()).await?;
     let overrides = write_common_config(context).await?;
     let context = &Context { overrides, ..*context };
-    let found =
-        Found { database: &database, password: &password, action: &action, observation: &observation };
+    let found = Found {
+        database: &database,
+        password: &password,
+        action: &action,
+        observation: &observation,
+        settled: &settled,
+    };
     let acted = tokio::select! {
         biased;
         acted = act(context, &leadership, &volume, &found) => acted,
@@ -149,6 +166,7 @@ struct Found<'a> {
     password: &'a SecretString,
     action: &'a Action,
     observation: &'a Observation,
+    settled: &'a Settled,
 }
 
 async fn act(
@@ -157,7 +175,7 @@ async fn act(
     volume: &Volume,
     found: &Found<'_>,
 ) -> std::result::Result<(), Stopped> {
-    let Found { database, password, action, observation } = found;
+    let Found { database, password, action, observation, settled } = found;
     match action {
         Action::Create | Action::CreateAgain { .. } => {
             if let Action::CreateAgain { attempt } = action {
@@ -169,8 +187,12 @@ async fn act(
             create::create(context, leadership, volume, &creation).await?;
             set_default_site(context).await?;
         }
-        Action::MigrateOnce => {
+        Action::MigrateOnce | Action::Adopt => {
+            if *action == &Action::Adopt {
+                adopt::make_folder(context)?;
+            }
             rotation::follow(context, leadership.client(), database, password, observation.folder).await?;
+            settled.apply(context, leadership, volume).await?;
             let created_here = matches!(observation.mark, Mark::Unfinished { .. });
             create::migrate_once(context, leadership, created_here).await?;
             if created_here {
@@ -179,6 +201,7 @@ async fn act(
         }
         Action::GoOn => {
             rotation::follow(context, leadership.client(), database, password, observation.folder).await?;
+            settled.apply(context, leadership, volume).await?;
             ensure_encryption_key(context).await?;
             // A kill between the two records of the end leaves this one; a lost database must not
             // be taken for an unfinished one because of it.

@@ -7,6 +7,7 @@ pub mod database;
 pub mod duration;
 pub mod gunicorn;
 mod listen;
+pub mod origin;
 pub mod redis;
 pub mod redis_url;
 pub mod run;
@@ -42,6 +43,8 @@ pub struct Needs {
 /// Everything an operator can say, validated.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// For reading it again.
+    pub origin: origin::Origin,
     pub site: Option<String>,
     pub bench: PathBuf,
     pub runtime_dir: Option<PathBuf>,
@@ -55,6 +58,8 @@ pub struct Config {
     pub site_url: Option<String>,
     pub socketio_port: Option<u16>,
     pub instance: Option<String>,
+    pub adopt: Option<String>,
+    pub clone: Option<String>,
     pub apps: Vec<apps::WantedApp>,
     pub gunicorn: gunicorn::Gunicorn,
     pub web_addr: Listen,
@@ -115,6 +120,8 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let site_url = read_parsed(reader, "CAULDRON_SITE_URL", parse_site_url, "write https://erp.example.com");
     let socketio_port = read_parsed(reader, "SOCKETIO_PORT", parse_port, PORT_MEND);
     let instance = reader.given("CAULDRON_INSTANCE").map(|given| given.value);
+    let adopt = reader.given("CAULDRON_ADOPT").map(|given| given.value);
+    let clone = reader.given("CAULDRON_CLONE").map(|given| given.value);
     let apps = read_apps(reader);
     let gunicorn = gunicorn::read(reader);
     let web_addr = listen::read(reader, "CAULDRON_WEB_ADDR", 8000);
@@ -127,6 +134,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let drain = read_duration(reader, "CAULDRON_DRAIN", "0s");
     let grace = read_parsed(reader, "CAULDRON_GRACE", duration::parse, DURATION_MEND);
     Some(Config {
+        origin: origin::Origin::of(&reader.seen, embedded),
         site,
         bench: bench?,
         runtime_dir,
@@ -140,6 +148,8 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         site_url,
         socketio_port,
         instance,
+        adopt,
+        clone,
         apps,
         gunicorn: gunicorn?,
         web_addr: web_addr?,

@@ -4,6 +4,8 @@ mod support;
 
 #[path = "bootstrap/canary.rs"]
 mod canary;
+#[path = "bootstrap/copies.rs"]
+mod copies;
 #[path = "bootstrap/create.rs"]
 mod create;
 #[path = "bootstrap/folders.rs"]
@@ -26,6 +28,8 @@ mod passwords;
 mod place;
 #[path = "bootstrap/pods.rs"]
 mod pods;
+#[path = "bootstrap/pooled.rs"]
+mod pooled;
 #[path = "bootstrap/provisioning.rs"]
 mod provisioning;
 #[path = "bootstrap/stopped.rs"]

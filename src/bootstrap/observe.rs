@@ -158,5 +158,16 @@ pub async fn observe(client: &Client, site: &str, volume: &Volume, folder: Folde
         Some(other) => Mark::OtherSite(other),
         None => mark(volume, state.as_ref())?,
     };
-    Ok(Observation { database, folder, mark })
+    let database_id = match state {
+        Some(state) => state.install_id,
+        None => oid(client).await?,
+    };
+    Ok(Observation { database, database_id, folder, mark })
+}
+
+/// A database without our record is told from others by its OID.
+async fn oid(client: &Client) -> Result<String> {
+    let sql = "SELECT 'oid-' || oid FROM pg_database WHERE datname = current_database()";
+    let row = client.query_one(sql, &[]).await.map_err(told("cannot look at the database"))?;
+    Ok(row.get(0))
 }

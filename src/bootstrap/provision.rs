@@ -15,6 +15,7 @@ pub use self::make::verifier;
 use self::make::{comment, create_database, create_role, set_password, take_ownership};
 use super::decide::{Action, Database, Names, Observation, Remains, decide};
 use super::observe::{self, OwnLogin};
+use super::pooled::refuse_a_pooler;
 use super::sql::{has_code, identifier, told};
 use super::volume::Volume;
 use crate::config::database::{DatabaseConfig, Login};
@@ -62,7 +63,8 @@ pub struct Provisioned {
 pub async fn provision(wanted: &Wanted<'_>) -> Result<Provisioned> {
     let Wanted { database, admin, names, volume, .. } = wanted;
     let name = names.database;
-    let maintenance = connect_maintenance(database, admin).await?;
+    let (maintenance, opened) = connect_maintenance(database, admin).await?;
+    refuse_a_pooler(database, &maintenance, admin, &opened).await?;
     lock(&maintenance).await?;
     let facts = look(&maintenance, name).await?;
     let folder = (wanted.look_at_folder)()?;
@@ -71,7 +73,7 @@ pub async fn provision(wanted: &Wanted<'_>) -> Result<Provisioned> {
         None => {
             let seen = observe::folder(&folder, database, name, OwnLogin::Works);
             let mark = observe::mark(volume, None)?;
-            decide(&Observation { database: Database::Empty, folder: seen, mark }, names)?;
+            decide(&Observation::without_database(seen, mark), names)?;
             None
         }
         Some(_) => look_inside(wanted, &folder).await?,
@@ -179,6 +181,7 @@ async fn look_inside(wanted: &Wanted<'_>, folder: &SiteFolder) -> Result<Option<
         Err(fault) if fault.code == PERMISSION => {
             tracing::debug!(%fault, "the administrator may not read the site's tables");
             Observation {
+                database_id: String::new(),
                 database: Database::NotComplete(Remains {
                     objects: vec!["tables of another role".into()],
                     ours_alone: false,
@@ -192,17 +195,17 @@ async fn look_inside(wanted: &Wanted<'_>, folder: &SiteFolder) -> Result<Option<
     Ok(match decide(&observation, names) {
         Ok(Action::Create | Action::CreateAgain { .. }) => None,
         // Its own login decides; without one there is only this to say.
-        Ok(Action::GoOn | Action::MigrateOnce) => Some(other_password(name)),
+        Ok(Action::GoOn | Action::MigrateOnce | Action::Adopt) => Some(other_password(name)),
         Err(refusal) => Some(refusal),
     })
 }
 
-/// A session in the first maintenance database that is there.
-async fn connect_maintenance(database: &DatabaseConfig, admin: &Login) -> Result<Connection> {
+/// A session in the first maintenance database that is there, and its name.
+async fn connect_maintenance(database: &DatabaseConfig, admin: &Login) -> Result<(Connection, String)> {
     let mut last = None;
     for name in postgres::maintenance_databases(database, admin) {
         match postgres::connect(database, admin, &name, APPLICATION, &Options::default()).await {
-            Ok(connection) => return Ok(connection),
+            Ok(connection) => return Ok((connection, name)),
             Err(error) if error.kind == Kind::NoSuchDatabase => last = Some(error),
             Err(error) => return Err(error.into()),
         }

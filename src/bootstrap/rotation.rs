@@ -36,7 +36,7 @@ pub async fn follow(
             .map_err(told("cannot give the site's role the password in SITE_DB_PASSWORD"))?;
         tracing::info!(role = name, "gave the site's role the password in SITE_DB_PASSWORD");
     }
-    if changed || matches!(seen, Folder::Rotated | Folder::NoConfig) {
+    if changed || matches!(seen, Folder::Rotated | Folder::NoConfig | Folder::Absent) {
         site_config::write_login(&context.bench.site(context.site), name, wanted).await?;
         tracing::info!(site = context.site, "wrote the database's password into site_config.json");
     }

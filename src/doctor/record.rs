@@ -144,6 +144,7 @@ mod tests {
             holder: Some("pod-1".into()),
             backend_pid: Some(42),
             beat_age_ms,
+            doing: None,
             last_error: None,
         }
     }

@@ -81,7 +81,7 @@ async fn site_looks(
 }
 
 /// The site's own session, else the configured login's on the same database.
-async fn session(
+pub async fn session(
     known: &Known,
     postgres: &Postgres<'_>,
     opened: &Result<Opened, String>,

@@ -44,11 +44,7 @@ pub struct Way<'a> {
 
 /// Every look at the site.
 pub async fn look(known: &Known, way: &Way<'_>) -> (Vec<Finding>, Contents) {
-    let names = known.site().and_then(|site| {
-        let database = known.database_name().ok_or_else(|| "DB_NAME is not known".to_string())?;
-        Ok(Names { site, database })
-    });
-    let names = match names {
+    let names = match known.names() {
         Ok(names) => names,
         Err(reason) => return (skipped(&reason), Contents::unknown(&reason)),
     };
@@ -57,7 +53,7 @@ pub async fn look(known: &Known, way: &Way<'_>) -> (Vec<Finding>, Contents) {
     match way.session {
         Ok(opened) => {
             let client = &opened.connection;
-            findings.push(whole(&names, observed(known, way, &names, client, &volume).await));
+            findings.push(whole(&names, seen(known, way, &names).await));
             let row = state::read(client, names.site).await.map_err(sql::told("cannot read our state"));
             findings.push(record::recorded(client, names.site, &row).await);
             findings
@@ -71,7 +67,7 @@ pub async fn look(known: &Known, way: &Way<'_>) -> (Vec<Finding>, Contents) {
                 Presence::There | Presence::Unknown => reason,
             };
             findings.push(match way.presence {
-                Presence::Absent => whole(&names, absent(known, way, &names, &volume)),
+                Presence::Absent => whole(&names, seen(known, way, &names).await),
                 _ => Finding::skipped(Id::Site, names.site, reason),
             });
             findings.extend(RECORDED.map(|id| Finding::skipped(id, names.site, reason)));
@@ -97,19 +93,15 @@ fn folder(known: &Known, way: &Way<'_>, names: &Names<'_>) -> Result<crate::boot
     Ok(folder)
 }
 
-async fn observed(
-    known: &Known,
-    way: &Way<'_>,
-    names: &Names<'_>,
-    client: &Client,
-    volume: &Volume,
-) -> Result<Observation> {
-    observe::observe(client, names.site, volume, folder(known, way, names)?).await
-}
-
-fn absent(known: &Known, way: &Way<'_>, names: &Names<'_>, volume: &Volume) -> Result<Observation> {
-    let mark = observe::mark(volume, None)?;
-    Ok(Observation { database: Database::Empty, folder: folder(known, way, names)?, mark })
+/// The observation that the bootstrap would decide on. Without a session the database is taken for
+/// absent.
+pub async fn seen(known: &Known, way: &Way<'_>, names: &Names<'_>) -> Result<Observation> {
+    let volume = Volume::to_read(known.bench.cauldron_site(names.site));
+    let folder = folder(known, way, names)?;
+    match way.session {
+        Ok(opened) => observe::observe(&opened.connection, names.site, &volume, folder).await,
+        Err(_) => Ok(Observation::without_database(folder, observe::mark(&volume, None)?)),
+    }
 }
 
 /// In the words of the bootstrap's own table.
@@ -127,6 +119,16 @@ fn whole(names: &Names<'_>, seen: Result<Observation>) -> Finding {
         }
         Ok((Action::Create, _)) => {
             Finding::info(Id::Site, names.site, "there is none yet: the bootstrap creates it")
+        }
+        Ok((Action::Adopt, _)) => {
+            let detail =
+                "complete, and its folder is lost: the bootstrap makes an empty one, as CAULDRON_ADOPT says";
+            Finding::warning(
+                Id::Site,
+                names.site,
+                detail,
+                "restore sites/ from a backup instead, if there is one",
+            )
         }
         Ok((Action::CreateAgain { attempt }, _)) => {
             let detail =

@@ -39,6 +39,10 @@ pub enum SiteFolder {
 /// # Errors
 /// Only where the folder cannot be looked at; that it is absent is an answer.
 pub fn look(folder: &Path) -> std::io::Result<SiteFolder> {
+    // A network file system's client asks its server only when the folder above is read.
+    if let Some(above) = folder.parent() {
+        let _ = fs::read_dir(above).map(Iterator::count);
+    }
     match std::fs::symlink_metadata(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(SiteFolder::Absent),
         Err(error) => return Err(error),
@@ -117,17 +121,35 @@ pub async fn ensure_encryption_key(folder: &Path, given: Option<&SecretString>) 
 /// Has Frappe log in as `name` with `password` from now on. A file that is absent or cut off is made
 /// anew; of one that is whole everything else stays.
 pub async fn write_login(folder: &Path, name: &str, password: &SecretString) -> Result<()> {
+    edit(folder, |config| {
+        config.insert("db_name".into(), name.into());
+        config.insert("db_password".into(), password.expose_secret().into());
+        config.insert("db_type".into(), "postgres".into());
+    })
+    .await
+}
+
+/// Changes the file under Frappe's own lock, if there is anything to change.
+pub async fn edit(folder: &Path, change: impl FnOnce(&mut serde_json::Map<String, Value>)) -> Result<()> {
     let path = folder.join("site_config.json");
     let lock = frappe_lock(folder)
         .await
         .map_err(|error| Fault::file(format!("cannot lock {}", path.display()), &error))?;
-    let mut config = json_file::read_object(&path).ok().and_then(std::result::Result::ok).unwrap_or_default();
-    config.insert("db_name".into(), name.into());
-    config.insert("db_password".into(), password.expose_secret().into());
-    config.insert("db_type".into(), "postgres".into());
-    write(&path, &config)?;
+    let before = json_file::read_object(&path).ok().and_then(std::result::Result::ok);
+    let mut config = before.clone().unwrap_or_default();
+    change(&mut config);
+    if before.as_ref() != Some(&config) {
+        write(&path, &config)?;
+    }
     drop(lock);
     Ok(())
+}
+
+/// Frappe's `cint` of a key: 1, "1" and true are on.
+pub fn is_on(folder: &Path, key: &str) -> bool {
+    let config =
+        json_file::read_object(&folder.join("site_config.json")).ok().and_then(std::result::Result::ok);
+    config.is_some_and(|config| json_file::is_on(config.get(key)))
 }
 
 /// Frappe makes the file for everybody to read; it holds the database's password and the key.
