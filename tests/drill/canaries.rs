@@ -18,15 +18,22 @@ pub struct Canaries {
 }
 
 impl Canaries {
-    /// Once for a server.
+    /// Once for a server; again, as they were.
     pub fn set(place: &Place) -> Self {
-        place.postgres.run("postgres", "CREATE DATABASE neighbour");
+        for sql in [
+            "DROP DATABASE IF EXISTS neighbour",
+            "DROP DATABASE IF EXISTS shop",
+            "DROP ROLE IF EXISTS shop",
+            "CREATE DATABASE neighbour",
+            "CREATE ROLE shop LOGIN PASSWORD 'shop'",
+            "CREATE DATABASE shop OWNER shop",
+        ] {
+            place.postgres.run("postgres", sql);
+        }
         place.postgres.run(
             "neighbour",
             "CREATE TABLE orders AS SELECT n AS id, 'order ' || n AS what FROM generate_series(1, 42) n",
         );
-        place.postgres.run("postgres", "CREATE ROLE shop LOGIN PASSWORD 'shop'");
-        place.postgres.run("postgres", "CREATE DATABASE shop OWNER shop");
         place.postgres.run(
             "shop",
             "SET ROLE shop; CREATE SCHEMA books;
