@@ -8,7 +8,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 use crate::converge::{AGAIN, converge};
-use crate::lab::{Lab, UNDISTURBED};
+use crate::lab::{Lab, UNDISTURBED, paced};
 use crate::pool::in_places;
 use crate::scale::{dice, scale};
 use crate::strike::{VICTIMS, Victim};
@@ -73,7 +73,7 @@ fn killed(
     let moment = UNDISTURBED.spans.moment(victim, dice.random());
     let before = trace.steps().len();
     let server = lab.place.postgres.session("postgres");
-    let mut pod = lab.pod(trace).spawn();
+    let mut pod = paced(lab.pod(trace)).spawn();
     // This delay synchronises nothing: it is the random moment itself.
     thread::sleep(moment);
     let hit = eventually(LONG, "a victim, or the end", || {

@@ -39,6 +39,11 @@ pub static UNDISTURBED: LazyLock<Undisturbed> = LazyLock::new(|| {
     Undisturbed { whole: Portrait::of(&lab.place), spans }
 });
 
+/// With a rest after each table, so that they are most of a creation, as they are on a real bench.
+pub fn paced(binary: Binary) -> Binary {
+    binary.set("SAMPLE_BENCH_PACE_MS", 25)
+}
+
 /// From when to when there is each victim, in a creation that nobody disturbs.
 pub struct Spans(BTreeMap<Victim, (Duration, Duration)>);
 
@@ -112,7 +117,7 @@ impl Spans {
     fn measure(place: &Place) -> Self {
         let server = place.postgres.session("postgres");
         let began = Instant::now();
-        let mut pod = place.leader().spawn();
+        let mut pod = paced(place.leader()).spawn();
         let mut spans = BTreeMap::new();
         let exit = eventually(LONG, "an undisturbed creation", || {
             for victim in VICTIMS {

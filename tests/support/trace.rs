@@ -10,7 +10,8 @@ pub struct Trace {
     file: NamedTempFile,
 }
 
-const WITHOUT_SESSION: [&str; 2] = ["folders", "site_config"];
+/// Come to without a statement since the step before: files only, or nothing at all.
+const WITHOUT_STATEMENT: [&str; 3] = ["folders", "site_config", "after_install:frappe"];
 
 /// A step that a process came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,15 +47,15 @@ impl Trace {
         self.steps().iter().filter(|reached| reached.step == step).count()
     }
 
-    /// The steps that a process came to after a later one had begun: two were at work then. What needs no session is
-    /// none of them: a step that was not connected yet cannot be kept from making its folders.
+    /// The steps that a process came to after a later one had begun: two were at work then. What needs no statement
+    /// is none of them: a step that was not connected yet cannot be kept from making its folders.
     pub fn overlaps(&self) -> Vec<Reached> {
         let mut superseded: Vec<u32> = Vec::new();
         let mut present = None;
         let mut found = Vec::new();
         for reached in self.steps() {
             if superseded.contains(&reached.pid) {
-                if !WITHOUT_SESSION.contains(&reached.step.as_str()) {
+                if !WITHOUT_STATEMENT.contains(&reached.step.as_str()) {
                     found.push(reached);
                 }
                 continue;
