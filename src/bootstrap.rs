@@ -11,7 +11,7 @@ mod create;
 pub mod decide;
 mod follow;
 pub mod lock;
-mod login;
+pub mod login;
 pub mod observe;
 mod prepare;
 mod progress;

@@ -2,6 +2,7 @@
 
 pub mod exit;
 mod lines;
+pub mod orders;
 pub mod output;
 pub mod process;
 mod reaper;

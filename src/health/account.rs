@@ -12,6 +12,10 @@ use crate::supervise::run_service::ServiceStatus;
 /// A step without a sign of progress for so long is stuck, and the process no longer live.
 const STUCK_AFTER: Duration = Duration::from_secs(15 * 60);
 
+/// The roles whose readiness is the answer of a web server.
+const WEB: &str = "web";
+const ALL: &str = "all";
+
 /// Where the pipeline stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -52,6 +56,14 @@ pub struct Check {
     pub name: &'static str,
     /// Why it is red; none where it is green.
     pub problem: Option<String>,
+    /// What is worth knowing although it is green.
+    pub note: String,
+}
+
+impl Check {
+    fn new(name: &'static str, problem: Option<String>) -> Self {
+        Self { name, problem, note: String::new() }
+    }
 }
 
 /// What is known now.
@@ -69,6 +81,9 @@ pub struct Account {
     pub dependencies_wait: Option<Duration>,
     /// The last answer of the role's own probe.
     pub role_probe: Option<RoleProbe>,
+    /// The same of every other role that runs in this process.
+    pub role_checks: BTreeMap<&'static str, RoleCheck>,
+    pub scheduler: Option<SchedulerAccount>,
     pub children: BTreeMap<String, ServiceStatus>,
 }
 
@@ -77,6 +92,31 @@ pub struct Account {
 pub struct RoleProbe {
     pub latency: Duration,
     pub problem: Option<String>,
+}
+
+/// Whether a role works, as it was seen last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoleCheck {
+    pub latency: Duration,
+    pub problem: Option<String>,
+    /// What it does, in words.
+    pub note: String,
+}
+
+impl RoleCheck {
+    pub fn red(problem: impl Into<String>) -> Self {
+        Self { problem: Some(problem.into()), ..Self::default() }
+    }
+}
+
+/// What only the scheduler has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SchedulerAccount {
+    pub leads: bool,
+    /// Since the last tick that ended; none where none was seen.
+    pub lag: Option<Duration>,
+    /// active, disabled, paused, maintenance or dormant.
+    pub state: &'static str,
 }
 
 /// A handle on the account.
@@ -96,6 +136,8 @@ impl Board {
             last_error: None,
             dependencies_wait: None,
             role_probe: None,
+            role_checks: BTreeMap::new(),
+            scheduler: None,
             children: BTreeMap::new(),
         })))
     }
@@ -110,6 +152,17 @@ impl Board {
 
     pub fn update(&self, change: impl FnOnce(&mut Account)) {
         change(&mut self.lock());
+    }
+
+    /// How a role is; one line in the log for each change between working and not.
+    pub fn check(&self, role: &'static str, check: RoleCheck) {
+        let before = self.lock().role_checks.insert(role, check.clone());
+        let before = before.map(|before| before.problem.is_none());
+        match (before, &check.problem) {
+            (Some(true), Some(problem)) => tracing::warn!(role, %problem, "stopped working"),
+            (Some(false), None) => tracing::info!(role, note = check.note, "works"),
+            _ => {}
+        }
     }
 
     /// A new phase, or a new thing that the phase does; both are progress. Who drains serves no
@@ -156,14 +209,14 @@ impl Account {
         let stuck = matches!(self.phase, Phase::Bootstrapping) && silent > STUCK_AFTER;
         let problem =
             stuck.then(|| format!("{}: no progress for {} min", self.detail, silent.as_secs() / 60));
-        vec![Check { name: "loop", problem: None }, Check { name: "progress", problem }]
+        vec![Check::new("loop", None), Check::new("progress", problem)]
     }
 
     /// `/startupz`: the supervisor runs and its step makes progress, however long that takes.
     pub fn started(&self) -> Vec<Check> {
         let problem = (self.phase == Phase::Held).then(|| self.last_error.clone().unwrap_or_default());
         let mut checks = self.live();
-        checks.push(Check { name: "step", problem });
+        checks.push(Check::new("step", problem));
         checks
     }
 
@@ -175,12 +228,21 @@ impl Account {
             phase if self.detail.is_empty() => Some(phase.name().replace('_', " ")),
             phase => Some(format!("{}: {}", phase.name().replace('_', " "), self.detail)),
         };
-        let role_problem = match &self.role_probe {
-            _ if self.phase != Phase::Serving => None,
-            None => Some(format!("{} was not seen working yet", self.role)),
-            Some(probe) => probe.problem.clone(),
-        };
-        vec![Check { name: "phase", problem: phase_problem }, Check { name: "role", problem: role_problem }]
+        let mut checks = vec![Check::new("phase", phase_problem)];
+        let all = self.role == ALL;
+        if self.role == WEB || all {
+            let problem = match &self.role_probe {
+                _ if self.phase != Phase::Serving => None,
+                None => Some(format!("{WEB} was not seen working yet")),
+                Some(probe) => probe.problem.clone(),
+            };
+            checks.push(Check::new(if all { WEB } else { "role" }, problem));
+        }
+        for (name, check) in &self.role_checks {
+            let problem = check.problem.clone().filter(|_| self.phase == Phase::Serving);
+            checks.push(Check { name: if all { name } else { "role" }, problem, note: check.note.clone() });
+        }
+        checks
     }
 
     /// `/status`: the whole account.
@@ -192,8 +254,18 @@ impl Account {
             .map(|child| {
                 json!({
                     "name": child.name, "pid": child.pid, "state": child.state,
-                    "restarts": child.restarts, "last_exit": child.last_exit.map(|exit| exit.to_string()),
+                    "restarts": child.restarts, "restart_reasons": child.restart_reasons,
+                    "last_exit": child.last_exit.map(|exit| exit.to_string()),
                 })
+            })
+            .collect();
+        let roles: serde_json::Map<String, Value> = self
+            .ready()
+            .into_iter()
+            .skip(1)
+            .map(|check| {
+                let name = if check.name == "role" { self.role } else { check.name };
+                (name.to_string(), json!({"ready": check.problem.is_none(), "problem": check.problem, "note": check.note}))
             })
             .collect();
         json!({
@@ -209,6 +281,7 @@ impl Account {
             },
             // The migration gate, which compares fingerprints, is not there yet.
             "fingerprint": {"pod": null, "database": null, "relation": "unknown"},
+            "roles": roles,
             "children": children,
         })
     }

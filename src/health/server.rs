@@ -78,7 +78,8 @@ async fn answer(
     for check in &checks {
         match &check.problem {
             Some(problem) => body.push_str(&format!("[-] {}: {problem}\n", check.name)),
-            None if verbose => body.push_str(&format!("[+] {}: ok\n", check.name)),
+            None if verbose && check.note.is_empty() => body.push_str(&format!("[+] {}: ok\n", check.name)),
+            None if verbose => body.push_str(&format!("[+] {}: ok ({})\n", check.name, check.note)),
             None => {}
         }
     }

@@ -1,5 +1,6 @@
 //! Drives one service: the only loop that knows its child, its timers and what was asked of us.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,11 +13,13 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
 use super::exit::Exit;
+use super::orders::{Control, Order, Run};
 use super::process::{Child, Processes};
 use super::service::{Action, Event, Policy, Service, State, on_event};
 use super::signals::Shutdown;
 use super::spawn::{SpawnError, Spec};
 use super::stop::StopReport;
+use crate::sys::cgroup;
 
 /// What to run, and how.
 pub struct ServicePlan {
@@ -42,6 +45,8 @@ pub struct ServiceStatus {
     pub pid: Option<i32>,
     pub state: State,
     pub restarts: u64,
+    /// How many of them for which reason: crash, oom, or the role's own.
+    pub restart_reasons: BTreeMap<&'static str, u64>,
     pub last_exit: Option<Exit>,
     /// When the present child was started.
     pub started_at: Option<SystemTime>,
@@ -51,7 +56,8 @@ impl ServiceStatus {
     /// Before its first start.
     pub fn new(name: impl Into<String>) -> Self {
         let (state, name) = (State::Starting, name.into());
-        Self { name, pid: None, state, restarts: 0, last_exit: None, started_at: None }
+        let restart_reasons = BTreeMap::new();
+        Self { name, pid: None, state, restarts: 0, restart_reasons, last_exit: None, started_at: None }
     }
 }
 
@@ -72,9 +78,25 @@ const OUTPUT_DRAIN: Duration = Duration::from_millis(100);
 
 /// Runs a service until it is over. Nobody of its process group is left then.
 pub async fn run_service(processes: &Processes, plan: ServicePlan, shutdown: &Shutdown) -> End {
+    run_controlled(processes, plan, Control::none(), shutdown).await
+}
+
+/// The same, under the orders and with the rules of its role.
+pub async fn run_controlled(
+    processes: &Processes,
+    plan: ServicePlan,
+    control: Control,
+    shutdown: &Shutdown,
+) -> End {
     let mut driver = Driver {
         processes,
         shutdown,
+        control,
+        order: Order::default(),
+        events: VecDeque::new(),
+        oom_kills: cgroup::oom_kills(),
+        reason: CRASH,
+        reasons: BTreeMap::new(),
         service: Service::new(),
         asked_by: None,
         child: None,
@@ -87,9 +109,25 @@ pub async fn run_service(processes: &Processes, plan: ServicePlan, shutdown: &Sh
     driver.run().await
 }
 
+/// Why a service is started again, where its role has not said so.
+const CRASH: &str = "crash";
+const OUT_OF_MEMORY: &str = "oom";
+/// The program said that it is done (`Policy::done_code`).
+const DONE: &str = "done";
+
 struct Driver<'a> {
     processes: &'a Processes,
     shutdown: &'a Shutdown,
+    control: Control,
+    /// The one that was acted on.
+    order: Order,
+    /// What follows from a new order, one by one.
+    events: VecDeque<Event>,
+    /// The kernel's count of this container when the child was started.
+    oom_kills: u64,
+    /// Of the next restart.
+    reason: &'static str,
+    reasons: BTreeMap<&'static str, u64>,
     plan: ServicePlan,
     service: Service,
     asked_by: Option<Signal>,
@@ -106,7 +144,12 @@ impl Driver<'_> {
         let mut forwarded = self.shutdown.forwarded();
         let mut hurried = false;
         self.asked_by = self.shutdown.signal();
-        let mut event = if self.asked_by.is_some() { Event::StopAsked } else { self.start() };
+        self.order = *self.control.orders.borrow_and_update();
+        let mut event = match self.order.run {
+            _ if self.asked_by.is_some() => Event::StopAsked,
+            Run::Yes => self.start(),
+            Run::NotYet | Run::No => Event::PauseAsked,
+        };
         loop {
             if let Some(followed_by) = self.apply(event) {
                 event = followed_by;
@@ -115,7 +158,12 @@ impl Driver<'_> {
             if self.service.is_over() {
                 return self.end().await;
             }
+            if let Some(ordered) = self.events.pop_front() {
+                event = ordered;
+                continue;
+            }
             event = loop {
+                let may_start = self.order.run == Run::Yes || self.service.state != State::BackingOff;
                 let watching = matches!(self.service.state, State::Running | State::Draining);
                 tokio::select! {
                     biased;
@@ -132,9 +180,15 @@ impl Driver<'_> {
                         self.stopping = None;
                         break self.cleared(report);
                     }
-                    event = elapsed(self.timer) => {
+                    event = elapsed(self.timer), if may_start => {
                         self.timer = None;
                         break event;
+                    }
+                    order = ordered(&mut self.control.orders) => {
+                        self.events.extend(std::mem::replace(&mut self.order, order).events(order));
+                        if let Some(event) = self.events.pop_front() {
+                            break event;
+                        }
                     }
                     signal = forwarded.recv() => match signal {
                         Ok(signal) => self.forward(signal),
@@ -150,8 +204,19 @@ impl Driver<'_> {
     /// One step of the machine; an action that is done at once gives the next event.
     fn apply(&mut self, event: Event) -> Option<Event> {
         let now = Instant::now();
+        let before = self.service.restarts;
         let (service, action) = on_event(self.service.clone(), event, &self.plan.policy, now);
         self.service = service;
+        if event == Event::PauseAsked || event == Event::RecycleAsked {
+            self.reason = self.order.why;
+        }
+        if self.service.restarts > before {
+            *self.reasons.entry(self.reason).or_default() += 1;
+        }
+        if event == Event::PauseAsked {
+            // A back-off that was cut short.
+            self.timer = None;
+        }
         let next = match action {
             None => None,
             Some(Action::Start) => Some(self.start()),
@@ -165,7 +230,7 @@ impl Driver<'_> {
                 None
             }
             // A timer is rounded up to a millisecond; the first restart takes less.
-            Some(Action::BackOff(Duration::ZERO)) => Some(Event::BackOffOver),
+            Some(Action::BackOff(Duration::ZERO)) if self.order.run == Run::Yes => Some(Event::BackOffOver),
             Some(Action::BackOff(delay)) => {
                 let delay = delay.mul_f64(rand::random_range(0.8..1.2));
                 info!(service = self.plan.spec.name, delay_ms = delay.as_millis(), "backed off");
@@ -179,6 +244,7 @@ impl Driver<'_> {
 
     fn start(&mut self) -> Event {
         let name = &self.plan.spec.name;
+        self.oom_kills = cgroup::oom_kills();
         match self.processes.spawn(&self.plan.spec) {
             Ok(child) => {
                 debug!(service = name, pid = child.pid, "started");
@@ -203,14 +269,26 @@ impl Driver<'_> {
         let signal = self.plan.stop_with.or(self.asked_by).unwrap_or(Signal::SIGTERM);
         let (grace, shutdown) = (self.plan.policy.grace, self.shutdown.clone());
         let asked = child.exit().is_none();
-        self.stopping = Some(Box::pin(async move { child.stop(signal, grace, shutdown.hurried()).await }));
+        let rules = self.control.rules.clone();
+        self.stopping = Some(Box::pin(async move {
+            let Some(rules) = rules else { return child.stop(signal, grace, shutdown.hurried()).await };
+            if asked {
+                tokio::select! {
+                    biased;
+                    () = rules.before_signal(child.pid, grace) => {}
+                    _ = child.exited() => {}
+                    () = shutdown.hurried() => {}
+                }
+            }
+            child.stop_with(signal, grace, shutdown.hurried(), || rules.before_kill(child.pid)).await
+        }));
         if asked {
             self.run_hook(signal);
         }
     }
 
     /// Everyone of the group has ended: tell it, and take it back to the machine.
-    fn cleared(&self, report: StopReport) -> Event {
+    fn cleared(&mut self, report: StopReport) -> Event {
         let name = &self.plan.spec.name;
         // The next child gets it from us, or our own parent does.
         crate::sys::terminal::take_back();
@@ -220,10 +298,20 @@ impl Driver<'_> {
         if !report.empty {
             error!(service = name, "processes are left that even SIGKILL does not end");
         }
+        let done = self.plan.policy.done_code.is_some_and(|code| report.exit == Exit::Exited(code));
         if self.service.asked || !self.plan.policy.restart {
             debug!(service = name, exit = %report.exit, "stopped");
+        } else if self.service.expected || self.service.paused {
+            self.reason = if done { DONE } else { self.reason };
+            info!(service = name, exit = %report.exit, why = self.reason, "stopped for its role");
         } else {
-            warn!(service = name, exit = %report.exit, "ended unasked");
+            let killed = report.exit == Exit::Signaled(Signal::SIGKILL as i32);
+            let out_of_memory = killed && cgroup::oom_kills() > self.oom_kills;
+            self.reason = if out_of_memory { OUT_OF_MEMORY } else { CRASH };
+            warn!(service = name, exit = %report.exit, reason = self.reason, "ended unasked");
+        }
+        if let (Some(rules), Some(child)) = (&self.control.rules, &self.child) {
+            rules.ended(child.pid, &report, self.service.asked || self.service.expected);
         }
         Event::Cleared(report.exit)
     }
@@ -254,6 +342,7 @@ impl Driver<'_> {
             pid: running.map(|child| child.pid),
             state: self.service.state,
             restarts: self.service.restarts,
+            restart_reasons: self.reasons.clone(),
             last_exit: self.service.last_exit,
             started_at: started_at.and_then(|start| SystemTime::now().checked_sub(start.elapsed())),
         });
@@ -289,6 +378,14 @@ async fn stopped(stop: Option<&mut Pin<Box<dyn Future<Output = StopReport> + Sen
     match stop {
         Some(stop) => stop.await,
         None => std::future::pending().await,
+    }
+}
+
+/// The next order; a role that has nothing more to say leaves the last one in force.
+async fn ordered(orders: &mut watch::Receiver<Order>) -> Order {
+    match orders.changed().await {
+        Ok(()) => *orders.borrow_and_update(),
+        Err(_) => std::future::pending().await,
     }
 }
 

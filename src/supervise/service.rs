@@ -13,6 +13,14 @@
 //!   └──────────────────── BackingOff ──▶ Stopped (StopAsked)
 //! ```
 //!
+//! A role may order more of a service than to run (`orders`):
+//!
+//! ```text
+//!   Running ── RecycleAsked ──▶ Stopping ── Cleared ──▶ Starting     no failure, no back-off
+//!   Running ── PauseAsked ────▶ Stopping ── Cleared ──▶ Paused ── ResumeAsked ──▶ Starting
+//!   Starting, BackingOff ────────── PauseAsked ───────▶ Paused ── StopAsked ────▶ Stopped
+//! ```
+//!
 //! A service that ended unasked is *stopped* before it is started again: what is left of its group
 //! would hold its port and its locks (HAZARDS 5).
 
@@ -34,6 +42,8 @@ pub enum State {
     /// The group is being ended, on request or after the leader ended by itself.
     Stopping,
     BackingOff,
+    /// Nothing runs, because its role wants it so.
+    Paused,
     Failed,
     Stopped,
 }
@@ -52,6 +62,8 @@ pub struct Policy {
     pub window: Duration,
     /// A service that ran for so long starts its back-off anew.
     pub stable_after: Duration,
+    /// The exit code by which a program says that it did what it was to do and wants to be started again.
+    pub done_code: Option<i32>,
 }
 
 impl Policy {
@@ -63,7 +75,15 @@ impl Policy {
     /// Not restarted.
     pub fn once(grace: Duration) -> Self {
         let minute = Duration::from_secs(60);
-        Self { restart: false, drain: Duration::ZERO, grace, budget: 5, window: minute, stable_after: minute }
+        Self {
+            restart: false,
+            drain: Duration::ZERO,
+            grace,
+            budget: 5,
+            window: minute,
+            stable_after: minute,
+            done_code: None,
+        }
     }
 }
 
@@ -83,6 +103,13 @@ pub enum Event {
     DrainOver,
     BackOffOver,
     Hurried,
+    /// Its role wants a new child in place of this one, once this one has stopped as on request.
+    RecycleAsked,
+    /// Its role wants nothing to run for now.
+    PauseAsked,
+    ResumeAsked,
+    /// What made it fail was something that it needs: those ends count for nothing.
+    Excused,
 }
 
 /// What is to be done about it.
@@ -106,6 +133,9 @@ pub struct Service {
     pub restarts: u64,
     pub last_exit: Option<Exit>,
     pub started_at: Option<Instant>,
+    /// The end of the present child is wanted: no failure.
+    pub expected: bool,
+    pub paused: bool,
     /// Unasked ends in a row, for the back-off.
     failures: u32,
     /// When they were, for the budget; never longer than it.
@@ -121,9 +151,23 @@ impl Service {
             restarts: 0,
             last_exit: None,
             started_at: None,
+            expected: false,
+            paused: false,
             failures: 0,
             recent: VecDeque::new(),
         }
+    }
+
+    /// A start that no failure came before.
+    fn begin(&mut self) -> (State, Option<Action>) {
+        self.expected = false;
+        self.started_at = None;
+        (State::Starting, Some(Action::Start))
+    }
+
+    fn forgive(&mut self) {
+        self.failures = 0;
+        self.recent.clear();
     }
 
     /// Nothing more will happen to it.
@@ -139,8 +183,12 @@ pub fn on_event(
     policy: &Policy,
     now: Instant,
 ) -> (Service, Option<Action>) {
-    if event == Event::StopAsked {
-        service.asked = true;
+    match event {
+        Event::StopAsked => service.asked = true,
+        Event::PauseAsked => service.paused = true,
+        Event::ResumeAsked => service.paused = false,
+        Event::Excused => service.forgive(),
+        _ => {}
     }
     let (state, action) = match (service.state, event) {
         (State::Starting, Event::Started) => {
@@ -157,23 +205,39 @@ pub fn on_event(
         (State::Running, Event::StopAsked) | (State::Draining, Event::DrainOver | Event::Hurried) => {
             (State::Stopping, Some(Action::Stop))
         }
+        (State::Running, Event::PauseAsked | Event::RecycleAsked) => {
+            service.expected = true;
+            (State::Stopping, Some(Action::Stop))
+        }
         (State::Running | State::Draining, Event::Ended(exit)) => {
             service.last_exit = Some(exit);
+            service.expected = policy.done_code.is_some_and(|code| exit == Exit::Exited(code));
             (State::Stopping, Some(Action::Stop))
         }
         (State::Stopping, Event::Cleared(exit)) => {
             service.last_exit = Some(exit);
             if service.asked || !policy.restart {
                 (State::Stopped, None)
+            } else if service.paused {
+                service.forgive();
+                (State::Paused, None)
+            } else if service.expected {
+                service.restarts += 1;
+                service.begin()
             } else {
                 after_failure(&mut service, policy, now)
             }
         }
+        (State::Starting | State::BackingOff, Event::PauseAsked) => {
+            service.forgive();
+            (State::Paused, None)
+        }
+        (State::Paused, Event::ResumeAsked) => service.begin(),
         (State::BackingOff, Event::BackOffOver) => {
             service.restarts += 1;
             (State::Starting, Some(Action::Start))
         }
-        (State::Starting | State::BackingOff, Event::StopAsked) => (State::Stopped, None),
+        (State::Starting | State::BackingOff | State::Paused, Event::StopAsked) => (State::Stopped, None),
         (state, _) => (state, None),
     };
     service.state = state;
@@ -248,6 +312,14 @@ mod tests {
             (S::Stopping, E::Cleared(EXIT), once, S::Stopped, None),
             (S::BackingOff, E::BackOffOver, policy(), S::Starting, Some(A::Start)),
             (S::BackingOff, E::StopAsked, policy(), S::Stopped, None),
+            (S::Running, E::RecycleAsked, policy(), S::Stopping, Some(A::Stop)),
+            (S::Running, E::PauseAsked, policy(), S::Stopping, Some(A::Stop)),
+            (S::Starting, E::PauseAsked, policy(), S::Paused, None),
+            (S::BackingOff, E::PauseAsked, policy(), S::Paused, None),
+            (S::BackingOff, E::RecycleAsked, policy(), S::BackingOff, None),
+            (S::Paused, E::ResumeAsked, policy(), S::Starting, Some(A::Start)),
+            (S::Paused, E::RecycleAsked, policy(), S::Paused, None),
+            (S::Paused, E::StopAsked, policy(), S::Stopped, None),
             (S::Stopped, E::StopAsked, policy(), S::Stopped, None),
             (S::Failed, E::StopAsked, policy(), S::Failed, None),
         ];
@@ -264,6 +336,42 @@ mod tests {
         let (asked, _) = on_event(crashed, Event::StopAsked, &policy(), now);
         let (over, action) = on_event(asked, Event::Cleared(EXIT), &policy(), now);
         assert_eq!((over.state, over.last_exit, action), (State::Stopped, Some(EXIT), None));
+    }
+
+    /// Everything that happens to a running service, to where it comes to rest.
+    fn after(events: &[Event], policy: &Policy) -> (Service, Option<Action>) {
+        let step = |(service, _), event: &Event| on_event(service, *event, policy, Instant::now());
+        events.iter().fold((service(State::Running), None), step)
+    }
+
+    #[test]
+    fn an_ordered_end_is_no_failure() {
+        use Event as E;
+        let (recycled, action) = after(&[E::RecycleAsked, E::Cleared(EXIT)], &policy());
+        assert_eq!((recycled.state, action, recycled.restarts), (State::Starting, Some(Action::Start), 1));
+        let (paused, action) = after(&[E::PauseAsked, E::Cleared(EXIT)], &policy());
+        assert_eq!((paused.state, action), (State::Paused, None));
+        let resumed_early = [E::PauseAsked, E::ResumeAsked, E::Cleared(EXIT)];
+        assert_eq!(after(&resumed_early, &policy()).1, Some(Action::Start));
+        let asked = [E::PauseAsked, E::StopAsked, E::Cleared(EXIT)];
+        assert_eq!(after(&asked, &policy()).0.state, State::Stopped);
+    }
+
+    #[test]
+    fn a_program_may_say_that_it_is_done() {
+        let done = Policy { done_code: Some(3), ..policy() };
+        let ends = [Event::Ended(EXIT), Event::Cleared(EXIT)];
+        assert_eq!(after(&ends, &done).1, Some(Action::Start));
+        assert_eq!(after(&ends, &policy()).1, Some(Action::BackOff(Duration::ZERO)));
+    }
+
+    #[test]
+    fn what_is_excused_counts_for_nothing() {
+        let (mut service, mut now) = (Service::new(), Instant::now());
+        for _ in 0..20 {
+            assert_eq!(crash(&mut service, &mut now, Duration::from_millis(10)), Some(Duration::ZERO));
+            service = on_event(service, Event::Excused, &policy(), now).0;
+        }
     }
 
     /// Crashes once after running for so long; gives the back-off, or none when it has failed.
