@@ -3,4 +3,5 @@
 pub mod account;
 pub mod metrics;
 pub mod probe;
+pub mod queues;
 pub mod server;

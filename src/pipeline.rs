@@ -137,7 +137,9 @@ async fn dispatch(
         Command::Scheduler => serve::serve(&[Role::Scheduler], config, &shutdown).await,
         Command::Socketio => serve::serve(&[Role::Socketio], config, &shutdown).await,
         Command::All => serve::serve(&Role::ALL, config, &shutdown).await,
-        Command::Exec { command } => shutdown.guard(async { Ok(exec::become_program(command, &config)?) }).await,
+        Command::Exec { command } => {
+            shutdown.guard(async { Ok(exec::become_program(command, &config)?) }).await
+        }
         Command::WaitDeps => once::wait_deps(&config, format, &shutdown).await,
         Command::Configure => once::configure(&config, &shutdown).await,
         Command::Bootstrap => once::bootstrap(config, &shutdown).await,

@@ -61,8 +61,23 @@ fn gunicorn(words: &[&str]) -> Option<Vec<String>> {
     let app = options.iter().position(|word| is_app(&word))?;
     options.remove(app);
     let values = [
-        "bind", "b", "workers", "w", "threads", "timeout", "t", "chdir", "worker-class", "k", "worker-tmp-dir",
-        "graceful-timeout", "max-requests", "max-requests-jitter", "log-level", "access-logfile", "error-logfile",
+        "bind",
+        "b",
+        "workers",
+        "w",
+        "threads",
+        "timeout",
+        "t",
+        "chdir",
+        "worker-class",
+        "k",
+        "worker-tmp-dir",
+        "graceful-timeout",
+        "max-requests",
+        "max-requests-jitter",
+        "log-level",
+        "access-logfile",
+        "error-logfile",
     ];
     let given = Options::read(&options, &values, &["preload"])?;
     let mut flags = given.flags(
@@ -97,7 +112,8 @@ impl<'a> Options<'a> {
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let name = word.strip_prefix("--").or_else(|| word.strip_prefix('-'))?;
-            let (name, value) = name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value)));
+            let (name, value) =
+                name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value)));
             if switches.contains(&name) && value.is_none() {
                 continue;
             }
@@ -114,7 +130,8 @@ impl<'a> Options<'a> {
     }
 
     fn flags(&self, role: &str, names: &[(&str, &str)]) -> Vec<String> {
-        let flags = names.iter().filter_map(|(theirs, ours)| Some([format!("--{ours}"), self.get(theirs)?.into()]));
+        let flags =
+            names.iter().filter_map(|(theirs, ours)| Some([format!("--{ours}"), self.get(theirs)?.into()]));
         std::iter::once(role.to_string()).chain(flags.flatten()).collect()
     }
 }
@@ -124,7 +141,8 @@ mod tests {
     use super::*;
 
     fn translated(line: &str) -> String {
-        let words = ["cauldron-frappe"].into_iter().chain(line.split_whitespace()).map(OsString::from).collect();
+        let words =
+            ["cauldron-frappe"].into_iter().chain(line.split_whitespace()).map(OsString::from).collect();
         let ours = translate(words, |word| ["web", "run", "worker"].contains(&word));
         ours[1..].iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
@@ -134,7 +152,8 @@ mod tests {
         let gunicorn = "/home/frappe/frappe-bench/env/bin/gunicorn --chdir=/home/frappe/frappe-bench/sites \
             --bind=0.0.0.0:8000 --threads=4 --workers=2 --worker-class=gthread --worker-tmp-dir=/dev/shm \
             --timeout=120 --preload frappe.app:application";
-        let web = "web --gunicorn-workers 2 --gunicorn-threads 4 --gunicorn-timeout 120 --web-addr 0.0.0.0:8000";
+        let web =
+            "web --gunicorn-workers 2 --gunicorn-threads 4 --gunicorn-timeout 120 --web-addr 0.0.0.0:8000";
         for (line, ours) in [
             ("bench start", "web"),
             ("bench worker --queue short,default", "worker --worker-queues short,default"),
@@ -145,7 +164,10 @@ mod tests {
             ("bench worker-pool", "worker --pool short,default,long=2"),
             ("node /home/frappe/frappe-bench/apps/frappe/socketio.js", "socketio"),
             (gunicorn, web),
-            ("gunicorn -b :9000 -w 1 frappe.app:application_with_statics()", "web --gunicorn-workers 1 --web-addr 0.0.0.0:9000"),
+            (
+                "gunicorn -b :9000 -w 1 frappe.app:application_with_statics()",
+                "web --gunicorn-workers 1 --web-addr 0.0.0.0:9000",
+            ),
         ] {
             assert_eq!(translated(line), ours, "{line}");
         }

@@ -55,7 +55,8 @@ const MOST_PROCESSES: u16 = 128;
 
 pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, root: &Path) -> Option<Workers> {
     let timeouts = timeouts(bench.common_value("workers"));
-    let counts = read_parsed(reader, "CAULDRON_AUTOSCALE", parse_range, "write the fewest and the most: 1..4");
+    let counts =
+        read_parsed(reader, "CAULDRON_AUTOSCALE", parse_range, "write the fewest and the most: 1..4");
     let by_pool = read_parsed(reader, "CAULDRON_POOL", |text| parse_pools(text, &timeouts), POOL_MEND);
     let by_queues = read_parsed(
         reader,
@@ -63,7 +64,8 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, root: &Path) -> Option<
         |text| Ok(vec![(parse_queues(text, &timeouts)?, None)]),
         "write queue names with commas: short,default",
     );
-    let both = reader.seen.iter().filter(|(v, _)| matches!(v.name, "CAULDRON_POOL" | "WORKER_QUEUES")).count();
+    let both =
+        reader.seen.iter().filter(|(v, _)| matches!(v.name, "CAULDRON_POOL" | "WORKER_QUEUES")).count();
     if both == 2 {
         reader.problem("WORKER_QUEUES", None, "set together with CAULDRON_POOL", "unset one of them");
     }
@@ -85,7 +87,12 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, root: &Path) -> Option<
     let tick_s = bench.common("scheduler_tick_interval").and_then(|given| given.value.parse().ok());
     Some(Workers {
         pools,
-        max_memory_bytes: read_parsed(reader, "CAULDRON_MAX_MEMORY", parse_size, "write it like 512Mi or 1Gi"),
+        max_memory_bytes: read_parsed(
+            reader,
+            "CAULDRON_MAX_MEMORY",
+            parse_size,
+            "write it like 512Mi or 1Gi",
+        ),
         max_jobs: read_parsed(reader, "CAULDRON_MAX_JOBS", number, "write a number, or leave it out"),
         requeue: reader.given("CAULDRON_REQUEUE").map(|given| words(&given.value)).unwrap_or_default(),
         bench_id: bench.common("bench_id").map(|given| given.value),
@@ -100,7 +107,10 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, root: &Path) -> Option<
 }
 
 fn words(text: &str) -> Vec<String> {
-    text.split(|c: char| c == ',' || c.is_whitespace()).filter(|w| !w.is_empty()).map(str::to_string).collect()
+    text.split(|c: char| c == ',' || c.is_whitespace())
+        .filter(|w| !w.is_empty())
+        .map(str::to_string)
+        .collect()
 }
 
 /// The three that every bench has, and those of `workers` in common_site_config.json.
@@ -145,7 +155,8 @@ fn parse_queues(text: &str, timeouts: &BTreeMap<String, Duration>) -> Result<Vec
 /// `short,default=2 long=1`; without a number it is one, or as many as CAULDRON_AUTOSCALE says.
 fn parse_pools(text: &str, timeouts: &BTreeMap<String, Duration>) -> Result<Vec<Wanted>, String> {
     let one = |word: &str| {
-        let (queues, count) = word.split_once('=').map_or((word, None), |(queues, count)| (queues, Some(count)));
+        let (queues, count) =
+            word.split_once('=').map_or((word, None), |(queues, count)| (queues, Some(count)));
         let count = count.map(|count| match count.parse::<u16>() {
             Ok(n) if (1..=MOST_PROCESSES).contains(&n) => Ok(n),
             _ => Err(format!("`{count}` is not a number of processes from 1 to {MOST_PROCESSES}")),
@@ -166,11 +177,17 @@ fn parse_range(text: &str) -> Result<RangeInclusive<u16>, String> {
 
 /// `512Mi`, `1Gi`, `300M`.
 fn parse_size(text: &str) -> Result<u64, String> {
-    let units: [(&str, u64); 6] =
-        [("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30), ("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000)];
-    let parsed = units.iter().find_map(|(unit, factor)| {
-        text.strip_suffix(unit)?.parse::<u64>().ok()?.checked_mul(*factor)
-    });
+    let units: [(&str, u64); 6] = [
+        ("Ki", 1 << 10),
+        ("Mi", 1 << 20),
+        ("Gi", 1 << 30),
+        ("k", 1_000),
+        ("M", 1_000_000),
+        ("G", 1_000_000_000),
+    ];
+    let parsed = units
+        .iter()
+        .find_map(|(unit, factor)| text.strip_suffix(unit)?.parse::<u64>().ok()?.checked_mul(*factor));
     parsed.filter(|bytes| *bytes > 0).ok_or_else(|| format!("`{text}` is not a size"))
 }
 

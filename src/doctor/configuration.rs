@@ -15,8 +15,8 @@ use crate::config::source::{Problem, ProcessEnvironment, Reader, Strings};
 use crate::config::variable::{VARIABLES, Variable};
 use crate::config::{self, Config, Needs};
 use crate::deps;
-use crate::frappe::bench_objects::BenchObjects;
 use crate::frappe::bench::Bench;
+use crate::frappe::bench_objects::BenchObjects;
 use crate::frappe::site_config::{self, SiteFolder};
 use crate::outcome::{self, Fault, Result};
 

@@ -15,7 +15,9 @@ pub async fn look(known: &Known, client: Result<&Client, &str>) -> Vec<Finding> 
     let site = known.config.site.as_deref().unwrap_or("SITE_NAME");
     let mut findings = vec![maintenance(site, &known.files)];
     let settings = match client {
-        Ok(client) => Settings::read(client).await.map_err(|error| format!("the server did not say: {error}")),
+        Ok(client) => {
+            Settings::read(client).await.map_err(|error| format!("the server did not say: {error}"))
+        }
         Err(reason) => Err(reason.to_string()),
     };
     match settings {

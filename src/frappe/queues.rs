@@ -17,10 +17,6 @@ impl BenchQueues {
         Self { bench_id: bench_id.map_or_else(made, str::to_string) }
     }
 
-    pub fn bench_id(&self) -> &str {
-        &self.bench_id
-    }
-
     /// The jobs that wait, the oldest first.
     pub fn queue(&self, name: &str) -> String {
         format!("rq:queue:{}", self.full(name))
@@ -59,7 +55,8 @@ pub fn epoch_s(text: &str) -> Option<f64> {
     let (hours, minutes, seconds) = (time.next()??, time.next()??, time.next()??);
     // Days of the civil calendar, years that begin in March (Howard Hinnant's days_from_civil).
     let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
-    let days = 365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400)
+    let days = 365 * year + year.div_euclid(4) - year.div_euclid(100)
+        + year.div_euclid(400)
         + (153 * month + 2) / 5
         + day
         - 719_469;

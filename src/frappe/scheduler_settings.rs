@@ -37,8 +37,11 @@ impl Settings {
 
     /// One word for what the scheduler does at its ticks, in the order in which Frappe itself looks.
     pub fn state(&self, files: &BenchObjects) -> &'static str {
-        let switches =
-            [("maintenance_mode", "maintenance"), ("pause_scheduler", "paused"), ("disable_scheduler", "disabled")];
+        let switches = [
+            ("maintenance_mode", "maintenance"),
+            ("pause_scheduler", "paused"),
+            ("disable_scheduler", "disabled"),
+        ];
         if let Some((_, state)) = switches.iter().find(|(key, _)| files.is_on(key)) {
             return state;
         }
@@ -46,7 +49,8 @@ impl Settings {
             return "disabled";
         }
         let days = self.dormant_days.unwrap_or(DORMANT_DAYS);
-        let dormant = days > 0 && !files.is_on("developer_mode") && self.idle_days.is_some_and(|idle| idle >= days);
+        let dormant =
+            days > 0 && !files.is_on("developer_mode") && self.idle_days.is_some_and(|idle| idle >= days);
         if dormant { "dormant" } else { "active" }
     }
 }
@@ -57,7 +61,10 @@ mod tests {
 
     #[test]
     fn the_first_switch_that_is_off_names_the_state() {
-        let files = |text: &str| BenchObjects { site: serde_json::from_str(text).unwrap(), ..BenchObjects::default() };
+        let files = |text: &str| BenchObjects {
+            site: serde_json::from_str(text).unwrap(),
+            ..BenchObjects::default()
+        };
         let on = Settings { enable_scheduler: Some("1".into()), ..Settings::default() };
         assert_eq!(on.state(&files("{}")), "active");
         assert_eq!(Settings::default().state(&files("{}")), "disabled");

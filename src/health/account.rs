@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::queues::Source;
 use crate::supervise::run_service::ServiceStatus;
 
 /// A step without a sign of progress for so long is stuck, and the process no longer live.
@@ -84,6 +85,8 @@ pub struct Account {
     /// The same of every other role that runs in this process.
     pub role_checks: BTreeMap<&'static str, RoleCheck>,
     pub scheduler: Option<SchedulerAccount>,
+    /// Where the figures of the queues are asked for; none where no worker runs.
+    pub queues: Option<Source>,
     pub children: BTreeMap<String, ServiceStatus>,
 }
 
@@ -138,6 +141,7 @@ impl Board {
             role_probe: None,
             role_checks: BTreeMap::new(),
             scheduler: None,
+            queues: None,
             children: BTreeMap::new(),
         })))
     }
@@ -265,7 +269,10 @@ impl Account {
             .skip(1)
             .map(|check| {
                 let name = if check.name == "role" { self.role } else { check.name };
-                (name.to_string(), json!({"ready": check.problem.is_none(), "problem": check.problem, "note": check.note}))
+                (
+                    name.to_string(),
+                    json!({"ready": check.problem.is_none(), "problem": check.problem, "note": check.note}),
+                )
             })
             .collect();
         json!({

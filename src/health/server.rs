@@ -1,6 +1,7 @@
 //! The health port: `/livez`, `/readyz`, `/startupz`, `?verbose`, `/status`, `/metrics`.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
@@ -97,5 +98,12 @@ async fn status(State(board): State<Board>) -> Response {
 
 async fn exposition(State(board): State<Board>) -> Response {
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], metrics::encode(&board.read())).into_response()
+    let account = board.read();
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
+    let figures = match &account.queues {
+        // Without an answer the rest is told all the same.
+        Some(source) => source.read(now_s).await.ok(),
+        None => None,
+    };
+    ([(header::CONTENT_TYPE, content_type)], metrics::encode(&account, figures.as_ref())).into_response()
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::site::Site;
 use crate::config::{BootstrapMode, Config, OnFailure};
 use crate::health::account::{Board, Phase, RoleCheck};
+use crate::health::queues::Source;
 use crate::health::server;
 use crate::outcome::{DONE, Fault, Stopped, TRY_AGAIN};
 use crate::role::web::{self, Web};
@@ -81,6 +82,13 @@ async fn serve_site(
                 runtime_dir,
                 board,
             };
+            if roles.contains(&Role::Worker)
+                && let Ok(link) = around.queue_redis()
+            {
+                let names = config.workers.timeouts.keys().cloned().collect();
+                let source = Source { link, queues: around.queues(), names };
+                board.update(|account| account.queues = Some(source));
+            }
             Ok(run(roles, &around, address, shutdown).await)
         }
         Err(stopped) => Err(stopped),
@@ -163,7 +171,11 @@ impl Keep<'_> {
                 self.stop_all.ask();
                 return Some((role, end));
             }
-            let problem = format!("{} cannot be kept up; tried again every {} s", program(role), TRY_ROLE_AGAIN.as_secs());
+            let problem = format!(
+                "{} cannot be kept up; tried again every {} s",
+                program(role),
+                TRY_ROLE_AGAIN.as_secs()
+            );
             tracing::error!(role = role.name(), problem, "a role is down; the others go on");
             self.around.board.check(role.name(), RoleCheck::red(problem));
             let asked = tokio::time::timeout(TRY_ROLE_AGAIN, self.shutdown.asked()).await;

@@ -112,7 +112,12 @@ async fn keep_looking(
 }
 
 /// What follows from who leads and when it ticked last: pure.
-fn tell(stand: &Stand, seen: tick::Seen, state: &'static str, tick: Duration) -> (RoleCheck, SchedulerAccount) {
+fn tell(
+    stand: &Stand,
+    seen: tick::Seen,
+    state: &'static str,
+    tick: Duration,
+) -> (RoleCheck, SchedulerAccount) {
     let account = SchedulerAccount { leads: matches!(stand, Stand::Leads { .. }), lag: seen.lag, state };
     let check = match stand {
         Stand::Starting => RoleCheck::red("nobody was asked yet who leads"),
@@ -127,7 +132,8 @@ fn tell(stand: &Stand, seen: tick::Seen, state: &'static str, tick: Duration) ->
                 let missing = silent > tick * 2 + LATE && !seen.unseen;
                 let last = lag.map_or("none yet".into(), |lag| format!("{} s ago", lag.as_secs()));
                 let note = format!("leads; {state}; last tick {last}");
-                let problem = missing.then(|| format!("leads, and has not ticked for {} s", silent.as_secs()));
+                let problem =
+                    missing.then(|| format!("leads, and has not ticked for {} s", silent.as_secs()));
                 RoleCheck { note, problem, ..RoleCheck::default() }
             }
         },

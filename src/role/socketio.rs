@@ -76,7 +76,8 @@ async fn keep_probing(
     mut status: watch::Receiver<ServiceStatus>,
 ) {
     let redis = around.queue_redis();
-    let url = format!("http://127.0.0.1:{}/socket.io/?EIO=4&transport=polling", around.config.socketio_listens);
+    let url =
+        format!("http://127.0.0.1:{}/socket.io/?EIO=4&transport=polling", around.config.socketio_listens);
     let started = Instant::now();
     let (mut seen_working, mut pause) = (false, FIRST_PROBE);
     loop {

@@ -44,7 +44,8 @@ impl Surroundings<'_> {
     pub fn queue_redis(&self) -> Result<Link, String> {
         let redis = &self.config.redis;
         let url = redis.queue.as_ref().ok_or("REDIS_QUEUE is not set")?;
-        let server = Server::new(url, redis.tls_ca.as_ref(), "REDIS_QUEUE").map_err(|error| error.to_string())?;
+        let server =
+            Server::new(url, redis.tls_ca.as_ref(), "REDIS_QUEUE").map_err(|error| error.to_string())?;
         Ok(Link::new(server))
     }
 }

@@ -38,7 +38,9 @@ pub enum Stand {
     Unknown(String),
     /// Who leads, as far as it is known.
     StandsBy(String),
-    Leads { settings: Arc<Settings> },
+    Leads {
+        settings: Arc<Settings>,
+    },
 }
 
 pub struct Election<'a> {
@@ -210,9 +212,7 @@ async fn backend_pid(connection: &Connection) -> Result<i32, tokio_postgres::Err
 }
 
 /// One question, within the time that a beat has.
-async fn ask<T>(
-    question: impl Future<Output = Result<T, tokio_postgres::Error>>,
-) -> Result<T, String> {
+async fn ask<T>(question: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, String> {
     match timeout(BEAT_WITHIN, question).await {
         Ok(answer) => answer.map_err(|error| error.to_string()),
         Err(_) => Err(format!("PostgreSQL gave no answer within {} ms", BEAT_WITHIN.as_millis())),

@@ -116,7 +116,8 @@ fn look(slot: &Slot, seen: &Seen, workers: &Workers, note: &mut Note) -> bool {
         let verdict = verdict(&facts, record, horse_age, resident, workers.max_memory_bytes);
         (record, verdict, facts.job.clone().unwrap_or_default())
     };
-    let runs = slot.state() == State::Running;
+    // One that was told to stop still finishes its job.
+    let runs = matches!(slot.state(), State::Running | State::Draining | State::Stopping);
     note.processes += usize::from(runs);
     note.busy += usize::from(slot.is_busy());
     match verdict {

@@ -116,7 +116,8 @@ impl Records {
         }
         let answers = self.link.ask::<Vec<(Option<i32>, Option<String>)>>(&pipeline).await?;
         for (key, (pid, host)) in new.into_iter().zip(answers) {
-            let ours = pid.filter(|_| host.as_deref() == Some(&self.host)).and_then(|pid| searched.remove(&pid));
+            let ours =
+                pid.filter(|_| host.as_deref() == Some(&self.host)).and_then(|pid| searched.remove(&pid));
             match ours {
                 Some(slot) => slot.facts().key = Some(key.clone()),
                 None => drop(self.foreign.insert(key.clone())),

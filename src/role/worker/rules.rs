@@ -77,7 +77,14 @@ impl Rules for WorkerRules {
             };
             (format!("lost: its worker {how}, and its work-horse did not finish it"), horses, self.grace)
         };
-        self.settler.settle(Case { child: self.slot.name.clone(), pid, key: facts.key, reason, horses, wait });
+        self.settler.settle(Case {
+            child: self.slot.name.clone(),
+            pid,
+            key: facts.key,
+            reason,
+            horses,
+            wait,
+        });
     }
 }
 

@@ -156,7 +156,8 @@ impl Shared {
         let heard = said.clone();
         let handler: LineHandler = Arc::new(move |line| {
             let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-            heard[usize::from(line.stream == Stream::Stderr)] = String::from_utf8_lossy(line.text).into_owned();
+            heard[usize::from(line.stream == Stream::Stderr)] =
+                String::from_utf8_lossy(line.text).into_owned();
         });
         let mut spec = self.spec.clone();
         spec.stdin = Stdin::Bytes(SecretSlice::from(question));

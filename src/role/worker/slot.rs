@@ -84,15 +84,10 @@ impl Slot {
             after_signal: None,
             observer,
         };
-        let slot = Arc::new(Self {
-            name,
-            pool: pool.name(),
-            number,
-            orders,
-            status,
-            facts: Mutex::default(),
-        });
-        let rules = WorkerRules::new(slot.clone(), records.link(), settler.clone(), around.processes.clone(), grace);
+        let slot =
+            Arc::new(Self { name, pool: pool.name(), number, orders, status, facts: Mutex::default() });
+        let rules =
+            WorkerRules::new(slot.clone(), records.link(), settler.clone(), around.processes.clone(), grace);
         let control = Control { orders: orders_rx, rules: Some(Arc::new(rules)) };
         let (processes, shutdown): (Processes, Shutdown) = (around.processes.clone(), shutdown.clone());
         (slot, async move { run_controlled(&processes, plan, control, &shutdown).await })
