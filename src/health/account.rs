@@ -104,6 +104,8 @@ pub struct RoleCheck {
     pub problem: Option<String>,
     /// What it does, in words.
     pub note: String,
+    /// When it was first seen working; kept by the board.
+    pub working_since: Option<Instant>,
 }
 
 impl RoleCheck {
@@ -158,13 +160,22 @@ impl Board {
         change(&mut self.lock());
     }
 
-    /// How a role is; one line in the log for each change between working and not.
-    pub fn check(&self, role: &'static str, check: RoleCheck) {
-        let before = self.lock().role_checks.insert(role, check.clone());
-        let before = before.map(|before| before.problem.is_none());
-        match (before, &check.problem) {
-            (Some(true), Some(problem)) => tracing::warn!(role, %problem, "stopped working"),
-            (Some(false), None) => tracing::info!(role, note = check.note, "works"),
+    /// How a role is; one line in the log for each change, from when it was first seen working.
+    pub fn check(&self, role: &'static str, mut check: RoleCheck) {
+        let (note, problem) = (check.note.clone(), check.problem.clone());
+        let (before, draining) = {
+            let mut account = self.lock();
+            let before = account.role_checks.get(role).cloned().unwrap_or_default();
+            let first = check.problem.is_none().then(Instant::now);
+            check.working_since = before.working_since.or(first);
+            account.role_checks.insert(role, check);
+            (before, account.phase == Phase::Draining)
+        };
+        let (seen, worked) = (before.working_since.is_some(), before.problem.is_none());
+        match problem {
+            None if !seen => tracing::info!(role, note, "working"),
+            None if !worked => tracing::info!(role, note, "works again"),
+            Some(problem) if seen && worked && !draining => tracing::warn!(role, problem, "stopped working"),
             _ => {}
         }
     }

@@ -86,18 +86,15 @@ fn spec(around: &Surroundings<'_>, tick_file: &std::path::Path) -> Spec {
 async fn keep_looking(
     around: &Surroundings<'_>,
     stand: watch::Receiver<Stand>,
-    status: watch::Receiver<ServiceStatus>,
+    mut status: watch::Receiver<ServiceStatus>,
     mut tick: Tick,
 ) {
-    let (mut first, mut shown) = (true, "");
+    let mut shown = "";
     loop {
         let now = stand.borrow().clone();
         let state = around.scheduler_state(&now);
-        let seen = tick.look(status.borrow().pid);
+        let seen = tick.look(status.borrow_and_update().pid);
         let (check, account) = tell(&now, seen, state, around.tick());
-        if check.problem.is_none() && std::mem::take(&mut first) {
-            tracing::info!(role = ROLE, note = check.note, "working");
-        }
         if account.leads && state != shown {
             if state != "active" {
                 tracing::warn!(state, "the scheduler runs, and enqueues nothing or little");
@@ -107,7 +104,11 @@ async fn keep_looking(
         around.board.check(ROLE, check);
         around.board.update(|board| board.scheduler = Some(account));
         let mut changed = stand.clone();
-        let _ = tokio::time::timeout(LOOK, changed.wait_for(|stand| *stand != now)).await;
+        tokio::select! {
+            _ = changed.wait_for(|stand| *stand != now) => {}
+            Ok(()) = status.changed() => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
     }
 }
 

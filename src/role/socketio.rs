@@ -78,7 +78,6 @@ async fn keep_probing(
     let redis = around.queue_redis();
     let url =
         format!("http://127.0.0.1:{}/socket.io/?EIO=4&transport=polling", around.config.socketio_listens);
-    let started = Instant::now();
     let (mut seen_working, mut pause) = (false, FIRST_PROBE);
     loop {
         let asked = Instant::now();
@@ -100,11 +99,8 @@ async fn keep_probing(
             Ok(_) => handshake(&url).await.err(),
         };
         let works = problem.is_none();
-        if works && !std::mem::replace(&mut seen_working, true) {
-            let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            tracing::info!(role = ROLE, elapsed_ms, "working");
-        }
-        around.board.check(ROLE, RoleCheck { latency: asked.elapsed(), problem, note: String::new() });
+        seen_working |= works;
+        around.board.check(ROLE, RoleCheck { latency: asked.elapsed(), problem, ..RoleCheck::default() });
         pause = match (works, seen_working) {
             (true, _) => PROBE_EVERY,
             (false, true) => PROBE_FAILING_EVERY,

@@ -40,6 +40,7 @@ const GRACE_AFTER_TIMEOUT: Duration = Duration::from_secs(30);
 const DONE_CODE: i32 = 85;
 /// Between two looks: until every process is registered, and then.
 const FIRST_LOOK: Duration = Duration::from_millis(50);
+const LONGEST_FIRST_LOOK: Duration = Duration::from_millis(200);
 const LOOK: Duration = Duration::from_secs(5);
 /// A job that is put into an empty queue waits no longer for another process than this.
 const LOOK_WHEN_SCALING: Duration = Duration::from_secs(1);
@@ -104,16 +105,13 @@ struct Watch {
     scales: Vec<Scale>,
     next: Instant,
     pause: Duration,
-    /// All were seen registered once.
-    seen_all: bool,
-    started: Instant,
 }
 
 impl Watch {
     fn new(slots: Vec<Arc<Slot>>, records: Records, workers: &Workers) -> Self {
         let scales = workers.pools.iter().map(|pool| Scale::new(pool.processes.clone())).collect();
         let now = Instant::now();
-        Self { slots, records, scales, next: now, pause: FIRST_LOOK, seen_all: false, started: now }
+        Self { slots, records, scales, next: now, pause: FIRST_LOOK }
     }
 
     /// The next look, when it is due or a process was started or ended.
@@ -164,14 +162,9 @@ impl Watch {
 
     fn pace(&mut self) {
         let all = self.slots.iter().all(|slot| slot.is_settled());
-        if all && !self.seen_all {
-            self.seen_all = true;
-            let elapsed_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            tracing::info!(processes = self.slots.len(), elapsed_ms, "working");
-        }
         let scaling = self.scales.iter().any(Scale::may_change);
         let longest = if scaling { LOOK_WHEN_SCALING } else { LOOK };
-        self.pause = if all { longest } else { (self.pause * 2).min(LOOK_WHEN_SCALING) };
+        self.pause = if all { longest } else { (self.pause * 2).min(LONGEST_FIRST_LOOK) };
         self.next = Instant::now() + self.pause;
     }
 }

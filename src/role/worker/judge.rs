@@ -107,6 +107,7 @@ fn look(slot: &Slot, seen: &Seen, workers: &Workers, note: &mut Note) -> bool {
     let (record, verdict, job) = {
         let mut facts = slot.facts();
         let record = facts.key.as_ref().and_then(|key| seen.records.get(key));
+        facts.registered = record.is_some_and(|record| record.exists);
         facts.job = record.and_then(|record| record.job.clone());
         let resident = match (facts.pid, workers.max_memory_bytes) {
             (Some(pid), Some(_)) => proc::resident_bytes_of_group(pid),

@@ -87,12 +87,18 @@ impl Records {
             let in_set = members.contains(&key);
             records.insert(key, Record { exists: exists == 1, in_set, job, timeout_s: timeout });
         }
-        self.find_new(&members, slots).await?;
+        for key in self.find_new(&members, slots).await? {
+            records.insert(key, Record { exists: true, in_set: true, ..Record::default() });
+        }
         Ok(Seen { gate_closed: gate_closed == 1, waiting, records })
     }
 
     /// Which of the new names are ours: by pid and host, as RQ wrote them down.
-    async fn find_new(&mut self, members: &BTreeSet<String>, slots: &[Arc<Slot>]) -> Result<(), String> {
+    async fn find_new(
+        &mut self,
+        members: &BTreeSet<String>,
+        slots: &[Arc<Slot>],
+    ) -> Result<Vec<String>, String> {
         let mut searched: BTreeMap<i32, &Arc<Slot>> = slots
             .iter()
             .filter_map(|slot| {
@@ -100,15 +106,16 @@ impl Records {
                 Some((facts.pid?, slot)).filter(|_| facts.key.is_none())
             })
             .collect();
+        let mut found = Vec::new();
         if searched.is_empty() {
-            return Ok(());
+            return Ok(found);
         }
         self.foreign.retain(|key| members.contains(key));
         let held: BTreeSet<String> = slots.iter().filter_map(|slot| slot.facts().key.clone()).collect();
         let new: Vec<&String> =
             members.iter().filter(|key| !held.contains(*key) && !self.foreign.contains(*key)).collect();
         if new.is_empty() {
-            return Ok(());
+            return Ok(found);
         }
         let mut pipeline = Pipeline::new();
         for key in &new {
@@ -119,11 +126,14 @@ impl Records {
             let ours =
                 pid.filter(|_| host.as_deref() == Some(&self.host)).and_then(|pid| searched.remove(&pid));
             match ours {
-                Some(slot) => slot.facts().key = Some(key.clone()),
+                Some(slot) => {
+                    slot.facts().key = Some(key.clone());
+                    found.push(key.clone());
+                }
                 None => drop(self.foreign.insert(key.clone())),
             }
         }
-        Ok(())
+        Ok(found)
     }
 }
 

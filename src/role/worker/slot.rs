@@ -32,6 +32,8 @@ pub struct Facts {
     pub since: Option<Instant>,
     /// Its record in Redis, once it was found.
     pub key: Option<String>,
+    /// The record was there at the last look.
+    pub registered: bool,
     /// RQ's work-horse, which runs a job.
     pub horse: Option<i32>,
     pub job: Option<String>,
@@ -116,7 +118,7 @@ impl Slot {
     pub fn is_settled(&self) -> bool {
         let state = self.status.borrow().state;
         let facts = self.facts();
-        state == State::Paused || (state == State::Running && facts.key.is_some() && !facts.recycled)
+        state == State::Paused || (state == State::Running && facts.registered && !facts.recycled)
     }
 
     pub fn state(&self) -> State {
