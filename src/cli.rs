@@ -55,6 +55,8 @@ pub enum Command {
     Configure,
     /// Look at everything, explain, change nothing
     Doctor,
+    /// Show which row of the bootstrap's table applies here and what would be done; change nothing
+    Plan,
     /// Show the running supervisor's own account
     Status,
     /// Ask the running supervisor, for exec probes and Docker's HEALTHCHECK
@@ -93,7 +95,7 @@ impl Cli {
         if let Some(cli) = Self::plain_run(&arguments) {
             return Ok(cli);
         }
-        let arguments = legacy::translate(arguments, |word| Self::has_subcommand(word));
+        let arguments = legacy::translate(arguments, Self::has_subcommand);
         if let Some(cli) = Self::plain_run(&arguments) {
             return Ok(cli);
         }

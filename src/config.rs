@@ -60,6 +60,8 @@ pub struct Config {
     /// The same, else what the bench's file says, else Frappe's default.
     pub socketio_listens: u16,
     pub instance: Option<String>,
+    pub adopt: Option<String>,
+    pub clone: Option<String>,
     pub apps: Vec<apps::WantedApp>,
     pub gunicorn: gunicorn::Gunicorn,
     pub workers: workers::Workers,
@@ -124,6 +126,8 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let socketio_port = read_parsed(reader, "SOCKETIO_PORT", parse_port, PORT_MEND);
     let in_file = files.common("socketio_port").and_then(|given| given.value.parse().ok());
     let instance = reader.given("CAULDRON_INSTANCE").map(|given| given.value);
+    let adopt = reader.given("CAULDRON_ADOPT").map(|given| given.value);
+    let clone = reader.given("CAULDRON_CLONE").map(|given| given.value);
     let apps = read_apps(reader);
     let gunicorn = gunicorn::read(reader);
     let workers = workers::read(reader, &files, &bench.clone().unwrap_or_default());
@@ -152,6 +156,8 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         socketio_port,
         socketio_listens: socketio_port.or(in_file).unwrap_or(9000),
         instance,
+        adopt,
+        clone,
         apps,
         gunicorn: gunicorn?,
         workers: workers?,

@@ -9,6 +9,7 @@ mod site;
 use crate::cli::{Cli, Command, Format};
 use crate::config::source::{ProcessEnvironment, Reader};
 use crate::config::{self, Config, Needs};
+use crate::doctor::plan::plan;
 use crate::doctor::{Asked, doctor};
 use crate::outcome::{self, Fault, SIGNAL_BASE, Stopped};
 use crate::role::Role;
@@ -66,9 +67,11 @@ async fn run_command(cli: Cli) -> u8 {
         return code(role::run::run(command, *restart, &config, &shutdown).await);
     }
     // A broken configuration is the first thing that it has to explain.
-    if let (Command::Doctor, false) = (&cli.command, cli.print_config) {
-        let asked = Asked { settings: &cli.settings, embedded: cli.embedded, format: cli.format };
-        return code(doctor(&asked, &shutdown).await);
+    let asked = Asked { settings: &cli.settings, embedded: cli.embedded, format: cli.format };
+    match &cli.command {
+        Command::Doctor if !cli.print_config => return code(doctor(&asked, &shutdown).await),
+        Command::Plan if !cli.print_config => return code(plan(&asked, &shutdown).await),
+        _ => {}
     }
     let loaded = config::load(&mut reader, needs(&cli.command), cli.embedded);
     if cli.print_config {
@@ -114,6 +117,7 @@ fn needs(command: &Command) -> Needs {
         | Command::Scheduler
         | Command::Socketio
         | Command::Bootstrap
+        | Command::Plan
         | Command::Doctor => Needs { site: true, bench: true, servers: true, many_roles: false },
         Command::All => Needs { site: true, bench: true, servers: true, many_roles: true },
         Command::Configure | Command::Exec { .. } => {
@@ -145,7 +149,7 @@ async fn dispatch(
         Command::Bootstrap => once::bootstrap(config, &shutdown).await,
         Command::Status => shutdown.guard(async { Ok(ask::status(&config, format).await?) }).await,
         Command::Probe { what } => shutdown.guard(async { Ok(ask::probe(&config, *what).await?) }).await,
-        Command::Run { .. } | Command::Doctor => {
+        Command::Run { .. } | Command::Doctor | Command::Plan => {
             unreachable!("it reads its configuration by itself, and was run")
         }
     }

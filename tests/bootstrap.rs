@@ -4,6 +4,8 @@ mod support;
 
 #[path = "bootstrap/canary.rs"]
 mod canary;
+#[path = "bootstrap/copies.rs"]
+mod copies;
 #[path = "bootstrap/create.rs"]
 mod create;
 #[path = "bootstrap/folders.rs"]
@@ -30,3 +32,5 @@ mod pods;
 mod provisioning;
 #[path = "bootstrap/stopped.rs"]
 mod stopped;
+#[path = "bootstrap/takeover.rs"]
+mod takeover;

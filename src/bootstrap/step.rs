@@ -54,7 +54,7 @@ pub async fn run(context: &Context<'_>, leadership: &Leadership, step: &Step<'_>
             child.stop(Signal::SIGTERM, STEP_GRACE, context.shutdown.hurried()).await;
             return Err(Stopped::Signal(signal));
         }
-        () = progress::watch(leadership.client(), context.board, step.name, started) => {
+        () = progress::watch(leadership.client(), context.board, step.name, step.attempt, started) => {
             unreachable!("it is watched until the step ends")
         }
         fault = leadership.lost() => {

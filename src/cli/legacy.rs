@@ -56,9 +56,9 @@ fn bench(words: &[&str]) -> Option<Vec<String>> {
 /// A line for `frappe.app:application` is the web role; `application_with_statics` too, which itself
 /// would serve any file (FRAPPE.md).
 fn gunicorn(words: &[&str]) -> Option<Vec<String>> {
-    let is_app = |word: &&str| word.starts_with("frappe.app:application");
+    let is_app = |word: &str| word.starts_with("frappe.app:application");
     let mut options = words.to_vec();
-    let app = options.iter().position(|word| is_app(&word))?;
+    let app = options.iter().position(|word| is_app(word))?;
     options.remove(app);
     let values = [
         "bind",

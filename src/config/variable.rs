@@ -132,6 +132,8 @@ pub const VARIABLES: &[Variable] = &[
         "(not compared)",
         "Identity of this installation, e.g. cluster/namespace/release",
     ),
+    plain("CAULDRON_ADOPT", "(none)", "Id that a refusal printed: make the lost folder of this site anew"),
+    plain("CAULDRON_CLONE", "(none)", "Id that a muted copy printed: it is a site of its own from now on"),
     plain("CAULDRON_SITE_URL", "(not written)", "host_name in common_site_config.json"),
     plain("CAULDRON_WAIT_TIMEOUT", "120s", "Deadline of the wait for dependencies; 0 for none"),
     plain("CAULDRON_DRAIN", "0s", "Unready for so long before a stop, so that endpoints follow"),

@@ -20,7 +20,7 @@ pub fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         let _ = fchown(temporary.as_file(), uid, gid).or_else(|_| fchown(temporary.as_file(), None, gid));
     }
     temporary.persist(path).map_err(|error| error.error)?;
-    File::open(folder)?.sync_all()
+    sync_folder(folder)
 }
 
 /// The same for a file that must not be there yet; one that is stays as it is.
@@ -30,6 +30,11 @@ pub fn write_if_absent(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => return Err(error.error),
         _ => {}
     }
+    sync_folder(folder)
+}
+
+/// What was renamed into a folder, or out of it, is so after a power cut, too.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 

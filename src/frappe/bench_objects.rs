@@ -30,11 +30,6 @@ impl BenchObjects {
 
     /// Frappe's `cint`: 1, "1" and true are on.
     pub fn is_on(&self, key: &str) -> bool {
-        match self.get(key) {
-            Some(Value::Bool(on)) => *on,
-            Some(Value::Number(number)) => number.as_i64() != Some(0),
-            Some(Value::String(text)) => !matches!(text.as_str(), "" | "0" | "false" | "False"),
-            _ => false,
-        }
+        json_file::is_on(self.get(key))
     }
 }

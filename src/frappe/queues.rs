@@ -1,5 +1,9 @@
 //! Where RQ keeps what in Redis, under the names that Frappe gives its queues (FRAPPE.md, Workers).
 
+use std::path::Path;
+
+use crate::config::Config;
+
 /// The queues of one bench.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BenchQueues {
@@ -10,9 +14,13 @@ pub struct BenchQueues {
 pub const WORKERS: &str = "rq:workers";
 
 impl BenchQueues {
+    pub fn of(config: &Config) -> Self {
+        Self::new(config.workers.bench_id.as_deref(), &config.workers.bench_root)
+    }
+
     /// `bench_id` of common_site_config.json, else the bench's path with `/` as `-`
     /// (frappe.utils.get_bench_id).
-    pub fn new(bench_id: Option<&str>, bench: &std::path::Path) -> Self {
+    fn new(bench_id: Option<&str>, bench: &Path) -> Self {
         let made = || bench.to_string_lossy().trim_matches('/').replace('/', "-");
         Self { bench_id: bench_id.map_or_else(made, str::to_string) }
     }
@@ -35,6 +43,11 @@ impl BenchQueues {
     /// What keeps this bench's workers from running while somebody migrates; it ends by itself.
     pub fn gate(&self) -> String {
         format!("cauldron:gate:{}", self.bench_id)
+    }
+
+    /// Whose jobs are in the queues, so that two installations of one site are told apart.
+    pub fn claim(&self, site: &str) -> String {
+        format!("cauldron:claim:{}:{site}", self.bench_id)
     }
 
     fn full(&self, name: &str) -> String {
@@ -69,7 +82,7 @@ mod tests {
 
     #[test]
     fn names_are_frappes() {
-        let queues = BenchQueues::new(None, std::path::Path::new("/home/frappe/frappe-bench"));
+        let queues = BenchQueues::new(None, Path::new("/home/frappe/frappe-bench"));
         assert_eq!(queues.queue("default"), "rq:queue:home-frappe-frappe-bench:default");
         assert_eq!(epoch_s("1970-01-01T00:00:00.000000Z"), Some(0.0));
         assert_eq!(epoch_s("2026-11-23T11:40:00.500000Z"), Some(1_795_434_000.5));

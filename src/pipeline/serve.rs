@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::site::Site;
+use crate::bootstrap::claim::Claim;
 use crate::config::{BootstrapMode, Config, OnFailure};
 use crate::health::account::{Board, Phase, RoleCheck};
 use crate::health::queues::Source;
@@ -71,6 +72,9 @@ async fn serve_site(
     let ends = match site.bring_up(board, shutdown).await {
         Ok(bootstrapped) => {
             let Site { config, database, bench, name, processes, .. } = &site;
+            if let Some(claim) = Claim::of(config, bench, name) {
+                tokio::spawn(claim.keep(board.clone()));
+            }
             let runtime_dir = site.runtime_dir();
             let around = Surroundings {
                 config,

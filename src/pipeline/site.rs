@@ -79,7 +79,7 @@ impl Site {
     ) -> std::result::Result<Bootstrapped, Stopped> {
         board.enter(Phase::WaitingForDependencies, "");
         let started = std::time::Instant::now();
-        let targets = DepsTargets::of(&self.config)?;
+        let targets = DepsTargets::before_bootstrap(&self.config)?;
         let told = |missing| board.update(|account| account.detail = missing);
         deps::wait_all(&targets, self.config.wait_timeout, shutdown, told).await?;
         board.update(|account| account.dependencies_wait = Some(started.elapsed()));

@@ -34,7 +34,7 @@ impl Surroundings<'_> {
     }
 
     pub fn queues(&self) -> BenchQueues {
-        BenchQueues::new(self.config.workers.bench_id.as_deref(), &self.config.workers.bench_root)
+        BenchQueues::of(self.config)
     }
 
     /// Its own connection, opened at the first question.

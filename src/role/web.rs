@@ -32,7 +32,7 @@ const GRACE: Duration = Duration::from_secs(30);
 /// A probe that takes longer would not serve a user either.
 const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 /// Between two probes of a role that works, and of one that does not.
-const PROBE_EVERY: Duration = Duration::from_secs(5);
+const PROBE_EVERY: Duration = Duration::from_secs(10);
 const PROBE_FAILING_EVERY: Duration = Duration::from_secs(1);
 /// Between two tries until the first success.
 const FIRST_PROBE: Duration = Duration::from_millis(10);

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use self::judge::{Seen, judge};
+use self::judge::{Hold, Seen, judge};
 use self::records::Records;
 use self::scale::Scale;
 use self::settle::Settler;
@@ -66,6 +66,8 @@ pub async fn serve(around: &Surroundings<'_>, shutdown: &Shutdown) -> End {
         slots.push(slot);
         services.spawn(service);
     }
+    // What follows from CAULDRON_CLONE, a new start finds out.
+    let is_copy = around.board.read().copy_of.is_some();
     let mut watch = Watch::new(slots, records, workers);
     let mut end = None;
     loop {
@@ -84,7 +86,7 @@ pub async fn serve(around: &Surroundings<'_>, shutdown: &Shutdown) -> End {
                 Some(Err(_)) => {}
                 None => break,
             },
-            check = watch.look(workers) => {
+            check = watch.look(workers, is_copy) => {
                 around.board.check(ROLE, check);
             }
         }
@@ -115,7 +117,7 @@ impl Watch {
     }
 
     /// The next look, when it is due or a process was started or ended.
-    async fn look(&mut self, workers: &Workers) -> RoleCheck {
+    async fn look(&mut self, workers: &Workers, is_copy: bool) -> RoleCheck {
         let due = tokio::time::Instant::from_std(self.next);
         let changed = slot::any_changed(&self.slots);
         tokio::select! {
@@ -126,7 +128,10 @@ impl Watch {
         for slot in &self.slots {
             slot.look_at_process();
         }
-        let seen = self.records.look(&self.slots, workers).await;
+        let mut seen = self.records.look(&self.slots, workers).await;
+        if let (Ok(seen), true) = (&mut seen, is_copy) {
+            seen.hold = Some(Hold::Copy);
+        }
         let latency = asked.elapsed();
         let check = match seen {
             Err(problem) => {

@@ -20,12 +20,38 @@ const REGISTERS_WITHIN: Duration = Duration::from_secs(60);
 /// One look at Redis.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// Somebody migrates: no worker is to run.
-    pub gate_closed: bool,
+    /// Why no worker is to run.
+    pub hold: Option<Hold>,
     /// By pool.
     pub waiting: Vec<Waiting>,
     /// By key, of those that are known.
     pub records: BTreeMap<String, Record>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Somebody migrates.
+    Gate,
+    /// The site is a copy of another installation's, whose jobs these may be.
+    Copy,
+}
+
+impl Hold {
+    fn why(self) -> &'static str {
+        match self {
+            Self::Gate => "gate",
+            Self::Copy => "copy",
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Gate => "stopped while the site is migrated",
+            Self::Copy => {
+                "a copy of another installation's site: no worker runs until CAULDRON_CLONE names it"
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,10 +108,10 @@ pub fn judge(slots: &[Arc<Slot>], seen: &Seen, counts: &[u16], workers: &Workers
         let name = pool.name();
         let mut ready = 0;
         for slot in slots.iter().filter(|slot| slot.pool == name) {
-            let (run, why) = match (seen.gate_closed, slot.number <= *count) {
-                (true, _) => (Run::No, "gate"),
-                (false, false) => (Run::No, "scale"),
-                (false, true) => (Run::Yes, ""),
+            let (run, why) = match (seen.hold, slot.number <= *count) {
+                (Some(hold), _) => (Run::No, hold.why()),
+                (None, false) => (Run::No, "scale"),
+                (None, true) => (Run::Yes, ""),
             };
             slot.order(|order| {
                 if order.run != run {
@@ -94,11 +120,11 @@ pub fn judge(slots: &[Arc<Slot>], seen: &Seen, counts: &[u16], workers: &Workers
             });
             ready += u16::from(look(slot, seen, workers, &mut note));
         }
-        if ready == 0 && !seen.gate_closed {
+        if ready == 0 && seen.hold.is_none() {
             problem.get_or_insert(format!("no worker of {name} has its record in Redis"));
         }
     }
-    note.gate_closed = seen.gate_closed;
+    note.hold = seen.hold;
     RoleCheck { problem, note: note.text(), ..RoleCheck::default() }
 }
 
@@ -142,14 +168,15 @@ struct Note {
     busy: usize,
     stuck: Vec<String>,
     silent: Vec<String>,
-    gate_closed: bool,
+    hold: Option<Hold>,
 }
 
 impl Note {
     fn text(&self) -> String {
         let mut text = format!("{} processes, {} busy", self.processes, self.busy);
-        if self.gate_closed {
-            text.push_str("; stopped while the site is migrated");
+        if let Some(hold) = self.hold {
+            text.push_str("; ");
+            text.push_str(hold.text());
         }
         for (what, names) in [("stuck job", &self.stuck), ("no record after a minute", &self.silent)] {
             if !names.is_empty() {

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use redis::Pipeline;
 
-use super::judge::{Record, Seen};
+use super::judge::{Hold, Record, Seen};
 use super::scale::Waiting;
 use super::slot::Slot;
 use crate::config::workers::Workers;
@@ -90,7 +90,7 @@ impl Records {
         for key in self.find_new(&members, slots).await? {
             records.insert(key, Record { exists: true, in_set: true, ..Record::default() });
         }
-        Ok(Seen { gate_closed: gate_closed == 1, waiting, records })
+        Ok(Seen { hold: (gate_closed == 1).then_some(Hold::Gate), waiting, records })
     }
 
     /// Which of the new names are ours: by pid and host, as RQ wrote them down.
