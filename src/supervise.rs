@@ -4,6 +4,7 @@ pub mod exit;
 mod lines;
 pub mod orders;
 pub mod output;
+mod plan;
 pub mod process;
 mod reaper;
 pub mod relay;

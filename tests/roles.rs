@@ -7,11 +7,15 @@ mod support;
 mod all;
 #[path = "roles/legacy.rs"]
 mod legacy;
+#[path = "roles/lost.rs"]
+mod lost;
 #[path = "roles/place.rs"]
 mod place;
 #[path = "roles/scheduler.rs"]
 mod scheduler;
 #[path = "roles/socketio.rs"]
 mod socketio;
+#[path = "roles/web.rs"]
+mod web;
 #[path = "roles/worker.rs"]
 mod worker;

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::login_page::LoginPage;
 use super::queues::Source;
+pub use super::role_check::{RoleCheck, SchedulerAccount};
 use crate::supervise::run_service::ServiceStatus;
 
 /// A step without a sign of progress for so long is stuck, and the process no longer live.
@@ -91,6 +93,8 @@ pub struct Account {
     pub scheduler: Option<SchedulerAccount>,
     /// Where the figures of the queues are asked for; none where no worker runs.
     pub queues: Option<Source>,
+    /// What a deep check looks at; none where no web role runs.
+    pub login_page: Option<LoginPage>,
     pub children: BTreeMap<String, ServiceStatus>,
 }
 
@@ -99,33 +103,6 @@ pub struct Account {
 pub struct RoleProbe {
     pub latency: Duration,
     pub problem: Option<String>,
-}
-
-/// Whether a role works, as it was seen last.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RoleCheck {
-    pub latency: Duration,
-    pub problem: Option<String>,
-    /// What it does, in words.
-    pub note: String,
-    /// When it was first seen working; kept by the board.
-    pub working_since: Option<Instant>,
-}
-
-impl RoleCheck {
-    pub fn red(problem: impl Into<String>) -> Self {
-        Self { problem: Some(problem.into()), ..Self::default() }
-    }
-}
-
-/// What only the scheduler has.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SchedulerAccount {
-    pub leads: bool,
-    /// Since the last tick that ended; none where none was seen.
-    pub lag: Option<Duration>,
-    /// active, disabled, paused, maintenance or dormant.
-    pub state: &'static str,
 }
 
 /// A handle on the account.
@@ -150,11 +127,12 @@ impl Board {
             role_checks: BTreeMap::new(),
             scheduler: None,
             queues: None,
+            login_page: None,
             children: BTreeMap::new(),
         })))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Account> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Account> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
@@ -164,26 +142,6 @@ impl Board {
 
     pub fn update(&self, change: impl FnOnce(&mut Account)) {
         change(&mut self.lock());
-    }
-
-    /// How a role is; one line in the log for each change, from when it was first seen working.
-    pub fn check(&self, role: &'static str, mut check: RoleCheck) {
-        let (note, problem) = (check.note.clone(), check.problem.clone());
-        let (before, draining) = {
-            let mut account = self.lock();
-            let before = account.role_checks.get(role).cloned().unwrap_or_default();
-            let first = check.problem.is_none().then(Instant::now);
-            check.working_since = before.working_since.or(first);
-            account.role_checks.insert(role, check);
-            (before, account.phase == Phase::Draining)
-        };
-        let (seen, worked) = (before.working_since.is_some(), before.problem.is_none());
-        match problem {
-            None if !seen => tracing::info!(role, note, "working"),
-            None if !worked => tracing::info!(role, note, "works again"),
-            Some(problem) if seen && worked && !draining => tracing::warn!(role, problem, "stopped working"),
-            _ => {}
-        }
     }
 
     /// A new phase, or a new thing that the phase does; both are progress. Who drains serves no

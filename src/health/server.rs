@@ -71,10 +71,18 @@ async fn answer(
     RawQuery(query): RawQuery,
     checks: fn(&Account) -> Vec<Check>,
 ) -> Response {
-    let checks = checks(&board.read());
+    let asked = |word: &str| {
+        query.as_ref().is_some_and(|query| query.split('&').any(|part| part.split('=').next() == Some(word)))
+    };
+    let account = board.read();
+    let mut checks = checks(&account);
+    if asked("deep")
+        && let Some(page) = &account.login_page
+    {
+        checks.push(page.check().await);
+    }
     let healthy = checks.iter().all(|check| check.problem.is_none());
-    let verbose =
-        query.is_some_and(|query| query.split('&').any(|part| part.split('=').next() == Some("verbose")));
+    let verbose = asked("verbose");
     let mut body = String::new();
     for check in &checks {
         match &check.problem {

@@ -6,6 +6,7 @@ use super::site::Site;
 use crate::bootstrap::claim::Claim;
 use crate::config::{BootstrapMode, Config, OnFailure};
 use crate::health::account::{Board, Phase, RoleCheck};
+use crate::health::login_page::LoginPage;
 use crate::health::queues::Source;
 use crate::health::server;
 use crate::outcome::{DONE, Fault, Stopped, TRY_AGAIN};
@@ -93,6 +94,8 @@ async fn serve_site(
                 let source = Source { link, queues: around.queues(), names };
                 board.update(|account| account.queues = Some(source));
             }
+            let login_page = address.map(|address| LoginPage { address, site: name.clone() });
+            board.update(|account| account.login_page = login_page);
             Ok(run(roles, &around, address, shutdown).await)
         }
         Err(stopped) => Err(stopped),

@@ -1,5 +1,7 @@
 //! Drives one service: the only loop that knows its child, its timers and what was asked of us.
 
+mod ending;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,71 +12,17 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use super::exit::Exit;
 use super::orders::{Control, Order, Run};
+pub use super::plan::{AfterSignal, End, ServicePlan, ServiceStatus};
 use super::process::{Child, Processes};
-use super::service::{Action, Event, Policy, Service, State, on_event};
+use super::service::{Action, Event, Service, State, on_event};
 use super::signals::Shutdown;
-use super::spawn::{SpawnError, Spec};
+use super::spawn::SpawnError;
 use super::stop::StopReport;
 use crate::sys::cgroup;
-
-/// What to run, and how.
-pub struct ServicePlan {
-    pub spec: Spec,
-    pub policy: Policy,
-    /// What the child is told when we are to stop; None passes on what we were told.
-    pub stop_with: Option<Signal>,
-    /// Which of HUP, USR1, USR2, WINCH and CONT the child gets. HUP here means: it reloads.
-    pub forward: Vec<Signal>,
-    /// Run after the child was sent a stop signal or a HUP (gunicorn's threads sleep through both
-    /// until something connects to their port).
-    pub after_signal: Option<AfterSignal>,
-    pub observer: watch::Sender<ServiceStatus>,
-}
-
-/// Dropped, wherever it is, when the service has ended.
-pub type AfterSignal = Arc<dyn Fn(Signal) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
-
-/// A service as the health server tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceStatus {
-    pub name: String,
-    pub pid: Option<i32>,
-    pub state: State,
-    pub restarts: u64,
-    /// How many of them for which reason: crash, oom, or the role's own.
-    pub restart_reasons: BTreeMap<&'static str, u64>,
-    pub last_exit: Option<Exit>,
-    /// When the present child was started.
-    pub started_at: Option<SystemTime>,
-}
-
-impl ServiceStatus {
-    /// Before its first start.
-    pub fn new(name: impl Into<String>) -> Self {
-        let (state, name) = (State::Starting, name.into());
-        let restart_reasons = BTreeMap::new();
-        Self { name, pid: None, state, restarts: 0, restart_reasons, last_exit: None, started_at: None }
-    }
-}
-
-/// How a service came to its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
-    /// A stop was asked for by this signal; no exit where nothing ran at that time.
-    Asked(Signal, Option<Exit>),
-    /// It ended, and was not to be restarted.
-    Ended(Exit),
-    /// It ended too often.
-    CrashLoop(Exit),
-    NotStarted(SpawnError),
-}
-
-/// After the end of a group only escapees hold its output.
-const OUTPUT_DRAIN: Duration = Duration::from_millis(100);
 
 /// Runs a service until it is over. Nobody of its process group is left then.
 pub async fn run_service(processes: &Processes, plan: ServicePlan, shutdown: &Shutdown) -> End {
@@ -94,7 +42,7 @@ pub async fn run_controlled(
         control,
         order: Order::default(),
         events: VecDeque::new(),
-        oom_kills: cgroup::oom_kills(),
+        oom_kills: 0,
         reason: CRASH,
         reasons: BTreeMap::new(),
         service: Service::new(),
@@ -213,8 +161,8 @@ impl Driver<'_> {
         if self.service.restarts > before {
             *self.reasons.entry(self.reason).or_default() += 1;
         }
-        if event == Event::PauseAsked {
-            // A back-off that was cut short.
+        if self.service.state == State::Paused {
+            // Of a back-off that was cut short.
             self.timer = None;
         }
         let next = match action {
@@ -244,7 +192,9 @@ impl Driver<'_> {
 
     fn start(&mut self) -> Event {
         let name = &self.plan.spec.name;
-        self.oom_kills = cgroup::oom_kills();
+        if self.plan.policy.restart {
+            self.oom_kills = cgroup::oom_kills();
+        }
         match self.processes.spawn(&self.plan.spec) {
             Ok(child) => {
                 debug!(service = name, pid = child.pid, "started");
@@ -263,77 +213,6 @@ impl Driver<'_> {
         }
     }
 
-    fn stop(&mut self) {
-        self.timer = None;
-        let Some(child) = self.child.clone() else { return };
-        let signal = self.plan.stop_with.or(self.asked_by).unwrap_or(Signal::SIGTERM);
-        let (grace, shutdown) = (self.plan.policy.grace, self.shutdown.clone());
-        let asked = child.exit().is_none();
-        let rules = self.control.rules.clone();
-        self.stopping = Some(Box::pin(async move {
-            let Some(rules) = rules else { return child.stop(signal, grace, shutdown.hurried()).await };
-            if asked {
-                tokio::select! {
-                    biased;
-                    () = rules.before_signal(child.pid, grace) => {}
-                    _ = child.exited() => {}
-                    () = shutdown.hurried() => {}
-                }
-            }
-            child.stop_with(signal, grace, shutdown.hurried(), || rules.before_kill(child.pid)).await
-        }));
-        if asked {
-            self.run_hook(signal);
-        }
-    }
-
-    /// Everyone of the group has ended: tell it, and take it back to the machine.
-    fn cleared(&mut self, report: StopReport) -> Event {
-        let name = &self.plan.spec.name;
-        // The next child gets it from us, or our own parent does.
-        crate::sys::terminal::take_back();
-        if report.killed {
-            warn!(service = name, exit = %report.exit, "killed: it did not stop within its grace");
-        }
-        if !report.empty {
-            error!(service = name, "processes are left that even SIGKILL does not end");
-        }
-        let done = self.plan.policy.done_code.is_some_and(|code| report.exit == Exit::Exited(code));
-        if self.service.asked || !self.plan.policy.restart {
-            debug!(service = name, exit = %report.exit, "stopped");
-        } else if self.service.expected || self.service.paused {
-            self.reason = if done { DONE } else { self.reason };
-            info!(service = name, exit = %report.exit, why = self.reason, "stopped for its role");
-        } else {
-            let killed = report.exit == Exit::Signaled(Signal::SIGKILL as i32);
-            let out_of_memory = killed && cgroup::oom_kills() > self.oom_kills;
-            self.reason = if out_of_memory { OUT_OF_MEMORY } else { CRASH };
-            warn!(service = name, exit = %report.exit, reason = self.reason, "ended unasked");
-        }
-        if let (Some(rules), Some(child)) = (&self.control.rules, &self.child) {
-            rules.ended(child.pid, &report, self.service.asked || self.service.expected);
-        }
-        Event::Cleared(report.exit)
-    }
-
-    fn forward(&mut self, signal: Signal) {
-        if !self.plan.forward.contains(&signal) {
-            return;
-        }
-        let sent = self.child.as_ref().is_some_and(|child| child.signal(signal));
-        debug!(service = self.plan.spec.name, %signal, sent, "forwarded a signal");
-        if sent && signal == Signal::SIGHUP {
-            self.run_hook(signal);
-        }
-    }
-
-    /// Starts after the signal is sent: a new task runs only when this one waits.
-    fn run_hook(&mut self, signal: Signal) {
-        if let Some(hook) = &self.plan.after_signal {
-            self.hooks.spawn(hook(signal));
-        }
-    }
-
     fn publish(&self) {
         let running = self.child.as_ref().filter(|child| child.exit().is_none());
         let started_at = self.service.started_at.filter(|_| running.is_some());
@@ -346,24 +225,6 @@ impl Driver<'_> {
             last_exit: self.service.last_exit,
             started_at: started_at.and_then(|start| SystemTime::now().checked_sub(start.elapsed())),
         });
-    }
-
-    async fn end(&mut self) -> End {
-        if let Some(child) = &self.child {
-            child.drained(OUTPUT_DRAIN).await;
-        }
-        match (self.service.state, self.asked_by, self.service.last_exit, self.start_error.take()) {
-            // Asked during a back-off: the last exit was that of a crash, told already.
-            (State::Stopped, Some(signal), exit, _) => {
-                End::Asked(signal, exit.filter(|_| self.service.started_at.is_some()))
-            }
-            (State::Failed, _, _, Some(error)) => End::NotStarted(error),
-            (State::Failed, _, Some(exit), None) => {
-                error!(service = self.plan.spec.name, %exit, "gave up: a crash loop");
-                End::CrashLoop(exit)
-            }
-            (_, _, exit, _) => End::Ended(exit.unwrap_or(Exit::Exited(0))),
-        }
     }
 }
 

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::place::{LONG, Place, SITE, child, children, kill, lives, rounds, status};
+use crate::place::{LONG, Place, SITE, child, children, kill, rounds, status};
 use crate::support::binary::{Binary, Pod};
 use crate::support::running::Running;
 use crate::support::wait::{eventually, within};
 
 /// Far over what a stop takes, far under any job's timeout.
-const SOON: Duration = Duration::from_secs(15);
+pub const SOON: Duration = Duration::from_secs(15);
 
-fn worker(place: &Place) -> Binary {
+pub fn worker(place: &Place) -> Binary {
     place.command("worker").set("WORKER_QUEUES", "short,default")
 }
 
@@ -25,7 +25,7 @@ fn pending(pid: i32) -> bool {
 }
 
 #[track_caller]
-fn ready(binary: Binary) -> Pod {
+pub fn ready(binary: Binary) -> Pod {
     let mut pod = binary.start();
     pod.answers("/readyz", 200);
     pod
@@ -123,82 +123,6 @@ fn a_job_that_crosses_with_the_stop_is_not_lost() {
     assert_eq!(plain.exit_within(SOON), Some(0));
     assert!(!job.done.exists(), "the trap is not there: the test above proves nothing");
     assert_eq!(place.registries("lost"), Vec::<String>::new());
-}
-
-#[test]
-fn past_the_grace_a_job_is_failed_with_the_reason() {
-    let place = Place::new();
-    let pod = ready(worker(&place).set("CAULDRON_GRACE", "1s"));
-    let job = place.job("cut", "short");
-    let horse = job.wait_for_start();
-    pod.signal(Signal::SIGTERM);
-    pod.end_within(SOON).exits(0).says("cut off: its worker was stopped");
-    assert!(!lives(horse));
-    assert_eq!(
-        (place.registries("cut"), place.job_field("cut", "status")),
-        (vec!["failed".to_owned()], Some("failed".into()))
-    );
-    assert!(!job.done.exists() && place.workers().is_empty());
-}
-
-#[test]
-fn what_may_run_twice_is_put_back_when_it_was_cut_off() {
-    let place = Place::new();
-    let mut pod = ready(worker(&place).set("CAULDRON_REQUEUE", "other.method,ledger.tasks.hold"));
-    let job = place.job("again", "short");
-    job.wait_for_start();
-    pod.signal(Signal::SIGTERM);
-    pod.says("told to stop");
-    // A later request means hurry, whatever is left of the grace.
-    eventually(SOON, "a hurried end", || {
-        let exit = pod.exit();
-        if exit.is_none() {
-            pod.signal(Signal::SIGTERM);
-        }
-        exit
-    });
-    pod.end_within(SOON).exits(0).says("put back job");
-    assert_eq!(place.job_field("again", "status").as_deref(), Some("queued"));
-    fs::remove_file(&job.started).expect("a mark");
-    let pod = ready(worker(&place));
-    job.wait_for_start();
-    job.release();
-    job.wait_for_end();
-    pod.signal(Signal::SIGTERM);
-    pod.end_within(SOON).exits(0);
-    assert_eq!(place.registries("again"), ["finished"]);
-}
-
-#[test]
-fn killed_horse_worker_and_both() {
-    let place = Place::new();
-    let mut pod = ready(worker(&place));
-    // The horse: RQ's own affair.
-    let job = place.job("horse", "short");
-    kill(job.wait_for_start(), Signal::SIGKILL);
-    eventually(LONG, "RQ fails it", || (place.registries("horse") == ["failed"]).then_some(()));
-    // The worker: its horse finishes alone, and a new worker is there at once.
-    let (job, before) = (place.job("worker", "short"), child(&pod));
-    let horse = job.wait_for_start();
-    eventually(LONG, "a look at it", || {
-        (status(&pod)["roles"]["worker"]["note"] == "1 processes, 1 busy").then_some(())
-    });
-    kill(before, Signal::SIGKILL);
-    pod.says("its work-horse goes on with the job alone");
-    eventually(LONG, "a new worker", || children(&pod).into_values().find(|pid| *pid != before));
-    job.release();
-    job.wait_for_end();
-    eventually(LONG, "finished", || (place.registries("worker") == ["finished"]).then_some(()));
-    eventually(LONG, "the horse is gone", || (!lives(horse)).then_some(()));
-    eventually(LONG, "the dead one's record is gone", || (place.workers().len() == 1).then_some(()));
-    // Both: nobody is left to say so.
-    let (job, before) = (place.job("both", "short"), child(&pod));
-    let horse = job.wait_for_start();
-    kill(before, Signal::SIGKILL);
-    kill(horse, Signal::SIGKILL);
-    eventually(LONG, "settled", || (place.registries("both") == ["failed"]).then_some(()));
-    pod.answers("/readyz", 200);
-    assert_eq!(status(&pod)["children"][0]["restart_reasons"]["crash"], 2);
 }
 
 #[test]
@@ -317,32 +241,6 @@ fn a_hundred_jobs_over_rolling_restarts_finish_exactly_once() {
 }
 
 /// Not PID 1: the kernel tells the workers that we are gone, and they finish what they have.
-#[test]
-fn a_killed_supervisor_leaves_no_worker_behind() {
-    let place = Place::new();
-    let pod = ready(worker(&place));
-    let (job, pid) = (place.job("orphan", "short"), child(&pod));
-    job.wait_for_start();
-    pod.signal(Signal::SIGKILL);
-    pod.end_within(SOON);
-    job.release();
-    job.wait_for_end();
-    eventually(LONG, "the worker ends", || (!lives(pid)).then_some(()));
-    assert_eq!(place.registries("orphan"), ["finished"]);
-}
-
-#[test]
-fn exit_0_unasked_is_a_failure() {
-    let place = Place::new();
-    let pod = ready(worker(&place));
-    let before = child(&pod);
-    // TERM by somebody else: RQ stops cleanly.
-    kill(before, Signal::SIGTERM);
-    eventually(LONG, "a new worker", || children(&pod).into_values().find(|pid| *pid != before));
-    pod.says("ended unasked");
-    assert_eq!(status(&pod)["children"][0]["restart_reasons"]["crash"], 1);
-}
-
 #[test]
 fn the_benchs_own_queues_are_worked_on_and_unknown_ones_are_refused() {
     let place = Place::new();
