@@ -19,6 +19,7 @@ mod leader;
 pub mod lock;
 pub mod login;
 pub mod observe;
+mod pooled;
 mod prepare;
 mod progress;
 mod provision;
@@ -55,7 +56,10 @@ use crate::supervise::signals::Shutdown;
 /// What every part of the bootstrap works with.
 pub struct Context<'a> {
     pub config: &'a Config,
+    /// As Frappe's processes reach it.
     pub database: &'a DatabaseConfig,
+    /// As we reach it, for locks and schema changes.
+    pub direct: &'a DatabaseConfig,
     pub bench: &'a Bench,
     pub site: &'a str,
     /// Where common_site_config.json cannot be written.

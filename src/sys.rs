@@ -5,6 +5,7 @@ pub mod cgroup;
 pub mod descriptor;
 pub mod environment;
 pub mod exec;
+pub mod filesystem;
 pub mod pidfd;
 pub mod proc;
 pub mod process;

@@ -28,6 +28,8 @@ mod passwords;
 mod place;
 #[path = "bootstrap/pods.rs"]
 mod pods;
+#[path = "bootstrap/pooled.rs"]
+mod pooled;
 #[path = "bootstrap/provisioning.rs"]
 mod provisioning;
 #[path = "bootstrap/stopped.rs"]

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::copy;
 use super::leader::Leader;
-use super::login::{open_with_settings, own_credentials};
+use super::login::{open_session, own_credentials};
 use super::state::State;
 use super::volume::{Volume, same_secret};
 use super::{Bootstrapped, Context, observe, state};
@@ -71,7 +71,7 @@ async fn look(context: &Context<'_>, session: &mut Option<Session>) -> Result<Se
         *session = None;
     }
     if session.is_none() {
-        match open_with_settings(context.database, &login, "cauldron/follow").await {
+        match open_session(context, &login, "cauldron/follow").await {
             Ok((connection, accepts_settings)) => {
                 state::listen(&connection).await;
                 *session = Some(Session { connection, accepts_settings, login });

@@ -83,7 +83,7 @@ pub async fn open(
 ) -> std::result::Result<Option<Opened>, ConnectError> {
     for password in passwords {
         let login = Login { user: name.to_string(), password: Some(password.clone()) };
-        match open_with_settings(context.database, &login, "cauldron/lock").await {
+        match open_session(context, &login, "cauldron/lock").await {
             Ok((connection, accepts_settings)) => {
                 return Ok(Some(Opened { connection, password: password.clone(), accepts_settings }));
             }
@@ -94,8 +94,22 @@ pub async fn open(
     Ok(None)
 }
 
+/// A session on the server itself, and whether the sessions of Frappe's processes take settings.
+pub async fn open_session(
+    context: &Context<'_>,
+    login: &Login,
+    application: &str,
+) -> std::result::Result<(Connection, bool), ConnectError> {
+    let (connection, mut accepts_settings) = open_with_settings(context.direct, login, application).await?;
+    if context.database.direct.is_some() {
+        // Theirs go through the pooler.
+        (_, accepts_settings) = open_with_settings(context.database, login, "cauldron/look").await?;
+    }
+    Ok((connection, accepts_settings))
+}
+
 /// Asks with a harmless setting first; a pooler that refuses it is asked without.
-pub async fn open_with_settings(
+async fn open_with_settings(
     database: &DatabaseConfig,
     login: &Login,
     application: &str,
@@ -124,7 +138,7 @@ pub async fn own_login_works(
     if own.user == name && own.password.as_ref().is_some_and(|own| volume::same_secret(own, password)) {
         return Ok(true);
     }
-    match postgres::connect(context.database, &own, &own.user, "cauldron/look", &Options::default()).await {
+    match postgres::connect(context.direct, &own, &own.user, "cauldron/look", &Options::default()).await {
         Ok(_) => Ok(true),
         Err(error) if error.kind == Kind::WrongPassword => Ok(false),
         Err(error) => Err(error.into()),

@@ -15,6 +15,7 @@ pub use self::make::verifier;
 use self::make::{comment, create_database, create_role, set_password, take_ownership};
 use super::decide::{Action, Database, Names, Observation, Remains, decide};
 use super::observe::{self, OwnLogin};
+use super::pooled::refuse_a_pooler;
 use super::sql::{has_code, identifier, told};
 use super::volume::Volume;
 use crate::config::database::{DatabaseConfig, Login};
@@ -62,7 +63,8 @@ pub struct Provisioned {
 pub async fn provision(wanted: &Wanted<'_>) -> Result<Provisioned> {
     let Wanted { database, admin, names, volume, .. } = wanted;
     let name = names.database;
-    let maintenance = connect_maintenance(database, admin).await?;
+    let (maintenance, opened) = connect_maintenance(database, admin).await?;
+    refuse_a_pooler(database, &maintenance, admin, &opened).await?;
     lock(&maintenance).await?;
     let facts = look(&maintenance, name).await?;
     let folder = (wanted.look_at_folder)()?;
@@ -198,12 +200,12 @@ async fn look_inside(wanted: &Wanted<'_>, folder: &SiteFolder) -> Result<Option<
     })
 }
 
-/// A session in the first maintenance database that is there.
-async fn connect_maintenance(database: &DatabaseConfig, admin: &Login) -> Result<Connection> {
+/// A session in the first maintenance database that is there, and its name.
+async fn connect_maintenance(database: &DatabaseConfig, admin: &Login) -> Result<(Connection, String)> {
     let mut last = None;
     for name in postgres::maintenance_databases(database, admin) {
         match postgres::connect(database, admin, &name, APPLICATION, &Options::default()).await {
-            Ok(connection) => return Ok(connection),
+            Ok(connection) => return Ok((connection, name)),
             Err(error) if error.kind == Kind::NoSuchDatabase => last = Some(error),
             Err(error) => return Err(error.into()),
         }

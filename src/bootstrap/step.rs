@@ -84,6 +84,9 @@ fn spec(context: &Context<'_>, step: &Step<'_>, handler: LineHandler) -> Spec {
     for (name, value) in &context.overrides {
         environment.set(name, value);
     }
+    if let Some((host, port)) = &context.database.direct {
+        environment.set("FRAPPE_DB_HOST", host).set("FRAPPE_DB_PORT", port.to_string());
+    }
     if let Some(path) = step.password_file {
         environment.set("PGPASSFILE", path);
     }

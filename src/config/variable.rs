@@ -78,6 +78,12 @@ pub const VARIABLES: &[Variable] = &[
         "DB_USER, then postgres",
         "Maintenance database of the administrator's login",
     ),
+    plain(
+        "CAULDRON_DB_DIRECT_HOST",
+        "DB_HOST",
+        "PostgreSQL itself, where DB_HOST is a transaction pooler: for locks, LISTEN and schema changes",
+    ),
+    plain("CAULDRON_DB_DIRECT_PORT", "5432", "Its port; DB_PORT where neither of the two is set"),
     secret("SITE_DB_PASSWORD", &[], "site_config.json, else made", "The site role's own password"),
     secret("ENCRYPTION_KEY", &[], "made", "The site's encryption key (32 url-safe base64 bytes)"),
     plain(

@@ -39,6 +39,10 @@ pub enum SiteFolder {
 /// # Errors
 /// Only where the folder cannot be looked at; that it is absent is an answer.
 pub fn look(folder: &Path) -> std::io::Result<SiteFolder> {
+    // A network file system's client asks its server only when the folder above is read.
+    if let Some(above) = folder.parent() {
+        let _ = fs::read_dir(above).map(Iterator::count);
+    }
     match std::fs::symlink_metadata(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(SiteFolder::Absent),
         Err(error) => return Err(error),

@@ -87,6 +87,7 @@ impl Site {
         let context = Context {
             config: &self.config,
             database: &self.database,
+            direct: &self.database.directly(),
             bench: &self.bench,
             site: &self.name,
             overrides: Overrides::new(),
