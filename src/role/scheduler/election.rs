@@ -43,8 +43,9 @@ pub enum Stand {
     },
 }
 
-pub struct Election<'a> {
-    database: &'a DatabaseConfig,
+pub struct Election {
+    /// Past a pooler, where there is one: the lock is a session's.
+    database: DatabaseConfig,
     site: std::path::PathBuf,
     /// How this pod is called by the others.
     application: String,
@@ -53,9 +54,9 @@ pub struct Election<'a> {
     stand: watch::Sender<Stand>,
 }
 
-impl<'a> Election<'a> {
+impl Election {
     pub fn new(
-        around: &Surroundings<'a>,
+        around: &Surroundings<'_>,
         orders: watch::Sender<Order>,
         child: watch::Receiver<ServiceStatus>,
         stand: watch::Sender<Stand>,
@@ -65,7 +66,8 @@ impl<'a> Election<'a> {
         let application: String =
             format!("cauldron/scheduler {}", host.unwrap_or_default()).chars().take(63).collect();
         let site = around.bench.site(around.site);
-        Self { database: around.database, site, application, orders, child, stand }
+        let database = around.database.directly();
+        Self { database, site, application, orders, child, stand }
     }
 
     /// Stands by and leads, again and again.
@@ -92,7 +94,7 @@ impl<'a> Election<'a> {
         let folder = site_config::look(&self.site).map_err(|error| error.to_string())?;
         let login = own_credentials(&folder).ok_or("site_config.json has no login")?;
         let options = Options { timeout: Duration::from_secs(5), ..Options::default() };
-        postgres::connect(self.database, &login, &login.user, &self.application, &options)
+        postgres::connect(&self.database, &login, &login.user, &self.application, &options)
             .await
             .map_err(|error| error.to_string())
     }
@@ -149,7 +151,7 @@ impl<'a> Election<'a> {
             match ask(backend_pid(connection)).await {
                 Ok(pid) if pid == backend => {}
                 Ok(_) => {
-                    return "a pooler gave this session to another backend; a session lock needs one of its own".into();
+                    return "a pooler gave this session to another backend; set CAULDRON_DB_DIRECT_HOST to PostgreSQL itself".into();
                 }
                 Err(problem) => return problem,
             }
