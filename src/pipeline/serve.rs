@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::site::Site;
 use crate::bootstrap::claim::Claim;
 use crate::config::{BootstrapMode, Config, OnFailure};
-use crate::health::account::{Board, Phase, RoleCheck};
+use crate::health::account::{Board, Phase, RoleCheck, RoleProbe};
 use crate::health::login_page::LoginPage;
 use crate::health::queues::Source;
 use crate::health::server;
@@ -184,11 +184,24 @@ impl Keep<'_> {
                 TRY_ROLE_AGAIN.as_secs()
             );
             tracing::error!(role = role.name(), problem, "a role is down; the others go on");
-            self.around.board.check(role.name(), RoleCheck::red(problem));
+            self.tell(role, problem);
             let asked = tokio::time::timeout(TRY_ROLE_AGAIN, self.shutdown.asked()).await;
             if let Ok(signal) = asked {
                 return Some((role, End::Asked(signal, None)));
             }
+        }
+    }
+}
+
+impl Keep<'_> {
+    fn tell(&self, role: Role, problem: String) {
+        let board = self.around.board;
+        if role == Role::Web {
+            // Its own probe says it when it is back.
+            let probe = RoleProbe { latency: Duration::ZERO, problem: Some(problem) };
+            board.update(|account| account.role_probe = Some(probe));
+        } else {
+            board.check(role.name(), RoleCheck::red(problem));
         }
     }
 }

@@ -35,7 +35,7 @@ pub const ROLE: &str = "scheduler";
 /// From TERM to KILL; TERM ends it at once (FRAPPE.md, Scheduler).
 const GRACE: Duration = Duration::from_secs(10);
 /// Between two looks at the ticks.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_secs(5);
 /// A tick may be late by the next one and this before it counts as missing: it waits for the database.
 const LATE: Duration = Duration::from_secs(30);
 const PRELUDE: &str = include_str!("../frappe/scheduler.py");

@@ -33,7 +33,7 @@ pub struct Case {
     pub reason: String,
     /// Who may still be at the job: nothing is settled before they have ended.
     pub horses: Vec<i32>,
-    /// How long they may take. Zero kills them now.
+    /// How long they may take once the pod is to stop. Zero kills them now.
     pub wait: Duration,
 }
 
@@ -101,10 +101,17 @@ impl Shared {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
         };
+        // RQ's own clock ends a job that takes too long; ours begins with a stop.
+        let over = async {
+            if !wait.is_zero() {
+                self.shutdown.asked().await;
+                tokio::time::sleep(wait).await;
+            }
+        };
         tokio::select! {
             biased;
             () = gone => {}
-            () = tokio::time::sleep(wait) => {}
+            () = over => {}
             () = self.shutdown.hurried() => {}
         }
         self.processes.kill_adopted(&horses);
