@@ -7,6 +7,7 @@ pub mod database;
 pub mod duration;
 pub mod gunicorn;
 mod listen;
+pub mod origin;
 pub mod redis;
 pub mod redis_url;
 pub mod run;
@@ -45,6 +46,8 @@ pub struct Needs {
 /// Everything an operator can say, validated.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// For reading it again.
+    pub origin: origin::Origin,
     pub site: Option<String>,
     pub bench: PathBuf,
     pub runtime_dir: Option<PathBuf>,
@@ -142,6 +145,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let drain = read_duration(reader, "CAULDRON_DRAIN", "0s");
     let grace = read_parsed(reader, "CAULDRON_GRACE", duration::parse, DURATION_MEND);
     Some(Config {
+        origin: origin::Origin::of(&reader.seen, embedded),
         site,
         bench: bench?,
         runtime_dir,

@@ -90,6 +90,11 @@ impl Fault {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                 Self::try_again(cause, "free some space on that volume, then start again")
             }
+            // Root is kept out by nothing else than NFS's root_squash.
+            ErrorKind::PermissionDenied if nix::unistd::geteuid().is_root() => Self::permission(
+                cause,
+                "this process is root, and that volume makes root nobody (NFS root_squash): run as the volume's owner",
+            ),
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Self::permission(
                 cause,
                 format!(

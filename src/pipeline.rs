@@ -3,6 +3,7 @@
 mod ask;
 mod exec;
 mod once;
+mod renewal;
 mod serve;
 mod site;
 

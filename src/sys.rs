@@ -6,6 +6,7 @@ pub mod descriptor;
 pub mod environment;
 pub mod exec;
 pub mod filesystem;
+pub mod folder_watch;
 pub mod pidfd;
 pub mod proc;
 pub mod process;

@@ -30,6 +30,8 @@ mod place;
 mod pods;
 #[path = "bootstrap/pooled.rs"]
 mod pooled;
+#[path = "bootstrap/progress.rs"]
+mod progress;
 #[path = "bootstrap/provisioning.rs"]
 mod provisioning;
 #[path = "bootstrap/stopped.rs"]

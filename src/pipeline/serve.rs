@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::renewal;
 use super::site::Site;
 use crate::bootstrap::claim::Claim;
 use crate::config::{BootstrapMode, Config, OnFailure};
@@ -96,7 +97,16 @@ async fn serve_site(
             }
             let login_page = address.map(|address| LoginPage { address, site: name.clone() });
             board.update(|account| account.login_page = login_page);
-            Ok(run(roles, &around, address, shutdown).await)
+            let running = run(roles, &around, address, shutdown);
+            if address.is_none() {
+                // Frappe's own processes read the site's login anew for each job and each tick.
+                Ok(running.await)
+            } else {
+                tokio::select! {
+                    ends = running => Ok(ends),
+                    () = renewal::follow(&site, shutdown) => unreachable!("it follows until it is dropped"),
+                }
+            }
         }
         Err(stopped) => Err(stopped),
     };

@@ -84,10 +84,21 @@ impl Site {
         deps::wait_all(&targets, self.config.wait_timeout, shutdown, told).await?;
         board.update(|account| account.dependencies_wait = Some(started.elapsed()));
         board.enter(Phase::Bootstrapping, "looking");
+        self.bootstrap_with(&self.config, board, shutdown).await
+    }
+
+    /// The bootstrap alone, with a configuration that may be newer than the site's own.
+    pub async fn bootstrap_with(
+        &self,
+        config: &Config,
+        board: &Board,
+        shutdown: &Shutdown,
+    ) -> std::result::Result<Bootstrapped, Stopped> {
+        let database = config.database.as_ref().unwrap_or(&self.database);
         let context = Context {
-            config: &self.config,
-            database: &self.database,
-            direct: &self.database.directly(),
+            config,
+            database,
+            direct: &database.directly(),
             bench: &self.bench,
             site: &self.name,
             overrides: Overrides::new(),

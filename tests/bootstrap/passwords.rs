@@ -109,3 +109,39 @@ fn a_rotation_that_was_cut_off_is_finished() {
     leader().run().exits(0).says("nothing to do");
     Served::start(leader()).stop();
 }
+
+/// kubelet's way: the secret's folder is a link that is swapped, and nobody restarts anything.
+#[test]
+fn a_mounted_secret_that_changes_is_followed_while_it_serves() {
+    let place = Place::new();
+    let secrets = tempfile::tempdir().expect("a folder for secrets");
+    let mount = |version: &str, password: &str| {
+        let data = secrets.path().join(version);
+        fs::create_dir(&data).expect("a version");
+        fs::write(data.join("site"), password).expect("a secret");
+        let link = secrets.path().join("..new");
+        std::os::unix::fs::symlink(&data, &link).expect("a link");
+        fs::rename(&link, secrets.path().join("..data")).expect("the swap");
+    };
+    mount("v1", "first");
+    std::os::unix::fs::symlink("..data/site", secrets.path().join("site")).expect("a link");
+    let leader = || place.leader().set("SITE_DB_PASSWORD_FILE", secrets.path().join("site").display());
+    leader().run().exits(0);
+    let served = Served::start(leader());
+    mount("v2", "sec@nd");
+    served.pod.says("the changed secret is followed");
+    let config = place.bench.read_config(&format!("{SITE}/site_config.json"));
+    assert_eq!(config["db_password"], "sec@nd");
+    let mut login = place.postgres.config(DATABASE);
+    login.user(DATABASE).password("sec@nd");
+    Session::open(&login).expect("the new password");
+    // It served all the time: the processes are the ones of before.
+    assert!(!served.pod.log().contains("gunicorn exited"), "{}", served.pod.log());
+    served.stop();
+    // Changed at the server before here: it is tried until both agree.
+    let served = Served::start(leader());
+    place.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'third'");
+    mount("v3", "third");
+    served.pod.says("the changed secret is followed");
+    served.stop();
+}
