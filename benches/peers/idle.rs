@@ -39,7 +39,7 @@ pub fn measure(lab: &Lab) -> Vec<Row> {
     vec![
         Row::new("idle supervisor, PSS", "MB", memory.collect(), Target::AtMost(4.0)).noted(memory_note),
         Row::new("idle supervisor, wake-ups", "1/s", rates.collect(), Target::AtMost(1.0))
-            .noted(&format!("over {WINDOW:?}; ours sends its role a probe every 5 s in it")),
+            .noted(&format!("over {WINDOW:?}; ours sends its role a probe every 10 s in it")),
     ]
 }
 

@@ -90,7 +90,14 @@ impl Drop for Started {
         let _ = self.child.kill();
         let _ = self.child.wait();
         // They are not our children, and hold the port until they are gone.
-        let gone = |pid: &i32| matches!(state(*pid), None | Some('Z'));
+        // A process whose first thread has ended still has its sockets while another one has not.
+        let gone = |pid: &i32| match state(*pid) {
+            None => true,
+            Some('Z') => {
+                fs::read_dir(format!("/proc/{pid}/task")).map_or(true, |threads| threads.count() <= 1)
+            }
+            Some(_) => false,
+        };
         if within(DEADLINE, || left.iter().all(gone).then_some(())).is_none() {
             eprintln!("still there after SIGKILL: some of {left:?}");
         }

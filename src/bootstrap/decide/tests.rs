@@ -1,0 +1,134 @@
+//! Every row of the table, and what may never happen whatever is seen.
+
+use super::*;
+use crate::outcome::{FOREIGN_DATA, PERMISSION};
+
+const FOLDERS: [Folder; 6] = [
+    Folder::Absent,
+    Folder::NoConfig,
+    Folder::OtherDatabase,
+    Folder::LoginWorks,
+    Folder::Rotated,
+    Folder::LoginFails,
+];
+
+fn remains(ours_alone: bool) -> Database {
+    Database::NotComplete(Remains { objects: vec!["public.orders".into()], ours_alone })
+}
+
+fn unfinished(told_by: ToldBy) -> Mark {
+    Mark::Unfinished { attempt: "a1".into(), told_by }
+}
+
+const NAMES: Names<'_> = Names { site: "s", database: "d", adopt: None };
+
+fn observation(database: &Database, folder: Folder, mark: &Mark) -> Observation {
+    let (database, mark) = (database.clone(), mark.clone());
+    Observation { database, database_id: "i1".into(), folder, mark }
+}
+
+fn decided(database: &Database, folder: Folder, mark: &Mark) -> Result<Action, u8> {
+    decide(&observation(database, folder, mark), &NAMES).map_err(|fault| fault.code)
+}
+
+#[test]
+fn every_row_of_the_table() {
+    let again = || Ok(Action::CreateAgain { attempt: "a1".into() });
+    let other = Mark::OtherSite("b".into());
+    let (both, volume, database) =
+        (unfinished(ToldBy::Both), unfinished(ToldBy::Volume), unfinished(ToldBy::Database));
+    for (database, folder, mark, expected) in [
+        (Database::Empty, Folder::Absent, &Mark::None, Ok(Action::Create)),
+        (Database::Empty, Folder::Absent, &both, Ok(Action::Create)),
+        (Database::Empty, Folder::Absent, &database, Ok(Action::Create)),
+        (Database::Empty, Folder::Absent, &other, Err(FOREIGN_DATA)),
+        (Database::Empty, Folder::NoConfig, &both, again()),
+        (Database::Empty, Folder::LoginWorks, &volume, again()),
+        (Database::Empty, Folder::LoginWorks, &database, Err(FOREIGN_DATA)),
+        (Database::Empty, Folder::LoginWorks, &Mark::None, Err(FOREIGN_DATA)),
+        (Database::Empty, Folder::LoginWorks, &Mark::Complete, Err(FOREIGN_DATA)),
+        (Database::Complete, Folder::LoginWorks, &Mark::Complete, Ok(Action::GoOn)),
+        (Database::Complete, Folder::LoginWorks, &Mark::None, Ok(Action::MigrateOnce)),
+        (Database::Complete, Folder::LoginWorks, &both, Ok(Action::MigrateOnce)),
+        (Database::Complete, Folder::Rotated, &Mark::Complete, Ok(Action::GoOn)),
+        (Database::Complete, Folder::LoginFails, &Mark::Complete, Err(PERMISSION)),
+        (Database::Complete, Folder::OtherDatabase, &Mark::None, Err(FOREIGN_DATA)),
+        (Database::Complete, Folder::Absent, &Mark::Complete, Err(FOREIGN_DATA)),
+        (Database::Complete, Folder::Absent, &both, Err(FOREIGN_DATA)),
+        (Database::Complete, Folder::NoConfig, &both, Ok(Action::MigrateOnce)),
+        (Database::Complete, Folder::NoConfig, &volume, Err(FOREIGN_DATA)),
+        (Database::Complete, Folder::LoginWorks, &other, Err(FOREIGN_DATA)),
+        (remains(true), Folder::Absent, &both, again()),
+        (remains(true), Folder::LoginWorks, &both, again()),
+        (remains(true), Folder::Absent, &volume, Err(FOREIGN_DATA)),
+        (remains(true), Folder::Absent, &database, Err(FOREIGN_DATA)),
+        (remains(true), Folder::Absent, &Mark::None, Err(FOREIGN_DATA)),
+        (remains(false), Folder::Absent, &both, Err(FOREIGN_DATA)),
+        (remains(true), Folder::LoginWorks, &Mark::Complete, Err(FOREIGN_DATA)),
+    ] {
+        assert_eq!(decided(&database, folder, mark), expected, "{database:?} {folder:?} {mark:?}");
+    }
+}
+
+#[test]
+fn nothing_but_an_unfinished_creation_of_this_volume_is_ever_cleared() {
+    let marks = [
+        Mark::None,
+        unfinished(ToldBy::Both),
+        unfinished(ToldBy::Volume),
+        unfinished(ToldBy::Database),
+        Mark::Complete,
+        Mark::OtherSite("b".into()),
+    ];
+    for database in [Database::Empty, remains(true), remains(false), Database::Complete] {
+        for folder in FOLDERS {
+            for mark in &marks {
+                match decided(&database, folder, mark) {
+                    Ok(Action::Create) => {
+                        assert_eq!((&database, folder), (&Database::Empty, Folder::Absent));
+                    }
+                    Ok(Action::CreateAgain { .. }) => match database {
+                        Database::Empty => assert_ne!(*mark, unfinished(ToldBy::Database)),
+                        _ => assert_eq!((&database, mark), (&remains(true), &unfinished(ToldBy::Both))),
+                    },
+                    Ok(Action::GoOn | Action::MigrateOnce | Action::Adopt) => {
+                        assert_eq!(database, Database::Complete)
+                    }
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_folder_is_made_anew_for_the_database_that_was_named_and_no_other() {
+    let adopted = |adopt, folder, mark: &Mark| {
+        decide(&observation(&Database::Complete, folder, mark), &Names { adopt, ..NAMES })
+    };
+    assert_eq!(adopted(Some("i1"), Folder::Absent, &Mark::Complete), Ok(Action::Adopt));
+    assert_eq!(adopted(Some("i2"), Folder::Absent, &Mark::Complete).map_err(|f| f.code), Err(FOREIGN_DATA));
+    let refusal = adopted(Some("1"), Folder::Absent, &Mark::None).unwrap_err();
+    assert!(refusal.mend.contains("CAULDRON_ADOPT=i1"), "{refusal}");
+    assert_eq!(adopted(Some("i1"), Folder::LoginWorks, &Mark::Complete), Ok(Action::GoOn));
+    let empty = observation(&Database::Empty, Folder::NoConfig, &Mark::None);
+    assert!(decide(&empty, &Names { adopt: Some("i1"), ..NAMES }).is_err());
+}
+
+#[test]
+fn every_row_can_be_met() {
+    let marks = [Mark::None, unfinished(ToldBy::Both), Mark::Complete, Mark::OtherSite("b".into())];
+    let mut met = Vec::new();
+    for database in [Database::Empty, remains(true), remains(false), Database::Complete] {
+        for folder in FOLDERS {
+            for mark in &marks {
+                for adopt in [None, Some("i1")] {
+                    met.push(row(&observation(&database, folder, mark), &Names { adopt, ..NAMES }));
+                }
+            }
+        }
+    }
+    for row in Row::ALL {
+        assert!(met.contains(&row), "{row:?}");
+    }
+}
