@@ -17,7 +17,7 @@ mod follow;
 pub mod identity;
 mod leader;
 pub mod lock;
-mod login;
+pub mod login;
 pub mod observe;
 mod pooled;
 mod prepare;

@@ -1,5 +1,7 @@
 //! The command line. Settings are flags made from the table in `config/variable.rs`.
 
+mod legacy;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
@@ -37,6 +39,14 @@ pub enum Format {
 pub enum Command {
     /// Serve the site: wait, configure, bootstrap, then gunicorn under supervision
     Web,
+    /// Work on the queues: RQ processes, supervised one by one
+    Worker,
+    /// Enqueue scheduled jobs: one leader among all replicas, the others stand by
+    Scheduler,
+    /// Serve events to browsers: Frappe's socket.io server under supervision
+    Socketio,
+    /// Every role in one container (compose, laptops)
+    All,
     /// Wait until PostgreSQL and Redis really work, then exit 0 (init container)
     WaitDeps,
     /// Write config, create the site where there is none, then exit (Job)
@@ -51,6 +61,12 @@ pub enum Command {
     Status,
     /// Ask the running supervisor, for exec probes and Docker's HEALTHCHECK
     Probe { what: Probe },
+    /// Become a program of the bench, in the environment that a role would give it (bench console, say)
+    Exec {
+        /// The program and its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
     /// Run any program under supervision, no Frappe: an init
     Run {
         /// Start the program again when it ends unasked
@@ -79,6 +95,10 @@ impl Cli {
         if let Some(cli) = Self::plain_run(&arguments) {
             return Ok(cli);
         }
+        let arguments = legacy::translate(arguments, Self::has_subcommand);
+        if let Some(cli) = Self::plain_run(&arguments) {
+            return Ok(cli);
+        }
         // An init has to be quick: every setting of every command is half a millisecond.
         let is_run = arguments.get(1).is_some_and(|word| word == "run");
         let command = if is_run { command_with(RUN_SETTINGS) } else { command() };
@@ -86,6 +106,10 @@ impl Cli {
         let mut cli = Self::from_arg_matches(&matches)?;
         collect_settings(&matches, &mut cli.settings);
         Ok(cli)
+    }
+
+    fn has_subcommand(word: &str) -> bool {
+        Self::command().find_subcommand(word).is_some()
     }
 
     /// `run -- CMD …` and `run --restart -- CMD …` by hand: making and asking clap's tables is a third
@@ -135,7 +159,13 @@ fn command_with(settings: &[Variable]) -> clap::Command {
                 .arg(setting(file, format!("File with: {}", variable.help)))
                 .arg(setting(flag, variable.help.into()).hide(true));
         } else {
-            command = command.arg(setting(flag, format!("{} [{}]", variable.help, variable.default)));
+            let arg = setting(flag, format!("{} [{}]", variable.help, variable.default));
+            command = command.arg(match variable.name {
+                // `bench worker`'s own name for it.
+                "WORKER_QUEUES" => arg.alias("queue"),
+                "CAULDRON_POOL" => arg.action(ArgAction::Append),
+                _ => arg,
+            });
         }
     }
     command
@@ -146,8 +176,9 @@ fn collect_settings(matches: &ArgMatches, settings: &mut BTreeMap<String, String
     let innermost = matches.subcommand().map_or(matches, |(_, inner)| inner);
     for variable in VARIABLES {
         for flag in [variable.flag(), format!("{}-file", variable.flag())] {
-            if let Ok(Some(value)) = innermost.try_get_one::<String>(&flag) {
-                settings.insert(flag, value.clone());
+            if let Ok(Some(values)) = innermost.try_get_many::<String>(&flag) {
+                let values: Vec<&str> = values.map(String::as_str).collect();
+                settings.insert(flag, values.join(" "));
             }
         }
     }
@@ -185,6 +216,14 @@ mod tests {
             let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
             assert!(Cli::plain_run(&arguments).is_none(), "{line}");
         }
+    }
+
+    #[test]
+    fn pools_add_up_and_queue_is_the_benchs_own_word() {
+        let cli = read("cauldron-frappe worker --pool short,default=2 --pool long=1");
+        assert_eq!(cli.settings["pool"], "short,default=2 long=1");
+        assert_eq!(read("cauldron-frappe worker --queue short").settings["worker-queues"], "short");
+        assert_eq!(read("cauldron-frappe bench worker --queue long").settings["worker-queues"], "long");
     }
 
     #[test]

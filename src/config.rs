@@ -16,6 +16,7 @@ mod show;
 pub mod source;
 pub mod value;
 pub mod variable;
+pub mod workers;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub struct Needs {
     pub bench: bool,
     /// Postgres and Redis must be named, or embedded.
     pub servers: bool,
+    /// Several programs share one log.
+    pub many_roles: bool,
 }
 
 /// Everything an operator can say, validated.
@@ -57,16 +60,21 @@ pub struct Config {
     pub encryption_key: Option<SecretString>,
     pub site_url: Option<String>,
     pub socketio_port: Option<u16>,
+    /// The same, else what the bench's file says, else Frappe's default.
+    pub socketio_listens: u16,
     pub instance: Option<String>,
     pub adopt: Option<String>,
     pub clone: Option<String>,
     pub apps: Vec<apps::WantedApp>,
     pub gunicorn: gunicorn::Gunicorn,
+    pub workers: workers::Workers,
     pub web_addr: Listen,
     pub health_addr: Option<Listen>,
     pub child_logs: ChildLogs,
     pub bootstrap: BootstrapMode,
     pub on_failure: OnFailure,
+    /// Somebody said what is to happen; one role of `all` takes the others down only then.
+    pub on_failure_given: bool,
     /// None waits for ever.
     pub wait_timeout: Option<Duration>,
     pub drain: Duration,
@@ -119,17 +127,20 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let encryption_key = read_encryption_key(reader);
     let site_url = read_parsed(reader, "CAULDRON_SITE_URL", parse_site_url, "write https://erp.example.com");
     let socketio_port = read_parsed(reader, "SOCKETIO_PORT", parse_port, PORT_MEND);
+    let in_file = files.common("socketio_port").and_then(|given| given.value.parse().ok());
     let instance = reader.given("CAULDRON_INSTANCE").map(|given| given.value);
     let adopt = reader.given("CAULDRON_ADOPT").map(|given| given.value);
     let clone = reader.given("CAULDRON_CLONE").map(|given| given.value);
     let apps = read_apps(reader);
     let gunicorn = gunicorn::read(reader);
+    let workers = workers::read(reader, &files, &bench.clone().unwrap_or_default());
     let web_addr = listen::read(reader, "CAULDRON_WEB_ADDR", 8000);
     let health_addr = listen::read_health_addr(reader);
-    let child_logs = read_child_logs(reader);
+    let child_logs = read_child_logs(reader, needs.many_roles);
     let bootstrap = read_bootstrap_mode(reader);
     let on_failure =
         read_choice(reader, "CAULDRON_ON_FAILURE", &[("exit", OnFailure::Exit), ("hold", OnFailure::Hold)]);
+    let on_failure_given = reader.given("CAULDRON_ON_FAILURE").is_some();
     let wait_timeout = read_duration(reader, "CAULDRON_WAIT_TIMEOUT", "120s");
     let drain = read_duration(reader, "CAULDRON_DRAIN", "0s");
     let grace = read_parsed(reader, "CAULDRON_GRACE", duration::parse, DURATION_MEND);
@@ -147,16 +158,19 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         encryption_key,
         site_url,
         socketio_port,
+        socketio_listens: socketio_port.or(in_file).unwrap_or(9000),
         instance,
         adopt,
         clone,
         apps,
         gunicorn: gunicorn?,
+        workers: workers?,
         web_addr: web_addr?,
         health_addr: health_addr?,
         child_logs: child_logs?,
         bootstrap: bootstrap?,
         on_failure: on_failure?,
+        on_failure_given,
         wait_timeout: Some(wait_timeout?).filter(|timeout| !timeout.is_zero()),
         drain: drain?,
         grace,
@@ -218,7 +232,12 @@ fn read_apps(reader: &mut Reader<'_>) -> Vec<apps::WantedApp> {
     wanted
 }
 
-fn read_child_logs(reader: &mut Reader<'_>) -> Option<ChildLogs> {
-    let choices = [("inherit", ChildLogs::Inherit), ("prefix", ChildLogs::Prefix), ("json", ChildLogs::Json)];
+/// Where several programs share one log, their names stand before their lines.
+fn read_child_logs(reader: &mut Reader<'_>, many: bool) -> Option<ChildLogs> {
+    let mut choices =
+        [("inherit", ChildLogs::Inherit), ("prefix", ChildLogs::Prefix), ("json", ChildLogs::Json)];
+    if many {
+        choices.swap(0, 1);
+    }
     read_choice(reader, "CAULDRON_CHILD_LOGS", &choices)
 }

@@ -2,8 +2,11 @@
 
 pub mod atomic_file;
 pub mod bench;
+pub mod bench_objects;
 pub mod command;
 pub mod common_config;
 pub mod environment;
 pub mod json_file;
+pub mod queues;
+pub mod scheduler_settings;
 pub mod site_config;

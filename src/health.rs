@@ -1,6 +1,9 @@
 //! Health: what is known of this process, and the port where it is told.
 
 pub mod account;
+pub mod login_page;
 pub mod metrics;
 pub mod probe;
+pub mod queues;
+mod role_check;
 pub mod server;

@@ -1,6 +1,7 @@
 //! From a command line to an exit code: configuration, then the command's own steps.
 
 mod ask;
+mod exec;
 mod once;
 mod renewal;
 mod serve;
@@ -12,6 +13,7 @@ use crate::config::{self, Config, Needs};
 use crate::doctor::plan::plan;
 use crate::doctor::{Asked, doctor};
 use crate::outcome::{self, Fault, SIGNAL_BASE, Stopped};
+use crate::role::Role;
 use crate::supervise::signals::Shutdown;
 use crate::{role, sys, telemetry};
 
@@ -111,12 +113,19 @@ fn refuse(reader: &Reader<'_>) -> u8 {
 
 fn needs(command: &Command) -> Needs {
     match command {
-        Command::Web | Command::Bootstrap | Command::Doctor | Command::Plan => {
-            Needs { site: true, bench: true, servers: true }
+        Command::Web
+        | Command::Worker
+        | Command::Scheduler
+        | Command::Socketio
+        | Command::Bootstrap
+        | Command::Plan
+        | Command::Doctor => Needs { site: true, bench: true, servers: true, many_roles: false },
+        Command::All => Needs { site: true, bench: true, servers: true, many_roles: true },
+        Command::Configure | Command::Exec { .. } => {
+            Needs { site: true, bench: true, servers: false, many_roles: false }
         }
-        Command::Configure => Needs { site: true, bench: true, servers: false },
         Command::WaitDeps | Command::Run { .. } | Command::Status | Command::Probe { .. } => {
-            Needs { site: false, bench: false, servers: false }
+            Needs { site: false, bench: false, servers: false, many_roles: false }
         }
     }
 }
@@ -128,7 +137,14 @@ async fn dispatch(
     shutdown: Shutdown,
 ) -> Result<u8, Stopped> {
     match command {
-        Command::Web => serve::web(config, &shutdown).await,
+        Command::Web => serve::serve(&[Role::Web], config, &shutdown).await,
+        Command::Worker => serve::serve(&[Role::Worker], config, &shutdown).await,
+        Command::Scheduler => serve::serve(&[Role::Scheduler], config, &shutdown).await,
+        Command::Socketio => serve::serve(&[Role::Socketio], config, &shutdown).await,
+        Command::All => serve::serve(&Role::ALL, config, &shutdown).await,
+        Command::Exec { command } => {
+            shutdown.guard(async { Ok(exec::become_program(command, &config)?) }).await
+        }
         Command::WaitDeps => once::wait_deps(&config, format, &shutdown).await,
         Command::Configure => once::configure(&config, &shutdown).await,
         Command::Bootstrap => once::bootstrap(config, &shutdown).await,

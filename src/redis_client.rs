@@ -2,6 +2,8 @@
 
 mod connect;
 mod error;
+mod link;
 mod login;
 
 pub use self::connect::{Connection, Options, Server};
+pub use self::link::Link;

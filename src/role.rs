@@ -1,5 +1,34 @@
 //! What a role runs, how it is asked whether it works, and how it is stopped.
 
 pub mod run;
+pub mod scheduler;
 mod sizing;
+pub mod socketio;
+mod surroundings;
 pub mod web;
+pub mod worker;
+
+pub use self::surroundings::Surroundings;
+
+/// What a container can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Web,
+    Worker,
+    Scheduler,
+    Socketio,
+}
+
+impl Role {
+    /// In the order in which `all` starts them.
+    pub const ALL: [Self; 4] = [Self::Web, Self::Worker, Self::Scheduler, Self::Socketio];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Web => "web",
+            Self::Worker => worker::ROLE,
+            Self::Scheduler => scheduler::ROLE,
+            Self::Socketio => socketio::ROLE,
+        }
+    }
+}

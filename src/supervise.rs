@@ -2,7 +2,9 @@
 
 pub mod exit;
 mod lines;
+pub mod orders;
 pub mod output;
+mod plan;
 pub mod process;
 mod reaper;
 pub mod relay;

@@ -10,7 +10,7 @@ use redis::AsyncCommands;
 use super::volume::Volume;
 use crate::config::Config;
 use crate::frappe::bench::Bench;
-use crate::frappe::json_file;
+use crate::frappe::queues::BenchQueues;
 use crate::health::account::Board;
 use crate::net::ConnectError;
 use crate::redis_client::{Options, Server};
@@ -35,7 +35,7 @@ impl Claim {
         let install_id = volume.known_install_id().ok()??;
         let server =
             Server::new(config.redis.queue.as_ref()?, config.redis.tls_ca.as_ref(), "REDIS_QUEUE").ok()?;
-        let key = format!("cauldron:claim:{}:{site}", bench_id(bench));
+        let key = BenchQueues::of(config).claim(site);
         Some(Self { server, key, install_id })
     }
 
@@ -83,14 +83,4 @@ fn tell(key: &str, ours: &str, other: Option<&str>) {
         ),
         None => tracing::info!(key, "the queue Redis is this installation's own again"),
     }
-}
-
-/// As `frappe.utils.get_bench_id` builds it: RQ's queues are named with it.
-fn bench_id(bench: &Bench) -> String {
-    let config = json_file::read_object(&bench.sites().join("common_site_config.json"));
-    let configured = config
-        .ok()
-        .and_then(Result::ok)
-        .and_then(|config| config.get("bench_id").and_then(|id| id.as_str()).map(str::to_string));
-    configured.unwrap_or_else(|| bench.root().display().to_string().trim_matches('/').replace('/', "-"))
 }

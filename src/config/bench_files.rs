@@ -39,6 +39,11 @@ impl BenchFiles {
         given(&self.common, key, COMMON)
     }
 
+    /// A value that is no word.
+    pub fn common_value(&self, key: &str) -> Option<&Value> {
+        self.common.get(key)
+    }
+
     pub fn site(&self, key: &str) -> Option<Given> {
         given(&self.site, key, SITE)
     }

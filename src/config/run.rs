@@ -17,6 +17,6 @@ pub fn load(reader: &mut Reader<'_>) -> Option<RunConfig> {
     Some(RunConfig {
         grace: read_parsed(reader, "CAULDRON_GRACE", duration::parse, DURATION_MEND)
             .unwrap_or(Duration::from_secs(10)),
-        child_logs: read_child_logs(reader)?,
+        child_logs: read_child_logs(reader, false)?,
     })
 }

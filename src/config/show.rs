@@ -50,7 +50,8 @@ mod tests {
             ("CUSTOM_APPS", "a:https://canary@h/x.git:main"),
         ]);
         let mut reader = Reader::new(&flags, &environment);
-        load(&mut reader, Needs { site: false, bench: false, servers: false }, false).unwrap();
+        load(&mut reader, Needs { site: false, bench: false, servers: false, many_roles: false }, false)
+            .unwrap();
         let text = super::print(&reader.seen);
         assert!(!text.contains("canary"), "{text}");
         let line = |name: &str| text.lines().find(|l| l.starts_with(name)).unwrap().to_string();

@@ -180,6 +180,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A variable that is Frappe's own, and no setting of ours.
+    pub fn frappes_own(&self, name: &str) -> Option<OsString> {
+        self.environment.get(name).filter(|value| !value.is_empty())
+    }
+
     fn remember(&mut self, variable: &'static Variable, given: Given) -> Given {
         if !self.seen.iter().any(|(v, _)| v.name == variable.name) {
             self.seen.push((variable, given.clone()));

@@ -49,9 +49,13 @@ const HEALTH_ADDR: Variable = plain(
 const LOG_FORMAT: Variable =
     plain("CAULDRON_LOG_FORMAT", "auto", "auto, text or json; auto is text on a terminal");
 const LOG_LEVEL: Variable = plain("CAULDRON_LOG_LEVEL", "info", "error, warn, info, debug or trace");
-const CHILD_LOGS: Variable =
-    plain("CAULDRON_CHILD_LOGS", "inherit", "inherit, prefix or json: what happens to a child's output");
-const GRACE: Variable = plain("CAULDRON_GRACE", "web 30s, others 10s", "From TERM to KILL");
+const CHILD_LOGS: Variable = plain(
+    "CAULDRON_CHILD_LOGS",
+    "inherit; all: prefix",
+    "inherit, prefix or json: what happens to a child's output",
+);
+const GRACE: Variable =
+    plain("CAULDRON_GRACE", "web 30s, worker longest queue + 30s, others 10s", "From TERM to KILL");
 
 /// What `run` reads; the rest is Frappe's.
 pub const RUN_SETTINGS: &[Variable] = &[HEALTH_ADDR, LOG_FORMAT, LOG_LEVEL, CHILD_LOGS, GRACE];
@@ -105,6 +109,20 @@ pub const VARIABLES: &[Variable] = &[
         "120s",
         "gunicorn ends a worker that is silent for so long (seconds or a duration)",
     ),
+    plain("WORKER_QUEUES", "(two pools)", "Queues of one worker process, with commas (also `--queue`)"),
+    plain(
+        "CAULDRON_POOL",
+        "short,default=1 long=1",
+        "Worker processes by queues: short,default=2 long=1 (`--pool` may be repeated)",
+    ),
+    plain("CAULDRON_AUTOSCALE", "(fixed)", "Fewest and most processes of a pool without a number: 1..4"),
+    plain(
+        "CAULDRON_MAX_MEMORY",
+        "(none)",
+        "A worker process past it is started anew between two jobs: 512Mi",
+    ),
+    plain("CAULDRON_MAX_JOBS", "(none)", "A worker process is started anew after so many jobs"),
+    plain("CAULDRON_REQUEUE", "(none)", "Methods whose jobs may run again when a stop had to cut them off"),
     plain("CAULDRON_BENCH", "/home/frappe/frappe-bench", "The bench's folder"),
     plain("CAULDRON_RUNTIME_DIR", "/run/cauldron, or a temporary folder", "Short-lived files of this pod"),
     plain("CAULDRON_DATA_DIR", "sites/.cauldron/embedded", "Data of the --embedded servers"),

@@ -17,7 +17,7 @@ use crate::config::variable::{VARIABLES, Variable};
 use crate::config::{self, Config, Needs};
 use crate::deps;
 use crate::frappe::bench::Bench;
-use crate::frappe::json_file;
+use crate::frappe::bench_objects::BenchObjects;
 use crate::frappe::site_config::{self, SiteFolder};
 use crate::outcome::{self, Fault, Result};
 
@@ -30,25 +30,6 @@ pub struct Known {
     pub folder: Result<SiteFolder>,
     pub files: BenchObjects,
     problems: Vec<Problem>,
-}
-
-/// The bench's own files; one that is absent or cannot be read is empty.
-#[derive(Default)]
-pub struct BenchObjects {
-    pub common: Map<String, Value>,
-    pub site: Map<String, Value>,
-}
-
-impl BenchObjects {
-    /// A key as Frappe sees it: the site's own file wins.
-    pub fn get(&self, key: &str) -> Option<&Value> {
-        self.site.get(key).or_else(|| self.common.get(key))
-    }
-
-    /// Frappe's `cint`: 1, "1" and true are on.
-    pub fn is_on(&self, key: &str) -> bool {
-        json_file::is_on(self.get(key))
-    }
 }
 
 impl Known {
@@ -118,10 +99,10 @@ impl Known {
         embedded: bool,
     ) -> std::result::Result<Self, Vec<Problem>> {
         let mut reader = Reader::new(flags, environment);
-        let needs = Needs { site: true, bench: true, servers: true };
+        let needs = Needs { site: true, bench: true, servers: true, many_roles: false };
         let loaded = config::load(&mut reader, needs, embedded);
         let problems = std::mem::take(&mut reader.problems);
-        let needs = Needs { site: false, bench: false, servers: false };
+        let needs = Needs { site: false, bench: false, servers: false, many_roles: false };
         let again = || {
             let without = Without { environment, hidden: names_of(&problems) };
             let flags = flags.iter().filter(|(flag, _)| !without.hides_flag(flag));

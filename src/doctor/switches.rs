@@ -2,27 +2,22 @@
 
 use tokio_postgres::Client;
 
-use super::configuration::{BenchObjects, Known};
+use super::configuration::Known;
 use super::finding::Finding;
 use super::id::Id;
+use crate::frappe::bench_objects::BenchObjects;
+use crate::frappe::scheduler_settings::{DORMANT_DAYS, Settings};
 
 const IN_DATABASE: [Id; 2] = [Id::Scheduler, Id::Dormant];
-
-/// What the site's settings say, as text; none where they do not.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Settings {
-    enable_scheduler: Option<String>,
-    dormant_days: Option<i64>,
-    /// Since anybody was active; none where nobody ever was.
-    idle_days: Option<i64>,
-}
 
 /// Every switch; `client` is a session on a complete site.
 pub async fn look(known: &Known, client: Result<&Client, &str>) -> Vec<Finding> {
     let site = known.config.site.as_deref().unwrap_or("SITE_NAME");
     let mut findings = vec![maintenance(site, &known.files)];
     let settings = match client {
-        Ok(client) => read(client).await.map_err(|error| format!("the server did not say: {error}")),
+        Ok(client) => {
+            Settings::read(client).await.map_err(|error| format!("the server did not say: {error}"))
+        }
         Err(reason) => Err(reason.to_string()),
     };
     match settings {
@@ -33,23 +28,6 @@ pub async fn look(known: &Known, client: Result<&Client, &str>) -> Vec<Finding> 
         Err(reason) => findings.extend(IN_DATABASE.map(|id| Finding::skipped(id, site, &reason))),
     }
     findings
-}
-
-async fn read(client: &Client) -> Result<Settings, tokio_postgres::Error> {
-    // Columns differ from version to version: what is absent reads as null.
-    let sql = r#"
-        SELECT max(value) FILTER (WHERE field = 'enable_scheduler'),
-               max(value) FILTER (WHERE field = 'dormant_days'),
-               (SELECT (extract(epoch FROM now() - max((to_jsonb(u)->>'last_active')::timestamp)) / 86400)::int8
-                FROM public."tabUser" u)
-        FROM public."tabSingles" WHERE doctype = 'System Settings'"#;
-    let row = client.query_one(sql, &[]).await?;
-    let days: Option<String> = row.get(1);
-    Ok(Settings {
-        enable_scheduler: row.get(0),
-        dormant_days: days.and_then(|days| days.parse().ok()),
-        idle_days: row.get(2),
-    })
 }
 
 fn maintenance(site: &str, files: &BenchObjects) -> Finding {
@@ -78,9 +56,6 @@ fn scheduler(site: &str, files: &BenchObjects, settings: &Settings) -> Finding {
     let hint = "bench --site … enable-scheduler";
     Finding::warning(id, site, "disabled in the System Settings: no scheduled job runs", hint)
 }
-
-/// Frappe's own default.
-const DORMANT_DAYS: i64 = 4;
 
 /// Times of users are in the site's own zone, so this is right to a day.
 fn dormant(site: &str, files: &BenchObjects, settings: &Settings) -> Finding {

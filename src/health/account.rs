@@ -7,10 +7,17 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::login_page::LoginPage;
+use super::queues::Source;
+pub use super::role_check::{RoleCheck, SchedulerAccount};
 use crate::supervise::run_service::ServiceStatus;
 
 /// A step without a sign of progress for so long is stuck, and the process no longer live.
 const STUCK_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// The roles whose readiness is the answer of a web server.
+const WEB: &str = "web";
+const ALL: &str = "all";
 
 /// Where the pipeline stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +59,14 @@ pub struct Check {
     pub name: &'static str,
     /// Why it is red; none where it is green.
     pub problem: Option<String>,
+    /// What is worth knowing although it is green.
+    pub note: String,
+}
+
+impl Check {
+    fn new(name: &'static str, problem: Option<String>) -> Self {
+        Self { name, problem, note: String::new() }
+    }
 }
 
 /// What is known now.
@@ -73,6 +88,13 @@ pub struct Account {
     pub dependencies_wait: Option<Duration>,
     /// The last answer of the role's own probe.
     pub role_probe: Option<RoleProbe>,
+    /// The same of every other role that runs in this process.
+    pub role_checks: BTreeMap<&'static str, RoleCheck>,
+    pub scheduler: Option<SchedulerAccount>,
+    /// Where the figures of the queues are asked for; none where no worker runs.
+    pub queues: Option<Source>,
+    /// What a deep check looks at; none where no web role runs.
+    pub login_page: Option<LoginPage>,
     pub children: BTreeMap<String, ServiceStatus>,
 }
 
@@ -102,11 +124,15 @@ impl Board {
             queue_of: None,
             dependencies_wait: None,
             role_probe: None,
+            role_checks: BTreeMap::new(),
+            scheduler: None,
+            queues: None,
+            login_page: None,
             children: BTreeMap::new(),
         })))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Account> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Account> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
@@ -162,14 +188,14 @@ impl Account {
         let stuck = matches!(self.phase, Phase::Bootstrapping) && silent > STUCK_AFTER;
         let problem =
             stuck.then(|| format!("{}: no progress for {} min", self.detail, silent.as_secs() / 60));
-        vec![Check { name: "loop", problem: None }, Check { name: "progress", problem }]
+        vec![Check::new("loop", None), Check::new("progress", problem)]
     }
 
     /// `/startupz`: the supervisor runs and its step makes progress, however long that takes.
     pub fn started(&self) -> Vec<Check> {
         let problem = (self.phase == Phase::Held).then(|| self.last_error.clone().unwrap_or_default());
         let mut checks = self.live();
-        checks.push(Check { name: "step", problem });
+        checks.push(Check::new("step", problem));
         checks
     }
 
@@ -181,12 +207,21 @@ impl Account {
             phase if self.detail.is_empty() => Some(phase.name().replace('_', " ")),
             phase => Some(format!("{}: {}", phase.name().replace('_', " "), self.detail)),
         };
-        let role_problem = match &self.role_probe {
-            _ if self.phase != Phase::Serving => None,
-            None => Some(format!("{} was not seen working yet", self.role)),
-            Some(probe) => probe.problem.clone(),
-        };
-        vec![Check { name: "phase", problem: phase_problem }, Check { name: "role", problem: role_problem }]
+        let mut checks = vec![Check::new("phase", phase_problem)];
+        let all = self.role == ALL;
+        if self.role == WEB || all {
+            let problem = match &self.role_probe {
+                _ if self.phase != Phase::Serving => None,
+                None => Some(format!("{WEB} was not seen working yet")),
+                Some(probe) => probe.problem.clone(),
+            };
+            checks.push(Check::new(if all { WEB } else { "role" }, problem));
+        }
+        for (name, check) in &self.role_checks {
+            let problem = check.problem.clone().filter(|_| self.phase == Phase::Serving);
+            checks.push(Check { name: if all { name } else { "role" }, problem, note: check.note.clone() });
+        }
+        checks
     }
 
     /// `/status`: the whole account.
@@ -198,8 +233,21 @@ impl Account {
             .map(|child| {
                 json!({
                     "name": child.name, "pid": child.pid, "state": child.state,
-                    "restarts": child.restarts, "last_exit": child.last_exit.map(|exit| exit.to_string()),
+                    "restarts": child.restarts, "restart_reasons": child.restart_reasons,
+                    "last_exit": child.last_exit.map(|exit| exit.to_string()),
                 })
+            })
+            .collect();
+        let roles: serde_json::Map<String, Value> = self
+            .ready()
+            .into_iter()
+            .skip(1)
+            .map(|check| {
+                let name = if check.name == "role" { self.role } else { check.name };
+                (
+                    name.to_string(),
+                    json!({"ready": check.problem.is_none(), "problem": check.problem, "note": check.note}),
+                )
             })
             .collect();
         json!({
@@ -216,6 +264,7 @@ impl Account {
             },
             // The migration gate, which compares fingerprints, is not there yet.
             "fingerprint": {"pod": null, "database": null, "relation": "unknown"},
+            "roles": roles,
             "children": children,
         })
     }

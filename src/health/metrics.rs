@@ -8,6 +8,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
 use super::account::{Account, PHASES};
+use super::queues::{Figures, Queue};
 use crate::{sys, telemetry};
 
 const PREFIX: &str = "cauldron_frappe";
@@ -21,7 +22,25 @@ pub const METRICS: &[(&str, &str)] = &[
     ("probe_latency_seconds", "How long the role's own probe took to answer, last time"),
     ("child_up", "1 while the child runs"),
     ("child_restarts_total", "How often the child was started again"),
+    (
+        "child_restart_reasons_total",
+        "The same by reason: crash, oom, or the role's own: memory, done (its number of jobs), record",
+    ),
     ("child_resident_bytes", "Resident memory of the child and what it forked"),
+    ("role_ready", "1 when a role's own check is green"),
+    ("role_probe_latency_seconds", "How long a role's own check took, last time"),
+    ("queue_jobs_waiting", "Jobs that wait in a queue of the bench"),
+    ("queue_oldest_job_seconds", "How long the oldest of them has waited"),
+    ("queue_jobs_running", "Jobs of a queue that a worker has in hand"),
+    ("queue_jobs_finished", "Jobs that ended well and whose result RQ still keeps (10 min)"),
+    ("queue_jobs_failed", "Jobs that failed and that RQ still keeps (7 days)"),
+    ("workers", "RQ workers of the bench, of every pod, by state"),
+    ("scheduler_leader", "1 while this pod leads the scheduler"),
+    ("scheduler_lag_seconds", "Since the last tick that came to its end"),
+    (
+        "scheduler_state",
+        "1 for what the scheduler does at its ticks: active, disabled, paused, maintenance, dormant or standby",
+    ),
     ("log_lines_dropped_total", "Lines dropped because nobody read our output"),
 ];
 
@@ -42,7 +61,7 @@ fn help(name: &str) -> &'static str {
 }
 
 /// The whole exposition.
-pub fn encode(account: &Account) -> String {
+pub fn encode(account: &Account, figures: Option<&Figures>) -> String {
     let mut registry = Registry::with_prefix(PREFIX);
     let mut gauges = |name: &'static str, values: Vec<(Labels, f64)>| {
         if values.is_empty() {
@@ -74,9 +93,44 @@ pub fn encode(account: &Account) -> String {
         Some((child(name), bytes as f64))
     });
     gauges("child_resident_bytes", resident.collect());
+    let role = |name: &&'static str| vec![("role", (*name).to_string())];
+    let checks = &account.role_checks;
+    gauges(
+        "role_ready",
+        checks.iter().map(|(name, c)| (role(name), f64::from(u8::from(c.problem.is_none())))).collect(),
+    );
+    gauges(
+        "role_probe_latency_seconds",
+        checks.iter().map(|(name, c)| (role(name), c.latency.as_secs_f64())).collect(),
+    );
+    let queue = |figure: fn(&Queue) -> f64| -> Vec<(Labels, f64)> {
+        let queues = figures.iter().flat_map(|figures| &figures.queues);
+        queues.map(|queue| (vec![("queue", queue.name.clone())], figure(queue))).collect()
+    };
+    gauges("queue_jobs_waiting", queue(|queue| queue.waiting as f64));
+    gauges("queue_oldest_job_seconds", queue(|queue| queue.oldest_s));
+    gauges("queue_jobs_running", queue(|queue| queue.running as f64));
+    gauges("queue_jobs_finished", queue(|queue| queue.finished as f64));
+    gauges("queue_jobs_failed", queue(|queue| queue.failed as f64));
+    let workers = figures.iter().flat_map(|figures| &figures.workers);
+    gauges(
+        "workers",
+        workers.map(|(state, count)| (vec![("state", state.clone())], *count as f64)).collect(),
+    );
+    if let Some(scheduler) = &account.scheduler {
+        gauges("scheduler_state", vec![(vec![("state", scheduler.state.to_string())], 1.0)]);
+    }
 
     let ready = account.ready().iter().all(|check| check.problem.is_none());
     registry.register("ready", help("ready"), ConstGauge::new(i64::from(ready)));
+    if let Some(scheduler) = &account.scheduler {
+        let leads = ConstGauge::new(i64::from(scheduler.leads));
+        registry.register("scheduler_leader", help("scheduler_leader"), leads);
+        if let Some(lag) = scheduler.lag {
+            let lag = ConstGauge::new(lag.as_secs_f64());
+            registry.register("scheduler_lag_seconds", help("scheduler_lag_seconds"), lag);
+        }
+    }
     if let Some(waited) = account.dependencies_wait {
         let name = "dependencies_wait_seconds";
         registry.register(name, help(name), ConstGauge::new(waited.as_secs_f64()));
@@ -90,6 +144,14 @@ pub fn encode(account: &Account) -> String {
         restarts.get_or_create(&LabelSet(child(name))).inc_by(status.restarts);
     }
     registry.register("child_restarts", help("child_restarts_total"), restarts);
+    let reasons = Family::<LabelSet, prometheus_client::metrics::counter::Counter>::default();
+    for (name, status) in &account.children {
+        for (reason, count) in &status.restart_reasons {
+            let labels = [child(name), vec![("reason", (*reason).to_string())]].concat();
+            reasons.get_or_create(&LabelSet(labels)).inc_by(*count);
+        }
+    }
+    registry.register("child_restart_reasons", help("child_restart_reasons_total"), reasons);
     registry.register(
         "log_lines_dropped",
         help("log_lines_dropped_total"),

@@ -1,6 +1,7 @@
 //! The health port: `/livez`, `/readyz`, `/startupz`, `?verbose`, `/status`, `/metrics`.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
@@ -70,15 +71,24 @@ async fn answer(
     RawQuery(query): RawQuery,
     checks: fn(&Account) -> Vec<Check>,
 ) -> Response {
-    let checks = checks(&board.read());
+    let asked = |word: &str| {
+        query.as_ref().is_some_and(|query| query.split('&').any(|part| part.split('=').next() == Some(word)))
+    };
+    let account = board.read();
+    let mut checks = checks(&account);
+    if asked("deep")
+        && let Some(page) = &account.login_page
+    {
+        checks.push(page.check().await);
+    }
     let healthy = checks.iter().all(|check| check.problem.is_none());
-    let verbose =
-        query.is_some_and(|query| query.split('&').any(|part| part.split('=').next() == Some("verbose")));
+    let verbose = asked("verbose");
     let mut body = String::new();
     for check in &checks {
         match &check.problem {
             Some(problem) => body.push_str(&format!("[-] {}: {problem}\n", check.name)),
-            None if verbose => body.push_str(&format!("[+] {}: ok\n", check.name)),
+            None if verbose && check.note.is_empty() => body.push_str(&format!("[+] {}: ok\n", check.name)),
+            None if verbose => body.push_str(&format!("[+] {}: ok ({})\n", check.name, check.note)),
             None => {}
         }
     }
@@ -96,5 +106,12 @@ async fn status(State(board): State<Board>) -> Response {
 
 async fn exposition(State(board): State<Board>) -> Response {
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], metrics::encode(&board.read())).into_response()
+    let account = board.read();
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
+    let figures = match &account.queues {
+        // Without an answer the rest is told all the same.
+        Some(source) => source.read(now_s).await.ok(),
+        None => None,
+    };
+    ([(header::CONTENT_TYPE, content_type)], metrics::encode(&account, figures.as_ref())).into_response()
 }

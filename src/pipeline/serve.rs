@@ -1,26 +1,41 @@
 //! The roles: bring the site up, serve it, stop cleanly.
 
+use std::time::Duration;
+
 use super::renewal;
 use super::site::Site;
 use crate::bootstrap::claim::Claim;
-use crate::config::{Config, OnFailure};
-use crate::health::account::{Board, Phase};
+use crate::config::{BootstrapMode, Config, OnFailure};
+use crate::health::account::{Board, Phase, RoleCheck, RoleProbe};
+use crate::health::login_page::LoginPage;
+use crate::health::queues::Source;
 use crate::health::server;
 use crate::outcome::{DONE, Fault, Stopped, TRY_AGAIN};
 use crate::role::web::{self, Web};
+use crate::role::{Role, Surroundings, scheduler, socketio, worker};
 use crate::supervise::run_service::End;
-use crate::supervise::signals::Shutdown;
+use crate::supervise::signals::{Shutdown, Trigger};
 use crate::telemetry;
 
-/// The web role.
+/// Between two tries of a role that cannot be kept up, while the others go on.
+const TRY_ROLE_AGAIN: Duration = Duration::from_secs(30);
+
+/// One role, or all of them.
 ///
 /// # Errors
 /// What kept it from serving. A role that was asked to stop has done its work: 0, whenever it was asked.
-pub async fn web(config: Config, shutdown: &Shutdown) -> Result<u8, Stopped> {
-    let board = Board::new("web", config.site.clone());
+pub async fn serve(roles: &[Role], mut config: Config, shutdown: &Shutdown) -> Result<u8, Stopped> {
+    let name = if let [role] = roles { role.name() } else { "all" };
+    let board = Board::new(name, config.site.clone());
     tell_draining(&board, shutdown);
+    for role in roles.iter().filter(|role| **role != Role::Web) {
+        board.check(role.name(), RoleCheck::red("was not seen working yet"));
+    }
+    if !roles.contains(&Role::Web) {
+        follow(&mut config);
+    }
     let on_failure = config.on_failure;
-    match serve(config, &board, shutdown).await {
+    match serve_site(roles, config, &board, shutdown).await {
         Ok(code) => Ok(code),
         Err(Stopped::Signal(_)) => Ok(DONE),
         Err(Stopped::Fault(fault)) if on_failure == OnFailure::Hold => hold(fault, &board, shutdown).await,
@@ -28,36 +43,176 @@ pub async fn web(config: Config, shutdown: &Shutdown) -> Result<u8, Stopped> {
     }
 }
 
-async fn serve(config: Config, board: &Board, shutdown: &Shutdown) -> Result<u8, Stopped> {
+/// The chart gives every role the administrator's login; only what leads the bootstrap needs it. The
+/// others use the site's own.
+fn follow(config: &mut Config) {
+    if config.bootstrap == BootstrapMode::Auto {
+        config.bootstrap = BootstrapMode::Follow;
+    }
+    if config.bootstrap != BootstrapMode::Lead
+        && let Some(database) = &mut config.database
+    {
+        database.login = None;
+    }
+}
+
+async fn serve_site(
+    roles: &[Role],
+    config: Config,
+    board: &Board,
+    shutdown: &Shutdown,
+) -> Result<u8, Stopped> {
     // Taken for a moment: a port that somebody has is told before anything is touched.
-    let address = server::bind(config.web_addr, "CAULDRON_WEB_ADDR")?.local_addr().map_err(|error| {
-        Fault::configuration(format!("no address to listen on: {error}"), "set CAULDRON_WEB_ADDR")
-    })?;
+    let address = if roles.contains(&Role::Web) {
+        Some(server::bind(config.web_addr, "CAULDRON_WEB_ADDR")?.local_addr().map_err(|error| {
+            Fault::configuration(format!("no address to listen on: {error}"), "set CAULDRON_WEB_ADDR")
+        })?)
+    } else {
+        None
+    };
     let site = Site::start(config, board, shutdown).await?;
-    let end = match site.bring_up(board, shutdown).await {
+    let ends = match site.bring_up(board, shutdown).await {
         Ok(bootstrapped) => {
             let Site { config, database, bench, name, processes, .. } = &site;
             if let Some(claim) = Claim::of(config, bench, name) {
                 tokio::spawn(claim.keep(board.clone()));
             }
-            let web = Web { config, database, bench, site: name, address, bootstrapped: &bootstrapped };
-            tokio::select! {
-                end = web::serve(&web, processes, shutdown, board) => Ok(end),
-                () = renewal::follow(&site, shutdown) => unreachable!("it follows until it is dropped"),
+            let runtime_dir = site.runtime_dir();
+            let around = Surroundings {
+                config,
+                database,
+                bench,
+                site: name,
+                bootstrapped: &bootstrapped,
+                processes,
+                runtime_dir,
+                board,
+            };
+            if roles.contains(&Role::Worker)
+                && let Ok(link) = around.queue_redis()
+            {
+                let names = config.workers.timeouts.keys().cloned().collect();
+                let source = Source { link, queues: around.queues(), names };
+                board.update(|account| account.queues = Some(source));
+            }
+            let login_page = address.map(|address| LoginPage { address, site: name.clone() });
+            board.update(|account| account.login_page = login_page);
+            let running = run(roles, &around, address, shutdown);
+            if address.is_none() {
+                // Frappe's own processes read the site's login anew for each job and each tick.
+                Ok(running.await)
+            } else {
+                tokio::select! {
+                    ends = running => Ok(ends),
+                    () = renewal::follow(&site, shutdown) => unreachable!("it follows until it is dropped"),
+                }
             }
         }
         Err(stopped) => Err(stopped),
     };
     site.stop(shutdown).await;
-    match end? {
-        End::Asked(..) => Ok(DONE),
-        End::CrashLoop(exit) | End::Ended(exit) => {
+    // The first that could not be kept up is the one to tell.
+    match ends?.into_iter().find(|(_, end)| !matches!(end, End::Asked(..))) {
+        None => Ok(DONE),
+        Some((role, End::NotStarted(error))) => {
+            let fault = error.fault();
+            Err(Fault { cause: format!("{}: {}", role.name(), fault.cause), ..fault }.into())
+        }
+        Some((role, End::CrashLoop(exit) | End::Ended(exit))) => {
             // The orchestrator sees the child's own code; 0 would read as done.
             let code = if exit.success() { TRY_AGAIN } else { exit.code() };
-            let cause = format!("gunicorn {exit}, again and again");
+            let cause = format!("{} {exit}, again and again", program(role));
             Err(Fault::new(code, cause, "its own reason is in the log above").into())
         }
-        End::NotStarted(error) => Err(error.fault().into()),
+        Some((_, End::Asked(..))) => unreachable!("filtered above"),
+    }
+}
+
+fn program(role: Role) -> &'static str {
+    match role {
+        Role::Web => "gunicorn",
+        Role::Worker => "an RQ worker",
+        Role::Scheduler => "the scheduler",
+        Role::Socketio => "node",
+    }
+}
+
+/// All roles side by side, to their ends.
+async fn run(
+    roles: &[Role],
+    around: &Surroundings<'_>,
+    address: Option<std::net::SocketAddr>,
+    shutdown: &Shutdown,
+) -> Vec<(Role, End)> {
+    let (stop_all, shutdown) = shutdown.linked();
+    // One of several goes down alone, unless somebody said otherwise.
+    let alone = roles.len() > 1 && !around.config.on_failure_given;
+    let has = |role| roles.contains(&role);
+    let keep = Keep { around, shutdown: &shutdown, stop_all: &stop_all, alone };
+    let web = async || match address {
+        Some(address) => {
+            let Surroundings { config, database, bench, site, bootstrapped, .. } = *around;
+            let web = Web { config, database, bench, site, address, bootstrapped };
+            web::serve(&web, around.processes, &shutdown, around.board).await
+        }
+        None => unreachable!("the web role has an address"),
+    };
+    let (web, worker, scheduler, socketio) = tokio::join!(
+        keep.up(Role::Web, has(Role::Web), web),
+        keep.up(Role::Worker, has(Role::Worker), async || worker::serve(around, &shutdown).await),
+        keep.up(Role::Scheduler, has(Role::Scheduler), async || scheduler::serve(around, &shutdown).await),
+        keep.up(Role::Socketio, has(Role::Socketio), async || socketio::serve(around, &shutdown).await),
+    );
+    [web, worker, scheduler, socketio].into_iter().flatten().collect()
+}
+
+struct Keep<'a> {
+    around: &'a Surroundings<'a>,
+    shutdown: &'a Shutdown,
+    stop_all: &'a Trigger,
+    alone: bool,
+}
+
+impl Keep<'_> {
+    /// Runs a role to its end. One that cannot be kept up ends the others, or is tried again later.
+    async fn up(&self, role: Role, wanted: bool, serve: impl AsyncFn() -> End) -> Option<(Role, End)> {
+        if !wanted {
+            return None;
+        }
+        loop {
+            let end = serve().await;
+            if matches!(end, End::Asked(..)) {
+                return Some((role, end));
+            }
+            if !self.alone {
+                self.stop_all.ask();
+                return Some((role, end));
+            }
+            let problem = format!(
+                "{} cannot be kept up; tried again every {} s",
+                program(role),
+                TRY_ROLE_AGAIN.as_secs()
+            );
+            tracing::error!(role = role.name(), problem, "a role is down; the others go on");
+            self.tell(role, problem);
+            let asked = tokio::time::timeout(TRY_ROLE_AGAIN, self.shutdown.asked()).await;
+            if let Ok(signal) = asked {
+                return Some((role, End::Asked(signal, None)));
+            }
+        }
+    }
+}
+
+impl Keep<'_> {
+    fn tell(&self, role: Role, problem: String) {
+        let board = self.around.board;
+        if role == Role::Web {
+            // Its own probe says it when it is back.
+            let probe = RoleProbe { latency: Duration::ZERO, problem: Some(problem) };
+            board.update(|account| account.role_probe = Some(probe));
+        } else {
+            board.check(role.name(), RoleCheck::red(problem));
+        }
     }
 }
 

@@ -66,6 +66,11 @@ impl Site {
         Ok(Self { config, database, bench, name, processes, runtime_dir, embedded })
     }
 
+    /// Where short-lived files of this pod are.
+    pub fn runtime_dir(&self) -> &std::path::Path {
+        &self.runtime_dir.path
+    }
+
     /// Waits for the dependencies, then brings the site up.
     pub async fn bring_up(
         &self,

@@ -31,6 +31,7 @@ impl fmt::Display for Stream {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutputLine<'a> {
     pub stream: Stream,
+    pub pid: i32,
     /// Without its line end; not always UTF-8.
     pub text: &'a [u8],
     /// Progress that was redrawn with CR and will be redrawn again: news for a progress display and
@@ -42,11 +43,11 @@ pub struct OutputLine<'a> {
 pub type LineHandler = Arc<dyn Fn(OutputLine<'_>) + Send + Sync>;
 
 /// Reads one stream to its end, whoever holds it.
-pub(super) async fn read_lines(stream: Stream, pipe: OwnedFd, handler: LineHandler) {
+pub(super) async fn read_lines(stream: Stream, pid: i32, pipe: OwnedFd, handler: LineHandler) {
     let Ok(mut pipe) = pipe::Receiver::from_owned_fd(pipe) else { return };
     let mut splitter = LineSplitter::default();
     let mut chunk = vec![0; 16 * 1024];
-    let mut emit = |text: &[u8], redrawn| handler(OutputLine { stream, text, redrawn });
+    let mut emit = |text: &[u8], redrawn| handler(OutputLine { stream, pid, text, redrawn });
     loop {
         match pipe.read(&mut chunk).await {
             Ok(0) | Err(_) => break,

@@ -112,7 +112,7 @@ impl Processes {
             for (stream, pipe) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
                 let (open, handler) = (open.clone(), handler.clone());
                 tokio::spawn(async move {
-                    output::read_lines(stream, pipe, handler).await;
+                    output::read_lines(stream, pid, pipe, handler).await;
                     drop(open);
                 });
             }
@@ -126,6 +126,21 @@ impl Processes {
     /// Processes taken in and reaped that we did not start.
     pub fn orphans_reaped(&self) -> u64 {
         self.table().orphans
+    }
+
+    /// Processes that others left behind and that are our children now.
+    pub fn adopted(&self) -> Vec<i32> {
+        self.reap();
+        let table = self.table();
+        kernel::children().into_iter().filter(|pid| !table.members.contains_key(pid)).collect()
+    }
+
+    /// KILL to those of them that are still ours: nobody reaps between the look and the signal.
+    pub fn kill_adopted(&self, pids: &[i32]) {
+        let adopted = self.adopted();
+        for pid in pids.iter().filter(|pid| adopted.contains(pid)) {
+            kernel::signal(*pid, Signal::SIGKILL);
+        }
     }
 
     pub(super) fn table(&self) -> MutexGuard<'_, Table> {

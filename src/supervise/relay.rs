@@ -12,9 +12,11 @@ use crate::config::ChildLogs;
 use crate::telemetry::sink;
 
 /// Untouched, with the child's name before each line, or each line as a JSON object like our own.
-pub fn relay(logs: ChildLogs, name: &str) -> Output {
-    let name = name.to_string();
-    let format: fn(&str, OutputLine<'_>) -> Vec<u8> = match logs {
+///
+/// `role` is the role that the child belongs to.
+pub fn relay_for(role: &'static str, logs: ChildLogs, name: &str) -> Output {
+    let who = Who { role, child: name.to_string() };
+    let format: fn(&Who, OutputLine<'_>) -> Vec<u8> = match logs {
         ChildLogs::Inherit => return Output::Inherit,
         ChildLogs::Prefix => with_prefix,
         ChildLogs::Json => as_json,
@@ -23,7 +25,7 @@ pub fn relay(logs: ChildLogs, name: &str) -> Output {
         if line.redrawn {
             return;
         }
-        let record = format(&name, line);
+        let record = format(&who, line);
         match line.stream {
             Stream::Stdout => sink::stdout().write_record(&record),
             Stream::Stderr => sink::stderr().write_record(&record),
@@ -31,22 +33,37 @@ pub fn relay(logs: ChildLogs, name: &str) -> Output {
     }))
 }
 
-fn with_prefix(name: &str, line: OutputLine<'_>) -> Vec<u8> {
-    [name.as_bytes(), b" | ", line.text, b"\n"].concat()
+/// The same for a program that stands for itself.
+pub fn relay(logs: ChildLogs, name: &str) -> Output {
+    relay_for("", logs, name)
 }
 
-fn as_json(name: &str, line: OutputLine<'_>) -> Vec<u8> {
+/// Whose output it is.
+struct Who {
+    role: &'static str,
+    child: String,
+}
+
+fn with_prefix(who: &Who, line: OutputLine<'_>) -> Vec<u8> {
+    [who.child.as_bytes(), b" | ", line.text, b"\n"].concat()
+}
+
+fn as_json(who: &Who, line: OutputLine<'_>) -> Vec<u8> {
     #[derive(Serialize)]
     struct Record<'a> {
         timestamp: String,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        role: &'a str,
         child: &'a str,
+        pid: i32,
         stream: String,
         message: std::borrow::Cow<'a, str>,
     }
     let mut timestamp = String::new();
     let _ = SystemTime.format_time(&mut Writer::new(&mut timestamp));
     let message = String::from_utf8_lossy(line.text);
-    let record = Record { timestamp, child: name, stream: line.stream.to_string(), message };
+    let stream = line.stream.to_string();
+    let record = Record { timestamp, role: who.role, child: &who.child, pid: line.pid, stream, message };
     let mut bytes = serde_json::to_vec(&record).unwrap_or_default();
     bytes.push(b'\n');
     bytes
@@ -57,17 +74,23 @@ mod tests {
     use super::*;
 
     const LINE: OutputLine<'_> =
-        OutputLine { stream: Stream::Stderr, text: b"said \"x\" \xff", redrawn: false };
+        OutputLine { stream: Stream::Stderr, pid: 7, text: b"said \"x\" \xff", redrawn: false };
+
+    fn who(role: &'static str) -> Who {
+        Who { role, child: "web".into() }
+    }
 
     #[test]
     fn a_prefix_keeps_the_bytes() {
-        assert_eq!(with_prefix("web", LINE), b"web | said \"x\" \xff\n");
+        assert_eq!(with_prefix(&who(""), LINE), b"web | said \"x\" \xff\n");
     }
 
     #[test]
     fn json_is_one_object_a_line() {
-        let value: serde_json::Value = serde_json::from_slice(&as_json("web", LINE)).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&as_json(&who("web"), LINE)).unwrap();
         assert_eq!((&value["child"], &value["stream"]), (&"web".into(), &"stderr".into()));
+        assert_eq!((&value["role"], &value["pid"]), (&"web".into(), &7.into()));
+        assert!(!String::from_utf8(as_json(&who(""), LINE)).unwrap().contains("role"));
         assert_eq!(value["message"], "said \"x\" \u{fffd}");
     }
 }

@@ -1,5 +1,8 @@
 //! Drives one service: the only loop that knows its child, its timers and what was asked of us.
 
+mod ending;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,72 +12,39 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use super::exit::Exit;
+use super::orders::{Control, Order, Run};
+pub use super::plan::{AfterSignal, End, ServicePlan, ServiceStatus};
 use super::process::{Child, Processes};
-use super::service::{Action, Event, Policy, Service, State, on_event};
+use super::service::{Action, Event, Service, State, on_event};
 use super::signals::Shutdown;
-use super::spawn::{SpawnError, Spec};
+use super::spawn::SpawnError;
 use super::stop::StopReport;
-
-/// What to run, and how.
-pub struct ServicePlan {
-    pub spec: Spec,
-    pub policy: Policy,
-    /// What the child is told when we are to stop; None passes on what we were told.
-    pub stop_with: Option<Signal>,
-    /// Which of HUP, USR1, USR2, WINCH and CONT the child gets. HUP here means: it reloads.
-    pub forward: Vec<Signal>,
-    /// Run after the child was sent a stop signal or a HUP (gunicorn's threads sleep through both
-    /// until something connects to their port).
-    pub after_signal: Option<AfterSignal>,
-    pub observer: watch::Sender<ServiceStatus>,
-}
-
-/// Dropped, wherever it is, when the service has ended.
-pub type AfterSignal = Arc<dyn Fn(Signal) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
-
-/// A service as the health server tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceStatus {
-    pub name: String,
-    pub pid: Option<i32>,
-    pub state: State,
-    pub restarts: u64,
-    pub last_exit: Option<Exit>,
-    /// When the present child was started.
-    pub started_at: Option<SystemTime>,
-}
-
-impl ServiceStatus {
-    /// Before its first start.
-    pub fn new(name: impl Into<String>) -> Self {
-        let (state, name) = (State::Starting, name.into());
-        Self { name, pid: None, state, restarts: 0, last_exit: None, started_at: None }
-    }
-}
-
-/// How a service came to its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
-    /// A stop was asked for by this signal; no exit where nothing ran at that time.
-    Asked(Signal, Option<Exit>),
-    /// It ended, and was not to be restarted.
-    Ended(Exit),
-    /// It ended too often.
-    CrashLoop(Exit),
-    NotStarted(SpawnError),
-}
-
-/// After the end of a group only escapees hold its output.
-const OUTPUT_DRAIN: Duration = Duration::from_millis(100);
+use crate::sys::cgroup;
 
 /// Runs a service until it is over. Nobody of its process group is left then.
 pub async fn run_service(processes: &Processes, plan: ServicePlan, shutdown: &Shutdown) -> End {
+    run_controlled(processes, plan, Control::none(), shutdown).await
+}
+
+/// The same, under the orders and with the rules of its role.
+pub async fn run_controlled(
+    processes: &Processes,
+    plan: ServicePlan,
+    control: Control,
+    shutdown: &Shutdown,
+) -> End {
     let mut driver = Driver {
         processes,
         shutdown,
+        control,
+        order: Order::default(),
+        events: VecDeque::new(),
+        oom_kills: 0,
+        reason: CRASH,
+        reasons: BTreeMap::new(),
         service: Service::new(),
         asked_by: None,
         child: None,
@@ -87,9 +57,25 @@ pub async fn run_service(processes: &Processes, plan: ServicePlan, shutdown: &Sh
     driver.run().await
 }
 
+/// Why a service is started again, where its role has not said so.
+const CRASH: &str = "crash";
+const OUT_OF_MEMORY: &str = "oom";
+/// The program said that it is done (`Policy::done_code`).
+const DONE: &str = "done";
+
 struct Driver<'a> {
     processes: &'a Processes,
     shutdown: &'a Shutdown,
+    control: Control,
+    /// The one that was acted on.
+    order: Order,
+    /// What follows from a new order, one by one.
+    events: VecDeque<Event>,
+    /// The kernel's count of this container when the child was started.
+    oom_kills: u64,
+    /// Of the next restart.
+    reason: &'static str,
+    reasons: BTreeMap<&'static str, u64>,
     plan: ServicePlan,
     service: Service,
     asked_by: Option<Signal>,
@@ -106,7 +92,12 @@ impl Driver<'_> {
         let mut forwarded = self.shutdown.forwarded();
         let mut hurried = false;
         self.asked_by = self.shutdown.signal();
-        let mut event = if self.asked_by.is_some() { Event::StopAsked } else { self.start() };
+        self.order = *self.control.orders.borrow_and_update();
+        let mut event = match self.order.run {
+            _ if self.asked_by.is_some() => Event::StopAsked,
+            Run::Yes => self.start(),
+            Run::NotYet | Run::No => Event::PauseAsked,
+        };
         loop {
             if let Some(followed_by) = self.apply(event) {
                 event = followed_by;
@@ -115,7 +106,12 @@ impl Driver<'_> {
             if self.service.is_over() {
                 return self.end().await;
             }
+            if let Some(ordered) = self.events.pop_front() {
+                event = ordered;
+                continue;
+            }
             event = loop {
+                let may_start = self.order.run == Run::Yes || self.service.state != State::BackingOff;
                 let watching = matches!(self.service.state, State::Running | State::Draining);
                 tokio::select! {
                     biased;
@@ -132,9 +128,15 @@ impl Driver<'_> {
                         self.stopping = None;
                         break self.cleared(report);
                     }
-                    event = elapsed(self.timer) => {
+                    event = elapsed(self.timer), if may_start => {
                         self.timer = None;
                         break event;
+                    }
+                    order = ordered(&mut self.control.orders) => {
+                        self.events.extend(std::mem::replace(&mut self.order, order).events(order));
+                        if let Some(event) = self.events.pop_front() {
+                            break event;
+                        }
                     }
                     signal = forwarded.recv() => match signal {
                         Ok(signal) => self.forward(signal),
@@ -150,8 +152,19 @@ impl Driver<'_> {
     /// One step of the machine; an action that is done at once gives the next event.
     fn apply(&mut self, event: Event) -> Option<Event> {
         let now = Instant::now();
+        let before = self.service.restarts;
         let (service, action) = on_event(self.service.clone(), event, &self.plan.policy, now);
         self.service = service;
+        if event == Event::PauseAsked || event == Event::RecycleAsked {
+            self.reason = self.order.why;
+        }
+        if self.service.restarts > before {
+            *self.reasons.entry(self.reason).or_default() += 1;
+        }
+        if self.service.state == State::Paused {
+            // Of a back-off that was cut short.
+            self.timer = None;
+        }
         let next = match action {
             None => None,
             Some(Action::Start) => Some(self.start()),
@@ -165,7 +178,7 @@ impl Driver<'_> {
                 None
             }
             // A timer is rounded up to a millisecond; the first restart takes less.
-            Some(Action::BackOff(Duration::ZERO)) => Some(Event::BackOffOver),
+            Some(Action::BackOff(Duration::ZERO)) if self.order.run == Run::Yes => Some(Event::BackOffOver),
             Some(Action::BackOff(delay)) => {
                 let delay = delay.mul_f64(rand::random_range(0.8..1.2));
                 info!(service = self.plan.spec.name, delay_ms = delay.as_millis(), "backed off");
@@ -179,6 +192,9 @@ impl Driver<'_> {
 
     fn start(&mut self) -> Event {
         let name = &self.plan.spec.name;
+        if self.plan.policy.restart {
+            self.oom_kills = cgroup::oom_kills();
+        }
         match self.processes.spawn(&self.plan.spec) {
             Ok(child) => {
                 debug!(service = name, pid = child.pid, "started");
@@ -197,55 +213,6 @@ impl Driver<'_> {
         }
     }
 
-    fn stop(&mut self) {
-        self.timer = None;
-        let Some(child) = self.child.clone() else { return };
-        let signal = self.plan.stop_with.or(self.asked_by).unwrap_or(Signal::SIGTERM);
-        let (grace, shutdown) = (self.plan.policy.grace, self.shutdown.clone());
-        let asked = child.exit().is_none();
-        self.stopping = Some(Box::pin(async move { child.stop(signal, grace, shutdown.hurried()).await }));
-        if asked {
-            self.run_hook(signal);
-        }
-    }
-
-    /// Everyone of the group has ended: tell it, and take it back to the machine.
-    fn cleared(&self, report: StopReport) -> Event {
-        let name = &self.plan.spec.name;
-        // The next child gets it from us, or our own parent does.
-        crate::sys::terminal::take_back();
-        if report.killed {
-            warn!(service = name, exit = %report.exit, "killed: it did not stop within its grace");
-        }
-        if !report.empty {
-            error!(service = name, "processes are left that even SIGKILL does not end");
-        }
-        if self.service.asked || !self.plan.policy.restart {
-            debug!(service = name, exit = %report.exit, "stopped");
-        } else {
-            warn!(service = name, exit = %report.exit, "ended unasked");
-        }
-        Event::Cleared(report.exit)
-    }
-
-    fn forward(&mut self, signal: Signal) {
-        if !self.plan.forward.contains(&signal) {
-            return;
-        }
-        let sent = self.child.as_ref().is_some_and(|child| child.signal(signal));
-        debug!(service = self.plan.spec.name, %signal, sent, "forwarded a signal");
-        if sent && signal == Signal::SIGHUP {
-            self.run_hook(signal);
-        }
-    }
-
-    /// Starts after the signal is sent: a new task runs only when this one waits.
-    fn run_hook(&mut self, signal: Signal) {
-        if let Some(hook) = &self.plan.after_signal {
-            self.hooks.spawn(hook(signal));
-        }
-    }
-
     fn publish(&self) {
         let running = self.child.as_ref().filter(|child| child.exit().is_none());
         let started_at = self.service.started_at.filter(|_| running.is_some());
@@ -254,27 +221,10 @@ impl Driver<'_> {
             pid: running.map(|child| child.pid),
             state: self.service.state,
             restarts: self.service.restarts,
+            restart_reasons: self.reasons.clone(),
             last_exit: self.service.last_exit,
             started_at: started_at.and_then(|start| SystemTime::now().checked_sub(start.elapsed())),
         });
-    }
-
-    async fn end(&mut self) -> End {
-        if let Some(child) = &self.child {
-            child.drained(OUTPUT_DRAIN).await;
-        }
-        match (self.service.state, self.asked_by, self.service.last_exit, self.start_error.take()) {
-            // Asked during a back-off: the last exit was that of a crash, told already.
-            (State::Stopped, Some(signal), exit, _) => {
-                End::Asked(signal, exit.filter(|_| self.service.started_at.is_some()))
-            }
-            (State::Failed, _, _, Some(error)) => End::NotStarted(error),
-            (State::Failed, _, Some(exit), None) => {
-                error!(service = self.plan.spec.name, %exit, "gave up: a crash loop");
-                End::CrashLoop(exit)
-            }
-            (_, _, exit, _) => End::Ended(exit.unwrap_or(Exit::Exited(0))),
-        }
     }
 }
 
@@ -289,6 +239,14 @@ async fn stopped(stop: Option<&mut Pin<Box<dyn Future<Output = StopReport> + Sen
     match stop {
         Some(stop) => stop.await,
         None => std::future::pending().await,
+    }
+}
+
+/// The next order; a role that has nothing more to say leaves the last one in force.
+async fn ordered(orders: &mut watch::Receiver<Order>) -> Order {
+    match orders.changed().await {
+        Ok(()) => *orders.borrow_and_update(),
+        Err(_) => std::future::pending().await,
     }
 }
 

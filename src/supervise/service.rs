@@ -13,6 +13,14 @@
 //!   └──────────────────── BackingOff ──▶ Stopped (StopAsked)
 //! ```
 //!
+//! A role may order more of a service than to run (`orders`):
+//!
+//! ```text
+//!   Running ── RecycleAsked ──▶ Stopping ── Cleared ──▶ Starting     no failure, no back-off
+//!   Running ── PauseAsked ────▶ Stopping ── Cleared ──▶ Paused ── ResumeAsked ──▶ Starting
+//!   Starting, BackingOff ────────── PauseAsked ───────▶ Paused ── StopAsked ────▶ Stopped
+//! ```
+//!
 //! A service that ended unasked is *stopped* before it is started again: what is left of its group
 //! would hold its port and its locks (HAZARDS 5).
 
@@ -34,6 +42,8 @@ pub enum State {
     /// The group is being ended, on request or after the leader ended by itself.
     Stopping,
     BackingOff,
+    /// Nothing runs, because its role wants it so.
+    Paused,
     Failed,
     Stopped,
 }
@@ -52,6 +62,8 @@ pub struct Policy {
     pub window: Duration,
     /// A service that ran for so long starts its back-off anew.
     pub stable_after: Duration,
+    /// The exit code by which a program says that it did what it was to do and wants to be started again.
+    pub done_code: Option<i32>,
 }
 
 impl Policy {
@@ -63,7 +75,15 @@ impl Policy {
     /// Not restarted.
     pub fn once(grace: Duration) -> Self {
         let minute = Duration::from_secs(60);
-        Self { restart: false, drain: Duration::ZERO, grace, budget: 5, window: minute, stable_after: minute }
+        Self {
+            restart: false,
+            drain: Duration::ZERO,
+            grace,
+            budget: 5,
+            window: minute,
+            stable_after: minute,
+            done_code: None,
+        }
     }
 }
 
@@ -83,6 +103,13 @@ pub enum Event {
     DrainOver,
     BackOffOver,
     Hurried,
+    /// Its role wants a new child in place of this one, once this one has stopped as on request.
+    RecycleAsked,
+    /// Its role wants nothing to run for now.
+    PauseAsked,
+    ResumeAsked,
+    /// What made it fail was something that it needs: those ends count for nothing.
+    Excused,
 }
 
 /// What is to be done about it.
@@ -106,6 +133,9 @@ pub struct Service {
     pub restarts: u64,
     pub last_exit: Option<Exit>,
     pub started_at: Option<Instant>,
+    /// The end of the present child is wanted: no failure.
+    pub expected: bool,
+    pub paused: bool,
     /// Unasked ends in a row, for the back-off.
     failures: u32,
     /// When they were, for the budget; never longer than it.
@@ -121,9 +151,23 @@ impl Service {
             restarts: 0,
             last_exit: None,
             started_at: None,
+            expected: false,
+            paused: false,
             failures: 0,
             recent: VecDeque::new(),
         }
+    }
+
+    /// A start that no failure came before.
+    fn begin(&mut self) -> (State, Option<Action>) {
+        self.expected = false;
+        self.started_at = None;
+        (State::Starting, Some(Action::Start))
+    }
+
+    fn forgive(&mut self) {
+        self.failures = 0;
+        self.recent.clear();
     }
 
     /// Nothing more will happen to it.
@@ -139,8 +183,12 @@ pub fn on_event(
     policy: &Policy,
     now: Instant,
 ) -> (Service, Option<Action>) {
-    if event == Event::StopAsked {
-        service.asked = true;
+    match event {
+        Event::StopAsked => service.asked = true,
+        Event::PauseAsked => service.paused = true,
+        Event::ResumeAsked => service.paused = false,
+        Event::Excused => service.forgive(),
+        _ => {}
     }
     let (state, action) = match (service.state, event) {
         (State::Starting, Event::Started) => {
@@ -157,23 +205,39 @@ pub fn on_event(
         (State::Running, Event::StopAsked) | (State::Draining, Event::DrainOver | Event::Hurried) => {
             (State::Stopping, Some(Action::Stop))
         }
+        (State::Running, Event::PauseAsked | Event::RecycleAsked) => {
+            service.expected = true;
+            (State::Stopping, Some(Action::Stop))
+        }
         (State::Running | State::Draining, Event::Ended(exit)) => {
             service.last_exit = Some(exit);
+            service.expected = policy.done_code.is_some_and(|code| exit == Exit::Exited(code));
             (State::Stopping, Some(Action::Stop))
         }
         (State::Stopping, Event::Cleared(exit)) => {
             service.last_exit = Some(exit);
             if service.asked || !policy.restart {
                 (State::Stopped, None)
+            } else if service.paused {
+                service.forgive();
+                (State::Paused, None)
+            } else if service.expected {
+                service.restarts += 1;
+                service.begin()
             } else {
                 after_failure(&mut service, policy, now)
             }
         }
+        (State::Starting | State::BackingOff, Event::PauseAsked) => {
+            service.forgive();
+            (State::Paused, None)
+        }
+        (State::Paused, Event::ResumeAsked) => service.begin(),
         (State::BackingOff, Event::BackOffOver) => {
             service.restarts += 1;
             (State::Starting, Some(Action::Start))
         }
-        (State::Starting | State::BackingOff, Event::StopAsked) => (State::Stopped, None),
+        (State::Starting | State::BackingOff | State::Paused, Event::StopAsked) => (State::Stopped, None),
         (state, _) => (state, None),
     };
     service.state = state;
@@ -206,106 +270,4 @@ fn back_off(failures: u32) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const EXIT: Exit = Exit::Exited(3);
-
-    fn policy() -> Policy {
-        Policy::restarting(Duration::from_secs(10))
-    }
-
-    fn service(state: State) -> Service {
-        Service { state, started_at: Some(Instant::now()), ..Service::new() }
-    }
-
-    #[test]
-    fn the_transition_table() {
-        use {Action as A, Event as E, State as S};
-        let draining = Policy { drain: Duration::from_secs(5), ..policy() };
-        let once = Policy::once(Duration::from_secs(10));
-        let table = [
-            (S::Starting, E::Started, policy(), S::Running, None),
-            (S::Starting, E::StartFailed { may_pass: false }, policy(), S::Failed, None),
-            (
-                S::Starting,
-                E::StartFailed { may_pass: true },
-                policy(),
-                S::BackingOff,
-                Some(A::BackOff(Duration::ZERO)),
-            ),
-            (S::Starting, E::StartFailed { may_pass: true }, once.clone(), S::Failed, None),
-            (S::Starting, E::StopAsked, policy(), S::Stopped, None),
-            (S::Running, E::StopAsked, policy(), S::Stopping, Some(A::Stop)),
-            (S::Running, E::StopAsked, draining.clone(), S::Draining, Some(A::Drain(draining.drain))),
-            (S::Running, E::Ended(EXIT), policy(), S::Stopping, Some(A::Stop)),
-            (S::Draining, E::DrainOver, draining.clone(), S::Stopping, Some(A::Stop)),
-            (S::Draining, E::Hurried, draining.clone(), S::Stopping, Some(A::Stop)),
-            (S::Draining, E::Ended(EXIT), draining, S::Stopping, Some(A::Stop)),
-            (S::Stopping, E::StopAsked, policy(), S::Stopping, None),
-            (S::Stopping, E::Hurried, policy(), S::Stopping, None),
-            (S::Stopping, E::Cleared(EXIT), policy(), S::BackingOff, Some(A::BackOff(Duration::ZERO))),
-            (S::Stopping, E::Cleared(EXIT), once, S::Stopped, None),
-            (S::BackingOff, E::BackOffOver, policy(), S::Starting, Some(A::Start)),
-            (S::BackingOff, E::StopAsked, policy(), S::Stopped, None),
-            (S::Stopped, E::StopAsked, policy(), S::Stopped, None),
-            (S::Failed, E::StopAsked, policy(), S::Failed, None),
-        ];
-        for (from, event, policy, to, action) in table {
-            let (after, did) = on_event(service(from), event, &policy, Instant::now());
-            assert_eq!((after.state, did), (to, action), "{from:?} on {event:?}");
-        }
-    }
-
-    #[test]
-    fn a_stop_that_is_asked_while_a_crash_is_cleared_ends_it() {
-        let now = Instant::now();
-        let (crashed, _) = on_event(service(State::Running), Event::Ended(EXIT), &policy(), now);
-        let (asked, _) = on_event(crashed, Event::StopAsked, &policy(), now);
-        let (over, action) = on_event(asked, Event::Cleared(EXIT), &policy(), now);
-        assert_eq!((over.state, over.last_exit, action), (State::Stopped, Some(EXIT), None));
-    }
-
-    /// Crashes once after running for so long; gives the back-off, or none when it has failed.
-    fn crash(service: &mut Service, now: &mut Instant, ran_for: Duration) -> Option<Duration> {
-        let mut step = |event, now| {
-            let (next, action) = on_event(service.clone(), event, &policy(), now);
-            *service = next;
-            action
-        };
-        step(Event::Started, *now);
-        *now += ran_for;
-        step(Event::Ended(EXIT), *now);
-        let Some(Action::BackOff(delay)) = step(Event::Cleared(EXIT), *now) else { return None };
-        *now += delay;
-        step(Event::BackOffOver, *now);
-        Some(delay)
-    }
-
-    #[test]
-    fn five_crashes_in_a_minute_are_a_loop() {
-        let (mut service, mut now) = (Service::new(), Instant::now());
-        let delays: Vec<_> =
-            (0..5).map(|_| crash(&mut service, &mut now, Duration::from_millis(10))).collect();
-        let ms = |n| Some(Duration::from_millis(n));
-        assert_eq!(delays, [ms(0), ms(500), ms(1000), ms(2000), None]);
-        assert_eq!((service.state, service.restarts), (State::Failed, 4));
-    }
-
-    #[test]
-    fn slow_crashes_back_off_to_thirty_seconds_and_a_stable_minute_forgives() {
-        let (mut service, mut now) = (Service::new(), Instant::now());
-        let delays: Vec<_> =
-            (0..9).map(|_| crash(&mut service, &mut now, Duration::from_secs(20)).unwrap()).collect();
-        assert_eq!(delays[7..], [Duration::from_secs(30); 2]);
-        assert_eq!(crash(&mut service, &mut now, Duration::from_secs(61)), Some(Duration::ZERO));
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn the_back_off_grows_and_stays_bounded(n in 0u32..1000) {
-            proptest::prop_assert!(back_off(n) <= back_off(n + 1));
-            proptest::prop_assert!(back_off(n) <= Duration::from_secs(30));
-        }
-    }
-}
+mod tests;

@@ -62,7 +62,16 @@ pub struct Trigger(watch::Sender<Stop>);
 
 impl Trigger {
     pub fn ask(&self) {
-        self.0.send_modify(|stop| *stop = stop.on_request(Signal::SIGTERM, Instant::now()));
+        self.ask_with(Signal::SIGTERM);
+    }
+
+    fn ask_with(&self, signal: Signal) {
+        // Asked before: a second request would mean hurry.
+        self.0.send_modify(|stop| {
+            if *stop == Stop::Running {
+                *stop = Stop::Asked(signal, Instant::now());
+            }
+        });
     }
 }
 
@@ -139,6 +148,21 @@ impl Shutdown {
         });
         // Nothing is forwarded to it.
         (trigger, Self { state, forwarded: broadcast::channel(1).0 })
+    }
+
+    /// A stop state that the trigger can ask, too: for the programs of one role, of which one cannot be
+    /// kept up.
+    pub fn linked(&self) -> (Trigger, Self) {
+        let (trigger, mut linked) = self.deferred();
+        linked.forwarded = self.forwarded.clone();
+        let (own, outer) = (Trigger(trigger.0.clone()), self.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                signal = outer.asked() => own.ask_with(signal),
+                () = own.0.closed() => {}
+            }
+        });
+        (trigger, linked)
     }
 
     /// HUP, USR1, USR2, WINCH and CONT from now on.

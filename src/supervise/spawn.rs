@@ -7,6 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::sys::signal::Signal;
 use secrecy::SecretSlice;
 
 use super::output::LineHandler;
@@ -33,6 +34,9 @@ pub struct Spec {
     pub identity: Option<Identity>,
     /// Hand the terminal over, if stdin is one and we are in its foreground (HAZARDS 14).
     pub terminal: bool,
+    /// The signal that it gets from the kernel when we are killed. The init of a container needs none:
+    /// everybody dies with it.
+    pub dies_with_us: Option<Signal>,
 }
 
 /// What a child reads.
@@ -68,6 +72,7 @@ impl Spec {
             output: Output::Inherit,
             identity: None,
             terminal: false,
+            dies_with_us: None,
         }
     }
 
@@ -88,8 +93,20 @@ impl Spec {
             folder: self.cwd.as_ref().map(|folder| text(folder.as_os_str())).transpose()?,
             streams: [None, None, None],
             identity: self.identity.clone(),
+            parent_death: self.dies_with_us.filter(|_| !crate::sys::process::is_init()),
             foreground: self.terminal && crate::sys::terminal::is_ours(),
         })
+    }
+
+    /// Becomes the program instead of starting it: no supervisor stays. Returns only what kept it from that.
+    pub fn replace_us(&self) -> SpawnError {
+        match self.image() {
+            Ok(image) => {
+                let (step, errno) = crate::sys::exec::replace(&image);
+                self.error(step, errno)
+            }
+            Err(error) => error,
+        }
     }
 
     /// Where the program may be: itself if it is a path, else each folder of its PATH.

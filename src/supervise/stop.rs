@@ -38,6 +38,17 @@ impl Child {
     /// Asks with `signal`, waits for the grace or until `hurry` ends, then kills. On a child that
     /// has already ended it clears what is left of its group.
     pub async fn stop(&self, signal: Signal, grace: Duration, hurry: impl Future<Output = ()>) -> StopReport {
+        self.stop_with(signal, grace, hurry, || ()).await
+    }
+
+    /// The same; `before_kill` sees the group a last time while it is whole.
+    pub async fn stop_with(
+        &self,
+        signal: Signal,
+        grace: Duration,
+        hurry: impl Future<Output = ()>,
+        before_kill: impl FnOnce(),
+    ) -> StopReport {
         let deadline = Instant::now() + grace;
         self.signal(signal);
         let all_gone = async {
@@ -55,6 +66,7 @@ impl Child {
         };
         let mut empty = true;
         if killed {
+            before_kill();
             self.signal_group(Signal::SIGKILL);
             let end = Instant::now() + KILL_TAKES_AT_MOST;
             empty = timeout_at(end, self.group_empty()).await.is_ok();

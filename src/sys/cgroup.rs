@@ -17,6 +17,27 @@ pub fn limits() -> Limits {
     read(Path::new("/sys/fs/cgroup"), &own)
 }
 
+/// How many processes of this container the kernel has killed for want of memory; 0 where it does not
+/// tell. `memory.events` counts the cgroups below, v1's `memory.oom_control` its own.
+pub fn oom_kills() -> u64 {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    read_oom_kills(Path::new("/sys/fs/cgroup"), &own)
+}
+
+fn read_oom_kills(mount: &Path, own: &str) -> u64 {
+    let counted = own.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        let (root, file) = match controllers {
+            "" => (mount.to_path_buf(), "memory.events"),
+            "memory" => (mount.join(controllers), "memory.oom_control"),
+            _ => return None,
+        };
+        let text = up_from(&root, path).iter().find_map(|f| fs::read_to_string(f.join(file)).ok())?;
+        text.lines().find_map(|line| number(line.strip_prefix("oom_kill ")?))
+    });
+    counted.unwrap_or(0)
+}
+
 fn read(mount: &Path, own: &str) -> Limits {
     let mut limits = Limits::default();
     for line in own.lines() {
@@ -120,6 +141,15 @@ mod tests {
         let mount = laid_out(&[("cpu.max", "200000 100000"), ("memory.max", "1073741824")]);
         let limits = read(mount.path(), "0::/kubepods/pod1/abc\n");
         assert_eq!(limits, Limits { cpus: Some(2.0), memory_bytes: Some(1 << 30) });
+    }
+
+    #[test]
+    fn the_kernels_count_of_kills() {
+        let v2 = laid_out(&[("pod/memory.events", "low 0\noom 4\noom_kill 3\noom_group_kill 0\n")]);
+        assert_eq!(read_oom_kills(v2.path(), "0::/pod\n"), 3);
+        let v1 = laid_out(&[("memory/d/memory.oom_control", "under_oom 0\noom_kill 2\n")]);
+        assert_eq!(read_oom_kills(v1.path(), "3:cpu:/d\n4:memory:/d\n"), 2);
+        assert_eq!(read_oom_kills(v1.path(), "0::/\n"), 0);
     }
 
     #[test]

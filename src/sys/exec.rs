@@ -13,7 +13,7 @@ use std::ptr;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
-use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 
 use super::wait;
 
@@ -28,6 +28,8 @@ pub struct Image<'a> {
     /// stdin, stdout, stderr; None is inherited.
     pub streams: [Option<BorrowedFd<'a>>; 3],
     pub identity: Option<Identity>,
+    /// What the kernel sends it when the thread that starts it ends, which must be the main one (HAZARDS 9).
+    pub parent_death: Option<Signal>,
     /// Make the child's group the terminal's foreground group (HAZARDS 14).
     pub foreground: bool,
 }
@@ -87,6 +89,18 @@ pub fn spawn(image: &Image<'_>) -> Result<i32, (Step, Errno)> {
     }
 }
 
+/// Replaces this process by the program, in its folder and with default signals; returns only on failure.
+pub fn replace(image: &Image<'_>) -> (Step, Errno) {
+    let (arguments, environment) = (pointers(&image.arguments), pointers(&image.environment));
+    // SAFETY: as in the child of `spawn`: system calls with pointers made above, whose vectors end in null.
+    unsafe {
+        prepare(image).err().unwrap_or_else(|| {
+            default_signals();
+            (Step::Exec, exec(&image.candidates, &arguments, &environment))
+        })
+    }
+}
+
 /// Enough for a few system calls.
 const STACK_BYTES: usize = 32 * 1024;
 
@@ -108,6 +122,16 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
 extern "C" fn become_program(young: *mut libc::c_void) -> i32 {
     // SAFETY: `spawn` passes a live `Young` and is suspended while we use it.
     let young = unsafe { &mut *young.cast::<Young<'_>>() };
+    if let Some(signal) = young.image.parent_death {
+        // SAFETY: system calls without pointers. We may have become an orphan before the first of them; as
+        // our memory is our parent's, that takes a KILL between two instructions.
+        unsafe {
+            libc::prctl(libc::PR_SET_PDEATHSIG, signal as libc::c_ulong, 0, 0, 0);
+            if libc::syscall(libc::SYS_getppid) == 1 {
+                return 127;
+            }
+        }
+    }
     // SAFETY: system calls with pointers that `spawn` made; its vectors end in null.
     let failure = unsafe {
         libc::setpgid(0, 0);

@@ -1,6 +1,9 @@
 //! What /proc tells of our children.
 
 use std::fs;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
 
 /// Resident memory of a process group in bytes. Every child leads a group of its own, so this is the
 /// child with all that it forked. Shared pages count once for each of them.
@@ -24,6 +27,40 @@ fn resident_pages(stat: &str, group: i32) -> Option<u64> {
     fields.get(21)?.parse().ok()
 }
 
+/// Whether a process has a handler for this signal (`SigCgt` of /proc/PID/status); false where it is gone.
+pub fn catches(pid: i32, signal: Signal) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & (1 << (signal as i32 - 1)) != 0)
+}
+
+/// The direct children of a process: of all its threads, since any of them may have forked.
+pub fn children_of(pid: i32) -> Vec<i32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    threads
+        .flatten()
+        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok())
+        .flat_map(|children| {
+            children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>()
+        })
+        .collect()
+}
+
+/// How long ago a process was started (field 22 of its stat, in ticks since the machine's start).
+pub fn age(pid: i32) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let started: f64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+    let uptime = uptime_s()?;
+    let ticks_a_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
+    Duration::try_from_secs_f64((uptime - started / ticks_a_second as f64).max(0.0)).ok()
+}
+
+/// Seconds since the machine's start: CLOCK_BOOTTIME, to a hundredth.
+pub fn uptime_s() -> Option<f64> {
+    fs::read_to_string("/proc/uptime").ok()?.split_whitespace().next()?.parse().ok()
+}
+
 fn page_size() -> u64 {
     nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)
         .ok()
@@ -40,6 +77,15 @@ mod tests {
     fn our_own_group_has_memory_and_one_that_is_not_there_has_none() {
         assert!(resident_bytes_of_group(nix::unistd::getpgrp().as_raw()) > 100_000);
         assert_eq!(resident_bytes_of_group(i32::MAX), 0);
+    }
+
+    #[test]
+    fn a_handler_shows_and_a_process_has_an_age() {
+        let own = nix::unistd::getpid().as_raw();
+        assert!(catches(own, Signal::SIGSEGV), "Rust's own handler of stack overflows");
+        assert!(!catches(own, Signal::SIGUSR2) && !catches(i32::MAX, Signal::SIGTERM));
+        assert!(age(own).is_some_and(|age| age < Duration::from_secs(3600)));
+        assert!(age(i32::MAX).is_none() && children_of(i32::MAX).is_empty());
     }
 
     #[test]

@@ -17,7 +17,7 @@ from frappe.doctypes import add_column, remove_orphans, sync_app
 from frappe.filelocks import filelock
 from frappe.install_app import record_versions
 from frappe.patch_log import run_pending
-from frappe.realtime import publish
+from frappe.realtime import publish_realtime
 from frappe.scheduled_jobs import sync_jobs
 
 
@@ -39,7 +39,7 @@ def migrate(site, skip_failing=False):
         finally:
             cache().clear_site()
             cache().delete("all_apps")
-            publish("version-update", {})
+            publish_realtime("version-update", {})
             destroy()
 
 

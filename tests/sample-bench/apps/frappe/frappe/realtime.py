@@ -7,7 +7,7 @@ import redis
 from frappe.context import local
 
 
-def publish(event, message, room="all"):
+def publish_realtime(event, message, room="all"):
     payload = {"event": event, "message": message, "room": room, "namespace": local.site}
     try:
         redis.Redis.from_url(local.conf.redis_queue).publish("events", json.dumps(payload))

@@ -29,3 +29,25 @@ def fail_in_transaction():
     """A request that reads and then fails."""
     frappe.local.db.sql('select count(*) from "tabUser"')
     raise RuntimeError("this request always fails")
+
+
+def append(path, word, seconds=0):
+    """A job that takes a while and then leaves one line."""
+    time.sleep(seconds)
+    with open(path, "a") as file:
+        file.write(f"{word}\n")
+
+
+def append_many(path, count, queue="short", seconds=0):
+    """That job, so many times, each with its own word."""
+    from frappe.utils.background_jobs import enqueue
+
+    for number in range(count):
+        enqueue("ledger.tasks.append", queue=queue, job_id=f"append-{number}", path=path, word=number, seconds=seconds)
+
+
+def tell(event, message):
+    """An event for browsers that are connected to this site."""
+    from frappe.realtime import publish_realtime
+
+    publish_realtime(event, message, room="all")

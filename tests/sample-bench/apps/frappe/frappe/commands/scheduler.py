@@ -9,7 +9,7 @@ from frappe.commands.sites import each_site, opened
 from frappe.config import update_config
 from frappe.context import local
 from frappe.paths import site_path
-from frappe.utils.scheduler import is_inactive, start_scheduler
+from frappe.utils.scheduler import is_scheduler_inactive, start_scheduler
 
 
 def set_enabled(context, enabled):
@@ -47,7 +47,7 @@ def scheduler(context, site, state, form, verbose):
     with opened(site, database=state not in ("pause", "resume")):
         status = f"{state}d"
         if state == "status":
-            status = "disabled" if is_inactive() else "enabled"
+            status = "disabled" if is_scheduler_inactive() else "enabled"
         elif state in ("pause", "resume"):
             update_config("pause_scheduler", state == "pause", site_path("site_config.json"))
         else:

@@ -1,0 +1,93 @@
+//! Where RQ keeps what in Redis, under the names that Frappe gives its queues (FRAPPE.md, Workers).
+
+use std::path::Path;
+
+use crate::config::Config;
+
+/// The queues of one bench.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BenchQueues {
+    bench_id: String,
+}
+
+/// Every worker of every bench on this Redis.
+pub const WORKERS: &str = "rq:workers";
+
+impl BenchQueues {
+    pub fn of(config: &Config) -> Self {
+        Self::new(config.workers.bench_id.as_deref(), &config.workers.bench_root)
+    }
+
+    /// `bench_id` of common_site_config.json, else the bench's path with `/` as `-`
+    /// (frappe.utils.get_bench_id).
+    fn new(bench_id: Option<&str>, bench: &Path) -> Self {
+        let made = || bench.to_string_lossy().trim_matches('/').replace('/', "-");
+        Self { bench_id: bench_id.map_or_else(made, str::to_string) }
+    }
+
+    /// The jobs that wait, the oldest first.
+    pub fn queue(&self, name: &str) -> String {
+        format!("rq:queue:{}", self.full(name))
+    }
+
+    /// One of RQ's registries: wip, finished, failed.
+    pub fn registry(&self, registry: &str, name: &str) -> String {
+        format!("rq:{registry}:{}", self.full(name))
+    }
+
+    /// The workers of a queue.
+    pub fn workers(&self, name: &str) -> String {
+        format!("rq:workers:{}", self.full(name))
+    }
+
+    /// What keeps this bench's workers from running while somebody migrates; it ends by itself.
+    pub fn gate(&self) -> String {
+        format!("cauldron:gate:{}", self.bench_id)
+    }
+
+    /// Whose jobs are in the queues, so that two installations of one site are told apart.
+    pub fn claim(&self, site: &str) -> String {
+        format!("cauldron:claim:{}:{site}", self.bench_id)
+    }
+
+    fn full(&self, name: &str) -> String {
+        format!("{}:{name}", self.bench_id)
+    }
+}
+
+pub fn job(id: &str) -> String {
+    format!("rq:job:{id}")
+}
+
+/// RQ's times, `2026-11-23T11:40:00.123456Z`, as seconds since 1970.
+pub fn epoch_s(text: &str) -> Option<f64> {
+    let (date, time) = text.trim_end_matches('Z').split_once('T')?;
+    let mut date = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let mut time = time.splitn(3, ':').map(|part| part.parse::<f64>().ok());
+    let (hours, minutes, seconds) = (time.next()??, time.next()??, time.next()??);
+    // Days of the civil calendar, years that begin in March (Howard Hinnant's days_from_civil).
+    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
+    let days = 365 * year + year.div_euclid(4) - year.div_euclid(100)
+        + year.div_euclid(400)
+        + (153 * month + 2) / 5
+        + day
+        - 719_469;
+    Some(days as f64 * 86_400.0 + hours * 3600.0 + minutes * 60.0 + seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_frappes() {
+        let queues = BenchQueues::new(None, Path::new("/home/frappe/frappe-bench"));
+        assert_eq!(queues.queue("default"), "rq:queue:home-frappe-frappe-bench:default");
+        assert_eq!(epoch_s("1970-01-01T00:00:00.000000Z"), Some(0.0));
+        assert_eq!(epoch_s("2026-11-23T11:40:00.500000Z"), Some(1_795_434_000.5));
+        assert_eq!(epoch_s("2024-02-29T23:59:59Z"), Some(1_709_251_199.0));
+        assert_eq!(epoch_s("yesterday"), None);
+        assert_eq!(BenchQueues::new(Some("one"), "/x".as_ref()).registry("wip", "long"), "rq:wip:one:long");
+    }
+}

@@ -1,0 +1,97 @@
+//! What a role has to say about its service while that runs.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::service::Event;
+use super::stop::StopReport;
+
+/// What a service is to do now; the last word counts, so that nothing has to be queued.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    pub run: Run,
+    /// Counted up: a new child in place of the one that runs.
+    pub recycle: u64,
+    /// Why, for the log and the metric.
+    pub why: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Run {
+    #[default]
+    Yes,
+    /// What runs goes on; nothing is started, and ends until now are excused: what it needs is away.
+    NotYet,
+    No,
+}
+
+impl Order {
+    /// What the change from one order to the next means to the machine.
+    pub(super) fn events(self, next: Self) -> Vec<Event> {
+        let mut events = Vec::new();
+        match (self.run, next.run) {
+            (_, Run::No) if self.run != Run::No => events.push(Event::PauseAsked),
+            (Run::No, _) if next.run != Run::No => events.push(Event::ResumeAsked),
+            (Run::Yes, Run::NotYet) => events.push(Event::Excused),
+            // It may never have been started.
+            (Run::NotYet, Run::Yes) => events.push(Event::ResumeAsked),
+            _ => {}
+        }
+        if next.recycle != self.recycle {
+            events.push(Event::RecycleAsked);
+        }
+        events
+    }
+}
+
+pub type Moment = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What is particular to stopping a role's program. All but the first are called on the loop and must
+/// not block.
+pub trait Rules: Send + Sync {
+    /// Ends when the child can be told to stop; `grace` is what it will have then.
+    fn before_signal(&self, pid: i32, grace: Duration) -> Moment;
+
+    /// The grace is over; the child and its group are whole for the last time.
+    fn before_kill(&self, pid: i32);
+
+    /// The child has ended and nobody of its group is left.
+    fn ended(&self, pid: i32, report: &StopReport, asked: bool);
+}
+
+/// A role's hold on its service.
+#[derive(Clone)]
+pub struct Control {
+    pub orders: watch::Receiver<Order>,
+    pub rules: Option<Arc<dyn Rules>>,
+}
+
+impl Control {
+    /// Runs, and that is all.
+    pub fn none() -> Self {
+        Self { orders: watch::channel(Order::default()).1, rules: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_levels_and_events_their_edges() {
+        let yes = Order::default();
+        let no = Order { run: Run::No, ..yes };
+        let not_yet = Order { run: Run::NotYet, ..yes };
+        assert_eq!(yes.events(no), [Event::PauseAsked]);
+        assert_eq!(no.events(yes), [Event::ResumeAsked]);
+        assert_eq!(yes.events(not_yet), [Event::Excused]);
+        assert_eq!(not_yet.events(no), [Event::PauseAsked]);
+        assert_eq!(yes.events(Order { recycle: 1, ..yes }), [Event::RecycleAsked]);
+        assert_eq!(not_yet.events(yes), [Event::ResumeAsked]);
+        assert!(no.events(no).is_empty());
+    }
+}

@@ -1,0 +1,146 @@
+//! The transition table, walked.
+
+use super::*;
+
+const EXIT: Exit = Exit::Exited(3);
+
+fn policy() -> Policy {
+    Policy::restarting(Duration::from_secs(10))
+}
+
+fn service(state: State) -> Service {
+    Service { state, started_at: Some(Instant::now()), ..Service::new() }
+}
+
+#[test]
+fn the_transition_table() {
+    use {Action as A, Event as E, State as S};
+    let draining = Policy { drain: Duration::from_secs(5), ..policy() };
+    let once = Policy::once(Duration::from_secs(10));
+    let table = [
+        (S::Starting, E::Started, policy(), S::Running, None),
+        (S::Starting, E::StartFailed { may_pass: false }, policy(), S::Failed, None),
+        (
+            S::Starting,
+            E::StartFailed { may_pass: true },
+            policy(),
+            S::BackingOff,
+            Some(A::BackOff(Duration::ZERO)),
+        ),
+        (S::Starting, E::StartFailed { may_pass: true }, once.clone(), S::Failed, None),
+        (S::Starting, E::StopAsked, policy(), S::Stopped, None),
+        (S::Running, E::StopAsked, policy(), S::Stopping, Some(A::Stop)),
+        (S::Running, E::StopAsked, draining.clone(), S::Draining, Some(A::Drain(draining.drain))),
+        (S::Running, E::Ended(EXIT), policy(), S::Stopping, Some(A::Stop)),
+        (S::Draining, E::DrainOver, draining.clone(), S::Stopping, Some(A::Stop)),
+        (S::Draining, E::Hurried, draining.clone(), S::Stopping, Some(A::Stop)),
+        (S::Draining, E::Ended(EXIT), draining, S::Stopping, Some(A::Stop)),
+        (S::Stopping, E::StopAsked, policy(), S::Stopping, None),
+        (S::Stopping, E::Hurried, policy(), S::Stopping, None),
+        (S::Stopping, E::Cleared(EXIT), policy(), S::BackingOff, Some(A::BackOff(Duration::ZERO))),
+        (S::Stopping, E::Cleared(EXIT), once, S::Stopped, None),
+        (S::BackingOff, E::BackOffOver, policy(), S::Starting, Some(A::Start)),
+        (S::BackingOff, E::StopAsked, policy(), S::Stopped, None),
+        (S::Running, E::RecycleAsked, policy(), S::Stopping, Some(A::Stop)),
+        (S::Running, E::PauseAsked, policy(), S::Stopping, Some(A::Stop)),
+        (S::Starting, E::PauseAsked, policy(), S::Paused, None),
+        (S::BackingOff, E::PauseAsked, policy(), S::Paused, None),
+        (S::BackingOff, E::RecycleAsked, policy(), S::BackingOff, None),
+        (S::Paused, E::ResumeAsked, policy(), S::Starting, Some(A::Start)),
+        (S::Paused, E::RecycleAsked, policy(), S::Paused, None),
+        (S::Paused, E::StopAsked, policy(), S::Stopped, None),
+        (S::Stopped, E::StopAsked, policy(), S::Stopped, None),
+        (S::Failed, E::StopAsked, policy(), S::Failed, None),
+    ];
+    for (from, event, policy, to, action) in table {
+        let (after, did) = on_event(service(from), event, &policy, Instant::now());
+        assert_eq!((after.state, did), (to, action), "{from:?} on {event:?}");
+    }
+}
+
+#[test]
+fn a_stop_that_is_asked_while_a_crash_is_cleared_ends_it() {
+    let now = Instant::now();
+    let (crashed, _) = on_event(service(State::Running), Event::Ended(EXIT), &policy(), now);
+    let (asked, _) = on_event(crashed, Event::StopAsked, &policy(), now);
+    let (over, action) = on_event(asked, Event::Cleared(EXIT), &policy(), now);
+    assert_eq!((over.state, over.last_exit, action), (State::Stopped, Some(EXIT), None));
+}
+
+/// Everything that happens to a running service, to where it comes to rest.
+fn after(events: &[Event], policy: &Policy) -> (Service, Option<Action>) {
+    let step = |(service, _), event: &Event| on_event(service, *event, policy, Instant::now());
+    events.iter().fold((service(State::Running), None), step)
+}
+
+#[test]
+fn an_ordered_end_is_no_failure() {
+    use Event as E;
+    let (recycled, action) = after(&[E::RecycleAsked, E::Cleared(EXIT)], &policy());
+    assert_eq!((recycled.state, action, recycled.restarts), (State::Starting, Some(Action::Start), 1));
+    let (paused, action) = after(&[E::PauseAsked, E::Cleared(EXIT)], &policy());
+    assert_eq!((paused.state, action), (State::Paused, None));
+    let resumed_early = [E::PauseAsked, E::ResumeAsked, E::Cleared(EXIT)];
+    assert_eq!(after(&resumed_early, &policy()).1, Some(Action::Start));
+    let asked = [E::PauseAsked, E::StopAsked, E::Cleared(EXIT)];
+    assert_eq!(after(&asked, &policy()).0.state, State::Stopped);
+}
+
+#[test]
+fn a_program_may_say_that_it_is_done() {
+    let done = Policy { done_code: Some(3), ..policy() };
+    let ends = [Event::Ended(EXIT), Event::Cleared(EXIT)];
+    assert_eq!(after(&ends, &done).1, Some(Action::Start));
+    assert_eq!(after(&ends, &policy()).1, Some(Action::BackOff(Duration::ZERO)));
+}
+
+#[test]
+fn what_is_excused_counts_for_nothing() {
+    let (mut service, mut now) = (Service::new(), Instant::now());
+    for _ in 0..20 {
+        assert_eq!(crash(&mut service, &mut now, Duration::from_millis(10)), Some(Duration::ZERO));
+        service = on_event(service, Event::Excused, &policy(), now).0;
+    }
+}
+
+/// Crashes once after running for so long; gives the back-off, or none when it has failed.
+fn crash(service: &mut Service, now: &mut Instant, ran_for: Duration) -> Option<Duration> {
+    let mut step = |event, now| {
+        let (next, action) = on_event(service.clone(), event, &policy(), now);
+        *service = next;
+        action
+    };
+    step(Event::Started, *now);
+    *now += ran_for;
+    step(Event::Ended(EXIT), *now);
+    let Some(Action::BackOff(delay)) = step(Event::Cleared(EXIT), *now) else { return None };
+    *now += delay;
+    step(Event::BackOffOver, *now);
+    Some(delay)
+}
+
+#[test]
+fn five_crashes_in_a_minute_are_a_loop() {
+    let (mut service, mut now) = (Service::new(), Instant::now());
+    let delays: Vec<_> = (0..5).map(|_| crash(&mut service, &mut now, Duration::from_millis(10))).collect();
+    let ms = |n| Some(Duration::from_millis(n));
+    assert_eq!(delays, [ms(0), ms(500), ms(1000), ms(2000), None]);
+    assert_eq!((service.state, service.restarts), (State::Failed, 4));
+}
+
+#[test]
+fn slow_crashes_back_off_to_thirty_seconds_and_a_stable_minute_forgives() {
+    let (mut service, mut now) = (Service::new(), Instant::now());
+    let delays: Vec<_> =
+        (0..9).map(|_| crash(&mut service, &mut now, Duration::from_secs(20)).unwrap()).collect();
+    assert_eq!(delays[7..], [Duration::from_secs(30); 2]);
+    assert_eq!(crash(&mut service, &mut now, Duration::from_secs(61)), Some(Duration::ZERO));
+}
+
+proptest::proptest! {
+    #[test]
+    fn the_back_off_grows_and_stays_bounded(n in 0u32..1000) {
+        proptest::prop_assert!(back_off(n) <= back_off(n + 1));
+        proptest::prop_assert!(back_off(n) <= Duration::from_secs(30));
+    }
+}

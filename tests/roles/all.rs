@@ -1,0 +1,154 @@
+//! Every role in one process tree: one log, one health port, one stop.
+
+use std::fs;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::place::{DATABASE, LONG, Place, SITE, children, kill, lives, status};
+use crate::support::bench::{ADMIN_PASSWORD, Bench};
+use crate::support::binary::{Binary, Pod};
+use crate::support::postgres::{PASSWORD, Postgres, SUPERUSER};
+use crate::support::redis::Redis;
+use crate::support::wait::eventually;
+use crate::support::{http, port};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A site of its own, made by `all` itself.
+struct Home {
+    postgres: Postgres,
+    redis: Redis,
+    bench: Bench,
+    web: u16,
+    socketio: u16,
+}
+
+impl Home {
+    fn new() -> Self {
+        Self {
+            postgres: Postgres::start(),
+            redis: Redis::start(),
+            bench: Bench::sample(),
+            web: port::free(),
+            socketio: port::free(),
+        }
+    }
+
+    fn all(&self) -> Binary {
+        Binary::on(&self.bench, &["all"])
+            .servers(&self.postgres, &self.redis)
+            .set("SITE_NAME", SITE)
+            .set("DB_NAME", DATABASE)
+            .set("DB_USER", SUPERUSER)
+            .set("DB_PASSWORD", PASSWORD)
+            .set("ADMIN_PASSWORD", ADMIN_PASSWORD)
+            .set("GUNICORN_WORKERS", 1)
+            .set("SOCKETIO_PORT", self.socketio)
+            .set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{}", self.web))
+    }
+}
+
+fn role(pod: &Pod, name: &str) -> bool {
+    status(pod)["roles"][name]["ready"] == true
+}
+
+#[test]
+fn four_roles_in_one_tree_with_one_log_and_a_check_each() {
+    let home = Home::new();
+    let mut pod = home.all().start();
+    pod.answers("/readyz", 200);
+    let checks = pod.body("/readyz?verbose");
+    for name in ["web", "worker", "scheduler", "socketio"] {
+        assert!(checks.contains(&format!("[+] {name}: ok")), "{checks}");
+    }
+    assert_eq!(http::status(home.web, SITE, "/api/method/ping"), 200);
+    let children = children(&pod);
+    let names: Vec<&str> = children.keys().map(String::as_str).collect();
+    assert_eq!(names, ["gunicorn", "scheduler", "socketio", "worker long 1", "worker short,default 1"]);
+    // Each line says whose it is.
+    pod.says("gunicorn | ");
+    pod.says("worker short,default 1 | ");
+    pod.says("socketio | ");
+    let metrics = pod.body("/metrics");
+    for series in [
+        "role_ready{role=\"worker\"} 1",
+        "queue_jobs_waiting{queue=\"short\"} 0",
+        "workers{state=\"idle\"} 2",
+    ] {
+        assert!(metrics.contains(&format!("cauldron_frappe_{series}")), "no {series} in {metrics}");
+    }
+    pod.signal(Signal::SIGTERM);
+    pod.end_within(SOON).exits(0);
+    for (name, pid) in children {
+        assert!(!lives(pid), "{name} is left behind");
+    }
+}
+
+/// Redis goes and comes back under all of them: nobody restarts for it who need not, and everybody is green again.
+#[test]
+fn redis_restarts_under_all_roles() {
+    let mut home = Home::new();
+    let mut pod = home.all().start();
+    pod.answers("/readyz", 200);
+    let before = children(&pod);
+    home.redis.stop();
+    eventually(LONG, "who needs it is red", || {
+        (!role(&pod, "worker") && !role(&pod, "socketio")).then_some(())
+    });
+    assert!(role(&pod, "web"));
+    home.redis.start_again();
+    pod.answers("/readyz", 200);
+    let after = children(&pod);
+    assert_eq!((before["gunicorn"], before["scheduler"]), (after["gunicorn"], after["scheduler"]));
+    assert!(before["socketio"] != after["socketio"]);
+    pod.signal(Signal::SIGTERM);
+    pod.end_within(SOON).exits(0);
+}
+
+#[test]
+fn one_role_that_cannot_be_kept_up_does_not_take_the_others_down() {
+    let home = Home::new();
+    // node's script ends at once, again and again.
+    let script = home.bench.path().join("apps/frappe/socketio.js");
+    fs::write(&script, "process.exit(3)").expect("a script that fails");
+    let pod = home.all().start();
+    pod.says("a role is down; the others go on");
+    eventually(LONG, "the others work", || {
+        ["web", "worker", "scheduler"].iter().all(|name| role(&pod, name)).then_some(())
+    });
+    assert!(!role(&pod, "socketio"));
+    assert_eq!(pod.probe("/readyz"), 503);
+    assert_eq!(http::status(home.web, SITE, "/api/method/ping"), 200);
+    // A crash of one is none of the others' business.
+    let gunicorn = children(&pod)["gunicorn"];
+    kill(children(&pod)["worker long 1"], Signal::SIGKILL);
+    pod.says("ended unasked");
+    assert_eq!(children(&pod)["gunicorn"], gunicorn);
+    pod.signal(Signal::SIGTERM);
+    pod.end_within(SOON).exits(0);
+    // Told to, it takes them down, with its own code.
+    home.all()
+        .set("CAULDRON_ON_FAILURE", "exit")
+        .run()
+        .exits(3)
+        .says("node exited with code 3, again and again");
+    let mut held = home.all().set("CAULDRON_ON_FAILURE", "hold").start();
+    held.answers("/startupz", 503);
+}
+
+/// A line as long as a megabyte, half a line, and no reader at all.
+#[test]
+fn json_lines_say_role_pid_and_stream() {
+    let place = Place::new();
+    let mut pod =
+        place.command("worker").set("WORKER_QUEUES", "short").set("CAULDRON_CHILD_LOGS", "json").start();
+    pod.answers("/readyz", 200);
+    let line = eventually(LONG, "a line of RQ's", || {
+        pod.log().lines().find(|line| line.contains("Listening on")).map(str::to_owned)
+    });
+    let record: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!((&record["role"], &record["child"]), (&"worker".into(), &"worker short 1".into()));
+    assert_eq!(record["pid"].as_i64(), children(&pod).into_values().next().map(i64::from));
+    assert!(["stdout", "stderr"].contains(&record["stream"].as_str().expect("a stream")));
+}

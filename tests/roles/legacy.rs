@@ -1,0 +1,55 @@
+//! Commands as people's manifests have them, and `exec`.
+
+use nix::sys::signal::Signal;
+
+use crate::place::{LONG, Place, SITE, status};
+use crate::support::binary::Binary;
+use crate::support::port;
+
+#[test]
+fn bench_worker_is_the_worker_role() {
+    let place = Place::new();
+    let mut pod =
+        place.command("bench").argument("worker").argument("--queue").argument("short,default").start();
+    pod.answers("/readyz", 200);
+    assert_eq!(status(&pod)["role"], "worker");
+    assert_eq!(status(&pod)["children"][0]["name"], "worker short,default 1");
+    pod.signal(Signal::SIGTERM);
+    pod.end_within(LONG).exits(0);
+}
+
+#[test]
+fn node_with_socketio_is_the_socketio_role() {
+    let place = Place::new();
+    let script = place.bench().path().join("apps/frappe/socketio.js");
+    let port = port::free();
+    let node = place.command("node").argument(script.to_str().expect("a path"));
+    let mut pod = node.set("SOCKETIO_PORT", port).start();
+    pod.answers("/readyz", 200);
+    assert_eq!(status(&pod)["role"], "socketio");
+}
+
+#[test]
+fn anything_else_is_run_as_it_is() {
+    let ended = Binary::new(&["sh", "-c", "echo told; exit 5"]).run().exits(5);
+    assert_eq!(ended.stdout, "told\n");
+    Binary::new(&["no-such-program", "x"]).run().exits(127);
+    // What begins with a dash is ours to refuse.
+    Binary::new(&["--no-such-flag"]).run().exits(64);
+}
+
+/// The environment that a role's program has, and nobody in between.
+#[test]
+fn exec_becomes_the_program() {
+    let place = Place::new();
+    let text = "import os, frappe; print(os.getpid(), os.environ['FRAPPE_SITE'], os.environ['PGGSSENCMODE'], \
+                os.environ.get('DB_PASSWORD'), os.getcwd())";
+    let exec = place.command("exec").argument("--").argument("python").argument("-c").argument(text);
+    let pod =
+        exec.set("DB_PASSWORD", "secret").set("DB_USER", "somebody").set("DB_NAME", "roles_test").spawn();
+    let pid = pod.pid();
+    let ended = pod.end().exits(0);
+    let bench = place.bench().path().display().to_string();
+    assert_eq!(ended.stdout.trim(), format!("{pid} {SITE} disable None {bench}"), "{ended}");
+    place.command("exec").argument("--").argument("no-such-program").run().exits(127);
+}

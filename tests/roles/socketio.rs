@@ -1,0 +1,142 @@
+//! Frappe's node server under supervision, with a real socket.io client.
+
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::place::{LONG, Place, SITE, child, kill, status};
+use crate::support::binary::{Binary, Pod};
+use crate::support::running::Running;
+use crate::support::wait::eventually;
+use crate::support::{http, port};
+
+const SOON: Duration = Duration::from_secs(15);
+
+fn socketio(place: &Place, port: u16) -> Binary {
+    place.command("socketio").set("SOCKETIO_PORT", port)
+}
+
+#[track_caller]
+fn ready(binary: Binary) -> Pod {
+    let mut pod = binary.start();
+    pod.answers("/readyz", 200);
+    pod
+}
+
+#[test]
+fn ready_on_a_handshake_and_a_subscription() {
+    let place = Place::new();
+    let port = port::free();
+    let pod = ready(socketio(&place, port));
+    let answer = http::get(port, "localhost", "/socket.io/?EIO=4&transport=polling").expect("an answer");
+    assert!(answer.body.starts_with("0{\"sid\""), "{}", answer.body);
+    let pid = child(&pod);
+    // A crash is one.
+    kill(pid, Signal::SIGKILL);
+    eventually(LONG, "started again", || {
+        (status(&pod)["children"][0]["restart_reasons"]["crash"] == 1).then_some(())
+    });
+    pod.signal(Signal::SIGTERM);
+    pod.end_within(SOON).exits(0);
+}
+
+#[test]
+fn an_answer_that_is_no_handshake_is_red() {
+    let place = Place::new();
+    let port = port::free();
+    // Somebody else has the port: node cannot listen, and what answers is not it.
+    let _other = Running::spawn(Command::new("python3").args([
+        "-m",
+        "http.server",
+        &port.to_string(),
+        "--bind",
+        "127.0.0.1",
+    ]));
+    eventually(LONG, "another server", || (http::status(port, "localhost", "/") == 200).then_some(()));
+    let mut pod = socketio(&place, port).set("CAULDRON_ON_FAILURE", "hold").start();
+    pod.answers("/startupz", 503);
+    assert_eq!(pod.probe("/readyz"), 503);
+    assert!(pod.log().contains("again and again"), "{}", pod.log());
+}
+
+/// A browser that stays connected, or comes back, is served again after Redis was away; no crash loop comes of it.
+#[test]
+fn a_client_stays_usable_over_restarts_of_redis() {
+    let mut place = Place::new();
+    let port = port::free();
+    let mut pod = ready(socketio(&place, port));
+    let (answers, authenticator) = authenticator();
+    let client = Client::connect(&place, port, authenticator);
+    client.says("connected");
+    place.execute("ledger.tasks.tell", "{'event': 'told', 'message': 'first'}");
+    client.says("told first");
+    for round in 0..2 {
+        place.redis.stop();
+        pod.answers("/readyz", 503);
+        place.redis.start_again();
+        pod.answers("/readyz", 200);
+        eventually(LONG, "the client is back", || {
+            (client.log().matches("connected").count() >= 2 + round).then_some(())
+        });
+        place.execute("ledger.tasks.tell", &format!("{{'event': 'told', 'message': 'again-{round}'}}"));
+        client.says(&format!("told again-{round}"));
+    }
+    drop(answers);
+    pod.signal(Signal::SIGTERM);
+    pod.end_within(SOON).exits(0);
+}
+
+/// Answers every request as Frappe answers a logged-in user's browser.
+fn authenticator() -> (std::thread::JoinHandle<()>, u16) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let body =
+        r#"{"message":{"user":"Administrator","user_type":"System User","installed_apps":["frappe"]}}"#;
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let thread = std::thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            let (mut connection, mut buffer) = (connection, [0; 4096]);
+            let _ = std::io::Read::read(&mut connection, &mut buffer);
+            let _ = connection.write_all(answer.as_bytes());
+        }
+    });
+    (thread, port)
+}
+
+/// A real socket.io client in node, on the site's namespace.
+struct Client(Running);
+
+impl Client {
+    fn connect(place: &Place, port: u16, authenticator: u16) -> Self {
+        let script = place.file("client.js");
+        let modules = place.bench().path().join("apps/frappe/node_modules/socket.io-client");
+        let text = format!(
+            "const {{ io }} = require({modules:?});\n\
+             const socket = io('http://127.0.0.1:{port}/{SITE}', {{\n\
+               reconnectionDelay: 50, reconnectionDelayMax: 200,\n\
+               extraHeaders: {{ origin: 'http://127.0.0.1:{authenticator}', cookie: 'sid=x', 'x-frappe-site-name': '{SITE}' }},\n\
+             }});\n\
+             socket.on('connect', () => console.log('connected'));\n\
+             socket.on('connect_error', (error) => console.log('refused', error.message));\n\
+             socket.on('told', (message) => console.log('told', message));\n"
+        );
+        fs::write(&script, text).expect("a client");
+        Self(Running::spawn(Command::new("node").arg(script).stdin(Stdio::null())))
+    }
+
+    fn log(&self) -> String {
+        self.0.log()
+    }
+
+    #[track_caller]
+    fn says(&self, text: &str) {
+        let seen = crate::support::wait::within(LONG, || self.log().contains(text).then_some(()));
+        assert!(seen.is_some(), "no `{text}` in: {}", self.log());
+    }
+}

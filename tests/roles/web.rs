@@ -1,0 +1,32 @@
+//! What the web role owes beside serving: the deep check.
+
+use std::fs;
+
+use crate::place::Place;
+use crate::support::binary::Pod;
+use crate::support::port;
+
+fn serving(place: &Place) -> Pod {
+    let port = port::free();
+    let web = place.command("web").set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{port}"));
+    let mut pod = web.set("CAULDRON_BOOTSTRAP", "follow").set("GUNICORN_WORKERS", 2).start();
+    pod.answers("/readyz", 200);
+    pod
+}
+
+#[test]
+fn the_login_page_is_looked_at_when_somebody_asks() {
+    let place = Place::new();
+    let pod = serving(&place);
+    assert!(!pod.body("/readyz?verbose").contains("login page"));
+    assert!(pod.body("/readyz?verbose&deep").contains("[+] login page: ok"));
+    // The trap: assets.json hidden and nothing cached. Ping is 200, the page is not.
+    let assets = place.bench().sites().join("assets/assets.json");
+    let hidden = assets.with_extension("hidden");
+    fs::rename(&assets, &hidden).expect("assets.json");
+    place.redis.ask::<String>(0, &["FLUSHDB"]);
+    let deep = pod.probe("/readyz?deep");
+    let shallow = pod.probe("/readyz");
+    fs::rename(&hidden, &assets).expect("assets.json");
+    assert_eq!((deep, shallow), (503, 200));
+}

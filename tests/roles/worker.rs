@@ -1,0 +1,260 @@
+//! RQ's processes under supervision: ready by their own records, stopped without losing a job, truthful about the rest.
+
+use std::fs;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::place::{LONG, Place, SITE, child, children, kill, rounds, status};
+use crate::support::binary::{Binary, Pod};
+use crate::support::running::Running;
+use crate::support::wait::{eventually, within};
+
+/// Far over what a stop takes, far under any job's timeout.
+pub const SOON: Duration = Duration::from_secs(15);
+
+pub fn worker(place: &Place) -> Binary {
+    place.command("worker").set("WORKER_QUEUES", "short,default")
+}
+
+/// Whether TERM waits for a stopped process (`SigPnd`, `ShdPnd`).
+fn pending(pid: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).unwrap_or("0");
+    u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & (1 << (Signal::SIGTERM as i32 - 1)) != 0)
+}
+
+#[track_caller]
+pub fn ready(binary: Binary) -> Pod {
+    let mut pod = binary.start();
+    pod.answers("/readyz", 200);
+    pod
+}
+
+#[test]
+fn ready_by_its_own_record_and_gone_with_it() {
+    let place = Place::new();
+    let pod = ready(place.command("worker").set("CAULDRON_POOL", "short,default=2 long=1"));
+    let names: Vec<String> = children(&pod).into_keys().collect();
+    assert_eq!(names, ["worker long 1", "worker short,default 1", "worker short,default 2"]);
+    eventually(LONG, "three records", || (place.workers().len() == 3).then_some(()));
+    assert!(pod.body("/readyz?verbose").contains("[+] role: ok (3 processes, 0 busy)"));
+    let argv =
+        fs::read_to_string(format!("/proc/{}/cmdline", children(&pod)["worker long 1"])).expect("argv");
+    assert!(argv.replace('\0', " ").contains("- frappe worker --queue long"), "{argv}");
+    pod.signal(Signal::SIGTERM);
+    pod.end_within(SOON).exits(0);
+    assert_eq!(place.workers(), Vec::<String>::new());
+}
+
+#[test]
+fn a_job_survives_the_stop_of_its_pod() {
+    let place = Place::new();
+    let pod = ready(worker(&place));
+    let job = place.job("survivor", "short");
+    job.wait_for_start();
+    pod.signal(Signal::SIGTERM);
+    pod.says("told to stop; its job goes on within the grace");
+    assert_eq!(pod.probe("/readyz"), 503);
+    job.release();
+    pod.end_within(SOON).exits(0).says(&format!("{SITE}::survivor"));
+    assert!(job.done.exists());
+    assert_eq!(place.registries("survivor"), ["finished"]);
+}
+
+/// The first TERM comes before RQ's handlers are there: held back until they are.
+#[test]
+fn a_stop_in_the_first_moment_leaves_no_record_behind() {
+    let place = Place::new();
+    for _ in 0..rounds(3) {
+        let pod = worker(&place).set("CAULDRON_LOG_LEVEL", "debug").start();
+        pod.says("started service=\"worker");
+        pod.signal(Signal::SIGTERM);
+        pod.end_within(SOON).exits(0);
+        assert_eq!(place.workers(), Vec::<String>::new());
+    }
+    // Negative control: RQ itself, told in the moment after its record and before its handlers.
+    let mut command = place.bench().program("env/bin/python");
+    let record_only = "import os, signal, runpy, sys\nfrom rq import Worker\n\
+        def told(worker): os.kill(os.getpid(), signal.SIGTERM)\n\
+        Worker._install_signal_handlers = told\n\
+        sys.argv = ['bench', 'frappe', 'worker', '--queue', 'short']\n\
+        runpy.run_module('frappe.utils.bench_helper', run_name='__main__')";
+    command.args(["-c", record_only]).env("FRAPPE_REDIS_QUEUE", place.redis.url(1));
+    assert_eq!(Running::spawn(&mut command).exit_within(SOON), Some(-15));
+    assert_eq!(place.workers().len(), 1, "the trap is not there: the test above proves nothing");
+}
+
+/// TERM crosses with a job that Redis has just handed over.
+#[test]
+fn a_job_that_crosses_with_the_stop_is_not_lost() {
+    let place = Place::new();
+    let crossing = |pid: i32, name: &str| {
+        // Blocked in BLPOP; Redis does not know that nobody reads.
+        eventually(LONG, "the worker blocks", || {
+            let clients: String = place.redis.ask(1, &["CLIENT", "LIST"]);
+            clients.lines().any(|line| line.contains("cmd=bl") || line.contains("cmd=brpop")).then_some(())
+        });
+        kill(pid, Signal::SIGSTOP);
+        let job = place.job(name, "short");
+        job.release();
+        eventually(LONG, "Redis hands the job over", || {
+            let length: i64 = place.redis.ask(1, &["LLEN", &place.queue("short")]);
+            (length == 0).then_some(())
+        });
+        job
+    };
+    let pod = ready(worker(&place));
+    let pid = child(&pod);
+    let job = crossing(pid, "crossing");
+    pod.signal(Signal::SIGTERM);
+    // Our TERM is pending once the pod has sent it.
+    eventually(LONG, "TERM is sent", || pending(pid).then_some(()));
+    kill(pid, Signal::SIGCONT);
+    pod.end_within(SOON).exits(0);
+    assert!(job.done.exists());
+    // Negative control: plain RQ loses it.
+    let mut command = place.bench().frappe(&["worker", "--queue", "short,default"]);
+    let mut plain = Running::spawn(command.env("FRAPPE_REDIS_QUEUE", place.redis.url(1)));
+    eventually(LONG, "the worker listens", || plain.log().contains("Listening").then_some(()));
+    let job = crossing(plain.pid() as i32, "lost");
+    plain.signal(Signal::SIGTERM);
+    plain.signal(Signal::SIGCONT);
+    assert_eq!(plain.exit_within(SOON), Some(0));
+    assert!(!job.done.exists(), "the trap is not there: the test above proves nothing");
+    assert_eq!(place.registries("lost"), Vec::<String>::new());
+}
+
+#[test]
+fn after_a_restart_of_redis_others_can_see_it_again() {
+    let mut place = Place::new();
+    let mut pod = ready(worker(&place));
+    let before = child(&pod);
+    place.redis.restart();
+    eventually(LONG, "a record in rq:workers", || (place.workers().len() == 1).then_some(()));
+    assert_ne!(child(&pod), before);
+    pod.answers("/readyz", 200);
+    let job = place.job("after", "default");
+    job.release();
+    job.wait_for_end();
+    // Negative control: plain RQ never comes back to the set (contract: worker.redis_restarted.registers_again).
+    place.redis.stop();
+    pod.answers("/readyz", 503);
+    assert!(pod.body("/readyz").contains("the queue Redis does not answer"));
+    place.redis.start_again();
+    pod.answers("/readyz", 200);
+}
+
+#[test]
+fn recycled_after_its_jobs_and_when_it_is_fat() {
+    let place = Place::new();
+    let pod = ready(worker(&place).set("CAULDRON_MAX_JOBS", 2));
+    let file = place.file("many");
+    place.execute("ledger.tasks.append_many", &format!("{{'path': '{}', 'count': 5}}", file.display()));
+    eventually(LONG, "five jobs", || (fs::read_to_string(&file).ok()?.lines().count() == 5).then_some(()));
+    eventually(LONG, "two recycled", || {
+        (status(&pod)["children"][0]["restart_reasons"]["done"] == 2).then_some(())
+    });
+    assert_eq!(status(&pod)["children"][0]["restarts"], 2);
+    drop(pod);
+    // Every worker is past a byte, so each one is recycled once it is registered; never in a job.
+    let place = Place::new();
+    let pod = ready(worker(&place).set("CAULDRON_MAX_MEMORY", "1Ki"));
+    pod.says("recycles a worker between two jobs");
+    eventually(LONG, "recycled", || {
+        let count = status(&pod)["children"][0]["restart_reasons"]["memory"].as_i64()?;
+        (count >= 1).then_some(())
+    });
+    let job = place.job("fat", "short");
+    job.release();
+    job.wait_for_end();
+}
+
+#[test]
+fn while_somebody_migrates_nothing_runs() {
+    let place = Place::new();
+    let mut pod = ready(worker(&place));
+    let job = place.job("before", "short");
+    job.wait_for_start();
+    let gate = place.queue("x").replace("rq:queue:", "cauldron:gate:").replace(":x", "");
+    place.redis.ask::<String>(1, &["SET", &gate, "1", "EX", "60"]);
+    pod.says("told to stop");
+    job.release();
+    job.wait_for_end();
+    eventually(LONG, "nothing runs", || children(&pod).is_empty().then_some(()));
+    // Our own migration takes nobody out of service.
+    assert!(pod.body("/readyz?verbose").contains("stopped while the site is migrated"));
+    assert_eq!(pod.probe("/readyz"), 200);
+    let waiting = place.job("during", "short");
+    waiting.release();
+    assert!(!waiting.is_done_within(Duration::from_secs(2)));
+    place.redis.ask::<i64>(1, &["DEL", &gate]);
+    waiting.wait_for_end();
+    pod.answers("/readyz", 200);
+}
+
+#[test]
+fn one_pool_grows_with_what_waits() {
+    let place = Place::new();
+    let pod = ready(place.command("worker").set("CAULDRON_POOL", "short").set("CAULDRON_AUTOSCALE", "1..3"));
+    assert_eq!(children(&pod).len(), 1);
+    let jobs: Vec<_> = (0..3).map(|number| place.job(&format!("grow-{number}"), "short")).collect();
+    for job in &jobs {
+        job.wait_for_start();
+    }
+    assert_eq!(children(&pod).len(), 3);
+    for job in &jobs {
+        job.release();
+    }
+}
+
+/// Rolling restarts under a steady load: every job runs, and none twice.
+#[test]
+fn a_hundred_jobs_over_rolling_restarts_finish_exactly_once() {
+    let place = Place::new();
+    let (jobs, restarts) = (rounds(3) * 10, rounds(3));
+    let file = place.file("rolling");
+    let kwargs = format!("{{'path': '{}', 'count': {jobs}, 'seconds': 0.2}}", file.display());
+    place.execute("ledger.tasks.append_many", &kwargs);
+    let done = || fs::read_to_string(&file).unwrap_or_default().lines().count();
+    let pods = |n| place.command("worker").set("CAULDRON_POOL", format!("short={n}"));
+    let mut pod = ready(pods(2));
+    for _ in 0..restarts {
+        let before = done();
+        eventually(LONG, "some jobs", || (done() > before + 2 || done() == jobs).then_some(()));
+        let next = ready(pods(2));
+        pod.signal(Signal::SIGTERM);
+        pod.end_within(SOON).exits(0);
+        pod = next;
+    }
+    eventually(Duration::from_secs(180), "every job", || (done() >= jobs).then_some(()));
+    pod.signal(Signal::SIGTERM);
+    pod.end_within(SOON).exits(0);
+    let mut words: Vec<usize> = fs::read_to_string(&file)
+        .expect("marks")
+        .lines()
+        .map(|word| word.parse().expect("a number"))
+        .collect();
+    words.sort_unstable();
+    assert_eq!(words, (0..jobs).collect::<Vec<_>>());
+    assert!(within(Duration::from_secs(5), || place.workers().is_empty().then_some(())).is_some());
+}
+
+/// Not PID 1: the kernel tells the workers that we are gone, and they finish what they have.
+#[test]
+fn the_benchs_own_queues_are_worked_on_and_unknown_ones_are_refused() {
+    let place = Place::new();
+    place
+        .command("worker")
+        .set("WORKER_QUEUES", "nosuch")
+        .run()
+        .exits(78)
+        .says("`nosuch` is no queue of this bench");
+    place
+        .command("worker")
+        .set("WORKER_QUEUES", "short")
+        .set("CAULDRON_POOL", "long=1")
+        .run()
+        .exits(78)
+        .says("set together with CAULDRON_POOL");
+}
