@@ -5,14 +5,18 @@ pub mod apps;
 pub mod bench_files;
 pub mod database;
 pub mod duration;
+pub mod front;
 pub mod gunicorn;
+pub mod hosts;
 mod listen;
 pub mod redis;
 pub mod redis_url;
 pub mod run;
 mod servers;
 mod show;
+mod size;
 pub mod source;
+pub mod trusted;
 pub mod value;
 pub mod variable;
 
@@ -57,6 +61,7 @@ pub struct Config {
     pub instance: Option<String>,
     pub apps: Vec<apps::WantedApp>,
     pub gunicorn: gunicorn::Gunicorn,
+    pub front: front::FrontConfig,
     pub web_addr: Listen,
     pub health_addr: Option<Listen>,
     pub child_logs: ChildLogs,
@@ -117,6 +122,10 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let instance = reader.given("CAULDRON_INSTANCE").map(|given| given.value);
     let apps = read_apps(reader);
     let gunicorn = gunicorn::read(reader);
+    let front = front::read(
+        reader,
+        &front::Beside { site: site.as_deref(), socketio_port, gunicorn: gunicorn.as_ref() },
+    );
     let web_addr = listen::read(reader, "CAULDRON_WEB_ADDR", 8000);
     let health_addr = listen::read_health_addr(reader);
     let child_logs = read_child_logs(reader);
@@ -142,6 +151,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         instance,
         apps,
         gunicorn: gunicorn?,
+        front: front?,
         web_addr: web_addr?,
         health_addr: health_addr?,
         child_logs: child_logs?,

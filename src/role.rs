@@ -2,4 +2,5 @@
 
 pub mod run;
 mod sizing;
+mod stopping;
 pub mod web;

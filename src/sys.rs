@@ -5,6 +5,8 @@ pub mod cgroup;
 pub mod descriptor;
 pub mod environment;
 pub mod exec;
+pub mod file;
+pub mod limits;
 pub mod pidfd;
 pub mod proc;
 pub mod process;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::front::metrics::{InFlight, Metrics};
 use crate::supervise::run_service::ServiceStatus;
 
 /// A step without a sign of progress for so long is stuck, and the process no longer live.
@@ -63,6 +64,8 @@ pub struct Account {
     /// What the phase waits for or does, in words.
     pub detail: String,
     pub progress_at: Instant,
+    /// The phases in the order in which they were entered, each once.
+    pub phases: Vec<(Phase, Instant)>,
     pub attempt: Option<String>,
     pub holder: Option<String>,
     pub last_error: Option<String>,
@@ -70,6 +73,8 @@ pub struct Account {
     /// The last answer of the role's own probe.
     pub role_probe: Option<RoleProbe>,
     pub children: BTreeMap<String, ServiceStatus>,
+    /// What the web port counts; none where a role has none.
+    pub front: Option<(Arc<Metrics>, Arc<InFlight>)>,
 }
 
 /// What the role answered when it was asked whether it works.
@@ -91,12 +96,14 @@ impl Board {
             phase: Phase::Starting,
             detail: String::new(),
             progress_at: Instant::now(),
+            phases: Vec::new(),
             attempt: None,
             holder: None,
             last_error: None,
             dependencies_wait: None,
             role_probe: None,
             children: BTreeMap::new(),
+            front: None,
         })))
     }
 
@@ -122,6 +129,13 @@ impl Board {
         account.phase = phase;
         account.detail = detail.into();
         account.progress_at = Instant::now();
+        if account.phases.iter().all(|(entered, _)| *entered != phase) {
+            account.phases.push((phase, Instant::now()));
+        }
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.lock().phase
     }
 
     /// Keeps the account of a child up to date until its service is over.

@@ -22,14 +22,17 @@ pub const METRICS: &[(&str, &str)] = &[
     ("child_up", "1 while the child runs"),
     ("child_restarts_total", "How often the child was started again"),
     ("child_resident_bytes", "Resident memory of the child and what it forked"),
+    ("http_requests_total", "Requests to the web port by route and class of status"),
+    ("http_request_duration_seconds", "From the head of a request to the last byte of its answer, by route"),
+    ("http_requests_in_flight", "Requests to the web port that are being answered"),
     ("log_lines_dropped_total", "Lines dropped because nobody read our output"),
 ];
 
-type Labels = Vec<(&'static str, String)>;
+pub type Labels = Vec<(&'static str, String)>;
 
 /// One line of labels; the crate's own implementation for Vec fits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct LabelSet(Labels);
+pub struct LabelSet(pub Labels);
 
 impl EncodeLabelSet for LabelSet {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
@@ -37,7 +40,7 @@ impl EncodeLabelSet for LabelSet {
     }
 }
 
-fn help(name: &str) -> &'static str {
+pub fn help(name: &str) -> &'static str {
     METRICS.iter().find(|(metric, _)| *metric == name).map_or("", |(_, help)| help)
 }
 
@@ -95,6 +98,10 @@ pub fn encode(account: &Account) -> String {
         help("log_lines_dropped_total"),
         ConstCounter::new(telemetry::dropped_lines()),
     );
+    if let Some((metrics, in_flight)) = &account.front {
+        metrics.register(&mut registry);
+        in_flight.register(&mut registry);
+    }
     let mut text = String::new();
     let _ = encode_registry(&mut text, &registry);
     text

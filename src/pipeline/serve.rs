@@ -2,6 +2,7 @@
 
 use super::site::Site;
 use crate::config::{Config, OnFailure};
+use crate::front::{Front, Settings};
 use crate::health::account::{Board, Phase};
 use crate::health::server;
 use crate::outcome::{DONE, Fault, Stopped, TRY_AGAIN};
@@ -9,6 +10,9 @@ use crate::role::web::{self, Web};
 use crate::supervise::run_service::End;
 use crate::supervise::signals::Shutdown;
 use crate::telemetry;
+
+/// Who comes while the front is busy waits there; the kernel's own bound is 4,096.
+const FRONT_BACKLOG: u32 = 4096;
 
 /// The web role.
 ///
@@ -27,15 +31,15 @@ pub async fn web(config: Config, shutdown: &Shutdown) -> Result<u8, Stopped> {
 }
 
 async fn serve(config: Config, board: &Board, shutdown: &Shutdown) -> Result<u8, Stopped> {
-    // Taken for a moment: a port that somebody has is told before anything is touched.
-    let address = server::bind(config.web_addr, "CAULDRON_WEB_ADDR")?.local_addr().map_err(|error| {
-        Fault::configuration(format!("no address to listen on: {error}"), "set CAULDRON_WEB_ADDR")
-    })?;
+    // A port that somebody has is told before anything is touched.
+    let listener = server::bind(config.web_addr, "CAULDRON_WEB_ADDR", FRONT_BACKLOG)?;
+    let settings = Settings::of(&config);
     let site = Site::start(config, board, shutdown).await?;
+    let front = Front::start(listener, settings, site.runtime_dir(), board.clone())?;
     let end = match site.bring_up(board, shutdown).await {
         Ok(bootstrapped) => {
             let Site { config, database, bench, name, processes, .. } = &site;
-            let web = Web { config, database, bench, site: name, address, bootstrapped: &bootstrapped };
+            let web = Web { config, database, bench, site: name, front: &front, bootstrapped: &bootstrapped };
             Ok(web::serve(&web, processes, shutdown, board).await)
         }
         Err(stopped) => Err(stopped),

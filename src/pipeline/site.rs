@@ -1,7 +1,7 @@
 //! What every command that works on a site does first: processes, health port, servers, dependencies,
 //! bootstrap.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::bootstrap::{Bootstrapped, Context, bootstrap};
@@ -64,6 +64,11 @@ impl Site {
             );
         };
         Ok(Self { config, database, bench, name, processes, runtime_dir, embedded })
+    }
+
+    /// Where this pod's short-lived files are.
+    pub fn runtime_dir(&self) -> &Path {
+        &self.runtime_dir.path
     }
 
     /// Waits for the dependencies, then brings the site up.

@@ -29,11 +29,16 @@ pub struct ServicePlan {
     /// Run after the child was sent a stop signal or a HUP (gunicorn's threads sleep through both
     /// until something connects to their port).
     pub after_signal: Option<AfterSignal>,
+    /// Waited for between the request to stop and TERM, within the grace: who sends the child its work
+    /// finishes first.
+    pub before_stop: Option<BeforeStop>,
     pub observer: watch::Sender<ServiceStatus>,
 }
 
 /// Dropped, wherever it is, when the service has ended.
 pub type AfterSignal = Arc<dyn Fn(Signal) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+pub type BeforeStop = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// A service as the health server tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +71,9 @@ pub enum End {
     CrashLoop(Exit),
     NotStarted(SpawnError),
 }
+
+/// What of the grace is the child's own, at least, whatever comes before it.
+const OWN_SHARE: u32 = 4;
 
 /// After the end of a group only escapees hold its output.
 const OUTPUT_DRAIN: Duration = Duration::from_millis(100);
@@ -203,7 +211,19 @@ impl Driver<'_> {
         let signal = self.plan.stop_with.or(self.asked_by).unwrap_or(Signal::SIGTERM);
         let (grace, shutdown) = (self.plan.policy.grace, self.shutdown.clone());
         let asked = child.exit().is_none();
-        self.stopping = Some(Box::pin(async move { child.stop(signal, grace, shutdown.hurried()).await }));
+        let before = self.plan.before_stop.clone().filter(|_| asked && self.service.asked);
+        self.stopping = Some(Box::pin(async move {
+            let deadline = Instant::now() + grace;
+            if let Some(before) = before {
+                tokio::select! {
+                    () = before() => {}
+                    _ = child.exited() => {}
+                    () = shutdown.hurried() => {}
+                    () = sleep_until(deadline - grace / OWN_SHARE) => {}
+                }
+            }
+            child.stop(signal, deadline.saturating_duration_since(Instant::now()), shutdown.hurried()).await
+        }));
         if asked {
             self.run_hook(signal);
         }
