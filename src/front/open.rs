@@ -18,7 +18,7 @@ pub enum Wanted {
     Asset(PathBuf),
     /// Below `sites/SITE/public/files`.
     Public { site: String, path: PathBuf },
-    /// Below `sites/SITE`, by Frappe's own word.
+    /// Below `sites/SITE/private` or `public`, its first part, by Frappe's own word.
     Private { site: String, path: PathBuf },
 }
 
@@ -57,8 +57,12 @@ fn locate(bench: &Path, wanted: &Wanted, patience: Patience) -> nix::Result<(Fil
     let sites = bench.join("sites");
     let (root, path) = match wanted {
         Wanted::Asset(path) => return asset(bench, &sites, path, patience),
-        Wanted::Public { site, path } => (sites.join(site).join("public/files"), path),
-        Wanted::Private { site, path } => (sites.join(site), path),
+        Wanted::Public { site, path } => (sites.join(site).join("public/files"), path.as_path()),
+        Wanted::Private { site, path } => {
+            let mut components = path.components();
+            let first = components.next().ok_or(Errno::ENOENT)?;
+            (sites.join(site).join(first), components.as_path())
+        }
     };
     regular(open_beneath(folder(&root)?, path, OFlag::O_RDONLY, patience)?)
 }

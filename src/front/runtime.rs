@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -29,8 +30,8 @@ impl Runtime {
     pub fn new(runtime: &Path) -> Result<Self> {
         sweep(runtime);
         let made = || -> io::Result<Self> {
-            // 0700, whatever the umask.
-            let folder = tempfile::Builder::new().prefix(PREFIX).rand_bytes(4).tempdir_in(runtime)?;
+            let private = fs::Permissions::from_mode(0o700);
+            let folder = tempfile::Builder::new().prefix(PREFIX).permissions(private).tempdir_in(runtime)?;
             let lock = File::create(folder.path().join(LOCK))?;
             lock.lock()?;
             fs::create_dir(folder.path().join("compressed"))?;

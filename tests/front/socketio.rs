@@ -1,0 +1,58 @@
+//! Live events through the one port: websockets and long polls.
+
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+
+use crate::support::bench::ADMIN_PASSWORD;
+use crate::support::binary::LONG;
+use crate::support::http;
+use crate::support::place::{Place, SITE, ready};
+use crate::support::port;
+use crate::support::running::Running;
+use crate::support::wait::eventually;
+
+/// Connects as a browser's page does, by a name that nobody can resolve, and says what it hears.
+const CLIENT: &str = r#"
+const { io } = require("socket.io-client");
+const [port, site, cookie, transport, origin] = process.argv.slice(1);
+const socket = io(`http://127.0.0.1:${port}/${site}`, {
+  transports: [transport], reconnection: false,
+  extraHeaders: { Cookie: cookie, Origin: origin, Host: "desk.example.com" },
+});
+socket.on("connect", () => { console.log("connected"); socket.emit("ping"); });
+socket.on("pong", () => { console.log("pong"); });
+socket.on("connect_error", (error) => { console.log("refused", error.message); process.exit(1); });
+socket.on("disconnect", () => { console.log("disconnected"); process.exit(0); });
+"#;
+
+#[test]
+fn a_page_hears_live_events_over_both_transports() {
+    let place = Place::new();
+    let events = port::free();
+    let pod = ready(place.web().set("SOCKETIO_PORT", events));
+    let _service = Running::spawn(&mut place.bench.socketio());
+    let handshake = "/socket.io/?EIO=4&transport=polling";
+    eventually(LONG, "the service is there", || (place.get(handshake) == 200).then_some(()));
+    let form = [("usr", "Administrator"), ("pwd", ADMIN_PASSWORD)];
+    let login = http::post(place.port, SITE, "/api/method/login", &form).expect("an answer");
+    let cookie = login.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
+    let client = |transport: &str, origin: &str| {
+        let mut command = Command::new("node");
+        command.current_dir(place.bench.path().join("apps/frappe"));
+        command.args(["-e", CLIENT, &place.port.to_string(), SITE, &cookie, transport, origin]);
+        Running::spawn(&mut command)
+    };
+    let clients = ["websocket", "polling"].map(|transport| client(transport, "http://desk.example.com"));
+    for client in &clients {
+        eventually(LONG, "a pong", || client.log().contains("pong").then_some(()));
+    }
+    let foreign = client("websocket", "http://evil.example.com");
+    eventually(LONG, "a page of another host is refused", || foreign.log().contains("refused").then_some(()));
+    // Who listens keeps no pod from stopping.
+    pod.signal(Signal::SIGTERM);
+    pod.end_within(std::time::Duration::from_secs(8)).exits(0);
+    for client in &clients {
+        eventually(LONG, "the end is noticed", || client.log().contains("disconnected").then_some(()));
+    }
+}
