@@ -1,4 +1,4 @@
-//! `make bench`: side by side with tini, dumb-init, supervisord, wait-for-it and a bare gunicorn.
+//! `make bench`: side by side with tini, dumb-init, supervisord, wait-for-it, nginx and a bare gunicorn.
 //!
 //! ```text
 //!   Lab (binary, servers, site) ─▶ one measurement a file ─▶ Row ─▶ table, target/bench.json
@@ -20,6 +20,8 @@ mod events;
 mod exec;
 #[path = "peers/first_answer.rs"]
 mod first_answer;
+#[path = "peers/front.rs"]
+mod front;
 #[path = "peers/gate.rs"]
 mod gate;
 #[path = "peers/gunicorn.rs"]
@@ -59,7 +61,7 @@ use report::Row;
 type Measurement = fn(&Lab) -> Vec<Row>;
 
 /// By the names that BENCH_ONLY takes; what starts fast comes first, while servers and site are not up.
-const MEASUREMENTS: [(&str, Measurement); 7] = [
+const MEASUREMENTS: [(&str, Measurement); 8] = [
     ("size", size::measure),
     ("exec", exec::measure),
     ("term", term::measure),
@@ -67,6 +69,7 @@ const MEASUREMENTS: [(&str, Measurement); 7] = [
     ("wait-deps", wait_deps::measure),
     ("web", warm_start::measure),
     ("idle", idle::measure),
+    ("front", front::measure),
 ];
 
 fn main() -> ExitCode {

@@ -30,6 +30,7 @@ mod proxy;
 mod ranges;
 mod route;
 mod runtime;
+mod sendfile;
 mod server;
 mod shared;
 mod socketio;

@@ -12,6 +12,7 @@ use hyper::{Response, StatusCode};
 use super::exchange::Exchange;
 use super::file_body::FileBody;
 use super::gzip_body::GzipBody;
+use super::sendfile::FileQueue;
 use super::upstream::Reply;
 
 pub struct Body {
@@ -35,6 +36,14 @@ impl Body {
 
     pub fn empty() -> Self {
         Self::new(Content::Empty)
+    }
+
+    /// A file goes to the network by itself, where the connection can do that.
+    pub fn sent_by(mut self, files: Option<FileQueue>) -> Self {
+        if let (Content::File(file), Some(files)) = (&mut self.content, files) {
+            file.send_by(files);
+        }
+        self
     }
 
     /// Ends the exchange with the body.

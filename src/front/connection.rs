@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::address::Peer;
 use super::dispatch::answer;
+use super::sendfile::{FileQueue, FileStream};
 use super::shared::Shared;
 
 /// For a whole head, and between two requests: longer than the 60 s that load balancers keep idle
@@ -37,13 +38,17 @@ pub async fn serve(socket: TcpStream, address: SocketAddr, shared: Arc<Shared>, 
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             Box::pin(speak_http2(stream, peer, shared, stop)).await;
         } else {
-            Box::pin(speak_http1(stream, peer, shared, stop)).await;
+            Box::pin(speak_http1(stream, None, peer, shared, stop)).await;
         }
         return;
     }
     match asks_for_http2(&socket, stop.clone()).await {
         Some(true) => Box::pin(speak_http2(socket, peer, shared, stop)).await,
-        Some(false) => Box::pin(speak_http1(socket, peer, shared, stop)).await,
+        Some(false) => {
+            let stream = FileStream::new(socket);
+            let files = Some(stream.queue());
+            Box::pin(speak_http1(stream, files, peer, shared, stop)).await;
+        }
         None => {}
     }
 }
@@ -79,13 +84,18 @@ async fn asks_for_http2(socket: &TcpStream, mut stop: watch::Receiver<bool>) -> 
     }
 }
 
-async fn speak_http1<S>(stream: S, peer: Peer, shared: Arc<Shared>, stop: watch::Receiver<bool>)
-where
+async fn speak_http1<S>(
+    stream: S,
+    files: Option<FileQueue>,
+    peer: Peer,
+    shared: Arc<Shared>,
+    stop: watch::Receiver<bool>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request| {
-        let shared = shared.clone();
-        async move { Ok::<_, Infallible>(answer(&shared, peer, request).await) }
+        let (shared, files) = (shared.clone(), files.clone());
+        async move { Ok::<_, Infallible>(answer(&shared, peer, files, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -102,7 +112,7 @@ where
 {
     let service = service_fn(move |request| {
         let shared = shared.clone();
-        async move { Ok::<_, Infallible>(answer(&shared, peer, request).await) }
+        async move { Ok::<_, Infallible>(answer(&shared, peer, None, request).await) }
     });
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())

@@ -13,12 +13,18 @@ use super::exchange::Exchange;
 use super::metrics::Class;
 use super::open::{Wanted, find};
 use super::route::{Route, route};
+use super::sendfile::FileQueue;
 use super::shared::Shared;
 use super::static_file::{self, Manner};
 use super::{proxy, socketio, status_page};
 
 /// Every request has an answer, if only the word why there is none.
-pub async fn answer(shared: &Arc<Shared>, peer: Peer, request: Request<Incoming>) -> Response<Body> {
+pub async fn answer(
+    shared: &Arc<Shared>,
+    peer: Peer,
+    files: Option<FileQueue>,
+    request: Request<Incoming>,
+) -> Response<Body> {
     let route = route(request.uri().path());
     let reader = Reader::of(request.uri(), request.headers());
     let version = request.version();
@@ -36,7 +42,7 @@ pub async fn answer(shared: &Arc<Shared>, peer: Peer, request: Request<Incoming>
     if shared.is_draining() && version < Version::HTTP_2 && exchange.status.as_u16() != 101 {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    response.map(|body| body.ending(exchange))
+    response.map(|body| body.sent_by(files).ending(exchange))
 }
 
 async fn dispatch(

@@ -1,18 +1,22 @@
-//! A stretch of a file as a response body, read without keeping the event loop waiting for a disk.
+//! A stretch of a file as a body, without keeping the event loop waiting for a disk: what is in memory
+//! already is read, or left to the kernel to send; what is not, another thread brings there first.
 
 use std::fs::File;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use tokio::task::JoinHandle;
 
+use super::sendfile::{FileQueue, MOST_BYTES};
 use crate::sys::file::{read_at, read_at_without_waiting};
 
 /// Large enough that system calls do not count, small enough for a thousand downloads at once.
 const CHUNK_BYTES: usize = 64 * 1024;
+/// Less is sooner copied than sent by a call of its own.
+const LEAST_SENT_BYTES: u64 = 64 * 1024;
 
 pub struct FileBody {
     file: Arc<File>,
@@ -20,50 +24,97 @@ pub struct FileBody {
     end: u64,
     /// Used again once the network has taken what was in it.
     buffer: BytesMut,
-    /// A read that has to wait for the disk.
+    /// A read that has to wait for the disk; all of a chunk that the kernel is to send.
     waiting: Option<JoinHandle<io::Result<BytesMut>>>,
+    /// The connection's, where it can send files by itself.
+    queue: Option<FileQueue>,
 }
 
 impl FileBody {
     /// The bytes from `at` up to `end`.
     pub fn new(file: Arc<File>, at: u64, end: u64) -> Self {
-        Self { file, at, end, buffer: BytesMut::new(), waiting: None }
+        Self { file, at, end, buffer: BytesMut::new(), waiting: None, queue: None }
+    }
+
+    /// Large stretches are the kernel's to send.
+    pub fn send_by(&mut self, queue: FileQueue) {
+        if self.left() > LEAST_SENT_BYTES {
+            self.queue = Some(queue);
+        }
     }
 
     pub fn left(&self) -> u64 {
         self.end - self.at
     }
 
+    fn next(&self, most: usize) -> usize {
+        usize::try_from(self.left()).map_or(most, |left| left.min(most))
+    }
+
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         if let Some(waiting) = &mut self.waiting {
-            let read = std::task::ready!(Pin::new(waiting).poll(cx));
+            let read = ready!(Pin::new(waiting).poll(cx)).unwrap_or_else(|gone| Err(io::Error::other(gone)));
             self.waiting = None;
-            return Poll::Ready(Some(match read {
-                Ok(Ok(buffer)) => self.advance(buffer),
-                Ok(Err(error)) => Err(error),
-                Err(gone) => Err(io::Error::other(gone)),
-            }));
+            match read {
+                Ok(buffer) if self.queue.is_none() => return Poll::Ready(Some(self.advance(buffer))),
+                // It is in memory now, and goes from there.
+                Ok(_) => return Poll::Ready(Some(Ok(self.stand_in()))),
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
         }
         if self.at == self.end {
             return Poll::Ready(None);
         }
-        let wanted = usize::try_from(self.left()).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
-        self.buffer.reserve(wanted);
-        match read_at_without_waiting(&self.file, &mut self.buffer, wanted, self.at) {
-            Ok(()) => {
-                let read = self.buffer.split();
-                Poll::Ready(Some(self.advance(read)))
-            }
+        let looked = if self.queue.is_some() { self.look() } else { self.read() };
+        match looked {
+            Ok(bytes) => Poll::Ready(Some(Ok(bytes))),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let (file, at) = (self.file.clone(), self.at);
+                let end = at + self.next(if self.queue.is_some() { MOST_BYTES } else { CHUNK_BYTES }) as u64;
                 let mut buffer = std::mem::take(&mut self.buffer);
                 self.waiting = Some(tokio::task::spawn_blocking(move || {
-                    read_at(&file, &mut buffer, wanted, at).map(|()| buffer)
+                    let mut at = at;
+                    // The last chunk stays in the buffer; the kernel keeps the others.
+                    while at < end {
+                        buffer.clear();
+                        let wanted =
+                            usize::try_from(end - at).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
+                        read_at(&file, &mut buffer, wanted, at)?;
+                        if buffer.is_empty() {
+                            break;
+                        }
+                        at += buffer.len() as u64;
+                    }
+                    Ok(buffer)
                 }));
                 self.poll_chunk(cx)
             }
             Err(error) => Poll::Ready(Some(Err(error))),
         }
+    }
+
+    fn read(&mut self) -> io::Result<Bytes> {
+        let wanted = self.next(CHUNK_BYTES);
+        read_at_without_waiting(&self.file, &mut self.buffer, wanted, self.at)?;
+        let read = self.buffer.split();
+        self.advance(read)
+    }
+
+    /// The kernel reads ahead: where a chunk's first and last byte are, the rest is.
+    fn look(&mut self) -> io::Result<Bytes> {
+        for at in [self.at, self.at + self.next(MOST_BYTES) as u64 - 1] {
+            self.buffer.clear();
+            read_at_without_waiting(&self.file, &mut self.buffer, 1, at)?;
+        }
+        Ok(self.stand_in())
+    }
+
+    fn stand_in(&mut self) -> Bytes {
+        let length = self.next(MOST_BYTES);
+        let queue = self.queue.as_ref().expect("only where there is one");
+        let bytes = queue.stand_in(&self.file, self.at, length);
+        self.at += length as u64;
+        bytes
     }
 
     /// A file that became shorter cannot be answered as was promised: the connection has to break.

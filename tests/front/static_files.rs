@@ -93,6 +93,39 @@ fn text_is_sent_small_to_who_takes_it() {
     assert!(unpacked.contains("frappe frappe") && answer.bytes.len() < 500);
 }
 
+#[test]
+fn a_large_file_is_itself_whole_in_parts_and_in_a_row() {
+    let place = Place::new();
+    let _pod = place.serving();
+    let bytes: Vec<u8> =
+        (0..3_000_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    fs::write(uploads(&place).join("large.bin"), &bytes).expect("an upload");
+    assert!(get(&place, "/files/large.bin", &[]).bytes == bytes);
+    let part = get(&place, "/files/large.bin", &["Range: bytes=1000001-9999999"]);
+    assert!(part.status == 206 && part.bytes == bytes[1_000_001..10_000_000]);
+    // Several on one connection, asked for before the first is read.
+    let one = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nHost: {SITE}\r\n{more}\r\n");
+    let three =
+        one("/files/large.bin", "") + &one(STYLE, "") + &one("/files/large.bin", "Connection: close\r\n");
+    let answers = http::exchange(place.port, three.as_bytes()).expect("answers");
+    let at = answers.windows(4).position(|part| part == b"\r\n\r\n").expect("a head") + 4;
+    assert!(answers[at..at + bytes.len()] == bytes);
+    assert!(answers[answers.len() - bytes.len()..] == bytes);
+    // A file that becomes shorter while it is sent breaks the connection, and is not filled up.
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", place.port)).expect("a connection");
+    std::io::Write::write_all(&mut stream, one("/files/large.bin", "").as_bytes()).expect("a request");
+    let mut first = [0; 1000];
+    stream.read_exact(&mut first).expect("a beginning");
+    fs::File::options()
+        .write(true)
+        .open(uploads(&place).join("large.bin"))
+        .and_then(|file| file.set_len(100_000))
+        .expect("a shorter file");
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    assert!(rest.len() < bytes.len());
+}
+
 const NGINX: &str = "daemon off; worker_processes 1; pid FOLDER/pid; error_log stderr;
 events {} http { access_log off; types { text/plain txt; } client_body_temp_path FOLDER/b; proxy_temp_path FOLDER/p;
 fastcgi_temp_path FOLDER/f; uwsgi_temp_path FOLDER/u; scgi_temp_path FOLDER/s;
