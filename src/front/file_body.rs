@@ -70,23 +70,10 @@ impl FileBody {
             Ok(bytes) => Poll::Ready(Some(Ok(bytes))),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let (file, at) = (self.file.clone(), self.at);
-                let end = at + self.next(if self.queue.is_some() { MOST_BYTES } else { CHUNK_BYTES }) as u64;
-                let mut buffer = std::mem::take(&mut self.buffer);
-                self.waiting = Some(tokio::task::spawn_blocking(move || {
-                    let mut at = at;
-                    // The last chunk stays in the buffer; the kernel keeps the others.
-                    while at < end {
-                        buffer.clear();
-                        let wanted =
-                            usize::try_from(end - at).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
-                        read_at(&file, &mut buffer, wanted, at)?;
-                        if buffer.is_empty() {
-                            break;
-                        }
-                        at += buffer.len() as u64;
-                    }
-                    Ok(buffer)
-                }));
+                let buffer = std::mem::take(&mut self.buffer);
+                let wanted = self.next(if self.queue.is_some() { MOST_BYTES } else { CHUNK_BYTES });
+                let fetch = if self.queue.is_some() { bring } else { read_once };
+                self.waiting = Some(tokio::task::spawn_blocking(move || fetch(&file, buffer, wanted, at)));
                 self.poll_chunk(cx)
             }
             Err(error) => Poll::Ready(Some(Err(error))),
@@ -124,5 +111,64 @@ impl FileBody {
         }
         self.at += read.len() as u64;
         Ok(read.freeze())
+    }
+}
+
+fn read_once(file: &File, mut buffer: BytesMut, wanted: usize, at: u64) -> io::Result<BytesMut> {
+    read_at(file, &mut buffer, wanted, at)?;
+    Ok(buffer)
+}
+
+/// Into the kernel's memory, where it stays; what comes to ours is of no use.
+fn bring(file: &File, mut buffer: BytesMut, wanted: usize, at: u64) -> io::Result<BytesMut> {
+    let (mut at, end) = (at, at + wanted as u64);
+    while at < end {
+        buffer.clear();
+        read_at(file, &mut buffer, CHUNK_BYTES, at)?;
+        if buffer.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        at += buffer.len() as u64;
+    }
+    Ok(buffer)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+
+    use super::*;
+
+    /// A file on a disk, none of it in memory as far as the kernel does what it is asked.
+    fn cold(bytes: &[u8]) -> Arc<File> {
+        let mut file = tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        file.write_all(bytes).unwrap();
+        file.sync_all().unwrap();
+        posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).unwrap();
+        Arc::new(file)
+    }
+
+    async fn all_of(mut body: FileBody) -> io::Result<Vec<u8>> {
+        let mut whole = Vec::new();
+        while let Some(chunk) = std::future::poll_fn(|cx| body.poll_chunk(cx)).await {
+            whole.extend_from_slice(&chunk?);
+        }
+        Ok(whole)
+    }
+
+    #[tokio::test]
+    async fn a_file_that_has_to_be_fetched_first_is_itself() {
+        let bytes: Vec<u8> = (0..700_000u32).flat_map(u32::to_le_bytes).collect();
+        let file = cold(&bytes);
+        assert!(all_of(FileBody::new(file.clone(), 0, bytes.len() as u64)).await.unwrap() == bytes);
+        let part = FileBody::new(cold(&bytes), 100_001, 2_000_000);
+        assert!(all_of(part).await.unwrap() == bytes[100_001..2_000_000]);
+        let mut by_kernel = FileBody::new(cold(&bytes), 0, bytes.len() as u64);
+        by_kernel.send_by(FileQueue::default());
+        assert_eq!(all_of(by_kernel).await.unwrap().len(), bytes.len());
+        let longer_than_it_is = FileBody::new(file, 0, bytes.len() as u64 + 1);
+        assert_eq!(all_of(longer_than_it_is).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 }
