@@ -35,7 +35,7 @@ pub enum Format {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve the site: wait, configure, bootstrap, then gunicorn under supervision
+    /// Serve the site on one port: wait, configure, bootstrap, then files, live events and gunicorn
     Web,
     /// Wait until PostgreSQL and Redis really work, then exit 0 (init container)
     WaitDeps,

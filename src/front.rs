@@ -26,6 +26,7 @@ mod gzip_body;
 mod headers;
 pub mod metrics;
 mod open;
+mod parking;
 mod proxy;
 mod ranges;
 mod route;

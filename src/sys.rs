@@ -12,4 +12,5 @@ pub mod proc;
 pub mod process;
 pub mod signals;
 pub mod terminal;
+pub mod text;
 pub mod wait;

@@ -27,12 +27,14 @@ use super::started::{Started, descendants};
 use super::support::wait::eventually;
 use super::support::{http, port};
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 7;
 const LOAD: &str = "2s";
-const PINGS: usize = 200;
+const PINGS: usize = 50;
+const PAIRS: usize = 400;
 const CLIENTS: usize = 4;
 const IDLE_CONNECTIONS: usize = 1000;
 const RELOADS: usize = 20;
+const UNTIL_IDLE: Duration = Duration::from_secs(12);
 const SMALL: (&str, usize) = ("small.js", 1_000);
 const LARGE: (&str, usize) = ("large.js", 1 << 20);
 
@@ -152,14 +154,11 @@ fn pings(site: &Site) -> Vec<Row> {
     let through =
         || Box::new(TcpStream::connect((Ipv4Addr::LOCALHOST, site.web_port)).expect("the front")) as _;
     let directly = || Box::new(UnixStream::connect(&socket).expect("gunicorn")) as _;
-    let latency = take_turns(
-        ROUNDS,
-        vec![
-            Subject::new("ours", || latency_ms(&through)),
-            Subject::new("gunicorn alone", || latency_ms(&directly)),
-        ],
-    );
-    let added = latency[0].values.iter().zip(&latency[1].values).map(|(ours, alone)| ours - alone).collect();
+    let (mut front, mut alone): (Box<dyn Stream>, Box<dyn Stream>) = (through(), directly());
+    let pairs: Vec<(f64, f64)> = (0..PAIRS).map(|_| (ping_ms(&mut *front), ping_ms(&mut *alone))).collect();
+    let added = pairs.iter().map(|(ours, alone)| ours - alone).collect();
+    let (ours, alone) = pairs.into_iter().unzip();
+    let latency = vec![Samples::new("ours", ours), Samples::new("gunicorn alone", alone)];
     let all = take_turns(
         ROUNDS,
         vec![
@@ -199,14 +198,10 @@ fn ping(stream: &mut dyn Stream) {
     assert!(answer.starts_with(b"HTTP/1.1 200 "));
 }
 
-fn latency_ms(connect: &dyn Fn() -> Box<dyn Stream>) -> f64 {
-    let mut stream = connect();
-    let once = |_| {
-        let begun = Instant::now();
-        ping(&mut *stream);
-        begun.elapsed().as_secs_f64() * 1e3
-    };
-    Samples::new("", (0..PINGS).map(once).collect()).median()
+fn ping_ms(stream: &mut dyn Stream) -> f64 {
+    let begun = Instant::now();
+    ping(stream);
+    begun.elapsed().as_secs_f64() * 1e3
 }
 
 fn all_of_them_ms(connect: &dyn Fn() -> Box<dyn Stream>) -> f64 {
@@ -230,6 +225,7 @@ fn idle_connections(site: &Site, ours: &Started) -> Row {
         stream
     };
     let connections: Vec<TcpStream> = (0..IDLE_CONNECTIONS).map(connect).collect();
+    thread::sleep(UNTIL_IDLE);
     let memory = Samples::new("ours", vec![memory_mb(ours.pid())]);
     drop(connections);
     Row::new("memory with 1,000 idle connections, PSS", "MB", vec![memory], Target::AtMost(16.0))

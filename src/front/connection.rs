@@ -6,8 +6,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
+use hyper::service::Service;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -15,8 +17,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::address::Peer;
+use super::answer::Body;
 use super::dispatch::answer;
-use super::sendfile::{FileQueue, FileStream};
+use super::parking::{self, Activity};
+use super::sendfile::{FileStream, Line};
 use super::shared::Shared;
 
 /// For a whole head, and between two requests: longer than the 60 s that load balancers keep idle
@@ -38,17 +42,14 @@ pub async fn serve(socket: TcpStream, address: SocketAddr, shared: Arc<Shared>, 
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             Box::pin(speak_http2(stream, peer, shared, stop)).await;
         } else {
-            Box::pin(speak_http1(stream, None, peer, shared, stop)).await;
+            let connection = speak_http1(stream, Answering { shared, peer, line: None });
+            Box::pin(to_its_end(connection, Http1::graceful_shutdown, stop)).await;
         }
         return;
     }
     match asks_for_http2(&socket, stop.clone()).await {
         Some(true) => Box::pin(speak_http2(socket, peer, shared, stop)).await,
-        Some(false) => {
-            let stream = FileStream::new(socket);
-            let files = Some(stream.queue());
-            Box::pin(speak_http1(stream, files, peer, shared, stop)).await;
-        }
+        Some(false) => speak_and_rest(socket, peer, shared, stop).await,
         None => {}
     }
 }
@@ -84,43 +85,93 @@ async fn asks_for_http2(socket: &TcpStream, mut stop: watch::Receiver<bool>) -> 
     }
 }
 
-async fn speak_http1<S>(
-    stream: S,
-    files: Option<FileQueue>,
-    peer: Peer,
+/// Answers requests of one connection.
+struct Answering {
     shared: Arc<Shared>,
-    stop: watch::Receiver<bool>,
-) where
+    peer: Peer,
+    /// None where neither files nor idle connections are dealt with apart: TLS and HTTP/2.
+    line: Option<Line>,
+}
+
+impl Service<Request<Incoming>> for Answering {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    /// Boxed: a connection is not to be as large as the largest thing that it may once do.
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let (shared, peer, line) = (self.shared.clone(), self.peer, self.line.clone());
+        Box::pin(async move { Ok(answer(&shared, peer, line, request).await) })
+    }
+}
+
+type Http1<S> = http1::UpgradeableConnection<TokioIo<S>, Answering>;
+
+fn speak_http1<S>(stream: S, answering: Answering) -> Http1<S>
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |request| {
-        let (shared, files) = (shared.clone(), files.clone());
-        async move { Ok::<_, Infallible>(answer(&shared, peer, files, request).await) }
-    });
-    let connection = http1::Builder::new()
+    http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(MOST_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    to_its_end(connection, http1::UpgradeableConnection::graceful_shutdown, stop).await;
+        .serve_connection(TokioIo::new(stream), answering)
+        .with_upgrades()
+}
+
+/// HTTP/1 in clear, with rests in which hyper has no part.
+async fn speak_and_rest(socket: TcpStream, peer: Peer, shared: Arc<Shared>, stop: watch::Receiver<bool>) {
+    let socket = Arc::new(socket);
+    loop {
+        let stream = FileStream::new(socket.clone());
+        let line = stream.line();
+        let answering = Answering { shared: shared.clone(), peer, line: Some(line.clone()) };
+        let speaking = until_silent(speak_http1(stream, answering), &line.activity, stop.clone());
+        let is_parked = Box::pin(speaking).await;
+        if !is_parked || asks_for_http2(&socket, stop.clone()).await != Some(false) {
+            return;
+        }
+    }
+}
+
+/// Whether the connection goes on without hyper.
+async fn until_silent(
+    connection: Http1<FileStream>,
+    activity: &Activity,
+    mut stop: watch::Receiver<bool>,
+) -> bool {
+    let mut connection = std::pin::pin!(connection);
+    let mut seen = 0;
+    loop {
+        tokio::select! {
+            _ = connection.as_mut() => return false,
+            () = stopped(&mut stop) => {
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.await;
+                return false;
+            }
+            () = sleep(parking::AFTER) => {}
+        }
+        if activity.is_silent_since(&mut seen) {
+            activity.park();
+            connection.as_mut().graceful_shutdown();
+            return connection.await.is_ok();
+        }
+    }
 }
 
 async fn speak_http2<S>(stream: S, peer: Peer, shared: Arc<Shared>, stop: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |request| {
-        let shared = shared.clone();
-        async move { Ok::<_, Infallible>(answer(&shared, peer, None, request).await) }
-    });
+    let answering = Answering { shared, peer, line: None };
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(MOST_STREAMS)
         .max_header_list_size(MOST_HEAD_BYTES as u32)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_EVERY)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), answering);
     to_its_end(connection, http2::Connection::graceful_shutdown, stop).await;
 }
 

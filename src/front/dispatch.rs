@@ -13,7 +13,7 @@ use super::exchange::Exchange;
 use super::metrics::Class;
 use super::open::{Wanted, find};
 use super::route::{Route, route};
-use super::sendfile::FileQueue;
+use super::sendfile::Line;
 use super::shared::Shared;
 use super::static_file::{self, Manner};
 use super::{proxy, socketio, status_page};
@@ -22,7 +22,7 @@ use super::{proxy, socketio, status_page};
 pub async fn answer(
     shared: &Arc<Shared>,
     peer: Peer,
-    files: Option<FileQueue>,
+    line: Option<Line>,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let route = route(request.uri().path());
@@ -31,6 +31,7 @@ pub async fn answer(
     let client = Client::of(&request, peer, &shared.settings.trusted);
     let address = client.as_ref().map_or(peer.address.ip(), |client| client.address);
     let mut exchange = Exchange::begin(shared, Class::of(&route), &request, address);
+    exchange.at_work = line.as_ref().map(|line| line.activity.work());
     let answered = match &client {
         Some(client) => dispatch(&exchange, client, route, request).await,
         None => Err(Refusal::BadRequest),
@@ -42,7 +43,7 @@ pub async fn answer(
     if shared.is_draining() && version < Version::HTTP_2 && exchange.status.as_u16() != 101 {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    response.map(|body| body.sent_by(files).ending(exchange))
+    response.map(|body| body.sent_by(line.map(|line| line.files)).ending(exchange))
 }
 
 async fn dispatch(

@@ -9,6 +9,7 @@ use hyper::{Method, StatusCode, Uri, Version};
 
 use super::access_log;
 use super::metrics::Class;
+use super::parking::AtWork;
 use super::shared::Shared;
 
 pub struct Exchange {
@@ -22,6 +23,8 @@ pub struct Exchange {
     pub status: StatusCode,
     pub sent_bytes: u64,
     pub arrived: Instant,
+    /// Its connection is busy with it.
+    pub at_work: Option<AtWork>,
 }
 
 impl Exchange {
@@ -43,6 +46,7 @@ impl Exchange {
             status: StatusCode::OK,
             sent_bytes: 0,
             arrived: Instant::now(),
+            at_work: None,
         }
     }
 }

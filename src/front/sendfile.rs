@@ -14,15 +14,18 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use nix::sys::sendfile::sendfile;
+use nix::sys::socket::{Shutdown, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+
+use super::parking::Activity;
 
 /// What is given to the kernel at once, as nginx does.
 pub const MOST_BYTES: usize = 2 << 20;
@@ -58,26 +61,35 @@ fn is_stand_in(slice: &[u8]) -> bool {
     !slice.is_empty() && NOTHING.as_ptr_range().contains(&slice.as_ptr())
 }
 
-/// A client's socket that understands stand-ins.
-pub struct FileStream {
-    socket: TcpStream,
-    queue: FileQueue,
+/// What a connection's answers need of it.
+#[derive(Clone, Debug, Default)]
+pub struct Line {
+    pub files: FileQueue,
+    pub activity: Arc<Activity>,
 }
 
+/// A client's socket that understands stand-ins, and outlives hyper's use of it.
+pub struct FileStream {
+    socket: Arc<TcpStream>,
+    line: Line,
+}
+
+/// hyper's buffers are not cleared further than this at once.
+const READ_BYTES: usize = 16 * 1024;
+
 impl FileStream {
-    pub fn new(socket: TcpStream) -> Self {
-        Self { socket, queue: FileQueue::default() }
+    pub fn new(socket: Arc<TcpStream>) -> Self {
+        Self { socket, line: Line::default() }
     }
 
-    /// For the bodies of this connection.
-    pub fn queue(&self) -> FileQueue {
-        self.queue.clone()
+    pub fn line(&self) -> Line {
+        self.line.clone()
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.socket.poll_write_ready(cx))?;
-            let mut segments = self.queue.lock();
+            let mut segments = self.line.files.lock();
             let Some(segment) = segments.front_mut() else {
                 return Poll::Ready(Err(io::Error::other("a stand-in for nothing")));
             };
@@ -106,32 +118,48 @@ impl FileStream {
 
 impl AsyncRead for FileStream {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(cx, buffer)
+        let room = buffer.remaining().min(READ_BYTES);
+        loop {
+            ready!(self.socket.poll_read_ready(cx))?;
+            let space = buffer.initialize_unfilled_to(room);
+            match self.socket.try_read(space) {
+                Ok(count) => {
+                    self.line.activity.has_read(&space[..count]);
+                    buffer.advance(count);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
     }
 }
 
 impl AsyncWrite for FileStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if is_stand_in(bytes) {
-            return self.poll_send(cx, bytes.len());
-        }
-        Pin::new(&mut self.socket).poll_write(cx, bytes)
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let slices = &slices[slices.iter().take_while(|slice| slice.is_empty()).count()..];
         let before = slices.iter().take_while(|slice| !is_stand_in(slice)).count();
-        match slices.first() {
-            Some(first) if before == 0 => self.poll_send(cx, first.len()),
-            _ => Pin::new(&mut self.socket).poll_write_vectored(cx, &slices[..before]),
+        if let Some(first) = slices.first().filter(|_| before == 0) {
+            return self.poll_send(cx, first.len());
+        }
+        loop {
+            ready!(self.socket.poll_write_ready(cx))?;
+            match self.socket.try_write_vectored(&slices[..before]) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
         }
     }
 
@@ -140,11 +168,14 @@ impl AsyncWrite for FileStream {
         true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.line.activity.is_parked() {
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Ready(shutdown(self.socket.as_raw_fd(), Shutdown::Write).map_err(io::Error::from))
     }
 }

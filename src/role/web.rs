@@ -23,7 +23,7 @@ use crate::supervise::run_service::{End, ServicePlan, ServiceStatus, run_service
 use crate::supervise::service::Policy;
 use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::Spec;
-use crate::sys::cgroup;
+use crate::sys::{self, cgroup};
 
 const NAME: &str = "gunicorn";
 /// From TERM to KILL unless CAULDRON_GRACE says otherwise; gunicorn's own default.
@@ -147,6 +147,8 @@ async fn keep_probing(socket: PathBuf, site: String, board: Board) {
             seen_working = true;
             let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(site, elapsed_ms, "serving");
+            // Clap, the bootstrap and its SQL have done their part.
+            sys::text::let_go();
         }
         pause = match (works, seen_working) {
             (true, _) => PROBE_EVERY,

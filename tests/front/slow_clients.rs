@@ -4,8 +4,10 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 
+use crate::support::binary::LONG;
 use crate::support::http;
 use crate::support::place::{Place, SITE};
+use crate::support::wait::eventually;
 
 /// Both ends of 10,000 connections are in one machine's table, ours in one process's.
 const IDLE: usize = 10_000;
@@ -56,4 +58,37 @@ fn many_idle_connections_cost_little_and_slow_ones_hold_nobody_up() {
     last.read_to_string(&mut answer).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert_eq!(http::status(place.port, SITE, "/api/method/ping"), 200);
+}
+
+#[test]
+fn who_rests_costs_nothing_and_is_served_again() {
+    let place = Place::new();
+    let pod = place.serving();
+    let before = private_kb(pod.pid());
+    let ask = |stream: &mut TcpStream| {
+        write!(stream, "GET /assets/assets.json HTTP/1.1\r\nHost: {SITE}\r\n\r\n").expect("a request");
+        let mut part = [0; 4096];
+        let count = stream.read(&mut part).expect("an answer");
+        assert!(part.starts_with(b"HTTP/1.1 200") && count > 12);
+    };
+    let mut clients: Vec<TcpStream> = (0..300).map(|_| connect(place.port)).collect();
+    clients.iter_mut().for_each(ask);
+    let speaking = private_kb(pod.pid()) - before;
+    eventually(LONG, "their buffers are given back", || {
+        (private_kb(pod.pid()).saturating_sub(before) < speaking / 2).then_some(())
+    });
+    clients.iter_mut().for_each(ask);
+    // And once more, while it speaks.
+    clients.iter_mut().for_each(ask);
+    // Half a request is no rest.
+    for stream in &mut clients {
+        stream.write_all(b"GET /assets/assets.json HTTP/1.1\r\nHo").expect("half a request");
+    }
+    assert_eq!(place.get("/assets/assets.json"), 200);
+    for stream in &mut clients {
+        write!(stream, "st: {SITE}\r\n\r\n").expect("the rest");
+        let mut part = [0; 4096];
+        let count = stream.read(&mut part).expect("an answer");
+        assert!(part[..count].starts_with(b"HTTP/1.1 200"));
+    }
 }
