@@ -14,6 +14,8 @@ mod support;
 mod child;
 #[path = "peers/clock.rs"]
 mod clock;
+#[path = "peers/creation.rs"]
+mod creation;
 #[path = "peers/events.rs"]
 mod events;
 #[path = "peers/exec.rs"]
@@ -61,7 +63,7 @@ use report::Row;
 type Measurement = fn(&Lab) -> Vec<Row>;
 
 /// By the names that BENCH_ONLY takes; what starts fast comes first, while servers and site are not up.
-const MEASUREMENTS: [(&str, Measurement); 8] = [
+const MEASUREMENTS: [(&str, Measurement); 9] = [
     ("size", size::measure),
     ("exec", exec::measure),
     ("term", term::measure),
@@ -69,6 +71,7 @@ const MEASUREMENTS: [(&str, Measurement); 8] = [
     ("wait-deps", wait_deps::measure),
     ("web", warm_start::measure),
     ("idle", idle::measure),
+    ("creation", creation::measure),
     ("front", front::measure),
 ];
 

@@ -7,32 +7,43 @@
 //! Nothing in the database changes before `decide` allows it, and nothing that this program did not
 //! make is ever dropped, cleared or overwritten.
 
+mod adopt;
+pub mod claim;
+mod clear;
+mod copy;
 mod create;
 pub mod decide;
 mod follow;
+pub mod identity;
+mod leader;
 pub mod lock;
 mod login;
 pub mod observe;
+mod pooled;
 mod prepare;
 mod progress;
 mod provision;
 mod requirements;
+mod rotation;
+pub mod rows;
 pub mod sql;
 pub mod state;
 mod step;
+mod takeover;
 pub mod volume;
 
 use std::path::Path;
 
 use secrecy::SecretString;
 
+use self::copy::Settled;
 use self::create::Creation;
-use self::decide::{Action, Mark, Names, decide};
+use self::decide::{Action, Mark, Names, Observation, decide};
 use self::lock::Leadership;
 use self::prepare::{Prepared, prepare};
 use self::requirements::{may_create_tables, needed_for_creation};
 use self::volume::Volume;
-use crate::config::database::{DatabaseConfig, Login};
+use crate::config::database::DatabaseConfig;
 use crate::config::{BootstrapMode, Config};
 use crate::frappe::bench::Bench;
 use crate::frappe::common_config::{self, Merged, Overrides};
@@ -45,7 +56,10 @@ use crate::supervise::signals::Shutdown;
 /// What every part of the bootstrap works with.
 pub struct Context<'a> {
     pub config: &'a Config,
+    /// As Frappe's processes reach it.
     pub database: &'a DatabaseConfig,
+    /// As we reach it, for locks and schema changes.
+    pub direct: &'a DatabaseConfig,
     pub bench: &'a Bench,
     pub site: &'a str,
     /// Where common_site_config.json cannot be written.
@@ -80,21 +94,25 @@ pub async fn bootstrap(context: &Context<'_>) -> std::result::Result<Bootstrappe
 async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stopped> {
     let volume = Volume::open(context.bench.cauldron_site(context.site))?;
     let prepared = context.shutdown.guard(async { Ok(prepare(context, &volume).await?) }).await?;
-    let Prepared { mut leadership, login, observation, accepts_settings } = prepared;
-    let db_name = login.user.clone();
-    let action = decide(&observation, &Names { site: context.site, database: &db_name })?;
-    let admin_password = match action {
-        Action::Create => {
-            may_create_tables(leadership.client()).await?;
-            Some(needed_for_creation(context)?)
-        }
-        Action::GoOn | Action::MigrateOnce => None,
-    };
-    let install_id = volume.install_id()?;
-    leadership.claim(&install_id, context.config.instance.as_deref(), &holder()).await?;
+    let Prepared { mut leadership, database, password, observation, accepts_settings } = prepared;
+    let adopt = context.config.adopt.as_deref();
+    let action = decide(&observation, &Names { site: context.site, database: &database, adopt })?;
+    if let Action::Create | Action::CreateAgain { .. } = action {
+        may_create_tables(leadership.client()).await?;
+        needed_for_creation(context)?;
+    }
+    let settled = copy::settle(context, &leadership, &volume, &action).await?;
+    leadership.claim(&settled.install_id, context.config.instance.as_deref(), &holder()).await?;
     let overrides = write_common_config(context).await?;
     let context = &Context { overrides, ..*context };
-    let acted = act(context, &leadership, &volume, &login, &action, admin_password, &observation.mark).await;
+    let found = Found {
+        database: &database,
+        password: &password,
+        action: &action,
+        observation: &observation,
+        settled: &settled,
+    };
+    let acted = act(context, &leadership, &volume, &found).await;
     if let Err(Stopped::Fault(fault)) = &acted {
         let _ = state::record_error(leadership.client(), context.site, &fault.cause).await;
     }
@@ -124,29 +142,48 @@ async fn write_common_config(context: &Context<'_>) -> Result<Overrides> {
     }
 }
 
+/// What is there, and what is to be done about it.
+struct Found<'a> {
+    database: &'a str,
+    password: &'a SecretString,
+    action: &'a Action,
+    observation: &'a Observation,
+    settled: &'a Settled,
+}
+
 async fn act(
     context: &Context<'_>,
     leadership: &Leadership,
     volume: &Volume,
-    login: &Login,
-    action: &Action,
-    admin_password: Option<SecretString>,
-    mark: &Mark,
+    found: &Found<'_>,
 ) -> std::result::Result<(), Stopped> {
-    match (action, admin_password, &login.password) {
-        (Action::Create, Some(admin_password), Some(db_password)) => {
-            let creation = Creation { db_name: &login.user, db_password, admin_password: &admin_password };
+    let Found { database, password, action, observation, settled } = found;
+    match action {
+        Action::Create | Action::CreateAgain { .. } => {
+            if let Action::CreateAgain { attempt } = action {
+                clear::clear(context, leadership.client(), attempt).await?;
+            }
+            let admin_password = needed_for_creation(context)?;
+            let creation =
+                Creation { db_name: database, db_password: password, admin_password: &admin_password };
             create::create(context, leadership, volume, &creation).await?;
             set_default_site(context).await?;
         }
-        (Action::MigrateOnce, ..) => {
-            let created_here = matches!(mark, Mark::Unfinished(_));
+        Action::MigrateOnce | Action::Adopt => {
+            if *action == &Action::Adopt {
+                adopt::make_folder(context)?;
+            }
+            rotation::follow(context, leadership.client(), database, password, observation.folder).await?;
+            settled.apply(context, leadership, volume).await?;
+            let created_here = matches!(observation.mark, Mark::Unfinished { .. });
             create::migrate_once(context, leadership, created_here).await?;
             if created_here {
                 set_default_site(context).await?;
             }
         }
-        _ => {
+        Action::GoOn => {
+            rotation::follow(context, leadership.client(), database, password, observation.folder).await?;
+            settled.apply(context, leadership, volume).await?;
             ensure_encryption_key(context).await?;
             // A kill between the two records of the end leaves this one; a lost database must not
             // be taken for an unfinished one because of it.

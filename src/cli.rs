@@ -45,6 +45,8 @@ pub enum Command {
     Configure,
     /// Look at everything, explain, change nothing
     Doctor,
+    /// Show which row of the bootstrap's table applies here and what would be done; change nothing
+    Plan,
     /// Show the running supervisor's own account
     Status,
     /// Ask the running supervisor, for exec probes and Docker's HEALTHCHECK

@@ -9,6 +9,7 @@ pub mod front;
 pub mod gunicorn;
 pub mod hosts;
 mod listen;
+pub mod origin;
 pub mod redis;
 pub mod redis_url;
 pub mod run;
@@ -46,6 +47,8 @@ pub struct Needs {
 /// Everything an operator can say, validated.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// For reading it again.
+    pub origin: origin::Origin,
     pub site: Option<String>,
     pub bench: PathBuf,
     pub runtime_dir: Option<PathBuf>,
@@ -59,6 +62,8 @@ pub struct Config {
     pub site_url: Option<String>,
     pub socketio_port: Option<u16>,
     pub instance: Option<String>,
+    pub adopt: Option<String>,
+    pub clone: Option<String>,
     pub apps: Vec<apps::WantedApp>,
     pub gunicorn: gunicorn::Gunicorn,
     pub front: front::FrontConfig,
@@ -120,6 +125,8 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let site_url = read_parsed(reader, "CAULDRON_SITE_URL", parse_site_url, "write https://erp.example.com");
     let socketio_port = read_parsed(reader, "SOCKETIO_PORT", parse_port, PORT_MEND);
     let instance = reader.given("CAULDRON_INSTANCE").map(|given| given.value);
+    let adopt = reader.given("CAULDRON_ADOPT").map(|given| given.value);
+    let clone = reader.given("CAULDRON_CLONE").map(|given| given.value);
     let apps = read_apps(reader);
     let gunicorn = gunicorn::read(reader);
     let front = front::read(
@@ -136,6 +143,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let drain = read_duration(reader, "CAULDRON_DRAIN", "0s");
     let grace = read_parsed(reader, "CAULDRON_GRACE", duration::parse, DURATION_MEND);
     Some(Config {
+        origin: origin::Origin::of(&reader.seen, embedded),
         site,
         bench: bench?,
         runtime_dir,
@@ -149,6 +157,8 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         site_url,
         socketio_port,
         instance,
+        adopt,
+        clone,
         apps,
         gunicorn: gunicorn?,
         front: front?,

@@ -81,9 +81,22 @@ impl DepsTargets {
     /// # Errors
     /// Nothing is.
     pub fn of(config: &Config) -> Result<Self, Fault> {
+        Self::with(config, site_login(config))
+    }
+
+    /// The same before a bootstrap, which logs in as the site itself: it knows of more passwords than
+    /// site_config.json's, and of a leader that may be about to write another one.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn before_bootstrap(config: &Config) -> Result<Self, Fault> {
+        Self::with(config, None)
+    }
+
+    fn with(config: &Config, site_login: Option<(String, Login)>) -> Result<Self, Fault> {
         let mut targets = Vec::new();
         if let Some(database) = &config.database {
-            let target = PostgresTarget::new(database, site_login(config));
+            let target = PostgresTarget::new(database, site_login);
             targets.push(Target::Postgres(Box::new(target)));
         }
         let redis = [

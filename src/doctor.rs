@@ -20,6 +20,7 @@ mod grants;
 mod id;
 mod own_database;
 mod patches;
+pub mod plan;
 mod postgres;
 mod record;
 mod report;
@@ -92,10 +93,7 @@ async fn look(asked: &Asked<'_>, processes: &Processes) -> Vec<Finding> {
         Ok(known) => known,
         Err(findings) => return findings,
     };
-    // What was read is in `known`; nobody else is to find it in /proc.
-    telemetry::sink::open();
-    sys::environment::scrub(variable::secret_names());
-    sys::environment::forbid_dumps();
+    hide_secrets();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let servers = Clock::ending_at(begin + SERVERS);
     let (dns, redis, (server, seen), volume, files, bench, clients, supervisor) = tokio::join!(
@@ -112,6 +110,13 @@ async fn look(asked: &Asked<'_>, processes: &Processes) -> Vec<Finding> {
     let clients = clients::judge(&clients, seen.server_major);
     let all = [known.findings(), dns, server, redis, volume, files, bench, clients, apps, vec![supervisor]];
     all.concat()
+}
+
+/// What was read is in `Known`; nobody else is to find it in /proc.
+fn hide_secrets() {
+    telemetry::sink::open();
+    sys::environment::scrub(variable::secret_names());
+    sys::environment::forbid_dumps();
 }
 
 async fn volume_looks(known: &Known, clock: Clock) -> Vec<Finding> {

@@ -2,12 +2,14 @@
 
 mod ask;
 mod once;
+mod renewal;
 mod serve;
 mod site;
 
 use crate::cli::{Cli, Command, Format};
 use crate::config::source::{ProcessEnvironment, Reader};
 use crate::config::{self, Config, Needs};
+use crate::doctor::plan::plan;
 use crate::doctor::{Asked, doctor};
 use crate::outcome::{self, Fault, SIGNAL_BASE, Stopped};
 use crate::supervise::signals::Shutdown;
@@ -64,9 +66,11 @@ async fn run_command(cli: Cli) -> u8 {
         return code(role::run::run(command, *restart, &config, &shutdown).await);
     }
     // A broken configuration is the first thing that it has to explain.
-    if let (Command::Doctor, false) = (&cli.command, cli.print_config) {
-        let asked = Asked { settings: &cli.settings, embedded: cli.embedded, format: cli.format };
-        return code(doctor(&asked, &shutdown).await);
+    let asked = Asked { settings: &cli.settings, embedded: cli.embedded, format: cli.format };
+    match &cli.command {
+        Command::Doctor if !cli.print_config => return code(doctor(&asked, &shutdown).await),
+        Command::Plan if !cli.print_config => return code(plan(&asked, &shutdown).await),
+        _ => {}
     }
     let loaded = config::load(&mut reader, needs(&cli.command), cli.embedded);
     if cli.print_config {
@@ -107,7 +111,7 @@ fn refuse(reader: &Reader<'_>) -> u8 {
 
 fn needs(command: &Command) -> Needs {
     match command {
-        Command::Web | Command::Bootstrap | Command::Doctor => {
+        Command::Web | Command::Bootstrap | Command::Doctor | Command::Plan => {
             Needs { site: true, bench: true, servers: true }
         }
         Command::Configure => Needs { site: true, bench: true, servers: false },
@@ -130,7 +134,7 @@ async fn dispatch(
         Command::Bootstrap => once::bootstrap(config, &shutdown).await,
         Command::Status => shutdown.guard(async { Ok(ask::status(&config, format).await?) }).await,
         Command::Probe { what } => shutdown.guard(async { Ok(ask::probe(&config, *what).await?) }).await,
-        Command::Run { .. } | Command::Doctor => {
+        Command::Run { .. } | Command::Doctor | Command::Plan => {
             unreachable!("it reads its configuration by itself, and was run")
         }
     }

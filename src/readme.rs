@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::bootstrap::rows::Row;
 use crate::cli;
 use crate::config::variable::VARIABLES;
 use crate::doctor::LOOKS;
@@ -42,7 +43,9 @@ fn tables() -> BTreeMap<&'static str, String> {
         .map(|(name, help)| vec![format!("`cauldron_frappe_{name}`"), (*help).into()])
         .collect();
     let looks = LOOKS.iter().map(|(id, asks)| vec![format!("`{}`", id.text()), (*asks).into()]).collect();
+    let rows = Row::ALL.iter().map(|row| row.words().map(String::from).to_vec()).collect();
     BTreeMap::from([
+        ("bootstrap", table(&["database", "site folder", "our mark", "action"], rows)),
         ("commands", table(&["command", "what it does"], commands)),
         ("variables", table(&["variable", "default", "what it is"], variables)),
         ("doctor", table(&["id", "question"], looks)),

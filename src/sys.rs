@@ -6,6 +6,8 @@ pub mod descriptor;
 pub mod environment;
 pub mod exec;
 pub mod file;
+pub mod filesystem;
+pub mod folder_watch;
 pub mod limits;
 pub mod pidfd;
 pub mod proc;

@@ -4,6 +4,8 @@ mod support;
 
 #[path = "bootstrap/canary.rs"]
 mod canary;
+#[path = "bootstrap/copies.rs"]
+mod copies;
 #[path = "bootstrap/create.rs"]
 mod create;
 #[path = "bootstrap/folders.rs"]
@@ -26,7 +28,13 @@ mod passwords;
 mod place;
 #[path = "bootstrap/pods.rs"]
 mod pods;
+#[path = "bootstrap/pooled.rs"]
+mod pooled;
+#[path = "bootstrap/progress.rs"]
+mod progress;
 #[path = "bootstrap/provisioning.rs"]
 mod provisioning;
 #[path = "bootstrap/stopped.rs"]
 mod stopped;
+#[path = "bootstrap/takeover.rs"]
+mod takeover;

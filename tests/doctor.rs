@@ -11,6 +11,8 @@ mod examined;
 mod files;
 #[path = "doctor/healthy.rs"]
 mod healthy;
+#[path = "doctor/plan.rs"]
+mod plan;
 #[path = "doctor/servers.rs"]
 mod servers;
 #[path = "doctor/time.rs"]

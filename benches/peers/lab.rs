@@ -17,7 +17,7 @@ use super::support::redis::Redis;
 /// Whatever takes longer has hung.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 /// A real bench takes minutes to make a site.
-const NEW_SITE: Duration = Duration::from_secs(600);
+pub const NEW_SITE: Duration = Duration::from_secs(600);
 const BINARY: &str = "CAULDRON_BENCH_BINARY";
 
 pub struct Lab {

@@ -2,78 +2,122 @@
 
 use std::time::Duration;
 
-use super::login::{open_with_settings, own_credentials};
+use secrecy::SecretString;
+
+use super::copy;
+use super::leader::Leader;
+use super::login::{open_session, own_credentials};
+use super::state::State;
+use super::volume::{Volume, same_secret};
 use super::{Bootstrapped, Context, observe, state};
 use crate::bootstrap::decide::Database;
 use crate::bootstrap::sql::told;
 use crate::config::BootstrapMode;
+use crate::config::database::Login;
 use crate::frappe::{common_config, site_config};
 use crate::health::account::Phase;
 use crate::net::Class;
 use crate::outcome::{Fault, Result, Stopped};
+use crate::postgres::Connection;
 
+/// Without a session there is nobody to wake us.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// With one: a notification that is missed is made up for.
+const POLL: Duration = Duration::from_secs(5);
 
 /// Waits until the site is finished; with `off` it is taken as it is, at once.
 pub async fn follow(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stopped> {
-    let mut shown = String::new();
+    let mut leader = Leader::new(context.board);
+    let mut session = None;
+    context.board.enter(Phase::Bootstrapping, "follows");
     loop {
-        let waiting_for = match look(context).await? {
+        let (state, reason) = match look(context, &mut session).await? {
             Seen::Finished(bootstrapped) => return Ok(bootstrapped),
-            Seen::NotYet(reason) if context.config.bootstrap == BootstrapMode::Off => {
-                let mend = "let a pod with a database login bootstrap it, or set CAULDRON_BOOTSTRAP=follow";
-                return Err(Fault::unavailable(reason, mend).into());
-            }
-            Seen::NotYet(reason) => reason,
+            Seen::NotYet(state, reason) => (state, reason),
         };
-        if waiting_for != shown {
-            tracing::info!(reason = %waiting_for, "waiting for the site");
-            context.board.enter(Phase::Bootstrapping, format!("follows: {waiting_for}"));
-            shown = waiting_for;
+        if context.config.bootstrap == BootstrapMode::Off {
+            let mend = "let a pod with a database login bootstrap it, or set CAULDRON_BOOTSTRAP=follow";
+            return Err(Fault::unavailable(reason, mend).into());
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        leader.see(state.as_ref(), &reason)?;
+        match &session {
+            Some(session) => session.connection.notified(POLL).await,
+            None => tokio::time::sleep(LOOK_AGAIN).await,
+        }
     }
 }
 
 enum Seen {
     Finished(Bootstrapped),
-    NotYet(String),
+    /// Our record, where it could be read, and what is missing.
+    NotYet(Option<State>, String),
 }
 
-async fn look(context: &Context<'_>) -> Result<Seen> {
+/// The session that waits, as long as the site's credentials are the ones it was opened with.
+struct Session {
+    connection: Connection,
+    accepts_settings: bool,
+    login: Login,
+}
+
+async fn look(context: &Context<'_>, session: &mut Option<Session>) -> Result<Seen> {
     let path = context.bench.site(context.site);
     let folder = site_config::look(&path)
         .map_err(|error| Fault::file(format!("cannot look at {}", path.display()), &error))?;
     let Some(login) = own_credentials(&folder) else {
-        return Ok(Seen::NotYet(format!("{} has no site_config.json yet", path.display())));
+        return Ok(Seen::NotYet(None, format!("{} has no site_config.json yet", path.display())));
     };
-    let connected = open_with_settings(context.database, &login, "cauldron/follow");
-    let (connection, accepts_settings) = match connected.await {
-        Ok(connection) => connection,
-        Err(error) if error.class() == Class::Never => return Err(error.into()),
-        Err(error) => return Ok(Seen::NotYet(error.to_string())),
-    };
-    let state = state::read(&connection, context.site).await.map_err(told("cannot read our state"))?;
-    if let Some(state) = &state {
-        // The leader's beat is a follower's progress.
-        if state.beat_age_ms.is_some_and(|age| age < 30_000) {
-            context.board.progress();
-        }
-        context.board.update(|account| {
-            account.holder.clone_from(&state.holder);
-            account.attempt.clone_from(&state.attempt);
-            account.last_error.clone_from(&state.last_error);
-        });
+    if session.as_ref().is_some_and(|session| !session.is_of(&login)) {
+        *session = None;
     }
+    if session.is_none() {
+        match open_session(context, &login, "cauldron/follow").await {
+            Ok((connection, accepts_settings)) => {
+                state::listen(&connection).await;
+                *session = Some(Session { connection, accepts_settings, login });
+            }
+            Err(error) if error.class() == Class::Never || context.config.bootstrap == BootstrapMode::Off => {
+                return Err(error.into());
+            }
+            // A wrong password among them: a leader may be about to write another one.
+            Err(error) => return Ok(Seen::NotYet(None, error.to_string())),
+        }
+    }
+    let Some(open) = session else { return Ok(Seen::NotYet(None, "the session was closed".into())) };
+    let seen = look_inside(context, open).await;
+    match seen {
+        Err(fault) if open.connection.is_closed() => {
+            *session = None;
+            Ok(Seen::NotYet(None, fault.cause))
+        }
+        seen => seen,
+    }
+}
+
+impl Session {
+    fn is_of(&self, login: &Login) -> bool {
+        let same = |a: &Option<SecretString>, b: &Option<SecretString>| match (a, b) {
+            (Some(a), Some(b)) => same_secret(a, b),
+            _ => false,
+        };
+        self.login.user == login.user && same(&self.login.password, &login.password)
+    }
+}
+
+async fn look_inside(context: &Context<'_>, session: &Session) -> Result<Seen> {
+    let connection = &session.connection;
+    let state = state::read(connection, context.site).await.map_err(told("cannot read our state"))?;
     // A leader that has not recorded the end may be migrating; where none ever led, the site was made
     // without us and is taken as it is.
     let unfinished = state.as_ref().is_some_and(|state| state.phase != "complete");
-    if observe::database(&connection).await? == Database::Complete && !unfinished {
-        let managed = common_config::managed(context.config);
-        let overrides =
-            common_config::compare(&context.bench.sites(), &managed, context.bench.frappe_major())?;
-        return Ok(Seen::Finished(Bootstrapped { overrides, accepts_settings }));
+    if observe::database(connection).await? != Database::Complete || unfinished {
+        return Ok(Seen::NotYet(state, "the site is not finished; nobody leads".into()));
     }
-    let holder = state.and_then(|state| state.holder).unwrap_or_else(|| "nobody".into());
-    Ok(Seen::NotYet(format!("the site is not finished; {holder} leads")))
+    if let Some(mark) = Volume::to_read(context.bench.cauldron_site(context.site)).copy_mark()? {
+        context.board.update(|account| account.copy_of = Some(mark.of.clone()));
+        copy::tell(&mark);
+    }
+    let managed = common_config::managed(context.config);
+    let overrides = common_config::compare(&context.bench.sites(), &managed, context.bench.frappe_major())?;
+    Ok(Seen::Finished(Bootstrapped { overrides, accepts_settings: session.accepts_settings }))
 }

@@ -7,16 +7,18 @@
 //!      └── taken by another   └── released: the row's holder is cleared, the session ends
 //! ```
 //!
-//! The lock lives on a connection of its own with short keepalives. Who does not get it waits and
-//! shows who has it.
+//! The lock lives on a connection of its own with short keepalives. Who does not get it waits, shows
+//! who has it, and takes over from who is dead (`takeover`).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::leader::Leader;
 use super::sql::told;
 use super::state;
+use super::takeover::{Rival, end_old_sessions};
 use crate::health::account::Board;
 use crate::outcome::{Fault, Result};
 use crate::postgres::Connection;
@@ -26,14 +28,12 @@ const BOOTSTRAP_LOCK: i64 = 0x6361_756c_626f_6f74; // "caulboot"
 const BEAT_EVERY: Duration = Duration::from_secs(5);
 const LOST_AFTER: Duration = Duration::from_secs(10);
 const ASK_AGAIN: Duration = Duration::from_millis(500);
-/// Nobody leads and nobody can: the holder's session is there, its beat is not.
-const SILENT: Duration = Duration::from_secs(10 * 60);
-const SILENT_MS: i64 = 10 * 60 * 1000;
 
 /// The right to change the site. It ends with this value.
 pub struct Leadership {
     connection: Arc<Connection>,
     site: String,
+    board: Board,
     beat: Option<Beat>,
 }
 
@@ -53,40 +53,28 @@ impl Leadership {
     /// Waits for the lock, showing who holds it.
     ///
     /// # Errors
-    /// 75 where the holder gave no sign of life for ten minutes, or the connection is lost.
+    /// 75 where nobody gave a sign of life for ten minutes, or the connection is lost.
     pub async fn acquire(connection: Connection, site: &str, board: &Board) -> Result<Self> {
-        let mut shown_holder = None;
-        let since = Instant::now();
+        let mut leader = Leader::new(board);
+        let mut rival = Rival::default();
+        state::listen(&connection).await;
         while !try_lock(&connection).await? {
             let state = state::read(&connection, site).await.map_err(told("cannot read our state"))?;
-            let holder =
-                state.as_ref().and_then(|state| state.holder.clone()).unwrap_or_else(|| "another pod".into());
-            let beat_age_ms = state.as_ref().and_then(|state| state.beat_age_ms);
-            // An old beat alone says nothing: the one before the last restart may be a month old.
-            if beat_age_ms.is_some_and(|age| age > SILENT_MS) && since.elapsed() > SILENT {
-                return Err(Fault::try_again(
-                    format!(
-                        "{holder} holds the bootstrap lock and gave no sign of life for {} min",
-                        SILENT.as_secs() / 60
-                    ),
-                    "stop that pod, or end its session named cauldron/lock in pg_stat_activity",
-                ));
+            if rival.look(&connection, state.as_ref()).await? {
+                continue;
             }
-            if shown_holder.as_ref() != Some(&holder) {
-                tracing::info!(%holder, "waiting for the pod that leads the bootstrap");
-                board.update(|account| {
-                    account.detail = format!("{holder} leads");
-                    account.holder = Some(holder.clone());
-                });
-                shown_holder = Some(holder);
-            }
-            // The leader's beat is our progress.
-            if beat_age_ms.is_some_and(|age| age < 30_000) {
-                board.progress();
-            }
-            tokio::time::sleep(ASK_AGAIN).await;
+            leader.see(state.as_ref(), "another pod holds the lock and has not said who it is")?;
+            connection.notified(ASK_AGAIN).await;
         }
-        Ok(Self { connection: Arc::new(connection), site: site.to_string(), beat: None })
+        let last = state::read(&connection, site).await.map_err(told("cannot read our state"))?;
+        // A leader that said good-bye waited for its step's end.
+        end_old_sessions(&connection, last.is_none_or(|state| state.holder.is_none())).await?;
+        Ok(Self {
+            connection: Arc::new(connection),
+            site: site.to_string(),
+            board: board.clone(),
+            beat: None,
+        })
     }
 
     /// Writes who leads, and beats from now on. Until here nothing in the database was changed.
@@ -96,7 +84,12 @@ impl Leadership {
             .await
             .map_err(told("cannot write our state"))?;
         let (lost_tx, lost) = watch::channel(false);
-        let task = tokio::spawn(keep_beating(self.connection.clone(), self.site.clone(), lost_tx));
+        let task = tokio::spawn(keep_beating(
+            self.connection.clone(),
+            self.site.clone(),
+            self.board.clone(),
+            lost_tx,
+        ));
         self.beat = Some(Beat { lost, task });
         Ok(())
     }
@@ -173,7 +166,7 @@ async fn try_lock(connection: &Connection) -> Result<bool> {
     Ok(row.get(0))
 }
 
-async fn keep_beating(connection: Arc<Connection>, site: String, lost: watch::Sender<bool>) {
+async fn keep_beating(connection: Arc<Connection>, site: String, board: Board, lost: watch::Sender<bool>) {
     let mut last_success = Instant::now();
     loop {
         tokio::select! {
@@ -185,7 +178,7 @@ async fn keep_beating(connection: Arc<Connection>, site: String, lost: watch::Se
             }
         }
         let left = LOST_AFTER.saturating_sub(last_success.elapsed());
-        match tokio::time::timeout(left, state::beat(&connection, &site)).await {
+        match tokio::time::timeout(left, state::beat(&connection, &site, &board.read().detail)).await {
             Ok(Ok(())) => last_success = Instant::now(),
             Ok(Err(error)) => tracing::warn!(%error, "a beat failed"),
             Err(_) => break,

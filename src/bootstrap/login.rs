@@ -37,30 +37,79 @@ pub fn way(context: &Context<'_>, folder: &SiteFolder) -> Result<(Way, String)> 
     }
 }
 
-/// SITE_DB_PASSWORD, else what site_config.json has, else the owner's configured one, else what was
-/// made here before.
-pub fn known_password(
+/// What the site's role may have for a password, best first: SITE_DB_PASSWORD, what site_config.json
+/// has, the owner's configured one, what was made here before.
+pub fn known_passwords(
     context: &Context<'_>,
     way: &Way,
     folder: &SiteFolder,
     volume: &Volume,
-) -> Result<Option<SecretString>> {
-    if let Some(password) = &context.config.site_db_password {
-        return Ok(Some(password.clone()));
+) -> Result<Vec<SecretString>> {
+    let of_owner = match (way, &context.database.login) {
+        (Way::Owner, Some(Login { password, .. })) => password.clone(),
+        _ => None,
+    };
+    let in_order = [
+        context.config.site_db_password.clone(),
+        own_credentials(folder).and_then(|login| login.password),
+        of_owner,
+        volume.db_password()?,
+    ];
+    let mut known: Vec<SecretString> = Vec::new();
+    for password in in_order.into_iter().flatten() {
+        if !known.iter().any(|other| volume::same_secret(other, &password)) {
+            known.push(password);
+        }
     }
-    if let SiteFolder::There(Some(config)) = folder
-        && let Some(password) = &config.db_password
-    {
-        return Ok(Some(password.clone()));
+    Ok(known)
+}
+
+/// A session on the site's database as its own role.
+pub struct Opened {
+    pub connection: Connection,
+    pub password: SecretString,
+    /// The server takes settings with the login.
+    pub accepts_settings: bool,
+}
+
+/// Logs in with the first password that is right. None where none of them is.
+///
+/// # Errors
+/// Whatever else keeps the role out.
+pub async fn open(
+    context: &Context<'_>,
+    name: &str,
+    passwords: &[SecretString],
+) -> std::result::Result<Option<Opened>, ConnectError> {
+    for password in passwords {
+        let login = Login { user: name.to_string(), password: Some(password.clone()) };
+        match open_session(context, &login, "cauldron/lock").await {
+            Ok((connection, accepts_settings)) => {
+                return Ok(Some(Opened { connection, password: password.clone(), accepts_settings }));
+            }
+            Err(error) if error.kind == Kind::WrongPassword => {}
+            Err(error) => return Err(error),
+        }
     }
-    if let (Way::Owner, Some(Login { password: Some(password), .. })) = (way, &context.database.login) {
-        return Ok(Some(password.clone()));
+    Ok(None)
+}
+
+/// A session on the server itself, and whether the sessions of Frappe's processes take settings.
+pub async fn open_session(
+    context: &Context<'_>,
+    login: &Login,
+    application: &str,
+) -> std::result::Result<(Connection, bool), ConnectError> {
+    let (connection, mut accepts_settings) = open_with_settings(context.direct, login, application).await?;
+    if context.database.direct.is_some() {
+        // Theirs go through the pooler.
+        (_, accepts_settings) = open_with_settings(context.database, login, "cauldron/look").await?;
     }
-    volume.db_password()
+    Ok((connection, accepts_settings))
 }
 
 /// Asks with a harmless setting first; a pooler that refuses it is asked without.
-pub async fn open_with_settings(
+async fn open_with_settings(
     database: &DatabaseConfig,
     login: &Login,
     application: &str,
@@ -78,17 +127,18 @@ pub async fn open_with_settings(
     }
 }
 
-/// Whether the credentials in site_config.json open the database.
-pub async fn own_login_works(context: &Context<'_>, folder: &SiteFolder, ours: &Login) -> Result<bool> {
+/// Whether the credentials in site_config.json open the database, beside `name` and `password`, which do.
+pub async fn own_login_works(
+    context: &Context<'_>,
+    folder: &SiteFolder,
+    name: &str,
+    password: &SecretString,
+) -> Result<bool> {
     let Some(own) = own_credentials(folder) else { return Ok(false) };
-    let same_password = match (&own.password, &ours.password) {
-        (Some(own), Some(ours)) => volume::same_secret(own, ours),
-        _ => false,
-    };
-    if own.user == ours.user && same_password {
+    if own.user == name && own.password.as_ref().is_some_and(|own| volume::same_secret(own, password)) {
         return Ok(true);
     }
-    match postgres::connect(context.database, &own, &own.user, "cauldron/look", &Options::default()).await {
+    match postgres::connect(context.direct, &own, &own.user, "cauldron/look", &Options::default()).await {
         Ok(_) => Ok(true),
         Err(error) if error.kind == Kind::WrongPassword => Ok(false),
         Err(error) => Err(error.into()),

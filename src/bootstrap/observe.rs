@@ -2,7 +2,7 @@
 
 use tokio_postgres::Client;
 
-use super::decide::{Database, Folder, Mark, Observation};
+use super::decide::{Database, Folder, Mark, Observation, Remains, ToldBy};
 use super::sql::told;
 use super::state::{self, State};
 use super::volume::Volume;
@@ -66,38 +66,87 @@ pub async fn database(client: &Client) -> Result<Database> {
     }
     let rows = client.query(FOREIGN_OBJECTS, &[]).await.map_err(told("cannot look at the database"))?;
     let objects: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-    Ok(if objects.is_empty() { Database::Empty } else { Database::NotComplete(objects) })
+    if objects.is_empty() {
+        return Ok(Database::Empty);
+    }
+    let own = own_relations(client).await?;
+    let (mut objects, own): (Vec<String>, Vec<String>) =
+        objects.into_iter().partition(|object| !own.contains(object));
+    let ours_alone = objects.is_empty() && nobody_but_frappes_users(client, &own).await?;
+    // What a person made comes first: a refusal names the first ones.
+    objects.extend(own);
+    Ok(Database::NotComplete(Remains { objects, ours_alone }))
 }
 
-/// What the volume holds; `login_works` tells whether its own credentials open the database.
+/// What a creation makes: relations in public, owned by the role that looks.
+async fn own_relations(client: &Client) -> Result<Vec<String>> {
+    let sql = "SELECT 'public.' || relname FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relowner = current_user::regrole
+          AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')";
+    let rows = client.query(sql, &[]).await.map_err(told("cannot look at the database"))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+async fn nobody_but_frappes_users(client: &Client, relations: &[String]) -> Result<bool> {
+    if !relations.iter().any(|relation| relation == "public.tabUser") {
+        return Ok(true);
+    }
+    let users =
+        r#"SELECT NOT EXISTS (SELECT 1 FROM public."tabUser" WHERE name NOT IN ('Administrator', 'Guest'))"#;
+    let row = client.query_one(users, &[]).await.map_err(told("cannot look at the site's users"))?;
+    Ok(row.get(0))
+}
+
+/// How site_config.json's own credentials fare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnLogin {
+    Works,
+    /// They no longer do, and the configured ones do.
+    Rotated,
+    Fails,
+}
+
+/// What the volume holds.
 ///
 /// Frappe believes site_config.json over everything else: where it names another server, we would
 /// look at one database and Frappe would serve another.
-pub fn folder(folder: &SiteFolder, wanted: &DatabaseConfig, db_name: &str, login_works: bool) -> Folder {
+pub fn folder(folder: &SiteFolder, wanted: &DatabaseConfig, db_name: &str, own_login: OwnLogin) -> Folder {
     let SiteFolder::There(config) = folder else { return Folder::Absent };
     let Some(config) = config else { return Folder::NoConfig };
     let Some(name) = config.db_name.as_deref() else { return Folder::NoConfig };
     let elsewhere = config.db_host.as_ref().is_some_and(|host| *host != wanted.host)
         || config.db_port.is_some_and(|port| port != wanted.port);
     if name != db_name || elsewhere {
-        Folder::OtherDatabase
-    } else if login_works {
-        Folder::LoginWorks
-    } else {
-        Folder::LoginFails
+        return Folder::OtherDatabase;
+    }
+    match own_login {
+        OwnLogin::Works => Folder::LoginWorks,
+        OwnLogin::Rotated => Folder::Rotated,
+        OwnLogin::Fails => Folder::LoginFails,
     }
 }
 
-/// What we recorded: the volume's unfinished attempt, and the database's row.
+/// What we recorded: the volume's unfinished attempt, and the database's row. Both have to name the
+/// same attempt and the same installation before anything in the database may be cleared.
 pub fn mark(volume: &Volume, state: Option<&State>) -> Result<Mark> {
-    if let Some(state) = state {
-        match state.phase.as_str() {
-            "complete" => return Ok(Mark::Complete),
-            "creating" => return Ok(Mark::Unfinished(state.attempt.clone().unwrap_or_default())),
-            _ => {}
+    let on_volume = volume.unfinished_attempt()?;
+    match state.map(|state| (state.phase.as_str(), state)) {
+        Some(("complete", _)) => Ok(Mark::Complete),
+        Some(("creating", state)) => {
+            let attempt = state.attempt.clone().unwrap_or_default();
+            let same_install = volume.known_install_id()?.as_ref() == Some(&state.install_id);
+            let told_by = match on_volume {
+                Some(on_volume) if same_install && on_volume == attempt => ToldBy::Both,
+                // The database's record is the older one: that attempt was cleared already.
+                Some(_) if same_install => ToldBy::Volume,
+                _ => ToldBy::Database,
+            };
+            Ok(Mark::Unfinished { attempt, told_by })
+        }
+        _ => {
+            Ok(on_volume.map_or(Mark::None, |attempt| Mark::Unfinished { attempt, told_by: ToldBy::Volume }))
         }
     }
-    Ok(volume.unfinished_attempt()?.map_or(Mark::None, Mark::Unfinished))
 }
 
 /// Everything at once, through a connection to the site's own database.
@@ -109,5 +158,16 @@ pub async fn observe(client: &Client, site: &str, volume: &Volume, folder: Folde
         Some(other) => Mark::OtherSite(other),
         None => mark(volume, state.as_ref())?,
     };
-    Ok(Observation { database, folder, mark })
+    let database_id = match state {
+        Some(state) => state.install_id,
+        None => oid(client).await?,
+    };
+    Ok(Observation { database, database_id, folder, mark })
+}
+
+/// A database without our record is told from others by its OID.
+async fn oid(client: &Client) -> Result<String> {
+    let sql = "SELECT 'oid-' || oid FROM pg_database WHERE datname = current_database()";
+    let row = client.query_one(sql, &[]).await.map_err(told("cannot look at the database"))?;
+    Ok(row.get(0))
 }

@@ -1,21 +1,36 @@
 //! Up to the decision: log in, provision, take the lock, look. Nothing of anybody's data changes here.
 
-use super::decide::{self, Folder, Mark, Names, Observation, decide};
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::decide::{Database, Folder, Mark, Names, Observation, decide};
 use super::lock::Leadership;
-use super::login::{Way, known_password, open_with_settings, own_login_works, way};
+use super::login::{self, Opened, Way, known_passwords, own_login_works, way};
+use super::observe::OwnLogin;
+use super::pooled::refuse_a_pooler;
 use super::provision::{self, Provisioned, Wanted};
 use super::requirements::needed_for_creation;
+use super::sql::told;
 use super::volume::Volume;
-use super::{Context, observe};
+use super::{Context, observe, state};
 use crate::config::database::Login;
 use crate::frappe::site_config::{self, SiteFolder};
-use crate::net::Kind;
 use crate::outcome::{Fault, Result};
+use crate::sys::filesystem;
+
+/// For so long the client of a network file system may remember an absence (nfs(5), acdirmax with the
+/// usual margin).
+const REMEMBERED_ABSENCE: Duration = Duration::from_secs(90);
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// The lock is ours, and this is what there is.
 pub struct Prepared {
     pub leadership: Leadership,
-    pub login: Login,
+    /// The site's database, and its role.
+    pub database: String,
+    /// What opened it.
+    pub password: SecretString,
     pub observation: Observation,
     pub accepts_settings: bool,
 }
@@ -29,52 +44,121 @@ pub async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared>
     };
     let folder = look()?;
     let (way, name) = way(context, &folder)?;
-    let names = Names { site: context.site, database: &name };
-    if observe::folder(&folder, context.database, &name, true) == Folder::OtherDatabase {
-        let seen = Observation {
-            database: decide::Database::Empty,
-            folder: Folder::OtherDatabase,
-            mark: Mark::None,
-        };
+    let names = Names { site: context.site, database: &name, adopt: context.config.adopt.as_deref() };
+    if observe::folder(&folder, context.database, &name, OwnLogin::Works) == Folder::OtherDatabase {
+        let seen = Observation::without_database(Folder::OtherDatabase, Mark::None);
         decide(&seen, &names)?;
     }
-    let known_password = |folder: &SiteFolder| known_password(context, &way, folder, volume);
-    let Provisioned { password, refusal } = match &way {
-        Way::Administrator(admin) => {
-            provision::provision(&Wanted {
-                database: context.database,
-                admin,
-                names,
-                volume,
-                look_at_folder: &look,
-                known_password: &known_password,
-                can_create: &|| needed_for_creation(context).map(drop),
-            })
-            .await?
-        }
+    let known_passwords = |folder: &SiteFolder| known_passwords(context, &way, folder, volume);
+    let known = known_passwords(&folder)?;
+    let opened = match &way {
         Way::Owner => {
-            let password = known_password(&folder)?.ok_or_else(|| {
-                Fault::permission(
+            if known.is_empty() {
+                return Err(Fault::permission(
                     "no password is given for the site's database",
                     "set DB_PASSWORD (or DB_PASSWORD_FILE) to the password of that login",
-                )
-            })?;
-            Provisioned { password, refusal: None }
+                ));
+            }
+            login::open(context, &name, &known).await?.ok_or_else(|| provision::other_password(&name))?
+        }
+        Way::Administrator(admin) => {
+            // Role or database may not be there yet: then provisioning has the word. A pooler remembers
+            // a login that failed, so none is tried before there can be a site.
+            let opened = match &folder {
+                SiteFolder::There(_) => login::open(context, &name, &known).await.unwrap_or_default(),
+                SiteFolder::Absent => None,
+            };
+            let password_works = opened.is_some();
+            if let Some(opened) = finished(opened, context.site).await? {
+                opened
+            } else {
+                let Provisioned { password, refusal } = provision::provision(&Wanted {
+                    database: context.direct,
+                    admin,
+                    names,
+                    volume,
+                    look_at_folder: &look,
+                    known_passwords: &known_passwords,
+                    password_works,
+                    can_create: &|| needed_for_creation(context).map(drop),
+                })
+                .await?;
+                // Another pod may have made them in the meantime, with a password of its own.
+                let known = [vec![password], known_passwords(&look()?)?].concat();
+                login::open(context, &name, &known)
+                    .await?
+                    .ok_or_else(|| refusal.unwrap_or_else(|| provision::other_password(&name)))?
+            }
         }
     };
-    let login = Login { user: name.clone(), password: Some(password) };
-    let (connection, accepts_settings) =
-        match open_with_settings(context.database, &login, "cauldron/lock").await {
-            Err(error) if error.kind == Kind::WrongPassword => {
-                return Err(refusal.unwrap_or_else(|| provision::other_password(&name)));
-            }
-            opened => opened?,
-        };
+    let Opened { connection, password, accepts_settings } = opened;
+    let login = Login { user: name.clone(), password: Some(password.clone()) };
+    refuse_a_pooler(context.direct, &connection, &login, &name).await?;
     let leadership = Leadership::acquire(connection, context.site, context.board).await?;
     // Looked at again: the pod that led before may have made it.
-    let folder = look()?;
-    let own_login_works = own_login_works(context, &folder, &login).await?;
-    let seen = observe::folder(&folder, context.database, &name, own_login_works);
-    let observation = observe::observe(leadership.client(), context.site, volume, seen).await?;
-    Ok(Prepared { leadership, login, observation, accepts_settings })
+    let state = observe::observe(leadership.client(), context.site, volume, Folder::Absent).await?;
+    let folder = match look()? {
+        SiteFolder::Absent if state.database == Database::Complete => {
+            look_again(filesystem::is_shared(&context.bench.sites()), &look).await?
+        }
+        folder => folder,
+    };
+    let own_login = if own_login_works(context, &folder, &name, &password).await? {
+        OwnLogin::Works
+    } else {
+        OwnLogin::Rotated
+    };
+    let seen = observe::folder(&folder, context.database, &name, own_login);
+    let observation = Observation { folder: seen, ..state };
+    Ok(Prepared { leadership, database: name, password, observation, accepts_settings })
+}
+
+/// The site's own login is enough where it is recorded as finished: then nothing is to be provisioned.
+async fn finished(opened: Option<Opened>, site: &str) -> Result<Option<Opened>> {
+    let Some(opened) = opened else { return Ok(None) };
+    let state = state::read(&opened.connection, site).await.map_err(told("cannot read our state"))?;
+    Ok(state.is_some_and(|state| state.phase == "complete").then_some(opened))
+}
+
+/// A network file system's client may remember for a while that a folder was not there. The folder
+/// above is read anew each time, which is what makes it ask.
+async fn look_again(is_shared: bool, look: &impl Fn() -> Result<SiteFolder>) -> Result<SiteFolder> {
+    let begin = tokio::time::Instant::now();
+    loop {
+        let folder = look()?;
+        if !matches!(folder, SiteFolder::Absent) || !is_shared || begin.elapsed() >= REMEMBERED_ABSENCE {
+            return Ok(folder);
+        }
+        if begin.elapsed() < LOOK_AGAIN {
+            tracing::info!(
+                "the site's folder seems absent; looking for it again, as this volume is a network's"
+            );
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_folder_that_seems_absent_is_looked_for_on_a_network_volume_alone() {
+        let looks = Cell::new(0);
+        let appears_at = |number: u32| {
+            let looks = &looks;
+            looks.set(0);
+            move || {
+                looks.set(looks.get() + 1);
+                Ok(if looks.get() < number { SiteFolder::Absent } else { SiteFolder::There(None) })
+            }
+        };
+        assert!(matches!(look_again(true, &appears_at(30)).await, Ok(SiteFolder::There(None))));
+        assert!(matches!(look_again(false, &appears_at(2)).await, Ok(SiteFolder::Absent)));
+        assert_eq!(looks.get(), 1);
+        assert!(matches!(look_again(true, &appears_at(u32::MAX)).await, Ok(SiteFolder::Absent)));
+        assert_eq!(looks.get(), 46, "ninety seconds, every two");
+    }
 }

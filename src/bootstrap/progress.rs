@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Client;
 
+use super::takeover::end_other_attempts;
 use crate::health::account::Board;
 use crate::telemetry::live_line;
 
@@ -15,10 +16,13 @@ const COUNT: &str = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oi
 
 /// Looks once a second, until it is dropped. A look that fails is nobody's progress; the lock's own
 /// beat tells the loss of the connection.
-pub async fn watch(client: &Client, board: &Board, step: &str, started: Instant) {
+pub async fn watch(client: &Client, board: &Board, step: &str, attempt: &str, started: Instant) {
     let mut most_tables = 0;
     let _line = Line;
     loop {
+        if let Err(fault) = end_other_attempts(client, attempt).await {
+            tracing::debug!(%fault, "no look at other sessions");
+        }
         let tables = client.query_one(COUNT, &[]).await.map_or(most_tables, |row| row.get::<_, i64>(0));
         if tables > most_tables {
             most_tables = tables;

@@ -8,12 +8,15 @@ mod facts;
 mod make;
 
 use secrecy::SecretString;
+use tokio_postgres::error::SqlState;
 
 use self::facts::{Facts, look, preflight};
+pub use self::make::verifier;
 use self::make::{comment, create_database, create_role, set_password, take_ownership};
-use super::decide::{Action, Database, Mark, Names, Observation, decide};
-use super::observe;
-use super::sql::{identifier, told};
+use super::decide::{Action, Database, Names, Observation, Remains, decide};
+use super::observe::{self, OwnLogin};
+use super::pooled::refuse_a_pooler;
+use super::sql::{has_code, identifier, told};
 use super::volume::Volume;
 use crate::config::database::{DatabaseConfig, Login};
 use crate::frappe::site_config::SiteFolder;
@@ -34,8 +37,10 @@ pub struct Wanted<'a> {
     pub volume: &'a Volume,
     /// The site's folder, looked at anew: another pod may be making it.
     pub look_at_folder: &'a dyn Fn() -> Result<SiteFolder>,
-    /// The site's own password where somebody said or made one.
-    pub known_password: &'a dyn Fn(&SiteFolder) -> Result<Option<SecretString>>,
+    /// The site's own passwords that somebody said or made, best first.
+    pub known_passwords: &'a dyn Fn(&SiteFolder) -> Result<Vec<SecretString>>,
+    /// One of them opens the database already: nobody needs another one.
+    pub password_works: bool,
     /// What a creation cannot do without is there.
     pub can_create: &'a dyn Fn() -> Result<()>,
 }
@@ -58,20 +63,17 @@ pub struct Provisioned {
 pub async fn provision(wanted: &Wanted<'_>) -> Result<Provisioned> {
     let Wanted { database, admin, names, volume, .. } = wanted;
     let name = names.database;
-    let maintenance = connect_maintenance(database, admin).await?;
-    // Held until this connection closes.
-    maintenance
-        .execute("SELECT pg_advisory_lock($1)", &[&PROVISION_LOCK])
-        .await
-        .map_err(told("cannot take the provisioning lock"))?;
+    let (maintenance, opened) = connect_maintenance(database, admin).await?;
+    refuse_a_pooler(database, &maintenance, admin, &opened).await?;
+    lock(&maintenance).await?;
     let facts = look(&maintenance, name).await?;
     let folder = (wanted.look_at_folder)()?;
-    let known = (wanted.known_password)(&folder)?;
+    let known = (wanted.known_passwords)(&folder)?.into_iter().next();
     let refusal = match facts.database {
         None => {
-            let seen = observe::folder(&folder, database, name, true);
-            let mark = volume.unfinished_attempt()?.map_or(Mark::None, Mark::Unfinished);
-            decide(&Observation { database: Database::Empty, folder: seen, mark }, names)?;
+            let seen = observe::folder(&folder, database, name, OwnLogin::Works);
+            let mark = observe::mark(volume, None)?;
+            decide(&Observation::without_database(seen, mark), names)?;
             None
         }
         Some(_) => look_inside(wanted, &folder).await?,
@@ -89,6 +91,7 @@ pub async fn provision(wanted: &Wanted<'_>) -> Result<Provisioned> {
         _ => false,
     };
     let password = match (&facts.role, known) {
+        (Some(_), Some(password)) if wanted.password_works => password,
         (Some(_), Some(password)) if !is_ours => {
             check_password(database, name, &facts, &password).await?;
             password
@@ -100,7 +103,7 @@ pub async fn provision(wanted: &Wanted<'_>) -> Result<Provisioned> {
     match &facts.role {
         None => create_role(&maintenance, name, &password, &volume.install_id()?).await?,
         // Nothing lives behind it yet: an earlier start made it and was killed.
-        Some(_) if is_ours => set_password(&maintenance, name, &password).await?,
+        Some(_) if is_ours && !wanted.password_works => set_password(&maintenance, name, &password).await?,
         Some(_) => {}
     }
     match facts.database.as_deref() {
@@ -109,6 +112,19 @@ pub async fn provision(wanted: &Wanted<'_>) -> Result<Provisioned> {
         Some(_) => {}
     }
     Ok(Provisioned { password, refusal: None })
+}
+
+/// Held until the connection closes. Who has it is done in seconds, or hangs.
+async fn lock(maintenance: &Connection) -> Result<()> {
+    let statement =
+        format!("SET lock_timeout = '60s'; SELECT pg_advisory_lock({PROVISION_LOCK}); RESET lock_timeout");
+    match maintenance.batch_execute(&statement).await {
+        Err(error) if has_code(&error, &SqlState::LOCK_NOT_AVAILABLE) => Err(Fault::try_again(
+            "another pod has been making role or database for 60 s",
+            format!("end its session named {APPLICATION} in pg_stat_activity, if it hangs"),
+        )),
+        done => done.map_err(told("cannot take the provisioning lock")),
+    }
 }
 
 /// A role that somebody else made, and nobody told its password here.
@@ -159,33 +175,37 @@ async fn look_inside(wanted: &Wanted<'_>, folder: &SiteFolder) -> Result<Option<
     };
     // A member of the site's role sees the site's tables; without it the catalog must do.
     let _ = client.batch_execute(&format!("SET ROLE {}", identifier(name))).await;
-    let seen = observe::folder(folder, database, name, true);
+    let seen = observe::folder(folder, database, name, OwnLogin::Works);
     let observation = match observe::observe(&client, names.site, volume, seen).await {
         Ok(observation) => observation,
         Err(fault) if fault.code == PERMISSION => {
             tracing::debug!(%fault, "the administrator may not read the site's tables");
             Observation {
-                database: Database::NotComplete(vec!["tables of another role".into()]),
+                database_id: String::new(),
+                database: Database::NotComplete(Remains {
+                    objects: vec!["tables of another role".into()],
+                    ours_alone: false,
+                }),
                 folder: seen,
-                mark: volume.unfinished_attempt()?.map_or(Mark::None, Mark::Unfinished),
+                mark: observe::mark(volume, None)?,
             }
         }
         Err(fault) => return Err(fault),
     };
     Ok(match decide(&observation, names) {
-        Ok(Action::Create) => None,
+        Ok(Action::Create | Action::CreateAgain { .. }) => None,
         // Its own login decides; without one there is only this to say.
-        Ok(Action::GoOn | Action::MigrateOnce) => Some(other_password(name)),
+        Ok(Action::GoOn | Action::MigrateOnce | Action::Adopt) => Some(other_password(name)),
         Err(refusal) => Some(refusal),
     })
 }
 
-/// A session in the first maintenance database that is there.
-async fn connect_maintenance(database: &DatabaseConfig, admin: &Login) -> Result<Connection> {
+/// A session in the first maintenance database that is there, and its name.
+async fn connect_maintenance(database: &DatabaseConfig, admin: &Login) -> Result<(Connection, String)> {
     let mut last = None;
     for name in postgres::maintenance_databases(database, admin) {
         match postgres::connect(database, admin, &name, APPLICATION, &Options::default()).await {
-            Ok(connection) => return Ok(connection),
+            Ok(connection) => return Ok((connection, name)),
             Err(error) if error.kind == Kind::NoSuchDatabase => last = Some(error),
             Err(error) => return Err(error.into()),
         }

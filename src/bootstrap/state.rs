@@ -16,11 +16,24 @@ CREATE TABLE IF NOT EXISTS public."__cauldron_state" (
     phase text NOT NULL CHECK (phase IN ('idle', 'creating', 'complete')),
     attempt text,
     holder text,
+    backend_pid int,
     beat timestamptz,
+    doing text,
     started timestamptz,
     finished timestamptz,
     last_error text
 )"#;
+
+/// The channel of the site's database on which whoever waits is woken.
+const CHANNEL: &str = "cauldron";
+
+/// Has a session woken by every change. Behind a transaction pooler it never is: who waits looks
+/// again by itself, too.
+pub async fn listen(client: &Client) {
+    if let Err(error) = client.batch_execute(&format!("LISTEN {CHANNEL}")).await {
+        tracing::debug!(%error, "no notifications from this session");
+    }
+}
 
 /// What the row says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +43,12 @@ pub struct State {
     pub install_id: String,
     pub instance: Option<String>,
     pub holder: Option<String>,
+    /// The backend of the session that holds the lock, while the holder leads.
+    pub backend_pid: Option<i32>,
     /// None where nobody ever led.
     pub beat_age_ms: Option<i64>,
+    /// What the holder did at its last beat.
+    pub doing: Option<String>,
     pub last_error: Option<String>,
 }
 
@@ -40,19 +57,22 @@ pub async fn prepare(client: &Client) -> Result<(), Error> {
     client.batch_execute(CREATE).await
 }
 
+async fn is_there(client: &Client) -> Result<bool, Error> {
+    let row = client.query_one(r#"SELECT to_regclass('public."__cauldron_state"') IS NOT NULL"#, &[]).await?;
+    Ok(row.get(0))
+}
+
 /// The site's row, if there is one and it was written in this very database.
 pub async fn read(client: &Client, site: &str) -> Result<Option<State>, Error> {
-    let there =
-        client.query_one(r#"SELECT to_regclass('public."__cauldron_state"') IS NOT NULL"#, &[]).await?;
-    if !there.get::<_, bool>(0) {
+    if !is_there(client).await? {
         return Ok(None);
     }
     let system = system_identifier(client).await;
     let row = client
         .query_opt(
             &format!(
-                r#"SELECT phase, attempt, install_id, instance, holder,
-                          (extract(epoch FROM clock_timestamp() - beat) * 1000)::int8, last_error
+                r#"SELECT phase, attempt, install_id, instance, holder, backend_pid,
+                          (extract(epoch FROM clock_timestamp() - beat) * 1000)::int8, doing, last_error
                    FROM public."__cauldron_state" WHERE site = $1 AND {WRITTEN_HERE}"#
             ),
             &[&site, &system],
@@ -64,16 +84,29 @@ pub async fn read(client: &Client, site: &str) -> Result<Option<State>, Error> {
         install_id: row.get(2),
         instance: row.get(3),
         holder: row.get(4),
-        beat_age_ms: row.get(5),
-        last_error: row.get(6),
+        backend_pid: row.get(5),
+        beat_age_ms: row.get(6),
+        doing: row.get(7),
+        last_error: row.get(8),
     }))
+}
+
+/// The installation of a record that was written in another database: it came with a backup, or with a copy.
+pub async fn history(client: &Client, site: &str) -> Result<Option<String>, Error> {
+    if !is_there(client).await? {
+        return Ok(None);
+    }
+    let system = system_identifier(client).await;
+    let sql = format!(
+        r#"SELECT install_id FROM public."__cauldron_state" WHERE site = $1 AND NOT ({WRITTEN_HERE})"#
+    );
+    let row = client.query_opt(&sql, &[&site, &system]).await?;
+    Ok(row.map(|row| row.get(0)))
 }
 
 /// Another site whose creation in this very database was begun or finished: it is not ours to take.
 pub async fn other_site(client: &Client, site: &str) -> Result<Option<String>, Error> {
-    let there =
-        client.query_one(r#"SELECT to_regclass('public."__cauldron_state"') IS NOT NULL"#, &[]).await?;
-    if !there.get::<_, bool>(0) {
+    if !is_there(client).await? {
         return Ok(None);
     }
     let system = system_identifier(client).await;
@@ -118,24 +151,23 @@ pub async fn claim(
     client
         .execute(
             r#"INSERT INTO public."__cauldron_state" AS s
-                   (site, database_oid, system_identifier, install_id, instance, phase, holder, beat)
-               VALUES ($1, (SELECT oid FROM pg_database WHERE datname = current_database()), $2, $3, $4, 'idle', $5, clock_timestamp())
+                   (site, database_oid, system_identifier, install_id, instance, phase, holder, backend_pid, beat)
+               VALUES ($1, (SELECT oid FROM pg_database WHERE datname = current_database()), $2, $3, $4, 'idle', $5,
+                       pg_backend_pid(), clock_timestamp())
                ON CONFLICT (site) DO UPDATE SET
-                   holder = excluded.holder, beat = excluded.beat,
+                   holder = excluded.holder, backend_pid = excluded.backend_pid, beat = excluded.beat,
                    system_identifier = coalesce(excluded.system_identifier, s.system_identifier),
-                   instance = coalesce(excluded.instance, s.instance)"#,
+                   instance = coalesce(s.instance, excluded.instance)"#,
             &[&site, &system, &install_id, &instance, &holder],
         )
         .await
         .map(drop)
 }
 
-/// One sign of life of the holder.
-pub async fn beat(client: &Client, site: &str) -> Result<(), Error> {
-    client
-        .execute(r#"UPDATE public."__cauldron_state" SET beat = clock_timestamp() WHERE site = $1"#, &[&site])
-        .await
-        .map(drop)
+/// One sign of life of the holder, and what it does.
+pub async fn beat(client: &Client, site: &str, doing: &str) -> Result<(), Error> {
+    let sql = r#"UPDATE public."__cauldron_state" SET beat = clock_timestamp(), doing = $2 WHERE site = $1"#;
+    client.execute(sql, &[&site, &doing]).await.map(drop)
 }
 
 /// A creation begins: from here to [`finish`] the site is unfinished, whoever looks.
@@ -162,6 +194,17 @@ pub async fn finish(client: &Client, site: &str) -> Result<(), Error> {
         .map(drop)
 }
 
+/// A copy that its operator named: the record is this installation's from now on.
+pub async fn take_over(
+    client: &Client,
+    site: &str,
+    install_id: &str,
+    instance: Option<&str>,
+) -> Result<(), Error> {
+    let sql = r#"UPDATE public."__cauldron_state" SET install_id = $2, instance = $3 WHERE site = $1"#;
+    client.execute(sql, &[&site, &install_id, &instance]).await.map(drop)
+}
+
 /// What went wrong, for whoever asks later. Never a secret.
 pub async fn record_error(client: &Client, site: &str, error: &str) -> Result<(), Error> {
     client
@@ -170,10 +213,9 @@ pub async fn record_error(client: &Client, site: &str, error: &str) -> Result<()
         .map(drop)
 }
 
-/// Nobody leads any more.
+/// Nobody leads any more: the lock is let go, and whoever waits is woken.
 pub async fn release(client: &Client, site: &str) -> Result<(), Error> {
-    client
-        .execute(r#"UPDATE public."__cauldron_state" SET holder = NULL WHERE site = $1"#, &[&site])
-        .await
-        .map(drop)
+    let sql = r#"UPDATE public."__cauldron_state" SET holder = NULL, backend_pid = NULL, doing = NULL WHERE site = $1"#;
+    client.execute(sql, &[&site]).await?;
+    client.batch_execute(&format!("SELECT pg_advisory_unlock_all(); NOTIFY {CHANNEL}")).await
 }

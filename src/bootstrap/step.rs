@@ -54,7 +54,7 @@ pub async fn run(context: &Context<'_>, leadership: &Leadership, step: &Step<'_>
             child.stop(Signal::SIGTERM, STEP_GRACE, context.shutdown.hurried()).await;
             return Err(Stopped::Signal(signal));
         }
-        () = progress::watch(leadership.client(), context.board, step.name, started) => {
+        () = progress::watch(leadership.client(), context.board, step.name, step.attempt, started) => {
             unreachable!("it is watched until the step ends")
         }
         fault = leadership.lost() => {
@@ -83,6 +83,9 @@ fn spec(context: &Context<'_>, step: &Step<'_>, handler: LineHandler) -> Spec {
     environment.set("PGAPPNAME", format!("cauldron/{}", step.attempt));
     for (name, value) in &context.overrides {
         environment.set(name, value);
+    }
+    if let Some((host, port)) = &context.database.direct {
+        environment.set("FRAPPE_DB_HOST", host).set("FRAPPE_DB_PORT", port.to_string());
     }
     if let Some(path) = step.password_file {
         environment.set("PGPASSFILE", path);

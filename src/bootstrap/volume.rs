@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use rand::distr::{Alphanumeric, SampleString};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::identity::CopyMark;
 use crate::frappe::atomic_file::{write_if_absent, write_whole};
 use crate::outcome::{Fault, Result};
+
+const COPY_MARK: &str = "copy.json";
 
 /// The folder, known to be writable; made with the first file in it, so that a refusal leaves none.
 #[derive(Clone, Debug)]
@@ -49,6 +52,37 @@ impl Volume {
             .ok_or_else(|| Fault::configuration(format!("{} vanished", path.display()), "check the volume"))
     }
 
+    /// The id that the database has on record, where the volume has none.
+    pub fn take_install_id(&self, id: &str) -> Result<()> {
+        match self.known_install_id()? {
+            Some(_) => Ok(()),
+            None => self.write_new(&self.folder.join("install_id"), id, 0o644),
+        }
+    }
+
+    /// A copy that became a site of its own.
+    pub fn replace_install_id(&self, id: &str) -> Result<()> {
+        self.write("install_id", id.as_bytes())
+    }
+
+    /// There while the site is a copy of another installation's.
+    pub fn copy_mark(&self) -> Result<Option<CopyMark>> {
+        let path = self.folder.join(COPY_MARK);
+        let Some(text) = read_text(&path)? else { return Ok(None) };
+        let mark = serde_json::from_str(&text).map_err(|error| {
+            Fault::configuration(format!("{}: {error}", path.display()), "remove it; it is written anew")
+        })?;
+        Ok(Some(mark))
+    }
+
+    pub fn write_copy_mark(&self, mark: &CopyMark) -> Result<()> {
+        self.write(COPY_MARK, &serde_json::to_vec_pretty(mark).expect("a mark is JSON"))
+    }
+
+    pub fn remove_copy_mark(&self) -> Result<()> {
+        self.remove(COPY_MARK)
+    }
+
     /// The site's database password that was made here, if it was.
     pub fn db_password(&self) -> Result<Option<SecretString>> {
         Ok(read_text(&self.folder.join("db_password"))?.map(SecretString::from))
@@ -68,14 +102,22 @@ impl Volume {
     }
 
     pub fn start_attempt(&self, attempt: &str) -> Result<()> {
-        let path = self.folder.join("attempt");
-        self.make()?;
-        write_whole(&path, attempt.as_bytes(), 0o644)
-            .map_err(|error| Fault::file(format!("cannot write {}", path.display()), &error))
+        self.write("attempt", attempt.as_bytes())
     }
 
     pub fn finish_attempt(&self) -> Result<()> {
-        let path = self.folder.join("attempt");
+        self.remove("attempt")
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.folder.join(name);
+        self.make()?;
+        write_whole(&path, bytes, 0o644)
+            .map_err(|error| Fault::file(format!("cannot write {}", path.display()), &error))
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        let path = self.folder.join(name);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(Fault::file(format!("cannot remove {}", path.display()), &error))

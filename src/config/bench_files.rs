@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::source::{Given, Reader, Source};
+use crate::bootstrap::volume::Volume;
 use crate::frappe::json_file;
 
 pub const COMMON: &str = "common_site_config.json";
@@ -23,7 +24,14 @@ impl BenchFiles {
     /// Reads what is there; invalid JSON is a problem, since every command of Frappe would fail on it.
     pub fn read(reader: &mut Reader<'_>, sites: &Path, site: Option<&str>) -> Self {
         let common = read_object(reader, &sites.join(COMMON));
-        let site = site.map(|site| read_object(reader, &sites.join(site).join(SITE)));
+        let site = site.map(|site| {
+            let path = sites.join(site).join(SITE);
+            // Cut off with the creation that wrote it: the bootstrap makes it anew.
+            if is_being_created(sites, site) && matches!(json_file::read_object(&path), Ok(Err(_))) {
+                return Map::new();
+            }
+            read_object(reader, &path)
+        });
         Self { common, site: site.unwrap_or_default() }
     }
 
@@ -34,6 +42,11 @@ impl BenchFiles {
     pub fn site(&self, key: &str) -> Option<Given> {
         given(&self.site, key, SITE)
     }
+}
+
+fn is_being_created(sites: &Path, site: &str) -> bool {
+    let volume = Volume::to_read(sites.join(".cauldron").join(site));
+    volume.unfinished_attempt().is_ok_and(|attempt| attempt.is_some())
 }
 
 fn given(object: &Map<String, Value>, key: &str, file: &'static str) -> Option<Given> {

@@ -68,7 +68,23 @@ pub struct DatabaseConfig {
     pub login: Option<Login>,
     pub admin_database: Option<String>,
     pub tls: DatabaseTls,
+    /// CAULDRON_DB_DIRECT_HOST and _PORT: the server itself, where DB_HOST is a pooler.
+    pub direct: Option<(String, u16)>,
 }
+
+impl DatabaseConfig {
+    /// Where locks, LISTEN and schema changes work: the server itself.
+    pub fn directly(&self) -> Self {
+        let mut direct = self.clone();
+        if let Some((host, port)) = direct.direct.take() {
+            (direct.host, direct.port) = (host, port);
+        }
+        direct
+    }
+}
+
+/// PostgreSQL's own.
+const DEFAULT_PORT: u16 = 5432;
 
 /// A configured password without its login is taken for DB_NAME's own.
 pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, embedded: bool) -> Option<DatabaseConfig> {
@@ -105,7 +121,22 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, embedded: bool) -> Opti
         .map(|user| Login { user, password });
     let admin_database = reader.given("CAULDRON_DB_ADMIN_DATABASE").map(|given| given.value);
     let tls = read_tls(reader);
-    Some(DatabaseConfig { host: host?.value, port: port?, name, login, admin_database, tls: tls? })
+    let direct_host = reader.given("CAULDRON_DB_DIRECT_HOST").map(|given| given.value);
+    let direct_port_given = reader.given("CAULDRON_DB_DIRECT_PORT");
+    let direct_port = reader.parsed(
+        "CAULDRON_DB_DIRECT_PORT",
+        direct_port_given,
+        super::value::parse_port,
+        super::value::PORT_MEND,
+    );
+    let (host, port) = (host?.value, port?);
+    let direct = match (direct_host, direct_port) {
+        (None, None) => None,
+        (host_given, port_given) => {
+            Some((host_given.unwrap_or_else(|| host.clone()), port_given.unwrap_or(DEFAULT_PORT)))
+        }
+    };
+    Some(DatabaseConfig { host, port, name, login, admin_database, tls: tls?, direct })
 }
 
 fn read_tls(reader: &mut Reader<'_>) -> Option<DatabaseTls> {

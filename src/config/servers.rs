@@ -15,8 +15,9 @@ pub fn require(reader: &mut Reader<'_>, database: bool, redis: &RedisConfig) {
             "set DB_HOST to PostgreSQL's host, or start with --embedded",
         );
     }
+    let redis_broken = broken(reader, "REDIS_");
     for (name, missing) in [("REDIS_CACHE", redis.cache.is_none()), ("REDIS_QUEUE", redis.queue.is_none())] {
-        if missing && !broken(reader, "REDIS_") {
+        if missing && !redis_broken {
             reader.problem(
                 name,
                 None,

@@ -83,6 +83,12 @@ pub const VARIABLES: &[Variable] = &[
         "DB_USER, then postgres",
         "Maintenance database of the administrator's login",
     ),
+    plain(
+        "CAULDRON_DB_DIRECT_HOST",
+        "DB_HOST",
+        "PostgreSQL itself, where DB_HOST is a transaction pooler: for locks, LISTEN and schema changes",
+    ),
+    plain("CAULDRON_DB_DIRECT_PORT", "5432", "Its port; DB_PORT where neither of the two is set"),
     secret("SITE_DB_PASSWORD", &[], "site_config.json, else made", "The site role's own password"),
     secret("ENCRYPTION_KEY", &[], "made", "The site's encryption key (32 url-safe base64 bytes)"),
     plain(
@@ -157,6 +163,8 @@ pub const VARIABLES: &[Variable] = &[
         "(not compared)",
         "Identity of this installation, e.g. cluster/namespace/release",
     ),
+    plain("CAULDRON_ADOPT", "(none)", "Id that a refusal printed: make the lost folder of this site anew"),
+    plain("CAULDRON_CLONE", "(none)", "Id that a muted copy printed: it is a site of its own from now on"),
     plain("CAULDRON_SITE_URL", "(not written)", "host_name in common_site_config.json"),
     plain("CAULDRON_WAIT_TIMEOUT", "120s", "Deadline of the wait for dependencies; 0 for none"),
     plain("CAULDRON_DRAIN", "0s", "Unready for so long before a stop, so that endpoints follow"),

@@ -174,6 +174,7 @@ mod tests {
             login: user.map(|user| Login { user: user.into(), password: None }),
             admin_database: None,
             tls: DatabaseTls { mode: SslMode::Disable, root_certificate: None, client: None },
+            direct: None,
         }
     }
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::clock::Clock;
 use super::finding::Finding;
 use super::id::Id;
+use crate::bootstrap::decide::Names;
 use crate::config::bench_files::{COMMON, SITE};
 use crate::config::database::{DatabaseConfig, Login};
 use crate::config::source::{Problem, ProcessEnvironment, Reader, Strings};
@@ -16,6 +17,7 @@ use crate::config::variable::{VARIABLES, Variable};
 use crate::config::{self, Config, Needs};
 use crate::deps;
 use crate::frappe::bench::Bench;
+use crate::frappe::json_file;
 use crate::frappe::site_config::{self, SiteFolder};
 use crate::outcome::{self, Fault, Result};
 
@@ -45,12 +47,7 @@ impl BenchObjects {
 
     /// Frappe's `cint`: 1, "1" and true are on.
     pub fn is_on(&self, key: &str) -> bool {
-        match self.get(key) {
-            Some(Value::Bool(on)) => *on,
-            Some(Value::Number(number)) => number.as_i64() != Some(0),
-            Some(Value::String(text)) => !matches!(text.as_str(), "" | "0" | "false" | "False"),
-            _ => false,
-        }
+        json_file::is_on(self.get(key))
     }
 }
 
@@ -75,6 +72,14 @@ impl Known {
     pub fn database_name(&self) -> Option<&str> {
         let configured = self.config.database.as_ref().and_then(|database| database.name.as_deref());
         configured.or(self.site_login.as_ref().map(|(name, _)| name.as_str()))
+    }
+
+    /// # Errors
+    /// Why no look at the site can be made.
+    pub fn names(&self) -> std::result::Result<Names<'_>, String> {
+        let site = self.site()?;
+        let database = self.database_name().ok_or_else(|| "DB_NAME is not known".to_string())?;
+        Ok(Names { site, database, adopt: self.config.adopt.as_deref() })
     }
 
     /// # Errors

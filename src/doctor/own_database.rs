@@ -7,7 +7,9 @@ use super::finding::Finding;
 use super::grants::{Presence, role_name};
 use super::id::Id;
 use super::postgres::{Opened, Postgres};
+use crate::bootstrap::observe::OwnLogin;
 use crate::bootstrap::sql::literal;
+use crate::config::database::Login;
 use crate::net::{ConnectError, Kind, Step};
 use crate::outcome;
 
@@ -66,26 +68,52 @@ pub async fn site_login(
     postgres: &Postgres<'_>,
     presence: Presence,
     server_answers: bool,
-) -> (Finding, Option<Opened>, bool) {
+) -> (Finding, Option<Opened>, OwnLogin) {
     let subject = known.config.site.as_deref().unwrap_or("SITE_NAME");
     let Some((database, login)) = &known.site_login else {
         let reason = "there is no site_config.json with a db_name and a db_password";
-        return (Finding::skipped(Id::SiteLogin, subject, reason), None, false);
+        return (Finding::skipped(Id::SiteLogin, subject, reason), None, OwnLogin::Fails);
     };
     if presence == Presence::Absent {
-        return (Finding::skipped(Id::SiteLogin, subject, "the database is not there"), None, false);
+        return (
+            Finding::skipped(Id::SiteLogin, subject, "the database is not there"),
+            None,
+            OwnLogin::Fails,
+        );
     }
     match postgres.open(login, database).await {
         Ok(opened) => {
             let detail = format!("`{}` opens database `{database}`", login.user);
-            (Finding::ok(Id::SiteLogin, subject, detail), Some(opened), true)
+            (Finding::ok(Id::SiteLogin, subject, detail), Some(opened), OwnLogin::Works)
         }
         // Told once, as the server's.
         Err(error) if !server_answers && error.step < Step::Login => {
-            (Finding::skipped(Id::SiteLogin, subject, "the server cannot be reached"), None, false)
+            (Finding::skipped(Id::SiteLogin, subject, "the server cannot be reached"), None, OwnLogin::Fails)
         }
-        Err(error) => (refused_login(subject, login.user.as_str(), &error), None, false),
+        Err(error) => match rotated(known, postgres, login, database, &error).await {
+            Some(opened) => {
+                let detail = format!(
+                    "`{}` opens database `{database}` with SITE_DB_PASSWORD, not with site_config.json's: the bootstrap writes it there",
+                    login.user
+                );
+                (Finding::info(Id::SiteLogin, subject, detail), Some(opened), OwnLogin::Rotated)
+            }
+            None => (refused_login(subject, login.user.as_str(), &error), None, OwnLogin::Fails),
+        },
     }
+}
+
+/// A session with the password that the operator gave, where the file's is no longer right.
+async fn rotated(
+    known: &Known,
+    postgres: &Postgres<'_>,
+    login: &Login,
+    database: &str,
+    error: &ConnectError,
+) -> Option<Opened> {
+    let password = known.config.site_db_password.clone().filter(|_| error.kind == Kind::WrongPassword)?;
+    let login = Login { user: login.user.clone(), password: Some(password) };
+    postgres.open(&login, database).await.ok()
 }
 
 fn refused_login(subject: &str, user: &str, error: &ConnectError) -> Finding {

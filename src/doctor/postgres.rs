@@ -238,7 +238,15 @@ mod tests {
 
     fn config(host: &str, mode: SslMode) -> DatabaseConfig {
         let tls = DatabaseTls { mode, root_certificate: None, client: None };
-        DatabaseConfig { host: host.into(), port: 5432, name: None, login: None, admin_database: None, tls }
+        DatabaseConfig {
+            host: host.into(),
+            port: 5432,
+            name: None,
+            login: None,
+            admin_database: None,
+            tls,
+            direct: None,
+        }
     }
 
     #[test]

@@ -142,7 +142,9 @@ mod tests {
             install_id: "a".into(),
             instance: None,
             holder: Some("pod-1".into()),
+            backend_pid: Some(42),
             beat_age_ms,
+            doing: None,
             last_error: None,
         }
     }

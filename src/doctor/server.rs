@@ -10,6 +10,7 @@ use super::own_database;
 use super::postgres::{self, Opened, Postgres};
 use super::site::{self, Contents, Way};
 use super::switches;
+use crate::bootstrap::observe::OwnLogin;
 use crate::deps::postgres::major;
 
 /// What looks elsewhere need.
@@ -62,13 +63,12 @@ async fn site_looks(
     opened: Result<Opened, String>,
 ) -> (Vec<Finding>, Contents) {
     let (mut findings, presence) = grants::look(known, &opened).await;
-    let (login, own, own_login_works) =
-        own_database::site_login(known, postgres, presence, opened.is_ok()).await;
+    let (login, own, own_login) = own_database::site_login(known, postgres, presence, opened.is_ok()).await;
     findings.push(login);
     let session = session(known, postgres, &opened, own, presence).await;
     let session = session.as_ref().map_err(String::as_str);
     findings.push(own_database::schema(known, session).await);
-    let way = Way { session, presence, own_login_works };
+    let way = Way { session, presence, own_login };
     let (more, contents) = site::look(known, &way).await;
     findings.extend(more);
     let client = match (session, contents.complete) {
@@ -81,7 +81,7 @@ async fn site_looks(
 }
 
 /// The site's own session, else the configured login's on the same database.
-async fn session(
+pub async fn session(
     known: &Known,
     postgres: &Postgres<'_>,
     opened: &Result<Opened, String>,
@@ -102,7 +102,7 @@ async fn session(
 /// What is left to tell without a server.
 async fn unreachable(known: &Known, reason: &str, mut findings: Vec<Finding>) -> (Vec<Finding>, Seen) {
     findings.extend(grants::skipped(reason));
-    let way = Way { session: Err(reason), presence: Presence::Unknown, own_login_works: false };
+    let way = Way { session: Err(reason), presence: Presence::Unknown, own_login: OwnLogin::Fails };
     let (more, contents) = site::look(known, &way).await;
     findings.extend(more);
     findings.extend(switches::look(known, Err(reason)).await);

@@ -11,9 +11,10 @@ use super::id::Id;
 use super::postgres::Opened;
 use super::record;
 use crate::bootstrap::decide::{Action, Database, Mark, Names, Observation, decide};
+use crate::bootstrap::observe::{self, OwnLogin};
+use crate::bootstrap::sql;
 use crate::bootstrap::state;
 use crate::bootstrap::volume::Volume;
-use crate::bootstrap::{observe, sql};
 use crate::frappe::site_config::SiteFolder;
 use crate::outcome::{Fault, Result};
 
@@ -38,16 +39,12 @@ impl Contents {
 pub struct Way<'a> {
     pub session: std::result::Result<&'a Opened, &'a str>,
     pub presence: Presence,
-    pub own_login_works: bool,
+    pub own_login: OwnLogin,
 }
 
 /// Every look at the site.
 pub async fn look(known: &Known, way: &Way<'_>) -> (Vec<Finding>, Contents) {
-    let names = known.site().and_then(|site| {
-        let database = known.database_name().ok_or_else(|| "DB_NAME is not known".to_string())?;
-        Ok(Names { site, database })
-    });
-    let names = match names {
+    let names = match known.names() {
         Ok(names) => names,
         Err(reason) => return (skipped(&reason), Contents::unknown(&reason)),
     };
@@ -56,7 +53,7 @@ pub async fn look(known: &Known, way: &Way<'_>) -> (Vec<Finding>, Contents) {
     match way.session {
         Ok(opened) => {
             let client = &opened.connection;
-            findings.push(whole(&names, observed(known, way, &names, client, &volume).await));
+            findings.push(whole(&names, seen(known, way, &names).await));
             let row = state::read(client, names.site).await.map_err(sql::told("cannot read our state"));
             findings.push(record::recorded(client, names.site, &row).await);
             findings
@@ -70,7 +67,7 @@ pub async fn look(known: &Known, way: &Way<'_>) -> (Vec<Finding>, Contents) {
                 Presence::There | Presence::Unknown => reason,
             };
             findings.push(match way.presence {
-                Presence::Absent => whole(&names, absent(known, way, &names, &volume)),
+                Presence::Absent => whole(&names, seen(known, way, &names).await),
                 _ => Finding::skipped(Id::Site, names.site, reason),
             });
             findings.extend(RECORDED.map(|id| Finding::skipped(id, names.site, reason)));
@@ -89,26 +86,22 @@ fn folder(known: &Known, way: &Way<'_>, names: &Names<'_>) -> Result<crate::boot
     let folder = known.folder.clone()?;
     let folder = match (&folder, &known.config.database) {
         (SiteFolder::There(_), Some(database)) => {
-            observe::folder(&folder, database, names.database, way.own_login_works)
+            observe::folder(&folder, database, names.database, way.own_login)
         }
         _ => crate::bootstrap::decide::Folder::Absent,
     };
     Ok(folder)
 }
 
-async fn observed(
-    known: &Known,
-    way: &Way<'_>,
-    names: &Names<'_>,
-    client: &Client,
-    volume: &Volume,
-) -> Result<Observation> {
-    observe::observe(client, names.site, volume, folder(known, way, names)?).await
-}
-
-fn absent(known: &Known, way: &Way<'_>, names: &Names<'_>, volume: &Volume) -> Result<Observation> {
-    let mark = observe::mark(volume, None)?;
-    Ok(Observation { database: Database::Empty, folder: folder(known, way, names)?, mark })
+/// The observation that the bootstrap would decide on. Without a session the database is taken for
+/// absent.
+pub async fn seen(known: &Known, way: &Way<'_>, names: &Names<'_>) -> Result<Observation> {
+    let volume = Volume::to_read(known.bench.cauldron_site(names.site));
+    let folder = folder(known, way, names)?;
+    match way.session {
+        Ok(opened) => observe::observe(&opened.connection, names.site, &volume, folder).await,
+        Err(_) => Ok(Observation::without_database(folder, observe::mark(&volume, None)?)),
+    }
 }
 
 /// In the words of the bootstrap's own table.
@@ -118,7 +111,7 @@ fn whole(names: &Names<'_>, seen: Result<Observation>) -> Finding {
         Ok((Action::GoOn, _)) => Finding::ok(Id::Site, names.site, "complete, and recorded as finished"),
         Ok((Action::MigrateOnce, seen)) => {
             let why = match seen.mark {
-                Mark::Unfinished(_) => "its creation is not recorded as finished",
+                Mark::Unfinished { .. } => "its creation is not recorded as finished",
                 _ => "this program has no record of it",
             };
             let detail = format!("complete, and {why}: the bootstrap migrates it once");
@@ -126,6 +119,21 @@ fn whole(names: &Names<'_>, seen: Result<Observation>) -> Finding {
         }
         Ok((Action::Create, _)) => {
             Finding::info(Id::Site, names.site, "there is none yet: the bootstrap creates it")
+        }
+        Ok((Action::Adopt, _)) => {
+            let detail =
+                "complete, and its folder is lost: the bootstrap makes an empty one, as CAULDRON_ADOPT says";
+            Finding::warning(
+                Id::Site,
+                names.site,
+                detail,
+                "restore sites/ from a backup instead, if there is one",
+            )
+        }
+        Ok((Action::CreateAgain { attempt }, _)) => {
+            let detail =
+                format!("attempt {attempt} did not finish it: the bootstrap clears that, and creates it");
+            Finding::info(Id::Site, names.site, detail)
         }
         Err(fault) => Finding::fault(Id::Site, names.site, &fault),
     }

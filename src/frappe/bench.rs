@@ -1,6 +1,6 @@
 //! Where things are in a bench.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A bench folder: `apps/`, `env/`, `sites/`, `config/`.
 #[derive(Clone, Debug)]
@@ -11,6 +11,10 @@ pub struct Bench {
 impl Bench {
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     pub fn sites(&self) -> PathBuf {

@@ -38,3 +38,13 @@ pub fn read_object(path: &Path) -> io::Result<Result<Map<String, Value>, Invalid
         }
     }
 }
+
+/// Frappe's `cint` of a value: 1, "1" and true are on.
+pub fn is_on(value: Option<&Value>) -> bool {
+    match value {
+        Some(Value::Bool(on)) => *on,
+        Some(Value::Number(number)) => number.as_i64() != Some(0),
+        Some(Value::String(text)) => !matches!(text.as_str(), "" | "0" | "false" | "False"),
+        _ => false,
+    }
+}

@@ -1,5 +1,6 @@
 //! A site's `site_config.json`: what it says of its database, and its encryption key.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -38,6 +39,10 @@ pub enum SiteFolder {
 /// # Errors
 /// Only where the folder cannot be looked at; that it is absent is an answer.
 pub fn look(folder: &Path) -> std::io::Result<SiteFolder> {
+    // A network file system's client asks its server only when the folder above is read.
+    if let Some(above) = folder.parent() {
+        let _ = fs::read_dir(above).map(Iterator::count);
+    }
     match std::fs::symlink_metadata(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(SiteFolder::Absent),
         Err(error) => return Err(error),
@@ -58,14 +63,21 @@ pub fn look(folder: &Path) -> std::io::Result<SiteFolder> {
     Ok(SiteFolder::There(config))
 }
 
-/// A file system of its own has a lost+found.
 fn is_empty(folder: &Path) -> std::io::Result<bool> {
     for entry in fs::read_dir(folder)? {
-        if entry?.file_name() != "lost+found" {
+        if !is_no_content(&entry?.file_name()) {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// Where the contents of a folder that is a mount are set aside.
+pub const SET_ASIDE: &str = ".cauldron-trash";
+
+/// A file system of its own has a lost+found.
+pub fn is_no_content(name: &OsStr) -> bool {
+    name == "lost+found" || name == SET_ASIDE
 }
 
 fn read(value: &serde_json::Map<String, Value>) -> SiteConfig {
@@ -101,12 +113,52 @@ pub async fn ensure_encryption_key(folder: &Path, given: Option<&SecretString>) 
     let key = given.cloned().unwrap_or_else(|| URL_SAFE.encode(rand::random::<[u8; 32]>()).into());
     let mut config = read_object(&path)?;
     config.insert("encryption_key".into(), key.expose_secret().into());
-    let mut text = serde_json::to_vec_pretty(&config).expect("an object is JSON");
-    text.push(b'\n');
-    let mode = fs::metadata(&path).map_or(0o640, |metadata| metadata.mode() & 0o777);
-    write_whole(&path, &text, mode).map_err(|error| fault("write", &error))?;
+    write(&path, &config)?;
     drop(lock);
     Ok(())
+}
+
+/// Has Frappe log in as `name` with `password` from now on. A file that is absent or cut off is made
+/// anew; of one that is whole everything else stays.
+pub async fn write_login(folder: &Path, name: &str, password: &SecretString) -> Result<()> {
+    edit(folder, |config| {
+        config.insert("db_name".into(), name.into());
+        config.insert("db_password".into(), password.expose_secret().into());
+        config.insert("db_type".into(), "postgres".into());
+    })
+    .await
+}
+
+/// Changes the file under Frappe's own lock, if there is anything to change.
+pub async fn edit(folder: &Path, change: impl FnOnce(&mut serde_json::Map<String, Value>)) -> Result<()> {
+    let path = folder.join("site_config.json");
+    let lock = frappe_lock(folder)
+        .await
+        .map_err(|error| Fault::file(format!("cannot lock {}", path.display()), &error))?;
+    let before = json_file::read_object(&path).ok().and_then(std::result::Result::ok);
+    let mut config = before.clone().unwrap_or_default();
+    change(&mut config);
+    if before.as_ref() != Some(&config) {
+        write(&path, &config)?;
+    }
+    drop(lock);
+    Ok(())
+}
+
+/// Frappe's `cint` of a key: 1, "1" and true are on.
+pub fn is_on(folder: &Path, key: &str) -> bool {
+    let config =
+        json_file::read_object(&folder.join("site_config.json")).ok().and_then(std::result::Result::ok);
+    config.is_some_and(|config| json_file::is_on(config.get(key)))
+}
+
+/// Frappe makes the file for everybody to read; it holds the database's password and the key.
+fn write(path: &Path, config: &serde_json::Map<String, Value>) -> Result<()> {
+    let mut text = serde_json::to_vec_pretty(config).expect("an object is JSON");
+    text.push(b'\n');
+    let mode = fs::metadata(path).map_or(0o640, |metadata| metadata.mode() & 0o770);
+    write_whole(path, &text, mode)
+        .map_err(|error| Fault::file(format!("cannot write {}", path.display()), &error))
 }
 
 fn has_key(path: &Path, given: Option<&SecretString>) -> Result<bool> {

@@ -69,6 +69,10 @@ pub struct Account {
     pub attempt: Option<String>,
     pub holder: Option<String>,
     pub last_error: Option<String>,
+    /// The installation that the site is a copy of: mails muted, scheduler paused.
+    pub copy_of: Option<String>,
+    /// Another installation that uses our queue Redis.
+    pub queue_of: Option<String>,
     pub dependencies_wait: Option<Duration>,
     /// The last answer of the role's own probe.
     pub role_probe: Option<RoleProbe>,
@@ -100,6 +104,8 @@ impl Board {
             attempt: None,
             holder: None,
             last_error: None,
+            copy_of: None,
+            queue_of: None,
             dependencies_wait: None,
             role_probe: None,
             children: BTreeMap::new(),
@@ -220,6 +226,7 @@ impl Account {
             "reasons": problems,
             "bootstrap": {
                 "state": self.detail, "attempt": self.attempt, "holder": self.holder, "last_error": self.last_error,
+                "copy_of": self.copy_of, "queue_of": self.queue_of,
             },
             // The migration gate, which compares fingerprints, is not there yet.
             "fingerprint": {"pod": null, "database": null, "relation": "unknown"},

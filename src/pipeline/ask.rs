@@ -50,7 +50,7 @@ fn text(account: &Value) -> String {
     for reason in account["reasons"].as_array().into_iter().flatten() {
         text.push_str(&format!("{:10} {}\n", "reason", word(reason)));
     }
-    for key in ["state", "attempt", "holder", "last_error"] {
+    for key in ["state", "attempt", "holder", "last_error", "copy_of", "queue_of"] {
         text.push_str(&format!("{key:10} {}\n", word(&account["bootstrap"][key])));
     }
     for child in account["children"].as_array().into_iter().flatten() {

@@ -1,6 +1,8 @@
 //! The roles: bring the site up, serve it, stop cleanly.
 
+use super::renewal;
 use super::site::Site;
+use crate::bootstrap::claim::Claim;
 use crate::config::{Config, OnFailure};
 use crate::front::{Front, Settings};
 use crate::health::account::{Board, Phase};
@@ -39,8 +41,14 @@ async fn serve(config: Config, board: &Board, shutdown: &Shutdown) -> Result<u8,
     let end = match site.bring_up(board, shutdown).await {
         Ok(bootstrapped) => {
             let Site { config, database, bench, name, processes, .. } = &site;
+            if let Some(claim) = Claim::of(config, bench, name) {
+                tokio::spawn(claim.keep(board.clone()));
+            }
             let web = Web { config, database, bench, site: name, front: &front, bootstrapped: &bootstrapped };
-            Ok(web::serve(&web, processes, shutdown, board).await)
+            tokio::select! {
+                end = web::serve(&web, processes, shutdown, board) => Ok(end),
+                () = renewal::follow(&site, shutdown) => unreachable!("it follows until it is dropped"),
+            }
         }
         Err(stopped) => Err(stopped),
     };

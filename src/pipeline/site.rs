@@ -79,14 +79,26 @@ impl Site {
     ) -> std::result::Result<Bootstrapped, Stopped> {
         board.enter(Phase::WaitingForDependencies, "");
         let started = std::time::Instant::now();
-        let targets = DepsTargets::of(&self.config)?;
+        let targets = DepsTargets::before_bootstrap(&self.config)?;
         let told = |missing| board.update(|account| account.detail = missing);
         deps::wait_all(&targets, self.config.wait_timeout, shutdown, told).await?;
         board.update(|account| account.dependencies_wait = Some(started.elapsed()));
         board.enter(Phase::Bootstrapping, "looking");
+        self.bootstrap_with(&self.config, board, shutdown).await
+    }
+
+    /// The bootstrap alone, with a configuration that may be newer than the site's own.
+    pub async fn bootstrap_with(
+        &self,
+        config: &Config,
+        board: &Board,
+        shutdown: &Shutdown,
+    ) -> std::result::Result<Bootstrapped, Stopped> {
+        let database = config.database.as_ref().unwrap_or(&self.database);
         let context = Context {
-            config: &self.config,
-            database: &self.database,
+            config,
+            database,
+            direct: &database.directly(),
             bench: &self.bench,
             site: &self.name,
             overrides: Overrides::new(),

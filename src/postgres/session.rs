@@ -1,14 +1,17 @@
 //! An open session: its client, the task that drives it, and what the server said of itself.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::{Ready, poll_fn, ready};
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_postgres::AsyncMessage;
 use tokio_postgres::tls::TlsConnect;
 
 use crate::net::dial::within;
@@ -33,6 +36,7 @@ pub struct Connection {
     client: tokio_postgres::Client,
     driver: JoinHandle<()>,
     closed: watch::Receiver<Option<String>>,
+    notified: Arc<Notify>,
     version: String,
     hot_standby: Option<bool>,
     encrypted: bool,
@@ -42,16 +46,22 @@ impl Connection {
     /// Takes over what a login made, on a wire that is `encrypted` or not.
     pub fn drive(
         client: tokio_postgres::Client,
-        driver: tokio_postgres::Connection<Wire, Wire>,
+        mut driver: tokio_postgres::Connection<Wire, Wire>,
         encrypted: bool,
     ) -> Self {
         let parameter = |name: &str| driver.parameter(name).map(str::to_string);
         let (version, hot_standby) = (parameter("server_version"), parameter("in_hot_standby"));
         let (closed_sender, closed) = watch::channel(None);
+        let notified = Arc::new(Notify::new());
+        let notify = notified.clone();
         let driver = tokio::spawn(async move {
-            let reason = match driver.await {
-                Ok(()) => "closed".to_string(),
-                Err(error) => cause_of(&error),
+            let reason = loop {
+                match poll_fn(|context| driver.poll_message(context)).await {
+                    Some(Ok(AsyncMessage::Notification(_))) => notify.notify_one(),
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => break cause_of(&error),
+                    None => break "closed".to_string(),
+                }
             };
             let _ = closed_sender.send(Some(reason));
         });
@@ -59,6 +69,7 @@ impl Connection {
             client,
             driver,
             closed,
+            notified,
             version: version.unwrap_or_default(),
             hot_standby: hot_standby.map(|value| value == "on"),
             encrypted,
@@ -77,6 +88,15 @@ impl Connection {
             Ok(reason) => reason.clone().unwrap_or_default(),
             Err(_) => "the session's driver ended".into(),
         }
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Waits for a NOTIFY on a channel that this session listens to, for so long at most.
+    pub async fn notified(&self, at_most: Duration) {
+        let _ = tokio::time::timeout(at_most, self.notified.notified()).await;
     }
 
     /// The server's version as it says it: `15.8 (Debian 15.8-0+deb12u1)`.

@@ -31,7 +31,7 @@ const GRACE: Duration = Duration::from_secs(30);
 /// A probe that takes longer would not serve a user either.
 const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 /// Between two probes of a role that works, and of one that does not.
-const PROBE_EVERY: Duration = Duration::from_secs(5);
+const PROBE_EVERY: Duration = Duration::from_secs(10);
 const PROBE_FAILING_EVERY: Duration = Duration::from_secs(1);
 /// Longer than the front uses an idle connection again: it never meets one that is being closed.
 const KEEP_ALIVE_S: u32 = 15;

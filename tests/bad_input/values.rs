@@ -6,7 +6,7 @@ use crate::support::binary::Binary;
 /// What is wrong, and what is said of it.
 type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
 
-const CASES: [Case; 20] = [
+const CASES: [Case; 21] = [
     (&[("SITE_NAME", "")], &["SITE_NAME", "erp.example.com"]),
     (&[("SITE_NAME", "../other")], &["SITE_NAME", "../other"]),
     (&[("SITE_NAME", "assets")], &["SITE_NAME"]),
@@ -22,6 +22,7 @@ const CASES: [Case; 20] = [
     (&[("DB_TYPE", "mariadb")], &["DB_TYPE", "PostgreSQL only"]),
     (&[("DB_HOST", "")], &["DB_HOST", "--embedded"]),
     (&[("REDIS_QUEUE", "")], &["REDIS_QUEUE", "redis://"]),
+    (&[("REDIS_QUEUE", ""), ("REDIS_CACHE", "")], &["set REDIS_QUEUE", "set REDIS_CACHE"]),
     (&[("REDIS_CACHE", "http://x")], &["REDIS_CACHE", "redis://"]),
     (&[("STANDARD_APPS", "erpnext:version-15hrms:version-15")], &["STANDARD_APPS", "erpnext:version-15hrms"]),
     (&[("CAULDRON_APPS", "[{\"nam\": \"erpnext\"}]")], &["CAULDRON_APPS", "nam"]),

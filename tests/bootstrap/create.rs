@@ -35,6 +35,9 @@ fn from_nothing_to_a_site_that_answers() {
     assert_eq!(mode & 0o777, 0o600);
     assert!(!cauldron.join("attempt").exists());
 
+    let own_path = place.bench.sites().join(SITE).join("site_config.json");
+    let mode = fs::metadata(own_path).expect("site_config.json").permissions().mode();
+    assert_eq!(mode & 0o007, 0, "it holds the database's password");
     let own = place.bench.read_config(&format!("{SITE}/site_config.json"));
     assert_eq!(own["db_name"], DATABASE);
     assert_eq!(own["encryption_key"].as_str().map(str::len), Some(44));

@@ -62,3 +62,25 @@ fn two_sites_do_not_share_a_database_that_one_of_them_is_creating() {
     place.leader().set("SITE_NAME", "other.test").run().exits(65).says(SITE);
     assert!(!place.bench.sites().join("other.test").exists());
 }
+
+/// OpenShift's way: a uid that no passwd file knows, with group 0, and no home.
+#[test]
+fn a_uid_without_a_name() {
+    if !nix::unistd::getuid().is_root() {
+        eprintln!("SKIPPED a_uid_without_a_name: only root may become another user");
+        return;
+    }
+    let place = Place::new();
+    let owned =
+        std::process::Command::new("chown").args(["-hR", "123456:0"]).arg(place.bench.path()).status();
+    assert!(owned.expect("chown runs").success());
+    let nobody = ["setpriv", "--reuid=123456", "--regid=0", "--clear-groups", "--"];
+    let runtime = tempfile::tempdir().expect("a folder");
+    std::os::unix::fs::chown(runtime.path(), Some(123_456), Some(0)).expect("a folder of its own");
+    let leader = || {
+        let leader = place.leader().unset("HOME").set("CAULDRON_RUNTIME_DIR", runtime.path().display());
+        leader.under(&nobody)
+    };
+    leader().run().exits(0);
+    leader().run().exits(0).says("nothing to do");
+}

@@ -78,3 +78,43 @@ fn off_takes_the_site_as_it_is_and_waits_for_nobody() {
     place.created();
     Served::start(off()).stop();
 }
+
+/// The administrator's password is somebody else's business, and a new password of the site's is waited for.
+#[test]
+fn a_rotation_is_followed_by_who_has_no_login_of_the_servers() {
+    let place = Place::new();
+    place.created();
+    place.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'second'");
+    let port = port::free();
+    let mut pod = follower(&place)
+        .set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{port}"))
+        .set("GUNICORN_WORKERS", "1")
+        .start();
+    pod.says("password");
+    assert_eq!(pod.probe("/readyz"), 503);
+    place.leader().set("SITE_DB_PASSWORD", "second").run().exits(0);
+    pod.answers("/readyz", 200);
+    Served { pod, port }.stop();
+    // Whoever is told to take the site as it is does not wait for one.
+    place.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'third'");
+    let off = place.command("web").set("CAULDRON_BOOTSTRAP", "off").set("CAULDRON_WEB_ADDR", "127.0.0.1:0");
+    off.run().exits(77);
+}
+
+/// Who leads and what it does is what a waiting pod shows.
+#[test]
+fn a_follower_shows_the_holder_and_its_progress() {
+    let place = Place::new();
+    let barrier = Barrier::at("doctypes:frappe");
+    let leader = held_at(place.leader(), &barrier).spawn();
+    let held = barrier.wait(LONG);
+    let pod = follower(&place).set("CAULDRON_WEB_ADDR", "127.0.0.1:0").start();
+    let pid = leader.pid();
+    crate::support::wait::eventually(LONG, "holder and step are shown", || {
+        let status = pod.body("/status");
+        (status.contains(&format!("pid {pid}")) && status.contains("leads: new-site")).then_some(())
+    });
+    held.release();
+    leader.end().exits(0);
+    drop(pod);
+}

@@ -1,11 +1,12 @@
-//! A creation that was cut off: never reported as done, never destroyed, and finished only where Frappe's own record says
-//! that it may be.
+//! A creation that was cut off: never reported as done, and made up for by the next start.
 
 use nix::sys::signal::Signal;
 
 use crate::place::{DATABASE, Place, SITE, held_at, kill_9};
 use crate::support::barrier::Barrier;
 use crate::support::binary::LONG;
+use crate::support::postgres::SUPERUSER;
+use crate::support::session::Session;
 use crate::support::snapshot;
 use crate::support::wait::within;
 
@@ -21,7 +22,7 @@ const UNFINISHED: [&str; 9] = [
     "patch_log:frappe",
     "administrator",
 ];
-/// After it the site is never cleared; one migrate finishes it.
+/// From here on the site is never cleared; one migrate finishes it.
 const COMPLETE: [&str; 4] =
     ["administrator_password", "after_install:frappe", "scheduled_jobs:frappe", "scheduler_set"];
 
@@ -38,30 +39,133 @@ fn killed_at(step: &str) -> Place {
     place
 }
 
-fn stays_as_it_is(steps: &[&str]) {
+/// A table in another database of the server, and a file of somebody's beside the site.
+struct Canaries;
+
+impl Canaries {
+    fn set(place: &Place) -> Self {
+        place.postgres.run("postgres", "CREATE DATABASE neighbour");
+        place.postgres.run("neighbour", "CREATE TABLE orders AS SELECT 42 AS id");
+        std::fs::write(place.bench.sites().join("note.txt"), "42").expect("a file");
+        Self
+    }
+
+    #[track_caller]
+    fn live(&self, place: &Place) {
+        let orders = place.postgres.session("neighbour").value("SELECT id::text FROM orders");
+        let note = std::fs::read_to_string(place.bench.sites().join("note.txt")).ok();
+        assert_eq!((orders.as_deref(), note.as_deref()), (Some("42"), Some("42")));
+    }
+}
+
+#[track_caller]
+fn is_made_again(place: &Place) {
+    let canaries = Canaries::set(place);
+    place.leader().run().exits(0).says("cleared what an unfinished creation left");
+    assert_eq!(place.state("phase").as_deref(), Some("complete"));
+    canaries.live(place);
+    place.leader().run().exits(0).says("nothing to do");
+}
+
+fn each_is_made_again(steps: &[&str]) {
     for step in steps {
         let place = killed_at(step);
-        let (files, cluster) =
-            (snapshot::files(&place.bench), snapshot::cluster_without_state(&place.postgres));
-        place.leader().run().exits(75).says("did not finish");
-        snapshot::same(&files, &snapshot::files(&place.bench));
-        snapshot::same(&cluster, &snapshot::cluster_without_state(&place.postgres));
+        is_made_again(&place);
+        let trash = place.bench.sites().join(".cauldron/trash");
+        let kept = std::fs::read_dir(trash).expect("the folder of before").count();
+        assert_eq!(kept, 1, "at {step}");
     }
 }
 
 #[test]
 fn before_its_tables() {
-    stays_as_it_is(&UNFINISHED[..3]);
+    each_is_made_again(&UNFINISHED[..3]);
 }
 
 #[test]
 fn among_its_tables() {
-    stays_as_it_is(&UNFINISHED[3..6]);
+    each_is_made_again(&UNFINISHED[3..6]);
 }
 
 #[test]
 fn before_administrator() {
-    stays_as_it_is(&UNFINISHED[6..]);
+    each_is_made_again(&UNFINISHED[6..]);
+}
+
+/// The guard: somebody restores a dump into the half-built site, with whatever login.
+#[test]
+fn a_strangers_session_stops_us() {
+    let place = killed_at("core_tables");
+    for user in [DATABASE, SUPERUSER] {
+        let mut config = place.postgres.config(DATABASE);
+        config.application_name("pg_restore");
+        if user == DATABASE {
+            let own = place.bench.read_config(&format!("{SITE}/site_config.json"));
+            config.user(DATABASE).password(own["db_password"].as_str().expect("a password"));
+        }
+        let stranger = Session::open(&config).expect("a stranger's session");
+        let (files, cluster) =
+            (snapshot::files(&place.bench), snapshot::cluster_without_state(&place.postgres));
+        place
+            .leader()
+            .run()
+            .exits(75)
+            .says("somebody else works in its database")
+            .says("pg_restore")
+            .says(user);
+        snapshot::same(&files, &snapshot::files(&place.bench));
+        snapshot::same(&cluster, &snapshot::cluster_without_state(&place.postgres));
+        drop(stranger);
+    }
+    is_made_again(&place);
+}
+
+/// What nobody but a person can have made is never cleared: each of these stops us, with its name.
+#[test]
+fn what_is_not_ours_alone_is_not_cleared() {
+    for (made, named) in [
+        ("CREATE TABLE public.orders (id int)", "public.orders"),
+        ("CREATE VIEW public.report AS SELECT * FROM public.\"tabDocType\"", "public.report"),
+        ("CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "public.f"),
+        ("CREATE SCHEMA theirs CREATE TABLE theirs.t (id int)", "theirs"),
+    ] {
+        let place = killed_at("core_tables");
+        place.postgres.run(DATABASE, made);
+        let before = place.snapshot();
+        place.leader().run().exits(65).says(named);
+        place.is_as_it_was(&before);
+    }
+}
+
+/// Users beside Administrator and Guest: a backup was restored so far, and it is no creation of ours.
+#[test]
+fn users_of_somebodys_are_not_cleared() {
+    let place = killed_at("administrator");
+    place.postgres.run(DATABASE, "INSERT INTO public.\"tabUser\" (name) VALUES ('jane@example.com')");
+    let before = place.snapshot();
+    place.leader().run().exits(65);
+    place.is_as_it_was(&before);
+}
+
+/// Production restored into a half-built site: complete, and never cleared.
+#[test]
+fn production_restored_into_an_unfinished_site_stays() {
+    let place = killed_at("administrator_password");
+    place
+        .postgres
+        .run(DATABASE, "CREATE TABLE public.orders (id int); INSERT INTO public.orders VALUES (42)");
+    place.leader().run().exits(0).says("migrating once");
+    assert_eq!(place.site().value("select id::text from public.orders").as_deref(), Some("42"));
+}
+
+/// Cut off while it was written, on a site that is complete all the same.
+#[test]
+fn a_halved_site_config_of_our_own_attempt_is_written_again() {
+    let place = killed_at("administrator_password");
+    let path = place.bench.sites().join(SITE).join("site_config.json");
+    std::fs::write(&path, "{\"db_na").expect("half a file");
+    place.leader().run().exits(0).says("migrating once");
+    place.serves();
 }
 
 #[test]
@@ -84,27 +188,29 @@ fn after_administrator_one_migrate_finishes_it() {
 #[test]
 fn a_probe_on_a_half_built_site_is_red() {
     let place = killed_at("core_tables");
+    let stranger = place.site();
     let mut pod = place
         .leader()
         .with_command("web")
         .set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{}", crate::support::port::free()))
         .set("CAULDRON_ON_FAILURE", "hold")
         .start();
-    pod.says("did not finish");
+    pod.says("somebody else works in its database");
     pod.answers("/livez", 200);
     assert_eq!(pod.probe("/readyz"), 503);
-    assert!(pod.body("/readyz").contains("did not finish"), "{}", pod.body("/readyz"));
+    assert!(pod.body("/readyz").contains("somebody else works in its database"), "{}", pod.body("/readyz"));
     pod.signal(Signal::SIGTERM);
     pod.end().exits(75);
     let web = place.leader().with_command("web").set("CAULDRON_WEB_ADDR", "127.0.0.1:0");
-    web.run().exits(75).says("did not finish");
+    web.run().exits(75).says("somebody else works in its database");
+    drop(stranger);
 }
 
 /// The supervisor itself, at an instant when nobody can record anything.
 #[test]
 fn a_killed_supervisor_leaves_what_the_next_start_understands() {
-    for (step, code, words) in
-        [("core_tables", 75, "did not finish"), ("scheduled_jobs:frappe", 0, "migrating once")]
+    for (step, words) in
+        [("core_tables", "cleared what an unfinished"), ("scheduled_jobs:frappe", "migrating once")]
     {
         let place = Place::new();
         let barrier = Barrier::at(step);
@@ -115,7 +221,7 @@ fn a_killed_supervisor_leaves_what_the_next_start_understands() {
         // A container ends with its PID 1; here the step has to be ended by hand.
         kill_9(held.pid);
         drop(held);
-        place.leader().run().exits(code).says(words);
+        place.leader().run().exits(0).says(words);
         assert_eq!(place.site().value(LOCKS).as_deref(), Some("0"));
     }
 }

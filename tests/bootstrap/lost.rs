@@ -19,6 +19,25 @@ fn a_lost_volume() {
     place.is_as_it_was(&before);
 }
 
+/// Gone for good, and the operator says so: an empty folder for the database that the refusal named.
+#[test]
+fn a_lost_volume_that_is_given_up() {
+    let place = Place::new();
+    place.created();
+    place.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'known'");
+    let id = place.state("install_id").expect("an id");
+    let place = Place { bench: Bench::sample(), ..place };
+    let leader = || place.leader().set("SITE_DB_PASSWORD", "known");
+    leader().run().exits(65).says(&format!("CAULDRON_ADOPT={id}"));
+    let before = place.snapshot();
+    leader().set("CAULDRON_ADOPT", "1").run().exits(65);
+    place.is_as_it_was(&before);
+    leader().set("CAULDRON_ADOPT", &id).run().exits(0).says("its saved passwords").says("migrating once");
+    assert_eq!(place.bench.read_config(&format!("{SITE}/site_config.json"))["db_password"], "known");
+    assert_eq!(place.state("install_id").as_deref(), Some(id.as_str()), "the same installation");
+    place.serves();
+}
+
 #[test]
 fn a_lost_site_folder() {
     let place = Place::new();

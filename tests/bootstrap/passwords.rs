@@ -55,3 +55,93 @@ fn from_mounted_files() {
         binary.set(&format!("{name}_FILE"), path.display())
     });
 }
+
+/// Somebody gave the role another password, and says so: the site follows.
+#[test]
+fn a_role_that_was_given_another_password() {
+    let place = Place::new();
+    place.created();
+    place.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'rota''ted'");
+    let leader = || place.leader().set("SITE_DB_PASSWORD", "rota'ted");
+    leader().run().exits(0).says("wrote the database's password into site_config.json");
+    let config = place.bench.read_config(&format!("{SITE}/site_config.json"));
+    assert_eq!(config["db_password"], "rota'ted");
+    assert!(config["encryption_key"].is_string(), "everything else stays");
+    let second = leader().run().exits(0).to_string();
+    assert!(!second.contains("wrote the database's password"), "{second}");
+    // Nobody has to be told again.
+    Served::start(place.leader()).stop();
+}
+
+/// Only the wish is new: the role is given it, by itself, whoever logs in.
+#[test]
+fn a_new_site_password_is_given_to_the_role() {
+    for owner in [false, true] {
+        let place = Place::new();
+        if owner {
+            place.postgres.run("postgres", "CREATE ROLE frappe LOGIN PASSWORD 'first'");
+            place.postgres.run("postgres", "CREATE DATABASE frappe OWNER frappe");
+        }
+        let leader = || if owner { place.with_login(DATABASE, "first") } else { place.leader() };
+        leader().run().exits(0);
+        leader().set("SITE_DB_PASSWORD", "sec@nd").run().exits(0).says("gave the site's role the password");
+        let config = place.bench.read_config(&format!("{SITE}/site_config.json"));
+        assert_eq!(config["db_password"], "sec@nd");
+        let mut login = place.postgres.config(DATABASE);
+        login.user(DATABASE).password("sec@nd");
+        Session::open(&login).expect("the new password");
+        login.password("first");
+        assert!(Session::open(&login).is_err());
+        if !owner {
+            Served::start(leader().set("SITE_DB_PASSWORD", "sec@nd")).stop();
+        }
+    }
+}
+
+/// Killed between the role and the file: the wanted password opens the database, and the file follows.
+#[test]
+fn a_rotation_that_was_cut_off_is_finished() {
+    let place = Place::new();
+    place.created();
+    place.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'second'");
+    let leader = || place.leader().set("SITE_DB_PASSWORD", "second");
+    leader().run().exits(0);
+    leader().run().exits(0).says("nothing to do");
+    Served::start(leader()).stop();
+}
+
+/// kubelet's way: the secret's folder is a link that is swapped, and nobody restarts anything.
+#[test]
+fn a_mounted_secret_that_changes_is_followed_while_it_serves() {
+    let place = Place::new();
+    let secrets = tempfile::tempdir().expect("a folder for secrets");
+    let mount = |version: &str, password: &str| {
+        let data = secrets.path().join(version);
+        fs::create_dir(&data).expect("a version");
+        fs::write(data.join("site"), password).expect("a secret");
+        let link = secrets.path().join("..new");
+        std::os::unix::fs::symlink(&data, &link).expect("a link");
+        fs::rename(&link, secrets.path().join("..data")).expect("the swap");
+    };
+    mount("v1", "first");
+    std::os::unix::fs::symlink("..data/site", secrets.path().join("site")).expect("a link");
+    let leader = || place.leader().set("SITE_DB_PASSWORD_FILE", secrets.path().join("site").display());
+    leader().run().exits(0);
+    let served = Served::start(leader());
+    mount("v2", "sec@nd");
+    served.pod.says("the changed secret is followed");
+    let config = place.bench.read_config(&format!("{SITE}/site_config.json"));
+    assert_eq!(config["db_password"], "sec@nd");
+    let mut login = place.postgres.config(DATABASE);
+    login.user(DATABASE).password("sec@nd");
+    Session::open(&login).expect("the new password");
+    // It served all the time: the processes are the ones of before.
+    assert!(!served.pod.log().contains("gunicorn exited"), "{}", served.pod.log());
+    served.stop();
+    // Changed at the server before here: it is tried until both agree.
+    let served = Served::start(leader());
+    place.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'third'");
+    mount("v3", "third");
+    served.pod.says("the changed secret is followed");
+    served.stop();
+}

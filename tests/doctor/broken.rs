@@ -96,9 +96,26 @@ fn a_creation_that_was_cut_off_and_one_that_is_under_way() {
     let pod = leader.start();
     let held = barrier.wait(LONG);
     let told = place.examined().tells("lock", "info", "held by").tells("state", "ok", "phase creating");
-    told.tells("unfinished-attempt", "warning", "attempt").exits(75).tells("site", "error", "did not finish");
+    told.tells("unfinished-attempt", "warning", "attempt").exits(0).tells(
+        "site",
+        "info",
+        "did not finish it",
+    );
     drop(pod);
     drop(held);
+}
+
+#[test]
+fn a_password_that_changed_is_told_as_what_it_is() {
+    let place = Place::healthy();
+    place.postgres.run("postgres", &format!("ALTER ROLE \"{DATABASE}\" PASSWORD 'rotated'"));
+    place.examined().exits(77).tells("site-login", "error", "refused").tells(
+        "site",
+        "error",
+        "does not open",
+    );
+    let told = Examined::from(place.doctor().set("SITE_DB_PASSWORD", "rotated").run()).exits(0);
+    told.tells("site-login", "info", "SITE_DB_PASSWORD").tells("site", "ok", "recorded as finished");
 }
 
 #[test]

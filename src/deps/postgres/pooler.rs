@@ -20,13 +20,16 @@ pub async fn stands_between(connection: &Connection) -> Result<bool, ConnectErro
 
 /// Two sessions that both stay open have one backend between them only where it goes from one to
 /// the other by transaction.
+pub async fn shares_a_backend(first: &Connection, second: &Connection) -> bool {
+    let one = backend_pid(first, "SELECT pg_backend_pid()").await.ok().flatten();
+    let other = backend_pid(second, "BEGIN; SELECT pg_backend_pid(); COMMIT").await.ok().flatten();
+    one.is_some() && one == other
+}
+
+/// What there is to say of a pooler; without a second session its kind is not known.
 pub async fn warning(first: &Connection, second: Option<&Connection>) -> String {
     let shared = match second {
-        Some(second) => {
-            let one = backend_pid(first, "SELECT pg_backend_pid()").await.ok().flatten();
-            let other = backend_pid(second, "BEGIN; SELECT pg_backend_pid(); COMMIT").await.ok().flatten();
-            one.is_some() && one == other
-        }
+        Some(second) => shares_a_backend(first, second).await,
         None => false,
     };
     let pools = if shared { "pools by transaction" } else { "may pool by transaction" };

@@ -1,0 +1,139 @@
+//! Whose site this is: the installation that made it, or a copy of it. A pure function, no I/O.
+//!
+//! ```text
+//!                 record, volume and instance agree
+//!   evidence ───┬──────────────────────────────────▶ Own
+//!               ├─ they differ ────────────────────▶ Copy ──CAULDRON_CLONE names its id──▶ Accepted
+//!               └─ marked as a copy ───────────────▶ StillCopy ─────────────┘                 │
+//!                                                                                              ▼
+//!                                                                                             Own
+//! ```
+//!
+//! A copy sends no mail and runs no jobs: production's customers must not hear from staging. What
+//! says that it is one stays on the volume: the database may be the original's.
+
+use serde::{Deserialize, Serialize};
+
+use super::state::State;
+
+/// On the volume while the site is a copy: `copy.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyMark {
+    /// What CAULDRON_CLONE has to name.
+    pub id: String,
+    /// The installation that it is a copy of.
+    pub of: String,
+    pub why: String,
+    /// The switches in site_config.json that we set; what an operator had set stays.
+    pub switched: Vec<String>,
+}
+
+/// What there is to judge by.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Evidence<'a> {
+    /// Our record, written in this very database.
+    pub recorded: Option<&'a State>,
+    /// The installation of a record that came with a restored backup or a copied database.
+    pub history: Option<&'a str>,
+    pub on_volume: Option<&'a str>,
+    /// CAULDRON_INSTANCE.
+    pub instance: Option<&'a str>,
+    pub mark: Option<&'a CopyMark>,
+    /// CAULDRON_CLONE.
+    pub accepted: Option<&'a str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Its id, where it has one.
+    Own(Option<String>),
+    /// Seen now for the first time.
+    Copy {
+        of: String,
+        why: String,
+    },
+    StillCopy,
+    /// The operator says that it is a site of its own.
+    Accepted,
+}
+
+pub fn judge(evidence: &Evidence<'_>) -> Identity {
+    let Evidence { recorded, history, on_volume, instance, mark, accepted } = *evidence;
+    if let Some(mark) = mark {
+        return if accepted == Some(mark.id.as_str()) { Identity::Accepted } else { Identity::StillCopy };
+    }
+    let copy = |of: &str, why: String| Identity::Copy { of: of.to_string(), why };
+    let Some(state) = recorded else {
+        return match history {
+            Some(of) => {
+                copy(of, "its record was written in another database: a restored backup, or a copy".into())
+            }
+            None => Identity::Own(on_volume.map(str::to_string)),
+        };
+    };
+    if let Some(volume) = on_volume.filter(|volume| *volume != state.install_id) {
+        return copy(&state.install_id, format!("the volume is of installation {volume}"));
+    }
+    match (state.instance.as_deref(), instance) {
+        (Some(recorded), Some(ours)) if recorded != ours => {
+            copy(&state.install_id, format!("it is recorded for instance {recorded}, and this is {ours}"))
+        }
+        _ => Identity::Own(Some(state.install_id.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(instance: Option<&str>) -> State {
+        State {
+            phase: "complete".into(),
+            attempt: None,
+            install_id: "a".into(),
+            instance: instance.map(str::to_string),
+            holder: None,
+            backend_pid: None,
+            beat_age_ms: None,
+            doing: None,
+            last_error: None,
+        }
+    }
+
+    #[test]
+    fn what_agrees_is_its_own() {
+        let recorded = state(Some("prod"));
+        let evidence = Evidence { recorded: Some(&recorded), on_volume: Some("a"), ..Evidence::default() };
+        assert_eq!(judge(&evidence), Identity::Own(Some("a".into())));
+        assert_eq!(judge(&Evidence { instance: Some("prod"), ..evidence }), Identity::Own(Some("a".into())));
+        assert_eq!(judge(&Evidence { on_volume: None, ..evidence }), Identity::Own(Some("a".into())));
+        assert_eq!(judge(&Evidence::default()), Identity::Own(None));
+        let kept = Evidence { on_volume: Some("v"), ..Evidence::default() };
+        assert_eq!(judge(&kept), Identity::Own(Some("v".into())));
+    }
+
+    #[test]
+    fn what_differs_is_a_copy() {
+        let recorded = state(Some("prod"));
+        let evidence = Evidence { recorded: Some(&recorded), on_volume: Some("a"), ..Evidence::default() };
+        for copied in [
+            Evidence { on_volume: Some("b"), ..evidence },
+            Evidence { instance: Some("staging"), ..evidence },
+            Evidence { history: Some("a"), on_volume: Some("a"), ..Evidence::default() },
+        ] {
+            let judged = judge(&copied);
+            assert!(matches!(&judged, Identity::Copy { of, .. } if of == "a"), "{copied:?}: {judged:?}");
+        }
+    }
+
+    #[test]
+    fn a_copy_stays_one_until_its_own_id_is_named() {
+        let mark = CopyMark { id: "n".into(), of: "a".into(), why: String::new(), switched: Vec::new() };
+        let evidence = Evidence { mark: Some(&mark), ..Evidence::default() };
+        assert_eq!(judge(&evidence), Identity::StillCopy);
+        for other in ["a", "1", ""] {
+            assert_eq!(judge(&Evidence { accepted: Some(other), ..evidence }), Identity::StillCopy);
+        }
+        assert_eq!(judge(&Evidence { accepted: Some("n"), ..evidence }), Identity::Accepted);
+    }
+}

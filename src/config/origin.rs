@@ -1,0 +1,109 @@
+//! What a configuration was read from, so that it can be read again when a mounted secret changes.
+//!
+//! The environment is scrubbed after the first reading; what it said is kept here, in memory alone.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use super::source::{Given, Problem, Reader, Source};
+use super::variable::Variable;
+use super::{Config, Needs, load};
+
+/// Every given value as a flag; those from files by their paths.
+#[derive(Clone, Default)]
+pub struct Origin {
+    flags: BTreeMap<String, String>,
+    files: Vec<PathBuf>,
+    embedded: bool,
+}
+
+/// The values may be secrets.
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Origin").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
+impl Origin {
+    pub fn of(seen: &[(&'static Variable, Given)], embedded: bool) -> Self {
+        let mut origin = Self { embedded, ..Self::default() };
+        for (variable, given) in seen {
+            match &given.source {
+                Source::File(_, path) => {
+                    origin.flags.insert(format!("{}-file", variable.flag()), path.display().to_string());
+                    origin.files.push(path.clone());
+                }
+                Source::Flag(_) | Source::Environment(_) => {
+                    origin.flags.insert(variable.flag(), given.value.clone());
+                }
+                Source::Bench(_) | Source::Default => {}
+            }
+        }
+        origin
+    }
+
+    /// The mounted files that values came from.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// Reads everything again, the files as they are now.
+    ///
+    /// # Errors
+    /// What can no longer be read: a secret in the middle of its change, say.
+    pub fn read_again(&self) -> Result<Config, Vec<Problem>> {
+        let no_environment: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut reader = Reader::new(&self.flags, &no_environment);
+        let needs = Needs { site: true, bench: true, servers: true };
+        match load(&mut reader, needs, self.embedded) {
+            Some(config) if reader.problems.is_empty() => Ok(config),
+            _ => Err(reader.problems),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_anew_and_the_rest_stays_as_it_was_given() {
+        let folder = tempfile::tempdir().unwrap();
+        for part in ["apps/frappe", "env/bin", "sites"] {
+            std::fs::create_dir_all(folder.path().join(part)).unwrap();
+        }
+        std::fs::write(folder.path().join("env/bin/python"), "").unwrap();
+        let secret = folder.path().join("secret");
+        std::fs::write(&secret, "first\n").unwrap();
+        let (bench, path) = (folder.path().display().to_string(), secret.display().to_string());
+        let environment: BTreeMap<&str, &str> = BTreeMap::from([
+            ("CAULDRON_BENCH", bench.as_str()),
+            ("SITE_NAME", "erp.test"),
+            ("DB_HOST", "pg"),
+            ("DB_NAME", "frappe"),
+            ("DB_PASSWORD_FILE", path.as_str()),
+            ("SITE_DB_PASSWORD", "canary"),
+            ("REDIS_CACHE", "redis://r/0"),
+            ("REDIS_QUEUE", "redis://r/1"),
+        ]);
+        let flags = BTreeMap::new();
+        let mut reader = Reader::new(&flags, &environment);
+        let needs = Needs { site: true, bench: true, servers: true };
+        let config = load(&mut reader, needs, false).unwrap_or_else(|| panic!("{:?}", reader.problems));
+        assert_eq!(config.origin.files(), std::slice::from_ref(&secret));
+        assert!(!format!("{:?}", config.origin).contains("canary"));
+        std::fs::write(&secret, "second\n").unwrap();
+        let again = config.origin.read_again().unwrap();
+        let password = |config: &Config| {
+            let login = config.database.as_ref().and_then(|database| database.login.clone());
+            login.and_then(|login| login.password).map(|password| password.expose_secret().to_string())
+        };
+        assert_eq!((password(&config), password(&again)), (Some("first".into()), Some("second".into())));
+        assert_eq!(again.site_db_password.as_ref().map(|p| p.expose_secret()), Some("canary"));
+        std::fs::remove_file(&secret).unwrap();
+        assert!(config.origin.read_again().is_err());
+    }
+}

@@ -1,0 +1,148 @@
+//! `plan`: which row of the bootstrap's table applies here, and what would be done. Changes nothing.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::clock::Clock;
+use super::configuration::{self, Known};
+use super::finding::{self, Finding, Severity};
+use super::grants::{self, Presence};
+use super::postgres::{self, Postgres};
+use super::site::{self, Way};
+use super::{Asked, hide_secrets, own_database, server};
+use crate::bootstrap::decide::{Action, Names, Observation, decide, row};
+use crate::cli::Format;
+use crate::outcome::{self, Fault, Stopped};
+use crate::supervise::signals::Shutdown;
+use crate::telemetry;
+
+const WHOLE: Duration = Duration::from_secs(14);
+
+/// Looks, and tells on stdout what `bootstrap` would do now. The exit code is the one that it would
+/// refuse with.
+///
+/// # Errors
+/// A signal, which ends it at once.
+pub async fn plan(asked: &Asked<'_>, shutdown: &Shutdown) -> Result<u8, Stopped> {
+    let look = async { Ok(look(asked).await) };
+    let plan = match shutdown.guard(look).await? {
+        Ok(plan) => plan,
+        Err(findings) => {
+            let worst = finding::exit_code(&findings);
+            for finding in findings.iter().filter(|finding| finding.severity == Severity::Error) {
+                telemetry::tell(&format!("error: {}: {}; {}", finding.subject, finding.detail, finding.hint));
+            }
+            return Ok(if worst == outcome::DONE { outcome::UNAVAILABLE } else { worst });
+        }
+    };
+    telemetry::print(&match asked.format {
+        Format::Text => plan.text(),
+        Format::Json => format!("{}\n", plan.json()),
+    });
+    Ok(plan.code())
+}
+
+struct Plan {
+    site: String,
+    database: String,
+    row: [&'static str; 4],
+    decision: Result<Action, Fault>,
+}
+
+async fn look(asked: &Asked<'_>) -> Result<Plan, Vec<Finding>> {
+    let clock = Clock::ending_at(Instant::now() + WHOLE);
+    let known = configuration::read(clock, asked.settings.clone(), asked.embedded).await?;
+    hide_secrets();
+    if finding::exit_code(&known.findings()) != outcome::DONE {
+        return Err(known.findings());
+    }
+    let names = known.names().map_err(|reason| vec![unknown(&reason)])?;
+    let seen = observe(&known, &names, clock).await?;
+    Ok(Plan {
+        site: names.site.to_string(),
+        database: names.database.to_string(),
+        row: row(&seen, &names).words(),
+        decision: decide(&seen, &names),
+    })
+}
+
+fn unknown(reason: &str) -> Finding {
+    Finding::error(super::Id::Site, outcome::CONFIGURATION, "plan", reason, "set what is missing")
+}
+
+async fn observe(known: &Known, names: &Names<'_>, clock: Clock) -> Result<Observation, Vec<Finding>> {
+    let database = known.database().map_err(|reason| vec![unknown(&reason)])?;
+    let postgres = Postgres::new(database, clock)
+        .map_err(|error| vec![Finding::unreached(super::Id::PostgresConnection, &database.host, &error)])?;
+    let (mut findings, opened) = postgres::look(known, &postgres).await;
+    let (more, presence) = grants::look(known, &opened).await;
+    findings.extend(more);
+    let (more, own, own_login) = own_database::site_login(known, &postgres, presence, opened.is_ok()).await;
+    findings.push(more);
+    let session = server::session(known, &postgres, &opened, own, presence).await;
+    let way = Way { session: session.as_ref().map_err(String::as_str), presence, own_login };
+    match (way.session, presence) {
+        (Ok(_), _) | (_, Presence::Absent) => site::seen(known, &way, names).await.map_err(|fault| {
+            vec![Finding::error(super::Id::Site, fault.code, names.site, &fault.cause, &fault.mend)]
+        }),
+        (Err(_), _) => Err(findings),
+    }
+}
+
+impl Plan {
+    fn code(&self) -> u8 {
+        self.decision.as_ref().map_or_else(|fault| fault.code, |_| outcome::DONE)
+    }
+
+    fn text(&self) -> String {
+        let [database, folder, mark, action] = self.row;
+        let mut text = format!(
+            "site         {}\ndatabase     {} ({database})\nsite folder  {folder}\nour mark     {mark}\nplan         {action}\n",
+            self.site, self.database
+        );
+        match &self.decision {
+            Ok(action) => {
+                for (index, step) in steps(action).iter().enumerate() {
+                    text.push_str(&format!("  {}. {step}\n", index + 1));
+                }
+            }
+            Err(fault) => {
+                text.push_str(&format!("refused      {}\nmend         {}\n", fault.cause, fault.mend))
+            }
+        }
+        text
+    }
+
+    fn json(&self) -> Value {
+        let [database, folder, mark, action] = self.row;
+        let refusal = self.decision.as_ref().err();
+        json!({
+            "site": self.site,
+            "database": self.database,
+            "row": {"database": database, "site_folder": folder, "our_mark": mark, "action": action},
+            "steps": self.decision.as_ref().map(steps).unwrap_or_default(),
+            "refusal": refusal.map(|fault| json!({"cause": fault.cause, "mend": fault.mend})),
+            "exit_code": self.code(),
+        })
+    }
+}
+
+/// What would be run, in its order.
+fn steps(action: &Action) -> Vec<&'static str> {
+    const FINISH: [&str; 2] = ["have an encryption key in place", "record the site as finished"];
+    let first: &[&str] = match action {
+        Action::Create => &["make role and database where they are absent", "new-site", "enable-scheduler"],
+        Action::CreateAgain { .. } => &[
+            "clear what the unfinished creation made",
+            "set its folder aside",
+            "new-site",
+            "enable-scheduler",
+        ],
+        Action::MigrateOnce => &["migrate"],
+        Action::Adopt => &["make the site's folder anew", "migrate"],
+        Action::GoOn => return Vec::new(),
+    };
+    [first, &FINISH].concat()
+}
