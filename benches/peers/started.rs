@@ -90,7 +90,11 @@ impl Drop for Started {
         let _ = self.child.kill();
         let _ = self.child.wait();
         // They are not our children, and hold the port until they are gone.
-        let gone = |pid: &i32| matches!(state(*pid), None | Some('Z'));
+        let gone = |pid: &i32| match state(*pid) {
+            // Of a process with threads, the first may have ended while others still hold its descriptors.
+            Some('Z') => fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count) <= 1,
+            state => state.is_none(),
+        };
         if within(DEADLINE, || left.iter().all(gone).then_some(())).is_none() {
             eprintln!("still there after SIGKILL: some of {left:?}");
         }
