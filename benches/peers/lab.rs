@@ -52,7 +52,7 @@ impl Lab {
         if !child::program().is_file() {
             return Err(format!("{} is not there; run `make bench`", child::program().display()));
         }
-        for program in ["tini", "dumb-init", "supervisord", "wait-for-it"] {
+        for program in ["tini", "dumb-init", "supervisord", "wait-for-it", "wrk"] {
             if on_path(program).is_none() {
                 return Err(format!("{program} is not installed; run `tools/install bench`"));
             }
