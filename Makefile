@@ -2,7 +2,7 @@
 TARGET := x86_64-unknown-linux-musl
 BINARY := target/$(TARGET)/release/cauldron-frappe
 
-.PHONY: build demo demo-check test bench lint install-build install-test install-bench
+.PHONY: build demo demo-check test drill bench lint install-build install-test install-bench
 
 ## The static release binary.
 build: install-build
@@ -21,6 +21,11 @@ demo-check: install-test build
 test: install-test
 	tests/sample-bench/prepare
 	cargo test --locked
+
+## The drill in whole: 200 kills and more; the tests have a small one. CAULDRON_DRILL_SEED=… repeats one.
+drill: install-test
+	tests/sample-bench/prepare
+	CAULDRON_DRILL=full cargo test --locked --test drill -- --nocapture
 
 ## Side by side with tini, dumb-init, supervisor, wait-for-it and a bare gunicorn; BENCH_ONLY=exec,web for some.
 bench: install-bench build

@@ -33,6 +33,7 @@ mod takeover;
 pub mod volume;
 
 use std::path::Path;
+use std::time::Duration;
 
 use secrecy::SecretString;
 
@@ -52,6 +53,9 @@ use crate::health::account::Board;
 use crate::outcome::{Result, Stopped};
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
+
+/// For a step to be killed, and for what is said to the database at the end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What every part of the bootstrap works with.
 pub struct Context<'a> {
@@ -112,11 +116,25 @@ async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stoppe
         observation: &observation,
         settled: &settled,
     };
-    let acted = act(context, &leadership, &volume, &found).await;
-    if let Err(Stopped::Fault(fault)) = &acted {
-        let _ = state::record_error(leadership.client(), context.site, &fault.cause).await;
+    let acted = tokio::select! {
+        biased;
+        acted = act(context, &leadership, &volume, &found) => acted,
+        // Between steps nobody else sees it: a statement on a connection that stalls never returns.
+        fault = async {
+            let fault = leadership.lost().await;
+            tokio::time::sleep(LAST_WORDS).await;
+            fault
+        } => Err(fault.into()),
+    };
+    let last_words = async {
+        if let Err(Stopped::Fault(fault)) = &acted {
+            let _ = state::record_error(leadership.client(), context.site, &fault.cause).await;
+        }
+        leadership.release().await;
+    };
+    if tokio::time::timeout(LAST_WORDS, last_words).await.is_err() {
+        tracing::debug!("the connection stalls: the lock ends with it");
     }
-    leadership.release().await;
     acted?;
     Ok(Bootstrapped { overrides: context.overrides.clone(), accepts_settings })
 }

@@ -3,7 +3,7 @@
 //! The arguments go to Python as JSON over its standard input. A small prelude replaces
 //! `frappe.database.get_command`, which puts the password into a URL that psql, perl and bash then
 //! carry in their argv and that breaks on `@ / # %` (FRAPPE.md, Configuration): the URL loses its
-//! password, libpq finds it in a PGPASSFILE.
+//! password, libpq finds it in a PGPASSFILE. It fences off an attempt that is over, too.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -15,19 +15,43 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::outcome::{Fault, Result};
 
 /// Runs `frappe.utils.bench_helper` with the arguments read from standard input.
-const PRELUDE: &str = r"
-import json, runpy, sys
+///
+/// new-site begins with `DROP TABLE`. One that slept through its leader's end (a paused machine) and
+/// was not connected yet, so that nobody could end its session, must not log in to what another
+/// attempt made: each of its sessions first asks whose attempt this is. Asked before the next leader
+/// records its own, the session is one that it sees and ends.
+const PRELUDE: &str = r#"
+import json, os, runpy, sys
 sys.argv = ['bench'] + json.load(sys.stdin)
 import frappe.database
 original = frappe.database.get_command
+fence = []
 def without_password(*args, **kwargs):
     if len(args) > 3:
         args = args[:3] + (None,) + args[4:]
     kwargs.pop('password', None)
-    return original(*args, **kwargs)
+    program, arguments, name = original(*args, **kwargs)
+    if name == 'psql' and fence:
+        first = ['-v', 'ON_ERROR_STOP=1', '-c', fence[0], '-c', r'\unset ON_ERROR_STOP', '-f', '-']
+        arguments = [*arguments, *first]
+    return program, arguments, name
 frappe.database.get_command = without_password
+if 'new-site' in sys.argv:
+    import psycopg2
+    connect = psycopg2.connect
+    fence.append('''DO $$ BEGIN
+        IF NOT EXISTS (SELECT FROM public."__cauldron_state" WHERE phase = 'creating' AND attempt = '%s') THEN
+            RAISE EXCEPTION 'this attempt is over: another one leads'; END IF; END $$'''
+        % os.environ['PGAPPNAME'].rpartition('/')[2])
+    def fenced(*args, **kwargs):
+        connection = connect(*args, **kwargs)
+        with connection.cursor() as cursor:
+            cursor.execute(fence[0])
+        connection.rollback()
+        return connection
+    psycopg2.connect = fenced
 runpy.run_module('frappe.utils.bench_helper', run_name='__main__')
-";
+"#;
 
 /// `python -c` with the prelude; what `arguments_json` holds goes to its standard input.
 pub fn python_arguments() -> [OsString; 2] {

@@ -10,6 +10,7 @@ use crate::support::barrier::Barrier;
 use crate::support::bench::Bench;
 use crate::support::postgres::{PASSWORD, SUPERUSER};
 use crate::support::running::Running;
+use crate::support::tree::with_descendants;
 use crate::support::{binary::LONG, snapshot};
 
 const SITE_CANARY: &str = "canarySITE4711";
@@ -22,7 +23,7 @@ const STEPS: &str = "folders,site_config,core_tables,doctype:User,administrator_
 /// Which canaries stand in which process's argv or environment, of a whole tree of processes.
 fn exposed(root: u32) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for pid in descendants(root) {
+    for pid in with_descendants(root) {
         for part in ["cmdline", "environ"] {
             let text = fs::read(format!("/proc/{pid}/{part}")).unwrap_or_default();
             let text = String::from_utf8_lossy(&text);
@@ -33,23 +34,6 @@ fn exposed(root: u32) -> BTreeSet<String> {
         }
     }
     found
-}
-
-fn descendants(root: u32) -> Vec<u32> {
-    let mut all = vec![root];
-    let mut at = 0;
-    while let Some(pid) = all.get(at) {
-        let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-        let children: Vec<u32> = tasks
-            .flat_map(|task| {
-                let text = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-                text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()
-            })
-            .collect();
-        all.extend(children);
-        at += 1;
-    }
-    all
 }
 
 /// Files under `folder` that hold a canary.

@@ -25,7 +25,11 @@ pub struct Place {
 
 impl Place {
     pub fn new() -> Self {
-        Self { postgres: Postgres::start(), redis: Redis::start(), bench: Bench::sample() }
+        Self::on(Postgres::start())
+    }
+
+    pub fn on(postgres: Postgres) -> Self {
+        Self { postgres, redis: Redis::start(), bench: Bench::sample() }
     }
 
     /// On the place's bench and servers, and nothing else said.

@@ -2,7 +2,8 @@
 
 With SAMPLE_BENCH_BARRIER=<step>[,<step>…] and SAMPLE_BENCH_BARRIER_SOCKET=<path>, reaching that step connects to the
 socket, writes the step's name and its pid in a line, and waits for one byte or the end of the connection. SAMPLE_BENCH_PACE_MS
-is slept after each table. Neither is Frappe's.
+is slept after each table. With SAMPLE_BENCH_TRACE=<path> every step that is reached is appended to that file, with the
+pid, so that a test sees whose steps ran and in which order. None of these is Frappe's.
 
 The steps of new-site, each reached when it is done:
     folders, site_config, administrator_connected, database_dropped, role, database, grant, owner, core_tables,
@@ -11,6 +12,7 @@ The steps of new-site, each reached when it is done:
 Those with APP are install-app's too. Of migrate:
     migrate:locked, patch:NAME (applied, not yet logged), migrate:pre_patches, doctype:NAME, migrate:schema,
     migrate:patches, migrate:jobs, migrate:versions
+And of enable-scheduler and disable-scheduler: scheduler_enabled, scheduler_disabled
 """
 
 import os
@@ -19,12 +21,19 @@ import time
 
 
 def reach(step):
+    trace(step)
     if step not in os.environ.get("SAMPLE_BENCH_BARRIER", "").split(","):
         return
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(os.environ["SAMPLE_BENCH_BARRIER_SOCKET"])
         connection.sendall(f"{step} {os.getpid()}\n".encode())
         connection.recv(1)
+
+
+def trace(step):
+    if path := os.environ.get("SAMPLE_BENCH_TRACE"):
+        with open(path, "a") as file:
+            file.write(f"{step} {os.getpid()}\n")
 
 
 def pace():

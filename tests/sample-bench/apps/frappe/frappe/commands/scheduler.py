@@ -4,6 +4,7 @@ import time
 
 import click
 
+from frappe.barrier import reach
 from frappe.commands.sites import each_site, opened
 from frappe.config import update_config
 from frappe.context import local
@@ -16,6 +17,7 @@ def set_enabled(context, enabled):
         with opened(site):
             local.db.set_single("System Settings", "enable_scheduler", int(enabled))
             local.db.commit()
+        reach("scheduler_enabled" if enabled else "scheduler_disabled")
         print(f"{'Enabled' if enabled else 'Disabled'} for {site}")
 
 

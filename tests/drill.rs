@@ -1,0 +1,44 @@
+//! The drill: whatever is killed, cut, stopped, lost or filled, and whenever, the site converges and nothing of
+//! anybody's is touched. `cargo test` runs it small; CAULDRON_DRILL=full (`make drill`) runs all of it.
+//! CAULDRON_DRILL_SEED repeats the moments and victims of a run; each run says its own.
+//!
+//! A check here returns what it missed and does not panic, so that `control` can show that it would be seen.
+
+mod support;
+
+#[allow(dead_code)] // The tests of bootstrap use the rest.
+#[path = "bootstrap/place.rs"]
+mod place;
+
+#[path = "drill/away.rs"]
+mod away;
+#[path = "drill/canaries.rs"]
+mod canaries;
+#[path = "drill/control.rs"]
+mod control;
+#[path = "drill/converge.rs"]
+mod converge;
+#[path = "drill/cut.rs"]
+mod cut;
+#[path = "drill/disk.rs"]
+mod disk;
+#[path = "drill/edges.rs"]
+mod edges;
+#[path = "drill/kills.rs"]
+mod kills;
+#[path = "drill/lab.rs"]
+mod lab;
+#[path = "drill/lost.rs"]
+mod lost;
+#[path = "drill/pods.rs"]
+mod pods;
+#[path = "drill/pool.rs"]
+mod pool;
+#[path = "drill/portrait.rs"]
+mod portrait;
+#[path = "drill/scale.rs"]
+mod scale;
+#[path = "drill/strike.rs"]
+mod strike;
+#[path = "drill/table.rs"]
+mod table;

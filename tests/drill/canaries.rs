@@ -1,0 +1,78 @@
+//! What is somebody else's, beside the site: in other databases of the server, and on the volume.
+
+use std::fs;
+
+use crate::place::Place;
+
+/// Each database with what counts its content; `shop` is another role's, with a schema of its own.
+const LOOKS: [(&str, &str); 3] = [
+    ("neighbour", "SELECT string_agg(o::text, ' ' ORDER BY id) FROM public.orders o"),
+    ("shop", "SELECT string_agg(b::text, ' ' ORDER BY id) FROM books.sold b"),
+    ("shop", "SELECT string_agg(b::text, ' ' ORDER BY id) FROM public.stock b"),
+];
+const FILES: [(&str, &str); 2] =
+    [("note.txt", "somebody's"), ("other.test/site_config.json", r#"{"db_name": "neighbour"}"#)];
+
+pub struct Canaries {
+    rows: Vec<Option<String>>,
+}
+
+impl Canaries {
+    /// Once for a server; again, as they were.
+    pub fn set(place: &Place) -> Self {
+        for sql in [
+            "DROP DATABASE IF EXISTS neighbour",
+            "DROP DATABASE IF EXISTS shop",
+            "DROP ROLE IF EXISTS shop",
+            "CREATE DATABASE neighbour",
+            "CREATE ROLE shop LOGIN PASSWORD 'shop'",
+            "CREATE DATABASE shop OWNER shop",
+        ] {
+            place.postgres.run("postgres", sql);
+        }
+        place.postgres.run(
+            "neighbour",
+            "CREATE TABLE orders AS SELECT n AS id, 'order ' || n AS what FROM generate_series(1, 42) n",
+        );
+        place.postgres.run(
+            "shop",
+            "SET ROLE shop; CREATE SCHEMA books;
+             CREATE TABLE books.sold AS SELECT n AS id, n * 2 AS price FROM generate_series(1, 42) n;
+             CREATE TABLE public.stock AS TABLE books.sold",
+        );
+        Self { rows: Self::rows(place) }
+    }
+
+    /// For each new bench.
+    pub fn set_files(place: &Place) {
+        for (path, content) in FILES {
+            let path = place.bench.sites().join(path);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder of somebody's");
+            fs::write(path, content).expect("a file of somebody's");
+        }
+    }
+
+    fn rows(place: &Place) -> Vec<Option<String>> {
+        LOOKS
+            .iter()
+            .map(|(database, sql)| place.postgres.session(database).query(sql).ok()?.pop()?.pop()?)
+            .collect()
+    }
+
+    /// # Errors
+    /// The one that is not as it was.
+    pub fn check(&self, place: &Place) -> Result<(), String> {
+        for ((database, sql), (before, after)) in LOOKS.iter().zip(self.rows.iter().zip(Self::rows(place))) {
+            if before.is_none() || *before != after {
+                return Err(format!("canary in {database}: {sql} gave {before:?}, gives {after:?}"));
+            }
+        }
+        for (path, content) in FILES {
+            let found = fs::read_to_string(place.bench.sites().join(path)).ok();
+            if found.as_deref() != Some(content) {
+                return Err(format!("canary sites/{path}: {found:?}"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,175 @@
+//! The leader loses its network, or its processor, in the middle of a step: another one takes over, never are two at
+//! work, and all converge.
+
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::converge::sessions_of_others;
+use crate::lab::Lab;
+use crate::place::held_at;
+use crate::scale::scale;
+use crate::strike::lives;
+use crate::support::barrier::{Barrier, Held};
+use crate::support::binary::{Binary, LONG, Pod};
+use crate::support::proxy::Proxy;
+use crate::support::trace::Trace;
+use crate::support::tree::with_descendants;
+use crate::support::wait::{eventually, within};
+
+/// In the middle, and before the step's first session: it would log in only afterwards.
+const MOMENTS: [&str; 2] = ["doctype:User", "site_config"];
+/// Thirty seconds of silence, and what a creation takes.
+const TAKEN_OVER: Duration = Duration::from_secs(120);
+
+struct Scene {
+    lab: Lab,
+    trace: Trace,
+    proxy: Proxy,
+}
+
+impl Scene {
+    fn set() -> Self {
+        let lab = Lab::new();
+        let proxy = Proxy::to(lab.place.postgres.port());
+        Self { lab, trace: Trace::new(), proxy }
+    }
+
+    fn behind_the_proxy(&self) -> Binary {
+        self.lab.pod(&self.trace).set("DB_PORT", self.proxy.port())
+    }
+
+    /// A leader that stands at `moment`, with its step.
+    fn leader(&self, binary: Binary, moment: &str) -> (Pod, Held) {
+        let barrier = Barrier::at(moment);
+        let pod = held_at(binary, &barrier).spawn();
+        let held = barrier.wait(LONG);
+        (pod, held)
+    }
+
+    /// Two more pods; one of them comes to its own step. Then the old one goes on, and must find that it may not.
+    fn taken_over(&self, old: Pod, old_step: Held, wake: impl FnOnce(&Pod)) -> Result<(), String> {
+        let barrier = Barrier::at("core_tables");
+        let mut pods: Vec<Pod> =
+            (0..2).map(|_| held_at(self.lab.pod(&self.trace), &barrier).spawn()).collect();
+        let logs = |pods: &[Pod], old: &Pod| {
+            let all: Vec<String> = pods.iter().chain([old]).map(Pod::log).collect();
+            all.join("\n---\n")
+        };
+        let Some(held) = barrier.wait_or_none(TAKEN_OVER) else {
+            return Err(format!("nobody took over\n{}", logs(&pods, &old)));
+        };
+        sessions_of_others(&self.lab, held.pid).map_err(|miss| format!("{miss}\n{}", logs(&pods, &old)))?;
+        if let Some(second) = barrier.wait_or_none(Duration::ZERO) {
+            return Err(format!("two create: {} and {}", held.pid, second.pid));
+        }
+        wake(&old);
+        old_step.release();
+        let mut old = old;
+        let exit = within(TAKEN_OVER, || old.exit());
+        if exit != Some(75) {
+            return Err(format!("the old leader: exit {exit:?}\n{}", logs(&pods, &old)));
+        }
+        held.release();
+        for at in 0..pods.len() {
+            let exit = within(LONG, || pods[at].exit());
+            if exit != Some(0) {
+                return Err(format!("a pod: exit {exit:?}\n{}", logs(&pods, &old)));
+            }
+        }
+        self.converged()
+    }
+
+    /// The old leader's own restart, its network there again.
+    fn converged(&self) -> Result<(), String> {
+        self.proxy.pass();
+        let ended = self.behind_the_proxy().run();
+        if ended.exit != 0 {
+            return Err(format!("the old leader's next start: {ended}"));
+        }
+        if !self.trace.overlaps().is_empty() {
+            return Err(format!("two at work: {:?}", self.trace.overlaps()));
+        }
+        self.lab.check()
+    }
+}
+
+#[track_caller]
+fn each(case: impl Fn(&Scene, &str) -> Result<(), String>) {
+    let mut scene = Scene::set();
+    for moment in MOMENTS.into_iter().take(if scale().everything { 2 } else { 1 }) {
+        if let Err(miss) = case(&scene, moment) {
+            panic!("at {moment}: {miss}");
+        }
+        scene.lab.reset();
+        scene.trace = Trace::new();
+        scene.proxy = Proxy::to(scene.lab.place.postgres.port());
+    }
+}
+
+#[test]
+fn a_connection_that_stalls() {
+    each(|scene, moment| {
+        let (pod, held) = scene.leader(scene.behind_the_proxy(), moment);
+        scene.proxy.stall();
+        scene.taken_over(pod, held, |_| ())
+    });
+}
+
+#[test]
+fn a_connection_that_is_reset() {
+    each(|scene, moment| {
+        let (pod, held) = scene.leader(scene.behind_the_proxy(), moment);
+        scene.proxy.reset();
+        scene.taken_over(pod, held, |_| ())
+    });
+}
+
+/// Its step is awake, and nobody watches it.
+#[test]
+fn a_supervisor_that_is_stopped() {
+    each(|scene, moment| {
+        let (pod, held) = scene.leader(scene.lab.pod(&scene.trace), moment);
+        pod.signal(Signal::SIGSTOP);
+        scene.taken_over(pod, held, |pod| pod.signal(Signal::SIGCONT))
+    });
+}
+
+/// A virtual machine that is paused: everything of the pod, and all of it goes on at once.
+#[test]
+fn a_pod_that_is_frozen() {
+    each(|scene, moment| {
+        let (pod, held) = scene.leader(scene.lab.pod(&scene.trace), moment);
+        signal_all(&pod, Signal::SIGSTOP);
+        scene.taken_over(pod, held, |pod| signal_all(pod, Signal::SIGCONT))
+    });
+}
+
+/// The same, before its first session and for so long that the site is finished and served: it would begin with
+/// `DROP TABLE` on it.
+#[test]
+fn a_pod_that_thaws_when_the_site_is_finished() {
+    let scene = Scene::set();
+    let (mut pod, held) = scene.leader(scene.lab.pod(&scene.trace), "site_config");
+    signal_all(&pod, Signal::SIGSTOP);
+    scene.lab.pod(&scene.trace).spawn().end_within(TAKEN_OVER).exits(0);
+    scene.lab.place.site().run("INSERT INTO \"tabToDo\" (name) VALUES ('somebody''s')");
+    // Its supervisor sleeps on, and could not end it.
+    kill(Pid::from_raw(held.pid as i32), Signal::SIGCONT).expect("a step");
+    let step = held.pid;
+    held.release();
+    eventually(LONG, "the old step ends", || (!lives(step)).then_some(()));
+    signal_all(&pod, Signal::SIGCONT);
+    assert_eq!(within(LONG, || pod.exit()), Some(75), "{}", pod.log());
+    assert!(scene.lab.place.site().is("EXISTS (SELECT FROM \"tabToDo\" WHERE name = 'somebody''s')"));
+    scene.lab.place.site().run("DELETE FROM \"tabToDo\"");
+    scene.converged().unwrap_or_else(|miss| panic!("{miss}\n{}", pod.log()));
+}
+
+fn signal_all(pod: &Pod, signal: Signal) {
+    for pid in with_descendants(pod.pid()) {
+        // Between the look and the signal some end by themselves.
+        let _ = kill(Pid::from_raw(pid as i32), signal);
+    }
+}

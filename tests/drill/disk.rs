@@ -1,0 +1,156 @@
+//! A full disk under the volume, and one under the database, in the middle of a creation.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+
+use crate::converge::converge;
+use crate::lab::Lab;
+use crate::place::held_at;
+use crate::support::barrier::Barrier;
+use crate::support::bench::copy;
+use crate::support::binary::LONG;
+use crate::support::identity;
+use crate::support::postgres::{Options, Postgres};
+use crate::support::trace::Trace;
+
+/// The drill's own thread, and what it starts, in a mount namespace that goes with them.
+fn in_own_namespace(name: &'static str, case: impl FnOnce() + Send + 'static) {
+    let ran = thread::spawn(move || {
+        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        let allowed = unshare(CloneFlags::CLONE_NEWNS)
+            .and_then(|()| mount(None::<&str>, "/", None::<&str>, private, None::<&str>));
+        match allowed {
+            Ok(()) => case(),
+            Err(error) => {
+                eprintln!("SKIPPED {name}: no mount namespace can be made here ({error}); run it as root");
+            }
+        }
+    });
+    if let Err(panic) = ran.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// A small file system on a folder, gone when dropped.
+struct Small {
+    folder: PathBuf,
+}
+
+impl Small {
+    fn mount(folder: &Path, size: &str) -> Self {
+        Self::set(folder, size, MsFlags::empty());
+        Self { folder: folder.to_owned() }
+    }
+
+    fn set(folder: &Path, size: &str, flags: MsFlags) {
+        let options = format!("size={size},mode=0755");
+        mount(Some("tmpfs"), folder, Some("tmpfs"), flags, Some(options.as_str()))
+            .expect("a small file system");
+    }
+
+    fn grow(&self, size: &str) {
+        Self::set(&self.folder, size, MsFlags::MS_REMOUNT);
+    }
+
+    /// To the last byte.
+    fn fill(&self) {
+        let mut ballast = File::create(self.folder.join("ballast")).expect("a file");
+        for size in [64 * 1024, 4096, 512, 1] {
+            while ballast.write_all(&vec![0; size]).is_ok() {}
+        }
+    }
+
+    fn make_room(&self) {
+        fs::remove_file(self.folder.join("ballast")).expect("the ballast");
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = umount2(&self.folder, MntFlags::MNT_DETACH);
+    }
+}
+
+/// The moments at which something is written to the volume next: our own mark, Frappe's files, the key, the default site.
+#[test]
+fn the_volume_is_full() {
+    in_own_namespace("the_volume_is_full", || {
+        let mut lab = Lab::new();
+        for step in ["", "folders", "site_config", "scheduler_enabled"] {
+            let sites = lab.place.bench.sites();
+            let aside = lab.place.bench.path().join("sites.aside");
+            fs::rename(&sites, &aside).expect("the bench's sites");
+            fs::create_dir(&sites).expect("a folder to mount on");
+            let small = Small::mount(&sites, "4m");
+            copy(&aside.join("."), &sites);
+            full_at(&lab, &small, step);
+            drop(small);
+            lab.reset();
+        }
+    });
+}
+
+fn full_at(lab: &Lab, small: &Small, step: &str) {
+    let trace = Trace::new();
+    let barrier = Barrier::at(step);
+    if step.is_empty() {
+        small.fill();
+        lab.pod(&trace).run().exits(75).says("No space left on device");
+    } else {
+        let pod = held_at(lab.pod(&trace), &barrier).spawn();
+        let held = barrier.wait(LONG);
+        small.fill();
+        held.release();
+        let exit = pod.end();
+        assert!([0, 75].contains(&exit.exit), "full after {step}: {exit}");
+        // It stays full over a restart, too.
+        let exit = lab.pod(&trace).run();
+        assert!([0, 75].contains(&exit.exit), "started again on a full disk after {step}: {exit}");
+    }
+    small.make_room();
+    converge(lab, &trace, None).unwrap_or_else(|miss| panic!("full after `{step}`: {miss}"));
+}
+
+#[test]
+fn the_databases_disk_is_full() {
+    in_own_namespace("the_databases_disk_is_full", || {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(folder.path(), open).expect("a folder for every user");
+        let small = Small::mount(folder.path(), "64m");
+        let location = folder.path().join("tables");
+        fs::create_dir(&location).expect("a folder");
+        identity::give(&location, identity::server_user().as_ref());
+        let postgres = Postgres::start_with(|_| {
+            Options::default().setting("synchronous_commit = on").setting("default_tablespace = small")
+        });
+        postgres.run("postgres", &format!("CREATE TABLESPACE small LOCATION '{}'", location.display()));
+        postgres.run("postgres", "GRANT CREATE ON TABLESPACE small TO PUBLIC");
+        let mut lab = Lab::on(postgres);
+        let others_kb = used_kb(folder.path());
+        lab.place.created();
+        let site_kb = used_kb(folder.path()) - others_kb;
+        lab.reset();
+        for part in [4, 2] {
+            small.grow(&format!("{}k", others_kb + site_kb / part));
+            let trace = Trace::new();
+            for _ in 0..2 {
+                // "No space left on device", or that it wrote a part.
+                lab.pod(&trace).run().exits(75).says("DiskFull");
+            }
+            small.grow("64m");
+            converge(&lab, &trace, None).unwrap_or_else(|miss| panic!("room for 1/{part}: {miss}"));
+            lab.reset();
+        }
+    });
+}
+
+fn used_kb(folder: &Path) -> u64 {
+    let stat = nix::sys::statvfs::statvfs(folder).expect("a file system");
+    (stat.blocks() - stat.blocks_free()) * stat.fragment_size() / 1024
+}

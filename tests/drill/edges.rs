@@ -1,0 +1,153 @@
+//! SIGKILL at every step's edge: of a creation, of the migrate that mends one, and of our own statements around them.
+
+use std::time::Instant;
+
+use crate::converge::{AGAIN, converge};
+use crate::lab::Lab;
+use crate::place::{DATABASE, held_at, kill_9};
+use crate::pool::in_places;
+use crate::scale::scale;
+use crate::strike::{VICTIMS, Victim};
+use crate::support::barrier::{Barrier, Held};
+use crate::support::binary::{LONG, Pod};
+use crate::support::session::Session;
+use crate::support::trace::Trace;
+use crate::support::wait::{eventually, within};
+use crate::table::{Life, conclude};
+
+/// The steps of Frappe's after which a creation is cut off, in their order.
+pub const CREATION: [&str; 15] = [
+    "folders",
+    "site_config",
+    "core_tables",
+    "extra_tables",
+    "installing:frappe",
+    "doctype:User",
+    "doctypes:frappe",
+    "installed_apps:frappe",
+    "patch_log:frappe",
+    "administrator",
+    "administrator_password",
+    "after_install:frappe",
+    "scheduled_jobs:frappe",
+    "scheduler_set",
+    "scheduler_enabled",
+];
+/// Those of the migrate that a creation cut off late is finished with.
+const MENDING: [&str; 6] = [
+    "migrate:locked",
+    "migrate:pre_patches",
+    "migrate:schema",
+    "migrate:patches",
+    "migrate:jobs",
+    "migrate:versions",
+];
+/// Statements of ours, each held by a lock on what it writes: CREATE ROLE, COMMENT ON ROLE, CREATE DATABASE.
+const PROVISIONING: [&str; 3] = ["pg_authid", "pg_shdescription", "pg_database"];
+/// The record of the end: everything is made, and nobody has written that down.
+const RECORDING: &str = "__cauldron_state";
+
+#[test]
+fn killed_at_every_edge() {
+    let began = Instant::now();
+    let edges: Vec<&str> =
+        CREATION.into_iter().chain(MENDING).chain(PROVISIONING).chain([RECORDING]).collect();
+    let cases: Vec<(&str, Victim)> = if scale().everything {
+        edges.iter().flat_map(|edge| VICTIMS.map(|victim| (*edge, victim))).collect()
+    } else {
+        edges.iter().zip(VICTIMS.into_iter().cycle()).map(|(edge, victim)| (*edge, victim)).collect()
+    };
+    let lives = in_places(|case| case < cases.len(), |lab, case| life(lab, cases[case].0, cases[case].1));
+    conclude("killed at every edge", began.elapsed(), &lives);
+}
+
+fn life(lab: &Lab, edge: &str, victim: Victim) -> Life {
+    let trace = Trace::new();
+    // Where no step runs the supervisor is what there is to kill.
+    let victim = match victim {
+        Victim::Step if edge == RECORDING || PROVISIONING.contains(&edge) => Victim::Supervisor,
+        victim => victim,
+    };
+    let outcome = match edge {
+        RECORDING => killed_before_the_record(lab, &trace, victim),
+        edge if PROVISIONING.contains(&edge) => killed_provisioning(lab, &trace, edge, victim),
+        edge => {
+            if MENDING.contains(&edge) {
+                cut_off(lab, &trace, "administrator_password");
+            }
+            killed_at(lab, &trace, edge, victim)
+        }
+    };
+    let outcome = outcome.and_then(|orphan| converge(lab, &trace, orphan));
+    Life { case: format!("edge {edge}"), hits: vec![(victim, edge.to_owned())], outcome }
+}
+
+/// A creation whose step was killed there.
+pub fn cut_off(lab: &Lab, trace: &Trace, step: &str) {
+    let barrier = Barrier::at(step);
+    let pod = held_at(lab.pod(trace), &barrier).spawn();
+    kill_9(barrier.wait(LONG).pid);
+    pod.end().exits(75);
+}
+
+fn killed_at(lab: &Lab, trace: &Trace, edge: &str, victim: Victim) -> Result<Option<Held>, String> {
+    let barrier = Barrier::at(edge);
+    let pod = held_at(lab.pod(trace), &barrier).spawn();
+    let held = barrier.wait(LONG);
+    strike(lab, victim, &pod);
+    ended(lab, pod, victim)?;
+    // Without its supervisor it stands there still.
+    Ok((victim == Victim::Supervisor).then_some(held))
+}
+
+fn killed_provisioning(
+    lab: &Lab,
+    trace: &Trace,
+    catalogue: &str,
+    victim: Victim,
+) -> Result<Option<Held>, String> {
+    let gate = lab.place.postgres.session("postgres");
+    gate.run(&format!("BEGIN; LOCK TABLE pg_catalog.{catalogue} IN SHARE MODE"));
+    let pod = lab.pod(trace).spawn();
+    is_waiting(lab, &pod);
+    strike(lab, victim, &pod);
+    drop(gate);
+    ended(lab, pod, victim)
+}
+
+fn killed_before_the_record(lab: &Lab, trace: &Trace, victim: Victim) -> Result<Option<Held>, String> {
+    let barrier = Barrier::at("scheduler_enabled");
+    let pod = held_at(lab.pod(trace), &barrier).spawn();
+    let held = barrier.wait(LONG);
+    let gate = Session::open(&lab.place.postgres.config(DATABASE)).expect("a session");
+    gate.run(&format!("BEGIN; LOCK TABLE public.{RECORDING} IN SHARE MODE"));
+    held.release();
+    is_waiting(lab, &pod);
+    strike(lab, victim, &pod);
+    drop(gate);
+    ended(lab, pod, victim)
+}
+
+/// A statement of ours stands before the lock.
+fn is_waiting(lab: &Lab, pod: &Pod) {
+    let sql = "SELECT EXISTS (SELECT FROM pg_stat_activity
+        WHERE application_name LIKE 'cauldron/%' AND wait_event_type = 'Lock')::text";
+    eventually(LONG, &format!("our statement waits:\n{}", pod.log()), || {
+        (lab.place.postgres.session("postgres").value(sql).as_deref() == Some("true")).then_some(())
+    });
+}
+
+fn strike(lab: &Lab, victim: Victim, pod: &Pod) {
+    let server = lab.place.postgres.session("postgres");
+    assert!(victim.strike(&server, pod), "no {victim:?} to kill:\n{}", pod.log());
+}
+
+fn ended(lab: &Lab, mut pod: Pod, victim: Victim) -> Result<Option<Held>, String> {
+    let exit = within(LONG, || pod.exit());
+    lab.server_is_up();
+    match (victim, exit) {
+        (Victim::Supervisor, Some(-9)) => Ok(None),
+        (Victim::Step | Victim::Backend, Some(exit)) if AGAIN.contains(&exit) => Ok(None),
+        (_, exit) => Err(format!("exit {exit:?} after its {victim:?} was killed\n{}", pod.log())),
+    }
+}

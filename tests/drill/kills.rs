@@ -1,0 +1,107 @@
+//! SIGKILL at random moments of a creation, and of the start that makes up for it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use rand::Rng;
+use rand::rngs::StdRng;
+
+use crate::converge::{AGAIN, converge};
+use crate::lab::{Lab, UNDISTURBED, paced};
+use crate::pool::in_places;
+use crate::scale::{dice, scale};
+use crate::strike::{VICTIMS, Victim};
+use crate::support::binary::LONG;
+use crate::support::trace::Trace;
+use crate::support::wait::{eventually, within};
+use crate::table::{Life, conclude};
+
+/// Every so many lives the start that follows a kill is killed, too: while it looks, clears, creates again or migrates.
+const TWICE_EVERY: usize = 3;
+/// A victim may be gone at its moment, in a creation that was faster than the measured one: another moment then.
+const MOST_LATE: usize = 10;
+
+#[test]
+fn killed_at_random_moments() {
+    let (began, hits) = (Instant::now(), AtomicUsize::new(0));
+    let wanted = scale().random_kills;
+    let lives = in_places(
+        |_| hits.load(Ordering::SeqCst) < wanted,
+        |lab, case| {
+            let life = life(lab, case);
+            hits.fetch_add(life.hits.len(), Ordering::SeqCst);
+            life
+        },
+    );
+    conclude("killed at random moments", began.elapsed(), &lives);
+}
+
+fn life(lab: &mut Lab, case: usize) -> Life {
+    let (mut dice, victim) = (dice(case), VICTIMS[case % VICTIMS.len()]);
+    for _ in 0..MOST_LATE {
+        let trace = Trace::new();
+        let mut hits = Vec::new();
+        let mut outcome = Ok(());
+        let kills = if (case / VICTIMS.len()) % TWICE_EVERY == TWICE_EVERY - 1 { 2 } else { 1 };
+        for _ in 0..kills {
+            match killed(lab, &trace, victim, &mut dice) {
+                Ok(hit) => hits.extend(hit),
+                Err(miss) => outcome = Err(miss),
+            }
+        }
+        let outcome = outcome.and_then(|()| converge(lab, &trace, None));
+        if outcome.is_err() || !hits.is_empty() {
+            return Life { case: format!("case {case}"), hits, outcome };
+        }
+        lab.reset();
+    }
+    let outcome = Err(format!("the {victim:?} was gone {MOST_LATE} times at its moment"));
+    Life { case: format!("case {case}"), hits: Vec::new(), outcome }
+}
+
+/// Kills the victim at its moment, and says after which step. None where it was late: the site was there before.
+///
+/// # Errors
+/// An exit code that is none of the expected.
+fn killed(
+    lab: &Lab,
+    trace: &Trace,
+    victim: Victim,
+    dice: &mut StdRng,
+) -> Result<Option<(Victim, String)>, String> {
+    let moment = UNDISTURBED.spans.moment(victim, dice.random());
+    let before = trace.steps().len();
+    let server = lab.place.postgres.session("postgres");
+    let mut pod = paced(lab.pod(trace)).spawn();
+    // This delay synchronises nothing: it is the random moment itself.
+    thread::sleep(moment);
+    let hit = eventually(LONG, "a victim, or the end", || {
+        if victim.strike(&server, &pod) {
+            return Some(true);
+        }
+        pod.exit().map(|_| false)
+    });
+    let steps = trace.steps();
+    let step = steps.get(before..).unwrap_or_default().last().map(|reached| reached.step.clone());
+    let expected = |exit: i32| match victim {
+        Victim::Supervisor => exit == if hit { -9 } else { 0 },
+        // What came after the last step is done all the same.
+        Victim::Step | Victim::Backend => exit == 0 || AGAIN.contains(&exit),
+    };
+    let exit = within(LONG, || pod.exit());
+    lab.server_is_up();
+    match exit {
+        Some(exit) if expected(exit) => Ok(hit.then(|| (victim, kind(step)))),
+        exit => Err(format!("exit {exit:?} after its {victim:?} was killed\n{}", pod.log())),
+    }
+}
+
+/// Doctypes are many; one line of the table is enough for them.
+fn kind(step: Option<String>) -> String {
+    match step {
+        None => "before the first".to_owned(),
+        Some(step) if step.starts_with("doctype:") => "doctype:…".to_owned(),
+        Some(step) => step,
+    }
+}

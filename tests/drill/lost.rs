@@ -1,0 +1,152 @@
+//! Half of it is lost, or is not what was meant: refused where nobody can know, and nothing changed by that.
+
+use std::process::{Command, Stdio};
+
+use crate::edges::cut_off;
+use crate::lab::Lab;
+use crate::place::{DATABASE, SITE};
+use crate::support::bench::Bench;
+use crate::support::binary::Binary;
+use crate::support::postgres::{PASSWORD, Postgres, SUPERUSER};
+use crate::support::trace::Trace;
+
+/// A site in a state that the next thing happens to.
+#[derive(Clone, Copy, Debug)]
+enum Before {
+    Finished,
+    /// Its step was killed after this one.
+    CutOff(&'static str),
+}
+
+const BEFORE: [Before; 4] = [
+    Before::Finished,
+    Before::CutOff("core_tables"),
+    Before::CutOff("administrator"),
+    Before::CutOff("administrator_password"),
+];
+
+impl Before {
+    fn made(self, lab: &Lab) {
+        match self {
+            Self::Finished => lab.place.created(),
+            Self::CutOff(step) => cut_off(lab, &Trace::new(), step),
+        }
+    }
+}
+
+/// Refuses, twice, and leaves files and cluster as they are, byte for byte.
+#[track_caller]
+fn refuses(lab: &Lab, binary: &Binary, code: i32) {
+    let before = lab.place.snapshot();
+    for _ in 0..2 {
+        binary.clone().run().exits(code);
+        lab.place.is_as_it_was(&before);
+    }
+}
+
+/// What was there is there again, and all is as if nothing had been.
+#[track_caller]
+fn goes_on(lab: &Lab) {
+    lab.place.leader().run().exits(0);
+    lab.check().unwrap_or_else(|miss| panic!("{miss}"));
+}
+
+#[test]
+fn the_volume_is_lost_and_the_database_kept() {
+    let mut lab = Lab::new();
+    for before in BEFORE {
+        before.made(&lab);
+        let lost = std::mem::replace(&mut lab.place.bench, Bench::sample());
+        refuses(&lab, &lab.place.leader(), 65);
+        lab.place.bench = lost;
+        goes_on(&lab);
+        lab.reset();
+    }
+}
+
+#[test]
+fn the_database_is_lost_and_the_volume_kept() {
+    let mut lab = Lab::new();
+    Before::Finished.made(&lab);
+    let dump = dump(&lab.place.postgres);
+    lab.place.postgres.run("postgres", &format!("DROP DATABASE {DATABASE}"));
+    refuses(&lab, &lab.place.leader(), 65);
+    lab.place.postgres.run("postgres", &format!("CREATE DATABASE {DATABASE} OWNER {DATABASE}"));
+    refuses(&lab, &lab.place.leader(), 65);
+    restore(&lab.place.postgres, &dump);
+    goes_on(&lab);
+    lab.reset();
+    // Of a creation that was cut off nothing is lost with it: it is made again.
+    cut_off(&lab, &Trace::new(), "administrator");
+    lab.place.postgres.run("postgres", &format!("DROP DATABASE {DATABASE}"));
+    goes_on(&lab);
+}
+
+#[test]
+fn another_site_name_on_the_same_database() {
+    let mut lab = Lab::new();
+    for before in BEFORE {
+        before.made(&lab);
+        refuses(&lab, &lab.place.leader().set("SITE_NAME", "other-name.test"), 65);
+        goes_on(&lab);
+        lab.reset();
+    }
+}
+
+/// Production's dump, restored by an operator into a site whose creation was cut off: kept, whatever our mark says.
+#[test]
+fn production_restored_into_an_unfinished_site() {
+    let mut lab = Lab::new();
+    Before::Finished.made(&lab);
+    lab.place.site().run(
+        "INSERT INTO \"tabUser\" (name) VALUES ('jane@example.com');
+         SET ROLE frappe; CREATE TABLE public.\"tabInvoice\" AS SELECT n AS id FROM generate_series(1, 1000) n",
+    );
+    let production = dump(&lab.place.postgres);
+    lab.reset();
+    for (step, says) in
+        [("core_tables", "finished"), ("administrator", "finished"), ("scheduler_set", "finished")]
+    {
+        cut_off(&lab, &Trace::new(), step);
+        let stranger = lab.place.site();
+        restore(&lab.place.postgres, &production);
+        // Whether or not the operator is still connected: it is complete, and is not cleared.
+        lab.place.leader().run().exits(0).says(says);
+        drop(stranger);
+        let site = lab.place.site();
+        let kept = "SELECT count(*) || ' ' || sum(id) FROM public.\"tabInvoice\"";
+        assert_eq!(site.value(kept).as_deref(), Some("1000 500500"), "after {step}");
+        assert!(site.is("EXISTS (SELECT FROM \"tabUser\" WHERE name = 'jane@example.com')"), "after {step}");
+        drop(site);
+        lab.place.serves();
+        lab.canaries.check(&lab.place).unwrap_or_else(|miss| panic!("{miss}"));
+        assert!(lab.place.bench.sites().join(SITE).exists());
+        lab.reset();
+    }
+}
+
+fn client(postgres: &Postgres, program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env("PGPASSWORD", PASSWORD).arg("-h").arg(postgres.socket_folder());
+    command.args(["-p", &postgres.port().to_string(), "-U", SUPERUSER, "-d", DATABASE]);
+    command.stderr(Stdio::null());
+    command
+}
+
+/// What `pg_dump --clean` makes of the site's database.
+fn dump(postgres: &Postgres) -> Vec<u8> {
+    let output = client(postgres, "pg_dump").args(["--clean", "--if-exists"]).output().expect("pg_dump runs");
+    assert!(output.status.success(), "pg_dump");
+    output.stdout
+}
+
+fn restore(postgres: &Postgres, dump: &[u8]) {
+    let mut psql = client(postgres, "psql")
+        .args(["-q", "-v", "ON_ERROR_STOP=1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("psql runs");
+    std::io::Write::write_all(&mut psql.stdin.take().expect("a pipe"), dump).expect("the dump");
+    assert!(psql.wait().expect("psql ends").success(), "psql");
+}

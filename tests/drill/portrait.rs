@@ -1,0 +1,94 @@
+//! What a whole site is: every table with its number of rows, what Frappe and we say of it, and a password that works.
+
+use std::collections::BTreeMap;
+
+use crate::place::{ADMIN_PASSWORD, Place, SITE};
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct Portrait {
+    /// Rows by table, and single values by name.
+    facts: BTreeMap<String, Option<String>>,
+}
+
+/// `Installed Application` is written by migrate alone: a site that one finished has it, and one that new-site finished
+/// has not. Our own row says who led.
+const MAY_DIFFER: [&str; 2] = ["tabInstalled Application", "__cauldron_state"];
+
+const FACTS: [(&str, &str); 5] = [
+    ("installed apps", "SELECT defvalue FROM \"tabDefaultValue\" WHERE defkey = 'installed_apps'"),
+    ("users", "SELECT string_agg(name, ' ' ORDER BY name) FROM \"tabUser\""),
+    ("jobs", "SELECT string_agg(method, ' ' ORDER BY method) FROM \"tabScheduled Job Type\""),
+    ("patches", "SELECT string_agg(patch, ' ' ORDER BY patch) FROM \"tabPatch Log\""),
+    ("scheduler", "SELECT value FROM \"tabSingles\" WHERE field = 'enable_scheduler'"),
+];
+
+const CHECK_PASSWORD: &str = "
+import sys
+from frappe.context import connect, init
+from frappe.passwords import check_password
+init(sys.argv[1])
+connect()
+print(check_password('Administrator', sys.argv[2]))
+";
+
+impl Portrait {
+    pub fn of(place: &Place) -> Self {
+        let site = place.site();
+        let mut facts = BTreeMap::new();
+        let tables = place.postgres.tables(crate::place::DATABASE);
+        let counts: Vec<String> = tables
+            .iter()
+            .filter(|table| !MAY_DIFFER.contains(&table.as_str()))
+            .map(|table| format!("SELECT '{table}', count(*)::text FROM public.\"{table}\""))
+            .collect();
+        for row in site.query(&counts.join(" UNION ALL ")).unwrap_or_default() {
+            facts.insert(format!("rows of {}", row[0].as_deref().unwrap_or_default()), row[1].clone());
+        }
+        for (name, sql) in FACTS {
+            let value = site.query(sql).ok().and_then(|mut rows| rows.pop()?.pop()?);
+            facts.insert(name.to_owned(), value);
+        }
+        for column in ["phase", "holder", "last_error"] {
+            facts.insert(format!("our {column}"), place.state(column));
+        }
+        facts.insert("our open attempt".to_owned(), attempt(place));
+        facts.insert("default site".to_owned(), text(place, "common_site_config.json", "default_site"));
+        let key = text(place, &format!("{SITE}/site_config.json"), "encryption_key");
+        facts.insert("an encryption key".to_owned(), key.map(|key| key.len().to_string()));
+        facts.insert("Administrator's login".to_owned(), Some(logs_in(place)));
+        Self { facts }
+    }
+
+    /// # Errors
+    /// The facts in which the other one differs.
+    pub fn check(&self, other: &Self) -> Result<(), String> {
+        let names = self.facts.keys().chain(other.facts.keys());
+        let mut differences: Vec<String> = names
+            .filter(|name| self.facts.get(*name) != other.facts.get(*name))
+            .map(|name| format!("{name}: {:?}, and not {:?}", other.facts.get(name), self.facts.get(name)))
+            .collect();
+        differences.sort();
+        differences.dedup();
+        if differences.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("the site is not whole: {}", differences.join("; ")))
+        }
+    }
+}
+
+fn text(place: &Place, file: &str, key: &str) -> Option<String> {
+    let content = std::fs::read_to_string(place.bench.sites().join(file)).ok()?;
+    let object: serde_json::Value = serde_json::from_str(&content).ok()?;
+    object.get(key)?.as_str().map(str::to_owned)
+}
+
+pub fn attempt(place: &Place) -> Option<String> {
+    std::fs::read_to_string(place.bench.sites().join(".cauldron").join(SITE).join("attempt")).ok()
+}
+
+fn logs_in(place: &Place) -> String {
+    let mut python = place.bench.program("env/bin/python");
+    let output = python.args(["-c", CHECK_PASSWORD, SITE, ADMIN_PASSWORD]).output().expect("python runs");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}

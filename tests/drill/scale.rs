@@ -1,0 +1,41 @@
+//! How much is drilled, and from which seed.
+
+use std::sync::OnceLock;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+pub struct Scale {
+    pub random_kills: usize,
+    pub rounds_of_pods: usize,
+    /// Each edge for every victim, each cut at every moment; else for one of them in turn.
+    pub everything: bool,
+}
+
+const SMALL: Scale = Scale { random_kills: 20, rounds_of_pods: 2, everything: false };
+const FULL: Scale = Scale { random_kills: 200, rounds_of_pods: 20, everything: true };
+
+pub fn scale() -> &'static Scale {
+    match std::env::var("CAULDRON_DRILL").as_deref() {
+        Ok("full") => &FULL,
+        Ok(other) => panic!("CAULDRON_DRILL={other}: only `full` is known"),
+        Err(_) => &SMALL,
+    }
+}
+
+/// CAULDRON_DRILL_SEED, else a new one, said once.
+pub fn seed() -> u64 {
+    static SEED: OnceLock<u64> = OnceLock::new();
+    *SEED.get_or_init(|| {
+        let given = std::env::var("CAULDRON_DRILL_SEED").ok();
+        let seed =
+            given.map_or_else(rand::random, |text| text.parse().expect("CAULDRON_DRILL_SEED is a number"));
+        println!("drill: CAULDRON_DRILL_SEED={seed} repeats this run");
+        seed
+    })
+}
+
+/// The dice of one case: the same for the same seed, whichever thread has it.
+pub fn dice(case: usize) -> StdRng {
+    StdRng::seed_from_u64(seed().wrapping_add(case as u64))
+}

@@ -1,0 +1,53 @@
+//! Who is killed: the supervisor, everything that its step is, or the PostgreSQL backend that works for it.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::binary::Pod;
+use crate::support::session::Session;
+use crate::support::tree::with_descendants;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Victim {
+    /// Alone: its step lives on, as on a node that was cut off.
+    Supervisor,
+    /// Python, and the shell and psql that it runs.
+    Step,
+    /// PostgreSQL treats it as a crash and restarts as a whole.
+    Backend,
+}
+
+pub const VICTIMS: [Victim; 3] = [Victim::Supervisor, Victim::Step, Victim::Backend];
+
+/// The step's session before the others, which are the lock's and those that provision.
+const OUR_BACKEND: &str = "SELECT pid::text FROM pg_stat_activity WHERE application_name LIKE 'cauldron/%'
+    ORDER BY application_name ~ '^cauldron/[a-z0-9]{20}$' DESC LIMIT 1";
+
+impl Victim {
+    /// `server` is a session on any database of the server.
+    fn pids(self, server: &Session, pod: &Pod) -> Vec<u32> {
+        match self {
+            Self::Supervisor => [pod.pid()].into_iter().filter(|pid| lives(*pid)).collect(),
+            Self::Step => with_descendants(pod.pid()).split_off(1),
+            Self::Backend => {
+                let rows = server.query(OUR_BACKEND).unwrap_or_default();
+                rows.into_iter().filter_map(|mut row| row.pop()??.parse().ok()).collect()
+            }
+        }
+    }
+
+    pub fn is_there(self, server: &Session, pod: &Pod) -> bool {
+        !self.pids(server, pod).is_empty()
+    }
+
+    /// SIGKILL. False where there was nobody at this instant.
+    pub fn strike(self, server: &Session, pod: &Pod) -> bool {
+        let killed = |pid: &u32| kill(Pid::from_raw(*pid as i32), Signal::SIGKILL).is_ok();
+        self.pids(server, pod).iter().filter(|pid| killed(pid)).count() > 0
+    }
+}
+
+/// A process that ended and was not waited for is nobody.
+pub fn lives(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
