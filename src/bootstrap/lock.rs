@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::leader::Leader;
 use super::sql::told;
-use super::state;
+use super::state::{self, State};
 use super::takeover::{Rival, end_old_sessions};
 use crate::health::account::Board;
 use crate::outcome::{Fault, Result};
@@ -27,6 +27,8 @@ use crate::postgres::Connection;
 const BOOTSTRAP_LOCK: i64 = 0x6361_756c_626f_6f74; // "caulboot"
 const BEAT_EVERY: Duration = Duration::from_secs(5);
 const LOST_AFTER: Duration = Duration::from_secs(10);
+/// A backend that is told to end takes a moment.
+const GOES_WITHIN: Duration = Duration::from_millis(200);
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// The right to change the site. It ends with this value.
@@ -58,13 +60,17 @@ impl Leadership {
         let mut leader = Leader::new(board);
         let mut rival = Rival::default();
         state::listen(&connection).await;
-        while !try_lock(&connection).await? {
-            let state = state::read(&connection, site).await.map_err(told("cannot read our state"))?;
-            if rival.look(&connection, state.as_ref()).await? {
-                continue;
+        loop {
+            // A connection that stalls answers nothing and does not end: nobody is to wait on it for ever.
+            let asked = tokio::time::timeout(LOST_AFTER, ask(&connection, site, &mut rival)).await;
+            match asked.map_err(|_| stalled())?? {
+                Asked::Taken => break,
+                Asked::Ended => tokio::time::sleep(GOES_WITHIN).await,
+                Asked::Held(state) => {
+                    leader.see(state.as_ref(), "another pod holds the lock and has not said who it is")?;
+                    connection.notified(ASK_AGAIN).await;
+                }
             }
-            leader.see(state.as_ref(), "another pod holds the lock and has not said who it is")?;
-            connection.notified(ASK_AGAIN).await;
         }
         let last = state::read(&connection, site).await.map_err(told("cannot read our state"))?;
         // A leader that said good-bye waited for its step's end.
@@ -156,6 +162,30 @@ pub async fn holding_session(
         address: row.get(2),
         age_s: row.get(3),
     }))
+}
+
+/// What one try came to.
+enum Asked {
+    Taken,
+    /// A dead leader's session was told to end.
+    Ended,
+    /// By whom our record says.
+    Held(Option<State>),
+}
+
+async fn ask(connection: &Connection, site: &str, rival: &mut Rival) -> Result<Asked> {
+    if try_lock(connection).await? {
+        return Ok(Asked::Taken);
+    }
+    let state = state::read(connection, site).await.map_err(told("cannot read our state"))?;
+    Ok(if rival.look(connection, state.as_ref()).await? { Asked::Ended } else { Asked::Held(state) })
+}
+
+fn stalled() -> Fault {
+    Fault::try_again(
+        format!("PostgreSQL has not answered for {} s", LOST_AFTER.as_secs()),
+        "start again when it can be reached",
+    )
 }
 
 async fn try_lock(connection: &Connection) -> Result<bool> {

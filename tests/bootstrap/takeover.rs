@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 use crate::place::{Place, Served, held_at};
 use crate::support::barrier::Barrier;
 use crate::support::binary::LONG;
+use crate::support::proxy::Proxy;
 use crate::support::wait::within;
 
 /// Its supervisor is gone, and a step of it lives on with its session: a pod on a node that was cut off.
@@ -61,4 +62,20 @@ fn a_leader_that_beats_is_left_alone() {
     held.release();
     leader.end().exits(0);
     follower.end().exits(0).says("nothing to do");
+}
+
+/// A pod that waits, and whose own connection stalls, does not wait for ever.
+#[test]
+fn who_waits_on_a_connection_that_stalls_ends() {
+    let place = Place::new();
+    let barrier = Barrier::at("doctype:User");
+    let leader = held_at(place.leader(), &barrier).spawn();
+    let held = barrier.wait(LONG);
+    let proxy = Proxy::to(place.postgres.port());
+    let waiting = place.leader().set("DB_PORT", proxy.port()).spawn();
+    waiting.says("waiting for the pod that leads");
+    proxy.stall();
+    waiting.end_within(Duration::from_secs(60)).exits(75).says("has not answered");
+    held.release();
+    leader.end().exits(0);
 }

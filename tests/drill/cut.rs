@@ -1,6 +1,7 @@
 //! The leader loses its network, or its processor, in the middle of a step: another one takes over, never are two at
 //! work, and all converge.
 
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -108,7 +109,22 @@ fn each(case: impl Fn(&Scene, &str) -> Result<(), String>) {
     }
 }
 
+/// Side by side: most of their time is the thirty seconds of silence.
 #[test]
+fn a_leader_that_is_cut_off_stopped_or_frozen() {
+    thread::scope(|scope| {
+        for case in [
+            a_connection_that_stalls,
+            a_connection_that_is_reset,
+            a_supervisor_that_is_stopped,
+            a_pod_that_is_frozen,
+            a_pod_that_thaws_when_the_site_is_finished,
+        ] {
+            scope.spawn(case);
+        }
+    });
+}
+
 fn a_connection_that_stalls() {
     each(|scene, moment| {
         let (pod, held) = scene.leader(scene.behind_the_proxy(), moment);
@@ -117,7 +133,6 @@ fn a_connection_that_stalls() {
     });
 }
 
-#[test]
 fn a_connection_that_is_reset() {
     each(|scene, moment| {
         let (pod, held) = scene.leader(scene.behind_the_proxy(), moment);
@@ -127,7 +142,6 @@ fn a_connection_that_is_reset() {
 }
 
 /// Its step is awake, and nobody watches it.
-#[test]
 fn a_supervisor_that_is_stopped() {
     each(|scene, moment| {
         let (pod, held) = scene.leader(scene.lab.pod(&scene.trace), moment);
@@ -137,7 +151,6 @@ fn a_supervisor_that_is_stopped() {
 }
 
 /// A virtual machine that is paused: everything of the pod, and all of it goes on at once.
-#[test]
 fn a_pod_that_is_frozen() {
     each(|scene, moment| {
         let (pod, held) = scene.leader(scene.lab.pod(&scene.trace), moment);
@@ -148,7 +161,6 @@ fn a_pod_that_is_frozen() {
 
 /// The same, before its first session and for so long that the site is finished and served: it would begin with
 /// `DROP TABLE` on it.
-#[test]
 fn a_pod_that_thaws_when_the_site_is_finished() {
     let scene = Scene::set();
     let (mut pod, held) = scene.leader(scene.lab.pod(&scene.trace), "site_config");

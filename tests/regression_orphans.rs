@@ -1,0 +1,37 @@
+//! Many orphans; in a file of its own, since it takes every processor and others watch the clock.
+
+mod kernel;
+
+use kernel::Stage;
+
+/// Ten thousand in a drill, some here; at most 500 live at once, which tokens in a pipe see to.
+#[test]
+fn thousands_of_orphans_are_reaped_and_none_is_left() {
+    let count = if std::env::var_os("CAULDRON_DRILL_ROUNDS").is_some() { 10_000 } else { 2_000 };
+    let mut stage = Stage::new();
+    let program = format!(
+        "import os
+tokens, back = os.pipe()
+os.write(back, b'.' * 500)
+for _ in range({count}):
+    os.read(tokens, 1)
+    child = os.fork()
+    if child == 0:
+        if os.fork() == 0:
+            os.write(back, b'.')
+            os._exit(3)
+        os._exit(0)
+    os.waitpid(child, 0)
+"
+    );
+    let script = format!(
+        "python3 -c \"{program}\"; while ps -o stat= --ppid $PPID | grep -q Z; do :; done; echo reaped >>$EVENTS"
+    );
+    let mut command = stage.command(&["--log-level", "debug"], &script);
+    command.env("CAULDRON_LOG_FORMAT", "json");
+    let mut subject = stage.start(command);
+    stage.event("reaped");
+    assert_eq!(subject.exit(), 0);
+    let seen = stage.stderr().lines().filter(|line| line.contains("reaped an orphan")).count();
+    assert!(seen >= count, "{seen} orphans");
+}
