@@ -74,6 +74,21 @@ pub struct Context<'a> {
     pub board: &'a Board,
 }
 
+impl<'a> Context<'a> {
+    /// What the work on apps needs of it.
+    #[allow(dead_code)] // Until the bootstrap calls it.
+    pub fn apps(&self) -> crate::apps::Context<'a> {
+        crate::apps::Context {
+            config: self.config,
+            bench: self.bench,
+            runtime_dir: self.runtime_dir,
+            processes: self.processes,
+            shutdown: self.shutdown,
+            board: self.board,
+        }
+    }
+}
+
 /// The site is there and finished, and its own login is known: a role may serve it.
 #[derive(Debug)]
 pub struct Bootstrapped {

@@ -1,11 +1,14 @@
 //! cauldron-frappe: PID 1 for Frappe and ERPNext containers.
 //!
 //! The rooms, in the order data flows: `cli` and `config` (what was asked), `deps` (wait), `frappe`
-//! (the one place that knows Frappe), `bootstrap` (site), `role` (what to run), `front` (the web port),
-//! `supervise` (the process kernel), `health` (probes), `doctor` (looks at all of it), `outcome` (exit codes). `main` is the pipeline.
+//! (the one place that knows Frappe), `apps` (custom apps from Git), `join` (what this pod sees of them), `install` (apps
+//! on the site), `bootstrap` (site), `role` (what to run), `front` (the web port), `supervise` (the process kernel),
+//! `health` (probes), `doctor` (looks at all of it), `outcome` (exit codes). `main` is the pipeline.
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
+#[allow(dead_code, unused_imports)] // Until the bootstrap calls it.
+mod apps;
 mod bootstrap;
 mod cli;
 mod config;

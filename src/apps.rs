@@ -1,0 +1,54 @@
+//! Custom apps from Git, the same commit for every role of every pod (DESIGN, Apps).
+//!
+//! ```text
+//!   wanted list ─▶ baked? ─▶ resolve ─▶ fetch ─▶ requirements ─▶ assets ─▶ verify ─▶ rename ─▶ pin
+//! ```
+//!
+//! The leader does all of it, under the lock ([`prepare`]); everybody else reads the pins and opens the
+//! bundles ([`joined`]). A bundle that is there is whole, and never changed again.
+
+pub mod bundle;
+pub mod pins;
+mod prepare;
+mod python;
+mod wanted;
+
+use std::path::Path;
+
+use self::bundle::Bundle;
+pub use self::prepare::{joined, prepare};
+use crate::config::Config;
+use crate::frappe::bench::Bench;
+use crate::health::account::Board;
+use crate::supervise::process::Processes;
+use crate::supervise::signals::Shutdown;
+
+/// What the work on apps needs; neither a site nor a database, so that an image build has it, too.
+pub struct Context<'a> {
+    pub config: &'a Config,
+    pub bench: &'a Bench,
+    pub runtime_dir: &'a Path,
+    pub processes: &'a Processes,
+    pub shutdown: &'a Shutdown,
+    pub board: &'a Board,
+}
+
+/// Where the code of one app is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AppCode {
+    /// In the bench's own `apps/`, importable without us.
+    Baked {
+        app: String,
+    },
+    Bundle(Bundle),
+}
+
+impl AppCode {
+    /// The package that holds hooks.py.
+    pub fn app(&self) -> &str {
+        match self {
+            Self::Baked { app } => app,
+            Self::Bundle(bundle) => &bundle.manifest.app,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! A bundle: one app at one commit, for one Python ABI and one architecture, immutable.
+//!
+//! ```text
+//!   <app>/<commit>-<abi>-<arch>/
+//!     manifest.json     written last
+//!     source/           the repository, or its subfolder; source/<app>/hooks.py is there
+//!     site-packages/    the requirements that the bench lacks; absent where it lacks none
+//!     assets/           assets.json, assets-rtl.json and dist/; absent where nothing was built
+//! ```
+//!
+//! It is made in a folder beside and renamed into its place, so one that is there is whole.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::python::Python;
+use crate::outcome::{Fault, Result};
+
+const MANIFEST: &str = "manifest.json";
+
+/// One that is there and whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bundle {
+    /// Its own folder.
+    pub root: PathBuf,
+    pub manifest: Manifest,
+}
+
+/// What a bundle says of itself. Never a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The package that holds hooks.py, whatever the repository is called.
+    pub app: String,
+    /// `__version__` of the package; `0.0.0` where it has none.
+    pub version: String,
+    /// 40 hex digits.
+    pub commit: String,
+    /// `cpython-311`.
+    pub abi: String,
+    /// `x86_64`, `aarch64`.
+    pub arch: String,
+    /// `name==version` of what is in site-packages/.
+    pub requirements: Vec<String>,
+    /// The package has sources that `bench build` makes assets of.
+    pub has_bundles: bool,
+    /// assets/ is there.
+    pub built_assets: bool,
+    /// `required_apps` of hooks.py, by their packages' names.
+    pub required_apps: Vec<String>,
+    /// The folder of the repository that source/ is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subfolder: Option<String>,
+}
+
+impl Bundle {
+    /// Opens the bundle at `root`.
+    ///
+    /// # Errors
+    /// 75 where it is absent or not whole: somebody took a part of it away, or it was not there yet.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
+        let root = root.into();
+        let broken = |why: String| {
+            Fault::try_again(
+                format!("{} is no whole bundle: {why}", root.display()),
+                "remove that folder; the next leader publishes it again",
+            )
+        };
+        let text = fs::read(root.join(MANIFEST)).map_err(|error| broken(format!("{MANIFEST}: {error}")))?;
+        let manifest: Manifest =
+            serde_json::from_slice(&text).map_err(|error| broken(format!("{MANIFEST}: {error}")))?;
+        let hooks = Path::new("source").join(&manifest.app).join("hooks.py");
+        let packages = (!manifest.requirements.is_empty()).then_some(Path::new("site-packages"));
+        let assets = manifest.built_assets.then_some(Path::new("assets/assets.json"));
+        let parts = [Some(hooks.as_path()), packages, assets];
+        if let Some(missing) = parts.into_iter().flatten().find(|part| !root.join(part).exists()) {
+            return Err(broken(format!("it has no {}", missing.display())));
+        }
+        Ok(Self { root, manifest })
+    }
+
+    /// The folder that holds the package: for PYTHONPATH.
+    pub fn source(&self) -> PathBuf {
+        self.root.join("source")
+    }
+
+    /// The package itself.
+    pub fn package(&self) -> PathBuf {
+        self.source().join(&self.manifest.app)
+    }
+
+    /// The requirements that the bench lacks: for PYTHONPATH, behind every source.
+    pub fn site_packages(&self) -> Option<PathBuf> {
+        (!self.manifest.requirements.is_empty()).then(|| self.root.join("site-packages"))
+    }
+
+    /// assets.json, assets-rtl.json and dist/.
+    pub fn assets(&self) -> Option<PathBuf> {
+        self.manifest.built_assets.then(|| self.root.join("assets"))
+    }
+}
+
+impl Manifest {
+    /// The name of its folder under the app's.
+    pub fn key(&self) -> String {
+        key(&self.commit, &Python { abi: self.abi.clone(), arch: self.arch.clone() })
+    }
+
+    /// Writes it into a bundle in the making: the last thing before its rename.
+    pub(super) fn write(&self, root: &Path) -> Result<()> {
+        let path = root.join(MANIFEST);
+        let text = serde_json::to_vec_pretty(self).expect("a manifest is JSON");
+        crate::frappe::atomic_file::write_whole(&path, &text, 0o644)
+            .map_err(|error| Fault::file(format!("cannot write {}", path.display()), &error))
+    }
+}
+
+/// `<commit>-<abi>-<arch>`.
+pub fn key(commit: &str, python: &Python) -> String {
+    format!("{commit}-{}-{}", python.abi, python.arch)
+}
