@@ -12,11 +12,13 @@ pub mod pins;
 mod prepare;
 mod python;
 mod wanted;
+mod wanted_on_the_site;
 
 use std::path::Path;
 
 use self::bundle::Bundle;
-pub use self::prepare::{joined, prepare};
+pub use self::prepare::{joined, joined_by, prepare};
+pub use self::wanted_on_the_site::wanted_on_the_site;
 use crate::config::Config;
 use crate::frappe::bench::Bench;
 use crate::health::account::Board;

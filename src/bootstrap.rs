@@ -8,6 +8,7 @@
 //! make is ever dropped, cleared or overwritten.
 
 mod adopt;
+mod assets;
 pub mod claim;
 mod clear;
 mod copy;
@@ -28,11 +29,11 @@ mod rotation;
 pub mod rows;
 pub mod sql;
 pub mod state;
-mod step;
+pub mod step;
 mod takeover;
 pub mod volume;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -44,12 +45,16 @@ use self::lock::Leadership;
 use self::prepare::{Prepared, prepare};
 use self::requirements::{may_create_tables, needed_for_creation};
 use self::volume::Volume;
+use crate::apps;
 use crate::config::database::DatabaseConfig;
 use crate::config::{BootstrapMode, Config};
 use crate::frappe::bench::Bench;
 use crate::frappe::common_config::{self, Merged, Overrides};
+use crate::frappe::installed_apps;
 use crate::frappe::site_config;
 use crate::health::account::Board;
+use crate::install::{self, Work};
+use crate::join::View;
 use crate::outcome::{Result, Stopped};
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
@@ -68,6 +73,8 @@ pub struct Context<'a> {
     pub site: &'a str,
     /// Where common_site_config.json cannot be written.
     pub overrides: Overrides,
+    /// What this pod sees of the bench, once it has joined the apps.
+    pub view: Option<View>,
     pub runtime_dir: &'a Path,
     pub processes: &'a Processes,
     pub shutdown: &'a Shutdown,
@@ -75,10 +82,14 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
+    /// Where Frappe's commands run.
+    pub fn sites(&self) -> PathBuf {
+        self.view.as_ref().map_or_else(|| self.bench.sites(), View::sites)
+    }
+
     /// What the work on apps needs of it.
-    #[allow(dead_code)] // Until the bootstrap calls it.
-    pub fn apps(&self) -> crate::apps::Context<'a> {
-        crate::apps::Context {
+    pub fn apps(&self) -> apps::Context<'a> {
+        apps::Context {
             config: self.config,
             bench: self.bench,
             runtime_dir: self.runtime_dir,
@@ -93,6 +104,12 @@ impl<'a> Context<'a> {
 #[derive(Debug)]
 pub struct Bootstrapped {
     pub overrides: Overrides,
+    /// The site's, which is its role's name, too.
+    pub database: String,
+    /// What every child of this pod sees.
+    pub view: View,
+    /// Installed apps that cannot be imported here: nothing may run yet.
+    pub missing: Vec<String>,
     /// The server takes settings with the login (PGOPTIONS); many poolers refuse them.
     pub accepts_settings: bool,
 }
@@ -123,7 +140,7 @@ async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stoppe
     let settled = copy::settle(context, &leadership, &volume, &action).await?;
     leadership.claim(&settled.install_id, context.config.instance.as_deref(), &holder()).await?;
     let overrides = write_common_config(context).await?;
-    let context = &Context { overrides, ..*context };
+    let context = &Context { overrides, view: None, ..*context };
     let found = Found {
         database: &database,
         password: &password,
@@ -150,8 +167,9 @@ async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stoppe
     if tokio::time::timeout(LAST_WORDS, last_words).await.is_err() {
         tracing::debug!("the connection stalls: the lock ends with it");
     }
-    acted?;
-    Ok(Bootstrapped { overrides: context.overrides.clone(), accepts_settings })
+    let Joined { view, missing } = acted?;
+    let overrides = context.overrides.clone();
+    Ok(Bootstrapped { overrides, database, view, missing, accepts_settings })
 }
 
 /// Under the lock: followers compare, and write nothing.
@@ -184,12 +202,55 @@ struct Found<'a> {
     settled: &'a Settled,
 }
 
+/// What the pod sees from now on.
+struct Joined {
+    view: View,
+    /// Installed apps that cannot be imported here.
+    missing: Vec<String>,
+}
+
 async fn act(
     context: &Context<'_>,
     leadership: &Leadership,
     volume: &Volume,
     found: &Found<'_>,
-) -> std::result::Result<(), Stopped> {
+) -> std::result::Result<Joined, Stopped> {
+    let creates = matches!(found.action, Action::Create | Action::CreateAgain { .. });
+    let code = apps::prepare(&context.apps()).await?;
+    let installed = if creates { Vec::new() } else { installed_apps::read(leadership.client()).await? };
+    let view = View::open(context.runtime_dir, context.bench, code, &installed)?;
+    let missing = view.missing(&installed);
+    if !missing.is_empty() {
+        // This code is older than the site, or another image's: whatever it did would go wrong.
+        return Ok(Joined { view, missing });
+    }
+    let overrides = context.overrides.clone();
+    let context = &Context { overrides, view: Some(view.clone()), ..*context };
+    let is_finished = bring_up(context, leadership, volume, found).await?;
+    let work = Work {
+        context,
+        leadership,
+        volume,
+        view: &view,
+        database: found.database,
+        password: found.password,
+        was_served: !creates,
+    };
+    install::install(&work, &apps::wanted_on_the_site(&context.apps(), view.code())?).await?;
+    assets::publish(context, found.database, &view).await?;
+    if !is_finished {
+        create::finish(context, leadership, volume).await?;
+    }
+    Ok(Joined { view, missing })
+}
+
+/// The site itself. Whether its end is on record already.
+async fn bring_up(
+    context: &Context<'_>,
+    leadership: &Leadership,
+    volume: &Volume,
+    found: &Found<'_>,
+) -> std::result::Result<bool, Stopped> {
     let Found { database, password, action, observation, settled } = found;
     match action {
         Action::Create | Action::CreateAgain { .. } => {
@@ -221,13 +282,13 @@ async fn act(
             // A kill between the two records of the end leaves this one; a lost database must not
             // be taken for an unfinished one because of it.
             volume.finish_attempt()?;
-            tracing::info!(site = context.site, "the site is there; nothing to do");
-            return Ok(());
+            tracing::info!(site = context.site, "the site is there");
+            return Ok(true);
         }
     }
     // Before the mark: a follower serves as soon as it sees that.
     ensure_encryption_key(context).await?;
-    create::finish(context, leadership, volume).await
+    Ok(false)
 }
 
 async fn ensure_encryption_key(context: &Context<'_>) -> Result<()> {

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod login_page;
 pub mod metrics;
+mod missing_apps;
 pub mod probe;
 pub mod queues;
 mod role_check;

@@ -7,7 +7,6 @@
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
-#[allow(dead_code, unused_imports)] // Until the bootstrap calls it.
 mod apps;
 mod bootstrap;
 mod cli;
@@ -18,6 +17,8 @@ mod embedded;
 mod frappe;
 mod front;
 mod health;
+mod install;
+mod join;
 mod net;
 mod outcome;
 mod pipeline;

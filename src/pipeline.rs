@@ -143,7 +143,7 @@ async fn dispatch(
         Command::Socketio => serve::serve(&[Role::Socketio], config, &shutdown).await,
         Command::All => serve::serve(&Role::ALL, config, &shutdown).await,
         Command::Exec { command } => {
-            shutdown.guard(async { Ok(exec::become_program(command, &config)?) }).await
+            shutdown.guard(async { Ok(exec::become_program(command, &config).await?) }).await
         }
         Command::WaitDeps => once::wait_deps(&config, format, &shutdown).await,
         Command::Configure => once::configure(&config, &shutdown).await,

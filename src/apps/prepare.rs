@@ -6,6 +6,8 @@ use super::bundle::{self, Bundle};
 use super::pins::{Commit, Pin, Pins};
 use super::python::Python;
 use super::{AppCode, Context, wanted};
+use crate::config::Config;
+use crate::frappe::bench::Bench;
 use crate::outcome::{Fault, Result, Stopped};
 
 /// For the leader, under the lock: the code of every wanted app, in the order in which they depend on
@@ -27,13 +29,18 @@ pub async fn prepare(context: &Context<'_>) -> std::result::Result<Vec<AppCode>,
 /// For whoever follows: the code of every wanted app, as the leader pinned it; none while it is not
 /// published yet. Milliseconds: no program is run.
 pub fn joined(context: &Context<'_>) -> Result<Option<Vec<AppCode>>> {
-    let apps = &context.config.apps;
+    joined_by(context.config, context.bench)
+}
+
+/// The same, for who has nothing else.
+pub fn joined_by(config: &Config, bench: &Bench) -> Result<Option<Vec<AppCode>>> {
+    let apps = &config.apps;
     if apps.is_empty() {
         return Ok(Some(Vec::new()));
     }
-    let cauldron = context.bench.cauldron();
+    let cauldron = bench.cauldron();
     let Some(pins) = Pins::read(&Pins::path(&cauldron, &wanted::digest(apps)))? else { return Ok(None) };
-    let python = Python::of(context.bench)?;
+    let python = Python::of(bench)?;
     let code: Result<Vec<Option<AppCode>>> =
         pins.apps.iter().map(|pin| open(&cauldron, &python, pin)).collect();
     Ok(code?.into_iter().collect())

@@ -10,7 +10,8 @@ use super::volume::{Volume, random_id};
 use super::{observe, state};
 use crate::bootstrap::decide::Database;
 use crate::frappe::command::PasswordFile;
-use crate::outcome::{Fault, Stopped};
+use crate::install::journal;
+use crate::outcome::{Fault, Result, Stopped};
 
 /// What a creation needs beside the context.
 pub struct Creation<'a> {
@@ -26,14 +27,15 @@ pub async fn create(
     leadership: &Leadership,
     volume: &Volume,
     creation: &Creation<'_>,
-) -> Result<(), Stopped> {
+) -> std::result::Result<(), Stopped> {
     let attempt = random_id();
     volume.start_attempt(&attempt)?;
     let client = leadership.client();
     state::start(client, context.site, &attempt).await.map_err(told("cannot record the attempt"))?;
     context.board.update(|account| account.attempt = Some(attempt.clone()));
+    journal::forget_all(client, context.site).await?;
     let password_file = PasswordFile::write(context.runtime_dir, creation.db_name, creation.db_password)?;
-    let mut arguments = vec![
+    let arguments = vec![
         "new-site",
         "--no-setup-db",
         "--db-type",
@@ -45,12 +47,11 @@ pub async fn create(
         "--admin-password",
         creation.admin_password.expose_secret(),
         context.site,
+        // An empty folder, or this would not be a creation; Frappe goes on in one only so. The database
+        // is empty, too: there is nothing to overwrite.
+        "--force",
     ];
-    if context.bench.site(context.site).exists() {
-        // An empty folder, or this would not be a creation: a mount, which cannot be removed. Frappe
-        // goes on in it only so. The database is empty, too: there is nothing to overwrite.
-        arguments.push("--force");
-    }
+    make_folder(context)?;
     let new_site = Step {
         name: "new-site",
         arguments,
@@ -70,6 +71,14 @@ pub async fn create(
     Ok(())
 }
 
+/// On the volume: in this pod's own view new-site would make it where nobody else sees it.
+fn make_folder(context: &Context<'_>) -> Result<()> {
+    let folder = context.bench.site(context.site);
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| Fault::file(format!("cannot make {}", folder.display()), &error))?;
+    context.view.as_ref().map_or(Ok(()), |view| view.link_site(context.site))
+}
+
 /// A complete site whose end nobody recorded: one migrate makes up for what a kill left out
 /// (scheduled jobs and fixtures come after Administrator; FRAPPE.md).
 ///
@@ -78,7 +87,7 @@ pub async fn migrate_once(
     context: &Context<'_>,
     leadership: &Leadership,
     created_here: bool,
-) -> Result<(), Stopped> {
+) -> std::result::Result<(), Stopped> {
     let attempt = random_id();
     context.board.update(|account| account.attempt = Some(attempt.clone()));
     tracing::info!("the site is complete and was never recorded as finished: migrating once");
@@ -94,7 +103,7 @@ async fn run_plain(
     leadership: &Leadership,
     attempt: &str,
     command: &'static str,
-) -> Result<(), Stopped> {
+) -> std::result::Result<(), Stopped> {
     let step = Step {
         name: command,
         arguments: vec![command],
@@ -107,7 +116,11 @@ async fn run_plain(
 }
 
 /// The site is finished, and says so from now on.
-pub async fn finish(context: &Context<'_>, leadership: &Leadership, volume: &Volume) -> Result<(), Stopped> {
+pub async fn finish(
+    context: &Context<'_>,
+    leadership: &Leadership,
+    volume: &Volume,
+) -> std::result::Result<(), Stopped> {
     state::finish(leadership.client(), context.site)
         .await
         .map_err(told("cannot record that the site is finished"))?;

@@ -9,13 +9,16 @@ use super::leader::Leader;
 use super::login::{open_session, own_credentials};
 use super::state::State;
 use super::volume::{Volume, same_secret};
-use super::{Bootstrapped, Context, observe, state};
+use super::{Bootstrapped, Context, assets, observe, state};
+use crate::apps;
 use crate::bootstrap::decide::Database;
 use crate::bootstrap::sql::told;
 use crate::config::BootstrapMode;
 use crate::config::database::Login;
-use crate::frappe::{common_config, site_config};
+use crate::frappe::{common_config, installed_apps, site_config};
 use crate::health::account::Phase;
+use crate::install::journal;
+use crate::join::View;
 use crate::net::Class;
 use crate::outcome::{Fault, Result, Stopped};
 use crate::postgres::Connection;
@@ -117,7 +120,29 @@ async fn look_inside(context: &Context<'_>, session: &Session) -> Result<Seen> {
         context.board.update(|account| account.copy_of = Some(mark.of.clone()));
         copy::tell(&mark);
     }
+    let apps = context.apps();
+    let Some(code) = apps::joined(&apps)? else {
+        return Ok(Seen::NotYet(state, "the wanted apps are not published yet".into()));
+    };
+    let installed = installed_apps::read(connection).await?;
+    let wanted = apps::wanted_on_the_site(&apps, &code)?;
+    let journal = journal::read(connection, context.site).await?;
+    let begun = |app: &String| journal.get(app).is_some_and(|entry| !entry.finished);
+    if let Some(app) = wanted.iter().find(|app| !installed.contains(app) || begun(app)) {
+        if context.config.bootstrap != BootstrapMode::Off {
+            return Ok(Seen::NotYet(state, format!("{app} is not installed yet")));
+        }
+    }
+    let view = View::open(context.runtime_dir, context.bench, code, &installed)?;
+    assets::publish_own(context, &view).await?;
+    let missing = view.missing(&installed);
     let managed = common_config::managed(context.config);
     let overrides = common_config::compare(&context.bench.sites(), &managed, context.bench.frappe_major())?;
-    Ok(Seen::Finished(Bootstrapped { overrides, accepts_settings: session.accepts_settings }))
+    Ok(Seen::Finished(Bootstrapped {
+        overrides,
+        database: session.login.user.clone(),
+        view,
+        missing,
+        accepts_settings: session.accepts_settings,
+    }))
 }

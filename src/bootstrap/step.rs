@@ -21,7 +21,7 @@ use crate::supervise::spawn::{Output, Spec, Stdin};
 
 /// A command of Frappe's with its arguments, which never stand in an argv.
 pub struct Step<'a> {
-    pub name: &'static str,
+    pub name: &'a str,
     pub arguments: Vec<&'a str>,
     /// Whether `--site` goes before the command; `new-site` names it behind.
     pub with_site: bool,
@@ -87,6 +87,9 @@ fn spec(context: &Context<'_>, step: &Step<'_>, handler: LineHandler) -> Spec {
     if let Some((host, port)) = &context.database.direct {
         environment.set("FRAPPE_DB_HOST", host).set("FRAPPE_DB_PORT", port.to_string());
     }
+    if let Some(view) = &context.view {
+        environment.joining(&view.joined());
+    }
     if let Some(path) = step.password_file {
         environment.set("PGPASSFILE", path);
     }
@@ -94,7 +97,7 @@ fn spec(context: &Context<'_>, step: &Step<'_>, handler: LineHandler) -> Spec {
     Spec {
         args: python_arguments().into(),
         env: environment.into_map(),
-        cwd: Some(context.bench.sites()),
+        cwd: Some(context.sites()),
         stdin: Stdin::Bytes(arguments_json(site, &step.arguments).into()),
         output: Output::Lines(handler),
         ..Spec::new(step.name, context.bench.python())
@@ -103,7 +106,7 @@ fn spec(context: &Context<'_>, step: &Step<'_>, handler: LineHandler) -> Spec {
 
 fn handler(context: &Context<'_>, step: &Step<'_>, last_lines: Arc<Mutex<VecDeque<String>>>) -> LineHandler {
     let board = context.board.clone();
-    let name = step.name;
+    let name = step.name.to_string();
     let secrets: Vec<SecretString> = step.secrets.iter().map(|secret| (*secret).clone()).collect();
     Arc::new(move |line: OutputLine<'_>| {
         board.progress();
@@ -116,7 +119,7 @@ fn handler(context: &Context<'_>, step: &Step<'_>, last_lines: Arc<Mutex<VecDequ
             board.update(|account| account.detail = format!("{name}: {text}"));
             return;
         }
-        tracing::info!(step = name, "{text}");
+        tracing::info!(step = name.as_str(), "{text}");
         let mut lines = last_lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if lines.len() == LAST_LINES {
             lines.pop_front();

@@ -12,6 +12,7 @@ use crate::frappe::atomic_file::{write_if_absent, write_whole};
 use crate::outcome::{Fault, Result};
 
 const COPY_MARK: &str = "copy.json";
+const INSTALLED_APPS: &str = "installed_apps";
 
 /// The folder, known to be writable; made with the first file in it, so that a refusal leaves none.
 #[derive(Clone, Debug)]
@@ -107,6 +108,24 @@ impl Volume {
 
     pub fn finish_attempt(&self) -> Result<()> {
         self.remove("attempt")
+    }
+
+    /// The apps that the site has, as the last leader saw them; for pods that hold no session.
+    pub fn installed_apps(&self) -> Result<Vec<String>> {
+        let text = read_text(&self.installed_apps_file())?.unwrap_or_default();
+        Ok(text.lines().map(str::to_string).collect())
+    }
+
+    /// Written before an app comes, and after one has gone: a pod must be able to import all of them.
+    pub fn write_installed_apps(&self, apps: &[String]) -> Result<()> {
+        if self.installed_apps()? == apps {
+            return Ok(());
+        }
+        self.write(INSTALLED_APPS, apps.join("\n").as_bytes())
+    }
+
+    pub fn installed_apps_file(&self) -> PathBuf {
+        self.folder.join(INSTALLED_APPS)
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {

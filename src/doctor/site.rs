@@ -15,6 +15,7 @@ use crate::bootstrap::observe::{self, OwnLogin};
 use crate::bootstrap::sql;
 use crate::bootstrap::state;
 use crate::bootstrap::volume::Volume;
+use crate::frappe::installed_apps;
 use crate::frappe::site_config::SiteFolder;
 use crate::outcome::{Fault, Result};
 
@@ -146,15 +147,11 @@ async fn contents(client: &Client) -> Contents {
         Ok(_) => return Contents::unknown("the database holds no complete site"),
         Err(Fault { cause, .. }) => return Contents::unknown(&cause),
     }
-    Contents { installed: installed(client).await, logged: logged(client).await, complete: true }
-}
-
-async fn installed(client: &Client) -> std::result::Result<Vec<String>, String> {
-    let sql = r#"SELECT defvalue FROM public."tabDefaultValue"
-                 WHERE parent = '__global' AND defkey = 'installed_apps' LIMIT 1"#;
-    let row = client.query_one(sql, &[]).await.map_err(|error| error.to_string())?;
-    let text: Option<String> = row.get(0);
-    serde_json::from_str(&text.unwrap_or_default()).map_err(|_| "installed_apps is no list".into())
+    Contents {
+        installed: installed_apps::read(client).await.map_err(|fault| fault.cause),
+        logged: logged(client).await,
+        complete: true,
+    }
 }
 
 async fn logged(client: &Client) -> std::result::Result<BTreeSet<String>, String> {

@@ -30,6 +30,15 @@ impl Bench {
         self.apps().join(app)
     }
 
+    /// Frappe's lock files of the whole bench.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("config")
+    }
+
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
     /// The virtual environment.
     pub fn environment(&self) -> PathBuf {
         self.root.join("env")

@@ -50,6 +50,11 @@ impl BenchQueues {
         format!("cauldron:claim:{}:{site}", self.bench_id)
     }
 
+    /// Which list of apps each serving pod of a site has.
+    pub fn views(&self, site: &str) -> String {
+        format!("cauldron:views:{}:{site}", self.bench_id)
+    }
+
     fn full(&self, name: &str) -> String {
         format!("{}:{name}", self.bench_id)
     }

@@ -36,7 +36,7 @@ pub async fn answer(
     said: &Response<Body>,
 ) -> Result<Response<Body>, Refusal> {
     let wanted = wanted.as_ref().map_err(|refusal| *refusal)?;
-    let opened = find(&exchange.shared.settings.bench, wanted).await.ok_or(Refusal::NotFound)?;
+    let opened = find(&exchange.shared.places, wanted).await.ok_or(Refusal::NotFound)?;
     let Wanted::Private { path, .. } = wanted else { return Err(Refusal::NotFound) };
     // An answer that is no 200 says something else than "here is your file".
     if said.status() != StatusCode::OK {

@@ -64,7 +64,7 @@ async fn dispatch(
         (Route::Asset(_), _) if !is_read => Err(Refusal::Method),
         (Route::Asset(path), _) => {
             let wanted = Wanted::Asset(path.clone());
-            let opened = find(&shared.settings.bench, &wanted).await.ok_or(Refusal::NotFound)?;
+            let opened = find(&shared.places, &wanted).await.ok_or(Refusal::NotFound)?;
             let manner = Manner::of_asset(&path);
             Ok(static_file::answer_small(
                 &opened,
@@ -79,7 +79,7 @@ async fn dispatch(
         (Route::Socketio, Some(site)) => socketio::ask(exchange, client, &site, request).await,
         (Route::File(path), Some(site)) if is_read => {
             let wanted = Wanted::Public { site: site.clone(), path: path.clone() };
-            match find(&shared.settings.bench, &wanted).await {
+            match find(&shared.places, &wanted).await {
                 Some(opened) => {
                     let manner = Manner::of_upload();
                     let headers = request.headers();

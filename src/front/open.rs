@@ -10,11 +10,13 @@ use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
 
 use super::beneath::{Patience, open_beneath, regular};
+use super::static_file::is_hashed;
+use crate::join::published;
 
 /// A file as asked for.
 #[derive(Clone, Debug)]
 pub enum Wanted {
-    /// Below `sites/assets`; what is linked there is the image's own and is followed.
+    /// Below the pod's own assets; what is linked there is its code's own and is followed.
     Asset(PathBuf),
     /// Below `sites/SITE/public/files`.
     Public { site: String, path: PathBuf },
@@ -29,12 +31,20 @@ pub struct Opened {
     pub metadata: Metadata,
 }
 
+/// Where files are.
+#[derive(Clone, Debug)]
+pub struct Places {
+    pub bench: PathBuf,
+    /// This pod's own assets (join/view.rs).
+    pub assets: PathBuf,
+}
+
 /// Opens it, without keeping the event loop waiting for a disk; none where there is no such file.
-pub async fn find(bench: &Path, wanted: &Wanted) -> Option<Opened> {
-    let opened = match locate(bench, wanted, Patience::Never) {
+pub async fn find(places: &Places, wanted: &Wanted) -> Option<Opened> {
+    let opened = match locate(places, wanted, Patience::Never) {
         Err(Errno::EAGAIN) => {
-            let (bench, wanted) = (bench.to_path_buf(), wanted.clone());
-            let waiting = move || locate(&bench, &wanted, Patience::MayWait);
+            let (places, wanted) = (places.clone(), wanted.clone());
+            let waiting = move || locate(&places, &wanted, Patience::MayWait);
             tokio::task::spawn_blocking(waiting).await.unwrap_or(Err(Errno::EIO))
         }
         opened => opened,
@@ -53,10 +63,15 @@ pub async fn find(bench: &Path, wanted: &Wanted) -> Option<Opened> {
     }
 }
 
-fn locate(bench: &Path, wanted: &Wanted, patience: Patience) -> nix::Result<(File, Metadata)> {
-    let sites = bench.join("sites");
+fn locate(places: &Places, wanted: &Wanted, patience: Patience) -> nix::Result<(File, Metadata)> {
+    let sites = places.bench.join("sites");
     let (root, path) = match wanted {
-        Wanted::Asset(path) => return asset(bench, &sites, path, patience),
+        Wanted::Asset(path) => {
+            return match asset(places, path, patience) {
+                Err(Errno::ENOENT) if is_hashed(path) => of_another_version(places, path, patience),
+                found => found,
+            };
+        }
         Wanted::Public { site, path } => (sites.join(site).join("public/files"), path.as_path()),
         Wanted::Private { site, path } => {
             let mut components = path.components();
@@ -71,25 +86,31 @@ fn folder(path: &Path) -> nix::Result<OwnedFd> {
     open(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
 }
 
-/// `sites/assets/APP` is a link to the app's `public` folder, and that may have links of its own
+/// `assets/APP` is a link to the app's `public` folder, and that may have links of its own
 /// (node_modules): these may lead anywhere below the folders that hold code and assets, and no further.
-fn asset(bench: &Path, sites: &Path, path: &Path, patience: Patience) -> nix::Result<(File, Metadata)> {
-    let assets = sites.join("assets");
+fn asset(places: &Places, path: &Path, patience: Patience) -> nix::Result<(File, Metadata)> {
     let mut components = path.components();
     let first = components.next().ok_or(Errno::ENOENT)?;
     let rest = components.as_path();
-    if rest.as_os_str().is_empty() {
-        return regular(open_beneath(folder(&assets)?, path, OFlag::O_RDONLY, patience)?);
-    }
-    let app = folder(&assets.join(first))?;
-    match open_beneath(&app, rest, OFlag::O_RDONLY, patience) {
+    let (base, rest) = if rest.as_os_str().is_empty() {
+        (folder(&places.assets)?, path)
+    } else {
+        (folder(&places.assets.join(first))?, rest)
+    };
+    match open_beneath(&base, rest, OFlag::O_RDONLY, patience) {
         Err(Errno::EXDEV) if patience == Patience::Never => Err(Errno::EAGAIN),
         Err(Errno::EXDEV) => {
             // Looked at before it is opened for reading: a device would notice.
-            let found = openat(&app, rest, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+            let found = openat(&base, rest, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
             let real = nix::fcntl::readlink(format!("/proc/self/fd/{}", found.as_raw_fd()).as_str())?;
-            let roots =
-                [bench.join("apps"), assets, sites.join(".cauldron/bundles"), sites.join(".cauldron/assets")];
+            let sites = places.bench.join("sites");
+            let roots = [
+                places.bench.join("apps"),
+                places.assets.clone(),
+                sites.join("assets"),
+                sites.join(".cauldron/bundles"),
+                sites.join(".cauldron/assets"),
+            ];
             let root = roots
                 .iter()
                 .filter_map(|root| root.canonicalize().ok())
@@ -100,4 +121,16 @@ fn asset(bench: &Path, sites: &Path, path: &Path, patience: Patience) -> nix::Re
         }
         opened => regular(opened?),
     }
+}
+
+/// The names of the assets are one value in Redis for all pods: a page may be made with another
+/// version's (join/published.rs).
+fn of_another_version(places: &Places, path: &Path, patience: Patience) -> nix::Result<(File, Metadata)> {
+    if patience == Patience::Never {
+        return Err(Errno::EAGAIN);
+    }
+    published::versions(&places.bench)
+        .iter()
+        .find_map(|version| open_beneath(folder(version).ok()?, path, OFlag::O_RDONLY, patience).ok())
+        .map_or(Err(Errno::ENOENT), regular)
 }

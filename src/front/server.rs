@@ -13,6 +13,7 @@ use super::runtime::Runtime;
 use super::shared::{Settings, Shared};
 use super::tls::Tls;
 use crate::health::account::Board;
+use crate::join::View;
 use crate::outcome::{Fault, Result};
 use crate::sys::limits;
 
@@ -33,8 +34,9 @@ impl Front {
         let address = listener.local_addr().map_err(|error| {
             Fault::configuration(format!("no address to listen on: {error}"), "set CAULDRON_WEB_ADDR")
         })?;
+        let assets = View::assets_folder(runtime);
         let runtime = Runtime::new(runtime)?;
-        let shared = Arc::new(Shared::new(settings, address, runtime, tls, board.clone()));
+        let shared = Arc::new(Shared::new(settings, address, runtime, assets, tls, board.clone()));
         board.update(|account| {
             account.front = Some((shared.metrics.clone(), shared.in_flight.clone()));
         });

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::metrics::{InFlight, Metrics};
+use super::open::Places;
 use super::runtime::Runtime;
 use super::tls::Tls;
 use super::upstream::{Target, Upstream};
@@ -52,6 +53,7 @@ impl Settings {
 #[derive(Debug)]
 pub struct Shared {
     pub settings: Settings,
+    pub places: Places,
     /// Where we listen.
     pub address: SocketAddr,
     pub runtime: Runtime,
@@ -71,11 +73,13 @@ impl Shared {
         settings: Settings,
         address: SocketAddr,
         runtime: Runtime,
+        assets: PathBuf,
         tls: Option<Tls>,
         board: Board,
     ) -> Self {
         let (host, port) = settings.socketio.clone();
         Self {
+            places: Places { bench: settings.bench.clone(), assets },
             address,
             variants: Variants::new(runtime.compressed()),
             gunicorn: Arc::new(Upstream::new(Target::Unix(runtime.socket()), REUSE_WITHIN)),

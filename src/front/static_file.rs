@@ -36,7 +36,7 @@ impl Manner {
 }
 
 /// `desk.bundle.4MZKMK6W.css` below a `dist` folder: esbuild's digest of the content.
-fn is_hashed(path: &Path) -> bool {
+pub fn is_hashed(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let is_digest = |part: &str| {
         part.len() == 8 && part.bytes().all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b))

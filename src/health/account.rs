@@ -1,6 +1,7 @@
 //! The one account of what this process does, written by the pipeline and read by the probes.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,9 @@ const STUCK_AFTER: Duration = Duration::from_secs(15 * 60);
 /// The roles whose readiness is the answer of a web server.
 const WEB: &str = "web";
 const ALL: &str = "all";
+/// Checks that are no role's.
+const PHASE: &str = "phase";
+const APPS: &str = "apps";
 
 /// Where the pipeline stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +92,10 @@ pub struct Account {
     pub copy_of: Option<String>,
     /// Another installation that uses our queue Redis.
     pub queue_of: Option<String>,
+    /// Installed apps that cannot be imported in this pod.
+    pub missing_apps: Vec<String>,
+    /// Where this pod's short-lived files are.
+    pub runtime_dir: Option<PathBuf>,
     pub dependencies_wait: Option<Duration>,
     /// The last answer of the role's own probe.
     pub role_probe: Option<RoleProbe>,
@@ -128,6 +136,8 @@ impl Board {
             last_error: None,
             copy_of: None,
             queue_of: None,
+            missing_apps: Vec::new(),
+            runtime_dir: None,
             dependencies_wait: None,
             role_probe: None,
             role_checks: BTreeMap::new(),
@@ -221,7 +231,12 @@ impl Account {
             phase if self.detail.is_empty() => Some(phase.name().replace('_', " ")),
             phase => Some(format!("{}: {}", phase.name().replace('_', " "), self.detail)),
         };
-        let mut checks = vec![Check::new("phase", phase_problem)];
+        let mut checks = vec![Check::new(PHASE, phase_problem)];
+        if !self.missing_apps.is_empty() {
+            let apps = self.missing_apps.join(", ");
+            let problem = format!("installed on the site and not importable in this pod: {apps}");
+            checks.push(Check::new(APPS, Some(problem)));
+        }
         let all = self.role == ALL;
         if self.role == WEB || all {
             let problem = match &self.role_probe {
@@ -255,7 +270,7 @@ impl Account {
         let roles: serde_json::Map<String, Value> = self
             .ready()
             .into_iter()
-            .skip(1)
+            .filter(|check| ![PHASE, APPS].contains(&check.name))
             .map(|check| {
                 let name = if check.name == "role" { self.role } else { check.name };
                 (
@@ -269,6 +284,7 @@ impl Account {
             "role": self.role,
             "pid": std::process::id(),
             "site": self.site,
+            "runtime_dir": self.runtime_dir,
             "phase": self.phase.name(),
             "ready": problems.is_empty(),
             "reasons": problems,

@@ -1,19 +1,27 @@
 //! `exec -- CMD …`: this process becomes the program, in the environment that a role would give it.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
+use crate::apps;
+use crate::bootstrap::volume::Volume;
 use crate::config::Config;
 use crate::frappe::bench::Bench;
 use crate::frappe::common_config;
 use crate::frappe::environment::ChildEnvironment;
-use crate::outcome::Result;
+use crate::health::probe::ask_supervisor;
+use crate::join::{Joined, View};
+use crate::outcome::{Fault, Result};
 use crate::supervise::spawn::Spec;
+
+/// Commands that make or move site folders: these are the volume's, where every pod sees them.
+const OF_THE_VOLUME: [&str; 2] = ["new-site", "drop-site"];
 
 /// Returns only where that cannot be done.
 ///
 /// # Errors
 /// 126 and 127 as a shell gives them; 78 where the bench's configuration cannot be read.
-pub fn become_program(command: &[OsString], config: &Config) -> Result<u8> {
+pub async fn become_program(command: &[OsString], config: &Config) -> Result<u8> {
     let bench = Bench::new(&config.bench);
     let managed = common_config::managed(config);
     let overrides = common_config::compare(&bench.sites(), &managed, bench.frappe_major())?;
@@ -27,6 +35,8 @@ pub fn become_program(command: &[OsString], config: &Config) -> Result<u8> {
     if let Some(site) = &config.site {
         environment.set("FRAPPE_SITE", site);
     }
+    let joined = join(config, &bench).await?;
+    environment.joining(&joined);
     // `python` and what the bench's environment brings are the bench's own.
     let own = bench.environment().join("bin").into_os_string();
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -35,9 +45,51 @@ pub fn become_program(command: &[OsString], config: &Config) -> Result<u8> {
     let mut spec = Spec::new("exec", &command[0]);
     spec.args = command[1..].to_vec();
     spec.env = environment.into_map();
-    // `bench` looks for its bench around the working directory.
-    if !std::env::current_dir().is_ok_and(|folder| folder.starts_with(&config.bench)) {
-        spec.cwd = Some(config.bench.clone());
-    }
+    let of_the_volume = command.iter().any(|word| OF_THE_VOLUME.iter().any(|command| word == command));
+    let root = if of_the_volume { config.bench.as_path() } else { joined.root.as_path() };
+    spec.cwd = Some(place(root, &config.bench));
     Err(spec.replace_us().fault())
+}
+
+/// The same place in the view as we are at in the bench: `bench` looks for its bench around it.
+fn place(root: &Path, bench: &Path) -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_default();
+    let same = here.strip_prefix(bench).map(|below| root.join(below));
+    same.ok().filter(|path| path.is_dir()).unwrap_or_else(|| root.to_path_buf())
+}
+
+/// What the role of this container joined, else the same made anew.
+async fn join(config: &Config, bench: &Bench) -> Result<Joined> {
+    let default = PathBuf::from("/run/cauldron");
+    let known = config.runtime_dir.as_deref().unwrap_or(&default);
+    if let Some(joined) = View::of_a_role(known) {
+        return Ok(joined);
+    }
+    if let Some(joined) = told_by_supervisor(config).await {
+        return Ok(joined);
+    }
+    let code = apps::joined_by(config, bench)?.ok_or_else(|| {
+        Fault::try_again(
+            "the wanted apps are not published yet",
+            "let a pod that leads finish, then try again",
+        )
+    })?;
+    let folder = match &config.runtime_dir {
+        Some(folder) => folder.clone(),
+        // It has to outlive us: the program goes on in it.
+        None => tempfile::Builder::new()
+            .prefix("cauldron-exec-")
+            .tempdir()
+            .map_err(|error| Fault::file("no folder for short-lived files", &error))?
+            .keep(),
+    };
+    let volume = config.site.as_ref().map(|site| Volume::to_read(bench.cauldron_site(site)));
+    let installed = volume.map(|volume| volume.installed_apps()).transpose()?.unwrap_or_default();
+    Ok(View::open(&folder, bench, code, &installed)?.joined())
+}
+
+async fn told_by_supervisor(config: &Config) -> Option<Joined> {
+    let answer = ask_supervisor(config.health_addr, "/status").await.ok()?;
+    let status: serde_json::Value = serde_json::from_str(&answer.body).ok()?;
+    View::of_a_role(Path::new(status["runtime_dir"].as_str()?))
 }

@@ -52,5 +52,10 @@ pub async fn bootstrap(config: Config, shutdown: &Shutdown) -> Result<u8, Stoppe
     let site = Site::start(config, &board, shutdown).await?;
     let result = site.bring_up(&board, shutdown).await;
     site.stop(shutdown).await;
-    result.map(|_| DONE)
+    let missing = result?.missing.join(", ");
+    if missing.is_empty() {
+        return Ok(DONE);
+    }
+    let cause = format!("installed on the site and not importable here: {missing}; nothing was changed");
+    Err(Fault::configuration(cause, "use the image, or the list of wanted apps, that has it").into())
 }

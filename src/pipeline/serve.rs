@@ -11,6 +11,7 @@ use crate::health::account::{Board, Phase, RoleCheck, RoleProbe};
 use crate::health::login_page::LoginPage;
 use crate::health::queues::Source;
 use crate::health::server;
+use crate::join::keep::Keeper;
 use crate::outcome::{DONE, Fault, Stopped, TRY_AGAIN};
 use crate::role::web::{self, Web};
 use crate::role::{Role, Surroundings, scheduler, socketio, worker};
@@ -77,12 +78,13 @@ async fn serve_site(
     let front = listener
         .map(|listener| Front::start(listener, settings, site.runtime_dir(), board.clone()))
         .transpose()?;
-    let ends = match site.bring_up(board, shutdown).await {
+    let ends = match site.bring_up_to_serve(board, shutdown).await {
         Ok(bootstrapped) => {
             let Site { config, database, bench, name, processes, .. } = &site;
             if let Some(claim) = Claim::of(config, bench, name) {
                 tokio::spawn(claim.keep(board.clone()));
             }
+            tokio::spawn(Keeper::of(config, bench, name, &bootstrapped, board).keep());
             let runtime_dir = site.runtime_dir();
             let around = Surroundings {
                 config,

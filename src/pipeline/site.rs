@@ -19,6 +19,9 @@ use crate::supervise::signals::Shutdown;
 
 /// From TERM to KILL for what escaped its service's own group.
 const SWEEP: Duration = Duration::from_secs(10);
+/// Between two looks for an app that cannot be imported.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+const MISSING: &str = "waits for the code of every installed app";
 
 /// A site's surroundings, up until [`Site::stop`].
 pub struct Site {
@@ -47,11 +50,7 @@ impl Site {
         })?;
         let bench = Bench::new(&config.bench);
         let runtime_dir = RuntimeDir::open(config.runtime_dir.clone())?;
-        if !config.apps.is_empty() {
-            tracing::warn!(
-                "the list of wanted apps was read and checked; this version installs none of them"
-            );
-        }
+        board.update(|account| account.runtime_dir = Some(runtime_dir.path.clone()));
         let embedded = if config.embedded {
             Some(Embedded::start(&mut config, &bench, &processes, shutdown, board).await?)
         } else {
@@ -87,6 +86,25 @@ impl Site {
         self.bootstrap_with(&self.config, board, shutdown).await
     }
 
+    /// The same, until every app of the site can be imported here. Without one requests answer 500 and
+    /// its jobs fail (FRAPPE.md, Apps): nothing runs, and the probes say which one it is.
+    pub async fn bring_up_to_serve(
+        &self,
+        board: &Board,
+        shutdown: &Shutdown,
+    ) -> std::result::Result<Bootstrapped, Stopped> {
+        let mut bootstrapped = self.bring_up(board, shutdown).await?;
+        while !bootstrapped.missing.is_empty() {
+            board.tell_missing_apps(&bootstrapped.missing);
+            board.update(|account| account.detail = MISSING.to_string());
+            shutdown.guard(async { Ok(tokio::time::sleep(LOOK_AGAIN).await) }).await?;
+            board.progress();
+            bootstrapped = self.bootstrap_with(&self.config, board, shutdown).await?;
+        }
+        board.tell_missing_apps(&[]);
+        Ok(bootstrapped)
+    }
+
     /// The bootstrap alone, with a configuration that may be newer than the site's own.
     pub async fn bootstrap_with(
         &self,
@@ -102,6 +120,7 @@ impl Site {
             bench: &self.bench,
             site: &self.name,
             overrides: Overrides::new(),
+            view: None,
             runtime_dir: &self.runtime_dir.path,
             processes: &self.processes,
             shutdown,

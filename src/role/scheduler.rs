@@ -75,7 +75,7 @@ fn spec(around: &Surroundings<'_>, tick_file: &std::path::Path) -> Spec {
     Spec {
         args: ["-", "frappe", "schedule"].map(Into::into).into(),
         env: environment.into_map(),
-        cwd: Some(around.bench.sites()),
+        cwd: Some(around.sites()),
         stdin: Stdin::Bytes(SecretSlice::from(PRELUDE.as_bytes().to_vec())),
         output: relay_for(ROLE, around.config.child_logs, ROLE),
         // Two that tick are worse than none for a moment.

@@ -64,7 +64,7 @@ fn spec(around: &Surroundings<'_>) -> Spec {
     Spec {
         args: vec![script.into()],
         env: environment.into_map(),
-        cwd: Some(around.bench.sites()),
+        cwd: Some(around.sites()),
         output: relay_for(ROLE, around.config.child_logs, ROLE),
         dies_with_us: Some(Signal::SIGTERM),
         ..Spec::new(ROLE, "node")

@@ -1,5 +1,7 @@
 //! What every role needs of the pipeline.
 
+use std::path::PathBuf;
+
 use crate::bootstrap::Bootstrapped;
 use crate::config::Config;
 use crate::config::database::DatabaseConfig;
@@ -26,11 +28,17 @@ impl Surroundings<'_> {
     /// Of every Frappe process but gunicorn, which has more.
     pub fn environment(&self, application: &str) -> ChildEnvironment {
         let mut environment = ChildEnvironment::inherited().for_frappe(self.database, &self.config.redis);
+        environment.joining(&self.bootstrapped.view.joined());
         environment.set("PGAPPNAME", application).set("FRAPPE_STREAM_LOGGING", "1");
         for (name, value) in &self.bootstrapped.overrides {
             environment.set(name, value);
         }
         environment
+    }
+
+    /// Where every Frappe process runs.
+    pub fn sites(&self) -> PathBuf {
+        self.bootstrapped.view.sites()
     }
 
     pub fn queues(&self) -> BenchQueues {

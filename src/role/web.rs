@@ -100,6 +100,7 @@ fn spec(web: &Web<'_>, grace: Duration) -> Spec {
     }
     args.push("frappe.app:application".into());
     let mut environment = ChildEnvironment::inherited().for_frappe(web.database, &web.config.redis);
+    environment.joining(&web.bootstrapped.view.joined());
     environment.set("PGAPPNAME", "cauldron/web").set("FRAPPE_STREAM_LOGGING", "1");
     for (name, value) in &web.bootstrapped.overrides {
         environment.set(name, value);
@@ -110,7 +111,7 @@ fn spec(web: &Web<'_>, grace: Duration) -> Spec {
     Spec {
         args: args.into_iter().map(Into::into).collect(),
         env: environment.into_map(),
-        cwd: Some(web.bench.sites()),
+        cwd: Some(web.bootstrapped.view.sites()),
         output: relay(web.config.child_logs, NAME),
         ..Spec::new(NAME, web.bench.gunicorn())
     }

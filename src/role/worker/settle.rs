@@ -58,7 +58,7 @@ impl Settler {
         let spec = Spec {
             args: ["-c", PROGRAM].map(Into::into).into(),
             env: around.environment("cauldron/settle").into_map(),
-            cwd: Some(around.bench.sites()),
+            cwd: Some(around.sites()),
             ..Spec::new("settle", around.bench.python())
         };
         let shared = Shared {

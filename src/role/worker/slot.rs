@@ -182,7 +182,7 @@ fn spec(around: &Surroundings<'_>, pool: &Pool, name: &str) -> Spec {
     Spec {
         args: ["-", "frappe", "worker", "--queue", &pool.name()].map(Into::into).into(),
         env: environment.into_map(),
-        cwd: Some(around.bench.sites()),
+        cwd: Some(around.sites()),
         stdin: Stdin::Bytes(SecretSlice::from(PRELUDE.as_bytes().to_vec())),
         // It finishes its job, and takes no more.
         dies_with_us: Some(nix::sys::signal::Signal::SIGTERM),

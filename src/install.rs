@@ -1,0 +1,143 @@
+//! Apps on the site: install what is wanted and never was, finish what was begun, remove when told.
+//!
+//! ```text
+//!   wanted ─▶ order (required_apps) ─▶ decide ─▶ give the code to running pods ─▶ journal: started
+//!                                                     ─▶ install-app [--force] ─▶ journal: finished
+//! ```
+//!
+//! Frappe's own record lies about an install that was killed (FRAPPE.md, new-site on Postgres): before
+//! `installed_apps` is written a retry fails every time, after it a retry says that all is done though
+//! after_install never ran. The journal knows, and `--force` mends both.
+
+mod decide;
+pub mod journal;
+mod order;
+mod safeguard;
+
+use std::path::Path;
+
+use secrecy::SecretString;
+
+use self::decide::{Act, decide};
+use crate::apps::AppCode;
+use crate::bootstrap::Context;
+use crate::bootstrap::lock::Leadership;
+use crate::bootstrap::step::{self, Step};
+use crate::bootstrap::volume::{Volume, random_id};
+use crate::frappe::installed_apps;
+use crate::join::{View, live};
+use crate::outcome::{Fault, Stopped};
+
+/// What the leader works with.
+pub struct Work<'a> {
+    pub context: &'a Context<'a>,
+    pub leadership: &'a Leadership,
+    pub volume: &'a Volume,
+    pub view: &'a View,
+    /// The site's database, which is its role's name, too.
+    pub database: &'a str,
+    pub password: &'a SecretString,
+    /// Somebody may have worked with the site: it was not created by this very leader.
+    pub was_served: bool,
+}
+
+/// Installs every wanted app that the site lacks, in the order in which they need each other.
+///
+/// # Errors
+/// 75 where an install fails: its app is told, and the next leader finishes it. 78 where an app needs
+/// one that is neither wanted nor in the image.
+pub async fn install(work: &Work<'_>, wanted: &[String]) -> std::result::Result<(), Stopped> {
+    let client = work.leadership.client();
+    let installed = installed_apps::read(client).await?;
+    let journal = journal::read(client, work.context.site).await?;
+    let begun = journal.iter().filter(|(_, entry)| !entry.finished).map(|(app, _)| app.clone());
+    let wanted: Vec<String> = wanted.iter().cloned().chain(begun).collect();
+    for app in order::order(&wanted, work.view)? {
+        if let Act::Install { force } = decide(installed.contains(&app), journal.get(&app)) {
+            install_one(work, &app, force).await?;
+        }
+    }
+    follow(work).await
+}
+
+async fn install_one(work: &Work<'_>, app: &str, force: bool) -> std::result::Result<(), Stopped> {
+    let Work { context, leadership, volume, view, .. } = work;
+    let client = leadership.client();
+    // Pods that run without it would answer 500 from the moment that it is installed (FRAPPE.md, Apps).
+    let bundle = bundle_of(view, app);
+    if let Some(bundle) = bundle {
+        live::give(context.bench, bundle)?;
+    }
+    let mut all = installed_apps::read(client).await?;
+    if !all.iter().any(|installed| installed == app) {
+        all.push(app.to_string());
+    }
+    volume.write_installed_apps(&all)?;
+    view.follow(&all)?;
+    if force {
+        tracing::warn!(app, "its install was begun and not finished: finishing it with --force");
+        if work.was_served {
+            safeguard::back_up(work, "a forced install").await?;
+        }
+    }
+    let commit = bundle.map(|bundle| bundle.manifest.commit.as_str());
+    journal::prepare(client).await?;
+    journal::start(client, context.site, app, commit).await?;
+    let arguments = if force { vec!["install-app", app, "--force"] } else { vec!["install-app", app] };
+    run(work, &format!("install-app {app}"), arguments, None).await?;
+    if !installed_apps::read(client).await?.iter().any(|installed| installed == app) {
+        // A before_install that says no ends with 0, too (frappe.installer.install_app).
+        let cause = format!("install-app {app} exited 0, and the site does not have {app}");
+        return Err(Fault::try_again(cause, "its own reason is in the log above").into());
+    }
+    journal::finish(client, context.site, app).await?;
+    tracing::info!(app, commit, "installed");
+    Ok(())
+}
+
+/// What this pod joined of an app; none for what its image has.
+fn bundle_of<'a>(view: &'a View, app: &str) -> Option<&'a crate::apps::bundle::Bundle> {
+    view.code().iter().find_map(|code| match code {
+        AppCode::Bundle(bundle) if bundle.manifest.app == app => Some(bundle),
+        _ => None,
+    })
+}
+
+/// Gives pods that lack one of the site's apps the code that the site has now, and tells every pod which
+/// apps these are.
+///
+/// # Errors
+/// The volume or the runtime folder cannot be written.
+pub async fn follow(work: &Work<'_>) -> std::result::Result<(), Stopped> {
+    let Work { context, view, .. } = work;
+    let installed = installed_apps::read(work.leadership.client()).await?;
+    for bundle in installed.iter().filter_map(|app| bundle_of(view, app)) {
+        live::give(context.bench, bundle)?;
+    }
+    work.volume.write_installed_apps(&installed)?;
+    view.follow(&installed)?;
+    let is_wanted = |app: &String| view.code().iter().any(|code| code.app() == app);
+    let live = live::apps(context.bench);
+    let unwanted: Vec<String> =
+        installed.into_iter().filter(|app| live.contains(app) && !is_wanted(app)).collect();
+    if !unwanted.is_empty() {
+        tracing::warn!(
+            apps = unwanted.join(", "),
+            "not in the list of wanted apps any more; they stay installed until `apps remove`"
+        );
+    }
+    Ok(())
+}
+
+async fn run(
+    work: &Work<'_>,
+    name: &str,
+    arguments: Vec<&str>,
+    password_file: Option<&Path>,
+) -> std::result::Result<(), Stopped> {
+    let attempt = random_id();
+    work.context.board.update(|account| account.attempt = Some(attempt.clone()));
+    let step =
+        Step { name, arguments, with_site: true, attempt: &attempt, password_file, secrets: Vec::new() };
+    step::run(work.context, work.leadership, &step).await
+}
