@@ -75,6 +75,8 @@ pub struct Context<'a> {
     pub overrides: Overrides,
     /// What this pod sees of the bench, once it has joined the apps.
     pub view: Option<View>,
+    /// An app that is to leave the site; none are installed then.
+    pub remove: Option<&'a str>,
     pub runtime_dir: &'a Path,
     pub processes: &'a Processes,
     pub shutdown: &'a Shutdown,
@@ -85,6 +87,11 @@ impl<'a> Context<'a> {
     /// Where Frappe's commands run.
     pub fn sites(&self) -> PathBuf {
         self.view.as_ref().map_or_else(|| self.bench.sites(), View::sites)
+    }
+
+    /// Has the view show a site folder that was made after it.
+    fn link_site(&self) -> Result<()> {
+        self.view.as_ref().map_or(Ok(()), |view| view.link_site(self.site))
     }
 
     /// What the work on apps needs of it.
@@ -236,7 +243,16 @@ async fn act(
         password: found.password,
         was_served: !creates,
     };
-    install::install(&work, &apps::wanted_on_the_site(&context.apps(), view.code())?).await?;
+    let wanted = apps::wanted_on_the_site(&context.apps(), view.code())?;
+    match context.remove {
+        Some(app) => install::remove(&work, app, &wanted).await?,
+        None => {
+            let installed = install::install(&work, &wanted).await?;
+            if is_finished && installed == 0 {
+                tracing::info!(site = context.site, "the site is there; nothing to do");
+            }
+        }
+    }
     assets::publish(context, found.database, &view).await?;
     if !is_finished {
         create::finish(context, leadership, volume).await?;
@@ -266,6 +282,7 @@ async fn bring_up(
         Action::MigrateOnce | Action::Adopt => {
             if *action == &Action::Adopt {
                 adopt::make_folder(context)?;
+                context.link_site()?;
             }
             rotation::follow(context, leadership.client(), database, password, observation.folder).await?;
             settled.apply(context, leadership, volume).await?;
@@ -282,7 +299,6 @@ async fn bring_up(
             // A kill between the two records of the end leaves this one; a lost database must not
             // be taken for an unfinished one because of it.
             volume.finish_attempt()?;
-            tracing::info!(site = context.site, "the site is there");
             return Ok(true);
         }
     }

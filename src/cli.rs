@@ -61,6 +61,11 @@ pub enum Command {
     Status,
     /// Ask the running supervisor, for exec probes and Docker's HEALTHCHECK
     Probe { what: Probe },
+    /// Custom apps: take one off the site
+    Apps {
+        #[command(subcommand)]
+        what: Apps,
+    },
     /// Become a program of the bench, in the environment that a role would give it (bench console, say)
     Exec {
         /// The program and its arguments
@@ -75,6 +80,15 @@ pub enum Command {
         /// The program and its arguments
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Apps {
+    /// Uninstall an app that is not wanted any more, after a backup
+    Remove {
+        /// Its Python name
+        app: String,
     },
 }
 

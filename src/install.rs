@@ -12,6 +12,7 @@
 mod decide;
 pub mod journal;
 mod order;
+mod remove;
 mod safeguard;
 
 use std::path::Path;
@@ -19,12 +20,14 @@ use std::path::Path;
 use secrecy::SecretString;
 
 use self::decide::{Act, decide};
+pub use self::remove::remove;
 use crate::apps::AppCode;
 use crate::bootstrap::Context;
 use crate::bootstrap::lock::Leadership;
 use crate::bootstrap::step::{self, Step};
 use crate::bootstrap::volume::{Volume, random_id};
 use crate::frappe::installed_apps;
+use crate::join::signs::Signs;
 use crate::join::{View, live};
 use crate::outcome::{Fault, Stopped};
 
@@ -41,23 +44,27 @@ pub struct Work<'a> {
     pub was_served: bool,
 }
 
-/// Installs every wanted app that the site lacks, in the order in which they need each other.
+/// Installs every wanted app that the site lacks, in the order in which they need each other; how many
+/// these were.
 ///
 /// # Errors
 /// 75 where an install fails: its app is told, and the next leader finishes it. 78 where an app needs
 /// one that is neither wanted nor in the image.
-pub async fn install(work: &Work<'_>, wanted: &[String]) -> std::result::Result<(), Stopped> {
+pub async fn install(work: &Work<'_>, wanted: &[String]) -> std::result::Result<usize, Stopped> {
     let client = work.leadership.client();
     let installed = installed_apps::read(client).await?;
     let journal = journal::read(client, work.context.site).await?;
     let begun = journal.iter().filter(|(_, entry)| !entry.finished).map(|(app, _)| app.clone());
     let wanted: Vec<String> = wanted.iter().cloned().chain(begun).collect();
+    let mut count = 0;
     for app in order::order(&wanted, work.view)? {
         if let Act::Install { force } = decide(installed.contains(&app), journal.get(&app)) {
             install_one(work, &app, force).await?;
+            count += 1;
         }
     }
-    follow(work).await
+    follow(work).await?;
+    Ok(count)
 }
 
 async fn install_one(work: &Work<'_>, app: &str, force: bool) -> std::result::Result<(), Stopped> {
@@ -74,6 +81,9 @@ async fn install_one(work: &Work<'_>, app: &str, force: bool) -> std::result::Re
     }
     volume.write_installed_apps(&all)?;
     view.follow(&all)?;
+    if let Some(signs) = Signs::of(context.config, work.database, context.site) {
+        signs.wait_for(app).await;
+    }
     if force {
         tracing::warn!(app, "its install was begun and not finished: finishing it with --force");
         if work.was_served {

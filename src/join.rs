@@ -14,6 +14,7 @@ pub mod keep;
 pub mod live;
 pub mod published;
 mod roots;
+pub mod signs;
 mod tree;
 mod view;
 

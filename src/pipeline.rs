@@ -7,7 +7,7 @@ mod renewal;
 mod serve;
 mod site;
 
-use crate::cli::{Cli, Command, Format};
+use crate::cli::{Apps, Cli, Command, Format};
 use crate::config::source::{ProcessEnvironment, Reader};
 use crate::config::{self, Config, Needs};
 use crate::doctor::plan::plan;
@@ -118,6 +118,7 @@ fn needs(command: &Command) -> Needs {
         | Command::Scheduler
         | Command::Socketio
         | Command::Bootstrap
+        | Command::Apps { .. }
         | Command::Plan
         | Command::Doctor => Needs { site: true, bench: true, servers: true, many_roles: false },
         Command::All => Needs { site: true, bench: true, servers: true, many_roles: true },
@@ -148,6 +149,7 @@ async fn dispatch(
         Command::WaitDeps => once::wait_deps(&config, format, &shutdown).await,
         Command::Configure => once::configure(&config, &shutdown).await,
         Command::Bootstrap => once::bootstrap(config, &shutdown).await,
+        Command::Apps { what: Apps::Remove { app } } => once::remove_app(config, app, &shutdown).await,
         Command::Status => shutdown.guard(async { Ok(ask::status(&config, format).await?) }).await,
         Command::Probe { what } => shutdown.guard(async { Ok(ask::probe(&config, *what).await?) }).await,
         Command::Run { .. } | Command::Doctor | Command::Plan => {

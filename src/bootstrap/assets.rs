@@ -32,7 +32,10 @@ async fn on_the_volume(view: &View, leads: bool) -> Result<()> {
             published::collect(bench);
         }
         // Pods of another version answer 404 for what is only this one's: worth a word, not an end.
-        if let Err(error) = published::publish(bench, &view.assets()) {
+        let assets = view.assets();
+        let published = published::publish(bench, &assets);
+        let marked = if leads { published::mark_used(bench, &assets) } else { Ok(()) };
+        if let Err(error) = published.and(marked) {
             tracing::warn!(%error, "this version's assets are not on the volume: other pods cannot serve them");
         }
     };

@@ -76,7 +76,7 @@ fn make_folder(context: &Context<'_>) -> Result<()> {
     let folder = context.bench.site(context.site);
     std::fs::create_dir_all(&folder)
         .map_err(|error| Fault::file(format!("cannot make {}", folder.display()), &error))?;
-    context.view.as_ref().map_or(Ok(()), |view| view.link_site(context.site))
+    context.link_site()
 }
 
 /// A complete site whose end nobody recorded: one migrate makes up for what a kill left out

@@ -36,7 +36,7 @@ pub fn digest(assets: &Assets) -> String {
     hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Has this version's files on the volume, whole, and marks them as used.
+/// Has this version's files on the volume, whole.
 ///
 /// # Errors
 /// The volume cannot be written.
@@ -57,17 +57,16 @@ pub fn publish(bench: &Bench, assets: &Assets) -> io::Result<()> {
         }
         sync_folder(&folder(bench))?;
     }
-    mark(&version)
+    Ok(())
 }
 
-/// A version that is served is used.
+/// A version that is served is used; a leader and every pod's keeper say so now and then.
 pub fn mark_used(bench: &Bench, assets: &Assets) -> io::Result<()> {
-    if assets.names().is_empty() { Ok(()) } else { mark(&folder(bench).join(digest(assets))) }
-}
-
-fn mark(version: &Path) -> io::Result<()> {
+    if assets.names().is_empty() {
+        return Ok(());
+    }
     // The server's clock where the volume is a network's, as for every other pod.
-    fs::write(version.join(USED), "")
+    fs::write(folder(bench).join(digest(assets)).join(USED), "")
 }
 
 fn aside(bench: &Bench) -> PathBuf {

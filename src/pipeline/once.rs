@@ -2,7 +2,7 @@
 
 use super::site::Site;
 use crate::cli::Format;
-use crate::config::Config;
+use crate::config::{BootstrapMode, Config};
 use crate::deps::{self, DepsTargets};
 use crate::frappe::bench::Bench;
 use crate::frappe::common_config::{self, Merged};
@@ -48,8 +48,25 @@ pub async fn configure(config: &Config, shutdown: &Shutdown) -> Result<u8, Stopp
 
 /// Config, site, then exit (a Job).
 pub async fn bootstrap(config: Config, shutdown: &Shutdown) -> Result<u8, Stopped> {
-    let board = Board::new("bootstrap", config.site.clone());
-    let site = Site::start(config, &board, shutdown).await?;
+    lead_once("bootstrap", config, None, shutdown).await
+}
+
+/// Takes an app off the site.
+pub async fn remove_app(config: Config, app: &str, shutdown: &Shutdown) -> Result<u8, Stopped> {
+    // It may run beside a role, whose port and probes are its own.
+    let config = Config { bootstrap: BootstrapMode::Lead, health_addr: None, ..config };
+    lead_once("apps remove", config, Some(app.to_string()), shutdown).await
+}
+
+async fn lead_once(
+    name: &'static str,
+    config: Config,
+    remove: Option<String>,
+    shutdown: &Shutdown,
+) -> Result<u8, Stopped> {
+    let board = Board::new(name, config.site.clone());
+    let mut site = Site::start(config, &board, shutdown).await?;
+    site.remove = remove;
     let result = site.bring_up(&board, shutdown).await;
     site.stop(shutdown).await;
     let missing = result?.missing.join(", ");

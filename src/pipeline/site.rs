@@ -29,6 +29,8 @@ pub struct Site {
     pub database: DatabaseConfig,
     pub bench: Bench,
     pub name: String,
+    /// An app that is to leave the site (`apps remove`).
+    pub remove: Option<String>,
     pub processes: Processes,
     runtime_dir: RuntimeDir,
     embedded: Option<Embedded>,
@@ -62,7 +64,7 @@ impl Site {
                 Fault::configuration("no site or no database is named", "set SITE_NAME and DB_HOST").into()
             );
         };
-        Ok(Self { config, database, bench, name, processes, runtime_dir, embedded })
+        Ok(Self { config, database, bench, name, remove: None, processes, runtime_dir, embedded })
     }
 
     /// Where this pod's short-lived files are.
@@ -121,6 +123,7 @@ impl Site {
             site: &self.name,
             overrides: Overrides::new(),
             view: None,
+            remove: self.remove.as_deref(),
             runtime_dir: &self.runtime_dir.path,
             processes: &self.processes,
             shutdown,

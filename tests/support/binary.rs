@@ -154,6 +154,12 @@ impl Ended {
     }
 
     #[track_caller]
+    pub fn prints(self, text: &str) -> Self {
+        assert!(self.stdout.contains(text), "`{text}` is not in:\n{self}");
+        self
+    }
+
+    #[track_caller]
     pub fn says(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "`{text}` is not in:\n{self}");
         self

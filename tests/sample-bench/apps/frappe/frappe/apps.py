@@ -28,7 +28,7 @@ def get_installed_apps(on_bench_only=False):
     installed = json.loads(value or "[]")
     if on_bench_only:
         # Trap: the cached list hides an app that apps.txt got since, until clear-cache.
-        on_bench = cache().get_shared("all_apps", get_all_apps)
+        on_bench = cache().get_value("all_apps", get_all_apps)
         installed = [app for app in installed if app in on_bench]
     return installed
 
@@ -53,14 +53,25 @@ def get_attr(path):
 
 
 def get_hooks(name, app=None):
-    """A hook's values over all installed apps that apps.txt has, in order."""
-    apps = [app] if app else get_installed_apps(on_bench_only=True)
-    values = []
-    for each in apps:
-        hook = getattr(importlib.import_module(f"{each}.hooks"), name, None)
-        if hook is not None:
-            values.extend(hook if isinstance(hook, list) else [hook])
-    return values
+    """A hook's values over all installed apps that apps.txt has, in order.
+
+    Trap: those of all apps are cached as they were found by whichever process asked first. One whose apps.txt lacks an
+    app hides its hooks from every other process.
+    """
+    from frappe.cache import cache
+
+    hooks = load_hooks(app) if app else cache().get_value("app_hooks", load_hooks)
+    return hooks.get(name, [])
+
+
+def load_hooks(app=None):
+    hooks = {}
+    for each in [app] if app else get_installed_apps(on_bench_only=True):
+        module = importlib.import_module(f"{each}.hooks")
+        for name, hook in vars(module).items():
+            if isinstance(hook, (list, dict, str)) and not name.startswith("_"):
+                hooks.setdefault(name, []).extend(hook if isinstance(hook, list) else [hook])
+    return hooks
 
 
 def app_path(app, *parts):

@@ -9,7 +9,7 @@ The steps of new-site, each reached when it is done:
     folders, site_config, administrator_connected, database_dropped, role, database, grant, owner, core_tables,
     extra_tables, installing:APP, doctype:NAME, doctypes:APP, installed_apps:APP, patch_log:APP, administrator (not
     yet committed), administrator_password, after_install:APP, scheduled_jobs:APP (not yet committed), scheduler_set
-Those with APP are install-app's too. Of migrate:
+Those with APP are install-app's too. Of uninstall-app: uninstalling:APP, uninstalled_doctypes:APP. Of migrate:
     migrate:locked, patch:NAME (applied, not yet logged), migrate:pre_patches, doctype:NAME, migrate:schema,
     migrate:patches, migrate:jobs, migrate:versions
 And of enable-scheduler and disable-scheduler: scheduler_enabled, scheduler_disabled

@@ -27,6 +27,10 @@ class Cache:
             pass
         return value
 
+    def get_value(self, key, generate):
+        """The same under the site's prefix."""
+        return self.get_shared(f"{local.conf.db_name}|{key}", generate)
+
     def clear_site(self):
         self.delete(f"{local.conf.db_name}|*")
 

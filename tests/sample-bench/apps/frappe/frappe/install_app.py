@@ -14,6 +14,9 @@ from frappe.scheduled_jobs import sync_jobs
 
 def install_app(app, force=False, admin_password=None):
     cache().clear_site()
+    # Without --force: one that was killed in here fails for ever, or lies.
+    for required in get_hooks("required_apps", app=app):
+        install_app(required.rsplit("/")[-1])
     if app not in get_all_apps():
         raise Exception(f"App {app} not in apps.txt")
     installed = get_installed_apps() if "tabUser" in local.db.tables() else []
@@ -22,12 +25,17 @@ def install_app(app, force=False, admin_password=None):
         return
     print(f"\nInstalling {app}...")
     reach(f"installing:{app}")
+    for before_install in get_hooks("before_install", app=app):
+        if get_attr(before_install)() is False:
+            return
     if app != "frappe":
         add_module_defs(app, ignore_if_duplicate=force)
     sync_app(app, force)
     reach(f"doctypes:{app}")
     if app not in installed:
-        set_installed_apps([*installed, app])
+        # Read anew: what it requires may have been installed meanwhile.
+        set_installed_apps([*(get_installed_apps() if app != "frappe" else []), app])
+        cache().clear_site()
         initialise_singles()
     reach(f"installed_apps:{app}")
     log_all_as_done(app)
@@ -72,7 +80,12 @@ def uninstall_app(app, dry_run=False, force=False):
     if app not in get_installed_apps() and not force:
         print(f"App {app} not installed on Site {local.site}")
         return
+    for other in get_installed_apps():
+        if any(app in required for required in get_hooks("required_apps", app=other)):
+            print(f"App {app} is a dependency of {other}. Uninstall {other} first.")
+            return
     print(f"Uninstalling App {app} from Site {local.site}...")
+    reach(f"uninstalling:{app}")
     for module in db.pluck("Module Def", app_name=app):
         for doctype in db.pluck("DocType", module=module):
             print(f"* removing DocType '{doctype}'...")
@@ -82,9 +95,11 @@ def uninstall_app(app, dry_run=False, force=False):
         if not dry_run:
             db.sql('delete from "tabModule Def" where name = %s', (module,))
     if not dry_run:
+        reach(f"uninstalled_doctypes:{app}")
         remove_from_installed_apps(app)
         record_versions()
         db.commit()
+        cache().clear_site()
     print(f"Uninstalled App {app} from Site {local.site}")
 
 

@@ -38,7 +38,6 @@ def migrate(site, skip_failing=False):
             local.db.commit()
         finally:
             cache().clear_site()
-            cache().delete("all_apps")
             publish_realtime("version-update", {})
             destroy()
 

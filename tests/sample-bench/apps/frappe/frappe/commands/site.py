@@ -117,7 +117,6 @@ def clear_cache(context):
     for site in each_site(context):
         with opened(site):
             cache().clear_site()
-            cache().delete("all_apps")
             cache().delete("assets_json")
 
 

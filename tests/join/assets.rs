@@ -1,0 +1,51 @@
+//! Each pod serves its own assets and every other live version's; the one name list in Redis fits all.
+
+use std::fs;
+
+use crate::place::Place;
+use crate::support::made_app::MadeApp;
+
+#[test]
+fn every_pod_serves_the_files_of_every_live_version() {
+    let place = Place::new();
+    let (a, b) = (MadeApp::new("web_app", "1.0.0"), MadeApp::new("web_app", "2.0.0"));
+    let old = place.web(&[&a]);
+    let path = |app: &MadeApp| format!("/assets/web_app/dist/js/{}", app.asset());
+    assert_eq!(old.status(&path(&a)), 200);
+    assert_eq!(old.status(&path(&b)), 404);
+    let new = place.web(&[&b]);
+    for web in [&old, &new] {
+        for app in [&a, &b] {
+            let answer = web.get(&path(app)).expect("an answer");
+            assert_eq!((answer.status, answer.body), (200, format!("// web_app {}\n", app.version)));
+            assert!(answer.head.contains("immutable"), "{}", answer.head);
+        }
+        // Frappe's own, by the name that the page has.
+        let page = web.get("/login").expect("a page").body;
+        let style = page.split("href=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a link");
+        assert_eq!(web.status(style), 200, "{style}");
+    }
+    // The leader set the names, of all apps, as Python reads them.
+    let script = "import redis, pickle, sys; print(sorted(pickle.loads(redis.from_url(sys.argv[1]).get('assets_json'))))";
+    let mut python = place.bench.program("env/bin/python");
+    let output = python.args(["-c", script, &place.redis.url(0)]).output().expect("python runs");
+    let names = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(names.contains("web_app.bundle.js") && names.contains("website.bundle.css"), "{names}");
+    // Only what is hashed is shared: another version's other files are nobody's business.
+    assert_eq!(old.status("/assets/web_app/dist/js/nothing.js"), 404);
+}
+
+/// The volume hides a new image's assets, and outlives an old one's (frappe_docker #1353): not here.
+#[test]
+fn a_volume_that_has_other_assets_hides_nothing() {
+    let place = Place::new();
+    let stale = r#"{"website.bundle.css": "/assets/frappe/dist/css/website.bundle.STALEAAA.css"}"#;
+    fs::write(place.bench.sites().join("assets/assets.json"), stale).expect("assets.json");
+    fs::remove_file(place.bench.sites().join("assets/frappe")).expect("the link");
+    let web = place.web(&[]);
+    let page = web.get("/login").expect("a page");
+    assert_eq!(page.status, 200);
+    let style = page.body.split("href=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a link");
+    assert!(!style.contains("STALE") && web.status(style) == 200, "{style}");
+    assert_eq!(fs::read_to_string(place.bench.sites().join("assets/assets.json")).expect("its own"), stale);
+}

@@ -1,0 +1,40 @@
+//! What is wanted is installed, what is not wanted any more stays, and no source is needed for what is pinned.
+
+use crate::place::Place;
+use crate::support::made_app::{MadeApp, pin_baked};
+
+#[test]
+fn an_app_of_the_image_that_was_never_installed_is_installed() {
+    let place = Place::new();
+    place.command("bootstrap").run().exits(0);
+    let app = MadeApp::new("baked_app", "1.0.0");
+    app.bake(&place.bench);
+    // It is in the image and nobody asked for it: nothing happens to the site.
+    place.command("bootstrap").run().exits(0).says("nothing to do");
+    assert_eq!(place.installed(), ["frappe"]);
+    let list = pin_baked(&place.bench, &[&app]);
+    place.command("bootstrap").set("CAULDRON_APPS", &list).run().exits(0);
+    place.has_whole(&app);
+    place.command("bootstrap").set("CAULDRON_APPS", list).run().exits(0).says("nothing to do");
+}
+
+#[test]
+fn what_an_app_requires_and_nobody_has_is_told_before_anything_changes() {
+    let place = Place::new();
+    place.command("bootstrap").run().exits(0);
+    let needy = MadeApp::new("needy_app", "1.0.0").requires("absent_app");
+    let ended = place.with("bootstrap", &[&needy]).run();
+    ended.exits(78).says("absent_app, which needy_app requires,");
+    assert_eq!(place.installed(), ["frappe"]);
+}
+
+#[test]
+fn an_image_with_the_app_in_it_uses_its_own() {
+    let place = Place::new();
+    let (one, two) = (MadeApp::new("both_app", "1.0.0"), MadeApp::new("both_app", "2.0.0"));
+    place.bootstrap(&[&one]);
+    two.bake(&place.bench);
+    let list = pin_baked(&place.bench, &[&two]);
+    let web = crate::place::Web::start(place.command("web").set("CAULDRON_APPS", list));
+    assert_eq!(web.call("both_app.tasks.version"), r#""2.0.0""#);
+}

@@ -1,0 +1,100 @@
+//! An install that is killed at any edge is finished by the next start, and never reads as done before.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::place::{LONG, Place};
+use crate::support::barrier::Barrier;
+use crate::support::made_app::MadeApp;
+
+const EDGES: [&str; 6] =
+    ["installing", "doctypes", "installed_apps", "patch_log", "after_install", "scheduled_jobs"];
+
+/// The pod and its step at once, as a node that is lost.
+fn kill_at(place: &Place, app: &MadeApp, edge: &str) {
+    let barrier = Barrier::at(&format!("{edge}:{}", app.name));
+    let mut command = place.with("bootstrap", &[app]);
+    for (name, value) in barrier.environment() {
+        command = command.set(name, value);
+    }
+    let pod = command.spawn();
+    let held = barrier.wait(LONG);
+    drop(pod);
+    let _ = kill(Pid::from_raw(held.pid as i32), Signal::SIGKILL);
+}
+
+#[test]
+fn at_every_edge_of_an_install() {
+    let place = Place::new();
+    place.command("bootstrap").run().exits(0);
+    for edge in EDGES {
+        let app = MadeApp::new(&format!("{edge}_app"), "1.0.0");
+        kill_at(&place, &app, edge);
+        let unfinished = format!(
+            "EXISTS (SELECT FROM public.__cauldron_apps WHERE app = '{}' AND finished IS NULL)",
+            app.name
+        );
+        assert!(place.site().is(&unfinished), "{edge}: never read as done");
+        place.with("bootstrap", &[&app]).run().exits(0).says("finishing it with --force");
+        place.has_whole(&app);
+    }
+    // It had been served, for all we know: nothing was forced without a backup.
+    let backups = std::fs::read_dir(place.file("private/backups")).expect("backups");
+    assert!(backups.count() >= EDGES.len());
+    place.command("bootstrap").run().exits(0).says("nothing to do");
+}
+
+/// What an app requires is an install of its own: Frappe's way, inside of another one, fails for ever then.
+#[test]
+fn in_what_another_app_requires() {
+    let place = Place::new();
+    let base = MadeApp::new("base_app", "1.0.0");
+    let top = MadeApp::new("top_app", "1.0.0").requires("base_app");
+    place.command("bootstrap").run().exits(0);
+    let barrier = Barrier::at("doctypes:base_app");
+    let mut command = place.with("bootstrap", &[&base, &top]);
+    for (name, value) in barrier.environment() {
+        command = command.set(name, value);
+    }
+    let pod = command.spawn();
+    let held = barrier.wait(LONG);
+    drop(pod);
+    let _ = kill(Pid::from_raw(held.pid as i32), Signal::SIGKILL);
+    place.bootstrap(&[&base, &top]);
+    place.has_whole(&base);
+    place.has_whole(&top);
+}
+
+/// During the creation nobody can have served it: no backup, and the mark of a finished site comes after its apps.
+#[test]
+fn during_the_creation() {
+    let place = Place::new();
+    let app = MadeApp::new("one_app", "1.0.0");
+    kill_at(&place, &app, "patch_log");
+    let phase = "SELECT phase FROM public.__cauldron_state";
+    assert_eq!(place.site().value(phase).as_deref(), Some("creating"));
+    place.bootstrap(&[&app]);
+    place.has_whole(&app);
+    assert_eq!(place.site().value(phase).as_deref(), Some("complete"));
+}
+
+/// The control: Frappe's own retry after such a kill says that all is well, and it is not.
+#[test]
+fn frappes_own_retry_lies() {
+    let place = Place::new();
+    place.command("bootstrap").run().exits(0);
+    let app = MadeApp::new("one_app", "1.0.0");
+    kill_at(&place, &app, "installed_apps");
+    let source = app.publish(&place.bench).join("source");
+    let mut retry = place.bench.frappe(&["--site", crate::place::SITE, "install-app", "one_app"]);
+    let view = tempfile::tempdir().expect("a folder");
+    for entry in std::fs::read_dir(place.bench.sites()).expect("sites").flatten() {
+        if entry.file_name() != "apps.txt" {
+            std::os::unix::fs::symlink(entry.path(), view.path().join(entry.file_name())).expect("a link");
+        }
+    }
+    std::fs::write(view.path().join("apps.txt"), "frappe\none_app\n").expect("apps.txt");
+    let output = retry.env("PYTHONPATH", source).current_dir(view.path()).output().expect("python runs");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(place.read("one_app_installed"), "", "after_install never ran");
+}

@@ -1,0 +1,49 @@
+//! An app taken off the list stays installed, served and told, until `apps remove`.
+
+use crate::place::Place;
+use crate::support::barrier::Barrier;
+use crate::support::made_app::MadeApp;
+
+#[test]
+fn it_stays_until_it_is_removed() {
+    let place = Place::new();
+    let (base, top) =
+        (MadeApp::new("base_app", "1.0.0"), MadeApp::new("top_app", "1.0.0").requires("base_app"));
+    place.bootstrap(&[&base, &top]);
+    let web = place.web(&[]);
+    web.pod.says("they stay installed until `apps remove`");
+    assert_eq!(web.call("top_app.tasks.version"), r#""1.0.0""#);
+    place.with("apps remove base_app", &[&base, &top]).run().exits(78).says("list of wanted apps");
+    place.command("apps remove base_app").run().exits(78).says("top_app is installed and requires base_app");
+    place.command("apps remove frappe").run().exits(78);
+    place.command("apps remove top_app").run().exits(0).says("removed from the site");
+    assert_eq!(place.installed(), ["frappe", "base_app"]);
+    assert!(!place.postgres.tables(crate::place::DATABASE).contains(&"tabTop App Card".to_owned()));
+    assert!(std::fs::read_dir(place.file("private/backups")).expect("backups").count() > 0, "a backup first");
+    assert!(!place.bench.sites().join(".cauldron/live/top_app").exists());
+    // Again: it is as it should be.
+    place.command("apps remove top_app").run().exits(0).says("does not have it");
+    assert_eq!(web.call("base_app.tasks.version"), r#""1.0.0""#);
+}
+
+#[test]
+fn a_removal_that_is_killed_is_finished_by_the_next_try() {
+    let place = Place::new();
+    let app = MadeApp::new("one_app", "1.0.0");
+    place.bootstrap(&[&app]);
+    let barrier = Barrier::at("uninstalled_doctypes:one_app");
+    let mut command = place.command("apps remove one_app");
+    for (name, value) in barrier.environment() {
+        command = command.set(name, value);
+    }
+    let pod = command.spawn();
+    let held = barrier.wait(crate::place::LONG);
+    drop(pod);
+    let _ = nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(held.pid as i32),
+        nix::sys::signal::Signal::SIGKILL,
+    );
+    assert_eq!(place.installed(), ["frappe", "one_app"]);
+    place.command("apps remove one_app").run().exits(0);
+    assert_eq!(place.installed(), ["frappe"]);
+}
