@@ -32,6 +32,8 @@ mod idle;
 mod kernel_account;
 #[path = "peers/lab.rs"]
 mod lab;
+#[path = "peers/publish.rs"]
+mod publish;
 #[path = "peers/report.rs"]
 mod report;
 #[path = "peers/restart.rs"]
@@ -61,7 +63,7 @@ use report::Row;
 type Measurement = fn(&Lab) -> Vec<Row>;
 
 /// By the names that BENCH_ONLY takes; what starts fast comes first, while servers and site are not up.
-const MEASUREMENTS: [(&str, Measurement); 8] = [
+const MEASUREMENTS: [(&str, Measurement); 9] = [
     ("size", size::measure),
     ("exec", exec::measure),
     ("term", term::measure),
@@ -70,6 +72,7 @@ const MEASUREMENTS: [(&str, Measurement); 8] = [
     ("web", warm_start::measure),
     ("idle", idle::measure),
     ("creation", creation::measure),
+    ("publish", publish::measure),
 ];
 
 fn main() -> ExitCode {

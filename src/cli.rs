@@ -57,6 +57,8 @@ pub enum Command {
     Doctor,
     /// Show which row of the bootstrap's table applies here and what would be done; change nothing
     Plan,
+    /// Apps from Git: bake the wanted ones into an image, or show what is wanted, pinned, baked and installed
+    Apps { what: Apps },
     /// Show the running supervisor's own account
     Status,
     /// Ask the running supervisor, for exec probes and Docker's HEALTHCHECK
@@ -76,6 +78,14 @@ pub enum Command {
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Apps {
+    /// At image build time: fetch every wanted app into the bench, so that no network is needed later
+    Fetch,
+    /// Show what is wanted, pinned, baked and installed
+    List,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -6,6 +6,8 @@ pub mod bench_objects;
 pub mod command;
 pub mod common_config;
 pub mod environment;
+pub mod hooks;
+pub mod installed_apps;
 pub mod json_file;
 pub mod queues;
 pub mod scheduler_settings;

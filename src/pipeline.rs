@@ -1,5 +1,6 @@
 //! From a command line to an exit code: configuration, then the command's own steps.
 
+mod apps;
 mod ask;
 mod exec;
 mod once;
@@ -7,7 +8,7 @@ mod renewal;
 mod serve;
 mod site;
 
-use crate::cli::{Cli, Command, Format};
+use crate::cli::{Apps, Cli, Command, Format};
 use crate::config::source::{ProcessEnvironment, Reader};
 use crate::config::{self, Config, Needs};
 use crate::doctor::plan::plan;
@@ -124,6 +125,7 @@ fn needs(command: &Command) -> Needs {
         Command::Configure | Command::Exec { .. } => {
             Needs { site: true, bench: true, servers: false, many_roles: false }
         }
+        Command::Apps { .. } => Needs { site: false, bench: true, servers: false, many_roles: false },
         Command::WaitDeps | Command::Run { .. } | Command::Status | Command::Probe { .. } => {
             Needs { site: false, bench: false, servers: false, many_roles: false }
         }
@@ -148,6 +150,8 @@ async fn dispatch(
         Command::WaitDeps => once::wait_deps(&config, format, &shutdown).await,
         Command::Configure => once::configure(&config, &shutdown).await,
         Command::Bootstrap => once::bootstrap(config, &shutdown).await,
+        Command::Apps { what: Apps::Fetch } => apps::fetch(&config, &shutdown).await,
+        Command::Apps { what: Apps::List } => apps::list(&config, format, &shutdown).await,
         Command::Status => shutdown.guard(async { Ok(ask::status(&config, format).await?) }).await,
         Command::Probe { what } => shutdown.guard(async { Ok(ask::probe(&config, *what).await?) }).await,
         Command::Run { .. } | Command::Doctor | Command::Plan => {
