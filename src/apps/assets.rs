@@ -144,10 +144,15 @@ impl Build<'_> {
     }
 
     fn failed(&self, program: &str, ran: &Ran) -> Fault {
-        let lines = &ran.last_lines[ran.last_lines.len().saturating_sub(6)..];
+        ran.tell(self.app, program);
+        // Where in node's own code it was thrown is nobody's news.
+        let is_trace = |line: &&str| line.starts_with("at ") || line.starts_with("Node.js v");
+        let lines: Vec<&str> =
+            ran.last_lines.iter().map(|line| line.trim()).filter(|line| !is_trace(line)).collect();
+        let words = lines[lines.len().saturating_sub(6)..].join(" / ");
         let how = ran.exit.map_or("no end within CAULDRON_GIT_TIMEOUT".to_string(), |exit| exit.to_string());
         Fault::configuration(
-            format!("app {}: its assets do not build: {program} {how}: {}", self.app, lines.join(" / ")),
+            format!("app {}: its assets do not build: {program} {how}: {words}", self.app),
             "mend it in its repository, or set \"build\": false for that app",
         )
     }

@@ -36,6 +36,13 @@ impl Ran {
     pub fn success(&self) -> bool {
         self.exit == Some(Exit::Exited(0))
     }
+
+    /// All that it said last, into the log: a failure is told with a few lines of it.
+    pub fn tell(&self, app: &str, program: &str) {
+        for line in &self.last_lines {
+            tracing::info!(app, program, "{line}");
+        }
+    }
 }
 
 #[derive(Default)]

@@ -122,7 +122,7 @@ impl Source<'_> {
             installer.run(context, scratch, installer.resolve(&report, &constraints, &inspected.lacking));
         let ran = ran.await?;
         if !ran.success() {
-            return Err(self.unresolved(&ran).into());
+            return Err(self.unresolved(&ran, installer.name()).into());
         }
         let pinned = installer.pinned(&report, &ran).ok_or_else(|| {
             Fault::try_again(
@@ -136,7 +136,7 @@ impl Source<'_> {
         let target = root.join("site-packages");
         let ran = installer.run(context, scratch, installer.install(&target, &pinned)).await?;
         if !ran.success() {
-            return Err(self.unresolved(&ran).into());
+            return Err(self.unresolved(&ran, installer.name()).into());
         }
         Ok(pinned.into_iter().map(|pin| pin.name).collect())
     }
@@ -145,7 +145,8 @@ impl Source<'_> {
         Fault::configuration(format!("app {}: {why}", self.app), mend)
     }
 
-    fn unresolved(&self, ran: &Ran) -> Fault {
+    fn unresolved(&self, ran: &Ran, program: &str) -> Fault {
+        ran.tell(self.app, program);
         let words = last_words(ran);
         let cause = format!("app {}: its requirements: {words}", self.app);
         let is_conflict =
