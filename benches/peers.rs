@@ -34,6 +34,8 @@ mod idle;
 mod kernel_account;
 #[path = "peers/lab.rs"]
 mod lab;
+#[path = "peers/publish.rs"]
+mod publish;
 #[path = "peers/report.rs"]
 mod report;
 #[path = "peers/restart.rs"]
@@ -63,7 +65,7 @@ use report::Row;
 type Measurement = fn(&Lab) -> Vec<Row>;
 
 /// By the names that BENCH_ONLY takes; what starts fast comes first, while servers and site are not up.
-const MEASUREMENTS: [(&str, Measurement); 9] = [
+const MEASUREMENTS: [(&str, Measurement); 10] = [
     ("size", size::measure),
     ("exec", exec::measure),
     ("term", term::measure),
@@ -72,6 +74,7 @@ const MEASUREMENTS: [(&str, Measurement); 9] = [
     ("web", warm_start::measure),
     ("idle", idle::measure),
     ("creation", creation::measure),
+    ("publish", publish::measure),
     ("front", front::measure),
 ];
 

@@ -7,17 +7,32 @@
 //! The leader does all of it, under the lock ([`prepare`]); everybody else reads the pins and opens the
 //! bundles ([`joined`]). A bundle that is there is whole, and never changed again.
 
+mod assets;
+mod baked;
 pub mod bundle;
+mod collect;
+pub mod git;
+mod history;
+mod order;
+mod package;
 pub mod pins;
 mod prepare;
+mod program;
+mod publish;
 mod python;
+mod report;
+mod requirements;
+mod shelf;
+mod staging;
 mod wanted;
 mod wanted_on_the_site;
 
 use std::path::Path;
 
 use self::bundle::Bundle;
-pub use self::prepare::{joined, joined_by, prepare};
+pub use self::prepare::{fetch, prepare};
+pub use self::report::list;
+pub use self::shelf::{joined, joined_by};
 pub use self::wanted_on_the_site::wanted_on_the_site;
 use crate::config::Config;
 use crate::frappe::bench::Bench;

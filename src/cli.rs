@@ -57,15 +57,16 @@ pub enum Command {
     Doctor,
     /// Show which row of the bootstrap's table applies here and what would be done; change nothing
     Plan,
-    /// Show the running supervisor's own account
-    Status,
-    /// Ask the running supervisor, for exec probes and Docker's HEALTHCHECK
-    Probe { what: Probe },
-    /// Custom apps: take one off the site
+    /// Apps from Git: bake the wanted ones into an image, show what is wanted, pinned, baked and installed, or take one off
+    /// the site
     Apps {
         #[command(subcommand)]
         what: Apps,
     },
+    /// Show the running supervisor's own account
+    Status,
+    /// Ask the running supervisor, for exec probes and Docker's HEALTHCHECK
+    Probe { what: Probe },
     /// Become a program of the bench, in the environment that a role would give it (bench console, say)
     Exec {
         /// The program and its arguments
@@ -85,7 +86,11 @@ pub enum Command {
 
 #[derive(Debug, Subcommand)]
 pub enum Apps {
-    /// Uninstall an app that is not wanted any more, after a backup
+    /// At image build time: fetch every wanted app into the bench, so that no network is needed later
+    Fetch,
+    /// Show what is wanted, pinned, baked and installed
+    List,
+    /// Take an app that is not wanted any more off the site, after a backup
     Remove {
         /// Its Python name
         app: String,

@@ -6,6 +6,7 @@ pub mod bench_files;
 pub mod database;
 pub mod duration;
 pub mod front;
+pub mod git;
 pub mod gunicorn;
 pub mod hosts;
 mod listen;
@@ -70,6 +71,9 @@ pub struct Config {
     pub adopt: Option<String>,
     pub clone: Option<String>,
     pub apps: Vec<apps::WantedApp>,
+    /// Each new value of it moves branches once.
+    pub apps_update: Option<String>,
+    pub git: git::GitConfig,
     pub gunicorn: gunicorn::Gunicorn,
     pub workers: workers::Workers,
     pub front: front::FrontConfig,
@@ -136,7 +140,9 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let instance = reader.given("CAULDRON_INSTANCE").map(|given| given.value);
     let adopt = reader.given("CAULDRON_ADOPT").map(|given| given.value);
     let clone = reader.given("CAULDRON_CLONE").map(|given| given.value);
-    let apps = read_apps(reader);
+    let apps = apps::read(reader);
+    let apps_update = reader.given("CAULDRON_APPS_UPDATE").map(|given| given.value);
+    let git = git::read(reader);
     let gunicorn = gunicorn::read(reader);
     let workers = workers::read(reader, &files, &bench.clone().unwrap_or_default());
     let front = front::read(
@@ -172,6 +178,8 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         adopt,
         clone,
         apps,
+        apps_update,
+        git: git?,
         gunicorn: gunicorn?,
         workers: workers?,
         front: front?,
@@ -232,14 +240,6 @@ fn read_encryption_key(reader: &mut Reader<'_>) -> Option<SecretString> {
         check,
         "take it from the old site_config.json, or leave it out and one is made",
     )
-}
-
-fn read_apps(reader: &mut Reader<'_>) -> Vec<apps::WantedApp> {
-    let mut wanted = Vec::new();
-    wanted.extend(read_parsed(reader, "CAULDRON_APPS", apps::parse_json, apps::MEND).unwrap_or_default());
-    wanted.extend(read_parsed(reader, "STANDARD_APPS", apps::parse_standard, apps::MEND).unwrap_or_default());
-    wanted.extend(read_parsed(reader, "CUSTOM_APPS", apps::parse_custom, apps::MEND).unwrap_or_default());
-    wanted
 }
 
 /// Where several programs share one log, their names stand before their lines.

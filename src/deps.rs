@@ -6,7 +6,7 @@
 //!   watch (redis_…)  ──┘
 //! ```
 
-mod backoff;
+pub mod backoff;
 mod grace;
 pub mod postgres;
 mod progress;

@@ -34,6 +34,9 @@ mod telemetry;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Some(code) = apps::git::askpass::asked() {
+        return code;
+    }
     sys::signals::block_all();
     sys::descriptor::close_on_exec();
     telemetry::panic::install_hook();

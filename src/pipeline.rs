@@ -1,5 +1,6 @@
 //! From a command line to an exit code: configuration, then the command's own steps.
 
+mod apps;
 mod ask;
 mod exec;
 mod once;
@@ -118,13 +119,14 @@ fn needs(command: &Command) -> Needs {
         | Command::Scheduler
         | Command::Socketio
         | Command::Bootstrap
-        | Command::Apps { .. }
+        | Command::Apps { what: Apps::Remove { .. } }
         | Command::Plan
         | Command::Doctor => Needs { site: true, bench: true, servers: true, many_roles: false },
         Command::All => Needs { site: true, bench: true, servers: true, many_roles: true },
         Command::Configure | Command::Exec { .. } => {
             Needs { site: true, bench: true, servers: false, many_roles: false }
         }
+        Command::Apps { .. } => Needs { site: false, bench: true, servers: false, many_roles: false },
         Command::WaitDeps | Command::Run { .. } | Command::Status | Command::Probe { .. } => {
             Needs { site: false, bench: false, servers: false, many_roles: false }
         }
@@ -150,6 +152,8 @@ async fn dispatch(
         Command::Configure => once::configure(&config, &shutdown).await,
         Command::Bootstrap => once::bootstrap(config, &shutdown).await,
         Command::Apps { what: Apps::Remove { app } } => once::remove_app(config, app, &shutdown).await,
+        Command::Apps { what: Apps::Fetch } => apps::fetch(&config, &shutdown).await,
+        Command::Apps { what: Apps::List } => apps::list(&config, format, &shutdown).await,
         Command::Status => shutdown.guard(async { Ok(ask::status(&config, format).await?) }).await,
         Command::Probe { what } => shutdown.guard(async { Ok(ask::probe(&config, *what).await?) }).await,
         Command::Run { .. } | Command::Doctor | Command::Plan => {

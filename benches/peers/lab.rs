@@ -77,6 +77,16 @@ impl Lab {
         line
     }
 
+    /// Every init that a child is measured under, and none.
+    pub fn inits(&self) -> [(&'static str, Vec<&str>); 4] {
+        [
+            ("ours", self.ours(&["run", "--"])),
+            ("no init", Vec::new()),
+            ("tini", vec!["tini", "-s", "--"]),
+            ("dumb-init", vec!["dumb-init", "--"]),
+        ]
+    }
+
     /// Starts it without a terminal and with nothing but PATH in its environment, besides what the command sets.
     pub fn start(&self, command: &mut Command) -> Started {
         let set: Vec<(OsString, OsString)> =

@@ -14,6 +14,8 @@ use super::samples::Samples;
 pub enum Target {
     /// In the row's unit.
     AtMost(f64),
+    /// Above the first peer's, in the row's unit.
+    AboveAtMost(f64),
     /// So many times the first peer's.
     RatioAtMost(f64),
     /// Shown for information.
@@ -46,6 +48,7 @@ impl Row {
         let median = self.ours.median();
         match self.target {
             Target::AtMost(limit) => Some(median <= limit),
+            Target::AboveAtMost(limit) => Some(median - self.peers[0].median() <= limit),
             Target::RatioAtMost(limit) => Some(median / self.peers[0].median() <= limit),
             Target::None => None,
         }
@@ -62,6 +65,10 @@ impl Row {
     fn target_text(&self) -> String {
         match self.target {
             Target::AtMost(limit) => format!("≤ {limit} {}", self.unit),
+            Target::AboveAtMost(limit) => {
+                let above = self.ours.median() - self.peers[0].median();
+                format!("≤ {limit} {} above, is {above:.0}", self.unit)
+            }
             Target::RatioAtMost(limit) => {
                 let reached = self.ours.median() / self.peers[0].median();
                 format!("≤ {limit:.2}×, is {reached:.2}×")
@@ -110,6 +117,7 @@ impl Row {
             "peers": peers.collect::<Vec<_>>(),
             "target": match self.target {
                 Target::AtMost(limit) => json!({ "at_most": limit }),
+                Target::AboveAtMost(limit) => json!({ "above_the_first_peer_at_most": limit }),
                 Target::RatioAtMost(limit) => json!({ "ratio_of_medians_at_most": limit }),
                 Target::None => Value::Null,
             },

@@ -10,12 +10,14 @@
 //!
 //! It is made in a folder beside and renamed into its place, so one that is there is whole.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::python::Python;
+use crate::frappe::atomic_file::write_whole;
 use crate::outcome::{Fault, Result};
 
 const MANIFEST: &str = "manifest.json";
@@ -80,6 +82,16 @@ impl Bundle {
         Ok(Self { root, manifest })
     }
 
+    /// Keeps it from being collected as long as the file is open: for a pod that runs on it.
+    ///
+    /// # Errors
+    /// Where the file system has no locks.
+    pub fn hold(&self) -> io::Result<File> {
+        let manifest = File::open(self.root.join(MANIFEST))?;
+        manifest.lock_shared()?;
+        Ok(manifest)
+    }
+
     /// The folder that holds the package: for PYTHONPATH.
     pub fn source(&self) -> PathBuf {
         self.root.join("source")
@@ -103,20 +115,23 @@ impl Bundle {
 
 impl Manifest {
     /// The name of its folder under the app's.
-    pub fn key(&self) -> String {
-        key(&self.commit, &Python { abi: self.abi.clone(), arch: self.arch.clone() })
+    pub(super) fn key(&self) -> String {
+        let [built, unbuilt] = keys(&self.commit, &Python { abi: self.abi.clone(), arch: self.arch.clone() });
+        if self.has_bundles && !self.built_assets { unbuilt } else { built }
     }
 
     /// Writes it into a bundle in the making: the last thing before its rename.
     pub(super) fn write(&self, root: &Path) -> Result<()> {
         let path = root.join(MANIFEST);
         let text = serde_json::to_vec_pretty(self).expect("a manifest is JSON");
-        crate::frappe::atomic_file::write_whole(&path, &text, 0o644)
+        write_whole(&path, &text, 0o644)
             .map_err(|error| Fault::file(format!("cannot write {}", path.display()), &error))
     }
 }
 
-/// `<commit>-<abi>-<arch>`.
-pub fn key(commit: &str, python: &Python) -> String {
-    format!("{commit}-{}-{}", python.abi, python.arch)
+/// The names that a commit's bundle may have: `<commit>-<abi>-<arch>`, and the same with `-sources` where
+/// its assets could not be built, so that they can be later.
+pub(super) fn keys(commit: &str, python: &Python) -> [String; 2] {
+    let key = format!("{commit}-{}-{}", python.abi, python.arch);
+    [key.clone(), key + "-sources"]
 }

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::wanted::{builds, installs, reference, source};
+use crate::config::apps::WantedApp;
 use crate::frappe::atomic_file::write_whole;
 use crate::outcome::{Fault, Result};
 
@@ -53,6 +55,22 @@ pub enum Commit {
     At(String),
 }
 
+impl Pin {
+    /// An entry's, without a bundle.
+    pub(super) fn of(app: &WantedApp, name: &str, commit: Commit) -> Self {
+        Self {
+            app: name.to_string(),
+            source: source(app),
+            reference: reference(app),
+            subfolder: app.subfolder.clone(),
+            commit,
+            bundle: None,
+            install: installs(app),
+            build: builds(app),
+        }
+    }
+}
+
 /// How [`Commit::Baked`] is written.
 const BAKED: &str = "baked";
 
@@ -94,6 +112,19 @@ impl Pins {
                 "put the file back, or remove it and every branch is resolved anew",
             )
         })
+    }
+
+    /// The pin of an entry.
+    pub fn pin_of(&self, app: &WantedApp) -> Option<&Pin> {
+        let its = |pin: &&Pin| {
+            pin.source == source(app) && pin.reference == reference(app) && pin.subfolder == app.subfolder
+        };
+        self.apps.iter().find(its)
+    }
+
+    /// Branches have moved for this value of CAULDRON_APPS_UPDATE, or there is none.
+    pub fn has_moved(&self, update: Option<&String>) -> bool {
+        update.is_none_or(|update| self.updates.contains(update))
     }
 
     /// Writes the file, whole.

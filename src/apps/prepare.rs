@@ -1,13 +1,27 @@
 //! From the wanted list to the code of every app.
+//!
+//! ```text
+//!   entry ─▶ the image satisfies it ────────────────────────────▶ the image's own
+//!     └────▶ pinned ─┬─▶ its bundle is there ───────────────────▶ that
+//!            or resolved ─▶ fetched and published ──────────────▶ that, pinned when all of them are there
+//! ```
+//!
+//! A branch moves only where CAULDRON_APPS_UPDATE has a value that has not moved it yet. With pins and
+//! bundles on the volume nothing is asked of any repository.
 
 use std::path::Path;
+use std::time::SystemTime;
 
-use super::bundle::{self, Bundle};
+use super::bundle::Bundle;
+use super::collect::collect;
+use super::git::Git;
+use super::history::History;
+use super::order::{in_order, refuse_contradictions};
 use super::pins::{Commit, Pin, Pins};
-use super::python::Python;
+use super::publish::Publisher;
+use super::shelf::{Shelf, Store};
 use super::{AppCode, Context, wanted};
-use crate::config::Config;
-use crate::frappe::bench::Bench;
+use crate::config::apps::WantedApp;
 use crate::outcome::{Fault, Result, Stopped};
 
 /// For the leader, under the lock: the code of every wanted app, in the order in which they depend on
@@ -17,43 +31,126 @@ use crate::outcome::{Fault, Result, Stopped};
 /// What kept an app from being published; the signal that asked for a stop. What runs is ended then, and
 /// nothing half-made stays where anybody looks.
 pub async fn prepare(context: &Context<'_>) -> std::result::Result<Vec<AppCode>, Stopped> {
-    if let Some(signal) = context.shutdown.signal() {
-        return Err(Stopped::Signal(signal));
+    if context.config.apps.is_empty() {
+        return Ok(Vec::new());
     }
-    match joined(context)? {
-        Some(code) => Ok(code),
-        None => Err(Fault::try_again("the wanted apps are not published", "publish them").into()),
+    let work = Work::new(context, Store::Volume)?;
+    let code = work.run().await?;
+    collect(&work.shelf.bundles(), &History::read(&work.shelf.cauldron)?, SystemTime::now());
+    Ok(code)
+}
+
+/// At image build time: the same, into a folder of the image. What `apps/` has already is left to it.
+///
+/// # Errors
+/// As [`prepare`].
+pub async fn fetch(context: &Context<'_>) -> std::result::Result<Vec<AppCode>, Stopped> {
+    Work::new(context, Store::Image)?.run().await
+}
+
+struct Work<'a> {
+    context: &'a Context<'a>,
+    shelf: Shelf<'a>,
+}
+
+impl<'a> Work<'a> {
+    fn new(context: &'a Context<'a>, store: Store) -> Result<Self> {
+        Ok(Self { context, shelf: Shelf::open(context.config, context.bench, store)? })
+    }
+
+    async fn run(&self) -> std::result::Result<Vec<AppCode>, Stopped> {
+        let (config, shelf) = (self.context.config, &self.shelf);
+        let path = shelf.pins_path();
+        let mut history = History::read(&shelf.cauldron)?;
+        let own = Pins::read(&path)?;
+        let before = self.before(own.as_ref(), &history)?;
+        let moves = !before.has_moved(config.apps_update.as_ref());
+        let mut git = None;
+        let mut pins = Pins { updates: before.updates.clone(), apps: Vec::new() };
+        pins.updates.extend(config.apps_update.clone().filter(|_| moves));
+        let mut code: Vec<AppCode> = Vec::new();
+        for app in &config.apps {
+            let pinned = before.pin_of(app);
+            let (pin, one) = match shelf.of_the_image(app) {
+                // An older image may need what was pinned before.
+                Some(own) => (pinned.cloned().unwrap_or_else(|| Pin::of(app, own.app(), Commit::Baked)), own),
+                None => {
+                    let pinned = pinned.filter(|_| !moves || !wanted::may_move(app));
+                    let bundle = self.publish(app, pinned, &code, &mut git).await?;
+                    (shelf.pin(app, &bundle), AppCode::Bundle(bundle))
+                }
+            };
+            if let Some(other) = code.iter().find(|other| other.app() == one.app()) {
+                let cause = format!("{} and another entry are both app {}", wanted::source(app), other.app());
+                return Err(Fault::configuration(cause, "name each app once").into());
+            }
+            pins.apps.push(pin);
+            code.push(one);
+        }
+        refuse_contradictions(&code)?;
+        let ordered = in_order(code, &shelf.image)?;
+        if own.as_ref() != Some(&pins) {
+            pins.write(&path)?;
+        }
+        let bundles = shelf.bundles();
+        let in_use = bundles_of(&ordered).filter_map(|bundle| bundle.root.strip_prefix(&bundles).ok());
+        let in_use = in_use.map(Path::to_path_buf).collect();
+        history.record(&shelf.cauldron, &wanted::digest(&config.apps), in_use, SystemTime::now())?;
+        Ok(ordered)
+    }
+
+    /// The pins of this list, else those of the list before it: an entry that is still there keeps its own.
+    fn before(&self, own: Option<&Pins>, history: &History) -> Result<Pins> {
+        let cauldron = &self.shelf.cauldron;
+        match (own, history.last_digest()) {
+            (Some(own), _) => Ok(own.clone()),
+            (None, Some(digest)) => Ok(Pins::read(&Pins::path(cauldron, digest))?.unwrap_or_default()),
+            (None, None) => Ok(Pins::default()),
+        }
+    }
+
+    /// The bundle of an entry that the image does not satisfy.
+    async fn publish(
+        &self,
+        app: &WantedApp,
+        pinned: Option<&Pin>,
+        code: &[AppCode],
+        git: &mut Option<Git<'a>>,
+    ) -> std::result::Result<Bundle, Stopped> {
+        let shelf = &self.shelf;
+        if wanted::label(app) == "frappe" {
+            let has = shelf.image.apps.get("frappe").map_or("none", |baked| baked.version.as_str());
+            return Err(Fault::configuration(
+                format!("frappe is wanted at {}, and the image has {has}", wanted::reference(app)),
+                "use an image with that Frappe: it is no app among others",
+            )
+            .into());
+        }
+        let there = pinned.and_then(|pin| shelf.bundle_of(pin));
+        if let Some(bundle) = there.filter(|bundle| !shelf.lacks_assets(app, bundle)) {
+            return Ok(bundle);
+        }
+        let git = match git {
+            Some(git) => git,
+            None => git.insert(Git::open(self.context)?),
+        };
+        let commit = match pinned.map(|pin| &pin.commit) {
+            Some(Commit::At(commit)) => commit.clone(),
+            _ => git.resolve(app).await?,
+        };
+        if let Some(bundle) = shelf.any_bundle_at(app, &commit) {
+            return Ok(bundle);
+        }
+        let others: Vec<Bundle> = bundles_of(code).cloned().collect();
+        let (python, baked, bundles) = (&shelf.python, &shelf.image.versions(), shelf.bundles());
+        let publisher = Publisher { context: self.context, git, python, bundles, baked };
+        publisher.publish(app, &commit, &others).await
     }
 }
 
-/// For whoever follows: the code of every wanted app, as the leader pinned it; none while it is not
-/// published yet. Milliseconds: no program is run.
-pub fn joined(context: &Context<'_>) -> Result<Option<Vec<AppCode>>> {
-    joined_by(context.config, context.bench)
-}
-
-/// The same, for who has nothing else.
-pub fn joined_by(config: &Config, bench: &Bench) -> Result<Option<Vec<AppCode>>> {
-    let apps = &config.apps;
-    if apps.is_empty() {
-        return Ok(Some(Vec::new()));
-    }
-    let cauldron = bench.cauldron();
-    let Some(pins) = Pins::read(&Pins::path(&cauldron, &wanted::digest(apps)))? else { return Ok(None) };
-    let python = Python::of(bench)?;
-    let code: Result<Vec<Option<AppCode>>> =
-        pins.apps.iter().map(|pin| open(&cauldron, &python, pin)).collect();
-    Ok(code?.into_iter().collect())
-}
-
-fn open(cauldron: &Path, python: &Python, pin: &Pin) -> Result<Option<AppCode>> {
-    let commit = match &pin.commit {
-        Commit::Baked => return Ok(Some(AppCode::Baked { app: pin.app.clone() })),
-        Commit::At(commit) => commit,
-    };
-    let root = cauldron.join("bundles").join(&pin.app).join(bundle::key(commit, python));
-    if !root.exists() {
-        return Ok(None);
-    }
-    Bundle::open(root).map(|bundle| Some(AppCode::Bundle(bundle)))
+fn bundles_of(code: &[AppCode]) -> impl Iterator<Item = &Bundle> {
+    code.iter().filter_map(|code| match code {
+        AppCode::Bundle(bundle) => Some(bundle),
+        AppCode::Baked { .. } => None,
+    })
 }

@@ -35,6 +35,11 @@ pub fn reference(app: &WantedApp) -> String {
     }
 }
 
+/// Whether what it means may change: a branch does; a tag is taken at its word.
+pub fn may_move(app: &WantedApp) -> bool {
+    app.commit.is_none() && app.tag.is_none()
+}
+
 /// Unless it is said that the site is not to have it.
 pub fn installs(app: &WantedApp) -> bool {
     app.install.unwrap_or(true)
@@ -43,4 +48,13 @@ pub fn installs(app: &WantedApp) -> bool {
 /// Unless it is said that its assets are somebody else's work.
 pub fn builds(app: &WantedApp) -> bool {
     app.build.unwrap_or(true)
+}
+
+/// How messages call an app before its package is known.
+pub fn label(app: &WantedApp) -> String {
+    app.name.clone().unwrap_or_else(|| {
+        let source = source(app);
+        let last = source.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
+        last.trim_end_matches(".git").to_string()
+    })
 }

@@ -1,19 +1,27 @@
 //! The list of wanted apps, in every form that people's manifests have.
 //!
-//! `CAULDRON_APPS` is JSON and says all. `STANDARD_APPS` and `CUSTOM_APPS` are the chart's strings:
-//! `name:branch` and `name:URL:branch`, between commas or white space. The chart's template ends an
-//! entry with no separator (`erpnext:version-15hrms:version-15`, SEED.md); such an entry is refused
-//! by name, never guessed.
+//! `CAULDRON_APPS` is JSON and says all; frappe_docker's apps.json is it already. `STANDARD_APPS` and
+//! `CUSTOM_APPS` are the chart's strings (see [`chart`]).
+
+mod chart;
+pub mod location;
 
 use serde::Deserialize;
 
+pub use self::chart::{parse_custom, parse_standard};
+use self::location::{Location, UrlLogin};
+use super::source::Reader;
+use super::value::read_parsed;
+
 /// One wanted app.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default)]
 pub struct WantedApp {
     /// The Python package's name; where a URL is given it may be left to the repository.
     pub name: Option<String>,
+    /// Without any login.
     pub url: Option<String>,
+    /// The login that stood in the URL.
+    pub login: Option<UrlLogin>,
     pub path: Option<String>,
     pub branch: Option<String>,
     pub tag: Option<String>,
@@ -24,159 +32,178 @@ pub struct WantedApp {
 }
 
 /// What to write instead, for every form.
-pub const MEND: &str = r#"write it as CAULDRON_APPS='[{"name":"erpnext","branch":"version-15"},{"url":"https://host/x.git","branch":"main"}]'"#;
+const MEND: &str = r#"write it as CAULDRON_APPS='[{"name":"erpnext","branch":"version-15"},{"url":"https://host/x.git","branch":"main"}]'"#;
+
+/// Reads every variable; the lists add up.
+pub fn read(reader: &mut Reader<'_>) -> Vec<WantedApp> {
+    let mut wanted = Vec::new();
+    wanted.extend(read_parsed(reader, "CAULDRON_APPS", parse_json, MEND).unwrap_or_default());
+    wanted.extend(read_parsed(reader, "STANDARD_APPS", parse_standard, MEND).unwrap_or_default());
+    wanted.extend(read_parsed(reader, "CUSTOM_APPS", parse_custom, MEND).unwrap_or_default());
+    let names: Vec<&String> = wanted.iter().filter_map(|app: &WantedApp| app.name.as_ref()).collect();
+    let twice = names.iter().enumerate().find(|(index, name)| names[..*index].contains(name));
+    if let Some((_, name)) = twice {
+        let cause = format!("`{name}` is wanted twice");
+        reader.problem("CAULDRON_APPS", None, cause, "name each app in one place");
+    }
+    wanted
+}
+
+/// An entry as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: Option<String>,
+    url: Option<String>,
+    path: Option<String>,
+    branch: Option<String>,
+    tag: Option<String>,
+    commit: Option<String>,
+    subfolder: Option<String>,
+    install: Option<bool>,
+    build: Option<bool>,
+}
 
 /// Reads the JSON form; an app needs a name, a URL or a path.
-pub fn parse_json(text: &str) -> Result<Vec<WantedApp>, String> {
-    let apps: Vec<WantedApp> =
-        serde_json::from_str(text).map_err(|error| format!("not a JSON list of apps: {error}"))?;
-    for (index, app) in apps.iter().enumerate() {
-        if app.name.is_none() && app.url.is_none() && app.path.is_none() {
-            return Err(format!("entry {} has no name, url or path", index + 1));
-        }
-        if let Some(name) = &app.name {
-            check_name(name, &format!("entry {}", index + 1))?;
-        }
+fn parse_json(text: &str) -> Result<Vec<WantedApp>, String> {
+    // Neither the text nor serde's excerpt of a value goes into the message: a URL may hold a token.
+    let values: Vec<serde_json::Value> = serde_json::from_str(text).map_err(|error| {
+        format!("not a JSON list of apps (line {}, column {})", error.line(), error.column())
+    })?;
+    let mut apps = Vec::new();
+    for (index, value) in values.into_iter().enumerate() {
+        let in_entry = |why: String| format!("entry {}: {why}", index + 1);
+        let unknown = unknown_keys(&value);
+        let entry: Entry = serde_json::from_value(value).map_err(|_| {
+            in_entry(match unknown {
+                Some(key) => format!("there is no key `{key}`"),
+                None => "not an object of strings, with install and build true or false".into(),
+            })
+        })?;
+        apps.push(entry.check().map_err(in_entry)?);
     }
     Ok(apps)
 }
 
-/// Reads the chart's `name[:branch]` list.
-pub fn parse_standard(text: &str) -> Result<Vec<WantedApp>, String> {
-    entries(text)
-        .map(|entry| {
-            let mut parts = entry.split(':');
-            let name = parts.next().unwrap_or_default();
-            let branch = parts.next();
-            if parts.next().is_some() || branch == Some("") {
-                return Err(unreadable(entry, "it should be name:branch"));
-            }
-            check_name(name, entry)?;
-            Ok(WantedApp {
-                name: Some(name.into()),
-                branch: branch.map(str::to_string),
-                ..WantedApp::default()
-            })
-        })
-        .collect()
+const KEYS: [&str; 9] = ["name", "url", "path", "branch", "tag", "commit", "subfolder", "install", "build"];
+
+fn unknown_keys(value: &serde_json::Value) -> Option<String> {
+    value.as_object()?.keys().find(|key| !KEYS.contains(&key.as_str())).cloned()
 }
 
-/// Reads the chart's `name:URL[:branch]` list, from both ends since a URL has colons of its own.
-pub fn parse_custom(text: &str) -> Result<Vec<WantedApp>, String> {
-    entries(text)
-        .map(|entry| {
-            let Some((name, rest)) = entry.split_once(':') else {
-                return Err(unreadable(entry, "it should be name:URL:branch"));
-            };
-            check_name(name, entry)?;
-            let (url, branch) = split_branch(rest);
-            let location = url.split_once("://").map_or(url, |(_, after)| after);
-            let looks_like_a_source = url.starts_with('/') || location.contains('/');
-            if !looks_like_a_source || url.matches("://").count() > 1 {
-                return Err(unreadable(entry, "it should be name:URL:branch"));
-            }
-            Ok(WantedApp {
-                name: Some(name.into()),
-                url: Some(url.into()),
-                branch: branch.map(str::to_string),
-                ..WantedApp::default()
-            })
-        })
-        .collect()
-}
-
-/// A branch is what follows the last colon, unless that colon belongs to the URL: to `://`, to
-/// a port (`:8443/…`) or to `git@host:path`.
-fn split_branch(rest: &str) -> (&str, Option<&str>) {
-    match rest.rsplit_once(':') {
-        Some((url, branch))
-            if !branch.is_empty()
-                && !branch.starts_with("//")
-                && url.contains('/')
-                && !branch.split('/').next().is_some_and(is_port) =>
-        {
-            (url, Some(branch))
+impl Entry {
+    fn check(self) -> Result<WantedApp, String> {
+        if let Some(name) = &self.name {
+            check_name(name)?;
         }
-        _ => (rest, None),
+        if self.name.is_none() && self.url.is_none() && self.path.is_none() {
+            return Err("it has no name, url or path".into());
+        }
+        if self.url.is_some() && self.path.is_some() {
+            return Err("it has both a url and a path".into());
+        }
+        if self.branch.is_some() && self.tag.is_some() {
+            return Err("it has both a branch and a tag".into());
+        }
+        for reference in self.branch.iter().chain(&self.tag) {
+            check_reference(reference)?;
+        }
+        if self.commit.as_ref().is_some_and(|commit| !is_commit(commit)) {
+            return Err("a commit is written with all of its 40 hex digits".into());
+        }
+        let subfolder = self.subfolder.map(|folder| check_subfolder(&folder)).transpose()?.flatten();
+        let location = self.url.as_deref().map(Location::parse).transpose()?;
+        if self.path.as_ref().is_some_and(|path| !path.starts_with('/')) {
+            return Err("its path is not absolute".into());
+        }
+        let (url, login) = location.map_or((None, None), |location| (Some(location.url), location.login));
+        let Self { name, path, branch, tag, commit, install, build, .. } = self;
+        Ok(WantedApp { name, url, login, path, branch, tag, commit, subfolder, install, build })
     }
 }
 
-fn is_port(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-fn entries(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty())
-}
-
 /// A Python package's name.
-fn check_name(name: &str, entry: &str) -> Result<(), String> {
+fn check_name(name: &str) -> Result<(), String> {
     let mut characters = name.chars();
     let starts_well = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
     if starts_well && characters.all(|c| c.is_ascii_alphanumeric() || c == '_') {
         Ok(())
     } else {
-        Err(unreadable(entry, &format!("`{name}` is not an app's name")))
+        Err(format!("`{name}` is not an app's name"))
     }
 }
 
-fn unreadable(entry: &str, why: &str) -> String {
-    // A token in a URL stays out of the message: everything between `//` and `@` goes.
-    let shown = match (entry.find("://"), entry.rfind('@')) {
-        (Some(start), Some(at)) if at > start => format!("{}://***{}", &entry[..start], &entry[at..]),
-        _ => entry.to_string(),
-    };
-    format!("cannot read the entry `{shown}`: {why}")
+/// git-check-ref-format(1), as far as a name could be taken for an option or for several.
+fn check_reference(name: &str) -> Result<(), String> {
+    let refused = |c: char| c.is_whitespace() || c.is_control() || "~^:?*[\\".contains(c);
+    if name.is_empty() || name.starts_with('-') || name.contains("..") || name.contains(refused) {
+        return Err(format!("`{name}` is not the name of a branch or a tag"));
+    }
+    Ok(())
+}
+
+fn is_commit(text: &str) -> bool {
+    text.len() == 40 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// Within the repository; its root is none.
+fn check_subfolder(folder: &str) -> Result<Option<String>, String> {
+    let parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    if folder.starts_with('/') || parts.contains(&"..") {
+        return Err(format!("the subfolder `{folder}` is not within the repository"));
+    }
+    Ok((!parts.is_empty()).then(|| parts.join("/")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn custom(text: &str) -> (String, String, Option<String>) {
-        let app = parse_custom(text).unwrap().remove(0);
-        (app.name.unwrap(), app.url.unwrap(), app.branch)
-    }
-
-    #[test]
-    fn reads_the_charts_forms_from_both_ends() {
-        let apps = parse_standard("erpnext:version-15, hrms:version-15\npayments").unwrap();
-        assert_eq!(apps.len(), 3);
-        assert_eq!(apps[2].branch, None);
-        for (text, url, branch) in [
-            ("a:https://host/x.git:main", "https://host/x.git", Some("main")),
-            ("a:https://host:8443/x.git:main", "https://host:8443/x.git", Some("main")),
-            ("a:https://host:8443/x.git", "https://host:8443/x.git", None),
-            ("a:https://host/x.git", "https://host/x.git", None),
-            ("a:git@host:org/x.git", "git@host:org/x.git", None),
-            ("a:git@host:org/x.git:dev", "git@host:org/x.git", Some("dev")),
-            ("a:ssh://git@host:22/x.git:dev", "ssh://git@host:22/x.git", Some("dev")),
-            ("a:/srv/x:dev", "/srv/x", Some("dev")),
-        ] {
-            assert_eq!(custom(text), ("a".into(), url.into(), branch.map(Into::into)), "{text}");
-        }
-    }
-
-    #[test]
-    fn names_the_mangled_entry_and_never_guesses() {
-        let error = parse_standard("erpnext:version-15hrms:version-15").unwrap_err();
-        assert!(error.contains("erpnext:version-15hrms:version-15"), "{error}");
-        for bad in ["x", "a:https://h/x.git:mainb:https://h/y.git:main", "a b:c:d", "a:main"] {
-            assert!(parse_custom(bad).is_err(), "{bad} was read");
-        }
-    }
-
-    #[test]
-    fn a_token_in_a_url_is_not_repeated() {
-        let error = parse_custom("a-b:https://canary@host/x.git:main").unwrap_err();
-        assert!(!error.contains("canary"), "{error}");
-    }
-
     #[test]
     fn json_needs_a_name_or_a_source() {
-        assert_eq!(parse_json(r#"[{"url":"https://h/x","branch":"main"}]"#).unwrap().len(), 1);
-        for bad in ["{}", "[{}]", r#"[{"name":"a b"}]"#, r#"[{"nam":"x"}]"#, "x"] {
+        let apps = parse_json(r#"[{"url":"https://h/x","branch":"main"},{"name":"a","subfolder":"./b/"}]"#);
+        let apps = apps.unwrap();
+        assert_eq!((apps.len(), apps[1].subfolder.as_deref()), (2, Some("b")));
+        for bad in [
+            "{}",
+            "[{}]",
+            "x",
+            r#"[{"name":"a b"}]"#,
+            r#"[{"nam":"x"}]"#,
+            r#"[{"name":"x","install":"yes"}]"#,
+            r#"[{"url":"https://h/x","path":"/x"}]"#,
+            r#"[{"url":"https://h/x","branch":"a","tag":"b"}]"#,
+            r#"[{"url":"https://h/x","branch":"--upload-pack=x"}]"#,
+            r#"[{"url":"https://h/x","commit":"abc"}]"#,
+            r#"[{"url":"https://h/x","subfolder":"../x"}]"#,
+            r#"[{"path":"x"}]"#,
+            r#"[{"url":"ext::sh"}]"#,
+        ] {
             assert!(parse_json(bad).is_err(), "{bad} was read");
         }
+    }
+
+    #[test]
+    fn frappe_dockers_apps_json_is_read_and_its_token_kept_apart() {
+        let text = r#"[{"url":"https://github.com/frappe/erpnext","branch":"version-15"},
+            {"url":"https://user:canary@git.example.com/project/repository.git","branch":"main"}]"#;
+        let apps = parse_json(text).unwrap();
+        assert_eq!(apps[1].url.as_deref(), Some("https://git.example.com/project/repository.git"));
+        assert!(apps[1].login.is_some() && !format!("{apps:?}").contains("canary"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_without_its_token() {
+        for bad in [
+            r#"[{"url":"https://canary@h/x","brunch":"main"}]"#,
+            r#"[{"url":"https://canary@h/x" "branch":"main"}]"#,
+            r#"["https://canary@h/x"]"#,
+            r#"[{"url":"https://canary@h"}]"#,
+        ] {
+            let error = parse_json(bad).unwrap_err();
+            assert!(!error.contains("canary"), "{error}");
+        }
+        assert!(parse_json(r#"[{"name":"a"},{"nam":"x"}]"#).unwrap_err().contains("entry 2"));
+        assert!(parse_json(r#"[{"name":"a"},{"nam":"x"}]"#).unwrap_err().contains("`nam`"));
     }
 }

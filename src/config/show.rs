@@ -29,6 +29,7 @@ fn shown(variable: &Variable, given: &Given) -> String {
         "REDIS_CACHE" | "REDIS_QUEUE" | "REDIS_SOCKETIO" => {
             RedisUrl::parse(value).map_or_else(|_| "(unreadable)".into(), |url| url.to_string())
         }
+        "CAULDRON_GIT_AUTH" => "(set)".into(),
         "CAULDRON_APPS" | "CUSTOM_APPS" if value.contains('@') => "(set; may hold a token)".into(),
         _ => value.replace('\n', " "),
     }

@@ -111,6 +111,17 @@ pub const VARIABLES: &[Variable] = &[
     plain("STANDARD_APPS", "(none)", "The chart's list of apps, name:branch"),
     plain("CUSTOM_APPS", "(none)", "The chart's list of apps, name:URL:branch"),
     plain("CAULDRON_APPS", "(none)", "Wanted apps as JSON (CAULDRON_APPS_FILE: frappe_docker's apps.json)"),
+    plain(
+        "CAULDRON_APPS_UPDATE",
+        "(none)",
+        "Each new value of it moves the wanted branches to their newest commit, once",
+    ),
+    plain(
+        "CAULDRON_GIT_AUTH",
+        "(none)",
+        "Logins for private repositories by host, as JSON that names files: token_file, ssh_key_file, known_hosts_file",
+    ),
+    plain("CAULDRON_GIT_TIMEOUT", "10m", "Deadline of one git command"),
     plain("GUNICORN_WORKERS", "from the cgroup", "gunicorn's worker processes"),
     plain("GUNICORN_THREADS", "from the cgroup", "Threads of each gunicorn worker"),
     plain(
@@ -199,7 +210,10 @@ pub fn named(name: &str) -> &'static Variable {
 
 /// Every name under which a secret may stand in the environment, `NAME_FILE` included.
 pub fn secret_names() -> impl Iterator<Item = String> {
-    VARIABLES.iter().filter(|v| v.secret || v.name.starts_with("REDIS_")).flat_map(|v| {
+    // URLs may hold a login.
+    let with_urls =
+        |name: &str| name.starts_with("REDIS_") || matches!(name, "CAULDRON_APPS" | "CUSTOM_APPS");
+    VARIABLES.iter().filter(move |v| v.secret || with_urls(v.name)).flat_map(|v| {
         std::iter::once(v.name)
             .chain(v.aliases.iter().copied())
             .flat_map(|name| [name.to_string(), Variable::file_name(name)])

@@ -28,6 +28,14 @@ impl Backoff {
     pub const REFUSED: Self =
         Self { first: Duration::from_millis(10), steady: Duration::from_secs(5), ..Self::ANSWERED };
 
+    /// A repository that does not answer: whoever serves it has to come back first.
+    pub const REPOSITORY: Self = Self {
+        first: Duration::from_millis(500),
+        limit: Duration::from_secs(10),
+        growth: 2.0,
+        steady: Duration::ZERO,
+    };
+
     /// # Errors
     /// A delay of zero, a limit below the first delay, or a growth that shrinks.
     #[cfg(test)]
@@ -142,7 +150,7 @@ mod tests {
         for (first, limit, growth) in [(0, 1, 1.0), (2, 1, 1.0), (1, 2, 0.5), (1, 2, f64::NAN)] {
             assert!(Backoff::new(ms(first), ms(limit), growth, ms(0)).is_err());
         }
-        for own in [Backoff::ANSWERED, Backoff::REFUSED] {
+        for own in [Backoff::ANSWERED, Backoff::REFUSED, Backoff::REPOSITORY] {
             assert_eq!(Backoff::new(own.first, own.limit, own.growth, own.steady), Ok(own));
         }
     }

@@ -57,6 +57,11 @@ impl Bench {
         self.sites().join(".cauldron")
     }
 
+    /// The same of the image: what `apps fetch` put into it, which no volume hides.
+    pub fn image_cauldron(&self) -> PathBuf {
+        self.root.join(".cauldron")
+    }
+
     /// Our own files about one site.
     pub fn cauldron_site(&self, site: &str) -> PathBuf {
         self.cauldron().join(site)

@@ -29,6 +29,11 @@ impl ChildEnvironment {
         self
     }
 
+    pub fn unset(&mut self, name: &str) -> &mut Self {
+        self.0.remove(OsStr::new(name));
+        self
+    }
+
     /// What every Frappe process needs.
     pub fn for_frappe(mut self, database: &DatabaseConfig, redis: &RedisConfig) -> Self {
         // Without it Python holds its log lines back until its buffer is full.

@@ -11,6 +11,7 @@ use nix::sys::stat::Mode;
 
 use super::beneath::{Patience, open_beneath, regular};
 use super::static_file::is_hashed;
+use crate::frappe::bench::Bench;
 use crate::join::published;
 
 /// A file as asked for.
@@ -109,6 +110,7 @@ fn asset(places: &Places, path: &Path, patience: Patience) -> nix::Result<(File,
                 places.assets.clone(),
                 sites.join("assets"),
                 sites.join(".cauldron/bundles"),
+                Bench::new(&places.bench).image_cauldron(),
                 sites.join(".cauldron/assets"),
             ];
             let root = roots

@@ -5,6 +5,7 @@
 //! PYTHONPATH is importable at once, without a restart (FRAPPE.md, Apps). A pod's own version of an app
 //! stands before it, so a link that moves changes nothing for who has one.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -74,6 +75,18 @@ pub fn apps(bench: &Bench) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// Bundles that links lead into, as `<app>/<key>`: the site, or a pod, runs on them.
+pub fn linked(cauldron: &Path) -> BTreeSet<PathBuf> {
+    let entries = fs::read_dir(cauldron.join("live")).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            let target = fs::read_link(entry.path()).ok()?;
+            let below = target.strip_prefix("../bundles").ok()?;
+            Some(below.components().take(2).collect())
+        })
+        .collect()
 }
 
 /// The bundle that an app's link leads into.

@@ -44,10 +44,6 @@ impl Tree {
         self.0.contains_key(name.as_ref())
     }
 
-    pub fn get(&self, name: impl AsRef<OsStr>) -> Option<&Entry> {
-        self.0.get(name.as_ref())
-    }
-
     /// Makes `folder` hold this. What is as it should be is not touched.
     pub fn sync(&self, folder: &Path) -> io::Result<()> {
         self.write(folder)?;

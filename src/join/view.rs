@@ -53,6 +53,8 @@ struct Inner {
     code: Vec<AppCode>,
     roots: Roots,
     python_path: OsString,
+    /// Nobody collects a bundle that a pod runs on.
+    _held: Vec<fs::File>,
 }
 
 impl View {
@@ -68,7 +70,11 @@ impl View {
         let python_path = roots.python_path().map_err(|error| {
             Fault::configuration(format!("no PYTHONPATH: {error}"), "mount the volume where no `:` is")
         })?;
-        let view = Self(Arc::new(Inner { root, bench: bench.clone(), code, roots, python_path }));
+        let held = roots::bundles(&code).filter_map(|bundle| {
+            bundle.hold().map_err(|error| tracing::debug!(%error, "a bundle is not held: no locks here")).ok()
+        });
+        let _held = held.collect();
+        let view = Self(Arc::new(Inner { root, bench: bench.clone(), code, roots, python_path, _held }));
         view.lay_out().map_err(|error| view.fault(&error))?;
         view.follow(installed)?;
         Ok(view)

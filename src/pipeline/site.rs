@@ -144,15 +144,15 @@ impl Site {
 }
 
 /// Short-lived files of this pod.
-struct RuntimeDir {
-    path: PathBuf,
+pub(super) struct RuntimeDir {
+    pub path: PathBuf,
     /// Removed with this value; none where an operator named the folder.
     _temporary: Option<tempfile::TempDir>,
 }
 
 impl RuntimeDir {
     /// CAULDRON_RUNTIME_DIR, else /run/cauldron where it can be written, else a temporary folder.
-    fn open(given: Option<PathBuf>) -> Result<Self> {
+    pub fn open(given: Option<PathBuf>) -> Result<Self> {
         let usable =
             |path: &PathBuf| std::fs::create_dir_all(path).and_then(|()| tempfile::tempfile_in(path));
         if let Some(path) = given {

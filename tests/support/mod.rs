@@ -5,6 +5,7 @@ pub mod barrier;
 pub mod bench;
 pub mod binary;
 pub mod ca;
+pub mod git;
 pub mod guard;
 pub mod http;
 pub mod identity;

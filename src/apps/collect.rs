@@ -1,0 +1,107 @@
+//! Taking away bundles that nobody needs any more.
+//!
+//! Never one that the [history](super::history) keeps, one whose app the site has, one that a pod holds, or a young one. It is
+//! renamed out of its place first: what is there is whole until it is gone.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::history::{History, RETENTION};
+use super::staging::Staging;
+use crate::join::live;
+
+/// Clears the folder of the bundles; what cannot be cleared is told and stays.
+pub fn collect(bundles: &Path, history: &History, now: SystemTime) {
+    let mut kept: BTreeSet<PathBuf> = history.kept(now).into_iter().collect();
+    // An app that is not wanted any more stays on the site until it is removed.
+    kept.extend(bundles.parent().map(live::linked).unwrap_or_default());
+    let old: Vec<PathBuf> = all(bundles)
+        .into_iter()
+        .filter(|bundle| !kept.contains(bundle) && is_old(&bundles.join(bundle), now))
+        .collect();
+    if old.is_empty() {
+        return;
+    }
+    let staging = match Staging::make(bundles) {
+        Ok(staging) => staging,
+        Err(fault) => return tracing::warn!(%fault, "old bundles are not collected"),
+    };
+    for (index, bundle) in old.iter().enumerate() {
+        let name = bundle.display().to_string();
+        let path = bundles.join(bundle);
+        if is_held(&path) {
+            continue;
+        }
+        match fs::rename(&path, staging.trash().with_extension(index.to_string())) {
+            Ok(()) => tracing::info!(bundle = name, "collected: nothing names it any more"),
+            Err(error) => tracing::warn!(bundle = name, %error, "an old bundle is not collected"),
+        }
+    }
+}
+
+/// `<app>/<key>` of each.
+fn all(bundles: &Path) -> Vec<PathBuf> {
+    let names = |folder: &Path| {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect::<Vec<_>>()
+    };
+    let apps = names(bundles).into_iter().filter(|app| !app.starts_with('.'));
+    apps.flat_map(|app| {
+        let keys = names(&bundles.join(&app));
+        keys.into_iter().map(move |key| Path::new(&app).join(key)).collect::<Vec<_>>()
+    })
+    .collect()
+}
+
+fn is_old(bundle: &Path, now: SystemTime) -> bool {
+    let published = fs::metadata(bundle.join("manifest.json")).and_then(|data| data.modified());
+    published.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > RETENTION))
+}
+
+/// A pod that runs on it holds its manifest (see [`Bundle::hold`](super::bundle::Bundle::hold)).
+fn is_held(bundle: &Path) -> bool {
+    File::open(bundle.join("manifest.json"))
+        .is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_old_and_named_by_nobody_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let cauldron = folder.path();
+        let bundles = cauldron.join("bundles");
+        fs::create_dir_all(cauldron.join("apps")).unwrap();
+        let now = SystemTime::now();
+        let publish = |name: &str, days: u64| {
+            let path = bundles.join(name);
+            fs::create_dir_all(&path).unwrap();
+            let manifest = File::create(path.join("manifest.json")).unwrap();
+            manifest.set_modified(now - Duration::from_secs(days * 24 * 3_600)).unwrap();
+            manifest
+        };
+        publish("a/old", 40);
+        publish("a/young", 20);
+        publish("a/named", 40);
+        let held = publish("a/held", 40);
+        held.lock_shared().unwrap();
+        let mut history = History::default();
+        history.record(cauldron, "d", vec!["a/named".into()], now).unwrap();
+        collect(&bundles, &history, now);
+        let mut left = all(&bundles);
+        left.sort();
+        assert_eq!(left, ["a/held", "a/named", "a/young"].map(PathBuf::from));
+        drop(held);
+        collect(&bundles, &history, now);
+        assert_eq!(all(&bundles).len(), 2);
+        let staging: Vec<_> =
+            fs::read_dir(&bundles).unwrap().flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(staging, ["a"], "nothing of it is left");
+    }
+}

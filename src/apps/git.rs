@@ -1,0 +1,261 @@
+//! git, run and not linked: with our logins, a deadline, and tries again where another may do.
+
+pub mod askpass;
+mod logins;
+mod reason;
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use self::logins::Logins;
+use self::reason::{Reason, explain};
+use super::program::{self, Ran};
+use super::wanted::{reference, source};
+use super::{Context, wanted};
+use crate::config::apps::WantedApp;
+use crate::deps::backoff::Backoff;
+use crate::frappe::environment::ChildEnvironment;
+use crate::outcome::{Fault, NOT_FOUND, Result, Stopped};
+use crate::supervise::spawn::Spec;
+
+/// A repository that does not answer is asked so often, over 4 to 8 s.
+const TRIES: u32 = 5;
+
+/// What no git of ours inherits: it would work on somebody else's repository.
+const NOT_OURS: [&str; 6] =
+    ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE", "GIT_TRACE"];
+
+/// git with the logins of every wanted app, as long as it is needed.
+pub struct Git<'a> {
+    context: &'a Context<'a>,
+    logins: Logins,
+}
+
+impl<'a> Git<'a> {
+    /// # Errors
+    /// 78 where a token or a key cannot be read.
+    pub fn open(context: &'a Context<'a>) -> Result<Self> {
+        let logins = Logins::write(context.runtime_dir, &context.config.git, &context.config.apps)?;
+        Ok(Self { context, logins })
+    }
+
+    /// The commit that an entry means now.
+    ///
+    /// # Errors
+    /// 78 for a branch or tag that is not there, 77 for a login, 69 where nobody answers.
+    pub async fn resolve(&self, app: &WantedApp) -> std::result::Result<String, Stopped> {
+        if let Some(commit) = &app.commit {
+            return Ok(commit.clone());
+        }
+        let url = source(app);
+        let patterns = match (&app.tag, &app.branch) {
+            (Some(tag), _) => vec![format!("refs/tags/{tag}"), format!("refs/tags/{tag}^{{}}")],
+            // `git clone -b` takes either, and so do people's apps.json.
+            (None, Some(name)) => {
+                vec![
+                    format!("refs/heads/{name}"),
+                    format!("refs/tags/{name}"),
+                    format!("refs/tags/{name}^{{}}"),
+                ]
+            }
+            (None, None) => vec!["HEAD".into()],
+        };
+        let mut arguments = vec!["ls-remote".into(), "--quiet".into(), "--".into(), url.clone()];
+        arguments.extend(patterns.iter().cloned());
+        let listed = self.run(app, None, &arguments).await?;
+        commit_of(&listed, &patterns).ok_or_else(|| {
+            let cause = format!("app {}: {url} has no {}", wanted::label(app), reference(app));
+            Fault::configuration(cause, "check the name of the branch or tag").into()
+        })
+    }
+
+    /// Has `folder` hold the commit, its submodules included, and nothing of git's.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve); 78 where the repository no longer has the commit.
+    pub async fn fetch(
+        &self,
+        app: &WantedApp,
+        commit: &str,
+        folder: &Path,
+    ) -> std::result::Result<(), Stopped> {
+        fs::create_dir_all(folder)
+            .map_err(|error| Fault::file(format!("cannot make {}", folder.display()), &error))?;
+        let url = source(app);
+        let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<String>>();
+        let folder = Some(folder);
+        self.run(app, folder, &words("init --quiet")).await?;
+        // Submodules with relative URLs are looked for beside it.
+        self.run(app, folder, &[words("remote add origin"), vec![url]].concat()).await?;
+        let shallow = words(&format!("fetch --quiet --no-tags --depth 1 origin {commit}"));
+        match self.try_run(app, folder, &shallow).await? {
+            Ok(_) => {}
+            Err(reason) if reason.is_no_such_object() => {
+                self.fetch_all(app, commit, folder).await?;
+            }
+            Err(reason) => return Err(self.fault(app, &reason).into()),
+        }
+        self.run(app, folder, &words(&format!("checkout --quiet --force --detach {commit}"))).await?;
+        if folder.is_some_and(|folder| folder.join(".gitmodules").exists()) {
+            self.fetch_submodules(app, folder).await?;
+        }
+        Ok(())
+    }
+
+    /// Servers that hand out no commit by its number, or nothing shallow: everything, then.
+    async fn fetch_all(
+        &self,
+        app: &WantedApp,
+        commit: &str,
+        folder: Option<&Path>,
+    ) -> std::result::Result<(), Stopped> {
+        let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<String>>();
+        self.run(app, folder, &words("fetch --quiet --tags origin +refs/heads/*:refs/remotes/origin/*"))
+            .await?;
+        let look = words(&format!("cat-file -e {commit}^{{commit}}"));
+        self.try_run(app, folder, &look).await?.map(drop).map_err(|_| {
+            Fault::configuration(
+                format!("app {}: {} no longer has commit {commit}", wanted::label(app), source(app)),
+                "it was pushed over: set CAULDRON_APPS_UPDATE to a new value to move to the branch's newest",
+            )
+            .into()
+        })
+    }
+
+    async fn fetch_submodules(
+        &self,
+        app: &WantedApp,
+        folder: Option<&Path>,
+    ) -> std::result::Result<(), Stopped> {
+        let mut update: Vec<String> = Vec::new();
+        if crate::config::apps::location::host(&source(app)).is_none() {
+            // A repository on this machine may name others on it; one from elsewhere may not.
+            update.extend(["-c".into(), "protocol.file.allow=always".into()]);
+        }
+        update.extend("submodule --quiet update --init --recursive".split(' ').map(String::from));
+        let shallow = [update.clone(), vec!["--depth".into(), "1".into()]].concat();
+        match self.try_run(app, folder, &shallow).await? {
+            Ok(_) => Ok(()),
+            Err(reason) if reason.is_no_such_object() => self.run(app, folder, &update).await.map(drop),
+            Err(reason) => Err(self.fault(app, &reason).into()),
+        }
+    }
+
+    /// Runs git to a good end; its output.
+    async fn run(
+        &self,
+        app: &WantedApp,
+        folder: Option<&Path>,
+        arguments: &[String],
+    ) -> std::result::Result<String, Stopped> {
+        let ran = self.try_run(app, folder, arguments).await?;
+        ran.map_err(|reason| self.fault(app, &reason).into())
+    }
+
+    /// The same; its reason where it fails for good.
+    async fn try_run(
+        &self,
+        app: &WantedApp,
+        folder: Option<&Path>,
+        arguments: &[String],
+    ) -> std::result::Result<std::result::Result<String, Reason>, Stopped> {
+        let mut delays = Backoff::REPOSITORY.delays();
+        for tried in 1.. {
+            let ran = program::run(self.context, self.spec(folder, arguments), self.timeout()).await;
+            let ran = ran.map_err(without_git)?;
+            if ran.success() {
+                return Ok(Ok(ran.stdout));
+            }
+            let reason = self.reason(&ran);
+            if !reason.may_pass() || tried == TRIES {
+                return Ok(Err(reason));
+            }
+            let delay = delays.next(rand::random());
+            let reason = reason.text();
+            let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(app = wanted::label(app), reason, delay_ms, "git failed; trying again");
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                signal = self.context.shutdown.asked() => return Err(Stopped::Signal(signal)),
+            }
+        }
+        unreachable!("the last try returns")
+    }
+
+    fn spec(&self, folder: Option<&Path>, arguments: &[String]) -> Spec {
+        let mut environment = ChildEnvironment::inherited();
+        for name in NOT_OURS {
+            environment.unset(name);
+        }
+        self.logins.tell_git(&mut environment);
+        // What it says is read, whoever's language this is.
+        environment.set("LC_ALL", "C").set("GIT_TERMINAL_PROMPT", "0");
+        Spec {
+            args: arguments.iter().map(OsString::from).collect(),
+            env: environment.into_map(),
+            cwd: Some(folder.unwrap_or(Path::new("/")).to_path_buf()),
+            ..Spec::new("git", OsStr::new("git"))
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        self.context.config.git.timeout
+    }
+
+    fn reason(&self, ran: &Ran) -> Reason {
+        if ran.exit.is_none() {
+            return Reason::silent(self.timeout());
+        }
+        let lines: Vec<String> = ran.last_lines.iter().map(|line| self.logins.redacted(line)).collect();
+        explain(&lines)
+    }
+
+    fn fault(&self, app: &WantedApp, reason: &Reason) -> Fault {
+        let url = source(app);
+        let host = crate::config::apps::location::host(&url).unwrap_or("its host");
+        reason.fault(&format!("app {}: {url}: {}", wanted::label(app), reason.text()), host)
+    }
+}
+
+/// 127 says too little.
+fn without_git(stopped: Stopped) -> Stopped {
+    match stopped {
+        Stopped::Fault(fault) if fault.code == NOT_FOUND => Fault::configuration(
+            "git is not on PATH, and an app is to be fetched with it",
+            "install git in the image, or bake the apps into it with `apps fetch`",
+        )
+        .into(),
+        other => other,
+    }
+}
+
+/// The first pattern that the answer has, a tag by what it points to.
+fn commit_of(listed: &str, patterns: &[String]) -> Option<String> {
+    let refs: Vec<(&str, &str)> = listed.lines().filter_map(|line| line.split_once('\t')).collect();
+    let find = |name: &str| refs.iter().find(|(_, found)| *found == name).map(|(commit, _)| *commit);
+    let found = patterns
+        .iter()
+        .filter(|pattern| !pattern.ends_with("^{}"))
+        .find_map(|pattern| find(&format!("{pattern}^{{}}")).or_else(|| find(pattern)))?;
+    (found.len() == 40).then(|| found.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_branch_goes_before_a_tag_and_a_tag_is_what_it_points_to() {
+        let (a, b, c) = ("a".repeat(40), "b".repeat(40), "c".repeat(40));
+        let patterns: Vec<String> = ["refs/heads/x", "refs/tags/x", "refs/tags/x^{}"].map(Into::into).into();
+        let all = format!("{a}\trefs/heads/x\n{b}\trefs/tags/x\n{c}\trefs/tags/x^{{}}\n");
+        assert_eq!(commit_of(&all, &patterns), Some(a));
+        let tags = format!("{b}\trefs/tags/x\n{c}\trefs/tags/x^{{}}\n");
+        assert_eq!(commit_of(&tags, &patterns), Some(c));
+        // ls-remote's patterns match the ends of names.
+        assert_eq!(commit_of(&format!("{b}\trefs/heads/y/refs/heads/x\n"), &patterns), None);
+        assert_eq!(commit_of("", &patterns), None);
+    }
+}

@@ -1,0 +1,138 @@
+//! Which bundles were in use, and since when: what the collection of old ones goes by.
+//!
+//! `sites/.cauldron/apps/history.json`, an entry for each time that the leader came to another set.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::frappe::atomic_file::write_whole;
+use crate::outcome::{Fault, Result};
+
+/// Never collected, however old.
+const LAST_ENTRIES: usize = 5;
+/// For so long what was replaced is kept.
+pub const RETENTION: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {
+    /// Seconds since 1970.
+    at: u64,
+    /// Of the wanted list.
+    digest: String,
+    /// Relative to the folder of the bundles: `<app>/<key>`.
+    bundles: Vec<PathBuf>,
+}
+
+impl History {
+    fn path(cauldron: &Path) -> PathBuf {
+        cauldron.join("apps/history.json")
+    }
+
+    /// What was recorded; nothing where the file is absent.
+    ///
+    /// # Errors
+    /// 78 where it is no history of ours: then nothing may be collected.
+    pub fn read(cauldron: &Path) -> Result<Self> {
+        let path = Self::path(cauldron);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(Fault::file(format!("cannot read {}", path.display()), &error)),
+        };
+        serde_json::from_slice(&text).map_err(|error| {
+            Fault::configuration(format!("{}: {error}", path.display()), "remove it; it begins anew")
+        })
+    }
+
+    /// Records a set, if it is another one than the last; drops what no longer keeps anything.
+    pub fn record(
+        &mut self,
+        cauldron: &Path,
+        digest: &str,
+        bundles: Vec<PathBuf>,
+        now: SystemTime,
+    ) -> Result<()> {
+        if self.entries.last().is_some_and(|last| last.digest == digest && last.bundles == bundles) {
+            return Ok(());
+        }
+        self.entries.push(Entry { at: seconds(now), digest: digest.into(), bundles });
+        let path = Self::path(cauldron);
+        let text = serde_json::to_vec_pretty(self).expect("a history is JSON");
+        write_whole(&path, &text, 0o644)
+            .map_err(|error| Fault::file(format!("cannot write {}", path.display()), &error))
+    }
+
+    /// The digest of the list that was prepared last.
+    pub fn last_digest(&self) -> Option<&str> {
+        self.entries.last().map(|entry| entry.digest.as_str())
+    }
+
+    /// Bundles that stay: of the last entries, of those that were replaced a short while ago, and the
+    /// newest of every app, which may be installed though nobody wants it any more.
+    pub fn kept(&self, now: SystemTime) -> Vec<PathBuf> {
+        let replaced_at = |index: usize| self.entries.get(index + 1).map(|next| next.at);
+        let limit = seconds(now).saturating_sub(RETENTION.as_secs());
+        let last = self.entries.len().saturating_sub(LAST_ENTRIES);
+        let mut kept = Vec::new();
+        let mut apps = Vec::new();
+        for (index, entry) in self.entries.iter().enumerate().rev() {
+            let in_time = index >= last || replaced_at(index).is_none_or(|at| at >= limit);
+            for bundle in &entry.bundles {
+                let app = bundle.parent().map(Path::to_path_buf);
+                if in_time || !apps.contains(&app) {
+                    kept.push(bundle.clone());
+                }
+                apps.push(app);
+            }
+        }
+        kept
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+    #[test]
+    fn the_last_five_the_recent_and_the_newest_of_each_app_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("apps")).unwrap();
+        let mut history = History::read(folder.path()).unwrap();
+        let begin = UNIX_EPOCH + DAY * 1_000;
+        let mut record = |day: u32, bundles: &[&str]| {
+            let bundles = bundles.iter().map(PathBuf::from).collect();
+            history.record(folder.path(), "d", bundles, begin + DAY * day).unwrap();
+        };
+        record(0, &["a/0", "old/0"]);
+        record(1, &["a/1"]);
+        record(1, &["a/1"]);
+        for day in 2..8 {
+            record(day, &[&format!("a/{day}")]);
+        }
+        let history = History::read(folder.path()).unwrap();
+        assert_eq!(history.entries.len(), 8, "the same set twice is one entry");
+        let kept = |day: u32| {
+            let mut kept = history.kept(begin + DAY * day);
+            kept.sort();
+            kept.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(kept(8), "a/0 a/1 a/2 a/3 a/4 a/5 a/6 a/7 old/0");
+        // a/1 was replaced on day 2.
+        assert_eq!(kept(32), "a/1 a/2 a/3 a/4 a/5 a/6 a/7 old/0");
+        assert_eq!(kept(1_000), "a/3 a/4 a/5 a/6 a/7 old/0");
+    }
+}

@@ -1,0 +1,167 @@
+//! What an app's source says of itself, read without running any of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::frappe::hooks::required_apps;
+
+/// The package that holds hooks.py, whatever the repository is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Package {
+    pub app: String,
+    pub version: String,
+    pub required_apps: Vec<String>,
+    pub has_bundles: bool,
+}
+
+/// How deep an app may be in a repository for us to say where it is.
+const LOOK_DEEP: usize = 3;
+const NO_VERSION: &str = "0.0.0";
+
+impl Package {
+    /// Looks at a source folder; `wanted` decides where there are several packages.
+    ///
+    /// # Errors
+    /// What is there instead of an app, and what to write.
+    pub fn find(source: &Path, wanted: Option<&str>) -> Result<Self, String> {
+        let packages = packages_in(source);
+        let app = match (packages.as_slice(), wanted) {
+            ([only], _) => only.clone(),
+            ([], _) => return Err(no_package(source)),
+            (several, Some(wanted)) if several.iter().any(|app| app == wanted) => wanted.to_string(),
+            (several, _) => {
+                return Err(format!("it has several apps: name one of {}", several.join(", ")));
+            }
+        };
+        Ok(Self::read(&source.join(&app), app))
+    }
+
+    /// Reads a package that is known to be one.
+    pub fn read(package: &Path, app: String) -> Self {
+        Self {
+            version: version_of(package),
+            required_apps: required_apps(package),
+            has_bundles: has_bundles(&package.join("public")),
+            app,
+        }
+    }
+}
+
+/// `__version__` of a package; `0.0.0` where it has none.
+pub fn version_of(package: &Path) -> String {
+    let text = fs::read_to_string(package.join("__init__.py")).unwrap_or_default();
+    version(&text).unwrap_or_else(|| NO_VERSION.into())
+}
+
+/// Folders with a hooks.py in them, by name.
+fn packages_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .filter(|entry| entry.path().join("hooks.py").is_file() && entry.path().join("__init__.py").is_file())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names
+}
+
+fn no_package(source: &Path) -> String {
+    let mut found = Vec::new();
+    look_below(source, source, LOOK_DEEP, &mut found);
+    if found.is_empty() {
+        return "it is no Frappe app: no folder of it holds hooks.py and __init__.py".into();
+    }
+    found.sort();
+    format!("the app is not at its root: set \"subfolder\" to {}", found.join(" or "))
+}
+
+fn look_below(root: &Path, folder: &Path, depth: usize, found: &mut Vec<String>) {
+    for path in folders_in(folder) {
+        if !packages_in(&path).is_empty() {
+            found.push(path.strip_prefix(root).unwrap_or(&path).display().to_string());
+        } else if depth > 1 {
+            look_below(root, &path, depth - 1, found);
+        }
+    }
+}
+
+fn folders_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    entries.filter(is_folder).map(|entry| entry.path()).collect()
+}
+
+/// `__version__ = "15.2.0"`.
+fn version(init: &str) -> Option<String> {
+    let line = init.lines().find(|line| line.starts_with("__version__"))?;
+    let version = line.split(['"', '\'']).nth(1)?;
+    (!version.is_empty()).then(|| version.to_string())
+}
+
+/// Sources that Frappe's esbuild makes assets of: `public/**/*.bundle.*`.
+fn has_bundles(public: &Path) -> bool {
+    let entries = fs::read_dir(public).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => {
+                !matches!(&*name, "node_modules" | "dist") && has_bundles(&entry.path())
+            }
+            _ => is_bundle(&name),
+        }
+    })
+}
+
+const EXTENSIONS: [&str; 8] = ["js", "ts", "css", "sass", "scss", "less", "styl", "jsx"];
+
+fn is_bundle(name: &str) -> bool {
+    name.rsplit_once('.')
+        .is_some_and(|(stem, extension)| stem.ends_with(".bundle") && EXTENSIONS.contains(&extension))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn app(folder: &Path, name: &str) {
+        let package = folder.join(name);
+        fs::create_dir_all(&package).unwrap();
+        fs::write(package.join("hooks.py"), "required_apps = ['erpnext']\n").unwrap();
+        fs::write(package.join("__init__.py"), "__version__ = '1.2.3'\n").unwrap();
+    }
+
+    #[test]
+    fn an_app_is_the_package_with_hooks() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        assert!(Package::find(root, None).unwrap_err().contains("no Frappe app"));
+        app(&root.join("apps/one"), "one");
+        let error = Package::find(root, None).unwrap_err();
+        assert!(error.contains("\"subfolder\" to apps/one"), "{error}");
+        app(root, "shop");
+        fs::create_dir_all(root.join("docs")).unwrap();
+        let package = Package::find(root, Some("other")).unwrap();
+        assert_eq!((&*package.app, &*package.version), ("shop", "1.2.3"));
+        assert_eq!(package.required_apps, ["erpnext"]);
+        assert!(!package.has_bundles);
+        fs::create_dir_all(root.join("shop/public/js")).unwrap();
+        fs::write(root.join("shop/public/js/shop.bundle.js"), "").unwrap();
+        assert!(Package::find(root, None).unwrap().has_bundles);
+        app(root, "tools");
+        assert!(Package::find(root, None).unwrap_err().contains("shop, tools"));
+        assert_eq!(Package::find(root, Some("tools")).unwrap().app, "tools");
+    }
+
+    #[test]
+    fn what_esbuild_takes_is_a_bundle() {
+        for (name, expected) in [
+            ("a.bundle.js", true),
+            ("a.bundle.scss", true),
+            ("a.js", false),
+            ("bundle.js", false),
+            ("a.bundle.js.map", false),
+        ] {
+            assert_eq!(is_bundle(name), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Making one bundle: fetched, looked at, completed, verified, and then renamed into its place.
+//!
+//! Nothing of it is in its place before the rename, and what was renamed is on the disk: a kill or a
+//! power cut at any moment leaves the bundle absent or whole. Two that publish at once make the same
+//! thing, and the later one takes the earlier one's.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::assets::Build;
+use super::bundle::{Bundle, Manifest};
+use super::git::Git;
+use super::package::Package;
+use super::python::Python;
+use super::requirements::Source;
+use super::staging::Staging;
+use super::{Context, program, wanted};
+use crate::config::apps::WantedApp;
+use crate::frappe::atomic_file::sync_folder;
+use crate::frappe::environment::ChildEnvironment;
+use crate::outcome::{Fault, Result, Stopped};
+use crate::supervise::spawn::Spec;
+
+const COMPILE_TAKES_AT_MOST: Duration = Duration::from_secs(600);
+
+/// What a bundle is made for.
+pub struct Publisher<'a> {
+    pub context: &'a Context<'a>,
+    pub git: &'a Git<'a>,
+    pub python: &'a Python,
+    /// Where the bundles are.
+    pub bundles: PathBuf,
+    /// Versions of the apps of the bench.
+    pub baked: &'a BTreeMap<String, String>,
+}
+
+impl Publisher<'_> {
+    /// Publishes an app at a commit, beside the bundles that it is used with.
+    ///
+    /// # Errors
+    /// What is wrong with the app or its source; the signal that asked for a stop. Nothing of it is in
+    /// its place then.
+    pub async fn publish(
+        &self,
+        app: &WantedApp,
+        commit: &str,
+        others: &[Bundle],
+    ) -> std::result::Result<Bundle, Stopped> {
+        let label = wanted::label(app);
+        let begin = Instant::now();
+        self.context.board.update(|account| account.detail = format!("fetching app {label}"));
+        tracing::info!(app = label, source = wanted::source(app), commit, "fetching");
+        let staging = Staging::make(&self.bundles)?;
+        self.git.fetch(app, commit, &staging.repository()).await?;
+        let fetch_ms = elapsed_ms(begin);
+        let (root, scratch) = (staging.bundle(), staging.scratch());
+        for folder in [&root, &scratch] {
+            fs::create_dir(folder).map_err(|error| self.cannot_write(&error))?;
+        }
+        let source = root.join("source");
+        take_source(app, &staging.repository(), &source)?;
+        let package = Package::find(&source, app.name.as_deref()).map_err(|why| {
+            let cause = format!("app {label}: {}: {why}", wanted::source(app));
+            Fault::configuration(cause, "name the repository (and subfolder) of a Frappe app")
+        })?;
+        if let Some(name) = app.name.as_ref().filter(|name| **name != package.app) {
+            tracing::warn!(
+                wanted = name,
+                found = package.app,
+                "the app is called as its package; correct its name"
+            );
+        }
+        let mut apps = self.baked.clone();
+        apps.extend(others.iter().map(|b| (b.manifest.app.clone(), b.manifest.version.clone())));
+        let looked_at = Source { app: &package.app, folder: &source, apps: &apps, others };
+        let inspected = looked_at.inspect(self.context).await?;
+        let requirements = looked_at.install(self.context, &inspected, &root, &scratch).await?;
+        let build = Build { app: &package.app, source: &source, root: &root, scratch: &scratch, others };
+        let built = package.has_bundles && wanted::builds(app) && build.run(self.context).await?;
+        let manifest = Manifest {
+            app: package.app,
+            version: package.version,
+            commit: commit.to_string(),
+            abi: self.python.abi.clone(),
+            arch: self.python.arch.clone(),
+            requirements,
+            has_bundles: package.has_bundles,
+            built_assets: built,
+            required_apps: package.required_apps,
+            subfolder: app.subfolder.clone(),
+        };
+        self.compile(&root, &self.place(&manifest)).await?;
+        let bundle = self.put_in_place(&staging, &manifest)?;
+        tracing::info!(
+            app = bundle.manifest.app,
+            version = bundle.manifest.version,
+            requirements = bundle.manifest.requirements.len(),
+            fetch_ms,
+            elapsed_ms = elapsed_ms(begin),
+            "published"
+        );
+        Ok(bundle)
+    }
+
+    /// Bytecode for every pod, whatever its uid may write. A file that does not compile is its app's
+    /// own affair (a template, say): hooks.py does.
+    async fn compile(&self, root: &Path, place: &Path) -> std::result::Result<(), Stopped> {
+        let mut arguments: Vec<OsString> = ["-I", "-m", "compileall", "-qq"].map(OsString::from).into();
+        // Tracebacks name a file by the path it was compiled under.
+        arguments.extend(["-s".into(), root.into(), "-p".into(), place.into()]);
+        let folders = ["source", "site-packages"].map(|name| root.join(name));
+        arguments.extend(folders.iter().filter(|folder| folder.is_dir()).map(OsString::from));
+        let spec = Spec {
+            args: arguments,
+            env: ChildEnvironment::inherited().into_map(),
+            ..Spec::new("compileall", self.context.bench.python())
+        };
+        program::run(self.context, spec, COMPILE_TAKES_AT_MOST).await.map(drop)
+    }
+
+    /// Verified, on the disk, and only then where others look.
+    fn put_in_place(&self, staging: &Staging, manifest: &Manifest) -> Result<Bundle> {
+        let root = staging.bundle();
+        let fault = |error: &io::Error| self.cannot_write(error);
+        manifest.write(&root)?;
+        Bundle::open(&root)?;
+        open_to_all(&root).map_err(|error| fault(&error))?;
+        sync(&root).map_err(|error| fault(&error))?;
+        let place = self.place(manifest);
+        let app = self.bundles.join(&manifest.app);
+        fs::create_dir_all(&app).map_err(|error| fault(&error))?;
+        for _ in 0..2 {
+            match fs::rename(&root, &place) {
+                Ok(()) => {
+                    for folder in [&app, &self.bundles] {
+                        sync_folder(folder).map_err(|error| fault(&error))?;
+                    }
+                    return Bundle::open(place);
+                }
+                Err(_) if place.exists() => {
+                    if let Ok(theirs) = Bundle::open(&place) {
+                        tracing::info!(app = manifest.app, "another pod published it first");
+                        return Ok(theirs);
+                    }
+                    // Somebody took a part of it away: it goes, whole.
+                    fs::rename(&place, staging.trash()).map_err(|error| fault(&error))?;
+                }
+                Err(error) => return Err(fault(&error)),
+            }
+        }
+        Err(Fault::try_again(format!("{} is taken", place.display()), "look at what is there"))
+    }
+
+    fn place(&self, manifest: &Manifest) -> PathBuf {
+        self.bundles.join(&manifest.app).join(manifest.key())
+    }
+
+    fn cannot_write(&self, error: &io::Error) -> Fault {
+        Fault::file(format!("cannot write {}", self.bundles.display()), error)
+    }
+}
+
+/// The repository, or its subfolder, without anything of git's: history, and the address it came from.
+fn take_source(app: &WantedApp, repository: &Path, source: &Path) -> Result<()> {
+    let label = wanted::label(app);
+    let folder = app.subfolder.as_ref().map_or(repository.to_path_buf(), |folder| repository.join(folder));
+    let outside = || {
+        let cause = format!(
+            "app {label}: its repository has no folder `{}`",
+            app.subfolder.clone().unwrap_or_default()
+        );
+        Fault::configuration(cause, "correct its subfolder")
+    };
+    let fault =
+        |error: &io::Error| Fault::file(format!("cannot take app {label} from its repository"), error);
+    let root = fs::canonicalize(repository).map_err(|error| fault(&error))?;
+    // A link out of the repository is none of its folders.
+    let folder = fs::canonicalize(folder).map_err(|_| outside())?;
+    if !folder.is_dir() || !folder.starts_with(&root) {
+        return Err(outside());
+    }
+    fs::rename(folder, source).map_err(|error| fault(&error))?;
+    remove_git(source).map_err(|error| fault(&error))
+}
+
+/// Submodules have one of their own.
+fn remove_git(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        if entry.file_name() == ".git" {
+            if kind.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
+        } else if kind.is_dir() {
+            remove_git(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Pods run as other users than their leader.
+fn open_to_all(path: &Path) -> io::Result<()> {
+    let metadata = fs::symlink_metadata(path)?;
+    if metadata.is_symlink() {
+        return Ok(());
+    }
+    let mode = metadata.permissions().mode();
+    let open = mode | 0o444 | if metadata.is_dir() || mode & 0o100 != 0 { 0o111 } else { 0 };
+    if open != mode {
+        match fs::set_permissions(path, fs::Permissions::from_mode(open)) {
+            // Where the mount decides on modes, it has decided.
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
+            _ => {}
+        }
+    }
+    if metadata.is_dir() {
+        for entry in fs::read_dir(path)? {
+            open_to_all(&entry?.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Everything at once: a sync for each of thousands of files takes minutes.
+fn sync(folder: &Path) -> io::Result<()> {
+    let folder = File::open(folder)?;
+    nix::unistd::syncfs(folder.as_fd()).map_err(io::Error::from)
+}
+
+fn elapsed_ms(begin: Instant) -> u64 {
+    u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

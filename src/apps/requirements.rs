@@ -1,0 +1,379 @@
+//! The Python requirements of an app that the bench lacks: resolved against the bench, pinned, and put
+//! beside the app's source. The bench itself is never changed.
+//!
+//! ```text
+//!   inspect ─▶ nothing lacking ─▶ done
+//!      │  └──▶ contradicts the bench ─▶ refused, both are named
+//!      └─▶ resolve (pip or uv, dry; what the bench has is a constraint) ─▶ install without dependencies
+//! ```
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Context;
+use super::bundle::Bundle;
+use super::program::{self, Ran};
+use crate::frappe::environment::ChildEnvironment;
+use crate::outcome::{Fault, Result, Stopped};
+use crate::supervise::spawn::{Spec, Stdin};
+
+const INSPECT: &str = include_str!("inspect.py");
+/// It reads files.
+const INSPECT_TAKES_AT_MOST: Duration = Duration::from_secs(60);
+
+/// An app's source in the making, and what it has to get along with.
+pub struct Source<'a> {
+    pub app: &'a str,
+    pub folder: &'a Path,
+    /// Versions of the apps that are there, frappe among them.
+    pub apps: &'a BTreeMap<String, String>,
+    /// Bundles that share an environment with it.
+    pub others: &'a [Bundle],
+}
+
+/// What the bench's Python says of it.
+#[derive(Debug, Default, Deserialize)]
+pub struct Inspected {
+    broken: Option<String>,
+    #[serde(default)]
+    lacking: Vec<String>,
+    #[serde(default)]
+    conflicts: Vec<String>,
+    /// `name==version` of the bench; empty where nothing is required.
+    #[serde(default)]
+    have: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Asked<'a> {
+    source: &'a Path,
+    package: &'a str,
+    apps: &'a BTreeMap<String, String>,
+    others: BTreeMap<&'a str, &'a str>,
+}
+
+impl Source<'_> {
+    /// Looks at the source.
+    ///
+    /// # Errors
+    /// 78 where it is broken, or contradicts what the bench or another app has.
+    pub async fn inspect(&self, context: &Context<'_>) -> std::result::Result<Inspected, Stopped> {
+        let others = self.others.iter().flat_map(|bundle| {
+            bundle.manifest.requirements.iter().map(|pin| (pin.as_str(), bundle.manifest.app.as_str()))
+        });
+        let asked =
+            Asked { source: self.folder, package: self.app, apps: self.apps, others: others.collect() };
+        let spec = Spec {
+            args: ["-I", "-c", INSPECT].map(OsString::from).into(),
+            env: ChildEnvironment::inherited().into_map(),
+            stdin: Stdin::Bytes(serde_json::to_vec(&asked).expect("paths are UTF-8").into()),
+            ..Spec::new("inspect", context.bench.python())
+        };
+        let ran = program::run(context, spec, INSPECT_TAKES_AT_MOST).await?;
+        let inspected: Option<Inspected> =
+            ran.success().then(|| serde_json::from_str(&ran.stdout).ok()).flatten();
+        let Some(inspected) = inspected else {
+            let words = last_words(&ran);
+            return Err(Fault::try_again(
+                format!("app {}: the bench's Python cannot look at it: {words}", self.app),
+                "check that the bench's env works",
+            )
+            .into());
+        };
+        if let Some(broken) = &inspected.broken {
+            return Err(self.refused(&format!("it is broken: {broken}"), "mend it in its repository").into());
+        }
+        if !inspected.conflicts.is_empty() {
+            let mend =
+                "use a version of the app that fits this bench, or an image whose bench has what it requires";
+            return Err(self.refused(&inspected.conflicts.join("; "), mend).into());
+        }
+        Ok(inspected)
+    }
+
+    /// Puts what is lacking into `root`/site-packages; the pins of what is there then.
+    ///
+    /// # Errors
+    /// 78 where it cannot be resolved against the bench, 69 where no index answers.
+    pub async fn install(
+        &self,
+        context: &Context<'_>,
+        inspected: &Inspected,
+        root: &Path,
+        scratch: &Path,
+    ) -> std::result::Result<Vec<String>, Stopped> {
+        if inspected.lacking.is_empty() {
+            return Ok(Vec::new());
+        }
+        let installer = Installer::of(context, self.app)?;
+        let constraints = scratch.join("constraints.txt");
+        let of_others = self.others.iter().flat_map(|bundle| &bundle.manifest.requirements);
+        let lines: Vec<&str> = inspected.have.iter().chain(of_others).map(String::as_str).collect();
+        fs::write(&constraints, lines.join("\n") + "\n")
+            .map_err(|error| Fault::file(format!("cannot write {}", constraints.display()), &error))?;
+        tracing::info!(app = self.app, requirements = inspected.lacking.join(", "), "resolving");
+        let report = scratch.join("report.json");
+        let ran =
+            installer.run(context, scratch, installer.resolve(&report, &constraints, &inspected.lacking));
+        let ran = ran.await?;
+        if !ran.success() {
+            return Err(self.unresolved(&ran, installer.name()).into());
+        }
+        let pinned = installer.pinned(&report, &ran).ok_or_else(|| {
+            Fault::try_again(
+                format!("app {}: what {} resolved cannot be read", self.app, installer.name()),
+                "update pip in the bench (22.2 and later report what they would install)",
+            )
+        })?;
+        if pinned.is_empty() {
+            return Ok(Vec::new());
+        }
+        let target = root.join("site-packages");
+        let ran = installer.run(context, scratch, installer.install(&target, &pinned)).await?;
+        if !ran.success() {
+            return Err(self.unresolved(&ran, installer.name()).into());
+        }
+        Ok(pinned.into_iter().map(|pin| pin.name).collect())
+    }
+
+    fn refused(&self, why: &str, mend: &str) -> Fault {
+        Fault::configuration(format!("app {}: {why}", self.app), mend)
+    }
+
+    fn unresolved(&self, ran: &Ran, program: &str) -> Fault {
+        ran.tell(self.app, program);
+        let words = last_words(ran);
+        let cause = format!("app {}: its requirements: {words}", self.app);
+        let is_conflict =
+            ["conflict", "No matching distribution", "No solution", "not a valid", "Failed to build"];
+        if ran.exit.is_some() && is_conflict.iter().any(|word| words.contains(word)) {
+            let mend = "use a version of the app that fits this bench; what the bench has is never changed";
+            return Fault::configuration(cause, mend);
+        }
+        Fault::unavailable(
+            cause,
+            "check that this pod reaches its package index, or bake the app with `apps fetch`",
+        )
+    }
+}
+
+/// One thing to install.
+struct Pinned {
+    /// `name==version`.
+    name: String,
+    /// The same, or `name @ URL`.
+    requirement: String,
+}
+
+/// What the bench has to install with.
+enum Installer {
+    Pip(PathBuf),
+    Uv { program: PathBuf, python: PathBuf },
+}
+
+impl Installer {
+    fn of(context: &Context<'_>, app: &str) -> Result<Self> {
+        let bench = context.bench;
+        let libraries = fs::read_dir(bench.environment().join("lib")).into_iter().flatten().flatten();
+        if libraries.into_iter().any(|library| library.path().join("site-packages/pip").is_dir()) {
+            return Ok(Self::Pip(bench.python()));
+        }
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(bench.environment().join("bin")).chain(std::env::split_paths(&path));
+        match folders.map(|folder| folder.join("uv")).find(|program| program.is_file()) {
+            Some(program) => Ok(Self::Uv { program, python: bench.python() }),
+            None => Err(Fault::configuration(
+                format!(
+                    "app {app}: it requires packages that the bench lacks, and there is neither pip nor uv"
+                ),
+                "install pip in the bench's env, or bake the app into the image",
+            )),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Pip(_) => "pip",
+            Self::Uv { .. } => "uv",
+        }
+    }
+
+    fn resolve(&self, report: &Path, constraints: &Path, lacking: &[String]) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = match self {
+            Self::Pip(_) => vec!["install".into(), "--dry-run".into(), "--report".into(), report.into()],
+            Self::Uv { python, .. } => {
+                vec!["pip".into(), "install".into(), "--dry-run".into(), "--python".into(), python.into()]
+            }
+        };
+        arguments.extend(["--constraint".into(), constraints.into()]);
+        arguments.extend(lacking.iter().map(OsString::from));
+        arguments
+    }
+
+    fn install(&self, target: &Path, pinned: &[Pinned]) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = match self {
+            Self::Pip(_) => vec!["install".into(), "--no-compile".into()],
+            Self::Uv { python, .. } => vec!["pip".into(), "install".into(), "--python".into(), python.into()],
+        };
+        arguments.extend(["--no-deps".into(), "--target".into(), target.into()]);
+        arguments.extend(pinned.iter().map(|pin| OsString::from(&pin.requirement)));
+        arguments
+    }
+
+    async fn run(
+        &self,
+        context: &Context<'_>,
+        scratch: &Path,
+        arguments: Vec<OsString>,
+    ) -> std::result::Result<Ran, Stopped> {
+        let mut environment = ChildEnvironment::inherited();
+        environment.set("TMPDIR", scratch).set("PIP_NO_INPUT", "1").set("PIP_DISABLE_PIP_VERSION_CHECK", "1");
+        environment.set("PIP_ROOT_USER_ACTION", "ignore").set("NO_COLOR", "1");
+        if std::env::var_os("HOME").is_none() {
+            environment.set("HOME", scratch);
+        }
+        let (program, before): (&Path, &[&str]) = match self {
+            Self::Pip(python) => (python, &["-I", "-m", "pip"]),
+            Self::Uv { program, .. } => (program, &[]),
+        };
+        let spec = Spec {
+            args: before.iter().map(OsString::from).chain(arguments).collect(),
+            env: environment.into_map(),
+            cwd: Some(scratch.to_path_buf()),
+            ..Spec::new(self.name(), program)
+        };
+        program::run(context, spec, context.config.git.timeout).await
+    }
+
+    /// What the dry run would install.
+    fn pinned(&self, report: &Path, ran: &Ran) -> Option<Vec<Pinned>> {
+        match self {
+            Self::Pip(_) => serde_json::from_slice(&fs::read(report).ok()?).ok().map(Report::pinned),
+            // ` + name==version`, or ` + name==version (from URL)`.
+            Self::Uv { .. } => ran
+                .last_lines
+                .iter()
+                .filter_map(|line| line.trim().strip_prefix("+ "))
+                .map(|line| {
+                    let (name, url) = line.split_once(" (from ").unwrap_or((line, ""));
+                    Pinned::new(name.to_string(), url.strip_suffix(')'))
+                })
+                .collect::<Vec<_>>()
+                .into(),
+        }
+    }
+}
+
+impl Pinned {
+    fn new(pin: String, url: Option<&str>) -> Self {
+        let requirement = match (url, pin.split_once("==")) {
+            (Some(url), Some((name, _))) => format!("{name} @ {url}"),
+            _ => pin.clone(),
+        };
+        Self { name: pin, requirement }
+    }
+}
+
+/// pip's installation report (its documentation, Installation Report, version 1).
+#[derive(Deserialize)]
+struct Report {
+    install: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    metadata: Metadata,
+    #[serde(default)]
+    is_direct: bool,
+    download_info: DownloadInfo,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    name: String,
+    version: String,
+}
+
+#[derive(Deserialize)]
+struct DownloadInfo {
+    url: String,
+    vcs_info: Option<VcsInfo>,
+}
+
+#[derive(Deserialize)]
+struct VcsInfo {
+    vcs: String,
+    commit_id: String,
+}
+
+impl Report {
+    fn pinned(self) -> Vec<Pinned> {
+        let pinned = |item: Item| {
+            let info = item.download_info;
+            let url = match info.vcs_info {
+                Some(vcs) => format!("{}+{}@{}", vcs.vcs, info.url, vcs.commit_id),
+                None => info.url,
+            };
+            let pin = format!("{}=={}", item.metadata.name, item.metadata.version);
+            Pinned::new(pin, item.is_direct.then_some(url.as_str()))
+        };
+        self.install.into_iter().map(pinned).collect()
+    }
+}
+
+/// The lines that say why; pip tells a conflict over several, and says more than it needs.
+fn last_words(ran: &Ran) -> String {
+    if ran.exit.is_none() {
+        return "no end within CAULDRON_GIT_TIMEOUT".into();
+    }
+    let noise = [
+        "Looking in",
+        "Collecting",
+        "Requirement already",
+        "Using cached",
+        "Downloading",
+        "To fix this",
+        "ERROR: ResolutionImpossible",
+        "Obtaining",
+        "Processing",
+    ];
+    let starts_with_noise = |line: &str| noise.iter().any(|word| line.starts_with(word));
+    let lines: Vec<&str> =
+        ran.last_lines.iter().map(|line| line.trim()).filter(|line| !starts_with_noise(line)).collect();
+    lines[lines.len().saturating_sub(6)..].join(" / ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pips_report_becomes_pins() {
+        let report: Report = serde_json::from_str(
+            r#"{"install": [
+                {"metadata": {"name": "a", "version": "1"}, "is_direct": false, "download_info": {"url": "https://u:p@i/a.whl"}},
+                {"metadata": {"name": "b", "version": "2"}, "is_direct": true,
+                 "download_info": {"url": "https://h/b", "vcs_info": {"vcs": "git", "commit_id": "c"}}}]}"#,
+        )
+        .unwrap();
+        let pinned = report.pinned();
+        assert_eq!((&*pinned[0].name, &*pinned[0].requirement), ("a==1", "a==1"));
+        assert_eq!((&*pinned[1].name, &*pinned[1].requirement), ("b==2", "b @ git+https://h/b@c"));
+    }
+
+    #[test]
+    fn uvs_dry_run_becomes_pins() {
+        let installer = Installer::Uv { program: "uv".into(), python: "python".into() };
+        let last_lines =
+            ["Resolved 2 packages", "Would install 1 package", " + a==1", " + b==2 (from file:///b)"];
+        let ran = Ran { exit: None, stdout: String::new(), last_lines: last_lines.map(Into::into).into() };
+        let pinned = installer.pinned(Path::new("/"), &ran).unwrap();
+        let told: Vec<&str> = pinned.iter().map(|pin| pin.requirement.as_str()).collect();
+        assert_eq!(told, ["a==1", "b @ file:///b"]);
+    }
+}

@@ -1,0 +1,139 @@
+//! What is there already: in the image, and on the volume by the pins. No program is run here.
+
+use std::path::{Path, PathBuf};
+
+use super::baked::{Image, InImage};
+use super::bundle::{self, Bundle};
+use super::order::{in_order, refuse_contradictions};
+use super::pins::{Commit, Pin, Pins};
+use super::python::Python;
+use super::{AppCode, Context, assets, wanted};
+use crate::config::Config;
+use crate::config::apps::WantedApp;
+use crate::frappe::bench::Bench;
+use crate::outcome::Result;
+
+/// For whoever follows: the code of every wanted app, as the leader pinned it; none while it is not
+/// published yet. Milliseconds.
+///
+/// # Errors
+/// 78 and 77 where pins or bundles cannot be read, and where a required app is nowhere.
+pub fn joined(context: &Context<'_>) -> Result<Option<Vec<AppCode>>> {
+    joined_by(context.config, context.bench)
+}
+
+/// The same, for who has nothing else.
+///
+/// # Errors
+/// As [`joined`].
+pub fn joined_by(config: &Config, bench: &Bench) -> Result<Option<Vec<AppCode>>> {
+    if config.apps.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let shelf = Shelf::open(config, bench, Store::Volume)?;
+    let pins = Pins::read(&shelf.pins_path())?;
+    let pins = pins.filter(|pins| pins.has_moved(config.apps_update.as_ref()));
+    let find = |app: &WantedApp| {
+        shelf.of_the_image(app).or_else(|| {
+            let bundle = pins.as_ref()?.pin_of(app).and_then(|pin| shelf.bundle_of(pin))?;
+            Some(AppCode::Bundle(bundle))
+        })
+    };
+    let Some(code) = config.apps.iter().map(find).collect::<Option<Vec<AppCode>>>() else { return Ok(None) };
+    refuse_contradictions(&code)?;
+    in_order(code, &shelf.image).map(Some)
+}
+
+/// Where bundles and pins go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    Volume,
+    /// At image build time.
+    Image,
+}
+
+/// What one pod finds.
+pub struct Shelf<'a> {
+    config: &'a Config,
+    bench: &'a Bench,
+    store: Store,
+    /// The folder of pins and bundles.
+    pub cauldron: PathBuf,
+    pub image: Image,
+    pub python: Python,
+}
+
+impl<'a> Shelf<'a> {
+    /// # Errors
+    /// 78 where the bench has no Python that we know, or what `apps fetch` recorded cannot be read.
+    pub fn open(config: &'a Config, bench: &'a Bench, store: Store) -> Result<Self> {
+        let cauldron = match store {
+            Store::Volume => bench.cauldron(),
+            Store::Image => bench.image_cauldron(),
+        };
+        let (image, python) = (Image::look(bench)?, Python::of(bench)?);
+        Ok(Self { config, bench, store, cauldron, image, python })
+    }
+
+    pub fn bundles(&self) -> PathBuf {
+        self.cauldron.join("bundles")
+    }
+
+    pub fn pins_path(&self) -> PathBuf {
+        Pins::path(&self.cauldron, &wanted::digest(&self.config.apps))
+    }
+
+    /// The image's own, where it satisfies the entry.
+    pub fn of_the_image(&self, app: &WantedApp) -> Option<AppCode> {
+        match self.image.satisfies(app, &self.python)? {
+            InImage::App(app) => Some(AppCode::Baked { app }),
+            // What is made now is what the image is to have.
+            InImage::Bundle(_) if self.store == Store::Image => None,
+            InImage::Bundle(bundle) => Some(AppCode::Bundle(bundle)),
+        }
+    }
+
+    /// Its assets were not built and can be now.
+    pub fn lacks_assets(&self, app: &WantedApp, bundle: &Bundle) -> bool {
+        let manifest = &bundle.manifest;
+        manifest.has_bundles
+            && !manifest.built_assets
+            && wanted::builds(app)
+            && assets::missing(self.bench).is_none()
+    }
+
+    /// A pin's bundle for this Python; none where it is not there, or not whole.
+    pub fn bundle_of(&self, pin: &Pin) -> Option<Bundle> {
+        let Commit::At(commit) = &pin.commit else { return None };
+        let folder = self.bundles().join(&pin.app);
+        bundle::keys(commit, &self.python).iter().find_map(|key| open(&folder.join(key)))
+    }
+
+    /// A bundle of that commit, by whatever list it was published.
+    pub fn any_bundle_at(&self, app: &WantedApp, commit: &str) -> Option<Bundle> {
+        let keys = bundle::keys(commit, &self.python);
+        let apps = std::fs::read_dir(self.bundles()).into_iter().flatten().flatten();
+        let mut candidates = apps.flat_map(|folder| keys.clone().map(|key| folder.path().join(key)));
+        candidates.find_map(|root| {
+            let is_its = |bundle: &Bundle| {
+                bundle.manifest.subfolder == app.subfolder && !self.lacks_assets(app, bundle)
+            };
+            open(&root).filter(is_its)
+        })
+    }
+
+    /// What pins an entry to a bundle.
+    pub fn pin(&self, app: &WantedApp, bundle: &Bundle) -> Pin {
+        let beside = self.cauldron.parent().unwrap_or(Path::new("/"));
+        let path = bundle.root.strip_prefix(beside).unwrap_or(&bundle.root);
+        let commit = Commit::At(bundle.manifest.commit.clone());
+        Pin { bundle: Some(path.to_path_buf()), ..Pin::of(app, &bundle.manifest.app, commit) }
+    }
+}
+
+fn open(root: &Path) -> Option<Bundle> {
+    if !root.exists() {
+        return None;
+    }
+    Bundle::open(root).inspect_err(|fault| tracing::warn!(%fault, "a bundle is not used")).ok()
+}

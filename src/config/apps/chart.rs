@@ -1,0 +1,147 @@
+//! The chart's strings: `name:branch` and `name:URL:branch`, between commas or white space.
+//!
+//! The chart's template ends an entry with no separator (`erpnext:version-15hrms:version-15`, SEED.md);
+//! such an entry is refused by name, never guessed.
+
+use super::location::Location;
+use super::{WantedApp, check_name, check_reference};
+
+/// Reads the chart's `name[:branch]` list.
+pub fn parse_standard(text: &str) -> Result<Vec<WantedApp>, String> {
+    entries(text).map(|entry| standard(entry).map_err(|why| unreadable(entry, &why))).collect()
+}
+
+fn standard(entry: &str) -> Result<WantedApp, String> {
+    let (name, branch) = match entry.split_once(':') {
+        Some((name, branch)) => (name, Some(branch)),
+        None => (entry, None),
+    };
+    if branch.is_some_and(|branch| branch.is_empty() || branch.contains(':')) {
+        return Err("it should be name:branch".into());
+    }
+    check_name(name)?;
+    branch.map_or(Ok(()), check_reference)?;
+    Ok(WantedApp { name: Some(name.into()), branch: branch.map(str::to_string), ..WantedApp::default() })
+}
+
+/// Reads the chart's `name:URL[:branch]` list, from both ends since a URL has colons of its own.
+pub fn parse_custom(text: &str) -> Result<Vec<WantedApp>, String> {
+    entries(text).map(|entry| custom(entry).map_err(|why| unreadable(entry, &why))).collect()
+}
+
+fn custom(entry: &str) -> Result<WantedApp, String> {
+    let Some((name, rest)) = entry.split_once(':') else {
+        return Err("it should be name:URL:branch".into());
+    };
+    check_name(name)?;
+    let (url, branch) = split_branch(rest).ok_or("it should be name:URL:branch")?;
+    branch.map_or(Ok(()), check_reference)?;
+    let location = Location::parse(url)?;
+    Ok(WantedApp {
+        name: Some(name.into()),
+        url: Some(location.url),
+        login: location.login,
+        branch: branch.map(str::to_string),
+        ..WantedApp::default()
+    })
+}
+
+/// A branch is what follows the last colon of the path: the colons before that are the scheme's, the
+/// port's, or the one between host and path of `git@host:path`.
+fn split_branch(rest: &str) -> Option<(&str, Option<&str>)> {
+    let path_at = if rest.starts_with('/') {
+        0
+    } else if let Some(scheme) = rest.find("://") {
+        let authority = scheme + "://".len();
+        authority + rest[authority..].find('/')?
+    } else {
+        rest.find(':')? + 1
+    };
+    let (before, path) = rest.split_at(path_at);
+    if !path.contains('/') {
+        // `main`, or `main:x`: no repository.
+        return None;
+    }
+    match path.rfind(':') {
+        Some(colon) if colon + 1 < path.len() => {
+            Some((&rest[..before.len() + colon], Some(&path[colon + 1..])))
+        }
+        Some(_) => None,
+        None => Some((rest, None)),
+    }
+}
+
+fn entries(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty())
+}
+
+fn unreadable(entry: &str, why: &str) -> String {
+    // A token in a URL stays out of the message: everything between `//` and `@` goes.
+    let shown = match (entry.find("://"), entry.rfind('@')) {
+        (Some(start), Some(at)) if at > start => format!("{}://***{}", &entry[..start], &entry[at..]),
+        _ => entry.to_string(),
+    };
+    // The part that is wrong may hold it as well.
+    let why = if shown == entry { why } else { "it should be name:URL:branch" };
+    format!("cannot read the entry `{shown}`: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn custom(text: &str) -> (String, String, Option<String>) {
+        let app = parse_custom(text).unwrap().remove(0);
+        (app.name.unwrap(), app.url.unwrap(), app.branch)
+    }
+
+    #[test]
+    fn reads_the_charts_forms_from_both_ends() {
+        let apps = parse_standard("erpnext:version-15, hrms:version-15\npayments").unwrap();
+        assert_eq!(apps.len(), 3);
+        assert_eq!(apps[2].branch, None);
+        for (text, url, branch) in [
+            ("a:https://host/x.git:main", "https://host/x.git", Some("main")),
+            ("a:https://host:8443/x.git:main", "https://host:8443/x.git", Some("main")),
+            ("a:https://host:8443/x.git", "https://host:8443/x.git", None),
+            ("a:https://host:8443/x.git:15/fix", "https://host:8443/x.git", Some("15/fix")),
+            ("a:https://host/x.git", "https://host/x.git", None),
+            ("a:git@host:org/x.git", "git@host:org/x.git", None),
+            ("a:git@host:org/x.git:dev", "git@host:org/x.git", Some("dev")),
+            ("a:ssh://git@host:22/x.git:dev", "ssh://git@host:22/x.git", Some("dev")),
+            ("a:https://token@host/x.git:dev", "https://host/x.git", Some("dev")),
+            ("a:https://u:token@host/x.git", "https://host/x.git", None),
+            ("a:/srv/x:dev", "/srv/x", Some("dev")),
+            ("a:file:///srv/x.git:dev", "file:///srv/x.git", Some("dev")),
+        ] {
+            assert_eq!(custom(text), ("a".into(), url.into(), branch.map(Into::into)), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_the_mangled_entry_and_never_guesses() {
+        let error = parse_standard("payments, erpnext:version-15hrms:version-15").unwrap_err();
+        assert!(error.contains("`erpnext:version-15hrms:version-15`"), "{error}");
+        for bad in [
+            "x",
+            "a:https://h/x.git:mainb:https://h/y.git:main",
+            "a:git@h:o/x.git:mainb:git@h:o/y.git:main",
+            "a:https://h/x.git:mainb:git@h:o/y.git:main",
+            "a b:c:d",
+            "a:main",
+            "a:https://h/x.git:",
+            "a:git@h:x",
+        ] {
+            assert!(parse_custom(bad).is_err(), "{bad} was read");
+        }
+    }
+
+    #[test]
+    fn a_token_in_a_url_is_not_repeated() {
+        for bad in ["a-b:https://canary@host/x.git:main", "a:https://canary@h/x.git:mb:https://canary@h/y:m"]
+        {
+            let error = parse_custom(bad).unwrap_err();
+            assert!(!error.contains("canary"), "{error}");
+        }
+    }
+}

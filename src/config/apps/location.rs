@@ -1,0 +1,145 @@
+//! Where a repository is: a URL, git's short form of ssh, or a path; and the login that may stand in it.
+
+use percent_encoding::percent_decode_str;
+use secrecy::SecretString;
+
+/// A repository's address as git is given it, which everybody may see.
+#[derive(Clone, Debug)]
+pub struct Location {
+    /// Without any password or token.
+    pub url: String,
+    pub login: Option<UrlLogin>,
+}
+
+/// What stood before the `@` of an http URL.
+#[derive(Clone, Debug)]
+pub struct UrlLogin {
+    /// `https://TOKEN@host/` has none; git hosts take any name beside a token.
+    pub user: Option<String>,
+    pub password: SecretString,
+}
+
+/// What git knows and does not run a program of its own choice for (`ext::` does).
+const SCHEMES: [&str; 5] = ["https", "http", "ssh", "git", "file"];
+
+impl Location {
+    /// Reads a URL (git-clone(1), GIT URLS). What is wrong is said without repeating the text, which
+    /// may hold a token.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.chars().any(|c| c.is_whitespace() || c.is_control()) || text.starts_with('-') {
+            return Err("its url is none that git knows".into());
+        }
+        if text.starts_with('/') {
+            return without_colon(text).map(|()| Self { url: text.into(), login: None });
+        }
+        if let Some((scheme, rest)) = text.split_once("://") {
+            return Self::parse_url(scheme, rest);
+        }
+        // [user@]host:path
+        let Some((host, path)) = text.split_once(':') else {
+            return Err("its url has no scheme and no host".into());
+        };
+        if host.is_empty() || host.contains('/') || path.is_empty() || path.starts_with(':') {
+            return Err("its url is none that git knows".into());
+        }
+        without_colon(path)?;
+        Ok(Self { url: text.into(), login: None })
+    }
+
+    fn parse_url(scheme: &str, rest: &str) -> Result<Self, String> {
+        if !SCHEMES.contains(&scheme) {
+            return Err(format!("git's scheme is one of {}", SCHEMES.join(", ")));
+        }
+        let slash = rest.find('/').ok_or("its url has no path")?;
+        let (authority, path) = rest.split_at(slash);
+        without_colon(path)?;
+        let (user_info, host) = match authority.rsplit_once('@') {
+            Some((user_info, host)) => (Some(user_info), host),
+            None => (None, authority),
+        };
+        if host.is_empty() && scheme != "file" {
+            return Err("its url has no host".into());
+        }
+        let Some(user_info) = user_info else {
+            return Ok(Self { url: format!("{scheme}://{rest}"), login: None });
+        };
+        let (user, password) = match user_info.split_once(':') {
+            Some((user, password)) => (Some(user), Some(password)),
+            None => (None, None),
+        };
+        if !scheme.starts_with("http") {
+            // ssh has no use for a password, and nobody may see one.
+            let user = user.unwrap_or(user_info);
+            return Ok(Self { url: format!("{scheme}://{user}@{host}{path}"), login: None });
+        }
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let login = UrlLogin {
+            user: user.filter(|user| !user.is_empty()).map(decoded),
+            password: decoded(password.unwrap_or(user_info)).into(),
+        };
+        Ok(Self { url: format!("{scheme}://{host}{path}"), login: Some(login) })
+    }
+}
+
+/// Two entries that ran together have a colon where a repository has none.
+fn without_colon(path: &str) -> Result<(), String> {
+    if path.contains(':') { Err("a colon in its path: two entries ran together?".into()) } else { Ok(()) }
+}
+
+/// Host and port of a URL, as git names them in its questions; none for a path.
+pub fn host(url: &str) -> Option<&str> {
+    if url.starts_with('/') {
+        return None;
+    }
+    let authority = match url.split_once("://") {
+        Some(("file", _)) => return None,
+        Some((_, rest)) => rest.split('/').next()?,
+        None => url.split(':').next()?,
+    };
+    Some(authority.rsplit_once('@').map_or(authority, |(_, host)| host))
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn a_login_is_taken_out() {
+        let told = |text: &str| {
+            let location = Location::parse(text).unwrap();
+            let login = location.login.map(|l| (l.user, l.password.expose_secret().to_string()));
+            (location.url, login)
+        };
+        let with = |user: Option<&str>, password: &str| Some((user.map(String::from), password.to_string()));
+        let url = || "https://h:8443/o/x.git".to_string();
+        assert_eq!(told("https://h:8443/o/x.git"), (url(), None));
+        assert_eq!(told("https://t%2Fk@h:8443/o/x.git"), (url(), with(None, "t/k")));
+        assert_eq!(told("https://u:p@w@h:8443/o/x.git"), (url(), with(Some("u"), "p@w")));
+        assert_eq!(told("https://:p@h:8443/o/x.git"), (url(), with(None, "p")));
+        assert_eq!(told("ssh://git:p@h:22/x.git"), ("ssh://git@h:22/x.git".into(), None));
+        for same in ["git@h:o/x.git", "h:x", "/srv/x.git", "file:///srv/x.git", "ssh://git@h/x", "git://h/x"]
+        {
+            assert_eq!(told(same), (same.to_string(), None));
+        }
+        for bad in
+            ["x", "x/y", "https://h", "https:///x", "ext::sh -c x", "ext::sh", "ftp://h/x", "-x:y", ":x"]
+        {
+            assert!(Location::parse(bad).is_err(), "{bad} was read");
+        }
+    }
+
+    #[test]
+    fn a_host_is_told_with_its_port() {
+        for (url, expected) in [
+            ("https://h:8443/x", Some("h:8443")),
+            ("ssh://git@h:22/x", Some("h:22")),
+            ("git@h:o/x.git", Some("h")),
+            ("file:///x", None),
+            ("/x", None),
+        ] {
+            assert_eq!(host(url), expected, "{url}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Private repositories over HTTP: a login goes to its own host, and nowhere else.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+use crate::lab::{Lab, contents, done, refused, wanted};
+use crate::support::git::{GitHttp, Repository};
+use crate::support::tree::with_descendants;
+use crate::support::wait::eventually;
+
+const CANARY: &str = "canaryTOKEN4711";
+
+fn auth(server: &GitHttp, token_file: &std::path::Path) -> String {
+    let host = server.host();
+    json!({host: {"user": "robot", "token_file": token_file}}).to_string()
+}
+
+#[test]
+fn a_token_file_opens_its_host_and_no_secret_leaves_its_place() {
+    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    let server = GitHttp::serve(&repository, "robot", CANARY);
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    fs::write(&token, format!("{CANARY}\n")).unwrap();
+    let fetch = lab.fetch(&wanted(&server.url())).set("CAULDRON_GIT_AUTH", auth(&server, &token));
+    let mut pod = fetch.set("CAULDRON_LOG_LEVEL", "trace").spawn();
+    let mut seen = BTreeSet::new();
+    let exit = loop {
+        for pid in with_descendants(pod.pid()) {
+            for part in ["cmdline", "environ"] {
+                let text = fs::read(format!("/proc/{pid}/{part}")).unwrap_or_default();
+                if String::from_utf8_lossy(&text).contains(CANARY) {
+                    seen.insert(format!(
+                        "{part} of {}",
+                        fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default()
+                    ));
+                }
+            }
+        }
+        if let Some(exit) = pod.exit() {
+            break exit;
+        }
+    };
+    assert_eq!(exit, 0, "{}", pod.log());
+    assert!(seen.is_empty(), "{seen:?}");
+    assert!(!pod.log().contains(CANARY), "{}", pod.log());
+    let holders = |folder: &std::path::Path| {
+        let holds = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).contains(CANARY);
+        contents(folder)
+            .into_iter()
+            .filter(|(_, bytes)| holds(bytes))
+            .map(|(name, _)| name)
+            .collect::<Vec<_>>()
+    };
+    assert!(holders(&lab.folder()).is_empty(), "{:?}", holders(&lab.folder()));
+    assert!(holders(pod.folder()).is_empty(), "{:?}", holders(pod.folder()));
+    // Negative control: the look finds what is there.
+    assert_eq!(holders(folder.path()), ["token"]);
+}
+
+#[test]
+fn a_token_in_the_url_works_and_is_not_written_down() {
+    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    let server = GitHttp::serve(&repository, "robot", CANARY);
+    let url = server.url().replace("http://", &format!("http://robot:{CANARY}@"));
+    let ended = lab.fetched(&wanted(&url));
+    assert!(!ended.stderr.contains(CANARY));
+    let all: Vec<u8> = contents(&lab.folder()).into_values().flatten().collect();
+    assert!(!String::from_utf8_lossy(&all).contains(CANARY));
+    assert_eq!(lab.pins()["apps"][0]["source"], server.url());
+    // Another token is the same list.
+    drop(server);
+    lab.fetched(&wanted(&url.replace(CANARY, "another")));
+}
+
+#[test]
+fn a_login_that_is_wrong_or_missing_is_told_at_once() {
+    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    let server = GitHttp::serve(&repository, "robot", CANARY);
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    fs::write(&token, "wrong").unwrap();
+    let fetch = lab.fetch(&wanted(&server.url()));
+    let host = server.host();
+    let ended = fetch.clone().set("CAULDRON_GIT_AUTH", auth(&server, &token)).run();
+    refused(&ended, 77, &["Authentication failed", "CAULDRON_GIT_AUTH", &host]);
+    refused(&fetch.clone().run(), 77, &["could not read Username", &host]);
+    // A token for another host stays at home.
+    let other = json!({"127.0.0.1:1": {"token_file": token}});
+    refused(&fetch.clone().set("CAULDRON_GIT_AUTH", other).run(), 77, &["could not read Username"]);
+    let gone = auth(&server, &folder.path().join("gone"));
+    refused(&fetch.set("CAULDRON_GIT_AUTH", gone).run(), 78, &["CAULDRON_GIT_AUTH", "cannot read"]);
+}
+
+#[test]
+fn a_server_that_fails_for_a_moment_is_asked_again() {
+    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    let server = GitHttp::serve(&repository, "robot", CANARY);
+    let url = server.url().replace("http://", &format!("http://robot:{CANARY}@"));
+    server.fail(2);
+    let ended = lab.fetched(&wanted(&url));
+    assert_eq!(ended.stderr.matches("trying again").count(), 2, "{}", ended.stderr);
+    server.fail(1_000);
+    let update = lab.fetch(&wanted(&url)).set("CAULDRON_APPS_UPDATE", "1");
+    refused(&update.run(), 69, &["app x", "503"]);
+}
+
+#[test]
+fn a_server_that_never_answers_has_a_deadline() {
+    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    let server = GitHttp::serve(&repository, "robot", CANARY);
+    server.stall();
+    let fetch = lab.fetch(&wanted(&server.url())).set("CAULDRON_GIT_TIMEOUT", "100ms");
+    refused(&fetch.run(), 69, &["CAULDRON_GIT_TIMEOUT"]);
+}
+
+#[test]
+fn a_stop_ends_it_at_once_and_leaves_no_git_behind() {
+    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    let server = GitHttp::serve(&repository, "robot", CANARY);
+    server.stall();
+    let pod = lab.fetch(&wanted(&server.url())).spawn();
+    eventually(Duration::from_secs(30), "git asks", || (server.requests() > 0).then_some(()));
+    let children = with_descendants(pod.pid());
+    assert!(children.len() > 1, "git runs");
+    pod.signal(Signal::SIGTERM);
+    let ended = pod.end_within(Duration::from_secs(10));
+    assert_eq!(ended.exit, 143, "{}", ended.stderr);
+    let alive = children.iter().filter(|pid| fs::exists(format!("/proc/{pid}/exe")).unwrap_or(false));
+    assert_eq!(alive.count(), 0, "nothing is left");
+    assert!(lab.bundles().is_empty() && lab.leftovers() == 0);
+    let _ = done;
+}

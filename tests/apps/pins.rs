@@ -1,0 +1,84 @@
+//! A branch is resolved once; what is pinned and there needs no repository.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::lab::{Lab, refused, wanted};
+use crate::support::git::Repository;
+
+#[test]
+fn a_branch_moves_once_for_each_new_value_of_the_update() {
+    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    let wanted = wanted(&repository.url());
+    let first = repository.head();
+    lab.fetched(&wanted);
+    let second = repository.commit("two");
+    let pinned = || lab.pins()["apps"][0]["commit"].as_str().unwrap().to_owned();
+    lab.fetched(&wanted);
+    assert_eq!(pinned(), first, "a branch moves only when told");
+    let update = |value: &str| crate::lab::done(lab.fetch(&wanted).set("CAULDRON_APPS_UPDATE", value).run());
+    update("1");
+    assert_eq!(pinned(), second);
+    let third = repository.commit("three");
+    update("1");
+    assert_eq!(pinned(), second, "once for each value");
+    lab.fetched(&wanted);
+    assert_eq!(pinned(), second, "a value that is taken away moves nothing back");
+    update("2");
+    assert_eq!(pinned(), third);
+    assert_eq!(lab.bundles().len(), 3, "the old ones stay for old pods");
+}
+
+#[test]
+fn an_entry_that_stays_keeps_its_pin_when_the_list_changes() {
+    let (lab, shop, till) = (Lab::new(), Repository::with_app("shop"), Repository::with_app("till"));
+    lab.fetched(&wanted(&shop.url()));
+    let pinned = shop.head();
+    shop.commit("more");
+    lab.fetched(&json!([{"url": till.url(), "branch": "main"}, {"url": shop.url(), "branch": "main"}]));
+    let bundles = lab.bundles();
+    assert!(bundles.iter().any(|path| path.display().to_string().contains(&pinned)), "{bundles:?}");
+    assert_eq!(bundles.len(), 2);
+}
+
+#[test]
+fn a_repository_that_is_gone_is_not_missed() {
+    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    let wanted = wanted(&repository.url());
+    lab.fetched(&wanted);
+    drop(repository);
+    let ended = lab.fetch(&wanted).set("PATH", "/nonexistent").run();
+    assert_eq!(ended.exit, 0, "neither repository nor git is asked: {}", ended.stderr);
+    // Negative control: a new value asks it, and fails by name.
+    refused(&lab.fetch(&wanted).set("CAULDRON_APPS_UPDATE", "1").run(), 78, &["app git-"]);
+}
+
+#[test]
+fn a_commit_that_was_pushed_over_stays_pinned() {
+    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    let wanted = wanted(&repository.url());
+    let first = repository.head();
+    lab.fetched(&wanted);
+    repository.git(&["commit", "--quiet", "--amend", "--message", "another history"]);
+    let second = repository.head();
+    lab.fetched(&wanted);
+    assert_eq!(lab.pins()["apps"][0]["commit"], first);
+    // The bundle lost, and the commit gone for good: told, with what to do.
+    fs::remove_dir_all(lab.bundle()).unwrap();
+    repository.git(&["reflog", "expire", "--expire=now", "--all"]);
+    repository.git(&["gc", "--quiet", "--prune=now"]);
+    refused(&lab.fetch(&wanted).run(), 78, &["no longer has commit", "CAULDRON_APPS_UPDATE"]);
+    crate::lab::done(lab.fetch(&wanted).set("CAULDRON_APPS_UPDATE", "1").run());
+    assert_eq!(lab.pins()["apps"][0]["commit"], second);
+}
+
+#[test]
+fn a_bundle_that_somebody_broke_is_published_again() {
+    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    lab.fetched(&wanted(&repository.url()));
+    let hooks = lab.bundle().join("source/shop/hooks.py");
+    fs::remove_file(&hooks).unwrap();
+    lab.fetched(&wanted(&repository.url()));
+    assert!(hooks.is_file() && lab.leftovers() == 0);
+}

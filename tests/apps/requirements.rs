@@ -1,0 +1,107 @@
+//! Python requirements: only what the bench lacks, beside the source; what contradicts is refused by name.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::lab::{Lab, done, refused, wanted};
+use crate::support::binary::Binary;
+use crate::support::git::Repository;
+use crate::wheel;
+
+/// An app that requires these.
+fn app(name: &str, requires: &[&str]) -> Repository {
+    let repository = Repository::with_app(name);
+    let list = serde_json::to_string(requires).unwrap();
+    repository.write(
+        "pyproject.toml",
+        &format!("[project]\nname = '{name}'\ndynamic = ['version']\ndependencies = {list}\n"),
+    );
+    repository.commit("requirements");
+    repository
+}
+
+/// No index but a folder of wheels.
+fn offline(fetch: Binary, wheels: &std::path::Path) -> Binary {
+    fetch.set("PIP_NO_INDEX", "1").set("PIP_FIND_LINKS", wheels.display())
+}
+
+#[test]
+fn what_the_bench_lacks_is_pinned_and_put_beside_the_source() {
+    let (lab, wheels) = (Lab::new(), tempfile::tempdir().unwrap());
+    wheel::make(wheels.path(), "abacus", "1.2", &["counter>=1", "click"]);
+    wheel::make(wheels.path(), "counter", "1.5", &[]);
+    // The bench has click; `never` is for another system.
+    let shop = app("shop", &["abacus~=1.0", "click>=8", "never; sys_platform == 'win32'", "frappe>=1"]);
+    done(offline(lab.fetch(&wanted(&shop.url())), wheels.path()).run());
+    let mut requirements: Vec<Value> = lab.manifest()["requirements"].as_array().unwrap().clone();
+    requirements.sort_by_key(Value::to_string);
+    assert_eq!(json!(requirements), json!(["abacus==1.2", "counter==1.5"]));
+    let packages = lab.bundle().join("site-packages");
+    assert!(packages.join("abacus.py").is_file() && !packages.join("click").exists());
+    let environment = lab.bench.path().join("env/lib");
+    let found = Command::new("find").arg(environment).args(["-name", "abacus*"]).output().unwrap();
+    assert!(found.stdout.is_empty(), "the bench stays as it is");
+}
+
+#[test]
+fn the_older_form_of_requirements_is_read() {
+    let (lab, wheels) = (Lab::new(), tempfile::tempdir().unwrap());
+    wheel::make(wheels.path(), "abacus", "1.2", &[]);
+    let shop = Repository::with_app("shop");
+    shop.write("requirements.txt", "# what it needs\n-r more.txt\n");
+    shop.write("more.txt", "abacus == 1.2  # exactly\n");
+    shop.commit("requirements");
+    done(offline(lab.fetch(&wanted(&shop.url())), wheels.path()).run());
+    assert_eq!(lab.manifest()["requirements"], json!(["abacus==1.2"]));
+}
+
+#[test]
+fn what_contradicts_the_bench_is_refused_with_both_names() {
+    let (lab, wheels) = (Lab::new(), tempfile::tempdir().unwrap());
+    let shop = app("shop", &["click>=99"]);
+    let ended = offline(lab.fetch(&wanted(&shop.url())), wheels.path()).run();
+    refused(&ended, 78, &["app shop", "it requires click>=99", "the bench has click 8.1.8"]);
+    // One that only a requirement of a requirement contradicts.
+    wheel::make(wheels.path(), "abacus", "1.2", &["click>=99"]);
+    let till = app("till", &["abacus"]);
+    let ended = offline(lab.fetch(&wanted(&till.url())), wheels.path()).run();
+    refused(&ended, 78, &["app till", "abacus 1.2 depends on click>=99", "click==8.1.8"]);
+    assert!(lab.bundles().is_empty() && lab.leftovers() == 0);
+}
+
+#[test]
+fn two_apps_that_contradict_each_other_are_refused_with_both_names() {
+    let (lab, wheels) = (Lab::new(), tempfile::tempdir().unwrap());
+    for version in ["1.0", "2.0"] {
+        wheel::make(wheels.path(), "abacus", version, &[]);
+    }
+    let (shop, till) = (app("shop", &["abacus<2"]), app("till", &["abacus>=2"]));
+    let both = json!([{"url": shop.url()}, {"url": till.url()}]);
+    let ended = offline(lab.fetch(&both), wheels.path()).run();
+    refused(&ended, 78, &["app till: it requires abacus>=2", "app shop brings abacus 1.0"]);
+    // Each by itself is fine; together they are still refused.
+    done(offline(lab.fetch(&json!([{"url": till.url()}])), wheels.path()).run());
+    let ended = offline(lab.fetch(&both), wheels.path()).run();
+    refused(&ended, 78, &["app shop brings abacus 1.0", "app till brings abacus 2.0"]);
+}
+
+#[test]
+fn a_frappe_that_an_app_cannot_work_with_is_told() {
+    let (lab, shop) = (Lab::new(), Repository::with_app("shop"));
+    shop.write("pyproject.toml", "[tool.bench.frappe-dependencies]\nfrappe = '>=99.0.0,<100'\n");
+    shop.commit("for another frappe");
+    refused(
+        &lab.fetch(&wanted(&shop.url())).run(),
+        78,
+        &["it requires frappe >=99.0.0,<100", "the bench has frappe 15"],
+    );
+}
+
+#[test]
+fn no_index_and_no_wheel() {
+    let (lab, wheels) = (Lab::new(), tempfile::tempdir().unwrap());
+    let shop = app("shop", &["abacus"]);
+    let ended = offline(lab.fetch(&wanted(&shop.url())), wheels.path()).run();
+    refused(&ended, 78, &["app shop", "No matching distribution found for abacus"]);
+}

@@ -1,0 +1,135 @@
+//! Where an app may come from, and what of its repository becomes a bundle.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::lab::{Lab, manifest, refused, wanted};
+use crate::support::git::Repository;
+
+#[test]
+fn a_bundle_is_the_commit_without_its_repository() {
+    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    repository.write("shop/public/notes.txt", "hello");
+    let commit = repository.commit("notes");
+    lab.fetched(&wanted(&repository.url()));
+    let bundle = lab.bundle();
+    let manifest = manifest(&bundle);
+    assert_eq!((&manifest["app"], &manifest["version"]), (&"shop".into(), &"1.0.0".into()));
+    assert_eq!((&manifest["commit"], &manifest["requirements"]), (&commit.clone().into(), &json!([])));
+    let name = bundle.file_name().unwrap().to_string_lossy().into_owned();
+    assert_eq!(name, format!("{commit}-{}-{}", manifest["abi"].as_str().unwrap(), std::env::consts::ARCH));
+    assert_eq!(fs::read_to_string(bundle.join("source/shop/public/notes.txt")).unwrap(), "hello");
+    assert!(!bundle.join("source/.git").exists() && !bundle.join("site-packages").exists());
+    assert_eq!(lab.leftovers(), 0);
+    let pin = &lab.pins()["apps"][0];
+    assert_eq!(
+        (&pin["app"], &pin["commit"], &pin["install"]),
+        (&"shop".into(), &commit.into(), &true.into())
+    );
+    // Importable with the bench's own Python, its bytecode there already.
+    let mut python = Command::new(lab.bench.path().join("env/bin/python"));
+    python.args(["-c", "import shop.hooks, sys; print(shop.__version__, shop.hooks.__cached__)"]);
+    let output = python.env("PYTHONPATH", bundle.join("source")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let (version, cached) = said.split_once(' ').expect("both");
+    assert!(version == "1.0.0" && fs::exists(cached).unwrap(), "{said}");
+}
+
+#[test]
+fn paths_and_file_urls_bare_or_not() {
+    let repository = Repository::with_app("shop");
+    let bare = repository.bare();
+    let path = |repository: &Repository| repository.path().display().to_string();
+    for entry in [
+        json!({"path": path(&repository), "branch": "main"}),
+        json!({"path": path(&bare)}),
+        json!({"url": path(&bare), "branch": "main"}),
+        json!({"url": bare.url(), "name": "shop"}),
+    ] {
+        let lab = Lab::new();
+        lab.fetched(&json!([entry]));
+        assert_eq!(lab.manifest()["commit"], repository.head(), "{entry}");
+    }
+}
+
+#[test]
+fn tags_commits_and_branches_that_are_tags() {
+    let repository = Repository::with_app("shop");
+    let first = repository.head();
+    repository.git(&["tag", "--annotate", "--message", "one", "v1"]);
+    let second = repository.commit("more");
+    repository.git(&["branch", "next"]);
+    for (entry, commit) in [
+        (json!({"tag": "v1"}), &first),
+        (json!({"branch": "v1"}), &first),
+        (json!({"commit": first}), &first),
+        (json!({"branch": "next"}), &second),
+        (json!({}), &second),
+    ] {
+        let (lab, mut entry) = (Lab::new(), entry);
+        entry["url"] = repository.url().into();
+        lab.fetched(&json!([entry]));
+        assert_eq!(lab.manifest()["commit"], **commit, "{entry}");
+    }
+}
+
+#[test]
+fn an_app_in_a_subfolder_and_two_of_one_repository() {
+    let (lab, repository) = (Lab::new(), Repository::empty());
+    for app in ["shop", "till"] {
+        repository.write_app(&format!("apps/{app}"), app, "2.0.0");
+    }
+    repository.commit("both");
+    let ended = lab.fetch(&wanted(&repository.url())).run();
+    refused(&ended, 78, &["not at its root", "apps/shop or apps/till"]);
+    assert!(lab.bundles().is_empty());
+    let entry =
+        |app: &str| json!({"url": repository.url(), "branch": "main", "subfolder": format!("apps/{app}")});
+    lab.fetched(&json!([entry("shop"), entry("till")]));
+    let mut apps: Vec<String> =
+        lab.bundles().iter().map(|bundle| manifest(bundle)["app"].as_str().unwrap().to_owned()).collect();
+    apps.sort();
+    assert_eq!(apps, ["shop", "till"]);
+}
+
+#[test]
+fn submodules_come_along() {
+    let (lab, library, repository) = (Lab::new(), Repository::empty(), Repository::with_app("shop"));
+    library.write("library.py", "answer = 42\n");
+    library.commit("a library");
+    repository.git(&["submodule", "--quiet", "add", &library.url(), "shop/vendored"]);
+    repository.commit("with a library");
+    lab.fetched(&wanted(&repository.url()));
+    let vendored = lab.bundle().join("source/shop/vendored");
+    assert!(vendored.join("library.py").is_file() && !vendored.join(".git").exists());
+}
+
+#[test]
+fn the_package_decides_how_an_app_is_called() {
+    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    let ended = lab.fetched(&json!([{"name": "store", "url": repository.url(), "branch": "main"}]));
+    assert!(ended.stderr.contains("the app is called as its package"), "{}", ended.stderr);
+    assert_eq!((&lab.manifest()["app"], &lab.pins()["apps"][0]["app"]), (&"shop".into(), &"shop".into()));
+}
+
+#[test]
+fn an_app_that_is_in_the_bench_is_not_fetched() {
+    let lab = Lab::new();
+    let package = lab.bench.path().join("apps/shop/shop");
+    fs::create_dir_all(&package).unwrap();
+    fs::write(package.join("hooks.py"), "").unwrap();
+    fs::write(package.join("__init__.py"), "__version__ = '15.1.0'\n").unwrap();
+    let entry = |branch: &str| json!([{"name": "shop", "url": "file:///nowhere", "branch": branch}]);
+    lab.fetched(&entry("version-15"));
+    assert!(lab.bundles().is_empty());
+    assert_eq!(lab.pins()["apps"][0]["commit"], "baked");
+    // Another major version is another app.
+    refused(&lab.fetch(&entry("version-16")).run(), 78, &["/nowhere"]);
+    // By branch where the image recorded it.
+    let git = lab.bench.path().join("apps/shop/.git");
+    fs::create_dir_all(&git).unwrap();
+    fs::write(git.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+    refused(&lab.fetch(&entry("version-15")).run(), 78, &["/nowhere"]);
+}
