@@ -89,6 +89,9 @@ mod tests {
         publish("a/old", 40);
         publish("a/young", 20);
         publish("a/named", 40);
+        publish("a/linked", 40);
+        fs::create_dir(cauldron.join("live")).unwrap();
+        std::os::unix::fs::symlink("../bundles/a/linked/source/a", cauldron.join("live/a")).unwrap();
         let held = publish("a/held", 40);
         held.lock_shared().unwrap();
         let mut history = History::default();
@@ -96,10 +99,10 @@ mod tests {
         collect(&bundles, &history, now);
         let mut left = all(&bundles);
         left.sort();
-        assert_eq!(left, ["a/held", "a/named", "a/young"].map(PathBuf::from));
+        assert_eq!(left, ["a/held", "a/linked", "a/named", "a/young"].map(PathBuf::from));
         drop(held);
         collect(&bundles, &history, now);
-        assert_eq!(all(&bundles).len(), 2);
+        assert_eq!(all(&bundles).len(), 3);
         let staging: Vec<_> =
             fs::read_dir(&bundles).unwrap().flatten().map(|entry| entry.file_name()).collect();
         assert_eq!(staging, ["a"], "nothing of it is left");

@@ -81,7 +81,7 @@ impl Shared {
         Self {
             places: Places { bench: settings.bench.clone(), assets },
             address,
-            variants: Variants::new(runtime.compressed()),
+            variants: Variants::new(runtime.compressed(), settings.bench.clone()),
             gunicorn: Arc::new(Upstream::new(Target::Unix(runtime.socket()), REUSE_WITHIN)),
             socketio: Arc::new(Upstream::new(Target::Tcp(host, port), Duration::ZERO)),
             tls,
