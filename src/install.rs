@@ -10,6 +10,7 @@
 //! after_install never ran. The journal knows, and `--force` mends both.
 
 mod decide;
+mod jobs;
 pub mod journal;
 mod order;
 mod remove;
@@ -100,6 +101,7 @@ async fn install_one(work: &Work<'_>, app: &str, force: bool) -> std::result::Re
         let cause = format!("install-app {app} exited 0, and the site does not have {app}");
         return Err(Fault::try_again(cause, "its own reason is in the log above").into());
     }
+    jobs::ensure(work, app).await?;
     journal::finish(client, context.site, app).await?;
     tracing::info!(app, commit, "installed");
     Ok(())

@@ -63,15 +63,9 @@ async fn dispatch(
         (Route::Refused, _) => Err(Refusal::NotFound),
         (Route::Asset(_), _) if !is_read => Err(Refusal::Method),
         (Route::Asset(path), _) => {
-<<<<<<< HEAD
-            let wanted = Wanted::Asset(path.clone());
-            let opened = find(&shared.places, &wanted).await.ok_or(Refusal::NotFound)?;
-            let manner = Manner::of_asset(&path);
-=======
             let wanted = Wanted::Asset(path);
-            let opened = find(&shared.settings.bench, &wanted).await.ok_or(Refusal::NotFound)?;
+            let opened = find(&shared.places, &wanted).await.ok_or(Refusal::NotFound)?;
             let manner = Manner::of_asset(wanted.path());
->>>>>>> main
             Ok(static_file::answer_small(
                 &opened,
                 &shared.variants,
@@ -84,13 +78,8 @@ async fn dispatch(
         (_, None) => Err(Refusal::UnknownHost),
         (Route::Socketio, Some(site)) => socketio::ask(exchange, client, &site, request).await,
         (Route::File(path), Some(site)) if is_read => {
-<<<<<<< HEAD
-            let wanted = Wanted::Public { site: site.clone(), path: path.clone() };
-            match find(&shared.places, &wanted).await {
-=======
             let wanted = Wanted::Public { site: site.clone(), path };
-            match find(&shared.settings.bench, &wanted).await {
->>>>>>> main
+            match find(&shared.places, &wanted).await {
                 Some(opened) => {
                     let manner = Manner::of_upload();
                     let headers = request.headers();

@@ -78,10 +78,11 @@ impl Shared {
         board: Board,
     ) -> Self {
         let (host, port) = settings.socketio.clone();
+        let places = Places { bench: settings.bench.clone(), assets };
         Self {
-            places: Places { bench: settings.bench.clone(), assets },
+            places: places.clone(),
             address,
-            variants: Variants::new(runtime.compressed(), settings.bench.clone()),
+            variants: Variants::new(runtime.compressed(), places),
             gunicorn: Arc::new(Upstream::new(Target::Unix(runtime.socket()), REUSE_WITHIN)),
             socketio: Arc::new(Upstream::new(Target::Tcp(host, port), Duration::ZERO)),
             tls,

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::content_type;
 use super::gzip_body::accepts;
-use super::open::{Opened, Wanted, find};
+use super::open::{Opened, Places, Wanted, find};
 use crate::sys::file::read_at;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,17 +85,17 @@ impl Encoding {
 #[derive(Clone, Debug)]
 pub struct Variants {
     folder: PathBuf,
-    bench: PathBuf,
+    places: Places,
     made_bytes: Arc<AtomicU64>,
     busy: Arc<Mutex<HashSet<String>>>,
     one_at_a_time: Arc<Semaphore>,
 }
 
 impl Variants {
-    pub fn new(folder: PathBuf, bench: PathBuf) -> Self {
+    pub fn new(folder: PathBuf, places: Places) -> Self {
         Self {
             folder,
-            bench,
+            places,
             made_bytes: Arc::default(),
             busy: Arc::default(),
             one_at_a_time: Arc::new(Semaphore::new(1)),
@@ -176,7 +176,7 @@ impl Variants {
         let Wanted::Asset(path) = wanted else { return None };
         let mut beside = path.clone().into_os_string();
         beside.push(encoding.extension());
-        let found = find(&self.bench, &Wanted::Asset(beside.into())).await?;
+        let found = find(&self.places, &Wanted::Asset(beside.into())).await?;
         let is_of_it = found.metadata.modified().ok()? >= opened.metadata.modified().ok()?;
         is_of_it.then_some(found)
     }

@@ -36,6 +36,9 @@ pub struct Keeper {
     seen: Seen,
     /// Pods with another list, at the last sign.
     others: usize,
+    /// Looks until the caches are cleared once more: a request that began before the list changed may have
+    /// filled them as it was.
+    looks_to_clear: u32,
 }
 
 /// When what decides changed last.
@@ -64,6 +67,7 @@ impl Keeper {
             listed: Vec::new(),
             seen: Seen::default(),
             others: 0,
+            looks_to_clear: LOOKS_PER_SIGN,
         }
     }
 
@@ -72,6 +76,12 @@ impl Keeper {
         for look in 0_u32.. {
             if self.look().await || look % LOOKS_PER_SIGN == 0 {
                 self.give_a_sign().await;
+            }
+            if self.looks_to_clear > 0 {
+                self.looks_to_clear -= 1;
+                if self.looks_to_clear == 0 {
+                    self.forget_caches().await;
+                }
             }
             if look % LOOKS_PER_MARK == LOOKS_PER_MARK - 1 {
                 if let Err(error) = published::mark_used(self.view.bench(), &self.view.assets()) {
@@ -103,6 +113,9 @@ impl Keeper {
         self.seen = now;
         self.board.tell_missing_apps(&self.view.missing(&installed));
         let changed = listed != self.listed;
+        if changed {
+            self.looks_to_clear = LOOKS_PER_SIGN;
+        }
         if changed && !self.listed.is_empty() {
             tracing::info!(apps = listed.join(", "), "the apps of this pod changed");
             self.forget_caches().await;

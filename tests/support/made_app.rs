@@ -106,10 +106,12 @@ impl MadeApp {
             fs::write(package.join("__init__.py"), format!("VALUE = \"{value}\"\n")).expect("a requirement");
             requirements.push(format!("{name}==1.0"));
         }
+        let last = |app: &String| app.rsplit('/').next().unwrap_or_default().to_owned();
+        let required: Vec<String> = self.requires.iter().map(last).collect();
         let manifest = json!({
             "app": self.name, "version": self.version, "commit": self.commit(), "abi": abi,
             "arch": std::env::consts::ARCH, "requirements": requirements, "has_bundles": false,
-            "built_assets": false, "required_apps": self.requires,
+            "built_assets": false, "required_apps": required,
         });
         fs::write(root.join("manifest.json"), manifest.to_string()).expect("a manifest");
         root

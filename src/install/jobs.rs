@@ -1,0 +1,51 @@
+//! An app's scheduled jobs, made up for where its install could not see its own hooks.
+//!
+//! install-app makes them of the hooks in the cache. A request that began before the app was installed
+//! and is answered while it is fills that cache with hooks that lack it (seen under load): the install
+//! ends with 0, and the app never ticks.
+
+use tokio_postgres::Client;
+
+use super::{Work, run};
+use crate::bootstrap::sql::told;
+use crate::join::caches::Caches;
+use crate::outcome::{Fault, Result, Stopped};
+
+const SYNC: &str = "frappe.core.doctype.scheduled_job_type.scheduled_job_type.sync_jobs";
+const TRIES: u32 = 3;
+
+/// # Errors
+/// 75 where they do not come.
+pub async fn ensure(work: &Work<'_>, app: &str) -> std::result::Result<(), Stopped> {
+    let Some(package) = work.view.package(app) else { return Ok(()) };
+    let hooks = std::fs::read_to_string(package.join("hooks.py")).unwrap_or_default();
+    // An app that schedules nothing, or nothing of its own, has no row to look for.
+    let schedules = hooks.split_once("\nscheduler_events").is_some_and(|(_, events)| {
+        ["\"", "'"].iter().any(|quote| events.contains(&format!("{quote}{app}.")))
+    });
+    if !schedules {
+        return Ok(());
+    }
+    let client = work.leadership.client();
+    for _ in 0..TRIES {
+        if has_jobs(client, app).await? {
+            return Ok(());
+        }
+        tracing::info!(app, "its scheduled jobs are missing; making them");
+        if let Some(caches) = Caches::of(work.context.config, work.database) {
+            caches.forget_apps().await;
+        }
+        run(work, "sync_jobs", vec!["execute", SYNC], None).await?;
+    }
+    if has_jobs(client, app).await? {
+        return Ok(());
+    }
+    let cause = format!("the scheduled jobs of {app} do not come");
+    Err(Fault::try_again(cause, "start again while fewer people work with the site").into())
+}
+
+async fn has_jobs(client: &Client, app: &str) -> Result<bool> {
+    let sql = r#"SELECT EXISTS (SELECT FROM public."tabScheduled Job Type" WHERE starts_with(method, $1))"#;
+    let row = client.query_one(sql, &[&format!("{app}.")]).await;
+    Ok(row.map_err(told("cannot look for scheduled jobs"))?.get(0))
+}
