@@ -30,6 +30,8 @@ mod gate;
 mod gunicorn;
 #[path = "peers/idle.rs"]
 mod idle;
+#[path = "peers/join.rs"]
+mod join;
 #[path = "peers/kernel_account.rs"]
 mod kernel_account;
 #[path = "peers/lab.rs"]
@@ -65,7 +67,7 @@ use report::Row;
 type Measurement = fn(&Lab) -> Vec<Row>;
 
 /// By the names that BENCH_ONLY takes; what starts fast comes first, while servers and site are not up.
-const MEASUREMENTS: [(&str, Measurement); 10] = [
+const MEASUREMENTS: [(&str, Measurement); 11] = [
     ("size", size::measure),
     ("exec", exec::measure),
     ("term", term::measure),
@@ -75,6 +77,7 @@ const MEASUREMENTS: [(&str, Measurement); 10] = [
     ("idle", idle::measure),
     ("creation", creation::measure),
     ("publish", publish::measure),
+    ("join", join::measure),
     ("front", front::measure),
 ];
 

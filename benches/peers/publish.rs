@@ -50,7 +50,7 @@ pub fn measure(lab: &Lab) -> Vec<Row> {
     vec![Row::new("publishing an app", "ms", samples, Target::AboveAtMost(2_000.0)).noted(note)]
 }
 
-fn elapsed_ms(lab: &Lab, command: &mut Command) -> f64 {
+pub fn elapsed_ms(lab: &Lab, command: &mut Command) -> f64 {
     let mut started = lab.start(command);
     let ended_ns = started.end_ns_within(DEADLINE);
     ms_between(started.at_ns, ended_ns)
