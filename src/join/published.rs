@@ -19,6 +19,7 @@ use crate::frappe::bench::Bench;
 /// Its time says when a pod served this version last.
 const USED: &str = ".used";
 const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
+const MARKED_EVERY: Duration = Duration::from_secs(1800);
 /// Folders that are being made or taken away; a version's name is hexadecimal.
 const ASIDE: &str = ".aside-";
 
@@ -65,8 +66,13 @@ pub fn mark_used(bench: &Bench, assets: &Assets) -> io::Result<()> {
     if assets.names().is_empty() {
         return Ok(());
     }
+    let used = folder(bench).join(digest(assets)).join(USED);
+    let modified = fs::metadata(&used).and_then(|metadata| metadata.modified());
+    if modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age < MARKED_EVERY)) {
+        return Ok(());
+    }
     // The server's clock where the volume is a network's, as for every other pod.
-    fs::write(folder(bench).join(digest(assets)).join(USED), "")
+    fs::write(used, "")
 }
 
 fn aside(bench: &Bench) -> PathBuf {
