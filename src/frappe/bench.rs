@@ -53,11 +53,20 @@ impl Bench {
         self.cauldron().join(site)
     }
 
-    /// Frappe's major version, read from the source; None where it cannot be told.
-    pub fn frappe_major(&self) -> Option<u32> {
-        let text = std::fs::read_to_string(self.root.join("apps/frappe/frappe/__init__.py")).ok()?;
+    /// The folder that holds an app's hooks.py.
+    pub fn package(&self, app: &str) -> PathBuf {
+        self.app(app).join(app)
+    }
+
+    /// An app's version, read from the source; None where it cannot be told.
+    pub fn version(&self, app: &str) -> Option<String> {
+        let text = std::fs::read_to_string(self.package(app).join("__init__.py")).ok()?;
         let line = text.lines().find(|line| line.starts_with("__version__"))?;
-        let version = line.split(['"', '\'']).nth(1)?;
-        version.split('.').next()?.parse().ok()
+        line.split(['"', '\'']).nth(1).map(str::to_string)
+    }
+
+    /// Frappe's major version, the same way.
+    pub fn frappe_major(&self) -> Option<u32> {
+        self.version("frappe")?.split('.').next()?.parse().ok()
     }
 }

@@ -1,6 +1,7 @@
 //! The one-shot commands: `wait-deps`, `configure`, `bootstrap`.
 
 use super::site::Site;
+use crate::bootstrap::Purpose;
 use crate::cli::Format;
 use crate::config::Config;
 use crate::deps::{self, DepsTargets};
@@ -49,7 +50,8 @@ pub async fn configure(config: &Config, shutdown: &Shutdown) -> Result<u8, Stopp
 /// Config, site, then exit (a Job).
 pub async fn bootstrap(config: Config, shutdown: &Shutdown) -> Result<u8, Stopped> {
     let board = Board::new("bootstrap", config.site.clone());
-    let site = Site::start(config, &board, shutdown).await?;
+    let mut site = Site::start(config, &board, shutdown).await?;
+    site.purpose = Purpose::Once;
     let result = site.bring_up(&board, shutdown).await;
     site.stop(shutdown).await;
     result.map(|_| DONE)
