@@ -53,9 +53,15 @@ impl Bench {
         self.cauldron().join(site)
     }
 
-    /// The folder that holds an app's hooks.py.
+    /// The folder that holds an app's hooks.py: in `apps/`, or where Python finds it besides (FRAPPE.md, Apps).
     pub fn package(&self, app: &str) -> PathBuf {
-        self.app(app).join(app)
+        let in_apps = self.app(app).join(app);
+        if in_apps.join("hooks.py").exists() {
+            return in_apps;
+        }
+        let path = std::env::var_os("PYTHONPATH").unwrap_or_default();
+        let elsewhere = std::env::split_paths(&path).map(|folder| folder.join(app));
+        elsewhere.into_iter().find(|package| package.join("hooks.py").exists()).unwrap_or(in_apps)
     }
 
     /// An app's version, read from the source; None where it cannot be told.
