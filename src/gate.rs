@@ -15,6 +15,7 @@ mod backup;
 mod blockers;
 mod caches;
 pub mod code;
+pub mod command;
 mod drain;
 mod evidence;
 mod hold;

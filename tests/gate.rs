@@ -2,12 +2,19 @@
 
 mod support;
 
+#[path = "gate/failures.rs"]
+mod failures;
+#[path = "gate/kills.rs"]
+mod kills;
+#[path = "gate/locks.rs"]
+mod locks;
 #[path = "gate/place.rs"]
 mod place;
 #[path = "gate/refusals.rs"]
 mod refusals;
 #[path = "gate/release.rs"]
 mod release;
-
 #[path = "gate/upgrade.rs"]
 mod upgrade;
+#[path = "gate/workers.rs"]
+mod workers;

@@ -1,5 +1,7 @@
 //! What the code of this pod is to the database, and whether it may serve.
 
+use std::collections::BTreeMap;
+
 use tokio_postgres::Client;
 
 use super::code::Code;
@@ -18,6 +20,8 @@ const LEADER_IS_ALIVE_MS: i64 = 60_000;
 /// What was found.
 pub struct Standing {
     pub fingerprint: String,
+    /// Of the installed apps.
+    pub versions: BTreeMap<String, String>,
     pub relation: Relation,
     pub evidence: Evidence,
 }
@@ -32,7 +36,11 @@ pub async fn standing(context: &Context<'_>, client: &Client, state: &State) -> 
         let missing = evidence::missing(&code, &installed);
         Evidence { fingerprint: fingerprint.clone(), missing, ..Evidence::default() }
     } else {
-        evidence::look(client, &code, &installed).await?
+        let recorded = match state.of_these_tables {
+            true => record::versions(client, context.site).await?,
+            false => BTreeMap::new(),
+        };
+        evidence::look(client, &code, &installed, recorded).await?
     };
     evidence.recorded.clone_from(&state.fingerprint);
     evidence.in_history = !equal
@@ -40,7 +48,7 @@ pub async fn standing(context: &Context<'_>, client: &Client, state: &State) -> 
         && record::tried(client, context.site, &fingerprint).await?.is_migrated;
     let relation = relation(&evidence);
     tell(context.board, &fingerprint, &relation, state);
-    Ok(Standing { fingerprint, relation, evidence })
+    Ok(Standing { fingerprint, versions: code.versions(&installed), relation, evidence })
 }
 
 fn tell(board: &Board, fingerprint: &str, relation: &Relation, state: &State) {
@@ -64,7 +72,7 @@ pub fn holds_workers(state: &State) -> bool {
 
 /// Why a pod that follows may not serve yet; none where it may.
 pub async fn refusal(context: &Context<'_>, client: &Client, state: &State) -> Result<Option<String>> {
-    let Standing { fingerprint, relation, evidence } = standing(context, client, state).await?;
+    let Standing { fingerprint, relation, evidence, .. } = standing(context, client, state).await?;
     Ok(match relation {
         Relation::Equal => None,
         Relation::RolledBack => {

@@ -56,6 +56,13 @@ impl Code {
         }
         hex(&hash.finalize())[..FINGERPRINT_LENGTH].to_string()
     }
+
+    /// As the record has them.
+    pub fn versions(&self, installed: &[String]) -> BTreeMap<String, String> {
+        let version =
+            |name: &String| Some((name.clone(), self.apps.get(name)?.version.as_ref()?.to_string()));
+        installed.iter().filter_map(version).collect()
+    }
 }
 
 /// Enough never to meet twice, and short enough to be read aloud.

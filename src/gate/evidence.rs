@@ -27,9 +27,16 @@ pub fn missing(code: &Code, installed: &[String]) -> Vec<String> {
     installed.iter().filter(|app| !code.apps.contains_key(*app)).cloned().collect()
 }
 
-/// Everything that can be seen of what migrate would do here.
-pub async fn look(client: &Client, code: &Code, installed: &[String]) -> Result<Evidence> {
-    let versions = versions(client).await?;
+/// Everything that can be seen of what migrate would do here. `recorded` has the versions of the last
+/// migration, for where Frappe does not tell.
+pub async fn look(
+    client: &Client,
+    code: &Code,
+    installed: &[String],
+    recorded: BTreeMap<String, String>,
+) -> Result<Evidence> {
+    let mut versions = recorded;
+    versions.extend(self::versions(client).await?);
     let logged = logged_patches(client).await?;
     let in_database = doctypes(client).await?;
     let packages: Vec<(String, PathBuf)> = installed

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use redis::Pipeline;
 
-use crate::bootstrap::Context;
+use crate::config::Config;
 use crate::frappe::queues::BenchQueues;
 use crate::redis_client::{Link, Server};
 
@@ -26,14 +26,10 @@ pub struct Queues {
 
 impl Queues {
     /// None where there is no queue Redis: then there are no workers either.
-    pub fn of(context: &Context<'_>) -> Option<Self> {
-        let redis = &context.config.redis;
+    pub fn of(config: &Config, site: &str) -> Option<Self> {
+        let redis = &config.redis;
         let server = Server::new(redis.queue.as_ref()?, redis.tls_ca.as_ref(), "REDIS_QUEUE").ok()?;
-        Some(Self {
-            link: Link::new(server),
-            names: BenchQueues::of(context.config),
-            site: context.site.to_string(),
-        })
+        Some(Self { link: Link::new(server), names: BenchQueues::of(config), site: site.to_string() })
     }
 
     /// Lets go of what this site's leader, or one before it, holds. A key that stays ends by itself.

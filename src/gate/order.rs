@@ -116,17 +116,6 @@ impl Stage {
     }
 }
 
-pub const STAGES: [Stage; 8] = [
-    Stage::Open,
-    Stage::Checking,
-    Stage::BackingUp,
-    Stage::Draining,
-    Stage::Maintenance,
-    Stage::Migrating,
-    Stage::Finishing,
-    Stage::Failed,
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;

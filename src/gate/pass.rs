@@ -68,7 +68,7 @@ pub async fn pass(
     }
     gate.settle().await?;
     let state = state::State { gate: gate.gate.clone(), ..state };
-    let Standing { fingerprint, relation, evidence } = standing(context, client, &state).await?;
+    let Standing { fingerprint, versions, relation, evidence } = standing(context, client, &state).await?;
     if let Some(remedy) = blocked(&gate.gate, &relation) {
         tracing::error!(remedy, "half a migration is in the way");
         return Ok(Passed::Blocked(remedy));
@@ -99,7 +99,7 @@ pub async fn pass(
         record::forget_attempts(client, context.site, &fingerprint).await?;
     }
     let quiet = !evidence.is_anything_pending() && gate.gate.stage != Stage::Failed;
-    let attempt = Attempt { fingerprint: &fingerprint, evidence: &evidence, quiet };
+    let attempt = Attempt { fingerprint: &fingerprint, versions: &versions, evidence: &evidence, quiet };
     gate.try_often_enough(&attempt).await
 }
 
@@ -107,8 +107,10 @@ pub async fn pass(
 pub async fn record_as_made(context: &Context<'_>, leadership: &Leadership) -> Result<()> {
     let client = leadership.client();
     let code = Code::look(context.bench).await?;
-    let fingerprint = code.fingerprint(&installed_apps(client).await?);
-    let made = Migrated { fingerprint: &fingerprint, took_ms: 0, patches: 0 };
+    let installed = installed_apps(client).await?;
+    let fingerprint = code.fingerprint(&installed);
+    let versions = code.versions(&installed);
+    let made = Migrated { fingerprint: &fingerprint, versions: &versions, took_ms: 0, patches: 0 };
     record::record_migrated(client, context.site, &made, &Gate::default()).await?;
     context.board.update(|account| {
         account.gate.pod = Some(fingerprint.clone());
@@ -176,7 +178,7 @@ impl Pass<'_> {
         if self.gate.stage == Stage::Open {
             self.leave_maintenance().await?;
             self.hold = None;
-            if let Some(queues) = Queues::of(self.context) {
+            if let Some(queues) = Queues::of(self.context.config, self.context.site) {
                 queues.open().await;
             }
         }

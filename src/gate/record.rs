@@ -1,6 +1,8 @@
 //! What the database has on record about migrations: the gate's present state in our row of the site,
 //! and a row for every fingerprint that was ever tried.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Error};
 
@@ -150,6 +152,8 @@ pub async fn forget_attempts(client: &Client, site: &str, fingerprint: &str) -> 
 /// A migration that came to its end.
 pub struct Migrated<'a> {
     pub fingerprint: &'a str,
+    /// Of the installed apps.
+    pub versions: &'a BTreeMap<String, String>,
     pub took_ms: i64,
     pub patches: i32,
 }
@@ -162,21 +166,31 @@ pub async fn record_migrated(
     gate: &Gate,
 ) -> Result<()> {
     let gate = serde_json::to_string(gate).expect("a gate is JSON");
+    let Migrated { fingerprint, versions, took_ms, patches } = migrated;
+    let apps = serde_json::to_string(versions).expect("versions are JSON");
     // One statement: either everything is recorded or nothing.
     let sql = format!(
         r#"WITH history AS (
-               INSERT INTO public."__cauldron_fingerprint" AS f (site, fingerprint, migrated, took_ms, patches)
-               VALUES ($1, $2, clock_timestamp(), $4, $5)
-               ON CONFLICT (site, fingerprint) DO UPDATE SET attempts = 0, last_error = NULL,
+               INSERT INTO public."__cauldron_fingerprint" AS f (site, fingerprint, apps, migrated, took_ms, patches)
+               VALUES ($1, $2, $6, clock_timestamp(), $4, $5)
+               ON CONFLICT (site, fingerprint) DO UPDATE SET attempts = 0, last_error = NULL, apps = excluded.apps,
                    migrated = excluded.migrated, took_ms = excluded.took_ms, patches = excluded.patches)
            UPDATE public."__cauldron_state" SET fingerprint = $2, landmark = {LANDMARK}, gate = $3 WHERE site = $1"#
     );
-    let Migrated { fingerprint, took_ms, patches } = migrated;
     client
-        .execute(&sql, &[&site, fingerprint, &gate, took_ms, patches])
+        .execute(&sql, &[&site, fingerprint, &gate, took_ms, patches, &apps])
         .await
         .map_err(told("cannot record the migration"))?;
     notify(client).await.map_err(told("cannot tell the other pods"))
+}
+
+/// What the apps were at the last migration. Frappe itself has that only after its first migrate.
+pub async fn versions(client: &Client, site: &str) -> Result<BTreeMap<String, String>> {
+    let sql = r#"SELECT f.apps FROM public."__cauldron_fingerprint" AS f
+                 JOIN public."__cauldron_state" AS s USING (site, fingerprint) WHERE site = $1"#;
+    let row = client.query_opt(sql, &[&site]).await.map_err(told("cannot read the history of migrations"))?;
+    let text: Option<String> = row.and_then(|row| row.get(0));
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
 
 /// The record is of these tables from now on. What it says of others (a backup was restored) is history.

@@ -15,7 +15,7 @@ use crate::config::database::DatabaseConfig;
 use crate::frappe::bench::Bench;
 use crate::frappe::site_config;
 use crate::health::account::Board;
-use crate::postgres::{self, Options};
+use crate::postgres::{self, Connection, Options};
 
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 const LOOK_EVERY_IN_MAINTENANCE: Duration = Duration::from_secs(1);
@@ -34,17 +34,23 @@ impl Record {
         Self { database: database.directly(), bench: bench.clone(), site: site.to_string() }
     }
 
-    /// Reads it with the site's own login, on a session of its own.
+    /// A session on the site's database, with the site's own login.
     ///
     /// # Errors
-    /// Why it cannot be read, in words.
-    pub async fn read(&self) -> Result<Option<State>, String> {
+    /// Why there is none, in words.
+    pub async fn open(&self) -> Result<Connection, String> {
         let folder = site_config::look(&self.bench.site(&self.site)).map_err(|error| error.to_string())?;
         let login = own_credentials(&folder).ok_or("site_config.json has no login")?;
         let options = Options { timeout: DEADLINE, ..Options::default() };
-        let connection = postgres::connect(&self.database, &login, &login.user, "cauldron/look", &options)
+        postgres::connect(&self.database, &login, &login.user, "cauldron/look", &options)
             .await
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| error.to_string())
+    }
+
+    /// # Errors
+    /// Why it cannot be read, in words.
+    pub async fn read(&self) -> Result<Option<State>, String> {
+        let connection = self.open().await?;
         let read = tokio::time::timeout(DEADLINE, state::read(&connection, &self.site)).await;
         read.map_err(|_| "no answer".to_string())?.map_err(|error| error.to_string())
     }

@@ -81,7 +81,9 @@ fn newer_pods_wait_and_go_on_by_themselves() {
     worker.answers("/readyz", 503);
     place.leader(&place.new).run().exits(0);
     worker.answers("/readyz", 200);
-    assert!(worker.body("/status").contains("\"relation\":\"equal\""), "{}", worker.body("/status"));
+    let status: serde_json::Value = serde_json::from_str(&worker.body("/status")).expect("JSON");
+    assert_eq!(status["fingerprint"]["relation"], "equal");
+    assert_eq!(status["fingerprint"]["pod"].as_str(), place.state("fingerprint").as_deref());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! One attempt, stage by stage.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::super::hold::{Hold, Queues};
@@ -20,13 +21,14 @@ const FOR_THE_REST: Duration = Duration::from_secs(5);
 /// What is to be done.
 pub struct Attempt<'a> {
     pub fingerprint: &'a str,
+    pub versions: &'a BTreeMap<String, String>,
     pub evidence: &'a Evidence,
     pub quiet: bool,
 }
 
 impl Pass<'_> {
     pub(super) async fn attempt(&mut self, attempt: &Attempt<'_>, number: i32) -> Result<(), Stopped> {
-        let Attempt { fingerprint, evidence, quiet } = *attempt;
+        let Attempt { fingerprint, evidence, quiet, .. } = *attempt;
         let patches = evidence.pending().count();
         tracing::info!(
             fingerprint,
@@ -85,6 +87,7 @@ impl Pass<'_> {
         self.gate.on_event(Event::Done);
         let migrated = Migrated {
             fingerprint: attempt.fingerprint,
+            versions: attempt.versions,
             took_ms,
             patches: i32::try_from(patches).unwrap_or(i32::MAX),
         };
@@ -115,7 +118,7 @@ impl Pass<'_> {
         }
         if self.gate.stage == Stage::Draining {
             let waiting = async {
-                if let Some(queues) = Queues::of(context) {
+                if let Some(queues) = Queues::of(context.config, context.site) {
                     self.hold = Some(Hold::close(&queues).await);
                     drain::wait(context, &queues).await?;
                 }
