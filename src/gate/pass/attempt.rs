@@ -153,9 +153,7 @@ impl Pass<'_> {
             ..Step::default()
         };
         caches::clear(self.context, self.leadership, step).await?;
-        if !self.gate.quiet {
-            self.volume.tell_migrated(&id)?;
-        }
+        self.volume.tell_migrated(&id)?;
         self.gate.on_event(Event::Done);
         self.context.board.update(|account| account.gate.progress = None);
         self.reopen().await?;
