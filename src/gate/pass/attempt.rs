@@ -61,8 +61,9 @@ impl Pass<'_> {
         self.gate.on_event(Event::Failed { changed });
         let lost = self.leadership.lost();
         tokio::select! {
-            reopened = self.reopen() => Ok(reopened?),
+            biased;
             fault = lost => Err(fault.into()),
+            reopened = self.reopen() => Ok(reopened?),
         }
     }
 
