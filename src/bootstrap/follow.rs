@@ -44,7 +44,7 @@ pub async fn follow(
             let mend = "let a pod with a database login bootstrap it, or set CAULDRON_BOOTSTRAP=follow";
             return Err(Fault::unavailable(reason, mend).into());
         }
-        let seen = leader.see(state.as_ref(), &reason);
+        let seen = leader.see(state.as_deref(), &reason);
         match gave_up {
             None => seen?,
             Some(fault) => context.board.update(|account| {
@@ -63,7 +63,7 @@ pub async fn follow(
 enum Seen {
     Finished(Bootstrapped),
     /// Our record, where it could be read, and what is missing.
-    NotYet(Option<State>, String),
+    NotYet(Option<Box<State>>, String),
 }
 
 /// The session that waits, as long as the site's credentials are the ones it was opened with.
@@ -124,13 +124,13 @@ async fn look_inside(context: &Context<'_>, session: &Session) -> Result<Seen> {
     // without us and is taken as it is.
     let unfinished = state.as_ref().is_some_and(|state| state.phase != "complete");
     if observe::database(connection).await? != Database::Complete || unfinished {
-        return Ok(Seen::NotYet(state, "the site is not finished; nobody leads".into()));
+        return Ok(Seen::NotYet(state.map(Box::new), "the site is not finished; nobody leads".into()));
     }
     if let Some(state) = &state
         && context.config.bootstrap != BootstrapMode::Off
         && let Some(reason) = admit::refusal(context, connection, state).await?
     {
-        return Ok(Seen::NotYet(Some(state.clone()), reason));
+        return Ok(Seen::NotYet(Some(Box::new(state.clone())), reason));
     }
     if let Some(mark) = Volume::to_read(context.bench.cauldron_site(context.site)).copy_mark()? {
         context.board.update(|account| account.copy_of = Some(mark.of.clone()));

@@ -10,6 +10,7 @@ mod files;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
@@ -41,7 +42,10 @@ impl Code {
     /// A file that cannot be read.
     pub async fn look(bench: &Bench) -> Result<Self> {
         let bench = bench.clone();
+        let began = Instant::now();
         let looked = tokio::task::spawn_blocking(move || look(&bench)).await;
+        let elapsed_ms = began.elapsed().as_secs_f64() * 1_000.0;
+        tracing::debug!(elapsed_ms, "looked at what migrate would read");
         looked.map_err(|error| {
             Fault::new(crate::outcome::BUG, format!("looking at the apps: {error}"), "report this")
         })?

@@ -153,6 +153,7 @@ impl Pass<'_> {
     /// What a leader before us left: the lock is ours, so nobody migrates.
     async fn settle(&mut self) -> std::result::Result<(), Stopped> {
         match self.gate.stage {
+            Stage::Open if self.gate.maintenance_ours => Ok(self.reopen().await?),
             Stage::Open | Stage::Failed => Ok(()),
             Stage::Finishing => {
                 tracing::info!("finishing what an earlier leader had migrated");
@@ -173,9 +174,11 @@ impl Pass<'_> {
         }
     }
 
-    /// Writes the stage; where it is Open, nobody is held any more.
+    /// Writes the stage; where it is Open, nobody is held any more. Written first: that the record takes it
+    /// shows that the lock is still ours.
     async fn reopen(&mut self) -> Result<()> {
         if self.gate.stage == Stage::Open {
+            self.write().await?;
             self.leave_maintenance().await?;
             self.hold = None;
             if let Some(queues) = Queues::of(self.context.config, self.context.site) {

@@ -6,8 +6,11 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::admit::leader_is_alive;
+use super::code::Code;
+use super::evidence::installed_apps;
 use super::maintenance;
 use super::order::Stage;
+use super::relation::Relation;
 use crate::bootstrap::login::own_credentials;
 use crate::bootstrap::state::{self, State};
 use crate::bootstrap::volume::Volume;
@@ -68,6 +71,9 @@ pub async fn follow(record: Record, board: Board, reloads: bool) {
                 tracing::info!("the site was migrated: gunicorn loads the code anew");
                 let _ = nix::sys::signal::raise(Signal::SIGHUP);
             }
+            if let Err(error) = compare(&record, &board).await {
+                tracing::debug!(error, "what this pod is to the database now cannot be told");
+            }
         }
         let in_maintenance = maintenance::is_on(&record.bench, &record.site);
         let told = { board.read().gate };
@@ -79,6 +85,21 @@ pub async fn follow(record: Record, board: Board, reloads: bool) {
         }
         tokio::time::sleep(if in_maintenance { LOOK_EVERY_IN_MAINTENANCE } else { LOOK_EVERY }).await;
     }
+}
+
+/// A pod of the version before is a rolled-back one now, unless its code was changed in its place.
+async fn compare(record: &Record, board: &Board) -> Result<(), String> {
+    let connection = record.open().await?;
+    let state = state::read(&connection, &record.site).await.map_err(|error| error.to_string())?;
+    let installed = installed_apps(&connection).await.map_err(|fault| fault.cause)?;
+    let code = Code::look(&record.bench).await.map_err(|fault| fault.cause)?;
+    let (pod, database) = (Some(code.fingerprint(&installed)), state.and_then(|state| state.fingerprint));
+    let relation = if pod == database { Relation::Equal } else { Relation::RolledBack };
+    board.update(|account| {
+        account.gate.relation = Some(relation.word());
+        (account.gate.pod, account.gate.database) = (pod, database);
+    });
+    Ok(())
 }
 
 /// Our own running migration takes no serving pod out; half a migration does.

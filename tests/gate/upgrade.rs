@@ -77,6 +77,9 @@ fn the_old_version_serves_until_maintenance_and_again_after_it() {
     web.comes_to(200);
     web.pod.says("gunicorn loads the code anew");
     place.is_migrated();
+    eventually(LONG, "it is told apart", || {
+        (web.status()["fingerprint"]["relation"] == "older").then_some(())
+    });
     web.stop();
 }
 

@@ -109,3 +109,28 @@ fn a_job_that_does_not_end_puts_the_migration_off() {
     place.is_migrated();
     drop(worker);
 }
+
+/// The lease: a leader that is gone before it changed anything holds nobody for long, though no other one comes.
+#[test]
+fn a_leader_that_is_gone_while_it_waits_for_jobs_holds_nobody_for_long() {
+    let place = Place::with_release();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let worker = worker(&place);
+    let hold =
+        format!("'started': '{}', 'release': '{}'", path("started").display(), path("release").display());
+    enqueue(&place, "frappe.sample.hold", &hold);
+    eventually(LONG, "the job runs", || path("started").exists().then_some(()));
+    let leader = place.leader(&place.new).start();
+    leader.says("waiting for running jobs before the migration");
+    assert!(place.redis_value("cauldron:gate:one").is_some());
+    leader.signal(nix::sys::signal::Signal::SIGKILL);
+    drop(leader);
+    std::fs::write(path("release"), "").expect("a file");
+    let touch = format!("'path': '{}'", path("touched").display());
+    enqueue(&place, "frappe.sample.touch", &touch);
+    let lease = Duration::from_secs(60);
+    eventually(lease * 2, "the job is run", || (lines(&path("touched")) == 1).then_some(()));
+    assert_eq!(place.gate()["stage"], "draining", "nobody came after it");
+    drop(worker);
+}

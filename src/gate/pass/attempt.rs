@@ -61,8 +61,9 @@ impl Pass<'_> {
         self.gate.on_event(Event::Failed { changed });
         let lost = self.leadership.lost();
         tokio::select! {
-            reopened = self.reopen() => Ok(reopened?),
+            biased;
             fault = lost => Err(fault.into()),
+            reopened = self.reopen() => Ok(reopened?),
         }
     }
 
@@ -153,9 +154,7 @@ impl Pass<'_> {
             ..Step::default()
         };
         caches::clear(self.context, self.leadership, step).await?;
-        if !self.gate.quiet {
-            self.volume.tell_migrated(&id)?;
-        }
+        self.volume.tell_migrated(&id)?;
         self.gate.on_event(Event::Done);
         self.context.board.update(|account| account.gate.progress = None);
         self.reopen().await?;
