@@ -20,6 +20,8 @@ mod creation;
 mod events;
 #[path = "peers/exec.rs"]
 mod exec;
+#[path = "peers/fingerprint.rs"]
+mod fingerprint;
 #[path = "peers/first_answer.rs"]
 mod first_answer;
 #[path = "peers/front.rs"]
@@ -67,7 +69,7 @@ use report::Row;
 type Measurement = fn(&Lab) -> Vec<Row>;
 
 /// By the names that BENCH_ONLY takes; what starts fast comes first, while servers and site are not up.
-const MEASUREMENTS: [(&str, Measurement); 11] = [
+const MEASUREMENTS: [(&str, Measurement); 12] = [
     ("size", size::measure),
     ("exec", exec::measure),
     ("term", term::measure),
@@ -78,6 +80,7 @@ const MEASUREMENTS: [(&str, Measurement); 11] = [
     ("creation", creation::measure),
     ("publish", publish::measure),
     ("join", join::measure),
+    ("fingerprint", fingerprint::measure),
     ("front", front::measure),
 ];
 

@@ -1,7 +1,7 @@
 //! From a database server and a volume to a site that can be served.
 //!
 //! ```text
-//!   volume ─▶ login ─▶ provision ─▶ lock ─▶ observe ─▶ decide ─▶ act ─▶ record ─▶ release
+//!   volume ─▶ login ─▶ provision ─▶ lock ─▶ observe ─▶ decide ─▶ act ─▶ gate ─▶ record ─▶ release
 //! ```
 //!
 //! Nothing in the database changes before `decide` allows it, and nothing that this program did not
@@ -52,10 +52,11 @@ use crate::frappe::bench::Bench;
 use crate::frappe::common_config::{self, Merged, Overrides};
 use crate::frappe::installed_apps;
 use crate::frappe::site_config;
+use crate::gate::pass::{self, Demand, Passed};
 use crate::health::account::Board;
 use crate::install::{self, Work};
 use crate::join::View;
-use crate::outcome::{Result, Stopped};
+use crate::outcome::{Fault, Result, Stopped};
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
 
@@ -81,12 +82,33 @@ pub struct Context<'a> {
     pub processes: &'a Processes,
     pub shutdown: &'a Shutdown,
     pub board: &'a Board,
+    pub purpose: Purpose,
+}
+
+/// What the site is brought up for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// A role that stays up, whatever a migration comes to.
+    #[default]
+    Serve,
+    /// `bootstrap`: an end, and an exit code.
+    Once,
+    /// `migrate`: the site is there, or that is an error.
+    Migrate {
+        /// New attempts for what was tried often enough.
+        retry: bool,
+    },
 }
 
 impl<'a> Context<'a> {
     /// Where Frappe's commands run.
     pub fn sites(&self) -> PathBuf {
         self.view.as_ref().map_or_else(|| self.bench.sites(), View::sites)
+    }
+
+    /// What this pod has joined.
+    pub fn view(&self) -> &View {
+        self.view.as_ref().expect("apps are joined before anything looks at their code")
     }
 
     /// Has the view show a site folder that was made after it.
@@ -131,7 +153,7 @@ pub async fn bootstrap(context: &Context<'_>) -> std::result::Result<Bootstrappe
         BootstrapMode::Auto => context.database.login.is_some(),
         BootstrapMode::Follow | BootstrapMode::Off => false,
     };
-    if leads { lead(context).await } else { context.shutdown.guard(follow::follow(context)).await }
+    if leads { lead(context).await } else { context.shutdown.guard(follow::follow(context, None)).await }
 }
 
 async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stopped> {
@@ -141,6 +163,13 @@ async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stoppe
     let adopt = context.config.adopt.as_deref();
     let action = decide(&observation, &Names { site: context.site, database: &database, adopt })?;
     if let Action::Create | Action::CreateAgain { .. } = action {
+        if matches!(context.purpose, Purpose::Migrate { .. }) {
+            return Err(Fault::configuration(
+                format!("there is no site {} to migrate", context.site),
+                "`cauldron-frappe bootstrap` makes one",
+            )
+            .into());
+        }
         may_create_tables(leadership.client()).await?;
         needed_for_creation(context)?;
     }
@@ -154,6 +183,7 @@ async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stoppe
         action: &action,
         observation: &observation,
         settled: &settled,
+        accepts_settings,
     };
     let acted = tokio::select! {
         biased;
@@ -174,7 +204,25 @@ async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stoppe
     if tokio::time::timeout(LAST_WORDS, last_words).await.is_err() {
         tracing::debug!("the connection stalls: the lock ends with it");
     }
-    let Joined { view, missing } = acted?;
+    let Joined { view, missing, passed } = acted?;
+    let blocked = match passed {
+        Passed::Open => None,
+        Passed::Blocked(remedy) => Some(remedy),
+        Passed::GaveUp(fault) if context.purpose == Purpose::Serve => {
+            tracing::error!(
+                cause = fault.cause,
+                mend = fault.mend,
+                "staying up, unready, until that is done"
+            );
+            return context.shutdown.guard(follow::follow(context, Some(&fault))).await;
+        }
+        Passed::GaveUp(fault) => return Err(fault.into()),
+    };
+    if let (Some(remedy), false) = (&blocked, context.purpose == Purpose::Serve) {
+        return Err(Fault::try_again(remedy.clone(), "choose one of these").into());
+    }
+    // It comes up all the same, unready: its own front says what can be done.
+    context.board.update(|account| account.gate.problem = blocked);
     let overrides = context.overrides.clone();
     Ok(Bootstrapped { overrides, database, view, missing, accepts_settings })
 }
@@ -207,6 +255,7 @@ struct Found<'a> {
     action: &'a Action,
     observation: &'a Observation,
     settled: &'a Settled,
+    accepts_settings: bool,
 }
 
 /// What the pod sees from now on.
@@ -214,6 +263,7 @@ struct Joined {
     view: View,
     /// Installed apps that cannot be imported here.
     missing: Vec<String>,
+    passed: Passed,
 }
 
 async fn act(
@@ -229,11 +279,15 @@ async fn act(
     let missing = view.missing(&installed);
     if !missing.is_empty() {
         // This code is older than the site, or another image's: whatever it did would go wrong.
-        return Ok(Joined { view, missing });
+        return Ok(Joined { view, missing, passed: Passed::Open });
     }
     let overrides = context.overrides.clone();
     let context = &Context { overrides, view: Some(view.clone()), ..*context };
-    let is_finished = bring_up(context, leadership, volume, found).await?;
+    let passed = bring_up(context, leadership, volume, found).await?;
+    if !matches!(passed, Passed::Open) {
+        return Ok(Joined { view, missing, passed });
+    }
+    let is_finished = found.action == &Action::GoOn;
     let work = Work {
         context,
         leadership,
@@ -245,10 +299,16 @@ async fn act(
     };
     let wanted = apps::wanted_on_the_site(&context.apps(), view.code())?;
     match context.remove {
-        Some(app) => install::remove(&work, app, &wanted).await?,
+        Some(app) => {
+            install::remove(&work, app, &wanted).await?;
+            pass::record_as_made(context, leadership).await?;
+        }
         None => {
             let installed = install::install(&work, &wanted).await?;
-            if is_finished && installed == 0 {
+            // What was installed is of this very code.
+            if installed > 0 || !is_finished {
+                pass::record_as_made(context, leadership).await?;
+            } else {
                 tracing::info!(site = context.site, "the site is there; nothing to do");
             }
         }
@@ -257,17 +317,24 @@ async fn act(
     if !is_finished {
         create::finish(context, leadership, volume).await?;
     }
-    Ok(Joined { view, missing })
+    Ok(Joined { view, missing, passed })
 }
 
-/// The site itself. Whether its end is on record already.
+/// The site itself, and the gate.
 async fn bring_up(
     context: &Context<'_>,
     leadership: &Leadership,
     volume: &Volume,
     found: &Found<'_>,
-) -> std::result::Result<bool, Stopped> {
-    let Found { database, password, action, observation, settled } = found;
+) -> std::result::Result<Passed, Stopped> {
+    let Found { database, password, action, observation, settled, accepts_settings } = found;
+    let demand = |always| Demand {
+        database,
+        password,
+        accepts_settings: *accepts_settings,
+        always,
+        retry: context.purpose == Purpose::Migrate { retry: true },
+    };
     match action {
         Action::Create | Action::CreateAgain { .. } => {
             if let Action::CreateAgain { attempt } = action {
@@ -286,10 +353,13 @@ async fn bring_up(
             }
             rotation::follow(context, leadership.client(), database, password, observation.folder).await?;
             settled.apply(context, leadership, volume).await?;
-            let created_here = matches!(observation.mark, Mark::Unfinished { .. });
-            create::migrate_once(context, leadership, created_here).await?;
-            if created_here {
+            if matches!(observation.mark, Mark::Unfinished { .. }) {
+                create::mend(context, leadership).await?;
                 set_default_site(context).await?;
+            } else {
+                tracing::info!("the site is complete and was never recorded as finished: migrating once");
+                ensure_encryption_key(context).await?;
+                return pass::pass(context, leadership, volume, &demand(true)).await;
             }
         }
         Action::GoOn => {
@@ -299,12 +369,12 @@ async fn bring_up(
             // A kill between the two records of the end leaves this one; a lost database must not
             // be taken for an unfinished one because of it.
             volume.finish_attempt()?;
-            return Ok(true);
+            return pass::pass(context, leadership, volume, &demand(false)).await;
         }
     }
     // Before the mark: a follower serves as soon as it sees that.
     ensure_encryption_key(context).await?;
-    Ok(false)
+    Ok(Passed::Open)
 }
 
 async fn ensure_encryption_key(context: &Context<'_>) -> Result<()> {

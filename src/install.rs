@@ -149,7 +149,6 @@ async fn run(
 ) -> std::result::Result<(), Stopped> {
     let attempt = random_id();
     work.context.board.update(|account| account.attempt = Some(attempt.clone()));
-    let step =
-        Step { name, arguments, with_site: true, attempt: &attempt, password_file, secrets: Vec::new() };
+    let step = Step { name, arguments, with_site: true, attempt: &attempt, password_file, ..Step::default() };
     step::run(work.context, work.leadership, &step).await
 }

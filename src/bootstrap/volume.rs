@@ -128,6 +128,16 @@ impl Volume {
         self.folder.join(INSTALLED_APPS)
     }
 
+    /// Says that the site was migrated, to pods that hold no session: each has gunicorn load the code anew.
+    pub fn tell_migrated(&self, attempt: &str) -> Result<()> {
+        self.write("migrated", attempt.as_bytes())
+    }
+
+    /// The last attempt of which that was said.
+    pub fn migrated(&self) -> Option<String> {
+        read_text(&self.folder.join("migrated")).ok().flatten()
+    }
+
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.folder.join(name);
         self.make()?;

@@ -144,7 +144,8 @@ impl View {
         Assets::of(self, &self.listed())
     }
 
-    fn listed(&self) -> Vec<String> {
+    /// What can be imported, as apps.txt has it.
+    pub fn listed(&self) -> Vec<String> {
         let text = fs::read_to_string(self.sites().join(APPS_TXT)).unwrap_or_default();
         text.lines().map(str::to_string).collect()
     }

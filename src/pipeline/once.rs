@@ -1,6 +1,7 @@
-//! The one-shot commands: `wait-deps`, `configure`, `bootstrap`.
+//! The one-shot commands: `wait-deps`, `configure`, `bootstrap`, `migrate`.
 
 use super::site::Site;
+use crate::bootstrap::Purpose;
 use crate::cli::Format;
 use crate::config::{BootstrapMode, Config};
 use crate::deps::{self, DepsTargets};
@@ -48,25 +49,32 @@ pub async fn configure(config: &Config, shutdown: &Shutdown) -> Result<u8, Stopp
 
 /// Config, site, then exit (a Job).
 pub async fn bootstrap(config: Config, shutdown: &Shutdown) -> Result<u8, Stopped> {
-    lead_once("bootstrap", config, None, shutdown).await
+    bring_up("bootstrap", Purpose::Once, None, config, shutdown).await
 }
 
 /// Takes an app off the site.
 pub async fn remove_app(config: Config, app: &str, shutdown: &Shutdown) -> Result<u8, Stopped> {
     // It may run beside a role, whose port and probes are its own.
     let config = Config { bootstrap: BootstrapMode::Lead, health_addr: None, ..config };
-    lead_once("apps remove", config, Some(app.to_string()), shutdown).await
+    bring_up("apps remove", Purpose::Once, Some(app.to_string()), config, shutdown).await
 }
 
-async fn lead_once(
-    name: &'static str,
-    config: Config,
+/// The gate by hand, beside whatever runs in this container.
+pub async fn migrate(config: Config, retry: bool, shutdown: &Shutdown) -> Result<u8, Stopped> {
+    let config = Config { bootstrap: BootstrapMode::Lead, health_addr: None, ..config };
+    bring_up("migrate", Purpose::Migrate { retry }, None, config, shutdown).await
+}
+
+async fn bring_up(
+    role: &'static str,
+    purpose: Purpose,
     remove: Option<String>,
+    config: Config,
     shutdown: &Shutdown,
 ) -> Result<u8, Stopped> {
-    let board = Board::new(name, config.site.clone());
+    let board = Board::new(role, config.site.clone());
     let mut site = Site::start(config, &board, shutdown).await?;
-    site.remove = remove;
+    (site.purpose, site.remove) = (purpose, remove);
     let result = site.bring_up(&board, shutdown).await;
     site.stop(shutdown).await;
     let missing = result?.missing.join(", ");

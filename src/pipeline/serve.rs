@@ -7,6 +7,7 @@ use super::site::Site;
 use crate::bootstrap::claim::Claim;
 use crate::config::{BootstrapMode, Config, OnFailure};
 use crate::front::{Front, Settings};
+use crate::gate::watch;
 use crate::health::account::{Board, Phase, RoleCheck, RoleProbe};
 use crate::health::login_page::LoginPage;
 use crate::health::queues::Source;
@@ -85,6 +86,9 @@ async fn serve_site(
                 tokio::spawn(claim.keep(board.clone()));
             }
             tokio::spawn(Keeper::of(config, bench, name, &bootstrapped, board).keep());
+            let gate = watch::Record::of(database, bench, name);
+            let view = bootstrapped.view.clone();
+            tokio::spawn(watch::follow(gate, view, board.clone(), roles.contains(&Role::Web)));
             let runtime_dir = site.runtime_dir();
             let around = Surroundings {
                 config,
