@@ -137,7 +137,8 @@ impl Web {
         eventually(LONG, &format!("{method} gives {value}"), || {
             let response = self.get(&format!("/api/method/{method}"))?;
             let body: serde_json::Value = serde_json::from_str(&response.body).ok()?;
-            (body["message"].to_string() == value).then_some(())
+            let message = body["message"].to_string();
+            (message == value).then_some(())
         });
     }
 }

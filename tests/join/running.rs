@@ -24,7 +24,7 @@ impl Asking {
                 for path in paths {
                     let answer = http::get(port, SITE, path);
                     count += 1;
-                    if !answer.as_ref().is_some_and(|answer| answer.status == 200) {
+                    if answer.as_ref().is_none_or(|answer| answer.status != 200) {
                         failed
                             .push(format!("{path}: {:?}", answer.map(|answer| (answer.status, answer.body))));
                     }
