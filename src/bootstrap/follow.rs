@@ -141,10 +141,10 @@ async fn look_inside(context: &Context<'_>, session: &Session) -> Result<Seen> {
     let wanted = apps::wanted_on_the_site(&apps, &code)?;
     let journal = journal::read(connection, context.site).await?;
     let begun = |app: &String| journal.get(app).is_some_and(|entry| !entry.finished);
-    if let Some(app) = wanted.iter().find(|app| !installed.contains(app) || begun(app)) {
-        if context.config.bootstrap != BootstrapMode::Off {
-            return Ok(Seen::NotYet(state.map(Box::new), format!("{app} is not installed yet")));
-        }
+    if context.config.bootstrap != BootstrapMode::Off
+        && let Some(app) = wanted.iter().find(|app| !installed.contains(app) || begun(app))
+    {
+        return Ok(Seen::NotYet(state.map(Box::new), format!("{app} is not installed yet")));
     }
     let view = View::open(context.runtime_dir, context.bench, code, &installed)?;
     assets::publish_own(context, &view).await?;

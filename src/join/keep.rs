@@ -83,10 +83,10 @@ impl Keeper {
                     self.forget_caches().await;
                 }
             }
-            if look % LOOKS_PER_MARK == LOOKS_PER_MARK - 1 {
-                if let Err(error) = published::mark_used(self.view.bench(), &self.view.assets()) {
-                    tracing::debug!(%error, "the published assets were not marked as used");
-                }
+            if look % LOOKS_PER_MARK == LOOKS_PER_MARK - 1
+                && let Err(error) = published::mark_used(self.view.bench(), &self.view.assets())
+            {
+                tracing::debug!(%error, "the published assets were not marked as used");
             }
             tokio::time::sleep(LOOK).await;
         }

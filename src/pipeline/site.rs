@@ -101,7 +101,11 @@ impl Site {
         while !bootstrapped.missing.is_empty() {
             board.tell_missing_apps(&bootstrapped.missing);
             board.update(|account| account.detail = MISSING.to_string());
-            shutdown.guard(async { Ok(tokio::time::sleep(LOOK_AGAIN).await) }).await?;
+            let pause = async {
+                tokio::time::sleep(LOOK_AGAIN).await;
+                Ok(())
+            };
+            shutdown.guard(pause).await?;
             board.progress();
             bootstrapped = self.bootstrap_with(&self.config, board, shutdown).await?;
         }
