@@ -57,12 +57,15 @@ pub enum Command {
     Doctor,
     /// Show which row of the bootstrap's table applies here and what would be done; change nothing
     Plan,
-    /// Apps from Git: bake the wanted ones into an image, or show what is wanted, pinned, baked and installed
-    Apps { what: Apps },
     /// Show the running supervisor's own account
     Status,
     /// Ask the running supervisor, for exec probes and Docker's HEALTHCHECK
     Probe { what: Probe },
+    /// Custom apps from Git: bake them into an image, show them
+    Apps {
+        #[command(subcommand)]
+        what: Apps,
+    },
     /// Become a program of the bench, in the environment that a role would give it (bench console, say)
     Exec {
         /// The program and its arguments
@@ -80,7 +83,7 @@ pub enum Command {
     },
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Debug, Subcommand)]
 pub enum Apps {
     /// At image build time: fetch every wanted app into the bench, so that no network is needed later
     Fetch,
@@ -183,7 +186,10 @@ fn command_with(settings: &[Variable]) -> clap::Command {
 
 /// Global flags stand in the innermost matches once clap has propagated them.
 fn collect_settings(matches: &ArgMatches, settings: &mut BTreeMap<String, String>) {
-    let innermost = matches.subcommand().map_or(matches, |(_, inner)| inner);
+    let mut innermost = matches;
+    while let Some((_, inner)) = innermost.subcommand() {
+        innermost = inner;
+    }
     for variable in VARIABLES {
         for flag in [variable.flag(), format!("{}-file", variable.flag())] {
             if let Ok(Some(values)) = innermost.try_get_many::<String>(&flag) {
@@ -234,6 +240,13 @@ mod tests {
         assert_eq!(cli.settings["pool"], "short,default=2 long=1");
         assert_eq!(read("cauldron-frappe worker --queue short").settings["worker-queues"], "short");
         assert_eq!(read("cauldron-frappe bench worker --queue long").settings["worker-queues"], "long");
+    }
+
+    #[test]
+    fn a_setting_goes_before_and_after_a_command_of_two_words() {
+        for line in ["x apps list --site-name a", "x apps --site-name a list", "x --site-name a apps list"] {
+            assert_eq!(read(line).settings["site-name"], "a", "{line}");
+        }
     }
 
     #[test]
