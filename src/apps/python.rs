@@ -30,7 +30,7 @@ impl Python {
         let entries = fs::read_dir(&library)
             .map_err(|error| Fault::file(format!("cannot look at {}", library.display()), &error))?;
         let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        let version = names.filter_map(|name| Some(name.strip_prefix("python3.")?.to_string())).max();
+        let version = names.filter_map(|name| name.strip_prefix("python3.")?.parse::<u32>().ok()).max();
         let Some(version) = version else {
             return Err(Fault::configuration(
                 format!("{} has no python3.N", library.display()),
@@ -65,6 +65,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let library = folder.path().join("env/lib/python3.11/site-packages");
         fs::create_dir_all(library.join("requests-2.32.5.dist-info")).unwrap();
+        fs::create_dir(folder.path().join("env/lib/python3.9")).unwrap();
         let bench = Bench::new(folder.path());
         let before = Python::of(&bench).unwrap();
         assert_eq!(before.abi, "cpython-311");

@@ -26,6 +26,8 @@ const CASES: [Case; 21] = [
     (&[("REDIS_CACHE", "http://x")], &["REDIS_CACHE", "redis://"]),
     (&[("STANDARD_APPS", "erpnext:version-15hrms:version-15")], &["STANDARD_APPS", "erpnext:version-15hrms"]),
     (&[("CAULDRON_APPS", "[{\"nam\": \"erpnext\"}]")], &["CAULDRON_APPS", "nam"]),
+    (&[("STANDARD_APPS", "hrms"), ("CUSTOM_APPS", "hrms:https://h/x.git")], &["`hrms` is wanted twice"]),
+    (&[("CAULDRON_GIT_AUTH", "{\"h\": {\"token\": \"x\"}}")], &["CAULDRON_GIT_AUTH", "token_file"]),
     (&[("ENCRYPTION_KEY", "short")], &["ENCRYPTION_KEY", "base64"]),
     (&[("CAULDRON_WAIT_TIMEOUT", "10")], &["CAULDRON_WAIT_TIMEOUT", "10s"]),
 ];
