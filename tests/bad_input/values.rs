@@ -6,7 +6,7 @@ use crate::support::binary::Binary;
 /// What is wrong, and what is said of it.
 type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
 
-const CASES: [Case; 21] = [
+const CASES: [Case; 23] = [
     (&[("SITE_NAME", "")], &["SITE_NAME", "erp.example.com"]),
     (&[("SITE_NAME", "../other")], &["SITE_NAME", "../other"]),
     (&[("SITE_NAME", "assets")], &["SITE_NAME"]),
