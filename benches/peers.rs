@@ -20,6 +20,8 @@ mod creation;
 mod events;
 #[path = "peers/exec.rs"]
 mod exec;
+#[path = "peers/fingerprint.rs"]
+mod fingerprint;
 #[path = "peers/first_answer.rs"]
 mod first_answer;
 #[path = "peers/front.rs"]
@@ -65,7 +67,7 @@ use report::Row;
 type Measurement = fn(&Lab) -> Vec<Row>;
 
 /// By the names that BENCH_ONLY takes; what starts fast comes first, while servers and site are not up.
-const MEASUREMENTS: [(&str, Measurement); 10] = [
+const MEASUREMENTS: [(&str, Measurement); 11] = [
     ("size", size::measure),
     ("exec", exec::measure),
     ("term", term::measure),
@@ -74,6 +76,7 @@ const MEASUREMENTS: [(&str, Measurement); 10] = [
     ("web", warm_start::measure),
     ("idle", idle::measure),
     ("creation", creation::measure),
+    ("fingerprint", fingerprint::measure),
     ("publish", publish::measure),
     ("front", front::measure),
 ];
