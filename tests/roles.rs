@@ -11,6 +11,8 @@ mod legacy;
 mod lost;
 #[path = "roles/place.rs"]
 mod place;
+#[path = "roles/renewal.rs"]
+mod renewal;
 #[path = "roles/scheduler.rs"]
 mod scheduler;
 #[path = "roles/socketio.rs"]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::renewal;
 use super::site::Site;
 use crate::bootstrap::claim::Claim;
+use crate::config::source::Problem;
 use crate::config::{BootstrapMode, Config, OnFailure};
 use crate::front::{Front, Settings};
 use crate::health::account::{Board, Phase, RoleCheck, RoleProbe};
@@ -12,8 +13,8 @@ use crate::health::login_page::LoginPage;
 use crate::health::queues::Source;
 use crate::health::server;
 use crate::outcome::{DONE, Fault, Stopped, TRY_AGAIN};
-use crate::role::web::{self, Web};
-use crate::role::{Role, Surroundings, scheduler, socketio, worker};
+use crate::role::current::Current;
+use crate::role::{Role, Surroundings, scheduler, socketio, web, worker};
 use crate::supervise::run_service::End;
 use crate::supervise::signals::{Shutdown, Trigger};
 use crate::telemetry;
@@ -35,9 +36,7 @@ pub async fn serve(roles: &[Role], mut config: Config, shutdown: &Shutdown) -> R
     for role in roles.iter().filter(|role| **role != Role::Web) {
         board.check(role.name(), RoleCheck::red("was not seen working yet"));
     }
-    if !roles.contains(&Role::Web) {
-        follow(&mut config);
-    }
+    only_what_is_needed(roles, &mut config);
     let on_failure = config.on_failure;
     match serve_site(roles, config, &board, shutdown).await {
         Ok(code) => Ok(code),
@@ -49,7 +48,10 @@ pub async fn serve(roles: &[Role], mut config: Config, shutdown: &Shutdown) -> R
 
 /// The chart gives every role the administrator's login; only what leads the bootstrap needs it. The
 /// others use the site's own.
-fn follow(config: &mut Config) {
+fn only_what_is_needed(roles: &[Role], config: &mut Config) {
+    if roles.contains(&Role::Web) {
+        return;
+    }
     if config.bootstrap == BootstrapMode::Auto {
         config.bootstrap = BootstrapMode::Follow;
     }
@@ -58,6 +60,13 @@ fn follow(config: &mut Config) {
     {
         database.login = None;
     }
+}
+
+/// The configuration with the mounted secrets as they are now.
+fn read_again(roles: &[Role], config: &Config) -> Result<Config, Vec<Problem>> {
+    let mut config = config.origin.read_again()?;
+    only_what_is_needed(roles, &mut config);
+    Ok(config)
 }
 
 async fn serve_site(
@@ -80,7 +89,8 @@ async fn serve_site(
     let ends = match site.bring_up(board, shutdown).await {
         Ok(bootstrapped) => {
             let Site { config, database, bench, name, processes, .. } = &site;
-            if let Some(claim) = Claim::of(config, bench, name) {
+            let current = Current::new(&config.redis, &bootstrapped.overrides);
+            if let Some(claim) = Claim::of(current.queue_redis(), config, bench, name) {
                 tokio::spawn(claim.keep(board.clone()));
             }
             let runtime_dir = site.runtime_dir();
@@ -90,28 +100,24 @@ async fn serve_site(
                 bench,
                 site: name,
                 bootstrapped: &bootstrapped,
+                current: &current,
                 processes,
                 runtime_dir,
                 board,
             };
-            if roles.contains(&Role::Worker)
-                && let Ok(link) = around.queue_redis()
-            {
+            if roles.contains(&Role::Worker) {
                 let names = config.workers.timeouts.keys().cloned().collect();
-                let source = Source { link, queues: around.queues(), names };
+                let source = Source { link: around.queue_redis(), queues: around.queues(), names };
                 board.update(|account| account.queues = Some(source));
             }
             let login_page =
                 front.as_ref().map(|front| LoginPage { socket: front.socket(), site: name.clone() });
             board.update(|account| account.login_page = login_page);
-            let running = run(roles, &around, front.as_ref(), shutdown);
-            if front.is_none() {
-                // Frappe's own processes read the site's login anew for each job and each tick.
-                Ok(running.await)
-            } else {
-                tokio::select! {
-                    ends = running => Ok(ends),
-                    () = renewal::follow(&site, shutdown) => unreachable!("it follows until it is dropped"),
+            let read_again = || read_again(roles, config);
+            tokio::select! {
+                ends = run(roles, &around, front.as_ref(), shutdown) => Ok(ends),
+                () = renewal::follow(&site, &current, read_again, shutdown) => {
+                    unreachable!("it follows until it is dropped")
                 }
             }
         }
@@ -157,11 +163,7 @@ async fn run(
     let has = |role| roles.contains(&role);
     let keep = Keep { around, shutdown: &shutdown, stop_all: &stop_all, alone };
     let web = async || match front {
-        Some(front) => {
-            let Surroundings { config, database, bench, site, bootstrapped, .. } = *around;
-            let web = Web { config, database, bench, site, front, bootstrapped };
-            web::serve(&web, around.processes, &shutdown, around.board).await
-        }
+        Some(front) => web::serve(around, front, &shutdown).await,
         None => unreachable!("the web role has a front"),
     };
     let (web, worker, scheduler, socketio) = tokio::join!(

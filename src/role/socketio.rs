@@ -16,7 +16,7 @@ use crate::health::probe;
 use crate::redis_client::Link;
 use crate::supervise::orders::{Control, Order, Run};
 use crate::supervise::relay::relay_for;
-use crate::supervise::run_service::{End, ServicePlan, ServiceStatus, run_controlled};
+use crate::supervise::run_service::{End, ServiceStatus, run_controlled};
 use crate::supervise::service::Policy;
 use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::Spec;
@@ -33,19 +33,10 @@ const CHANNEL: &str = "events";
 /// Serves until a stop is asked for, or node cannot be kept up.
 pub async fn serve(around: &Surroundings<'_>, shutdown: &Shutdown) -> End {
     let (orders, orders_rx) = watch::channel(Order::default());
-    let (observer, status) = watch::channel(ServiceStatus::new(ROLE));
-    let plan = ServicePlan {
-        spec: spec(around),
-        policy: Policy {
-            drain: around.config.drain,
-            ..Policy::restarting(around.config.grace.unwrap_or(GRACE))
-        },
-        stop_with: Some(Signal::SIGTERM),
-        forward: Vec::new(),
-        after_signal: None,
-        before_stop: None,
-        observer,
-    };
+    let grace = around.config.grace.unwrap_or(GRACE);
+    let policy = Policy { drain: around.config.drain, ..Policy::restarting(grace) };
+    let plan = around.plan(spec(around), policy);
+    let status = plan.observer.subscribe();
     around.board.enter(Phase::Serving, "");
     tokio::spawn(around.board.follow_child(status.clone()));
     let control = Control { orders: orders_rx, rules: None };
@@ -82,10 +73,7 @@ async fn keep_probing(
     let (mut seen_working, mut pause) = (false, FIRST_PROBE);
     loop {
         let asked = Instant::now();
-        let listeners = match &redis {
-            Ok(link) => listeners(link).await,
-            Err(problem) => Err(problem.clone()),
-        };
+        let listeners = listeners(&redis).await;
         let run = if listeners.is_ok() { Run::Yes } else { Run::NotYet };
         orders.send_if_modified(|order| {
             let changed = order.run != run;
