@@ -5,6 +5,8 @@ mod support;
 
 #[path = "roles/all.rs"]
 mod all;
+#[path = "roles/hold.rs"]
+mod hold;
 #[path = "roles/legacy.rs"]
 mod legacy;
 #[path = "roles/lost.rs"]

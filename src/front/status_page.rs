@@ -101,6 +101,7 @@ fn running(account: &Account) -> String {
 fn headline(account: &Account) -> &'static str {
     match account.phase {
         Phase::Held => "This site could not be started",
+        Phase::OnHold => "This site is being worked on",
         Phase::Draining => "This site is being stopped",
         _ => "This site is being prepared",
     }

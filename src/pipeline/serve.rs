@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+
 use super::renewal;
 use super::site::Site;
 use crate::bootstrap::claim::Claim;
@@ -33,9 +35,7 @@ pub async fn serve(roles: &[Role], mut config: Config, shutdown: &Shutdown) -> R
     let name = if let [role] = roles { role.name() } else { "all" };
     let board = Board::new(name, config.site.clone());
     tell_draining(&board, shutdown);
-    for role in roles.iter().filter(|role| **role != Role::Web) {
-        board.check(role.name(), RoleCheck::red("was not seen working yet"));
-    }
+    nothing_seen(roles, &board);
     only_what_is_needed(roles, &mut config);
     let on_failure = config.on_failure;
     match serve_site(roles, config, &board, shutdown).await {
@@ -86,42 +86,12 @@ async fn serve_site(
     let front = listener
         .map(|listener| Front::start(listener, settings, site.runtime_dir(), board.clone()))
         .transpose()?;
-    let ends = match site.bring_up(board, shutdown).await {
-        Ok(bootstrapped) => {
-            let Site { config, database, bench, name, processes, .. } = &site;
-            let current = Current::new(&config.redis, &bootstrapped.overrides);
-            if let Some(claim) = Claim::of(current.queue_redis(), config, bench, name) {
-                tokio::spawn(claim.keep(board.clone()));
-            }
-            let runtime_dir = site.runtime_dir();
-            let around = Surroundings {
-                config,
-                database,
-                bench,
-                site: name,
-                bootstrapped: &bootstrapped,
-                current: &current,
-                processes,
-                runtime_dir,
-                board,
-            };
-            if roles.contains(&Role::Worker) {
-                let names = config.workers.timeouts.keys().cloned().collect();
-                let source = Source { link: around.queue_redis(), queues: around.queues(), names };
-                board.update(|account| account.queues = Some(source));
-            }
-            let login_page =
-                front.as_ref().map(|front| LoginPage { socket: front.socket(), site: name.clone() });
-            board.update(|account| account.login_page = login_page);
-            let read_again = || read_again(roles, config);
-            tokio::select! {
-                ends = run(roles, &around, front.as_ref(), shutdown) => Ok(ends),
-                () = renewal::follow(&site, &current, read_again, shutdown) => {
-                    unreachable!("it follows until it is dropped")
-                }
-            }
+    let ends = loop {
+        match serve_once(roles, &site, front.as_ref(), board, shutdown).await {
+            Ok(Some(ends)) => break Ok(ends),
+            Ok(None) => {}
+            Err(stopped) => break Err(stopped),
         }
-        Err(stopped) => Err(stopped),
     };
     site.stop(shutdown).await;
     // The first that could not be kept up is the one to tell.
@@ -138,6 +108,74 @@ async fn serve_site(
             Err(Fault::new(code, cause, "its own reason is in the log above").into())
         }
         Some((_, End::Asked(..))) => unreachable!("filtered above"),
+    }
+}
+
+/// Brings the site up and runs the roles to their ends; none where somebody took the site meanwhile, which
+/// is to be brought up again when it is free.
+async fn serve_once(
+    roles: &[Role],
+    site: &Site,
+    front: Option<&Front>,
+    board: &Board,
+    shutdown: &Shutdown,
+) -> Result<Option<Vec<(Role, End)>>, Stopped> {
+    nothing_seen(roles, board);
+    let bootstrapped = site.bring_up(board, shutdown).await?;
+    let Site { config, database, bench, name, processes, .. } = site;
+    let current = Current::new(&config.redis, &bootstrapped.overrides);
+    let around = Surroundings {
+        config,
+        database,
+        bench,
+        site: name,
+        bootstrapped: &bootstrapped,
+        current: &current,
+        processes,
+        runtime_dir: site.runtime_dir(),
+        board,
+    };
+    // Ended with this value, whatever comes.
+    let mut beside = JoinSet::new();
+    if let Some(claim) = Claim::of(current.queue_redis(), config, bench, name) {
+        beside.spawn(claim.keep(board.clone()));
+    }
+    if roles.contains(&Role::Worker) {
+        let names = config.workers.timeouts.keys().cloned().collect();
+        let source = Source { link: around.queue_redis(), queues: around.queues(), names };
+        board.update(|account| account.queues = Some(source));
+    }
+    let login_page = front.map(|front| LoginPage { socket: front.socket(), site: name.clone() });
+    board.update(|account| account.login_page = login_page);
+    let (let_go, until) = shutdown.linked();
+    let taken = async {
+        let hold = site.hold();
+        hold.prepare();
+        let holder = hold.taken().await;
+        tracing::info!(holder = holder.text(), "lets go of the site");
+        board.enter(Phase::OnHold, holder.text());
+        if let Some(front) = front {
+            front.close();
+        }
+        let_go.ask();
+        std::future::pending::<()>().await;
+    };
+    let ends = tokio::select! {
+        ends = run(roles, &around, front, &until) => ends,
+        () = renewal::follow(site, &current, || read_again(roles, config), shutdown) => {
+            unreachable!("it follows until it is dropped")
+        }
+        () = taken => unreachable!("it has been told"),
+    };
+    let let_go = shutdown.signal().is_none() && ends.iter().all(|(_, end)| matches!(end, End::Asked(..)));
+    Ok((!let_go).then_some(ends))
+}
+
+/// Of this life of the roles.
+fn nothing_seen(roles: &[Role], board: &Board) {
+    board.update(|account| account.role_probe = None);
+    for role in roles.iter().filter(|role| **role != Role::Web) {
+        board.check(role.name(), RoleCheck::red("was not seen working yet"));
     }
 }
 

@@ -42,8 +42,8 @@ pub fn after_signal(front: &Front) -> AfterSignal {
     })
 }
 
-/// Ends when the front has no more work for gunicorn; where another is to follow, work is held for that
-/// one.
+/// Ends when the front has no more work for gunicorn; where another is to follow, now or after a hold of
+/// the site, the port stays.
 pub fn before_stop(front: &Front) -> BeforeStop {
     let front = front.clone();
     Arc::new(move |for_good| {
@@ -56,7 +56,7 @@ pub fn before_stop(front: &Front) -> BeforeStop {
             if let Err(error) = fs::hard_link(&socket, &name) {
                 tracing::debug!(%error, "gunicorn has no socket yet");
             }
-            if for_good {
+            if for_good && !front.is_on_hold() {
                 front.quiesce().await;
             }
         })

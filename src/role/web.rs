@@ -52,7 +52,7 @@ pub async fn serve(around: &Surroundings<'_>, front: &Front, shutdown: &Shutdown
     let end = run_service(around.processes, plan, shutdown).await;
     probed.abort();
     front.close();
-    if matches!(end, End::Asked(..)) {
+    if matches!(end, End::Asked(..)) && !front.is_on_hold() {
         // Whoever was waiting for a gunicorn that was not there is told so.
         let _ = tokio::time::timeout(LAST_ANSWERS, front.quiesce()).await;
     }
@@ -89,6 +89,8 @@ fn spec(around: &Surroundings<'_>, front: &Front, grace: Duration) -> Spec {
         env: environment.into_map(),
         cwd: Some(around.bench.sites()),
         output: relay(around.config.child_logs, NAME),
+        // Quickly: its requests came through us, and nobody is left to wake its sleepers.
+        dies_with_us: Some(Signal::SIGINT),
         ..Spec::new(NAME, around.bench.gunicorn())
     }
 }
