@@ -22,10 +22,10 @@ test: install-test
 	tests/sample-bench/prepare
 	cargo test --locked
 
-## The drill in whole: 200 kills and more; the tests have a small one. CAULDRON_DRILL_SEED=… repeats one.
+## The drill in whole: 200 kills in creations, 100 in migrations, and more; the tests have a small one. CAULDRON_DRILL_SEED=… repeats one.
 drill: install-test
 	tests/sample-bench/prepare
-	CAULDRON_DRILL=full cargo test --locked --test drill -- --nocapture
+	CAULDRON_DRILL=full cargo test --locked --test drill --test gate -- --nocapture
 	CAULDRON_DRILL_ROUNDS=20 cargo test --locked --test roles --test regression_orphans -- --nocapture
 
 ## Side by side with tini, dumb-init, supervisor, wait-for-it, nginx and a bare gunicorn; BENCH_ONLY=exec,web for some.

@@ -10,6 +10,7 @@ use crate::bootstrap::claim::Claim;
 use crate::config::source::Problem;
 use crate::config::{BootstrapMode, Config, OnFailure};
 use crate::front::{Front, Settings};
+use crate::gate::watch;
 use crate::health::account::{Board, Phase, RoleCheck, RoleProbe};
 use crate::health::login_page::LoginPage;
 use crate::health::queues::Source;
@@ -140,6 +141,8 @@ async fn serve_once(
     if let Some(claim) = Claim::of(current.queue_redis(), config, bench, name) {
         beside.spawn(claim.keep(board.clone()));
     }
+    let gate = watch::Record::of(database, bench, name);
+    beside.spawn(watch::follow(gate, board.clone(), roles.contains(&Role::Web)));
     if roles.contains(&Role::Worker) {
         let names = config.workers.timeouts.keys().cloned().collect();
         let source = Source { link: around.queue_redis(), queues: around.queues(), names };

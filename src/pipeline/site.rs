@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::bootstrap::site_hold::{LOOK_EVERY, SiteHold};
-use crate::bootstrap::{Bootstrapped, Context, bootstrap};
+use crate::bootstrap::{Bootstrapped, Context, Purpose, bootstrap};
 use crate::config::Config;
 use crate::config::database::DatabaseConfig;
 use crate::deps::{self, DepsTargets};
@@ -28,6 +28,7 @@ pub struct Site {
     pub bench: Bench,
     pub name: String,
     pub processes: Processes,
+    pub purpose: Purpose,
     runtime_dir: RuntimeDir,
     embedded: Option<Embedded>,
 }
@@ -64,7 +65,8 @@ impl Site {
                 Fault::configuration("no site or no database is named", "set SITE_NAME and DB_HOST").into()
             );
         };
-        Ok(Self { config, database, bench, name, processes, runtime_dir, embedded })
+        let purpose = Purpose::default();
+        Ok(Self { config, database, bench, name, processes, purpose, runtime_dir, embedded })
     }
 
     /// Where this pod's short-lived files are.
@@ -132,6 +134,7 @@ impl Site {
             processes: &self.processes,
             shutdown,
             board,
+            purpose: self.purpose,
         };
         bootstrap(&context).await
     }

@@ -26,7 +26,12 @@ pub struct Link {
 type Open = (Arc<Server>, Connection);
 
 impl Link {
-    pub fn new(server: watch::Receiver<Now>) -> Self {
+    /// To one that stays as it is.
+    pub fn new(server: Server) -> Self {
+        Self::following(watch::Sender::new(Ok(Arc::new(server))).subscribe())
+    }
+
+    pub fn following(server: watch::Receiver<Now>) -> Self {
         Self { server, open: Arc::default() }
     }
 

@@ -28,7 +28,7 @@ impl Current {
 
     /// A connection to the queue Redis, opened at the first question.
     pub fn queue_redis(&self) -> Link {
-        Link::new(self.queue.subscribe())
+        Link::following(self.queue.subscribe())
     }
 
     /// What is added to the environment of every child at its start.
