@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use nix::sys::signal::Signal;
 
 use crate::place::{Container, LONG, Place, child, children, status};
+use crate::scheduler;
 use crate::support::binary::{Binary, Pod};
 use crate::support::port;
 use crate::support::redis::{Options, Redis};
@@ -76,12 +77,12 @@ fn renewed(pod: &Pod) -> bool {
 
 #[test]
 fn every_role_follows_a_changed_secret() {
-    let mut place = place();
+    let (_alone, mut place) = (scheduler::alone(), place());
     let secret = Secret::new(&place);
     let web = port::free();
     let pod = |role: &str| secret.given_to(place.command(role));
     let worker = ready(pod("worker").set("WORKER_QUEUES", "short"));
-    let scheduler = ready(pod("scheduler"));
+    let ticking = ready(pod("scheduler"));
     let socketio = ready(pod("socketio").set("SOCKETIO_PORT", port::free()));
     let front = pod("web").set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{web}"));
     let front = ready(front.set("CAULDRON_BOOTSTRAP", "follow").set("GUNICORN_WORKERS", 1));
@@ -93,10 +94,10 @@ fn every_role_follows_a_changed_secret() {
     worker.says("told to stop; its job goes on within the grace");
     job.release();
     job.wait_for_end();
-    for pod in [&worker, &scheduler, &socketio] {
+    for pod in [&worker, &ticking, &socketio] {
         eventually(LONG, "replaced", || renewed(pod).then_some(()));
     }
-    for mut pod in [worker, scheduler, socketio, front] {
+    for mut pod in [worker, ticking, socketio, front] {
         pod.says("the changed secret is followed");
         pod.answers("/readyz", 200);
         assert_eq!(status(&pod)["children"][0]["restart_reasons"]["crash"].as_i64().unwrap_or(0), 0);
