@@ -27,7 +27,7 @@ drill: install-test
 	tests/sample-bench/prepare
 	CAULDRON_DRILL=full cargo test --locked --test drill -- --nocapture
 
-## Side by side with tini, dumb-init, supervisor, wait-for-it and a bare gunicorn; BENCH_ONLY=exec,web for some.
+## Side by side with tini, dumb-init, supervisor, wait-for-it, nginx and a bare gunicorn; BENCH_ONLY=exec,web for some.
 bench: install-bench build
 	tests/sample-bench/prepare
 	cargo build --locked --example measured-child

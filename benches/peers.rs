@@ -1,4 +1,4 @@
-//! `make bench`: side by side with tini, dumb-init, supervisord, wait-for-it and a bare gunicorn.
+//! `make bench`: side by side with tini, dumb-init, supervisord, wait-for-it, nginx and a bare gunicorn.
 //!
 //! ```text
 //!   Lab (binary, servers, site) ─▶ one measurement a file ─▶ Row ─▶ table, target/bench.json
@@ -22,6 +22,8 @@ mod events;
 mod exec;
 #[path = "peers/first_answer.rs"]
 mod first_answer;
+#[path = "peers/front.rs"]
+mod front;
 #[path = "peers/gate.rs"]
 mod gate;
 #[path = "peers/gunicorn.rs"]
@@ -61,7 +63,7 @@ use report::Row;
 type Measurement = fn(&Lab) -> Vec<Row>;
 
 /// By the names that BENCH_ONLY takes; what starts fast comes first, while servers and site are not up.
-const MEASUREMENTS: [(&str, Measurement); 8] = [
+const MEASUREMENTS: [(&str, Measurement); 9] = [
     ("size", size::measure),
     ("exec", exec::measure),
     ("term", term::measure),
@@ -70,6 +72,7 @@ const MEASUREMENTS: [(&str, Measurement); 8] = [
     ("web", warm_start::measure),
     ("idle", idle::measure),
     ("creation", creation::measure),
+    ("front", front::measure),
 ];
 
 fn main() -> ExitCode {

@@ -15,7 +15,7 @@ mod create;
 pub mod decide;
 mod follow;
 pub mod identity;
-mod leader;
+pub mod leader;
 pub mod lock;
 pub mod login;
 pub mod observe;
@@ -98,14 +98,14 @@ pub async fn bootstrap(context: &Context<'_>) -> std::result::Result<Bootstrappe
 async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stopped> {
     let volume = Volume::open(context.bench.cauldron_site(context.site))?;
     let prepared = context.shutdown.guard(async { Ok(prepare(context, &volume).await?) }).await?;
-    let Prepared { mut leadership, database, password, observation, accepts_settings } = prepared;
+    let Prepared { mut leadership, database, password, observation, records, accepts_settings } = prepared;
     let adopt = context.config.adopt.as_deref();
     let action = decide(&observation, &Names { site: context.site, database: &database, adopt })?;
     if let Action::Create | Action::CreateAgain { .. } = action {
         may_create_tables(leadership.client()).await?;
         needed_for_creation(context)?;
     }
-    let settled = copy::settle(context, &leadership, &volume, &action).await?;
+    let settled = copy::settle(context, &records, &volume, &action)?;
     leadership.claim(&settled.install_id, context.config.instance.as_deref(), &holder()).await?;
     let overrides = write_common_config(context).await?;
     let context = &Context { overrides, ..*context };

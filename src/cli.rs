@@ -37,7 +37,7 @@ pub enum Format {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve the site: wait, configure, bootstrap, then gunicorn under supervision
+    /// Serve the site on one port: wait, configure, bootstrap, then files, live events and gunicorn
     Web,
     /// Work on the queues: RQ processes, supervised one by one
     Worker,

@@ -5,7 +5,9 @@ pub mod apps;
 pub mod bench_files;
 pub mod database;
 pub mod duration;
+pub mod front;
 pub mod gunicorn;
+pub mod hosts;
 mod listen;
 pub mod origin;
 pub mod redis;
@@ -13,7 +15,9 @@ pub mod redis_url;
 pub mod run;
 mod servers;
 mod show;
+mod size;
 pub mod source;
+pub mod trusted;
 pub mod value;
 pub mod variable;
 pub mod workers;
@@ -68,6 +72,7 @@ pub struct Config {
     pub apps: Vec<apps::WantedApp>,
     pub gunicorn: gunicorn::Gunicorn,
     pub workers: workers::Workers,
+    pub front: front::FrontConfig,
     pub web_addr: Listen,
     pub health_addr: Option<Listen>,
     pub child_logs: ChildLogs,
@@ -134,6 +139,10 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let apps = read_apps(reader);
     let gunicorn = gunicorn::read(reader);
     let workers = workers::read(reader, &files, &bench.clone().unwrap_or_default());
+    let front = front::read(
+        reader,
+        &front::Beside { site: site.as_deref(), socketio_port, gunicorn: gunicorn.as_ref() },
+    );
     let web_addr = listen::read(reader, "CAULDRON_WEB_ADDR", 8000);
     let health_addr = listen::read_health_addr(reader);
     let child_logs = read_child_logs(reader, needs.many_roles);
@@ -165,6 +174,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         apps,
         gunicorn: gunicorn?,
         workers: workers?,
+        front: front?,
         web_addr: web_addr?,
         health_addr: health_addr?,
         child_logs: child_logs?,

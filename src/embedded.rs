@@ -91,6 +91,7 @@ fn start_service(
         stop_with: Some(stop_with),
         forward: Vec::new(),
         after_signal: None,
+        before_stop: None,
         observer,
     };
     tokio::spawn(async move { run_service(&processes, plan, &shutdown).await })

@@ -1,5 +1,6 @@
 //! The one place that opens PostgreSQL connections.
 
+pub mod advisory_lock;
 mod connect;
 pub mod error;
 mod session;

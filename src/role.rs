@@ -4,6 +4,7 @@ pub mod run;
 pub mod scheduler;
 mod sizing;
 pub mod socketio;
+mod stopping;
 mod surroundings;
 pub mod web;
 pub mod worker;

@@ -14,56 +14,14 @@ use serde_json::Value;
 
 use support::bench::{ADMIN_PASSWORD, Bench};
 use support::binary::{Binary, LONG, Pod};
-use support::postgres::{PASSWORD, Postgres, SUPERUSER};
-use support::redis::Redis;
+use support::place::{Place, SITE};
+use support::postgres::PASSWORD;
 use support::running::Running;
 use support::wait::eventually;
 use support::{http, port};
 
-const SITE: &str = "web.local";
 /// Well under the 30 s that gunicorn sleeps through TERM, and far over what a stop takes.
 const SOON: Duration = Duration::from_secs(8);
-
-/// A site with its servers, and the port where it is to be served.
-struct Place {
-    postgres: Postgres,
-    redis: Redis,
-    bench: Bench,
-    port: u16,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self {
-            postgres: Postgres::start(),
-            redis: Redis::start(),
-            bench: Bench::sample(),
-            port: port::free(),
-        }
-    }
-
-    fn web(&self) -> Binary {
-        Binary::on(&self.bench, &["web"])
-            .servers(&self.postgres, &self.redis)
-            .set("SITE_NAME", SITE)
-            .set("DB_NAME", "web_local")
-            .set("DB_USER", SUPERUSER)
-            .set("DB_PASSWORD", PASSWORD)
-            .set("ADMIN_PASSWORD", ADMIN_PASSWORD)
-            .set("GUNICORN_WORKERS", 2)
-            .set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{}", self.port))
-    }
-
-    fn serving(&self) -> Pod {
-        let mut pod = self.web().start();
-        pod.answers("/readyz", 200);
-        pod
-    }
-
-    fn get(&self, path: &str) -> u16 {
-        http::status(self.port, SITE, path)
-    }
-}
 
 fn status(pod: &Pod) -> Value {
     serde_json::from_str(&pod.body("/status")).expect("JSON")

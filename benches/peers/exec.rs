@@ -10,14 +10,8 @@ use super::samples::{Subject, take_turns};
 const ROUNDS: usize = 200;
 
 pub fn measure(lab: &Lab) -> Vec<Row> {
-    let ours = lab.ours(&["run", "--"]);
-    let inits: [(&str, &[&str]); 4] = [
-        ("ours", &ours),
-        ("no init", &[]),
-        ("tini", &["tini", "-s", "--"]),
-        ("dumb-init", &["dumb-init", "--"]),
-    ];
-    let subjects = inits.map(|(name, init)| Subject::new(name, move || first_instruction_ms(lab, init)));
+    let subjects =
+        lab.inits().map(|(name, init)| Subject::new(name, move || first_instruction_ms(lab, &init)));
     let samples = take_turns(ROUNDS, subjects.into());
     vec![Row::new("exec → the child's first instruction", "ms", samples, Target::AtMost(1.0))]
 }

@@ -15,8 +15,8 @@ pub struct Gunicorn {
 }
 
 impl Gunicorn {
-    /// As it runs under this supervisor.
-    pub fn under(supervisor: i32) -> Self {
+    /// As it runs under this supervisor, but on a port of its own: nobody is before it.
+    pub fn under(supervisor: i32, port: u16) -> Self {
         let pid = *descendants(supervisor).first().expect("a running gunicorn");
         let strings = |file: &str| {
             let bytes = fs::read(format!("/proc/{pid}/{file}")).expect("a process of ours");
@@ -26,7 +26,10 @@ impl Gunicorn {
         // The kernel puts the interpreter before a script.
         let words = strings("cmdline");
         let script = words.iter().position(|word| word.as_bytes().ends_with(b"/gunicorn"));
-        let words = words[script.expect("a gunicorn that kept its command line")..].to_vec();
+        let mut words = words[script.expect("a gunicorn that kept its command line")..].to_vec();
+        let bind =
+            words.iter().position(|word| word == "--bind").expect("a gunicorn that is told where to listen");
+        words[bind + 1] = format!("127.0.0.1:{port}").into();
         let environment = strings("environ").iter().map(|entry| split(entry)).collect();
         let folder = fs::read_link(format!("/proc/{pid}/cwd")).expect("a process of ours");
         Self { words, environment, folder }

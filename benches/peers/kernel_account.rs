@@ -13,6 +13,14 @@ pub fn memory_mb(pid: i32) -> f64 {
     kibibytes.expect("a size") as f64 * 1024.0 / 1e6
 }
 
+/// Time on a processor, of all threads, in user and kernel mode (proc(5): ticks of 10 ms).
+pub fn processor_ms(pid: i32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+    // The name before it may hold anything, brackets too; then come state and ten fields more.
+    let fields = stat.rsplit_once(") ").expect("a state").1.split_whitespace().skip(11).take(2);
+    fields.map(|ticks| ticks.parse::<f64>().expect("ticks") * 10.0).sum()
+}
+
 /// Voluntary context switches of all threads: each is one that had gone to sleep before.
 pub fn wake_ups(pid: i32) -> u64 {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("a process");

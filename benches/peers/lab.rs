@@ -52,7 +52,7 @@ impl Lab {
         if !child::program().is_file() {
             return Err(format!("{} is not there; run `make bench`", child::program().display()));
         }
-        for program in ["tini", "dumb-init", "supervisord", "wait-for-it"] {
+        for program in ["tini", "dumb-init", "supervisord", "wait-for-it", "wrk"] {
             if on_path(program).is_none() {
                 return Err(format!("{program} is not installed; run `tools/install bench`"));
             }
@@ -75,6 +75,16 @@ impl Lab {
         let mut line = vec![self.binary.to_str().expect("a plain path")];
         line.extend(words);
         line
+    }
+
+    /// Every init that a child is measured under, and none.
+    pub fn inits(&self) -> [(&'static str, Vec<&str>); 4] {
+        [
+            ("ours", self.ours(&["run", "--"])),
+            ("no init", Vec::new()),
+            ("tini", vec!["tini", "-s", "--"]),
+            ("dumb-init", vec!["dumb-init", "--"]),
+        ]
     }
 
     /// Starts it without a terminal and with nothing but PATH in its environment, besides what the command sets.

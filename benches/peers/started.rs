@@ -90,13 +90,10 @@ impl Drop for Started {
         let _ = self.child.kill();
         let _ = self.child.wait();
         // They are not our children, and hold the port until they are gone.
-        // A process whose first thread has ended still has its sockets while another one has not.
         let gone = |pid: &i32| match state(*pid) {
-            None => true,
-            Some('Z') => {
-                fs::read_dir(format!("/proc/{pid}/task")).map_or(true, |threads| threads.count() <= 1)
-            }
-            Some(_) => false,
+            // Of a process with threads, the first may have ended while others still hold its descriptors.
+            Some('Z') => fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count) <= 1,
+            state => state.is_none(),
         };
         if within(DEADLINE, || left.iter().all(gone).then_some(())).is_none() {
             eprintln!("still there after SIGKILL: some of {left:?}");

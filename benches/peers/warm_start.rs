@@ -51,7 +51,7 @@ pub fn measure(lab: &Lab) -> Vec<Row> {
 fn bare_gunicorn(lab: &Lab, site: &Site) -> Gunicorn {
     let mut web = lab.start(&mut lab.on_site(site, "web"));
     first_answer_ns(&mut web, site.web_port);
-    let gunicorn = Gunicorn::under(web.pid());
+    let gunicorn = Gunicorn::under(web.pid(), site.web_port);
     web.term_to_exit_ms(DEADLINE).expect("a stop");
     gunicorn
 }

@@ -10,7 +10,7 @@ use super::decide::Action;
 use super::identity::{CopyMark, Evidence, Identity, judge};
 use super::lock::Leadership;
 use super::sql::told;
-use super::state;
+use super::state::{self, Records};
 use super::volume::{Volume, random_id};
 use crate::frappe::site_config;
 use crate::outcome::Result;
@@ -28,22 +28,14 @@ pub struct Settled {
 }
 
 /// Judges, and has the mark of a new copy safe on the volume. A site that is to be created is nobody's.
-pub async fn settle(
-    context: &Context<'_>,
-    leadership: &Leadership,
-    volume: &Volume,
-    action: &Action,
-) -> Result<Settled> {
+pub fn settle(context: &Context<'_>, records: &Records, volume: &Volume, action: &Action) -> Result<Settled> {
     if matches!(action, Action::Create | Action::CreateAgain { .. }) {
         return Ok(Settled { install_id: volume.install_id()?, mark: None, accepted: None });
     }
-    let client = leadership.client();
-    let recorded = state::read(client, context.site).await.map_err(told("cannot read our state"))?;
-    let history = state::history(client, context.site).await.map_err(told("cannot read our state"))?;
     let (on_volume, mark) = (volume.known_install_id()?, volume.copy_mark()?);
     let identity = judge(&Evidence {
-        recorded: recorded.as_ref(),
-        history: history.as_deref(),
+        recorded: records.own.as_ref(),
+        history: records.history.as_deref(),
         on_volume: on_volume.as_deref(),
         instance: context.config.instance.as_deref(),
         mark: mark.as_ref(),

@@ -6,8 +6,9 @@ use super::state::State;
 use crate::health::account::Board;
 use crate::outcome::{Fault, Result};
 
-/// A beat that is younger is a sign of life.
-const ALIVE: Duration = Duration::from_secs(30);
+/// A beat that is younger is a sign of life: a step is killed after 10 s without one, and thrice that
+/// is silence.
+pub const ALIVE: Duration = Duration::from_secs(30);
 /// Without any sign of life from anybody for so long nobody leads.
 const NOBODY_LEADS: Duration = Duration::from_secs(10 * 60);
 
@@ -63,7 +64,7 @@ impl<'a> Leader<'a> {
     }
 }
 
-fn is_alive(beat_age_ms: i64) -> bool {
+pub fn is_alive(beat_age_ms: i64) -> bool {
     u64::try_from(beat_age_ms).is_ok_and(|age| Duration::from_millis(age) < ALIVE)
 }
 

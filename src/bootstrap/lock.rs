@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
+use tokio_postgres::{Client, Error};
 
 use super::leader::Leader;
 use super::sql::told;
@@ -22,6 +23,7 @@ use super::takeover::{Rival, end_old_sessions};
 use crate::health::account::Board;
 use crate::outcome::{Fault, Result};
 use crate::postgres::Connection;
+use crate::postgres::advisory_lock::{self, LockHolder};
 
 /// The same in every database: the lock is the database's own.
 const BOOTSTRAP_LOCK: i64 = 0x6361_756c_626f_6f74; // "caulboot"
@@ -129,39 +131,9 @@ impl Leadership {
     }
 }
 
-/// A session that has the bootstrap lock of the database that is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HoldingSession {
-    pub pid: i32,
-    pub application: String,
-    /// None over a unix socket, and where the server keeps it to itself.
-    pub address: Option<String>,
-    pub age_s: Option<i64>,
-}
-
 /// Who has the lock, for who only looks.
-pub async fn holding_session(
-    client: &tokio_postgres::Client,
-) -> std::result::Result<Option<HoldingSession>, tokio_postgres::Error> {
-    // The key's halves, as pg_locks shows an advisory lock of one bigint.
-    let row = client
-        .query_opt(
-            "SELECT l.pid, coalesce(a.application_name, ''), host(a.client_addr),
-                    extract(epoch FROM clock_timestamp() - a.backend_start)::int8
-             FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-             WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-               AND (l.classid::int8 << 32) + l.objid::int8 = $1
-               AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-             LIMIT 1",
-            &[&BOOTSTRAP_LOCK],
-        )
-        .await?;
-    Ok(row.map(|row| HoldingSession {
-        pid: row.get(0),
-        application: row.get(1),
-        address: row.get(2),
-        age_s: row.get(3),
-    }))
+pub async fn holding_session(client: &Client) -> std::result::Result<Option<LockHolder>, Error> {
+    advisory_lock::holder(client, BOOTSTRAP_LOCK).await
 }
 
 /// What one try came to.

@@ -4,7 +4,7 @@ use tokio_postgres::Client;
 
 use super::decide::{Database, Folder, Mark, Observation, Remains, ToldBy};
 use super::sql::told;
-use super::state::{self, State};
+use super::state::{self, Records, State};
 use super::volume::Volume;
 use crate::config::database::DatabaseConfig;
 use crate::frappe::site_config::SiteFolder;
@@ -149,20 +149,29 @@ pub fn mark(volume: &Volume, state: Option<&State>) -> Result<Mark> {
     }
 }
 
-/// Everything at once, through a connection to the site's own database.
-pub async fn observe(client: &Client, site: &str, volume: &Volume, folder: Folder) -> Result<Observation> {
+/// Everything at once, through a connection to the site's own database; `records` is what it says of
+/// itself.
+pub async fn observe(
+    client: &Client,
+    records: &Records,
+    volume: &Volume,
+    folder: Folder,
+) -> Result<Observation> {
     let database = database(client).await?;
-    let state = state::read(client, site).await.map_err(told("cannot read our state"))?;
-    let other_site = state::other_site(client, site).await.map_err(told("cannot read our state"))?;
-    let mark = match other_site {
-        Some(other) => Mark::OtherSite(other),
-        None => mark(volume, state.as_ref())?,
+    let mark = match &records.other_site {
+        Some(other) => Mark::OtherSite(other.clone()),
+        None => mark(volume, records.own.as_ref())?,
     };
-    let database_id = match state {
-        Some(state) => state.install_id,
+    let database_id = match &records.own {
+        Some(state) => state.install_id.clone(),
         None => oid(client).await?,
     };
     Ok(Observation { database, database_id, folder, mark })
+}
+
+/// What our table says of the site.
+pub async fn records(client: &Client, site: &str) -> Result<Records> {
+    state::read_all(client, site).await.map_err(told("cannot read our state"))
 }
 
 /// A database without our record is told from others by its OID.

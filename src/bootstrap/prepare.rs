@@ -11,9 +11,9 @@ use super::observe::OwnLogin;
 use super::pooled::refuse_a_pooler;
 use super::provision::{self, Provisioned, Wanted};
 use super::requirements::needed_for_creation;
-use super::sql::told;
+use super::state::Records;
 use super::volume::Volume;
-use super::{Context, observe, state};
+use super::{Context, observe};
 use crate::config::database::Login;
 use crate::frappe::site_config::{self, SiteFolder};
 use crate::outcome::{Fault, Result};
@@ -32,6 +32,7 @@ pub struct Prepared {
     /// What opened it.
     pub password: SecretString,
     pub observation: Observation,
+    pub records: Records,
     pub accepts_settings: bool,
 }
 
@@ -96,9 +97,10 @@ pub async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared>
     refuse_a_pooler(context.direct, &connection, &login, &name).await?;
     let leadership = Leadership::acquire(connection, context.site, context.board).await?;
     // Looked at again: the pod that led before may have made it.
-    let state = observe::observe(leadership.client(), context.site, volume, Folder::Absent).await?;
+    let records = observe::records(leadership.client(), context.site).await?;
+    let mut observation = observe::observe(leadership.client(), &records, volume, Folder::Absent).await?;
     let folder = match look()? {
-        SiteFolder::Absent if state.database == Database::Complete => {
+        SiteFolder::Absent if observation.database == Database::Complete => {
             look_again(filesystem::is_shared(&context.bench.sites()), &look).await?
         }
         folder => folder,
@@ -108,16 +110,15 @@ pub async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared>
     } else {
         OwnLogin::Rotated
     };
-    let seen = observe::folder(&folder, context.database, &name, own_login);
-    let observation = Observation { folder: seen, ..state };
-    Ok(Prepared { leadership, database: name, password, observation, accepts_settings })
+    observation.folder = observe::folder(&folder, context.database, &name, own_login);
+    Ok(Prepared { leadership, database: name, password, observation, records, accepts_settings })
 }
 
 /// The site's own login is enough where it is recorded as finished: then nothing is to be provisioned.
 async fn finished(opened: Option<Opened>, site: &str) -> Result<Option<Opened>> {
     let Some(opened) = opened else { return Ok(None) };
-    let state = state::read(&opened.connection, site).await.map_err(told("cannot read our state"))?;
-    Ok(state.is_some_and(|state| state.phase == "complete").then_some(opened))
+    let recorded = observe::records(&opened.connection, site).await?.own;
+    Ok(recorded.is_some_and(|state| state.phase == "complete").then_some(opened))
 }
 
 /// A network file system's client may remember for a while that a folder was not there. The folder

@@ -176,7 +176,11 @@ async fn look_inside(wanted: &Wanted<'_>, folder: &SiteFolder) -> Result<Option<
     // A member of the site's role sees the site's tables; without it the catalog must do.
     let _ = client.batch_execute(&format!("SET ROLE {}", identifier(name))).await;
     let seen = observe::folder(folder, database, name, OwnLogin::Works);
-    let observation = match observe::observe(&client, names.site, volume, seen).await {
+    let looked = async {
+        let records = observe::records(&client, names.site).await?;
+        observe::observe(&client, &records, volume, seen).await
+    };
+    let observation = match looked.await {
         Ok(observation) => observation,
         Err(fault) if fault.code == PERMISSION => {
             tracing::debug!(%fault, "the administrator may not read the site's tables");

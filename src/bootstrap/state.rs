@@ -64,62 +64,55 @@ async fn is_there(client: &Client) -> Result<bool, Error> {
 
 /// The site's row, if there is one and it was written in this very database.
 pub async fn read(client: &Client, site: &str) -> Result<Option<State>, Error> {
-    if !is_there(client).await? {
-        return Ok(None);
-    }
-    let system = system_identifier(client).await;
-    let row = client
-        .query_opt(
-            &format!(
-                r#"SELECT phase, attempt, install_id, instance, holder, backend_pid,
-                          (extract(epoch FROM clock_timestamp() - beat) * 1000)::int8, doing, last_error
-                   FROM public."__cauldron_state" WHERE site = $1 AND {WRITTEN_HERE}"#
-            ),
-            &[&site, &system],
-        )
-        .await?;
-    Ok(row.map(|row| State {
-        phase: row.get(0),
-        attempt: row.get(1),
-        install_id: row.get(2),
-        instance: row.get(3),
-        holder: row.get(4),
-        backend_pid: row.get(5),
-        beat_age_ms: row.get(6),
-        doing: row.get(7),
-        last_error: row.get(8),
-    }))
+    Ok(read_all(client, site).await?.own)
 }
 
-/// The installation of a record that was written in another database: it came with a backup, or with a copy.
-pub async fn history(client: &Client, site: &str) -> Result<Option<String>, Error> {
+/// What our table says, as one looks at it for a site.
+#[derive(Clone, Debug, Default)]
+pub struct Records {
+    /// The site's row, written in this very database.
+    pub own: Option<State>,
+    /// The installation of a row of the site's that was written in another database: it came with a
+    /// backup, or with a copy.
+    pub history: Option<String>,
+    /// Another site whose creation in this very database was begun or finished: it is not ours to take.
+    pub other_site: Option<String>,
+}
+
+/// Everything at once.
+pub async fn read_all(client: &Client, site: &str) -> Result<Records, Error> {
+    let mut records = Records::default();
     if !is_there(client).await? {
-        return Ok(None);
+        return Ok(records);
     }
     let system = system_identifier(client).await;
     let sql = format!(
-        r#"SELECT install_id FROM public."__cauldron_state" WHERE site = $1 AND NOT ({WRITTEN_HERE})"#
+        r#"SELECT site = $1, {WRITTEN_HERE}, site, phase, attempt, install_id, instance, holder, backend_pid,
+                  (extract(epoch FROM clock_timestamp() - beat) * 1000)::int8, doing, last_error
+           FROM public."__cauldron_state" ORDER BY site"#
     );
-    let row = client.query_opt(&sql, &[&site, &system]).await?;
-    Ok(row.map(|row| row.get(0)))
-}
-
-/// Another site whose creation in this very database was begun or finished: it is not ours to take.
-pub async fn other_site(client: &Client, site: &str) -> Result<Option<String>, Error> {
-    if !is_there(client).await? {
-        return Ok(None);
+    for row in client.query(&sql, &[&site, &system]).await? {
+        let state = State {
+            phase: row.get(3),
+            attempt: row.get(4),
+            install_id: row.get(5),
+            instance: row.get(6),
+            holder: row.get(7),
+            backend_pid: row.get(8),
+            beat_age_ms: row.get(9),
+            doing: row.get(10),
+            last_error: row.get(11),
+        };
+        match (row.get(0), row.get(1)) {
+            (true, true) => records.own = Some(state),
+            (true, false) => records.history = Some(state.install_id),
+            (false, true) if state.phase != "idle" => {
+                records.other_site.get_or_insert(row.get(2));
+            }
+            (false, _) => {}
+        }
     }
-    let system = system_identifier(client).await;
-    let row = client
-        .query_opt(
-            &format!(
-                r#"SELECT site FROM public."__cauldron_state"
-                   WHERE site <> $1 AND phase <> 'idle' AND {WRITTEN_HERE} ORDER BY 1 LIMIT 1"#
-            ),
-            &[&site, &system],
-        )
-        .await?;
-    Ok(row.map(|row| row.get(0)))
+    Ok(records)
 }
 
 /// The row is of this very database. Two fresh clusters give their first database the same OID, so

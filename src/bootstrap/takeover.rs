@@ -9,13 +9,12 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Client;
 
+use super::leader::ALIVE;
 use super::lock::holding_session;
 use super::sql::told;
 use super::state::State;
 use crate::outcome::Result;
 
-/// A step is killed after 10 s without a beat; thrice that is silence.
-const DEAD_AFTER: Duration = Duration::from_secs(30);
 /// A holder that has not written a beat yet only looks around, and is done in seconds.
 const LOOKS_AROUND_FOR: Duration = Duration::from_secs(60);
 const QUIET_FOR: Duration = Duration::from_secs(2);
@@ -63,7 +62,7 @@ impl Rival {
 /// A beat counts only if the present holder wrote it: the one before may have been years ago.
 fn is_dead(own_beat_age_ms: Option<i64>, seen_for: Duration) -> bool {
     match own_beat_age_ms {
-        Some(age) => u64::try_from(age).is_ok_and(|age| Duration::from_millis(age) > DEAD_AFTER),
+        Some(age) => u64::try_from(age).is_ok_and(|age| Duration::from_millis(age) > ALIVE),
         None => seen_for > LOOKS_AROUND_FOR,
     }
 }

@@ -32,6 +32,15 @@ const fn plain(name: &'static str, default: &'static str, help: &'static str) ->
     Variable { name, aliases: &[], secret: false, default, help }
 }
 
+const fn also(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    default: &'static str,
+    help: &'static str,
+) -> Variable {
+    Variable { name, aliases, secret: false, default, help }
+}
+
 const fn secret(
     name: &'static str,
     aliases: &'static [&'static str],
@@ -127,6 +136,40 @@ pub const VARIABLES: &[Variable] = &[
     plain("CAULDRON_RUNTIME_DIR", "/run/cauldron, or a temporary folder", "Short-lived files of this pod"),
     plain("CAULDRON_DATA_DIR", "sites/.cauldron/embedded", "Data of the --embedded servers"),
     plain("CAULDRON_WEB_ADDR", "[::]:8000, 0.0.0.0 without IPv6", "Where the web role listens"),
+    plain(
+        "CAULDRON_HOSTS",
+        "every host is SITE_NAME",
+        "Hosts and their sites: `erp.example.com=site *.example.com=other`; others are then refused",
+    ),
+    plain(
+        "FRAPPE_SITE_NAME_HEADER",
+        "SITE_NAME",
+        "The site of every host; `$host` where a host is its own site",
+    ),
+    also(
+        "CAULDRON_TRUSTED_PROXIES",
+        &["UPSTREAM_REAL_IP_ADDRESS", "FORWARDED_ALLOW_IPS"],
+        "(none)",
+        "Addresses and networks whose X-Forwarded-For, -Proto and -Host are believed; `*` for all",
+    ),
+    plain(
+        "SOCKETIO",
+        "127.0.0.1, SOCKETIO_PORT or 9000",
+        "host:port of the socketio service, for /socket.io",
+    ),
+    plain("CLIENT_MAX_BODY_SIZE", "50m", "The largest request body; 0 for any"),
+    plain(
+        "PROXY_READ_TIMEOUT",
+        "GUNICORN_TIMEOUT",
+        "How long gunicorn may be silent before a request is given up",
+    ),
+    plain(
+        "CAULDRON_TLS_CERT",
+        "(none: no TLS)",
+        "Certificate chain for the web port; read again when it changes",
+    ),
+    plain("CAULDRON_TLS_KEY", "(none)", "Its key"),
+    plain("CAULDRON_ACCESS_LOG", "on", "on: a line for each request but those for /assets; all; off"),
     HEALTH_ADDR,
     LOG_FORMAT,
     LOG_LEVEL,

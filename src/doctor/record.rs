@@ -4,10 +4,12 @@ use tokio_postgres::Client;
 
 use super::finding::Finding;
 use super::id::Id;
-use crate::bootstrap::lock::{self, HoldingSession};
-use crate::bootstrap::state::State;
+use crate::bootstrap::leader::is_alive;
+use crate::bootstrap::lock;
+use crate::bootstrap::state::{Records, State};
 use crate::bootstrap::volume::Volume;
 use crate::outcome::Result;
+use crate::postgres::advisory_lock::LockHolder;
 
 pub fn attempt(volume: &Volume, site: &str) -> Finding {
     let id = Id::UnfinishedAttempt;
@@ -23,11 +25,11 @@ pub fn attempt(volume: &Volume, site: &str) -> Finding {
     }
 }
 
-pub async fn recorded(client: &Client, site: &str, row: &Result<Option<State>>) -> Finding {
+pub fn recorded(site: &str, records: &Result<Records>) -> Finding {
     let id = Id::State;
-    match row {
+    match records.as_ref().map(|records| (&records.own, &records.history)) {
         Err(fault) => Finding::fault(id, site, fault),
-        Ok(Some(state)) => {
+        Ok((Some(state), _)) => {
             let mut told = format!("phase {}", state.phase);
             if let Some(attempt) = &state.attempt {
                 told.push_str(&format!(", attempt {attempt}"));
@@ -47,20 +49,14 @@ pub async fn recorded(client: &Client, site: &str, row: &Result<Option<State>>) 
                 ),
             }
         }
-        Ok(None) if has_history(client, site).await => Finding::warning(
+        Ok((None, Some(_))) => Finding::warning(
             id,
             site,
             "our record is of another database: this is a restored copy or a clone",
             "nothing of it counts; the bootstrap takes the site as it is and writes a new record",
         ),
-        Ok(None) => Finding::info(id, site, "none: this program has not bootstrapped it"),
+        Ok((None, None)) => Finding::info(id, site, "none: this program has not bootstrapped it"),
     }
-}
-
-/// A row that names another database or cluster than the one it stands in.
-async fn has_history(client: &Client, site: &str) -> bool {
-    let sql = r#"SELECT FROM public."__cauldron_state" WHERE site = $1"#;
-    client.query_opt(sql, &[&site]).await.is_ok_and(|row| row.is_some())
 }
 
 pub async fn holder(client: &Client, site: &str, state: Option<&State>) -> Finding {
@@ -70,10 +66,7 @@ pub async fn holder(client: &Client, site: &str, state: Option<&State>) -> Findi
     }
 }
 
-/// A holder that has not beaten for so long is taken over by the next one, or should be.
-const STALE_MS: i64 = 30_000;
-
-fn judge_holder(site: &str, session: Option<&HoldingSession>, state: Option<&State>) -> Finding {
+fn judge_holder(site: &str, session: Option<&LockHolder>, state: Option<&State>) -> Finding {
     let Some(session) = session else { return Finding::ok(Id::Lock, site, "free") };
     let holder = state.and_then(|state| state.holder.as_deref()).unwrap_or("nobody by name");
     let address = session.address.as_deref().unwrap_or("a local socket");
@@ -81,7 +74,7 @@ fn judge_holder(site: &str, session: Option<&HoldingSession>, state: Option<&Sta
     let told =
         format!("held by {holder}: backend {} ({}) from {address}{age}", session.pid, session.application);
     match state.and_then(|state| state.beat_age_ms) {
-        Some(age) if age < STALE_MS => Finding::info(Id::Lock, site, told),
+        Some(age) if is_alive(age) => Finding::info(Id::Lock, site, told),
         Some(age) => Finding::warning(
             Id::Lock,
             site,
@@ -92,14 +85,14 @@ fn judge_holder(site: &str, session: Option<&HoldingSession>, state: Option<&Sta
     }
 }
 
-pub fn identity(site: &str, volume: &Volume, row: &Result<Option<State>>) -> Finding {
+pub fn identity(site: &str, volume: &Volume, records: &Result<Records>) -> Finding {
     let id = Id::Identity;
     let on_volume = match volume.known_install_id() {
         Ok(on_volume) => on_volume,
         Err(fault) => return Finding::fault(id, site, &fault),
     };
-    let in_database = match row {
-        Ok(state) => state.as_ref().map(|state| state.install_id.clone()),
+    let in_database = match records {
+        Ok(records) => records.own.as_ref().map(|state| state.install_id.clone()),
         Err(fault) => return Finding::skipped(id, site, &fault.cause),
     };
     judge_identity(site, in_database.as_deref(), on_volume.as_deref())
@@ -151,11 +144,12 @@ mod tests {
 
     #[test]
     fn a_silent_holder_is_a_warning_that_says_how_to_end_it() {
-        let session = HoldingSession {
+        let session = LockHolder {
             pid: 42,
             application: "cauldron/lock".into(),
             address: Some("10.0.0.7".into()),
             age_s: Some(60),
+            silent_ms: None,
         };
         assert_eq!(judge_holder("s", None, None).severity, Severity::Ok);
         assert_eq!(judge_holder("s", Some(&session), Some(&state(Some(4_000)))).severity, Severity::Info);

@@ -12,8 +12,6 @@ use super::postgres::Opened;
 use super::record;
 use crate::bootstrap::decide::{Action, Database, Mark, Names, Observation, decide};
 use crate::bootstrap::observe::{self, OwnLogin};
-use crate::bootstrap::sql;
-use crate::bootstrap::state;
 use crate::bootstrap::volume::Volume;
 use crate::frappe::site_config::SiteFolder;
 use crate::outcome::{Fault, Result};
@@ -54,11 +52,11 @@ pub async fn look(known: &Known, way: &Way<'_>) -> (Vec<Finding>, Contents) {
         Ok(opened) => {
             let client = &opened.connection;
             findings.push(whole(&names, seen(known, way, &names).await));
-            let row = state::read(client, names.site).await.map_err(sql::told("cannot read our state"));
-            findings.push(record::recorded(client, names.site, &row).await);
-            findings
-                .push(record::holder(client, names.site, row.as_ref().ok().and_then(Option::as_ref)).await);
-            findings.push(record::identity(names.site, &volume, &row));
+            let records = observe::records(client, names.site).await;
+            findings.push(record::recorded(names.site, &records));
+            let own = records.as_ref().ok().and_then(|records| records.own.as_ref());
+            findings.push(record::holder(client, names.site, own).await);
+            findings.push(record::identity(names.site, &volume, &records));
             (findings, contents(client).await)
         }
         Err(reason) => {
@@ -99,7 +97,10 @@ pub async fn seen(known: &Known, way: &Way<'_>, names: &Names<'_>) -> Result<Obs
     let volume = Volume::to_read(known.bench.cauldron_site(names.site));
     let folder = folder(known, way, names)?;
     match way.session {
-        Ok(opened) => observe::observe(&opened.connection, names.site, &volume, folder).await,
+        Ok(opened) => {
+            let records = observe::records(&opened.connection, names.site).await?;
+            observe::observe(&opened.connection, &records, &volume, folder).await
+        }
         Err(_) => Ok(Observation::without_database(folder, observe::mark(&volume, None)?)),
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::login_page::LoginPage;
 use super::queues::Source;
 pub use super::role_check::{RoleCheck, SchedulerAccount};
+use crate::front::metrics::{InFlight, Metrics};
 use crate::supervise::run_service::ServiceStatus;
 
 /// A step without a sign of progress for so long is stuck, and the process no longer live.
@@ -78,6 +79,8 @@ pub struct Account {
     /// What the phase waits for or does, in words.
     pub detail: String,
     pub progress_at: Instant,
+    /// The phases in the order in which they were entered, each once.
+    pub phases: Vec<(Phase, Instant)>,
     pub attempt: Option<String>,
     pub holder: Option<String>,
     pub last_error: Option<String>,
@@ -96,6 +99,8 @@ pub struct Account {
     /// What a deep check looks at; none where no web role runs.
     pub login_page: Option<LoginPage>,
     pub children: BTreeMap<String, ServiceStatus>,
+    /// What the web port counts; none where a role has none.
+    pub front: Option<(Arc<Metrics>, Arc<InFlight>)>,
 }
 
 /// What the role answered when it was asked whether it works.
@@ -117,6 +122,7 @@ impl Board {
             phase: Phase::Starting,
             detail: String::new(),
             progress_at: Instant::now(),
+            phases: Vec::new(),
             attempt: None,
             holder: None,
             last_error: None,
@@ -129,6 +135,7 @@ impl Board {
             queues: None,
             login_page: None,
             children: BTreeMap::new(),
+            front: None,
         })))
     }
 
@@ -154,6 +161,13 @@ impl Board {
         account.phase = phase;
         account.detail = detail.into();
         account.progress_at = Instant::now();
+        if account.phases.iter().all(|(entered, _)| *entered != phase) {
+            account.phases.push((phase, Instant::now()));
+        }
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.lock().phase
     }
 
     /// Keeps the account of a child up to date until its service is over.

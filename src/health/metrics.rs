@@ -41,14 +41,17 @@ pub const METRICS: &[(&str, &str)] = &[
         "scheduler_state",
         "1 for what the scheduler does at its ticks: active, disabled, paused, maintenance, dormant or standby",
     ),
+    ("http_requests_total", "Requests to the web port by route and class of status"),
+    ("http_request_duration_seconds", "From the head of a request to the last byte of its answer, by route"),
+    ("http_requests_in_flight", "Requests to the web port that are being answered"),
     ("log_lines_dropped_total", "Lines dropped because nobody read our output"),
 ];
 
-type Labels = Vec<(&'static str, String)>;
+pub type Labels = Vec<(&'static str, String)>;
 
 /// One line of labels; the crate's own implementation for Vec fits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct LabelSet(Labels);
+pub struct LabelSet(pub Labels);
 
 impl EncodeLabelSet for LabelSet {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
@@ -56,7 +59,7 @@ impl EncodeLabelSet for LabelSet {
     }
 }
 
-fn help(name: &str) -> &'static str {
+pub fn help(name: &str) -> &'static str {
     METRICS.iter().find(|(metric, _)| *metric == name).map_or("", |(_, help)| help)
 }
 
@@ -157,6 +160,10 @@ pub fn encode(account: &Account, figures: Option<&Figures>) -> String {
         help("log_lines_dropped_total"),
         ConstCounter::new(telemetry::dropped_lines()),
     );
+    if let Some((metrics, in_flight)) = &account.front {
+        metrics.register(&mut registry);
+        in_flight.register(&mut registry);
+    }
     let mut text = String::new();
     let _ = encode_registry(&mut text, &registry);
     text

@@ -15,12 +15,15 @@ use super::metrics;
 use crate::config::Listen;
 use crate::outcome::{Fault, Result};
 
+/// Probes are few.
+const BACKLOG: u32 = 128;
+
 /// Takes the port, and serves it until the process ends.
 ///
 /// # Errors
 /// 78 where the port is taken.
 pub fn start(listen: Listen, board: Board) -> Result<SocketAddr> {
-    let listener = bind(listen, "CAULDRON_HEALTH_ADDR")?;
+    let listener = bind(listen, "CAULDRON_HEALTH_ADDR", BACKLOG)?;
     let address = listener.local_addr().unwrap_or(listen.address);
     let router = Router::new()
         .route("/livez", get(|state, query| answer(state, query, Account::live)))
@@ -39,12 +42,12 @@ pub fn start(listen: Listen, board: Board) -> Result<SocketAddr> {
 ///
 /// # Errors
 /// 78 with the variable to change.
-pub fn bind(listen: Listen, variable: &str) -> Result<TcpListener> {
-    let mut result = listen_on(listen.address);
+pub fn bind(listen: Listen, variable: &str, backlog: u32) -> Result<TcpListener> {
+    let mut result = listen_on(listen.address, backlog);
     if result.is_err() && listen.or_ipv4 {
         let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, listen.address.port()));
         // A taken port is taken on IPv4 too; its error is the one to tell.
-        if let Ok(listener) = listen_on(v4) {
+        if let Ok(listener) = listen_on(v4, backlog) {
             result = Ok(listener);
         }
     }
@@ -58,12 +61,12 @@ pub fn bind(listen: Listen, variable: &str) -> Result<TcpListener> {
     })
 }
 
-fn listen_on(address: SocketAddr) -> std::io::Result<TcpListener> {
+fn listen_on(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A restarted container finds its own old connections in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(128)
+    socket.listen(backlog)
 }
 
 async fn answer(

@@ -168,7 +168,11 @@ fn roots(files: &Files<'_>, own: &[CertificateDer<'static>]) -> Result<RootCertS
     Ok(store)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+/// A PEM file's certificates.
+///
+/// # Errors
+/// Why there are none, in words.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let bytes = std::fs::read(path).map_err(|error| super::dial::reason(&error))?;
     let found: Vec<_> = CertificateDer::pem_slice_iter(&bytes)
         .collect::<Result<_, _>>()
@@ -177,7 +181,10 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 }
 
 /// PKCS#8, PKCS#1 and SEC1, as PEM or DER, as libpq takes them.
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+///
+/// # Errors
+/// Why there is none, in words.
+pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let bytes = std::fs::read(path).map_err(|error| super::dial::reason(&error))?;
     if bytes.windows(9).any(|window| window == b"ENCRYPTED") {
         return Err("the key is encrypted, and nobody is there to type its passphrase".into());

@@ -6,6 +6,7 @@ use super::renewal;
 use super::site::Site;
 use crate::bootstrap::claim::Claim;
 use crate::config::{BootstrapMode, Config, OnFailure};
+use crate::front::{Front, Settings};
 use crate::health::account::{Board, Phase, RoleCheck, RoleProbe};
 use crate::health::login_page::LoginPage;
 use crate::health::queues::Source;
@@ -16,6 +17,9 @@ use crate::role::{Role, Surroundings, scheduler, socketio, worker};
 use crate::supervise::run_service::End;
 use crate::supervise::signals::{Shutdown, Trigger};
 use crate::telemetry;
+
+/// Who comes while the front is busy waits there; the kernel's own bound is 4,096.
+const FRONT_BACKLOG: u32 = 4096;
 
 /// Between two tries of a role that cannot be kept up, while the others go on.
 const TRY_ROLE_AGAIN: Duration = Duration::from_secs(30);
@@ -62,15 +66,17 @@ async fn serve_site(
     board: &Board,
     shutdown: &Shutdown,
 ) -> Result<u8, Stopped> {
-    // Taken for a moment: a port that somebody has is told before anything is touched.
-    let address = if roles.contains(&Role::Web) {
-        Some(server::bind(config.web_addr, "CAULDRON_WEB_ADDR")?.local_addr().map_err(|error| {
-            Fault::configuration(format!("no address to listen on: {error}"), "set CAULDRON_WEB_ADDR")
-        })?)
+    // A port that somebody has is told before anything is touched.
+    let listener = if roles.contains(&Role::Web) {
+        Some(server::bind(config.web_addr, "CAULDRON_WEB_ADDR", FRONT_BACKLOG)?)
     } else {
         None
     };
+    let settings = Settings::of(&config);
     let site = Site::start(config, board, shutdown).await?;
+    let front = listener
+        .map(|listener| Front::start(listener, settings, site.runtime_dir(), board.clone()))
+        .transpose()?;
     let ends = match site.bring_up(board, shutdown).await {
         Ok(bootstrapped) => {
             let Site { config, database, bench, name, processes, .. } = &site;
@@ -95,10 +101,11 @@ async fn serve_site(
                 let source = Source { link, queues: around.queues(), names };
                 board.update(|account| account.queues = Some(source));
             }
-            let login_page = address.map(|address| LoginPage { address, site: name.clone() });
+            let login_page =
+                front.as_ref().map(|front| LoginPage { socket: front.socket(), site: name.clone() });
             board.update(|account| account.login_page = login_page);
-            let running = run(roles, &around, address, shutdown);
-            if address.is_none() {
+            let running = run(roles, &around, front.as_ref(), shutdown);
+            if front.is_none() {
                 // Frappe's own processes read the site's login anew for each job and each tick.
                 Ok(running.await)
             } else {
@@ -141,7 +148,7 @@ fn program(role: Role) -> &'static str {
 async fn run(
     roles: &[Role],
     around: &Surroundings<'_>,
-    address: Option<std::net::SocketAddr>,
+    front: Option<&Front>,
     shutdown: &Shutdown,
 ) -> Vec<(Role, End)> {
     let (stop_all, shutdown) = shutdown.linked();
@@ -149,13 +156,13 @@ async fn run(
     let alone = roles.len() > 1 && !around.config.on_failure_given;
     let has = |role| roles.contains(&role);
     let keep = Keep { around, shutdown: &shutdown, stop_all: &stop_all, alone };
-    let web = async || match address {
-        Some(address) => {
+    let web = async || match front {
+        Some(front) => {
             let Surroundings { config, database, bench, site, bootstrapped, .. } = *around;
-            let web = Web { config, database, bench, site, address, bootstrapped };
+            let web = Web { config, database, bench, site, front, bootstrapped };
             web::serve(&web, around.processes, &shutdown, around.board).await
         }
-        None => unreachable!("the web role has an address"),
+        None => unreachable!("the web role has a front"),
     };
     let (web, worker, scheduler, socketio) = tokio::join!(
         keep.up(Role::Web, has(Role::Web), web),

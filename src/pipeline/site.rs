@@ -1,7 +1,7 @@
 //! What every command that works on a site does first: processes, health port, servers, dependencies,
 //! bootstrap.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::bootstrap::{Bootstrapped, Context, bootstrap};
@@ -66,8 +66,8 @@ impl Site {
         Ok(Self { config, database, bench, name, processes, runtime_dir, embedded })
     }
 
-    /// Where short-lived files of this pod are.
-    pub fn runtime_dir(&self) -> &std::path::Path {
+    /// Where this pod's short-lived files are.
+    pub fn runtime_dir(&self) -> &Path {
         &self.runtime_dir.path
     }
 

@@ -38,6 +38,7 @@ pub async fn run(
         stop_with: None,
         forward: vec![Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGWINCH, Signal::SIGCONT],
         after_signal: None,
+        before_stop: None,
         observer,
     };
     let end = run_service(&processes, plan, shutdown).await;

@@ -52,6 +52,7 @@ pub async fn serve(around: &Surroundings<'_>, shutdown: &Shutdown) -> End {
         stop_with: Some(Signal::SIGTERM),
         forward: Vec::new(),
         after_signal: None,
+        before_stop: None,
         observer,
     };
     around.board.enter(Phase::Serving, "");

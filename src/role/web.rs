@@ -1,30 +1,29 @@
-//! The web role: gunicorn with `frappe.app:application`, never `application_with_statics()`, which
-//! serves any file of the bench (FRAPPE.md).
+//! The web role: gunicorn behind our own front, on a socket that nobody else reaches. It runs
+//! `frappe.app:application`, never `application_with_statics()`, which serves any file of the bench
+//! (FRAPPE.md).
 
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::sizing;
+use super::{sizing, stopping};
 use crate::bootstrap::Bootstrapped;
 use crate::config::Config;
 use crate::config::database::DatabaseConfig;
 use crate::frappe::bench::Bench;
 use crate::frappe::environment::ChildEnvironment;
+use crate::front::Front;
 use crate::health::account::{Board, Phase, RoleProbe};
 use crate::health::probe;
 use crate::supervise::process::Processes;
 use crate::supervise::relay::relay;
-use crate::supervise::run_service::{AfterSignal, End, ServicePlan, ServiceStatus, run_service};
+use crate::supervise::run_service::{End, ServicePlan, ServiceStatus, run_service};
 use crate::supervise::service::Policy;
 use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::Spec;
-use crate::sys::cgroup;
+use crate::sys::{self, cgroup};
 
 const NAME: &str = "gunicorn";
 /// From TERM to KILL unless CAULDRON_GRACE says otherwise; gunicorn's own default.
@@ -34,6 +33,9 @@ const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 /// Between two probes of a role that works, and of one that does not.
 const PROBE_EVERY: Duration = Duration::from_secs(10);
 const PROBE_FAILING_EVERY: Duration = Duration::from_secs(1);
+/// Longer than the front uses an idle connection again: it never meets one that is being closed.
+const KEEP_ALIVE_S: u32 = 15;
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// Between two tries until the first success.
 const FIRST_PROBE: Duration = Duration::from_millis(10);
 const LONGEST_FIRST_PROBE: Duration = Duration::from_millis(250);
@@ -44,14 +46,12 @@ pub struct Web<'a> {
     pub database: &'a DatabaseConfig,
     pub bench: &'a Bench,
     pub site: &'a str,
-    /// Where gunicorn listens.
-    pub address: SocketAddr,
+    pub front: &'a Front,
     pub bootstrapped: &'a Bootstrapped,
 }
 
 /// Serves until a stop is asked for or gunicorn cannot be kept up.
 pub async fn serve(web: &Web<'_>, processes: &Processes, shutdown: &Shutdown, board: &Board) -> End {
-    let reachable = probe::loopback_if_unspecified(web.address);
     let (observer, statuses) = watch::channel(ServiceStatus::new(NAME));
     let grace = web.config.grace.unwrap_or(GRACE);
     let plan = ServicePlan {
@@ -60,14 +60,21 @@ pub async fn serve(web: &Web<'_>, processes: &Processes, shutdown: &Shutdown, bo
         stop_with: Some(Signal::SIGTERM),
         // USR1 reopens logs, USR2 and WINCH are gunicorn's own upgrade dance, TTIN and TTOU are not ours.
         forward: vec![Signal::SIGHUP, Signal::SIGUSR1],
-        after_signal: Some(wake_sleeping_threads(reachable)),
+        after_signal: Some(stopping::after_signal(web.front)),
+        before_stop: Some(stopping::before_stop(web.front)),
         observer,
     };
     board.enter(Phase::Serving, "");
+    web.front.open();
     tokio::spawn(board.follow_child(statuses));
-    let probed = tokio::spawn(keep_probing(reachable, web.site.to_string(), board.clone()));
+    let probed = tokio::spawn(keep_probing(web.front.socket(), web.site.to_string(), board.clone()));
     let end = run_service(processes, plan, shutdown).await;
     probed.abort();
+    web.front.close();
+    if matches!(end, End::Asked(..)) {
+        // Whoever was waiting for a gunicorn that was not there is told so.
+        let _ = tokio::time::timeout(LAST_ANSWERS, web.front.quiesce()).await;
+    }
     end
 }
 
@@ -76,7 +83,8 @@ fn spec(web: &Web<'_>, grace: Duration) -> Spec {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let sizing = sizing::size(cgroup::limits(), processors);
     let mut args: Vec<String> = [
-        ("--bind", web.address.to_string()),
+        ("--bind", format!("unix:{}", web.front.socket().display())),
+        ("--keep-alive", KEEP_ALIVE_S.to_string()),
         ("--workers", gunicorn.workers.unwrap_or(sizing.workers).to_string()),
         ("--threads", gunicorn.threads.unwrap_or(sizing.threads).to_string()),
         ("--worker-class", "gthread".into()),
@@ -114,32 +122,16 @@ fn idle_in_transaction(timeout: Duration) -> String {
     format!("-c idle_in_transaction_session_timeout={}", (timeout + Duration::from_secs(30)).as_millis())
 }
 
-/// gunicorn's gthread workers sleep in `select` through TERM and HUP until their timeout is over,
-/// 30 s by default; any connection wakes them (FRAPPE.md, Web). Ends when it is dropped.
-fn wake_sleeping_threads(address: SocketAddr) -> AfterSignal {
-    Arc::new(move |_signal| {
-        Box::pin(async move {
-            let mut pause = Duration::from_millis(5);
-            // On a reload gunicorn tells its old workers only when the new ones are there.
-            for _ in 0..3_000 {
-                let _ = tokio::time::timeout(pause, TcpStream::connect(address)).await;
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_millis(100));
-            }
-        }) as Pin<Box<dyn Future<Output = ()> + Send>>
-    })
-}
-
 /// Asks as the front would: the site is chosen by its header, never by default_site (FRAPPE.md).
-async fn keep_probing(address: SocketAddr, site: String, board: Board) {
-    let url = format!("http://{address}/api/method/ping");
+async fn keep_probing(socket: PathBuf, site: String, board: Board) {
+    let url = "http://localhost/api/method/ping";
     let started = Instant::now();
     let mut seen_working = false;
     let mut pause = FIRST_PROBE;
     loop {
         let asked = Instant::now();
-        let answer =
-            probe::get(&url, &[("Host", &site), ("X-Frappe-Site-Name", &site)], PROBE_DEADLINE).await;
+        let headers = [("Host", site.as_str()), ("X-Frappe-Site-Name", site.as_str())];
+        let answer = probe::get(Some(&socket), url, &headers, PROBE_DEADLINE).await;
         let problem = match answer {
             Ok(answer) if answer.status == 200 => None,
             Ok(answer) => Some(format!("/api/method/ping answered {}", answer.status)),
@@ -155,6 +147,8 @@ async fn keep_probing(address: SocketAddr, site: String, board: Board) {
             seen_working = true;
             let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(site, elapsed_ms, "serving");
+            // Clap, the bootstrap and its SQL have done their part.
+            sys::text::let_go();
         }
         pause = match (works, seen_working) {
             (true, _) => PROBE_EVERY,

@@ -23,11 +23,16 @@ pub struct ServicePlan {
     /// Run after the child was sent a stop signal or a HUP (gunicorn's threads sleep through both
     /// until something connects to their port).
     pub after_signal: Option<AfterSignal>,
+    /// Waited for between the request to stop and TERM, within the grace: who sends the child its work
+    /// finishes first.
+    pub before_stop: Option<BeforeStop>,
     pub observer: watch::Sender<ServiceStatus>,
 }
 
 /// Dropped, wherever it is, when the service has ended.
 pub type AfterSignal = Arc<dyn Fn(Signal) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+pub type BeforeStop = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// A service as the health server tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]

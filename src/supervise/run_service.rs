@@ -16,7 +16,7 @@ use tracing::{debug, info, warn};
 
 use super::exit::Exit;
 use super::orders::{Control, Order, Run};
-pub use super::plan::{AfterSignal, End, ServicePlan, ServiceStatus};
+pub use super::plan::{AfterSignal, BeforeStop, End, ServicePlan, ServiceStatus};
 use super::process::{Child, Processes};
 use super::service::{Action, Event, Service, State, on_event};
 use super::signals::Shutdown;

@@ -200,6 +200,7 @@ impl fmt::Display for SpawnError {
         match self.step {
             Step::Fork => write!(f, "cannot start `{}`: no new process: {reason}", self.program),
             Step::Streams => write!(f, "cannot start `{}`: its streams: {reason}", self.program),
+            Step::Limits => write!(f, "cannot start `{}`: its limit of open files: {reason}", self.program),
             Step::Folder => {
                 let folder = self.folder.as_deref().unwrap_or(Path::new("/"));
                 write!(f, "cannot start `{}` in {}: {reason}", self.program, folder.display())

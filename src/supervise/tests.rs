@@ -141,7 +141,18 @@ fn plan(spec: Spec, drain: Duration) -> (ServicePlan, watch::Receiver<ServiceSta
     let status = observer.subscribe();
     let policy = Policy { drain, ..Policy::restarting(GRACE) };
     let stop_with = Some(Signal::SIGTERM);
-    (ServicePlan { spec, policy, stop_with, forward: vec![], after_signal: None, observer }, status)
+    (
+        ServicePlan {
+            spec,
+            policy,
+            stop_with,
+            forward: vec![],
+            after_signal: None,
+            before_stop: None,
+            observer,
+        },
+        status,
+    )
 }
 
 #[test]

@@ -15,7 +15,7 @@ use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 
-use super::wait;
+use super::{limits, wait};
 
 /// A program as the kernel wants it: every byte is there before the child, which may not
 /// allocate.
@@ -48,6 +48,7 @@ pub struct Identity {
 pub enum Step {
     Fork,
     Streams,
+    Limits,
     Folder,
     Identity,
     Exec,
@@ -149,13 +150,17 @@ extern "C" fn become_program(young: *mut libc::c_void) -> i32 {
     127
 }
 
-/// Streams, identity and folder, in the child.
+/// Streams, limits, identity and folder, in the child.
 unsafe fn prepare(image: &Image<'_>) -> Result<(), (Step, Errno)> {
     for (target, stream) in (0..).zip(&image.streams) {
         if let Some(stream) = stream {
             // SAFETY: both are open; the standard library keeps 0 to 2 open, so `stream` is above.
             check(Step::Streams, unsafe { libc::dup2(stream.as_raw_fd(), target) })?;
         }
+    }
+    if let Some(limit) = limits::original_files() {
+        // SAFETY: reads a value that lives as long as the program.
+        check(Step::Limits, unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, limit) })?;
     }
     if let Some(identity) = &image.identity {
         // SAFETY: see `drop_privileges`.

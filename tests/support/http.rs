@@ -8,11 +8,28 @@ pub struct Response {
     pub status: u16,
     pub head: String,
     pub body: String,
+    /// The body as it came, which may be no text.
+    pub bytes: Vec<u8>,
+}
+
+impl Response {
+    /// A header's first value, empty where there is none.
+    pub fn header(&self, name: &str) -> &str {
+        let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        let mut found = lines.filter(|(given, _)| given.eq_ignore_ascii_case(name));
+        found.next().map_or("", |(_, value)| value.trim())
+    }
 }
 
 /// `GET path` with a Host header, on 127.0.0.1; `None` if nothing answers.
 pub fn get(port: u16, host: &str, path: &str) -> Option<Response> {
     request(port, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
+}
+
+/// `GET path` with more headers, each a line of its own.
+pub fn get_with(port: u16, host: &str, path: &str, headers: &[&str]) -> Option<Response> {
+    let more: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+    request(port, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{more}\r\n"))
 }
 
 /// A form by POST.
@@ -30,14 +47,42 @@ pub fn status(port: u16, host: &str, path: &str) -> u16 {
     get(port, host, path).map_or(0, |response| response.status)
 }
 
-fn request(port: u16, text: &str) -> Option<Response> {
+/// What a server says to these bytes until it closes the connection.
+pub fn exchange(port: u16, bytes: &[u8]) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
-    stream.write_all(text.as_bytes()).ok()?;
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).ok()?;
-    let answer = String::from_utf8_lossy(&bytes).into_owned();
-    let (head, body) = answer.split_once("\r\n\r\n")?;
+    stream.write_all(bytes).ok()?;
+    let mut answer = Vec::new();
+    // A reset after an answer leaves the answer.
+    let _ = stream.read_to_end(&mut answer);
+    Some(answer)
+}
+
+/// One request, whose answer ends with the connection.
+pub fn request(port: u16, text: &str) -> Option<Response> {
+    parse(&exchange(port, text.as_bytes())?)
+}
+
+fn parse(answer: &[u8]) -> Option<Response> {
+    let at = answer.windows(4).position(|part| part == b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&answer[..at]).into_owned();
+    let mut bytes = answer[at + 4..].to_vec();
+    if head.to_ascii_lowercase().contains("\r\ntransfer-encoding: chunked") {
+        bytes = dechunk(&bytes)?;
+    }
     let status = head.split_whitespace().nth(1)?.parse().ok()?;
-    Some(Response { status, head: head.to_owned(), body: body.to_owned() })
+    Some(Response { status, head, body: String::from_utf8_lossy(&bytes).into_owned(), bytes })
+}
+
+fn dechunk(mut rest: &[u8]) -> Option<Vec<u8>> {
+    let mut whole = Vec::new();
+    loop {
+        let at = rest.windows(2).position(|part| part == b"\r\n")?;
+        let length = usize::from_str_radix(std::str::from_utf8(&rest[..at]).ok()?, 16).ok()?;
+        if length == 0 {
+            return Some(whole);
+        }
+        whole.extend_from_slice(rest.get(at + 2..at + 2 + length)?);
+        rest = rest.get(at + 4 + length..)?;
+    }
 }

@@ -9,6 +9,7 @@ pub mod guard;
 pub mod http;
 pub mod identity;
 pub mod other_app;
+pub mod place;
 pub mod pooler;
 pub mod port;
 pub mod postgres;

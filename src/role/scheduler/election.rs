@@ -16,6 +16,7 @@ use crate::bootstrap::login::own_credentials;
 use crate::config::database::DatabaseConfig;
 use crate::frappe::scheduler_settings::Settings;
 use crate::frappe::site_config;
+use crate::postgres::advisory_lock::{self, LockHolder};
 use crate::postgres::{self, Connection, Options};
 use crate::role::Surroundings;
 use crate::supervise::orders::{Order, Run};
@@ -104,7 +105,11 @@ impl Election {
         loop {
             let holder = ask(async {
                 let row = connection.query_one("SELECT pg_try_advisory_lock($1)", &[&SCHEDULER_LOCK]).await?;
-                if row.get(0) { Ok(None) } else { holder(connection).await.map(Some) }
+                if row.get(0) {
+                    Ok(None)
+                } else {
+                    advisory_lock::holder(connection, SCHEDULER_LOCK).await.map(Some)
+                }
             });
             match holder.await? {
                 None => return Ok(()),
@@ -118,13 +123,14 @@ impl Election {
     }
 
     /// A leader that is cut off keeps its lock until the server notices, minutes later: it is helped.
-    async fn judge(&self, connection: &Connection, holder: Option<Holder>) -> Result<(), String> {
+    async fn judge(&self, connection: &Connection, holder: Option<LockHolder>) -> Result<(), String> {
         let Some(holder) = holder else { return Ok(()) };
-        self.tell(Stand::StandsBy(holder.name.clone()));
+        let leader = name(&holder);
+        self.tell(Stand::StandsBy(leader.clone()));
         if holder.silent_ms.is_none_or(|silent| silent < SILENT_MS) {
             return Ok(());
         }
-        tracing::warn!(leader = holder.name, silent_ms = holder.silent_ms, "ends a silent leader's session");
+        tracing::warn!(leader, silent_ms = holder.silent_ms, "ends a silent leader's session");
         ask(connection.query_one("SELECT pg_terminate_backend($1)", &[&holder.pid])).await.map(drop)
     }
 
@@ -180,33 +186,11 @@ impl Election {
     }
 }
 
-struct Holder {
-    pid: i32,
-    name: String,
-    /// Since its last query; unknown where the server does not track them.
-    silent_ms: Option<i64>,
-}
-
-async fn holder(connection: &Connection) -> Result<Option<Holder>, tokio_postgres::Error> {
-    let row = connection
-        .query_opt(
-            "SELECT l.pid, coalesce(a.application_name, ''), host(a.client_addr),
-                    (extract(epoch FROM clock_timestamp() - a.state_change) * 1000)::int8
-             FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-             WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-               AND (l.classid::int8 << 32) + l.objid::int8 = $1
-               AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-             LIMIT 1",
-            &[&SCHEDULER_LOCK],
-        )
-        .await?;
-    Ok(row.map(|row| {
-        let application: String = row.get(1);
-        let name = application.strip_prefix("cauldron/scheduler ").unwrap_or(&application).to_string();
-        let address: Option<String> = row.get(2);
-        let name = address.map_or(name.clone(), |address| format!("{name} at {address}"));
-        Holder { pid: row.get(0), name, silent_ms: row.get(3) }
-    }))
+/// How the others call the pod of a session.
+fn name(holder: &LockHolder) -> String {
+    let application = &holder.application;
+    let name = application.strip_prefix("cauldron/scheduler ").unwrap_or(application);
+    holder.address.as_ref().map_or(name.to_string(), |address| format!("{name} at {address}"))
 }
 
 async fn backend_pid(connection: &Connection) -> Result<i32, tokio_postgres::Error> {

@@ -84,6 +84,7 @@ impl Slot {
             // HUP and QUIT kill a job, USR1 does nothing (FRAPPE.md, Workers).
             forward: Vec::new(),
             after_signal: None,
+            before_stop: None,
             observer,
         };
         let slot =

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
 use super::{CRASH, DONE, Driver, End, OUT_OF_MEMORY};
@@ -10,6 +11,9 @@ use crate::supervise::exit::Exit;
 use crate::supervise::service::{Event, State};
 use crate::supervise::stop::StopReport;
 use crate::sys::cgroup;
+
+/// What of the grace is the child's own, at least, whatever comes before it.
+const OWN_SHARE: u32 = 4;
 
 /// After the end of a group only escapees hold its output.
 const OUTPUT_DRAIN: Duration = Duration::from_millis(100);
@@ -22,7 +26,18 @@ impl Driver<'_> {
         let (grace, shutdown) = (self.plan.policy.grace, self.shutdown.clone());
         let asked = child.exit().is_none();
         let rules = self.control.rules.clone();
+        let before = self.plan.before_stop.clone().filter(|_| asked && self.service.asked);
         self.stopping = Some(Box::pin(async move {
+            let deadline = Instant::now() + grace;
+            if let Some(before) = before {
+                tokio::select! {
+                    () = before() => {}
+                    _ = child.exited() => {}
+                    () = shutdown.hurried() => {}
+                    () = sleep_until(deadline - grace / OWN_SHARE) => {}
+                }
+            }
+            let grace = deadline.saturating_duration_since(Instant::now());
             let Some(rules) = rules else { return child.stop(signal, grace, shutdown.hurried()).await };
             if asked {
                 tokio::select! {

@@ -4,15 +4,17 @@ The site is X-Frappe-Site-Name's or Host's, never default_site. Static files are
 """
 
 import json
+import mimetypes
 import os
 import traceback
+from urllib.parse import quote
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.utils import safe_join
 from werkzeug.wrappers import Request, Response
 
 from frappe.context import connect, destroy, init, local
-from frappe.exceptions import FrappeError, SessionStopped
+from frappe.exceptions import FrappeError, PermissionDenied, SessionStopped
 from frappe.pages import error_page, render
 from frappe.rpc import call
 from frappe.session import resume
@@ -41,6 +43,7 @@ def application(request):
 
 def open_site(request):
     local.is_request = True
+    local.request = request
     site = request.headers.get("X-Frappe-Site-Name") or request.host.split(":")[0]
     init(site, SITES_PATH)
     if not local.conf.db_name:
@@ -56,7 +59,20 @@ def open_site(request):
 def answer(request):
     if request.path.startswith("/api/method/"):
         return call(request, request.path.removeprefix("/api/method/"))
+    if request.path.startswith("/private/files/"):
+        return private_file(request)
     return render(request)
+
+
+def private_file(request):
+    """The right is checked here; the bytes are the web server's to send, where it says that it can."""
+    if local.user == "Guest":
+        raise PermissionDenied("not for guests")
+    if not request.headers.get("X-Use-X-Accel-Redirect"):
+        raise FrappeError("the sample sends no files itself")
+    response = Response(mimetype=mimetypes.guess_type(request.path)[0] or "application/octet-stream")
+    response.headers["X-Accel-Redirect"] = quote("/protected" + request.path)
+    return response
 
 
 def error_response(request, error):

@@ -49,6 +49,31 @@ def fail():
 
 
 @whitelist(allow_guest=True)
+def headers():
+    """The request as it came here."""
+    request = local.request
+    return {"scheme": request.scheme, "host": request.host, **dict(request.headers)}
+
+
+@whitelist(allow_guest=True)
+def count():
+    """How many bytes the body has."""
+    return sum(len(chunk) for chunk in iter(lambda: local.request.stream.read(1 << 16), b""))
+
+
+@whitelist(allow_guest=True)
+def mark(path):
+    """A request that leaves a mark each time that it is done."""
+    touch(path)
+
+
+@whitelist(allow_guest=True)
+def text(length="1000"):
+    """A long answer."""
+    return "frappe " * (int(length) // 7)
+
+
+@whitelist(allow_guest=True)
 def pid():
     return os.getpid()
 

@@ -1,0 +1,114 @@
+//! Settings of the web port's front, by the official images' nginx names where there are some.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::gunicorn::Gunicorn;
+use super::hosts::{Hosts, Otherwise};
+use super::source::Reader;
+use super::trusted::TrustedProxies;
+use super::value::{DURATION_MEND, parse_port, parse_site, read_choice, read_parsed, read_path};
+use super::{duration, size};
+
+#[derive(Clone, Debug)]
+pub struct FrontConfig {
+    pub hosts: Hosts,
+    pub trusted: TrustedProxies,
+    /// host:port of the socketio service.
+    pub socketio: (String, u16),
+    /// None for any.
+    pub body_limit_bytes: Option<u64>,
+    pub read_timeout: Duration,
+    /// Certificate chain and key.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    pub access_log: AccessLog,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// All but /assets.
+    On,
+    All,
+    Off,
+}
+
+/// Settings of others that have a say here.
+pub struct Beside<'a> {
+    pub site: Option<&'a str>,
+    pub socketio_port: Option<u16>,
+    pub gunicorn: Option<&'a Gunicorn>,
+}
+
+/// As every list before it, bytes that Frappe's own limit (25 MiB a file) fits into.
+const BODY_LIMIT: &str = "50m";
+const SOCKETIO_PORT: u16 = 9000;
+
+pub fn read(reader: &mut Reader<'_>, beside: &Beside<'_>) -> Option<FrontConfig> {
+    let hosts = read_hosts(reader, beside.site.unwrap_or_default());
+    let trusted = read_parsed(
+        reader,
+        "CAULDRON_TRUSTED_PROXIES",
+        TrustedProxies::parse,
+        "write addresses and networks, such as 10.0.0.0/8",
+    );
+    let socketio = read_parsed(reader, "SOCKETIO", parse_service, "write host:port, such as socketio:9000");
+    let body_limit = reader.given_or("CLIENT_MAX_BODY_SIZE", None, Some(BODY_LIMIT));
+    let body_limit = reader.parsed("CLIENT_MAX_BODY_SIZE", body_limit, size::parse, "write 50m or 512Mi");
+    // The official images give bare seconds.
+    let seconds =
+        |text: &str| text.parse::<u64>().map(Duration::from_secs).or_else(|_| duration::parse(text));
+    let read_timeout = read_parsed(reader, "PROXY_READ_TIMEOUT", seconds, DURATION_MEND);
+    let tls = read_tls(reader);
+    let access_log = read_choice(
+        reader,
+        "CAULDRON_ACCESS_LOG",
+        &[("on", AccessLog::On), ("all", AccessLog::All), ("off", AccessLog::Off)],
+    );
+    let local = || ("127.0.0.1".to_string(), beside.socketio_port.unwrap_or(SOCKETIO_PORT));
+    Some(FrontConfig {
+        hosts: hosts?,
+        trusted: trusted.unwrap_or_default(),
+        socketio: socketio.unwrap_or_else(local),
+        body_limit_bytes: Some(body_limit?).filter(|bytes| *bytes > 0),
+        read_timeout: read_timeout.or(beside.gunicorn.map(|gunicorn| gunicorn.timeout)).unwrap_or_default(),
+        tls,
+        access_log: access_log?,
+    })
+}
+
+fn read_hosts(reader: &mut Reader<'_>, site: &str) -> Option<Hosts> {
+    let header = |text: &str| match text {
+        "$host" => Ok(Otherwise::SameName),
+        site => parse_site(site).map(Otherwise::Site),
+    };
+    let mend = "write a site's name, or $host";
+    let otherwise = read_parsed(reader, "FRAPPE_SITE_NAME_HEADER", header, mend);
+    let Some(given) = reader.given("CAULDRON_HOSTS") else {
+        return Some(Hosts::new(otherwise.unwrap_or_else(|| Otherwise::Site(site.into()))));
+    };
+    let parse = |text: &str| Hosts::parse(text, site);
+    reader.parsed("CAULDRON_HOSTS", Some(given), parse, "write host=site, several by blanks or commas")
+}
+
+/// `socketio:9000`, or a URL of the same.
+fn parse_service(text: &str) -> Result<(String, u16), String> {
+    let service = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+    match service.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && !host.contains('/') => {
+            Ok((host.trim_matches(['[', ']']).into(), parse_port(port)?))
+        }
+        _ => Err(format!("`{text}` is not host:port")),
+    }
+}
+
+fn read_tls(reader: &mut Reader<'_>) -> Option<(PathBuf, PathBuf)> {
+    let certificate = read_path(reader, "CAULDRON_TLS_CERT");
+    let key = read_path(reader, "CAULDRON_TLS_KEY");
+    let missing = match (&certificate, &key) {
+        (Some(_), None) => "CAULDRON_TLS_KEY",
+        (None, Some(_)) => "CAULDRON_TLS_CERT",
+        _ => return certificate.zip(key),
+    };
+    reader.problem(missing, None, "not set", "name certificate and key, or neither");
+    None
+}

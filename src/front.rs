@@ -1,0 +1,46 @@
+//! The front of the web role: everything that comes to the web port comes here first.
+//!
+//! ```text
+//!            ┌─ /assets, /files ──▶ static_file ─▶ open (safe join) ─▶ file_body
+//!  server ─▶ route ─ /socket.io ──▶ socketio ────▶ the socketio service, upgrades too
+//!  (accept,  └─ the rest ─────────▶ spool ─▶ proxy ─▶ upstream ─▶ gunicorn on its private socket
+//!   TLS, h2c)                                  └─ X-Accel-Redirect ─▶ static_file (private files)
+//! ```
+//!
+//! While the site is not there yet, `status_page` answers in place of gunicorn. gunicorn itself cannot
+//! be reached from outside the container, nor can `application_with_statics()` (FRAPPE.md).
+
+mod accel;
+mod access_log;
+mod address;
+mod answer;
+mod beneath;
+mod conditional;
+mod connection;
+mod content_type;
+mod dispatch;
+mod error_page;
+mod exchange;
+mod file_body;
+mod gzip_body;
+mod headers;
+pub mod metrics;
+mod open;
+mod parking;
+mod proxy;
+mod ranges;
+mod route;
+mod runtime;
+mod sendfile;
+mod server;
+mod shared;
+mod socketio;
+mod spool;
+mod static_file;
+mod status_page;
+mod tls;
+mod upstream;
+mod variants;
+
+pub use self::server::Front;
+pub use self::shared::Settings;

@@ -1,0 +1,121 @@
+//! What goes back: one body type for everything, and the responses that are made here.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
+use hyper::header::{self, HeaderValue};
+use hyper::{Response, StatusCode};
+
+use super::exchange::Exchange;
+use super::file_body::FileBody;
+use super::gzip_body::GzipBody;
+use super::sendfile::FileQueue;
+use super::upstream::Reply;
+
+pub struct Body {
+    content: Content,
+    /// Told, counted and let go when the last byte is out, or the client has gone.
+    exchange: Option<Exchange>,
+}
+
+pub enum Content {
+    Empty,
+    Bytes(Bytes),
+    File(FileBody),
+    Reply(Reply),
+    Gzip(Box<GzipBody>),
+}
+
+impl Body {
+    pub fn new(content: Content) -> Self {
+        Self { content, exchange: None }
+    }
+
+    pub fn empty() -> Self {
+        Self::new(Content::Empty)
+    }
+
+    /// A file goes to the network by itself, where the connection can do that.
+    pub fn sent_by(mut self, files: Option<FileQueue>) -> Self {
+        if let (Content::File(file), Some(files)) = (&mut self.content, files) {
+            file.send_by(files);
+        }
+        self
+    }
+
+    /// Ends the exchange with the body.
+    pub fn ending(mut self, exchange: Exchange) -> Self {
+        self.exchange = Some(exchange);
+        self
+    }
+
+    pub fn into_content(self) -> Content {
+        self.content
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::new(Content::Bytes(bytes))
+    }
+}
+
+impl Content {
+    pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        match self {
+            Self::Empty => Poll::Ready(None),
+            Self::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Bytes(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
+            Self::File(file) => file.poll_chunk(cx),
+            Self::Reply(reply) => reply.poll_bytes(cx),
+            Self::Gzip(gzip) => gzip.poll_bytes(cx),
+        }
+    }
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let polled = std::task::ready!(self.content.poll_bytes(cx));
+        if let (Some(Ok(bytes)), Some(exchange)) = (&polled, &mut self.exchange) {
+            exchange.sent_bytes += bytes.len() as u64;
+        }
+        Poll::Ready(polled.map(|bytes| bytes.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Empty => true,
+            Content::Bytes(bytes) => bytes.is_empty(),
+            Content::File(file) => file.left() == 0,
+            Content::Reply(reply) => reply.is_end(),
+            Content::Gzip(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Empty => SizeHint::with_exact(0),
+            Content::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::File(file) => SizeHint::with_exact(file.left()),
+            Content::Reply(reply) => reply.size_hint(),
+            Content::Gzip(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// A page or a message of our own; nobody keeps it.
+pub fn text(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(Bytes::from(body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}

@@ -1,0 +1,107 @@
+//! From a request to what answers it.
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, Request, Response, Version};
+
+use super::address::{Client, Peer};
+use super::answer::Body;
+use super::error_page::{Reader, Refusal, page};
+use super::exchange::Exchange;
+use super::metrics::Class;
+use super::open::{Wanted, find};
+use super::route::{Route, route};
+use super::sendfile::Line;
+use super::shared::Shared;
+use super::static_file::{self, Manner};
+use super::{proxy, socketio, status_page};
+
+/// Every request has an answer, if only the word why there is none.
+pub async fn answer(
+    shared: &Arc<Shared>,
+    peer: Peer,
+    line: Option<Line>,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let route = route(request.uri().path());
+    let reader = Reader::of(request.uri(), request.headers());
+    let version = request.version();
+    let client = Client::of(&request, peer, &shared.settings.trusted);
+    let address = client.as_ref().map_or(peer.address.ip(), |client| client.address);
+    let mut exchange = Exchange::begin(shared, Class::of(&route), &request, address);
+    exchange.at_work = line.as_ref().map(|line| line.activity.work());
+    let answered = match &client {
+        Some(client) => dispatch(&exchange, client, route, request).await,
+        None => Err(Refusal::BadRequest),
+    };
+    let mut response = answered.unwrap_or_else(|refusal| page(refusal, reader, &exchange.id));
+    exchange.status = response.status();
+    let headers = response.headers_mut();
+    headers.insert("x-request-id", HeaderValue::try_from(exchange.id.as_str()).expect("hexadecimal"));
+    if shared.is_draining() && version < Version::HTTP_2 && exchange.status.as_u16() != 101 {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response.map(|body| body.sent_by(line.map(|line| line.files)).ending(exchange))
+}
+
+async fn dispatch(
+    exchange: &Exchange,
+    client: &Client,
+    route: Route,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Refusal> {
+    let shared = &exchange.shared;
+    let method = request.method().clone();
+    let is_read = matches!(method, Method::GET | Method::HEAD);
+    if matches!(method, Method::CONNECT | Method::TRACE) {
+        return Err(Refusal::Method);
+    }
+    let site = shared.settings.hosts.site(&client.host);
+    match (route, site) {
+        (Route::Refused, _) => Err(Refusal::NotFound),
+        (Route::Asset(_), _) if !is_read => Err(Refusal::Method),
+        (Route::Asset(path), _) => {
+            let wanted = Wanted::Asset(path.clone());
+            let opened = find(&shared.settings.bench, &wanted).await.ok_or(Refusal::NotFound)?;
+            let manner = Manner::of_asset(&path);
+            Ok(static_file::answer_small(
+                &opened,
+                &shared.variants,
+                &path,
+                &method,
+                request.headers(),
+                &manner,
+            ))
+        }
+        (_, None) => Err(Refusal::UnknownHost),
+        (Route::Socketio, Some(site)) => socketio::ask(exchange, client, &site, request).await,
+        (Route::File(path), Some(site)) if is_read => {
+            let wanted = Wanted::Public { site: site.clone(), path: path.clone() };
+            match find(&shared.settings.bench, &wanted).await {
+                Some(opened) => {
+                    let manner = Manner::of_upload();
+                    let headers = request.headers();
+                    Ok(static_file::answer_small(&opened, &shared.variants, &path, &method, headers, &manner))
+                }
+                // Frappe's own page for what is not there.
+                None => frappe(exchange, client, &site, request).await,
+            }
+        }
+        (_, Some(site)) => frappe(exchange, client, &site, request).await,
+    }
+}
+
+async fn frappe(
+    exchange: &Exchange,
+    client: &Client,
+    site: &str,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Refusal> {
+    if exchange.shared.is_open() {
+        proxy::ask_frappe(exchange, client, site, request).await
+    } else {
+        Ok(status_page::answer(&exchange.shared.board.read(), request.headers()))
+    }
+}

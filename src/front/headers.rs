@@ -1,0 +1,141 @@
+//! Headers on their way through: what belongs to a connection stays with it, and what Frappe believes is
+//! written by us alone.
+
+use hyper::Version;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use super::address::Client;
+
+/// Of one connection only (RFC 9110, 7.6.1).
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Written by us, from what we know; from outside they are somebody's wish.
+const OURS: [&str; 9] = [
+    "content-length",
+    "expect",
+    "forwarded",
+    "host",
+    "proxy",
+    "x-frappe-site-name",
+    "x-real-ip",
+    "x-request-id",
+    "x-use-x-accel-redirect",
+];
+
+/// The headers of a request as it goes on to Frappe or to the socketio service.
+pub fn onward(given: &HeaderMap, version: Version, client: &Client, site: &str, id: &str) -> HeaderMap {
+    let listed = listed_by_connection(given);
+    let mut headers = HeaderMap::with_capacity(given.len() + 6);
+    for (name, value) in given {
+        let text = name.as_str();
+        // WSGI makes `-` and `_` the same: X_Frappe_Site_Name would pass for ours.
+        let is_alias = text.contains('_');
+        if !is_alias && !is_taken(text) && !listed.contains(name) {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    if version == Version::HTTP_2 {
+        join_cookies(&mut headers);
+    }
+    let text = |text: &str| HeaderValue::try_from(text).expect("checked before");
+    let host = if client.host.is_empty() { site } else { &client.host };
+    headers.insert(header::HOST, text(host));
+    headers.insert("x-forwarded-for", text(&client.address.to_string()));
+    headers.insert("x-forwarded-proto", HeaderValue::from_static(client.scheme));
+    headers.insert("x-forwarded-host", text(host));
+    headers.insert("x-frappe-site-name", text(site));
+    headers.insert("x-request-id", text(id));
+    headers
+}
+
+/// What a response keeps on its way to the client.
+pub fn backward(headers: &mut HeaderMap) {
+    let listed = listed_by_connection(headers);
+    for name in HOP_BY_HOP.iter().copied().chain(listed.iter().map(HeaderName::as_str)) {
+        headers.remove(name);
+    }
+    // hyper has one of its own.
+    headers.remove(header::DATE);
+    headers.remove(header::SERVER);
+}
+
+fn is_taken(name: &str) -> bool {
+    HOP_BY_HOP.contains(&name)
+        || OURS.contains(&name)
+        || name.starts_with("x-forwarded-")
+        || name.starts_with("x-accel-")
+}
+
+fn listed_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
+}
+
+/// HTTP/2 may send a cookie a line; WSGI would join them with a comma.
+fn join_cookies(headers: &mut HeaderMap) {
+    let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1 {
+        let joined = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])).expect("made of header values");
+        headers.insert(header::COOKIE, joined);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent_on(given: &[(&str, &str)], version: Version) -> HeaderMap {
+        let given =
+            given.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        let client =
+            Client { address: [1, 2, 3, 4].into(), scheme: "https", host: "h:1".into(), by_proxy: false };
+        onward(&given, version, &client, "site.local", "id")
+    }
+
+    #[test]
+    fn nobody_else_says_what_frappe_believes() {
+        let headers = sent_on(
+            &[
+                ("host", "evil"),
+                ("x-frappe-site-name", "evil"),
+                ("x_frappe_site_name", "evil"),
+                ("x-forwarded-for", "evil"),
+                ("x-forwarded-ssl", "evil"),
+                ("x-accel-redirect", "evil"),
+                ("x-use-x-accel-redirect", "evil"),
+                ("forwarded", "for=evil"),
+                ("proxy", "evil"),
+                ("transfer-encoding", "evil"),
+                ("content-length", "666"),
+                ("connection", "x-evil, x-frappe-site-name"),
+                ("x-evil", "evil"),
+                ("cookie", "sid=1"),
+            ],
+            Version::HTTP_11,
+        );
+        assert!(
+            headers.values().all(|value| !value.as_bytes().windows(4).any(|part| part == b"evil")),
+            "{headers:?}"
+        );
+        assert_eq!(headers["x-frappe-site-name"], "site.local");
+        assert_eq!([&headers["host"], &headers["x-forwarded-for"]], ["h:1", "1.2.3.4"]);
+        assert_eq!([&headers["x-forwarded-proto"], &headers["cookie"]], ["https", "sid=1"]);
+        assert!(!headers.contains_key("content-length"));
+    }
+
+    #[test]
+    fn cookies_of_http2_are_one_for_wsgi() {
+        let headers = sent_on(&[("cookie", "a=1"), ("cookie", "b=2")], Version::HTTP_2);
+        assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
+    }
+}

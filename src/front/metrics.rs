@@ -1,0 +1,135 @@
+//! Rate, errors and duration of the requests, by what they were for.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hyper::StatusCode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use tokio::sync::Notify;
+
+use super::route::Route;
+use crate::health::metrics::{LabelSet, help};
+
+/// What a request was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    Assets,
+    Files,
+    Private,
+    Socketio,
+    Api,
+    Pages,
+}
+
+const CLASSES: [(Class, &str); 6] = [
+    (Class::Assets, "assets"),
+    (Class::Files, "files"),
+    (Class::Private, "private"),
+    (Class::Socketio, "socketio"),
+    (Class::Api, "api"),
+    (Class::Pages, "pages"),
+];
+const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/// From a file in memory to what gunicorn's timeout ends.
+const BUCKETS_S: [f64; 10] = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 120.0];
+
+impl Class {
+    pub fn of(route: &Route) -> Self {
+        match route {
+            Route::Asset(_) => Self::Assets,
+            Route::File(_) | Route::Refused => Self::Files,
+            Route::Private => Self::Private,
+            Route::Socketio => Self::Socketio,
+            Route::Api => Self::Api,
+            Route::Page => Self::Pages,
+        }
+    }
+}
+
+type Counters = Family<LabelSet, Counter>;
+type Histograms = Family<LabelSet, Histogram>;
+
+/// Counted once, shown at each scrape. What is counted often is looked up once.
+#[derive(Debug)]
+pub struct Metrics {
+    requests: Counters,
+    durations: Histograms,
+    counters: [[Counter; 5]; 6],
+    histograms: [Histogram; 6],
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        let requests = Counters::default();
+        let durations = Histograms::new_with_constructor(|| Histogram::new(BUCKETS_S));
+        let route = |class: usize| ("route", CLASSES[class].1.to_string());
+        let counters = std::array::from_fn(|class| {
+            std::array::from_fn(|status| {
+                let labels = vec![route(class), ("status", STATUSES[status].to_string())];
+                requests.get_or_create(&LabelSet(labels)).clone()
+            })
+        });
+        let histograms =
+            std::array::from_fn(|class| durations.get_or_create(&LabelSet(vec![route(class)])).clone());
+        Self { requests, durations, counters, histograms }
+    }
+
+    pub fn count(&self, class: Class, status: StatusCode, elapsed: Duration) {
+        let class = class as usize;
+        let status = usize::from(status.as_u16() / 100).clamp(1, STATUSES.len()) - 1;
+        self.counters[class][status].inc();
+        self.histograms[class].observe(elapsed.as_secs_f64());
+    }
+
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("http_requests", help("http_requests_total"), self.requests.clone());
+        let name = "http_request_duration_seconds";
+        registry.register(name, help(name), self.durations.clone());
+    }
+}
+
+/// Requests that have no answer yet, or not all of it. Who waits on events for the sake of waiting is
+/// counted apart: nothing of his is lost when he is cut off.
+#[derive(Debug, Default)]
+pub struct InFlight {
+    working: AtomicUsize,
+    waiting: AtomicUsize,
+    none: Notify,
+}
+
+impl InFlight {
+    fn counter(&self, class: Class) -> &AtomicUsize {
+        if class == Class::Socketio { &self.waiting } else { &self.working }
+    }
+
+    pub fn begin(&self, class: Class) {
+        self.counter(class).fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn end(&self, class: Class) {
+        if self.counter(class).fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.none.notify_waiters();
+        }
+    }
+
+    /// Until nobody's work is left.
+    pub async fn none(&self) {
+        loop {
+            let notified = self.none.notified();
+            if self.working.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    pub fn register(&self, registry: &mut Registry) {
+        let count = self.working.load(Ordering::Relaxed) + self.waiting.load(Ordering::Relaxed);
+        let name = "http_requests_in_flight";
+        registry.register(name, help(name), ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX)));
+    }
+}

@@ -1,0 +1,101 @@
+//! The web port: who comes is accepted, as long as there is a place and nobody asked for a stop.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
+
+use super::connection::{serve, stopped};
+use super::runtime::Runtime;
+use super::shared::{Settings, Shared};
+use super::tls::Tls;
+use crate::health::account::Board;
+use crate::outcome::{Fault, Result};
+use crate::sys::limits;
+
+/// The running front.
+#[derive(Clone, Debug)]
+pub struct Front {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+}
+
+impl Front {
+    /// Answers on the listener from now on: with the status page, until it is opened.
+    ///
+    /// # Errors
+    /// A runtime folder or a certificate that cannot be used.
+    pub fn start(listener: TcpListener, settings: Settings, runtime: &Path, board: Board) -> Result<Self> {
+        let tls = settings.tls.clone().map(Tls::new).transpose()?;
+        let address = listener.local_addr().map_err(|error| {
+            Fault::configuration(format!("no address to listen on: {error}"), "set CAULDRON_WEB_ADDR")
+        })?;
+        let runtime = Runtime::new(runtime)?;
+        let shared = Arc::new(Shared::new(settings, address, runtime, tls, board.clone()));
+        board.update(|account| {
+            account.front = Some((shared.metrics.clone(), shared.in_flight.clone()));
+        });
+        let stop = watch::Sender::new(false);
+        tokio::spawn(accept(listener, shared.clone(), stop.subscribe()));
+        Ok(Self { shared, stop })
+    }
+
+    /// Where gunicorn is to listen.
+    pub fn socket(&self) -> PathBuf {
+        self.shared.runtime.socket()
+    }
+
+    /// From now on gunicorn is asked, and waited for where it is not there yet.
+    pub fn open(&self) {
+        self.shared.set_open(true);
+    }
+
+    /// gunicorn will not come back: the status page again.
+    pub fn close(&self) {
+        self.shared.set_open(false);
+    }
+
+    /// gunicorn reloads: no request goes to a worker that is about to end.
+    pub fn renew(&self) {
+        self.shared.gunicorn.renew();
+    }
+
+    /// Refuses new connections, ends idle ones, and waits until every request has its answer.
+    pub async fn quiesce(&self) {
+        self.stop.send_replace(true);
+        self.shared.in_flight.none().await;
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(limits::most_connections()));
+    loop {
+        // Who finds no place waits in the kernel's queue, where he costs next to nothing.
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            biased;
+            () = stopped(&mut stop) => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((socket, address)) => {
+                let (shared, stop) = (shared.clone(), stop.clone());
+                tokio::spawn(async move {
+                    serve(socket, address, shared, stop).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection cannot be accepted");
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    // They came before we refused.
+    while let Ok(Ok((socket, address))) = timeout(Duration::ZERO, listener.accept()).await {
+        tokio::spawn(serve(socket, address, shared.clone(), stop.clone()));
+    }
+}

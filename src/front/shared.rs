@@ -1,0 +1,104 @@
+//! What every connection's task needs: settings, the way to gunicorn, and the account.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::metrics::{InFlight, Metrics};
+use super::runtime::Runtime;
+use super::tls::Tls;
+use super::upstream::{Target, Upstream};
+use super::variants::Variants;
+use crate::config::Config;
+use crate::config::front::AccessLog;
+use crate::config::hosts::Hosts;
+use crate::config::trusted::TrustedProxies;
+use crate::health::account::{Board, Phase};
+
+/// gunicorn is told to keep idle connections for longer (role/web.rs).
+const REUSE_WITHIN: Duration = Duration::from_secs(10);
+
+/// What the front is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub bench: PathBuf,
+    pub hosts: Hosts,
+    pub trusted: TrustedProxies,
+    pub socketio: (String, u16),
+    pub body_limit_bytes: Option<u64>,
+    pub read_timeout: Duration,
+    pub tls: Option<(PathBuf, PathBuf)>,
+    pub access_log: AccessLog,
+}
+
+impl Settings {
+    pub fn of(config: &Config) -> Self {
+        let front = config.front.clone();
+        Self {
+            bench: config.bench.clone(),
+            hosts: front.hosts,
+            trusted: front.trusted,
+            socketio: front.socketio,
+            body_limit_bytes: front.body_limit_bytes,
+            read_timeout: front.read_timeout,
+            tls: front.tls,
+            access_log: front.access_log,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Shared {
+    pub settings: Settings,
+    /// Where we listen.
+    pub address: SocketAddr,
+    pub runtime: Runtime,
+    pub variants: Variants,
+    pub gunicorn: Arc<Upstream>,
+    pub socketio: Arc<Upstream>,
+    pub tls: Option<Tls>,
+    pub metrics: Arc<Metrics>,
+    pub in_flight: Arc<InFlight>,
+    pub board: Board,
+    /// gunicorn is being run; else the status page answers in its place.
+    is_open: AtomicBool,
+}
+
+impl Shared {
+    pub fn new(
+        settings: Settings,
+        address: SocketAddr,
+        runtime: Runtime,
+        tls: Option<Tls>,
+        board: Board,
+    ) -> Self {
+        let (host, port) = settings.socketio.clone();
+        Self {
+            address,
+            variants: Variants::new(runtime.compressed()),
+            gunicorn: Arc::new(Upstream::new(Target::Unix(runtime.socket()), REUSE_WITHIN)),
+            socketio: Arc::new(Upstream::new(Target::Tcp(host, port), Duration::ZERO)),
+            tls,
+            metrics: Arc::new(Metrics::new()),
+            in_flight: Arc::default(),
+            board,
+            is_open: AtomicBool::new(false),
+            settings,
+            runtime,
+        }
+    }
+
+    pub fn set_open(&self, is_open: bool) {
+        self.is_open.store(is_open, Ordering::Relaxed);
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Relaxed)
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.board.phase() == Phase::Draining
+    }
+}

@@ -1,0 +1,161 @@
+//! A file as an answer: what it is, whether the client has it already, and which part is asked for.
+
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Method, Response, StatusCode};
+
+use super::answer::{Body, Content};
+use super::conditional::{Validators, Verdict, judge, range_is_of_this};
+use super::content_type;
+use super::file_body::FileBody;
+use super::open::Opened;
+use super::ranges::{self, Range};
+use super::variants::{Encoding, Variants};
+
+/// How it is to be served.
+pub struct Manner {
+    pub cache: &'static str,
+    /// What a browser would run is for download only.
+    pub download_active: bool,
+}
+
+const HASHED: &str = "public, max-age=31536000, immutable";
+/// Assets without a digest in their name change with the next image, uploads when they are replaced.
+const CHANGING: &str = "public, max-age=300";
+
+impl Manner {
+    pub fn of_asset(path: &Path) -> Self {
+        Self { cache: if is_hashed(path) { HASHED } else { CHANGING }, download_active: false }
+    }
+
+    pub fn of_upload() -> Self {
+        Self { cache: CHANGING, download_active: true }
+    }
+}
+
+/// `desk.bundle.4MZKMK6W.css` below a `dist` folder: esbuild's digest of the content.
+fn is_hashed(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let is_digest = |part: &str| {
+        part.len() == 8 && part.bytes().all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b))
+    };
+    path.components().any(|part| part.as_os_str() == "dist") && name.split('.').skip(1).any(is_digest)
+}
+
+/// The answer with the file itself, whatever encodings the client takes.
+pub fn answer(
+    opened: &Opened,
+    name: &Path,
+    method: &Method,
+    asked: &HeaderMap,
+    manner: &Manner,
+) -> Response<Body> {
+    respond(opened, None, name, method, asked, manner)
+}
+
+/// The same, smaller where a smaller one is at hand.
+pub fn answer_small(
+    opened: &Opened,
+    variants: &Variants,
+    name: &Path,
+    method: &Method,
+    asked: &HeaderMap,
+    manner: &Manner,
+) -> Response<Body> {
+    let small = if asked.contains_key(header::RANGE) { None } else { variants.choose(opened, name, asked) };
+    respond(opened, small, name, method, asked, manner)
+}
+
+fn respond(
+    opened: &Opened,
+    small: Option<(Encoding, Opened)>,
+    name: &Path,
+    method: &Method,
+    asked: &HeaderMap,
+    manner: &Manner,
+) -> Response<Body> {
+    let content_type = content_type::of(name);
+    let modified = opened.metadata.modified().unwrap_or(UNIX_EPOCH);
+    let etag = etag(opened, small.as_ref().map(|(encoding, _)| *encoding));
+    let validators = Validators { etag: &etag, modified };
+    let (encoding, sent) = match &small {
+        Some((encoding, sent)) => (Some(*encoding), sent),
+        None => (None, opened),
+    };
+    let length = sent.metadata.len();
+    let range = match asked.get(header::RANGE).and_then(|range| range.to_str().ok()) {
+        Some(range) if range_is_of_this(asked, &validators) => ranges::parse(Some(range), length),
+        _ => Range::All,
+    };
+    let (status, first, end) = match (judge(asked, &validators), range) {
+        (Verdict::NotModified, _) => (StatusCode::NOT_MODIFIED, 0, 0),
+        (Verdict::PreconditionFailed, _) => (StatusCode::PRECONDITION_FAILED, 0, 0),
+        (_, Range::Unsatisfiable) => (StatusCode::RANGE_NOT_SATISFIABLE, 0, 0),
+        (_, Range::Part(first, end)) => (StatusCode::PARTIAL_CONTENT, first, end),
+        (_, Range::All) => (StatusCode::OK, 0, length),
+    };
+    let has_body = end > first && *method != Method::HEAD;
+    let content =
+        if has_body { Content::File(FileBody::new(sent.file.clone(), first, end)) } else { Content::Empty };
+    let mut response = Response::new(Body::new(content));
+    *response.status_mut() = status;
+    let text = |text: String| HeaderValue::try_from(text).expect("made of digits and dates");
+    let fixed = HeaderValue::from_static;
+    let headers = response.headers_mut();
+    headers.insert(header::LAST_MODIFIED, text(httpdate::fmt_http_date(modified)));
+    headers.insert(header::ETAG, text(etag));
+    headers.insert(header::CACHE_CONTROL, fixed(manner.cache));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
+    if content_type.compressible {
+        headers.insert(header::VARY, fixed("Accept-Encoding"));
+    }
+    match status {
+        StatusCode::NOT_MODIFIED | StatusCode::PRECONDITION_FAILED => return response,
+        StatusCode::RANGE_NOT_SATISFIABLE => {
+            headers.insert(header::CONTENT_RANGE, text(format!("bytes */{length}")));
+            return response;
+        }
+        StatusCode::PARTIAL_CONTENT => {
+            headers.insert(header::CONTENT_RANGE, text(format!("bytes {first}-{}/{length}", end - 1)));
+        }
+        _ => {}
+    }
+    headers.insert(header::CONTENT_TYPE, fixed(content_type.value));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(end - first));
+    match encoding {
+        Some(encoding) => headers.insert(header::CONTENT_ENCODING, fixed(encoding.name())),
+        None => headers.insert(header::ACCEPT_RANGES, fixed("bytes")),
+    };
+    if manner.download_active && content_type.active {
+        headers.insert(header::CONTENT_DISPOSITION, fixed("attachment"));
+    }
+    response
+}
+
+/// The same on every pod that serves this file: of its time and its size, as nginx makes it.
+fn etag(opened: &Opened, encoding: Option<Encoding>) -> String {
+    let modified = opened.metadata.modified().unwrap_or(UNIX_EPOCH);
+    let modified_ns = modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let suffix = encoding.map_or("", Encoding::extension);
+    format!("\"{modified_ns:x}-{:x}{suffix}\"", opened.metadata.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_name_with_its_contents_digest_is_kept_for_ever() {
+        for hashed in ["frappe/dist/css/desk.bundle.GQZ5KPMR.css", "frappe/dist/js/a.bundle.4MZKMK6W.js.map"]
+        {
+            assert!(is_hashed(Path::new(hashed)), "{hashed}");
+        }
+        for plain in
+            ["frappe/js/lib/a.js", "frappe/dist/a.bundle.js", "frappe/a.GQZ5KPMR.css", "frappe/dist/GQZ5KPMR"]
+        {
+            assert!(!is_hashed(Path::new(plain)), "{plain}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! TLS on the web port, where a certificate is mounted; a renewed one is used without a restart.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use rustls::ServerConfig;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::net::tls::{certificates, private_key, provider};
+use crate::outcome::{Fault, Result};
+
+/// How often the files are looked at, when somebody comes.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub struct Tls {
+    certificate: PathBuf,
+    key: PathBuf,
+    current: Mutex<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    config: Arc<ServerConfig>,
+    /// Of the files that it was made of, followed through links: a mounted secret changes by one.
+    modified: [Option<SystemTime>; 2],
+    looked: Instant,
+}
+
+impl Tls {
+    /// # Errors
+    /// 78 where the files are of no use.
+    pub fn new((certificate, key): (PathBuf, PathBuf)) -> Result<Self> {
+        let modified = [&certificate, &key].map(modified);
+        let config = config(&certificate, &key).map_err(|cause| {
+            Fault::configuration(cause, "mount a readable PEM chain and its key there, or unset both")
+        })?;
+        let current = Mutex::new(Current { config, modified, looked: Instant::now() });
+        Ok(Self { certificate, key, current })
+    }
+
+    /// # Errors
+    /// Whatever kept the two from agreeing, silence included.
+    pub async fn accept(&self, socket: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let acceptor = TlsAcceptor::from(self.current());
+        tokio::time::timeout(HANDSHAKE, acceptor.accept(socket)).await.map_err(io::Error::from)?
+    }
+
+    fn current(&self) -> Arc<ServerConfig> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.looked.elapsed() < LOOK_EVERY {
+            return current.config.clone();
+        }
+        current.looked = Instant::now();
+        let found = [&self.certificate, &self.key].map(modified);
+        if found != current.modified {
+            current.modified = found;
+            match config(&self.certificate, &self.key) {
+                Ok(config) => {
+                    current.config = config;
+                    tracing::info!(certificate = %self.certificate.display(), "read the renewed certificate");
+                }
+                // Half of a renewal: the other file follows.
+                Err(cause) => {
+                    tracing::warn!(cause, "the certificate changed and is of no use; the old one stays")
+                }
+            }
+        }
+        current.config.clone()
+    }
+}
+
+fn modified(path: &PathBuf) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+}
+
+fn config(certificate: &PathBuf, key: &PathBuf) -> std::result::Result<Arc<ServerConfig>, String> {
+    let told = |path: &PathBuf| {
+        let path = path.display().to_string();
+        move |cause: String| format!("{path}: {cause}")
+    };
+    let chain = certificates(certificate).map_err(told(certificate))?;
+    let private = private_key(key).map_err(told(key))?;
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_no_client_auth()
+        .with_single_cert(chain, private)
+        .map_err(|error| told(key)(error.to_string()))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}

@@ -1,0 +1,199 @@
+//! Connections to a server behind us, kept and used again; and what a broken one means for its request.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hyper::body::{Body as _, Incoming, SizeHint};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::rt::{Read, Write};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpStream, UnixStream};
+
+use super::answer::Body;
+
+#[derive(Debug)]
+pub enum Target {
+    Unix(PathBuf),
+    Tcp(String, u16),
+}
+
+/// After a reload old workers go on for as long as new ones need to start; what waits at an old one is
+/// answered only when that one has ended.
+const RELOAD: Duration = Duration::from_secs(60);
+const MOST_IDLE: usize = 64;
+
+#[derive(Debug)]
+pub struct Upstream {
+    target: Target,
+    /// A connection that was idle for longer is not used again: the server may be closing it just now.
+    reuse_within: Duration,
+    idle: Mutex<Vec<(SendRequest<Body>, Instant)>>,
+    /// Until then every request has a connection of its own.
+    renewing_until: Mutex<Option<Instant>>,
+}
+
+/// Why there is no response.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// There is nobody; the request was not sent.
+    #[error("nobody is there: {0}")]
+    Away(io::Error),
+    /// The connection ended before any of the request was sent.
+    #[error("closed before it was sent")]
+    Unsent,
+    /// It was reset: the kernel says so where the peer has left bytes unread (unix(7)).
+    #[error("reset: {0}")]
+    Reset(hyper::Error),
+    /// It ended, or what came was no response; the request may have been worked on.
+    #[error("broken off: {0}")]
+    Broken(hyper::Error),
+}
+
+impl Upstream {
+    pub fn new(target: Target, reuse_within: Duration) -> Self {
+        Self { target, reuse_within, idle: Mutex::default(), renewing_until: Mutex::default() }
+    }
+
+    /// The server's processes are being replaced: nobody is to be sent to an old one.
+    pub fn renew(&self) {
+        *lock(&self.renewing_until) = Some(Instant::now() + RELOAD);
+        lock(&self.idle).clear();
+    }
+
+    /// Sends a request; `reused` connections are tried first.
+    pub async fn send(self: &Arc<Self>, request: Request<Body>) -> Result<Response<Reply>, Failure> {
+        let mut request = request;
+        while let Some(mut sender) = self.take_idle() {
+            if sender.ready().await.is_err() {
+                continue;
+            }
+            match self.send_on(sender, request).await {
+                Err((Failure::Unsent, Some(unsent))) => request = *unsent,
+                result => return result.map_err(|(failure, _)| failure),
+            }
+        }
+        let sender = self.connect().await.map_err(Failure::Away)?;
+        self.send_on(sender, request).await.map_err(|(failure, _)| failure)
+    }
+
+    async fn send_on(
+        self: &Arc<Self>,
+        mut sender: SendRequest<Body>,
+        request: Request<Body>,
+    ) -> Result<Response<Reply>, (Failure, Option<Box<Request<Body>>>)> {
+        match sender.try_send_request(request).await {
+            Ok(response) => {
+                let lease = Some(Lease { sender, upstream: self.clone() });
+                Ok(response.map(|incoming| Reply { incoming, lease }))
+            }
+            Err(mut error) => match error.take_message() {
+                Some(unsent) => Err((Failure::Unsent, Some(Box::new(unsent)))),
+                None => Err((judge(error.into_error()), None)),
+            },
+        }
+    }
+
+    fn take_idle(&self) -> Option<SendRequest<Body>> {
+        let mut idle = lock(&self.idle);
+        while let Some((sender, since)) = idle.pop() {
+            if since.elapsed() > self.reuse_within {
+                // The others have been there for longer.
+                idle.clear();
+            } else if !sender.is_closed() {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    fn give_back(&self, sender: SendRequest<Body>) {
+        let renewing = lock(&self.renewing_until).is_some_and(|until| Instant::now() < until);
+        let mut idle = lock(&self.idle);
+        if !renewing && !self.reuse_within.is_zero() && !sender.is_closed() && idle.len() < MOST_IDLE {
+            idle.push((sender, Instant::now()));
+        }
+    }
+
+    async fn connect(&self) -> io::Result<SendRequest<Body>> {
+        match &self.target {
+            Target::Unix(path) => shake_hands(TokioIo::new(UnixStream::connect(path).await?)).await,
+            Target::Tcp(host, port) => {
+                let socket = TcpStream::connect((host.as_str(), *port)).await?;
+                let _ = socket.set_nodelay(true);
+                shake_hands(TokioIo::new(socket)).await
+            }
+        }
+    }
+}
+
+async fn shake_hands(io: impl Read + Write + Send + Unpin + 'static) -> io::Result<SendRequest<Body>> {
+    let (sender, connection) = http1::handshake(io).await.map_err(io::Error::other)?;
+    tokio::spawn(connection.with_upgrades());
+    Ok(sender)
+}
+
+fn judge(error: hyper::Error) -> Failure {
+    let mut next: Option<&dyn std::error::Error> = Some(&error);
+    while let Some(cause) = next {
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        if matches!(kind, Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)) {
+            return Failure::Reset(error);
+        }
+        next = cause.source();
+    }
+    if error.is_canceled() { Failure::Unsent } else { Failure::Broken(error) }
+}
+
+/// A response's body, which gives its connection back when all of it was read.
+pub struct Reply {
+    incoming: Incoming,
+    lease: Option<Lease>,
+}
+
+struct Lease {
+    sender: SendRequest<Body>,
+    upstream: Arc<Upstream>,
+}
+
+impl Reply {
+    pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        loop {
+            let frame = std::task::ready!(std::pin::Pin::new(&mut self.incoming).poll_frame(cx));
+            match frame {
+                Some(Ok(frame)) => {
+                    // Trailers are of the connection behind us.
+                    if let Ok(bytes) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(io::Error::other(error)))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+
+    pub fn is_end(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    pub fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take().filter(|_| self.incoming.is_end_stream()) {
+            lease.upstream.give_back(lease.sender);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

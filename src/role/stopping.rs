@@ -1,0 +1,67 @@
+//! gunicorn's stop and reload: the front first has every request answered, then the sleepers are woken.
+//!
+//! gthread workers sleep in `select` through TERM and HUP until their timeout is over, 30 s by default;
+//! any connection wakes them (FRAPPE.md, Web). On TERM gunicorn removes its socket's name while the
+//! sleepers still listen, so the socket is given a second one before.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tokio::net::UnixStream;
+use tokio::time::{sleep, timeout};
+
+use crate::front::Front;
+use crate::supervise::run_service::{AfterSignal, BeforeStop};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// On a reload gunicorn tells its old workers only when the new ones are there.
+const TRIES: u32 = 3_000;
+
+/// Wakes sleeping workers. Ends when it is dropped.
+pub fn after_signal(front: &Front) -> AfterSignal {
+    let front = front.clone();
+    Arc::new(move |signal| {
+        if signal == Signal::SIGHUP {
+            front.renew();
+        }
+        let socket = front.socket();
+        Box::pin(async move {
+            let names = [second_name(&socket), socket];
+            let mut pause = FIRST_PAUSE;
+            for _ in 0..TRIES {
+                for name in &names {
+                    let _ = timeout(pause, UnixStream::connect(name)).await;
+                }
+                sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }) as Pin<Box<dyn Future<Output = ()> + Send>>
+    })
+}
+
+/// Ends when the front has no more work for gunicorn.
+pub fn before_stop(front: &Front) -> BeforeStop {
+    let front = front.clone();
+    Arc::new(move || {
+        let front = front.clone();
+        Box::pin(async move {
+            let socket = front.socket();
+            let name = second_name(&socket);
+            // Of a gunicorn that has crashed since.
+            let _ = fs::remove_file(&name);
+            if let Err(error) = fs::hard_link(&socket, &name) {
+                tracing::debug!(%error, "gunicorn has no socket yet");
+            }
+            front.quiesce().await;
+        })
+    })
+}
+
+fn second_name(socket: &Path) -> PathBuf {
+    socket.with_extension("again")
+}

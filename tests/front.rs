@@ -1,0 +1,24 @@
+//! The front of the web role: everything that a web server before Frappe has to be good at.
+
+mod support;
+
+#[path = "front/hosts.rs"]
+mod hosts;
+#[path = "front/proxying.rs"]
+mod proxying;
+#[path = "front/restarts.rs"]
+mod restarts;
+#[path = "front/slow_clients.rs"]
+mod slow_clients;
+#[path = "front/smuggling.rs"]
+mod smuggling;
+#[path = "front/socketio.rs"]
+mod socketio;
+#[path = "front/static_files.rs"]
+mod static_files;
+#[path = "front/status_page.rs"]
+mod status_page;
+#[path = "front/tls.rs"]
+mod tls;
+#[path = "front/traversal.rs"]
+mod traversal;

@@ -1,0 +1,142 @@
+//! Nobody notices that gunicorn reloads, crashes or is slow to come.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::binary::{LONG, Pod};
+use crate::support::http;
+use crate::support::place::{Place, SITE};
+use crate::support::wait::eventually;
+
+fn gunicorn(pod: &Pod) -> Pid {
+    let status: serde_json::Value = serde_json::from_str(&pod.body("/status")).expect("JSON");
+    Pid::from_raw(status["children"][0]["pid"].as_i64().expect("a pid") as i32)
+}
+
+/// Clients that ask again and again, and what they did not like.
+struct Load {
+    done: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
+    clients: Vec<JoinHandle<Vec<String>>>,
+}
+
+impl Load {
+    fn start(port: u16, clients: usize) -> Self {
+        let (done, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let client = |n: usize| {
+            let (done, answered) = (done.clone(), answered.clone());
+            thread::spawn(move || {
+                let mut lost = Vec::new();
+                while !done.load(Ordering::Relaxed) {
+                    let answer = match n % 2 {
+                        0 => http::get(port, SITE, "/api/method/ping"),
+                        _ => http::post(port, SITE, "/api/method/ping", &[("a", "b")]),
+                    };
+                    match answer {
+                        Some(answer) if answer.status == 200 => {
+                            answered.fetch_add(1, Ordering::Relaxed);
+                        }
+                        Some(answer) => lost.push(answer.head + &answer.body),
+                        None => lost.push("no answer".to_owned()),
+                    }
+                }
+                lost
+            })
+        };
+        let clients = (0..clients).map(client).collect();
+        Self { done, answered, clients }
+    }
+
+    fn more(&self, count: usize) {
+        let until = self.answered.load(Ordering::Relaxed) + count;
+        eventually(LONG, "answers", || (self.answered.load(Ordering::Relaxed) >= until).then_some(()));
+    }
+
+    fn lost(self) -> Vec<String> {
+        self.done.store(true, Ordering::Relaxed);
+        self.clients.into_iter().flat_map(|client| client.join().expect("a client")).collect()
+    }
+}
+
+#[test]
+fn no_request_is_lost_over_reloads() {
+    let place = Place::new();
+    let pod = place.serving();
+    let worker = || http::get(place.port, SITE, "/api/method/frappe.sample.pid").map(|answer| answer.body);
+    let load = Load::start(place.port, 4);
+    for _ in 0..3 {
+        load.more(20);
+        let before = worker().expect("a worker");
+        let old: String = before.chars().filter(char::is_ascii_digit).collect();
+        pod.signal(Signal::SIGHUP);
+        eventually(LONG, "the old worker has gone", || {
+            (!std::path::Path::new(&format!("/proc/{old}")).exists()).then_some(())
+        });
+    }
+    load.more(20);
+    assert_eq!(load.lost(), Vec::<String>::new());
+}
+
+#[test]
+fn requests_wait_for_a_gunicorn_that_crashed() {
+    let place = Place::new();
+    let pod = place.serving();
+    let first = gunicorn(&pod);
+    // It listens still, and answers nobody: what is sent to it now is sent again.
+    kill(first, Signal::SIGKILL).expect("gunicorn");
+    for _ in 0..5 {
+        assert_eq!(place.get("/api/method/ping"), 200);
+    }
+    let posted = http::post(place.port, SITE, "/api/method/ping", &[("a", "b")]).expect("an answer");
+    assert_eq!(posted.status, 200);
+    assert_ne!(gunicorn(&pod), first);
+}
+
+#[test]
+fn what_may_have_been_done_is_not_done_twice() {
+    let place = Place::new();
+    let pod = place.serving();
+    let folder = tempfile::tempdir().expect("a folder");
+    let (started, release) = (folder.path().join("started"), folder.path().join("release"));
+    let ask = |method: &'static str| {
+        let path = format!(
+            "/api/method/frappe.sample.held?started={}&release={}",
+            started.display(),
+            release.display()
+        );
+        let port = place.port;
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        );
+        thread::spawn(move || http::request(port, &head).expect("an answer"))
+    };
+    let kill_its_worker = |times: usize| {
+        let marks = eventually(LONG, "the request is worked on", || {
+            let marks = fs::read_to_string(&started).unwrap_or_default();
+            (marks.lines().count() == times).then_some(marks)
+        });
+        let worker = marks.lines().last().and_then(|pid| pid.parse().ok()).expect("a pid");
+        kill(Pid::from_raw(worker), Signal::SIGKILL).expect("a worker");
+    };
+    let posted = ask("POST");
+    kill_its_worker(1);
+    let answer = posted.join().expect("an answer");
+    assert_eq!(answer.status, 502);
+    assert!(
+        answer.header("content-type") == "application/json"
+            && answer.body.contains(answer.header("x-request-id"))
+    );
+    // To read again harms nobody.
+    fs::remove_file(&started).expect("the marks");
+    let got = ask("GET");
+    kill_its_worker(1);
+    fs::write(&release, "").expect("the release");
+    assert_eq!(got.join().expect("an answer").status, 200);
+    assert_eq!(fs::read_to_string(&started).expect("the marks").lines().count(), 2);
+    drop(pod);
+}

@@ -1,0 +1,229 @@
+//! Files: types, caching, ranges, compressed copies; the same answers as nginx; private ones.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::bench::ADMIN_PASSWORD;
+use crate::support::binary::LONG;
+use crate::support::http::{self, Response};
+use crate::support::place::{Place, SITE};
+use crate::support::port;
+use crate::support::running::Running;
+use crate::support::wait::eventually;
+
+const STYLE: &str = "/assets/frappe/dist/css/website.bundle.GQZ5KPMR.css";
+
+fn get(place: &Place, path: &str, headers: &[&str]) -> Response {
+    http::get_with(place.port, SITE, path, headers).unwrap_or_else(|| panic!("no answer for {path}"))
+}
+
+fn uploads(place: &Place) -> std::path::PathBuf {
+    let folder = place.bench.sites().join(SITE).join("public/files");
+    fs::create_dir_all(&folder).expect("public/files");
+    folder
+}
+
+#[test]
+fn files_have_all_that_a_browser_wants() {
+    let place = Place::new();
+    let _pod = place.serving();
+    let style = get(&place, STYLE, &[]);
+    assert_eq!(style.status, 200);
+    assert_eq!(style.header("content-type"), "text/css; charset=utf-8");
+    assert_eq!(style.header("cache-control"), "public, max-age=31536000, immutable");
+    assert_eq!(style.header("x-content-type-options"), "nosniff");
+    let tag = format!("If-None-Match: {}", style.header("etag"));
+    assert_eq!(get(&place, STYLE, &[&tag]).status, 304);
+    assert_eq!(get(&place, "/assets/assets.json", &[]).header("cache-control"), "public, max-age=300");
+
+    let folder = uploads(&place);
+    for name in ["page.html", "drawing.SVG", "feed.xml", "old.htm", "sheet.xslt", "strict.xhtml"] {
+        fs::write(folder.join(name), "<svg onload=alert(1)>").expect("an upload");
+        let active = get(&place, &format!("/files/{name}"), &[]);
+        assert_eq!((active.status, active.header("content-disposition")), (200, "attachment"), "{name}");
+    }
+    fs::write(folder.join("photo a.png"), "png").expect("an upload");
+    let photo = get(&place, "/files/photo%20a.png", &[]);
+    assert_eq!((photo.status, photo.header("content-type")), (200, "image/png"));
+    assert_eq!(photo.header("content-disposition"), "");
+    assert_eq!(get(&place, "/files/nosuch.png", &[]).status, 404);
+    assert_eq!(get(&place, "/assets/nosuch.js", &[]).status, 404);
+    let posted =
+        format!("POST {STYLE} HTTP/1.1\r\nHost: {SITE}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    assert_eq!(http::request(place.port, &posted).expect("an answer").status, 405);
+}
+
+#[test]
+fn text_is_sent_small_to_who_takes_it() {
+    let place = Place::new();
+    let _pod = place.serving();
+    let text = "body { color: red }\n".repeat(500);
+    fs::write(uploads(&place).join("long.css"), &text).expect("an upload");
+    let small = |encoding: &str| {
+        eventually(LONG, "a compressed copy is there", || {
+            let answer = get(&place, "/files/long.css", &[&format!("Accept-Encoding: {encoding}")]);
+            (answer.header("content-encoding") == encoding).then_some(answer)
+        })
+    };
+    let gzip = small("gzip");
+    let mut unpacked = String::new();
+    flate2::read::GzDecoder::new(gzip.bytes.as_slice()).read_to_string(&mut unpacked).expect("gzip");
+    assert_eq!(unpacked, text);
+    let brotli = small("br");
+    let mut unpacked = String::new();
+    brotli::Decompressor::new(brotli.bytes.as_slice(), 4096).read_to_string(&mut unpacked).expect("brotli");
+    assert_eq!(unpacked, text);
+    let plain = get(&place, "/files/long.css", &[]);
+    assert_eq!((plain.body.as_str(), plain.header("content-encoding")), (text.as_str(), ""));
+    assert_eq!(plain.header("vary"), "Accept-Encoding");
+    assert!(gzip.header("etag") != plain.header("etag") && gzip.header("etag") != brotli.header("etag"));
+    // A part is a part of the file itself.
+    let part = get(&place, "/files/long.css", &["Accept-Encoding: gzip", "Range: bytes=0-3"]);
+    assert_eq!((part.status, part.body.as_str()), (206, "body"));
+    // What changed is what it is now.
+    fs::write(uploads(&place).join("long.css"), text.replace("red", "tan")).expect("an upload");
+    assert!(get(&place, "/files/long.css", &["Accept-Encoding: identity"]).body.contains("tan"));
+    // Frappe's own answers too.
+    let answer = get(&place, "/api/method/frappe.sample.text?length=7000", &["Accept-Encoding: gzip"]);
+    let mut unpacked = String::new();
+    flate2::read::GzDecoder::new(answer.bytes.as_slice()).read_to_string(&mut unpacked).expect("gzip");
+    assert!(unpacked.contains("frappe frappe") && answer.bytes.len() < 500);
+}
+
+#[test]
+fn a_large_file_is_itself_whole_in_parts_and_in_a_row() {
+    let place = Place::new();
+    let _pod = place.serving();
+    let bytes: Vec<u8> =
+        (0..3_000_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    fs::write(uploads(&place).join("large.bin"), &bytes).expect("an upload");
+    assert!(get(&place, "/files/large.bin", &[]).bytes == bytes);
+    let part = get(&place, "/files/large.bin", &["Range: bytes=1000001-9999999"]);
+    assert!(part.status == 206 && part.bytes == bytes[1_000_001..10_000_000]);
+    // Several on one connection, asked for before the first is read.
+    let one = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nHost: {SITE}\r\n{more}\r\n");
+    let three =
+        one("/files/large.bin", "") + &one(STYLE, "") + &one("/files/large.bin", "Connection: close\r\n");
+    let answers = http::exchange(place.port, three.as_bytes()).expect("answers");
+    let at = answers.windows(4).position(|part| part == b"\r\n\r\n").expect("a head") + 4;
+    assert!(answers[at..at + bytes.len()] == bytes);
+    assert!(answers[answers.len() - bytes.len()..] == bytes);
+    // A file that becomes shorter while it is sent breaks the connection, and is not filled up.
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", place.port)).expect("a connection");
+    std::io::Write::write_all(&mut stream, one("/files/large.bin", "").as_bytes()).expect("a request");
+    let mut first = [0; 1000];
+    stream.read_exact(&mut first).expect("a beginning");
+    fs::File::options()
+        .write(true)
+        .open(uploads(&place).join("large.bin"))
+        .and_then(|file| file.set_len(100_000))
+        .expect("a shorter file");
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    assert!(rest.len() < bytes.len());
+}
+
+const NGINX: &str = "daemon off; worker_processes 1; pid FOLDER/pid; error_log stderr;
+events {} http { access_log off; types { text/plain txt; } client_body_temp_path FOLDER/b; proxy_temp_path FOLDER/p;
+fastcgi_temp_path FOLDER/f; uwsgi_temp_path FOLDER/u; scgi_temp_path FOLDER/s;
+server { listen 127.0.0.1:PORT; location /files { alias FILES; } } }";
+
+fn nginx(files: &Path, folder: &Path) -> (Running, u16) {
+    let port = port::free();
+    let text = |path: &Path| path.to_str().expect("a plain path").to_owned();
+    let config = NGINX.replace("FOLDER", &text(folder)).replace("PORT", &port.to_string());
+    fs::write(folder.join("nginx.conf"), config.replace("FILES", &text(files))).expect("nginx.conf");
+    let program = ["/usr/sbin/nginx", "/usr/bin/nginx"].into_iter().find(|path| Path::new(path).exists());
+    let mut command = Command::new(program.expect("nginx (tools/install test)"));
+    command.arg("-c").arg(folder.join("nginx.conf")).arg("-p").arg(folder);
+    let running = Running::spawn(&mut command);
+    eventually(LONG, "nginx answers", || http::get(port, SITE, "/").map(drop));
+    (running, port)
+}
+
+#[test]
+fn ranges_and_conditions_are_answered_as_nginx_does() {
+    let place = Place::new();
+    let _pod = place.serving();
+    let files = uploads(&place);
+    // nginx's user is another one.
+    for folder in files.ancestors().take(5) {
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        let _ = fs::set_permissions(folder, open);
+    }
+    fs::write(files.join("a.txt"), (0..100u8).map(|n| b'a' + n % 26).collect::<Vec<_>>()).expect("a file");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_nginx, nginx_port) = nginx(&files, folder.path());
+    let ask = |port: u16, method: &str, headers: &str| {
+        let request =
+            format!("{method} /files/a.txt HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n{headers}\r\n");
+        http::request(port, &request).expect("an answer")
+    };
+    let modified = ask(nginx_port, "GET", "").header("last-modified").to_owned();
+    assert_eq!(ask(place.port, "GET", "").header("last-modified"), modified);
+    let range = |spec: &str| format!("Range: bytes={spec}\r\n");
+    let mut requests: Vec<String> =
+        ["0-9", "90-", "-10", "-1000", "0-1000", "99-99", "100-", "1000-1001", "5-5"].map(range).into();
+    for (name, value) in [
+        ("If-Modified-Since", modified.as_str()),
+        ("If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ("If-Unmodified-Since", modified.as_str()),
+        ("If-Unmodified-Since", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ("If-None-Match", "\"nosuch\""),
+        ("If-None-Match", "*"),
+        ("If-Match", "\"nosuch\""),
+    ] {
+        requests.push(format!("{name}: {value}\r\n"));
+        requests.push(format!("{name}: {value}\r\nRange: bytes=0-9\r\n"));
+    }
+    requests.push(format!("If-Range: {modified}\r\nRange: bytes=0-9\r\n"));
+    requests.push("If-Range: \"nosuch\"\r\nRange: bytes=0-9\r\n".to_owned());
+    requests.push(String::new());
+    for headers in &requests {
+        for method in ["GET", "HEAD"] {
+            let (ours, theirs) = (ask(place.port, method, headers), ask(nginx_port, method, headers));
+            let told = format!("{method} {headers:?}\n{}\n{}", ours.head, theirs.head);
+            assert_eq!(ours.status, theirs.status, "{told}");
+            assert_eq!(ours.header("content-range"), theirs.header("content-range"), "{told}");
+            // The words of an error are each server's own.
+            if ours.status < 400 {
+                assert_eq!(ours.body, theirs.body, "{told}");
+                assert_eq!(ours.header("content-length"), theirs.header("content-length"), "{told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_private_file_is_for_who_may_read_it() {
+    let place = Place::new();
+    let _pod = place.serving();
+    let folder = place.bench.sites().join(SITE).join("private/files");
+    fs::create_dir_all(&folder).expect("private/files");
+    fs::write(folder.join("pay roll.txt"), "private words").expect("a file");
+    fs::write(folder.join("a.html"), "<script>").expect("a file");
+    symlink("../../site_config.json", folder.join("out.txt")).expect("a link");
+    let path = "/private/files/pay%20roll.txt";
+    let refused = get(&place, path, &[]);
+    assert_eq!(refused.status, 403);
+    assert!(!refused.body.contains("private words"));
+    // Asking for it as nginx would be asked inside is asking Frappe, which has no such page.
+    assert_eq!(get(&place, "/protected/private/files/pay%20roll.txt", &[]).status, 404);
+    let form = [("usr", "Administrator"), ("pwd", ADMIN_PASSWORD)];
+    let login = http::post(place.port, SITE, "/api/method/login", &form).expect("an answer");
+    let cookie = format!("Cookie: {}", login.header("set-cookie").split(';').next().unwrap_or_default());
+    let file = get(&place, path, &[&cookie]);
+    assert_eq!((file.status, file.body.as_str()), (200, "private words"));
+    assert_eq!(file.header("content-type"), "text/plain; charset=utf-8");
+    assert_eq!((file.header("x-accel-redirect"), file.header("cache-control")), ("", "private, no-cache"));
+    let part = get(&place, path, &[&cookie, "Range: bytes=8-"]);
+    assert_eq!((part.status, part.body.as_str()), (206, "words"));
+    assert_eq!(get(&place, "/private/files/a.html", &[&cookie]).header("content-disposition"), "attachment");
+    for gone in ["nosuch.txt", "out.txt", "..%2f..%2fsite_config.json"] {
+        let answer = get(&place, &format!("/private/files/{gone}"), &[&cookie]);
+        assert_eq!(answer.status, 404, "{gone}");
+    }
+}

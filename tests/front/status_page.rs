@@ -1,0 +1,61 @@
+//! Before there is a site: a page that says how far it is, and nothing else.
+
+use nix::sys::signal::Signal;
+
+use crate::support::binary::LONG;
+use crate::support::http::{self, Response};
+use crate::support::place::{Place, SITE};
+use crate::support::wait::eventually;
+
+#[test]
+fn the_port_tells_how_far_it_is_until_the_site_is_there() {
+    let mut place = Place::new();
+    place.postgres.stop();
+    let mut pod = place.web().start();
+    pod.answers("/livez", 200);
+    let ask = |port: u16, accept: &str| -> Option<Response> {
+        http::get_with(port, SITE, "/app/home", &[&format!("Accept: {accept}")])
+    };
+    let page = eventually(LONG, "the first step runs", || {
+        let page = ask(place.port, "text/html,*/*")?;
+        page.body.contains("\"state\":\"running\"").then_some(page)
+    });
+    assert_eq!(
+        (page.status, page.header("retry-after"), page.header("cache-control")),
+        (503, "5", "no-store")
+    );
+    assert!(
+        page.body.contains("Waiting for the database")
+            && page.header("content-type").starts_with("text/html")
+    );
+    let (host, db_port) = (place.postgres.host().to_string(), place.postgres.port().to_string());
+    for inside in [host.as_str(), db_port.as_str(), "refused", "web_local", "postgres", SITE] {
+        assert!(!page.body.contains(inside), "{inside}: {}", page.body);
+    }
+    let told = ask(place.port, "application/json").expect("an answer");
+    let account: serde_json::Value = serde_json::from_str(&told.body).expect("JSON");
+    assert_eq!((told.status, &account["steps"][0]["state"]), (503, &"running".into()));
+    assert_eq!(place.get("/assets/assets.json"), 200, "the image's own files need no site");
+    place.postgres.start_again();
+    eventually(LONG, "the site is made", || {
+        let body = ask(place.port, "application/json")?.body;
+        body.contains("creating it").then_some(())
+    });
+    pod.answers("/readyz", 200);
+    assert_eq!(place.get("/app"), 200);
+    pod.signal(Signal::SIGTERM);
+    pod.end().exits(0);
+}
+
+#[test]
+fn a_start_that_failed_says_so_without_the_reason() {
+    let place = Place::new();
+    let pod = place.web().set("DB_PASSWORD", "not-the-password").set("CAULDRON_ON_FAILURE", "hold").start();
+    let page = eventually(LONG, "it is held", || {
+        let page = http::get_with(place.port, SITE, "/", &["Accept: text/html"])?;
+        page.body.contains("could not be started").then_some(page)
+    });
+    assert_eq!(page.status, 503);
+    assert!(page.body.contains("Something went wrong") && !page.body.contains("password"), "{}", page.body);
+    drop(pod);
+}

@@ -1,0 +1,176 @@
+//! Not a byte from outside the folders that are for everybody, whatever a path is written like.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use crate::support::binary::LONG;
+use crate::support::http;
+use crate::support::place::{Place, SITE};
+use crate::support::running::Running;
+use crate::support::wait::eventually;
+use crate::support::{port, wait};
+
+const CANARY: &str = "canary-of-the-encryption-key";
+
+/// Ways to write one step up, and what lies there.
+fn paths() -> Vec<String> {
+    let ups = [
+        "..",
+        "%2e%2e",
+        "%2E%2E",
+        ".%2e",
+        "%2e.",
+        "%252e%252e",
+        "..%00",
+        "..%c0%af",
+        "%c0%ae%c0%ae",
+        "%uff0e%uff0e",
+        "..;",
+        "..%5c",
+        "..\\",
+        "..%2f",
+        "..%2F",
+        "....//..",
+        "..%09",
+        ".",
+        "%2e%2e%2f%2e%2e",
+        "..%2f..",
+        "..%5c..",
+    ];
+    let roots = [
+        "/files/",
+        "/assets/",
+        "/assets/frappe/",
+        "/files/x/",
+        "//files/",
+        "/files%2f",
+        "/./files/",
+        "/FILES/../files/",
+    ];
+    let mut paths = Vec::new();
+    for root in roots {
+        for up in ups {
+            for depth in 1..=6 {
+                let climb = format!("{up}/").repeat(depth);
+                for end in [
+                    "site_config.json",
+                    &format!("{SITE}/site_config.json"),
+                    "common_site_config.json",
+                    "etc/passwd",
+                ] {
+                    paths.push(format!("{root}{climb}{end}"));
+                }
+            }
+        }
+    }
+    for absolute in [
+        "/files//etc/passwd",
+        "/assets//etc/passwd",
+        "/files/%2fetc/passwd",
+        "/files/file:///etc/passwd",
+        "/assets/%00/etc/passwd",
+        "/files/site_config.json%00.png",
+        "/files?path=../../site_config.json",
+        "/assets?../../site_config.json",
+        "/protected/site_config.json",
+        "/private/../site_config.json",
+        "/files/C:%5cx",
+    ] {
+        paths.push(absolute.to_owned());
+    }
+    paths
+}
+
+fn leaks(body: &str) -> bool {
+    [CANARY, "db_password", "redis_cache", "root:x:0:0"].iter().any(|secret| body.contains(secret))
+}
+
+/// The paths that gave something away, asked over a few connections.
+fn leaking(port: u16) -> Vec<String> {
+    let ask = |path: &String| http::get(port, SITE, path).map(|answer| answer.body).unwrap_or_default();
+    paths().into_iter().filter(|path| leaks(&ask(path))).collect()
+}
+
+fn plant(place: &Place) {
+    place.bench.configure(serde_json::json!({ "encryption_key_of_another": CANARY }));
+    let site = place.bench.sites().join(SITE);
+    let config = fs::read_to_string(site.join("site_config.json")).expect("site_config.json");
+    fs::write(site.join("site_config.json"), config.replacen('{', &format!("{{\"x\": \"{CANARY}\","), 1))
+        .expect("a canary");
+}
+
+#[test]
+fn no_path_leads_out() {
+    let place = Place::new();
+    let _pod = place.serving();
+    plant(&place);
+    assert_eq!(leaking(place.port), Vec::<String>::new());
+    // Negative control: the very paths find something where Frappe serves files itself.
+    let port = port::free();
+    let usual = place.bench.gunicorn(port, 5);
+    let mut command = Command::new(usual.get_program());
+    let arguments = usual.get_args().map(|argument| {
+        argument.to_str().expect("text").replace(":application", ":application_with_statics()")
+    });
+    command.args(arguments).envs(place.bench.environment().iter().cloned()).current_dir(place.bench.sites());
+    let _unsafe = Running::spawn(&mut command);
+    eventually(LONG, "the unsafe one answers", || {
+        (http::status(port, SITE, "/assets/assets.json") == 200).then_some(())
+    });
+    assert!(!leaking(port).is_empty(), "these paths prove nothing");
+}
+
+#[test]
+fn no_link_device_or_pipe_is_followed_out() {
+    let place = Place::new();
+    let _pod = place.serving();
+    plant(&place);
+    let files = place.bench.sites().join(SITE).join("public/files");
+    fs::create_dir_all(files.join("folder")).expect("public/files");
+    fs::write(files.join("folder/inside.txt"), "inside").expect("a file");
+    let assets = place.bench.path().join("apps/frappe/frappe/public");
+    let config = place.bench.sites().join(SITE).join("site_config.json");
+    for folder in [&files, &assets] {
+        symlink("../../site_config.json", folder.join("relative.txt")).expect("a link");
+        symlink(&config, folder.join("absolute.txt")).expect("a link");
+        symlink("/", folder.join("root")).expect("a link");
+        symlink("/dev/zero", folder.join("zero")).expect("a link");
+        symlink("/proc/self/environ", folder.join("environ.txt")).expect("a link");
+        symlink("loop", folder.join("loop")).expect("a link");
+        let _ = Command::new("mkfifo").arg(folder.join("pipe.txt")).status();
+        let _ = Command::new("mknod").arg(folder.join("device")).args(["c", "1", "5"]).status();
+    }
+    symlink("folder/inside.txt", files.join("within.txt")).expect("a link");
+    // An app's own links lead to its own code (node_modules).
+    fs::write(place.bench.path().join("apps/frappe/library.js"), "library").expect("a file");
+    symlink("../../library.js", assets.join("library.js")).expect("a link");
+    for root in ["/files", "/assets/frappe"] {
+        for name in [
+            "relative.txt",
+            "absolute.txt",
+            "root/etc/passwd",
+            "zero",
+            "environ.txt",
+            "loop",
+            "pipe.txt",
+            "device",
+            "root/proc/self/environ",
+            "",
+            "folder",
+            ".",
+        ] {
+            let path = format!("{root}/{name}");
+            let answer = http::get(place.port, SITE, &path).expect("an answer");
+            assert!(
+                answer.status == 404 && !leaks(&answer.body),
+                "{path}: {} {}",
+                answer.status,
+                answer.body
+            );
+        }
+    }
+    assert_eq!(http::get(place.port, SITE, "/files/within.txt").expect("an answer").body, "inside");
+    assert_eq!(http::get(place.port, SITE, "/assets/frappe/library.js").expect("an answer").body, "library");
+    assert!(wait::within(LONG, || Some(place.get("/api/method/ping") == 200)).unwrap_or_default());
+}
