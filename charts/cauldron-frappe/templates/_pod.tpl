@@ -17,9 +17,9 @@ metadata:
     {{- include "cauldron-frappe.selectorLabels" $root | nindent 4 }}
     app.kubernetes.io/component: {{ $role }}
   annotations:
-    checksum/config: {{ include "cauldron-frappe.env" $root | sha256sum }}
+    checksum/config: {{ include "cauldron-frappe.env" $root | sha256sum | trunc 32 }}
     {{- if and $leads $f.site.adminPassword }}
-    checksum/secret: {{ $f.site.adminPassword | sha256sum }}
+    checksum/secret: {{ $f.site.adminPassword | sha256sum | trunc 32 }}
     {{- end }}
     {{- with $f.podAnnotations }}
     {{- toYaml . | nindent 4 }}
