@@ -1,5 +1,6 @@
 //! The command line. Settings are flags made from the table in `config/variable.rs`.
 
+pub mod describe;
 mod legacy;
 
 use std::collections::BTreeMap;
@@ -67,6 +68,10 @@ pub enum Command {
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
+    /// Print the completions of a shell
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page
+    Man,
     /// Run any program under supervision, no Frappe: an init
     Run {
         /// Start the program again when it ends unasked

@@ -17,7 +17,7 @@ impl Servers {
         // What a test that was killed left behind.
         servers.remove();
         podman(&["network", "create", &servers.network]);
-        servers.run("postgres", "postgres", &["--entrypoint=/usr/local/bin/postgres"], &[]);
+        servers.run("postgres", "postgres", &["--stop-signal=SIGINT", "--entrypoint=/usr/local/bin/postgres"], &[]);
         for redis in ["redis-cache", "redis-queue"] {
             servers.run(redis, "redis", &[], &["redis-server", "--protected-mode", "no", "--save", ""]);
         }
