@@ -26,6 +26,21 @@ fn the_bootstrap_alone_has_the_administrators_logins() {
     }
 }
 
+#[test]
+fn the_bootstrap_alone_has_the_logins_of_git() {
+    let Some(chart) = Chart::new("the_bootstrap_alone_has_the_logins_of_git") else { return };
+    let auth = json!({"git.example.com": {"user": "oauth2", "token_file": "/run/secrets/git/token"}});
+    let objects = chart.set("frappe.git", json!({"auth": auth, "secret": "git-logins"})).objects();
+    for (role, pod) in objects.pods() {
+        assert_eq!(pod.to_string().contains("git-logins"), role == "bootstrap", "{role}");
+        let given = variable(super::helm::container(pod), "CAULDRON_GIT_AUTH");
+        assert_eq!(given.is_some(), role == "bootstrap", "{role}");
+        if let Some(given) = given {
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&given).expect("JSON"), auth);
+        }
+    }
+}
+
 /// Inline, the web pods are the ones that need them.
 #[test]
 fn inline_the_web_role_has_them() {

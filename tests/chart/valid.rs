@@ -24,6 +24,10 @@ fn variants(test: &str) -> Option<Vec<(&'static str, Chart)>> {
         .set("frappe.db.caSecret", json!("postgres-ca"))
         .set("frappe.redis.urlSecret", json!("redis-urls"))
         .set("frappe.apps", json!([{"name": "erpnext", "branch": "version-15"}]))
+        .set(
+            "frappe.git",
+            json!({"auth": {"git.example.com": {"token_file": "/run/secrets/git/token"}}, "secret": "git"}),
+        )
         .set("global.imagePullSecrets", json!([{"name": "registry"}]));
     variants.push(("everything", everything));
     Some(variants)

@@ -18,6 +18,7 @@ fn every_role_runs_as_an_arbitrary_uid_on_a_read_only_root() {
     let servers = Servers::start("all");
     output(&["rm", "--force", "--volumes", "--time=0", NAME]);
     let network = format!("--network={}", servers.network);
+    let dns = format!("--dns={}", servers.dns);
     let db_password = format!("--env=DB_PASSWORD={PASSWORD}");
     podman(&[
         "run",
@@ -25,6 +26,7 @@ fn every_role_runs_as_an_arbitrary_uid_on_a_read_only_root() {
         "--name",
         NAME,
         &network,
+        &dns,
         "--read-only",
         "--user=123456:0",
         "--cap-drop=all",

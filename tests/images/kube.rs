@@ -57,10 +57,12 @@ fn pod_name(role: &str) -> String {
 
 /// podman 4.3 takes these otherwise than a kubelet: an emptyDir is a volume that all pods share by its name, a port is
 /// taken on the host, and a restart policy holds for init containers too.
-fn for_podman(mut pod: Value, role: &str) -> Value {
+fn for_podman(mut pod: Value, role: &str, dns: &str) -> Value {
     pod["metadata"]["name"] = pod_name(role).into();
     let spec = pod["spec"].as_object_mut().expect("a spec");
     spec.insert("restartPolicy".into(), "Never".into());
+    spec.insert("dnsPolicy".into(), "None".into());
+    spec.insert("dnsConfig".into(), json!({"nameservers": [dns]}));
     let own = |name: &Value| Value::from(format!("erp-{role}-{}", name.as_str().expect("a name")));
     for volume in spec["volumes"].as_array_mut().expect("volumes") {
         if !volume["emptyDir"].is_null() {
@@ -114,7 +116,7 @@ impl Release {
     }
 
     fn start(&self, role: &str) {
-        self.play(&for_podman(pod(&self.objects, role), role));
+        self.play(&for_podman(pod(&self.objects, role), role, &self.servers.dns));
     }
 
     fn container(role: &str) -> String {

@@ -48,11 +48,14 @@ fn it_waits_for_servers_over_a_bridge() {
     }
     let servers = Servers::start("scratch");
     let network = format!("--network={}", servers.network);
-    let common = [&*network, "--env=DB_HOST=postgres", "--env=REDIS_CACHE=redis-cache", BINARY, "wait-deps"];
+    let dns = format!("--dns={}", servers.dns);
+    let common =
+        [&*network, &dns, "--env=DB_HOST=postgres", "--env=REDIS_CACHE=redis-cache", BINARY, "wait-deps"];
     let (code, said) = run(&common);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("postgres"), "{said}");
-    let absent = [&*network, "--env=DB_HOST=nobody", "--env=REDIS_CACHE=redis-cache", BINARY, "wait-deps"];
+    let absent =
+        [&*network, &dns, "--env=DB_HOST=nobody", "--env=REDIS_CACHE=redis-cache", BINARY, "wait-deps"];
     let (code, said) = run(&[&absent[..], &["--wait-timeout=2s"]].concat());
     assert_eq!(code, 69, "{said}");
     assert!(said.contains("does not resolve"), "{said}");

@@ -8,16 +8,26 @@ pub const PASSWORD: &str = "of-the-administrator";
 /// Removed with everything on it when dropped.
 pub struct Servers {
     pub network: String,
+    /// The network's own name server, which alone is to be asked. podman 4.3 gives containers the host's too, which knows
+    /// none of their names; musl asks all at once and takes the first answer. A cluster and newer podman give one.
+    pub dns: String,
 }
 
 impl Servers {
     pub fn start(name: &str) -> Self {
         let network = format!("cauldron-test-{name}");
-        let servers = Self { network };
+        let mut servers = Self { network, dns: String::new() };
         // What a test that was killed left behind.
         servers.remove();
         podman(&["network", "create", &servers.network]);
-        servers.run("postgres", "postgres", &["--stop-signal=SIGINT", "--entrypoint=/usr/local/bin/postgres"], &[]);
+        let format = "--format={{range .Subnets}}{{.Gateway}}{{end}}";
+        servers.dns = podman(&["network", "inspect", format, &servers.network]);
+        servers.run(
+            "postgres",
+            "postgres",
+            &["--stop-signal=SIGINT", "--entrypoint=/usr/local/bin/postgres"],
+            &[],
+        );
         for redis in ["redis-cache", "redis-queue"] {
             servers.run(redis, "redis", &[], &["redis-server", "--protected-mode", "no", "--save", ""]);
         }

@@ -60,6 +60,9 @@
 # Only a new site needs it; without it the bootstrap says so.
 - name: ADMIN_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ include "cauldron-frappe.adminSecret" . }}, key: {{ include "cauldron-frappe.adminKey" . }}, optional: true}}
+{{- with $f.git.auth }}
+- {name: CAULDRON_GIT_AUTH, value: {{ toJson . | quote }}}
+{{- end }}
 {{- with $f.site.encryptionKeySecret }}
 - name: ENCRYPTION_KEY
   valueFrom: {secretKeyRef: {name: {{ . }}, key: encryption-key}}

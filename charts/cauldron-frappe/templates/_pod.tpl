@@ -145,6 +145,9 @@ spec:
       terminationMessagePolicy: FallbackToLogsOnError
       volumeMounts:
         {{- include "cauldron-frappe.mounts" $root | nindent 8 }}
+        {{- if and $leads $f.git.secret }}
+        - {name: git, mountPath: /run/secrets/git, readOnly: true}
+        {{- end }}
   volumes:
     - name: frappe-data
       {{- if $f.persistence.enabled }}
@@ -156,6 +159,11 @@ spec:
     {{- range list "tmp" "run" "config" "logs" }}
     - name: {{ . }}
       emptyDir: {}
+    {{- end }}
+    {{- if and $leads $f.git.secret }}
+    - name: git
+      # Readable by the pod's group (fsGroup).
+      secret: {secretName: {{ $f.git.secret }}, defaultMode: 0440}
     {{- end }}
     {{- if $f.db.caSecret }}
     - name: db-ca
