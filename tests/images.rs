@@ -5,6 +5,7 @@
 mod all;
 #[path = "images/compose.rs"]
 mod compose;
+#[allow(dead_code)] // Its part for ports of this machine.
 #[path = "support/http.rs"]
 mod http;
 #[path = "images/kube.rs"]
@@ -19,5 +20,6 @@ mod podman;
 mod scratch;
 #[path = "images/servers.rs"]
 mod servers;
+#[allow(dead_code)]
 #[path = "support/wait.rs"]
 mod wait;

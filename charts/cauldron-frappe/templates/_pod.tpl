@@ -131,10 +131,12 @@ spec:
       {{- else }}
       ports:
         - {name: health, containerPort: 9180}
+      {{- if $f.livenessProbe.enabled }}
       # A creation that makes no step forward for 15 minutes is started again; one that is slow is not.
       livenessProbe:
         httpGet: {path: /livez, port: health}
         {{- omit $f.livenessProbe "enabled" | toYaml | nindent 8 }}
+      {{- end }}
       {{- end }}
       securityContext:
         {{- toYaml $f.securityContext | nindent 8 }}
