@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use clap_complete::Shell;
 
-use super::command;
+use super::{Secrets, command_with};
 use crate::config::variable::VARIABLES;
 use crate::outcome::EXIT_CODES;
 
@@ -13,14 +13,15 @@ const NAME: &str = "cauldron-frappe";
 /// A shell's completions: `source <(cauldron-frappe completions bash)`.
 pub fn completions(shell: Shell) -> String {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut command(), NAME, &mut text);
+    // A hidden flag would be offered, too.
+    clap_complete::generate(shell, &mut command_with(VARIABLES, Secrets::AsFilesOnly), NAME, &mut text);
     String::from_utf8_lossy(&text).into_owned()
 }
 
 /// The manual page, in roff: `cauldron-frappe man | man -l -`.
 pub fn manual() -> String {
     // The settings have a section of their own, with what the environment calls them.
-    let page = clap_mangen::Man::new(super::command_with(&[])).section("1");
+    let page = clap_mangen::Man::new(command_with(&[], Secrets::AsFilesOnly)).section("1");
     let mut text = Vec::new();
     // A Vec takes everything.
     let _ = page.render(&mut text);
@@ -50,6 +51,7 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::command;
     use super::*;
 
     #[test]

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::made::{BENCH, FRAPPE, images};
-use crate::podman::{command, exit, log, output, podman, repository, status, stop};
+use crate::podman::{
+    command, exit, log, output, podman, repository, status, stop, writes_what_a_bench_writes,
+};
 use crate::wait::eventually;
 
 const PROJECT: &str = "cauldron-test";
@@ -104,6 +106,7 @@ fn the_stack_comes_up_serves_and_stops() {
             &container(role),
         ]);
         assert_eq!(mounts, "true []", "{role}");
+        writes_what_a_bench_writes(&container(role), "/tmp/cauldron");
         let variables = podman(&["inspect", "--format={{.Config.Env}}", &container(role)]);
         assert!(!variables.contains("PASSWORD"), "{role} has a password");
         let (code, elapsed) = stop(&container(role), Duration::from_secs(60));

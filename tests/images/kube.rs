@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 use crate::kubelet::Kubelet;
 use crate::made::{FRAPPE, images};
-use crate::podman::{address, command, exit, log, output, podman, repository, status, stop};
+use crate::podman::{
+    address, command, exit, log, output, podman, repository, status, stop, writes_what_a_bench_writes,
+};
 use crate::servers::{PASSWORD, Servers};
 use crate::wait::eventually;
 
@@ -197,6 +199,9 @@ fn the_rendered_pods_live_through_the_loss_of_their_servers() {
     let code = eventually(Duration::from_secs(180), "the end of the bootstrap", || exit(&job));
     assert_eq!(code, 0, "{}", log(&job));
     all_ready("at first", Duration::from_secs(120));
+    for role in ROLES {
+        writes_what_a_bench_writes(&Release::container(role), "/run/cauldron");
+    }
     let web = Release::address("web", 8000);
     assert_eq!(status(web, SITE, "/api/method/ping"), 200);
     assert_eq!(

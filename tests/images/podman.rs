@@ -64,3 +64,19 @@ pub fn address(container: &str, port: u16) -> SocketAddr {
 pub fn status(address: SocketAddr, host: &str, path: &str) -> u16 {
     http::get_at(address, host, path, Duration::from_secs(5)).map_or(0, |answer| answer.status)
 }
+
+/// Frappe itself writes more beside sites/ than the sample bench does: logs/database.log at its first connection, a lock in config/.
+#[track_caller]
+pub fn writes_what_a_bench_writes(container: &str, runtime_dir: &str) {
+    for folder in ["/tmp", runtime_dir, "config", "logs", "sites"] {
+        podman(&[
+            "exec",
+            "--workdir=/home/frappe/frappe-bench",
+            container,
+            "touch",
+            &format!("{folder}/written"),
+        ]);
+    }
+    let root = output(&["exec", container, "touch", "/home/frappe/frappe-bench/written"]);
+    assert!(!root.status.success(), "{container} may write its root");
+}

@@ -164,8 +164,8 @@ spec:
     {{- end }}
     {{- if and $leads $f.git.secret }}
     - name: git
-      # Readable by the pod's group (fsGroup).
-      secret: {secretName: {{ $f.git.secret }}, defaultMode: 0440}
+      # 0440: readable by the pod's group (fsGroup).
+      secret: {secretName: {{ $f.git.secret }}, defaultMode: 288}
     {{- end }}
     {{- if $f.db.caSecret }}
     - name: db-ca
