@@ -4,7 +4,8 @@
 //!            ┌─ /assets, /files ──▶ static_file ─▶ open (safe join) ─▶ file_body
 //!  server ─▶ route ─ /socket.io ──▶ socketio ────▶ the socketio service, upgrades too
 //!  (accept,  └─ the rest ─────────▶ spool ─▶ proxy ─▶ upstream ─▶ gunicorn on its private socket
-//!   TLS, h2c)                                  └─ X-Accel-Redirect ─▶ static_file (private files)
+//!   TLS, h2c)                                  ├─ X-Accel-Redirect ─▶ static_file (private files)
+//!                                              └─ its answer, read_ahead of a slow client
 //! ```
 //!
 //! While the site is not there yet, `status_page` answers in place of gunicorn. gunicorn itself cannot
@@ -29,6 +30,7 @@ mod open;
 mod parking;
 mod proxy;
 mod ranges;
+mod read_ahead;
 mod route;
 mod runtime;
 mod sendfile;

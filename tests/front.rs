@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "front/browser.rs"]
+mod browser;
 #[path = "front/hosts.rs"]
 mod hosts;
 #[path = "front/proxying.rs"]

@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,7 @@ const PAIRS: usize = 400;
 const CLIENTS: usize = 4;
 const IDLE_CONNECTIONS: usize = 1000;
 const RELOADS: usize = 20;
+const ANSWERS_A_RELOAD: usize = 50;
 const UNTIL_IDLE: Duration = Duration::from_secs(12);
 const SMALL: (&str, usize) = ("small.js", 1_000);
 const LARGE: (&str, usize) = ("large.js", 1 << 20);
@@ -233,26 +234,27 @@ fn idle_connections(site: &Site, ours: &Started) -> Row {
 }
 
 fn reloads(site: &Site, ours: &Started) -> Row {
-    let done = AtomicBool::new(false);
+    let (done, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     let status = || http::status(site.web_port, SITE_NAME, "/api/method/ping");
-    let (lost, asked) = thread::scope(|scope| {
+    let lost = thread::scope(|scope| {
         let client = || {
-            let (mut lost, mut asked) = (0, 0);
+            let mut lost = 0;
             while !done.load(Ordering::Relaxed) {
-                asked += 1;
                 lost += usize::from(status() != 200);
+                answered.fetch_add(1, Ordering::Relaxed);
             }
-            (lost, asked)
+            lost
         };
         let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
         for _ in 0..RELOADS {
             kill(Pid::from_raw(ours.pid()), Signal::SIGHUP).expect("a front to reload");
-            thread::sleep(Duration::from_millis(700));
+            let enough = answered.load(Ordering::Relaxed) + ANSWERS_A_RELOAD;
+            eventually(DEADLINE, "answers", || (answered.load(Ordering::Relaxed) >= enough).then_some(()));
         }
         done.store(true, Ordering::Relaxed);
-        let ended = clients.into_iter().map(|client| client.join().expect("a client"));
-        ended.fold((0, 0), |(lost, asked), (l, a)| (lost + l, asked + a))
+        clients.into_iter().map(|client| client.join().expect("a client")).sum::<usize>()
     });
+    let asked = answered.load(Ordering::Relaxed);
     let samples = Samples::new("ours", vec![lost as f64]);
     Row::new("requests lost over 20 reloads", "of all", vec![samples], Target::AtMost(0.0))
         .noted(&format!("of {asked}, by {CLIENTS} clients at once"))

@@ -12,6 +12,7 @@ use hyper::{Response, StatusCode};
 use super::exchange::Exchange;
 use super::file_body::FileBody;
 use super::gzip_body::GzipBody;
+use super::read_ahead::ReadAhead;
 use super::sendfile::FileQueue;
 use super::upstream::Reply;
 
@@ -26,6 +27,7 @@ pub enum Content {
     Bytes(Bytes),
     File(FileBody),
     Reply(Reply),
+    ReadAhead(Box<ReadAhead>),
     Gzip(Box<GzipBody>),
 }
 
@@ -71,6 +73,7 @@ impl Content {
             Self::Bytes(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
             Self::File(file) => file.poll_chunk(cx),
             Self::Reply(reply) => reply.poll_bytes(cx),
+            Self::ReadAhead(ahead) => ahead.poll_bytes(cx),
             Self::Gzip(gzip) => gzip.poll_bytes(cx),
         }
     }
@@ -94,7 +97,7 @@ impl hyper::body::Body for Body {
             Content::Bytes(bytes) => bytes.is_empty(),
             Content::File(file) => file.left() == 0,
             Content::Reply(reply) => reply.is_end(),
-            Content::Gzip(_) => false,
+            Content::ReadAhead(_) | Content::Gzip(_) => false,
         }
     }
 
@@ -104,6 +107,7 @@ impl hyper::body::Body for Body {
             Content::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::File(file) => SizeHint::with_exact(file.left()),
             Content::Reply(reply) => reply.size_hint(),
+            Content::ReadAhead(ahead) => ahead.size_hint(),
             Content::Gzip(_) => SizeHint::default(),
         }
     }

@@ -63,13 +63,13 @@ async fn dispatch(
         (Route::Refused, _) => Err(Refusal::NotFound),
         (Route::Asset(_), _) if !is_read => Err(Refusal::Method),
         (Route::Asset(path), _) => {
-            let wanted = Wanted::Asset(path.clone());
+            let wanted = Wanted::Asset(path);
             let opened = find(&shared.settings.bench, &wanted).await.ok_or(Refusal::NotFound)?;
-            let manner = Manner::of_asset(&path);
+            let manner = Manner::of_asset(wanted.path());
             Ok(static_file::answer_small(
                 &opened,
                 &shared.variants,
-                &path,
+                &wanted,
                 &method,
                 request.headers(),
                 &manner,
@@ -78,12 +78,19 @@ async fn dispatch(
         (_, None) => Err(Refusal::UnknownHost),
         (Route::Socketio, Some(site)) => socketio::ask(exchange, client, &site, request).await,
         (Route::File(path), Some(site)) if is_read => {
-            let wanted = Wanted::Public { site: site.clone(), path: path.clone() };
+            let wanted = Wanted::Public { site: site.clone(), path };
             match find(&shared.settings.bench, &wanted).await {
                 Some(opened) => {
                     let manner = Manner::of_upload();
                     let headers = request.headers();
-                    Ok(static_file::answer_small(&opened, &shared.variants, &path, &method, headers, &manner))
+                    Ok(static_file::answer_small(
+                        &opened,
+                        &shared.variants,
+                        &wanted,
+                        &method,
+                        headers,
+                        &manner,
+                    ))
                 }
                 // Frappe's own page for what is not there.
                 None => frappe(exchange, client, &site, request).await,

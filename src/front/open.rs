@@ -22,6 +22,15 @@ pub enum Wanted {
     Private { site: String, path: PathBuf },
 }
 
+impl Wanted {
+    /// What it is called.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Asset(path) | Self::Public { path, .. } | Self::Private { path, .. } => path,
+        }
+    }
+}
+
 /// An open file, with what is said of it.
 #[derive(Clone, Debug)]
 pub struct Opened {

@@ -19,11 +19,12 @@ use tokio::time::{sleep, timeout};
 
 use super::accel;
 use super::address::Client;
-use super::answer::{Body, Content};
+use super::answer::Body;
 use super::error_page::Refusal;
 use super::exchange::Exchange;
 use super::gzip_body;
 use super::headers::{backward, onward};
+use super::read_ahead::ahead_of_reader;
 use super::spool::{Spooled, spool};
 use super::upstream::{Failure, Reply};
 
@@ -59,7 +60,7 @@ pub async fn ask_frappe(
     let shared = &exchange.shared;
     let (head, body) = request.into_parts();
     let is_chunked = head.headers.contains_key(header::TRANSFER_ENCODING);
-    let body = spool(body, shared.settings.body_limit_bytes, shared.runtime.folder()).await?;
+    let body = spool(body, &head.headers, shared.settings.body_limit_bytes, &shared.runtime).await?;
     let mut headers = onward(&head.headers, head.version, client, site, &exchange.id);
     headers.insert("x-use-x-accel-redirect", HeaderValue::from_static("True"));
     let uri = origin_form(&head.uri);
@@ -67,7 +68,7 @@ pub async fn ask_frappe(
     let spooled_at = Instant::now();
     let response = send(exchange, &whole).await?;
     let waited = spooled_at.elapsed();
-    let mut response = response.map(|reply| Body::new(Content::Reply(reply)));
+    let mut response = response.map(|reply| Body::new(ahead_of_reader(shared, reply)));
     backward(response.headers_mut());
     let mut response = match accel::wanted(&response, site) {
         Some(wanted) => accel::answer(exchange, &wanted, &head.headers, &response).await?,

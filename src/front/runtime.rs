@@ -2,9 +2,10 @@
 //! way. Nobody but this user enters it, and it goes with the front.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
@@ -54,13 +55,30 @@ impl Runtime {
         self.folder.path().join("gunicorn.sock")
     }
 
-    /// For files without a name.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
     pub fn compressed(&self) -> PathBuf {
         self.folder.path().join("compressed")
+    }
+}
+
+impl Runtime {
+    /// Adds to a file that has no name, a new one where none is given; gives the bytes' memory back, too.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub async fn append<B>(&self, file: Option<Arc<File>>, bytes: B) -> io::Result<(Arc<File>, B)>
+    where
+        B: AsRef<[u8]> + Send + 'static,
+    {
+        let folder = self.folder.path().to_path_buf();
+        let writing = move || {
+            let file = match file {
+                Some(file) => file,
+                None => Arc::new(tempfile::tempfile_in(folder)?),
+            };
+            (&*file).write_all(bytes.as_ref())?;
+            Ok((file, bytes))
+        };
+        tokio::task::spawn_blocking(writing).await.unwrap_or_else(|gone| Err(io::Error::other(gone)))
     }
 }
 

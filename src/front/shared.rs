@@ -77,7 +77,7 @@ impl Shared {
         let (host, port) = settings.socketio.clone();
         Self {
             address,
-            variants: Variants::new(runtime.compressed()),
+            variants: Variants::new(runtime.compressed(), settings.bench.clone()),
             gunicorn: Arc::new(Upstream::new(Target::Unix(runtime.socket()), REUSE_WITHIN)),
             socketio: Arc::new(Upstream::new(Target::Tcp(host, port), Duration::ZERO)),
             tls,

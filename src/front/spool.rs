@@ -2,19 +2,19 @@
 //! ours, not a thread of Frappe's. What is large goes to a file that has no name.
 
 use std::fs::File;
-use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
+use hyper::header::{self, HeaderMap};
 use tokio::time::timeout;
 
 use super::answer::{Body, Content};
 use super::error_page::Refusal;
 use super::file_body::FileBody;
+use super::runtime::Runtime;
 
 /// Forms and API calls fit into it.
 const IN_MEMORY_BYTES: usize = 64 * 1024;
@@ -22,6 +22,9 @@ const IN_MEMORY_BYTES: usize = 64 * 1024;
 const WRITE_BYTES: usize = 256 * 1024;
 /// nginx's: a client that sends nothing for so long has gone.
 const SILENCE: Duration = Duration::from_secs(60);
+/// nginx's `lingering_time` and `lingering_timeout`.
+const LINGER: Duration = Duration::from_secs(30);
+const LINGER_SILENCE: Duration = Duration::from_secs(5);
 
 /// All of it, to be sent as often as is needed.
 #[derive(Clone, Debug)]
@@ -50,12 +53,33 @@ impl Spooled {
 ///
 /// # Errors
 /// The refusal that the client is to get.
-pub async fn spool(mut body: Incoming, limit_bytes: Option<u64>, folder: &Path) -> Result<Spooled, Refusal> {
+pub async fn spool(
+    mut body: Incoming,
+    headers: &HeaderMap,
+    limit_bytes: Option<u64>,
+    runtime: &Runtime,
+) -> Result<Spooled, Refusal> {
     let limit = limit_bytes.unwrap_or(u64::MAX);
-    // Told before it is asked to go on (Expect: 100-continue).
-    if body.size_hint().lower() > limit {
+    let is_announced = body.size_hint().lower() > limit;
+    // Who asks first (Expect: 100-continue) is told before any of it is on its way.
+    if is_announced && headers.contains_key(header::EXPECT) {
         return Err(Refusal::BodyTooLarge);
     }
+    let spooled =
+        if is_announced { Err(Refusal::BodyTooLarge) } else { receive(&mut body, limit, runtime).await };
+    if matches!(spooled, Err(Refusal::BodyTooLarge | Refusal::NoSpace)) {
+        tokio::spawn(timeout(LINGER, linger(body)));
+    }
+    spooled
+}
+
+/// A connection that is closed on unread bytes is reset, and the refusal is lost with it (RFC 9112, 9.6): a
+/// browser would show no 413, only a connection that broke.
+async fn linger(mut body: Incoming) {
+    while let Ok(Some(Ok(_))) = timeout(LINGER_SILENCE, body.frame()).await {}
+}
+
+async fn receive(body: &mut Incoming, limit: u64, runtime: &Runtime) -> Result<Spooled, Refusal> {
     let mut received = 0;
     let mut buffer = BytesMut::new();
     let mut file: Option<Arc<File>> = None;
@@ -68,33 +92,26 @@ pub async fn spool(mut body: Incoming, limit_bytes: Option<u64>, folder: &Path) 
         buffer.extend_from_slice(&frame);
         let most = if file.is_some() { WRITE_BYTES } else { IN_MEMORY_BYTES };
         if buffer.len() > most {
-            file = Some(append(file, &mut buffer, folder).await?);
+            file = Some(append(runtime, file, &mut buffer).await?);
         }
     }
     if file.is_none() {
         return Ok(Spooled::Memory(buffer.freeze()));
     }
-    Ok(Spooled::File(append(file, &mut buffer, folder).await?, received))
+    Ok(Spooled::File(append(runtime, file, &mut buffer).await?, received))
 }
 
-async fn append(file: Option<Arc<File>>, buffer: &mut BytesMut, folder: &Path) -> Result<Arc<File>, Refusal> {
-    let folder = folder.to_path_buf();
-    let mut bytes = std::mem::take(buffer);
-    let writing = move || {
-        let file = match file {
-            Some(file) => file,
-            None => Arc::new(tempfile::tempfile_in(folder)?),
-        };
-        (&*file).write_all(&bytes)?;
-        bytes.clear();
-        std::io::Result::Ok((file, bytes))
-    };
-    let written =
-        tokio::task::spawn_blocking(writing).await.unwrap_or_else(|gone| Err(std::io::Error::other(gone)));
-    let (file, emptied) = written.map_err(|error| {
+async fn append(
+    runtime: &Runtime,
+    file: Option<Arc<File>>,
+    buffer: &mut BytesMut,
+) -> Result<Arc<File>, Refusal> {
+    let appended = runtime.append(file, std::mem::take(buffer)).await;
+    let (file, mut written) = appended.map_err(|error| {
         tracing::warn!(%error, "a request's body cannot be kept in the runtime folder");
         Refusal::NoSpace
     })?;
-    *buffer = emptied;
+    written.clear();
+    *buffer = written;
     Ok(file)
 }

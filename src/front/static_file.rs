@@ -10,7 +10,7 @@ use super::answer::{Body, Content};
 use super::conditional::{Validators, Verdict, judge, range_is_of_this};
 use super::content_type;
 use super::file_body::FileBody;
-use super::open::Opened;
+use super::open::{Opened, Wanted};
 use super::ranges::{self, Range};
 use super::variants::{Encoding, Variants};
 
@@ -59,13 +59,13 @@ pub fn answer(
 pub fn answer_small(
     opened: &Opened,
     variants: &Variants,
-    name: &Path,
+    wanted: &Wanted,
     method: &Method,
     asked: &HeaderMap,
     manner: &Manner,
 ) -> Response<Body> {
-    let small = if asked.contains_key(header::RANGE) { None } else { variants.choose(opened, name, asked) };
-    respond(opened, small, name, method, asked, manner)
+    let small = if asked.contains_key(header::RANGE) { None } else { variants.choose(opened, wanted, asked) };
+    respond(opened, small, wanted.path(), method, asked, manner)
 }
 
 fn respond(

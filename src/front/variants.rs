@@ -1,4 +1,5 @@
-//! Text files made smaller, once: brotli and gzip of assets and uploads, kept in the pod's own folder.
+//! Text files made smaller, once: brotli and gzip of assets and uploads, kept in the pod's own folder; or
+//! what an image brings beside an asset (`a.js.br`, `a.js.gz`, `a.js.zst`), where it is not older than that.
 //!
 //! The first who asks gets the file as it is, at once; the smaller ones are made meanwhile, one after
 //! the other, on another thread.
@@ -7,7 +8,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,12 +18,14 @@ use tokio::sync::Semaphore;
 
 use super::content_type;
 use super::gzip_body::accepts;
-use super::open::Opened;
+use super::open::{Opened, Wanted, find};
 use crate::sys::file::read_at;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     Brotli,
+    /// Not made here: who takes it takes brotli, too.
+    Zstandard,
     Gzip,
 }
 
@@ -36,9 +39,12 @@ const BROTLI_QUALITY: i32 = 7;
 const BROTLI_WINDOW: i32 = 20;
 
 impl Encoding {
+    const BY_SIZE: [Self; 3] = [Self::Brotli, Self::Zstandard, Self::Gzip];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Brotli => "br",
+            Self::Zstandard => "zstd",
             Self::Gzip => "gzip",
         }
     }
@@ -47,11 +53,13 @@ impl Encoding {
     pub fn extension(self) -> &'static str {
         match self {
             Self::Brotli => ".br",
+            Self::Zstandard => ".zst",
             Self::Gzip => ".gz",
         }
     }
 
-    fn compress(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    /// None where we have no way to do it.
+    fn compress(self, bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
         let mut small = Vec::with_capacity(bytes.len() / 3);
         match self {
             Self::Brotli => {
@@ -63,28 +71,31 @@ impl Encoding {
                 )
                 .write_all(bytes)?;
             }
+            Self::Zstandard => return Ok(None),
             Self::Gzip => {
                 let mut encoder = flate2::write::GzEncoder::new(&mut small, flate2::Compression::new(6));
                 encoder.write_all(bytes)?;
                 encoder.finish()?;
             }
         }
-        Ok(small)
+        Ok(Some(small))
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Variants {
     folder: PathBuf,
+    bench: PathBuf,
     made_bytes: Arc<AtomicU64>,
     busy: Arc<Mutex<HashSet<String>>>,
     one_at_a_time: Arc<Semaphore>,
 }
 
 impl Variants {
-    pub fn new(folder: PathBuf) -> Self {
+    pub fn new(folder: PathBuf, bench: PathBuf) -> Self {
         Self {
             folder,
+            bench,
             made_bytes: Arc::default(),
             busy: Arc::default(),
             one_at_a_time: Arc::new(Semaphore::new(1)),
@@ -92,13 +103,12 @@ impl Variants {
     }
 
     /// The smallest that is there and the client takes; asks for one to be made where there is none.
-    pub fn choose(&self, opened: &Opened, name: &Path, asked: &HeaderMap) -> Option<(Encoding, Opened)> {
+    pub fn choose(&self, opened: &Opened, wanted: &Wanted, asked: &HeaderMap) -> Option<(Encoding, Opened)> {
         let metadata = &opened.metadata;
-        if !WORTH_BYTES.contains(&metadata.len()) || !content_type::of(name).compressible {
+        if !WORTH_BYTES.contains(&metadata.len()) || !content_type::of(wanted.path()).compressible {
             return None;
         }
-        let accepted = [Encoding::Brotli, Encoding::Gzip].into_iter().filter(|e| accepts(asked, e.name()));
-        for encoding in accepted {
+        for encoding in Encoding::BY_SIZE.into_iter().filter(|encoding| accepts(asked, encoding.name())) {
             // Of this very content: a file that changed has another time.
             let key = format!(
                 "{:x}-{:x}-{:x}.{:x}-{:x}{}",
@@ -114,47 +124,79 @@ impl Variants {
                     let metadata = file.metadata().ok()?;
                     return Some((encoding, Opened { file: Arc::new(file), metadata }));
                 }
-                Err(_) => self.make(key, encoding, opened),
+                Err(_) => self.make(key, encoding, opened, wanted),
             }
         }
         None
     }
 
-    fn make(&self, key: String, encoding: Encoding, opened: &Opened) {
-        {
-            let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-            if busy.len() >= MOST_BUSY || !busy.insert(key.clone()) {
-                return;
-            }
+    fn make(&self, key: String, encoding: Encoding, opened: &Opened, wanted: &Wanted) {
+        if !self.begin(&key) {
+            return;
         }
-        let (opened, folder) = (opened.clone(), self.folder.clone());
-        let (made_bytes, busy) = (self.made_bytes.clone(), self.busy.clone());
-        let turn = self.one_at_a_time.clone();
+        let (variants, opened, wanted) = (self.clone(), opened.clone(), wanted.clone());
         tokio::spawn(async move {
-            let Ok(_turn) = turn.acquire_owned().await else { return };
-            let making = move || {
-                let made = write(&opened, encoding, &folder, &key, &made_bytes);
-                // One that is no use stays in the set, and is not tried again.
-                if matches!(made, Ok(true)) {
-                    busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            let Ok(_turn) = variants.one_at_a_time.acquire().await else { return };
+            let brought = variants.brought(&opened, &wanted, encoding).await;
+            let making = {
+                let variants = variants.clone();
+                move || {
+                    let small = match brought {
+                        Some(brought) => Some(all_of(&brought)?.into()),
+                        None => encoding.compress(&all_of(&opened)?)?,
+                    };
+                    // One that is no use stays among the busy, and is not tried again.
+                    match small {
+                        Some(small) if variants.keep(&small, &key, opened.metadata.len())? => {
+                            variants.end(&key);
+                        }
+                        _ => {}
+                    }
+                    io::Result::Ok(())
                 }
-                made
             };
             if let Ok(Err(error)) = tokio::task::spawn_blocking(making).await {
                 tracing::debug!(%error, "no compressed copy of a file was made");
             }
         });
     }
+
+    /// Whether nobody is at it, nor was in vain.
+    fn begin(&self, key: &str) -> bool {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        busy.len() < MOST_BUSY && busy.insert(key.into())
+    }
+
+    fn end(&self, key: &str) {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    /// The one beside an asset. Beside an upload anybody could put one that says something else.
+    async fn brought(&self, opened: &Opened, wanted: &Wanted, encoding: Encoding) -> Option<Opened> {
+        let Wanted::Asset(path) = wanted else { return None };
+        let mut beside = path.clone().into_os_string();
+        beside.push(encoding.extension());
+        let found = find(&self.bench, &Wanted::Asset(beside.into())).await?;
+        let is_of_it = found.metadata.modified().ok()? >= opened.metadata.modified().ok()?;
+        is_of_it.then_some(found)
+    }
+
+    /// Whether it was worth it.
+    fn keep(&self, small: &[u8], key: &str, whole_bytes: u64) -> io::Result<bool> {
+        let length = small.len() as u64;
+        let total = self.made_bytes.fetch_add(length, Ordering::Relaxed) + length;
+        if length >= whole_bytes / 10 * 9 || total > MOST_BYTES {
+            self.made_bytes.fetch_sub(length, Ordering::Relaxed);
+            return Ok(false);
+        }
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        file.write_all(small)?;
+        file.persist(self.folder.join(key)).map_err(|error| error.error)?;
+        Ok(true)
+    }
 }
 
-/// Whether one was made.
-fn write(
-    opened: &Opened,
-    encoding: Encoding,
-    folder: &Path,
-    key: &str,
-    made_bytes: &AtomicU64,
-) -> io::Result<bool> {
+fn all_of(opened: &Opened) -> io::Result<BytesMut> {
     let length = usize::try_from(opened.metadata.len()).map_err(io::Error::other)?;
     let mut bytes = BytesMut::with_capacity(length);
     while bytes.len() < length {
@@ -164,14 +206,5 @@ fn write(
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-    let small = encoding.compress(&bytes)?;
-    let total = made_bytes.fetch_add(small.len() as u64, Ordering::Relaxed) + small.len() as u64;
-    if small.len() >= length / 10 * 9 || total > MOST_BYTES {
-        made_bytes.fetch_sub(small.len() as u64, Ordering::Relaxed);
-        return Ok(false);
-    }
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(&small)?;
-    file.persist(folder.join(key)).map_err(|error| error.error)?;
-    Ok(true)
+    Ok(bytes)
 }

@@ -1,12 +1,13 @@
 //! Clients that take their time, by malice or by nature, keep nobody else waiting.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
 
 use crate::support::binary::LONG;
 use crate::support::http;
-use crate::support::place::{Place, SITE};
+use crate::support::place::{Place, SITE, ready};
 use crate::support::wait::eventually;
 
 /// Both ends of 10,000 connections are in one machine's table, ours in one process's.
@@ -58,6 +59,59 @@ fn many_idle_connections_cost_little_and_slow_ones_hold_nobody_up() {
     last.read_to_string(&mut answer).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert_eq!(http::status(place.port, SITE, "/api/method/ping"), 200);
+}
+
+#[test]
+fn a_head_that_never_ends_is_not_waited_for_for_ever() {
+    let place = Place::new();
+    let _pod = place.serving();
+    let mut slow = connect(place.port);
+    write!(slow, "GET / HTTP/1.1\r\nHost: {SITE}\r\nX-Slow: ").expect("half a head");
+    let mut again = slow.try_clone().expect("the same connection");
+    // A byte now and then keeps it no longer.
+    std::thread::spawn(move || {
+        let (_tell, never) = std::sync::mpsc::channel::<()>();
+        while again.write_all(b"a").is_ok() {
+            let _ = never.recv_timeout(Duration::from_secs(5));
+        }
+    });
+    slow.set_read_timeout(Some(LONG)).expect("a deadline");
+    let mut answer = Vec::new();
+    let ended = slow.read_to_end(&mut answer);
+    assert!(!matches!(&ended, Err(error) if error.kind() == ErrorKind::WouldBlock), "still open");
+}
+
+#[test]
+fn who_reads_slowly_holds_no_worker() {
+    let place = Place::new();
+    let one = place.web().set("GUNICORN_WORKERS", 1).set("GUNICORN_THREADS", 1);
+    let _pod = ready(one);
+    let length = 48 << 20;
+    let ask = |length: usize, headers: &str| {
+        let mut slow = connect(place.port);
+        let path = format!("/api/method/frappe.sample.text?length={length}");
+        write!(slow, "GET {path} HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n{headers}\r\n")
+            .expect("a request");
+        slow
+    };
+    // gunicorn has one thread, and these answers do not fit into any buffer of a socket's.
+    let mut first = ask(length, "");
+    let mut gone = ask(length, "");
+    let mut small = ask(length, "Accept-Encoding: gzip\r\n");
+    for _ in 0..3 {
+        assert_eq!(place.get("/api/method/ping"), 200);
+    }
+    gone.read_exact(&mut [0; 100]).expect("a beginning");
+    drop(gone);
+    let mut answer = Vec::new();
+    first.read_to_end(&mut answer).expect("an answer");
+    let text = answer.windows(7).position(|part| part == b"frappe ").expect("text");
+    let whole = "frappe ".repeat(length / 7);
+    assert!(answer[text..].starts_with(whole.as_bytes()), "{} bytes", answer.len());
+    answer.clear();
+    small.read_to_end(&mut answer).expect("an answer");
+    assert!(answer.ends_with(b"0\r\n\r\n"), "{} bytes", answer.len());
+    assert_eq!(place.get("/api/method/ping"), 200);
 }
 
 #[test]

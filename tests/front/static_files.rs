@@ -94,6 +94,48 @@ fn text_is_sent_small_to_who_takes_it() {
 }
 
 #[test]
+fn what_an_image_brings_compressed_is_sent_as_it_is() {
+    let place = Place::new();
+    let folder = place.bench.path().join("apps/frappe/frappe/public");
+    let text = "body { color: red }\n".repeat(500);
+    let bring = |name: &str| {
+        fs::write(folder.join(name), &text).expect("an asset");
+        for extension in ["br", "gz", "zst"] {
+            fs::write(folder.join(format!("{name}.{extension}")), format!("as {extension}")).expect("a copy");
+        }
+    };
+    bring("new.css");
+    bring("changed.css");
+    fs::write(folder.join("changed.css"), text.replace("red", "tan")).expect("the asset is another");
+    let _pod = place.serving();
+    for (encoding, extension) in [("br", "br"), ("gzip", "gz"), ("zstd", "zst")] {
+        let brought = eventually(LONG, "the copy that was brought", || {
+            let answer = get(&place, "/assets/frappe/new.css", &[&format!("Accept-Encoding: {encoding}")]);
+            (answer.header("content-encoding") == encoding).then_some(answer)
+        });
+        assert_eq!(brought.body, format!("as {extension}"));
+        assert_eq!(brought.header("content-type"), "text/css; charset=utf-8");
+    }
+    // Older than the asset: it is of another text.
+    let own = eventually(LONG, "a copy of our own", || {
+        let answer = get(&place, "/assets/frappe/changed.css", &["Accept-Encoding: gzip"]);
+        (answer.header("content-encoding") == "gzip").then_some(answer)
+    });
+    let mut unpacked = String::new();
+    flate2::read::GzDecoder::new(own.bytes.as_slice()).read_to_string(&mut unpacked).expect("gzip");
+    assert_eq!(unpacked, text.replace("red", "tan"));
+    // Beside an upload stands what somebody put there.
+    let uploads = uploads(&place);
+    fs::write(uploads.join("mine.css"), &text).expect("an upload");
+    fs::write(uploads.join("mine.css.gz"), "of somebody").expect("an upload");
+    let own = eventually(LONG, "a copy of our own", || {
+        let answer = get(&place, "/files/mine.css", &["Accept-Encoding: gzip"]);
+        (answer.header("content-encoding") == "gzip").then_some(answer)
+    });
+    assert_ne!(own.body, "of somebody");
+}
+
+#[test]
 fn a_large_file_is_itself_whole_in_parts_and_in_a_row() {
     let place = Place::new();
     let _pod = place.serving();

@@ -1,0 +1,65 @@
+//! The status page where people see it: in a browser.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+
+use crate::support::binary::LONG;
+use crate::support::place::{Place, SITE};
+
+struct Browser {
+    process: Child,
+    shown: Receiver<String>,
+}
+
+impl Browser {
+    /// Opens the page and waits for the texts, one after the other.
+    fn open(place: &Place, url: &str, pictures: &Path, texts: &[&str]) -> Self {
+        let mut process = Command::new("node")
+            .args(["-e", include_str!("browser.js"), "--"])
+            .args(["chromium", url, pictures.join("status-page-%.png").to_str().expect("a path")])
+            .args(texts)
+            .env("NODE_PATH", place.bench.path().join("apps/frappe/node_modules"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("node");
+        let lines = BufReader::new(process.stdout.take().expect("its output")).lines();
+        let (tell, shown) = mpsc::channel();
+        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| tell.send(line)));
+        Self { process, shown }
+    }
+
+    #[track_caller]
+    fn shows(&self, text: &str) {
+        assert_eq!(self.shown.recv_timeout(LONG).as_deref(), Ok(text));
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn the_page_shows_the_steps_and_goes_to_the_site() {
+    let mut place = Place::new();
+    place.postgres.stop();
+    let mut pod = place.web().start();
+    pod.answers("/livez", 200);
+    // Kept, to be looked at.
+    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let url = format!("http://{SITE}.localhost:{}/app", place.port);
+    let texts = ["Waiting for the database", "Desk"];
+    let browser = Browser::open(&place, &url, pictures, &texts);
+    browser.shows(texts[0]);
+    place.postgres.start_again();
+    // Nobody touches it: it goes there by itself.
+    browser.shows(texts[1]);
+    let size = fs::metadata(pictures.join("status-page-1.png")).expect("a picture").len();
+    assert!(size > 4000, "{size} bytes");
+}
