@@ -28,10 +28,10 @@ test-images: install-images
 	cargo test --locked --test chart -- --nocapture
 	cargo test --locked --test images -- --nocapture --test-threads=1
 
-## The drill in whole: 200 kills and more; the tests have a small one. CAULDRON_DRILL_SEED=… repeats one.
+## The drill in whole: 200 kills in creations, 100 in migrations, and more; the tests have a small one. CAULDRON_DRILL_SEED=… repeats one.
 drill: install-test
 	tests/sample-bench/prepare
-	CAULDRON_DRILL=full cargo test --locked --test drill -- --nocapture
+	CAULDRON_DRILL=full cargo test --locked --test drill --test gate -- --nocapture
 
 ## Side by side with tini, dumb-init, supervisor, wait-for-it, nginx and a bare gunicorn; BENCH_ONLY=exec,web for some.
 bench: install-bench build

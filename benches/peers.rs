@@ -20,6 +20,8 @@ mod creation;
 mod events;
 #[path = "peers/exec.rs"]
 mod exec;
+#[path = "peers/fingerprint.rs"]
+mod fingerprint;
 #[path = "peers/first_answer.rs"]
 mod first_answer;
 #[path = "peers/front.rs"]
@@ -63,7 +65,7 @@ use report::Row;
 type Measurement = fn(&Lab) -> Vec<Row>;
 
 /// By the names that BENCH_ONLY takes; what starts fast comes first, while servers and site are not up.
-const MEASUREMENTS: [(&str, Measurement); 9] = [
+const MEASUREMENTS: [(&str, Measurement); 10] = [
     ("size", size::measure),
     ("exec", exec::measure),
     ("term", term::measure),
@@ -72,6 +74,7 @@ const MEASUREMENTS: [(&str, Measurement); 9] = [
     ("web", warm_start::measure),
     ("idle", idle::measure),
     ("creation", creation::measure),
+    ("fingerprint", fingerprint::measure),
     ("front", front::measure),
 ];
 

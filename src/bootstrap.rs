@@ -1,7 +1,7 @@
 //! From a database server and a volume to a site that can be served.
 //!
 //! ```text
-//!   volume ─▶ login ─▶ provision ─▶ lock ─▶ observe ─▶ decide ─▶ act ─▶ record ─▶ release
+//!   volume ─▶ login ─▶ provision ─▶ lock ─▶ observe ─▶ decide ─▶ act ─▶ gate ─▶ record ─▶ release
 //! ```
 //!
 //! Nothing in the database changes before `decide` allows it, and nothing that this program did not
@@ -28,7 +28,7 @@ mod rotation;
 pub mod rows;
 pub mod sql;
 pub mod state;
-mod step;
+pub mod step;
 mod takeover;
 pub mod volume;
 
@@ -49,8 +49,9 @@ use crate::config::{BootstrapMode, Config};
 use crate::frappe::bench::Bench;
 use crate::frappe::common_config::{self, Merged, Overrides};
 use crate::frappe::site_config;
+use crate::gate::pass::{self, Demand, Passed};
 use crate::health::account::Board;
-use crate::outcome::{Result, Stopped};
+use crate::outcome::{Fault, Result, Stopped};
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
 
@@ -72,6 +73,22 @@ pub struct Context<'a> {
     pub processes: &'a Processes,
     pub shutdown: &'a Shutdown,
     pub board: &'a Board,
+    pub purpose: Purpose,
+}
+
+/// What the site is brought up for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// A role that stays up, whatever a migration comes to.
+    #[default]
+    Serve,
+    /// `bootstrap`: an end, and an exit code.
+    Once,
+    /// `migrate`: the site is there, or that is an error.
+    Migrate {
+        /// New attempts for what was tried often enough.
+        retry: bool,
+    },
 }
 
 /// The site is there and finished, and its own login is known: a role may serve it.
@@ -92,7 +109,7 @@ pub async fn bootstrap(context: &Context<'_>) -> std::result::Result<Bootstrappe
         BootstrapMode::Auto => context.database.login.is_some(),
         BootstrapMode::Follow | BootstrapMode::Off => false,
     };
-    if leads { lead(context).await } else { context.shutdown.guard(follow::follow(context)).await }
+    if leads { lead(context).await } else { context.shutdown.guard(follow::follow(context, None)).await }
 }
 
 async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stopped> {
@@ -102,6 +119,13 @@ async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stoppe
     let adopt = context.config.adopt.as_deref();
     let action = decide(&observation, &Names { site: context.site, database: &database, adopt })?;
     if let Action::Create | Action::CreateAgain { .. } = action {
+        if matches!(context.purpose, Purpose::Migrate { .. }) {
+            return Err(Fault::configuration(
+                format!("there is no site {} to migrate", context.site),
+                "`cauldron-frappe bootstrap` makes one",
+            )
+            .into());
+        }
         may_create_tables(leadership.client()).await?;
         needed_for_creation(context)?;
     }
@@ -115,6 +139,7 @@ async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stoppe
         action: &action,
         observation: &observation,
         settled: &settled,
+        accepts_settings,
     };
     let acted = tokio::select! {
         biased;
@@ -135,7 +160,24 @@ async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stoppe
     if tokio::time::timeout(LAST_WORDS, last_words).await.is_err() {
         tracing::debug!("the connection stalls: the lock ends with it");
     }
-    acted?;
+    let blocked = match acted? {
+        Passed::Open => None,
+        Passed::Blocked(remedy) => Some(remedy),
+        Passed::GaveUp(fault) if context.purpose == Purpose::Serve => {
+            tracing::error!(
+                cause = fault.cause,
+                mend = fault.mend,
+                "staying up, unready, until that is done"
+            );
+            return context.shutdown.guard(follow::follow(context, Some(&fault))).await;
+        }
+        Passed::GaveUp(fault) => return Err(fault.into()),
+    };
+    if let (Some(remedy), false) = (&blocked, context.purpose == Purpose::Serve) {
+        return Err(Fault::try_again(remedy.clone(), "choose one of these").into());
+    }
+    // It comes up all the same, unready: its own front says what can be done.
+    context.board.update(|account| account.gate.problem = blocked);
     Ok(Bootstrapped { overrides: context.overrides.clone(), accepts_settings })
 }
 
@@ -167,6 +209,7 @@ struct Found<'a> {
     action: &'a Action,
     observation: &'a Observation,
     settled: &'a Settled,
+    accepts_settings: bool,
 }
 
 async fn act(
@@ -174,8 +217,15 @@ async fn act(
     leadership: &Leadership,
     volume: &Volume,
     found: &Found<'_>,
-) -> std::result::Result<(), Stopped> {
-    let Found { database, password, action, observation, settled } = found;
+) -> std::result::Result<Passed, Stopped> {
+    let Found { database, password, action, observation, settled, accepts_settings } = found;
+    let demand = |always| Demand {
+        database,
+        password,
+        accepts_settings: *accepts_settings,
+        always,
+        retry: context.purpose == Purpose::Migrate { retry: true },
+    };
     match action {
         Action::Create | Action::CreateAgain { .. } => {
             if let Action::CreateAgain { attempt } = action {
@@ -193,10 +243,17 @@ async fn act(
             }
             rotation::follow(context, leadership.client(), database, password, observation.folder).await?;
             settled.apply(context, leadership, volume).await?;
-            let created_here = matches!(observation.mark, Mark::Unfinished { .. });
-            create::migrate_once(context, leadership, created_here).await?;
-            if created_here {
+            if matches!(observation.mark, Mark::Unfinished { .. }) {
+                create::mend(context, leadership).await?;
                 set_default_site(context).await?;
+            } else {
+                tracing::info!("the site is complete and was never recorded as finished: migrating once");
+                ensure_encryption_key(context).await?;
+                let passed = pass::pass(context, leadership, volume, &demand(true)).await?;
+                if matches!(passed, Passed::Open) {
+                    create::finish(context, leadership, volume).await?;
+                }
+                return Ok(passed);
             }
         }
         Action::GoOn => {
@@ -206,13 +263,14 @@ async fn act(
             // A kill between the two records of the end leaves this one; a lost database must not
             // be taken for an unfinished one because of it.
             volume.finish_attempt()?;
-            tracing::info!(site = context.site, "the site is there; nothing to do");
-            return Ok(());
+            return pass::pass(context, leadership, volume, &demand(false)).await;
         }
     }
+    pass::record_as_made(context, leadership).await?;
     // Before the mark: a follower serves as soon as it sees that.
     ensure_encryption_key(context).await?;
-    create::finish(context, leadership, volume).await
+    create::finish(context, leadership, volume).await?;
+    Ok(Passed::Open)
 }
 
 async fn ensure_encryption_key(context: &Context<'_>) -> Result<()> {

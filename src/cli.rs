@@ -52,6 +52,19 @@ pub enum Command {
     WaitDeps,
     /// Write config, create the site where there is none, then exit (Job)
     Bootstrap,
+    /// Bring the database to this code, as a start would: after a failure, with `--retry`
+    Migrate {
+        /// Grant new attempts to code that was tried often enough
+        #[arg(long)]
+        retry: bool,
+    },
+    /// Answer 503 to everything, or no longer; `off` refuses while a migration is half done
+    Maintenance {
+        action: Maintenance,
+        /// Give up a migration that failed in the middle: the tables stay as it left them
+        #[arg(long)]
+        force: bool,
+    },
     /// Write common_site_config.json, then exit
     Configure,
     /// Look at everything, explain, change nothing
@@ -81,6 +94,13 @@ pub enum Command {
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Maintenance {
+    On,
+    Off,
+    Status,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

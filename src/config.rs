@@ -69,6 +69,12 @@ pub struct Config {
     pub instance: Option<String>,
     pub adopt: Option<String>,
     pub clone: Option<String>,
+    /// The refusal that this overrides, by its id.
+    pub allow_downgrade: Option<String>,
+    /// Backups that are kept; 0 takes none.
+    pub backup: usize,
+    /// How long running jobs are waited for before a migration.
+    pub migrate_drain: Duration,
     pub apps: Vec<apps::WantedApp>,
     pub gunicorn: gunicorn::Gunicorn,
     pub workers: workers::Workers,
@@ -136,6 +142,9 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let instance = reader.given("CAULDRON_INSTANCE").map(|given| given.value);
     let adopt = reader.given("CAULDRON_ADOPT").map(|given| given.value);
     let clone = reader.given("CAULDRON_CLONE").map(|given| given.value);
+    let allow_downgrade = reader.given("CAULDRON_ALLOW_DOWNGRADE").map(|given| given.value);
+    let backup = read_backup(reader);
+    let migrate_drain = read_duration(reader, "CAULDRON_MIGRATE_DRAIN", "25m");
     let apps = read_apps(reader);
     let gunicorn = gunicorn::read(reader);
     let workers = workers::read(reader, &files, &bench.clone().unwrap_or_default());
@@ -171,6 +180,9 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         instance,
         adopt,
         clone,
+        allow_downgrade,
+        backup: backup?,
+        migrate_drain: migrate_drain?,
         apps,
         gunicorn: gunicorn?,
         workers: workers?,
@@ -232,6 +244,12 @@ fn read_encryption_key(reader: &mut Reader<'_>) -> Option<SecretString> {
         check,
         "take it from the old site_config.json, or leave it out and one is made",
     )
+}
+
+fn read_backup(reader: &mut Reader<'_>) -> Option<usize> {
+    let given = reader.given_or("CAULDRON_BACKUP", None, Some("3"));
+    let parse = |text: &str| text.parse().map_err(|_| format!("`{text}` is no number"));
+    reader.parsed("CAULDRON_BACKUP", given, parse, "write how many backups are kept, 0 for none")
 }
 
 fn read_apps(reader: &mut Reader<'_>) -> Vec<apps::WantedApp> {

@@ -1,8 +1,9 @@
 //! cauldron-frappe: PID 1 for Frappe and ERPNext containers.
 //!
 //! The rooms, in the order data flows: `cli` and `config` (what was asked), `deps` (wait), `frappe`
-//! (the one place that knows Frappe), `bootstrap` (site), `role` (what to run), `front` (the web port),
-//! `supervise` (the process kernel), `health` (probes), `doctor` (looks at all of it), `outcome` (exit codes). `main` is the pipeline.
+//! (the one place that knows Frappe), `bootstrap` (site), `gate` (migrations), `role` (what to run), `front` (the web
+//! port), `supervise` (the process kernel), `health` (probes), `doctor` (looks at all of it), `outcome` (exit codes).
+//! `main` is the pipeline.
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
@@ -14,6 +15,7 @@ mod doctor;
 mod embedded;
 mod frappe;
 mod front;
+mod gate;
 mod health;
 mod net;
 mod outcome;

@@ -15,7 +15,7 @@ use crate::doctor::{Asked, doctor};
 use crate::outcome::{self, Fault, SIGNAL_BASE, Stopped};
 use crate::role::Role;
 use crate::supervise::signals::Shutdown;
-use crate::{role, sys, telemetry};
+use crate::{gate, role, sys, telemetry};
 
 /// Runs one command to its end. What it had to say is out then, if anybody reads it.
 pub async fn run(cli: Cli) -> u8 {
@@ -131,6 +131,8 @@ fn needs(command: &Command) -> Needs {
         | Command::Scheduler
         | Command::Socketio
         | Command::Bootstrap
+        | Command::Migrate { .. }
+        | Command::Maintenance { .. }
         | Command::Plan
         | Command::Doctor => Needs { site: true, bench: true, servers: true, many_roles: false },
         Command::All => Needs { site: true, bench: true, servers: true, many_roles: true },
@@ -164,6 +166,12 @@ async fn dispatch(
         Command::WaitDeps => once::wait_deps(&config, format, &shutdown).await,
         Command::Configure => once::configure(&config, &shutdown).await,
         Command::Bootstrap => once::bootstrap(config, &shutdown).await,
+        Command::Migrate { retry } => once::migrate(config, *retry, &shutdown).await,
+        Command::Maintenance { action, force } => {
+            shutdown
+                .guard(async { Ok(gate::command::maintenance(&config, *action, *force, format).await?) })
+                .await
+        }
         Command::Status => shutdown.guard(async { Ok(ask::status(&config, format).await?) }).await,
         Command::Probe { what } => shutdown.guard(async { Ok(ask::probe(&config, *what).await?) }).await,
         Command::Run { .. }

@@ -58,6 +58,7 @@ pub async fn create(
         attempt: &attempt,
         password_file: Some(password_file.path()),
         secrets: vec![creation.db_password, creation.admin_password],
+        ..Step::default()
     };
     step::run(context, leadership, &new_site).await?;
     drop(password_file);
@@ -70,23 +71,15 @@ pub async fn create(
     Ok(())
 }
 
-/// A complete site whose end nobody recorded: one migrate makes up for what a kill left out
-/// (scheduled jobs and fixtures come after Administrator; FRAPPE.md).
-///
-/// `created_here` where the creation was ours: what follows new-site is made up for then, too.
-pub async fn migrate_once(
-    context: &Context<'_>,
-    leadership: &Leadership,
-    created_here: bool,
-) -> Result<(), Stopped> {
+/// A complete site of our own making whose end nobody recorded: one migrate makes up for what a kill
+/// left out (scheduled jobs and fixtures come after Administrator; FRAPPE.md). Nobody serves it yet, so
+/// nothing is held or saved for it; what follows new-site is made up for, too.
+pub async fn mend(context: &Context<'_>, leadership: &Leadership) -> Result<(), Stopped> {
     let attempt = random_id();
     context.board.update(|account| account.attempt = Some(attempt.clone()));
     tracing::info!("the site is complete and was never recorded as finished: migrating once");
     run_plain(context, leadership, &attempt, "migrate").await?;
-    if created_here {
-        run_plain(context, leadership, &attempt, "enable-scheduler").await?;
-    }
-    Ok(())
+    run_plain(context, leadership, &attempt, "enable-scheduler").await
 }
 
 async fn run_plain(
@@ -95,14 +88,7 @@ async fn run_plain(
     attempt: &str,
     command: &'static str,
 ) -> Result<(), Stopped> {
-    let step = Step {
-        name: command,
-        arguments: vec![command],
-        with_site: true,
-        attempt,
-        password_file: None,
-        secrets: Vec::new(),
-    };
+    let step = Step { name: command, arguments: vec![command], with_site: true, attempt, ..Step::default() };
     step::run(context, leadership, &step).await
 }
 

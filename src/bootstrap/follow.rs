@@ -15,6 +15,7 @@ use crate::bootstrap::sql::told;
 use crate::config::BootstrapMode;
 use crate::config::database::Login;
 use crate::frappe::{common_config, site_config};
+use crate::gate::admit;
 use crate::health::account::Phase;
 use crate::net::Class;
 use crate::outcome::{Fault, Result, Stopped};
@@ -25,8 +26,12 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// With one: a notification that is missed is made up for.
 const POLL: Duration = Duration::from_secs(5);
 
-/// Waits until the site is finished; with `off` it is taken as it is, at once.
-pub async fn follow(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stopped> {
+/// Waits until the site is finished and of this code; with `off` it is taken as it is, at once. A leader
+/// that gave up waits for whoever mends it, and never goes away by itself.
+pub async fn follow(
+    context: &Context<'_>,
+    gave_up: Option<&Fault>,
+) -> std::result::Result<Bootstrapped, Stopped> {
     let mut leader = Leader::new(context.board);
     let mut session = None;
     context.board.enter(Phase::Bootstrapping, "follows");
@@ -39,7 +44,15 @@ pub async fn follow(context: &Context<'_>) -> std::result::Result<Bootstrapped, 
             let mend = "let a pod with a database login bootstrap it, or set CAULDRON_BOOTSTRAP=follow";
             return Err(Fault::unavailable(reason, mend).into());
         }
-        leader.see(state.as_ref(), &reason)?;
+        let seen = leader.see(state.as_deref(), &reason);
+        match gave_up {
+            None => seen?,
+            Some(fault) => context.board.update(|account| {
+                account.detail = fault.to_string();
+                account.last_error = Some(fault.cause.clone());
+                account.progress_at = std::time::Instant::now();
+            }),
+        }
         match &session {
             Some(session) => session.connection.notified(POLL).await,
             None => tokio::time::sleep(LOOK_AGAIN).await,
@@ -50,7 +63,7 @@ pub async fn follow(context: &Context<'_>) -> std::result::Result<Bootstrapped, 
 enum Seen {
     Finished(Bootstrapped),
     /// Our record, where it could be read, and what is missing.
-    NotYet(Option<State>, String),
+    NotYet(Option<Box<State>>, String),
 }
 
 /// The session that waits, as long as the site's credentials are the ones it was opened with.
@@ -111,7 +124,13 @@ async fn look_inside(context: &Context<'_>, session: &Session) -> Result<Seen> {
     // without us and is taken as it is.
     let unfinished = state.as_ref().is_some_and(|state| state.phase != "complete");
     if observe::database(connection).await? != Database::Complete || unfinished {
-        return Ok(Seen::NotYet(state, "the site is not finished; nobody leads".into()));
+        return Ok(Seen::NotYet(state.map(Box::new), "the site is not finished; nobody leads".into()));
+    }
+    if let Some(state) = &state
+        && context.config.bootstrap != BootstrapMode::Off
+        && let Some(reason) = admit::refusal(context, connection, state).await?
+    {
+        return Ok(Seen::NotYet(Some(Box::new(state.clone())), reason));
     }
     if let Some(mark) = Volume::to_read(context.bench.cauldron_site(context.site)).copy_mark()? {
         context.board.update(|account| account.copy_of = Some(mark.of.clone()));

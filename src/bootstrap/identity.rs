@@ -89,14 +89,9 @@ mod tests {
     fn state(instance: Option<&str>) -> State {
         State {
             phase: "complete".into(),
-            attempt: None,
             install_id: "a".into(),
             instance: instance.map(str::to_string),
-            holder: None,
-            backend_pid: None,
-            beat_age_ms: None,
-            doing: None,
-            last_error: None,
+            ..State::default()
         }
     }
 

@@ -36,6 +36,7 @@ impl<'a> Leader<'a> {
             self.board.progress();
         }
         let waits_for = match &holder {
+            Some(holder) if state.is_some_and(|state| state.phase == "complete") => format!("{holder} leads"),
             Some(holder) => format!("the site is not finished; {holder} leads"),
             None => otherwise.to_string(),
         };
@@ -86,7 +87,7 @@ mod tests {
             backend_pid: None,
             beat_age_ms: Some(beat_age_ms),
             doing: Some("new-site: 40 %".into()),
-            last_error: None,
+            ..State::default()
         }
     }
 

@@ -69,7 +69,7 @@ impl Leadership {
                 Asked::Taken => break,
                 Asked::Ended => tokio::time::sleep(GOES_WITHIN).await,
                 Asked::Held(state) => {
-                    leader.see(state.as_ref(), "another pod holds the lock and has not said who it is")?;
+                    leader.see(state.as_deref(), "another pod holds the lock and has not said who it is")?;
                     connection.notified(ASK_AGAIN).await;
                 }
             }
@@ -142,7 +142,7 @@ enum Asked {
     /// A dead leader's session was told to end.
     Ended,
     /// By whom our record says.
-    Held(Option<State>),
+    Held(Option<Box<State>>),
 }
 
 async fn ask(connection: &Connection, site: &str, rival: &mut Rival) -> Result<Asked> {
@@ -150,7 +150,11 @@ async fn ask(connection: &Connection, site: &str, rival: &mut Rival) -> Result<A
         return Ok(Asked::Taken);
     }
     let state = state::read(connection, site).await.map_err(told("cannot read our state"))?;
-    Ok(if rival.look(connection, state.as_ref()).await? { Asked::Ended } else { Asked::Held(state) })
+    Ok(if rival.look(connection, state.as_ref()).await? {
+        Asked::Ended
+    } else {
+        Asked::Held(state.map(Box::new))
+    })
 }
 
 fn stalled() -> Fault {

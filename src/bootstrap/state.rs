@@ -6,6 +6,8 @@
 
 use tokio_postgres::{Client, Error};
 
+use crate::gate::record::Gate;
+
 const CREATE: &str = r#"
 CREATE TABLE IF NOT EXISTS public."__cauldron_state" (
     site text PRIMARY KEY,
@@ -21,8 +23,29 @@ CREATE TABLE IF NOT EXISTS public."__cauldron_state" (
     doing text,
     started timestamptz,
     finished timestamptz,
-    last_error text
+    last_error text,
+    -- The attempt whose step may log in.
+    step text,
+    -- What was migrated to last, and the table whose OID says that nobody restored another database over it.
+    fingerprint text,
+    landmark oid,
+    gate text
+);
+CREATE TABLE IF NOT EXISTS public."__cauldron_fingerprint" (
+    site text NOT NULL,
+    fingerprint text NOT NULL,
+    apps text,
+    attempts int NOT NULL DEFAULT 0,
+    last_attempt timestamptz,
+    last_error text,
+    migrated timestamptz,
+    took_ms bigint,
+    patches int,
+    PRIMARY KEY (site, fingerprint)
 )"#;
+
+/// A restored backup has new tables: what was recorded of the ones before counts for nothing.
+pub const LANDMARK: &str = r#"to_regclass('public."tabDocType"')::oid"#;
 
 /// The channel of the site's database on which whoever waits is woken.
 const CHANNEL: &str = "cauldron";
@@ -36,7 +59,7 @@ pub async fn listen(client: &Client) {
 }
 
 /// What the row says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     pub phase: String,
     pub attempt: Option<String>,
@@ -50,6 +73,11 @@ pub struct State {
     /// What the holder did at its last beat.
     pub doing: Option<String>,
     pub last_error: Option<String>,
+    /// What these very tables were migrated to last.
+    pub fingerprint: Option<String>,
+    pub gate: Gate,
+    /// The gate's record is of these very tables; one that is not counts for nothing.
+    pub of_these_tables: bool,
 }
 
 /// Makes the table where it is absent.
@@ -88,10 +116,13 @@ pub async fn read_all(client: &Client, site: &str) -> Result<Records, Error> {
     let system = system_identifier(client).await;
     let sql = format!(
         r#"SELECT site = $1, {WRITTEN_HERE}, site, phase, attempt, install_id, instance, holder, backend_pid,
-                  (extract(epoch FROM clock_timestamp() - beat) * 1000)::int8, doing, last_error
+                  (extract(epoch FROM clock_timestamp() - beat) * 1000)::int8, doing, last_error,
+                  fingerprint, gate, landmark IS NOT DISTINCT FROM {LANDMARK}
            FROM public."__cauldron_state" ORDER BY site"#
     );
     for row in client.query(&sql, &[&site, &system]).await? {
+        let of_these_tables: bool = row.get(14);
+        let gate = Gate::parse(row.get::<_, Option<&str>>(13));
         let state = State {
             phase: row.get(3),
             attempt: row.get(4),
@@ -102,6 +133,9 @@ pub async fn read_all(client: &Client, site: &str) -> Result<Records, Error> {
             beat_age_ms: row.get(9),
             doing: row.get(10),
             last_error: row.get(11),
+            fingerprint: row.get::<_, Option<String>>(12).filter(|_| of_these_tables),
+            gate: if of_these_tables { gate } else { gate.after_a_restore() },
+            of_these_tables,
         };
         match (row.get(0), row.get(1)) {
             (true, true) => records.own = Some(state),
@@ -143,12 +177,19 @@ pub async fn claim(
         .await?;
     client
         .execute(
+            r#"DELETE FROM public."__cauldron_fingerprint" AS f WHERE site = $1
+               AND NOT EXISTS (SELECT FROM public."__cauldron_state" AS s WHERE s.site = f.site)"#,
+            &[&site],
+        )
+        .await?;
+    client
+        .execute(
             r#"INSERT INTO public."__cauldron_state" AS s
                    (site, database_oid, system_identifier, install_id, instance, phase, holder, backend_pid, beat)
                VALUES ($1, (SELECT oid FROM pg_database WHERE datname = current_database()), $2, $3, $4, 'idle', $5,
                        pg_backend_pid(), clock_timestamp())
                ON CONFLICT (site) DO UPDATE SET
-                   holder = excluded.holder, backend_pid = excluded.backend_pid, beat = excluded.beat,
+                   holder = excluded.holder, backend_pid = excluded.backend_pid, beat = excluded.beat, step = NULL,
                    system_identifier = coalesce(excluded.system_identifier, s.system_identifier),
                    instance = coalesce(s.instance, excluded.instance)"#,
             &[&site, &system, &install_id, &instance, &holder],
@@ -173,6 +214,12 @@ pub async fn start(client: &Client, site: &str, attempt: &str) -> Result<(), Err
         )
         .await
         .map(drop)
+}
+
+/// The only attempt whose step may log in from now on (frappe/command.rs).
+pub async fn begin_step(client: &Client, site: &str, attempt: &str) -> Result<(), Error> {
+    let sql = r#"UPDATE public."__cauldron_state" SET step = $2 WHERE site = $1"#;
+    client.execute(sql, &[&site, &attempt]).await.map(drop)
 }
 
 /// The site is finished.
@@ -206,9 +253,14 @@ pub async fn record_error(client: &Client, site: &str, error: &str) -> Result<()
         .map(drop)
 }
 
+/// Whoever waits looks again.
+pub async fn notify(client: &Client) -> Result<(), Error> {
+    client.batch_execute(&format!("NOTIFY {CHANNEL}")).await
+}
+
 /// Nobody leads any more: the lock is let go, and whoever waits is woken.
 pub async fn release(client: &Client, site: &str) -> Result<(), Error> {
-    let sql = r#"UPDATE public."__cauldron_state" SET holder = NULL, backend_pid = NULL, doing = NULL WHERE site = $1"#;
+    let sql = r#"UPDATE public."__cauldron_state" SET holder = NULL, backend_pid = NULL, doing = NULL, step = NULL WHERE site = $1"#;
     client.execute(sql, &[&site]).await?;
     client.batch_execute(&format!("SELECT pg_advisory_unlock_all(); NOTIFY {CHANNEL}")).await
 }

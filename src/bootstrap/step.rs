@@ -11,7 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::Context;
 use super::lock::Leadership;
-use super::progress;
+use super::sql::told;
+use super::{progress, state};
 use crate::frappe::command::{arguments_json, python_arguments};
 use crate::frappe::environment::ChildEnvironment;
 use crate::outcome::{Fault, Stopped};
@@ -19,7 +20,11 @@ use crate::supervise::exit::Exit;
 use crate::supervise::output::{LineHandler, OutputLine};
 use crate::supervise::spawn::{Output, Spec, Stdin};
 
+/// Told of every line of a step's output, on the event loop.
+pub type Observer = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// A command of Frappe's with its arguments, which never stand in an argv.
+#[derive(Default)]
 pub struct Step<'a> {
     pub name: &'static str,
     pub arguments: Vec<&'a str>,
@@ -29,6 +34,11 @@ pub struct Step<'a> {
     pub password_file: Option<&'a Path>,
     /// Texts that no line of output may repeat.
     pub secrets: Vec<&'a SecretString>,
+    /// PGOPTIONS of its sessions.
+    pub settings: Option<String>,
+    pub observer: Option<Observer>,
+    /// A stop that is asked for waits for its end so long.
+    pub patience: Duration,
 }
 
 /// From TERM to KILL: Frappe's commands have no handler and end at once.
@@ -41,22 +51,57 @@ const LAST_LINES: usize = 3;
 /// # Errors
 /// 75 with the last lines where it did not exit 0; the stop that was asked for; the loss of the lock.
 pub async fn run(context: &Context<'_>, leadership: &Leadership, step: &Step<'_>) -> Result<(), Stopped> {
+    state::begin_step(leadership.client(), context.site, step.attempt)
+        .await
+        .map_err(told("cannot record the step"))?;
+    let program = Program {
+        secrets: step.secrets.iter().map(|secret| (*secret).clone()).collect(),
+        observer: step.observer.clone(),
+        patience: step.patience,
+        ..Program::new(step.name, spec(context, step))
+    };
+    let watch = progress::watch(leadership.client(), context.board, step.name, step.attempt, Instant::now());
+    run_program(context, leadership, program, watch).await
+}
+
+/// Any program that works for the bootstrap under the lock.
+pub struct Program {
+    pub name: &'static str,
+    /// Its output is told by us.
+    pub spec: Spec,
+    pub secrets: Vec<SecretString>,
+    pub observer: Option<Observer>,
+    pub patience: Duration,
+}
+
+impl Program {
+    pub fn new(name: &'static str, spec: Spec) -> Self {
+        Self { name, spec, secrets: Vec::new(), observer: None, patience: Duration::ZERO }
+    }
+}
+
+/// The same for it; `watch` goes on beside it, and never ends.
+pub async fn run_program(
+    context: &Context<'_>,
+    leadership: &Leadership,
+    program: Program,
+    watch: impl Future<Output = ()>,
+) -> Result<(), Stopped> {
     let started = Instant::now();
-    context.board.update(|account| account.detail = step.name.to_string());
+    let Program { name, spec, .. } = &program;
+    context.board.update(|account| account.detail = (*name).to_string());
     context.board.progress();
-    tracing::info!(step = step.name, "started");
+    tracing::info!(step = name, "started");
     let last_lines = Arc::new(Mutex::new(VecDeque::new()));
-    let spec = spec(context, step, handler(context, step, last_lines.clone()));
+    let spec = Spec { output: Output::Lines(handler(context, &program, last_lines.clone())), ..spec.clone() };
     let child = context.processes.spawn(&spec).map_err(|error| error.fault())?;
     let exit = tokio::select! {
         exit = child.exited() => exit,
-        signal = context.shutdown.asked() => {
+        signal = asked_in_vain(context, &program) => {
             child.stop(Signal::SIGTERM, STEP_GRACE, context.shutdown.hurried()).await;
             return Err(Stopped::Signal(signal));
         }
-        () = progress::watch(leadership.client(), context.board, step.name, step.attempt, started) => {
-            unreachable!("it is watched until the step ends")
-        }
+        () = watch => unreachable!("it is watched until the step ends"),
         fault = leadership.lost() => {
             // Another pod may lead by now: not one more statement.
             child.stop(Signal::SIGKILL, Duration::ZERO, std::future::pending()).await;
@@ -68,16 +113,33 @@ pub async fn run(context: &Context<'_>, leadership: &Leadership, step: &Step<'_>
     child.drained(Duration::from_secs(1)).await;
     let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     if exit == Exit::Exited(0) {
-        tracing::info!(step = step.name, elapsed_ms, "finished");
+        tracing::info!(step = name, elapsed_ms, "finished");
         return Ok(());
     }
     let lines = last_lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let words = lines.iter().cloned().collect::<Vec<String>>().join(" / ");
-    tracing::error!(step = step.name, elapsed_ms, %exit, "failed");
-    Err(Fault::try_again(format!("{} {exit}: {words}", step.name), "its output is in the log above").into())
+    tracing::error!(step = name, elapsed_ms, %exit, "failed");
+    Err(Fault::try_again(format!("{name} {exit}: {words}"), "its output is in the log above").into())
 }
 
-fn spec(context: &Context<'_>, step: &Step<'_>, handler: LineHandler) -> Spec {
+/// The stop that was asked for, when the step has had its time.
+async fn asked_in_vain(context: &Context<'_>, step: &Program) -> Signal {
+    let signal = context.shutdown.asked().await;
+    if !step.patience.is_zero() {
+        tracing::info!(
+            step = step.name,
+            within_s = step.patience.as_secs(),
+            "asked to stop; waiting for its end"
+        );
+        tokio::select! {
+            () = tokio::time::sleep(step.patience) => {}
+            () = context.shutdown.hurried() => {}
+        }
+    }
+    signal
+}
+
+fn spec(context: &Context<'_>, step: &Step<'_>) -> Spec {
     let config = context.config;
     let mut environment = ChildEnvironment::inherited().for_frappe(context.database, &config.redis);
     environment.set("PGAPPNAME", format!("cauldron/{}", step.attempt));
@@ -86,6 +148,9 @@ fn spec(context: &Context<'_>, step: &Step<'_>, handler: LineHandler) -> Spec {
     }
     if let Some((host, port)) = &context.database.direct {
         environment.set("FRAPPE_DB_HOST", host).set("FRAPPE_DB_PORT", port.to_string());
+    }
+    if let Some(settings) = &step.settings {
+        environment.set("PGOPTIONS", settings);
     }
     if let Some(path) = step.password_file {
         environment.set("PGPASSFILE", path);
@@ -96,21 +161,23 @@ fn spec(context: &Context<'_>, step: &Step<'_>, handler: LineHandler) -> Spec {
         env: environment.into_map(),
         cwd: Some(context.bench.sites()),
         stdin: Stdin::Bytes(arguments_json(site, &step.arguments).into()),
-        output: Output::Lines(handler),
         ..Spec::new(step.name, context.bench.python())
     }
 }
 
-fn handler(context: &Context<'_>, step: &Step<'_>, last_lines: Arc<Mutex<VecDeque<String>>>) -> LineHandler {
+fn handler(context: &Context<'_>, step: &Program, last_lines: Arc<Mutex<VecDeque<String>>>) -> LineHandler {
     let board = context.board.clone();
-    let name = step.name;
-    let secrets: Vec<SecretString> = step.secrets.iter().map(|secret| (*secret).clone()).collect();
+    let (name, observer) = (step.name, step.observer.clone());
+    let secrets = step.secrets.clone();
     Arc::new(move |line: OutputLine<'_>| {
         board.progress();
         let text = redacted(&String::from_utf8_lossy(line.text), &secrets);
         let text = text.trim_end();
         if text.is_empty() {
             return;
+        }
+        if let Some(observer) = &observer {
+            observer(text);
         }
         if line.redrawn {
             board.update(|account| account.detail = format!("{name}: {text}"));

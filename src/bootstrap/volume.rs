@@ -109,6 +109,16 @@ impl Volume {
         self.remove("attempt")
     }
 
+    /// Says that the site was migrated, to pods that hold no session: each has gunicorn load the code anew.
+    pub fn tell_migrated(&self, attempt: &str) -> Result<()> {
+        self.write("migrated", attempt.as_bytes())
+    }
+
+    /// The last attempt of which that was said.
+    pub fn migrated(&self) -> Option<String> {
+        read_text(&self.folder.join("migrated")).ok().flatten()
+    }
+
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.folder.join(name);
         self.make()?;

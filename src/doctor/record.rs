@@ -131,14 +131,11 @@ mod tests {
     fn state(beat_age_ms: Option<i64>) -> State {
         State {
             phase: "creating".into(),
-            attempt: None,
             install_id: "a".into(),
-            instance: None,
             holder: Some("pod-1".into()),
             backend_pid: Some(42),
             beat_age_ms,
-            doing: None,
-            last_error: None,
+            ..State::default()
         }
     }
 

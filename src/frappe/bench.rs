@@ -53,11 +53,26 @@ impl Bench {
         self.cauldron().join(site)
     }
 
-    /// Frappe's major version, read from the source; None where it cannot be told.
-    pub fn frappe_major(&self) -> Option<u32> {
-        let text = std::fs::read_to_string(self.root.join("apps/frappe/frappe/__init__.py")).ok()?;
+    /// The folder that holds an app's hooks.py: in `apps/`, or where Python finds it besides (FRAPPE.md, Apps).
+    pub fn package(&self, app: &str) -> PathBuf {
+        let in_apps = self.app(app).join(app);
+        if in_apps.join("hooks.py").exists() {
+            return in_apps;
+        }
+        let path = std::env::var_os("PYTHONPATH").unwrap_or_default();
+        let elsewhere = std::env::split_paths(&path).map(|folder| folder.join(app));
+        elsewhere.into_iter().find(|package| package.join("hooks.py").exists()).unwrap_or(in_apps)
+    }
+
+    /// An app's version, read from the source; None where it cannot be told.
+    pub fn version(&self, app: &str) -> Option<String> {
+        let text = std::fs::read_to_string(self.package(app).join("__init__.py")).ok()?;
         let line = text.lines().find(|line| line.starts_with("__version__"))?;
-        let version = line.split(['"', '\'']).nth(1)?;
-        version.split('.').next()?.parse().ok()
+        line.split(['"', '\'']).nth(1).map(str::to_string)
+    }
+
+    /// Frappe's major version, the same way.
+    pub fn frappe_major(&self) -> Option<u32> {
+        self.version("frappe")?.split('.').next()?.parse().ok()
     }
 }

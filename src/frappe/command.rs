@@ -16,7 +16,7 @@ use crate::outcome::{Fault, Result};
 
 /// Runs `frappe.utils.bench_helper` with the arguments read from standard input.
 ///
-/// new-site begins with `DROP TABLE`. One that slept through its leader's end (a paused machine) and
+/// new-site begins with `DROP TABLE`, and migrate deletes what its code does not know. One that slept through its leader's end (a paused machine) and
 /// was not connected yet, so that nobody could end its session, must not log in to what another
 /// attempt made: each of its sessions first asks whose attempt this is. Asked before the next leader
 /// records its own, the session is one that it sees and ends.
@@ -36,20 +36,19 @@ def without_password(*args, **kwargs):
         arguments = [*arguments, *first]
     return program, arguments, name
 frappe.database.get_command = without_password
-if 'new-site' in sys.argv:
-    import psycopg2
-    connect = psycopg2.connect
-    fence.append('''DO $$ BEGIN
-        IF NOT EXISTS (SELECT FROM public."__cauldron_state" WHERE phase = 'creating' AND attempt = '%s') THEN
-            RAISE EXCEPTION 'this attempt is over: another one leads'; END IF; END $$'''
-        % os.environ['PGAPPNAME'].rpartition('/')[2])
-    def fenced(*args, **kwargs):
-        connection = connect(*args, **kwargs)
-        with connection.cursor() as cursor:
-            cursor.execute(fence[0])
-        connection.rollback()
-        return connection
-    psycopg2.connect = fenced
+import psycopg2
+connect = psycopg2.connect
+fence.append('''DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM public."__cauldron_state" WHERE step = '%s') THEN
+        RAISE EXCEPTION 'this attempt is over: another one leads'; END IF; END $$'''
+    % os.environ['PGAPPNAME'].rpartition('/')[2])
+def fenced(*args, **kwargs):
+    connection = connect(*args, **kwargs)
+    with connection.cursor() as cursor:
+        cursor.execute(fence[0])
+    connection.rollback()
+    return connection
+psycopg2.connect = fenced
 runpy.run_module('frappe.utils.bench_helper', run_name='__main__')
 "#;
 

@@ -50,6 +50,13 @@ impl BenchQueues {
         format!("cauldron:claim:{}:{site}", self.bench_id)
     }
 
+    /// Whether a worker with these queues, as its record has them, works for this bench.
+    pub fn is_any_of(&self, queues: &str) -> bool {
+        queues
+            .split(',')
+            .any(|name| name.strip_prefix(&self.bench_id).is_some_and(|rest| rest.starts_with(':')))
+    }
+
     fn full(&self, name: &str) -> String {
         format!("{}:{name}", self.bench_id)
     }
@@ -88,6 +95,8 @@ mod tests {
         assert_eq!(epoch_s("2026-11-23T11:40:00.500000Z"), Some(1_795_434_000.5));
         assert_eq!(epoch_s("2024-02-29T23:59:59Z"), Some(1_709_251_199.0));
         assert_eq!(epoch_s("yesterday"), None);
+        assert!(queues.is_any_of("other:short,home-frappe-frappe-bench:long"));
+        assert!(!queues.is_any_of("home-frappe-frappe-bench-2:long"));
         assert_eq!(BenchQueues::new(Some("one"), "/x".as_ref()).registry("wip", "long"), "rq:wip:one:long");
     }
 }

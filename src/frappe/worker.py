@@ -10,6 +10,7 @@ import threading
 import time
 
 DONE = 85  # role/worker.rs: DONE_CODE
+GATE = os.environ.get("CAULDRON_WORKER_GATE")
 max_jobs = int(os.environ.get("CAULDRON_WORKER_MAX_JOBS") or 0)
 
 from rq.worker import StopRequested, Worker
@@ -86,8 +87,25 @@ def work(worker, *args, **kwargs):
     return result
 
 
+def held_back(worker, job, queue):
+    """While somebody migrates no job begins: this one goes back to where it came from, as the next to be taken.
+
+    The supervisor will tell this process to stop; a job may have been handed over before that (gate/hold.rs).
+    """
+    if not GATE or not worker.connection.exists(GATE):
+        return False
+    job.set_status("queued")
+    queue.push_job_id(job.id, at_front=True)
+    Stop.in_hand = False
+    while not Stop.asked.is_set() and not worker._stop_requested and worker.connection.exists(GATE):
+        Stop.asked.wait(0.5)
+    return True
+
+
 def execute_job(worker, *args, **kwargs):
     try:
+        if held_back(worker, *args[:2]):
+            return None
         return original_execute(worker, *args, **kwargs)
     finally:
         Stop.jobs += 1

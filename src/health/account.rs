@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::gate::GateAccount;
 use super::login_page::LoginPage;
 use super::queues::Source;
 pub use super::role_check::{RoleCheck, SchedulerAccount};
@@ -89,6 +90,7 @@ pub struct Account {
     /// Another installation that uses our queue Redis.
     pub queue_of: Option<String>,
     pub dependencies_wait: Option<Duration>,
+    pub gate: GateAccount,
     /// The last answer of the role's own probe.
     pub role_probe: Option<RoleProbe>,
     /// The same of every other role that runs in this process.
@@ -129,6 +131,7 @@ impl Board {
             copy_of: None,
             queue_of: None,
             dependencies_wait: None,
+            gate: GateAccount::default(),
             role_probe: None,
             role_checks: BTreeMap::new(),
             scheduler: None,
@@ -222,14 +225,21 @@ impl Account {
             phase => Some(format!("{}: {}", phase.name().replace('_', " "), self.detail)),
         };
         let mut checks = vec![Check::new("phase", phase_problem)];
+        if self.gate.problem.is_some() {
+            checks.push(Check::new("gate", self.gate.problem.clone()));
+        }
         let all = self.role == ALL;
         if self.role == WEB || all {
+            // While our own migration runs the site answers 503, as it should.
+            let migrates = self.gate.running.is_some();
             let problem = match &self.role_probe {
                 _ if self.phase != Phase::Serving => None,
+                Some(_) if migrates => None,
                 None => Some(format!("{WEB} was not seen working yet")),
                 Some(probe) => probe.problem.clone(),
             };
-            checks.push(Check::new(if all { WEB } else { "role" }, problem));
+            let note = self.gate.running.clone().unwrap_or_default();
+            checks.push(Check { name: if all { WEB } else { "role" }, problem, note });
         }
         for (name, check) in &self.role_checks {
             let problem = check.problem.clone().filter(|_| self.phase == Phase::Serving);
@@ -255,7 +265,7 @@ impl Account {
         let roles: serde_json::Map<String, Value> = self
             .ready()
             .into_iter()
-            .skip(1)
+            .filter(|check| !matches!(check.name, "phase" | "gate"))
             .map(|check| {
                 let name = if check.name == "role" { self.role } else { check.name };
                 (
@@ -276,8 +286,8 @@ impl Account {
                 "state": self.detail, "attempt": self.attempt, "holder": self.holder, "last_error": self.last_error,
                 "copy_of": self.copy_of, "queue_of": self.queue_of,
             },
-            // The migration gate, which compares fingerprints, is not there yet.
-            "fingerprint": {"pod": null, "database": null, "relation": "unknown"},
+            "fingerprint": self.gate.fingerprint(),
+            "gate": self.gate.status(),
             "roles": roles,
             "children": children,
         })

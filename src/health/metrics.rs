@@ -41,6 +41,18 @@ pub const METRICS: &[(&str, &str)] = &[
         "scheduler_state",
         "1 for what the scheduler does at its ticks: active, disabled, paused, maintenance, dormant or standby",
     ),
+    (
+        "fingerprint_match",
+        "1 for what this pod's code is to the database: equal, newer, older (a rollback) or unknown",
+    ),
+    (
+        "gate_stage",
+        "1 for where the site's migration stands, as this pod knows it: open, checking, backing_up, draining, maintenance, \
+         migrating, finishing, failed",
+    ),
+    ("migration_patches", "Patches of the migration that this pod runs"),
+    ("migration_patches_done", "Those of them that are done"),
+    ("migration_patch_seconds", "How long the present one has run"),
     ("http_requests_total", "Requests to the web port by route and class of status"),
     ("http_request_duration_seconds", "From the head of a request to the last byte of its answer, by route"),
     ("http_requests_in_flight", "Requests to the web port that are being answered"),
@@ -122,6 +134,19 @@ pub fn encode(account: &Account, figures: Option<&Figures>) -> String {
     );
     if let Some(scheduler) = &account.scheduler {
         gauges("scheduler_state", vec![(vec![("state", scheduler.state.to_string())], 1.0)]);
+    }
+
+    if let Some(relation) = account.gate.relation {
+        gauges("fingerprint_match", vec![(vec![("relation", relation.to_string())], 1.0)]);
+        let stage = account.gate.stage.replace(' ', "_");
+        gauges("gate_stage", vec![(vec![("stage", stage)], 1.0)]);
+    }
+    if let Some(progress) = &account.gate.progress {
+        let running = progress.patch.as_ref().map_or(0.0, |_| progress.since.elapsed().as_secs_f64());
+        let number = |count: usize| u32::try_from(count).map_or(f64::MAX, f64::from);
+        gauges("migration_patches", vec![(Vec::new(), number(progress.patches))]);
+        gauges("migration_patches_done", vec![(Vec::new(), number(progress.done))]);
+        gauges("migration_patch_seconds", vec![(Vec::new(), running)]);
     }
 
     let ready = account.ready().iter().all(|check| check.problem.is_none());

@@ -53,6 +53,12 @@ fn text(account: &Value) -> String {
     for key in ["state", "attempt", "holder", "last_error", "copy_of", "queue_of"] {
         text.push_str(&format!("{key:10} {}\n", word(&account["bootstrap"][key])));
     }
+    for key in ["pod", "database", "relation"] {
+        text.push_str(&format!("{key:10} {}\n", word(&account["fingerprint"][key])));
+    }
+    for key in ["stage", "running", "problem"] {
+        text.push_str(&format!("{key:10} {}\n", word(&account["gate"][key])));
+    }
     for child in account["children"].as_array().into_iter().flatten() {
         let part = |key: &str| word(&child[key]);
         text.push_str(&format!(

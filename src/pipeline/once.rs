@@ -1,8 +1,9 @@
-//! The one-shot commands: `wait-deps`, `configure`, `bootstrap`.
+//! The one-shot commands: `wait-deps`, `configure`, `bootstrap`, `migrate`.
 
 use super::site::Site;
+use crate::bootstrap::Purpose;
 use crate::cli::Format;
-use crate::config::Config;
+use crate::config::{BootstrapMode, Config};
 use crate::deps::{self, DepsTargets};
 use crate::frappe::bench::Bench;
 use crate::frappe::common_config::{self, Merged};
@@ -48,8 +49,24 @@ pub async fn configure(config: &Config, shutdown: &Shutdown) -> Result<u8, Stopp
 
 /// Config, site, then exit (a Job).
 pub async fn bootstrap(config: Config, shutdown: &Shutdown) -> Result<u8, Stopped> {
-    let board = Board::new("bootstrap", config.site.clone());
-    let site = Site::start(config, &board, shutdown).await?;
+    bring_up("bootstrap", Purpose::Once, config, shutdown).await
+}
+
+/// The gate by hand, beside whatever runs in this container.
+pub async fn migrate(config: Config, retry: bool, shutdown: &Shutdown) -> Result<u8, Stopped> {
+    let config = Config { bootstrap: BootstrapMode::Lead, health_addr: None, ..config };
+    bring_up("migrate", Purpose::Migrate { retry }, config, shutdown).await
+}
+
+async fn bring_up(
+    role: &'static str,
+    purpose: Purpose,
+    config: Config,
+    shutdown: &Shutdown,
+) -> Result<u8, Stopped> {
+    let board = Board::new(role, config.site.clone());
+    let mut site = Site::start(config, &board, shutdown).await?;
+    site.purpose = purpose;
     let result = site.bring_up(&board, shutdown).await;
     site.stop(shutdown).await;
     result.map(|_| DONE)

@@ -7,6 +7,7 @@ use super::site::Site;
 use crate::bootstrap::claim::Claim;
 use crate::config::{BootstrapMode, Config, OnFailure};
 use crate::front::{Front, Settings};
+use crate::gate::watch;
 use crate::health::account::{Board, Phase, RoleCheck, RoleProbe};
 use crate::health::login_page::LoginPage;
 use crate::health::queues::Source;
@@ -83,6 +84,8 @@ async fn serve_site(
             if let Some(claim) = Claim::of(config, bench, name) {
                 tokio::spawn(claim.keep(board.clone()));
             }
+            let gate = watch::Record::of(database, bench, name);
+            tokio::spawn(watch::follow(gate, board.clone(), roles.contains(&Role::Web)));
             let runtime_dir = site.runtime_dir();
             let around = Surroundings {
                 config,

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::bootstrap::{Bootstrapped, Context, bootstrap};
+use crate::bootstrap::{Bootstrapped, Context, Purpose, bootstrap};
 use crate::config::Config;
 use crate::config::database::DatabaseConfig;
 use crate::deps::{self, DepsTargets};
@@ -27,6 +27,7 @@ pub struct Site {
     pub bench: Bench,
     pub name: String,
     pub processes: Processes,
+    pub purpose: Purpose,
     runtime_dir: RuntimeDir,
     embedded: Option<Embedded>,
 }
@@ -63,7 +64,8 @@ impl Site {
                 Fault::configuration("no site or no database is named", "set SITE_NAME and DB_HOST").into()
             );
         };
-        Ok(Self { config, database, bench, name, processes, runtime_dir, embedded })
+        let purpose = Purpose::default();
+        Ok(Self { config, database, bench, name, processes, purpose, runtime_dir, embedded })
     }
 
     /// Where this pod's short-lived files are.
@@ -106,6 +108,7 @@ impl Site {
             processes: &self.processes,
             shutdown,
             board,
+            purpose: self.purpose,
         };
         bootstrap(&context).await
     }

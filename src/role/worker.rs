@@ -3,12 +3,14 @@
 //! ```text
 //!   slot.rs     one process: its service, and what is known of it
 //!   records.rs  what Redis says of it: one pipeline for all
+//!   gate.rs     whether a migration keeps all from running
 //!   judge.rs    what follows from both: ready, recycle, stuck (pure)
 //!   scale.rs    how many there should be (pure)
 //!   rules.rs    how it is told to stop, and what is seen when it ends
 //!   settle.rs   the job that it had in hand then
 //! ```
 
+mod gate;
 mod judge;
 mod records;
 mod rules;

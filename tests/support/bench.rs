@@ -35,6 +35,14 @@ impl Bench {
         bench
     }
 
+    /// Another image on the same volume: code of its own, and the sites of this one.
+    pub fn other_image(&self) -> Self {
+        let other = Self::sample();
+        fs::remove_dir_all(other.sites()).expect("sites of its own");
+        symlink(self.sites(), other.sites()).expect("a link to the volume");
+        other
+    }
+
     /// `None` unless CAULDRON_TEST_BENCH names a bench.
     pub fn under_test() -> Option<Self> {
         let original = PathBuf::from(std::env::var_os("CAULDRON_TEST_BENCH")?);

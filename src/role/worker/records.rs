@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use redis::Pipeline;
 
+use super::gate::Gate;
 use super::judge::{Hold, Record, Seen};
 use super::scale::Waiting;
 use super::slot::Slot;
@@ -21,6 +22,7 @@ pub struct Records {
     host: String,
     /// Records that are not of this pod.
     foreign: BTreeSet<String>,
+    gate: Gate,
 }
 
 impl Records {
@@ -35,6 +37,7 @@ impl Records {
                 .map(|name| name.to_string_lossy().into_owned())
                 .unwrap_or_default(),
             foreign: BTreeSet::new(),
+            gate: Gate::of(around),
         })
     }
 
@@ -65,9 +68,11 @@ impl Records {
             pipeline.cmd("EXISTS").arg(key).cmd("HGET").arg(key).arg("current_job");
             pipeline.cmd("HGET").arg(queues::job(job.as_deref().unwrap_or_default())).arg("timeout");
         }
-        let mut answers = self.link.ask::<Vec<redis::Value>>(&pipeline).await?.into_iter();
+        let answers = self.link.ask::<Vec<redis::Value>>(&pipeline).await;
+        let mut answers = answers.inspect_err(|_| self.gate.doubt())?.into_iter();
         let members: BTreeSet<String> = next(&mut answers)?;
-        let gate_closed: i64 = next(&mut answers)?;
+        let key_is_there: i64 = next(&mut answers)?;
+        let is_closed = self.gate.is_closed(key_is_there == 1).await;
         let mut waiting = Vec::new();
         for pool in &workers.pools {
             let mut sum = Waiting::default();
@@ -90,7 +95,7 @@ impl Records {
         for key in self.find_new(&members, slots).await? {
             records.insert(key, Record { exists: true, in_set: true, ..Record::default() });
         }
-        Ok(Seen { hold: (gate_closed == 1).then_some(Hold::Gate), waiting, records })
+        Ok(Seen { hold: is_closed.then_some(Hold::Gate), waiting, records })
     }
 
     /// Which of the new names are ours: by pid and host, as RQ wrote them down.

@@ -176,6 +176,7 @@ pub async fn any_changed(slots: &[Arc<Slot>]) {
 
 fn spec(around: &Surroundings<'_>, pool: &Pool, name: &str) -> Spec {
     let mut environment = around.environment("cauldron/worker");
+    environment.set("CAULDRON_WORKER_GATE", around.queues().gate());
     if let Some(jobs) = around.config.workers.max_jobs {
         environment.set("CAULDRON_WORKER_MAX_JOBS", jobs.to_string());
     }

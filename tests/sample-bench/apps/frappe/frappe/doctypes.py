@@ -6,6 +6,7 @@ The files' digests are kept in tabDocType.migration_hash. Progress is one line r
 import hashlib
 import json
 import os
+from datetime import datetime
 
 from frappe.apps import app_path, get_installed_apps
 from frappe.barrier import pace, reach
@@ -91,9 +92,14 @@ def sync_table(doc):
 def record(doc, digest):
     db, name = local.db, doc["name"]
     db.sql('delete from "tabDocField" where parent = %s', (name,))
+    known = db.get_value("DocType", {"name": name}, "modified")
     db.sql('delete from "tabDocType" where name = %s', (name,))
     flags = {flag: doc.get(flag, 0) for flag in ("issingle", "istable")}
-    db.insert("DocType", name=name, module=doc["module"], migration_hash=digest, **flags)
+    modified = datetime.fromisoformat(doc["modified"]) if doc.get("modified") else None
+    if modified is None or (known and known >= modified):
+        # As Frappe does: the file changed, so its time must go on.
+        modified = datetime.now()
+    db.insert("DocType", name=name, module=doc["module"], migration_hash=digest, modified=modified, **flags)
     for field in doc["fields"]:
         db.insert("DocField", parent=name, parenttype="DocType", parentfield="fields", **field)
 

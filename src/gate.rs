@@ -1,0 +1,31 @@
+//! The migration gate: who may migrate, when, in which order, and what happens when it fails.
+//!
+//! ```text
+//!   code ─▶ fingerprint ─┐
+//!                        ├─▶ relation ─▶ equal, older: serve
+//!   database ─▶ record ──┘            ─▶ newer: pass (order) ─▶ record
+//!              evidence               ─▶ unknown: refuse
+//! ```
+//!
+//! `relation` and `order` are pure; everything else is I/O. The record is in the site's database
+//! (`record`), beside the bootstrap's own.
+
+pub mod admit;
+mod backup;
+mod blockers;
+mod caches;
+pub mod code;
+pub mod command;
+mod drain;
+mod evidence;
+mod hold;
+mod imports;
+pub mod maintenance;
+mod migrate;
+pub mod order;
+pub mod pass;
+mod patches;
+pub mod record;
+pub mod relation;
+mod version;
+pub mod watch;

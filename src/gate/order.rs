@@ -1,0 +1,180 @@
+//! The order of a migration. A pure function; the I/O is in `pass`.
+//!
+//! ```text
+//!          begin           done           done            done              done             done
+//!   Open ────────▶ Checking ──▶ BackingUp ──▶ Draining ──▶ Maintenance ──▶ Migrating ──▶ Finishing ──▶ Open
+//!    ▲               ▲   │          │ quiet ─────────────────────────────▶  │
+//!    │ begin again   │   │          │            │               │          │ failed after a change,
+//!    │            Failed ◀── half ──┴────────────┴───────────────┴──────────┤ or its leader is gone
+//!    │               │   failed, or its leader is gone                      │
+//!    └───────────────┴──────────────────────────────────────────────────────┘
+//!      lifted (a restore, off --force)      failed before a change
+//! ```
+//!
+//! Up to the first change of the database every failure leads back to Open: the old version goes on.
+//! After it (*half*) there is no way back but a migration that ends well, a restore, or an operator's
+//! word. A *quiet* migration has no pending patch and no changed DocType: it takes no maintenance and
+//! holds nobody.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Nobody migrates.
+    #[default]
+    Open,
+    Checking,
+    BackingUp,
+    /// Workers are told to stop; web serves.
+    Draining,
+    Maintenance,
+    Migrating,
+    /// It is migrated, and recorded; caches, web, maintenance, workers.
+    Finishing,
+    /// Half a migration: maintenance stays.
+    Failed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    Begin,
+    Done,
+    /// The present stage could not be brought to its end.
+    Failed {
+        /// The database may have been changed.
+        changed: bool,
+    },
+    /// Another leader finds what was left.
+    Orphaned,
+    /// An operator's word, or a restored database.
+    Lifted,
+}
+
+/// What kind of migration it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kind {
+    /// Nothing is pending.
+    pub quiet: bool,
+    /// An earlier one changed the database and did not end.
+    pub half: bool,
+}
+
+/// The next stage.
+pub fn on_event(stage: Stage, kind: Kind, event: Event) -> Stage {
+    use Stage::{BackingUp, Checking, Draining, Failed, Finishing, Maintenance, Migrating, Open};
+    match (stage, event) {
+        (Open | Failed, Event::Begin) => Checking,
+        // What was saved before the first change is the one to go back to.
+        (Checking, Event::Done) if kind.half => Draining,
+        (Checking, Event::Done) => BackingUp,
+        (BackingUp, Event::Done) if kind.quiet => Migrating,
+        (BackingUp, Event::Done) => Draining,
+        (Draining, Event::Done) => Maintenance,
+        (Maintenance, Event::Done) => Migrating,
+        (Migrating, Event::Done) => Finishing,
+        (Finishing, Event::Done) | (_, Event::Lifted) => Open,
+        (stage, Event::Begin | Event::Done) => stage,
+        // It is migrated, and recorded: everybody is still to be told.
+        (Finishing, Event::Failed { .. } | Event::Orphaned) => Finishing,
+        (Migrating, Event::Failed { changed: true } | Event::Orphaned) if !kind.quiet => Failed,
+        (Open, _) => Open,
+        (_, Event::Failed { .. } | Event::Orphaned) => {
+            if kind.half {
+                Failed
+            } else {
+                Open
+            }
+        }
+    }
+}
+
+impl Stage {
+    /// No job may begin. A leader that is gone holds nobody, unless it left half a migration, or may have.
+    pub fn holds_workers(self, kind: Kind, leader_is_alive: bool) -> bool {
+        match self {
+            Self::Failed => true,
+            Self::Open => false,
+            _ if kind.half => true,
+            Self::Checking | Self::BackingUp => false,
+            Self::Draining | Self::Finishing => !kind.quiet && leader_is_alive,
+            Self::Maintenance | Self::Migrating => !kind.quiet,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Checking => "checking",
+            Self::BackingUp => "backing up",
+            Self::Draining => "draining",
+            Self::Maintenance => "maintenance",
+            Self::Migrating => "migrating",
+            Self::Finishing => "finishing",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOUD: Kind = Kind { quiet: false, half: false };
+    const QUIET: Kind = Kind { quiet: true, half: false };
+    const HALF: Kind = Kind { quiet: false, half: true };
+
+    fn walk(from: Stage, kind: Kind) -> Vec<Stage> {
+        let mut stages = vec![on_event(from, kind, Event::Begin)];
+        while let Some(stage) = stages.last().filter(|stage| **stage != Stage::Open) {
+            stages.push(on_event(*stage, kind, Event::Done));
+        }
+        stages
+    }
+
+    #[test]
+    fn the_three_ways() {
+        use Stage::{BackingUp, Checking, Draining, Failed, Finishing, Maintenance, Migrating, Open};
+        let loud = [Checking, BackingUp, Draining, Maintenance, Migrating, Finishing, Open];
+        assert_eq!(walk(Open, LOUD), loud);
+        assert_eq!(walk(Open, QUIET), [Checking, BackingUp, Migrating, Finishing, Open]);
+        assert_eq!(walk(Failed, HALF), [Checking, Draining, Maintenance, Migrating, Finishing, Open]);
+        assert!(!walk(Open, QUIET).iter().any(|stage| stage.holds_workers(QUIET, true)));
+        assert!(walk(Failed, HALF)[..5].iter().all(|stage| stage.holds_workers(HALF, false)));
+    }
+
+    #[test]
+    fn before_the_first_change_every_failure_leads_back() {
+        use Stage::{BackingUp, Checking, Draining, Maintenance, Migrating};
+        for stage in [Checking, BackingUp, Draining, Maintenance, Migrating] {
+            assert_eq!(on_event(stage, LOUD, Event::Failed { changed: false }), Stage::Open);
+        }
+        for stage in [Checking, BackingUp, Draining, Maintenance] {
+            assert_eq!(on_event(stage, LOUD, Event::Orphaned), Stage::Open, "{stage:?}");
+        }
+        assert_eq!(on_event(Migrating, QUIET, Event::Failed { changed: true }), Stage::Open);
+    }
+
+    #[test]
+    fn after_it_nothing_but_an_end_or_a_word_does() {
+        use Stage::{Checking, Draining, Failed, Finishing, Maintenance, Migrating};
+        assert_eq!(on_event(Migrating, LOUD, Event::Failed { changed: true }), Failed);
+        assert_eq!(on_event(Migrating, LOUD, Event::Orphaned), Failed);
+        for stage in [Checking, Draining, Maintenance, Migrating, Failed] {
+            for event in [Event::Orphaned, Event::Failed { changed: false }, Event::Failed { changed: true }]
+            {
+                assert_eq!(on_event(stage, HALF, event), Failed, "{stage:?} {event:?}");
+            }
+            assert_eq!(on_event(stage, HALF, Event::Lifted), Stage::Open);
+        }
+        assert_eq!(on_event(Finishing, LOUD, Event::Orphaned), Finishing, "it is recorded");
+    }
+
+    #[test]
+    fn a_dead_leaders_hold_ends_unless_tables_may_be_half_migrated() {
+        let holds = |stage: Stage, alive| stage.holds_workers(LOUD, alive);
+        assert!(holds(Stage::Draining, true) && !holds(Stage::Draining, false));
+        assert!(holds(Stage::Migrating, false) && holds(Stage::Failed, false));
+        assert!(!holds(Stage::Checking, true) && !holds(Stage::BackingUp, true));
+    }
+}

@@ -1,0 +1,266 @@
+//! How the code of a pod relates to the database. A pure function; its table is its test.
+//!
+//! ```text
+//!   an installed app is not there            ─▶ Incomplete   never migrates, never serves
+//!   the fingerprint on record                ─▶ Equal        serves
+//!   a fingerprint of the history             ─▶ RolledBack   serves, never migrates
+//!   an app below its recorded version, or
+//!   nothing but DocTypes that are older      ─▶ Older        never migrates
+//!   DocTypes would be deleted, or overwritten
+//!   by older ones, and nothing proves newer  ─▶ Unknown      never migrates
+//!   a version above, new patches, newer
+//!   DocTypes, or nothing pending at all      ─▶ Newer        migrates
+//! ```
+//!
+//! migrate deletes every DocType that the code does not know, with what hangs on it (FRAPPE.md,
+//! Migrate), so that is allowed only to code that is proved newer. Logged patches that the code lacks
+//! prove nothing by themselves: newer Frappe trims its list. They only take the force from new patches
+//! as a proof, since an older branch with a fix of its own looks the same.
+
+use super::version::Version;
+
+/// What was seen of the code, the record and the site's own tables.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Of this pod.
+    pub fingerprint: String,
+    /// The one that was migrated to last.
+    pub recorded: Option<String>,
+    /// `fingerprint` was migrated to once.
+    pub in_history: bool,
+    /// Installed apps that are not in apps.txt, or not there.
+    pub missing: Vec<String>,
+    pub apps: Vec<AppEvidence>,
+    /// DocTypes of the database that the code does not know.
+    pub orphans: Vec<String>,
+    /// DocTypes whose file is not the one that was imported.
+    pub doctypes: Vec<DocTypeChange>,
+}
+
+/// One installed app.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppEvidence {
+    pub name: String,
+    pub code: Option<Version>,
+    /// As `Installed Application` has it.
+    pub installed: Option<Version>,
+    /// Patches that were never run, in the order of patches.txt.
+    pub pending: Vec<String>,
+    /// The log has patches of the app that its code lacks.
+    pub lacks_patches: bool,
+}
+
+/// A DocType that migrate would import, by its `modified`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocTypeChange {
+    pub name: String,
+    pub age: Age,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    /// Not in the database yet.
+    New,
+    Newer,
+    Same,
+    Older,
+}
+
+/// What the pod's code is to the database, and what may be done with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Relation {
+    Equal,
+    Newer,
+    RolledBack,
+    Older(String),
+    Unknown(String),
+    Incomplete(String),
+}
+
+impl Relation {
+    /// The word of `/status` and the metric.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Equal => "equal",
+            Self::Newer => "newer",
+            Self::RolledBack | Self::Older(_) | Self::Incomplete(_) => "older",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
+impl Evidence {
+    /// Whether migrate would change tables: then the site goes into maintenance for it.
+    pub fn is_anything_pending(&self) -> bool {
+        !self.doctypes.is_empty()
+            || !self.orphans.is_empty()
+            || self.apps.iter().any(|app| !app.pending.is_empty())
+    }
+
+    /// Every patch that migrate would run.
+    pub fn pending(&self) -> impl Iterator<Item = &str> {
+        self.apps.iter().flat_map(|app| &app.pending).map(String::as_str)
+    }
+}
+
+/// Judges.
+pub fn relation(seen: &Evidence) -> Relation {
+    if !seen.missing.is_empty() {
+        return Relation::Incomplete(format!(
+            "installed, and not in this pod's code or its apps.txt: {}",
+            seen.missing.join(", ")
+        ));
+    }
+    if seen.recorded.as_ref() == Some(&seen.fingerprint) {
+        return Relation::Equal;
+    }
+    if seen.in_history {
+        return Relation::RolledBack;
+    }
+    if let Some((app, code, installed)) = seen.apps.iter().find_map(below) {
+        return Relation::Older(format!("{app} is {code} here, and {installed} in the database"));
+    }
+    if is_proved_newer(seen) {
+        return Relation::Newer;
+    }
+    let older = names(seen.doctypes.iter().filter(|change| change.age == Age::Older).map(|c| &c.name));
+    let (newer, orphans) = (seen.doctypes.iter().any(is_newer), names(seen.orphans.iter()));
+    match (older, orphans) {
+        (None, None) if newer || !seen.is_anything_pending() => Relation::Newer,
+        (Some(older), None) if !newer => {
+            Relation::Older(format!("the database has newer DocTypes than this code: {older}"))
+        }
+        (_, Some(orphans)) => {
+            Relation::Unknown(format!("nothing shows it newer, and migrate would delete DocTypes: {orphans}"))
+        }
+        (Some(older), _) => Relation::Unknown(format!(
+            "nothing shows it newer, and migrate would overwrite newer DocTypes: {older}"
+        )),
+        _ => Relation::Unknown("DocTypes differ, and nothing shows which are newer".into()),
+    }
+}
+
+fn below(app: &AppEvidence) -> Option<(&str, &Version, &Version)> {
+    let (code, installed) = (app.code.as_ref()?, app.installed.as_ref()?);
+    (code < installed).then_some((app.name.as_str(), code, installed))
+}
+
+fn is_proved_newer(seen: &Evidence) -> bool {
+    seen.apps.iter().any(|app| {
+        let above = matches!((&app.code, &app.installed), (Some(code), Some(installed)) if code > installed);
+        above || (!app.pending.is_empty() && !app.lacks_patches)
+    })
+}
+
+fn is_newer(change: &DocTypeChange) -> bool {
+    matches!(change.age, Age::New | Age::Newer)
+}
+
+/// The first of them, in words.
+fn names<'a>(names: impl Iterator<Item = &'a String>) -> Option<String> {
+    const SHOWN: usize = 5;
+    let names: Vec<&str> = names.map(String::as_str).collect();
+    let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => None,
+        1..=SHOWN => Some(shown),
+        more => Some(format!("{shown} and {} more", more - SHOWN)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn app(code: &str, installed: &str) -> AppEvidence {
+        AppEvidence {
+            name: "crm".into(),
+            code: Version::parse(code),
+            installed: Version::parse(installed),
+            ..AppEvidence::default()
+        }
+    }
+
+    fn seen(app: AppEvidence) -> Evidence {
+        Evidence {
+            fingerprint: "mine".into(),
+            recorded: Some("theirs".into()),
+            apps: vec![app],
+            ..Evidence::default()
+        }
+    }
+
+    fn with_patches(mut app: AppEvidence, lacks_patches: bool) -> AppEvidence {
+        app.pending = vec!["crm.patches.two".into()];
+        app.lacks_patches = lacks_patches;
+        app
+    }
+
+    fn with_doctypes(ages: &[Age]) -> Evidence {
+        let changes = ages.iter().map(|age| DocTypeChange { name: format!("{age:?}"), age: *age });
+        Evidence { doctypes: changes.collect(), ..seen(app("1", "1")) }
+    }
+
+    fn with_orphan(evidence: Evidence) -> Evidence {
+        Evidence { orphans: vec!["Lead".into()], ..evidence }
+    }
+
+    fn words(evidence: &Evidence) -> &'static str {
+        relation(evidence).word()
+    }
+
+    #[test]
+    fn the_record_comes_before_every_guess() {
+        let mut equal = seen(app("1", "2"));
+        equal.recorded = Some("mine".into());
+        assert_eq!(relation(&equal), Relation::Equal);
+        let rolled_back = Evidence { in_history: true, ..seen(with_patches(app("3", "2"), false)) };
+        assert_eq!(relation(&rolled_back), Relation::RolledBack);
+        let incomplete = Evidence { missing: vec!["hr".into()], ..equal };
+        assert!(matches!(relation(&incomplete), Relation::Incomplete(_)));
+    }
+
+    #[test]
+    fn versions_tell_first() {
+        assert_eq!(words(&seen(app("2", "1"))), "newer");
+        assert_eq!(words(&with_orphan(seen(app("2", "1")))), "newer", "a DocType that was given up");
+        assert_eq!(words(&seen(with_patches(app("1", "2"), false))), "older");
+        let mixed = Evidence { apps: vec![app("2", "1"), app("1", "2")], ..seen(app("1", "1")) };
+        assert_eq!(words(&mixed), "older", "one app below is enough");
+        let unreadable = seen(app("develop", "1"));
+        assert_eq!(words(&unreadable), "newer", "and nothing is pending");
+    }
+
+    #[test]
+    fn new_patches_prove_it_unless_others_are_lacking() {
+        let evidence = |lacks| seen(with_patches(app("1", "1"), lacks));
+        assert_eq!(words(&evidence(false)), "newer");
+        assert_eq!(words(&with_orphan(evidence(false))), "newer");
+        assert_eq!(words(&with_orphan(evidence(true))), "unknown", "an older branch with a fix of its own");
+        let mut trimmed = evidence(true);
+        trimmed.doctypes = vec![DocTypeChange { name: "Lead".into(), age: Age::Newer }];
+        assert_eq!(words(&trimmed), "newer");
+    }
+
+    #[test]
+    fn doctypes_tell_by_their_age_and_unknown_is_not_newer() {
+        assert_eq!(words(&with_doctypes(&[])), "newer", "nothing is pending: nothing can be lost");
+        assert_eq!(words(&with_doctypes(&[Age::Newer, Age::New, Age::Same])), "newer");
+        assert_eq!(words(&with_doctypes(&[Age::Older, Age::Same])), "older");
+        assert_eq!(words(&with_doctypes(&[Age::Older, Age::Newer])), "unknown");
+        assert_eq!(words(&with_doctypes(&[Age::Same])), "unknown");
+        assert_eq!(words(&with_orphan(with_doctypes(&[]))), "unknown");
+        assert_eq!(words(&with_orphan(with_doctypes(&[Age::Newer]))), "unknown");
+    }
+
+    /// The negative control of the rule: whatever else is seen, data is deleted only by code that is proved newer.
+    #[test]
+    fn nothing_is_deleted_without_a_proof() {
+        let ages = [Age::New, Age::Newer, Age::Same, Age::Older];
+        for bits in 0..16_u32 {
+            let some: Vec<Age> =
+                ages.iter().enumerate().filter(|(at, _)| bits >> at & 1 == 1).map(|(_, age)| *age).collect();
+            assert_ne!(words(&with_orphan(with_doctypes(&some))), "newer", "{some:?}");
+        }
+    }
+}

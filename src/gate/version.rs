@@ -1,0 +1,76 @@
+//! An app's version, for one question: which of two is older.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+/// `15.55.1`, `16.0.0-dev`, `v3`. Of two with the same numbers the one with a word behind is older.
+#[derive(Clone, Debug)]
+pub struct Version {
+    text: String,
+    numbers: Vec<u64>,
+    is_release: bool,
+}
+
+impl Version {
+    /// None where it does not begin with a number: nothing can be said of it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let trimmed = text.trim().trim_start_matches(['v', 'V']);
+        let length = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
+        let (digits, rest) = trimmed.split_at(length);
+        let numbers: Vec<u64> =
+            digits.trim_end_matches('.').split('.').map(str::parse).collect::<Result<_, _>>().ok()?;
+        // 15.x.x is a branch, which no version is above or below.
+        (!rest.starts_with('x')).then(|| Self {
+            text: text.trim().to_string(),
+            numbers,
+            is_release: rest.is_empty() || rest.starts_with(['+', ' ']),
+        })
+    }
+}
+
+impl Ord for Version {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let longest = self.numbers.len().max(other.numbers.len());
+        let number = |version: &Self, at: usize| version.numbers.get(at).copied().unwrap_or(0);
+        (0..longest)
+            .map(|at| number(self, at).cmp(&number(other, at)))
+            .find(|order| order.is_ne())
+            .unwrap_or_else(|| self.is_release.cmp(&other.is_release))
+    }
+}
+
+impl PartialOrd for Version {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Version {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Version {}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn older_is_by_number_and_before_the_release() {
+        let parse = |text| Version::parse(text).unwrap();
+        assert!(parse("15.9.0") < parse("15.10.0"));
+        assert!(parse("16.0.0-dev") < parse("16.0.0"));
+        assert!(parse("15.55.1") < parse("16.0.0-dev"));
+        assert_eq!(parse("v1.2"), parse("1.2.0"));
+        assert_eq!(parse("15.55.1").to_string(), "15.55.1");
+        assert!(Version::parse("develop").is_none() && Version::parse("15.x.x-develop").is_none());
+    }
+}

@@ -1,0 +1,228 @@
+//! A migration that fails before the first change, or after it, and the ways out.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::place::{DATABASE, LONG, ONCE, Place, SITE};
+use crate::release::LATER;
+use crate::support::postgres::{PASSWORD, SUPERUSER};
+use crate::support::wait::eventually;
+
+/// A release whose patch fails as long as a file is there.
+fn failing() -> (Place, std::path::PathBuf) {
+    let place = Place::with_release();
+    let file = place.old.path().join("fails");
+    std::fs::write(&file, "").expect("a file");
+    let body = format!("import os\nassert not os.path.exists('{}'), 'not today'", file.display());
+    place.release().patch("three", &body);
+    (place, file)
+}
+
+/// As if the first attempts had been made long ago, so that no test waits for the pauses.
+fn attempts(place: &Place, number: i32) {
+    place.site().run(&format!(
+        "update public.__cauldron_fingerprint set attempts = {number}, last_attempt = now() - interval '1 h'
+         where migrated is null"
+    ));
+}
+
+#[test]
+fn a_patch_that_fails_once_is_tried_again_and_nothing_runs_twice() {
+    let (place, file) = failing();
+    let leader = place.leader(&place.new).start();
+    leader.says("after_a_change=true");
+    std::fs::remove_file(file).expect("the file");
+    leader.end().exits(0).says("three: migrate exited with code 1").says("migrated");
+    place.is_migrated();
+    assert_eq!(place.logged("three"), "1");
+    assert_eq!(place.backups().len(), 1, "the one from before the first change");
+}
+
+/// Maintenance stays, and everybody says the same thing, until an operator has mended it.
+#[test]
+fn a_patch_that_always_fails_stops_there_until_retry() {
+    let (place, file) = failing();
+    let mut web = place.serve(&place.old);
+    let leader = place.leader(&place.new).start();
+    leader.says("after_a_change=true");
+    drop(leader);
+    attempts(&place, 2);
+    let words = "the migration to ";
+    place.leader(&place.new).run().exits(75).says("tried 3 times").says(words).says("migrate --retry");
+    // A restart grants no other attempt.
+    place.leader(&place.new).run().exits(75).says("tried 3 times");
+    assert!(place.in_maintenance());
+    assert_eq!(place.gate()["stage"], "failed");
+    web.pod.answers("/readyz", 503);
+    assert!(web.pod.body("/readyz?verbose").contains("not today"), "{}", web.pod.body("/readyz?verbose"));
+    assert!(web.status()["gate"]["problem"].as_str().is_some_and(|problem| problem.contains(words)));
+    // The new image's own pods stay up, unready, and go on when it is mended.
+    let mut new = place.start_web(&place.new);
+    new.pod.says("staying up, unready");
+    new.pod.answers("/readyz", 503);
+    // One of the old image comes up, too: it was rolled back.
+    let mut rolled_back = place.start_web(&place.old);
+    rolled_back.pod.says("half a migration is in the way");
+    rolled_back.pod.answers("/livez", 200);
+    rolled_back.comes_to(503);
+    rolled_back.pod.answers("/readyz", 503);
+    std::fs::remove_file(file).expect("the file");
+    place.leader(&place.new).with_command("migrate").run().exits(75);
+    place.leader(&place.new).with_command("migrate").argument("--retry").run().exits(0).says("migrated");
+    place.is_migrated();
+    for pod in [&mut web, &mut new, &mut rolled_back] {
+        pod.pod.answers("/readyz", 200);
+        pod.comes_to(200);
+    }
+    for pod in [web, new, rolled_back] {
+        pod.stop();
+    }
+}
+
+#[test]
+fn an_operator_may_give_it_up() {
+    let (place, _file) = failing();
+    let leader = place.leader(&place.new).start();
+    leader.says("after_a_change=true");
+    leader.signal(Signal::SIGTERM);
+    leader.end();
+    let maintenance = |words: &[&str]| {
+        words.iter().fold(place.on(&place.old, "maintenance"), |binary, word| binary.argument(word))
+    };
+    maintenance(&["off"]).run().exits(75).says("--force");
+    assert!(place.in_maintenance());
+    maintenance(&["off", "--force"]).run().exits(0).says("given up");
+    assert!(!place.in_maintenance());
+    let status = maintenance(&["status", "--format", "json"]).run().exits(0);
+    let status: serde_json::Value = serde_json::from_str(&status.stdout).expect("JSON");
+    assert_eq!((status["maintenance"].as_bool(), status["gate"].as_str()), (Some(false), Some("open")));
+    place.serve(&place.old).stop();
+    maintenance(&["on"]).run().exits(0);
+    assert!(place.in_maintenance());
+    maintenance(&["off"]).run().exits(0);
+    assert!(!place.in_maintenance());
+}
+
+/// A release with the fix is newer code, with attempts of its own.
+#[test]
+fn a_fixed_release_goes_on_from_half_a_migration() {
+    let (place, _file) = failing();
+    let leader = place.leader(&place.new).start();
+    leader.says("after_a_change=true");
+    drop(leader);
+    place.release().patch("three", "pass");
+    place.leader(&place.new).run().exits(0).says("migrated");
+    place.is_migrated();
+}
+
+/// The README's commands.
+#[test]
+fn a_restored_backup_is_the_old_version_again() {
+    let (place, _file) = failing();
+    let leader = place.leader(&place.new).start();
+    leader.says("after_a_change=true");
+    drop(leader);
+    attempts(&place, 3);
+    let backup = place.backups().remove(0);
+    let restored = std::process::Command::new("pg_restore")
+        .args(["--clean", "--if-exists", "--no-owner", "--single-transaction", "--role", DATABASE])
+        .args(["-h", place.postgres.host(), "-p", &place.postgres.port().to_string()])
+        .args(["-U", SUPERUSER, "-d", DATABASE])
+        .arg(&backup)
+        .env("PGPASSWORD", PASSWORD)
+        .output()
+        .expect("pg_restore");
+    assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+    let web = place.serve(&place.old);
+    assert_eq!(web.ping(), 200);
+    assert!(!place.in_maintenance());
+    assert_eq!(place.logged("two"), "0");
+    web.stop();
+    // And the whole way again, when the release is mended.
+    place.release().patch("three", "pass");
+    place.leader(&place.new).run().exits(0).says("migrated");
+    place.is_migrated();
+}
+
+#[test]
+fn a_full_disk_in_the_backup_changes_nothing() {
+    let place = Place::with_release();
+    let folder = place.old.sites().join(format!(".cauldron/{SITE}/backups"));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    // Everything that is written there fails so.
+    std::os::unix::fs::symlink("/dev/full", folder.join("x")).expect("a link");
+    let fake = place.new.path().join("fake");
+    std::fs::create_dir(&fake).expect("a folder");
+    let script = "#!/bin/sh\ncase \"$*\" in *--version*) exec /usr/bin/pg_dump --version;; esac\n\
+                  echo x > /dev/full\n";
+    std::fs::write(fake.join("pg_dump"), script).expect("a script");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(fake.join("pg_dump"), mode).expect("a script");
+    let path = format!("{}:{}", fake.display(), std::env::var("PATH").expect("PATH"));
+    let web = place.serve(&place.old);
+    let leader = place.leader(&place.new).set("PATH", path).start();
+    leader.says("after_a_change=false");
+    drop(leader);
+    assert_eq!(web.ping(), 200);
+    assert_eq!(place.gate()["stage"], "open");
+    assert!(!place.backups().iter().any(|path| path.extension().is_some_and(|end| end == "part")));
+    assert_eq!(place.logged("two"), "0");
+    place.leader(&place.new).run().exits(0).says("migrated");
+    place.is_migrated();
+    web.stop();
+}
+
+#[test]
+fn a_backup_needs_a_pg_dump_of_the_servers_major() {
+    let place = Place::with_release();
+    let fake = place.new.path().join("fake");
+    std::fs::create_dir(&fake).expect("a folder");
+    std::fs::write(fake.join("pg_dump"), "#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6.1'\n").expect("a script");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(fake.join("pg_dump"), mode).expect("a script");
+    let path = format!("{}:{}", fake.display(), std::env::var("PATH").expect("PATH"));
+    let leader = place.leader(&place.new).set("PATH", path).start();
+    leader.says("pg_dump is of PostgreSQL 9, the server of 15");
+    leader.says("after_a_change=false");
+    assert_eq!(place.logged("two"), "0");
+}
+
+/// Asked to stop, it waits for migrate's end within the grace; past it, the next attempt does the rest.
+#[test]
+fn a_stop_waits_for_the_end_within_the_grace() {
+    let place = Place::with_release();
+    let file = place.old.path().join("goes on");
+    let body = format!("import os, time\nwhile not os.path.exists('{}'): time.sleep(0.02)", file.display());
+    place.release().patch("three", &body);
+    let leader = place.leader(&place.new).set("CAULDRON_GRACE", "6s").start();
+    leader.says("Executing frappe.patches.v15_1.three");
+    leader.signal(Signal::SIGTERM);
+    let ended = leader.end_within(Duration::from_secs(20));
+    assert_eq!(ended.exit, 143, "{ended}");
+    assert_eq!(place.logged("three"), "0");
+    assert_eq!(place.gate()["stage"], "failed");
+    let tried = "select attempts::text from public.__cauldron_fingerprint where migrated is null";
+    assert_eq!(place.site().value(tried).as_deref(), Some("0"), "it says nothing against the code");
+    let leader = place.leader(&place.new).start();
+    leader.says("Executing frappe.patches.v15_1.three");
+    leader.signal(Signal::SIGTERM);
+    leader.says("waiting for its end");
+    std::fs::write(&file, "").expect("a file");
+    leader.end().says("migrated");
+    place.is_migrated();
+    assert_eq!(place.logged("three"), "1");
+}
+
+#[test]
+fn what_was_skipped_is_pending() {
+    let place = Place::new();
+    place.release().patch("two", ONCE).field("desk/doctype/note/note", "colour", LATER);
+    let name = crate::release::full_name("two");
+    place
+        .site()
+        .run(&format!("insert into \"tabPatch Log\" (name, patch, skipped) values ('x', '{name}', 1)"));
+    place.leader(&place.new).run().exits(0).says("patches=1");
+    place.is_migrated();
+    eventually(LONG, "ready", || (place.gate()["stage"] == "open").then_some(()));
+}

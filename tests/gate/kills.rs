@@ -1,0 +1,174 @@
+//! Killed anywhere on the way, it converges, and nothing that was logged runs twice.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use rand::{Rng, SeedableRng};
+
+use crate::place::{LONG, Place};
+use crate::release::LATER;
+use crate::support::barrier::Barrier;
+use crate::support::binary::Pod;
+use crate::support::wait::eventually;
+use crate::upgrade::held_at;
+
+const STEPS: [&str; 4] =
+    ["migrate:locked", "doctype:Note", "patch:frappe.patches.v15_1.two", "migrate:versions"];
+
+#[derive(Clone, Copy, Debug)]
+enum Victim {
+    Supervisor,
+    Migrate,
+    Backend,
+}
+
+fn strike(place: &Place, step: &str, victim: Victim) {
+    let barrier = Barrier::at(step);
+    let leader = held_at(place.leader(&place.new), &barrier).start();
+    let held = barrier.wait(LONG);
+    match victim {
+        Victim::Supervisor => leader.signal(Signal::SIGKILL),
+        Victim::Migrate => kill(Pid::from_raw(held.pid as i32), Signal::SIGKILL).expect("migrate"),
+        Victim::Backend => {
+            let sql = "select pg_terminate_backend(pid) from pg_stat_activity
+                       where application_name ~ '^cauldron/[a-z0-9]{20}$' and datname = current_database()";
+            place.site().run(sql);
+        }
+    }
+    if matches!(victim, Victim::Supervisor) {
+        // migrate goes on without it: the next leader ends its session.
+        drop(leader);
+        held.release();
+    } else {
+        held.release();
+        leader.says("the migration failed");
+        drop(leader);
+    }
+    place.without_pause();
+    place.leader(&place.new).run().exits(0);
+    place.is_migrated();
+    assert!(
+        place
+            .postgres
+            .run("frappe", "select 1 from \"tabPatch Log\" group by patch having count(*) > 1")
+            .is_empty()
+    );
+}
+
+#[test]
+fn the_supervisor() {
+    for step in STEPS {
+        strike(&Place::with_release(), step, Victim::Supervisor);
+    }
+}
+
+#[test]
+fn migrate_itself() {
+    for step in STEPS {
+        strike(&Place::with_release(), step, Victim::Migrate);
+    }
+}
+
+#[test]
+fn its_backend() {
+    for step in STEPS {
+        strike(&Place::with_release(), step, Victim::Backend);
+    }
+}
+
+/// Between the record and the rest: the next leader, of whichever version, tells everybody.
+#[test]
+fn after_it_was_recorded() {
+    let place = Place::with_release();
+    place.leader(&place.new).run().exits(0);
+    let gate = r#"{"stage": "finishing", "maintenance_ours": true}"#;
+    place.site().run(&format!("update public.__cauldron_state set gate = '{gate}'"));
+    let config = format!("{}/site_config.json", crate::place::SITE);
+    let mut keys = place.old.read_config(&config);
+    keys.insert("maintenance_mode".into(), 1.into());
+    std::fs::write(place.old.sites().join(&config), serde_json::to_string(&keys).unwrap()).unwrap();
+    place.leader(&place.old).run().exits(0).says("finishing what an earlier leader had migrated");
+    place.is_migrated();
+}
+
+/// Eight pods of two versions, started at once: one migrates, all of them serve.
+#[test]
+fn pods_of_two_versions_in_any_order() {
+    let place = Place::with_release();
+    let mut pods: Vec<_> =
+        (0..4).map(|number| place.start_web(if number % 2 == 0 { &place.old } else { &place.new })).collect();
+    for pod in &mut pods {
+        pod.pod.answers("/readyz", 200);
+        pod.comes_to(200);
+    }
+    place.is_migrated();
+    let migrated = pods.iter().filter(|pod| pod.pod.log().contains("migrating to this code")).count();
+    assert_eq!(migrated, 1);
+    eventually(LONG, "all ready", || pods.iter().all(|pod| pod.pod.probe("/readyz") == 200).then_some(()));
+    for pod in pods {
+        pod.stop();
+    }
+}
+
+/// SIGKILL at random moments of a migration: release after release, each killed once and migrated to all the same.
+/// `make drill` does it a hundred times; CAULDRON_DRILL_SEED repeats one.
+#[test]
+fn at_random_moments() {
+    let kills = if std::env::var("CAULDRON_DRILL").is_ok_and(|scale| scale == "full") { 100 } else { 6 };
+    let seed = std::env::var("CAULDRON_DRILL_SEED").ok().and_then(|text| text.parse().ok());
+    let seed: u64 = seed.unwrap_or_else(rand::random);
+    println!("drill: CAULDRON_DRILL_SEED={seed} repeats this run");
+    let mut dice = rand::rngs::StdRng::seed_from_u64(seed);
+    let place = Place::new();
+    let (mut hits, mut longest_ms) = (0, 1_500);
+    for number in 0..kills {
+        let (patch, field) = (format!("p{number}"), format!("c{number}"));
+        let body = format!(
+            "runs = int(local.db.get_single('Patched', '{patch}') or 0)\nlocal.db.set_single('Patched', '{patch}', runs + 1)"
+        );
+        place.release().patch(&patch, &body).field("desk/doctype/note/note", &field, LATER);
+        let victim = [Victim::Supervisor, Victim::Migrate, Victim::Backend][number % 3];
+        let leader = place.leader(&place.new).set("SAMPLE_BENCH_PACE_MS", "2").start();
+        leader.says("Migrating erp.test");
+        std::thread::sleep(Duration::from_millis(dice.random_range(0..longest_ms)));
+        hits += usize::from(struck(&place, &leader, victim));
+        drop(leader);
+        place.without_pause();
+        let began = Instant::now();
+        place.leader(&place.new).run().exits(0);
+        longest_ms = u64::try_from(began.elapsed().as_millis()).expect("a short time").clamp(500, 3_000) / 2;
+        assert_eq!(place.logged(&patch), "1", "{patch}, after the {victim:?}");
+        let ran = format!("select value from \"tabSingles\" where doctype = 'Patched' and field = '{patch}'");
+        assert_eq!(place.site().value(&ran).as_deref(), Some("1"), "{patch}, after the {victim:?}");
+        assert_eq!(place.gate()["stage"], "open", "{patch}, after the {victim:?}");
+        assert!(!place.in_maintenance());
+    }
+    println!("drill: {hits} of {kills} kills met their victim in a migration, {kills} converged");
+    assert!(hits * 2 > kills, "{hits} of {kills}");
+}
+
+/// Whether the victim was there.
+fn struck(place: &Place, leader: &Pod, victim: Victim) -> bool {
+    let migrate = children(leader.pid());
+    match victim {
+        Victim::Supervisor => {
+            leader.signal(Signal::SIGKILL);
+            !migrate.is_empty()
+        }
+        Victim::Migrate => migrate.iter().any(|pid| kill(Pid::from_raw(*pid), Signal::SIGKILL).is_ok()),
+        Victim::Backend => !place
+            .site()
+            .run(
+                "select pg_terminate_backend(pid) from pg_stat_activity
+                 where application_name ~ '^cauldron/[a-z0-9]{20}$' and datname = current_database()",
+            )
+            .is_empty(),
+    }
+}
+
+fn children(pid: u32) -> Vec<i32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().map(|pid| pid.parse().expect("a pid")).collect()
+}

@@ -1,0 +1,152 @@
+//! The ordinary way: a new image, its migration, and who serves meanwhile.
+
+use serde_json::json;
+
+use crate::place::{LONG, ONCE, Place};
+use crate::release::LATER;
+use crate::support::barrier::Barrier;
+use crate::support::binary::Binary;
+use crate::support::wait::eventually;
+
+pub fn held_at(binary: Binary, barrier: &Barrier) -> Binary {
+    barrier.environment().into_iter().fold(binary, |binary, (name, value)| binary.set(name, value))
+}
+
+#[test]
+fn a_new_release_is_migrated_to_once() {
+    let place = Place::with_release();
+    let old = place.state("fingerprint");
+    place.leader(&place.new).run().exits(0).says("backed up the database").says("migrated");
+    place.is_migrated();
+    assert_ne!(place.state("fingerprint"), old);
+    assert_eq!(place.backups().len(), 1);
+    place.leader(&place.new).run().exits(0).says("nothing to do");
+    place.is_migrated();
+    assert_eq!(place.backups().len(), 1);
+}
+
+#[test]
+fn a_readme_that_changed_is_no_migration() {
+    let place = Place::new();
+    place.release().file("README.md", "new").file("utils/notes.py", "x = 1\n");
+    place.leader(&place.new).run().exits(0).says("nothing to do");
+    assert!(place.backups().is_empty());
+}
+
+/// Hooks differ, and nothing is pending: migrate runs, and nobody notices.
+#[test]
+fn with_nothing_pending_nobody_is_held() {
+    let place = Place::new();
+    place.release().hooks("app_color = 'blue'");
+    let web = place.serve(&place.old);
+    let barrier = Barrier::at("migrate:patches");
+    let leader = held_at(place.leader(&place.new), &barrier).start();
+    let held = barrier.wait(LONG);
+    assert_eq!(web.ping(), 200);
+    assert_eq!(place.redis_value("cauldron:gate:one"), None);
+    held.release();
+    leader.end().exits(0).says("quiet=true");
+    assert!(!place.in_maintenance());
+    place.leader(&place.new).run().exits(0).says("nothing to do");
+    web.stop();
+}
+
+/// The old pods stay in rotation, answer 503 while it lasts and 200 after it.
+#[test]
+fn the_old_version_serves_until_maintenance_and_again_after_it() {
+    let place = Place::with_release();
+    let mut web = place.serve(&place.old);
+    let barrier = Barrier::at("migrate:pre_patches");
+    let leader = held_at(place.leader(&place.new), &barrier).start();
+    let held = barrier.wait(LONG);
+    web.comes_to(503);
+    web.pod.says("the site stopped answering");
+    eventually(LONG, "the gate is told", || web.status()["gate"]["running"].as_str().map(drop));
+    web.pod.answers("/readyz", 200);
+    assert_eq!(web.status()["gate"]["stage"], "migrating");
+    let page = web.get("/app", "Accept: text/html");
+    assert_eq!((page.status, page.header("retry-after")), (503, "5"));
+    assert!(
+        page.body.contains("This site is being updated") && !page.body.contains("patches"),
+        "{}",
+        page.body
+    );
+    assert_eq!(web.get("/api/method/ping", "Accept: application/json").header("retry-after"), "5");
+    held.release();
+    leader.end().exits(0);
+    web.comes_to(200);
+    web.pod.says("gunicorn loads the code anew");
+    place.is_migrated();
+    eventually(LONG, "it is told apart", || {
+        (web.status()["fingerprint"]["relation"] == "older").then_some(())
+    });
+    web.stop();
+}
+
+/// A newer pod that may not lead is not ready before its tables are there, and needs no restart then.
+#[test]
+fn newer_pods_wait_and_go_on_by_themselves() {
+    let place = Place::with_release();
+    let mut worker = place.on(&place.new, "worker").set("WORKER_QUEUES", "default").start();
+    worker.says("this code is newer than the database");
+    worker.answers("/readyz", 503);
+    place.leader(&place.new).run().exits(0);
+    worker.answers("/readyz", 200);
+    let status: serde_json::Value = serde_json::from_str(&worker.body("/status")).expect("JSON");
+    assert_eq!(status["fingerprint"]["relation"], "equal");
+    assert_eq!(status["fingerprint"]["pod"].as_str(), place.state("fingerprint").as_deref());
+}
+
+#[test]
+fn as_many_backups_as_wanted_are_kept_without_our_tables() {
+    let place = Place::new();
+    for (number, name) in ["three", "four"].into_iter().enumerate() {
+        place.release().patch(name, "pass");
+        let ended = place.leader(&place.new).set("CAULDRON_BACKUP", "1").run().exits(0);
+        assert_eq!(place.backups().len(), 1, "after {} migrations: {ended}", number + 1);
+    }
+    let backup = place.backups().remove(0);
+    let list =
+        std::process::Command::new("pg_restore").arg("--list").arg(&backup).output().expect("pg_restore");
+    let list = String::from_utf8_lossy(&list.stdout).into_owned();
+    assert!(list.contains("tabUser") && !list.contains("__cauldron"), "{list}");
+    place.release().patch("five", "pass");
+    place.leader(&place.new).set("CAULDRON_BACKUP", "0").run().exits(0).says("without a backup");
+    assert_eq!(place.backups(), [backup]);
+}
+
+/// What an operator switched on stays on.
+#[test]
+fn maintenance_of_an_operators_own_stays() {
+    let place = Place::with_release();
+    let config = format!("{}/site_config.json", crate::place::SITE);
+    let mut keys = place.old.read_config(&config);
+    keys.insert("maintenance_mode".into(), json!(1));
+    std::fs::write(place.old.sites().join(&config), serde_json::to_string(&keys).unwrap()).unwrap();
+    place.leader(&place.new).run().exits(0).says("migrated");
+    assert!(place.in_maintenance());
+    assert_eq!(place.gate()["maintenance_ours"], false);
+}
+
+#[test]
+fn a_site_that_nobody_recorded_goes_through_the_gate_too() {
+    let place = Place::with_release();
+    place.site().run("DROP TABLE public.__cauldron_state, public.__cauldron_fingerprint");
+    place.leader(&place.new).run().exits(0).says("migrating once").says("backed up the database");
+    place.is_migrated();
+    assert_eq!(place.state("phase").as_deref(), Some("complete"));
+}
+
+/// Old-format lists and statements in them, as v14's apps have them.
+#[test]
+fn statements_in_the_list_of_patches_are_patches() {
+    let place = Place::new();
+    let list = std::fs::read_to_string(place.new.path().join("apps/frappe/frappe/patches.txt")).unwrap();
+    let text = format!("{list}execute:frappe.local.db.set_single('Patched', 'two', 1)\n");
+    place.release().file("patches.txt", &text);
+    place.leader(&place.new).run().exits(0).says("patches=1");
+    assert_eq!(place.ran().as_deref(), Some("1"));
+    place.release().patch("two", ONCE).field("desk/doctype/note/note", "colour", LATER);
+    place.leader(&place.new).run().exits(0).says("patches=1");
+    assert_eq!(place.ran().as_deref(), Some("2"), "the statement was not run again");
+}

@@ -1,0 +1,136 @@
+//! Jobs: none lost, none on half-migrated tables.
+
+use std::time::Duration;
+
+use crate::place::{LONG, Place, SITE};
+use crate::support::barrier::Barrier;
+use crate::support::binary::Pod;
+use crate::support::wait::{eventually, within};
+use crate::upgrade::held_at;
+
+fn worker(place: &Place) -> Pod {
+    let mut worker = place.on(&place.old, "worker").set("CAULDRON_POOL", "default=2").start();
+    worker.answers("/readyz", 200);
+    worker
+}
+
+fn enqueue(place: &Place, method: &str, kwargs: &str) {
+    let kwargs = format!("{{'method': '{method}', {kwargs}}}");
+    let ran = place.old.run(&["--site", SITE, "execute", "frappe.sample.queue", "--kwargs", &kwargs]);
+    assert_eq!(ran.exit, Some(0), "{}", ran.text);
+}
+
+fn lines(path: &std::path::Path) -> usize {
+    std::fs::read_to_string(path).map_or(0, |text| text.lines().count())
+}
+
+#[test]
+fn a_running_job_is_waited_for_and_none_begins_until_the_end() {
+    let place = Place::with_release();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let worker = worker(&place);
+    let hold =
+        format!("'started': '{}', 'release': '{}'", path("started").display(), path("release").display());
+    enqueue(&place, "frappe.sample.hold", &hold);
+    eventually(LONG, "the job runs", || path("started").exists().then_some(()));
+    let barrier = Barrier::at("migrate:pre_patches");
+    let leader = held_at(place.leader(&place.new), &barrier).start();
+    leader.says("waiting for running jobs before the migration");
+    leader.says("frappe.sample.hold");
+    assert!(!place.in_maintenance(), "web serves while a job is waited for");
+    let touch = format!("'path': '{}'", path("touched").display());
+    for _ in 0..3 {
+        enqueue(&place, "frappe.sample.touch", &touch);
+    }
+    std::fs::write(path("release"), "").expect("a file");
+    let held = barrier.wait(LONG);
+    assert_eq!(lines(&path("started")), 1);
+    assert_eq!(lines(&path("touched")), 0, "none begins on half-migrated tables");
+    assert_eq!(place.redis.ask::<usize>(1, &["LLEN", "rq:queue:one:default"]), 3);
+    held.release();
+    leader.end().exits(0).says("migrated");
+    eventually(LONG, "the jobs are done", || (lines(&path("touched")) == 3).then_some(()));
+    place.is_migrated();
+    drop(worker);
+}
+
+/// Redis forgets the hold in the middle of it: the record in the database keeps the workers from running.
+#[test]
+fn a_redis_that_was_lost_lets_nobody_through() {
+    let mut place = Place::with_release();
+    let worker = worker(&place);
+    let barrier = Barrier::at("migrate:pre_patches");
+    let leader = held_at(place.leader(&place.new), &barrier).start();
+    let held = barrier.wait(LONG);
+    eventually(LONG, "no worker runs", || {
+        place.redis.ask::<Vec<String>>(1, &["SMEMBERS", "rq:workers:one:default"]).is_empty().then_some(())
+    });
+    // A leader whose supervisor is paused renews nothing: the record alone is left.
+    leader.signal(nix::sys::signal::Signal::SIGSTOP);
+    place.redis.kill_9();
+    place.redis.start_again();
+    let began = within(Duration::from_secs(8), || {
+        let workers: Vec<String> = place.redis.ask(1, &["SMEMBERS", "rq:workers:one:default"]);
+        (!workers.is_empty()).then_some(())
+    });
+    assert!(began.is_none(), "a worker was started:\n{}", worker.log());
+    leader.signal(nix::sys::signal::Signal::SIGCONT);
+    held.release();
+    leader.end();
+    if place.gate()["stage"] != "open" {
+        place.leader(&place.new).run().exits(0);
+    }
+    place.is_migrated();
+    eventually(LONG, "workers again", || {
+        (!place.redis.ask::<Vec<String>>(1, &["SMEMBERS", "rq:workers:one:default"]).is_empty()).then_some(())
+    });
+}
+
+/// A job that takes longer than it may: the old version goes on.
+#[test]
+fn a_job_that_does_not_end_puts_the_migration_off() {
+    let place = Place::with_release();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let worker = worker(&place);
+    let hold =
+        format!("'started': '{}', 'release': '{}'", path("started").display(), path("release").display());
+    enqueue(&place, "frappe.sample.hold", &hold);
+    eventually(LONG, "the job runs", || path("started").exists().then_some(()));
+    let leader = place.leader(&place.new).set("CAULDRON_MIGRATE_DRAIN", "1s").start();
+    leader.says("jobs were still running after 1 s: frappe.sample.hold");
+    leader.says("after_a_change=false");
+    eventually(LONG, "nobody is held", || {
+        (place.redis_value("cauldron:gate:one").is_none() && !place.in_maintenance()).then_some(())
+    });
+    std::fs::write(path("release"), "").expect("a file");
+    leader.end().exits(0).says("migrated");
+    place.is_migrated();
+    drop(worker);
+}
+
+/// The lease: a leader that is gone before it changed anything holds nobody for long, though no other one comes.
+#[test]
+fn a_leader_that_is_gone_while_it_waits_for_jobs_holds_nobody_for_long() {
+    let place = Place::with_release();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let worker = worker(&place);
+    let hold =
+        format!("'started': '{}', 'release': '{}'", path("started").display(), path("release").display());
+    enqueue(&place, "frappe.sample.hold", &hold);
+    eventually(LONG, "the job runs", || path("started").exists().then_some(()));
+    let leader = place.leader(&place.new).start();
+    leader.says("waiting for running jobs before the migration");
+    assert!(place.redis_value("cauldron:gate:one").is_some());
+    leader.signal(nix::sys::signal::Signal::SIGKILL);
+    drop(leader);
+    std::fs::write(path("release"), "").expect("a file");
+    let touch = format!("'path': '{}'", path("touched").display());
+    enqueue(&place, "frappe.sample.touch", &touch);
+    let lease = Duration::from_secs(60);
+    eventually(lease * 2, "the job is run", || (lines(&path("touched")) == 1).then_some(()));
+    assert_eq!(place.gate()["stage"], "draining", "nobody came after it");
+    drop(worker);
+}
