@@ -116,7 +116,7 @@ fn pods_of_two_versions_in_any_order() {
 /// `make drill` does it a hundred times; CAULDRON_DRILL_SEED repeats one.
 #[test]
 fn at_random_moments() {
-    let kills = if std::env::var("CAULDRON_DRILL").is_ok_and(|scale| scale == "full") { 100 } else { 6 };
+    let kills = if is_full() { 100 } else { 6 };
     let seed = std::env::var("CAULDRON_DRILL_SEED").ok().and_then(|text| text.parse().ok());
     let seed: u64 = seed.unwrap_or_else(rand::random);
     println!("drill: CAULDRON_DRILL_SEED={seed} repeats this run");
@@ -147,6 +147,10 @@ fn at_random_moments() {
     }
     println!("drill: {hits} of {kills} kills met their victim in a migration, {kills} converged");
     assert!(hits * 2 > kills, "{hits} of {kills}");
+}
+
+fn is_full() -> bool {
+    std::env::var("CAULDRON_DRILL").is_ok_and(|scale| scale == "full")
 }
 
 /// Whether the victim was there.
