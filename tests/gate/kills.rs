@@ -24,6 +24,12 @@ enum Victim {
     Backend,
 }
 
+/// All of them in `make drill`, else two: each is some victim's.
+fn steps(victim: Victim) -> impl Iterator<Item = &'static str> {
+    let first = victim as usize;
+    (0..if is_full() { STEPS.len() } else { 2 }).map(move |number| STEPS[(first + number * 2) % STEPS.len()])
+}
+
 fn strike(place: &Place, step: &str, victim: Victim) {
     let barrier = Barrier::at(step);
     let leader = held_at(place.leader(&place.new), &barrier).start();
@@ -59,21 +65,21 @@ fn strike(place: &Place, step: &str, victim: Victim) {
 
 #[test]
 fn the_supervisor() {
-    for step in STEPS {
+    for step in steps(Victim::Supervisor) {
         strike(&Place::with_release(), step, Victim::Supervisor);
     }
 }
 
 #[test]
 fn migrate_itself() {
-    for step in STEPS {
+    for step in steps(Victim::Migrate) {
         strike(&Place::with_release(), step, Victim::Migrate);
     }
 }
 
 #[test]
 fn its_backend() {
-    for step in STEPS {
+    for step in steps(Victim::Backend) {
         strike(&Place::with_release(), step, Victim::Backend);
     }
 }
