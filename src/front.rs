@@ -40,6 +40,7 @@ mod socketio;
 mod spool;
 mod static_file;
 mod status_page;
+mod status_steps;
 mod tls;
 mod upstream;
 mod variants;

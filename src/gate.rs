@@ -22,7 +22,7 @@ mod hold;
 mod imports;
 pub mod maintenance;
 mod migrate;
-mod order;
+pub mod order;
 pub mod pass;
 mod patches;
 pub mod record;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderValue};
-use hyper::{Method, Request, Response, Uri, Version};
+use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use tokio::time::{sleep, timeout};
 
 use super::accel;
@@ -26,6 +26,7 @@ use super::gzip_body;
 use super::headers::{backward, onward};
 use super::read_ahead::ahead_of_reader;
 use super::spool::{Spooled, spool};
+use super::status_page;
 use super::upstream::{Failure, Reply};
 
 /// gunicorn with Frappe is up again within 2 s; its crashes are tried again after up to 8 s.
@@ -70,6 +71,9 @@ pub async fn ask_frappe(
     let waited = spooled_at.elapsed();
     let mut response = response.map(|reply| Body::new(ahead_of_reader(shared, reply)));
     backward(response.headers_mut());
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response = status_page::in_an_update(&shared.board.read(), &head.headers, response);
+    }
     let mut response = match accel::wanted(&response, site) {
         Some(wanted) => accel::answer(exchange, &wanted, &head.headers, &response).await?,
         None => gzip_body::compressed(&head.headers, response),

@@ -1,141 +1,120 @@
-//! While there is no site yet: 503 with Retry-After, and for a browser a small page that shows which step
-//! runs and for how long, and goes to the site when it is there.
+//! While there is no site yet, or it is being updated: 503 with Retry-After, and for a browser a small
+//! page that shows which step runs and for how long, and goes to the site when it is there.
 //!
-//! Only the steps' own names are shown. What the account has beyond them (hosts, pods, errors) is for
-//! operators, who find it on the health port.
+//! Only the steps' own names are shown (`status_steps`). What the account has beyond them (hosts, pods,
+//! errors) is for operators, who find it on the health port.
 
 use std::time::Instant;
 
-use hyper::Response;
-use hyper::StatusCode;
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::answer::{Body, text};
 use super::error_page::STYLE;
+use super::status_steps::{Step, of_an_update, to_the_site};
 use crate::health::account::{Account, Phase};
 
 /// A browser's page asks again by itself; others are told when.
-const RETRY_AFTER_S: &str = "5";
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+/// In an answer: it is not the site's. In a request: the page asks how far it is.
+const PHASE: HeaderName = HeaderName::from_static("x-cauldron-phase");
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Waiting,
-    Running,
-    Done,
-    Failed,
+/// What a page tells.
+struct Shown {
+    phase: &'static str,
+    headline: &'static str,
+    steps: Vec<Step>,
+    /// It does not go on by itself.
+    has_failed: bool,
 }
 
-struct Step {
-    name: &'static str,
-    state: State,
-    elapsed_s: Option<u64>,
-    /// What of it runs now.
-    now: String,
-}
-
-const STEPS: [(Phase, &str); 3] = [
-    (Phase::WaitingForDependencies, "Waiting for the database and Redis"),
-    (Phase::Bootstrapping, "Preparing the site"),
-    (Phase::Serving, "Starting the site"),
-];
-
+/// Instead of a site that is not there yet.
 pub fn answer(account: &Account, asked: &HeaderMap) -> Response<Body> {
-    let steps = steps(account, Instant::now());
-    let accept = asked.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    let mut response = if accept.contains("text/html") {
-        text(status, "text/html; charset=utf-8", html(account, &steps))
-    } else {
-        text(status, "application/json", format!("{}\n", account_json(account, &steps)))
-    };
-    let headers = response.headers_mut();
-    headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
-    headers.insert("x-cauldron-phase", HeaderValue::from_static(account.phase.name()));
-    response
-}
-
-/// Pure: what the account says of the way to the site.
-fn steps(account: &Account, now: Instant) -> Vec<Step> {
-    let entered =
-        |phase: Phase| account.phases.iter().find(|(entered, _)| *entered == phase).map(|(_, at)| *at);
-    let has_failed = account.phase == Phase::Held;
-    let last_begun = STEPS.iter().rposition(|(phase, _)| entered(*phase).is_some());
-    let ended = |index: usize| {
-        let next = STEPS.get(index + 1).and_then(|(phase, _)| entered(*phase));
-        next.or(if has_failed { entered(Phase::Held) } else { None }).unwrap_or(now)
-    };
-    let step = |(index, (phase, name)): (usize, &(Phase, &'static str))| {
-        let state = match last_begun {
-            Some(last) if index < last => State::Done,
-            Some(last) if index == last && has_failed => State::Failed,
-            Some(last) if index == last => State::Running,
-            _ => State::Waiting,
-        };
-        let elapsed_s = entered(*phase).map(|at| ended(index).saturating_duration_since(at).as_secs());
-        let now = if state == State::Running { running(account) } else { String::new() };
-        Step { name, state, elapsed_s, now }
-    };
-    STEPS.iter().enumerate().map(step).collect()
-}
-
-/// The part of the account's detail that is for everybody: a known step's name, and how far it is.
-fn running(account: &Account) -> String {
-    let detail = account.detail.as_str();
-    let name = match detail.split(':').next().unwrap_or_default() {
-        _ if account.phase != Phase::Bootstrapping => return String::new(),
-        "new-site" => "creating it",
-        "migrate" => "migrating its database",
-        "install-app" => "installing an app",
-        _ if detail.ends_with(" leads") => "another server is at it",
-        _ => "looking at what is there",
-    };
-    let percent =
-        detail.rsplit_once('%').and_then(|(before, _)| before.rsplit(|c: char| !c.is_ascii_digit()).next());
-    match percent {
-        Some(percent) if !percent.is_empty() => format!("{name}, {percent} %"),
-        _ => name.into(),
-    }
-}
-
-fn headline(account: &Account) -> &'static str {
-    match account.phase {
+    let headline = match account.phase {
         Phase::Held => "This site could not be started",
         Phase::Draining => "This site is being stopped",
         _ => "This site is being prepared",
+    };
+    let steps = to_the_site(account, Instant::now());
+    let has_failed = account.phase == Phase::Held;
+    Shown { phase: account.phase.name(), headline, steps, has_failed }.answer(asked)
+}
+
+/// In a migration: for people the page, instead of Frappe's own; programs keep the answer that they know.
+pub fn in_an_update(account: &Account, asked: &HeaderMap, mut frappes: Response<Body>) -> Response<Body> {
+    let gate = &account.gate;
+    let has_failed = gate.problem.is_some();
+    if !has_failed && gate.running.is_none() {
+        return frappes;
     }
+    if !wants_page(asked) && !asked.contains_key(PHASE) {
+        frappes.headers_mut().entry(header::RETRY_AFTER).or_insert(RETRY_AFTER);
+        return frappes;
+    }
+    let headline = match has_failed {
+        true => "This site could not be updated",
+        false => "This site is being updated",
+    };
+    Shown { phase: "updating", headline, steps: of_an_update(gate), has_failed }.answer(asked)
+}
+
+fn wants_page(asked: &HeaderMap) -> bool {
+    asked
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"))
 }
 
 const FAILED: &str = "Something went wrong. The reason, and what to do, is in the log of this server.";
 
-fn account_json(account: &Account, steps: &[Step]) -> Value {
-    let steps: Vec<Value> = steps
-        .iter()
-        .map(|step| {
-            let state = format!("{:?}", step.state).to_lowercase();
-            json!({ "name": step.name, "state": state, "elapsed_s": step.elapsed_s, "now": step.now })
-        })
-        .collect();
-    let failed = (account.phase == Phase::Held).then_some(FAILED);
-    json!({ "phase": account.phase.name(), "message": headline(account), "steps": steps, "problem": failed })
-}
+impl Shown {
+    fn answer(&self, asked: &HeaderMap) -> Response<Body> {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let mut response = if wants_page(asked) {
+            text(status, "text/html; charset=utf-8", self.html())
+        } else {
+            text(status, "application/json", format!("{}\n", self.json()))
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        headers.insert(PHASE, HeaderValue::from_static(self.phase));
+        response
+    }
 
-/// What it shows comes from the same JSON that it asks for later; without scripts it loads itself anew.
-fn html(account: &Account, steps: &[Step]) -> String {
-    let first = account_json(account, steps).to_string().replace('<', "\\u003c");
-    let items: String = steps
-        .iter()
-        .map(|step| format!("<li class={:?}>{} <span>{}</span></li>", step.state, step.name, step.now))
-        .collect();
-    let problem = if account.phase == Phase::Held { FAILED } else { "" };
-    format!(
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
-         <noscript><meta http-equiv=refresh content={RETRY_AFTER_S}></noscript><title>{0}</title>\
-         <style>{STYLE}{LIST_STYLE}</style><main><h1>{0}</h1><ol>{items}</ol><p role=alert>{problem}</p>\
-         <p class=id>This page goes to the site when it is there.</p></main>\
-         <script>let account={first};{SCRIPT}</script></html>\n",
-        headline(account)
-    )
+    fn problem(&self) -> Option<&'static str> {
+        self.has_failed.then_some(FAILED)
+    }
+
+    fn json(&self) -> Value {
+        let steps: Vec<Value> = self
+            .steps
+            .iter()
+            .map(|step| {
+                let state = format!("{:?}", step.state).to_lowercase();
+                json!({ "name": step.name, "state": state, "elapsed_s": step.elapsed_s, "now": step.now })
+            })
+            .collect();
+        json!({ "phase": self.phase, "message": self.headline, "steps": steps, "problem": self.problem() })
+    }
+
+    /// What it shows comes from the same JSON that it asks for later; without scripts it loads itself anew.
+    fn html(&self) -> String {
+        let first = self.json().to_string().replace('<', "\\u003c");
+        let items: String = self
+            .steps
+            .iter()
+            .map(|step| format!("<li class={:?}>{} <span>{}</span></li>", step.state, step.name, step.now))
+            .collect();
+        let (headline, problem) = (self.headline, self.problem().unwrap_or_default());
+        format!(
+            "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
+             <noscript><meta http-equiv=refresh content=5></noscript><title>{headline}</title>\
+             <style>{STYLE}{LIST_STYLE}</style><main><h1>{headline}</h1><ol>{items}</ol><p role=alert>{problem}</p>\
+             <p class=id>This page goes to the site when it is there.</p></main>\
+             <script>let account={first};{SCRIPT}</script></html>\n"
+        )
+    }
 }
 
 const LIST_STYLE: &str = "ol{list-style:none;padding:0}li{padding:.35rem 0;color:#687178}\
@@ -159,7 +138,7 @@ function show(){
 }
 async function look(){
   try{
-    const r=await fetch(location.href,{headers:{Accept:'application/json'},cache:'no-store'});
+    const r=await fetch(location.href,{headers:{Accept:'application/json','X-Cauldron-Phase':account.phase},cache:'no-store'});
     if(!r.headers.has('x-cauldron-phase'))return location.reload();
     account=await r.json();at=Date.now();
   }catch(e){}
@@ -170,34 +149,42 @@ setInterval(show,1000);show();setTimeout(look,2000);
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use http_body_util::BodyExt;
 
     use super::*;
     use crate::health::account::Board;
 
-    fn shown(board: &Board) -> Vec<(State, Option<u64>, String)> {
-        let later = Instant::now() + Duration::from_secs(7);
-        steps(&board.read(), later).into_iter().map(|step| (step.state, step.elapsed_s, step.now)).collect()
+    async fn page(response: Response<Body>) -> String {
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(bytes.to_vec()).unwrap()
     }
 
-    #[test]
-    fn each_step_is_shown_with_its_time_and_nothing_of_the_inside() {
+    #[tokio::test]
+    async fn people_are_told_that_it_failed_and_not_why() {
         let board = Board::new("web", None);
-        assert!(shown(&board).iter().all(|step| *step == (State::Waiting, None, String::new())));
-        board.enter(Phase::WaitingForDependencies, "postgres at secret-host:5432: refused");
-        assert_eq!(shown(&board)[0], (State::Running, Some(7), String::new()));
-        board.enter(Phase::Bootstrapping, "secret-pod leads");
-        assert_eq!(shown(&board)[0].0, State::Done);
-        assert_eq!(shown(&board)[1].2, "another server is at it");
-        board
-            .update(|account| account.detail = "new-site: Updating DocTypes for frappe : [===  ] 37%".into());
-        assert_eq!(shown(&board)[1], (State::Running, Some(7), "creating it, 37 %".into()));
         board.update(|account| account.last_error = Some("secret".into()));
-        board.enter(Phase::Held, "");
-        let states: Vec<State> = shown(&board).into_iter().map(|step| step.0).collect();
-        assert_eq!(states, [State::Done, State::Failed, State::Waiting]);
-        let account = board.read();
-        let page = html(&account, &steps(&account, Instant::now()));
+        board.enter(Phase::Held, "secret-host");
+        let html = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("text/html"))]);
+        let page = page(answer(&board.read(), &html)).await;
         assert!(!page.contains("secret") && page.contains(FAILED), "{page}");
+    }
+
+    #[tokio::test]
+    async fn in_an_update_programs_keep_frappes_answer() {
+        let frappes = || {
+            let mut response = Response::new(Body::from(bytes::Bytes::from("of Frappe")));
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            response
+        };
+        let board = Board::new("web", None);
+        let html = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("text/html"))]);
+        // An operator's own maintenance: Frappe says what it says.
+        assert_eq!(page(in_an_update(&board.read(), &html, frappes())).await, "of Frappe");
+        board.update(|account| account.gate.running = Some("secret-pod migrates".into()));
+        let shown = page(in_an_update(&board.read(), &html, frappes())).await;
+        assert!(shown.contains("is being updated") && !shown.contains("secret"), "{shown}");
+        let program = in_an_update(&board.read(), &HeaderMap::new(), frappes());
+        assert_eq!(program.headers()[header::RETRY_AFTER], RETRY_AFTER);
+        assert_eq!(page(program).await, "of Frappe");
     }
 }

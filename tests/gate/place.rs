@@ -166,6 +166,11 @@ impl Web {
     }
 
     #[track_caller]
+    pub fn get(&self, path: &str, header: &str) -> http::Response {
+        http::get_with(self.port, SITE, path, &[header]).unwrap_or_else(|| panic!("no answer for {path}"))
+    }
+
+    #[track_caller]
     pub fn comes_to(&self, status: u16) {
         let what = format!("ping answers {status}; {}", self.pod.log());
         eventually(LONG, &what, || (self.ping() == status).then_some(()));

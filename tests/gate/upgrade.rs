@@ -64,6 +64,14 @@ fn the_old_version_serves_until_maintenance_and_again_after_it() {
     eventually(LONG, "the gate is told", || web.status()["gate"]["running"].as_str().map(drop));
     web.pod.answers("/readyz", 200);
     assert_eq!(web.status()["gate"]["stage"], "migrating");
+    let page = web.get("/app", "Accept: text/html");
+    assert_eq!((page.status, page.header("retry-after")), (503, "5"));
+    assert!(
+        page.body.contains("This site is being updated") && !page.body.contains("patches"),
+        "{}",
+        page.body
+    );
+    assert_eq!(web.get("/api/method/ping", "Accept: application/json").header("retry-after"), "5");
     held.release();
     leader.end().exits(0);
     web.comes_to(200);

@@ -1,0 +1,145 @@
+//! What people are shown of the way to a site, and of an update of one: steps by their own names, and
+//! nothing of the inside. Pure functions of the account.
+
+use std::time::Instant;
+
+use crate::gate::order::Stage;
+use crate::health::account::{Account, Phase};
+use crate::health::gate::GateAccount;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Waiting,
+    Running,
+    Done,
+    Failed,
+}
+
+pub struct Step {
+    pub name: &'static str,
+    pub state: State,
+    pub elapsed_s: Option<u64>,
+    /// What of it runs now.
+    pub now: String,
+}
+
+const STEPS: [(Phase, &str); 3] = [
+    (Phase::WaitingForDependencies, "Waiting for the database and Redis"),
+    (Phase::Bootstrapping, "Preparing the site"),
+    (Phase::Serving, "Starting the site"),
+];
+
+/// Of a start.
+pub fn to_the_site(account: &Account, now: Instant) -> Vec<Step> {
+    let entered =
+        |phase: Phase| account.phases.iter().find(|(entered, _)| *entered == phase).map(|(_, at)| *at);
+    let has_failed = account.phase == Phase::Held;
+    let last_begun = STEPS.iter().rposition(|(phase, _)| entered(*phase).is_some());
+    let ended = |index: usize| {
+        let next = STEPS.get(index + 1).and_then(|(phase, _)| entered(*phase));
+        next.or(if has_failed { entered(Phase::Held) } else { None }).unwrap_or(now)
+    };
+    let step = |(index, (phase, name)): (usize, &(Phase, &'static str))| {
+        let state = match last_begun {
+            Some(last) if index < last => State::Done,
+            Some(last) if index == last && has_failed => State::Failed,
+            Some(last) if index == last => State::Running,
+            _ => State::Waiting,
+        };
+        let elapsed_s = entered(*phase).map(|at| ended(index).saturating_duration_since(at).as_secs());
+        let now = if state == State::Running { running(account) } else { String::new() };
+        Step { name, state, elapsed_s, now }
+    };
+    STEPS.iter().enumerate().map(step).collect()
+}
+
+/// The part of the account's detail that is for everybody: a known step's name, and how far it is.
+fn running(account: &Account) -> String {
+    let detail = account.detail.as_str();
+    let name = match detail.split(':').next().unwrap_or_default() {
+        _ if account.phase != Phase::Bootstrapping => return String::new(),
+        "new-site" => "creating it",
+        "migrate" => "migrating its database",
+        "install-app" => "installing an app",
+        _ if detail.ends_with(" leads") => "another server is at it",
+        _ => "looking at what is there",
+    };
+    let percent =
+        detail.rsplit_once('%').and_then(|(before, _)| before.rsplit(|c: char| !c.is_ascii_digit()).next());
+    match percent {
+        Some(percent) if !percent.is_empty() => format!("{name}, {percent} %"),
+        _ => name.into(),
+    }
+}
+
+const UPDATE: [(&str, &[Stage]); 4] = [
+    ("Saving a copy", &[Stage::Checking, Stage::BackingUp]),
+    ("Waiting for work in progress", &[Stage::Draining]),
+    ("Updating the database", &[Stage::Maintenance, Stage::Migrating, Stage::Failed]),
+    ("Starting the new version", &[Stage::Finishing]),
+];
+
+/// Of a migration, which another pod may be at: its times are not known here.
+pub fn of_an_update(gate: &GateAccount) -> Vec<Step> {
+    let at = UPDATE
+        .iter()
+        .position(|(_, stages)| stages.iter().any(|stage| stage.name() == gate.stage))
+        .unwrap_or(0);
+    let step = |(index, (name, _)): (usize, &(&'static str, &[Stage]))| {
+        let state = match index.cmp(&at) {
+            std::cmp::Ordering::Less => State::Done,
+            std::cmp::Ordering::Equal if gate.problem.is_some() => State::Failed,
+            std::cmp::Ordering::Equal => State::Running,
+            std::cmp::Ordering::Greater => State::Waiting,
+        };
+        Step { name, state, elapsed_s: None, now: String::new() }
+    };
+    UPDATE.iter().enumerate().map(step).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::health::account::Board;
+
+    fn shown(board: &Board) -> Vec<(State, Option<u64>, String)> {
+        let later = Instant::now() + Duration::from_secs(7);
+        to_the_site(&board.read(), later)
+            .into_iter()
+            .map(|step| (step.state, step.elapsed_s, step.now))
+            .collect()
+    }
+
+    #[test]
+    fn each_step_is_shown_with_its_time_and_nothing_of_the_inside() {
+        let board = Board::new("web", None);
+        assert!(shown(&board).iter().all(|step| *step == (State::Waiting, None, String::new())));
+        board.enter(Phase::WaitingForDependencies, "postgres at secret-host:5432: refused");
+        assert_eq!(shown(&board)[0], (State::Running, Some(7), String::new()));
+        board.enter(Phase::Bootstrapping, "secret-pod leads");
+        assert_eq!(shown(&board)[0].0, State::Done);
+        assert_eq!(shown(&board)[1].2, "another server is at it");
+        board
+            .update(|account| account.detail = "new-site: Updating DocTypes for frappe : [===  ] 37%".into());
+        assert_eq!(shown(&board)[1], (State::Running, Some(7), "creating it, 37 %".into()));
+        board.update(|account| account.last_error = Some("secret".into()));
+        board.enter(Phase::Held, "");
+        let states: Vec<State> = shown(&board).into_iter().map(|step| step.0).collect();
+        assert_eq!(states, [State::Done, State::Failed, State::Waiting]);
+    }
+
+    #[test]
+    fn an_update_is_at_its_stage() {
+        let states = |stage: Stage, problem: Option<&str>| {
+            let gate =
+                GateAccount { stage: stage.name(), problem: problem.map(Into::into), ..Default::default() };
+            of_an_update(&gate).into_iter().map(|step| step.state).collect::<Vec<_>>()
+        };
+        use State::{Done, Failed, Running, Waiting};
+        assert_eq!(states(Stage::Draining, None), [Done, Running, Waiting, Waiting]);
+        assert_eq!(states(Stage::Migrating, None), [Done, Done, Running, Waiting]);
+        assert_eq!(states(Stage::Failed, Some("secret")), [Done, Done, Failed, Waiting]);
+    }
+}
