@@ -9,6 +9,7 @@ pub mod git;
 pub mod guard;
 pub mod http;
 pub mod identity;
+pub mod load;
 pub mod other_app;
 pub mod place;
 pub mod pooler;
