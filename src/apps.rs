@@ -52,6 +52,7 @@ pub struct Context<'a> {
 
 /// Where the code of one app is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // A pod has a handful of them.
 pub enum AppCode {
     /// In the bench's own `apps/`, importable without us.
     Baked {

@@ -1,5 +1,6 @@
 //! The command line. Settings are flags made from the table in `config/variable.rs`.
 
+pub mod describe;
 mod legacy;
 
 use std::collections::BTreeMap;
@@ -70,22 +71,26 @@ pub enum Command {
     Doctor,
     /// Show which row of the bootstrap's table applies here and what would be done; change nothing
     Plan,
+    /// Show the running supervisor's own account
+    Status,
+    /// Ask the running supervisor, for exec probes and Docker's HEALTHCHECK
+    Probe { what: Probe },
     /// Apps from Git: bake the wanted ones into an image, show what is wanted, pinned, baked and installed, or take one off
     /// the site
     Apps {
         #[command(subcommand)]
         what: Apps,
     },
-    /// Show the running supervisor's own account
-    Status,
-    /// Ask the running supervisor, for exec probes and Docker's HEALTHCHECK
-    Probe { what: Probe },
     /// Become a program of the bench, in the environment that a role would give it (bench console, say)
     Exec {
         /// The program and its arguments
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
+    /// Print the completions of a shell
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page
+    Man,
     /// Run any program under supervision, no Frappe: an init
     Run {
         /// Start the program again when it ends unasked
@@ -140,7 +145,7 @@ impl Cli {
         }
         // An init has to be quick: every setting of every command is half a millisecond.
         let is_run = arguments.get(1).is_some_and(|word| word == "run");
-        let command = if is_run { command_with(RUN_SETTINGS) } else { command() };
+        let command = if is_run { command_with(RUN_SETTINGS, Secrets::AsFlags) } else { command() };
         let matches = command.try_get_matches_from(arguments)?;
         let mut cli = Self::from_arg_matches(&matches)?;
         collect_settings(&matches, &mut cli.settings);
@@ -171,12 +176,19 @@ impl Cli {
     }
 }
 
-/// The whole command line, settings included.
-pub fn command() -> clap::Command {
-    command_with(VARIABLES)
+/// A secret in argv is taken, and nowhere offered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Secrets {
+    AsFlags,
+    AsFilesOnly,
 }
 
-fn command_with(settings: &[Variable]) -> clap::Command {
+/// The whole command line, settings included.
+pub fn command() -> clap::Command {
+    command_with(VARIABLES, Secrets::AsFlags)
+}
+
+fn command_with(settings: &[Variable], secrets: Secrets) -> clap::Command {
     let mut command = Cli::command();
     for variable in settings {
         let flag = variable.flag();
@@ -194,9 +206,10 @@ fn command_with(settings: &[Variable]) -> clap::Command {
         if variable.secret {
             // Everybody on the machine can read argv; the file's flag is the one that is shown.
             let file = format!("{flag}-file");
-            command = command
-                .arg(setting(file, format!("File with: {}", variable.help)))
-                .arg(setting(flag, variable.help.into()).hide(true));
+            command = command.arg(setting(file, format!("File with: {}", variable.help)));
+            if secrets == Secrets::AsFlags {
+                command = command.arg(setting(flag, variable.help.into()).hide(true));
+            }
         } else {
             let arg = setting(flag, format!("{} [{}]", variable.help, variable.default));
             command = command.arg(match variable.name {
@@ -212,7 +225,10 @@ fn command_with(settings: &[Variable]) -> clap::Command {
 
 /// Global flags stand in the innermost matches once clap has propagated them.
 fn collect_settings(matches: &ArgMatches, settings: &mut BTreeMap<String, String>) {
-    let innermost = matches.subcommand().map_or(matches, |(_, inner)| inner);
+    let mut innermost = matches;
+    while let Some((_, inner)) = innermost.subcommand() {
+        innermost = inner;
+    }
     for variable in VARIABLES {
         for flag in [variable.flag(), format!("{}-file", variable.flag())] {
             if let Ok(Some(values)) = innermost.try_get_many::<String>(&flag) {
@@ -263,6 +279,13 @@ mod tests {
         assert_eq!(cli.settings["pool"], "short,default=2 long=1");
         assert_eq!(read("cauldron-frappe worker --queue short").settings["worker-queues"], "short");
         assert_eq!(read("cauldron-frappe bench worker --queue long").settings["worker-queues"], "long");
+    }
+
+    #[test]
+    fn a_setting_goes_before_and_after_a_command_of_two_words() {
+        for line in ["x apps list --site-name a", "x apps --site-name a list", "x --site-name a apps list"] {
+            assert_eq!(read(line).settings["site-name"], "a", "{line}");
+        }
     }
 
     #[test]

@@ -146,12 +146,12 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let instance = reader.given("CAULDRON_INSTANCE").map(|given| given.value);
     let adopt = reader.given("CAULDRON_ADOPT").map(|given| given.value);
     let clone = reader.given("CAULDRON_CLONE").map(|given| given.value);
-    let apps = apps::read(reader);
-    let apps_update = reader.given("CAULDRON_APPS_UPDATE").map(|given| given.value);
-    let git = git::read(reader);
     let allow_downgrade = reader.given("CAULDRON_ALLOW_DOWNGRADE").map(|given| given.value);
     let backup = read_backup(reader);
     let migrate_drain = read_duration(reader, "CAULDRON_MIGRATE_DRAIN", "25m");
+    let apps = apps::read(reader);
+    let apps_update = reader.given("CAULDRON_APPS_UPDATE").map(|given| given.value);
+    let git = git::read(reader);
     let gunicorn = gunicorn::read(reader);
     let workers = workers::read(reader, &files, &bench.clone().unwrap_or_default());
     let front = front::read(

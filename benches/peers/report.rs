@@ -117,7 +117,7 @@ impl Row {
             "peers": peers.collect::<Vec<_>>(),
             "target": match self.target {
                 Target::AtMost(limit) => json!({ "at_most": limit }),
-                Target::AboveAtMost(limit) => json!({ "above_the_first_peer_at_most": limit }),
+                Target::AboveAtMost(limit) => json!({ "above_first_peer_at_most": limit }),
                 Target::RatioAtMost(limit) => json!({ "ratio_of_medians_at_most": limit }),
                 Target::None => Value::Null,
             },

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::AppCode;
 use super::bundle::{self, Bundle};
 use super::package::version_of;
 use super::pins::{Commit, Pins};
@@ -34,12 +35,6 @@ pub struct Image {
     pins: Vec<Pins>,
 }
 
-/// Where an entry's code is in the image.
-pub enum InImage {
-    App(String),
-    Bundle(Bundle),
-}
-
 impl Image {
     /// Looks at the bench. No program is run.
     ///
@@ -62,13 +57,13 @@ impl Image {
     }
 
     /// What satisfies an entry, if the image has it.
-    pub fn satisfies(&self, wanted: &WantedApp, python: &Python) -> Option<InImage> {
+    pub fn satisfies(&self, wanted: &WantedApp, python: &Python) -> Option<AppCode> {
         if let Some(bundle) = self.bundle(wanted, python) {
-            return Some(InImage::Bundle(bundle));
+            return Some(AppCode::Bundle(bundle));
         }
         let name = wanted.name.clone().unwrap_or_else(|| label(wanted).replace('-', "_"));
         let baked = self.apps.get(&name)?;
-        baked.satisfies(wanted).then_some(InImage::App(name))
+        baked.satisfies(wanted).then_some(AppCode::Baked { app: name })
     }
 
     fn bundle(&self, wanted: &WantedApp, python: &Python) -> Option<Bundle> {

@@ -1,14 +1,16 @@
 //! A bundle: one app at one commit, for one Python ABI and one architecture, immutable.
 //!
 //! ```text
-//!   <app>/<commit>-<abi>-<arch>/
+//!   <app>/<commit>-<abi>-<arch>[-<bench>][-sources]/
 //!     manifest.json     written last
 //!     source/           the repository, or its subfolder; source/<app>/hooks.py is there
 //!     site-packages/    the requirements that the bench lacks; absent where it lacks none
 //!     assets/           assets.json, assets-rtl.json and dist/; absent where nothing was built
 //! ```
 //!
-//! It is made in a folder beside and renamed into its place, so one that is there is whole.
+//! It is made in a folder beside and renamed into its place, so one that is there is whole. Where the
+//! app requires packages, its name has a digest of what the bench had, since they were resolved against
+//! that; `-sources` has one whose assets could not be built, so that they can be later.
 
 use std::fs::{self, File};
 use std::io;
@@ -45,6 +47,9 @@ pub struct Manifest {
     pub arch: String,
     /// `name==version` of what is in site-packages/.
     pub requirements: Vec<String>,
+    /// What the bench had, where the app requires anything at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bench: Option<String>,
     /// The package has sources that `bench build` makes assets of.
     pub has_bundles: bool,
     /// assets/ is there.
@@ -116,8 +121,9 @@ impl Bundle {
 impl Manifest {
     /// The name of its folder under the app's.
     pub(super) fn key(&self) -> String {
-        let [built, unbuilt] = keys(&self.commit, &Python { abi: self.abi.clone(), arch: self.arch.clone() });
-        if self.has_bundles && !self.built_assets { unbuilt } else { built }
+        let bench = self.bench.as_ref().map_or(String::new(), |bench| format!("-{bench}"));
+        let sources = if self.has_bundles && !self.built_assets { "-sources" } else { "" };
+        format!("{}-{}-{}{bench}{sources}", self.commit, self.abi, self.arch)
     }
 
     /// Writes it into a bundle in the making: the last thing before its rename.
@@ -129,9 +135,9 @@ impl Manifest {
     }
 }
 
-/// The names that a commit's bundle may have: `<commit>-<abi>-<arch>`, and the same with `-sources` where
-/// its assets could not be built, so that they can be later.
-pub(super) fn keys(commit: &str, python: &Python) -> [String; 2] {
-    let key = format!("{commit}-{}-{}", python.abi, python.arch);
-    [key.clone(), key + "-sources"]
+/// The names that a commit's bundle for a bench may have, the better ones first.
+pub(super) fn keys(commit: &str, python: &Python) -> [String; 4] {
+    let plain = format!("{commit}-{}-{}", python.abi, python.arch);
+    let resolved = format!("{plain}-{}", python.packages);
+    [plain.clone(), resolved.clone(), plain + "-sources", resolved + "-sources"]
 }

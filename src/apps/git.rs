@@ -87,9 +87,7 @@ impl<'a> Git<'a> {
         let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<String>>();
         let folder = Some(folder);
         self.run(app, folder, &words("init --quiet")).await?;
-        // Submodules with relative URLs are looked for beside it.
-        self.run(app, folder, &[words("remote add origin"), vec![url]].concat()).await?;
-        let shallow = words(&format!("fetch --quiet --no-tags --depth 1 origin {commit}"));
+        let shallow = [words("fetch --quiet --no-tags --depth 1 --"), vec![url, commit.to_string()]].concat();
         match self.try_run(app, folder, &shallow).await? {
             Ok(_) => {}
             Err(reason) if reason.is_no_such_object() => {
@@ -112,8 +110,9 @@ impl<'a> Git<'a> {
         folder: Option<&Path>,
     ) -> std::result::Result<(), Stopped> {
         let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<String>>();
-        self.run(app, folder, &words("fetch --quiet --tags origin +refs/heads/*:refs/remotes/origin/*"))
-            .await?;
+        let everything = "+refs/heads/*:refs/remotes/origin/*".to_string();
+        let fetch = [words("fetch --quiet --tags --"), vec![source(app), everything]].concat();
+        self.run(app, folder, &fetch).await?;
         let look = words(&format!("cat-file -e {commit}^{{commit}}"));
         self.try_run(app, folder, &look).await?.map(drop).map_err(|_| {
             Fault::configuration(
@@ -129,6 +128,9 @@ impl<'a> Git<'a> {
         app: &WantedApp,
         folder: Option<&Path>,
     ) -> std::result::Result<(), Stopped> {
+        // Those with relative URLs are looked for beside it.
+        let remote = ["remote", "add", "origin"].map(String::from);
+        self.run(app, folder, &[remote.to_vec(), vec![source(app)]].concat()).await?;
         let mut update: Vec<String> = Vec::new();
         if crate::config::apps::location::host(&source(app)).is_none() {
             // A repository on this machine may name others on it; one from elsewhere may not.

@@ -64,6 +64,8 @@ impl History {
             return Ok(());
         }
         self.entries.push(Entry { at: seconds(now), digest: digest.into(), bundles });
+        let mut kept = self.kept_by_entry(now).into_iter();
+        self.entries.retain(|_| kept.next().is_some_and(|bundles| !bundles.is_empty()));
         let path = Self::path(cauldron);
         let text = serde_json::to_vec_pretty(self).expect("a history is JSON");
         write_whole(&path, &text, 0o644)
@@ -78,21 +80,22 @@ impl History {
     /// Bundles that stay: of the last entries, of those that were replaced a short while ago, and the
     /// newest of every app, which may be installed though nobody wants it any more.
     pub fn kept(&self, now: SystemTime) -> Vec<PathBuf> {
+        self.kept_by_entry(now).concat()
+    }
+
+    fn kept_by_entry(&self, now: SystemTime) -> Vec<Vec<PathBuf>> {
         let replaced_at = |index: usize| self.entries.get(index + 1).map(|next| next.at);
         let limit = seconds(now).saturating_sub(RETENTION.as_secs());
         let last = self.entries.len().saturating_sub(LAST_ENTRIES);
-        let mut kept = Vec::new();
         let mut apps = Vec::new();
+        let mut kept: Vec<Vec<PathBuf>> = Vec::new();
         for (index, entry) in self.entries.iter().enumerate().rev() {
             let in_time = index >= last || replaced_at(index).is_none_or(|at| at >= limit);
-            for bundle in &entry.bundles {
-                let app = bundle.parent().map(Path::to_path_buf);
-                if in_time || !apps.contains(&app) {
-                    kept.push(bundle.clone());
-                }
-                apps.push(app);
-            }
+            let is_newest = |bundle: &&PathBuf| !apps.contains(&bundle.parent());
+            kept.push(entry.bundles.iter().filter(|bundle| in_time || is_newest(bundle)).cloned().collect());
+            apps.extend(entry.bundles.iter().map(|bundle| bundle.parent()));
         }
+        kept.reverse();
         kept
     }
 }
@@ -134,5 +137,8 @@ mod tests {
         // a/1 was replaced on day 2.
         assert_eq!(kept(32), "a/1 a/2 a/3 a/4 a/5 a/6 a/7 old/0");
         assert_eq!(kept(1_000), "a/3 a/4 a/5 a/6 a/7 old/0");
+        let mut history = history;
+        history.record(folder.path(), "e", vec!["a/8".into()], begin + DAY * 1_000).unwrap();
+        assert_eq!(history.entries.len(), 6, "what keeps nothing is forgotten: a/1 to a/3");
     }
 }

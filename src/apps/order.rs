@@ -100,6 +100,7 @@ mod tests {
             abi: "cpython-311".into(),
             arch: "x86_64".into(),
             requirements: texts(requirements),
+            bench: None,
             has_bundles: false,
             built_assets: false,
             required_apps: texts(required),

@@ -18,7 +18,7 @@ use super::git::Git;
 use super::history::History;
 use super::order::{in_order, refuse_contradictions};
 use super::pins::{Commit, Pin, Pins};
-use super::publish::Publisher;
+use super::publish::{Origin, Publisher};
 use super::shelf::{Shelf, Store};
 use super::{AppCode, Context, wanted};
 use crate::config::apps::WantedApp;
@@ -130,21 +130,31 @@ impl<'a> Work<'a> {
         if let Some(bundle) = there.filter(|bundle| !shelf.lacks_assets(app, bundle)) {
             return Ok(bundle);
         }
-        let git = match git {
-            Some(git) => git,
-            None => git.insert(Git::open(self.context)?),
-        };
         let commit = match pinned.map(|pin| &pin.commit) {
             Some(Commit::At(commit)) => commit.clone(),
-            _ => git.resolve(app).await?,
+            _ => self.git(git)?.resolve(app).await?,
         };
         if let Some(bundle) = shelf.any_bundle_at(app, &commit) {
             return Ok(bundle);
         }
         let others: Vec<Bundle> = bundles_of(code).cloned().collect();
         let (python, baked, bundles) = (&shelf.python, &shelf.image.versions(), shelf.bundles());
-        let publisher = Publisher { context: self.context, git, python, bundles, baked };
-        publisher.publish(app, &commit, &others).await
+        let publisher = Publisher { context: self.context, python, bundles, baked, others: &others };
+        // A new image, or another Python: no repository is needed for what is here already.
+        let source = pinned.and_then(|pin| shelf.any_source_of(app, pin, &commit));
+        let origin = match &source {
+            Some(bundle) => Origin::Bundle(bundle),
+            None => Origin::Git(self.git(git)?),
+        };
+        publisher.publish(app, &commit, origin).await
+    }
+
+    /// Its logins are written down when they are needed.
+    fn git<'b>(&self, git: &'b mut Option<Git<'a>>) -> Result<&'b Git<'a>> {
+        Ok(match git {
+            Some(git) => git,
+            None => git.insert(Git::open(self.context)?),
+        })
     }
 }
 

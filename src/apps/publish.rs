@@ -32,16 +32,24 @@ const COMPILE_TAKES_AT_MOST: Duration = Duration::from_secs(600);
 /// What a bundle is made for.
 pub struct Publisher<'a> {
     pub context: &'a Context<'a>,
-    pub git: &'a Git<'a>,
     pub python: &'a Python,
     /// Where the bundles are.
     pub bundles: PathBuf,
     /// Versions of the apps of the bench.
     pub baked: &'a BTreeMap<String, String>,
+    /// The bundles that it is used with.
+    pub others: &'a [Bundle],
+}
+
+/// Where the source is taken from.
+pub enum Origin<'a> {
+    Git(&'a Git<'a>),
+    /// One of the same commit, for another bench.
+    Bundle(&'a Bundle),
 }
 
 impl Publisher<'_> {
-    /// Publishes an app at a commit, beside the bundles that it is used with.
+    /// Publishes an app at a commit.
     ///
     /// # Errors
     /// What is wrong with the app or its source; the signal that asked for a stop. Nothing of it is in
@@ -50,21 +58,30 @@ impl Publisher<'_> {
         &self,
         app: &WantedApp,
         commit: &str,
-        others: &[Bundle],
+        origin: Origin<'_>,
     ) -> std::result::Result<Bundle, Stopped> {
         let label = wanted::label(app);
         let begin = Instant::now();
         self.context.board.update(|account| account.detail = format!("fetching app {label}"));
-        tracing::info!(app = label, source = wanted::source(app), commit, "fetching");
         let staging = Staging::make(&self.bundles)?;
-        self.git.fetch(app, commit, &staging.repository()).await?;
-        let fetch_ms = elapsed_ms(begin);
         let (root, scratch) = (staging.bundle(), staging.scratch());
         for folder in [&root, &scratch] {
             fs::create_dir(folder).map_err(|error| self.cannot_write(&error))?;
         }
         let source = root.join("source");
-        take_source(app, &staging.repository(), &source)?;
+        match &origin {
+            Origin::Git(git) => {
+                tracing::info!(app = label, source = wanted::source(app), commit, "fetching");
+                git.fetch(app, commit, &staging.repository()).await?;
+                take_source(app, &staging.repository(), &source)?;
+            }
+            Origin::Bundle(bundle) => {
+                let from = bundle.root.display().to_string();
+                tracing::info!(app = label, from, "the image's bench is another one: completing it anew");
+                copy_sources(bundle, &root).map_err(|error| self.cannot_write(&error))?;
+            }
+        }
+        let fetch_ms = elapsed_ms(begin);
         let package = Package::find(&source, app.name.as_deref()).map_err(|why| {
             let cause = format!("app {label}: {}: {why}", wanted::source(app));
             Fault::configuration(cause, "name the repository (and subfolder) of a Frappe app")
@@ -77,21 +94,24 @@ impl Publisher<'_> {
             );
         }
         let mut apps = self.baked.clone();
-        apps.extend(others.iter().map(|b| (b.manifest.app.clone(), b.manifest.version.clone())));
+        apps.extend(self.others.iter().map(|b| (b.manifest.app.clone(), b.manifest.version.clone())));
+        let others = self.others;
         let looked_at = Source { app: &package.app, folder: &source, apps: &apps, others };
         let inspected = looked_at.inspect(self.context).await?;
         let requirements = looked_at.install(self.context, &inspected, &root, &scratch).await?;
         let build = Build { app: &package.app, source: &source, root: &root, scratch: &scratch, others };
-        let built = package.has_bundles && wanted::builds(app) && build.run(self.context).await?;
+        let is_built = matches!(&origin, Origin::Bundle(bundle) if bundle.manifest.built_assets);
+        let builds = package.has_bundles && wanted::builds(app);
         let manifest = Manifest {
-            app: package.app,
+            app: package.app.clone(),
             version: package.version,
             commit: commit.to_string(),
             abi: self.python.abi.clone(),
             arch: self.python.arch.clone(),
             requirements,
+            bench: inspected.requires().then(|| self.python.packages.clone()),
             has_bundles: package.has_bundles,
-            built_assets: built,
+            built_assets: is_built || (builds && build.run(self.context).await?),
             required_apps: package.required_apps,
             subfolder: app.subfolder.clone(),
         };
@@ -164,6 +184,32 @@ impl Publisher<'_> {
     fn cannot_write(&self, error: &io::Error) -> Fault {
         Fault::file(format!("cannot write {}", self.bundles.display()), error)
     }
+}
+
+/// Source and assets of a bundle; bytecode and requirements are its own Python's.
+fn copy_sources(bundle: &Bundle, root: &Path) -> io::Result<()> {
+    for folder in ["source", "assets"] {
+        if bundle.root.join(folder).is_dir() {
+            copy_tree(&bundle.root.join(folder), &root.join(folder))?;
+        }
+    }
+    Ok(())
+}
+
+fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (path, target, kind) = (entry.path(), to.join(entry.file_name()), entry.file_type()?);
+        if kind.is_symlink() {
+            std::os::unix::fs::symlink(fs::read_link(path)?, target)?;
+        } else if !kind.is_dir() {
+            fs::copy(path, target)?;
+        } else if entry.file_name() != "__pycache__" {
+            copy_tree(&path, &target)?;
+        }
+    }
+    Ok(())
 }
 
 /// The repository, or its subfolder, without anything of git's: history, and the address it came from.

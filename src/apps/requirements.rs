@@ -57,6 +57,13 @@ struct Asked<'a> {
     others: BTreeMap<&'a str, &'a str>,
 }
 
+impl Inspected {
+    /// The app requires packages, whether the bench has them or not.
+    pub fn requires(&self) -> bool {
+        !self.have.is_empty()
+    }
+}
+
 impl Source<'_> {
     /// Looks at the source.
     ///

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::baked::{Image, InImage};
+use super::baked::Image;
 use super::bundle::{self, Bundle};
 use super::order::{in_order, refuse_contradictions};
 use super::pins::{Commit, Pin, Pins};
@@ -85,12 +85,9 @@ impl<'a> Shelf<'a> {
 
     /// The image's own, where it satisfies the entry.
     pub fn of_the_image(&self, app: &WantedApp) -> Option<AppCode> {
-        match self.image.satisfies(app, &self.python)? {
-            InImage::App(app) => Some(AppCode::Baked { app }),
-            // What is made now is what the image is to have.
-            InImage::Bundle(_) if self.store == Store::Image => None,
-            InImage::Bundle(bundle) => Some(AppCode::Bundle(bundle)),
-        }
+        // What is made at build time is what the image is to have.
+        let is_ours = |code: &AppCode| self.store == Store::Image && matches!(code, AppCode::Bundle(_));
+        self.image.satisfies(app, &self.python).filter(|code| !is_ours(code))
     }
 
     /// Its assets were not built and can be now.
@@ -120,6 +117,15 @@ impl<'a> Shelf<'a> {
             };
             open(&root).filter(is_its)
         })
+    }
+
+    /// A bundle of that commit for another bench or another Python: its source is the same.
+    pub fn any_source_of(&self, app: &WantedApp, pin: &Pin, commit: &str) -> Option<Bundle> {
+        let entries = std::fs::read_dir(self.bundles().join(&pin.app)).into_iter().flatten().flatten();
+        let its = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(commit));
+        let mut bundles: Vec<Bundle> = its.filter_map(|entry| open(&entry.path())).collect();
+        bundles.retain(|bundle| bundle.manifest.subfolder == app.subfolder);
+        bundles.into_iter().max_by_key(|bundle| bundle.manifest.built_assets)
     }
 
     /// What pins an entry to a bundle.

@@ -158,7 +158,7 @@ fn wanted(wanted: &[WantedApp], is_there: impl Fn(&str) -> bool) -> Finding {
         Id::AppsWanted,
         missing.join(", "),
         "wanted, and not in the bench (an app named by its repository may have another name)",
-        "bake it into the image",
+        "the next leader fetches it; `apps list` shows what is pinned, `apps fetch` bakes it into the image",
     )
 }
 

@@ -1,8 +1,10 @@
-//! `exec -- CMD …`: this process becomes the program, in the environment that a role would give it.
+//! `exec -- CMD …`: this process becomes the program, in the environment that a role would give it. What
+//! drops the site's database has the site to itself first, and is waited for (`taking`).
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::taking::{self, taking};
 use crate::apps;
 use crate::bootstrap::volume::Volume;
 use crate::config::Config;
@@ -11,17 +13,31 @@ use crate::frappe::common_config;
 use crate::frappe::environment::ChildEnvironment;
 use crate::health::probe::ask_supervisor;
 use crate::join::{Joined, View};
-use crate::outcome::{Fault, Result};
+use crate::outcome::{Fault, Result, Stopped};
+use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::Spec;
 
 /// Commands that make or move site folders: these are the volume's, where every pod sees them.
 const OF_THE_VOLUME: [&str; 2] = ["new-site", "drop-site"];
 
-/// Returns only where that cannot be done.
+/// Returns the exit code of what had to be waited for; else only where the program cannot be started.
 ///
 /// # Errors
-/// 126 and 127 as a shell gives them; 78 where the bench's configuration cannot be read.
-pub async fn become_program(command: &[OsString], config: &Config) -> Result<u8> {
+/// 126 and 127 as a shell gives them; 78 where the bench's configuration cannot be read; 75 where the site
+/// is not to be had, or where the wanted apps are not published yet.
+pub async fn exec(
+    command: &[OsString],
+    config: &Config,
+    shutdown: &Shutdown,
+) -> std::result::Result<u8, Stopped> {
+    let spec = shutdown.guard(async { Ok(spec(command, config).await?) }).await?;
+    match taking(command, config.site.as_deref()) {
+        Some(taking) => taking::run(spec, &taking, config, shutdown).await,
+        None => shutdown.guard(async { Err(spec.replace_us().fault().into()) }).await,
+    }
+}
+
+async fn spec(command: &[OsString], config: &Config) -> Result<Spec> {
     let bench = Bench::new(&config.bench);
     let managed = common_config::managed(config);
     let overrides = common_config::compare(&bench.sites(), &managed, bench.frappe_major())?;
@@ -48,7 +64,7 @@ pub async fn become_program(command: &[OsString], config: &Config) -> Result<u8>
     let of_the_volume = command.iter().any(|word| OF_THE_VOLUME.iter().any(|command| word == command));
     let root = if of_the_volume { config.bench.as_path() } else { joined.root.as_path() };
     spec.cwd = Some(place(root, &config.bench));
-    Err(spec.replace_us().fault())
+    Ok(spec)
 }
 
 /// The same place in the view as we are at in the bench: `bench` looks for its bench around it.

@@ -1,5 +1,6 @@
 //! Python requirements: only what the bench lacks, beside the source; what contradicts is refused by name.
 
+use std::fs;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -104,4 +105,35 @@ fn no_index_and_no_wheel() {
     let shop = app("shop", &["abacus"]);
     let ended = offline(lab.fetch(&wanted(&shop.url())), wheels.path()).run();
     refused(&ended, 78, &["app shop", "No matching distribution found for abacus"]);
+}
+
+#[test]
+fn another_image_gets_requirements_of_its_own_without_a_repository() {
+    let (lab, wheels) = (Lab::new(), tempfile::tempdir().unwrap());
+    wheel::make(wheels.path(), "abacus", "1.2", &[]);
+    let shop = app("shop", &["abacus~=1.0"]);
+    let wanted = wanted(&shop.url());
+    done(offline(lab.fetch(&wanted), wheels.path()).run());
+    let first = lab.bundle();
+    drop(shop);
+    // The new image's bench has it: nothing of it may stand before the bench's own.
+    let environment = lab.bench.path().join("env");
+    let library = fs::read_link(environment.join("lib")).unwrap();
+    let python = fs::read_dir(&library).unwrap().flatten().next().unwrap().file_name();
+    fs::remove_file(environment.join("lib")).unwrap();
+    crate::support::bench::copy(&library, &environment.join("lib"));
+    let mut pip = Command::new(environment.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--no-index", "--find-links"])
+        .arg(wheels.path())
+        .arg("abacus");
+    pip.arg("--target").arg(environment.join("lib").join(python).join("site-packages"));
+    assert!(pip.status().unwrap().success());
+    done(lab.fetch(&wanted).run());
+    let bundles = lab.bundles();
+    let second = bundles.iter().find(|path| **path != first).expect("a bundle for the new bench");
+    assert_eq!(crate::lab::manifest(second)["requirements"], json!([]));
+    assert!(second.join("source/shop/hooks.py").is_file() && !second.join("site-packages").exists());
+    assert_eq!(crate::lab::manifest(&first)["requirements"], json!(["abacus==1.2"]), "old pods keep theirs");
+    done(lab.fetch(&wanted).run());
+    assert_eq!(lab.bundles().len(), 2);
 }

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::lab::{Lab, manifest, refused, wanted};
+use crate::lab::{Lab, done, manifest, refused, wanted};
+use crate::support::binary::Binary;
 use crate::support::git::Repository;
 
 #[test]
@@ -132,4 +133,18 @@ fn an_app_that_is_in_the_bench_is_not_fetched() {
     fs::create_dir_all(&git).unwrap();
     fs::write(git.join("HEAD"), "ref: refs/heads/main\n").unwrap();
     refused(&lab.fetch(&entry("version-15")).run(), 78, &["/nowhere"]);
+}
+
+#[test]
+fn frappe_dockers_file_and_the_charts_strings() {
+    let (shop, till) = (Repository::with_app("shop"), Repository::with_app("till"));
+    let lab = Lab::new();
+    let file = lab.bench.path().join("apps.json");
+    fs::write(&file, format!("[\n  {{\"url\": \"{}\", \"branch\": \"main\"}}\n]\n", shop.url())).unwrap();
+    let fetch = Binary::on(&lab.bench, &["apps", "fetch"]).set("CAULDRON_APPS_FILE", file.display());
+    done(fetch.set("STANDARD_APPS", "frappe").set("CUSTOM_APPS", format!("till:{}:main", till.url())).run());
+    let mut apps: Vec<String> =
+        lab.bundles().iter().map(|bundle| manifest(bundle)["app"].as_str().unwrap().to_owned()).collect();
+    apps.sort();
+    assert_eq!(apps, ["shop", "till"]);
 }

@@ -6,7 +6,7 @@ use crate::support::binary::Binary;
 /// What is wrong, and what is said of it.
 type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
 
-const CASES: [Case; 21] = [
+const CASES: [Case; 23] = [
     (&[("SITE_NAME", "")], &["SITE_NAME", "erp.example.com"]),
     (&[("SITE_NAME", "../other")], &["SITE_NAME", "../other"]),
     (&[("SITE_NAME", "assets")], &["SITE_NAME"]),
@@ -26,6 +26,8 @@ const CASES: [Case; 21] = [
     (&[("REDIS_CACHE", "http://x")], &["REDIS_CACHE", "redis://"]),
     (&[("STANDARD_APPS", "erpnext:version-15hrms:version-15")], &["STANDARD_APPS", "erpnext:version-15hrms"]),
     (&[("CAULDRON_APPS", "[{\"nam\": \"erpnext\"}]")], &["CAULDRON_APPS", "nam"]),
+    (&[("STANDARD_APPS", "hrms"), ("CUSTOM_APPS", "hrms:https://h/x.git")], &["`hrms` is wanted twice"]),
+    (&[("CAULDRON_GIT_AUTH", "{\"h\": {\"token\": \"x\"}}")], &["CAULDRON_GIT_AUTH", "token_file"]),
     (&[("ENCRYPTION_KEY", "short")], &["ENCRYPTION_KEY", "base64"]),
     (&[("CAULDRON_WAIT_TIMEOUT", "10")], &["CAULDRON_WAIT_TIMEOUT", "10s"]),
 ];

@@ -10,6 +10,7 @@ pub mod guard;
 pub mod http;
 pub mod identity;
 pub mod made_app;
+pub mod load;
 pub mod other_app;
 pub mod place;
 pub mod pooler;
