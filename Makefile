@@ -32,6 +32,7 @@ test-images: install-images
 drill: install-test
 	tests/sample-bench/prepare
 	CAULDRON_DRILL=full cargo test --locked --test drill --test gate -- --nocapture
+	CAULDRON_DRILL_ROUNDS=20 cargo test --locked --test roles --test regression_orphans -- --nocapture
 
 ## Side by side with tini, dumb-init, supervisor, wait-for-it, nginx and a bare gunicorn; BENCH_ONLY=exec,web for some.
 bench: install-bench build

@@ -26,6 +26,7 @@ mod provision;
 mod requirements;
 mod rotation;
 pub mod rows;
+pub mod site_hold;
 pub mod sql;
 pub mod state;
 pub mod step;

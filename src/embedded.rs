@@ -12,7 +12,6 @@ mod redis;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::data::DataFolder;
@@ -21,7 +20,7 @@ use crate::frappe::bench::Bench;
 use crate::health::account::Board;
 use crate::outcome::{Result, Stopped};
 use crate::supervise::process::Processes;
-use crate::supervise::run_service::{End, ServicePlan, ServiceStatus, run_service};
+use crate::supervise::run_service::{End, ServicePlan, run_service};
 use crate::supervise::service::Policy;
 use crate::supervise::signals::{Shutdown, Trigger};
 use crate::supervise::spawn::Spec;
@@ -83,17 +82,9 @@ fn start_service(
     shutdown: Shutdown,
     board: Board,
 ) -> JoinHandle<End> {
-    let (observer, statuses) = watch::channel(ServiceStatus::new(&spec.name));
-    tokio::spawn(board.follow_child(statuses));
-    let plan = ServicePlan {
-        spec,
-        policy: Policy::restarting(GRACE),
-        stop_with: Some(stop_with),
-        forward: Vec::new(),
-        after_signal: None,
-        before_stop: None,
-        observer,
-    };
+    let plan =
+        ServicePlan { stop_with: Some(stop_with), ..ServicePlan::new(spec, Policy::restarting(GRACE)) };
+    tokio::spawn(board.follow_child(plan.observer.subscribe()));
     tokio::spawn(async move { run_service(&processes, plan, &shutdown).await })
 }
 

@@ -6,6 +6,7 @@ mod once;
 mod renewal;
 mod serve;
 mod site;
+mod taking;
 
 use crate::cli::{Cli, Command, Format, describe};
 use crate::config::source::{ProcessEnvironment, Reader};
@@ -160,9 +161,7 @@ async fn dispatch(
         Command::Scheduler => serve::serve(&[Role::Scheduler], config, &shutdown).await,
         Command::Socketio => serve::serve(&[Role::Socketio], config, &shutdown).await,
         Command::All => serve::serve(&Role::ALL, config, &shutdown).await,
-        Command::Exec { command } => {
-            shutdown.guard(async { Ok(exec::become_program(command, &config)?) }).await
-        }
+        Command::Exec { command } => exec::exec(command, &config, &shutdown).await,
         Command::WaitDeps => once::wait_deps(&config, format, &shutdown).await,
         Command::Configure => once::configure(&config, &shutdown).await,
         Command::Bootstrap => once::bootstrap(config, &shutdown).await,

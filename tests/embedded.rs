@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use support::bench::{ADMIN_PASSWORD, Bench};
 use support::binary::{Binary, LONG, Pod};
+use support::tree::with_descendants;
 use support::wait::eventually;
 use support::{http, port};
 
@@ -61,19 +62,43 @@ fn what_a_killed_supervisor_left_running_is_stopped_first() {
     let mut first = web(&bench, port).start();
     first.answers("/readyz", 200);
     let left = child_pid(&first, "postgres");
-    let gunicorn = child_pid(&first, "gunicorn");
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(gunicorn as i32), Signal::SIGKILL).expect("gunicorn");
+    let send = |signal| nix::sys::signal::kill(nix::unistd::Pid::from_raw(left as i32), signal);
+    // It cannot act on the word that its supervisor is gone.
+    send(Signal::SIGSTOP).expect("postgres");
     first.signal(Signal::SIGKILL);
     eventually(LONG, "the supervisor is gone", || first.exit());
     // A zombie that nobody reaps has no folder any more.
     let runs = || fs::read_link(format!("/proc/{left}/cwd")).is_ok();
     assert!(runs(), "nothing was left: this test proves nothing");
     let mut second = web(&bench, port::free()).start();
+    second.says("stopping what an earlier start left running");
+    assert!(runs(), "a second one on the same data was not waited for");
+    send(Signal::SIGCONT).expect("postgres");
     second.answers("/readyz", 200);
     assert_ne!(child_pid(&second, "postgres"), left);
     assert!(!runs());
     second.signal(Signal::SIGTERM);
-    second.end_within(LONG).exits(0).says("an earlier start left running");
+    second.end_within(LONG).exits(0);
+}
+
+/// Not PID 1, whose death ends everybody: the kernel tells them.
+#[test]
+fn a_killed_supervisor_leaves_no_server_behind() {
+    let (bench, port) = (Bench::sample(), port::free());
+    let mut pod = web(&bench, port).start();
+    pod.answers("/readyz", 200);
+    let all = with_descendants(pod.pid());
+    assert!(all.len() > 8, "{all:?}");
+    pod.signal(Signal::SIGKILL);
+    eventually(LONG, "the supervisor is gone", || pod.exit());
+    eventually(LONG, "all are gone", || {
+        all.iter().all(|pid| fs::read_link(format!("/proc/{pid}/cwd")).is_err()).then_some(())
+    });
+    assert!(!data_folder(&bench).join("postgres/postmaster.pid").exists(), "PostgreSQL was stopped cleanly");
+    let mut again = web(&bench, port).start();
+    again.answers("/readyz", 200);
+    again.signal(Signal::SIGTERM);
+    again.end_within(LONG).exits(0);
 }
 
 #[test]

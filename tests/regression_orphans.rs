@@ -30,7 +30,7 @@ for _ in range({count}):
     let mut command = stage.command(&["--log-level", "debug"], &script);
     command.env("CAULDRON_LOG_FORMAT", "json");
     let mut subject = stage.start(command);
-    stage.event("reaped");
+    stage.event_within("reaped", std::time::Duration::from_secs(180)).expect("the last orphan is reaped");
     assert_eq!(subject.exit(), 0);
     let seen = stage.stderr().lines().filter(|line| line.contains("reaped an orphan")).count();
     assert!(seen >= count, "{seen} orphans");

@@ -216,3 +216,59 @@ fn h16_a_term_during_the_clearing_of_a_crash_ends_us() {
     assert!(begin.elapsed() < PROMPT);
     assert!(stage.event_within("member", Duration::ZERO).is_none(), "started again");
 }
+
+/// A cgroup of our own with little memory: v1's, or v2's where it may be delegated.
+fn small_cgroup() -> Option<std::path::PathBuf> {
+    let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let mount = std::path::Path::new("/sys/fs/cgroup");
+    let name = format!("cauldron-test-{}", std::process::id());
+    let parts = own.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
+    let mut places: Vec<_> = parts
+        .filter_map(|(controllers, path)| match controllers {
+            "" => Some((mount.join(path.trim_start_matches('/')), "memory.max")),
+            "memory" => {
+                Some((mount.join("memory").join(path.trim_start_matches('/')), "memory.limit_in_bytes"))
+            }
+            _ => None,
+        })
+        .collect();
+    places.sort_by_key(|(_, file)| *file);
+    places.into_iter().find_map(|(parent, file)| {
+        let folder = parent.join(&name);
+        std::fs::create_dir(&folder).ok()?;
+        let limited = std::fs::write(folder.join(file), "67108864").is_ok();
+        // It may go to swap instead, which would take long.
+        let _ = std::fs::write(folder.join("memory.swap.max"), "0");
+        if !limited {
+            let _ = std::fs::remove_dir(&folder);
+        }
+        limited.then_some(folder)
+    })
+}
+
+/// Hazard 18: a child that the kernel killed for want of memory is told from one that was killed.
+#[test]
+fn h18_out_of_memory_is_told_from_a_crash() {
+    let Some(cgroup) = small_cgroup() else {
+        eprintln!("SKIPPED: no memory cgroup can be made here");
+        return;
+    };
+    let mut stage = Stage::new();
+    let script = r#"
+        if mkdir "$EVENTS.fat" 2>/dev/null; then exec python3 -c 'bytearray(512 << 20)'; fi
+        if mkdir "$EVENTS.killed" 2>/dev/null; then kill -9 $$; fi
+        echo well >>$EVENTS; exec sleep 1000"#;
+    let inner = stage.command(&["--restart", "--log-level", "info"], script);
+    let mut command = stage.program("sh");
+    command.args(["-c", "echo $$ >\"$0/cgroup.procs\" && exec \"$@\""]).arg(&cgroup);
+    command.arg(inner.get_program()).args(inner.get_args());
+    let mut subject = stage.start(command);
+    stage.event("well");
+    subject.signal(Signal::SIGTERM);
+    subject.exits_promptly();
+    let log = stage.stderr();
+    let reasons: Vec<&str> = log.lines().filter(|line| line.contains("ended unasked")).collect();
+    assert_eq!(reasons.len(), 2, "{log}");
+    assert!(reasons[0].contains("oom") && reasons[1].contains("crash"), "{log}");
+    std::fs::remove_dir(cgroup).expect("an empty cgroup");
+}

@@ -5,12 +5,16 @@ mod support;
 
 #[path = "roles/all.rs"]
 mod all;
+#[path = "roles/hold.rs"]
+mod hold;
 #[path = "roles/legacy.rs"]
 mod legacy;
 #[path = "roles/lost.rs"]
 mod lost;
 #[path = "roles/place.rs"]
 mod place;
+#[path = "roles/renewal.rs"]
+mod renewal;
 #[path = "roles/scheduler.rs"]
 mod scheduler;
 #[path = "roles/socketio.rs"]

@@ -12,36 +12,34 @@ use crate::config::Config;
 use crate::frappe::bench::Bench;
 use crate::frappe::queues::BenchQueues;
 use crate::health::account::Board;
-use crate::net::ConnectError;
-use crate::redis_client::{Options, Server};
+use crate::redis_client::{Link, Options};
 
 const TTL_S: u64 = 600;
 const RENEW_EVERY: Duration = Duration::from_secs(180);
 
 /// One installation's claim of one queue.
 pub struct Claim {
-    server: Server,
+    link: Link,
     key: String,
     install_id: String,
 }
 
 impl Claim {
     /// None for a site that has no identity of its own: a copy claims nothing.
-    pub fn of(config: &Config, bench: &Bench, site: &str) -> Option<Self> {
+    pub fn of(link: Link, config: &Config, bench: &Bench, site: &str) -> Option<Self> {
         let volume = Volume::to_read(bench.cauldron_site(site));
         if volume.copy_mark().ok()?.is_some() {
             return None;
         }
         let install_id = volume.known_install_id().ok()??;
-        let server =
-            Server::new(config.redis.queue.as_ref()?, config.redis.tls_ca.as_ref(), "REDIS_QUEUE").ok()?;
         let key = BenchQueues::of(config).claim(site);
-        Some(Self { server, key, install_id })
+        Some(Self { link, key, install_id })
     }
 
     /// Takes or renews it. The installation that has it, where that is another one.
-    async fn hold(&self) -> Result<Option<String>, ConnectError> {
-        let mut connection = self.server.connect(&Options::default()).await?;
+    async fn hold(&self) -> Result<Option<String>, String> {
+        let connected = self.link.server()?.connect(&Options::default()).await;
+        let mut connection = connected.map_err(|error| error.to_string())?;
         // Without the right to write it there is no claim, and nothing is known of another one.
         let set =
             redis::cmd("SET").arg(&self.key).arg(&self.install_id).arg("NX").arg("EX").arg(TTL_S).to_owned();
@@ -65,7 +63,7 @@ impl Claim {
                         told = other;
                     }
                 }
-                Err(error) => tracing::debug!(%error, "the claim of the queue Redis was not renewed"),
+                Err(error) => tracing::debug!(error, "the claim of the queue Redis was not renewed"),
             }
             tokio::time::sleep(RENEW_EVERY).await;
         }

@@ -15,6 +15,8 @@ use super::{Config, Needs, load};
 pub struct Origin {
     flags: BTreeMap<String, String>,
     files: Vec<PathBuf>,
+    /// The servers are those that the bench's own common_site_config.json names.
+    from_bench: bool,
     embedded: bool,
 }
 
@@ -37,7 +39,8 @@ impl Origin {
                 Source::Flag(_) | Source::Environment(_) => {
                     origin.flags.insert(variable.flag(), given.value.clone());
                 }
-                Source::Bench(_) | Source::Default => {}
+                Source::Bench(_) => origin.from_bench |= variable.name.starts_with("REDIS_"),
+                Source::Default => {}
             }
         }
         origin
@@ -46,6 +49,11 @@ impl Origin {
     /// The mounted files that values came from.
     pub fn files(&self) -> &[PathBuf] {
         &self.files
+    }
+
+    /// Whether the bench's own file says where Redis is: the chart's way, for all but the web role.
+    pub fn is_from_bench(&self) -> bool {
+        self.from_bench
     }
 
     /// Reads everything again, the files as they are now.

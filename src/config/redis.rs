@@ -7,7 +7,7 @@ use super::redis_url::RedisUrl;
 use super::source::{Reader, Source};
 
 /// The Redis servers that Frappe uses.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RedisConfig {
     pub cache: Option<RedisUrl>,
     pub queue: Option<RedisUrl>,

@@ -117,6 +117,7 @@ impl Postgres {
         spec.cwd = Some(data.path.clone());
         spec.identity.clone_from(&data.identity);
         // Fast shutdown: sessions are ended, a checkpoint is written.
+        spec.dies_with_us = Some(Signal::SIGINT);
         (spec, Signal::SIGINT)
     }
 }

@@ -46,6 +46,7 @@ impl Redis {
         spec.env = ChildEnvironment::inherited().into_map();
         spec.cwd = Some(self.folder.clone());
         spec.identity.clone_from(&data.identity);
+        spec.dies_with_us = Some(Signal::SIGTERM);
         (spec, Signal::SIGTERM)
     }
 

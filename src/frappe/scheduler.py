@@ -31,6 +31,23 @@ def after(name, tell):
     setattr(scheduler, name, replacement)
 
 
+class Clock:
+    """The `time` module, with a first sleep that is shorter: who takes over ticks the earlier by what that takes."""
+
+    def __init__(self):
+        self.slept = False
+
+    def __getattr__(self, name):
+        return getattr(time, name)
+
+    def sleep(self, seconds):
+        sooner = 0 if self.slept else min(6, seconds / 2)
+        self.slept = True
+        time.sleep(seconds - sooner)
+
+
+if scheduler.__dict__.get("time") is time:
+    scheduler.time = Clock()
 try:
     after("is_scheduler_inactive", lambda inactive: "inactive" if inactive else None)
     after("enqueue_events", lambda jobs: "dormant" if jobs is None else "enqueued")

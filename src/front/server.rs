@@ -12,7 +12,7 @@ use super::connection::{serve, stopped};
 use super::runtime::Runtime;
 use super::shared::{Settings, Shared};
 use super::tls::Tls;
-use crate::health::account::Board;
+use crate::health::account::{Board, Phase};
 use crate::outcome::{Fault, Result};
 use crate::sys::limits;
 
@@ -56,6 +56,11 @@ impl Front {
     /// gunicorn will not come back: the status page again.
     pub fn close(&self) {
         self.shared.set_open(false);
+    }
+
+    /// The site was taken away for a while: the port stays, and says so.
+    pub fn is_on_hold(&self) -> bool {
+        self.shared.board.phase() == Phase::OnHold
     }
 
     /// gunicorn reloads: no request goes to a worker that is about to end.

@@ -33,6 +33,7 @@ struct Shown {
 pub fn answer(account: &Account, asked: &HeaderMap) -> Response<Body> {
     let headline = match account.phase {
         Phase::Held => "This site could not be started",
+        Phase::OnHold => "This site is being worked on",
         Phase::Draining => "This site is being stopped",
         _ => "This site is being prepared",
     };

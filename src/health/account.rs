@@ -28,16 +28,19 @@ pub enum Phase {
     WaitingForDependencies,
     Bootstrapping,
     Serving,
+    /// Somebody took the site's database away for a while (`exec -- bench restore`).
+    OnHold,
     Draining,
     /// Something failed and CAULDRON_ON_FAILURE=hold keeps the process up.
     Held,
 }
 
-pub const PHASES: [Phase; 6] = [
+pub const PHASES: [Phase; 7] = [
     Phase::Starting,
     Phase::WaitingForDependencies,
     Phase::Bootstrapping,
     Phase::Serving,
+    Phase::OnHold,
     Phase::Draining,
     Phase::Held,
 ];
@@ -49,6 +52,7 @@ impl Phase {
             Self::WaitingForDependencies => "waiting_for_dependencies",
             Self::Bootstrapping => "bootstrapping",
             Self::Serving => "serving",
+            Self::OnHold => "on_hold",
             Self::Draining => "draining",
             Self::Held => "held",
         }

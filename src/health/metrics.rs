@@ -24,7 +24,7 @@ pub const METRICS: &[(&str, &str)] = &[
     ("child_restarts_total", "How often the child was started again"),
     (
         "child_restart_reasons_total",
-        "The same by reason: crash, oom, or the role's own: memory, done (its number of jobs), record",
+        "The same by reason: crash, oom, or the role's own: memory, done (its number of jobs), record, secret (its login changed)",
     ),
     ("child_resident_bytes", "Resident memory of the child and what it forked"),
     ("role_ready", "1 when a role's own check is green"),

@@ -1,19 +1,35 @@
-//! `exec -- CMD …`: this process becomes the program, in the environment that a role would give it.
+//! `exec -- CMD …`: this process becomes the program, in the environment that a role would give it. What
+//! drops the site's database has the site to itself first, and is waited for (`taking`).
 
 use std::ffi::OsString;
 
+use super::taking::{self, taking};
 use crate::config::Config;
 use crate::frappe::bench::Bench;
 use crate::frappe::common_config;
 use crate::frappe::environment::ChildEnvironment;
-use crate::outcome::Result;
+use crate::outcome::{Result, Stopped};
+use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::Spec;
 
-/// Returns only where that cannot be done.
+/// Returns the exit code of what had to be waited for; else only where the program cannot be started.
 ///
 /// # Errors
-/// 126 and 127 as a shell gives them; 78 where the bench's configuration cannot be read.
-pub fn become_program(command: &[OsString], config: &Config) -> Result<u8> {
+/// 126 and 127 as a shell gives them; 78 where the bench's configuration cannot be read; 75 where the site
+/// is not to be had.
+pub async fn exec(
+    command: &[OsString],
+    config: &Config,
+    shutdown: &Shutdown,
+) -> std::result::Result<u8, Stopped> {
+    let spec = spec(command, config)?;
+    match taking(command, config.site.as_deref()) {
+        Some(taking) => taking::run(spec, &taking, config, shutdown).await,
+        None => shutdown.guard(async { Err(spec.replace_us().fault().into()) }).await,
+    }
+}
+
+fn spec(command: &[OsString], config: &Config) -> Result<Spec> {
     let bench = Bench::new(&config.bench);
     let managed = common_config::managed(config);
     let overrides = common_config::compare(&bench.sites(), &managed, bench.frappe_major())?;
@@ -39,5 +55,5 @@ pub fn become_program(command: &[OsString], config: &Config) -> Result<u8> {
     if !std::env::current_dir().is_ok_and(|folder| folder.starts_with(&config.bench)) {
         spec.cwd = Some(config.bench.clone());
     }
-    Err(spec.replace_us().fault())
+    Ok(spec)
 }

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+
 use super::renewal;
 use super::site::Site;
 use crate::bootstrap::claim::Claim;
+use crate::config::source::Problem;
 use crate::config::{BootstrapMode, Config, OnFailure};
 use crate::front::{Front, Settings};
 use crate::gate::watch;
@@ -13,8 +16,8 @@ use crate::health::login_page::LoginPage;
 use crate::health::queues::Source;
 use crate::health::server;
 use crate::outcome::{DONE, Fault, Stopped, TRY_AGAIN};
-use crate::role::web::{self, Web};
-use crate::role::{Role, Surroundings, scheduler, socketio, worker};
+use crate::role::current::Current;
+use crate::role::{Role, Surroundings, scheduler, socketio, web, worker};
 use crate::supervise::run_service::End;
 use crate::supervise::signals::{Shutdown, Trigger};
 use crate::telemetry;
@@ -33,12 +36,8 @@ pub async fn serve(roles: &[Role], mut config: Config, shutdown: &Shutdown) -> R
     let name = if let [role] = roles { role.name() } else { "all" };
     let board = Board::new(name, config.site.clone());
     tell_draining(&board, shutdown);
-    for role in roles.iter().filter(|role| **role != Role::Web) {
-        board.check(role.name(), RoleCheck::red("was not seen working yet"));
-    }
-    if !roles.contains(&Role::Web) {
-        follow(&mut config);
-    }
+    nothing_seen(roles, &board);
+    only_what_is_needed(roles, &mut config);
     let on_failure = config.on_failure;
     match serve_site(roles, config, &board, shutdown).await {
         Ok(code) => Ok(code),
@@ -50,7 +49,10 @@ pub async fn serve(roles: &[Role], mut config: Config, shutdown: &Shutdown) -> R
 
 /// The chart gives every role the administrator's login; only what leads the bootstrap needs it. The
 /// others use the site's own.
-fn follow(config: &mut Config) {
+fn only_what_is_needed(roles: &[Role], config: &mut Config) {
+    if roles.contains(&Role::Web) {
+        return;
+    }
     if config.bootstrap == BootstrapMode::Auto {
         config.bootstrap = BootstrapMode::Follow;
     }
@@ -59,6 +61,13 @@ fn follow(config: &mut Config) {
     {
         database.login = None;
     }
+}
+
+/// The configuration with the mounted secrets as they are now.
+fn read_again(roles: &[Role], config: &Config) -> Result<Config, Vec<Problem>> {
+    let mut config = config.origin.read_again()?;
+    only_what_is_needed(roles, &mut config);
+    Ok(config)
 }
 
 async fn serve_site(
@@ -78,47 +87,12 @@ async fn serve_site(
     let front = listener
         .map(|listener| Front::start(listener, settings, site.runtime_dir(), board.clone()))
         .transpose()?;
-    let ends = match site.bring_up(board, shutdown).await {
-        Ok(bootstrapped) => {
-            let Site { config, database, bench, name, processes, .. } = &site;
-            if let Some(claim) = Claim::of(config, bench, name) {
-                tokio::spawn(claim.keep(board.clone()));
-            }
-            let gate = watch::Record::of(database, bench, name);
-            tokio::spawn(watch::follow(gate, board.clone(), roles.contains(&Role::Web)));
-            let runtime_dir = site.runtime_dir();
-            let around = Surroundings {
-                config,
-                database,
-                bench,
-                site: name,
-                bootstrapped: &bootstrapped,
-                processes,
-                runtime_dir,
-                board,
-            };
-            if roles.contains(&Role::Worker)
-                && let Ok(link) = around.queue_redis()
-            {
-                let names = config.workers.timeouts.keys().cloned().collect();
-                let source = Source { link, queues: around.queues(), names };
-                board.update(|account| account.queues = Some(source));
-            }
-            let login_page =
-                front.as_ref().map(|front| LoginPage { socket: front.socket(), site: name.clone() });
-            board.update(|account| account.login_page = login_page);
-            let running = run(roles, &around, front.as_ref(), shutdown);
-            if front.is_none() {
-                // Frappe's own processes read the site's login anew for each job and each tick.
-                Ok(running.await)
-            } else {
-                tokio::select! {
-                    ends = running => Ok(ends),
-                    () = renewal::follow(&site, shutdown) => unreachable!("it follows until it is dropped"),
-                }
-            }
+    let ends = loop {
+        match serve_once(roles, &site, front.as_ref(), board, shutdown).await {
+            Ok(Some(ends)) => break Ok(ends),
+            Ok(None) => {}
+            Err(stopped) => break Err(stopped),
         }
-        Err(stopped) => Err(stopped),
     };
     site.stop(shutdown).await;
     // The first that could not be kept up is the one to tell.
@@ -135,6 +109,76 @@ async fn serve_site(
             Err(Fault::new(code, cause, "its own reason is in the log above").into())
         }
         Some((_, End::Asked(..))) => unreachable!("filtered above"),
+    }
+}
+
+/// Brings the site up and runs the roles to their ends; none where somebody took the site meanwhile, which
+/// is to be brought up again when it is free.
+async fn serve_once(
+    roles: &[Role],
+    site: &Site,
+    front: Option<&Front>,
+    board: &Board,
+    shutdown: &Shutdown,
+) -> Result<Option<Vec<(Role, End)>>, Stopped> {
+    nothing_seen(roles, board);
+    let bootstrapped = site.bring_up(board, shutdown).await?;
+    let Site { config, database, bench, name, processes, .. } = site;
+    let current = Current::new(&config.redis, &bootstrapped.overrides);
+    let around = Surroundings {
+        config,
+        database,
+        bench,
+        site: name,
+        bootstrapped: &bootstrapped,
+        current: &current,
+        processes,
+        runtime_dir: site.runtime_dir(),
+        board,
+    };
+    // Ended with this value, whatever comes.
+    let mut beside = JoinSet::new();
+    if let Some(claim) = Claim::of(current.queue_redis(), config, bench, name) {
+        beside.spawn(claim.keep(board.clone()));
+    }
+    let gate = watch::Record::of(database, bench, name);
+    beside.spawn(watch::follow(gate, board.clone(), roles.contains(&Role::Web)));
+    if roles.contains(&Role::Worker) {
+        let names = config.workers.timeouts.keys().cloned().collect();
+        let source = Source { link: around.queue_redis(), queues: around.queues(), names };
+        board.update(|account| account.queues = Some(source));
+    }
+    let login_page = front.map(|front| LoginPage { socket: front.socket(), site: name.clone() });
+    board.update(|account| account.login_page = login_page);
+    let (let_go, until) = shutdown.linked();
+    let taken = async {
+        let hold = site.hold();
+        hold.prepare();
+        let holder = hold.taken().await;
+        tracing::info!(holder = holder.text(), "lets go of the site");
+        board.enter(Phase::OnHold, holder.text());
+        if let Some(front) = front {
+            front.close();
+        }
+        let_go.ask();
+        std::future::pending::<()>().await;
+    };
+    let ends = tokio::select! {
+        ends = run(roles, &around, front, &until) => ends,
+        () = renewal::follow(site, &current, || read_again(roles, config), shutdown) => {
+            unreachable!("it follows until it is dropped")
+        }
+        () = taken => unreachable!("it has been told"),
+    };
+    let let_go = shutdown.signal().is_none() && ends.iter().all(|(_, end)| matches!(end, End::Asked(..)));
+    Ok((!let_go).then_some(ends))
+}
+
+/// Of this life of the roles.
+fn nothing_seen(roles: &[Role], board: &Board) {
+    board.update(|account| account.role_probe = None);
+    for role in roles.iter().filter(|role| **role != Role::Web) {
+        board.check(role.name(), RoleCheck::red("was not seen working yet"));
     }
 }
 
@@ -160,11 +204,7 @@ async fn run(
     let has = |role| roles.contains(&role);
     let keep = Keep { around, shutdown: &shutdown, stop_all: &stop_all, alone };
     let web = async || match front {
-        Some(front) => {
-            let Surroundings { config, database, bench, site, bootstrapped, .. } = *around;
-            let web = Web { config, database, bench, site, front, bootstrapped };
-            web::serve(&web, around.processes, &shutdown, around.board).await
-        }
+        Some(front) => web::serve(around, front, &shutdown).await,
         None => unreachable!("the web role has a front"),
     };
     let (web, worker, scheduler, socketio) = tokio::join!(

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::bootstrap::site_hold::{LOOK_EVERY, SiteHold};
 use crate::bootstrap::{Bootstrapped, Context, Purpose, bootstrap};
 use crate::config::Config;
 use crate::config::database::DatabaseConfig;
@@ -73,12 +74,37 @@ impl Site {
         &self.runtime_dir.path
     }
 
+    /// What takes it away, now and then.
+    pub fn hold(&self) -> SiteHold {
+        SiteHold::of(&self.bench, &self.name)
+    }
+
+    /// A site that somebody else has is left alone until it is let go of.
+    async fn free(&self, board: &Board, shutdown: &Shutdown) -> std::result::Result<(), Stopped> {
+        let (hold, mut told) = (self.hold(), None);
+        while let Some(holder) = hold.look() {
+            // Its beat is progress.
+            board.enter(Phase::OnHold, holder.text());
+            if told.as_ref() != Some(&holder) {
+                tracing::info!(holder = holder.text(), "waits until it lets go");
+                told = Some(holder);
+            }
+            let pause = async {
+                tokio::time::sleep(LOOK_EVERY).await;
+                Ok(())
+            };
+            shutdown.guard(pause).await?;
+        }
+        Ok(())
+    }
+
     /// Waits for the dependencies, then brings the site up.
     pub async fn bring_up(
         &self,
         board: &Board,
         shutdown: &Shutdown,
     ) -> std::result::Result<Bootstrapped, Stopped> {
+        self.free(board, shutdown).await?;
         board.enter(Phase::WaitingForDependencies, "");
         let started = std::time::Instant::now();
         let targets = DepsTargets::before_bootstrap(&self.config)?;

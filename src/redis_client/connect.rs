@@ -43,6 +43,7 @@ impl Default for Options {
 
 /// A server's address and login with its CA file read: what many attempts share.
 pub struct Server {
+    url: RedisUrl,
     variable: &'static str,
     /// None for a unix socket.
     address: Option<(String, u16)>,
@@ -69,7 +70,12 @@ impl Server {
         } else {
             None
         };
-        Ok(Self { variable, address: url.address(), login, connector })
+        Ok(Self { url: url.clone(), variable, address: url.address(), login, connector })
+    }
+
+    /// Where and as whom, password included.
+    pub fn url(&self) -> &RedisUrl {
+        &self.url
     }
 
     /// Host and port, or the socket's path, as an operator writes them.

@@ -4,14 +4,13 @@
 use std::ffi::OsString;
 
 use nix::sys::signal::Signal;
-use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use crate::config::run::RunConfig;
 use crate::outcome::{self, Fault, SIGNAL_BASE, Stopped};
 use crate::supervise::process::Processes;
 use crate::supervise::relay::relay;
-use crate::supervise::run_service::{End, ServicePlan, ServiceStatus, run_service};
+use crate::supervise::run_service::{End, ServicePlan, run_service};
 use crate::supervise::service::Policy;
 use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::{Spec, Stdin};
@@ -30,16 +29,10 @@ pub async fn run(
     let processes = Processes::start()
         .map_err(|error| Fault::new(outcome::BUG, format!("no SIGCHLD handler: {error}"), "report this"))?;
     let policy = if restart { Policy::restarting(config.grace) } else { Policy::once(config.grace) };
-    let spec = spec(command, config);
-    let observer = watch::Sender::new(ServiceStatus::new(spec.name.clone()));
     let plan = ServicePlan {
-        spec,
-        policy,
         stop_with: None,
         forward: vec![Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGWINCH, Signal::SIGCONT],
-        after_signal: None,
-        before_stop: None,
-        observer,
+        ..ServicePlan::new(spec(command, config), policy)
     };
     let end = run_service(&processes, plan, shutdown).await;
     if !processes.sweep(config.grace, shutdown.hurried()).await {

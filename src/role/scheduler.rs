@@ -26,7 +26,7 @@ use crate::frappe::bench_objects::BenchObjects;
 use crate::health::account::{Phase, RoleCheck, SchedulerAccount};
 use crate::supervise::orders::{Control, Order, Run};
 use crate::supervise::relay::relay_for;
-use crate::supervise::run_service::{End, ServicePlan, ServiceStatus, run_controlled};
+use crate::supervise::run_service::{End, ServiceStatus, run_controlled};
 use crate::supervise::service::Policy;
 use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::{Spec, Stdin};
@@ -44,17 +44,9 @@ const PRELUDE: &str = include_str!("../frappe/scheduler.py");
 pub async fn serve(around: &Surroundings<'_>, shutdown: &Shutdown) -> End {
     let tick_file = around.runtime_dir.join("scheduler-tick");
     let (orders, orders_rx) = watch::channel(Order { run: Run::No, ..Order::default() });
-    let (observer, status) = watch::channel(ServiceStatus::new(ROLE));
     let grace = around.config.grace.unwrap_or(GRACE);
-    let plan = ServicePlan {
-        spec: spec(around, &tick_file),
-        policy: Policy::restarting(grace),
-        stop_with: Some(Signal::SIGTERM),
-        forward: Vec::new(),
-        after_signal: None,
-        before_stop: None,
-        observer,
-    };
+    let plan = around.plan(spec(around, &tick_file), Policy::restarting(grace));
+    let status = plan.observer.subscribe();
     around.board.enter(Phase::Serving, "");
     tokio::spawn(around.board.follow_child(status.clone()));
     let (stand_tx, stand) = watch::channel(Stand::Starting);

@@ -1,25 +1,27 @@
-//! The socketio role: Frappe's own node server, ready when an Engine.IO handshake answers and somebody
-//! listens for its events in Redis.
+//! The socketio role: Frappe's own node server, ready when an Engine.IO handshake answers and it listens
+//! for events in Redis.
 //!
 //! It exits 1 without Redis, at its start and later (FRAPPE.md, socketio). So nothing is started while
 //! Redis is away, and those ends count for nothing: it comes back with Redis, not with a back-off.
 
-use std::path::PathBuf;
+mod subscription;
+
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use secrecy::SecretSlice;
 use tokio::sync::watch;
 
+use self::subscription::{Heard, Subscription};
 use super::Surroundings;
 use crate::health::account::{Phase, RoleCheck};
 use crate::health::probe;
-use crate::redis_client::Link;
 use crate::supervise::orders::{Control, Order, Run};
 use crate::supervise::relay::relay_for;
-use crate::supervise::run_service::{End, ServicePlan, ServiceStatus, run_controlled};
+use crate::supervise::run_service::{End, ServiceStatus, run_controlled};
 use crate::supervise::service::Policy;
 use crate::supervise::signals::Shutdown;
-use crate::supervise::spawn::Spec;
+use crate::supervise::spawn::{Spec, Stdin};
 
 pub const ROLE: &str = "socketio";
 const GRACE: Duration = Duration::from_secs(10);
@@ -27,42 +29,37 @@ const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 const PROBE_FAILING_EVERY: Duration = Duration::from_secs(1);
 const FIRST_PROBE: Duration = Duration::from_millis(20);
-/// Where Frappe publishes for browsers.
-const CHANNEL: &str = "events";
+const ANYBODY: &str = "somebody listens for events; this login of Redis may not see who";
+const PRELUDE: &str = include_str!("../frappe/socketio.js");
 
 /// Serves until a stop is asked for, or node cannot be kept up.
 pub async fn serve(around: &Surroundings<'_>, shutdown: &Shutdown) -> End {
     let (orders, orders_rx) = watch::channel(Order::default());
-    let (observer, status) = watch::channel(ServiceStatus::new(ROLE));
-    let plan = ServicePlan {
-        spec: spec(around),
-        policy: Policy {
-            drain: around.config.drain,
-            ..Policy::restarting(around.config.grace.unwrap_or(GRACE))
-        },
-        stop_with: Some(Signal::SIGTERM),
-        forward: Vec::new(),
-        after_signal: None,
-        before_stop: None,
-        observer,
-    };
+    let grace = around.config.grace.unwrap_or(GRACE);
+    let policy = Policy { drain: around.config.drain, ..Policy::restarting(grace) };
+    let subscription = Subscription::new(around.queue_redis(), around.runtime_dir.join("socketio-unnamed"));
+    let plan = around.plan(spec(around, &subscription), policy);
+    let status = plan.observer.subscribe();
     around.board.enter(Phase::Serving, "");
     tokio::spawn(around.board.follow_child(status.clone()));
     let control = Control { orders: orders_rx, rules: None };
     tokio::select! {
         end = run_controlled(around.processes, plan, control, shutdown) => end,
-        () = keep_probing(around, &orders, status) => unreachable!("a watch goes on"),
+        () = keep_probing(around, &subscription, &orders, status) => unreachable!("a watch goes on"),
     }
 }
 
-fn spec(around: &Surroundings<'_>) -> Spec {
+fn spec(around: &Surroundings<'_>, subscription: &Subscription) -> Spec {
     let mut environment = around.environment("cauldron/socketio");
+    environment.set("CAULDRON_CLIENT_NAME", &subscription.name);
+    environment.set("CAULDRON_UNNAMED_FILE", &subscription.unnamed_file);
     if let Some(port) = around.config.socketio_port {
         environment.set("FRAPPE_SOCKETIO_PORT", port.to_string());
     }
-    let script: PathBuf = around.bench.app("frappe").join("socketio.js");
+    let script = around.bench.app("frappe").join("socketio.js");
     Spec {
-        args: vec![script.into()],
+        args: vec!["-".into(), script.into()],
+        stdin: Stdin::Bytes(SecretSlice::from(PRELUDE.as_bytes().to_vec())),
         env: environment.into_map(),
         cwd: Some(around.bench.sites()),
         output: relay_for(ROLE, around.config.child_logs, ROLE),
@@ -73,35 +70,35 @@ fn spec(around: &Surroundings<'_>) -> Spec {
 
 async fn keep_probing(
     around: &Surroundings<'_>,
+    subscription: &Subscription,
     orders: &watch::Sender<Order>,
     mut status: watch::Receiver<ServiceStatus>,
 ) {
-    let redis = around.queue_redis();
     let url =
         format!("http://127.0.0.1:{}/socket.io/?EIO=4&transport=polling", around.config.socketio_listens);
     let (mut seen_working, mut pause) = (false, FIRST_PROBE);
     loop {
         let asked = Instant::now();
-        let listeners = match &redis {
-            Ok(link) => listeners(link).await,
-            Err(problem) => Err(problem.clone()),
-        };
-        let run = if listeners.is_ok() { Run::Yes } else { Run::NotYet };
+        let pid = status.borrow_and_update().pid;
+        let heard = subscription.look(pid).await;
+        let run = if heard.is_ok() { Run::Yes } else { Run::NotYet };
         orders.send_if_modified(|order| {
             let changed = order.run != run;
             order.run = run;
             changed
         });
-        let runs = status.borrow_and_update().pid.is_some();
-        let problem = match listeners {
+        let problem = match &heard {
             Err(problem) => Some(format!("the queue Redis does not answer: {problem}")),
-            Ok(_) if !runs => Some("node does not run".to_string()),
-            Ok(0) => Some(format!("nobody listens to `{CHANNEL}` in the queue Redis")),
+            Ok(_) if pid.is_none() => Some("node does not run".to_string()),
+            Ok(Heard::Nobody) => Some("node does not listen for events in the queue Redis".to_string()),
             Ok(_) => handshake(&url).await.err(),
         };
+        let note = if heard == Ok(Heard::Any) { ANYBODY } else { "" }.to_string();
         let works = problem.is_none();
         seen_working |= works;
-        around.board.check(ROLE, RoleCheck { latency: asked.elapsed(), problem, ..RoleCheck::default() });
+        around
+            .board
+            .check(ROLE, RoleCheck { latency: asked.elapsed(), problem, note, ..RoleCheck::default() });
         pause = match (works, seen_working) {
             (true, _) => PROBE_EVERY,
             (false, true) => PROBE_FAILING_EVERY,
@@ -119,11 +116,4 @@ async fn handshake(url: &str) -> Result<(), String> {
         Ok(answer) => Err(format!("the handshake answered {}", answer.status)),
         Err(reason) => Err(format!("the handshake: {reason}")),
     }
-}
-
-async fn listeners(link: &Link) -> Result<u64, String> {
-    let mut question = redis::Pipeline::new();
-    question.cmd("PUBSUB").arg("NUMSUB").arg(CHANNEL);
-    let ((_, count),): ((String, u64),) = link.ask(&question).await?;
-    Ok(count)
 }

@@ -10,7 +10,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
@@ -25,10 +24,9 @@ const TRIES: u32 = 3_000;
 /// Wakes sleeping workers. Ends when it is dropped.
 pub fn after_signal(front: &Front) -> AfterSignal {
     let front = front.clone();
-    Arc::new(move |signal| {
-        if signal == Signal::SIGHUP {
-            front.renew();
-        }
+    Arc::new(move |_| {
+        // Nobody is to be sent to a worker that is about to end.
+        front.renew();
         let socket = front.socket();
         Box::pin(async move {
             let names = [second_name(&socket), socket];
@@ -44,10 +42,11 @@ pub fn after_signal(front: &Front) -> AfterSignal {
     })
 }
 
-/// Ends when the front has no more work for gunicorn.
+/// Ends when the front has no more work for gunicorn; where another is to follow, now or after a hold of
+/// the site, the port stays.
 pub fn before_stop(front: &Front) -> BeforeStop {
     let front = front.clone();
-    Arc::new(move || {
+    Arc::new(move |for_good| {
         let front = front.clone();
         Box::pin(async move {
             let socket = front.socket();
@@ -57,7 +56,9 @@ pub fn before_stop(front: &Front) -> BeforeStop {
             if let Err(error) = fs::hard_link(&socket, &name) {
                 tracing::debug!(%error, "gunicorn has no socket yet");
             }
-            front.quiesce().await;
+            if for_good && !front.is_on_hold() {
+                front.quiesce().await;
+            }
         })
     })
 }

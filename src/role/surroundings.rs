@@ -1,5 +1,6 @@
 //! What every role needs of the pipeline.
 
+use super::current::Current;
 use crate::bootstrap::Bootstrapped;
 use crate::config::Config;
 use crate::config::database::DatabaseConfig;
@@ -7,8 +8,11 @@ use crate::frappe::bench::Bench;
 use crate::frappe::environment::ChildEnvironment;
 use crate::frappe::queues::BenchQueues;
 use crate::health::account::Board;
-use crate::redis_client::{Link, Server};
+use crate::redis_client::Link;
 use crate::supervise::process::Processes;
+use crate::supervise::run_service::ServicePlan;
+use crate::supervise::service::Policy;
+use crate::supervise::spawn::Spec;
 
 /// A site that is there, and what serves it.
 pub struct Surroundings<'a> {
@@ -17,20 +21,23 @@ pub struct Surroundings<'a> {
     pub bench: &'a Bench,
     pub site: &'a str,
     pub bootstrapped: &'a Bootstrapped,
+    pub current: &'a Current,
     pub processes: &'a Processes,
     pub runtime_dir: &'a std::path::Path,
     pub board: &'a Board,
 }
 
 impl Surroundings<'_> {
-    /// Of every Frappe process but gunicorn, which has more.
+    /// Of every Frappe process, but for what may change (`Current::overrides`); some have more.
     pub fn environment(&self, application: &str) -> ChildEnvironment {
         let mut environment = ChildEnvironment::inherited().for_frappe(self.database, &self.config.redis);
         environment.set("PGAPPNAME", application).set("FRAPPE_STREAM_LOGGING", "1");
-        for (name, value) in &self.bootstrapped.overrides {
-            environment.set(name, value);
-        }
         environment
+    }
+
+    /// A Frappe process that is replaced when what it was told has changed.
+    pub fn plan(&self, spec: Spec, policy: Policy) -> ServicePlan {
+        ServicePlan { additions: Some(self.current.overrides()), ..ServicePlan::new(spec, policy) }
     }
 
     pub fn queues(&self) -> BenchQueues {
@@ -38,14 +45,7 @@ impl Surroundings<'_> {
     }
 
     /// Its own connection, opened at the first question.
-    ///
-    /// # Errors
-    /// Why there can be none.
-    pub fn queue_redis(&self) -> Result<Link, String> {
-        let redis = &self.config.redis;
-        let url = redis.queue.as_ref().ok_or("REDIS_QUEUE is not set")?;
-        let server =
-            Server::new(url, redis.tls_ca.as_ref(), "REDIS_QUEUE").map_err(|error| error.to_string())?;
-        Ok(Link::new(server))
+    pub fn queue_redis(&self) -> Link {
+        self.current.queue_redis()
     }
 }

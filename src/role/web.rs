@@ -6,20 +6,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use tokio::sync::watch;
 
-use super::{sizing, stopping};
-use crate::bootstrap::Bootstrapped;
-use crate::config::Config;
-use crate::config::database::DatabaseConfig;
-use crate::frappe::bench::Bench;
-use crate::frappe::environment::ChildEnvironment;
+use super::{Surroundings, sizing, stopping};
 use crate::front::Front;
 use crate::health::account::{Board, Phase, RoleProbe};
 use crate::health::probe;
-use crate::supervise::process::Processes;
 use crate::supervise::relay::relay;
-use crate::supervise::run_service::{End, ServicePlan, ServiceStatus, run_service};
+use crate::supervise::run_service::{End, ServicePlan, run_service};
 use crate::supervise::service::Policy;
 use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::Spec;
@@ -40,50 +33,38 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 const FIRST_PROBE: Duration = Duration::from_millis(10);
 const LONGEST_FIRST_PROBE: Duration = Duration::from_millis(250);
 
-/// What the role needs of the pipeline.
-pub struct Web<'a> {
-    pub config: &'a Config,
-    pub database: &'a DatabaseConfig,
-    pub bench: &'a Bench,
-    pub site: &'a str,
-    pub front: &'a Front,
-    pub bootstrapped: &'a Bootstrapped,
-}
-
 /// Serves until a stop is asked for or gunicorn cannot be kept up.
-pub async fn serve(web: &Web<'_>, processes: &Processes, shutdown: &Shutdown, board: &Board) -> End {
-    let (observer, statuses) = watch::channel(ServiceStatus::new(NAME));
-    let grace = web.config.grace.unwrap_or(GRACE);
+pub async fn serve(around: &Surroundings<'_>, front: &Front, shutdown: &Shutdown) -> End {
+    let grace = around.config.grace.unwrap_or(GRACE);
+    let policy = Policy { drain: around.config.drain, ..Policy::restarting(grace) };
     let plan = ServicePlan {
-        spec: spec(web, grace),
-        policy: Policy { drain: web.config.drain, ..Policy::restarting(grace) },
-        stop_with: Some(Signal::SIGTERM),
         // USR1 reopens logs, USR2 and WINCH are gunicorn's own upgrade dance, TTIN and TTOU are not ours.
         forward: vec![Signal::SIGHUP, Signal::SIGUSR1],
-        after_signal: Some(stopping::after_signal(web.front)),
-        before_stop: Some(stopping::before_stop(web.front)),
-        observer,
+        after_signal: Some(stopping::after_signal(front)),
+        before_stop: Some(stopping::before_stop(front)),
+        ..around.plan(spec(around, front, grace), policy)
     };
-    board.enter(Phase::Serving, "");
-    web.front.open();
-    tokio::spawn(board.follow_child(statuses));
-    let probed = tokio::spawn(keep_probing(web.front.socket(), web.site.to_string(), board.clone()));
-    let end = run_service(processes, plan, shutdown).await;
+    around.board.enter(Phase::Serving, "");
+    front.open();
+    tokio::spawn(around.board.follow_child(plan.observer.subscribe()));
+    let probing = keep_probing(front.socket(), around.site.to_string(), around.board.clone());
+    let probed = tokio::spawn(probing);
+    let end = run_service(around.processes, plan, shutdown).await;
     probed.abort();
-    web.front.close();
-    if matches!(end, End::Asked(..)) {
+    front.close();
+    if matches!(end, End::Asked(..)) && !front.is_on_hold() {
         // Whoever was waiting for a gunicorn that was not there is told so.
-        let _ = tokio::time::timeout(LAST_ANSWERS, web.front.quiesce()).await;
+        let _ = tokio::time::timeout(LAST_ANSWERS, front.quiesce()).await;
     }
     end
 }
 
-fn spec(web: &Web<'_>, grace: Duration) -> Spec {
-    let gunicorn = &web.config.gunicorn;
+fn spec(around: &Surroundings<'_>, front: &Front, grace: Duration) -> Spec {
+    let gunicorn = &around.config.gunicorn;
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let sizing = sizing::size(cgroup::limits(), processors);
     let mut args: Vec<String> = [
-        ("--bind", format!("unix:{}", web.front.socket().display())),
+        ("--bind", format!("unix:{}", front.socket().display())),
         ("--keep-alive", KEEP_ALIVE_S.to_string()),
         ("--workers", gunicorn.workers.unwrap_or(sizing.workers).to_string()),
         ("--threads", gunicorn.threads.unwrap_or(sizing.threads).to_string()),
@@ -99,20 +80,18 @@ fn spec(web: &Web<'_>, grace: Duration) -> Spec {
         args.extend(["--worker-tmp-dir".into(), "/dev/shm".into()]);
     }
     args.push("frappe.app:application".into());
-    let mut environment = ChildEnvironment::inherited().for_frappe(web.database, &web.config.redis);
-    environment.set("PGAPPNAME", "cauldron/web").set("FRAPPE_STREAM_LOGGING", "1");
-    for (name, value) in &web.bootstrapped.overrides {
-        environment.set(name, value);
-    }
-    if web.bootstrapped.accepts_settings {
+    let mut environment = around.environment("cauldron/web");
+    if around.bootstrapped.accepts_settings {
         environment.set("PGOPTIONS", idle_in_transaction(gunicorn.timeout));
     }
     Spec {
         args: args.into_iter().map(Into::into).collect(),
         env: environment.into_map(),
-        cwd: Some(web.bench.sites()),
-        output: relay(web.config.child_logs, NAME),
-        ..Spec::new(NAME, web.bench.gunicorn())
+        cwd: Some(around.bench.sites()),
+        output: relay(around.config.child_logs, NAME),
+        // Quickly: its requests came through us, and nobody is left to wake its sleepers.
+        dies_with_us: Some(Signal::SIGINT),
+        ..Spec::new(NAME, around.bench.gunicorn())
     }
 }
 

@@ -50,14 +50,7 @@ const LOOK_WHEN_SCALING: Duration = Duration::from_secs(1);
 /// Works until a stop is asked for, or a process cannot be kept up.
 pub async fn serve(around: &Surroundings<'_>, shutdown: &Shutdown) -> End {
     let workers = &around.config.workers;
-    let records = match Records::new(around) {
-        Ok(records) => records,
-        Err(problem) => {
-            around.board.check(ROLE, RoleCheck::red(problem));
-            shutdown.asked().await;
-            return End::Asked(nix::sys::signal::Signal::SIGTERM, None);
-        }
-    };
+    let records = Records::new(around);
     around.board.enter(Phase::Serving, "");
     let (stop_all, shutdown) = shutdown.linked();
     let settler = Settler::start(around, &shutdown);

@@ -24,15 +24,37 @@ pub struct ServicePlan {
     /// until something connects to their port).
     pub after_signal: Option<AfterSignal>,
     /// Waited for between the request to stop and TERM, within the grace: who sends the child its work
-    /// finishes first.
+    /// finishes first. It is told whether no other child is to follow.
     pub before_stop: Option<BeforeStop>,
+    /// What is added to the environment at each start. News of it means that the child's knowledge is out
+    /// of date: it is told to reload where that is enough, else another takes its place.
+    pub additions: Option<watch::Receiver<Additions>>,
     pub observer: watch::Sender<ServiceStatus>,
+}
+
+pub type Additions = BTreeMap<&'static str, String>;
+
+impl ServicePlan {
+    /// Stopped by TERM, told nothing else.
+    pub fn new(spec: Spec, policy: Policy) -> Self {
+        let observer = watch::Sender::new(ServiceStatus::new(&spec.name));
+        Self {
+            spec,
+            policy,
+            stop_with: Some(Signal::SIGTERM),
+            forward: Vec::new(),
+            after_signal: None,
+            before_stop: None,
+            additions: None,
+            observer,
+        }
+    }
 }
 
 /// Dropped, wherever it is, when the service has ended.
 pub type AfterSignal = Arc<dyn Fn(Signal) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-pub type BeforeStop = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+pub type BeforeStop = Arc<dyn Fn(bool) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// A service as the health server tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]

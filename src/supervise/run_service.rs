@@ -2,6 +2,7 @@
 
 mod ending;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tracing::{debug, info, warn};
 
 use super::exit::Exit;
 use super::orders::{Control, Order, Run};
+use super::plan::Additions;
 pub use super::plan::{AfterSignal, BeforeStop, End, ServicePlan, ServiceStatus};
 use super::process::{Child, Processes};
 use super::service::{Action, Event, Service, State, on_event};
@@ -45,6 +47,8 @@ pub async fn run_controlled(
         oom_kills: 0,
         reason: CRASH,
         reasons: BTreeMap::new(),
+        added: Additions::new(),
+        renews: false,
         service: Service::new(),
         asked_by: None,
         child: None,
@@ -60,6 +64,8 @@ pub async fn run_controlled(
 /// Why a service is started again, where its role has not said so.
 const CRASH: &str = "crash";
 const OUT_OF_MEMORY: &str = "oom";
+/// What the child was told at its start has changed.
+const RENEWAL: &str = "secret";
 /// The program said that it is done (`Policy::done_code`).
 const DONE: &str = "done";
 
@@ -77,6 +83,10 @@ struct Driver<'a> {
     reason: &'static str,
     reasons: BTreeMap<&'static str, u64>,
     plan: ServicePlan,
+    /// What the present child has of `ServicePlan::additions`.
+    added: Additions,
+    /// Why it is to be recycled.
+    renews: bool,
     service: Service,
     asked_by: Option<Signal>,
     child: Option<Arc<Child>>,
@@ -138,6 +148,9 @@ impl Driver<'_> {
                             break event;
                         }
                     }
+                    () = changed(self.plan.additions.as_mut()) => if let Some(event) = self.renew() {
+                        break event;
+                    },
                     signal = forwarded.recv() => match signal {
                         Ok(signal) => self.forward(signal),
                         // Nobody sends 16 signals that each matter; the newest are kept.
@@ -156,7 +169,7 @@ impl Driver<'_> {
         let (service, action) = on_event(self.service.clone(), event, &self.plan.policy, now);
         self.service = service;
         if event == Event::PauseAsked || event == Event::RecycleAsked {
-            self.reason = self.order.why;
+            self.reason = if std::mem::take(&mut self.renews) { RENEWAL } else { self.order.why };
         }
         if self.service.restarts > before {
             *self.reasons.entry(self.reason).or_default() += 1;
@@ -195,7 +208,13 @@ impl Driver<'_> {
         if self.plan.policy.restart {
             self.oom_kills = cgroup::oom_kills();
         }
-        match self.processes.spawn(&self.plan.spec) {
+        let mut spec = Cow::Borrowed(&self.plan.spec);
+        if let Some(additions) = &mut self.plan.additions {
+            self.added.clone_from(&additions.borrow_and_update());
+            let added = self.added.iter().map(|(name, value)| (name.into(), value.into()));
+            spec.to_mut().env.extend(added);
+        }
+        match self.processes.spawn(&spec) {
             Ok(child) => {
                 debug!(service = name, pid = child.pid, "started");
                 self.child = Some(Arc::new(child));
@@ -211,6 +230,19 @@ impl Driver<'_> {
                 Event::StartFailed { may_pass }
             }
         }
+    }
+
+    /// What the child was told has changed. To reload is enough where its environment has not: it reads
+    /// its files again then.
+    fn renew(&mut self) -> Option<Event> {
+        let additions = self.plan.additions.as_mut()?;
+        let same = *additions.borrow_and_update() == self.added;
+        if same && self.plan.forward.contains(&Signal::SIGHUP) {
+            self.forward(Signal::SIGHUP);
+            return None;
+        }
+        self.renews = true;
+        Some(Event::RecycleAsked)
     }
 
     fn publish(&self) {
@@ -247,6 +279,16 @@ async fn ordered(orders: &mut watch::Receiver<Order>) -> Order {
     match orders.changed().await {
         Ok(()) => *orders.borrow_and_update(),
         Err(_) => std::future::pending().await,
+    }
+}
+
+async fn changed(additions: Option<&mut watch::Receiver<Additions>>) {
+    let gone = match additions {
+        Some(additions) => additions.changed().await.is_err(),
+        None => true,
+    };
+    if gone {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -137,22 +137,9 @@ fn h07_the_exit_does_not_wait_for_the_end_of_output() {
 }
 
 fn plan(spec: Spec, drain: Duration) -> (ServicePlan, watch::Receiver<ServiceStatus>) {
-    let observer = watch::Sender::new(ServiceStatus::new("test"));
-    let status = observer.subscribe();
-    let policy = Policy { drain, ..Policy::restarting(GRACE) };
-    let stop_with = Some(Signal::SIGTERM);
-    (
-        ServicePlan {
-            spec,
-            policy,
-            stop_with,
-            forward: vec![],
-            after_signal: None,
-            before_stop: None,
-            observer,
-        },
-        status,
-    )
+    let plan = ServicePlan::new(spec, Policy { drain, ..Policy::restarting(GRACE) });
+    let status = plan.observer.subscribe();
+    (plan, status)
 }
 
 #[test]

@@ -63,7 +63,8 @@ pub enum Step {
 pub fn spawn(image: &Image<'_>) -> Result<i32, (Step, Errno)> {
     let arguments = pointers(&image.arguments);
     let environment = pointers(&image.environment);
-    let mut young = Young { image, arguments: &arguments, environment: &environment, failure: None };
+    let parent = std::process::id().into();
+    let mut young = Young { image, arguments: &arguments, environment: &environment, parent, failure: None };
     let mut stack = vec![0u128; STACK_BYTES / size_of::<u128>()];
     let mut before = SigSet::empty();
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before));
@@ -110,6 +111,8 @@ struct Young<'a> {
     image: &'a Image<'a>,
     arguments: &'a [*const libc::c_char],
     environment: &'a [*const libc::c_char],
+    /// Our own number.
+    parent: libc::c_long,
     failure: Option<(Step, Errno)>,
 }
 
@@ -123,16 +126,6 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
 extern "C" fn become_program(young: *mut libc::c_void) -> i32 {
     // SAFETY: `spawn` passes a live `Young` and is suspended while we use it.
     let young = unsafe { &mut *young.cast::<Young<'_>>() };
-    if let Some(signal) = young.image.parent_death {
-        // SAFETY: system calls without pointers. We may have become an orphan before the first of them; as
-        // our memory is our parent's, that takes a KILL between two instructions.
-        unsafe {
-            libc::prctl(libc::PR_SET_PDEATHSIG, signal as libc::c_ulong, 0, 0, 0);
-            if libc::syscall(libc::SYS_getppid) == 1 {
-                return 127;
-            }
-        }
-    }
     // SAFETY: system calls with pointers that `spawn` made; its vectors end in null.
     let failure = unsafe {
         libc::setpgid(0, 0);
@@ -140,7 +133,16 @@ extern "C" fn become_program(young: *mut libc::c_void) -> i32 {
             // TTOU is blocked here, so this is allowed from the background (tcsetpgrp(3)).
             libc::tcsetpgrp(0, libc::syscall(libc::SYS_getpid) as i32);
         }
-        prepare(young.image).err().unwrap_or_else(|| {
+        let prepared = prepare(young.image);
+        if let Some(signal) = young.image.parent_death {
+            // After the identity, whose change takes it back (prctl(2)).
+            libc::prctl(libc::PR_SET_PDEATHSIG, signal as libc::c_ulong, 0, 0, 0);
+            // We may be an orphan already, and nobody would tell us.
+            if libc::syscall(libc::SYS_getppid) != young.parent {
+                return 127;
+            }
+        }
+        prepared.err().unwrap_or_else(|| {
             default_signals();
             (Step::Exec, exec(&young.image.candidates, young.arguments, young.environment))
         })

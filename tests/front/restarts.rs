@@ -1,15 +1,14 @@
 //! Nobody notices that gunicorn reloads, crashes or is slow to come.
 
 use std::fs;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::support::binary::{LONG, Pod};
 use crate::support::http;
+use crate::support::load::Load;
 use crate::support::place::{Place, SITE};
 use crate::support::wait::eventually;
 
@@ -18,58 +17,13 @@ fn gunicorn(pod: &Pod) -> Pid {
     Pid::from_raw(status["children"][0]["pid"].as_i64().expect("a pid") as i32)
 }
 
-/// Clients that ask again and again, and what they did not like.
-struct Load {
-    done: Arc<AtomicBool>,
-    answered: Arc<AtomicUsize>,
-    clients: Vec<JoinHandle<Vec<String>>>,
-}
-
-impl Load {
-    fn start(port: u16, clients: usize) -> Self {
-        let (done, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let client = |n: usize| {
-            let (done, answered) = (done.clone(), answered.clone());
-            thread::spawn(move || {
-                let mut lost = Vec::new();
-                while !done.load(Ordering::Relaxed) {
-                    let answer = match n % 2 {
-                        0 => http::get(port, SITE, "/api/method/ping"),
-                        _ => http::post(port, SITE, "/api/method/ping", &[("a", "b")]),
-                    };
-                    match answer {
-                        Some(answer) if answer.status == 200 => {
-                            answered.fetch_add(1, Ordering::Relaxed);
-                        }
-                        Some(answer) => lost.push(answer.head + &answer.body),
-                        None => lost.push("no answer".to_owned()),
-                    }
-                }
-                lost
-            })
-        };
-        let clients = (0..clients).map(client).collect();
-        Self { done, answered, clients }
-    }
-
-    fn more(&self, count: usize) {
-        let until = self.answered.load(Ordering::Relaxed) + count;
-        eventually(LONG, "answers", || (self.answered.load(Ordering::Relaxed) >= until).then_some(()));
-    }
-
-    fn lost(self) -> Vec<String> {
-        self.done.store(true, Ordering::Relaxed);
-        self.clients.into_iter().flat_map(|client| client.join().expect("a client")).collect()
-    }
-}
-
 #[test]
 fn no_request_is_lost_over_reloads() {
     let place = Place::new();
     let pod = place.serving();
     let worker = || http::get(place.port, SITE, "/api/method/frappe.sample.pid").map(|answer| answer.body);
-    let load = Load::start(place.port, 4);
-    for _ in 0..3 {
+    let load = Load::start(place.port, SITE, 4);
+    for _ in 0..20 {
         load.more(20);
         let before = worker().expect("a worker");
         let old: String = before.chars().filter(char::is_ascii_digit).collect();

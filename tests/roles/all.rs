@@ -6,8 +6,10 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::place::{DATABASE, LONG, Place, SITE, children, kill, lives, status};
+use crate::socketio::Client;
 use crate::support::bench::{ADMIN_PASSWORD, Bench};
 use crate::support::binary::{Binary, Pod};
+use crate::support::load::Load;
 use crate::support::postgres::{PASSWORD, Postgres, SUPERUSER};
 use crate::support::redis::Redis;
 use crate::support::wait::eventually;
@@ -16,16 +18,16 @@ use crate::support::{http, port};
 const SOON: Duration = Duration::from_secs(20);
 
 /// A site of its own, made by `all` itself.
-struct Home {
-    postgres: Postgres,
-    redis: Redis,
-    bench: Bench,
-    web: u16,
-    socketio: u16,
+pub struct Home {
+    pub postgres: Postgres,
+    pub redis: Redis,
+    pub bench: Bench,
+    pub web: u16,
+    pub socketio: u16,
 }
 
 impl Home {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             postgres: Postgres::start(),
             redis: Redis::start(),
@@ -35,7 +37,7 @@ impl Home {
         }
     }
 
-    fn all(&self) -> Binary {
+    pub fn all(&self) -> Binary {
         Binary::on(&self.bench, &["all"])
             .servers(&self.postgres, &self.redis)
             .set("SITE_NAME", SITE)
@@ -83,6 +85,39 @@ fn four_roles_in_one_tree_with_one_log_and_a_check_each() {
     for (name, pid) in children {
         assert!(!lives(pid), "{name} is left behind");
     }
+}
+
+/// Reloads and a crash under load, and a browser's events all the while: nobody notices.
+#[test]
+fn nothing_is_lost_over_twenty_reloads_and_a_crash() {
+    let home = Home::new();
+    let mut pod = home.all().set("GUNICORN_WORKERS", 2).start();
+    pod.answers("/readyz", 200);
+    let form = [("usr", "Administrator"), ("pwd", ADMIN_PASSWORD)];
+    let login = http::post(home.web, SITE, "/api/method/login", &form).expect("an answer");
+    let cookie = login.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
+    // Through the web port, by a name that only the outside knows; the node behind it is this pod's own.
+    let page = Client::page(&home.bench, home.web, &cookie);
+    page.says("connected");
+    let load = Load::start(home.web, SITE, 4);
+    let worker = || http::get(home.web, SITE, "/api/method/frappe.sample.pid").map(|answer| answer.body);
+    for _ in 0..20 {
+        load.more(10);
+        let old: String = worker().expect("a worker").chars().filter(char::is_ascii_digit).collect();
+        pod.signal(Signal::SIGHUP);
+        eventually(LONG, "the old worker has gone", || (!lives(old.parse().expect("a pid"))).then_some(()));
+    }
+    let gunicorn = children(&pod)["gunicorn"];
+    kill(gunicorn, Signal::SIGKILL);
+    load.more(10);
+    assert_ne!(children(&pod)["gunicorn"], gunicorn);
+    assert_eq!(load.lost(), Vec::<String>::new());
+    let tell = ["--site", SITE, "execute", "frappe.realtime.publish_realtime", "--kwargs"];
+    let told =
+        home.bench.run(&[&tell[..], &["{'event': 'told', 'message': 'over', 'room': 'all'}"]].concat());
+    assert_eq!(told.exit, Some(0), "{}", told.text);
+    page.says("told over");
+    assert_eq!(page.log().matches("connected").count(), 1);
 }
 
 /// Redis goes and comes back under all of them: nobody restarts for it who need not, and everybody is green again.

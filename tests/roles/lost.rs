@@ -1,10 +1,13 @@
 //! What becomes of a job whose worker could not finish it.
 
 use std::fs;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::place::{LONG, Place, child, children, kill, lives, status};
+use crate::all::Home;
+use crate::place::{LONG, Place, SITE, child, children, kill, lives, rounds, status};
+use crate::support::tree::with_descendants;
 use crate::support::wait::eventually;
 use crate::worker::{SOON, ready, worker};
 
@@ -108,4 +111,45 @@ fn exit_0_unasked_is_a_failure() {
     eventually(LONG, "a new worker", || children(&pod).into_values().find(|pid| *pid != before));
     pod.says("ended unasked");
     assert_eq!(status(&pod)["children"][0]["restart_reasons"]["crash"], 1);
+}
+
+/// A work-horse that RQ should have ended, and did not.
+#[test]
+fn a_stuck_horse_is_reported() {
+    if rounds(0) == 0 {
+        eprintln!("SKIPPED: a horse counts as stuck 100 s after its job's time; `make drill` waits for it");
+        return;
+    }
+    let place = Place::new();
+    let pod = ready(worker(&place));
+    let (job, pid) = (place.job("stuck", "short"), child(&pod));
+    let horse = job.wait_for_start();
+    let told = || pod.body("/readyz?verbose").contains(&format!("stuck job: {SITE}::stuck"));
+    place.redis.ask::<i64>(1, &["HSET", &format!("rq:job:{SITE}::stuck"), "timeout", "1"]);
+    // Neither can do anything about it.
+    kill(pid, Signal::SIGSTOP);
+    kill(horse, Signal::SIGSTOP);
+    assert!(!told(), "told too early: this test proves nothing");
+    eventually(Duration::from_secs(150), "it is told", || told().then_some(()));
+    pod.says("its job is past its time, and RQ has not ended it");
+    kill(horse, Signal::SIGCONT);
+    kill(pid, Signal::SIGCONT);
+    job.release();
+}
+
+/// What a killed supervisor that is not PID 1 leaves: nothing, and the next one has every port.
+#[test]
+fn a_killed_supervisor_of_all_leaves_nobody_behind() {
+    let home = Home::new();
+    let mut pod = home.all().start();
+    pod.answers("/readyz", 200);
+    let all = with_descendants(pod.pid());
+    assert!(all.len() >= 7, "{all:?}");
+    pod.signal(Signal::SIGKILL);
+    pod.end_within(SOON);
+    eventually(SOON, "nobody is left", || {
+        all.iter().all(|pid| !lives(i32::try_from(*pid).expect("a pid"))).then_some(())
+    });
+    let mut pod = home.all().start();
+    pod.answers("/readyz", 200);
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::support::wait::{eventually, within};
 
 pub const SITE: &str = "roles.test";
 pub const DATABASE: &str = "roles_test";
+const COMMON: &str = "common_site_config.json";
 pub const LONG: Duration = Duration::from_secs(60);
 
 /// Made once: every role reads it, none changes it.
@@ -117,6 +119,46 @@ impl Place {
 
     pub fn workers(&self) -> Vec<String> {
         self.redis.ask(1, &["SMEMBERS", "rq:workers"])
+    }
+}
+
+/// A container's own part of the bench: Frappe's lock of the scheduler is a file in `config`, and
+/// common_site_config.json may be a mount.
+pub struct Container {
+    root: tempfile::TempDir,
+}
+
+impl Container {
+    pub fn new(place: &Place) -> Self {
+        let root = tempfile::Builder::new().prefix("container-").tempdir().expect("a folder");
+        for part in ["apps", "env", "logs"] {
+            let target = place.bench().path().join(part);
+            symlink(target, root.path().join(part)).expect("a link into the bench");
+        }
+        for part in ["config", "sites"] {
+            fs::create_dir(root.path().join(part)).expect("a folder");
+        }
+        for entry in fs::read_dir(place.bench().sites()).expect("sites").flatten() {
+            if entry.file_name() != COMMON {
+                symlink(entry.path(), root.path().join("sites").join(entry.file_name())).expect("a link");
+            }
+        }
+        let container = Self { root };
+        container.configure(place, &[]);
+        container
+    }
+
+    pub fn path(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// Its common_site_config.json: the bench's, with these keys.
+    pub fn configure(&self, place: &Place, keys: &[(&str, Value)]) {
+        let mut config = place.bench().read_config(COMMON);
+        config.extend(keys.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+        let new = self.path().join("sites/new.json");
+        fs::write(&new, serde_json::to_string_pretty(&config).expect("JSON")).expect("a file");
+        fs::rename(&new, self.path().join("sites").join(COMMON)).expect("a file");
     }
 }
 

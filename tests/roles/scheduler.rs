@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::place::{DATABASE, LONG, Place, SITE, child, children, kill, lives, rounds, status};
+use crate::place::{Container, DATABASE, LONG, Place, SITE, child, children, kill, lives, rounds, status};
 use crate::support::binary::{Binary, Pod};
 use crate::support::wait::{eventually, within};
 
@@ -16,33 +16,16 @@ const SOON: Duration = Duration::from_secs(10);
 /// They share the site, and so its lock: one test at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-fn alone() -> MutexGuard<'static, ()> {
+pub fn alone() -> MutexGuard<'static, ()> {
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A pod as in its own container: Frappe's own lock is a file in the bench's config folder, which pods do not share.
-struct Container {
-    root: tempfile::TempDir,
-}
-
-impl Container {
-    fn new(place: &Place) -> Self {
-        let root = tempfile::Builder::new().prefix("container-").tempdir().expect("a folder");
-        for part in ["apps", "env", "sites", "logs"] {
-            let target = place.bench().path().join(part);
-            std::os::unix::fs::symlink(target, root.path().join(part)).expect("a link into the bench");
-        }
-        fs::create_dir(root.path().join("config")).expect("config");
-        Self { root }
-    }
-
-    fn scheduler(&self, place: &Place) -> Binary {
-        place
-            .command("scheduler")
-            .set("CAULDRON_BENCH", self.root.path().display())
-            .set("FRAPPE_BENCH_ROOT", self.root.path().display())
-            .set("SAMPLE_BENCH_TICKS", ticks(place).display())
-    }
+fn scheduler(container: &Container, place: &Place) -> Binary {
+    place
+        .command("scheduler")
+        .set("CAULDRON_BENCH", container.path().display())
+        .set("FRAPPE_BENCH_ROOT", container.path().display())
+        .set("SAMPLE_BENCH_TICKS", ticks(place).display())
 }
 
 fn ticks(place: &Place) -> PathBuf {
@@ -74,7 +57,7 @@ fn leads(pod: &Pod) -> bool {
 fn a_leader_ticks_and_says_so() {
     let (_alone, place) = (alone(), Place::new());
     let container = Container::new(&place);
-    let pod = ready(container.scheduler(&place));
+    let pod = ready(scheduler(&container, &place));
     assert!(leads(&pod));
     eventually(LONG, "a tick", || note(&pod).contains(" s ago").then_some(()));
     let metrics = pod.body("/metrics");
@@ -97,7 +80,7 @@ fn a_switched_off_scheduler_is_told_for_what_it_is() {
         ))
     };
     set(0);
-    let pod = ready(container.scheduler(&place));
+    let pod = ready(scheduler(&container, &place));
     pod.says("the scheduler runs, and enqueues nothing or little state=\"disabled\"");
     assert!(note(&pod).contains("disabled"), "{}", note(&pod));
     set(1);
@@ -110,17 +93,27 @@ fn a_switched_off_scheduler_is_told_for_what_it_is() {
     assert!(paused.is_some(), "{}", note(&pod));
 }
 
-/// Three pods; the leader is killed again and again, as a node's death does: nobody says goodbye.
+/// Three pods; the leader is killed again and again, as a node's death does: nobody says goodbye. Just after a tick, and
+/// just before the next one.
 #[test]
-fn a_killed_leader_is_replaced_without_a_doubled_tick() {
+fn a_killed_leader_is_replaced_and_no_tick_is_doubled_or_missed() {
+    const TICK_S: f64 = 10.0;
     let (_alone, place) = (alone(), Place::new());
     let containers: Vec<Container> = (0..3).map(|_| Container::new(&place)).collect();
-    let mut pods: Vec<Pod> = containers.iter().map(|container| ready(container.scheduler(&place))).collect();
+    for container in &containers {
+        container.configure(&place, &[("scheduler_tick_interval", TICK_S.into())]);
+    }
+    let mut pods: Vec<Pod> = containers.iter().map(|container| ready(scheduler(container, &place))).collect();
     assert_eq!(pods.iter().filter(|pod| leads(pod)).count(), 1);
-    for _ in 0..rounds(3) {
+    for round in 0..rounds(3) {
         let before = ticked(&place).len();
         eventually(LONG, "a tick", || (ticked(&place).len() > before).then_some(()));
         let leader = pods.iter().position(leads).expect("a leader");
+        if round % 2 == 1 {
+            let late = |note: &str| note.contains("last tick 8 s") || note.contains("last tick 9 s");
+            let seen = || late(&note(&pods[leader])) || ticked(&place).len() > before + 1;
+            eventually(LONG, "the next tick is near", || seen().then_some(()));
+        }
         let pid = child(&pods[leader]);
         pods[leader].signal(Signal::SIGKILL);
         let others: Vec<usize> = (0..3).filter(|at| *at != leader).collect();
@@ -129,14 +122,15 @@ fn a_killed_leader_is_replaced_without_a_doubled_tick() {
             others.iter().any(|at| leads(&pods[*at]) && !children(&pods[*at]).is_empty()).then_some(())
         });
         assert!(!lives(pid), "the dead leader's child still ticks");
-        pods[leader] = ready(containers[leader].scheduler(&place));
+        pods[leader] = ready(scheduler(&containers[leader], &place));
         assert_eq!(pods.iter().filter(|pod| leads(pod)).count(), 1);
     }
     let ticks = ticked(&place);
     let gaps: Vec<f64> = ticks.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    // The tick is one second here; what a failover costs is the next one's start, not more.
-    assert!(gaps.iter().all(|gap| *gap > 0.5), "doubled: {gaps:?}");
-    assert!(gaps.iter().all(|gap| *gap < 15.0), "missed: {gaps:?}");
+    // A new leader's first tick may come sooner (frappe/scheduler.py), never twice in half an interval.
+    assert!(gaps.iter().all(|gap| *gap > TICK_S * 0.4), "doubled: {gaps:?}");
+    assert!(gaps.iter().all(|gap| *gap < TICK_S * 2.0), "missed: {gaps:?}");
+    println!("gaps of ticks, in seconds: {gaps:.1?}");
 }
 
 /// A leader that is cut off: its session stays at the server, and it must end its child before anybody takes over.
@@ -144,8 +138,8 @@ fn a_killed_leader_is_replaced_without_a_doubled_tick() {
 fn a_stopped_leader_loses_its_lock() {
     let (_alone, place) = (alone(), Place::new());
     let containers: Vec<Container> = (0..2).map(|_| Container::new(&place)).collect();
-    let first = ready(containers[0].scheduler(&place));
-    let second = ready(containers[1].scheduler(&place));
+    let first = ready(scheduler(&containers[0], &place));
+    let second = ready(scheduler(&containers[1], &place));
     assert!(leads(&first) && note(&second).contains("stands by"));
     // Frozen, which is a partition of everything.
     let frozen = child(&first);
@@ -165,7 +159,7 @@ fn a_stopped_leader_loses_its_lock() {
 fn without_the_database_nobody_leads_and_nothing_ticks() {
     let (_alone, place) = (alone(), Place::new());
     let container = Container::new(&place);
-    let mut pod = ready(container.scheduler(&place));
+    let mut pod = ready(scheduler(&container, &place));
     let pid = child(&pod);
     // Somebody ends the session: the lock goes with it, and so must the child.
     place.site.postgres.session("postgres").run(

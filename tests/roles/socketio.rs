@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::all::Home;
 use crate::place::{LONG, Place, SITE, child, kill, status};
+use crate::support::bench::Bench;
 use crate::support::binary::{Binary, Pod};
 use crate::support::running::Running;
 use crate::support::wait::eventually;
@@ -41,6 +43,42 @@ fn ready_on_a_handshake_and_a_subscription() {
     });
     pod.signal(Signal::SIGTERM);
     pod.end_within(SOON).exits(0);
+}
+
+/// Another pod's subscription says nothing of this one's.
+#[test]
+fn only_its_own_subscription_counts() {
+    let home = Home::new();
+    home.all().with_command("bootstrap").run().exits(0);
+    let alone = || home.all().with_command("socketio");
+    let script = home.bench.path().join("apps/frappe/socketio.js");
+    let whole = fs::read_to_string(&script).expect("socketio.js");
+    // It answers, is connected, and listens for nothing.
+    let deaf =
+        whole.replace("await subscriber.subscribe(\"events\",", "((channel, handle) => handle)(\"events\",");
+    assert_ne!(deaf, whole);
+    fs::write(&script, deaf).expect("a deaf script");
+    let mut connection = home.redis.connection(1);
+    let mut other = connection.as_pubsub();
+    other.subscribe("events").expect("another replica's subscription");
+    let pod = alone().start();
+    let told = "node does not listen for events in the queue Redis";
+    eventually(LONG, "it is told", || pod.body("/readyz").contains(told).then_some(()));
+    let handshake = || http::status(home.socketio, "localhost", "/socket.io/?EIO=4&transport=polling");
+    eventually(LONG, "it answers", || (handshake() == 200).then_some(()));
+    assert!(pod.body("/readyz").contains(told), "{}", pod.body("/readyz"));
+    fs::write(&script, &whole).expect("socketio.js");
+    pod.signal(Signal::SIGTERM);
+    pod.end_within(SOON).exits(0);
+    let mut pod = alone().start();
+    pod.answers("/readyz", 200);
+    assert!(!pod.body("/readyz?verbose").contains("somebody listens"));
+    drop(pod);
+    // A login that may not look at connections: what can be known is said.
+    home.redis.ask::<String>(0, &["ACL", "SETUSER", "default", "-client|list"]);
+    let mut pod = alone().start();
+    pod.answers("/readyz", 200);
+    assert!(pod.body("/readyz?verbose").contains("somebody listens for events"));
 }
 
 #[test]
@@ -110,17 +148,30 @@ fn authenticator() -> (std::thread::JoinHandle<()>, u16) {
 }
 
 /// A real socket.io client in node, on the site's namespace.
-struct Client(Running);
+pub struct Client(Running);
 
 impl Client {
     fn connect(place: &Place, port: u16, authenticator: u16) -> Self {
-        let script = place.file("client.js");
-        let modules = place.bench().path().join("apps/frappe/node_modules/socket.io-client");
+        let headers = format!(
+            "origin: 'http://127.0.0.1:{authenticator}', cookie: 'sid=x', 'x-frappe-site-name': '{SITE}'"
+        );
+        Self::with(place.bench(), port, "", &headers)
+    }
+
+    /// A browser's page, at a name that nobody here can resolve.
+    pub fn page(bench: &Bench, port: u16, cookie: &str) -> Self {
+        let headers = format!("host: 'desk.test', origin: 'http://desk.test', cookie: '{cookie}'");
+        Self::with(bench, port, "transports: ['websocket'],", &headers)
+    }
+
+    fn with(bench: &Bench, port: u16, options: &str, headers: &str) -> Self {
+        let script = bench.path().join(format!("client-{port}.js"));
+        let modules = bench.path().join("apps/frappe/node_modules/socket.io-client");
         let text = format!(
             "const {{ io }} = require({modules:?});\n\
              const socket = io('http://127.0.0.1:{port}/{SITE}', {{\n\
-               reconnectionDelay: 50, reconnectionDelayMax: 200,\n\
-               extraHeaders: {{ origin: 'http://127.0.0.1:{authenticator}', cookie: 'sid=x', 'x-frappe-site-name': '{SITE}' }},\n\
+               reconnectionDelay: 50, reconnectionDelayMax: 200, {options}\n\
+               extraHeaders: {{ {headers} }},\n\
              }});\n\
              socket.on('connect', () => console.log('connected'));\n\
              socket.on('connect_error', (error) => console.log('refused', error.message));\n\
@@ -130,12 +181,12 @@ impl Client {
         Self(Running::spawn(Command::new("node").arg(script).stdin(Stdio::null())))
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         self.0.log()
     }
 
     #[track_caller]
-    fn says(&self, text: &str) {
+    pub fn says(&self, text: &str) {
         let seen = crate::support::wait::within(LONG, || self.log().contains(text).then_some(()));
         assert!(seen.is_some(), "no `{text}` in: {}", self.log());
     }

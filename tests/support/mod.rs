@@ -8,6 +8,7 @@ pub mod ca;
 pub mod guard;
 pub mod http;
 pub mod identity;
+pub mod load;
 pub mod other_app;
 pub mod place;
 pub mod pooler;

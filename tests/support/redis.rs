@@ -137,6 +137,11 @@ impl Redis {
         command.query(&mut self.connection(database)).unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
+    /// What a test has set by CONFIG SET.
+    pub fn knows_password(&mut self, password: &str) {
+        self.options.login = Some((None, password.to_owned()));
+    }
+
     pub fn stop(&mut self) {
         self.end(Signal::SIGTERM);
     }

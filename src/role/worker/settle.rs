@@ -8,9 +8,10 @@ use nix::sys::signal::Signal;
 use redis::Pipeline;
 use secrecy::SecretSlice;
 use serde_json::json;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::config::redis_url::RedisUrl;
+use crate::frappe::common_config::Overrides;
 use crate::frappe::queues::WORKERS;
 use crate::redis_client::Link;
 use crate::role::Surroundings;
@@ -45,9 +46,9 @@ pub struct Settler {
 
 struct Shared {
     spec: Spec,
-    url: Option<RedisUrl>,
+    overrides: watch::Receiver<Overrides>,
     requeue: Vec<String>,
-    link: Option<Link>,
+    link: Link,
     processes: Processes,
     shutdown: Shutdown,
     cases: Mutex<JoinSet<()>>,
@@ -63,9 +64,9 @@ impl Settler {
         };
         let shared = Shared {
             spec,
-            url: around.config.redis.queue.clone(),
+            overrides: around.current.overrides(),
             requeue: around.config.workers.requeue.clone(),
-            link: around.queue_redis().ok(),
+            link: around.queue_redis(),
             processes: around.processes.clone(),
             shutdown: shutdown.clone(),
             cases: Mutex::default(),
@@ -126,8 +127,9 @@ impl Shared {
             None => self.find(pid).await,
         };
         // Without a record it never had a job.
-        let (Some(key), Some(url)) = (key, &self.url) else { return };
-        let question = json!({"url": url.reveal(), "worker": key, "reason": reason, "requeue": self.requeue});
+        let (Some(key), Ok(server)) = (key, self.link.server()) else { return };
+        let question =
+            json!({"url": server.url().reveal(), "worker": key, "reason": reason, "requeue": self.requeue});
         let done = self.run(question.to_string().into_bytes()).await;
         match done {
             Ok(said) => tracing::warn!(child, reason, done = said, "settled what a worker left"),
@@ -143,16 +145,15 @@ impl Shared {
 
     /// Its record by pid and host: it may have ended before anybody looked.
     async fn find(&self, pid: i32) -> Option<String> {
-        let link = self.link.as_ref()?;
         let mut members = Pipeline::new();
         members.cmd("SMEMBERS").arg(WORKERS);
-        let (keys,): (Vec<String>,) = link.ask(&members).await.ok()?;
+        let (keys,): (Vec<String>,) = self.link.ask(&members).await.ok()?;
         let mut details = Pipeline::new();
         for key in &keys {
             details.cmd("HMGET").arg(key).arg("pid").arg("hostname");
         }
         let host = nix::unistd::gethostname().ok()?.to_string_lossy().into_owned();
-        let answers: Vec<(Option<i32>, Option<String>)> = link.ask(&details).await.ok()?;
+        let answers: Vec<(Option<i32>, Option<String>)> = self.link.ask(&details).await.ok()?;
         let ours = |(p, h): &(Option<i32>, Option<String>)| *p == Some(pid) && h.as_deref() == Some(&host);
         keys.into_iter().zip(answers).find(|(_, answer)| ours(answer)).map(|(key, _)| key)
     }
@@ -167,6 +168,7 @@ impl Shared {
                 String::from_utf8_lossy(line.text).into_owned();
         });
         let mut spec = self.spec.clone();
+        spec.env.extend(self.overrides.borrow().iter().map(|(name, value)| (name.into(), value.into())));
         spec.stdin = Stdin::Bytes(SecretSlice::from(question));
         spec.output = Output::Lines(handler);
         let child = self.processes.spawn(&spec).map_err(|error| error.to_string())?;

@@ -16,7 +16,7 @@ use crate::role::Surroundings;
 use crate::supervise::orders::{Control, Order, Run};
 use crate::supervise::process::Processes;
 use crate::supervise::relay::relay_for;
-use crate::supervise::run_service::{End, ServicePlan, ServiceStatus, run_controlled};
+use crate::supervise::run_service::{End, ServiceStatus, run_controlled};
 use crate::supervise::service::{Policy, State};
 use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::{Spec, Stdin};
@@ -67,26 +67,16 @@ impl Slot {
         shutdown: &Shutdown,
     ) -> (Arc<Self>, impl Future<Output = End> + use<>) {
         let name = format!("worker {} {number}", pool.name());
-        let (observer, status) = watch::channel(ServiceStatus::new(&name));
         let waits = number > *pool.processes.start();
         let order = Order { run: if waits { Run::No } else { Run::Yes }, why: "scale", ..Order::default() };
         let (orders, orders_rx) = watch::channel(order);
-        tokio::spawn(around.board.follow_child(status.clone()));
         let grace = around.config.grace.unwrap_or(pool.timeout + GRACE_AFTER_TIMEOUT);
-        let plan = ServicePlan {
-            spec: spec(around, pool, &name),
-            policy: Policy {
-                drain: around.config.drain,
-                done_code: Some(DONE_CODE),
-                ..Policy::restarting(grace)
-            },
-            stop_with: Some(nix::sys::signal::Signal::SIGTERM),
-            // HUP and QUIT kill a job, USR1 does nothing (FRAPPE.md, Workers).
-            forward: Vec::new(),
-            after_signal: None,
-            before_stop: None,
-            observer,
-        };
+        let policy =
+            Policy { drain: around.config.drain, done_code: Some(DONE_CODE), ..Policy::restarting(grace) };
+        // Nothing is forwarded: HUP and QUIT kill a job, USR1 does nothing (FRAPPE.md, Workers).
+        let plan = around.plan(spec(around, pool, &name), policy);
+        let status = plan.observer.subscribe();
+        tokio::spawn(around.board.follow_child(status.clone()));
         let slot =
             Arc::new(Self { name, pool: pool.name(), number, orders, status, facts: Mutex::default() });
         let rules =

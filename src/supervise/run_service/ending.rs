@@ -26,12 +26,13 @@ impl Driver<'_> {
         let (grace, shutdown) = (self.plan.policy.grace, self.shutdown.clone());
         let asked = child.exit().is_none();
         let rules = self.control.rules.clone();
-        let before = self.plan.before_stop.clone().filter(|_| asked && self.service.asked);
+        let before = self.plan.before_stop.clone().filter(|_| asked);
+        let for_good = self.service.asked;
         self.stopping = Some(Box::pin(async move {
             let deadline = Instant::now() + grace;
             if let Some(before) = before {
                 tokio::select! {
-                    () = before() => {}
+                    () = before(for_good) => {}
                     _ = child.exited() => {}
                     () = shutdown.hurried() => {}
                     () = sleep_until(deadline - grace / OWN_SHARE) => {}

@@ -79,6 +79,23 @@ def backup(context, with_files, backup_path_db, verbose, compress):
     sys.exit(int(failed))
 
 
+@click.command("reinstall")
+@click.option("--yes", is_flag=True)
+@click.option("--admin-password")
+@click.option("--db-root-username")
+@click.option("--db-root-password")
+@click.pass_context
+def reinstall(context, yes, **options):
+    """Drop the site's database and make it anew: one session of anybody makes it fail."""
+    from frappe.installer import new_site as make
+
+    if not yes:
+        click.confirm("This will wipe your database. Are you sure you want to reinstall?", abort=True)
+    given = dict.fromkeys(("mariadb_user_host_login_scope", "db_type", "db_name", "source_sql"))
+    for site in each_site(context):
+        make(site, {**given, **options, "force": True, "setup_db": True, "install_app": ()})
+
+
 @click.command("use")
 @click.argument("site")
 def use(site):
@@ -121,4 +138,4 @@ def clear_cache(context):
             cache().delete("assets_json")
 
 
-commands = [new_site, migrate, backup, use, set_admin_password, clear_cache]
+commands = [new_site, migrate, backup, reinstall, use, set_admin_password, clear_cache]

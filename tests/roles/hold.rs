@@ -1,0 +1,88 @@
+//! `exec -- bench restore` and its kin have the site to themselves: pods let go of it, and come back by themselves.
+
+use std::fs::{self, File};
+use std::time::{Duration, SystemTime};
+
+use nix::sys::signal::Signal;
+
+use crate::place::{DATABASE, LONG, SITE, children, status};
+use crate::support::bench::ADMIN_PASSWORD;
+use crate::support::binary::Binary;
+use crate::support::http;
+use crate::support::postgres::{PASSWORD, SUPERUSER};
+use crate::support::wait::eventually;
+
+use crate::all::Home;
+
+const REINSTALL: [&str; 8] = [
+    "reinstall",
+    "--yes",
+    "--admin-password",
+    ADMIN_PASSWORD,
+    "--db-root-username",
+    SUPERUSER,
+    "--db-root-password",
+    PASSWORD,
+];
+
+fn exec(home: &Home) -> Binary {
+    let sites = home.bench.sites().display().to_string();
+    let mut exec = home.all().under(&["env", "-C", &sites]).with_command("exec").argument("--");
+    for word in
+        ["python", "-m", "frappe.utils.bench_helper", "frappe", "--site", SITE].iter().chain(&REINSTALL)
+    {
+        exec = exec.argument(word);
+    }
+    exec
+}
+
+#[test]
+fn pods_let_go_of_a_site_that_is_made_anew() {
+    let home = Home::new();
+    let mut pod = home.all().start();
+    pod.answers("/readyz", 200);
+    // Negative control: the scheduler's leader alone is enough to keep the database from being dropped.
+    let refused = home.bench.run(&[&["--site", SITE][..], &REINSTALL].concat());
+    assert_ne!(refused.exit, Some(0), "{}", refused.text);
+    assert!(refused.text.contains("being accessed by other users"), "{}", refused.text);
+    let before =
+        home.postgres.run("postgres", &format!("SELECT oid FROM pg_database WHERE datname = '{DATABASE}'"));
+    let mut running = exec(&home).spawn();
+    pod.says("lets go of the site");
+    eventually(LONG, "nothing runs", || children(&pod).is_empty().then_some(()));
+    assert_eq!((pod.probe("/livez"), pod.probe("/readyz")), (200, 503));
+    assert!(pod.body("/readyz").contains("`bench reinstall` on "), "{}", pod.body("/readyz"));
+    let answer = http::get(home.web, SITE, "/api/method/ping").expect("an answer");
+    assert_eq!(answer.status, 503);
+    // Nobody else has it meanwhile.
+    if running.exit().is_none() {
+        exec(&home).run().exits(75).says("has the site");
+    }
+    running.end_within(LONG).exits(0).says("holds the site");
+    // By itself, with the new database.
+    pod.answers("/readyz", 200);
+    let after =
+        home.postgres.run("postgres", &format!("SELECT oid FROM pg_database WHERE datname = '{DATABASE}'"));
+    assert_ne!(before, after);
+    assert_eq!(http::status(home.web, SITE, "/api/method/ping"), 200);
+    assert_eq!(children(&pod).len(), 5);
+    assert_eq!(status(&pod)["phase"], "serving");
+    pod.signal(Signal::SIGTERM);
+    pod.end_within(Duration::from_secs(20)).exits(0);
+}
+
+#[test]
+fn a_start_waits_for_a_hold_and_not_for_a_stale_one() {
+    let home = Home::new();
+    home.all().with_command("bootstrap").run().exits(0);
+    let hold = home.bench.sites().join(".cauldron").join(SITE).join("hold");
+    let text = r#"{"id": "other", "host": "pod-7", "command": "bench restore"}"#;
+    fs::write(&hold, text).expect("a hold");
+    let mut pod = home.all().start();
+    pod.says("`bench restore` on pod-7 has the site");
+    assert_eq!((pod.probe("/startupz"), pod.probe("/readyz")), (200, 503));
+    // Whoever had it was killed more than an hour ago.
+    let stale = SystemTime::now() - Duration::from_secs(3601);
+    File::options().write(true).open(&hold).and_then(|file| file.set_modified(stale)).expect("a time");
+    pod.answers("/readyz", 200);
+}
