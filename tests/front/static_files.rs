@@ -5,6 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use crate::support::bench::ADMIN_PASSWORD;
 use crate::support::binary::LONG;
@@ -107,6 +108,9 @@ fn what_an_image_brings_compressed_is_sent_as_it_is() {
     bring("new.css");
     bring("changed.css");
     fs::write(folder.join("changed.css"), text.replace("red", "tan")).expect("the asset is another");
+    let later = SystemTime::now() + Duration::from_secs(60);
+    let changed = fs::File::options().write(true).open(folder.join("changed.css")).expect("the asset");
+    changed.set_modified(later).expect("a time that is another for sure");
     let _pod = place.serving();
     for (encoding, extension) in [("br", "br"), ("gzip", "gz"), ("zstd", "zst")] {
         let brought = eventually(LONG, "the copy that was brought", || {
