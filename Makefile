@@ -2,7 +2,8 @@
 TARGET := x86_64-unknown-linux-musl
 BINARY := target/$(TARGET)/release/cauldron-frappe
 
-.PHONY: build demo demo-check test drill bench lint install-build install-test install-bench
+INSTALLS := build lint test images release bench
+.PHONY: build demo demo-check test test-images drill bench lint release-check $(INSTALLS:%=install-%)
 
 ## The static release binary.
 build: install-build
@@ -22,6 +23,11 @@ test: install-test
 	tests/sample-bench/prepare
 	cargo test --locked
 
+## The images, compose.yaml and the chart: podman and Helm, as root.
+test-images: install-images
+	cargo test --locked --test chart -- --nocapture
+	cargo test --locked --test images -- --nocapture --test-threads=1
+
 ## The drill in whole: 200 kills in creations, 100 in migrations, and more; the tests have a small one. CAULDRON_DRILL_SEED=… repeats one.
 drill: install-test
 	tests/sample-bench/prepare
@@ -34,10 +40,15 @@ bench: install-bench build
 	cargo build --locked --example measured-child
 	CAULDRON_BENCH_BINARY=$(CURDIR)/$(BINARY) cargo test --locked --bench peers
 
-lint: install-build
+lint: install-build install-lint
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --test chart --test images -- -D warnings
 	tools/deny
 
-install-build install-test install-bench:
+## Before a release: the list of what is in it, built twice and compared, and the arm64 binary run.
+release-check: install-build install-release
+	tools/release-check
+
+$(INSTALLS:%=install-%):
 	@tools/install $(@:install-%=%)

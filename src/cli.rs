@@ -1,5 +1,6 @@
 //! The command line. Settings are flags made from the table in `config/variable.rs`.
 
+pub mod describe;
 mod legacy;
 
 use std::collections::BTreeMap;
@@ -80,6 +81,10 @@ pub enum Command {
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
+    /// Print the completions of a shell
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page
+    Man,
     /// Run any program under supervision, no Frappe: an init
     Run {
         /// Start the program again when it ends unasked
@@ -121,7 +126,7 @@ impl Cli {
         }
         // An init has to be quick: every setting of every command is half a millisecond.
         let is_run = arguments.get(1).is_some_and(|word| word == "run");
-        let command = if is_run { command_with(RUN_SETTINGS) } else { command() };
+        let command = if is_run { command_with(RUN_SETTINGS, Secrets::AsFlags) } else { command() };
         let matches = command.try_get_matches_from(arguments)?;
         let mut cli = Self::from_arg_matches(&matches)?;
         collect_settings(&matches, &mut cli.settings);
@@ -152,12 +157,19 @@ impl Cli {
     }
 }
 
-/// The whole command line, settings included.
-pub fn command() -> clap::Command {
-    command_with(VARIABLES)
+/// A secret in argv is taken, and nowhere offered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Secrets {
+    AsFlags,
+    AsFilesOnly,
 }
 
-fn command_with(settings: &[Variable]) -> clap::Command {
+/// The whole command line, settings included.
+pub fn command() -> clap::Command {
+    command_with(VARIABLES, Secrets::AsFlags)
+}
+
+fn command_with(settings: &[Variable], secrets: Secrets) -> clap::Command {
     let mut command = Cli::command();
     for variable in settings {
         let flag = variable.flag();
@@ -175,9 +187,10 @@ fn command_with(settings: &[Variable]) -> clap::Command {
         if variable.secret {
             // Everybody on the machine can read argv; the file's flag is the one that is shown.
             let file = format!("{flag}-file");
-            command = command
-                .arg(setting(file, format!("File with: {}", variable.help)))
-                .arg(setting(flag, variable.help.into()).hide(true));
+            command = command.arg(setting(file, format!("File with: {}", variable.help)));
+            if secrets == Secrets::AsFlags {
+                command = command.arg(setting(flag, variable.help.into()).hide(true));
+            }
         } else {
             let arg = setting(flag, format!("{} [{}]", variable.help, variable.default));
             command = command.arg(match variable.name {

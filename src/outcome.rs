@@ -28,7 +28,6 @@ pub const NOT_FOUND: u8 = 127;
 pub const SIGNAL_BASE: u8 = 128;
 
 /// Every exit code with its meaning, as the README tells it.
-#[cfg(test)]
 pub const EXIT_CODES: &[(u8, &str)] = &[
     (DONE, "Done; a role that was asked to stop"),
     (USAGE, "The command line cannot be read"),

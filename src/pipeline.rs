@@ -8,7 +8,7 @@ mod serve;
 mod site;
 mod taking;
 
-use crate::cli::{Cli, Command, Format};
+use crate::cli::{Cli, Command, Format, describe};
 use crate::config::source::{ProcessEnvironment, Reader};
 use crate::config::{self, Config, Needs};
 use crate::doctor::plan::plan;
@@ -26,6 +26,10 @@ pub async fn run(cli: Cli) -> u8 {
 }
 
 async fn run_command(cli: Cli) -> u8 {
+    if let Some(text) = described(&cli.command) {
+        telemetry::print(&text);
+        return outcome::DONE;
+    }
     let shutdown = match Shutdown::install() {
         Ok(shutdown) => shutdown,
         Err(error) => {
@@ -93,6 +97,15 @@ async fn run_command(cli: Cli) -> u8 {
     code(dispatch(&cli.command, cli.format, config, shutdown).await)
 }
 
+/// What needs no configuration, no signals and no server.
+fn described(command: &Command) -> Option<String> {
+    match command {
+        Command::Completions { shell } => Some(describe::completions(*shell)),
+        Command::Man => Some(describe::manual()),
+        _ => None,
+    }
+}
+
 fn code(result: Result<u8, Stopped>) -> u8 {
     match result {
         Ok(code) => code,
@@ -127,9 +140,12 @@ fn needs(command: &Command) -> Needs {
         Command::Configure | Command::Exec { .. } => {
             Needs { site: true, bench: true, servers: false, many_roles: false }
         }
-        Command::WaitDeps | Command::Run { .. } | Command::Status | Command::Probe { .. } => {
-            Needs { site: false, bench: false, servers: false, many_roles: false }
-        }
+        Command::WaitDeps
+        | Command::Run { .. }
+        | Command::Status
+        | Command::Probe { .. }
+        | Command::Completions { .. }
+        | Command::Man => Needs { site: false, bench: false, servers: false, many_roles: false },
     }
 }
 
@@ -157,8 +173,12 @@ async fn dispatch(
         }
         Command::Status => shutdown.guard(async { Ok(ask::status(&config, format).await?) }).await,
         Command::Probe { what } => shutdown.guard(async { Ok(ask::probe(&config, *what).await?) }).await,
-        Command::Run { .. } | Command::Doctor | Command::Plan => {
-            unreachable!("it reads its configuration by itself, and was run")
+        Command::Run { .. }
+        | Command::Doctor
+        | Command::Plan
+        | Command::Completions { .. }
+        | Command::Man => {
+            unreachable!("it reads its configuration by itself, or none, and was run")
         }
     }
 }

@@ -23,14 +23,15 @@ pub struct BenchFiles {
 impl BenchFiles {
     /// Reads what is there; invalid JSON is a problem, since every command of Frappe would fail on it.
     pub fn read(reader: &mut Reader<'_>, sites: &Path, site: Option<&str>) -> Self {
-        let common = read_object(reader, &sites.join(COMMON));
+        let common = json_file::read_common_object(&sites.join(COMMON));
+        let common = or_problem(reader, &sites.join(COMMON), common);
         let site = site.map(|site| {
             let path = sites.join(site).join(SITE);
             // Cut off with the creation that wrote it: the bootstrap makes it anew.
             if is_being_created(sites, site) && matches!(json_file::read_object(&path), Ok(Err(_))) {
                 return Map::new();
             }
-            read_object(reader, &path)
+            or_problem(reader, &path, json_file::read_object(&path))
         });
         Self { common, site: site.unwrap_or_default() }
     }
@@ -63,9 +64,13 @@ fn given(object: &Map<String, Value>, key: &str, file: &'static str) -> Option<G
     Some(Given { value, source: Source::Bench(file) })
 }
 
-fn read_object(reader: &mut Reader<'_>, path: &Path) -> Map<String, Value> {
+fn or_problem(
+    reader: &mut Reader<'_>,
+    path: &Path,
+    read: std::io::Result<Result<Map<String, Value>, json_file::Invalid>>,
+) -> Map<String, Value> {
     use std::io::ErrorKind::{NotADirectory, NotFound};
-    let (cause, mend) = match json_file::read_object(path) {
+    let (cause, mend) = match read {
         Ok(Ok(object)) => return object,
         Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Map::new(),
         Err(error) => (format!("cannot be read: {error}"), "make it readable for this user"),

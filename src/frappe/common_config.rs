@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use crate::config::Config;
 use crate::config::redis_url::RedisUrl;
 use crate::frappe::atomic_file::write_whole;
-use crate::frappe::json_file::read_object;
+use crate::frappe::json_file::read_common_object;
 use crate::outcome::{Fault, Result};
 
 /// The keys we manage, with the values they should have.
@@ -129,7 +129,7 @@ fn differences(current: &Map<String, Value>, managed: &Managed, only_if_absent: 
 }
 
 fn read(path: &Path) -> Result<Map<String, Value>> {
-    match read_object(path) {
+    match read_common_object(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Map::new()),
         Err(error) => Err(Fault::file(format!("cannot read {}", path.display()), &error)),
         Ok(object) => object.map_err(|why| {

@@ -39,6 +39,24 @@ pub fn read_object(path: &Path) -> io::Result<Result<Map<String, Value>, Invalid
     }
 }
 
+/// For so long a file is empty only if nobody is about to fill it.
+const SETTLED: Duration = Duration::from_secs(10);
+
+/// The same of common_site_config.json, where a file without a byte in it counts as `{}`: what a ConfigMap mounted over
+/// it leaves on the volume (SEED.md, the contract) is such a file, and nothing is lost by writing into it.
+///
+/// # Errors
+/// Those of [`read_object`]; a file that was emptied just now is invalid still, Frappe may be writing it.
+pub fn read_common_object(path: &Path) -> io::Result<Result<Map<String, Value>, Invalid>> {
+    let read = read_object(path)?;
+    let about = std::fs::metadata(path)?;
+    let settled = || about.modified()?.elapsed().map_err(io::Error::other).map(|age| age >= SETTLED);
+    if read.is_err() && about.len() == 0 && settled().unwrap_or(false) {
+        return Ok(Ok(Map::new()));
+    }
+    Ok(read)
+}
+
 /// Frappe's `cint` of a value: 1, "1" and true are on.
 pub fn is_on(value: Option<&Value>) -> bool {
     match value {

@@ -20,6 +20,17 @@ fn mounted(test: &str, line: &str, binary: Binary) -> Option<Ended> {
     Some(binary.under(&["unshare", "-m", "sh", "-c", &script]).run())
 }
 
+/// The chart's 1.x mounts a ConfigMap over the file: an empty one stays behind on the volume (tests/bad_input/files.rs has
+/// the control, a file that was emptied just now).
+#[test]
+fn an_empty_file_that_a_mount_left_behind_is_filled() {
+    let bench = Bench::sample();
+    let left = fs::File::create(file(&bench)).expect("an empty file");
+    left.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(60)).expect("its time");
+    configure(&bench).set("DB_HOST", "pg").run().exits(0);
+    assert!(read(&bench).contains("\"db_host\": \"pg\""), "{}", read(&bench));
+}
+
 /// Everything that the manifest says is in the file already.
 fn settled() -> Bench {
     let bench = Bench::sample();

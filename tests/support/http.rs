@@ -1,7 +1,7 @@
 //! The least HTTP that a probe needs, so that a test sees what went over the wire.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 pub struct Response {
@@ -45,6 +45,18 @@ pub fn post(port: u16, host: &str, path: &str, form: &[(&str, &str)]) -> Option<
 /// The status of a GET, 0 if nothing answers.
 pub fn status(port: u16, host: &str, path: &str) -> u16 {
     get(port, host, path).map_or(0, |response| response.status)
+}
+
+/// `GET path` of a server anywhere; `None` where it does not answer in full by then.
+pub fn get_at(address: SocketAddr, host: &str, path: &str, deadline: Duration) -> Option<Response> {
+    let mut stream = TcpStream::connect_timeout(&address, deadline).ok()?;
+    stream.set_read_timeout(Some(deadline)).ok()?;
+    stream.set_write_timeout(Some(deadline)).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    parse(&answer)
 }
 
 /// What a server says to these bytes until it closes the connection.

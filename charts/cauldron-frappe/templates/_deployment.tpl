@@ -1,0 +1,27 @@
+{{/* A role's Deployment: (dict "root" $ "role" "web" "scaled" false). */}}
+{{- define "cauldron-frappe.deployment" -}}
+{{- $root := .root }}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ include "cauldron-frappe.part" (dict "root" $root "part" .role) }}
+  labels:
+    {{- include "cauldron-frappe.labels" $root | nindent 4 }}
+    app.kubernetes.io/component: {{ .role }}
+spec:
+  {{- if not .scaled }}
+  replicas: {{ int (get $root.Values.frappe.replicas .role) }}
+  {{- end }}
+  revisionHistoryLimit: 5
+  # A long bootstrap is no failed roll-out.
+  progressDeadlineSeconds: 3600
+  strategy:
+    type: RollingUpdate
+    rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
+  selector:
+    matchLabels:
+      {{- include "cauldron-frappe.selectorLabels" $root | nindent 6 }}
+      app.kubernetes.io/component: {{ .role }}
+  template:
+    {{- include "cauldron-frappe.pod" . | nindent 4 }}
+{{- end }}

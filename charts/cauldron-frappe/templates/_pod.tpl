@@ -1,0 +1,190 @@
+{{/*
+The pod of a role: (dict "root" $ "role" "web"). Every role is the same image with another argument.
+What is given to all of them is in cauldron-frappe.env; logins of administrators are in cauldron-frappe.leaderEnv alone.
+*/}}
+{{- define "cauldron-frappe.pod" -}}
+{{- $root := .root }}{{- $role := .role }}
+{{- $f := $root.Values.frappe }}
+{{- $one := eq $role "bootstrap" }}
+{{- $own := get $f $role | default dict }}
+{{- $leads := or $one (and (eq $role "web") (eq $f.bootstrap.mode "inline")) }}
+{{- $waits := and (not $one) (or $f.initContainers.waitForDb.enabled $f.initContainers.waitForRedis.enabled) }}
+{{- $drain := ternary (int $f.drainSeconds) 0 (or (eq $role "web") (eq $role "socketio")) }}
+{{- $total := int $own.terminationGracePeriodSeconds }}
+{{- $grace := max 5 (sub (sub $total $drain) 10) }}
+metadata:
+  labels:
+    {{- include "cauldron-frappe.selectorLabels" $root | nindent 4 }}
+    app.kubernetes.io/component: {{ $role }}
+  annotations:
+    checksum/config: {{ include "cauldron-frappe.env" $root | sha256sum | trunc 32 }}
+    {{- if and $leads $f.site.adminPassword }}
+    checksum/secret: {{ $f.site.adminPassword | sha256sum | trunc 32 }}
+    {{- end }}
+    {{- with $f.podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  {{- if $one }}
+  # Tried again in place; what it cannot mend by itself is in its log, and mended it goes on.
+  restartPolicy: OnFailure
+  {{- end }}
+  serviceAccountName: {{ include "cauldron-frappe.serviceAccountName" $root }}
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  # {{ $drain }} s unready, {{ $grace }} s for what is in hand, 10 s for what is left behind.
+  terminationGracePeriodSeconds: {{ $total }}
+  securityContext:
+    {{- toYaml $f.podSecurityContext | nindent 4 }}
+  {{- with $root.Values.global.imagePullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $f.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  {{- with $f.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $f.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- if and $f.persistence.enabled (ne (include "cauldron-frappe.accessMode" $root) "ReadWriteMany") }}
+  # The volume is one node's: so are all pods that share it.
+  affinity:
+    podAffinity:
+      requiredDuringSchedulingIgnoredDuringExecution:
+        - topologyKey: kubernetes.io/hostname
+          labelSelector:
+            matchLabels:
+              {{- include "cauldron-frappe.selectorLabels" $root | nindent 14 }}
+  {{- else if not $one }}
+  topologySpreadConstraints:
+    - maxSkew: 1
+      topologyKey: kubernetes.io/hostname
+      whenUnsatisfiable: ScheduleAnyway
+      labelSelector:
+        matchLabels:
+          {{- include "cauldron-frappe.selectorLabels" $root | nindent 10 }}
+          app.kubernetes.io/component: {{ $role }}
+  {{- end }}
+  {{- if $waits }}
+  initContainers:
+    - name: wait-deps
+      image: {{ include "cauldron-frappe.image" $root | quote }}
+      imagePullPolicy: {{ default $root.Values.global.imagePullPolicy $f.image.pullPolicy }}
+      args: [wait-deps]
+      env:
+        {{- include "cauldron-frappe.env" $root | nindent 8 }}
+      securityContext:
+        {{- toYaml $f.securityContext | nindent 8 }}
+      resources:
+        requests: {memory: 16Mi, cpu: 10m}
+        limits: {memory: 64Mi, cpu: 100m}
+      volumeMounts:
+        {{- include "cauldron-frappe.mounts" $root | nindent 8 }}
+  {{- end }}
+  containers:
+    - name: {{ ternary "frappe" $role (eq $role "web") }}
+      image: {{ include "cauldron-frappe.image" $root | quote }}
+      imagePullPolicy: {{ default $root.Values.global.imagePullPolicy $f.image.pullPolicy }}
+      args: [{{ $role }}]
+      env:
+        {{- include "cauldron-frappe.env" $root | nindent 8 }}
+        {{- if $leads }}
+        {{- include "cauldron-frappe.leaderEnv" $root | nindent 8 }}
+        {{- else }}
+        - {name: CAULDRON_BOOTSTRAP, value: follow}
+        {{- end }}
+        - {name: CAULDRON_GRACE, value: {{ printf "%ds" $grace | quote }}}
+        {{- if $drain }}
+        - {name: CAULDRON_DRAIN, value: {{ printf "%ds" $drain | quote }}}
+        {{- end }}
+        {{- if eq $role "web" }}
+        {{- include "cauldron-frappe.webEnv" $root | nindent 8 }}
+        {{- end }}
+        {{- if eq $role "worker" }}
+        - {name: CAULDRON_POOL, value: {{ include "cauldron-frappe.pools" $root | quote }}}
+        {{- with $own.maxMemory }}
+        - {name: CAULDRON_MAX_MEMORY, value: {{ . | quote }}}
+        {{- end }}
+        {{- end }}
+      {{- if not $one }}
+      ports:
+        {{- if eq $role "web" }}
+        - {name: http, containerPort: 8000}
+        {{- end }}
+        {{- if eq $role "socketio" }}
+        - {name: socketio, containerPort: {{ int $f.service.socketioPort }}}
+        {{- end }}
+        - {name: health, containerPort: 9180}
+      {{- range $kind, $path := dict "startup" "/startupz" "liveness" "/livez" "readiness" "/readyz" }}
+      {{- $times := get $f (printf "%sProbe" $kind) }}
+      {{- if $times.enabled }}
+      {{ $kind }}Probe:
+        httpGet: {path: {{ $path }}, port: health}
+        {{- omit $times "enabled" | toYaml | nindent 8 }}
+      {{- end }}
+      {{- end }}
+      {{- else }}
+      ports:
+        - {name: health, containerPort: 9180}
+      {{- if $f.livenessProbe.enabled }}
+      # A creation that makes no step forward for 15 minutes is started again; one that is slow is not.
+      livenessProbe:
+        httpGet: {path: /livez, port: health}
+        {{- omit $f.livenessProbe "enabled" | toYaml | nindent 8 }}
+      {{- end }}
+      {{- end }}
+      securityContext:
+        {{- toYaml $f.securityContext | nindent 8 }}
+      {{- with get $f.resources $role }}
+      resources:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      terminationMessagePolicy: FallbackToLogsOnError
+      volumeMounts:
+        {{- include "cauldron-frappe.mounts" $root | nindent 8 }}
+        {{- if and $leads $f.git.secret }}
+        - {name: git, mountPath: /run/secrets/git, readOnly: true}
+        {{- end }}
+  volumes:
+    - name: frappe-data
+      {{- if $f.persistence.enabled }}
+      persistentVolumeClaim:
+        claimName: {{ include "cauldron-frappe.pvc.name" $root }}
+      {{- else }}
+      emptyDir: {}
+      {{- end }}
+    {{- range list "tmp" "run" "config" "logs" }}
+    - name: {{ . }}
+      emptyDir: {}
+    {{- end }}
+    {{- if and $leads $f.git.secret }}
+    - name: git
+      # 0440: readable by the pod's group (fsGroup).
+      secret: {secretName: {{ $f.git.secret }}, defaultMode: 288}
+    {{- end }}
+    {{- if $f.db.caSecret }}
+    - name: db-ca
+      secret: {secretName: {{ $f.db.caSecret }}}
+    {{- else if $f.db.caConfigMap }}
+    - name: db-ca
+      configMap: {name: {{ $f.db.caConfigMap }}}
+    {{- end }}
+{{- end }}
+
+{{/* sites/ is shared; the rest is what a bench writes beside it, on a root that cannot be written. */}}
+{{- define "cauldron-frappe.mounts" -}}
+{{- $bench := .Values.frappe.bench.path -}}
+- {name: frappe-data, mountPath: {{ $bench }}/sites}
+- {name: tmp, mountPath: /tmp}
+- {name: run, mountPath: /run/cauldron}
+- {name: config, mountPath: {{ $bench }}/config}
+- {name: logs, mountPath: {{ $bench }}/logs}
+{{- if or .Values.frappe.db.caSecret .Values.frappe.db.caConfigMap }}
+- {name: db-ca, mountPath: /etc/cauldron/db-ca, readOnly: true}
+{{- end }}
+{{- end }}

@@ -1,0 +1,113 @@
+//! compose.yaml: no shell, the roles' variables as the binary takes them, and the time to stop that it says.
+
+use serde_json::Value;
+
+use super::environment::{bench, is_known, print_config};
+use super::helm::repository;
+
+const ROLES: [&str; 5] = ["bootstrap", "web", "worker", "scheduler", "socketio"];
+
+/// The file as YAML has it: anchors and merge keys resolved.
+fn compose(name: &str) -> Value {
+    let text = std::fs::read_to_string(repository().join("docker").join(name)).expect(name);
+    let mut value: serde_yaml_ng::Value = serde_yaml_ng::from_str(&text).expect(name);
+    value.apply_merge().expect("merge keys");
+    serde_json::to_value(value).expect("JSON")
+}
+
+/// `${NAME:-default}` as compose reads it without an .env file.
+fn defaults(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("${") else { return text.to_owned() };
+    let (inner, after) = rest.split_once('}').expect("a closed variable");
+    let (_, default) = inner.split_once(":-").unwrap_or((inner, ""));
+    format!("{before}{default}{}", defaults(after))
+}
+
+fn words(value: &Value) -> Vec<String> {
+    value.as_array().expect("a list").iter().map(|word| word.as_str().expect("a word").to_owned()).collect()
+}
+
+fn variables(service: &Value) -> Vec<(String, String)> {
+    let list = service["environment"].as_object().expect("variables");
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), defaults);
+    list.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+}
+
+fn seconds(text: &str) -> u64 {
+    let (number, unit) = text.split_at(text.len() - 1);
+    number.parse::<u64>().expect("a number") * if unit == "m" { 60 } else { 1 }
+}
+
+#[test]
+fn the_binary_takes_what_compose_gives_it() {
+    let bench = bench();
+    let file = compose("compose.yaml");
+    let all = compose("compose.all.yaml");
+    let mut merged = variables(&file["services"]["web"]);
+    for (name, value) in variables(&all["services"]["web"]) {
+        merged.retain(|(given, _)| *given != name);
+        merged.push((name, value));
+    }
+    let services =
+        ROLES.map(|role| (words(&file["services"][role]["command"]), variables(&file["services"][role])));
+    let in_one = (words(&all["services"]["web"]["command"]), merged);
+    for (command, given) in services.into_iter().chain([in_one]) {
+        for (name, _) in &given {
+            assert!(is_known(name), "{command:?}: {name} is not in the README's table");
+        }
+        let (code, said) = print_config(bench.path(), &command, &given);
+        assert_eq!(code, 0, "{command:?}: {said}");
+    }
+}
+
+#[test]
+fn no_command_is_a_shells() {
+    let file = compose("compose.yaml");
+    for (name, service) in file["services"].as_object().expect("services") {
+        let mut all =
+            words(&service["healthcheck"].get("test").cloned().unwrap_or_else(|| Value::Array(vec![])));
+        assert!(all.first().is_none_or(|kind| kind == "CMD"), "{name}: CMD-SHELL is a shell");
+        all.extend(service.get("command").map(words).unwrap_or_default());
+        assert!(service["entrypoint"].is_null(), "{name}");
+        for word in all {
+            assert!(!["sh", "bash", "-c", "&&", ";"].contains(&word.as_str()), "{name}: {word}");
+        }
+    }
+}
+
+#[test]
+fn roles_are_stopped_no_sooner_than_they_need() {
+    let file = compose("compose.yaml");
+    for role in ROLES {
+        let service = &file["services"][role];
+        let stop = seconds(service["stop_grace_period"].as_str().expect("a time to stop"));
+        let grace = variables(service)
+            .iter()
+            .find(|(name, _)| name == "CAULDRON_GRACE")
+            .map_or(10, |(_, g)| seconds(g));
+        assert!(stop >= grace + 10, "{role}: {stop} s for a grace of {grace} s");
+    }
+}
+
+#[test]
+fn the_bootstrap_alone_has_the_administrators_logins() {
+    let file = compose("compose.yaml");
+    for role in ROLES {
+        let has = variables(&file["services"][role]).iter().any(|(name, _)| name.ends_with("PASSWORD"));
+        assert_eq!(has, role == "bootstrap", "{role}");
+    }
+}
+
+/// What .env.example says are the defaults are.
+#[test]
+fn the_example_says_the_defaults() {
+    let example = std::fs::read_to_string(repository().join("docker/.env.example")).expect("the example");
+    let text = std::fs::read_to_string(repository().join("docker/compose.yaml")).expect("compose.yaml");
+    for line in example.lines().filter(|line| !line.starts_with('#') && line.contains('=')) {
+        let (name, value) = line.split_once('=').expect("a variable");
+        let value = value.trim_matches('"');
+        assert!(text.contains(&format!("${{{name}:-")), "{name} is read nowhere");
+        let same = text.contains(&format!("${{{name}:-{value}}}"));
+        assert!(same || name == "SITE_URL", "{name}={value} is not the default");
+    }
+}

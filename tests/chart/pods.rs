@@ -1,0 +1,125 @@
+//! Every pod is of the restricted profile, is asked by all three probes, and has the time it needs to stop.
+
+use serde_json::json;
+
+use super::helm::{Chart, OVERLAYS, container, containers, variable};
+
+/// Kubernetes' Pod Security Standards, `restricted`, and a root that cannot be written.
+#[test]
+fn every_pod_is_of_the_restricted_profile() {
+    let Some(chart) = Chart::new("every_pod_is_of_the_restricted_profile") else { return };
+    for overlay in OVERLAYS {
+        let objects = chart.clone().overlay(overlay).objects();
+        assert_eq!(objects.pods().len(), 5);
+        for (role, pod) in objects.pods() {
+            let spec = &pod["spec"];
+            assert_eq!(spec["securityContext"]["runAsNonRoot"], true, "{overlay}, {role}");
+            assert_eq!(
+                spec["securityContext"]["seccompProfile"]["type"], "RuntimeDefault",
+                "{overlay}, {role}"
+            );
+            assert_eq!(spec["automountServiceAccountToken"], false, "{overlay}, {role}");
+            for host in ["hostNetwork", "hostPID", "hostIPC"] {
+                assert!(spec[host].is_null(), "{overlay}, {role}: {host}");
+            }
+            for container in containers(pod) {
+                let context = &container["securityContext"];
+                assert_eq!(context["allowPrivilegeEscalation"], false, "{overlay}, {role}");
+                assert_eq!(context["readOnlyRootFilesystem"], true, "{overlay}, {role}");
+                assert_eq!(context["capabilities"], json!({"drop": ["ALL"]}), "{overlay}, {role}");
+                assert!(!container["resources"]["limits"]["memory"].is_null(), "{overlay}, {role}");
+            }
+            // "wait-deps and role containers from one image"
+            let images: Vec<_> = containers(pod).iter().map(|container| &container["image"]).collect();
+            assert!(images.iter().all(|image| *image == images[0]), "{overlay}, {role}: {images:?}");
+            for volume in spec["volumes"].as_array().expect("volumes") {
+                assert!(volume["hostPath"].is_null(), "{overlay}, {role}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_role_is_asked_by_all_three_probes() {
+    let Some(chart) = Chart::new("every_role_is_asked_by_all_three_probes") else { return };
+    let objects = chart.objects();
+    for role in ["web", "worker", "scheduler", "socketio"] {
+        let main = container(objects.pod(role));
+        for (probe, path) in
+            [("startupProbe", "/startupz"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")]
+        {
+            assert_eq!(main[probe]["httpGet"], json!({"path": path, "port": "health"}), "{role}");
+        }
+        assert!(main["lifecycle"].is_null(), "{role}: the drain needs no preStop");
+    }
+}
+
+fn seconds(text: &str) -> u64 {
+    text.trim_end_matches('s').parse().expect("seconds")
+}
+
+#[test]
+fn the_grace_fits_between_the_drain_and_the_kubelets_kill() {
+    let Some(chart) = Chart::new("the_grace_fits_between_the_drain_and_the_kubelets_kill") else { return };
+    let chart = chart.set("frappe.web.terminationGracePeriodSeconds", json!(90));
+    for overlay in OVERLAYS {
+        let objects = chart.clone().overlay(overlay).objects();
+        for (role, pod) in objects.pods() {
+            let total = pod["spec"]["terminationGracePeriodSeconds"].as_u64().expect("a grace period");
+            let given = |name: &str| variable(container(pod), name).map_or(0, |text| seconds(&text));
+            let (grace, drain) = (given("CAULDRON_GRACE"), given("CAULDRON_DRAIN"));
+            assert_eq!(drain + grace + 10, total, "{overlay}, {role}");
+            match role.as_str() {
+                // The queue `long` has 1500 s (FRAPPE.md, Workers), and 30 s are the binary's own margin.
+                "worker" => assert!(grace >= 1530, "{overlay}: {grace}"),
+                "bootstrap" => assert!(grace >= 600, "{overlay}: {grace}"),
+                "web" => assert_eq!((grace, drain), (75, 5), "it follows the value"),
+                _ => assert!(grace >= 10, "{overlay}, {role}: {grace}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn every_role_has_a_disruption_budget() {
+    let Some(chart) = Chart::new("every_role_has_a_disruption_budget") else { return };
+    let objects = chart.overlay("prod").objects();
+    for role in ["web", "worker", "scheduler", "socketio"] {
+        let budget = objects.get("PodDisruptionBudget", &format!("-{role}"));
+        // One that allows no eviction at all would hold up every drain of a node.
+        assert_eq!(budget["spec"]["maxUnavailable"], 1);
+        let labels = &budget["spec"]["selector"]["matchLabels"];
+        assert_eq!(
+            &objects.get("Deployment", &format!("-{role}"))["spec"]["selector"]["matchLabels"],
+            labels
+        );
+    }
+}
+
+/// A policy, a Service or a monitor whose selector meets no pod is worse than none.
+#[test]
+fn selectors_meet_pods_and_ports_exist() {
+    let Some(chart) = Chart::new("selectors_meet_pods_and_ports_exist") else { return };
+    let objects = chart.overlay("prod").objects();
+    let pods = objects.pods();
+    let meets = |selector: &serde_json::Value| {
+        let wanted = selector.as_object().expect("labels");
+        pods.iter()
+            .filter(|(_, pod)| wanted.iter().all(|(key, value)| &pod["metadata"]["labels"][key] == value))
+            .map(|(_, pod)| *pod)
+            .collect::<Vec<_>>()
+    };
+    for policy in objects.of_kind("NetworkPolicy") {
+        let labels = &policy["spec"]["podSelector"]["matchLabels"];
+        assert!(!meets(labels).is_empty(), "{labels}");
+    }
+    for service in objects.of_kind("Service") {
+        let target = &service["spec"]["ports"][0]["targetPort"];
+        let found = meets(&service["spec"]["selector"]);
+        assert!(!found.is_empty(), "{service}");
+        for pod in found {
+            let ports = container(pod)["ports"].as_array().expect("ports");
+            assert!(ports.iter().any(|port| &port["name"] == target), "{target} is no port of {ports:?}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The Frappe image, every role in one container, as the hardest platform runs it.
+
+use std::time::Duration;
+
+use crate::made::{FRAPPE, images};
+use crate::podman::{address, exit, log, output, podman, status, stop};
+use crate::servers::{PASSWORD, Servers};
+use crate::wait::eventually;
+
+const NAME: &str = "cauldron-test-all";
+
+/// An arbitrary uid with group 0 (OpenShift), nothing writable but the volume and three empty folders.
+#[test]
+fn every_role_runs_as_an_arbitrary_uid_on_a_read_only_root() {
+    if !images("every_role_runs_as_an_arbitrary_uid_on_a_read_only_root") {
+        return;
+    }
+    let servers = Servers::start("all");
+    output(&["rm", "--force", "--volumes", "--time=0", NAME]);
+    let network = format!("--network={}", servers.network);
+    let dns = format!("--dns={}", servers.dns);
+    let db_password = format!("--env=DB_PASSWORD={PASSWORD}");
+    podman(&[
+        "run",
+        "--detach",
+        "--name",
+        NAME,
+        &network,
+        &dns,
+        "--read-only",
+        "--user=123456:0",
+        "--cap-drop=all",
+        "--security-opt=no-new-privileges",
+        "--memory=1g",
+        "--volume=/home/frappe/frappe-bench/sites",
+        "--tmpfs=/run/cauldron:mode=1777",
+        "--tmpfs=/home/frappe/frappe-bench/config:mode=1777",
+        "--tmpfs=/home/frappe/frappe-bench/logs:mode=1777",
+        "--env=HOME=/tmp",
+        "--env=SITE_NAME=erp.localhost",
+        "--env=DB_HOST=postgres",
+        "--env=DB_NAME=frappe",
+        "--env=DB_USER=postgres",
+        &db_password,
+        "--env=ADMIN_PASSWORD=admin",
+        "--env=REDIS_CACHE=redis://redis-cache:6379/0",
+        "--env=REDIS_QUEUE=redis://redis-queue:6379/1",
+        FRAPPE,
+        "all",
+    ]);
+    // Docker's HEALTHCHECK, by hand: there is no systemd to run it.
+    eventually(Duration::from_secs(120), "a healthy container", || {
+        assert_eq!(exit(NAME), None, "{}", log(NAME));
+        output(&["healthcheck", "run", NAME]).status.success().then_some(())
+    });
+    let web = address(NAME, 8000);
+    assert_eq!(status(web, "erp.localhost", "/api/method/ping"), 200);
+    assert_eq!(status(web, "erp.localhost", "/socket.io/?EIO=4&transport=polling"), 200);
+    let first = podman(&["exec", NAME, "cat", "/proc/1/comm"]);
+    assert_eq!(first, "cauldron-frappe", "another program is PID 1");
+    let who = podman(&["exec", NAME, "cat", "/proc/1/status"]);
+    assert!(who.contains("CapEff:\t0000000000000000"), "{who}");
+    let (code, elapsed) = stop(NAME, Duration::from_secs(60));
+    let log = log(NAME);
+    podman(&["rm", "--volumes", NAME]);
+    assert_eq!(code, 0, "{log}");
+    eprintln!("every role in one container stopped in {elapsed:?}");
+    assert!(elapsed < Duration::from_secs(30), "{elapsed:?}: {log}");
+}
