@@ -45,6 +45,7 @@ use self::decide::{Action, Mark, Names, Observation, decide};
 use self::lock::Leadership;
 use self::prepare::{Prepared, prepare};
 use self::requirements::{may_create_tables, needed_for_creation};
+use self::site_hold::SiteHold;
 use self::volume::Volume;
 use crate::apps;
 use crate::config::database::DatabaseConfig;
@@ -222,6 +223,7 @@ async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stoppe
     if let (Some(remedy), false) = (&blocked, context.purpose == Purpose::Serve) {
         return Err(Fault::try_again(remedy.clone(), "choose one of these").into());
     }
+    SiteHold::of(context.bench, context.site).prepare();
     // It comes up all the same, unready: its own front says what can be done.
     context.board.update(|account| account.gate.problem = blocked);
     let overrides = context.overrides.clone();

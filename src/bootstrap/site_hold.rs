@@ -53,7 +53,7 @@ impl SiteHold {
         Self { path: bench.cauldron_site(site).join("hold") }
     }
 
-    /// So that others see at once when it is written to. Without the right to write there is no harm.
+    /// A leader's: so that others see at once when it is written to. Without the right to write there is no harm.
     pub fn prepare(&self) {
         if let Err(error) = File::options().create(true).append(true).open(&self.path) {
             tracing::debug!(%error, "no hold can be prepared");

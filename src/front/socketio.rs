@@ -4,6 +4,9 @@
 //! names the same host as Host (FRAPPE.md, socketio). From inside a container that address often leads
 //! nowhere (a published port, a name that only the outside knows). So the comparison is made here, and a
 //! service in this container is given our own loopback address as both.
+//!
+//! A page's own GETs, its first poll among them, have no Origin (Fetch standard, 3.2): theirs is their
+//! host, as nginx says it in the official images.
 
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -35,15 +38,15 @@ pub async fn ask(
 ) -> Result<Response<Body>, Refusal> {
     let shared = &exchange.shared;
     let mut headers = onward(request.headers(), request.version(), client, site, &exchange.id);
-    if let Some(origin) = request.headers().get(header::ORIGIN) {
-        let origin = origin.to_str().unwrap_or_default();
-        if !is_same_host(origin, &client.host) {
-            return Err(Refusal::Origin);
-        }
-        if let Some(inside) = inside_address(shared) {
-            headers.insert(header::ORIGIN, text(&format!("http://{inside}")));
-            headers.insert(header::HOST, text(&inside));
-        }
+    let origin = request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
+    if origin.is_some_and(|origin| !is_same_host(origin, &client.host)) {
+        return Err(Refusal::Origin);
+    }
+    if let Some(inside) = inside_address(shared) {
+        headers.insert(header::ORIGIN, text(&format!("http://{inside}")));
+        headers.insert(header::HOST, text(&inside));
+    } else if origin.is_none() {
+        headers.insert(header::ORIGIN, text(&format!("{}://{}", client.scheme, client.host)));
     }
     let upgrade = wants_websocket(request.headers()).then(|| hyper::upgrade::on(&mut request));
     if upgrade.is_some() {

@@ -155,9 +155,7 @@ async fn serve_once(
     board.update(|account| account.login_page = login_page);
     let (let_go, until) = shutdown.linked();
     let taken = async {
-        let hold = site.hold();
-        hold.prepare();
-        let holder = hold.taken().await;
+        let holder = site.hold().taken().await;
         tracing::info!(holder = holder.text(), "lets go of the site");
         board.enter(Phase::OnHold, holder.text());
         if let Some(front) = front {

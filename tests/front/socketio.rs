@@ -26,13 +26,17 @@ socket.on("connect_error", (error) => { console.log("refused", error.message); p
 socket.on("disconnect", () => { console.log("disconnected"); process.exit(0); });
 "#;
 
-/// The same by long polls, word for word (Engine.IO 4).
+/// The same by long polls, word for word (Engine.IO 4), and as browsers do it: a GET of the page's own host
+/// has no Origin.
 fn poll(port: u16, cookie: &str) {
     let ask = |sid: &str, body: Option<&str>| {
-        let method = if body.is_some() { "POST" } else { "GET" };
+        let (method, origin) = match body {
+            Some(_) => ("POST", "Origin: http://desk.example.com\r\n"),
+            None => ("GET", ""),
+        };
         let body = body.unwrap_or_default();
         let head = format!(
-            "{method} /socket.io/?EIO=4&transport=polling{sid} HTTP/1.1\r\nHost: desk.example.com\r\nConnection: close\r\nCookie: {cookie}\r\nOrigin: http://desk.example.com\r\n"
+            "{method} /socket.io/?EIO=4&transport=polling{sid} HTTP/1.1\r\nHost: desk.example.com\r\nConnection: close\r\nCookie: {cookie}\r\n{origin}"
         );
         let request =
             format!("{head}Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}", body.len());

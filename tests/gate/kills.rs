@@ -1,6 +1,6 @@
 //! Killed anywhere on the way, it converges, and nothing that was logged runs twice.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -119,7 +119,8 @@ fn pods_of_two_versions_in_any_order() {
 }
 
 /// SIGKILL at random moments of a migration: release after release, each killed once and migrated to all the same.
-/// `make drill` does it a hundred times; CAULDRON_DRILL_SEED repeats one.
+/// `make drill` does it a hundred times; CAULDRON_DRILL_SEED repeats one. A moment after the end of the migration is
+/// no kill: it is checked like the others and taken again, earlier.
 #[test]
 fn at_random_moments() {
     let kills = if is_full() { 100 } else { 6 };
@@ -128,31 +129,35 @@ fn at_random_moments() {
     println!("drill: CAULDRON_DRILL_SEED={seed} repeats this run");
     let mut dice = rand::rngs::StdRng::seed_from_u64(seed);
     let place = Place::new();
-    let (mut hits, mut longest_ms) = (0, 1_500);
-    for number in 0..kills {
+    let (mut hits, mut tries, mut longest_ms) = (0, 0, 1_500);
+    while hits < kills {
+        let number = tries;
+        tries += 1;
+        assert!(tries <= 5 * kills, "{hits} of {tries} moments were in a migration");
         let (patch, field) = (format!("p{number}"), format!("c{number}"));
         let body = format!(
             "runs = int(local.db.get_single('Patched', '{patch}') or 0)\nlocal.db.set_single('Patched', '{patch}', runs + 1)"
         );
         place.release().patch(&patch, &body).field("desk/doctype/note/note", &field, LATER);
-        let victim = [Victim::Supervisor, Victim::Migrate, Victim::Backend][number % 3];
+        let victim = [Victim::Supervisor, Victim::Migrate, Victim::Backend][hits % 3];
         let leader = place.leader(&place.new).set("SAMPLE_BENCH_PACE_MS", "2").start();
         leader.says("Migrating erp.test");
         std::thread::sleep(Duration::from_millis(dice.random_range(0..longest_ms)));
-        hits += usize::from(struck(&place, &leader, victim));
+        if struck(&place, &leader, victim) {
+            hits += 1;
+        } else {
+            longest_ms = (longest_ms * 2 / 3).max(50);
+        }
         drop(leader);
         place.without_pause();
-        let began = Instant::now();
         place.leader(&place.new).run().exits(0);
-        longest_ms = u64::try_from(began.elapsed().as_millis()).expect("a short time").clamp(500, 3_000) / 2;
         assert_eq!(place.logged(&patch), "1", "{patch}, after the {victim:?}");
         let ran = format!("select value from \"tabSingles\" where doctype = 'Patched' and field = '{patch}'");
         assert_eq!(place.site().value(&ran).as_deref(), Some("1"), "{patch}, after the {victim:?}");
         assert_eq!(place.gate()["stage"], "open", "{patch}, after the {victim:?}");
         assert!(!place.in_maintenance());
     }
-    println!("drill: {hits} of {kills} kills met their victim in a migration, {kills} converged");
-    assert!(hits * 2 > kills, "{hits} of {kills}");
+    println!("drill: {hits} kills met their victim in a migration, {tries} of {tries} moments converged");
 }
 
 fn is_full() -> bool {

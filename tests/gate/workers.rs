@@ -1,5 +1,6 @@
 //! Jobs: none lost, none on half-migrated tables.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::place::{LONG, Place, SITE};
@@ -20,6 +21,32 @@ fn enqueue(place: &Place, method: &str, kwargs: &str) {
     assert_eq!(ran.exit, Some(0), "{}", ran.text);
 }
 
+/// A job that runs until it is released, and the worker that has it.
+struct HeldJob {
+    _worker: Pod,
+    folder: tempfile::TempDir,
+}
+
+impl HeldJob {
+    fn run(place: &Place) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let job = Self { _worker: worker(place), folder };
+        let (started, release) = (job.path("started"), job.path("release"));
+        let hold = format!("'started': '{}', 'release': '{}'", started.display(), release.display());
+        enqueue(place, "frappe.sample.hold", &hold);
+        eventually(LONG, "the job runs", || started.exists().then_some(()));
+        job
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn release(&self) {
+        std::fs::write(self.path("release"), "").expect("a file");
+    }
+}
+
 fn lines(path: &std::path::Path) -> usize {
     std::fs::read_to_string(path).map_or(0, |text| text.lines().count())
 }
@@ -27,32 +54,25 @@ fn lines(path: &std::path::Path) -> usize {
 #[test]
 fn a_running_job_is_waited_for_and_none_begins_until_the_end() {
     let place = Place::with_release();
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = |name: &str| folder.path().join(name);
-    let worker = worker(&place);
-    let hold =
-        format!("'started': '{}', 'release': '{}'", path("started").display(), path("release").display());
-    enqueue(&place, "frappe.sample.hold", &hold);
-    eventually(LONG, "the job runs", || path("started").exists().then_some(()));
+    let job = HeldJob::run(&place);
     let barrier = Barrier::at("migrate:pre_patches");
     let leader = held_at(place.leader(&place.new), &barrier).start();
     leader.says("waiting for running jobs before the migration");
     leader.says("frappe.sample.hold");
     assert!(!place.in_maintenance(), "web serves while a job is waited for");
-    let touch = format!("'path': '{}'", path("touched").display());
+    let touch = format!("'path': '{}'", job.path("touched").display());
     for _ in 0..3 {
         enqueue(&place, "frappe.sample.touch", &touch);
     }
-    std::fs::write(path("release"), "").expect("a file");
+    job.release();
     let held = barrier.wait(LONG);
-    assert_eq!(lines(&path("started")), 1);
-    assert_eq!(lines(&path("touched")), 0, "none begins on half-migrated tables");
+    assert_eq!(lines(&job.path("started")), 1);
+    assert_eq!(lines(&job.path("touched")), 0, "none begins on half-migrated tables");
     assert_eq!(place.redis.ask::<usize>(1, &["LLEN", "rq:queue:one:default"]), 3);
     held.release();
     leader.end().exits(0).says("migrated");
-    eventually(LONG, "the jobs are done", || (lines(&path("touched")) == 3).then_some(()));
+    eventually(LONG, "the jobs are done", || (lines(&job.path("touched")) == 3).then_some(()));
     place.is_migrated();
-    drop(worker);
 }
 
 /// Redis forgets the hold in the middle of it: the record in the database keeps the workers from running.
@@ -91,46 +111,32 @@ fn a_redis_that_was_lost_lets_nobody_through() {
 #[test]
 fn a_job_that_does_not_end_puts_the_migration_off() {
     let place = Place::with_release();
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = |name: &str| folder.path().join(name);
-    let worker = worker(&place);
-    let hold =
-        format!("'started': '{}', 'release': '{}'", path("started").display(), path("release").display());
-    enqueue(&place, "frappe.sample.hold", &hold);
-    eventually(LONG, "the job runs", || path("started").exists().then_some(()));
+    let job = HeldJob::run(&place);
     let leader = place.leader(&place.new).set("CAULDRON_MIGRATE_DRAIN", "1s").start();
     leader.says("jobs were still running after 1 s: frappe.sample.hold");
     leader.says("after_a_change=false");
     eventually(LONG, "nobody is held", || {
         (place.redis_value("cauldron:gate:one").is_none() && !place.in_maintenance()).then_some(())
     });
-    std::fs::write(path("release"), "").expect("a file");
+    job.release();
     leader.end().exits(0).says("migrated");
     place.is_migrated();
-    drop(worker);
 }
 
 /// The lease: a leader that is gone before it changed anything holds nobody for long, though no other one comes.
 #[test]
 fn a_leader_that_is_gone_while_it_waits_for_jobs_holds_nobody_for_long() {
     let place = Place::with_release();
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = |name: &str| folder.path().join(name);
-    let worker = worker(&place);
-    let hold =
-        format!("'started': '{}', 'release': '{}'", path("started").display(), path("release").display());
-    enqueue(&place, "frappe.sample.hold", &hold);
-    eventually(LONG, "the job runs", || path("started").exists().then_some(()));
+    let job = HeldJob::run(&place);
     let leader = place.leader(&place.new).start();
     leader.says("waiting for running jobs before the migration");
     assert!(place.redis_value("cauldron:gate:one").is_some());
     leader.signal(nix::sys::signal::Signal::SIGKILL);
     drop(leader);
-    std::fs::write(path("release"), "").expect("a file");
-    let touch = format!("'path': '{}'", path("touched").display());
+    job.release();
+    let touch = format!("'path': '{}'", job.path("touched").display());
     enqueue(&place, "frappe.sample.touch", &touch);
     let lease = Duration::from_secs(60);
-    eventually(lease * 2, "the job is run", || (lines(&path("touched")) == 1).then_some(()));
+    eventually(lease * 2, "the job is run", || (lines(&job.path("touched")) == 1).then_some(()));
     assert_eq!(place.gate()["stage"], "draining", "nobody came after it");
-    drop(worker);
 }

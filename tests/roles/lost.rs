@@ -126,14 +126,11 @@ fn a_stuck_horse_is_reported() {
     let horse = job.wait_for_start();
     let told = || pod.body("/readyz?verbose").contains(&format!("stuck job: {SITE}::stuck"));
     place.redis.ask::<i64>(1, &["HSET", &format!("rq:job:{SITE}::stuck"), "timeout", "1"]);
-    // Neither can do anything about it.
-    kill(pid, Signal::SIGSTOP);
-    kill(horse, Signal::SIGSTOP);
+    // RQ goes by the time that it was given with the job, which has not come: it lets the horse be.
     assert!(!told(), "told too early: this test proves nothing");
     eventually(Duration::from_secs(150), "it is told", || told().then_some(()));
     pod.says("its job is past its time, and RQ has not ended it");
-    kill(horse, Signal::SIGCONT);
-    kill(pid, Signal::SIGCONT);
+    assert!(lives(horse) && lives(pid));
     job.release();
 }
 

@@ -21,6 +21,11 @@ use crate::frappe::atomic_file::write_whole;
 
 /// A file that changed so shortly before it was read may change again without a new stamp.
 const GRAIN: Duration = Duration::from_secs(2);
+/// What was too young for a stamp gets one by a start that comes so much later: one that has nothing to
+/// do and follows at once writes nothing.
+const SETTLES_AFTER: Duration = Duration::from_secs(60);
+/// The size in the stamp of a folder that changed too shortly before it was walked; no folder has it.
+const UNSETTLED: u64 = u64::MAX;
 /// Pods of many images keep theirs on one volume; the oldest are dropped.
 const KEPT: usize = 64;
 const FORMAT: u32 = 1;
@@ -50,7 +55,8 @@ pub fn digest(folder: &Path, package: &Path) -> io::Result<String> {
     let kept = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Index>(&bytes).ok());
     let kept = kept.filter(|index| index.format == FORMAT).unwrap_or_default();
     let (index, was_read) = refresh(package, &kept)?;
-    if was_read > index.files.len() / 8 || index.folders != kept.folders {
+    let settles = || kept.is_unsettled() && age(&path).is_some_and(|age| age > SETTLES_AFTER);
+    if was_read > index.files.len() / 8 || index.has_other_folders(&kept) || settles() {
         keep(folder, &path, &index);
     }
     let mut hash = Sha256::new();
@@ -59,6 +65,25 @@ pub fn digest(folder: &Path, package: &Path) -> io::Result<String> {
         hash.update(format!("\0{}\n", entry.digest));
     }
     Ok(hex(&hash.finalize()))
+}
+
+fn age(path: &Path) -> Option<Duration> {
+    fs::metadata(path).ok()?.modified().ok()?.elapsed().ok()
+}
+
+impl Index {
+    fn is_unsettled(&self) -> bool {
+        self.files.values().any(|entry| entry.stamp.is_none())
+            || self.folders.values().any(|stamp| stamp.2 == UNSETTLED)
+    }
+
+    fn has_other_folders(&self, kept: &Self) -> bool {
+        let is_same = |((path, now), (known_path, known)): ((&PathBuf, &Stamp), (&PathBuf, &Stamp))| {
+            let size = if known.2 == UNSETTLED { UNSETTLED } else { now.2 };
+            path == known_path && *known == (now.0, now.1, size, now.3, now.4)
+        };
+        self.folders.len() != kept.folders.len() || !self.folders.iter().zip(&kept.folders).all(is_same)
+    }
 }
 
 /// Another package at the same path has another folder.
@@ -81,7 +106,7 @@ fn stamp(metadata: &Metadata) -> Stamp {
     )
 }
 
-/// The index as it is now, and how many files had to be read for it.
+/// The index as it is now, and how many files had to be read for it that had a stamp, or are new.
 fn refresh(package: &Path, kept: &Index) -> io::Result<(Index, usize)> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let settled = i64::try_from((now.saturating_sub(GRAIN)).as_nanos()).unwrap_or(i64::MAX);
@@ -103,8 +128,8 @@ fn refresh(package: &Path, kept: &Index) -> io::Result<(Index, usize)> {
         let now = stamp(&fs::metadata(&whole)?);
         let entry = match kept.files.get(&path) {
             Some(entry) if entry.stamp == Some(now) => entry.clone(),
-            _ => {
-                was_read += 1;
+            known => {
+                was_read += usize::from(known.is_none_or(|entry| entry.stamp.is_some()));
                 let digest = hex(&Sha256::digest(fs::read(&whole)?)[..16]);
                 Entry { stamp: (now.4 < settled).then_some(now), digest }
             }
@@ -124,7 +149,7 @@ fn walk(
     let here = package.join(below);
     let (device, inode, size, modified, changed) = stamp(&fs::metadata(&here)?);
     // One that changed just now is walked again the next time: no stamp is like this one.
-    let size = if changed < settled { size } else { u64::MAX };
+    let size = if changed < settled { size } else { UNSETTLED };
     folders.insert(below.to_path_buf(), (device, inode, size, modified, changed));
     for entry in fs::read_dir(&here)? {
         let entry = entry?;
@@ -193,6 +218,25 @@ mod tests {
         assert!(added != changed && added != first);
         fs::remove_file(package.path().join("patches.txt")).unwrap();
         assert_eq!(look(), changed);
+    }
+
+    #[test]
+    fn what_is_too_young_is_kept_as_it_is_until_later() {
+        let (package, folder) = (package(), tempfile::tempdir().unwrap());
+        digest(folder.path(), package.path()).unwrap();
+        let path = folder.path().join(key(package.path()).unwrap());
+        let written = || fs::metadata(&path).unwrap().ino();
+        let first = written();
+        digest(folder.path(), package.path()).unwrap();
+        assert_eq!(written(), first, "nothing changed");
+        let long_ago = SystemTime::now() - SETTLES_AFTER * 2;
+        fs::File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+        digest(folder.path(), package.path()).unwrap();
+        assert_ne!(written(), first, "later it is");
+        fs::write(package.path().join("core/doctype/user/new.json"), "{}").unwrap();
+        let second = written();
+        digest(folder.path(), package.path()).unwrap();
+        assert_ne!(written(), second, "a new file is kept at once");
     }
 
     #[test]
