@@ -13,8 +13,8 @@ use super::runtime::Runtime;
 use super::shared::{Settings, Shared};
 use super::tls::Tls;
 
-use crate::join::View;
 use crate::health::account::{Board, Phase};
+use crate::join::View;
 use crate::outcome::{Fault, Result};
 use crate::sys::limits;
 
