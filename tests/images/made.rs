@@ -1,9 +1,11 @@
 //! The images of docker/Dockerfile, with the binary under test and the sample bench.
 
 use std::path::PathBuf;
+use std::process::{Command, Output};
 use std::sync::LazyLock;
 
 use crate::podman::{command, output, podman, repository};
+use crate::release::Release;
 
 /// The test's bench under docker/Dockerfile's last stage, and the binary alone on scratch.
 pub const FRAPPE: &str = "localhost/cauldron-test/frappe";
@@ -35,30 +37,57 @@ static MADE: LazyLock<Result<(), String>> = LazyLock::new(|| {
     Ok(())
 });
 
-/// docker/Dockerfile as users build it, but for the stage that compiles.
 fn build() {
+    for (target, tag) in [("binary", BINARY), ("frappe", FRAPPE)] {
+        let built = dockerfile(target, tag, &[]);
+        assert!(built.status.success(), "{target}: {}", String::from_utf8_lossy(&built.stderr));
+    }
+}
+
+/// A stage of docker/Dockerfile as users build it, but for the one that compiles.
+pub fn dockerfile(target: &str, tag: &str, more: &[&str]) -> Output {
     let folder = tempfile::tempdir().expect("a folder");
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_cauldron-frappe"));
     std::fs::copy(binary, folder.path().join("cauldron-frappe")).expect("the binary");
-    let context = format!("--build-context=build={}", folder.path().display());
     let root = repository();
+    let (context, base) =
+        (format!("--build-context=build={}", folder.path().display()), format!("--build-arg=BASE={BENCH}"));
+    let (target, tag) = (format!("--target={target}"), format!("--tag={tag}"));
     let file = format!("--file={}", root.join("docker/Dockerfile").display());
-    let base = format!("--build-arg=BASE={BENCH}");
-    for (target, tag) in [("binary", BINARY), ("frappe", FRAPPE)] {
-        let target = format!("--target={target}");
-        podman(&[
-            "build",
-            "-q",
-            "--pull=never",
-            "--format=docker",
-            &context,
-            &base,
-            &target,
-            &file,
-            "-t",
-            tag,
-            &root.display().to_string(),
-        ]);
+    let mut words = vec!["build", "--pull=never", "--format=docker", &*context, &base, &target, &tag, &file];
+    words.extend(more);
+    let root = root.display().to_string();
+    words.push(&root);
+    output(&words)
+}
+
+/// The Frappe image with another release of its code in it; removed when dropped.
+pub struct Later {
+    pub image: String,
+}
+
+impl Later {
+    pub fn new(name: &str, change: impl FnOnce(Release) -> Release) -> Self {
+        let context = tempfile::tempdir().expect("a folder");
+        let package = context.path().join("frappe");
+        let sample = repository().join("target/sample-bench/apps/frappe/frappe");
+        let copied = Command::new("cp").arg("-a").args([&sample, &package]).status();
+        assert!(copied.is_ok_and(|status| status.success()), "no copy of {}", sample.display());
+        change(Release::of(&package));
+        let file = context.path().join("Containerfile");
+        let to = "/home/frappe/frappe-bench/apps/frappe/frappe/";
+        std::fs::write(&file, format!("FROM {FRAPPE}\nCOPY --chown=1000:0 frappe {to}\n")).expect("a file");
+        let image = format!("localhost/cauldron-test/{name}");
+        let file = format!("--file={}", file.display());
+        let context = context.path().display().to_string();
+        podman(&["build", "-q", "--pull=never", "--format=docker", &file, "-t", &image, &context]);
+        Self { image }
+    }
+}
+
+impl Drop for Later {
+    fn drop(&mut self) {
+        output(&["rmi", "--force", &self.image]);
     }
 }
 
