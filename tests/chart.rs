@@ -20,3 +20,5 @@ mod refusals;
 mod secrets;
 #[path = "chart/valid.rs"]
 mod valid;
+#[path = "chart/values.rs"]
+mod values;
