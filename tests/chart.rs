@@ -18,6 +18,8 @@ mod quiet;
 mod refusals;
 #[path = "chart/secrets.rs"]
 mod secrets;
+#[path = "support/skip.rs"]
+mod skip;
 #[path = "chart/valid.rs"]
 mod valid;
 #[path = "chart/values.rs"]

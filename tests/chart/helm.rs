@@ -5,6 +5,8 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use super::skip::skipped;
+
 /// Every way in which the chart is meant to be installed.
 pub const OVERLAYS: [&str; 4] = ["default", "dev", "staging", "prod"];
 
@@ -22,7 +24,7 @@ pub fn tool(test: &str, path: &str) -> Option<PathBuf> {
     if tool.exists() {
         return Some(tool);
     }
-    eprintln!("SKIPPED {test}: no {path} here (make install-images)");
+    skipped(test, format!("no {path} here (make install-images)"));
     None
 }
 

@@ -41,7 +41,9 @@ fn all_leaves() -> Vec<(String, Value)> {
 fn the_schema_knows_every_value_and_no_other() {
     let schema: Value = serde_json::from_str(&file("values.schema.json")).expect("JSON");
     fn compare(value: &Value, schema: &Value, path: &str) {
-        let (Some(value), Some(known)) = (value.as_object(), schema["properties"].as_object()) else { return };
+        let (Some(value), Some(known)) = (value.as_object(), schema["properties"].as_object()) else {
+            return;
+        };
         for (key, value) in value {
             assert!(known.contains_key(key), "{path}.{key} is not in the schema");
             compare(value, &known[key], &format!("{path}.{key}"));
@@ -51,7 +53,8 @@ fn the_schema_knows_every_value_and_no_other() {
         assert!(open || schema["additionalProperties"] == false, "{path} takes any name");
         for key in known.keys().filter(|key| !value.contains_key(*key)) {
             // 1.x's, which values files still have.
-            let old = path.starts_with(".frappe.initContainers.") && ["image", "command"].contains(&key.as_str());
+            let old =
+                path.starts_with(".frappe.initContainers.") && ["image", "command"].contains(&key.as_str());
             assert!(old, "{path}.{key} has no default in values.yaml");
         }
     }
@@ -81,7 +84,9 @@ fn every_value_has_an_effect() {
         "sslMode" => json!("require"),
         "accessMode" => json!("ReadWriteMany"),
         "type" if path == "frappe.service.type" => json!("NodePort"),
-        "hosts" if path == "frappe.ingress.hosts" => json!([{"host": "x", "paths": [{"path": "/", "pathType": "Prefix"}]}]),
+        "hosts" if path == "frappe.ingress.hosts" => {
+            json!([{"host": "x", "paths": [{"path": "/", "pathType": "Prefix"}]}])
+        }
         "tls" => json!([{"secretName": "x", "hosts": ["cauldron.local"]}]),
         "socketio" if path == "frappe.ingress.socketio" => json!("socketio"),
         "apps" | "customApps" => json!([{"name": "x", "repo": "https://h/x.git"}]),
@@ -101,11 +106,19 @@ fn every_value_has_an_effect() {
             // Switched on above; two owners of one figure; a claim for one pod; what only a Secret of URLs has.
             _ if on.contains(&path) => everything.clone().set(&path, json!(false)).text() != full,
             "frappe.replicas.web" | "frappe.replicas.worker" => {
-                chart.clone().set("frappe.persistence.accessMode", json!("ReadWriteMany")).set(&path, json!(4)).text()
+                chart
+                    .clone()
+                    .set("frappe.persistence.accessMode", json!("ReadWriteMany"))
+                    .set(&path, json!(4))
+                    .text()
                     != plain
             }
-            "frappe.persistence.enabled" => chart.clone().set(&path, json!(false)).refusal().contains("5 pods"),
-            "frappe.persistence.accessMode" => chart.clone().set(&path, json!("ReadWriteMany")).text() != plain,
+            "frappe.persistence.enabled" => {
+                chart.clone().set(&path, json!(false)).refusal().contains("5 pods")
+            }
+            "frappe.persistence.accessMode" => {
+                chart.clone().set(&path, json!("ReadWriteMany")).text() != plain
+            }
             "frappe.redis.cacheUrlKey" | "frappe.redis.queueUrlKey" => {
                 let urls = chart.clone().set("frappe.redis.urlSecret", json!("urls"));
                 urls.clone().set(&path, json!("other")).text() != urls.text()

@@ -7,6 +7,7 @@ use crate::made::{BENCH, FRAPPE, images};
 use crate::podman::{
     command, exit, log, output, podman, repository, status, stop, writes_what_a_bench_writes,
 };
+use crate::support::skip::skipped;
 use crate::support::wait::eventually;
 
 const PROJECT: &str = "cauldron-test";
@@ -22,7 +23,7 @@ impl Stack {
     fn new(test: &str, files: &[&'static str]) -> Option<Self> {
         let program = repository().join("target/tools/python/bin/podman-compose");
         if !program.exists() {
-            eprintln!("SKIPPED {test}: no podman-compose (make install-images)");
+            skipped(test, "no podman-compose (make install-images)");
             return None;
         }
         let stack = Self { program, files: files.to_vec() };

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::made::FRAPPE;
 use crate::podman::{address, command, exit, log, output, podman, repository};
 use crate::servers::{PASSWORD, Servers};
+use crate::support::skip::skipped;
 use crate::support::wait::eventually;
 
 pub const ROLES: [&str; 4] = ["web", "worker", "scheduler", "socketio"];
@@ -155,7 +156,7 @@ impl Played {
 fn rendered(test: &str) -> Option<Vec<Value>> {
     let helm = repository().join("target/tools/helm");
     if !helm.exists() {
-        eprintln!("SKIPPED {test}: no helm (make install-images)");
+        skipped(test, "no helm (make install-images)");
         return None;
     }
     let output = std::process::Command::new(helm)

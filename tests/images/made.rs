@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use crate::podman::{command, output, podman, repository};
 use crate::release::Release;
+use crate::support::skip::skipped;
 
 /// The test's bench under docker/Dockerfile's last stage, and the binary alone on scratch.
 pub const FRAPPE: &str = "localhost/cauldron-test/frappe";
@@ -96,7 +97,7 @@ pub fn images(test: &str) -> bool {
     match &*MADE {
         Ok(()) => true,
         Err(reason) => {
-            eprintln!("SKIPPED {test}: {reason}");
+            skipped(test, reason);
             false
         }
     }
