@@ -4,6 +4,8 @@
 mod compose;
 #[path = "chart/contract.rs"]
 mod contract;
+#[path = "chart/docs.rs"]
+mod docs;
 #[path = "chart/environment.rs"]
 mod environment;
 #[path = "chart/helm.rs"]

@@ -62,12 +62,17 @@ fn the_binary_takes_what_compose_gives_it() {
 
 /// A role that is not told the list joins none of its apps, and cannot run a site that has them.
 #[test]
-fn every_role_is_told_the_apps_and_the_bootstrap_alone_how_to_get_them() {
+fn every_role_is_told_the_apps_and_the_url_and_the_bootstrap_alone_the_logins_of_git() {
     let file = compose("compose.yaml");
     let of = |service: &Value, name: &str| service["environment"][name].as_str().map(str::to_owned);
     for role in ROLES {
-        for name in ["CAULDRON_APPS", "CAULDRON_APPS_UPDATE"] {
-            assert_eq!(of(&file["services"][role], name), Some(format!("${{{name}:-}}")), "{role}");
+        for (name, of_env) in [
+            ("CAULDRON_APPS", "CAULDRON_APPS"),
+            ("CAULDRON_APPS_UPDATE", "CAULDRON_APPS_UPDATE"),
+            // A leader writes host_name down; others only see that theirs differs.
+            ("CAULDRON_SITE_URL", "SITE_URL"),
+        ] {
+            assert_eq!(of(&file["services"][role], name), Some(format!("${{{of_env}:-}}")), "{role}");
         }
         assert_eq!(of(&file["services"][role], "CAULDRON_GIT_AUTH"), None, "{role}");
     }
