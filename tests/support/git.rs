@@ -101,7 +101,8 @@ pub struct GitHttp {
     port: u16,
 }
 
-const SERVER: &str = include_str!("git_http.py");
+/// The server as a script: PORT REPOSITORY USER PASSWORD FOLDER.
+pub const SERVER: &str = include_str!("git_http.py");
 
 impl GitHttp {
     /// Serves it as `/x.git` to this user with this password alone.
