@@ -80,9 +80,8 @@ impl Site {
     /// What this pod has by itself, so that its assets are served while the site is brought up. The
     /// bootstrap opens it again, with all that the site has.
     pub fn open_first_view(&self) {
-        let opened = joined_by(&self.config, &self.bench).and_then(|code| {
-            View::open(self.runtime_dir(), &self.bench, code.unwrap_or_default(), &[])
-        });
+        let opened = joined_by(&self.config, &self.bench)
+            .and_then(|code| View::open(self.runtime_dir(), &self.bench, code.unwrap_or_default(), &[]));
         if let Err(fault) = opened {
             tracing::debug!(reason = fault.cause, "no assets before the bootstrap");
         }
