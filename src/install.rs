@@ -19,7 +19,7 @@ use secrecy::SecretString;
 
 use self::decide::{Act, decide};
 pub use self::remove::remove;
-use crate::apps::AppCode;
+use crate::apps::{self, AppCode};
 use crate::bootstrap::Context;
 use crate::bootstrap::lock::Leadership;
 use crate::bootstrap::step::{self, Step};
@@ -70,9 +70,19 @@ async fn install_one(work: &Work<'_>, app: &str, force: bool) -> std::result::Re
     let Work { context, leadership, volume, view, .. } = work;
     let client = leadership.client();
     // Pods that run without it would answer 500 from the moment that it is installed (FRAPPE.md, Apps).
+    let signs = Signs::of(context.config, work.database, context.site);
+    let lacked = match &signs {
+        Some(signs) => signs.lack(app).await,
+        None => 0,
+    };
     let bundle = bundle_of(view, app);
-    if let Some(bundle) = bundle {
-        live::give(context.bench, bundle)?;
+    let lent = if lacked > 0 && bundle.is_none_or(|bundle| !live::is_on_the_volume(context.bench, bundle)) {
+        apps::lend(&context.apps(), app, view.code().iter().find(|code| code.app() == app)).await?
+    } else {
+        None
+    };
+    if let Some(given) = lent.as_ref().or(bundle) {
+        live::give(context.bench, given)?;
     }
     let mut all = installed_apps::read(client).await?;
     if !all.iter().any(|installed| installed == app) {
@@ -80,7 +90,7 @@ async fn install_one(work: &Work<'_>, app: &str, force: bool) -> std::result::Re
     }
     volume.write_installed_apps(&all)?;
     view.follow(&all)?;
-    if let Some(signs) = Signs::of(context.config, work.database, context.site) {
+    if let Some(signs) = signs {
         signs.wait_for(app).await;
     }
     if force {
