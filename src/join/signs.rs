@@ -46,8 +46,8 @@ impl Signs {
     /// hooks even from the install itself (caches.rs).
     pub async fn wait_for(&self, app: &str) {
         let begun = Instant::now();
-        while let Some(lists) = self.lists().await {
-            let behind = lists.values().filter(|list| !list.iter().any(|listed| listed == app)).count();
+        loop {
+            let behind = self.lack(app).await;
             if behind == 0 {
                 return;
             }
@@ -57,6 +57,12 @@ impl Signs {
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }
+    }
+
+    /// How many pods that run do not list an app; none where Redis does not answer.
+    pub async fn lack(&self, app: &str) -> usize {
+        let lists = self.lists().await.unwrap_or_default();
+        lists.values().filter(|list| !list.iter().any(|listed| listed == app)).count()
     }
 
     async fn lists(&self) -> Option<Lists> {
