@@ -60,7 +60,7 @@ fn the_binary_takes_what_compose_gives_it() {
     }
 }
 
-/// A role that is not told the list joins none of its apps, and cannot run a site that has them.
+/// A role that is told the list waits for its apps and runs them at their pins; else it takes what others installed.
 #[test]
 fn every_role_is_told_the_apps_and_the_url_and_the_bootstrap_alone_the_logins_of_git() {
     let file = compose("compose.yaml");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::made::{BENCH, FRAPPE, images};
+use crate::made::{BENCH, OFFICIAL, images};
 use crate::podman::{
     command, exit, log, output, podman, repository, status, stop, writes_what_a_bench_writes,
 };
@@ -53,7 +53,7 @@ impl Stack {
             .args(words)
             .env("COMPOSE_PROJECT_NAME", PROJECT)
             .env("WEB_PORT", format!("127.0.0.1:{PORT}"))
-            .env("FRAPPE_IMAGE", FRAPPE)
+            .env("FRAPPE_IMAGE", OFFICIAL)
             .env("POSTGRES_IMAGE", BENCH)
             .env("REDIS_IMAGE", BENCH)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
@@ -91,6 +91,7 @@ fn serves(service: &str) {
         assert_eq!(exit(&container(service)), None, "{}", log(&container(service)));
         (status(web, "erp.localhost", "/api/method/ping") == 200).then_some(())
     });
+    assert_eq!(status(web, "erp.localhost", "/assets/assets.json"), 200);
     eventually(Duration::from_secs(60), "live events on the same port", || {
         (status(web, "erp.localhost", "/socket.io/?EIO=4&transport=polling") == 200).then_some(())
     });

@@ -1,11 +1,12 @@
 //! The rendered pods, on real servers that go away for a minute.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::installation::{Installation, Played, ROLES, SITE, UID};
 use crate::kubelet::Kubelet;
 use crate::made::{FRAPPE, images};
-use crate::podman::{podman, status, stop, writes_what_a_bench_writes};
+use crate::podman::{podman, repository, status, stop, writes_what_a_bench_writes};
 use crate::support::http;
 use crate::support::wait::eventually;
 
@@ -39,6 +40,39 @@ fn serves_the_images_assets(installation: &Installation, web: &Played) {
             "{path}"
         );
     }
+}
+
+/// The README's table is what /metrics says: no other name is told by any role, and all together tell every one of them.
+#[track_caller]
+fn metrics_are_the_readmes(pods: &[(&str, Played)]) {
+    // Told when it happens: a tick, a migration, a child that had to be started again.
+    const LATER: [&str; 6] = [
+        "cauldron_frappe_scheduler_lag_seconds",
+        "cauldron_frappe_child_restart_reasons_total",
+        "cauldron_frappe_migration_patches",
+        "cauldron_frappe_migration_patches_done",
+        "cauldron_frappe_migration_patch_seconds",
+        "cauldron_frappe_log_lines_dropped_total",
+    ];
+    let readme = std::fs::read_to_string(repository().join("README.md")).expect("README.md");
+    let table = readme.split("metrics -->").nth(1).expect("the table");
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let known: BTreeSet<String> = rows.map(str::to_owned).collect();
+    let mut told = BTreeSet::new();
+    for (role, played) in pods {
+        let metrics = http::get_at(played.address(9180), "kubelet", "/metrics", Duration::from_secs(5));
+        let metrics = metrics.unwrap_or_else(|| panic!("{role} has no /metrics")).body;
+        let names = metrics.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        for name in names.map(|line| line.split(['{', ' ']).next().expect("a name")) {
+            let parts = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end));
+            let name = parts.filter(|base| known.contains(*base)).unwrap_or(name);
+            assert!(known.contains(name), "{role}: {name} is not in the README's table");
+            told.insert(name.to_owned());
+        }
+    }
+    let silent: Vec<&String> =
+        known.iter().filter(|name| !told.contains(*name) && !LATER.contains(&name.as_str())).collect();
+    assert!(silent.is_empty(), "no role tells {silent:?}");
 }
 
 #[test]
@@ -83,6 +117,7 @@ fn the_rendered_pods_live_through_the_loss_of_their_servers() {
         "through the front to the Service"
     );
     serves_the_images_assets(&installation, web);
+    metrics_are_the_readmes(&pods);
     for (_, played) in &pods {
         is_hardened(played);
     }

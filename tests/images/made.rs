@@ -1,6 +1,6 @@
 //! The images of docker/Dockerfile, with the binary under test and the sample bench.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
@@ -10,6 +10,8 @@ use crate::support::skip::skipped;
 
 /// The test's bench under docker/Dockerfile's last stage, and the binary alone on scratch.
 pub const FRAPPE: &str = "localhost/cauldron-test/frappe";
+/// The same, laid out as the newest official images are: what `bench build` made beside sites/, which is a volume.
+pub const OFFICIAL: &str = "localhost/cauldron-test/official";
 pub const BINARY: &str = "localhost/cauldron-test/binary";
 /// PostgreSQL and Redis are in it too.
 pub const BENCH: &str = "localhost/cauldron-test/bench";
@@ -43,6 +45,28 @@ fn build() {
         let built = dockerfile(target, tag, &[]);
         assert!(built.status.success(), "{target}: {}", String::from_utf8_lossy(&built.stderr));
     }
+    let folder = tempfile::tempdir().expect("a folder");
+    let bench = "/home/frappe/frappe-bench";
+    let text = format!(
+        "FROM {FRAPPE}\nRUN mv {bench}/sites/assets {bench}/assets\nVOLUME [\"{bench}/sites\", \"{bench}/logs\"]\n"
+    );
+    containerfile(folder.path(), &text, OFFICIAL);
+}
+
+fn containerfile(context: &Path, text: &str, tag: &str) {
+    let file = context.join("Containerfile");
+    std::fs::write(&file, text).expect("a file");
+    let file = format!("--file={}", file.display());
+    podman(&[
+        "build",
+        "-q",
+        "--pull=never",
+        "--format=docker",
+        &file,
+        "-t",
+        tag,
+        &context.display().to_string(),
+    ]);
 }
 
 /// A stage of docker/Dockerfile as users build it, but for the one that compiles.
@@ -75,13 +99,9 @@ impl Later {
         let copied = Command::new("cp").arg("-a").args([&sample, &package]).status();
         assert!(copied.is_ok_and(|status| status.success()), "no copy of {}", sample.display());
         change(Release::of(&package));
-        let file = context.path().join("Containerfile");
         let to = "/home/frappe/frappe-bench/apps/frappe/frappe/";
-        std::fs::write(&file, format!("FROM {FRAPPE}\nCOPY --chown=1000:0 frappe {to}\n")).expect("a file");
         let image = format!("localhost/cauldron-test/{name}");
-        let file = format!("--file={}", file.display());
-        let context = context.path().display().to_string();
-        podman(&["build", "-q", "--pull=never", "--format=docker", &file, "-t", &image, &context]);
+        containerfile(context.path(), &format!("FROM {FRAPPE}\nCOPY --chown=1000:0 frappe {to}\n"), &image);
         Self { image }
     }
 }
