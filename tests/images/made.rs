@@ -41,6 +41,10 @@ static MADE: LazyLock<Result<(), String>> = LazyLock::new(|| {
 });
 
 fn build() {
+    // Those of the run before, which would stay without a name.
+    for old in [OFFICIAL, FRAPPE, BINARY] {
+        output(&["rmi", "--force", old]);
+    }
     for (target, tag) in [("binary", BINARY), ("frappe", FRAPPE)] {
         let built = dockerfile(target, tag, &[]);
         assert!(built.status.success(), "{target}: {}", String::from_utf8_lossy(&built.stderr));
