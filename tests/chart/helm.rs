@@ -38,8 +38,12 @@ pub struct Chart {
 impl Chart {
     /// `None`, told by name, where Helm is not there.
     pub fn new(test: &str) -> Option<Self> {
-        let helm = tool(test, "helm")?;
-        Some(Self { helm, arguments: Vec::new() })
+        Self::by(test, "helm")
+    }
+
+    /// By another of the Helms that tools/install put there.
+    pub fn by(test: &str, helm: &str) -> Option<Self> {
+        Some(Self { helm: tool(test, helm)?, arguments: Vec::new() })
     }
 
     pub fn overlay(self, name: &str) -> Self {

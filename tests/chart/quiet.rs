@@ -13,6 +13,16 @@ fn rendered_twice_it_is_the_same() {
     }
 }
 
+/// Users have Helm 3 or Helm 4, and a GitOps tool its own.
+#[test]
+fn helm_3_renders_the_same() {
+    const TEST: &str = "helm_3_renders_the_same";
+    let (Some(new), Some(old)) = (Chart::new(TEST), Chart::by(TEST, "helm3")) else { return };
+    for overlay in OVERLAYS {
+        assert_eq!(new.clone().overlay(overlay).text(), old.clone().overlay(overlay).text(), "{overlay}");
+    }
+}
+
 #[test]
 fn no_template_asks_for_chance_time_or_the_cluster() {
     let forbidden =
