@@ -6,7 +6,7 @@ use crate::installation::{Installation, Played, SITE};
 use crate::made::{FRAPPE, Later, images};
 use crate::podman::{output, podman, status};
 use crate::release::{LATER, full_name};
-use crate::support::wait::eventually;
+use crate::support::wait::{eventually, within};
 
 const LONG: Duration = Duration::from_secs(120);
 
@@ -20,9 +20,8 @@ fn is_ready(played: &Played) {
 
 #[track_caller]
 fn says(played: &Played, words: &str) {
-    eventually(LONG, &format!("{} says `{words}`", played.container), || {
-        played.log().contains(words).then_some(())
-    });
+    let said = within(LONG, || played.log().contains(words).then_some(()));
+    assert!(said.is_some(), "{} never says `{words}`:\n{}", played.container, played.log());
 }
 
 #[track_caller]
@@ -132,7 +131,7 @@ fn images_upgrade_roll_back_and_fail_by_the_gate() {
 
     // Mended, the new image's own pod makes the migration, with no login but the site's.
     let fixed = installation.start_with("web", &v3.image, "v3");
-    says(&fixed, "this code is newer than the database");
+    says(&fixed, "the last try to migrate to it failed");
     podman(&["exec", &fixed.container, "touch", "sites/mended"]);
     podman(&["exec", &fixed.container, "cauldron-frappe", "migrate", "--retry"]);
     assert_eq!(logged("three"), "1");
