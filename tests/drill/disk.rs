@@ -16,6 +16,7 @@ use crate::support::bench::copy;
 use crate::support::binary::LONG;
 use crate::support::identity;
 use crate::support::postgres::{Options, Postgres};
+use crate::support::skip::skipped;
 use crate::support::trace::Trace;
 
 /// The drill's own thread, and what it starts, in a mount namespace that goes with them.
@@ -27,7 +28,7 @@ fn in_own_namespace(name: &'static str, case: impl FnOnce() + Send + 'static) {
         match allowed {
             Ok(()) => case(),
             Err(error) => {
-                eprintln!("SKIPPED {name}: no mount namespace can be made here ({error}); run it as root");
+                skipped(name, format!("no mount namespace can be made here ({error}); run it as root"));
             }
         }
     });

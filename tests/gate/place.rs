@@ -44,8 +44,8 @@ impl Place {
         place
     }
 
-    pub fn release(&self) -> Release<'_> {
-        Release::of(&self.new)
+    pub fn release(&self) -> Release {
+        Release::of(self.new.path().join("apps/frappe/frappe"))
     }
 
     pub fn on(&self, bench: &Bench, command: &str) -> Binary {

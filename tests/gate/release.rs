@@ -1,24 +1,23 @@
-//! Changes to the code of one bench: what a new release of an app brings.
+//! Changes to the code of Frappe in one bench: what a new release brings.
 
 use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::support::bench::Bench;
-
 /// Later than anything that the sample has.
 pub const LATER: &str = "2099-01-01 00:00:00.000000";
 
-pub struct Release<'a>(&'a Bench);
+pub struct Release(PathBuf);
 
-impl<'a> Release<'a> {
-    pub fn of(bench: &'a Bench) -> Self {
-        Self(bench)
+impl Release {
+    /// Of the frappe package in this folder.
+    pub fn of(package: impl Into<PathBuf>) -> Self {
+        Self(package.into())
     }
 
     fn path(&self, path: &str) -> PathBuf {
-        self.0.path().join("apps/frappe/frappe").join(path)
+        self.0.join(path)
     }
 
     pub fn version(self, version: &str) -> Self {
