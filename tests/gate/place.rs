@@ -28,7 +28,11 @@ pub struct Place {
 impl Place {
     /// The new image is the old one until a [`Release`] changes it.
     pub fn new() -> Self {
-        let (postgres, redis) = (Postgres::start(), Redis::start());
+        Self::on_redis(Redis::start())
+    }
+
+    pub fn on_redis(redis: Redis) -> Self {
+        let postgres = Postgres::start();
         let old = Bench::sample();
         old.configure(json!({"bench_id": "one"}));
         let new = old.other_image();
@@ -39,9 +43,12 @@ impl Place {
 
     /// The same with a new release that has a patch and a changed DocType.
     pub fn with_release() -> Self {
-        let place = Self::new();
-        place.release().patch("two", ONCE).field("desk/doctype/note/note", "colour", LATER);
-        place
+        Self::new().released()
+    }
+
+    pub fn released(self) -> Self {
+        self.release().patch("two", ONCE).field("desk/doctype/note/note", "colour", LATER);
+        self
     }
 
     pub fn release(&self) -> Release<'_> {
@@ -140,14 +147,17 @@ impl Place {
     }
 
     pub fn start_web(&self, bench: &Bench) -> Web {
+        self.start_web_with(bench, |binary| binary)
+    }
+
+    pub fn start_web_with(&self, bench: &Bench, change: impl FnOnce(Binary) -> Binary) -> Web {
         let port = port::free();
-        let pod = self
+        let binary = self
             .leader(bench)
             .with_command("web")
             .set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{port}"))
-            .set("GUNICORN_WORKERS", "1")
-            .start();
-        Web { pod, port }
+            .set("GUNICORN_WORKERS", "1");
+        Web { pod: change(binary).start(), port }
     }
 }
 
