@@ -276,8 +276,11 @@ async fn act(
     found: &Found<'_>,
 ) -> std::result::Result<Joined, Stopped> {
     let creates = matches!(found.action, Action::Create | Action::CreateAgain { .. });
+    let client = leadership.client();
+    apps::pins_copy::restore(&context.apps(), client, context.site).await?;
     let code = apps::prepare(&context.apps()).await?;
-    let installed = if creates { Vec::new() } else { installed_apps::read(leadership.client()).await? };
+    apps::pins_copy::record(&context.apps(), client, context.site).await?;
+    let installed = if creates { Vec::new() } else { installed_apps::read(client).await? };
     let view = View::open(context.runtime_dir, context.bench, code, &installed)?;
     let missing = view.missing(&installed);
     if !missing.is_empty() {

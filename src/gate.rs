@@ -11,7 +11,7 @@
 //! (`record`), beside the bootstrap's own.
 
 pub mod admit;
-mod backup;
+pub mod backup;
 mod blockers;
 mod caches;
 pub mod code;

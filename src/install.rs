@@ -14,20 +14,18 @@ mod jobs;
 pub mod journal;
 mod order;
 mod remove;
-mod safeguard;
-
-use std::path::Path;
 
 use secrecy::SecretString;
 
 use self::decide::{Act, decide};
 pub use self::remove::remove;
-use crate::apps::AppCode;
+use crate::apps::{self, AppCode};
 use crate::bootstrap::Context;
 use crate::bootstrap::lock::Leadership;
 use crate::bootstrap::step::{self, Step};
 use crate::bootstrap::volume::{Volume, random_id};
 use crate::frappe::installed_apps;
+use crate::gate::backup;
 use crate::join::signs::Signs;
 use crate::join::{View, live};
 use crate::outcome::{Fault, Stopped};
@@ -72,9 +70,19 @@ async fn install_one(work: &Work<'_>, app: &str, force: bool) -> std::result::Re
     let Work { context, leadership, volume, view, .. } = work;
     let client = leadership.client();
     // Pods that run without it would answer 500 from the moment that it is installed (FRAPPE.md, Apps).
+    let signs = Signs::of(context.config, work.database, context.site);
+    let lacked = match &signs {
+        Some(signs) => signs.lack(app).await,
+        None => 0,
+    };
     let bundle = bundle_of(view, app);
-    if let Some(bundle) = bundle {
-        live::give(context.bench, bundle)?;
+    let lent = if lacked > 0 && bundle.is_none_or(|bundle| !live::is_on_the_volume(context.bench, bundle)) {
+        apps::lend(&context.apps(), app, view.code().iter().find(|code| code.app() == app)).await?
+    } else {
+        None
+    };
+    if let Some(given) = lent.as_ref().or(bundle) {
+        live::give(context.bench, given)?;
     }
     let mut all = installed_apps::read(client).await?;
     if !all.iter().any(|installed| installed == app) {
@@ -82,20 +90,21 @@ async fn install_one(work: &Work<'_>, app: &str, force: bool) -> std::result::Re
     }
     volume.write_installed_apps(&all)?;
     view.follow(&all)?;
-    if let Some(signs) = Signs::of(context.config, work.database, context.site) {
+    if let Some(signs) = signs {
         signs.wait_for(app).await;
     }
     if force {
         tracing::warn!(app, "its install was begun and not finished: finishing it with --force");
         if work.was_served {
-            safeguard::back_up(work, "a forced install").await?;
+            // It writes the app's DocTypes and permissions anew, over what an administrator changed in them.
+            back_up(work).await?;
         }
     }
     let commit = bundle.map(|bundle| bundle.manifest.commit.as_str());
     journal::prepare(client).await?;
     journal::start(client, context.site, app, commit).await?;
     let arguments = if force { vec!["install-app", app, "--force"] } else { vec!["install-app", app] };
-    run(work, &format!("install-app {app}"), arguments, None).await?;
+    run(work, &format!("install-app {app}"), arguments).await?;
     if !installed_apps::read(client).await?.iter().any(|installed| installed == app) {
         // A before_install that says no ends with 0, too (frappe.installer.install_app).
         let cause = format!("install-app {app} exited 0, and the site does not have {app}");
@@ -141,14 +150,15 @@ pub async fn follow(work: &Work<'_>) -> std::result::Result<(), Stopped> {
     Ok(())
 }
 
-async fn run(
-    work: &Work<'_>,
-    name: &str,
-    arguments: Vec<&str>,
-    password_file: Option<&Path>,
-) -> std::result::Result<(), Stopped> {
+/// Before an app of a site that people may have worked with is written over, or goes.
+async fn back_up(work: &Work<'_>) -> std::result::Result<(), Stopped> {
+    let login = backup::Login { database: work.database, password: work.password };
+    backup::take(work.context, work.leadership, &login).await.map(drop)
+}
+
+async fn run(work: &Work<'_>, name: &str, arguments: Vec<&str>) -> std::result::Result<(), Stopped> {
     let attempt = random_id();
     work.context.board.update(|account| account.attempt = Some(attempt.clone()));
-    let step = Step { name, arguments, with_site: true, attempt: &attempt, password_file, ..Step::default() };
+    let step = Step { name, arguments, with_site: true, attempt: &attempt, ..Step::default() };
     step::run(work.context, work.leadership, &step).await
 }

@@ -9,6 +9,8 @@ mod assets;
 mod caches;
 #[path = "join/exec.rs"]
 mod exec;
+#[path = "join/from_git.rs"]
+mod from_git;
 #[path = "join/installed.rs"]
 mod installed;
 #[path = "join/killed.rs"]

@@ -99,6 +99,12 @@ impl<'a> Git<'a> {
         if folder.is_some_and(|folder| folder.join(".gitmodules").exists()) {
             self.fetch_submodules(app, folder).await?;
         }
+        if folder.is_some_and(has_large_files) {
+            tracing::warn!(
+                app = wanted::label(app),
+                "it keeps files in Git LFS, which is not asked: they stay pointers; bake the app into the image"
+            );
+        }
         Ok(())
     }
 
@@ -216,9 +222,14 @@ impl<'a> Git<'a> {
 
     fn fault(&self, app: &WantedApp, reason: &Reason) -> Fault {
         let url = source(app);
-        let host = crate::config::apps::location::host(&url).unwrap_or("its host");
+        let host = crate::config::apps::location::host(&url);
         reason.fault(&format!("app {}: {url}: {}", wanted::label(app), reason.text()), host)
     }
+}
+
+/// `git lfs track` writes these lines.
+fn has_large_files(folder: &Path) -> bool {
+    fs::read_to_string(folder.join(".gitattributes")).is_ok_and(|text| text.contains("filter=lfs"))
 }
 
 /// 127 says too little.

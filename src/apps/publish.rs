@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use super::assets::Build;
 use super::bundle::{Bundle, Manifest};
 use super::git::Git;
+use super::lend::is_source;
 use super::package::Package;
 use super::python::Python;
 use super::requirements::Source;
@@ -46,6 +47,8 @@ pub enum Origin<'a> {
     Git(&'a Git<'a>),
     /// One of the same commit, for another bench.
     Bundle(&'a Bundle),
+    /// A folder of the image's `apps/`.
+    Image(&'a Path),
 }
 
 impl Publisher<'_> {
@@ -79,6 +82,10 @@ impl Publisher<'_> {
                 let from = bundle.root.display().to_string();
                 tracing::info!(app = label, from, "the image's bench is another one: completing it anew");
                 copy_sources(bundle, &root).map_err(|error| self.cannot_write(&error))?;
+            }
+            Origin::Image(folder) => {
+                tracing::info!(app = label, "only this image has it: copying it for the pods of another");
+                copy_tree(folder, &source).map_err(|error| self.cannot_write(&error))?;
             }
         }
         let fetch_ms = elapsed_ms(begin);
@@ -126,6 +133,17 @@ impl Publisher<'_> {
             "published"
         );
         Ok(bundle)
+    }
+
+    /// A bundle of the image, on the volume, too.
+    ///
+    /// # Errors
+    /// The volume cannot be written.
+    pub fn copy(&self, bundle: &Bundle) -> Result<Bundle> {
+        let staging = Staging::make(&self.bundles)?;
+        copy_tree(&bundle.root, &staging.bundle()).map_err(|error| self.cannot_write(&error))?;
+        tracing::info!(app = bundle.manifest.app, "only this image has it: copied for the pods of another");
+        self.put_in_place(&staging, &bundle.manifest)
     }
 
     /// Bytecode for every pod, whatever its uid may write. A file that does not compile is its app's
@@ -205,7 +223,7 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
             std::os::unix::fs::symlink(fs::read_link(path)?, target)?;
         } else if !kind.is_dir() {
             fs::copy(path, target)?;
-        } else if entry.file_name() != "__pycache__" {
+        } else if is_source(&entry) {
             copy_tree(&path, &target)?;
         }
     }

@@ -35,7 +35,7 @@ pub async fn ensure(work: &Work<'_>, app: &str) -> std::result::Result<(), Stopp
         if let Some(caches) = Caches::of(work.context.config, work.database) {
             caches.forget_apps().await;
         }
-        run(work, "sync_jobs", vec!["execute", SYNC], None).await?;
+        run(work, "sync_jobs", vec!["execute", SYNC]).await?;
     }
     if has_jobs(client, app).await? {
         return Ok(());

@@ -2,7 +2,7 @@
 //!
 //! Killed on the way it is still on the site's list, and the next try goes on: Frappe takes it off last.
 
-use super::{Work, follow, journal, run, safeguard};
+use super::{Work, back_up, follow, journal, run};
 use crate::frappe::{hooks, installed_apps};
 use crate::join::live;
 use crate::outcome::{Fault, Result, Stopped};
@@ -16,9 +16,9 @@ pub async fn remove(work: &Work<'_>, app: &str, wanted: &[String]) -> std::resul
     let installed = installed_apps::read(client).await?;
     refuse(work, app, wanted, &installed)?;
     if installed.iter().any(|installed| installed == app) {
-        safeguard::back_up(work, "an app is removed").await?;
+        back_up(work).await?;
         let arguments = vec!["uninstall-app", app, "--yes", "--no-backup"];
-        run(work, &format!("uninstall-app {app}"), arguments, None).await?;
+        run(work, &format!("uninstall-app {app}"), arguments).await?;
         // It exits 0 whatever it did (seen on Frappe 15).
         if installed_apps::read(client).await?.iter().any(|installed| installed == app) {
             let cause = format!("uninstall-app {app} exited 0, and the site still has {app}");

@@ -48,6 +48,11 @@ pub fn give(bench: &Bench, bundle: &Bundle) -> Result<()> {
     give().map_err(|error| Fault::file(format!("cannot link apps in {}", folder.display()), &error))
 }
 
+/// Where every pod finds it; one that `apps fetch` made is its image's own.
+pub fn is_on_the_volume(bench: &Bench, bundle: &Bundle) -> bool {
+    bundle.root.starts_with(bench.cauldron())
+}
+
 /// Relative, so that it holds wherever the volume is mounted.
 fn link(bench: &Bench, folder: &Path, target: &Path) -> io::Result<()> {
     let name = target.file_name().ok_or(io::ErrorKind::InvalidInput)?;

@@ -46,10 +46,8 @@ impl Signs {
     /// hooks even from the install itself (caches.rs).
     pub async fn wait_for(&self, app: &str) {
         let begun = Instant::now();
-        while let Some(now_s) = self.now_s().await
-            && let Some(lists) = self.lists(Pipeline::new(), now_s).await
-        {
-            let behind = lists.values().filter(|list| !list.iter().any(|listed| listed == app)).count();
+        loop {
+            let behind = self.lack(app).await;
             if behind == 0 {
                 return;
             }
@@ -59,6 +57,13 @@ impl Signs {
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }
+    }
+
+    /// How many pods that run do not list an app; none where Redis does not answer.
+    pub async fn lack(&self, app: &str) -> usize {
+        let Some(now_s) = self.now_s().await else { return 0 };
+        let lists = self.lists(Pipeline::new(), now_s).await.unwrap_or_default();
+        lists.values().filter(|list| !list.iter().any(|listed| listed == app)).count()
     }
 
     /// After these commands, in one round trip with them.

@@ -85,6 +85,9 @@ async fn serve_site(
     };
     let settings = Settings::of(&config);
     let site = Site::start(config, board, shutdown).await?;
+    if listener.is_some() {
+        site.open_first_view();
+    }
     let front = listener
         .map(|listener| Front::start(listener, settings, site.runtime_dir(), board.clone()))
         .transpose()?;

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::apps::joined_by;
 use crate::bootstrap::site_hold::{LOOK_EVERY, SiteHold};
 use crate::bootstrap::{Bootstrapped, Context, Purpose, bootstrap};
 use crate::config::Config;
@@ -14,6 +15,7 @@ use crate::frappe::bench::Bench;
 use crate::frappe::common_config::Overrides;
 use crate::health::account::{Board, Phase};
 use crate::health::server;
+use crate::join::View;
 use crate::outcome::{self, Fault, Result, Stopped};
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
@@ -73,6 +75,16 @@ impl Site {
     /// Where this pod's short-lived files are.
     pub fn runtime_dir(&self) -> &Path {
         &self.runtime_dir.path
+    }
+
+    /// What this pod has by itself, so that its assets are served while the site is brought up. The
+    /// bootstrap opens it again, with all that the site has.
+    pub fn open_first_view(&self) {
+        let opened = joined_by(&self.config, &self.bench)
+            .and_then(|code| View::open(self.runtime_dir(), &self.bench, code.unwrap_or_default(), &[]));
+        if let Err(fault) = opened {
+            tracing::debug!(reason = fault.cause, "no assets before the bootstrap");
+        }
     }
 
     /// What takes it away, now and then.

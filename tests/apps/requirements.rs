@@ -1,6 +1,7 @@
 //! Python requirements: only what the bench lacks, beside the source; what contradicts is refused by name.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -25,6 +26,42 @@ fn app(name: &str, requires: &[&str]) -> Repository {
 /// No index but a folder of wheels.
 fn offline(fetch: Binary, wheels: &std::path::Path) -> Binary {
     fetch.set("PIP_NO_INDEX", "1").set("PIP_FIND_LINKS", wheels.display())
+}
+
+/// The site-packages of a bench that are no other's, free to be changed.
+fn own_packages(lab: &Lab) -> PathBuf {
+    let libraries = lab.bench.path().join("env/lib");
+    let original = fs::read_link(&libraries).unwrap();
+    fs::remove_file(&libraries).unwrap();
+    crate::support::bench::copy(&original, &libraries);
+    let python = fs::read_dir(&libraries).unwrap().flatten().next().unwrap();
+    python.path().join("site-packages")
+}
+
+#[test]
+fn a_bench_without_pip_uses_uv() {
+    let (lab, wheels) = (Lab::new(), tempfile::tempdir().unwrap());
+    wheel::make(wheels.path(), "abacus", "1.2", &["counter>=1", "click"]);
+    wheel::make(wheels.path(), "counter", "1.5", &[]);
+    fs::remove_dir_all(own_packages(&lab).join("pip")).unwrap();
+    let offline = |url: &str| {
+        let fetch = lab.fetch(&wanted(url)).set("UV_NO_INDEX", "1");
+        fetch
+            .set("UV_FIND_LINKS", wheels.path().display())
+            .set("UV_CACHE_DIR", wheels.path().join("c").display())
+    };
+    let shop = app("shop", &["abacus~=1.0", "click>=8"]);
+    done(offline(&shop.url()).run());
+    let mut requirements: Vec<Value> = lab.manifest()["requirements"].as_array().unwrap().clone();
+    requirements.sort_by_key(Value::to_string);
+    assert_eq!(json!(requirements), json!(["abacus==1.2", "counter==1.5"]));
+    let packages = lab.bundle().join("site-packages");
+    assert!(packages.join("abacus.py").is_file() && !packages.join("click").exists());
+    wheel::make(wheels.path(), "abacus", "2.0", &["click>=99"]);
+    let till = app("till", &["abacus>=2"]);
+    let ended = offline(&till.url()).run();
+    refused(&ended, 78, &["app till", "abacus", "click"]);
+    assert_eq!(lab.bundles().len(), 1);
 }
 
 #[test]
@@ -117,16 +154,12 @@ fn another_image_gets_requirements_of_its_own_without_a_repository() {
     let first = lab.bundle();
     drop(shop);
     // The new image's bench has it: nothing of it may stand before the bench's own.
-    let environment = lab.bench.path().join("env");
-    let library = fs::read_link(environment.join("lib")).unwrap();
-    let python = fs::read_dir(&library).unwrap().flatten().next().unwrap().file_name();
-    fs::remove_file(environment.join("lib")).unwrap();
-    crate::support::bench::copy(&library, &environment.join("lib"));
-    let mut pip = Command::new(environment.join("bin/python"));
+    let packages = own_packages(&lab);
+    let mut pip = Command::new(lab.bench.path().join("env/bin/python"));
     pip.args(["-m", "pip", "install", "--quiet", "--no-index", "--find-links"])
         .arg(wheels.path())
         .arg("abacus");
-    pip.arg("--target").arg(environment.join("lib").join(python).join("site-packages"));
+    pip.arg("--target").arg(packages);
     assert!(pip.status().unwrap().success());
     done(lab.fetch(&wanted).run());
     let bundles = lab.bundles();

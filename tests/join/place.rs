@@ -33,7 +33,12 @@ impl Place {
 
     /// The manifest of one role, or command; any of them may lead.
     pub fn command(&self, command: &str) -> Binary {
-        Binary::on(&self.bench, &command.split(' ').collect::<Vec<_>>())
+        self.on(&self.bench, command)
+    }
+
+    /// The same in another image.
+    pub fn on(&self, bench: &Bench, command: &str) -> Binary {
+        Binary::on(bench, &command.split(' ').collect::<Vec<_>>())
             .servers(&self.postgres, &self.redis)
             .set("SITE_NAME", SITE)
             .set("DB_NAME", DATABASE)

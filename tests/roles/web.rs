@@ -1,14 +1,16 @@
 //! What the web role owes beside serving: the deep check.
 
 use std::fs;
+use std::path::Path;
 
 use crate::place::Place;
 use crate::support::binary::Pod;
 use crate::support::port;
 
-fn serving(place: &Place) -> Pod {
+fn serving(place: &Place, runtime: &Path) -> Pod {
     let port = port::free();
     let web = place.command("web").set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{port}"));
+    let web = web.set("CAULDRON_RUNTIME_DIR", runtime.display());
     let mut pod = web.set("CAULDRON_BOOTSTRAP", "follow").set("GUNICORN_WORKERS", 2).start();
     pod.answers("/readyz", 200);
     pod
@@ -17,11 +19,12 @@ fn serving(place: &Place) -> Pod {
 #[test]
 fn the_login_page_is_looked_at_when_somebody_asks() {
     let place = Place::new();
-    let pod = serving(&place);
+    let runtime = tempfile::tempdir().expect("a folder");
+    let pod = serving(&place, runtime.path());
     assert!(!pod.body("/readyz?verbose").contains("login page"));
     assert!(pod.body("/readyz?verbose&deep").contains("[+] login page: ok"));
     // The trap: assets.json hidden and nothing cached. Ping is 200, the page is not.
-    let assets = place.bench().sites().join("assets/assets.json");
+    let assets = runtime.path().join("bench/sites/assets/assets.json");
     let hidden = assets.with_extension("hidden");
     fs::rename(&assets, &hidden).expect("assets.json");
     place.redis.ask::<String>(0, &["FLUSHDB"]);

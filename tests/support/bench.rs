@@ -218,7 +218,10 @@ fn copy_environment(original: &Path, bench: &Path) {
         match fs::read_link(entry.path()) {
             Ok(link) => symlink(link, target).expect("a link in env/bin"),
             Err(_) if entry.path().is_file() => {
-                let text = fs::read_to_string(entry.path()).expect("a script in env/bin");
+                let Ok(text) = fs::read_to_string(entry.path()) else {
+                    symlink(entry.path(), target).expect("a link to a program");
+                    continue;
+                };
                 fs::write(&target, text.replacen(&old, &new, 1)).expect("a script in env/bin");
                 let mode = entry.metadata().expect("a script in env/bin").permissions();
                 fs::set_permissions(&target, mode).expect("a script in env/bin");

@@ -17,11 +17,14 @@ pub struct MadeApp {
     pub requires: Vec<String>,
     /// A name and what `import NAME` gives as `NAME.VALUE`.
     pub requirement: Option<(String, String)>,
+    /// Patches beside the first: each says in the site's folder that it ran.
+    pub patches: Vec<String>,
 }
 
 impl MadeApp {
     pub fn new(name: &str, version: &str) -> Self {
-        Self { name: name.into(), version: version.into(), requires: Vec::new(), requirement: None }
+        let (name, version) = (name.into(), version.into());
+        Self { name, version, requires: Vec::new(), requirement: None, patches: Vec::new() }
     }
 
     pub fn requires(mut self, app: &str) -> Self {
@@ -31,6 +34,11 @@ impl MadeApp {
 
     pub fn with_requirement(mut self, name: &str, value: &str) -> Self {
         self.requirement = Some((name.into(), value.into()));
+        self
+    }
+
+    pub fn with_patch(mut self, name: &str) -> Self {
+        self.patches.push(name.into());
         self
     }
 
@@ -59,7 +67,15 @@ impl MadeApp {
         let import = self.requirement.as_ref().map_or(String::new(), |(name, _)| format!("import {name}\n"));
         write("__init__.py", &format!("__version__ = \"{}\"\n", self.version));
         write("modules.txt", &format!("{title}\n"));
-        write("patches.txt", &format!("[pre_model_sync]\n\n[post_model_sync]\n{name}.patches.first\n"));
+        let patches = std::iter::once("first").chain(self.patches.iter().map(String::as_str));
+        let patches: String = patches.map(|patch| format!("{name}.patches.{patch}\n")).collect();
+        write("patches.txt", &format!("[pre_model_sync]\n\n[post_model_sync]\n{patches}"));
+        for patch in &self.patches {
+            let mark = format!("{name}_{patch}");
+            let body = format!("    tasks.append(\"{mark}\", \"ran\")\n");
+            let text = format!("from {name} import tasks\n\n\ndef execute():\n{body}");
+            write(&format!("patches/{patch}.py"), &text);
+        }
         write("patches/__init__.py", "");
         write("patches/first.py", "def execute():\n    pass\n");
         write(

@@ -9,6 +9,8 @@ use crate::outcome::Fault;
 enum Kind {
     Login,
     HostKey,
+    /// OpenSSH refuses to work for a user without an entry in /etc/passwd.
+    Nameless,
     Missing,
     /// The server hands out no such commit, or nothing shallow.
     NoSuchObject,
@@ -25,6 +27,7 @@ pub struct Reason {
 /// What git, libcurl and ssh say; the first that is found counts.
 const KNOWN: &[(&str, Kind)] = &[
     ("Host key verification failed", Kind::HostKey),
+    ("No user exists for uid", Kind::Nameless),
     ("Authentication failed", Kind::Login),
     ("could not read Username", Kind::Login),
     ("could not read Password", Kind::Login),
@@ -90,8 +93,16 @@ impl Reason {
         self.kind == Kind::NoSuchObject
     }
 
-    /// For the operator.
-    pub fn fault(&self, cause: &str, host: &str) -> Fault {
+    /// For the operator; no host where the repository is a path.
+    pub fn fault(&self, cause: &str, host: Option<&str>) -> Fault {
+        let is_absent = matches!(self.kind, Kind::Missing | Kind::NoSuchObject);
+        let host = match host {
+            None if is_absent => {
+                let mend = "check the path: the repository has to be in this very pod";
+                return Fault::configuration(cause, mend);
+            }
+            host => host.unwrap_or("its host"),
+        };
         match self.kind {
             Kind::Login => Fault::permission(
                 cause,
@@ -103,6 +114,13 @@ impl Reason {
                 cause,
                 format!(
                     "put the key of `{host}` into the known_hosts_file of CAULDRON_GIT_AUTH (ssh-keyscan shows it)"
+                ),
+            ),
+            Kind::Nameless => Fault::configuration(
+                cause,
+                format!(
+                    "ssh wants an entry in /etc/passwd for this user: give it one, or reach `{host}` by https with a \
+                     token_file"
                 ),
             ),
             Kind::Missing | Kind::NoSuchObject => Fault::configuration(
@@ -130,6 +148,7 @@ mod tests {
             ("fatal: could not read Username for 'https://h': terminal prompts disabled", false, PERMISSION),
             ("git@h: Permission denied (publickey).", false, PERMISSION),
             ("Host key verification failed.", false, CONFIGURATION),
+            ("No user exists for uid 123456", false, CONFIGURATION),
             ("fatal: repository 'https://h/x/' not found", false, CONFIGURATION),
             ("fatal: '/x' does not appear to be a git repository", false, CONFIGURATION),
             ("fatal: unable to access 'https://h/': Could not resolve host: h", true, UNAVAILABLE),
@@ -137,7 +156,7 @@ mod tests {
             ("error: RPC failed; HTTP 502 curl 22 The requested URL returned error: 502", true, UNAVAILABLE),
         ] {
             let reason = explain(&[said.to_string(), "and the repository exists.".into()]);
-            assert_eq!((reason.may_pass(), reason.fault("x", "h").code), (may_pass, code), "{said}");
+            assert_eq!((reason.may_pass(), reason.fault("x", Some("h")).code), (may_pass, code), "{said}");
             assert_eq!(reason.text(), said);
         }
         assert!(

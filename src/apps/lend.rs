@@ -1,0 +1,115 @@
+//! An app that only this image has, put on the volume: pods of the image before run on while it is installed,
+//! and would answer 500 without its code (FRAPPE.md, Apps).
+//!
+//! A bundle like any other, but that its commit is a digest of its files: `apps/` of an image may have no `.git`.
+//! What `apps fetch` put into the image is copied with its requirements; those of an app in `apps/` are in the
+//! image's own environment, and not lent.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::baked::Image;
+use super::bundle::Bundle;
+use super::publish::{Origin, Publisher};
+use super::python::Python;
+use super::{AppCode, Context};
+use crate::config::apps::WantedApp;
+use crate::outcome::{Fault, Stopped};
+
+/// Nothing of these is code of an app.
+const NO_SOURCE: [&str; 3] = [".git", "__pycache__", "node_modules"];
+
+/// The bundle on the volume of what this pod has of an app; none where it is nowhere in the image.
+///
+/// # Errors
+/// What is wrong with the app; the volume cannot be written; the signal that asked for a stop.
+pub async fn lend(
+    context: &Context<'_>,
+    app: &str,
+    code: Option<&AppCode>,
+) -> std::result::Result<Option<Bundle>, Stopped> {
+    let image = Image::look(context.bench)?;
+    let publisher = Publisher {
+        context,
+        python: &Python::of(context.bench)?,
+        bundles: context.bench.cauldron().join("bundles"),
+        baked: &image.versions(),
+        others: &[],
+    };
+    if let Some(AppCode::Bundle(bundle)) = code {
+        return Ok(Some(publisher.copy(bundle)?));
+    }
+    let folder = context.bench.apps().join(app);
+    if !image.apps.contains_key(app) {
+        return Ok(None);
+    }
+    let commit =
+        digest(&folder).map_err(|error| Fault::file(format!("cannot read {}", folder.display()), &error))?;
+    let wanted = WantedApp {
+        name: Some(app.to_string()),
+        path: Some(folder.display().to_string()),
+        build: Some(false),
+        ..WantedApp::default()
+    };
+    publisher.publish(&wanted, &commit, Origin::Image(&folder)).await.map(Some)
+}
+
+/// 40 hex digits, as a commit has.
+fn digest(folder: &Path) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    add(folder, &mut hash)?;
+    Ok(hash.finalize().iter().take(20).map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn add(folder: &Path, hash: &mut Sha256) -> io::Result<()> {
+    let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries.iter().filter(|entry| is_source(entry)) {
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        hash.update(entry.file_name().as_encoded_bytes());
+        hash.update([0]);
+        if kind.is_dir() {
+            add(&path, hash)?;
+        } else if kind.is_symlink() {
+            hash.update(fs::read_link(&path)?.as_os_str().as_encoded_bytes());
+        } else {
+            hash.update(fs::read(&path)?);
+        }
+        hash.update([0]);
+    }
+    Ok(())
+}
+
+/// Whether a bundle's source has it.
+pub(super) fn is_source(entry: &fs::DirEntry) -> bool {
+    NO_SOURCE.iter().all(|name| entry.file_name() != *name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_is_what_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("shop/hooks.py", "one");
+        let one = digest(folder.path()).unwrap();
+        assert_eq!(one.len(), 40);
+        write(".git/HEAD", "x");
+        write("shop/__pycache__/hooks.pyc", "x");
+        assert_eq!(digest(folder.path()).unwrap(), one);
+        write("shop/hooks.py", "two");
+        let two = digest(folder.path()).unwrap();
+        assert_ne!(two, one);
+        write("shop/more.py", "");
+        assert_ne!(digest(folder.path()).unwrap(), two);
+    }
+}
