@@ -18,6 +18,7 @@ mod dependencies;
 mod finding;
 mod grants;
 mod id;
+mod migration;
 mod own_database;
 mod patches;
 pub mod plan;

@@ -6,6 +6,8 @@ mod support;
 mod disk;
 #[path = "gate/failures.rs"]
 mod failures;
+#[path = "gate/foresight.rs"]
+mod foresight;
 #[path = "gate/hanging.rs"]
 mod hanging;
 #[path = "gate/kills.rs"]

@@ -6,7 +6,6 @@ use tokio_postgres::Client;
 
 use super::code::Code;
 use super::evidence;
-use super::order::Stage;
 use super::record::{self, Gate};
 use super::relation::{Evidence, Relation, relation};
 use crate::bootstrap::Context;
@@ -26,29 +25,40 @@ pub struct Standing {
     pub evidence: Evidence,
 }
 
-/// Looks. Where the fingerprint is the recorded one nothing else is read.
+/// Looks, and tells what was found.
 pub async fn standing(context: &Context<'_>, client: &Client, state: &State) -> Result<Standing> {
     let installed = evidence::installed_apps(client).await?;
     let code = Code::look(context.view()).await?;
-    let fingerprint = code.fingerprint(&installed);
+    let standing = judge(client, context.site, &code, &installed, state).await?;
+    tell(context.board, &standing.fingerprint, &standing.relation, state);
+    Ok(standing)
+}
+
+/// What this code is to the database. Where the fingerprint is the recorded one nothing else is read.
+pub async fn judge(
+    client: &Client,
+    site: &str,
+    code: &Code,
+    installed: &[String],
+    state: &State,
+) -> Result<Standing> {
+    let fingerprint = code.fingerprint(installed);
     let equal = state.fingerprint.as_ref() == Some(&fingerprint);
     let mut evidence = if equal {
-        let missing = evidence::missing(&code, &installed);
+        let missing = evidence::missing(code, installed);
         Evidence { fingerprint: fingerprint.clone(), missing, ..Evidence::default() }
     } else {
         let recorded = match state.of_these_tables {
-            true => record::versions(client, context.site).await?,
+            true => record::versions(client, site).await?,
             false => BTreeMap::new(),
         };
-        evidence::look(client, &code, &installed, recorded).await?
+        evidence::look(client, code, installed, recorded).await?
     };
     evidence.recorded.clone_from(&state.fingerprint);
-    evidence.in_history = !equal
-        && state.of_these_tables
-        && record::tried(client, context.site, &fingerprint).await?.is_migrated;
+    evidence.in_history =
+        !equal && state.of_these_tables && record::tried(client, site, &fingerprint).await?.is_migrated;
     let relation = relation(&evidence);
-    tell(context.board, &fingerprint, &relation, state);
-    Ok(Standing { fingerprint, versions: code.versions(&installed), relation, evidence })
+    Ok(Standing { fingerprint, versions: code.versions(installed), relation, evidence })
 }
 
 fn tell(board: &Board, fingerprint: &str, relation: &Relation, state: &State) {
@@ -101,5 +111,5 @@ pub fn tell_rolled_back(fingerprint: &str, database: Option<&str>) {
 /// Half a migration, of other code than this.
 pub fn blocked(gate: &Gate, relation: &Relation) -> Option<String> {
     let goes_on = matches!(relation, Relation::Newer);
-    (gate.stage == Stage::Failed && !goes_on).then(|| gate.remedy())
+    (gate.is_half_done() && !goes_on).then(|| gate.remedy())
 }

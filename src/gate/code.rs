@@ -9,13 +9,13 @@ mod files;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
 use super::version::Version;
-use crate::frappe::bench;
+use crate::frappe::bench::{self, Bench};
 use crate::join::View;
 use crate::outcome::{Fault, Result};
 
@@ -42,9 +42,23 @@ impl Code {
     /// # Errors
     /// A file that cannot be read.
     pub async fn look(view: &View) -> Result<Self> {
-        let view = view.clone();
+        let packages =
+            view.listed().into_iter().filter_map(|name| Some((name.clone(), view.package(&name)?)));
+        Self::look_at(view.bench(), packages.collect(), true).await
+    }
+
+    /// The same of these packages, for who may change nothing.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub async fn only_look(bench: &Bench, packages: Vec<(String, PathBuf)>) -> Result<Self> {
+        Self::look_at(bench, packages, false).await
+    }
+
+    async fn look_at(bench: &Bench, packages: Vec<(String, PathBuf)>, keeps: bool) -> Result<Self> {
+        let indexes = bench.cauldron().join("fingerprints");
         let began = Instant::now();
-        let looked = tokio::task::spawn_blocking(move || look(&view)).await;
+        let looked = tokio::task::spawn_blocking(move || read(&indexes, packages, keeps)).await;
         let elapsed_ms = began.elapsed().as_secs_f64() * 1_000.0;
         tracing::debug!(elapsed_ms, "looked at what migrate would read");
         looked.map_err(|error| {
@@ -73,14 +87,12 @@ impl Code {
 /// Enough never to meet twice, and short enough to be read aloud.
 const FINGERPRINT_LENGTH: usize = 20;
 
-fn look(view: &View) -> Result<Code> {
+fn read(indexes: &Path, packages: Vec<(String, PathBuf)>, keeps: bool) -> Result<Code> {
     let mut apps = BTreeMap::new();
-    for name in view.listed() {
-        let Some(package) = view.package(&name) else { continue };
-        let digest =
-            cache::digest(&view.bench().cauldron().join("fingerprints"), &package).map_err(|error| {
-                Fault::file(format!("cannot read the app {name} in {}", package.display()), &error)
-            })?;
+    for (name, package) in packages {
+        let digest = cache::digest(indexes, &package, keeps).map_err(|error| {
+            Fault::file(format!("cannot read the app {name} in {}", package.display()), &error)
+        })?;
         let version = bench::version_of(&package).as_deref().and_then(Version::parse);
         apps.insert(name, App { package, version, digest });
     }

@@ -61,6 +61,11 @@ impl Gate {
         self.stage.holds_workers(self.kind(), leader_is_alive)
     }
 
+    /// A migration changed the database and did not end.
+    pub fn is_half_done(&self) -> bool {
+        self.stage == Stage::Failed
+    }
+
     /// What is wrong, and what can be done, wherever it is told.
     pub fn remedy(&self) -> String {
         let backup = match &self.backup {
@@ -76,14 +81,23 @@ impl Gate {
     }
 }
 
+/// A fingerprint has so many attempts. They are counted in the database: a restart grants none.
+pub const ATTEMPTS: i32 = 3;
+
 /// A fingerprint that was tried.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tried {
     pub attempts: i32,
-    /// Seconds since the last one began.
+    /// Seconds since the last one began, or failed.
     pub last_attempt_s: Option<i64>,
     pub last_error: Option<String>,
     pub is_migrated: bool,
+}
+
+impl Tried {
+    pub fn was_often_enough(&self) -> bool {
+        self.attempts >= ATTEMPTS
+    }
 }
 
 pub async fn write_gate(client: &Client, site: &str, gate: &Gate) -> Result<()> {
@@ -133,8 +147,8 @@ pub async fn give_attempt_back(
 }
 
 pub async fn record_failure(client: &Client, site: &str, fingerprint: &str, error: &str) -> Result<()> {
-    let sql =
-        r#"UPDATE public."__cauldron_fingerprint" SET last_error = $3 WHERE site = $1 AND fingerprint = $2"#;
+    let sql = r#"UPDATE public."__cauldron_fingerprint" SET last_error = $3, last_attempt = clock_timestamp()
+                 WHERE site = $1 AND fingerprint = $2"#;
     client
         .execute(sql, &[&site, &fingerprint, &error])
         .await

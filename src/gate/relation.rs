@@ -78,6 +78,23 @@ pub enum Relation {
 }
 
 impl Relation {
+    /// The reason, where there is more to say than the word.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Older(why) | Self::Unknown(why) | Self::Incomplete(why) => Some(why),
+            Self::Equal | Self::Newer | Self::RolledBack => None,
+        }
+    }
+
+    /// The word for people, each of them told apart.
+    pub fn told(&self) -> &'static str {
+        match self {
+            Self::RolledBack => "rolled back",
+            Self::Incomplete(_) => "incomplete",
+            other => other.word(),
+        }
+    }
+
     /// The word of `/status` and the metric.
     pub fn word(&self) -> &'static str {
         match self {

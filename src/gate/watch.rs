@@ -107,7 +107,7 @@ async fn compare(record: &Record, view: &View, board: &Board) -> Result<(), Stri
 /// Our own running migration takes no serving pod out; half a migration does.
 fn tell(board: &Board, state: Option<&State>) {
     let (running, problem) = match state {
-        Some(state) if state.gate.stage == Stage::Failed => (None, Some(state.gate.remedy())),
+        Some(state) if state.gate.is_half_done() => (None, Some(state.gate.remedy())),
         Some(state) if state.gate.stage != Stage::Open && leader_is_alive(state) => {
             let holder = state.holder.as_deref().unwrap_or("a pod");
             let doing = state.doing.as_deref().unwrap_or_default();

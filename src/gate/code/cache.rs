@@ -48,15 +48,15 @@ struct Entry {
     digest: String,
 }
 
-/// The digest of what migrate reads of this package; `folder` is where indexes are kept. One that cannot
-/// be written costs time, nothing else.
-pub fn digest(folder: &Path, package: &Path) -> io::Result<String> {
+/// The digest of what migrate reads of this package; `folder` is where indexes are kept, by who `keeps` them. One
+/// that cannot be written costs time, nothing else.
+pub fn digest(folder: &Path, package: &Path, keeps: bool) -> io::Result<String> {
     let path = folder.join(key(package)?);
     let kept = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Index>(&bytes).ok());
     let kept = kept.filter(|index| index.format == FORMAT).unwrap_or_default();
     let (index, was_read) = refresh(package, &kept)?;
     let settles = || kept.is_unsettled() && age(&path).is_some_and(|age| age > SETTLES_AFTER);
-    if was_read > index.files.len() / 8 || index.has_other_folders(&kept) || settles() {
+    if keeps && (was_read > index.files.len() / 8 || index.has_other_folders(&kept) || settles()) {
         keep(folder, &path, &index);
     }
     let mut hash = Sha256::new();
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn a_file_that_came_changed_or_went_is_seen_and_a_readme_is_not() {
         let (package, kept) = (package(), tempfile::tempdir().unwrap());
-        let look = || digest(kept.path(), package.path()).unwrap();
+        let look = || digest(kept.path(), package.path(), true).unwrap();
         let first = look();
         fs::write(package.path().join("README.md"), "new").unwrap();
         assert_eq!(look(), first);
@@ -223,19 +223,19 @@ mod tests {
     #[test]
     fn what_is_too_young_is_kept_as_it_is_until_later() {
         let (package, folder) = (package(), tempfile::tempdir().unwrap());
-        digest(folder.path(), package.path()).unwrap();
+        digest(folder.path(), package.path(), true).unwrap();
         let path = folder.path().join(key(package.path()).unwrap());
         let written = || fs::metadata(&path).unwrap().ino();
         let first = written();
-        digest(folder.path(), package.path()).unwrap();
+        digest(folder.path(), package.path(), true).unwrap();
         assert_eq!(written(), first, "nothing changed");
         let long_ago = SystemTime::now() - SETTLES_AFTER * 2;
         fs::File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
-        digest(folder.path(), package.path()).unwrap();
+        digest(folder.path(), package.path(), true).unwrap();
         assert_ne!(written(), first, "later it is");
         fs::write(package.path().join("core/doctype/user/new.json"), "{}").unwrap();
         let second = written();
-        digest(folder.path(), package.path()).unwrap();
+        digest(folder.path(), package.path(), true).unwrap();
         assert_ne!(written(), second, "a new file is kept at once");
     }
 
