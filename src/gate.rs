@@ -11,6 +11,7 @@
 //! (`record`), beside the bootstrap's own.
 
 pub mod admit;
+mod ancestry;
 pub mod backup;
 mod blockers;
 mod caches;

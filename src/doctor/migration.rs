@@ -9,6 +9,7 @@ use super::id::Id;
 use crate::gate::foresight::{self, Course, Foresight};
 use crate::gate::order::Stage;
 use crate::outcome::Result;
+use crate::supervise::process::Processes;
 
 const ALL: [Id; 2] = [Id::Fingerprint, Id::Gate];
 
@@ -20,20 +21,26 @@ pub async fn foresee(
     known: &Known,
     site: &str,
     client: &Client,
+    processes: &Processes,
     clock: Clock,
 ) -> std::result::Result<Result<Foresight>, Finding> {
-    let look = foresight::foresee(&known.config, &known.bench, site, client);
+    let look = foresight::foresee(&known.config, &known.bench, site, client, processes);
     clock.ask(Id::Fingerprint, site, look).await
 }
 
 /// Both looks; `client` is a session on a complete site.
-pub async fn look(known: &Known, client: std::result::Result<&Client, &str>, clock: Clock) -> Vec<Finding> {
+pub async fn look(
+    known: &Known,
+    client: std::result::Result<&Client, &str>,
+    processes: &Processes,
+    clock: Clock,
+) -> Vec<Finding> {
     let site = known.config.site.as_deref().unwrap_or("SITE_NAME");
     let client = match client {
         Ok(client) => client,
         Err(reason) => return skipped(site, reason),
     };
-    match foresee(known, site, client, clock).await {
+    match foresee(known, site, client, processes, clock).await {
         Ok(Ok(seen)) => vec![fingerprint(site, &seen), gate(site, &seen)],
         Ok(Err(fault)) => {
             let gate = Finding::skipped(Id::Gate, site, &fault.cause);

@@ -12,11 +12,12 @@ use super::finding::{self, Finding, Severity};
 use super::grants::{self, Presence};
 use super::postgres::{self, Postgres};
 use super::site::{self, Way};
-use super::{Asked, hide_secrets, migration, own_database, server};
+use super::{Asked, SWEEP, hide_secrets, migration, own_database, processes, server};
 use crate::bootstrap::decide::{Action, Database, Names, Observation, decide, row};
 use crate::cli::Format;
 use crate::gate::foresight::Foresight;
 use crate::outcome::{self, Fault, Stopped};
+use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
 use crate::telemetry;
 
@@ -28,8 +29,11 @@ const WHOLE: Duration = Duration::from_secs(14);
 /// # Errors
 /// A signal, which ends it at once.
 pub async fn plan(asked: &Asked<'_>, shutdown: &Shutdown) -> Result<u8, Stopped> {
-    let look = async { Ok(look(asked).await) };
-    let plan = match shutdown.guard(look).await? {
+    let processes = processes()?;
+    let look = async { Ok(look(asked, &processes).await) };
+    let looked = shutdown.guard(look).await;
+    processes.sweep(SWEEP, shutdown.hurried()).await;
+    let plan = match looked? {
         Ok(plan) => plan,
         Err(findings) => {
             let worst = finding::exit_code(&findings);
@@ -55,7 +59,7 @@ struct Plan {
     gate: Option<Foresight>,
 }
 
-async fn look(asked: &Asked<'_>) -> Result<Plan, Vec<Finding>> {
+async fn look(asked: &Asked<'_>, processes: &Processes) -> Result<Plan, Vec<Finding>> {
     let clock = Clock::ending_at(Instant::now() + WHOLE);
     let known = configuration::read(clock, asked.settings.clone(), asked.embedded).await?;
     hide_secrets();
@@ -63,7 +67,7 @@ async fn look(asked: &Asked<'_>) -> Result<Plan, Vec<Finding>> {
         return Err(known.findings());
     }
     let names = known.names().map_err(|reason| vec![unknown(&reason)])?;
-    let (seen, gate) = observe(&known, &names, clock).await?;
+    let (seen, gate) = observe(&known, &names, processes, clock).await?;
     let mut decision = decide(&seen, &names);
     let gate = gate.transpose().unwrap_or_else(|fault| {
         decision = Err(fault);
@@ -89,7 +93,12 @@ fn unknown(reason: &str) -> Finding {
 /// What is there; on a complete site what the gate makes of it, too.
 type Seen = (Observation, Option<outcome::Result<Foresight>>);
 
-async fn observe(known: &Known, names: &Names<'_>, clock: Clock) -> Result<Seen, Vec<Finding>> {
+async fn observe(
+    known: &Known,
+    names: &Names<'_>,
+    processes: &Processes,
+    clock: Clock,
+) -> Result<Seen, Vec<Finding>> {
     let database = known.database().map_err(|reason| vec![unknown(&reason)])?;
     let postgres = Postgres::new(database, clock)
         .map_err(|error| vec![Finding::unreached(super::Id::PostgresConnection, &database.host, &error)])?;
@@ -107,7 +116,7 @@ async fn observe(known: &Known, names: &Names<'_>, clock: Clock) -> Result<Seen,
     let seen = site::seen(known, &way, names).await;
     let seen = seen.map_err(|fault| vec![Finding::fault(super::Id::Site, names.site, &fault)])?;
     let (Ok(opened), Database::Complete) = (way.session, &seen.database) else { return Ok((seen, None)) };
-    let foreseen = migration::foresee(known, names.site, &opened.connection, clock).await;
+    let foreseen = migration::foresee(known, names.site, &opened.connection, processes, clock).await;
     Ok((seen, Some(foreseen.map_err(|silent| vec![silent])?)))
 }
 

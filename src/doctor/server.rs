@@ -13,6 +13,7 @@ use super::site::{self, Contents, Way};
 use super::switches;
 use crate::bootstrap::observe::OwnLogin;
 use crate::deps::postgres::major;
+use crate::supervise::process::Processes;
 
 /// What looks elsewhere need.
 pub struct Seen {
@@ -21,7 +22,7 @@ pub struct Seen {
 }
 
 /// All of them.
-pub async fn look(known: &Known, clock: Clock) -> (Vec<Finding>, Seen) {
+pub async fn look(known: &Known, processes: &Processes, clock: Clock) -> (Vec<Finding>, Seen) {
     let database = match known.database() {
         Ok(database) => database,
         Err(reason) => return unreachable(known, &reason, postgres::skipped(&reason)).await,
@@ -49,7 +50,7 @@ pub async fn look(known: &Known, clock: Clock) -> (Vec<Finding>, Seen) {
         Ok((more, contents, session)) => {
             findings.extend(more);
             let client = on_complete_site(&session, &contents);
-            findings.extend(migration::look(known, client, clock).await);
+            findings.extend(migration::look(known, client, processes, clock).await);
             (findings, Seen { server_major, contents })
         }
         Err(silent) => {

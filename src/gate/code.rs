@@ -12,9 +12,11 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::version::Version;
+use crate::apps::recorded_in_git;
 use crate::frappe::bench::{self, Bench};
 use crate::join::View;
 use crate::outcome::{Fault, Result};
@@ -25,8 +27,18 @@ pub struct App {
     /// The folder that holds hooks.py.
     pub package: PathBuf,
     pub version: Option<Version>,
+    /// Where its repository is there, or the image recorded it.
+    pub commit: Option<String>,
     /// Of every file that migrate reads.
     pub digest: String,
+}
+
+/// What an app was when it was migrated to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Released {
+    pub version: Option<String>,
+    pub commit: Option<String>,
 }
 
 /// The code of this pod.
@@ -76,11 +88,14 @@ impl Code {
         hex(&hash.finalize())[..FINGERPRINT_LENGTH].to_string()
     }
 
-    /// As the record has them.
-    pub fn versions(&self, installed: &[String]) -> BTreeMap<String, String> {
-        let version =
-            |name: &String| Some((name.clone(), self.apps.get(name)?.version.as_ref()?.to_string()));
-        installed.iter().filter_map(version).collect()
+    /// For the record.
+    pub fn released(&self, installed: &[String]) -> BTreeMap<String, Released> {
+        let released = |name: &String| {
+            let App { version, commit, .. } = self.apps.get(name)?;
+            let version = version.as_ref().map(ToString::to_string);
+            Some((name.clone(), Released { version, commit: commit.clone() }))
+        };
+        installed.iter().filter_map(released).collect()
     }
 }
 
@@ -94,7 +109,8 @@ fn read(indexes: &Path, packages: Vec<(String, PathBuf)>, keeps: bool) -> Result
             Fault::file(format!("cannot read the app {name} in {}", package.display()), &error)
         })?;
         let version = bench::version_of(&package).as_deref().and_then(Version::parse);
-        apps.insert(name, App { package, version, digest });
+        let commit = package.parent().and_then(|folder| recorded_in_git(&folder.join(".git")).1);
+        apps.insert(name, App { package, version, commit, digest });
     }
     Ok(Code { apps })
 }
@@ -111,7 +127,7 @@ mod tests {
     use super::*;
 
     fn app(digest: &str) -> App {
-        App { package: PathBuf::new(), version: None, digest: digest.into() }
+        App { package: PathBuf::new(), version: None, commit: None, digest: digest.into() }
     }
 
     #[test]

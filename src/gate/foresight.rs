@@ -17,6 +17,7 @@ use crate::frappe::bench::Bench;
 use crate::frappe::installed_apps;
 use crate::join::Roots;
 use crate::outcome::{Fault, Result};
+use crate::supervise::process::Processes;
 
 /// Patches that are named.
 const SHOWN: usize = 5;
@@ -50,14 +51,20 @@ pub enum Course {
 }
 
 /// Looks at code, record and tables of a complete site; changes nothing.
-pub async fn foresee(config: &Config, bench: &Bench, site: &str, client: &Client) -> Result<Foresight> {
+pub async fn foresee(
+    config: &Config,
+    bench: &Bench,
+    site: &str,
+    client: &Client,
+    processes: &Processes,
+) -> Result<Foresight> {
     let state = state::read(client, site).await.map_err(told("cannot read our state"))?.unwrap_or_default();
     let installed = installed_apps::read(client).await?;
     let joined = apps::joined_by(config, bench)?.unwrap_or_default();
     let roots = Roots::new(bench, &joined, std::env::var_os("PYTHONPATH"));
     let packages = installed.iter().filter_map(|app| Some((app.clone(), roots.package(app)?))).collect();
     let code = Code::only_look(bench, packages).await?;
-    let standing = judge(client, site, &code, &installed, &state).await?;
+    let standing = judge(processes, client, site, &code, &installed, &state).await?;
     let (mut tried, mut ms_per_patch) = (Tried::default(), None);
     if state.of_these_tables {
         tried = record::tried(client, site, &standing.fingerprint).await?;

@@ -66,7 +66,7 @@ pub async fn pass(
     }
     gate.settle().await?;
     let state = state::State { gate: gate.gate.clone(), ..state };
-    let Standing { fingerprint, versions, relation, evidence } = standing(context, client, &state).await?;
+    let Standing { fingerprint, released, relation, evidence } = standing(context, client, &state).await?;
     if let Some(remedy) = blocked(&gate.gate, &relation) {
         tracing::error!(remedy, "half a migration is in the way");
         return Ok(Passed::Blocked(remedy));
@@ -94,7 +94,7 @@ pub async fn pass(
         record::forget_attempts(client, context.site, &fingerprint).await?;
     }
     let quiet = !evidence.is_anything_pending() && !gate.gate.is_half_done();
-    let attempt = Attempt { fingerprint: &fingerprint, versions: &versions, evidence: &evidence, quiet };
+    let attempt = Attempt { fingerprint: &fingerprint, released: &released, evidence: &evidence, quiet };
     gate.try_often_enough(&attempt).await
 }
 
@@ -104,8 +104,8 @@ pub async fn record_as_made(context: &Context<'_>, leadership: &Leadership) -> R
     let code = Code::look(context.view()).await?;
     let installed = installed_apps(client).await?;
     let fingerprint = code.fingerprint(&installed);
-    let versions = code.versions(&installed);
-    let made = Migrated { fingerprint: &fingerprint, versions: &versions, took_ms: 0, patches: 0 };
+    let released = code.released(&installed);
+    let made = Migrated { fingerprint: &fingerprint, released: &released, took_ms: 0, patches: 0 };
     record::record_migrated(client, context.site, &made, &Gate::default()).await?;
     context.board.update(|account| {
         account.gate.pod = Some(fingerprint.clone());

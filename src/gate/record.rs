@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Error};
 
+use super::code::Released;
 use super::order::{Event, Kind, Stage, on_event};
 use crate::bootstrap::sql::told;
 use crate::bootstrap::state::{LANDMARK, notify};
@@ -167,7 +168,7 @@ pub async fn forget_attempts(client: &Client, site: &str, fingerprint: &str) -> 
 pub struct Migrated<'a> {
     pub fingerprint: &'a str,
     /// Of the installed apps.
-    pub versions: &'a BTreeMap<String, String>,
+    pub released: &'a BTreeMap<String, Released>,
     pub took_ms: i64,
     pub patches: i32,
 }
@@ -180,8 +181,8 @@ pub async fn record_migrated(
     gate: &Gate,
 ) -> Result<()> {
     let gate = serde_json::to_string(gate).expect("a gate is JSON");
-    let Migrated { fingerprint, versions, took_ms, patches } = migrated;
-    let apps = serde_json::to_string(versions).expect("versions are JSON");
+    let Migrated { fingerprint, released, took_ms, patches } = migrated;
+    let apps = serde_json::to_string(released).expect("versions are JSON");
     // One statement: either everything is recorded or nothing.
     let sql = format!(
         r#"WITH history AS (
@@ -199,7 +200,7 @@ pub async fn record_migrated(
 }
 
 /// What the apps were at the last migration. Frappe itself has that only after its first migrate.
-pub async fn versions(client: &Client, site: &str) -> Result<BTreeMap<String, String>> {
+pub async fn released(client: &Client, site: &str) -> Result<BTreeMap<String, Released>> {
     let sql = r#"SELECT f.apps FROM public."__cauldron_fingerprint" AS f
                  JOIN public."__cauldron_state" AS s USING (site, fingerprint) WHERE site = $1"#;
     let row = client.query_opt(sql, &[&site]).await.map_err(told("cannot read the history of migrations"))?;

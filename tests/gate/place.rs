@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::release::{LATER, Release, full_name};
-use crate::support::bench::Bench;
+use crate::support::bench::{Bench, copy};
 use crate::support::binary::{Binary, Pod};
 use crate::support::postgres::{PASSWORD, Postgres, SUPERUSER};
 use crate::support::redis::Redis;
@@ -15,6 +15,7 @@ use crate::support::wait::eventually;
 use crate::support::{http, port};
 
 pub const SITE: &str = "erp.test";
+const GIT: &str = "apps/frappe/.git";
 pub const DATABASE: &str = "frappe";
 pub const LONG: Duration = Duration::from_secs(60);
 
@@ -31,11 +32,24 @@ impl Place {
         Self::on_redis(Redis::start())
     }
 
-    pub fn on_redis(redis: Redis) -> Self {
-        let postgres = Postgres::start();
+    /// Both images with the app's repository in it, at the same commit.
+    pub fn in_repositories() -> Self {
         let old = Bench::sample();
+        Release::of(&old).init().commit();
+        Self::of(old, Redis::start())
+    }
+
+    pub fn on_redis(redis: Redis) -> Self {
+        Self::of(Bench::sample(), redis)
+    }
+
+    fn of(old: Bench, redis: Redis) -> Self {
+        let postgres = Postgres::start();
         old.configure(json!({"bench_id": "one"}));
         let new = old.other_image();
+        if old.path().join(GIT).exists() {
+            copy(&old.path().join(GIT), &new.path().join(GIT));
+        }
         let place = Self { postgres, redis, old, new };
         place.leader(&place.old).run().exits(0);
         place

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::super::code::Released;
 use super::super::hold::{Hold, Queues};
 use super::super::migrate::{self, Failure, Plan};
 use super::super::order::{Event, Stage};
@@ -21,7 +22,7 @@ const FOR_THE_REST: Duration = Duration::from_secs(5);
 /// What is to be done.
 pub struct Attempt<'a> {
     pub fingerprint: &'a str,
-    pub versions: &'a BTreeMap<String, String>,
+    pub released: &'a BTreeMap<String, Released>,
     pub evidence: &'a Evidence,
     pub quiet: bool,
 }
@@ -95,7 +96,7 @@ impl Pass<'_> {
         self.gate.on_event(Event::Done);
         let migrated = Migrated {
             fingerprint: attempt.fingerprint,
-            versions: attempt.versions,
+            released: attempt.released,
             took_ms,
             patches: i32::try_from(patches).unwrap_or(i32::MAX),
         };
