@@ -6,6 +6,7 @@
 
 mod cache;
 mod files;
+mod index;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
