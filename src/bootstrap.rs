@@ -57,7 +57,7 @@ use crate::frappe::site_config;
 use crate::gate::pass::{self, Demand, Passed};
 use crate::health::account::Board;
 use crate::install::{self, Work};
-use crate::join::View;
+use crate::join::{View, live};
 use crate::outcome::{Fault, Result, Stopped};
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
@@ -281,6 +281,7 @@ async fn act(
     let code = apps::prepare(&context.apps()).await?;
     apps::pins_copy::record(&context.apps(), client, context.site).await?;
     let installed = if creates { Vec::new() } else { installed_apps::read(client).await? };
+    live::make(context.bench);
     let view = View::open(context.runtime_dir, context.bench, code, &installed)?;
     let missing = view.missing(&installed);
     if !missing.is_empty() {

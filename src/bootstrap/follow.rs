@@ -19,7 +19,7 @@ use crate::frappe::{common_config, installed_apps, site_config};
 use crate::gate::admit;
 use crate::health::account::Phase;
 use crate::install::journal;
-use crate::join::View;
+use crate::join::{View, live};
 use crate::net::Class;
 use crate::outcome::{Fault, Result, Stopped};
 use crate::postgres::Connection;
@@ -145,6 +145,9 @@ async fn look_inside(context: &Context<'_>, session: &Session) -> Result<Seen> {
         && let Some(app) = wanted.iter().find(|app| !installed.contains(app) || begun(app))
     {
         return Ok(Seen::NotYet(state.map(Box::new), format!("{app} is not installed yet")));
+    }
+    if context.config.bootstrap != BootstrapMode::Off {
+        live::make(context.bench);
     }
     let view = View::open(context.runtime_dir, context.bench, code, &installed)?;
     assets::publish_own(context, &view).await?;

@@ -42,12 +42,12 @@ impl Roots {
         Self { path, site_packages }
     }
 
-    /// For every child.
+    /// For every child; `own` is the view's, which holds no app.
     ///
     /// # Errors
     /// A folder with a `:` in its name cannot be on PYTHONPATH.
-    pub fn python_path(&self) -> Result<OsString, std::env::JoinPathsError> {
-        std::env::join_paths(&self.path)
+    pub fn python_path(&self, own: &Path) -> Result<OsString, std::env::JoinPathsError> {
+        std::env::join_paths(std::iter::once(own).chain(self.path.iter().map(PathBuf::as_path)))
     }
 
     /// The package, where Python would find it: the folder with hooks.py.

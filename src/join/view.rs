@@ -5,6 +5,7 @@
 //!     apps.txt             what is importable here, at this moment
 //!     assets/              of this image's apps and of the bundles
 //!     everything else      links into the volume: site folders, common_site_config.json
+//!   python/                first on PYTHONPATH: has Frappe take the linked folders for sites
 //!   apps, env, config      links to the bench
 //!   logs                   the same, or a folder where the bench is read-only
 //! ```
@@ -31,6 +32,8 @@ use crate::outcome::{Fault, Result};
 
 const APPS_TXT: &str = "apps.txt";
 const ASSETS: &str = "assets";
+const PYTHON: &str = "python";
+const SITE_CUSTOMIZE: &str = include_str!("../frappe/sitecustomize.py");
 /// What `exec` is to find in the environment, beside the view that a role made.
 const PYTHON_PATH: &str = "python-path";
 
@@ -64,10 +67,9 @@ impl View {
     /// # Errors
     /// The runtime folder cannot be written.
     pub fn open(runtime_dir: &Path, bench: &Bench, code: Vec<AppCode>, installed: &[String]) -> Result<Self> {
-        live::make(bench);
         let root = runtime_dir.join("bench");
         let roots = Roots::new(bench, &code, std::env::var_os("PYTHONPATH"));
-        let python_path = roots.python_path().map_err(|error| {
+        let python_path = roots.python_path(&root.join(PYTHON)).map_err(|error| {
             Fault::configuration(format!("no PYTHONPATH: {error}"), "mount the volume where no `:` is")
         })?;
         let held = roots::bundles(&code).filter_map(|bundle| {
@@ -194,6 +196,9 @@ impl View {
         }
         let mut tree = Tree::default();
         tree.file(PYTHON_PATH, python_path.as_encoded_bytes());
+        let mut python = Tree::default();
+        python.file("sitecustomize.py", SITE_CUSTOMIZE);
+        tree.folder(PYTHON, python);
         tree.write(root)
     }
 

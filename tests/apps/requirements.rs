@@ -45,10 +45,11 @@ fn a_bench_without_pip_uses_uv() {
     wheel::make(wheels.path(), "counter", "1.5", &[]);
     fs::remove_dir_all(own_packages(&lab).join("pip")).unwrap();
     let offline = |url: &str| {
-        let fetch = lab.fetch(&wanted(url)).set("UV_NO_INDEX", "1");
-        fetch
-            .set("UV_FIND_LINKS", wheels.path().display())
-            .set("UV_CACHE_DIR", wheels.path().join("c").display())
+        let settings = wheels.path().join("uv.toml");
+        let folder = wheels.path().display();
+        fs::write(&settings, format!("no-index = true\nfind-links = ['{folder}']\n")).unwrap();
+        let fetch = lab.fetch(&wanted(url)).set("UV_CONFIG_FILE", settings.display());
+        fetch.set("UV_CACHE_DIR", wheels.path().join("cache").display())
     };
     let shop = app("shop", &["abacus~=1.0", "click>=8"]);
     done(offline(&shop.url()).run());

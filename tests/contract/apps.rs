@@ -1,5 +1,7 @@
 //! apps.txt, importable code and installed_apps: what happens when they disagree, and when install-app is killed.
 
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -25,6 +27,7 @@ pub fn observe(mut bench: Bench, facts: &mut Facts) {
     app.set_listed(true);
     bench.new_site("apps.test", "contract_apps");
     install(&bench, &postgres, facts);
+    linked(&bench, facts);
     disagree(&bench, &postgres, &redis, &app, facts);
     killed(
         &bench,
@@ -57,6 +60,24 @@ fn has_job(postgres: &Postgres) -> bool {
 fn has_version(postgres: &Postgres) -> bool {
     let sql = "exists (select from \"tabInstalled Application\" where app_name = 'ledger')";
     postgres.session("contract_apps").is(sql)
+}
+
+/// A site folder that is a link, as a pod's view has them: a site by its name, and none of `all`.
+fn linked(bench: &Bench, facts: &mut Facts) {
+    let view = tempfile::tempdir().expect("a folder");
+    for entry in fs::read_dir(bench.sites()).expect("sites").flatten() {
+        symlink(entry.path(), view.path().join(entry.file_name())).expect("a link");
+    }
+    let mut lists = |site: &str| {
+        let mut command = bench.frappe(&["--site", site, "list-apps"]);
+        let output = command.current_dir(view.path()).output().expect("python runs");
+        facts.note(
+            format!("linked_site.is_listed_as_{site}"),
+            String::from_utf8_lossy(&output.stdout).contains("ledger"),
+        );
+    };
+    lists("apps.test");
+    lists("all");
 }
 
 /// The table of FRAPPE.md, "Apps".

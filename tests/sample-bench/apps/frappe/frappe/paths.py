@@ -23,7 +23,10 @@ def site_path(*parts):
 
 
 def get_sites(sites_path="."):
-    """A site is a folder with a site_config.json."""
+    """A site is a folder with a site_config.json; a link to one is none."""
+    paths = {name: os.path.join(sites_path, name) for name in os.listdir(sites_path)}
     return sorted(
-        name for name in os.listdir(sites_path) if os.path.exists(os.path.join(sites_path, name, "site_config.json"))
+        name
+        for name, path in paths.items()
+        if not os.path.islink(path) and os.path.exists(os.path.join(path, "site_config.json"))
     )
