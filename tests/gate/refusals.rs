@@ -75,10 +75,12 @@ fn an_app_that_is_not_there_is_no_newer_code() {
         .leader(&place.new)
         .run()
         .exits(78)
-        .says("installed, and not in this pod's code or its apps.txt: crm");
+        .says("installed on the site and not importable here: crm; nothing was changed");
     let mut worker = place.on(&place.new, "worker").set("WORKER_QUEUES", "default").start();
-    worker.says("not in this pod's code");
     worker.answers("/readyz", 503);
+    eventually(LONG, "it says what it lacks", || {
+        worker.body("/readyz?verbose").contains("not importable in this pod: crm").then_some(())
+    });
 }
 
 /// Neither versions nor patches tell; the app's own repository does.
