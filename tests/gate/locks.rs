@@ -2,6 +2,8 @@
 
 use std::thread::JoinHandle;
 
+use nix::sys::signal::Signal;
+
 use crate::place::{DATABASE, LONG, Place};
 use crate::support::barrier::Barrier;
 use crate::support::postgres::{PASSWORD, SUPERUSER};
@@ -144,7 +146,10 @@ fn a_lock_that_stays_fails_the_attempt_and_is_named() {
     leader.says("after_a_change=true");
     let error = place.gate()["error"].as_str().map(str::to_owned).unwrap_or_default();
     assert!(error.contains("lock timeout"), "{}\n{}", place.gate(), leader.log());
-    drop((other, barrier));
-    leader.end().exits(0).says("migrated");
+    leader.signal(Signal::SIGTERM);
+    leader.end().exits(143);
+    drop(other);
+    place.without_pause();
+    place.leader(&place.new).run().exits(0).says("migrated");
     place.is_migrated();
 }
