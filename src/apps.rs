@@ -32,6 +32,7 @@ mod wanted_on_the_site;
 
 use std::path::Path;
 
+pub use self::baked::recorded_in_git;
 use self::bundle::Bundle;
 pub use self::lend::lend;
 pub use self::prepare::{fetch, prepare};
