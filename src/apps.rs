@@ -25,12 +25,14 @@ mod python;
 mod report;
 mod requirements;
 mod shelf;
+mod source_tree;
 mod staging;
 mod wanted;
 mod wanted_on_the_site;
 
 use std::path::Path;
 
+pub use self::baked::recorded_in_git;
 use self::bundle::Bundle;
 pub use self::lend::lend;
 pub use self::prepare::{fetch, prepare};

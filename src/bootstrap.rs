@@ -8,7 +8,7 @@
 //! make is ever dropped, cleared or overwritten.
 
 mod adopt;
-mod assets;
+pub mod assets;
 pub mod claim;
 mod clear;
 mod copy;

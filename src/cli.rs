@@ -69,7 +69,7 @@ pub enum Command {
     Configure,
     /// Look at everything, explain, change nothing
     Doctor,
-    /// Show which row of the bootstrap's table applies here and what would be done; change nothing
+    /// Show which row of the bootstrap's table applies here, what this code is to the database, and what would be done; change nothing
     Plan,
     /// Show the running supervisor's own account
     Status,

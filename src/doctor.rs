@@ -18,6 +18,7 @@ mod dependencies;
 mod finding;
 mod grants;
 mod id;
+mod migration;
 mod own_database;
 mod patches;
 pub mod plan;
@@ -72,8 +73,7 @@ pub struct Asked<'a> {
 /// # Errors
 /// A signal, which ends it at once.
 pub async fn doctor(asked: &Asked<'_>, shutdown: &Shutdown) -> Result<u8, Stopped> {
-    let processes = Processes::start()
-        .map_err(|error| Fault::new(outcome::BUG, format!("no SIGCHLD handler: {error}"), "report this"))?;
+    let processes = processes()?;
     let look = async { Ok(look(asked, &processes).await) };
     let findings = shutdown.guard(look).await;
     processes.sweep(SWEEP, shutdown.hurried()).await;
@@ -84,6 +84,12 @@ pub async fn doctor(asked: &Asked<'_>, shutdown: &Shutdown) -> Result<u8, Stoppe
         Format::Json => format!("{}\n", report::json(&findings, exit_code)),
     });
     Ok(exit_code)
+}
+
+/// For the programs that a look starts.
+fn processes() -> Result<Processes, Stopped> {
+    let fault = |error| Fault::new(outcome::BUG, format!("no SIGCHLD handler: {error}"), "report this");
+    Ok(Processes::start().map_err(fault)?)
 }
 
 async fn look(asked: &Asked<'_>, processes: &Processes) -> Vec<Finding> {
@@ -99,7 +105,7 @@ async fn look(asked: &Asked<'_>, processes: &Processes) -> Vec<Finding> {
     let (dns, redis, (server, seen), volume, files, bench, clients, supervisor) = tokio::join!(
         dependencies::dns(&known, servers),
         dependencies::redis(&known, servers),
-        server::look(&known, servers),
+        server::look(&known, processes, servers),
         volume_looks(&known, clock),
         file_looks(&known, clock),
         bench_looks(&known, &path, clock),

@@ -11,6 +11,7 @@
 //! (`record`), beside the bootstrap's own.
 
 pub mod admit;
+mod ancestry;
 pub mod backup;
 mod blockers;
 mod caches;
@@ -18,6 +19,7 @@ pub mod code;
 pub mod command;
 mod drain;
 mod evidence;
+pub mod foresight;
 mod hold;
 mod imports;
 pub mod maintenance;
@@ -26,6 +28,7 @@ pub mod order;
 pub mod pass;
 mod patches;
 pub mod record;
+mod refusal;
 pub mod relation;
 mod version;
 pub mod watch;

@@ -1,6 +1,7 @@
 //! Health: what is known of this process, and the port where it is told.
 
 pub mod account;
+pub mod activity;
 pub mod gate;
 pub mod login_page;
 pub mod metrics;

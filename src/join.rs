@@ -18,4 +18,5 @@ pub mod signs;
 mod tree;
 mod view;
 
+pub use self::roots::Roots;
 pub use self::view::{Joined, View};

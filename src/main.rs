@@ -3,11 +3,12 @@
 //! The rooms, in the order data flows: `cli` and `config` (what was asked), `deps` (wait), `frappe`
 //! (the one place that knows Frappe), `apps` (custom apps from Git), `join` (what this pod sees of them), `install` (apps
 //! on the site), `bootstrap` (site), `gate` (migrations), `role` (what to run), `front` (the web port), `supervise` (the process kernel),
-//! `health` (probes), `doctor` (looks at all of it), `outcome` (exit codes). `main` is the pipeline.
+//! `health` (probes), `doctor` (looks at all of it), `beat` (when an idle pod looks), `outcome` (exit codes). `main` is the pipeline.
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod apps;
+mod beat;
 mod bootstrap;
 mod cli;
 mod config;

@@ -2,18 +2,32 @@
 
 mod support;
 
+#[path = "gate/disk.rs"]
+mod disk;
 #[path = "gate/failures.rs"]
 mod failures;
+#[path = "gate/foresight.rs"]
+mod foresight;
+#[path = "gate/hanging.rs"]
+mod hanging;
 #[path = "gate/kills.rs"]
 mod kills;
+#[path = "gate/lease.rs"]
+mod lease;
 #[path = "gate/locks.rs"]
 mod locks;
 #[path = "gate/place.rs"]
 mod place;
+#[path = "gate/pods.rs"]
+mod pods;
+#[path = "gate/queues.rs"]
+mod queues;
 #[path = "gate/refusals.rs"]
 mod refusals;
 #[path = "gate/release.rs"]
 mod release;
+#[path = "gate/rollback.rs"]
+mod rollback;
 #[path = "gate/upgrade.rs"]
 mod upgrade;
 #[path = "gate/workers.rs"]

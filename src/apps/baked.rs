@@ -137,7 +137,7 @@ fn major_of(branch: &str) -> Option<&str> {
 }
 
 /// Branch and commit of a repository, read as gitrepository-layout(5) has them.
-fn recorded_in_git(git: &Path) -> (Option<String>, Option<String>) {
+pub fn recorded_in_git(git: &Path) -> (Option<String>, Option<String>) {
     let Ok(head) = fs::read_to_string(git.join("HEAD")) else { return (None, None) };
     let head = head.trim();
     let Some(name) = head.strip_prefix("ref: ") else { return (None, Some(head.to_string())) };

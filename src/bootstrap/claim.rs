@@ -8,6 +8,7 @@ use std::time::Duration;
 use redis::AsyncCommands;
 
 use super::volume::Volume;
+use crate::beat::{self, BEAT};
 use crate::config::Config;
 use crate::frappe::bench::Bench;
 use crate::frappe::queues::BenchQueues;
@@ -15,7 +16,7 @@ use crate::health::account::Board;
 use crate::redis_client::{Link, Options};
 
 const TTL_S: u64 = 600;
-const RENEW_EVERY: Duration = Duration::from_secs(180);
+const RENEW_EVERY: Duration = BEAT.saturating_mul(90);
 
 /// One installation's claim of one queue.
 pub struct Claim {
@@ -65,7 +66,7 @@ impl Claim {
                 }
                 Err(error) => tracing::debug!(error, "the claim of the queue Redis was not renewed"),
             }
-            tokio::time::sleep(RENEW_EVERY).await;
+            beat::next(RENEW_EVERY).await;
         }
     }
 }

@@ -184,7 +184,7 @@ async fn keep_beating(connection: Arc<Connection>, site: String, board: Board, l
             }
         }
         let left = LOST_AFTER.saturating_sub(last_success.elapsed());
-        match tokio::time::timeout(left, state::beat(&connection, &site, &board.read().detail)).await {
+        match tokio::time::timeout(left, state::beat(&connection, &site, &board.read().doing())).await {
             Ok(Ok(())) => last_success = Instant::now(),
             Ok(Err(error)) => tracing::warn!(%error, "a beat failed"),
             Err(_) => break,

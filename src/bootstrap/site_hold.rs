@@ -13,11 +13,12 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::volume::random_id;
+use crate::beat::{self, BEAT};
 use crate::frappe::bench::Bench;
 use crate::outcome::{Fault, Result};
 
 /// Between two looks of a pod.
-pub const LOOK_EVERY: Duration = Duration::from_secs(2);
+pub const LOOK_EVERY: Duration = BEAT;
 /// A holder that was killed leaves its hold behind; its program may still be at work.
 const STALE_AFTER: Duration = Duration::from_secs(3600);
 const BEAT_EVERY: Duration = Duration::from_secs(60);
@@ -87,7 +88,7 @@ impl SiteHold {
     /// Ends when somebody takes the site.
     pub async fn taken(&self) -> Holder {
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
+            beat::next(LOOK_EVERY).await;
             if let Some(holder) = self.look() {
                 return holder;
             }

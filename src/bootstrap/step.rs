@@ -15,6 +15,7 @@ use super::sql::told;
 use super::{progress, state};
 use crate::frappe::command::{arguments_json, python_arguments};
 use crate::frappe::environment::ChildEnvironment;
+use crate::health::account::{Board, STUCK_AFTER};
 use crate::outcome::{Fault, Stopped};
 use crate::supervise::exit::Exit;
 use crate::supervise::output::{LineHandler, OutputLine};
@@ -60,7 +61,7 @@ pub async fn run(context: &Context<'_>, leadership: &Leadership, step: &Step<'_>
         patience: step.patience,
         ..Program::new(step.name, spec(context, step))
     };
-    let watch = progress::watch(leadership.client(), context.board, step.name, step.attempt, Instant::now());
+    let watch = |group| progress::watch(leadership.client(), context.board, step.name, step.attempt, group);
     run_program(context, leadership, program, watch).await
 }
 
@@ -80,12 +81,12 @@ impl Program {
     }
 }
 
-/// The same for it; `watch` goes on beside it, and never ends.
-pub async fn run_program(
+/// The same for it; `watch` is given its process group, goes on beside it, and never ends.
+pub async fn run_program<W: Future<Output = ()>>(
     context: &Context<'_>,
     leadership: &Leadership,
     program: Program,
-    watch: impl Future<Output = ()>,
+    watch: impl FnOnce(i32) -> W,
 ) -> Result<(), Stopped> {
     let started = Instant::now();
     let Program { name, spec, .. } = &program;
@@ -101,7 +102,16 @@ pub async fn run_program(
             child.stop(Signal::SIGTERM, STEP_GRACE, context.shutdown.hurried()).await;
             return Err(Stopped::Signal(signal));
         }
-        () = watch => unreachable!("it is watched until the step ends"),
+        () = watch(child.pid) => unreachable!("it is watched until the step ends"),
+        () = stuck(context.board) => {
+            let at = context.board.read().doing();
+            tracing::error!(step = name, at, "no progress: it is ended");
+            context.board.progress();
+            child.stop(Signal::SIGTERM, STEP_GRACE, context.shutdown.hurried()).await;
+            let minutes = STUCK_AFTER.as_secs() / 60;
+            let cause = format!("{name} made no progress for {minutes} min and was ended: {at}");
+            return Err(Fault::try_again(cause, "its output is in the log above").into());
+        }
         fault = leadership.lost() => {
             // Another pod may lead by now: not one more statement.
             child.stop(Signal::SIGKILL, Duration::ZERO, std::future::pending()).await;
@@ -120,6 +130,13 @@ pub async fn run_program(
     let words = lines.iter().cloned().collect::<Vec<String>>().join(" / ");
     tracing::error!(step = name, elapsed_ms, %exit, "failed");
     Err(Fault::try_again(format!("{name} {exit}: {words}"), "its output is in the log above").into())
+}
+
+/// Ends when nothing was a sign of progress for too long.
+async fn stuck(board: &Board) {
+    while let Some(left) = STUCK_AFTER.checked_sub(board.read().progress_at.elapsed()) {
+        tokio::time::sleep(left.max(Duration::from_secs(1))).await;
+    }
 }
 
 /// The stop that was asked for, when the step has had its time.

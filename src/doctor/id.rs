@@ -62,6 +62,8 @@ ids! {
     Lock "lock" "Who holds the bootstrap lock?"
     Identity "identity" "Are database and volume of one installation?"
     UnfinishedAttempt "unfinished-attempt" "Was a creation begun and not finished?"
+    Fingerprint "fingerprint" "What is this code to the database, and what would the gate do?"
+    Gate "gate" "Is a migration on its way, or half done?"
     Maintenance "maintenance" "Is the site in maintenance mode?"
     Scheduler "scheduler" "Are scheduled jobs switched on?"
     Dormant "dormant" "Does the scheduler sleep because nobody logs in?"

@@ -1,4 +1,5 @@
-//! `plan`: which row of the bootstrap's table applies here, and what would be done. Changes nothing.
+//! `plan`: which row of the bootstrap's table applies here, what this code is to the database, and what would be
+//! done. Changes nothing.
 
 use std::time::Duration;
 
@@ -11,10 +12,12 @@ use super::finding::{self, Finding, Severity};
 use super::grants::{self, Presence};
 use super::postgres::{self, Postgres};
 use super::site::{self, Way};
-use super::{Asked, hide_secrets, own_database, server};
-use crate::bootstrap::decide::{Action, Names, Observation, decide, row};
+use super::{Asked, SWEEP, hide_secrets, migration, own_database, processes, server};
+use crate::bootstrap::decide::{Action, Database, Names, Observation, decide, row};
 use crate::cli::Format;
+use crate::gate::foresight::Foresight;
 use crate::outcome::{self, Fault, Stopped};
+use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
 use crate::telemetry;
 
@@ -26,8 +29,11 @@ const WHOLE: Duration = Duration::from_secs(14);
 /// # Errors
 /// A signal, which ends it at once.
 pub async fn plan(asked: &Asked<'_>, shutdown: &Shutdown) -> Result<u8, Stopped> {
-    let look = async { Ok(look(asked).await) };
-    let plan = match shutdown.guard(look).await? {
+    let processes = processes()?;
+    let look = async { Ok(look(asked, &processes).await) };
+    let looked = shutdown.guard(look).await;
+    processes.sweep(SWEEP, shutdown.hurried()).await;
+    let plan = match looked? {
         Ok(plan) => plan,
         Err(findings) => {
             let worst = finding::exit_code(&findings);
@@ -49,9 +55,11 @@ struct Plan {
     database: String,
     row: [&'static str; 4],
     decision: Result<Action, Fault>,
+    /// What the gate would do; none where there is no complete site.
+    gate: Option<Foresight>,
 }
 
-async fn look(asked: &Asked<'_>) -> Result<Plan, Vec<Finding>> {
+async fn look(asked: &Asked<'_>, processes: &Processes) -> Result<Plan, Vec<Finding>> {
     let clock = Clock::ending_at(Instant::now() + WHOLE);
     let known = configuration::read(clock, asked.settings.clone(), asked.embedded).await?;
     hide_secrets();
@@ -59,12 +67,22 @@ async fn look(asked: &Asked<'_>) -> Result<Plan, Vec<Finding>> {
         return Err(known.findings());
     }
     let names = known.names().map_err(|reason| vec![unknown(&reason)])?;
-    let seen = observe(&known, &names, clock).await?;
+    let (seen, gate) = observe(&known, &names, processes, clock).await?;
+    let mut decision = decide(&seen, &names);
+    let gate = gate.transpose().unwrap_or_else(|fault| {
+        decision = Err(fault);
+        None
+    });
+    let refusal = gate.as_ref().and_then(|gate| gate.course().refusal().cloned());
+    if let (Ok(_), Some(refusal)) = (&decision, refusal) {
+        decision = Err(refusal);
+    }
     Ok(Plan {
         site: names.site.to_string(),
         database: names.database.to_string(),
         row: row(&seen, &names).words(),
-        decision: decide(&seen, &names),
+        decision,
+        gate,
     })
 }
 
@@ -72,7 +90,15 @@ fn unknown(reason: &str) -> Finding {
     Finding::error(super::Id::Site, outcome::CONFIGURATION, "plan", reason, "set what is missing")
 }
 
-async fn observe(known: &Known, names: &Names<'_>, clock: Clock) -> Result<Observation, Vec<Finding>> {
+/// What is there; on a complete site what the gate makes of it, too.
+type Seen = (Observation, Option<outcome::Result<Foresight>>);
+
+async fn observe(
+    known: &Known,
+    names: &Names<'_>,
+    processes: &Processes,
+    clock: Clock,
+) -> Result<Seen, Vec<Finding>> {
     let database = known.database().map_err(|reason| vec![unknown(&reason)])?;
     let postgres = Postgres::new(database, clock)
         .map_err(|error| vec![Finding::unreached(super::Id::PostgresConnection, &database.host, &error)])?;
@@ -84,11 +110,14 @@ async fn observe(known: &Known, names: &Names<'_>, clock: Clock) -> Result<Obser
     let session = server::session(known, &postgres, &opened, own, presence).await;
     let way = Way { session: session.as_ref().map_err(String::as_str), presence, own_login };
     match (way.session, presence) {
-        (Ok(_), _) | (_, Presence::Absent) => site::seen(known, &way, names).await.map_err(|fault| {
-            vec![Finding::error(super::Id::Site, fault.code, names.site, &fault.cause, &fault.mend)]
-        }),
-        (Err(_), _) => Err(findings),
+        (Ok(_), _) | (_, Presence::Absent) => {}
+        (Err(_), _) => return Err(findings),
     }
+    let seen = site::seen(known, &way, names).await;
+    let seen = seen.map_err(|fault| vec![Finding::fault(super::Id::Site, names.site, &fault)])?;
+    let (Ok(opened), Database::Complete) = (way.session, &seen.database) else { return Ok((seen, None)) };
+    let foreseen = migration::foresee(known, names.site, &opened.connection, processes, clock).await;
+    Ok((seen, Some(foreseen.map_err(|silent| vec![silent])?)))
 }
 
 impl Plan {
@@ -102,9 +131,21 @@ impl Plan {
             "site         {}\ndatabase     {} ({database})\nsite folder  {folder}\nour mark     {mark}\nplan         {action}\n",
             self.site, self.database
         );
+        if let Some(gate) = &self.gate {
+            let (pod, database) = gate.fingerprints();
+            let (relation, database) = (gate.relation().told(), database.unwrap_or("unknown"));
+            text.push_str(&format!(
+                "this code    {relation}: {pod}, and the database {database}\npending      {}\ngate         {}\n",
+                gate.pending(),
+                gate.course().told()
+            ));
+            for patch in gate.first_patches() {
+                text.push_str(&format!("  {patch}\n"));
+            }
+        }
         match &self.decision {
             Ok(action) => {
-                for (index, step) in steps(action).iter().enumerate() {
+                for (index, step) in self.steps(action).iter().enumerate() {
                     text.push_str(&format!("  {}. {step}\n", index + 1));
                 }
             }
@@ -115,6 +156,14 @@ impl Plan {
         text
     }
 
+    /// What would be run, in its order.
+    fn steps(&self, action: &Action) -> Vec<String> {
+        match (action, &self.gate) {
+            (Action::GoOn, Some(gate)) => gate.steps(),
+            _ => steps(action).into_iter().map(str::to_string).collect(),
+        }
+    }
+
     fn json(&self) -> Value {
         let [database, folder, mark, action] = self.row;
         let refusal = self.decision.as_ref().err();
@@ -122,14 +171,15 @@ impl Plan {
             "site": self.site,
             "database": self.database,
             "row": {"database": database, "site_folder": folder, "our_mark": mark, "action": action},
-            "steps": self.decision.as_ref().map(steps).unwrap_or_default(),
+            "steps": self.decision.as_ref().map(|action| self.steps(action)).unwrap_or_default(),
+            "gate": self.gate.as_ref().map(Foresight::json),
             "refusal": refusal.map(|fault| json!({"cause": fault.cause, "mend": fault.mend})),
             "exit_code": self.code(),
         })
     }
 }
 
-/// What would be run, in its order.
+/// What would be run beside the gate, in its order.
 fn steps(action: &Action) -> Vec<&'static str> {
     const FINISH: [&str; 2] = ["have an encryption key in place", "record the site as finished"];
     let first: &[&str] = match action {

@@ -6,12 +6,14 @@ use super::configuration::Known;
 use super::finding::Finding;
 use super::grants::{self, Presence};
 use super::id::Id;
+use super::migration;
 use super::own_database;
 use super::postgres::{self, Opened, Postgres};
 use super::site::{self, Contents, Way};
 use super::switches;
 use crate::bootstrap::observe::OwnLogin;
 use crate::deps::postgres::major;
+use crate::supervise::process::Processes;
 
 /// What looks elsewhere need.
 pub struct Seen {
@@ -20,7 +22,7 @@ pub struct Seen {
 }
 
 /// All of them.
-pub async fn look(known: &Known, clock: Clock) -> (Vec<Finding>, Seen) {
+pub async fn look(known: &Known, processes: &Processes, clock: Clock) -> (Vec<Finding>, Seen) {
     let database = match known.database() {
         Ok(database) => database,
         Err(reason) => return unreachable(known, &reason, postgres::skipped(&reason)).await,
@@ -45,8 +47,10 @@ pub async fn look(known: &Known, clock: Clock) -> (Vec<Finding>, Seen) {
     let server_major = opened.as_ref().ok().and_then(|opened| major(opened.connection.version()));
     let target = postgres.target();
     match clock.ask(Id::Site, &target, site_looks(known, &postgres, opened)).await {
-        Ok((more, contents)) => {
+        Ok((more, contents, session)) => {
             findings.extend(more);
+            let client = on_complete_site(&session, &contents);
+            findings.extend(migration::look(known, client, processes, clock).await);
             (findings, Seen { server_major, contents })
         }
         Err(silent) => {
@@ -61,23 +65,29 @@ async fn site_looks(
     known: &Known,
     postgres: &Postgres<'_>,
     opened: Result<Opened, String>,
-) -> (Vec<Finding>, Contents) {
+) -> (Vec<Finding>, Contents, Result<Opened, String>) {
     let (mut findings, presence) = grants::look(known, &opened).await;
     let (login, own, own_login) = own_database::site_login(known, postgres, presence, opened.is_ok()).await;
     findings.push(login);
     let session = session(known, postgres, &opened, own, presence).await;
-    let session = session.as_ref().map_err(String::as_str);
-    findings.push(own_database::schema(known, session).await);
-    let way = Way { session, presence, own_login };
+    let borrowed = session.as_ref().map_err(String::as_str);
+    findings.push(own_database::schema(known, borrowed).await);
+    let way = Way { session: borrowed, presence, own_login };
     let (more, contents) = site::look(known, &way).await;
     findings.extend(more);
-    let client = match (session, contents.complete) {
+    findings.extend(switches::look(known, on_complete_site(&session, &contents)).await);
+    (findings, contents, session)
+}
+
+fn on_complete_site<'a>(
+    session: &'a Result<Opened, String>,
+    contents: &Contents,
+) -> Result<&'a tokio_postgres::Client, &'a str> {
+    match (session, contents.complete) {
         (Ok(opened), true) => Ok(&*opened.connection),
         (Ok(_), false) => Err("the database holds no complete site"),
         (Err(reason), _) => Err(reason),
-    };
-    findings.extend(switches::look(known, client).await);
-    (findings, contents)
+    }
 }
 
 /// The site's own session, else the configured login's on the same database.
@@ -106,5 +116,6 @@ async fn unreachable(known: &Known, reason: &str, mut findings: Vec<Finding>) ->
     let (more, contents) = site::look(known, &way).await;
     findings.extend(more);
     findings.extend(switches::look(known, Err(reason)).await);
+    findings.extend(migration::skipped(known.config.site.as_deref().unwrap_or("SITE_NAME"), reason));
     (findings, Seen { server_major: None, contents })
 }

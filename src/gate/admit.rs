@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::Client;
 
-use super::code::Code;
+use super::code::{Code, Released};
 use super::evidence;
-use super::order::Stage;
 use super::record::{self, Gate};
 use super::relation::{Evidence, Relation, relation};
 use crate::bootstrap::Context;
 use crate::bootstrap::state::State;
 use crate::health::account::Board;
 use crate::outcome::Result;
+use crate::supervise::process::Processes;
 
 /// A hold of the workers, and a migration, are believed in so long after the leader's last beat.
 const LEADER_IS_ALIVE_MS: i64 = 60_000;
@@ -21,34 +21,51 @@ const LEADER_IS_ALIVE_MS: i64 = 60_000;
 pub struct Standing {
     pub fingerprint: String,
     /// Of the installed apps.
-    pub versions: BTreeMap<String, String>,
+    pub released: BTreeMap<String, Released>,
     pub relation: Relation,
     pub evidence: Evidence,
 }
 
-/// Looks. Where the fingerprint is the recorded one nothing else is read.
+/// Looks, and tells what was found.
 pub async fn standing(context: &Context<'_>, client: &Client, state: &State) -> Result<Standing> {
     let installed = evidence::installed_apps(client).await?;
     let code = Code::look(context.view()).await?;
-    let fingerprint = code.fingerprint(&installed);
+    let site = context.site;
+    let standing = judge(context.processes, client, site, &code, &installed, state).await?;
+    tell(context.board, &standing.fingerprint, &standing.relation, state);
+    Ok(standing)
+}
+
+/// What this code is to the database. Where the fingerprint is the recorded one nothing else is read.
+pub async fn judge(
+    processes: &Processes,
+    client: &Client,
+    site: &str,
+    code: &Code,
+    installed: &[String],
+    state: &State,
+) -> Result<Standing> {
+    let fingerprint = code.fingerprint(installed);
     let equal = state.fingerprint.as_ref() == Some(&fingerprint);
     let mut evidence = if equal {
-        let missing = evidence::missing(&code, &installed);
+        let missing = evidence::missing(code, installed);
         Evidence { fingerprint: fingerprint.clone(), missing, ..Evidence::default() }
     } else {
         let recorded = match state.of_these_tables {
-            true => record::versions(client, context.site).await?,
+            true => record::released(client, site).await?,
             false => BTreeMap::new(),
         };
-        evidence::look(client, &code, &installed, recorded).await?
+        let mut evidence = evidence::look(client, code, installed, &recorded).await?;
+        for app in &mut evidence.apps {
+            app.descent = evidence::descent(processes, code, &app.name, &recorded).await;
+        }
+        evidence
     };
     evidence.recorded.clone_from(&state.fingerprint);
-    evidence.in_history = !equal
-        && state.of_these_tables
-        && record::tried(client, context.site, &fingerprint).await?.is_migrated;
+    evidence.in_history =
+        !equal && state.of_these_tables && record::tried(client, site, &fingerprint).await?.is_migrated;
     let relation = relation(&evidence);
-    tell(context.board, &fingerprint, &relation, state);
-    Ok(Standing { fingerprint, versions: code.versions(&installed), relation, evidence })
+    Ok(Standing { fingerprint, released: code.released(installed), relation, evidence })
 }
 
 fn tell(board: &Board, fingerprint: &str, relation: &Relation, state: &State) {
@@ -101,5 +118,5 @@ pub fn tell_rolled_back(fingerprint: &str, database: Option<&str>) {
 /// Half a migration, of other code than this.
 pub fn blocked(gate: &Gate, relation: &Relation) -> Option<String> {
     let goes_on = matches!(relation, Relation::Newer);
-    (gate.stage == Stage::Failed && !goes_on).then(|| gate.remedy())
+    (gate.is_half_done() && !goes_on).then(|| gate.remedy())
 }

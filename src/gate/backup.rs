@@ -92,7 +92,8 @@ async fn dump(
         spec.env.insert(name.into(), value.into());
     }
     let program = Program { secrets: vec![login.password.clone()], ..Program::new(PROGRAM, spec) };
-    run_program(context, leadership, program, watch(context, path)).await.map_err(|stopped| match stopped {
+    run_program(context, leadership, program, |_| watch(context, path)).await.map_err(|stopped| match stopped
+    {
         Stopped::Fault(fault) => {
             let mend =
                 "free some space, or name a smaller CAULDRON_BACKUP (0 takes none); nothing was changed";
@@ -139,7 +140,7 @@ async fn check_major(context: &Context<'_>, leadership: &Leadership) -> std::res
         format!("install postgresql-client-{server} (or newer) in the image, or set CAULDRON_BACKUP=0")
     };
     let server_major = server.unwrap_or_default();
-    match run_program(context, leadership, program, std::future::pending()).await {
+    match run_program(context, leadership, program, |_| std::future::pending()).await {
         Err(Stopped::Fault(fault)) => {
             Err(Fault::configuration(format!("no backup can be taken: {}", fault.cause), mend(server_major))
                 .into())

@@ -1,7 +1,8 @@
 //! Sessions in the way of ALTER TABLE.
 //!
 //! A web request that fails leaves one idle in transaction, and migrate waits for it for ever (FRAPPE.md,
-//! Migrate). Those of the site's own role are ended after a while; other roles' are waited for, and named.
+//! Migrate). Those of the site's own role are ended after a while. A statement that runs (a report) is waited
+//! for as a job is, and other roles' transactions for a while; both before anything is begun, and named.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,6 +11,8 @@ use tokio_postgres::Client;
 
 use crate::bootstrap::Context;
 use crate::bootstrap::sql::told;
+use crate::health::account::Board;
+use crate::health::activity::Doing;
 use crate::outcome::{Fault, Result};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -22,36 +25,26 @@ const END_IDLE: &str = "SELECT pid, application_name, pg_terminate_backend(pid) 
       AND state LIKE 'idle in transaction%' AND state_change < clock_timestamp() - interval '30 s'
       AND application_name !~ '^cauldron/([a-z0-9]{20}|lock|backup)$'";
 
-/// Who of another role has a lock on a table of the site's; seen by everybody, unlike what they do.
-const OTHERS: &str = "SELECT DISTINCT l.pid, l.virtualtransaction, coalesce(a.usename, '')::text
+/// Who has a lock on a table of the site's: of another role whoever it is, since what they do only the
+/// privileged may see; of the site's own who works.
+const OTHERS: &str =
+    "SELECT DISTINCT l.pid, l.virtualtransaction, a.usename::text, coalesce(a.application_name, ''),
+           a.usename = current_user
     FROM pg_locks l JOIN pg_class c ON c.oid = l.relation AND c.relnamespace = 'public'::regnamespace
     JOIN pg_stat_activity a USING (pid)
-    WHERE l.locktype = 'relation' AND l.granted AND a.usename IS NOT NULL AND a.usename <> current_user
+    WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid()
+      AND (a.usename <> current_user OR (a.state = 'active' AND a.application_name !~ '^cauldron/'))
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
-/// Who keeps this application's sessions waiting.
-const BLOCKING: &str = "SELECT DISTINCT b.pid, coalesce(b.usename, '')::text, coalesce(b.state, '')
-    FROM pg_stat_activity w, unnest(pg_blocking_pids(w.pid)) AS blocker JOIN pg_stat_activity b ON b.pid = blocker
-    WHERE w.application_name = 'cauldron/' || $1::text AND b.application_name <> w.application_name";
-
-/// Ends idle sessions of the site's own role while it runs; it never ends itself. What blocks the
-/// attempt is left in `blocked_by`.
-pub async fn watch(client: &Client, attempt: &str, blocked_by: &std::sync::Mutex<String>) {
+/// Ends idle sessions of the site's own role while it runs; it never ends itself. Whom the step waited for
+/// last is left in `blocked_by`.
+pub async fn watch(client: &Client, board: &Board, blocked_by: &std::sync::Mutex<String>) {
     loop {
         if let Err(fault) = end_idle(client).await {
             tracing::debug!(%fault, "no look at idle sessions");
         }
-        if let Ok(rows) = client.query(BLOCKING, &[&attempt]).await {
-            let blocking: Vec<String> = rows
-                .iter()
-                .map(|row| {
-                    let (pid, user, state): (i32, String, String) = (row.get(0), row.get(1), row.get(2));
-                    format!("session {pid} of role {user} {state}").trim_end().to_string()
-                })
-                .collect();
-            if !blocking.is_empty() {
-                *blocked_by.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = blocking.join(", ");
-            }
+        if let Some(Doing::Waits(whom)) = board.read().activity.map(|activity| activity.doing) {
+            *blocked_by.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = whom;
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -66,38 +59,66 @@ async fn end_idle(client: &Client) -> Result<()> {
     Ok(())
 }
 
-/// Waits until nobody of another role has been in one transaction on the site's tables for long.
+/// Somebody in the way.
+struct InTheWay {
+    role: String,
+    application: String,
+    /// Of the site's own role: a statement that runs.
+    own: bool,
+}
+
+/// One transaction: its backend, and what the server calls it.
+type Transaction = (i32, String);
+
+async fn in_the_way(client: &Client) -> Result<BTreeMap<Transaction, InTheWay>> {
+    let rows = client.query(OTHERS, &[]).await.map_err(told("cannot look at other sessions"))?;
+    let found = |row: &tokio_postgres::Row| {
+        let found = InTheWay { role: row.get(2), application: row.get(3), own: row.get(4) };
+        ((row.get(0), row.get(1)), found)
+    };
+    Ok(rows.iter().map(found).collect())
+}
+
+/// Waits until nobody of another role has been in one transaction on the site's tables for long, and every
+/// statement of the site's own role that ran at the first look has ended.
 ///
 /// # Errors
 /// 75 naming the session: nothing was changed yet, and the old version goes on.
 pub async fn wait_for_others(context: &Context<'_>, client: &Client) -> Result<()> {
     let started = Instant::now();
-    let mut first_look: Option<BTreeMap<(i32, String), String>> = None;
+    end_idle(client).await?;
+    let mut first = in_the_way(client).await?;
+    let mut told = None;
     loop {
-        end_idle(client).await?;
-        let rows = client.query(OTHERS, &[]).await.map_err(told("cannot look at other sessions"))?;
-        let seen: BTreeMap<(i32, String), String> =
-            rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect();
-        let Some(first) = &mut first_look else {
-            if seen.is_empty() {
-                return Ok(());
-            }
-            first_look = Some(seen);
-            continue;
-        };
-        // Who came later may come for ever, and goes by itself.
-        first.retain(|transaction, _| seen.contains_key(transaction));
-        let Some(((pid, _), user)) = first.first_key_value() else { return Ok(()) };
-        if started.elapsed() >= OTHERS_GO_WITHIN {
+        let Some(((pid, _), found)) = first.first_key_value() else { return Ok(()) };
+        let (pid, waited) = (*pid, started.elapsed());
+        let limit = if found.own { context.config.migrate_drain } else { OTHERS_GO_WITHIN };
+        if waited >= limit {
             return Err(Fault::try_again(
-                format!(
-                    "session {pid} of role {user} has had a transaction open on the site's tables for {} s",
-                    OTHERS_GO_WITHIN.as_secs()
-                ),
+                format!("{} for {} s", found.text(pid), limit.as_secs()),
                 format!("end it (SELECT pg_terminate_backend({pid})), or wait for it; nothing was changed"),
             ));
         }
-        context.board.update(|account| account.detail = format!("waiting for session {pid} of role {user}"));
+        if told != Some(pid) {
+            tracing::info!(reason = found.text(pid), "waiting for its end before the migration");
+            told = Some(pid);
+        }
+        context.board.update(|account| account.detail = format!("drain: {}", found.text(pid)));
+        // However long it takes, this one works: it waits.
+        context.board.progress();
         tokio::time::sleep(LOOK_EVERY).await;
+        end_idle(client).await?;
+        let seen = in_the_way(client).await?;
+        // Who came later may come for ever, and goes by itself.
+        first.retain(|transaction, _| seen.contains_key(transaction));
+    }
+}
+
+impl InTheWay {
+    fn text(&self, pid: i32) -> String {
+        let Self { role, application, own } = self;
+        let by = if application.is_empty() { String::new() } else { format!(" ({application})") };
+        let what = if *own { "run a statement" } else { "had a transaction open" };
+        format!("session {pid} of role {role}{by} has {what} on the site's tables")
     }
 }

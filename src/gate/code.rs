@@ -6,16 +6,19 @@
 
 mod cache;
 mod files;
+mod index;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::version::Version;
-use crate::frappe::bench;
+use crate::apps::recorded_in_git;
+use crate::frappe::bench::{self, Bench};
 use crate::join::View;
 use crate::outcome::{Fault, Result};
 
@@ -25,8 +28,18 @@ pub struct App {
     /// The folder that holds hooks.py.
     pub package: PathBuf,
     pub version: Option<Version>,
+    /// Where its repository is there, or the image recorded it.
+    pub commit: Option<String>,
     /// Of every file that migrate reads.
     pub digest: String,
+}
+
+/// What an app was when it was migrated to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Released {
+    pub version: Option<String>,
+    pub commit: Option<String>,
 }
 
 /// The code of this pod.
@@ -42,9 +55,23 @@ impl Code {
     /// # Errors
     /// A file that cannot be read.
     pub async fn look(view: &View) -> Result<Self> {
-        let view = view.clone();
+        let packages =
+            view.listed().into_iter().filter_map(|name| Some((name.clone(), view.package(&name)?)));
+        Self::look_at(view.bench(), packages.collect(), true).await
+    }
+
+    /// The same of these packages, for who may change nothing.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub async fn only_look(bench: &Bench, packages: Vec<(String, PathBuf)>) -> Result<Self> {
+        Self::look_at(bench, packages, false).await
+    }
+
+    async fn look_at(bench: &Bench, packages: Vec<(String, PathBuf)>, keeps: bool) -> Result<Self> {
+        let indexes = bench.cauldron().join("fingerprints");
         let began = Instant::now();
-        let looked = tokio::task::spawn_blocking(move || look(&view)).await;
+        let looked = tokio::task::spawn_blocking(move || read(&indexes, packages, keeps)).await;
         let elapsed_ms = began.elapsed().as_secs_f64() * 1_000.0;
         tracing::debug!(elapsed_ms, "looked at what migrate would read");
         looked.map_err(|error| {
@@ -62,27 +89,29 @@ impl Code {
         hex(&hash.finalize())[..FINGERPRINT_LENGTH].to_string()
     }
 
-    /// As the record has them.
-    pub fn versions(&self, installed: &[String]) -> BTreeMap<String, String> {
-        let version =
-            |name: &String| Some((name.clone(), self.apps.get(name)?.version.as_ref()?.to_string()));
-        installed.iter().filter_map(version).collect()
+    /// For the record.
+    pub fn released(&self, installed: &[String]) -> BTreeMap<String, Released> {
+        let released = |name: &String| {
+            let App { version, commit, .. } = self.apps.get(name)?;
+            let version = version.as_ref().map(ToString::to_string);
+            Some((name.clone(), Released { version, commit: commit.clone() }))
+        };
+        installed.iter().filter_map(released).collect()
     }
 }
 
 /// Enough never to meet twice, and short enough to be read aloud.
 const FINGERPRINT_LENGTH: usize = 20;
 
-fn look(view: &View) -> Result<Code> {
+fn read(indexes: &Path, packages: Vec<(String, PathBuf)>, keeps: bool) -> Result<Code> {
     let mut apps = BTreeMap::new();
-    for name in view.listed() {
-        let Some(package) = view.package(&name) else { continue };
-        let digest =
-            cache::digest(&view.bench().cauldron().join("fingerprints"), &package).map_err(|error| {
-                Fault::file(format!("cannot read the app {name} in {}", package.display()), &error)
-            })?;
+    for (name, package) in packages {
+        let digest = cache::digest(indexes, &package, keeps).map_err(|error| {
+            Fault::file(format!("cannot read the app {name} in {}", package.display()), &error)
+        })?;
         let version = bench::version_of(&package).as_deref().and_then(Version::parse);
-        apps.insert(name, App { package, version, digest });
+        let commit = package.parent().and_then(|folder| recorded_in_git(&folder.join(".git")).1);
+        apps.insert(name, App { package, version, commit, digest });
     }
     Ok(Code { apps })
 }
@@ -99,7 +128,7 @@ mod tests {
     use super::*;
 
     fn app(digest: &str) -> App {
-        App { package: PathBuf::new(), version: None, digest: digest.into() }
+        App { package: PathBuf::new(), version: None, commit: None, digest: digest.into() }
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl Asked<'_> {
         let on = maintenance::is_on(self.bench, self.site);
         let gate = &self.state.gate;
         let by = on.then_some(if gate.maintenance_ours { "migration" } else { "operator" });
-        let problem = (gate.stage == Stage::Failed).then(|| gate.remedy());
+        let problem = gate.is_half_done().then(|| gate.remedy());
         let running = (gate.stage != Stage::Open && leader_is_alive(&self.state))
             .then(|| self.state.doing.clone().unwrap_or_default());
         telemetry::print(&match format {

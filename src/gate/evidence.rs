@@ -7,12 +7,14 @@ use md5::{Digest, Md5};
 use serde::Deserialize;
 use tokio_postgres::Client;
 
-use super::code::{Code, hex};
+use super::ancestry::{self, Descent};
+use super::code::{App, Code, Released, hex};
 use super::patches;
 use super::relation::{Age, AppEvidence, DocTypeChange, Evidence};
 use super::version::Version;
 use crate::bootstrap::sql::told;
 use crate::outcome::{BUG, Fault, Result};
+use crate::supervise::process::Processes;
 
 /// The apps that the database has installed, in order (frappe.get_installed_apps).
 pub async fn installed_apps(client: &Client) -> Result<Vec<String>> {
@@ -33,9 +35,10 @@ pub async fn look(
     client: &Client,
     code: &Code,
     installed: &[String],
-    recorded: BTreeMap<String, String>,
+    recorded: &BTreeMap<String, Released>,
 ) -> Result<Evidence> {
-    let mut versions = recorded;
+    let of = |(name, app): (&String, &Released)| Some((name.clone(), app.version.clone()?));
+    let mut versions: BTreeMap<String, String> = recorded.iter().filter_map(of).collect();
     versions.extend(self::versions(client).await?);
     let logged = logged_patches(client).await?;
     let in_database = doctypes(client).await?;
@@ -65,6 +68,7 @@ pub async fn look(
                 .into_iter()
                 .filter(|patch| !logged.contains(&patches::logged_as(patch)))
                 .collect(),
+            descent: None,
             name,
         }
     });
@@ -77,6 +81,18 @@ pub async fn look(
         doctypes,
         ..Evidence::default()
     })
+}
+
+/// What the app's own history says, where its repository knows both commits.
+pub async fn descent(
+    processes: &Processes,
+    code: &Code,
+    app: &str,
+    recorded: &BTreeMap<String, Released>,
+) -> Option<Descent> {
+    let App { package, commit, .. } = code.apps.get(app)?;
+    let before = recorded.get(app)?.commit.as_deref()?;
+    ancestry::look(processes, package.parent()?, commit.as_deref()?, before).await
 }
 
 async fn versions(client: &Client) -> Result<BTreeMap<String, String>> {

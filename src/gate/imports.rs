@@ -32,7 +32,7 @@ pub async fn check(context: &Context<'_>, leadership: &Leadership, seen: &Eviden
         ..Spec::new("import check", context.bench.python())
     };
     let program = Program::new("import check", spec);
-    match run_program(context, leadership, program, std::future::pending()).await {
+    match run_program(context, leadership, program, |_| std::future::pending()).await {
         Err(Stopped::Fault(fault)) => Err(Fault {
             mend: "mend that code, or go back to the image before; nothing was changed".into(),
             ..fault

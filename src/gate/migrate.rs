@@ -52,7 +52,7 @@ pub async fn run(context: &Context<'_>, leadership: &Leadership, plan: &Plan<'_>
     let blocked_by = Mutex::new(String::new());
     let ended = tokio::select! {
         ended = step::run(context, leadership, &step) => ended,
-        () = blockers::watch(leadership.client(), plan.attempt, &blocked_by) => {
+        () = blockers::watch(leadership.client(), context.board, &blocked_by) => {
             unreachable!("it watches until it is dropped")
         }
     };

@@ -14,16 +14,14 @@ use super::hold::{Hold, Queues};
 use super::order::{Event, Stage};
 use super::record::{self, Gate, Migrated};
 use super::relation::Relation;
-use super::{backup, code::Code, maintenance};
+use super::{backup, code::Code, maintenance, refusal};
 use crate::bootstrap::lock::Leadership;
 use crate::bootstrap::sql::told;
 use crate::bootstrap::volume::Volume;
 use crate::bootstrap::{Context, state};
 use crate::outcome::{Fault, Result, Stopped};
 
-/// A fingerprint has so many, with these pauses before the second and the third. They are counted in the
-/// database: a restart grants none.
-const ATTEMPTS: i32 = 3;
+/// Before the second attempt and the third.
 const PAUSES: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
 
 /// What is asked of the gate.
@@ -68,12 +66,12 @@ pub async fn pass(
     }
     gate.settle().await?;
     let state = state::State { gate: gate.gate.clone(), ..state };
-    let Standing { fingerprint, versions, relation, evidence } = standing(context, client, &state).await?;
+    let Standing { fingerprint, released, relation, evidence } = standing(context, client, &state).await?;
     if let Some(remedy) = blocked(&gate.gate, &relation) {
         tracing::error!(remedy, "half a migration is in the way");
         return Ok(Passed::Blocked(remedy));
     }
-    let id = refusal_id(&fingerprint, state.fingerprint.as_deref());
+    let id = refusal::id(&fingerprint, state.fingerprint.as_deref());
     match &relation {
         Relation::Equal if !demand.always => {
             tracing::info!(site = context.site, "the site is there; nothing to do");
@@ -89,17 +87,14 @@ pub async fn pass(
         {
             tracing::warn!(why, id, "migrating all the same, as CAULDRON_ALLOW_DOWNGRADE says");
         }
-        Relation::Older(why) | Relation::Unknown(why) => return Err(refused(why, &id).into()),
-        Relation::Incomplete(why) => {
-            let mend = "add the app to the image and to sites/apps.txt, or uninstall it; nothing was changed";
-            return Err(Fault::configuration(why.clone(), mend).into());
-        }
+        Relation::Older(why) | Relation::Unknown(why) => return Err(refusal::fault(why, &id).into()),
+        Relation::Incomplete(why) => return Err(refusal::incomplete(why).into()),
     }
     if demand.retry {
         record::forget_attempts(client, context.site, &fingerprint).await?;
     }
-    let quiet = !evidence.is_anything_pending() && gate.gate.stage != Stage::Failed;
-    let attempt = Attempt { fingerprint: &fingerprint, versions: &versions, evidence: &evidence, quiet };
+    let quiet = !evidence.is_anything_pending() && !gate.gate.is_half_done();
+    let attempt = Attempt { fingerprint: &fingerprint, released: &released, evidence: &evidence, quiet };
     gate.try_often_enough(&attempt).await
 }
 
@@ -109,8 +104,8 @@ pub async fn record_as_made(context: &Context<'_>, leadership: &Leadership) -> R
     let code = Code::look(context.view()).await?;
     let installed = installed_apps(client).await?;
     let fingerprint = code.fingerprint(&installed);
-    let versions = code.versions(&installed);
-    let made = Migrated { fingerprint: &fingerprint, versions: &versions, took_ms: 0, patches: 0 };
+    let released = code.released(&installed);
+    let made = Migrated { fingerprint: &fingerprint, released: &released, took_ms: 0, patches: 0 };
     record::record_migrated(client, context.site, &made, &Gate::default()).await?;
     context.board.update(|account| {
         account.gate.pod = Some(fingerprint.clone());
@@ -118,25 +113,6 @@ pub async fn record_as_made(context: &Context<'_>, leadership: &Leadership) -> R
         account.gate.relation = Some(Relation::Equal.word());
     });
     Ok(())
-}
-
-/// A switch that is left behind in a manifest does nothing later: another code, another database, another id.
-fn refusal_id(fingerprint: &str, database: Option<&str>) -> String {
-    format!(
-        "{}-{}",
-        &fingerprint[..8],
-        database.map_or("none", |database| &database[..8.min(database.len())])
-    )
-}
-
-fn refused(why: &str, id: &str) -> Fault {
-    Fault::foreign_data(
-        format!("this code is not known to be newer than the database: {why}"),
-        format!(
-            "start the newer code, or a version that this database was migrated to before; to migrate with this code all \
-             the same, set CAULDRON_ALLOW_DOWNGRADE={id}; nothing was changed"
-        ),
-    )
 }
 
 /// The gate in the hands of the leader.
@@ -161,7 +137,7 @@ impl Pass<'_> {
             }
             stage => {
                 self.gate.on_event(Event::Orphaned);
-                if self.gate.stage == Stage::Failed {
+                if self.gate.is_half_done() {
                     self.gate.error.get_or_insert("its leader was gone in the middle of it".into());
                 }
                 tracing::warn!(
@@ -214,8 +190,8 @@ impl Pass<'_> {
         let (client, site) = (self.leadership.client(), self.context.site);
         loop {
             let tried = record::tried(client, site, attempt.fingerprint).await?;
-            if tried.attempts >= ATTEMPTS {
-                return Ok(Passed::GaveUp(self.gave_up(&tried)));
+            if tried.was_often_enough() {
+                return Ok(Passed::GaveUp(refusal::gave_up(&self.gate, &tried)));
             }
             self.pause(&tried).await?;
             let number = record::count_attempt(client, site, attempt.fingerprint).await?;
@@ -231,33 +207,16 @@ impl Pass<'_> {
             };
             self.context.board.update(|account| account.last_error = Some(fault.cause.clone()));
             record::record_failure(client, site, attempt.fingerprint, &fault.cause).await?;
-            let after = self.gate.stage == Stage::Failed;
+            let after = self.gate.is_half_done();
             tracing::error!(
                 attempt = number,
-                of = ATTEMPTS,
+                of = record::ATTEMPTS,
                 cause = fault.cause,
                 mend = fault.mend,
                 after_a_change = after,
                 "the migration failed"
             );
         }
-    }
-
-    fn gave_up(&self, tried: &record::Tried) -> Fault {
-        let last = tried.last_error.as_deref().unwrap_or("its leader was gone in the middle of it");
-        if self.gate.stage == Stage::Failed {
-            return Fault::try_again(
-                format!("tried {} times: {}", tried.attempts, self.gate.remedy()),
-                "mend the cause, then `cauldron-frappe migrate --retry`",
-            );
-        }
-        Fault::try_again(
-            format!(
-                "the migration was tried {} times, and failed before it changed anything: {last}",
-                tried.attempts
-            ),
-            "the old version goes on; mend the cause, then `cauldron-frappe migrate --retry`",
-        )
     }
 
     /// Before the second attempt and the third, whichever pod makes them.
@@ -281,17 +240,5 @@ impl Pass<'_> {
             }
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_names_this_code_and_this_database() {
-        assert_eq!(refusal_id("aaaaaaaaaa", Some("bbbbbbbbbb")), "aaaaaaaa-bbbbbbbb");
-        assert_eq!(refusal_id("aaaaaaaaaa", None), "aaaaaaaa-none");
-        assert!(refused("x", "aaaaaaaa-none").mend.contains("CAULDRON_ALLOW_DOWNGRADE=aaaaaaaa-none"));
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Error};
 
+use super::code::Released;
 use super::order::{Event, Kind, Stage, on_event};
 use crate::bootstrap::sql::told;
 use crate::bootstrap::state::{LANDMARK, notify};
@@ -61,6 +62,11 @@ impl Gate {
         self.stage.holds_workers(self.kind(), leader_is_alive)
     }
 
+    /// A migration changed the database and did not end.
+    pub fn is_half_done(&self) -> bool {
+        self.stage == Stage::Failed
+    }
+
     /// What is wrong, and what can be done, wherever it is told.
     pub fn remedy(&self) -> String {
         let backup = match &self.backup {
@@ -76,14 +82,23 @@ impl Gate {
     }
 }
 
+/// A fingerprint has so many attempts. They are counted in the database: a restart grants none.
+pub const ATTEMPTS: i32 = 3;
+
 /// A fingerprint that was tried.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tried {
     pub attempts: i32,
-    /// Seconds since the last one began.
+    /// Seconds since the last one began, or failed.
     pub last_attempt_s: Option<i64>,
     pub last_error: Option<String>,
     pub is_migrated: bool,
+}
+
+impl Tried {
+    pub fn was_often_enough(&self) -> bool {
+        self.attempts >= ATTEMPTS
+    }
 }
 
 pub async fn write_gate(client: &Client, site: &str, gate: &Gate) -> Result<()> {
@@ -133,8 +148,8 @@ pub async fn give_attempt_back(
 }
 
 pub async fn record_failure(client: &Client, site: &str, fingerprint: &str, error: &str) -> Result<()> {
-    let sql =
-        r#"UPDATE public."__cauldron_fingerprint" SET last_error = $3 WHERE site = $1 AND fingerprint = $2"#;
+    let sql = r#"UPDATE public."__cauldron_fingerprint" SET last_error = $3, last_attempt = clock_timestamp()
+                 WHERE site = $1 AND fingerprint = $2"#;
     client
         .execute(sql, &[&site, &fingerprint, &error])
         .await
@@ -153,7 +168,7 @@ pub async fn forget_attempts(client: &Client, site: &str, fingerprint: &str) -> 
 pub struct Migrated<'a> {
     pub fingerprint: &'a str,
     /// Of the installed apps.
-    pub versions: &'a BTreeMap<String, String>,
+    pub released: &'a BTreeMap<String, Released>,
     pub took_ms: i64,
     pub patches: i32,
 }
@@ -166,8 +181,8 @@ pub async fn record_migrated(
     gate: &Gate,
 ) -> Result<()> {
     let gate = serde_json::to_string(gate).expect("a gate is JSON");
-    let Migrated { fingerprint, versions, took_ms, patches } = migrated;
-    let apps = serde_json::to_string(versions).expect("versions are JSON");
+    let Migrated { fingerprint, released, took_ms, patches } = migrated;
+    let apps = serde_json::to_string(released).expect("versions are JSON");
     // One statement: either everything is recorded or nothing.
     let sql = format!(
         r#"WITH history AS (
@@ -185,7 +200,7 @@ pub async fn record_migrated(
 }
 
 /// What the apps were at the last migration. Frappe itself has that only after its first migrate.
-pub async fn versions(client: &Client, site: &str) -> Result<BTreeMap<String, String>> {
+pub async fn released(client: &Client, site: &str) -> Result<BTreeMap<String, Released>> {
     let sql = r#"SELECT f.apps FROM public."__cauldron_fingerprint" AS f
                  JOIN public."__cauldron_state" AS s USING (site, fingerprint) WHERE site = $1"#;
     let row = client.query_opt(sql, &[&site]).await.map_err(told("cannot read the history of migrations"))?;

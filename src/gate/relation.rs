@@ -4,11 +4,13 @@
 //!   an installed app is not there            ─▶ Incomplete   never migrates, never serves
 //!   the fingerprint on record                ─▶ Equal        serves
 //!   a fingerprint of the history             ─▶ RolledBack   serves, never migrates
-//!   an app below its recorded version, or
-//!   nothing but DocTypes that are older      ─▶ Older        never migrates
+//!   an app below its recorded version, its
+//!   commit an ancestor of the recorded one,
+//!   or nothing but DocTypes that are older   ─▶ Older        never migrates
 //!   DocTypes would be deleted, or overwritten
 //!   by older ones, and nothing proves newer  ─▶ Unknown      never migrates
-//!   a version above, new patches, newer
+//!   a version above, a commit that descends
+//!   from the recorded one, new patches, newer
 //!   DocTypes, or nothing pending at all      ─▶ Newer        migrates
 //! ```
 //!
@@ -17,6 +19,7 @@
 //! prove nothing by themselves: newer Frappe trims its list. They only take the force from new patches
 //! as a proof, since an older branch with a fix of its own looks the same.
 
+use super::ancestry::Descent;
 use super::version::Version;
 
 /// What was seen of the code, the record and the site's own tables.
@@ -48,6 +51,8 @@ pub struct AppEvidence {
     pub pending: Vec<String>,
     /// The log has patches of the app that its code lacks.
     pub lacks_patches: bool,
+    /// Of its commit from the recorded one, or the other way round.
+    pub descent: Option<Descent>,
 }
 
 /// A DocType that migrate would import, by its `modified`.
@@ -78,6 +83,23 @@ pub enum Relation {
 }
 
 impl Relation {
+    /// The reason, where there is more to say than the word.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Older(why) | Self::Unknown(why) | Self::Incomplete(why) => Some(why),
+            Self::Equal | Self::Newer | Self::RolledBack => None,
+        }
+    }
+
+    /// The word for people, each of them told apart.
+    pub fn told(&self) -> &'static str {
+        match self {
+            Self::RolledBack => "rolled back",
+            Self::Incomplete(_) => "incomplete",
+            other => other.word(),
+        }
+    }
+
     /// The word of `/status` and the metric.
     pub fn word(&self) -> &'static str {
         match self {
@@ -120,6 +142,9 @@ pub fn relation(seen: &Evidence) -> Relation {
     if let Some((app, code, installed)) = seen.apps.iter().find_map(below) {
         return Relation::Older(format!("{app} is {code} here, and {installed} in the database"));
     }
+    if let Some(app) = seen.apps.iter().find(|app| app.descent == Some(Descent::Older)) {
+        return Relation::Older(format!("{} is at a commit from before the one in the database", app.name));
+    }
     if is_proved_newer(seen) {
         return Relation::Newer;
     }
@@ -148,7 +173,7 @@ fn below(app: &AppEvidence) -> Option<(&str, &Version, &Version)> {
 fn is_proved_newer(seen: &Evidence) -> bool {
     seen.apps.iter().any(|app| {
         let above = matches!((&app.code, &app.installed), (Some(code), Some(installed)) if code > installed);
-        above || (!app.pending.is_empty() && !app.lacks_patches)
+        above || app.descent == Some(Descent::Newer) || (!app.pending.is_empty() && !app.lacks_patches)
     })
 }
 
@@ -251,6 +276,16 @@ mod tests {
         assert_eq!(words(&with_doctypes(&[Age::Same])), "unknown");
         assert_eq!(words(&with_orphan(with_doctypes(&[]))), "unknown");
         assert_eq!(words(&with_orphan(with_doctypes(&[Age::Newer]))), "unknown");
+    }
+
+    #[test]
+    fn history_tells_where_versions_do_not() {
+        let descends = |app: AppEvidence, descent| seen(AppEvidence { descent: Some(descent), ..app });
+        let with_new_patch = with_patches(app("1", "1"), false);
+        assert_eq!(words(&descends(with_new_patch, Descent::Older)), "older");
+        assert_eq!(words(&descends(app("2", "1"), Descent::Older)), "older");
+        assert_eq!(words(&with_orphan(descends(app("1", "1"), Descent::Newer))), "newer");
+        assert_eq!(words(&descends(app("1", "2"), Descent::Newer)), "older", "a lower version comes first");
     }
 
     /// The negative control of the rule: whatever else is seen, data is deleted only by code that is proved newer.

@@ -11,6 +11,7 @@ use super::evidence::installed_apps;
 use super::maintenance;
 use super::order::Stage;
 use super::relation::Relation;
+use crate::beat::{self, BEAT};
 use crate::bootstrap::login::own_credentials;
 use crate::bootstrap::state::{self, State};
 use crate::bootstrap::volume::Volume;
@@ -21,7 +22,7 @@ use crate::health::account::Board;
 use crate::join::View;
 use crate::postgres::{self, Connection, Options};
 
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = BEAT.saturating_mul(2);
 const LOOK_EVERY_IN_MAINTENANCE: Duration = Duration::from_secs(1);
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -84,7 +85,7 @@ pub async fn follow(record: Record, view: View, board: Board, reloads: bool) {
                 Err(error) => tracing::debug!(error, "the gate's record cannot be read now"),
             }
         }
-        tokio::time::sleep(if in_maintenance { LOOK_EVERY_IN_MAINTENANCE } else { LOOK_EVERY }).await;
+        beat::next(if in_maintenance { LOOK_EVERY_IN_MAINTENANCE } else { LOOK_EVERY }).await;
     }
 }
 
@@ -106,7 +107,7 @@ async fn compare(record: &Record, view: &View, board: &Board) -> Result<(), Stri
 /// Our own running migration takes no serving pod out; half a migration does.
 fn tell(board: &Board, state: Option<&State>) {
     let (running, problem) = match state {
-        Some(state) if state.gate.stage == Stage::Failed => (None, Some(state.gate.remedy())),
+        Some(state) if state.gate.is_half_done() => (None, Some(state.gate.remedy())),
         Some(state) if state.gate.stage != Stage::Open && leader_is_alive(state) => {
             let holder = state.holder.as_deref().unwrap_or("a pod");
             let doing = state.doing.as_deref().unwrap_or_default();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::activity::Activity;
 use super::gate::GateAccount;
 use super::login_page::LoginPage;
 use super::queues::Source;
@@ -15,8 +16,9 @@ pub use super::role_check::{RoleCheck, SchedulerAccount};
 use crate::front::metrics::{InFlight, Metrics};
 use crate::supervise::run_service::ServiceStatus;
 
-/// A step without a sign of progress for so long is stuck, and the process no longer live.
-const STUCK_AFTER: Duration = Duration::from_secs(15 * 60);
+/// A step without a sign of progress for so long is stuck: it is ended. Where not even that works the process is
+/// no longer live.
+pub const STUCK_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// The roles whose readiness is the answer of a web server.
 const WEB: &str = "web";
@@ -87,6 +89,8 @@ pub struct Account {
     pub phase: Phase,
     /// What the phase waits for or does, in words.
     pub detail: String,
+    /// What the running step is at.
+    pub activity: Option<Activity>,
     pub progress_at: Instant,
     /// The phases in the order in which they were entered, each once.
     pub phases: Vec<(Phase, Instant)>,
@@ -135,6 +139,7 @@ impl Board {
             site,
             phase: Phase::Starting,
             detail: String::new(),
+            activity: None,
             progress_at: Instant::now(),
             phases: Vec::new(),
             attempt: None,
@@ -213,6 +218,14 @@ impl Board {
 }
 
 impl Account {
+    /// What is done, and what keeps it waiting.
+    pub fn doing(&self) -> String {
+        match self.activity.as_ref().filter(|activity| activity.stands_still()) {
+            Some(activity) => format!("{}; {activity}", self.detail),
+            None => self.detail.clone(),
+        }
+    }
+
     /// `/livez`: never depends on anything outside this process.
     pub fn live(&self) -> Vec<Check> {
         let silent = self.progress_at.elapsed();
@@ -305,6 +318,7 @@ impl Account {
             "bootstrap": {
                 "state": self.detail, "attempt": self.attempt, "holder": self.holder, "last_error": self.last_error,
                 "copy_of": self.copy_of, "queue_of": self.queue_of,
+                "activity": self.activity.as_ref().map(Activity::status),
             },
             "fingerprint": self.gate.fingerprint(),
             "gate": self.gate.status(),

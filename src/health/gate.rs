@@ -31,7 +31,7 @@ pub struct Progress {
     /// The one that runs.
     pub patch: Option<String>,
     pub since: Instant,
-    /// Estimated from the history.
+    /// From `since` on, estimated from the history.
     pub left: Option<Duration>,
 }
 
@@ -60,7 +60,7 @@ impl GateAccount {
             json!({
                 "patches": progress.patches, "done": progress.done, "patch": progress.patch,
                 "running_s": progress.patch.as_ref().map(|_| progress.since.elapsed().as_secs()),
-                "left_s": progress.left.map(|left| left.as_secs()),
+                "left_s": progress.left.map(|left| left.saturating_sub(progress.since.elapsed()).as_secs()),
             })
         });
         json!({"stage": self.stage, "problem": self.problem, "running": self.running, "progress": progress})

@@ -11,6 +11,7 @@ use super::caches::Caches;
 use super::signs::Signs;
 use super::view::View;
 use super::{live, published};
+use crate::beat::{self, BEAT};
 use crate::bootstrap::Bootstrapped;
 use crate::bootstrap::volume::{Volume, random_id};
 use crate::config::Config;
@@ -18,7 +19,7 @@ use crate::frappe::bench::Bench;
 use crate::health::account::Board;
 
 /// Between two looks at the volume: two questions for a file's time.
-const LOOK: Duration = Duration::from_secs(2);
+const LOOK: Duration = BEAT;
 /// So many looks, and this pod says again that it is there: every 16 s.
 const LOOKS_PER_SIGN: u32 = 8;
 /// So many, and it marks its assets as used: once an hour.
@@ -88,7 +89,7 @@ impl Keeper {
             {
                 tracing::debug!(%error, "the published assets were not marked as used");
             }
-            tokio::time::sleep(LOOK).await;
+            beat::next(LOOK).await;
         }
     }
 

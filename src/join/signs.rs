@@ -33,11 +33,11 @@ impl Signs {
 
     /// Says that this pod is there; who else is, or none where Redis is not.
     pub async fn give(&self, id: &str, listed: &[String]) -> Option<Lists> {
+        let now_s = self.now_s().await?;
         let mut sign = Pipeline::new();
-        sign.hset(&self.key, id, format!("{} {}", self.now_s().await?, listed.join(","))).ignore();
+        sign.hset(&self.key, id, format!("{now_s} {}", listed.join(","))).ignore();
         sign.expire(&self.key, 3600).ignore();
-        self.caches.link().ask::<()>(&sign).await.ok()?;
-        let mut lists = self.lists().await?;
+        let mut lists = self.lists(sign, now_s).await?;
         lists.remove(id);
         Some(lists)
     }
@@ -61,15 +61,15 @@ impl Signs {
 
     /// How many pods that run do not list an app; none where Redis does not answer.
     pub async fn lack(&self, app: &str) -> usize {
-        let lists = self.lists().await.unwrap_or_default();
+        let Some(now_s) = self.now_s().await else { return 0 };
+        let lists = self.lists(Pipeline::new(), now_s).await.unwrap_or_default();
         lists.values().filter(|list| !list.iter().any(|listed| listed == app)).count()
     }
 
-    async fn lists(&self) -> Option<Lists> {
-        let now_s = self.now_s().await?;
-        let mut all = Pipeline::new();
-        all.hgetall(&self.key);
-        let (signs,) = self.caches.link().ask::<(BTreeMap<String, String>,)>(&all).await.ok()?;
+    /// After these commands, in one round trip with them.
+    async fn lists(&self, mut commands: Pipeline, now_s: u64) -> Option<Lists> {
+        commands.hgetall(&self.key);
+        let (signs,) = self.caches.link().ask::<(BTreeMap<String, String>,)>(&commands).await.ok()?;
         let (living, gone) = living(signs, now_s);
         if !gone.is_empty() {
             let mut forget = Pipeline::new();

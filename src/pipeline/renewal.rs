@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::site::Site;
+use crate::beat::{self, BEAT};
 use crate::bootstrap::Bootstrapped;
 use crate::config::Config;
 use crate::config::bench_files::COMMON;
@@ -23,7 +24,7 @@ use crate::sys::folder_watch::FolderWatch;
 
 /// A secret changes by several steps: kubelet swaps a link, people write in place.
 const SETTLES_WITHIN: Duration = Duration::from_millis(500);
-const LOOK_AT_VOLUME: Duration = Duration::from_secs(15);
+const LOOK_AT_VOLUME: Duration = BEAT.saturating_mul(8);
 /// The server may get its new password later than we do.
 const AGAIN: Duration = Duration::from_secs(15);
 
@@ -47,7 +48,7 @@ pub async fn follow(
             watched = watch.changed() => if watched.is_err() {
                 return std::future::pending().await;
             },
-            () = tokio::time::sleep(LOOK_AT_VOLUME), if origin.is_from_bench() => {}
+            () = beat::next(LOOK_AT_VOLUME), if origin.is_from_bench() => {}
         }
         tokio::time::sleep(SETTLES_WITHIN).await;
         let now = read(&files);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::{Surroundings, sizing, stopping};
+use crate::beat::{self, BEAT};
 use crate::front::Front;
 use crate::health::account::{Board, Phase, RoleProbe};
 use crate::health::probe;
@@ -24,7 +25,7 @@ const GRACE: Duration = Duration::from_secs(30);
 /// A probe that takes longer would not serve a user either.
 const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 /// Between two probes of a role that works, and of one that does not.
-const PROBE_EVERY: Duration = Duration::from_secs(10);
+const PROBE_EVERY: Duration = BEAT.saturating_mul(5);
 const PROBE_FAILING_EVERY: Duration = Duration::from_secs(1);
 /// Longer than the front uses an idle connection again: it never meets one that is being closed.
 const KEEP_ALIVE_S: u32 = 15;
@@ -129,11 +130,11 @@ async fn keep_probing(socket: PathBuf, site: String, board: Board) {
             // Clap, the bootstrap and its SQL have done their part.
             sys::text::let_go();
         }
-        pause = match (works, seen_working) {
-            (true, _) => PROBE_EVERY,
-            (false, true) => PROBE_FAILING_EVERY,
-            (false, false) => (pause * 2).min(LONGEST_FIRST_PROBE),
-        };
+        if works {
+            beat::next(PROBE_EVERY).await;
+            continue;
+        }
+        pause = if seen_working { PROBE_FAILING_EVERY } else { (pause * 2).min(LONGEST_FIRST_PROBE) };
         tokio::time::sleep(pause).await;
     }
 }

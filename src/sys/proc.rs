@@ -19,12 +19,30 @@ pub fn resident_bytes_of_group(group: i32) -> u64 {
 
 /// Fields 5 (pgrp) and 24 (rss) of /proc/PID/stat; the second may hold spaces and brackets (proc(5)).
 fn resident_pages(stat: &str, group: i32) -> Option<u64> {
+    fields_of_group(stat, group)?.get(21)?.parse().ok()
+}
+
+/// The fields from the third on, where the fifth is this group.
+fn fields_of_group(stat: &str, group: i32) -> Option<Vec<&str>> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = after_name.split_whitespace().collect();
-    if fields.get(2)?.parse::<i32>().ok()? != group {
-        return None;
-    }
-    fields.get(21)?.parse().ok()
+    (fields.get(2)?.parse() == Ok(group)).then_some(fields)
+}
+
+/// CPU time that a process group has used, with that of children which it waited for.
+pub fn cpu_of_group(group: i32) -> Duration {
+    let Ok(processes) = fs::read_dir("/proc") else { return Duration::ZERO };
+    let ticks: u64 = processes
+        .flatten()
+        .filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok())
+        .filter_map(|stat| cpu_ticks(&stat, group))
+        .sum();
+    Duration::from_millis(ticks * 1_000 / ticks_a_second())
+}
+
+/// Fields 14 to 17 of /proc/PID/stat: utime, stime, cutime, cstime.
+fn cpu_ticks(stat: &str, group: i32) -> Option<u64> {
+    fields_of_group(stat, group)?.get(11..15)?.iter().map(|ticks| ticks.parse::<u64>().ok()).sum()
 }
 
 /// Whether a process has a handler for this signal (`SigCgt` of /proc/PID/status); false where it is gone.
@@ -52,8 +70,12 @@ pub fn age(pid: i32) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let started: f64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
     let uptime = uptime_s()?;
-    let ticks_a_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
-    Duration::try_from_secs_f64((uptime - started / ticks_a_second as f64).max(0.0)).ok()
+    Duration::try_from_secs_f64((uptime - started / ticks_a_second() as f64).max(0.0)).ok()
+}
+
+fn ticks_a_second() -> u64 {
+    let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten();
+    ticks.and_then(|ticks| u64::try_from(ticks).ok()).filter(|ticks| *ticks > 0).unwrap_or(100)
 }
 
 /// Seconds since the machine's start: CLOCK_BOOTTIME, to a hundredth.
@@ -90,8 +112,8 @@ mod tests {
 
     #[test]
     fn a_name_may_hold_brackets() {
-        let stat = "7 (a) b) S 1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 100 4096 17 0";
-        assert_eq!(resident_pages(stat, 42), Some(17));
-        assert_eq!(resident_pages(stat, 7), None);
+        let stat = "7 (a) b) S 1 42 42 0 -1 4194560 1 0 0 0 3 4 5 6 20 0 1 0 100 4096 17 0";
+        assert_eq!((resident_pages(stat, 42), cpu_ticks(stat, 42)), (Some(17), Some(18)));
+        assert_eq!((resident_pages(stat, 7), cpu_ticks(stat, 7)), (None, None));
     }
 }

@@ -1,12 +1,7 @@
 //! A full disk under the volume, and one under the database, in the middle of a creation.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::thread;
-
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sched::{CloneFlags, unshare};
+use std::fs;
+use std::path::Path;
 
 use crate::converge::converge;
 use crate::lab::Lab;
@@ -16,66 +11,8 @@ use crate::support::bench::copy;
 use crate::support::binary::LONG;
 use crate::support::identity;
 use crate::support::postgres::{Options, Postgres};
-use crate::support::skip::skipped;
+use crate::support::small::{Small, in_own_namespace};
 use crate::support::trace::Trace;
-
-/// The drill's own thread, and what it starts, in a mount namespace that goes with them.
-fn in_own_namespace(name: &'static str, case: impl FnOnce() + Send + 'static) {
-    let ran = thread::spawn(move || {
-        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-        let allowed = unshare(CloneFlags::CLONE_NEWNS)
-            .and_then(|()| mount(None::<&str>, "/", None::<&str>, private, None::<&str>));
-        match allowed {
-            Ok(()) => case(),
-            Err(error) => {
-                skipped(name, format!("no mount namespace can be made here ({error}); run it as root"));
-            }
-        }
-    });
-    if let Err(panic) = ran.join() {
-        std::panic::resume_unwind(panic);
-    }
-}
-
-/// A small file system on a folder, gone when dropped.
-struct Small {
-    folder: PathBuf,
-}
-
-impl Small {
-    fn mount(folder: &Path, size: &str) -> Self {
-        Self::set(folder, size, MsFlags::empty());
-        Self { folder: folder.to_owned() }
-    }
-
-    fn set(folder: &Path, size: &str, flags: MsFlags) {
-        let options = format!("size={size},mode=0755");
-        mount(Some("tmpfs"), folder, Some("tmpfs"), flags, Some(options.as_str()))
-            .expect("a small file system");
-    }
-
-    fn grow(&self, size: &str) {
-        Self::set(&self.folder, size, MsFlags::MS_REMOUNT);
-    }
-
-    /// To the last byte.
-    fn fill(&self) {
-        let mut ballast = File::create(self.folder.join("ballast")).expect("a file");
-        for size in [64 * 1024, 4096, 512, 1] {
-            while ballast.write_all(&vec![0; size]).is_ok() {}
-        }
-    }
-
-    fn make_room(&self) {
-        fs::remove_file(self.folder.join("ballast")).expect("the ballast");
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = umount2(&self.folder, MntFlags::MNT_DETACH);
-    }
-}
 
 /// The moments at which something is written to the volume next: our own mark, Frappe's files, the key, the default site.
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::place::{DATABASE, LONG, ONCE, Place, SITE};
+use crate::place::{DATABASE, LONG, ONCE, Place};
 use crate::release::LATER;
 use crate::support::postgres::{PASSWORD, SUPERUSER};
 use crate::support::wait::eventually;
@@ -143,34 +143,6 @@ fn a_restored_backup_is_the_old_version_again() {
     place.release().patch("three", "pass");
     place.leader(&place.new).run().exits(0).says("migrated");
     place.is_migrated();
-}
-
-#[test]
-fn a_full_disk_in_the_backup_changes_nothing() {
-    let place = Place::with_release();
-    let folder = place.old.sites().join(format!(".cauldron/{SITE}/backups"));
-    std::fs::create_dir_all(&folder).expect("a folder");
-    // Everything that is written there fails so.
-    std::os::unix::fs::symlink("/dev/full", folder.join("x")).expect("a link");
-    let fake = place.new.path().join("fake");
-    std::fs::create_dir(&fake).expect("a folder");
-    let script = "#!/bin/sh\ncase \"$*\" in *--version*) exec /usr/bin/pg_dump --version;; esac\n\
-                  echo x > /dev/full\n";
-    std::fs::write(fake.join("pg_dump"), script).expect("a script");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(fake.join("pg_dump"), mode).expect("a script");
-    let path = format!("{}:{}", fake.display(), std::env::var("PATH").expect("PATH"));
-    let web = place.serve(&place.old);
-    let leader = place.leader(&place.new).set("PATH", path).start();
-    leader.says("after_a_change=false");
-    drop(leader);
-    assert_eq!(web.ping(), 200);
-    assert_eq!(place.gate()["stage"], "open");
-    assert!(!place.backups().iter().any(|path| path.extension().is_some_and(|end| end == "part")));
-    assert_eq!(place.logged("two"), "0");
-    place.leader(&place.new).run().exits(0).says("migrated");
-    place.is_migrated();
-    web.stop();
 }
 
 #[test]

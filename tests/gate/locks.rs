@@ -1,21 +1,36 @@
 //! Sessions in the way.
 
-use crate::place::{DATABASE, Place};
+use std::thread::JoinHandle;
+
+use nix::sys::signal::Signal;
+
+use crate::place::{DATABASE, LONG, Place};
+use crate::support::barrier::Barrier;
 use crate::support::postgres::{PASSWORD, SUPERUSER};
 use crate::support::session::Session;
+use crate::support::wait::eventually;
+use crate::upgrade::held_at;
 
-fn site_password(place: &Place) -> String {
+/// As the site itself logs in.
+fn of_the_site(place: &Place) -> Session {
     let config = place.old.read_config(&format!("{}/site_config.json", crate::place::SITE));
-    config["db_password"].as_str().expect("a password").to_owned()
+    let password = config["db_password"].as_str().expect("a password");
+    let mut config = place.postgres.config(DATABASE);
+    config.user(DATABASE).password(password).application_name("a report");
+    Session::open(&config).expect("a session of the site's own")
+}
+
+fn of_another_role(place: &Place) -> Session {
+    let mut config = place.postgres.config(DATABASE);
+    config.user(SUPERUSER).password(PASSWORD);
+    Session::open(&config).expect("a session")
 }
 
 /// What a web request leaves that failed: for ever, in the way of ALTER TABLE.
 #[test]
 fn an_idle_transaction_of_the_sites_own_is_ended() {
     let place = Place::with_release();
-    let mut config = place.postgres.config(DATABASE);
-    config.user(DATABASE).password(site_password(&place));
-    let idle = Session::open(&config).expect("a session of the site's own");
+    let idle = of_the_site(&place);
     idle.run("BEGIN; SELECT count(*) FROM \"tabNote\"");
     place.leader(&place.new).run().exits(0).says("idle in transaction for 30 s").says("migrated");
     place.is_migrated();
@@ -25,9 +40,7 @@ fn an_idle_transaction_of_the_sites_own_is_ended() {
 #[test]
 fn a_transaction_of_another_role_is_named_and_nothing_is_begun() {
     let place = Place::with_release();
-    let mut config = place.postgres.config(DATABASE);
-    config.user(SUPERUSER).password(PASSWORD);
-    let other = Session::open(&config).expect("a session");
+    let other = of_another_role(&place);
     other.run("BEGIN; SELECT count(*) FROM \"tabNote\"");
     let leader = place.leader(&place.new).start();
     leader.says("of role postgres has had a transaction open");
@@ -36,5 +49,107 @@ fn a_transaction_of_another_role_is_named_and_nothing_is_begun() {
     assert_eq!(place.logged("two"), "0");
     drop(other);
     leader.end().exits(0).says("migrated");
+    place.is_migrated();
+}
+
+/// A SELECT that runs until it is cancelled.
+struct Report {
+    pid: String,
+    running: JoinHandle<()>,
+}
+
+impl Report {
+    fn start(place: &Place) -> Self {
+        let session = of_the_site(place);
+        let pid = session.value("SELECT pg_backend_pid()").expect("a pid");
+        let running = std::thread::spawn(move || {
+            let _ = session.query("SELECT pg_sleep(86400) FROM (SELECT count(*) FROM \"tabNote\") AS notes");
+        });
+        let holds =
+            format!("EXISTS (SELECT FROM pg_locks WHERE pid = {pid} AND relation = '\"tabNote\"'::regclass)");
+        eventually(LONG, "it reads the table", || place.site().is(&holds).then_some(()));
+        Self { pid, running }
+    }
+
+    fn end(self, place: &Place) {
+        place.site().run(&format!("SELECT pg_cancel_backend({})", self.pid));
+        self.running.join().expect("the report");
+    }
+}
+
+/// It is at work, so it is waited for as a job is: web serves, and nothing is begun.
+#[test]
+fn a_long_select_is_waited_for_before_anything_is_begun() {
+    let place = Place::with_release();
+    let web = place.serve(&place.old);
+    let report = Report::start(&place);
+    let leader = place.leader(&place.new).start();
+    leader.says(&format!("session {} of role {DATABASE} (a report) has run a statement", report.pid));
+    assert_eq!((web.ping(), place.in_maintenance()), (200, false));
+    assert_eq!(place.logged("two"), "0");
+    report.end(&place);
+    leader.end().exits(0).says("migrated");
+    place.is_migrated();
+    web.stop();
+}
+
+#[test]
+fn a_select_that_does_not_end_puts_the_migration_off() {
+    let place = Place::with_release();
+    let report = Report::start(&place);
+    let leader = place.leader(&place.new).set("CAULDRON_MIGRATE_DRAIN", "1s").start();
+    leader.says("has run a statement on the site's tables for 1 s");
+    leader.says("after_a_change=false");
+    eventually(LONG, "the gate is open again", || (place.gate()["stage"] == "open").then_some(()));
+    assert!(!place.in_maintenance());
+    report.end(&place);
+    leader.end().exits(0).says("migrated");
+    place.is_migrated();
+}
+
+/// In the middle of it: migrate waits, everybody is told for whom, and it goes on when they have gone.
+#[test]
+fn a_lock_in_the_middle_is_told_with_its_holder() {
+    let place = Place::with_release();
+    let web = place.serve(&place.old);
+    let barrier = Barrier::at("migrate:locked");
+    let leader = held_at(place.leader(&place.new), &barrier).start();
+    let held = barrier.wait(LONG);
+    let other = of_another_role(&place);
+    other.run("BEGIN; LOCK TABLE \"tabNote\" IN ACCESS SHARE MODE");
+    let pid = other.value("SELECT pg_backend_pid()").expect("a pid");
+    held.release();
+    leader.says("the step stands still");
+    let whom = format!("waits for a lock of session {pid} of role {SUPERUSER}");
+    leader.says(&whom);
+    eventually(LONG, "the pods that serve say it, too", || {
+        web.status()["gate"]["running"].as_str()?.contains(&whom).then_some(())
+    });
+    drop(other);
+    leader.end().exits(0).says("migrated");
+    place.is_migrated();
+    web.stop();
+}
+
+/// Nobody's lock holds the site in maintenance for ever: the wait has an end, and the reason names them.
+#[test]
+fn a_lock_that_stays_fails_the_attempt_and_is_named() {
+    let place = Place::with_release();
+    let barrier = Barrier::at("migrate:locked");
+    let leader = held_at(place.leader(&place.new), &barrier).start();
+    let held = barrier.wait(LONG);
+    let other = of_another_role(&place);
+    other.run("BEGIN; LOCK TABLE \"tabNote\" IN ACCESS SHARE MODE");
+    let pid = other.value("SELECT pg_backend_pid()").expect("a pid");
+    held.release();
+    leader.says(&format!("it was blocked by session {pid} of role {SUPERUSER}"));
+    leader.says("after_a_change=true");
+    let error = place.gate()["error"].as_str().map(str::to_owned).unwrap_or_default();
+    assert!(error.contains("lock timeout"), "{}\n{}", place.gate(), leader.log());
+    leader.signal(Signal::SIGTERM);
+    leader.end().exits(143);
+    drop(other);
+    place.without_pause();
+    place.leader(&place.new).run().exits(0).says("migrated");
     place.is_migrated();
 }

@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::release::{LATER, Release, full_name};
-use crate::support::bench::Bench;
+use crate::support::bench::{Bench, copy};
 use crate::support::binary::{Binary, Pod};
 use crate::support::postgres::{PASSWORD, Postgres, SUPERUSER};
 use crate::support::redis::Redis;
@@ -15,6 +15,7 @@ use crate::support::wait::eventually;
 use crate::support::{http, port};
 
 pub const SITE: &str = "erp.test";
+const GIT: &str = "apps/frappe/.git";
 pub const DATABASE: &str = "frappe";
 pub const LONG: Duration = Duration::from_secs(60);
 
@@ -28,10 +29,27 @@ pub struct Place {
 impl Place {
     /// The new image is the old one until a [`Release`] changes it.
     pub fn new() -> Self {
-        let (postgres, redis) = (Postgres::start(), Redis::start());
+        Self::on_redis(Redis::start())
+    }
+
+    /// Both images with the app's repository in it, at the same commit.
+    pub fn in_repositories() -> Self {
         let old = Bench::sample();
+        Release::of(old.path().join("apps/frappe/frappe")).init().commit();
+        Self::of(old, Redis::start())
+    }
+
+    pub fn on_redis(redis: Redis) -> Self {
+        Self::of(Bench::sample(), redis)
+    }
+
+    fn of(old: Bench, redis: Redis) -> Self {
+        let postgres = Postgres::start();
         old.configure(json!({"bench_id": "one"}));
         let new = old.other_image();
+        if old.path().join(GIT).exists() {
+            copy(&old.path().join(GIT), &new.path().join(GIT));
+        }
         let place = Self { postgres, redis, old, new };
         place.leader(&place.old).run().exits(0);
         place
@@ -39,9 +57,12 @@ impl Place {
 
     /// The same with a new release that has a patch and a changed DocType.
     pub fn with_release() -> Self {
-        let place = Self::new();
-        place.release().patch("two", ONCE).field("desk/doctype/note/note", "colour", LATER);
-        place
+        Self::new().released()
+    }
+
+    pub fn released(self) -> Self {
+        self.release().patch("two", ONCE).field("desk/doctype/note/note", "colour", LATER);
+        self
     }
 
     pub fn release(&self) -> Release {
@@ -140,14 +161,17 @@ impl Place {
     }
 
     pub fn start_web(&self, bench: &Bench) -> Web {
+        self.start_web_with(bench, |binary| binary)
+    }
+
+    pub fn start_web_with(&self, bench: &Bench, change: impl FnOnce(Binary) -> Binary) -> Web {
         let port = port::free();
-        let pod = self
+        let binary = self
             .leader(bench)
             .with_command("web")
             .set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{port}"))
-            .set("GUNICORN_WORKERS", "1")
-            .start();
-        Web { pod, port }
+            .set("GUNICORN_WORKERS", "1");
+        Web { pod: change(binary).start(), port }
     }
 }
 

@@ -75,10 +75,32 @@ fn an_app_that_is_not_there_is_no_newer_code() {
         .leader(&place.new)
         .run()
         .exits(78)
-        .says("installed, and not in this pod's code or its apps.txt: crm");
+        .says("installed on the site and not importable here: crm; nothing was changed");
     let mut worker = place.on(&place.new, "worker").set("WORKER_QUEUES", "default").start();
-    worker.says("not in this pod's code");
     worker.answers("/readyz", 503);
+    eventually(LONG, "it says what it lacks", || {
+        worker.body("/readyz?verbose").contains("not importable in this pod: crm").then_some(())
+    });
+}
+
+/// Neither versions nor patches tell; the app's own repository does.
+#[test]
+fn history_tells_where_versions_do_not() {
+    let place = Place::in_repositories();
+    place.release().without_doctype("desk/doctype/note/note").hooks("app_color = 'blue'");
+    let refused = place.leader(&place.new).run().exits(65).says("migrate would delete DocTypes: Note");
+    assert!(refused.stderr.contains("nothing shows it newer"), "{refused}");
+    place.release().commit();
+    place.leader(&place.new).run().exits(0).says("migrated");
+    assert!(!place.site().is("exists (select from \"tabDocType\" where name = 'Note')"));
+    // Back at the commit before, with a patch that nobody committed: new patches alone would prove it newer.
+    place.release().check_out("HEAD~1").patch("two", "pass");
+    place
+        .leader(&place.new)
+        .run()
+        .exits(65)
+        .says("frappe is at a commit from before the one in the database");
+    assert_eq!(place.logged("two"), "0");
 }
 
 /// The negative control of the import check: Frappe's own migrate begins, and fails in the middle.

@@ -20,6 +20,30 @@ impl Release {
         self.0.join(path)
     }
 
+    /// As a repository; what is there is not committed yet.
+    pub fn init(self) -> Self {
+        self.git(&["init", "--quiet"])
+    }
+
+    /// Everything as it is now.
+    pub fn commit(self) -> Self {
+        let identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
+        self.git(&["add", "--all", "frappe"])
+            .git(&[identity.as_slice(), &["commit", "--quiet", "--message", "a release"]].concat())
+    }
+
+    pub fn check_out(self, commit: &str) -> Self {
+        self.git(&["checkout", "--quiet", "--force", commit])
+    }
+
+    fn git(self, arguments: &[&str]) -> Self {
+        let folder = self.0.parent().expect("the repository");
+        let mut command = std::process::Command::new("git");
+        let ran = command.arg("-C").arg(folder).args(arguments).output().expect("git is not installed");
+        assert!(ran.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
+        self
+    }
+
     pub fn version(self, version: &str) -> Self {
         let path = self.path("__init__.py");
         let text = fs::read_to_string(&path).expect("__init__.py");

@@ -9,26 +9,26 @@ use crate::support::binary::Pod;
 use crate::support::wait::{eventually, within};
 use crate::upgrade::held_at;
 
-fn worker(place: &Place) -> Pod {
+pub fn worker(place: &Place) -> Pod {
     let mut worker = place.on(&place.old, "worker").set("CAULDRON_POOL", "default=2").start();
     worker.answers("/readyz", 200);
     worker
 }
 
-fn enqueue(place: &Place, method: &str, kwargs: &str) {
+pub fn enqueue(place: &Place, method: &str, kwargs: &str) {
     let kwargs = format!("{{'method': '{method}', {kwargs}}}");
     let ran = place.old.run(&["--site", SITE, "execute", "frappe.sample.queue", "--kwargs", &kwargs]);
     assert_eq!(ran.exit, Some(0), "{}", ran.text);
 }
 
 /// A job that runs until it is released, and the worker that has it.
-struct HeldJob {
+pub struct HeldJob {
     _worker: Pod,
     folder: tempfile::TempDir,
 }
 
 impl HeldJob {
-    fn run(place: &Place) -> Self {
+    pub fn run(place: &Place) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let job = Self { _worker: worker(place), folder };
         let (started, release) = (job.path("started"), job.path("release"));
@@ -38,16 +38,16 @@ impl HeldJob {
         job
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn release(&self) {
+    pub fn release(&self) {
         std::fs::write(self.path("release"), "").expect("a file");
     }
 }
 
-fn lines(path: &std::path::Path) -> usize {
+pub fn lines(path: &std::path::Path) -> usize {
     std::fs::read_to_string(path).map_or(0, |text| text.lines().count())
 }
 
@@ -121,22 +121,4 @@ fn a_job_that_does_not_end_puts_the_migration_off() {
     job.release();
     leader.end().exits(0).says("migrated");
     place.is_migrated();
-}
-
-/// The lease: a leader that is gone before it changed anything holds nobody for long, though no other one comes.
-#[test]
-fn a_leader_that_is_gone_while_it_waits_for_jobs_holds_nobody_for_long() {
-    let place = Place::with_release();
-    let job = HeldJob::run(&place);
-    let leader = place.leader(&place.new).start();
-    leader.says("waiting for running jobs before the migration");
-    assert!(place.redis_value("cauldron:gate:one").is_some());
-    leader.signal(nix::sys::signal::Signal::SIGKILL);
-    drop(leader);
-    job.release();
-    let touch = format!("'path': '{}'", job.path("touched").display());
-    enqueue(&place, "frappe.sample.touch", &touch);
-    let lease = Duration::from_secs(60);
-    eventually(lease * 2, "the job is run", || (lines(&job.path("touched")) == 1).then_some(()));
-    assert_eq!(place.gate()["stage"], "draining", "nobody came after it");
 }

@@ -23,6 +23,7 @@ pub mod redis;
 pub mod running;
 pub mod session;
 pub mod skip;
+pub mod small;
 pub mod snapshot;
 pub mod trace;
 pub mod tree;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::super::code::Released;
 use super::super::hold::{Hold, Queues};
 use super::super::migrate::{self, Failure, Plan};
 use super::super::order::{Event, Stage};
@@ -21,7 +22,7 @@ const FOR_THE_REST: Duration = Duration::from_secs(5);
 /// What is to be done.
 pub struct Attempt<'a> {
     pub fingerprint: &'a str,
-    pub versions: &'a BTreeMap<String, String>,
+    pub released: &'a BTreeMap<String, Released>,
     pub evidence: &'a Evidence,
     pub quiet: bool,
 }
@@ -56,7 +57,12 @@ impl Pass<'_> {
     async fn failed(&mut self, stopped: &Stopped, changed: bool) -> Result<(), Stopped> {
         self.gate.error = match stopped {
             Stopped::Fault(fault) => Some(fault.cause.clone()),
-            Stopped::Signal(_) => Some("a stop was asked for in the middle of it".into()),
+            Stopped::Signal(_) => {
+                let progress = self.context.board.read().gate.progress;
+                let patch = progress.and_then(|progress| progress.patch);
+                let middle = patch.map_or("it".into(), |patch| format!("patch {patch}"));
+                Some(format!("a stop was asked for in the middle of {middle}"))
+            }
         };
         self.gate.on_event(Event::Failed { changed });
         let lost = self.leadership.lost();
@@ -68,7 +74,7 @@ impl Pass<'_> {
     }
 
     async fn stages(&mut self, attempt: &Attempt<'_>) -> Result<(), Failure> {
-        let started = Instant::now();
+        let begun = Instant::now();
         self.before_the_first_change(attempt).await.map_err(|stopped| Failure { stopped, changed: false })?;
         let patches = attempt.evidence.pending().count();
         let before = |stopped: Stopped| Failure { stopped, changed: false };
@@ -83,12 +89,14 @@ impl Pass<'_> {
             accepts_settings: self.demand.accepts_settings || self.context.database.direct.is_some(),
             patience: self.patience(),
         };
+        let started = Instant::now();
         migrate::run(self.context, self.leadership, &plan).await?;
-        let took_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let ms = |since: Instant| i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let took_ms = ms(started);
         self.gate.on_event(Event::Done);
         let migrated = Migrated {
             fingerprint: attempt.fingerprint,
-            versions: attempt.versions,
+            released: attempt.released,
             took_ms,
             patches: i32::try_from(patches).unwrap_or(i32::MAX),
         };
@@ -103,7 +111,8 @@ impl Pass<'_> {
             account.gate.stage = Stage::Finishing.name();
         });
         self.finish().await.map_err(after)?;
-        tracing::info!(fingerprint = attempt.fingerprint, took_ms, patches, "migrated");
+        let whole_ms = ms(begun);
+        tracing::info!(fingerprint = attempt.fingerprint, took_ms, whole_ms, patches, "migrated");
         Ok(())
     }
 
@@ -153,7 +162,7 @@ impl Pass<'_> {
             patience: self.patience(),
             ..Step::default()
         };
-        caches::clear(self.context, self.leadership, step).await?;
+        caches::clear(self.context, self.leadership, step, self.demand.database).await?;
         self.volume.tell_migrated(&id)?;
         self.gate.on_event(Event::Done);
         self.context.board.update(|account| account.gate.progress = None);

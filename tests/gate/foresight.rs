@@ -1,0 +1,95 @@
+//! `plan` and `doctor` say what this code is to the database, and what the gate would do; they do nothing themselves.
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::place::Place;
+use crate::release::full_name;
+use crate::support::bench::Bench;
+use crate::support::snapshot;
+
+/// The plan of an image as JSON, which changed nothing.
+#[track_caller]
+fn plan(place: &Place, bench: &Bench, code: i32) -> Value {
+    let before = (snapshot::files(&place.old), snapshot::cluster(&place.postgres));
+    let ended = place.leader(bench).with_command("plan").argument("--format=json").run().exits(code);
+    snapshot::same(&before.0, &snapshot::files(&place.old));
+    snapshot::same(&before.1, &snapshot::cluster(&place.postgres));
+    serde_json::from_str(&ended.stdout).expect("one JSON object")
+}
+
+/// Severity and words of one of doctor's findings.
+#[track_caller]
+fn doctor(place: &Place, bench: &Bench, id: &str) -> (String, String) {
+    let ended = place.leader(bench).with_command("doctor").argument("--format=json").run();
+    let report: Value = serde_json::from_str(&ended.stdout).expect("one JSON object");
+    let findings = report["findings"].as_array().expect("findings");
+    let found = findings.iter().find(|finding| finding["id"] == id).expect("the finding");
+    let text = |key: &str| found[key].as_str().expect("text").to_owned();
+    (text("severity"), text("detail") + " " + &text("hint"))
+}
+
+#[test]
+fn a_new_release_before_and_after_it_was_migrated_to() {
+    let place = Place::with_release();
+    let old = plan(&place, &place.old, 0);
+    assert_eq!((&old["gate"]["relation"], &old["steps"]), (&json!("equal"), &json!([])), "{old}");
+    assert_eq!(doctor(&place, &place.old, "fingerprint").0, "ok");
+    let new = plan(&place, &place.new, 0);
+    assert_eq!(new["gate"]["relation"], "newer", "{new}");
+    assert_eq!(new["gate"]["pending"]["patches"], json!([full_name("two")]), "{new}");
+    assert_eq!(new["gate"]["pending"]["doctypes"], json!(["Note"]), "{new}");
+    assert!(new["steps"].as_array().is_some_and(|steps| steps.contains(&json!("maintenance"))), "{new}");
+    let told = place.leader(&place.new).with_command("plan").run().exits(0);
+    told.prints("this code    newer: ").prints("pending      1 patch, 1 changed DocType(s)");
+    let (severity, words) = doctor(&place, &place.new, "fingerprint");
+    assert!(severity == "info" && words.contains(&full_name("two")), "{severity} {words}");
+    place.leader(&place.new).run().exits(0);
+    assert_eq!(plan(&place, &place.new, 0)["gate"]["relation"], "equal");
+    let rolled_back = plan(&place, &place.old, 0);
+    assert_eq!(rolled_back["gate"]["relation"], "rolled back", "{rolled_back}");
+    assert_eq!(rolled_back["steps"], json!([]), "{rolled_back}");
+    assert_eq!(doctor(&place, &place.old, "fingerprint").0, "warning");
+    // The history tells how long the next one takes.
+    place.release().patch("three", "pass");
+    let next = plan(&place, &place.new, 0);
+    assert!(next["gate"]["estimate_s"].as_i64().is_some_and(|estimate_s| estimate_s > 0), "{next}");
+}
+
+#[test]
+fn code_that_would_be_refused() {
+    let place = Place::new();
+    place.release().version("15.54.0").patch("two", "pass");
+    let older = plan(&place, &place.new, 65);
+    assert_eq!(older["gate"]["relation"], "older", "{older}");
+    assert!(older["refusal"]["mend"].as_str().is_some_and(|mend| mend.contains("CAULDRON_ALLOW_DOWNGRADE=")));
+    assert_eq!(doctor(&place, &place.new, "fingerprint").0, "error");
+    let place = Place::new();
+    place.release().without_doctype("desk/doctype/note/note");
+    let unknown = plan(&place, &place.new, 65);
+    assert_eq!(unknown["gate"]["relation"], "unknown", "{unknown}");
+    assert_eq!(unknown["gate"]["pending"]["to_be_deleted"], json!(["Note"]), "{unknown}");
+    let sql =
+        r#"update "tabDefaultValue" set defvalue = '["frappe", "crm"]' where defkey = 'installed_apps'"#;
+    place.site().run(sql);
+    let incomplete = plan(&place, &place.new, 78);
+    assert_eq!(incomplete["gate"]["relation"], "incomplete", "{incomplete}");
+}
+
+#[test]
+fn half_a_migration_is_told_with_its_ways_out() {
+    let place = Place::with_release();
+    place.release().patch("three", "assert False, 'not today'");
+    let leader = place.leader(&place.new).start();
+    leader.says("after_a_change=true");
+    leader.signal(Signal::SIGTERM);
+    leader.end().exits(143);
+    let old = plan(&place, &place.old, 75);
+    assert!(old["refusal"]["cause"].as_str().is_some_and(|cause| cause.contains("migrate --retry")), "{old}");
+    let (severity, words) = doctor(&place, &place.old, "gate");
+    assert!(severity == "error" && words.contains("not today"), "{severity} {words}");
+    let new = plan(&place, &place.new, 0);
+    let steps = new["steps"].as_array().expect("steps");
+    assert!(!steps.contains(&json!("back up the database")), "the one from before is kept: {new}");
+    assert_eq!(doctor(&place, &place.new, "fingerprint").0, "info");
+}

@@ -1,0 +1,73 @@
+//! The queue Redis is lost while no job may begin: afterwards nothing of ours is held, and what an operator held still is.
+
+use crate::place::{LONG, Place};
+use crate::support::barrier::{Barrier, Held};
+use crate::support::binary::Pod;
+use crate::support::redis::{Options, Redis};
+use crate::support::wait::eventually;
+use crate::upgrade::held_at;
+use crate::workers::{enqueue, lines, worker};
+
+const KEY: &str = "cauldron:gate:one";
+const OF_THE_OPERATOR: &str = "rq:suspended";
+
+fn workers(place: &Place) -> Vec<String> {
+    place.redis.ask(1, &["SMEMBERS", "rq:workers:one:default"])
+}
+
+/// A migration in its middle, and no worker at work.
+fn in_the_middle(place: &Place) -> (Pod, Held) {
+    let barrier = Barrier::at("migrate:pre_patches");
+    let leader = held_at(place.leader(&place.new), &barrier).start();
+    let held = barrier.wait(LONG);
+    eventually(LONG, "no worker runs", || workers(place).is_empty().then_some(()));
+    assert!(place.redis_value(KEY).is_some());
+    (leader, held)
+}
+
+#[test]
+fn killed_and_empty() {
+    let mut place = Place::with_release();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("touched");
+    let _worker = worker(&place);
+    let (leader, held) = in_the_middle(&place);
+    place.redis.kill_9();
+    place.redis.start_again();
+    eventually(LONG, "the leader holds them again", || place.redis_value(KEY));
+    enqueue(&place, "frappe.sample.touch", &format!("'path': '{}'", path.display()));
+    assert!(workers(&place).is_empty());
+    held.release();
+    leader.end().exits(0).says("migrated");
+    place.is_migrated();
+    eventually(LONG, "the job is run", || (lines(&path) == 1).then_some(()));
+}
+
+/// It comes back with all that was in it, our hold and the operator's suspension among it.
+#[test]
+fn killed_and_back_with_what_an_operator_suspended() {
+    let redis = Redis::start_with(Options::default().setting("appendonly yes"));
+    let mut place = Place::on_redis(redis).released();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("touched");
+    let _worker = worker(&place);
+    place.redis.ask::<String>(1, &["SET", OF_THE_OPERATOR, "1"]);
+    let (leader, held) = in_the_middle(&place);
+    place.redis.kill_9();
+    place.redis.start_again();
+    assert_eq!(place.redis_value(OF_THE_OPERATOR).as_deref(), Some("1"), "Redis forgot it");
+    enqueue(&place, "frappe.sample.touch", &format!("'path': '{}'", path.display()));
+    held.release();
+    leader.end().exits(0).says("migrated");
+    place.is_migrated();
+    eventually(LONG, "the workers are back, and suspended", || {
+        let mut states = workers(&place)
+            .into_iter()
+            .map(|worker| -> Option<String> { place.redis.ask(1, &["HGET", &worker, "state"]) });
+        states.any(|state| state.as_deref() == Some("suspended")).then_some(())
+    });
+    assert_eq!(place.redis_value(OF_THE_OPERATOR).as_deref(), Some("1"), "the operator's own");
+    assert_eq!(lines(&path), 0);
+    place.redis.ask::<usize>(1, &["DEL", OF_THE_OPERATOR]);
+    eventually(LONG, "the job is run", || (lines(&path) == 1).then_some(()));
+}
