@@ -47,6 +47,7 @@ use self::id::Id;
 #[cfg(test)]
 pub use self::id::LOOKS;
 use self::site_files::Files;
+use crate::apps::joined_by;
 use crate::cli::Format;
 use crate::config::variable;
 use crate::outcome::{self, Fault, Stopped};
@@ -158,15 +159,20 @@ async fn bench_looks(known: &Known, path: &OsString, clock: Clock) -> Vec<Findin
 
 /// After the database's: the two are compared.
 async fn app_looks(known: &Known, contents: site::Contents, clock: Clock) -> Vec<Finding> {
-    let apps = Apps {
-        bench: known.bench.clone(),
-        python_path: std::env::var_os("PYTHONPATH"),
-        wanted: known.config.apps.clone(),
-        installed: contents.installed,
-        logged: contents.logged,
+    let (bench, config) = (known.bench.clone(), known.config.clone());
+    let look = move || {
+        let apps = Apps {
+            joined: joined_by(&config, &bench).ok().flatten(),
+            bench,
+            python_path: std::env::var_os("PYTHONPATH"),
+            wanted: config.apps,
+            installed: contents.installed,
+            logged: contents.logged,
+        };
+        apps.look()
     };
     clock
-        .read(Id::AppsList, "apps", move || apps.look())
+        .read(Id::AppsList, "apps", look)
         .await
         .unwrap_or_else(|_| apps::skipped("the bench's folder does not answer"))
 }

@@ -1,15 +1,17 @@
-//! The four lists of apps that have to agree: wanted, in `apps/`, in `apps.txt`, in the database.
+//! The lists of apps: wanted, in `apps/`, in `apps.txt`, in the database, and what this pod can import, which has to hold
+//! all that is installed. The volume's apps.txt is no more than told: our children have one of their own (join/view.rs).
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
 
 use super::finding::Finding;
 use super::id::Id;
 use super::patches;
+use crate::apps::AppCode;
 use crate::config::apps::WantedApp;
 use crate::frappe::bench::Bench;
+use crate::join::Roots;
 use crate::outcome;
 
 /// What the looks need, to be made in a thread of their own.
@@ -17,6 +19,8 @@ pub struct Apps {
     pub bench: Bench,
     pub python_path: Option<OsString>,
     pub wanted: Vec<WantedApp>,
+    /// What this pod joins of them; none while that is not published, or where it cannot be told.
+    pub joined: Option<Vec<AppCode>>,
     /// The database's installed_apps, or why nobody knows them.
     pub installed: Result<Vec<String>, String>,
     /// Patches that the database has run.
@@ -30,15 +34,21 @@ impl Apps {
     pub fn look(&self) -> Vec<Finding> {
         let listed = self.listed();
         let folders = self.folders();
+        let roots = self.roots();
         let mut findings = vec![list(listed.as_deref(), &folders)];
-        findings.push(self.importable(listed.as_deref().unwrap_or_default()));
+        findings.push(self.importable(&roots));
         findings.push(match &self.installed {
-            Ok(installed) => self.installed(installed, listed.as_deref().unwrap_or_default()),
+            Ok(installed) => agree(installed, listed.as_deref().unwrap_or_default()),
             Err(reason) => Finding::skipped(Id::AppsInstalled, "installed_apps", reason),
         });
-        findings.push(wanted(&self.wanted, |app| self.package(app).is_some()));
-        findings.push(self.pending());
+        findings.push(wanted(&self.wanted, self.joined.as_deref(), |app| roots.package(app).is_some()));
+        findings.push(self.pending(&roots));
         findings
+    }
+
+    /// Where Python finds an app in this pod.
+    fn roots(&self) -> Roots {
+        Roots::new(&self.bench, self.joined.as_deref().unwrap_or_default(), self.python_path.clone())
     }
 
     /// frappe first, as Frappe itself reads it.
@@ -59,21 +69,12 @@ impl Apps {
         names
     }
 
-    /// Where Python would find an app, as far as that is known without Python: its folder in apps/,
-    /// PYTHONPATH, and the virtual environment's packages.
-    fn package(&self, app: &str) -> Option<PathBuf> {
-        let mut roots = vec![self.bench.app(app)];
-        roots.extend(self.python_path.iter().flat_map(std::env::split_paths));
-        let libraries = fs::read_dir(self.bench.environment().join("lib")).into_iter().flatten().flatten();
-        roots.extend(libraries.map(|entry| entry.path().join("site-packages")));
-        roots.into_iter().map(|root| root.join(app)).find(|path| path.join("hooks.py").is_file())
-    }
-
-    fn importable(&self, listed: &[String]) -> Finding {
-        let installed = self.installed.as_deref().unwrap_or_default();
-        let all: BTreeSet<&String> = listed.iter().chain(installed).collect();
+    /// What is installed; where the database cannot be asked, what the image has.
+    fn importable(&self, roots: &Roots) -> Finding {
+        let folders = self.folders();
+        let all = self.installed.as_ref().unwrap_or(&folders);
         let missing: Vec<&str> =
-            all.iter().filter(|app| self.package(app).is_none()).map(|app| app.as_str()).collect();
+            all.iter().filter(|app| roots.package(app).is_none()).map(String::as_str).collect();
         if missing.is_empty() {
             let detail = format!("{} of {}", all.len(), all.len());
             return Finding::ok(Id::AppsImportable, "packages", detail);
@@ -82,55 +83,47 @@ impl Apps {
             Id::AppsImportable,
             outcome::CONFIGURATION,
             missing.join(", "),
-            "listed or installed, and there is no package with a hooks.py: pages fail, workers stop at start",
-            "use an image that has the app, or uninstall it with one that has",
+            "installed, and there is no package with a hooks.py: this pod runs nothing",
+            "use the image or the list of wanted apps that has the app, or uninstall it where it is (`apps remove`)",
         )
     }
 
-    fn installed(&self, installed: &[String], listed: &[String]) -> Finding {
-        let lacking = |of: &[String], from: &[String]| {
-            from.iter().filter(|app| !of.contains(app)).cloned().collect::<Vec<_>>().join(", ")
-        };
-        // Frappe counts itself in, listed or not.
-        let unlisted = lacking(&[listed, &["frappe".to_string()]].concat(), installed);
-        if !unlisted.is_empty() {
-            return Finding::warning(
-                Id::AppsInstalled,
-                unlisted,
-                "installed in the database and not in apps.txt: a migrate drops its scheduled jobs",
-                "put it into sites/apps.txt, or uninstall it",
-            );
-        }
-        let idle = lacking(installed, listed);
-        if !idle.is_empty() {
-            return Finding::info(Id::AppsInstalled, idle, "in apps.txt, and not installed on this site");
-        }
-        Finding::ok(Id::AppsInstalled, installed.join(", "), "the same as in apps.txt")
-    }
-
-    fn pending(&self) -> Finding {
+    fn pending(&self, roots: &Roots) -> Finding {
         let subject = "patches.txt";
         match (&self.installed, &self.logged) {
             (Err(reason), _) | (_, Err(reason)) => Finding::skipped(Id::PendingPatches, subject, reason),
             (Ok(installed), Ok(logged)) => {
                 let texts = installed
                     .iter()
-                    .filter_map(|app| fs::read_to_string(self.package(app)?.join("patches.txt")).ok());
+                    .filter_map(|app| fs::read_to_string(roots.package(app)?.join("patches.txt")).ok());
                 patches::judge(&patches::pending(texts, logged))
             }
         }
     }
 }
 
+/// What only a `bench` that is none of ours reads.
+fn agree(installed: &[String], listed: &[String]) -> Finding {
+    let lacking = |of: &[String], from: &[String]| {
+        from.iter().filter(|app| !of.contains(app)).cloned().collect::<Vec<_>>().join(", ")
+    };
+    // Frappe counts itself in, listed or not.
+    let unlisted = lacking(&[listed, &["frappe".to_string()]].concat(), installed);
+    if !unlisted.is_empty() {
+        let detail = "installed, and not in the volume's apps.txt: our pods list what they can import, a bench of another's does not";
+        return Finding::info(Id::AppsInstalled, unlisted, detail);
+    }
+    let idle = lacking(installed, listed);
+    if !idle.is_empty() {
+        return Finding::info(Id::AppsInstalled, idle, "in apps.txt, and not installed on this site");
+    }
+    Finding::ok(Id::AppsInstalled, installed.join(", "), "the same as in apps.txt")
+}
+
 fn list(listed: Option<&[String]>, folders: &[String]) -> Finding {
     let Some(listed) = listed else {
-        return Finding::error(
-            Id::AppsList,
-            outcome::CONFIGURATION,
-            APPS_TXT,
-            "absent or unreadable: no command of Frappe's works without it",
-            "write the apps of the image into it, one a line, frappe first",
-        );
+        let detail = "not on the volume: our pods have one of their own, a bench of another's has none";
+        return Finding::info(Id::AppsList, APPS_TXT, detail);
     };
     if !listed.iter().any(|app| app == "frappe") {
         let hint = "write frappe into it, as the first line";
@@ -145,7 +138,11 @@ fn list(listed: Option<&[String]>, folders: &[String]) -> Finding {
     Finding::ok(Id::AppsList, APPS_TXT, listed.join(", "))
 }
 
-fn wanted(wanted: &[WantedApp], is_there: impl Fn(&str) -> bool) -> Finding {
+fn wanted(wanted: &[WantedApp], joined: Option<&[AppCode]>, is_there: impl Fn(&str) -> bool) -> Finding {
+    if let Some(code) = joined.filter(|_| !wanted.is_empty()) {
+        let names: Vec<&str> = code.iter().map(AppCode::app).collect();
+        return Finding::ok(Id::AppsWanted, names.join(", "), "in the image, or published");
+    }
     let names: Vec<String> = wanted.iter().map(name).collect();
     let missing: Vec<&str> = names.iter().map(String::as_str).filter(|app| !is_there(app)).collect();
     if names.is_empty() {
@@ -193,6 +190,7 @@ mod tests {
             bench: Bench::new(root),
             python_path: None,
             wanted: Vec::new(),
+            joined: None,
             installed: Ok(installed.iter().map(ToString::to_string).collect()),
             logged: Ok(BTreeSet::new()),
         }
@@ -213,12 +211,12 @@ mod tests {
         }
         assert_eq!(told("frappe\n", &["frappe"], Id::AppsList).severity, Severity::Info);
         assert_eq!(told("ledger\n", both, Id::AppsList).severity, Severity::Warning);
-        assert_eq!(told("frappe\n", both, Id::AppsInstalled).severity, Severity::Warning);
+        assert_eq!(told("frappe\n", both, Id::AppsInstalled).severity, Severity::Info);
         assert_eq!(told("frappe\nledger\n", &["frappe"], Id::AppsInstalled).severity, Severity::Info);
-        assert_eq!(told("frappe\ngone\n", both, Id::AppsImportable).code, 78);
+        // Our own list leaves it out.
+        assert_eq!(told("frappe\ngone\n", both, Id::AppsImportable).severity, Severity::Ok);
         assert_eq!(told("frappe\n", &["frappe", "gone"], Id::AppsImportable).code, 78);
-        fs::remove_file(root.join("sites/apps.txt")).unwrap();
-        assert_eq!(list(None, &[]).code, 78);
+        assert_eq!(list(None, &[]).severity, Severity::Info);
     }
 
     #[test]
@@ -227,7 +225,7 @@ mod tests {
         for url in ["https://h/frappe/my-app.git", "git@h:org/my-app", "https://token@h/my_app/"] {
             assert_eq!(name(&wanted(url)), "my_app", "{url}");
         }
-        let told = super::wanted(&[wanted("https://canary@h/x.git")], |_| false);
+        let told = super::wanted(&[wanted("https://canary@h/x.git")], None, |_| false);
         assert!(told.severity == Severity::Warning && !format!("{told:?}").contains("canary"));
     }
 }

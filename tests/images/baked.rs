@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::all::All;
 use crate::made::{dockerfile, images};
-use crate::podman::{command, output, podman};
+use crate::podman::{command, doctor_finds_nothing, output, podman};
 use crate::servers::Servers;
 use crate::support::git::{GitHttp, Repository};
 use crate::support::http;
@@ -90,6 +90,7 @@ fn an_app_is_baked_with_a_token_that_is_in_no_layer() {
         http::get_at(all.web(), "erp.localhost", "/api/method/shop.tasks.version", Duration::from_secs(10));
     let answer = answer.expect("an answer of the app");
     assert!(answer.status == 200 && answer.body.contains("1.0.0"), "{} {}", answer.status, answer.body);
+    doctor_finds_nothing(NAME);
     let report: Value =
         serde_json::from_str(&podman(&["exec", NAME, "cauldron-frappe", "apps", "list", "--format=json"]))
             .expect("one JSON object");

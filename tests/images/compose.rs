@@ -9,7 +9,8 @@ use serde_json::json;
 
 use crate::made::{BENCH, OFFICIAL, images};
 use crate::podman::{
-    command, exit, log, output, podman, repository, status, stop, writes_what_a_bench_writes,
+    command, doctor_finds_nothing, exit, log, output, podman, repository, status, stop,
+    writes_what_a_bench_writes,
 };
 use crate::support::git::{self, Repository};
 use crate::support::made_app::MadeApp;
@@ -193,6 +194,7 @@ fn an_app_from_a_private_repository_is_every_roles() {
     assert_eq!(ask("version"), 200);
     for role in ["web", "worker", "scheduler", "socketio"] {
         is_healthy(role);
+        doctor_finds_nothing(&container(role));
         let container = podman(&["inspect", &container(role)]);
         assert!(!container.contains(TOKEN) && !container.contains("git-token"), "{role} has git's login");
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::installation::{Installation, Played, ROLES, SITE, UID};
 use crate::kubelet::Kubelet;
 use crate::made::{FRAPPE, images};
-use crate::podman::{podman, repository, status, stop, writes_what_a_bench_writes};
+use crate::podman::{doctor_finds_nothing, podman, repository, status, stop, writes_what_a_bench_writes};
 use crate::support::http;
 use crate::support::wait::eventually;
 
@@ -120,6 +120,7 @@ fn the_rendered_pods_live_through_the_loss_of_their_servers() {
     metrics_are_the_readmes(&pods);
     for (_, played) in &pods {
         is_hardened(played);
+        doctor_finds_nothing(&played.container);
     }
 
     let before: Vec<String> = pods.iter().map(|(_, played)| played.started_at()).collect();

@@ -65,6 +65,14 @@ pub fn status(address: SocketAddr, host: &str, path: &str) -> u16 {
     http::get_at(address, host, path, Duration::from_secs(5)).map_or(0, |answer| answer.status)
 }
 
+/// What NOTES.txt sends people to: nothing is wrong in a container that serves.
+#[track_caller]
+pub fn doctor_finds_nothing(container: &str) {
+    let asked = output(&["exec", container, "cauldron-frappe", "doctor"]);
+    let said = String::from_utf8_lossy(&asked.stdout) + String::from_utf8_lossy(&asked.stderr);
+    assert_eq!(asked.status.code(), Some(0), "{container}: {said}");
+}
+
 /// Frappe itself writes more beside sites/ than the sample bench does: logs/database.log at its first connection, a lock in config/.
 #[track_caller]
 pub fn writes_what_a_bench_writes(container: &str, runtime_dir: &str) {
