@@ -47,7 +47,7 @@ lint: install-build install-lint
 	cargo clippy --locked --test chart --test images -- -D warnings
 	tools/deny
 
-## Before a release: the list of what is in it, built twice and compared, and the arm64 binary run.
+## Before a release: the list of what is in it, built twice and compared, the arm64 binary run, and the Dockerfile's own build. As root.
 release-check: install-build install-release
 	tools/release-check
 
