@@ -58,14 +58,22 @@ fn apps_that_disagree() {
     let mut place = Place::healthy();
     let app = OtherApp::add(&mut place.bench);
     app.set_listed(true);
-    place.examined().exits(0).tells("apps-installed", "info", "ledger").tells("apps-importable", "ok", "1 of 1");
+    place.examined().exits(0).tells("apps-installed", "info", "ledger").tells(
+        "apps-importable",
+        "ok",
+        "1 of 1",
+    );
     place.postgres.run(
         DATABASE,
         r#"update "tabDefaultValue" set defvalue = '["frappe", "ledger"]' where defkey = 'installed_apps'"#,
     );
     place.examined().tells("apps-installed", "ok", "ledger").tells("pending-patches", "warning", "ledger");
     app.set_listed(false);
-    place.examined().exits(0).tells("apps-installed", "info", "ledger").tells("apps-importable", "ok", "2 of 2");
+    place.examined().exits(0).tells("apps-installed", "info", "ledger").tells(
+        "apps-importable",
+        "ok",
+        "2 of 2",
+    );
     app.set_importable(false);
     place.examined().exits(78).tells("apps-importable", "error", "ledger");
     let wanted = place.doctor().set("STANDARD_APPS", "frappe:version-15,erpnext:version-15");
