@@ -25,6 +25,7 @@ mod python;
 mod report;
 mod requirements;
 mod shelf;
+mod source_tree;
 mod staging;
 mod wanted;
 mod wanted_on_the_site;

@@ -36,6 +36,7 @@ use self::value::{
     DURATION_MEND, PORT_MEND, absolute_path, parse_port, parse_site, parse_site_url, read_choice,
     read_duration, read_parsed, read_path, read_secret,
 };
+use crate::frappe::bench::Bench;
 
 /// What a command needs of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +150,8 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let allow_downgrade = reader.given("CAULDRON_ALLOW_DOWNGRADE").map(|given| given.value);
     let backup = read_backup(reader);
     let migrate_drain = read_duration(reader, "CAULDRON_MIGRATE_DRAIN", "25m");
-    let apps = apps::read(reader);
+    let image = Bench::new(bench.clone().unwrap_or_default()).image_cauldron();
+    let apps = apps::read(reader, &image);
     let apps_update = reader.given("CAULDRON_APPS_UPDATE").map(|given| given.value);
     let git = git::read(reader);
     let gunicorn = gunicorn::read(reader);

@@ -4,6 +4,8 @@
 mod compose;
 #[path = "chart/contract.rs"]
 mod contract;
+#[path = "chart/docs.rs"]
+mod docs;
 #[path = "chart/environment.rs"]
 mod environment;
 #[path = "chart/helm.rs"]
@@ -18,5 +20,9 @@ mod quiet;
 mod refusals;
 #[path = "chart/secrets.rs"]
 mod secrets;
+#[path = "support/skip.rs"]
+mod skip;
 #[path = "chart/valid.rs"]
 mod valid;
+#[path = "chart/values.rs"]
+mod values;

@@ -3,11 +3,14 @@
 
 #[path = "images/all.rs"]
 mod all;
+#[path = "images/baked.rs"]
+mod baked;
 #[path = "images/compose.rs"]
 mod compose;
-#[allow(dead_code)] // Its part for ports of this machine.
-#[path = "support/http.rs"]
-mod http;
+#[path = "images/gate.rs"]
+mod gate;
+#[path = "images/installation.rs"]
+mod installation;
 #[path = "images/kube.rs"]
 mod kube;
 #[path = "images/kubelet.rs"]
@@ -16,10 +19,11 @@ mod kubelet;
 mod made;
 #[path = "images/podman.rs"]
 mod podman;
+#[allow(dead_code)] // What the gate's tests ask for.
+#[path = "gate/release.rs"]
+mod release;
 #[path = "images/scratch.rs"]
 mod scratch;
 #[path = "images/servers.rs"]
 mod servers;
-#[allow(dead_code)]
-#[path = "support/wait.rs"]
-mod wait;
+mod support;

@@ -4,6 +4,7 @@ mod kernel;
 
 use std::time::{Duration, Instant};
 
+use kernel::skip::skipped;
 use kernel::{PROMPT, Stage, Subject, as_init, is_alive, kill_now};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -250,7 +251,7 @@ fn small_cgroup() -> Option<std::path::PathBuf> {
 #[test]
 fn h18_out_of_memory_is_told_from_a_crash() {
     let Some(cgroup) = small_cgroup() else {
-        eprintln!("SKIPPED: no memory cgroup can be made here");
+        skipped("h18_out_of_memory_is_told_from_a_crash", "no memory cgroup can be made here");
         return;
     };
     let mut stage = Stage::new();

@@ -15,12 +15,10 @@ use super::baked::Image;
 use super::bundle::Bundle;
 use super::publish::{Origin, Publisher};
 use super::python::Python;
+use super::source_tree::{entries, entries_of_app};
 use super::{AppCode, Context};
 use crate::config::apps::WantedApp;
 use crate::outcome::{Fault, Stopped};
-
-/// Nothing of these is code of an app.
-const NO_SOURCE: [&str; 3] = [".git", "__pycache__", "node_modules"];
 
 /// The bundle on the volume of what this pod has of an app; none where it is nowhere in the image.
 ///
@@ -60,19 +58,17 @@ pub async fn lend(
 /// 40 hex digits, as a commit has.
 fn digest(folder: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
-    add(folder, &mut hash)?;
+    add(entries_of_app(folder)?, &mut hash)?;
     Ok(hash.finalize().iter().take(20).map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn add(folder: &Path, hash: &mut Sha256) -> io::Result<()> {
-    let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries.iter().filter(|entry| is_source(entry)) {
+fn add(found: Vec<fs::DirEntry>, hash: &mut Sha256) -> io::Result<()> {
+    for entry in found {
         let (path, kind) = (entry.path(), entry.file_type()?);
         hash.update(entry.file_name().as_encoded_bytes());
         hash.update([0]);
         if kind.is_dir() {
-            add(&path, hash)?;
+            add(entries(&path)?, hash)?;
         } else if kind.is_symlink() {
             hash.update(fs::read_link(&path)?.as_os_str().as_encoded_bytes());
         } else {
@@ -81,11 +77,6 @@ fn add(folder: &Path, hash: &mut Sha256) -> io::Result<()> {
         hash.update([0]);
     }
     Ok(())
-}
-
-/// Whether a bundle's source has it.
-pub(super) fn is_source(entry: &fs::DirEntry) -> bool {
-    NO_SOURCE.iter().all(|name| entry.file_name() != *name)
 }
 
 #[cfg(test)]

@@ -21,7 +21,8 @@ use super::pins::{Commit, Pin, Pins};
 use super::publish::{Origin, Publisher};
 use super::shelf::{Shelf, Store};
 use super::{AppCode, Context, wanted};
-use crate::config::apps::WantedApp;
+use crate::config::apps::{OF_THE_IMAGE, WantedApp};
+use crate::frappe::atomic_file::write_whole;
 use crate::outcome::{Fault, Result, Stopped};
 
 /// For the leader, under the lock: the code of every wanted app, in the order in which they depend on
@@ -40,12 +41,20 @@ pub async fn prepare(context: &Context<'_>) -> std::result::Result<Vec<AppCode>,
     Ok(code)
 }
 
-/// At image build time: the same, into a folder of the image. What `apps/` has already is left to it.
+/// At image build time: the same, into a folder of the image. What `apps/` has already is left to it. The list stays in
+/// the image, without any login, and is what its pods want where they are told nothing else.
 ///
 /// # Errors
 /// As [`prepare`].
 pub async fn fetch(context: &Context<'_>) -> std::result::Result<Vec<AppCode>, Stopped> {
-    Work::new(context, Store::Image)?.run().await
+    let work = Work::new(context, Store::Image)?;
+    let code = work.run().await?;
+    let list = work.shelf.cauldron.join(OF_THE_IMAGE);
+    let mut text = serde_json::to_vec(&context.config.apps).expect("the list is JSON");
+    text.push(b'\n');
+    write_whole(&list, &text, 0o644)
+        .map_err(|error| Fault::file(format!("cannot write {}", list.display()), &error))?;
+    Ok(code)
 }
 
 struct Work<'a> {

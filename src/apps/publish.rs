@@ -6,20 +6,18 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::assets::Build;
 use super::bundle::{Bundle, Manifest};
 use super::git::Git;
-use super::lend::is_source;
 use super::package::Package;
 use super::python::Python;
 use super::requirements::Source;
+use super::source_tree::{copy_app, copy_tree, open_to_all, remove_git, sync};
 use super::staging::Staging;
 use super::{Context, program, wanted};
 use crate::config::apps::WantedApp;
@@ -85,7 +83,7 @@ impl Publisher<'_> {
             }
             Origin::Image(folder) => {
                 tracing::info!(app = label, "only this image has it: copying it for the pods of another");
-                copy_tree(folder, &source).map_err(|error| self.cannot_write(&error))?;
+                copy_app(folder, &source).map_err(|error| self.cannot_write(&error))?;
             }
         }
         let fetch_ms = elapsed_ms(begin);
@@ -214,22 +212,6 @@ fn copy_sources(bundle: &Bundle, root: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let (path, target, kind) = (entry.path(), to.join(entry.file_name()), entry.file_type()?);
-        if kind.is_symlink() {
-            std::os::unix::fs::symlink(fs::read_link(path)?, target)?;
-        } else if !kind.is_dir() {
-            fs::copy(path, target)?;
-        } else if is_source(&entry) {
-            copy_tree(&path, &target)?;
-        }
-    }
-    Ok(())
-}
-
 /// The repository, or its subfolder, without anything of git's: history, and the address it came from.
 fn take_source(app: &WantedApp, repository: &Path, source: &Path) -> Result<()> {
     let label = wanted::label(app);
@@ -251,49 +233,6 @@ fn take_source(app: &WantedApp, repository: &Path, source: &Path) -> Result<()> 
     }
     fs::rename(folder, source).map_err(|error| fault(&error))?;
     remove_git(source).map_err(|error| fault(&error))
-}
-
-/// Submodules have one of their own.
-fn remove_git(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let (path, kind) = (entry.path(), entry.file_type()?);
-        if entry.file_name() == ".git" {
-            if kind.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
-        } else if kind.is_dir() {
-            remove_git(&path)?;
-        }
-    }
-    Ok(())
-}
-
-/// Pods run as other users than their leader.
-fn open_to_all(path: &Path) -> io::Result<()> {
-    let metadata = fs::symlink_metadata(path)?;
-    if metadata.is_symlink() {
-        return Ok(());
-    }
-    let mode = metadata.permissions().mode();
-    let open = mode | 0o444 | if metadata.is_dir() || mode & 0o100 != 0 { 0o111 } else { 0 };
-    if open != mode {
-        match fs::set_permissions(path, fs::Permissions::from_mode(open)) {
-            // Where the mount decides on modes, it has decided.
-            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
-            _ => {}
-        }
-    }
-    if metadata.is_dir() {
-        for entry in fs::read_dir(path)? {
-            open_to_all(&entry?.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Everything at once: a sync for each of thousands of files takes minutes.
-fn sync(folder: &Path) -> io::Result<()> {
-    let folder = File::open(folder)?;
-    nix::unistd::syncfs(folder.as_fd()).map_err(io::Error::from)
 }
 
 fn elapsed_ms(begin: Instant) -> u64 {

@@ -6,38 +6,57 @@
 mod chart;
 pub mod location;
 
-use serde::Deserialize;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
 
 pub use self::chart::{parse_custom, parse_standard};
 use self::location::{Location, UrlLogin};
-use super::source::Reader;
+use super::source::{Given, Reader, Source};
 use super::value::read_parsed;
 
-/// One wanted app.
-#[derive(Clone, Debug, Default)]
+/// What `apps fetch` brought into the image, as CAULDRON_APPS has it: the wanted list where none is given.
+pub const OF_THE_IMAGE: &str = "apps.json";
+
+/// One wanted app. Written as it is read, but for the login.
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct WantedApp {
     /// The Python package's name; where a URL is given it may be left to the repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Without any login.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// The login that stood in the URL.
+    #[serde(skip)]
     pub login: Option<UrlLogin>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub subfolder: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub install: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub build: Option<bool>,
 }
 
 /// What to write instead, for every form.
 const MEND: &str = r#"write it as CAULDRON_APPS='[{"name":"erpnext","branch":"version-15"},{"url":"https://host/x.git","branch":"main"}]'"#;
 
-/// Reads every variable; the lists add up.
-pub fn read(reader: &mut Reader<'_>) -> Vec<WantedApp> {
+/// Reads every variable; the lists add up. `image` is the folder of what `apps fetch` brought.
+pub fn read(reader: &mut Reader<'_>, image: &Path) -> Vec<WantedApp> {
     let mut wanted = Vec::new();
-    wanted.extend(read_parsed(reader, "CAULDRON_APPS", parse_json, MEND).unwrap_or_default());
+    let given = ["CAULDRON_APPS", "STANDARD_APPS", "CUSTOM_APPS"].map(|name| reader.given(name).is_some());
+    let baked = if given.contains(&true) { None } else { of_the_image(reader, &image.join(OF_THE_IMAGE)) };
+    let list = reader.given_or("CAULDRON_APPS", baked, None);
+    wanted.extend(reader.parsed("CAULDRON_APPS", list, parse_json, MEND).unwrap_or_default());
     wanted.extend(read_parsed(reader, "STANDARD_APPS", parse_standard, MEND).unwrap_or_default());
     wanted.extend(read_parsed(reader, "CUSTOM_APPS", parse_custom, MEND).unwrap_or_default());
     let names: Vec<&String> = wanted.iter().filter_map(|app: &WantedApp| app.name.as_ref()).collect();
@@ -47,6 +66,19 @@ pub fn read(reader: &mut Reader<'_>) -> Vec<WantedApp> {
         reader.problem("CAULDRON_APPS", None, cause, "name each app in one place");
     }
     wanted
+}
+
+/// The image's own list; none where nothing was fetched into it.
+fn of_the_image(reader: &mut Reader<'_>, path: &Path) -> Option<Given> {
+    match std::fs::read_to_string(path) {
+        Ok(value) => Some(Given { value, source: Source::Bench("the image's .cauldron/apps.json") }),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
+        Err(error) => {
+            let mend = "make it readable for this user: `apps fetch` wrote it for everybody";
+            reader.problem(path.display().to_string(), None, format!("cannot be read: {error}"), mend);
+            None
+        }
+    }
 }
 
 /// An entry as it is written.

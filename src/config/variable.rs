@@ -110,7 +110,11 @@ pub const VARIABLES: &[Variable] = &[
     plain("SOCKETIO_PORT", "(not written)", "socketio_port in common_site_config.json"),
     plain("STANDARD_APPS", "(none)", "The chart's list of apps, name:branch"),
     plain("CUSTOM_APPS", "(none)", "The chart's list of apps, name:URL:branch"),
-    plain("CAULDRON_APPS", "(none)", "Wanted apps as JSON (CAULDRON_APPS_FILE: frappe_docker's apps.json)"),
+    plain(
+        "CAULDRON_APPS",
+        "what the image fetched",
+        "Wanted apps as JSON (CAULDRON_APPS_FILE: frappe_docker's apps.json)",
+    ),
     plain(
         "CAULDRON_APPS_UPDATE",
         "(none)",

@@ -62,6 +62,12 @@ impl Bench {
         self.root.join(".cauldron")
     }
 
+    /// What `bench build` made: beside sites/ in an image that keeps it from the volume's reach (the official ones do), else in it.
+    pub fn assets(&self) -> PathBuf {
+        let beside = self.root.join("assets");
+        if beside.is_dir() { beside } else { self.sites().join("assets") }
+    }
+
     /// Our own files about one site.
     pub fn cauldron_site(&self, site: &str) -> PathBuf {
         self.cauldron().join(site)

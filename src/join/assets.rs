@@ -28,7 +28,7 @@ pub struct Assets {
     apps: BTreeMap<String, Place>,
     /// `desk.bundle.js` → `/assets/frappe/dist/js/desk.bundle.4MZKMK6W.js`.
     names: BTreeMap<String, String>,
-    /// What the volume's folder has beside apps: compiled translations, say.
+    /// What that folder has beside apps: compiled translations, say.
     others: BTreeMap<String, PathBuf>,
 }
 
@@ -42,25 +42,25 @@ struct Place {
 
 impl Assets {
     pub fn of(view: &View, apps: &[String]) -> Self {
-        let volume = view.bench().sites().join("assets");
-        let volume_names = names_of(&volume);
+        let built = view.bench().assets();
+        let built_names = names_of(&built);
         let mut assets = Self::default();
         for app in apps {
             let mut place = Place::of(view, app);
             let dist = place.dist();
-            let mut names = dist.as_deref().map(|dist| scan(app, dist, &volume_names)).unwrap_or_default();
-            let old = volume.join(app);
+            let mut names = dist.as_deref().map(|dist| scan(app, dist, &built_names)).unwrap_or_default();
+            let old = built.join(app);
             if names.is_empty() && place.dist.is_none() && old.join("dist").is_dir() {
                 // An image that was built with its files in sites/assets itself.
                 let prefix = format!("/assets/{app}/");
-                names = volume_names.clone();
+                names = built_names.clone();
                 names.retain(|_, path| path.starts_with(&prefix));
                 place = Place { public: Some(old), dist: None };
             }
             assets.names.extend(names);
             assets.apps.insert(app.clone(), place);
         }
-        for entry in fs::read_dir(&volume).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(&built).into_iter().flatten().flatten() {
             let Ok(name) = entry.file_name().into_string() else { continue };
             let is_json = Path::new(&name).extension().is_some_and(|extension| extension == "json");
             if !is_json && !assets.apps.contains_key(&name) && entry.path().exists() {

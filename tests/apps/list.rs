@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::lab::{Lab, done};
+use crate::lab::{Lab, done, refused};
 use crate::support::binary::Binary;
 use crate::support::git::Repository;
 
@@ -29,4 +29,28 @@ fn the_four_lists_stand_side_by_side() {
     assert!(row("frappe")["installed"].is_null() && report["installed_error"].is_string());
     let text = done(ask.run()).stdout;
     assert!(text.lines().any(|line| line.starts_with("shop") && line.contains("branch main")), "{text}");
+}
+
+/// An image knows what was fetched into it: its pods need no list.
+#[test]
+fn what_was_fetched_is_wanted_where_nothing_else_is() {
+    let (lab, shop) = (Lab::new(), Repository::with_app("shop"));
+    let ask = || Binary::on(&lab.bench, &["apps", "list", "--format", "json"]);
+    let wanted = |binary: Binary| -> Vec<(String, Value)> {
+        let report: Value = serde_json::from_str(&done(binary.run()).stdout).expect("one JSON object");
+        let rows = report["apps"].as_array().expect("rows");
+        let wanted = rows.iter().filter(|row| !row["wanted"].is_null());
+        wanted.map(|row| (row["app"].to_string(), row["version"].clone())).collect()
+    };
+    assert_eq!(wanted(ask()), [], "nothing was fetched yet");
+    lab.fetched(&json!([{"url": shop.url(), "branch": "main"}]));
+    assert_eq!(wanted(ask()), [("\"shop\"".to_owned(), "1.0.0".into())]);
+    // An empty variable, as charts and compose render them, says nothing.
+    assert_eq!(wanted(ask().set("CAULDRON_APPS", "")).len(), 1);
+    // A list that is given is the list.
+    assert_eq!(wanted(ask().set("STANDARD_APPS", "till:main")), [("\"till\"".to_owned(), Value::Null)]);
+    // One that cannot be read is no empty one.
+    std::fs::write(lab.folder().join("apps.json"), "{").expect("a broken list");
+    let ended = ask().run();
+    refused(&ended, 78, &["apps.json", "not a JSON list of apps"]);
 }

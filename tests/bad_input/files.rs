@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::support::binary::Binary;
+use crate::support::skip::skipped;
 use crate::{BOTH, Place, SITE, check};
 
 /// Somebody who is not root, and in no group of its files.
@@ -79,7 +80,7 @@ fn a_disk_that_is_full() {
     );
     let allowed = std::process::Command::new("unshare").args(["-m", "true"]).status();
     if !allowed.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED a_disk_that_is_full: no mount namespace can be made here");
+        skipped("a_disk_that_is_full", "no mount namespace can be made here");
         return;
     }
     let before = crate::support::snapshot::cluster(&place.postgres);

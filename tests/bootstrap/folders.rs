@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use crate::place::{DATABASE, Place, SITE, held_at, kill_9};
 use crate::support::barrier::Barrier;
 use crate::support::binary::LONG;
+use crate::support::skip::skipped;
 
 #[test]
 fn an_empty_folder_is_a_mount_that_waits_for_its_site() {
@@ -67,7 +68,7 @@ fn two_sites_do_not_share_a_database_that_one_of_them_is_creating() {
 #[test]
 fn a_uid_without_a_name() {
     if !nix::unistd::getuid().is_root() {
-        eprintln!("SKIPPED a_uid_without_a_name: only root may become another user");
+        skipped("a_uid_without_a_name", "only root may become another user");
         return;
     }
     let place = Place::new();

@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::place::Place;
+use crate::support::skip::skipped;
 
 /// Runs the rest of the line on a terminal of its own.
 const ON_A_TERMINAL: [&str; 3] =
@@ -50,7 +51,7 @@ fn the_termination_message_is_cause_and_mend() {
     );
     let allowed = Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
     if !allowed.is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED the_termination_message_is_cause_and_mend: no mount namespace can be made here");
+        skipped("the_termination_message_is_cause_and_mend", "no mount namespace can be made here");
         return;
     }
     let leader = place.leader().unset("ADMIN_PASSWORD");

@@ -60,6 +60,37 @@ fn the_binary_takes_what_compose_gives_it() {
     }
 }
 
+/// A role that is told the list waits for its apps and runs them at their pins; else it takes what others installed.
+#[test]
+fn every_role_is_told_the_apps_and_the_url_and_the_bootstrap_alone_the_logins_of_git() {
+    let file = compose("compose.yaml");
+    let of = |service: &Value, name: &str| service["environment"][name].as_str().map(str::to_owned);
+    for role in ROLES {
+        for (name, of_env) in [
+            ("CAULDRON_APPS", "CAULDRON_APPS"),
+            ("CAULDRON_APPS_UPDATE", "CAULDRON_APPS_UPDATE"),
+            // A leader writes host_name down; others only see that theirs differs.
+            ("CAULDRON_SITE_URL", "SITE_URL"),
+        ] {
+            assert_eq!(of(&file["services"][role], name), Some(format!("${{{of_env}:-}}")), "{role}");
+        }
+        assert_eq!(of(&file["services"][role], "CAULDRON_GIT_AUTH"), None, "{role}");
+    }
+    let git = compose("compose.git.yaml");
+    assert_eq!(git["services"].as_object().expect("services").len(), 1, "the bootstrap alone");
+    let bench = bench();
+    let bootstrap = &git["services"]["bootstrap"];
+    let mut given = variables(&file["services"]["bootstrap"]);
+    given.extend(variables(bootstrap));
+    let (code, said) = print_config(bench.path(), &["bootstrap".to_owned()], &given);
+    assert_eq!(code, 0, "{said}");
+    let auth: Value =
+        serde_json::from_str(&defaults(&of(bootstrap, "CAULDRON_GIT_AUTH").expect("logins"))).expect("JSON");
+    let secret = words(&bootstrap["secrets"]).remove(0);
+    assert_eq!(auth["github.com"]["token_file"], format!("/run/secrets/{secret}"));
+    assert!(git["secrets"][&secret]["file"].is_string());
+}
+
 #[test]
 fn no_command_is_a_shells() {
     let file = compose("compose.yaml");
@@ -102,7 +133,8 @@ fn the_bootstrap_alone_has_the_administrators_logins() {
 #[test]
 fn the_example_says_the_defaults() {
     let example = std::fs::read_to_string(repository().join("docker/.env.example")).expect("the example");
-    let text = std::fs::read_to_string(repository().join("docker/compose.yaml")).expect("compose.yaml");
+    let read = |name| std::fs::read_to_string(repository().join("docker").join(name)).expect(name);
+    let text = read("compose.yaml") + &read("compose.git.yaml");
     for line in example.lines().filter(|line| !line.starts_with('#') && line.contains('=')) {
         let (name, value) = line.split_once('=').expect("a variable");
         let value = value.trim_matches('"');

@@ -5,6 +5,8 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use super::skip::skipped;
+
 /// Every way in which the chart is meant to be installed.
 pub const OVERLAYS: [&str; 4] = ["default", "dev", "staging", "prod"];
 
@@ -22,7 +24,7 @@ pub fn tool(test: &str, path: &str) -> Option<PathBuf> {
     if tool.exists() {
         return Some(tool);
     }
-    eprintln!("SKIPPED {test}: no {path} here (make install-images)");
+    skipped(test, format!("no {path} here (make install-images)"));
     None
 }
 
@@ -36,8 +38,12 @@ pub struct Chart {
 impl Chart {
     /// `None`, told by name, where Helm is not there.
     pub fn new(test: &str) -> Option<Self> {
-        let helm = tool(test, "helm")?;
-        Some(Self { helm, arguments: Vec::new() })
+        Self::by(test, "helm")
+    }
+
+    /// By another of the Helms that tools/install put there.
+    pub fn by(test: &str, helm: &str) -> Option<Self> {
+        Some(Self { helm: tool(test, helm)?, arguments: Vec::new() })
     }
 
     pub fn overlay(self, name: &str) -> Self {

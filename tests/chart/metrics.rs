@@ -16,7 +16,7 @@ fn known() -> BTreeSet<String> {
 }
 
 /// A histogram is one metric with three names.
-fn unknown(text: &str) -> Vec<String> {
+pub fn unknown(text: &str) -> Vec<String> {
     let known = known();
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     words

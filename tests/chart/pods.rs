@@ -113,6 +113,15 @@ fn selectors_meet_pods_and_ports_exist() {
         let labels = &policy["spec"]["podSelector"]["matchLabels"];
         assert!(!meets(labels).is_empty(), "{labels}");
     }
+    for monitor in objects.of_kind("ServiceMonitor") {
+        let wanted = monitor["spec"]["selector"]["matchLabels"].as_object().expect("labels");
+        let port = &monitor["spec"]["endpoints"][0]["port"];
+        let found = objects.of_kind("Service").filter(|service| {
+            wanted.iter().all(|(key, value)| &service["metadata"]["labels"][key] == value)
+                && &service["spec"]["ports"][0]["name"] == port
+        });
+        assert_eq!(found.count(), 1, "{monitor}");
+    }
     for service in objects.of_kind("Service") {
         let target = &service["spec"]["ports"][0]["targetPort"];
         let found = meets(&service["spec"]["selector"]);

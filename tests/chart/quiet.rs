@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::helm::{Chart, OVERLAYS, chart, name};
+use super::helm::{Chart, OVERLAYS, chart, container, name, variable};
 
 #[test]
 fn rendered_twice_it_is_the_same() {
@@ -10,6 +10,16 @@ fn rendered_twice_it_is_the_same() {
     for overlay in OVERLAYS {
         let chart = chart.clone().overlay(overlay);
         assert_eq!(chart.text(), chart.text(), "{overlay}");
+    }
+}
+
+/// Users have Helm 3 or Helm 4, and a GitOps tool its own.
+#[test]
+fn helm_3_renders_the_same() {
+    const TEST: &str = "helm_3_renders_the_same";
+    let (Some(new), Some(old)) = (Chart::new(TEST), Chart::by(TEST, "helm3")) else { return };
+    for overlay in OVERLAYS {
+        assert_eq!(new.clone().overlay(overlay).text(), old.clone().overlay(overlay).text(), "{overlay}");
     }
 }
 
@@ -44,4 +54,62 @@ fn the_bootstrap_is_named_by_what_it_runs() {
     }
     // What another role alone is told is none of its business.
     assert_eq!(job(&chart.set("frappe.web.terminationGracePeriodSeconds", json!(90))), first);
+}
+
+/// A hook's pods are waited for by those that wait for them; a Job that clears itself away is made again by every sync.
+#[test]
+fn the_bootstrap_is_an_ordinary_job() {
+    let Some(plain) = Chart::new("the_bootstrap_is_an_ordinary_job") else { return };
+    for overlay in OVERLAYS {
+        let chart = plain.clone().overlay(overlay);
+        for hook in ["helm.sh/hook", "argocd.argoproj.io/hook"] {
+            assert!(!chart.text().contains(hook), "{overlay}: {hook}");
+        }
+        let objects = chart.objects();
+        let job = objects.get("Job", "");
+        assert!(job["spec"]["ttlSecondsAfterFinished"].is_null(), "{overlay}");
+        assert!(job["spec"]["activeDeadlineSeconds"].is_null(), "{overlay}: a long migration is cut off");
+        let own = &container(objects.pod("bootstrap"))["resources"];
+        assert!(own["limits"]["memory"].is_string() && *own != container(objects.pod("web"))["resources"]);
+        let inline = chart.set("frappe.bootstrap.mode", json!("inline")).objects();
+        assert_eq!(inline.of_kind("Job").count(), 0, "{overlay}");
+    }
+}
+
+#[test]
+fn pods_roll_when_what_they_are_told_changes_and_else_stay() {
+    let Some(chart) = Chart::new("pods_roll_when_what_they_are_told_changes_and_else_stay") else { return };
+    let sum = |chart: &Chart, role: &str, of: &str| {
+        let objects = chart.objects();
+        objects.pod(role)["metadata"]["annotations"][format!("checksum/{of}")].clone()
+    };
+    let redis = chart.clone().set("frappe.redis.cacheHost", json!("other"));
+    let password = |text: &str| chart.clone().set("frappe.site.adminPassword", json!(text));
+    for role in ["web", "worker", "scheduler", "socketio", "bootstrap"] {
+        assert!(sum(&chart, role, "config").is_string(), "{role}");
+        assert_ne!(sum(&chart, role, "config"), sum(&redis, role, "config"), "{role}");
+        // The Secret that is made of it is the bootstrap's business alone.
+        let (one, two) = (sum(&password("a"), role, "secret"), sum(&password("b"), role, "secret"));
+        assert_eq!(one != two, role == "bootstrap", "{role}");
+        assert_eq!(one.is_string(), role == "bootstrap", "{role}");
+    }
+}
+
+/// What comes up by itself: an image that has a bench, nothing that has to be fetched, one host.
+#[test]
+fn the_defaults_ask_for_nothing_that_is_not_there() {
+    let Some(chart) = Chart::new("the_defaults_ask_for_nothing_that_is_not_there") else { return };
+    let objects = chart.objects();
+    for (role, pod) in objects.pods() {
+        let main = container(pod);
+        assert_eq!(main["image"], "cauldron-frappe/erpnext:0.1.0", "{role}");
+        for name in ["CAULDRON_APPS", "CAULDRON_GIT_AUTH", "STANDARD_APPS", "CUSTOM_APPS"] {
+            assert_eq!(variable(main, name), None, "{role}");
+        }
+    }
+    let site = variable(container(objects.pod("web")), "SITE_NAME").expect("a site");
+    assert_eq!(objects.get("Ingress", "")["spec"]["rules"][0]["host"], site);
+    let file = std::fs::read_to_string(super::helm::chart().join("Chart.yaml")).expect("Chart.yaml");
+    assert!(!file.contains("dependencies"), "another chart is needed");
+    assert_eq!(objects.of_kind("ConfigMap").count(), 0, "a script, or a file of configuration");
 }

@@ -8,12 +8,13 @@ use serde_json::json;
 use super::{configure, file, read};
 use crate::support::bench::Bench;
 use crate::support::binary::{Binary, Ended};
+use crate::support::skip::skipped;
 
 /// Runs a shell line in a private mount namespace, then the program in it; `None` where that is not allowed here.
 fn mounted(test: &str, line: &str, binary: Binary) -> Option<Ended> {
     let allowed = Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
     if !allowed.is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED {test}: no mount namespace can be made here");
+        skipped(test, "no mount namespace can be made here");
         return None;
     }
     let script = format!("set -e; {line}\nexec \"$0\" \"$@\"");

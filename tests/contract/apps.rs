@@ -65,12 +65,17 @@ fn has_version(postgres: &Postgres) -> bool {
 /// A site folder that is a link, as a pod's view has them: a site by its name, and none of `all`.
 fn linked(bench: &Bench, facts: &mut Facts) {
     let view = tempfile::tempdir().expect("a folder");
+    let sites = view.path().join("sites");
+    // Frappe's commands log into `../logs`.
+    for folder in [&sites, &view.path().join("logs")] {
+        fs::create_dir(folder).expect("a folder");
+    }
     for entry in fs::read_dir(bench.sites()).expect("sites").flatten() {
-        symlink(entry.path(), view.path().join(entry.file_name())).expect("a link");
+        symlink(entry.path(), sites.join(entry.file_name())).expect("a link");
     }
     let mut lists = |site: &str| {
         let mut command = bench.frappe(&["--site", site, "list-apps"]);
-        let output = command.current_dir(view.path()).output().expect("python runs");
+        let output = command.current_dir(&sites).output().expect("python runs");
         facts.note(
             format!("linked_site.is_listed_as_{site}"),
             String::from_utf8_lossy(&output.stdout).contains("ledger"),

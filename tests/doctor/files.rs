@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::examined::{DATABASE, Examined, Place, SITE};
 use crate::support::other_app::OtherApp;
+use crate::support::skip::skipped;
 
 #[test]
 fn half_a_file_is_told_where_it_breaks() {
@@ -75,7 +76,7 @@ fn apps_that_disagree() {
 #[test]
 fn a_volume_that_this_user_may_not_write() {
     if !nix::unistd::Uid::effective().is_root() {
-        eprintln!("SKIPPED: only root can start the program as somebody else");
+        skipped("a_volume_that_this_user_may_not_write", "only root can start the program as somebody else");
         return;
     }
     let place = Place::healthy();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::support::binary::LONG;
 use crate::support::http;
 use crate::support::place::{Place, SITE, ready};
+use crate::support::skip::skipped;
 use crate::support::wait::eventually;
 
 /// Both ends of 10,000 connections are in one machine's table, ours in one process's.
@@ -33,8 +34,9 @@ fn many_idle_connections_cost_little_and_slow_ones_hold_nobody_up() {
     let pod = place.serving();
     let wanted = IDLE.min(files as usize / 3);
     if wanted < IDLE {
-        eprintln!(
-            "SKIPPED in part: {wanted} connections instead of {IDLE}: no more than {hard} files may be open"
+        skipped(
+            "idle connections, in part",
+            format!("{wanted} instead of {IDLE}: no more than {hard} files may be open"),
         );
     }
     let before = private_kb(pod.pid());

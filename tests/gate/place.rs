@@ -35,7 +35,7 @@ impl Place {
     /// Both images with the app's repository in it, at the same commit.
     pub fn in_repositories() -> Self {
         let old = Bench::sample();
-        Release::of(&old).init().commit();
+        Release::of(old.path().join("apps/frappe/frappe")).init().commit();
         Self::of(old, Redis::start())
     }
 
@@ -65,8 +65,8 @@ impl Place {
         self
     }
 
-    pub fn release(&self) -> Release<'_> {
-        Release::of(&self.new)
+    pub fn release(&self) -> Release {
+        Release::of(self.new.path().join("apps/frappe/frappe"))
     }
 
     pub fn on(&self, bench: &Bench, command: &str) -> Binary {

@@ -1,24 +1,23 @@
-//! Changes to the code of one bench: what a new release of an app brings.
+//! Changes to the code of Frappe in one bench: what a new release brings.
 
 use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::support::bench::Bench;
-
 /// Later than anything that the sample has.
 pub const LATER: &str = "2099-01-01 00:00:00.000000";
 
-pub struct Release<'a>(&'a Bench);
+pub struct Release(PathBuf);
 
-impl<'a> Release<'a> {
-    pub fn of(bench: &'a Bench) -> Self {
-        Self(bench)
+impl Release {
+    /// Of the frappe package in this folder.
+    pub fn of(package: impl Into<PathBuf>) -> Self {
+        Self(package.into())
     }
 
     fn path(&self, path: &str) -> PathBuf {
-        self.0.path().join("apps/frappe/frappe").join(path)
+        self.0.join(path)
     }
 
     /// As a repository; what is there is not committed yet.
@@ -38,7 +37,7 @@ impl<'a> Release<'a> {
     }
 
     fn git(self, arguments: &[&str]) -> Self {
-        let folder = self.0.path().join("apps/frappe");
+        let folder = self.0.parent().expect("the repository");
         let mut command = std::process::Command::new("git");
         let ran = command.arg("-C").arg(folder).args(arguments).output().expect("git is not installed");
         assert!(ran.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));

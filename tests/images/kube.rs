@@ -1,159 +1,78 @@
-//! The chart's pods as they are rendered, under `podman kube play`, on real servers that go away for a minute.
-//!
-//! Not as in a cluster: Services are the pods' own names, fsGroup is not done (a new volume has the owner that the image's
-//! folder has), probes are the test's (kubelet.rs), and a Job is played as its pod.
+//! The rendered pods, on real servers that go away for a minute.
 
-use std::io::Write;
-use std::process::Stdio;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-
+use crate::installation::{Installation, Played, ROLES, SITE, UID};
 use crate::kubelet::Kubelet;
 use crate::made::{FRAPPE, images};
-use crate::podman::{
-    address, command, exit, log, output, podman, repository, status, stop, writes_what_a_bench_writes,
-};
-use crate::servers::{PASSWORD, Servers};
-use crate::wait::eventually;
+use crate::podman::{podman, repository, status, stop, writes_what_a_bench_writes};
+use crate::support::http;
+use crate::support::wait::eventually;
 
-const ROLES: [&str; 4] = ["web", "worker", "scheduler", "socketio"];
-const SECRET: &str = "cauldron-secrets";
-const SITE: &str = "cauldron.local";
 const OUTAGE: Duration = Duration::from_secs(60);
 
-/// What Helm renders for the default values, with the image of these tests.
-fn rendered(test: &str) -> Option<Vec<Value>> {
-    let helm = repository().join("target/tools/helm");
-    if !helm.exists() {
-        eprintln!("SKIPPED {test}: no helm (make install-images)");
-        return None;
+/// An arbitrary uid without capabilities, on a root that cannot be written.
+#[track_caller]
+fn is_hardened(played: &Played) {
+    let who = podman(&["exec", &played.container, "cat", "/proc/1/status"]);
+    assert!(who.contains(&format!("Uid:\t{UID}\t{UID}")), "{who}");
+    assert!(who.contains("CapEff:\t0000000000000000") && who.contains("NoNewPrivs:\t1"), "{who}");
+    writes_what_a_bench_writes(&played.container, "/run/cauldron");
+}
+
+/// The volume hides the image's own sites/assets; the front has them all the same.
+#[track_caller]
+fn serves_the_images_assets(installation: &Installation, web: &Played) {
+    assert!(!installation.volume().join("assets").exists(), "the volume has the image's assets");
+    let folder = "/home/frappe/frappe-bench";
+    let of_the_image = |path: &str| podman(&["run", "--rm", FRAPPE, "cat", &format!("{folder}/{path}")]);
+    let map: serde_json::Value =
+        serde_json::from_str(&of_the_image("sites/assets/assets.json")).expect("assets.json");
+    let assets = map.as_object().expect("names");
+    assert!(!assets.is_empty());
+    for path in assets.values().map(|path| path.as_str().expect("a path")) {
+        let answer = http::get_at(web.address(8000), SITE, path, Duration::from_secs(5))
+            .expect("an answer for an asset");
+        assert_eq!(
+            (answer.status, answer.body.trim()),
+            (200, &*of_the_image(&format!("sites{path}"))),
+            "{path}"
+        );
     }
-    let output = std::process::Command::new(helm)
-        .args(["template", "erp", "charts/cauldron-frappe", "--namespace=cauldron"])
-        .arg(format!(
-            "--set=frappe.image.repository={FRAPPE},frappe.image.tag=latest,global.imagePullPolicy=Never"
-        ))
-        .current_dir(repository())
-        .output()
-        .expect("helm runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).expect("UTF-8");
-    let read = |document| <Value as serde::Deserialize>::deserialize(document).expect("YAML");
-    Some(serde_yaml_ng::Deserializer::from_str(&text).map(read).collect())
 }
 
-/// A Deployment's or Job's pod, by the name of its Service.
-fn pod(objects: &[Value], role: &str) -> Value {
-    let is_it = |object: &&Value| {
-        ["Deployment", "Job"].iter().any(|kind| object["kind"] == *kind)
-            && object["metadata"]["labels"]["app.kubernetes.io/component"] == role
-    };
-    let template = objects.iter().find(is_it).expect("a role")["spec"]["template"].clone();
-    json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"]})
-}
-
-fn pod_name(role: &str) -> String {
-    format!("erp-cauldron-frappe-{role}")
-}
-
-/// podman 4.3 takes these otherwise than a kubelet: an emptyDir is a volume that all pods share by its name, a port is
-/// taken on the host, and a restart policy holds for init containers too.
-fn for_podman(mut pod: Value, role: &str, dns: &str) -> Value {
-    pod["metadata"]["name"] = pod_name(role).into();
-    let spec = pod["spec"].as_object_mut().expect("a spec");
-    spec.insert("restartPolicy".into(), "Never".into());
-    spec.insert("dnsPolicy".into(), "None".into());
-    spec.insert("dnsConfig".into(), json!({"nameservers": [dns]}));
-    let own = |name: &Value| Value::from(format!("erp-{role}-{}", name.as_str().expect("a name")));
-    for volume in spec["volumes"].as_array_mut().expect("volumes") {
-        if !volume["emptyDir"].is_null() {
-            volume["name"] = own(&volume["name"]);
+/// The README's table is what /metrics says: no other name is told by any role, and all together tell every one of them.
+#[track_caller]
+fn metrics_are_the_readmes(pods: &[(&str, Played)]) {
+    // Told when it happens: a tick, a migration, a child that had to be started again.
+    const LATER: [&str; 6] = [
+        "cauldron_frappe_scheduler_lag_seconds",
+        "cauldron_frappe_child_restart_reasons_total",
+        "cauldron_frappe_migration_patches",
+        "cauldron_frappe_migration_patches_done",
+        "cauldron_frappe_migration_patch_seconds",
+        "cauldron_frappe_log_lines_dropped_total",
+    ];
+    let readme = std::fs::read_to_string(repository().join("README.md")).expect("README.md");
+    let table = readme.split("metrics -->").nth(1).expect("the table");
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let known: BTreeSet<String> = rows.map(str::to_owned).collect();
+    let mut told = BTreeSet::new();
+    for (role, played) in pods {
+        let metrics = http::get_at(played.address(9180), "kubelet", "/metrics", Duration::from_secs(5));
+        let metrics = metrics.unwrap_or_else(|| panic!("{role} has no /metrics")).body;
+        let names = metrics.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        for name in names.map(|line| line.split(['{', ' ']).next().expect("a name")) {
+            let parts = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end));
+            let name = parts.filter(|base| known.contains(*base)).unwrap_or(name);
+            assert!(known.contains(name), "{role}: {name} is not in the README's table");
+            told.insert(name.to_owned());
         }
     }
-    for list in ["initContainers", "containers"] {
-        for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
-            container.as_object_mut().expect("a container").remove("ports");
-            for mount in container["volumeMounts"].as_array_mut().expect("mounts") {
-                if mount["name"] != "frappe-data" {
-                    mount["name"] = own(&mount["name"]);
-                }
-            }
-        }
-    }
-    pod
-}
-
-/// The release, removed when dropped.
-struct Release {
-    servers: Servers,
-    objects: Vec<Value>,
-}
-
-impl Release {
-    fn new(objects: Vec<Value>) -> Self {
-        let release = Self { servers: Servers::start("kube"), objects };
-        release.remove();
-        // podman 4.3 reads a Secret's keys back from JSON only.
-        let secret = json!({"db-root-password": encode(PASSWORD), "admin-password": encode("admin")});
-        let mut create = command("podman")
-            .args(["secret", "create", SECRET, "-"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("podman runs");
-        create.stdin.take().expect("a pipe").write_all(secret.to_string().as_bytes()).expect("a secret");
-        assert!(create.wait().expect("an end").success(), "no secret");
-        let claim = release.objects.iter().find(|object| object["kind"] == "PersistentVolumeClaim");
-        release.play(claim.expect("a claim"));
-        release
-    }
-
-    fn play(&self, object: &Value) {
-        let mut file = tempfile::Builder::new().suffix(".yaml").tempfile().expect("a file");
-        file.write_all(object.to_string().as_bytes()).expect("a file");
-        let network = format!("--network={}", self.servers.network);
-        let path = file.path().to_str().expect("a path");
-        podman(&["kube", "play", &network, "--log-driver=k8s-file", path]);
-    }
-
-    fn start(&self, role: &str) {
-        self.play(&for_podman(pod(&self.objects, role), role, &self.servers.dns));
-    }
-
-    fn container(role: &str) -> String {
-        format!("{}-{}", pod_name(role), if role == "web" { "frappe" } else { role })
-    }
-
-    fn address(role: &str, port: u16) -> std::net::SocketAddr {
-        address(&podman(&["pod", "inspect", "--format={{.InfraContainerID}}", &pod_name(role)]), port)
-    }
-
-    fn remove(&self) {
-        for role in ROLES.iter().chain(["bootstrap"].iter()) {
-            output(&["pod", "rm", "--force", "--time=0", &pod_name(role)]);
-        }
-        let volumes = podman(&["volume", "ls", "--quiet", "--filter=name=^erp-"]);
-        for volume in volumes.lines() {
-            output(&["volume", "rm", "--force", volume]);
-        }
-        output(&["secret", "rm", SECRET]);
-    }
-}
-
-impl Drop for Release {
-    fn drop(&mut self) {
-        self.remove();
-    }
-}
-
-fn encode(text: &str) -> String {
-    use base64::Engine;
-    base64::engine::general_purpose::STANDARD.encode(text)
-}
-
-fn started_at(role: &str) -> String {
-    podman(&["inspect", "--type=container", "--format={{.State.StartedAt}}", &Release::container(role)])
+    let silent: Vec<&String> =
+        known.iter().filter(|name| !told.contains(*name) && !LATER.contains(&name.as_str())).collect();
+    assert!(silent.is_empty(), "no role tells {silent:?}");
 }
 
 #[test]
@@ -162,87 +81,78 @@ fn the_rendered_pods_live_through_the_loss_of_their_servers() {
     if !images(TEST) {
         return;
     }
-    let Some(objects) = rendered(TEST) else { return };
-    let release = Release::new(objects);
+    let Some(installation) = Installation::new(TEST, "kube") else { return };
     // Pods wait for the database's state: those that follow are there first.
-    for role in ROLES {
-        release.start(role);
-    }
-    let kubelets: Vec<(&str, Kubelet)> = ROLES
+    let pods = ROLES.map(|role| (role, installation.start(role)));
+    let kubelets: Vec<(&str, &Played, Kubelet)> = pods
         .iter()
-        .map(|role| {
-            let container = pod(&release.objects, role)["spec"]["containers"][0].clone();
-            (*role, Kubelet::start(&container, Release::address(role, 9180)))
+        .map(|(role, played)| {
+            let container = installation.pod(role)["spec"]["containers"][0].clone();
+            (*role, played, Kubelet::start(&container, played.address(9180)))
         })
         .collect();
     let all_ready = |what: &str, deadline: Duration| {
-        for (role, kubelet) in &kubelets {
+        for (role, played, kubelet) in &kubelets {
             eventually(deadline, &format!("{role} is ready {what}"), || {
-                assert_eq!(
-                    exit(&Release::container(role)),
-                    None,
-                    "{role}: {}",
-                    log(&Release::container(role))
-                );
+                played.runs();
                 kubelet.seen().ready.then_some(())
             });
         }
     };
-    for (role, kubelet) in &kubelets {
+    for (role, _, kubelet) in &kubelets {
         eventually(Duration::from_secs(60), &format!("{role} has started"), || {
             kubelet.seen().started.then_some(())
         });
         assert!(!kubelet.seen().ready, "{role} is ready without a site");
     }
-    release.start("bootstrap");
-    let job = Release::container("bootstrap");
-    let code = eventually(Duration::from_secs(180), "the end of the bootstrap", || exit(&job));
-    assert_eq!(code, 0, "{}", log(&job));
+    let bootstrap = installation.start("bootstrap");
+    assert_eq!(bootstrap.end(Duration::from_secs(180)), 0, "{}", bootstrap.log());
     all_ready("at first", Duration::from_secs(120));
-    for role in ROLES {
-        writes_what_a_bench_writes(&Release::container(role), "/run/cauldron");
-    }
-    let web = Release::address("web", 8000);
-    assert_eq!(status(web, SITE, "/api/method/ping"), 200);
+    let (_, web, web_kubelet) = &kubelets[0];
+    let front = web.address(8000);
+    assert_eq!(status(front, SITE, "/api/method/ping"), 200);
     assert_eq!(
-        status(web, SITE, "/socket.io/?EIO=4&transport=polling"),
+        status(front, SITE, "/socket.io/?EIO=4&transport=polling"),
         200,
         "through the front to the Service"
     );
+    serves_the_images_assets(&installation, web);
+    metrics_are_the_readmes(&pods);
+    for (_, played) in &pods {
+        is_hardened(played);
+    }
 
-    let before = ROLES.map(started_at);
+    let before: Vec<String> = pods.iter().map(|(_, played)| played.started_at()).collect();
     let began = Instant::now();
-    for server in release.servers.all() {
+    for server in installation.servers.all() {
         podman(&["stop", "--time=20", &server]);
     }
     // The control: the loss is seen where it should be.
-    let (_, web_kubelet) = &kubelets[0];
     eventually(OUTAGE, "web is not ready without PostgreSQL", || {
         (web_kubelet.seen().unready > 0).then_some(())
     });
     eventually(OUTAGE * 2, "the end of the outage", || (began.elapsed() >= OUTAGE).then_some(()));
-    for server in release.servers.all() {
+    for server in installation.servers.all() {
         podman(&["start", &server]);
     }
     let back = Instant::now();
     all_ready("again", Duration::from_secs(120));
     eventually(Duration::from_secs(30), "the site answers again", || {
-        (status(web, SITE, "/api/method/ping") == 200).then_some(())
+        (status(front, SITE, "/api/method/ping") == 200).then_some(())
     });
     eprintln!("{TEST}: all ready {:?} after the servers' return", back.elapsed());
-    for ((role, kubelet), before) in kubelets.iter().zip(before) {
+    for ((role, played, kubelet), before) in kubelets.iter().zip(before) {
         let seen = kubelet.seen();
         eprintln!("{TEST}: {role}: {seen:?}");
         assert_eq!(seen.restarts, 0, "{role}: {seen:?}");
-        assert_eq!(started_at(role), before, "{role} was started again");
+        assert_eq!(played.started_at(), before, "{role} was started again");
     }
     drop(kubelets);
-    for role in ROLES {
-        let spec = pod(&release.objects, role)["spec"].clone();
+    for (role, played) in &pods {
+        let spec = installation.pod(role)["spec"].clone();
         let grace = Duration::from_secs(spec["terminationGracePeriodSeconds"].as_u64().expect("a grace"));
-        let (code, elapsed) = stop(&Release::container(role), grace);
+        let (code, elapsed) = stop(&played.container, grace);
         eprintln!("{TEST}: {role} stopped in {elapsed:?} of {grace:?}");
-        assert_eq!(code, 0, "{role}: {}", log(&Release::container(role)));
-        assert!(elapsed < grace.min(Duration::from_secs(20)), "{role}: {elapsed:?}");
+        assert_eq!(code, 0, "{role}: {}", played.log());
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::http;
+use crate::support::http;
 
 /// One probe as the pod has it.
 #[derive(Clone, Debug)]
@@ -158,7 +158,7 @@ fn a_kubelet_would_restart_what_does_not_answer() {
     let container = serde_json::json!({"startupProbe": probe("/startupz"), "livenessProbe": probe("/livez"),
         "readinessProbe": probe("/readyz")});
     let kubelet = Kubelet::start(&container, closed);
-    crate::wait::eventually(Duration::from_secs(10), "a restart", || {
+    crate::support::wait::eventually(Duration::from_secs(10), "a restart", || {
         (kubelet.seen().restarts > 0).then_some(())
     });
     assert!(!kubelet.seen().ready);

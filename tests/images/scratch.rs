@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::made::{BINARY, images};
 use crate::podman::{exit, log, output, podman, stop};
 use crate::servers::Servers;
-use crate::wait::eventually;
+use crate::support::wait::eventually;
 
 const HARD: [&str; 7] = [
     "--read-only",
@@ -75,8 +75,8 @@ fn as_pid_1_it_hears_a_term() {
     podman(&words);
     eventually(Duration::from_secs(20), "a wait", || log(NAME).contains("not ready yet").then_some(()));
     assert_eq!(exit(NAME), None);
-    let (code, elapsed) = stop(NAME, Duration::from_secs(20));
+    let (code, _) = stop(NAME, Duration::from_secs(20));
     podman(&["rm", NAME]);
+    // A kill after the grace would be 128 + 9.
     assert_eq!(code, 128 + 15, "an interrupted wait must not count as done");
-    assert!(elapsed < Duration::from_secs(10), "{elapsed:?}");
 }

@@ -53,6 +53,15 @@ impl Servers {
         ["postgres", "redis-cache", "redis-queue"].map(|name| self.container(name))
     }
 
+    /// A statement as PostgreSQL's administrator.
+    #[track_caller]
+    pub fn sql(&self, database: &str, statement: &str) -> String {
+        let (password, postgres) = (format!("--env=PGPASSWORD={PASSWORD}"), self.container("postgres"));
+        let psql =
+            ["psql", "--host=/tmp", "--username=postgres", "-tA", "--dbname", database, "-c", statement];
+        podman(&[&["exec", &password, &postgres][..], &psql].concat())
+    }
+
     fn remove(&self) {
         for container in self.all() {
             output(&["rm", "--force", "--volumes", "--time=0", &container]);

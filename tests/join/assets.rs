@@ -49,3 +49,21 @@ fn a_volume_that_has_other_assets_hides_nothing() {
     assert!(!style.contains("STALE") && web.status(style) == 200, "{style}");
     assert_eq!(fs::read_to_string(place.bench.sites().join("assets/assets.json")).expect("its own"), stale);
 }
+
+/// The official images have what `bench build` made beside sites/, where no volume hides it.
+#[test]
+fn an_image_with_its_assets_beside_sites_serves_all_of_them() {
+    let place = Place::new();
+    let (inside, beside) = (place.bench.sites().join("assets"), place.bench.path().join("assets"));
+    fs::rename(&inside, &beside).expect("its assets beside sites/");
+    fs::create_dir_all(beside.join("locale/de/LC_MESSAGES")).expect("translations");
+    fs::write(beside.join("locale/de/LC_MESSAGES/frappe.mo"), "Hallo").expect("translations");
+    // An old image's, left on the volume.
+    fs::create_dir_all(inside.join("locale")).expect("a folder of the volume");
+    let web = place.web(&[]);
+    let page = web.get("/login").expect("a page");
+    let style = page.body.split("href=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a link");
+    assert_eq!((page.status, web.status(style)), (200, 200), "{style}");
+    let translations = web.get("/assets/locale/de/LC_MESSAGES/frappe.mo").expect("an answer");
+    assert_eq!((translations.status, &*translations.body), (200, "Hallo"));
+}

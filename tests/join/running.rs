@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::Signal;
+use serde_json::json;
 
 use crate::place::{LONG, Place, SITE, Web};
 use crate::support::http;
@@ -81,6 +82,8 @@ fn a_pod_of_the_old_list_goes_on_and_gets_the_code() {
 #[test]
 fn a_pod_of_an_image_without_the_app_gets_the_code() {
     let place = Place::new();
+    // Images have their bench in one place, so one name for what is in Redis.
+    place.bench.configure(json!({"bench_id": "one"}));
     let old = place.web(&[]);
     let asking = Asking::start(old.port, &["/api/method/ping", "/login"]);
     let app = MadeApp::new("image_app", "1.0.0");

@@ -2,6 +2,9 @@
 //! every wait has a deadline. No test sleeps.
 #![allow(dead_code)] // Every test file uses its own part.
 
+#[path = "../support/skip.rs"]
+pub mod skip;
+
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -14,6 +17,8 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+use self::skip::skipped;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_cauldron-frappe");
 /// What takes longer has hung. Generous: machines that run tests are busy.
@@ -193,7 +198,7 @@ pub fn as_init(stage: &Stage, test: &str) -> Option<Command> {
         .status()
         .is_ok_and(|status| status.success());
     if !permitted {
-        eprintln!("SKIPPED {test}: no new pid namespace here (unshare --pid needs root)");
+        skipped(test, "no new pid namespace here (unshare --pid needs root)");
         return None;
     }
     let mut command = stage.program("unshare");

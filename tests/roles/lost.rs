@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 
 use crate::all::Home;
 use crate::place::{LONG, Place, SITE, child, children, kill, lives, rounds, status};
+use crate::support::skip::skipped;
 use crate::support::tree::with_descendants;
 use crate::support::wait::eventually;
 use crate::worker::{SOON, ready, worker};
@@ -117,7 +118,10 @@ fn exit_0_unasked_is_a_failure() {
 #[test]
 fn a_stuck_horse_is_reported() {
     if rounds(0) == 0 {
-        eprintln!("SKIPPED: a horse counts as stuck 100 s after its job's time; `make drill` waits for it");
+        skipped(
+            "a_stuck_horse_is_reported",
+            "a horse counts as stuck 100 s after its job's time; `make drill` waits for it",
+        );
         return;
     }
     let place = Place::new();

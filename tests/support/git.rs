@@ -9,6 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::guard::Guard;
+use super::skip::skipped;
 use super::wait::eventually;
 use super::{http, port};
 
@@ -100,7 +101,8 @@ pub struct GitHttp {
     port: u16,
 }
 
-const SERVER: &str = include_str!("git_http.py");
+/// The server as a script: PORT REPOSITORY USER PASSWORD FOLDER.
+pub const SERVER: &str = include_str!("git_http.py");
 
 impl GitHttp {
     /// Serves it as `/x.git` to this user with this password alone.
@@ -167,7 +169,7 @@ impl GitSsh {
     pub fn start(test: &str) -> Option<Self> {
         let program = PathBuf::from("/usr/sbin/sshd");
         if !program.exists() {
-            eprintln!("SKIPPED {test}: no sshd here (Debian: openssh-server)");
+            skipped(test, "no sshd here (Debian: openssh-server)");
             return None;
         }
         let folder = tempfile::Builder::new().prefix("gitssh-").tempdir().expect("a folder for sshd");

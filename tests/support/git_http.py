@@ -1,4 +1,5 @@
 # git http-backend behind Basic authentication: PORT REPOSITORY USER PASSWORD FOLDER.
+# Listens to this machine alone, or to BIND.
 # FOLDER/fail: that many requests get 503; FOLDER/stall: no answer at all; FOLDER/requests: one line each.
 import base64
 import os
@@ -73,4 +74,4 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-ThreadingHTTPServer(("127.0.0.1", int(port)), Handler).serve_forever()
+ThreadingHTTPServer((os.environ.get("BIND", "127.0.0.1"), int(port)), Handler).serve_forever()

@@ -22,6 +22,7 @@ pub mod proxy;
 pub mod redis;
 pub mod running;
 pub mod session;
+pub mod skip;
 pub mod small;
 pub mod snapshot;
 pub mod trace;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::postgres::Postgres;
 use super::running::Running;
+use super::skip::skipped;
 use super::wait::eventually;
 use super::{identity, port};
 
@@ -20,8 +21,9 @@ impl Pooler {
     pub fn start(server: &Postgres, mode: &str, users: &[(&str, &str)]) -> Option<Self> {
         let installed = Command::new("pgbouncer").arg("--version").stdout(Stdio::null()).status();
         if !installed.is_ok_and(|status| status.success()) {
-            eprintln!(
-                "SKIPPED pooling by {mode}: pgbouncer is not installed (Debian: apt install pgbouncer)"
+            skipped(
+                &format!("pooling by {mode}"),
+                "pgbouncer is not installed (Debian: apt install pgbouncer)",
             );
             return None;
         }

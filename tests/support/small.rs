@@ -8,6 +8,8 @@ use std::thread;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
+use super::skip::skipped;
+
 /// The test's own thread, and what it starts, in a mount namespace that goes with them.
 pub fn in_own_namespace(name: &'static str, case: impl FnOnce() + Send + 'static) {
     let ran = thread::spawn(move || {
@@ -17,7 +19,7 @@ pub fn in_own_namespace(name: &'static str, case: impl FnOnce() + Send + 'static
         match allowed {
             Ok(()) => case(),
             Err(error) => {
-                eprintln!("SKIPPED {name}: no mount namespace can be made here ({error}); run it as root");
+                skipped(name, format!("no mount namespace can be made here ({error}); run it as root"));
             }
         }
     });

@@ -12,6 +12,7 @@ use std::thread;
 use nix::sys::signal::Signal;
 
 use crate::support::redis::Redis;
+use crate::support::skip::skipped;
 use crate::term::ends_at_once;
 use crate::waiting::WaitDeps;
 
@@ -33,7 +34,7 @@ fn inside(test: &str) {
     const ENTER: &str = "mount --bind \"$1\" /etc/resolv.conf && ip link set lo up";
     let permitted = unshare(ENTER).output().is_ok_and(|output| output.status.success());
     if !permitted {
-        eprintln!("SKIPPED {test}: no namespaces here (unshare --net --mount --map-root-user)");
+        skipped(test, "no namespaces here (unshare --net --mount --map-root-user)");
         return;
     }
     let script = format!("{ENTER} && exec \"$2\" --exact \"$3\" --ignored --nocapture --test-threads=1");

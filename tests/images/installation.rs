@@ -1,0 +1,213 @@
+//! The chart's pods as they are rendered, under `podman kube play`, on an empty claim.
+//!
+//! Not as in a cluster: Services are the pods' own names, fsGroup is done by hand, probes are the test's (kubelet.rs), and a
+//! Job is played as its pod.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::made::FRAPPE;
+use crate::podman::{address, command, exit, log, output, podman, repository};
+use crate::servers::{PASSWORD, Servers};
+use crate::support::skip::skipped;
+use crate::support::wait::eventually;
+
+pub const ROLES: [&str; 4] = ["web", "worker", "scheduler", "socketio"];
+pub const SITE: &str = "cauldron.local";
+/// Nobody's: not the image's user, not in its passwd.
+pub const UID: u32 = 123_456;
+const SECRET: &str = "cauldron-secrets";
+
+/// A release, removed when dropped.
+pub struct Installation {
+    pub servers: Servers,
+    objects: Vec<Value>,
+}
+
+impl Installation {
+    /// The default values as an arbitrary uid; its claim is there, and empty. `None`, told by name, without Helm.
+    pub fn new(test: &str, name: &str) -> Option<Self> {
+        let objects = rendered(test)?;
+        let installation = Self { servers: Servers::start(name), objects };
+        installation.remove();
+        // podman 4.3 reads a Secret's keys back from JSON only.
+        let secret = json!({"db-root-password": encode(PASSWORD), "admin-password": encode("admin")});
+        let mut create = command("podman")
+            .args(["secret", "create", SECRET, "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("podman runs");
+        create.stdin.take().expect("a pipe").write_all(secret.to_string().as_bytes()).expect("a secret");
+        assert!(create.wait().expect("an end").success(), "no secret");
+        installation.claim();
+        Some(installation)
+    }
+
+    /// As a cluster has it: the volume hides what the image has there, and is the pods' group's (fsGroup). podman would fill
+    /// an empty one from the image; a disk of its own is not empty.
+    fn claim(&self) {
+        let claim = self.objects.iter().find(|object| object["kind"] == "PersistentVolumeClaim");
+        self.play(claim.expect("a claim"));
+        let root = self.volume();
+        std::fs::create_dir(root.join("lost+found")).expect("a folder of the volume");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o2775);
+        std::fs::set_permissions(&root, mode).expect("the volume's mode");
+    }
+
+    /// Where the claim is on this machine.
+    pub fn volume(&self) -> PathBuf {
+        let name = "erp-cauldron-frappe-data";
+        podman(&["volume", "inspect", "--format={{.Mountpoint}}", name]).into()
+    }
+
+    fn play(&self, object: &Value) {
+        let mut file = tempfile::Builder::new().suffix(".yaml").tempfile().expect("a file");
+        file.write_all(object.to_string().as_bytes()).expect("a file");
+        let network = format!("--network={}", self.servers.network);
+        let path = file.path().to_str().expect("a path");
+        podman(&["kube", "play", &network, "--log-driver=k8s-file", path]);
+    }
+
+    /// A Deployment's or Job's pod.
+    pub fn pod(&self, role: &str) -> Value {
+        let is_it = |object: &&Value| {
+            ["Deployment", "Job"].iter().any(|kind| object["kind"] == *kind)
+                && object["metadata"]["labels"]["app.kubernetes.io/component"] == role
+        };
+        let template = self.objects.iter().find(is_it).expect("a role")["spec"]["template"].clone();
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"]})
+    }
+
+    /// The pod of a role, called as its Service.
+    pub fn start(&self, role: &str) -> Played {
+        self.play_pod(role, format!("erp-cauldron-frappe-{role}"), FRAPPE)
+    }
+
+    /// Another of the same role, beside it, with another image.
+    pub fn start_with(&self, role: &str, image: &str, name: &str) -> Played {
+        self.play_pod(role, format!("erp-cauldron-frappe-{role}-{name}"), image)
+    }
+
+    fn play_pod(&self, role: &str, name: String, image: &str) -> Played {
+        output(&["pod", "rm", "--force", "--time=0", &name]);
+        let main = self.pod(role)["spec"]["containers"][0]["name"].as_str().expect("a name").to_owned();
+        self.play(&for_podman(self.pod(role), &name, image, &self.servers.dns));
+        Played { container: format!("{name}-{main}"), pod: name }
+    }
+
+    fn remove(&self) {
+        let pods = podman(&["pod", "ls", "--format={{.Name}}", "--filter=name=^erp-cauldron-frappe-"]);
+        for pod in pods.lines() {
+            output(&["pod", "rm", "--force", "--time=0", pod]);
+        }
+        let volumes = podman(&["volume", "ls", "--quiet", "--filter=name=^erp-"]);
+        for volume in volumes.lines() {
+            output(&["volume", "rm", "--force", volume]);
+        }
+        output(&["secret", "rm", SECRET]);
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+/// A pod that was played.
+pub struct Played {
+    pod: String,
+    /// The role's own.
+    pub container: String,
+}
+
+impl Played {
+    pub fn address(&self, port: u16) -> SocketAddr {
+        address(&podman(&["pod", "inspect", "--format={{.InfraContainerID}}", &self.pod]), port)
+    }
+
+    pub fn log(&self) -> String {
+        log(&self.container)
+    }
+
+    pub fn started_at(&self) -> String {
+        podman(&["inspect", "--type=container", "--format={{.State.StartedAt}}", &self.container])
+    }
+
+    /// Its exit code, when it is there.
+    #[track_caller]
+    pub fn end(&self, deadline: Duration) -> i32 {
+        eventually(deadline, &format!("the end of {}", self.pod), || exit(&self.container))
+    }
+
+    #[track_caller]
+    pub fn runs(&self) {
+        assert_eq!(exit(&self.container), None, "{}: {}", self.pod, self.log());
+    }
+}
+
+/// What Helm renders for the default values, with the image of these tests and a user that nobody has heard of.
+fn rendered(test: &str) -> Option<Vec<Value>> {
+    let helm = repository().join("target/tools/helm");
+    if !helm.exists() {
+        skipped(test, "no helm (make install-images)");
+        return None;
+    }
+    let output = std::process::Command::new(helm)
+        .args(["template", "erp", "charts/cauldron-frappe", "--namespace=cauldron"])
+        .arg(format!(
+            "--set=frappe.image.repository={FRAPPE},frappe.image.tag=latest,global.imagePullPolicy=Never"
+        ))
+        .arg(format!("--set-json=frappe.podSecurityContext.runAsUser={UID}"))
+        .args([
+            "--set-json=frappe.podSecurityContext.runAsGroup=0",
+            "--set-json=frappe.podSecurityContext.fsGroup=0",
+        ])
+        .current_dir(repository())
+        .output()
+        .expect("helm runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let read = |document| <Value as serde::Deserialize>::deserialize(document).expect("YAML");
+    Some(serde_yaml_ng::Deserializer::from_str(&text).map(read).collect())
+}
+
+/// podman 4.3 takes these otherwise than a kubelet: an emptyDir is a volume that all pods share by its name, a port is
+/// taken on the host, and a restart policy holds for init containers too.
+fn for_podman(mut pod: Value, name: &str, image: &str, dns: &str) -> Value {
+    pod["metadata"]["name"] = name.into();
+    let spec = pod["spec"].as_object_mut().expect("a spec");
+    spec.insert("restartPolicy".into(), "Never".into());
+    spec.insert("dnsPolicy".into(), "None".into());
+    spec.insert("dnsConfig".into(), json!({"nameservers": [dns]}));
+    let own = |volume: &Value| Value::from(format!("{name}-{}", volume.as_str().expect("a name")));
+    for volume in spec["volumes"].as_array_mut().expect("volumes") {
+        if !volume["emptyDir"].is_null() {
+            volume["name"] = own(&volume["name"]);
+        }
+    }
+    for list in ["initContainers", "containers"] {
+        for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            let container = container.as_object_mut().expect("a container");
+            container.remove("ports");
+            container.insert("image".into(), image.into());
+            for mount in container["volumeMounts"].as_array_mut().expect("mounts") {
+                if mount["name"] != "frappe-data" {
+                    mount["name"] = own(&mount["name"]);
+                }
+            }
+        }
+    }
+    pod
+}
+
+fn encode(text: &str) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
