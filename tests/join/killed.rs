@@ -12,8 +12,12 @@ const EDGES: [&str; 6] =
 
 /// The pod and its step at once, as a node that is lost.
 fn kill_at(place: &Place, app: &MadeApp, edge: &str) {
-    let barrier = Barrier::at(&format!("{edge}:{}", app.name));
-    let mut command = place.with("bootstrap", &[app]);
+    kill_with(place, &[app], &format!("{edge}:{}", app.name));
+}
+
+fn kill_with(place: &Place, apps: &[&MadeApp], edge: &str) {
+    let barrier = Barrier::at(edge);
+    let mut command = place.with("bootstrap", apps);
     for (name, value) in barrier.environment() {
         command = command.set(name, value);
     }
@@ -54,15 +58,7 @@ fn in_what_another_app_requires() {
     let base = MadeApp::new("base_app", "1.0.0");
     let top = MadeApp::new("top_app", "1.0.0").requires("base_app");
     place.command("bootstrap").run().exits(0);
-    let barrier = Barrier::at("doctypes:base_app");
-    let mut command = place.with("bootstrap", &[&base, &top]);
-    for (name, value) in barrier.environment() {
-        command = command.set(name, value);
-    }
-    let pod = command.spawn();
-    let held = barrier.wait(LONG);
-    drop(pod);
-    let _ = kill(Pid::from_raw(held.pid as i32), Signal::SIGKILL);
+    kill_with(&place, &[&base, &top], "doctypes:base_app");
     place.bootstrap(&[&base, &top]);
     place.has_whole(&base);
     place.has_whole(&top);
