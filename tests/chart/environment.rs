@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::helm::{Chart, OVERLAYS, container, containers, repository};
 
 /// Variables that are not ours and mean something to what runs in the container.
-const FOREIGN: [&str; 1] = ["HOME"];
+const FOREIGN: [&str; 2] = ["HOME", "PYTHONPATH"];
 
 /// A folder that looks like a bench to the configuration.
 pub fn bench() -> tempfile::TempDir {

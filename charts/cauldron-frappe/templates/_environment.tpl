@@ -42,6 +42,8 @@
 {{- end }}
 - {name: CAULDRON_INSTANCE, value: {{ printf "%s/%s/%s" (default "-" .Values.global.clusterName) .Release.Namespace .Release.Name | quote }}}
 - {name: CAULDRON_BENCH, value: {{ $f.bench.path | quote }}}
+# `kubectl exec … -- bench` finds the apps that came from Git; what this binary runs has a longer one of its own.
+- {name: PYTHONPATH, value: {{ printf "%s/sites/.cauldron/live" $f.bench.path | quote }}}
 - {name: CAULDRON_LOG_FORMAT, value: json}
 # A uid without an entry in passwd has no home.
 - {name: HOME, value: /tmp}
