@@ -49,6 +49,7 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { outcome::USAGE } else { outcome::DONE });
         }
     };
+    beat::begin();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -16,8 +16,9 @@ use super::support::http;
 use super::support::wait::eventually;
 
 /// Twice the time between two of the probes that `web` sends its gunicorn: they are part of being idle.
-const WINDOW: Duration = Duration::from_secs(10);
-const UNTIL_IDLE: Duration = Duration::from_secs(2);
+const WINDOW: Duration = Duration::from_secs(20);
+/// The threads that a start's work was done in go after ten seconds.
+const UNTIL_IDLE: Duration = Duration::from_secs(12);
 
 pub fn measure(lab: &Lab) -> Vec<Row> {
     let web = probed_web(lab, lab.site());

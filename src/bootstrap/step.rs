@@ -225,6 +225,16 @@ fn redacted(text: &str, secrets: &[SecretString]) -> String {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn what_makes_no_progress_ends_and_what_does_goes_on() {
+        let soon = Duration::from_millis(50);
+        let board = Board::new("bootstrap", None);
+        assert!(tokio::time::timeout(soon, stuck(&board)).await.is_err(), "it has just begun");
+        let long_ago = Instant::now().checked_sub(STUCK_AFTER + Duration::from_secs(1)).unwrap();
+        board.update(|account| account.progress_at = long_ago);
+        stuck(&board).await;
+    }
+
     #[test]
     fn a_secret_in_the_output_is_not_repeated() {
         let secrets = ["canary#1".into(), "x".into()];

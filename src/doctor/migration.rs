@@ -11,6 +11,7 @@ use crate::gate::order::Stage;
 use crate::outcome::Result;
 use crate::supervise::process::Processes;
 
+const NOT_PUBLISHED: &str = "the wanted apps are not published yet: a leader does that first";
 const ALL: [Id; 2] = [Id::Fingerprint, Id::Gate];
 
 /// Looks at code and record, in a time of its own: a cold volume reads slowly.
@@ -23,7 +24,7 @@ pub async fn foresee(
     client: &Client,
     processes: &Processes,
     clock: Clock,
-) -> std::result::Result<Result<Foresight>, Finding> {
+) -> std::result::Result<Result<Option<Foresight>>, Finding> {
     let look = foresight::foresee(&known.config, &known.bench, site, client, processes);
     clock.ask(Id::Fingerprint, site, look).await
 }
@@ -41,7 +42,8 @@ pub async fn look(
         Err(reason) => return skipped(site, reason),
     };
     match foresee(known, site, client, processes, clock).await {
-        Ok(Ok(seen)) => vec![fingerprint(site, &seen), gate(site, &seen)],
+        Ok(Ok(Some(seen))) => vec![fingerprint(site, &seen), gate(site, &seen)],
+        Ok(Ok(None)) => skipped(site, NOT_PUBLISHED),
         Ok(Err(fault)) => {
             let gate = Finding::skipped(Id::Gate, site, &fault.cause);
             vec![Finding::fault(Id::Fingerprint, site, &fault), gate]

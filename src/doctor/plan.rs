@@ -55,7 +55,7 @@ struct Plan {
     database: String,
     row: [&'static str; 4],
     decision: Result<Action, Fault>,
-    /// What the gate would do; none where there is no complete site.
+    /// What the gate would do; none where there is no complete site, or the wanted apps are not published yet.
     gate: Option<Foresight>,
 }
 
@@ -69,7 +69,7 @@ async fn look(asked: &Asked<'_>, processes: &Processes) -> Result<Plan, Vec<Find
     let names = known.names().map_err(|reason| vec![unknown(&reason)])?;
     let (seen, gate) = observe(&known, &names, processes, clock).await?;
     let mut decision = decide(&seen, &names);
-    let gate = gate.transpose().unwrap_or_else(|fault| {
+    let gate = gate.unwrap_or_else(|fault| {
         decision = Err(fault);
         None
     });
@@ -91,7 +91,7 @@ fn unknown(reason: &str) -> Finding {
 }
 
 /// What is there; on a complete site what the gate makes of it, too.
-type Seen = (Observation, Option<outcome::Result<Foresight>>);
+type Seen = (Observation, outcome::Result<Option<Foresight>>);
 
 async fn observe(
     known: &Known,
@@ -115,9 +115,9 @@ async fn observe(
     }
     let seen = site::seen(known, &way, names).await;
     let seen = seen.map_err(|fault| vec![Finding::fault(super::Id::Site, names.site, &fault)])?;
-    let (Ok(opened), Database::Complete) = (way.session, &seen.database) else { return Ok((seen, None)) };
+    let (Ok(opened), Database::Complete) = (way.session, &seen.database) else { return Ok((seen, Ok(None))) };
     let foreseen = migration::foresee(known, names.site, &opened.connection, processes, clock).await;
-    Ok((seen, Some(foreseen.map_err(|silent| vec![silent])?)))
+    Ok((seen, foreseen.map_err(|silent| vec![silent])?))
 }
 
 impl Plan {
@@ -160,6 +160,9 @@ impl Plan {
     fn steps(&self, action: &Action) -> Vec<String> {
         match (action, &self.gate) {
             (Action::GoOn, Some(gate)) => gate.steps(),
+            (Action::GoOn, None) => {
+                vec!["fetch and publish the wanted apps; what they would migrate is seen then".into()]
+            }
             _ => steps(action).into_iter().map(str::to_string).collect(),
         }
     }

@@ -50,17 +50,18 @@ pub enum Course {
     Refuse(Fault),
 }
 
-/// Looks at code, record and tables of a complete site; changes nothing.
+/// Looks at code, record and tables of a complete site; changes nothing. None where the code is not there yet: a
+/// leader fetches wanted apps first.
 pub async fn foresee(
     config: &Config,
     bench: &Bench,
     site: &str,
     client: &Client,
     processes: &Processes,
-) -> Result<Foresight> {
+) -> Result<Option<Foresight>> {
     let state = state::read(client, site).await.map_err(told("cannot read our state"))?.unwrap_or_default();
     let installed = installed_apps::read(client).await?;
-    let joined = apps::joined_by(config, bench)?.unwrap_or_default();
+    let Some(joined) = apps::joined_by(config, bench)? else { return Ok(None) };
     let roots = Roots::new(bench, &joined, std::env::var_os("PYTHONPATH"));
     let packages = installed.iter().filter_map(|app| Some((app.clone(), roots.package(app)?))).collect();
     let code = Code::only_look(bench, packages).await?;
@@ -72,7 +73,7 @@ pub async fn foresee(
     }
     let id = refusal::id(&standing.fingerprint, state.fingerprint.as_deref());
     let (allowed, takes_backup) = (config.allow_downgrade.clone(), config.backup > 0);
-    Ok(Foresight { standing, state, tried, ms_per_patch, id, allowed, takes_backup })
+    Ok(Some(Foresight { standing, state, tried, ms_per_patch, id, allowed, takes_backup }))
 }
 
 impl Foresight {

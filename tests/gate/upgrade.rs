@@ -83,6 +83,26 @@ fn the_old_version_serves_until_maintenance_and_again_after_it() {
     web.stop();
 }
 
+/// The key is one for all pods: whatever a pod of the old version puts there meanwhile, the new names are in it when
+/// anybody is served again.
+#[test]
+fn the_names_of_the_assets_are_set_before_anybody_is_served() {
+    let place = Place::with_release();
+    let web = place.serve(&place.old);
+    let set = place.redis.ask::<Vec<u8>>(0, &["GET", "assets_json"]);
+    assert!(!set.is_empty(), "the leader's");
+    let barrier = Barrier::at("migrate:pre_patches");
+    let leader = held_at(place.leader(&place.new), &barrier).start();
+    let held = barrier.wait(LONG);
+    web.comes_to(503);
+    place.redis.ask::<()>(0, &["SET", "assets_json", "an old pod's"]);
+    held.release();
+    web.comes_to(200);
+    assert_eq!(place.redis.ask::<Vec<u8>>(0, &["GET", "assets_json"]), set);
+    leader.end().exits(0);
+    web.stop();
+}
+
 /// A newer pod that may not lead is not ready before its tables are there, and needs no restart then.
 #[test]
 fn newer_pods_wait_and_go_on_by_themselves() {
