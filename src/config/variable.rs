@@ -204,7 +204,11 @@ pub const VARIABLES: &[Variable] = &[
         "Id that a refusal printed: migrate with code that is not known to be newer",
     ),
     plain("CAULDRON_BACKUP", "3", "Backups kept of those taken before migrations; 0 takes none"),
-    plain("CAULDRON_MIGRATE_DRAIN", "25m", "How long a migration waits for running jobs"),
+    plain(
+        "CAULDRON_MIGRATE_DRAIN",
+        "25m",
+        "How long a migration waits for running jobs, and for others on the site's tables",
+    ),
     plain("CAULDRON_SITE_URL", "(not written)", "host_name in common_site_config.json"),
     plain("CAULDRON_WAIT_TIMEOUT", "120s", "Deadline of the wait for dependencies; 0 for none"),
     plain("CAULDRON_DRAIN", "0s", "Unready for so long before a stop, so that endpoints follow"),

@@ -1,8 +1,8 @@
 //! Sessions in the way of ALTER TABLE.
 //!
 //! A web request that fails leaves one idle in transaction, and migrate waits for it for ever (FRAPPE.md,
-//! Migrate). Those of the site's own role are ended after a while. A statement that runs (a report) is waited
-//! for as a job is, and other roles' transactions for a while; both before anything is begun, and named.
+//! Migrate). Those of the site's own role are ended after a while. A statement that runs (a report) and other
+//! roles' transactions (a nightly dump) are waited for as a job is, before anything is begun, and named.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,8 +16,6 @@ use crate::health::activity::Doing;
 use crate::outcome::{Fault, Result};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long others are waited for before maintenance begins.
-const OTHERS_GO_WITHIN: Duration = Duration::from_secs(30);
 
 /// Nobody works in a session that does nothing for so long with a transaction open.
 const END_IDLE: &str = "SELECT pid, application_name, pg_terminate_backend(pid) FROM pg_stat_activity
@@ -79,23 +77,23 @@ async fn in_the_way(client: &Client) -> Result<BTreeMap<Transaction, InTheWay>> 
     Ok(rows.iter().map(found).collect())
 }
 
-/// Waits until nobody of another role has been in one transaction on the site's tables for long, and every
-/// statement of the site's own role that ran at the first look has ended.
+/// Waits until every statement of the site's own role and every transaction of another role that was on the
+/// site's tables at the first look has ended; no longer than the drain has left, which began at `drains_since`.
 ///
 /// # Errors
 /// 75 naming the session: nothing was changed yet, and the old version goes on.
-pub async fn wait_for_others(context: &Context<'_>, client: &Client) -> Result<()> {
+pub async fn wait_for_others(context: &Context<'_>, client: &Client, drains_since: Instant) -> Result<()> {
     let started = Instant::now();
+    let limit = context.config.migrate_drain.saturating_sub(started - drains_since);
     end_idle(client).await?;
     let mut first = in_the_way(client).await?;
     let mut told = None;
     loop {
         let Some(((pid, _), found)) = first.first_key_value() else { return Ok(()) };
         let (pid, waited) = (*pid, started.elapsed());
-        let limit = if found.own { context.config.migrate_drain } else { OTHERS_GO_WITHIN };
         if waited >= limit {
             return Err(Fault::try_again(
-                format!("{} for {} s", found.text(pid), limit.as_secs()),
+                format!("{} for {} s", found.text(pid), drains_since.elapsed().as_secs()),
                 format!("end it (SELECT pg_terminate_backend({pid})), or wait for it; nothing was changed"),
             ));
         }

@@ -127,12 +127,13 @@ impl Pass<'_> {
             self.next().await?;
         }
         if self.gate.stage == Stage::Draining {
+            let since = Instant::now();
             let waiting = async {
                 if let Some(queues) = Queues::of(context.config, context.site) {
                     self.hold = Some(Hold::close(&queues).await);
                     drain::wait(context, &queues).await?;
                 }
-                blockers::wait_for_others(context, leadership.client()).await
+                blockers::wait_for_others(context, leadership.client(), since).await
             };
             tokio::select! {
                 waited = waiting => waited?,
