@@ -56,6 +56,9 @@ pub struct Manifest {
     pub built_assets: bool,
     /// `required_apps` of hooks.py, by their packages' names.
     pub required_apps: Vec<String>,
+    /// What migrate reads of it (gate::code), so that no pod looks at its files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
     /// The folder of the repository that source/ is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subfolder: Option<String>,

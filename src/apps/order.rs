@@ -104,6 +104,7 @@ mod tests {
             has_bundles: false,
             built_assets: false,
             required_apps: texts(required),
+            fingerprint: None,
             subfolder: None,
         };
         AppCode::Bundle(Bundle { root: app.into(), manifest })

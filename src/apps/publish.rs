@@ -23,6 +23,7 @@ use super::{Context, program, wanted};
 use crate::config::apps::WantedApp;
 use crate::frappe::atomic_file::sync_folder;
 use crate::frappe::environment::ChildEnvironment;
+use crate::gate::code::baked;
 use crate::outcome::{Fault, Result, Stopped};
 use crate::supervise::spawn::Spec;
 
@@ -107,6 +108,8 @@ impl Publisher<'_> {
         let build = Build { app: &package.app, source: &source, root: &root, scratch: &scratch, others };
         let is_built = matches!(&origin, Origin::Bundle(bundle) if bundle.manifest.built_assets);
         let builds = package.has_bundles && wanted::builds(app);
+        let fingerprint =
+            baked::bake(&source.join(&package.app)).map_err(|error| self.cannot_write(&error))?;
         let manifest = Manifest {
             app: package.app.clone(),
             version: package.version,
@@ -118,6 +121,7 @@ impl Publisher<'_> {
             has_bundles: package.has_bundles,
             built_assets: is_built || (builds && build.run(self.context).await?),
             required_apps: package.required_apps,
+            fingerprint: Some(fingerprint),
             subfolder: app.subfolder.clone(),
         };
         self.compile(&root, &self.place(&manifest)).await?;

@@ -4,6 +4,7 @@
 //! The *fingerprint* is made of patches, DocTypes and other imported JSON, fixtures, hooks and
 //! versions, never of the commit: a README that changed is no downtime.
 
+pub mod baked;
 mod cache;
 mod files;
 mod index;
@@ -106,9 +107,12 @@ const FINGERPRINT_LENGTH: usize = 20;
 fn read(indexes: &Path, packages: Vec<(String, PathBuf)>, keeps: bool) -> Result<Code> {
     let mut apps = BTreeMap::new();
     for (name, package) in packages {
-        let digest = cache::digest(indexes, &package, keeps).map_err(|error| {
-            Fault::file(format!("cannot read the app {name} in {}", package.display()), &error)
-        })?;
+        let digest = match baked::digest(&package) {
+            Some(digest) => digest,
+            None => cache::digest(indexes, &package, keeps).map_err(|error| {
+                Fault::file(format!("cannot read the app {name} in {}", package.display()), &error)
+            })?,
+        };
         let version = bench::version_of(&package).as_deref().and_then(Version::parse);
         let commit = package.parent().and_then(|folder| recorded_in_git(&folder.join(".git")).1);
         apps.insert(name, App { package, version, commit, digest });

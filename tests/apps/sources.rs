@@ -19,6 +19,7 @@ fn a_bundle_is_the_commit_without_its_repository() {
     let manifest = manifest(&bundle);
     assert_eq!((&manifest["app"], &manifest["version"]), (&"shop".into(), &"1.0.0".into()));
     assert_eq!((&manifest["commit"], &manifest["requirements"]), (&commit.clone().into(), &json!([])));
+    assert!(manifest["fingerprint"].as_str().is_some_and(|digest| digest.starts_with("1:")), "{manifest}");
     let name = bundle.file_name().unwrap().to_string_lossy().into_owned();
     assert_eq!(name, format!("{commit}-{}-{}", manifest["abi"].as_str().unwrap(), std::env::consts::ARCH));
     assert_eq!(fs::read_to_string(bundle.join("source/shop/public/notes.txt")).unwrap(), "hello");

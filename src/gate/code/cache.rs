@@ -41,10 +41,10 @@ fn age(path: &Path) -> Option<Duration> {
 
 /// Another package at the same path has another folder.
 fn key(package: &Path) -> io::Result<String> {
-    let (device, inode, _, _, changed) = stamp(&fs::metadata(package)?);
+    let (inode, _, _, changed) = stamp(&fs::metadata(package)?);
     let mut hash = Sha256::new();
     hash.update(package.as_os_str().as_encoded_bytes());
-    hash.update(format!("\0{device} {inode} {changed}"));
+    hash.update(format!("\0{inode} {changed}"));
     Ok(hex(&hash.finalize())[..24].to_string())
 }
 

@@ -24,10 +24,11 @@ use super::hex;
 const GRAIN: Duration = Duration::from_secs(2);
 /// The size in the stamp of a folder that changed too shortly before it was walked; no folder has it.
 const UNSETTLED: u64 = u64::MAX;
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
-/// Device, inode, size, time of modification and of change.
-pub type Stamp = (u64, u64, u64, i64, i64);
+/// Inode, size, time of modification and of change. Not the device: an image's file system has another one each
+/// time that it is mounted (overlayfs(5)), and every start would read everything.
+pub type Stamp = (u64, u64, i64, i64);
 
 #[derive(Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Index {
@@ -54,7 +55,7 @@ impl Index {
 
     pub fn is_unsettled(&self) -> bool {
         self.files.iter().any(|(_, entry)| entry.stamp.is_none())
-            || self.folders.iter().any(|(_, stamp)| stamp.2 == UNSETTLED)
+            || self.folders.iter().any(|(_, stamp)| stamp.1 == UNSETTLED)
     }
 
     /// No stamp differs. Asking for them is all that a start pays, so two threads do it.
@@ -86,8 +87,8 @@ impl Index {
 
     pub fn has_other_folders(&self, kept: &Self) -> bool {
         let is_same = |((path, now), (known_path, known)): (&(PathBuf, Stamp), &(PathBuf, Stamp))| {
-            let size = if known.2 == UNSETTLED { UNSETTLED } else { now.2 };
-            path == known_path && *known == (now.0, now.1, size, now.3, now.4)
+            let size = if known.1 == UNSETTLED { UNSETTLED } else { now.1 };
+            path == known_path && *known == (now.0, size, now.2, now.3)
         };
         self.folders.len() != kept.folders.len() || !self.folders.iter().zip(&kept.folders).all(is_same)
     }
@@ -99,7 +100,6 @@ fn stamp_at(root: &File, path: &Path) -> Option<Stamp> {
     let found = fstatat(root, path, AtFlags::empty()).ok()?;
     let nanoseconds = |seconds: i64, rest: i64| seconds * 1_000_000_000 + rest;
     Some((
-        found.st_dev,
         found.st_ino,
         u64::try_from(found.st_size).ok()?,
         nanoseconds(found.st_mtime, found.st_mtime_nsec),
@@ -110,7 +110,6 @@ fn stamp_at(root: &File, path: &Path) -> Option<Stamp> {
 pub fn stamp(metadata: &Metadata) -> Stamp {
     let nanoseconds = |seconds: i64, rest: i64| seconds * 1_000_000_000 + rest;
     (
-        metadata.dev(),
         metadata.ino(),
         metadata.size(),
         nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
@@ -147,7 +146,7 @@ pub fn refresh(package: &Path, kept: &Index) -> io::Result<(Index, usize)> {
             known => {
                 was_read += usize::from(known.is_none_or(|entry| entry.stamp.is_some()));
                 let digest = hex(&Sha256::digest(fs::read(&whole)?)[..16]);
-                Entry { stamp: (now.4 < settled).then_some(now), digest }
+                Entry { stamp: (now.3 < settled).then_some(now), digest }
             }
         };
         index.files.push((path, entry));
@@ -164,10 +163,10 @@ fn walk(
     files: &mut BTreeSet<PathBuf>,
 ) -> io::Result<()> {
     let here = package.join(below);
-    let (device, inode, size, modified, changed) = stamp(&fs::metadata(&here)?);
+    let (inode, size, modified, changed) = stamp(&fs::metadata(&here)?);
     // One that changed just now is walked again the next time: no stamp is like this one.
     let size = if changed < settled { size } else { UNSETTLED };
-    folders.insert(below.to_path_buf(), (device, inode, size, modified, changed));
+    folders.insert(below.to_path_buf(), (inode, size, modified, changed));
     for entry in fs::read_dir(&here)? {
         let entry = entry?;
         let name = entry.file_name();

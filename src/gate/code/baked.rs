@@ -1,0 +1,59 @@
+//! The digest that was made with a bundle, at build time or when it was published: a bundle never changes, so
+//! none of its files is looked at again.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::index::{Index, refresh};
+use crate::apps::bundle::Bundle;
+
+/// Of `files`: a digest that was made by other rules counts for nothing.
+const RULES: &str = "1:";
+
+/// For the bundle's manifest.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn bake(package: &Path) -> io::Result<String> {
+    let (index, _) = refresh(package, &Index::default())?;
+    Ok(format!("{RULES}{}", index.whole))
+}
+
+/// None where the package is in no bundle, or in one that was made by other rules.
+pub fn digest(package: &Path) -> Option<String> {
+    // Running pods have it by a link (join::live).
+    let package = fs::canonicalize(package).ok()?;
+    let bundle = Bundle::open(package.parent()?.parent()?).ok()?;
+    bundle.manifest.fingerprint?.strip_prefix(RULES).map(str::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::cache;
+    use super::*;
+
+    #[test]
+    fn a_bundles_own_digest_is_what_would_be_made_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let package = folder.path().join("source/shop");
+        fs::create_dir_all(&package).unwrap();
+        fs::write(package.join("hooks.py"), "app_name = 'shop'").unwrap();
+        assert_eq!(digest(&package), None, "no bundle");
+        let made = cache::digest(&folder.path().join("kept"), &package, false).unwrap();
+        let manifest = |fingerprint: &str| {
+            let manifest = json!({
+                "app": "shop", "version": "1.0.0", "commit": "c", "abi": "cpython-311", "arch": "x86_64",
+                "requirements": [], "has_bundles": false, "built_assets": false, "required_apps": [],
+                "fingerprint": fingerprint,
+            });
+            fs::write(folder.path().join("manifest.json"), manifest.to_string()).unwrap();
+        };
+        manifest(&bake(&package).unwrap());
+        assert_eq!(digest(&package), Some(made));
+        manifest("0:abc");
+        assert_eq!(digest(&package), None, "other rules");
+    }
+}
