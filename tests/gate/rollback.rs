@@ -9,6 +9,7 @@ use crate::hanging::hanging;
 use crate::place::{LONG, Place};
 use crate::support::barrier::Barrier;
 use crate::support::binary::Pod;
+use crate::support::wait::eventually;
 use crate::upgrade::held_at;
 
 /// Half a migration: it comes up, answers 503 with the ways out, and serves when one was taken.
@@ -18,8 +19,10 @@ fn waits_for_a_way_out(place: &Place, take: impl FnOnce()) {
     old.pod.answers("/livez", 200);
     old.comes_to(503);
     old.pod.answers("/readyz", 503);
-    let told = old.pod.body("/readyz?verbose");
-    assert!(["migrate --retry", ".dump", "--force"].iter().all(|way| told.contains(way)), "{told}");
+    eventually(LONG, "the ways out are told", || {
+        let told = old.pod.body("/readyz?verbose");
+        ["migrate --retry", ".dump", "--force"].iter().all(|way| told.contains(way)).then_some(())
+    });
     assert!(place.in_maintenance());
     take();
     old.pod.answers("/readyz", 200);

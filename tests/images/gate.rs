@@ -118,9 +118,12 @@ fn images_upgrade_roll_back_and_fail_by_the_gate() {
         assert!(job.log().contains(words), "`{words}` is not in the log:\n{}", job.log());
     }
     pings(&web, 503);
-    let readyz = output(&["exec", &web.container, "cauldron-frappe", "probe", "ready"]);
-    let told = String::from_utf8_lossy(&readyz.stdout) + String::from_utf8_lossy(&readyz.stderr);
-    assert!(!readyz.status.success() && told.contains("migrate"), "{told}");
+    // A serving pod looks at the record every few seconds.
+    eventually(LONG, "the probe says what to do", || {
+        let readyz = output(&["exec", &web.container, "cauldron-frappe", "probe", "ready"]);
+        let told = String::from_utf8_lossy(&readyz.stdout) + String::from_utf8_lossy(&readyz.stderr);
+        (!readyz.status.success() && told.contains("migrate")).then_some(())
+    });
 
     // Given up, the version on record serves.
     podman(&["exec", &web.container, "cauldron-frappe", "maintenance", "off", "--force"]);
