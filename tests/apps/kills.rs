@@ -2,6 +2,7 @@
 //!
 //! A few kills here; 200 with CAULDRON_DRILL=full (`make drill`).
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -47,13 +48,23 @@ fn missed(bundle: &Path, whole: &[(String, Option<Vec<u8>>)]) -> Vec<String> {
     whole.iter().filter(|file| !found.contains(file)).map(|(name, _)| name.clone()).collect()
 }
 
-/// The whole tree at once, as a container ends.
+/// Kills the whole tree, as the end of a container does. The supervisor is stopped first and its tree is read until
+/// nothing new is in it: a child that was started between a reading and a kill would outlive the strike and go on
+/// writing, which no process of a dead container does.
 fn strike(pod: &Pod) {
-    let all = with_descendants(pod.pid());
-    pod.signal(Signal::SIGKILL);
-    for pid in all.into_iter().skip(1) {
-        let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
+    pod.signal(Signal::SIGSTOP);
+    let mut struck = HashSet::new();
+    loop {
+        let all = with_descendants(pod.pid()).into_iter().skip(1);
+        let fresh: Vec<u32> = all.filter(|pid| struck.insert(*pid)).collect();
+        if fresh.is_empty() {
+            break;
+        }
+        for pid in fresh {
+            let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
+        }
     }
+    pod.signal(Signal::SIGKILL);
 }
 
 #[test]
