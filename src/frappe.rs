@@ -12,3 +12,4 @@ pub mod json_file;
 pub mod queues;
 pub mod scheduler_settings;
 pub mod site_config;
+pub mod supported;

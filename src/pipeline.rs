@@ -14,6 +14,8 @@ use crate::config::source::{ProcessEnvironment, Reader};
 use crate::config::{self, Config, Needs};
 use crate::doctor::plan::plan;
 use crate::doctor::{Asked, doctor};
+use crate::frappe::bench::Bench;
+use crate::frappe::supported;
 use crate::outcome::{self, Fault, SIGNAL_BASE, Stopped};
 use crate::role::Role;
 use crate::supervise::signals::Shutdown;
@@ -95,6 +97,11 @@ async fn run_command(cli: Cli) -> u8 {
     if cli.print_config {
         return outcome::DONE;
     }
+    if works_with_frappe(&cli.command)
+        && let Err(fault) = supported::require(&Bench::new(&config.bench))
+    {
+        return tell(&fault);
+    }
     code(dispatch(&cli.command, cli.format, config, shutdown).await)
 }
 
@@ -149,6 +156,17 @@ fn needs(command: &Command) -> Needs {
         | Command::Probe { .. }
         | Command::Completions { .. }
         | Command::Man => Needs { site: false, bench: false, servers: false, many_roles: false },
+    }
+}
+
+/// Whether a command comes to nothing with a version of Frappe that is not supported. An init container that waits
+/// is where an operator looks first.
+fn works_with_frappe(command: &Command) -> bool {
+    match command {
+        Command::WaitDeps => true,
+        // Whatever an operator wants to do in that container.
+        Command::Exec { .. } | Command::Apps { what: Apps::List } => false,
+        command => needs(command).bench,
     }
 }
 

@@ -8,10 +8,8 @@ use nix::unistd::{AccessFlags, access};
 use super::finding::Finding;
 use super::id::Id;
 use crate::frappe::bench::Bench;
+use crate::frappe::supported::{self, NEWEST, OLDEST};
 use crate::outcome;
-
-/// The major versions of Frappe that this program knows.
-const SUPPORTED: std::ops::RangeInclusive<u32> = 14..=16;
 
 /// Python, gunicorn, Frappe and node.
 pub fn look(bench: &Bench, path: &OsStr) -> Vec<Finding> {
@@ -39,14 +37,15 @@ fn program(id: Id, path: &Path, hint: &str) -> Finding {
 
 fn frappe(bench: &Bench) -> Finding {
     let subject = bench.app("frappe").display().to_string();
+    if let Err(fault) = supported::require(bench) {
+        return Finding::fault(Id::BenchFrappe, subject, &fault);
+    }
     match bench.frappe_major() {
-        Some(major) if SUPPORTED.contains(&major) => {
-            Finding::ok(Id::BenchFrappe, subject, format!("version {major}"))
-        }
+        Some(major @ OLDEST..=NEWEST) => Finding::ok(Id::BenchFrappe, subject, format!("version {major}")),
         Some(major) => Finding::warning(
             Id::BenchFrappe,
             subject,
-            format!("version {major} is outside {} to {}", SUPPORTED.start(), SUPPORTED.end()),
+            format!("version {major} is outside {OLDEST} to {NEWEST}"),
             "this program may not know how that version is started and stopped",
         ),
         None => Finding::error(
@@ -95,7 +94,9 @@ mod tests {
         assert_eq!(told(Id::BenchNode).severity, Severity::Warning);
         let package = folder.path().join("apps/frappe/frappe");
         fs::create_dir_all(&package).unwrap();
-        for (version, severity) in [("15.55.1", Severity::Ok), ("13.0", Severity::Warning)] {
+        for (version, severity) in
+            [("15.55.1", Severity::Ok), ("14.93.2", Severity::Error), ("17.0", Severity::Warning)]
+        {
             fs::write(package.join("__init__.py"), format!("__version__ = \"{version}\"\n")).unwrap();
             assert_eq!(told(Id::BenchFrappe).severity, severity, "{version}");
         }

@@ -15,6 +15,7 @@ use super::site::{self, Way};
 use super::{Asked, SWEEP, hide_secrets, migration, own_database, processes, server};
 use crate::bootstrap::decide::{Action, Database, Names, Observation, decide, row};
 use crate::cli::Format;
+use crate::frappe::supported;
 use crate::gate::foresight::Foresight;
 use crate::outcome::{self, Fault, Stopped};
 use crate::supervise::process::Processes;
@@ -66,6 +67,8 @@ async fn look(asked: &Asked<'_>, processes: &Processes) -> Result<Plan, Vec<Find
     if finding::exit_code(&known.findings()) != outcome::DONE {
         return Err(known.findings());
     }
+    supported::require(&known.bench)
+        .map_err(|fault| vec![Finding::fault(super::Id::BenchFrappe, "apps/frappe", &fault)])?;
     let names = known.names().map_err(|reason| vec![unknown(&reason)])?;
     let (seen, gate) = observe(&known, &names, processes, clock).await?;
     let mut decision = decide(&seen, &names);

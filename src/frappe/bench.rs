@@ -91,7 +91,7 @@ impl Bench {
 
     /// Frappe's major version, the same way.
     pub fn frappe_major(&self) -> Option<u32> {
-        self.version("frappe")?.split('.').next()?.parse().ok()
+        self.version("frappe")?.trim_start_matches('v').split('.').next()?.parse().ok()
     }
 }
 

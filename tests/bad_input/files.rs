@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::support::binary::Binary;
 use crate::support::skip::skipped;
+use crate::support::snapshot;
 use crate::{BOTH, Place, SITE, check};
 
 /// Somebody who is not root, and in no group of its files.
@@ -35,6 +36,46 @@ fn a_bench_that_is_none() {
     place.refuses(78, &["CAULDRON_BENCH", &path, "apps/frappe"], |b| b.set("CAULDRON_BENCH", &path));
     place.refuses(78, &["CAULDRON_BENCH", "absolute"], |b| b.set("CAULDRON_BENCH", "frappe-bench"));
     assert!(fs::read_dir(folder.path()).expect("a folder").next().is_none());
+}
+
+/// Nothing works with Frappe 14 on PostgreSQL, so no command begins with it; the database may be of version 14.
+#[test]
+fn frappe_14_is_refused_by_every_command() {
+    const COMMANDS: [&[&str]; 13] = [
+        &["wait-deps"],
+        &["configure"],
+        &["plan"],
+        &["bootstrap"],
+        &["migrate"],
+        &["web"],
+        &["worker"],
+        &["scheduler"],
+        &["socketio"],
+        &["all"],
+        &["apps", "fetch"],
+        &["apps", "remove", "crm"],
+        &["maintenance", "on"],
+    ];
+    let place = Place::new();
+    let init = place.bench.path().join("apps/frappe/frappe/__init__.py");
+    let text = fs::read_to_string(&init).expect("__init__.py");
+    let line = text.lines().find(|line| line.starts_with("__version__")).expect("a version");
+    fs::write(&init, text.replace(line, "__version__ = \"14.93.2\"")).expect("__init__.py");
+    let words = ["error: ", "this image has Frappe 14.93.2; Frappe 15 or later is needed"];
+    let before = (snapshot::files(&place.bench), snapshot::cluster(&place.postgres), place.keys());
+    for command in COMMANDS {
+        let binary = command[1..].iter().fold(place.good(command[0]), |binary, word| binary.argument(word));
+        check(&binary.run().exits(78), &words);
+    }
+    let doctor = place.good("doctor").run().exits(78);
+    assert!(doctor.stdout.contains("Frappe 14.93.2"), "{doctor}");
+    snapshot::same(&before.0, &snapshot::files(&place.bench));
+    snapshot::same(&before.1, &snapshot::cluster(&place.postgres));
+    assert_eq!(before.2, place.keys(), "keys in Redis");
+    // Looking around is possible, and the next version works.
+    place.good("apps").argument("list").run().exits(0);
+    fs::write(&init, text).expect("__init__.py");
+    place.good("wait-deps").run().exits(0);
 }
 
 #[test]
