@@ -112,7 +112,7 @@ fn disagree(bench: &Bench, postgres: &Postgres, redis: &Redis, app: &OtherApp, f
 fn state(bench: &Bench, redis: &Redis, name: &str, facts: &mut Facts) {
     // The cached list of apps would hide the change.
     redis.ask::<String>(0, &["FLUSHALL"]);
-    let web = Web::spawn(bench, 2, &[]);
+    let mut web = Web::spawn(bench, 2, &[]);
     let ping = web.first_status("apps.test", PING);
     facts.note(format!("{name}.ping_is_200"), ping == 200);
     facts.note(format!("{name}.login_page_is_200"), web.first_status("apps.test", "/login") == 200);

@@ -62,7 +62,8 @@ impl<'a> Gate<'a> {
             "select pg_terminate_backend(pid) from pg_stat_activity
              where pid <> pg_backend_pid() and backend_type = 'client backend'",
         );
-        within(Duration::from_secs(10), || self.holder.run(WAITING).is_empty().then_some(()));
+        let gone = within(Duration::from_secs(60), || self.holder.run(WAITING).is_empty().then_some(()));
+        assert!(gone.is_some(), "what the killed step left still waits");
         drop(self.holder);
         for name in ["template1", database] {
             if self.postgres.database_exists(name) {

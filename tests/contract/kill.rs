@@ -106,8 +106,8 @@ fn look(
             note(name, json!(has_row(&session, &tables, table, condition)));
         }
     }
-    let web = Web::spawn(bench, 2, &[]);
-    let (list, ping, again) = ask_side_by_side(bench, &web, site, database);
+    let mut web = Web::spawn(bench, 2, &[]);
+    let (list, ping, again) = ask_side_by_side(bench, &mut web, site, database);
     // What a failure prints is no contract; that a success prints nothing is.
     let shows = if list.stdout.trim().is_empty() { "nothing" } else { "apps" };
     note(
@@ -135,7 +135,7 @@ fn look(
 }
 
 /// list-apps, ping and a second plain new-site: none of them changes anything.
-fn ask_side_by_side(bench: &Bench, web: &Web, site: &str, database: &str) -> (Ran, u16, Ran) {
+fn ask_side_by_side(bench: &Bench, web: &mut Web, site: &str, database: &str) -> (Ran, u16, Ran) {
     thread::scope(|scope| {
         let list = scope.spawn(|| bench.run(&["--site", site, "list-apps"]));
         let again = scope.spawn(|| bench.run(&Bench::new_site_options(site, database)));

@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::facts::Facts;
+use crate::jobs::wait_until_blocked;
 use crate::kill::SITE_PASSWORD;
 use crate::record::SEEN;
 use crate::support::bench::{ADMIN_PASSWORD, Bench};
@@ -39,9 +40,14 @@ fn start_worker(bench: &Bench, redis: &Redis) -> (Running, String) {
     let name = eventually(READY, "the worker is in rq:workers", || {
         registered(redis).difference(&before).next().cloned()
     });
-    // Its signal handlers come after its record; before them TERM kills it.
-    eventually(READY, "the worker listens", || worker.log().contains("Listening").then_some(()));
+    // Its signal handlers come after its record and its first words; before them TERM kills it.
+    wait_until_blocked(redis);
     (worker, name)
+}
+
+/// What is left of a time that began a moment ago.
+fn whole_minutes(seconds: i64) -> i64 {
+    (seconds + 59) / 60 * 60
 }
 
 fn workers(bench: &Bench, redis: &mut Redis, facts: &mut Facts) {
@@ -59,13 +65,12 @@ fn workers(bench: &Bench, redis: &mut Redis, facts: &mut Facts) {
     let fields: BTreeSet<String> = redis.ask(1, &["HKEYS", &name]);
     let wanted = ["pid", "hostname", "state", "last_heartbeat", "queues"];
     facts.note("worker.record_fields", json!(wanted.map(|field| fields.contains(field))));
-    facts.note("worker.record_lives_s", redis.ask::<i64>(1, &["TTL", &name]) / 60 * 60);
+    facts.note("worker.record_lives_s", whole_minutes(redis.ask(1, &["TTL", &name])));
 
     let started = Instant::now();
     worker.signal(Signal::SIGTERM);
     facts.note("worker.term.exit", json!(worker.exit_within(READY)));
     facts.note(format!("{SEEN}worker.term.ms"), started.elapsed().as_millis() as u64);
-    facts.note("worker.term.is_quick", started.elapsed() < Duration::from_secs(2));
     facts.note("worker.term.stays_registered", registered(redis).contains(&name));
 
     let (mut killed, name) = start_worker(bench, redis);

@@ -22,6 +22,8 @@ const PING: &str = "/api/method/ping";
 const READY: Duration = Duration::from_secs(30);
 /// Stands for Frappe's 30 s.
 const GRACE_S: u32 = 4;
+/// Of a gunicorn that is woken, which ends within READY for no other reason.
+const LONG_GRACE_S: u32 = 90;
 
 pub struct Web {
     pub gunicorn: Running,
@@ -50,9 +52,12 @@ impl Web {
     }
 
     /// The first status that comes; 0 if gunicorn ends, or its workers do not get so far as to answer.
-    pub fn first_status(&self, host: &str, path: &str) -> u16 {
-        let deadline = Duration::from_secs(10);
-        within(deadline, || Some(self.status(host, path)).filter(|status| *status != 0)).unwrap_or(0)
+    pub fn first_status(&mut self, host: &str, path: &str) -> u16 {
+        let first = within(READY, || match self.status(host, path) {
+            0 => self.gunicorn.exit().map(|_| 0),
+            status => Some(status),
+        });
+        first.unwrap_or(0)
     }
 }
 
@@ -124,7 +129,7 @@ fn broken_config(bench: &Bench, web: &Web, facts: &mut Facts) {
 /// Assets hidden and their key gone: the page fails, and so does the page that would say so; nobody closes its session,
 /// which then blocks migrate's ALTER TABLE for ever. One thread, so that every request meets what the last one left.
 fn assets(bench: &Bench, postgres: &Postgres, redis: &Redis, facts: &mut Facts) {
-    let web = Web::spawn(bench, 2, &["--workers", "1", "--threads", "1"]);
+    let mut web = Web::spawn(bench, 2, &["--workers", "1", "--threads", "1"]);
     let mut note = |name: &str, status: u16| facts.note(format!("assets.{name}"), status);
     note("there.login_page", web.first_status(SITE, "/login"));
     let (assets, hidden) = (bench.sites().join("assets"), bench.path().join("hidden-assets"));
@@ -145,13 +150,14 @@ fn assets(bench: &Bench, postgres: &Postgres, redis: &Redis, facts: &mut Facts) 
 /// The trap: TERM takes the whole graceful timeout unless somebody connects.
 fn stops(bench: &Bench, postgres: &Postgres, facts: &mut Facts) {
     let mut idle = Web::start(bench, GRACE_S);
+    wait_until_idle(&idle.gunicorn);
     let started = Instant::now();
     idle.gunicorn.signal(Signal::SIGTERM);
     facts.note("term.idle.exit", json!(idle.gunicorn.exit_within(READY)));
     facts.note(format!("{SEEN}term.idle.ms"), started.elapsed().as_millis() as u64);
     facts.note("term.idle.takes_the_whole_grace", started.elapsed() >= Duration::from_secs(GRACE_S.into()));
 
-    let mut woken = Web::start(bench, GRACE_S);
+    let mut woken = Web::start(bench, LONG_GRACE_S);
     woken.gunicorn.signal(Signal::SIGTERM);
     let started = Instant::now();
     let port = woken.port;
@@ -161,9 +167,23 @@ fn stops(bench: &Bench, postgres: &Postgres, facts: &mut Facts) {
     });
     facts.note("term.woken.exit", exit);
     facts.note(format!("{SEEN}term.woken.ms"), started.elapsed().as_millis() as u64);
-    facts.note("term.woken.is_quick", started.elapsed() < Duration::from_secs(GRACE_S.into()) / 2);
 
     facts.note("term.in_flight", in_flight(bench, postgres));
+}
+
+/// Every worker sleeps until somebody connects: one that is awake sees TERM at once.
+fn wait_until_idle(gunicorn: &Running) {
+    let pid = gunicorn.pid();
+    eventually(READY, "gunicorn's workers sleep", || {
+        let workers = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+        let sleeps = |worker: &str| {
+            // The kernel's function that it sleeps in; "0" where it does not say.
+            let place = fs::read_to_string(format!("/proc/{worker}/wchan")).unwrap_or_default();
+            place.contains("poll") || place.contains("select") || place == "0"
+        };
+        let mut workers = workers.split_whitespace().peekable();
+        (workers.peek().is_some() && workers.all(sleeps)).then_some(())
+    });
 }
 
 /// A login waits for a lock on its table; TERM comes; the lock goes: the login still gets its answer.

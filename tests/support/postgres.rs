@@ -108,13 +108,13 @@ impl Postgres {
     }
 
     /// Whether a session of a database stays idle in transaction, and so in the way of every ALTER TABLE. One whose
-    /// client has just gone is seen for some milliseconds more.
+    /// client has just gone is seen for some milliseconds more, on a busy machine for seconds.
     pub fn stays_idle_in_transaction(&self, database: &str) -> bool {
         let session = self.session("postgres");
         let idle = format!(
             "exists (select from pg_stat_activity where datname = '{database}' and state = 'idle in transaction')"
         );
-        within(Duration::from_secs(1), || (!session.is(&idle)).then_some(())).is_none()
+        within(Duration::from_secs(10), || (!session.is(&idle)).then_some(())).is_none()
     }
 
     /// Public tables of a database, sorted.
