@@ -16,6 +16,7 @@ mod access_log;
 mod address;
 mod answer;
 mod beneath;
+mod bounds;
 mod conditional;
 mod connection;
 mod content_type;

@@ -5,7 +5,7 @@
 //!  spooled ─▶ Sending ──────────────▶ response
 //!                │ away: held, at most 10 s ─▶ 503
 //!                │ unsent, or reset with all of it unread (8 KB: gunicorn reads so much at once) ─▶ again
-//!                │ broken, GET or HEAD ─▶ again
+//!                │ broken, GET or HEAD ─▶ again, once
 //!                │ broken, others ─▶ 502: it may have been done
 //!                └ silent ─▶ 504
 //! ```
@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 use super::accel;
 use super::address::Client;
 use super::answer::Body;
+use super::bounds::{MOST_BEGUN, MOST_SENDS};
 use super::error_page::Refusal;
 use super::exchange::Exchange;
 use super::gzip_body;
@@ -33,8 +34,6 @@ use super::upstream::{Failure, Reply};
 const HOLD: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-/// A request that breaks worker after worker is the reason for it.
-const MOST_SENDS: u32 = 5;
 /// gunicorn's first read takes all of a request that is no longer than this.
 const READ_AT_ONCE_BYTES: u64 = 8192;
 /// The request line and what the connection adds.
@@ -101,7 +100,7 @@ pub fn origin_form(uri: &Uri) -> Uri {
 async fn send(exchange: &Exchange, whole: &Whole) -> Result<Response<Reply>, Refusal> {
     let shared = &exchange.shared;
     let held_until = Instant::now() + HOLD;
-    let (mut pause, mut sends) = (FIRST_PAUSE, 0);
+    let (mut pause, mut sends, mut begun) = (FIRST_PAUSE, 0, 0);
     loop {
         let sending = timeout(shared.settings.read_timeout, shared.gunicorn.send(whole.request()));
         let Ok(sent) = sending.await else { return Err(Refusal::Silent) };
@@ -109,12 +108,12 @@ async fn send(exchange: &Exchange, whole: &Whole) -> Result<Response<Reply>, Ref
             Ok(response) => return Ok(response),
             Err(failure) => failure,
         };
-        if !matches!(failure, Failure::Away(_)) {
-            sends += 1;
-        }
+        sends += u32::from(!matches!(failure, Failure::Away(_)));
+        begun += u32::from(whole.may_have_begun(&failure));
         let refusal = if matches!(failure, Failure::Away(_)) { Refusal::Away } else { Refusal::Broken };
         let is_over = Instant::now() > held_until || !shared.is_open();
-        if !whole.may_be_sent_again(&failure) || sends >= MOST_SENDS || is_over {
+        let is_spent = sends >= MOST_SENDS || begun >= MOST_BEGUN;
+        if !whole.may_be_sent_again(&failure) || is_spent || is_over {
             tracing::warn!(request_id = exchange.id, %failure, sends, "gunicorn gave no answer");
             return Err(refusal);
         }
@@ -130,6 +129,15 @@ impl Whole {
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
         request
+    }
+
+    /// Whether a worker may have begun to work on it, and may have ended because of it.
+    fn may_have_begun(&self, failure: &Failure) -> bool {
+        match failure {
+            Failure::Away(_) | Failure::Unsent => false,
+            Failure::Reset(_) => self.length() > READ_AT_ONCE_BYTES,
+            Failure::Broken(_) => true,
+        }
     }
 
     fn may_be_sent_again(&self, failure: &Failure) -> bool {

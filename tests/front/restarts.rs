@@ -94,3 +94,37 @@ fn what_may_have_been_done_is_not_done_twice() {
     assert_eq!(fs::read_to_string(&started).expect("the marks").lines().count(), 2);
     drop(pod);
 }
+
+#[test]
+fn a_request_that_kills_its_worker_is_sent_once_more_and_no_further() {
+    let place = Place::new();
+    let pod = place.serving();
+    let folder = tempfile::tempdir().expect("a folder");
+    for (method, more) in [
+        ("GET", String::new()),
+        ("HEAD", String::new()),
+        ("GET", format!("Cookie: {}\r\n", "a".repeat(4000)).repeat(3)),
+    ] {
+        let started = folder.path().join(format!("{method}-{}", more.len()));
+        let path = format!(
+            "/api/method/frappe.sample.held?started={}&release={}",
+            started.display(),
+            folder.path().join("never").display()
+        );
+        let port = place.port;
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n{more}\r\n");
+        let asked = thread::spawn(move || http::request(port, &head).expect("an answer"));
+        for times in 1..=2 {
+            let marks = eventually(LONG, "the request is worked on", || {
+                let marks = fs::read_to_string(&started).unwrap_or_default();
+                (marks.lines().count() == times).then_some(marks)
+            });
+            let worker = marks.lines().last().and_then(|pid| pid.parse().ok()).expect("a pid");
+            kill(Pid::from_raw(worker), Signal::SIGKILL).expect("a worker");
+        }
+        assert_eq!(asked.join().expect("an answer").status, 502, "{method}");
+        assert_eq!(fs::read_to_string(&started).expect("the marks").lines().count(), 2, "{method}");
+    }
+    assert_eq!(place.get("/api/method/ping"), 200);
+    drop(pod);
+}
