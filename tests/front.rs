@@ -6,6 +6,8 @@ mod support;
 mod browser;
 #[path = "front/hosts.rs"]
 mod hosts;
+#[path = "front/odd_targets.rs"]
+mod odd_targets;
 #[path = "front/proxying.rs"]
 mod proxying;
 #[path = "front/restarts.rs"]

@@ -19,9 +19,11 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::address::Peer;
 use super::answer::Body;
 use super::dispatch::answer;
+use super::h2_resets::ResetWatch;
 use super::parking::{self, Activity};
 use super::sendfile::{FileStream, Line};
 use super::shared::Shared;
+use super::unparsed::Reason;
 
 /// For a whole head, and between two requests: longer than the 60 s that load balancers keep idle
 /// connections for, so that they close them and not we.
@@ -42,8 +44,9 @@ pub async fn serve(socket: TcpStream, address: SocketAddr, shared: Arc<Shared>, 
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             Box::pin(speak_http2(stream, peer, shared, stop)).await;
         } else {
-            let connection = speak_http1(stream, Answering { shared, peer, line: None });
-            Box::pin(to_its_end(connection, Http1::graceful_shutdown, stop)).await;
+            let connection = speak_http1(stream, Answering { shared: shared.clone(), peer, line: None });
+            let ended = Box::pin(to_its_end(connection, Http1::graceful_shutdown, stop)).await;
+            note_refusal(&shared, peer, &ended);
         }
         return;
     }
@@ -82,6 +85,13 @@ async fn asks_for_http2(socket: &TcpStream, mut stop: watch::Receiver<bool>) -> 
         }
         // `P`, and the rest is under way.
         sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// What hyper refused in parsing never reached `Answering`.
+fn note_refusal<T>(shared: &Shared, peer: Peer, ended: &hyper::Result<T>) {
+    if let Err(error) = ended {
+        shared.metrics.unparsed.ended(peer.address, error);
     }
 }
 
@@ -127,8 +137,9 @@ async fn speak_and_rest(socket: TcpStream, peer: Peer, shared: Arc<Shared>, stop
         let line = stream.line();
         let answering = Answering { shared: shared.clone(), peer, line: Some(line.clone()) };
         let speaking = until_silent(speak_http1(stream, answering), &line.activity, stop.clone());
-        let is_parked = Box::pin(speaking).await;
-        if !is_parked || asks_for_http2(&socket, stop.clone()).await != Some(false) {
+        let ended = Box::pin(speaking).await;
+        note_refusal(&shared, peer, &ended);
+        if !ended.unwrap_or_default() || asks_for_http2(&socket, stop.clone()).await != Some(false) {
             return;
         }
     }
@@ -139,23 +150,22 @@ async fn until_silent(
     connection: Http1<FileStream>,
     activity: &Activity,
     mut stop: watch::Receiver<bool>,
-) -> bool {
+) -> hyper::Result<bool> {
     let mut connection = std::pin::pin!(connection);
     let mut seen = 0;
     loop {
         tokio::select! {
-            _ = connection.as_mut() => return false,
+            ended = connection.as_mut() => return ended.map(|()| false),
             () = stopped(&mut stop) => {
                 connection.as_mut().graceful_shutdown();
-                let _ = connection.await;
-                return false;
+                return connection.await.map(|()| false);
             }
             () = sleep(parking::AFTER) => {}
         }
         if activity.is_silent_since(&mut seen) {
             activity.park();
             connection.as_mut().graceful_shutdown();
-            return connection.await.is_ok();
+            return connection.await.map(|()| true);
         }
     }
 }
@@ -164,7 +174,10 @@ async fn speak_http2<S>(stream: S, peer: Peer, shared: Arc<Shared>, stop: watch:
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let answering = Answering { shared, peer, line: None };
+    let answering = Answering { shared: shared.clone(), peer, line: None };
+    let stream = ResetWatch::new(stream, move |code| {
+        shared.metrics.unparsed.count(peer.address, Reason::Http2, code);
+    });
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(MOST_STREAMS)
@@ -172,15 +185,19 @@ where
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_EVERY)
         .serve_connection(TokioIo::new(stream), answering);
-    to_its_end(connection, http2::Connection::graceful_shutdown, stop).await;
+    let _ = to_its_end(connection, http2::Connection::graceful_shutdown, stop).await;
 }
 
 /// A stop lets it finish what it is at. A connection that breaks is the client's to tell.
-async fn to_its_end<C: Future>(connection: C, finish: fn(Pin<&mut C>), mut stop: watch::Receiver<bool>) {
+async fn to_its_end<C: Future>(
+    connection: C,
+    finish: fn(Pin<&mut C>),
+    mut stop: watch::Receiver<bool>,
+) -> C::Output {
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
-        _ = connection.as_mut() => return,
+        ended = connection.as_mut() => return ended,
         () = stopped(&mut stop) => finish(connection.as_mut()),
     }
-    let _ = connection.await;
+    connection.await
 }

@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::Notify;
 
 use super::route::Route;
+use super::unparsed::Unparsed;
 use crate::health::metrics::{LabelSet, help};
 
 /// What a request was for.
@@ -60,6 +61,7 @@ pub struct Metrics {
     durations: Histograms,
     counters: [[Counter; 5]; 6],
     histograms: [Histogram; 6],
+    pub unparsed: Unparsed,
 }
 
 impl Metrics {
@@ -75,7 +77,7 @@ impl Metrics {
         });
         let histograms =
             std::array::from_fn(|class| durations.get_or_create(&LabelSet(vec![route(class)])).clone());
-        Self { requests, durations, counters, histograms }
+        Self { requests, durations, counters, histograms, unparsed: Unparsed::new() }
     }
 
     pub fn count(&self, class: Class, status: StatusCode, elapsed: Duration) {
@@ -89,6 +91,7 @@ impl Metrics {
         registry.register("http_requests", help("http_requests_total"), self.requests.clone());
         let name = "http_request_duration_seconds";
         registry.register(name, help(name), self.durations.clone());
+        self.unparsed.register(registry);
     }
 }
 

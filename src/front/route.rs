@@ -68,6 +68,8 @@ mod tests {
             ("/api/method/ping", Route::Api),
             ("/", Route::Page),
             ("*", Route::Page),
+            ("/files/a\"<b>`é", Route::File("a\"<b>`é".into())),
+            ("/assets/\"../x", Route::Asset("\"../x".into())),
             ("/filesystem", Route::Page),
             ("/app/../files/a", Route::Page),
         ] {
@@ -89,7 +91,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn what_comes_out_stays_below(path in "(/|%2f|\\.|%2e|a|\\\\|%00|%25|assets|files){0,12}") {
+        fn what_comes_out_stays_below(path in "(/|%2f|\\.|%2e|a|\"|<|`|é|．|\\\\|%00|%25|assets|files){0,12}") {
             if let Route::Asset(path) | Route::File(path) = route(&path) {
                 let only_names = path.components().all(|c| matches!(c, std::path::Component::Normal(_)));
                 proptest::prop_assert!(only_names, "{path:?}");

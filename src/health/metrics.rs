@@ -56,6 +56,10 @@ pub const METRICS: &[(&str, &str)] = &[
     ("http_requests_total", "Requests to the web port by route and class of status"),
     ("http_request_duration_seconds", "From the head of a request to the last byte of its answer, by route"),
     ("http_requests_in_flight", "Requests to the web port that are being answered"),
+    (
+        "http_unparsed_requests_total",
+        "Requests that were refused because they are no valid HTTP, by protocol and reason (malformed, too_large)",
+    ),
     ("log_lines_dropped_total", "Lines dropped because nobody read our output"),
 ];
 

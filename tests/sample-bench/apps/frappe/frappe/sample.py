@@ -56,6 +56,12 @@ def headers():
 
 
 @whitelist(allow_guest=True)
+def target(**arguments):
+    """The request's target, byte for byte as gunicorn read it, and what is made of its query."""
+    return {"raw": local.request.environ["RAW_URI"], "arguments": arguments}
+
+
+@whitelist(allow_guest=True)
 def count():
     """How many bytes the body has."""
     return sum(len(chunk) for chunk in iter(lambda: local.request.stream.read(1 << 16), b""))
