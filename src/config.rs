@@ -3,13 +3,18 @@
 
 pub mod apps;
 pub mod bench_files;
+#[cfg(test)]
+mod canary;
 pub mod database;
 pub mod duration;
+pub mod frappe_environment;
 pub mod front;
 pub mod git;
 pub mod gunicorn;
+pub mod host;
 pub mod hosts;
 mod listen;
+mod login_signs;
 pub mod origin;
 pub mod redis;
 pub mod redis_url;
@@ -142,16 +147,17 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let site_db_password = read_secret(reader, "SITE_DB_PASSWORD");
     let encryption_key = read_encryption_key(reader);
     let site_url = read_parsed(reader, "CAULDRON_SITE_URL", parse_site_url, "write https://erp.example.com");
-    let socketio_port = read_parsed(reader, "SOCKETIO_PORT", parse_port, PORT_MEND);
+    let socketio_port_given = reader.given_or("SOCKETIO_PORT", None, None);
+    let socketio_port = reader.parsed("SOCKETIO_PORT", socketio_port_given, parse_port, PORT_MEND);
     let in_file = files.common("socketio_port").and_then(|given| given.value.parse().ok());
-    let instance = reader.given("CAULDRON_INSTANCE").map(|given| given.value);
+    let instance = read_instance(reader);
     let adopt = reader.given("CAULDRON_ADOPT").map(|given| given.value);
     let clone = reader.given("CAULDRON_CLONE").map(|given| given.value);
     let allow_downgrade = reader.given("CAULDRON_ALLOW_DOWNGRADE").map(|given| given.value);
     let backup = read_backup(reader);
     let migrate_drain = read_duration(reader, "CAULDRON_MIGRATE_DRAIN", "25m");
-    let image = Bench::new(bench.clone().unwrap_or_default()).image_cauldron();
-    let apps = apps::read(reader, &image);
+    let bench_folder = Bench::new(bench.clone().unwrap_or_default());
+    let apps = apps::read(reader, &bench_folder.image_cauldron());
     let apps_update = reader.given("CAULDRON_APPS_UPDATE").map(|given| given.value);
     let git = git::read(reader);
     let gunicorn = gunicorn::read(reader);
@@ -167,6 +173,20 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let on_failure =
         read_choice(reader, "CAULDRON_ON_FAILURE", &[("exit", OnFailure::Exit), ("hold", OnFailure::Hold)]);
     let on_failure_given = reader.given("CAULDRON_ON_FAILURE").is_some();
+    if !embedded {
+        let settled = frappe_environment::Settled {
+            site: site.as_deref(),
+            database: database.as_ref(),
+            redis: &redis,
+            socketio_port,
+            site_db_password: site_db_password.as_ref(),
+            frappe_major: bench_folder.frappe_major(),
+        };
+        frappe_environment::check(reader, &files, &settled);
+    }
+    for (variable, why) in frappe_environment::dropped(reader) {
+        tracing::info!(variable, why, "Frappe's processes do not get this variable");
+    }
     let wait_timeout = read_duration(reader, "CAULDRON_WAIT_TIMEOUT", "120s");
     let drain = read_duration(reader, "CAULDRON_DRAIN", "0s");
     let grace = read_parsed(reader, "CAULDRON_GRACE", duration::parse, DURATION_MEND);
@@ -216,19 +236,39 @@ fn read_bench(reader: &mut Reader<'_>, needed: bool) -> Option<PathBuf> {
     let missing =
         ["apps/frappe", "env/bin/python", "sites"].into_iter().find(|part| !bench.join(part).exists());
     if let Some(part) = missing.filter(|_| needed) {
-        let cause = format!("{} is no bench: it has no {part}", bench.display());
+        let shown = bench.display().to_string();
+        let shown = if login_signs::may_hold_a_login(&shown) { "the folder" } else { &shown };
+        let cause = format!("{shown} is no bench: it has no {part}");
         reader.problem("CAULDRON_BENCH", source, cause, "name the folder that holds apps, env and sites");
     }
     Some(bench)
 }
 
 fn read_site(reader: &mut Reader<'_>, needed: bool) -> Option<String> {
-    let given = reader.given("SITE_NAME");
+    let given = reader.given_or("SITE_NAME", None, None);
     if needed && given.is_none() {
         let mend = "set SITE_NAME to the site's name, such as erp.example.com";
         reader.problem("SITE_NAME", None, "not set", mend);
     }
     reader.parsed("SITE_NAME", given, parse_site, "write a host name, such as erp.example.com")
+}
+
+/// It is recorded, and stands in messages: a login must not be in it.
+fn read_instance(reader: &mut Reader<'_>) -> Option<String> {
+    let given = reader.given("CAULDRON_INSTANCE")?;
+    let parse = |text: &str| match text.rsplit_once('@') {
+        Some((before, _)) if before.contains(':') => Err("it holds a login".into()),
+        _ => Ok(()),
+    };
+    let value = given.value.clone();
+    // As it was given: an earlier release recorded it so.
+    reader.parsed(
+        "CAULDRON_INSTANCE",
+        Some(given),
+        parse,
+        "name the installation: cluster/namespace/release",
+    )?;
+    Some(value)
 }
 
 fn read_bootstrap_mode(reader: &mut Reader<'_>) -> Option<BootstrapMode> {

@@ -70,7 +70,7 @@ async fn run_command(cli: Cli) -> u8 {
             return refuse(&reader);
         };
         if cli.print_config {
-            print!("{}", config::print(&reader.seen));
+            print!("{}", config::print(&reader));
             return outcome::DONE;
         }
         return code(role::run::run(command, *restart, &config, &shutdown).await);
@@ -84,7 +84,7 @@ async fn run_command(cli: Cli) -> u8 {
     }
     let loaded = config::load(&mut reader, needs(&cli.command), cli.embedded);
     if cli.print_config {
-        print!("{}", config::print(&reader.seen));
+        print!("{}", config::print(&reader));
     }
     let config = match loaded {
         Some(config) if reader.problems.is_empty() => config,

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::chart::{parse_custom, parse_standard};
 use self::location::{Location, UrlLogin};
+use super::login_signs::from_base64;
 use super::source::{Given, Reader, Source};
 use super::value::read_parsed;
 
@@ -99,9 +100,11 @@ struct Entry {
 /// Reads the JSON form; an app needs a name, a URL or a path.
 fn parse_json(text: &str) -> Result<Vec<WantedApp>, String> {
     // Neither the text nor serde's excerpt of a value goes into the message: a URL may hold a token.
-    let values: Vec<serde_json::Value> = serde_json::from_str(text).map_err(|error| {
-        format!("not a JSON list of apps (line {}, column {})", error.line(), error.column())
-    })?;
+    let values: Vec<serde_json::Value> =
+        serde_json::from_str(text).map_err(|error| match is_base64(text) {
+            true => "it is in base64, as APPS_JSON_BASE64 is: give the JSON itself (base64 -d)".to_string(),
+            false => format!("not a JSON list of apps (line {}, column {})", error.line(), error.column()),
+        })?;
     let mut apps = Vec::new();
     for (index, value) in values.into_iter().enumerate() {
         let in_entry = |why: String| format!("entry {}: {why}", index + 1);
@@ -115,6 +118,21 @@ fn parse_json(text: &str) -> Result<Vec<WantedApp>, String> {
         apps.push(entry.check().map_err(in_entry)?);
     }
     Ok(apps)
+}
+
+/// Of some JSON: frappe_docker's builds take the list so.
+fn is_base64(text: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(&from_base64(text)).is_ok()
+}
+
+/// The list as it may be shown: without any login.
+pub fn shown(variable: &str, text: &str) -> Option<String> {
+    let apps = match variable {
+        "STANDARD_APPS" => parse_standard(text),
+        "CUSTOM_APPS" => parse_custom(text),
+        _ => parse_json(text),
+    };
+    serde_json::to_string(&apps.ok()?).ok()
 }
 
 const KEYS: [&str; 9] = ["name", "url", "path", "branch", "tag", "commit", "subfolder", "install", "build"];

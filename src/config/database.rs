@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 use super::bench_files::BenchFiles;
+use super::host;
 use super::source::Reader;
 
 /// libpq's sslmode, without `allow`, which nobody should want.
@@ -90,19 +91,16 @@ const DEFAULT_PORT: u16 = 5432;
 pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, embedded: bool) -> Option<DatabaseConfig> {
     let db_type = reader.given_or("DB_TYPE", bench.common("db_type"), Some("postgres"));
     // Frappe believes the site's own file over everything, so it counts whatever else was said.
-    for given in db_type.into_iter().chain(bench.site("db_type")).filter(|given| given.value != "postgres") {
-        reader.problem(
-            "DB_TYPE",
-            Some(given.source),
-            format!("`{}` is not supported", given.value),
-            "cauldron-frappe runs Frappe on PostgreSQL only: use postgres",
-        );
+    for given in db_type.into_iter().chain(bench.site("db_type")) {
+        let mend = "cauldron-frappe runs Frappe on PostgreSQL only: use postgres";
+        reader.parsed("DB_TYPE", Some(given), parse_type, mend);
     }
-    let host = reader.given_or(
+    let host_given = reader.given_or(
         "DB_HOST",
         bench.site("db_host").or(bench.common("db_host")),
         embedded.then_some("127.0.0.1"),
     );
+    let host = reader.parsed("DB_HOST", host_given, parse_host, HOST_MEND);
     let port_given =
         reader.given_or("DB_PORT", bench.site("db_port").or(bench.common("db_port")), Some("5432"));
     let port = reader.parsed("DB_PORT", port_given, super::value::parse_port, super::value::PORT_MEND);
@@ -119,9 +117,17 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, embedded: bool) -> Opti
     let login = user
         .or_else(|| password.is_some().then(|| name.clone()).flatten())
         .map(|user| Login { user, password });
-    let admin_database = reader.given("CAULDRON_DB_ADMIN_DATABASE").map(|given| given.value);
+    let admin_database_given = reader.given("CAULDRON_DB_ADMIN_DATABASE");
+    let admin_database = reader.parsed(
+        "CAULDRON_DB_ADMIN_DATABASE",
+        admin_database_given,
+        parse_identifier,
+        "name a database of the server, such as `postgres`",
+    );
     let tls = read_tls(reader);
-    let direct_host = reader.given("CAULDRON_DB_DIRECT_HOST").map(|given| given.value);
+    let direct_host_given = reader.given("CAULDRON_DB_DIRECT_HOST");
+    let direct_host =
+        reader.parsed("CAULDRON_DB_DIRECT_HOST", direct_host_given, parse_host, DIRECT_HOST_MEND);
     let direct_port_given = reader.given("CAULDRON_DB_DIRECT_PORT");
     let direct_port = reader.parsed(
         "CAULDRON_DB_DIRECT_PORT",
@@ -129,7 +135,7 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, embedded: bool) -> Opti
         super::value::parse_port,
         super::value::PORT_MEND,
     );
-    let (host, port) = (host?.value, port?);
+    let (host, port) = (host?, port?);
     let direct = match (direct_host, direct_port) {
         (None, None) => None,
         (host_given, port_given) => {
@@ -178,9 +184,38 @@ fn parse_database_name(text: &str) -> Result<String, String> {
     if plain { Ok(text.into()) } else { Err(format!("`{text}` is not a plain database name")) }
 }
 
+const HOST_MEND: &str = "write PostgreSQL's host name or address alone; the port goes into DB_PORT, the login into DB_USER and DB_PASSWORD";
+const DIRECT_HOST_MEND: &str =
+    "write PostgreSQL's host name or address alone; the port goes into CAULDRON_DB_DIRECT_PORT";
+
+/// A folder is libpq's way to name a Unix socket.
+fn parse_host(text: &str) -> Result<String, String> {
+    let is_folder = text.starts_with('/')
+        && !text.starts_with("//")
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "@:'\"".contains(c));
+    if is_folder { Ok(text.into()) } else { host::parse(text) }
+}
+
+fn parse_type(text: &str) -> Result<(), String> {
+    if text == "postgres" { Ok(()) } else { Err(format!("`{text}` is not supported")) }
+}
+
+/// The name of a role: some clouds' have an `@` (`user@server`), none has a password behind a colon.
 fn parse_user(text: &str) -> Result<String, String> {
-    if text.is_empty() || text.len() > 63 || text.contains('\0') {
-        return Err("not a login's name".into());
+    match text.rsplit_once('@') {
+        Some((before, _)) if before.contains(':') => {
+            Err("it holds a password; the name alone goes here".into())
+        }
+        _ => parse_identifier(text),
+    }
+}
+
+fn parse_identifier(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > 63 || text.contains(char::is_control) {
+        return Err("it is no name: 1 to 63 bytes, without a control character".into());
+    }
+    if text.contains("://") {
+        return Err("it is a URL, not a name".into());
     }
     Ok(text.into())
 }

@@ -94,9 +94,7 @@ fn read_hosts(reader: &mut Reader<'_>, site: &str) -> Option<Hosts> {
 fn parse_service(text: &str) -> Result<(String, u16), String> {
     let service = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
     match service.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && !host.contains('/') => {
-            Ok((host.trim_matches(['[', ']']).into(), parse_port(port)?))
-        }
+        Some((host, port)) => Ok((super::host::parse(host)?, parse_port(port)?)),
         _ => Err(format!("`{text}` is not host:port")),
     }
 }

@@ -68,8 +68,7 @@ fn parse(text: &str) -> Result<Vec<HostAuth>, String> {
 }
 
 fn host_auth(host: &str, value: serde_json::Value) -> Result<HostAuth, String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-:[]".contains(c);
-    if host.is_empty() || !host.chars().all(plain) {
+    if !super::apps::location::is_host(host) {
         return Err("a key is no host name, with or without a port".into());
     }
     let entry: Entry = serde_json::from_value(value).map_err(|_| {
@@ -114,6 +113,7 @@ mod tests {
             r#"{"h":{"ssh_key_file":"/canary"}}"#,
             r#"{"https://canary@h":{"token_file":"/t"}}"#,
             r#"{"h":{"user":"canary"}}"#,
+            r#"{"u:canary":{"user":"u"}}"#,
             "canary",
         ] {
             let error = parse(bad).unwrap_err();

@@ -40,7 +40,7 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles) -> RedisConfig {
                     host,
                     Some(given),
                     |host| RedisUrl::from_parts(host, port, database),
-                    "write a host name or an address",
+                    "write a host name or an address; the port goes into REDIS_PORT, a password into a URL in REDIS_CACHE and REDIS_QUEUE",
                 )
             }
             (None, None) => {

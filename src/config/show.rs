@@ -1,14 +1,22 @@
 //! `--print-config`: every value, where it came from, secrets redacted.
+//!
+//! A value is shown only as it was understood: one that cannot be used may be anything, a password too.
 
+use super::apps;
+use super::login_signs::holds_a_login;
 use super::redis_url::RedisUrl;
-use super::source::Given;
+use super::source::{Given, Reader};
 use super::variable::{VARIABLES, Variable};
 
 /// A line for each variable of the table, those without a value too.
-pub fn print(seen: &[(&'static Variable, Given)]) -> String {
+pub fn print(reader: &Reader<'_>) -> String {
+    let is_wrong = |name: &str| reader.problems.iter().any(|problem| problem.variable == name);
     let rows: Vec<[String; 3]> = VARIABLES
         .iter()
-        .map(|variable| match seen.iter().find(|(v, _)| v.name == variable.name) {
+        .map(|variable| match reader.seen.iter().find(|(v, _)| v.name == variable.name) {
+            Some((_, given)) if is_wrong(variable.name) => {
+                [variable.name.into(), "(cannot be used)".into(), given.source.to_string()]
+            }
             Some((_, given)) => [variable.name.into(), shown(variable, given), given.source.to_string()],
             None => [variable.name.into(), "-".into(), format!("default: {}", variable.default)],
         })
@@ -20,19 +28,20 @@ pub fn print(seen: &[(&'static Variable, Given)]) -> String {
         .collect()
 }
 
-/// The value as it may be seen: `***` for a secret, a URL without its password, an app list
-/// without the tokens that its URLs may hold.
+/// The value as it may be seen: `***` for a secret, a URL and an app list without their logins, and
+/// nothing of any other value that may hold one.
 fn shown(variable: &Variable, given: &Given) -> String {
-    let value = &given.value;
-    match variable.name {
-        _ if variable.secret => "***".into(),
+    let value = given.value.trim();
+    let understood = match variable.name {
+        _ if variable.secret => Some("***".into()),
         "REDIS_CACHE" | "REDIS_QUEUE" | "REDIS_SOCKETIO" => {
-            RedisUrl::parse(value).map_or_else(|_| "(unreadable)".into(), |url| url.to_string())
+            RedisUrl::parse(value).ok().map(|url| url.to_string())
         }
-        "CAULDRON_GIT_AUTH" => "(set)".into(),
-        "CAULDRON_APPS" | "CUSTOM_APPS" if value.contains('@') => "(set; may hold a token)".into(),
-        _ => value.replace('\n', " "),
-    }
+        "CAULDRON_GIT_AUTH" => Some("(set)".into()),
+        "CAULDRON_APPS" | "STANDARD_APPS" | "CUSTOM_APPS" => apps::shown(variable.name, value),
+        _ => (!holds_a_login(value)).then(|| value.replace(char::is_control, " ")),
+    };
+    understood.unwrap_or_else(|| "(set; not shown: it may hold a login)".into())
 }
 
 #[cfg(test)]
@@ -49,16 +58,20 @@ mod tests {
             ("DB_PASSWORD", "canary"),
             ("REDIS_CACHE", "redis://:canary@cache:1/0"),
             ("CUSTOM_APPS", "a:https://canary@h/x.git:main"),
+            // [{"url":"https://canary@h/x.git"}]
+            ("CAULDRON_APPS", "W3sidXJsIjoiaHR0cHM6Ly9jYW5hcnlAaC94LmdpdCJ9XQ=="),
         ]);
         let mut reader = Reader::new(&flags, &environment);
         load(&mut reader, Needs { site: false, bench: false, servers: false, many_roles: false }, false)
             .unwrap();
-        let text = super::print(&reader.seen);
-        assert!(!text.contains("canary"), "{text}");
+        let text = super::print(&reader);
+        assert!(!text.contains("canary") && !text.contains("W3sid"), "{text}");
         let line = |name: &str| text.lines().find(|l| l.starts_with(name)).unwrap().to_string();
         assert!(line("DB_HOST ").contains("pg") && line("DB_HOST ").ends_with("--db-host"));
         assert!(line("DB_PASSWORD ").contains("***"));
         assert!(line("DB_PORT ").contains("5432") && line("DB_PORT ").ends_with("default"));
         assert!(line("REDIS_CACHE ").contains("redis://:***@cache:1/0"));
+        assert!(line("CUSTOM_APPS ").contains(r#"[{"name":"a","url":"https://h/x.git","branch":"main"}]"#));
+        assert!(reader.problems[0].cause.contains("base64"), "{:?}", reader.problems);
     }
 }

@@ -8,6 +8,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
+use super::frappe_environment::{is_service_link, name_of};
+use super::login_signs::{holds_a_login, may_hold_a_login, without_quotes};
 use super::variable::{self, Variable};
 
 /// The environment as the reader sees it; tests hand in a map.
@@ -100,7 +102,7 @@ impl<'a> Reader<'a> {
         let flag = variable.flag();
         if let Some(value) = self.flags.get(&flag) {
             let given = Given { value: value.clone(), source: Source::Flag(flag) };
-            return Some(self.remember(variable, given));
+            return self.accepted(variable, given);
         }
         if let Some(path) = self.flags.get(&format!("{flag}-file")) {
             let source = Source::File(format!("--{flag}-file"), path.into());
@@ -123,7 +125,7 @@ impl<'a> Reader<'a> {
                 }
                 (Some(value), None) => {
                     let source = Source::Environment(candidate.into());
-                    return Some(self.remember(variable, Given { value, source }));
+                    return self.accepted(variable, Given { value, source });
                 }
                 (None, Some(path)) => {
                     return self.read_file(variable, Source::File(file_variable, path.into()));
@@ -134,7 +136,8 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// As [`given`](Self::given), with the bench's own file and then a default behind it.
+    /// As [`given`](Self::given), with Frappe's own variable, the bench's own file and then a default
+    /// behind it.
     pub fn given_or(
         &mut self,
         name: &'static str,
@@ -144,12 +147,13 @@ impl<'a> Reader<'a> {
         if let Some(given) = self.given(name) {
             return Some(given);
         }
-        let fallback =
-            bench.or_else(|| default.map(|d| Given { value: d.into(), source: Source::Default }))?;
+        let default = default.map(|default| Given { value: default.into(), source: Source::Default });
+        let fallback = self.frappes_own(name).or(bench).or(default)?;
         Some(self.remember(variable::named(name), fallback))
     }
 
-    /// A value that must parse; a problem is recorded where it does not.
+    /// A value that must parse; a problem is recorded where it does not. What the cause quotes of a
+    /// value that may hold a login is not shown.
     pub fn parsed<T>(
         &mut self,
         name: &'static str,
@@ -161,6 +165,14 @@ impl<'a> Reader<'a> {
         match parse(given.value.trim()) {
             Ok(value) => Some(value),
             Err(cause) => {
+                let is_url_list = matches!(name, "CAULDRON_APPS" | "CUSTOM_APPS");
+                let hide = if is_url_list { holds_a_login } else { may_hold_a_login };
+                let cause = if hide(&given.value) { without_quotes(&cause) } else { cause };
+                let mend = if is_quoted(&given.value) {
+                    format!("{mend}; the quotes around the value are part of it: leave them out")
+                } else {
+                    mend.to_string()
+                };
                 self.problem(name, Some(given.source), cause, mend);
                 None
             }
@@ -180,9 +192,46 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A variable that is Frappe's own, and no setting of ours.
-    pub fn frappes_own(&self, name: &str) -> Option<OsString> {
-        self.environment.get(name).filter(|value| !value.is_empty())
+    /// A variable as it stands in the environment. None for an empty one.
+    pub fn environment(&self, name: &str) -> Option<String> {
+        self.environment.get(name)?.into_string().ok().filter(|value| !value.is_empty())
+    }
+
+    /// A variable of Frappe's own, unless it is a service link.
+    pub fn frappes(&self, name: &str) -> Option<Given> {
+        let value = self.environment(name).filter(|value| !is_service_link(value))?;
+        Some(Given { value, source: Source::Environment(name.into()) })
+    }
+
+    /// What Frappe's own variable says of a setting of ours.
+    pub fn frappes_own(&self, setting: &str) -> Option<Given> {
+        self.frappes(name_of(setting)?)
+    }
+
+    /// A secret loses the line end that `echo pw | base64` leaves at its end; a control character
+    /// in it would make a login that nobody can type.
+    fn accepted(&mut self, variable: &'static Variable, mut given: Given) -> Option<Given> {
+        if variable.secret {
+            let text = without_line_end(&given.value);
+            if text.len() < given.value.len() && !matches!(given.source, Source::File(..)) {
+                tracing::warn!(
+                    variable = variable.name,
+                    "the value ends with a line end, which is taken off: write it without (printf, not echo)"
+                );
+            }
+            given.value = text.to_string();
+            if given.value.is_empty() {
+                self.problem(variable.name, Some(given.source), "it is empty", "put the value into it");
+                return None;
+            }
+            if given.value.contains(char::is_control) {
+                let cause = "a control character (a line end, a tab) stands in it";
+                let mend = "write the secret again without it";
+                self.problem(variable.name, Some(given.source), cause, mend);
+                return None;
+            }
+        }
+        Some(self.remember(variable, given))
     }
 
     fn remember(&mut self, variable: &'static Variable, given: Given) -> Given {
@@ -204,8 +253,8 @@ impl<'a> Reader<'a> {
             return None;
         };
         // Kubernetes injects `DB_PORT=tcp://10.0.0.1:5432` for a service named `db`; nobody set it.
-        let is_service_link = name.ends_with("_PORT") && value.starts_with("tcp://");
-        (!value.is_empty() && !is_service_link).then_some(value)
+        let is_link = name.ends_with("_PORT") && is_service_link(&value);
+        (!value.is_empty() && !is_link).then_some(value)
     }
 
     fn read_file(&mut self, variable: &'static Variable, source: Source) -> Option<Given> {
@@ -213,19 +262,43 @@ impl<'a> Reader<'a> {
         match std::fs::read_to_string(path) {
             Ok(text) => {
                 // Editors and `kubectl create secret --from-file` leave one line end behind.
-                let value = text.strip_suffix('\n').unwrap_or(&text);
-                let value = value.strip_suffix('\r').unwrap_or(value).to_string();
+                let value = without_line_end(&text).to_string();
                 if value.is_empty() {
                     self.problem(variable.name, Some(source), "the file is empty", "put the value into it");
                     return None;
                 }
-                Some(self.remember(variable, Given { value, source }))
+                self.accepted(variable, Given { value, source })
             }
             Err(error) => {
                 let cause = format!("cannot read the file: {error}");
-                self.problem(variable.name, Some(source), cause, "mount the secret, readable for this user");
+                let mend = "mount the secret, readable for this user, and name it by its absolute path";
+                self.problem(variable.name, Some(shown_file(source)), cause, mend);
                 None
             }
         }
+    }
+}
+
+/// One line end, of any kind.
+fn without_line_end(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
+}
+
+fn is_quoted(value: &str) -> bool {
+    let value = value.trim();
+    value.len() > 1 && ['"', '\''].iter().any(|quote| value.starts_with(*quote) && value.ends_with(*quote))
+}
+
+/// A file that is not there may be the secret itself, set in NAME_FILE by mistake.
+fn shown_file(source: Source) -> Source {
+    match source {
+        Source::File(name, path) if !path.is_absolute() || may_hold_a_login(&path.to_string_lossy()) => {
+            match name.strip_prefix("--") {
+                Some(flag) => Source::Flag(flag.into()),
+                None => Source::Environment(name),
+            }
+        }
+        source => source,
     }
 }

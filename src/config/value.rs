@@ -40,6 +40,12 @@ pub fn parse_site_url(text: &str) -> Result<String, String> {
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err(format!("`{text}` is not an http URL"));
     }
+    if text.contains('@') {
+        return Err("it holds a login, which would stand in every link that Frappe writes".into());
+    }
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err("white space or a control character stands in it".into());
+    }
     Ok(text.trim_end_matches('/').into())
 }
 

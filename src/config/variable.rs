@@ -228,9 +228,11 @@ pub fn secret_names() -> impl Iterator<Item = String> {
     // URLs may hold a login.
     let with_urls =
         |name: &str| name.starts_with("REDIS_") || matches!(name, "CAULDRON_APPS" | "CUSTOM_APPS");
-    VARIABLES.iter().filter(move |v| v.secret || with_urls(v.name)).flat_map(|v| {
+    let ours = VARIABLES.iter().filter(move |v| v.secret || with_urls(v.name)).flat_map(|v| {
         std::iter::once(v.name)
             .chain(v.aliases.iter().copied())
             .flat_map(|name| [name.to_string(), Variable::file_name(name)])
-    })
+    });
+    let frappes = ["FRAPPE_DB_PASSWORD", "FRAPPE_REDIS_CACHE", "FRAPPE_REDIS_QUEUE"];
+    ours.chain(frappes.map(str::to_string))
 }

@@ -96,7 +96,7 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, root: &Path) -> Option<
         max_jobs: read_parsed(reader, "CAULDRON_MAX_JOBS", number, "write a number, or leave it out"),
         requeue: reader.given("CAULDRON_REQUEUE").map(|given| words(&given.value)).unwrap_or_default(),
         bench_id: bench.common("bench_id").map(|given| given.value),
-        bench_root: reader.frappes_own("FRAPPE_BENCH_ROOT").map_or_else(
+        bench_root: reader.environment("FRAPPE_BENCH_ROOT").map_or_else(
             // As frappe.utils.get_bench_path resolves it.
             || root.canonicalize().unwrap_or_else(|_| root.to_path_buf()),
             PathBuf::from,

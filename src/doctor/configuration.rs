@@ -14,7 +14,7 @@ use crate::config::bench_files::{COMMON, SITE};
 use crate::config::database::{DatabaseConfig, Login};
 use crate::config::source::{Problem, ProcessEnvironment, Reader, Strings};
 use crate::config::variable::{VARIABLES, Variable};
-use crate::config::{self, Config, Needs};
+use crate::config::{self, Config, Needs, frappe_environment};
 use crate::deps;
 use crate::frappe::bench::Bench;
 use crate::frappe::bench_objects::BenchObjects;
@@ -30,6 +30,8 @@ pub struct Known {
     pub folder: Result<SiteFolder>,
     pub files: BenchObjects,
     problems: Vec<Problem>,
+    /// Variables of Frappe's own that its processes do not get.
+    dropped: Vec<Finding>,
 }
 
 impl Known {
@@ -80,17 +82,20 @@ impl Known {
         }
     }
 
-    /// Every problem, or that there is none.
+    /// Every problem, or that there is none, and what of the environment reaches no child.
     pub fn findings(&self) -> Vec<Finding> {
+        let mut findings = self.dropped.clone();
         if self.problems.is_empty() {
-            return vec![Finding::ok(Id::Configuration, "settings", "every setting can be read")];
+            findings.push(Finding::ok(Id::Configuration, "settings", "every setting can be read"));
+            return findings;
         }
         let finding = |problem: &Problem| {
             let source = problem.source.as_ref().map(|source| format!(" ({source})")).unwrap_or_default();
             let subject = format!("{}{source}", problem.variable);
             Finding::error(Id::Configuration, outcome::CONFIGURATION, subject, &problem.cause, &problem.mend)
         };
-        self.problems.iter().map(finding).collect()
+        findings.extend(self.problems.iter().map(finding));
+        findings
     }
 
     fn read(
@@ -102,6 +107,12 @@ impl Known {
         let needs = Needs { site: true, bench: true, servers: true, many_roles: false };
         let loaded = config::load(&mut reader, needs, embedded);
         let problems = std::mem::take(&mut reader.problems);
+        let dropped = frappe_environment::dropped(&reader).into_iter();
+        let dropped = dropped.map(|(name, why)| {
+            let detail = format!("Frappe's processes do not get it: {why}");
+            Finding::info(Id::Configuration, name, detail)
+        });
+        let dropped = dropped.collect();
         let needs = Needs { site: false, bench: false, servers: false, many_roles: false };
         let again = || {
             let without = Without { environment, hidden: names_of(&problems) };
@@ -125,7 +136,7 @@ impl Known {
             site: config.site.as_ref().map(|site| object(bench.site(site).join(SITE))).unwrap_or_default(),
         };
         let site_login = deps::site_login(&config);
-        Ok(Self { config, bench, site_login, folder, files, problems })
+        Ok(Self { config, bench, site_login, folder, files, problems, dropped })
     }
 }
 
@@ -172,7 +183,10 @@ impl Strings for Without<'_> {
 /// Every name that the variables of these problems go by.
 fn names_of(problems: &[Problem]) -> Vec<String> {
     let variables = VARIABLES.iter().filter(|v| problems.iter().any(|p| p.variable == v.name));
-    let names = variables.flat_map(|v| std::iter::once(v.name).chain(v.aliases.iter().copied()));
+    let names = variables.flat_map(|v| {
+        let frappes = frappe_environment::name_of(v.name);
+        std::iter::once(v.name).chain(v.aliases.iter().copied()).chain(frappes)
+    });
     names.flat_map(|name| [name.to_string(), Variable::file_name(name)]).collect()
 }
 

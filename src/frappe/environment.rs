@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::config::database::{DatabaseConfig, SslMode};
 use crate::config::redis::RedisConfig;
-use crate::config::variable;
+use crate::config::{frappe_environment, variable};
 
 /// Variables by name; a later `set` wins.
 #[derive(Clone, Debug, Default)]
@@ -18,10 +18,13 @@ const SYSTEM_CA_FILES: [&str; 3] =
 
 impl ChildEnvironment {
     /// Our own environment, without anything that may be a secret: the administrator's password
-    /// reaches no child, and Frappe reads its own from the site's files.
+    /// reaches no child, and Frappe reads its own from the site's files. Nor does what Frappe would
+    /// believe over these files: it was read as settings of ours.
     pub fn inherited() -> Self {
-        let secrets: Vec<String> = variable::secret_names().collect();
-        Self(std::env::vars_os().filter(|(name, _)| !secrets.iter().any(|s| OsStr::new(s) == name)).collect())
+        let frappes = frappe_environment::names().map(str::to_string);
+        let kept_back: Vec<String> = variable::secret_names().chain(frappes).collect();
+        let is_kept_back = |name: &OsStr| kept_back.iter().any(|other| OsStr::new(other) == name);
+        Self(std::env::vars_os().filter(|(name, _)| !is_kept_back(name)).collect())
     }
 
     pub fn set(&mut self, name: &str, value: impl AsRef<OsStr>) -> &mut Self {

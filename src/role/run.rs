@@ -1,11 +1,12 @@
 //! `run -- CMD …`: any program under supervision, no Frappe. An init as good as tini: signals are
 //! passed on, orphans reaped, the program's own exit code returned, and nothing left behind.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use nix::sys::signal::Signal;
 use tracing::{debug, warn};
 
+use crate::config::frappe_environment;
 use crate::config::run::RunConfig;
 use crate::outcome::{self, Fault, SIGNAL_BASE, Stopped};
 use crate::supervise::process::Processes;
@@ -46,12 +47,18 @@ pub async fn run(
     }
 }
 
+/// Kubernetes' links to Services whose names give a variable that Frappe reads: nobody set them.
+fn is_service_link(name: &OsStr, value: &OsStr) -> bool {
+    frappe_environment::names().any(|known| name == known)
+        && value.to_str().is_some_and(frappe_environment::is_service_link)
+}
+
 /// Everything that an init passes on: the environment, the terminal, stdin.
 fn spec(command: &[OsString], config: &RunConfig) -> Spec {
     let name = std::path::Path::new(&command[0]).file_name().unwrap_or(&command[0]);
     let mut spec = Spec::new(name.to_string_lossy(), &command[0]);
     spec.args = command[1..].to_vec();
-    spec.env = std::env::vars_os().collect();
+    spec.env = std::env::vars_os().filter(|(name, value)| !is_service_link(name, value)).collect();
     spec.stdin = Stdin::Inherit;
     spec.terminal = true;
     spec.output = relay(config.child_logs, &spec.name);

@@ -3,12 +3,16 @@
 //! The chart's template ends an entry with no separator (`erpnext:version-15hrms:version-15`, SEED.md);
 //! such an entry is refused by name, never guessed.
 
+use super::super::login_signs::holds_a_login;
 use super::location::Location;
 use super::{WantedApp, check_name, check_reference};
 
 /// Reads the chart's `name[:branch]` list.
 pub fn parse_standard(text: &str) -> Result<Vec<WantedApp>, String> {
-    entries(text).map(|entry| standard(entry).map_err(|why| unreadable(entry, &why))).collect()
+    entries(text)
+        .enumerate()
+        .map(|(index, entry)| standard(entry).map_err(|why| unreadable(index, entry, &why)))
+        .collect()
 }
 
 fn standard(entry: &str) -> Result<WantedApp, String> {
@@ -21,12 +25,18 @@ fn standard(entry: &str) -> Result<WantedApp, String> {
     }
     check_name(name)?;
     branch.map_or(Ok(()), check_reference)?;
+    if holds_a_login(entry) {
+        return Err("an app with a URL goes into CUSTOM_APPS or CAULDRON_APPS, and none is in base64".into());
+    }
     Ok(WantedApp { name: Some(name.into()), branch: branch.map(str::to_string), ..WantedApp::default() })
 }
 
 /// Reads the chart's `name:URL[:branch]` list, from both ends since a URL has colons of its own.
 pub fn parse_custom(text: &str) -> Result<Vec<WantedApp>, String> {
-    entries(text).map(|entry| custom(entry).map_err(|why| unreadable(entry, &why))).collect()
+    entries(text)
+        .enumerate()
+        .map(|(index, entry)| custom(entry).map_err(|why| unreadable(index, entry, &why)))
+        .collect()
 }
 
 fn custom(entry: &str) -> Result<WantedApp, String> {
@@ -62,6 +72,10 @@ fn split_branch(rest: &str) -> Option<(&str, Option<&str>)> {
         // `main`, or `main:x`: no repository.
         return None;
     }
+    if !rest.starts_with('/') && path.contains('@') {
+        // A login with a `/` in it: the branch would be its second half.
+        return None;
+    }
     match path.rfind(':') {
         Some(colon) if colon + 1 < path.len() => {
             Some((&rest[..before.len() + colon], Some(&path[colon + 1..])))
@@ -75,7 +89,7 @@ fn entries(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty())
 }
 
-fn unreadable(entry: &str, why: &str) -> String {
+fn unreadable(index: usize, entry: &str, why: &str) -> String {
     // A token in a URL stays out of the message: everything between `//` and `@` goes.
     let shown = match (entry.find("://"), entry.rfind('@')) {
         (Some(start), Some(at)) if at > start => format!("{}://***{}", &entry[..start], &entry[at..]),
@@ -83,7 +97,7 @@ fn unreadable(entry: &str, why: &str) -> String {
     };
     // The part that is wrong may hold it as well.
     let why = if shown == entry { why } else { "it should be name:URL:branch" };
-    format!("cannot read the entry `{shown}`: {why}")
+    format!("cannot read entry {}, `{shown}`: {why}", index + 1)
 }
 
 #[cfg(test)]

@@ -29,6 +29,9 @@ impl Location {
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) || text.starts_with('-') {
             return Err("its url is none that git knows".into());
         }
+        if text.starts_with("//") {
+            return Err("its url has no scheme".into());
+        }
         if text.starts_with('/') {
             return without_colon(text).map(|()| Self { url: text.into(), login: None });
         }
@@ -42,6 +45,7 @@ impl Location {
         if host.is_empty() || host.contains('/') || path.is_empty() || path.starts_with(':') {
             return Err("its url is none that git knows".into());
         }
+        without_login(path)?;
         without_colon(path)?;
         Ok(Self { url: text.into(), login: None })
     }
@@ -52,13 +56,25 @@ impl Location {
         }
         let slash = rest.find('/').ok_or("its url has no path")?;
         let (authority, path) = rest.split_at(slash);
+        if scheme != "file" || !authority.is_empty() {
+            without_login(path)?;
+        }
         without_colon(path)?;
+        if scheme.starts_with("http") && path.contains(['?', '#']) {
+            return Err(
+                "a ? or a # stands in its path: git is given an address, and a login goes before the host"
+                    .into(),
+            );
+        }
         let (user_info, host) = match authority.rsplit_once('@') {
             Some((user_info, host)) => (Some(user_info), host),
             None => (None, authority),
         };
         if host.is_empty() && scheme != "file" {
             return Err("its url has no host".into());
+        }
+        if !host.is_empty() && !is_host(host) {
+            return Err("its url's host is none; percent-encode / ? # : in a login".into());
         }
         let Some(user_info) = user_info else {
             return Ok(Self { url: format!("{scheme}://{rest}"), login: None });
@@ -84,6 +100,30 @@ impl Location {
 /// Two entries that ran together have a colon where a repository has none.
 fn without_colon(path: &str) -> Result<(), String> {
     if path.contains(':') { Err("a colon in its path: two entries ran together?".into()) } else { Ok(()) }
+}
+
+/// An `@` in a path is that of a login with a `/` in it: what git would be given is half of a token.
+fn without_login(path: &str) -> Result<(), String> {
+    if path.contains('@') {
+        return Err(
+            "an @ stands in its path: percent-encode a / in the login as %2F, or give the token as a \
+                    token_file in CAULDRON_GIT_AUTH"
+                .into(),
+        );
+    }
+    Ok(())
+}
+
+/// `host`, `host:port` or `[address]:port`.
+pub fn is_host(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let is_bare_address = host.contains(':') && !host.starts_with('[');
+    !is_bare_address
+        && crate::config::host::parse(host).is_ok()
+        && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 /// Host and port of a URL, as git names them in its questions; none for a path.
@@ -128,6 +168,29 @@ mod tests {
         {
             assert!(Location::parse(bad).is_err(), "{bad} was read");
         }
+    }
+
+    #[test]
+    fn a_login_that_is_cut_in_two_is_refused_and_not_repeated() {
+        for bad in [
+            "https://user:gl/canary@h/x.git",
+            "https://gl/canary@h/x.git",
+            "https://user@gl/canary@h/x.git",
+            "https://user:canary/x.git",
+            "https://user:1?canary@h",
+            "https://h/x.git?private_token=canary",
+            "https://h/x.git#canary",
+            "https:/canary@h/x.git",
+            "//canary@h/x.git",
+            "user:canary@h/x.git",
+            "ssh://git:a/canary@h/x.git",
+            "file://u:a/canary@h/x.git",
+        ] {
+            let error = Location::parse(bad).map(|location| location.url).unwrap_err();
+            assert!(!error.contains("canary"), "{bad}: {error}");
+        }
+        assert!(Location::parse("https://[fd00::1]:8443/x.git").is_ok());
+        assert!(Location::parse("file:///srv/x@y.git").is_ok() && Location::parse("/srv/x@y.git").is_ok());
     }
 
     #[test]

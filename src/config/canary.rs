@@ -1,0 +1,134 @@
+//! No setting, however malformed, gets a part of its login into a message or into `--print-config`.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use proptest::prelude::*;
+
+use super::source::Reader;
+use super::variable::{VARIABLES, Variable};
+use super::{Needs, frappe_environment, load, print};
+
+/// Pieces that cut a URL, a list or a JSON text where nobody expects it.
+const PIECES: [&str; 42] = [
+    "redis://",
+    "rediss://",
+    "unix://",
+    "https://",
+    "ssh://",
+    "postgres://",
+    "tcp://",
+    "//",
+    "/",
+    ":",
+    ":",
+    "@",
+    "?",
+    "#",
+    "&",
+    "=",
+    "%2F",
+    "\\",
+    "\"",
+    "'",
+    "`",
+    " ",
+    "\t",
+    "\r",
+    "\n",
+    ",",
+    ";",
+    "[",
+    "]",
+    "{",
+    "}",
+    "*",
+    "-",
+    "..",
+    "12",
+    "6379",
+    "host",
+    "user",
+    "git",
+    "main",
+    "a:",
+    "http://",
+];
+
+/// A text with a login in it: an `@` stands somewhere behind the canary.
+fn with_login() -> impl Strategy<Value = String> {
+    let pieces = |most| proptest::collection::vec(proptest::sample::select(PIECES.to_vec()), 0..=most);
+    (pieces(6), pieces(4), pieces(6)).prop_map(|(before, between, behind)| {
+        format!("{}:canary{}@{}", before.concat(), between.concat(), behind.concat())
+    })
+}
+
+/// The text as it is, and where JSON or base64 is taken.
+fn wrapped(text: &str, shape: u8) -> String {
+    let quoted = serde_json::to_string(text).unwrap();
+    match shape {
+        1 => format!(r#"[{{"url":{quoted},"branch":"main"}}]"#),
+        2 => format!(r#"[{{"name":{quoted}}},{{"url":"https://h/x","branch":{quoted}}}]"#),
+        3 => format!(r#"[{{{quoted}:1}}]"#),
+        4 => format!(r#"{{{quoted}:{{"token_file":"/t"}},"h":{{"token_file":{quoted}}}}}"#),
+        5 => base64::engine::general_purpose::STANDARD.encode(format!(r#"[{{"url":{quoted}}}]"#)),
+        6 => format!("a:{text}:main, b:{text}"),
+        7 => format!("\"{text}\""),
+        8 => format!("{text}\r"),
+        _ => text.to_string(),
+    }
+}
+
+/// Every message and the whole of `--print-config`.
+fn said(environment: &BTreeMap<&str, &str>) -> String {
+    let flags = BTreeMap::new();
+    let mut reader = Reader::new(&flags, environment);
+    let needs = Needs { site: true, bench: true, servers: true, many_roles: false };
+    let _ = load(&mut reader, needs, false);
+    let problems: Vec<String> = reader.problems.iter().map(ToString::to_string).collect();
+    problems.join("\n") + &print(&reader)
+}
+
+fn names() -> Vec<&'static str> {
+    let ours = VARIABLES.iter().flat_map(|v| std::iter::once(v.name).chain(v.aliases.iter().copied()));
+    ours.chain(frappe_environment::names()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_part_of_a_login_is_shown(text in with_login(), shape in 0u8..10, index in any::<prop::sample::Index>()) {
+        let names = names();
+        let name = names[index.index(names.len())];
+        let value = wrapped(&text, shape);
+        let encoded = base64::engine::general_purpose::STANDARD.encode("canary");
+        let file = Variable::file_name(name);
+        for (name, value) in [(name, value.as_str()), (file.as_str(), text.as_str())] {
+            let mut environment = BTreeMap::from([
+                ("SITE_NAME", "s.local"), ("DB_HOST", "pg"), ("REDIS_CACHE", "redis://r/0"), ("REDIS_QUEUE", "redis://r/1"),
+            ]);
+            environment.insert(name, value);
+            let said = said(&environment);
+            prop_assert!(!said.contains("canary") && !said.contains(&encoded[..6]), "{name}={value:?}\n{said}");
+        }
+    }
+}
+
+/// The inputs that were found first, each in every setting.
+#[test]
+fn what_was_found_is_shown_in_no_setting() {
+    for value in [
+        "redis://:ab@cd/canary@host:6379/0",
+        "postgres://u:canary@h/db",
+        "https://user:gl/canary@host/x.git",
+        "host=pg password=canary",
+        "\"postgres://u:canary@h/db\"",
+        "u:canary@h",
+    ] {
+        for name in names() {
+            let said = said(&BTreeMap::from([("SITE_NAME", "s.local"), (name, value)]));
+            assert!(!said.contains("canary"), "{name}={value}\n{said}");
+        }
+    }
+}
