@@ -23,6 +23,7 @@ mod own_database;
 mod patches;
 pub mod plan;
 mod postgres;
+mod queue_owner;
 mod record;
 mod report;
 mod server;
@@ -103,9 +104,10 @@ async fn look(asked: &Asked<'_>, processes: &Processes) -> Vec<Finding> {
     hide_secrets();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let servers = Clock::ending_at(begin + SERVERS);
-    let (dns, redis, (server, seen), volume, files, bench, clients, supervisor) = tokio::join!(
+    let (dns, redis, owner, (server, seen), volume, files, bench, clients, supervisor) = tokio::join!(
         dependencies::dns(&known, servers),
         dependencies::redis(&known, servers),
+        queue_owner::look(&known, servers),
         server::look(&known, processes, servers),
         volume_looks(&known, clock),
         file_looks(&known, clock),
@@ -115,7 +117,19 @@ async fn look(asked: &Asked<'_>, processes: &Processes) -> Vec<Finding> {
     );
     let apps = app_looks(&known, seen.contents, clock).await;
     let clients = clients::judge(&clients, seen.server_major);
-    let all = [known.findings(), dns, server, redis, volume, files, bench, clients, apps, vec![supervisor]];
+    let all = [
+        known.findings(),
+        dns,
+        server,
+        redis,
+        vec![owner],
+        volume,
+        files,
+        bench,
+        clients,
+        apps,
+        vec![supervisor],
+    ];
     all.concat()
 }
 

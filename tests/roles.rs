@@ -5,6 +5,8 @@ mod support;
 
 #[path = "roles/all.rs"]
 mod all;
+#[path = "roles/foreign.rs"]
+mod foreign;
 #[path = "roles/hold.rs"]
 mod hold;
 #[path = "roles/legacy.rs"]
@@ -19,6 +21,8 @@ mod renewal;
 mod scheduler;
 #[path = "roles/socketio.rs"]
 mod socketio;
+#[path = "roles/stray.rs"]
+mod stray;
 #[path = "roles/web.rs"]
 mod web;
 #[path = "roles/worker.rs"]

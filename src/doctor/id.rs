@@ -37,6 +37,7 @@ ids! {
     RedisQueueEviction "redis-queue-eviction" "Does the queue Redis drop jobs when it is full?"
     RedisQueueRole "redis-queue-role" "Is the queue Redis a writable single server?"
     RedisQueuePersistence "redis-queue-persistence" "Do jobs survive a restart of the queue Redis?"
+    QueueOwner "queue-owner" "Are the queues this bench's alone, or does another installation use them?"
     VolumeFolder "volume-folder" "Are sites/ and the site's folder there, and whose are they?"
     VolumeWritable "volume-writable" "May this user write where the bootstrap does?"
     VolumeFilesystem "volume-filesystem" "What file system is sites/ on, and what follows?"

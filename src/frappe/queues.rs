@@ -30,6 +30,11 @@ impl BenchQueues {
         format!("rq:queue:{}", self.full(name))
     }
 
+    /// What a worker of this queue alone has taken from it and not begun.
+    pub fn intermediate(&self, name: &str) -> String {
+        format!("{}:intermediate", self.queue(name))
+    }
+
     /// One of RQ's registries: wip, finished, failed.
     pub fn registry(&self, registry: &str, name: &str) -> String {
         format!("rq:{registry}:{}", self.full(name))
@@ -67,6 +72,12 @@ impl BenchQueues {
     }
 }
 
+/// The site that Frappe names in the ids of its jobs: v15 writes `site::id`, v16 `site||id`.
+pub fn site_of(id: &str) -> Option<&str> {
+    let end = ["::", "||"].iter().filter_map(|separator| id.find(separator)).min()?;
+    Some(&id[..end]).filter(|site| !site.is_empty())
+}
+
 pub fn job(id: &str) -> String {
     format!("rq:job:{id}")
 }
@@ -100,6 +111,10 @@ mod tests {
         assert_eq!(epoch_s("2026-11-23T11:40:00.500000Z"), Some(1_795_434_000.5));
         assert_eq!(epoch_s("2024-02-29T23:59:59Z"), Some(1_709_251_199.0));
         assert_eq!(epoch_s("yesterday"), None);
+        assert_eq!(
+            ["a.test::x||1", "a.test||x", "x", "::x"].map(site_of),
+            [Some("a.test"), Some("a.test"), None, None]
+        );
         assert!(queues.is_any_of("other:short,home-frappe-frappe-bench:long"));
         assert!(!queues.is_any_of("home-frappe-frappe-bench-2:long"));
         assert_eq!(BenchQueues::new(Some("one"), "/x".as_ref()).registry("wip", "long"), "rq:wip:one:long");

@@ -1,6 +1,6 @@
 # Settles the job that an RQ worker had in hand when it ended without saying so: failed with a reason, by RQ's own
 # code, and put back only if its method may run twice. What is asked comes as JSON on standard input
-# (role/worker/settle.rs); what was done goes to standard output, in a line.
+# (role/worker/settle.rs); what was done goes to standard output, in a line. Run after executions.py.
 import json
 import sys
 from datetime import datetime, timezone
@@ -23,6 +23,9 @@ if worker is not None:
             now = datetime.now(timezone.utc)
             aware = getattr(job.started_at, "tzinfo", None) is not None
             job.ended_at = job.ended_at or (now if aware else now.replace(tzinfo=None))
+            with connection.pipeline() as pipe:
+                delete_executions(job, connection, pipe)
+                pipe.execute()
             worker.handle_job_failure(job, Queue(job.origin, connection=connection), exc_string=asked["reason"])
             said = f"failed job {job_id}"
             try:

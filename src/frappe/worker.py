@@ -1,4 +1,5 @@
-# Runs Frappe's own `worker` command, with one gap of RQ's closed. Read from standard input by python, in sites/.
+# Runs Frappe's own `worker` command, with one gap of RQ's closed. Read from standard input by python, in sites/, after
+# worker_jobs.py.
 #
 # RQ stops an idle worker by an exception out of BLPOP. A job that Redis has handed over by then stands in no queue
 # any more and in no worker: it is lost. Here TERM to an idle worker has Redis end the BLPOP (CLIENT UNBLOCK): either
@@ -10,7 +11,6 @@ import threading
 import time
 
 DONE = 85  # role/worker.rs: DONE_CODE
-GATE = os.environ.get("CAULDRON_WORKER_GATE")
 max_jobs = int(os.environ.get("CAULDRON_WORKER_MAX_JOBS") or 0)
 
 from rq.worker import StopRequested, Worker
@@ -20,6 +20,7 @@ class Stop:
     asked = threading.Event()
     waiting = False  # in BLPOP, or on the way there or back
     in_hand = False  # a job was handed over and not finished
+    uses_intermediate = False  # it came by way of `<queue>:intermediate`
     jobs = 0
 
 
@@ -46,20 +47,7 @@ def close_the_gap(worker):
     pool.connection_kwargs["client_name"] = name
     pool.disconnect()
     threading.Thread(target=unblock, args=(connection, name), daemon=True).start()
-    dequeue_any, shut_down = worker.queue_class.dequeue_any, worker._shutdown
-
-    class Queue(worker.queue_class):
-        @classmethod
-        def dequeue_any(cls, *args, **kwargs):
-            if Stop.asked.is_set():
-                raise StopRequested
-            Stop.waiting = True
-            try:
-                result = dequeue_any(*args, **kwargs)
-                Stop.in_hand = result is not None
-                return result
-            finally:
-                Stop.waiting = False
+    shut_down = worker._shutdown
 
     def _shutdown():
         if Stop.waiting or Stop.in_hand:
@@ -68,7 +56,31 @@ def close_the_gap(worker):
         else:
             shut_down()
 
-    worker.queue_class, worker._shutdown = Queue, _shutdown
+    worker._shutdown = _shutdown
+
+
+def choose_jobs(worker):
+    class Queue(worker.queue_class):
+        @classmethod
+        def lmove(cls, *args, **kwargs):
+            Stop.uses_intermediate = True
+            return super().lmove(*args, **kwargs)
+
+        @classmethod
+        def dequeue_any(cls, queues, timeout, *args, **kwargs):
+            if Stop.asked.is_set():
+                raise StopRequested
+            Stop.waiting, Stop.uses_intermediate = True, False
+            try:
+                result = dequeue_own(worker, queues, timeout) if Foreign.may_wait and timeout is not None else None
+                if result is None:
+                    result = super().dequeue_any(queues, timeout, *args, **kwargs)
+                Stop.in_hand = result is not None
+                return result
+            finally:
+                Stop.waiting = False
+
+    worker.queue_class = Queue
 
 
 original_work, original_execute = Worker.work, Worker.execute_job
@@ -77,6 +89,7 @@ original_work, original_execute = Worker.work, Worker.execute_job
 def work(worker, *args, **kwargs):
     if max_jobs:
         kwargs["max_jobs"] = max_jobs
+    choose_jobs(worker)
     try:
         close_the_gap(worker)
     except Exception as error:
@@ -87,31 +100,19 @@ def work(worker, *args, **kwargs):
     return result
 
 
-def held_back(worker, job, queue):
-    """While somebody migrates no job begins: this one goes back to where it came from, as the next to be taken.
-
-    The supervisor will tell this process to stop; a job may have been handed over before that (gate/hold.rs).
-    """
-    if not GATE or not worker.connection.exists(GATE):
-        return False
-    job.set_status("queued")
-    queue.push_job_id(job.id, at_front=True)
-    Stop.in_hand = False
-    while not Stop.asked.is_set() and not worker._stop_requested and worker.connection.exists(GATE):
-        Stop.asked.wait(0.5)
-    return True
-
-
-def execute_job(worker, *args, **kwargs):
+def execute_job(worker, job, queue):
     try:
-        if held_back(worker, *args[:2]):
+        if not may_begin(worker, job, queue):
             return None
-        return original_execute(worker, *args, **kwargs)
+        if held_back(worker, job, queue) or left_to_others(worker, job, queue):
+            return None
+        return original_execute(worker, job, queue)
     finally:
         Stop.jobs += 1
         Stop.in_hand = False
 
 
+leave_intermediate_to_the_supervisor()
 Worker.work, Worker.execute_job = work, execute_job
 sys.argv[0] = "bench"
 runpy.run_module("frappe.utils.bench_helper", run_name="__main__")

@@ -101,6 +101,8 @@ pub struct Account {
     pub copy_of: Option<String>,
     /// Another installation that uses our queue Redis.
     pub queue_of: Option<String>,
+    /// Jobs that our workers left to others, because their site is not here.
+    pub foreign_jobs: u64,
     /// Installed apps that cannot be imported in this pod.
     pub missing_apps: Vec<String>,
     /// Where this pod's short-lived files are.
@@ -147,6 +149,7 @@ impl Board {
             last_error: None,
             copy_of: None,
             queue_of: None,
+            foreign_jobs: 0,
             missing_apps: Vec::new(),
             runtime_dir: None,
             dependencies_wait: None,

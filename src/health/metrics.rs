@@ -34,6 +34,10 @@ pub const METRICS: &[(&str, &str)] = &[
     ("queue_jobs_running", "Jobs of a queue that a worker has in hand"),
     ("queue_jobs_finished", "Jobs that ended well and whose result RQ still keeps (10 min)"),
     ("queue_jobs_failed", "Jobs that failed and that RQ still keeps (7 days)"),
+    (
+        "foreign_jobs_total",
+        "Jobs that this pod's workers left in their queue because sites/ has not their site: another installation's",
+    ),
     ("workers", "RQ workers of the bench, of every pod, by state"),
     ("scheduler_leader", "1 while this pod leads the scheduler"),
     ("scheduler_lag_seconds", "Since the last tick that came to its end"),
@@ -189,6 +193,10 @@ pub fn encode(account: &Account, figures: Option<&Figures>) -> String {
         help("log_lines_dropped_total"),
         ConstCounter::new(telemetry::dropped_lines()),
     );
+    if account.queues.is_some() {
+        let foreign = ConstCounter::new(account.foreign_jobs);
+        registry.register("foreign_jobs", help("foreign_jobs_total"), foreign);
+    }
     if let Some((metrics, in_flight)) = &account.front {
         metrics.register(&mut registry);
         in_flight.register(&mut registry);

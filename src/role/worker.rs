@@ -8,8 +8,11 @@
 //!   scale.rs    how many there should be (pure)
 //!   rules.rs    how it is told to stop, and what is seen when it ends
 //!   settle.rs   the job that it had in hand then
+//!   strays.rs   the job that it had not begun (pure)
+//!   foreign.rs  jobs of sites that are not here
 //! ```
 
+mod foreign;
 mod gate;
 mod judge;
 mod records;
@@ -17,17 +20,20 @@ mod rules;
 mod scale;
 mod settle;
 mod slot;
+mod strays;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
+use self::foreign::Foreign;
 use self::judge::{Hold, Seen, judge};
 use self::records::Records;
 use self::scale::Scale;
 use self::settle::Settler;
 use self::slot::Slot;
+use self::strays::Strays;
 use super::Surroundings;
 use crate::config::workers::{Pool, Workers};
 use crate::health::account::{Phase, RoleCheck};
@@ -63,7 +69,7 @@ pub async fn serve(around: &Surroundings<'_>, shutdown: &Shutdown) -> End {
     }
     // What follows from CAULDRON_CLONE, a new start finds out.
     let is_copy = around.board.read().copy_of.is_some();
-    let mut watch = Watch::new(slots, records, workers);
+    let mut watch = Watch::new(around, slots, records, settler.clone());
     let mut end = None;
     loop {
         tokio::select! {
@@ -99,16 +105,21 @@ fn numbered(workers: &Workers) -> impl Iterator<Item = (&Pool, u16)> {
 struct Watch {
     slots: Vec<Arc<Slot>>,
     records: Records,
+    settler: Settler,
+    foreign: Foreign,
+    strays: Strays,
     scales: Vec<Scale>,
     next: Instant,
     pause: Duration,
 }
 
 impl Watch {
-    fn new(slots: Vec<Arc<Slot>>, records: Records, workers: &Workers) -> Self {
-        let scales = workers.pools.iter().map(|pool| Scale::new(pool.processes.clone())).collect();
+    fn new(around: &Surroundings<'_>, slots: Vec<Arc<Slot>>, records: Records, settler: Settler) -> Self {
+        let pools = &around.config.workers.pools;
+        let scales = pools.iter().map(|pool| Scale::new(pool.processes.clone())).collect();
         let now = Instant::now();
-        Self { slots, records, scales, next: now, pause: FIRST_LOOK }
+        let (foreign, strays) = (Foreign::new(around), Strays::default());
+        Self { slots, records, settler, foreign, strays, scales, next: now, pause: FIRST_LOOK }
     }
 
     /// The next look, when it is due or a process was started or ended.
@@ -140,7 +151,12 @@ impl Watch {
                 }
                 RoleCheck { latency, ..RoleCheck::red(format!("the queue Redis does not answer: {problem}")) }
             }
-            Ok(seen) => RoleCheck { latency, ..self.act(&seen, workers) },
+            Ok(mut seen) => {
+                self.foreign.note(&seen.records).await;
+                let strays = std::mem::take(&mut seen.strays);
+                self.strays.due(strays, asked).into_iter().for_each(|stray| self.settler.put_back(stray));
+                RoleCheck { latency, ..self.act(&seen, workers) }
+            }
         };
         self.pace();
         check

@@ -14,8 +14,13 @@ use crate::worker::{SOON, ready, worker};
 
 #[test]
 fn past_the_grace_a_job_is_failed_with_the_reason() {
-    let place = Place::new();
-    let pod = ready(worker(&place).set("CAULDRON_GRACE", "1s"));
+    for place in Place::with_each_rq() {
+        past_the_grace(&place);
+    }
+}
+
+fn past_the_grace(place: &Place) {
+    let pod = ready(worker(place).set("CAULDRON_GRACE", "1s"));
     let job = place.job("cut", "short");
     let horse = job.wait_for_start();
     pod.signal(Signal::SIGTERM);
@@ -30,8 +35,13 @@ fn past_the_grace_a_job_is_failed_with_the_reason() {
 
 #[test]
 fn what_may_run_twice_is_put_back_when_it_was_cut_off() {
-    let place = Place::new();
-    let mut pod = ready(worker(&place).set("CAULDRON_REQUEUE", "other.method,ledger.tasks.hold"));
+    for place in Place::with_each_rq() {
+        put_back(&place);
+    }
+}
+
+fn put_back(place: &Place) {
+    let mut pod = ready(worker(place).set("CAULDRON_REQUEUE", "other.method,ledger.tasks.hold"));
     let job = place.job("again", "short");
     job.wait_for_start();
     pod.signal(Signal::SIGTERM);
@@ -47,7 +57,7 @@ fn what_may_run_twice_is_put_back_when_it_was_cut_off() {
     pod.end_within(SOON).exits(0).says("put back job");
     assert_eq!(place.job_field("again", "status").as_deref(), Some("queued"));
     fs::remove_file(&job.started).expect("a mark");
-    let pod = ready(worker(&place));
+    let pod = ready(worker(place));
     job.wait_for_start();
     job.release();
     job.wait_for_end();

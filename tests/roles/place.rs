@@ -32,6 +32,8 @@ pub struct Site {
 pub struct Place {
     pub site: &'static Site,
     pub redis: Redis,
+    /// Where the RQ of Frappe 16 is; none for the bench's own.
+    pub rq2: Option<PathBuf>,
 }
 
 static SITE_OF_ALL: LazyLock<Site> = LazyLock::new(|| {
@@ -55,7 +57,30 @@ static SITE_OF_ALL: LazyLock<Site> = LazyLock::new(|| {
 impl Place {
     /// On the bench under test, or the sample.
     pub fn new() -> Self {
-        Self { site: &SITE_OF_ALL, redis: Redis::start() }
+        Self { site: &SITE_OF_ALL, redis: Redis::start(), rq2: None }
+    }
+
+    /// The same with the RQ of Frappe 16.
+    pub fn with_rq2() -> Self {
+        let rq2 = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/sample-bench/rq2");
+        Self { rq2: Some(rq2), ..Self::new() }
+    }
+
+    /// With each RQ that Frappe has.
+    pub fn with_each_rq() -> [Self; 2] {
+        [Self::new(), Self::with_rq2()]
+    }
+
+    /// The bench's own PYTHONPATH, after the other RQ.
+    pub fn python_path(&self) -> String {
+        let mut folders = vec![self.bench().path().join("other-apps").display().to_string()];
+        folders.splice(..0, self.rq2.as_ref().map(|rq2| rq2.display().to_string()));
+        folders.join(":")
+    }
+
+    /// As Frappe names a job of a site.
+    pub fn id(&self, site: &str, name: &str) -> String {
+        format!("{site}{}{name}", if self.rq2.is_some() { "||" } else { "::" })
     }
 
     pub fn bench(&self) -> &'static Bench {
@@ -69,6 +94,7 @@ impl Place {
             .set("SITE_NAME", SITE)
             .set("CAULDRON_WAIT_TIMEOUT", "20s")
             .set("CAULDRON_LOG_FORMAT", "text")
+            .set("PYTHONPATH", self.python_path())
     }
 
     /// Calls a function of the site.
@@ -76,6 +102,7 @@ impl Place {
     pub fn execute(&self, method: &str, kwargs: &str) {
         let mut command = self.bench().frappe(&["--site", SITE, "execute", method, "--kwargs", kwargs]);
         command.env("FRAPPE_REDIS_QUEUE", self.redis.url(1)).env("FRAPPE_REDIS_CACHE", self.redis.url(0));
+        command.env("PYTHONPATH", self.python_path());
         // Its exit code says nothing: a job cannot be printed as JSON, and that comes after it is queued.
         command.output().expect("python runs");
     }
@@ -86,24 +113,49 @@ impl Place {
 
     /// A field of a job's record.
     pub fn job_field(&self, name: &str, field: &str) -> Option<String> {
-        self.redis.ask(1, &["HGET", &format!("rq:job:{SITE}::{name}"), field])
+        self.redis.ask(1, &["HGET", &format!("rq:job:{}", self.id(SITE, name)), field])
     }
 
-    /// Which of RQ's registries of this bench hold the job.
+    /// Which of RQ's registries hold a job of our site, and whether it stands between its queue and a worker.
     pub fn registries(&self, name: &str) -> Vec<String> {
+        self.registries_of(&self.id(SITE, name))
+    }
+
+    pub fn registries_of(&self, id: &str) -> Vec<String> {
         let keys: Vec<String> = self.redis.ask(1, &["KEYS", "rq:*"]);
-        let id = format!("{SITE}::{name}");
-        let registries = ["rq:wip:", "rq:finished:", "rq:failed:"];
-        let holds = |key: &&String| self.redis.ask::<Option<f64>>(1, &["ZSCORE", key, &id]).is_some();
-        let mut found: Vec<String> = keys
-            .iter()
-            .filter(|key| registries.iter().any(|registry| key.starts_with(registry)))
-            .filter(|key| !key.ends_with("intermediate"))
-            .filter(holds)
-            .map(|key| key.split(':').nth(1).expect("a registry's name").to_owned())
-            .collect();
+        // RQ 2 keeps executions, `job:execution`, of what runs.
+        let is_its = |entry: &String| {
+            entry.strip_prefix(id).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        };
+        let holds = |command: &str, key: &String| {
+            self.redis.ask::<Vec<String>>(1, &[command, key, "0", "-1"]).iter().any(is_its)
+        };
+        let mut found = Vec::new();
+        for key in &keys {
+            let kind = key.split(':').nth(1).unwrap_or_default();
+            if ["wip", "finished", "failed"].contains(&kind) && holds("ZRANGE", key) {
+                found.push(kind.to_owned());
+            } else if key.ends_with(":intermediate") && holds("LRANGE", key) {
+                found.push("intermediate".to_owned());
+            }
+        }
         found.sort();
         found
+    }
+
+    /// The ids that wait in a queue.
+    pub fn waiting(&self, queue: &str) -> Vec<String> {
+        self.redis.ask(1, &["LRANGE", &self.queue(queue), "0", "-1"])
+    }
+
+    /// Waits until a worker is blocked in Redis: it has handlers, and takes what comes next.
+    #[track_caller]
+    pub fn wait_until_blocked(&self) {
+        eventually(LONG, "a worker blocks", || {
+            let clients: String = self.redis.ask(1, &["CLIENT", "LIST"]);
+            let blocks = |line: &str| line.contains(" cmd=blpop ") || line.contains(" cmd=blmove ");
+            clients.lines().any(blocks).then_some(())
+        });
     }
 
     /// A file of this test's own.

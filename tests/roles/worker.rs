@@ -18,7 +18,7 @@ pub fn worker(place: &Place) -> Binary {
 }
 
 /// Whether TERM waits for a stopped process (`SigPnd`, `ShdPnd`).
-fn pending(pid: i32) -> bool {
+pub fn pending(pid: i32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).unwrap_or("0");
     u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & (1 << (Signal::SIGTERM as i32 - 1)) != 0)

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::scale::Waiting;
 use super::slot::{Facts, Slot};
+use super::strays::Stray;
 use crate::config::workers::Workers;
 use crate::health::account::RoleCheck;
 use crate::supervise::orders::Run;
@@ -26,6 +27,8 @@ pub struct Seen {
     pub waiting: Vec<Waiting>,
     /// By key, of those that are known.
     pub records: BTreeMap<String, Record>,
+    /// What stands between a queue and a worker.
+    pub strays: Vec<Stray>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +65,9 @@ pub struct Record {
     pub job: Option<String>,
     /// Of its job of the last look; -1 has none.
     pub timeout_s: Option<i64>,
+    /// How many jobs it left to others because their site is not here, and the last one's site.
+    pub foreign_jobs: u64,
+    pub foreign_site: Option<String>,
 }
 
 /// What is to be done about one process.
@@ -191,7 +197,14 @@ impl Note {
 mod tests {
     use super::*;
 
-    const RECORD: Record = Record { exists: true, in_set: true, job: None, timeout_s: Some(300) };
+    const RECORD: Record = Record {
+        exists: true,
+        in_set: true,
+        job: None,
+        timeout_s: Some(300),
+        foreign_jobs: 0,
+        foreign_site: None,
+    };
 
     fn facts(horse: Option<i32>) -> Facts {
         Facts { pid: Some(7), horse, ..Facts::default() }

@@ -11,10 +11,17 @@ use super::gate::Gate;
 use super::judge::{Hold, Record, Seen};
 use super::scale::Waiting;
 use super::slot::Slot;
+use super::strays::Stray;
 use crate::config::workers::Workers;
 use crate::frappe::queues::{self, BenchQueues, WORKERS, epoch_s};
 use crate::redis_client::Link;
 use crate::role::Surroundings;
+
+/// Fields that frappe/worker_jobs.py adds to the record of its worker.
+const FOREIGN_JOBS: &str = "cauldron_foreign_jobs";
+const FOREIGN_SITE: &str = "cauldron_foreign_site";
+/// Of one queue, in one look.
+const MOST_STRAYS: usize = 100;
 
 pub struct Records {
     link: Link,
@@ -45,16 +52,7 @@ impl Records {
 
     /// Asks for everything at once.
     pub async fn look(&mut self, slots: &[Arc<Slot>], workers: &Workers) -> Result<Seen, String> {
-        let mut pipeline = Pipeline::new();
-        pipeline.cmd("SMEMBERS").arg(WORKERS).cmd("EXISTS").arg(self.queues.gate());
-        let names = workers.pools.iter().flat_map(|pool| &pool.queues);
-        for name in names {
-            let key = self.queues.queue(name);
-            pipeline.cmd("LLEN").arg(&key);
-            // The oldest job's time, without a second question.
-            pipeline.cmd("SORT").arg(&key).arg("BY").arg("nosort").arg("LIMIT").arg(0).arg(1);
-            pipeline.arg("GET").arg(queues::job("*->enqueued_at"));
-        }
+        let mut pipeline = self.question(workers);
         let known: Vec<(String, Option<String>)> = slots
             .iter()
             .filter_map(|slot| {
@@ -65,18 +63,22 @@ impl Records {
         for (key, job) in &known {
             pipeline.cmd("EXISTS").arg(key).cmd("HGET").arg(key).arg("current_job");
             pipeline.cmd("HGET").arg(queues::job(job.as_deref().unwrap_or_default())).arg("timeout");
+            pipeline.cmd("HMGET").arg(key).arg(FOREIGN_JOBS).arg(FOREIGN_SITE);
         }
         let answers = self.link.ask::<Vec<redis::Value>>(&pipeline).await;
         let mut answers = answers.inspect_err(|_| self.gate.doubt())?.into_iter();
         let members: BTreeSet<String> = next(&mut answers)?;
         let key_is_there: i64 = next(&mut answers)?;
         let is_closed = self.gate.is_closed(key_is_there == 1).await;
-        let mut waiting = Vec::new();
+        let (mut waiting, mut strays) = (Vec::new(), Vec::new());
         for pool in &workers.pools {
             let mut sum = Waiting::default();
-            for _ in &pool.queues {
+            for name in &pool.queues {
                 let jobs: u64 = next(&mut answers)?;
                 let times: Vec<Option<String>> = next(&mut answers)?;
+                let between: Vec<String> = next(&mut answers)?;
+                let queue = self.queues.queue(name);
+                strays.extend(between.into_iter().map(|job| Stray { queue: queue.clone(), job }));
                 sum.jobs += jobs;
                 sum.oldest_s = sum.oldest_s.max(age_s(times.into_iter().flatten().next().as_deref()));
             }
@@ -87,13 +89,36 @@ impl Records {
             let exists: i64 = next(&mut answers)?;
             let job: Option<String> = next(&mut answers)?;
             let timeout: Option<i64> = next(&mut answers).unwrap_or_default();
-            let in_set = members.contains(&key);
-            records.insert(key, Record { exists: exists == 1, in_set, job, timeout_s: timeout });
+            let (foreign_jobs, foreign_site): (Option<u64>, Option<String>) = next(&mut answers)?;
+            let record = Record {
+                exists: exists == 1,
+                in_set: members.contains(&key),
+                job,
+                timeout_s: timeout,
+                foreign_jobs: foreign_jobs.unwrap_or_default(),
+                foreign_site,
+            };
+            records.insert(key, record);
         }
         for key in self.find_new(&members, slots).await? {
             records.insert(key, Record { exists: true, in_set: true, ..Record::default() });
         }
-        Ok(Seen { hold: is_closed.then_some(Hold::Gate), waiting, records })
+        Ok(Seen { hold: is_closed.then_some(Hold::Gate), waiting, records, strays })
+    }
+
+    /// Who works, whether anybody may, and what waits.
+    fn question(&self, workers: &Workers) -> Pipeline {
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("SMEMBERS").arg(WORKERS).cmd("EXISTS").arg(self.queues.gate());
+        for name in workers.pools.iter().flat_map(|pool| &pool.queues) {
+            let key = self.queues.queue(name);
+            pipeline.cmd("LLEN").arg(&key);
+            // The oldest job's time, without a second question.
+            pipeline.cmd("SORT").arg(&key).arg("BY").arg("nosort").arg("LIMIT").arg(0).arg(1);
+            pipeline.arg("GET").arg(queues::job("*->enqueued_at"));
+            pipeline.cmd("LRANGE").arg(self.queues.intermediate(name)).arg(0).arg(MOST_STRAYS - 1);
+        }
+        pipeline
     }
 
     /// Which of the new names are ours: by pid and host, as RQ wrote them down.

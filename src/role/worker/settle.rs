@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::strays::Stray;
 use crate::frappe::common_config::Overrides;
 use crate::frappe::queues::WORKERS;
 use crate::redis_client::Link;
@@ -20,8 +21,11 @@ use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::{Output, Spec, Stdin};
 
-/// RQ's own code does it (frappe/settle_job.py).
-const PROGRAM: &str = include_str!("../../frappe/settle_job.py");
+/// RQ's own code does it.
+const SETTLE: &str =
+    concat!(include_str!("../../frappe/executions.py"), include_str!("../../frappe/settle_job.py"));
+const PUT_BACK: &str =
+    concat!(include_str!("../../frappe/executions.py"), include_str!("../../frappe/put_back.py"));
 const DEADLINE: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -57,7 +61,6 @@ struct Shared {
 impl Settler {
     pub fn start(around: &Surroundings<'_>, shutdown: &Shutdown) -> Self {
         let spec = Spec {
-            args: ["-c", PROGRAM].map(Into::into).into(),
             env: around.environment("cauldron/settle").into_map(),
             cwd: Some(around.sites()),
             ..Spec::new("settle", around.bench.python())
@@ -79,6 +82,13 @@ impl Settler {
         let shared = self.shared.clone();
         let mut cases = self.shared.cases.lock().unwrap_or_else(PoisonError::into_inner);
         cases.spawn(async move { shared.work_on(case).await });
+    }
+
+    /// Puts a job back that no worker begins, and returns at once.
+    pub fn put_back(&self, stray: Stray) {
+        let shared = self.shared.clone();
+        let mut cases = self.shared.cases.lock().unwrap_or_else(PoisonError::into_inner);
+        cases.spawn(async move { shared.put_stray_back(stray).await });
     }
 
     /// Ends when every case has been settled, which their own deadlines see to.
@@ -130,12 +140,23 @@ impl Shared {
         let (Some(key), Ok(server)) = (key, self.link.server()) else { return };
         let question =
             json!({"url": server.url().reveal(), "worker": key, "reason": reason, "requeue": self.requeue});
-        let done = self.run(question.to_string().into_bytes()).await;
+        let done = self.run(SETTLE, question.to_string().into_bytes()).await;
         match done {
             Ok(said) => tracing::warn!(child, reason, done = said, "settled what a worker left"),
             Err(problem) => {
                 tracing::error!(child, problem, "RQ may show its job as started for a quarter of an hour");
             }
+        }
+    }
+
+    async fn put_stray_back(&self, Stray { queue, job }: Stray) {
+        let Ok(server) = self.link.server() else { return };
+        let question = json!({"url": server.url().reveal(), "queue": queue, "job": job});
+        match self.run(PUT_BACK, question.to_string().into_bytes()).await {
+            Ok(said) => {
+                tracing::warn!(queue, done = said, "looked at a job whose worker was killed before it began")
+            }
+            Err(problem) => tracing::error!(queue, job, problem, "a job waits outside its queue"),
         }
     }
 
@@ -159,7 +180,7 @@ impl Shared {
     }
 
     /// What it said, or its last word of an error.
-    async fn run(&self, question: Vec<u8>) -> Result<String, String> {
+    async fn run(&self, program: &str, question: Vec<u8>) -> Result<String, String> {
         let said: Arc<Mutex<[String; 2]>> = Arc::default();
         let heard = said.clone();
         let handler: LineHandler = Arc::new(move |line| {
@@ -168,6 +189,7 @@ impl Shared {
                 String::from_utf8_lossy(line.text).into_owned();
         });
         let mut spec = self.spec.clone();
+        spec.args = vec!["-c".into(), program.into()];
         spec.env.extend(self.overrides.borrow().iter().map(|(name, value)| (name.into(), value.into())));
         spec.stdin = Stdin::Bytes(SecretSlice::from(question));
         spec.output = Output::Lines(handler);

@@ -23,7 +23,8 @@ use crate::supervise::spawn::{Spec, Stdin};
 use crate::sys::proc;
 
 /// Read by python from its standard input, which keeps the command line as short as Frappe's own.
-const PRELUDE: &str = include_str!("../../frappe/worker.py");
+const PRELUDE: &str =
+    concat!(include_str!("../../frappe/worker_jobs.py"), include_str!("../../frappe/worker.py"));
 
 /// What is known of the process with this pid.
 #[derive(Clone, Debug, Default)]

@@ -5,7 +5,7 @@ import time
 import traceback
 
 import redis
-from rq import Queue, Worker
+from rq import VERSION, Queue, Worker
 from rq.exceptions import NoSuchJobError
 from rq.job import Job
 
@@ -16,6 +16,8 @@ from frappe.paths import bench_id
 
 TRIES = 5
 RESULT_TTL_S = 600
+# RQ 2 takes no `:` in a job's id, and Frappe 16 writes `site||id`.
+SEPARATOR = "::" if VERSION.startswith("1.") else "||"
 FAILURE_TTL_S = 7 * 24 * 3600
 
 
@@ -75,7 +77,7 @@ def worker_names():
 
 def is_enqueued(job_id):
     try:
-        job = Job.fetch(f"{local.site}::{job_id}", connection=queue_connection())
+        job = Job.fetch(f"{local.site}{SEPARATOR}{job_id}", connection=queue_connection())
     except NoSuchJobError:
         return False
     return job.get_status() in ("queued", "started")
@@ -88,7 +90,7 @@ def enqueue(method, queue="default", timeout=None, job_id=None, **kwargs):
         execute_job,
         timeout=timeout or queue_timeouts()[queue],
         kwargs={"site": local.site, "method": method, "job_name": method, "kwargs": kwargs},
-        job_id=f"{local.site}::{job_id or os.urandom(8).hex()}",
+        job_id=f"{local.site}{SEPARATOR}{job_id or os.urandom(8).hex()}",
         result_ttl=RESULT_TTL_S,
         failure_ttl=FAILURE_TTL_S,
     )

@@ -1,0 +1,207 @@
+# Which of the jobs that RQ hands over a worker begins, and where the others go. Part of worker.py, and before it.
+#
+# A job's id is always in a list that outlives this process: a worker of one queue has RQ move it from the queue to
+# `<queue>:intermediate`, where it stays until the work-horse begins the job. What is not begun leaves that list in the
+# transaction that puts it back into its queue.
+import io
+import os
+import pickle
+import re
+
+from redis.exceptions import WatchError
+from rq.exceptions import DequeueTimeout, NoSuchJobError
+from rq.job import Job
+from rq.utils import as_text
+
+GATE = os.environ.get("CAULDRON_WORKER_GATE")
+SITES = os.getcwd()
+LOOK_AGAIN_S = 1
+FIRST_WINDOW, WINDOW = 10, 1000  # ids that are read from a queue at once
+MOST_KNOWN = 100_000
+FRONT = object()
+
+# Fields of the worker's own record, read by role/worker/records.rs and put_back.py.
+BEGINS = "cauldron_begins"
+FOREIGN_JOBS = "cauldron_foreign_jobs"
+FOREIGN_SITE = "cauldron_foreign_site"
+
+
+class Foreign:
+    """Jobs of sites that this bench has not: another installation's, whose queues in this Redis have the same names."""
+
+    may_wait = True  # in the queues: look at what is there before anything is taken
+    was_seen = False  # by the present look
+    sites = {}  # of the foreign jobs that were counted, by id
+
+
+class Anything:
+    """Stands for an object of a job's arguments whose class may not be here, and is not to be imported."""
+
+    def __init__(self, *args, **kwargs):
+        pass
+
+    def __setstate__(self, state):
+        pass
+
+    def __setitem__(self, key, value):
+        pass
+
+    append = extend = add = update = __init__
+
+
+class Arguments(pickle.Unpickler):
+    def find_class(self, module, name):
+        return Anything
+
+    def persistent_load(self, pid):
+        return None
+
+
+def site_of(job):
+    """The site that Frappe will open for the job; None for a job that is not Frappe's, which is RQ's affair."""
+    try:
+        _, _, _, kwargs = Arguments(io.BytesIO(job.data)).load()
+        site = kwargs.get("site")
+    except Exception:
+        return None
+    return site if isinstance(site, str) and site else None
+
+
+def has_site(site):
+    """As Frappe looks for it."""
+    return os.path.exists(os.path.join(SITES, site, "site_config.json"))
+
+
+def is_foreign(worker, job_id, job=None):
+    if job_id in Foreign.sites:
+        return not has_site(Foreign.sites[job_id])
+    # Frappe's ids begin with the site: v15 has `site::id`, v16 `site||id`. The job is read only where that says nothing.
+    named = re.match(r"(.+?)(::|\|\|)", job_id)
+    if named and has_site(named[1]):
+        return False
+    try:
+        site = site_of(job or Job.fetch(job_id, connection=worker.connection))
+    except Exception:
+        return False
+    if site is None or has_site(site):
+        return False
+    if len(Foreign.sites) >= MOST_KNOWN:
+        Foreign.sites.clear()
+    Foreign.sites[job_id] = site
+    with worker.connection.pipeline() as pipe:
+        pipe.hincrby(worker.key, FOREIGN_JOBS, 1)
+        pipe.hset(worker.key, FOREIGN_SITE, site)
+        pipe.execute()
+    return True
+
+
+def put_back(worker, job, queue, at_front):
+    with worker.connection.pipeline() as pipe:
+        (pipe.lpush if at_front else pipe.rpush)(queue.key, job.id)
+        pipe.lrem(queue.intermediate_queue_key, 1, job.id)
+        pipe.hdel(worker.key, BEGINS)
+        pipe.execute()
+    Stop.in_hand = False
+
+
+def may_begin(worker, job, queue):
+    """Writes down that this worker begins the job, so that the supervisor does not put it back (put_back.py). False where
+    it has done so already, because the job stood in `intermediate` for long: it is in its queue again."""
+    if not Stop.uses_intermediate:
+        return True
+    with worker.connection.pipeline() as pipe:
+        pipe.hset(worker.key, BEGINS, job.id)
+        pipe.lrange(queue.intermediate_queue_key, 0, -1)
+        _, ids = pipe.execute()
+    return job.id in map(as_text, ids)
+
+
+def held_back(worker, job, queue):
+    """While somebody migrates no job begins: this one goes back to where it came from, as the next to be taken.
+
+    The supervisor will tell this process to stop; a job may have been handed over before that (gate/hold.rs).
+    """
+    if not GATE or not worker.connection.exists(GATE):
+        return False
+    put_back(worker, job, queue, at_front=True)
+    while not Stop.asked.is_set() and not worker._stop_requested and worker.connection.exists(GATE):
+        Stop.asked.wait(0.5)
+    return True
+
+
+def left_to_others(worker, job, queue):
+    """A job of a site that is not here would fail, and be lost to whoever has that site: it goes to the queue's end."""
+    if not is_foreign(worker, job.id, job):
+        return False
+    put_back(worker, job, queue, at_front=False)
+    Foreign.may_wait = True
+    return True
+
+
+def ids_of(pipe, key):
+    start, window = 0, FIRST_WINDOW
+    while ids := pipe.lrange(key, start, start + window - 1):
+        yield from map(as_text, ids)
+        start, window = start + window, WINDOW
+
+
+def is_own(worker, job_id):
+    foreign = is_foreign(worker, job_id)
+    Foreign.was_seen |= foreign
+    return not foreign
+
+
+def take_own(worker, queue, is_only_queue):
+    """The first job that is ours, taken from between the others' as RQ takes one from the front. FRONT where no foreign
+    job was seen before it."""
+    with worker.connection.pipeline() as pipe:
+        while True:
+            try:
+                pipe.watch(queue.key)
+                job_id = next((job_id for job_id in ids_of(pipe, queue.key) if is_own(worker, job_id)), None)
+                if job_id is None:
+                    return None
+                if not Foreign.was_seen:
+                    return FRONT
+                pipe.multi()
+                pipe.lrem(queue.key, 1, job_id)
+                if is_only_queue:
+                    pipe.rpush(queue.intermediate_queue_key, job_id)
+                pipe.execute()
+                return job_id
+            except WatchError:
+                continue  # the queue has changed
+
+
+def dequeue_own(worker, queues, timeout):
+    """Past foreign jobs, which stay where they are. None where RQ may take what is at the front, or comes next."""
+    Foreign.was_seen = False
+    for queue in queues:
+        while (job_id := take_own(worker, queue, len(queues) == 1)) is not None:
+            if job_id is FRONT:
+                return None
+            Stop.uses_intermediate = len(queues) == 1
+            try:
+                return worker.job_class.fetch(job_id, connection=worker.connection, serializer=worker.serializer), queue
+            except NoSuchJobError:
+                continue  # deleted while it waited, as RQ sees it
+    Foreign.may_wait = Foreign.was_seen
+    if not Foreign.was_seen:
+        return None
+    # Only foreign jobs wait: no faster than this, whoever else puts them there.
+    if Stop.asked.wait(LOOK_AGAIN_S):
+        raise StopRequested
+    raise DequeueTimeout(timeout, [queue.key for queue in queues])
+
+
+def leave_intermediate_to_the_supervisor():
+    """RQ marks what it finds there as failed, at times while a worker is about to begin it. put_back.py knows better."""
+    import rq.worker
+
+    if hasattr(rq.worker, "clean_intermediate_queue"):
+        rq.worker.clean_intermediate_queue = lambda worker, queue: None
+    try:
+        from rq.intermediate_queue import IntermediateQueue
+    except ImportError:
+        return
+    IntermediateQueue.cleanup = lambda self, worker, queue: None

@@ -1,0 +1,173 @@
+//! Two installations whose queues have the same names in one Redis: no job is begun by a worker that has not its site.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::place::{LONG, Place, SITE, child, children, kill};
+use crate::support::bench::Bench;
+use crate::support::binary::{Binary, Pod};
+use crate::support::other_app::OtherApp;
+use crate::support::running::Running;
+use crate::support::wait::eventually;
+use crate::worker::{SOON, ready};
+
+const OTHER: &str = "other.test";
+
+/// Puts jobs into `short` as RQ does: the id and the site of each, none for a job that is not Frappe's. An argument is of a
+/// class that only the other installation has.
+const ENQUEUE: &str = "
+import json, os, sys, types
+from redis import Redis
+from rq import Queue
+class Only: pass
+there = sys.modules['only_there'] = types.ModuleType('only_there')
+there.Only, Only.__module__ = Only, 'only_there'
+queue = Queue(sys.argv[2], connection=Redis.from_url(sys.argv[1]))
+for id, site in json.loads(sys.argv[3]):
+    if site is None:
+        queue.enqueue_call('os.getpid', job_id=id)
+    else:
+        arguments = {'method': 'ledger.tasks.close_the_day', 'job_name': 'x', 'kwargs': {'only': Only()}}
+        queue.enqueue_call('frappe.utils.background_jobs.execute_job', kwargs={'site': site, **arguments}, job_id=id)
+";
+
+fn enqueue(place: &Place, jobs: &[(&str, Option<&str>)]) {
+    let queue = place.queue("short").replace("rq:queue:", "");
+    let mut python = place.bench().program("env/bin/python");
+    python.env("PYTHONPATH", place.python_path());
+    let jobs = serde_json::to_string(jobs).expect("JSON");
+    let output =
+        python.args(["-c", ENQUEUE, &place.redis.url(1), &queue, &jobs]).output().expect("python runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn worker(place: &Place, queues: &str) -> Binary {
+    place.command("worker").set("WORKER_QUEUES", queues)
+}
+
+fn counted(pod: &Pod) -> String {
+    let metrics = pod.body("/metrics");
+    let line = metrics.lines().find(|line| line.starts_with("cauldron_frappe_foreign_jobs_total "));
+    line.and_then(|line| line.split(' ').nth(1)).unwrap_or_default().to_owned()
+}
+
+fn bench_id(place: &Place) -> String {
+    place.queue("x").replace("rq:queue:", "").replace(":x", "")
+}
+
+#[test]
+fn a_job_of_a_site_that_is_not_here_stays_and_the_own_ones_pass() {
+    for place in Place::with_each_rq() {
+        for queues in ["short", "short,default"] {
+            place.redis.ask::<String>(1, &["FLUSHALL"]);
+            own_jobs_pass(&place, queues);
+        }
+    }
+    // Negative control: RQ alone fails it.
+    let place = Place::new();
+    let id = place.id(OTHER, "lost");
+    enqueue(&place, &[(&id, Some(OTHER))]);
+    let mut plain = place.bench().frappe(&["worker", "--queue", "short"]);
+    let _plain = Running::spawn(plain.env("FRAPPE_REDIS_QUEUE", place.redis.url(1)));
+    eventually(LONG, "it fails", || (place.registries_of(&id) == ["failed"]).then_some(()));
+}
+
+fn own_jobs_pass(place: &Place, queues: &str) {
+    let claim = format!("cauldron:claim:{}:{OTHER}", bench_id(place));
+    place.redis.ask::<String>(1, &["SET", &claim, "installation-b", "EX", "60"]);
+    let ids = ["1", "2", "3"].map(|name| place.id(OTHER, name));
+    // One that waits already, and others that an idle worker is handed.
+    enqueue(place, &[(&ids[0], Some(OTHER))]);
+    let pod = ready(worker(place, queues));
+    enqueue(place, &[(&ids[1], Some(OTHER)), ("free", None), ("odd||1", None), (&ids[2], Some(OTHER))]);
+    for name in ["own-1", "own-2"] {
+        let job = place.job(name, "short");
+        job.release();
+        job.wait_for_end();
+        let _ = fs::remove_file(&job.done);
+    }
+    for id in ["free", "odd||1"] {
+        eventually(LONG, "a job without a site", || (place.registries_of(id) == ["finished"]).then_some(()));
+    }
+    for text in ["a queue holds jobs of a site that this bench's sites/ has not", OTHER, "installation-b"] {
+        pod.says(text);
+    }
+    eventually(LONG, "three are counted", || (counted(&pod) == "3").then_some(()));
+    pod.signal(Signal::SIGTERM);
+    pod.end_within(SOON).exits(0);
+    let mut waiting = place.waiting("short");
+    waiting.sort();
+    assert_eq!(waiting, ids, "{queues}");
+    for id in &ids {
+        assert_eq!(place.registries_of(id), Vec::<String>::new());
+    }
+}
+
+/// Where only foreign jobs wait nothing is moved, and Redis is asked once a second.
+#[test]
+fn foreign_jobs_are_looked_at_once_a_second_and_left_where_they_are() {
+    let place = Place::new();
+    let ids: Vec<String> = (0..50).map(|number| place.id(OTHER, &format!("{number:02}"))).collect();
+    enqueue(&place, &ids.iter().map(|id| (id.as_str(), Some(OTHER))).collect::<Vec<_>>());
+    let pod = ready(worker(&place, "short,default"));
+    eventually(LONG, "all were met", || (counted(&pod) == "50").then_some(()));
+    place.redis.ask::<String>(1, &["CONFIG", "RESETSTAT"]);
+    let begin = Instant::now();
+    let calls = |command: &str| {
+        let told: String = place.redis.ask(1, &["INFO", "commandstats"]);
+        let line = told.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        line.and_then(|line| line.split(',').next()?.parse::<u64>().ok()).unwrap_or(0)
+    };
+    // Two queues are watched at each look.
+    let looks = eventually(LONG, "four looks", || Some(calls("watch") / 2).filter(|looks| *looks >= 4));
+    assert!(begin.elapsed() >= Duration::from_secs(looks - 1), "{looks} looks in {:?}", begin.elapsed());
+    for command in ["blpop", "blmove", "lpop", "lmove", "rpush", "lpush", "lrem"] {
+        assert_eq!(calls(command), 0, "{command}");
+    }
+    assert_eq!(place.waiting("short"), ids, "their order");
+    // A worker that is killed meanwhile takes none with it.
+    for _ in 0..3 {
+        let before = child(&pod);
+        kill(before, Signal::SIGKILL);
+        eventually(LONG, "another", || children(&pod).into_values().find(|pid| *pid != before));
+    }
+    assert_eq!(place.waiting("short"), ids);
+}
+
+/// Each with its own site, both with the same queues.
+#[test]
+fn two_installations_on_one_redis_run_their_own_jobs() {
+    let place = Place::new();
+    let mut other = Bench::sample();
+    OtherApp::add(&mut other).set_listed(true);
+    other.connect(&place.site.postgres, &place.redis);
+    other.configure(serde_json::json!({"bench_id": bench_id(&place)}));
+    other.new_site(OTHER, "roles_other");
+    assert_eq!(other.run(&["--site", OTHER, "install-app", "ledger"]).exit, Some(0));
+    let theirs = Binary::on(&other, &["worker"])
+        .servers(&place.site.postgres, &place.redis)
+        .set("SITE_NAME", OTHER)
+        .set("WORKER_QUEUES", "short,default")
+        .set("CAULDRON_LOG_FORMAT", "text");
+    let pods = [ready(worker(&place, "short")), ready(theirs)];
+    let kwargs = |file: &std::path::Path| format!("{{'path': '{}', 'count': 20}}", file.display());
+    place.execute("ledger.tasks.append_many", &kwargs(&place.file("ours")));
+    let theirs = kwargs(&place.file("theirs"));
+    other.run(&["--site", OTHER, "execute", "ledger.tasks.append_many", "--kwargs", &theirs]);
+    for number in 0..20 {
+        for site in [SITE, OTHER] {
+            let id = place.id(site, &format!("append-{number}"));
+            eventually(LONG, &id, || (place.registries_of(&id) == ["finished"]).then_some(()));
+        }
+    }
+    for name in ["ours", "theirs"] {
+        let lines = fs::read_to_string(place.file(name)).expect("marks");
+        assert_eq!(lines.lines().count(), 20, "{lines}");
+    }
+    for pod in pods {
+        pod.signal(Signal::SIGTERM);
+        pod.end_within(SOON).exits(0);
+    }
+}
