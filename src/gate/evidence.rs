@@ -1,16 +1,16 @@
 //! Looks at the code and at Frappe's own tables, for `relation` to judge.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+mod doctypes;
 
-use md5::{Digest, Md5};
-use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
 use tokio_postgres::Client;
 
 use super::ancestry::{self, Descent};
-use super::code::{App, Code, Released, hex};
+use super::code::{App, Code, Released};
 use super::patches;
-use super::relation::{Age, AppEvidence, DocTypeChange, Evidence};
+use super::relation::{AppEvidence, Evidence};
 use super::version::Version;
 use crate::bootstrap::sql::told;
 use crate::outcome::{BUG, Fault, Result};
@@ -41,7 +41,7 @@ pub async fn look(
     let mut versions: BTreeMap<String, String> = recorded.iter().filter_map(of).collect();
     versions.extend(self::versions(client).await?);
     let logged = logged_patches(client).await?;
-    let in_database = doctypes(client).await?;
+    let in_database = doctypes::known(client).await?;
     let packages: Vec<(String, PathBuf)> = installed
         .iter()
         .filter_map(|name| Some((name.clone(), code.apps.get(name)?.package.clone())))
@@ -49,10 +49,10 @@ pub async fn look(
     let (of_code, in_code) = (code.clone(), in_database.clone());
     let read = tokio::task::spawn_blocking(move || {
         let apps = packages.iter().map(|(name, package)| (name.clone(), patches::read(package)));
-        let files = packages.iter().flat_map(|(_, package)| doctype_files(package));
-        (apps.collect::<Vec<_>>(), changes(files, &in_code))
+        let files = packages.iter().flat_map(|(_, package)| doctypes::defined(package));
+        (apps.collect::<Vec<_>>(), doctypes::changes(files, &in_code))
     });
-    let (patches, (doctypes, known)) = read
+    let (patches, (changed, known)) = read
         .await
         .map_err(|error| Fault::new(BUG, format!("looking at the apps: {error}"), "report this"))?;
     let apps = patches.into_iter().map(|(name, patches)| {
@@ -78,7 +78,7 @@ pub async fn look(
         missing: missing(code, installed),
         apps: apps.collect(),
         orphans,
-        doctypes,
+        doctypes: changed,
         ..Evidence::default()
     })
 }
@@ -107,109 +107,4 @@ async fn logged_patches(client: &Client) -> Result<BTreeSet<String>> {
                  WHERE patch IS NOT NULL AND coalesce(to_jsonb(log) ->> 'skipped', '0') = '0'"#;
     let rows = client.query(sql, &[]).await.map_err(told("cannot read Patch Log"))?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
-}
-
-/// What the database knows of a DocType that comes from code: the digest of its file, and its time.
-#[derive(Clone)]
-struct Known {
-    hash: Option<String>,
-    modified: String,
-}
-
-async fn doctypes(client: &Client) -> Result<BTreeMap<String, Known>> {
-    let sql = r#"SELECT name, to_jsonb(t) ->> 'migration_hash', coalesce(modified::text, '')
-                 FROM public."tabDocType" AS t WHERE coalesce((to_jsonb(t) ->> 'custom')::int, 0) = 0"#;
-    let rows = client.query(sql, &[]).await.map_err(told("cannot read DocType"))?;
-    let known = |row: &tokio_postgres::Row| {
-        let hash: Option<String> = row.get(1);
-        (row.get(0), Known { hash: hash.filter(|hash| !hash.is_empty()), modified: row.get(2) })
-    };
-    Ok(rows.iter().map(known).collect())
-}
-
-/// `MODULE/doctype/NAME/NAME.json` of every module.
-fn doctype_files(package: &Path) -> Vec<PathBuf> {
-    let folders = |path: &Path| {
-        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect::<Vec<_>>()
-    };
-    folders(package)
-        .iter()
-        .flat_map(|module| folders(&module.join("doctype")))
-        .filter_map(|folder| {
-            let file = folder.join(folder.file_name()?).with_extension("json");
-            file.exists().then_some(file)
-        })
-        .collect()
-}
-
-#[derive(Deserialize)]
-struct DocType {
-    name: String,
-    doctype: Option<String>,
-    modified: Option<String>,
-}
-
-/// Which of the files migrate would import (frappe/modules/import_file.py), and the names of all.
-fn changes(
-    files: impl Iterator<Item = PathBuf>,
-    known: &BTreeMap<String, Known>,
-) -> (Vec<DocTypeChange>, BTreeSet<String>) {
-    let (mut changes, mut names) = (Vec::new(), BTreeSet::new());
-    for path in files {
-        let Ok(content) = std::fs::read(&path) else { continue };
-        let Ok(file) = serde_json::from_slice::<DocType>(&content) else { continue };
-        if file.doctype.is_some_and(|doctype| doctype != "DocType") {
-            continue;
-        }
-        let age = match known.get(&file.name) {
-            None => Some(Age::New),
-            Some(known) if known.hash.as_deref() == Some(&hex(&Md5::digest(&content))) => None,
-            Some(known) => Some(age(file.modified.as_deref().unwrap_or_default(), &known.modified)),
-        };
-        if let Some(age) = age {
-            changes.push(DocTypeChange { name: file.name.clone(), age });
-        }
-        names.insert(file.name);
-    }
-    (changes, names)
-}
-
-/// Times of Frappe's and of PostgreSQL's, to the second: `2024-01-31 10:00:00.123456`.
-fn age(of_file: &str, of_database: &str) -> Age {
-    let to_second = |text: &str| text.get(..19).map(|text| text.replace('T', " "));
-    match (to_second(of_file), to_second(of_database)) {
-        (Some(file), Some(database)) if file > database => Age::Newer,
-        (Some(file), Some(database)) if file < database => Age::Older,
-        _ => Age::Same,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_is_compared_as_migrate_does() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, modified: &str| {
-            let path = folder.path().join(format!("core/doctype/{name}/{name}.json"));
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            let content = format!(r#"{{"doctype": "DocType", "name": "{name}", "modified": "{modified}"}}"#);
-            std::fs::write(path, &content).unwrap();
-            hex(&Md5::digest(content))
-        };
-        let hash = write("same", "2024-01-01 00:00:00.000000");
-        write("newer", "2024-01-03 00:00:00.000000");
-        write("older", "2024-01-01 00:00:00.000000");
-        write("new", "2024-01-01 00:00:00.000000");
-        let known = |hash: &str| Known { hash: Some(hash.into()), modified: "2024-01-02 00:00:00".into() };
-        let database = [("same", known(&hash)), ("newer", known("x")), ("older", known("x"))];
-        let database = database.into_iter().map(|(name, known)| (name.to_string(), known)).collect();
-        let (mut changes, names) = changes(doctype_files(folder.path()).into_iter(), &database);
-        changes.sort_by(|a, b| a.name.cmp(&b.name));
-        let ages: Vec<_> = changes.iter().map(|change| (change.name.as_str(), change.age)).collect();
-        assert_eq!(ages, [("new", Age::New), ("newer", Age::Newer), ("older", Age::Older)]);
-        assert_eq!(names.len(), 4);
-    }
 }

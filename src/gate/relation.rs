@@ -69,6 +69,9 @@ pub enum Age {
     Newer,
     Same,
     Older,
+    /// The database has what another app of this very code defines, and the file that counts differs from it: left by a
+    /// migrate that was cut short, or by the reload of one app. Nothing newer than this code can be lost.
+    OfAnotherApp,
 }
 
 /// What the pod's code is to the database, and what may be done with it.
@@ -151,7 +154,7 @@ pub fn relation(seen: &Evidence) -> Relation {
     let older = names(seen.doctypes.iter().filter(|change| change.age == Age::Older).map(|c| &c.name));
     let (newer, orphans) = (seen.doctypes.iter().any(is_newer), names(seen.orphans.iter()));
     match (older, orphans) {
-        (None, None) if newer || !seen.is_anything_pending() => Relation::Newer,
+        (None, None) if newer || is_of_this_code(seen) => Relation::Newer,
         (Some(older), None) if !newer => {
             Relation::Older(format!("the database has newer DocTypes than this code: {older}"))
         }
@@ -175,6 +178,14 @@ fn is_proved_newer(seen: &Evidence) -> bool {
         let above = matches!((&app.code, &app.installed), (Some(code), Some(installed)) if code > installed);
         above || app.descent == Some(Descent::Newer) || (!app.pending.is_empty() && !app.lacks_patches)
     })
+}
+
+/// Nothing of the database is of other code: all that is pending is the order among apps of one DocType.
+fn is_of_this_code(seen: &Evidence) -> bool {
+    let is_ours = |change: &DocTypeChange| change.age == Age::OfAnotherApp;
+    seen.orphans.is_empty()
+        && seen.apps.iter().all(|app| app.pending.is_empty())
+        && seen.doctypes.iter().all(is_ours)
 }
 
 fn is_newer(change: &DocTypeChange) -> bool {

@@ -77,6 +77,16 @@ fn doctypes_tell_by_their_age_and_unknown_is_not_newer() {
     assert_eq!(words(&with_doctypes(&[Age::Older, Age::Same])), "older");
     assert_eq!(words(&with_doctypes(&[Age::Older, Age::Newer])), "unknown");
     assert_eq!(words(&with_doctypes(&[Age::Same])), "unknown");
+    assert_eq!(
+        words(&with_doctypes(&[Age::OfAnotherApp])),
+        "newer",
+        "this very code defines it, in another app"
+    );
+    assert_eq!(words(&with_doctypes(&[Age::OfAnotherApp, Age::Same])), "unknown");
+    assert_eq!(words(&with_doctypes(&[Age::OfAnotherApp, Age::Older])), "older");
+    let pending =
+        Evidence { apps: vec![with_patches(app("1", "1"), true)], ..with_doctypes(&[Age::OfAnotherApp]) };
+    assert_eq!(words(&pending), "unknown", "an older branch with a fix of its own");
     assert_eq!(words(&with_orphan(with_doctypes(&[]))), "unknown");
     assert_eq!(words(&with_orphan(with_doctypes(&[Age::Newer]))), "unknown");
 }
@@ -94,8 +104,8 @@ fn history_tells_where_versions_do_not() {
 /// The negative control of the rule: whatever else is seen, data is deleted only by code that is proved newer.
 #[test]
 fn nothing_is_deleted_without_a_proof() {
-    let ages = [Age::New, Age::Newer, Age::Same, Age::Older];
-    for bits in 0..16_u32 {
+    let ages = [Age::New, Age::Newer, Age::Same, Age::Older, Age::OfAnotherApp];
+    for bits in 0..32_u32 {
         let some: Vec<Age> =
             ages.iter().enumerate().filter(|(at, _)| bits >> at & 1 == 1).map(|(_, age)| *age).collect();
         assert_ne!(words(&with_orphan(with_doctypes(&some))), "newer", "{some:?}");
