@@ -6,6 +6,7 @@ pub mod bench_objects;
 pub mod command;
 pub mod common_config;
 pub mod environment;
+pub mod failure_line;
 pub mod hooks;
 pub mod installed_apps;
 pub mod json_file;

@@ -10,6 +10,8 @@ mod assets;
 mod broken;
 #[path = "apps/http.rs"]
 mod http;
+#[path = "apps/interface.rs"]
+mod interface;
 #[path = "apps/kills.rs"]
 mod kills;
 #[path = "apps/lab.rs"]

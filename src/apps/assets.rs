@@ -1,5 +1,8 @@
-//! An app's assets, built into its bundle before anybody sees that: Frappe's own esbuild, in a bench
-//! that is made of links for the purpose (FRAPPE_BENCH_ROOT), so that the real one stays as it is.
+//! What `bench build` makes of an app, made before anybody sees its bundle: the bundles of Frappe's own esbuild, and
+//! whatever the app's own build command makes (`scripts.build` of its package.json: the user interface of crm, hrms,
+//! helpdesk and others). It runs in a bench that is made for the purpose, so that the real one stays as it is.
+
+mod build_bench;
 
 use std::ffi::OsString;
 use std::fs;
@@ -7,37 +10,53 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use self::build_bench::BuildBench;
 use super::Context;
 use super::bundle::Bundle;
 use super::program::{self, Ran};
 use crate::frappe::bench::Bench;
 use crate::frappe::environment::ChildEnvironment;
+use crate::frappe::failure_line::reason;
 use crate::outcome::{Fault, Stopped};
 use crate::supervise::spawn::Spec;
 
 /// What esbuild leaves for an app: its files, and where they are by their names in the source.
 const MAPS: [&str; 2] = ["assets.json", "assets-rtl.json"];
 
+/// What there is to build of an app.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// `public/**/*.bundle.*`, for Frappe's esbuild.
+    pub bundles: bool,
+    /// `scripts.build` of its package.json.
+    pub command: bool,
+}
+
 /// An app in the making.
 pub struct Build<'a> {
     pub app: &'a str,
+    pub needs: Needs,
     /// Holds the package.
     pub source: &'a Path,
     /// The bundle's own folder, where assets/ goes.
     pub root: &'a Path,
-    /// For the bench of links.
+    /// For the bench of the build.
     pub scratch: &'a Path,
     /// Apps that its sources may import from.
     pub others: &'a [Bundle],
 }
 
 impl Build<'_> {
-    /// Builds; false, with a word in the log, where that cannot be done here.
+    /// Builds; false, with a word in the log, where an app without a build command cannot be built here.
     ///
     /// # Errors
-    /// 78 with esbuild's last words where the sources do not build; the signal that asked for a stop.
-    pub async fn run(&self, context: &Context<'_>) -> Result<bool, Stopped> {
-        if let Some(missing) = missing(context.bench) {
+    /// 78 with the build's own reason where it fails, or where an app with a build command cannot be built here; 69
+    /// where no package registry answers; the signal that asked for a stop.
+    pub async fn run(&self, context: &Context<'_>) -> std::result::Result<bool, Stopped> {
+        if let Some(missing) = missing(context.bench, self.needs) {
+            if self.needs.command {
+                return Err(self.cannot_be_built(missing).into());
+            }
             tracing::warn!(
                 app = self.app,
                 missing,
@@ -45,73 +64,81 @@ impl Build<'_> {
             );
             return Ok(false);
         }
-        let bench = self.scratch.join("bench");
-        self.lay_out(context, &bench)
-            .map_err(|error| Fault::file(format!("cannot lay out {}", bench.display()), &error))?;
-        let has_own_packages = self.source.join("package.json").is_file();
-        if has_own_packages {
-            self.install_packages(context, &bench).await?;
+        let (folder, source) = (self.scratch.join("bench"), self.source);
+        let fault = |error: &io::Error| {
+            Fault::file(format!("cannot build {} in {}", self.app, folder.display()), error)
+        };
+        let bench = BuildBench::around(folder.clone(), self.app, source, context.bench, self.others)
+            .map_err(|error| fault(&error))?;
+        // What was built before and put into the repository is older than what is built now.
+        if self.needs.bundles {
+            remove_tree(&self.dist(&bench)).map_err(|error| fault(&error))?;
         }
-        tracing::info!(app = self.app, "building its assets");
-        let mut arguments = vec!["esbuild", "--production", "--apps", self.app];
-        if has_own_packages {
-            arguments.push("--run-build-command");
-        }
-        let frappe = bench.join("apps/frappe");
-        let ran = self.node(context, &bench, "node", &arguments, &frappe).await?;
-        let dist = bench.join("sites/assets").join(self.app).join("dist");
-        if !ran.success() || !bench.join("sites/assets/assets.json").is_file() || !dist.is_dir() {
-            return Err(self.failed("esbuild", &ran).into());
-        }
-        self.take(&bench, &dist)
-            .map_err(|error| Fault::file(format!("cannot keep the assets of {}", self.app), &error))?;
+        self.build(context, &bench).await?;
+        let dist = self.needs.bundles.then(|| self.dist(&bench));
+        self.take(&bench.assets(), dist.as_deref()).map_err(|error| fault(&error))?;
+        bench.give_back().map_err(|error| fault(&error))?;
         Ok(true)
     }
 
-    fn lay_out(&self, context: &Context<'_>, bench: &Path) -> io::Result<()> {
-        let apps = bench.join("apps");
-        fs::create_dir_all(&apps)?;
-        fs::create_dir_all(bench.join("sites/assets"))?;
-        let mut names = vec![self.app.to_string()];
-        symlink(fs::canonicalize(self.source)?, apps.join(self.app))?;
-        let of_bench = fs::read_dir(context.bench.apps())?.flatten().map(|entry| entry.path());
-        let of_others = self.others.iter().map(|bundle| bundle.source());
-        let named = of_bench.filter_map(|path| Some((path.file_name()?.to_str()?.to_string(), path)));
-        let others = self.others.iter().map(|bundle| bundle.manifest.app.clone()).zip(of_others);
-        for (name, path) in others.chain(named) {
-            if !names.contains(&name) && path.is_dir() {
-                symlink(fs::canonicalize(path)?, apps.join(&name))?;
-                names.push(name);
+    /// In the order of `bench build`.
+    async fn build(&self, context: &Context<'_>, bench: &BuildBench) -> std::result::Result<(), Stopped> {
+        let source = bench.source();
+        if source.join("package.json").is_file() {
+            self.install_packages(context, bench).await?;
+        }
+        if self.needs.bundles {
+            tracing::info!(app = self.app, "building its assets");
+            let arguments = ["esbuild", "--production", "--apps", self.app];
+            let ran = self.node(context, bench, "node", &arguments, &bench.frappe()).await?;
+            if !ran.success() || !bench.assets().join(MAPS[0]).is_file() || !self.dist(bench).is_dir() {
+                return Err(self.failed("esbuild", &ran).into());
             }
         }
-        fs::write(bench.join("sites/apps.txt"), names.join("\n") + "\n")?;
-        // No server of the site: what is built here is nobody's news yet.
-        fs::write(bench.join("sites/common_site_config.json"), "{}\n")
+        if self.needs.command {
+            tracing::info!(app = self.app, "running its build command");
+            let ran = self.node(context, bench, "yarn", &["run", "build"], &source).await?;
+            if !ran.success() {
+                return Err(self.failed("yarn build", &ran).into());
+            }
+        }
+        Ok(())
     }
 
-    async fn install_packages(&self, context: &Context<'_>, bench: &Path) -> Result<(), Stopped> {
+    /// Where esbuild puts the app's files.
+    fn dist(&self, bench: &BuildBench) -> PathBuf {
+        bench.source().join(self.app).join("public/dist")
+    }
+
+    async fn install_packages(
+        &self,
+        context: &Context<'_>,
+        bench: &BuildBench,
+    ) -> std::result::Result<(), Stopped> {
         let (program, arguments): (&str, &[&str]) = if on_path("yarn") {
             ("yarn", &["install", "--non-interactive", "--check-files"])
         } else {
             ("npm", &["install", "--no-audit", "--no-fund"])
         };
-        let ran = self.node(context, bench, program, arguments, self.source).await?;
-        if ran.success() { Ok(()) } else { Err(self.failed(program, &ran).into()) }
+        tracing::info!(app = self.app, program, "installing what its build needs");
+        let ran = self.node(context, bench, program, arguments, &bench.source()).await?;
+        if ran.success() { Ok(()) } else { Err(self.failed(&format!("{program} install"), &ran).into()) }
     }
 
     async fn node(
         &self,
         context: &Context<'_>,
-        bench: &Path,
+        bench: &BuildBench,
         program: &str,
         arguments: &[&str],
         folder: &Path,
-    ) -> Result<Ran, Stopped> {
+    ) -> std::result::Result<Ran, Stopped> {
         let mut environment = ChildEnvironment::inherited();
-        for name in ["FRAPPE_REDIS_CACHE", "FRAPPE_REDIS_QUEUE", "FRAPPE_SITE"] {
+        // NODE_ENV=production has yarn and npm leave out what builds.
+        for name in ["FRAPPE_REDIS_CACHE", "FRAPPE_REDIS_QUEUE", "FRAPPE_SITE", "NODE_ENV"] {
             environment.unset(name);
         }
-        environment.set("FRAPPE_BENCH_ROOT", bench).set("CI", "1").set("NO_COLOR", "1");
+        environment.set("FRAPPE_BENCH_ROOT", bench.folder()).set("CI", "1").set("NO_COLOR", "1");
         environment.set("TMPDIR", self.scratch);
         if std::env::var_os("HOME").is_none() {
             environment.set("HOME", self.scratch);
@@ -126,44 +153,67 @@ impl Build<'_> {
     }
 
     /// assets/ of the bundle, and a link where Frappe looks for what is built.
-    fn take(&self, bench: &Path, dist: &Path) -> io::Result<()> {
+    fn take(&self, built: &Path, dist: Option<&Path>) -> io::Result<()> {
         let assets = self.root.join("assets");
         fs::create_dir_all(&assets)?;
-        fs::rename(dist, assets.join("dist"))?;
         for map in MAPS {
-            let built = bench.join("sites/assets").join(map);
+            let built = built.join(map);
             if built.is_file() {
                 fs::rename(built, assets.join(map))?;
+            } else {
+                // A bundle that is built has both, whatever it was built of.
+                fs::write(assets.join(map), "{}\n")?;
             }
         }
-        // What was built before and put into the repository is older than what was built now.
-        let link = self.source.join(self.app).join("public/dist");
-        remove_tree(&link)?;
-        symlink("../../../assets/dist", link)?;
-        remove_tree(&self.source.join("node_modules"))
+        if let Some(dist) = dist {
+            fs::rename(dist, assets.join("dist"))?;
+            symlink("../../../assets/dist", dist)?;
+        }
+        Ok(())
+    }
+
+    fn cannot_be_built(&self, missing: &str) -> Fault {
+        Fault::configuration(
+            format!(
+                "app {}: its package.json has a build command (its user interface), and this container has no {missing}",
+                self.app
+            ),
+            "use an image with node and yarn, bake the app with `apps fetch` where they are, or set \"build\": false \
+             for that app: its own pages are 404 then",
+        )
     }
 
     fn failed(&self, program: &str, ran: &Ran) -> Fault {
         ran.tell(self.app, program);
-        // Where in node's own code it was thrown is nobody's news.
-        let is_trace = |line: &&str| line.starts_with("at ") || line.starts_with("Node.js v");
-        let lines: Vec<&str> =
-            ran.last_lines.iter().map(|line| line.trim()).filter(|line| !is_trace(line)).collect();
-        let words = lines[lines.len().saturating_sub(6)..].join(" / ");
         let how = ran.exit.map_or("no end within CAULDRON_GIT_TIMEOUT".to_string(), |exit| exit.to_string());
-        Fault::configuration(
-            format!("app {}: its assets do not build: {program} {how}: {words}", self.app),
-            "mend it in its repository, or set \"build\": false for that app",
-        )
+        let reason = reason(&ran.last_lines);
+        let cause = format!("app {}: its assets do not build: {program} {how}: {reason}", self.app);
+        let is_unreached =
+            ["ENOTFOUND", "ECONNREFUSED", "ETIMEDOUT", "ESOCKETTIMEDOUT", "EAI_AGAIN", "ECONNRESET"];
+        if program.ends_with("install") && is_unreached.iter().any(|word| reason.contains(word)) {
+            return Fault::unavailable(
+                cause,
+                "check that this pod reaches its npm registry, or bake the app with `apps fetch`",
+            );
+        }
+        let hint = if reason.contains("heap out of memory") {
+            "give the container more memory, or node a larger heap: NODE_OPTIONS=--max-old-space-size=4096"
+        } else {
+            "mend it in its repository, or set \"build\": false for that app"
+        };
+        Fault::configuration(cause, hint)
     }
 }
 
 /// What a build needs and this container lacks.
-pub fn missing(bench: &Bench) -> Option<&'static str> {
+pub fn missing(bench: &Bench, needs: Needs) -> Option<&'static str> {
     let frappe = bench.app("frappe");
+    let has_esbuild = || frappe.join("esbuild").is_dir() && frappe.join("node_modules").exists();
     if !on_path("node") {
         Some("node")
-    } else if !frappe.join("esbuild").is_dir() || !frappe.join("node_modules").exists() {
+    } else if needs.command && !on_path("yarn") {
+        Some("yarn")
+    } else if needs.bundles && !has_esbuild() {
         Some("apps/frappe/node_modules")
     } else {
         None

@@ -1,7 +1,7 @@
 //! A bundle: one app at one commit, for one Python ABI and one architecture, immutable.
 //!
 //! ```text
-//!   <app>/<commit>-<abi>-<arch>[-<bench>][-sources]/
+//!   <app>/<commit>-<abi>-<arch>[-<bench>][-sources | -built]/
 //!     manifest.json     written last
 //!     source/           the repository, or its subfolder; source/<app>/hooks.py is there
 //!     site-packages/    the requirements that the bench lacks; absent where it lacks none
@@ -10,7 +10,8 @@
 //!
 //! It is made in a folder beside and renamed into its place, so one that is there is whole. Where the
 //! app requires packages, its name has a digest of what the bench had, since they were resolved against
-//! that; `-sources` has one whose assets could not be built, so that they can be later.
+//! that; `-sources` has one whose assets were not built, so that they can be later. `-built` has one whose plain name was
+//! taken by a bundle of a release that ran no build commands: pods may run on that, so it stays as it is.
 
 use std::fs::{self, File};
 use std::io;
@@ -18,11 +19,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::assets::Needs;
+use super::package::{has_build_command, needs};
 use super::python::Python;
 use crate::frappe::atomic_file::write_whole;
 use crate::outcome::{Fault, Result};
 
 const MANIFEST: &str = "manifest.json";
+/// Behind the names of bundles that were built, or were not.
+pub(super) const BUILT: &str = "-built";
+const SOURCES: &str = "-sources";
 
 /// One that is there and whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +56,8 @@ pub struct Manifest {
     /// What the bench had, where the app requires anything at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bench: Option<String>,
-    /// The package has sources that `bench build` makes assets of.
+    /// `bench build` makes something of the app: of bundles, or by a build command (the field's name is older than
+    /// the latter).
     pub has_bundles: bool,
     /// assets/ is there.
     pub built_assets: bool,
@@ -90,6 +97,17 @@ impl Bundle {
         Ok(Self { root, manifest })
     }
 
+    /// Something of it is to be built and was not, as far as it can be told from the bundle itself: a release before
+    /// this one took an app whose user interface has a build command of its own for one with nothing to build.
+    pub fn lacks_build(&self) -> bool {
+        !self.manifest.built_assets && (self.manifest.has_bundles || has_build_command(&self.source()))
+    }
+
+    /// What there is to build of it.
+    pub fn needs(&self) -> Needs {
+        needs(&self.source(), &self.manifest.app)
+    }
+
     /// Keeps it from being collected as long as the file is open: for a pod that runs on it.
     ///
     /// # Errors
@@ -125,7 +143,7 @@ impl Manifest {
     /// The name of its folder under the app's.
     pub(super) fn key(&self) -> String {
         let bench = self.bench.as_ref().map_or(String::new(), |bench| format!("-{bench}"));
-        let sources = if self.has_bundles && !self.built_assets { "-sources" } else { "" };
+        let sources = if self.has_bundles && !self.built_assets { SOURCES } else { "" };
         format!("{}-{}-{}{bench}{sources}", self.commit, self.abi, self.arch)
     }
 
@@ -139,8 +157,10 @@ impl Manifest {
 }
 
 /// The names that a commit's bundle for a bench may have, the better ones first.
-pub(super) fn keys(commit: &str, python: &Python) -> [String; 4] {
+pub(super) fn keys(commit: &str, python: &Python) -> [String; 6] {
     let plain = format!("{commit}-{}-{}", python.abi, python.arch);
     let resolved = format!("{plain}-{}", python.packages);
-    [plain.clone(), resolved.clone(), plain + "-sources", resolved + "-sources"]
+    let named = |suffix: &str| [format!("{plain}{suffix}"), format!("{resolved}{suffix}")];
+    let ([a, b], [c, d], [e, f]) = (named(BUILT), named(""), named(SOURCES));
+    [a, b, c, d, e, f]
 }

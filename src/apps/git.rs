@@ -3,6 +3,7 @@
 pub mod askpass;
 mod logins;
 mod reason;
+mod submodules;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use self::logins::Logins;
 use self::reason::{Reason, explain};
+pub use self::submodules::Lacking;
 use super::program::{self, Ran};
 use super::wanted::{reference, source};
 use super::{Context, wanted};
@@ -71,7 +73,7 @@ impl<'a> Git<'a> {
         })
     }
 
-    /// Has `folder` hold the commit, its submodules included, and nothing of git's.
+    /// Has `folder` hold the commit and the submodules that can be had; those that cannot.
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve); 78 where the repository no longer has the commit.
@@ -80,15 +82,16 @@ impl<'a> Git<'a> {
         app: &WantedApp,
         commit: &str,
         folder: &Path,
-    ) -> std::result::Result<(), Stopped> {
+    ) -> std::result::Result<Vec<Lacking>, Stopped> {
         fs::create_dir_all(folder)
             .map_err(|error| Fault::file(format!("cannot make {}", folder.display()), &error))?;
         let url = source(app);
         let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<String>>();
+        let repository = folder;
         let folder = Some(folder);
         self.run(app, folder, &words("init --quiet")).await?;
         let shallow = [words("fetch --quiet --no-tags --depth 1 --"), vec![url, commit.to_string()]].concat();
-        match self.try_run(app, folder, &shallow).await? {
+        match self.try_run(app, folder, &shallow, TRIES).await? {
             Ok(_) => {}
             Err(reason) if reason.is_no_such_object() => {
                 self.fetch_all(app, commit, folder).await?;
@@ -96,16 +99,14 @@ impl<'a> Git<'a> {
             Err(reason) => return Err(self.fault(app, &reason).into()),
         }
         self.run(app, folder, &words(&format!("checkout --quiet --force --detach {commit}"))).await?;
-        if folder.is_some_and(|folder| folder.join(".gitmodules").exists()) {
-            self.fetch_submodules(app, folder).await?;
-        }
-        if folder.is_some_and(has_large_files) {
+        let lacking = self.fetch_submodules(app, repository).await?;
+        if has_large_files(repository) {
             tracing::warn!(
                 app = wanted::label(app),
                 "it keeps files in Git LFS, which is not asked: they stay pointers; bake the app into the image"
             );
         }
-        Ok(())
+        Ok(lacking)
     }
 
     /// Servers that hand out no commit by its number, or nothing shallow: everything, then.
@@ -120,35 +121,13 @@ impl<'a> Git<'a> {
         let fetch = [words("fetch --quiet --tags --"), vec![source(app), everything]].concat();
         self.run(app, folder, &fetch).await?;
         let look = words(&format!("cat-file -e {commit}^{{commit}}"));
-        self.try_run(app, folder, &look).await?.map(drop).map_err(|_| {
+        self.try_run(app, folder, &look, TRIES).await?.map(drop).map_err(|_| {
             Fault::configuration(
                 format!("app {}: {} no longer has commit {commit}", wanted::label(app), source(app)),
                 "it was pushed over: set CAULDRON_APPS_UPDATE to a new value to move to the branch's newest",
             )
             .into()
         })
-    }
-
-    async fn fetch_submodules(
-        &self,
-        app: &WantedApp,
-        folder: Option<&Path>,
-    ) -> std::result::Result<(), Stopped> {
-        // Those with relative URLs are looked for beside it.
-        let remote = ["remote", "add", "origin"].map(String::from);
-        self.run(app, folder, &[remote.to_vec(), vec![source(app)]].concat()).await?;
-        let mut update: Vec<String> = Vec::new();
-        if crate::config::apps::location::host(&source(app)).is_none() {
-            // A repository on this machine may name others on it; one from elsewhere may not.
-            update.extend(["-c".into(), "protocol.file.allow=always".into()]);
-        }
-        update.extend("submodule --quiet update --init --recursive".split(' ').map(String::from));
-        let shallow = [update.clone(), vec!["--depth".into(), "1".into()]].concat();
-        match self.try_run(app, folder, &shallow).await? {
-            Ok(_) => Ok(()),
-            Err(reason) if reason.is_no_such_object() => self.run(app, folder, &update).await.map(drop),
-            Err(reason) => Err(self.fault(app, &reason).into()),
-        }
     }
 
     /// Runs git to a good end; its output.
@@ -158,7 +137,7 @@ impl<'a> Git<'a> {
         folder: Option<&Path>,
         arguments: &[String],
     ) -> std::result::Result<String, Stopped> {
-        let ran = self.try_run(app, folder, arguments).await?;
+        let ran = self.try_run(app, folder, arguments, TRIES).await?;
         ran.map_err(|reason| self.fault(app, &reason).into())
     }
 
@@ -168,6 +147,7 @@ impl<'a> Git<'a> {
         app: &WantedApp,
         folder: Option<&Path>,
         arguments: &[String],
+        tries: u32,
     ) -> std::result::Result<std::result::Result<String, Reason>, Stopped> {
         let mut delays = Backoff::REPOSITORY.delays();
         for tried in 1.. {
@@ -177,7 +157,7 @@ impl<'a> Git<'a> {
                 return Ok(Ok(ran.stdout));
             }
             let reason = self.reason(&ran);
-            if !reason.may_pass() || tried == TRIES {
+            if !reason.may_pass() || tried >= tries {
                 return Ok(Err(reason));
             }
             let delay = delays.next(rand::random());

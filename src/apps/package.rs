@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
+use super::assets::Needs;
 use crate::frappe::hooks::required_apps;
 
 /// The package that holds hooks.py, whatever the repository is called.
@@ -11,7 +14,8 @@ pub struct Package {
     pub app: String,
     pub version: String,
     pub required_apps: Vec<String>,
-    pub has_bundles: bool,
+    /// What `bench build` would make of it.
+    pub needs: Needs,
 }
 
 /// How deep an app may be in a repository for us to say where it is.
@@ -33,18 +37,26 @@ impl Package {
                 return Err(format!("it has several apps: name one of {}", several.join(", ")));
             }
         };
-        Ok(Self::read(&source.join(&app), app))
-    }
-
-    /// Reads a package that is known to be one.
-    pub fn read(package: &Path, app: String) -> Self {
-        Self {
-            version: version_of(package),
-            required_apps: required_apps(package),
-            has_bundles: has_bundles(&package.join("public")),
+        let package = source.join(&app);
+        Ok(Self {
+            version: version_of(&package),
+            required_apps: required_apps(&package),
+            needs: needs(source, &app),
             app,
-        }
+        })
     }
+}
+
+/// What there is to build of the app in `source`.
+pub fn needs(source: &Path, app: &str) -> Needs {
+    Needs { bundles: has_bundles(&source.join(app).join("public")), command: has_build_command(source) }
+}
+
+/// `scripts.build` of package.json: what `bench build` runs with yarn (frappe's esbuild/esbuild.js).
+pub fn has_build_command(source: &Path) -> bool {
+    let text = fs::read(source.join("package.json")).unwrap_or_default();
+    let package: Value = serde_json::from_slice(&text).unwrap_or_default();
+    package["scripts"]["build"].as_str().is_some_and(|command| !command.is_empty())
 }
 
 /// `__version__` of a package; `0.0.0` where it has none.
@@ -143,13 +155,29 @@ mod tests {
         let package = Package::find(root, Some("other")).unwrap();
         assert_eq!((&*package.app, &*package.version), ("shop", "1.2.3"));
         assert_eq!(package.required_apps, ["erpnext"]);
-        assert!(!package.has_bundles);
+        assert_eq!(package.needs, Needs::default());
         fs::create_dir_all(root.join("shop/public/js")).unwrap();
         fs::write(root.join("shop/public/js/shop.bundle.js"), "").unwrap();
-        assert!(Package::find(root, None).unwrap().has_bundles);
+        assert_eq!(Package::find(root, None).unwrap().needs, Needs { bundles: true, command: false });
         app(root, "tools");
         assert!(Package::find(root, None).unwrap_err().contains("shop, tools"));
         assert_eq!(Package::find(root, Some("tools")).unwrap().app, "tools");
+    }
+
+    #[test]
+    fn a_build_command_is_what_yarn_would_run() {
+        let folder = tempfile::tempdir().unwrap();
+        for (text, expected) in [
+            (r#"{"scripts": {"build": "cd frontend && yarn build"}}"#, true),
+            (r#"{"scripts": {"build": ""}}"#, false),
+            (r#"{"scripts": {"dev": "vite"}}"#, false),
+            (r#"{"scripts": null, "dependencies": {}}"#, false),
+            ("[]", false),
+            ("no JSON", false),
+        ] {
+            fs::write(folder.path().join("package.json"), text).unwrap();
+            assert_eq!(has_build_command(folder.path()), expected, "{text}");
+        }
     }
 
     #[test]

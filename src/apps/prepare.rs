@@ -136,9 +136,24 @@ impl<'a> Work<'a> {
             .into());
         }
         let there = pinned.and_then(|pin| shelf.bundle_of(pin));
-        if let Some(bundle) = there.filter(|bundle| !shelf.lacks_assets(app, bundle)) {
-            return Ok(bundle);
+        match there {
+            Some(bundle) if shelf.lacks_assets(app, &bundle) => {
+                let built = self.publish_anew(app, pinned, code, git).await;
+                built.or_else(|stopped| unbuilt_for_now(stopped, bundle))
+            }
+            Some(bundle) => Ok(bundle),
+            None => self.publish_anew(app, pinned, code, git).await,
         }
+    }
+
+    async fn publish_anew(
+        &self,
+        app: &WantedApp,
+        pinned: Option<&Pin>,
+        code: &[AppCode],
+        git: &mut Option<Git<'a>>,
+    ) -> std::result::Result<Bundle, Stopped> {
+        let shelf = &self.shelf;
         let commit = match pinned.map(|pin| &pin.commit) {
             Some(Commit::At(commit)) => commit.clone(),
             _ => self.git(git)?.resolve(app).await?,
@@ -165,6 +180,17 @@ impl<'a> Work<'a> {
             None => git.insert(Git::open(self.context)?),
         })
     }
+}
+
+/// The site was served with this bundle until now, and is not taken away for what it lacked all the time.
+fn unbuilt_for_now(stopped: Stopped, bundle: Bundle) -> std::result::Result<Bundle, Stopped> {
+    let Stopped::Fault(fault) = stopped else { return Err(stopped) };
+    tracing::error!(
+        app = bundle.manifest.app,
+        cause = fault.cause,
+        "its user interface or assets were never built, and cannot be now: its own pages are missing; the next leader tries again"
+    );
+    Ok(bundle)
 }
 
 fn bundles_of(code: &[AppCode]) -> impl Iterator<Item = &Bundle> {

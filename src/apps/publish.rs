@@ -11,9 +11,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::assets::Build;
-use super::bundle::{Bundle, Manifest};
-use super::git::Git;
+use super::assets::{Build, Needs};
+use super::bundle::{BUILT, Bundle, Manifest};
+use super::git::{Git, Lacking};
 use super::package::Package;
 use super::python::Python;
 use super::requirements::Source;
@@ -71,11 +71,13 @@ impl Publisher<'_> {
             fs::create_dir(folder).map_err(|error| self.cannot_write(&error))?;
         }
         let source = root.join("source");
+        let mut lacking = Vec::new();
         match &origin {
             Origin::Git(git) => {
                 tracing::info!(app = label, source = wanted::source(app), commit, "fetching");
-                git.fetch(app, commit, &staging.repository()).await?;
-                take_source(app, &staging.repository(), &source)?;
+                lacking = git.fetch(app, commit, &staging.repository()).await?;
+                take_source(app, &staging.repository(), &source)
+                    .map_err(|fault| for_want_of(&lacking, app.subfolder.as_deref(), fault))?;
             }
             Origin::Bundle(bundle) => {
                 let from = bundle.root.display().to_string();
@@ -90,8 +92,10 @@ impl Publisher<'_> {
         let fetch_ms = elapsed_ms(begin);
         let package = Package::find(&source, app.name.as_deref()).map_err(|why| {
             let cause = format!("app {label}: {}: {why}", wanted::source(app));
-            Fault::configuration(cause, "name the repository (and subfolder) of a Frappe app")
+            let fault = Fault::configuration(cause, "name the repository (and subfolder) of a Frappe app");
+            for_want_of(&lacking, app.subfolder.as_deref(), fault)
         })?;
+        self.check_submodules(lacking, &package.app, app)?;
         if let Some(name) = app.name.as_ref().filter(|name| **name != package.app) {
             tracing::warn!(
                 wanted = name,
@@ -105,9 +109,11 @@ impl Publisher<'_> {
         let looked_at = Source { app: &package.app, folder: &source, apps: &apps, others };
         let inspected = looked_at.inspect(self.context).await?;
         let requirements = looked_at.install(self.context, &inspected, &root, &scratch).await?;
-        let build = Build { app: &package.app, source: &source, root: &root, scratch: &scratch, others };
+        let needs = package.needs;
+        let build =
+            Build { app: &package.app, needs, source: &source, root: &root, scratch: &scratch, others };
         let is_built = matches!(&origin, Origin::Bundle(bundle) if bundle.manifest.built_assets);
-        let builds = package.has_bundles && wanted::builds(app);
+        let builds = needs != Needs::default() && wanted::builds(app);
         let fingerprint =
             baked::bake(&source.join(&package.app)).map_err(|error| self.cannot_write(&error))?;
         let manifest = Manifest {
@@ -118,7 +124,7 @@ impl Publisher<'_> {
             arch: self.python.arch.clone(),
             requirements,
             bench: inspected.requires().then(|| self.python.packages.clone()),
-            has_bundles: package.has_bundles,
+            has_bundles: needs != Needs::default(),
             built_assets: is_built || (builds && build.run(self.context).await?),
             required_apps: package.required_apps,
             fingerprint: Some(fingerprint),
@@ -146,6 +152,20 @@ impl Publisher<'_> {
         copy_tree(&bundle.root, &staging.bundle()).map_err(|error| self.cannot_write(&error))?;
         tracing::info!(app = bundle.manifest.app, "only this image has it: copied for the pods of another");
         self.put_in_place(&staging, &bundle.manifest)
+    }
+
+    /// One that the package does not touch is for developers: `bench get-app` fetches none at all. Where none is to
+    /// be fetched, the operator decided.
+    fn check_submodules(&self, lacking: Vec<Lacking>, package: &str, app: &WantedApp) -> Result<()> {
+        let package = Path::new(app.subfolder.as_deref().unwrap_or_default()).join(package);
+        for one in lacking {
+            if self.context.config.git.submodules && one.touches(&package) {
+                return Err(one.fault);
+            }
+            let (submodule, reason) = (one.path, one.fault.cause);
+            tracing::warn!(submodule, reason, "the app is published without a submodule");
+        }
+        Ok(())
     }
 
     /// Bytecode for every pod, whatever its uid may write. A file that does not compile is its app's
@@ -197,8 +217,12 @@ impl Publisher<'_> {
         Err(Fault::try_again(format!("{} is taken", place.display()), "look at what is there"))
     }
 
+    /// Its own name, unless that is taken by one that was never built.
     fn place(&self, manifest: &Manifest) -> PathBuf {
-        self.bundles.join(&manifest.app).join(manifest.key())
+        let (app, key) = (self.bundles.join(&manifest.app), manifest.key());
+        let place = app.join(&key);
+        let is_unbuilt = || Bundle::open(&place).is_ok_and(|bundle| bundle.lacks_build());
+        if manifest.built_assets && is_unbuilt() { app.join(key + BUILT) } else { place }
     }
 
     fn cannot_write(&self, error: &io::Error) -> Fault {
@@ -237,6 +261,17 @@ fn take_source(app: &WantedApp, repository: &Path, source: &Path) -> Result<()> 
     }
     fs::rename(folder, source).map_err(|error| fault(&error))?;
     remove_git(source).map_err(|error| fault(&error))
+}
+
+/// Why the folder is no app: a submodule that it lies in, or that should lie in it, cannot be had.
+fn for_want_of(lacking: &[Lacking], folder: Option<&str>, fault: Fault) -> Fault {
+    let folder = Path::new(folder.unwrap_or_default());
+    match lacking.iter().find(|lacking| lacking.touches(folder)) {
+        Some(Lacking { fault: why, .. }) => {
+            Fault { cause: format!("{}; {}", fault.cause, why.cause), ..why.clone() }
+        }
+        None => fault,
+    }
 }
 
 fn elapsed_ms(begin: Instant) -> u64 {

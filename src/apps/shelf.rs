@@ -92,11 +92,7 @@ impl<'a> Shelf<'a> {
 
     /// Its assets were not built and can be now.
     pub fn lacks_assets(&self, app: &WantedApp, bundle: &Bundle) -> bool {
-        let manifest = &bundle.manifest;
-        manifest.has_bundles
-            && !manifest.built_assets
-            && wanted::builds(app)
-            && assets::missing(self.bench).is_none()
+        bundle.lacks_build() && wanted::builds(app) && assets::missing(self.bench, bundle.needs()).is_none()
     }
 
     /// A pin's bundle for this Python; none where it is not there, or not whole.

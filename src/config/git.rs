@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::source::Reader;
-use super::value::{read_duration, read_parsed};
+use super::value::{read_choice, read_duration, read_parsed};
 
 /// Everything about git but the repositories.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct GitConfig {
     pub hosts: Vec<HostAuth>,
     /// Of one command.
     pub timeout: Duration,
+    /// Whether an app's submodules are fetched.
+    pub submodules: bool,
 }
 
 /// The login for one host.
@@ -42,12 +44,17 @@ pub struct SshAuth {
     pub known_hosts_file: PathBuf,
 }
 
+/// YAML reads an unquoted `off` as false.
+const SWITCH: [(&str, bool); 4] = [("on", true), ("off", false), ("true", true), ("false", false)];
+
 const MEND: &str = r#"write {"host":{"token_file":"/run/secrets/token"}} or {"host":{"ssh_key_file":"/…","known_hosts_file":"/…"}}"#;
 
 /// The files themselves are looked at when they are needed, by the one pod that fetches.
 pub fn read(reader: &mut Reader<'_>) -> Option<GitConfig> {
     let hosts = read_parsed(reader, "CAULDRON_GIT_AUTH", parse, MEND).unwrap_or_default();
-    Some(GitConfig { hosts, timeout: read_duration(reader, "CAULDRON_GIT_TIMEOUT", "10m")? })
+    let timeout = read_duration(reader, "CAULDRON_GIT_TIMEOUT", "10m");
+    let submodules = read_choice(reader, "CAULDRON_GIT_SUBMODULES", &SWITCH);
+    Some(GitConfig { hosts, timeout: timeout?, submodules: submodules? })
 }
 
 #[derive(Deserialize)]

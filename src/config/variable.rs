@@ -125,7 +125,12 @@ pub const VARIABLES: &[Variable] = &[
         "(none)",
         "Logins for private repositories by host, as JSON that names files: token_file, ssh_key_file, known_hosts_file",
     ),
-    plain("CAULDRON_GIT_TIMEOUT", "10m", "Deadline of one git command"),
+    plain("CAULDRON_GIT_TIMEOUT", "10m", "Deadline of one command of git, pip, yarn or node for an app"),
+    plain(
+        "CAULDRON_GIT_SUBMODULES",
+        "on",
+        "on or off: whether submodules of apps are fetched (one that cannot be had is a warning, unless the app's package needs it)",
+    ),
     plain("GUNICORN_WORKERS", "from the cgroup", "gunicorn's worker processes"),
     plain("GUNICORN_THREADS", "from the cgroup", "Threads of each gunicorn worker"),
     plain(

@@ -108,6 +108,64 @@ fn submodules_come_along() {
     assert!(vendored.join("library.py").is_file() && !vendored.join(".git").exists());
 }
 
+/// A repository with a submodule in that folder, and one that nobody can fetch in another.
+fn with_submodules(app: &Repository, library: &Repository, there: &str, gone: &str) {
+    library.write("library.py", "answer = 42\n");
+    library.commit("a library");
+    for (name, path) in [("there", there), ("gone", gone)] {
+        app.git(&["submodule", "--quiet", "add", "--name", name, &library.url(), path]);
+    }
+    app.git(&["config", "--file", ".gitmodules", "submodule.gone.url", "file:///nowhere/library"]);
+    app.commit("with submodules");
+}
+
+#[test]
+fn a_submodule_that_cannot_be_had_is_a_warning() {
+    let (lab, library, shop) = (Lab::new(), Repository::empty(), Repository::with_app("shop"));
+    with_submodules(&shop, &library, "docs", "shop-ui");
+    let ended = lab.fetched(&wanted(&shop.url()));
+    assert!(ended.stderr.contains("published without a submodule"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("shop-ui") && ended.stderr.contains("/nowhere"), "{}", ended.stderr);
+    let source = lab.bundle().join("source");
+    assert!(source.join("docs/library.py").is_file(), "the other one is there");
+    assert!(!source.join("shop-ui/library.py").exists() && source.join("shop/hooks.py").is_file());
+}
+
+#[test]
+fn a_submodule_that_the_package_needs_has_to_be_had() {
+    let library = Repository::empty();
+    // In the package, and the package in it.
+    let (lab, shop) = (Lab::new(), Repository::with_app("shop"));
+    with_submodules(&shop, &library, "docs", "shop/vendored");
+    let ended = lab.fetch(&wanted(&shop.url())).run();
+    refused(&ended, 78, &["its submodule shop/vendored", "/nowhere", "CAULDRON_GIT_SUBMODULES=off"]);
+    let (lab, store) = (Lab::new(), Repository::empty());
+    with_submodules(&store, &library, "docs", "shop");
+    let ended = lab.fetch(&json!([{"name": "shop", "url": store.url(), "branch": "main"}])).run();
+    refused(&ended, 78, &["no folder of it holds hooks.py", "its submodule shop", "/nowhere"]);
+    let entry = json!([{"url": store.url(), "branch": "main", "subfolder": "shop/app"}]);
+    refused(&lab.fetch(&entry).run(), 78, &["no folder `shop/app`", "its submodule shop", "/nowhere"]);
+    assert!(lab.bundles().is_empty() && lab.leftovers() == 0);
+}
+
+#[test]
+fn no_submodule_is_fetched_where_that_is_off() {
+    let library = Repository::empty();
+    for word in ["off", "false"] {
+        let (lab, shop) = (Lab::new(), Repository::with_app("shop"));
+        with_submodules(&shop, &library, "shop/vendored", "docs");
+        let ended = done(lab.fetch(&wanted(&shop.url())).set("CAULDRON_GIT_SUBMODULES", word).run());
+        assert!(ended.stderr.contains("CAULDRON_GIT_SUBMODULES=off"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("nowhere"), "{}", ended.stderr);
+        assert!(!lab.bundle().join("source/shop/vendored/library.py").exists());
+        library.git(&["commit", "--quiet", "--allow-empty", "--message", "more"]);
+    }
+    let lab = Lab::new();
+    let entry = wanted(&Repository::with_app("shop").url());
+    let ended = lab.fetch(&entry).set("CAULDRON_GIT_SUBMODULES", "no thanks").run();
+    refused(&ended, 78, &["CAULDRON_GIT_SUBMODULES", "on, off"]);
+}
+
 #[test]
 fn the_package_decides_how_an_app_is_called() {
     let (lab, repository) = (Lab::new(), Repository::with_app("shop"));

@@ -197,7 +197,8 @@ mod tests {
             token: Some(TokenAuth { user: None, file: token.clone() }),
             ssh: None,
         };
-        let config = GitConfig { hosts: vec![auth("h:8443")], timeout: Duration::from_secs(1) };
+        let config =
+            GitConfig { hosts: vec![auth("h:8443")], timeout: Duration::from_secs(1), submodules: true };
         let logins = Logins::write(folder.path(), &config, &[]).unwrap();
         assert_eq!(logins.redacted("remote: bad canary"), "remote: bad ***");
         let path = logins.path("logins.json");
