@@ -119,7 +119,7 @@ impl<'a> Context<'a> {
 #[derive(Debug)]
 pub struct Bootstrapped {
     pub overrides: Overrides,
-    /// The site's, which is its role's name, too.
+    /// The site's.
     pub database: String,
     /// What every child of this pod sees.
     pub view: View,

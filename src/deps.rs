@@ -16,8 +16,6 @@ mod watch;
 
 use std::time::Duration;
 
-use secrecy::SecretString;
-use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -28,8 +26,9 @@ use self::redis::RedisTarget;
 pub use self::report::Report;
 use self::watch::{Update, watch};
 use crate::config::Config;
-use crate::config::database::Login;
 use crate::config::duration;
+use crate::frappe::bench::Bench;
+use crate::frappe::site_config::{self, SiteLogin};
 use crate::net::Step;
 use crate::outcome::{Fault, Stopped};
 use crate::supervise::signals::Shutdown;
@@ -93,7 +92,7 @@ impl DepsTargets {
         Self::with(config, None)
     }
 
-    fn with(config: &Config, site_login: Option<(String, Login)>) -> Result<Self, Fault> {
+    fn with(config: &Config, site_login: Option<SiteLogin>) -> Result<Self, Fault> {
         let mut targets = Vec::new();
         if let Some(database) = &config.database {
             let target = PostgresTarget::new(database, site_login);
@@ -121,13 +120,8 @@ impl DepsTargets {
 }
 
 /// Database and login of the site as its own file has them; a file that cannot be read has none.
-pub fn site_login(config: &Config) -> Option<(String, Login)> {
-    let path = config.bench.join("sites").join(config.site.as_ref()?).join("site_config.json");
-    let file: Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
-    let text = |key: &str| file.get(key)?.as_str().map(str::to_string);
-    let (database, password) = (text("db_name")?, SecretString::from(text("db_password")?));
-    let user = text("db_user").unwrap_or_else(|| database.clone());
-    Some((database, Login { user, password: Some(password) }))
+pub fn site_login(config: &Config) -> Option<SiteLogin> {
+    site_config::look(&Bench::new(&config.bench), config.site.as_ref()?).ok()?.login()
 }
 
 /// Waits for all of them; `timeout` of none waits for ever. `told` hears what is missing at every

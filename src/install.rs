@@ -22,6 +22,7 @@ pub use self::remove::remove;
 use crate::apps::{self, AppCode};
 use crate::bootstrap::Context;
 use crate::bootstrap::lock::Leadership;
+use crate::bootstrap::login::Own;
 use crate::bootstrap::step::{self, Step};
 use crate::bootstrap::volume::{Volume, random_id};
 use crate::frappe::installed_apps;
@@ -36,8 +37,8 @@ pub struct Work<'a> {
     pub leadership: &'a Leadership,
     pub volume: &'a Volume,
     pub view: &'a View,
-    /// The site's database, which is its role's name, too.
-    pub database: &'a str,
+    /// The site's database and its role.
+    pub own: &'a Own,
     pub password: &'a SecretString,
     /// Somebody may have worked with the site: it was not created by this very leader.
     pub was_served: bool,
@@ -70,7 +71,7 @@ async fn install_one(work: &Work<'_>, app: &str, force: bool) -> std::result::Re
     let Work { context, leadership, volume, view, .. } = work;
     let client = leadership.client();
     // Pods that run without it would answer 500 from the moment that it is installed (FRAPPE.md, Apps).
-    let signs = Signs::of(context.config, work.database, context.site);
+    let signs = Signs::of(context.config, &work.own.database, context.site);
     let lacked = match &signs {
         Some(signs) => signs.lack(app).await,
         None => 0,
@@ -152,7 +153,7 @@ pub async fn follow(work: &Work<'_>) -> std::result::Result<(), Stopped> {
 
 /// Before an app of a site that people may have worked with is written over, or goes.
 async fn back_up(work: &Work<'_>) -> std::result::Result<(), Stopped> {
-    let login = backup::Login { database: work.database, password: work.password };
+    let login = backup::Login { own: work.own, password: work.password };
     backup::take(work.context, work.leadership, &login).await.map(drop)
 }
 

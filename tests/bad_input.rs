@@ -4,6 +4,8 @@ mod support;
 
 #[path = "bad_input/files.rs"]
 mod files;
+#[path = "bad_input/logins.rs"]
+mod logins;
 #[path = "bad_input/servers.rs"]
 mod servers;
 #[path = "bad_input/values.rs"]

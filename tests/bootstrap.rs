@@ -8,10 +8,14 @@ mod canary;
 mod copies;
 #[path = "bootstrap/create.rs"]
 mod create;
+#[path = "bootstrap/db_user.rs"]
+mod db_user;
 #[path = "bootstrap/folders.rs"]
 mod folders;
 #[path = "bootstrap/follow.rs"]
 mod follow;
+#[path = "bootstrap/frappe_environment.rs"]
+mod frappe_environment;
 #[path = "bootstrap/killed.rs"]
 mod killed;
 #[path = "bootstrap/logins.rs"]

@@ -6,6 +6,7 @@ use super::copy::Settled;
 use super::create::Creation;
 use super::decide::{Action, Mark, Observation};
 use super::lock::Leadership;
+use super::login::Own;
 use super::requirements::needed_for_creation;
 use super::volume::Volume;
 use super::{Context, Purpose, adopt, assets, clear, create, rotation};
@@ -18,7 +19,7 @@ use crate::outcome::{Result, Stopped};
 
 /// What is there, and what is to be done about it.
 pub struct Found<'a> {
-    pub database: &'a str,
+    pub own: &'a Own,
     pub password: &'a SecretString,
     pub action: &'a Action,
     pub observation: &'a Observation,
@@ -67,7 +68,7 @@ pub async fn act(
         leadership,
         volume,
         view: &view,
-        database: found.database,
+        own: found.own,
         password: found.password,
         was_served: !creates,
     };
@@ -87,7 +88,7 @@ pub async fn act(
             }
         }
     }
-    assets::publish(context, found.database, &view).await?;
+    assets::publish(context, &found.own.database, &view).await?;
     if !is_finished {
         create::finish(context, leadership, volume).await?;
     }
@@ -101,9 +102,9 @@ async fn bring_up(
     volume: &Volume,
     found: &Found<'_>,
 ) -> std::result::Result<Passed, Stopped> {
-    let Found { database, password, action, observation, settled, accepts_settings } = found;
+    let Found { own, password, action, observation, settled, accepts_settings } = found;
     let demand = |always| Demand {
-        database,
+        own,
         password,
         accepts_settings: *accepts_settings,
         always,
@@ -116,7 +117,7 @@ async fn bring_up(
             }
             let admin_password = needed_for_creation(context)?;
             let creation =
-                Creation { db_name: database, db_password: password, admin_password: &admin_password };
+                Creation { db_name: &own.database, db_password: password, admin_password: &admin_password };
             create::create(context, leadership, volume, &creation).await?;
             set_default_site(context).await?;
         }
@@ -125,7 +126,7 @@ async fn bring_up(
                 adopt::make_folder(context)?;
                 context.link_site()?;
             }
-            rotation::follow(context, leadership.client(), database, password, observation.folder).await?;
+            rotation::follow(context, leadership.client(), own, password, observation.folder).await?;
             settled.apply(context, leadership, volume).await?;
             if matches!(observation.mark, Mark::Unfinished { .. }) {
                 create::mend(context, leadership).await?;
@@ -137,7 +138,7 @@ async fn bring_up(
             }
         }
         Action::GoOn => {
-            rotation::follow(context, leadership.client(), database, password, observation.folder).await?;
+            rotation::follow(context, leadership.client(), own, password, observation.folder).await?;
             settled.apply(context, leadership, volume).await?;
             ensure_encryption_key(context).await?;
             // A kill between the two records of the end leaves this one; a lost database must not

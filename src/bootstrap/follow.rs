@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::copy;
 use super::leader::Leader;
-use super::login::{open_session, own_credentials};
+use super::login::open_session;
 use super::state::State;
 use super::volume::{Volume, same_secret};
 use super::{Bootstrapped, Context, assets, observe, state};
@@ -14,8 +14,8 @@ use crate::apps;
 use crate::bootstrap::decide::Database;
 use crate::bootstrap::sql::told;
 use crate::config::BootstrapMode;
-use crate::config::database::Login;
-use crate::frappe::{common_config, installed_apps, site_config};
+use crate::frappe::site_config::{self, SiteLogin};
+use crate::frappe::{common_config, installed_apps};
 use crate::gate::admit;
 use crate::health::account::Phase;
 use crate::install::journal;
@@ -73,24 +73,24 @@ enum Seen {
 struct Session {
     connection: Connection,
     accepts_settings: bool,
-    login: Login,
+    own: SiteLogin,
 }
 
 async fn look(context: &Context<'_>, session: &mut Option<Session>) -> Result<Seen> {
     let path = context.bench.site(context.site);
-    let folder = site_config::look(&path)
+    let folder = site_config::look(context.bench, context.site)
         .map_err(|error| Fault::file(format!("cannot look at {}", path.display()), &error))?;
-    let Some(login) = own_credentials(&folder) else {
+    let Some(own) = folder.login() else {
         return Ok(Seen::NotYet(None, format!("{} has no site_config.json yet", path.display())));
     };
-    if session.as_ref().is_some_and(|session| !session.is_of(&login)) {
+    if session.as_ref().is_some_and(|session| !session.is_of(&own)) {
         *session = None;
     }
     if session.is_none() {
-        match open_session(context, &login, "cauldron/follow").await {
+        match open_session(context, &own, "cauldron/follow").await {
             Ok((connection, accepts_settings)) => {
                 state::listen(&connection).await;
-                *session = Some(Session { connection, accepts_settings, login });
+                *session = Some(Session { connection, accepts_settings, own });
             }
             Err(error) if error.class() == Class::Never || context.config.bootstrap == BootstrapMode::Off => {
                 return Err(error.into());
@@ -111,12 +111,14 @@ async fn look(context: &Context<'_>, session: &mut Option<Session>) -> Result<Se
 }
 
 impl Session {
-    fn is_of(&self, login: &Login) -> bool {
+    fn is_of(&self, other: &SiteLogin) -> bool {
         let same = |a: &Option<SecretString>, b: &Option<SecretString>| match (a, b) {
             (Some(a), Some(b)) => same_secret(a, b),
             _ => false,
         };
-        self.login.user == login.user && same(&self.login.password, &login.password)
+        self.own.database == other.database
+            && self.own.login.user == other.login.user
+            && same(&self.own.login.password, &other.login.password)
     }
 }
 
@@ -165,7 +167,7 @@ async fn look_inside(context: &Context<'_>, session: &Session) -> Result<Seen> {
     let overrides = common_config::compare(&context.bench.sites(), &managed, context.bench.frappe_major())?;
     Ok(Seen::Finished(Bootstrapped {
         overrides,
-        database: session.login.user.clone(),
+        database: session.own.database.clone(),
         view,
         missing,
         accepts_settings: session.accepts_settings,

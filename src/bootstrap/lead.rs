@@ -21,7 +21,8 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 pub async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stopped> {
     let volume = Volume::open(context.bench.cauldron_site(context.site))?;
     let prepared = context.shutdown.guard(async { Ok(prepare(context, &volume).await?) }).await?;
-    let Prepared { mut leadership, database, password, observation, records, accepts_settings } = prepared;
+    let Prepared { mut leadership, own, password, observation, records, accepts_settings } = prepared;
+    let database = own.database.clone();
     let adopt = context.config.adopt.as_deref();
     let action = decide(&observation, &Names { site: context.site, database: &database, adopt })?;
     if let Action::Create | Action::CreateAgain { .. } = action {
@@ -40,7 +41,7 @@ pub async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, St
     let overrides = write_common_config(context).await?;
     let context = &Context { overrides, view: None, ..*context };
     let found = Found {
-        database: &database,
+        own: &own,
         password: &password,
         action: &action,
         observation: &observation,

@@ -5,8 +5,9 @@ use secrecy::SecretString;
 use super::Context;
 use super::volume::{self, Volume};
 use crate::config::database::{DatabaseConfig, Login};
-use crate::frappe::site_config::SiteFolder;
-use crate::net::{ConnectError, Kind};
+use crate::config::frappe_environment::READS_DB_USER;
+use crate::frappe::site_config::{SiteFolder, SiteLogin};
+use crate::net::{ConnectError, Kind, Step};
 use crate::outcome::{Fault, Result};
 use crate::postgres::{self, Connection, Options};
 
@@ -18,23 +19,72 @@ pub enum Way {
     Owner,
 }
 
-/// Tells the ways apart. DB_USER = DB_NAME is the owner's way; without a login the site's own serves.
-pub fn way(context: &Context<'_>, folder: &SiteFolder) -> Result<(Way, String)> {
-    let own_name = match folder {
-        SiteFolder::There(Some(config)) => config.db_name.clone(),
-        _ => None,
-    };
-    let Some(name) = context.database.name.clone().or(own_name) else {
-        return Err(Fault::configuration(
-            "DB_NAME is not set, and no site_config.json says it",
-            "set DB_NAME to a database of the site's own, such as `frappe`",
-        ));
+/// The site's database and its role. They have one name, but for a site that somebody else made for
+/// Frappe 16 with a `db_user` of its own.
+#[derive(Clone, Debug)]
+pub struct Own {
+    pub database: String,
+    pub user: String,
+}
+
+impl Own {
+    /// Nothing is provisioned for a role that is called otherwise than its database: we make none such.
+    pub fn has_a_user_of_its_own(&self) -> bool {
+        self.user != self.database
+    }
+}
+
+/// Tells the ways apart. DB_USER = the site's role is the owner's way; without a login the site's own serves.
+pub fn way(context: &Context<'_>, folder: &SiteFolder) -> Result<(Way, Own)> {
+    let in_file = folder.config().and_then(|config| config.db_name.clone().zip(config.user.clone()));
+    let configured = context.database.name.clone();
+    let own = match (configured, in_file) {
+        // A file for another database is refused; its role says nothing.
+        (Some(name), Some((database, _))) if name != database => Own { user: name.clone(), database: name },
+        (_, Some((database, user))) => Own { database, user },
+        (Some(name), None) => Own { user: name.clone(), database: name },
+        (None, None) => {
+            return Err(Fault::configuration(
+                "DB_NAME is not set, and no site_config.json says it",
+                "set DB_NAME to a database of the site's own, such as `frappe`",
+            ));
+        }
     };
     match &context.database.login {
-        Some(login) if login.user == name => Ok((Way::Owner, name)),
-        Some(login) => Ok((Way::Administrator(login.clone()), name)),
-        None => Ok((Way::Owner, name)),
+        Some(login) if login.user != own.user => Ok((Way::Administrator(login.clone()), own)),
+        _ => Ok((Way::Owner, own)),
     }
+}
+
+/// Frappe 15 does not read `db_user`: where the file's password is that of this role, Frappe and we
+/// would log in as db_name in vain, and a password that opens it would be written over one that works.
+///
+/// # Errors
+/// 77 where the file's password does not open the database as db_name.
+pub async fn refuse_an_ignored_user(context: &Context<'_>, folder: &SiteFolder) -> Result<()> {
+    let ignored = folder.config().and_then(|config| config.ignored_user.as_deref());
+    let (Some(user), Some(own)) = (ignored, folder.login()) else { return Ok(()) };
+    let options = Options::default();
+    match postgres::connect(context.direct, &own.login, &own.database, "cauldron/look", &options).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.step < Step::Login => Err(error.into()),
+        Err(error) => Err(ignored_user(context.site, user, &own.database, &error)),
+    }
+}
+
+/// The same refusal for whoever only looks.
+pub fn ignored_user(site: &str, user: &str, database: &str, error: &ConnectError) -> Fault {
+    Fault::permission(
+        format!(
+            "sites/{site}/site_config.json logs in as `{user}` (db_user), which this Frappe does not read: it logs in \
+             as `{database}` (db_name), and the server says: {}",
+            error.cause
+        ),
+        format!(
+            "run the code that the site was made with (Frappe {READS_DB_USER} or later), or give that file the \
+             password of role `{database}` and take db_user out of it; nothing was changed"
+        ),
+    )
 }
 
 /// What the site's role may have for a password, best first: SITE_DB_PASSWORD, what site_config.json
@@ -51,7 +101,7 @@ pub fn known_passwords(
     };
     let in_order = [
         context.config.site_db_password.clone(),
-        own_credentials(folder).and_then(|login| login.password),
+        folder.login().and_then(|own| own.login.password),
         of_owner,
         volume.db_password()?,
     ];
@@ -78,11 +128,12 @@ pub struct Opened {
 /// Whatever else keeps the role out.
 pub async fn open(
     context: &Context<'_>,
-    name: &str,
+    own: &Own,
     passwords: &[SecretString],
 ) -> std::result::Result<Option<Opened>, ConnectError> {
     for password in passwords {
-        let login = Login { user: name.to_string(), password: Some(password.clone()) };
+        let login = Login { user: own.user.clone(), password: Some(password.clone()) };
+        let login = SiteLogin { database: own.database.clone(), login };
         match open_session(context, &login, "cauldron/lock").await {
             Ok((connection, accepts_settings)) => {
                 return Ok(Some(Opened { connection, password: password.clone(), accepts_settings }));
@@ -97,7 +148,7 @@ pub async fn open(
 /// A session on the server itself, and whether the sessions of Frappe's processes take settings.
 pub async fn open_session(
     context: &Context<'_>,
-    login: &Login,
+    login: &SiteLogin,
     application: &str,
 ) -> std::result::Result<(Connection, bool), ConnectError> {
     let (connection, mut accepts_settings) = open_with_settings(context.direct, login, application).await?;
@@ -111,42 +162,38 @@ pub async fn open_session(
 /// Asks with a harmless setting first; a pooler that refuses it is asked without.
 async fn open_with_settings(
     database: &DatabaseConfig,
-    login: &Login,
+    own: &SiteLogin,
     application: &str,
 ) -> std::result::Result<(Connection, bool), ConnectError> {
     let settings = Some("-c idle_in_transaction_session_timeout=60000".to_string());
     let options = Options { settings, ..Options::default() };
-    match postgres::connect(database, login, &login.user, application, &options).await {
+    let SiteLogin { database: name, login } = own;
+    match postgres::connect(database, login, name, application, &options).await {
         Err(error) if error.kind == Kind::Refused => {
             tracing::warn!(%error, "PGOPTIONS is refused here: Frappe's sessions go without our timeouts");
             let connection =
-                postgres::connect(database, login, &login.user, application, &Options::default()).await?;
+                postgres::connect(database, login, name, application, &Options::default()).await?;
             Ok((connection, false))
         }
         connected => Ok((connected?, true)),
     }
 }
 
-/// Whether the credentials in site_config.json open the database, beside `name` and `password`, which do.
+/// Whether the credentials in site_config.json open the database, beside those that do.
 pub async fn own_login_works(
     context: &Context<'_>,
     folder: &SiteFolder,
-    name: &str,
+    opened: &Own,
     password: &SecretString,
 ) -> Result<bool> {
-    let Some(own) = own_credentials(folder) else { return Ok(false) };
-    if own.user == name && own.password.as_ref().is_some_and(|own| volume::same_secret(own, password)) {
+    let Some(SiteLogin { database, login }) = folder.login() else { return Ok(false) };
+    let is_same = login.password.as_ref().is_some_and(|own| volume::same_secret(own, password));
+    if login.user == opened.user && database == opened.database && is_same {
         return Ok(true);
     }
-    match postgres::connect(context.direct, &own, &own.user, "cauldron/look", &Options::default()).await {
+    match postgres::connect(context.direct, &login, &database, "cauldron/look", &Options::default()).await {
         Ok(_) => Ok(true),
         Err(error) if error.kind == Kind::WrongPassword => Ok(false),
         Err(error) => Err(error.into()),
     }
-}
-
-/// The login that site_config.json gives.
-pub fn own_credentials(folder: &SiteFolder) -> Option<Login> {
-    let SiteFolder::There(Some(config)) = folder else { return None };
-    Some(Login { user: config.db_name.clone()?, password: Some(config.db_password.clone()?) })
 }

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::decide::{Database, Folder, Mark, Names, Observation, decide};
 use super::lock::Leadership;
-use super::login::{self, Opened, Way, known_passwords, own_login_works, way};
+use super::login::{self, Opened, Own, Way, known_passwords, own_login_works, refuse_an_ignored_user, way};
 use super::observe::OwnLogin;
 use super::pooled::refuse_a_pooler;
 use super::provision::{self, Provisioned, Wanted};
@@ -28,7 +28,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 pub struct Prepared {
     pub leadership: Leadership,
     /// The site's database, and its role.
-    pub database: String,
+    pub own: Own,
     /// What opened it.
     pub password: SecretString,
     pub observation: Observation,
@@ -40,16 +40,18 @@ pub struct Prepared {
 pub async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared> {
     let look = || {
         let path = context.bench.site(context.site);
-        site_config::look(&path)
+        site_config::look(context.bench, context.site)
             .map_err(|error| Fault::file(format!("cannot look at {}", path.display()), &error))
     };
     let folder = look()?;
-    let (way, name) = way(context, &folder)?;
-    let names = Names { site: context.site, database: &name, adopt: context.config.adopt.as_deref() };
-    if observe::folder(&folder, context.database, &name, OwnLogin::Works) == Folder::OtherDatabase {
+    let (way, own) = way(context, &folder)?;
+    let name = own.database.as_str();
+    let names = Names { site: context.site, database: name, adopt: context.config.adopt.as_deref() };
+    if observe::folder(&folder, context.database, name, OwnLogin::Works) == Folder::OtherDatabase {
         let seen = Observation::without_database(Folder::OtherDatabase, Mark::None);
         decide(&seen, &names)?;
     }
+    refuse_an_ignored_user(context, &folder).await?;
     let known_passwords = |folder: &SiteFolder| known_passwords(context, &way, folder, volume);
     let known = known_passwords(&folder)?;
     let opened = match &way {
@@ -60,13 +62,16 @@ pub async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared>
                     "set DB_PASSWORD (or DB_PASSWORD_FILE) to the password of that login",
                 ));
             }
-            login::open(context, &name, &known).await?.ok_or_else(|| provision::other_password(&name))?
+            login::open(context, &own, &known).await?.ok_or_else(|| provision::other_password(&own.user))?
+        }
+        Way::Administrator(_) if own.has_a_user_of_its_own() => {
+            login::open(context, &own, &known).await?.ok_or_else(|| provision::other_password(&own.user))?
         }
         Way::Administrator(admin) => {
             // Role or database may not be there yet: then provisioning has the word. A pooler remembers
             // a login that failed, so none is tried before there can be a site.
             let opened = match &folder {
-                SiteFolder::There(_) => login::open(context, &name, &known).await.unwrap_or_default(),
+                SiteFolder::There(_) => login::open(context, &own, &known).await.unwrap_or_default(),
                 SiteFolder::Absent => None,
             };
             let password_works = opened.is_some();
@@ -86,15 +91,15 @@ pub async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared>
                 .await?;
                 // Another pod may have made them in the meantime, with a password of its own.
                 let known = [vec![password], known_passwords(&look()?)?].concat();
-                login::open(context, &name, &known)
+                login::open(context, &own, &known)
                     .await?
-                    .ok_or_else(|| refusal.unwrap_or_else(|| provision::other_password(&name)))?
+                    .ok_or_else(|| refusal.unwrap_or_else(|| provision::other_password(name)))?
             }
         }
     };
     let Opened { connection, password, accepts_settings } = opened;
-    let login = Login { user: name.clone(), password: Some(password.clone()) };
-    refuse_a_pooler(context.direct, &connection, &login, &name).await?;
+    let login = Login { user: own.user.clone(), password: Some(password.clone()) };
+    refuse_a_pooler(context.direct, &connection, &login, name).await?;
     let leadership = Leadership::acquire(connection, context.site, context.board).await?;
     // Looked at again: the pod that led before may have made it.
     let records = observe::records(leadership.client(), context.site).await?;
@@ -105,13 +110,13 @@ pub async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared>
         }
         folder => folder,
     };
-    let own_login = if own_login_works(context, &folder, &name, &password).await? {
+    let own_login = if own_login_works(context, &folder, &own, &password).await? {
         OwnLogin::Works
     } else {
         OwnLogin::Rotated
     };
-    observation.folder = observe::folder(&folder, context.database, &name, own_login);
-    Ok(Prepared { leadership, database: name, password, observation, records, accepts_settings })
+    observation.folder = observe::folder(&folder, context.database, name, own_login);
+    Ok(Prepared { leadership, own, password, observation, records, accepts_settings })
 }
 
 /// The site's own login is enough where it is recorded as finished: then nothing is to be provisioned.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use self::access::Access;
 use crate::config::database::{DatabaseConfig, Login};
 use crate::deps::Met;
+use crate::frappe::site_config::SiteLogin;
 use crate::net::{ConnectError, Kind, Step};
 use crate::postgres::{Connection, Options, Server, maintenance_databases};
 
@@ -35,15 +36,17 @@ pub struct PostgresTarget {
 }
 
 impl PostgresTarget {
-    /// `site_login` is what site_config.json has: database, and login.
-    pub fn new(config: &DatabaseConfig, site_login: Option<(String, Login)>) -> Self {
+    /// `site_login` is what site_config.json has.
+    pub fn new(config: &DatabaseConfig, site_login: Option<SiteLogin>) -> Self {
         let way = match (&config.login, site_login) {
             (Some(login), _) if config.name.as_ref() == Some(&login.user) => {
                 let database = login.user.clone();
                 Way::Owner { login: login.clone(), database, from_site_config: false }
             }
             (Some(login), _) => Way::Administrator { login: login.clone(), wanted: config.name.clone() },
-            (None, Some((database, login))) => Way::Owner { login, database, from_site_config: true },
+            (None, Some(SiteLogin { database, login })) => {
+                Way::Owner { login, database, from_site_config: true }
+            }
             (None, None) => Way::Knock,
         };
         Self { config: config.clone(), way }
@@ -181,7 +184,8 @@ mod tests {
     #[test]
     fn a_login_named_as_the_database_is_its_owner() {
         let way = |name, user, site: Option<&str>| {
-            let site = site.map(|s| (s.to_string(), Login { user: s.into(), password: None }));
+            let site = site
+                .map(|s| SiteLogin { database: s.into(), login: Login { user: s.into(), password: None } });
             match PostgresTarget::new(&config(name, user), site).way {
                 Way::Knock => "knock".to_string(),
                 Way::Owner { database, .. } => format!("owner of {database}"),

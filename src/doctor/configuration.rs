@@ -11,14 +11,14 @@ use super::finding::Finding;
 use super::id::Id;
 use crate::bootstrap::decide::Names;
 use crate::config::bench_files::{COMMON, SITE};
-use crate::config::database::{DatabaseConfig, Login};
+use crate::config::database::DatabaseConfig;
 use crate::config::source::{Problem, ProcessEnvironment, Reader, Strings};
 use crate::config::variable::{VARIABLES, Variable};
 use crate::config::{self, Config, Needs, frappe_environment};
 use crate::deps;
 use crate::frappe::bench::Bench;
 use crate::frappe::bench_objects::BenchObjects;
-use crate::frappe::site_config::{self, SiteFolder};
+use crate::frappe::site_config::{self, SiteFolder, SiteLogin};
 use crate::outcome::{self, Fault, Result};
 
 /// What everything else is looked at with.
@@ -26,7 +26,7 @@ pub struct Known {
     pub config: Config,
     pub bench: Bench,
     /// Database and login that site_config.json has.
-    pub site_login: Option<(String, Login)>,
+    pub site_login: Option<SiteLogin>,
     pub folder: Result<SiteFolder>,
     pub files: BenchObjects,
     problems: Vec<Problem>,
@@ -54,7 +54,12 @@ impl Known {
     /// The site's database, and its role: DB_NAME, else what site_config.json has.
     pub fn database_name(&self) -> Option<&str> {
         let configured = self.config.database.as_ref().and_then(|database| database.name.as_deref());
-        configured.or(self.site_login.as_ref().map(|(name, _)| name.as_str()))
+        configured.or(self.site_login.as_ref().map(|own| own.database.as_str()))
+    }
+
+    /// A `db_user` that Frappe of this bench does not read.
+    pub fn ignored_user(&self) -> Option<&str> {
+        self.folder.as_ref().ok()?.config()?.ignored_user.as_deref()
     }
 
     /// # Errors
@@ -123,9 +128,9 @@ impl Known {
         let Some(config) = loaded.or_else(again) else { return Err(problems) };
         let bench = Bench::new(&config.bench);
         let folder = config.site.as_ref().map_or(Ok(SiteFolder::Absent), |site| {
-            let path = bench.site(site);
-            site_config::look(&path)
-                .map_err(|error| Fault::file(format!("cannot look at {}", path.display()), &error))
+            site_config::look(&bench, site).map_err(|error| {
+                Fault::file(format!("cannot look at {}", bench.site(site).display()), &error)
+            })
         });
         let object = |path: std::path::PathBuf| {
             let bytes = std::fs::read(path).unwrap_or_default();

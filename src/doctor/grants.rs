@@ -72,7 +72,7 @@ pub async fn look(known: &Known, opened: &Result<Opened, String>) -> (Vec<Findin
 
 /// Frappe v16 can have a role of another name than its database.
 pub fn role_name<'a>(known: &'a Known, database: &'a str) -> &'a str {
-    known.site_login.as_ref().filter(|(name, _)| name == database).map_or(database, |(_, login)| &login.user)
+    known.site_login.as_ref().filter(|own| own.database == database).map_or(database, |own| &own.login.user)
 }
 
 async fn read(connection: &Connection, database: &str, role: &str) -> Result<Catalog, tokio_postgres::Error> {

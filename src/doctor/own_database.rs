@@ -7,9 +7,11 @@ use super::finding::Finding;
 use super::grants::{Presence, role_name};
 use super::id::Id;
 use super::postgres::{Opened, Postgres};
+use crate::bootstrap::login::ignored_user;
 use crate::bootstrap::observe::OwnLogin;
 use crate::bootstrap::sql::literal;
 use crate::config::database::Login;
+use crate::frappe::site_config::SiteLogin;
 use crate::net::{ConnectError, Kind, Step};
 use crate::outcome;
 
@@ -70,7 +72,7 @@ pub async fn site_login(
     server_answers: bool,
 ) -> (Finding, Option<Opened>, OwnLogin) {
     let subject = known.config.site.as_deref().unwrap_or("SITE_NAME");
-    let Some((database, login)) = &known.site_login else {
+    let Some(SiteLogin { database, login }) = &known.site_login else {
         let reason = "there is no site_config.json with a db_name and a db_password";
         return (Finding::skipped(Id::SiteLogin, subject, reason), None, OwnLogin::Fails);
     };
@@ -89,6 +91,10 @@ pub async fn site_login(
         // Told once, as the server's.
         Err(error) if !server_answers && error.step < Step::Login => {
             (Finding::skipped(Id::SiteLogin, subject, "the server cannot be reached"), None, OwnLogin::Fails)
+        }
+        Err(error) if let Some(user) = known.ignored_user() => {
+            let fault = ignored_user(subject, user, database, &error);
+            (Finding::fault(Id::SiteLogin, subject, &fault), None, OwnLogin::Fails)
         }
         Err(error) => match rotated(known, postgres, login, database, &error).await {
             Some(opened) => {

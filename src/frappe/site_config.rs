@@ -11,14 +11,22 @@ use base64::engine::general_purpose::URL_SAFE;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
+use crate::config::database::Login;
+use crate::config::frappe_environment::READS_DB_USER;
 use crate::frappe::atomic_file::write_whole;
+use crate::frappe::bench::Bench;
 use crate::frappe::json_file;
 use crate::outcome::{Fault, Result};
 
 /// The part of site_config.json that the bootstrap looks at.
 #[derive(Clone, Debug, Default)]
 pub struct SiteConfig {
+    /// The database, as Frappe of this bench reads the file.
     pub db_name: Option<String>,
+    /// The role that Frappe of this bench logs in as: `db_user` from Frappe 16 on, db_name before.
+    pub user: Option<String>,
+    /// A `db_user` other than db_name, in a file for a Frappe that does not read it.
+    pub ignored_user: Option<String>,
     pub db_password: Option<SecretString>,
     pub db_host: Option<String>,
     pub db_port: Option<u16>,
@@ -34,11 +42,38 @@ pub enum SiteFolder {
     There(Option<SiteConfig>),
 }
 
-/// Looks at a site's folder.
+/// What Frappe of this bench logs in with.
+#[derive(Clone, Debug)]
+pub struct SiteLogin {
+    pub database: String,
+    pub login: Login,
+}
+
+impl SiteFolder {
+    /// None where site_config.json is absent or gives no whole login.
+    pub fn login(&self) -> Option<SiteLogin> {
+        let config = self.config()?;
+        let login = Login { user: config.user.clone()?, password: Some(config.db_password.clone()?) };
+        Some(SiteLogin { database: config.db_name.clone()?, login })
+    }
+
+    pub fn config(&self) -> Option<&SiteConfig> {
+        match self {
+            Self::There(config) => config.as_ref(),
+            Self::Absent => None,
+        }
+    }
+}
+
+/// Looks at a site's folder. The one reader of the site's login: which role it is depends on the
+/// version of Frappe in the bench.
 ///
 /// # Errors
 /// Only where the folder cannot be looked at; that it is absent is an answer.
-pub fn look(folder: &Path) -> std::io::Result<SiteFolder> {
+pub fn look(bench: &Bench, site: &str) -> std::io::Result<SiteFolder> {
+    let folder = bench.site(site);
+    let folder = folder.as_path();
+    let reads_db_user = || bench.frappe_major().is_none_or(|major| major >= READS_DB_USER);
     // A network file system's client asks its server only when the folder above is read.
     if let Some(above) = folder.parent() {
         let _ = fs::read_dir(above).map(Iterator::count);
@@ -56,7 +91,7 @@ pub fn look(folder: &Path) -> std::io::Result<SiteFolder> {
         Err(error) => return Err(error),
     }
     let config = match json_file::read_object(&folder.join("site_config.json")) {
-        Ok(object) => object.ok().map(|object| read(&object)),
+        Ok(object) => object.ok().map(|object| read(&object, reads_db_user)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
@@ -80,13 +115,23 @@ pub fn is_no_content(name: &OsStr) -> bool {
     name == "lost+found" || name == SET_ASIDE
 }
 
-fn read(value: &serde_json::Map<String, Value>) -> SiteConfig {
+fn read(value: &serde_json::Map<String, Value>, reads_db_user: impl FnOnce() -> bool) -> SiteConfig {
     let text = |key: &str| {
         value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_string)
     };
+    let (name, user) = (text("db_name"), text("db_user"));
+    // The version is asked for only where it decides: it is read from Frappe's source.
+    let (db_name, user, ignored_user) = match (name, user) {
+        (name, None) => (name.clone(), name, None),
+        (Some(name), Some(user)) if name == user => (Some(name.clone()), Some(name), None),
+        (name, Some(user)) if reads_db_user() => (name.or_else(|| Some(user.clone())), Some(user), None),
+        (name, user) => (name.clone(), name, user),
+    };
     let number = |key: &str| value.get(key)?.as_u64().or_else(|| text(key)?.parse().ok());
     SiteConfig {
-        db_name: text("db_name"),
+        db_name,
+        user,
+        ignored_user,
         db_password: text("db_password").map(SecretString::from),
         db_host: text("db_host"),
         db_port: number("db_port").and_then(|port| u16::try_from(port).ok()),
@@ -118,7 +163,7 @@ pub async fn ensure_encryption_key(folder: &Path, given: Option<&SecretString>) 
     Ok(())
 }
 
-/// Has Frappe log in as `name` with `password` from now on. A file that is absent or cut off is made
+/// Has Frappe log in to the database `name` with `password` from now on; a `db_user` stays. A file that is absent or cut off is made
 /// anew; of one that is whole everything else stays.
 pub async fn write_login(folder: &Path, name: &str, password: &SecretString) -> Result<()> {
     edit(folder, |config| {
@@ -201,4 +246,34 @@ async fn frappe_lock(folder: &Path) -> std::io::Result<File> {
         std::io::ErrorKind::TimedOut,
         "another process has held locks/site_config.lock for 30 s",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Database, user and ignored user for a Frappe that reads `db_user`, or does not.
+    fn login(file: &str, reads_db_user: bool) -> (Option<String>, Option<String>, Option<String>) {
+        let file = serde_json::from_str(file).unwrap();
+        let SiteConfig { db_name, user, ignored_user, .. } = read(&file, || reads_db_user);
+        (db_name, user, ignored_user)
+    }
+
+    #[test]
+    fn the_user_is_the_one_that_this_frappe_logs_in_as() {
+        let told = |name: &str, user: &str, ignored: &str| {
+            let some = |text: &str| (!text.is_empty()).then(|| text.to_string());
+            (some(name), some(user), some(ignored))
+        };
+        for (file, v15, v16) in [
+            (r#"{"db_name": "n"}"#, told("n", "n", ""), told("n", "n", "")),
+            (r#"{"db_name": "n", "db_user": "n"}"#, told("n", "n", ""), told("n", "n", "")),
+            (r#"{"db_name": "n", "db_user": ""}"#, told("n", "n", ""), told("n", "n", "")),
+            (r#"{"db_name": "n", "db_user": "u"}"#, told("n", "n", "u"), told("n", "u", "")),
+            (r#"{"db_user": "u"}"#, told("", "", "u"), told("u", "u", "")),
+            ("{}", told("", "", ""), told("", "", "")),
+        ] {
+            assert_eq!((login(file, false), login(file, true)), (v15, v16), "{file}");
+        }
+    }
 }

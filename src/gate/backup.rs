@@ -10,6 +10,7 @@ use tokio_postgres::Client;
 
 use crate::bootstrap::Context;
 use crate::bootstrap::lock::Leadership;
+use crate::bootstrap::login::Own;
 use crate::bootstrap::sql::told;
 use crate::bootstrap::step::{Program, run_program};
 use crate::frappe::atomic_file::sync_folder;
@@ -24,7 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Whose database it is.
 pub struct Login<'a> {
-    pub database: &'a str,
+    pub own: &'a Own,
     pub password: &'a SecretString,
 }
 
@@ -70,7 +71,7 @@ async fn dump(
     login: &Login<'_>,
     path: &Path,
 ) -> std::result::Result<(), Stopped> {
-    let password_file = PasswordFile::write(context.runtime_dir, login.database, login.password)?;
+    let password_file = PasswordFile::write(context.runtime_dir, &login.own.user, login.password)?;
     let mut spec = spec(context, &password_file);
     spec.args = ["--format=custom", "--exclude-table=public.__cauldron_*", "--lock-wait-timeout=60s"]
         .map(Into::into)
@@ -84,8 +85,8 @@ async fn dump(
     let variables = [
         ("PGHOST", context.direct.host.clone()),
         ("PGPORT", context.direct.port.to_string()),
-        ("PGUSER", login.database.to_string()),
-        ("PGDATABASE", login.database.to_string()),
+        ("PGUSER", login.own.user.clone()),
+        ("PGDATABASE", login.own.database.clone()),
         ("PGAPPNAME", "cauldron/backup".to_string()),
     ];
     for (name, value) in variables {

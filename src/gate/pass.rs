@@ -16,6 +16,7 @@ use super::record::{self, Gate, Migrated};
 use super::relation::Relation;
 use super::{backup, code::Code, maintenance, refusal};
 use crate::bootstrap::lock::Leadership;
+use crate::bootstrap::login::Own;
 use crate::bootstrap::sql::told;
 use crate::bootstrap::volume::Volume;
 use crate::bootstrap::{Context, state};
@@ -26,7 +27,7 @@ const PAUSES: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(60),
 
 /// What is asked of the gate.
 pub struct Demand<'a> {
-    pub database: &'a str,
+    pub own: &'a Own,
     pub password: &'a SecretString,
     /// PGOPTIONS may be given to a session of migrate's.
     pub accepts_settings: bool,

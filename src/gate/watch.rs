@@ -12,7 +12,6 @@ use super::maintenance;
 use super::order::Stage;
 use super::relation::Relation;
 use crate::beat::{self, BEAT};
-use crate::bootstrap::login::own_credentials;
 use crate::bootstrap::state::{self, State};
 use crate::bootstrap::volume::Volume;
 use crate::config::database::DatabaseConfig;
@@ -44,10 +43,10 @@ impl Record {
     /// # Errors
     /// Why there is none, in words.
     pub async fn open(&self) -> Result<Connection, String> {
-        let folder = site_config::look(&self.bench.site(&self.site)).map_err(|error| error.to_string())?;
-        let login = own_credentials(&folder).ok_or("site_config.json has no login")?;
+        let folder = site_config::look(&self.bench, &self.site).map_err(|error| error.to_string())?;
+        let own = folder.login().ok_or("site_config.json has no login")?;
         let options = Options { timeout: DEADLINE, ..Options::default() };
-        postgres::connect(&self.database, &login, &login.user, "cauldron/look", &options)
+        postgres::connect(&self.database, &own.login, &own.database, "cauldron/look", &options)
             .await
             .map_err(|error| error.to_string())
     }

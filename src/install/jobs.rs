@@ -32,7 +32,7 @@ pub async fn ensure(work: &Work<'_>, app: &str) -> std::result::Result<(), Stopp
             return Ok(());
         }
         tracing::info!(app, "its scheduled jobs are missing; making them");
-        if let Some(caches) = Caches::of(work.context.config, work.database) {
+        if let Some(caches) = Caches::of(work.context.config, &work.own.database) {
             caches.forget_apps().await;
         }
         run(work, "sync_jobs", vec!["execute", SYNC]).await?;

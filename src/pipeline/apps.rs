@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::site::RuntimeDir;
 use crate::apps::{self, AppCode, Context};
-use crate::bootstrap::login::own_credentials;
 use crate::cli::Format;
 use crate::config::Config;
 use crate::frappe::bench::Bench;
@@ -72,10 +71,10 @@ async fn installed(config: &Config, bench: &Bench) -> Result<Vec<String>, String
     let (Some(site), Some(database)) = (&config.site, &config.database) else {
         return Err("SITE_NAME or DB_HOST is not set".into());
     };
-    let folder = site_config::look(&bench.site(site)).map_err(|error| error.to_string())?;
-    let login = own_credentials(&folder).ok_or("the site has no site_config.json yet")?;
+    let folder = site_config::look(bench, site).map_err(|error| error.to_string())?;
+    let own = folder.login().ok_or("the site has no site_config.json yet")?;
     let connection =
-        postgres::connect(database, &login, &login.user, "cauldron/apps", &Options::default()).await;
+        postgres::connect(database, &own.login, &own.database, "cauldron/apps", &Options::default()).await;
     let connection = connection.map_err(|error| error.to_string())?;
     installed_apps::read(&connection).await.map_err(|fault| fault.cause)
 }

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::bootstrap::login::own_credentials;
 use crate::bootstrap::site_hold::{Holder, LOOK_EVERY, SiteHold};
 use crate::config::Config;
 use crate::frappe::bench::Bench;
@@ -133,12 +132,12 @@ async fn sessions(config: &Config, bench: &Bench, site: &str) -> Result<String> 
             "set DB_HOST: before its database is dropped, it is asked who uses it",
         ));
     };
-    let folder = site_config::look(&bench.site(site))
+    let folder = site_config::look(bench, site)
         .map_err(|error| Fault::file(format!("cannot read {site}'s site_config.json"), &error))?;
-    let Some(login) = own_credentials(&folder) else { return Ok(String::new()) };
+    let Some(own) = folder.login() else { return Ok(String::new()) };
     let options = Options { timeout: Duration::from_secs(5), ..Options::default() };
     let direct = database.directly();
-    let connected = postgres::connect(&direct, &login, &login.user, "cauldron/exec", &options).await;
+    let connected = postgres::connect(&direct, &own.login, &own.database, "cauldron/exec", &options).await;
     let connection = match connected {
         Ok(connection) => connection,
         // There is nothing to take away.

@@ -6,7 +6,7 @@ use crate::support::binary::Binary;
 /// What is wrong, and what is said of it.
 type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
 
-const CASES: [Case; 23] = [
+const CASES: [Case; 37] = [
     (&[("SITE_NAME", "")], &["SITE_NAME", "erp.example.com"]),
     (&[("SITE_NAME", "../other")], &["SITE_NAME", "../other"]),
     (&[("SITE_NAME", "assets")], &["SITE_NAME"]),
@@ -30,6 +30,20 @@ const CASES: [Case; 23] = [
     (&[("CAULDRON_GIT_AUTH", "{\"h\": {\"token\": \"x\"}}")], &["CAULDRON_GIT_AUTH", "token_file"]),
     (&[("ENCRYPTION_KEY", "short")], &["ENCRYPTION_KEY", "base64"]),
     (&[("CAULDRON_WAIT_TIMEOUT", "10")], &["CAULDRON_WAIT_TIMEOUT", "10s"]),
+    (&[("DB_HOST", "pg:5432")], &["DB_HOST", "a port stands behind the host", "DB_PORT"]),
+    (&[("DB_HOST", "\"pg\"")], &["DB_HOST", "quotes"]),
+    (&[("DB_HOST", "host=pg port=5432")], &["DB_HOST", "white space"]),
+    (&[("CAULDRON_DB_DIRECT_HOST", "pg:5432")], &["CAULDRON_DB_DIRECT_HOST", "CAULDRON_DB_DIRECT_PORT"]),
+    (&[("DB_PORT", "'5432'")], &["DB_PORT", "quotes"]),
+    (&[("REDIS_CACHE", "\"redis://r:6379\"")], &["REDIS_CACHE", "quotes"]),
+    (&[("REDIS_CACHE", ""), ("REDIS_CACHE_HOST", "r:6379")], &["REDIS_CACHE_HOST", "a port", "REDIS_PORT"]),
+    (&[("SITE_NAME", "\"erp.test\"")], &["SITE_NAME", "quotes"]),
+    (&[("SOCKETIO", "\"socketio:9000\"")], &["SOCKETIO", "quotes"]),
+    (&[("ADMIN_PASSWORD", "a\nb")], &["ADMIN_PASSWORD", "control character"]),
+    (&[("DB_PASSWORD", "a\tb")], &["DB_PASSWORD", "control character"]),
+    (&[("SITE_DB_PASSWORD", "\n")], &["SITE_DB_PASSWORD", "empty"]),
+    (&[("DB_PASSWORD", ""), ("DB_PASSWORD_FILE", "s3cret")], &["DB_PASSWORD", "absolute path"]),
+    (&[("CAULDRON_APPS", "W3sidXJsIjoiaHR0cHM6Ly9oL3guZ2l0In1d")], &["CAULDRON_APPS", "base64"]),
 ];
 
 fn spoilt(binary: Binary, values: &[(&str, &str)]) -> Binary {

@@ -5,6 +5,7 @@ use std::fs;
 use crate::place::{DATABASE, Place, SITE, Served};
 use crate::support::binary::Binary;
 use crate::support::http;
+use crate::support::postgres::PASSWORD;
 use crate::support::session::Session;
 
 const ODD: [&str; 3] = [
@@ -44,6 +45,21 @@ fn check(given: impl Fn(Binary, &str, &str) -> Binary) {
 #[test]
 fn from_the_environment() {
     check(|binary, name, value| binary.set(name, value));
+}
+
+/// `echo pw | base64` in a Secret: the line end is nobody's.
+#[test]
+fn a_line_end_at_the_end_is_taken_off() {
+    let place = Place::new();
+    let given = place.leader().set("DB_PASSWORD", format!("{PASSWORD}\n")).set("SITE_DB_PASSWORD", "site\n");
+    let given = given.set("ADMIN_PASSWORD", "Admin-Secret_2\r\n");
+    given.clone().run().exits(0).says("line end").says("ADMIN_PASSWORD");
+    assert_eq!(place.bench.read_config(&format!("{SITE}/site_config.json"))["db_password"], "site");
+    let served = Served::start(given);
+    let login = [("usr", "Administrator"), ("pwd", "Admin-Secret_2")];
+    let answer = http::post(served.port, SITE, "/api/method/login", &login);
+    assert_eq!(answer.map(|answer| answer.status), Some(200));
+    served.stop();
 }
 
 #[test]

@@ -121,7 +121,7 @@ impl Pass<'_> {
         imports::check(context, leadership, attempt.evidence).await?;
         self.next().await?;
         if self.gate.stage == Stage::BackingUp {
-            let login = backup::Login { database: self.demand.database, password: self.demand.password };
+            let login = backup::Login { own: self.demand.own, password: self.demand.password };
             let path = backup::take(context, leadership, &login).await?;
             self.gate.backup = path.map(|path| path.display().to_string());
             self.next().await?;
@@ -163,7 +163,7 @@ impl Pass<'_> {
             patience: self.patience(),
             ..Step::default()
         };
-        caches::clear(self.context, self.leadership, step, self.demand.database).await?;
+        caches::clear(self.context, self.leadership, step, &self.demand.own.database).await?;
         self.volume.tell_migrated(&id)?;
         self.gate.on_event(Event::Done);
         self.context.board.update(|account| account.gate.progress = None);

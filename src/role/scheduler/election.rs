@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::bootstrap::login::own_credentials;
 use crate::config::database::DatabaseConfig;
+use crate::frappe::bench::Bench;
 use crate::frappe::scheduler_settings::Settings;
 use crate::frappe::site_config;
 use crate::postgres::advisory_lock::{self, LockHolder};
@@ -47,7 +47,8 @@ pub enum Stand {
 pub struct Election {
     /// Past a pooler, where there is one: the lock is a session's.
     database: DatabaseConfig,
-    site: std::path::PathBuf,
+    bench: Bench,
+    site: String,
     /// How this pod is called by the others.
     application: String,
     orders: watch::Sender<Order>,
@@ -66,9 +67,9 @@ impl Election {
         // PostgreSQL keeps 63 bytes of it.
         let application: String =
             format!("cauldron/scheduler {}", host.unwrap_or_default()).chars().take(63).collect();
-        let site = around.bench.site(around.site);
+        let (bench, site) = (around.bench.clone(), around.site.to_string());
         let database = around.database.directly();
-        Self { database, site, application, orders, child, stand }
+        Self { database, bench, site, application, orders, child, stand }
     }
 
     /// Stands by and leads, again and again.
@@ -92,10 +93,10 @@ impl Election {
     }
 
     async fn connect(&self) -> Result<Connection, String> {
-        let folder = site_config::look(&self.site).map_err(|error| error.to_string())?;
-        let login = own_credentials(&folder).ok_or("site_config.json has no login")?;
+        let folder = site_config::look(&self.bench, &self.site).map_err(|error| error.to_string())?;
+        let own = folder.login().ok_or("site_config.json has no login")?;
         let options = Options { timeout: Duration::from_secs(5), ..Options::default() };
-        postgres::connect(&self.database, &login, &login.user, &self.application, &options)
+        postgres::connect(&self.database, &own.login, &own.database, &self.application, &options)
             .await
             .map_err(|error| error.to_string())
     }

@@ -61,9 +61,19 @@ def read_config(sites_path, site="", new_site=False):
     config.update(read_site(sites_path, site, new_site))
     for key, (variable, default) in ENVIRONMENT.items():
         config[key] = os.environ.get(variable) or config.get(key) or default
+    config["db_user"] = database_user(config)
     if not config["db_port"]:
         config["db_port"] = 5432 if config["db_type"] == "postgres" else 3306
     return config
+
+
+def database_user(config):
+    """db_name before Frappe 16, whatever db_user says; from then on db_user, and FRAPPE_DB_USER before it."""
+    from frappe import __version__
+
+    if int(__version__.split(".")[0]) < 16:
+        return config.db_name
+    return os.environ.get("FRAPPE_DB_USER") or config.db_user or config.db_name
 
 
 def update_config(key, value, path, whole_bench=False):

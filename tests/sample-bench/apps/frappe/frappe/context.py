@@ -27,7 +27,7 @@ def init(site, sites_path=".", new_site=False):
 
 
 def connect():
-    """The database user is db_name; there is no db_user key (FRAPPE.md, "Configuration")."""
+    """The database user is db_name; db_user is read from Frappe 16 on."""
     from frappe.database import get_db
 
     conf = local.conf
@@ -36,7 +36,7 @@ def connect():
     local.db = get_db(
         host=conf.db_host,
         port=conf.db_port,
-        user=conf.db_name,
+        user=conf.db_user,
         password=conf.db_password,
         cur_db_name=conf.db_name,
         socket=conf.db_socket,

@@ -63,7 +63,7 @@ def load_sql(path):
         socket=local.conf.db_socket,
         host=local.conf.db_host,
         port=local.conf.db_port,
-        user=local.conf.db_name,
+        user=local.conf.db_user,
         password=local.conf.db_password,
         db_name=local.conf.db_name,
     )

@@ -1,0 +1,60 @@
+//! A login that is malformed is refused at once, and no part of it is shown: not on stdout, not on stderr, not
+//! by `--print-config`, not by `doctor`.
+
+use crate::support::binary::{Binary, Ended};
+use crate::{BOTH, Place};
+
+/// Each with the canary where a parser that cuts the value at the wrong place would show it.
+const CASES: [(&str, &str); 14] = [
+    ("REDIS_CACHE", "redis://:ab@cd/canary@host:6379/0"),
+    ("REDIS_QUEUE", "redis://:12?canary@host:6379/0"),
+    ("REDIS_CACHE", "\"redis://:canary@host:6379/0\""),
+    ("DB_HOST", "postgres://u:canary@h/db"),
+    ("DB_HOST", "u:canary@h"),
+    ("CAULDRON_DB_DIRECT_HOST", "postgres://u:canary@h/db"),
+    ("DB_USER", "postgres://u:canary@h/db"),
+    ("DB_PORT", "postgres://u:canary@h:5432/db"),
+    ("CAULDRON_SITE_URL", "https://u:canary@erp.example.com"),
+    ("SOCKETIO", "http://u:canary@socketio:9000"),
+    ("CAULDRON_TRUSTED_PROXIES", "10.0.0.0/8, http://u:canary@proxy"),
+    ("CAULDRON_APPS", r#"[{"url":"https://user:gl/canary@host/x.git"}]"#),
+    ("CUSTOM_APPS", "a:https://user:gl/canary@host/x.git:main"),
+    ("DB_PASSWORD_FILE", "canary"),
+];
+
+#[track_caller]
+fn shows_nothing(ended: Ended) {
+    assert!(!ended.to_string().contains("canary"), "{ended}");
+}
+
+fn spoilt(binary: Binary, name: &str, value: &str) -> Binary {
+    let secret = name.strip_suffix("_FILE").unwrap_or("CAULDRON_APPS");
+    binary.unset(secret).set(name, value)
+}
+
+#[test]
+fn a_malformed_login_is_refused_and_shown_nowhere() {
+    let place = Place::new();
+    for (name, value) in CASES {
+        for command in BOTH {
+            shows_nothing(spoilt(place.good(command), name, value).run().exits(78));
+        }
+        shows_nothing(
+            spoilt(place.good("bootstrap"), name, value).argument("--print-config").run().exits(78),
+        );
+        shows_nothing(spoilt(place.good("plan"), name, value).run().exits(78));
+    }
+    for (name, value) in [CASES[0], CASES[3], CASES[11]] {
+        shows_nothing(spoilt(place.good("doctor"), name, value).run().exits(78));
+    }
+    assert!(!place.postgres.database_exists("frappe"));
+}
+
+/// What can only be meant one way is taken so, whatever a file of an editor or a shell left around it.
+#[test]
+fn what_can_only_be_meant_one_way_is_taken_so() {
+    let place = Place::new();
+    let (host, cache) = (place.postgres.host(), place.redis.url(0));
+    let given = place.good("bootstrap").set("DB_HOST", format!(" {host}\r")).set("DB_TYPE", "postgres\r");
+    given.set("REDIS_CACHE", format!("{cache}\r\n")).run().exits(0);
+}

@@ -1,0 +1,83 @@
+//! FRAPPE_* variables, which Frappe puts over every file: links of Kubernetes reach no child, another value than
+//! ours is refused before anything is made, and alone they are the settings.
+
+use crate::place::{DATABASE, Place, Served};
+use crate::support::binary::Binary;
+use crate::support::postgres::{PASSWORD, SUPERUSER};
+
+/// What a Service called frappe-db, frappe-redis-queue or frappe-socketio puts into every pod.
+const LINKS: [(&str, &str); 6] = [
+    ("FRAPPE_DB_PORT", "tcp://10.96.0.7:5432"),
+    ("FRAPPE_DB_SERVICE_HOST", "10.96.0.7"),
+    ("FRAPPE_REDIS_QUEUE_PORT", "tcp://10.96.0.8:6379"),
+    ("FRAPPE_REDIS_QUEUE", "tcp://10.96.0.8:6379"),
+    ("FRAPPE_REDIS_CACHE", "tcp://10.96.0.9:6379"),
+    ("FRAPPE_SOCKETIO_PORT", "tcp://10.96.0.10:9000"),
+];
+
+fn with(binary: Binary, variables: &[(&str, &str)]) -> Binary {
+    variables.iter().fold(binary, |binary, (name, value)| binary.set(name, value))
+}
+
+#[test]
+fn a_service_link_reaches_no_child() {
+    let place = Place::new();
+    let linked = || with(place.leader(), &LINKS);
+    linked().run().exits(0);
+    Served::start(linked()).stop();
+    let children = with(place.command("exec"), &LINKS).argument("--").argument("env").run().exits(0);
+    for name in ["FRAPPE_DB_PORT=", "FRAPPE_REDIS_CACHE=", "FRAPPE_SOCKETIO_PORT="] {
+        assert!(!children.stdout.contains(name), "{children}");
+    }
+    linked().with_command("doctor").run().exits(0).prints("FRAPPE_DB_PORT").prints("service link");
+    // A command that is none of ours is run as it is, and has no link either.
+    let program = with(Binary::new(&["env"]), &LINKS).run().exits(0);
+    assert!(!program.stdout.contains("FRAPPE_DB_PORT"), "{program}");
+}
+
+#[test]
+fn another_server_than_ours_is_refused_before_anything_is_made() {
+    let place = Place::new();
+    let before = place.snapshot();
+    for (name, value) in [
+        ("FRAPPE_DB_HOST", "other.example.com"),
+        ("FRAPPE_DB_PORT", "1"),
+        ("FRAPPE_DB_NAME", "other"),
+        ("FRAPPE_REDIS_QUEUE", "redis://other.example.com:6379/1"),
+        ("FRAPPE_REDIS_CACHE", "redis://:canary@127.0.0.1:1/0"),
+        ("FRAPPE_SITE", "other.test"),
+    ] {
+        for command in ["bootstrap", "web", "doctor", "exec"] {
+            let given = place.leader().with_command(command).set(name, value);
+            let given = if command == "exec" { given.argument("--").argument("true") } else { given };
+            let ended = given.run().exits(78);
+            assert!(ended.to_string().contains(name) && !ended.to_string().contains("canary"), "{ended}");
+        }
+    }
+    place.is_as_it_was(&before);
+}
+
+#[test]
+fn alone_they_are_the_settings() {
+    let place = Place::new();
+    let (cache, queue, port) = (place.redis.url(0), place.redis.url(1), place.postgres.port().to_string());
+    let theirs = |binary: Binary| {
+        let named = [
+            ("FRAPPE_DB_HOST", place.postgres.host()),
+            ("FRAPPE_DB_PORT", &port),
+            ("FRAPPE_DB_NAME", DATABASE),
+            ("FRAPPE_REDIS_CACHE", &cache),
+            ("FRAPPE_REDIS_QUEUE", &queue),
+        ];
+        with(binary, &named)
+    };
+    let ours = ["DB_HOST", "DB_PORT", "DB_NAME", "REDIS_CACHE", "REDIS_QUEUE"];
+    let alone = theirs(
+        ours.into_iter().fold(place.with_login(SUPERUSER, PASSWORD), |binary, name| binary.unset(name)),
+    );
+    alone.clone().run().exits(0);
+    assert_eq!(place.bench.read_config("common_site_config.json")["db_host"], place.postgres.host());
+    // Both, and the same.
+    theirs(place.leader()).run().exits(0).says("nothing to do");
+    Served::start(alone).stop();
+}
