@@ -59,9 +59,17 @@ pub async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, St
         } => Err(fault.into()),
     };
     let last_words = async {
-        if let Err(Stopped::Fault(fault)) = &acted {
-            let _ = state::record_error(leadership.client(), context.site, &fault.cause).await;
-        }
+        let (client, site) = (leadership.client(), context.site);
+        let _ = match &acted {
+            Err(Stopped::Fault(fault)) => state::record_error(client, site, &fault.cause).await,
+            Ok(Joined { passed: Passed::Open, missing, .. }) if missing.is_empty() => {
+                state::clear_error(client, site).await
+            }
+            Ok(Joined { passed: Passed::GaveUp(fault), .. }) => {
+                state::record_error(client, site, &fault.cause).await
+            }
+            _ => Ok(()),
+        };
         leadership.release().await;
     };
     if tokio::time::timeout(LAST_WORDS, last_words).await.is_err() {

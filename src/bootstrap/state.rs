@@ -228,6 +228,12 @@ pub async fn finish(client: &Client, site: &str) -> Result<(), Error> {
         .execute(
             r#"UPDATE public."__cauldron_state" SET phase = 'complete',
                finished = clock_timestamp(), last_error = NULL WHERE site = $1"#,
+/// A run that ended well: an error of an earlier one is over.
+pub async fn clear_error(client: &Client, site: &str) -> Result<(), Error> {
+    let sql = r#"UPDATE public."__cauldron_state" SET last_error = NULL WHERE site = $1 AND last_error IS NOT NULL"#;
+    client.execute(sql, &[&site]).await.map(drop)
+}
+
             &[&site],
         )
         .await

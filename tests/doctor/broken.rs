@@ -1,5 +1,7 @@
 //! Settings and databases that are wrong: each is told by its id, with its severity, and gives its exit code.
 
+use std::fs;
+
 use crate::examined::{DATABASE, Examined, Place, SITE};
 use crate::support::barrier::Barrier;
 use crate::support::binary::LONG;
@@ -134,6 +136,24 @@ fn another_installation_and_a_failure_on_record() {
     place.postgres.run(DATABASE, sql);
     let told = place.examined().exits(0).tells("identity", "warning", "another");
     told.tells("state", "warning", "disk full");
+}
+
+#[test]
+fn a_failure_on_record_is_over_when_a_later_run_ends_well() {
+    let place = Place::healthy();
+    place.postgres.run(DATABASE, "UPDATE __cauldron_state SET last_error = 'disk full'");
+    place.manifest("bootstrap").run().exits(0);
+    place.examined().exits(0).tells("state", "ok", "phase complete");
+    // What ends badly is on record again.
+    let init = place.bench.path().join("apps/frappe/frappe/__init__.py");
+    let text = fs::read_to_string(&init).expect("__init__.py");
+    let line = text.lines().find(|line| line.starts_with("__version__")).expect("a version");
+    fs::write(&init, text.replace(line, "__version__ = \"15.0.1\"")).expect("__init__.py");
+    place.manifest("bootstrap").run().exits(65);
+    place.examined().tells("state", "warning", "frappe is 15.0.1 here");
+    fs::write(&init, text).expect("__init__.py");
+    place.manifest("bootstrap").run().exits(0);
+    place.examined().exits(0).tells("state", "ok", "phase complete");
 }
 
 #[test]
