@@ -32,10 +32,11 @@ pub fn settle(context: &Context<'_>, records: &Records, volume: &Volume, action:
     if matches!(action, Action::Create | Action::CreateAgain { .. }) {
         return Ok(Settled { install_id: volume.install_id()?, mark: None, accepted: None });
     }
-    let (on_volume, mark) = (volume.known_install_id()?, volume.copy_mark()?);
+    let (on_volume, mark, restore) = (volume.known_install_id()?, volume.copy_mark()?, volume.restore_mark());
     let identity = judge(&Evidence {
         recorded: records.own.as_ref(),
         history: records.history.as_deref(),
+        restore: restore.as_ref().map(|mark| (mark, &records.database)),
         on_volume: on_volume.as_deref(),
         instance: context.config.instance.as_deref(),
         mark: mark.as_ref(),
@@ -71,6 +72,8 @@ impl Settled {
     /// Mutes a copy, or lets an accepted one go. Before any command of Frappe's.
     pub async fn apply(&self, context: &Context<'_>, leadership: &Leadership, volume: &Volume) -> Result<()> {
         let folder = context.bench.site(context.site);
+        // Our record is of this database now, and says whose it is.
+        volume.remove_restore_mark()?;
         context.board.update(|account| account.copy_of = self.mark.as_ref().map(|mark| mark.of.clone()));
         if let Some(mark) = &self.mark {
             site_config::edit(&folder, |config| {

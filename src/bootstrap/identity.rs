@@ -3,6 +3,7 @@
 //! ```text
 //!                 record, volume and instance agree
 //!   evidence ───┬──────────────────────────────────▶ Own
+//!               ├─ a held restore of its own backup ─▶ Own
 //!               ├─ they differ ────────────────────▶ Copy ──CAULDRON_CLONE names its id──▶ Accepted
 //!               └─ marked as a copy ───────────────▶ StillCopy ─────────────┘                 │
 //!                                                                                              ▼
@@ -14,7 +15,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::state::State;
+use super::state::{DatabaseId, State};
 
 /// On the volume while the site is a copy: `copy.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,23 @@ pub struct CopyMark {
     pub switched: Vec<String>,
 }
 
+/// On the volume from before a restore that held the site (`exec -- bench restore`) until a leader has seen the
+/// restored database: `restore.json`. The database was this installation's own when the restore began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreMark {
+    pub install_id: String,
+    pub database: DatabaseId,
+}
+
+impl RestoreMark {
+    /// The mark for a restore into `database`; none where the record there is not this volume's own: what is restored
+    /// into a copy's database, or into a new one, stays a copy.
+    pub fn before(recorded: Option<&State>, on_volume: Option<&str>, database: &DatabaseId) -> Option<Self> {
+        let install_id = recorded?.install_id.clone();
+        (on_volume == Some(install_id.as_str())).then(|| Self { install_id, database: database.clone() })
+    }
+}
+
 /// What there is to judge by.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Evidence<'a> {
@@ -35,6 +53,8 @@ pub struct Evidence<'a> {
     pub recorded: Option<&'a State>,
     /// The installation of a record that came with a restored backup or a copied database.
     pub history: Option<&'a str>,
+    /// A restore that held the site, and the database that is looked at.
+    pub restore: Option<(&'a RestoreMark, &'a DatabaseId)>,
     pub on_volume: Option<&'a str>,
     /// CAULDRON_INSTANCE.
     pub instance: Option<&'a str>,
@@ -58,13 +78,15 @@ pub enum Identity {
 }
 
 pub fn judge(evidence: &Evidence<'_>) -> Identity {
-    let Evidence { recorded, history, on_volume, instance, mark, accepted } = *evidence;
+    let Evidence { recorded, history, restore, on_volume, instance, mark, accepted } = *evidence;
     if let Some(mark) = mark {
         return if accepted == Some(mark.id.as_str()) { Identity::Accepted } else { Identity::StillCopy };
     }
     let copy = |of: &str, why: String| Identity::Copy { of: of.to_string(), why };
     let Some(state) = recorded else {
         return match history {
+            // The site's own backup, in the place of the database that it was taken of.
+            Some(of) if is_own_restore(of, on_volume, restore) => Identity::Own(Some(of.to_string())),
             Some(of) => {
                 copy(of, "its record was written in another database: a restored backup, or a copy".into())
             }
@@ -80,6 +102,12 @@ pub fn judge(evidence: &Evidence<'_>) -> Identity {
         }
         _ => Identity::Own(Some(state.install_id.clone())),
     }
+}
+
+fn is_own_restore(of: &str, on_volume: Option<&str>, restore: Option<(&RestoreMark, &DatabaseId)>) -> bool {
+    restore.is_some_and(|(mark, database)| {
+        on_volume == Some(of) && mark.install_id == of && mark.database == *database
+    })
 }
 
 #[cfg(test)]
@@ -130,5 +158,39 @@ mod tests {
             assert_eq!(judge(&Evidence { accepted: Some(other), ..evidence }), Identity::StillCopy);
         }
         assert_eq!(judge(&Evidence { accepted: Some("n"), ..evidence }), Identity::Accepted);
+    }
+
+    #[test]
+    fn only_the_sites_own_backup_restored_in_its_own_place_is_no_copy() {
+        let database = |system: &str, name: &str| DatabaseId {
+            system_identifier: Some(system.into()),
+            name: name.into(),
+        };
+        let here = database("1", "erp");
+        let mark = RestoreMark::before(Some(&state(None)), Some("a"), &here).unwrap();
+        let restored = Evidence {
+            history: Some("a"),
+            on_volume: Some("a"),
+            restore: Some((&mark, &here)),
+            ..Evidence::default()
+        };
+        assert_eq!(judge(&restored), Identity::Own(Some("a".into())));
+        let (other_cluster, other_name) = (database("2", "erp"), database("1", "staging"));
+        for copied in [
+            Evidence { history: Some("b"), ..restored },
+            Evidence { on_volume: Some("b"), ..restored },
+            Evidence { on_volume: None, ..restored },
+            Evidence { restore: None, ..restored },
+            Evidence { restore: Some((&mark, &other_cluster)), ..restored },
+            Evidence { restore: Some((&mark, &other_name)), ..restored },
+        ] {
+            assert!(matches!(judge(&copied), Identity::Copy { .. }), "{copied:?}");
+        }
+        let copy = CopyMark { id: "n".into(), of: "a".into(), why: String::new(), switched: Vec::new() };
+        assert_eq!(judge(&Evidence { mark: Some(&copy), ..restored }), Identity::StillCopy);
+        // A volume that was copied, and a database that is new there, or is of another installation.
+        assert_eq!(RestoreMark::before(None, Some("a"), &here), None);
+        assert_eq!(RestoreMark::before(Some(&state(None)), Some("b"), &here), None);
+        assert_eq!(RestoreMark::before(Some(&state(None)), None, &here), None);
     }
 }

@@ -5,6 +5,7 @@
 //! clone it names another one, is history, and counts for nothing. Times are the database's.
 
 use tokio_postgres::{Client, Error};
+use serde::{Deserialize, Serialize};
 
 use crate::gate::record::Gate;
 
@@ -61,6 +62,17 @@ pub async fn listen(client: &Client) {
 /// What the row says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
+    pub database: DatabaseId,
+    /// The version of the record's schema; 0 where there is no record.
+    pub schema: i32,
+}
+
+/// A database among all others: a cluster has no second one of the same name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseId {
+    /// None where the server does not say.
+    pub system_identifier: Option<String>,
+    pub name: String,
     pub phase: String,
     pub attempt: Option<String>,
     pub install_id: String,
@@ -111,16 +123,22 @@ pub struct Records {
 pub async fn read_all(client: &Client, site: &str) -> Result<Records, Error> {
     let mut records = Records::default();
     if !is_there(client).await? {
+async fn database_id(client: &Client) -> Result<DatabaseId, Error> {
+    let row = client.query_one("SELECT current_database()::text", &[]).await?;
+    Ok(DatabaseId { system_identifier: system_identifier(client).await, name: row.get(0) })
+}
+
         return Ok(records);
     }
-    let system = system_identifier(client).await;
+    records.database = database_id(client).await?;
+    let system = &records.database.system_identifier;
     let sql = format!(
         r#"SELECT site = $1, {WRITTEN_HERE}, site, phase, attempt, install_id, instance, holder, backend_pid,
                   (extract(epoch FROM clock_timestamp() - beat) * 1000)::int8, doing, last_error,
                   fingerprint, gate, landmark IS NOT DISTINCT FROM {LANDMARK}
            FROM public."__cauldron_state" ORDER BY site"#
     );
-    for row in client.query(&sql, &[&site, &system]).await? {
+    for row in client.query(&sql, &[&site, system]).await? {
         let of_these_tables: bool = row.get(14);
         let gate = Gate::parse(row.get::<_, Option<&str>>(13));
         let state = State {

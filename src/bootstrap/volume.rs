@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use rand::distr::{Alphanumeric, SampleString};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::identity::CopyMark;
+use super::identity::{CopyMark, RestoreMark};
 use crate::frappe::atomic_file::{write_if_absent, write_whole};
 use crate::outcome::{Fault, Result};
 
 const COPY_MARK: &str = "copy.json";
+const RESTORE_MARK: &str = "restore.json";
 const INSTALLED_APPS: &str = "installed_apps";
 
 /// The folder, known to be writable; made with the first file in it, so that a refusal leaves none.
@@ -82,6 +83,21 @@ impl Volume {
 
     pub fn remove_copy_mark(&self) -> Result<()> {
         self.remove(COPY_MARK)
+    }
+
+    /// There from before a restore that held the site until a leader has seen the restored database. One that
+    /// cannot be read counts for nothing: the site is a copy then.
+    pub fn restore_mark(&self) -> Option<RestoreMark> {
+        let text = read_text(&self.folder.join(RESTORE_MARK)).ok()??;
+        serde_json::from_str(&text).ok()
+    }
+
+    pub fn write_restore_mark(&self, mark: &RestoreMark) -> Result<()> {
+        self.write(RESTORE_MARK, &serde_json::to_vec_pretty(mark).expect("a mark is JSON"))
+    }
+
+    pub fn remove_restore_mark(&self) -> Result<()> {
+        self.remove(RESTORE_MARK)
     }
 
     /// The site's database password that was made here, if it was.

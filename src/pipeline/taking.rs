@@ -11,10 +11,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::bootstrap::identity::RestoreMark;
 use crate::bootstrap::site_hold::{Holder, LOOK_EVERY, SiteHold};
+use crate::bootstrap::state;
+use crate::bootstrap::volume::Volume;
 use crate::config::Config;
 use crate::frappe::bench::Bench;
 use crate::frappe::site_config;
+use crate::gate::watch::Record;
 use crate::net::Kind;
 use crate::outcome::{self, Fault, Result, Stopped};
 use crate::postgres::{self, Options};
@@ -25,7 +29,8 @@ use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::{Spec, Stdin};
 
 /// What drops the site's database.
-const TAKERS: [&str; 3] = ["restore", "reinstall", "drop-site"];
+const TAKERS: [&str; 3] = [RESTORE, "reinstall", "drop-site"];
+const RESTORE: &str = "restore";
 /// Every pod has looked twice then, and told its children, if it drains no longer than we would.
 const PODS_SEE_IT_WITHIN: Duration = LOOK_EVERY.saturating_mul(2).saturating_add(Duration::from_secs(1));
 /// Over the longest queue's timeout: a worker's own grace.
@@ -86,6 +91,9 @@ pub async fn run(
     tracing::info!(site = taking.site, "holds the site: every pod lets go of it");
     shutdown.guard(async { Ok(released(config, &bench, &taking.site).await?) }).await?;
     taken.is_ours()?;
+    if taking.command == RESTORE {
+        shutdown.guard(async { Ok(mark_restore(config, &bench, &taking.site).await) }).await?;
+    }
     let processes = Processes::start()
         .map_err(|error| Fault::new(outcome::BUG, format!("no SIGCHLD handler: {error}"), "report this"))?;
     let spec = Spec { stdin: Stdin::Inherit, terminal: true, ..spec };
@@ -121,6 +129,28 @@ async fn released(config: &Config, bench: &Bench, site: &str) -> Result<()> {
             told = sessions;
         }
         tokio::time::sleep(ASK_EVERY).await;
+    }
+}
+
+/// Says on the volume that this installation's own database is about to be restored over: its own backup is no copy
+/// then (`bootstrap::identity`). What keeps us from that does not stop the restore; the site is a copy afterwards.
+async fn mark_restore(config: &Config, bench: &Bench, site: &str) {
+    let Some(database) = &config.database else { return };
+    let volume = Volume::to_read(bench.cauldron_site(site));
+    let marked = async {
+        let connection = Record::of(database, bench, site).open().await?;
+        let records = state::read_all(&connection, site).await.map_err(|error| error.to_string())?;
+        let on_volume = volume.known_install_id().map_err(|fault| fault.cause)?;
+        match RestoreMark::before(records.own.as_ref(), on_volume.as_deref(), &records.database) {
+            Some(mark) => volume.write_restore_mark(&mark).map_err(|fault| fault.cause),
+            None => Ok(()),
+        }
+    };
+    if let Err(reason) = marked.await {
+        tracing::warn!(
+            reason,
+            "the restored site will be treated as a copy: its own database cannot be examined"
+        );
     }
 }
 

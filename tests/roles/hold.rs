@@ -26,10 +26,13 @@ const REINSTALL: [&str; 8] = [
 ];
 
 fn exec(home: &Home) -> Binary {
+    exec_of(home, &REINSTALL)
+}
+
+fn exec_of(home: &Home, command: &[&str]) -> Binary {
     let sites = home.bench.sites().display().to_string();
     let mut exec = home.all().under(&["env", "-C", &sites]).with_command("exec").argument("--");
-    for word in
-        ["python", "-m", "frappe.utils.bench_helper", "frappe", "--site", SITE].iter().chain(&REINSTALL)
+    for word in ["python", "-m", "frappe.utils.bench_helper", "frappe", "--site", SITE].iter().chain(command)
     {
         exec = exec.argument(word);
     }
@@ -69,6 +72,55 @@ fn pods_let_go_of_a_site_that_is_made_anew() {
     assert_eq!(status(&pod)["phase"], "serving");
     pod.signal(Signal::SIGTERM);
     pod.end_within(Duration::from_secs(20)).exits(0);
+}
+
+fn backup(home: &Home, path: &str) {
+    let ran = home.bench.run(&["--site", SITE, "backup", "--backup-path-db", path]);
+    assert_eq!(ran.exit, Some(0), "{}", ran.text);
+}
+
+fn restore(home: &Home, path: &str) {
+    let command = ["restore", path, "--db-root-username", SUPERUSER, "--db-root-password", PASSWORD];
+    exec_of(home, &command).run().exits(0).says("holds the site");
+}
+
+/// mute_emails and pause_scheduler, as Frappe's processes find them.
+fn is_muted(home: &Home) -> [bool; 2] {
+    let config = home.bench.read_config(&format!("{SITE}/site_config.json"));
+    ["mute_emails", "pause_scheduler"].map(|key| config.get(key).is_some_and(|value| value == 1))
+}
+
+#[test]
+fn a_site_restored_from_its_own_backup_is_no_copy_and_from_anothers_it_is() {
+    let (home, other) = (Home::new(), Home::new());
+    let folder = tempfile::tempdir().expect("a folder");
+    let [own, foreign] = ["own", "foreign"].map(|name| folder.path().join(name).display().to_string());
+    for (home, path) in [(&home, &own), (&other, &foreign)] {
+        home.all().with_command("bootstrap").run().exits(0);
+        backup(home, path);
+    }
+    let mut pod = home.all().start();
+    pod.answers("/readyz", 200);
+    for _ in 0..2 {
+        restore(&home, &own);
+        pod.answers("/readyz", 200);
+        eventually(LONG, "it serves again", || (status(&pod)["phase"] == "serving").then_some(()));
+        assert_eq!(is_muted(&home), [false, false], "{}", pod.log());
+        assert_eq!(status(&pod)["bootstrap"]["copy_of"], serde_json::Value::Null);
+    }
+    // Both controls: the same dump where nobody held the site, and the dump of another installation.
+    let mark = home.bench.sites().join(format!(".cauldron/{SITE}/restore.json"));
+    assert!(!mark.exists(), "the mark of a restore is left behind");
+    restore(&home, &foreign);
+    pod.answers("/readyz", 200);
+    assert_eq!(is_muted(&home), [true, true], "{}", pod.log());
+    pod.signal(Signal::SIGTERM);
+    pod.end_within(Duration::from_secs(20)).exits(0);
+    let plain = ["--site", SITE, "restore", own.as_str(), "--db-root-username", SUPERUSER];
+    let ran = other.bench.run(&[&plain[..], &["--db-root-password", PASSWORD]].concat());
+    assert_eq!(ran.exit, Some(0), "{}", ran.text);
+    other.all().with_command("bootstrap").run().exits(0).says("a copy of another installation");
+    assert_eq!(is_muted(&other), [true, true]);
 }
 
 #[test]

@@ -1,8 +1,11 @@
-"""new-site, migrate, backup, use, set-admin-password, clear-cache."""
+"""new-site, migrate, backup, restore, use, set-admin-password, clear-cache."""
 
+import gzip
 import os
+import shutil
 import sys
 from getpass import getpass
+from tempfile import NamedTemporaryFile
 
 import click
 
@@ -96,6 +99,25 @@ def reinstall(context, yes, **options):
         make(site, {**given, **options, "force": True, "setup_db": True, "install_app": ()})
 
 
+@click.command("restore")
+@click.argument("sql_file_path")
+@click.option("--db-root-username")
+@click.option("--db-root-password")
+@click.pass_context
+def restore(context, sql_file_path, db_root_username, db_root_password):
+    """Drop the site's database, make it anew and load a backup: the new one has another OID."""
+    from frappe.database.setup import bootstrap_database, setup_database
+
+    for site in each_site(context):
+        with opened(site, database=False), NamedTemporaryFile("wb", suffix=".sql") as plain:
+            with gzip.open(sql_file_path) as packed:
+                shutil.copyfileobj(packed, plain)
+            plain.flush()
+            setup_database(db_root_username, db_root_password)
+            bootstrap_database(plain.name)
+        print(f"Site {site} has been restored")
+
+
 @click.command("use")
 @click.argument("site")
 def use(site):
@@ -137,4 +159,4 @@ def clear_cache(context):
             cache().delete("assets_json")
 
 
-commands = [new_site, migrate, backup, reinstall, use, set_admin_password, clear_cache]
+commands = [new_site, migrate, backup, reinstall, restore, use, set_admin_password, clear_cache]
