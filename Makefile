@@ -21,6 +21,7 @@ demo-check: install-test build
 ## Every test, on real PostgreSQL, Redis, gunicorn and RQ.
 test: install-test
 	tests/sample-bench/prepare
+	tests/previous-release/prepare
 	cargo test --locked
 
 ## The images, compose.yaml and the chart: podman and Helm, as root.

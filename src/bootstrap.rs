@@ -26,6 +26,7 @@ mod pooled;
 mod prepare;
 mod progress;
 mod provision;
+pub mod record_schema;
 mod requirements;
 mod rotation;
 pub mod rows;

@@ -102,7 +102,6 @@ async fn install_one(work: &Work<'_>, app: &str, force: bool) -> std::result::Re
         }
     }
     let commit = bundle.map(|bundle| bundle.manifest.commit.as_str());
-    journal::prepare(client).await?;
     journal::start(client, context.site, app, commit).await?;
     let arguments = if force { vec!["install-app", app, "--force"] } else { vec!["install-app", app] };
     run(work, &format!("install-app {app}"), arguments).await?;

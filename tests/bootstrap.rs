@@ -34,10 +34,14 @@ mod place;
 mod pods;
 #[path = "bootstrap/pooled.rs"]
 mod pooled;
+#[path = "bootstrap/previous_release.rs"]
+mod previous_release;
 #[path = "bootstrap/progress.rs"]
 mod progress;
 #[path = "bootstrap/provisioning.rs"]
 mod provisioning;
+#[path = "bootstrap/record_schema.rs"]
+mod record_schema;
 #[path = "bootstrap/stopped.rs"]
 mod stopped;
 #[path = "bootstrap/takeover.rs"]

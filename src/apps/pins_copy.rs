@@ -11,14 +11,6 @@ use super::wanted;
 use crate::bootstrap::sql::told;
 use crate::outcome::Result;
 
-const CREATE: &str = r#"
-CREATE TABLE IF NOT EXISTS public."__cauldron_pins" (
-    site text NOT NULL,
-    list text NOT NULL,
-    pins text NOT NULL,
-    written timestamptz NOT NULL,
-    PRIMARY KEY (site, list)
-)"#;
 /// As many lists as a rollback may go back to.
 const KEPT: i64 = 20;
 
@@ -56,8 +48,8 @@ pub async fn record(context: &Context<'_>, client: &Client, site: &str) -> Resul
     if read(client, site, &list).await?.as_ref() == Some(&text) {
         return Ok(());
     }
-    client.batch_execute(CREATE).await.map_err(told("cannot make the table of the apps' commits"))?;
-    let write = r#"INSERT INTO public."__cauldron_pins" VALUES ($1, $2, $3, clock_timestamp())
+    let write = r#"INSERT INTO public."__cauldron_pins" (site, list, pins, written)
+                   VALUES ($1, $2, $3, clock_timestamp())
                    ON CONFLICT (site, list) DO UPDATE SET pins = excluded.pins, written = excluded.written"#;
     client.execute(write, &[&site, &list, &text]).await.map_err(told("cannot record the apps' commits"))?;
     let forget = r#"DELETE FROM public."__cauldron_pins" WHERE site = $1 AND list IN (

@@ -63,6 +63,19 @@ pub async fn follow(
     }
 }
 
+/// One look. `fault` is why nobody leads here.
+///
+/// # Errors
+/// `fault`, with what is missing, where the site may not be served as it is.
+pub async fn once(context: &Context<'_>, fault: &Fault) -> Result<Bootstrapped> {
+    match look(context, &mut None).await? {
+        Seen::Finished(bootstrapped) => Ok(bootstrapped),
+        Seen::NotYet(_, reason) => {
+            Err(Fault { cause: format!("{reason}; {}", fault.cause), ..fault.clone() })
+        }
+    }
+}
+
 enum Seen {
     Finished(Bootstrapped),
     /// Our record, where it could be read, and what is missing.

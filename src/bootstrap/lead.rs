@@ -8,7 +8,7 @@ use super::prepare::{Prepared, prepare};
 use super::requirements::{may_create_tables, needed_for_creation};
 use super::site_hold::SiteHold;
 use super::volume::Volume;
-use super::{Bootstrapped, Context, Purpose, copy, follow, state};
+use super::{Bootstrapped, Context, Purpose, copy, follow, record_schema, state};
 use crate::frappe::common_config::{self, Merged, Overrides};
 use crate::gate::pass::Passed;
 use crate::outcome::{Fault, Result, Stopped};
@@ -22,6 +22,11 @@ pub async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, St
     let volume = Volume::open(context.bench.cauldron_site(context.site))?;
     let prepared = context.shutdown.guard(async { Ok(prepare(context, &volume).await?) }).await?;
     let Prepared { mut leadership, own, password, observation, records, accepts_settings } = prepared;
+    if let Err(fault) = record_schema::refuse_newer(records.schema) {
+        // The lock ends with the session: our name is not in the record, so there is nothing to take out of it.
+        drop(leadership);
+        return without_leading(context, fault).await;
+    }
     let database = own.database.clone();
     let adopt = context.config.adopt.as_deref();
     let action = decide(&observation, &Names { site: context.site, database: &database, adopt })?;
@@ -97,6 +102,21 @@ pub async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, St
     context.board.update(|account| account.gate.problem = blocked);
     let overrides = context.overrides.clone();
     Ok(Bootstrapped { overrides, database, view, missing, accepts_settings })
+}
+
+/// A record of a newer release: this one serves the site if its code may, and writes nothing.
+async fn without_leading(context: &Context<'_>, fault: Fault) -> std::result::Result<Bootstrapped, Stopped> {
+    match context.purpose {
+        Purpose::Serve => {
+            tracing::error!(cause = fault.cause, mend = fault.mend, "following instead of leading");
+            context.shutdown.guard(follow::follow(context, Some(&fault))).await
+        }
+        Purpose::Once if context.remove.is_none() => {
+            tracing::warn!(cause = fault.cause, mend = fault.mend, "nothing is written");
+            context.shutdown.guard(async { Ok(follow::once(context, &fault).await?) }).await
+        }
+        Purpose::Once | Purpose::Migrate { .. } => Err(fault.into()),
+    }
 }
 
 /// Under the lock: followers compare, and write nothing.

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio_postgres::{Client, Error};
 
 use super::leader::Leader;
+use super::record_schema;
 use super::sql::told;
 use super::state::{self, State};
 use super::takeover::{Rival, end_old_sessions};
@@ -87,7 +88,7 @@ impl Leadership {
 
     /// Writes who leads, and beats from now on. Until here nothing in the database was changed.
     pub async fn claim(&mut self, install_id: &str, instance: Option<&str>, holder: &str) -> Result<()> {
-        state::prepare(&self.connection).await.map_err(told("cannot make our state table"))?;
+        record_schema::bring_up_to_date(&self.connection).await?;
         state::claim(&self.connection, &self.site, install_id, instance, holder)
             .await
             .map_err(told("cannot write our state"))?;

@@ -1,49 +1,15 @@
-//! Our state in the site's database: `public."__cauldron_state"`, one row, owned by the site's role.
+//! Our state in the site's database: `public."__cauldron_state"`, one row, owned by the site's role. Its columns are
+//! in `record_schema`.
 //!
 //! A schema of our own would need a right that legal logins lack, and an administrator's breaks
 //! pg_dump (DESIGN, Bootstrap). The row names the database it was written in: after a restore or a
 //! clone it names another one, is history, and counts for nothing. Times are the database's.
 
-use tokio_postgres::{Client, Error};
 use serde::{Deserialize, Serialize};
+use tokio_postgres::{Client, Error};
 
+use super::record_schema;
 use crate::gate::record::Gate;
-
-const CREATE: &str = r#"
-CREATE TABLE IF NOT EXISTS public."__cauldron_state" (
-    site text PRIMARY KEY,
-    database_oid oid NOT NULL,
-    system_identifier text,
-    install_id text NOT NULL,
-    instance text,
-    phase text NOT NULL CHECK (phase IN ('idle', 'creating', 'complete')),
-    attempt text,
-    holder text,
-    backend_pid int,
-    beat timestamptz,
-    doing text,
-    started timestamptz,
-    finished timestamptz,
-    last_error text,
-    -- The attempt whose step may log in.
-    step text,
-    -- What was migrated to last, and the table whose OID says that nobody restored another database over it.
-    fingerprint text,
-    landmark oid,
-    gate text
-);
-CREATE TABLE IF NOT EXISTS public."__cauldron_fingerprint" (
-    site text NOT NULL,
-    fingerprint text NOT NULL,
-    apps text,
-    attempts int NOT NULL DEFAULT 0,
-    last_attempt timestamptz,
-    last_error text,
-    migrated timestamptz,
-    took_ms bigint,
-    patches int,
-    PRIMARY KEY (site, fingerprint)
-)"#;
 
 /// A restored backup has new tables: what was recorded of the ones before counts for nothing.
 pub const LANDMARK: &str = r#"to_regclass('public."tabDocType"')::oid"#;
@@ -62,17 +28,6 @@ pub async fn listen(client: &Client) {
 /// What the row says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    pub database: DatabaseId,
-    /// The version of the record's schema; 0 where there is no record.
-    pub schema: i32,
-}
-
-/// A database among all others: a cluster has no second one of the same name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DatabaseId {
-    /// None where the server does not say.
-    pub system_identifier: Option<String>,
-    pub name: String,
     pub phase: String,
     pub attempt: Option<String>,
     pub install_id: String,
@@ -92,16 +47,6 @@ pub struct DatabaseId {
     pub of_these_tables: bool,
 }
 
-/// Makes the table where it is absent.
-pub async fn prepare(client: &Client) -> Result<(), Error> {
-    client.batch_execute(CREATE).await
-}
-
-async fn is_there(client: &Client) -> Result<bool, Error> {
-    let row = client.query_one(r#"SELECT to_regclass('public."__cauldron_state"') IS NOT NULL"#, &[]).await?;
-    Ok(row.get(0))
-}
-
 /// The site's row, if there is one and it was written in this very database.
 pub async fn read(client: &Client, site: &str) -> Result<Option<State>, Error> {
     Ok(read_all(client, site).await?.own)
@@ -117,17 +62,23 @@ pub struct Records {
     pub history: Option<String>,
     /// Another site whose creation in this very database was begun or finished: it is not ours to take.
     pub other_site: Option<String>,
+    pub database: DatabaseId,
+    /// The version of the record's schema; 0 where there is no record.
+    pub schema: i32,
+}
+
+/// A database among all others: a cluster has no second one of the same name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseId {
+    /// None where the server does not say.
+    pub system_identifier: Option<String>,
+    pub name: String,
 }
 
 /// Everything at once.
 pub async fn read_all(client: &Client, site: &str) -> Result<Records, Error> {
-    let mut records = Records::default();
-    if !is_there(client).await? {
-async fn database_id(client: &Client) -> Result<DatabaseId, Error> {
-    let row = client.query_one("SELECT current_database()::text", &[]).await?;
-    Ok(DatabaseId { system_identifier: system_identifier(client).await, name: row.get(0) })
-}
-
+    let mut records = Records { schema: record_schema::version(client).await?, ..Records::default() };
+    if records.schema == 0 {
         return Ok(records);
     }
     records.database = database_id(client).await?;
@@ -172,6 +123,11 @@ async fn database_id(client: &Client) -> Result<DatabaseId, Error> {
 const WRITTEN_HERE: &str = "database_oid = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND coalesce(system_identifier = $2::text, true)";
 
+async fn database_id(client: &Client) -> Result<DatabaseId, Error> {
+    let row = client.query_one("SELECT current_database()::text", &[]).await?;
+    Ok(DatabaseId { system_identifier: system_identifier(client).await, name: row.get(0) })
+}
+
 /// The cluster's own identity; managed servers may keep it to themselves.
 async fn system_identifier(client: &Client) -> Option<String> {
     let row = client.query_one("SELECT system_identifier::text FROM pg_control_system()", &[]).await.ok()?;
@@ -203,14 +159,15 @@ pub async fn claim(
     client
         .execute(
             r#"INSERT INTO public."__cauldron_state" AS s
-                   (site, database_oid, system_identifier, install_id, instance, phase, holder, backend_pid, beat)
+                   (site, database_oid, system_identifier, install_id, instance, phase, holder, backend_pid, beat,
+                    schema_version)
                VALUES ($1, (SELECT oid FROM pg_database WHERE datname = current_database()), $2, $3, $4, 'idle', $5,
-                       pg_backend_pid(), clock_timestamp())
+                       pg_backend_pid(), clock_timestamp(), $6)
                ON CONFLICT (site) DO UPDATE SET
                    holder = excluded.holder, backend_pid = excluded.backend_pid, beat = excluded.beat, step = NULL,
                    system_identifier = coalesce(excluded.system_identifier, s.system_identifier),
                    instance = coalesce(s.instance, excluded.instance)"#,
-            &[&site, &system, &install_id, &instance, &holder],
+            &[&site, &system, &install_id, &instance, &holder, &record_schema::LATEST],
         )
         .await
         .map(drop)
@@ -246,12 +203,6 @@ pub async fn finish(client: &Client, site: &str) -> Result<(), Error> {
         .execute(
             r#"UPDATE public."__cauldron_state" SET phase = 'complete',
                finished = clock_timestamp(), last_error = NULL WHERE site = $1"#,
-/// A run that ended well: an error of an earlier one is over.
-pub async fn clear_error(client: &Client, site: &str) -> Result<(), Error> {
-    let sql = r#"UPDATE public."__cauldron_state" SET last_error = NULL WHERE site = $1 AND last_error IS NOT NULL"#;
-    client.execute(sql, &[&site]).await.map(drop)
-}
-
             &[&site],
         )
         .await
@@ -275,6 +226,12 @@ pub async fn record_error(client: &Client, site: &str, error: &str) -> Result<()
         .execute(r#"UPDATE public."__cauldron_state" SET last_error = $2 WHERE site = $1"#, &[&site, &error])
         .await
         .map(drop)
+}
+
+/// A run that ended well: an error of an earlier one is over.
+pub async fn clear_error(client: &Client, site: &str) -> Result<(), Error> {
+    let sql = r#"UPDATE public."__cauldron_state" SET last_error = NULL WHERE site = $1 AND last_error IS NOT NULL"#;
+    client.execute(sql, &[&site]).await.map(drop)
 }
 
 /// Whoever waits looks again.

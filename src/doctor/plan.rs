@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use tokio_postgres::Client;
 
 use super::clock::Clock;
 use super::configuration::{self, Known};
@@ -14,6 +15,8 @@ use super::postgres::{self, Postgres};
 use super::site::{self, Way};
 use super::{Asked, SWEEP, hide_secrets, migration, own_database, processes, server};
 use crate::bootstrap::decide::{Action, Database, Names, Observation, decide, row};
+use crate::bootstrap::record_schema;
+use crate::bootstrap::sql::told;
 use crate::cli::Format;
 use crate::frappe::supported;
 use crate::gate::foresight::Foresight;
@@ -119,8 +122,19 @@ async fn observe(
     let seen = site::seen(known, &way, names).await;
     let seen = seen.map_err(|fault| vec![Finding::fault(super::Id::Site, names.site, &fault)])?;
     let (Ok(opened), Database::Complete) = (way.session, &seen.database) else { return Ok((seen, Ok(None))) };
+    if let Err(fault) = known_schema(&opened.connection).await {
+        return Ok((seen, Err(fault)));
+    }
     let foreseen = migration::foresee(known, names.site, &opened.connection, processes, clock).await;
     Ok((seen, foreseen.map_err(|silent| vec![silent])?))
+}
+
+/// # Errors
+/// 78 for the record of a newer release, which this one does not write.
+async fn known_schema(client: &Client) -> outcome::Result<()> {
+    let version =
+        record_schema::version(client).await.map_err(told("cannot read the version of our record"))?;
+    record_schema::refuse_newer(version)
 }
 
 impl Plan {

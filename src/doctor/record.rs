@@ -6,6 +6,7 @@ use super::finding::Finding;
 use super::id::Id;
 use crate::bootstrap::leader::is_alive;
 use crate::bootstrap::lock;
+use crate::bootstrap::record_schema;
 use crate::bootstrap::state::{Records, State};
 use crate::bootstrap::volume::Volume;
 use crate::outcome::Result;
@@ -27,6 +28,11 @@ pub fn attempt(volume: &Volume, site: &str) -> Finding {
 
 pub fn recorded(site: &str, records: &Result<Records>) -> Finding {
     let id = Id::State;
+    if let Ok(records) = records
+        && let Err(fault) = record_schema::refuse_newer(records.schema)
+    {
+        return Finding::warning(id, site, fault.cause, fault.mend);
+    }
     match records.as_ref().map(|records| (&records.own, &records.history)) {
         Err(fault) => Finding::fault(id, site, fault),
         Ok((Some(state), _)) => {

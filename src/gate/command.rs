@@ -9,6 +9,7 @@ use super::maintenance;
 use super::order::{Event, Stage};
 use super::record::write_gate;
 use super::watch::Record;
+use crate::bootstrap::record_schema;
 use crate::bootstrap::sql::told;
 use crate::bootstrap::state::{self, State};
 use crate::cli::{Format, Maintenance};
@@ -31,8 +32,13 @@ pub async fn maintenance(config: &Config, action: Maintenance, force: bool, form
             "start again when PostgreSQL can be reached",
         )
     })?;
-    let state = state::read(&connection, site).await.map_err(told("cannot read our state"))?;
-    let asked = Asked { config, bench: &bench, site, client: &connection, state: state.unwrap_or_default() };
+    let records = state::read_all(&connection, site).await.map_err(told("cannot read our state"))?;
+    let state = records.own.unwrap_or_default();
+    let writes = state.gate.maintenance_ours || state.gate.stage != Stage::Open;
+    if action != Maintenance::Status && writes {
+        record_schema::refuse_newer(records.schema)?;
+    }
+    let asked = Asked { config, bench: &bench, site, client: &connection, state };
     match action {
         Maintenance::On => asked.on().await?,
         Maintenance::Off => asked.off(force).await?,

@@ -10,26 +10,12 @@ use tokio_postgres::Client;
 use crate::bootstrap::sql::told;
 use crate::outcome::Result;
 
-const CREATE: &str = r#"
-CREATE TABLE IF NOT EXISTS public."__cauldron_apps" (
-    site text NOT NULL,
-    app text NOT NULL,
-    commit text,
-    started timestamptz NOT NULL,
-    finished timestamptz,
-    PRIMARY KEY (site, app)
-)"#;
-
 /// What is known of one app's install.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub finished: bool,
     /// None for an app of the image.
     pub commit: Option<String>,
-}
-
-pub async fn prepare(client: &Client) -> Result<()> {
-    client.batch_execute(CREATE).await.map_err(told("cannot make the journal of installs"))
 }
 
 /// By app; empty where nothing was ever begun.
@@ -69,7 +55,6 @@ pub async fn forget(client: &Client, site: &str, app: &str) -> Result<()> {
 
 /// A site that is created anew has none.
 pub async fn forget_all(client: &Client, site: &str) -> Result<()> {
-    prepare(client).await?;
     let sql = r#"DELETE FROM public."__cauldron_apps" WHERE site = $1"#;
     client.execute(sql, &[&site]).await.map(drop).map_err(told("cannot clear the journal of installs"))
 }

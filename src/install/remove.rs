@@ -28,7 +28,6 @@ pub async fn remove(work: &Work<'_>, app: &str, wanted: &[String]) -> std::resul
     } else {
         tracing::info!(app, "the site does not have it");
     }
-    journal::prepare(client).await?;
     journal::forget(client, work.context.site, app).await?;
     live::take_away(work.context.bench, app)?;
     follow(work).await

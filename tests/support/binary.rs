@@ -14,6 +14,7 @@ use super::bench::Bench;
 use super::http;
 use super::port;
 use super::postgres::Postgres;
+use super::previous_release;
 use super::redis::Redis;
 use super::wait::{eventually, within};
 
@@ -27,6 +28,7 @@ pub fn program() -> PathBuf {
 /// A command line with its environment. Cloned, it is another pod of the same manifest.
 #[derive(Clone)]
 pub struct Binary {
+    program: PathBuf,
     before: Vec<String>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
@@ -36,6 +38,7 @@ impl Binary {
     pub fn new(arguments: &[&str]) -> Self {
         let path = std::env::var("PATH").expect("PATH");
         Self {
+            program: program(),
             before: Vec::new(),
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             environment: vec![
@@ -82,6 +85,12 @@ impl Binary {
         self
     }
 
+    /// The release before this one, on the same environment.
+    pub fn of_the_previous_release(mut self) -> Self {
+        self.program = previous_release::program();
+        self
+    }
+
     /// A program that starts this one: `unshare -m`, `setpriv --reuid …`.
     pub fn under(mut self, words: &[&str]) -> Self {
         self.before = words.iter().map(|&word| word.to_owned()).collect();
@@ -106,7 +115,7 @@ impl Binary {
             fs::set_permissions(path, open).expect("an open folder");
         }
         let mut words = self.before.clone();
-        words.push(program().display().to_string());
+        words.push(self.program.display().to_string());
         words.extend(self.arguments.clone());
         let file = |name: &str| File::create(folder.path().join(name)).expect("a file for output");
         let mut command = Command::new(&words[0]);

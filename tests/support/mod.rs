@@ -18,6 +18,7 @@ pub mod port;
 pub mod postgres;
 pub mod postgres_template;
 pub mod postgres_wheel;
+pub mod previous_release;
 pub mod proxy;
 pub mod redis;
 pub mod running;

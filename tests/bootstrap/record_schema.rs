@@ -1,0 +1,172 @@
+//! The schema of our record: the first release's is brought up to date, and a newer release's is not written.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::place::{DATABASE, Place, SITE, Served};
+use crate::support::git::Repository;
+use crate::support::made_app::MadeApp;
+use crate::support::postgres::{PASSWORD, SUPERUSER};
+use crate::support::postgres_template::program;
+
+const TABLES: [&str; 4] =
+    ["__cauldron_state", "__cauldron_fingerprint", "__cauldron_apps", "__cauldron_pins"];
+/// What the first release, which has no schema version, left of a site with an app from Git that was migrated twice.
+const FIRST_RELEASE: &str = "tests/bootstrap/record-567db69.sql";
+const UP_TO_DATE: &str = "brought the schema of our record up to date";
+
+fn fixture() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(FIRST_RELEASE)
+}
+
+/// Every row of a table, without what every leader writes.
+fn rows(place: &Place, table: &str) -> Option<String> {
+    let leaders =
+        "array['holder', 'backend_pid', 'beat', 'doing', 'step', 'schema_version', 'fingerprint', 'gate']";
+    let sql = format!(
+        "SELECT string_agg((to_jsonb(t) - {leaders})::text, ' ' ORDER BY t::text) FROM public.{table} t"
+    );
+    place.site().value(&sql)
+}
+
+fn schema_version(place: &Place) -> Option<String> {
+    place.state("schema_version")
+}
+
+/// A site whose record is the fixture's.
+fn of_the_first_release() -> Place {
+    let place = Place::new();
+    place.created();
+    let text = fs::read_to_string(fixture()).expect("the fixture");
+    // Of psql alone.
+    let sql: Vec<&str> = text.lines().filter(|line| !line.starts_with('\\')).collect();
+    let loading = place.site();
+    loading.run(&format!("DROP TABLE {}", TABLES.map(|table| format!("public.{table}")).join(", ")));
+    loading.run(&format!("SET ROLE {DATABASE}; {}", sql.join("\n")));
+    // It was written in another database.
+    place.site().run(
+        "UPDATE public.__cauldron_state SET landmark = 'public.\"tabDocType\"'::regclass::oid,
+         database_oid = (SELECT oid FROM pg_database WHERE datname = current_database()),
+         system_identifier = (SELECT system_identifier::text FROM pg_control_system())",
+    );
+    let install_id = place.state("install_id").expect("an installation");
+    fs::write(place.bench.sites().join(format!(".cauldron/{SITE}/install_id")), install_id)
+        .expect("its mark");
+    place
+}
+
+/// `UPDATE_RECORD_FIXTURE=1` has the first release make it anew.
+#[test]
+fn the_fixture_is_what_the_first_release_writes() {
+    let place = Place::new();
+    let repository = Repository::empty();
+    MadeApp::new("shop", "1.0.0").write(repository.path());
+    repository.commit("1.0.0");
+    let list = json!([{"url": repository.url(), "branch": "main"}]);
+    let first = || place.leader().of_the_previous_release();
+    first().run().exits(0);
+    first().set("CAULDRON_APPS", &list).run().exits(0);
+    let dump = Command::new(program("pg_dump"))
+        .args(["--no-owner", "--column-inserts", "--table", "public.__cauldron_*"])
+        .args(["--host", &place.postgres.host(), "--port", &place.postgres.port().to_string()])
+        .args(["--username", SUPERUSER, DATABASE])
+        .env("PGPASSWORD", PASSWORD)
+        .output()
+        .expect("pg_dump runs");
+    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+    let text = String::from_utf8(dump.stdout).expect("text");
+    let columns = |text: &str| {
+        let mut tables = text.split("CREATE TABLE ").skip(1).map(|rest| {
+            rest.split(");").next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+        });
+        TABLES.map(|_| tables.next())
+    };
+    if std::env::var_os("UPDATE_RECORD_FIXTURE").is_some() {
+        fs::write(fixture(), &text).expect("the fixture");
+    }
+    let kept = fs::read_to_string(fixture()).expect("the fixture");
+    assert_eq!(columns(&kept), columns(&text));
+    for table in TABLES {
+        assert!(kept.contains(&format!("INSERT INTO public.{table} ")), "no row of {table}");
+    }
+}
+
+#[test]
+fn a_record_of_the_first_release_keeps_every_row_and_gets_a_version() {
+    let place = of_the_first_release();
+    let before = TABLES.map(|table| rows(&place, table));
+    assert!(before.iter().all(Option::is_some), "{before:?}");
+    place.leader().run().exits(0).says(UP_TO_DATE).says("\"from\":1");
+    assert_eq!(schema_version(&place).as_deref(), Some("2"));
+    let after = TABLES.map(|table| rows(&place, table).expect("rows"));
+    let [state, history, apps, pins] = before.map(Option::unwrap_or_default);
+    assert_eq!((&after[0], &after[2], &after[3]), (&state, &apps, &pins));
+    // The code of today was migrated to; what was before stays.
+    let kept = history.split("} {").all(|row| after[1].contains(row.trim_matches(['{', '}'])));
+    assert!(kept, "{history}\n{}", after[1]);
+    let again = place.leader().run().exits(0).stderr;
+    assert!(!again.contains(UP_TO_DATE), "{again}");
+}
+
+/// A backup that reads the tables: it is waited for with patience, and nobody behind us waits with it.
+#[test]
+fn tables_that_somebody_locks_are_left_as_they_are() {
+    let place = of_the_first_release();
+    let backup = place.site();
+    backup.run("BEGIN; LOCK TABLE public.__cauldron_state IN ACCESS SHARE MODE");
+    place.leader().run().exits(75).says("another session holds a lock");
+    assert!(
+        place
+            .site()
+            .is("NOT EXISTS (SELECT FROM information_schema.columns WHERE column_name = 'schema_version')")
+    );
+    backup.run("COMMIT");
+    place.leader().run().exits(0).says(UP_TO_DATE);
+}
+
+#[test]
+fn tables_of_another_role_are_told_with_what_to_do() {
+    let place = of_the_first_release();
+    let site = place.site();
+    site.run("ALTER TABLE public.__cauldron_state OWNER TO postgres; GRANT ALL ON public.__cauldron_state TO frappe");
+    place.leader().run().exits(77).says("make the site's role the owner");
+    site.run("ALTER TABLE public.__cauldron_state OWNER TO frappe");
+    place.leader().run().exits(0);
+}
+
+#[test]
+fn a_newer_releases_record_is_served_and_never_written() {
+    let place = Place::new();
+    place.created();
+    place.site().run(
+        "ALTER TABLE public.__cauldron_state ADD COLUMN of_a_later_release text;
+         UPDATE public.__cauldron_state SET schema_version = 99, of_a_later_release = 'kept'",
+    );
+    let whole = || {
+        let all = "SELECT string_agg(t::text, ' ' ORDER BY t::text) FROM public.";
+        TABLES.map(|table| place.site().value(&format!("{all}{table} t")))
+    };
+    let before = whole();
+    let told = "schema version 99, and this release knows 2";
+    place.leader().run().exits(0).says(told);
+    let pod = Served::start(place.leader());
+    pod.pod.says("following instead of leading");
+    pod.stop();
+    place.leader().with_command("migrate").run().exits(78).says(told);
+    place.leader().with_command("plan").run().exits(78).prints(told);
+    place.leader().with_command("doctor").run().exits(0).prints(told);
+    // Code that the database was never migrated to: it would have to migrate first.
+    let patches = place.bench.path().join("apps/frappe/frappe/patches.txt");
+    let text = fs::read_to_string(&patches).expect("patches.txt");
+    fs::write(&patches, format!("{text}execute:frappe.local.db.set_single('Patched', 'two', 1)\n"))
+        .expect("a patch");
+    place.leader().run().exits(78).says("this code is newer").says(told);
+    assert_eq!(whole(), before);
+    // The control: the same pods on a record that they know.
+    place.site().run("UPDATE public.__cauldron_state SET schema_version = 2");
+    place.leader().run().exits(0).says("migrated");
+    assert_ne!(whole(), before);
+}
