@@ -19,6 +19,7 @@ mod finding;
 mod grants;
 mod id;
 mod migration;
+mod other_sites;
 mod own_database;
 mod patches;
 pub mod plan;
@@ -116,6 +117,7 @@ async fn look(asked: &Asked<'_>, processes: &Processes) -> Vec<Finding> {
         supervisor::look(&known),
     );
     let apps = app_looks(&known, seen.contents, clock).await;
+    let other_sites = other_sites::look(&known, processes, clock).await;
     let clients = clients::judge(&clients, seen.server_major);
     let all = [
         known.findings(),
@@ -128,6 +130,7 @@ async fn look(asked: &Asked<'_>, processes: &Processes) -> Vec<Finding> {
         bench,
         clients,
         apps,
+        other_sites,
         vec![supervisor],
     ];
     all.concat()

@@ -13,4 +13,5 @@ pub mod json_file;
 pub mod queues;
 pub mod scheduler_settings;
 pub mod site_config;
+pub mod sites;
 pub mod supported;

@@ -25,6 +25,7 @@ mod imports;
 pub mod maintenance;
 mod migrate;
 pub mod order;
+pub mod other_sites;
 pub mod pass;
 mod patches;
 pub mod record;

@@ -6,6 +6,7 @@ pub mod gate;
 pub mod login_page;
 pub mod metrics;
 mod missing_apps;
+pub mod other_sites;
 pub mod probe;
 pub mod queues;
 mod role_check;

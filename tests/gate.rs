@@ -16,6 +16,8 @@ mod kills;
 mod lease;
 #[path = "gate/locks.rs"]
 mod locks;
+#[path = "gate/other_sites.rs"]
+mod other_sites;
 #[path = "gate/place.rs"]
 mod place;
 #[path = "gate/pods.rs"]

@@ -69,6 +69,7 @@ ids! {
     Scheduler "scheduler" "Are scheduled jobs switched on?"
     Dormant "dormant" "Does the scheduler sleep because nobody logs in?"
     PendingPatches "pending-patches" "What would a migrate run (an approximation)?"
+    OtherSites "other-sites" "Do the other sites of the bench fit this code?"
     Supervisor "supervisor" "Does a role run in this container?"
 }
 

@@ -59,6 +59,12 @@ async fn dispatch(
         return Err(Refusal::Method);
     }
     let site = shared.settings.hosts.site(&client.host);
+    if let Some(site) = &site
+        && !matches!(route, Route::Asset(_) | Route::Refused)
+        && !shared.serves(site)
+    {
+        return Err(Refusal::OtherCode);
+    }
     match (route, site) {
         (Route::Refused, _) => Err(Refusal::NotFound),
         (Route::Asset(_), _) if !is_read => Err(Refusal::Method),

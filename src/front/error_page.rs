@@ -25,6 +25,8 @@ pub enum Refusal {
     Away,
     /// gunicorn was silent for too long.
     Silent,
+    /// Another site of the bench, whose tables are not this code's or were not examined yet.
+    OtherCode,
 }
 
 impl Refusal {
@@ -38,7 +40,7 @@ impl Refusal {
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
             Self::Broken => StatusCode::BAD_GATEWAY,
-            Self::Away => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Away | Self::OtherCode => StatusCode::SERVICE_UNAVAILABLE,
             Self::Silent => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -55,6 +57,9 @@ impl Refusal {
             Self::NoSpace => "There is no space left to receive this.",
             Self::Broken => "The site broke off while it was working on this. Please try again.",
             Self::Away => "The site is restarting. Please try again in a moment.",
+            Self::OtherCode => {
+                "This site is not on the version of the software that runs here. Its operator finds the reason in the log."
+            }
             Self::Silent => "The site takes too long to answer this. Please try again.",
         }
     }
@@ -108,7 +113,7 @@ pub fn page(refusal: Refusal, reader: Reader, id: &str) -> Response<Body> {
     if refusal.closes() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    if refusal == Refusal::Away {
+    if matches!(refusal, Refusal::Away | Refusal::OtherCode) {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     }
     response

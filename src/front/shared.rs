@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::config::front::AccessLog;
 use crate::config::hosts::Hosts;
 use crate::config::trusted::TrustedProxies;
+use crate::frappe::sites::is_site;
 use crate::health::account::{Board, Phase};
 
 /// gunicorn is told to keep idle connections for longer (role/web.rs).
@@ -25,6 +26,8 @@ const REUSE_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub bench: PathBuf,
+    /// The one that is bootstrapped.
+    pub site: Option<String>,
     pub hosts: Hosts,
     pub trusted: TrustedProxies,
     pub socketio: (String, u16),
@@ -39,6 +42,7 @@ impl Settings {
         let front = config.front.clone();
         Self {
             bench: config.bench.clone(),
+            site: config.site.clone(),
             hosts: front.hosts,
             trusted: front.trusted,
             socketio: front.socketio,
@@ -101,6 +105,16 @@ impl Shared {
 
     pub fn is_open(&self) -> bool {
         self.is_open.load(Ordering::Relaxed)
+    }
+
+    /// Whether requests of a site may go to Frappe: another one than the site that is bootstrapped has to fit this
+    /// code. Where there is no such site Frappe says so.
+    pub fn serves(&self, site: &str) -> bool {
+        self.settings.site.as_deref() == Some(site)
+            || self
+                .board
+                .serves_other_site(site)
+                .unwrap_or_else(|| !is_site(&self.settings.bench.join("sites").join(site)))
     }
 
     pub fn is_draining(&self) -> bool {

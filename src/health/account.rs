@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::activity::Activity;
 use super::gate::GateAccount;
 use super::login_page::LoginPage;
+use super::other_sites::OtherSites;
 use super::queues::Source;
 pub use super::role_check::{RoleCheck, SchedulerAccount};
 use crate::front::metrics::{InFlight, Metrics};
@@ -105,6 +106,7 @@ pub struct Account {
     pub foreign_jobs: u64,
     /// Installed apps that cannot be imported in this pod.
     pub missing_apps: Vec<String>,
+    pub other_sites: OtherSites,
     /// Where this pod's short-lived files are.
     pub runtime_dir: Option<PathBuf>,
     pub dependencies_wait: Option<Duration>,
@@ -151,6 +153,7 @@ impl Board {
             queue_of: None,
             foreign_jobs: 0,
             missing_apps: Vec::new(),
+            other_sites: OtherSites::default(),
             runtime_dir: None,
             dependencies_wait: None,
             gate: GateAccount::default(),
@@ -325,6 +328,7 @@ impl Account {
             },
             "fingerprint": self.gate.fingerprint(),
             "gate": self.gate.status(),
+            "other_sites": self.other_sites.status(),
             "roles": roles,
             "children": children,
         })

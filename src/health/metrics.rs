@@ -9,6 +9,7 @@ use prometheus_client::registry::Registry;
 
 use super::account::{Account, PHASES};
 use super::queues::{Figures, Queue};
+use crate::gate::other_sites::Fit;
 use crate::{sys, telemetry};
 
 const PREFIX: &str = "cauldron_frappe";
@@ -53,6 +54,10 @@ pub const METRICS: &[(&str, &str)] = &[
         "gate_stage",
         "1 for where the site's migration stands, as this pod knows it: open, checking, backing_up, draining, maintenance, \
          migrating, finishing, failed",
+    ),
+    (
+        "other_site_served",
+        "1 when another site of the bench is served by this pod, 0 when its hosts get 503 (it is not migrated to this code)",
     ),
     ("migration_patches", "Patches of the migration that this pod runs"),
     ("migration_patches_done", "Those of them that are done"),
@@ -149,6 +154,9 @@ pub fn encode(account: &Account, figures: Option<&Figures>) -> String {
         let stage = account.gate.stage.replace(' ', "_");
         gauges("gate_stage", vec![(vec![("stage", stage)], 1.0)]);
     }
+    let served =
+        |(site, fit): (&str, &Fit)| (vec![("site", site.to_string())], f64::from(u8::from(fit.is_served())));
+    gauges("other_site_served", account.other_sites.iter().map(served).collect());
     if let Some(progress) = &account.gate.progress {
         let running = progress.patch.as_ref().map_or(0.0, |_| progress.since.elapsed().as_secs_f64());
         let number = |count: usize| u32::try_from(count).map_or(f64::MAX, f64::from);

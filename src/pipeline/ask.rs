@@ -59,6 +59,12 @@ fn text(account: &Value) -> String {
     for key in ["stage", "running", "problem"] {
         text.push_str(&format!("{key:10} {}\n", word(&account["gate"][key])));
     }
+    for other in account["other_sites"].as_array().into_iter().flatten() {
+        let part = |key: &str| word(&other[key]);
+        let problem =
+            other["problem"].as_str().map(|problem| format!(", 503: {problem}")).unwrap_or_default();
+        text.push_str(&format!("{:10} {} {}{problem}\n", "other site", part("site"), part("relation")));
+    }
     for child in account["children"].as_array().into_iter().flatten() {
         let part = |key: &str| word(&child[key]);
         text.push_str(&format!(

@@ -1,0 +1,60 @@
+//! The sites of a bench: the folders of `sites/` that hold a site_config.json.
+
+use std::fs;
+use std::path::Path;
+
+use super::bench::Bench;
+use crate::config::value::parse_site;
+
+/// A site of the bench beside the one that this program was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherSite {
+    pub name: String,
+    /// A link to the folder of the given site: another name of the same site.
+    pub is_alias: bool,
+}
+
+/// Every site but `site`, by name. None where `sites/` cannot be read.
+pub fn others(bench: &Bench, site: &str) -> Vec<OtherSite> {
+    let own = fs::canonicalize(bench.site(site)).ok();
+    let entries = fs::read_dir(bench.sites()).into_iter().flatten().flatten();
+    let mut sites: Vec<OtherSite> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name != site && parse_site(name).is_ok() && is_site(&bench.site(name)))
+        .map(|name| {
+            let is_alias = own.is_some() && fs::canonicalize(bench.site(&name)).ok() == own;
+            OtherSite { name, is_alias }
+        })
+        .collect();
+    sites.sort_by(|a, b| a.name.cmp(&b.name));
+    sites
+}
+
+/// Frappe serves a folder of this kind; of any other it says that there is no such site.
+pub fn is_site(folder: &Path) -> bool {
+    folder.join("site_config.json").exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn sites_are_folders_with_a_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let bench = Bench::new(folder.path());
+        for site in ["one.test", "two.test", "assets", ".cauldron"] {
+            fs::create_dir_all(bench.site(site)).unwrap();
+            fs::write(bench.site(site).join("site_config.json"), "{}").unwrap();
+        }
+        fs::create_dir(bench.site("half.test")).unwrap();
+        fs::write(bench.sites().join("apps.txt"), "frappe").unwrap();
+        symlink("one.test", bench.site("www.one.test")).unwrap();
+        let site = |name: &str, is_alias| OtherSite { name: name.into(), is_alias };
+        assert_eq!(others(&bench, "one.test"), [site("two.test", false), site("www.one.test", true)]);
+        assert_eq!(others(&bench, "absent.test").len(), 3);
+        assert!(others(&Bench::new("/nonexistent"), "one.test").is_empty());
+    }
+}
