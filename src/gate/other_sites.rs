@@ -75,7 +75,9 @@ fn pending(seen: &Evidence) -> Option<String> {
     let patches = seen.pending().count();
     if seen.is_anything_pending() {
         let changed = seen.doctypes.len() + seen.orphans.len();
-        return Some(format!("not migrated: {patches} patch(es) and {changed} changed DocType(s) are pending"));
+        return Some(format!(
+            "not migrated: {patches} patch(es) and {changed} changed DocType(s) are pending"
+        ));
     }
     // Fixtures and hooks of a release are no patches. Frappe leaves the versions out until the first migrate.
     let differs = seen.apps.iter().find_map(|app| {

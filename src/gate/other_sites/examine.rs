@@ -72,6 +72,11 @@ impl Examiner {
         Self { database, bench, processes, package: Arc::new(package) }
     }
 
+    /// Somebody has the site to himself (`exec -- bench restore`): requests would be in the way.
+    pub fn is_held(&self, site: &str) -> bool {
+        SiteHold::of(&self.bench, site).look().is_some()
+    }
+
     /// Whether the site's tables are this code's. `last` is the look before: where nothing changed since, the files of
     /// the apps are not read again.
     pub async fn examine(&self, site: &str, last: Option<&Seen>) -> Seen {
@@ -92,6 +97,9 @@ impl Examiner {
         let client: &Client = &connection;
         let state = state::read(client, site).await.map_err(told("cannot read our record"));
         let state = state.map_err(|fault| fault.cause)?.unwrap_or_default();
+        if state.phase == "creating" {
+            return Err("another pod is creating it, or did not finish".into());
+        }
         let row = client.query_one(TABLES, &[]).await.map_err(told("cannot examine the site's tables"));
         let tables: String = row.map_err(|fault| fault.cause)?.get(0);
         let installed = installed_apps(client).await.map_err(|fault| fault.cause)?;

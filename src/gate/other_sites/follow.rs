@@ -59,7 +59,9 @@ impl Follower {
         self.board.keep_other_sites(&names);
         for OtherSite { name, is_alias } in sites {
             let last = self.seen.get(&name);
-            if last.is_some_and(|last| last.fit.is_served()) && !self.round.is_multiple_of(ROUNDS_SERVED) {
+            let is_due =
+                !last.is_some_and(|last| last.fit.is_served()) || self.round.is_multiple_of(ROUNDS_SERVED);
+            if !is_due && !self.examiner.is_held(&name) {
                 continue;
             }
             if is_alias {
