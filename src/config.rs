@@ -39,7 +39,7 @@ pub use self::show::print;
 use self::source::Reader;
 use self::value::{
     DURATION_MEND, PORT_MEND, absolute_path, parse_port, parse_site, parse_site_url, read_choice,
-    read_duration, read_parsed, read_path, read_secret,
+    read_duration, read_limit, read_parsed, read_path, read_secret,
 };
 use crate::frappe::bench::Bench;
 
@@ -155,7 +155,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let clone = reader.given("CAULDRON_CLONE").map(|given| given.value);
     let allow_downgrade = reader.given("CAULDRON_ALLOW_DOWNGRADE").map(|given| given.value);
     let backup = read_backup(reader);
-    let migrate_drain = read_duration(reader, "CAULDRON_MIGRATE_DRAIN", "25m");
+    let migrate_drain = read_limit(reader, "CAULDRON_MIGRATE_DRAIN", "25m");
     let bench_folder = Bench::new(bench.clone().unwrap_or_default());
     let apps = apps::read(reader, &bench_folder.image_cauldron());
     let apps_update = reader.given("CAULDRON_APPS_UPDATE").map(|given| given.value);
@@ -164,7 +164,13 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let workers = workers::read(reader, &files, &bench.clone().unwrap_or_default());
     let front = front::read(
         reader,
-        &front::Beside { site: site.as_deref(), socketio_port, gunicorn: gunicorn.as_ref() },
+        &front::Beside {
+            site: site.as_deref(),
+            socketio_port,
+            gunicorn: gunicorn.as_ref(),
+            site_url: site_url.as_deref(),
+            files: &files,
+        },
     );
     let web_addr = listen::read(reader, "CAULDRON_WEB_ADDR", 8000);
     let health_addr = listen::read_health_addr(reader);
@@ -189,7 +195,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     }
     let wait_timeout = read_duration(reader, "CAULDRON_WAIT_TIMEOUT", "120s");
     let drain = read_duration(reader, "CAULDRON_DRAIN", "0s");
-    let grace = read_parsed(reader, "CAULDRON_GRACE", duration::parse, DURATION_MEND);
+    let grace = read_parsed(reader, "CAULDRON_GRACE", duration::parse_limit, DURATION_MEND);
     Some(Config {
         origin: origin::Origin::of(&reader.seen, embedded),
         site,

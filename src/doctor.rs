@@ -30,6 +30,7 @@ mod report;
 mod server;
 mod site;
 mod site_files;
+mod site_url;
 mod space;
 mod supervisor;
 mod switches;
@@ -131,7 +132,7 @@ async fn look(asked: &Asked<'_>, processes: &Processes) -> Vec<Finding> {
         clients,
         apps,
         other_sites,
-        vec![supervisor],
+        vec![site_url::look(&known), supervisor],
     ];
     all.concat()
 }

@@ -6,12 +6,16 @@ mod support;
 mod browser;
 #[path = "front/hosts.rs"]
 mod hosts;
+#[path = "front/limits.rs"]
+mod limits;
 #[path = "front/odd_targets.rs"]
 mod odd_targets;
 #[path = "front/proxying.rs"]
 mod proxying;
 #[path = "front/restarts.rs"]
 mod restarts;
+#[path = "front/security.rs"]
+mod security;
 #[path = "front/slow_clients.rs"]
 mod slow_clients;
 #[path = "front/smuggling.rs"]

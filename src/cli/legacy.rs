@@ -164,6 +164,8 @@ mod tests {
             ("bench worker-pool", "worker --pool short,default,long=2"),
             ("node /home/frappe/frappe-bench/apps/frappe/socketio.js", "socketio"),
             (gunicorn, web),
+            ("gunicorn --timeout=0 frappe.app:application", "web --gunicorn-timeout 0"),
+            ("gunicorn -t 0 frappe.app:application", "web --gunicorn-timeout 0"),
             (
                 "gunicorn -b :9000 -w 1 frappe.app:application_with_statics()",
                 "web --gunicorn-workers 1 --web-addr 0.0.0.0:9000",

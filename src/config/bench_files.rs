@@ -45,6 +45,13 @@ impl BenchFiles {
         self.common.get(key)
     }
 
+    /// The site's `domains`: names, or objects that have one.
+    pub fn domains(&self) -> Vec<String> {
+        let entries = self.site.get("domains").and_then(Value::as_array).into_iter().flatten();
+        let names = entries.filter_map(|entry| entry.as_str().or_else(|| entry.get("domain")?.as_str()));
+        names.map(String::from).collect()
+    }
+
     pub fn site(&self, key: &str) -> Option<Given> {
         given(&self.site, key, SITE)
     }

@@ -2,6 +2,26 @@
 
 use std::time::Duration;
 
+/// What 0 is where a setting is a limit: longer than any pod lives.
+pub const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Reads a limit: a duration, where 0 is no limit, as in gunicorn.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn parse_limit(text: &str) -> Result<Duration, String> {
+    parse(text).map(|duration| if duration.is_zero() { NO_LIMIT } else { duration })
+}
+
+/// The same by names of the official images, which give bare seconds.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn parse_limit_s(text: &str) -> Result<Duration, String> {
+    let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if is_number { parse_limit(&format!("{text}s")) } else { parse_limit(text) }
+}
+
 /// Reads a duration. A number without a unit is refused (`30`: seconds or milliseconds?), but for 0.
 pub fn parse(text: &str) -> Result<Duration, String> {
     let text = text.trim();
@@ -49,6 +69,20 @@ mod tests {
         for bad in ["", "10", "s", "-1s", "1.5s", "10 s", "99999999999999999h"] {
             assert!(parse(bad).is_err(), "{bad:?} was read");
         }
+    }
+
+    #[test]
+    fn a_limit_of_zero_is_no_limit() {
+        for none in ["0", "0s", "0ms", "0m"] {
+            assert_eq!(parse_limit(none), Ok(NO_LIMIT), "{none}");
+            assert_eq!(parse_limit_s(none), Ok(NO_LIMIT), "{none}");
+        }
+        assert_eq!(parse_limit("5s"), parse_limit_s("5"));
+        assert_eq!(parse_limit_s("00"), Ok(NO_LIMIT));
+        for bad in ["5", "-0", ""] {
+            assert!(parse_limit(bad).is_err(), "{bad}");
+        }
+        assert!(parse_limit_s("-1").is_err() && parse_limit_s("").is_err());
     }
 
     proptest::proptest! {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::bench_files::BenchFiles;
 use super::gunicorn::Gunicorn;
 use super::hosts::{Hosts, Otherwise};
 use super::source::Reader;
@@ -37,6 +38,8 @@ pub struct Beside<'a> {
     pub site: Option<&'a str>,
     pub socketio_port: Option<u16>,
     pub gunicorn: Option<&'a Gunicorn>,
+    pub site_url: Option<&'a str>,
+    pub files: &'a BenchFiles,
 }
 
 /// As every list before it, bytes that Frappe's own limit (25 MiB a file) fits into.
@@ -44,7 +47,9 @@ const BODY_LIMIT: &str = "50m";
 const SOCKETIO_PORT: u16 = 9000;
 
 pub fn read(reader: &mut Reader<'_>, beside: &Beside<'_>) -> Option<FrontConfig> {
-    let hosts = read_hosts(reader, beside.site.unwrap_or_default());
+    let site = beside.site.unwrap_or_default();
+    let hosts =
+        read_hosts(reader, site).map(|hosts| hosts.with_names(site, &urls(beside), &beside.files.domains()));
     let trusted = read_parsed(
         reader,
         "CAULDRON_TRUSTED_PROXIES",
@@ -54,10 +59,7 @@ pub fn read(reader: &mut Reader<'_>, beside: &Beside<'_>) -> Option<FrontConfig>
     let socketio = read_parsed(reader, "SOCKETIO", parse_service, "write host:port, such as socketio:9000");
     let body_limit = reader.given_or("CLIENT_MAX_BODY_SIZE", None, Some(BODY_LIMIT));
     let body_limit = reader.parsed("CLIENT_MAX_BODY_SIZE", body_limit, size::parse, "write 50m or 512Mi");
-    // The official images give bare seconds.
-    let seconds =
-        |text: &str| text.parse::<u64>().map(Duration::from_secs).or_else(|_| duration::parse(text));
-    let read_timeout = read_parsed(reader, "PROXY_READ_TIMEOUT", seconds, DURATION_MEND);
+    let read_timeout = read_parsed(reader, "PROXY_READ_TIMEOUT", duration::parse_limit_s, DURATION_MEND);
     let tls = read_tls(reader);
     let access_log = read_choice(
         reader,
@@ -70,10 +72,21 @@ pub fn read(reader: &mut Reader<'_>, beside: &Beside<'_>) -> Option<FrontConfig>
         trusted: trusted.unwrap_or_default(),
         socketio: socketio.unwrap_or_else(local),
         body_limit_bytes: Some(body_limit?).filter(|bytes| *bytes > 0),
-        read_timeout: read_timeout.or(beside.gunicorn.map(|gunicorn| gunicorn.timeout)).unwrap_or_default(),
+        read_timeout: read_timeout
+            .or(beside.gunicorn.map(|gunicorn| gunicorn.timeout))
+            .unwrap_or(duration::NO_LIMIT),
         tls,
         access_log: access_log?,
     })
+}
+
+/// Frappe takes host_name for every link; the site's file comes before the bench's, into which the bootstrap writes
+/// CAULDRON_SITE_URL.
+fn urls(beside: &Beside<'_>) -> Vec<String> {
+    const KEYS: [&str; 2] = ["host_name", "hostname"];
+    let site = KEYS.iter().filter_map(|key| beside.files.site(key)).map(|given| given.value);
+    let common = KEYS.iter().filter_map(|key| beside.files.common(key)).map(|given| given.value);
+    site.chain(beside.site_url.map(String::from)).chain(common).collect()
 }
 
 fn read_hosts(reader: &mut Reader<'_>, site: &str) -> Option<Hosts> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::source::Reader;
-use super::value::{read_choice, read_duration, read_parsed};
+use super::value::{read_choice, read_limit, read_parsed};
 
 /// Everything about git but the repositories.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ const MEND: &str = r#"write {"host":{"token_file":"/run/secrets/token"}} or {"ho
 /// The files themselves are looked at when they are needed, by the one pod that fetches.
 pub fn read(reader: &mut Reader<'_>) -> Option<GitConfig> {
     let hosts = read_parsed(reader, "CAULDRON_GIT_AUTH", parse, MEND).unwrap_or_default();
-    let timeout = read_duration(reader, "CAULDRON_GIT_TIMEOUT", "10m");
+    let timeout = read_limit(reader, "CAULDRON_GIT_TIMEOUT", "10m");
     let submodules = read_choice(reader, "CAULDRON_GIT_SUBMODULES", &SWITCH);
     Some(GitConfig { hosts, timeout: timeout?, submodules: submodules? })
 }

@@ -10,6 +10,7 @@ use super::value::{DURATION_MEND, read_parsed};
 pub struct Gunicorn {
     pub workers: Option<u16>,
     pub threads: Option<u16>,
+    /// `duration::NO_LIMIT` where gunicorn ends no silent worker.
     pub timeout: Duration,
 }
 
@@ -18,13 +19,10 @@ pub fn read(reader: &mut Reader<'_>) -> Option<Gunicorn> {
         Ok(n) if (1..=512).contains(&n) => Ok(n),
         _ => Err(format!("`{text}` is not a number from 1 to 512")),
     };
-    // The official images give bare seconds.
-    let seconds =
-        |text: &str| text.parse::<u64>().map(Duration::from_secs).or_else(|_| duration::parse(text));
     let timeout = reader.given_or("GUNICORN_TIMEOUT", None, Some("120s"));
     Some(Gunicorn {
         workers: read_parsed(reader, "GUNICORN_WORKERS", count, "write a number, or leave it out"),
         threads: read_parsed(reader, "GUNICORN_THREADS", count, "write a number, or leave it out"),
-        timeout: reader.parsed("GUNICORN_TIMEOUT", timeout, seconds, DURATION_MEND)?,
+        timeout: reader.parsed("GUNICORN_TIMEOUT", timeout, duration::parse_limit_s, DURATION_MEND)?,
     })
 }

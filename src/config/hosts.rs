@@ -1,5 +1,7 @@
 //! Which site a host name means.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use super::value::parse_site;
 
 /// The rules, in the order in which they were given; the first that fits decides.
@@ -7,6 +9,10 @@ use super::value::parse_site;
 pub struct Hosts {
     rules: Vec<(Pattern, String)>,
     otherwise: Otherwise,
+    /// Names that the site's own configuration has for it.
+    known: Vec<String>,
+    /// A site and the host of its links.
+    public: Option<(String, String)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +35,7 @@ pub enum Otherwise {
 
 impl Hosts {
     pub fn new(otherwise: Otherwise) -> Self {
-        Self { rules: Vec::new(), otherwise }
+        Self { rules: Vec::new(), otherwise, known: Vec::new(), public: None }
     }
 
     /// `erp.example.com=site1 *.example.com=site2 www.example.com`, by blanks or commas; a host
@@ -53,12 +59,7 @@ impl Hosts {
     /// The site of a host, given as a Host header has it; none for a host that is nobody's.
     pub fn site(&self, host: &str) -> Option<String> {
         let name = name_of(host);
-        let fits = |pattern: &Pattern| match pattern {
-            Pattern::Name(given) => *given == name,
-            Pattern::Below(below) => name.ends_with(below.as_str()) && name.len() > below.len(),
-            Pattern::Any => true,
-        };
-        if let Some((_, site)) = self.rules.iter().find(|(pattern, _)| fits(pattern)) {
+        if let Some((_, site)) = self.rules.iter().find(|(pattern, _)| pattern.fits(&name)) {
             return Some(site.clone());
         }
         match &self.otherwise {
@@ -68,10 +69,80 @@ impl Hosts {
         }
     }
 
+    /// Adds what the site's configuration says of its hosts: `urls` (CAULDRON_SITE_URL, host_name), of which the
+    /// first makes its links, and `domains`.
+    pub fn with_names(mut self, site: &str, urls: &[String], domains: &[String]) -> Self {
+        let authorities: Vec<String> = urls.iter().filter_map(|url| authority_of(url)).collect();
+        self.known = authorities.iter().chain(domains).map(|host| name_of(host)).collect();
+        self.public = authorities.into_iter().next().map(|authority| (site.into(), authority));
+        self
+    }
+
+    /// Whether anybody configured this host, given as a Host header has it, for that site; so that it may stand
+    /// in a link. `*` names none. This machine's own names lead a link nowhere else.
+    pub fn is_named(&self, host: &str, site: &str) -> bool {
+        let name = name_of(host);
+        let is_local = name == "localhost"
+            || name.ends_with(".localhost")
+            || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        let by_rule =
+            || self.rules.iter().any(|(pattern, _)| *pattern != Pattern::Any && pattern.fits(&name));
+        is_authority(host) && (is_local || name == name_of(site) || self.known.contains(&name) || by_rule())
+    }
+
+    /// The host for links of a site that a request by a foreign host makes.
+    pub fn own_name<'a>(&'a self, site: &'a str) -> &'a str {
+        match &self.public {
+            Some((of, authority)) if of == site => authority,
+            _ => site,
+        }
+    }
+
+    /// Whether it was said by which hosts people come.
+    pub fn are_configured(&self) -> bool {
+        !self.known.is_empty() || !self.rules.is_empty() || self.otherwise == Otherwise::SameName
+    }
+
     /// Whether every host is the same site.
     pub fn is_any(&self) -> bool {
         self.rules.is_empty() && matches!(self.otherwise, Otherwise::Site(_))
     }
+}
+
+impl Pattern {
+    fn fits(&self, name: &str) -> bool {
+        match self {
+            Self::Name(given) => given == name,
+            Self::Below(below) => name.ends_with(below.as_str()) && name.len() > below.len(),
+            Self::Any => true,
+        }
+    }
+}
+
+/// The host of a URL with its port; host_name may be written without a scheme.
+fn authority_of(url: &str) -> Option<String> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    is_authority(authority).then(|| authority.to_ascii_lowercase())
+}
+
+/// A name or an address with a port or none, and nothing that only looks like it.
+fn is_authority(host: &str) -> bool {
+    let port = match host.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((address, port)) if address.parse::<Ipv6Addr>().is_ok() => port,
+            _ => return false,
+        },
+        None => {
+            let end = host.find(':').unwrap_or(host.len());
+            if !is_name(&host[..end]) {
+                return false;
+            }
+            &host[end..]
+        }
+    };
+    let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    port.is_empty() || port.strip_prefix(':').is_some_and(is_port)
 }
 
 fn is_name(text: &str) -> bool {
@@ -121,6 +192,52 @@ mod tests {
         for bad in ["assets", "..", "../x", "a/b", ".cauldron", ""] {
             assert_eq!(hosts.site(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn only_hosts_that_somebody_configured_are_named() {
+        let bare = Hosts::new(Otherwise::Site("web.local".into()));
+        let local =
+            ["web.local", "WEB.local:8000", "localhost:8080", "demo.localhost:8000", "127.0.0.1", "[::1]:80"];
+        for host in local {
+            assert!(bare.is_named(host, "web.local"), "{host}");
+        }
+        let foreign = [
+            "evil.example",
+            "10.0.0.1:8000",
+            "web.local.evil.example",
+            "xweb.local",
+            "localhost.evil.example",
+            "web.local:evil.example",
+            "web.local:80:evil.example",
+            "web.local:+80",
+            "[web.local].evil.example",
+            "[::1].evil.example",
+            "[::1]evil.example",
+            "",
+        ];
+        for host in foreign {
+            assert!(!bare.is_named(host, "web.local"), "{host}");
+            let ruled = Hosts::parse("erp.example.com *", "web.local").unwrap();
+            assert!(!ruled.is_named(host, "web.local"), "{host}");
+        }
+        assert!(!bare.are_configured());
+        let ruled = Hosts::parse("*.example.com=other", "web.local").unwrap();
+        assert!(ruled.is_named("a.example.com:1", "other") && !ruled.is_named("example.com", "other"));
+    }
+
+    #[test]
+    fn the_sites_url_makes_the_links_of_foreign_hosts() {
+        let urls =
+            ["https://ERP.example.com:8443/".to_string(), "old.example.com".into(), "http://a b".into()];
+        let domains = ["shop.example.com".to_string()];
+        let hosts = Hosts::new(Otherwise::Site("web.local".into())).with_names("web.local", &urls, &domains);
+        for host in ["erp.example.com", "old.example.com:80", "shop.example.com"] {
+            assert!(hosts.is_named(host, "web.local"), "{host}");
+        }
+        assert!(!hosts.is_named("a b", "web.local") && hosts.are_configured());
+        assert_eq!(hosts.own_name("web.local"), "erp.example.com:8443");
+        assert_eq!(hosts.own_name("other.local"), "other.local");
     }
 
     #[test]

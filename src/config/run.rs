@@ -15,7 +15,7 @@ pub struct RunConfig {
 /// Reads them; what is wrong is in `reader.problems`.
 pub fn load(reader: &mut Reader<'_>) -> Option<RunConfig> {
     Some(RunConfig {
-        grace: read_parsed(reader, "CAULDRON_GRACE", duration::parse, DURATION_MEND)
+        grace: read_parsed(reader, "CAULDRON_GRACE", duration::parse_limit, DURATION_MEND)
             .unwrap_or(Duration::from_secs(10)),
         child_logs: read_child_logs(reader, false)?,
     })

@@ -72,6 +72,12 @@ pub fn read_duration(reader: &mut Reader<'_>, name: &'static str, default: &str)
     reader.parsed(name, given, duration::parse, DURATION_MEND)
 }
 
+/// A limit; 0 is none.
+pub fn read_limit(reader: &mut Reader<'_>, name: &'static str, default: &str) -> Option<Duration> {
+    let given = reader.given_or(name, None, Some(default));
+    reader.parsed(name, given, duration::parse_limit, DURATION_MEND)
+}
+
 /// One of a few words, the first being the default.
 pub fn read_choice<T: Copy>(reader: &mut Reader<'_>, name: &'static str, choices: &[(&str, T)]) -> Option<T> {
     let given = reader.given_or(name, None, Some(choices[0].0));

@@ -63,8 +63,11 @@ const CHILD_LOGS: Variable = plain(
     "inherit; all: prefix",
     "inherit, prefix or json: what happens to a child's output",
 );
-const GRACE: Variable =
-    plain("CAULDRON_GRACE", "web 30s, worker longest queue + 30s, others 10s", "From TERM to KILL");
+const GRACE: Variable = plain(
+    "CAULDRON_GRACE",
+    "web 30s, worker longest queue + 30s, others 10s",
+    "From TERM to KILL; 0: no limit",
+);
 
 /// What `run` reads; the rest is Frappe's.
 pub const RUN_SETTINGS: &[Variable] = &[HEALTH_ADDR, LOG_FORMAT, LOG_LEVEL, CHILD_LOGS, GRACE];
@@ -125,7 +128,11 @@ pub const VARIABLES: &[Variable] = &[
         "(none)",
         "Logins for private repositories by host, as JSON that names files: token_file, ssh_key_file, known_hosts_file",
     ),
-    plain("CAULDRON_GIT_TIMEOUT", "10m", "Deadline of one command of git, pip, yarn or node for an app"),
+    plain(
+        "CAULDRON_GIT_TIMEOUT",
+        "10m",
+        "Deadline of one command of git, pip, yarn or node for an app; 0: no limit",
+    ),
     plain(
         "CAULDRON_GIT_SUBMODULES",
         "on",
@@ -136,7 +143,7 @@ pub const VARIABLES: &[Variable] = &[
     plain(
         "GUNICORN_TIMEOUT",
         "120s",
-        "gunicorn ends a worker that is silent for so long (seconds or a duration)",
+        "gunicorn ends a worker that is silent for so long (seconds or a duration; 0: no limit)",
     ),
     plain("WORKER_QUEUES", "(two pools)", "Queues of one worker process, with commas (also `--queue`)"),
     plain(
@@ -181,7 +188,7 @@ pub const VARIABLES: &[Variable] = &[
     plain(
         "PROXY_READ_TIMEOUT",
         "GUNICORN_TIMEOUT",
-        "How long gunicorn may be silent before a request is given up",
+        "How long gunicorn may be silent before a request is given up; 0: no limit",
     ),
     plain(
         "CAULDRON_TLS_CERT",
@@ -212,7 +219,7 @@ pub const VARIABLES: &[Variable] = &[
     plain(
         "CAULDRON_MIGRATE_DRAIN",
         "25m",
-        "How long a migration waits for running jobs, and for others on the site's tables",
+        "How long a migration waits for running jobs, and for others on the site's tables; 0: no limit",
     ),
     plain("CAULDRON_SITE_URL", "(not written)", "host_name in common_site_config.json"),
     plain("CAULDRON_WAIT_TIMEOUT", "120s", "Deadline of the wait for dependencies; 0 for none"),

@@ -70,6 +70,7 @@ ids! {
     Dormant "dormant" "Does the scheduler sleep because nobody logs in?"
     PendingPatches "pending-patches" "What would a migrate run (an approximation)?"
     OtherSites "other-sites" "Do the other sites of the bench fit this code?"
+    SiteUrl "site-url" "Which host do links in mails name?"
     Supervisor "supervisor" "Does a role run in this container?"
 }
 

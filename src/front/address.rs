@@ -31,9 +31,10 @@ impl Client {
         let by_proxy = trusted.contains(peer.address.ip());
         let headers = request.headers();
         let said = |name: &str| if by_proxy { last(headers, name) } else { None };
-        let scheme = match said("x-forwarded-proto") {
-            Some("https") => "https",
-            Some("http") => "http",
+        let first_hop = if by_proxy { first(headers, "x-forwarded-proto") } else { None };
+        let scheme = match first_hop {
+            Some(scheme) if scheme.eq_ignore_ascii_case("https") => "https",
+            Some(scheme) if scheme.eq_ignore_ascii_case("http") => "http",
             _ if peer.tls => "https",
             _ => "http",
         };
@@ -67,6 +68,12 @@ fn is_host(host: &str) -> bool {
 fn last<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
     value.rsplit(',').next().map(str::trim).filter(|value| !value.is_empty())
+}
+
+/// The value of the proxy that the client came to: the scheme that the client itself used.
+fn first<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let value = headers.get(name)?.to_str().ok()?;
+    value.split(',').next().map(str::trim).filter(|value| !value.is_empty())
 }
 
 /// The first address from the right that is no trusted proxy: what is left of it, anybody can write.
@@ -122,6 +129,18 @@ mod tests {
         assert_eq!(seen("9.9.9.9", &SAID), ("9.9.9.9".into(), "http", "a".into()));
         assert_eq!(seen("10.0.0.1", &SAID), ("1.2.3.4".into(), "https", "b:444".into()));
         assert_eq!(seen("::ffff:10.0.0.1", &SAID).0, "1.2.3.4");
+    }
+
+    #[test]
+    fn the_scheme_is_the_first_hops_in_any_case() {
+        let scheme = |peer, said| seen(peer, &[("host", "a"), ("x-forwarded-proto", said)]).1;
+        for https in ["https", "HTTPS", "Https, http", "https,http", " https "] {
+            assert_eq!(scheme("10.0.0.1", https), "https", "{https}");
+            assert_eq!(scheme("9.9.9.9", https), "http", "{https}");
+        }
+        for http in ["http", "HTTP,https", "wss", "", ",https"] {
+            assert_eq!(scheme("10.0.0.1", http), "http", "{http}");
+        }
     }
 
     #[test]

@@ -10,9 +10,12 @@ use super::address::{Client, Peer};
 use super::answer::Body;
 use super::error_page::{Reader, Refusal, page};
 use super::exchange::Exchange;
+use super::foreign_host::make_redirect_relative;
 use super::metrics::Class;
 use super::open::{Wanted, find};
+use super::probe::Probing;
 use super::route::{Route, route};
+use super::security::protect;
 use super::sendfile::Line;
 use super::shared::Shared;
 use super::static_file::{self, Manner};
@@ -36,7 +39,11 @@ pub async fn answer(
         Some(client) => dispatch(&exchange, client, route, request).await,
         None => Err(Refusal::BadRequest),
     };
-    let mut response = answered.unwrap_or_else(|refusal| page(refusal, reader, &exchange.id));
+    let mut response = answered.unwrap_or_else(|refusal| {
+        let mut response = page(refusal, reader, &exchange.id);
+        protect(response.headers_mut(), client.as_ref());
+        response
+    });
     exchange.status = response.status();
     let headers = response.headers_mut();
     headers.insert("x-request-id", HeaderValue::try_from(exchange.id.as_str()).expect("hexadecimal"));
@@ -58,7 +65,10 @@ async fn dispatch(
     if matches!(method, Method::CONNECT | Method::TRACE) {
         return Err(Refusal::Method);
     }
-    let site = shared.settings.hosts.site(&client.host);
+    let site = match request.extensions().get::<Probing>() {
+        Some(probing) => Some(probing.site.clone()),
+        None => shared.settings.hosts.site(&client.host),
+    };
     if let Some(site) = &site
         && !matches!(route, Route::Asset(_) | Route::Refused)
         && !shared.serves(site)
@@ -112,9 +122,18 @@ async fn frappe(
     site: &str,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Refusal> {
-    if exchange.shared.is_open() {
-        proxy::ask_frappe(exchange, client, site, request).await
+    let shared = &exchange.shared;
+    let mut response = if shared.is_open() {
+        let replaced = shared.metrics.foreign_hosts.replaced(&shared.settings.hosts, client, site);
+        let seen = replaced.as_ref().unwrap_or(client);
+        let mut response = proxy::ask_frappe(exchange, seen, site, request).await?;
+        if let Some(passed_on) = &replaced {
+            make_redirect_relative(&mut response, passed_on);
+        }
+        response
     } else {
-        Ok(status_page::answer(&exchange.shared.board.read(), request.headers()))
-    }
+        status_page::answer(&shared.board.read(), request.headers())
+    };
+    protect(response.headers_mut(), Some(client));
+    Ok(response)
 }

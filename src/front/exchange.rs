@@ -10,6 +10,7 @@ use hyper::{Method, StatusCode, Uri, Version};
 use super::access_log;
 use super::metrics::Class;
 use super::parking::AtWork;
+use super::probe::Probing;
 use super::shared::Shared;
 
 pub struct Exchange {
@@ -25,6 +26,8 @@ pub struct Exchange {
     pub arrived: Instant,
     /// Its connection is busy with it.
     pub at_work: Option<AtWork>,
+    /// Our own: nobody's request.
+    pub is_probe: bool,
 }
 
 impl Exchange {
@@ -34,7 +37,10 @@ impl Exchange {
         request: &hyper::Request<impl Sized>,
         client: IpAddr,
     ) -> Self {
-        shared.in_flight.begin(class);
+        let is_probe = request.extensions().get::<Probing>().is_some();
+        if !is_probe {
+            shared.in_flight.begin(class);
+        }
         Self {
             shared: shared.clone(),
             id: format!("{:032x}", rand::random::<u128>()),
@@ -47,12 +53,16 @@ impl Exchange {
             sent_bytes: 0,
             arrived: Instant::now(),
             at_work: None,
+            is_probe,
         }
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        if self.is_probe {
+            return;
+        }
         self.shared.in_flight.end(self.class);
         self.shared.metrics.count(self.class, self.status, self.arrived.elapsed());
         access_log::tell(self);

@@ -11,6 +11,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tokio::sync::Notify;
 
+use super::foreign_host::ForeignHosts;
 use super::route::Route;
 use super::unparsed::Unparsed;
 use crate::health::metrics::{LabelSet, help};
@@ -62,6 +63,7 @@ pub struct Metrics {
     counters: [[Counter; 5]; 6],
     histograms: [Histogram; 6],
     pub unparsed: Unparsed,
+    pub foreign_hosts: ForeignHosts,
 }
 
 impl Metrics {
@@ -77,7 +79,8 @@ impl Metrics {
         });
         let histograms =
             std::array::from_fn(|class| durations.get_or_create(&LabelSet(vec![route(class)])).clone());
-        Self { requests, durations, counters, histograms, unparsed: Unparsed::new() }
+        let (unparsed, foreign_hosts) = (Unparsed::new(), ForeignHosts::default());
+        Self { requests, durations, counters, histograms, unparsed, foreign_hosts }
     }
 
     pub fn count(&self, class: Class, status: StatusCode, elapsed: Duration) {
@@ -92,6 +95,7 @@ impl Metrics {
         let name = "http_request_duration_seconds";
         registry.register(name, help(name), self.durations.clone());
         self.unparsed.register(registry);
+        self.foreign_hosts.register(registry);
     }
 }
 

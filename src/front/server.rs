@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use super::connection::{serve, stopped};
+use super::probe::Probe;
 use super::runtime::Runtime;
 use super::shared::{Settings, Shared};
 use super::tls::Tls;
@@ -22,6 +23,8 @@ use crate::sys::limits;
 #[derive(Clone, Debug)]
 pub struct Front {
     shared: Arc<Shared>,
+    /// Of connections.
+    places: Arc<Semaphore>,
     stop: watch::Sender<bool>,
 }
 
@@ -42,13 +45,19 @@ impl Front {
             account.front = Some((shared.metrics.clone(), shared.in_flight.clone()));
         });
         let stop = watch::Sender::new(false);
-        tokio::spawn(accept(listener, shared.clone(), stop.subscribe()));
-        Ok(Self { shared, stop })
+        let places = Arc::new(Semaphore::new(limits::most_connections()));
+        tokio::spawn(accept(listener, shared.clone(), places.clone(), stop.subscribe()));
+        Ok(Self { shared, places, stop })
     }
 
     /// Where gunicorn is to listen.
     pub fn socket(&self) -> PathBuf {
         self.shared.runtime.socket()
+    }
+
+    /// For asking whether the site answers.
+    pub fn probe(&self) -> Probe {
+        Probe::new(&self.shared, self.places.clone())
     }
 
     /// From now on gunicorn is asked, and waited for where it is not there yet.
@@ -78,8 +87,12 @@ impl Front {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(limits::most_connections()));
+async fn accept(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    places: Arc<Semaphore>,
+    mut stop: watch::Receiver<bool>,
+) {
     loop {
         // Who finds no place waits in the kernel's queue, where he costs next to nothing.
         let Ok(place) = places.clone().acquire_owned().await else { return };

@@ -1,31 +1,30 @@
 //! The deep check: the site's login page, which needs assets, templates and cache where a ping needs none
 //! (FRAPPE.md, Assets). It costs a page, so it is made only when a probe asks for it (`?deep`).
 
-use std::path::PathBuf;
 use std::time::Duration;
 
+use hyper::StatusCode;
+
 use super::account::Check;
-use super::probe;
+use crate::front::Probe;
 
 /// As patient as a person.
 const DEADLINE: Duration = Duration::from_secs(10);
+const LOGIN: &str = "/login";
 
 /// Where it is.
 #[derive(Clone, Debug)]
 pub struct LoginPage {
-    /// gunicorn's: the port in front of it may speak TLS.
-    pub socket: PathBuf,
+    pub probe: Probe,
     pub site: String,
 }
 
 impl LoginPage {
     pub async fn check(&self) -> Check {
-        let headers = [("Host", self.site.as_str()), ("X-Frappe-Site-Name", self.site.as_str())];
-        let problem = match probe::get(Some(&self.socket), "http://localhost/login", &headers, DEADLINE).await
-        {
-            Ok(answer) if answer.status == 200 => None,
-            Ok(answer) => Some(format!("/login answered {}", answer.status)),
-            Err(reason) => Some(format!("/login: {reason}")),
+        let problem = match self.probe.get(&self.site, LOGIN, DEADLINE).await {
+            Ok(StatusCode::OK) => None,
+            Ok(status) => Some(format!("{LOGIN} answered {}", status.as_u16())),
+            Err(reason) => Some(format!("{LOGIN}: {reason}")),
         };
         Check { name: "login page", problem, note: String::new() }
     }

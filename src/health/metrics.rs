@@ -66,6 +66,10 @@ pub const METRICS: &[(&str, &str)] = &[
     ("http_request_duration_seconds", "From the head of a request to the last byte of its answer, by route"),
     ("http_requests_in_flight", "Requests to the web port that are being answered"),
     (
+        "http_foreign_host_requests_total",
+        "Requests by a host that nobody configured; Frappe gets the site's own name in its place",
+    ),
+    (
         "http_unparsed_requests_total",
         "Requests that were refused because they are no valid HTTP, by protocol and reason (malformed, too_large)",
     ),

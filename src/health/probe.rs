@@ -1,7 +1,6 @@
 //! Asking over HTTP: the running supervisor (`probe`, `status`), and the role whether it works.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::time::Duration;
 
 use crate::config::Listen;
@@ -16,18 +15,13 @@ pub struct Answer {
     pub body: String,
 }
 
-/// One GET, with the headers given, within `deadline`; over a unix socket where one is named.
+/// One GET, with the headers given, within `deadline`.
 pub async fn get(
-    socket: Option<&Path>,
     url: &str,
     headers: &[(&str, &str)],
     deadline: Duration,
 ) -> std::result::Result<Answer, String> {
-    let mut builder = reqwest::Client::builder();
-    if let Some(socket) = socket {
-        builder = builder.unix_socket(socket);
-    }
-    let client = builder
+    let client = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(deadline)
@@ -67,7 +61,7 @@ pub async fn ask_supervisor(health: Option<Listen>, path: &str) -> Result<Answer
         ));
     };
     let address = loopback_if_unspecified(listen.address);
-    get(None, &format!("http://{address}{path}"), &[], DEADLINE).await.map_err(|reason| {
+    get(&format!("http://{address}{path}"), &[], DEADLINE).await.map_err(|reason| {
         Fault::unavailable(
             format!("no supervisor answers on {address}: {reason}"),
             "start a role in this container, or give the CAULDRON_HEALTH_ADDR that it has",

@@ -88,6 +88,13 @@ async fn serve_site(
     let settings = Settings::of(&config);
     let site = Site::start(config, board, shutdown).await?;
     if listener.is_some() {
+        if !settings.hosts.are_configured() {
+            tracing::warn!(
+                site = site.name,
+                hint = "set CAULDRON_SITE_URL",
+                "no host is configured: links in mails name the site itself, whatever host people use"
+            );
+        }
         site.open_first_view();
     }
     let front = listener
@@ -160,7 +167,7 @@ async fn serve_once(
         let source = Source { link: around.queue_redis(), queues: around.queues(), names };
         board.update(|account| account.queues = Some(source));
     }
-    let login_page = front.map(|front| LoginPage { socket: front.socket(), site: name.clone() });
+    let login_page = front.map(|front| LoginPage { probe: front.probe(), site: name.clone() });
     board.update(|account| account.login_page = login_page);
     let (let_go, until) = shutdown.linked();
     let taken = async {

@@ -111,7 +111,7 @@ async fn keep_probing(
 
 /// Engine.IO's open packet; a proxy or another program gives another answer.
 async fn handshake(url: &str) -> Result<(), String> {
-    match probe::get(None, url, &[], PROBE_DEADLINE).await {
+    match probe::get(url, &[], PROBE_DEADLINE).await {
         Ok(answer) if answer.status == 200 && answer.body.starts_with("0{\"sid\"") => Ok(()),
         Ok(answer) => Err(format!("the handshake answered {}", answer.status)),
         Err(reason) => Err(format!("the handshake: {reason}")),

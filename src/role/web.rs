@@ -2,16 +2,16 @@
 //! `frappe.app:application`, never `application_with_statics()`, which serves any file of the bench
 //! (FRAPPE.md).
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use hyper::StatusCode;
 use nix::sys::signal::Signal;
 
 use super::{Surroundings, sizing, stopping};
 use crate::beat::{self, BEAT};
-use crate::front::Front;
+use crate::config::duration::NO_LIMIT;
+use crate::front::{Front, Probe};
 use crate::health::account::{Board, Phase, RoleProbe};
-use crate::health::probe;
 use crate::supervise::relay::relay;
 use crate::supervise::run_service::{End, ServicePlan, run_service};
 use crate::supervise::service::Policy;
@@ -20,6 +20,7 @@ use crate::supervise::spawn::Spec;
 use crate::sys::{self, cgroup};
 
 const NAME: &str = "gunicorn";
+const PING: &str = "/api/method/ping";
 /// From TERM to KILL unless CAULDRON_GRACE says otherwise; gunicorn's own default.
 const GRACE: Duration = Duration::from_secs(30);
 /// A probe that takes longer would not serve a user either.
@@ -48,7 +49,7 @@ pub async fn serve(around: &Surroundings<'_>, front: &Front, shutdown: &Shutdown
     around.board.enter(Phase::Serving, "");
     front.open();
     tokio::spawn(around.board.follow_child(plan.observer.subscribe()));
-    let probing = keep_probing(front.socket(), around.site.to_string(), around.board.clone());
+    let probing = keep_probing(front.probe(), around.site.to_string(), around.board.clone());
     let probed = tokio::spawn(probing);
     let end = run_service(around.processes, plan, shutdown).await;
     probed.abort();
@@ -70,7 +71,7 @@ fn spec(around: &Surroundings<'_>, front: &Front, grace: Duration) -> Spec {
         ("--workers", gunicorn.workers.unwrap_or(sizing.workers).to_string()),
         ("--threads", gunicorn.threads.unwrap_or(sizing.threads).to_string()),
         ("--worker-class", "gthread".into()),
-        ("--timeout", gunicorn.timeout.as_secs().max(1).to_string()),
+        ("--timeout", silent_s(gunicorn.timeout).to_string()),
         ("--graceful-timeout", grace.as_secs().max(1).to_string()),
     ]
     .into_iter()
@@ -82,7 +83,7 @@ fn spec(around: &Surroundings<'_>, front: &Front, grace: Duration) -> Spec {
     }
     args.push("frappe.app:application".into());
     let mut environment = around.environment("cauldron/web");
-    if around.bootstrapped.accepts_settings {
+    if around.bootstrapped.accepts_settings && gunicorn.timeout != NO_LIMIT {
         environment.set("PGOPTIONS", idle_in_transaction(gunicorn.timeout));
     }
     Spec {
@@ -96,33 +97,35 @@ fn spec(around: &Surroundings<'_>, front: &Front, grace: Duration) -> Spec {
     }
 }
 
+/// gunicorn's own 0 is no limit; half a second is no 0.
+fn silent_s(timeout: Duration) -> u64 {
+    if timeout == NO_LIMIT { 0 } else { timeout.as_secs().max(1) }
+}
+
 /// A request that fails leaves a session idle in transaction, and migrate waits for it for ever
 /// (FRAPPE.md, Migrate). No request outlives gunicorn's timeout, so nor may its transaction.
 fn idle_in_transaction(timeout: Duration) -> String {
     format!("-c idle_in_transaction_session_timeout={}", (timeout + Duration::from_secs(30)).as_millis())
 }
 
-/// Asks as the front would: the site is chosen by its header, never by default_site (FRAPPE.md).
-async fn keep_probing(socket: PathBuf, site: String, board: Board) {
-    let url = "http://localhost/api/method/ping";
+/// Asks through the front, as every request comes: gunicorn that works behind a front that does not is of no use.
+async fn keep_probing(probe: Probe, site: String, board: Board) {
     let started = Instant::now();
     let mut seen_working = false;
     let mut pause = FIRST_PROBE;
     loop {
         let asked = Instant::now();
-        let headers = [("Host", site.as_str()), ("X-Frappe-Site-Name", site.as_str())];
-        let answer = probe::get(Some(&socket), url, &headers, PROBE_DEADLINE).await;
-        let problem = match answer {
-            Ok(answer) if answer.status == 200 => None,
-            Ok(answer) => Some(format!("/api/method/ping answered {}", answer.status)),
-            Err(reason) => Some(format!("/api/method/ping: {reason}")),
+        let problem = match probe.get(&site, PING, PROBE_DEADLINE).await {
+            Ok(StatusCode::OK) => None,
+            Ok(status) => Some(format!("{PING} answered {}", status.as_u16())),
+            Err(reason) => Some(format!("{PING}: {reason}")),
         };
         let works = problem.is_none();
-        let probe = RoleProbe { latency: asked.elapsed(), problem };
+        let seen = RoleProbe { latency: asked.elapsed(), problem };
         if seen_working {
-            tell_change(&board, &probe);
+            tell_change(&board, &seen);
         }
-        board.update(|account| account.role_probe = Some(probe));
+        board.update(|account| account.role_probe = Some(seen));
         if works && !seen_working {
             seen_working = true;
             let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -141,7 +144,12 @@ async fn keep_probing(socket: PathBuf, site: String, board: Board) {
 
 /// One line for each change, not one for each probe.
 fn tell_change(board: &Board, probe: &RoleProbe) {
-    let before = board.read().role_probe;
+    let account = board.read();
+    if account.phase != Phase::Serving {
+        // The front answers in the site's place then.
+        return;
+    }
+    let before = account.role_probe;
     match (before.as_ref().map(|before| &before.problem), &probe.problem) {
         (Some(None), Some(problem)) => tracing::warn!(%problem, "the site stopped answering"),
         (Some(Some(_)), None) => tracing::info!("the site answers"),

@@ -40,6 +40,7 @@ impl Place {
         session.run(
             r#"update "tabSingles" set value = '1' where doctype = 'System Settings' and field = 'enable_scheduler'"#,
         );
+        place.bench.configure(serde_json::json!({ "host_name": format!("http://{SITE}") }));
         // Frappe leaves it open to every user of the machine.
         let config = place.bench.sites().join(SITE).join("site_config.json");
         fs::set_permissions(config, fs::Permissions::from_mode(0o640)).expect("a file of its own");

@@ -1,5 +1,6 @@
 //! Which site a host is.
 
+use crate::support::bench::ADMIN_PASSWORD;
 use crate::support::http;
 use crate::support::place::{Place, SITE, ready};
 
@@ -33,4 +34,89 @@ fn hosts_are_sites_as_configured() {
         .run()
         .exits(78)
         .says("CAULDRON_TRUSTED_PROXIES");
+}
+
+const HEADERS: &str = "/api/method/frappe.sample.headers";
+
+/// What Frappe takes for its own host, when a client says so.
+fn host_seen(place: &Place, host: &str) -> String {
+    let lie = "X-Forwarded-Host: evil.example";
+    let answer = http::get_with(place.port, host, HEADERS, &[lie]).expect("an answer");
+    assert_eq!(answer.status, 200, "{host}: {}", answer.body);
+    let body: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+    let [seen, header, forwarded] =
+        ["host", "Host", "X-Forwarded-Host"].map(|key| body["message"][key].as_str().expect("a host"));
+    assert!(seen == header && header == forwarded, "{}", answer.body);
+    seen.to_owned()
+}
+
+#[test]
+fn a_strangers_host_gets_into_no_link() {
+    let place = Place::new();
+    let pod = place.serving();
+    let seen = |host: &str| host_seen(&place, host);
+    let foreign = [
+        "evil.example",
+        "evil.example:8000",
+        "10.0.0.1:8000",
+        "web.local.evil.example",
+        "[web.local].evil.example",
+        "web.local:80.evil.example",
+        "localhost.evil.example",
+        "[::1]evil.example",
+    ];
+    for host in foreign {
+        assert_eq!(seen(host), SITE, "{host}");
+    }
+    for own in
+        [SITE, "web.local:8000", "localhost:8080", "demo.localhost:8000", "127.0.0.1:8000", "[::1]:8000"]
+    {
+        assert_eq!(seen(own), own);
+    }
+    let absolute =
+        format!("GET http://evil.example{HEADERS} HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n\r\n");
+    let answer = http::request(place.port, &absolute).expect("an answer");
+    assert!(answer.status == 200 && !answer.body.contains("evil"), "{}", answer.body);
+    let count = foreign.len() + 1;
+    let line = format!("cauldron_frappe_http_foreign_host_requests_total {count}\n");
+    let metrics = pod.body("/metrics");
+    assert!(metrics.contains(&line), "{line}{metrics}");
+    let log = pod.log();
+    let lines = log.matches("host is not configured").count();
+    assert!((1..count).contains(&lines), "{lines}: a line a minute, not for each request");
+    assert!(log.contains("\"host\":\"evil.example\"") && log.contains("no host is configured"), "{log}");
+    drop(pod);
+    // Whoever lists every host has named none; what a trusted proxy says is no configuration, either.
+    let listing = place.web().set("CAULDRON_HOSTS", "erp.example.com *").set("CAULDRON_TRUSTED_PROXIES", "*");
+    let pod = ready(listing);
+    assert_eq!(seen("erp.example.com"), SITE, "X-Forwarded-Host is evil.example");
+    drop(pod);
+    let pod = ready(place.web().set("CAULDRON_SITE_URL", "https://erp.example.com:8443"));
+    assert_eq!([seen("evil.example"), seen(SITE)], ["erp.example.com:8443", SITE]);
+    assert_eq!(
+        [seen("erp.example.com"), seen("ERP.example.com:1")],
+        ["erp.example.com", "ERP.example.com:1"]
+    );
+    assert!(!pod.log().contains("no host is configured"));
+}
+
+#[test]
+fn a_redirect_leads_back_to_the_host_that_was_used() {
+    let place = Place::new();
+    let _pod = place.serving();
+    let location = |host: &str, path: &str| {
+        let target = format!("/api/method/frappe.sample.redirected?path={path}");
+        let answer = http::get(place.port, host, &target).expect("an answer");
+        assert_eq!(answer.status, 302, "{}", answer.body);
+        answer.header("location").to_owned()
+    };
+    assert_eq!(location("10.0.0.1:8000", "/login"), "/login");
+    assert_eq!(location("evil.example", "//other.example/"), format!("http://{SITE}//other.example/"));
+    assert_eq!(location(SITE, "/login"), format!("http://{SITE}/login"), "as Frappe says it");
+    assert_eq!(location("localhost:8080", "/login"), "http://localhost:8080/login");
+    // A login by a host that nobody configured: its cookie is for that very host.
+    let form = [("usr", "Administrator"), ("pwd", ADMIN_PASSWORD)];
+    let login = http::post(place.port, "10.0.0.1:8000", "/api/method/login", &form).expect("an answer");
+    let cookie = login.header("set-cookie");
+    assert!(cookie.starts_with("sid=") && !cookie.to_ascii_lowercase().contains("domain="), "{cookie}");
 }

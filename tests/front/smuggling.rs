@@ -112,8 +112,12 @@ fn nobody_outside_says_what_frappe_believes() {
     // Negative control: the same words of a proxy that is trusted.
     let place_two = place;
     drop(_pod);
-    let _trusting =
-        crate::support::place::ready(place_two.web().set("CAULDRON_TRUSTED_PROXIES", "127.0.0.0/8"));
+    let _trusting = crate::support::place::ready(
+        place_two
+            .web()
+            .set("CAULDRON_TRUSTED_PROXIES", "127.0.0.0/8")
+            .set("CAULDRON_HOSTS", format!("{SITE} evil.local={SITE}")),
+    );
     let seen =
         http::get_with(place_two.port, SITE, "/api/method/frappe.sample.headers", &lies).expect("an answer");
     for word in [

@@ -17,7 +17,8 @@ def call(request, method):
         arguments |= request.get_json()
     if method == "login":
         return log_in(arguments)
-    return as_json({"message": BUILT_IN[method]() if method in BUILT_IN else call_whitelisted(method, arguments)})
+    data = BUILT_IN[method]() if method in BUILT_IN else call_whitelisted(method, arguments)
+    return data if isinstance(data, Response) else as_json({"message": data})
 
 
 def call_whitelisted(method, arguments):

@@ -4,6 +4,9 @@ import os
 import time
 from pathlib import Path
 
+from werkzeug.utils import redirect
+from werkzeug.wrappers import Response
+
 from frappe.context import local
 from frappe.methods import whitelist
 from frappe.passwords import decrypt, encrypt, get_auth, set_auth
@@ -59,6 +62,18 @@ def headers():
 def target(**arguments):
     """The request's target, byte for byte as gunicorn read it, and what is made of its query."""
     return {"raw": local.request.environ["RAW_URI"], "arguments": arguments}
+
+
+@whitelist(allow_guest=True)
+def redirected(path="/login"):
+    """An absolute redirect, to the host that the request came to."""
+    return redirect(local.request.host_url.rstrip("/") + path)
+
+
+@whitelist(allow_guest=True)
+def with_headers(**headers):
+    """An answer with headers of its own."""
+    return Response("own", headers={name.replace("_", "-"): value for name, value in headers.items()})
 
 
 @whitelist(allow_guest=True)

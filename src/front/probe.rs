@@ -1,0 +1,131 @@
+//! Asks the site as a client does, through the front: on a connection inside this process, which takes a place
+//! among the others. Such a request is neither counted nor logged.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::header::HOST;
+use hyper::service::service_fn;
+use hyper::{Request, StatusCode, client, server};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::address::Peer;
+use super::dispatch::answer;
+use super::shared::Shared;
+
+const BUFFER_BYTES: usize = 8 * 1024;
+
+/// A handle on the front that does not keep it.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    shared: Weak<Shared>,
+    /// Places of connections.
+    places: Arc<Semaphore>,
+}
+
+/// In the extensions of a probe's request: the site it is for, whatever CAULDRON_HOSTS says of its name.
+#[derive(Clone, Debug)]
+pub struct Probing {
+    pub site: String,
+}
+
+impl Probe {
+    pub fn new(shared: &Arc<Shared>, places: Arc<Semaphore>) -> Self {
+        Self { shared: Arc::downgrade(shared), places }
+    }
+
+    /// The status of `GET path`, read to its end.
+    ///
+    /// # Errors
+    /// Why there is none within `deadline`.
+    pub async fn get(&self, site: &str, path: &str, deadline: Duration) -> Result<StatusCode, String> {
+        let Some(shared) = self.shared.upgrade() else { return Err("the web port is closed".into()) };
+        let places = self.places.clone();
+        let asking = async move {
+            // Where no connection finds a place, no request has an answer.
+            let _place = places.acquire_owned().await;
+            ask(shared, site, path).await
+        };
+        match timeout(deadline, Box::pin(asking)).await {
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("no answer within {} ms", deadline.as_millis())),
+        }
+    }
+}
+
+async fn ask(shared: Arc<Shared>, site: &str, path: &str) -> hyper::Result<StatusCode> {
+    let (near, far) = tokio::io::duplex(BUFFER_BYTES);
+    let peer = Peer { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), tls: shared.tls.is_some() };
+    let probing = Probing { site: site.to_owned() };
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let shared = shared.clone();
+        request.extensions_mut().insert(probing.clone());
+        async move { Ok::<_, Infallible>(answer(&shared, peer, None, request).await) }
+    });
+    let serving = server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(far), service);
+    let (mut sender, connection) = client::conn::http1::handshake(TokioIo::new(near)).await?;
+    let mut request = Request::new(Empty::<Bytes>::new());
+    *request.uri_mut() = path.parse().expect("a path of ours");
+    request.headers_mut().insert(HOST, site.parse().expect("a site's name"));
+    let asking = async move {
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        response.into_body().collect().await?;
+        Ok(status)
+    };
+    // Both ends of the connection are driven until the answer is here; its end is the answer's.
+    let moving = async {
+        let _ = tokio::join!(serving, connection);
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        answer = asking => answer,
+        () = moving => unreachable!("it never ends"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::config::front::AccessLog;
+    use crate::config::hosts::{Hosts, Otherwise};
+    use crate::config::trusted::TrustedProxies;
+    use crate::front::{Front, Settings};
+    use crate::health::account::Board;
+
+    #[tokio::test]
+    async fn where_no_connection_finds_a_place_there_is_no_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            bench: folder.path().into(),
+            hosts: Hosts::new(Otherwise::Refused),
+            trusted: TrustedProxies::default(),
+            socketio: ("127.0.0.1".into(), 9000),
+            body_limit_bytes: None,
+            read_timeout: Duration::from_secs(60),
+            tls: None,
+            access_log: AccessLog::Off,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let front = Front::start(listener, settings, folder.path(), Board::new("web", None)).unwrap();
+        let probe = front.probe();
+        let get = |deadline| probe.get("web.local", "/login", deadline);
+        // The status page, as the front is not open yet.
+        assert_eq!(get(Duration::from_secs(60)).await, Ok(StatusCode::SERVICE_UNAVAILABLE));
+        let left = u32::try_from(probe.places.available_permits()).unwrap();
+        let _all = probe.places.acquire_many(left).await.unwrap();
+        assert_eq!(get(Duration::from_millis(20)).await, Err("no answer within 20 ms".into()));
+    }
+}

@@ -1,0 +1,73 @@
+//! A limit of 0 is none; and readiness goes the way that requests go.
+
+use std::fs;
+use std::thread;
+
+use nix::sys::signal::Signal;
+
+use crate::support::binary::{LONG, Pod};
+use crate::support::http;
+use crate::support::place::{Place, SITE, ready};
+use crate::support::wait::eventually;
+
+fn gunicorns_command(pod: &Pod) -> String {
+    let status: serde_json::Value = serde_json::from_str(&pod.body("/status")).expect("JSON");
+    let pid = &status["children"][0]["pid"];
+    fs::read_to_string(format!("/proc/{pid}/cmdline")).expect("a command").replace('\0', " ")
+}
+
+#[test]
+fn no_limit_is_no_limit_for_anybody() {
+    let place = Place::new();
+    for (variable, is_gunicorns) in [("GUNICORN_TIMEOUT", true), ("PROXY_READ_TIMEOUT", false)] {
+        for none in ["0", "0s"] {
+            let pod = ready(place.web().set(variable, none));
+            assert_eq!(place.get("/api/method/frappe.sample.slow?seconds=1"), 200, "{variable}={none}");
+            let command = gunicorns_command(&pod);
+            assert_eq!(command.contains(" --timeout 0 "), is_gunicorns, "{command}");
+        }
+    }
+}
+
+#[test]
+fn a_grace_without_limit_waits_for_the_request_in_hand() {
+    let place = Place::new();
+    let pod = ready(place.web().set("CAULDRON_GRACE", "0"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let (started, release) = (folder.path().join("started"), folder.path().join("release"));
+    let path =
+        format!("/api/method/frappe.sample.held?started={}&release={}", started.display(), release.display());
+    let port = place.port;
+    let request = thread::spawn(move || http::status(port, SITE, &path));
+    eventually(LONG, "the request is in hand", || started.exists().then_some(()));
+    pod.signal(Signal::SIGTERM);
+    eventually(LONG, "readiness is off", || (pod.probe("/readyz") == 503).then_some(()));
+    fs::write(&release, "").expect("the release");
+    assert_eq!(request.join().expect("a status"), 200);
+    pod.end().exits(0);
+}
+
+#[test]
+fn a_front_that_gives_no_answer_is_not_ready() {
+    let place = Place::new();
+    // gunicorn works, and nobody gets its answer.
+    let mut pod = place.web().set("PROXY_READ_TIMEOUT", "1ms").start();
+    pod.answers("/livez", 200);
+    eventually(LONG, "the probe sees what clients see", || {
+        let told = pod.body("/readyz");
+        told.contains("/api/method/ping answered 504").then_some(())
+    });
+    assert_eq!((pod.probe("/readyz"), pod.probe("/readyz?deep")), (503, 503));
+    // Our own requests are nobody's.
+    let metrics = pod.body("/metrics");
+    let counted = metrics.lines().filter(|line| line.starts_with("cauldron_frappe_http_requests_total{"));
+    assert!(counted.clone().count() > 0 && counted.clone().all(|line| line.ends_with(" 0")), "{metrics}");
+    assert!(!pod.log().contains("\"answered\""), "{}", pod.log());
+}
+
+#[test]
+fn a_site_that_no_host_leads_to_is_probed_all_the_same() {
+    let place = Place::new();
+    let pod = ready(place.web().set("CAULDRON_HOSTS", format!("erp.example.com={SITE}")));
+    assert_eq!((place.get("/api/method/ping"), pod.probe("/readyz?deep")), (404, 200));
+}

@@ -1,0 +1,115 @@
+//! Headers that protect a visitor: on every page, none twice, and what Frappe says itself stands.
+
+use std::fs;
+
+use crate::support::bench::ADMIN_PASSWORD;
+use crate::support::http::{self, Response};
+use crate::support::place::{Place, SITE, ready};
+
+const HSTS: &str = "strict-transport-security";
+
+fn get(place: &Place, path: &str, headers: &[&str]) -> Response {
+    http::get_with(place.port, SITE, path, headers).expect("an answer")
+}
+
+/// How often a header is there.
+fn count(answer: &Response, name: &str) -> usize {
+    answer.head.lines().filter(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:"))).count()
+}
+
+#[track_caller]
+fn protected(answer: &Response) {
+    for (name, value) in [
+        ("x-frame-options", "SAMEORIGIN"),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "same-origin, strict-origin-when-cross-origin"),
+    ] {
+        assert_eq!((answer.header(name), count(answer, name)), (value, 1), "{name}: {}", answer.head);
+    }
+}
+
+#[test]
+fn pages_are_framed_by_their_own_origin_alone() {
+    let place = Place::new();
+    let _pod = place.serving();
+    for (path, status) in [
+        ("/login", 200),
+        ("/api/method/ping", 200),
+        ("/nosuch", 404),
+        ("/files/nosuch.txt", 404),
+        ("/assets/nosuch.js", 404),
+        ("/private/files/a.txt", 403),
+    ] {
+        let answer = get(&place, path, &[]);
+        assert_eq!(answer.status, status, "{path}");
+        protected(&answer);
+        assert_eq!(count(&answer, HSTS), 0, "no https here");
+    }
+    let bad = http::request(place.port, "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n").expect("an answer");
+    assert_eq!(bad.status, 400);
+    protected(&bad);
+}
+
+#[test]
+fn what_frappe_sends_stands() {
+    let place = Place::new();
+    let _pod = place.serving();
+    let own = get(
+        &place,
+        "/api/method/frappe.sample.with_headers?X_Frame_Options=DENY&Referrer_Policy=no-referrer&X_Content_Type_Options=nosniff",
+        &[],
+    );
+    assert_eq!((own.header("x-frame-options"), own.header("referrer-policy")), ("DENY", "no-referrer"));
+    for name in ["x-frame-options", "referrer-policy", "x-content-type-options"] {
+        assert_eq!(count(&own, name), 1, "{}", own.head);
+    }
+    let embedded =
+        "/api/method/frappe.sample.with_headers?Content_Security_Policy=frame-ancestors+https://a.example";
+    assert_eq!(count(&get(&place, embedded, &[]), "x-frame-options"), 0, "a web form that may be embedded");
+}
+
+#[test]
+fn files_keep_their_own_rules() {
+    let place = Place::new();
+    let _pod = place.serving();
+    for part in ["public", "private"] {
+        let folder = place.bench.sites().join(SITE).join(part).join("files");
+        fs::create_dir_all(&folder).expect("a folder of files");
+        fs::write(folder.join("a.html"), "<script>").expect("a file");
+    }
+    let public = get(&place, "/files/a.html", &[]);
+    assert_eq!((public.status, public.header("content-disposition")), (200, "attachment"));
+    assert_eq!(
+        (public.header("cache-control"), count(&public, "x-frame-options")),
+        ("public, max-age=300", 0)
+    );
+    assert_eq!(count(&public, "x-content-type-options"), 1);
+    let form = [("usr", "Administrator"), ("pwd", ADMIN_PASSWORD)];
+    let login = http::post(place.port, SITE, "/api/method/login", &form).expect("an answer");
+    let cookie = format!("Cookie: {}", login.header("set-cookie").split(';').next().unwrap_or_default());
+    let private = get(&place, "/private/files/a.html", &[&cookie]);
+    assert_eq!((private.status, private.header("cache-control")), (200, "private, no-cache"));
+    protected(&private);
+}
+
+#[test]
+fn https_is_asked_for_only_where_it_is_certain() {
+    let place = Place::new();
+    let pod = place.serving();
+    let said = |host: &str, proto: &str| {
+        let proto = format!("X-Forwarded-Proto: {proto}");
+        let answer = http::get_with(place.port, host, "/login", &[&proto]).expect("an answer");
+        assert_eq!(answer.status, 200);
+        answer.header(HSTS).to_owned()
+    };
+    assert_eq!(said(SITE, "https"), "", "anybody may say so");
+    drop(pod);
+    let _pod = ready(place.web().set("CAULDRON_TRUSTED_PROXIES", "127.0.0.1"));
+    for https in ["https", "HTTPS", "https,http"] {
+        assert_eq!(said(SITE, https), "max-age=2592000", "{https}");
+    }
+    assert_eq!(said(SITE, "http"), "");
+    for host in ["localhost:8000", "demo.localhost", "127.0.0.1:8000", "[::1]:8000"] {
+        assert_eq!(said(host, "https"), "", "{host}");
+    }
+}
