@@ -1,27 +1,43 @@
-//! The Helm chart: that it is valid, quiet, keeps 1.x's contract, and gives every role what the binary accepts.
+//! The Helm chart: that it is valid, quiet, keeps 0.1.0's contract, and gives every role what the binary accepts.
 
+#[path = "chart/cluster.rs"]
+mod cluster;
 #[path = "chart/compose.rs"]
 mod compose;
 #[path = "chart/contract.rs"]
 mod contract;
+#[path = "chart/discovery.rs"]
+mod discovery;
 #[path = "chart/docs.rs"]
 mod docs;
 #[path = "chart/environment.rs"]
 mod environment;
+#[path = "chart/extra.rs"]
+mod extra;
 #[path = "chart/helm.rs"]
 mod helm;
 #[path = "chart/metrics.rs"]
 mod metrics;
+#[path = "chart/moving.rs"]
+mod moving;
+#[path = "chart/old_release.rs"]
+mod old_release;
 #[path = "chart/pods.rs"]
 mod pods;
+#[path = "chart/protobuf.rs"]
+mod protobuf;
 #[path = "chart/quiet.rs"]
 mod quiet;
 #[path = "chart/refusals.rs"]
 mod refusals;
+#[path = "chart/rules.rs"]
+mod rules;
 #[path = "chart/secrets.rs"]
 mod secrets;
 #[path = "support/skip.rs"]
 mod skip;
+#[path = "chart/texts.rs"]
+mod texts;
 #[path = "chart/valid.rs"]
 mod valid;
 #[path = "chart/values.rs"]

@@ -28,10 +28,14 @@ pub fn tool(test: &str, path: &str) -> Option<PathBuf> {
     None
 }
 
+/// What the tests' users called the image that they built.
+pub const IMAGE: &str = "registry.example.com/erpnext";
+
 /// One installation's values.
 #[derive(Clone)]
 pub struct Chart {
     helm: PathBuf,
+    release: String,
     arguments: Vec<String>,
 }
 
@@ -43,7 +47,13 @@ impl Chart {
 
     /// By another of the Helms that tools/install put there.
     pub fn by(test: &str, helm: &str) -> Option<Self> {
-        Some(Self { helm: tool(test, helm)?, arguments: Vec::new() })
+        let chart = Self { helm: tool(test, helm)?, release: "erp".to_owned(), arguments: Vec::new() };
+        Some(chart.set("frappe.image.repository", IMAGE.into()))
+    }
+
+    pub fn release(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.release);
+        self
     }
 
     pub fn overlay(self, name: &str) -> Self {
@@ -70,7 +80,7 @@ impl Chart {
 
     #[track_caller]
     pub fn text(&self) -> String {
-        let output = self.helm(&["template", "--namespace=cauldron", "erp"]);
+        let output = self.helm(&["template", "--namespace=cauldron", &self.release]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("UTF-8")
     }
@@ -78,7 +88,7 @@ impl Chart {
     /// The reason for which nothing is rendered.
     #[track_caller]
     pub fn refusal(&self) -> String {
-        let output = self.helm(&["template", "--namespace=cauldron", "erp"]);
+        let output = self.helm(&["template", "--namespace=cauldron", &self.release]);
         assert!(!output.status.success(), "it was rendered");
         String::from_utf8_lossy(&output.stderr).into_owned()
     }

@@ -2,25 +2,41 @@
 
 use serde_json::json;
 
-use super::helm::Chart;
+use super::helm::{Chart, container, variable};
 
+/// ReadWriteOnce is a node's: several pods share it there. ReadWriteOncePod is one pod's.
 #[test]
-fn several_pods_need_a_volume_that_several_nodes_can_mount() {
-    let Some(chart) = Chart::new("several_pods_need_a_volume_that_several_nodes_can_mount") else { return };
-    let once = chart.clone().set("frappe.persistence.accessMode", json!("ReadWriteOnce"));
-    let refusal = once.clone().set("frappe.replicas.web", json!(3)).refusal();
-    assert!(refusal.contains("up to 3 pods") && refusal.contains("ReadWriteMany"), "{refusal}");
-    let refusal = once.clone().set("frappe.autoscaling.web.enabled", json!(true)).refusal();
-    assert!(refusal.contains("up to 6 pods"), "{refusal}");
-    // One of each shares it, all on one node.
-    let objects = once.objects();
-    for (role, pod) in objects.pods() {
-        assert!(pod["spec"]["affinity"]["podAffinity"].is_object(), "{role} may land on another node");
+fn a_volume_of_one_node_keeps_all_pods_there_and_one_of_one_pod_is_refused() {
+    const TEST: &str = "a_volume_of_one_node_keeps_all_pods_there_and_one_of_one_pod_is_refused";
+    let Some(chart) = Chart::new(TEST) else { return };
+    let several = chart.clone().set("frappe.replicas.web", json!(3));
+    let once = several.clone().set("frappe.persistence.accessMode", json!("ReadWriteOnce"));
+    for chart in [&several, &once] {
+        let objects = chart.objects();
+        assert_eq!(objects.get("PersistentVolumeClaim", "")["spec"]["accessModes"], json!(["ReadWriteOnce"]));
+        for (role, pod) in objects.pods() {
+            assert!(pod["spec"]["affinity"]["podAffinity"].is_object(), "{role} may land on another node");
+        }
+        assert!(chart.notes().contains("all pods run on one node"), "{}", chart.notes());
     }
-    // Left to itself it asks for what it needs.
-    let many = chart.set("frappe.replicas.web", json!(3)).objects();
-    assert_eq!(many.get("PersistentVolumeClaim", "")["spec"]["accessModes"], json!(["ReadWriteMany"]));
-    assert!(many.pod("web")["spec"]["affinity"].is_null());
+    let many = several.set("frappe.persistence.accessMode", json!("ReadWriteMany"));
+    assert!(many.objects().pod("web")["spec"]["affinity"].is_null());
+    assert!(!many.notes().contains("one node"));
+
+    let pod = chart.set("frappe.persistence.accessMode", json!("ReadWriteOncePod"));
+    let refusal = pod.refusal();
+    assert!(refusal.contains("ReadWriteOncePod") && refusal.contains("there are 5"), "{refusal}");
+    let one = one_pod(pod).objects();
+    assert_eq!(one.get("Deployment", "-web")["spec"]["strategy"], json!({"type": "Recreate"}));
+}
+
+/// The only pod is web's.
+fn one_pod(chart: Chart) -> Chart {
+    chart
+        .set("frappe.replicas.worker", json!(0))
+        .set("frappe.scheduler.enabled", json!(false))
+        .set("frappe.socketio.enabled", json!(false))
+        .set("frappe.bootstrap.mode", json!("inline"))
 }
 
 #[test]
@@ -29,12 +45,7 @@ fn without_a_volume_there_is_one_pod() {
     let chart = chart.set("frappe.persistence.enabled", json!(false));
     let refusal = chart.refusal();
     assert!(refusal.contains("5 pods need the same sites/"), "{refusal}");
-    let one = chart
-        .set("frappe.replicas.worker", json!(0))
-        .set("frappe.scheduler.enabled", json!(false))
-        .set("frappe.socketio.enabled", json!(false))
-        .set("frappe.bootstrap.mode", json!("inline"))
-        .objects();
+    let one = one_pod(chart).objects();
     assert_eq!(one.of_kind("PersistentVolumeClaim").count(), 0);
     assert_eq!(one.of_kind("Job").count(), 0);
 }
@@ -49,8 +60,61 @@ fn a_value_of_the_wrong_kind_or_name_is_told() {
         ("frappe.site.name", json!("a b"), "/frappe/site/name"),
         ("frappe.apps", json!([{"branch": "main"}]), "/frappe/apps/0"),
         ("frappe.bootstrap.mode", json!("hook"), "/frappe/bootstrap/mode"),
+        ("frape", json!({"replicas": {"web": 3}}), "frape"),
+        ("replicas", json!(3), "replicas"),
+        ("Global", json!({"storageClass": "nfs"}), "Global"),
+        ("frappe.db.port", json!("postgres"), "/frappe/db/port"),
+        ("frappe.service.webPort", json!(0), "/frappe/service/webPort"),
+        ("frappe.extraEnv", json!([{"name": "A", "vlaue": "b"}]), "vlaue"),
     ] {
         let refusal = chart.clone().set(path, value).refusal();
         assert!(refusal.contains(told), "{path}: {refusal}");
     }
+}
+
+/// A parent chart's values have `global` for all its charts, and a condition beside ours.
+#[test]
+fn what_a_parent_chart_puts_beside_ours_is_taken() {
+    let Some(chart) = Chart::new("what_a_parent_chart_puts_beside_ours_is_taken") else { return };
+    let chart = chart.set("global.postgresql", json!({"auth": {}})).set("enabled", json!(true));
+    assert!(!chart.objects().0.is_empty());
+}
+
+/// A name that anybody may register is given nothing: the image has to be the user's own.
+#[test]
+fn an_image_has_to_be_named() {
+    let Some(chart) = Chart::new("an_image_has_to_be_named") else { return };
+    for (repository, told) in [
+        (json!(""), "frappe.image.repository is not set"),
+        (json!(null), "frappe.image.repository is not set"),
+        (json!("frappe/bench"), "has no bench in it"),
+        (json!("docker.io/frappe/bench"), "has no bench in it"),
+    ] {
+        let refusal = chart.clone().set("frappe.image.repository", repository).refusal();
+        assert!(refusal.contains(told) && refusal.contains("docker/Dockerfile"), "{refusal}");
+    }
+    // 0.1.0's default, digest or not.
+    let digest = chart.set("frappe.image.repository", json!("frappe/bench"));
+    let digest = digest.set("frappe.image.digest", json!(format!("sha256:{}", "a".repeat(64))));
+    assert!(digest.refusal().contains("has no bench in it"));
+}
+
+/// What is in hand has 5 s at least, and the kubelet's kill comes after it.
+#[test]
+fn a_grace_period_that_the_drain_uses_up_is_refused() {
+    let Some(chart) = Chart::new("a_grace_period_that_the_drain_uses_up_is_refused") else { return };
+    for (path, value, role, least) in [
+        ("frappe.drainSeconds", 120, "web", 135),
+        ("frappe.drainSeconds", 46, "web", 61),
+        ("frappe.drainSeconds", 16, "socketio", 31),
+        ("frappe.web.terminationGracePeriodSeconds", 19, "web", 20),
+        ("frappe.worker.terminationGracePeriodSeconds", 10, "worker", 15),
+        ("frappe.bootstrap.terminationGracePeriodSeconds", 0, "bootstrap", 15),
+    ] {
+        let refusal = chart.clone().set(path, json!(value)).refusal();
+        let told = format!("frappe.{role}.terminationGracePeriodSeconds is");
+        assert!(refusal.contains(&told) && refusal.contains(&format!("{least} or more")), "{refusal}");
+    }
+    let objects = chart.set("frappe.web.terminationGracePeriodSeconds", json!(20)).objects();
+    assert_eq!(variable(container(objects.pod("web")), "CAULDRON_GRACE").expect("it"), "5s");
 }

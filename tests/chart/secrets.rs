@@ -69,7 +69,7 @@ fn secrets_are_referred_to() {
             }
         }
     }
-    // 1.x's plain password is in a Secret, and in no pod.
-    let objects = chart.set("frappe.site.adminPassword", json!("canary-1x")).objects();
-    assert!(objects.pods().iter().all(|(_, pod)| !pod.to_string().contains("canary-1x")));
+    // 0.1.0's plain password is in a Secret, and in no pod.
+    let objects = chart.set("frappe.site.adminPassword", json!("canary-plain")).objects();
+    assert!(objects.pods().iter().all(|(_, pod)| !pod.to_string().contains("canary-plain")));
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::helm::{Chart, chart};
 
-/// Of 1.x, and read for nothing: README.md says so.
+/// Of 0.1.0, and read for nothing: README.md says so.
 const WITHOUT_EFFECT: [&str; 5] =
     ["environment", "developerMode", "serveDefaultSite", "autoUpdate", "shallowClone"];
 
@@ -48,13 +48,14 @@ fn the_schema_knows_every_value_and_no_other() {
             assert!(known.contains_key(key), "{path}.{key} is not in the schema");
             compare(value, &known[key], &format!("{path}.{key}"));
         }
-        // Subcharts and other tools put theirs beside ours at the top; below, a misspelt name is an error.
-        let open = path.is_empty() || path == ".global";
+        // `global` is every chart's; elsewhere a misspelt name is an error.
+        let open = path == ".global";
         assert!(open || schema["additionalProperties"] == false, "{path} takes any name");
         for key in known.keys().filter(|key| !value.contains_key(*key)) {
-            // 1.x's, which values files still have.
-            let old =
-                path.starts_with(".frappe.initContainers.") && ["image", "command"].contains(&key.as_str());
+            // 0.1.0's, which values files still have; and what Helm reads for a parent chart's condition.
+            let old = path.is_empty() && key == "enabled"
+                || path.starts_with(".frappe.initContainers.")
+                    && ["image", "command"].contains(&key.as_str());
             assert!(old, "{path}.{key} has no default in values.yaml");
         }
     }
@@ -92,6 +93,9 @@ fn every_value_has_an_effect() {
         "apps" | "customApps" => json!([{"name": "x", "repo": "https://h/x.git"}]),
         "mode" => json!("inline"),
         "kind" => json!("hpa"),
+        "size" => json!("11Gi"),
+        "extraEnv" => json!([{"name": "X", "value": "y"}]),
+        "directPort" | "gunicornWorkers" | "gunicornThreads" => json!(7),
         _ => match value {
             Value::Bool(flag) => json!(!flag),
             Value::Number(number) => json!(number.as_i64().expect("a whole number") + 1),

@@ -21,7 +21,7 @@ fn mounted(test: &str, line: &str, binary: Binary) -> Option<Ended> {
     Some(binary.under(&["unshare", "-m", "sh", "-c", &script]).run())
 }
 
-/// The chart's 1.x mounts a ConfigMap over the file: an empty one stays behind on the volume (tests/bad_input/files.rs has
+/// Chart 0.1.0 mounts a ConfigMap over the file: an empty one stays behind on the volume (tests/bad_input/files.rs has
 /// the control, a file that was emptied just now).
 #[test]
 fn an_empty_file_that_a_mount_left_behind_is_filled() {

@@ -15,9 +15,14 @@ spec:
   revisionHistoryLimit: 5
   # A long bootstrap is no failed roll-out.
   progressDeadlineSeconds: 3600
+  {{- if and $root.Values.frappe.persistence.enabled (eq (include "cauldron-frappe.accessMode" $root) "ReadWriteOncePod") }}
+  # The new pod could not mount the volume beside the old one.
+  strategy: {type: Recreate}
+  {{- else }}
   strategy:
     type: RollingUpdate
     rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
+  {{- end }}
   selector:
     matchLabels:
       {{- include "cauldron-frappe.selectorLabels" $root | nindent 6 }}

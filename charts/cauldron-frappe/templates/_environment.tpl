@@ -4,7 +4,7 @@
 - {name: SITE_NAME, value: {{ $f.site.name | quote }}}
 - {name: DB_HOST, value: {{ $f.db.host | quote }}}
 - {name: DB_PORT, value: {{ int $f.db.port | toString | quote }}}
-- {name: DB_NAME, value: {{ $f.db.name | quote }}}
+- {name: DB_NAME, value: {{ include "cauldron-frappe.string" (dict "value" $f.db.name "of" "frappe.db.name") | quote }}}
 {{- with $f.db.sslMode }}
 - {name: DB_SSLMODE, value: {{ . | quote }}}
 {{- end }}
@@ -34,21 +34,42 @@
 {{- with include "cauldron-frappe.apps" . }}
 - {name: CAULDRON_APPS, value: {{ . | quote }}}
 {{- end }}
-{{- with $f.appsUpdate }}
+{{- with include "cauldron-frappe.string" (dict "value" $f.appsUpdate "of" "frappe.appsUpdate") }}
 - {name: CAULDRON_APPS_UPDATE, value: {{ . | quote }}}
 {{- end }}
 {{- with include "cauldron-frappe.url" . }}
 - {name: CAULDRON_SITE_URL, value: {{ . | quote }}}
 {{- end }}
-- {name: CAULDRON_INSTANCE, value: {{ printf "%s/%s/%s" (default "-" .Values.global.clusterName) .Release.Namespace .Release.Name | quote }}}
+- {name: CAULDRON_INSTANCE, value: {{ printf "%s/%s/%s" (default "-" (include "cauldron-frappe.string" (dict "value" .Values.global.clusterName "of" "global.clusterName"))) .Release.Namespace .Release.Name | quote }}}
 - {name: CAULDRON_BENCH, value: {{ $f.bench.path | quote }}}
 # `kubectl exec … -- bench` finds the apps that came from Git; what this binary runs has a longer one of its own.
 - {name: PYTHONPATH, value: {{ printf "%s/sites/.cauldron/live" $f.bench.path | quote }}}
 - {name: CAULDRON_LOG_FORMAT, value: json}
 # A uid without an entry in passwd has no home.
 - {name: HOME, value: /tmp}
-{{- with $f.extraEnv }}
-{{ toYaml . }}
+{{- end }}
+
+{{/* What the container of a role is told: (dict "root" $ "role" "web" "leads" false "grace" 45 "drain" 5). */}}
+{{- define "cauldron-frappe.roleEnv" -}}
+{{- $f := .root.Values.frappe -}}
+{{- include "cauldron-frappe.env" .root }}
+{{- if .leads }}
+{{ include "cauldron-frappe.leaderEnv" .root }}
+{{- else }}
+- {name: CAULDRON_BOOTSTRAP, value: follow}
+{{- end }}
+- {name: CAULDRON_GRACE, value: {{ printf "%ds" (int .grace) | quote }}}
+{{- if .drain }}
+- {name: CAULDRON_DRAIN, value: {{ printf "%ds" (int .drain) | quote }}}
+{{- end }}
+{{- if eq .role "web" }}
+{{ include "cauldron-frappe.webEnv" .root }}
+{{- end }}
+{{- if eq .role "worker" }}
+- {name: CAULDRON_POOL, value: {{ include "cauldron-frappe.pools" .root | quote }}}
+{{- with include "cauldron-frappe.string" (dict "value" $f.worker.maxMemory "of" "frappe.worker.maxMemory") }}
+- {name: CAULDRON_MAX_MEMORY, value: {{ . | quote }}}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -56,7 +77,7 @@
 {{- define "cauldron-frappe.leaderEnv" -}}
 {{- $f := .Values.frappe -}}
 - {name: CAULDRON_BOOTSTRAP, value: lead}
-- {name: DB_USER, value: {{ $f.db.user | quote }}}
+- {name: DB_USER, value: {{ include "cauldron-frappe.string" (dict "value" $f.db.user "of" "frappe.db.user") | quote }}}
 - name: DB_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ $f.db.passwordSecret }}, key: {{ $f.db.passwordKey }}}}
 # Only a new site needs it; without it the bootstrap says so.
@@ -82,14 +103,14 @@
 {{- with $f.web.hosts }}
 - {name: CAULDRON_HOSTS, value: {{ . | quote }}}
 {{- end }}
-- {name: CLIENT_MAX_BODY_SIZE, value: {{ $f.web.maxBodySize | quote }}}
-{{- with $f.web.gunicornWorkers }}
-- {name: GUNICORN_WORKERS, value: {{ . | toString | quote }}}
+- {name: CLIENT_MAX_BODY_SIZE, value: {{ include "cauldron-frappe.string" (dict "value" $f.web.maxBodySize "of" "frappe.web.maxBodySize") | quote }}}
+{{- with include "cauldron-frappe.string" (dict "value" $f.web.gunicornWorkers "of" "frappe.web.gunicornWorkers") }}
+- {name: GUNICORN_WORKERS, value: {{ . | quote }}}
 {{- end }}
-{{- with $f.web.gunicornThreads }}
-- {name: GUNICORN_THREADS, value: {{ . | toString | quote }}}
+{{- with include "cauldron-frappe.string" (dict "value" $f.web.gunicornThreads "of" "frappe.web.gunicornThreads") }}
+- {name: GUNICORN_THREADS, value: {{ . | quote }}}
 {{- end }}
-{{- with $f.web.gunicornTimeout }}
-- {name: GUNICORN_TIMEOUT, value: {{ . | toString | quote }}}
+{{- with include "cauldron-frappe.string" (dict "value" $f.web.gunicornTimeout "of" "frappe.web.gunicornTimeout") }}
+- {name: GUNICORN_TIMEOUT, value: {{ . | quote }}}
 {{- end }}
 {{- end }}

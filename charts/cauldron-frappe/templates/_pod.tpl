@@ -9,27 +9,27 @@ What is given to all of them is in cauldron-frappe.env; logins of administrators
 {{- $own := get $f $role | default dict }}
 {{- $leads := or $one (and (eq $role "web") (eq $f.bootstrap.mode "inline")) }}
 {{- $waits := and (not $one) (or $f.initContainers.waitForDb.enabled $f.initContainers.waitForRedis.enabled) }}
-{{- $drain := ternary (int $f.drainSeconds) 0 (or (eq $role "web") (eq $role "socketio")) }}
+{{- $drain := int (include "cauldron-frappe.drain" .) }}
 {{- $total := int $own.terminationGracePeriodSeconds }}
-{{- $grace := max 5 (sub (sub $total $drain) 10) }}
+{{- $grace := sub (sub $total $drain) 10 }}
 metadata:
   labels:
     {{- include "cauldron-frappe.selectorLabels" $root | nindent 4 }}
     app.kubernetes.io/component: {{ $role }}
-  annotations:
-    checksum/config: {{ include "cauldron-frappe.env" $root | sha256sum | trunc 32 }}
-    {{- if and $leads $f.site.adminPassword }}
-    checksum/secret: {{ $f.site.adminPassword | sha256sum | trunc 32 }}
-    {{- end }}
-    {{- with $f.podAnnotations }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+  {{- $sums := dict "checksum/config" (include "cauldron-frappe.variables" (dict "root" $root "entries" (include "cauldron-frappe.env" $root)) | sha256sum | trunc 32) }}
+  {{- if and $leads $f.site.adminPassword }}
+  {{- $_ := set $sums "checksum/secret" ($f.site.adminPassword | toString | sha256sum | trunc 32) }}
+  {{- end }}
+  {{- include "cauldron-frappe.annotations" (dict "own" $sums "map" $f.podAnnotations "of" "frappe.podAnnotations") | nindent 2 }}
 spec:
   {{- if $one }}
   # Tried again in place; what it cannot mend by itself is in its log, and mended it goes on.
   restartPolicy: OnFailure
   {{- end }}
   serviceAccountName: {{ include "cauldron-frappe.serviceAccountName" $root }}
+  {{- /* The older name of the same field, which the API server fills in: a rollback to 0.1.0, which has no account, removes only what
+  is written here, and would leave its pods with the name of an account that is gone. */}}
+  serviceAccount: {{ include "cauldron-frappe.serviceAccountName" $root }}
   automountServiceAccountToken: false
   enableServiceLinks: false
   # {{ $drain }} s unready, {{ $grace }} s for what is in hand, 10 s for what is left behind.
@@ -45,7 +45,7 @@ spec:
   {{- end }}
   {{- with $f.nodeSelector }}
   nodeSelector:
-    {{- toYaml . | nindent 4 }}
+    {{- include "cauldron-frappe.strings" (dict "map" . "of" "frappe.nodeSelector") | nindent 4 }}
   {{- end }}
   {{- with $f.tolerations }}
   tolerations:
@@ -77,7 +77,7 @@ spec:
       imagePullPolicy: {{ default $root.Values.global.imagePullPolicy $f.image.pullPolicy }}
       args: [wait-deps]
       env:
-        {{- include "cauldron-frappe.env" $root | nindent 8 }}
+        {{- include "cauldron-frappe.variables" (dict "root" $root "entries" (include "cauldron-frappe.env" $root)) | nindent 8 }}
       securityContext:
         {{- toYaml $f.securityContext | nindent 8 }}
       resources:
@@ -92,25 +92,8 @@ spec:
       imagePullPolicy: {{ default $root.Values.global.imagePullPolicy $f.image.pullPolicy }}
       args: [{{ $role }}]
       env:
-        {{- include "cauldron-frappe.env" $root | nindent 8 }}
-        {{- if $leads }}
-        {{- include "cauldron-frappe.leaderEnv" $root | nindent 8 }}
-        {{- else }}
-        - {name: CAULDRON_BOOTSTRAP, value: follow}
-        {{- end }}
-        - {name: CAULDRON_GRACE, value: {{ printf "%ds" $grace | quote }}}
-        {{- if $drain }}
-        - {name: CAULDRON_DRAIN, value: {{ printf "%ds" $drain | quote }}}
-        {{- end }}
-        {{- if eq $role "web" }}
-        {{- include "cauldron-frappe.webEnv" $root | nindent 8 }}
-        {{- end }}
-        {{- if eq $role "worker" }}
-        - {name: CAULDRON_POOL, value: {{ include "cauldron-frappe.pools" $root | quote }}}
-        {{- with $own.maxMemory }}
-        - {name: CAULDRON_MAX_MEMORY, value: {{ . | quote }}}
-        {{- end }}
-        {{- end }}
+        {{- $entries := include "cauldron-frappe.roleEnv" (dict "root" $root "role" $role "leads" $leads "grace" $grace "drain" $drain) }}
+        {{- include "cauldron-frappe.variables" (dict "root" $root "entries" $entries) | nindent 8 }}
       {{- if not $one }}
       ports:
         {{- if eq $role "web" }}

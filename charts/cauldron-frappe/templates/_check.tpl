@@ -1,0 +1,62 @@
+{{/* What could not work is refused here, with what to set. */}}
+{{- define "cauldron-frappe.check" -}}
+{{- include "cauldron-frappe.check.image" . }}
+{{- include "cauldron-frappe.check.volume" . }}
+{{- include "cauldron-frappe.check.grace" . }}
+{{- end }}
+
+{{/* A name that anybody may register would be given the administrator's password. */}}
+{{- define "cauldron-frappe.check.image" -}}
+{{- $how := "docker build -f docker/Dockerfile makes it of frappe/erpnext, INSTALLATION.md says how" }}
+{{- $repository := .Values.frappe.image.repository }}
+{{- if not $repository }}
+{{- fail (printf "frappe.image.repository is not set, and there is no published image: set it to the image that you built (%s)" $how) }}
+{{- end }}
+{{- if has (trimPrefix "docker.io/" $repository) (list "frappe/bench" "library/frappe/bench") }}
+{{- fail (printf "frappe.image.repository is %s, which has no bench in it: set it to the image that you built (%s)" $repository $how) }}
+{{- end }}
+{{- end }}
+
+{{/* The pods that there may be at the same time, of all roles. */}}
+{{- define "cauldron-frappe.allPods" -}}
+{{- $f := .Values.frappe }}
+{{- $pods := 0 }}
+{{- range $role := list "web" "worker" }}
+{{- $scaled := get $f.autoscaling $role }}
+{{- $pods = add $pods (int (ternary $scaled.maxReplicas (get $f.replicas $role) $scaled.enabled)) }}
+{{- end }}
+{{- if $f.scheduler.enabled }}{{ $pods = add $pods (int $f.replicas.scheduler) }}{{ end }}
+{{- if $f.socketio.enabled }}{{ $pods = add $pods (int $f.replicas.socketio) }}{{ end }}
+{{- if eq $f.bootstrap.mode "job" }}{{ $pods = add $pods 1 }}{{ end }}
+{{- $pods }}
+{{- end }}
+
+{{/* All pods share sites/. On a ReadWriteOnce volume they do so on one node; a volume of one pod, or none, does for one pod. */}}
+{{- define "cauldron-frappe.check.volume" -}}
+{{- $p := .Values.frappe.persistence }}
+{{- $pods := int (include "cauldron-frappe.allPods" .) }}
+{{- $one := "frappe.replicas.web=1, frappe.replicas.worker=0, frappe.scheduler.enabled=false, frappe.socketio.enabled=false, frappe.bootstrap.mode=inline" }}
+{{- if and (not $p.enabled) (gt $pods 1) }}
+{{- fail (printf "frappe.persistence.enabled is false, and %d pods need the same sites/: set it to true. Without a volume there may be one pod: %s" $pods $one) }}
+{{- end }}
+{{- if and $p.enabled (gt $pods 1) (eq (include "cauldron-frappe.accessMode" .) "ReadWriteOncePod") }}
+{{- fail (printf "the volume is ReadWriteOncePod, which one pod may mount, and there are %d: set frappe.persistence.accessMode to ReadWriteMany, or to ReadWriteOnce (all pods on one node). One pod is: %s" $pods $one) }}
+{{- end }}
+{{- end }}
+
+{{/* The kubelet kills at the end of the grace period: before it come the drain, what is in hand, and 10 s for what is left behind. */}}
+{{- define "cauldron-frappe.check.grace" -}}
+{{- $f := .Values.frappe }}
+{{- range $role := list "web" "worker" "scheduler" "socketio" "bootstrap" }}
+{{- $total := int (get $f $role).terminationGracePeriodSeconds }}
+{{- $drain := int (include "cauldron-frappe.drain" (dict "root" $ "role" $role)) }}
+{{- if lt $total (add $drain 15 | int) }}
+{{- fail (printf "frappe.%s.terminationGracePeriodSeconds is %d: set it to %d or more (frappe.drainSeconds, %d s for this role, 5 s for what is in hand, and 10 s for what is left behind)" $role $total (add $drain 15) $drain) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Unready for so many seconds before a stop, so that endpoints follow: roles with a Service. */}}
+{{- define "cauldron-frappe.drain" -}}
+{{- ternary (int .root.Values.frappe.drainSeconds) 0 (has .role (list "web" "socketio")) }}
+{{- end }}

@@ -1,0 +1,57 @@
+{{/* Names and labels: as in 0.1.0, so that an upgrade finds its own Deployments, Services, Ingress and claim. */}}
+{{- define "cauldron-frappe.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "cauldron-frappe.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- $name := default .Chart.Name .Values.nameOverride }}
+{{- ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) | trunc 63 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{/*
+A part of the release: (dict "root" $ "part" "web"). Cut at 63 characters as 0.1.0 did. Where that leaves less than two letters of
+the part, web and worker would have one name: there the release's name is cut instead, and its digest keeps two releases apart.
+*/}}
+{{- define "cauldron-frappe.part" -}}
+{{- $full := include "cauldron-frappe.fullname" .root }}
+{{- if le (len $full) 60 }}
+{{- printf "%s-%s" $full .part | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- $room := int (sub 53 (len .part)) }}
+{{- printf "%s-%s-%s" ($full | trunc $room | trimSuffix "-") ($full | sha256sum | trunc 8) .part }}
+{{- end }}
+{{- end }}
+
+{{- define "cauldron-frappe.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "cauldron-frappe.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "cauldron-frappe.labels" -}}
+{{- include "cauldron-frappe.labelsWith" (dict "root" . "labels" dict "of" "global.labels") }}
+{{- end }}
+
+{{/* The same with an object's own: (dict "root" $ "labels" … "of" "frappe.…labels"). One key has one value, the chart's first. */}}
+{{- define "cauldron-frappe.labelsWith" -}}
+{{- $root := .root }}
+{{- $own := include "cauldron-frappe.selectorLabels" $root | fromYaml }}
+{{- $chart := dict
+      "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
+      "app.kubernetes.io/version" $root.Chart.AppVersion
+      "app.kubernetes.io/managed-by" $root.Release.Service }}
+{{- $given := include "cauldron-frappe.strings" (dict "map" .labels "of" .of) | fromYaml }}
+{{- $everywhere := include "cauldron-frappe.strings" (dict "map" $root.Values.global.labels "of" "global.labels") | fromYaml }}
+{{- omit (merge $own $chart $given $everywhere) "app.kubernetes.io/component" | toYaml }}
+{{- end }}
+
+{{- define "cauldron-frappe.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "cauldron-frappe.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
