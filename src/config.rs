@@ -38,8 +38,8 @@ pub use self::listen::Listen;
 pub use self::show::print;
 use self::source::Reader;
 use self::value::{
-    DURATION_MEND, PORT_MEND, absolute_path, parse_port, parse_site, parse_site_url, read_choice,
-    read_duration, read_limit, read_parsed, read_path, read_secret,
+    DURATION_MEND, PORT_MEND, absolute_path, parse_origin, parse_port, parse_site, parse_site_url,
+    read_choice, read_duration, read_limit, read_parsed, read_path, read_secret,
 };
 use crate::frappe::bench::Bench;
 
@@ -70,6 +70,8 @@ pub struct Config {
     pub site_db_password: Option<SecretString>,
     pub encryption_key: Option<SecretString>,
     pub site_url: Option<String>,
+    /// Where socketio asks the web role who a page's user is, by an address of the inside.
+    pub web_url: Option<String>,
     pub socketio_port: Option<u16>,
     /// The same, else what the bench's file says, else Frappe's default.
     pub socketio_listens: u16,
@@ -147,6 +149,9 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let site_db_password = read_secret(reader, "SITE_DB_PASSWORD");
     let encryption_key = read_encryption_key(reader);
     let site_url = read_parsed(reader, "CAULDRON_SITE_URL", parse_site_url, "write https://erp.example.com");
+    let web_url = read_parsed(reader, "CAULDRON_WEB_URL", parse_origin, "write http://web:8000");
+    // Read by node.
+    let _web_ca = read_path(reader, "CAULDRON_WEB_CA");
     let socketio_port_given = reader.given_or("SOCKETIO_PORT", None, None);
     let socketio_port = reader.parsed("SOCKETIO_PORT", socketio_port_given, parse_port, PORT_MEND);
     let in_file = files.common("socketio_port").and_then(|given| given.value.parse().ok());
@@ -209,6 +214,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         site_db_password,
         encryption_key,
         site_url,
+        web_url,
         socketio_port,
         socketio_listens: socketio_port.or(in_file).unwrap_or(9000),
         instance,

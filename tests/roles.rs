@@ -5,6 +5,8 @@ mod support;
 
 #[path = "roles/all.rs"]
 mod all;
+#[path = "roles/apart.rs"]
+mod apart;
 #[path = "roles/foreign.rs"]
 mod foreign;
 #[path = "roles/hold.rs"]

@@ -49,6 +49,18 @@ pub fn parse_site_url(text: &str) -> Result<String, String> {
     Ok(text.trim_end_matches('/').into())
 }
 
+/// `http://web:8000`: where somebody is asked, and no path.
+pub fn parse_origin(text: &str) -> Result<String, String> {
+    let url = url::Url::parse(text.trim()).map_err(|error| format!("it is not a URL: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err("it is not an http URL".into());
+    }
+    if !url.username().is_empty() || url.password().is_some() || !matches!(url.path(), "" | "/") {
+        return Err("it has more than a scheme, a host and a port".into());
+    }
+    Ok(url.origin().ascii_serialization())
+}
+
 pub fn read_path(reader: &mut Reader<'_>, name: &'static str) -> Option<PathBuf> {
     read_parsed(reader, name, absolute_path, "write an absolute path")
 }

@@ -184,6 +184,16 @@ pub const VARIABLES: &[Variable] = &[
         "127.0.0.1, SOCKETIO_PORT or 9000",
         "host:port of the socketio service, for /socket.io",
     ),
+    plain(
+        "CAULDRON_WEB_URL",
+        "`all`: its own web port; else the page's Origin",
+        "Where socketio asks the web role who a page's user is: an address of the inside, such as http://web:8000",
+    ),
+    plain(
+        "CAULDRON_WEB_CA",
+        "the system's and NODE_EXTRA_CA_CERTS",
+        "CA (PEM file) of the web role's certificate, where CAULDRON_WEB_URL is https",
+    ),
     plain("CLIENT_MAX_BODY_SIZE", "50m", "The largest request body; 0 for any"),
     plain(
         "PROXY_READ_TIMEOUT",

@@ -11,6 +11,7 @@ use super::configuration::Known;
 use super::finding::Finding;
 use super::id::Id;
 use crate::bootstrap::claim::{ForeignClaim, foreign_claims};
+use crate::bootstrap::volume::Volume;
 use crate::config::bench_files::SITE;
 use crate::frappe::queues::{self, BenchQueues};
 use crate::outcome;
@@ -24,6 +25,8 @@ const HINT: &str = "give each installation a queue Redis of its own (REDIS_QUEUE
 /// What was found of others.
 #[derive(Debug, Default)]
 struct Others {
+    /// Another installation of our own site.
+    rival: Option<ForeignClaim>,
     claims: Vec<ForeignClaim>,
     /// How many of the jobs that wait are of a site that is not here.
     jobs: BTreeMap<String, u64>,
@@ -54,6 +57,7 @@ pub async fn look(known: &Known, clock: Clock) -> Finding {
 async fn read(connection: &mut impl ConnectionLike, known: &Known) -> RedisResult<Others> {
     let queues = BenchQueues::of(&known.config);
     let claims = foreign_claims(connection, &queues, &known.bench).await?;
+    let rival = rival(connection, &queues, known).await?;
     let mut jobs = BTreeMap::new();
     for name in known.config.workers.timeouts.keys() {
         let mut range = redis::cmd("LRANGE");
@@ -73,13 +77,27 @@ async fn read(connection: &mut impl ConnectionLike, known: &Known) -> RedisResul
             }
         }
     }
-    Ok(Others { claims, jobs })
+    Ok(Others { rival, claims, jobs })
+}
+
+/// Who claims the queues for our site, where it is not this volume's installation.
+async fn rival(
+    connection: &mut impl ConnectionLike,
+    queues: &BenchQueues,
+    known: &Known,
+) -> RedisResult<Option<ForeignClaim>> {
+    let Some(site) = known.config.site.clone() else { return Ok(None) };
+    let ours = Volume::to_read(known.bench.cauldron_site(&site)).known_install_id().ok().flatten();
+    let claim: Option<String> = redis::cmd("GET").arg(queues.claim(&site)).query_async(connection).await?;
+    let theirs = claim.filter(|claim| ours.as_ref().is_some_and(|ours| ours != claim));
+    Ok(theirs.map(|install_id| ForeignClaim { site, install_id }))
 }
 
 fn judge(subject: String, others: &Others) -> Finding {
     let claims = others
-        .claims
+        .rival
         .iter()
+        .chain(&others.claims)
         .map(|claim| format!("{} is claimed by installation {}", claim.site, claim.install_id));
     let jobs = others
         .jobs
@@ -102,7 +120,7 @@ mod tests {
         assert_eq!(judge("q".into(), &Others::default()).severity, Severity::Ok);
         let claims = vec![ForeignClaim { site: "b.test".into(), install_id: "i-2".into() }];
         let jobs = BTreeMap::from([("c.test".to_string(), 2)]);
-        let finding = judge("q".into(), &Others { claims, jobs });
+        let finding = judge("q".into(), &Others { claims, jobs, rival: None });
         assert_eq!(finding.severity, Severity::Error);
         assert_eq!(
             finding.detail,

@@ -1,5 +1,6 @@
 // Runs Frappe's own socketio.js, whose path is the argument, and gives its Redis connections a name: of all that listen to
-// `events` there, this process is told from other pods' by it. Read from standard input by node, in sites/.
+// `events` there, this process is told from other pods' by it. Read from standard input by node, in sites/,
+// after socketio_web.js.
 const fs = require("fs");
 const { createRequire } = require("module");
 

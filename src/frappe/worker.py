@@ -106,7 +106,10 @@ def execute_job(worker, job, queue):
             return None
         if held_back(worker, job, queue) or left_to_others(worker, job, queue):
             return None
-        return original_execute(worker, job, queue)
+        try:
+            return original_execute(worker, job, queue)
+        finally:
+            no_longer_begins(worker)
     finally:
         Stop.jobs += 1
         Stop.in_hand = False

@@ -116,6 +116,11 @@ def may_begin(worker, job, queue):
     return job.id in map(as_text, ids)
 
 
+def no_longer_begins(worker):
+    if Stop.uses_intermediate:
+        worker.connection.hdel(worker.key, BEGINS)
+
+
 def held_back(worker, job, queue):
     """While somebody migrates no job begins: this one goes back to where it came from, as the next to be taken.
 

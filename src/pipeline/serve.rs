@@ -148,6 +148,7 @@ async fn serve_once(
         processes,
         runtime_dir: site.runtime_dir(),
         board,
+        has_web: roles.contains(&Role::Web),
     };
     // Ended with this value, whatever comes.
     let mut beside = JoinSet::new();

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use self::subscription::{Heard, Subscription};
 use super::Surroundings;
 use crate::health::account::{Phase, RoleCheck};
-use crate::health::probe;
+use crate::health::probe::{self, loopback_if_unspecified};
 use crate::supervise::orders::{Control, Order, Run};
 use crate::supervise::relay::relay_for;
 use crate::supervise::run_service::{End, ServiceStatus, run_controlled};
@@ -30,7 +30,8 @@ const PROBE_EVERY: Duration = Duration::from_secs(5);
 const PROBE_FAILING_EVERY: Duration = Duration::from_secs(1);
 const FIRST_PROBE: Duration = Duration::from_millis(20);
 const ANYBODY: &str = "somebody listens for events; this login of Redis may not see who";
-const PRELUDE: &str = include_str!("../frappe/socketio.js");
+const PRELUDE: &str =
+    concat!(include_str!("../frappe/socketio_web.js"), include_str!("../frappe/socketio.js"));
 
 /// Serves until a stop is asked for, or node cannot be kept up.
 pub async fn serve(around: &Surroundings<'_>, shutdown: &Shutdown) -> End {
@@ -53,6 +54,9 @@ fn spec(around: &Surroundings<'_>, subscription: &Subscription) -> Spec {
     let mut environment = around.environment("cauldron/socketio");
     environment.set("CAULDRON_CLIENT_NAME", &subscription.name);
     environment.set("CAULDRON_UNNAMED_FILE", &subscription.unnamed_file);
+    if let Some(url) = around.config.web_url.clone().or_else(|| own_web(around)) {
+        environment.set("CAULDRON_WEB_URL", url);
+    }
     if let Some(port) = around.config.socketio_port {
         environment.set("FRAPPE_SOCKETIO_PORT", port.to_string());
     }
@@ -66,6 +70,12 @@ fn spec(around: &Surroundings<'_>, subscription: &Subscription) -> Spec {
         dies_with_us: Some(Signal::SIGTERM),
         ..Spec::new(ROLE, "node")
     }
+}
+
+/// The web port of this process itself, where it has one.
+fn own_web(around: &Surroundings<'_>) -> Option<String> {
+    let scheme = if around.config.front.tls.is_some() { "https" } else { "http" };
+    around.has_web.then(|| format!("{scheme}://{}", loopback_if_unspecified(around.config.web_addr.address)))
 }
 
 async fn keep_probing(

@@ -27,6 +27,8 @@ pub struct Surroundings<'a> {
     pub processes: &'a Processes,
     pub runtime_dir: &'a std::path::Path,
     pub board: &'a Board,
+    /// Whether the web role runs in this process too.
+    pub has_web: bool,
 }
 
 impl Surroundings<'_> {

@@ -91,6 +91,14 @@ fn every_role_is_told_the_apps_and_the_url_and_the_bootstrap_alone_the_logins_of
     assert!(git["secrets"][&secret]["file"].is_string());
 }
 
+/// Frappe's node server asks the web role whose page it is: by the service's name, at the port in its container.
+#[test]
+fn socketio_asks_the_web_service() {
+    let services = compose("compose.yaml")["services"].clone();
+    assert_eq!(services["socketio"]["environment"]["CAULDRON_WEB_URL"], "http://web:8000");
+    assert!(words(&services["web"]["ports"])[0].ends_with(":8000"));
+}
+
 #[test]
 fn no_command_is_a_shells() {
     let file = compose("compose.yaml");

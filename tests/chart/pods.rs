@@ -132,3 +132,26 @@ fn selectors_meet_pods_and_ports_exist() {
         }
     }
 }
+
+/// Frappe's node server asks the web role whose page it is: by the Service, which a policy lets it reach.
+#[test]
+fn socketio_asks_the_web_service() {
+    let Some(chart) = Chart::new("socketio_asks_the_web_service") else { return };
+    let from = json!([{"namespaceSelector": {"matchLabels": {"name": "ingress-nginx"}}}]);
+    let objects = chart
+        .set("frappe.service.webPort", json!(8080))
+        .set("frappe.networkPolicy.enabled", json!(true))
+        .set("frappe.networkPolicy.webFrom", from)
+        .objects();
+    let service = objects.get("Service", "-web");
+    let url = format!("http://{}:{}", super::helm::name(service), service["spec"]["ports"][0]["port"]);
+    assert_eq!(variable(container(objects.pod("socketio")), "CAULDRON_WEB_URL"), Some(url));
+    let from =
+        objects.get("NetworkPolicy", "-web")["spec"]["ingress"][0]["from"].as_array().expect("peers").clone();
+    let labels = &objects.pod("socketio")["metadata"]["labels"];
+    let lets_in = from.iter().filter_map(|peer| peer["podSelector"]["matchLabels"].as_object());
+    assert!(
+        lets_in.into_iter().any(|wanted| wanted.iter().all(|(key, value)| &labels[key] == value)),
+        "{from:?}"
+    );
+}

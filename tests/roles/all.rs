@@ -28,10 +28,14 @@ pub struct Home {
 
 impl Home {
     pub fn new() -> Self {
+        Self::on(Bench::sample())
+    }
+
+    pub fn on(bench: Bench) -> Self {
         Self {
             postgres: Postgres::start(),
             redis: Redis::start(),
-            bench: Bench::sample(),
+            bench,
             web: port::free(),
             socketio: port::free(),
         }

@@ -109,7 +109,7 @@ fn a_client_stays_usable_over_restarts_of_redis() {
     let (answers, authenticator) = authenticator();
     let client = Client::connect(&place, port, authenticator);
     client.says("connected");
-    place.execute("ledger.tasks.tell", "{'event': 'told', 'message': 'first'}");
+    place.execute("ledger.tasks.tell", "{'name': 'told', 'message': 'first'}");
     client.says("told first");
     for round in 0..2 {
         place.redis.stop();
@@ -119,7 +119,7 @@ fn a_client_stays_usable_over_restarts_of_redis() {
         eventually(LONG, "the client is back", || {
             (client.log().matches("connected").count() >= 2 + round).then_some(())
         });
-        place.execute("ledger.tasks.tell", &format!("{{'event': 'told', 'message': 'again-{round}'}}"));
+        place.execute("ledger.tasks.tell", &format!("{{'name': 'told', 'message': 'again-{round}'}}"));
         client.says(&format!("told again-{round}"));
     }
     drop(answers);
@@ -160,16 +160,27 @@ impl Client {
 
     /// A browser's page, at a name that nobody here can resolve.
     pub fn page(bench: &Bench, port: u16, cookie: &str) -> Self {
-        let headers = format!("host: 'desk.test', origin: 'http://desk.test', cookie: '{cookie}'");
-        Self::with(bench, port, "transports: ['websocket'],", &headers)
+        Self::page_at(bench, &format!("http://127.0.0.1:{port}"), "http://desk.test", cookie)
+    }
+
+    /// A page at this Origin, whose requests come to that web port.
+    pub fn page_at(bench: &Bench, web: &str, origin: &str, cookie: &str) -> Self {
+        let host = origin.rsplit('/').next().expect("a host");
+        let headers = format!("host: '{host}', origin: '{origin}', cookie: '{cookie}'");
+        Self::to(bench, web, "transports: ['websocket'], rejectUnauthorized: false,", &headers)
     }
 
     fn with(bench: &Bench, port: u16, options: &str, headers: &str) -> Self {
+        Self::to(bench, &format!("http://127.0.0.1:{port}"), options, headers)
+    }
+
+    fn to(bench: &Bench, server: &str, options: &str, headers: &str) -> Self {
+        let port = server.rsplit(':').next().expect("a port");
         let script = bench.path().join(format!("client-{port}.js"));
         let modules = bench.path().join("apps/frappe/node_modules/socket.io-client");
         let text = format!(
             "const {{ io }} = require({modules:?});\n\
-             const socket = io('http://127.0.0.1:{port}/{SITE}', {{\n\
+             const socket = io('{server}/{SITE}', {{\n\
                reconnectionDelay: 50, reconnectionDelayMax: 200, {options}\n\
                extraHeaders: {{ {headers} }},\n\
              }});\n\

@@ -46,7 +46,9 @@ impl Bench {
     /// `None` unless CAULDRON_TEST_BENCH names a bench.
     pub fn under_test() -> Option<Self> {
         let original = PathBuf::from(std::env::var_os("CAULDRON_TEST_BENCH")?);
-        let bench = Self::empty(true);
+        let mut bench = Self::empty(true);
+        // Its apps and its environment are the original's own.
+        bench.add_environment("PYTHONDONTWRITEBYTECODE", "1");
         for part in ["env", "apps"] {
             symlink(original.join(part), bench.path().join(part)).expect("a link into the real bench");
         }

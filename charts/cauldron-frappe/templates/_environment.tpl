@@ -65,6 +65,9 @@
 {{- if eq .role "web" }}
 {{ include "cauldron-frappe.webEnv" .root }}
 {{- end }}
+{{- if eq .role "socketio" }}
+- {name: CAULDRON_WEB_URL, value: {{ printf "http://%s:%d" (include "cauldron-frappe.part" (dict "root" .root "part" "web")) (int $f.service.webPort) | quote }}}
+{{- end }}
 {{- if eq .role "worker" }}
 - {name: CAULDRON_POOL, value: {{ include "cauldron-frappe.pools" .root | quote }}}
 {{- with include "cauldron-frappe.string" (dict "value" $f.worker.maxMemory "of" "frappe.worker.maxMemory") }}

@@ -12,7 +12,9 @@ const io = new Server(server, { cors: { origin: true, credentials: true }, clean
 const sites = io.of(/^\/.*$/);
 sites.use(authenticate);
 sites.on("connection", (socket) => {
-	socket.join("all");
+	socket.join(`user:${socket.user}`);
+	socket.join("website");
+	if (socket.user_type === "System User") socket.join("all");
 	socket.on("ping", () => socket.emit("pong"));
 });
 

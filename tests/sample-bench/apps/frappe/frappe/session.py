@@ -1,4 +1,4 @@
-"""Who asks: the sid cookie's user, else Guest. On a half-built site this is where a request fails."""
+"""Who asks: the user of the sid (`?sid=`, else the cookie), else Guest. On a half-built site this is where a request fails."""
 
 import secrets
 from datetime import datetime
@@ -12,7 +12,7 @@ from frappe.passwords import check_password
 def resume(request):
     """Importing the hooks of the installed apps comes first: no table at all is 500, no user 417."""
     get_hooks("before_request")
-    sid = request.cookies.get("sid", "Guest")
+    sid = request.args.get("sid") or request.cookies.get("sid", "Guest")
     rows = local.db.sql('select "user" from "tabSessions" where sid = %s', (sid,)) if sid != "Guest" else []
     local.user = rows[0][0] if rows else "Guest"
     require_user(local.user)

@@ -46,8 +46,8 @@ def append_many(path, count, queue="short", seconds=0):
         enqueue("ledger.tasks.append", queue=queue, job_id=f"append-{number}", path=path, word=number, seconds=seconds)
 
 
-def tell(event, message):
-    """An event for browsers that are connected to this site."""
+def tell(name, message):
+    """An event for browsers that are connected to this site. Frappe's enqueue keeps an argument called `event`."""
     from frappe.realtime import publish_realtime
 
-    publish_realtime(event, message, room="all")
+    publish_realtime(name, message, room="all")

@@ -1,0 +1,99 @@
+// Sends what Frappe's socket.io server asks of Frappe straight to the web role. Frappe asks at the Origin of the page, from
+// where this process runs: a published port, or a name that only the outside knows, leads nowhere from inside a container.
+// The Host stays the page's own, by which the web role knows the site. Part of socketio.js, and before it.
+const http = require("http");
+const https = require("https");
+const net = require("net");
+const { urlToHttpOptions } = require("url");
+
+// frappe.realtime.get_user_info, and what an app's own handlers ask for.
+const CALLS = "/api/method/";
+const TELL_EVERY_MS = 60_000;
+
+// The arguments of http.request, in whichever way they are written.
+function readArguments([first, ...rest]) {
+	const callback = rest.find((argument) => typeof argument === "function");
+	const isUrl = typeof first === "string" || first instanceof URL;
+	const options = typeof rest[0] === "object" ? rest[0] : {};
+	return [isUrl ? { ...urlToHttpOptions(new URL(first)), ...options } : { ...first }, callback];
+}
+
+// The Host that the page's own address comes to.
+function hostOf({ headers, hostname, host, port }, defaultPort) {
+	if (headers?.host) return headers.host;
+	const name = (hostname || host || "localhost").replace(/^\[|\]$/g, "");
+	const bracketed = net.isIPv6(name) ? `[${name}]` : name;
+	return port && Number(port) !== defaultPort ? `${bracketed}:${port}` : bracketed;
+}
+
+function sendCallsTo(web, ca) {
+	const secure = web.protocol === "https:";
+	const send = (secure ? https : http).request;
+	const name = web.hostname.replace(/^\[|\]$/g, "");
+	// Its own container's: nobody else listens there.
+	const isOwn = ["127.0.0.1", "::1", "localhost"].includes(name);
+	const way = { protocol: web.protocol, host: name, hostname: name, port: web.port || (secure ? 443 : 80), agent: false };
+	if (secure) Object.assign(way, { rejectUnauthorized: !isOwn, ca });
+	let toldAt = -Infinity;
+	const tell = (error) => {
+		if (performance.now() - toldAt < TELL_EVERY_MS) return;
+		toldAt = performance.now();
+		console.error(`live events fail: ${web.origin} cannot be asked whose page it is: ${error.message || error.code}`);
+	};
+	const route = (given, defaultPort) => {
+		const host = hostOf(given, defaultPort);
+		const page = host.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+		// The certificate is the page's.
+		const servername = secure && !net.isIP(page) ? { servername: page } : {};
+		return { ...given, ...way, ...servername, headers: { ...given.headers, host } };
+	};
+	for (const [module, defaultPort] of [[http, 80], [https, 443]]) {
+		const request = module.request;
+		module.request = (...given) => {
+			const [options, callback] = readArguments(given);
+			if (!options.path?.startsWith(CALLS)) return request(...given);
+			return send(route(options, defaultPort), callback).on("error", tell);
+		};
+		module.get = (...given) => module.request(...given).end();
+	}
+	if (globalThis.fetch) replaceFetch();
+}
+
+// None for a Request object, and for what fetch itself is to refuse.
+function parsed(input) {
+	try {
+		return typeof input === "string" || input instanceof URL ? new URL(input) : null;
+	} catch {
+		return null;
+	}
+}
+
+// Node's own fetch takes no CA, and no address beside the URL's.
+function replaceFetch() {
+	const fetch = globalThis.fetch;
+	globalThis.fetch = (input, init = {}) => {
+		const url = parsed(input);
+		if (!url?.pathname.startsWith(CALLS)) return fetch(input, init);
+		const headers = Object.fromEntries(new Headers(init.headers));
+		return new Promise((resolve, reject) => {
+			const module = url.protocol === "https:" ? https : http;
+			const request = module.request(url, { method: init.method || "GET", headers }, (answer) => {
+				const chunks = [];
+				answer.on("data", (chunk) => chunks.push(chunk)).on("error", reject);
+				answer.on("end", () => {
+					const headers = Object.entries(answer.headers).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
+					const body = [204, 205, 304].includes(answer.statusCode) ? null : Buffer.concat(chunks);
+					resolve(new Response(body, { status: answer.statusCode, headers }));
+				});
+			});
+			request.on("error", reject).end(init.body);
+		});
+	};
+}
+
+if (process.env.CAULDRON_WEB_URL) {
+	const { readFileSync } = require("fs");
+	const { rootCertificates } = require("tls");
+	const file = process.env.CAULDRON_WEB_CA;
+	sendCallsTo(new URL(process.env.CAULDRON_WEB_URL), file ? [...rootCertificates, readFileSync(file)] : undefined);
+}

@@ -1,0 +1,143 @@
+//! web and socketio in two containers: a page's Origin leads to nobody from where Frappe's node server runs.
+//!
+//! With CAULDRON_TEST_BENCH on a real bench. 127.0.0.2 stands for the other container: an address that the front does not take for its own.
+
+use std::fs;
+
+use crate::all::Home;
+use crate::place::SITE;
+use crate::socketio::Client;
+use crate::support::bench::{ADMIN_PASSWORD, Bench};
+use crate::support::binary::{Binary, Pod};
+use crate::support::ca::Ca;
+use crate::support::other_app::OtherApp;
+use crate::support::{http, port};
+
+struct Apart {
+    home: Home,
+    _worker: Pod,
+    cookie: String,
+}
+
+impl Apart {
+    /// A site with its worker, and a login to it.
+    fn new() -> Self {
+        let mut bench = Bench::under_test().unwrap_or_else(Bench::sample);
+        OtherApp::add(&mut bench).set_listed(true);
+        let home = Home::on(bench);
+        home.all().with_command("bootstrap").run().exits(0);
+        assert_eq!(home.bench.run(&["--site", SITE, "install-app", "ledger"]).exit, Some(0));
+        // The leader takes note of the app.
+        home.all().with_command("bootstrap").run().exits(0);
+        let worker = ready(home.all().with_command("worker"));
+        let web = ready(home.all().with_command("web"));
+        let form = [("usr", "Administrator"), ("pwd", ADMIN_PASSWORD)];
+        let login = http::post(home.web, SITE, "/api/method/login", &form).expect("an answer");
+        let cookie = login.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
+        drop(web);
+        Self { home, _worker: worker, cookie }
+    }
+
+    fn web(&self) -> Binary {
+        self.home.all().with_command("web").set("SOCKETIO", format!("127.0.0.2:{}", self.home.socketio))
+    }
+
+    fn socketio(&self, scheme: &str) -> Binary {
+        let url = format!("{scheme}://127.0.0.2:{}", self.home.web);
+        self.home.all().with_command("socketio").set("CAULDRON_WEB_URL", url)
+    }
+
+    fn page(&self, scheme: &str, origin: &str) -> Client {
+        let web = format!("{scheme}://127.0.0.1:{}", self.home.web);
+        Client::page_at(&self.home.bench, &web, origin, &self.cookie)
+    }
+
+    /// An event that a job publishes, for users of the desk.
+    #[track_caller]
+    fn is_told(&self, page: &Client) {
+        page.says("connected");
+        let kwargs = "{'method': 'ledger.tasks.tell', 'name': 'told', 'message': 'by-a-job'}";
+        let enqueue = ["--site", SITE, "execute", "frappe.utils.background_jobs.enqueue", "--kwargs", kwargs];
+        self.home.bench.run(&enqueue);
+        page.says("told by-a-job");
+    }
+}
+
+#[track_caller]
+fn ready(binary: Binary) -> Pod {
+    let mut pod = binary.start();
+    pod.answers("/readyz", 200);
+    pod
+}
+
+/// Every address, as in a container; what answers on 127.0.0.2 is the same port.
+fn everywhere(binary: Binary, apart: &Apart) -> Binary {
+    binary.set("CAULDRON_WEB_ADDR", format!("0.0.0.0:{}", apart.home.web))
+}
+
+#[test]
+fn a_logged_in_page_gets_events_where_web_and_socketio_are_apart() {
+    let apart = Apart::new();
+    let published = format!("http://localhost:{}", port::free());
+    for hosts in ["", "desk.test localhost"] {
+        let _web = ready(everywhere(apart.web(), &apart).set("CAULDRON_HOSTS", hosts));
+        let socketio = ready(apart.socketio("http"));
+        for origin in ["http://desk.test", "https://desk.test:8443", &published] {
+            apart.is_told(&apart.page("http", origin));
+        }
+        drop(socketio);
+        // Negative control: the page's own address is no place to ask.
+        let _socketio = ready(apart.socketio("http").unset("CAULDRON_WEB_URL"));
+        let page = apart.page("http", &published);
+        page.says("refused Unauthorized: Error: connect ECONNREFUSED");
+    }
+    let _web = ready(everywhere(apart.web(), &apart));
+    let nobody = apart.socketio("http").set("CAULDRON_WEB_URL", format!("http://127.0.0.2:{}", port::free()));
+    let socketio = ready(nobody);
+    apart.page("http", &published).says("refused Unauthorized");
+    socketio.says("live events fail: http://127.0.0.2:");
+}
+
+/// As Frappe 16 asks: by fetch.
+#[test]
+fn what_fetch_asks_goes_the_same_way() {
+    let apart = Apart::new();
+    if apart.home.bench.is_real() {
+        return;
+    }
+    let script = apart.home.bench.path().join("apps/frappe/socketio_authenticate.js");
+    let whole = fs::read_to_string(&script).expect("the script");
+    let fetched = whole.replace("function ask(", "const ask = (address, headers) => fetch(address, { headers }).then((answer) => answer.json());\nfunction unused(");
+    assert_ne!(whole, fetched);
+    fs::write(&script, fetched).expect("the script");
+    let _web = ready(everywhere(apart.web(), &apart));
+    let _socketio = ready(apart.socketio("http"));
+    apart.is_told(&apart.page("http", "http://desk.test"));
+}
+
+#[test]
+fn with_tls_the_pages_certificate_is_looked_at() {
+    let apart = Apart::new();
+    let (ca, folder) = (Ca::new(), tempfile::tempdir().expect("a folder"));
+    let files = ca.issue(&["desk.test".to_owned()], folder.path(), None);
+    let with_tls = |binary: Binary| {
+        let binary = binary.set("CAULDRON_TLS_CERT", files.certificate.display());
+        everywhere(binary.set("CAULDRON_TLS_KEY", files.key.display()), &apart)
+    };
+    let web = ready(with_tls(apart.web()));
+    let socketio = ready(apart.socketio("https").set("CAULDRON_WEB_CA", ca.root().display()));
+    apart.is_told(&apart.page("https", "https://desk.test"));
+    // The certificate is another name's.
+    apart.page("https", "https://other.test").says("refused Unauthorized");
+    socketio.says("live events fail: https://127.0.0.2:");
+    drop(socketio);
+    let stranger = Ca::new();
+    let _socketio = ready(apart.socketio("https").set("CAULDRON_WEB_CA", stranger.root().display()));
+    apart.page("https", "https://desk.test").says("refused Unauthorized");
+    drop(web);
+    // One process has both, and asks itself.
+    drop(_socketio);
+    let mut all = with_tls(apart.home.all()).set("CAULDRON_HOSTS", "desk.test").start();
+    all.answers("/readyz", 200);
+    apart.is_told(&apart.page("https", "https://desk.test"));
+}
