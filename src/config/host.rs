@@ -24,7 +24,7 @@ pub fn parse(text: &str) -> Result<String, String> {
     } else if text.contains("://") {
         "it is a URL, not a host"
     } else if text.contains('@') {
-        "it holds an `@`; a login does not belong in it"
+        "an @ stands in it; a login does not belong there"
     } else if text.contains(['"', '\'', '`']) {
         "the quotes are part of the value"
     } else if text.contains(',') {
@@ -79,7 +79,7 @@ mod tests {
     fn anything_else_is_described_and_not_repeated() {
         for (text, what) in [
             ("postgres://u:canary@h/db", "URL"),
-            ("u:canary@h", "`@`"),
+            ("u:canary@h", "an @"),
             ("\"canary\"", "quotes"),
             ("canary:5432", "port"),
             ("[canary]:5432", "port"),

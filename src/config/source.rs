@@ -168,7 +168,7 @@ impl<'a> Reader<'a> {
                 let is_url_list = matches!(name, "CAULDRON_APPS" | "CUSTOM_APPS");
                 let hide = if is_url_list { holds_a_login } else { may_hold_a_login };
                 let cause = if hide(&given.value) { without_quotes(&cause) } else { cause };
-                let mend = if is_quoted(&given.value) {
+                let mend = if is_quoted(&given.value) && !cause.contains("quotes") {
                     format!("{mend}; the quotes around the value are part of it: leave them out")
                 } else {
                     mend.to_string()

@@ -3,7 +3,8 @@
 //! The arguments go to Python as JSON over its standard input. A small prelude replaces
 //! `frappe.database.get_command`, which puts the password into a URL that psql, perl and bash then
 //! carry in their argv and that breaks on `@ / # %` (FRAPPE.md, Configuration): the URL loses its
-//! password, libpq finds it in a PGPASSFILE. It fences off an attempt that is over, too.
+//! password, libpq finds it in a PGPASSFILE, and an IPv6 address or a socket's folder is written as a URL
+//! takes it. It fences off an attempt that is over, too.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -21,7 +22,7 @@ use crate::outcome::{Fault, Result};
 /// attempt made: each of its sessions first asks whose attempt this is. Asked before the next leader
 /// records its own, the session is one that it sees and ends.
 const PRELUDE: &str = r#"
-import json, os, runpy, sys
+import json, os, runpy, sys, urllib.parse
 sys.argv = ['bench'] + json.load(sys.stdin)
 import frappe.database
 original = frappe.database.get_command
@@ -30,6 +31,11 @@ def without_password(*args, **kwargs):
     if len(args) > 3:
         args = args[:3] + (None,) + args[4:]
     kwargs.pop('password', None)
+    host = kwargs.get('host') or ''
+    if ':' in host:
+        kwargs['host'] = '[%s]' % host
+    elif host.startswith('/'):
+        kwargs['host'] = urllib.parse.quote(host, safe='')
     program, arguments, name = original(*args, **kwargs)
     if name == 'psql' and fence:
         first = ['-v', 'ON_ERROR_STOP=1', '-c', fence[0], '-c', r'\unset ON_ERROR_STOP', '-f', '-']

@@ -1,6 +1,26 @@
 //! Who may log in as what: administrators that are not superusers, owners, and logins that lack a right.
 
 use crate::place::{DATABASE, Place};
+use crate::support::postgres::{Options, Postgres};
+
+/// Where psycopg2 takes a host as it is, psql's URL needs brackets or percent signs.
+#[test]
+fn an_ipv6_address_and_a_sockets_folder_are_hosts() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        eprintln!("no IPv6 here");
+        return;
+    }
+    let options = || {
+        let listen = Options::default().setting("listen_addresses = '127.0.0.1, ::1'");
+        listen.hba("host all all ::1/128 scram-sha-256")
+    };
+    for host in ["::1", "[::1]", "socket"] {
+        let place = Place::on(Postgres::start_with(|_| options()));
+        let folder = place.postgres.socket_folder().display().to_string();
+        let host = if host == "socket" { folder.as_str() } else { host };
+        place.leader().set("DB_HOST", host).run().exits(0);
+    }
+}
 
 #[test]
 fn an_administrator_that_is_no_superuser() {
