@@ -30,6 +30,8 @@ mod refusals;
 mod release;
 #[path = "gate/rollback.rs"]
 mod rollback;
+#[path = "gate/shared_doctype.rs"]
+mod shared_doctype;
 #[path = "gate/upgrade.rs"]
 mod upgrade;
 #[path = "gate/workers.rs"]

@@ -15,6 +15,7 @@ use super::sql::told;
 use super::{progress, state};
 use crate::frappe::command::{arguments_json, python_arguments};
 use crate::frappe::environment::ChildEnvironment;
+use crate::frappe::failure_line::reason;
 use crate::health::account::{Board, STUCK_AFTER};
 use crate::outcome::{Fault, Stopped};
 use crate::supervise::exit::Exit;
@@ -44,8 +45,9 @@ pub struct Step<'a> {
 
 /// From TERM to KILL: Frappe's commands have no handler and end at once.
 const STEP_GRACE: Duration = Duration::from_secs(10);
-/// Lines of the end of its output that a failed step is told with.
-const LAST_LINES: usize = 3;
+/// Lines of the end of its output in which the reason of a failed step is looked for: a traceback with the variables
+/// of each frame is long.
+const LAST_LINES: usize = 400;
 
 /// Runs a step to its end.
 ///
@@ -127,7 +129,7 @@ pub async fn run_program<W: Future<Output = ()>>(
         return Ok(());
     }
     let lines = last_lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let words = lines.iter().cloned().collect::<Vec<String>>().join(" / ");
+    let words = reason(&lines.iter().cloned().collect::<Vec<String>>());
     tracing::error!(step = name, elapsed_ms, %exit, "failed");
     Err(Fault::try_again(format!("{name} {exit}: {words}"), "its output is in the log above").into())
 }

@@ -38,3 +38,18 @@ fn an_image_with_the_app_in_it_uses_its_own() {
     let web = crate::place::Web::start(place.command("web").set("CAULDRON_APPS", list));
     assert_eq!(web.call("both_app.tasks.version"), r#""2.0.0""#);
 }
+
+#[test]
+fn an_install_that_fails_is_told_by_its_exception() {
+    let place = Place::new();
+    place.command("bootstrap").run().exits(0);
+    let app = MadeApp::new("broken_app", "1.0.0");
+    app.bake(&place.bench);
+    let tasks = place.bench.path().join("apps/broken_app/broken_app/tasks.py");
+    let body = "def leave_mark():\n    raise ValueError('no colour of that name')\n";
+    std::fs::write(tasks, body).expect("a module");
+    let list = pin_baked(&place.bench, &[&app]);
+    let ended = place.command("bootstrap").set("CAULDRON_APPS", list).run().exits(75);
+    let error = ended.stderr.lines().find(|line| line.starts_with("error:")).expect("an error");
+    assert!(error.ends_with("ValueError: no colour of that name"), "{error}");
+}

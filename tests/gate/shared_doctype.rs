@@ -1,0 +1,129 @@
+//! One DocType that two apps define, as Print Heading is in Frappe and in ERPNext 15: the code that made a site is never
+//! older than its tables.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::place::{DATABASE, Place, SITE};
+use crate::release::{LATER, Release};
+use crate::support::bench::Bench;
+use crate::support::binary::Binary;
+use crate::support::made_app::{MadeApp, pin_baked};
+use crate::support::postgres::{PASSWORD, SUPERUSER};
+
+const NOTE: &str = "shop/doctype/note";
+
+/// The image has an app that defines Note, too, in a file that is older than Frappe's.
+fn bake(bench: &Bench, colours: &[&str]) -> MadeApp {
+    let app = MadeApp::new("shop", "1.0.0");
+    app.bake(bench);
+    let folder = bench.path().join("apps/shop/shop").join(NOTE);
+    fs::create_dir_all(&folder).expect("a folder");
+    let field = |name: &&str| json!({"fieldname": name, "fieldtype": "Data"});
+    let fields: Vec<_> = std::iter::once(&"title").chain(colours).map(|name| field(name)).collect();
+    let doctype = json!({"name": "Note", "doctype": "DocType", "module": "Shop", "fields": fields,
+        "modified": "2002-01-01 00:00:00.000000"});
+    fs::write(folder.join("note.json"), doctype.to_string()).expect("a DocType");
+    app
+}
+
+struct Shop {
+    place: Place,
+    list: String,
+}
+
+impl Shop {
+    fn new() -> Self {
+        let mut place = Place::new();
+        let app = bake(&place.old, &[]);
+        bake(&place.new, &[]);
+        for bench in [&mut place.old, &mut place.new] {
+            let folder = bench.path().join("apps/shop").display().to_string();
+            bench.add_environment("PYTHONPATH", &folder);
+        }
+        let list = pin_baked(&place.old, &[&app]);
+        let shop = Self { place, list };
+        shop.leader(&shop.place.old).run().exits(0);
+        // Each migrate imports both files, one after the other, and sets the time to now.
+        let migrated = shop.place.old.run(&["--site", SITE, "migrate"]);
+        assert_eq!(migrated.exit, Some(0), "{}", migrated.text);
+        let module = shop.place.site().value("select module from \"tabDocType\" where name = 'Note'");
+        assert_eq!(module.as_deref(), Some("Shop"), "the app that was installed last counts");
+        shop
+    }
+
+    fn leader(&self, bench: &Bench) -> Binary {
+        self.place.leader(bench).set("CAULDRON_APPS", &self.list)
+    }
+
+    /// As a site that `bench` made, or whose database was put back without our tables.
+    fn forget(&self) {
+        let site = self.place.site();
+        while let Some(table) =
+            site.value("select tablename::text from pg_tables where tablename like '\\_\\_cauldron%' limit 1")
+        {
+            site.run(&format!("drop table public.\"{table}\" cascade"));
+        }
+    }
+
+    /// operations.md: the backup that a migration made.
+    fn restore(&self, dump: &std::path::Path) {
+        let mut command = Command::new("pg_restore");
+        command.args(["--clean", "--if-exists", "--no-owner", "--single-transaction", "--role", DATABASE]);
+        command.args(["-h", "127.0.0.1", "-U", SUPERUSER, "-d", DATABASE, "-p"]);
+        command.arg(self.place.postgres.port().to_string()).arg(dump).env("PGPASSWORD", PASSWORD);
+        let ran = command.output().expect("pg_restore runs");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    }
+}
+
+#[test]
+fn the_code_that_made_a_site_adopts_it() {
+    let shop = Shop::new();
+    shop.forget();
+    shop.leader(&shop.place.new).run().exits(0);
+    assert!(shop.place.state("fingerprint").is_some());
+}
+
+#[test]
+fn the_code_of_a_backup_takes_it_back_and_newer_code_migrates_it() {
+    let shop = Shop::new();
+    shop.place.release().patch("two", "pass").field("desk/doctype/tag/tag", "colour", LATER);
+    shop.leader(&shop.place.new).run().exits(0).says("migrated");
+    let dump = shop.place.backups().pop().expect("a backup");
+    shop.restore(&dump);
+    shop.leader(&shop.place.old).run().exits(0);
+    shop.forget();
+    shop.leader(&shop.place.old).run().exits(0);
+    shop.leader(&shop.place.new).run().exits(0).says("migrated");
+    assert_eq!(shop.place.logged("two"), "1");
+}
+
+/// A migrate that ended between the two apps, or `reload-doctype` of the first: what is there is this code's own.
+#[test]
+fn what_the_other_app_of_this_code_defines_is_nothing_newer() {
+    let shop = Shop::new();
+    let own = shop.place.old.path().join("apps/frappe/frappe/desk/doctype/note/note.json");
+    let text = fs::read_to_string(own).expect("a DocType");
+    shop.place.site().run(&format!(
+        "update \"tabDocType\" set migration_hash = md5($text${text}$text$), modified = now() where name = 'Note'"
+    ));
+    shop.forget();
+    shop.leader(&shop.place.new).run().exits(0);
+}
+
+/// The negative control: code that is older is refused all the same, by a DocType that only one app defines and by one
+/// that both do.
+#[test]
+fn older_code_is_refused_all_the_same() {
+    let shop = Shop::new();
+    bake(&shop.place.new, &["colour"]);
+    shop.place.release().field("desk/doctype/tag/tag", "colour", LATER);
+    shop.leader(&shop.place.new).run().exits(0).says("migrated");
+    shop.forget();
+    let old = Release::of(shop.place.old.path().join("apps/frappe/frappe"));
+    old.field("desk/doctype/tag/tag", "size", "2001-01-01 00:00:00.000000");
+    shop.leader(&shop.place.old).run().exits(65).says("the database has newer DocTypes than this code: Tag");
+}
