@@ -110,6 +110,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings {
             bench: folder.path().into(),
+            site: Some("web.local".into()),
             hosts: Hosts::new(Otherwise::Refused),
             trusted: TrustedProxies::default(),
             socketio: ("127.0.0.1".into(), 9000),

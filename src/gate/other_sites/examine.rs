@@ -121,15 +121,14 @@ impl Examiner {
 
     /// The site's own server, where its site_config.json names one: Frappe believes that first.
     fn database_of(&self, site: &str) -> Result<DatabaseConfig, String> {
-        let folder = self.bench.site(site);
-        let object =
-            json_file::read_object(&folder.join("site_config.json")).map_err(|error| error.to_string())?;
+        let object = json_file::read_object(&self.bench.site(site).join("site_config.json"))
+            .map_err(|error| error.to_string())?;
         let db_type = object.map_err(|why| format!("site_config.json: {why}"))?.get("db_type").cloned();
         if let Some(other) = db_type.filter(|db_type| db_type != "postgres") {
             return Err(format!("its db_type is {other}, and only PostgreSQL can be examined"));
         }
         let mut database = self.database.directly();
-        if let Ok(SiteFolder::There(Some(config))) = site_config::look(&folder) {
+        if let Ok(SiteFolder::There(Some(config))) = site_config::look(&self.bench, site) {
             database.host = config.db_host.unwrap_or(database.host);
             database.port = config.db_port.unwrap_or(database.port);
         }
