@@ -6,7 +6,7 @@ use super::finding::Finding;
 use super::id::Id;
 use crate::apps::joined_by;
 use crate::frappe::sites::{self, OtherSite};
-use crate::gate::other_sites::{Examiner, Fit, hint};
+use crate::gate::other_sites::{Examiner, Fit, Packages, hint};
 use crate::join::Roots;
 use crate::outcome::FOREIGN_DATA;
 use crate::supervise::process::Processes;
@@ -48,7 +48,7 @@ fn examiner(known: &Known, processes: &Processes) -> Result<Examiner, String> {
     let joined = joined_by(&known.config, &known.bench).map_err(|fault| fault.cause)?;
     let joined = joined.ok_or("the wanted apps are not published yet")?;
     let roots = Roots::new(&known.bench, &joined, std::env::var_os("PYTHONPATH"));
-    Ok(Examiner::of_roots(database, &known.bench, processes, roots))
+    Ok(Examiner::new(database, &known.bench, processes, Packages::Found(roots)))
 }
 
 fn judge(site: &str, fit: &Fit) -> Finding {

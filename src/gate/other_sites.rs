@@ -12,7 +12,7 @@
 mod examine;
 pub mod follow;
 
-pub use self::examine::Examiner;
+pub use self::examine::{Examiner, Packages};
 
 use super::relation::{Evidence, Relation};
 

@@ -10,8 +10,8 @@ use crate::bootstrap::claim::Claim;
 use crate::config::source::Problem;
 use crate::config::{BootstrapMode, Config, OnFailure};
 use crate::front::{Front, Settings};
-use crate::gate::other_sites::Examiner;
 use crate::gate::other_sites::follow::Follower;
+use crate::gate::other_sites::{Examiner, Packages};
 use crate::gate::watch;
 use crate::health::account::{Board, Phase, RoleCheck, RoleProbe};
 use crate::health::login_page::LoginPage;
@@ -158,9 +158,13 @@ async fn serve_once(
     let gate = watch::Record::of(database, bench, name);
     let view = bootstrapped.view.clone();
     beside.spawn(watch::follow(gate, view, board.clone(), roles.contains(&Role::Web)));
-    let examiner = Examiner::of_view(database, bench, processes, bootstrapped.view.clone());
+    let examiner = Examiner::new(database, bench, processes, Packages::Joined(bootstrapped.view.clone()));
     let mut others = Follower::new(examiner, bench, name, board);
-    shutdown.guard(async { Ok(others.begin().await) }).await?;
+    let begin = async {
+        others.begin().await;
+        Ok(())
+    };
+    shutdown.guard(begin).await?;
     beside.spawn(others.keep());
     beside.spawn(Keeper::of(config, bench, name, &bootstrapped, board).keep());
     if roles.contains(&Role::Worker) {

@@ -92,7 +92,11 @@ pub async fn run(
     shutdown.guard(async { Ok(released(config, &bench, &taking.site).await?) }).await?;
     taken.is_ours()?;
     if taking.command == RESTORE {
-        shutdown.guard(async { Ok(mark_restore(config, &bench, &taking.site).await) }).await?;
+        let mark = async {
+            mark_restore(config, &bench, &taking.site).await;
+            Ok(())
+        };
+        shutdown.guard(mark).await?;
     }
     let processes = Processes::start()
         .map_err(|error| Fault::new(outcome::BUG, format!("no SIGCHLD handler: {error}"), "report this"))?;

@@ -71,7 +71,7 @@ fn the_fixture_is_what_the_first_release_writes() {
     first().set("CAULDRON_APPS", &list).run().exits(0);
     let dump = Command::new(program("pg_dump"))
         .args(["--no-owner", "--column-inserts", "--table", "public.__cauldron_*"])
-        .args(["--host", &place.postgres.host(), "--port", &place.postgres.port().to_string()])
+        .args(["--host", place.postgres.host(), "--port", &place.postgres.port().to_string()])
         .args(["--username", SUPERUSER, DATABASE])
         .env("PGPASSWORD", PASSWORD)
         .output()

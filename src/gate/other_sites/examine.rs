@@ -1,7 +1,6 @@
 //! Looks at one site, with a session that ends with the look.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_postgres::Client;
@@ -40,36 +39,37 @@ pub struct Seen {
     key: Option<String>,
 }
 
+/// Where the code is that a site is compared with.
+#[derive(Clone)]
+pub enum Packages {
+    /// What a serving pod joined.
+    Joined(View),
+    /// What a pod would join.
+    Found(Roots),
+}
+
+impl Packages {
+    fn package(&self, app: &str) -> Option<PathBuf> {
+        match self {
+            Self::Joined(view) => view.package(app).filter(|_| view.listed().iter().any(|name| name == app)),
+            Self::Found(roots) => roots.package(app),
+        }
+    }
+}
+
 /// Looks at sites with the code of this pod.
 #[derive(Clone)]
 pub struct Examiner {
     database: DatabaseConfig,
     bench: Bench,
     processes: Processes,
-    package: Arc<dyn Fn(&str) -> Option<PathBuf> + Send + Sync>,
+    packages: Packages,
 }
 
 impl Examiner {
-    /// With what a serving pod joined.
-    pub fn of_view(database: &DatabaseConfig, bench: &Bench, processes: &Processes, view: View) -> Self {
-        let package =
-            move |app: &str| view.package(app).filter(|_| view.listed().iter().any(|name| name == app));
-        Self::new(database, bench, processes, package)
-    }
-
-    /// With what a pod would join.
-    pub fn of_roots(database: &DatabaseConfig, bench: &Bench, processes: &Processes, roots: Roots) -> Self {
-        Self::new(database, bench, processes, move |app: &str| roots.package(app))
-    }
-
-    fn new(
-        database: &DatabaseConfig,
-        bench: &Bench,
-        processes: &Processes,
-        package: impl Fn(&str) -> Option<PathBuf> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(database: &DatabaseConfig, bench: &Bench, processes: &Processes, packages: Packages) -> Self {
         let (database, bench, processes) = (database.clone(), bench.clone(), processes.clone());
-        Self { database, bench, processes, package: Arc::new(package) }
+        Self { database, bench, processes, packages }
     }
 
     /// Somebody has the site to himself (`exec -- bench restore`): requests would be in the way.
@@ -103,7 +103,8 @@ impl Examiner {
         let row = client.query_one(TABLES, &[]).await.map_err(told("cannot examine the site's tables"));
         let tables: String = row.map_err(|fault| fault.cause)?.get(0);
         let installed = installed_apps(client).await.map_err(|fault| fault.cause)?;
-        let packages = installed.iter().filter_map(|app| Some((app.clone(), (self.package)(app)?))).collect();
+        let packages =
+            installed.iter().filter_map(|app| Some((app.clone(), self.packages.package(app)?))).collect();
         let code = Code::only_look(&self.bench, packages).await.map_err(|fault| fault.cause)?;
         let half_done = state.gate.is_half_done();
         let recorded = state.fingerprint.as_deref().unwrap_or_default();
