@@ -73,7 +73,11 @@ async fn dispatch(
         && !matches!(route, Route::Asset(_) | Route::Refused)
         && !shared.serves(site)
     {
-        return Err(Refusal::OtherCode);
+        // Before the first look at them every other site waits with the one that is bootstrapped.
+        return match shared.is_open() {
+            true => Err(Refusal::OtherCode),
+            false => Ok(status_page::answer(&shared.board.read(), request.headers())),
+        };
     }
     match (route, site) {
         (Route::Refused, _) => Err(Refusal::NotFound),
