@@ -3,6 +3,7 @@
 pub mod access;
 pub mod knock;
 pub mod pooler;
+pub mod programs;
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! psql and pg_dump, which are asked for their version: the only programs that a look starts.
 
 use std::ffi::OsStr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::finding::Finding;
 use super::id::Id;
 use crate::deps::postgres::major;
 use crate::frappe::environment::ChildEnvironment;
+use crate::outcome;
 use crate::supervise::process::Processes;
 use crate::supervise::spawn::{Output, Spec};
 
@@ -63,8 +65,14 @@ async fn version(processes: &Processes, name: &str, path: &OsStr, clock: Clock) 
     }
 }
 
-/// Against the server, whose version is known where it answered.
-pub fn judge([psql, pg_dump]: &[Client; 2], server: Option<u32>) -> Vec<Finding> {
+/// Against the server, whose major version is known where it answered. `own` is the `pg_dump` of that major, where the gate starts it
+/// in place of PATH's; `backs_up` says whether migrations take a backup (CAULDRON_BACKUP).
+pub fn judge(
+    [psql, pg_dump]: &[Client; 2],
+    server: Option<u32>,
+    own: Option<&Path>,
+    backs_up: bool,
+) -> Vec<Finding> {
     let install = "install PostgreSQL's client programs in the image (Debian: postgresql-client)";
     let absent = |id, name: &str, use_of_it: &str| {
         Finding::warning(id, name, format!("not on PATH: {use_of_it}"), install)
@@ -74,16 +82,15 @@ pub fn judge([psql, pg_dump]: &[Client; 2], server: Option<u32>) -> Vec<Finding>
         Client::Silent(why) => Finding::warning(Id::ClientPsql, "psql", why, install),
         Client::Says(line) => Finding::ok(Id::ClientPsql, "psql", line),
     };
+    if let Some(own) = own {
+        let cause = format!("{}, of the server's major", own.display());
+        return vec![psql, Finding::ok(Id::ClientPgDump, "pg_dump", cause)];
+    }
     let pg_dump = match (pg_dump, server) {
         (Client::Absent, _) => absent(Id::ClientPgDump, "pg_dump", "no backup can be made here"),
         (Client::Silent(why), _) => Finding::warning(Id::ClientPgDump, "pg_dump", why, install),
         (Client::Says(line), Some(server)) if client_major(line).is_some_and(|own| own < server) => {
-            Finding::warning(
-                Id::ClientPgDump,
-                "pg_dump",
-                format!("{line}, older than the server, which is {server}: it refuses to dump it"),
-                format!("install postgresql-client-{server} in the image"),
-            )
+            too_old(line, server, backs_up)
         }
         (Client::Says(line), Some(_)) => {
             Finding::ok(Id::ClientPgDump, "pg_dump", format!("{line}, not older than the server"))
@@ -93,6 +100,19 @@ pub fn judge([psql, pg_dump]: &[Client; 2], server: Option<u32>) -> Vec<Finding>
         }
     };
     vec![psql, pg_dump]
+}
+
+/// `pg_dump` dumps no server that is newer than itself; a migration that is to take a backup does not begin then.
+fn too_old(line: &str, server: u32, backs_up: bool) -> Finding {
+    let install =
+        format!("install postgresql-client-{server} in the image (docker/Dockerfile: POSTGRES_CLIENTS)");
+    let older = format!("{line}, older than the server, which is {server}");
+    if backs_up {
+        let cause = format!("{older}: a migration cannot take its backup, and ends with 78");
+        let hint = format!("{install}, or set CAULDRON_BACKUP=0");
+        return Finding::error(Id::ClientPgDump, outcome::CONFIGURATION, "pg_dump", cause, hint);
+    }
+    Finding::warning(Id::ClientPgDump, "pg_dump", format!("{older}: it refuses to dump it"), install)
 }
 
 /// `pg_dump (PostgreSQL) 15.8 (Debian 15.8-0+deb12u1)` → 15.
@@ -111,13 +131,20 @@ mod tests {
         for (client, server, severity) in [
             (says("15.8"), Some(15), Severity::Ok),
             (says("17.1"), Some(15), Severity::Ok),
-            (says("15.8"), Some(16), Severity::Warning),
+            (says("15.8"), Some(16), Severity::Error),
+            (says("16.4"), Some(17), Severity::Error),
+            (says("9.6.1"), Some(15), Severity::Error),
             (says("15.8"), None, Severity::Ok),
             (Client::Absent, Some(15), Severity::Warning),
             (Client::Silent("it does not end".into()), Some(15), Severity::Warning),
         ] {
-            let findings = judge(&[client.clone(), client.clone()], server);
+            let findings = judge(&[client.clone(), client.clone()], server, None, true);
             assert_eq!(findings[1].severity, severity, "{client:?} {server:?}");
         }
+        let own = Path::new("/usr/lib/postgresql/16/bin/pg_dump");
+        let off = judge(&[says("15.8"), says("15.8")], Some(16), None, false);
+        assert_eq!(off[1].severity, Severity::Warning, "no migration needs it");
+        let findings = judge(&[says("18.1"), says("18.1")], Some(16), Some(own), true);
+        assert_eq!(findings[1].severity, Severity::Ok);
     }
 }

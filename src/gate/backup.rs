@@ -13,6 +13,7 @@ use crate::bootstrap::lock::Leadership;
 use crate::bootstrap::login::Own;
 use crate::bootstrap::sql::told;
 use crate::bootstrap::step::{Program, run_program};
+use crate::deps::postgres::programs;
 use crate::frappe::atomic_file::sync_folder;
 use crate::frappe::command::PasswordFile;
 use crate::frappe::environment::ChildEnvironment;
@@ -44,13 +45,14 @@ pub async fn take(
         tracing::warn!("CAULDRON_BACKUP is 0: migrating without a backup");
         return Ok(None);
     }
-    check_major(context, leadership).await?;
+    let program = program(leadership);
+    check_major(context, leadership, &program).await?;
     let folder = context.bench.cauldron_site(context.site).join("backups");
     fs::create_dir_all(&folder)
         .map_err(|error| Fault::file(format!("cannot make {}", folder.display()), &error))?;
     let name = name(leadership.client()).await?;
     let (unfinished, path) = (folder.join(format!("{name}.part")), folder.join(format!("{name}.{ENDING}")));
-    let dumped = dump(context, leadership, login, &unfinished).await;
+    let dumped = dump(context, leadership, login, &program, &unfinished).await;
     let finished = match dumped {
         Ok(()) => finish(&unfinished, &path).map_err(Stopped::from),
         Err(stopped) => Err(stopped),
@@ -69,10 +71,11 @@ async fn dump(
     context: &Context<'_>,
     leadership: &Leadership,
     login: &Login<'_>,
+    program: &Path,
     path: &Path,
 ) -> std::result::Result<(), Stopped> {
     let password_file = PasswordFile::write(context.runtime_dir, &login.own.user, login.password)?;
-    let mut spec = spec(context, &password_file);
+    let mut spec = spec(context, program, &password_file);
     spec.args = ["--format=custom", "--exclude-table=public.__cauldron_*", "--lock-wait-timeout=60s"]
         .map(Into::into)
         .to_vec();
@@ -118,21 +121,32 @@ async fn watch(context: &Context<'_>, path: &Path) {
     }
 }
 
-fn spec(context: &Context<'_>, password_file: &PasswordFile) -> Spec {
+/// PATH's own, or the one of the server's major where PATH has Debian's wrapper.
+fn program(leadership: &Leadership) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let server = major(leadership.client().version());
+    server.and_then(|server| programs::of_major(PROGRAM, &path, server)).unwrap_or_else(|| PROGRAM.into())
+}
+
+fn spec(context: &Context<'_>, program: &Path, password_file: &PasswordFile) -> Spec {
     let mut environment = ChildEnvironment::inherited().for_frappe(context.direct, &context.config.redis);
     environment.set("PGPASSFILE", password_file.path());
-    Spec { env: environment.into_map(), ..Spec::new(PROGRAM, PROGRAM) }
+    Spec { env: environment.into_map(), ..Spec::new(PROGRAM, program) }
 }
 
 /// `pg_dump` refuses a newer server after it has connected; said before anything is begun.
-async fn check_major(context: &Context<'_>, leadership: &Leadership) -> std::result::Result<(), Stopped> {
+async fn check_major(
+    context: &Context<'_>,
+    leadership: &Leadership,
+    program: &Path,
+) -> std::result::Result<(), Stopped> {
     let server = major(leadership.client().version());
     let (told, heard) = std::sync::mpsc::channel();
     let environment = ChildEnvironment::inherited();
     let spec = Spec {
         args: vec!["--version".into()],
         env: environment.into_map(),
-        ..Spec::new("pg_dump --version", PROGRAM)
+        ..Spec::new("pg_dump --version", program)
     };
     let observer = move |line: &str| drop(told.send(line.to_string()));
     let program =

@@ -19,7 +19,7 @@ fn compose(name: &str) -> Value {
 fn defaults(text: &str) -> String {
     let Some((before, rest)) = text.split_once("${") else { return text.to_owned() };
     let (inner, after) = rest.split_once('}').expect("a closed variable");
-    let (_, default) = inner.split_once(":-").unwrap_or((inner, ""));
+    let (_, default) = inner.split_once(":-").or_else(|| inner.split_once('-')).unwrap_or((inner, ""));
     format!("{before}{default}{}", defaults(after))
 }
 
@@ -137,6 +137,41 @@ fn the_bootstrap_alone_has_the_administrators_logins() {
     }
 }
 
+/// The image is given the administrator's password: it is built here, under a name that no registry has.
+#[test]
+fn the_image_is_built_and_cannot_be_pulled() {
+    let file = compose("compose.yaml");
+    for role in ROLES {
+        let service = &file["services"][role];
+        let image = defaults(service["image"].as_str().expect("an image"));
+        assert!(image.starts_with("localhost/"), "{role}: {image}");
+        assert_eq!(service["pull_policy"].as_str().map(defaults).as_deref(), Some("build"), "{role}");
+        assert_eq!(service["build"]["dockerfile"], "docker/Dockerfile", "{role}");
+    }
+    // No page, comment or file of ours names an image that anybody could register.
+    for name in [
+        "README.md",
+        "docs/moving.md",
+        "docs/operations.md",
+        "docker/Dockerfile",
+        "docker/compose.yaml",
+        "docker/.env.example",
+        "charts/cauldron-frappe/README.md",
+        "charts/cauldron-frappe/INSTALLATION.md",
+        "charts/cauldron-frappe/values.yaml",
+        "charts/cauldron-frappe/values-dev.yaml",
+        "charts/cauldron-frappe/values-staging.yaml",
+        "charts/cauldron-frappe/values-prod.yaml",
+    ] {
+        let text = std::fs::read_to_string(repository().join(name)).expect(name);
+        let bare = text.replace("localhost/cauldron-frappe", "");
+        for published in ["cauldron-frappe/erpnext", "cauldron-frappe:0", "-t cauldron-frappe", "-t erpnext"]
+        {
+            assert!(!bare.contains(published), "{name} names {published}");
+        }
+    }
+}
+
 /// What .env.example says are the defaults are.
 #[test]
 fn the_example_says_the_defaults() {
@@ -146,8 +181,10 @@ fn the_example_says_the_defaults() {
     for line in example.lines().filter(|line| !line.starts_with('#') && line.contains('=')) {
         let (name, value) = line.split_once('=').expect("a variable");
         let value = value.trim_matches('"');
-        assert!(text.contains(&format!("${{{name}:-")), "{name} is read nowhere");
-        let same = text.contains(&format!("${{{name}:-{value}}}"));
+        // Without the colon an empty value counts.
+        let read = [":-", "-"].map(|sign| format!("${{{name}{sign}"));
+        assert!(read.iter().any(|start| text.contains(start)), "{name} is read nowhere");
+        let same = read.iter().any(|start| text.contains(&format!("{start}{value}}}")));
         assert!(same || name == "SITE_URL", "{name}={value} is not the default");
     }
 }

@@ -53,6 +53,22 @@ fn programs_that_are_missing() {
     }
 }
 
+/// Every migration would stop at it: no backup could be taken.
+#[test]
+fn a_pg_dump_older_than_the_server() {
+    let place = Place::healthy();
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("pg_dump");
+    std::fs::write(&program, "#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6.1'\n").expect("a script");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, mode).expect("a script");
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").expect("PATH"));
+    let told = Examined::from(place.doctor().set("PATH", &path).run()).exits(78);
+    told.tells("client-pg-dump", "error", "older than the server, which is 15");
+    let told = Examined::from(place.doctor().set("PATH", &path).set("CAULDRON_BACKUP", 0).run()).exits(0);
+    told.tells("client-pg-dump", "warning", "it refuses to dump it");
+}
+
 #[test]
 fn apps_that_disagree() {
     let mut place = Place::healthy();

@@ -160,6 +160,24 @@ fn a_backup_needs_a_pg_dump_of_the_servers_major() {
     assert_eq!(place.logged("two"), "0");
 }
 
+/// An image with several clients: Debian's wrapper on PATH starts the newest, whose dump the server's `pg_restore` cannot read.
+#[test]
+fn a_backup_is_of_the_servers_major_where_debian_has_several() {
+    let place = Place::with_release();
+    let fake = place.new.path().join("fake");
+    std::fs::create_dir(&fake).expect("a folder");
+    let wrapper = fake.join("pg_wrapper");
+    std::fs::write(&wrapper, "#!/bin/sh\necho 'pg_dump (PostgreSQL) 99.1'\nexit 1\n").expect("a script");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&wrapper, mode).expect("a script");
+    std::os::unix::fs::symlink(&wrapper, fake.join("pg_dump")).expect("a link");
+    let path = format!("{}:{}", fake.display(), std::env::var("PATH").expect("PATH"));
+    place.leader(&place.new).set("PATH", path).run().exits(0).says("backed up the database");
+    let backup = place.backups().remove(0);
+    let listed = std::process::Command::new("pg_restore").arg("--list").arg(&backup).output();
+    assert!(listed.is_ok_and(|listed| listed.status.success()), "{} cannot be read", backup.display());
+}
+
 /// Asked to stop, it waits for migrate's end within the grace; past it, the next attempt does the rest.
 #[test]
 fn a_stop_waits_for_the_end_within_the_grace() {
