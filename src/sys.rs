@@ -13,6 +13,7 @@ pub mod pidfd;
 pub mod proc;
 pub mod process;
 pub mod signals;
+pub mod socket;
 pub mod terminal;
 pub mod text;
 pub mod wait;

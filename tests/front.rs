@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "front/bounds.rs"]
+mod bounds;
 #[path = "front/browser.rs"]
 mod browser;
 #[path = "front/hosts.rs"]
@@ -22,6 +24,8 @@ mod slow_clients;
 mod smuggling;
 #[path = "front/socketio.rs"]
 mod socketio;
+#[path = "front/spooling.rs"]
+mod spooling;
 #[path = "front/static_files.rs"]
 mod static_files;
 #[path = "front/status_page.rs"]

@@ -2,24 +2,54 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 
+use super::bounds::STREAM_CHUNK_BYTES;
 use super::exchange::Exchange;
 use super::file_body::FileBody;
 use super::gzip_body::GzipBody;
+use super::line::Line;
+use super::outflow::Outflow;
 use super::read_ahead::ReadAhead;
-use super::sendfile::FileQueue;
+use super::stream_turn::Turn;
 use super::upstream::Reply;
 
 pub struct Body {
     content: Content,
     /// Told, counted and let go when the last byte is out, or the client has gone.
     exchange: Option<Exchange>,
+    stream: Option<Stream>,
+}
+
+/// Where it goes by HTTP/2.
+struct Stream {
+    outflow: Arc<Outflow>,
+    turn: Option<Arc<Turn>>,
+}
+
+impl Stream {
+    /// The body's next bytes, when there is room for them in memory.
+    fn poll_bytes(&self, content: &mut Content, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if let Some(turn) = &self.turn {
+            turn.is_ours();
+        }
+        ready!(self.outflow.poll_room(cx));
+        let polled = ready!(content.poll_bytes(cx));
+        Poll::Ready(polled.map(|bytes| {
+            bytes.map(|bytes| {
+                if let Some(turn) = &self.turn {
+                    turn.is_the_clients(bytes.len());
+                }
+                self.outflow.count(bytes)
+            })
+        }))
+    }
 }
 
 pub enum Content {
@@ -33,18 +63,23 @@ pub enum Content {
 
 impl Body {
     pub fn new(content: Content) -> Self {
-        Self { content, exchange: None }
+        Self { content, exchange: None, stream: None }
     }
 
     pub fn empty() -> Self {
         Self::new(Content::Empty)
     }
 
-    /// A file goes to the network by itself, where the connection can do that.
-    pub fn sent_by(mut self, files: Option<FileQueue>) -> Self {
-        if let (Content::File(file), Some(files)) = (&mut self.content, files) {
-            file.send_by(files);
+    /// A file goes to the network by itself, where the connection can do that; a stream takes as much as its
+    /// client does.
+    pub fn sent_by(mut self, line: Line) -> Self {
+        if let Content::File(file) = &mut self.content {
+            file.send_by(line.files);
+            if line.outflow.is_some() {
+                file.set_chunk(STREAM_CHUNK_BYTES);
+            }
         }
+        self.stream = line.outflow.map(|outflow| Stream { outflow, turn: Turn::of_this_stream() });
         self
     }
 
@@ -84,8 +119,12 @@ impl hyper::body::Body for Body {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let polled = std::task::ready!(self.content.poll_bytes(cx));
-        if let (Some(Ok(bytes)), Some(exchange)) = (&polled, &mut self.exchange) {
+        let body = &mut *self;
+        let polled = ready!(match &body.stream {
+            Some(stream) => stream.poll_bytes(&mut body.content, cx),
+            None => body.content.poll_bytes(cx),
+        });
+        if let (Some(Ok(bytes)), Some(exchange)) = (&polled, &mut body.exchange) {
             exchange.sent_bytes += bytes.len() as u64;
         }
         Poll::Ready(polled.map(|bytes| bytes.map(Frame::data)))

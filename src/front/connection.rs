@@ -4,56 +4,44 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::address::Peer;
 use super::answer::Body;
+use super::bounds::{GOODBYE, HEAD, MOST_HEAD_BYTES, MOST_STREAMS, PING_EVERY, STREAM_CHUNK_BYTES};
 use super::dispatch::answer;
 use super::h2_resets::ResetWatch;
+use super::line::Line;
+use super::metrics::LetGo;
+use super::outflow::Outflow;
+use super::paced::{Delivery, Paced};
 use super::parking::{self, Activity};
-use super::sendfile::{FileStream, Line};
+use super::preface::{First, Protocol, read_first};
+use super::sendfile::FileStream;
 use super::shared::Shared;
+use super::stream_turn::Streams;
 use super::unparsed::Reason;
 
-/// For a whole head, and between two requests: longer than the 60 s that load balancers keep idle
-/// connections for, so that they close them and not we.
-const HEAD: Duration = Duration::from_secs(75);
-/// nginx's for large headers is 32 KB in four; cookies of many sites on one domain add up.
-const MOST_HEAD_BYTES: usize = 64 * 1024;
-const MOST_STREAMS: u32 = 128;
-/// HTTP/2 has no idle timeout of its own; who does not answer this has gone.
-const PING_EVERY: Duration = Duration::from_secs(30);
-
 /// Speaks with the client until one of the two has enough.
-pub async fn serve(socket: TcpStream, address: SocketAddr, shared: Arc<Shared>, stop: watch::Receiver<bool>) {
+pub async fn serve(socket: TcpStream, address: SocketAddr, shared: Arc<Shared>) {
+    let begin_by = Instant::now() + HEAD;
     let _ = socket.set_nodelay(true);
     let peer = Peer { address, tls: shared.tls.is_some() };
+    let socket = Arc::new(socket);
     // Boxed: who is silent is not to cost as much as who speaks.
-    if let Some(tls) = &shared.tls {
-        let Ok(stream) = Box::pin(tls.accept(socket)).await else { return };
-        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            Box::pin(speak_http2(stream, peer, shared, stop)).await;
-        } else {
-            let connection = speak_http1(stream, Answering { shared: shared.clone(), peer, line: None });
-            let ended = Box::pin(to_its_end(connection, Http1::graceful_shutdown, stop)).await;
-            note_refusal(&shared, peer, &ended);
-        }
-        return;
-    }
-    match asks_for_http2(&socket, stop.clone()).await {
-        Some(true) => Box::pin(speak_http2(socket, peer, shared, stop)).await,
-        Some(false) => speak_and_rest(socket, peer, shared, stop).await,
-        None => {}
+    if peer.tls {
+        Box::pin(speak_tls(socket, peer, shared, begin_by)).await;
+    } else {
+        speak_and_rest(socket, peer, shared, begin_by).await;
     }
 }
 
@@ -61,30 +49,6 @@ pub async fn serve(socket: TcpStream, address: SocketAddr, shared: Arc<Shared>, 
 pub async fn stopped(stop: &mut watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;
-    }
-}
-
-/// HTTP/2 in clear begins with `PRI * HTTP/2.0`, and no method does. Who says nothing costs no buffer.
-async fn asks_for_http2(socket: &TcpStream, mut stop: watch::Receiver<bool>) -> Option<bool> {
-    const PREFACE: &[u8] = b"PRI ";
-    let deadline = Instant::now() + HEAD;
-    let mut first = [0; PREFACE.len()];
-    loop {
-        let count = tokio::select! {
-            peeked = timeout_at(deadline, socket.peek(&mut first)) => peeked.ok()?.ok()?,
-            () = stopped(&mut stop) => return None,
-        };
-        if count == 0 {
-            return None;
-        }
-        if first[..count] != PREFACE[..count] {
-            return Some(false);
-        }
-        if count == PREFACE.len() {
-            return Some(true);
-        }
-        // `P`, and the rest is under way.
-        sleep(Duration::from_millis(1)).await;
     }
 }
 
@@ -99,8 +63,7 @@ fn note_refusal<T>(shared: &Shared, peer: Peer, ended: &hyper::Result<T>) {
 struct Answering {
     shared: Arc<Shared>,
     peer: Peer,
-    /// None where neither files nor idle connections are dealt with apart: TLS and HTTP/2.
-    line: Option<Line>,
+    line: Line,
 }
 
 impl Service<Request<Incoming>> for Answering {
@@ -112,6 +75,25 @@ impl Service<Request<Incoming>> for Answering {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (shared, peer, line) = (self.shared.clone(), self.peer, self.line.clone());
         Box::pin(async move { Ok(answer(&shared, peer, line, request).await) })
+    }
+}
+
+async fn speak_tls(socket: Arc<TcpStream>, peer: Peer, shared: Arc<Shared>, begin_by: Instant) {
+    let Some(tls) = &shared.tls else { return };
+    let line = Line::default();
+    let delivery = Delivery::new(socket.clone());
+    let stream = FileStream::new(socket, First::default(), &line);
+    let accepting = tls.accept(Paced::new(stream, delivery.clone(), shared.clone()));
+    let Ok(stream) = Box::pin(accepting).await else { return };
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        Box::pin(speak_http2(stream, delivery, peer, shared.clone(), begin_by)).await;
+    } else {
+        let activity = line.activity.clone();
+        let connection = speak_http1(stream, Answering { shared: shared.clone(), peer, line });
+        let finish = Http1::graceful_shutdown;
+        if let Some(ended) = Box::pin(to_its_end(connection, finish, &activity, &shared, begin_by)).await {
+            note_refusal(&shared, peer, &ended);
+        }
     }
 }
 
@@ -129,29 +111,53 @@ where
         .with_upgrades()
 }
 
-/// HTTP/1 in clear, with rests in which hyper has no part.
-async fn speak_and_rest(socket: TcpStream, peer: Peer, shared: Arc<Shared>, stop: watch::Receiver<bool>) {
-    let socket = Arc::new(socket);
+/// A connection in clear: HTTP/2, or HTTP/1 with rests in which hyper has no part.
+async fn speak_and_rest(socket: Arc<TcpStream>, peer: Peer, shared: Arc<Shared>, begin_by: Instant) {
+    let Some((mut first, protocol)) = begin(&socket, &shared, begin_by).await else { return };
+    let mut begin_by = begin_by;
+    if protocol == Protocol::Http2 {
+        let delivery = Delivery::new(socket.clone());
+        let stream = FileStream::new(socket, first, &Line::default());
+        let stream = Paced::new(stream, delivery.clone(), shared.clone());
+        return Box::pin(speak_http2(stream, delivery, peer, shared, begin_by)).await;
+    }
     loop {
-        let stream = FileStream::new(socket.clone());
-        let line = stream.line();
-        let answering = Answering { shared: shared.clone(), peer, line: Some(line.clone()) };
-        let speaking = until_silent(speak_http1(stream, answering), &line.activity, stop.clone());
+        let line = Line::that_sends_files();
+        let stream = FileStream::new(socket.clone(), first, &line);
+        let stream = Paced::new(stream, Delivery::new(socket.clone()), shared.clone());
+        let answering = Answering { shared: shared.clone(), peer, line: line.clone() };
+        let speaking = until_silent(speak_http1(stream, answering), &line.activity, &shared, begin_by);
         let ended = Box::pin(speaking).await;
         note_refusal(&shared, peer, &ended);
-        if !ended.unwrap_or_default() || asks_for_http2(&socket, stop.clone()).await != Some(false) {
+        if !ended.unwrap_or_default() {
             return;
         }
+        begin_by = Instant::now() + HEAD;
+        match begin(&socket, &shared, begin_by).await {
+            Some((bytes, Protocol::Http1)) => first = bytes,
+            _ => return,
+        }
+    }
+}
+
+/// Its first bytes, or those after a rest; none where they do not come, or a stop comes before.
+async fn begin(socket: &TcpStream, shared: &Shared, begin_by: Instant) -> Option<(First, Protocol)> {
+    let mut stop = shared.stop.subscribe();
+    tokio::select! {
+        read = timeout_at(begin_by, read_first(socket)) => read.ok()?.ok(),
+        () = stopped(&mut stop) => None,
     }
 }
 
 /// Whether the connection goes on without hyper.
 async fn until_silent(
-    connection: Http1<FileStream>,
+    connection: Http1<Paced<FileStream>>,
     activity: &Activity,
-    mut stop: watch::Receiver<bool>,
+    shared: &Shared,
+    begin_by: Instant,
 ) -> hyper::Result<bool> {
     let mut connection = std::pin::pin!(connection);
+    let mut stop = shared.stop.subscribe();
     let mut seen = 0;
     loop {
         tokio::select! {
@@ -162,6 +168,10 @@ async fn until_silent(
             }
             () = sleep(parking::AFTER) => {}
         }
+        if activity.begun() == 0 && Instant::now() >= begin_by {
+            shared.metrics.let_go(LetGo::NoHead);
+            return Ok(false);
+        }
         if activity.is_silent_since(&mut seen) {
             activity.park();
             connection.as_mut().graceful_shutdown();
@@ -170,34 +180,67 @@ async fn until_silent(
     }
 }
 
-async fn speak_http2<S>(stream: S, peer: Peer, shared: Arc<Shared>, stop: watch::Receiver<bool>)
-where
+async fn speak_http2<S>(
+    stream: S,
+    delivery: Arc<Delivery>,
+    peer: Peer,
+    shared: Arc<Shared>,
+    begin_by: Instant,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let answering = Answering { shared: shared.clone(), peer, line: None };
+    let line = Line::of_streams(Outflow::new(shared.outflow.clone()));
+    let activity = line.activity.clone();
+    let streams = Streams { delivery, shared: shared.clone() };
+    let refusals = shared.clone();
     let stream = ResetWatch::new(stream, move |code| {
-        shared.metrics.unparsed.count(peer.address, Reason::Http2, code);
+        refusals.metrics.unparsed.count(peer.address, Reason::Http2, code);
     });
-    let connection = http2::Builder::new(TokioExecutor::new())
+    let connection = http2::Builder::new(streams)
         .timer(TokioTimer::new())
         .max_concurrent_streams(MOST_STREAMS)
         .max_header_list_size(MOST_HEAD_BYTES as u32)
+        .max_send_buf_size(STREAM_CHUNK_BYTES)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_EVERY)
-        .serve_connection(TokioIo::new(stream), answering);
-    let _ = to_its_end(connection, http2::Connection::graceful_shutdown, stop).await;
+        .serve_connection(TokioIo::new(stream), Answering { shared: shared.clone(), peer, line });
+    let _ = to_its_end(connection, http2::Connection::graceful_shutdown, &activity, &shared, begin_by).await;
 }
 
-/// A stop lets it finish what it is at. A connection that breaks is the client's to tell.
+/// Until it ends by itself (then how), has been idle for too long, or has finished what it is at when a stop comes.
 async fn to_its_end<C: Future>(
     connection: C,
     finish: fn(Pin<&mut C>),
-    mut stop: watch::Receiver<bool>,
-) -> C::Output {
+    activity: &Activity,
+    shared: &Shared,
+    begin_by: Instant,
+) -> Option<C::Output> {
     let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => return ended,
-        () = stopped(&mut stop) => finish(connection.as_mut()),
+    let mut stop = shared.stop.subscribe();
+    let (mut seen, mut look_at) = (0, begin_by);
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => return Some(ended),
+            () = stopped(&mut stop) => break,
+            () = sleep_until(look_at) => {}
+        }
+        if activity.is_idle_since(&mut seen) {
+            if seen == 0 {
+                shared.metrics.let_go(LetGo::NoHead);
+            }
+            break;
+        }
+        look_at = Instant::now() + HEAD;
     }
-    connection.await
+    finish(connection.as_mut());
+    // A client that gives a stream no room, or never ended its first words, does not end by itself.
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => return Some(ended),
+            () = sleep(GOODBYE) => {}
+        }
+        if activity.is_at_rest() {
+            return None;
+        }
+    }
 }

@@ -11,12 +11,12 @@ use super::answer::Body;
 use super::error_page::{Reader, Refusal, page};
 use super::exchange::Exchange;
 use super::foreign_host::make_redirect_relative;
+use super::line::Line;
 use super::metrics::Class;
 use super::open::{Wanted, find};
 use super::probe::Probing;
 use super::route::{Route, route};
 use super::security::protect;
-use super::sendfile::Line;
 use super::shared::Shared;
 use super::static_file::{self, Manner};
 use super::{proxy, socketio, status_page};
@@ -25,7 +25,7 @@ use super::{proxy, socketio, status_page};
 pub async fn answer(
     shared: &Arc<Shared>,
     peer: Peer,
-    line: Option<Line>,
+    line: Line,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let route = route(request.uri().path());
@@ -34,7 +34,7 @@ pub async fn answer(
     let client = Client::of(&request, peer, &shared.settings.trusted);
     let address = client.as_ref().map_or(peer.address.ip(), |client| client.address);
     let mut exchange = Exchange::begin(shared, Class::of(&route), &request, address);
-    exchange.at_work = line.as_ref().map(|line| line.activity.work());
+    exchange.at_work = Some(line.activity.work());
     let answered = match &client {
         Some(client) => dispatch(&exchange, client, route, request).await,
         None => Err(Refusal::BadRequest),
@@ -50,7 +50,7 @@ pub async fn answer(
     if shared.is_draining() && version < Version::HTTP_2 && exchange.status.as_u16() != 101 {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    response.map(|body| body.sent_by(line.map(|line| line.files)).ending(exchange))
+    response.map(|body| body.sent_by(line).ending(exchange))
 }
 
 async fn dispatch(

@@ -19,6 +19,8 @@ pub enum Refusal {
     BodyTooSlow,
     /// The body has no place here: the disk is full.
     NoSpace,
+    /// The body has no place now: others' take all of it.
+    Busy,
     /// gunicorn broke off.
     Broken,
     /// gunicorn is not there, for longer than a request is held.
@@ -40,7 +42,7 @@ impl Refusal {
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
             Self::Broken => StatusCode::BAD_GATEWAY,
-            Self::Away | Self::OtherCode => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Away | Self::Busy | Self::OtherCode => StatusCode::SERVICE_UNAVAILABLE,
             Self::Silent => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -55,6 +57,7 @@ impl Refusal {
             Self::BodyTooLarge => "What was sent is larger than this site takes.",
             Self::BodyTooSlow => "What was being sent did not arrive.",
             Self::NoSpace => "There is no space left to receive this.",
+            Self::Busy => "Too much is being sent to this site. Please try again in a moment.",
             Self::Broken => "The site broke off while it was working on this. Please try again.",
             Self::Away => "The site is restarting. Please try again in a moment.",
             Self::OtherCode => {
@@ -66,7 +69,7 @@ impl Refusal {
 
     /// The rest of the request may still be on its way: the connection cannot be used again.
     fn closes(self) -> bool {
-        matches!(self, Self::BadRequest | Self::BodyTooLarge | Self::BodyTooSlow | Self::NoSpace)
+        matches!(self, Self::BadRequest | Self::BodyTooLarge | Self::BodyTooSlow | Self::NoSpace | Self::Busy)
     }
 }
 
@@ -113,7 +116,7 @@ pub fn page(refusal: Refusal, reader: Reader, id: &str) -> Response<Body> {
     if refusal.closes() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    if matches!(refusal, Refusal::Away | Refusal::OtherCode) {
+    if matches!(refusal, Refusal::Away | Refusal::Busy | Refusal::OtherCode) {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     }
     response

@@ -4,13 +4,13 @@
 use std::fs::File;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use tokio::task::JoinHandle;
 
 use super::sendfile::{FileQueue, MOST_BYTES};
+use super::spool_file::SentFile;
 use crate::sys::file::{read_at, read_at_without_waiting};
 
 /// Large enough that system calls do not count, small enough for a thousand downloads at once.
@@ -19,7 +19,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 const LEAST_SENT_BYTES: u64 = 64 * 1024;
 
 pub struct FileBody {
-    file: Arc<File>,
+    file: SentFile,
     at: u64,
     end: u64,
     /// Used again once the network has taken what was in it.
@@ -28,19 +28,31 @@ pub struct FileBody {
     waiting: Option<JoinHandle<io::Result<BytesMut>>>,
     /// The connection's, where it can send files by itself.
     queue: Option<FileQueue>,
+    chunk_bytes: usize,
 }
 
 impl FileBody {
     /// The bytes from `at` up to `end`.
-    pub fn new(file: Arc<File>, at: u64, end: u64) -> Self {
-        Self { file, at, end, buffer: BytesMut::new(), waiting: None, queue: None }
+    pub fn new(file: impl Into<SentFile>, at: u64, end: u64) -> Self {
+        Self {
+            file: file.into(),
+            at,
+            end,
+            buffer: BytesMut::new(),
+            waiting: None,
+            queue: None,
+            chunk_bytes: CHUNK_BYTES,
+        }
     }
 
     /// Large stretches are the kernel's to send.
-    pub fn send_by(&mut self, queue: FileQueue) {
-        if self.left() > LEAST_SENT_BYTES {
-            self.queue = Some(queue);
-        }
+    pub fn send_by(&mut self, queue: Option<FileQueue>) {
+        self.queue = queue.filter(|_| self.left() > LEAST_SENT_BYTES);
+    }
+
+    /// Reads less of it at once.
+    pub fn set_chunk(&mut self, chunk_bytes: usize) {
+        self.chunk_bytes = chunk_bytes;
     }
 
     pub fn left(&self) -> u64 {
@@ -71,7 +83,7 @@ impl FileBody {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let (file, at) = (self.file.clone(), self.at);
                 let buffer = std::mem::take(&mut self.buffer);
-                let wanted = self.next(if self.queue.is_some() { MOST_BYTES } else { CHUNK_BYTES });
+                let wanted = self.next(if self.queue.is_some() { MOST_BYTES } else { self.chunk_bytes });
                 let fetch = if self.queue.is_some() { bring } else { read_once };
                 self.waiting = Some(tokio::task::spawn_blocking(move || fetch(&file, buffer, wanted, at)));
                 self.poll_chunk(cx)
@@ -81,7 +93,7 @@ impl FileBody {
     }
 
     fn read(&mut self) -> io::Result<Bytes> {
-        let wanted = self.next(CHUNK_BYTES);
+        let wanted = self.next(self.chunk_bytes);
         read_at_without_waiting(&self.file, &mut self.buffer, wanted, self.at)?;
         let read = self.buffer.split();
         self.advance(read)
@@ -136,6 +148,7 @@ fn bring(file: &File, mut buffer: BytesMut, wanted: usize, at: u64) -> io::Resul
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::sync::Arc;
 
     use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
@@ -166,7 +179,7 @@ mod tests {
         let part = FileBody::new(cold(&bytes), 100_001, 2_000_000);
         assert!(all_of(part).await.unwrap() == bytes[100_001..2_000_000]);
         let mut by_kernel = FileBody::new(cold(&bytes), 0, bytes.len() as u64);
-        by_kernel.send_by(FileQueue::default());
+        by_kernel.send_by(Some(FileQueue::default()));
         assert_eq!(all_of(by_kernel).await.unwrap().len(), bytes.len());
         let longer_than_it_is = FileBody::new(file, 0, bytes.len() as u64 + 1);
         assert_eq!(all_of(longer_than_it_is).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);

@@ -52,6 +52,30 @@ impl Class {
     }
 }
 
+/// Why a client was let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LetGo {
+    /// It sent no whole head of a request.
+    NoHead,
+    /// It did not send the body that it had announced.
+    SlowBody,
+    /// It did not take its answer.
+    UnreadAnswer,
+}
+
+impl LetGo {
+    const ALL: [Self; 3] = [Self::NoHead, Self::SlowBody, Self::UnreadAnswer];
+
+    fn labels(self) -> LabelSet {
+        let reason = match self {
+            Self::NoHead => "no_head",
+            Self::SlowBody => "slow_body",
+            Self::UnreadAnswer => "unread_answer",
+        };
+        LabelSet(vec![("reason", reason.to_string())])
+    }
+}
+
 type Counters = Family<LabelSet, Counter>;
 type Histograms = Family<LabelSet, Histogram>;
 
@@ -60,6 +84,7 @@ type Histograms = Family<LabelSet, Histogram>;
 pub struct Metrics {
     requests: Counters,
     durations: Histograms,
+    let_go: Counters,
     counters: [[Counter; 5]; 6],
     histograms: [Histogram; 6],
     pub unparsed: Unparsed,
@@ -79,8 +104,12 @@ impl Metrics {
         });
         let histograms =
             std::array::from_fn(|class| durations.get_or_create(&LabelSet(vec![route(class)])).clone());
+        let let_go = Counters::default();
+        for reason in LetGo::ALL {
+            drop(let_go.get_or_create(&reason.labels()));
+        }
         let (unparsed, foreign_hosts) = (Unparsed::new(), ForeignHosts::default());
-        Self { requests, durations, counters, histograms, unparsed, foreign_hosts }
+        Self { requests, durations, let_go, counters, histograms, unparsed, foreign_hosts }
     }
 
     pub fn count(&self, class: Class, status: StatusCode, elapsed: Duration) {
@@ -90,7 +119,13 @@ impl Metrics {
         self.histograms[class].observe(elapsed.as_secs_f64());
     }
 
+    /// A client was let go before it had its answer.
+    pub fn let_go(&self, reason: LetGo) {
+        self.let_go.get_or_create(&reason.labels()).inc();
+    }
+
     pub fn register(&self, registry: &mut Registry) {
+        registry.register("http_clients_let_go", help("http_clients_let_go_total"), self.let_go.clone());
         registry.register("http_requests", help("http_requests_total"), self.requests.clone());
         let name = "http_request_duration_seconds";
         registry.register(name, help(name), self.durations.clone());

@@ -19,6 +19,7 @@ pub struct Activity {
     /// The last bytes that were read end a head: hyper holds no part of another request.
     ends_with_head: AtomicBool,
     at_work: AtomicUsize,
+    begun: AtomicU64,
     is_parked: AtomicBool,
 }
 
@@ -34,7 +35,24 @@ impl Activity {
 
     pub fn work(self: &Arc<Self>) -> AtWork {
         self.at_work.fetch_add(1, Relaxed);
+        self.begun.fetch_add(1, Relaxed);
         AtWork(self.clone())
+    }
+
+    /// How many requests have come.
+    pub fn begun(&self) -> u64 {
+        self.begun.load(Relaxed)
+    }
+
+    /// Whether no request is being answered.
+    pub fn is_at_rest(&self) -> bool {
+        self.at_work.load(Relaxed) == 0
+    }
+
+    /// Whether no request has come since the last call, nor is being answered.
+    pub fn is_idle_since(&self, seen: &mut u64) -> bool {
+        let begun = self.begun();
+        std::mem::replace(seen, begun) == begun && self.is_at_rest()
     }
 
     /// Whether nothing happened since the last call, nor is to happen without a byte from the client.

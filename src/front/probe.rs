@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use super::address::Peer;
 use super::dispatch::answer;
+use super::line::Line;
 use super::shared::Shared;
 
 const BUFFER_BYTES: usize = 8 * 1024;
@@ -67,7 +68,7 @@ async fn ask(shared: Arc<Shared>, site: &str, path: &str) -> hyper::Result<Statu
     let service = service_fn(move |mut request: Request<Incoming>| {
         let shared = shared.clone();
         request.extensions_mut().insert(probing.clone());
-        async move { Ok::<_, Infallible>(answer(&shared, peer, None, request).await) }
+        async move { Ok::<_, Infallible>(answer(&shared, peer, Line::default(), request).await) }
     });
     let serving = server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

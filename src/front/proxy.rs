@@ -60,7 +60,7 @@ pub async fn ask_frappe(
     let shared = &exchange.shared;
     let (head, body) = request.into_parts();
     let is_chunked = head.headers.contains_key(header::TRANSFER_ENCODING);
-    let body = spool(body, &head.headers, shared.settings.body_limit_bytes, &shared.runtime).await?;
+    let body = spool(body, &head.headers, shared).await?;
     let mut headers = onward(&head.headers, head.version, client, site, &exchange.id);
     headers.insert("x-use-x-accel-redirect", HeaderValue::from_static("True"));
     let uri = origin_form(&head.uri);

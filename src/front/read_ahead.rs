@@ -8,7 +8,6 @@
 //! ```
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -19,8 +18,10 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::answer::Content;
+use super::budget::{self, Charge, Kind};
 use super::file_body::FileBody;
 use super::shared::Shared;
+use super::spool_file::SpoolFile;
 use super::upstream::Reply;
 
 /// hyper and the two sockets hold so much anyway.
@@ -50,7 +51,9 @@ struct Kept {
 struct Stock {
     memory: VecDeque<Bytes>,
     in_memory_bytes: usize,
-    file: Option<Arc<File>>,
+    /// What all answers together may have of it.
+    memory_charge: Option<Charge>,
+    file: Option<Arc<SpoolFile>>,
     read: u64,
     written: u64,
     end: Option<io::Result<()>>,
@@ -60,7 +63,7 @@ struct Stock {
 /// What the pump does with the next bytes.
 enum Place {
     Memory,
-    File(Option<Arc<File>>),
+    File(Option<Arc<SpoolFile>>),
     Nowhere,
 }
 
@@ -71,6 +74,7 @@ pub fn ahead_of_reader(shared: &Arc<Shared>, reply: Reply) -> Content {
         return Content::Reply(reply);
     }
     let kept = Arc::<Kept>::default();
+    kept.stock().memory_charge = Some(shared.runtime.budget().charge(Kind::Answer, budget::Place::Memory));
     let pump = tokio::spawn(pump(reply, kept.clone(), shared.clone()));
     Content::ReadAhead(Box::new(ReadAhead { kept, reading: None, size_hint, pump }))
 }
@@ -100,7 +104,7 @@ impl Kept {
                         stock.memory.push_back(bytes);
                     });
                 }
-                Place::File(file) => match shared.runtime.append(file, bytes.clone()).await {
+                Place::File(file) => match shared.runtime.append(Kind::Answer, file, bytes.clone()).await {
                     Ok((file, _)) => return self.change(|stock| stock.has_written(file, bytes.len())),
                     Err(error) => {
                         tracing::debug!(%error, "an answer is not read ahead of its reader");
@@ -126,10 +130,10 @@ impl Kept {
 }
 
 impl Stock {
-    fn place(&self, length: usize, disk_is_full: bool) -> Place {
+    /// Where it may be in memory, it counts as being there.
+    fn place(&mut self, length: usize, disk_is_full: bool) -> Place {
         let is_all_begun = self.read == self.written;
-        let fits = self.in_memory_bytes == 0 || self.in_memory_bytes + length <= IN_MEMORY_BYTES;
-        match (is_all_begun, fits) {
+        match (is_all_begun, is_all_begun && self.fits(length)) {
             (true, true) => Place::Memory,
             _ if disk_is_full => Place::Nowhere,
             // Nobody waits for what the old one holds: another begins.
@@ -139,7 +143,21 @@ impl Stock {
         }
     }
 
-    fn has_written(&mut self, file: Arc<File>, length: usize) {
+    fn fits(&mut self, length: usize) -> bool {
+        let is_first = self.in_memory_bytes == 0;
+        let Some(charge) = &mut self.memory_charge else { return true };
+        let has_room = is_first || self.in_memory_bytes + length <= IN_MEMORY_BYTES;
+        if !has_room || charge.try_add_in_memory(length as u64) {
+            return has_room;
+        }
+        // Its reader has nothing else to go on with.
+        if is_first {
+            charge.add(length as u64);
+        }
+        is_first
+    }
+
+    fn has_written(&mut self, file: Arc<SpoolFile>, length: usize) {
         let is_another = self.file.as_ref().is_none_or(|old| !Arc::ptr_eq(old, &file));
         if is_another {
             (self.read, self.written) = (0, 0);
@@ -151,6 +169,9 @@ impl Stock {
     fn take_from_memory(&mut self) -> Option<Bytes> {
         let bytes = self.memory.pop_front()?;
         self.in_memory_bytes -= bytes.len();
+        if let Some(charge) = &mut self.memory_charge {
+            charge.give_back(bytes.len() as u64);
+        }
         Some(bytes)
     }
 
@@ -209,15 +230,22 @@ impl Drop for ReadAhead {
 
 #[cfg(test)]
 mod tests {
+    use super::super::budget::Budget;
     use super::*;
 
+    fn file() -> Arc<SpoolFile> {
+        let folder = std::env::temp_dir();
+        Arc::new(SpoolFile::new(&folder, &Budget::new(None), Kind::Answer).unwrap())
+    }
+
     fn stock(in_memory_bytes: usize, read: u64, written: u64) -> Stock {
-        Stock { in_memory_bytes, read, written, ..Stock::default() }
+        let memory_charge = Some(Budget::new(None).charge(Kind::Answer, budget::Place::Memory));
+        Stock { in_memory_bytes, memory_charge, read, written, ..Stock::default() }
     }
 
     #[test]
     fn what_was_read_meanwhile_is_not_sent_again() {
-        let file = Arc::new(tempfile::tempfile().unwrap());
+        let file = file();
         let mut stock = Stock::default();
         stock.has_written(file.clone(), 5);
         let place = stock.place(3, false);
@@ -225,19 +253,19 @@ mod tests {
         assert_eq!(stock.take_from_file().unwrap().left(), 5);
         stock.has_written(file, 3);
         assert_eq!((stock.read, stock.written), (5, 8));
-        stock.has_written(Arc::new(tempfile::tempfile().unwrap()), 4);
+        stock.has_written(self::file(), 4);
         assert_eq!((stock.read, stock.written), (0, 4));
     }
 
     #[test]
     fn nothing_overtakes_what_came_before_it() {
-        let memory = |stock: Stock, full| matches!(stock.place(1000, full), Place::Memory);
-        let file = |stock: Stock, full| matches!(stock.place(1000, full), Place::File(_));
+        let memory = |mut stock: Stock, full| matches!(stock.place(1000, full), Place::Memory);
+        let file = |mut stock: Stock, full| matches!(stock.place(1000, full), Place::File(_));
         assert!(memory(stock(0, 0, 0), false) && memory(stock(0, 9, 9), true));
         assert!(file(stock(IN_MEMORY_BYTES, 0, 0), false));
         // There is room in memory, but the file has older bytes.
         assert!(file(stock(0, 5, 9), false));
-        for nowhere in [stock(0, 5, 9), stock(IN_MEMORY_BYTES, 0, 0)] {
+        for mut nowhere in [stock(0, 5, 9), stock(IN_MEMORY_BYTES, 0, 0)] {
             assert!(matches!(nowhere.place(1000, true), Place::Nowhere));
         }
         assert!(matches!(stock(0, 5, IN_FILE_BYTES).place(1, false), Place::Nowhere));

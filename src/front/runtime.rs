@@ -2,18 +2,24 @@
 //! way. Nobody but this user enters it, and it goes with the front.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use nix::sys::sysinfo::sysinfo;
 use tempfile::TempDir;
 
+use super::budget::{Budget, Kind};
+use super::spool_file::{NotKept, SpoolFile};
 use crate::outcome::{Fault, Result};
+use crate::sys::cgroup;
 
 #[derive(Debug)]
 pub struct Runtime {
     folder: TempDir,
+    budget: Arc<Budget>,
     /// Held for as long as the folder is in use.
     _lock: File,
 }
@@ -36,7 +42,8 @@ impl Runtime {
             let lock = File::create(folder.path().join(LOCK))?;
             lock.lock()?;
             fs::create_dir(folder.path().join("compressed"))?;
-            Ok(Self { folder, _lock: lock })
+            let budget = Budget::new(memory_limit_bytes(folder.path()));
+            Ok(Self { folder, budget, _lock: lock })
         };
         let runtime_folder =
             made().map_err(|error| Fault::file(format!("cannot write {}", runtime.display()), &error))?;
@@ -61,25 +68,42 @@ impl Runtime {
 }
 
 impl Runtime {
-    /// Adds to a file that has no name, a new one where none is given; gives the bytes' memory back, too.
+    /// Of all that is kept there on its way.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    /// Adds to a file, a new one where none is given; gives the bytes' memory back, too.
     ///
     /// # Errors
-    /// Those of the disk.
-    pub async fn append<B>(&self, file: Option<Arc<File>>, bytes: B) -> io::Result<(Arc<File>, B)>
+    /// No room for it, or the disk's own.
+    pub async fn append<B>(
+        &self,
+        kind: Kind,
+        file: Option<Arc<SpoolFile>>,
+        bytes: B,
+    ) -> std::result::Result<(Arc<SpoolFile>, B), NotKept>
     where
         B: AsRef<[u8]> + Send + 'static,
     {
-        let folder = self.folder.path().to_path_buf();
+        let (folder, budget) = (self.folder.path().to_path_buf(), self.budget.clone());
         let writing = move || {
             let file = match file {
                 Some(file) => file,
-                None => Arc::new(tempfile::tempfile_in(folder)?),
+                None => Arc::new(SpoolFile::new(&folder, &budget, kind)?),
             };
-            (&*file).write_all(bytes.as_ref())?;
+            file.append(bytes.as_ref())?;
             Ok((file, bytes))
         };
-        tokio::task::spawn_blocking(writing).await.unwrap_or_else(|gone| Err(io::Error::other(gone)))
+        tokio::task::spawn_blocking(writing).await.unwrap_or_else(|gone| Err(io::Error::other(gone).into()))
     }
+}
+
+/// What a folder in memory takes is taken from the container's processes. None for one that is on a disk.
+fn memory_limit_bytes(folder: &Path) -> Option<u64> {
+    let is_memory = statfs(folder).is_ok_and(|system| system.filesystem_type() == TMPFS_MAGIC);
+    let limit = || cgroup::limits().memory_bytes.or_else(|| Some(sysinfo().ok()?.ram_total()));
+    if is_memory { limit() } else { None }
 }
 
 /// A folder whose lock is free is nobody's.

@@ -12,7 +12,6 @@
 //! It holds for HTTP/1 in clear, whose bodies of known length are written as they are and in order.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd};
 use std::pin::Pin;
@@ -25,7 +24,10 @@ use nix::sys::socket::{Shutdown, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::line::Line;
 use super::parking::Activity;
+use super::preface::First;
+use super::spool_file::SentFile;
 
 /// What is given to the kernel at once, as nginx does.
 pub const MOST_BYTES: usize = 2 << 20;
@@ -36,7 +38,7 @@ static NOTHING: LazyLock<&'static [u8]> = LazyLock::new(|| Box::leak(vec![0; MOS
 /// A stretch of a file that is to be written next.
 #[derive(Debug)]
 struct Segment {
-    file: Arc<File>,
+    file: SentFile,
     at: u64,
     left: usize,
 }
@@ -47,7 +49,7 @@ pub struct FileQueue(Arc<Mutex<VecDeque<Segment>>>);
 
 impl FileQueue {
     /// Gives the stand-in for up to [`MOST_BYTES`] of a file.
-    pub fn stand_in(&self, file: &Arc<File>, at: u64, length: usize) -> Bytes {
+    pub fn stand_in(&self, file: &SentFile, at: u64, length: usize) -> Bytes {
         self.lock().push_back(Segment { file: file.clone(), at, left: length });
         Bytes::from_static(&NOTHING[..length])
     }
@@ -61,35 +63,28 @@ fn is_stand_in(slice: &[u8]) -> bool {
     !slice.is_empty() && NOTHING.as_ptr_range().contains(&slice.as_ptr())
 }
 
-/// What a connection's answers need of it.
-#[derive(Clone, Debug, Default)]
-pub struct Line {
-    pub files: FileQueue,
-    pub activity: Arc<Activity>,
-}
-
 /// A client's socket that understands stand-ins, and outlives hyper's use of it.
 pub struct FileStream {
     socket: Arc<TcpStream>,
-    line: Line,
+    /// Read already, and not handed on yet.
+    first: First,
+    files: FileQueue,
+    activity: Arc<Activity>,
 }
 
 /// hyper's buffers are not cleared further than this at once.
 const READ_BYTES: usize = 16 * 1024;
 
 impl FileStream {
-    pub fn new(socket: Arc<TcpStream>) -> Self {
-        Self { socket, line: Line::default() }
-    }
-
-    pub fn line(&self) -> Line {
-        self.line.clone()
+    pub fn new(socket: Arc<TcpStream>, first: First, line: &Line) -> Self {
+        let files = line.files.clone().unwrap_or_default();
+        Self { socket, first, files, activity: line.activity.clone() }
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.socket.poll_write_ready(cx))?;
-            let mut segments = self.line.files.lock();
+            let mut segments = self.files.lock();
             let Some(segment) = segments.front_mut() else {
                 return Poll::Ready(Err(io::Error::other("a stand-in for nothing")));
             };
@@ -118,17 +113,23 @@ impl FileStream {
 
 impl AsyncRead for FileStream {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let first = std::mem::take(&mut self.first);
+        if !first.bytes().is_empty() {
+            self.activity.has_read(first.bytes());
+            buffer.put_slice(first.bytes());
+            return Poll::Ready(Ok(()));
+        }
         let room = buffer.remaining().min(READ_BYTES);
         loop {
             ready!(self.socket.poll_read_ready(cx))?;
             let space = buffer.initialize_unfilled_to(room);
             match self.socket.try_read(space) {
                 Ok(count) => {
-                    self.line.activity.has_read(&space[..count]);
+                    self.activity.has_read(&space[..count]);
                     buffer.advance(count);
                     return Poll::Ready(Ok(()));
                 }
@@ -173,7 +174,7 @@ impl AsyncWrite for FileStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.line.activity.is_parked() {
+        if self.activity.is_parked() {
             return Poll::Ready(Ok(()));
         }
         Poll::Ready(shutdown(self.socket.as_raw_fd(), Shutdown::Write).map_err(io::Error::from))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::connection::{serve, stopped};
@@ -25,7 +25,6 @@ pub struct Front {
     shared: Arc<Shared>,
     /// Of connections.
     places: Arc<Semaphore>,
-    stop: watch::Sender<bool>,
 }
 
 impl Front {
@@ -42,12 +41,12 @@ impl Front {
         let runtime = Runtime::new(runtime)?;
         let shared = Arc::new(Shared::new(settings, address, runtime, assets, tls, board.clone()));
         board.update(|account| {
-            account.front = Some((shared.metrics.clone(), shared.in_flight.clone()));
+            let budget = shared.runtime.budget().clone();
+            account.front = Some((shared.metrics.clone(), shared.in_flight.clone(), budget));
         });
-        let stop = watch::Sender::new(false);
         let places = Arc::new(Semaphore::new(limits::most_connections()));
-        tokio::spawn(accept(listener, shared.clone(), places.clone(), stop.subscribe()));
-        Ok(Self { shared, places, stop })
+        tokio::spawn(accept(listener, shared.clone(), places.clone()));
+        Ok(Self { shared, places })
     }
 
     /// Where gunicorn is to listen.
@@ -82,17 +81,13 @@ impl Front {
 
     /// Refuses new connections, ends idle ones, and waits until every request has its answer.
     pub async fn quiesce(&self) {
-        self.stop.send_replace(true);
+        self.shared.stop.send_replace(true);
         self.shared.in_flight.none().await;
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    shared: Arc<Shared>,
-    places: Arc<Semaphore>,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn accept(listener: TcpListener, shared: Arc<Shared>, places: Arc<Semaphore>) {
+    let mut stop = shared.stop.subscribe();
     loop {
         // Who finds no place waits in the kernel's queue, where he costs next to nothing.
         let Ok(place) = places.clone().acquire_owned().await else { return };
@@ -103,9 +98,9 @@ async fn accept(
         };
         match accepted {
             Ok((socket, address)) => {
-                let (shared, stop) = (shared.clone(), stop.clone());
+                let shared = shared.clone();
                 tokio::spawn(async move {
-                    serve(socket, address, shared, stop).await;
+                    serve(socket, address, shared).await;
                     drop(place);
                 });
             }
@@ -117,6 +112,6 @@ async fn accept(
     }
     // They came before we refused.
     while let Ok(Ok((socket, address))) = timeout(Duration::ZERO, listener.accept()).await {
-        tokio::spawn(serve(socket, address, shared.clone(), stop.clone()));
+        tokio::spawn(serve(socket, address, shared.clone()));
     }
 }

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::metrics::{InFlight, Metrics};
 use super::open::Places;
+use super::outflow::Pool;
 use super::runtime::Runtime;
 use super::tls::Tls;
 use super::upstream::{Target, Upstream};
@@ -68,6 +71,10 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     pub in_flight: Arc<InFlight>,
     pub board: Board,
+    /// Memory for answers on their way by HTTP/2.
+    pub outflow: Arc<Pool>,
+    /// A stop was asked for: no new connections, idle ones end.
+    pub stop: watch::Sender<bool>,
     /// gunicorn is being run; else the status page answers in its place.
     is_open: AtomicBool,
 }
@@ -93,6 +100,8 @@ impl Shared {
             metrics: Arc::new(Metrics::new()),
             in_flight: Arc::default(),
             board,
+            outflow: Arc::default(),
+            stop: watch::Sender::new(false),
             is_open: AtomicBool::new(false),
             settings,
             runtime,
@@ -115,6 +124,10 @@ impl Shared {
                 .board
                 .serves_other_site(site)
                 .unwrap_or_else(|| !is_site(&self.settings.bench.join("sites").join(site)))
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
     }
 
     pub fn is_draining(&self) -> bool {

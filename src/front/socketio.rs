@@ -54,7 +54,7 @@ pub async fn ask(
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     }
     let (head, body) = request.into_parts();
-    let spooled = spool(body, &head.headers, shared.settings.body_limit_bytes, &shared.runtime).await?;
+    let spooled = spool(body, &head.headers, shared).await?;
     let mut onward_request = Request::new(spooled.body());
     *onward_request.method_mut() = head.method;
     *onward_request.uri_mut() = origin_form(&head.uri);

@@ -1,27 +1,29 @@
 //! A request's body, received whole before a worker of gunicorn's is asked: a slow client holds memory of
 //! ours, not a thread of Frappe's. What is large goes to a file that has no name.
 
-use std::fs::File;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Frame, Incoming};
 use hyper::header::{self, HeaderMap};
 use tokio::time::timeout;
 
 use super::answer::{Body, Content};
+use super::bounds::LEAST_BROUGHT_BYTES;
+use super::budget::{Charge, Kind, Place};
 use super::error_page::Refusal;
 use super::file_body::FileBody;
-use super::runtime::Runtime;
+use super::metrics::LetGo;
+use super::patience::Patience;
+use super::shared::Shared;
+use super::spool_file::{NotKept, SpoolFile};
 
 /// Forms and API calls fit into it.
 const IN_MEMORY_BYTES: usize = 64 * 1024;
 /// Written at once; a thread is asked for each.
 const WRITE_BYTES: usize = 256 * 1024;
-/// nginx's: a client that sends nothing for so long has gone.
-const SILENCE: Duration = Duration::from_secs(60);
 /// nginx's `lingering_time` and `lingering_timeout`.
 const LINGER: Duration = Duration::from_secs(30);
 const LINGER_SILENCE: Duration = Duration::from_secs(5);
@@ -30,7 +32,7 @@ const LINGER_SILENCE: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub enum Spooled {
     Memory(Bytes),
-    File(Arc<File>, u64),
+    File(Arc<SpoolFile>, u64),
 }
 
 impl Spooled {
@@ -49,25 +51,32 @@ impl Spooled {
     }
 }
 
-/// Receives it, up to `limit_bytes`.
+/// Bytes in memory that count there until nobody needs them.
+struct Kept {
+    bytes: Bytes,
+    _charge: Charge,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Receives it, up to the limit of the settings.
 ///
 /// # Errors
 /// The refusal that the client is to get.
-pub async fn spool(
-    mut body: Incoming,
-    headers: &HeaderMap,
-    limit_bytes: Option<u64>,
-    runtime: &Runtime,
-) -> Result<Spooled, Refusal> {
-    let limit = limit_bytes.unwrap_or(u64::MAX);
+pub async fn spool(mut body: Incoming, headers: &HeaderMap, shared: &Shared) -> Result<Spooled, Refusal> {
+    let limit = shared.settings.body_limit_bytes.unwrap_or(u64::MAX);
     let is_announced = body.size_hint().lower() > limit;
     // Who asks first (Expect: 100-continue) is told before any of it is on its way.
     if is_announced && headers.contains_key(header::EXPECT) {
         return Err(Refusal::BodyTooLarge);
     }
     let spooled =
-        if is_announced { Err(Refusal::BodyTooLarge) } else { receive(&mut body, limit, runtime).await };
-    if matches!(spooled, Err(Refusal::BodyTooLarge | Refusal::NoSpace)) {
+        if is_announced { Err(Refusal::BodyTooLarge) } else { receive(&mut body, limit, shared).await };
+    if matches!(spooled, Err(Refusal::BodyTooLarge | Refusal::NoSpace | Refusal::Busy)) {
         tokio::spawn(timeout(LINGER, linger(body)));
     }
     spooled
@@ -79,37 +88,76 @@ async fn linger(mut body: Incoming) {
     while let Ok(Some(Ok(_))) = timeout(LINGER_SILENCE, body.frame()).await {}
 }
 
-async fn receive(body: &mut Incoming, limit: u64, runtime: &Runtime) -> Result<Spooled, Refusal> {
+async fn receive(body: &mut Incoming, limit: u64, shared: &Shared) -> Result<Spooled, Refusal> {
     let mut received = 0;
     let mut buffer = BytesMut::new();
-    let mut file: Option<Arc<File>> = None;
-    while let Some(frame) = timeout(SILENCE, body.frame()).await.map_err(|_| Refusal::BodyTooSlow)? {
-        let Ok(frame) = frame.map_err(|_| Refusal::BadRequest)?.into_data() else { continue };
+    let mut in_memory = shared.runtime.budget().charge(Kind::Request, Place::Memory);
+    let mut file: Option<Arc<SpoolFile>> = None;
+    let mut patience = Patience::new(LEAST_BROUGHT_BYTES);
+    while let Some(frame) = next(body, &mut patience, shared).await? {
+        let Ok(frame) = frame.into_data() else { continue };
         received += frame.len() as u64;
         if received > limit {
             return Err(Refusal::BodyTooLarge);
         }
         buffer.extend_from_slice(&frame);
+        let is_counted = in_memory.try_set_in_memory(buffer.capacity() as u64);
         let most = if file.is_some() { WRITE_BYTES } else { IN_MEMORY_BYTES };
-        if buffer.len() > most {
-            file = Some(append(runtime, file, &mut buffer).await?);
+        if buffer.len() > most || !is_counted {
+            file = Some(append(shared, file, &mut buffer).await?);
+        }
+        if !is_counted {
+            buffer = BytesMut::new();
+            in_memory.try_set_in_memory(0);
         }
     }
     if file.is_none() {
-        return Ok(Spooled::Memory(buffer.freeze()));
+        let bytes = Bytes::from_owner(Kept { bytes: buffer.freeze(), _charge: in_memory });
+        return Ok(Spooled::Memory(bytes));
     }
-    Ok(Spooled::File(append(runtime, file, &mut buffer).await?, received))
+    Ok(Spooled::File(append(shared, file, &mut buffer).await?, received))
+}
+
+/// The next of it, none at its end.
+async fn next(
+    body: &mut Incoming,
+    patience: &mut Patience,
+    shared: &Shared,
+) -> Result<Option<Frame<Bytes>>, Refusal> {
+    loop {
+        let since = Instant::now();
+        let frame = tokio::select! {
+            biased;
+            frame = body.frame() => frame,
+            () = patience.end(shared.stop.subscribe()) => {
+                patience.has_moved(0, since.elapsed(), shared.is_stopping());
+                if patience.is_fresh() {
+                    continue;
+                }
+                shared.metrics.let_go(LetGo::SlowBody);
+                return Err(Refusal::BodyTooSlow);
+            }
+        };
+        let Some(frame) = frame else { return Ok(None) };
+        let frame = frame.map_err(|_| Refusal::BadRequest)?;
+        let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+        patience.has_moved(bytes, since.elapsed(), shared.is_stopping());
+        return Ok(Some(frame));
+    }
 }
 
 async fn append(
-    runtime: &Runtime,
-    file: Option<Arc<File>>,
+    shared: &Shared,
+    file: Option<Arc<SpoolFile>>,
     buffer: &mut BytesMut,
-) -> Result<Arc<File>, Refusal> {
-    let appended = runtime.append(file, std::mem::take(buffer)).await;
-    let (file, mut written) = appended.map_err(|error| {
-        tracing::warn!(%error, "a request's body cannot be kept in the runtime folder");
-        Refusal::NoSpace
+) -> Result<Arc<SpoolFile>, Refusal> {
+    let appended = shared.runtime.append(Kind::Request, file, std::mem::take(buffer)).await;
+    let (file, mut written) = appended.map_err(|error| match error {
+        NotKept::NoShare => Refusal::Busy,
+        NotKept::Disk(error) => {
+            tracing::warn!(%error, "a request's body cannot be kept in the runtime folder");
+            Refusal::NoSpace
+        }
     })?;
     written.clear();
     *buffer = written;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustls::ServerConfig;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -47,9 +47,9 @@ impl Tls {
 
     /// # Errors
     /// Whatever kept the two from agreeing, silence included.
-    pub async fn accept(&self, socket: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
         let acceptor = TlsAcceptor::from(self.current());
-        tokio::time::timeout(HANDSHAKE, acceptor.accept(socket)).await.map_err(io::Error::from)?
+        tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await.map_err(io::Error::from)?
     }
 
     fn current(&self) -> Arc<ServerConfig> {

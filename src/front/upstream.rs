@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
 
 use super::answer::Body;
+use super::bounds::UPSTREAM_BUFFER_BYTES;
 
 #[derive(Debug)]
 pub enum Target {
@@ -132,7 +133,11 @@ impl Upstream {
 }
 
 async fn shake_hands(io: impl Read + Write + Send + Unpin + 'static) -> io::Result<SendRequest<Body>> {
-    let (sender, connection) = http1::handshake(io).await.map_err(io::Error::other)?;
+    let (sender, connection) = http1::Builder::new()
+        .max_buf_size(UPSTREAM_BUFFER_BYTES)
+        .handshake(io)
+        .await
+        .map_err(io::Error::other)?;
     tokio::spawn(connection.with_upgrades());
     Ok(sender)
 }

@@ -14,6 +14,7 @@ use super::login_page::LoginPage;
 use super::other_sites::OtherSites;
 use super::queues::Source;
 pub use super::role_check::{RoleCheck, SchedulerAccount};
+use crate::front::budget::Budget;
 use crate::front::metrics::{InFlight, Metrics};
 use crate::supervise::run_service::ServiceStatus;
 
@@ -122,7 +123,7 @@ pub struct Account {
     pub login_page: Option<LoginPage>,
     pub children: BTreeMap<String, ServiceStatus>,
     /// What the web port counts; none where a role has none.
-    pub front: Option<(Arc<Metrics>, Arc<InFlight>)>,
+    pub front: Option<(Arc<Metrics>, Arc<InFlight>, Arc<Budget>)>,
 }
 
 /// What the role answered when it was asked whether it works.

@@ -73,6 +73,18 @@ pub const METRICS: &[(&str, &str)] = &[
         "http_unparsed_requests_total",
         "Requests that were refused because they are no valid HTTP, by protocol and reason (malformed, too_large)",
     ),
+    (
+        "http_kept_bytes",
+        "Requests' bodies and answers on their way, by kind and by place: memory or the runtime folder",
+    ),
+    (
+        "http_kept_refused_total",
+        "By kind: requests refused (503), and parts of answers not read ahead, for want of room in the runtime folder",
+    ),
+    (
+        "http_clients_let_go_total",
+        "Clients of the web port that were let go, by reason: no_head (no request came), slow_body (408), unread_answer",
+    ),
     ("log_lines_dropped_total", "Lines dropped because nobody read our output"),
 ];
 
@@ -209,7 +221,8 @@ pub fn encode(account: &Account, figures: Option<&Figures>) -> String {
         let foreign = ConstCounter::new(account.foreign_jobs);
         registry.register("foreign_jobs", help("foreign_jobs_total"), foreign);
     }
-    if let Some((metrics, in_flight)) = &account.front {
+    if let Some((metrics, in_flight, budget)) = &account.front {
+        budget.register(&mut registry);
         metrics.register(&mut registry);
         in_flight.register(&mut registry);
     }

@@ -7,6 +7,7 @@ pub mod binary;
 pub mod ca;
 pub mod git;
 pub mod guard;
+pub mod h2;
 pub mod http;
 pub mod identity;
 pub mod load;

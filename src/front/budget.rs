@@ -1,0 +1,246 @@
+//! One owner of all bytes that are kept on their way: bodies of requests and answers ahead of their readers, in
+//! memory and in the runtime folder. Requests go before answers: an answer that finds no place comes at its
+//! reader's pace, a request would be refused.
+//!
+//! ```text
+//!   free in the runtime folder  0 % ──── 25 % ──────── 50 % ──────── 75 % ──── 100 %
+//!   answers                     ████████
+//!   bodies over 1 MiB           ██████████████████████
+//!   bodies up to 1 MiB          ████████████████████████████████████
+//! ```
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::bounds::{
+    ANSWERS_SHARE, LARGE_REQUESTS_SHARE, MEMORY_SHARE, MOST_KEPT_IN_MEMORY_BYTES, REQUESTS_SHARE,
+    SMALL_BODY_BYTES, TELL_EVERY,
+};
+use crate::health::metrics::{LabelSet, help};
+
+/// What is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Request,
+    Answer,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Memory,
+    Disk,
+}
+
+const KINDS: [(Kind, &str); 2] = [(Kind::Request, "request"), (Kind::Answer, "answer")];
+const PLACES: [(Place, &str); 2] = [(Place::Memory, "memory"), (Place::Disk, "disk")];
+
+#[derive(Debug)]
+pub struct Budget {
+    /// Of the container, or the machine, where the runtime folder is memory, too.
+    memory_limit_bytes: Option<u64>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By place and kind.
+    kept_bytes: [[u64; 2]; 2],
+    refused: [u64; 2],
+    told: Option<Instant>,
+}
+
+impl State {
+    fn kept(&self, place: Place) -> u64 {
+        self.kept_bytes[place as usize].iter().sum()
+    }
+}
+
+/// What may be in the runtime folder in all, when something of this kind is to be added.
+fn limit_bytes(kind: Kind, own_bytes: u64, capacity_bytes: u64) -> u64 {
+    let share = match kind {
+        Kind::Answer => ANSWERS_SHARE,
+        Kind::Request if own_bytes > SMALL_BODY_BYTES => LARGE_REQUESTS_SHARE,
+        Kind::Request => REQUESTS_SHARE,
+    };
+    capacity_bytes / 100 * share
+}
+
+impl Budget {
+    pub fn new(memory_limit_bytes: Option<u64>) -> Arc<Self> {
+        Arc::new(Self { memory_limit_bytes, state: Mutex::default() })
+    }
+
+    /// An account with nothing on it.
+    pub fn charge(self: &Arc<Self>, kind: Kind, place: Place) -> Charge {
+        Charge { budget: self.clone(), kind, place, bytes: 0 }
+    }
+
+    /// What there would be if nothing were kept.
+    fn capacity_bytes(&self, free_bytes: u64, kept_bytes: u64) -> u64 {
+        let capacity = free_bytes.saturating_add(kept_bytes);
+        self.memory_limit_bytes.map_or(capacity, |limit| capacity.min(limit / 100 * MEMORY_SHARE))
+    }
+
+    /// Counted, and told at most once a minute.
+    fn refuse(&self, state: &mut State, kind: Kind, limit_bytes: u64) {
+        state.refused[kind as usize] += 1;
+        if state.told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
+            return;
+        }
+        state.told = Some(Instant::now());
+        tracing::warn!(
+            requests_refused = state.refused[Kind::Request as usize],
+            answers_not_read_ahead = state.refused[Kind::Answer as usize],
+            kept_bytes = state.kept(Place::Disk),
+            limit_bytes,
+            "the runtime folder's share for requests and answers on their way is full; give \
+             CAULDRON_RUNTIME_DIR more space if this goes on"
+        );
+    }
+
+    pub fn register(&self, registry: &mut Registry) {
+        let state = self.state();
+        let kept = Family::<LabelSet, Gauge>::default();
+        let refused = Family::<LabelSet, Counter>::default();
+        for (kind, kind_name) in KINDS {
+            let of_kind = ("kind", kind_name.to_string());
+            for (place, place_name) in PLACES {
+                let labels = LabelSet(vec![of_kind.clone(), ("place", place_name.to_string())]);
+                let bytes = state.kept_bytes[place as usize][kind as usize];
+                kept.get_or_create(&labels).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+            }
+            refused.get_or_create(&LabelSet(vec![of_kind])).inc_by(state.refused[kind as usize]);
+        }
+        registry.register("http_kept_bytes", help("http_kept_bytes"), kept);
+        registry.register("http_kept_refused", help("http_kept_refused_total"), refused);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one body or answer has of it, given back when it is dropped.
+#[derive(Debug)]
+pub struct Charge {
+    budget: Arc<Budget>,
+    kind: Kind,
+    place: Place,
+    bytes: u64,
+}
+
+impl Charge {
+    /// So many more bytes in memory, if there is room for them.
+    pub fn try_add_in_memory(&mut self, bytes: u64) -> bool {
+        let has_room = self.budget.state().kept(Place::Memory) + bytes <= MOST_KEPT_IN_MEMORY_BYTES;
+        if has_room {
+            self.add(bytes);
+        }
+        has_room
+    }
+
+    /// So many more bytes in the runtime folder, where so many are free, if there is room for them.
+    pub fn try_add_on_disk(&mut self, bytes: u64, free_bytes: u64) -> bool {
+        let budget = self.budget.clone();
+        let mut state = budget.state();
+        let kept_bytes = state.kept(Place::Disk);
+        let capacity_bytes = budget.capacity_bytes(free_bytes, kept_bytes);
+        let limit_bytes = limit_bytes(self.kind, self.bytes + bytes, capacity_bytes);
+        let has_room = kept_bytes + bytes <= limit_bytes;
+        if has_room {
+            state.kept_bytes[self.place as usize][self.kind as usize] += bytes;
+            self.bytes += bytes;
+        } else {
+            budget.refuse(&mut state, self.kind, limit_bytes);
+        }
+        has_room
+    }
+
+    /// Whether there is room or not.
+    pub fn add(&mut self, bytes: u64) {
+        self.budget.state().kept_bytes[self.place as usize][self.kind as usize] += bytes;
+        self.bytes += bytes;
+    }
+
+    pub fn give_back(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.bytes);
+        self.budget.state().kept_bytes[self.place as usize][self.kind as usize] -= bytes;
+        self.bytes -= bytes;
+    }
+
+    /// So many bytes in memory instead of what there were; false where that is more and there is no room.
+    pub fn try_set_in_memory(&mut self, bytes: u64) -> bool {
+        if bytes > self.bytes {
+            return self.try_add_in_memory(bytes - self.bytes);
+        }
+        self.give_back(self.bytes - bytes);
+        true
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.give_back(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn requests_go_before_answers_and_small_ones_before_large_ones() {
+        let budget = Budget::new(None);
+        let mut free_bytes = 400 * MIB;
+        let mut fill = |kind, step: u64, one: bool| {
+            let mut charges = vec![budget.charge(kind, Place::Disk)];
+            loop {
+                if !one {
+                    charges.push(budget.charge(kind, Place::Disk));
+                }
+                let charge = charges.last_mut().unwrap();
+                if !charge.try_add_on_disk(step, free_bytes) {
+                    return charges;
+                }
+                free_bytes -= step;
+            }
+        };
+        let kept = || budget.state().kept(Place::Disk) / MIB;
+        let answers = fill(Kind::Answer, MIB, true);
+        assert_eq!(kept(), 100);
+        let large = fill(Kind::Request, 2 * MIB, true);
+        assert_eq!(kept(), 200);
+        let small = fill(Kind::Request, MIB, false);
+        assert_eq!(kept(), 300);
+        assert_eq!(budget.state().refused, [2, 1]);
+        drop((answers, large, small));
+        assert_eq!(kept(), 0);
+    }
+
+    #[test]
+    fn a_folder_in_memory_has_a_share_of_the_containers_limit() {
+        let budget = Budget::new(Some(400 * MIB));
+        let mut request = budget.charge(Kind::Request, Place::Disk);
+        assert!(request.try_add_on_disk(MIB, 64 << 30));
+        assert!(!request.try_add_on_disk(50 * MIB, 64 << 30));
+    }
+
+    #[test]
+    fn memory_is_one_for_all() {
+        let budget = Budget::new(None);
+        let mut request = budget.charge(Kind::Request, Place::Memory);
+        let mut answer = budget.charge(Kind::Answer, Place::Memory);
+        assert!(answer.try_add_in_memory(MOST_KEPT_IN_MEMORY_BYTES - 10));
+        assert!(request.try_set_in_memory(10) && !request.try_set_in_memory(11));
+        assert!(request.try_set_in_memory(4) && answer.try_add_in_memory(6));
+        drop(answer);
+        assert_eq!(budget.state().kept(Place::Memory), 4);
+    }
+}

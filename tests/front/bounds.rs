@@ -1,0 +1,226 @@
+//! What a client may take without giving anything: a place, memory, a worker, the time of a stop.
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::support::binary::{LONG, Pod};
+use crate::support::place::{Place, SITE, ready};
+use crate::support::wait::eventually;
+use crate::support::{h2, http};
+
+/// Longer than the longest patience of the web port, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(150);
+const BIG: &str = "/files/big.bin";
+
+fn connect(port: u16) -> TcpStream {
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a connection")
+}
+
+fn sends(port: u16, bytes: &[u8]) -> TcpStream {
+    let mut stream = connect(port);
+    stream.write_all(bytes).expect("bytes");
+    stream
+}
+
+fn gets(port: u16, path: &str) -> TcpStream {
+    sends(port, format!("GET {path} HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n\r\n").as_bytes())
+}
+
+/// A public file with nothing in it.
+fn big_file(place: &Place, bytes: u64) {
+    let folder = place.bench.sites().join(SITE).join("public/files");
+    fs::create_dir_all(&folder).expect("public/files");
+    fs::File::create(folder.join("big.bin")).and_then(|file| file.set_len(bytes)).expect("a large file");
+}
+
+fn descriptors(pod: &Pod) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", pod.pid())).expect("descriptors").count()
+}
+
+/// Processor time of the process itself, in ticks of 10 ms.
+fn ticks(pod: &Pod) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pod.pid())).expect("a state");
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
+    fields[11..13].iter().map(|field| field.parse::<u64>().expect("ticks")).sum()
+}
+
+fn highest_resident_kb(pod: &Pod) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", pod.pid())).expect("a status");
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).expect("VmHWM");
+    line.split_whitespace().nth(1).expect("a number").parse().expect("kB")
+}
+
+fn metric(pod: &Pod, line: &str) -> u64 {
+    let metrics = pod.body("/metrics");
+    let found = metrics.lines().find_map(|found| found.strip_prefix("cauldron_frappe_")?.strip_prefix(line));
+    found.and_then(|value| value.trim().parse().ok()).unwrap_or_default()
+}
+
+/// Whether the other side has ended it by then.
+fn is_ended(stream: &mut TcpStream) -> bool {
+    stream.set_nonblocking(true).expect("a socket");
+    loop {
+        match stream.read(&mut [0; 4096]) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(error) => return error.kind() != ErrorKind::WouldBlock,
+        }
+    }
+}
+
+#[test]
+fn who_begins_and_does_not_go_on_holds_neither_a_place_nor_the_processor() {
+    let place = Place::new();
+    let pod = place.serving();
+    let before = descriptors(&pod);
+    for begun in ["P", "PR", "PRI", "PRI ", "G", "\r", ""] {
+        for _ in 0..50 {
+            drop(sends(place.port, begun.as_bytes()));
+        }
+    }
+    eventually(LONG, "the places of those who went are free", || (descriptors(&pod) <= before).then_some(()));
+    let greeting = h2::greeting(65_535);
+    let request = h2::request(1, "GET", SITE, "/", false);
+    let begun: [&[u8]; 8] = [
+        b"P",
+        b"PRI",
+        b"PRI * HT",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: ",
+        b"\r\n",
+        &greeting[..30],
+        &greeting,
+        &[&greeting, &request[..12]].concat(),
+    ];
+    let mut waiting: Vec<TcpStream> =
+        (0..40).flat_map(|_| begun.iter().map(|bytes| sends(place.port, bytes))).collect();
+    let used = ticks(&pod);
+    eventually(PATIENCE, "the places of those who stay are free", || {
+        waiting.retain_mut(|stream| !is_ended(stream));
+        thread::sleep(Duration::from_millis(250));
+        waiting.is_empty().then_some(())
+    });
+    // It takes more than a minute; one that asks again each millisecond takes a third of that.
+    assert!(ticks(&pod) - used < 800, "{} ticks", ticks(&pod) - used);
+    assert_eq!(place.get("/api/method/ping"), 200);
+    assert!(metric(&pod, "http_clients_let_go_total{reason=\"no_head\"}") > 0);
+}
+
+#[test]
+fn http2_without_reading_takes_a_bounded_memory() {
+    let place = Place::new();
+    let pod = place.serving();
+    big_file(&place, 20 << 20);
+    assert_eq!(place.get("/api/method/ping"), 200);
+    let before = highest_resident_kb(&pod);
+    // Each gives all the room that the protocol knows, and takes nothing.
+    let greedy: Vec<TcpStream> =
+        (0..24).map(|_| h2::asking(place.port, SITE, BIG, 100, h2::WIDEST_WINDOW)).collect();
+    eventually(LONG, "all of them are being answered", || {
+        (metric(&pod, "http_requests_in_flight") >= 2400).then_some(())
+    });
+    for _ in 0..20 {
+        assert_eq!(place.get("/assets/assets.json"), 200);
+        assert_eq!(place.get("/api/method/ping"), 200);
+    }
+    let mut innocent = h2::asking(place.port, SITE, BIG, 3, h2::WIDEST_WINDOW);
+    innocent.set_read_timeout(Some(LONG)).expect("a deadline");
+    let whole: u64 = 3 * (20 << 20);
+    let copied = std::io::copy(&mut (&mut innocent).take(whole), &mut std::io::sink()).expect("an answer");
+    assert_eq!(copied, whole);
+    let grown_kb = highest_resident_kb(&pod) - before;
+    assert!(grown_kb < 96 * 1024, "{grown_kb} kB more at the highest");
+    drop(greedy);
+    eventually(LONG, "nothing is kept for those who went", || {
+        (metric(&pod, "http_requests_in_flight") == 0).then_some(())
+    });
+}
+
+/// Takes an answer in small pieces until it is told to hurry; gives the length of all of it.
+fn read_slowly(mut stream: TcpStream, hurry: mpsc::Receiver<()>) -> thread::JoinHandle<u64> {
+    thread::spawn(move || {
+        let (mut whole, mut piece) = (0, vec![0; 8 * 1024]);
+        while hurry.recv_timeout(Duration::from_millis(500)).is_err() {
+            whole += stream.read(&mut piece).expect("a piece") as u64;
+        }
+        whole + std::io::copy(&mut stream, &mut std::io::sink()).expect("the rest")
+    })
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_let_go_and_a_slow_one_is_served() {
+    let place = Place::new();
+    let pod = place.serving();
+    big_file(&place, 48 << 20);
+    let text = format!("/api/method/frappe.sample.text?length={}", 48 << 20);
+    let idle_socket =
+        sends(place.port, format!("GET /assets/assets.json HTTP/1.1\r\nHost: {SITE}\r\n\r\n").as_bytes());
+    let (hurry_up, hurry) = mpsc::channel();
+    let (hurry_up_too, hurry_too) = mpsc::channel();
+    let slow = read_slowly(gets(place.port, BIG), hurry);
+    let slow_too = read_slowly(gets(place.port, &text), hurry_too);
+    let _file = gets(place.port, BIG);
+    let _answer = gets(place.port, &text);
+    let _all_streams = h2::asking(place.port, SITE, BIG, 3, h2::WIDEST_WINDOW);
+    // Its connection flows, its streams do not.
+    let no_room = h2::asking(place.port, SITE, BIG, 3, 65_535);
+    let reader = thread::spawn(move || h2::read_without_giving_room(no_room));
+    // Nothing is written to who waits for an answer.
+    let folder = tempfile::tempdir().expect("a folder");
+    let release = folder.path().join("release");
+    let held = format!(
+        "/api/method/frappe.sample.held?started={}&release={}",
+        folder.path().join("started").display(),
+        release.display()
+    );
+    let held_by_http2 = h2::asking(place.port, SITE, &held, 1, 65_535);
+    let held_by_http2 = thread::spawn(move || h2::read_without_giving_room(held_by_http2));
+    let mut held = gets(place.port, &held);
+    eventually(PATIENCE, "who takes nothing is let go", || {
+        (metric(&pod, "http_requests_in_flight") == 4).then_some(())
+    });
+    fs::write(&release, "").expect("the release");
+    let mut answer = String::new();
+    held.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(held_by_http2.join().expect("an answer").ends_with(b"\"done\"}"));
+    assert!(metric(&pod, "http_clients_let_go_total{reason=\"unread_answer\"}") >= 6);
+    let pieces = [(hurry_up, slow), (hurry_up_too, slow_too)].map(|(hurry_up, slow)| {
+        hurry_up.send(()).expect("a reader");
+        slow.join().expect("a whole answer")
+    });
+    assert!(pieces.iter().all(|length| *length > 47 << 20), "{pieces:?}");
+    drop(idle_socket);
+    drop(pod);
+    reader.join().expect("a reader");
+}
+
+#[test]
+fn who_takes_or_brings_nothing_does_not_hold_up_a_stop() {
+    let place = Place::new();
+    let pod = ready(place.web().set("CAULDRON_GRACE", "300s"));
+    big_file(&place, 48 << 20);
+    let text = format!("/api/method/frappe.sample.text?length={}", 48 << 20);
+    let _file = gets(place.port, BIG);
+    let _answer = gets(place.port, &text);
+    let _streams = h2::asking(place.port, SITE, BIG, 3, h2::WIDEST_WINDOW);
+    let no_room = h2::asking(place.port, SITE, BIG, 3, 0);
+    let reader = thread::spawn(move || h2::read_without_giving_room(no_room));
+    let head = format!("POST / HTTP/1.1\r\nHost: {SITE}\r\nContent-Length: 100000\r\n\r\nabc");
+    let _sender = sends(place.port, head.as_bytes());
+    // It is worked on, and has its answer.
+    let slow = gets(place.port, "/api/method/frappe.sample.slow?seconds=8");
+    eventually(LONG, "they are all there", || (metric(&pod, "http_requests_in_flight") >= 10).then_some(()));
+    pod.signal(Signal::SIGTERM);
+    let mut answer = String::new();
+    (&slow).read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    pod.end_within(Duration::from_secs(45)).exits(0);
+    reader.join().expect("a reader");
+    assert_eq!(http::status(place.port, SITE, "/"), 0);
+}
