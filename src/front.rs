@@ -48,6 +48,7 @@ mod seldom;
 mod sendfile;
 mod server;
 mod shared;
+mod slots;
 mod socketio;
 mod spool;
 mod spool_file;

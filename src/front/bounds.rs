@@ -15,6 +15,8 @@ pub const GOODBYE: Duration = Duration::from_secs(5);
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The same once a stop was asked for, when any byte is enough: a stop does not wait for who does nothing.
 pub const PATIENCE_AT_STOP: Duration = Duration::from_secs(5);
+/// How often a client that is waited for is looked at.
+pub const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// What it has to take of an answer in that time, and to bring of a request's body.
 pub const LEAST_TAKEN_BYTES: u64 = 1024;
 pub const LEAST_BROUGHT_BYTES: u64 = 16 * 1024;
@@ -23,7 +25,10 @@ pub const LEAST_BROUGHT_BYTES: u64 = 16 * 1024;
 pub const MOST_KEPT_IN_MEMORY_BYTES: u64 = 64 << 20;
 /// A body that is larger may not take the last part of the runtime folder.
 pub const SMALL_BODY_BYTES: u64 = 1 << 20;
-/// Of what is free in the runtime folder: answers, with the requests that are there, may fill a quarter of it,
+/// Of the runtime folder's file system, in percent: what is left to others, but no more than half of what is free.
+/// A node whose disk has less than 10 to 15 % free begins to evict pods.
+pub const OTHERS_SHARE: u64 = 15;
+/// Of the rest, in percent: answers, with the requests that are there, may fill a quarter of it,
 /// large requests a half, and small ones three quarters.
 pub const ANSWERS_SHARE: u64 = 25;
 pub const LARGE_REQUESTS_SHARE: u64 = 50;
@@ -42,6 +47,8 @@ pub const LONGEST_DIGESTION: Duration = Duration::from_secs(600);
 
 /// Streams of one HTTP/2 connection (nginx: 128, RFC 9113: no fewer than 100).
 pub const MOST_STREAMS: u32 = 100;
+/// Those that wait for a slot (slots.rs), of all connections together; a stream that waits takes some 10 kB.
+pub const MOST_WAITING_STREAMS: usize = 4096;
 /// What is read of a file at once for an HTTP/2 stream, and what hyper takes of a body ahead of the network.
 pub const STREAM_CHUNK_BYTES: usize = 16 * 1024;
 /// Answers that an HTTP/2 connection may always hold in memory until the client takes them.

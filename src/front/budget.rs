@@ -18,8 +18,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::bounds::{
-    ANSWERS_SHARE, LARGE_REQUESTS_SHARE, MEMORY_SHARE, MOST_KEPT_IN_MEMORY_BYTES, REQUESTS_SHARE,
-    SMALL_BODY_BYTES, TELL_EVERY,
+    ANSWERS_SHARE, LARGE_REQUESTS_SHARE, MEMORY_SHARE, MOST_KEPT_IN_MEMORY_BYTES, OTHERS_SHARE,
+    REQUESTS_SHARE, SMALL_BODY_BYTES, TELL_EVERY,
 };
 use crate::health::metrics::{LabelSet, help};
 
@@ -38,6 +38,13 @@ pub enum Place {
 
 const KINDS: [(Kind, &str); 2] = [(Kind::Request, "request"), (Kind::Answer, "answer")];
 const PLACES: [(Place, &str); 2] = [(Place::Memory, "memory"), (Place::Disk, "disk")];
+
+/// Of the runtime folder's file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    pub free_bytes: u64,
+    pub whole_bytes: u64,
+}
 
 #[derive(Debug)]
 pub struct Budget {
@@ -80,10 +87,12 @@ impl Budget {
         Charge { budget: self.clone(), kind, place, bytes: 0 }
     }
 
-    /// What there would be if nothing were kept.
-    fn capacity_bytes(&self, free_bytes: u64, kept_bytes: u64) -> u64 {
-        let capacity = free_bytes.saturating_add(kept_bytes);
-        self.memory_limit_bytes.map_or(capacity, |limit| capacity.min(limit / 100 * MEMORY_SHARE))
+    /// What there would be for us if nothing were kept.
+    fn capacity_bytes(&self, space: Space, kept_bytes: u64) -> u64 {
+        let free_bytes = space.free_bytes.saturating_add(kept_bytes);
+        let others_bytes = (space.whole_bytes / 100 * OTHERS_SHARE).min(free_bytes / 2);
+        let capacity_bytes = free_bytes - others_bytes;
+        self.memory_limit_bytes.map_or(capacity_bytes, |limit| capacity_bytes.min(limit / 100 * MEMORY_SHARE))
     }
 
     /// Counted, and told at most once a minute.
@@ -144,12 +153,12 @@ impl Charge {
         has_room
     }
 
-    /// So many more bytes in the runtime folder, where so many are free, if there is room for them.
-    pub fn try_add_on_disk(&mut self, bytes: u64, free_bytes: u64) -> bool {
+    /// So many more bytes in the runtime folder, if there is room for them.
+    pub fn try_add_on_disk(&mut self, bytes: u64, space: Space) -> bool {
         let budget = self.budget.clone();
         let mut state = budget.state();
         let kept_bytes = state.kept(Place::Disk);
-        let capacity_bytes = budget.capacity_bytes(free_bytes, kept_bytes);
+        let capacity_bytes = budget.capacity_bytes(space, kept_bytes);
         let limit_bytes = limit_bytes(self.kind, self.bytes + bytes, capacity_bytes);
         let has_room = kept_bytes + bytes <= limit_bytes;
         if has_room {
@@ -206,7 +215,7 @@ mod tests {
                     charges.push(budget.charge(kind, Place::Disk));
                 }
                 let charge = charges.last_mut().unwrap();
-                if !charge.try_add_on_disk(step, free_bytes) {
+                if !charge.try_add_on_disk(step, Space { free_bytes, whole_bytes: 0 }) {
                     return charges;
                 }
                 free_bytes -= step;
@@ -228,8 +237,19 @@ mod tests {
     fn a_folder_in_memory_has_a_share_of_the_containers_limit() {
         let budget = Budget::new(Some(400 * MIB));
         let mut request = budget.charge(Kind::Request, Place::Disk);
-        assert!(request.try_add_on_disk(MIB, 64 << 30));
-        assert!(!request.try_add_on_disk(50 * MIB, 64 << 30));
+        let space = Space { free_bytes: 64 << 30, whole_bytes: 64 << 30 };
+        assert!(request.try_add_on_disk(MIB, space));
+        assert!(!request.try_add_on_disk(50 * MIB, space));
+    }
+
+    #[test]
+    fn a_disk_that_others_use_too_is_not_filled() {
+        let budget = Budget::new(None);
+        let capacity = |free_bytes, whole_bytes| budget.capacity_bytes(Space { free_bytes, whole_bytes }, 0);
+        assert_eq!(capacity(100, 100), 85);
+        assert_eq!(capacity(60, 100), 45);
+        // Nearly full: half of what is left.
+        assert_eq!(capacity(10, 100), 5);
     }
 
     #[test]

@@ -22,7 +22,6 @@ use super::dispatch::answer;
 use super::h2_resets::ResetWatch;
 use super::line::Line;
 use super::metrics::LetGo;
-use super::outflow::Outflow;
 use super::paced::{Delivery, Paced};
 use super::parking::{self, Activity};
 use super::preface::{First, Protocol, read_first};
@@ -189,7 +188,7 @@ async fn speak_http2<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let line = Line::of_streams(Outflow::new(shared.outflow.clone()));
+    let line = Line::of_streams(&shared);
     let activity = line.activity.clone();
     let streams = Streams { delivery, shared: shared.clone() };
     let refusals = shared.clone();

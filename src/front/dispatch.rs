@@ -35,7 +35,13 @@ pub async fn answer(
     let address = client.as_ref().map_or(peer.address.ip(), |client| client.address);
     let mut exchange = Exchange::begin(shared, Class::of(&route), &request, address);
     exchange.at_work = Some(line.activity.work());
+    let mut has_place = true;
+    if let Some(slots) = line.slots(exchange.class) {
+        exchange.slot = slots.take().await;
+        has_place = exchange.slot.is_some();
+    }
     let answered = match &client {
+        Some(_) if !has_place => Err(Refusal::Busy),
         Some(client) => dispatch(&exchange, client, route, request).await,
         None => Err(Refusal::BadRequest),
     };

@@ -12,6 +12,7 @@ use super::metrics::Class;
 use super::parking::AtWork;
 use super::probe::Probing;
 use super::shared::Shared;
+use super::slots::Slot;
 
 pub struct Exchange {
     pub shared: Arc<Shared>,
@@ -28,6 +29,8 @@ pub struct Exchange {
     pub at_work: Option<AtWork>,
     /// Our own: nobody's request.
     pub is_probe: bool,
+    /// By HTTP/2.
+    pub slot: Option<Slot>,
 }
 
 impl Exchange {
@@ -54,6 +57,7 @@ impl Exchange {
             arrived: Instant::now(),
             at_work: None,
             is_probe,
+            slot: None,
         }
     }
 }

@@ -49,14 +49,14 @@ pub struct Paced<S> {
     delivery: Arc<Delivery>,
     shared: Arc<Shared>,
     patience: Patience,
-    /// What the client had taken when it began.
+    /// What the client had taken when it was last looked at.
     taken_before: u64,
     waiting: Option<Waiting>,
 }
 
 struct Waiting {
     since: Instant,
-    end: Pin<Box<dyn Future<Output = ()> + Send>>,
+    pause: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl<S> Paced<S> {
@@ -96,15 +96,18 @@ impl<S> Paced<S> {
             self.delivery.is_blocked.store(true, Relaxed);
             let waiting = self.waiting.get_or_insert_with(|| Waiting {
                 since: Instant::now(),
-                end: Box::pin(self.patience.end(self.shared.stop.subscribe())),
+                pause: Box::pin(self.patience.pause(self.shared.stop.subscribe())),
             });
-            ready!(waiting.end.as_mut().poll(cx));
-            let taken = self.delivery.taken_bytes().saturating_sub(self.taken_before);
-            self.patience.has_moved(taken, waiting.since.elapsed(), self.shared.is_stopping());
-            if !self.patience.is_fresh() {
+            ready!(waiting.pause.as_mut().poll(cx));
+            let waited = waiting.since.elapsed();
+            self.waiting = None;
+            let taken = self.delivery.taken_bytes();
+            let moved = taken.saturating_sub(std::mem::replace(&mut self.taken_before, taken));
+            let is_stopping = self.shared.is_stopping();
+            self.patience.has_moved(moved, waited, is_stopping);
+            if self.patience.is_over(is_stopping) {
                 return Poll::Ready(());
             }
-            self.waiting = None;
         }
     }
 }

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use super::bounds::{PATIENCE, PATIENCE_AT_STOP};
+use super::bounds::{LOOK_EVERY, PATIENCE, PATIENCE_AT_STOP};
 use super::connection::stopped;
 
 /// The time that a client has used since it last moved enough.
@@ -35,23 +35,28 @@ impl Patience {
         self.waited.is_zero() && self.moved_bytes == 0
     }
 
+    /// Whether its time is over.
+    pub fn is_over(&self, is_stopping: bool) -> bool {
+        self.rest(is_stopping).is_zero()
+    }
+
     fn rest(&self, is_stopping: bool) -> Duration {
         let whole = if is_stopping { PATIENCE_AT_STOP } else { PATIENCE };
         whole.saturating_sub(self.waited)
     }
 
-    /// Ends when the client's time is over.
-    pub fn end(&self, mut stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + 'static {
-        let (rest, rest_at_stop) = (self.rest(false), self.rest(true));
+    /// Ends when it is time to look what the client has moved: now and then, and when a stop or the end of its
+    /// time comes.
+    pub fn pause(&self, mut stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + 'static {
+        let (rest, rest_at_stop) = (self.rest(false).min(LOOK_EVERY), self.rest(true));
         async move {
-            let since = Instant::now();
-            if !*stop.borrow() {
-                tokio::select! {
-                    () = sleep(rest) => return,
-                    () = stopped(&mut stop) => {}
-                }
+            if *stop.borrow() {
+                return sleep(rest_at_stop).await;
             }
-            sleep(rest_at_stop.saturating_sub(since.elapsed())).await;
+            tokio::select! {
+                () = sleep(rest) => {}
+                () = stopped(&mut stop) => {}
+            }
         }
     }
 }
@@ -68,7 +73,7 @@ mod tests {
             patience.has_moved(2, second, false);
         }
         assert_eq!(patience.rest(false), PATIENCE - second * 20);
-        assert_eq!(patience.rest(true), Duration::ZERO);
+        assert!(patience.is_over(true) && !patience.is_over(false));
         patience.has_moved(60, second, false);
         assert!(patience.is_fresh());
         patience.has_moved(1, second, true);

@@ -39,12 +39,13 @@ impl Front {
         })?;
         let assets = View::assets_folder(runtime);
         let runtime = Runtime::new(runtime)?;
-        let shared = Arc::new(Shared::new(settings, address, runtime, assets, tls, board.clone()));
+        let most = limits::most();
+        let shared = Arc::new(Shared::new(settings, address, runtime, assets, tls, board.clone(), most));
         board.update(|account| {
             let budget = shared.runtime.budget().clone();
             account.front = Some((shared.metrics.clone(), shared.in_flight.clone(), budget));
         });
-        let places = Arc::new(Semaphore::new(limits::most_connections()));
+        let places = Arc::new(Semaphore::new(most.connections));
         tokio::spawn(accept(listener, shared.clone(), places.clone()));
         Ok(Self { shared, places })
     }

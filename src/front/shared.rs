@@ -12,6 +12,7 @@ use super::metrics::{InFlight, Metrics};
 use super::open::Places;
 use super::outflow::Pool;
 use super::runtime::Runtime;
+use super::slots::SharedSlots;
 use super::tls::Tls;
 use super::upstream::{Target, Upstream};
 use super::variants::Variants;
@@ -21,6 +22,7 @@ use crate::config::hosts::Hosts;
 use crate::config::trusted::TrustedProxies;
 use crate::frappe::sites::is_site;
 use crate::health::account::{Board, Phase};
+use crate::sys::limits::Most;
 
 /// gunicorn is told to keep idle connections for longer (role/web.rs).
 const REUSE_WITHIN: Duration = Duration::from_secs(10);
@@ -73,6 +75,9 @@ pub struct Shared {
     pub board: Board,
     /// Memory for answers on their way by HTTP/2.
     pub outflow: Arc<Pool>,
+    /// For HTTP/2 requests that are worked on.
+    pub slots: Arc<SharedSlots>,
+    pub poll_slots: Arc<SharedSlots>,
     /// A stop was asked for: no new connections, idle ones end.
     pub stop: watch::Sender<bool>,
     /// gunicorn is being run; else the status page answers in its place.
@@ -87,6 +92,7 @@ impl Shared {
         assets: PathBuf,
         tls: Option<Tls>,
         board: Board,
+        most: Most,
     ) -> Self {
         let (host, port) = settings.socketio.clone();
         let places = Places { bench: settings.bench.clone(), assets };
@@ -101,6 +107,9 @@ impl Shared {
             in_flight: Arc::default(),
             board,
             outflow: Arc::default(),
+            slots: SharedSlots::new(most.streams),
+            // Where clients come by few connections, through a proxy, the places of the others are free.
+            poll_slots: SharedSlots::new(most.connections / 2),
             stop: watch::Sender::new(false),
             is_open: AtomicBool::new(false),
             settings,

@@ -129,9 +129,10 @@ async fn next(
         let frame = tokio::select! {
             biased;
             frame = body.frame() => frame,
-            () = patience.end(shared.stop.subscribe()) => {
-                patience.has_moved(0, since.elapsed(), shared.is_stopping());
-                if patience.is_fresh() {
+            () = patience.pause(shared.stop.subscribe()) => {
+                let is_stopping = shared.is_stopping();
+                patience.has_moved(0, since.elapsed(), is_stopping);
+                if !patience.is_over(is_stopping) {
                     continue;
                 }
                 shared.metrics.let_go(LetGo::SlowBody);

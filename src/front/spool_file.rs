@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::statvfs::fstatvfs;
 
-use super::budget::{Budget, Charge, Kind, Place};
+use super::budget::{Budget, Charge, Kind, Place, Space};
 
 #[derive(Debug)]
 pub struct SpoolFile {
@@ -37,14 +37,17 @@ impl SpoolFile {
     ///
     /// # Errors
     /// No room for it, or the disk's own.
-    pub fn append(&self, bytes: &[u8]) -> Result<(), NotKept> {
+    pub fn append(&self, addition: &[u8]) -> Result<(), NotKept> {
         let system = fstatvfs(&self.file).map_err(io::Error::from)?;
-        let free_bytes = system.blocks_available().saturating_mul(system.fragment_size());
+        let bytes = |blocks: u64| blocks.saturating_mul(system.fragment_size());
+        let space =
+            Space { free_bytes: bytes(system.blocks_available()), whole_bytes: bytes(system.blocks()) };
+        let length = addition.len() as u64;
         let mut charge = self.charge.lock().unwrap_or_else(PoisonError::into_inner);
-        if !charge.try_add_on_disk(bytes.len() as u64, free_bytes) {
+        if !charge.try_add_on_disk(length, space) {
             return Err(NotKept::NoShare);
         }
-        Ok((&self.file).write_all(bytes)?)
+        Ok((&self.file).write_all(addition)?)
     }
 }
 

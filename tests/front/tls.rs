@@ -1,12 +1,19 @@
 //! TLS on the web port, with a certificate that is renewed while it serves.
 
 use std::fs;
-use std::process::Command;
+use std::io::Write;
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use crate::support::binary::LONG;
 use crate::support::ca::Ca;
 use crate::support::place::{Place, SITE, ready};
+use crate::support::skip::skipped;
 use crate::support::wait::eventually;
+
+/// Longer than the web port waits for a request, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(150);
 
 #[test]
 fn a_renewed_certificate_is_used_without_a_restart() {
@@ -51,4 +58,43 @@ fn a_renewed_certificate_is_used_without_a_restart() {
         .exits(78)
         .says("/nosuch.pem");
     place.web().set("CAULDRON_TLS_CERT", "/nosuch.pem").run().exits(78).says("CAULDRON_TLS_KEY");
+}
+
+#[test]
+fn who_begins_a_handshake_or_says_nothing_after_it_is_let_go() {
+    let place = Place::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = Ca::new().issue(&[SITE.to_owned()], folder.path(), None);
+    let pod = ready(
+        place
+            .web()
+            .set("CAULDRON_TLS_CERT", files.certificate.display())
+            .set("CAULDRON_TLS_KEY", files.key.display()),
+    );
+    let descriptors = || fs::read_dir(format!("/proc/{}/fd", pod.pid())).expect("descriptors").count();
+    let before = descriptors();
+    // The beginning of a ClientHello; and whole handshakes, for each protocol.
+    let begun: Vec<TcpStream> = (0..20)
+        .map(|_| {
+            let mut stream = TcpStream::connect(("127.0.0.1", place.port)).expect("a connection");
+            stream.write_all(&[0x16, 3, 1, 2, 0, 1, 0]).expect("a beginning");
+            stream
+        })
+        .collect();
+    let address = format!("127.0.0.1:{}", place.port);
+    let mut silent: Vec<Child> = ["h2", "http/1.1"]
+        .iter()
+        .filter_map(|protocol| {
+            let mut command = Command::new("openssl");
+            command.args(["s_client", "-connect", &address, "-alpn", protocol, "-quiet"]);
+            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+            command.spawn().map_err(|error| skipped("silence after a handshake", error)).ok()
+        })
+        .collect();
+    eventually(LONG, "all of them are there", || (descriptors() >= before + 20 + silent.len()).then_some(()));
+    for client in &mut silent {
+        eventually(PATIENCE, "a silent client is let go", || client.try_wait().expect("a state"));
+    }
+    eventually(LONG, "their places are free", || (descriptors() <= before).then_some(()));
+    drop(begun);
 }
