@@ -119,6 +119,14 @@ fn a_server_that_never_answers_has_a_deadline() {
 }
 
 #[test]
+fn a_deadline_of_zero_is_none() {
+    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    let server = GitHttp::serve(&repository, "robot", CANARY);
+    let url = server.url().replace("http://", &format!("http://robot:{CANARY}@"));
+    lab.fetch(&wanted(&url)).set("CAULDRON_GIT_TIMEOUT", "0").run().exits(0);
+}
+
+#[test]
 fn a_stop_ends_it_at_once_and_leaves_no_git_behind() {
     let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
     let server = GitHttp::serve(&repository, "robot", CANARY);

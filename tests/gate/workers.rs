@@ -107,6 +107,19 @@ fn a_redis_that_was_lost_lets_nobody_through() {
     });
 }
 
+/// Without a limit the job is waited for, however long it takes.
+#[test]
+fn a_drain_without_limit_waits_for_the_job() {
+    let place = Place::with_release();
+    let job = HeldJob::run(&place);
+    let leader = place.leader(&place.new).set("CAULDRON_MIGRATE_DRAIN", "0").start();
+    leader.says("waiting for running jobs before the migration");
+    job.release();
+    let ended = leader.end().exits(0).says("migrated");
+    assert!(!ended.stderr.contains("jobs were still running"), "{ended}");
+    place.is_migrated();
+}
+
 /// A job that takes longer than it may: the old version goes on.
 #[test]
 fn a_job_that_does_not_end_puts_the_migration_off() {
