@@ -86,7 +86,8 @@ fn other_names_of_a_setting_replace_the_charts() {
             let objects = chart.objects();
             assert!(times(&objects, gone).iter().all(|(_, times)| *times == 0), "{name} beside {gone}");
             for (role, pod) in objects.pods() {
-                let (code, said) = print_config(folder.path(), &[role.clone()], &variables(container(pod)));
+                let (code, said) =
+                    print_config(folder.path(), std::slice::from_ref(&role), &variables(container(pod)));
                 assert_eq!(code, 0, "{name}, {role}: {said}");
             }
         }
