@@ -3,6 +3,7 @@
 //! With CAULDRON_TEST_BENCH on a real bench. 127.0.0.2 stands for the other container: an address that the front does not take for its own.
 
 use std::fs;
+use std::time::Duration;
 
 use crate::all::Home;
 use crate::place::SITE;
@@ -10,8 +11,10 @@ use crate::socketio::Client;
 use crate::support::bench::{ADMIN_PASSWORD, Bench};
 use crate::support::binary::{Binary, Pod};
 use crate::support::ca::Ca;
-use crate::support::other_app::OtherApp;
 use crate::support::{http, port};
+
+/// Of a real site, on a busy machine.
+const CREATION: Duration = Duration::from_secs(300);
 
 struct Apart {
     home: Home,
@@ -22,13 +25,8 @@ struct Apart {
 impl Apart {
     /// A site with its worker, and a login to it.
     fn new() -> Self {
-        let mut bench = Bench::under_test().unwrap_or_else(Bench::sample);
-        OtherApp::add(&mut bench).set_listed(true);
-        let home = Home::on(bench);
-        home.all().with_command("bootstrap").run().exits(0);
-        assert_eq!(home.bench.run(&["--site", SITE, "install-app", "ledger"]).exit, Some(0));
-        // The leader takes note of the app.
-        home.all().with_command("bootstrap").run().exits(0);
+        let home = Home::on(Bench::under_test().unwrap_or_else(Bench::sample));
+        home.all().with_command("bootstrap").spawn().end_within(CREATION).exits(0);
         let worker = ready(home.all().with_command("worker"));
         let web = ready(home.all().with_command("web"));
         let form = [("usr", "Administrator"), ("pwd", ADMIN_PASSWORD)];
@@ -52,14 +50,14 @@ impl Apart {
         Client::page_at(&self.home.bench, &web, origin, &self.cookie)
     }
 
-    /// An event that a job publishes, for users of the desk.
+    /// An event that a job publishes for the user who is logged in.
     #[track_caller]
     fn is_told(&self, page: &Client) {
         page.says("connected");
-        let kwargs = "{'method': 'ledger.tasks.tell', 'name': 'told', 'message': 'by-a-job'}";
+        let kwargs = "{'method': 'frappe.realtime.publish_progress', 'percent': 42}";
         let enqueue = ["--site", SITE, "execute", "frappe.utils.background_jobs.enqueue", "--kwargs", kwargs];
         self.home.bench.run(&enqueue);
-        page.says("told by-a-job");
+        page.says("progress 42");
     }
 }
 

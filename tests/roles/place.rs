@@ -66,9 +66,10 @@ impl Place {
         Self { rq2: Some(rq2), ..Self::new() }
     }
 
-    /// With each RQ that Frappe has.
-    pub fn with_each_rq() -> [Self; 2] {
-        [Self::new(), Self::with_rq2()]
+    /// With each RQ that Frappe has; a real bench has its own.
+    pub fn with_each_rq() -> Vec<Self> {
+        let own = Self::new();
+        if own.bench().is_real() { vec![own] } else { vec![own, Self::with_rq2()] }
     }
 
     /// The bench's own PYTHONPATH, after the other RQ.
@@ -80,7 +81,8 @@ impl Place {
 
     /// As Frappe names a job of a site.
     pub fn id(&self, site: &str, name: &str) -> String {
-        format!("{site}{}{name}", if self.rq2.is_some() { "||" } else { "::" })
+        let is_rq2 = self.rq2.is_some() || self.bench().major() >= 16;
+        format!("{site}{}{name}", if is_rq2 { "||" } else { "::" })
     }
 
     pub fn bench(&self) -> &'static Bench {

@@ -186,7 +186,8 @@ impl Client {
              }});\n\
              socket.on('connect', () => console.log('connected'));\n\
              socket.on('connect_error', (error) => console.log('refused', error.message));\n\
-             socket.on('told', (message) => console.log('told', message));\n"
+             socket.on('told', (message) => console.log('told', message));\n\
+             socket.on('progress', ({{ percent }}) => console.log('progress', percent));\n"
         );
         fs::write(&script, text).expect("a client");
         Self(Running::spawn(Command::new("node").arg(script).stdin(Stdio::null())))

@@ -87,6 +87,13 @@ impl Bench {
         self.real
     }
 
+    /// The major version of its Frappe.
+    pub fn major(&self) -> u32 {
+        let text = fs::read_to_string(self.path().join("apps/frappe/frappe/__init__.py")).expect("frappe");
+        let version = text.lines().find_map(|line| line.strip_prefix("__version__ = \"")).expect("a version");
+        version.split('.').next().and_then(|major| major.parse().ok()).expect("a number")
+    }
+
     /// What every process of this bench needs in its environment, one started by the program under test too.
     pub fn environment(&self) -> &[(String, String)] {
         &self.environment

@@ -13,3 +13,9 @@ def publish_realtime(event, message, room="all"):
         redis.Redis.from_url(local.conf.redis_queue).publish("events", json.dumps(payload))
     except redis.exceptions.ConnectionError:
         pass
+
+
+def publish_progress(percent, title=None, description=None):
+    """To the user who is logged in; a job and a command are the Administrator's."""
+    message = {"percent": percent, "title": title, "description": description}
+    publish_realtime("progress", message, room=f"user:{getattr(local, 'user', None) or 'Administrator'}")
