@@ -28,7 +28,7 @@ pub mod value;
 pub mod variable;
 pub mod workers;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -132,8 +132,8 @@ pub enum OnFailure {
 /// Nothing returns early: every problem is to be told at once.
 pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Config> {
     let bench = read_bench(reader, needs.bench);
-    let site = read_site(reader, needs.site);
     let sites = bench.clone().unwrap_or_default().join("sites");
+    let site = read_site(reader, needs.site, &sites);
     let files = BenchFiles::read(reader, &sites, site.as_deref());
     let database = database::read(reader, &files, embedded);
     let redis = redis::read(reader, &files);
@@ -256,8 +256,10 @@ fn read_bench(reader: &mut Reader<'_>, needed: bool) -> Option<PathBuf> {
     Some(bench)
 }
 
-fn read_site(reader: &mut Reader<'_>, needed: bool) -> Option<String> {
-    let given = reader.given_or("SITE_NAME", None, None);
+/// A command that works on a site takes the bench's default one, as Frappe's own commands do.
+fn read_site(reader: &mut Reader<'_>, needed: bool, sites: &Path) -> Option<String> {
+    let default_site = needed.then(|| BenchFiles::default_site(sites)).flatten();
+    let given = reader.given_or("SITE_NAME", default_site, None);
     if needed && given.is_none() {
         let mend = "set SITE_NAME to the site's name, such as erp.example.com";
         reader.problem("SITE_NAME", None, "not set", mend);

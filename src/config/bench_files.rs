@@ -36,6 +36,12 @@ impl BenchFiles {
         Self { common, site: site.unwrap_or_default() }
     }
 
+    /// What the common file names as the site of the bench; what is wrong with the file is [`Self::read`]'s to say.
+    pub fn default_site(sites: &Path) -> Option<Given> {
+        let common = json_file::read_common_object(&sites.join(COMMON)).ok()?.ok()?;
+        given(&common, "default_site", COMMON)
+    }
+
     pub fn common(&self, key: &str) -> Option<Given> {
         given(&self.common, key, COMMON)
     }

@@ -115,17 +115,46 @@ proptest! {
     }
 }
 
+const FOUND: [&str; 6] = [
+    "redis://:ab@cd/canary@host:6379/0",
+    "postgres://u:canary@h/db",
+    "https://user:gl/canary@host/x.git",
+    "host=pg password=canary",
+    "\"postgres://u:canary@h/db\"",
+    "u:canary@h",
+];
+
+/// The bench's own files are read as the environment is.
+#[test]
+fn what_was_found_is_shown_from_no_file_of_the_bench() {
+    let bench = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(bench.path().join("sites/s.local")).unwrap();
+    let path = bench.path().display().to_string();
+    let keys = [
+        "db_host",
+        "db_port",
+        "db_type",
+        "db_name",
+        "redis_cache",
+        "redis_queue",
+        "socketio_port",
+        "default_site",
+    ];
+    for (value, key) in FOUND.iter().flat_map(|value| keys.map(|key| (value, key))) {
+        for file in ["common_site_config.json", "s.local/site_config.json"] {
+            let file = bench.path().join("sites").join(file);
+            std::fs::write(&file, serde_json::json!({key: value}).to_string()).unwrap();
+            let said = said(&BTreeMap::from([("CAULDRON_BENCH", path.as_str()), ("SITE_NAME", "s.local")]));
+            std::fs::remove_file(&file).unwrap();
+            assert!(!said.contains("canary"), "{key}: {value}\n{said}");
+        }
+    }
+}
+
 /// The inputs that were found first, each in every setting.
 #[test]
 fn what_was_found_is_shown_in_no_setting() {
-    for value in [
-        "redis://:ab@cd/canary@host:6379/0",
-        "postgres://u:canary@h/db",
-        "https://user:gl/canary@host/x.git",
-        "host=pg password=canary",
-        "\"postgres://u:canary@h/db\"",
-        "u:canary@h",
-    ] {
+    for value in FOUND {
         for name in names() {
             let said = said(&BTreeMap::from([("SITE_NAME", "s.local"), (name, value)]));
             assert!(!said.contains("canary"), "{name}={value}\n{said}");

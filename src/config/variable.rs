@@ -73,7 +73,7 @@ const GRACE: Variable = plain(
 pub const RUN_SETTINGS: &[Variable] = &[HEALTH_ADDR, LOG_FORMAT, LOG_LEVEL, CHILD_LOGS, GRACE];
 
 pub const VARIABLES: &[Variable] = &[
-    plain("SITE_NAME", "(required)", "The site's name, also its folder under sites/"),
+    plain("SITE_NAME", "default_site, else required", "The site's name, also its folder under sites/"),
     secret("ADMIN_PASSWORD", &[], "(needed to create a site)", "Administrator's password of a new site"),
     plain("DB_TYPE", "postgres", "Only postgres; anything else is refused"),
     plain("DB_HOST", "common_site_config.json", "PostgreSQL's host"),

@@ -1,7 +1,7 @@
 //! FRAPPE_* variables, which Frappe puts over every file: links of Kubernetes reach no child, another value than
 //! ours is refused before anything is made, and alone they are the settings.
 
-use crate::place::{DATABASE, Place, Served};
+use crate::place::{DATABASE, Place, SITE, Served};
 use crate::support::binary::Binary;
 use crate::support::postgres::{PASSWORD, SUPERUSER};
 
@@ -55,6 +55,17 @@ fn another_server_than_ours_is_refused_before_anything_is_made() {
         }
     }
     place.is_as_it_was(&before);
+}
+
+/// As Frappe's own commands take it.
+#[test]
+fn the_benchs_default_site_is_the_site_where_none_is_named() {
+    let place = Place::new();
+    place.bench.configure(serde_json::json!({"default_site": SITE}));
+    place.leader().unset("SITE_NAME").run().exits(0);
+    place.leader().run().exits(0).says("nothing to do");
+    place.bench.configure(serde_json::json!({"default_site": "../x"}));
+    place.leader().unset("SITE_NAME").run().exits(78).says("SITE_NAME (common_site_config.json)");
 }
 
 #[test]
