@@ -1,6 +1,7 @@
 //! git, run and not linked: with our logins, a deadline, and tries again where another may do.
 
 pub mod askpass;
+mod descent;
 mod logins;
 mod reason;
 mod submodules;
@@ -10,6 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+pub use self::descent::Descent;
 use self::logins::Logins;
 use self::reason::{Reason, explain};
 pub use self::submodules::Lacking;

@@ -36,6 +36,7 @@ pub async fn lend(
         bundles: context.bench.cauldron().join("bundles"),
         baked: &image.versions(),
         others: &[],
+        before: None,
     };
     if let Some(AppCode::Bundle(bundle)) = code {
         return Ok(Some(publisher.copy(bundle)?));

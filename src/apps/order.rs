@@ -105,6 +105,8 @@ mod tests {
             built_assets: false,
             required_apps: texts(required),
             fingerprint: None,
+            follows: Vec::new(),
+            precedes: Vec::new(),
             subfolder: None,
         };
         AppCode::Bundle(Bundle { root: app.into(), manifest })

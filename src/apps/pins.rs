@@ -122,6 +122,15 @@ impl Pins {
         self.apps.iter().find(its)
     }
 
+    /// The commit of an entry of the same source, whatever of it was asked for.
+    pub fn commit_of_source(&self, app: &WantedApp) -> Option<String> {
+        let its = |pin: &&Pin| pin.source == source(app) && pin.subfolder == app.subfolder;
+        self.apps.iter().filter(its).find_map(|pin| match &pin.commit {
+            Commit::At(commit) => Some(commit.clone()),
+            Commit::Baked => None,
+        })
+    }
+
     /// Branches have moved for this value of CAULDRON_APPS_UPDATE, or there is none.
     pub fn has_moved(&self, update: Option<&String>) -> bool {
         update.is_none_or(|update| self.updates.contains(update))

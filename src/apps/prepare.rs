@@ -62,6 +62,15 @@ struct Work<'a> {
     shelf: Shelf<'a>,
 }
 
+/// One of the list, and what was pinned of it.
+struct Entry<'a> {
+    app: &'a WantedApp,
+    /// None where its branch is to move.
+    pinned: Option<&'a Pin>,
+    /// The commit of the same source, moved or not.
+    before: Option<String>,
+}
+
 impl<'a> Work<'a> {
     fn new(context: &'a Context<'a>, store: Store) -> Result<Self> {
         Ok(Self { context, shelf: Shelf::open(context.config, context.bench, store)? })
@@ -85,7 +94,8 @@ impl<'a> Work<'a> {
                 Some(own) => (pinned.cloned().unwrap_or_else(|| Pin::of(app, own.app(), Commit::Baked)), own),
                 None => {
                     let pinned = pinned.filter(|_| !moves || !wanted::may_move(app));
-                    let bundle = self.publish(app, pinned, &code, &mut git).await?;
+                    let entry = Entry { app, pinned, before: before.commit_of_source(app) };
+                    let bundle = self.publish(&entry, &code, &mut git).await?;
                     (shelf.pin(app, &bundle), AppCode::Bundle(bundle))
                 }
             };
@@ -121,12 +131,11 @@ impl<'a> Work<'a> {
     /// The bundle of an entry that the image does not satisfy.
     async fn publish(
         &self,
-        app: &WantedApp,
-        pinned: Option<&Pin>,
+        entry: &Entry<'_>,
         code: &[AppCode],
         git: &mut Option<Git<'a>>,
     ) -> std::result::Result<Bundle, Stopped> {
-        let shelf = &self.shelf;
+        let (shelf, app, pinned) = (&self.shelf, entry.app, entry.pinned);
         if wanted::label(app) == "frappe" {
             let has = shelf.image.apps.get("frappe").map_or("none", |baked| baked.version.as_str());
             return Err(Fault::configuration(
@@ -138,22 +147,21 @@ impl<'a> Work<'a> {
         let there = pinned.and_then(|pin| shelf.bundle_of(pin));
         match there {
             Some(bundle) if shelf.lacks_assets(app, &bundle) => {
-                let built = self.publish_anew(app, pinned, code, git).await;
+                let built = self.publish_anew(entry, code, git).await;
                 built.or_else(|stopped| unbuilt_for_now(stopped, bundle))
             }
             Some(bundle) => Ok(bundle),
-            None => self.publish_anew(app, pinned, code, git).await,
+            None => self.publish_anew(entry, code, git).await,
         }
     }
 
     async fn publish_anew(
         &self,
-        app: &WantedApp,
-        pinned: Option<&Pin>,
+        entry: &Entry<'_>,
         code: &[AppCode],
         git: &mut Option<Git<'a>>,
     ) -> std::result::Result<Bundle, Stopped> {
-        let shelf = &self.shelf;
+        let (shelf, app, pinned) = (&self.shelf, entry.app, entry.pinned);
         let commit = match pinned.map(|pin| &pin.commit) {
             Some(Commit::At(commit)) => commit.clone(),
             _ => self.git(git)?.resolve(app).await?,
@@ -163,7 +171,8 @@ impl<'a> Work<'a> {
         }
         let others: Vec<Bundle> = bundles_of(code).cloned().collect();
         let (python, baked, bundles) = (&shelf.python, &shelf.image.versions(), shelf.bundles());
-        let publisher = Publisher { context: self.context, python, bundles, baked, others: &others };
+        let before = entry.before.clone();
+        let publisher = Publisher { context: self.context, python, bundles, baked, others: &others, before };
         // A new image, or another Python: no repository is needed for what is here already.
         let source = pinned.and_then(|pin| shelf.any_source_of(app, pin, &commit));
         let origin = match &source {

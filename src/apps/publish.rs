@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::assets::{Build, Needs};
 use super::bundle::{BUILT, Bundle, Manifest};
-use super::git::{Git, Lacking};
+use super::git::{Descent, Git, Lacking};
 use super::package::Package;
 use super::python::Python;
 use super::requirements::Source;
@@ -39,6 +39,8 @@ pub struct Publisher<'a> {
     pub baked: &'a BTreeMap<String, String>,
     /// The bundles that it is used with.
     pub others: &'a [Bundle],
+    /// The commit that was pinned before, of the same source.
+    pub before: Option<String>,
 }
 
 /// Where the source is taken from.
@@ -71,11 +73,14 @@ impl Publisher<'_> {
             fs::create_dir(folder).map_err(|error| self.cannot_write(&error))?;
         }
         let source = root.join("source");
-        let mut lacking = Vec::new();
+        let (mut lacking, mut descent) = (Vec::new(), None);
         match &origin {
             Origin::Git(git) => {
                 tracing::info!(app = label, source = wanted::source(app), commit, "fetching");
                 lacking = git.fetch(app, commit, &staging.repository()).await?;
+                if let Some(before) = &self.before {
+                    descent = git.descent(app, commit, before, &scratch.join("history")).await?;
+                }
                 take_source(app, &staging.repository(), &source)
                     .map_err(|fault| for_want_of(&lacking, app.subfolder.as_deref(), fault))?;
             }
@@ -114,6 +119,7 @@ impl Publisher<'_> {
             Build { app: &package.app, needs, source: &source, root: &root, scratch: &scratch, others };
         let is_built = matches!(&origin, Origin::Bundle(bundle) if bundle.manifest.built_assets);
         let builds = needs != Needs::default() && wanted::builds(app);
+        let (follows, precedes) = self.history_of(&origin, descent);
         let fingerprint =
             baked::bake(&source.join(&package.app)).map_err(|error| self.cannot_write(&error))?;
         let manifest = Manifest {
@@ -128,6 +134,8 @@ impl Publisher<'_> {
             built_assets: is_built || (builds && build.run(self.context).await?),
             required_apps: package.required_apps,
             fingerprint: Some(fingerprint),
+            follows,
+            precedes,
             subfolder: app.subfolder.clone(),
         };
         self.compile(&root, &self.place(&manifest)).await?;
@@ -141,6 +149,19 @@ impl Publisher<'_> {
             "published"
         );
         Ok(bundle)
+    }
+
+    /// What is known of the commit's place in its app's history: by its repository, or by the bundle that it is copied of.
+    fn history_of(&self, origin: &Origin<'_>, descent: Option<Descent>) -> (Vec<String>, Vec<String>) {
+        let before: Vec<String> = self.before.iter().cloned().collect();
+        match (origin, descent) {
+            (Origin::Bundle(bundle), _) => {
+                (bundle.manifest.follows.clone(), bundle.manifest.precedes.clone())
+            }
+            (_, Some(Descent::Newer)) => (before, Vec::new()),
+            (_, Some(Descent::Older)) => (Vec::new(), before),
+            (_, None) => (Vec::new(), Vec::new()),
+        }
     }
 
     /// A bundle of the image, on the volume, too.

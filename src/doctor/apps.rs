@@ -140,6 +140,16 @@ fn list(listed: Option<&[String]>, folders: &[String]) -> Finding {
 
 fn wanted(wanted: &[WantedApp], joined: Option<&[AppCode]>, is_there: impl Fn(&str) -> bool) -> Finding {
     if let Some(code) = joined.filter(|_| !wanted.is_empty()) {
+        let unbuilt = unbuilt(wanted, code);
+        if !unbuilt.is_empty() {
+            return Finding::error(
+                Id::AppsWanted,
+                outcome::CONFIGURATION,
+                unbuilt.join(", "),
+                "published, and never built: its own pages, or their scripts and styles, are missing",
+                "start a leader in an image with node and yarn that reaches the npm registry: it builds them; its log says why not",
+            );
+        }
         let names: Vec<&str> = code.iter().map(AppCode::app).collect();
         return Finding::ok(Id::AppsWanted, names.join(", "), "in the image, or published");
     }
@@ -159,6 +169,13 @@ fn wanted(wanted: &[WantedApp], joined: Option<&[AppCode]>, is_there: impl Fn(&s
     )
 }
 
+/// Apps that have something to build, which was not done and was not declined.
+fn unbuilt<'a>(wanted: &[WantedApp], code: &'a [AppCode]) -> Vec<&'a str> {
+    let is_declined = |app: &str| wanted.iter().any(|entry| entry.build == Some(false) && name(entry) == app);
+    let lacks_build = |code: &&AppCode| matches!(code, AppCode::Bundle(bundle) if bundle.lacks_build());
+    code.iter().filter(lacks_build).map(AppCode::app).filter(|app| !is_declined(app)).collect()
+}
+
 /// An app without a name is called as its repository.
 fn name(app: &WantedApp) -> String {
     let from = app.name.as_ref().or(app.url.as_ref()).or(app.path.as_ref()).map_or("", String::as_str);
@@ -176,6 +193,7 @@ pub fn skipped(reason: &str) -> Vec<Finding> {
 mod tests {
     use super::super::finding::Severity;
     use super::*;
+    use crate::apps::bundle::Bundle;
 
     fn app(root: &std::path::Path, name: &str) {
         let package = root.join("apps").join(name).join(name);
@@ -217,6 +235,27 @@ mod tests {
         assert_eq!(told("frappe\ngone\n", both, Id::AppsImportable).severity, Severity::Ok);
         assert_eq!(told("frappe\n", &["frappe", "gone"], Id::AppsImportable).code, 78);
         assert_eq!(list(None, &[]).severity, Severity::Info);
+    }
+
+    #[test]
+    fn an_app_that_was_never_built_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir_all(root.join("source/crm")).unwrap();
+        fs::write(root.join("source/crm/hooks.py"), "").unwrap();
+        // As an earlier release published it.
+        let manifest = r#"{"app": "crm", "version": "1", "commit": "c", "abi": "cpython-311", "arch": "x86_64",
+            "requirements": [], "has_bundles": false, "built_assets": false, "required_apps": []}"#;
+        fs::write(root.join("manifest.json"), manifest).unwrap();
+        let told = |build: Option<bool>| {
+            let entry = WantedApp { name: Some("crm".into()), build, ..WantedApp::default() };
+            let code = AppCode::Bundle(Bundle::open(root).unwrap());
+            super::wanted(&[entry], Some(&[code]), |_| true).severity
+        };
+        assert_eq!(told(None), Severity::Ok, "there is nothing to build");
+        fs::write(root.join("source/package.json"), r#"{"scripts": {"build": "vite build"}}"#).unwrap();
+        assert_eq!(told(None), Severity::Error);
+        assert_eq!(told(Some(false)), Severity::Ok, "nobody wants it built");
     }
 
     #[test]

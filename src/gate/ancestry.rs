@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::apps::bundle::Manifest;
+pub use crate::apps::git::Descent;
 use crate::frappe::environment::ChildEnvironment;
 use crate::supervise::exit::Exit;
 use crate::supervise::process::Processes;
@@ -14,13 +16,6 @@ use crate::supervise::spawn::{Output, Spec};
 
 /// A repository on a slow volume is no reason to wait: there are other proofs.
 const DEADLINE: Duration = Duration::from_secs(2);
-
-/// What the code's commit is to the recorded one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Descent {
-    Older,
-    Newer,
-}
 
 /// None where they are the same, on two branches, or where nobody knows.
 pub async fn look(processes: &Processes, repository: &Path, code: &str, recorded: &str) -> Option<Descent> {
@@ -31,6 +26,16 @@ pub async fn look(processes: &Processes, repository: &Path, code: &str, recorded
         return Some(Descent::Newer);
     }
     is_ancestor(processes, repository, code, recorded).await?.then_some(Descent::Older)
+}
+
+/// Of a bundle, which has no repository: what that said when the bundle was made.
+pub fn of_bundle(manifest: &Manifest, recorded: &str) -> Option<Descent> {
+    let names = |commits: &[String]| commits.iter().any(|commit| commit == recorded);
+    match (names(&manifest.follows), names(&manifest.precedes)) {
+        (true, _) => Some(Descent::Newer),
+        (_, true) => Some(Descent::Older),
+        _ => None,
+    }
 }
 
 /// git-merge-base(1): 0 where it is, 1 where it is not, and something else where it does not know.
@@ -63,5 +68,23 @@ async fn is_ancestor(processes: &Processes, repository: &Path, older: &str, newe
         Exit::Exited(0) => Some(true),
         Exit::Exited(1) => Some(false),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_tells_what_its_commit_is_to_the_recorded_one() {
+        let manifest: Manifest = serde_json::from_str(
+            r#"{"app": "shop", "version": "1", "commit": "c", "abi": "cpython-311", "arch": "x86_64",
+                "requirements": [], "has_bundles": false, "built_assets": false, "required_apps": [],
+                "follows": ["a"], "precedes": ["e"]}"#,
+        )
+        .unwrap();
+        assert_eq!(of_bundle(&manifest, "a"), Some(Descent::Newer));
+        assert_eq!(of_bundle(&manifest, "e"), Some(Descent::Older));
+        assert_eq!(of_bundle(&manifest, "c"), None);
     }
 }

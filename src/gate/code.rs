@@ -107,14 +107,16 @@ const FINGERPRINT_LENGTH: usize = 20;
 fn read(indexes: &Path, packages: Vec<(String, PathBuf)>, keeps: bool) -> Result<Code> {
     let mut apps = BTreeMap::new();
     for (name, package) in packages {
-        let digest = match baked::digest(&package) {
+        let bundle = baked::bundle(&package);
+        let digest = match bundle.as_ref().and_then(baked::digest) {
             Some(digest) => digest,
             None => cache::digest(indexes, &package, keeps).map_err(|error| {
                 Fault::file(format!("cannot read the app {name} in {}", package.display()), &error)
             })?,
         };
         let version = bench::version_of(&package).as_deref().and_then(Version::parse);
-        let commit = package.parent().and_then(|folder| recorded_in_git(&folder.join(".git")).1);
+        let of_repository = || package.parent().and_then(|folder| recorded_in_git(&folder.join(".git")).1);
+        let commit = bundle.map(|bundle| bundle.manifest.commit).or_else(of_repository);
         apps.insert(name, App { package, version, commit, digest });
     }
     Ok(Code { apps })

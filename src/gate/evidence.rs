@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use tokio_postgres::Client;
 
 use super::ancestry::{self, Descent};
-use super::code::{App, Code, Released};
+use super::code::{App, Code, Released, baked};
 use super::patches;
 use super::relation::{AppEvidence, Evidence};
 use super::version::Version;
@@ -83,7 +83,7 @@ pub async fn look(
     })
 }
 
-/// What the app's own history says, where its repository knows both commits.
+/// What the app's own history says, where its repository or its bundle knows both commits.
 pub async fn descent(
     processes: &Processes,
     code: &Code,
@@ -92,6 +92,9 @@ pub async fn descent(
 ) -> Option<Descent> {
     let App { package, commit, .. } = code.apps.get(app)?;
     let before = recorded.get(app)?.commit.as_deref()?;
+    if let Some(bundle) = baked::bundle(package) {
+        return ancestry::of_bundle(&bundle.manifest, before);
+    }
     ancestry::look(processes, package.parent()?, commit.as_deref()?, before).await
 }
 

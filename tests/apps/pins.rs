@@ -30,6 +30,36 @@ fn a_branch_moves_once_for_each_new_value_of_the_update() {
     assert_eq!(lab.bundles().len(), 3, "the old ones stay for old pods");
 }
 
+/// What the gate needs to tell newer code from older where neither version nor patches do.
+#[test]
+fn a_bundle_knows_what_its_commit_is_to_the_one_before() {
+    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    let wanted = wanted(&repository.url());
+    let older = repository.head();
+    let first = repository.commit("one");
+    lab.fetched(&wanted);
+    repository.commit("two");
+    let second = repository.commit("three");
+    crate::lab::done(lab.fetch(&wanted).set("CAULDRON_APPS_UPDATE", "1").run());
+    let of = |commit: &str| {
+        let bundles = lab.bundles();
+        let bundle = bundles.iter().find(|path| path.display().to_string().contains(commit));
+        crate::lab::manifest(bundle.expect("a bundle of that commit"))
+    };
+    assert_eq!((&of(&second)["follows"], &of(&second)["precedes"]), (&json!([first]), &json!(null)));
+    // Back behind what is pinned.
+    lab.fetched(&json!([{"url": repository.url(), "commit": older}]));
+    assert_eq!((&of(&older)["precedes"], &of(&older)["follows"]), (&json!([second]), &json!(null)));
+    // On another branch neither is older.
+    repository.git(&["checkout", "--quiet", "-b", "other", &older]);
+    let other = repository.commit("elsewhere");
+    lab.fetched(&json!([{"url": repository.url(), "branch": "other"}]));
+    repository.git(&["checkout", "--quiet", "main"]);
+    assert_eq!(of(&other)["follows"], json!([older]));
+    lab.fetched(&json!([{"url": repository.url(), "commit": first}]));
+    assert_eq!(lab.bundles().len(), 4, "and what is there is not made again");
+}
+
 #[test]
 fn an_entry_that_stays_keeps_its_pin_when_the_list_changes() {
     let (lab, shop, till) = (Lab::new(), Repository::with_app("shop"), Repository::with_app("till"));

@@ -20,12 +20,16 @@ pub fn bake(package: &Path) -> io::Result<String> {
     Ok(format!("{RULES}{}", index.whole))
 }
 
-/// None where the package is in no bundle, or in one that was made by other rules.
-pub fn digest(package: &Path) -> Option<String> {
+/// The bundle that the package is in.
+pub fn bundle(package: &Path) -> Option<Bundle> {
     // Running pods have it by a link (join::live).
     let package = fs::canonicalize(package).ok()?;
-    let bundle = Bundle::open(package.parent()?.parent()?).ok()?;
-    bundle.manifest.fingerprint?.strip_prefix(RULES).map(str::to_string)
+    Bundle::open(package.parent()?.parent()?).ok()
+}
+
+/// None where it was made by other rules.
+pub fn digest(bundle: &Bundle) -> Option<String> {
+    bundle.manifest.fingerprint.as_ref()?.strip_prefix(RULES).map(str::to_string)
 }
 
 #[cfg(test)]
@@ -41,6 +45,7 @@ mod tests {
         let package = folder.path().join("source/shop");
         fs::create_dir_all(&package).unwrap();
         fs::write(package.join("hooks.py"), "app_name = 'shop'").unwrap();
+        let digest = |package: &Path| super::digest(&bundle(package)?);
         assert_eq!(digest(&package), None, "no bundle");
         let made = cache::digest(&folder.path().join("kept"), &package, false).unwrap();
         let manifest = |fingerprint: &str| {
