@@ -66,10 +66,10 @@ pub struct Manifest {
     /// What migrate reads of it (gate::code), so that no pod looks at its files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// Commits that were pinned before and that this one descends from.
+    /// Commits that were published before and that this one descends from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub follows: Vec<String>,
-    /// Commits that were pinned before and that descend from this one.
+    /// Commits that were published before and that descend from this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub precedes: Vec<String>,
     /// The folder of the repository that source/ is.

@@ -36,7 +36,7 @@ pub async fn lend(
         bundles: context.bench.cauldron().join("bundles"),
         baked: &image.versions(),
         others: &[],
-        before: None,
+        before: Vec::new(),
     };
     if let Some(AppCode::Bundle(bundle)) = code {
         return Ok(Some(publisher.copy(bundle)?));

@@ -122,13 +122,9 @@ impl Pins {
         self.apps.iter().find(its)
     }
 
-    /// The commit of an entry of the same source, whatever of it was asked for.
-    pub fn commit_of_source(&self, app: &WantedApp) -> Option<String> {
-        let its = |pin: &&Pin| pin.source == source(app) && pin.subfolder == app.subfolder;
-        self.apps.iter().filter(its).find_map(|pin| match &pin.commit {
-            Commit::At(commit) => Some(commit.clone()),
-            Commit::Baked => None,
-        })
+    /// The pin of an entry of the same source, whatever of it was asked for.
+    pub fn pin_of_source(&self, app: &WantedApp) -> Option<&Pin> {
+        self.apps.iter().find(|pin| pin.source == source(app) && pin.subfolder == app.subfolder)
     }
 
     /// Branches have moved for this value of CAULDRON_APPS_UPDATE, or there is none.

@@ -67,8 +67,8 @@ struct Entry<'a> {
     app: &'a WantedApp,
     /// None where its branch is to move.
     pinned: Option<&'a Pin>,
-    /// The commit of the same source, moved or not.
-    before: Option<String>,
+    /// Commits of the same source that have bundles, the one that was pinned last in front.
+    before: Vec<String>,
 }
 
 impl<'a> Work<'a> {
@@ -94,7 +94,9 @@ impl<'a> Work<'a> {
                 Some(own) => (pinned.cloned().unwrap_or_else(|| Pin::of(app, own.app(), Commit::Baked)), own),
                 None => {
                     let pinned = pinned.filter(|_| !moves || !wanted::may_move(app));
-                    let entry = Entry { app, pinned, before: before.commit_of_source(app) };
+                    let last = before.pin_of_source(app);
+                    let published = last.map(|pin| shelf.commits_before(pin)).unwrap_or_default();
+                    let entry = Entry { app, pinned, before: published };
                     let bundle = self.publish(&entry, &code, &mut git).await?;
                     (shelf.pin(app, &bundle), AppCode::Bundle(bundle))
                 }

@@ -39,8 +39,8 @@ pub struct Publisher<'a> {
     pub baked: &'a BTreeMap<String, String>,
     /// The bundles that it is used with.
     pub others: &'a [Bundle],
-    /// The commit that was pinned before, of the same source.
-    pub before: Option<String>,
+    /// Commits of the same source that were published before, the one that was pinned last in front.
+    pub before: Vec<String>,
 }
 
 /// Where the source is taken from.
@@ -73,18 +73,18 @@ impl Publisher<'_> {
             fs::create_dir(folder).map_err(|error| self.cannot_write(&error))?;
         }
         let source = root.join("source");
-        let (mut lacking, mut descent) = (Vec::new(), None);
+        let (mut lacking, mut descent) = (Vec::new(), Descent::default());
         match &origin {
             Origin::Git(git) => {
                 tracing::info!(app = label, source = wanted::source(app), commit, "fetching");
                 lacking = git.fetch(app, commit, &staging.repository()).await?;
-                if let Some(before) = &self.before {
-                    descent = git.descent(app, commit, before, &scratch.join("history")).await?;
-                }
+                descent = git.descent(app, commit, &self.before, &scratch.join("history")).await?;
                 take_source(app, &staging.repository(), &source)
                     .map_err(|fault| for_want_of(&lacking, app.subfolder.as_deref(), fault))?;
             }
             Origin::Bundle(bundle) => {
+                let Manifest { follows, precedes, .. } = bundle.manifest.clone();
+                descent = Descent { follows, precedes };
                 let from = bundle.root.display().to_string();
                 tracing::info!(app = label, from, "the image's bench is another one: completing it anew");
                 copy_sources(bundle, &root).map_err(|error| self.cannot_write(&error))?;
@@ -119,7 +119,6 @@ impl Publisher<'_> {
             Build { app: &package.app, needs, source: &source, root: &root, scratch: &scratch, others };
         let is_built = matches!(&origin, Origin::Bundle(bundle) if bundle.manifest.built_assets);
         let builds = needs != Needs::default() && wanted::builds(app);
-        let (follows, precedes) = self.history_of(&origin, descent);
         let fingerprint =
             baked::bake(&source.join(&package.app)).map_err(|error| self.cannot_write(&error))?;
         let manifest = Manifest {
@@ -134,8 +133,8 @@ impl Publisher<'_> {
             built_assets: is_built || (builds && build.run(self.context).await?),
             required_apps: package.required_apps,
             fingerprint: Some(fingerprint),
-            follows,
-            precedes,
+            follows: descent.follows,
+            precedes: descent.precedes,
             subfolder: app.subfolder.clone(),
         };
         self.compile(&root, &self.place(&manifest)).await?;
@@ -149,19 +148,6 @@ impl Publisher<'_> {
             "published"
         );
         Ok(bundle)
-    }
-
-    /// What is known of the commit's place in its app's history: by its repository, or by the bundle that it is copied of.
-    fn history_of(&self, origin: &Origin<'_>, descent: Option<Descent>) -> (Vec<String>, Vec<String>) {
-        let before: Vec<String> = self.before.iter().cloned().collect();
-        match (origin, descent) {
-            (Origin::Bundle(bundle), _) => {
-                (bundle.manifest.follows.clone(), bundle.manifest.precedes.clone())
-            }
-            (_, Some(Descent::Newer)) => (before, Vec::new()),
-            (_, Some(Descent::Older)) => (Vec::new(), before),
-            (_, None) => (Vec::new(), Vec::new()),
-        }
     }
 
     /// A bundle of the image, on the volume, too.

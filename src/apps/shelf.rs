@@ -115,6 +115,23 @@ impl<'a> Shelf<'a> {
         })
     }
 
+    /// Commits of the pinned app that have bundles, the pinned one in front.
+    pub fn commits_before(&self, pin: &Pin) -> Vec<String> {
+        let entries = std::fs::read_dir(self.bundles().join(&pin.app)).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let published = names.filter_map(|name| Some(name.split_once('-')?.0.to_string()));
+        let mut commits: Vec<String> = match &pin.commit {
+            Commit::At(commit) => vec![commit.clone()],
+            Commit::Baked => Vec::new(),
+        };
+        for commit in published {
+            if !commits.contains(&commit) {
+                commits.push(commit);
+            }
+        }
+        commits
+    }
+
     /// A bundle of that commit for another bench or another Python: its source is the same.
     pub fn any_source_of(&self, app: &WantedApp, pin: &Pin, commit: &str) -> Option<Bundle> {
         let entries = std::fs::read_dir(self.bundles().join(&pin.app)).into_iter().flatten().flatten();

@@ -8,7 +8,6 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::apps::bundle::Manifest;
-pub use crate::apps::git::Descent;
 use crate::frappe::environment::ChildEnvironment;
 use crate::supervise::exit::Exit;
 use crate::supervise::process::Processes;
@@ -16,6 +15,13 @@ use crate::supervise::spawn::{Output, Spec};
 
 /// A repository on a slow volume is no reason to wait: there are other proofs.
 const DEADLINE: Duration = Duration::from_secs(2);
+
+/// What the code's commit is to the recorded one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Descent {
+    Older,
+    Newer,
+}
 
 /// None where they are the same, on two branches, or where nobody knows.
 pub async fn look(processes: &Processes, repository: &Path, code: &str, recorded: &str) -> Option<Descent> {

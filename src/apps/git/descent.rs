@@ -1,5 +1,5 @@
-//! Which of two commits of an app is older: asked when a bundle is made, while its repository can be asked. Neither
-//! versions nor patches tell where a branch moves between two releases.
+//! Which of an app's commits are older: asked when a bundle is made, while its repository can be asked. Neither versions
+//! nor patches tell where a branch moves between two releases.
 
 use std::fs;
 use std::path::Path;
@@ -12,18 +12,18 @@ use crate::outcome::{Fault, Stopped};
 /// So far back it is looked: some weeks of the busiest branches.
 const DEPTH: &str = "1000";
 
-/// What a commit is to the one that was pinned before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Descent {
-    /// It is an ancestor of that one.
-    Older,
-    /// It descends from that one.
-    Newer,
+/// What a commit is to others of its repository. One on another branch is in neither list, nor is one that the
+/// repository does not tell about: there are other proofs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Descent {
+    /// It descends from these.
+    pub follows: Vec<String>,
+    /// These descend from it.
+    pub precedes: Vec<String>,
 }
 
 impl Git<'_> {
-    /// None where they are on two branches, or where the repository cannot tell: there are other proofs. `folder` is
-    /// made for it.
+    /// What `commit` is to the commits before, the first of which was pinned last. `folder` is made for it.
     ///
     /// # Errors
     /// The folder cannot be made; the signal that asked for a stop.
@@ -31,30 +31,47 @@ impl Git<'_> {
         &self,
         app: &WantedApp,
         commit: &str,
-        before: &str,
+        before: &[String],
         folder: &Path,
-    ) -> std::result::Result<Option<Descent>, Stopped> {
-        if commit == before {
-            return Ok(None);
-        }
-        fs::create_dir_all(folder)
-            .map_err(|error| Fault::file(format!("cannot make {}", folder.display()), &error))?;
-        let url = source(app);
-        // Commits alone; a server that cannot leave out the rest sends it.
-        let fetch =
-            ["fetch", "--quiet", "--no-tags", "--depth", DEPTH, "--filter=tree:0", "origin", commit, before];
-        for step in [&["init", "--quiet", "--bare"][..], &["remote", "add", "origin", &url], &fetch] {
-            if !self.succeeds(app, folder, step).await? {
-                return Ok(None);
-            }
+    ) -> std::result::Result<Descent, Stopped> {
+        let mut descent = Descent::default();
+        let Some(last) = before.first() else { return Ok(descent) };
+        if !self.fetch_history(app, commit, last, folder).await? {
+            return Ok(descent);
         }
         let is_ancestor = async |older: &str, newer: &str| {
             self.succeeds(app, folder, &["merge-base", "--is-ancestor", older, newer]).await
         };
-        if is_ancestor(before, commit).await? {
-            return Ok(Some(Descent::Newer));
+        for other in before.iter().filter(|other| *other != commit) {
+            if is_ancestor(other, commit).await? {
+                descent.follows.push(other.clone());
+            } else if is_ancestor(commit, other).await? {
+                descent.precedes.push(other.clone());
+            }
         }
-        Ok(is_ancestor(commit, before).await?.then_some(Descent::Older))
+        Ok(descent)
+    }
+
+    /// Commits alone, where the server can leave out the rest; false where it gives none.
+    async fn fetch_history(
+        &self,
+        app: &WantedApp,
+        commit: &str,
+        last: &str,
+        folder: &Path,
+    ) -> std::result::Result<bool, Stopped> {
+        fs::create_dir_all(folder)
+            .map_err(|error| Fault::file(format!("cannot make {}", folder.display()), &error))?;
+        let url = source(app);
+        for step in [&["init", "--quiet", "--bare"][..], &["remote", "add", "origin", &url]] {
+            if !self.succeeds(app, folder, step).await? {
+                return Ok(false);
+            }
+        }
+        let fetch = ["fetch", "--quiet", "--no-tags", "--depth", DEPTH, "--filter=tree:0", "origin", commit];
+        // The last one may be gone from the server, as after a force push.
+        let both = [fetch.as_slice(), &[last]].concat();
+        Ok(self.succeeds(app, folder, &both).await? || self.succeeds(app, folder, &fetch).await?)
     }
 
     async fn succeeds(
