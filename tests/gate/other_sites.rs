@@ -2,15 +2,18 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::place::{LONG, Place, SITE, Web};
+use crate::place::{Place, SITE, Web};
 use crate::release::Release;
 use crate::support::bench::Bench;
 use crate::support::http;
 use crate::support::wait::eventually;
 
+/// A site that is served is looked at every half minute.
+const LONG: Duration = Duration::from_secs(150);
 const OTHER: &str = "two.test";
 const DATABASE: &str = "two_test";
 const REFUSED: &str = "This site is not on the version of the software that runs here";
