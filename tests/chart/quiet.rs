@@ -105,7 +105,7 @@ fn the_defaults_ask_for_nothing_that_is_not_there() {
     let objects = chart.objects();
     for (role, pod) in objects.pods() {
         let main = container(pod);
-        assert_eq!(main["image"], format!("{IMAGE}:0.1.0"), "{role}");
+        assert_eq!(main["image"], format!("{IMAGE}:0.2.0"), "{role}");
         for name in ["CAULDRON_APPS", "CAULDRON_GIT_AUTH", "STANDARD_APPS", "CUSTOM_APPS"] {
             assert_eq!(variable(main, name), None, "{role}");
         }
