@@ -62,8 +62,11 @@ fn a_job_whose_worker_was_killed_before_it_began_is_put_back() {
         pod.says("put back job");
         assert_eq!(runs(&file), 1);
     }
-    // Negative control: the maintenance of RQ's own next worker fails it.
+    // Negative control: the maintenance of RQ's own next worker fails it; RQ 2's waits for a minute and another worker.
     let place = Place::new();
+    if place.bench().major() >= 16 {
+        return;
+    }
     let file = gone(&place);
     place.redis.ask::<i64>(1, &["DEL", &place.queue("short").replace("rq:queue:", "rq:clean_registries:")]);
     let mut plain = place.bench().frappe(&["worker", "--queue", "short"]);

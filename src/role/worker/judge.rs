@@ -155,14 +155,15 @@ fn look(slot: &Slot, seen: &Seen, workers: &Workers, note: &mut Note) -> bool {
     note.busy += usize::from(slot.is_busy());
     match verdict {
         Verdict::Starting if runs && slot.age() > REGISTERS_WITHIN => note.silent.push(slot.name.clone()),
-        Verdict::Recycle(why) => slot.recycle(why),
+        // One that stops has taken its record out of the set itself, for another reason that is told.
+        Verdict::Recycle(why) if slot.state() == State::Running => slot.recycle(why),
         Verdict::Stuck => {
             note.stuck.push(job.clone());
             if !std::mem::replace(&mut slot.facts().stuck, true) {
                 tracing::warn!(child = slot.name, job, "its job is past its time, and RQ has not ended it");
             }
         }
-        Verdict::Starting | Verdict::Ready => {}
+        Verdict::Starting | Verdict::Ready | Verdict::Recycle(_) => {}
     }
     runs && record.is_some_and(|record| record.exists)
 }
