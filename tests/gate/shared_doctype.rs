@@ -22,7 +22,7 @@ fn bake(bench: &Bench, colours: &[&str]) -> MadeApp {
     let folder = bench.path().join("apps/shop/shop").join(NOTE);
     fs::create_dir_all(&folder).expect("a folder");
     let field = |name: &&str| json!({"fieldname": name, "fieldtype": "Data"});
-    let fields: Vec<_> = std::iter::once(&"title").chain(colours).map(|name| field(name)).collect();
+    let fields: Vec<_> = std::iter::once(&"title").chain(colours).map(field).collect();
     let doctype = json!({"name": "Note", "doctype": "DocType", "module": "Shop", "fields": fields,
         "modified": "2002-01-01 00:00:00.000000"});
     fs::write(folder.join("note.json"), doctype.to_string()).expect("a DocType");
