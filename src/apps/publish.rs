@@ -4,6 +4,8 @@
 //! power cut at any moment leaves the bundle absent or whole. Two that publish at once make the same
 //! thing, and the later one takes the earlier one's.
 
+mod source;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
@@ -11,13 +13,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use self::source::{copy_sources, for_want_of, take_source};
 use super::assets::{Build, Needs};
 use super::bundle::{BUILT, Bundle, Manifest};
 use super::git::{Descent, Git, Lacking};
 use super::package::Package;
 use super::python::Python;
 use super::requirements::Source;
-use super::source_tree::{copy_app, copy_tree, open_to_all, remove_git, sync};
+use super::source_tree::{copy_app, copy_tree, open_to_all, sync};
 use super::staging::Staging;
 use super::{Context, program, wanted};
 use crate::config::apps::WantedApp;
@@ -234,50 +237,6 @@ impl Publisher<'_> {
 
     fn cannot_write(&self, error: &io::Error) -> Fault {
         Fault::file(format!("cannot write {}", self.bundles.display()), error)
-    }
-}
-
-/// Source and assets of a bundle; bytecode and requirements are its own Python's.
-fn copy_sources(bundle: &Bundle, root: &Path) -> io::Result<()> {
-    for folder in ["source", "assets"] {
-        if bundle.root.join(folder).is_dir() {
-            copy_tree(&bundle.root.join(folder), &root.join(folder))?;
-        }
-    }
-    Ok(())
-}
-
-/// The repository, or its subfolder, without anything of git's: history, and the address it came from.
-fn take_source(app: &WantedApp, repository: &Path, source: &Path) -> Result<()> {
-    let label = wanted::label(app);
-    let folder = app.subfolder.as_ref().map_or(repository.to_path_buf(), |folder| repository.join(folder));
-    let outside = || {
-        let cause = format!(
-            "app {label}: its repository has no folder `{}`",
-            app.subfolder.clone().unwrap_or_default()
-        );
-        Fault::configuration(cause, "correct its subfolder")
-    };
-    let fault =
-        |error: &io::Error| Fault::file(format!("cannot take app {label} from its repository"), error);
-    let root = fs::canonicalize(repository).map_err(|error| fault(&error))?;
-    // A link out of the repository is none of its folders.
-    let folder = fs::canonicalize(folder).map_err(|_| outside())?;
-    if !folder.is_dir() || !folder.starts_with(&root) {
-        return Err(outside());
-    }
-    fs::rename(folder, source).map_err(|error| fault(&error))?;
-    remove_git(source).map_err(|error| fault(&error))
-}
-
-/// Why the folder is no app: a submodule that it lies in, or that should lie in it, cannot be had.
-fn for_want_of(lacking: &[Lacking], folder: Option<&str>, fault: Fault) -> Fault {
-    let folder = Path::new(folder.unwrap_or_default());
-    match lacking.iter().find(|lacking| lacking.touches(folder)) {
-        Some(Lacking { fault: why, .. }) => {
-            Fault { cause: format!("{}; {}", fault.cause, why.cause), ..why.clone() }
-        }
-        None => fault,
     }
 }
 
