@@ -51,5 +51,5 @@ fn an_install_that_fails_is_told_by_its_exception() {
     let list = pin_baked(&place.bench, &[&app]);
     let ended = place.command("bootstrap").set("CAULDRON_APPS", list).run().exits(75);
     let error = ended.stderr.lines().find(|line| line.starts_with("error:")).expect("an error");
-    assert!(error.ends_with("ValueError: no colour of that name"), "{error}");
+    assert!(error.ends_with("exited with code 1: ValueError: no colour of that name"), "{error}");
 }
