@@ -199,7 +199,7 @@ impl Build<'_> {
         let hint = if reason.contains("heap out of memory") {
             "give the container more memory, or node a larger heap: NODE_OPTIONS=--max-old-space-size=4096"
         } else {
-            "mend it in its repository, or set \"build\": false for that app"
+            "fix it in its repository, or set \"build\": false for that app"
         };
         Fault::configuration(cause, hint)
     }

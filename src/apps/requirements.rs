@@ -96,7 +96,7 @@ impl Source<'_> {
             .into());
         };
         if let Some(broken) = &inspected.broken {
-            return Err(self.refused(&format!("it is broken: {broken}"), "mend it in its repository").into());
+            return Err(self.refused(&format!("it is broken: {broken}"), "fix it in its repository").into());
         }
         if !inspected.conflicts.is_empty() {
             let mend =

@@ -72,7 +72,7 @@ pub async fn refuse_an_ignored_user(context: &Context<'_>, folder: &SiteFolder) 
     }
 }
 
-/// The same refusal for whoever only looks.
+/// The same refusal, for commands that change nothing.
 pub fn ignored_user(site: &str, user: &str, database: &str, error: &ConnectError) -> Fault {
     Fault::permission(
         format!(

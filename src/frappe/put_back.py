@@ -1,5 +1,5 @@
 # Puts a job back that stands in `<queue>:intermediate`: a worker of one queue was killed after Redis had moved it there and
-# before it began. Once, whoever else does the same, and never a job that a living worker is about to begin. What is asked
+# before it began. At most once, even where several pods try, and never a job that a living worker is about to begin. What is asked
 # comes as JSON on standard input (role/worker/settle.rs); what was done goes to standard output, in a line. Run after
 # executions.py.
 import json

@@ -12,7 +12,7 @@ pub const NEWEST: u32 = 16;
 /// Refuses a bench whose Frappe is too old. The version of the database does not matter here: newer code migrates it.
 ///
 /// # Errors
-/// 78 with the version. A bench whose version cannot be read passes: whoever needs its code finds that out.
+/// 78 with the version. A bench whose version cannot be read passes: the command that needs its code reports that.
 pub fn require(bench: &Bench) -> Result<()> {
     match bench.frappe_major() {
         Some(major) if major < OLDEST => {

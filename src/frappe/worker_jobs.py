@@ -135,7 +135,7 @@ def held_back(worker, job, queue):
 
 
 def left_to_others(worker, job, queue):
-    """A job of a site that is not here would fail, and be lost to whoever has that site: it goes to the queue's end."""
+    """A job of a site that is not here would fail, and its own installation would lose it: it goes to the queue's end."""
     if not is_foreign(worker, job.id, job):
         return False
     put_back(worker, job, queue, at_front=False)
@@ -193,7 +193,7 @@ def dequeue_own(worker, queues, timeout):
     Foreign.may_wait = Foreign.was_seen
     if not Foreign.was_seen:
         return None
-    # Only foreign jobs wait: no faster than this, whoever else puts them there.
+    # Only foreign jobs wait: they are looked at no faster than this.
     if Stop.asked.wait(LOOK_AGAIN_S):
         raise StopRequested
     raise DequeueTimeout(timeout, [queue.key for queue in queues])

@@ -1,7 +1,7 @@
 //! Submodules: fetched one by one, since one that cannot be had is no reason to do without the app.
 //!
 //! `bench get-app` fetches none, and most that apps have are for their developers. Whether the app needs one is for
-//! whoever knows where its package lies.
+//! `publish` to decide, which knows where the package lies.
 
 use std::path::Path;
 

@@ -155,7 +155,7 @@ fn look(slot: &Slot, seen: &Seen, workers: &Workers, note: &mut Note) -> bool {
     note.busy += usize::from(slot.is_busy());
     match verdict {
         Verdict::Starting if runs && slot.age() > REGISTERS_WITHIN => note.silent.push(slot.name.clone()),
-        // One that stops has taken its record out of the set itself, for another reason that is told.
+        // A worker that stops has removed its own record; why it stops is logged elsewhere.
         Verdict::Recycle(why) if slot.state() == State::Running => slot.recycle(why),
         Verdict::Stuck => {
             note.stuck.push(job.clone());
