@@ -45,8 +45,9 @@ fn serves_the_images_assets(installation: &Installation, web: &Played) {
 /// The README's table is what /metrics says: no other name is told by any role, and all together tell every one of them.
 #[track_caller]
 fn metrics_are_the_readmes(pods: &[(&str, Played)]) {
-    // Told when it happens: a tick, a migration, a child that had to be started again.
-    const LATER: [&str; 6] = [
+    // Shown when it happens: a tick, a migration, a child that had to be started again, a second site on the bench.
+    const LATER: [&str; 7] = [
+        "cauldron_frappe_other_site_served",
         "cauldron_frappe_scheduler_lag_seconds",
         "cauldron_frappe_child_restart_reasons_total",
         "cauldron_frappe_migration_patches",
