@@ -14,6 +14,7 @@ from rq.job import Job
 from rq.utils import as_text
 
 GATE = os.environ.get("CAULDRON_WORKER_GATE")
+REFUSED_SITES = os.environ.get("CAULDRON_REFUSED_SITES")  # gate/other_sites/refused.rs
 SITES = os.getcwd()
 LOOK_AGAIN_S = 1
 FIRST_WINDOW, WINDOW = 10, 1000  # ids that are read from a queue at once
@@ -27,7 +28,8 @@ FOREIGN_SITE = "cauldron_foreign_site"
 
 
 class Foreign:
-    """Jobs of sites that this bench has not: another installation's, whose queues in this Redis have the same names."""
+    """Jobs of sites that this bench has not (another installation's, whose queues in this Redis have the same names), and
+    of sites that are not migrated to this code."""
 
     may_wait = True  # in the queues: look at what is there before anything is taken
     was_seen = False  # by the present look
@@ -68,7 +70,9 @@ def site_of(job):
 
 
 def has_site(site):
-    """As Frappe looks for it."""
+    """As Frappe looks for it; not one whose tables do not fit this code."""
+    if REFUSED_SITES and os.path.exists(os.path.join(REFUSED_SITES, site)):
+        return False
     return os.path.exists(os.path.join(SITES, site, "site_config.json"))
 
 

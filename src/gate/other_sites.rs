@@ -11,6 +11,7 @@
 
 mod examine;
 pub mod follow;
+pub mod refused;
 
 pub use self::examine::{Examiner, Packages};
 

@@ -37,7 +37,7 @@ pub const METRICS: &[(&str, &str)] = &[
     ("queue_jobs_failed", "Jobs that failed and that RQ still keeps (7 days)"),
     (
         "foreign_jobs_total",
-        "Jobs that this pod's workers left in their queue because sites/ has not their site: another installation's",
+        "Jobs that this pod's workers left in their queue because sites/ has not their site (another installation has it), or it does not fit this code",
     ),
     ("workers", "RQ workers of the bench, of every pod, by state"),
     ("scheduler_leader", "1 while this pod leads the scheduler"),

@@ -159,7 +159,7 @@ async fn serve_once(
     let view = bootstrapped.view.clone();
     beside.spawn(watch::follow(gate, view, board.clone(), roles.contains(&Role::Web)));
     let examiner = Examiner::new(database, bench, processes, Packages::Joined(bootstrapped.view.clone()));
-    let mut others = Follower::new(examiner, bench, name, board);
+    let mut others = Follower::new(examiner, bench, name, board, site.runtime_dir());
     let begin = async {
         others.begin().await;
         Ok(())

@@ -103,6 +103,38 @@ fn its_hosts_get_503_from_new_code_until_it_is_migrated() {
     place.leader(&place.new).with_command("doctor").run().prints("two.test").exits(0);
 }
 
+/// A job's code writes into the tables as a request does.
+#[test]
+fn its_jobs_wait_in_their_queue_until_it_is_migrated() {
+    let place = two_sites();
+    place.leader(&place.new).run().exits(0);
+    place.is_migrated();
+    let mut worker = place.on(&place.new, "worker").set("CAULDRON_POOL", "default=1").start();
+    worker.answers("/readyz", 200);
+    let folder = tempfile::tempdir().expect("a folder");
+    let started = |site: &str| folder.path().join(format!("{site}-started"));
+    let release = folder.path().join("release");
+    fs::write(&release, "").expect("a file");
+    let enqueue = |site: &str| {
+        let kwargs = format!(
+            "{{'method': 'frappe.sample.hold', 'started': '{}', 'release': '{}'}}",
+            started(site).display(),
+            release.display()
+        );
+        let ran = place.new.run(&["--site", site, "execute", "frappe.sample.queue", "--kwargs", &kwargs]);
+        assert_eq!(ran.exit, Some(0), "{}", ran.text);
+    };
+    enqueue(OTHER);
+    // Behind it in the same queue, and done before it.
+    enqueue(SITE);
+    eventually(LONG, "the job of the migrated site runs", || started(SITE).exists().then_some(()));
+    worker.says("jobs of a site that does not fit this code");
+    assert!(!started(OTHER).exists(), "{}", worker.log());
+    let migrated = place.new.run(&["--site", OTHER, "migrate"]);
+    assert_eq!(migrated.exit, Some(0), "{}", migrated.text);
+    eventually(LONG, "the other site's job runs", || started(OTHER).exists().then_some(()));
+}
+
 /// As CAULDRON_HOSTS and a trusted proxy name it; another name of the given site is the given site.
 #[test]
 fn it_is_the_site_that_counts_and_not_the_hosts_name() {

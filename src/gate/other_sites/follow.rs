@@ -1,10 +1,12 @@
 //! Keeps the account of the other sites up to date while a pod serves. No session is held between two looks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use super::Fit;
 use super::examine::{Examiner, Seen};
+use super::refused::RefusedSites;
 use crate::beat::{self, BEAT};
 use crate::frappe::bench::Bench;
 use crate::frappe::sites::{self, OtherSite};
@@ -23,15 +25,17 @@ pub struct Follower {
     bench: Bench,
     site: String,
     board: Board,
+    refused: RefusedSites,
     seen: BTreeMap<String, Seen>,
     round: u32,
 }
 
 impl Follower {
     /// Of every site of the bench but `site`.
-    pub fn new(examiner: Examiner, bench: &Bench, site: &str, board: &Board) -> Self {
+    pub fn new(examiner: Examiner, bench: &Bench, site: &str, board: &Board, runtime: &Path) -> Self {
         let (bench, site, board) = (bench.clone(), site.to_string(), board.clone());
-        Self { examiner, bench, site, board, seen: BTreeMap::new(), round: 0 }
+        let refused = RefusedSites::new(runtime);
+        Self { examiner, bench, site, board, refused, seen: BTreeMap::new(), round: 0 }
     }
 
     /// The first look, before requests come; what it does not come to is done later.
@@ -55,8 +59,12 @@ impl Follower {
     async fn look(&mut self) {
         let sites = sites::others(&self.bench, &self.site);
         self.seen.retain(|name, _| sites.iter().any(|site| site.name == *name));
-        let names = sites.iter().map(|site| site.name.as_str()).collect();
+        let names: BTreeSet<&str> = sites.iter().map(|site| site.name.as_str()).collect();
         self.board.keep_other_sites(&names);
+        self.refused.keep(&names);
+        // Until a site has been examined, none of its jobs begins.
+        let unexamined = sites.iter().filter(|site| !site.is_alias && !self.seen.contains_key(&site.name));
+        unexamined.for_each(|site| self.refused.set(&site.name, true));
         for OtherSite { name, is_alias } in sites {
             let last = self.seen.get(&name);
             let is_due =
@@ -70,6 +78,7 @@ impl Follower {
             }
             let seen = self.examiner.examine(&name, last).await;
             self.board.tell_other_site(&name, seen.fit.clone());
+            self.refused.set(&name, !seen.fit.is_served());
             self.seen.insert(name, seen);
         }
     }

@@ -1,12 +1,15 @@
-//! Jobs of sites that this bench has not, which our workers leave where they are (frappe/worker_jobs.py):
-//! counted, and told with the name of the installation that may have put them there.
+//! Jobs of sites that this bench has not, or that do not fit this code. Our workers leave them where they are
+//! (frappe/worker_jobs.py); they are counted, and the log says whose they are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use redis::Pipeline;
 
 use super::judge::Record;
+use crate::frappe::bench::Bench;
 use crate::frappe::queues::BenchQueues;
+use crate::frappe::sites::is_site;
+use crate::gate::other_sites::hint;
 use crate::health::account::Board;
 use crate::redis_client::Link;
 use crate::role::Surroundings;
@@ -15,6 +18,7 @@ pub struct Foreign {
     link: Link,
     queues: BenchQueues,
     board: Board,
+    bench: Bench,
     /// What each worker's record said last.
     counted: BTreeMap<String, u64>,
     /// Sites that stand in the log.
@@ -27,6 +31,7 @@ impl Foreign {
             link: around.queue_redis(),
             queues: around.queues(),
             board: around.board.clone(),
+            bench: around.bench.clone(),
             counted: BTreeMap::new(),
             told: BTreeSet::new(),
         }
@@ -40,6 +45,15 @@ impl Foreign {
             let new = record.foreign_jobs.saturating_sub(before);
             self.board.update(|account| account.foreign_jobs += new);
             if let Some(site) = record.foreign_site.as_ref().filter(|site| !self.told.contains(*site)) {
+                self.told.insert(site.clone());
+                if is_site(&self.bench.site(site)) {
+                    tracing::warn!(
+                        site,
+                        hint = hint(site),
+                        "a queue holds jobs of a site that does not fit this code; they wait there until it does"
+                    );
+                    continue;
+                }
                 let installation = self.installation_of(site).await;
                 tracing::warn!(
                     site,
@@ -49,7 +63,6 @@ impl Foreign {
                      installation a queue Redis of its own (REDIS_QUEUE) or its own `bench_id` in \
                      common_site_config.json"
                 );
-                self.told.insert(site.clone());
             }
         }
     }

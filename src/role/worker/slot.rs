@@ -12,6 +12,7 @@ use super::rules::WorkerRules;
 use super::settle::Settler;
 use super::{DONE_CODE, GRACE_AFTER_TIMEOUT, ROLE};
 use crate::config::workers::Pool;
+use crate::gate::other_sites::refused;
 use crate::role::Surroundings;
 use crate::supervise::orders::{Control, Order, Run};
 use crate::supervise::process::Processes;
@@ -168,6 +169,7 @@ pub async fn any_changed(slots: &[Arc<Slot>]) {
 fn spec(around: &Surroundings<'_>, pool: &Pool, name: &str) -> Spec {
     let mut environment = around.environment("cauldron/worker");
     environment.set("CAULDRON_WORKER_GATE", around.queues().gate());
+    environment.set("CAULDRON_REFUSED_SITES", refused::folder(around.runtime_dir));
     if let Some(jobs) = around.config.workers.max_jobs {
         environment.set("CAULDRON_WORKER_MAX_JOBS", jobs.to_string());
     }
