@@ -11,9 +11,9 @@ use redis::{AsyncCommands, RedisResult};
 use super::volume::Volume;
 use crate::beat::{self, BEAT};
 use crate::config::Config;
-use crate::config::bench_files::SITE;
 use crate::frappe::bench::Bench;
 use crate::frappe::queues::BenchQueues;
+use crate::frappe::sites::is_site;
 use crate::health::account::Board;
 use crate::redis_client::{Link, Options};
 
@@ -62,7 +62,7 @@ pub async fn foreign_claims(
     let mut claims = Vec::new();
     for key in keys {
         let site = key.strip_prefix(&prefix).unwrap_or_default().to_string();
-        if !bench.site(&site).join(SITE).exists()
+        if !is_site(&bench.site(&site))
             && let Some(install_id) = redis::cmd("GET").arg(&key).query_async(connection).await?
         {
             claims.push(ForeignClaim { site, install_id });

@@ -12,8 +12,8 @@ use super::finding::Finding;
 use super::id::Id;
 use crate::bootstrap::claim::{ForeignClaim, foreign_claims};
 use crate::bootstrap::volume::Volume;
-use crate::config::bench_files::SITE;
 use crate::frappe::queues::{self, BenchQueues};
+use crate::frappe::sites::is_site;
 use crate::outcome;
 use crate::redis_client::{Options, Server};
 
@@ -65,7 +65,7 @@ async fn read(connection: &mut impl ConnectionLike, known: &Known) -> RedisResul
             range.arg(queues.queue(name)).arg(0).arg(IDS - 1).query_async(connection).await?;
         for job in ids {
             let Some(site) = queues::site_of(&job) else { continue };
-            if known.bench.site(site).join(SITE).exists() {
+            if is_site(&known.bench.site(site)) {
                 continue;
             }
             // An id may look like that and be nobody's; RQ describes the call with its arguments.

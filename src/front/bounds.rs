@@ -35,8 +35,6 @@ pub const LARGE_REQUESTS_SHARE: u64 = 50;
 pub const REQUESTS_SHARE: u64 = 75;
 /// Where that folder is memory, what is free in it is at most such a share of the container's limit.
 pub const MEMORY_SHARE: u64 = 25;
-/// Between two log lines about what had no place.
-pub const TELL_EVERY: Duration = Duration::from_secs(60);
 /// What hyper reads of an answer of gunicorn's at once.
 pub const UPSTREAM_BUFFER_BYTES: usize = 128 * 1024;
 

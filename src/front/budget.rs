@@ -19,8 +19,9 @@ use prometheus_client::registry::Registry;
 
 use super::bounds::{
     ANSWERS_SHARE, LARGE_REQUESTS_SHARE, MEMORY_SHARE, MOST_KEPT_IN_MEMORY_BYTES, OTHERS_SHARE,
-    REQUESTS_SHARE, SMALL_BODY_BYTES, TELL_EVERY,
+    REQUESTS_SHARE, SMALL_BODY_BYTES,
 };
+use super::seldom::Seldom;
 use crate::health::metrics::{LabelSet, help};
 
 /// What is kept.
@@ -58,7 +59,7 @@ struct State {
     /// By place and kind.
     kept_bytes: [[u64; 2]; 2],
     refused: [u64; 2],
-    told: Option<Instant>,
+    lines: Seldom,
 }
 
 impl State {
@@ -95,13 +96,12 @@ impl Budget {
         self.memory_limit_bytes.map_or(capacity_bytes, |limit| capacity_bytes.min(limit / 100 * MEMORY_SHARE))
     }
 
-    /// Counted, and told at most once a minute.
+    /// Counted, and logged at most once a minute.
     fn refuse(&self, state: &mut State, kind: Kind, limit_bytes: u64) {
         state.refused[kind as usize] += 1;
-        if state.told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
+        if state.lines.due(Instant::now()).is_none() {
             return;
         }
-        state.told = Some(Instant::now());
         tracing::warn!(
             requests_refused = state.refused[Kind::Request as usize],
             answers_not_read_ahead = state.refused[Kind::Answer as usize],

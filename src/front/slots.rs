@@ -32,7 +32,9 @@ pub struct Slots {
 
 /// Held while a request is worked on and answered.
 #[derive(Debug)]
-pub struct Slot(#[allow(dead_code)] OwnedSemaphorePermit);
+pub struct Slot {
+    _permit: OwnedSemaphorePermit,
+}
 
 impl Slots {
     pub fn new(shared: Arc<SharedSlots>) -> Self {
@@ -43,7 +45,7 @@ impl Slots {
     pub async fn take(&self) -> Option<Slot> {
         for slots in [&self.shared.free, &self.own] {
             if let Ok(permit) = slots.clone().try_acquire_owned() {
-                return Some(Slot(permit));
+                return Some(Slot { _permit: permit });
             }
         }
         let _waiting = Waiting::begin(&self.shared.waiting)?;
@@ -51,7 +53,7 @@ impl Slots {
             permit = self.own.clone().acquire_owned() => permit,
             permit = self.shared.free.clone().acquire_owned() => permit,
         };
-        permit.ok().map(Slot)
+        permit.ok().map(|permit| Slot { _permit: permit })
     }
 }
 

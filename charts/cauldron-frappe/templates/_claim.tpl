@@ -23,7 +23,7 @@ object that is no longer rendered. `helm template` and Argo CD see no cluster: t
 
 {{/*
 The claims that this release has in the cluster, as JSON by name: the one that it uses, and an older one under another name. Those
-of other charts beside this one (a parent chart's) are told by the label of their chart.
+of other charts beside this one (a parent chart's) have another chart in their label.
 */}}
 {{- define "cauldron-frappe.pvc.live" -}}
 {{- $root := . }}{{- $claims := dict }}

@@ -49,7 +49,7 @@
 - {name: HOME, value: /tmp}
 {{- end }}
 
-{{/* What the container of a role is told: (dict "root" $ "role" "web" "leads" false "grace" 45 "drain" 5). */}}
+{{/* The environment of a role's container: (dict "root" $ "role" "web" "leads" false "grace" 45 "drain" 5). */}}
 {{- define "cauldron-frappe.roleEnv" -}}
 {{- $f := .root.Values.frappe -}}
 {{- include "cauldron-frappe.env" .root }}
