@@ -41,7 +41,8 @@ use self::value::{
     DURATION_MEND, PORT_MEND, absolute_path, parse_origin, parse_port, parse_site, parse_site_url,
     read_choice, read_duration, read_limit, read_parsed, read_path, read_secret,
 };
-use crate::frappe::bench::Bench;
+use crate::bench::Bench;
+use crate::telemetry::ChildLogs;
 
 /// What a command needs of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,16 +103,6 @@ pub struct Config {
     pub wait_timeout: Option<Duration>,
     pub drain: Duration,
     pub grace: Option<Duration>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChildLogs {
-    /// The child writes to our own stdout and stderr.
-    Inherit,
-    /// Each line with the child's name before it.
-    Prefix,
-    /// Each line as a JSON object.
-    Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,10 +15,10 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use self::data::DataFolder;
+use crate::bench::Bench;
 use crate::config::Config;
-use crate::frappe::bench::Bench;
-use crate::health::account::Board;
 use crate::outcome::{Result, Stopped};
+use crate::status::account::Board;
 use crate::supervise::process::Processes;
 use crate::supervise::run_service::{End, ServicePlan, run_service};
 use crate::supervise::service::Policy;

@@ -1,7 +1,5 @@
 //! The one place that knows how Frappe is laid out on disk, configured and invoked (FRAPPE.md).
 
-pub mod atomic_file;
-pub mod bench;
 pub mod bench_objects;
 pub mod command;
 pub mod common_config;
@@ -9,7 +7,6 @@ pub mod environment;
 pub mod failure_line;
 pub mod hooks;
 pub mod installed_apps;
-pub mod json_file;
 pub mod queues;
 pub mod scheduler_settings;
 pub mod site_config;

@@ -24,6 +24,7 @@ mod content_type;
 mod dispatch;
 mod error_page;
 mod exchange;
+mod figures;
 mod file_body;
 mod foreign_host;
 mod gzip_body;

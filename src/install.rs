@@ -11,7 +11,6 @@
 
 mod decide;
 mod jobs;
-pub mod journal;
 mod order;
 mod remove;
 
@@ -19,17 +18,19 @@ use secrecy::SecretString;
 
 use self::decide::{Act, decide};
 pub use self::remove::remove;
+use crate::apps::live;
 use crate::apps::{self, AppCode};
-use crate::bootstrap::Context;
-use crate::bootstrap::lock::Leadership;
-use crate::bootstrap::login::Own;
-use crate::bootstrap::step::{self, Step};
-use crate::bootstrap::volume::{Volume, random_id};
 use crate::frappe::installed_apps;
-use crate::gate::backup;
-use crate::join::signs::Signs;
-use crate::join::{View, live};
+use crate::leader::backup;
+use crate::leader::context::Context;
+use crate::leader::lock::Leadership;
+use crate::leader::own::Own;
+use crate::leader::step::{self, Step};
 use crate::outcome::{Fault, Stopped};
+use crate::overlay::View;
+use crate::overlay::signs::Signs;
+use crate::record::journal;
+use crate::record::volume::{Volume, random_id};
 
 /// What the leader works with.
 pub struct Work<'a> {

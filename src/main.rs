@@ -1,37 +1,76 @@
 //! cauldron-frappe: PID 1 for Frappe and ERPNext containers.
 //!
-//! The rooms, in the order data flows: `cli` and `config` (what was asked), `deps` (wait), `frappe`
-//! (the one place that knows Frappe), `apps` (custom apps from Git), `join` (what this pod sees of them), `install` (apps
-//! on the site), `bootstrap` (site), `gate` (migrations), `role` (what to run), `front` (the web port), `supervise` (the process kernel),
-//! `health` (probes), `doctor` (looks at all of it), `beat` (when an idle pod looks), `outcome` (exit codes). `main` is the pipeline.
+//! The rooms of the source. A room imports only rooms below its own line; tests/layers.rs holds that.
+//!
+//! ```text
+//!   commands       one command line, from its configuration to its exit code
+//!   doctor         looks at all of it, and changes nothing
+//!   roles          web, worker, scheduler, socketio: what each runs, and whether it works
+//!   embedded       PostgreSQL and Redis in this container
+//!   bring_up       from a server and a volume to a site that can be served: lead, or follow who leads
+//!   migrate        who may migrate, when, in which order, and what happens when it fails
+//!   install        apps on the site
+//!   create         the site itself: login, role, database, new-site, what a cut-off creation left
+//!   site_state     what there is of a site, and what may be done about it
+//!   leader         work under the lock: lock, takeover, heartbeat, steps, backup
+//!   code           what this pod's code is to the database
+//!   health_port    the probes' port, and its clients
+//!   front          the web port
+//!   overlay        what this pod sees of the bench: its own sites folder, PYTHONPATH, assets
+//!   apps           custom apps from Git: pins, bundles, requirements, assets
+//!   fingerprint    a digest of what migrate reads of an app
+//!   status         what is known of this process, for probes, metrics and pages
+//!   deps           waits for PostgreSQL and Redis
+//!   supervise      the process kernel: signals, spawning, reaping, stopping, output
+//!   record         all that is persisted, typed: tables, files on the volume
+//!   frappe         the one place that knows Frappe: commands, settings, tables, queues
+//!   redis_client   the one place that opens Redis connections
+//!   postgres       the one place that opens PostgreSQL connections, and that needs PostgreSQL
+//!   net            the steps of a client connection: name, address, TLS
+//!   cli            the command line
+//!   config         every setting, read once and validated
+//!   bench          where things are in a bench, and how its files are written
+//!   tick           when an idle pod looks: all at the same moments
+//!   telemetry      log lines, standard output, the termination message
+//!   sys            all unsafe code, and what is particular to Linux
+//!   outcome        faults, and the exit codes they end with
+//! ```
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod apps;
-mod beat;
-mod bootstrap;
+mod bench;
+mod bring_up;
 mod cli;
+mod code;
+mod commands;
 mod config;
+mod create;
 mod deps;
 mod doctor;
 mod embedded;
+mod fingerprint;
 mod frappe;
 mod front;
-mod gate;
-mod health;
+mod health_port;
 mod install;
-mod join;
+mod leader;
+mod migrate;
 mod net;
 mod outcome;
-mod pipeline;
+mod overlay;
 mod postgres;
 #[cfg(test)]
 mod readme;
+mod record;
 mod redis_client;
-mod role;
+mod roles;
+mod site_state;
+mod status;
 mod supervise;
 mod sys;
 mod telemetry;
+mod tick;
 
 use std::process::ExitCode;
 
@@ -49,7 +88,7 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { outcome::USAGE } else { outcome::DONE });
         }
     };
-    beat::begin();
+    tick::begin();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -57,7 +96,7 @@ fn main() -> ExitCode {
             return ExitCode::from(outcome::BUG);
         }
     };
-    let code = runtime.block_on(pipeline::run(cli));
+    let code = runtime.block_on(commands::run(cli));
     // A name look-up may still hang in its thread; nobody waits for it.
     runtime.shutdown_background();
     ExitCode::from(code)

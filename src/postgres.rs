@@ -4,6 +4,7 @@ pub mod advisory_lock;
 mod connect;
 pub mod error;
 mod session;
+pub mod sql;
 mod tls;
 
 pub use self::connect::{Options, Server, connect, maintenance_databases};

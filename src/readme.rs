@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::bootstrap::rows::Row;
 use crate::cli;
 use crate::config::variable::VARIABLES;
 use crate::doctor::LOOKS;
-use crate::health::metrics::METRICS;
 use crate::outcome::EXIT_CODES;
+use crate::site_state::rows::Row;
+use crate::status::metrics::METRICS;
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
 

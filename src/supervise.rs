@@ -1,6 +1,5 @@
 //! The process kernel: signals, spawning, reaping, stopping, and the output of children.
 
-pub mod exit;
 mod lines;
 pub mod orders;
 pub mod output;

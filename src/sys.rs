@@ -5,6 +5,7 @@ pub mod cgroup;
 pub mod descriptor;
 pub mod environment;
 pub mod exec;
+pub mod exit;
 pub mod file;
 pub mod filesystem;
 pub mod folder_watch;

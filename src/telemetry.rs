@@ -52,3 +52,14 @@ pub fn print(text: &str) {
 pub fn dropped_lines() -> u64 {
     sink::dropped()
 }
+
+/// What becomes of a child's output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChildLogs {
+    /// The child writes to our own stdout and stderr.
+    Inherit,
+    /// Each line with the child's name before it.
+    Prefix,
+    /// Each line as a JSON object.
+    Json,
+}

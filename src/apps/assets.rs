@@ -14,7 +14,7 @@ use self::build_bench::BuildBench;
 use super::Context;
 use super::bundle::Bundle;
 use super::program::{self, Ran};
-use crate::frappe::bench::Bench;
+use crate::bench::Bench;
 use crate::frappe::environment::ChildEnvironment;
 use crate::frappe::failure_line::reason;
 use crate::outcome::{Fault, Stopped};

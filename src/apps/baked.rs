@@ -14,8 +14,8 @@ use super::package::version_of;
 use super::pins::{Commit, Pins};
 use super::python::Python;
 use super::wanted::{label, reference, source};
+use crate::bench::Bench;
 use crate::config::apps::WantedApp;
-use crate::frappe::bench::Bench;
 use crate::frappe::hooks::required_apps;
 use crate::outcome::Result;
 

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::assets::Needs;
 use super::package::{has_build_command, needs};
 use super::python::Python;
-use crate::frappe::atomic_file::write_whole;
+use crate::bench::atomic_file::write_whole;
 use crate::outcome::{Fault, Result};
 
 const MANIFEST: &str = "manifest.json";
@@ -63,7 +63,7 @@ pub struct Manifest {
     pub built_assets: bool,
     /// `required_apps` of hooks.py, by their packages' names.
     pub required_apps: Vec<String>,
-    /// What migrate reads of it (gate::code), so that no pod looks at its files.
+    /// What migrate reads of it (`fingerprint`), so that no pod looks at its files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
     /// Commits that were published before and that this one descends from.

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::history::{History, RETENTION};
+use super::live;
 use super::staging::Staging;
-use crate::join::live;
 
 /// Clears the folder of the bundles; what cannot be cleared is told and stays.
 pub fn collect(bundles: &Path, history: &History, now: SystemTime) {

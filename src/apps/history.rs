@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::frappe::atomic_file::write_whole;
+use crate::bench::atomic_file::write_whole;
 use crate::outcome::{Fault, Result};
 
 /// Never collected, however old.

@@ -89,7 +89,7 @@ mod tests {
 
     use super::super::bundle::{Bundle, Manifest};
     use super::*;
-    use crate::frappe::bench::Bench;
+    use crate::bench::Bench;
 
     fn code(app: &str, required: &[&str], requirements: &[&str]) -> AppCode {
         let texts = |of: &[&str]| of.iter().map(ToString::to_string).collect();

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::wanted::{builds, installs, reference, source};
+use crate::bench::atomic_file::write_whole;
 use crate::config::apps::WantedApp;
-use crate::frappe::atomic_file::write_whole;
 use crate::outcome::{Fault, Result};
 
 /// The lock file of one wanted list.

@@ -8,8 +8,8 @@ use tokio_postgres::Client;
 use super::Context;
 use super::pins::Pins;
 use super::wanted;
-use crate::bootstrap::sql::told;
 use crate::outcome::Result;
+use crate::postgres::sql::told;
 
 /// As many lists as a rollback may go back to.
 const KEPT: i64 = 20;

@@ -21,8 +21,8 @@ use super::pins::{Commit, Pin, Pins};
 use super::publish::{Origin, Publisher};
 use super::shelf::{Shelf, Store};
 use super::{AppCode, Context, wanted};
+use crate::bench::atomic_file::write_whole;
 use crate::config::apps::{OF_THE_IMAGE, WantedApp};
-use crate::frappe::atomic_file::write_whole;
 use crate::outcome::{Fault, Result, Stopped};
 
 /// For the leader, under the lock: the code of every wanted app, in the order in which they depend on

@@ -8,10 +8,10 @@ use nix::sys::signal::Signal;
 
 use super::Context;
 use crate::outcome::Stopped;
-use crate::supervise::exit::Exit;
 use crate::supervise::output::{OutputLine, Stream};
 use crate::supervise::process::Child;
 use crate::supervise::spawn::{Output, Spec};
+use crate::sys::exit::Exit;
 
 /// From TERM to KILL: none of them has anything to put in order.
 const GRACE: Duration = Duration::from_secs(2);

@@ -23,10 +23,10 @@ use super::requirements::Source;
 use super::source_tree::{copy_app, copy_tree, open_to_all, sync};
 use super::staging::Staging;
 use super::{Context, program, wanted};
+use crate::bench::atomic_file::sync_folder;
 use crate::config::apps::WantedApp;
-use crate::frappe::atomic_file::sync_folder;
+use crate::fingerprint::baked_digest;
 use crate::frappe::environment::ChildEnvironment;
-use crate::gate::code::baked;
 use crate::outcome::{Fault, Result, Stopped};
 use crate::supervise::spawn::Spec;
 
@@ -123,7 +123,7 @@ impl Publisher<'_> {
         let is_built = matches!(&origin, Origin::Bundle(bundle) if bundle.manifest.built_assets);
         let builds = needs != Needs::default() && wanted::builds(app);
         let fingerprint =
-            baked::bake(&source.join(&package.app)).map_err(|error| self.cannot_write(&error))?;
+            baked_digest(&source.join(&package.app)).map_err(|error| self.cannot_write(&error))?;
         let manifest = Manifest {
             app: package.app.clone(),
             version: package.version,

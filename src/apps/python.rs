@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::frappe::bench::Bench;
+use crate::bench::Bench;
 use crate::outcome::{Fault, Result};
 
 /// Bundles are made for one of these.

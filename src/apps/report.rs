@@ -8,9 +8,9 @@ use super::AppCode;
 use super::pins::{Commit, Pin, Pins};
 use super::shelf::{Shelf, Store};
 use super::wanted::{label, reference, source};
+use crate::bench::Bench;
 use crate::config::Config;
 use crate::config::apps::WantedApp;
-use crate::frappe::bench::Bench;
 use crate::outcome::Result;
 
 /// The whole report; one JSON object.

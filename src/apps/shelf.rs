@@ -8,9 +8,9 @@ use super::order::{in_order, refuse_contradictions};
 use super::pins::{Commit, Pin, Pins};
 use super::python::Python;
 use super::{AppCode, Context, assets, wanted};
+use crate::bench::Bench;
 use crate::config::Config;
 use crate::config::apps::WantedApp;
-use crate::frappe::bench::Bench;
 use crate::outcome::Result;
 
 /// For whoever follows: the code of every wanted app, as the leader pinned it; none while it is not

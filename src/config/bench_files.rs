@@ -7,8 +7,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::source::{Given, Reader, Source};
-use crate::bootstrap::volume::Volume;
-use crate::frappe::json_file;
+use crate::bench::{ATTEMPT, json_file};
 
 pub const COMMON: &str = "common_site_config.json";
 pub const SITE: &str = "site_config.json";
@@ -64,8 +63,8 @@ impl BenchFiles {
 }
 
 fn is_being_created(sites: &Path, site: &str) -> bool {
-    let volume = Volume::to_read(sites.join(".cauldron").join(site));
-    volume.unfinished_attempt().is_ok_and(|attempt| attempt.is_some())
+    let attempt = std::fs::read_to_string(sites.join(".cauldron").join(site).join(ATTEMPT));
+    attempt.is_ok_and(|attempt| !attempt.trim().is_empty())
 }
 
 fn given(object: &Map<String, Value>, key: &str, file: &'static str) -> Option<Given> {

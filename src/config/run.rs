@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::source::Reader;
 use super::value::{DURATION_MEND, read_parsed};
-use super::{ChildLogs, duration, read_child_logs};
+use super::{duration, read_child_logs};
+use crate::telemetry::ChildLogs;
 
 #[derive(Clone, Debug)]
 pub struct RunConfig {

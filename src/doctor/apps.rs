@@ -9,10 +9,10 @@ use super::finding::Finding;
 use super::id::Id;
 use super::patches;
 use crate::apps::AppCode;
+use crate::bench::Bench;
 use crate::config::apps::WantedApp;
-use crate::frappe::bench::Bench;
-use crate::join::Roots;
 use crate::outcome;
+use crate::overlay::Roots;
 
 /// What the looks need, to be made in a thread of their own.
 pub struct Apps {

@@ -7,7 +7,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::finding::Finding;
 use super::id::Id;
-use crate::frappe::bench::Bench;
+use crate::bench::Bench;
 use crate::frappe::supported::{self, NEWEST, OLDEST};
 use crate::outcome;
 

@@ -9,17 +9,17 @@ use serde_json::{Map, Value};
 use super::clock::Clock;
 use super::finding::Finding;
 use super::id::Id;
-use crate::bootstrap::decide::Names;
+use crate::bench::Bench;
 use crate::config::bench_files::{COMMON, SITE};
 use crate::config::database::DatabaseConfig;
 use crate::config::source::{Problem, ProcessEnvironment, Reader, Strings};
 use crate::config::variable::{VARIABLES, Variable};
 use crate::config::{self, Config, Needs, frappe_environment};
 use crate::deps;
-use crate::frappe::bench::Bench;
 use crate::frappe::bench_objects::BenchObjects;
 use crate::frappe::site_config::{self, SiteFolder, SiteLogin};
 use crate::outcome::{self, Fault, Result};
+use crate::site_state::decide::Names;
 
 /// What everything else is looked at with.
 pub struct Known {

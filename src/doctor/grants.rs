@@ -6,10 +6,10 @@ use super::configuration::Known;
 use super::finding::Finding;
 use super::id::Id;
 use super::postgres::Opened;
-use crate::bootstrap::sql::literal;
 use crate::deps::postgres::access::Access;
 use crate::outcome;
 use crate::postgres::Connection;
+use crate::postgres::sql::literal;
 
 const LOOKS: [Id; 3] = [Id::LoginRights, Id::DatabaseRole, Id::Database];
 

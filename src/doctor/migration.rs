@@ -6,9 +6,9 @@ use super::clock::Clock;
 use super::configuration::Known;
 use super::finding::Finding;
 use super::id::Id;
-use crate::gate::foresight::{self, Course, Foresight};
-use crate::gate::order::Stage;
+use crate::migrate::foresight::{self, Course, Foresight};
 use crate::outcome::Result;
+use crate::record::stage::Stage;
 use crate::supervise::process::Processes;
 
 const NOT_PUBLISHED: &str = "the wanted apps are not published yet: a leader does that first";

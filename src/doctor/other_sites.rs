@@ -6,9 +6,10 @@ use super::finding::Finding;
 use super::id::Id;
 use crate::apps::joined_by;
 use crate::frappe::sites::{self, OtherSite};
-use crate::gate::other_sites::{Examiner, Fit, Packages, hint};
-use crate::join::Roots;
+use crate::migrate::other_sites::{Examiner, Packages};
 use crate::outcome::FOREIGN_DATA;
+use crate::overlay::Roots;
+use crate::status::other_sites::{Fit, hint};
 use crate::supervise::process::Processes;
 
 /// Every site beside the configured one, each with a session of its own.

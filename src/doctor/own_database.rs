@@ -7,13 +7,13 @@ use super::finding::Finding;
 use super::grants::{Presence, role_name};
 use super::id::Id;
 use super::postgres::{Opened, Postgres};
-use crate::bootstrap::login::ignored_user;
-use crate::bootstrap::observe::OwnLogin;
-use crate::bootstrap::sql::literal;
 use crate::config::database::Login;
+use crate::create::login::ignored_user;
 use crate::frappe::site_config::SiteLogin;
 use crate::net::{ConnectError, Kind, Step};
 use crate::outcome;
+use crate::postgres::sql::literal;
+use crate::site_state::observe::OwnLogin;
 
 /// Asks in the site's own database, through any session on it.
 pub async fn schema(known: &Known, session: Result<&Opened, &str>) -> Finding {

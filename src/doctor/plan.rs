@@ -14,13 +14,13 @@ use super::grants::{self, Presence};
 use super::postgres::{self, Postgres};
 use super::site::{self, Way};
 use super::{Asked, SWEEP, hide_secrets, migration, own_database, processes, server};
-use crate::bootstrap::decide::{Action, Database, Names, Observation, decide, row};
-use crate::bootstrap::record_schema;
-use crate::bootstrap::sql::told;
 use crate::cli::Format;
 use crate::frappe::supported;
-use crate::gate::foresight::Foresight;
+use crate::migrate::foresight::Foresight;
 use crate::outcome::{self, Fault, Stopped};
+use crate::postgres::sql::told;
+use crate::record::schema;
+use crate::site_state::decide::{Action, Database, Names, Observation, decide, row};
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
 use crate::telemetry;
@@ -132,9 +132,8 @@ async fn observe(
 /// # Errors
 /// 78 for the record of a newer release, which this one does not write.
 async fn known_schema(client: &Client) -> outcome::Result<()> {
-    let version =
-        record_schema::version(client).await.map_err(told("cannot read the version of our record"))?;
-    record_schema::refuse_newer(version)
+    let version = schema::version(client).await.map_err(told("cannot read the version of our record"))?;
+    schema::refuse_newer(version)
 }
 
 impl Plan {

@@ -10,11 +10,11 @@ use super::clock::Clock;
 use super::configuration::Known;
 use super::finding::Finding;
 use super::id::Id;
-use crate::bootstrap::claim::{ForeignClaim, foreign_claims};
-use crate::bootstrap::volume::Volume;
+use crate::bring_up::claim::{ForeignClaim, foreign_claims};
 use crate::frappe::queues::{self, BenchQueues};
 use crate::frappe::sites::is_site;
 use crate::outcome;
+use crate::record::volume::Volume;
 use crate::redis_client::{Options, Server};
 
 /// Of each queue, from its front: jobs that no worker of ours takes gather there.

@@ -4,13 +4,13 @@ use tokio_postgres::Client;
 
 use super::finding::Finding;
 use super::id::Id;
-use crate::bootstrap::leader::is_alive;
-use crate::bootstrap::lock;
-use crate::bootstrap::record_schema;
-use crate::bootstrap::state::{Records, State};
-use crate::bootstrap::volume::Volume;
+use crate::leader::lock;
+use crate::leader::sighting::is_alive;
 use crate::outcome::Result;
 use crate::postgres::advisory_lock::LockHolder;
+use crate::record::schema;
+use crate::record::state::{Records, State};
+use crate::record::volume::Volume;
 
 pub fn attempt(volume: &Volume, site: &str) -> Finding {
     let id = Id::UnfinishedAttempt;
@@ -29,7 +29,7 @@ pub fn attempt(volume: &Volume, site: &str) -> Finding {
 pub fn recorded(site: &str, records: &Result<Records>) -> Finding {
     let id = Id::State;
     if let Ok(records) = records
-        && let Err(fault) = record_schema::refuse_newer(records.schema)
+        && let Err(fault) = schema::refuse_newer(records.schema)
     {
         return Finding::warning(id, site, fault.cause, fault.mend);
     }

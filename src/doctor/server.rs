@@ -11,8 +11,8 @@ use super::own_database;
 use super::postgres::{self, Opened, Postgres};
 use super::site::{self, Contents, Way};
 use super::switches;
-use crate::bootstrap::observe::OwnLogin;
 use crate::deps::postgres::major;
+use crate::site_state::observe::OwnLogin;
 use crate::supervise::process::Processes;
 
 /// What looks elsewhere need.

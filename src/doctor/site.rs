@@ -10,12 +10,12 @@ use super::grants::Presence;
 use super::id::Id;
 use super::postgres::Opened;
 use super::record;
-use crate::bootstrap::decide::{Action, Database, Mark, Names, Observation, decide};
-use crate::bootstrap::observe::{self, OwnLogin};
-use crate::bootstrap::volume::Volume;
 use crate::frappe::installed_apps;
 use crate::frappe::site_config::SiteFolder;
 use crate::outcome::{Fault, Result};
+use crate::record::volume::Volume;
+use crate::site_state::decide::{Action, Database, Mark, Names, Observation, decide};
+use crate::site_state::observe::{self, OwnLogin};
 
 /// Looks that need a session on the site's database, beside `site`.
 const RECORDED: [Id; 3] = [Id::State, Id::Lock, Id::Identity];
@@ -81,13 +81,13 @@ fn skipped(reason: &str) -> Vec<Finding> {
     all.into_iter().map(|id| Finding::skipped(id, "SITE_NAME", reason)).collect()
 }
 
-fn folder(known: &Known, way: &Way<'_>, names: &Names<'_>) -> Result<crate::bootstrap::decide::Folder> {
+fn folder(known: &Known, way: &Way<'_>, names: &Names<'_>) -> Result<crate::site_state::decide::Folder> {
     let folder = known.folder.clone()?;
     let folder = match (&folder, &known.config.database) {
         (SiteFolder::There(_), Some(database)) => {
             observe::folder(&folder, database, names.database, way.own_login)
         }
-        _ => crate::bootstrap::decide::Folder::Absent,
+        _ => crate::site_state::decide::Folder::Absent,
     };
     Ok(folder)
 }

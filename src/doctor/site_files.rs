@@ -37,7 +37,7 @@ impl Files {
     }
 
     /// Every look at both files.
-    pub fn look(mut self, bench: &crate::frappe::bench::Bench) -> Vec<Finding> {
+    pub fn look(mut self, bench: &crate::bench::Bench) -> Vec<Finding> {
         self.frappe_major = bench.frappe_major();
         let mut findings = vec![self.common()];
         findings.extend(self.site());

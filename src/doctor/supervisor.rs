@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::configuration::Known;
 use super::finding::Finding;
 use super::id::Id;
-use crate::health::probe::ask_supervisor;
+use crate::health_port::probe::ask_supervisor;
 
 /// Nobody there is no fault: `doctor` is also for containers in which nothing can start.
 pub async fn look(known: &Known) -> Finding {

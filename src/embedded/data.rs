@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{Uid, User};
 use secrecy::SecretString;
 
-use crate::bootstrap::volume::random_password;
-use crate::frappe::atomic_file::write_if_absent;
+use crate::bench::atomic_file::write_if_absent;
 use crate::outcome::{Fault, Result};
+use crate::record::volume::random_password;
 use crate::supervise::spawn::Identity;
 
 /// The folder, held by this process alone.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::json_file;
+use crate::bench::json_file;
 
 /// The bench's own files; one that is absent or cannot be read is empty.
 #[derive(Default)]

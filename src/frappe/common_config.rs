@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::bench::atomic_file::write_whole;
+use crate::bench::json_file::read_common_object;
 use crate::config::Config;
 use crate::config::redis_url::RedisUrl;
-use crate::frappe::atomic_file::write_whole;
-use crate::frappe::json_file::read_common_object;
 use crate::outcome::{Fault, Result};
 
 /// The keys we manage, with the values they should have.

@@ -2,8 +2,8 @@
 
 use tokio_postgres::Client;
 
-use crate::bootstrap::sql::told;
 use crate::outcome::{Fault, Result};
+use crate::postgres::sql::told;
 
 /// In the order of their installation; frappe is the first.
 ///

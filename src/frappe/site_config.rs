@@ -11,11 +11,11 @@ use base64::engine::general_purpose::URL_SAFE;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
+use crate::bench::Bench;
+use crate::bench::atomic_file::write_whole;
+use crate::bench::json_file;
 use crate::config::database::Login;
 use crate::config::frappe_environment::READS_DB_USER;
-use crate::frappe::atomic_file::write_whole;
-use crate::frappe::bench::Bench;
-use crate::frappe::json_file;
 use crate::outcome::{Fault, Result};
 
 /// The part of site_config.json that the bootstrap looks at.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::bench::Bench;
+use crate::bench::Bench;
 use crate::config::value::parse_site;
 
 /// A site of the bench beside the one that this program was given.

@@ -1,6 +1,6 @@
 //! Which versions of Frappe this program works with.
 
-use super::bench::Bench;
+use crate::bench::Bench;
 use crate::outcome::{Fault, Result};
 
 /// The oldest major version. 14 has no `frappe.database.get_command` and no `--no-setup-db`: it can neither

@@ -22,7 +22,7 @@ use super::bounds::{
     REQUESTS_SHARE, SMALL_BODY_BYTES,
 };
 use super::seldom::Seldom;
-use crate::health::metrics::{LabelSet, help};
+use crate::status::metrics::{LabelSet, help};
 
 /// What is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

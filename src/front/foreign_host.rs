@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 use super::address::Client;
 use super::seldom::Seldom;
 use crate::config::hosts::Hosts;
-use crate::health::metrics::help;
+use crate::status::metrics::help;
 
 /// How many such requests there were.
 #[derive(Debug, Default)]

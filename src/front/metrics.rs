@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::foreign_host::ForeignHosts;
 use super::route::Route;
 use super::unparsed::Unparsed;
-use crate::health::metrics::{LabelSet, help};
+use crate::status::metrics::{LabelSet, help};
 
 /// What a request was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

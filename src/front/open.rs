@@ -11,8 +11,8 @@ use nix::sys::stat::Mode;
 
 use super::beneath::{Patience, open_beneath, regular};
 use super::static_file::is_hashed;
-use crate::frappe::bench::Bench;
-use crate::join::published;
+use crate::bench::Bench;
+use crate::overlay::published;
 
 /// A file as asked for.
 #[derive(Clone, Debug)]

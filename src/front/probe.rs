@@ -104,7 +104,7 @@ mod tests {
     use crate::config::hosts::{Hosts, Otherwise};
     use crate::config::trusted::TrustedProxies;
     use crate::front::{Front, Settings};
-    use crate::health::account::Board;
+    use crate::status::account::Board;
 
     #[tokio::test]
     async fn where_no_connection_finds_a_place_there_is_no_answer() {

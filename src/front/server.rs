@@ -9,14 +9,15 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::connection::{serve, stopped};
+use super::figures::FrontFigures;
 use super::probe::Probe;
 use super::runtime::Runtime;
 use super::shared::{Settings, Shared};
 use super::tls::Tls;
 
-use crate::health::account::{Board, Phase};
-use crate::join::View;
 use crate::outcome::{Fault, Result};
+use crate::overlay::View;
+use crate::status::account::{Board, Phase};
 use crate::sys::limits;
 
 /// The running front.
@@ -41,10 +42,8 @@ impl Front {
         let runtime = Runtime::new(runtime)?;
         let most = limits::most();
         let shared = Arc::new(Shared::new(settings, address, runtime, assets, tls, board.clone(), most));
-        board.update(|account| {
-            let budget = shared.runtime.budget().clone();
-            account.front = Some((shared.metrics.clone(), shared.in_flight.clone(), budget));
-        });
+        let figures = FrontFigures::of(&shared);
+        board.update(|account| account.front = Some(Arc::new(figures)));
         let places = Arc::new(Semaphore::new(most.connections));
         tokio::spawn(accept(listener, shared.clone(), places.clone()));
         Ok(Self { shared, places })

@@ -21,7 +21,7 @@ use crate::config::front::AccessLog;
 use crate::config::hosts::Hosts;
 use crate::config::trusted::TrustedProxies;
 use crate::frappe::sites::is_site;
-use crate::health::account::{Board, Phase};
+use crate::status::account::{Board, Phase};
 use crate::sys::limits::Most;
 
 /// gunicorn is told to keep idle connections for longer (role/web.rs).

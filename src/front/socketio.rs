@@ -24,7 +24,7 @@ use super::proxy::origin_form;
 use super::shared::Shared;
 use super::spool::spool;
 use crate::config::hosts::name_of;
-use crate::health::probe::loopback_if_unspecified;
+use crate::net::loopback_if_unspecified;
 
 /// The service's answer; where it is a switch of protocols, the two are connected from then on.
 ///

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::answer::{Body, text};
 use super::error_page::STYLE;
 use super::status_steps::{Step, of_an_update, to_the_site};
-use crate::health::account::{Account, Phase};
+use crate::status::account::{Account, Phase};
 
 /// A browser's page asks again by itself; others are told when.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
@@ -153,7 +153,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::health::account::Board;
+    use crate::status::account::Board;
 
     async fn page(response: Response<Body>) -> String {
         let bytes = response.into_body().collect().await.unwrap().to_bytes();

@@ -3,9 +3,9 @@
 
 use std::time::Instant;
 
-use crate::gate::order::Stage;
-use crate::health::account::{Account, Phase};
-use crate::health::gate::GateAccount;
+use crate::record::stage::Stage;
+use crate::status::account::{Account, Phase};
+use crate::status::gate::GateAccount;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -102,7 +102,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::health::account::Board;
+    use crate::status::account::Board;
 
     fn shown(board: &Board) -> Vec<(State, Option<u64>, String)> {
         let later = Instant::now() + Duration::from_secs(7);

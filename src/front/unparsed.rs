@@ -11,7 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use super::seldom::Seldom;
-use crate::health::metrics::{LabelSet, help};
+use crate::status::metrics::{LabelSet, help};
 
 /// Why, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

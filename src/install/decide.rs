@@ -7,7 +7,7 @@
 //!   finished          nothing                install             somebody uninstalled it by hand
 //! ```
 
-use super::journal::Entry;
+use crate::record::journal::Entry;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {

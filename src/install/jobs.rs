@@ -7,9 +7,9 @@
 use tokio_postgres::Client;
 
 use super::{Work, run};
-use crate::bootstrap::sql::told;
-use crate::join::caches::Caches;
 use crate::outcome::{Fault, Result, Stopped};
+use crate::overlay::caches::Caches;
+use crate::postgres::sql::told;
 
 const SYNC: &str = "frappe.core.doctype.scheduled_job_type.scheduled_job_type.sync_jobs";
 const TRIES: u32 = 3;

@@ -4,8 +4,8 @@
 //! was killed in there would fail for ever. So each is an install of its own here.
 
 use crate::frappe::hooks;
-use crate::join::View;
 use crate::outcome::{Fault, Result};
+use crate::overlay::View;
 
 /// The wanted apps, and what they require, each once.
 ///

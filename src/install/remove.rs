@@ -2,10 +2,11 @@
 //!
 //! Killed on the way it is still on the site's list, and the next try goes on: Frappe takes it off last.
 
-use super::{Work, back_up, follow, journal, run};
+use super::{Work, back_up, follow, run};
+use crate::apps::live;
 use crate::frappe::{hooks, installed_apps};
-use crate::join::live;
 use crate::outcome::{Fault, Result, Stopped};
+use crate::record::journal;
 
 /// Takes one app off the site, after a backup.
 ///

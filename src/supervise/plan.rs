@@ -8,9 +8,9 @@ use std::time::SystemTime;
 use nix::sys::signal::Signal;
 use tokio::sync::watch;
 
-use super::exit::Exit;
 use super::service::{Policy, State};
 use super::spawn::{SpawnError, Spec};
+use crate::sys::exit::Exit;
 
 /// What to run, and how.
 pub struct ServicePlan {

@@ -18,11 +18,11 @@ use tokio::net::unix::pipe;
 use tokio::sync::watch;
 use tracing::debug;
 
-use super::exit::Exit;
 use super::output::{self, Stream};
 use super::reaper;
 use super::spawn::{Output, SpawnError, Spec, Stdin};
 use crate::sys::exec::{self, Step};
+use crate::sys::exit::Exit;
 use crate::sys::process as kernel;
 
 /// A handle on the table of children; cheap to clone.

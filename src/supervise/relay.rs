@@ -8,7 +8,7 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use super::output::{OutputLine, Stream};
 use super::spawn::Output;
-use crate::config::ChildLogs;
+use crate::telemetry::ChildLogs;
 use crate::telemetry::sink;
 
 /// Untouched, with the child's name before each line, or each line as a JSON object like our own.

@@ -15,7 +15,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
-use super::exit::Exit;
 use super::orders::{Control, Order, Run};
 use super::plan::Additions;
 pub use super::plan::{AfterSignal, BeforeStop, End, ServicePlan, ServiceStatus};
@@ -25,6 +24,7 @@ use super::signals::Shutdown;
 use super::spawn::SpawnError;
 use super::stop::StopReport;
 use crate::sys::cgroup;
+use crate::sys::exit::Exit;
 
 /// Runs a service until it is over. Nobody of its process group is left then.
 pub async fn run_service(processes: &Processes, plan: ServicePlan, shutdown: &Shutdown) -> End {

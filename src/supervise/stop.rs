@@ -14,8 +14,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::exit::Exit;
 use super::process::Child;
+use crate::sys::exit::Exit;
 
 /// What a stop came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

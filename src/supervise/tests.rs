@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, raise};
 use tokio::sync::watch;
 
-use super::exit::Exit;
 use super::output::OutputLine;
 use super::process::Processes;
 use super::run_service::{End, ServicePlan, ServiceStatus, run_service};
 use super::service::{Policy, State};
 use super::signals::Shutdown;
 use super::spawn::{Identity, Output, Spec, Stdin};
+use crate::sys::exit::Exit;
 
 const ALONE: &str = "CAULDRON_TEST_ALONE";
 const GRACE: Duration = Duration::from_secs(60);

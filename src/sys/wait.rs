@@ -2,7 +2,7 @@
 
 use nix::libc;
 
-use crate::supervise::exit::Exit;
+use super::exit::Exit;
 
 /// What one look at the children gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::apps::bundle::Bundle;
-use crate::frappe::bench::Bench;
+use crate::bench::Bench;
 
 /// Folders of packages that node's package managers install.
 const NODE_MODULES: &str = "node_modules";

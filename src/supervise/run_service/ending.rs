@@ -7,10 +7,10 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
 use super::{CRASH, DONE, Driver, End, OUT_OF_MEMORY};
-use crate::supervise::exit::Exit;
 use crate::supervise::service::{Event, State};
 use crate::supervise::stop::StopReport;
 use crate::sys::cgroup;
+use crate::sys::exit::Exit;
 
 /// What of the grace is the child's own, at least, whatever comes before it.
 const OWN_SHARE: u32 = 4;

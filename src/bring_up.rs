@@ -1,0 +1,52 @@
+//! From a database server and a volume to a site that can be served.
+//!
+//! ```text
+//!   volume ─▶ login ─▶ provision ─▶ lock ─▶ observe ─▶ decide ─▶ act ─▶ gate ─▶ record ─▶ release
+//! ```
+//!
+//! Nothing in the database changes before `decide` allows it, and nothing that this program did not
+//! make is ever dropped, cleared or overwritten.
+
+mod act;
+pub mod claim;
+mod copy;
+mod follow;
+mod lead;
+mod prepare;
+
+use crate::config::BootstrapMode;
+use crate::frappe::common_config::Overrides;
+use crate::leader::context::Context;
+use crate::outcome::Stopped;
+use crate::overlay::View;
+
+/// The site is there and finished, and its own login is known: a role may serve it.
+#[derive(Debug)]
+pub struct Bootstrapped {
+    pub overrides: Overrides,
+    /// The site's.
+    pub database: String,
+    /// What every child of this pod sees.
+    pub view: View,
+    /// Installed apps that cannot be imported here: nothing may run yet.
+    pub missing: Vec<String>,
+    /// The server takes settings with the login (PGOPTIONS); many poolers refuse them.
+    pub accepts_settings: bool,
+}
+
+/// Brings the site up, or waits for the pod that does.
+///
+/// # Errors
+/// What stopped it, or the signal that did; every one leaves a state that the next start understands.
+pub async fn bootstrap(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stopped> {
+    let leads = match context.config.bootstrap {
+        BootstrapMode::Lead => true,
+        BootstrapMode::Auto => context.database.login.is_some(),
+        BootstrapMode::Follow | BootstrapMode::Off => false,
+    };
+    if leads {
+        lead::lead(context).await
+    } else {
+        context.shutdown.guard(follow::follow(context, None)).await
+    }
+}

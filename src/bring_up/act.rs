@@ -1,0 +1,167 @@
+//! What the leader does, under the lock: joins the apps, brings the site up, passes the gate, installs what is wanted.
+
+use secrecy::SecretString;
+
+use super::copy::Settled;
+use crate::apps;
+use crate::apps::live;
+use crate::create::new_site::Creation;
+use crate::create::requirements::needed_for_creation;
+use crate::create::{adopt, assets, clear, new_site, rotation};
+use crate::frappe::{common_config, installed_apps, site_config};
+use crate::install::{self, Work};
+use crate::leader::context::{Context, Purpose};
+use crate::leader::lock::Leadership;
+use crate::leader::own::Own;
+use crate::migrate::pass::{self, Demand, Passed};
+use crate::outcome::{Result, Stopped};
+use crate::overlay::View;
+use crate::record::volume::Volume;
+use crate::site_state::decide::{Action, Mark, Observation};
+
+/// What is there, and what is to be done about it.
+pub struct Found<'a> {
+    pub own: &'a Own,
+    pub password: &'a SecretString,
+    pub action: &'a Action,
+    pub observation: &'a Observation,
+    pub settled: &'a Settled,
+    pub accepts_settings: bool,
+}
+
+/// What the pod sees from now on.
+pub struct Joined {
+    pub view: View,
+    /// Installed apps that cannot be imported here.
+    pub missing: Vec<String>,
+    pub passed: Passed,
+}
+
+/// # Errors
+/// What stopped it, or the signal that did; the loss of the lock.
+pub async fn act(
+    context: &Context<'_>,
+    leadership: &Leadership,
+    volume: &Volume,
+    found: &Found<'_>,
+) -> std::result::Result<Joined, Stopped> {
+    let creates = matches!(found.action, Action::Create | Action::CreateAgain { .. });
+    let client = leadership.client();
+    apps::pins_copy::restore(&context.apps(), client, context.site).await?;
+    let code = apps::prepare(&context.apps()).await?;
+    apps::pins_copy::record(&context.apps(), client, context.site).await?;
+    let installed = if creates { Vec::new() } else { installed_apps::read(client).await? };
+    live::make(context.bench);
+    let view = View::open(context.runtime_dir, context.bench, code, &installed)?;
+    let missing = view.missing(&installed);
+    if !missing.is_empty() {
+        // This code is older than the site, or another image's: whatever it did would go wrong.
+        return Ok(Joined { view, missing, passed: Passed::Open });
+    }
+    let overrides = context.overrides.clone();
+    let context = &Context { overrides, view: Some(view.clone()), ..*context };
+    let passed = bring_up(context, leadership, volume, found).await?;
+    if !matches!(passed, Passed::Open) {
+        return Ok(Joined { view, missing, passed });
+    }
+    let is_finished = found.action == &Action::GoOn;
+    let work = Work {
+        context,
+        leadership,
+        volume,
+        view: &view,
+        own: found.own,
+        password: found.password,
+        was_served: !creates,
+    };
+    let wanted = apps::wanted_on_the_site(&context.apps(), view.code())?;
+    match context.remove {
+        Some(app) => {
+            install::remove(&work, app, &wanted).await?;
+            pass::record_as_made(context, leadership).await?;
+        }
+        None => {
+            let installed = install::install(&work, &wanted).await?;
+            // What was installed is of this very code.
+            if installed > 0 || !is_finished {
+                pass::record_as_made(context, leadership).await?;
+            } else {
+                tracing::info!(site = context.site, "the site is there; nothing to do");
+            }
+        }
+    }
+    assets::publish(context, &found.own.database, &view).await?;
+    if !is_finished {
+        new_site::finish(context, leadership, volume).await?;
+    }
+    Ok(Joined { view, missing, passed })
+}
+
+/// The site itself, and the gate.
+async fn bring_up(
+    context: &Context<'_>,
+    leadership: &Leadership,
+    volume: &Volume,
+    found: &Found<'_>,
+) -> std::result::Result<Passed, Stopped> {
+    let Found { own, password, action, observation, settled, accepts_settings } = found;
+    let demand = |always| Demand {
+        own,
+        password,
+        accepts_settings: *accepts_settings,
+        always,
+        retry: context.purpose == Purpose::Migrate { retry: true },
+    };
+    match action {
+        Action::Create | Action::CreateAgain { .. } => {
+            if let Action::CreateAgain { attempt } = action {
+                clear::clear(context, leadership.client(), attempt).await?;
+            }
+            let admin_password = needed_for_creation(context)?;
+            let creation =
+                Creation { db_name: &own.database, db_password: password, admin_password: &admin_password };
+            new_site::create(context, leadership, volume, &creation).await?;
+            set_default_site(context).await?;
+        }
+        Action::MigrateOnce | Action::Adopt => {
+            if *action == &Action::Adopt {
+                adopt::make_folder(context)?;
+                context.link_site()?;
+            }
+            rotation::follow(context, leadership.client(), own, password, observation.folder).await?;
+            settled.apply(context, leadership, volume).await?;
+            if matches!(observation.mark, Mark::Unfinished { .. }) {
+                new_site::mend(context, leadership).await?;
+                set_default_site(context).await?;
+            } else {
+                tracing::info!("the site is complete and was never recorded as finished: migrating once");
+                ensure_encryption_key(context).await?;
+                return pass::pass(context, leadership, volume, &demand(true)).await;
+            }
+        }
+        Action::GoOn => {
+            rotation::follow(context, leadership.client(), own, password, observation.folder).await?;
+            settled.apply(context, leadership, volume).await?;
+            ensure_encryption_key(context).await?;
+            // A kill between the two records of the end leaves this one; a lost database must not
+            // be taken for an unfinished one because of it.
+            volume.finish_attempt()?;
+            return pass::pass(context, leadership, volume, &demand(false)).await;
+        }
+    }
+    // Before the mark: a follower serves as soon as it sees that.
+    ensure_encryption_key(context).await?;
+    Ok(Passed::Open)
+}
+
+async fn ensure_encryption_key(context: &Context<'_>) -> Result<()> {
+    let key = context.config.encryption_key.as_ref();
+    site_config::ensure_encryption_key(&context.bench.site(context.site), key).await
+}
+
+/// Once, at creation: an operator who changes it later keeps the change.
+async fn set_default_site(context: &Context<'_>) -> Result<()> {
+    let default_site = vec![("default_site", context.site.into())];
+    let frappe_major = context.bench.frappe_major();
+    common_config::merge(&context.bench.sites(), &Vec::new(), &default_site, frappe_major).await.map(drop)
+}

@@ -1,0 +1,193 @@
+//! Waiting for the site that another pod brings up, with the site's own credentials.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::Bootstrapped;
+use super::copy;
+use crate::apps;
+use crate::apps::live;
+use crate::config::BootstrapMode;
+use crate::create::assets;
+use crate::create::login::open_session;
+use crate::frappe::site_config::{self, SiteLogin};
+use crate::frappe::{common_config, installed_apps};
+use crate::leader::context::Context;
+use crate::leader::sighting::Leader;
+use crate::migrate::admit;
+use crate::net::Class;
+use crate::outcome::{Fault, Result, Stopped};
+use crate::overlay::View;
+use crate::postgres::Connection;
+use crate::postgres::sql::told;
+use crate::record::journal;
+use crate::record::state;
+use crate::record::state::State;
+use crate::record::volume::{Volume, same_secret};
+use crate::site_state::decide::Database;
+use crate::site_state::observe;
+use crate::status::account::Phase;
+
+/// Without a session there is nobody to wake us.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// With one: a notification that is missed is made up for.
+const POLL: Duration = Duration::from_secs(5);
+
+/// Waits until the site is finished and of this code; with `off` it is taken as it is, at once. A leader
+/// that gave up waits for whoever mends it, and never goes away by itself.
+pub async fn follow(
+    context: &Context<'_>,
+    gave_up: Option<&Fault>,
+) -> std::result::Result<Bootstrapped, Stopped> {
+    let mut leader = Leader::new(context.board);
+    let mut session = None;
+    context.board.enter(Phase::Bootstrapping, "follows");
+    loop {
+        let (state, reason) = match look(context, &mut session).await? {
+            Seen::Finished(bootstrapped) => return Ok(bootstrapped),
+            Seen::NotYet(state, reason) => (state, reason),
+        };
+        if context.config.bootstrap == BootstrapMode::Off {
+            let mend = "let a pod with a database login bootstrap it, or set CAULDRON_BOOTSTRAP=follow";
+            return Err(Fault::unavailable(reason, mend).into());
+        }
+        let seen = leader.see(state.as_deref(), &reason);
+        match gave_up {
+            None => seen?,
+            Some(fault) => context.board.update(|account| {
+                account.detail = fault.to_string();
+                account.last_error = Some(fault.cause.clone());
+                account.progress_at = std::time::Instant::now();
+            }),
+        }
+        match &session {
+            Some(session) => session.connection.notified(POLL).await,
+            None => tokio::time::sleep(LOOK_AGAIN).await,
+        }
+    }
+}
+
+/// One look. `fault` is why nobody leads here.
+///
+/// # Errors
+/// `fault`, with what is missing, where the site may not be served as it is.
+pub async fn once(context: &Context<'_>, fault: &Fault) -> Result<Bootstrapped> {
+    match look(context, &mut None).await? {
+        Seen::Finished(bootstrapped) => Ok(bootstrapped),
+        Seen::NotYet(_, reason) => {
+            Err(Fault { cause: format!("{reason}; {}", fault.cause), ..fault.clone() })
+        }
+    }
+}
+
+enum Seen {
+    Finished(Bootstrapped),
+    /// Our record, where it could be read, and what is missing.
+    NotYet(Option<Box<State>>, String),
+}
+
+/// The session that waits, as long as the site's credentials are the ones it was opened with.
+struct Session {
+    connection: Connection,
+    accepts_settings: bool,
+    own: SiteLogin,
+}
+
+async fn look(context: &Context<'_>, session: &mut Option<Session>) -> Result<Seen> {
+    let path = context.bench.site(context.site);
+    let folder = site_config::look(context.bench, context.site)
+        .map_err(|error| Fault::file(format!("cannot look at {}", path.display()), &error))?;
+    let Some(own) = folder.login() else {
+        return Ok(Seen::NotYet(None, format!("{} has no site_config.json yet", path.display())));
+    };
+    if session.as_ref().is_some_and(|session| !session.is_of(&own)) {
+        *session = None;
+    }
+    if session.is_none() {
+        match open_session(context, &own, "cauldron/follow").await {
+            Ok((connection, accepts_settings)) => {
+                state::listen(&connection).await;
+                *session = Some(Session { connection, accepts_settings, own });
+            }
+            Err(error) if error.class() == Class::Never || context.config.bootstrap == BootstrapMode::Off => {
+                return Err(error.into());
+            }
+            // A wrong password among them: a leader may be about to write another one.
+            Err(error) => return Ok(Seen::NotYet(None, error.to_string())),
+        }
+    }
+    let Some(open) = session else { return Ok(Seen::NotYet(None, "the session was closed".into())) };
+    let seen = look_inside(context, open).await;
+    match seen {
+        Err(fault) if open.connection.is_closed() => {
+            *session = None;
+            Ok(Seen::NotYet(None, fault.cause))
+        }
+        seen => seen,
+    }
+}
+
+impl Session {
+    fn is_of(&self, other: &SiteLogin) -> bool {
+        let same = |a: &Option<SecretString>, b: &Option<SecretString>| match (a, b) {
+            (Some(a), Some(b)) => same_secret(a, b),
+            _ => false,
+        };
+        self.own.database == other.database
+            && self.own.login.user == other.login.user
+            && same(&self.own.login.password, &other.login.password)
+    }
+}
+
+async fn look_inside(context: &Context<'_>, session: &Session) -> Result<Seen> {
+    let connection = &session.connection;
+    let state = state::read(connection, context.site).await.map_err(told("cannot read our state"))?;
+    // A leader that has not recorded the end may be migrating; where none ever led, the site was made
+    // without us and is taken as it is.
+    let unfinished = state.as_ref().is_some_and(|state| state.phase != "complete");
+    if observe::database(connection).await? != Database::Complete || unfinished {
+        return Ok(Seen::NotYet(state.map(Box::new), "the site is not finished; nobody leads".into()));
+    }
+    if let Some(mark) = Volume::to_read(context.bench.cauldron_site(context.site)).copy_mark()? {
+        context.board.update(|account| account.copy_of = Some(mark.of.clone()));
+        copy::tell(&mark);
+    }
+    let apps = context.apps();
+    let Some(code) = apps::joined(&apps)? else {
+        return Ok(Seen::NotYet(state.map(Box::new), "the wanted apps are not published yet".into()));
+    };
+    let installed = installed_apps::read(connection).await?;
+    let wanted = apps::wanted_on_the_site(&apps, &code)?;
+    let journal = journal::read(connection, context.site).await?;
+    let begun = |app: &String| journal.get(app).is_some_and(|entry| !entry.finished);
+    if context.config.bootstrap != BootstrapMode::Off
+        && let Some(app) = wanted.iter().find(|app| !installed.contains(app) || begun(app))
+    {
+        return Ok(Seen::NotYet(state.map(Box::new), format!("{app} is not installed yet")));
+    }
+    if context.config.bootstrap != BootstrapMode::Off {
+        live::make(context.bench);
+    }
+    let view = View::open(context.runtime_dir, context.bench, code, &installed)?;
+    assets::publish_own(context, &view).await?;
+    let missing = view.missing(&installed);
+    let overrides = context.overrides.clone();
+    let context = &Context { overrides, view: Some(view.clone()), ..*context };
+    if missing.is_empty()
+        && let Some(state) = &state
+        && context.config.bootstrap != BootstrapMode::Off
+        && let Some(reason) = admit::refusal(context, connection, state).await?
+    {
+        return Ok(Seen::NotYet(Some(Box::new(state.clone())), reason));
+    }
+    let managed = common_config::managed(context.config);
+    let overrides = common_config::compare(&context.bench.sites(), &managed, context.bench.frappe_major())?;
+    Ok(Seen::Finished(Bootstrapped {
+        overrides,
+        database: session.own.database.clone(),
+        view,
+        missing,
+        accepts_settings: session.accepts_settings,
+    }))
+}

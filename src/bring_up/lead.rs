@@ -1,0 +1,150 @@
+//! The leader's way, from the lock to its release.
+
+use std::time::Duration;
+
+use super::act::{Found, Joined, act};
+use super::prepare::{Prepared, prepare};
+use super::{Bootstrapped, copy, follow};
+use crate::create::requirements::{may_create_tables, needed_for_creation};
+use crate::frappe::common_config::{self, Merged, Overrides};
+use crate::leader::context::{Context, Purpose};
+use crate::migrate::pass::Passed;
+use crate::outcome::{Fault, Result, Stopped};
+use crate::record::exclusive_lock::SiteHold;
+use crate::record::volume::Volume;
+use crate::record::{schema, state};
+use crate::site_state::decide::{Action, Names, decide};
+
+/// For a step to be killed, and for what is said to the database at the end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// # Errors
+/// As [`bootstrap`](super::bootstrap).
+pub async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stopped> {
+    let volume = Volume::open(context.bench.cauldron_site(context.site))?;
+    let prepared = context.shutdown.guard(async { Ok(prepare(context, &volume).await?) }).await?;
+    let Prepared { mut leadership, own, password, observation, records, accepts_settings } = prepared;
+    if let Err(fault) = schema::refuse_newer(records.schema) {
+        // The lock ends with the session: our name is not in the record, so there is nothing to take out of it.
+        drop(leadership);
+        return without_leading(context, fault).await;
+    }
+    let database = own.database.clone();
+    let adopt = context.config.adopt.as_deref();
+    let action = decide(&observation, &Names { site: context.site, database: &database, adopt })?;
+    if let Action::Create | Action::CreateAgain { .. } = action {
+        if matches!(context.purpose, Purpose::Migrate { .. }) {
+            return Err(Fault::configuration(
+                format!("there is no site {} to migrate", context.site),
+                "`cauldron-frappe bootstrap` makes one",
+            )
+            .into());
+        }
+        may_create_tables(leadership.client()).await?;
+        needed_for_creation(context)?;
+    }
+    let settled = copy::settle(context, &records, &volume, &action)?;
+    leadership.claim(&settled.install_id, context.config.instance.as_deref(), &holder()).await?;
+    let overrides = write_common_config(context).await?;
+    let context = &Context { overrides, view: None, ..*context };
+    let found = Found {
+        own: &own,
+        password: &password,
+        action: &action,
+        observation: &observation,
+        settled: &settled,
+        accepts_settings,
+    };
+    let acted = tokio::select! {
+        biased;
+        acted = act(context, &leadership, &volume, &found) => acted,
+        // Between steps nobody else sees it: a statement on a connection that stalls never returns.
+        fault = async {
+            let fault = leadership.lost().await;
+            tokio::time::sleep(LAST_WORDS).await;
+            fault
+        } => Err(fault.into()),
+    };
+    let last_words = async {
+        let (client, site) = (leadership.client(), context.site);
+        let _ = match &acted {
+            Err(Stopped::Fault(fault)) => state::record_error(client, site, &fault.cause).await,
+            Ok(Joined { passed: Passed::Open, missing, .. }) if missing.is_empty() => {
+                state::clear_error(client, site).await
+            }
+            Ok(Joined { passed: Passed::GaveUp(fault), .. }) => {
+                state::record_error(client, site, &fault.cause).await
+            }
+            _ => Ok(()),
+        };
+        leadership.release().await;
+    };
+    if tokio::time::timeout(LAST_WORDS, last_words).await.is_err() {
+        tracing::debug!("the connection stalls: the lock ends with it");
+    }
+    let Joined { view, missing, passed } = acted?;
+    let blocked = match passed {
+        Passed::Open => None,
+        Passed::Blocked(remedy) => Some(remedy),
+        Passed::GaveUp(fault) if context.purpose == Purpose::Serve => {
+            tracing::error!(
+                cause = fault.cause,
+                mend = fault.mend,
+                "staying up, unready, until that is done"
+            );
+            return context.shutdown.guard(follow::follow(context, Some(&fault))).await;
+        }
+        Passed::GaveUp(fault) => return Err(fault.into()),
+    };
+    if let (Some(remedy), false) = (&blocked, context.purpose == Purpose::Serve) {
+        return Err(Fault::try_again(remedy.clone(), "choose one of these").into());
+    }
+    SiteHold::of(context.bench, context.site).prepare();
+    // It comes up all the same, unready: its own front says what can be done.
+    context.board.update(|account| account.gate.problem = blocked);
+    let overrides = context.overrides.clone();
+    Ok(Bootstrapped { overrides, database, view, missing, accepts_settings })
+}
+
+/// A record of a newer release: this one serves the site if its code may, and writes nothing.
+async fn without_leading(context: &Context<'_>, fault: Fault) -> std::result::Result<Bootstrapped, Stopped> {
+    match context.purpose {
+        Purpose::Serve => {
+            tracing::error!(cause = fault.cause, mend = fault.mend, "following instead of leading");
+            context.shutdown.guard(follow::follow(context, Some(&fault))).await
+        }
+        Purpose::Once if context.remove.is_none() => {
+            tracing::warn!(cause = fault.cause, mend = fault.mend, "nothing is written");
+            context.shutdown.guard(async { Ok(follow::once(context, &fault).await?) }).await
+        }
+        Purpose::Once | Purpose::Migrate { .. } => Err(fault.into()),
+    }
+}
+
+/// Under the lock: followers compare, and write nothing.
+async fn write_common_config(context: &Context<'_>) -> Result<Overrides> {
+    let managed = common_config::managed(context.config);
+    let frappe_major = context.bench.frappe_major();
+    match common_config::merge(&context.bench.sites(), &managed, &Vec::new(), frappe_major).await? {
+        Merged::Unchanged => Ok(Overrides::new()),
+        Merged::Written(keys) => {
+            tracing::info!(keys = keys.join(", "), "wrote common_site_config.json");
+            Ok(Overrides::new())
+        }
+        Merged::Overridden(overrides) => {
+            let variables = overrides.keys().copied().collect::<Vec<_>>().join(", ");
+            tracing::info!(
+                variables,
+                "common_site_config.json is read-only: its differences go to the environment"
+            );
+            Ok(overrides)
+        }
+    }
+}
+
+/// How this pod is called in the state.
+fn holder() -> String {
+    let host = nix::unistd::gethostname()
+        .map_or_else(|_| "unknown".into(), |name| name.to_string_lossy().into_owned());
+    format!("{host} pid {}", std::process::id())
+}

@@ -1,0 +1,81 @@
+//! Asking the supervisor that runs in this container: `status` and `probe`.
+
+use serde_json::Value;
+
+use crate::cli::{Format, Probe};
+use crate::config::Config;
+use crate::health_port::probe::ask_supervisor;
+use crate::outcome::{DONE, Fault, Result, UNAVAILABLE};
+use crate::telemetry;
+
+/// Its own account.
+pub async fn status(config: &Config, format: Format) -> Result<u8> {
+    let answer = ask_supervisor(config.health_addr, "/status").await?;
+    let account: Value = serde_json::from_str(&answer.body).map_err(|error| {
+        Fault::unavailable(
+            format!("what answers is no supervisor of ours: {error}"),
+            "check CAULDRON_HEALTH_ADDR",
+        )
+    })?;
+    telemetry::print(&match format {
+        Format::Json => format!("{account}\n"),
+        Format::Text => text(&account),
+    });
+    Ok(DONE)
+}
+
+/// 0 where the probe is green; its reasons on stdout where it is not.
+pub async fn probe(config: &Config, what: Probe) -> Result<u8> {
+    let path = match what {
+        Probe::Live => "/livez",
+        Probe::Ready => "/readyz",
+        Probe::Startup => "/startupz",
+    };
+    let answer = ask_supervisor(config.health_addr, path).await?;
+    telemetry::print(&answer.body);
+    Ok(if answer.status == 200 { DONE } else { UNAVAILABLE })
+}
+
+fn text(account: &Value) -> String {
+    let word = |value: &Value| match value {
+        Value::String(text) if text.is_empty() => "-".to_string(),
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_string(),
+        other => other.to_string(),
+    };
+    let mut text = String::new();
+    for key in ["version", "role", "pid", "site", "phase", "ready"] {
+        text.push_str(&format!("{key:10} {}\n", word(&account[key])));
+    }
+    for reason in account["reasons"].as_array().into_iter().flatten() {
+        text.push_str(&format!("{:10} {}\n", "reason", word(reason)));
+    }
+    for key in ["state", "attempt", "holder", "last_error", "copy_of", "queue_of"] {
+        text.push_str(&format!("{key:10} {}\n", word(&account["bootstrap"][key])));
+    }
+    for key in ["pod", "database", "relation"] {
+        text.push_str(&format!("{key:10} {}\n", word(&account["fingerprint"][key])));
+    }
+    for key in ["stage", "running", "problem"] {
+        text.push_str(&format!("{key:10} {}\n", word(&account["gate"][key])));
+    }
+    for other in account["other_sites"].as_array().into_iter().flatten() {
+        let part = |key: &str| word(&other[key]);
+        let problem =
+            other["problem"].as_str().map(|problem| format!(", 503: {problem}")).unwrap_or_default();
+        text.push_str(&format!("{:10} {} {}{problem}\n", "other site", part("site"), part("relation")));
+    }
+    for child in account["children"].as_array().into_iter().flatten() {
+        let part = |key: &str| word(&child[key]);
+        text.push_str(&format!(
+            "{:10} {} pid {}, {}, {} restarts, last exit: {}\n",
+            "child",
+            part("name"),
+            part("pid"),
+            part("state"),
+            part("restarts"),
+            part("last_exit")
+        ));
+    }
+    text
+}

@@ -1,0 +1,312 @@
+//! The roles: bring the site up, serve it, stop cleanly.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::renewal;
+use super::site::Site;
+use crate::bring_up::claim::Claim;
+use crate::config::source::Problem;
+use crate::config::{BootstrapMode, Config, OnFailure};
+use crate::front::{Front, Settings};
+use crate::health_port::login_page::LoginPage;
+use crate::health_port::server;
+use crate::migrate::other_sites::follow::Follower;
+use crate::migrate::other_sites::{Examiner, Packages};
+use crate::migrate::watch;
+use crate::outcome::{DONE, Fault, Stopped, TRY_AGAIN};
+use crate::overlay::keep::Keeper;
+use crate::roles::current::Current;
+use crate::roles::{Role, Surroundings, scheduler, socketio, web, worker};
+use crate::status::account::{Board, DeepCheck, Phase, RoleCheck, RoleProbe};
+use crate::status::queues::Source;
+use crate::supervise::run_service::End;
+use crate::supervise::signals::{Shutdown, Trigger};
+use crate::telemetry;
+
+/// Who comes while the front is busy waits there; the kernel's own bound is 4,096.
+const FRONT_BACKLOG: u32 = 4096;
+
+/// Between two tries of a role that cannot be kept up, while the others go on.
+const TRY_ROLE_AGAIN: Duration = Duration::from_secs(30);
+
+/// One role, or all of them.
+///
+/// # Errors
+/// What kept it from serving. A role that was asked to stop has done its work: 0, whenever it was asked.
+pub async fn serve(roles: &[Role], mut config: Config, shutdown: &Shutdown) -> Result<u8, Stopped> {
+    let name = if let [role] = roles { role.name() } else { "all" };
+    let board = Board::new(name, config.site.clone());
+    tell_draining(&board, shutdown);
+    nothing_seen(roles, &board);
+    only_what_is_needed(roles, &mut config);
+    let on_failure = config.on_failure;
+    match serve_site(roles, config, &board, shutdown).await {
+        Ok(code) => Ok(code),
+        Err(Stopped::Signal(_)) => Ok(DONE),
+        Err(Stopped::Fault(fault)) if on_failure == OnFailure::Hold => hold(fault, &board, shutdown).await,
+        Err(stopped) => Err(stopped),
+    }
+}
+
+/// The chart gives every role the administrator's login; only what leads the bootstrap needs it. The
+/// others use the site's own.
+fn only_what_is_needed(roles: &[Role], config: &mut Config) {
+    if roles.contains(&Role::Web) {
+        return;
+    }
+    if config.bootstrap == BootstrapMode::Auto {
+        config.bootstrap = BootstrapMode::Follow;
+    }
+    if config.bootstrap != BootstrapMode::Lead
+        && let Some(database) = &mut config.database
+    {
+        database.login = None;
+    }
+}
+
+/// The configuration with the mounted secrets as they are now.
+fn read_again(roles: &[Role], config: &Config) -> Result<Config, Vec<Problem>> {
+    let mut config = config.origin.read_again()?;
+    only_what_is_needed(roles, &mut config);
+    Ok(config)
+}
+
+async fn serve_site(
+    roles: &[Role],
+    config: Config,
+    board: &Board,
+    shutdown: &Shutdown,
+) -> Result<u8, Stopped> {
+    // A port that somebody has is told before anything is touched.
+    let listener = if roles.contains(&Role::Web) {
+        Some(server::bind(config.web_addr, "CAULDRON_WEB_ADDR", FRONT_BACKLOG)?)
+    } else {
+        None
+    };
+    let settings = Settings::of(&config);
+    let site = Site::start(config, board, shutdown).await?;
+    if listener.is_some() {
+        if !settings.hosts.are_configured() {
+            tracing::warn!(
+                site = site.name,
+                hint = "set CAULDRON_SITE_URL",
+                "no host is configured: links in mails name the site itself, whatever host people use"
+            );
+        }
+        site.open_first_view();
+    }
+    let front = listener
+        .map(|listener| Front::start(listener, settings, site.runtime_dir(), board.clone()))
+        .transpose()?;
+    let ends = loop {
+        match serve_once(roles, &site, front.as_ref(), board, shutdown).await {
+            Ok(Some(ends)) => break Ok(ends),
+            Ok(None) => {}
+            Err(stopped) => break Err(stopped),
+        }
+    };
+    site.stop(shutdown).await;
+    // The first that could not be kept up is the one to tell.
+    match ends?.into_iter().find(|(_, end)| !matches!(end, End::Asked(..))) {
+        None => Ok(DONE),
+        Some((role, End::NotStarted(error))) => {
+            let fault = error.fault();
+            Err(Fault { cause: format!("{}: {}", role.name(), fault.cause), ..fault }.into())
+        }
+        Some((role, End::CrashLoop(exit) | End::Ended(exit))) => {
+            // The orchestrator sees the child's own code; 0 would read as done.
+            let code = if exit.success() { TRY_AGAIN } else { exit.code() };
+            let cause = format!("{} {exit}, again and again", program(role));
+            Err(Fault::new(code, cause, "its own reason is in the log above").into())
+        }
+        Some((_, End::Asked(..))) => unreachable!("filtered above"),
+    }
+}
+
+/// Brings the site up and runs the roles to their ends; none where somebody took the site meanwhile, which
+/// is to be brought up again when it is free.
+async fn serve_once(
+    roles: &[Role],
+    site: &Site,
+    front: Option<&Front>,
+    board: &Board,
+    shutdown: &Shutdown,
+) -> Result<Option<Vec<(Role, End)>>, Stopped> {
+    nothing_seen(roles, board);
+    let bootstrapped = site.bring_up_to_serve(board, shutdown).await?;
+    let Site { config, database, bench, name, processes, .. } = site;
+    let current = Current::new(&config.redis, &bootstrapped.overrides);
+    let around = Surroundings {
+        config,
+        database,
+        bench,
+        site: name,
+        bootstrapped: &bootstrapped,
+        current: &current,
+        processes,
+        runtime_dir: site.runtime_dir(),
+        board,
+        has_web: roles.contains(&Role::Web),
+    };
+    // Ended with this value, whatever comes.
+    let mut beside = JoinSet::new();
+    if let Some(claim) = Claim::of(current.queue_redis(), config, bench, name) {
+        beside.spawn(claim.keep(board.clone()));
+    }
+    let gate = watch::Record::of(database, bench, name);
+    let view = bootstrapped.view.clone();
+    beside.spawn(watch::follow(gate, view, board.clone(), roles.contains(&Role::Web)));
+    let examiner = Examiner::new(database, bench, processes, Packages::Joined(bootstrapped.view.clone()));
+    let mut others = Follower::new(examiner, bench, name, board, site.runtime_dir());
+    let begin = async {
+        others.begin().await;
+        Ok(())
+    };
+    shutdown.guard(begin).await?;
+    beside.spawn(others.keep());
+    let keeper = Keeper::of(config, &bootstrapped.view, name, &bootstrapped.database, board);
+    beside.spawn(keeper.keep());
+    if roles.contains(&Role::Worker) {
+        let names = config.workers.timeouts.keys().cloned().collect();
+        let source = Source { link: around.queue_redis(), queues: around.queues(), names };
+        board.update(|account| account.queues = Some(source));
+    }
+    let login_page = front.map(|front| -> Arc<dyn DeepCheck> {
+        Arc::new(LoginPage { probe: front.probe(), site: name.clone() })
+    });
+    board.update(|account| account.login_page = login_page);
+    let (let_go, until) = shutdown.linked();
+    let taken = async {
+        let holder = site.hold().taken().await;
+        tracing::info!(holder = holder.text(), "lets go of the site");
+        board.enter(Phase::OnHold, holder.text());
+        if let Some(front) = front {
+            front.close();
+        }
+        let_go.ask();
+        std::future::pending::<()>().await;
+    };
+    let ends = tokio::select! {
+        ends = run(roles, &around, front, &until) => ends,
+        () = renewal::follow(site, &current, || read_again(roles, config), shutdown) => {
+            unreachable!("it follows until it is dropped")
+        }
+        () = taken => unreachable!("it has been told"),
+    };
+    let let_go = shutdown.signal().is_none() && ends.iter().all(|(_, end)| matches!(end, End::Asked(..)));
+    Ok((!let_go).then_some(ends))
+}
+
+/// Of this life of the roles.
+fn nothing_seen(roles: &[Role], board: &Board) {
+    board.update(|account| account.role_probe = None);
+    for role in roles.iter().filter(|role| **role != Role::Web) {
+        board.check(role.name(), RoleCheck::red("was not seen working yet"));
+    }
+}
+
+fn program(role: Role) -> &'static str {
+    match role {
+        Role::Web => "gunicorn",
+        Role::Worker => "an RQ worker",
+        Role::Scheduler => "the scheduler",
+        Role::Socketio => "node",
+    }
+}
+
+/// All roles side by side, to their ends.
+async fn run(
+    roles: &[Role],
+    around: &Surroundings<'_>,
+    front: Option<&Front>,
+    shutdown: &Shutdown,
+) -> Vec<(Role, End)> {
+    let (stop_all, shutdown) = shutdown.linked();
+    // One of several goes down alone, unless somebody said otherwise.
+    let alone = roles.len() > 1 && !around.config.on_failure_given;
+    let has = |role| roles.contains(&role);
+    let keep = Keep { around, shutdown: &shutdown, stop_all: &stop_all, alone };
+    let web = async || match front {
+        Some(front) => web::serve(around, front, &shutdown).await,
+        None => unreachable!("the web role has a front"),
+    };
+    let (web, worker, scheduler, socketio) = tokio::join!(
+        keep.up(Role::Web, has(Role::Web), web),
+        keep.up(Role::Worker, has(Role::Worker), async || worker::serve(around, &shutdown).await),
+        keep.up(Role::Scheduler, has(Role::Scheduler), async || scheduler::serve(around, &shutdown).await),
+        keep.up(Role::Socketio, has(Role::Socketio), async || socketio::serve(around, &shutdown).await),
+    );
+    [web, worker, scheduler, socketio].into_iter().flatten().collect()
+}
+
+struct Keep<'a> {
+    around: &'a Surroundings<'a>,
+    shutdown: &'a Shutdown,
+    stop_all: &'a Trigger,
+    alone: bool,
+}
+
+impl Keep<'_> {
+    /// Runs a role to its end. One that cannot be kept up ends the others, or is tried again later.
+    async fn up(&self, role: Role, wanted: bool, serve: impl AsyncFn() -> End) -> Option<(Role, End)> {
+        if !wanted {
+            return None;
+        }
+        loop {
+            let end = serve().await;
+            if matches!(end, End::Asked(..)) {
+                return Some((role, end));
+            }
+            if !self.alone {
+                self.stop_all.ask();
+                return Some((role, end));
+            }
+            let problem = format!(
+                "{} cannot be kept up; tried again every {} s",
+                program(role),
+                TRY_ROLE_AGAIN.as_secs()
+            );
+            tracing::error!(role = role.name(), problem, "a role is down; the others go on");
+            self.tell(role, problem);
+            let asked = tokio::time::timeout(TRY_ROLE_AGAIN, self.shutdown.asked()).await;
+            if let Ok(signal) = asked {
+                return Some((role, End::Asked(signal, None)));
+            }
+        }
+    }
+}
+
+impl Keep<'_> {
+    fn tell(&self, role: Role, problem: String) {
+        let board = self.around.board;
+        if role == Role::Web {
+            // Its own probe says it when it is back.
+            let probe = RoleProbe { latency: Duration::ZERO, problem: Some(problem) };
+            board.update(|account| account.role_probe = Some(probe));
+        } else {
+            board.check(role.name(), RoleCheck::red(problem));
+        }
+    }
+}
+
+/// Readiness goes off with the request to stop, not with its end.
+fn tell_draining(board: &Board, shutdown: &Shutdown) {
+    let (board, shutdown) = (board.clone(), shutdown.clone());
+    tokio::spawn(async move {
+        shutdown.asked().await;
+        board.enter(Phase::Draining, "");
+    });
+}
+
+/// CAULDRON_ON_FAILURE=hold: up, unready and telling why, so that one can look around in here.
+async fn hold(fault: Fault, board: &Board, shutdown: &Shutdown) -> Result<u8, Stopped> {
+    tracing::error!(cause = fault.cause, mend = fault.mend, exit_code = fault.code, "failed; holding");
+    board.update(|account| account.last_error = Some(fault.to_string()));
+    telemetry::termination_log::write(&fault);
+    board.enter(Phase::Held, "");
+    shutdown.asked().await;
+    Ok(fault.code)
+}

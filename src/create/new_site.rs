@@ -1,0 +1,116 @@
+//! Creating a site on an empty database, and finishing one that was not seen finished.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::frappe::command::PasswordFile;
+use crate::leader::context::Context;
+use crate::leader::lock::Leadership;
+use crate::leader::step::{self, Step};
+use crate::outcome::{Fault, Result, Stopped};
+use crate::postgres::sql::told;
+use crate::record::journal;
+use crate::record::state;
+use crate::record::volume::{Volume, random_id};
+use crate::site_state::decide::Database;
+use crate::site_state::observe;
+
+/// What a creation needs beside the context.
+pub struct Creation<'a> {
+    pub db_name: &'a str,
+    pub db_password: &'a SecretString,
+    pub admin_password: &'a SecretString,
+}
+
+/// Frappe's new-site, on the database that is there. Marked on the volume and in the database before
+/// the first step, so that whoever comes later knows whose half-built site this is.
+pub async fn create(
+    context: &Context<'_>,
+    leadership: &Leadership,
+    volume: &Volume,
+    creation: &Creation<'_>,
+) -> std::result::Result<(), Stopped> {
+    let attempt = random_id();
+    volume.start_attempt(&attempt)?;
+    let client = leadership.client();
+    state::start(client, context.site, &attempt).await.map_err(told("cannot record the attempt"))?;
+    context.board.update(|account| account.attempt = Some(attempt.clone()));
+    journal::forget_all(client, context.site).await?;
+    let password_file = PasswordFile::write(context.runtime_dir, creation.db_name, creation.db_password)?;
+    let arguments = vec![
+        "new-site",
+        "--no-setup-db",
+        "--db-type",
+        "postgres",
+        "--db-name",
+        creation.db_name,
+        "--db-password",
+        creation.db_password.expose_secret(),
+        "--admin-password",
+        creation.admin_password.expose_secret(),
+        context.site,
+        // An empty folder, or this would not be a creation; Frappe goes on in one only so. The database
+        // is empty, too: there is nothing to overwrite.
+        "--force",
+    ];
+    make_folder(context)?;
+    let new_site = Step {
+        name: "new-site",
+        arguments,
+        with_site: false,
+        attempt: &attempt,
+        password_file: Some(password_file.path()),
+        secrets: vec![creation.db_password, creation.admin_password],
+        ..Step::default()
+    };
+    step::run(context, leadership, &new_site).await?;
+    drop(password_file);
+    // Frappe leaves a new site's scheduler disabled (FRAPPE.md, new-site on Postgres).
+    run_plain(context, leadership, &attempt, "enable-scheduler").await?;
+    if observe::database(client).await? != Database::Complete {
+        let cause = "new-site exited 0 and left no complete site";
+        return Err(Fault::try_again(cause, "its output is in the log above").into());
+    }
+    Ok(())
+}
+
+/// On the volume: in this pod's own view new-site would make it where nobody else sees it.
+fn make_folder(context: &Context<'_>) -> Result<()> {
+    let folder = context.bench.site(context.site);
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| Fault::file(format!("cannot make {}", folder.display()), &error))?;
+    context.link_site()
+}
+
+/// A complete site of our own making whose end nobody recorded: one migrate makes up for what a kill
+/// left out (scheduled jobs and fixtures come after Administrator; FRAPPE.md). Nobody serves it yet, so
+/// nothing is held or saved for it; what follows new-site is made up for, too.
+pub async fn mend(context: &Context<'_>, leadership: &Leadership) -> std::result::Result<(), Stopped> {
+    let attempt = random_id();
+    context.board.update(|account| account.attempt = Some(attempt.clone()));
+    tracing::info!("the site is complete and was never recorded as finished: migrating once");
+    run_plain(context, leadership, &attempt, "migrate").await?;
+    run_plain(context, leadership, &attempt, "enable-scheduler").await
+}
+
+async fn run_plain(
+    context: &Context<'_>,
+    leadership: &Leadership,
+    attempt: &str,
+    command: &'static str,
+) -> std::result::Result<(), Stopped> {
+    let step = Step { name: command, arguments: vec![command], with_site: true, attempt, ..Step::default() };
+    step::run(context, leadership, &step).await
+}
+
+/// The site is finished, and says so from now on.
+pub async fn finish(
+    context: &Context<'_>,
+    leadership: &Leadership,
+    volume: &Volume,
+) -> std::result::Result<(), Stopped> {
+    state::finish(leadership.client(), context.site)
+        .await
+        .map_err(told("cannot record that the site is finished"))?;
+    volume.finish_attempt()?;
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! What a creation cannot do without, asked for before anything is made.
+
+use secrecy::SecretString;
+use tokio_postgres::Client;
+
+use crate::leader::context::Context;
+use crate::outcome::{Fault, Result};
+use crate::postgres::sql::told;
+
+/// Administrator's password, and the program that Frappe loads its tables with.
+pub fn needed_for_creation(context: &Context<'_>) -> Result<SecretString> {
+    let Some(admin_password) = context.config.admin_password.clone() else {
+        return Err(Fault::configuration(
+            format!("ADMIN_PASSWORD is not set, and {} is to be created", context.site),
+            "set ADMIN_PASSWORD or ADMIN_PASSWORD_FILE to Administrator's password",
+        ));
+    };
+    if !on_path("psql") {
+        return Err(Fault::configuration(
+            "psql is not on PATH, and Frappe creates a site with it",
+            "install PostgreSQL's client programs in the image (Debian: postgresql-client)",
+        ));
+    }
+    Ok(admin_password)
+}
+
+/// Asked as the site's role. A schema public that is not there is a right that is missing, too.
+pub async fn may_create_tables(client: &Client) -> Result<()> {
+    let row = client
+        .query_one(
+            "SELECT coalesce(has_schema_privilege(to_regnamespace('public')::oid, 'CREATE'), false), current_user::text",
+            &[],
+        )
+        .await
+        .map_err(told("cannot ask for the role's rights"))?;
+    if row.get::<_, bool>(0) {
+        return Ok(());
+    }
+    let role: String = row.get(1);
+    Err(Fault::permission(
+        format!("role `{role}` may not create tables in schema public of its database"),
+        format!(
+            "as an administrator, in that database: ALTER DATABASE \"{role}\" OWNER TO \"{role}\"; or: GRANT CREATE ON SCHEMA public TO \"{role}\""
+        ),
+    ))
+}
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}

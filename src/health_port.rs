@@ -1,0 +1,10 @@
+//! The health port, and its clients: `/livez`, `/readyz`, `/startupz`, `/status`, `/metrics`.
+//!
+//! ```text
+//!   status (what is known) ─▶ server ─▶ a kubelet, Prometheus, `probe` and `status` (probe)
+//!   front ─▶ login_page (the deep check) ─┘
+//! ```
+
+pub mod login_page;
+pub mod probe;
+pub mod server;

@@ -1,0 +1,120 @@
+//! The health port: `/livez`, `/readyz`, `/startupz`, `?verbose`, `/status`, `/metrics`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::{TcpListener, TcpSocket};
+
+use crate::config::Listen;
+use crate::outcome::{Fault, Result};
+use crate::status::account::{Account, Board, Check};
+use crate::status::metrics;
+
+/// Probes are few.
+const BACKLOG: u32 = 128;
+
+/// Takes the port, and serves it until the process ends.
+///
+/// # Errors
+/// 78 where the port is taken.
+pub fn start(listen: Listen, board: Board) -> Result<SocketAddr> {
+    let listener = bind(listen, "CAULDRON_HEALTH_ADDR", BACKLOG)?;
+    let address = listener.local_addr().unwrap_or(listen.address);
+    let router = Router::new()
+        .route("/livez", get(|state, query| answer(state, query, Account::live)))
+        .route("/readyz", get(|state, query| answer(state, query, Account::ready)))
+        .route("/startupz", get(|state, query| answer(state, query, Account::started)))
+        .route("/status", get(status))
+        .route("/metrics", get(exposition))
+        .with_state(board);
+    tokio::spawn(async move {
+        let _ = axum::serve(listener, router).await;
+    });
+    Ok(address)
+}
+
+/// Listens; the default address falls back to IPv4 where the kernel has no IPv6.
+///
+/// # Errors
+/// 78 with the variable to change.
+pub fn bind(listen: Listen, variable: &str, backlog: u32) -> Result<TcpListener> {
+    let mut result = listen_on(listen.address, backlog);
+    if result.is_err() && listen.or_ipv4 {
+        let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, listen.address.port()));
+        // A taken port is taken on IPv4 too; its error is the one to tell.
+        if let Ok(listener) = listen_on(v4, backlog) {
+            result = Ok(listener);
+        }
+    }
+    result.map_err(|error| {
+        let cause = format!("cannot listen on {}: {error}", listen.address);
+        let code = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => crate::outcome::PERMISSION,
+            _ => crate::outcome::CONFIGURATION,
+        };
+        Fault::new(code, cause, format!("set {variable} to a free address:port, or stop what holds it"))
+    })
+}
+
+fn listen_on(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restarted container finds its own old connections in TIME_WAIT.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(backlog)
+}
+
+async fn answer(
+    State(board): State<Board>,
+    RawQuery(query): RawQuery,
+    checks: fn(&Account) -> Vec<Check>,
+) -> Response {
+    let asked = |word: &str| {
+        query.as_ref().is_some_and(|query| query.split('&').any(|part| part.split('=').next() == Some(word)))
+    };
+    let account = board.read();
+    let mut checks = checks(&account);
+    if asked("deep")
+        && let Some(page) = &account.login_page
+    {
+        checks.push(page.check().await);
+    }
+    let healthy = checks.iter().all(|check| check.problem.is_none());
+    let verbose = asked("verbose");
+    let mut body = String::new();
+    for check in &checks {
+        match &check.problem {
+            Some(problem) => body.push_str(&format!("[-] {}: {problem}\n", check.name)),
+            None if verbose && check.note.is_empty() => body.push_str(&format!("[+] {}: ok\n", check.name)),
+            None if verbose => body.push_str(&format!("[+] {}: ok ({})\n", check.name, check.note)),
+            None => {}
+        }
+    }
+    if healthy && !verbose {
+        body.push_str("ok\n");
+    }
+    let code = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
+}
+
+async fn status(State(board): State<Board>) -> Response {
+    let body = format!("{:#}\n", board.read().status());
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+async fn exposition(State(board): State<Board>) -> Response {
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let account = board.read();
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
+    let figures = match &account.queues {
+        // Without an answer the rest is told all the same.
+        Some(source) => source.read(now_s).await.ok(),
+        None => None,
+    };
+    ([(header::CONTENT_TYPE, content_type)], metrics::encode(&account, figures.as_ref())).into_response()
+}

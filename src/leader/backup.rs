@@ -1,0 +1,249 @@
+//! The backup before a migration: `pg_dump` of the site's database, without our own tables, kept beside
+//! our other files of the site. Operators' and Frappe's own backups are never touched.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio_postgres::Client;
+
+use super::context::Context;
+use super::lock::Leadership;
+use super::own::Own;
+use super::step::{Program, run_program};
+use crate::bench::atomic_file::sync_folder;
+use crate::deps::postgres::programs;
+use crate::frappe::command::PasswordFile;
+use crate::frappe::environment::ChildEnvironment;
+use crate::outcome::{Fault, Result, Stopped};
+use crate::postgres::sql::told;
+use crate::supervise::spawn::Spec;
+
+const PROGRAM: &str = "pg_dump";
+const ENDING: &str = "dump";
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Whose database it is.
+pub struct Login<'a> {
+    pub own: &'a Own,
+    pub password: &'a SecretString,
+}
+
+/// Takes one, then drops the oldest beyond `CAULDRON_BACKUP`. None where none is wanted.
+///
+/// # Errors
+/// 75 for a full disk or a `pg_dump` that fails, 78 for one that is absent or too old. Nothing of an
+/// unfinished backup stays.
+pub async fn take(
+    context: &Context<'_>,
+    leadership: &Leadership,
+    login: &Login<'_>,
+) -> std::result::Result<Option<PathBuf>, Stopped> {
+    let kept = context.config.backup;
+    if kept == 0 {
+        tracing::warn!("CAULDRON_BACKUP is 0: migrating without a backup");
+        return Ok(None);
+    }
+    let program = program(leadership);
+    check_major(context, leadership, &program).await?;
+    let folder = context.bench.cauldron_site(context.site).join("backups");
+    fs::create_dir_all(&folder)
+        .map_err(|error| Fault::file(format!("cannot make {}", folder.display()), &error))?;
+    let name = name(leadership.client()).await?;
+    let (unfinished, path) = (folder.join(format!("{name}.part")), folder.join(format!("{name}.{ENDING}")));
+    let dumped = dump(context, leadership, login, &program, &unfinished).await;
+    let finished = match dumped {
+        Ok(()) => finish(&unfinished, &path).map_err(Stopped::from),
+        Err(stopped) => Err(stopped),
+    };
+    if let Err(stopped) = finished {
+        let _ = fs::remove_file(&unfinished);
+        return Err(stopped);
+    }
+    prune(&folder, kept);
+    let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+    tracing::info!(path = %path.display(), bytes, "backed up the database");
+    Ok(Some(path))
+}
+
+async fn dump(
+    context: &Context<'_>,
+    leadership: &Leadership,
+    login: &Login<'_>,
+    program: &Path,
+    path: &Path,
+) -> std::result::Result<(), Stopped> {
+    let password_file = PasswordFile::write(context.runtime_dir, &login.own.user, login.password)?;
+    let mut spec = spec(context, program, &password_file);
+    spec.args = ["--format=custom", "--exclude-table=public.__cauldron_*", "--lock-wait-timeout=60s"]
+        .map(Into::into)
+        .to_vec();
+    // One that another role owns makes pg_dump fail; nothing of the site is in it.
+    for schema in foreign_schemas(leadership.client()).await? {
+        spec.args.push(format!("--exclude-schema=\"{}\"", schema.replace('"', "\"\"")).into());
+    }
+    spec.args.push("--file".into());
+    spec.args.push(path.into());
+    let variables = [
+        ("PGHOST", context.direct.host.clone()),
+        ("PGPORT", context.direct.port.to_string()),
+        ("PGUSER", login.own.user.clone()),
+        ("PGDATABASE", login.own.database.clone()),
+        ("PGAPPNAME", "cauldron/backup".to_string()),
+    ];
+    for (name, value) in variables {
+        spec.env.insert(name.into(), value.into());
+    }
+    let program = Program { secrets: vec![login.password.clone()], ..Program::new(PROGRAM, spec) };
+    run_program(context, leadership, program, |_| watch(context, path)).await.map_err(|stopped| match stopped
+    {
+        Stopped::Fault(fault) => {
+            let mend =
+                "free some space, or name a smaller CAULDRON_BACKUP (0 takes none); nothing was changed";
+            Fault { mend: mend.into(), ..fault }.into()
+        }
+        signal @ Stopped::Signal(_) => signal,
+    })
+}
+
+/// A dump that grows makes progress.
+async fn watch(context: &Context<'_>, path: &Path) {
+    let mut seen = 0;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
+        if bytes > seen {
+            seen = bytes;
+            context.board.progress();
+            context.board.update(|account| account.detail = format!("{PROGRAM}: {} MB", bytes / 1_000_000));
+        }
+    }
+}
+
+/// PATH's own, or the one of the server's major where PATH has Debian's wrapper.
+fn program(leadership: &Leadership) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let server = major(leadership.client().version());
+    server.and_then(|server| programs::of_major(PROGRAM, &path, server)).unwrap_or_else(|| PROGRAM.into())
+}
+
+fn spec(context: &Context<'_>, program: &Path, password_file: &PasswordFile) -> Spec {
+    let mut environment = ChildEnvironment::inherited().for_frappe(context.direct, &context.config.redis);
+    environment.set("PGPASSFILE", password_file.path());
+    Spec { env: environment.into_map(), ..Spec::new(PROGRAM, program) }
+}
+
+/// `pg_dump` refuses a newer server after it has connected; said before anything is begun.
+async fn check_major(
+    context: &Context<'_>,
+    leadership: &Leadership,
+    program: &Path,
+) -> std::result::Result<(), Stopped> {
+    let server = major(leadership.client().version());
+    let (told, heard) = std::sync::mpsc::channel();
+    let environment = ChildEnvironment::inherited();
+    let spec = Spec {
+        args: vec!["--version".into()],
+        env: environment.into_map(),
+        ..Spec::new("pg_dump --version", program)
+    };
+    let observer = move |line: &str| drop(told.send(line.to_string()));
+    let program =
+        Program { observer: Some(std::sync::Arc::new(observer)), ..Program::new("pg_dump --version", spec) };
+    let mend = |server: u32| {
+        format!("install postgresql-client-{server} (or newer) in the image, or set CAULDRON_BACKUP=0")
+    };
+    let server_major = server.unwrap_or_default();
+    match run_program(context, leadership, program, |_| std::future::pending()).await {
+        Err(Stopped::Fault(fault)) => {
+            Err(Fault::configuration(format!("no backup can be taken: {}", fault.cause), mend(server_major))
+                .into())
+        }
+        Err(stopped) => Err(stopped),
+        Ok(()) => {
+            let client = heard.try_iter().find_map(|line| major(line.rsplit(") ").next().unwrap_or(&line)));
+            match (client, server) {
+                (Some(client), Some(server)) if client < server => Err(Fault::configuration(
+                    format!(
+                        "no backup can be taken: pg_dump is of PostgreSQL {client}, the server of {server}"
+                    ),
+                    mend(server),
+                )
+                .into()),
+                _ => Ok(()),
+            }
+        }
+    }
+}
+
+/// `15.8 (Debian 15.8-0)`, or `pg_dump (PostgreSQL) 15.8`.
+fn major(version: &str) -> Option<u32> {
+    let digits = version.trim_start_matches(|c: char| !c.is_ascii_digit());
+    digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// By the server's clock, so that the names of all pods sort.
+async fn name(client: &Client) -> Result<String> {
+    let sql = r#"SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISS"Z"')"#;
+    let row = client.query_one(sql, &[]).await.map_err(told("cannot ask for the time"))?;
+    Ok(row.get(0))
+}
+
+async fn foreign_schemas(client: &Client) -> Result<Vec<String>> {
+    let sql = r"SELECT nspname FROM pg_namespace
+                WHERE nspname NOT LIKE 'pg\_%' AND nspname NOT IN ('public', 'information_schema')
+                  AND NOT pg_has_role(current_user, nspowner, 'USAGE')";
+    let rows = client.query(sql, &[]).await.map_err(told("cannot list the schemas"))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+fn finish(unfinished: &Path, path: &Path) -> Result<()> {
+    let finished = fs::File::open(unfinished)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| fs::rename(unfinished, path))
+        .and_then(|()| path.parent().map_or(Ok(()), sync_folder));
+    finished.map_err(|error| Fault::file(format!("cannot finish {}", path.display()), &error))
+}
+
+/// Names sort by their time.
+fn prune(folder: &Path, kept: usize) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let (mut dumps, parts): (Vec<PathBuf>, Vec<PathBuf>) =
+        entries.partition(|path| path.extension().is_some_and(|ending| ending == ENDING));
+    dumps.sort();
+    let surplus = dumps.len().saturating_sub(kept);
+    // What a kill left unfinished is nobody's: the lock is ours.
+    for path in dumps.drain(..surplus).chain(parts) {
+        match fs::remove_file(&path) {
+            Ok(()) => tracing::info!(path = %path.display(), "removed an old backup"),
+            Err(error) => tracing::warn!(path = %path.display(), %error, "an old backup stays"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn majors_are_read_from_both_sides() {
+        assert_eq!(major("15.8 (Debian 15.8-0+deb12u1)"), Some(15));
+        assert_eq!(major("pg_dump (PostgreSQL) 16.2".rsplit(") ").next().unwrap()), Some(16));
+        assert_eq!(major("pg_dump (PostgreSQL) 17devel"), Some(17));
+        assert_eq!(major(""), None);
+    }
+
+    #[test]
+    fn the_newest_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["1.dump", "3.dump", "2.dump", "4.part"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        prune(folder.path(), 2);
+        let mut left: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["2.dump", "3.dump"]);
+    }
+}

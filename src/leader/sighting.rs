@@ -1,0 +1,115 @@
+//! The pod that leads, as whoever waits for it sees it: its name, what it does, and its beat.
+
+use std::time::{Duration, Instant};
+
+use crate::outcome::{Fault, Result};
+use crate::record::state::State;
+use crate::status::account::Board;
+
+/// A beat that is younger is a sign of life: a step is killed after 10 s without one, and thrice that
+/// is silence.
+pub const ALIVE: Duration = Duration::from_secs(30);
+/// Without any sign of life from anybody for so long nobody leads.
+const NOBODY_LEADS: Duration = Duration::from_secs(10 * 60);
+
+/// What was seen so far.
+pub struct Leader<'a> {
+    board: &'a Board,
+    told: String,
+    sign_of_life_at: Instant,
+}
+
+impl<'a> Leader<'a> {
+    pub fn new(board: &'a Board) -> Self {
+        Self { board, told: String::new(), sign_of_life_at: Instant::now() }
+    }
+
+    /// Shows a look at our record; `otherwise` is what is waited for where it names nobody. The
+    /// leader's beat is a follower's progress.
+    ///
+    /// # Errors
+    /// 75 where nobody has given a sign of life for ten minutes.
+    pub fn see(&mut self, state: Option<&State>, otherwise: &str) -> Result<()> {
+        let holder = state.and_then(|state| state.holder.clone());
+        if state.and_then(|state| state.beat_age_ms).is_some_and(is_alive) {
+            self.sign_of_life_at = Instant::now();
+            self.board.progress();
+        }
+        let waits_for = match &holder {
+            Some(holder) if state.is_some_and(|state| state.phase == "complete") => format!("{holder} leads"),
+            Some(holder) => format!("the site is not finished; {holder} leads"),
+            None => otherwise.to_string(),
+        };
+        let detail = match state.and_then(|state| state.doing.as_deref()) {
+            Some(doing) => format!("{waits_for}: {doing}"),
+            None => waits_for.clone(),
+        };
+        self.board.update(|account| {
+            account.detail = detail;
+            account.holder = holder;
+            account.attempt = state.and_then(|state| state.attempt.clone());
+            account.last_error = state.and_then(|state| state.last_error.clone());
+        });
+        if waits_for != self.told {
+            tracing::info!(reason = waits_for, "waiting for the pod that leads the bootstrap");
+            self.told = waits_for;
+        }
+        if is_gone(self.sign_of_life_at.elapsed()) {
+            let minutes = NOBODY_LEADS.as_secs() / 60;
+            return Err(Fault::try_again(
+                format!("nobody leads: for {minutes} min no pod gave a sign of life; {}", self.told),
+                "start a pod with a database login, or look at why the one that has it does not come up",
+            ));
+        }
+        Ok(())
+    }
+}
+
+pub fn is_alive(beat_age_ms: i64) -> bool {
+    u64::try_from(beat_age_ms).is_ok_and(|age| Duration::from_millis(age) < ALIVE)
+}
+
+fn is_gone(silent_for: Duration) -> bool {
+    silent_for >= NOBODY_LEADS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn beaten(beat_age_ms: i64) -> State {
+        State {
+            phase: "creating".into(),
+            attempt: Some("a1".into()),
+            install_id: "i".into(),
+            instance: None,
+            holder: Some("pod-1".into()),
+            backend_pid: None,
+            beat_age_ms: Some(beat_age_ms),
+            doing: Some("new-site: 40 %".into()),
+            ..State::default()
+        }
+    }
+
+    #[test]
+    fn what_the_leader_does_is_shown() {
+        let board = Board::new("worker", None);
+        let mut leader = Leader::new(&board);
+        leader.see(None, "no site_config.json yet").unwrap();
+        assert_eq!(board.read().detail, "no site_config.json yet");
+        leader.see(Some(&beaten(1_000)), "").unwrap();
+        assert_eq!(board.read().detail, "the site is not finished; pod-1 leads: new-site: 40 %");
+        assert_eq!(board.read().holder.as_deref(), Some("pod-1"));
+    }
+
+    #[test]
+    fn a_beat_keeps_the_wait_alive_and_an_old_one_does_not() {
+        let board = Board::new("worker", None);
+        let long_ago = Instant::now().checked_sub(NOBODY_LEADS).unwrap();
+        let mut leader = Leader { sign_of_life_at: long_ago, ..Leader::new(&board) };
+        leader.see(Some(&beaten(29_000)), "").unwrap();
+        let mut leader = Leader { sign_of_life_at: long_ago, ..Leader::new(&board) };
+        let fault = leader.see(Some(&beaten(31_000)), "").unwrap_err();
+        assert!(fault.code == crate::outcome::TRY_AGAIN && fault.cause.contains("pod-1"), "{fault}");
+    }
+}

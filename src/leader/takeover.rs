@@ -1,0 +1,110 @@
+//! Taking over from a leader that is no more, and from what its steps left running.
+//!
+//! A holder of the lock whose beat is older than 30 s is ended: its supervisor has killed its step by
+//! then, or cannot. Once the lock is ours every session of an older attempt is ended, until none was
+//! seen for 2 s where the last leader did not say good-bye: no step of an old attempt has a session
+//! once a new leader works.
+
+use std::time::{Duration, Instant};
+
+use tokio_postgres::Client;
+
+use super::lock::holding_session;
+use super::sighting::ALIVE;
+use crate::outcome::Result;
+use crate::postgres::sql::told;
+use crate::record::state::State;
+
+/// A holder that has not written a beat yet only looks around, and is done in seconds.
+const LOOKS_AROUND_FOR: Duration = Duration::from_secs(60);
+const QUIET_FOR: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Steps name their sessions after their attempt; nobody else of ours has such a name.
+const END_OTHER_ATTEMPTS: &str =
+    "SELECT pid, application_name, pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename = current_user
+      AND application_name ~ '^cauldron/[a-z0-9]{20}$' AND application_name <> 'cauldron/' || $1::text";
+
+/// The holder that is in our way, watched from one look to the next.
+#[derive(Default)]
+pub struct Rival {
+    /// Its backend, and since when we have seen it hold the lock.
+    seen: Option<(i32, Instant)>,
+}
+
+impl Rival {
+    /// Looks at who holds the lock, and ends a holder that is dead. True where one was ended.
+    pub async fn look(&mut self, client: &Client, state: Option<&State>) -> Result<bool> {
+        let holder =
+            holding_session(client).await.map_err(told("cannot ask who holds the bootstrap lock"))?;
+        let Some(pid) = holder.map(|session| session.pid) else { return Ok(false) };
+        let since = match self.seen {
+            Some((seen, since)) if seen == pid => since,
+            _ => Instant::now(),
+        };
+        self.seen = Some((pid, since));
+        let own_beat =
+            state.filter(|state| state.backend_pid == Some(pid)).and_then(|state| state.beat_age_ms);
+        if !is_dead(own_beat, since.elapsed()) {
+            return Ok(false);
+        }
+        let holder = state.and_then(|state| state.holder.as_deref()).unwrap_or("a pod");
+        tracing::warn!(holder, backend = pid, "ending the session of a leader that gives no sign of life");
+        client
+            .execute("SELECT pg_terminate_backend($1)", &[&pid])
+            .await
+            .map_err(told("cannot end the session of the dead leader"))?;
+        Ok(true)
+    }
+}
+
+/// A beat counts only if the present holder wrote it: the one before may have been years ago.
+fn is_dead(own_beat_age_ms: Option<i64>, seen_for: Duration) -> bool {
+    match own_beat_age_ms {
+        Some(age) => u64::try_from(age).is_ok_and(|age| Duration::from_millis(age) > ALIVE),
+        None => seen_for > LOOKS_AROUND_FOR,
+    }
+}
+
+/// Ends what older attempts left in the database. `clean` where the last leader released the lock:
+/// then one look is enough.
+pub async fn end_old_sessions(client: &Client, clean: bool) -> Result<()> {
+    let mut quiet_since = Instant::now();
+    loop {
+        if end_other_attempts(client, "").await? > 0 {
+            quiet_since = Instant::now();
+        } else if clean || quiet_since.elapsed() >= QUIET_FOR {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Ends every session of a step that is not of this attempt, and says how many there were. A step
+/// whose supervisor hangs may log in again at any time.
+pub async fn end_other_attempts(client: &Client, attempt: &str) -> Result<usize> {
+    let sessions = client
+        .query(END_OTHER_ATTEMPTS, &[&attempt])
+        .await
+        .map_err(told("cannot end the sessions of an older attempt"))?;
+    for session in &sessions {
+        let (backend, application): (i32, String) = (session.get(0), session.get(1));
+        tracing::info!(backend, application, "ended a session of an older attempt");
+    }
+    Ok(sessions.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_holder_is_dead_by_its_own_beat_or_by_its_silence() {
+        let (second, minutes) = (Duration::from_secs(1), Duration::from_secs(120));
+        assert!(!is_dead(Some(29_000), minutes));
+        assert!(is_dead(Some(31_000), second));
+        assert!(!is_dead(None, Duration::from_secs(59)), "it only looks around");
+        assert!(is_dead(None, minutes));
+    }
+}

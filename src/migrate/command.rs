@@ -1,0 +1,137 @@
+//! `maintenance on | off [--force] | status`: an operator's word, beside whatever runs.
+
+use serde_json::json;
+use tokio_postgres::Client;
+
+use super::admit::leader_is_alive;
+use super::hold::Queues;
+use super::maintenance;
+use super::watch::Record;
+use crate::bench::Bench;
+use crate::cli::{Format, Maintenance};
+use crate::config::Config;
+use crate::outcome::{DONE, Fault, Result};
+use crate::postgres::sql::told;
+use crate::record::migrations::write_gate;
+use crate::record::schema;
+use crate::record::stage::{Event, Stage};
+use crate::record::state::{self, State};
+use crate::telemetry;
+
+/// # Errors
+/// 75 where a migration is on its way, or half done and `--force` was not said; 69 where the record
+/// cannot be read.
+pub async fn maintenance(config: &Config, action: Maintenance, force: bool, format: Format) -> Result<u8> {
+    let (Some(site), Some(database)) = (&config.site, &config.database) else {
+        return Err(Fault::configuration("no site or no database is named", "set SITE_NAME and DB_HOST"));
+    };
+    let bench = Bench::new(&config.bench);
+    let connection = Record::of(database, &bench, site).open().await.map_err(|error| {
+        Fault::unavailable(
+            format!("the record of migrations cannot be read: {error}"),
+            "start again when PostgreSQL can be reached",
+        )
+    })?;
+    let records = state::read_all(&connection, site).await.map_err(told("cannot read our state"))?;
+    let state = records.own.unwrap_or_default();
+    let writes = state.gate.maintenance_ours || state.gate.stage != Stage::Open;
+    if action != Maintenance::Status && writes {
+        schema::refuse_newer(records.schema)?;
+    }
+    let asked = Asked { config, bench: &bench, site, client: &connection, state };
+    match action {
+        Maintenance::On => asked.on().await?,
+        Maintenance::Off => asked.off(force).await?,
+        Maintenance::Status => asked.tell(format),
+    }
+    Ok(DONE)
+}
+
+struct Asked<'a> {
+    config: &'a Config,
+    bench: &'a Bench,
+    site: &'a str,
+    client: &'a Client,
+    state: State,
+}
+
+impl Asked<'_> {
+    /// From now on it is the operator's: no migration takes it away.
+    async fn on(mut self) -> Result<()> {
+        if self.state.gate.maintenance_ours {
+            self.state.gate.maintenance_ours = false;
+            write_gate(self.client, self.site, &self.state.gate).await?;
+        }
+        maintenance::set(&self.bench.site(self.site), true).await?;
+        tracing::info!(site = self.site, "maintenance is on");
+        Ok(())
+    }
+
+    async fn off(mut self, force: bool) -> Result<()> {
+        let stage = self.state.gate.stage;
+        if stage != Stage::Open {
+            if leader_is_alive(&self.state) {
+                let holder = self.state.holder.as_deref().unwrap_or("a pod");
+                return Err(Fault::try_again(
+                    format!("{holder} is migrating the site now ({})", stage.name()),
+                    "wait for its end, or stop that pod",
+                ));
+            }
+            let gate = &mut self.state.gate;
+            if !force {
+                return Err(Fault::try_again(
+                    gate.remedy(),
+                    "`maintenance off --force` gives the migration up",
+                ));
+            }
+            gate.on_event(Event::Lifted);
+            gate.maintenance_ours = false;
+            tracing::warn!(
+                "the migration is given up: the tables stay as it left them, and the code that is recorded serves them"
+            );
+        }
+        maintenance::set(&self.bench.site(self.site), false).await?;
+        if stage != Stage::Open {
+            write_gate(self.client, self.site, &self.state.gate).await?;
+            if let Some(queues) = Queues::of(self.config, self.site) {
+                queues.open().await;
+            }
+        }
+        if maintenance::is_on(self.bench, self.site) {
+            return Err(Fault::configuration(
+                "maintenance_mode is on in common_site_config.json, for every site of the bench",
+                "take it away there",
+            ));
+        }
+        tracing::info!(site = self.site, "maintenance is off");
+        Ok(())
+    }
+
+    fn tell(&self, format: Format) {
+        let on = maintenance::is_on(self.bench, self.site);
+        let gate = &self.state.gate;
+        let by = on.then_some(if gate.maintenance_ours { "migration" } else { "operator" });
+        let problem = gate.is_half_done().then(|| gate.remedy());
+        let running = (gate.stage != Stage::Open && leader_is_alive(&self.state))
+            .then(|| self.state.doing.clone().unwrap_or_default());
+        telemetry::print(&match format {
+            Format::Json => format!(
+                "{}\n",
+                json!({"maintenance": on, "by": by, "gate": gate.stage.name(), "target": gate.target,
+                    "backup": gate.backup, "problem": problem, "running": running})
+            ),
+            Format::Text => {
+                let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
+                format!(
+                    "maintenance {}\nby          {}\ngate        {}\nbackup      {}\nproblem     {}\nrunning     {}\n",
+                    if on { "on" } else { "off" },
+                    by.unwrap_or("-"),
+                    gate.stage.name(),
+                    word(&gate.backup),
+                    word(&problem),
+                    word(&running),
+                )
+            }
+        });
+    }
+}

@@ -1,0 +1,184 @@
+//! Frappe's migrate under our eyes: it cannot wait for ever, what it does is seen, and whether it changed
+//! anything is known.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::blockers;
+use crate::leader::context::Context;
+use crate::leader::lock::Leadership;
+use crate::leader::step::{self, Step};
+use crate::outcome::{Fault, Stopped};
+use crate::status::account::Board;
+
+/// How long ALTER TABLE waits, and every reader behind it.
+const LOCK_TIMEOUT_MS: u64 = 60_000;
+
+/// What is known beforehand.
+pub struct Plan<'a> {
+    pub attempt: &'a str,
+    pub patches: usize,
+    /// On average, by the history.
+    pub ms_per_patch: Option<i64>,
+    /// PGOPTIONS may be given.
+    pub accepts_settings: bool,
+    /// A stop waits for its end so long.
+    pub patience: Duration,
+}
+
+/// Why it did not come to its end.
+pub struct Failure {
+    pub stopped: Stopped,
+    /// A patch or a DocType was begun: the database may have been changed.
+    pub changed: bool,
+}
+
+/// Runs it to its end.
+pub async fn run(context: &Context<'_>, leadership: &Leadership, plan: &Plan<'_>) -> Result<(), Failure> {
+    let seen = Arc::new(Mutex::new(Seen::new(plan, context.board.clone())));
+    let observed = seen.clone();
+    let step = Step {
+        name: "migrate",
+        arguments: vec!["migrate"],
+        with_site: true,
+        attempt: plan.attempt,
+        settings: plan.accepts_settings.then(|| settings(leadership.client().version())),
+        observer: Some(Arc::new(move |line: &str| {
+            observed.lock().unwrap_or_else(PoisonError::into_inner).line(line);
+        })),
+        patience: plan.patience,
+        ..Step::default()
+    };
+    let blocked_by = Mutex::new(String::new());
+    let ended = tokio::select! {
+        ended = step::run(context, leadership, &step) => ended,
+        () = blockers::watch(leadership.client(), context.board, &blocked_by) => {
+            unreachable!("it watches until it is dropped")
+        }
+    };
+    let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let blocked_by = blocked_by.into_inner().unwrap_or_else(PoisonError::into_inner);
+    ended
+        .map_err(|stopped| Failure { stopped: explained(stopped, &seen, &blocked_by), changed: seen.changed })
+}
+
+/// client_connection_check_interval came with PostgreSQL 14: the backend of a migrate that was killed
+/// notices it while it waits for a lock.
+fn settings(server_version: &str) -> String {
+    let major: u32 = server_version.split(['.', ' ']).next().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let check = if major >= 14 { " -c client_connection_check_interval=2000" } else { "" };
+    format!("-c lock_timeout={LOCK_TIMEOUT_MS}{check}")
+}
+
+fn explained(stopped: Stopped, seen: &Seen, blocked_by: &str) -> Stopped {
+    let Stopped::Fault(fault) = stopped else { return stopped };
+    let mut cause = fault.cause;
+    if let Some(patch) = &seen.patch {
+        cause = format!("patch {patch}: {cause}");
+    }
+    if cause.contains("lock timeout") && !blocked_by.is_empty() {
+        cause = format!("{cause}; it was blocked by {blocked_by}");
+    }
+    Stopped::Fault(Fault { cause, ..fault })
+}
+
+/// What its output says, in Frappe's words (patch_handler.py, model/sync.py).
+struct Seen {
+    board: Board,
+    started: Instant,
+    patches: usize,
+    ms_per_patch: Option<i64>,
+    done: usize,
+    patch: Option<String>,
+    changed: bool,
+}
+
+impl Seen {
+    fn new(plan: &Plan<'_>, board: Board) -> Self {
+        let mut seen = Self {
+            board,
+            started: Instant::now(),
+            patches: plan.patches,
+            ms_per_patch: plan.ms_per_patch,
+            done: 0,
+            patch: None,
+            changed: false,
+        };
+        seen.tell();
+        seen
+    }
+
+    fn line(&mut self, line: &str) {
+        if let Some(rest) = line.strip_prefix("Executing ") {
+            self.patch = Some(rest.split(" in ").next().unwrap_or(rest).to_string());
+            self.changed = true;
+        } else if line.starts_with("Success: Done") {
+            self.done += usize::from(self.patch.take().is_some());
+        } else if line.starts_with("Updating DocTypes") {
+            self.changed = true;
+            return;
+        } else {
+            return;
+        }
+        self.tell();
+    }
+
+    fn tell(&mut self) {
+        let left = i64::try_from(self.patches.saturating_sub(self.done)).unwrap_or(0);
+        let estimate = self.ms_per_patch.map(|each| Duration::from_millis((each * left).unsigned_abs()));
+        self.board.update(|account| {
+            let Some(progress) = &mut account.gate.progress else {
+                account.gate.progress = Some(Progress {
+                    done: self.done,
+                    patches: self.patches,
+                    patch: self.patch.clone(),
+                    since: self.started,
+                    left: estimate,
+                });
+                return;
+            };
+            *progress = Progress {
+                done: self.done,
+                patches: self.patches,
+                patch: self.patch.clone(),
+                since: Instant::now(),
+                left: estimate,
+            };
+            account.detail = format!("migrate: {progress}");
+        });
+    }
+}
+
+pub use crate::status::gate::Progress;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_output_tells_what_was_done_and_whether_anything_was() {
+        let board = Board::new("bootstrap", None);
+        let plan = Plan {
+            attempt: "a",
+            patches: 2,
+            ms_per_patch: Some(1_000),
+            accepts_settings: true,
+            patience: Duration::ZERO,
+        };
+        let mut seen = Seen::new(&plan, board.clone());
+        seen.line("Migrating erp.test");
+        assert!(!seen.changed);
+        seen.line("Executing crm.patches.one #2 in erp.test (frappe)");
+        assert!(seen.changed && seen.patch.as_deref() == Some("crm.patches.one #2"));
+        seen.line("Success: Done in 0.1s");
+        let progress = board.read().gate.progress.unwrap();
+        assert_eq!((progress.done, progress.patches, progress.patch), (1, 2, None));
+        assert_eq!(progress.left, Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn what_an_old_server_does_not_know_is_not_set() {
+        assert_eq!(settings("13.9"), "-c lock_timeout=60000");
+        assert!(settings("15.8 (Debian 15.8-0+deb12u1)").contains("client_connection_check_interval"));
+    }
+}

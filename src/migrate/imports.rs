@@ -1,0 +1,43 @@
+//! The import check: nothing is begun with code that cannot be run to its end.
+
+use secrecy::SecretSlice;
+
+use super::patches;
+use crate::code::relation::Evidence;
+use crate::frappe::environment::ChildEnvironment;
+use crate::leader::context::Context;
+use crate::leader::lock::Leadership;
+use crate::leader::step::{Program, run_program};
+use crate::outcome::{Fault, Stopped};
+use crate::supervise::spawn::{Spec, Stdin};
+
+const SCRIPT: &str = include_str!("../frappe/import_check.py");
+
+/// Has the bench's own python import every installed app, and find every pending patch.
+///
+/// # Errors
+/// 75, naming what cannot be imported: another image, or another start of the same, may do.
+pub async fn check(context: &Context<'_>, leadership: &Leadership, seen: &Evidence) -> Result<(), Stopped> {
+    let apps: Vec<&str> = seen.apps.iter().map(|app| app.name.as_str()).collect();
+    let modules: Vec<&str> = seen.pending().filter_map(patches::module).collect();
+    let asked = serde_json::json!({"apps": apps, "patches": modules}).to_string();
+    let mut environment = ChildEnvironment::inherited().for_frappe(context.database, &context.config.redis);
+    environment.joining(&context.view().joined());
+    environment.set("PYTHONDONTWRITEBYTECODE", "1");
+    let spec = Spec {
+        args: vec!["-c".into(), SCRIPT.into()],
+        env: environment.into_map(),
+        cwd: Some(context.sites()),
+        stdin: Stdin::Bytes(SecretSlice::from(asked.into_bytes())),
+        ..Spec::new("import check", context.bench.python())
+    };
+    let program = Program::new("import check", spec);
+    match run_program(context, leadership, program, |_| std::future::pending()).await {
+        Err(Stopped::Fault(fault)) => Err(Fault {
+            mend: "mend that code, or go back to the image before; nothing was changed".into(),
+            ..fault
+        }
+        .into()),
+        ended => ended,
+    }
+}

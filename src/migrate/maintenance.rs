@@ -1,0 +1,31 @@
+//! Frappe's `maintenance_mode`: every request is answered 503 (reads are let through where the operator
+//! set `allow_reads_during_maintenance`), and the scheduler does not tick.
+//!
+//! What an operator set stays: we take away only what we put there.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::bench::Bench;
+use crate::frappe::bench_objects::BenchObjects;
+use crate::frappe::site_config;
+use crate::outcome::Result;
+
+const KEY: &str = "maintenance_mode";
+
+/// As Frappe sees it: the site's own file, else the bench's.
+pub fn is_on(bench: &Bench, site: &str) -> bool {
+    BenchObjects::read(&bench.sites(), site).is_on(KEY)
+}
+
+pub async fn set(site_folder: &Path, on: bool) -> Result<()> {
+    site_config::edit(site_folder, |config| {
+        if on {
+            config.insert(KEY.into(), Value::from(1));
+        } else {
+            config.shift_remove(KEY);
+        }
+    })
+    .await
+}

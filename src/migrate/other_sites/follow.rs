@@ -1,0 +1,85 @@
+//! Keeps the account of the other sites up to date while a pod serves. No session is held between two looks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use super::examine::{Examiner, Seen};
+use super::refused::RefusedSites;
+use crate::bench::Bench;
+use crate::frappe::sites::{self, OtherSite};
+use crate::status::account::Board;
+use crate::status::other_sites::Fit;
+use crate::tick::{self, BEAT};
+
+/// Between two looks at a site that is not served: so soon it is served after its migration.
+const LOOK_EVERY: Duration = BEAT.saturating_mul(4);
+/// One that is served is looked at in every fourth round.
+const ROUNDS_SERVED: u32 = 4;
+/// The first look is waited for so long before the role serves.
+const FIRST_LOOK: Duration = Duration::from_secs(10);
+
+/// What is known so far.
+pub struct Follower {
+    examiner: Examiner,
+    bench: Bench,
+    site: String,
+    board: Board,
+    refused: RefusedSites,
+    seen: BTreeMap<String, Seen>,
+    round: u32,
+}
+
+impl Follower {
+    /// Of every site of the bench but `site`.
+    pub fn new(examiner: Examiner, bench: &Bench, site: &str, board: &Board, runtime: &Path) -> Self {
+        let (bench, site, board) = (bench.clone(), site.to_string(), board.clone());
+        let refused = RefusedSites::new(runtime);
+        Self { examiner, bench, site, board, refused, seen: BTreeMap::new(), round: 0 }
+    }
+
+    /// The first look, before requests come; what it does not come to is done later.
+    pub async fn begin(&mut self) {
+        if tokio::time::timeout(FIRST_LOOK, self.look()).await.is_err() {
+            tracing::warn!(
+                "not every other site of the bench was examined in time; its hosts get 503 until it is"
+            );
+        }
+    }
+
+    /// Until it is dropped.
+    pub async fn keep(mut self) {
+        loop {
+            tick::next(LOOK_EVERY).await;
+            self.round = self.round.wrapping_add(1);
+            self.look().await;
+        }
+    }
+
+    async fn look(&mut self) {
+        let sites = sites::others(&self.bench, &self.site);
+        self.seen.retain(|name, _| sites.iter().any(|site| site.name == *name));
+        let names: BTreeSet<&str> = sites.iter().map(|site| site.name.as_str()).collect();
+        self.board.keep_other_sites(&names);
+        self.refused.keep(&names);
+        // Until a site has been examined, none of its jobs begins.
+        let unexamined = sites.iter().filter(|site| !site.is_alias && !self.seen.contains_key(&site.name));
+        unexamined.for_each(|site| self.refused.set(&site.name, true));
+        for OtherSite { name, is_alias } in sites {
+            let last = self.seen.get(&name);
+            let is_due =
+                !last.is_some_and(|last| last.fit.is_served()) || self.round.is_multiple_of(ROUNDS_SERVED);
+            if !is_due && !self.examiner.is_held(&name) {
+                continue;
+            }
+            if is_alias {
+                self.board.tell_other_site(&name, Fit::Served("equal"));
+                continue;
+            }
+            let seen = self.examiner.examine(&name, last).await;
+            self.board.tell_other_site(&name, seen.fit.clone());
+            self.refused.set(&name, !seen.fit.is_served());
+            self.seen.insert(name, seen);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! One attempt, stage by stage.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::super::frappe_migrate::{self, Failure, Plan};
+use super::super::hold::{Hold, Queues};
+use super::super::{blockers, caches, drain, imports};
+use super::{Pass, backup};
+use crate::code::relation::Evidence;
+use crate::leader::step::Step;
+use crate::outcome::Stopped;
+use crate::record::migrations::Released;
+use crate::record::migrations::{self, Migrated};
+use crate::record::stage::{Event, Stage};
+use crate::record::volume::random_id;
+
+/// A stop that is asked for waits so long for migrate; what is left of the grace is for the rest.
+const GRACE: Duration = Duration::from_secs(30);
+const FOR_THE_REST: Duration = Duration::from_secs(5);
+
+/// What is to be done.
+pub struct Attempt<'a> {
+    pub fingerprint: &'a str,
+    pub released: &'a BTreeMap<String, Released>,
+    pub evidence: &'a Evidence,
+    pub quiet: bool,
+}
+
+impl Pass<'_> {
+    pub(super) async fn attempt(&mut self, attempt: &Attempt<'_>, number: i32) -> Result<(), Stopped> {
+        let Attempt { fingerprint, evidence, quiet, .. } = *attempt;
+        let patches = evidence.pending().count();
+        tracing::info!(
+            fingerprint,
+            attempt = number,
+            patches,
+            doctypes = evidence.doctypes.len(),
+            quiet,
+            "migrating to this code"
+        );
+        self.gate.quiet = quiet;
+        self.gate.target = Some(fingerprint.to_string());
+        self.gate.error = None;
+        self.gate.on_event(Event::Begin);
+        self.write().await?;
+        match self.stages(attempt).await {
+            Ok(()) => Ok(()),
+            Err(Failure { stopped, changed }) => {
+                self.failed(&stopped, changed).await?;
+                Err(stopped)
+            }
+        }
+    }
+
+    /// Where it leads is the order's; a lock that was lost leaves it to the next leader.
+    async fn failed(&mut self, stopped: &Stopped, changed: bool) -> Result<(), Stopped> {
+        self.gate.error = match stopped {
+            Stopped::Fault(fault) => Some(fault.cause.clone()),
+            Stopped::Signal(_) => {
+                let progress = self.context.board.read().gate.progress;
+                let patch = progress.and_then(|progress| progress.patch);
+                let middle = patch.map_or("it".into(), |patch| format!("patch {patch}"));
+                Some(format!("a stop was asked for in the middle of {middle}"))
+            }
+        };
+        self.gate.on_event(Event::Failed { changed });
+        let lost = self.leadership.lost();
+        tokio::select! {
+            biased;
+            fault = lost => Err(fault.into()),
+            reopened = self.reopen() => Ok(reopened?),
+        }
+    }
+
+    async fn stages(&mut self, attempt: &Attempt<'_>) -> Result<(), Failure> {
+        let begun = Instant::now();
+        self.before_the_first_change(attempt).await.map_err(|stopped| Failure { stopped, changed: false })?;
+        let patches = attempt.evidence.pending().count();
+        let before = |stopped: Stopped| Failure { stopped, changed: false };
+        let client = self.leadership.client();
+        let ms_per_patch = migrations::ms_per_patch(client, self.context.site)
+            .await
+            .map_err(|fault| before(fault.into()))?;
+        let id = random_id();
+        let plan = Plan {
+            attempt: &id,
+            patches,
+            ms_per_patch,
+            accepts_settings: self.demand.accepts_settings || self.context.database.direct.is_some(),
+            patience: self.patience(),
+        };
+        let started = Instant::now();
+        frappe_migrate::run(self.context, self.leadership, &plan).await?;
+        let ms = |since: Instant| i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let took_ms = ms(started);
+        self.gate.on_event(Event::Done);
+        let migrated = Migrated {
+            fingerprint: attempt.fingerprint,
+            released: attempt.released,
+            took_ms,
+            patches: i32::try_from(patches).unwrap_or(i32::MAX),
+        };
+        // From here on nothing is undone: a failure leaves the rest to the next leader.
+        let after = |stopped: Stopped| Failure { stopped, changed: true };
+        migrations::record_migrated(client, self.context.site, &migrated, &self.gate)
+            .await
+            .map_err(|fault| after(fault.into()))?;
+        self.context.board.update(|account| {
+            account.gate.database = Some(attempt.fingerprint.to_string());
+            account.gate.relation = Some("equal");
+            account.gate.stage = Stage::Finishing.name();
+        });
+        self.finish().await.map_err(after)?;
+        let whole_ms = ms(begun);
+        tracing::info!(fingerprint = attempt.fingerprint, took_ms, whole_ms, patches, "migrated");
+        Ok(())
+    }
+
+    async fn before_the_first_change(&mut self, attempt: &Attempt<'_>) -> Result<(), Stopped> {
+        let (context, leadership) = (self.context, self.leadership);
+        imports::check(context, leadership, attempt.evidence).await?;
+        self.next().await?;
+        if self.gate.stage == Stage::BackingUp {
+            let login = backup::Login { own: self.demand.own, password: self.demand.password };
+            let path = backup::take(context, leadership, &login).await?;
+            self.gate.backup = path.map(|path| path.display().to_string());
+            self.next().await?;
+        }
+        if self.gate.stage == Stage::Draining {
+            let since = Instant::now();
+            let waiting = async {
+                if let Some(queues) = Queues::of(context.config, context.site) {
+                    self.hold = Some(Hold::close(&queues).await);
+                    drain::wait(context, &queues).await?;
+                }
+                blockers::wait_for_others(context, leadership.client(), since).await
+            };
+            tokio::select! {
+                waited = waiting => waited?,
+                signal = context.shutdown.asked() => return Err(Stopped::Signal(signal)),
+                fault = leadership.lost() => return Err(fault.into()),
+            }
+            self.gate.on_event(Event::Done);
+            self.enter_maintenance().await?;
+            self.next().await?;
+        }
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Result<(), Stopped> {
+        self.gate.on_event(Event::Done);
+        Ok(self.write().await?)
+    }
+
+    /// Tells everybody: caches, web, maintenance, workers. Done again as often as it is cut off.
+    pub(super) async fn finish(&mut self) -> Result<(), Stopped> {
+        let id = random_id();
+        let step = Step {
+            name: "clear-cache",
+            arguments: vec!["clear-cache"],
+            with_site: true,
+            attempt: &id,
+            patience: self.patience(),
+            ..Step::default()
+        };
+        caches::clear(self.context, self.leadership, step, &self.demand.own.database).await?;
+        self.volume.tell_migrated(&id)?;
+        self.gate.on_event(Event::Done);
+        self.context.board.update(|account| account.gate.progress = None);
+        self.reopen().await?;
+        Ok(())
+    }
+
+    fn patience(&self) -> Duration {
+        self.context.config.grace.unwrap_or(GRACE).saturating_sub(FOR_THE_REST)
+    }
+}

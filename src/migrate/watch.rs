@@ -1,0 +1,125 @@
+//! The gate as a serving pod sees it, which holds no session on the site's database: a file on the
+//! volume says that the site was migrated, and the record is read while the site is in maintenance.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::admit::leader_is_alive;
+use super::evidence::installed_apps;
+use super::maintenance;
+use crate::bench::Bench;
+use crate::code::Code;
+use crate::code::relation::Relation;
+use crate::config::database::DatabaseConfig;
+use crate::frappe::site_config;
+use crate::overlay::View;
+use crate::postgres::{self, Connection, Options};
+use crate::record::stage::Stage;
+use crate::record::state::{self, State};
+use crate::record::volume::Volume;
+use crate::status::account::Board;
+use crate::tick::{self, BEAT};
+
+const LOOK_EVERY: Duration = BEAT.saturating_mul(2);
+const LOOK_EVERY_IN_MAINTENANCE: Duration = Duration::from_secs(1);
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Where the record of a site is.
+#[derive(Clone)]
+pub struct Record {
+    database: DatabaseConfig,
+    bench: Bench,
+    site: String,
+}
+
+impl Record {
+    pub fn of(database: &DatabaseConfig, bench: &Bench, site: &str) -> Self {
+        Self { database: database.directly(), bench: bench.clone(), site: site.to_string() }
+    }
+
+    /// A session on the site's database, with the site's own login.
+    ///
+    /// # Errors
+    /// Why there is none, in words.
+    pub async fn open(&self) -> Result<Connection, String> {
+        let folder = site_config::look(&self.bench, &self.site).map_err(|error| error.to_string())?;
+        let own = folder.login().ok_or("site_config.json has no login")?;
+        let options = Options { timeout: DEADLINE, ..Options::default() };
+        postgres::connect(&self.database, &own.login, &own.database, "cauldron/look", &options)
+            .await
+            .map_err(|error| error.to_string())
+    }
+
+    /// # Errors
+    /// Why it cannot be read, in words.
+    pub async fn read(&self) -> Result<Option<State>, String> {
+        let connection = self.open().await?;
+        let read = tokio::time::timeout(DEADLINE, state::read(&connection, &self.site)).await;
+        read.map_err(|_| "no answer".to_string())?.map_err(|error| error.to_string())
+    }
+}
+
+/// Follows the gate until it is dropped. `reloads` where gunicorn runs in this process.
+pub async fn follow(record: Record, view: View, board: Board, reloads: bool) {
+    let volume = Volume::to_read(record.bench.cauldron_site(&record.site));
+    let mut migrated = volume.migrated();
+    loop {
+        let now = volume.migrated();
+        if now != migrated {
+            migrated = now;
+            if reloads {
+                tracing::info!("the site was migrated: gunicorn loads the code anew");
+                let _ = nix::sys::signal::raise(Signal::SIGHUP);
+            }
+            if let Err(error) = compare(&record, &view, &board).await {
+                tracing::debug!(error, "what this pod is to the database now cannot be told");
+            }
+        }
+        let in_maintenance = maintenance::is_on(&record.bench, &record.site);
+        let told = { board.read().gate };
+        if in_maintenance || told.running.is_some() || told.problem.is_some() {
+            match record.read().await {
+                Ok(state) => tell(&board, state.as_ref()),
+                Err(error) => tracing::debug!(error, "the gate's record cannot be read now"),
+            }
+        }
+        tick::next(if in_maintenance { LOOK_EVERY_IN_MAINTENANCE } else { LOOK_EVERY }).await;
+    }
+}
+
+/// A pod of the version before is a rolled-back one now, unless its code was changed in its place.
+async fn compare(record: &Record, view: &View, board: &Board) -> Result<(), String> {
+    let connection = record.open().await?;
+    let state = state::read(&connection, &record.site).await.map_err(|error| error.to_string())?;
+    let installed = installed_apps(&connection).await.map_err(|fault| fault.cause)?;
+    let code = Code::look(view).await.map_err(|fault| fault.cause)?;
+    let (pod, database) = (Some(code.fingerprint(&installed)), state.and_then(|state| state.fingerprint));
+    let relation = if pod == database { Relation::Equal } else { Relation::RolledBack };
+    board.update(|account| {
+        account.gate.relation = Some(relation.word());
+        (account.gate.pod, account.gate.database) = (pod, database);
+    });
+    Ok(())
+}
+
+/// Our own running migration takes no serving pod out; half a migration does.
+fn tell(board: &Board, state: Option<&State>) {
+    let (running, problem) = match state {
+        Some(state) if state.gate.is_half_done() => (None, Some(state.gate.remedy())),
+        Some(state) if state.gate.stage != Stage::Open && leader_is_alive(state) => {
+            let holder = state.holder.as_deref().unwrap_or("a pod");
+            let doing = state.doing.as_deref().unwrap_or_default();
+            (Some(format!("{holder} migrates the site: {doing}")), None)
+        }
+        _ => (None, None),
+    };
+    board.update(|account| {
+        if let Some(state) = state {
+            account.gate.stage = state.gate.stage.name();
+            account.gate.database.clone_from(&state.fingerprint);
+        }
+        account.gate.running = running;
+        account.gate.problem = problem;
+    });
+}

@@ -1,0 +1,19 @@
+//! All that is persisted, typed: our rows in the site's database, our files on the shared volume, and the moments
+//! at which they change.
+//!
+//! ```text
+//!   database   state (one row a site) · migrations (a row a fingerprint) · journal (a row an app) · schema
+//!   volume     volume (sites/.cauldron/<site>/) · exclusive_lock (its file `hold`)
+//!   pure       stage (of a migration) · identity (whose site this is)
+//! ```
+//!
+//! Nothing here decides when to write: what works under the lock is in `leader` and above.
+
+pub mod exclusive_lock;
+pub mod identity;
+pub mod journal;
+pub mod migrations;
+pub mod schema;
+pub mod stage;
+pub mod state;
+pub mod volume;

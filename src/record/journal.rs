@@ -1,0 +1,60 @@
+//! The journal of installs: `public."__cauldron_apps"`, one row for each app that was begun here.
+//!
+//! It says what the very database that it is in went through, so it counts in a copy and after a restore,
+//! too: a dump that was taken halfway through an install has half an app, and says so.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::Client;
+
+use crate::outcome::Result;
+use crate::postgres::sql::told;
+
+/// What is known of one app's install.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub finished: bool,
+    /// None for an app of the image.
+    pub commit: Option<String>,
+}
+
+/// By app; empty where nothing was ever begun.
+pub async fn read(client: &Client, site: &str) -> Result<BTreeMap<String, Entry>> {
+    let there = r#"SELECT to_regclass('public."__cauldron_apps"') IS NOT NULL"#;
+    let row = client.query_one(there, &[]).await.map_err(told("cannot look for the journal of installs"))?;
+    if !row.get::<_, bool>(0) {
+        return Ok(BTreeMap::new());
+    }
+    let sql = r#"SELECT app, finished IS NOT NULL, commit FROM public."__cauldron_apps" WHERE site = $1"#;
+    let rows = client.query(sql, &[&site]).await.map_err(told("cannot read the journal of installs"))?;
+    Ok(rows.iter().map(|row| (row.get(0), Entry { finished: row.get(1), commit: row.get(2) })).collect())
+}
+
+/// From here to [`finish`] the app is half there, whatever Frappe says.
+pub async fn start(client: &Client, site: &str, app: &str, commit: Option<&str>) -> Result<()> {
+    let sql = r#"INSERT INTO public."__cauldron_apps" (site, app, commit, started)
+                 VALUES ($1, $2, $3, clock_timestamp())
+                 ON CONFLICT (site, app) DO UPDATE SET
+                     commit = excluded.commit, started = excluded.started, finished = NULL"#;
+    let done = client.execute(sql, &[&site, &app, &commit]).await;
+    done.map(drop).map_err(told("cannot record that an install begins"))
+}
+
+pub async fn finish(client: &Client, site: &str, app: &str) -> Result<()> {
+    let sql =
+        r#"UPDATE public."__cauldron_apps" SET finished = clock_timestamp() WHERE site = $1 AND app = $2"#;
+    let done = client.execute(sql, &[&site, &app]).await;
+    done.map(drop).map_err(told("cannot record that an install is finished"))
+}
+
+/// The app has gone from the site.
+pub async fn forget(client: &Client, site: &str, app: &str) -> Result<()> {
+    let sql = r#"DELETE FROM public."__cauldron_apps" WHERE site = $1 AND app = $2"#;
+    client.execute(sql, &[&site, &app]).await.map(drop).map_err(told("cannot forget an app's install"))
+}
+
+/// A site that is created anew has none.
+pub async fn forget_all(client: &Client, site: &str) -> Result<()> {
+    let sql = r#"DELETE FROM public."__cauldron_apps" WHERE site = $1"#;
+    client.execute(sql, &[&site]).await.map(drop).map_err(told("cannot clear the journal of installs"))
+}

@@ -1,0 +1,130 @@
+//! The socketio role: Frappe's own node server, ready when an Engine.IO handshake answers and it listens
+//! for events in Redis.
+//!
+//! It exits 1 without Redis, at its start and later (FRAPPE.md, socketio). So nothing is started while
+//! Redis is away, and those ends count for nothing: it comes back with Redis, not with a back-off.
+
+mod subscription;
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use secrecy::SecretSlice;
+use tokio::sync::watch;
+
+use self::subscription::{Heard, Subscription};
+use super::Surroundings;
+use crate::health_port::probe;
+use crate::net::loopback_if_unspecified;
+use crate::status::account::{Phase, RoleCheck};
+use crate::supervise::orders::{Control, Order, Run};
+use crate::supervise::relay::relay_for;
+use crate::supervise::run_service::{End, ServiceStatus, run_controlled};
+use crate::supervise::service::Policy;
+use crate::supervise::signals::Shutdown;
+use crate::supervise::spawn::{Spec, Stdin};
+
+pub const ROLE: &str = "socketio";
+const GRACE: Duration = Duration::from_secs(10);
+const PROBE_DEADLINE: Duration = Duration::from_secs(5);
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+const PROBE_FAILING_EVERY: Duration = Duration::from_secs(1);
+const FIRST_PROBE: Duration = Duration::from_millis(20);
+const ANYBODY: &str = "somebody listens for events; this login of Redis may not see who";
+const PRELUDE: &str =
+    concat!(include_str!("../frappe/socketio_web.js"), include_str!("../frappe/socketio.js"));
+
+/// Serves until a stop is asked for, or node cannot be kept up.
+pub async fn serve(around: &Surroundings<'_>, shutdown: &Shutdown) -> End {
+    let (orders, orders_rx) = watch::channel(Order::default());
+    let grace = around.config.grace.unwrap_or(GRACE);
+    let policy = Policy { drain: around.config.drain, ..Policy::restarting(grace) };
+    let subscription = Subscription::new(around.queue_redis(), around.runtime_dir.join("socketio-unnamed"));
+    let plan = around.plan(spec(around, &subscription), policy);
+    let status = plan.observer.subscribe();
+    around.board.enter(Phase::Serving, "");
+    tokio::spawn(around.board.follow_child(status.clone()));
+    let control = Control { orders: orders_rx, rules: None };
+    tokio::select! {
+        end = run_controlled(around.processes, plan, control, shutdown) => end,
+        () = keep_probing(around, &subscription, &orders, status) => unreachable!("a watch goes on"),
+    }
+}
+
+fn spec(around: &Surroundings<'_>, subscription: &Subscription) -> Spec {
+    let mut environment = around.environment("cauldron/socketio");
+    environment.set("CAULDRON_CLIENT_NAME", &subscription.name);
+    environment.set("CAULDRON_UNNAMED_FILE", &subscription.unnamed_file);
+    if let Some(url) = around.config.web_url.clone().or_else(|| own_web(around)) {
+        environment.set("CAULDRON_WEB_URL", url);
+    }
+    if let Some(port) = around.config.socketio_port {
+        environment.set("FRAPPE_SOCKETIO_PORT", port.to_string());
+    }
+    let script = around.bench.app("frappe").join("socketio.js");
+    Spec {
+        args: vec!["-".into(), script.into()],
+        stdin: Stdin::Bytes(SecretSlice::from(PRELUDE.as_bytes().to_vec())),
+        env: environment.into_map(),
+        cwd: Some(around.sites()),
+        output: relay_for(ROLE, around.config.child_logs, ROLE),
+        dies_with_us: Some(Signal::SIGTERM),
+        ..Spec::new(ROLE, "node")
+    }
+}
+
+/// The web port of this process itself, where it has one.
+fn own_web(around: &Surroundings<'_>) -> Option<String> {
+    let scheme = if around.config.front.tls.is_some() { "https" } else { "http" };
+    around.has_web.then(|| format!("{scheme}://{}", loopback_if_unspecified(around.config.web_addr.address)))
+}
+
+async fn keep_probing(
+    around: &Surroundings<'_>,
+    subscription: &Subscription,
+    orders: &watch::Sender<Order>,
+    mut status: watch::Receiver<ServiceStatus>,
+) {
+    let url =
+        format!("http://127.0.0.1:{}/socket.io/?EIO=4&transport=polling", around.config.socketio_listens);
+    let (mut seen_working, mut pause) = (false, FIRST_PROBE);
+    loop {
+        let asked = Instant::now();
+        let pid = status.borrow_and_update().pid;
+        let heard = subscription.look(pid).await;
+        let run = if heard.is_ok() { Run::Yes } else { Run::NotYet };
+        orders.send_if_modified(|order| {
+            let changed = order.run != run;
+            order.run = run;
+            changed
+        });
+        let problem = match &heard {
+            Err(problem) => Some(format!("the queue Redis does not answer: {problem}")),
+            Ok(_) if pid.is_none() => Some("node does not run".to_string()),
+            Ok(Heard::Nobody) => Some("node does not listen for events in the queue Redis".to_string()),
+            Ok(_) => handshake(&url).await.err(),
+        };
+        let note = if heard == Ok(Heard::Any) { ANYBODY } else { "" }.to_string();
+        let works = problem.is_none();
+        seen_working |= works;
+        around
+            .board
+            .check(ROLE, RoleCheck { latency: asked.elapsed(), problem, note, ..RoleCheck::default() });
+        pause = match (works, seen_working) {
+            (true, _) => PROBE_EVERY,
+            (false, true) => PROBE_FAILING_EVERY,
+            (false, false) => (pause * 2).min(PROBE_FAILING_EVERY),
+        };
+        // The end of node is news at once.
+        let _ = tokio::time::timeout(pause, status.changed()).await;
+    }
+}
+
+/// Engine.IO's open packet; a proxy or another program gives another answer.
+async fn handshake(url: &str) -> Result<(), String> {
+    match probe::get(url, &[], PROBE_DEADLINE).await {
+        Ok(answer) if answer.status == 200 && answer.body.starts_with("0{\"sid\"") => Ok(()),
+        Ok(answer) => Err(format!("the handshake answered {}", answer.status)),
+        Err(reason) => Err(format!("the handshake: {reason}")),
+    }
+}

@@ -1,0 +1,61 @@
+//! What every role needs of the pipeline.
+
+use std::path::PathBuf;
+
+use super::current::Current;
+use crate::bench::Bench;
+use crate::bring_up::Bootstrapped;
+use crate::config::Config;
+use crate::config::database::DatabaseConfig;
+use crate::frappe::environment::ChildEnvironment;
+use crate::frappe::queues::BenchQueues;
+use crate::redis_client::Link;
+use crate::status::account::Board;
+use crate::supervise::process::Processes;
+use crate::supervise::run_service::ServicePlan;
+use crate::supervise::service::Policy;
+use crate::supervise::spawn::Spec;
+
+/// A site that is there, and what serves it.
+pub struct Surroundings<'a> {
+    pub config: &'a Config,
+    pub database: &'a DatabaseConfig,
+    pub bench: &'a Bench,
+    pub site: &'a str,
+    pub bootstrapped: &'a Bootstrapped,
+    pub current: &'a Current,
+    pub processes: &'a Processes,
+    pub runtime_dir: &'a std::path::Path,
+    pub board: &'a Board,
+    /// Whether the web role runs in this process too.
+    pub has_web: bool,
+}
+
+impl Surroundings<'_> {
+    /// Of every Frappe process, but for what may change (`Current::overrides`); some have more.
+    pub fn environment(&self, application: &str) -> ChildEnvironment {
+        let mut environment = ChildEnvironment::inherited().for_frappe(self.database, &self.config.redis);
+        environment.joining(&self.bootstrapped.view.joined());
+        environment.set("PGAPPNAME", application).set("FRAPPE_STREAM_LOGGING", "1");
+        environment
+    }
+
+    /// Where every Frappe process runs.
+    pub fn sites(&self) -> PathBuf {
+        self.bootstrapped.view.sites()
+    }
+
+    /// A Frappe process that is replaced when what it was told has changed.
+    pub fn plan(&self, spec: Spec, policy: Policy) -> ServicePlan {
+        ServicePlan { additions: Some(self.current.overrides()), ..ServicePlan::new(spec, policy) }
+    }
+
+    pub fn queues(&self) -> BenchQueues {
+        BenchQueues::of(self.config)
+    }
+
+    /// Its own connection, opened at the first question.
+    pub fn queue_redis(&self) -> Link {
+        self.current.queue_redis()
+    }
+}

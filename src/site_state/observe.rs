@@ -1,0 +1,182 @@
+//! Looks at the database and the volume; changes nothing.
+
+use tokio_postgres::Client;
+
+use super::decide::{Database, Folder, Mark, Observation, Remains, ToldBy};
+use crate::config::database::DatabaseConfig;
+use crate::frappe::site_config::SiteFolder;
+use crate::outcome::Result;
+use crate::postgres::sql::told;
+use crate::record::state::{self, Records, State};
+use crate::record::volume::Volume;
+
+/// Whatever somebody made in this database, ourselves and extensions aside: a database with nothing
+/// but a function or a type in it is somebody's work too, and not empty. A schema that an extension
+/// was put into (managed servers come with some) holds nothing by itself.
+const FOREIGN_OBJECTS: &str = r"
+WITH extension AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
+schema AS (SELECT oid, nspname FROM pg_namespace
+           WHERE nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema')
+SELECT n.nspname || '.' || c.relname AS name FROM pg_class c JOIN schema n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
+  AND NOT (n.nspname = 'public' AND c.relname LIKE '\_\_cauldron\_%')
+  AND ('pg_class'::regclass, c.oid) NOT IN (SELECT * FROM extension)
+UNION ALL
+SELECT 'function ' || n.nspname || '.' || p.proname FROM pg_proc p JOIN schema n ON n.oid = p.pronamespace
+WHERE ('pg_proc'::regclass, p.oid) NOT IN (SELECT * FROM extension)
+UNION ALL
+SELECT 'type ' || n.nspname || '.' || t.typname FROM pg_type t JOIN schema n ON n.oid = t.typnamespace
+WHERE t.typtype IN ('b', 'd', 'e', 'r') AND t.typcategory <> 'A'
+  AND ('pg_type'::regclass, t.oid) NOT IN (SELECT * FROM extension)
+UNION ALL
+SELECT 'schema ' || n.nspname FROM schema n
+WHERE n.nspname <> 'public' AND ('pg_namespace'::regclass, n.oid) NOT IN (SELECT * FROM extension)
+  AND NOT EXISTS (SELECT 1 FROM pg_extension e WHERE e.extnamespace = n.oid)
+UNION ALL
+SELECT 'large object ' || oid FROM pg_largeobject_metadata
+UNION ALL
+SELECT 'publication ' || pubname FROM pg_publication
+UNION ALL
+SELECT 'foreign server ' || srvname FROM pg_foreign_server
+WHERE ('pg_foreign_server'::regclass, oid) NOT IN (SELECT * FROM extension)
+ORDER BY 1";
+
+/// Frappe's own record of its apps, and Administrator's password.
+const IS_COMPLETE: &str = r#"
+SELECT EXISTS (SELECT 1 FROM public."tabDefaultValue"
+               WHERE parent = '__global' AND defkey = 'installed_apps' AND defvalue LIKE '%frappe%')
+   AND EXISTS (SELECT 1 FROM public."__Auth"
+               WHERE doctype = 'User' AND name = 'Administrator' AND fieldname = 'password')"#;
+
+/// What the database holds. The common case, a complete site, is asked for first.
+pub async fn database(client: &Client) -> Result<Database> {
+    let core = client
+        .query_one(
+            r#"SELECT to_regclass('public."tabDefaultValue"') IS NOT NULL AND to_regclass('public."__Auth"') IS NOT NULL"#,
+            &[],
+        )
+        .await
+        .map_err(told("cannot look at the database"))?;
+    if core.get(0) {
+        let row =
+            client.query_one(IS_COMPLETE, &[]).await.map_err(told("cannot look at the site's tables"))?;
+        if row.get(0) {
+            return Ok(Database::Complete);
+        }
+    }
+    let rows = client.query(FOREIGN_OBJECTS, &[]).await.map_err(told("cannot look at the database"))?;
+    let objects: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    if objects.is_empty() {
+        return Ok(Database::Empty);
+    }
+    let own = own_relations(client).await?;
+    let (mut objects, own): (Vec<String>, Vec<String>) =
+        objects.into_iter().partition(|object| !own.contains(object));
+    let ours_alone = objects.is_empty() && nobody_but_frappes_users(client, &own).await?;
+    // What a person made comes first: a refusal names the first ones.
+    objects.extend(own);
+    Ok(Database::NotComplete(Remains { objects, ours_alone }))
+}
+
+/// What a creation makes: relations in public, owned by the role that looks.
+async fn own_relations(client: &Client) -> Result<Vec<String>> {
+    let sql = "SELECT 'public.' || relname FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relowner = current_user::regrole
+          AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')";
+    let rows = client.query(sql, &[]).await.map_err(told("cannot look at the database"))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+async fn nobody_but_frappes_users(client: &Client, relations: &[String]) -> Result<bool> {
+    if !relations.iter().any(|relation| relation == "public.tabUser") {
+        return Ok(true);
+    }
+    let users =
+        r#"SELECT NOT EXISTS (SELECT 1 FROM public."tabUser" WHERE name NOT IN ('Administrator', 'Guest'))"#;
+    let row = client.query_one(users, &[]).await.map_err(told("cannot look at the site's users"))?;
+    Ok(row.get(0))
+}
+
+/// How site_config.json's own credentials fare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnLogin {
+    Works,
+    /// They no longer do, and the configured ones do.
+    Rotated,
+    Fails,
+}
+
+/// What the volume holds.
+///
+/// Frappe believes site_config.json over everything else: where it names another server, we would
+/// look at one database and Frappe would serve another.
+pub fn folder(folder: &SiteFolder, wanted: &DatabaseConfig, db_name: &str, own_login: OwnLogin) -> Folder {
+    let SiteFolder::There(config) = folder else { return Folder::Absent };
+    let Some(config) = config else { return Folder::NoConfig };
+    let Some(name) = config.db_name.as_deref() else { return Folder::NoConfig };
+    let elsewhere = config.db_host.as_ref().is_some_and(|host| *host != wanted.host)
+        || config.db_port.is_some_and(|port| port != wanted.port);
+    if name != db_name || elsewhere {
+        return Folder::OtherDatabase;
+    }
+    match own_login {
+        OwnLogin::Works => Folder::LoginWorks,
+        OwnLogin::Rotated => Folder::Rotated,
+        OwnLogin::Fails => Folder::LoginFails,
+    }
+}
+
+/// What we recorded: the volume's unfinished attempt, and the database's row. Both have to name the
+/// same attempt and the same installation before anything in the database may be cleared.
+pub fn mark(volume: &Volume, state: Option<&State>) -> Result<Mark> {
+    let on_volume = volume.unfinished_attempt()?;
+    match state.map(|state| (state.phase.as_str(), state)) {
+        Some(("complete", _)) => Ok(Mark::Complete),
+        Some(("creating", state)) => {
+            let attempt = state.attempt.clone().unwrap_or_default();
+            let same_install = volume.known_install_id()?.as_ref() == Some(&state.install_id);
+            let told_by = match on_volume {
+                Some(on_volume) if same_install && on_volume == attempt => ToldBy::Both,
+                // The database's record is the older one: that attempt was cleared already.
+                Some(_) if same_install => ToldBy::Volume,
+                _ => ToldBy::Database,
+            };
+            Ok(Mark::Unfinished { attempt, told_by })
+        }
+        _ => {
+            Ok(on_volume.map_or(Mark::None, |attempt| Mark::Unfinished { attempt, told_by: ToldBy::Volume }))
+        }
+    }
+}
+
+/// Everything at once, through a connection to the site's own database; `records` is what it says of
+/// itself.
+pub async fn observe(
+    client: &Client,
+    records: &Records,
+    volume: &Volume,
+    folder: Folder,
+) -> Result<Observation> {
+    let database = database(client).await?;
+    let mark = match &records.other_site {
+        Some(other) => Mark::OtherSite(other.clone()),
+        None => mark(volume, records.own.as_ref())?,
+    };
+    let database_id = match &records.own {
+        Some(state) => state.install_id.clone(),
+        None => oid(client).await?,
+    };
+    Ok(Observation { database, database_id, folder, mark })
+}
+
+/// What our table says of the site.
+pub async fn records(client: &Client, site: &str) -> Result<Records> {
+    state::read_all(client, site).await.map_err(told("cannot read our state"))
+}
+
+/// A database without our record is told from others by its OID.
+async fn oid(client: &Client) -> Result<String> {
+    let sql = "SELECT 'oid-' || oid FROM pg_database WHERE datname = current_database()";
+    let row = client.query_one(sql, &[]).await.map_err(told("cannot look at the database"))?;
+    Ok(row.get(0))
+}

@@ -1,0 +1,173 @@
+//! The rooms of the source and the arrows between them: src/main.rs lists the rooms from top to bottom, and a room
+//! imports only rooms below its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Crates that a room must not know, whatever its place in the order.
+const FORBIDDEN: [(&str, &[&str]); 4] = [
+    ("config", &["tokio_postgres", "redis", "reqwest", "hyper", "axum", "rustls"]),
+    ("status", &["hyper", "axum", "reqwest", "http"]),
+    ("supervise", &["tokio_postgres", "redis", "reqwest", "hyper", "axum", "clap"]),
+    ("front", &["tokio_postgres", "redis", "axum"]),
+];
+
+/// Rooms that a room must not import although they are below it.
+const APART: [(&str, &str); 2] = [("supervise", "config"), ("supervise", "frappe")];
+
+/// An import: the file that has it, and the room it names.
+type Arrow = (String, String);
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The code without its comments: what a comment names is no import.
+fn without_comments(text: &str) -> String {
+    let code = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+    code.collect::<Vec<_>>().join("\n")
+}
+
+/// The first name of every path in `use` trees such as `{a::b, c::{d, e}}`, or of one path.
+fn first_names(tree: &str) -> Vec<String> {
+    let name =
+        |path: &str| path.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let Some(group) = tree.strip_prefix('{') else { return vec![name(tree)] };
+    let (mut depth, mut begins, mut names) = (1, 0, Vec::new());
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 || (depth == 1 && c == ',') {
+            names.push(name(&group[begins..at]));
+            begins = at + 1;
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    names
+}
+
+/// The rooms that a source file names: by `crate::`, or by as many `super::` as lead to the top.
+fn arrows(file: &str, text: &str) -> Vec<Arrow> {
+    let code = without_comments(text);
+    let depth = file.trim_end_matches(".rs").split('/').count();
+    let to_the_top = "super::".repeat(depth);
+    let mut found = Vec::new();
+    for prefix in ["crate::", to_the_top.as_str()] {
+        for (at, _) in code.match_indices(prefix) {
+            let before = code[..at].chars().next_back().unwrap_or(' ');
+            if before.is_alphanumeric() || before == ':' || before == '_' || before == '$' {
+                continue;
+            }
+            let names = first_names(&code[at + prefix.len()..]);
+            found.extend(
+                names.into_iter().filter(|name| name != "super").map(|name| (file.to_string(), name)),
+            );
+        }
+    }
+    found
+}
+
+/// The rooms in the order of src/main.rs's table, the lowest first.
+fn order(main: &str) -> Vec<String> {
+    let table = main.split("```").nth(1).expect("src/main.rs has a table of the rooms");
+    let rooms = table.lines().filter_map(|line| line.strip_prefix("//!   ")?.split_whitespace().next());
+    let mut order: Vec<String> = rooms.map(String::from).collect();
+    order.reverse();
+    order
+}
+
+fn room(file: &str) -> &str {
+    file.split('/').next().unwrap_or_default().trim_end_matches(".rs")
+}
+
+/// Arrows that lead up, or to a room that must not be known.
+fn wrong(order: &[String], arrows: &[Arrow]) -> Vec<String> {
+    let rank: BTreeMap<&str, usize> =
+        order.iter().enumerate().map(|(rank, room)| (room.as_str(), rank)).collect();
+    let is_wrong = |from: &str, to: &str| {
+        let is_up = rank.get(from).zip(rank.get(to)).is_some_and(|(from, to)| from < to);
+        is_up || APART.contains(&(from, to))
+    };
+    let wrong = arrows.iter().filter(|(file, to)| is_wrong(room(file), to));
+    wrong.map(|(file, to)| format!("{file} imports {to}")).collect()
+}
+
+/// What of the source counts: not its root, and not what holds the README against it.
+fn of_the_house() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = sources(&root).into_iter().map(|path| {
+        let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_string();
+        (name, fs::read_to_string(path).unwrap())
+    });
+    files.filter(|(name, _)| !["main.rs", "readme.rs"].contains(&name.as_str())).collect()
+}
+
+fn order_of_the_house() -> Vec<String> {
+    order(&fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/main.rs")).unwrap())
+}
+
+#[test]
+fn every_room_is_in_the_table_and_no_other() {
+    let rooms: BTreeSet<String> = of_the_house().iter().map(|(file, _)| room(file).to_string()).collect();
+    assert_eq!(rooms, order_of_the_house().into_iter().collect());
+}
+
+#[test]
+fn no_arrow_leads_up() {
+    let arrows: Vec<Arrow> = of_the_house().iter().flat_map(|(file, text)| arrows(file, text)).collect();
+    assert!(arrows.len() > 1_000, "the source was read: {} imports", arrows.len());
+    assert_eq!(wrong(&order_of_the_house(), &arrows), Vec::<String>::new());
+}
+
+#[test]
+fn no_room_knows_a_protocol_that_is_not_its_own() {
+    let mut found = Vec::new();
+    for (file, text) in of_the_house() {
+        let code = without_comments(&text);
+        for (_, crates) in FORBIDDEN.iter().filter(|(of, _)| *of == room(&file)) {
+            // A module of the room's own may have a crate's name.
+            let is_own = |name: &str| code.contains(&format!("mod {name};"));
+            let is_used = |name: &&&str| {
+                code.contains(&format!("use {name}::"))
+                    || (!is_own(name) && code.contains(&format!(" {name}::")))
+            };
+            let names = crates.iter().filter(is_used);
+            found.extend(names.map(|name| format!("{file} uses {name}")));
+        }
+    }
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn a_seeded_arrow_is_found_however_it_is_written() {
+    let order = order("```text\n//!   top      a\n//!   middle   b\n//!   bottom   c\n//! ```");
+    for seed in [
+        "use crate::top::Thing;",
+        "use crate::{bottom, top::{self, Thing}};",
+        "fn f() { crate::top::act(); }",
+        "use super::super::top::Thing;",
+        "    use crate::bottom::{A, B};\n    use crate::top;",
+    ] {
+        assert_eq!(wrong(&order, &arrows("middle/part.rs", seed)), ["middle/part.rs imports top"], "{seed}");
+    }
+    for fine in ["use crate::bottom::Thing;", "use super::top;", "// crate::top", "use crate::middle::top;"] {
+        assert_eq!(wrong(&order, &arrows("middle/part.rs", fine)), Vec::<String>::new(), "{fine}");
+    }
+    assert_eq!(wrong(&order, &arrows("middle.rs", "use super::top::Thing;")), ["middle.rs imports top"]);
+}
