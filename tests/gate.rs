@@ -22,6 +22,8 @@ mod other_sites;
 mod place;
 #[path = "gate/pods.rs"]
 mod pods;
+#[path = "gate/previous_release.rs"]
+mod previous_release;
 #[path = "gate/queues.rs"]
 mod queues;
 #[path = "gate/refusals.rs"]

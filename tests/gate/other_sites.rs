@@ -196,6 +196,27 @@ fn a_site_that_cannot_be_examined_gets_503_until_it_can() {
     });
 }
 
+/// Somebody else has it to himself, or is not done with it: no request reaches it, and no session is in the way.
+#[test]
+fn a_site_that_is_held_or_half_created_gets_503_and_no_session() {
+    let place = Place::new();
+    place.old.new_site(OTHER, DATABASE);
+    place.leader(&place.old).set("SITE_NAME", OTHER).set("DB_NAME", DATABASE).run().exits(0);
+    let web = serve(&place, &place.old);
+    assert_eq!(ping(&web, OTHER), 200);
+    let hold = place.old.sites().join(".cauldron").join(OTHER).join("hold");
+    fs::write(&hold, r#"{"id": "h", "host": "pod-9", "command": "bench restore"}"#).expect("a hold");
+    comes_to(&web, OTHER, 503);
+    assert_eq!(told(&web)["problem"], "`bench restore` on pod-9 has the site");
+    eventually(LONG, "its database is left alone", || is_left_alone(&place).then_some(()));
+    fs::write(&hold, "").expect("no hold");
+    comes_to(&web, OTHER, 200);
+    place.postgres.session(DATABASE).run("update public.__cauldron_state set phase = 'creating'");
+    comes_to(&web, OTHER, 503);
+    assert_eq!(told(&web)["problem"], "another pod is creating it, or did not finish");
+    assert_eq!(ping(&web, SITE), 200);
+}
+
 /// A release without a patch is a release, too; an app that this pod lacks is worse.
 #[test]
 fn a_version_or_an_app_that_differs_is_not_served() {

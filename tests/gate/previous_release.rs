@@ -1,0 +1,62 @@
+//! The release of this program before this one, beside it, while the site is migrated: each pauses its workers, follows
+//! and serves by what the other writes into the record, into Redis and onto the volume.
+
+use crate::place::{LONG, Place};
+use crate::support::barrier::Barrier;
+use crate::support::binary::Binary;
+use crate::support::wait::eventually;
+use crate::upgrade::held_at;
+use crate::workers::{enqueue, lines};
+
+type Program = fn(Binary) -> Binary;
+
+/// The old code's web and worker pods and a follower of the new code, while a leader of the new code migrates.
+#[track_caller]
+fn rolls(pods: Program, leader: Program) {
+    let place = Place::with_release();
+    let mut web = place.start_web_with(&place.old, pods);
+    web.pod.answers("/readyz", 200);
+    let mut follower =
+        place.start_web_with(&place.new, |binary| pods(binary).set("CAULDRON_BOOTSTRAP", "follow"));
+    follower.pod.says("this code is newer than the database");
+    let mut worker = pods(place.on(&place.old, "worker").set("CAULDRON_POOL", "default=1")).start();
+    worker.answers("/readyz", 200);
+    let barrier = Barrier::at("migrate:pre_patches");
+    let leader = leader(held_at(place.leader(&place.new), &barrier)).start();
+    let held = barrier.wait(LONG);
+    let workers = || place.redis.ask::<Vec<String>>(1, &["SMEMBERS", "rq:workers:one:default"]);
+    eventually(LONG, "no worker runs", || workers().is_empty().then_some(()));
+    web.comes_to(503);
+    eventually(LONG, "the serving pod shows the other's migration", || {
+        web.status()["gate"]["running"]
+            .as_str()
+            .filter(|running| running.contains("migrates the site"))
+            .map(drop)
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    let touched = folder.path().join("touched");
+    enqueue(&place, "frappe.sample.touch", &format!("'path': '{}'", touched.display()));
+    assert_eq!(place.redis.ask::<usize>(1, &["LLEN", "rq:queue:one:default"]), 1, "nobody takes it");
+    held.release();
+    leader.end().exits(0).says("migrated");
+    place.is_migrated();
+    eventually(LONG, "the job is done", || (lines(&touched) == 1).then_some(()));
+    web.comes_to(200);
+    eventually(LONG, "the old code knows that it is older", || {
+        (web.status()["fingerprint"]["relation"] == "older").then_some(())
+    });
+    follower.pod.answers("/readyz", 200);
+    assert_eq!(follower.status()["fingerprint"]["relation"], "equal");
+    follower.stop();
+    web.stop();
+}
+
+#[test]
+fn pods_of_the_previous_release_follow_a_migration_by_this_one() {
+    rolls(Binary::of_the_previous_release, |binary| binary);
+}
+
+#[test]
+fn pods_of_this_release_follow_a_migration_by_the_previous_one() {
+    rolls(|binary| binary, Binary::of_the_previous_release);
+}
