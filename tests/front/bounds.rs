@@ -63,7 +63,7 @@ fn metric(pod: &Pod, line: &str) -> u64 {
 }
 
 /// Whether the other side has ended it by then.
-fn is_ended(stream: &mut TcpStream) -> bool {
+pub fn is_ended(stream: &mut TcpStream) -> bool {
     stream.set_nonblocking(true).expect("a socket");
     loop {
         match stream.read(&mut [0; 4096]) {
