@@ -6,7 +6,6 @@
 //!   watch (redis_…)  ──┘
 //! ```
 
-pub mod backoff;
 mod grace;
 pub mod postgres;
 mod progress;

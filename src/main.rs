@@ -31,6 +31,7 @@
 //!   config         every setting, read once and validated
 //!   bench          where things are in a bench, and how its files are written
 //!   tick           when an idle pod looks: all at the same moments
+//!   backoff        how long to wait before the next try
 //!   telemetry      log lines, standard output, the termination message
 //!   sys            all unsafe code, and what is particular to Linux
 //!   outcome        faults, and the exit codes they end with
@@ -39,6 +40,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod apps;
+mod backoff;
 mod bench;
 mod bring_up;
 mod cli;

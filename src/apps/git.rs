@@ -18,14 +18,16 @@ pub use self::submodules::Lacking;
 use super::program::{self, Ran};
 use super::wanted::{reference, source};
 use super::{Context, wanted};
+use crate::backoff::Backoff;
 use crate::config::apps::WantedApp;
-use crate::deps::backoff::Backoff;
 use crate::frappe::environment::ChildEnvironment;
 use crate::outcome::{Fault, NOT_FOUND, Result, Stopped};
 use crate::supervise::spawn::Spec;
 
 /// A repository that does not answer is asked so often, over 4 to 8 s.
 const TRIES: u32 = 5;
+/// Whoever serves it has to come back first.
+const BACKOFF: Backoff = Backoff::doubling(Duration::from_millis(500), Duration::from_secs(10));
 
 /// What no git of ours inherits: it would work on somebody else's repository.
 const NOT_OURS: [&str; 6] =
@@ -151,7 +153,7 @@ impl<'a> Git<'a> {
         arguments: &[String],
         tries: u32,
     ) -> std::result::Result<std::result::Result<String, Reason>, Stopped> {
-        let mut delays = Backoff::REPOSITORY.delays();
+        let mut delays = BACKOFF.delays();
         for tried in 1.. {
             let ran = program::run(self.context, self.spec(folder, arguments), self.timeout()).await;
             let ran = ran.map_err(without_git)?;
@@ -162,7 +164,7 @@ impl<'a> Git<'a> {
             if !reason.may_pass() || tried >= tries {
                 return Ok(Err(reason));
             }
-            let delay = delays.next(rand::random());
+            let delay = delays.next_jittered(rand::random());
             let reason = reason.text();
             let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(app = wanted::label(app), reason, delay_ms, "git failed; trying again");

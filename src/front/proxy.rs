@@ -29,11 +29,11 @@ use super::read_ahead::ahead_of_reader;
 use super::spool::{Spooled, spool};
 use super::status_page;
 use super::upstream::{Failure, Reply};
+use crate::backoff::Backoff;
 
 /// gunicorn with Frappe is up again within 2 s; its crashes are tried again after up to 8 s.
 const HOLD: Duration = Duration::from_secs(10);
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+const PAUSES: Backoff = Backoff::doubling(Duration::from_millis(5), Duration::from_millis(100));
 /// gunicorn's first read takes all of a request that is no longer than this.
 const READ_AT_ONCE_BYTES: u64 = 8192;
 /// The request line and what the connection adds.
@@ -100,7 +100,7 @@ pub fn origin_form(uri: &Uri) -> Uri {
 async fn send(exchange: &Exchange, whole: &Whole) -> Result<Response<Reply>, Refusal> {
     let shared = &exchange.shared;
     let held_until = Instant::now() + HOLD;
-    let (mut pause, mut sends, mut begun) = (FIRST_PAUSE, 0, 0);
+    let (mut pauses, mut sends, mut begun) = (PAUSES.delays(), 0, 0);
     loop {
         let sending = timeout(shared.settings.read_timeout, shared.gunicorn.send(whole.request()));
         let Ok(sent) = sending.await else { return Err(Refusal::Silent) };
@@ -117,8 +117,7 @@ async fn send(exchange: &Exchange, whole: &Whole) -> Result<Response<Reply>, Ref
             tracing::warn!(request_id = exchange.id, %failure, sends, "gunicorn gave no answer");
             return Err(refusal);
         }
-        sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        sleep(pauses.next_delay()).await;
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use self::subscription::{Heard, Subscription};
 use super::Surroundings;
+use crate::backoff::Backoff;
 use crate::health_port::probe;
 use crate::net::loopback_if_unspecified;
 use crate::status::account::{Phase, RoleCheck};
@@ -29,7 +30,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 const PROBE_FAILING_EVERY: Duration = Duration::from_secs(1);
-const FIRST_PROBE: Duration = Duration::from_millis(20);
+/// Between two tries until the first success.
+const FIRST_PROBES: Backoff = Backoff::doubling(Duration::from_millis(40), PROBE_FAILING_EVERY);
 const ANYBODY: &str = "somebody listens for events; this login of Redis may not see who";
 const PRELUDE: &str =
     concat!(include_str!("../frappe/socketio_web.js"), include_str!("../frappe/socketio.js"));
@@ -87,7 +89,7 @@ async fn keep_probing(
 ) {
     let url =
         format!("http://127.0.0.1:{}/socket.io/?EIO=4&transport=polling", around.config.socketio_listens);
-    let (mut seen_working, mut pause) = (false, FIRST_PROBE);
+    let (mut seen_working, mut first_probes) = (false, FIRST_PROBES.delays());
     loop {
         let asked = Instant::now();
         let pid = status.borrow_and_update().pid;
@@ -110,10 +112,10 @@ async fn keep_probing(
         around
             .board
             .check(ROLE, RoleCheck { latency: asked.elapsed(), problem, note, ..RoleCheck::default() });
-        pause = match (works, seen_working) {
+        let pause = match (works, seen_working) {
             (true, _) => PROBE_EVERY,
             (false, true) => PROBE_FAILING_EVERY,
-            (false, false) => (pause * 2).min(PROBE_FAILING_EVERY),
+            (false, false) => first_probes.next_delay(),
         };
         // The end of node is news at once.
         let _ = tokio::time::timeout(pause, status.changed()).await;

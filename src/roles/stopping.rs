@@ -13,11 +13,11 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
+use crate::backoff::Backoff;
 use crate::front::Front;
 use crate::supervise::run_service::{AfterSignal, BeforeStop};
 
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+const PAUSES: Backoff = Backoff::doubling(Duration::from_millis(5), Duration::from_millis(100));
 /// On a reload gunicorn tells its old workers only when the new ones are there.
 const TRIES: u32 = 3_000;
 
@@ -30,13 +30,13 @@ pub fn after_signal(front: &Front) -> AfterSignal {
         let socket = front.socket();
         Box::pin(async move {
             let names = [second_name(&socket), socket];
-            let mut pause = FIRST_PAUSE;
+            let mut pauses = PAUSES.delays();
             for _ in 0..TRIES {
+                let pause = pauses.next_delay();
                 for name in &names {
                     let _ = timeout(pause, UnixStream::connect(name)).await;
                 }
                 sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }) as Pin<Box<dyn Future<Output = ()> + Send>>
     })

@@ -8,6 +8,7 @@ use hyper::StatusCode;
 use nix::sys::signal::Signal;
 
 use super::{Surroundings, sizing, stopping};
+use crate::backoff::Backoff;
 use crate::config::duration::NO_LIMIT;
 use crate::front::{Front, Probe};
 use crate::status::account::{Board, Phase, RoleProbe};
@@ -32,8 +33,7 @@ const PROBE_FAILING_EVERY: Duration = Duration::from_secs(1);
 const KEEP_ALIVE_S: u32 = 15;
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// Between two tries until the first success.
-const FIRST_PROBE: Duration = Duration::from_millis(10);
-const LONGEST_FIRST_PROBE: Duration = Duration::from_millis(250);
+const FIRST_PROBES: Backoff = Backoff::doubling(Duration::from_millis(20), Duration::from_millis(250));
 
 /// Serves until a stop is asked for or gunicorn cannot be kept up.
 pub async fn serve(around: &Surroundings<'_>, front: &Front, shutdown: &Shutdown) -> End {
@@ -112,7 +112,7 @@ fn idle_in_transaction(timeout: Duration) -> String {
 async fn keep_probing(probe: Probe, site: String, board: Board) {
     let started = Instant::now();
     let mut seen_working = false;
-    let mut pause = FIRST_PROBE;
+    let mut first_probes = FIRST_PROBES.delays();
     loop {
         let asked = Instant::now();
         let problem = match probe.get(&site, PING, PROBE_DEADLINE).await {
@@ -137,7 +137,7 @@ async fn keep_probing(probe: Probe, site: String, board: Board) {
             tick::next(PROBE_EVERY).await;
             continue;
         }
-        pause = if seen_working { PROBE_FAILING_EVERY } else { (pause * 2).min(LONGEST_FIRST_PROBE) };
+        let pause = if seen_working { PROBE_FAILING_EVERY } else { first_probes.next_delay() };
         tokio::time::sleep(pause).await;
     }
 }

@@ -35,6 +35,7 @@ use self::settle::Settler;
 use self::slot::Slot;
 use self::strays::Strays;
 use super::Surroundings;
+use crate::backoff::{Backoff, Delays};
 use crate::config::workers::{Pool, Workers};
 use crate::status::account::{Phase, RoleCheck};
 use crate::supervise::orders::Run;
@@ -47,8 +48,7 @@ const GRACE_AFTER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How a worker says that it has done its number of jobs (frappe/worker.py).
 const DONE_CODE: i32 = 85;
 /// Between two looks: until every process is registered, and then.
-const FIRST_LOOK: Duration = Duration::from_millis(50);
-const LONGEST_FIRST_LOOK: Duration = Duration::from_millis(200);
+const FIRST_LOOKS: Backoff = Backoff::doubling(Duration::from_millis(100), Duration::from_millis(200));
 const LOOK: Duration = Duration::from_secs(5);
 /// A job that is put into an empty queue waits no longer for another process than this.
 const LOOK_WHEN_SCALING: Duration = Duration::from_secs(1);
@@ -110,7 +110,7 @@ struct Watch {
     strays: Strays,
     scales: Vec<Scale>,
     next: Instant,
-    pause: Duration,
+    first_looks: Delays,
 }
 
 impl Watch {
@@ -119,7 +119,16 @@ impl Watch {
         let scales = pools.iter().map(|pool| Scale::new(pool.processes.clone())).collect();
         let now = Instant::now();
         let (foreign, strays) = (Foreign::new(around), Strays::default());
-        Self { slots, records, settler, foreign, strays, scales, next: now, pause: FIRST_LOOK }
+        Self {
+            slots,
+            records,
+            settler,
+            foreign,
+            strays,
+            scales,
+            next: now,
+            first_looks: FIRST_LOOKS.delays(),
+        }
     }
 
     /// The next look, when it is due or a process was started or ended.
@@ -128,7 +137,7 @@ impl Watch {
         let changed = slot::any_changed(&self.slots);
         tokio::select! {
             () = tokio::time::sleep_until(due) => {}
-            () = changed => self.pause = FIRST_LOOK,
+            () = changed => self.first_looks.start_over(),
         }
         let asked = Instant::now();
         for slot in &self.slots {
@@ -180,7 +189,7 @@ impl Watch {
         let all = self.slots.iter().all(|slot| slot.is_settled());
         let scaling = self.scales.iter().any(Scale::may_change);
         let longest = if scaling { LOOK_WHEN_SCALING } else { LOOK };
-        self.pause = if all { longest } else { (self.pause * 2).min(LONGEST_FIRST_LOOK) };
-        self.next = Instant::now() + self.pause;
+        let pause = if all { longest } else { self.first_looks.next_delay() };
+        self.next = Instant::now() + pause;
     }
 }

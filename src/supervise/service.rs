@@ -30,6 +30,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::backoff::Backoff;
 use crate::sys::exit::Exit;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -262,11 +263,8 @@ fn after_failure(service: &mut Service, policy: &Policy, now: Instant) -> (State
 
 /// 0, 0.5 s, 1, 2, 4 … 30 s.
 fn back_off(failures: u32) -> Duration {
-    const LONGEST: Duration = Duration::from_secs(30);
-    match failures {
-        0 => Duration::ZERO,
-        n => Duration::from_millis(500).saturating_mul(1u32 << (n - 1).min(10)).min(LONGEST),
-    }
+    const RESTARTS: Backoff = Backoff::doubling(Duration::from_millis(500), Duration::from_secs(30));
+    failures.checked_sub(1).map_or(Duration::ZERO, |again| RESTARTS.after(again))
 }
 
 #[cfg(test)]

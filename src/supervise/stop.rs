@@ -15,6 +15,7 @@ use nix::sys::signal::Signal;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::process::Child;
+use crate::backoff::Backoff;
 use crate::sys::exit::Exit;
 
 /// What a stop came to.
@@ -31,8 +32,7 @@ pub struct StopReport {
 /// After KILL nothing but an uninterruptible sleep takes longer.
 const KILL_TAKES_AT_MOST: Duration = Duration::from_secs(5);
 /// Between two looks at a group; SIGCHLD makes us look at once.
-const FIRST_LOOK: Duration = Duration::from_millis(1);
-const LONGEST_LOOK: Duration = Duration::from_millis(50);
+const POLL: Backoff = Backoff::doubling(Duration::from_millis(1), Duration::from_millis(50));
 
 impl Child {
     /// Asks with `signal`, waits for the grace or until `hurry` ends, then kills. On a child that
@@ -79,10 +79,9 @@ impl Child {
     /// Ends when nobody is left in the group; the leader counts.
     async fn group_empty(&self) {
         let mut reaped = self.processes().reaped();
-        let mut look = FIRST_LOOK;
+        let mut polls = POLL.delays();
         while self.group_exists() {
-            let _ = tokio::time::timeout(look, reaped.changed()).await;
-            look = (look * 2).min(LONGEST_LOOK);
+            let _ = tokio::time::timeout(polls.next_delay(), reaped.changed()).await;
         }
     }
 }

@@ -11,13 +11,14 @@ use nix::sys::signal::Signal;
 use tokio::time::{Instant, timeout};
 
 use super::process::Processes;
+use crate::backoff::Backoff;
 use crate::sys::process as kernel;
 
 /// After KILL nothing but an uninterruptible sleep takes longer.
 const KILL_TAKES_AT_MOST: Duration = Duration::from_secs(2);
 const STRANGERS_GET_AT_MOST: Duration = Duration::from_secs(1);
-const FIRST_LOOK: Duration = Duration::from_millis(1);
-const LONGEST_LOOK: Duration = Duration::from_millis(50);
+/// Between two looks; SIGCHLD makes us look at once.
+const POLL: Backoff = Backoff::doubling(Duration::from_millis(1), Duration::from_millis(50));
 
 impl Processes {
     /// Ends everything that is left below us: TERM, this long or until `hurry` ends, KILL. Costs
@@ -35,7 +36,7 @@ impl Processes {
         let begin = Instant::now();
         let mut told = HashSet::new();
         let mut reaped = self.reaped();
-        let mut look = FIRST_LOOK;
+        let mut polls = POLL.delays();
         loop {
             let within = match self.left() {
                 Left::Nobody => return true,
@@ -46,8 +47,7 @@ impl Processes {
             if begin.elapsed() >= within {
                 return false;
             }
-            let _ = timeout(look, reaped.changed()).await;
-            look = (look * 2).min(LONGEST_LOOK);
+            let _ = timeout(polls.next_delay(), reaped.changed()).await;
         }
     }
 
