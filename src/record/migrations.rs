@@ -25,9 +25,11 @@ pub struct Released {
 pub struct Gate {
     pub stage: Stage,
     /// Nothing is pending: no maintenance, nobody is held.
-    pub quiet: bool,
+    #[serde(rename = "quiet")]
+    pub no_op: bool,
     /// An earlier migration changed the database and did not end.
-    pub half: bool,
+    #[serde(rename = "half")]
+    pub interrupted: bool,
     /// What is migrated to, or was in vain.
     pub target: Option<String>,
     /// We set maintenance_mode, and an operator had not.
@@ -51,15 +53,15 @@ impl Gate {
     }
 
     pub fn kind(&self) -> Kind {
-        Kind { quiet: self.quiet, half: self.half }
+        Kind { no_op: self.no_op, interrupted: self.interrupted }
     }
 
     /// Goes on to the next stage.
     pub fn on_event(&mut self, event: Event) {
         self.stage = on_event(self.stage, self.kind(), event);
         match self.stage {
-            Stage::Failed => self.half = true,
-            Stage::Finishing | Stage::Open => self.half = false,
+            Stage::Failed => self.interrupted = true,
+            Stage::Finishing | Stage::Open => self.interrupted = false,
             _ => {}
         }
     }
@@ -245,6 +247,14 @@ mod tests {
         let read = Gate::parse(Some(r#"{"stage": "failed", "target": "f", "new": 1}"#));
         assert!(read.stage == Stage::Failed && read.target.as_deref() == Some("f"));
         assert!(read.remedy().contains("--retry"));
+    }
+
+    #[test]
+    fn the_fields_keep_the_names_that_the_release_before_reads() {
+        let gate = Gate { no_op: true, interrupted: true, ..Gate::default() };
+        let text = serde_json::to_string(&gate).unwrap();
+        assert!(text.contains(r#""quiet":true"#) && text.contains(r#""half":true"#), "{text}");
+        assert_eq!(Gate::parse(Some(&text)), gate);
     }
 
     #[test]

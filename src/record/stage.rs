@@ -1,20 +1,19 @@
-//! The order of a migration. A pure function; the I/O is in `pass`.
+//! The order of a migration. A pure function; the I/O is in `migrate::run`.
 //!
 //! ```text
 //!          begin           done           done            done              done             done
 //!   Open ────────▶ Checking ──▶ BackingUp ──▶ Draining ──▶ Maintenance ──▶ Migrating ──▶ Finishing ──▶ Open
-//!    ▲               ▲   │          │ quiet ─────────────────────────────▶  │
+//!    ▲               ▲   │          │ no-op ─────────────────────────────▶  │
 //!    │ begin again   │   │          │            │               │          │ failed after a change,
-//!    │            Failed ◀── half ──┴────────────┴───────────────┴──────────┤ or its leader is gone
+//!    │            Failed ◀─ again ──┴────────────┴───────────────┴──────────┤ or its leader is gone
 //!    │               │   failed, or its leader is gone                      │
 //!    └───────────────┴──────────────────────────────────────────────────────┘
 //!      lifted (a restore, off --force)      failed before a change
 //! ```
 //!
 //! Up to the first change of the database every failure leads back to Open: the old version goes on.
-//! After it (*half*) there is no way back but a migration that ends well, a restore, or an operator's
-//! word. A *quiet* migration has no pending patch and no changed DocType: it takes no maintenance and
-//! holds nobody.
+//! After it (*interrupted*) there is no way back but a migration that ends well, a restore, or an operator's
+//! word. A *no-op* has no pending patch and no changed DocType: it takes no maintenance and holds nobody.
 
 use serde::{Deserialize, Serialize};
 
@@ -55,9 +54,9 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kind {
     /// Nothing is pending.
-    pub quiet: bool,
+    pub no_op: bool,
     /// An earlier one changed the database and did not end.
-    pub half: bool,
+    pub interrupted: bool,
 }
 
 /// The next stage.
@@ -66,9 +65,9 @@ pub fn on_event(stage: Stage, kind: Kind, event: Event) -> Stage {
     match (stage, event) {
         (Open | Failed, Event::Begin) => Checking,
         // What was saved before the first change is the one to go back to.
-        (Checking, Event::Done) if kind.half => Draining,
+        (Checking, Event::Done) if kind.interrupted => Draining,
         (Checking, Event::Done) => BackingUp,
-        (BackingUp, Event::Done) if kind.quiet => Migrating,
+        (BackingUp, Event::Done) if kind.no_op => Migrating,
         (BackingUp, Event::Done) => Draining,
         (Draining, Event::Done) => Maintenance,
         (Maintenance, Event::Done) => Migrating,
@@ -77,10 +76,10 @@ pub fn on_event(stage: Stage, kind: Kind, event: Event) -> Stage {
         (stage, Event::Begin | Event::Done) => stage,
         // It is migrated, and recorded: everybody is still to be told.
         (Finishing, Event::Failed { .. } | Event::Orphaned) => Finishing,
-        (Migrating, Event::Failed { changed: true } | Event::Orphaned) if !kind.quiet => Failed,
+        (Migrating, Event::Failed { changed: true } | Event::Orphaned) if !kind.no_op => Failed,
         (Open, _) => Open,
         (_, Event::Failed { .. } | Event::Orphaned) => {
-            if kind.half {
+            if kind.interrupted {
                 Failed
             } else {
                 Open
@@ -95,10 +94,10 @@ impl Stage {
         match self {
             Self::Failed => true,
             Self::Open => false,
-            _ if kind.half => true,
+            _ if kind.interrupted => true,
             Self::Checking | Self::BackingUp => false,
-            Self::Draining | Self::Finishing => !kind.quiet && leader_is_alive,
-            Self::Maintenance | Self::Migrating => !kind.quiet,
+            Self::Draining | Self::Finishing => !kind.no_op && leader_is_alive,
+            Self::Maintenance | Self::Migrating => !kind.no_op,
         }
     }
 
@@ -120,9 +119,9 @@ impl Stage {
 mod tests {
     use super::*;
 
-    const LOUD: Kind = Kind { quiet: false, half: false };
-    const QUIET: Kind = Kind { quiet: true, half: false };
-    const HALF: Kind = Kind { quiet: false, half: true };
+    const WHOLE: Kind = Kind { no_op: false, interrupted: false };
+    const NO_OP: Kind = Kind { no_op: true, interrupted: false };
+    const INTERRUPTED: Kind = Kind { no_op: false, interrupted: true };
 
     fn walk(from: Stage, kind: Kind) -> Vec<Stage> {
         let mut stages = vec![on_event(from, kind, Event::Begin)];
@@ -135,44 +134,44 @@ mod tests {
     #[test]
     fn the_three_ways() {
         use Stage::{BackingUp, Checking, Draining, Failed, Finishing, Maintenance, Migrating, Open};
-        let loud = [Checking, BackingUp, Draining, Maintenance, Migrating, Finishing, Open];
-        assert_eq!(walk(Open, LOUD), loud);
-        assert_eq!(walk(Open, QUIET), [Checking, BackingUp, Migrating, Finishing, Open]);
-        assert_eq!(walk(Failed, HALF), [Checking, Draining, Maintenance, Migrating, Finishing, Open]);
-        assert!(!walk(Open, QUIET).iter().any(|stage| stage.holds_workers(QUIET, true)));
-        assert!(walk(Failed, HALF)[..5].iter().all(|stage| stage.holds_workers(HALF, false)));
+        let whole = [Checking, BackingUp, Draining, Maintenance, Migrating, Finishing, Open];
+        assert_eq!(walk(Open, WHOLE), whole);
+        assert_eq!(walk(Open, NO_OP), [Checking, BackingUp, Migrating, Finishing, Open]);
+        assert_eq!(walk(Failed, INTERRUPTED), [Checking, Draining, Maintenance, Migrating, Finishing, Open]);
+        assert!(!walk(Open, NO_OP).iter().any(|stage| stage.holds_workers(NO_OP, true)));
+        assert!(walk(Failed, INTERRUPTED)[..5].iter().all(|stage| stage.holds_workers(INTERRUPTED, false)));
     }
 
     #[test]
     fn before_the_first_change_every_failure_leads_back() {
         use Stage::{BackingUp, Checking, Draining, Maintenance, Migrating};
         for stage in [Checking, BackingUp, Draining, Maintenance, Migrating] {
-            assert_eq!(on_event(stage, LOUD, Event::Failed { changed: false }), Stage::Open);
+            assert_eq!(on_event(stage, WHOLE, Event::Failed { changed: false }), Stage::Open);
         }
         for stage in [Checking, BackingUp, Draining, Maintenance] {
-            assert_eq!(on_event(stage, LOUD, Event::Orphaned), Stage::Open, "{stage:?}");
+            assert_eq!(on_event(stage, WHOLE, Event::Orphaned), Stage::Open, "{stage:?}");
         }
-        assert_eq!(on_event(Migrating, QUIET, Event::Failed { changed: true }), Stage::Open);
+        assert_eq!(on_event(Migrating, NO_OP, Event::Failed { changed: true }), Stage::Open);
     }
 
     #[test]
     fn after_it_nothing_but_an_end_or_a_word_does() {
         use Stage::{Checking, Draining, Failed, Finishing, Maintenance, Migrating};
-        assert_eq!(on_event(Migrating, LOUD, Event::Failed { changed: true }), Failed);
-        assert_eq!(on_event(Migrating, LOUD, Event::Orphaned), Failed);
+        assert_eq!(on_event(Migrating, WHOLE, Event::Failed { changed: true }), Failed);
+        assert_eq!(on_event(Migrating, WHOLE, Event::Orphaned), Failed);
         for stage in [Checking, Draining, Maintenance, Migrating, Failed] {
             for event in [Event::Orphaned, Event::Failed { changed: false }, Event::Failed { changed: true }]
             {
-                assert_eq!(on_event(stage, HALF, event), Failed, "{stage:?} {event:?}");
+                assert_eq!(on_event(stage, INTERRUPTED, event), Failed, "{stage:?} {event:?}");
             }
-            assert_eq!(on_event(stage, HALF, Event::Lifted), Stage::Open);
+            assert_eq!(on_event(stage, INTERRUPTED, Event::Lifted), Stage::Open);
         }
-        assert_eq!(on_event(Finishing, LOUD, Event::Orphaned), Finishing, "it is recorded");
+        assert_eq!(on_event(Finishing, WHOLE, Event::Orphaned), Finishing, "it is recorded");
     }
 
     #[test]
     fn a_dead_leaders_hold_ends_unless_tables_may_be_half_migrated() {
-        let holds = |stage: Stage, alive| stage.holds_workers(LOUD, alive);
+        let holds = |stage: Stage, alive| stage.holds_workers(WHOLE, alive);
         assert!(holds(Stage::Draining, true) && !holds(Stage::Draining, false));
         assert!(holds(Stage::Migrating, false) && holds(Stage::Failed, false));
         assert!(!holds(Stage::Checking, true) && !holds(Stage::BackingUp, true));

@@ -39,7 +39,7 @@ impl Pass<'_> {
             quiet,
             "migrating to this code"
         );
-        self.gate.quiet = quiet;
+        self.gate.no_op = quiet;
         self.gate.target = Some(fingerprint.to_string());
         self.gate.error = None;
         self.gate.on_event(Event::Begin);
