@@ -21,7 +21,6 @@ mod id;
 mod migration;
 mod other_sites;
 mod own_database;
-mod patches;
 pub mod plan;
 mod postgres;
 mod queue_owner;
@@ -187,7 +186,6 @@ async fn app_looks(known: &Known, contents: site::Contents, clock: Clock) -> Vec
             python_path: std::env::var_os("PYTHONPATH"),
             wanted: config.apps,
             installed: contents.installed,
-            logged: contents.logged,
         };
         apps.look()
     };

@@ -2,27 +2,28 @@
 //!
 //! ```text
 //!   code ─▶ fingerprint ─┐
-//!                        ├─▶ relation ─▶ equal, older: serve
-//!   database ─▶ record ──┘            ─▶ newer: pass (order) ─▶ record
-//!              evidence               ─▶ unknown: refuse
+//!                        ├─▶ relation ─▶ decide ─▶ serve
+//!   database ─▶ record ──┘                      ─▶ migrate: run (stage by stage) ─▶ record
+//!              evidence                         ─▶ refuse
 //! ```
 //!
-//! `relation` and `order` are pure; everything else is I/O. The record is in the site's database
+//! `relation`, `decide` and the stages are pure; everything else is I/O. The record is in the site's database
 //! (`record`), beside the bootstrap's own.
 
 pub mod admit;
 mod blockers;
 mod caches;
 pub mod command;
+pub mod decide;
 mod drain;
 mod evidence;
-pub mod foresight;
 mod frappe_migrate;
 mod hold;
 mod imports;
 pub mod maintenance;
 pub mod other_sites;
-pub mod pass;
 mod patches;
-mod refusal;
+pub mod plan;
+pub mod refusal;
+pub mod run;
 pub mod watch;

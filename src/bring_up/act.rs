@@ -10,14 +10,14 @@ use crate::create::requirements::needed_for_creation;
 use crate::create::{adopt, assets, clear, new_site, rotation};
 use crate::frappe::{common_config, installed_apps, site_config};
 use crate::install::{self, Work};
-use crate::leader::context::{Context, Purpose};
+use crate::leader::context::Context;
 use crate::leader::lock::Leadership;
 use crate::leader::own::Own;
-use crate::migrate::pass::{self, Demand, Passed};
+use crate::migrate::run::{self, Access, Outcome};
 use crate::outcome::{Result, Stopped};
 use crate::overlay::View;
 use crate::record::volume::Volume;
-use crate::site_state::decide::{Action, Mark, Observation};
+use crate::site_state::decide::{Action, Observation, migrates_always};
 
 /// What is there, and what is to be done about it.
 pub struct Found<'a> {
@@ -34,7 +34,7 @@ pub struct Joined {
     pub view: View,
     /// Installed apps that cannot be imported here.
     pub missing: Vec<String>,
-    pub passed: Passed,
+    pub outcome: Outcome,
 }
 
 /// # Errors
@@ -56,13 +56,13 @@ pub async fn act(
     let missing = view.missing(&installed);
     if !missing.is_empty() {
         // This code is older than the site, or another image's: whatever it did would go wrong.
-        return Ok(Joined { view, missing, passed: Passed::Open });
+        return Ok(Joined { view, missing, outcome: Outcome::Open });
     }
     let overrides = context.overrides.clone();
     let context = &Context { overrides, view: Some(view.clone()), ..*context };
-    let passed = bring_up(context, leadership, volume, found).await?;
-    if !matches!(passed, Passed::Open) {
-        return Ok(Joined { view, missing, passed });
+    let outcome = bring_up(context, leadership, volume, found).await?;
+    if !matches!(outcome, Outcome::Open) {
+        return Ok(Joined { view, missing, outcome });
     }
     let is_finished = found.action == &Action::GoOn;
     let work = Work {
@@ -78,13 +78,13 @@ pub async fn act(
     match context.remove {
         Some(app) => {
             install::remove(&work, app, &wanted).await?;
-            pass::record_as_made(context, leadership).await?;
+            run::record_as_made(context, leadership).await?;
         }
         None => {
             let installed = install::install(&work, &wanted).await?;
             // What was installed is of this very code.
             if installed > 0 || !is_finished {
-                pass::record_as_made(context, leadership).await?;
+                run::record_as_made(context, leadership).await?;
             } else {
                 tracing::info!(site = context.site, "the site is there; nothing to do");
             }
@@ -94,7 +94,7 @@ pub async fn act(
     if !is_finished {
         new_site::finish(context, leadership, volume).await?;
     }
-    Ok(Joined { view, missing, passed })
+    Ok(Joined { view, missing, outcome })
 }
 
 /// The site itself, and the gate.
@@ -103,15 +103,9 @@ async fn bring_up(
     leadership: &Leadership,
     volume: &Volume,
     found: &Found<'_>,
-) -> std::result::Result<Passed, Stopped> {
+) -> std::result::Result<Outcome, Stopped> {
     let Found { own, password, action, observation, settled, accepts_settings } = found;
-    let demand = |always| Demand {
-        own,
-        password,
-        accepts_settings: *accepts_settings,
-        always,
-        retry: context.purpose == Purpose::Migrate { retry: true },
-    };
+    let access = Access { own, password, accepts_settings: *accepts_settings };
     match action {
         Action::Create | Action::CreateAgain { .. } => {
             if let Action::CreateAgain { attempt } = action {
@@ -130,14 +124,13 @@ async fn bring_up(
             }
             rotation::follow(context, leadership.client(), own, password, observation.folder).await?;
             settled.apply(context, leadership, volume).await?;
-            if matches!(observation.mark, Mark::Unfinished { .. }) {
-                new_site::mend(context, leadership).await?;
-                set_default_site(context).await?;
-            } else {
+            if let Some(always) = migrates_always(action, &observation.mark) {
                 tracing::info!("the site is complete and was never recorded as finished: migrating once");
                 ensure_encryption_key(context).await?;
-                return pass::pass(context, leadership, volume, &demand(true)).await;
+                return run::migrate(context, leadership, volume, &access, always).await;
             }
+            new_site::mend(context, leadership).await?;
+            set_default_site(context).await?;
         }
         Action::GoOn => {
             rotation::follow(context, leadership.client(), own, password, observation.folder).await?;
@@ -146,12 +139,12 @@ async fn bring_up(
             // A kill between the two records of the end leaves this one; a lost database must not
             // be taken for an unfinished one because of it.
             volume.finish_attempt()?;
-            return pass::pass(context, leadership, volume, &demand(false)).await;
+            return run::migrate(context, leadership, volume, &access, false).await;
         }
     }
     // Before the mark: a follower serves as soon as it sees that.
     ensure_encryption_key(context).await?;
-    Ok(Passed::Open)
+    Ok(Outcome::Open)
 }
 
 async fn ensure_encryption_key(context: &Context<'_>) -> Result<()> {

@@ -8,7 +8,7 @@ use super::{Bootstrapped, copy, follow};
 use crate::create::requirements::{may_create_tables, needed_for_creation};
 use crate::frappe::common_config::{self, Merged, Overrides};
 use crate::leader::context::{Context, Purpose};
-use crate::migrate::pass::Passed;
+use crate::migrate::run::Outcome;
 use crate::outcome::{Fault, Result, Stopped};
 use crate::record::exclusive_lock::SiteHold;
 use crate::record::volume::Volume;
@@ -69,10 +69,10 @@ pub async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, St
         let (client, site) = (leadership.client(), context.site);
         let _ = match &acted {
             Err(Stopped::Fault(fault)) => state::record_error(client, site, &fault.cause).await,
-            Ok(Joined { passed: Passed::Open, missing, .. }) if missing.is_empty() => {
+            Ok(Joined { outcome: Outcome::Open, missing, .. }) if missing.is_empty() => {
                 state::clear_error(client, site).await
             }
-            Ok(Joined { passed: Passed::GaveUp(fault), .. }) => {
+            Ok(Joined { outcome: Outcome::GaveUp(fault), .. }) => {
                 state::record_error(client, site, &fault.cause).await
             }
             _ => Ok(()),
@@ -82,11 +82,11 @@ pub async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, St
     if tokio::time::timeout(LAST_WORDS, last_words).await.is_err() {
         tracing::debug!("the connection stalls: the lock ends with it");
     }
-    let Joined { view, missing, passed } = acted?;
-    let blocked = match passed {
-        Passed::Open => None,
-        Passed::Blocked(remedy) => Some(remedy),
-        Passed::GaveUp(fault) if context.purpose == Purpose::Serve => {
+    let Joined { view, missing, outcome } = acted?;
+    let blocked = match outcome {
+        Outcome::Open => None,
+        Outcome::Blocked(remedy) => Some(remedy),
+        Outcome::GaveUp(fault) if context.purpose == Purpose::Serve => {
             tracing::error!(
                 cause = fault.cause,
                 mend = fault.mend,
@@ -94,7 +94,7 @@ pub async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, St
             );
             return context.shutdown.guard(follow::follow(context, Some(&fault))).await;
         }
-        Passed::GaveUp(fault) => return Err(fault.into()),
+        Outcome::GaveUp(fault) => return Err(fault.into()),
     };
     if let (Some(remedy), false) = (&blocked, context.purpose == Purpose::Serve) {
         return Err(Fault::try_again(remedy.clone(), "choose one of these").into());

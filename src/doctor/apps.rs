@@ -1,13 +1,11 @@
 //! The lists of apps: wanted, in `apps/`, in `apps.txt`, in the database, and what this pod can import, which has to hold
 //! all that is installed. The volume's apps.txt is no more than told: our children have one of their own (join/view.rs).
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 
 use super::finding::Finding;
 use super::id::Id;
-use super::patches;
 use crate::apps::AppCode;
 use crate::bench::Bench;
 use crate::config::apps::WantedApp;
@@ -23,14 +21,12 @@ pub struct Apps {
     pub joined: Option<Vec<AppCode>>,
     /// The database's installed_apps, or why nobody knows them.
     pub installed: Result<Vec<String>, String>,
-    /// Patches that the database has run.
-    pub logged: Result<BTreeSet<String>, String>,
 }
 
 const APPS_TXT: &str = "sites/apps.txt";
 
 impl Apps {
-    /// Every look at apps and their patches.
+    /// Every look at apps.
     pub fn look(&self) -> Vec<Finding> {
         let listed = self.listed();
         let folders = self.folders();
@@ -42,7 +38,6 @@ impl Apps {
             Err(reason) => Finding::skipped(Id::AppsInstalled, "installed_apps", reason),
         });
         findings.push(wanted(&self.wanted, self.joined.as_deref(), |app| roots.package(app).is_some()));
-        findings.push(self.pending(&roots));
         findings
     }
 
@@ -86,19 +81,6 @@ impl Apps {
             "installed, and there is no package with a hooks.py: this pod runs nothing",
             "use the image or the list of wanted apps that has the app, or uninstall it where it is (`apps remove`)",
         )
-    }
-
-    fn pending(&self, roots: &Roots) -> Finding {
-        let subject = "patches.txt";
-        match (&self.installed, &self.logged) {
-            (Err(reason), _) | (_, Err(reason)) => Finding::skipped(Id::PendingPatches, subject, reason),
-            (Ok(installed), Ok(logged)) => {
-                let texts = installed
-                    .iter()
-                    .filter_map(|app| fs::read_to_string(roots.package(app)?.join("patches.txt")).ok());
-                patches::judge(&patches::pending(texts, logged))
-            }
-        }
     }
 }
 
@@ -185,7 +167,7 @@ fn name(app: &WantedApp) -> String {
 
 /// All of them, for one reason.
 pub fn skipped(reason: &str) -> Vec<Finding> {
-    let all = [Id::AppsList, Id::AppsImportable, Id::AppsInstalled, Id::AppsWanted, Id::PendingPatches];
+    let all = [Id::AppsList, Id::AppsImportable, Id::AppsInstalled, Id::AppsWanted];
     all.into_iter().map(|id| Finding::skipped(id, "apps", reason)).collect()
 }
 
@@ -210,7 +192,6 @@ mod tests {
             wanted: Vec::new(),
             joined: None,
             installed: Ok(installed.iter().map(ToString::to_string).collect()),
-            logged: Ok(BTreeSet::new()),
         }
     }
 

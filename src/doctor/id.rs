@@ -68,7 +68,7 @@ ids! {
     Maintenance "maintenance" "Is the site in maintenance mode?"
     Scheduler "scheduler" "Are scheduled jobs switched on?"
     Dormant "dormant" "Does the scheduler sleep because nobody logs in?"
-    PendingPatches "pending-patches" "What would a migrate run (an approximation)?"
+    PendingPatches "pending-patches" "Which patches would a migrate run?"
     OtherSites "other-sites" "Do the other sites of the bench fit this code?"
     SiteUrl "site-url" "Which host do links in mails name?"
     Supervisor "supervisor" "Does a role run in this container?"

@@ -16,7 +16,8 @@ use super::site::{self, Way};
 use super::{Asked, SWEEP, hide_secrets, migration, own_database, processes, server};
 use crate::cli::Format;
 use crate::frappe::supported;
-use crate::migrate::foresight::Foresight;
+use crate::migrate::plan::MigrationPlan;
+use crate::migrate::refusal::Refusal;
 use crate::outcome::{self, Fault, Stopped};
 use crate::postgres::sql::told;
 use crate::record::schema;
@@ -59,8 +60,8 @@ struct Plan {
     database: String,
     row: [&'static str; 4],
     decision: Result<Action, Fault>,
-    /// What the gate would do; none where there is no complete site, or the wanted apps are not published yet.
-    gate: Option<Foresight>,
+    /// What the gate would do; none where it is not asked, or the wanted apps are not published yet.
+    gate: Option<MigrationPlan>,
 }
 
 async fn look(asked: &Asked<'_>, processes: &Processes) -> Result<Plan, Vec<Finding>> {
@@ -79,7 +80,7 @@ async fn look(asked: &Asked<'_>, processes: &Processes) -> Result<Plan, Vec<Find
         decision = Err(fault);
         None
     });
-    let refusal = gate.as_ref().and_then(|gate| gate.course().refusal().cloned());
+    let refusal = gate.as_ref().and_then(|gate| gate.decision().refusal().map(Refusal::fault));
     if let (Ok(_), Some(refusal)) = (&decision, refusal) {
         decision = Err(refusal);
     }
@@ -97,7 +98,7 @@ fn unknown(reason: &str) -> Finding {
 }
 
 /// What is there; on a complete site what the gate makes of it, too.
-type Seen = (Observation, outcome::Result<Option<Foresight>>);
+type Seen = (Observation, outcome::Result<Option<MigrationPlan>>);
 
 async fn observe(
     known: &Known,
@@ -125,8 +126,9 @@ async fn observe(
     if let Err(fault) = known_schema(&opened.connection).await {
         return Ok((seen, Err(fault)));
     }
-    let foreseen = migration::foresee(known, names.site, &opened.connection, processes, clock).await;
-    Ok((seen, foreseen.map_err(|silent| vec![silent])?))
+    let Some(always) = site::migrates_always(&seen, names) else { return Ok((seen, Ok(None))) };
+    let planned = migration::plan(known, names.site, &opened.connection, processes, always, clock).await;
+    Ok((seen, planned.map_err(|silent| vec![silent])?))
 }
 
 /// # Errors
@@ -153,7 +155,7 @@ impl Plan {
             text.push_str(&format!(
                 "this code    {relation}: {pod}, and the database {database}\npending      {}\ngate         {}\n",
                 gate.pending(),
-                gate.course().told()
+                gate.decision().text()
             ));
             for patch in gate.first_patches() {
                 text.push_str(&format!("  {patch}\n"));
@@ -191,7 +193,7 @@ impl Plan {
             "database": self.database,
             "row": {"database": database, "site_folder": folder, "our_mark": mark, "action": action},
             "steps": self.decision.as_ref().map(|action| self.steps(action)).unwrap_or_default(),
-            "gate": self.gate.as_ref().map(Foresight::json),
+            "gate": self.gate.as_ref().map(MigrationPlan::json),
             "refusal": refusal.map(|fault| json!({"cause": fault.cause, "mend": fault.mend})),
             "exit_code": self.code(),
         })

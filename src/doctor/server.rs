@@ -15,6 +15,8 @@ use crate::deps::postgres::major;
 use crate::site_state::observe::OwnLogin;
 use crate::supervise::process::Processes;
 
+const NO_GATE: &str = "its creation is not recorded as finished: the bootstrap migrates it once";
+
 /// What looks elsewhere need.
 pub struct Seen {
     pub server_major: Option<u32>,
@@ -50,7 +52,12 @@ pub async fn look(known: &Known, processes: &Processes, clock: Clock) -> (Vec<Fi
         Ok((more, contents, session)) => {
             findings.extend(more);
             let client = on_complete_site(&session, &contents);
-            findings.extend(migration::look(known, client, processes, clock).await);
+            findings.extend(match (client, contents.always) {
+                (Ok(_), None) => migration::skipped(known, NO_GATE),
+                (client, always) => {
+                    migration::look(known, client, processes, always.unwrap_or_default(), clock).await
+                }
+            });
             (findings, Seen { server_major, contents })
         }
         Err(silent) => {
@@ -116,6 +123,6 @@ async fn unreachable(known: &Known, reason: &str, mut findings: Vec<Finding>) ->
     let (more, contents) = site::look(known, &way).await;
     findings.extend(more);
     findings.extend(switches::look(known, Err(reason)).await);
-    findings.extend(migration::skipped(known.config.site.as_deref().unwrap_or("SITE_NAME"), reason));
+    findings.extend(migration::skipped(known, reason));
     (findings, Seen { server_major: None, contents })
 }

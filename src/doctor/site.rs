@@ -1,7 +1,5 @@
 //! The site as the bootstrap would find it: database, folder, our record, the lock, identities.
 
-use std::collections::BTreeSet;
-
 use tokio_postgres::Client;
 
 use super::configuration::Known;
@@ -14,7 +12,7 @@ use crate::frappe::installed_apps;
 use crate::frappe::site_config::SiteFolder;
 use crate::outcome::{Fault, Result};
 use crate::record::volume::Volume;
-use crate::site_state::decide::{Action, Database, Mark, Names, Observation, decide};
+use crate::site_state::decide::{self, Action, Database, Mark, Names, Observation, decide};
 use crate::site_state::observe::{self, OwnLogin};
 
 /// Looks that need a session on the site's database, beside `site`.
@@ -23,14 +21,15 @@ const RECORDED: [Id; 3] = [Id::State, Id::Lock, Id::Identity];
 /// What other looks need of the database.
 pub struct Contents {
     pub installed: std::result::Result<Vec<String>, String>,
-    pub logged: std::result::Result<BTreeSet<String>, String>,
     pub complete: bool,
+    /// Whether migrate runs whatever the fingerprint says; none where the gate is not asked.
+    pub always: Option<bool>,
 }
 
 impl Contents {
     /// Nothing is known, for this reason.
     pub fn unknown(reason: &str) -> Self {
-        Self { installed: Err(reason.into()), logged: Err(reason.into()), complete: false }
+        Self { installed: Err(reason.into()), complete: false, always: Some(false) }
     }
 }
 
@@ -52,13 +51,15 @@ pub async fn look(known: &Known, way: &Way<'_>) -> (Vec<Finding>, Contents) {
     match way.session {
         Ok(opened) => {
             let client = &opened.connection;
-            findings.push(whole(&names, seen(known, way, &names).await));
+            let seen = seen(known, way, &names).await;
+            let always = seen.as_ref().map_or(Some(false), |seen| migrates_always(seen, &names));
+            findings.push(whole(&names, seen));
             let records = observe::records(client, names.site).await;
             findings.push(record::recorded(names.site, &records));
             let own = records.as_ref().ok().and_then(|records| records.own.as_ref());
             findings.push(record::holder(client, names.site, own).await);
             findings.push(record::identity(names.site, &volume, &records));
-            (findings, contents(client).await)
+            (findings, Contents { always, ..contents(client).await })
         }
         Err(reason) => {
             let reason = match way.presence {
@@ -106,6 +107,11 @@ pub async fn seen(known: &Known, way: &Way<'_>, names: &Names<'_>) -> Result<Obs
     }
 }
 
+/// What the bootstrap asks of the gate; as usual where it refuses before.
+pub fn migrates_always(seen: &Observation, names: &Names<'_>) -> Option<bool> {
+    decide(seen, names).map_or(Some(false), |action| decide::migrates_always(&action, &seen.mark))
+}
+
 /// In the words of the bootstrap's own table.
 fn whole(names: &Names<'_>, seen: Result<Observation>) -> Finding {
     let decided = seen.and_then(|seen| Ok((decide(&seen, names)?, seen)));
@@ -141,7 +147,7 @@ fn whole(names: &Names<'_>, seen: Result<Observation>) -> Finding {
     }
 }
 
-/// Frappe's own record of apps and patches.
+/// Frappe's own record of apps.
 async fn contents(client: &Client) -> Contents {
     match observe::database(client).await {
         Ok(Database::Complete) => {}
@@ -150,15 +156,7 @@ async fn contents(client: &Client) -> Contents {
     }
     Contents {
         installed: installed_apps::read(client).await.map_err(|fault| fault.cause),
-        logged: logged(client).await,
         complete: true,
+        always: Some(false),
     }
-}
-
-async fn logged(client: &Client) -> std::result::Result<BTreeSet<String>, String> {
-    // v14 has no `skipped`.
-    let sql = r#"SELECT patch FROM public."tabPatch Log" p
-                 WHERE patch IS NOT NULL AND coalesce(to_jsonb(p)->>'skipped', '0') = '0'"#;
-    let rows = client.query(sql, &[]).await.map_err(|error| error.to_string())?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
 }

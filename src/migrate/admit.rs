@@ -1,16 +1,19 @@
 //! What the code of this pod is to the database, and whether it may serve.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use tokio_postgres::Client;
 
+use super::decide::Assessment;
 use super::evidence;
 use crate::code::Code;
 use crate::code::relation::{Evidence, Relation, relation};
 use crate::leader::context::Context;
 use crate::outcome::Result;
 use crate::record::migrations::Released;
-use crate::record::migrations::{self, Gate};
+use crate::record::migrations::{self, Tried};
+use crate::record::stage::Stage;
 use crate::record::state::State;
 use crate::status::account::Board;
 use crate::supervise::process::Processes;
@@ -27,13 +30,40 @@ pub struct Standing {
     pub evidence: Evidence,
 }
 
+/// Reads what decides whether a site is migrated; changes nothing.
+pub async fn assess(
+    processes: &Processes,
+    client: &Client,
+    site: &str,
+    code: &Code,
+    installed: &[String],
+    state: &State,
+) -> Result<Assessment> {
+    let standing = judge(processes, client, site, code, installed, state).await?;
+    let tried = match state.of_these_tables {
+        true => migrations::tried(client, site, &standing.fingerprint).await?,
+        false => Tried::default(),
+    };
+    let (recorded, gate) = (state.fingerprint.clone(), state.gate.clone());
+    Ok(Assessment { standing, recorded, gate, tried, running: running(state) })
+}
+
+/// The same for the leader, who tells what was found: under its lock nobody else migrates.
+pub async fn assess_as_leader(context: &Context<'_>, client: &Client, state: &State) -> Result<Assessment> {
+    let installed = evidence::installed_apps(client).await?;
+    let code = Code::look(context.view()).await?;
+    let seen = assess(context.processes, client, context.site, &code, &installed, state).await?;
+    tell(context.board, &seen.standing, state);
+    Ok(Assessment { running: None, ..seen })
+}
+
 /// Looks, and tells what was found.
-pub async fn standing(context: &Context<'_>, client: &Client, state: &State) -> Result<Standing> {
+async fn standing(context: &Context<'_>, client: &Client, state: &State) -> Result<Standing> {
     let installed = evidence::installed_apps(client).await?;
     let code = Code::look(context.view()).await?;
     let site = context.site;
     let standing = judge(context.processes, client, site, &code, &installed, state).await?;
-    tell(context.board, &standing.fingerprint, &standing.relation, state);
+    tell(context.board, &standing, state);
     Ok(standing)
 }
 
@@ -69,9 +99,9 @@ pub async fn judge(
     Ok(Standing { fingerprint, released: code.released(installed), relation, evidence })
 }
 
-fn tell(board: &Board, fingerprint: &str, relation: &Relation, state: &State) {
+fn tell(board: &Board, Standing { fingerprint, relation, .. }: &Standing, state: &State) {
     board.update(|account| {
-        account.gate.pod = Some(fingerprint.to_string());
+        account.gate.pod = Some(fingerprint.clone());
         account.gate.database.clone_from(&state.fingerprint);
         account.gate.relation = Some(relation.word());
         account.gate.stage = state.gate.stage.name();
@@ -81,6 +111,27 @@ fn tell(board: &Board, fingerprint: &str, relation: &Relation, state: &State) {
 /// The leader that the record names gives signs of life.
 pub fn leader_is_alive(state: &State) -> bool {
     state.holder.is_some() && state.beat_age_ms.is_some_and(|age| age < LEADER_IS_ALIVE_MS)
+}
+
+/// A leader that migrates now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    pub holder: String,
+    pub doing: String,
+}
+
+impl fmt::Display for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} migrates the site: {}", self.holder, self.doing)
+    }
+}
+
+/// The leader that migrates, as far as the record says.
+pub fn running(state: &State) -> Option<Running> {
+    (state.gate.stage != Stage::Open && leader_is_alive(state)).then(|| Running {
+        holder: state.holder.clone().unwrap_or_else(|| "a pod".into()),
+        doing: state.doing.clone().unwrap_or_default(),
+    })
 }
 
 /// Whether no job may begin, as far as the record says.
@@ -114,10 +165,4 @@ pub fn tell_rolled_back(fingerprint: &str, database: Option<&str>) {
         database,
         "this code was migrated away from: a rollback; it serves, and never migrates"
     );
-}
-
-/// Half a migration, of other code than this.
-pub fn blocked(gate: &Gate, relation: &Relation) -> Option<String> {
-    let goes_on = matches!(relation, Relation::Newer);
-    (gate.is_half_done() && !goes_on).then(|| gate.remedy())
 }

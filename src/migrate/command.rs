@@ -3,7 +3,7 @@
 use serde_json::json;
 use tokio_postgres::Client;
 
-use super::admit::leader_is_alive;
+use super::admit::running;
 use super::hold::Queues;
 use super::maintenance;
 use super::watch::Record;
@@ -70,8 +70,8 @@ impl Asked<'_> {
     async fn off(mut self, force: bool) -> Result<()> {
         let stage = self.state.gate.stage;
         if stage != Stage::Open {
-            if leader_is_alive(&self.state) {
-                let holder = self.state.holder.as_deref().unwrap_or("a pod");
+            if let Some(running) = running(&self.state) {
+                let holder = running.holder;
                 return Err(Fault::try_again(
                     format!("{holder} is migrating the site now ({})", stage.name()),
                     "wait for its end, or stop that pod",
@@ -112,8 +112,7 @@ impl Asked<'_> {
         let gate = &self.state.gate;
         let by = on.then_some(if gate.maintenance_ours { "migration" } else { "operator" });
         let problem = gate.is_half_done().then(|| gate.remedy());
-        let running = (gate.stage != Stage::Open && leader_is_alive(&self.state))
-            .then(|| self.state.doing.clone().unwrap_or_default());
+        let running = running(&self.state).map(|running| running.doing);
         telemetry::print(&match format {
             Format::Json => format!(
                 "{}\n",

@@ -1,7 +1,68 @@
-//! Why the gate does not migrate, in words, with the ways out.
+//! Why the gate does not migrate, with the ways out.
 
 use crate::outcome::Fault;
 use crate::record::migrations::{Gate, Tried};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A migration of other code changed the database and did not end; what can be done about it.
+    Interrupted(String),
+    /// The code is older, or not known to be newer.
+    NotNewer {
+        why: String,
+        /// The value of CAULDRON_ALLOW_DOWNGRADE that allows it.
+        id: String,
+    },
+    /// The code lacks an installed app.
+    Incomplete(String),
+    /// The code was tried often enough.
+    GaveUp {
+        attempts: i32,
+        last_error: Option<String>,
+        /// What can be done about it, where a try changed the database.
+        interrupted: Option<String>,
+    },
+}
+
+impl Refusal {
+    pub fn if_tried_often_enough(gate: &Gate, tried: &Tried) -> Option<Self> {
+        tried.was_often_enough().then(|| Self::GaveUp {
+            attempts: tried.attempts,
+            last_error: tried.last_error.clone(),
+            interrupted: gate.is_half_done().then(|| gate.remedy()),
+        })
+    }
+
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Interrupted(remedy) => Fault::try_again(remedy.as_str(), "choose one of these"),
+            Self::NotNewer { why, id } => Fault::foreign_data(
+                format!("this code is not known to be newer than the database: {why}"),
+                format!(
+                    "start the newer code, or a version that this database was migrated to before; to migrate with this code all \
+                     the same, set CAULDRON_ALLOW_DOWNGRADE={id}; nothing was changed"
+                ),
+            ),
+            Self::Incomplete(why) => Fault::configuration(
+                why.as_str(),
+                "add the app to the image and to sites/apps.txt, or uninstall it; nothing was changed",
+            ),
+            Self::GaveUp { attempts, last_error, interrupted } => gave_up(*attempts, last_error, interrupted),
+        }
+    }
+}
+
+fn gave_up(attempts: i32, last_error: &Option<String>, interrupted: &Option<String>) -> Fault {
+    let mend = "mend the cause, then `cauldron-frappe migrate --retry`";
+    if let Some(remedy) = interrupted {
+        return Fault::try_again(format!("tried {attempts} times: {remedy}"), mend);
+    }
+    let last = last_error.as_deref().unwrap_or("its leader was gone in the middle of it");
+    Fault::try_again(
+        format!("the migration was tried {attempts} times, and failed before it changed anything: {last}"),
+        format!("the old version goes on; {mend}"),
+    )
+}
 
 /// A switch that is left behind in a manifest does nothing later: another code, another database, another id.
 pub fn id(fingerprint: &str, database: Option<&str>) -> String {
@@ -9,39 +70,6 @@ pub fn id(fingerprint: &str, database: Option<&str>) -> String {
         "{}-{}",
         &fingerprint[..8],
         database.map_or("none", |database| &database[..8.min(database.len())])
-    )
-}
-
-/// Of code that is older, or not known to be newer.
-pub fn fault(why: &str, id: &str) -> Fault {
-    Fault::foreign_data(
-        format!("this code is not known to be newer than the database: {why}"),
-        format!(
-            "start the newer code, or a version that this database was migrated to before; to migrate with this code all \
-             the same, set CAULDRON_ALLOW_DOWNGRADE={id}; nothing was changed"
-        ),
-    )
-}
-
-/// Of code that lacks an installed app.
-pub fn incomplete(why: &str) -> Fault {
-    let mend = "add the app to the image and to sites/apps.txt, or uninstall it; nothing was changed";
-    Fault::configuration(why, mend)
-}
-
-/// Of code that was tried often enough.
-pub fn gave_up(gate: &Gate, tried: &Tried) -> Fault {
-    let mend = "mend the cause, then `cauldron-frappe migrate --retry`";
-    if gate.is_half_done() {
-        return Fault::try_again(format!("tried {} times: {}", tried.attempts, gate.remedy()), mend);
-    }
-    let last = tried.last_error.as_deref().unwrap_or("its leader was gone in the middle of it");
-    Fault::try_again(
-        format!(
-            "the migration was tried {} times, and failed before it changed anything: {last}",
-            tried.attempts
-        ),
-        format!("the old version goes on; {mend}"),
     )
 }
 
@@ -53,6 +81,5 @@ mod tests {
     fn an_id_names_this_code_and_this_database() {
         assert_eq!(id("aaaaaaaaaa", Some("bbbbbbbbbb")), "aaaaaaaa-bbbbbbbb");
         assert_eq!(id("aaaaaaaaaa", None), "aaaaaaaa-none");
-        assert!(fault("x", "aaaaaaaa-none").mend.contains("CAULDRON_ALLOW_DOWNGRADE=aaaaaaaa-none"));
     }
 }

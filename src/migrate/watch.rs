@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::admit::leader_is_alive;
+use super::admit::running;
 use super::evidence::installed_apps;
 use super::maintenance;
 use crate::bench::Bench;
@@ -15,7 +15,6 @@ use crate::config::database::DatabaseConfig;
 use crate::frappe::site_config;
 use crate::overlay::View;
 use crate::postgres::{self, Connection, Options};
-use crate::record::stage::Stage;
 use crate::record::state::{self, State};
 use crate::record::volume::Volume;
 use crate::status::account::Board;
@@ -107,12 +106,8 @@ async fn compare(record: &Record, view: &View, board: &Board) -> Result<(), Stri
 fn tell(board: &Board, state: Option<&State>) {
     let (running, problem) = match state {
         Some(state) if state.gate.is_half_done() => (None, Some(state.gate.remedy())),
-        Some(state) if state.gate.stage != Stage::Open && leader_is_alive(state) => {
-            let holder = state.holder.as_deref().unwrap_or("a pod");
-            let doing = state.doing.as_deref().unwrap_or_default();
-            (Some(format!("{holder} migrates the site: {doing}")), None)
-        }
-        _ => (None, None),
+        Some(state) => (running(state).map(|running| running.to_string()), None),
+        None => (None, None),
     };
     board.update(|account| {
         if let Some(state) = state {

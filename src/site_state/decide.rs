@@ -158,6 +158,16 @@ pub fn decide(seen: &Observation, names: &Names<'_>) -> Result<Action, Fault> {
     }
 }
 
+/// Whether migrate runs even where the fingerprint is the recorded one; none where the gate is not asked: nobody ever
+/// worked with a site whose creation was cut off, or there is none yet.
+pub fn migrates_always(action: &Action, mark: &Mark) -> Option<bool> {
+    match (action, mark) {
+        (Action::GoOn, _) => Some(false),
+        (Action::Create | Action::CreateAgain { .. }, _) | (_, Mark::Unfinished { .. }) => None,
+        (Action::MigrateOnce | Action::Adopt, _) => Some(true),
+    }
+}
+
 fn refusal(row: Row, seen: &Observation, site: &str, database: &str) -> Fault {
     match (row, &seen.mark, &seen.database) {
         (Row::OtherSite, Mark::OtherSite(other), _) => Fault::foreign_data(

@@ -28,6 +28,23 @@ fn from_nothing_to_a_finished_site() {
     assert!(told.lines().any(|line| line == "plan         go on"), "{told}");
 }
 
+/// The bootstrap migrates such a site once, whatever its fingerprint is.
+#[test]
+fn a_site_that_was_never_recorded_as_finished() {
+    let place = Place::healthy();
+    assert_eq!(plan(&place, 0)["gate"]["course"], "serve: nothing is to be migrated");
+    place.postgres.run(DATABASE, "UPDATE __cauldron_state SET phase = 'idle'");
+    let seen = plan(&place, 0);
+    assert_eq!(seen["gate"]["relation"], "equal", "{seen}");
+    assert_eq!(seen["gate"]["course"], "migrate; nothing is pending, so nobody is stopped", "{seen}");
+    assert_eq!(seen["steps"][0], "migrate", "{seen}");
+    // Its creation was cut off: nobody worked with it, and no gate is asked.
+    place.postgres.run(DATABASE, "UPDATE __cauldron_state SET phase = 'creating', attempt = 'cut'");
+    let seen = plan(&place, 0);
+    assert_eq!((&seen["gate"], &seen["steps"][0]), (&Value::Null, &"migrate".into()), "{seen}");
+    place.examined().exits(0).tells("fingerprint", "info", "its creation is not recorded as finished");
+}
+
 #[test]
 fn a_refusal_is_told_with_its_code_and_its_mend() {
     let place = Place::healthy();

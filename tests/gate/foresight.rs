@@ -93,3 +93,27 @@ fn half_a_migration_is_told_with_its_ways_out() {
     assert!(!steps.contains(&json!("back up the database")), "the one from before is kept: {new}");
     assert_eq!(doctor(&place, &place.new, "fingerprint").0, "info");
 }
+
+/// The next leader takes it for interrupted, so that is what is told.
+#[test]
+fn a_migration_whose_leader_is_gone() {
+    let place = Place::with_release();
+    place.site().run(
+        r#"update __cauldron_state set gate = '{"stage": "migrating", "target": "aaaaaaaaaaaaaaaaaaaa"}'"#,
+    );
+    let old = plan(&place, &place.old, 75);
+    assert!(
+        old["refusal"]["cause"].as_str().is_some_and(|cause| cause.contains("its leader was gone")),
+        "{old}"
+    );
+    assert_eq!(old["gate"]["stage"], "migrating", "as it is on record: {old}");
+    assert_eq!(doctor(&place, &place.old, "fingerprint").0, "error");
+    let (severity, words) = doctor(&place, &place.old, "gate");
+    assert!(severity == "warning" && words.contains("while it was migrating"), "{severity} {words}");
+    let new = plan(&place, &place.new, 0);
+    let steps = new["steps"].as_array().expect("steps");
+    assert!(!steps.contains(&json!("back up the database")), "{new}");
+    // And so it does.
+    place.leader(&place.old).run().exits(75).says("half a migration is in the way");
+    place.leader(&place.new).run().exits(0);
+}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::super::frappe_migrate::{self, Failure, Plan};
 use super::super::hold::{Hold, Queues};
 use super::super::{blockers, caches, drain, imports};
-use super::{Pass, backup};
+use super::{Run, backup};
 use crate::code::relation::Evidence;
 use crate::leader::step::Step;
 use crate::outcome::Stopped;
@@ -24,22 +24,22 @@ pub struct Attempt<'a> {
     pub fingerprint: &'a str,
     pub released: &'a BTreeMap<String, Released>,
     pub evidence: &'a Evidence,
-    pub quiet: bool,
+    pub no_op: bool,
 }
 
-impl Pass<'_> {
+impl Run<'_> {
     pub(super) async fn attempt(&mut self, attempt: &Attempt<'_>, number: i32) -> Result<(), Stopped> {
-        let Attempt { fingerprint, evidence, quiet, .. } = *attempt;
+        let Attempt { fingerprint, evidence, no_op, .. } = *attempt;
         let patches = evidence.pending().count();
         tracing::info!(
             fingerprint,
             attempt = number,
             patches,
             doctypes = evidence.doctypes.len(),
-            quiet,
+            quiet = no_op,
             "migrating to this code"
         );
-        self.gate.no_op = quiet;
+        self.gate.no_op = no_op;
         self.gate.target = Some(fingerprint.to_string());
         self.gate.error = None;
         self.gate.on_event(Event::Begin);
@@ -87,7 +87,7 @@ impl Pass<'_> {
             attempt: &id,
             patches,
             ms_per_patch,
-            accepts_settings: self.demand.accepts_settings || self.context.database.direct.is_some(),
+            accepts_settings: self.access.accepts_settings || self.context.database.direct.is_some(),
             patience: self.patience(),
         };
         let started = Instant::now();
@@ -122,7 +122,7 @@ impl Pass<'_> {
         imports::check(context, leadership, attempt.evidence).await?;
         self.next().await?;
         if self.gate.stage == Stage::BackingUp {
-            let login = backup::Login { own: self.demand.own, password: self.demand.password };
+            let login = backup::Login { own: self.access.own, password: self.access.password };
             let path = backup::take(context, leadership, &login).await?;
             self.gate.backup = path.map(|path| path.display().to_string());
             self.next().await?;
@@ -164,7 +164,7 @@ impl Pass<'_> {
             patience: self.patience(),
             ..Step::default()
         };
-        caches::clear(self.context, self.leadership, step, &self.demand.own.database).await?;
+        caches::clear(self.context, self.leadership, step, &self.access.own.database).await?;
         self.volume.tell_migrated(&id)?;
         self.gate.on_event(Event::Done);
         self.context.board.update(|account| account.gate.progress = None);

@@ -1,5 +1,5 @@
-//! The leader's way through the gate: from the relation to a site that is migrated, or to what keeps it
-//! from that. The order is `order`'s; every stage is on record before anything of it is done.
+//! The leader executes what `decide` says: from there to a site that is migrated, or to what keeps it from that. The
+//! order of the stages is `record::stage`'s; every stage is on record before anything of it is done.
 
 mod attempt;
 
@@ -8,98 +8,105 @@ use std::time::{Duration, Instant};
 use secrecy::SecretString;
 
 use self::attempt::Attempt;
-use super::admit::{Standing, blocked, standing, tell_rolled_back};
+use super::admit::{assess_as_leader, tell_rolled_back};
+use super::decide::{Decision, Request, decide, settled};
 use super::evidence::installed_apps;
 use super::hold::{Hold, Queues};
-use super::{maintenance, refusal};
+use super::maintenance;
+use super::refusal::Refusal;
 use crate::code::Code;
 use crate::code::relation::Relation;
 use crate::leader::backup;
-use crate::leader::context::Context;
+use crate::leader::context::{Context, Purpose};
 use crate::leader::lock::Leadership;
 use crate::leader::own::Own;
 use crate::outcome::{Fault, Result, Stopped};
 use crate::postgres::sql::told;
 use crate::record::migrations::{self, Gate, Migrated};
-use crate::record::stage::{Event, Stage};
-use crate::record::state;
+use crate::record::stage::Stage;
+use crate::record::state::{self, State};
 use crate::record::volume::Volume;
 
 /// Before the second attempt and the third.
 const PAUSES: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
 
-/// What is asked of the gate.
-pub struct Demand<'a> {
+/// How migrate gets into the site's database.
+pub struct Access<'a> {
     pub own: &'a Own,
     pub password: &'a SecretString,
     /// PGOPTIONS may be given to a session of migrate's.
     pub accepts_settings: bool,
-    /// The site was never seen finished: migrate runs whatever the fingerprint says.
-    pub always: bool,
-    /// An operator grants new attempts.
-    pub retry: bool,
 }
 
 /// How the leader comes out of it.
 #[derive(Debug)]
-pub enum Passed {
+pub enum Outcome {
     /// It may serve.
     Open,
-    /// Half a migration, of other code: it comes up, and says what can be done.
+    /// An interrupted migration, of other code: it comes up, and says what can be done.
     Blocked(String),
     /// It was tried often enough.
     GaveUp(Fault),
 }
 
-/// Brings the database to this code, if that is this code's to do.
+/// Brings the database to this code, if that is this code's to do. `always` where the site was never seen finished:
+/// migrate runs whatever the fingerprint says.
 ///
 /// # Errors
 /// 65 for code that is older, or not known to be newer; the signal that asked for a stop; the loss of the lock.
-pub async fn pass(
+pub async fn migrate(
     context: &Context<'_>,
     leadership: &Leadership,
     volume: &Volume,
-    demand: &Demand<'_>,
-) -> std::result::Result<Passed, Stopped> {
+    access: &Access<'_>,
+    always: bool,
+) -> std::result::Result<Outcome, Stopped> {
     let client = leadership.client();
     let state = state::read(client, context.site).await.map_err(told("cannot read our state"))?;
     let state = state.ok_or_else(|| Fault::try_again("our record of the site is gone", "start again"))?;
-    let mut gate = Pass { context, leadership, volume, demand, gate: state.gate.clone(), hold: None };
+    let mut run = Run { context, leadership, volume, access, gate: state.gate.clone(), hold: None };
     if !state.of_these_tables {
-        migrations::begin_anew(client, context.site, &gate.gate).await?;
+        migrations::begin_anew(client, context.site, &run.gate).await?;
     }
-    gate.settle().await?;
-    let state = state::State { gate: gate.gate.clone(), ..state };
-    let Standing { fingerprint, released, relation, evidence } = standing(context, client, &state).await?;
-    if let Some(remedy) = blocked(&gate.gate, &relation) {
-        tracing::error!(remedy, "half a migration is in the way");
-        return Ok(Passed::Blocked(remedy));
-    }
-    let id = refusal::id(&fingerprint, state.fingerprint.as_deref());
-    match &relation {
-        Relation::Equal if !demand.always => {
+    run.settle().await?;
+    let state = State { gate: run.gate.clone(), ..state };
+    let seen = assess_as_leader(context, client, &state).await?;
+    let retry = context.purpose == Purpose::Migrate { retry: true };
+    let request = Request { always, retry, allow_downgrade: context.config.allow_downgrade.as_deref() };
+    let (fingerprint, evidence) = (&seen.standing.fingerprint, &seen.standing.evidence);
+    let no_op = match decide(&seen, &request) {
+        Decision::Serve => {
             tracing::info!(site = context.site, "the site is there; nothing to do");
-            return Ok(Passed::Open);
+            return Ok(Outcome::Open);
         }
-        Relation::Equal | Relation::Newer => {}
-        Relation::RolledBack => {
-            tell_rolled_back(&fingerprint, state.fingerprint.as_deref());
-            return Ok(Passed::Open);
+        Decision::ServeRolledBack => {
+            tell_rolled_back(fingerprint, seen.recorded.as_deref());
+            return Ok(Outcome::Open);
         }
-        Relation::Older(why) | Relation::Unknown(why)
-            if context.config.allow_downgrade.as_deref() == Some(id.as_str()) =>
-        {
-            tracing::warn!(why, id, "migrating all the same, as CAULDRON_ALLOW_DOWNGRADE says");
+        Decision::Wait(running) => {
+            return Err(Fault::try_again(running.to_string(), "wait for its end, or stop that pod").into());
         }
-        Relation::Older(why) | Relation::Unknown(why) => return Err(refusal::fault(why, &id).into()),
-        Relation::Incomplete(why) => return Err(refusal::incomplete(why).into()),
+        Decision::Refuse(Refusal::Interrupted(remedy)) => {
+            tracing::error!(remedy, "half a migration is in the way");
+            return Ok(Outcome::Blocked(remedy));
+        }
+        Decision::Refuse(refusal @ Refusal::GaveUp { .. }) => return Ok(Outcome::GaveUp(refusal.fault())),
+        Decision::Refuse(refusal) => return Err(refusal.fault().into()),
+        Decision::Migrate { no_op, downgrade } => {
+            if let Some(why) = downgrade {
+                tracing::warn!(
+                    why,
+                    id = seen.id(),
+                    "migrating all the same, as CAULDRON_ALLOW_DOWNGRADE says"
+                );
+            }
+            no_op
+        }
+    };
+    if retry {
+        migrations::forget_attempts(client, context.site, fingerprint).await?;
     }
-    if demand.retry {
-        migrations::forget_attempts(client, context.site, &fingerprint).await?;
-    }
-    let quiet = !evidence.is_anything_pending() && !gate.gate.is_half_done();
-    let attempt = Attempt { fingerprint: &fingerprint, released: &released, evidence: &evidence, quiet };
-    gate.try_often_enough(&attempt).await
+    run.try_often_enough(&Attempt { fingerprint, released: &seen.standing.released, evidence, no_op }).await
 }
 
 /// Has the record say what the tables of a site are that was just made, or mended.
@@ -120,16 +127,16 @@ pub async fn record_as_made(context: &Context<'_>, leadership: &Leadership) -> R
 }
 
 /// The gate in the hands of the leader.
-struct Pass<'a> {
+struct Run<'a> {
     context: &'a Context<'a>,
     leadership: &'a Leadership,
     volume: &'a Volume,
-    demand: &'a Demand<'a>,
+    access: &'a Access<'a>,
     gate: Gate,
     hold: Option<Hold>,
 }
 
-impl Pass<'_> {
+impl Run<'_> {
     /// What a leader before us left: the lock is ours, so nobody migrates.
     async fn settle(&mut self) -> std::result::Result<(), Stopped> {
         match self.gate.stage {
@@ -140,10 +147,7 @@ impl Pass<'_> {
                 self.finish().await
             }
             stage => {
-                self.gate.on_event(Event::Orphaned);
-                if self.gate.is_half_done() {
-                    self.gate.error.get_or_insert("its leader was gone in the middle of it".into());
-                }
+                self.gate = settled(&self.gate);
                 tracing::warn!(
                     stage = stage.name(),
                     "an earlier leader was gone in the middle of a migration"
@@ -190,17 +194,17 @@ impl Pass<'_> {
         Ok(())
     }
 
-    async fn try_often_enough(&mut self, attempt: &Attempt<'_>) -> std::result::Result<Passed, Stopped> {
+    async fn try_often_enough(&mut self, attempt: &Attempt<'_>) -> std::result::Result<Outcome, Stopped> {
         let (client, site) = (self.leadership.client(), self.context.site);
         loop {
             let tried = migrations::tried(client, site, attempt.fingerprint).await?;
-            if tried.was_often_enough() {
-                return Ok(Passed::GaveUp(refusal::gave_up(&self.gate, &tried)));
+            if let Some(refusal) = Refusal::if_tried_often_enough(&self.gate, &tried) {
+                return Ok(Outcome::GaveUp(refusal.fault()));
             }
             self.pause(&tried).await?;
             let number = migrations::count_attempt(client, site, attempt.fingerprint).await?;
             let fault = match self.attempt(attempt, number).await {
-                Ok(()) => return Ok(Passed::Open),
+                Ok(()) => return Ok(Outcome::Open),
                 Err(Stopped::Signal(signal)) => {
                     migrations::give_attempt_back(client, site, attempt.fingerprint)
                         .await
