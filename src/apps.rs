@@ -1,7 +1,7 @@
 //! Custom apps from Git, the same commit for every role of every pod (DESIGN, Apps).
 //!
 //! ```text
-//!   wanted list ─▶ baked? ─▶ resolve ─▶ fetch ─▶ requirements ─▶ assets ─▶ verify ─▶ rename ─▶ pin
+//!   wanted list ─▶ baked? ─▶ resolve ─▶ fetch ─▶ order ─▶ requirements ─▶ assets ─▶ verify ─▶ rename ─▶ pin
 //! ```
 //!
 //! The leader does all of it, under the lock ([`prepare`]); everybody else reads the pins and opens the
@@ -33,9 +33,11 @@ mod wanted_on_the_site;
 
 use std::path::Path;
 
+use self::baked::Image;
 pub use self::baked::recorded_in_git;
 use self::bundle::Bundle;
 pub use self::lend::lend;
+pub use self::order::order;
 pub use self::prepare::{fetch, prepare};
 pub use self::report::list;
 pub use self::shelf::{joined, joined_by};
@@ -67,6 +69,13 @@ pub enum AppCode {
     Bundle(Bundle),
 }
 
+fn bundles_of(code: &[AppCode]) -> impl Iterator<Item = &Bundle> {
+    code.iter().filter_map(|code| match code {
+        AppCode::Bundle(bundle) => Some(bundle),
+        AppCode::Baked { .. } => None,
+    })
+}
+
 impl AppCode {
     /// The package that holds hooks.py.
     pub fn app(&self) -> &str {
@@ -74,5 +83,13 @@ impl AppCode {
             Self::Baked { app } => app,
             Self::Bundle(bundle) => &bundle.manifest.app,
         }
+    }
+
+    fn required_apps(&self, image: &Image) -> Vec<String> {
+        match self {
+            Self::Baked { app } => image.apps.get(app).map(|baked| baked.required_apps.clone()),
+            Self::Bundle(bundle) => Some(bundle.manifest.required_apps.clone()),
+        }
+        .unwrap_or_default()
     }
 }

@@ -35,8 +35,6 @@ pub async fn lend(
         python: &Python::of(context.bench)?,
         bundles: context.bench.cauldron().join("bundles"),
         baked: &image.versions(),
-        others: &[],
-        before: Vec::new(),
     };
     if let Some(AppCode::Bundle(bundle)) = code {
         return Ok(Some(publisher.copy(bundle)?));
@@ -53,7 +51,8 @@ pub async fn lend(
         build: Some(false),
         ..WantedApp::default()
     };
-    publisher.publish(&wanted, &commit, Origin::Image(&folder)).await.map(Some)
+    let fetched = publisher.fetch(&wanted, &commit, Origin::Image(&folder)).await?;
+    publisher.publish(fetched, &[]).await.map(Some)
 }
 
 /// 40 hex digits, as a commit has.

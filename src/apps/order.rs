@@ -1,4 +1,11 @@
-//! Every app behind those that it requires, and nothing that contradicts another.
+//! The order of apps: each behind those that it requires. A pure function, and what `apps` makes of it; the order of
+//! installs on the site is the same one.
+//!
+//! ```text
+//!   wanted, required_apps ─▶ what is required first, otherwise as wanted
+//!                         ─▶ Missing: a required app is nowhere
+//!                         ─▶ Circle: a -> b -> a
+//! ```
 
 use std::collections::BTreeMap;
 
@@ -6,57 +13,103 @@ use super::AppCode;
 use super::baked::Image;
 use crate::outcome::{Fault, Result};
 
-/// Sorts by `required_apps`, otherwise as listed. A required app that is not wanted is taken from the
-/// image: Frappe's install-app would install it all the same.
+/// Why there is no order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unordered {
+    Missing {
+        app: String,
+        /// None where it is wanted itself.
+        required_by: Option<String>,
+    },
+    /// Its members, the first one again at the end.
+    Circle(Vec<String>),
+}
+
+/// The wanted apps and what they require, each once, behind what it requires; frappe is always there. `requires` gives
+/// none for an app that is nowhere.
 ///
 /// # Errors
-/// 78 where a required app is nowhere.
-pub fn in_order(wanted: Vec<AppCode>, image: &Image) -> Result<Vec<AppCode>> {
-    let by_name: BTreeMap<String, AppCode> =
-        wanted.iter().map(|code| (code.app().to_string(), code.clone())).collect();
-    let mut walk = Walk { by_name: &by_name, image, seen: vec!["frappe".into()], ordered: Vec::new() };
-    for code in &wanted {
-        walk.visit(code.app(), None)?;
+/// An app that is nowhere, or a circle.
+pub fn order<'a>(
+    wanted: impl IntoIterator<Item = &'a str>,
+    requires: impl Fn(&str) -> Option<Vec<String>>,
+) -> std::result::Result<Vec<String>, Unordered> {
+    let mut walk = Walk { requires, path: Vec::new(), ordered: Vec::new() };
+    for app in wanted {
+        walk.visit(app)?;
     }
     Ok(walk.ordered)
 }
 
-struct Walk<'a> {
-    by_name: &'a BTreeMap<String, AppCode>,
-    image: &'a Image,
-    /// In order or on the way there, which ends a circle.
-    seen: Vec<String>,
-    ordered: Vec<AppCode>,
+struct Walk<R> {
+    requires: R,
+    /// From a wanted app to the one that is visited.
+    path: Vec<String>,
+    ordered: Vec<String>,
 }
 
-impl Walk<'_> {
-    fn visit(&mut self, app: &str, required_by: Option<&str>) -> Result<()> {
-        if self.seen.iter().any(|seen| seen == app) {
+impl<R: Fn(&str) -> Option<Vec<String>>> Walk<R> {
+    fn visit(&mut self, app: &str) -> std::result::Result<(), Unordered> {
+        if app == "frappe" || self.ordered.iter().any(|other| other == app) {
             return Ok(());
         }
-        self.seen.push(app.to_string());
-        let baked = self.image.apps.get(app);
-        let code = match (self.by_name.get(app), baked) {
-            (Some(code), _) => code.clone(),
-            (None, Some(_)) => AppCode::Baked { app: app.to_string() },
-            (None, None) => {
-                let who = required_by.unwrap_or_default();
-                return Err(Fault::configuration(
-                    format!("app {who} requires {app}, which is neither wanted nor in the image"),
-                    format!("add {app} to the wanted apps"),
-                ));
-            }
-        };
-        let required = match &code {
-            AppCode::Bundle(bundle) => bundle.manifest.required_apps.clone(),
-            AppCode::Baked { .. } => baked.map(|baked| baked.required_apps.clone()).unwrap_or_default(),
-        };
-        for name in &required {
-            self.visit(name, Some(app))?;
+        if let Some(first) = self.path.iter().position(|other| other == app) {
+            let members = self.path[first..].iter().cloned().chain([app.to_string()]);
+            return Err(Unordered::Circle(members.collect()));
         }
-        self.ordered.push(code);
+        let Some(required) = (self.requires)(app) else {
+            return Err(Unordered::Missing { app: app.into(), required_by: self.path.last().cloned() });
+        };
+        self.path.push(app.to_string());
+        for other in &required {
+            self.visit(other)?;
+        }
+        self.path.pop();
+        self.ordered.push(app.to_string());
         Ok(())
     }
+}
+
+impl Unordered {
+    /// 78; `missing` words the fault of an app that is nowhere, with the one that requires it.
+    pub fn fault(self, missing: impl Fn(&str, Option<&str>) -> Fault) -> Fault {
+        match self {
+            Self::Missing { app, required_by } => missing(&app, required_by.as_deref()),
+            Self::Circle(members) => Fault::configuration(
+                format!("apps require each other in a circle: {}", members.join(" -> ")),
+                "mend required_apps in the hooks.py of one of them",
+            ),
+        }
+    }
+}
+
+/// Sorts by `required_apps`, otherwise as listed. A required app that is not wanted is taken from the
+/// image: Frappe's install-app would install it all the same.
+///
+/// # Errors
+/// 78 where a required app is nowhere, or apps require each other.
+pub fn in_order(wanted: Vec<AppCode>, image: &Image) -> Result<Vec<AppCode>> {
+    let by_name: BTreeMap<&str, &AppCode> = wanted.iter().map(|code| (code.app(), code)).collect();
+    let requires = |app: &str| match by_name.get(app) {
+        Some(code) => Some(code.required_apps(image)),
+        None => image.apps.get(app).map(|baked| baked.required_apps.clone()),
+    };
+    let ordered = order(wanted.iter().map(AppCode::app), requires);
+    let ordered = ordered.map_err(|unordered| unordered.fault(not_wanted))?;
+    let code = |app: String| match by_name.get(app.as_str()) {
+        Some(code) => (*code).clone(),
+        None => AppCode::Baked { app },
+    };
+    Ok(ordered.into_iter().map(code).collect())
+}
+
+/// A required app that nobody has.
+pub fn not_wanted(app: &str, required_by: Option<&str>) -> Fault {
+    let who = required_by.unwrap_or_default();
+    Fault::configuration(
+        format!("app {who} requires {app}, which is neither wanted nor in the image"),
+        format!("add {app} to the wanted apps"),
+    )
 }
 
 /// All of them share one process: two versions of one package cannot both be imported.
@@ -112,8 +165,59 @@ mod tests {
         AppCode::Bundle(Bundle { root: app.into(), manifest })
     }
 
+    /// `a: b c, b:` says that a requires b and c, and b nothing; what has no entry is nowhere.
+    fn ordered(wanted: &str, apps: &str) -> std::result::Result<String, Unordered> {
+        let entries = apps.split(',').filter_map(|entry| entry.split_once(':'));
+        let requires: BTreeMap<&str, Vec<String>> = entries
+            .map(|(app, required)| (app.trim(), required.split_whitespace().map(Into::into).collect()))
+            .collect();
+        order(wanted.split_whitespace(), |app| requires.get(app).cloned()).map(|apps| apps.join(" "))
+    }
+
     #[test]
     fn what_is_required_goes_first() {
+        for (wanted, apps, expected) in [
+            ("", "", ""),
+            ("frappe", "", ""),
+            ("a b", "a:, b:", "a b"),
+            ("a b", "a: b, b:", "b a"),
+            ("a", "a: b frappe, b:", "b a"),
+            ("lore erpnext x", "lore: hrms erpnext, hrms: erpnext, erpnext:, x:", "erpnext hrms lore x"),
+            ("a d", "a: b c, b: d, c: d, d:", "d b c a"),
+        ] {
+            assert_eq!(ordered(wanted, apps).as_deref(), Ok(expected), "{wanted} of {apps}");
+        }
+    }
+
+    #[test]
+    fn what_is_nowhere_is_named_with_what_requires_it() {
+        let missing = |app: &str, by: Option<&str>| {
+            Err(Unordered::Missing { app: app.into(), required_by: by.map(Into::into) })
+        };
+        assert_eq!(ordered("a", ""), missing("a", None));
+        assert_eq!(ordered("a b", "a: b, b: gone"), missing("gone", Some("b")));
+    }
+
+    #[test]
+    fn a_circle_is_named_by_its_members_alone() {
+        for (wanted, apps, circle) in [
+            ("a", "a: a", "a -> a"),
+            ("a b", "a: b, b: a", "a -> b -> a"),
+            ("b a", "a: b, b: a", "b -> a -> b"),
+            ("x", "x: a, a: b, b: c, c: a", "a -> b -> c -> a"),
+            ("y x", "y:, x: y a, a: x", "x -> a -> x"),
+        ] {
+            let Err(Unordered::Circle(members)) = ordered(wanted, apps) else {
+                panic!("{apps} has a circle")
+            };
+            assert_eq!(members.join(" -> "), circle);
+            let fault = Unordered::Circle(members).fault(|_, _| unreachable!());
+            assert!(fault.code == 78 && fault.cause.ends_with(circle), "{fault}");
+        }
+    }
+
+    #[test]
+    fn what_the_image_has_is_taken_from_there() {
         let folder = tempfile::tempdir().unwrap();
         let package = folder.path().join("apps/erpnext/erpnext");
         fs::create_dir_all(&package).unwrap();
@@ -124,8 +228,6 @@ mod tests {
             Ok::<_, Fault>(ordered.iter().map(|code| code.app().to_string()).collect::<Vec<_>>().join(" "))
         };
         assert_eq!(order(vec![code("a", &["b"], &[]), code("b", &[], &[])]).unwrap(), "b a");
-        assert_eq!(order(vec![code("a", &[], &[]), code("b", &[], &[])]).unwrap(), "a b");
-        assert_eq!(order(vec![code("a", &["b"], &[]), code("b", &["a"], &[])]).unwrap(), "b a");
         assert_eq!(order(vec![code("a", &["erpnext"], &[])]).unwrap(), "erpnext a");
         let fault = order(vec![code("a", &["gone"], &[])]).unwrap_err();
         assert!(fault.cause.contains("app a requires gone"), "{fault}");

@@ -3,26 +3,31 @@
 //! ```text
 //!   entry ─▶ the image satisfies it ────────────────────────────▶ the image's own
 //!     └────▶ pinned ─┬─▶ its bundle is there ───────────────────▶ that
-//!            or resolved ─▶ fetched and published ──────────────▶ that, pinned when all of them are there
+//!            or resolved ─▶ fetched ─▶ published ───────────────▶ that, pinned when all of them are there
 //! ```
+//!
+//! All that is to be fetched is fetched before anything of it is completed and published: apps that require each other
+//! in a circle are refused as soon as that is known, which is before the first fetch where their code is there.
 //!
 //! A branch moves only where CAULDRON_APPS_UPDATE has a value that has not moved it yet. With pins and
 //! bundles on the volume nothing is asked of any repository.
 
+mod entry;
+
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::bundle::Bundle;
+use self::entry::Entry;
 use super::collect::collect;
-use super::git::Git;
 use super::history::History;
 use super::order::{in_order, refuse_contradictions};
-use super::pins::{Commit, Pin, Pins};
-use super::publish::{Origin, Publisher};
+use super::pins::Pins;
+use super::publish::Publisher;
 use super::shelf::{Shelf, Store};
-use super::{AppCode, Context, wanted};
+use super::{AppCode, Context, bundles_of, wanted};
 use crate::bench::atomic_file::write_whole;
-use crate::config::apps::{OF_THE_IMAGE, WantedApp};
+use crate::config::apps::OF_THE_IMAGE;
 use crate::outcome::{Fault, Result, Stopped};
 
 /// For the leader, under the lock: the code of every wanted app, in the order in which they depend on
@@ -62,15 +67,6 @@ struct Work<'a> {
     shelf: Shelf<'a>,
 }
 
-/// One of the list, and what was pinned of it.
-struct Entry<'a> {
-    app: &'a WantedApp,
-    /// None where its branch is to move.
-    pinned: Option<&'a Pin>,
-    /// Commits of the same source that have bundles, the one that was pinned last in front.
-    before: Vec<String>,
-}
-
 impl<'a> Work<'a> {
     fn new(context: &'a Context<'a>, store: Store) -> Result<Self> {
         Ok(Self { context, shelf: Shelf::open(context.config, context.bench, store)? })
@@ -79,32 +75,18 @@ impl<'a> Work<'a> {
     async fn run(&self) -> std::result::Result<Vec<AppCode>, Stopped> {
         let (config, shelf) = (self.context.config, &self.shelf);
         let path = shelf.pins_path();
-        let mut history = History::read(&shelf.cauldron)?;
         let own = Pins::read(&path)?;
+        let history = History::read(&shelf.cauldron)?;
         let before = self.before(own.as_ref(), &history)?;
         let moves = !before.has_moved(config.apps_update.as_ref());
-        let mut git = None;
+        let entries = self.fetched(&before, moves).await?;
         let mut pins = Pins { updates: before.updates.clone(), apps: Vec::new() };
         pins.updates.extend(config.apps_update.clone().filter(|_| moves));
         let mut code: Vec<AppCode> = Vec::new();
-        for app in &config.apps {
-            let pinned = before.pin_of(app);
-            let (pin, one) = match shelf.of_the_image(app) {
-                // An older image may need what was pinned before.
-                Some(own) => (pinned.cloned().unwrap_or_else(|| Pin::of(app, own.app(), Commit::Baked)), own),
-                None => {
-                    let pinned = pinned.filter(|_| !moves || !wanted::may_move(app));
-                    let last = before.pin_of_source(app);
-                    let published = last.map(|pin| shelf.commits_before(pin)).unwrap_or_default();
-                    let entry = Entry { app, pinned, before: published };
-                    let bundle = self.publish(&entry, &code, &mut git).await?;
-                    (shelf.pin(app, &bundle), AppCode::Bundle(bundle))
-                }
-            };
-            if let Some(other) = code.iter().find(|other| other.app() == one.app()) {
-                let cause = format!("{} and another entry are both app {}", wanted::source(app), other.app());
-                return Err(Fault::configuration(cause, "name each app once").into());
-            }
+        let versions = shelf.image.versions();
+        let publisher = self.publisher(&versions);
+        for entry in entries {
+            let (pin, one) = entry.published(shelf, &publisher, &code).await?;
             pins.apps.push(pin);
             code.push(one);
         }
@@ -113,11 +95,32 @@ impl<'a> Work<'a> {
         if own.as_ref() != Some(&pins) {
             pins.write(&path)?;
         }
-        let bundles = shelf.bundles();
-        let in_use = bundles_of(&ordered).filter_map(|bundle| bundle.root.strip_prefix(&bundles).ok());
-        let in_use = in_use.map(Path::to_path_buf).collect();
-        history.record(&shelf.cauldron, &wanted::digest(&config.apps), in_use, SystemTime::now())?;
+        self.record(history, &ordered)?;
         Ok(ordered)
+    }
+
+    /// Every entry with its code, or with its source that was fetched. Nothing is published yet.
+    async fn fetched<'b>(&self, before: &'b Pins, moves: bool) -> std::result::Result<Vec<Entry<'b>>, Stopped>
+    where
+        'a: 'b,
+    {
+        let wanted = self.context.config.apps.iter();
+        let entries = wanted.map(|app| Entry::look(app, &self.shelf, before, moves));
+        let mut entries = entries.collect::<Result<Vec<_>>>()?;
+        entry::refuse_twice_and_circles(&entries, &self.shelf.image)?;
+        let (mut git, versions) = (None, self.shelf.image.versions());
+        let publisher = self.publisher(&versions);
+        for at in 0..entries.len() {
+            if entries[at].fetch(&self.shelf, &publisher, &mut git).await? {
+                entry::refuse_twice_and_circles(&entries, &self.shelf.image)?;
+            }
+        }
+        Ok(entries)
+    }
+
+    fn publisher<'b>(&'b self, baked: &'b BTreeMap<String, String>) -> Publisher<'b> {
+        let (context, python, bundles) = (self.context, &self.shelf.python, self.shelf.bundles());
+        Publisher { context, python, bundles, baked }
     }
 
     /// The pins of this list, else those of the list before it: an entry that is still there keeps its own.
@@ -130,83 +133,11 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// The bundle of an entry that the image does not satisfy.
-    async fn publish(
-        &self,
-        entry: &Entry<'_>,
-        code: &[AppCode],
-        git: &mut Option<Git<'a>>,
-    ) -> std::result::Result<Bundle, Stopped> {
-        let (shelf, app, pinned) = (&self.shelf, entry.app, entry.pinned);
-        if wanted::label(app) == "frappe" {
-            let has = shelf.image.apps.get("frappe").map_or("none", |baked| baked.version.as_str());
-            return Err(Fault::configuration(
-                format!("frappe is wanted at {}, and the image has {has}", wanted::reference(app)),
-                "use an image with that Frappe: it is no app among others",
-            )
-            .into());
-        }
-        let there = pinned.and_then(|pin| shelf.bundle_of(pin));
-        match there {
-            Some(bundle) if shelf.lacks_assets(app, &bundle) => {
-                let built = self.publish_anew(entry, code, git).await;
-                built.or_else(|stopped| unbuilt_for_now(stopped, bundle))
-            }
-            Some(bundle) => Ok(bundle),
-            None => self.publish_anew(entry, code, git).await,
-        }
+    fn record(&self, mut history: History, code: &[AppCode]) -> Result<()> {
+        let bundles = self.shelf.bundles();
+        let in_use = bundles_of(code).filter_map(|bundle| bundle.root.strip_prefix(&bundles).ok());
+        let (in_use, digest) =
+            (in_use.map(Path::to_path_buf).collect(), wanted::digest(&self.context.config.apps));
+        history.record(&self.shelf.cauldron, &digest, in_use, SystemTime::now())
     }
-
-    async fn publish_anew(
-        &self,
-        entry: &Entry<'_>,
-        code: &[AppCode],
-        git: &mut Option<Git<'a>>,
-    ) -> std::result::Result<Bundle, Stopped> {
-        let (shelf, app, pinned) = (&self.shelf, entry.app, entry.pinned);
-        let commit = match pinned.map(|pin| &pin.commit) {
-            Some(Commit::At(commit)) => commit.clone(),
-            _ => self.git(git)?.resolve(app).await?,
-        };
-        if let Some(bundle) = shelf.any_bundle_at(app, &commit) {
-            return Ok(bundle);
-        }
-        let others: Vec<Bundle> = bundles_of(code).cloned().collect();
-        let (python, baked, bundles) = (&shelf.python, &shelf.image.versions(), shelf.bundles());
-        let before = entry.before.clone();
-        let publisher = Publisher { context: self.context, python, bundles, baked, others: &others, before };
-        // A new image, or another Python: no repository is needed for what is here already.
-        let source = pinned.and_then(|pin| shelf.any_source_of(app, pin, &commit));
-        let origin = match &source {
-            Some(bundle) => Origin::Bundle(bundle),
-            None => Origin::Git(self.git(git)?),
-        };
-        publisher.publish(app, &commit, origin).await
-    }
-
-    /// Its logins are written down when they are needed.
-    fn git<'b>(&self, git: &'b mut Option<Git<'a>>) -> Result<&'b Git<'a>> {
-        Ok(match git {
-            Some(git) => git,
-            None => git.insert(Git::open(self.context)?),
-        })
-    }
-}
-
-/// The site was served with this bundle until now, and is not taken away for what it lacked all the time.
-fn unbuilt_for_now(stopped: Stopped, bundle: Bundle) -> std::result::Result<Bundle, Stopped> {
-    let Stopped::Fault(fault) = stopped else { return Err(stopped) };
-    tracing::error!(
-        app = bundle.manifest.app,
-        cause = fault.cause,
-        "its user interface or assets were never built, and cannot be now: its own pages are missing; the next leader tries again"
-    );
-    Ok(bundle)
-}
-
-fn bundles_of(code: &[AppCode]) -> impl Iterator<Item = &Bundle> {
-    code.iter().filter_map(|code| match code {
-        AppCode::Bundle(bundle) => Some(bundle),
-        AppCode::Baked { .. } => None,
-    })
 }

@@ -1,9 +1,10 @@
-//! Making one bundle: fetched, looked at, completed, verified, and then renamed into its place.
+//! Making one bundle: fetched ([`fetch`]), looked at, completed, verified, and then renamed into its place.
 //!
 //! Nothing of it is in its place before the rename, and what was renamed is on the disk: a kill or a
 //! power cut at any moment leaves the bundle absent or whole. Two that publish at once make the same
 //! thing, and the later one takes the earlier one's.
 
+mod fetch;
 mod source;
 
 use std::collections::BTreeMap;
@@ -13,18 +14,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use self::source::{copy_sources, for_want_of, take_source};
+pub use self::fetch::{Fetched, Origin};
 use super::assets::{Build, Needs};
 use super::bundle::{BUILT, Bundle, Manifest};
-use super::git::{Descent, Git, Lacking};
-use super::package::Package;
 use super::python::Python;
 use super::requirements::Source;
-use super::source_tree::{copy_app, copy_tree, open_to_all, sync};
+use super::source_tree::{copy_tree, open_to_all, sync};
 use super::staging::Staging;
 use super::{Context, program, wanted};
 use crate::bench::atomic_file::sync_folder;
-use crate::config::apps::WantedApp;
 use crate::fingerprint::baked_digest;
 use crate::frappe::environment::ChildEnvironment;
 use crate::outcome::{Fault, Result, Stopped};
@@ -40,94 +38,38 @@ pub struct Publisher<'a> {
     pub bundles: PathBuf,
     /// Versions of the apps of the bench.
     pub baked: &'a BTreeMap<String, String>,
-    /// The bundles that it is used with.
-    pub others: &'a [Bundle],
-    /// Commits of the same source that were published before, the one that was pinned last in front.
-    pub before: Vec<String>,
-}
-
-/// Where the source is taken from.
-pub enum Origin<'a> {
-    Git(&'a Git<'a>),
-    /// One of the same commit, for another bench.
-    Bundle(&'a Bundle),
-    /// A folder of the image's `apps/`.
-    Image(&'a Path),
 }
 
 impl Publisher<'_> {
-    /// Publishes an app at a commit.
+    /// Publishes an app that was fetched; `others` are the bundles that it is used with.
     ///
     /// # Errors
-    /// What is wrong with the app or its source; the signal that asked for a stop. Nothing of it is in
-    /// its place then.
+    /// What is wrong with the app; the signal that asked for a stop. Nothing of it is in its place then.
     pub async fn publish(
         &self,
-        app: &WantedApp,
-        commit: &str,
-        origin: Origin<'_>,
+        fetched: Fetched<'_>,
+        others: &[Bundle],
     ) -> std::result::Result<Bundle, Stopped> {
-        let label = wanted::label(app);
         let begin = Instant::now();
+        let label = wanted::label(fetched.app);
         self.context.board.update(|account| account.detail = format!("fetching app {label}"));
-        let staging = Staging::make(&self.bundles)?;
-        let (root, scratch) = (staging.bundle(), staging.scratch());
-        for folder in [&root, &scratch] {
-            fs::create_dir(folder).map_err(|error| self.cannot_write(&error))?;
-        }
-        let source = root.join("source");
-        let (mut lacking, mut descent) = (Vec::new(), Descent::default());
-        match &origin {
-            Origin::Git(git) => {
-                tracing::info!(app = label, source = wanted::source(app), commit, "fetching");
-                lacking = git.fetch(app, commit, &staging.repository()).await?;
-                descent = git.descent(app, commit, &self.before, &scratch.join("history")).await?;
-                take_source(app, &staging.repository(), &source)
-                    .map_err(|fault| for_want_of(&lacking, app.subfolder.as_deref(), fault))?;
-            }
-            Origin::Bundle(bundle) => {
-                let Manifest { follows, precedes, .. } = bundle.manifest.clone();
-                descent = Descent { follows, precedes };
-                let from = bundle.root.display().to_string();
-                tracing::info!(app = label, from, "the image's bench is another one: completing it anew");
-                copy_sources(bundle, &root).map_err(|error| self.cannot_write(&error))?;
-            }
-            Origin::Image(folder) => {
-                tracing::info!(app = label, "only this image has it: copying it for the pods of another");
-                copy_app(folder, &source).map_err(|error| self.cannot_write(&error))?;
-            }
-        }
-        let fetch_ms = elapsed_ms(begin);
-        let package = Package::find(&source, app.name.as_deref()).map_err(|why| {
-            let cause = format!("app {label}: {}: {why}", wanted::source(app));
-            let fault = Fault::configuration(cause, "name the repository (and subfolder) of a Frappe app");
-            for_want_of(&lacking, app.subfolder.as_deref(), fault)
-        })?;
-        self.check_submodules(lacking, &package.app, app)?;
-        if let Some(name) = app.name.as_ref().filter(|name| **name != package.app) {
-            tracing::warn!(
-                wanted = name,
-                found = package.app,
-                "the app is called as its package; correct its name"
-            );
-        }
+        let Fetched { package, app, commit, staging, descent, is_built, fetch_ms } = fetched;
+        let (root, source, scratch) = (staging.bundle(), staging.source(), staging.scratch());
         let mut apps = self.baked.clone();
-        apps.extend(self.others.iter().map(|b| (b.manifest.app.clone(), b.manifest.version.clone())));
-        let others = self.others;
+        apps.extend(others.iter().map(|b| (b.manifest.app.clone(), b.manifest.version.clone())));
         let looked_at = Source { app: &package.app, folder: &source, apps: &apps, others };
         let inspected = looked_at.inspect(self.context).await?;
         let requirements = looked_at.install(self.context, &inspected, &root, &scratch).await?;
         let needs = package.needs;
         let build =
             Build { app: &package.app, needs, source: &source, root: &root, scratch: &scratch, others };
-        let is_built = matches!(&origin, Origin::Bundle(bundle) if bundle.manifest.built_assets);
         let builds = needs != Needs::default() && wanted::builds(app);
         let fingerprint =
             baked_digest(&source.join(&package.app)).map_err(|error| self.cannot_write(&error))?;
         let manifest = Manifest {
             app: package.app.clone(),
             version: package.version,
-            commit: commit.to_string(),
+            commit,
             abi: self.python.abi.clone(),
             arch: self.python.arch.clone(),
             requirements,
@@ -147,7 +89,7 @@ impl Publisher<'_> {
             version = bundle.manifest.version,
             requirements = bundle.manifest.requirements.len(),
             fetch_ms,
-            elapsed_ms = elapsed_ms(begin),
+            elapsed_ms = fetch_ms + elapsed_ms(begin),
             "published"
         );
         Ok(bundle)
@@ -162,20 +104,6 @@ impl Publisher<'_> {
         copy_tree(&bundle.root, &staging.bundle()).map_err(|error| self.cannot_write(&error))?;
         tracing::info!(app = bundle.manifest.app, "only this image has it: copied for the pods of another");
         self.put_in_place(&staging, &bundle.manifest)
-    }
-
-    /// One that the package does not touch is for developers: `bench get-app` fetches none at all. Where none is to
-    /// be fetched, the operator decided.
-    fn check_submodules(&self, lacking: Vec<Lacking>, package: &str, app: &WantedApp) -> Result<()> {
-        let package = Path::new(app.subfolder.as_deref().unwrap_or_default()).join(package);
-        for one in lacking {
-            if self.context.config.git.submodules && one.touches(&package) {
-                return Err(one.fault);
-            }
-            let (submodule, reason) = (one.path, one.fault.cause);
-            tracing::warn!(submodule, reason, "the app is published without a submodule");
-        }
-        Ok(())
     }
 
     /// Bytecode for every pod, whatever its uid may write. A file that does not compile is its app's

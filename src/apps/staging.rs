@@ -46,6 +46,11 @@ impl Staging {
         self.folder.path().join("bundle")
     }
 
+    /// The app's source in it.
+    pub fn source(&self) -> PathBuf {
+        self.bundle().join("source")
+    }
+
     /// What git brings.
     pub fn repository(&self) -> PathBuf {
         self.folder.path().join("repository")

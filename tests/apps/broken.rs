@@ -76,6 +76,48 @@ fn a_required_app_that_is_nowhere() {
     refused(&lab.fetch(&wanted(&repository.url())).run(), 78, &["app shop requires erpnext"]);
 }
 
+fn requires(app: &str, other: &str) -> Repository {
+    let repository = Repository::with_app(app);
+    repository.write(format!("{app}/hooks.py"), &format!("required_apps = ['{other}']\n"));
+    repository.commit("needs another");
+    repository
+}
+
+/// Which app requires which is known only from its source: what was fetched until then is not published.
+#[test]
+fn a_circle_of_fetched_apps() {
+    let (shop, till, lamp) =
+        (requires("shop", "till"), requires("till", "shop"), Repository::with_app("lamp"));
+    let entry = |repository: &Repository| json!({"url": repository.url(), "branch": "main"});
+    let lab = Lab::new();
+    let ended = lab.fetch(&json!([entry(&shop), entry(&till), entry(&lamp)])).run();
+    refused(&ended, 78, &["apps require each other in a circle: shop -> till -> shop"]);
+    assert!(lab.bundles().is_empty() && lab.leftovers() == 0);
+    assert!(!lab.folder().join("apps").exists(), "nothing is pinned");
+    assert!(
+        !ended.stderr.contains("app=lamp"),
+        "the circle is closed before it is fetched:\n{}",
+        ended.stderr
+    );
+}
+
+/// The image has both: nothing is fetched to find that out.
+#[test]
+fn a_circle_of_the_image() {
+    let lab = Lab::new();
+    for (app, other) in [("shop", "till"), ("till", "shop")] {
+        let package = lab.bench.path().join("apps").join(app).join(app);
+        std::fs::create_dir_all(&package).expect("an app of the image");
+        std::fs::write(package.join("hooks.py"), format!("required_apps = ['{other}']\n")).expect("hooks");
+    }
+    let lamp = Repository::with_app("lamp");
+    let list = json!([{"url": lamp.url(), "branch": "main"}, {"name": "shop"}]);
+    let ended = lab.fetch(&list).run();
+    refused(&ended, 78, &["apps require each other in a circle: shop -> till -> shop"]);
+    assert!(!ended.stderr.contains("fetching"), "{}", ended.stderr);
+    assert!(lab.bundles().is_empty() && lab.leftovers() == 0);
+}
+
 #[test]
 fn frappe_is_no_app_among_others() {
     is_refused(
