@@ -8,6 +8,8 @@ use super::{Bootstrapped, copy, follow};
 use crate::create::requirements::{may_create_tables, needed_for_creation};
 use crate::frappe::common_config::{self, Merged, Overrides};
 use crate::leader::context::{Context, Purpose};
+use crate::leader::lock::Leadership;
+use crate::migrate::refusal::Refusal;
 use crate::migrate::run::Outcome;
 use crate::outcome::{Fault, Result, Stopped};
 use crate::record::exclusive_lock::SiteHold;
@@ -23,26 +25,13 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 pub async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stopped> {
     let volume = Volume::open(context.bench.cauldron_site(context.site))?;
     let prepared = context.shutdown.guard(async { Ok(prepare(context, &volume).await?) }).await?;
-    let Prepared { mut leadership, own, password, observation, records, accepts_settings } = prepared;
-    if let Err(fault) = schema::refuse_newer(records.schema) {
+    if let Err(fault) = schema::refuse_newer(prepared.records.schema) {
         // The lock ends with the session: our name is not in the record, so there is nothing to take out of it.
-        drop(leadership);
+        drop(prepared);
         return without_leading(context, fault).await;
     }
-    let database = own.database.clone();
-    let adopt = context.config.adopt.as_deref();
-    let action = decide(&observation, &Names { site: context.site, database: &database, adopt })?;
-    if let Action::Create | Action::CreateAgain { .. } = action {
-        if matches!(context.purpose, Purpose::Migrate { .. }) {
-            return Err(Fault::configuration(
-                format!("there is no site {} to migrate", context.site),
-                "`cauldron-frappe bootstrap` makes one",
-            )
-            .into());
-        }
-        may_create_tables(leadership.client()).await?;
-        needed_for_creation(context)?;
-    }
+    let action = decided(context, &prepared).await?;
+    let Prepared { mut leadership, own, password, observation, records, accepts_settings } = prepared;
     let settled = copy::settle(context, &records, &volume, &action)?;
     leadership.claim(&settled.install_id, context.config.instance.as_deref(), &holder()).await?;
     let overrides = write_common_config(context).await?;
@@ -55,9 +44,38 @@ pub async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, St
         settled: &settled,
         accepts_settings,
     };
+    let joined = act_and_release(context, leadership, &volume, &found).await?;
+    come_up(context, joined, own.database.clone(), accepts_settings).await
+}
+
+/// What is to be done; that it can be done is known before anything is.
+async fn decided(context: &Context<'_>, prepared: &Prepared) -> Result<Action> {
+    let Prepared { leadership, own, observation, .. } = prepared;
+    let adopt = context.config.adopt.as_deref();
+    let action = decide(observation, &Names { site: context.site, database: &own.database, adopt })?;
+    if let Action::Create | Action::CreateAgain { .. } = action {
+        if matches!(context.purpose, Purpose::Migrate { .. }) {
+            return Err(Fault::configuration(
+                format!("there is no site {} to migrate", context.site),
+                "`cauldron-frappe bootstrap` makes one",
+            ));
+        }
+        may_create_tables(leadership.client()).await?;
+        needed_for_creation(context)?;
+    }
+    Ok(action)
+}
+
+/// Acts, has the record say how that ended, and lets the lock go.
+async fn act_and_release(
+    context: &Context<'_>,
+    leadership: Leadership,
+    volume: &Volume,
+    found: &Found<'_>,
+) -> std::result::Result<Joined, Stopped> {
     let acted = tokio::select! {
         biased;
-        acted = act(context, &leadership, &volume, &found) => acted,
+        acted = act(context, &leadership, volume, found) => acted,
         // Between steps nobody else sees it: a statement on a connection that stalls never returns.
         fault = async {
             let fault = leadership.lost().await;
@@ -82,7 +100,17 @@ pub async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, St
     if tokio::time::timeout(LAST_WORDS, last_words).await.is_err() {
         tracing::debug!("the connection stalls: the lock ends with it");
     }
-    let Joined { view, missing, outcome } = acted?;
+    acted
+}
+
+/// Up, or down with what the migration came to.
+async fn come_up(
+    context: &Context<'_>,
+    joined: Joined,
+    database: String,
+    accepts_settings: bool,
+) -> std::result::Result<Bootstrapped, Stopped> {
+    let Joined { view, missing, outcome } = joined;
     let blocked = match outcome {
         Outcome::Open => None,
         Outcome::Blocked(remedy) => Some(remedy),
@@ -97,7 +125,7 @@ pub async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, St
         Outcome::GaveUp(fault) => return Err(fault.into()),
     };
     if let (Some(remedy), false) = (&blocked, context.purpose == Purpose::Serve) {
-        return Err(Fault::try_again(remedy.clone(), "choose one of these").into());
+        return Err(Refusal::Interrupted(remedy.clone()).fault().into());
     }
     SiteHold::of(context.bench, context.site).prepare();
     // It comes up all the same, unready: its own front says what can be done.

@@ -42,12 +42,7 @@ pub struct Prepared {
 
 /// Everything up to the decision: nothing of anybody's data is changed on the way.
 pub async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared> {
-    let look = || {
-        let path = context.bench.site(context.site);
-        site_config::look(context.bench, context.site)
-            .map_err(|error| Fault::file(format!("cannot look at {}", path.display()), &error))
-    };
-    let folder = look()?;
+    let folder = look(context)?;
     let (way, own) = way(context, &folder)?;
     let name = own.database.as_str();
     let names = Names { site: context.site, database: name, adopt: context.config.adopt.as_deref() };
@@ -56,61 +51,17 @@ pub async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared>
         decide(&seen, &names)?;
     }
     refuse_an_ignored_user(context, &folder).await?;
-    let known_passwords = |folder: &SiteFolder| known_passwords(context, &way, folder, volume);
-    let known = known_passwords(&folder)?;
-    let opened = match &way {
-        Way::Owner => {
-            if known.is_empty() {
-                return Err(Fault::permission(
-                    "no password is given for the site's database",
-                    "set DB_PASSWORD (or DB_PASSWORD_FILE) to the password of that login",
-                ));
-            }
-            login::open(context, &own, &known).await?.ok_or_else(|| provision::other_password(&own.user))?
-        }
-        Way::Administrator(_) if own.has_a_user_of_its_own() => {
-            login::open(context, &own, &known).await?.ok_or_else(|| provision::other_password(&own.user))?
-        }
-        Way::Administrator(admin) => {
-            // Role or database may not be there yet: then provisioning has the word. A pooler remembers
-            // a login that failed, so none is tried before there can be a site.
-            let opened = match &folder {
-                SiteFolder::There(_) => login::open(context, &own, &known).await.unwrap_or_default(),
-                SiteFolder::Absent => None,
-            };
-            let password_works = opened.is_some();
-            if let Some(opened) = finished(opened, context.site).await? {
-                opened
-            } else {
-                let Provisioned { password, refusal } = provision::provision(&Wanted {
-                    database: context.direct,
-                    admin,
-                    names,
-                    volume,
-                    look_at_folder: &look,
-                    known_passwords: &known_passwords,
-                    password_works,
-                    can_create: &|| needed_for_creation(context).map(drop),
-                })
-                .await?;
-                // Another pod may have made them in the meantime, with a password of its own.
-                let known = [vec![password], known_passwords(&look()?)?].concat();
-                login::open(context, &own, &known)
-                    .await?
-                    .ok_or_else(|| refusal.unwrap_or_else(|| provision::other_password(name)))?
-            }
-        }
-    };
-    let Opened { connection, password, accepts_settings } = opened;
+    let Opened { connection, password, accepts_settings } =
+        open(context, volume, &way, &own, names, &folder).await?;
     let login = Login { user: own.user.clone(), password: Some(password.clone()) };
     refuse_a_pooler(context.direct, &connection, &login, name).await?;
     let leadership = Leadership::acquire(connection, context.site, context.board).await?;
     // Looked at again: the pod that led before may have made it.
     let records = observe::records(leadership.client(), context.site).await?;
     let mut observation = observe::observe(leadership.client(), &records, volume, Folder::Absent).await?;
-    let folder = match look()? {
+    let folder = match look(context)? {
         SiteFolder::Absent if observation.database == Database::Complete => {
-            look_again(filesystem::is_shared(&context.bench.sites()), &look).await?
+            look_again(filesystem::is_shared(&context.bench.sites()), &|| look(context)).await?
         }
         folder => folder,
     };
@@ -121,6 +72,63 @@ pub async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared>
     };
     observation.folder = observe::folder(&folder, context.database, name, own_login);
     Ok(Prepared { leadership, own, password, observation, records, accepts_settings })
+}
+
+fn look(context: &Context<'_>) -> Result<SiteFolder> {
+    let path = context.bench.site(context.site);
+    site_config::look(context.bench, context.site)
+        .map_err(|error| Fault::file(format!("cannot look at {}", path.display()), &error))
+}
+
+/// A session on the site's database, which an administrator's login makes where it is absent.
+async fn open(
+    context: &Context<'_>,
+    volume: &Volume,
+    way: &Way,
+    own: &Own,
+    names: Names<'_>,
+    folder: &SiteFolder,
+) -> Result<Opened> {
+    let known_passwords = |folder: &SiteFolder| known_passwords(context, way, folder, volume);
+    let known = known_passwords(folder)?;
+    let admin = match way {
+        Way::Owner if known.is_empty() => {
+            return Err(Fault::permission(
+                "no password is given for the site's database",
+                "set DB_PASSWORD (or DB_PASSWORD_FILE) to the password of that login",
+            ));
+        }
+        Way::Administrator(admin) if !own.has_a_user_of_its_own() => admin,
+        Way::Owner | Way::Administrator(_) => {
+            let opened = login::open(context, own, &known).await?;
+            return opened.ok_or_else(|| provision::other_password(&own.user));
+        }
+    };
+    // Role or database may not be there yet: then provisioning has the word. A pooler remembers
+    // a login that failed, so none is tried before there can be a site.
+    let opened = match folder {
+        SiteFolder::There(_) => login::open(context, own, &known).await.unwrap_or_default(),
+        SiteFolder::Absent => None,
+    };
+    let password_works = opened.is_some();
+    if let Some(opened) = finished(opened, context.site).await? {
+        return Ok(opened);
+    }
+    let Provisioned { password, refusal } = provision::provision(&Wanted {
+        database: context.direct,
+        admin,
+        names,
+        volume,
+        look_at_folder: &|| look(context),
+        known_passwords: &known_passwords,
+        password_works,
+        can_create: &|| needed_for_creation(context).map(drop),
+    })
+    .await?;
+    // Another pod may have made them in the meantime, with a password of its own.
+    let known = [vec![password], known_passwords(&look(context)?)?].concat();
+    let opened = login::open(context, own, &known).await?;
+    opened.ok_or_else(|| refusal.unwrap_or_else(|| provision::other_password(names.database)))
 }
 
 /// The site's own login is enough where it is recorded as finished: then nothing is to be provisioned.

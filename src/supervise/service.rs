@@ -217,17 +217,7 @@ pub fn on_event(
         }
         (State::Stopping, Event::Cleared(exit)) => {
             service.last_exit = Some(exit);
-            if service.asked || !policy.restart {
-                (State::Stopped, None)
-            } else if service.paused {
-                service.forgive();
-                (State::Paused, None)
-            } else if service.expected {
-                service.restarts += 1;
-                service.begin()
-            } else {
-                after_failure(&mut service, policy, now)
-            }
+            after_stop(&mut service, policy, now)
         }
         (State::Starting | State::BackingOff, Event::PauseAsked) => {
             service.forgive();
@@ -243,6 +233,21 @@ pub fn on_event(
     };
     service.state = state;
     (service, action)
+}
+
+/// Nobody of it is left: it stays away, or comes again.
+fn after_stop(service: &mut Service, policy: &Policy, now: Instant) -> (State, Option<Action>) {
+    if service.asked || !policy.restart {
+        (State::Stopped, None)
+    } else if service.paused {
+        service.forgive();
+        (State::Paused, None)
+    } else if service.expected {
+        service.restarts += 1;
+        service.begin()
+    } else {
+        after_failure(service, policy, now)
+    }
 }
 
 /// An unasked end, or a start that failed: back off, or give up.
