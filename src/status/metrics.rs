@@ -106,8 +106,27 @@ pub fn help(name: &str) -> &'static str {
 
 /// The whole exposition.
 pub fn encode(account: &Account, figures: Option<&Figures>) -> String {
-    let mut registry = Registry::with_prefix(PREFIX);
-    let mut gauges = |name: &'static str, values: Vec<(Labels, f64)>| {
+    let mut exposition = Exposition { registry: Registry::with_prefix(PREFIX), account };
+    exposition.process();
+    exposition.roles();
+    exposition.queues(figures);
+    exposition.migration();
+    exposition.readiness();
+    exposition.restarts();
+    exposition.others();
+    let mut text = String::new();
+    let _ = encode_registry(&mut text, &exposition.registry);
+    text
+}
+
+/// The exposition in the making. The order of registration is the order of the lines.
+struct Exposition<'a> {
+    registry: Registry,
+    account: &'a Account,
+}
+
+impl Exposition<'_> {
+    fn gauges(&mut self, name: &'static str, values: Vec<(Labels, f64)>) {
         if values.is_empty() {
             return;
         }
@@ -115,116 +134,132 @@ pub fn encode(account: &Account, figures: Option<&Figures>) -> String {
         for (labels, value) in values {
             family.get_or_create(&LabelSet(labels)).set(value);
         }
-        registry.register(name, help(name), family);
-    };
-    let info = vec![("version", env!("CARGO_PKG_VERSION").to_string()), ("role", account.role.to_string())];
-    gauges("build_info", vec![(info, 1.0)]);
-    let phase = |phase: &super::account::Phase| {
-        (vec![("phase", phase.name().to_string())], f64::from(u8::from(*phase == account.phase)))
-    };
-    gauges("phase", PHASES.iter().map(phase).collect());
-    let child = |name: &String| vec![("child", name.clone())];
-    gauges(
-        "child_up",
-        account
+        self.registry.register(name, help(name), family);
+    }
+
+    /// This process and its children.
+    fn process(&mut self) {
+        let account = self.account;
+        let info =
+            vec![("version", env!("CARGO_PKG_VERSION").to_string()), ("role", account.role.to_string())];
+        self.gauges("build_info", vec![(info, 1.0)]);
+        let phase = |phase: &super::account::Phase| {
+            (vec![("phase", phase.name().to_string())], f64::from(u8::from(*phase == account.phase)))
+        };
+        self.gauges("phase", PHASES.iter().map(phase).collect());
+        let up = account
             .children
             .iter()
             .map(|(name, c)| (child(name), f64::from(u8::from(c.pid.is_some()))))
-            .collect(),
-    );
-    let resident = account.children.iter().filter_map(|(name, c)| {
-        let bytes = sys::proc::resident_bytes_of_group(c.pid?);
-        Some((child(name), bytes as f64))
-    });
-    gauges("child_resident_bytes", resident.collect());
-    let role = |name: &&'static str| vec![("role", (*name).to_string())];
-    let checks = &account.role_checks;
-    gauges(
-        "role_ready",
-        checks.iter().map(|(name, c)| (role(name), f64::from(u8::from(c.problem.is_none())))).collect(),
-    );
-    gauges(
-        "role_probe_latency_seconds",
-        checks.iter().map(|(name, c)| (role(name), c.latency.as_secs_f64())).collect(),
-    );
-    let queue = |figure: fn(&Queue) -> f64| -> Vec<(Labels, f64)> {
-        let queues = figures.iter().flat_map(|figures| &figures.queues);
-        queues.map(|queue| (vec![("queue", queue.name.clone())], figure(queue))).collect()
-    };
-    gauges("queue_jobs_waiting", queue(|queue| queue.waiting as f64));
-    gauges("queue_oldest_job_seconds", queue(|queue| queue.oldest_s));
-    gauges("queue_jobs_running", queue(|queue| queue.running as f64));
-    gauges("queue_jobs_finished", queue(|queue| queue.finished as f64));
-    gauges("queue_jobs_failed", queue(|queue| queue.failed as f64));
-    let workers = figures.iter().flat_map(|figures| &figures.workers);
-    gauges(
-        "workers",
-        workers.map(|(state, count)| (vec![("state", state.clone())], *count as f64)).collect(),
-    );
-    if let Some(scheduler) = &account.scheduler {
-        gauges("scheduler_state", vec![(vec![("state", scheduler.state.to_string())], 1.0)]);
+            .collect();
+        self.gauges("child_up", up);
+        let resident = account.children.iter().filter_map(|(name, c)| {
+            let bytes = sys::proc::resident_bytes_of_group(c.pid?);
+            Some((child(name), bytes as f64))
+        });
+        self.gauges("child_resident_bytes", resident.collect());
     }
 
-    if let Some(relation) = account.gate.relation {
-        gauges("fingerprint_match", vec![(vec![("relation", relation.to_string())], 1.0)]);
-        let stage = account.gate.stage.replace(' ', "_");
-        gauges("gate_stage", vec![(vec![("stage", stage)], 1.0)]);
-    }
-    let served =
-        |(site, fit): (&str, &Fit)| (vec![("site", site.to_string())], f64::from(u8::from(fit.is_served())));
-    gauges("other_site_served", account.other_sites.iter().map(served).collect());
-    if let Some(progress) = &account.gate.progress {
-        let running = progress.patch.as_ref().map_or(0.0, |_| progress.since.elapsed().as_secs_f64());
-        let number = |count: usize| u32::try_from(count).map_or(f64::MAX, f64::from);
-        gauges("migration_patches", vec![(Vec::new(), number(progress.patches))]);
-        gauges("migration_patches_done", vec![(Vec::new(), number(progress.done))]);
-        gauges("migration_patch_seconds", vec![(Vec::new(), running)]);
+    fn roles(&mut self) {
+        let role = |name: &&'static str| vec![("role", (*name).to_string())];
+        let checks = &self.account.role_checks;
+        let ready =
+            checks.iter().map(|(name, c)| (role(name), f64::from(u8::from(c.problem.is_none())))).collect();
+        self.gauges("role_ready", ready);
+        let latency = checks.iter().map(|(name, c)| (role(name), c.latency.as_secs_f64())).collect();
+        self.gauges("role_probe_latency_seconds", latency);
     }
 
-    let ready = account.ready().iter().all(|check| check.problem.is_none());
-    registry.register("ready", help("ready"), ConstGauge::new(i64::from(ready)));
-    if let Some(scheduler) = &account.scheduler {
-        let leads = ConstGauge::new(i64::from(scheduler.leads));
-        registry.register("scheduler_leader", help("scheduler_leader"), leads);
-        if let Some(lag) = scheduler.lag {
-            let lag = ConstGauge::new(lag.as_secs_f64());
-            registry.register("scheduler_lag_seconds", help("scheduler_lag_seconds"), lag);
+    fn queues(&mut self, figures: Option<&Figures>) {
+        let queue = |figure: fn(&Queue) -> f64| -> Vec<(Labels, f64)> {
+            let queues = figures.iter().flat_map(|figures| &figures.queues);
+            queues.map(|queue| (vec![("queue", queue.name.clone())], figure(queue))).collect()
+        };
+        self.gauges("queue_jobs_waiting", queue(|queue| queue.waiting as f64));
+        self.gauges("queue_oldest_job_seconds", queue(|queue| queue.oldest_s));
+        self.gauges("queue_jobs_running", queue(|queue| queue.running as f64));
+        self.gauges("queue_jobs_finished", queue(|queue| queue.finished as f64));
+        self.gauges("queue_jobs_failed", queue(|queue| queue.failed as f64));
+        let workers = figures.iter().flat_map(|figures| &figures.workers);
+        let workers = workers.map(|(state, count)| (vec![("state", state.clone())], *count as f64));
+        self.gauges("workers", workers.collect());
+        if let Some(scheduler) = &self.account.scheduler {
+            self.gauges("scheduler_state", vec![(vec![("state", scheduler.state.to_string())], 1.0)]);
         }
     }
-    if let Some(waited) = account.dependencies_wait {
-        let name = "dependencies_wait_seconds";
-        registry.register(name, help(name), ConstGauge::new(waited.as_secs_f64()));
-    }
-    if let Some(probe) = &account.role_probe {
-        let name = "probe_latency_seconds";
-        registry.register(name, help(name), ConstGauge::new(probe.latency.as_secs_f64()));
-    }
-    let restarts = Family::<LabelSet, prometheus_client::metrics::counter::Counter>::default();
-    for (name, status) in &account.children {
-        restarts.get_or_create(&LabelSet(child(name))).inc_by(status.restarts);
-    }
-    registry.register("child_restarts", help("child_restarts_total"), restarts);
-    let reasons = Family::<LabelSet, prometheus_client::metrics::counter::Counter>::default();
-    for (name, status) in &account.children {
-        for (reason, count) in &status.restart_reasons {
-            let labels = [child(name), vec![("reason", (*reason).to_string())]].concat();
-            reasons.get_or_create(&LabelSet(labels)).inc_by(*count);
+
+    /// This code and the sites of the bench.
+    fn migration(&mut self) {
+        let account = self.account;
+        if let Some(relation) = account.gate.relation {
+            self.gauges("fingerprint_match", vec![(vec![("relation", relation.to_string())], 1.0)]);
+            let stage = account.gate.stage.replace(' ', "_");
+            self.gauges("gate_stage", vec![(vec![("stage", stage)], 1.0)]);
+        }
+        let served = |(site, fit): (&str, &Fit)| {
+            (vec![("site", site.to_string())], f64::from(u8::from(fit.is_served())))
+        };
+        self.gauges("other_site_served", account.other_sites.iter().map(served).collect());
+        if let Some(progress) = &account.gate.progress {
+            let running = progress.patch.as_ref().map_or(0.0, |_| progress.since.elapsed().as_secs_f64());
+            let number = |count: usize| u32::try_from(count).map_or(f64::MAX, f64::from);
+            self.gauges("migration_patches", vec![(Vec::new(), number(progress.patches))]);
+            self.gauges("migration_patches_done", vec![(Vec::new(), number(progress.done))]);
+            self.gauges("migration_patch_seconds", vec![(Vec::new(), running)]);
         }
     }
-    registry.register("child_restart_reasons", help("child_restart_reasons_total"), reasons);
-    registry.register(
-        "log_lines_dropped",
-        help("log_lines_dropped_total"),
-        ConstCounter::new(telemetry::dropped_lines()),
-    );
-    if account.queues.is_some() {
-        let foreign = ConstCounter::new(account.foreign_jobs);
-        registry.register("foreign_jobs", help("foreign_jobs_total"), foreign);
+
+    fn readiness(&mut self) {
+        let (account, registry) = (self.account, &mut self.registry);
+        let ready = account.ready().iter().all(|check| check.problem.is_none());
+        registry.register("ready", help("ready"), ConstGauge::new(i64::from(ready)));
+        if let Some(scheduler) = &account.scheduler {
+            let leads = ConstGauge::new(i64::from(scheduler.leads));
+            registry.register("scheduler_leader", help("scheduler_leader"), leads);
+            if let Some(lag) = scheduler.lag {
+                let lag = ConstGauge::new(lag.as_secs_f64());
+                registry.register("scheduler_lag_seconds", help("scheduler_lag_seconds"), lag);
+            }
+        }
+        if let Some(waited) = account.dependencies_wait {
+            let name = "dependencies_wait_seconds";
+            registry.register(name, help(name), ConstGauge::new(waited.as_secs_f64()));
+        }
+        if let Some(probe) = &account.role_probe {
+            let name = "probe_latency_seconds";
+            registry.register(name, help(name), ConstGauge::new(probe.latency.as_secs_f64()));
+        }
     }
-    if let Some(front) = &account.front {
-        front.register(&mut registry);
+
+    fn restarts(&mut self) {
+        let restarts = Family::<LabelSet, prometheus_client::metrics::counter::Counter>::default();
+        let reasons = Family::<LabelSet, prometheus_client::metrics::counter::Counter>::default();
+        for (name, status) in &self.account.children {
+            restarts.get_or_create(&LabelSet(child(name))).inc_by(status.restarts);
+            for (reason, count) in &status.restart_reasons {
+                let labels = [child(name), vec![("reason", (*reason).to_string())]].concat();
+                reasons.get_or_create(&LabelSet(labels)).inc_by(*count);
+            }
+        }
+        self.registry.register("child_restarts", help("child_restarts_total"), restarts);
+        self.registry.register("child_restart_reasons", help("child_restart_reasons_total"), reasons);
     }
-    let mut text = String::new();
-    let _ = encode_registry(&mut text, &registry);
-    text
+
+    /// Log lines, foreign jobs, and the web port's own.
+    fn others(&mut self) {
+        let (account, registry) = (self.account, &mut self.registry);
+        let dropped = ConstCounter::new(telemetry::dropped_lines());
+        registry.register("log_lines_dropped", help("log_lines_dropped_total"), dropped);
+        if account.queues.is_some() {
+            let foreign = ConstCounter::new(account.foreign_jobs);
+            registry.register("foreign_jobs", help("foreign_jobs_total"), foreign);
+        }
+        if let Some(front) = &account.front {
+            front.register(registry);
+        }
+    }
+}
+
+fn child(name: &str) -> Labels {
+    vec![("child", name.to_string())]
 }
