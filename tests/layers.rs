@@ -1,5 +1,5 @@
 //! The rooms of the source and the arrows between them: src/main.rs lists the rooms from top to bottom, and a room
-//! imports only rooms below its own.
+//! imports only rooms below its own. Beside them, the fields of log events: none has the name of a key that every line has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -170,4 +170,79 @@ fn a_seeded_arrow_is_found_however_it_is_written() {
         assert_eq!(wrong(&order, &arrows("middle/part.rs", fine)), Vec::<String>::new(), "{fine}");
     }
     assert_eq!(wrong(&order, &arrows("middle.rs", "use super::top::Thing;")), ["middle.rs imports top"]);
+}
+
+/// Keys that every JSON log line has by itself (src/telemetry.rs).
+const KEYS_OF_A_LINE: [&str; 4] = ["timestamp", "level", "target", "message"];
+
+/// The arguments of a macro call, whose text begins behind its opening parenthesis.
+fn macro_arguments(text: &str) -> Vec<&str> {
+    let (mut depth, mut begins, mut in_string, mut escaped, mut arguments) = (1, 0, false, false, Vec::new());
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if in_string => escaped = true,
+            '"' => in_string = !in_string,
+            _ if in_string => {}
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 || (depth == 1 && c == ',' && !in_string) {
+            arguments.push(text[begins..at].trim());
+            begins = at + 1;
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    arguments
+}
+
+/// The fields of every log event, each event's in a list of its own.
+fn event_fields(text: &str) -> Vec<Vec<String>> {
+    let code = without_comments(text);
+    let calls = ["error!(", "warn!(", "info!(", "debug!(", "trace!("];
+    let begins = calls.iter().flat_map(|call| code.match_indices(call).map(|(at, call)| at + call.len()));
+    let field = |argument: &str| {
+        let name = argument.split('=').next().unwrap_or_default().trim().trim_start_matches(['%', '?']);
+        let name = name.rsplit('.').next().unwrap_or_default().to_string();
+        (!argument.starts_with('"')).then_some(name).filter(|name| !name.is_empty())
+    };
+    begins.map(|at| macro_arguments(&code[at..]).into_iter().map_while(field).collect()).collect()
+}
+
+/// Fields that would give their log line a key twice.
+fn keys_twice(text: &str) -> Vec<String> {
+    let twice = |fields: Vec<String>| {
+        let known =
+            |at: usize| KEYS_OF_A_LINE.contains(&fields[at].as_str()) || fields[..at].contains(&fields[at]);
+        (0..fields.len()).filter(|at| known(*at)).map(|at| fields[at].clone()).collect::<Vec<_>>()
+    };
+    event_fields(text).into_iter().flat_map(twice).collect()
+}
+
+#[test]
+fn no_log_line_has_a_key_twice() {
+    let mut events = 0;
+    for (file, text) in of_the_house() {
+        assert_eq!(keys_twice(&text), Vec::<String>::new(), "{file}");
+        events += event_fields(&text).len();
+    }
+    assert!(events > 150, "the source was read: {events} events");
+}
+
+#[test]
+fn a_seeded_key_is_found_however_it_is_written() {
+    for (seed, key) in [
+        (r#"tracing::warn!(target = %queue, "text");"#, "target"),
+        ("info!(\n    site,\n    level,\n    \"text, {}\",\n    1\n);", "level"),
+        (r#"debug!(pid = f(1, "),"), ?message, "text")"#, "message"),
+        (r#"error!(site = a, problem, site = b, "text")"#, "site"),
+    ] {
+        assert_eq!(keys_twice(seed), [key], "{seed}");
+    }
+    for fine in [r#"warn!(%error, site, "level = {level}, target");"#, r#"info!("a, level, {}", level)"#] {
+        assert_eq!(keys_twice(fine), Vec::<String>::new(), "{fine}");
+    }
 }

@@ -64,6 +64,6 @@ fn refuse_a_flushed_queue(reader: &mut Reader<'_>, config: &RedisConfig) {
     if cache == queue
         && reader.seen.iter().any(|(v, g)| v.name == "REDIS_QUEUE" && !matches!(g.source, Source::Bench(_)))
     {
-        tracing::warn!(target = %queue, "REDIS_CACHE and REDIS_QUEUE name one database: a flush or an eviction of the cache loses jobs");
+        tracing::warn!(redis = %queue, "REDIS_CACHE and REDIS_QUEUE name one database: a flush or an eviction of the cache loses jobs");
     }
 }
