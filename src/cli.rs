@@ -135,14 +135,8 @@ impl Cli {
     /// # Errors
     /// clap's own, `--help` and `--version` included.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let arguments: Vec<OsString> = arguments.into_iter().collect();
-        if let Some(cli) = Self::plain_run(&arguments) {
-            return Ok(cli);
-        }
-        let arguments = legacy::translate(arguments, Self::has_subcommand);
-        if let Some(cli) = Self::plain_run(&arguments) {
-            return Ok(cli);
-        }
+        let arguments = arguments.into_iter().collect();
+        let arguments = legacy::translate(arguments, Self::has_subcommand, &Self::takes_value);
         // An init has to be quick: every setting of every command is half a millisecond.
         let is_run = arguments.get(1).is_some_and(|word| word == "run");
         let command = if is_run { command_with(RUN_SETTINGS, Secrets::AsFlags) } else { command() };
@@ -156,23 +150,11 @@ impl Cli {
         Self::command().find_subcommand(word).is_some()
     }
 
-    /// `run -- CMD …` and `run --restart -- CMD …` by hand: making and asking clap's tables is a third
-    /// of the time to the program's first instruction. Whatever has other words is clap's.
-    fn plain_run(arguments: &[OsString]) -> Option<Self> {
-        let words: Vec<Option<&str>> = arguments.iter().skip(1).take(3).map(|word| word.to_str()).collect();
-        let (restart, before) = match words.as_slice() {
-            [Some("run"), Some("--"), ..] => (false, 3),
-            [Some("run"), Some("--restart"), Some("--")] => (true, 4),
-            _ => return None,
-        };
-        let command = arguments[before..].to_vec();
-        (!command.is_empty()).then(|| Self {
-            command: Command::Run { restart, command },
-            embedded: false,
-            print_config: false,
-            format: Format::Text,
-            settings: BTreeMap::new(),
-        })
+    /// Whether an option of every command takes a value. None where there is no such option.
+    fn takes_value(name: &str) -> Option<bool> {
+        let command = command();
+        let option = command.get_arguments().find(|option| option.get_long() == Some(name))?;
+        Some(option.get_action().takes_values())
     }
 }
 
@@ -260,20 +242,6 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_run_is_read_as_clap_reads_it() {
-        for line in ["x run -- a", "x run -- a -- b", "x run --restart -- a --grace 5", "x run -- run -- a"] {
-            let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            let by_hand = Cli::plain_run(&arguments).expect(line);
-            let by_clap = Cli::from_arg_matches(&command().get_matches_from(&arguments)).unwrap();
-            assert_eq!(format!("{by_hand:?}"), format!("{by_clap:?}"));
-        }
-        for line in ["x run a", "x run --", "x run --restart --", "x run --grace 1s -- a", "x run", "x"] {
-            let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            assert!(Cli::plain_run(&arguments).is_none(), "{line}");
-        }
-    }
-
-    #[test]
     fn pools_add_up_and_queue_is_the_benchs_own_word() {
         let cli = read("cauldron-frappe worker --pool short,default=2 --pool long=1");
         assert_eq!(cli.settings["pool"], "short,default=2 long=1");
@@ -286,6 +254,23 @@ mod tests {
         for line in ["x apps list --site-name a", "x apps --site-name a list", "x --site-name a apps list"] {
             assert_eq!(read(line).settings["site-name"], "a", "{line}");
         }
+    }
+
+    #[test]
+    fn an_older_command_takes_every_option_of_ours() {
+        for line in
+            ["x --print-config --db-host a bench schedule", "x bench schedule --db-host=a --print-config"]
+        {
+            let cli = read(line);
+            assert!(cli.print_config && matches!(cli.command, Command::Scheduler), "{line}");
+            assert_eq!(cli.settings["db-host"], "a", "{line}");
+        }
+        let run = |line| matches!(read(line).command, Command::Run { .. });
+        assert!(
+            run("x bench schedule --help") && run("x bench start --no-prefix"),
+            "the bench's own options"
+        );
+        assert!(run("x bench start -e"), "one letter is none of ours");
     }
 
     #[test]

@@ -196,3 +196,29 @@ fn a_json_log_line_has_each_key_once() {
         }
     }
 }
+
+/// A manifest's own command, wherever an option of ours stands.
+#[test]
+fn the_configuration_of_the_role_that_an_older_command_means_is_printed() {
+    let bench = Bench::sample();
+    for (command, role) in [
+        ("--print-config bench schedule", "scheduler --print-config"),
+        ("bench schedule --print-config", "scheduler --print-config"),
+        ("--db-host pg bench start --print-config", "web --db-host pg --print-config"),
+        ("bench worker --queue long --print-config", "worker --worker-queues long --print-config"),
+    ] {
+        let printed = |line: &str| {
+            let words: Vec<&str> = line.split(' ').collect();
+            let binary = Binary::on(&bench, &words).set("SITE_NAME", "erp.test").set("DB_HOST", "db");
+            let binary = binary.set("REDIS_CACHE", "redis://c:6379/0").set("REDIS_QUEUE", "redis://q:6379/1");
+            binary.run().exits(0).stdout
+        };
+        let shown = printed(command);
+        assert!(shown.contains("erp.test"), "{command}: {shown}");
+        assert_eq!(shown, printed(role), "{command}");
+    }
+    // A program of somebody else's keeps its own options, and ours make nothing of it.
+    let printing = Binary::new(&["sh", "-c", "echo \"$1\"", "sh", "--print-config"]).run().exits(0);
+    assert_eq!(printing.stdout, "--print-config\n");
+    Binary::new(&["--print-config", "sh", "-c", "exit 5"]).run().exits(64);
+}

@@ -6,48 +6,80 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-/// The command line in our own words; a program that is none of our commands becomes `run -- …`.
-pub fn translate(arguments: Vec<OsString>, is_command: impl Fn(&str) -> bool) -> Vec<OsString> {
-    let words: Option<Vec<&str>> = arguments.iter().skip(1).map(|word| word.to_str()).collect();
-    let Some(first) = arguments.get(1) else { return arguments };
-    if first.to_str().is_some_and(|first| first.starts_with('-') || is_command(first)) {
+/// Whether an option is one of ours (`db-host`, without its dashes), and then whether it takes a value.
+type TakesValue<'a> = &'a dyn Fn(&str) -> Option<bool>;
+
+/// The command line in our own words; a program that is none of our commands becomes `run -- …`. Options of
+/// ours may stand before the command, and among the options of one that means a role.
+pub fn translate(
+    arguments: Vec<OsString>,
+    is_command: impl Fn(&str) -> bool,
+    takes_value: TakesValue<'_>,
+) -> Vec<OsString> {
+    let Some(at) = command_index(&arguments, takes_value) else { return arguments };
+    let (before, command) = arguments.split_at(at);
+    if command[0].to_str().is_some_and(is_command) {
         return arguments;
     }
-    let ours = match words.and_then(|words| role(&words)) {
+    let words: Option<Vec<&str>> = command.iter().map(|word| word.to_str()).collect();
+    let ours = match words.and_then(|words| role(&words, takes_value)) {
         Some(ours) => ours.into_iter().map(OsString::from).collect(),
-        None => [vec!["run".into(), "--".into()], arguments[1..].to_vec()].concat(),
+        // No manifest has options of ours before a program of its own: clap refuses it.
+        None if at > 1 => return arguments,
+        None => [vec!["run".into(), "--".into()], command.to_vec()].concat(),
     };
-    [vec![arguments[0].clone()], ours].concat()
+    [before.to_vec(), ours].concat()
+}
+
+/// Where the command stands: behind options of ours. None where there is none, or where an option is unknown.
+fn command_index(arguments: &[OsString], takes_value: TakesValue<'_>) -> Option<usize> {
+    let mut at = 1;
+    while let Some(word) = arguments.get(at)?.to_str().filter(|word| word.starts_with('-')) {
+        at += words_of_our_option(word, takes_value)?;
+    }
+    Some(at)
+}
+
+/// `--db-host x` has two words, `--db-host=x` and `--print-config` one. None where the option is not ours.
+fn words_of_our_option(word: &str, takes_value: TakesValue<'_>) -> Option<usize> {
+    let option = word.strip_prefix("--")?;
+    match option.split_once('=') {
+        Some((name, _)) => takes_value(name)?.then_some(1),
+        None => takes_value(option).map(|has_value| if has_value { 2 } else { 1 }),
+    }
 }
 
 /// The role that a command line means, with its settings as flags.
-fn role(words: &[&str]) -> Option<Vec<String>> {
+fn role(words: &[&str], takes_value: TakesValue<'_>) -> Option<Vec<String>> {
     let (program, rest) = words.split_first()?;
     match Path::new(program).file_name()?.to_str()? {
-        "bench" => bench(rest),
+        "bench" => bench(rest, takes_value),
         "node" | "nodejs" => match rest {
-            [script] if script.ends_with("socketio.js") => Some(vec!["socketio".into()]),
+            [script, options @ ..] if script.ends_with("socketio.js") => {
+                Some(Options::read(options, &[], &[], takes_value)?.flags("socketio", &[]))
+            }
             _ => None,
         },
-        "gunicorn" => gunicorn(rest),
+        "gunicorn" => gunicorn(rest, takes_value),
         _ => None,
     }
 }
 
-fn bench(words: &[&str]) -> Option<Vec<String>> {
-    match words {
-        ["start"] => Some(vec!["web".into()]),
-        ["schedule"] => Some(vec!["scheduler".into()]),
-        ["worker", options @ ..] => {
-            let given = Options::read(options, &["queue"], &["quiet"])?;
-            Some(given.flags("worker", &[("queue", "worker-queues")]))
-        }
-        ["worker-pool", options @ ..] => {
-            let given = Options::read(options, &["queue", "num-workers"], &["quiet"])?;
+fn bench(words: &[&str], takes_value: TakesValue<'_>) -> Option<Vec<String>> {
+    let (command, options) = words.split_first()?;
+    let read = |values: &[&str], switches: &[&str]| Options::read(options, values, switches, takes_value);
+    match *command {
+        "start" => Some(read(&[], &[])?.flags("web", &[])),
+        "schedule" => Some(read(&[], &[])?.flags("scheduler", &[])),
+        "worker" => Some(read(&["queue"], &["quiet"])?.flags("worker", &[("queue", "worker-queues")])),
+        "worker-pool" => {
+            let given = read(&["queue", "num-workers"], &["quiet"])?;
             let queues = given.get("queue").unwrap_or("short,default,long");
             // Frappe's own default.
             let count = given.get("num-workers").unwrap_or("2");
-            Some(["worker", "--pool", &format!("{queues}={count}")].map(Into::into).into())
+            let mut flags = given.flags("worker", &[]);
+            flags.extend(["--pool".into(), format!("{queues}={count}")]);
+            Some(flags)
         }
         _ => None,
     }
@@ -55,7 +87,7 @@ fn bench(words: &[&str]) -> Option<Vec<String>> {
 
 /// A line for `frappe.app:application` is the web role; `application_with_statics` too, which itself
 /// would serve any file (FRAPPE.md).
-fn gunicorn(words: &[&str]) -> Option<Vec<String>> {
+fn gunicorn(words: &[&str], takes_value: TakesValue<'_>) -> Option<Vec<String>> {
     let is_app = |word: &str| word.starts_with("frappe.app:application");
     let mut options = words.to_vec();
     let app = options.iter().position(|word| is_app(word))?;
@@ -79,7 +111,7 @@ fn gunicorn(words: &[&str]) -> Option<Vec<String>> {
         "access-logfile",
         "error-logfile",
     ];
-    let given = Options::read(&options, &values, &["preload"])?;
+    let given = Options::read(&options, &values, &["preload"], takes_value)?;
     let mut flags = given.flags(
         "web",
         &[
@@ -103,36 +135,50 @@ fn gunicorn(words: &[&str]) -> Option<Vec<String>> {
 }
 
 /// `--name value`, `--name=value`, `-n value` and switches.
-struct Options<'a>(Vec<(&'a str, &'a str)>);
+struct Options<'a> {
+    theirs: Vec<(&'a str, &'a str)>,
+    /// The words of options of ours, as they were given.
+    ours: Vec<&'a str>,
+}
 
 impl<'a> Options<'a> {
-    /// None where there is a word that is not known: the command means more than we would do.
-    fn read(words: &[&'a str], values: &[&str], switches: &[&str]) -> Option<Self> {
-        let mut given = Vec::new();
-        let mut words = words.iter();
-        while let Some(word) = words.next() {
+    /// None where there is a word that is not known: the command means more than we would do. An option of
+    /// the program's own comes first where ours has the same name.
+    fn read(
+        words: &[&'a str],
+        values: &[&str],
+        switches: &[&str],
+        takes_value: TakesValue<'_>,
+    ) -> Option<Self> {
+        let mut given = Self { theirs: Vec::new(), ours: Vec::new() };
+        let mut rest = words;
+        while let [word, after @ ..] = rest {
             let name = word.strip_prefix("--").or_else(|| word.strip_prefix('-'))?;
             let (name, value) =
                 name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value)));
-            if switches.contains(&name) && value.is_none() {
-                continue;
-            }
-            if !values.contains(&name) {
-                return None;
-            }
-            given.push((name, value.or_else(|| words.next().copied())?));
+            rest = if switches.contains(&name) && value.is_none() {
+                after
+            } else if values.contains(&name) {
+                given.theirs.push((name, value.or_else(|| after.first().copied())?));
+                if value.is_some() { after } else { &after[1..] }
+            } else {
+                let (ours, rest) = rest.split_at_checked(words_of_our_option(word, takes_value)?)?;
+                given.ours.extend(ours);
+                rest
+            };
         }
-        Some(Self(given))
+        Some(given)
     }
 
     fn get(&self, name: &str) -> Option<&'a str> {
-        self.0.iter().rev().find(|(given, _)| *given == name).map(|(_, value)| *value)
+        self.theirs.iter().rev().find(|(given, _)| *given == name).map(|(_, value)| *value)
     }
 
     fn flags(&self, role: &str, names: &[(&str, &str)]) -> Vec<String> {
         let flags =
             names.iter().filter_map(|(theirs, ours)| Some([format!("--{ours}"), self.get(theirs)?.into()]));
-        std::iter::once(role.to_string()).chain(flags.flatten()).collect()
+        let ours = self.ours.iter().map(ToString::to_string);
+        std::iter::once(role.to_string()).chain(flags.flatten()).chain(ours).collect()
     }
 }
 
@@ -143,7 +189,12 @@ mod tests {
     fn translated(line: &str) -> String {
         let words =
             ["cauldron-frappe"].into_iter().chain(line.split_whitespace()).map(OsString::from).collect();
-        let ours = translate(words, |word| ["web", "run", "worker"].contains(&word));
+        let takes_value = |name: &str| match name {
+            "print-config" => Some(false),
+            "db-host" | "log-level" => Some(true),
+            _ => None,
+        };
+        let ours = translate(words, |word| ["web", "run", "worker"].contains(&word), &takes_value);
         ours[1..].iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 
@@ -189,6 +240,36 @@ mod tests {
             "sleep 5",
         ] {
             assert_eq!(translated(line), format!("run -- {line}"));
+        }
+    }
+
+    #[test]
+    fn options_of_ours_stand_before_and_behind_what_means_a_role() {
+        for (line, ours) in [
+            ("--print-config bench schedule", "--print-config scheduler"),
+            ("bench schedule --print-config", "scheduler --print-config"),
+            (
+                "--db-host a --db-host=b bench start --print-config",
+                "--db-host a --db-host=b web --print-config",
+            ),
+            ("bench worker --db-host a --queue long", "worker --worker-queues long --db-host a"),
+            ("bench worker-pool --db-host=a", "worker --db-host=a --pool short,default,long=2"),
+            ("node socketio.js --print-config", "socketio --print-config"),
+            (
+                "gunicorn -w 1 frappe.app:application --print-config",
+                "web --gunicorn-workers 1 --print-config",
+            ),
+            // gunicorn's own.
+            ("gunicorn --log-level debug frappe.app:application", "web"),
+            ("bench start --db-host", "run -- bench start --db-host"),
+            ("bench start --print-config=x", "run -- bench start --print-config=x"),
+            ("bench migrate --print-config", "run -- bench migrate --print-config"),
+        ] {
+            assert_eq!(translated(line), ours, "{line}");
+        }
+        // Clap's to read, or to refuse.
+        for line in ["--print-config web", "--print-config sleep 5", "--help bench start", "-- bench start"] {
+            assert_eq!(translated(line), line);
         }
     }
 
