@@ -24,7 +24,7 @@ use crate::{migrate, roles, sys, telemetry};
 /// Runs one command to its end. What it had to say is out then, if anybody reads it.
 pub async fn run(cli: Cli) -> u8 {
     let code = run_command(cli).await;
-    telemetry::flush().await;
+    telemetry::flush();
     code
 }
 
@@ -70,7 +70,7 @@ async fn run_command(cli: Cli) -> u8 {
             return refuse(&reader);
         };
         if cli.print_config {
-            print!("{}", config::print(&reader));
+            telemetry::print(&config::print(&reader));
             return outcome::DONE;
         }
         return code(roles::run::run(command, *restart, &config, &shutdown).await);
@@ -84,14 +84,13 @@ async fn run_command(cli: Cli) -> u8 {
     }
     let loaded = config::load(&mut reader, needs(&cli.command), cli.embedded);
     if cli.print_config {
-        print!("{}", config::print(&reader));
+        telemetry::print(&config::print(&reader));
     }
     let config = match loaded {
         Some(config) if reader.problems.is_empty() => config,
         _ => return refuse(&reader),
     };
     // What was read is in `config`; nobody else is to find it in /proc.
-    telemetry::sink::open();
     sys::environment::scrub(config::variable::secret_names());
     sys::environment::forbid_dumps();
     if cli.print_config {

@@ -140,7 +140,6 @@ async fn look(asked: &Asked<'_>, processes: &Processes) -> Vec<Finding> {
 
 /// What was read is in `Known`; nobody else is to find it in /proc.
 fn hide_secrets() {
-    telemetry::sink::open();
     sys::environment::scrub(variable::secret_names());
     sys::environment::forbid_dumps();
 }

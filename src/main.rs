@@ -38,6 +38,8 @@
 //! ```
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
+// One writer for standard output and error: telemetry's sink.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 mod apps;
 mod backoff;
@@ -86,6 +88,7 @@ fn main() -> ExitCode {
     let cli = match cli::Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
+            // In clap's colours; nothing runs yet that a reader could hold up.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { outcome::USAGE } else { outcome::DONE });
         }
@@ -94,7 +97,8 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: no event loop: {error}");
+            telemetry::tell(&format!("error: no event loop: {error}"));
+            telemetry::flush();
             return ExitCode::from(outcome::BUG);
         }
     };

@@ -3,13 +3,15 @@
 pub mod live_line;
 pub mod panic;
 pub mod sink;
-mod sink_thread;
 pub mod termination_log;
 
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
+
+/// A busy machine runs the writing thread within it; a stop waits no longer for a reader that stalls.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -38,14 +40,15 @@ pub fn tell(line: &str) {
     sink::stderr().write_record(format!("{line}\n").as_bytes());
 }
 
-/// The last thing before the exit code: lets a reader that is slow, but there, have the last lines.
-pub async fn flush() {
-    sink::flush(Duration::from_millis(250)).await;
-}
-
 /// A report on stdout. Nobody may be reading; the exit code says it, too.
 pub fn print(text: &str) {
     sink::stdout().write_record(text.as_bytes());
+}
+
+/// The last thing before the exit code, or before another program takes this process's place: lets a reader that
+/// is slow, but there, have the last lines.
+pub fn flush() {
+    sink::flush(FLUSH_TIMEOUT);
 }
 
 /// Lines that were dropped because nobody read our output.

@@ -77,7 +77,7 @@ fn h08_a_stalled_reader_stalls_nobody() {
     assert!(control.is_running());
 }
 
-/// Hazard 8: the same with a socket, which cannot be reopened.
+/// Hazard 8: the same with a socket.
 #[test]
 fn h08_a_stalled_socket_stalls_nobody() {
     let (_held, writer) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -106,7 +106,7 @@ open(os.environ["EVENTS"], "a").write("full\n")'
     assert_eq!(exit, 143);
 }
 
-/// Hazard 8: what we reopen is ours alone: the flag does not reach the child or our parent.
+/// Hazard 8: we write without O_NONBLOCK, which would reach the child and our parent.
 #[test]
 fn h08_the_inherited_description_stays_blocking() {
     let (mut reader, writer) = std::io::pipe().unwrap();
@@ -120,7 +120,7 @@ fn h08_the_inherited_description_stays_blocking() {
     let flags = std::fs::read_to_string(stage.path("flags")).unwrap();
     let flags = i32::from_str_radix(flags.split_whitespace().nth(1).unwrap(), 8).unwrap();
     assert_eq!(flags & nix::libc::O_NONBLOCK, 0);
-    // We did write to it, so it was reopened.
+    // We did write to it.
     drop(subject);
     let mut told = String::new();
     reader.read_to_string(&mut told).unwrap();

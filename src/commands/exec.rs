@@ -16,6 +16,7 @@ use crate::overlay::{Joined, View};
 use crate::record::volume::Volume;
 use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::Spec;
+use crate::telemetry;
 
 /// Commands that make or move site folders: these are the volume's, where every pod sees them.
 const OF_THE_VOLUME: [&str; 2] = ["new-site", "drop-site"];
@@ -33,7 +34,13 @@ pub async fn exec(
     let spec = shutdown.guard(async { Ok(spec(command, config).await?) }).await?;
     match taking(command, config.site.as_deref()) {
         Some(taking) => taking::run(spec, &taking, config, shutdown).await,
-        None => shutdown.guard(async { Err(spec.replace_us().fault().into()) }).await,
+        None => {
+            let becomes = async {
+                telemetry::flush();
+                Err(spec.replace_us().fault().into())
+            };
+            shutdown.guard(becomes).await
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use crate::sys::descriptor;
 pub fn install_hook() {
     std::panic::set_hook(Box::new(|info| {
         let told = format!("error: a bug in cauldron-frappe {}: {info}\n", env!("CARGO_PKG_VERSION"));
-        // The sink may be what panicked, and its reader may be stalled.
+        super::flush();
+        // Past the sink, which may be what panicked, and whose reader may be stalled.
         descriptor::last_words(std::io::stderr().as_fd(), told.as_bytes());
         std::process::exit(BUG.into());
     }));

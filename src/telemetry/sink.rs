@@ -1,209 +1,126 @@
-//! Our own stdout and stderr, written without ever blocking the loop (HAZARDS 8).
+//! Our own stdout and stderr. A thread for each writes to it, and may block there; nobody else does (HAZARDS 8).
 //!
-//! A reader that stalls for a moment finds everything later: up to [`PENDING_MAX_BYTES`] wait for it.
-//! Beyond that whole records are dropped and counted.
+//! A reader that stalls for a moment finds everything later: up to [`PENDING_MAX_BYTES`] wait for it. Beyond that
+//! whole records are dropped and counted. The end of the process waits for the last ones only a moment ([`flush`]).
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep};
+use crate::sys::descriptor;
 
-use super::sink_thread::SinkThread;
-use crate::sys::descriptor::{self, Kind};
-
-/// What waits for a reader at most.
-pub const PENDING_MAX_BYTES: usize = 1024 * 1024;
+/// Waiting records of a stream hold no more.
+const PENDING_MAX_BYTES: usize = 1024 * 1024;
+/// Short records must not make the queue longer than its bytes suggest.
+const PENDING_MAX_RECORDS: usize = 8192;
+/// A writing thread does nothing but write.
+const STACK_BYTES: usize = 64 * 1024;
+const FLUSH_POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 static STDOUT: OnceLock<Sink> = OnceLock::new();
 static STDERR: OnceLock<Sink> = OnceLock::new();
 
 /// The sink of fd 1.
-pub fn stdout() -> Sink {
-    STDOUT.get_or_init(|| Sink::open(io::stdout().as_fd())).clone()
+pub fn stdout() -> &'static Sink {
+    STDOUT.get_or_init(|| Sink::start(io::stdout().as_fd()))
 }
 
 /// The sink of fd 2.
-pub fn stderr() -> Sink {
-    STDERR.get_or_init(|| Sink::open(io::stderr().as_fd())).clone()
+pub fn stderr() -> &'static Sink {
+    STDERR.get_or_init(|| Sink::start(io::stderr().as_fd()))
 }
 
-/// Opens both now: later /proc/self/fd may be closed to us.
-pub fn open() {
-    let _ = (stdout(), stderr());
+fn opened() -> impl Iterator<Item = &'static Sink> {
+    [&STDOUT, &STDERR].into_iter().filter_map(OnceLock::get)
 }
 
 /// Records that nobody took, on both.
 pub fn dropped() -> u64 {
-    [&STDOUT, &STDERR].iter().filter_map(|sink| sink.get()).map(Sink::dropped).sum()
+    opened().map(Sink::dropped).sum()
 }
 
-/// Gives a slow reader a last chance, for so long at most.
-pub async fn flush(within: Duration) {
+/// Blocks until everything is written, for so long at most: the process is about to end, or to become another.
+pub fn flush(within: Duration) {
     let end = Instant::now() + within;
-    for sink in [&STDOUT, &STDERR].iter().filter_map(|sink| sink.get()) {
+    for sink in opened() {
         while !sink.is_flushed() && Instant::now() < end {
-            sleep(Duration::from_millis(2)).await;
+            std::thread::sleep(FLUSH_POLL_INTERVAL);
         }
     }
 }
 
-/// One descriptor; cheap to clone.
-#[derive(Clone)]
+/// One descriptor, and the thread that writes to it.
 pub struct Sink {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    way: Way,
-    queue: Mutex<Queue>,
-    dropped: AtomicU64,
-}
-
-/// How bytes get out.
-enum Way {
-    /// Writes that do not block: a descriptor of our own.
-    Write(OwnedFd),
-    /// A socket cannot be reopened, but can be told not to wait.
-    Send(OwnedFd),
-    /// Neither is possible: somebody else has to wait.
-    Thread(SinkThread),
+    /// None where there can be no thread: whoever has a record writes it.
+    records: Option<SyncSender<Vec<u8>>>,
+    direct: Option<OwnedFd>,
+    counts: Arc<Counts>,
 }
 
 #[derive(Default)]
-struct Queue {
-    pending: VecDeque<u8>,
-    /// A task waits for the reader.
-    flushing: bool,
+struct Counts {
+    /// Taken and not yet written.
+    pending_bytes: AtomicUsize,
+    dropped: AtomicU64,
 }
 
 impl Sink {
-    fn open(fd: BorrowedFd<'_>) -> Self {
-        let way = match descriptor::kind(fd) {
-            Kind::File => fd.try_clone_to_owned().map(Way::Write),
-            Kind::Socket => fd.try_clone_to_owned().map(Way::Send),
-            Kind::Reopenable => descriptor::reopen(fd).map(Way::Write),
-        };
-        let way = way.unwrap_or_else(|_| Way::Thread(SinkThread::start(fd)));
-        Self { shared: Arc::new(Shared { way, queue: Mutex::default(), dropped: AtomicU64::new(0) }) }
+    fn start(fd: BorrowedFd<'_>) -> Self {
+        let counts = Arc::<Counts>::default();
+        let records = fd.try_clone_to_owned().ok().and_then(|fd| spawn(fd, counts.clone()));
+        let direct = if records.is_none() { fd.try_clone_to_owned().ok() } else { None };
+        Self { records, direct, counts }
     }
 
-    /// Takes one record (a whole line). Never blocks.
+    /// Takes one record (a whole line). Never blocks, unless the system has no thread for us.
     pub fn write_record(&self, record: &[u8]) {
-        let taken = match &self.shared.way {
-            Way::Thread(thread) => thread.take(record),
-            Way::Write(_) | Way::Send(_) => self.take(record),
+        let is_taken = match (&self.records, &self.direct) {
+            (Some(records), _) => self.queue(records, record),
+            (None, Some(fd)) => descriptor::write_all(fd.as_fd(), record).is_ok(),
+            (None, None) => false,
         };
-        if !taken {
-            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+        if !is_taken {
+            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// False where there is no room.
+    fn queue(&self, records: &SyncSender<Vec<u8>>, record: &[u8]) -> bool {
+        let pending = &self.counts.pending_bytes;
+        if pending.fetch_add(record.len(), Ordering::AcqRel) + record.len() <= PENDING_MAX_BYTES
+            && records.try_send(record.to_vec()).is_ok()
+        {
+            return true;
+        }
+        pending.fetch_sub(record.len(), Ordering::AcqRel);
+        false
     }
 
     fn dropped(&self) -> u64 {
-        self.shared.dropped.load(Ordering::Relaxed)
+        self.counts.dropped.load(Ordering::Relaxed)
     }
 
     fn is_flushed(&self) -> bool {
-        match &self.shared.way {
-            Way::Thread(thread) => thread.is_idle(),
-            Way::Write(_) | Way::Send(_) => self.queue().pending.is_empty(),
-        }
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Writes at once what can be, keeps the rest. False where there is no room, or no reader.
-    fn take(&self, record: &[u8]) -> bool {
-        let mut queue = self.queue();
-        let mut rest = record;
-        if queue.pending.is_empty() {
-            while !rest.is_empty() {
-                match self.shared.way.write(rest) {
-                    Ok(written) => rest = &rest[written..],
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(_) => return false,
-                }
-            }
-            // Once begun, a record is finished: half a line would spoil the next one too.
-        } else if queue.pending.len() + rest.len() > PENDING_MAX_BYTES {
-            return false;
-        }
-        queue.pending.extend(rest);
-        if !queue.pending.is_empty() && !queue.flushing {
-            // Without a loop there is nobody to wait for the reader; the next record tries again.
-            if let Ok(runtime) = Handle::try_current() {
-                queue.flushing = true;
-                runtime.spawn(self.clone().flush_pending());
-            }
-        }
-        true
-    }
-
-    /// Writes what waits, as the reader takes it.
-    async fn flush_pending(self) {
-        let done = self.write_all_pending().await;
-        let mut queue = self.queue();
-        queue.flushing = false;
-        if done.is_err() {
-            // The reader is gone: what waits is lost, as one record.
-            queue.pending.clear();
-            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    async fn write_all_pending(&self) -> io::Result<()> {
-        let writable = descriptor::watch_writable(self.shared.way.descriptor()?)?;
-        loop {
-            let mut ready = writable.writable().await?;
-            let result = ready.try_io(|_| {
-                let mut queue = self.queue();
-                let written = self.shared.way.write(queue.pending.as_slices().0)?;
-                queue.pending.drain(..written);
-                Ok(queue.pending.is_empty())
-            });
-            match result {
-                Ok(Ok(true)) => return Ok(()),
-                // More to write, or the reader is slow.
-                Ok(Ok(false)) | Err(_) => {}
-                Ok(Err(error)) => return Err(error),
-            }
-        }
+        self.counts.pending_bytes.load(Ordering::Acquire) == 0
     }
 }
 
-impl Way {
-    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Write(fd) => descriptor::write_now(fd.as_fd(), bytes),
-            Self::Send(fd) => descriptor::send_now(fd.as_fd(), bytes),
-            Self::Thread(_) => Ok(bytes.len()),
+fn spawn(fd: OwnedFd, counts: Arc<Counts>) -> Option<SyncSender<Vec<u8>>> {
+    let (sender, records) = sync_channel::<Vec<u8>>(PENDING_MAX_RECORDS);
+    let write = move || {
+        for record in records {
+            // A reader that is gone may come back to a named pipe; the next record finds out.
+            if descriptor::write_all(fd.as_fd(), &record).is_err() {
+                counts.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+            counts.pending_bytes.fetch_sub(record.len(), Ordering::AcqRel);
         }
-    }
-
-    fn descriptor(&self) -> io::Result<OwnedFd> {
-        match self {
-            Self::Write(fd) | Self::Send(fd) => fd.try_clone(),
-            Self::Thread(_) => Err(io::ErrorKind::Unsupported.into()),
-        }
-    }
-}
-
-/// For `tracing`, which hands over one event with each call.
-impl io::Write for Sink {
-    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
-        self.write_record(record);
-        Ok(record.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    };
+    let thread = std::thread::Builder::new().name("output".into()).stack_size(STACK_BYTES).spawn(write);
+    thread.is_ok().then_some(sender)
 }
 
 #[cfg(test)]
@@ -211,61 +128,71 @@ mod tests {
     use super::*;
     use std::io::Read;
 
-    #[tokio::test]
-    async fn a_stalled_reader_finds_what_fitted_and_the_rest_is_counted() {
-        let (mut reader, writer) = io::pipe().unwrap();
-        let sink = Sink::open(writer.as_fd());
-        assert!(matches!(sink.shared.way, Way::Write(_)));
-        let record = [b'x'; 1000];
+    /// Far more than a pipe and the queue hold; what fitted is whole, and the rest is counted.
+    fn floods(sink: &Sink) -> u64 {
         let begin = Instant::now();
         for _ in 0..5000 {
-            sink.write_record(&record);
+            sink.write_record(&[b'x'; 1000]);
         }
         assert!(begin.elapsed() < Duration::from_secs(2), "blocked");
         let dropped = sink.dropped();
         assert!(dropped > 3000, "{dropped} dropped: the bound does not hold");
-        drop(writer);
-        let expected = usize::try_from(5000 - dropped).unwrap() * record.len();
-        let received = tokio::task::spawn_blocking(move || {
-            let mut all = vec![0; expected];
-            reader.read_exact(&mut all).map(|()| all.len())
-        });
-        assert_eq!(received.await.unwrap().unwrap(), expected);
-        assert!(sink.is_flushed());
+        (5000 - dropped) * 1000
     }
 
-    #[tokio::test]
-    async fn a_stalled_socket_does_not_block_either() {
+    #[test]
+    fn a_stalled_reader_finds_what_fitted_and_the_rest_is_counted() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let sink = Sink::start(writer.as_fd());
+        let mut received = vec![0; usize::try_from(floods(&sink)).unwrap()];
+        assert!(!sink.is_flushed());
+        reader.read_exact(&mut received).unwrap();
+        // The last bytes are read before the thread has counted them.
+        while !sink.is_flushed() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_stalled_socket_does_not_block_either() {
         let (_reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
-        let sink = Sink::open(writer.as_fd());
-        assert!(matches!(sink.shared.way, Way::Send(_)));
-        for _ in 0..5000 {
-            sink.write_record(&[b'x'; 1000]);
-        }
-        assert!(sink.dropped() > 0);
+        floods(&Sink::start(writer.as_fd()));
     }
 
-    #[tokio::test]
-    async fn what_cannot_be_reopened_gets_a_thread() {
-        // A named pipe whose reader is gone: reopening it for writing says ENXIO. A child of another
-        // test may have the reader between its fork and its exec.
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("pipe");
-        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let reader = std::fs::File::options().read(true).write(true).open(&path).unwrap();
-        let writer = std::fs::File::options().write(true).open(&path).unwrap();
+    #[test]
+    fn a_reader_that_is_gone_costs_a_record_each() {
+        let (reader, writer) = io::pipe().unwrap();
         drop(reader);
-        let end = Instant::now() + Duration::from_secs(10);
-        let sink = loop {
-            let sink = Sink::open(writer.as_fd());
-            if matches!(sink.shared.way, Way::Thread(_)) {
-                break sink;
-            }
-            assert!(Instant::now() < end, "a pipe without reader was reopened");
-            tokio::task::yield_now().await;
-        };
-        for _ in 0..5000 {
+        let sink = Sink::start(writer.as_fd());
+        sink.write_record(b"x\n");
+        while !sink.is_flushed() {
+            std::thread::yield_now();
+        }
+        assert_eq!(sink.dropped(), 1);
+    }
+
+    /// A child may make the description that it shares with us non-blocking (node does).
+    #[test]
+    fn a_full_descriptor_that_does_not_block_loses_nothing() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK)).unwrap();
+        let sink = Sink::start(writer.as_fd());
+        for _ in 0..500 {
             sink.write_record(&[b'x'; 1000]);
         }
+        let mut received = vec![0; 500_000];
+        reader.read_exact(&mut received).unwrap();
+        assert_eq!(sink.dropped(), 0);
+    }
+
+    #[test]
+    fn without_a_thread_whoever_has_a_record_writes_it() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let sink = Sink { records: None, direct: Some(writer.into()), counts: Arc::default() };
+        sink.write_record(b"line\n");
+        drop(sink);
+        let mut received = String::new();
+        reader.read_to_string(&mut received).unwrap();
+        assert_eq!(received, "line\n");
     }
 }
