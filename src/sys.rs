@@ -16,5 +16,4 @@ pub mod process;
 pub mod signals;
 pub mod socket;
 pub mod terminal;
-pub mod text;
 pub mod wait;

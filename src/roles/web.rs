@@ -17,7 +17,7 @@ use crate::supervise::run_service::{End, ServicePlan, run_service};
 use crate::supervise::service::Policy;
 use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::Spec;
-use crate::sys::{self, cgroup};
+use crate::sys::cgroup;
 use crate::tick::{self, BEAT};
 
 const NAME: &str = "gunicorn";
@@ -130,8 +130,6 @@ async fn keep_probing(probe: Probe, site: String, board: Board) {
             seen_working = true;
             let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(site, elapsed_ms, "serving");
-            // Clap, the bootstrap and its SQL have done their part.
-            sys::text::let_go();
         }
         if works {
             tick::next(PROBE_EVERY).await;
