@@ -1,13 +1,25 @@
-//! From a command line to an exit code: configuration, then the command's own steps.
+//! From a command line to an exit code: configuration, then the command's own steps. One file a command;
+//! [`entry`] says of each what it needs and what runs it.
 
-mod apps;
-mod ask;
+mod apps_fetch;
+mod apps_list;
+mod apps_remove;
+mod bootstrap;
+mod configure;
 mod exec;
+mod maintenance;
+mod migrate;
 mod once;
+mod probe;
 mod renewal;
+mod run;
 mod serve;
 mod site;
+mod status;
 mod taking;
+mod wait_deps;
+
+use std::pin::Pin;
 
 use crate::bench::Bench;
 use crate::cli::{Apps, Cli, Command, Format, describe};
@@ -19,106 +31,161 @@ use crate::frappe::supported;
 use crate::outcome::{self, Fault, SIGNAL_BASE, Stopped};
 use crate::roles::Role;
 use crate::supervise::signals::Shutdown;
-use crate::{migrate, roles, sys, telemetry};
+use crate::{sys, telemetry};
+
+/// A command on its way to its exit code.
+type Running<'a> = Pin<Box<dyn Future<Output = Result<u8, Stopped>> + 'a>>;
+
+/// What a command needs, and what runs it then.
+enum Entry {
+    /// Neither configuration, signals nor a server: what it has to say is known.
+    Says(String),
+    /// An init: its own few settings, and no Frappe.
+    Init(run::Program),
+    /// A broken configuration is the first thing that it has to explain.
+    Explains(Needs, for<'a> fn(&'a Asked<'a>, &'a Shutdown) -> Running<'a>),
+    Configured {
+        needs: Needs,
+        supported_frappe: bool,
+        start: Start,
+    },
+}
+
+type Start = Box<dyn for<'a> FnOnce(Config, &'a Shutdown) -> Running<'a>>;
+
+impl Entry {
+    fn role(needs: Needs, roles: &'static [Role]) -> Self {
+        Self::with_frappe(needs, |config, shutdown| Box::pin(serve::serve(roles, config, shutdown)))
+    }
+
+    /// It comes to nothing with a version of Frappe that is not supported.
+    fn with_frappe(
+        needs: Needs,
+        start: impl for<'a> FnOnce(Config, &'a Shutdown) -> Running<'a> + 'static,
+    ) -> Self {
+        Self::Configured { needs, supported_frappe: true, start: Box::new(start) }
+    }
+
+    fn anyway(
+        needs: Needs,
+        start: impl for<'a> FnOnce(Config, &'a Shutdown) -> Running<'a> + 'static,
+    ) -> Self {
+        Self::Configured { needs, supported_frappe: false, start: Box::new(start) }
+    }
+}
+
+/// The one place that knows every command.
+fn entry(command: Command, format: Format) -> Entry {
+    match command {
+        Command::Web => Entry::role(Needs::SERVERS, &[Role::Web]),
+        Command::Worker => Entry::role(Needs::SERVERS, &[Role::Worker]),
+        Command::Scheduler => Entry::role(Needs::SERVERS, &[Role::Scheduler]),
+        Command::Socketio => Entry::role(Needs::SERVERS, &[Role::Socketio]),
+        Command::All => Entry::role(Needs { many_roles: true, ..Needs::SERVERS }, &Role::ALL),
+        // An init container that waits is where an operator looks first.
+        Command::WaitDeps => {
+            Entry::with_frappe(Needs::NOTHING, move |c, s| Box::pin(wait_deps::wait_deps(c, format, s)))
+        }
+        Command::Configure => Entry::with_frappe(Needs::SITE, |c, s| Box::pin(configure::configure(c, s))),
+        Command::Bootstrap => Entry::with_frappe(Needs::SERVERS, |c, s| Box::pin(bootstrap::bootstrap(c, s))),
+        Command::Migrate { retry } => {
+            Entry::with_frappe(Needs::SERVERS, move |c, s| Box::pin(migrate::migrate(c, retry, s)))
+        }
+        Command::Maintenance { action, force } => Entry::with_frappe(Needs::SERVERS, move |c, s| {
+            Box::pin(maintenance::maintenance(c, action, force, format, s))
+        }),
+        Command::Apps { what: Apps::Fetch } => {
+            Entry::with_frappe(Needs::BENCH, |c, s| Box::pin(apps_fetch::fetch(c, s)))
+        }
+        Command::Apps { what: Apps::List } => {
+            Entry::anyway(Needs::BENCH, move |c, s| Box::pin(apps_list::list(c, format, s)))
+        }
+        Command::Apps { what: Apps::Remove { app } } => {
+            Entry::with_frappe(Needs::SERVERS, |c, s| Box::pin(apps_remove::remove(c, app, s)))
+        }
+        // Whatever an operator wants to do in that container.
+        Command::Exec { command } => Entry::anyway(Needs::SITE, |c, s| Box::pin(exec::exec(command, c, s))),
+        Command::Status => Entry::anyway(Needs::NOTHING, move |c, s| Box::pin(status::status(c, format, s))),
+        Command::Probe { what } => {
+            Entry::anyway(Needs::NOTHING, move |c, s| Box::pin(probe::probe(c, what, s)))
+        }
+        Command::Doctor => Entry::Explains(Needs::SERVERS, |asked, s| Box::pin(doctor(asked, s))),
+        Command::Plan => Entry::Explains(Needs::SERVERS, |asked, s| Box::pin(plan(asked, s))),
+        Command::Run { restart, command } => Entry::Init(run::Program { command, restart }),
+        Command::Completions { shell } => Entry::Says(describe::completions(shell)),
+        Command::Man => Entry::Says(describe::manual()),
+    }
+}
 
 /// Runs one command to its end. What it had to say is out then, if anybody reads it.
 pub async fn run(cli: Cli) -> u8 {
-    let code = run_command(cli).await;
+    let code = match run_command(cli).await {
+        Ok(code) => code,
+        Err(Stopped::Signal(signal)) => SIGNAL_BASE + signal as u8,
+        Err(Stopped::Fault(fault)) => tell(&fault),
+    };
     telemetry::flush();
     code
 }
 
-async fn run_command(cli: Cli) -> u8 {
-    if let Some(text) = described(&cli.command) {
-        telemetry::print(&text);
-        return outcome::DONE;
-    }
-    let shutdown = match Shutdown::install() {
-        Ok(shutdown) => shutdown,
-        Err(error) => {
-            return tell(&Fault::new(outcome::BUG, format!("no signal handlers: {error}"), "report this"));
+async fn run_command(cli: Cli) -> Result<u8, Stopped> {
+    let Cli { command, embedded, print_config, format, settings } = cli;
+    let mut reader = Reader::new(&settings, &ProcessEnvironment);
+    match entry(command, format) {
+        Entry::Says(text) => {
+            telemetry::print(&text);
+            Ok(outcome::DONE)
         }
-    };
+        Entry::Init(program) => {
+            let shutdown = begin(&mut reader)?;
+            let loaded = config::run::load(&mut reader).filter(|_| reader.problems.is_empty());
+            let Some(config) = loaded else { return Ok(refuse(&reader)) };
+            if print_config {
+                telemetry::print(&config::print(&reader));
+                return Ok(outcome::DONE);
+            }
+            run::run(&program, &config, &shutdown).await
+        }
+        Entry::Explains(needs, explain) => {
+            let shutdown = begin(&mut reader)?;
+            if print_config {
+                return Ok(print_configuration(&mut reader, needs, embedded));
+            }
+            explain(&Asked { settings: &settings, embedded, format }, &shutdown).await
+        }
+        Entry::Configured { needs, supported_frappe, start } => {
+            let shutdown = begin(&mut reader)?;
+            if print_config {
+                return Ok(print_configuration(&mut reader, needs, embedded));
+            }
+            let loaded = config::load(&mut reader, needs, embedded).filter(|_| reader.problems.is_empty());
+            let Some(config) = loaded else { return Ok(refuse(&reader)) };
+            // What was read is in `config`; nobody else is to find it in /proc.
+            sys::environment::scrub(config::variable::secret_names());
+            sys::environment::forbid_dumps();
+            if supported_frappe {
+                supported::require(&Bench::new(&config.bench))?;
+            }
+            start(config, &shutdown).await
+        }
+    }
+}
+
+/// Signals are heard and events are logged from here on.
+fn begin(reader: &mut Reader<'_>) -> outcome::Result<Shutdown> {
+    let shutdown = Shutdown::install()
+        .map_err(|error| Fault::new(outcome::BUG, format!("no signal handlers: {error}"), "report this"))?;
     sys::signals::unblock_all();
-    let mut reader = Reader::new(&cli.settings, &ProcessEnvironment);
-    let log_format = config::value::read_choice(
-        &mut reader,
-        "CAULDRON_LOG_FORMAT",
-        &[
-            ("auto", telemetry::LogFormat::Auto),
-            ("text", telemetry::LogFormat::Text),
-            ("json", telemetry::LogFormat::Json),
-        ],
-    );
-    let level = config::value::read_choice(
-        &mut reader,
-        "CAULDRON_LOG_LEVEL",
-        &[
-            ("info", tracing::level_filters::LevelFilter::INFO),
-            ("error", tracing::level_filters::LevelFilter::ERROR),
-            ("warn", tracing::level_filters::LevelFilter::WARN),
-            ("debug", tracing::level_filters::LevelFilter::DEBUG),
-            ("trace", tracing::level_filters::LevelFilter::TRACE),
-        ],
-    );
-    telemetry::start(
-        log_format.unwrap_or(telemetry::LogFormat::Auto),
-        level.unwrap_or(tracing::level_filters::LevelFilter::INFO),
-    );
-    if let Command::Run { restart, command } = &cli.command {
-        let Some(config) = config::run::load(&mut reader).filter(|_| reader.problems.is_empty()) else {
-            return refuse(&reader);
-        };
-        if cli.print_config {
-            telemetry::print(&config::print(&reader));
-            return outcome::DONE;
-        }
-        return code(roles::run::run(command, *restart, &config, &shutdown).await);
-    }
-    // A broken configuration is the first thing that it has to explain.
-    let asked = Asked { settings: &cli.settings, embedded: cli.embedded, format: cli.format };
-    match &cli.command {
-        Command::Doctor if !cli.print_config => return code(doctor(&asked, &shutdown).await),
-        Command::Plan if !cli.print_config => return code(plan(&asked, &shutdown).await),
-        _ => {}
-    }
-    let loaded = config::load(&mut reader, needs(&cli.command), cli.embedded);
-    if cli.print_config {
-        telemetry::print(&config::print(&reader));
-    }
-    let config = match loaded {
-        Some(config) if reader.problems.is_empty() => config,
-        _ => return refuse(&reader),
-    };
-    // What was read is in `config`; nobody else is to find it in /proc.
-    sys::environment::scrub(config::variable::secret_names());
-    sys::environment::forbid_dumps();
-    if cli.print_config {
-        return outcome::DONE;
-    }
-    if works_with_frappe(&cli.command)
-        && let Err(fault) = supported::require(&Bench::new(&config.bench))
-    {
-        return tell(&fault);
-    }
-    code(dispatch(&cli.command, cli.format, config, shutdown).await)
+    let (format, level) = config::log::read(reader);
+    telemetry::start(format, level);
+    Ok(shutdown)
 }
 
-/// What needs no configuration, no signals and no server.
-fn described(command: &Command) -> Option<String> {
-    match command {
-        Command::Completions { shell } => Some(describe::completions(*shell)),
-        Command::Man => Some(describe::manual()),
-        _ => None,
-    }
-}
-
-fn code(result: Result<u8, Stopped>) -> u8 {
-    match result {
-        Ok(code) => code,
-        Err(Stopped::Signal(signal)) => SIGNAL_BASE + signal as u8,
-        Err(Stopped::Fault(fault)) => tell(&fault),
-    }
+/// Every setting with its source, and what is wrong with them.
+fn print_configuration(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> u8 {
+    let is_complete = config::load(reader, needs, embedded).is_some();
+    telemetry::print(&config::print(reader));
+    if is_complete && reader.problems.is_empty() { outcome::DONE } else { refuse(reader) }
 }
 
 /// Every problem at once, and nothing was touched.
@@ -130,80 +197,6 @@ fn refuse(reader: &Reader<'_>) -> u8 {
     let mend = "each line says what to set; nothing was touched";
     telemetry::termination_log::write(&Fault::configuration(problems.join("\n"), mend));
     outcome::CONFIGURATION
-}
-
-fn needs(command: &Command) -> Needs {
-    match command {
-        Command::Web
-        | Command::Worker
-        | Command::Scheduler
-        | Command::Socketio
-        | Command::Bootstrap
-        | Command::Apps { what: Apps::Remove { .. } }
-        | Command::Migrate { .. }
-        | Command::Maintenance { .. }
-        | Command::Plan
-        | Command::Doctor => Needs { site: true, bench: true, servers: true, many_roles: false },
-        Command::All => Needs { site: true, bench: true, servers: true, many_roles: true },
-        Command::Configure | Command::Exec { .. } => {
-            Needs { site: true, bench: true, servers: false, many_roles: false }
-        }
-        Command::Apps { .. } => Needs { site: false, bench: true, servers: false, many_roles: false },
-        Command::WaitDeps
-        | Command::Run { .. }
-        | Command::Status
-        | Command::Probe { .. }
-        | Command::Completions { .. }
-        | Command::Man => Needs { site: false, bench: false, servers: false, many_roles: false },
-    }
-}
-
-/// Whether a command comes to nothing with a version of Frappe that is not supported. An init container that waits
-/// is where an operator looks first.
-fn works_with_frappe(command: &Command) -> bool {
-    match command {
-        Command::WaitDeps => true,
-        // Whatever an operator wants to do in that container.
-        Command::Exec { .. } | Command::Apps { what: Apps::List } => false,
-        command => needs(command).bench,
-    }
-}
-
-async fn dispatch(
-    command: &Command,
-    format: Format,
-    config: Config,
-    shutdown: Shutdown,
-) -> Result<u8, Stopped> {
-    match command {
-        Command::Web => serve::serve(&[Role::Web], config, &shutdown).await,
-        Command::Worker => serve::serve(&[Role::Worker], config, &shutdown).await,
-        Command::Scheduler => serve::serve(&[Role::Scheduler], config, &shutdown).await,
-        Command::Socketio => serve::serve(&[Role::Socketio], config, &shutdown).await,
-        Command::All => serve::serve(&Role::ALL, config, &shutdown).await,
-        Command::Exec { command } => exec::exec(command, &config, &shutdown).await,
-        Command::WaitDeps => once::wait_deps(&config, format, &shutdown).await,
-        Command::Configure => once::configure(&config, &shutdown).await,
-        Command::Bootstrap => once::bootstrap(config, &shutdown).await,
-        Command::Apps { what: Apps::Remove { app } } => once::remove_app(config, app, &shutdown).await,
-        Command::Apps { what: Apps::Fetch } => apps::fetch(&config, &shutdown).await,
-        Command::Apps { what: Apps::List } => apps::list(&config, format, &shutdown).await,
-        Command::Migrate { retry } => once::migrate(config, *retry, &shutdown).await,
-        Command::Maintenance { action, force } => {
-            shutdown
-                .guard(async { Ok(migrate::command::maintenance(&config, *action, *force, format).await?) })
-                .await
-        }
-        Command::Status => shutdown.guard(async { Ok(ask::status(&config, format).await?) }).await,
-        Command::Probe { what } => shutdown.guard(async { Ok(ask::probe(&config, *what).await?) }).await,
-        Command::Run { .. }
-        | Command::Doctor
-        | Command::Plan
-        | Command::Completions { .. }
-        | Command::Man => {
-            unreachable!("it reads its configuration by itself, or none, and was run")
-        }
-    }
 }
 
 /// Tells a fault once, on stderr, and where Kubernetes looks for the reason of an end.

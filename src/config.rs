@@ -14,6 +14,7 @@ pub mod gunicorn;
 pub mod host;
 pub mod hosts;
 mod listen;
+pub mod log;
 mod login_signs;
 pub mod origin;
 pub mod redis;
@@ -53,6 +54,13 @@ pub struct Needs {
     pub servers: bool,
     /// Several programs share one log.
     pub many_roles: bool,
+}
+
+impl Needs {
+    pub const NOTHING: Self = Self { site: false, bench: false, servers: false, many_roles: false };
+    pub const BENCH: Self = Self { bench: true, ..Self::NOTHING };
+    pub const SITE: Self = Self { site: true, ..Self::BENCH };
+    pub const SERVERS: Self = Self { servers: true, ..Self::SITE };
 }
 
 /// Everything an operator can say, validated.
@@ -170,7 +178,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     );
     let web_addr = listen::read(reader, "CAULDRON_WEB_ADDR", 8000);
     let health_addr = listen::read_health_addr(reader);
-    let child_logs = read_child_logs(reader, needs.many_roles);
+    let child_logs = log::read_child_logs(reader, needs.many_roles);
     let bootstrap = read_bootstrap_mode(reader);
     let on_failure =
         read_choice(reader, "CAULDRON_ON_FAILURE", &[("exit", OnFailure::Exit), ("hold", OnFailure::Hold)]);
@@ -305,14 +313,4 @@ fn read_backup(reader: &mut Reader<'_>) -> Option<usize> {
     let given = reader.given_or("CAULDRON_BACKUP", None, Some("3"));
     let parse = |text: &str| text.parse().map_err(|_| format!("`{text}` is no number"));
     reader.parsed("CAULDRON_BACKUP", given, parse, "write how many backups are kept, 0 for none")
-}
-
-/// Where several programs share one log, their names stand before their lines.
-fn read_child_logs(reader: &mut Reader<'_>, many: bool) -> Option<ChildLogs> {
-    let mut choices =
-        [("inherit", ChildLogs::Inherit), ("prefix", ChildLogs::Prefix), ("json", ChildLogs::Json)];
-    if many {
-        choices.swap(0, 1);
-    }
-    read_choice(reader, "CAULDRON_CHILD_LOGS", &choices)
 }

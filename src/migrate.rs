@@ -13,12 +13,11 @@
 pub mod admit;
 mod blockers;
 mod caches;
-pub mod command;
 pub mod decide;
 mod drain;
 mod evidence;
 mod frappe_migrate;
-mod hold;
+pub mod hold;
 mod imports;
 pub mod maintenance;
 pub mod other_sites;

@@ -1,7 +1,6 @@
 //! What a role runs, how it is asked whether it works, and how it is stopped.
 
 pub mod current;
-pub mod run;
 pub mod scheduler;
 mod sizing;
 pub mod socketio;

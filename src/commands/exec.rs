@@ -27,13 +27,13 @@ const OF_THE_VOLUME: [&str; 2] = ["new-site", "drop-site"];
 /// 126 and 127 as a shell gives them; 78 where the bench's configuration cannot be read; 75 where the site
 /// is not to be had, or where the wanted apps are not published yet.
 pub async fn exec(
-    command: &[OsString],
-    config: &Config,
+    command: Vec<OsString>,
+    config: Config,
     shutdown: &Shutdown,
 ) -> std::result::Result<u8, Stopped> {
-    let spec = shutdown.guard(async { Ok(spec(command, config).await?) }).await?;
-    match taking(command, config.site.as_deref()) {
-        Some(taking) => taking::run(spec, &taking, config, shutdown).await,
+    let spec = shutdown.guard(async { Ok(spec(&command, &config).await?) }).await?;
+    match taking(&command, config.site.as_deref()) {
+        Some(taking) => taking::run(spec, &taking, &config, shutdown).await,
         None => {
             let becomes = async {
                 telemetry::flush();

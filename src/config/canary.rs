@@ -83,7 +83,7 @@ fn wrapped(text: &str, shape: u8) -> String {
 fn said(environment: &BTreeMap<&str, &str>) -> String {
     let flags = BTreeMap::new();
     let mut reader = Reader::new(&flags, environment);
-    let needs = Needs { site: true, bench: true, servers: true, many_roles: false };
+    let needs = Needs::SERVERS;
     let _ = load(&mut reader, needs, false);
     let problems: Vec<String> = reader.problems.iter().map(ToString::to_string).collect();
     problems.join("\n") + &print(&reader)

@@ -151,8 +151,7 @@ mod tests {
         let flags = BTreeMap::new();
         let environment: BTreeMap<&str, &str> = environment.iter().copied().collect();
         let mut reader = Reader::new(&flags, &environment);
-        let config =
-            load(&mut reader, Needs { site: true, bench: false, servers: true, many_roles: false }, false);
+        let config = load(&mut reader, Needs { bench: false, ..Needs::SERVERS }, false);
         (config, reader.problems.iter().map(ToString::to_string).collect())
     }
 

@@ -63,7 +63,7 @@ impl Origin {
     pub fn read_again(&self) -> Result<Config, Vec<Problem>> {
         let no_environment: BTreeMap<&str, &str> = BTreeMap::new();
         let mut reader = Reader::new(&self.flags, &no_environment);
-        let needs = Needs { site: true, bench: true, servers: true, many_roles: false };
+        let needs = Needs::SERVERS;
         match load(&mut reader, needs, self.embedded) {
             Some(config) if reader.problems.is_empty() => Ok(config),
             _ => Err(reader.problems),
@@ -99,7 +99,7 @@ mod tests {
         ]);
         let flags = BTreeMap::new();
         let mut reader = Reader::new(&flags, &environment);
-        let needs = Needs { site: true, bench: true, servers: true, many_roles: false };
+        let needs = Needs::SERVERS;
         let config = load(&mut reader, needs, false).unwrap_or_else(|| panic!("{:?}", reader.problems));
         assert_eq!(config.origin.files(), std::slice::from_ref(&secret));
         assert!(!format!("{:?}", config.origin).contains("canary"));

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::duration;
+use super::log::read_child_logs;
 use super::source::Reader;
 use super::value::{DURATION_MEND, read_parsed};
-use super::{duration, read_child_logs};
 use crate::telemetry::ChildLogs;
 
 #[derive(Clone, Debug)]

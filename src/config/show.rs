@@ -62,8 +62,7 @@ mod tests {
             ("CAULDRON_APPS", "W3sidXJsIjoiaHR0cHM6Ly9jYW5hcnlAaC94LmdpdCJ9XQ=="),
         ]);
         let mut reader = Reader::new(&flags, &environment);
-        load(&mut reader, Needs { site: false, bench: false, servers: false, many_roles: false }, false)
-            .unwrap();
+        load(&mut reader, Needs::NOTHING, false).unwrap();
         let text = super::print(&reader);
         assert!(!text.contains("canary") && !text.contains("W3sid"), "{text}");
         let line = |name: &str| text.lines().find(|l| l.starts_with(name)).unwrap().to_string();

@@ -109,7 +109,7 @@ impl Known {
         embedded: bool,
     ) -> std::result::Result<Self, Vec<Problem>> {
         let mut reader = Reader::new(flags, environment);
-        let needs = Needs { site: true, bench: true, servers: true, many_roles: false };
+        let needs = Needs::SERVERS;
         let loaded = config::load(&mut reader, needs, embedded);
         let problems = std::mem::take(&mut reader.problems);
         let dropped = frappe_environment::dropped(&reader).into_iter();
@@ -118,7 +118,7 @@ impl Known {
             Finding::info(Id::Configuration, name, detail)
         });
         let dropped = dropped.collect();
-        let needs = Needs { site: false, bench: false, servers: false, many_roles: false };
+        let needs = Needs::NOTHING;
         let again = || {
             let without = Without { environment, hidden: names_of(&problems) };
             let flags = flags.iter().filter(|(flag, _)| !without.hides_flag(flag));

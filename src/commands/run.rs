@@ -17,23 +17,26 @@ use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::{Spec, Stdin};
 use crate::telemetry::sink;
 
+/// What is to run.
+pub struct Program {
+    /// The program and its arguments; never empty.
+    pub command: Vec<OsString>,
+    /// It is started again when it ends unasked.
+    pub restart: bool,
+}
+
 /// Runs the program to its end and returns its exit code.
 ///
 /// # Errors
 /// Where it cannot be started (126, 127).
-pub async fn run(
-    command: &[OsString],
-    restart: bool,
-    config: &RunConfig,
-    shutdown: &Shutdown,
-) -> Result<u8, Stopped> {
+pub async fn run(program: &Program, config: &RunConfig, shutdown: &Shutdown) -> Result<u8, Stopped> {
     let processes = Processes::start()
         .map_err(|error| Fault::new(outcome::BUG, format!("no SIGCHLD handler: {error}"), "report this"))?;
-    let policy = if restart { Policy::restarting(config.grace) } else { Policy::once(config.grace) };
+    let policy = if program.restart { Policy::restarting(config.grace) } else { Policy::once(config.grace) };
     let plan = ServicePlan {
         stop_with: None,
         forward: vec![Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGWINCH, Signal::SIGCONT],
-        ..ServicePlan::new(spec(command, config), policy)
+        ..ServicePlan::new(spec(&program.command, config), policy)
     };
     let end = run_service(&processes, plan, shutdown).await;
     if !processes.sweep(config.grace, shutdown.hurried()).await {

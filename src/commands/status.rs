@@ -1,15 +1,21 @@
-//! Asking the supervisor that runs in this container: `status` and `probe`.
+//! `status`: the account of the supervisor that runs in this container.
 
 use serde_json::Value;
 
-use crate::cli::{Format, Probe};
+use crate::cli::Format;
 use crate::config::Config;
 use crate::health_port::probe::ask_supervisor;
-use crate::outcome::{DONE, Fault, Result, UNAVAILABLE};
+use crate::outcome::{DONE, Fault, Result, Stopped};
+use crate::supervise::signals::Shutdown;
 use crate::telemetry;
 
-/// Its own account.
-pub async fn status(config: &Config, format: Format) -> Result<u8> {
+/// # Errors
+/// 69 where nobody answers, or somebody else.
+pub async fn status(config: Config, format: Format, shutdown: &Shutdown) -> std::result::Result<u8, Stopped> {
+    shutdown.guard(async { Ok(ask(&config, format).await?) }).await
+}
+
+async fn ask(config: &Config, format: Format) -> Result<u8> {
     let answer = ask_supervisor(config.health_addr, "/status").await?;
     let account: Value = serde_json::from_str(&answer.body).map_err(|error| {
         Fault::unavailable(
@@ -22,18 +28,6 @@ pub async fn status(config: &Config, format: Format) -> Result<u8> {
         Format::Text => text(&account),
     });
     Ok(DONE)
-}
-
-/// 0 where the probe is green; its reasons on stdout where it is not.
-pub async fn probe(config: &Config, what: Probe) -> Result<u8> {
-    let path = match what {
-        Probe::Live => "/livez",
-        Probe::Ready => "/readyz",
-        Probe::Startup => "/startupz",
-    };
-    let answer = ask_supervisor(config.health_addr, path).await?;
-    telemetry::print(&answer.body);
-    Ok(if answer.status == 200 { DONE } else { UNAVAILABLE })
 }
 
 fn text(account: &Value) -> String {

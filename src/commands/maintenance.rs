@@ -3,25 +3,36 @@
 use serde_json::json;
 use tokio_postgres::Client;
 
-use super::admit::running;
-use super::hold::Queues;
-use super::maintenance;
-use super::watch::Record;
 use crate::bench::Bench;
 use crate::cli::{Format, Maintenance};
 use crate::config::Config;
-use crate::outcome::{DONE, Fault, Result};
+use crate::migrate::admit::leader_is_alive;
+use crate::migrate::hold::Queues;
+use crate::migrate::maintenance;
+use crate::migrate::watch::Record;
+use crate::outcome::{DONE, Fault, Result, Stopped};
 use crate::postgres::sql::told;
 use crate::record::migrations::write_gate;
 use crate::record::schema;
 use crate::record::stage::{Event, Stage};
 use crate::record::state::{self, State};
+use crate::supervise::signals::Shutdown;
 use crate::telemetry;
 
 /// # Errors
 /// 75 where a migration is on its way, or half done and `--force` was not said; 69 where the record
 /// cannot be read.
-pub async fn maintenance(config: &Config, action: Maintenance, force: bool, format: Format) -> Result<u8> {
+pub async fn maintenance(
+    config: Config,
+    action: Maintenance,
+    force: bool,
+    format: Format,
+    shutdown: &Shutdown,
+) -> std::result::Result<u8, Stopped> {
+    shutdown.guard(async { Ok(act(&config, action, force, format).await?) }).await
+}
+
+async fn act(config: &Config, action: Maintenance, force: bool, format: Format) -> Result<u8> {
     let (Some(site), Some(database)) = (&config.site, &config.database) else {
         return Err(Fault::configuration("no site or no database is named", "set SITE_NAME and DB_HOST"));
     };

@@ -1,0 +1,13 @@
+//! `apps remove`: takes an app that is not wanted any more off the site.
+
+use super::once;
+use crate::config::Config;
+use crate::leader::context::Purpose;
+use crate::outcome::Stopped;
+use crate::supervise::signals::Shutdown;
+
+/// # Errors
+/// Why it is still there.
+pub async fn remove(config: Config, app: String, shutdown: &Shutdown) -> Result<u8, Stopped> {
+    once::bring_up("apps remove", Purpose::Once, Some(app), once::beside_a_role(config), shutdown).await
+}

@@ -1,0 +1,13 @@
+//! `bootstrap`: config and site, then exit (a Job).
+
+use super::once;
+use crate::config::Config;
+use crate::leader::context::Purpose;
+use crate::outcome::Stopped;
+use crate::supervise::signals::Shutdown;
+
+/// # Errors
+/// What kept the site from being there.
+pub async fn bootstrap(config: Config, shutdown: &Shutdown) -> Result<u8, Stopped> {
+    once::bring_up("bootstrap", Purpose::Once, None, config, shutdown).await
+}

@@ -1,0 +1,32 @@
+//! `configure`: writes common_site_config.json, and nothing else.
+
+use crate::bench::Bench;
+use crate::config::Config;
+use crate::frappe::common_config::{self, Merged};
+use crate::outcome::{DONE, Fault, Stopped};
+use crate::supervise::signals::Shutdown;
+
+/// # Errors
+/// 78 where the file cannot be read, or differs and cannot be written.
+pub async fn configure(config: Config, shutdown: &Shutdown) -> Result<u8, Stopped> {
+    let bench = Bench::new(&config.bench);
+    let managed = common_config::managed(&config);
+    let default_site = config.site.iter().map(|site| ("default_site", site.clone().into())).collect();
+    let merging = async {
+        Ok(common_config::merge(&bench.sites(), &managed, &default_site, bench.frappe_major()).await?)
+    };
+    match shutdown.guard(merging).await? {
+        Merged::Unchanged => tracing::info!("common_site_config.json is as it should be"),
+        Merged::Written(keys) => tracing::info!(keys = keys.join(", "), "wrote common_site_config.json"),
+        // A role makes up for it in its own children; this command has none.
+        Merged::Overridden(variables) => {
+            let names: Vec<&str> = variables.keys().copied().collect();
+            return Err(Fault::configuration(
+                "common_site_config.json cannot be written, and differs".to_string(),
+                format!("make it writable, or give every Frappe process {}", names.join(", ")),
+            )
+            .into());
+        }
+    }
+    Ok(DONE)
+}

@@ -1,0 +1,20 @@
+//! `wait-deps`: an init container that ends when the dependencies really work.
+
+use crate::cli::Format;
+use crate::config::Config;
+use crate::deps::{self, DepsTargets};
+use crate::outcome::{DONE, Stopped};
+use crate::supervise::signals::Shutdown;
+use crate::telemetry;
+
+/// # Errors
+/// What was missing when the time was over.
+pub async fn wait_deps(config: Config, format: Format, shutdown: &Shutdown) -> Result<u8, Stopped> {
+    let targets = DepsTargets::of(&config)?;
+    let (report, result) = deps::wait(&targets, config.wait_timeout, shutdown, |_| ()).await;
+    telemetry::print(&match format {
+        Format::Text => report.text(),
+        Format::Json => format!("{}\n", report.json()),
+    });
+    result.map(|_| DONE)
+}
