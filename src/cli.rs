@@ -5,10 +5,14 @@ mod legacy;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::config::variable::{RUN_SETTINGS, VARIABLES, Variable};
+
+/// The name of this program by which git asks it for a login (apps/git/askpass.rs).
+pub const ASKPASS: &str = "git-askpass";
 
 /// PID 1 for Frappe and ERPNext containers.
 #[derive(Debug, Parser)]
@@ -100,6 +104,9 @@ pub enum Command {
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
+    /// Answer git's question for a login. The program's name means it, and no word of a command line.
+    #[command(skip)]
+    GitAskpass { program: PathBuf, prompt: String },
 }
 
 #[derive(Debug, Subcommand)]
@@ -135,7 +142,17 @@ impl Cli {
     /// # Errors
     /// clap's own, `--help` and `--version` included.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let arguments = arguments.into_iter().collect();
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        if let Some(command) = Self::git_askpass(&arguments) {
+            let settings = BTreeMap::new();
+            return Ok(Self {
+                command,
+                embedded: false,
+                print_config: false,
+                format: Format::Text,
+                settings,
+            });
+        }
         let arguments = legacy::translate(arguments, Self::has_subcommand, &Self::takes_value);
         // An init has to be quick: every setting of every command is half a millisecond.
         let is_run = arguments.get(1).is_some_and(|word| word == "run");
@@ -144,6 +161,12 @@ impl Cli {
         let mut cli = Self::from_arg_matches(&matches)?;
         collect_settings(&matches, &mut cli.settings);
         Ok(cli)
+    }
+
+    fn git_askpass(arguments: &[OsString]) -> Option<Command> {
+        let program = PathBuf::from(arguments.first()?);
+        let prompt = arguments.get(1).map(|prompt| prompt.to_string_lossy().into_owned()).unwrap_or_default();
+        (program.file_name()? == ASKPASS).then_some(Command::GitAskpass { program, prompt })
     }
 
     fn has_subcommand(word: &str) -> bool {
@@ -254,6 +277,17 @@ mod tests {
         for line in ["x apps list --site-name a", "x apps --site-name a list", "x --site-name a apps list"] {
             assert_eq!(read(line).settings["site-name"], "a", "{line}");
         }
+    }
+
+    #[test]
+    fn git_asks_by_the_programs_name_and_by_no_word() {
+        let words = ["/run/git-x/git-askpass", "Password for 'https://h': "];
+        let Command::GitAskpass { program, prompt } = Cli::read(words.map(OsString::from)).unwrap().command
+        else {
+            panic!("not asked")
+        };
+        assert_eq!((program.to_str(), prompt.as_str()), (Some(words[0]), words[1]));
+        assert!(matches!(read("cauldron-frappe git-askpass x").command, Command::Run { .. }));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod wait_deps;
 
 use std::pin::Pin;
 
+use crate::apps::git::askpass;
 use crate::bench::Bench;
 use crate::cli::{Apps, Cli, Command, Format, describe};
 use crate::config::source::{ProcessEnvironment, Reader};
@@ -38,8 +39,8 @@ type Running<'a> = Pin<Box<dyn Future<Output = Result<u8, Stopped>> + 'a>>;
 
 /// What a command needs, and what runs it then.
 enum Entry {
-    /// Neither configuration, signals nor a server: what it has to say is known.
-    Says(String),
+    /// Neither configuration, signals nor a server: what it has to say is known. None is a failure.
+    Says(Option<String>),
     /// An init: its own few settings, and no Frappe.
     Init(run::Program),
     /// A broken configuration is the first thing that it has to explain.
@@ -112,8 +113,11 @@ fn entry(command: Command, format: Format) -> Entry {
         Command::Doctor => Entry::Explains(Needs::SERVERS, |asked, s| Box::pin(doctor(asked, s))),
         Command::Plan => Entry::Explains(Needs::SERVERS, |asked, s| Box::pin(plan(asked, s))),
         Command::Run { restart, command } => Entry::Init(run::Program { command, restart }),
-        Command::Completions { shell } => Entry::Says(describe::completions(shell)),
-        Command::Man => Entry::Says(describe::manual()),
+        Command::Completions { shell } => Entry::Says(Some(describe::completions(shell))),
+        Command::Man => Entry::Says(Some(describe::manual())),
+        Command::GitAskpass { program, prompt } => {
+            Entry::Says(askpass::answer(&program, &prompt).map(|answer| answer + "\n"))
+        }
     }
 }
 
@@ -132,7 +136,8 @@ async fn run_command(cli: Cli) -> Result<u8, Stopped> {
     let Cli { command, embedded, print_config, format, settings } = cli;
     let mut reader = Reader::new(&settings, &ProcessEnvironment);
     match entry(command, format) {
-        Entry::Says(text) => {
+        Entry::Says(None) => Ok(outcome::UNAVAILABLE),
+        Entry::Says(Some(text)) => {
             telemetry::print(&text);
             Ok(outcome::DONE)
         }

@@ -79,9 +79,6 @@ mod tick;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if let Some(code) = apps::git::askpass::asked() {
-        return code;
-    }
     sys::signals::block_all();
     sys::descriptor::close_on_exec();
     telemetry::panic::install_hook();

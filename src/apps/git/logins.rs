@@ -6,14 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use super::askpass;
+use crate::cli::ASKPASS;
 use crate::config::apps::WantedApp;
 use crate::config::apps::location::host;
 use crate::config::git::{GitConfig, HostAuth, SshAuth};
@@ -22,6 +22,9 @@ use crate::outcome::{Fault, Result};
 
 /// Beside a token any name does; these hosts' own documents use this one.
 const ANY_USER: &str = "x-access-token";
+
+/// The file with every host's answer.
+pub(super) const TABLE: &str = "logins.json";
 
 /// One host's answer.
 #[derive(Serialize, Deserialize)]
@@ -50,7 +53,10 @@ impl Logins {
         let table = table(config, apps)?;
         let secrets = table.values().map(|login| login.password.clone().into()).collect();
         let logins = Self { folder, secrets };
-        logins.put("logins.json", &serde_json::to_vec(&table).expect("a table is JSON"))?;
+        logins.put(TABLE, &serde_json::to_vec(&table).expect("a table is JSON"))?;
+        std::env::current_exe()
+            .and_then(|program| symlink(program, logins.path(ASKPASS)))
+            .map_err(|error| Fault::file("cannot link to this program", &error))?;
         logins.put("gitconfig", gitconfig().as_bytes())?;
         logins.put("ssh_config", logins.ssh_config(&config.hosts)?.as_bytes())?;
         Ok(logins)
@@ -58,10 +64,8 @@ impl Logins {
 
     /// What git finds them by.
     pub fn tell_git(&self, environment: &mut ChildEnvironment) {
-        let program = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
         environment
-            .set("GIT_ASKPASS", program)
-            .set(askpass::VARIABLE, self.path("logins.json"))
+            .set("GIT_ASKPASS", self.path(ASKPASS))
             .set("GIT_CONFIG_GLOBAL", self.path("gitconfig"))
             .set("GIT_SSH_COMMAND", format!("ssh -F {}", shell_word(&self.path("ssh_config"))));
     }
@@ -183,6 +187,7 @@ fn shell_word(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::askpass;
     use super::*;
     use crate::config::git::TokenAuth;
     use std::time::Duration;
@@ -201,11 +206,11 @@ mod tests {
             GitConfig { hosts: vec![auth("h:8443")], timeout: Duration::from_secs(1), submodules: true };
         let logins = Logins::write(folder.path(), &config, &[]).unwrap();
         assert_eq!(logins.redacted("remote: bad canary"), "remote: bad ***");
-        let path = logins.path("logins.json");
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        let answer = |prompt: &str| askpass::answer(&path, prompt);
+        assert_eq!(fs::metadata(logins.path(TABLE)).unwrap().mode() & 0o777, 0o600);
+        let answer = |prompt: &str| askpass::answer(&logins.path(ASKPASS), prompt);
         assert_eq!(answer("Password for 'https://x@h:8443': ").as_deref(), Some("canary"));
         assert_eq!(answer("Username for 'https://h:8443': ").as_deref(), Some(ANY_USER));
+        assert_eq!(answer("Passphrase for 'https://h:8443': "), None);
         for other in ["https://h", "https://evil", "https://h:8443.evil", "https://x@evil/h:8443"] {
             assert_eq!(answer(&format!("Password for '{other}': ")), None, "{other}");
         }
