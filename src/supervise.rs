@@ -1,5 +1,6 @@
 //! The process kernel: signals, spawning, reaping, stopping, and the output of children.
 
+pub mod hooks;
 mod lines;
 pub mod orders;
 pub mod output;

@@ -24,7 +24,7 @@ use self::tick::Tick;
 use super::Surroundings;
 use crate::frappe::bench_objects::BenchObjects;
 use crate::status::account::{Phase, RoleCheck, SchedulerAccount};
-use crate::supervise::orders::{Control, Order, Run};
+use crate::supervise::orders::{Order, Run};
 use crate::supervise::relay::relay_for;
 use crate::supervise::run_service::{End, ServiceStatus, run_controlled};
 use crate::supervise::service::Policy;
@@ -52,9 +52,8 @@ pub async fn serve(around: &Surroundings<'_>, shutdown: &Shutdown) -> End {
     let (stand_tx, stand) = watch::channel(Stand::Starting);
     let election = Election::new(around, orders, status.clone(), stand_tx);
     let watching = keep_looking(around, stand, status, Tick::new(tick_file));
-    let control = Control { orders: orders_rx, rules: None };
     tokio::select! {
-        end = run_controlled(around.processes, plan, control, shutdown) => end,
+        end = run_controlled(around.processes, plan, orders_rx, shutdown) => end,
         // Neither ends by itself; the session, and with it the lock, goes after the child.
         () = election.run() => unreachable!("an election goes on"),
         () = watching => unreachable!("a watch goes on"),

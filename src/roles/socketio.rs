@@ -18,7 +18,7 @@ use crate::backoff::Backoff;
 use crate::health_port::probe;
 use crate::net::loopback_if_unspecified;
 use crate::status::account::{Phase, RoleCheck};
-use crate::supervise::orders::{Control, Order, Run};
+use crate::supervise::orders::{Order, Run};
 use crate::supervise::relay::relay_for;
 use crate::supervise::run_service::{End, ServiceStatus, run_controlled};
 use crate::supervise::service::Policy;
@@ -46,9 +46,8 @@ pub async fn serve(around: &Surroundings<'_>, shutdown: &Shutdown) -> End {
     let status = plan.observer.subscribe();
     around.board.enter(Phase::Serving, "");
     tokio::spawn(around.board.follow_child(status.clone()));
-    let control = Control { orders: orders_rx, rules: None };
     tokio::select! {
-        end = run_controlled(around.processes, plan, control, shutdown) => end,
+        end = run_controlled(around.processes, plan, orders_rx, shutdown) => end,
         () = keep_probing(around, &subscription, &orders, status) => unreachable!("a watch goes on"),
     }
 }

@@ -6,8 +6,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UnixStream;
@@ -15,19 +13,41 @@ use tokio::time::{sleep, timeout};
 
 use crate::backoff::Backoff;
 use crate::front::Front;
-use crate::supervise::run_service::{AfterSignal, BeforeStop};
+use crate::supervise::hooks::{Hooks, Moment, Stop};
 
 const PAUSES: Backoff = Backoff::doubling(Duration::from_millis(5), Duration::from_millis(100));
 /// On a reload gunicorn tells its old workers only when the new ones are there.
 const TRIES: u32 = 3_000;
 
-/// Wakes sleeping workers. Ends when it is dropped.
-pub fn after_signal(front: &Front) -> AfterSignal {
-    let front = front.clone();
-    Arc::new(move |_| {
+/// The front's part in the end of a gunicorn.
+pub struct GunicornHooks {
+    pub front: Front,
+}
+
+impl Hooks for GunicornHooks {
+    /// Ends when the front has no more work for gunicorn; where another is to follow, now or after a hold of
+    /// the site, the port stays.
+    fn before_stop(&self, stop: Stop) -> Moment {
+        let front = self.front.clone();
+        Box::pin(async move {
+            let socket = front.socket();
+            let name = second_name(&socket);
+            // Of a gunicorn that has crashed since.
+            let _ = fs::remove_file(&name);
+            if let Err(error) = fs::hard_link(&socket, &name) {
+                tracing::debug!(%error, "gunicorn has no socket yet");
+            }
+            if stop.for_good && !front.is_on_hold() {
+                front.quiesce().await;
+            }
+        })
+    }
+
+    /// Wakes sleeping workers.
+    fn after_signal(&self) -> Moment {
         // Nobody is to be sent to a worker that is about to end.
-        front.renew();
-        let socket = front.socket();
+        self.front.renew();
+        let socket = self.front.socket();
         Box::pin(async move {
             let names = [second_name(&socket), socket];
             let mut pauses = PAUSES.delays();
@@ -38,29 +58,8 @@ pub fn after_signal(front: &Front) -> AfterSignal {
                 }
                 sleep(pause).await;
             }
-        }) as Pin<Box<dyn Future<Output = ()> + Send>>
-    })
-}
-
-/// Ends when the front has no more work for gunicorn; where another is to follow, now or after a hold of
-/// the site, the port stays.
-pub fn before_stop(front: &Front) -> BeforeStop {
-    let front = front.clone();
-    Arc::new(move |for_good| {
-        let front = front.clone();
-        Box::pin(async move {
-            let socket = front.socket();
-            let name = second_name(&socket);
-            // Of a gunicorn that has crashed since.
-            let _ = fs::remove_file(&name);
-            if let Err(error) = fs::hard_link(&socket, &name) {
-                tracing::debug!(%error, "gunicorn has no socket yet");
-            }
-            if for_good && !front.is_on_hold() {
-                front.quiesce().await;
-            }
         })
-    })
+    }
 }
 
 fn second_name(socket: &Path) -> PathBuf {

@@ -2,12 +2,14 @@
 //! `frappe.app:application`, never `application_with_statics()`, which serves any file of the bench
 //! (FRAPPE.md).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
 use nix::sys::signal::Signal;
 
-use super::{Surroundings, sizing, stopping};
+use super::stopping::GunicornHooks;
+use super::{Surroundings, sizing};
 use crate::backoff::Backoff;
 use crate::config::duration::NO_LIMIT;
 use crate::front::{Front, Probe};
@@ -42,8 +44,7 @@ pub async fn serve(around: &Surroundings<'_>, front: &Front, shutdown: &Shutdown
     let plan = ServicePlan {
         // USR1 reopens logs, USR2 and WINCH are gunicorn's own upgrade dance, TTIN and TTOU are not ours.
         forward: vec![Signal::SIGHUP, Signal::SIGUSR1],
-        after_signal: Some(stopping::after_signal(front)),
-        before_stop: Some(stopping::before_stop(front)),
+        hooks: Arc::new(GunicornHooks { front: front.clone() }),
         ..around.plan(spec(around, front, grace), policy)
     };
     around.board.enter(Phase::Serving, "");

@@ -6,7 +6,7 @@
 //!   gate.rs     whether a migration keeps all from running
 //!   judge.rs    what follows from both: ready, recycle, stuck (pure)
 //!   scale.rs    how many there should be (pure)
-//!   rules.rs    how it is told to stop, and what is seen when it ends
+//!   hooks.rs    how it is told to stop, and what is seen when it ends
 //!   settle.rs   the job that it had in hand then
 //!   strays.rs   the job that it had not begun (pure)
 //!   foreign.rs  jobs of sites that are not here
@@ -14,9 +14,9 @@
 
 mod foreign;
 mod gate;
+mod hooks;
 mod judge;
 mod records;
-mod rules;
 mod scale;
 mod settle;
 mod slot;

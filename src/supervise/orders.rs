@@ -1,14 +1,6 @@
-//! What a role has to say about its service while that runs.
-
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::sync::watch;
+//! What a role orders its service to do while that runs.
 
 use super::service::Event;
-use super::stop::StopReport;
 
 /// What a service is to do now; the last word counts, so that nothing has to be queued.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,35 +37,6 @@ impl Order {
             events.push(Event::RecycleAsked);
         }
         events
-    }
-}
-
-pub type Moment = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// What is particular to stopping a role's program. All but the first are called on the loop and must
-/// not block.
-pub trait Rules: Send + Sync {
-    /// Ends when the child can be told to stop; `grace` is what it will have then.
-    fn before_signal(&self, pid: i32, grace: Duration) -> Moment;
-
-    /// The grace is over; the child and its group are whole for the last time.
-    fn before_kill(&self, pid: i32);
-
-    /// The child has ended and nobody of its group is left.
-    fn ended(&self, pid: i32, report: &StopReport, asked: bool);
-}
-
-/// A role's hold on its service.
-#[derive(Clone)]
-pub struct Control {
-    pub orders: watch::Receiver<Order>,
-    pub rules: Option<Arc<dyn Rules>>,
-}
-
-impl Control {
-    /// Runs, and that is all.
-    pub fn none() -> Self {
-        Self { orders: watch::channel(Order::default()).1, rules: None }
     }
 }
 

@@ -1,13 +1,13 @@
 //! What a service is, how it stands, and how it came to its end.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use nix::sys::signal::Signal;
 use tokio::sync::watch;
 
+use super::hooks::{Hooks, NoHooks};
 use super::service::{Policy, State};
 use super::spawn::{SpawnError, Spec};
 use crate::sys::exit::Exit;
@@ -20,12 +20,7 @@ pub struct ServicePlan {
     pub stop_with: Option<Signal>,
     /// Which of HUP, USR1, USR2, WINCH and CONT the child gets. HUP here means: it reloads.
     pub forward: Vec<Signal>,
-    /// Run after the child was sent a stop signal or a HUP (gunicorn's threads sleep through both
-    /// until something connects to their port).
-    pub after_signal: Option<AfterSignal>,
-    /// Waited for between the request to stop and TERM, within the grace: who sends the child its work
-    /// finishes first. It is told whether no other child is to follow.
-    pub before_stop: Option<BeforeStop>,
+    pub hooks: Arc<dyn Hooks>,
     /// What is added to the environment at each start. News of it means that the child's knowledge is out
     /// of date: it is told to reload where that is enough, else another takes its place.
     pub additions: Option<watch::Receiver<Additions>>,
@@ -43,18 +38,12 @@ impl ServicePlan {
             policy,
             stop_with: Some(Signal::SIGTERM),
             forward: Vec::new(),
-            after_signal: None,
-            before_stop: None,
+            hooks: Arc::new(NoHooks),
             additions: None,
             observer,
         }
     }
 }
-
-/// Dropped, wherever it is, when the service has ended.
-pub type AfterSignal = Arc<dyn Fn(Signal) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
-
-pub type BeforeStop = Arc<dyn Fn(bool) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// A service as the health server tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]

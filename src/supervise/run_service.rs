@@ -15,9 +15,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
-use super::orders::{Control, Order, Run};
+use super::orders::{Order, Run};
 use super::plan::Additions;
-pub use super::plan::{AfterSignal, BeforeStop, End, ServicePlan, ServiceStatus};
+pub use super::plan::{End, ServicePlan, ServiceStatus};
 use super::process::{Child, Processes};
 use super::service::{Action, Event, Service, State, on_event};
 use super::signals::Shutdown;
@@ -28,20 +28,20 @@ use crate::sys::exit::Exit;
 
 /// Runs a service until it is over. Nobody of its process group is left then.
 pub async fn run_service(processes: &Processes, plan: ServicePlan, shutdown: &Shutdown) -> End {
-    run_controlled(processes, plan, Control::none(), shutdown).await
+    run_controlled(processes, plan, watch::channel(Order::default()).1, shutdown).await
 }
 
-/// The same, under the orders and with the rules of its role.
+/// The same, under the orders of its role.
 pub async fn run_controlled(
     processes: &Processes,
     plan: ServicePlan,
-    control: Control,
+    orders: watch::Receiver<Order>,
     shutdown: &Shutdown,
 ) -> End {
     let mut driver = Driver {
         processes,
         shutdown,
-        control,
+        orders,
         order: Order::default(),
         events: VecDeque::new(),
         oom_kills: 0,
@@ -55,7 +55,7 @@ pub async fn run_controlled(
         timer: None,
         stopping: None,
         start_error: None,
-        hooks: JoinSet::new(),
+        after_signal: JoinSet::new(),
         plan,
     };
     driver.run().await
@@ -72,7 +72,7 @@ const DONE: &str = "done";
 struct Driver<'a> {
     processes: &'a Processes,
     shutdown: &'a Shutdown,
-    control: Control,
+    orders: watch::Receiver<Order>,
     /// The one that was acted on.
     order: Order,
     /// What follows from a new order, one by one.
@@ -94,7 +94,8 @@ struct Driver<'a> {
     timer: Option<(Instant, Event)>,
     stopping: Option<Pin<Box<dyn Future<Output = StopReport> + Send>>>,
     start_error: Option<SpawnError>,
-    hooks: JoinSet<()>,
+    /// Aborted when the service has ended.
+    after_signal: JoinSet<()>,
 }
 
 impl Driver<'_> {
@@ -102,7 +103,7 @@ impl Driver<'_> {
         let mut forwarded = self.shutdown.forwarded();
         let mut hurried = false;
         self.asked_by = self.shutdown.signal();
-        self.order = *self.control.orders.borrow_and_update();
+        self.order = *self.orders.borrow_and_update();
         let mut event = match self.order.run {
             _ if self.asked_by.is_some() => Event::StopAsked,
             Run::Yes => self.start(),
@@ -142,7 +143,7 @@ impl Driver<'_> {
                         self.timer = None;
                         break event;
                     }
-                    order = ordered(&mut self.control.orders) => {
+                    order = ordered(&mut self.orders) => {
                         self.events.extend(std::mem::replace(&mut self.order, order).events(order));
                         if let Some(event) = self.events.pop_front() {
                             break event;

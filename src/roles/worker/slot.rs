@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use secrecy::SecretSlice;
 use tokio::sync::watch;
 
+use super::hooks::WorkerHooks;
 use super::records::Records;
-use super::rules::WorkerRules;
 use super::settle::Settler;
 use super::{DONE_CODE, GRACE_AFTER_TIMEOUT, ROLE};
 use crate::config::workers::Pool;
 use crate::migrate::other_sites::refused;
 use crate::roles::Surroundings;
-use crate::supervise::orders::{Control, Order, Run};
+use crate::supervise::orders::{Order, Run};
 use crate::supervise::process::Processes;
 use crate::supervise::relay::relay_for;
 use crate::supervise::run_service::{End, ServiceStatus, run_controlled};
@@ -76,16 +76,16 @@ impl Slot {
         let policy =
             Policy { drain: around.config.drain, done_code: Some(DONE_CODE), ..Policy::restarting(grace) };
         // Nothing is forwarded: HUP and QUIT kill a job, USR1 does nothing (FRAPPE.md, Workers).
-        let plan = around.plan(spec(around, pool, &name), policy);
+        let mut plan = around.plan(spec(around, pool, &name), policy);
         let status = plan.observer.subscribe();
         tokio::spawn(around.board.follow_child(status.clone()));
         let slot =
             Arc::new(Self { name, pool: pool.name(), number, orders, status, facts: Mutex::default() });
-        let rules =
-            WorkerRules::new(slot.clone(), records.link(), settler.clone(), around.processes.clone(), grace);
-        let control = Control { orders: orders_rx, rules: Some(Arc::new(rules)) };
+        let hooks =
+            WorkerHooks::new(slot.clone(), records.link(), settler.clone(), around.processes.clone(), grace);
+        plan.hooks = Arc::new(hooks);
         let (processes, shutdown): (Processes, Shutdown) = (around.processes.clone(), shutdown.clone());
-        (slot, async move { run_controlled(&processes, plan, control, &shutdown).await })
+        (slot, async move { run_controlled(&processes, plan, orders_rx, &shutdown).await })
     }
 
     pub fn facts(&self) -> MutexGuard<'_, Facts> {

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
 use super::{CRASH, DONE, Driver, End, OUT_OF_MEMORY};
+use crate::supervise::hooks::Stop;
 use crate::supervise::service::{Event, State};
 use crate::supervise::stop::StopReport;
 use crate::sys::cgroup;
@@ -24,34 +25,25 @@ impl Driver<'_> {
         let Some(child) = self.child.clone() else { return };
         let signal = self.plan.stop_with.or(self.asked_by).unwrap_or(Signal::SIGTERM);
         let (grace, shutdown) = (self.plan.policy.grace, self.shutdown.clone());
-        let asked = child.exit().is_none();
-        let rules = self.control.rules.clone();
-        let before = self.plan.before_stop.clone().filter(|_| asked);
-        let for_good = self.service.asked;
+        let is_running = child.exit().is_none();
+        let hooks = self.plan.hooks.clone();
+        let stop = Stop { pid: child.pid, grace, for_good: self.service.asked };
         self.stopping = Some(Box::pin(async move {
             let deadline = Instant::now() + grace;
-            if let Some(before) = before {
+            if is_running {
                 tokio::select! {
-                    () = before(for_good) => {}
+                    biased;
+                    () = hooks.before_stop(stop) => {}
                     _ = child.exited() => {}
                     () = shutdown.hurried() => {}
                     () = sleep_until(deadline - grace / OWN_SHARE) => {}
                 }
             }
             let grace = deadline.saturating_duration_since(Instant::now());
-            let Some(rules) = rules else { return child.stop(signal, grace, shutdown.hurried()).await };
-            if asked {
-                tokio::select! {
-                    biased;
-                    () = rules.before_signal(child.pid, grace) => {}
-                    _ = child.exited() => {}
-                    () = shutdown.hurried() => {}
-                }
-            }
-            child.stop_with(signal, grace, shutdown.hurried(), || rules.before_kill(child.pid)).await
+            child.stop_with(signal, grace, shutdown.hurried(), || hooks.before_kill(stop.pid)).await
         }));
-        if asked {
-            self.run_hook(signal);
+        if is_running {
+            self.run_after_signal();
         }
     }
 
@@ -78,8 +70,8 @@ impl Driver<'_> {
             self.reason = if out_of_memory { OUT_OF_MEMORY } else { CRASH };
             warn!(service = name, exit = %report.exit, reason = self.reason, "ended unasked");
         }
-        if let (Some(rules), Some(child)) = (&self.control.rules, &self.child) {
-            rules.ended(child.pid, &report, self.service.asked || self.service.expected);
+        if let Some(child) = &self.child {
+            self.plan.hooks.ended(child.pid, &report);
         }
         Event::Cleared(report.exit)
     }
@@ -91,15 +83,13 @@ impl Driver<'_> {
         let sent = self.child.as_ref().is_some_and(|child| child.signal(signal));
         debug!(service = self.plan.spec.name, %signal, sent, "forwarded a signal");
         if sent && signal == Signal::SIGHUP {
-            self.run_hook(signal);
+            self.run_after_signal();
         }
     }
 
     /// Starts after the signal is sent: a new task runs only when this one waits.
-    pub(super) fn run_hook(&mut self, signal: Signal) {
-        if let Some(hook) = &self.plan.after_signal {
-            self.hooks.spawn(hook(signal));
-        }
+    fn run_after_signal(&mut self) {
+        self.after_signal.spawn(self.plan.hooks.after_signal());
     }
 
     pub(super) async fn end(&mut self) -> End {

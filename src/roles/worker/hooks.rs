@@ -12,7 +12,7 @@ use super::settle::{Case, Settler};
 use super::slot::Slot;
 use crate::frappe::queues;
 use crate::redis_client::Link;
-use crate::supervise::orders::{Moment, Rules};
+use crate::supervise::hooks::{Hooks, Moment, Stop};
 use crate::supervise::process::Processes;
 use crate::supervise::stop::StopReport;
 use crate::sys::exit::Exit;
@@ -22,7 +22,7 @@ use crate::sys::proc;
 const HANDLERS_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-pub struct WorkerRules {
+pub struct WorkerHooks {
     slot: Arc<Slot>,
     link: Link,
     settler: Settler,
@@ -30,14 +30,14 @@ pub struct WorkerRules {
     grace: Duration,
 }
 
-impl WorkerRules {
+impl WorkerHooks {
     pub fn new(slot: Arc<Slot>, link: Link, settler: Settler, processes: Processes, grace: Duration) -> Self {
         Self { slot, link, settler, processes, grace }
     }
 }
 
-impl Rules for WorkerRules {
-    fn before_signal(&self, pid: i32, grace: Duration) -> Moment {
+impl Hooks for WorkerHooks {
+    fn before_stop(&self, Stop { pid, grace, .. }: Stop) -> Moment {
         let (slot, link) = (self.slot.clone(), self.link.clone());
         Box::pin(async move {
             let handlers = async {
@@ -55,7 +55,7 @@ impl Rules for WorkerRules {
         self.slot.facts().doomed = proc::children_of(pid);
     }
 
-    fn ended(&self, pid: i32, report: &StopReport, _asked: bool) {
+    fn ended(&self, pid: i32, report: &StopReport) {
         if report.exit.success() {
             return;
         }
