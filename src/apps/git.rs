@@ -154,7 +154,9 @@ impl<'a> Git<'a> {
         tries: u32,
     ) -> std::result::Result<std::result::Result<String, Reason>, Stopped> {
         let mut delays = BACKOFF.delays();
-        for tried in 1.. {
+        let mut tried = 0;
+        loop {
+            tried += 1;
             let ran = program::run(self.context, self.spec(folder, arguments), self.timeout()).await;
             let ran = ran.map_err(without_git)?;
             if ran.success() {
@@ -173,7 +175,6 @@ impl<'a> Git<'a> {
                 signal = self.context.shutdown.asked() => return Err(Stopped::Signal(signal)),
             }
         }
-        unreachable!("the last try returns")
     }
 
     fn spec(&self, folder: Option<&Path>, arguments: &[String]) -> Spec {

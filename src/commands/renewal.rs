@@ -7,6 +7,7 @@
 //! for each request, job and tick.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,13 +29,13 @@ const LOOK_AT_VOLUME: Duration = BEAT.saturating_mul(8);
 /// The server may get its new password later than we do.
 const AGAIN: Duration = Duration::from_secs(15);
 
-/// Follows changes until it is dropped.
+/// Follows changes.
 pub async fn follow(
     site: &Site,
     current: &Current,
     read_again: impl Fn() -> Result<Config, Vec<Problem>>,
     shutdown: &Shutdown,
-) {
+) -> Infallible {
     let origin = &site.config.origin;
     let mut files = origin.files().to_vec();
     if origin.is_from_bench() {

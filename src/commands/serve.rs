@@ -1,5 +1,6 @@
 //! The roles: bring the site up, serve it, stop cleanly.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,19 +111,26 @@ async fn serve_site(
     };
     site.stop(shutdown).await;
     // The first that could not be kept up is the one to tell.
-    match ends?.into_iter().find(|(_, end)| !matches!(end, End::Asked(..))) {
+    match ends?.into_iter().find_map(|(role, end)| not_kept_up(role, end)) {
         None => Ok(DONE),
-        Some((role, End::NotStarted(error))) => {
+        Some(fault) => Err(fault.into()),
+    }
+}
+
+/// Why a role went down by itself; None where it was asked to stop.
+fn not_kept_up(role: Role, end: End) -> Option<Fault> {
+    match end {
+        End::Asked(..) => None,
+        End::NotStarted(error) => {
             let fault = error.fault();
-            Err(Fault { cause: format!("{}: {}", role.name(), fault.cause), ..fault }.into())
+            Some(Fault { cause: format!("{}: {}", role.name(), fault.cause), ..fault })
         }
-        Some((role, End::CrashLoop(exit) | End::Ended(exit))) => {
+        End::CrashLoop(exit) | End::Ended(exit) => {
             // The orchestrator sees the child's own code; 0 would read as done.
             let code = if exit.success() { TRY_AGAIN } else { exit.code() };
             let cause = format!("{} {exit}, again and again", program(role));
-            Err(Fault::new(code, cause, "its own reason is in the log above").into())
+            Some(Fault::new(code, cause, "its own reason is in the log above"))
         }
-        Some((_, End::Asked(..))) => unreachable!("filtered above"),
     }
 }
 
@@ -187,14 +195,12 @@ async fn serve_once(
             front.close();
         }
         let_go.ask();
-        std::future::pending::<()>().await;
+        std::future::pending::<Infallible>().await
     };
     let ends = tokio::select! {
         ends = run(roles, &around, front, &until) => ends,
-        () = renewal::follow(site, &current, || read_again(roles, config), shutdown) => {
-            unreachable!("it follows until it is dropped")
-        }
-        () = taken => unreachable!("it has been told"),
+        never = renewal::follow(site, &current, || read_again(roles, config), shutdown) => match never {},
+        never = taken => match never {},
     };
     let let_go = shutdown.signal().is_none() && ends.iter().all(|(_, end)| matches!(end, End::Asked(..)));
     Ok((!let_go).then_some(ends))
@@ -229,12 +235,17 @@ async fn run(
     let alone = roles.len() > 1 && !around.config.on_failure_given;
     let has = |role| roles.contains(&role);
     let keep = Keep { around, shutdown: &shutdown, stop_all: &stop_all, alone };
-    let web = async || match front {
-        Some(front) => web::serve(around, front, &shutdown).await,
-        None => unreachable!("the web role has a front"),
+    // The web role, and no other, has a front.
+    let web = async {
+        match front {
+            Some(front) => {
+                keep.up(Role::Web, true, async || web::serve(around, front, &shutdown).await).await
+            }
+            None => None,
+        }
     };
     let (web, worker, scheduler, socketio) = tokio::join!(
-        keep.up(Role::Web, has(Role::Web), web),
+        web,
         keep.up(Role::Worker, has(Role::Worker), async || worker::serve(around, &shutdown).await),
         keep.up(Role::Scheduler, has(Role::Scheduler), async || scheduler::serve(around, &shutdown).await),
         keep.up(Role::Socketio, has(Role::Socketio), async || socketio::serve(around, &shutdown).await),

@@ -1,6 +1,7 @@
 //! The backup before a migration: `pg_dump` of the site's database, without our own tables, kept beside
 //! our other files of the site. Operators' and Frappe's own backups are never touched.
 
+use std::convert::Infallible;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -108,7 +109,7 @@ async fn dump(
 }
 
 /// A dump that grows makes progress.
-async fn watch(context: &Context<'_>, path: &Path) {
+async fn watch(context: &Context<'_>, path: &Path) -> Infallible {
     let mut seen = 0;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;

@@ -3,6 +3,7 @@
 //!
 //! Signs of life besides its output: a new table, CPU time that grows, and a session that works.
 
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Client;
@@ -31,7 +32,7 @@ const SESSIONS: &str = "SELECT state = 'active' AND wait_event_type IS DISTINCT 
 
 /// Looks once a second, until it is dropped. A look that fails is nobody's progress; the lock's own
 /// beat tells the loss of the connection. `group` is the step's process group.
-pub async fn watch(client: &Client, board: &Board, step: &str, attempt: &str, group: i32) {
+pub async fn watch(client: &Client, board: &Board, step: &str, attempt: &str, group: i32) -> Infallible {
     let started = Instant::now();
     let mut most_tables = 0;
     let mut cpu = Duration::ZERO;

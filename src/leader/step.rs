@@ -2,6 +2,7 @@
 //! the lock is lost.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -84,8 +85,8 @@ impl Program {
     }
 }
 
-/// The same for it; `watch` is given its process group, goes on beside it, and never ends.
-pub async fn run_program<W: Future<Output = ()>>(
+/// The same for it; `watch` is given its process group and goes on beside it.
+pub async fn run_program<W: Future<Output = Infallible>>(
     context: &Context<'_>,
     leadership: &Leadership,
     program: Program,
@@ -105,7 +106,7 @@ pub async fn run_program<W: Future<Output = ()>>(
             child.stop(Signal::SIGTERM, STEP_GRACE, context.shutdown.hurried()).await;
             return Err(Stopped::Signal(signal));
         }
-        () = watch(child.pid) => unreachable!("it is watched until the step ends"),
+        never = watch(child.pid) => match never {},
         () = stuck(context.board) => {
             let at = context.board.read().doing();
             tracing::error!(step = name, at, "no progress: it is ended");

@@ -5,6 +5,7 @@
 //! roles' transactions (a nightly dump) are waited for as a job is, before anything is begun, and named.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Client;
@@ -34,9 +35,9 @@ const OTHERS: &str =
       AND (a.usename <> current_user OR (a.state = 'active' AND a.application_name !~ '^cauldron/'))
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
-/// Ends idle sessions of the site's own role while it runs; it never ends itself. Whom the step waited for
-/// last is left in `blocked_by`.
-pub async fn watch(client: &Client, board: &Board, blocked_by: &std::sync::Mutex<String>) {
+/// Ends idle sessions of the site's own role while it runs. Whom the step waited for last is left in
+/// `blocked_by`.
+pub async fn watch(client: &Client, board: &Board, blocked_by: &std::sync::Mutex<String>) -> Infallible {
     loop {
         if let Err(fault) = end_idle(client).await {
             tracing::debug!(%fault, "no look at idle sessions");

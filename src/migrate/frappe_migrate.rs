@@ -52,9 +52,7 @@ pub async fn run(context: &Context<'_>, leadership: &Leadership, plan: &Plan<'_>
     let blocked_by = Mutex::new(String::new());
     let ended = tokio::select! {
         ended = step::run(context, leadership, &step) => ended,
-        () = blockers::watch(leadership.client(), context.board, &blocked_by) => {
-            unreachable!("it watches until it is dropped")
-        }
+        never = blockers::watch(leadership.client(), context.board, &blocked_by) => match never {},
     };
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     let blocked_by = blocked_by.into_inner().unwrap_or_else(PoisonError::into_inner);

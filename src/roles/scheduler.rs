@@ -13,6 +13,7 @@
 mod election;
 mod tick;
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -55,8 +56,8 @@ pub async fn serve(around: &Surroundings<'_>, shutdown: &Shutdown) -> End {
     tokio::select! {
         end = run_controlled(around.processes, plan, orders_rx, shutdown) => end,
         // Neither ends by itself; the session, and with it the lock, goes after the child.
-        () = election.run() => unreachable!("an election goes on"),
-        () = watching => unreachable!("a watch goes on"),
+        never = election.run() => match never {},
+        never = watching => match never {},
     }
 }
 
@@ -80,7 +81,7 @@ async fn keep_looking(
     stand: watch::Receiver<Stand>,
     mut status: watch::Receiver<ServiceStatus>,
     mut tick: Tick,
-) {
+) -> Infallible {
     let mut shown = "";
     loop {
         let now = stand.borrow().clone();

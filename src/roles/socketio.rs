@@ -6,6 +6,7 @@
 
 mod subscription;
 
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -48,7 +49,7 @@ pub async fn serve(around: &Surroundings<'_>, shutdown: &Shutdown) -> End {
     tokio::spawn(around.board.follow_child(status.clone()));
     tokio::select! {
         end = run_controlled(around.processes, plan, orders_rx, shutdown) => end,
-        () = keep_probing(around, &subscription, &orders, status) => unreachable!("a watch goes on"),
+        never = keep_probing(around, &subscription, &orders, status) => match never {},
     }
 }
 
@@ -85,7 +86,7 @@ async fn keep_probing(
     subscription: &Subscription,
     orders: &watch::Sender<Order>,
     mut status: watch::Receiver<ServiceStatus>,
-) {
+) -> Infallible {
     let url =
         format!("http://127.0.0.1:{}/socket.io/?EIO=4&transport=polling", around.config.socketio_listens);
     let (mut seen_working, mut first_probes) = (false, FIRST_PROBES.delays());

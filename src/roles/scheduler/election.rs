@@ -5,6 +5,7 @@
 //! the last one that succeeded; a standby ends the session of one that was silent for 6 s. Who dies
 //! loses the lock with its connection, and a standby that asks every second has it.
 
+use std::convert::Infallible;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +74,7 @@ impl Election {
     }
 
     /// Stands by and leads, again and again.
-    pub async fn run(mut self) {
+    pub async fn run(mut self) -> Infallible {
         loop {
             match self.connect().await {
                 Ok(connection) => {
