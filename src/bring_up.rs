@@ -17,7 +17,7 @@ mod prepare;
 use crate::config::BootstrapMode;
 use crate::frappe::common_config::Overrides;
 use crate::leader::context::Context;
-use crate::outcome::Stopped;
+use crate::outcome::Flow;
 use crate::overlay::View;
 
 /// The site is there and finished, and its own login is known: a role may serve it.
@@ -38,7 +38,7 @@ pub struct Bootstrapped {
 ///
 /// # Errors
 /// What stopped it, or the signal that did; every one leaves a state that the next start understands.
-pub async fn bootstrap(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stopped> {
+pub async fn bootstrap(context: &Context<'_>) -> Flow<Bootstrapped> {
     let leads = match context.config.bootstrap {
         BootstrapMode::Lead => true,
         BootstrapMode::Auto => context.database.login.is_some(),

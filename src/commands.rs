@@ -29,13 +29,13 @@ use crate::config::{self, Config, Needs};
 use crate::doctor::plan::plan;
 use crate::doctor::{Asked, doctor};
 use crate::frappe::supported;
-use crate::outcome::{self, Fault, SIGNAL_BASE, Stopped};
+use crate::outcome::{self, Fault, Flow, SIGNAL_BASE, Stopped};
 use crate::roles::Role;
 use crate::supervise::signals::Shutdown;
 use crate::{sys, telemetry};
 
 /// A command on its way to its exit code.
-type Running<'a> = Pin<Box<dyn Future<Output = Result<u8, Stopped>> + 'a>>;
+type Running<'a> = Pin<Box<dyn Future<Output = Flow<u8>> + 'a>>;
 
 /// What a command needs, and what runs it then.
 enum Entry {
@@ -132,7 +132,7 @@ pub async fn run(cli: Cli) -> u8 {
     code
 }
 
-async fn run_command(cli: Cli) -> Result<u8, Stopped> {
+async fn run_command(cli: Cli) -> Flow<u8> {
     let Cli { command, embedded, print_config, format, settings } = cli;
     let mut reader = Reader::new(&settings, &ProcessEnvironment);
     match entry(command, format) {

@@ -29,7 +29,7 @@ use crate::config::Config;
 use crate::config::duration;
 use crate::frappe::site_config::{self, SiteLogin};
 use crate::net::Step;
-use crate::outcome::{Fault, Stopped};
+use crate::outcome::{Fault, Flow, Stopped};
 use crate::supervise::signals::Shutdown;
 
 /// Proof that every dependency worked when it was asked.
@@ -133,7 +133,7 @@ pub async fn wait_all(
     timeout: Option<Duration>,
     shutdown: &Shutdown,
     told: impl Fn(String),
-) -> Result<DepsReady, Stopped> {
+) -> Flow<DepsReady> {
     wait(targets, timeout, shutdown, told).await.1
 }
 
@@ -143,7 +143,7 @@ pub async fn wait(
     timeout: Option<Duration>,
     shutdown: &Shutdown,
     told: impl Fn(String),
-) -> (Report, Result<DepsReady, Stopped>) {
+) -> (Report, Flow<DepsReady>) {
     let start = Instant::now();
     let mut dependencies: Vec<Progress> =
         targets.targets.iter().map(|target| Progress::new(target.name(), target.shown())).collect();
@@ -192,7 +192,7 @@ pub async fn wait(
 
 /// Ready, or why not. Out of time, what was still in its grace is final: a wrong password names
 /// the mend better than "not there in time".
-fn judge(dependencies: &mut [Progress], timeout: Duration) -> Result<DepsReady, Stopped> {
+fn judge(dependencies: &mut [Progress], timeout: Duration) -> Flow<DepsReady> {
     for progress in dependencies.iter_mut() {
         if let State::NotYet(Some(error)) = &progress.state
             && error.class() != crate::net::Class::NotYet

@@ -53,7 +53,7 @@ use crate::apps::joined_by;
 use crate::cli::Format;
 use crate::config::variable;
 use crate::deps::postgres::programs;
-use crate::outcome::{self, Fault, Stopped};
+use crate::outcome::{self, Fault, Flow};
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
 use crate::{sys, telemetry};
@@ -76,7 +76,7 @@ pub struct Asked<'a> {
 ///
 /// # Errors
 /// A signal, which ends it at once.
-pub async fn doctor(asked: &Asked<'_>, shutdown: &Shutdown) -> Result<u8, Stopped> {
+pub async fn doctor(asked: &Asked<'_>, shutdown: &Shutdown) -> Flow<u8> {
     let processes = processes()?;
     let look = async { Ok(look(asked, &processes).await) };
     let findings = shutdown.guard(look).await;
@@ -91,7 +91,7 @@ pub async fn doctor(asked: &Asked<'_>, shutdown: &Shutdown) -> Result<u8, Stoppe
 }
 
 /// For the programs that a look starts.
-fn processes() -> Result<Processes, Stopped> {
+fn processes() -> Flow<Processes> {
     let fault = |error| Fault::new(outcome::BUG, format!("no SIGCHLD handler: {error}"), "report this");
     Ok(Processes::start().map_err(fault)?)
 }

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use self::data::DataFolder;
 use crate::bench::Bench;
 use crate::config::Config;
-use crate::outcome::{Result, Stopped};
+use crate::outcome::{Flow, Result};
 use crate::status::account::Board;
 use crate::supervise::process::Processes;
 use crate::supervise::run_service::{End, ServicePlan, run_service};
@@ -47,7 +47,7 @@ impl Embedded {
         processes: &Processes,
         shutdown: &Shutdown,
         board: &Board,
-    ) -> std::result::Result<Self, Stopped> {
+    ) -> Flow<Self> {
         let folder = config.data_dir.clone().unwrap_or_else(|| bench.cauldron().join("embedded"));
         let data = Arc::new(DataFolder::open(&folder)?);
         shutdown.guard(async { Ok(leftover::stop_all(&data).await?) }).await?;

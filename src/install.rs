@@ -26,7 +26,7 @@ use crate::leader::context::Context;
 use crate::leader::lock::Leadership;
 use crate::leader::own::Own;
 use crate::leader::step::{self, Step};
-use crate::outcome::{Fault, Stopped};
+use crate::outcome::{Fault, Flow};
 use crate::overlay::View;
 use crate::overlay::signs::Signs;
 use crate::record::journal;
@@ -51,7 +51,7 @@ pub struct Work<'a> {
 /// # Errors
 /// 75 where an install fails: its app is told, and the next leader finishes it. 78 where an app needs
 /// one that is neither wanted nor in the image.
-pub async fn install(work: &Work<'_>, wanted: &[String]) -> std::result::Result<usize, Stopped> {
+pub async fn install(work: &Work<'_>, wanted: &[String]) -> Flow<usize> {
     let client = work.leadership.client();
     let installed = installed_apps::read(client).await?;
     let journal = journal::read(client, work.context.site).await?;
@@ -68,7 +68,7 @@ pub async fn install(work: &Work<'_>, wanted: &[String]) -> std::result::Result<
     Ok(count)
 }
 
-async fn install_one(work: &Work<'_>, app: &str, force: bool) -> std::result::Result<(), Stopped> {
+async fn install_one(work: &Work<'_>, app: &str, force: bool) -> Flow<()> {
     let Work { context, leadership, volume, view, .. } = work;
     let client = leadership.client();
     // Pods that run without it would answer 500 from the moment that it is installed (FRAPPE.md, Apps).
@@ -130,7 +130,7 @@ fn bundle_of<'a>(view: &'a View, app: &str) -> Option<&'a crate::apps::bundle::B
 ///
 /// # Errors
 /// The volume or the runtime folder cannot be written.
-pub async fn follow(work: &Work<'_>) -> std::result::Result<(), Stopped> {
+pub async fn follow(work: &Work<'_>) -> Flow<()> {
     let Work { context, view, .. } = work;
     let installed = installed_apps::read(work.leadership.client()).await?;
     for bundle in installed.iter().filter_map(|app| bundle_of(view, app)) {
@@ -152,12 +152,12 @@ pub async fn follow(work: &Work<'_>) -> std::result::Result<(), Stopped> {
 }
 
 /// Before an app of a site that people may have worked with is written over, or goes.
-async fn back_up(work: &Work<'_>) -> std::result::Result<(), Stopped> {
+async fn back_up(work: &Work<'_>) -> Flow<()> {
     let login = backup::Login { own: work.own, password: work.password };
     backup::take(work.context, work.leadership, &login).await.map(drop)
 }
 
-async fn run(work: &Work<'_>, name: &str, arguments: Vec<&str>) -> std::result::Result<(), Stopped> {
+async fn run(work: &Work<'_>, name: &str, arguments: Vec<&str>) -> Flow<()> {
     let attempt = random_id();
     work.context.board.update(|account| account.attempt = Some(attempt.clone()));
     let step = Step { name, arguments, with_site: true, attempt: &attempt, ..Step::default() };

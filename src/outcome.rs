@@ -124,6 +124,9 @@ pub enum Stopped {
     Fault(Fault),
 }
 
+/// What a step of a pipeline gives, where a signal may stop it, too.
+pub type Flow<T> = std::result::Result<T, Stopped>;
+
 impl From<Fault> for Stopped {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)

@@ -17,7 +17,7 @@ use super::program::{self, Ran};
 use crate::bench::Bench;
 use crate::frappe::environment::ChildEnvironment;
 use crate::frappe::failure_line::reason;
-use crate::outcome::{Fault, Stopped};
+use crate::outcome::{Fault, Flow};
 use crate::supervise::spawn::Spec;
 
 /// What esbuild leaves for an app: its files, and where they are by their names in the source.
@@ -52,7 +52,7 @@ impl Build<'_> {
     /// # Errors
     /// 78 with the build's own reason where it fails, or where an app with a build command cannot be built here; 69
     /// where no package registry answers; the signal that asked for a stop.
-    pub async fn run(&self, context: &Context<'_>) -> std::result::Result<bool, Stopped> {
+    pub async fn run(&self, context: &Context<'_>) -> Flow<bool> {
         if let Some(missing) = missing(context.bench, self.needs) {
             if self.needs.command {
                 return Err(self.cannot_be_built(missing).into());
@@ -82,7 +82,7 @@ impl Build<'_> {
     }
 
     /// In the order of `bench build`.
-    async fn build(&self, context: &Context<'_>, bench: &BuildBench) -> std::result::Result<(), Stopped> {
+    async fn build(&self, context: &Context<'_>, bench: &BuildBench) -> Flow<()> {
         let source = bench.source();
         if source.join("package.json").is_file() {
             self.install_packages(context, bench).await?;
@@ -110,11 +110,7 @@ impl Build<'_> {
         bench.source().join(self.app).join("public/dist")
     }
 
-    async fn install_packages(
-        &self,
-        context: &Context<'_>,
-        bench: &BuildBench,
-    ) -> std::result::Result<(), Stopped> {
+    async fn install_packages(&self, context: &Context<'_>, bench: &BuildBench) -> Flow<()> {
         let (program, arguments): (&str, &[&str]) = if on_path("yarn") {
             ("yarn", &["install", "--non-interactive", "--check-files"])
         } else {
@@ -132,7 +128,7 @@ impl Build<'_> {
         program: &str,
         arguments: &[&str],
         folder: &Path,
-    ) -> std::result::Result<Ran, Stopped> {
+    ) -> Flow<Ran> {
         let mut environment = ChildEnvironment::inherited();
         // NODE_ENV=production has yarn and npm leave out what builds.
         for name in ["FRAPPE_REDIS_CACHE", "FRAPPE_REDIS_QUEUE", "FRAPPE_SITE", "NODE_ENV"] {

@@ -21,7 +21,7 @@ use super::{Context, wanted};
 use crate::backoff::Backoff;
 use crate::config::apps::WantedApp;
 use crate::frappe::environment::ChildEnvironment;
-use crate::outcome::{Fault, NOT_FOUND, Result, Stopped};
+use crate::outcome::{Fault, Flow, NOT_FOUND, Result, Stopped};
 use crate::supervise::spawn::Spec;
 
 /// A repository that does not answer is asked so often, over 4 to 8 s.
@@ -51,7 +51,7 @@ impl<'a> Git<'a> {
     ///
     /// # Errors
     /// 78 for a branch or tag that is not there, 77 for a login, 69 where nobody answers.
-    pub async fn resolve(&self, app: &WantedApp) -> std::result::Result<String, Stopped> {
+    pub async fn resolve(&self, app: &WantedApp) -> Flow<String> {
         if let Some(commit) = &app.commit {
             return Ok(commit.clone());
         }
@@ -81,12 +81,7 @@ impl<'a> Git<'a> {
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve); 78 where the repository no longer has the commit.
-    pub async fn fetch(
-        &self,
-        app: &WantedApp,
-        commit: &str,
-        folder: &Path,
-    ) -> std::result::Result<Vec<Lacking>, Stopped> {
+    pub async fn fetch(&self, app: &WantedApp, commit: &str, folder: &Path) -> Flow<Vec<Lacking>> {
         fs::create_dir_all(folder)
             .map_err(|error| Fault::file(format!("cannot make {}", folder.display()), &error))?;
         let url = source(app);
@@ -114,12 +109,7 @@ impl<'a> Git<'a> {
     }
 
     /// Servers that hand out no commit by its number, or nothing shallow: everything, then.
-    async fn fetch_all(
-        &self,
-        app: &WantedApp,
-        commit: &str,
-        folder: Option<&Path>,
-    ) -> std::result::Result<(), Stopped> {
+    async fn fetch_all(&self, app: &WantedApp, commit: &str, folder: Option<&Path>) -> Flow<()> {
         let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<String>>();
         let everything = "+refs/heads/*:refs/remotes/origin/*".to_string();
         let fetch = [words("fetch --quiet --tags --"), vec![source(app), everything]].concat();
@@ -135,12 +125,7 @@ impl<'a> Git<'a> {
     }
 
     /// Runs git to a good end; its output.
-    async fn run(
-        &self,
-        app: &WantedApp,
-        folder: Option<&Path>,
-        arguments: &[String],
-    ) -> std::result::Result<String, Stopped> {
+    async fn run(&self, app: &WantedApp, folder: Option<&Path>, arguments: &[String]) -> Flow<String> {
         let ran = self.try_run(app, folder, arguments, TRIES).await?;
         ran.map_err(|reason| self.fault(app, &reason).into())
     }

@@ -18,17 +18,13 @@ use super::python::Python;
 use super::source_tree::{entries, entries_of_app};
 use super::{AppCode, Context};
 use crate::config::apps::WantedApp;
-use crate::outcome::{Fault, Stopped};
+use crate::outcome::{Fault, Flow};
 
 /// The bundle on the volume of what this pod has of an app; none where it is nowhere in the image.
 ///
 /// # Errors
 /// What is wrong with the app; the volume cannot be written; the signal that asked for a stop.
-pub async fn lend(
-    context: &Context<'_>,
-    app: &str,
-    code: Option<&AppCode>,
-) -> std::result::Result<Option<Bundle>, Stopped> {
+pub async fn lend(context: &Context<'_>, app: &str, code: Option<&AppCode>) -> Flow<Option<Bundle>> {
     let image = Image::look(context.bench)?;
     let publisher = Publisher {
         context,

@@ -36,7 +36,7 @@ use crate::outcome::{Fault, Result, Stopped};
 /// # Errors
 /// What kept an app from being published; the signal that asked for a stop. What runs is ended then, and
 /// nothing half-made stays where anybody looks.
-pub async fn prepare(context: &Context<'_>) -> std::result::Result<Vec<AppCode>, Stopped> {
+pub async fn prepare(context: &Context<'_>) -> Flow<Vec<AppCode>> {
     if context.config.apps.is_empty() {
         return Ok(Vec::new());
     }
@@ -51,7 +51,7 @@ pub async fn prepare(context: &Context<'_>) -> std::result::Result<Vec<AppCode>,
 ///
 /// # Errors
 /// As [`prepare`].
-pub async fn fetch(context: &Context<'_>) -> std::result::Result<Vec<AppCode>, Stopped> {
+pub async fn fetch(context: &Context<'_>) -> Flow<Vec<AppCode>> {
     let work = Work::new(context, Store::Image)?;
     let code = work.run().await?;
     let list = work.shelf.cauldron.join(OF_THE_IMAGE);
@@ -72,7 +72,7 @@ impl<'a> Work<'a> {
         Ok(Self { context, shelf: Shelf::open(context.config, context.bench, store)? })
     }
 
-    async fn run(&self) -> std::result::Result<Vec<AppCode>, Stopped> {
+    async fn run(&self) -> Flow<Vec<AppCode>> {
         let (config, shelf) = (self.context.config, &self.shelf);
         let path = shelf.pins_path();
         let own = Pins::read(&path)?;

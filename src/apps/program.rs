@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::Context;
-use crate::outcome::Stopped;
+use crate::outcome::{Flow, Stopped};
 use crate::supervise::output::{OutputLine, Stream};
 use crate::supervise::process::Child;
 use crate::supervise::spawn::{Output, Spec};
@@ -55,7 +55,7 @@ struct Said {
 ///
 /// # Errors
 /// The signal that asked; what kept it from being started.
-pub async fn run(context: &Context<'_>, spec: Spec, deadline: Duration) -> Result<Ran, Stopped> {
+pub async fn run(context: &Context<'_>, spec: Spec, deadline: Duration) -> Flow<Ran> {
     let said = Arc::new(Mutex::new(Said::default()));
     let (board, listener) = (context.board.clone(), said.clone());
     let handler = Arc::new(move |line: OutputLine<'_>| {

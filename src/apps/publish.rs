@@ -25,7 +25,7 @@ use super::{Context, program, wanted};
 use crate::bench::atomic_file::sync_folder;
 use crate::fingerprint::baked_digest;
 use crate::frappe::environment::ChildEnvironment;
-use crate::outcome::{Fault, Result, Stopped};
+use crate::outcome::{Fault, Flow, Result};
 use crate::supervise::spawn::Spec;
 
 const COMPILE_TAKES_AT_MOST: Duration = Duration::from_secs(600);
@@ -108,7 +108,7 @@ impl Publisher<'_> {
 
     /// Bytecode for every pod, whatever its uid may write. A file that does not compile is its app's
     /// own affair (a template, say): hooks.py does.
-    async fn compile(&self, root: &Path, place: &Path) -> std::result::Result<(), Stopped> {
+    async fn compile(&self, root: &Path, place: &Path) -> Flow<()> {
         let mut arguments: Vec<OsString> = ["-I", "-m", "compileall", "-qq"].map(OsString::from).into();
         // Tracebacks name a file by the path it was compiled under.
         arguments.extend(["-s".into(), root.into(), "-p".into(), place.into()]);

@@ -22,7 +22,7 @@ use super::Context;
 use super::bundle::Bundle;
 use super::program::{self, Ran};
 use crate::frappe::environment::ChildEnvironment;
-use crate::outcome::{Fault, Stopped};
+use crate::outcome::{Fault, Flow};
 use crate::supervise::spawn::{Spec, Stdin};
 
 const INSPECT: &str = include_str!("inspect.py");
@@ -72,7 +72,7 @@ impl Source<'_> {
     ///
     /// # Errors
     /// 78 where it is broken, or contradicts what the bench or another app has.
-    pub async fn inspect(&self, context: &Context<'_>) -> std::result::Result<Inspected, Stopped> {
+    pub async fn inspect(&self, context: &Context<'_>) -> Flow<Inspected> {
         let others = self.others.iter().flat_map(|bundle| {
             bundle.manifest.requirements.iter().map(|pin| (pin.as_str(), bundle.manifest.app.as_str()))
         });
@@ -116,7 +116,7 @@ impl Source<'_> {
         inspected: &Inspected,
         root: &Path,
         scratch: &Path,
-    ) -> std::result::Result<Vec<String>, Stopped> {
+    ) -> Flow<Vec<String>> {
         if inspected.lacking.is_empty() {
             return Ok(Vec::new());
         }

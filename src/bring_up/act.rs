@@ -44,7 +44,7 @@ pub async fn act(
     leadership: &Leadership,
     volume: &Volume,
     found: &Found<'_>,
-) -> std::result::Result<Joined, Stopped> {
+) -> Flow<Joined> {
     let creates = matches!(found.action, Action::Create | Action::CreateAgain { .. });
     let client = leadership.client();
     apps::pins_copy::restore(&context.apps(), client, context.site).await?;

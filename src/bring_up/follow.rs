@@ -17,7 +17,7 @@ use crate::leader::context::Context;
 use crate::leader::sighting::Leader;
 use crate::migrate::admit;
 use crate::net::Class;
-use crate::outcome::{Fault, Result, Stopped};
+use crate::outcome::{Fault, Flow, Result};
 use crate::overlay::View;
 use crate::postgres::Connection;
 use crate::postgres::sql::told;
@@ -36,10 +36,7 @@ const POLL: Duration = Duration::from_secs(5);
 
 /// Waits until the site is finished and of this code; with `off` it is taken as it is, at once. A leader
 /// that gave up waits for whoever mends it, and never goes away by itself.
-pub async fn follow(
-    context: &Context<'_>,
-    gave_up: Option<&Fault>,
-) -> std::result::Result<Bootstrapped, Stopped> {
+pub async fn follow(context: &Context<'_>, gave_up: Option<&Fault>) -> Flow<Bootstrapped> {
     let mut leader = Leader::new(context.board);
     let mut session = None;
     context.board.enter(Phase::Bootstrapping, "follows");

@@ -22,7 +22,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// # Errors
 /// As [`bootstrap`](super::bootstrap).
-pub async fn lead(context: &Context<'_>) -> std::result::Result<Bootstrapped, Stopped> {
+pub async fn lead(context: &Context<'_>) -> Flow<Bootstrapped> {
     let volume = Volume::open(context.bench.cauldron_site(context.site))?;
     let prepared = context.shutdown.guard(async { Ok(prepare(context, &volume).await?) }).await?;
     if let Err(fault) = schema::refuse_newer(prepared.records.schema) {
@@ -135,7 +135,7 @@ async fn come_up(
 }
 
 /// A record of a newer release: this one serves the site if its code may, and writes nothing.
-async fn without_leading(context: &Context<'_>, fault: Fault) -> std::result::Result<Bootstrapped, Stopped> {
+async fn without_leading(context: &Context<'_>, fault: Fault) -> Flow<Bootstrapped> {
     match context.purpose {
         Purpose::Serve => {
             tracing::error!(cause = fault.cause, mend = fault.mend, "following instead of leading");

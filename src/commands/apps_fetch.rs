@@ -6,7 +6,7 @@ use super::site::RuntimeDir;
 use crate::apps::{self, AppCode, Context};
 use crate::bench::Bench;
 use crate::config::Config;
-use crate::outcome::{BUG, DONE, Fault, Stopped};
+use crate::outcome::{BUG, DONE, Fault, Flow};
 use crate::status::account::Board;
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
@@ -16,7 +16,7 @@ const SWEEP: Duration = Duration::from_secs(2);
 
 /// # Errors
 /// 78 where none is wanted, or why one cannot be had.
-pub async fn fetch(config: Config, shutdown: &Shutdown) -> Result<u8, Stopped> {
+pub async fn fetch(config: Config, shutdown: &Shutdown) -> Flow<u8> {
     let processes = Processes::start()
         .map_err(|error| Fault::new(BUG, format!("no SIGCHLD handler: {error}"), "report this"))?;
     let runtime_dir = RuntimeDir::open(config.runtime_dir.clone())?;

@@ -7,7 +7,7 @@ use crate::bench::Bench;
 use crate::cli::Format;
 use crate::config::Config;
 use crate::frappe::{installed_apps, site_config};
-use crate::outcome::{DONE, Stopped};
+use crate::outcome::{DONE, Flow};
 use crate::postgres::{self, Options};
 use crate::supervise::signals::Shutdown;
 use crate::telemetry;
@@ -17,7 +17,7 @@ const ASK_FOR_AT_MOST: Duration = Duration::from_secs(5);
 
 /// # Errors
 /// 78 where the bench or the list of apps cannot be read.
-pub async fn list(config: Config, format: Format, shutdown: &Shutdown) -> Result<u8, Stopped> {
+pub async fn list(config: Config, format: Format, shutdown: &Shutdown) -> Flow<u8> {
     let bench = Bench::new(&config.bench);
     let asking = async { Ok(tokio::time::timeout(ASK_FOR_AT_MOST, installed(&config, &bench)).await) };
     let installed = shutdown.guard(asking).await?;

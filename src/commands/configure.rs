@@ -3,12 +3,12 @@
 use crate::bench::Bench;
 use crate::config::Config;
 use crate::frappe::common_config::{self, Merged};
-use crate::outcome::{DONE, Fault, Stopped};
+use crate::outcome::{DONE, Fault, Flow};
 use crate::supervise::signals::Shutdown;
 
 /// # Errors
 /// 78 where the file cannot be read, or differs and cannot be written.
-pub async fn configure(config: Config, shutdown: &Shutdown) -> Result<u8, Stopped> {
+pub async fn configure(config: Config, shutdown: &Shutdown) -> Flow<u8> {
     let bench = Bench::new(&config.bench);
     let managed = common_config::managed(&config);
     let default_site = config.site.iter().map(|site| ("default_site", site.clone().into())).collect();

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::frappe::common_config;
 use crate::frappe::environment::ChildEnvironment;
 use crate::health_port::probe::ask_supervisor;
-use crate::outcome::{Fault, Result, Stopped};
+use crate::outcome::{Fault, Flow, Result};
 use crate::overlay::{Joined, View};
 use crate::record::volume::Volume;
 use crate::supervise::signals::Shutdown;
@@ -26,11 +26,7 @@ const OF_THE_VOLUME: [&str; 2] = ["new-site", "drop-site"];
 /// # Errors
 /// 126 and 127 as a shell gives them; 78 where the bench's configuration cannot be read; 75 where the site
 /// is not to be had, or where the wanted apps are not published yet.
-pub async fn exec(
-    command: Vec<OsString>,
-    config: Config,
-    shutdown: &Shutdown,
-) -> std::result::Result<u8, Stopped> {
+pub async fn exec(command: Vec<OsString>, config: Config, shutdown: &Shutdown) -> Flow<u8> {
     let spec = shutdown.guard(async { Ok(spec(&command, &config).await?) }).await?;
     match taking(&command, config.site.as_deref()) {
         Some(taking) => taking::run(spec, &taking, &config, shutdown).await,

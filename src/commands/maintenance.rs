@@ -10,7 +10,7 @@ use crate::migrate::admit::leader_is_alive;
 use crate::migrate::hold::Queues;
 use crate::migrate::maintenance;
 use crate::migrate::watch::Record;
-use crate::outcome::{DONE, Fault, Result, Stopped};
+use crate::outcome::{DONE, Fault, Flow, Result};
 use crate::postgres::sql::told;
 use crate::record::migrations::write_gate;
 use crate::record::schema;
@@ -28,7 +28,7 @@ pub async fn maintenance(
     force: bool,
     format: Format,
     shutdown: &Shutdown,
-) -> std::result::Result<u8, Stopped> {
+) -> Flow<u8> {
     shutdown.guard(async { Ok(act(&config, action, force, format).await?) }).await
 }
 

@@ -3,7 +3,7 @@
 use super::site::Site;
 use crate::config::{BootstrapMode, Config};
 use crate::leader::context::Purpose;
-use crate::outcome::{DONE, Fault, Stopped};
+use crate::outcome::{DONE, Fault, Flow};
 use crate::status::account::Board;
 use crate::supervise::signals::Shutdown;
 
@@ -20,7 +20,7 @@ pub async fn bring_up(
     remove: Option<String>,
     config: Config,
     shutdown: &Shutdown,
-) -> Result<u8, Stopped> {
+) -> Flow<u8> {
     let board = Board::new(role, config.site.clone());
     let mut site = Site::start(config, &board, shutdown).await?;
     (site.purpose, site.remove) = (purpose, remove);

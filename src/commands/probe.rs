@@ -3,7 +3,7 @@
 use crate::cli::Probe;
 use crate::config::Config;
 use crate::health_port::probe::ask_supervisor;
-use crate::outcome::{DONE, Result, Stopped, UNAVAILABLE};
+use crate::outcome::{DONE, Flow, Result, UNAVAILABLE};
 use crate::supervise::signals::Shutdown;
 use crate::telemetry;
 
@@ -11,7 +11,7 @@ use crate::telemetry;
 ///
 /// # Errors
 /// 69 where nobody answers.
-pub async fn probe(config: Config, what: Probe, shutdown: &Shutdown) -> std::result::Result<u8, Stopped> {
+pub async fn probe(config: Config, what: Probe, shutdown: &Shutdown) -> Flow<u8> {
     shutdown.guard(async { Ok(ask(&config, what).await?) }).await
 }
 

@@ -8,7 +8,7 @@ use tracing::{debug, warn};
 
 use crate::config::frappe_environment;
 use crate::config::run::RunConfig;
-use crate::outcome::{self, Fault, SIGNAL_BASE, Stopped};
+use crate::outcome::{self, Fault, Flow, SIGNAL_BASE};
 use crate::supervise::process::Processes;
 use crate::supervise::relay::relay;
 use crate::supervise::run_service::{End, ServicePlan, run_service};
@@ -29,7 +29,7 @@ pub struct Program {
 ///
 /// # Errors
 /// Where it cannot be started (126, 127).
-pub async fn run(program: &Program, config: &RunConfig, shutdown: &Shutdown) -> Result<u8, Stopped> {
+pub async fn run(program: &Program, config: &RunConfig, shutdown: &Shutdown) -> Flow<u8> {
     let processes = Processes::start()
         .map_err(|error| Fault::new(outcome::BUG, format!("no SIGCHLD handler: {error}"), "report this"))?;
     let policy = if program.restart { Policy::restarting(config.grace) } else { Policy::once(config.grace) };

@@ -17,7 +17,7 @@ use crate::health_port::server;
 use crate::migrate::other_sites::follow::Follower;
 use crate::migrate::other_sites::{Examiner, Packages};
 use crate::migrate::watch;
-use crate::outcome::{DONE, Fault, Stopped, TRY_AGAIN};
+use crate::outcome::{DONE, Fault, Flow, Stopped, TRY_AGAIN};
 use crate::overlay::keep::Keeper;
 use crate::roles::current::Current;
 use crate::roles::{Role, Surroundings, scheduler, socketio, web, worker};
@@ -37,7 +37,7 @@ const TRY_ROLE_AGAIN: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// What kept it from serving. A role that was asked to stop has done its work: 0, whenever it was asked.
-pub async fn serve(roles: &[Role], mut config: Config, shutdown: &Shutdown) -> Result<u8, Stopped> {
+pub async fn serve(roles: &[Role], mut config: Config, shutdown: &Shutdown) -> Flow<u8> {
     let name = if let [role] = roles { role.name() } else { "all" };
     let board = Board::new(name, config.site.clone());
     tell_draining(&board, shutdown);
@@ -75,12 +75,7 @@ fn read_again(roles: &[Role], config: &Config) -> Result<Config, Vec<Problem>> {
     Ok(config)
 }
 
-async fn serve_site(
-    roles: &[Role],
-    config: Config,
-    board: &Board,
-    shutdown: &Shutdown,
-) -> Result<u8, Stopped> {
+async fn serve_site(roles: &[Role], config: Config, board: &Board, shutdown: &Shutdown) -> Flow<u8> {
     // A port that somebody has is told before anything is touched.
     let listener = if roles.contains(&Role::Web) {
         Some(server::bind(config.web_addr, "CAULDRON_WEB_ADDR", FRONT_BACKLOG)?)
@@ -142,7 +137,7 @@ async fn serve_once(
     front: Option<&Front>,
     board: &Board,
     shutdown: &Shutdown,
-) -> Result<Option<Vec<(Role, End)>>, Stopped> {
+) -> Flow<Option<Vec<(Role, End)>>> {
     nothing_seen(roles, board);
     let bootstrapped = site.bring_up_to_serve(board, shutdown).await?;
     let Site { config, database, bench, name, processes, .. } = site;
@@ -313,7 +308,7 @@ fn tell_draining(board: &Board, shutdown: &Shutdown) {
 }
 
 /// CAULDRON_ON_FAILURE=hold: up, unready and telling why, so that one can look around in here.
-async fn hold(fault: Fault, board: &Board, shutdown: &Shutdown) -> Result<u8, Stopped> {
+async fn hold(fault: Fault, board: &Board, shutdown: &Shutdown) -> Flow<u8> {
     tracing::error!(cause = fault.cause, mend = fault.mend, exit_code = fault.code, "failed; holding");
     board.update(|account| account.last_error = Some(fault.to_string()));
     telemetry::termination_log::write(&fault);

@@ -5,13 +5,13 @@ use serde_json::Value;
 use crate::cli::Format;
 use crate::config::Config;
 use crate::health_port::probe::ask_supervisor;
-use crate::outcome::{DONE, Fault, Result, Stopped};
+use crate::outcome::{DONE, Fault, Flow, Result};
 use crate::supervise::signals::Shutdown;
 use crate::telemetry;
 
 /// # Errors
 /// 69 where nobody answers, or somebody else.
-pub async fn status(config: Config, format: Format, shutdown: &Shutdown) -> std::result::Result<u8, Stopped> {
+pub async fn status(config: Config, format: Format, shutdown: &Shutdown) -> Flow<u8> {
     shutdown.guard(async { Ok(ask(&config, format).await?) }).await
 }
 

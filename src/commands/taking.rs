@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::frappe::site_config;
 use crate::migrate::watch::Record;
 use crate::net::Kind;
-use crate::outcome::{self, Fault, Result, Stopped};
+use crate::outcome::{self, Fault, Flow, Result, Stopped};
 use crate::postgres::{self, Options};
 use crate::record::exclusive_lock::{Holder, LOOK_EVERY, SiteHold};
 use crate::record::identity::RestoreMark;
@@ -79,12 +79,7 @@ pub fn taking(command: &[OsString], site: Option<&str>) -> Option<Taking> {
 ///
 /// # Errors
 /// 75 where somebody has the site already, or does not let go of it.
-pub async fn run(
-    spec: Spec,
-    taking: &Taking,
-    config: &Config,
-    shutdown: &Shutdown,
-) -> std::result::Result<u8, Stopped> {
+pub async fn run(spec: Spec, taking: &Taking, config: &Config, shutdown: &Shutdown) -> Flow<u8> {
     let bench = Bench::new(&config.bench);
     let hold = SiteHold::of(&bench, &taking.site);
     let taken = hold.take(&Holder::new(format!("bench {}", taking.command)))?;

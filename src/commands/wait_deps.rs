@@ -3,13 +3,13 @@
 use crate::cli::Format;
 use crate::config::Config;
 use crate::deps::{self, DepsTargets};
-use crate::outcome::{DONE, Stopped};
+use crate::outcome::{DONE, Flow};
 use crate::supervise::signals::Shutdown;
 use crate::telemetry;
 
 /// # Errors
 /// What was missing when the time was over.
-pub async fn wait_deps(config: Config, format: Format, shutdown: &Shutdown) -> Result<u8, Stopped> {
+pub async fn wait_deps(config: Config, format: Format, shutdown: &Shutdown) -> Flow<u8> {
     let targets = DepsTargets::of(&config)?;
     let (report, result) = deps::wait(&targets, config.wait_timeout, shutdown, |_| ()).await;
     telemetry::print(&match format {

@@ -6,7 +6,7 @@ use crate::frappe::command::PasswordFile;
 use crate::leader::context::Context;
 use crate::leader::lock::Leadership;
 use crate::leader::step::{self, Step};
-use crate::outcome::{Fault, Result, Stopped};
+use crate::outcome::{Fault, Flow, Result};
 use crate::postgres::sql::told;
 use crate::record::journal;
 use crate::record::state;
@@ -28,7 +28,7 @@ pub async fn create(
     leadership: &Leadership,
     volume: &Volume,
     creation: &Creation<'_>,
-) -> std::result::Result<(), Stopped> {
+) -> Flow<()> {
     let attempt = random_id();
     volume.start_attempt(&attempt)?;
     let client = leadership.client();
@@ -84,7 +84,7 @@ fn make_folder(context: &Context<'_>) -> Result<()> {
 /// A complete site of our own making whose end nobody recorded: one migrate makes up for what a kill
 /// left out (scheduled jobs and fixtures come after Administrator; FRAPPE.md). Nobody serves it yet, so
 /// nothing is held or saved for it; what follows new-site is made up for, too.
-pub async fn mend(context: &Context<'_>, leadership: &Leadership) -> std::result::Result<(), Stopped> {
+pub async fn mend(context: &Context<'_>, leadership: &Leadership) -> Flow<()> {
     let attempt = random_id();
     context.board.update(|account| account.attempt = Some(attempt.clone()));
     tracing::info!("the site is complete and was never recorded as finished: migrating once");
@@ -97,17 +97,13 @@ async fn run_plain(
     leadership: &Leadership,
     attempt: &str,
     command: &'static str,
-) -> std::result::Result<(), Stopped> {
+) -> Flow<()> {
     let step = Step { name: command, arguments: vec![command], with_site: true, attempt, ..Step::default() };
     step::run(context, leadership, &step).await
 }
 
 /// The site is finished, and says so from now on.
-pub async fn finish(
-    context: &Context<'_>,
-    leadership: &Leadership,
-    volume: &Volume,
-) -> std::result::Result<(), Stopped> {
+pub async fn finish(context: &Context<'_>, leadership: &Leadership, volume: &Volume) -> Flow<()> {
     state::finish(leadership.client(), context.site)
         .await
         .map_err(told("cannot record that the site is finished"))?;

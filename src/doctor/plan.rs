@@ -33,7 +33,7 @@ const WHOLE: Duration = Duration::from_secs(14);
 ///
 /// # Errors
 /// A signal, which ends it at once.
-pub async fn plan(asked: &Asked<'_>, shutdown: &Shutdown) -> Result<u8, Stopped> {
+pub async fn plan(asked: &Asked<'_>, shutdown: &Shutdown) -> Flow<u8> {
     let processes = processes()?;
     let look = async { Ok(look(asked, &processes).await) };
     let looked = shutdown.guard(look).await;

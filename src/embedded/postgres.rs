@@ -12,7 +12,7 @@ use super::find;
 use crate::config::Config;
 use crate::config::database::Login;
 use crate::frappe::environment::ChildEnvironment;
-use crate::outcome::{Fault, Result, Stopped};
+use crate::outcome::{Fault, Flow, Result, Stopped};
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::{Output, Spec};
@@ -28,11 +28,7 @@ pub struct Postgres {
 }
 
 /// Makes the cluster at the first start: beside its place, and renamed when it is whole.
-pub async fn prepare(
-    data: &DataFolder,
-    processes: &Processes,
-    shutdown: &Shutdown,
-) -> std::result::Result<Postgres, Stopped> {
+pub async fn prepare(data: &DataFolder, processes: &Processes, shutdown: &Shutdown) -> Flow<Postgres> {
     let cluster = data.path.join("postgres");
     let binaries = binaries(&cluster)?;
     let password = data.password("postgres.password")?;
@@ -54,7 +50,7 @@ async fn initdb(
     password: &SecretString,
     processes: &Processes,
     shutdown: &Shutdown,
-) -> std::result::Result<(), Stopped> {
+) -> Flow<()> {
     let file = |error: &std::io::Error| Fault::file("cannot write the password for initdb", error);
     let mut password_file = tempfile::NamedTempFile::new_in(&data.path).map_err(|e| file(&e))?;
     std::io::Write::write_all(&mut password_file, password.expose_secret().as_bytes())

@@ -7,7 +7,7 @@
 use tokio_postgres::Client;
 
 use super::{Work, run};
-use crate::outcome::{Fault, Result, Stopped};
+use crate::outcome::{Fault, Flow, Result};
 use crate::overlay::caches::Caches;
 use crate::postgres::sql::told;
 
@@ -16,7 +16,7 @@ const TRIES: u32 = 3;
 
 /// # Errors
 /// 75 where they do not come.
-pub async fn ensure(work: &Work<'_>, app: &str) -> std::result::Result<(), Stopped> {
+pub async fn ensure(work: &Work<'_>, app: &str) -> Flow<()> {
     let Some(package) = work.view.package(app) else { return Ok(()) };
     let hooks = std::fs::read_to_string(package.join("hooks.py")).unwrap_or_default();
     // An app that schedules nothing, or nothing of its own, has no row to look for.

@@ -5,14 +5,14 @@
 use super::{Work, back_up, follow, run};
 use crate::apps::live;
 use crate::frappe::{hooks, installed_apps};
-use crate::outcome::{Fault, Result, Stopped};
+use crate::outcome::{Fault, Flow, Result};
 use crate::record::journal;
 
 /// Takes one app off the site, after a backup.
 ///
 /// # Errors
 /// 78 where the list of wanted apps still names it or another app requires it; 75 where Frappe fails.
-pub async fn remove(work: &Work<'_>, app: &str, wanted: &[String]) -> std::result::Result<(), Stopped> {
+pub async fn remove(work: &Work<'_>, app: &str, wanted: &[String]) -> Flow<()> {
     let client = work.leadership.client();
     let installed = installed_apps::read(client).await?;
     refuse(work, app, wanted, &installed)?;

@@ -17,7 +17,7 @@ use crate::bench::atomic_file::sync_folder;
 use crate::deps::postgres::programs;
 use crate::frappe::command::PasswordFile;
 use crate::frappe::environment::ChildEnvironment;
-use crate::outcome::{Fault, Result, Stopped};
+use crate::outcome::{Fault, Flow, Result, Stopped};
 use crate::postgres::sql::told;
 use crate::supervise::spawn::Spec;
 
@@ -40,7 +40,7 @@ pub async fn take(
     context: &Context<'_>,
     leadership: &Leadership,
     login: &Login<'_>,
-) -> std::result::Result<Option<PathBuf>, Stopped> {
+) -> Flow<Option<PathBuf>> {
     let kept = context.config.backup;
     if kept == 0 {
         tracing::warn!("CAULDRON_BACKUP is 0: migrating without a backup");
@@ -74,7 +74,7 @@ async fn dump(
     login: &Login<'_>,
     program: &Path,
     path: &Path,
-) -> std::result::Result<(), Stopped> {
+) -> Flow<()> {
     let password_file = PasswordFile::write(context.runtime_dir, &login.own.user, login.password)?;
     let mut spec = spec(context, program, &password_file);
     spec.args = ["--format=custom", "--exclude-table=public.__cauldron_*", "--lock-wait-timeout=60s"]
@@ -136,11 +136,7 @@ fn spec(context: &Context<'_>, program: &Path, password_file: &PasswordFile) -> 
 }
 
 /// `pg_dump` refuses a newer server after it has connected; said before anything is begun.
-async fn check_major(
-    context: &Context<'_>,
-    leadership: &Leadership,
-    program: &Path,
-) -> std::result::Result<(), Stopped> {
+async fn check_major(context: &Context<'_>, leadership: &Leadership, program: &Path) -> Flow<()> {
     let server = major(leadership.client().version());
     let (told, heard) = std::sync::mpsc::channel();
     let environment = ChildEnvironment::inherited();

@@ -16,7 +16,7 @@ use super::progress;
 use crate::frappe::command::{arguments_json, python_arguments};
 use crate::frappe::environment::ChildEnvironment;
 use crate::frappe::failure_line::reason;
-use crate::outcome::{Fault, Stopped};
+use crate::outcome::{Fault, Flow, Stopped};
 use crate::postgres::sql::told;
 use crate::record::state;
 use crate::status::account::{Board, STUCK_AFTER};
@@ -55,7 +55,7 @@ const LAST_LINES: usize = 400;
 ///
 /// # Errors
 /// 75 with the last lines where it did not exit 0; the stop that was asked for; the loss of the lock.
-pub async fn run(context: &Context<'_>, leadership: &Leadership, step: &Step<'_>) -> Result<(), Stopped> {
+pub async fn run(context: &Context<'_>, leadership: &Leadership, step: &Step<'_>) -> Flow<()> {
     state::begin_step(leadership.client(), context.site, step.attempt)
         .await
         .map_err(told("cannot record the step"))?;
@@ -91,7 +91,7 @@ pub async fn run_program<W: Future<Output = Infallible>>(
     leadership: &Leadership,
     program: Program,
     watch: impl FnOnce(i32) -> W,
-) -> Result<(), Stopped> {
+) -> Flow<()> {
     let started = Instant::now();
     let Program { name, spec, .. } = &program;
     context.board.update(|account| account.detail = (*name).to_string());

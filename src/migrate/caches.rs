@@ -4,7 +4,7 @@ use crate::create::assets;
 use crate::leader::context::Context;
 use crate::leader::lock::Leadership;
 use crate::leader::step::{self, Step};
-use crate::outcome::Stopped;
+use crate::outcome::Flow;
 
 /// Frappe's own clear-cache; then the one key that every bench on this Redis shares is set, before anybody is
 /// served: a pod of the old version may have put its own list of assets there while it answered 503.
@@ -13,7 +13,7 @@ pub async fn clear(
     leadership: &Leadership,
     step: Step<'_>,
     database: &str,
-) -> Result<(), Stopped> {
+) -> Flow<()> {
     step::run(context, leadership, &step).await?;
     Ok(assets::publish(context, database, context.view()).await?)
 }

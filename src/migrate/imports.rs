@@ -8,7 +8,7 @@ use crate::frappe::environment::ChildEnvironment;
 use crate::leader::context::Context;
 use crate::leader::lock::Leadership;
 use crate::leader::step::{Program, run_program};
-use crate::outcome::{Fault, Stopped};
+use crate::outcome::{Fault, Flow, Stopped};
 use crate::supervise::spawn::{Spec, Stdin};
 
 const SCRIPT: &str = include_str!("../frappe/import_check.py");
@@ -17,7 +17,7 @@ const SCRIPT: &str = include_str!("../frappe/import_check.py");
 ///
 /// # Errors
 /// 75, naming what cannot be imported: another image, or another start of the same, may do.
-pub async fn check(context: &Context<'_>, leadership: &Leadership, seen: &Evidence) -> Result<(), Stopped> {
+pub async fn check(context: &Context<'_>, leadership: &Leadership, seen: &Evidence) -> Flow<()> {
     let apps: Vec<&str> = seen.apps.iter().map(|app| app.name.as_str()).collect();
     let modules: Vec<&str> = seen.pending().filter_map(patches::module).collect();
     let asked = serde_json::json!({"apps": apps, "patches": modules}).to_string();

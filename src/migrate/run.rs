@@ -20,7 +20,7 @@ use crate::leader::backup;
 use crate::leader::context::{Context, Purpose};
 use crate::leader::lock::Leadership;
 use crate::leader::own::Own;
-use crate::outcome::{Fault, Result, Stopped};
+use crate::outcome::{Fault, Flow, Result, Stopped};
 use crate::postgres::sql::told;
 use crate::record::migrations::{self, Gate, Migrated};
 use crate::record::stage::Stage;
@@ -138,7 +138,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// What a leader before us left: the lock is ours, so nobody migrates.
-    async fn settle(&mut self) -> std::result::Result<(), Stopped> {
+    async fn settle(&mut self) -> Flow<()> {
         match self.gate.stage {
             Stage::Open if self.gate.maintenance_ours => Ok(self.reopen().await?),
             Stage::Open | Stage::Failed => Ok(()),
@@ -228,7 +228,7 @@ impl Run<'_> {
     }
 
     /// Before the second attempt and the third, whichever pod makes them.
-    async fn pause(&self, tried: &migrations::Tried) -> std::result::Result<(), Stopped> {
+    async fn pause(&self, tried: &migrations::Tried) -> Flow<()> {
         let Some(pause) = usize::try_from(tried.attempts - 1).ok().and_then(|at| PAUSES.get(at)) else {
             return Ok(());
         };

@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
-use crate::outcome::Stopped;
+use crate::outcome::{Flow, Stopped};
 
 /// Requests within this time are one: long for a loop of kills, short for a person or a program that
 /// sees that the first one has not sufficed.
@@ -171,7 +171,7 @@ impl Shutdown {
     }
 
     /// Runs `work` until it ends or a stop is asked for, whichever is first. `work` is dropped then.
-    pub async fn guard<T>(&self, work: impl Future<Output = Result<T, Stopped>>) -> Result<T, Stopped> {
+    pub async fn guard<T>(&self, work: impl Future<Output = Flow<T>>) -> Flow<T> {
         tokio::select! {
             biased;
             signal = self.asked() => Err(Stopped::Signal(signal)),

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::Git;
 use crate::apps::wanted::source;
 use crate::config::apps::WantedApp;
-use crate::outcome::{Fault, Stopped};
+use crate::outcome::{Fault, Flow};
 
 /// So far back it is looked: some weeks of the busiest branches.
 const DEPTH: &str = "1000";
@@ -33,7 +33,7 @@ impl Git<'_> {
         commit: &str,
         before: &[String],
         folder: &Path,
-    ) -> std::result::Result<Descent, Stopped> {
+    ) -> Flow<Descent> {
         let mut descent = Descent::default();
         let Some(last) = before.first() else { return Ok(descent) };
         if !self.fetch_history(app, commit, last, folder).await? {
@@ -53,13 +53,7 @@ impl Git<'_> {
     }
 
     /// Commits alone, where the server can leave out the rest; false where it gives none.
-    async fn fetch_history(
-        &self,
-        app: &WantedApp,
-        commit: &str,
-        last: &str,
-        folder: &Path,
-    ) -> std::result::Result<bool, Stopped> {
+    async fn fetch_history(&self, app: &WantedApp, commit: &str, last: &str, folder: &Path) -> Flow<bool> {
         fs::create_dir_all(folder)
             .map_err(|error| Fault::file(format!("cannot make {}", folder.display()), &error))?;
         let url = source(app);
@@ -74,12 +68,7 @@ impl Git<'_> {
         Ok(self.succeeds(app, folder, &both).await? || self.succeeds(app, folder, &fetch).await?)
     }
 
-    async fn succeeds(
-        &self,
-        app: &WantedApp,
-        folder: &Path,
-        arguments: &[&str],
-    ) -> std::result::Result<bool, Stopped> {
+    async fn succeeds(&self, app: &WantedApp, folder: &Path, arguments: &[&str]) -> Flow<bool> {
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         Ok(self.try_run(app, Some(folder), &arguments, 1).await?.is_ok())
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::Git;
 use crate::apps::wanted::{label, source};
 use crate::config::apps::{WantedApp, location};
-use crate::outcome::{Fault, Stopped};
+use crate::outcome::{Fault, Flow};
 
 /// A submodule may be of no use at all: it is not waited for as the app itself is.
 const TRIES: u32 = 2;
@@ -33,11 +33,7 @@ impl Git<'_> {
     ///
     /// # Errors
     /// `.gitmodules` cannot be read; the signal that asked for a stop.
-    pub(super) async fn fetch_submodules(
-        &self,
-        app: &WantedApp,
-        folder: &Path,
-    ) -> std::result::Result<Vec<Lacking>, Stopped> {
+    pub(super) async fn fetch_submodules(&self, app: &WantedApp, folder: &Path) -> Flow<Vec<Lacking>> {
         let paths = self.submodules(app, folder).await?;
         if !self.context.config.git.submodules {
             return Ok(paths.into_iter().map(|path| not_wanted(app, path)).collect());
@@ -60,7 +56,7 @@ impl Git<'_> {
         app: &WantedApp,
         folder: &Path,
         path: &str,
-    ) -> std::result::Result<std::result::Result<(), Fault>, Stopped> {
+    ) -> Flow<std::result::Result<(), Fault>> {
         let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<String>>();
         let mut update: Vec<String> = Vec::new();
         if location::host(&source(app)).is_none() {
@@ -85,7 +81,7 @@ impl Git<'_> {
     }
 
     /// The folders that `.gitmodules` and the commit both name.
-    async fn submodules(&self, app: &WantedApp, folder: &Path) -> std::result::Result<Vec<String>, Stopped> {
+    async fn submodules(&self, app: &WantedApp, folder: &Path) -> Flow<Vec<String>> {
         if !folder.join(".gitmodules").exists() {
             return Ok(Vec::new());
         }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::apps::Context;
 use crate::apps::program::{self, Ran};
 use crate::frappe::environment::ChildEnvironment;
-use crate::outcome::{Fault, Result, Stopped};
+use crate::outcome::{Fault, Flow, Result};
 use crate::supervise::spawn::Spec;
 
 /// One thing to install.
@@ -75,12 +75,7 @@ impl Installer {
         arguments
     }
 
-    pub async fn run(
-        &self,
-        context: &Context<'_>,
-        scratch: &Path,
-        arguments: Vec<OsString>,
-    ) -> std::result::Result<Ran, Stopped> {
+    pub async fn run(&self, context: &Context<'_>, scratch: &Path, arguments: Vec<OsString>) -> Flow<Ran> {
         let mut environment = ChildEnvironment::inherited();
         environment.set("TMPDIR", scratch).set("PIP_NO_INPUT", "1").set("PIP_DISABLE_PIP_VERSION_CHECK", "1");
         environment.set("PIP_ROOT_USER_ACTION", "ignore").set("NO_COLOR", "1");

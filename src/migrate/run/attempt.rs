@@ -9,7 +9,7 @@ use super::super::{blockers, caches, drain, imports};
 use super::{Run, backup};
 use crate::code::relation::Evidence;
 use crate::leader::step::Step;
-use crate::outcome::Stopped;
+use crate::outcome::{Flow, Stopped};
 use crate::record::migrations::Released;
 use crate::record::migrations::{self, Migrated};
 use crate::record::stage::{Event, Stage};
@@ -54,7 +54,7 @@ impl Run<'_> {
     }
 
     /// Where it leads is the order's; a lock that was lost leaves it to the next leader.
-    async fn failed(&mut self, stopped: &Stopped, changed: bool) -> Result<(), Stopped> {
+    async fn failed(&mut self, stopped: &Stopped, changed: bool) -> Flow<()> {
         self.gate.error = match stopped {
             Stopped::Fault(fault) => Some(fault.cause.clone()),
             Stopped::Signal(_) => {
@@ -117,7 +117,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn before_the_first_change(&mut self, attempt: &Attempt<'_>) -> Result<(), Stopped> {
+    async fn before_the_first_change(&mut self, attempt: &Attempt<'_>) -> Flow<()> {
         let (context, leadership) = (self.context, self.leadership);
         imports::check(context, leadership, attempt.evidence).await?;
         self.next().await?;
@@ -148,13 +148,13 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn next(&mut self) -> Result<(), Stopped> {
+    async fn next(&mut self) -> Flow<()> {
         self.gate.on_event(Event::Done);
         Ok(self.write().await?)
     }
 
     /// Tells everybody: caches, web, maintenance, workers. Done again as often as it is cut off.
-    pub(super) async fn finish(&mut self) -> Result<(), Stopped> {
+    pub(super) async fn finish(&mut self) -> Flow<()> {
         let id = random_id();
         let step = Step {
             name: "clear-cache",
