@@ -140,6 +140,13 @@ fn is_same(setting: &str, ours: &str, theirs: &str) -> bool {
     }
 }
 
+/// Says which variables Frappe's processes do not get, and why.
+pub fn tell_dropped(reader: &Reader<'_>) {
+    for (variable, why) in dropped(reader) {
+        tracing::info!(variable, why, "Frappe's processes do not get this variable");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;

@@ -1,10 +1,29 @@
 //! Whether Postgres and Redis are named, or embedded, and not both.
 
-use super::redis::RedisConfig;
+use super::bench_files::BenchFiles;
+use super::database::{self, DatabaseConfig};
+use super::redis::{self, RedisConfig};
 use super::source::{Given, Reader, Source};
 
+/// Reads what is named, and tells what is missing, or is one too many.
+pub fn read(
+    reader: &mut Reader<'_>,
+    files: &BenchFiles,
+    needed: bool,
+    embedded: bool,
+) -> (Option<DatabaseConfig>, RedisConfig) {
+    let database = database::read(reader, files, embedded);
+    let redis = redis::read(reader, files);
+    if embedded {
+        refuse_beside_embedded(reader);
+    } else if needed {
+        require(reader, database.is_some(), &redis);
+    }
+    (database, redis)
+}
+
 /// A command that works on a site needs all of them.
-pub fn require(reader: &mut Reader<'_>, database: bool, redis: &RedisConfig) {
+fn require(reader: &mut Reader<'_>, database: bool, redis: &RedisConfig) {
     let broken =
         |reader: &Reader<'_>, prefix: &str| reader.problems.iter().any(|p| p.variable.starts_with(prefix));
     if !database && !broken(reader, "DB_") {
@@ -30,7 +49,7 @@ pub fn require(reader: &mut Reader<'_>, database: bool, redis: &RedisConfig) {
 
 /// `--embedded` is for when nothing else is configured: two databases would be one too many. What
 /// the bench's own file says of this machine is what an earlier embedded start wrote.
-pub fn refuse_beside_embedded(reader: &mut Reader<'_>) {
+fn refuse_beside_embedded(reader: &mut Reader<'_>) {
     for name in ["DB_HOST", "REDIS_CACHE", "REDIS_QUEUE", "REDIS_CACHE_HOST", "REDIS_QUEUE_HOST"] {
         let given = reader.seen.iter().find(|(v, _)| v.name == name).map(|(_, given)| given.clone());
         let is_another = |given: &Given| match given.source {

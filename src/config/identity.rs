@@ -1,0 +1,39 @@
+//! Whose database and volume this is, and which refusals about that an operator overrides.
+
+use super::source::Reader;
+
+pub struct Identity {
+    pub instance: Option<String>,
+    pub adopt: Option<String>,
+    pub clone: Option<String>,
+    pub allow_downgrade: Option<String>,
+}
+
+pub fn read(reader: &mut Reader<'_>) -> Identity {
+    let instance = read_instance(reader);
+    let mut as_given = |name| reader.given(name).map(|given| given.value);
+    Identity {
+        instance,
+        adopt: as_given("CAULDRON_ADOPT"),
+        clone: as_given("CAULDRON_CLONE"),
+        allow_downgrade: as_given("CAULDRON_ALLOW_DOWNGRADE"),
+    }
+}
+
+/// It is recorded, and stands in messages: a login must not be in it.
+fn read_instance(reader: &mut Reader<'_>) -> Option<String> {
+    let given = reader.given("CAULDRON_INSTANCE")?;
+    let parse = |text: &str| match text.rsplit_once('@') {
+        Some((before, _)) if before.contains(':') => Err("it holds a login".into()),
+        _ => Ok(()),
+    };
+    let value = given.value.clone();
+    // As it was given: an earlier release recorded it so.
+    reader.parsed(
+        "CAULDRON_INSTANCE",
+        Some(given),
+        parse,
+        "name the installation: cluster/namespace/release",
+    )?;
+    Some(value)
+}

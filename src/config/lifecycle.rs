@@ -1,0 +1,62 @@
+//! How a role comes up, and what it does when it cannot.
+
+use std::time::Duration;
+
+use super::duration;
+use super::source::Reader;
+use super::value::{DURATION_MEND, read_choice, read_duration, read_parsed};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BootstrapMode {
+    Auto,
+    Lead,
+    Follow,
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    Exit,
+    Hold,
+}
+
+pub struct Lifecycle {
+    pub bootstrap: Option<BootstrapMode>,
+    pub on_failure: Option<OnFailure>,
+    pub on_failure_given: bool,
+}
+
+pub fn read(reader: &mut Reader<'_>) -> Lifecycle {
+    let choices = [("exit", OnFailure::Exit), ("hold", OnFailure::Hold)];
+    Lifecycle {
+        bootstrap: read_bootstrap_mode(reader),
+        on_failure: read_choice(reader, "CAULDRON_ON_FAILURE", &choices),
+        on_failure_given: reader.given("CAULDRON_ON_FAILURE").is_some(),
+    }
+}
+
+fn read_bootstrap_mode(reader: &mut Reader<'_>) -> Option<BootstrapMode> {
+    let choices = [
+        ("auto", BootstrapMode::Auto),
+        ("lead", BootstrapMode::Lead),
+        ("follow", BootstrapMode::Follow),
+        ("off", BootstrapMode::Off),
+    ];
+    read_choice(reader, "CAULDRON_BOOTSTRAP", &choices)
+}
+
+pub struct Times {
+    /// Some(None) waits for ever; None is wrong.
+    pub wait: Option<Option<Duration>>,
+    pub drain: Option<Duration>,
+    pub grace: Option<Duration>,
+}
+
+pub fn read_times(reader: &mut Reader<'_>) -> Times {
+    let wait = read_duration(reader, "CAULDRON_WAIT_TIMEOUT", "120s");
+    Times {
+        wait: wait.map(|wait| Some(wait).filter(|wait| !wait.is_zero())),
+        drain: read_duration(reader, "CAULDRON_DRAIN", "0s"),
+        grace: read_parsed(reader, "CAULDRON_GRACE", duration::parse_limit, DURATION_MEND),
+    }
+}

@@ -1,0 +1,49 @@
+//! Which bench, which of its sites, and what its own files say.
+
+use std::path::{Path, PathBuf};
+
+use super::Needs;
+use super::bench_files::BenchFiles;
+use super::login_signs;
+use super::source::Reader;
+use super::value::{absolute_path, parse_site};
+
+pub struct Place {
+    pub bench: Option<PathBuf>,
+    pub site: Option<String>,
+    pub files: BenchFiles,
+}
+
+pub fn read(reader: &mut Reader<'_>, needs: Needs) -> Place {
+    let bench = read_bench(reader, needs.bench);
+    let sites = bench.clone().unwrap_or_default().join("sites");
+    let site = read_site(reader, needs.site, &sites);
+    let files = BenchFiles::read(reader, &sites, site.as_deref());
+    Place { bench, site, files }
+}
+
+fn read_bench(reader: &mut Reader<'_>, needed: bool) -> Option<PathBuf> {
+    let given = reader.given_or("CAULDRON_BENCH", None, Some("/home/frappe/frappe-bench"));
+    let source = given.as_ref().map(|given| given.source.clone());
+    let bench = reader.parsed("CAULDRON_BENCH", given, absolute_path, "write an absolute path")?;
+    let missing =
+        ["apps/frappe", "env/bin/python", "sites"].into_iter().find(|part| !bench.join(part).exists());
+    if let Some(part) = missing.filter(|_| needed) {
+        let shown = bench.display().to_string();
+        let shown = if login_signs::may_hold_a_login(&shown) { "the folder" } else { &shown };
+        let cause = format!("{shown} is no bench: it has no {part}");
+        reader.problem("CAULDRON_BENCH", source, cause, "name the folder that holds apps, env and sites");
+    }
+    Some(bench)
+}
+
+/// A command that works on a site takes the bench's default one, as Frappe's own commands do.
+fn read_site(reader: &mut Reader<'_>, needed: bool, sites: &Path) -> Option<String> {
+    let default_site = needed.then(|| BenchFiles::default_site(sites)).flatten();
+    let given = reader.given_or("SITE_NAME", default_site, None);
+    if needed && given.is_none() {
+        let mend = "set SITE_NAME to the site's name, such as erp.example.com";
+        reader.problem("SITE_NAME", None, "not set", mend);
+    }
+    reader.parsed("SITE_NAME", given, parse_site, "write a host name, such as erp.example.com")
+}
