@@ -2,9 +2,9 @@
 //! at which they change.
 //!
 //! ```text
-//!   database   state (one row a site) · migrations (a row a fingerprint) · journal (a row an app) · schema
+//!   database   state (one row a site) · migrations (a row a fingerprint) · journal (a row an app) · pins · schema
 //!   volume     volume (sites/.cauldron/<site>/) · exclusive_lock (its file `hold`)
-//!   pure       stage (of a migration) · identity (whose site this is)
+//!   pure       phase (of a site) · stage (of a migration) · identity (whose site this is)
 //! ```
 //!
 //! Nothing here decides when to write: what works under the lock is in `leader` and above.
@@ -13,6 +13,8 @@ pub mod exclusive_lock;
 pub mod identity;
 pub mod journal;
 pub mod migrations;
+pub mod phase;
+pub mod pins;
 pub mod schema;
 pub mod stage;
 pub mod state;

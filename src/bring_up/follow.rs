@@ -22,6 +22,7 @@ use crate::overlay::View;
 use crate::postgres::Connection;
 use crate::postgres::sql::told;
 use crate::record::journal;
+use crate::record::phase::SitePhase;
 use crate::record::state;
 use crate::record::state::State;
 use crate::record::volume::{Volume, same_secret};
@@ -142,7 +143,7 @@ async fn look_inside(context: &Context<'_>, session: &Session) -> Result<Seen> {
     let state = state::read(connection, context.site).await.map_err(told("cannot read our state"))?;
     // A leader that has not recorded the end may be migrating; where none ever led, the site was made
     // without us and is taken as it is.
-    let unfinished = state.as_ref().is_some_and(|state| state.phase != "complete");
+    let unfinished = state.as_ref().is_some_and(|state| state.phase != SitePhase::Complete);
     if observe::database(connection).await? != Database::Complete || unfinished {
         return Ok(Seen::NotYet(state.map(Box::new), "the site is not finished; nobody leads".into()));
     }

@@ -16,6 +16,7 @@ use crate::leader::lock::Leadership;
 use crate::leader::own::Own;
 use crate::leader::pooled::refuse_a_pooler;
 use crate::outcome::{Fault, Result};
+use crate::record::phase::SitePhase;
 use crate::record::state::Records;
 use crate::record::volume::Volume;
 use crate::site_state::decide::{Database, Folder, Mark, Names, Observation, decide};
@@ -135,7 +136,7 @@ async fn open(
 async fn finished(opened: Option<Opened>, site: &str) -> Result<Option<Opened>> {
     let Some(opened) = opened else { return Ok(None) };
     let recorded = observe::records(&opened.connection, site).await?.own;
-    Ok(recorded.is_some_and(|state| state.phase == "complete").then_some(opened))
+    Ok(recorded.is_some_and(|state| state.phase == SitePhase::Complete).then_some(opened))
 }
 
 /// A network file system's client may remember for a while that a folder was not there. The folder

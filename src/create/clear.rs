@@ -14,6 +14,7 @@ use crate::frappe::site_config::{SET_ASIDE, is_no_content};
 use crate::leader::context::Context;
 use crate::outcome::{Fault, Result};
 use crate::postgres::sql::{identifier, told};
+use crate::record::schema;
 use crate::site_state::decide::Database;
 use crate::site_state::observe;
 
@@ -28,7 +29,7 @@ const STRANGERS: &str = "SELECT usename::text, application_name, coalesce(client
 const OWN_RELATIONS: &str = r"
 SELECT c.relname::text, c.relkind::text FROM pg_class c
 WHERE c.relnamespace = 'public'::regnamespace AND c.relowner = current_user::regrole
-  AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relname NOT LIKE '\_\_cauldron\_%'
+  AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relname NOT LIKE $1::text
   AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
                   AND d.deptype IN ('e', 'a', 'i'))";
 
@@ -128,8 +129,10 @@ fn detail(error: &tokio_postgres::Error) -> String {
 }
 
 async fn own_relations(client: &Client) -> Result<Vec<(String, String)>> {
-    let rows =
-        client.query(OWN_RELATIONS, &[]).await.map_err(told("cannot list the unfinished site's tables"))?;
+    let rows = client
+        .query(OWN_RELATIONS, &[&schema::LIKE])
+        .await
+        .map_err(told("cannot list the unfinished site's tables"))?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 

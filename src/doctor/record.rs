@@ -36,7 +36,7 @@ pub fn recorded(site: &str, records: &Result<Records>) -> Finding {
     match records.as_ref().map(|records| (&records.own, &records.history)) {
         Err(fault) => Finding::fault(id, site, fault),
         Ok((Some(state), _)) => {
-            let mut told = format!("phase {}", state.phase);
+            let mut told = format!("phase {}", state.phase.as_str());
             if let Some(attempt) = &state.attempt {
                 told.push_str(&format!(", attempt {attempt}"));
             }
@@ -133,10 +133,11 @@ fn judge_identity(site: &str, in_database: Option<&str>, on_volume: Option<&str>
 mod tests {
     use super::super::finding::Severity;
     use super::*;
+    use crate::record::phase::SitePhase;
 
     fn state(beat_age_ms: Option<i64>) -> State {
         State {
-            phase: "creating".into(),
+            phase: SitePhase::Creating,
             install_id: "a".into(),
             holder: Some("pod-1".into()),
             backend_pid: Some(42),

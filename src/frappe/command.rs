@@ -44,10 +44,7 @@ def without_password(*args, **kwargs):
 frappe.database.get_command = without_password
 import psycopg2
 connect = psycopg2.connect
-fence.append('''DO $$ BEGIN
-    IF NOT EXISTS (SELECT FROM public."__cauldron_state" WHERE step = '%s') THEN
-        RAISE EXCEPTION 'this attempt is over: another one leads'; END IF; END $$'''
-    % os.environ['PGAPPNAME'].rpartition('/')[2])
+fence.append('''FENCE''' % os.environ['PGAPPNAME'].rpartition('/')[2])
 def fenced(*args, **kwargs):
     connection = connect(*args, **kwargs)
     with connection.cursor() as cursor:
@@ -58,9 +55,10 @@ psycopg2.connect = fenced
 runpy.run_module('frappe.utils.bench_helper', run_name='__main__')
 "#;
 
-/// `python -c` with the prelude; what `arguments_json` holds goes to its standard input.
-pub fn python_arguments() -> [OsString; 2] {
-    ["-c".into(), PRELUDE.into()]
+/// `python -c` with the prelude; what `arguments_json` holds goes to its standard input. `fence` is SQL that fails where
+/// the attempt, which `%s` stands for, is over.
+pub fn python_arguments(fence: &str) -> [OsString; 2] {
+    ["-c".into(), PRELUDE.replace("FENCE", fence).into()]
 }
 
 /// The command line of Frappe as the prelude reads it.

@@ -19,6 +19,7 @@ use crate::frappe::command::PasswordFile;
 use crate::frappe::environment::ChildEnvironment;
 use crate::outcome::{Fault, Flow, Result, Stopped};
 use crate::postgres::sql::told;
+use crate::record::schema;
 use crate::supervise::spawn::Spec;
 
 const PROGRAM: &str = "pg_dump";
@@ -77,9 +78,8 @@ async fn dump(
 ) -> Flow<()> {
     let password_file = PasswordFile::write(context.runtime_dir, &login.own.user, login.password)?;
     let mut spec = spec(context, program, &password_file);
-    spec.args = ["--format=custom", "--exclude-table=public.__cauldron_*", "--lock-wait-timeout=60s"]
-        .map(Into::into)
-        .to_vec();
+    let without_ours = format!("--exclude-table={}", schema::PATTERN);
+    spec.args = ["--format=custom", &without_ours, "--lock-wait-timeout=60s"].map(Into::into).to_vec();
     // One that another role owns makes pg_dump fail; nothing of the site is in it.
     for schema in foreign_schemas(leadership.client()).await? {
         spec.args.push(format!("--exclude-schema=\"{}\"", schema.replace('"', "\"\"")).into());

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::outcome::{Fault, Result};
+use crate::record::phase::SitePhase;
 use crate::record::state::State;
 use crate::status::account::Board;
 
@@ -36,7 +37,9 @@ impl<'a> Leader<'a> {
             self.board.progress();
         }
         let waits_for = match &holder {
-            Some(holder) if state.is_some_and(|state| state.phase == "complete") => format!("{holder} leads"),
+            Some(holder) if state.is_some_and(|state| state.phase == SitePhase::Complete) => {
+                format!("{holder} leads")
+            }
             Some(holder) => format!("the site is not finished; {holder} leads"),
             None => otherwise.to_string(),
         };
@@ -79,7 +82,7 @@ mod tests {
 
     fn beaten(beat_age_ms: i64) -> State {
         State {
-            phase: "creating".into(),
+            phase: SitePhase::Creating,
             attempt: Some("a1".into()),
             install_id: "i".into(),
             instance: None,

@@ -181,7 +181,7 @@ fn spec(context: &Context<'_>, step: &Step<'_>) -> Spec {
     }
     let site = step.with_site.then_some(context.site);
     Spec {
-        args: python_arguments().into(),
+        args: python_arguments(state::FENCE).into(),
         env: environment.into_map(),
         cwd: Some(context.sites()),
         stdin: Stdin::Bytes(arguments_json(site, &step.arguments).into()),

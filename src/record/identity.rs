@@ -112,11 +112,12 @@ fn is_own_restore(of: &str, on_volume: Option<&str>, restore: Option<(&RestoreMa
 
 #[cfg(test)]
 mod tests {
+    use super::super::phase::SitePhase;
     use super::*;
 
     fn state(instance: Option<&str>) -> State {
         State {
-            phase: "complete".into(),
+            phase: SitePhase::Complete,
             install_id: "a".into(),
             instance: instance.map(str::to_string),
             ..State::default()

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row};
 
 use crate::outcome::Result;
 use crate::postgres::sql::told;
@@ -20,14 +20,15 @@ pub struct Entry {
 
 /// By app; empty where nothing was ever begun.
 pub async fn read(client: &Client, site: &str) -> Result<BTreeMap<String, Entry>> {
-    let there = r#"SELECT to_regclass('public."__cauldron_apps"') IS NOT NULL"#;
+    let there = r#"SELECT to_regclass('public."__cauldron_apps"') IS NOT NULL AS is_there"#;
     let row = client.query_one(there, &[]).await.map_err(told("cannot look for the journal of installs"))?;
-    if !row.get::<_, bool>(0) {
+    if !row.get::<_, bool>("is_there") {
         return Ok(BTreeMap::new());
     }
-    let sql = r#"SELECT app, finished IS NOT NULL, commit FROM public."__cauldron_apps" WHERE site = $1"#;
+    let sql = r#"SELECT app, finished IS NOT NULL AS is_finished, commit FROM public."__cauldron_apps" WHERE site = $1"#;
     let rows = client.query(sql, &[&site]).await.map_err(told("cannot read the journal of installs"))?;
-    Ok(rows.iter().map(|row| (row.get(0), Entry { finished: row.get(1), commit: row.get(2) })).collect())
+    let entry = |row: &Row| Entry { finished: row.get("is_finished"), commit: row.get("commit") };
+    Ok(rows.iter().map(|row| (row.get("app"), entry(row))).collect())
 }
 
 /// From here to [`finish`] the app is half there, whatever Frappe says.

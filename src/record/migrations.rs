@@ -119,18 +119,18 @@ pub async fn write_gate(client: &Client, site: &str, gate: &Gate) -> Result<()> 
 
 /// What is known of one fingerprint; nothing where it was never tried.
 pub async fn tried(client: &Client, site: &str, fingerprint: &str) -> Result<Tried> {
-    let sql = r#"SELECT attempts, extract(epoch FROM clock_timestamp() - last_attempt)::int8, last_error,
-                        migrated IS NOT NULL
+    let sql = r#"SELECT attempts, extract(epoch FROM clock_timestamp() - last_attempt)::int8 AS last_attempt_s,
+                        last_error, migrated IS NOT NULL AS is_migrated
                  FROM public."__cauldron_fingerprint" WHERE site = $1 AND fingerprint = $2"#;
     let row = client
         .query_opt(sql, &[&site, &fingerprint])
         .await
         .map_err(told("cannot read the history of migrations"))?;
     Ok(row.map_or_else(Tried::default, |row| Tried {
-        attempts: row.get(0),
-        last_attempt_s: row.get(1),
-        last_error: row.get(2),
-        is_migrated: row.get(3),
+        attempts: row.get("attempts"),
+        last_attempt_s: row.get("last_attempt_s"),
+        last_error: row.get("last_error"),
+        is_migrated: row.get("is_migrated"),
     }))
 }
 
@@ -142,7 +142,7 @@ pub async fn count_attempt(client: &Client, site: &str, fingerprint: &str) -> Re
                  SET attempts = f.attempts + 1, last_attempt = clock_timestamp() RETURNING attempts"#;
     let row =
         client.query_one(sql, &[&site, &fingerprint]).await.map_err(told("cannot count the attempt"))?;
-    Ok(row.get(0))
+    Ok(row.get("attempts"))
 }
 
 /// It was ended by a stop that somebody asked for: that says nothing against the code.
@@ -213,7 +213,7 @@ pub async fn released(client: &Client, site: &str) -> Result<BTreeMap<String, Re
     let sql = r#"SELECT f.apps FROM public."__cauldron_fingerprint" AS f
                  JOIN public."__cauldron_state" AS s USING (site, fingerprint) WHERE site = $1"#;
     let row = client.query_opt(sql, &[&site]).await.map_err(told("cannot read the history of migrations"))?;
-    let text: Option<String> = row.and_then(|row| row.get(0));
+    let text: Option<String> = row.and_then(|row| row.get("apps"));
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
 
@@ -230,10 +230,10 @@ pub async fn begin_anew(client: &Client, site: &str, gate: &Gate) -> Result<()> 
 
 /// Milliseconds that a patch took on average in the migrations on record.
 pub async fn ms_per_patch(client: &Client, site: &str) -> Result<Option<i64>> {
-    let sql = r#"SELECT (sum(took_ms) / nullif(sum(patches), 0))::int8 FROM public."__cauldron_fingerprint"
+    let sql = r#"SELECT (sum(took_ms) / nullif(sum(patches), 0))::int8 AS ms FROM public."__cauldron_fingerprint"
                  WHERE site = $1 AND patches > 0"#;
     let row = client.query_one(sql, &[&site]).await.map_err(told("cannot read the history of migrations"))?;
-    Ok(row.get(0))
+    Ok(row.get("ms"))
 }
 
 #[cfg(test)]

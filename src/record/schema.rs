@@ -16,6 +16,11 @@ use tokio_postgres::{Client, Error};
 use crate::outcome::{Fault, Result};
 use crate::postgres::sql::{has_code, told};
 
+/// Our tables, as `pg_dump` takes a pattern.
+pub const PATTERN: &str = "public.__cauldron_*";
+/// Their names, as SQL's LIKE takes a pattern.
+pub const LIKE: &str = r"\_\_cauldron\_%";
+
 /// Version 1, which never changes. Everything later is a patch.
 const FIRST: &str = r#"
 CREATE TABLE IF NOT EXISTS public."__cauldron_state" (
@@ -88,13 +93,14 @@ const LOCK_TIMEOUT: &str = "5s";
 
 /// The version of the schema that is there; 0 where there are no tables.
 pub async fn version(client: &Client) -> std::result::Result<i32, Error> {
-    let there = r#"SELECT to_regclass('public."__cauldron_state"') IS NOT NULL"#;
-    if !client.query_one(there, &[]).await?.get::<_, bool>(0) {
+    let there = r#"SELECT to_regclass('public."__cauldron_state"') IS NOT NULL AS is_there"#;
+    if !client.query_one(there, &[]).await?.get::<_, bool>("is_there") {
         return Ok(0);
     }
     // The column may be absent, which no SQL that names it survives.
-    let sql = r#"SELECT coalesce(max((to_jsonb(s) ->> 'schema_version')::int), 1) FROM public."__cauldron_state" AS s"#;
-    Ok(client.query_one(sql, &[]).await?.get(0))
+    let sql = r#"SELECT coalesce(max((to_jsonb(s) ->> 'schema_version')::int), 1) AS version
+                 FROM public."__cauldron_state" AS s"#;
+    Ok(client.query_one(sql, &[]).await?.get("version"))
 }
 
 /// Makes the tables where they are absent, and applies the patches that they lack. Under the lock.
@@ -156,6 +162,7 @@ pub fn refuse_newer(version: i32) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::phase::SitePhase;
     use super::*;
 
     #[test]
@@ -178,6 +185,12 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_column_takes_every_phase_that_is_written_and_no_other() {
+        let words = SitePhase::ALL.map(|phase| format!("'{}'", phase.as_str())).join(", ");
+        assert!(FIRST.contains(&format!("phase text NOT NULL CHECK (phase IN ({words}))")));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Error};
 
 use super::migrations::Gate;
+use super::phase::SitePhase;
 use super::schema;
 
 /// A restored backup has new tables: what was recorded of the ones before counts for nothing.
@@ -28,7 +29,7 @@ pub async fn listen(client: &Client) {
 /// What the row says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    pub phase: String,
+    pub phase: SitePhase,
     pub attempt: Option<String>,
     pub install_id: String,
     pub instance: Option<String>,
@@ -84,33 +85,34 @@ pub async fn read_all(client: &Client, site: &str) -> Result<Records, Error> {
     records.database = database_id(client).await?;
     let system = &records.database.system_identifier;
     let sql = format!(
-        r#"SELECT site = $1, {WRITTEN_HERE}, site, phase, attempt, install_id, instance, holder, backend_pid,
-                  (extract(epoch FROM clock_timestamp() - beat) * 1000)::int8, doing, last_error,
-                  fingerprint, gate, landmark IS NOT DISTINCT FROM {LANDMARK}
+        r#"SELECT site, {WRITTEN_HERE} AS is_written_here, phase, attempt, install_id, instance, holder, backend_pid,
+                  (extract(epoch FROM clock_timestamp() - beat) * 1000)::int8 AS beat_age_ms, doing, last_error,
+                  fingerprint, gate, landmark IS NOT DISTINCT FROM {LANDMARK} AS is_of_these_tables
            FROM public."__cauldron_state" ORDER BY site"#
     );
-    for row in client.query(&sql, &[&site, system]).await? {
-        let of_these_tables: bool = row.get(14);
-        let gate = Gate::parse(row.get::<_, Option<&str>>(13));
+    for row in client.query(&sql, &[system]).await? {
+        let of_these_tables: bool = row.get("is_of_these_tables");
+        let gate = Gate::parse(row.get("gate"));
         let state = State {
-            phase: row.get(3),
-            attempt: row.get(4),
-            install_id: row.get(5),
-            instance: row.get(6),
-            holder: row.get(7),
-            backend_pid: row.get(8),
-            beat_age_ms: row.get(9),
-            doing: row.get(10),
-            last_error: row.get(11),
-            fingerprint: row.get::<_, Option<String>>(12).filter(|_| of_these_tables),
+            phase: SitePhase::parse(row.get("phase")),
+            attempt: row.get("attempt"),
+            install_id: row.get("install_id"),
+            instance: row.get("instance"),
+            holder: row.get("holder"),
+            backend_pid: row.get("backend_pid"),
+            beat_age_ms: row.get("beat_age_ms"),
+            doing: row.get("doing"),
+            last_error: row.get("last_error"),
+            fingerprint: row.get::<_, Option<String>>("fingerprint").filter(|_| of_these_tables),
             gate: if of_these_tables { gate } else { gate.after_a_restore() },
             of_these_tables,
         };
-        match (row.get(0), row.get(1)) {
+        let of_site: String = row.get("site");
+        match (of_site == site, row.get("is_written_here")) {
             (true, true) => records.own = Some(state),
             (true, false) => records.history = Some(state.install_id),
-            (false, true) if state.phase != "idle" => {
-                records.other_site.get_or_insert(row.get(2));
+            (false, true) if state.phase != SitePhase::Idle => {
+                records.other_site.get_or_insert(of_site);
             }
             (false, _) => {}
         }
@@ -119,19 +121,19 @@ pub async fn read_all(client: &Client, site: &str) -> Result<Records, Error> {
 }
 
 /// The row is of this very database. Two fresh clusters give their first database the same OID, so
-/// the cluster counts too, where it can be read; $2 is [`system_identifier`].
+/// the cluster counts too, where it can be read; $1 is [`system_identifier`].
 const WRITTEN_HERE: &str = "database_oid = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND coalesce(system_identifier = $2::text, true)";
+    AND coalesce(system_identifier = $1::text, true)";
 
 async fn database_id(client: &Client) -> Result<DatabaseId, Error> {
-    let row = client.query_one("SELECT current_database()::text", &[]).await?;
-    Ok(DatabaseId { system_identifier: system_identifier(client).await, name: row.get(0) })
+    let row = client.query_one("SELECT current_database()::text AS name", &[]).await?;
+    Ok(DatabaseId { system_identifier: system_identifier(client).await, name: row.get("name") })
 }
 
 /// The cluster's own identity; managed servers may keep it to themselves.
 async fn system_identifier(client: &Client) -> Option<String> {
     let row = client.query_one("SELECT system_identifier::text FROM pg_control_system()", &[]).await.ok()?;
-    row.get(0)
+    row.get("system_identifier")
 }
 
 /// Who leads now. A row of another database (a restored copy) is replaced: it is history.
@@ -145,8 +147,8 @@ pub async fn claim(
     let system = system_identifier(client).await;
     client
         .execute(
-            &format!(r#"DELETE FROM public."__cauldron_state" WHERE site = $1 AND NOT ({WRITTEN_HERE})"#),
-            &[&site, &system],
+            &format!(r#"DELETE FROM public."__cauldron_state" WHERE site = $2 AND NOT ({WRITTEN_HERE})"#),
+            &[&system, &site],
         )
         .await?;
     client
@@ -161,13 +163,13 @@ pub async fn claim(
             r#"INSERT INTO public."__cauldron_state" AS s
                    (site, database_oid, system_identifier, install_id, instance, phase, holder, backend_pid, beat,
                     schema_version)
-               VALUES ($1, (SELECT oid FROM pg_database WHERE datname = current_database()), $2, $3, $4, 'idle', $5,
-                       pg_backend_pid(), clock_timestamp(), $6)
+               VALUES ($1, (SELECT oid FROM pg_database WHERE datname = current_database()), $2, $3, $4, $5, $6,
+                       pg_backend_pid(), clock_timestamp(), $7)
                ON CONFLICT (site) DO UPDATE SET
                    holder = excluded.holder, backend_pid = excluded.backend_pid, beat = excluded.beat, step = NULL,
                    system_identifier = coalesce(excluded.system_identifier, s.system_identifier),
                    instance = coalesce(s.instance, excluded.instance)"#,
-            &[&site, &system, &install_id, &instance, &holder, &schema::LATEST],
+            &[&site, &system, &install_id, &instance, &SitePhase::Idle.as_str(), &holder, &schema::LATEST],
         )
         .await
         .map(drop)
@@ -183,15 +185,20 @@ pub async fn beat(client: &Client, site: &str, doing: &str) -> Result<(), Error>
 pub async fn start(client: &Client, site: &str, attempt: &str) -> Result<(), Error> {
     client
         .execute(
-            r#"UPDATE public."__cauldron_state" SET phase = 'creating', attempt = $2,
+            r#"UPDATE public."__cauldron_state" SET phase = $3, attempt = $2,
                started = clock_timestamp(), finished = NULL, last_error = NULL WHERE site = $1"#,
-            &[&site, &attempt],
+            &[&site, &attempt, &SitePhase::Creating.as_str()],
         )
         .await
         .map(drop)
 }
 
-/// The only attempt whose step may log in from now on (frappe/command.rs).
+/// SQL that fails in a session of a step whose attempt is over. `%s` stands for the attempt (frappe/command.rs).
+pub const FENCE: &str = r#"DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM public."__cauldron_state" WHERE step = '%s') THEN
+        RAISE EXCEPTION 'this attempt is over: another one leads'; END IF; END $$"#;
+
+/// The only attempt whose step may log in from now on: [`FENCE`].
 pub async fn begin_step(client: &Client, site: &str, attempt: &str) -> Result<(), Error> {
     let sql = r#"UPDATE public."__cauldron_state" SET step = $2 WHERE site = $1"#;
     client.execute(sql, &[&site, &attempt]).await.map(drop)
@@ -201,9 +208,9 @@ pub async fn begin_step(client: &Client, site: &str, attempt: &str) -> Result<()
 pub async fn finish(client: &Client, site: &str) -> Result<(), Error> {
     client
         .execute(
-            r#"UPDATE public."__cauldron_state" SET phase = 'complete',
+            r#"UPDATE public."__cauldron_state" SET phase = $2,
                finished = clock_timestamp(), last_error = NULL WHERE site = $1"#,
-            &[&site],
+            &[&site, &SitePhase::Complete.as_str()],
         )
         .await
         .map(drop)

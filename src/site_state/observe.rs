@@ -7,6 +7,8 @@ use crate::config::database::DatabaseConfig;
 use crate::frappe::site_config::SiteFolder;
 use crate::outcome::Result;
 use crate::postgres::sql::told;
+use crate::record::phase::SitePhase;
+use crate::record::schema;
 use crate::record::state::{self, Records, State};
 use crate::record::volume::Volume;
 
@@ -19,7 +21,7 @@ schema AS (SELECT oid, nspname FROM pg_namespace
            WHERE nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema')
 SELECT n.nspname || '.' || c.relname AS name FROM pg_class c JOIN schema n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
-  AND NOT (n.nspname = 'public' AND c.relname LIKE '\_\_cauldron\_%')
+  AND NOT (n.nspname = 'public' AND c.relname LIKE $1::text)
   AND ('pg_class'::regclass, c.oid) NOT IN (SELECT * FROM extension)
 UNION ALL
 SELECT 'function ' || n.nspname || '.' || p.proname FROM pg_proc p JOIN schema n ON n.oid = p.pronamespace
@@ -64,7 +66,8 @@ pub async fn database(client: &Client) -> Result<Database> {
             return Ok(Database::Complete);
         }
     }
-    let rows = client.query(FOREIGN_OBJECTS, &[]).await.map_err(told("cannot look at the database"))?;
+    let rows =
+        client.query(FOREIGN_OBJECTS, &[&schema::LIKE]).await.map_err(told("cannot look at the database"))?;
     let objects: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     if objects.is_empty() {
         return Ok(Database::Empty);
@@ -130,12 +133,14 @@ pub fn folder(folder: &SiteFolder, wanted: &DatabaseConfig, db_name: &str, own_l
 /// same attempt and the same installation before anything in the database may be cleared.
 pub fn mark(volume: &Volume, state: Option<&State>) -> Result<Mark> {
     let on_volume = volume.unfinished_attempt()?;
-    match state.map(|state| (state.phase.as_str(), state)) {
-        Some(("complete", _)) => Ok(Mark::Complete),
-        Some(("creating", state)) => {
+    match state.map(|state| (state.phase, state)) {
+        Some((SitePhase::Complete, _)) => Ok(Mark::Complete),
+        Some((phase @ (SitePhase::Creating | SitePhase::Unknown), state)) => {
             let attempt = state.attempt.clone().unwrap_or_default();
             let same_install = volume.known_install_id()?.as_ref() == Some(&state.install_id);
             let told_by = match on_volume {
+                // Whatever a newer release is at, it is not ours to clear.
+                _ if phase == SitePhase::Unknown => ToldBy::Database,
                 Some(on_volume) if same_install && on_volume == attempt => ToldBy::Both,
                 // The database's record is the older one: that attempt was cleared already.
                 Some(_) if same_install => ToldBy::Volume,
@@ -143,7 +148,7 @@ pub fn mark(volume: &Volume, state: Option<&State>) -> Result<Mark> {
             };
             Ok(Mark::Unfinished { attempt, told_by })
         }
-        _ => {
+        Some((SitePhase::Idle, _)) | None => {
             Ok(on_volume.map_or(Mark::None, |attempt| Mark::Unfinished { attempt, told_by: ToldBy::Volume }))
         }
     }
@@ -179,4 +184,29 @@ async fn oid(client: &Client) -> Result<String> {
     let sql = "SELECT 'oid-' || oid FROM pg_database WHERE datname = current_database()";
     let row = client.query_one(sql, &[]).await.map_err(told("cannot look at the database"))?;
     Ok(row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_is_cleared_by_who_made_it_and_not_in_a_phase_that_a_newer_release_wrote() {
+        let folder = tempfile::tempdir().unwrap();
+        let volume = Volume::open(folder.path().join("s")).unwrap();
+        volume.start_attempt("a1").unwrap();
+        let install_id = volume.install_id().unwrap();
+        let told_by = |phase| {
+            let attempt = Some("a1".to_string());
+            let state = State { phase, attempt, install_id: install_id.clone(), ..State::default() };
+            match mark(&volume, Some(&state)).unwrap() {
+                Mark::Unfinished { told_by, .. } => Some(told_by),
+                _ => None,
+            }
+        };
+        assert_eq!(told_by(SitePhase::Creating), Some(ToldBy::Both));
+        assert_eq!(told_by(SitePhase::Unknown), Some(ToldBy::Database));
+        assert_eq!(told_by(SitePhase::Idle), Some(ToldBy::Volume));
+        assert_eq!(told_by(SitePhase::Complete), None);
+    }
 }

@@ -170,3 +170,20 @@ fn a_newer_releases_record_is_served_and_never_written() {
     place.leader().run().exits(0).says("migrated");
     assert_ne!(whole(), before);
 }
+
+/// The site is not served then, and nothing of it is cleared or migrated.
+#[test]
+fn a_phase_that_only_a_newer_release_knows_is_an_unfinished_site() {
+    let place = Place::new();
+    place.created();
+    place.site().run(
+        "ALTER TABLE public.__cauldron_state DROP CONSTRAINT __cauldron_state_phase_check;
+         UPDATE public.__cauldron_state SET schema_version = 99, phase = 'suspended'",
+    );
+    let told = "schema version 99, and this release knows 2";
+    place.leader().run().exits(78).says("the site is not finished").says(told);
+    assert_eq!(place.state("phase").as_deref(), Some("suspended"));
+    // The control: the same record in a phase that both know.
+    place.site().run("UPDATE public.__cauldron_state SET phase = 'complete'");
+    place.leader().run().exits(0).says(told);
+}

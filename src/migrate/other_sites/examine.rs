@@ -17,6 +17,7 @@ use crate::frappe::site_config::{self, SiteFolder};
 use crate::overlay::{Roots, View};
 use crate::postgres::sql::told;
 use crate::record::exclusive_lock::SiteHold;
+use crate::record::phase::SitePhase;
 use crate::record::state;
 use crate::status::other_sites::Fit;
 use crate::supervise::process::Processes;
@@ -98,7 +99,7 @@ impl Examiner {
         let client: &Client = &connection;
         let state = state::read(client, site).await.map_err(told("cannot read our record"));
         let state = state.map_err(|fault| fault.cause)?.unwrap_or_default();
-        if state.phase == "creating" {
+        if let SitePhase::Creating | SitePhase::Unknown = state.phase {
             return Err("another pod is creating it, or did not finish".into());
         }
         let row = client.query_one(TABLES, &[]).await.map_err(told("cannot examine the site's tables"));
