@@ -4,7 +4,7 @@
 //! ```text
 //!   database   state (one row a site) · migrations (a row a fingerprint) · journal (a row an app) · pins · schema
 //!   volume     volume (sites/.cauldron/<site>/) · exclusive_lock (its file `hold`)
-//!   pure       phase (of a site) · stage (of a migration) · identity (whose site this is)
+//!   pure       timing (of the protocol) · phase (of a site) · stage (of a migration) · identity (whose site this is)
 //! ```
 //!
 //! Nothing here decides when to write: what works under the lock is in `leader` and above.
@@ -18,4 +18,5 @@ pub mod pins;
 pub mod schema;
 pub mod stage;
 pub mod state;
+pub mod timing;
 pub mod volume;

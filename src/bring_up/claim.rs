@@ -3,8 +3,6 @@
 //!
 //! A serving pod renews it; it ends ten minutes after the last one.
 
-use std::time::Duration;
-
 use redis::aio::ConnectionLike;
 use redis::{AsyncCommands, RedisResult};
 
@@ -12,13 +10,11 @@ use crate::bench::Bench;
 use crate::config::Config;
 use crate::frappe::queues::BenchQueues;
 use crate::frappe::sites::is_site;
+use crate::record::timing::{CLAIM_LIFETIME, CLAIM_RENEWAL};
 use crate::record::volume::Volume;
 use crate::redis_client::{Link, Options};
 use crate::status::account::Board;
-use crate::tick::{self, BEAT};
-
-const TTL_S: u64 = 600;
-const RENEW_EVERY: Duration = BEAT.saturating_mul(90);
+use crate::tick;
 
 /// One installation's claim of one queue.
 pub struct Claim {
@@ -91,12 +87,18 @@ impl Claim {
         let connected = self.link.server()?.connect(&Options::default()).await;
         let mut connection = connected.map_err(|error| error.to_string())?;
         // Without the right to write it there is no claim, and nothing is known of another one.
-        let set =
-            redis::cmd("SET").arg(&self.key).arg(&self.install_id).arg("NX").arg("EX").arg(TTL_S).to_owned();
+        let set = redis::cmd("SET")
+            .arg(&self.key)
+            .arg(&self.install_id)
+            .arg("NX")
+            .arg("EX")
+            .arg(CLAIM_LIFETIME.as_secs())
+            .to_owned();
         let _: Option<String> = set.query_async(&mut *connection).await.unwrap_or_default();
         let holder: Option<String> = connection.get(&self.key).await.unwrap_or_default();
         if holder.as_ref() == Some(&self.install_id) {
-            let _: Result<bool, _> = connection.expire(&self.key, TTL_S.cast_signed()).await;
+            let _: Result<bool, _> =
+                connection.expire(&self.key, CLAIM_LIFETIME.as_secs().cast_signed()).await;
         }
         let foreign = foreign_claims(&mut *connection, &self.queues, &self.bench).await.unwrap_or_default();
         Ok((holder.filter(|holder| *holder != self.install_id), foreign))
@@ -118,7 +120,7 @@ impl Claim {
                 }
                 Err(error) => tracing::debug!(error, "the claim of the queue Redis was not renewed"),
             }
-            tick::next(RENEW_EVERY).await;
+            tick::next(CLAIM_RENEWAL).await;
         }
     }
 }

@@ -1,7 +1,5 @@
 //! Waiting for the site that another pod brings up, with the site's own credentials.
 
-use std::time::Duration;
-
 use secrecy::SecretString;
 
 use super::Bootstrapped;
@@ -25,15 +23,11 @@ use crate::record::journal;
 use crate::record::phase::SitePhase;
 use crate::record::state;
 use crate::record::state::State;
+use crate::record::timing::{FOLLOW_INTERVAL, FOLLOW_INTERVAL_WITHOUT_SESSION};
 use crate::record::volume::{Volume, same_secret};
 use crate::site_state::decide::Database;
 use crate::site_state::observe;
 use crate::status::account::Phase;
-
-/// Without a session there is nobody to wake us.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// With one: a notification that is missed is made up for.
-const POLL: Duration = Duration::from_secs(5);
 
 /// Waits until the site is finished and of this code; with `off` it is taken as it is, at once. A leader
 /// that gave up waits for whoever mends it, and never goes away by itself.
@@ -60,8 +54,8 @@ pub async fn follow(context: &Context<'_>, gave_up: Option<&Fault>) -> Flow<Boot
             }),
         }
         match &session {
-            Some(session) => session.connection.notified(POLL).await,
-            None => tokio::time::sleep(LOOK_AGAIN).await,
+            Some(session) => session.connection.notified(FOLLOW_INTERVAL).await,
+            None => tokio::time::sleep(FOLLOW_INTERVAL_WITHOUT_SESSION).await,
         }
     }
 }

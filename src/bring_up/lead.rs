@@ -1,7 +1,5 @@
 //! The leader's way, from the lock to its release.
 
-use std::time::Duration;
-
 use super::act::{Found, Joined, act};
 use super::prepare::{Prepared, prepare};
 use super::{Bootstrapped, copy, follow};
@@ -13,12 +11,10 @@ use crate::migrate::refusal::Refusal;
 use crate::migrate::run::Outcome;
 use crate::outcome::{Fault, Result, Stopped};
 use crate::record::exclusive_lock::SiteHold;
+use crate::record::timing::LAST_WORDS;
 use crate::record::volume::Volume;
 use crate::record::{schema, state};
 use crate::site_state::decide::{Action, Names, decide};
-
-/// For a step to be killed, and for what is said to the database at the end.
-const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// # Errors
 /// As [`bootstrap`](super::bootstrap).

@@ -16,7 +16,8 @@ use crate::health_port::server;
 use crate::leader::context::{Context, Purpose};
 use crate::outcome::{self, Fault, Result, Stopped};
 use crate::overlay::View;
-use crate::record::exclusive_lock::{LOOK_EVERY, SiteHold};
+use crate::record::exclusive_lock::SiteHold;
+use crate::record::timing::EXCLUSIVE_LOCK_INTERVAL;
 use crate::status::account::{Board, Phase};
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
@@ -104,7 +105,7 @@ impl Site {
                 told = Some(holder);
             }
             let pause = async {
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(EXCLUSIVE_LOCK_INTERVAL).await;
                 Ok(())
             };
             shutdown.guard(pause).await?;

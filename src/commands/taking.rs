@@ -18,9 +18,10 @@ use crate::migrate::watch::Record;
 use crate::net::Kind;
 use crate::outcome::{self, Fault, Flow, Result, Stopped};
 use crate::postgres::{self, Options};
-use crate::record::exclusive_lock::{Holder, LOOK_EVERY, SiteHold};
+use crate::record::exclusive_lock::{Holder, SiteHold};
 use crate::record::identity::RestoreMark;
 use crate::record::state;
+use crate::record::timing::EXCLUSIVE_LOCK_SEEN_WITHIN;
 use crate::record::volume::Volume;
 use crate::supervise::process::Processes;
 use crate::supervise::run_service::{End, ServicePlan, run_service};
@@ -31,8 +32,6 @@ use crate::supervise::spawn::{Spec, Stdin};
 /// What drops the site's database.
 const TAKERS: [&str; 3] = [RESTORE, "reinstall", "drop-site"];
 const RESTORE: &str = "restore";
-/// Every pod has looked twice then, and told its children, if it drains no longer than we would.
-const PODS_SEE_IT_WITHIN: Duration = LOOK_EVERY.saturating_mul(2).saturating_add(Duration::from_secs(1));
 /// Over the longest queue's timeout: a worker's own grace.
 const AND_THEN: Duration = Duration::from_secs(60);
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -111,7 +110,8 @@ async fn released(config: &Config, bench: &Bench, site: &str) -> Result<()> {
     let longest = config.workers.timeouts.values().max().copied().unwrap_or_default();
     let deadline = Instant::now() + longest + AND_THEN;
     let mut told = String::new();
-    tokio::time::sleep(PODS_SEE_IT_WITHIN + config.drain).await;
+    // A pod has told its children by then, if it drains no longer than we would.
+    tokio::time::sleep(EXCLUSIVE_LOCK_SEEN_WITHIN + config.drain).await;
     loop {
         let sessions = sessions(config, bench, site).await?;
         if sessions.is_empty() {

@@ -11,7 +11,7 @@
 //! who has it, and takes over from who is dead (`takeover`).
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::watch;
 use tokio_postgres::{Client, Error};
@@ -24,15 +24,11 @@ use crate::postgres::advisory_lock::{self, LockHolder};
 use crate::postgres::sql::told;
 use crate::record::schema;
 use crate::record::state::{self, State};
+use crate::record::timing::{HEARTBEAT_INTERVAL, LOCK_RETRY_INTERVAL, LOST_AFTER, SESSION_ENDS_WITHIN};
 use crate::status::account::Board;
 
 /// The same in every database: the lock is the database's own.
 const BOOTSTRAP_LOCK: i64 = 0x6361_756c_626f_6f74; // "caulboot"
-const BEAT_EVERY: Duration = Duration::from_secs(5);
-const LOST_AFTER: Duration = Duration::from_secs(10);
-/// A backend that is told to end takes a moment.
-const GOES_WITHIN: Duration = Duration::from_millis(200);
-const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// The right to change the site. It ends with this value.
 pub struct Leadership {
@@ -68,10 +64,10 @@ impl Leadership {
             let asked = tokio::time::timeout(LOST_AFTER, ask(&connection, site, &mut rival)).await;
             match asked.map_err(|_| stalled())?? {
                 Asked::Taken => break,
-                Asked::Ended => tokio::time::sleep(GOES_WITHIN).await,
+                Asked::Ended => tokio::time::sleep(SESSION_ENDS_WITHIN).await,
                 Asked::Held(state) => {
                     leader.see(state.as_deref(), "another pod holds the lock and has not said who it is")?;
-                    connection.notified(ASK_AGAIN).await;
+                    connection.notified(LOCK_RETRY_INTERVAL).await;
                 }
             }
         }
@@ -177,7 +173,7 @@ async fn keep_beating(connection: Arc<Connection>, site: String, board: Board, l
     let mut last_success = Instant::now();
     loop {
         tokio::select! {
-            () = tokio::time::sleep(BEAT_EVERY) => {}
+            () = tokio::time::sleep(HEARTBEAT_INTERVAL) => {}
             // A session that ended took the lock with it.
             reason = connection.closed() => {
                 tracing::error!(reason, "the session that holds the bootstrap lock ended");

@@ -5,13 +5,8 @@ use std::time::{Duration, Instant};
 use crate::outcome::{Fault, Result};
 use crate::record::phase::SitePhase;
 use crate::record::state::State;
+use crate::record::timing::{LEADER_ALIVE_FOR, NOBODY_LEADS_AFTER};
 use crate::status::account::Board;
-
-/// A beat that is younger is a sign of life: a step is killed after 10 s without one, and thrice that
-/// is silence.
-pub const ALIVE: Duration = Duration::from_secs(30);
-/// Without any sign of life from anybody for so long nobody leads.
-const NOBODY_LEADS: Duration = Duration::from_secs(10 * 60);
 
 /// What was seen so far.
 pub struct Leader<'a> {
@@ -58,7 +53,7 @@ impl<'a> Leader<'a> {
             self.told = waits_for;
         }
         if is_gone(self.sign_of_life_at.elapsed()) {
-            let minutes = NOBODY_LEADS.as_secs() / 60;
+            let minutes = NOBODY_LEADS_AFTER.as_secs() / 60;
             return Err(Fault::try_again(
                 format!("nobody leads: for {minutes} min no pod gave a sign of life; {}", self.told),
                 "start a pod with a database login, or look at why the one that has it does not come up",
@@ -69,11 +64,11 @@ impl<'a> Leader<'a> {
 }
 
 pub fn is_alive(beat_age_ms: i64) -> bool {
-    u64::try_from(beat_age_ms).is_ok_and(|age| Duration::from_millis(age) < ALIVE)
+    u64::try_from(beat_age_ms).is_ok_and(|age| Duration::from_millis(age) < LEADER_ALIVE_FOR)
 }
 
 fn is_gone(silent_for: Duration) -> bool {
-    silent_for >= NOBODY_LEADS
+    silent_for >= NOBODY_LEADS_AFTER
 }
 
 #[cfg(test)]
@@ -108,7 +103,7 @@ mod tests {
     #[test]
     fn a_beat_keeps_the_wait_alive_and_an_old_one_does_not() {
         let board = Board::new("worker", None);
-        let long_ago = Instant::now().checked_sub(NOBODY_LEADS).unwrap();
+        let long_ago = Instant::now().checked_sub(NOBODY_LEADS_AFTER).unwrap();
         let mut leader = Leader { sign_of_life_at: long_ago, ..Leader::new(&board) };
         leader.see(Some(&beaten(29_000)), "").unwrap();
         let mut leader = Leader { sign_of_life_at: long_ago, ..Leader::new(&board) };

@@ -10,15 +10,10 @@ use std::time::{Duration, Instant};
 use tokio_postgres::Client;
 
 use super::lock::holding_session;
-use super::sighting::ALIVE;
 use crate::outcome::Result;
 use crate::postgres::sql::told;
 use crate::record::state::State;
-
-/// A holder that has not written a beat yet only looks around, and is done in seconds.
-const LOOKS_AROUND_FOR: Duration = Duration::from_secs(60);
-const QUIET_FOR: Duration = Duration::from_secs(2);
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+use crate::record::timing::{LEADER_ALIVE_FOR, LOOKS_AROUND_FOR, NO_OLD_SESSION_FOR, OLD_SESSIONS_INTERVAL};
 
 /// Steps name their sessions after their attempt; nobody else of ours has such a name.
 const END_OTHER_ATTEMPTS: &str =
@@ -62,7 +57,7 @@ impl Rival {
 /// A beat counts only if the present holder wrote it: the one before may have been years ago.
 fn is_dead(own_beat_age_ms: Option<i64>, seen_for: Duration) -> bool {
     match own_beat_age_ms {
-        Some(age) => u64::try_from(age).is_ok_and(|age| Duration::from_millis(age) > ALIVE),
+        Some(age) => u64::try_from(age).is_ok_and(|age| Duration::from_millis(age) > LEADER_ALIVE_FOR),
         None => seen_for > LOOKS_AROUND_FOR,
     }
 }
@@ -74,10 +69,10 @@ pub async fn end_old_sessions(client: &Client, clean: bool) -> Result<()> {
     loop {
         if end_other_attempts(client, "").await? > 0 {
             quiet_since = Instant::now();
-        } else if clean || quiet_since.elapsed() >= QUIET_FOR {
+        } else if clean || quiet_since.elapsed() >= NO_OLD_SESSION_FOR {
             return Ok(());
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(OLD_SESSIONS_INTERVAL).await;
     }
 }
 

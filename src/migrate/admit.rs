@@ -15,11 +15,9 @@ use crate::record::migrations::Released;
 use crate::record::migrations::{self, Tried};
 use crate::record::stage::Stage;
 use crate::record::state::State;
+use crate::record::timing::{MIGRATION_BELIEVED_FOR, has_reached};
 use crate::status::account::Board;
 use crate::supervise::process::Processes;
-
-/// A hold of the workers, and a migration, are believed in so long after the leader's last beat.
-const LEADER_IS_ALIVE_MS: i64 = 60_000;
 
 /// What was found.
 pub struct Standing {
@@ -110,7 +108,7 @@ fn tell(board: &Board, Standing { fingerprint, relation, .. }: &Standing, state:
 
 /// The leader that the record names gives signs of life.
 pub fn leader_is_alive(state: &State) -> bool {
-    state.holder.is_some() && state.beat_age_ms.is_some_and(|age| age < LEADER_IS_ALIVE_MS)
+    state.holder.is_some() && state.beat_age_ms.is_some_and(|age| !has_reached(age, MIGRATION_BELIEVED_FOR))
 }
 
 /// A leader that migrates now.

@@ -10,12 +10,11 @@ use super::hold::Queues;
 use crate::frappe::queues::{self, WORKERS, epoch_s};
 use crate::leader::context::Context;
 use crate::outcome::{Fault, Result};
+use crate::record::timing::NO_JOB_FOR;
 
 /// A busy worker beats every 30 s (FRAPPE.md, Workers).
 const ALIVE_S: f64 = 90.0;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// A job that was handed over just before the hold shows up within this.
-const QUIET_FOR: Duration = Duration::from_secs(1);
 const SHOWN: usize = 5;
 
 /// Ends when no job of the bench has run for a moment.
@@ -30,7 +29,7 @@ pub async fn wait(context: &Context<'_>, queues: &Queues) -> Result<()> {
         let waits_for = match running(queues).await {
             Ok(jobs) if jobs.is_empty() => {
                 let since = *quiet_since.get_or_insert_with(Instant::now);
-                if since.elapsed() >= QUIET_FOR {
+                if since.elapsed() >= NO_JOB_FOR {
                     return Ok(());
                 }
                 String::new()

@@ -4,16 +4,12 @@
 //! The key is the quick word; the truth is the record in the database, which a supervisor asks before it
 //! believes that the key is gone (`watch`): Redis may lose everything at any moment.
 
-use std::time::Duration;
-
 use redis::Pipeline;
 
 use crate::config::Config;
 use crate::frappe::queues::BenchQueues;
+use crate::record::timing::{WORKER_PAUSE_LEASE, WORKER_PAUSE_RENEWAL};
 use crate::redis_client::{Link, Server};
-
-const LEASE_S: u64 = 60;
-const RENEW_EVERY: Duration = Duration::from_secs(2);
 
 /// The queue Redis as the leader of a migration needs it.
 #[derive(Clone)]
@@ -53,7 +49,7 @@ impl Hold {
         let queues = queues.clone();
         Self(tokio::spawn(async move {
             loop {
-                tokio::time::sleep(RENEW_EVERY).await;
+                tokio::time::sleep(WORKER_PAUSE_RENEWAL).await;
                 renew(&queues).await;
             }
         }))
@@ -68,7 +64,12 @@ impl Drop for Hold {
 
 async fn renew(queues: &Queues) {
     let mut set = Pipeline::new();
-    set.cmd("SET").arg(queues.names.gate()).arg(&queues.site).arg("EX").arg(LEASE_S).ignore();
+    set.cmd("SET")
+        .arg(queues.names.gate())
+        .arg(&queues.site)
+        .arg("EX")
+        .arg(WORKER_PAUSE_LEASE.as_secs())
+        .ignore();
     if let Err(error) = queues.link.ask::<()>(&set).await {
         tracing::debug!(error, "the hold of the workers was not renewed");
     }

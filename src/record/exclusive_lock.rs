@@ -12,16 +12,11 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use super::timing::{EXCLUSIVE_LOCK_HEARTBEAT, EXCLUSIVE_LOCK_INTERVAL, EXCLUSIVE_LOCK_STALE_AFTER};
 use super::volume::random_id;
 use crate::bench::Bench;
 use crate::outcome::{Fault, Result};
-use crate::tick::{self, BEAT};
-
-/// Between two looks of a pod.
-pub const LOOK_EVERY: Duration = BEAT;
-/// A holder that was killed leaves its hold behind; its program may still be at work.
-const STALE_AFTER: Duration = Duration::from_secs(3600);
-const BEAT_EVERY: Duration = Duration::from_secs(60);
+use crate::tick;
 
 /// Who holds a site, for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +61,7 @@ impl SiteHold {
         let text = fs::read_to_string(&self.path).ok().filter(|text| !text.is_empty())?;
         let holder = serde_json::from_str(&text).ok()?;
         let age = self.age();
-        if age > STALE_AFTER {
+        if age > EXCLUSIVE_LOCK_STALE_AFTER {
             tracing::debug!(age_s = age.as_secs(), "a hold that nobody renews counts for nothing");
             return None;
         }
@@ -88,7 +83,7 @@ impl SiteHold {
     /// Ends when somebody takes the site.
     pub async fn taken(&self) -> Holder {
         loop {
-            tick::next(LOOK_EVERY).await;
+            tick::next(EXCLUSIVE_LOCK_INTERVAL).await;
             if let Some(holder) = self.look() {
                 return holder;
             }
@@ -112,7 +107,7 @@ impl SiteHold {
         let (path, beat) = (self.path.clone(), text);
         let beating = tokio::spawn(async move {
             loop {
-                tokio::time::sleep(BEAT_EVERY).await;
+                tokio::time::sleep(EXCLUSIVE_LOCK_HEARTBEAT).await;
                 if let Err(error) = write(&path, &beat) {
                     tracing::warn!(%error, "the hold of the site cannot be renewed");
                 }
@@ -185,7 +180,7 @@ mod tests {
         assert_eq!(hold.look(), None);
         std::mem::forget(hold.take(&first).unwrap());
         let file = File::options().write(true).open(&hold.path).unwrap();
-        file.set_modified(SystemTime::now() - STALE_AFTER - Duration::from_secs(1)).unwrap();
+        file.set_modified(SystemTime::now() - EXCLUSIVE_LOCK_STALE_AFTER - Duration::from_secs(1)).unwrap();
         assert_eq!(hold.look(), None);
         assert!(hold.take(&second).is_ok());
     }

@@ -19,17 +19,16 @@ use crate::frappe::scheduler_settings::Settings;
 use crate::frappe::site_config;
 use crate::postgres::advisory_lock::{self, LockHolder};
 use crate::postgres::{self, Connection, Options};
+use crate::record::timing::{
+    SCHEDULER_HEARTBEAT_INTERVAL, SCHEDULER_HEARTBEAT_WITHIN, SCHEDULER_RETRY_INTERVAL,
+    SCHEDULER_SILENT_AFTER, has_reached,
+};
 use crate::roles::Surroundings;
 use crate::supervise::orders::{Order, Run};
 use crate::supervise::run_service::ServiceStatus;
 
 /// The same in every database: the lock is the database's own.
 const SCHEDULER_LOCK: i64 = 0x6361_756c_7363_6865; // "caulsche"
-const BEAT_EVERY: Duration = Duration::from_secs(2);
-/// With the pause before it, under the 6 s after which another takes over.
-const BEAT_WITHIN: Duration = Duration::from_millis(2500);
-const SILENT_MS: i64 = 6_000;
-const ASK_EVERY: Duration = Duration::from_secs(1);
 /// The settings of the site change seldom, and cost a query.
 const BEATS_BETWEEN_SETTINGS: u32 = 5;
 
@@ -89,7 +88,7 @@ impl Election {
                 }
                 Err(problem) => self.tell(Stand::Unknown(problem)),
             }
-            tokio::time::sleep(ASK_EVERY).await;
+            tokio::time::sleep(SCHEDULER_RETRY_INTERVAL).await;
         }
     }
 
@@ -118,7 +117,7 @@ impl Election {
                 Some(holder) => self.judge(connection, holder).await?,
             }
             tokio::select! {
-                () = tokio::time::sleep(ASK_EVERY) => {}
+                () = tokio::time::sleep(SCHEDULER_RETRY_INTERVAL) => {}
                 reason = connection.closed() => return Err(reason),
             }
         }
@@ -129,7 +128,7 @@ impl Election {
         let Some(holder) = holder else { return Ok(()) };
         let leader = name(&holder);
         self.tell(Stand::StandsBy(leader.clone()));
-        if holder.silent_ms.is_none_or(|silent| silent < SILENT_MS) {
+        if holder.silent_ms.is_none_or(|silent| !has_reached(silent, SCHEDULER_SILENT_AFTER)) {
             return Ok(());
         }
         tracing::warn!(leader, silent_ms = holder.silent_ms, "ends a silent leader's session");
@@ -153,7 +152,7 @@ impl Election {
             }
             beats += 1;
             tokio::select! {
-                () = tokio::time::sleep(BEAT_EVERY) => {}
+                () = tokio::time::sleep(SCHEDULER_HEARTBEAT_INTERVAL) => {}
                 reason = connection.closed() => return reason,
             }
             match ask(backend_pid(connection)).await {
@@ -201,8 +200,10 @@ async fn backend_pid(connection: &Connection) -> Result<i32, tokio_postgres::Err
 
 /// One question, within the time that a beat has.
 async fn ask<T>(question: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, String> {
-    match timeout(BEAT_WITHIN, question).await {
+    match timeout(SCHEDULER_HEARTBEAT_WITHIN, question).await {
         Ok(answer) => answer.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("PostgreSQL gave no answer within {} ms", BEAT_WITHIN.as_millis())),
+        Err(_) => {
+            Err(format!("PostgreSQL gave no answer within {} ms", SCHEDULER_HEARTBEAT_WITHIN.as_millis()))
+        }
     }
 }
