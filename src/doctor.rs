@@ -53,7 +53,8 @@ use crate::apps::joined_by;
 use crate::cli::Format;
 use crate::config::variable;
 use crate::deps::postgres::programs;
-use crate::outcome::{self, Fault, Flow};
+use crate::outcome::{self, Fault, Flow, Stopped};
+use crate::postgres::dump;
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
 use crate::{sys, telemetry};
@@ -119,7 +120,7 @@ async fn look(asked: &Asked<'_>, processes: &Processes) -> Vec<Finding> {
     );
     let apps = app_looks(&known, seen.contents, clock).await;
     let other_sites = other_sites::look(&known, processes, clock).await;
-    let own = seen.server_major.and_then(|server| programs::of_major("pg_dump", &path, server));
+    let own = seen.server_major.and_then(|server| dump::of_major(&path, server));
     let clients = clients::judge(&clients, seen.server_major, own.as_deref(), known.config.backup > 0);
     let all = [
         known.findings(),

@@ -16,6 +16,26 @@ const FORBIDDEN: [(&str, &[&str]); 4] = [
 /// Rooms that a room must not import although they are below it.
 const APART: [(&str, &str); 2] = [("supervise", "config"), ("supervise", "frappe")];
 
+/// Words that stand in the code of one room alone: whoever else needs what they mean calls it. There is no exception.
+const WORDS: [(&str, &[&str]); 2] = [
+    (
+        "postgres",
+        &[
+            "pg_try_advisory",
+            "pg_advisory",
+            "pg_terminate_backend",
+            "pg_blocking_pids",
+            "pg_stat_activity",
+            "pg_locks",
+            "\"LISTEN ",
+            "\"NOTIFY ",
+            "; NOTIFY ",
+            "LOCK TABLE",
+        ],
+    ),
+    ("record", &["__cauldron"]),
+];
+
 /// An import: the file that has it, and the room it names.
 type Arrow = (String, String);
 
@@ -152,6 +172,40 @@ fn no_room_knows_a_protocol_that_is_not_its_own() {
         }
     }
     assert_eq!(found, Vec::<String>::new());
+}
+
+/// Words of another room's in the code of a file.
+fn misplaced(file: &str, text: &str) -> Vec<String> {
+    let code = without_comments(text);
+    let others = WORDS.iter().filter(|(of, _)| *of != room(file));
+    let found = others.flat_map(|(of, words)| words.iter().map(move |word| (of, *word)));
+    found
+        .filter(|(_, word)| code.contains(*word))
+        .map(|(of, word)| format!("{file} has {of}'s {word}"))
+        .collect()
+}
+
+#[test]
+fn what_one_room_knows_stands_in_no_other() {
+    let found: Vec<String> = of_the_house().iter().flat_map(|(file, text)| misplaced(file, text)).collect();
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn a_seeded_word_is_found_outside_its_room_and_in_code_alone() {
+    for seed in [
+        r#"client.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK]);"#,
+        r#"const WHO: &str = "SELECT pid FROM pg_stat_activity";"#,
+        r#"client.batch_execute(&format!("NOTIFY {CHANNEL}"));"#,
+        r##"let sql = r#"UPDATE public."__cauldron_state" SET gate = $2"#;"##,
+    ] {
+        assert_eq!(misplaced("install/jobs.rs", seed).len(), 1, "{seed}");
+        assert_eq!(misplaced("install/jobs.rs", &format!("// {seed}")), Vec::<String>::new());
+        let own = WORDS.iter().filter(|(of, _)| misplaced(&format!("{of}/part.rs"), seed).is_empty());
+        assert_eq!(own.count(), 1, "{seed}");
+    }
+    let fine = r#""locks, LISTEN and settings""#;
+    assert_eq!(misplaced("create/provision.rs", fine), Vec::<String>::new());
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::frappe::site_config;
 use crate::migrate::watch::Record;
 use crate::net::Kind;
 use crate::outcome::{self, Fault, Flow, Result, Stopped};
-use crate::postgres::{self, Options};
+use crate::postgres::{self, Options, sessions};
 use crate::record::exclusive_lock::{Holder, SiteHold};
 use crate::record::identity::RestoreMark;
 use crate::record::state;
@@ -113,7 +113,7 @@ async fn released(config: &Config, bench: &Bench, site: &str) -> Result<()> {
     // A pod has told its children by then, if it drains no longer than we would.
     tokio::time::sleep(EXCLUSIVE_LOCK_SEEN_WITHIN + config.drain).await;
     loop {
-        let sessions = sessions(config, bench, site).await?;
+        let sessions = connected(config, bench, site).await?;
         if sessions.is_empty() {
             return Ok(());
         }
@@ -154,7 +154,7 @@ async fn mark_restore(config: &Config, bench: &Bench, site: &str) {
 }
 
 /// Who is connected to the site's database, by application: empty where nobody is, or where there is none.
-async fn sessions(config: &Config, bench: &Bench, site: &str) -> Result<String> {
+async fn connected(config: &Config, bench: &Bench, site: &str) -> Result<String> {
     let Some(database) = &config.database else {
         return Err(Fault::configuration(
             "nobody knows where the site's database is".to_string(),
@@ -175,12 +175,9 @@ async fn sessions(config: &Config, bench: &Bench, site: &str) -> Result<String> 
         }
         Err(error) => return Err(error.into()),
     };
-    let question = "SELECT coalesce(string_agg(DISTINCT coalesce(nullif(application_name, ''), usename, '?'), ', '), '') \
-                    FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    let row = connection.query_one(question, &[]).await.map_err(|error| {
+    sessions::connected(&connection).await.map_err(|error| {
         Fault::try_again(format!("cannot ask who uses the site's database: {error}"), "try again")
-    })?;
-    Ok(row.get(0))
+    })
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@
 mod facts;
 mod make;
 
+use std::time::Duration;
+
 use secrecy::SecretString;
-use tokio_postgres::error::SqlState;
 
 use self::facts::{Facts, look, preflight};
 pub use self::make::verifier;
@@ -18,16 +19,17 @@ use crate::frappe::site_config::SiteFolder;
 use crate::leader::pooled::refuse_a_pooler;
 use crate::net::{Kind, Step};
 use crate::outcome::{Fault, PERMISSION, Result};
-use crate::postgres::sql::{has_code, identifier, told};
-use crate::postgres::{self, Connection, Options};
+use crate::postgres::sql::{identifier, told};
+use crate::postgres::{self, Connection, Options, advisory_lock, sessions};
 use crate::record::volume::Volume;
 use crate::site_state::decide::{Action, Database, Names, Observation, Remains, decide};
 use crate::site_state::observe::{self, OwnLogin};
 
-/// How our sessions are seen in pg_stat_activity.
+/// How our sessions are called.
 const APPLICATION: &str = "cauldron/provision";
 /// An advisory lock of the maintenance database: provisioning is done by one at a time.
 const PROVISION_LOCK: i64 = 0x6361_756c_7072_6f76; // "caulprov"
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What is to be there, and how the rest of the bootstrap sees it.
 pub struct Wanted<'a> {
@@ -116,15 +118,14 @@ pub async fn provision(wanted: &Wanted<'_>) -> Result<Provisioned> {
 
 /// Held until the connection closes. Who has it is done in seconds, or hangs.
 async fn lock(maintenance: &Connection) -> Result<()> {
-    let statement =
-        format!("SET lock_timeout = '60s'; SELECT pg_advisory_lock({PROVISION_LOCK}); RESET lock_timeout");
-    match maintenance.batch_execute(&statement).await {
-        Err(error) if has_code(&error, &SqlState::LOCK_NOT_AVAILABLE) => Err(Fault::try_again(
-            "another pod has been making role or database for 60 s",
-            format!("end its session named {APPLICATION} in pg_stat_activity, if it hangs"),
-        )),
-        done => done.map_err(told("cannot take the provisioning lock")),
+    let taken = advisory_lock::take_within(maintenance, PROVISION_LOCK, LOCK_TIMEOUT).await;
+    if taken.map_err(told("cannot take the provisioning lock"))? {
+        return Ok(());
     }
+    Err(Fault::try_again(
+        format!("another pod has been making role or database for {} s", LOCK_TIMEOUT.as_secs()),
+        format!("end its session named {APPLICATION} in {}, if it hangs", sessions::LISTED_IN),
+    ))
 }
 
 /// A role that somebody else made, and nobody told its password here.

@@ -3,7 +3,6 @@
 pub mod access;
 pub mod knock;
 pub mod pooler;
-pub mod programs;
 
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use crate::config::database::{DatabaseConfig, Login};
 use crate::deps::Met;
 use crate::frappe::site_config::SiteLogin;
 use crate::net::{ConnectError, Kind, Step};
+use crate::postgres::version::major;
 use crate::postgres::{Connection, Options, Server, maintenance_databases};
 
 const APPLICATION_NAME: &str = "cauldron wait-deps";
@@ -148,11 +148,6 @@ impl Probe {
     }
 }
 
-/// `15.8 (Debian …)`, `17beta1` → 15, 17.
-pub fn major(version: &str) -> Option<u32> {
-    version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-}
-
 fn blame_site_config(error: ConnectError) -> ConnectError {
     match error.kind {
         Kind::WrongPassword | Kind::PasswordMissing | Kind::NoSuchRole => ConnectError {
@@ -198,12 +193,5 @@ mod tests {
         assert_eq!(way(None, Some("postgres"), None), "administrator");
         assert_eq!(way(Some("erp"), None, Some("erp")), "owner of erp");
         assert_eq!(way(Some("erp"), None, None), "knock");
-    }
-
-    #[test]
-    fn a_version_is_its_first_number() {
-        assert_eq!(major("15.8 (Debian 15.8-0+deb12u1)"), Some(15));
-        assert_eq!(major("18beta2"), Some(18));
-        assert_eq!(major(""), None);
     }
 }

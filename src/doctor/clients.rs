@@ -9,9 +9,10 @@ use super::bench::on_path;
 use super::clock::Clock;
 use super::finding::Finding;
 use super::id::Id;
-use crate::deps::postgres::major;
 use crate::frappe::environment::ChildEnvironment;
 use crate::outcome;
+use crate::postgres::dump::can_dump;
+use crate::postgres::version::major;
 use crate::supervise::process::Processes;
 use crate::supervise::spawn::{Output, Spec};
 
@@ -89,7 +90,7 @@ pub fn judge(
     let pg_dump = match (pg_dump, server) {
         (Client::Absent, _) => absent(Id::ClientPgDump, "pg_dump", "no backup can be made here"),
         (Client::Silent(why), _) => Finding::warning(Id::ClientPgDump, "pg_dump", why, install),
-        (Client::Says(line), Some(server)) if client_major(line).is_some_and(|own| own < server) => {
+        (Client::Says(line), Some(server)) if major(line).is_some_and(|own| !can_dump(own, server)) => {
             too_old(line, server, backs_up)
         }
         (Client::Says(line), Some(_)) => {
@@ -102,7 +103,7 @@ pub fn judge(
     vec![psql, pg_dump]
 }
 
-/// `pg_dump` dumps no server that is newer than itself; a migration that is to take a backup does not begin then.
+/// A migration that is to take a backup does not begin then.
 fn too_old(line: &str, server: u32, backs_up: bool) -> Finding {
     let install =
         format!("install postgresql-client-{server} in the image (docker/Dockerfile: POSTGRES_CLIENTS)");
@@ -113,11 +114,6 @@ fn too_old(line: &str, server: u32, backs_up: bool) -> Finding {
         return Finding::error(Id::ClientPgDump, outcome::CONFIGURATION, "pg_dump", cause, hint);
     }
     Finding::warning(Id::ClientPgDump, "pg_dump", format!("{older}: it refuses to dump it"), install)
-}
-
-/// `pg_dump (PostgreSQL) 15.8 (Debian 15.8-0+deb12u1)` → 15.
-fn client_major(line: &str) -> Option<u32> {
-    line.split_whitespace().find_map(major)
 }
 
 #[cfg(test)]

@@ -8,10 +8,11 @@ use super::finding::Finding;
 use super::id::Id;
 use crate::config::database::{DatabaseConfig, Login, SslMode};
 use crate::deps::postgres::pooler;
-use crate::deps::postgres::{PostgresTarget, SUPPORTED, Way, knock, major};
+use crate::deps::postgres::{PostgresTarget, SUPPORTED, Way, knock};
 use crate::net::dial::Keepalive;
 use crate::net::{ConnectError, Kind};
 use crate::outcome;
+use crate::postgres::version::major;
 use crate::postgres::{Connection, Options, Server, maintenance_databases};
 
 const APPLICATION_NAME: &str = "cauldron doctor";

@@ -8,6 +8,7 @@ use crate::leader::lock;
 use crate::leader::sighting::is_alive;
 use crate::outcome::Result;
 use crate::postgres::advisory_lock::LockHolder;
+use crate::postgres::sessions::statement_to_end;
 use crate::record::schema;
 use crate::record::state::{Records, State};
 use crate::record::volume::Volume;
@@ -85,7 +86,7 @@ fn judge_holder(site: &str, session: Option<&LockHolder>, state: Option<&State>)
             Id::Lock,
             site,
             format!("{told}; its last beat is {} s ago", age / 1000),
-            format!("stop that pod, or end its session: SELECT pg_terminate_backend({})", session.pid),
+            format!("stop that pod, or end its session: {}", statement_to_end(session.pid)),
         ),
         None => Finding::info(Id::Lock, site, format!("{told}; it has not beaten yet")),
     }

@@ -11,7 +11,7 @@ use super::own_database;
 use super::postgres::{self, Opened, Postgres};
 use super::site::{self, Contents, Way};
 use super::switches;
-use crate::deps::postgres::major;
+use crate::postgres::version::major;
 use crate::site_state::observe::OwnLogin;
 use crate::supervise::process::Processes;
 

@@ -14,15 +14,16 @@ use super::lock::Leadership;
 use super::own::Own;
 use super::step::{Program, run_program};
 use crate::bench::atomic_file::sync_folder;
-use crate::deps::postgres::programs;
 use crate::frappe::command::PasswordFile;
 use crate::frappe::environment::ChildEnvironment;
 use crate::outcome::{Fault, Flow, Result, Stopped};
+use crate::postgres::catalog::foreign_schemas;
+use crate::postgres::dump::{self, PROGRAM, can_dump};
 use crate::postgres::sql::told;
+use crate::postgres::version::major;
 use crate::record::schema;
 use crate::supervise::spawn::Spec;
 
-const PROGRAM: &str = "pg_dump";
 const ENDING: &str = "dump";
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -78,24 +79,12 @@ async fn dump(
 ) -> Flow<()> {
     let password_file = PasswordFile::write(context.runtime_dir, &login.own.user, login.password)?;
     let mut spec = spec(context, program, &password_file);
-    let without_ours = format!("--exclude-table={}", schema::PATTERN);
-    spec.args = ["--format=custom", &without_ours, "--lock-wait-timeout=60s"].map(Into::into).to_vec();
     // One that another role owns makes pg_dump fail; nothing of the site is in it.
-    for schema in foreign_schemas(leadership.client()).await? {
-        spec.args.push(format!("--exclude-schema=\"{}\"", schema.replace('"', "\"\"")).into());
-    }
-    spec.args.push("--file".into());
-    spec.args.push(path.into());
-    let variables = [
-        ("PGHOST", context.direct.host.clone()),
-        ("PGPORT", context.direct.port.to_string()),
-        ("PGUSER", login.own.user.clone()),
-        ("PGDATABASE", login.own.database.clone()),
-        ("PGAPPNAME", "cauldron/backup".to_string()),
-    ];
-    for (name, value) in variables {
-        spec.env.insert(name.into(), value.into());
-    }
+    let foreign = foreign_schemas(leadership.client()).await.map_err(told("cannot list the schemas"))?;
+    spec.args = dump::arguments(schema::PATTERN, &foreign, path);
+    let (direct, own) = (context.direct, login.own);
+    let variables = dump::variables(&direct.host, direct.port, &own.user, &own.database, "cauldron/backup");
+    spec.env.extend(variables.map(|(name, value)| (name.into(), value.into())));
     let program = Program { secrets: vec![login.password.clone()], ..Program::new(PROGRAM, spec) };
     run_program(context, leadership, program, |_| watch(context, path)).await.map_err(|stopped| match stopped
     {
@@ -126,7 +115,7 @@ async fn watch(context: &Context<'_>, path: &Path) -> Infallible {
 fn program(leadership: &Leadership) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let server = major(leadership.client().version());
-    server.and_then(|server| programs::of_major(PROGRAM, &path, server)).unwrap_or_else(|| PROGRAM.into())
+    server.and_then(|server| dump::of_major(&path, server)).unwrap_or_else(|| PROGRAM.into())
 }
 
 fn spec(context: &Context<'_>, program: &Path, password_file: &PasswordFile) -> Spec {
@@ -135,7 +124,7 @@ fn spec(context: &Context<'_>, program: &Path, password_file: &PasswordFile) -> 
     Spec { env: environment.into_map(), ..Spec::new(PROGRAM, program) }
 }
 
-/// `pg_dump` refuses a newer server after it has connected; said before anything is begun.
+/// Said before anything is begun.
 async fn check_major(context: &Context<'_>, leadership: &Leadership, program: &Path) -> Flow<()> {
     let server = major(leadership.client().version());
     let (told, heard) = std::sync::mpsc::channel();
@@ -159,9 +148,9 @@ async fn check_major(context: &Context<'_>, leadership: &Leadership, program: &P
         }
         Err(stopped) => Err(stopped),
         Ok(()) => {
-            let client = heard.try_iter().find_map(|line| major(line.rsplit(") ").next().unwrap_or(&line)));
+            let client = heard.try_iter().find_map(|line| major(&line));
             match (client, server) {
-                (Some(client), Some(server)) if client < server => Err(Fault::configuration(
+                (Some(client), Some(server)) if !can_dump(client, server) => Err(Fault::configuration(
                     format!(
                         "no backup can be taken: pg_dump is of PostgreSQL {client}, the server of {server}"
                     ),
@@ -174,25 +163,11 @@ async fn check_major(context: &Context<'_>, leadership: &Leadership, program: &P
     }
 }
 
-/// `15.8 (Debian 15.8-0)`, or `pg_dump (PostgreSQL) 15.8`.
-fn major(version: &str) -> Option<u32> {
-    let digits = version.trim_start_matches(|c: char| !c.is_ascii_digit());
-    digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-}
-
 /// By the server's clock, so that the names of all pods sort.
 async fn name(client: &Client) -> Result<String> {
     let sql = r#"SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISS"Z"')"#;
     let row = client.query_one(sql, &[]).await.map_err(told("cannot ask for the time"))?;
     Ok(row.get(0))
-}
-
-async fn foreign_schemas(client: &Client) -> Result<Vec<String>> {
-    let sql = r"SELECT nspname FROM pg_namespace
-                WHERE nspname NOT LIKE 'pg\_%' AND nspname NOT IN ('public', 'information_schema')
-                  AND NOT pg_has_role(current_user, nspowner, 'USAGE')";
-    let rows = client.query(sql, &[]).await.map_err(told("cannot list the schemas"))?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 fn finish(unfinished: &Path, path: &Path) -> Result<()> {
@@ -222,14 +197,6 @@ fn prune(folder: &Path, kept: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn majors_are_read_from_both_sides() {
-        assert_eq!(major("15.8 (Debian 15.8-0+deb12u1)"), Some(15));
-        assert_eq!(major("pg_dump (PostgreSQL) 16.2".rsplit(") ").next().unwrap()), Some(16));
-        assert_eq!(major("pg_dump (PostgreSQL) 17devel"), Some(17));
-        assert_eq!(major(""), None);
-    }
 
     #[test]
     fn the_newest_stay() {

@@ -162,11 +162,8 @@ fn stalled() -> Fault {
 }
 
 async fn try_lock(connection: &Connection) -> Result<bool> {
-    let row = connection
-        .query_one("SELECT pg_try_advisory_lock($1)", &[&BOOTSTRAP_LOCK])
-        .await
-        .map_err(told("cannot take the bootstrap lock"))?;
-    Ok(row.get(0))
+    let taken = advisory_lock::try_take(connection, BOOTSTRAP_LOCK).await;
+    taken.map_err(told("cannot take the bootstrap lock"))
 }
 
 async fn keep_beating(connection: Arc<Connection>, site: String, board: Board, lost: watch::Sender<bool>) {

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use tokio_postgres::Client;
 
 use super::takeover::end_other_attempts;
+use crate::postgres::catalog;
+use crate::postgres::sessions::{self, Working};
 use crate::status::account::Board;
 use crate::status::activity::{Activity, Doing, News};
 use crate::sys::proc;
@@ -17,18 +19,6 @@ use crate::telemetry::live_line;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Of the CPU time between two looks: less is a loop that waits for something.
 const COMPUTES_FROM: Duration = Duration::from_millis(50);
-
-const COUNT: &str = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                     WHERE n.nspname = 'public' AND c.relkind = 'r'";
-
-/// The sessions of the step: whether a statement runs, and who keeps it waiting for a lock. Of others'
-/// sessions the application's name is all that everybody may see.
-const SESSIONS: &str = "SELECT state = 'active' AND wait_event_type IS DISTINCT FROM 'Lock',
-      (SELECT string_agg(DISTINCT concat('session ', b.pid, ' of role ', b.usename,
-              ' (' || nullif(b.application_name, '') || ')', ', ' || b.state), '; ')
-       FROM unnest(pg_blocking_pids(w.pid)) AS blocker JOIN pg_stat_activity b ON b.pid = blocker
-       WHERE b.application_name <> w.application_name)
-    FROM pg_stat_activity w WHERE w.application_name = 'cauldron/' || $1::text";
 
 /// Looks once a second, until it is dropped. A look that fails is nobody's progress; the lock's own
 /// beat tells the loss of the connection. `group` is the step's process group.
@@ -42,10 +32,10 @@ pub async fn watch(client: &Client, board: &Board, step: &str, attempt: &str, gr
         if let Err(fault) = end_other_attempts(client, attempt).await {
             tracing::debug!(%fault, "no look at other sessions");
         }
-        let tables = client.query_one(COUNT, &[]).await.map_or(most_tables, |row| row.get::<_, i64>(0));
+        let tables = catalog::count_tables(client).await.unwrap_or(most_tables);
         let cpu_now = proc::cpu_of_group(group);
         let used = cpu_now.saturating_sub(cpu);
-        let doing = doing(used, &sessions(client, attempt).await);
+        let doing = doing(used, &sessions::of_step(client, attempt).await.unwrap_or_default());
         if tables > most_tables || !used.is_zero() || doing.is_work() {
             board.progress();
         }
@@ -58,21 +48,13 @@ pub async fn watch(client: &Client, board: &Board, step: &str, attempt: &str, gr
     }
 }
 
-/// Whether a session works, and on whom it waits.
-type Session = (bool, Option<String>);
-
-async fn sessions(client: &Client, attempt: &str) -> Vec<Session> {
-    let rows = client.query(SESSIONS, &[&attempt]).await.unwrap_or_default();
-    rows.iter().map(|row| (row.get::<_, Option<bool>>(0).unwrap_or_default(), row.get(1))).collect()
-}
-
-fn doing(used: Duration, sessions: &[Session]) -> Doing {
-    let waits_for: Vec<&str> = sessions.iter().filter_map(|(_, whom)| whom.as_deref()).collect();
+fn doing(used: Duration, sessions: &[Working]) -> Doing {
+    let waits_for: Vec<&str> = sessions.iter().filter_map(|session| session.waits_for.as_deref()).collect();
     if !waits_for.is_empty() {
         Doing::Waits(waits_for.join("; "))
     } else if used >= COMPUTES_FROM {
         Doing::Computes
-    } else if sessions.iter().any(|(works, _)| *works) {
+    } else if sessions.iter().any(|session| session.is_working) {
         Doing::Queries
     } else {
         Doing::Nothing
@@ -109,11 +91,15 @@ mod tests {
     #[test]
     fn a_lock_comes_first_and_a_loop_that_waits_is_no_work() {
         let (much, little) = (Duration::from_millis(900), Duration::from_millis(10));
-        let waits = (false, Some("session 7".to_string()));
+        let session = |is_working, waits_for: Option<&str>| Working {
+            is_working,
+            waits_for: waits_for.map(str::to_string),
+        };
+        let waits = session(false, Some("session 7"));
         assert_eq!(doing(much, std::slice::from_ref(&waits)), Doing::Waits("session 7".into()));
-        assert_eq!(doing(little, &[(true, None), waits]), Doing::Waits("session 7".into()));
+        assert_eq!(doing(little, &[session(true, None), waits]), Doing::Waits("session 7".into()));
         assert_eq!(doing(much, &[]), Doing::Computes);
-        assert_eq!(doing(little, &[(true, None)]), Doing::Queries);
-        assert_eq!(doing(little, &[(false, None)]), Doing::Nothing);
+        assert_eq!(doing(little, &[session(true, None)]), Doing::Queries);
+        assert_eq!(doing(little, &[session(false, None)]), Doing::Nothing);
     }
 }

@@ -11,15 +11,10 @@ use tokio_postgres::Client;
 
 use super::lock::holding_session;
 use crate::outcome::Result;
+use crate::postgres::sessions::{self, Ended};
 use crate::postgres::sql::told;
 use crate::record::state::State;
 use crate::record::timing::{LEADER_ALIVE_FOR, LOOKS_AROUND_FOR, NO_OLD_SESSION_FOR, OLD_SESSIONS_INTERVAL};
-
-/// Steps name their sessions after their attempt; nobody else of ours has such a name.
-const END_OTHER_ATTEMPTS: &str =
-    "SELECT pid, application_name, pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename = current_user
-      AND application_name ~ '^cauldron/[a-z0-9]{20}$' AND application_name <> 'cauldron/' || $1::text";
 
 /// The holder that is in our way, watched from one look to the next.
 #[derive(Default)]
@@ -46,10 +41,7 @@ impl Rival {
         }
         let holder = state.and_then(|state| state.holder.as_deref()).unwrap_or("a pod");
         tracing::warn!(holder, backend = pid, "ending the session of a leader that gives no sign of life");
-        client
-            .execute("SELECT pg_terminate_backend($1)", &[&pid])
-            .await
-            .map_err(told("cannot end the session of the dead leader"))?;
+        sessions::end(client, pid).await.map_err(told("cannot end the session of the dead leader"))?;
         Ok(true)
     }
 }
@@ -79,15 +71,12 @@ pub async fn end_old_sessions(client: &Client, clean: bool) -> Result<()> {
 /// Ends every session of a step that is not of this attempt, and says how many there were. A step
 /// whose supervisor hangs may log in again at any time.
 pub async fn end_other_attempts(client: &Client, attempt: &str) -> Result<usize> {
-    let sessions = client
-        .query(END_OTHER_ATTEMPTS, &[&attempt])
-        .await
-        .map_err(told("cannot end the sessions of an older attempt"))?;
-    for session in &sessions {
-        let (backend, application): (i32, String) = (session.get(0), session.get(1));
+    let ended = sessions::end_steps_but(client, attempt).await;
+    let ended = ended.map_err(told("cannot end the sessions of an older attempt"))?;
+    for Ended { backend, application } in &ended {
         tracing::info!(backend, application, "ended a session of an older attempt");
     }
-    Ok(sessions.len())
+    Ok(ended.len())
 }
 
 #[cfg(test)]

@@ -9,10 +9,11 @@ use crate::leader::context::Context;
 use crate::leader::lock::Leadership;
 use crate::leader::step::{self, Step};
 use crate::outcome::{Fault, Stopped};
+use crate::postgres::sessions::options;
 use crate::status::account::Board;
 
 /// How long ALTER TABLE waits, and every reader behind it.
-const LOCK_TIMEOUT_MS: u64 = 60_000;
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What is known beforehand.
 pub struct Plan<'a> {
@@ -42,7 +43,7 @@ pub async fn run(context: &Context<'_>, leadership: &Leadership, plan: &Plan<'_>
         arguments: vec!["migrate"],
         with_site: true,
         attempt: plan.attempt,
-        settings: plan.accepts_settings.then(|| settings(leadership.client().version())),
+        settings: plan.accepts_settings.then(|| options(leadership.client().version(), LOCK_TIMEOUT)),
         observer: Some(Arc::new(move |line: &str| {
             observed.lock().unwrap_or_else(PoisonError::into_inner).line(line);
         })),
@@ -58,14 +59,6 @@ pub async fn run(context: &Context<'_>, leadership: &Leadership, plan: &Plan<'_>
     let blocked_by = blocked_by.into_inner().unwrap_or_else(PoisonError::into_inner);
     ended
         .map_err(|stopped| Failure { stopped: explained(stopped, &seen, &blocked_by), changed: seen.changed })
-}
-
-/// client_connection_check_interval came with PostgreSQL 14: the backend of a migrate that was killed
-/// notices it while it waits for a lock.
-fn settings(server_version: &str) -> String {
-    let major: u32 = server_version.split(['.', ' ']).next().and_then(|text| text.parse().ok()).unwrap_or(0);
-    let check = if major >= 14 { " -c client_connection_check_interval=2000" } else { "" };
-    format!("-c lock_timeout={LOCK_TIMEOUT_MS}{check}")
 }
 
 fn explained(stopped: Stopped, seen: &Seen, blocked_by: &str) -> Stopped {
@@ -172,11 +165,5 @@ mod tests {
         let progress = board.read().gate.progress.unwrap();
         assert_eq!((progress.done, progress.patches, progress.patch), (1, 2, None));
         assert_eq!(progress.left, Some(Duration::from_secs(1)));
-    }
-
-    #[test]
-    fn what_an_old_server_does_not_know_is_not_set() {
-        assert_eq!(settings("13.9"), "-c lock_timeout=60000");
-        assert!(settings("15.8 (Debian 15.8-0+deb12u1)").contains("client_connection_check_interval"));
     }
 }

@@ -10,10 +10,13 @@
 //! columns that may be null: a release that does not know them reads and writes as before. The first release has no
 //! version; a row that it writes has none either, and the patches are applied again, which changes nothing.
 
+use std::time::Duration;
+
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error};
 
 use crate::outcome::{Fault, Result};
+use crate::postgres::ddl;
 use crate::postgres::sql::{has_code, told};
 
 /// Our tables, as `pg_dump` takes a pattern.
@@ -89,7 +92,7 @@ const PATCHES: &[Patch] = &[Patch {
 pub const LATEST: i32 = PATCHES[PATCHES.len() - 1].version;
 
 /// A backup reads our tables for as long as it takes: nobody waits for it with the tables locked to all others.
-const LOCK_TIMEOUT: &str = "5s";
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The version of the schema that is there; 0 where there are no tables.
 pub async fn version(client: &Client) -> std::result::Result<i32, Error> {
@@ -119,14 +122,8 @@ pub async fn bring_up_to_date(client: &Client) -> Result<()> {
         .filter(|patch| patch.version > version)
         .map(|patch| format!("{};", patch.sql))
         .collect();
-    let sql = format!(
-        r#"BEGIN; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; {patches}
-           UPDATE public."__cauldron_state" SET schema_version = {LATEST}; COMMIT"#
-    );
-    if let Err(error) = client.batch_execute(&sql).await {
-        let _ = client.batch_execute("ROLLBACK").await;
-        return Err(fault(error));
-    }
+    let sql = format!(r#"{patches} UPDATE public."__cauldron_state" SET schema_version = {LATEST}"#);
+    ddl::run(client, LOCK_TIMEOUT, &sql).await.map_err(fault)?;
     tracing::info!(from = version, to = LATEST, "brought the schema of our record up to date");
     Ok(())
 }

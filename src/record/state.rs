@@ -11,6 +11,7 @@ use tokio_postgres::{Client, Error};
 use super::migrations::Gate;
 use super::phase::SitePhase;
 use super::schema;
+use crate::postgres::{advisory_lock, notifications};
 
 /// A restored backup has new tables: what was recorded of the ones before counts for nothing.
 pub const LANDMARK: &str = r#"to_regclass('public."tabDocType"')::oid"#;
@@ -21,9 +22,7 @@ const CHANNEL: &str = "cauldron";
 /// Has a session woken by every change. Behind a transaction pooler it never is: who waits looks
 /// again by itself, too.
 pub async fn listen(client: &Client) {
-    if let Err(error) = client.batch_execute(&format!("LISTEN {CHANNEL}")).await {
-        tracing::debug!(%error, "no notifications from this session");
-    }
+    notifications::listen(client, CHANNEL).await;
 }
 
 /// What the row says.
@@ -243,12 +242,13 @@ pub async fn clear_error(client: &Client, site: &str) -> Result<(), Error> {
 
 /// Whoever waits looks again.
 pub async fn notify(client: &Client) -> Result<(), Error> {
-    client.batch_execute(&format!("NOTIFY {CHANNEL}")).await
+    notifications::notify(client, CHANNEL).await
 }
 
 /// Nobody leads any more: the lock is let go, and whoever waits is woken.
 pub async fn release(client: &Client, site: &str) -> Result<(), Error> {
     let sql = r#"UPDATE public."__cauldron_state" SET holder = NULL, backend_pid = NULL, doing = NULL, step = NULL WHERE site = $1"#;
     client.execute(sql, &[&site]).await?;
-    client.batch_execute(&format!("SELECT pg_advisory_unlock_all(); NOTIFY {CHANNEL}")).await
+    advisory_lock::release_all(client).await?;
+    notify(client).await
 }

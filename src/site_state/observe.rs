@@ -6,42 +6,12 @@ use super::decide::{Database, Folder, Mark, Observation, Remains, ToldBy};
 use crate::config::database::DatabaseConfig;
 use crate::frappe::site_config::SiteFolder;
 use crate::outcome::Result;
+use crate::postgres::catalog;
 use crate::postgres::sql::told;
 use crate::record::phase::SitePhase;
 use crate::record::schema;
 use crate::record::state::{self, Records, State};
 use crate::record::volume::Volume;
-
-/// Whatever somebody made in this database, ourselves and extensions aside: a database with nothing
-/// but a function or a type in it is somebody's work too, and not empty. A schema that an extension
-/// was put into (managed servers come with some) holds nothing by itself.
-const FOREIGN_OBJECTS: &str = r"
-WITH extension AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
-schema AS (SELECT oid, nspname FROM pg_namespace
-           WHERE nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema')
-SELECT n.nspname || '.' || c.relname AS name FROM pg_class c JOIN schema n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
-  AND NOT (n.nspname = 'public' AND c.relname LIKE $1::text)
-  AND ('pg_class'::regclass, c.oid) NOT IN (SELECT * FROM extension)
-UNION ALL
-SELECT 'function ' || n.nspname || '.' || p.proname FROM pg_proc p JOIN schema n ON n.oid = p.pronamespace
-WHERE ('pg_proc'::regclass, p.oid) NOT IN (SELECT * FROM extension)
-UNION ALL
-SELECT 'type ' || n.nspname || '.' || t.typname FROM pg_type t JOIN schema n ON n.oid = t.typnamespace
-WHERE t.typtype IN ('b', 'd', 'e', 'r') AND t.typcategory <> 'A'
-  AND ('pg_type'::regclass, t.oid) NOT IN (SELECT * FROM extension)
-UNION ALL
-SELECT 'schema ' || n.nspname FROM schema n
-WHERE n.nspname <> 'public' AND ('pg_namespace'::regclass, n.oid) NOT IN (SELECT * FROM extension)
-  AND NOT EXISTS (SELECT 1 FROM pg_extension e WHERE e.extnamespace = n.oid)
-UNION ALL
-SELECT 'large object ' || oid FROM pg_largeobject_metadata
-UNION ALL
-SELECT 'publication ' || pubname FROM pg_publication
-UNION ALL
-SELECT 'foreign server ' || srvname FROM pg_foreign_server
-WHERE ('pg_foreign_server'::regclass, oid) NOT IN (SELECT * FROM extension)
-ORDER BY 1";
 
 /// Frappe's own record of its apps, and Administrator's password.
 const IS_COMPLETE: &str = r#"
@@ -66,28 +36,19 @@ pub async fn database(client: &Client) -> Result<Database> {
             return Ok(Database::Complete);
         }
     }
-    let rows =
-        client.query(FOREIGN_OBJECTS, &[&schema::LIKE]).await.map_err(told("cannot look at the database"))?;
-    let objects: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let objects =
+        catalog::objects(client, schema::LIKE).await.map_err(told("cannot look at the database"))?;
     if objects.is_empty() {
         return Ok(Database::Empty);
     }
-    let own = own_relations(client).await?;
+    // What a creation makes.
+    let own = catalog::own_objects(client).await.map_err(told("cannot look at the database"))?;
     let (mut objects, own): (Vec<String>, Vec<String>) =
         objects.into_iter().partition(|object| !own.contains(object));
     let ours_alone = objects.is_empty() && nobody_but_frappes_users(client, &own).await?;
     // What a person made comes first: a refusal names the first ones.
     objects.extend(own);
     Ok(Database::NotComplete(Remains { objects, ours_alone }))
-}
-
-/// What a creation makes: relations in public, owned by the role that looks.
-async fn own_relations(client: &Client) -> Result<Vec<String>> {
-    let sql = "SELECT 'public.' || relname FROM pg_class
-        WHERE relnamespace = 'public'::regnamespace AND relowner = current_user::regrole
-          AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')";
-    let rows = client.query(sql, &[]).await.map_err(told("cannot look at the database"))?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 async fn nobody_but_frappes_users(client: &Client, relations: &[String]) -> Result<bool> {

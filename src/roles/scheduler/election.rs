@@ -1,7 +1,7 @@
 //! Who leads: a session advisory lock of its own in the site's database.
 //!
 //! The leader's beat is a query every 2 s on the session that holds the lock; the others see its age
-//! in pg_stat_activity, so nothing is written. A leader whose beat fails ends its child within 5 s of
+//! among the server's sessions, so nothing is written. A leader whose beat fails ends its child within 5 s of
 //! the last one that succeeded; a standby ends the session of one that was silent for 6 s. Who dies
 //! loses the lock with its connection, and a standby that asks every second has it.
 
@@ -18,7 +18,7 @@ use crate::config::database::DatabaseConfig;
 use crate::frappe::scheduler_settings::Settings;
 use crate::frappe::site_config;
 use crate::postgres::advisory_lock::{self, LockHolder};
-use crate::postgres::{self, Connection, Options};
+use crate::postgres::{self, Connection, Options, sessions};
 use crate::record::timing::{
     SCHEDULER_HEARTBEAT_INTERVAL, SCHEDULER_HEARTBEAT_WITHIN, SCHEDULER_RETRY_INTERVAL,
     SCHEDULER_SILENT_AFTER, has_reached,
@@ -105,8 +105,7 @@ impl Election {
     async fn stand_by(&self, connection: &Connection) -> Result<(), String> {
         loop {
             let holder = ask(async {
-                let row = connection.query_one("SELECT pg_try_advisory_lock($1)", &[&SCHEDULER_LOCK]).await?;
-                if row.get(0) {
+                if advisory_lock::try_take(connection, SCHEDULER_LOCK).await? {
                     Ok(None)
                 } else {
                     advisory_lock::holder(connection, SCHEDULER_LOCK).await.map(Some)
@@ -132,12 +131,12 @@ impl Election {
             return Ok(());
         }
         tracing::warn!(leader, silent_ms = holder.silent_ms, "ends a silent leader's session");
-        ask(connection.query_one("SELECT pg_terminate_backend($1)", &[&holder.pid])).await.map(drop)
+        ask(sessions::end(connection, holder.pid)).await
     }
 
     /// Beats until that fails; the reason is returned.
     async fn lead(&mut self, connection: &Connection) -> String {
-        let backend = match ask(backend_pid(connection)).await {
+        let backend = match ask(sessions::backend(connection)).await {
             Ok(pid) => pid,
             Err(problem) => return problem,
         };
@@ -155,7 +154,7 @@ impl Election {
                 () = tokio::time::sleep(SCHEDULER_HEARTBEAT_INTERVAL) => {}
                 reason = connection.closed() => return reason,
             }
-            match ask(backend_pid(connection)).await {
+            match ask(sessions::backend(connection)).await {
                 Ok(pid) if pid == backend => {}
                 Ok(_) => {
                     return "a pooler gave this session to another backend; set CAULDRON_DB_DIRECT_HOST to PostgreSQL itself".into();
@@ -192,10 +191,6 @@ fn name(holder: &LockHolder) -> String {
     let application = &holder.application;
     let name = application.strip_prefix("cauldron/scheduler ").unwrap_or(application);
     holder.address.as_ref().map_or(name.to_string(), |address| format!("{name} at {address}"))
-}
-
-async fn backend_pid(connection: &Connection) -> Result<i32, tokio_postgres::Error> {
-    Ok(connection.query_one("SELECT pg_backend_pid()", &[]).await?.get(0))
 }
 
 /// One question, within the time that a beat has.

@@ -1,0 +1,63 @@
+//! Changes of tables in a transaction: whole, or not at all.
+
+use std::time::Duration;
+
+use tokio_postgres::{Client, Error};
+
+use super::catalog::Relation;
+use super::sql::identifier;
+
+/// From here to [`end`] everything is one change. No table is waited for longer than `lock_timeout`.
+pub async fn begin(client: &Client, lock_timeout: Duration) -> Result<(), Error> {
+    client.batch_execute(&format!("BEGIN; {}", set_lock_timeout(lock_timeout))).await
+}
+
+/// All of it, or nothing.
+pub async fn end(client: &Client, is_kept: bool) -> Result<(), Error> {
+    client.batch_execute(if is_kept { "COMMIT" } else { "ROLLBACK" }).await
+}
+
+/// Statements as one change.
+pub async fn run(client: &Client, lock_timeout: Duration, statements: &str) -> Result<(), Error> {
+    let sql = format!("BEGIN; {}; {statements}; COMMIT", set_lock_timeout(lock_timeout));
+    let done = client.batch_execute(&sql).await;
+    if done.is_err() {
+        let _ = client.batch_execute("ROLLBACK").await;
+    }
+    done
+}
+
+fn set_lock_timeout(limit: Duration) -> String {
+    format!("SET LOCAL lock_timeout = '{}ms'", limit.as_millis())
+}
+
+/// Keeps everybody else out of tables until the transaction ends.
+pub async fn lock(client: &Client, relations: &[Relation]) -> Result<(), Error> {
+    let tables = of_kinds(relations, "rp");
+    if tables.is_empty() {
+        return Ok(());
+    }
+    client.batch_execute(&format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", tables.join(", "))).await
+}
+
+/// Dependents first, and without CASCADE: what somebody else hung on them stops it.
+pub async fn drop(client: &Client, relations: &[Relation]) -> Result<(), Error> {
+    for (kinds, word) in [
+        ("v", "VIEW"),
+        ("m", "MATERIALIZED VIEW"),
+        ("f", "FOREIGN TABLE"),
+        ("rp", "TABLE"),
+        ("S", "SEQUENCE"),
+    ] {
+        let names = of_kinds(relations, kinds);
+        if !names.is_empty() {
+            client.batch_execute(&format!("DROP {word} {}", names.join(", "))).await?;
+        }
+    }
+    Ok(())
+}
+
+fn of_kinds(relations: &[Relation], kinds: &str) -> Vec<String> {
+    let wanted = relations.iter().filter(|relation| kinds.contains(relation.kind.as_str()));
+    wanted.map(|relation| format!("public.{}", identifier(&relation.name))).collect()
+}
