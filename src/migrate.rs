@@ -21,7 +21,6 @@ pub mod hold;
 mod imports;
 pub mod maintenance;
 pub mod other_sites;
-mod patches;
 pub mod plan;
 pub mod refusal;
 pub mod run;

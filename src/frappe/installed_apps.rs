@@ -1,6 +1,8 @@
-//! `installed_apps`: the database's own list of its apps (frappe.get_installed_apps).
+//! The database's own list of its apps (frappe.get_installed_apps), and their versions.
 
-use tokio_postgres::Client;
+use std::collections::BTreeMap;
+
+use tokio_postgres::{Client, Error};
 
 use crate::outcome::{Fault, Result};
 use crate::postgres::sql::told;
@@ -10,14 +12,36 @@ use crate::postgres::sql::told;
 /// # Errors
 /// The list cannot be read, or is none.
 pub async fn read(client: &Client) -> Result<Vec<String>> {
-    let sql = r#"SELECT defvalue FROM public."tabDefaultValue"
-                 WHERE parent = '__global' AND defkey = 'installed_apps' LIMIT 1"#;
-    let row = client.query_opt(sql, &[]).await.map_err(told("cannot read installed_apps"))?;
-    let text: Option<String> = row.and_then(|row| row.get(0));
+    let text = text(client).await.map_err(told("cannot read installed_apps"))?;
     serde_json::from_str(&text.unwrap_or_default()).map_err(|_| {
         Fault::try_again(
             "installed_apps in the database is no list",
             "look at tabDefaultValue (defkey installed_apps)",
         )
     })
+}
+
+/// The same; empty where it is no list.
+///
+/// # Errors
+/// The list cannot be read.
+pub async fn installed_apps(client: &Client) -> Result<Vec<String>> {
+    let text = text(client).await.map_err(told("cannot read the installed apps"))?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+}
+
+async fn text(client: &Client) -> std::result::Result<Option<String>, Error> {
+    let sql = r#"SELECT defvalue FROM public."tabDefaultValue"
+                 WHERE parent = '__global' AND defkey = 'installed_apps' LIMIT 1"#;
+    Ok(client.query_opt(sql, &[]).await?.and_then(|row| row.get("defvalue")))
+}
+
+/// What Installed Application says, by app. Frappe writes it at the end of a migrate.
+pub async fn versions(client: &Client) -> std::result::Result<BTreeMap<String, String>, Error> {
+    let sql =
+        r#"SELECT app_name, coalesce(app_version, '') AS version FROM public."tabInstalled Application""#;
+    let rows = client.query(sql, &[]).await?;
+    let version =
+        |row: &tokio_postgres::Row| Some((row.get::<_, Option<String>>("app_name")?, row.get("version")));
+    Ok(rows.iter().filter_map(version).collect())
 }

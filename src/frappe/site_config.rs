@@ -98,6 +98,25 @@ pub fn look(bench: &Bench, site: &str) -> std::io::Result<SiteFolder> {
     Ok(SiteFolder::There(config))
 }
 
+/// The login of a site.
+///
+/// # Errors
+/// Why there is none, in words.
+pub fn login(bench: &Bench, site: &str) -> std::result::Result<SiteLogin, String> {
+    let folder = look(bench, site).map_err(|error| error.to_string())?;
+    folder.login().ok_or_else(|| "site_config.json has no login".into())
+}
+
+/// Which kind of database a site is in; `postgres` is not always said.
+///
+/// # Errors
+/// Why the file cannot be read, in words.
+pub fn db_type(bench: &Bench, site: &str) -> std::result::Result<Option<Value>, String> {
+    let object = json_file::read_object(&bench.site(site).join("site_config.json"));
+    let object = object.map_err(|error| error.to_string())?;
+    Ok(object.map_err(|why| format!("site_config.json: {why}"))?.get("db_type").cloned())
+}
+
 fn is_empty(folder: &Path) -> std::io::Result<bool> {
     for entry in fs::read_dir(folder)? {
         if !is_no_content(&entry?.file_name()) {

@@ -7,7 +7,8 @@
 use tokio_postgres::Client;
 
 use super::{Work, run};
-use crate::outcome::{Fault, Flow, Result};
+use crate::frappe::scheduled_jobs;
+use crate::outcome::{Fault, Flow, Result, Stopped};
 use crate::overlay::caches::Caches;
 use crate::postgres::sql::told;
 
@@ -45,7 +46,5 @@ pub async fn ensure(work: &Work<'_>, app: &str) -> Flow<()> {
 }
 
 async fn has_jobs(client: &Client, app: &str) -> Result<bool> {
-    let sql = r#"SELECT EXISTS (SELECT FROM public."tabScheduled Job Type" WHERE starts_with(method, $1))"#;
-    let row = client.query_one(sql, &[&format!("{app}.")]).await;
-    Ok(row.map_err(told("cannot look for scheduled jobs"))?.get(0))
+    scheduled_jobs::are_there(client, app).await.map_err(told("cannot look for scheduled jobs"))
 }

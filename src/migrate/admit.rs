@@ -9,6 +9,7 @@ use super::decide::Assessment;
 use super::evidence;
 use crate::code::Code;
 use crate::code::relation::{Evidence, Relation, relation};
+use crate::frappe::installed_apps::installed_apps;
 use crate::leader::context::Context;
 use crate::outcome::Result;
 use crate::record::migrations::Released;
@@ -48,7 +49,7 @@ pub async fn assess(
 
 /// The same for the leader, who tells what was found: under its lock nobody else migrates.
 pub async fn assess_as_leader(context: &Context<'_>, client: &Client, state: &State) -> Result<Assessment> {
-    let installed = evidence::installed_apps(client).await?;
+    let installed = installed_apps(client).await?;
     let code = Code::look(context.view()).await?;
     let seen = assess(context.processes, client, context.site, &code, &installed, state).await?;
     tell(context.board, &seen.standing, state);
@@ -57,7 +58,7 @@ pub async fn assess_as_leader(context: &Context<'_>, client: &Client, state: &St
 
 /// Looks, and tells what was found.
 async fn standing(context: &Context<'_>, client: &Client, state: &State) -> Result<Standing> {
-    let installed = evidence::installed_apps(client).await?;
+    let installed = installed_apps(client).await?;
     let code = Code::look(context.view()).await?;
     let site = context.site;
     let standing = judge(context.processes, client, site, &code, &installed, state).await?;

@@ -7,23 +7,16 @@ use std::path::PathBuf;
 
 use tokio_postgres::Client;
 
-use super::patches;
 use crate::code::ancestry::{self, Descent};
 use crate::code::relation::{AppEvidence, Evidence};
 use crate::code::version::Version;
 use crate::code::{App, Code, baked};
+use crate::frappe::doctypes::known;
+use crate::frappe::{installed_apps, patches};
 use crate::outcome::{BUG, Fault, Result};
 use crate::postgres::sql::told;
 use crate::record::migrations::Released;
 use crate::supervise::process::Processes;
-
-/// The apps that the database has installed, in order (frappe.get_installed_apps).
-pub async fn installed_apps(client: &Client) -> Result<Vec<String>> {
-    let sql = r#"SELECT defvalue FROM public."tabDefaultValue" WHERE parent = '__global' AND defkey = 'installed_apps'"#;
-    let row = client.query_opt(sql, &[]).await.map_err(told("cannot read the installed apps"))?;
-    let text: Option<String> = row.and_then(|row| row.get(0));
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
-}
 
 /// Installed apps that this pod does not have.
 pub fn missing(code: &Code, installed: &[String]) -> Vec<String> {
@@ -40,9 +33,10 @@ pub async fn look(
 ) -> Result<Evidence> {
     let of = |(name, app): (&String, &Released)| Some((name.clone(), app.version.clone()?));
     let mut versions: BTreeMap<String, String> = recorded.iter().filter_map(of).collect();
-    versions.extend(self::versions(client).await?);
-    let logged = logged_patches(client).await?;
-    let in_database = doctypes::known(client).await?;
+    versions
+        .extend(installed_apps::versions(client).await.map_err(told("cannot read Installed Application"))?);
+    let logged = patches::logged(client).await.map_err(told("cannot read Patch Log"))?;
+    let in_database = known(client).await.map_err(told("cannot read DocType"))?;
     let packages: Vec<(String, PathBuf)> = installed
         .iter()
         .filter_map(|name| Some((name.clone(), code.apps.get(name)?.package.clone())))
@@ -97,18 +91,4 @@ pub async fn descent(
         return ancestry::of_bundle(&bundle.manifest, before);
     }
     ancestry::look(processes, package.parent()?, commit.as_deref()?, before).await
-}
-
-async fn versions(client: &Client) -> Result<BTreeMap<String, String>> {
-    let sql = r#"SELECT app_name, coalesce(app_version, '') FROM public."tabInstalled Application""#;
-    let rows = client.query(sql, &[]).await.map_err(told("cannot read Installed Application"))?;
-    Ok(rows.iter().filter_map(|row| Some((row.get::<_, Option<String>>(0)?, row.get(1)))).collect())
-}
-
-/// A skipped patch is run again, and a version without that column skips none.
-async fn logged_patches(client: &Client) -> Result<BTreeSet<String>> {
-    let sql = r#"SELECT patch FROM public."tabPatch Log" AS log
-                 WHERE patch IS NOT NULL AND coalesce(to_jsonb(log) ->> 'skipped', '0') = '0'"#;
-    let rows = client.query(sql, &[]).await.map_err(told("cannot read Patch Log"))?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
 }

@@ -2,9 +2,9 @@
 
 use secrecy::SecretSlice;
 
-use super::patches;
 use crate::code::relation::Evidence;
 use crate::frappe::environment::ChildEnvironment;
+use crate::frappe::patches;
 use crate::leader::context::Context;
 use crate::leader::lock::Leadership;
 use crate::leader::step::{Program, run_program};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use secrecy::SecretString;
 
 use self::attempt::Attempt;
-use super::admit::{assess_as_leader, tell_rolled_back};
+use super::admit::{Standing, assess_as_leader, blocked, standing, tell_rolled_back};
 use super::decide::{Decision, Request, decide, settled};
 use super::evidence::installed_apps;
 use super::hold::{Hold, Queues};
@@ -16,6 +16,7 @@ use super::maintenance;
 use super::refusal::Refusal;
 use crate::code::Code;
 use crate::code::relation::Relation;
+use crate::frappe::installed_apps::installed_apps;
 use crate::leader::backup;
 use crate::leader::context::{Context, Purpose};
 use crate::leader::lock::Leadership;

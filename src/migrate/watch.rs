@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::admit::running;
+use super::admit::{leader_is_alive, running};
 use super::evidence::installed_apps;
 use super::maintenance;
 use crate::bench::Bench;
 use crate::code::Code;
 use crate::code::relation::Relation;
 use crate::config::database::DatabaseConfig;
+use crate::frappe::installed_apps::installed_apps;
 use crate::frappe::site_config;
 use crate::overlay::View;
 use crate::postgres::{self, Connection, Options};
@@ -42,8 +43,7 @@ impl Record {
     /// # Errors
     /// Why there is none, in words.
     pub async fn open(&self) -> Result<Connection, String> {
-        let folder = site_config::look(&self.bench, &self.site).map_err(|error| error.to_string())?;
-        let own = folder.login().ok_or("site_config.json has no login")?;
+        let own = site_config::login(&self.bench, &self.site)?;
         let options = Options { timeout: DEADLINE, ..Options::default() };
         postgres::connect(&self.database, &own.login, &own.database, "cauldron/look", &options)
             .await

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Error};
 
 use super::stage::{Event, Kind, Stage, on_event};
-use super::state::{LANDMARK, notify};
+use super::state::notify;
+use crate::frappe::database::LANDMARK;
 use crate::outcome::Result;
 use crate::postgres::sql::told;
 

@@ -11,10 +11,8 @@ use tokio_postgres::{Client, Error};
 use super::migrations::Gate;
 use super::phase::SitePhase;
 use super::schema;
+use crate::frappe::database::LANDMARK;
 use crate::postgres::{advisory_lock, notifications};
-
-/// A restored backup has new tables: what was recorded of the ones before counts for nothing.
-pub const LANDMARK: &str = r#"to_regclass('public."tabDocType"')::oid"#;
 
 /// The channel of the site's database on which whoever waits is woken.
 const CHANNEL: &str = "cauldron";

@@ -4,6 +4,7 @@ use tokio_postgres::Client;
 
 use super::decide::{Database, Folder, Mark, Observation, Remains, ToldBy};
 use crate::config::database::DatabaseConfig;
+use crate::frappe::database;
 use crate::frappe::site_config::SiteFolder;
 use crate::outcome::Result;
 use crate::postgres::catalog;
@@ -13,28 +14,11 @@ use crate::record::schema;
 use crate::record::state::{self, Records, State};
 use crate::record::volume::Volume;
 
-/// Frappe's own record of its apps, and Administrator's password.
-const IS_COMPLETE: &str = r#"
-SELECT EXISTS (SELECT 1 FROM public."tabDefaultValue"
-               WHERE parent = '__global' AND defkey = 'installed_apps' AND defvalue LIKE '%frappe%')
-   AND EXISTS (SELECT 1 FROM public."__Auth"
-               WHERE doctype = 'User' AND name = 'Administrator' AND fieldname = 'password')"#;
-
 /// What the database holds. The common case, a complete site, is asked for first.
 pub async fn database(client: &Client) -> Result<Database> {
-    let core = client
-        .query_one(
-            r#"SELECT to_regclass('public."tabDefaultValue"') IS NOT NULL AND to_regclass('public."__Auth"') IS NOT NULL"#,
-            &[],
-        )
-        .await
-        .map_err(told("cannot look at the database"))?;
-    if core.get(0) {
-        let row =
-            client.query_one(IS_COMPLETE, &[]).await.map_err(told("cannot look at the site's tables"))?;
-        if row.get(0) {
-            return Ok(Database::Complete);
-        }
+    let has_core = database::has_core_tables(client).await.map_err(told("cannot look at the database"))?;
+    if has_core && database::is_complete(client).await.map_err(told("cannot look at the site's tables"))? {
+        return Ok(Database::Complete);
     }
     let objects =
         catalog::objects(client, schema::LIKE).await.map_err(told("cannot look at the database"))?;
@@ -45,20 +29,11 @@ pub async fn database(client: &Client) -> Result<Database> {
     let own = catalog::own_objects(client).await.map_err(told("cannot look at the database"))?;
     let (mut objects, own): (Vec<String>, Vec<String>) =
         objects.into_iter().partition(|object| !own.contains(object));
-    let ours_alone = objects.is_empty() && nobody_but_frappes_users(client, &own).await?;
+    let ours_alone = objects.is_empty()
+        && !database::has_people(client).await.map_err(told("cannot look at the site's users"))?;
     // What a person made comes first: a refusal names the first ones.
     objects.extend(own);
     Ok(Database::NotComplete(Remains { objects, ours_alone }))
-}
-
-async fn nobody_but_frappes_users(client: &Client, relations: &[String]) -> Result<bool> {
-    if !relations.iter().any(|relation| relation == "public.tabUser") {
-        return Ok(true);
-    }
-    let users =
-        r#"SELECT NOT EXISTS (SELECT 1 FROM public."tabUser" WHERE name NOT IN ('Administrator', 'Guest'))"#;
-    let row = client.query_one(users, &[]).await.map_err(told("cannot look at the site's users"))?;
-    Ok(row.get(0))
 }
 
 /// How site_config.json's own credentials fare.

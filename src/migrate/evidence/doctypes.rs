@@ -14,19 +14,10 @@ use std::path::{Path, PathBuf};
 
 use md5::{Digest, Md5};
 use serde::Deserialize;
-use tokio_postgres::Client;
 
 use crate::code::relation::{Age, DocTypeChange};
 use crate::fingerprint::hex;
-use crate::outcome::Result;
-use crate::postgres::sql::told;
-
-/// What the database knows of a DocType that comes from code: the digest of its file, and its time.
-#[derive(Clone, Debug)]
-pub struct Known {
-    pub hash: Option<String>,
-    pub modified: String,
-}
+use crate::frappe::doctypes::Known;
 
 /// A file that defines a DocType.
 #[derive(Clone, Debug)]
@@ -37,18 +28,6 @@ pub struct Defined {
     pub modified: String,
     /// Of a module that modules.txt lists: no other is imported.
     pub is_imported: bool,
-}
-
-/// The database's own, by name.
-pub async fn known(client: &Client) -> Result<BTreeMap<String, Known>> {
-    let sql = r#"SELECT name, to_jsonb(t) ->> 'migration_hash', coalesce(modified::text, '')
-                 FROM public."tabDocType" AS t WHERE coalesce((to_jsonb(t) ->> 'custom')::int, 0) = 0"#;
-    let rows = client.query(sql, &[]).await.map_err(told("cannot read DocType"))?;
-    let known = |row: &tokio_postgres::Row| {
-        let hash: Option<String> = row.get(1);
-        (row.get(0), Known { hash: hash.filter(|hash| !hash.is_empty()), modified: row.get(2) })
-    };
-    Ok(rows.iter().map(known).collect())
 }
 
 /// Every DocType of an app, in the order in which they are imported; those that are not come first.

@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio_postgres::Client;
 
 use super::super::admit::{Standing, judge};
-use super::super::evidence::installed_apps;
 use super::super::watch::Record;
 use super::fit;
 use crate::bench::Bench;
-use crate::bench::json_file;
 use crate::code::Code;
 use crate::config::database::DatabaseConfig;
+use crate::frappe::database::state_of_migration;
+use crate::frappe::installed_apps::installed_apps;
 use crate::frappe::site_config::{self, SiteFolder};
 use crate::overlay::{Roots, View};
 use crate::postgres::sql::told;
@@ -24,14 +24,6 @@ use crate::supervise::process::Processes;
 
 /// A cold volume reads slowly, and a site that hangs keeps no other one waiting for ever.
 const DEADLINE: Duration = Duration::from_secs(30);
-
-/// Changes when a site is migrated, restored or made anew: a row that was written has another xmin or another place.
-const TABLES: &str = r#"
-SELECT concat_ws(' ', to_regclass('public."tabDocType"')::oid,
-    (SELECT defvalue FROM public."tabDefaultValue" WHERE parent = '__global' AND defkey = 'installed_apps'),
-    (SELECT md5(string_agg(xmin::text || ctid::text, ',' ORDER BY ctid)) FROM public."tabPatch Log"),
-    (SELECT md5(string_agg(xmin::text || ctid::text, ',' ORDER BY ctid)) FROM public."tabInstalled Application"),
-    (SELECT md5(string_agg(xmin::text || ctid::text, ',' ORDER BY ctid)) FROM public."tabDocType"))"#;
 
 /// What a look found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,8 +94,8 @@ impl Examiner {
         if let SitePhase::Creating | SitePhase::Unknown = state.phase {
             return Err("another pod is creating it, or did not finish".into());
         }
-        let row = client.query_one(TABLES, &[]).await.map_err(told("cannot examine the site's tables"));
-        let tables: String = row.map_err(|fault| fault.cause)?.get(0);
+        let tables = state_of_migration(client).await.map_err(told("cannot examine the site's tables"));
+        let tables = tables.map_err(|fault| fault.cause)?;
         let installed = installed_apps(client).await.map_err(|fault| fault.cause)?;
         let packages =
             installed.iter().filter_map(|app| Some((app.clone(), self.packages.package(app)?))).collect();
@@ -124,9 +116,7 @@ impl Examiner {
 
     /// The site's own server, where its site_config.json names one: Frappe believes that first.
     fn database_of(&self, site: &str) -> Result<DatabaseConfig, String> {
-        let object = json_file::read_object(&self.bench.site(site).join("site_config.json"))
-            .map_err(|error| error.to_string())?;
-        let db_type = object.map_err(|why| format!("site_config.json: {why}"))?.get("db_type").cloned();
+        let db_type = site_config::db_type(&self.bench, site)?;
         if let Some(other) = db_type.filter(|db_type| db_type != "postgres") {
             return Err(format!("its db_type is {other}, and only PostgreSQL can be examined"));
         }

@@ -93,8 +93,7 @@ impl Election {
     }
 
     async fn connect(&self) -> Result<Connection, String> {
-        let folder = site_config::look(&self.bench, &self.site).map_err(|error| error.to_string())?;
-        let own = folder.login().ok_or("site_config.json has no login")?;
+        let own = site_config::login(&self.bench, &self.site)?;
         let options = Options { timeout: Duration::from_secs(5), ..Options::default() };
         postgres::connect(&self.database, &own.login, &own.database, &self.application, &options)
             .await

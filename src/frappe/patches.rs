@@ -1,6 +1,17 @@
-//! patches.txt, read as Frappe reads it (frappe/modules/patch_handler.py).
+//! patches.txt, read as Frappe reads it (frappe/modules/patch_handler.py), and Patch Log.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+
+use tokio_postgres::{Client, Error};
+
+/// The patches that the database has on record. A skipped patch is run again, and a version without that column skips
+/// none.
+pub async fn logged(client: &Client) -> Result<BTreeSet<String>, Error> {
+    let sql = r#"SELECT patch FROM public."tabPatch Log" AS log
+                 WHERE patch IS NOT NULL AND coalesce(to_jsonb(log) ->> 'skipped', '0') = '0'"#;
+    Ok(client.query(sql, &[]).await?.iter().map(|row| row.get("patch")).collect())
+}
 
 /// The patches of an app in the order in which migrate runs them; none where there is no file.
 pub fn read(package: &Path) -> Vec<String> {
