@@ -137,7 +137,7 @@ impl<'a> Git<'a> {
         folder: Option<&Path>,
         arguments: &[String],
         tries: u32,
-    ) -> std::result::Result<std::result::Result<String, Reason>, Stopped> {
+    ) -> Flow<std::result::Result<String, Reason>> {
         let mut delays = BACKOFF.delays();
         let mut tried = 0;
         loop {

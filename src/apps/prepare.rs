@@ -28,7 +28,7 @@ use super::shelf::{Shelf, Store};
 use super::{AppCode, Context, bundles_of, wanted};
 use crate::bench::atomic_file::write_whole;
 use crate::config::apps::OF_THE_IMAGE;
-use crate::outcome::{Fault, Result, Stopped};
+use crate::outcome::{Fault, Flow, Result};
 
 /// For the leader, under the lock: the code of every wanted app, in the order in which they depend on
 /// each other. What is not pinned is resolved, what is pinned and not there is published.
@@ -100,7 +100,7 @@ impl<'a> Work<'a> {
     }
 
     /// Every entry with its code, or with its source that was fetched. Nothing is published yet.
-    async fn fetched<'b>(&self, before: &'b Pins, moves: bool) -> std::result::Result<Vec<Entry<'b>>, Stopped>
+    async fn fetched<'b>(&self, before: &'b Pins, moves: bool) -> Flow<Vec<Entry<'b>>>
     where
         'a: 'b,
     {

@@ -45,11 +45,7 @@ impl Publisher<'_> {
     ///
     /// # Errors
     /// What is wrong with the app; the signal that asked for a stop. Nothing of it is in its place then.
-    pub async fn publish(
-        &self,
-        fetched: Fetched<'_>,
-        others: &[Bundle],
-    ) -> std::result::Result<Bundle, Stopped> {
+    pub async fn publish(&self, fetched: Fetched<'_>, others: &[Bundle]) -> Flow<Bundle> {
         let begin = Instant::now();
         let label = wanted::label(fetched.app);
         self.context.board.update(|account| account.detail = format!("fetching app {label}"));

@@ -14,7 +14,7 @@ use crate::leader::context::Context;
 use crate::leader::lock::Leadership;
 use crate::leader::own::Own;
 use crate::migrate::run::{self, Access, Outcome};
-use crate::outcome::{Result, Stopped};
+use crate::outcome::{Flow, Result};
 use crate::overlay::View;
 use crate::record::volume::Volume;
 use crate::site_state::decide::{Action, Observation, migrates_always};
@@ -103,7 +103,7 @@ async fn bring_up(
     leadership: &Leadership,
     volume: &Volume,
     found: &Found<'_>,
-) -> std::result::Result<Outcome, Stopped> {
+) -> Flow<Outcome> {
     let Found { own, password, action, observation, settled, accepts_settings } = found;
     let access = Access { own, password, accepts_settings: *accepts_settings };
     match action {

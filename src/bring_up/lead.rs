@@ -9,7 +9,7 @@ use crate::leader::context::{Context, Purpose};
 use crate::leader::lock::Leadership;
 use crate::migrate::refusal::Refusal;
 use crate::migrate::run::Outcome;
-use crate::outcome::{Fault, Result, Stopped};
+use crate::outcome::{Fault, Flow, Result, Stopped};
 use crate::record::exclusive_lock::SiteHold;
 use crate::record::timing::LAST_WORDS;
 use crate::record::volume::Volume;
@@ -68,7 +68,7 @@ async fn act_and_release(
     leadership: Leadership,
     volume: &Volume,
     found: &Found<'_>,
-) -> std::result::Result<Joined, Stopped> {
+) -> Flow<Joined> {
     let acted = tokio::select! {
         biased;
         acted = act(context, &leadership, volume, found) => acted,
@@ -105,7 +105,7 @@ async fn come_up(
     joined: Joined,
     database: String,
     accepts_settings: bool,
-) -> std::result::Result<Bootstrapped, Stopped> {
+) -> Flow<Bootstrapped> {
     let Joined { view, missing, outcome } = joined;
     let blocked = match outcome {
         Outcome::Open => None,

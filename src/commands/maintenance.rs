@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 use crate::bench::Bench;
 use crate::cli::{Format, Maintenance};
 use crate::config::Config;
-use crate::migrate::admit::leader_is_alive;
+use crate::migrate::admit::running;
 use crate::migrate::hold::Queues;
 use crate::migrate::maintenance;
 use crate::migrate::watch::Record;

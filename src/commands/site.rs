@@ -14,7 +14,7 @@ use crate::embedded::Embedded;
 use crate::frappe::common_config::Overrides;
 use crate::health_port::server;
 use crate::leader::context::{Context, Purpose};
-use crate::outcome::{self, Fault, Result, Stopped};
+use crate::outcome::{self, Fault, Flow, Result};
 use crate::overlay::View;
 use crate::record::exclusive_lock::SiteHold;
 use crate::record::timing::EXCLUSIVE_LOCK_INTERVAL;
@@ -44,11 +44,7 @@ pub struct Site {
 
 impl Site {
     /// Takes the ports and starts the embedded servers, where they are wanted.
-    pub async fn start(
-        mut config: Config,
-        board: &Board,
-        shutdown: &Shutdown,
-    ) -> std::result::Result<Self, Stopped> {
+    pub async fn start(mut config: Config, board: &Board, shutdown: &Shutdown) -> Flow<Self> {
         if let Some(listen) = config.health_addr {
             let address = server::start(listen, board.clone())?;
             tracing::debug!(%address, "answers probes");
@@ -95,7 +91,7 @@ impl Site {
     }
 
     /// A site that somebody else has is left alone until it is let go of.
-    async fn free(&self, board: &Board, shutdown: &Shutdown) -> std::result::Result<(), Stopped> {
+    async fn free(&self, board: &Board, shutdown: &Shutdown) -> Flow<()> {
         let (hold, mut told) = (self.hold(), None);
         while let Some(holder) = hold.look() {
             // Its beat is progress.
@@ -114,11 +110,7 @@ impl Site {
     }
 
     /// Waits for the dependencies, then brings the site up.
-    pub async fn bring_up(
-        &self,
-        board: &Board,
-        shutdown: &Shutdown,
-    ) -> std::result::Result<Bootstrapped, Stopped> {
+    pub async fn bring_up(&self, board: &Board, shutdown: &Shutdown) -> Flow<Bootstrapped> {
         self.free(board, shutdown).await?;
         board.enter(Phase::WaitingForDependencies, "");
         let started = std::time::Instant::now();
@@ -132,11 +124,7 @@ impl Site {
 
     /// The same, until every app of the site can be imported here. Without one requests answer 500 and
     /// its jobs fail (FRAPPE.md, Apps): nothing runs, and the probes say which one it is.
-    pub async fn bring_up_to_serve(
-        &self,
-        board: &Board,
-        shutdown: &Shutdown,
-    ) -> std::result::Result<Bootstrapped, Stopped> {
+    pub async fn bring_up_to_serve(&self, board: &Board, shutdown: &Shutdown) -> Flow<Bootstrapped> {
         let mut bootstrapped = self.bring_up(board, shutdown).await?;
         while !bootstrapped.missing.is_empty() {
             board.tell_missing_apps(&bootstrapped.missing);
@@ -159,7 +147,7 @@ impl Site {
         config: &Config,
         board: &Board,
         shutdown: &Shutdown,
-    ) -> std::result::Result<Bootstrapped, Stopped> {
+    ) -> Flow<Bootstrapped> {
         let database = config.database.as_ref().unwrap_or(&self.database);
         let context = Context {
             config,

@@ -8,7 +8,7 @@ use tokio_postgres::Client;
 
 use super::{Work, run};
 use crate::frappe::scheduled_jobs;
-use crate::outcome::{Fault, Flow, Result, Stopped};
+use crate::outcome::{Fault, Flow, Result};
 use crate::overlay::caches::Caches;
 use crate::postgres::sql::told;
 

@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use secrecy::SecretString;
 
 use self::attempt::Attempt;
-use super::admit::{Standing, assess_as_leader, blocked, standing, tell_rolled_back};
+use super::admit::{assess_as_leader, tell_rolled_back};
 use super::decide::{Decision, Request, decide, settled};
-use super::evidence::installed_apps;
 use super::hold::{Hold, Queues};
 use super::maintenance;
 use super::refusal::Refusal;
@@ -61,7 +60,7 @@ pub async fn migrate(
     volume: &Volume,
     access: &Access<'_>,
     always: bool,
-) -> std::result::Result<Outcome, Stopped> {
+) -> Flow<Outcome> {
     let client = leadership.client();
     let state = state::read(client, context.site).await.map_err(told("cannot read our state"))?;
     let state = state.ok_or_else(|| Fault::try_again("our record of the site is gone", "start again"))?;
@@ -195,7 +194,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn try_often_enough(&mut self, attempt: &Attempt<'_>) -> std::result::Result<Outcome, Stopped> {
+    async fn try_often_enough(&mut self, attempt: &Attempt<'_>) -> Flow<Outcome> {
         let (client, site) = (self.leadership.client(), self.context.site);
         loop {
             let tried = migrations::tried(client, site, attempt.fingerprint).await?;

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::admit::{leader_is_alive, running};
-use super::evidence::installed_apps;
+use super::admit::running;
 use super::maintenance;
 use crate::bench::Bench;
 use crate::code::Code;

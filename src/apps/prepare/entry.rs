@@ -17,7 +17,7 @@ use super::super::publish::{Fetched, Origin, Publisher};
 use super::super::shelf::Shelf;
 use super::super::{AppCode, bundles_of, wanted};
 use crate::config::apps::WantedApp;
-use crate::outcome::{Fault, Result, Stopped};
+use crate::outcome::{Fault, Flow, Result, Stopped};
 
 /// One of the list, what was pinned of it, and where its code is.
 pub struct Entry<'a> {
@@ -75,7 +75,7 @@ impl<'a> Entry<'a> {
         shelf: &Shelf<'_>,
         publisher: &Publisher<'g>,
         git: &mut Option<Git<'g>>,
-    ) -> std::result::Result<bool, Stopped> {
+    ) -> Flow<bool> {
         let unbuilt = match &self.source {
             Source::Absent => None,
             Source::Unbuilt(bundle) => Some(bundle.clone()),
@@ -94,7 +94,7 @@ impl<'a> Entry<'a> {
         shelf: &Shelf<'_>,
         publisher: &Publisher<'g>,
         git: &mut Option<Git<'g>>,
-    ) -> std::result::Result<Source<'a>, Stopped> {
+    ) -> Flow<Source<'a>> {
         let (app, pinned) = (self.app, self.pinned);
         let commit = match pinned.map(|pin| &pin.commit) {
             Some(Commit::At(commit)) => commit.clone(),
@@ -122,7 +122,7 @@ impl<'a> Entry<'a> {
         shelf: &Shelf<'_>,
         publisher: &Publisher<'_>,
         code: &[AppCode],
-    ) -> std::result::Result<(Pin, AppCode), Stopped> {
+    ) -> Flow<(Pin, AppCode)> {
         let bundle = match self.source {
             Source::Image(own) => {
                 // An older image may need what was pinned before.
@@ -191,7 +191,7 @@ fn opened<'b, 'g>(git: &'b mut Option<Git<'g>>, publisher: &Publisher<'g>) -> Re
 }
 
 /// The site was served with this bundle until now, and is not taken away for what it lacked all the time.
-fn unbuilt_for_now(stopped: Stopped, unbuilt: Option<Bundle>) -> std::result::Result<Bundle, Stopped> {
+fn unbuilt_for_now(stopped: Stopped, unbuilt: Option<Bundle>) -> Flow<Bundle> {
     let (Stopped::Fault(fault), Some(bundle)) = (&stopped, unbuilt) else { return Err(stopped) };
     tracing::error!(
         app = bundle.manifest.app,

@@ -13,7 +13,7 @@ use super::super::wanted;
 use super::source::{copy_sources, for_want_of, take_source};
 use super::{Publisher, elapsed_ms};
 use crate::config::apps::WantedApp;
-use crate::outcome::{Fault, Result, Stopped};
+use crate::outcome::{Fault, Flow, Result};
 
 /// Where the source is taken from.
 pub enum Origin<'a> {
@@ -45,12 +45,7 @@ impl Publisher<'_> {
     ///
     /// # Errors
     /// What is wrong with the app or its source; the signal that asked for a stop.
-    pub async fn fetch<'a>(
-        &self,
-        app: &'a WantedApp,
-        commit: &str,
-        origin: Origin<'_>,
-    ) -> std::result::Result<Fetched<'a>, Stopped> {
+    pub async fn fetch<'a>(&self, app: &'a WantedApp, commit: &str, origin: Origin<'_>) -> Flow<Fetched<'a>> {
         let label = wanted::label(app);
         let begin = Instant::now();
         self.context.board.update(|account| account.detail = format!("fetching app {label}"));
@@ -84,7 +79,7 @@ impl Publisher<'_> {
         commit: &str,
         origin: &Origin<'_>,
         staging: &Staging,
-    ) -> std::result::Result<(Descent, Vec<Lacking>), Stopped> {
+    ) -> Flow<(Descent, Vec<Lacking>)> {
         let label = wanted::label(app);
         match origin {
             Origin::Git { git, before } => {

@@ -28,7 +28,7 @@ pub struct Attempt<'a> {
 }
 
 impl Run<'_> {
-    pub(super) async fn attempt(&mut self, attempt: &Attempt<'_>, number: i32) -> Result<(), Stopped> {
+    pub(super) async fn attempt(&mut self, attempt: &Attempt<'_>, number: i32) -> Flow<()> {
         let Attempt { fingerprint, evidence, no_op, .. } = *attempt;
         let patches = evidence.pending().count();
         tracing::info!(
