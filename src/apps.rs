@@ -28,7 +28,6 @@ mod requirements;
 mod shelf;
 mod source_tree;
 mod staging;
-mod wanted;
 mod wanted_on_the_site;
 
 use std::path::Path;

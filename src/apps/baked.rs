@@ -13,7 +13,6 @@ use super::bundle::{self, Bundle};
 use super::package::version_of;
 use super::pins::{Commit, Pins};
 use super::python::Python;
-use super::wanted::{label, reference, source};
 use crate::bench::Bench;
 use crate::config::apps::WantedApp;
 use crate::frappe::hooks::required_apps;
@@ -61,7 +60,7 @@ impl Image {
         if let Some(bundle) = self.bundle(wanted, python) {
             return Some(AppCode::Bundle(bundle));
         }
-        let name = wanted.name.clone().unwrap_or_else(|| label(wanted).replace('-', "_"));
+        let name = wanted.probable_package();
         let baked = self.apps.get(&name)?;
         baked.satisfies(wanted).then_some(AppCode::Baked { app: name })
     }
@@ -69,12 +68,12 @@ impl Image {
     fn bundle(&self, wanted: &WantedApp, python: &Python) -> Option<Bundle> {
         let is_its = |pin: &&super::pins::Pin| match &wanted.name {
             Some(name) if wanted.url.is_none() && wanted.path.is_none() => pin.app == *name,
-            _ => pin.source == source(wanted),
+            _ => pin.source == wanted.source(),
         };
         let pins = self.pins.iter().flat_map(|pins| &pins.apps);
         let mut its = pins
             .filter(is_its)
-            .filter(|pin| pin.reference == reference(wanted) && pin.subfolder == wanted.subfolder);
+            .filter(|pin| pin.reference == wanted.reference() && pin.subfolder == wanted.subfolder);
         its.find_map(|pin| {
             let Commit::At(commit) = &pin.commit else { return None };
             let folder = self.folder.join("bundles").join(&pin.app);

@@ -15,9 +15,8 @@ pub use self::descent::Descent;
 use self::logins::Logins;
 use self::reason::{Reason, explain};
 pub use self::submodules::Lacking;
+use super::Context;
 use super::program::{self, Ran};
-use super::wanted::{reference, source};
-use super::{Context, wanted};
 use crate::backoff::Backoff;
 use crate::config::apps::WantedApp;
 use crate::frappe::environment::ChildEnvironment;
@@ -55,7 +54,7 @@ impl<'a> Git<'a> {
         if let Some(commit) = &app.commit {
             return Ok(commit.clone());
         }
-        let url = source(app);
+        let url = app.source();
         let patterns = match (&app.tag, &app.branch) {
             (Some(tag), _) => vec![format!("refs/tags/{tag}"), format!("refs/tags/{tag}^{{}}")],
             // `git clone -b` takes either, and so do people's apps.json.
@@ -72,7 +71,7 @@ impl<'a> Git<'a> {
         arguments.extend(patterns.iter().cloned());
         let listed = self.run(app, None, &arguments).await?;
         commit_of(&listed, &patterns).ok_or_else(|| {
-            let cause = format!("app {}: {url} has no {}", wanted::label(app), reference(app));
+            let cause = format!("app {}: {url} has no {}", app.label(), app.reference());
             Fault::configuration(cause, "check the name of the branch or tag").into()
         })
     }
@@ -84,7 +83,7 @@ impl<'a> Git<'a> {
     pub async fn fetch(&self, app: &WantedApp, commit: &str, folder: &Path) -> Flow<Vec<Lacking>> {
         fs::create_dir_all(folder)
             .map_err(|error| Fault::file(format!("cannot make {}", folder.display()), &error))?;
-        let url = source(app);
+        let url = app.source();
         let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<String>>();
         let repository = folder;
         let folder = Some(folder);
@@ -101,7 +100,7 @@ impl<'a> Git<'a> {
         let lacking = self.fetch_submodules(app, repository).await?;
         if has_large_files(repository) {
             tracing::warn!(
-                app = wanted::label(app),
+                app = app.label(),
                 "it keeps files in Git LFS, which is not asked: they stay pointers; bake the app into the image"
             );
         }
@@ -112,12 +111,12 @@ impl<'a> Git<'a> {
     async fn fetch_all(&self, app: &WantedApp, commit: &str, folder: Option<&Path>) -> Flow<()> {
         let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<String>>();
         let everything = "+refs/heads/*:refs/remotes/origin/*".to_string();
-        let fetch = [words("fetch --quiet --tags --"), vec![source(app), everything]].concat();
+        let fetch = [words("fetch --quiet --tags --"), vec![app.source(), everything]].concat();
         self.run(app, folder, &fetch).await?;
         let look = words(&format!("cat-file -e {commit}^{{commit}}"));
         self.try_run(app, folder, &look, TRIES).await?.map(drop).map_err(|_| {
             Fault::configuration(
-                format!("app {}: {} no longer has commit {commit}", wanted::label(app), source(app)),
+                format!("app {}: {} no longer has commit {commit}", app.label(), app.source()),
                 "it was pushed over: set CAULDRON_APPS_UPDATE to a new value to move to the branch's newest",
             )
             .into()
@@ -154,7 +153,7 @@ impl<'a> Git<'a> {
             let delay = delays.next_jittered(rand::random());
             let reason = reason.text();
             let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(app = wanted::label(app), reason, delay_ms, "git failed; trying again");
+            tracing::warn!(app = app.label(), reason, delay_ms, "git failed; trying again");
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
                 signal = self.context.shutdown.asked() => return Err(Stopped::Signal(signal)),
@@ -191,9 +190,9 @@ impl<'a> Git<'a> {
     }
 
     fn fault(&self, app: &WantedApp, reason: &Reason) -> Fault {
-        let url = source(app);
+        let url = app.source();
         let host = crate::config::apps::location::host(&url);
-        reason.fault(&format!("app {}: {url}: {}", wanted::label(app), reason.text()), host)
+        reason.fault(&format!("app {}: {url}: {}", app.label(), reason.text()), host)
     }
 }
 

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::wanted::{builds, installs, reference, source};
 use crate::bench::atomic_file::write_whole;
 use crate::config::apps::WantedApp;
 use crate::outcome::{Fault, Result};
@@ -60,13 +59,13 @@ impl Pin {
     pub(super) fn of(app: &WantedApp, name: &str, commit: Commit) -> Self {
         Self {
             app: name.to_string(),
-            source: source(app),
-            reference: reference(app),
+            source: app.source(),
+            reference: app.reference(),
             subfolder: app.subfolder.clone(),
             commit,
             bundle: None,
-            install: installs(app),
-            build: builds(app),
+            install: app.installs(),
+            build: app.builds(),
         }
     }
 }
@@ -117,14 +116,14 @@ impl Pins {
     /// The pin of an entry.
     pub fn pin_of(&self, app: &WantedApp) -> Option<&Pin> {
         let its = |pin: &&Pin| {
-            pin.source == source(app) && pin.reference == reference(app) && pin.subfolder == app.subfolder
+            pin.source == app.source() && pin.reference == app.reference() && pin.subfolder == app.subfolder
         };
         self.apps.iter().find(its)
     }
 
     /// The pin of an entry of the same source, whatever of it was asked for.
     pub fn pin_of_source(&self, app: &WantedApp) -> Option<&Pin> {
-        self.apps.iter().find(|pin| pin.source == source(app) && pin.subfolder == app.subfolder)
+        self.apps.iter().find(|pin| pin.source == app.source() && pin.subfolder == app.subfolder)
     }
 
     /// Branches have moved for this value of CAULDRON_APPS_UPDATE, or there is none.

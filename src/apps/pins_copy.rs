@@ -7,7 +7,6 @@ use tokio_postgres::Client;
 
 use super::Context;
 use super::pins::Pins;
-use super::wanted;
 use crate::outcome::Result;
 use crate::record;
 
@@ -19,7 +18,7 @@ const KEPT: i64 = 20;
 /// # Errors
 /// 77 where the volume cannot be written, 75 where the database cannot be asked.
 pub async fn restore(context: &Context<'_>, client: &Client, site: &str) -> Result<()> {
-    let list = wanted::digest(&context.config.apps);
+    let list = context.config.apps.digest();
     let path = Pins::path(&context.bench.cauldron(), &list);
     if context.config.apps.is_empty() || Pins::read(&path)?.is_some() {
         return Ok(());
@@ -41,7 +40,7 @@ pub async fn restore(context: &Context<'_>, client: &Client, site: &str) -> Resu
 /// # Errors
 /// 75 where the database cannot be asked.
 pub async fn record(context: &Context<'_>, client: &Client, site: &str) -> Result<()> {
-    let list = wanted::digest(&context.config.apps);
+    let list = context.config.apps.digest();
     let pins = Pins::read(&Pins::path(&context.bench.cauldron(), &list))?;
     let Some(pins) = pins.filter(|_| !context.config.apps.is_empty()) else { return Ok(()) };
     let text = serde_json::to_string(&pins).expect("pins are JSON");

@@ -25,7 +25,7 @@ use super::order::{in_order, refuse_contradictions};
 use super::pins::Pins;
 use super::publish::Publisher;
 use super::shelf::{Shelf, Store};
-use super::{AppCode, Context, bundles_of, wanted};
+use super::{AppCode, Context, bundles_of};
 use crate::bench::atomic_file::write_whole;
 use crate::config::apps::OF_THE_IMAGE;
 use crate::outcome::{Fault, Flow, Result};
@@ -136,8 +136,7 @@ impl<'a> Work<'a> {
     fn record(&self, mut history: History, code: &[AppCode]) -> Result<()> {
         let bundles = self.shelf.bundles();
         let in_use = bundles_of(code).filter_map(|bundle| bundle.root.strip_prefix(&bundles).ok());
-        let (in_use, digest) =
-            (in_use.map(Path::to_path_buf).collect(), wanted::digest(&self.context.config.apps));
+        let (in_use, digest) = (in_use.map(Path::to_path_buf).collect(), self.context.config.apps.digest());
         history.record(&self.shelf.cauldron, &digest, in_use, SystemTime::now())
     }
 }

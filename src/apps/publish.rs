@@ -21,7 +21,7 @@ use super::python::Python;
 use super::requirements::Source;
 use super::source_tree::{copy_tree, open_to_all, sync};
 use super::staging::Staging;
-use super::{Context, program, wanted};
+use super::{Context, program};
 use crate::bench::atomic_file::sync_folder;
 use crate::fingerprint::baked_digest;
 use crate::frappe::environment::ChildEnvironment;
@@ -47,7 +47,7 @@ impl Publisher<'_> {
     /// What is wrong with the app; the signal that asked for a stop. Nothing of it is in its place then.
     pub async fn publish(&self, fetched: Fetched<'_>, others: &[Bundle]) -> Flow<Bundle> {
         let begin = Instant::now();
-        let label = wanted::label(fetched.app);
+        let label = fetched.app.label();
         self.context.board.update(|account| account.detail = format!("fetching app {label}"));
         let Fetched { package, app, commit, staging, descent, is_built, fetch_ms } = fetched;
         let (root, source, scratch) = (staging.bundle(), staging.source(), staging.scratch());
@@ -59,7 +59,7 @@ impl Publisher<'_> {
         let needs = package.needs;
         let build =
             Build { app: &package.app, needs, source: &source, root: &root, scratch: &scratch, others };
-        let builds = needs != Needs::default() && wanted::builds(app);
+        let builds = needs != Needs::default() && app.builds();
         let fingerprint =
             baked_digest(&source.join(&package.app)).map_err(|error| self.cannot_write(&error))?;
         let manifest = Manifest {

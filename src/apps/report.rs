@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::AppCode;
 use super::pins::{Commit, Pin, Pins};
 use super::shelf::{Shelf, Store};
-use super::wanted::{label, reference, source};
 use crate::bench::Bench;
 use crate::config::Config;
 use crate::config::apps::WantedApp;
@@ -54,7 +53,7 @@ pub fn list(
     let pins = Pins::read(&shelf.pins_path())?.unwrap_or_default();
     let mut rows: BTreeMap<String, Row> = BTreeMap::new();
     let mut order = Vec::new();
-    for app in &config.apps {
+    for app in config.apps.iter() {
         let row = wanted_row(&shelf, app, pins.pin_of(app));
         order.push(row.app.clone());
         rows.insert(row.app.clone(), row);
@@ -79,9 +78,9 @@ fn wanted_row(shelf: &Shelf<'_>, app: &WantedApp, pin: Option<&Pin>) -> Row {
         shelf.of_the_image(app).or_else(|| pin.and_then(|pin| shelf.bundle_of(pin)).map(AppCode::Bundle));
     let called = code.as_ref().map(AppCode::app).or(pin.map(|pin| pin.app.as_str()));
     let mut row = Row {
-        app: called.map_or_else(|| label(app), str::to_string),
-        wanted: Some(reference(app)),
-        source: Some(source(app)),
+        app: called.map_or_else(|| app.label(), str::to_string),
+        wanted: Some(app.reference()),
+        source: Some(app.source()),
         pinned: pin.map(|pin| match &pin.commit {
             Commit::Baked => "baked".to_string(),
             Commit::At(commit) => commit.clone(),

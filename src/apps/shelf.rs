@@ -7,7 +7,7 @@ use super::bundle::{self, Bundle};
 use super::order::{in_order, refuse_contradictions};
 use super::pins::{Commit, Pin, Pins};
 use super::python::Python;
-use super::{AppCode, Context, assets, wanted};
+use super::{AppCode, Context, assets};
 use crate::bench::Bench;
 use crate::config::Config;
 use crate::config::apps::WantedApp;
@@ -80,7 +80,7 @@ impl<'a> Shelf<'a> {
     }
 
     pub fn pins_path(&self) -> PathBuf {
-        Pins::path(&self.cauldron, &wanted::digest(&self.config.apps))
+        Pins::path(&self.cauldron, &self.config.apps.digest())
     }
 
     /// The image's own, where it satisfies the entry.
@@ -92,7 +92,7 @@ impl<'a> Shelf<'a> {
 
     /// Its assets were not built and can be now.
     pub fn lacks_assets(&self, app: &WantedApp, bundle: &Bundle) -> bool {
-        bundle.lacks_build() && wanted::builds(app) && assets::missing(self.bench, bundle.needs()).is_none()
+        bundle.lacks_build() && app.builds() && assets::missing(self.bench, bundle.needs()).is_none()
     }
 
     /// A pin's bundle for this Python; none where it is not there, or not whole.

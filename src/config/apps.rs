@@ -5,14 +5,16 @@
 
 mod chart;
 pub mod location;
+mod wanted;
 
 use std::io::ErrorKind;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 pub use self::chart::{parse_custom, parse_standard};
-use self::location::{Location, UrlLogin};
+use self::location::Location;
+pub use self::wanted::{WantedApp, WantedApps};
 use super::login_signs::from_base64;
 use super::source::{Given, Reader, Source};
 use super::value::read_parsed;
@@ -20,53 +22,25 @@ use super::value::read_parsed;
 /// What `apps fetch` brought into the image, as CAULDRON_APPS has it: the wanted list where none is given.
 pub const OF_THE_IMAGE: &str = "apps.json";
 
-/// One wanted app. Written as it is read, but for the login.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct WantedApp {
-    /// The Python package's name; where a URL is given it may be left to the repository.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Without any login.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-    /// The login that stood in the URL.
-    #[serde(skip)]
-    pub login: Option<UrlLogin>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub branch: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tag: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub commit: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub subfolder: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub install: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub build: Option<bool>,
-}
-
 /// What to write instead, for every form.
 const MEND: &str = r#"write it as CAULDRON_APPS='[{"name":"erpnext","branch":"version-15"},{"url":"https://host/x.git","branch":"main"}]'"#;
 
 /// Reads every variable; the lists add up. `image` is the folder of what `apps fetch` brought.
-pub fn read(reader: &mut Reader<'_>, image: &Path) -> Vec<WantedApp> {
-    let mut wanted = Vec::new();
+pub fn read(reader: &mut Reader<'_>, image: &Path) -> WantedApps {
+    let mut wanted: Vec<WantedApp> = Vec::new();
     let given = ["CAULDRON_APPS", "STANDARD_APPS", "CUSTOM_APPS"].map(|name| reader.given(name).is_some());
     let baked = if given.contains(&true) { None } else { of_the_image(reader, &image.join(OF_THE_IMAGE)) };
     let list = reader.given_or("CAULDRON_APPS", baked, None);
     wanted.extend(reader.parsed("CAULDRON_APPS", list, parse_json, MEND).unwrap_or_default());
     wanted.extend(read_parsed(reader, "STANDARD_APPS", parse_standard, MEND).unwrap_or_default());
     wanted.extend(read_parsed(reader, "CUSTOM_APPS", parse_custom, MEND).unwrap_or_default());
-    let names: Vec<&String> = wanted.iter().filter_map(|app: &WantedApp| app.name.as_ref()).collect();
+    let names: Vec<&String> = wanted.iter().filter_map(|app| app.name.as_ref()).collect();
     let twice = names.iter().enumerate().find(|(index, name)| names[..*index].contains(name));
     if let Some((_, name)) = twice {
         let cause = format!("`{name}` is wanted twice");
         reader.problem("CAULDRON_APPS", None, cause, "name each app in one place");
     }
-    wanted
+    wanted.into()
 }
 
 /// The image's own list; none where nothing was fetched into it.

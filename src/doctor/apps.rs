@@ -8,7 +8,7 @@ use super::finding::Finding;
 use super::id::Id;
 use crate::apps::AppCode;
 use crate::bench::Bench;
-use crate::config::apps::WantedApp;
+use crate::config::apps::{WantedApp, WantedApps};
 use crate::outcome;
 use crate::overlay::Roots;
 
@@ -16,7 +16,7 @@ use crate::overlay::Roots;
 pub struct Apps {
     pub bench: Bench,
     pub python_path: Option<OsString>,
-    pub wanted: Vec<WantedApp>,
+    pub wanted: WantedApps,
     /// What this pod joins of them; none while that is not published, or where it cannot be told.
     pub joined: Option<Vec<AppCode>>,
     /// The database's installed_apps, or why nobody knows them.
@@ -135,7 +135,7 @@ fn wanted(wanted: &[WantedApp], joined: Option<&[AppCode]>, is_there: impl Fn(&s
         let names: Vec<&str> = code.iter().map(AppCode::app).collect();
         return Finding::ok(Id::AppsWanted, names.join(", "), "in the image, or published");
     }
-    let names: Vec<String> = wanted.iter().map(name).collect();
+    let names: Vec<String> = wanted.iter().map(WantedApp::probable_package).collect();
     let missing: Vec<&str> = names.iter().map(String::as_str).filter(|app| !is_there(app)).collect();
     if names.is_empty() {
         return Finding::ok(Id::AppsWanted, "CAULDRON_APPS", "none is asked for");
@@ -153,16 +153,10 @@ fn wanted(wanted: &[WantedApp], joined: Option<&[AppCode]>, is_there: impl Fn(&s
 
 /// Apps that have something to build, which was not done and was not declined.
 fn unbuilt<'a>(wanted: &[WantedApp], code: &'a [AppCode]) -> Vec<&'a str> {
-    let is_declined = |app: &str| wanted.iter().any(|entry| entry.build == Some(false) && name(entry) == app);
+    let is_declined =
+        |app: &str| wanted.iter().any(|entry| !entry.builds() && entry.probable_package() == app);
     let lacks_build = |code: &&AppCode| matches!(code, AppCode::Bundle(bundle) if bundle.lacks_build());
     code.iter().filter(lacks_build).map(AppCode::app).filter(|app| !is_declined(app)).collect()
-}
-
-/// An app without a name is called as its repository.
-fn name(app: &WantedApp) -> String {
-    let from = app.name.as_ref().or(app.url.as_ref()).or(app.path.as_ref()).map_or("", String::as_str);
-    let last = from.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
-    last.trim_end_matches(".git").replace('-', "_")
 }
 
 /// All of them, for one reason.
@@ -189,7 +183,7 @@ mod tests {
         Apps {
             bench: Bench::new(root),
             python_path: None,
-            wanted: Vec::new(),
+            wanted: WantedApps::default(),
             joined: None,
             installed: Ok(installed.iter().map(ToString::to_string).collect()),
         }
@@ -240,12 +234,9 @@ mod tests {
     }
 
     #[test]
-    fn a_wanted_app_goes_by_its_name_or_its_repository() {
-        let wanted = |url: &str| WantedApp { url: Some(url.into()), ..WantedApp::default() };
-        for url in ["https://h/frappe/my-app.git", "git@h:org/my-app", "https://token@h/my_app/"] {
-            assert_eq!(name(&wanted(url)), "my_app", "{url}");
-        }
-        let told = super::wanted(&[wanted("https://canary@h/x.git")], None, |_| false);
+    fn a_wanted_app_that_is_absent_is_told_without_its_login() {
+        let entry = WantedApp { url: Some("https://canary@h/x.git".into()), ..WantedApp::default() };
+        let told = super::wanted(&[entry], None, |_| false);
         assert!(told.severity == Severity::Warning && !format!("{told:?}").contains("canary"));
     }
 }

@@ -5,7 +5,6 @@ use std::fs;
 use std::path::Path;
 
 use super::Git;
-use crate::apps::wanted::source;
 use crate::config::apps::WantedApp;
 use crate::outcome::{Fault, Flow};
 
@@ -56,7 +55,7 @@ impl Git<'_> {
     async fn fetch_history(&self, app: &WantedApp, commit: &str, last: &str, folder: &Path) -> Flow<bool> {
         fs::create_dir_all(folder)
             .map_err(|error| Fault::file(format!("cannot make {}", folder.display()), &error))?;
-        let url = source(app);
+        let url = app.source();
         for step in [&["init", "--quiet", "--bare"][..], &["remote", "add", "origin", &url]] {
             if !self.succeeds(app, folder, step).await? {
                 return Ok(false);

@@ -6,7 +6,6 @@
 use std::path::Path;
 
 use super::Git;
-use crate::apps::wanted::{label, source};
 use crate::config::apps::{WantedApp, location};
 use crate::outcome::{Fault, Flow};
 
@@ -40,7 +39,7 @@ impl Git<'_> {
         }
         let text = |text: &str| text.to_string();
         // Those with relative URLs are looked for beside it.
-        let remote = [text("remote"), text("add"), text("origin"), source(app)];
+        let remote = [text("remote"), text("add"), text("origin"), app.source()];
         self.run(app, Some(folder), &remote).await?;
         let mut lacking = Vec::new();
         for path in paths {
@@ -59,7 +58,7 @@ impl Git<'_> {
     ) -> Flow<std::result::Result<(), Fault>> {
         let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<String>>();
         let mut update: Vec<String> = Vec::new();
-        if location::host(&source(app)).is_none() {
+        if location::host(&app.source()).is_none() {
             // A repository on this machine may name others on it; one from elsewhere may not.
             update.extend(words("-c protocol.file.allow=always"));
         }
@@ -73,7 +72,7 @@ impl Git<'_> {
             fetched => fetched,
         };
         Ok(fetched.map(drop).map_err(|reason| {
-            let cause = format!("app {}: its submodule {path}: {}", label(app), reason.text());
+            let cause = format!("app {}: its submodule {path}: {}", app.label(), reason.text());
             let hint = "check its URL in .gitmodules, and whether this pod reaches it and may read it (CAULDRON_GIT_AUTH); \
                         or set CAULDRON_GIT_SUBMODULES=off to fetch none";
             Fault { mend: hint.into(), ..reason.fault(&cause, Some("its host")) }
@@ -103,7 +102,7 @@ impl Git<'_> {
 
 fn not_wanted(app: &WantedApp, path: String) -> Lacking {
     let cause =
-        format!("app {}: its submodule {path} is not fetched (CAULDRON_GIT_SUBMODULES=off)", label(app));
+        format!("app {}: its submodule {path} is not fetched (CAULDRON_GIT_SUBMODULES=off)", app.label());
     Lacking { path, fault: Fault::configuration(cause, "set CAULDRON_GIT_SUBMODULES=on") }
 }
 

@@ -15,7 +15,7 @@ use super::super::order::{not_wanted, order};
 use super::super::pins::{Commit, Pin, Pins};
 use super::super::publish::{Fetched, Origin, Publisher};
 use super::super::shelf::Shelf;
-use super::super::{AppCode, bundles_of, wanted};
+use super::super::{AppCode, bundles_of};
 use crate::config::apps::WantedApp;
 use crate::outcome::{Fault, Flow, Result, Stopped};
 
@@ -49,14 +49,14 @@ impl<'a> Entry<'a> {
         if let Some(own) = shelf.of_the_image(app) {
             return Ok(Self { app, pinned, before: Vec::new(), source: Source::Image(own) });
         }
-        if wanted::label(app) == "frappe" {
+        if app.label() == "frappe" {
             let has = shelf.image.apps.get("frappe").map_or("none", |baked| baked.version.as_str());
             return Err(Fault::configuration(
-                format!("frappe is wanted at {}, and the image has {has}", wanted::reference(app)),
+                format!("frappe is wanted at {}, and the image has {has}", app.reference()),
                 "use an image with that Frappe: it is no app among others",
             ));
         }
-        let pinned = pinned.filter(|_| !moves || !wanted::may_move(app));
+        let pinned = pinned.filter(|_| !moves || !app.may_move());
         let published = before.pin_of_source(app).map(|pin| shelf.commits_before(pin));
         let source = match pinned.and_then(|pin| shelf.bundle_of(pin)) {
             Some(bundle) if shelf.lacks_assets(app, &bundle) => Source::Unbuilt(bundle),
@@ -164,12 +164,12 @@ pub fn refuse_twice_and_circles(entries: &[Entry<'_>], image: &Image) -> Result<
     let (mut names, mut to_come) = (Vec::new(), Vec::new());
     for entry in entries {
         let Some((app, required)) = entry.known(image) else {
-            to_come.push(wanted::label(entry.app).replace('-', "_"));
+            to_come.push(entry.app.probable_package());
             continue;
         };
         names.push(app);
         if known.insert(app, required).is_some() {
-            let cause = format!("{} and another entry are both app {app}", wanted::source(entry.app));
+            let cause = format!("{} and another entry are both app {app}", entry.app.source());
             return Err(Fault::configuration(cause, "name each app once"));
         }
     }

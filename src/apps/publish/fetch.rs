@@ -9,7 +9,6 @@ use super::super::git::{Descent, Git, Lacking};
 use super::super::package::Package;
 use super::super::source_tree::copy_app;
 use super::super::staging::Staging;
-use super::super::wanted;
 use super::source::{copy_sources, for_want_of, take_source};
 use super::{Publisher, elapsed_ms};
 use crate::config::apps::WantedApp;
@@ -46,7 +45,7 @@ impl Publisher<'_> {
     /// # Errors
     /// What is wrong with the app or its source; the signal that asked for a stop.
     pub async fn fetch<'a>(&self, app: &'a WantedApp, commit: &str, origin: Origin<'_>) -> Flow<Fetched<'a>> {
-        let label = wanted::label(app);
+        let label = app.label();
         let begin = Instant::now();
         self.context.board.update(|account| account.detail = format!("fetching app {label}"));
         let staging = Staging::make(&self.bundles)?;
@@ -55,7 +54,7 @@ impl Publisher<'_> {
         }
         let (descent, lacking) = self.take(app, commit, &origin, &staging).await?;
         let package = Package::find(&staging.source(), app.name.as_deref()).map_err(|why| {
-            let cause = format!("app {label}: {}: {why}", wanted::source(app));
+            let cause = format!("app {label}: {}: {why}", app.source());
             let fault = Fault::configuration(cause, "name the repository (and subfolder) of a Frappe app");
             for_want_of(&lacking, app.subfolder.as_deref(), fault)
         })?;
@@ -80,10 +79,10 @@ impl Publisher<'_> {
         origin: &Origin<'_>,
         staging: &Staging,
     ) -> Flow<(Descent, Vec<Lacking>)> {
-        let label = wanted::label(app);
+        let label = app.label();
         match origin {
             Origin::Git { git, before } => {
-                tracing::info!(app = label, source = wanted::source(app), commit, "fetching");
+                tracing::info!(app = label, source = app.source(), commit, "fetching");
                 let lacking = git.fetch(app, commit, &staging.repository()).await?;
                 let descent = git.descent(app, commit, before, &staging.scratch().join("history")).await?;
                 take_source(app, &staging.repository(), &staging.source())
