@@ -2,7 +2,7 @@
 //! at which they change.
 //!
 //! ```text
-//!   database   state (one row a site) · migrations (a row a fingerprint) · journal (a row an app) · pins · schema
+//!   database   state (a row a site) · migrations (a row a fingerprint) · journal (a row an app) · pins · schema · reader
 //!   volume     volume (sites/.cauldron/<site>/) · exclusive_lock (its file `hold`)
 //!   pure       timing (of the protocol) · phase (of a site) · stage (of a migration) · identity (whose site this is)
 //! ```
@@ -15,6 +15,7 @@ pub mod journal;
 pub mod migrations;
 pub mod phase;
 pub mod pins;
+pub mod reader;
 pub mod schema;
 pub mod stage;
 pub mod state;

@@ -9,10 +9,10 @@ use crate::config::Config;
 use crate::migrate::admit::running;
 use crate::migrate::hold::Queues;
 use crate::migrate::maintenance;
-use crate::migrate::watch::Record;
 use crate::outcome::{DONE, Fault, Flow, Result};
 use crate::postgres::sql::told;
 use crate::record::migrations::write_gate;
+use crate::record::reader::RecordReader;
 use crate::record::schema;
 use crate::record::stage::{Event, Stage};
 use crate::record::state::{self, State};
@@ -37,7 +37,7 @@ async fn act(config: &Config, action: Maintenance, force: bool, format: Format) 
         return Err(Fault::configuration("no site or no database is named", "set SITE_NAME and DB_HOST"));
     };
     let bench = Bench::new(&config.bench);
-    let connection = Record::of(database, &bench, site).open().await.map_err(|error| {
+    let connection = RecordReader::new(database, &bench, site).connect().await.map_err(|error| {
         Fault::unavailable(
             format!("the record of migrations cannot be read: {error}"),
             "start again when PostgreSQL can be reached",

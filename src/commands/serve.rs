@@ -19,6 +19,7 @@ use crate::migrate::other_sites::{Examiner, Packages};
 use crate::migrate::watch;
 use crate::outcome::{DONE, Fault, Flow, Stopped, TRY_AGAIN};
 use crate::overlay::keep::Keeper;
+use crate::record::reader::RecordReader;
 use crate::roles::current::Current;
 use crate::roles::{Role, Surroundings, scheduler, socketio, web, worker};
 use crate::status::account::{Board, DeepCheck, Phase, RoleCheck, RoleProbe};
@@ -159,9 +160,9 @@ async fn serve_once(
     if let Some(claim) = Claim::of(current.queue_redis(), config, bench, name) {
         beside.spawn(claim.keep(board.clone()));
     }
-    let gate = watch::Record::of(database, bench, name);
+    let record = RecordReader::new(database, bench, name);
     let view = bootstrapped.view.clone();
-    beside.spawn(watch::follow(gate, view, board.clone(), roles.contains(&Role::Web)));
+    beside.spawn(watch::follow(record, view, board.clone(), roles.contains(&Role::Web)));
     let examiner = Examiner::new(database, bench, processes, Packages::Joined(bootstrapped.view.clone()));
     let mut others = Follower::new(examiner, bench, name, board, site.runtime_dir());
     let begin = async {

@@ -14,12 +14,12 @@ use tokio::time::Instant;
 use crate::bench::Bench;
 use crate::config::Config;
 use crate::frappe::site_config;
-use crate::migrate::watch::Record;
 use crate::net::Kind;
 use crate::outcome::{self, Fault, Flow, Result, Stopped};
 use crate::postgres::{self, Options, sessions};
 use crate::record::exclusive_lock::{Holder, SiteHold};
 use crate::record::identity::RestoreMark;
+use crate::record::reader::RecordReader;
 use crate::record::state;
 use crate::record::timing::EXCLUSIVE_LOCK_SEEN_WITHIN;
 use crate::record::volume::Volume;
@@ -137,7 +137,7 @@ async fn mark_restore(config: &Config, bench: &Bench, site: &str) {
     let Some(database) = &config.database else { return };
     let volume = Volume::to_read(bench.cauldron_site(site));
     let marked = async {
-        let connection = Record::of(database, bench, site).open().await?;
+        let connection = RecordReader::new(database, bench, site).connect().await?;
         let records = state::read_all(&connection, site).await.map_err(|error| error.to_string())?;
         let on_volume = volume.known_install_id().map_err(|fault| fault.cause)?;
         match RestoreMark::before(records.own.as_ref(), on_volume.as_deref(), &records.database) {

@@ -7,14 +7,11 @@ use nix::sys::signal::Signal;
 
 use super::admit::running;
 use super::maintenance;
-use crate::bench::Bench;
 use crate::code::Code;
 use crate::code::relation::Relation;
-use crate::config::database::DatabaseConfig;
 use crate::frappe::installed_apps::installed_apps;
-use crate::frappe::site_config;
 use crate::overlay::View;
-use crate::postgres::{self, Connection, Options};
+use crate::record::reader::RecordReader;
 use crate::record::state::{self, State};
 use crate::record::volume::Volume;
 use crate::status::account::Board;
@@ -22,44 +19,9 @@ use crate::tick::{self, BEAT};
 
 const LOOK_EVERY: Duration = BEAT.saturating_mul(2);
 const LOOK_EVERY_IN_MAINTENANCE: Duration = Duration::from_secs(1);
-const DEADLINE: Duration = Duration::from_secs(5);
-
-/// Where the record of a site is.
-#[derive(Clone)]
-pub struct Record {
-    database: DatabaseConfig,
-    bench: Bench,
-    site: String,
-}
-
-impl Record {
-    pub fn of(database: &DatabaseConfig, bench: &Bench, site: &str) -> Self {
-        Self { database: database.directly(), bench: bench.clone(), site: site.to_string() }
-    }
-
-    /// A session on the site's database, with the site's own login.
-    ///
-    /// # Errors
-    /// Why there is none, in words.
-    pub async fn open(&self) -> Result<Connection, String> {
-        let own = site_config::login(&self.bench, &self.site)?;
-        let options = Options { timeout: DEADLINE, ..Options::default() };
-        postgres::connect(&self.database, &own.login, &own.database, "cauldron/look", &options)
-            .await
-            .map_err(|error| error.to_string())
-    }
-
-    /// # Errors
-    /// Why it cannot be read, in words.
-    pub async fn read(&self) -> Result<Option<State>, String> {
-        let connection = self.open().await?;
-        let read = tokio::time::timeout(DEADLINE, state::read(&connection, &self.site)).await;
-        read.map_err(|_| "no answer".to_string())?.map_err(|error| error.to_string())
-    }
-}
 
 /// Follows the gate until it is dropped. `reloads` where gunicorn runs in this process.
-pub async fn follow(record: Record, view: View, board: Board, reloads: bool) {
+pub async fn follow(record: RecordReader, view: View, board: Board, reloads: bool) {
     let volume = Volume::to_read(record.bench.cauldron_site(&record.site));
     let mut migrated = volume.migrated();
     loop {
@@ -87,8 +49,8 @@ pub async fn follow(record: Record, view: View, board: Board, reloads: bool) {
 }
 
 /// A pod of the version before is a rolled-back one now, unless its code was changed in its place.
-async fn compare(record: &Record, view: &View, board: &Board) -> Result<(), String> {
-    let connection = record.open().await?;
+async fn compare(record: &RecordReader, view: &View, board: &Board) -> Result<(), String> {
+    let connection = record.connect().await?;
     let state = state::read(&connection, &record.site).await.map_err(|error| error.to_string())?;
     let installed = installed_apps(&connection).await.map_err(|fault| fault.cause)?;
     let code = Code::look(view).await.map_err(|fault| fault.cause)?;

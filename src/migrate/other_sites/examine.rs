@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio_postgres::Client;
 
 use super::super::admit::{Standing, judge};
-use super::super::watch::Record;
 use super::fit;
 use crate::bench::Bench;
 use crate::code::Code;
@@ -18,6 +17,7 @@ use crate::overlay::{Roots, View};
 use crate::postgres::sql::told;
 use crate::record::exclusive_lock::SiteHold;
 use crate::record::phase::SitePhase;
+use crate::record::reader::RecordReader;
 use crate::record::state;
 use crate::status::other_sites::Fit;
 use crate::supervise::process::Processes;
@@ -87,7 +87,7 @@ impl Examiner {
     }
 
     async fn look(&self, site: &str, last: Option<&Seen>) -> Result<Seen, String> {
-        let connection = Record::of(&self.database_of(site)?, &self.bench, site).open().await?;
+        let connection = RecordReader::new(&self.database_of(site)?, &self.bench, site).connect().await?;
         let client: &Client = &connection;
         let state = state::read(client, site).await.map_err(told("cannot read our record"));
         let state = state.map_err(|fault| fault.cause)?.unwrap_or_default();

@@ -11,18 +11,18 @@
 //! a migration, and a leader that is gone may have left half of one. The record in the database does.
 
 use crate::migrate::admit::holds_workers;
-use crate::migrate::watch::Record;
+use crate::record::reader::RecordReader;
 use crate::roles::Surroundings;
 
 pub struct Gate {
-    record: Record,
+    record: RecordReader,
     doubted: bool,
 }
 
 impl Gate {
     /// The bootstrap has just read the record, and half a migration is known from it.
     pub fn of(around: &Surroundings<'_>) -> Self {
-        Self { record: Record::of(around.database, around.bench, around.site), doubted: true }
+        Self { record: RecordReader::new(around.database, around.bench, around.site), doubted: true }
     }
 
     /// Redis did not answer: what it says next may not be all that it knew.
