@@ -30,8 +30,6 @@ mod source_tree;
 mod staging;
 mod wanted_on_the_site;
 
-use std::path::Path;
-
 use self::baked::Image;
 pub use self::baked::recorded_in_git;
 use self::bundle::Bundle;
@@ -41,21 +39,6 @@ pub use self::prepare::{fetch, prepare};
 pub use self::report::list;
 pub use self::shelf::{joined, joined_by};
 pub use self::wanted_on_the_site::wanted_on_the_site;
-use crate::bench::Bench;
-use crate::config::Config;
-use crate::status::account::Board;
-use crate::supervise::process::Processes;
-use crate::supervise::signals::Shutdown;
-
-/// What the work on apps needs; neither a site nor a database, so that an image build has it, too.
-pub struct Context<'a> {
-    pub config: &'a Config,
-    pub bench: &'a Bench,
-    pub runtime_dir: &'a Path,
-    pub processes: &'a Processes,
-    pub shutdown: &'a Shutdown,
-    pub board: &'a Board,
-}
 
 /// Where the code of one app is.
 #[derive(Clone, Debug, PartialEq, Eq)]

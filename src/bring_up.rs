@@ -15,6 +15,7 @@ mod lead;
 mod prepare;
 
 use crate::config::BootstrapMode;
+use crate::deps::DepsReady;
 use crate::frappe::common_config::Overrides;
 use crate::leader::context::Context;
 use crate::outcome::Flow;
@@ -23,6 +24,7 @@ use crate::overlay::View;
 /// The site is there and finished, and its own login is known: a role may serve it.
 #[derive(Debug)]
 pub struct Bootstrapped {
+    pub ready: DepsReady,
     pub overrides: Overrides,
     /// The site's.
     pub database: String,
@@ -39,7 +41,7 @@ pub struct Bootstrapped {
 /// # Errors
 /// What stopped it, or the signal that did; every one leaves a state that the next start understands.
 pub async fn bootstrap(context: &Context<'_>) -> Flow<Bootstrapped> {
-    let leads = match context.config.bootstrap {
+    let leads = match context.pod.config.bootstrap {
         BootstrapMode::Lead => true,
         BootstrapMode::Auto => context.database.login.is_some(),
         BootstrapMode::Follow | BootstrapMode::Off => false,
@@ -47,6 +49,6 @@ pub async fn bootstrap(context: &Context<'_>) -> Flow<Bootstrapped> {
     if leads {
         lead::lead(context).await
     } else {
-        context.shutdown.guard(follow::follow(context, None)).await
+        context.pod.shutdown.guard(follow::follow(context, None)).await
     }
 }

@@ -32,8 +32,8 @@ use crate::net::Step;
 use crate::outcome::{Fault, Flow, Stopped};
 use crate::supervise::signals::Shutdown;
 
-/// Proof that every dependency worked when it was asked.
-#[derive(Debug)]
+/// Proof that every dependency worked when it was asked: whoever connects for the bootstrap has it.
+#[derive(Clone, Copy, Debug)]
 pub struct DepsReady(());
 
 /// How long past the deadline a try may still say what it hung at.

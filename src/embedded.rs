@@ -15,9 +15,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use self::data::DataFolder;
-use crate::bench::Bench;
-use crate::config::Config;
 use crate::outcome::{Flow, Result};
+use crate::pod::Pod;
 use crate::status::account::Board;
 use crate::supervise::process::Processes;
 use crate::supervise::run_service::{End, ServicePlan, run_service};
@@ -41,25 +40,21 @@ impl Embedded {
     ///
     /// # Errors
     /// 78 where a program is missing or another supervisor has the folder; 77 and 75 as for any file.
-    pub async fn start(
-        config: &mut Config,
-        bench: &Bench,
-        processes: &Processes,
-        shutdown: &Shutdown,
-        board: &Board,
-    ) -> Flow<Self> {
-        let folder = config.data_dir.clone().unwrap_or_else(|| bench.cauldron().join("embedded"));
+    pub async fn start(pod: &mut Pod) -> Flow<Self> {
+        let folder = pod.config.data_dir.clone().unwrap_or_else(|| pod.bench.cauldron().join("embedded"));
         let data = Arc::new(DataFolder::open(&folder)?);
-        shutdown.guard(async { Ok(leftover::stop_all(&data).await?) }).await?;
-        let postgres = postgres::prepare(&data, processes, shutdown).await?;
+        pod.shutdown.guard(async { Ok(leftover::stop_all(&data).await?) }).await?;
+        let postgres = postgres::prepare(&data, &pod.processes, &pod.shutdown).await?;
         let redis = redis::prepare(&data)?;
+        let config = Arc::make_mut(&mut pod.config);
         postgres.configure(config);
         redis.configure(config)?;
-        let (stop, servers_shutdown) = shutdown.deferred();
+        let (stop, servers_shutdown) = pod.shutdown.deferred();
         let services = [postgres.spec(&data), redis.spec(&data)]
             .into_iter()
             .map(|(spec, stop_with)| {
-                start_service(spec, stop_with, processes.clone(), servers_shutdown.clone(), board.clone())
+                let (processes, board) = (pod.processes.clone(), pod.board.clone());
+                start_service(spec, stop_with, processes, servers_shutdown.clone(), board)
             })
             .collect();
         tracing::info!(folder = %folder.display(), "started a private PostgreSQL and Redis");

@@ -22,7 +22,7 @@ use crate::apps::live;
 use crate::apps::{self, AppCode};
 use crate::frappe::installed_apps;
 use crate::leader::backup;
-use crate::leader::context::Context;
+use crate::leader::context::OverlayContext;
 use crate::leader::lock::Leadership;
 use crate::leader::own::Own;
 use crate::leader::step::{self, Step};
@@ -34,10 +34,9 @@ use crate::record::volume::{Volume, random_id};
 
 /// What the leader works with.
 pub struct Work<'a> {
-    pub context: &'a Context<'a>,
+    pub context: &'a OverlayContext<'a>,
     pub leadership: &'a Leadership,
     pub volume: &'a Volume,
-    pub view: &'a View,
     /// The site's database and its role.
     pub own: &'a Own,
     pub password: &'a SecretString,
@@ -58,7 +57,7 @@ pub async fn install(work: &Work<'_>, wanted: &[String]) -> Flow<usize> {
     let begun = journal.iter().filter(|(_, entry)| !entry.finished).map(|(app, _)| app.clone());
     let wanted: Vec<String> = wanted.iter().cloned().chain(begun).collect();
     let mut count = 0;
-    for app in order::order(&wanted, work.view)? {
+    for app in order::order(&wanted, &work.context.view)? {
         if let Act::Install { force } = decide(installed.contains(&app), journal.get(&app)) {
             install_one(work, &app, force).await?;
             count += 1;
@@ -69,22 +68,24 @@ pub async fn install(work: &Work<'_>, wanted: &[String]) -> Flow<usize> {
 }
 
 async fn install_one(work: &Work<'_>, app: &str, force: bool) -> Flow<()> {
-    let Work { context, leadership, volume, view, .. } = work;
+    let Work { context, leadership, volume, .. } = work;
+    let view = &context.view;
     let client = leadership.client();
     // Pods that run without it would answer 500 from the moment that it is installed (FRAPPE.md, Apps).
-    let signs = Signs::of(context.config, &work.own.database, context.site);
+    let signs = Signs::of(&context.pod.config, &work.own.database, context.site);
     let lacked = match &signs {
         Some(signs) => signs.lack(app).await,
         None => 0,
     };
     let bundle = bundle_of(view, app);
-    let lent = if lacked > 0 && bundle.is_none_or(|bundle| !live::is_on_the_volume(context.bench, bundle)) {
-        apps::lend(&context.apps(), app, view.code().iter().find(|code| code.app() == app)).await?
-    } else {
-        None
-    };
+    let lent =
+        if lacked > 0 && bundle.is_none_or(|bundle| !live::is_on_the_volume(&context.pod.bench, bundle)) {
+            apps::lend(context.pod, app, view.code().iter().find(|code| code.app() == app)).await?
+        } else {
+            None
+        };
     if let Some(given) = lent.as_ref().or(bundle) {
-        live::give(context.bench, given)?;
+        live::give(&context.pod.bench, given)?;
     }
     let mut all = installed_apps::read(client).await?;
     if !all.iter().any(|installed| installed == app) {
@@ -131,15 +132,16 @@ fn bundle_of<'a>(view: &'a View, app: &str) -> Option<&'a crate::apps::bundle::B
 /// # Errors
 /// The volume or the runtime folder cannot be written.
 pub async fn follow(work: &Work<'_>) -> Flow<()> {
-    let Work { context, view, .. } = work;
+    let context = work.context;
+    let view = &context.view;
     let installed = installed_apps::read(work.leadership.client()).await?;
     for bundle in installed.iter().filter_map(|app| bundle_of(view, app)) {
-        live::give(context.bench, bundle)?;
+        live::give(&context.pod.bench, bundle)?;
     }
     work.volume.write_installed_apps(&installed)?;
     view.follow(&installed)?;
     let is_wanted = |app: &String| view.code().iter().any(|code| code.app() == app);
-    let live = live::apps(context.bench);
+    let live = live::apps(&context.pod.bench);
     let unwanted: Vec<String> =
         installed.into_iter().filter(|app| live.contains(app) && !is_wanted(app)).collect();
     if !unwanted.is_empty() {
@@ -159,7 +161,7 @@ async fn back_up(work: &Work<'_>) -> Flow<()> {
 
 async fn run(work: &Work<'_>, name: &str, arguments: Vec<&str>) -> Flow<()> {
     let attempt = random_id();
-    work.context.board.update(|account| account.attempt = Some(attempt.clone()));
+    work.context.pod.board.update(|account| account.attempt = Some(attempt.clone()));
     let step = Step { name, arguments, with_site: true, attempt: &attempt, ..Step::default() };
     step::run(work.context, work.leadership, &step).await
 }

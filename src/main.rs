@@ -19,6 +19,7 @@
 //!   overlay        what this pod sees of the bench: its own sites folder, PYTHONPATH, assets
 //!   apps           custom apps from Git: pins, bundles, requirements, assets
 //!   fingerprint    a digest of what migrate reads of an app
+//!   pod            what every part of a running process has
 //!   status         what is known of this process, for probes, metrics and pages
 //!   deps           waits for PostgreSQL and Redis
 //!   supervise      the process kernel: signals, spawning, reaping, stopping, output
@@ -63,6 +64,7 @@ mod migrate;
 mod net;
 mod outcome;
 mod overlay;
+mod pod;
 mod postgres;
 #[cfg(test)]
 mod readme;

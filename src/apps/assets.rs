@@ -11,13 +11,13 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use self::build_bench::BuildBench;
-use super::Context;
 use super::bundle::Bundle;
 use super::program::{self, Ran};
 use crate::bench::Bench;
 use crate::frappe::environment::ChildEnvironment;
 use crate::frappe::failure_line::reason;
 use crate::outcome::{Fault, Flow};
+use crate::pod::Pod;
 use crate::supervise::spawn::Spec;
 
 /// What esbuild leaves for an app: its files, and where they are by their names in the source.
@@ -52,8 +52,8 @@ impl Build<'_> {
     /// # Errors
     /// 78 with the build's own reason where it fails, or where an app with a build command cannot be built here; 69
     /// where no package registry answers; the signal that asked for a stop.
-    pub async fn run(&self, context: &Context<'_>) -> Flow<bool> {
-        if let Some(missing) = missing(context.bench, self.needs) {
+    pub async fn run(&self, pod: &Pod) -> Flow<bool> {
+        if let Some(missing) = missing(&pod.bench, self.needs) {
             if self.needs.command {
                 return Err(self.cannot_be_built(missing).into());
             }
@@ -68,13 +68,13 @@ impl Build<'_> {
         let fault = |error: &io::Error| {
             Fault::file(format!("cannot build {} in {}", self.app, folder.display()), error)
         };
-        let bench = BuildBench::around(folder.clone(), self.app, source, context.bench, self.others)
+        let bench = BuildBench::around(folder.clone(), self.app, source, &pod.bench, self.others)
             .map_err(|error| fault(&error))?;
         // What was built before and put into the repository is older than what is built now.
         if self.needs.bundles {
             remove_tree(&self.dist(&bench)).map_err(|error| fault(&error))?;
         }
-        self.build(context, &bench).await?;
+        self.build(pod, &bench).await?;
         let dist = self.needs.bundles.then(|| self.dist(&bench));
         self.take(&bench.assets(), dist.as_deref()).map_err(|error| fault(&error))?;
         bench.give_back().map_err(|error| fault(&error))?;
@@ -82,22 +82,22 @@ impl Build<'_> {
     }
 
     /// In the order of `bench build`.
-    async fn build(&self, context: &Context<'_>, bench: &BuildBench) -> Flow<()> {
+    async fn build(&self, pod: &Pod, bench: &BuildBench) -> Flow<()> {
         let source = bench.source();
         if source.join("package.json").is_file() {
-            self.install_packages(context, bench).await?;
+            self.install_packages(pod, bench).await?;
         }
         if self.needs.bundles {
             tracing::info!(app = self.app, "building its assets");
             let arguments = ["esbuild", "--production", "--apps", self.app];
-            let ran = self.node(context, bench, "node", &arguments, &bench.frappe()).await?;
+            let ran = self.node(pod, bench, "node", &arguments, &bench.frappe()).await?;
             if !ran.success() || !bench.assets().join(MAPS[0]).is_file() || !self.dist(bench).is_dir() {
                 return Err(self.failed("esbuild", &ran).into());
             }
         }
         if self.needs.command {
             tracing::info!(app = self.app, "running its build command");
-            let ran = self.node(context, bench, "yarn", &["run", "build"], &source).await?;
+            let ran = self.node(pod, bench, "yarn", &["run", "build"], &source).await?;
             if !ran.success() {
                 return Err(self.failed("yarn build", &ran).into());
             }
@@ -110,20 +110,20 @@ impl Build<'_> {
         bench.source().join(self.app).join("public/dist")
     }
 
-    async fn install_packages(&self, context: &Context<'_>, bench: &BuildBench) -> Flow<()> {
+    async fn install_packages(&self, pod: &Pod, bench: &BuildBench) -> Flow<()> {
         let (program, arguments): (&str, &[&str]) = if on_path("yarn") {
             ("yarn", &["install", "--non-interactive", "--check-files"])
         } else {
             ("npm", &["install", "--no-audit", "--no-fund"])
         };
         tracing::info!(app = self.app, program, "installing what its build needs");
-        let ran = self.node(context, bench, program, arguments, &bench.source()).await?;
+        let ran = self.node(pod, bench, program, arguments, &bench.source()).await?;
         if ran.success() { Ok(()) } else { Err(self.failed(&format!("{program} install"), &ran).into()) }
     }
 
     async fn node(
         &self,
-        context: &Context<'_>,
+        pod: &Pod,
         bench: &BuildBench,
         program: &str,
         arguments: &[&str],
@@ -145,7 +145,7 @@ impl Build<'_> {
             cwd: Some(folder.to_path_buf()),
             ..Spec::new(program, program)
         };
-        program::run(context, spec, context.config.git.timeout).await
+        program::run(pod, spec, pod.config.git.timeout).await
     }
 
     /// assets/ of the bundle, and a link where Frappe looks for what is built.

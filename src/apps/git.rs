@@ -15,12 +15,12 @@ pub use self::descent::Descent;
 use self::logins::Logins;
 use self::reason::{Reason, explain};
 pub use self::submodules::Lacking;
-use super::Context;
 use super::program::{self, Ran};
 use crate::backoff::Backoff;
 use crate::config::apps::WantedApp;
 use crate::frappe::environment::ChildEnvironment;
 use crate::outcome::{Fault, Flow, NOT_FOUND, Result, Stopped};
+use crate::pod::Pod;
 use crate::supervise::spawn::Spec;
 
 /// A repository that does not answer is asked so often, over 4 to 8 s.
@@ -34,16 +34,16 @@ const NOT_OURS: [&str; 6] =
 
 /// git with the logins of every wanted app, as long as it is needed.
 pub struct Git<'a> {
-    context: &'a Context<'a>,
+    pod: &'a Pod,
     logins: Logins,
 }
 
 impl<'a> Git<'a> {
     /// # Errors
     /// 78 where a token or a key cannot be read.
-    pub fn open(context: &'a Context<'a>) -> Result<Self> {
-        let logins = Logins::write(context.runtime_dir, &context.config.git, &context.config.apps)?;
-        Ok(Self { context, logins })
+    pub fn open(pod: &'a Pod) -> Result<Self> {
+        let logins = Logins::write(&pod.runtime_dir, &pod.config.git, &pod.config.apps)?;
+        Ok(Self { pod, logins })
     }
 
     /// The commit that an entry means now.
@@ -141,7 +141,7 @@ impl<'a> Git<'a> {
         let mut tried = 0;
         loop {
             tried += 1;
-            let ran = program::run(self.context, self.spec(folder, arguments), self.timeout()).await;
+            let ran = program::run(self.pod, self.spec(folder, arguments), self.timeout()).await;
             let ran = ran.map_err(without_git)?;
             if ran.success() {
                 return Ok(Ok(ran.stdout));
@@ -156,7 +156,7 @@ impl<'a> Git<'a> {
             tracing::warn!(app = app.label(), reason, delay_ms, "git failed; trying again");
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
-                signal = self.context.shutdown.asked() => return Err(Stopped::Signal(signal)),
+                signal = self.pod.shutdown.asked() => return Err(Stopped::Signal(signal)),
             }
         }
     }
@@ -178,7 +178,7 @@ impl<'a> Git<'a> {
     }
 
     fn timeout(&self) -> Duration {
-        self.context.config.git.timeout
+        self.pod.config.git.timeout
     }
 
     fn reason(&self, ran: &Ran) -> Reason {

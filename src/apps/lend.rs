@@ -11,31 +11,32 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::AppCode;
 use super::baked::Image;
 use super::bundle::Bundle;
 use super::publish::{Origin, Publisher};
 use super::python::Python;
 use super::source_tree::{entries, entries_of_app};
-use super::{AppCode, Context};
 use crate::config::apps::WantedApp;
 use crate::outcome::{Fault, Flow};
+use crate::pod::Pod;
 
 /// The bundle on the volume of what this pod has of an app; none where it is nowhere in the image.
 ///
 /// # Errors
 /// What is wrong with the app; the volume cannot be written; the signal that asked for a stop.
-pub async fn lend(context: &Context<'_>, app: &str, code: Option<&AppCode>) -> Flow<Option<Bundle>> {
-    let image = Image::look(context.bench)?;
+pub async fn lend(pod: &Pod, app: &str, code: Option<&AppCode>) -> Flow<Option<Bundle>> {
+    let image = Image::look(&pod.bench)?;
     let publisher = Publisher {
-        context,
-        python: &Python::of(context.bench)?,
-        bundles: context.bench.cauldron().join("bundles"),
+        pod,
+        python: &Python::of(&pod.bench)?,
+        bundles: pod.bench.cauldron().join("bundles"),
         baked: &image.versions(),
     };
     if let Some(AppCode::Bundle(bundle)) = code {
         return Ok(Some(publisher.copy(bundle)?));
     }
-    let folder = context.bench.apps().join(app);
+    let folder = pod.bench.apps().join(app);
     if !image.apps.contains_key(app) {
         return Ok(None);
     }

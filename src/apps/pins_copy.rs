@@ -5,9 +5,10 @@
 
 use tokio_postgres::Client;
 
-use super::Context;
 use super::pins::Pins;
 use crate::outcome::Result;
+use crate::pod::Pod;
+use crate::postgres::sql::told;
 use crate::record;
 
 /// As many lists as a rollback may go back to.
@@ -17,10 +18,10 @@ const KEPT: i64 = 20;
 ///
 /// # Errors
 /// 77 where the volume cannot be written, 75 where the database cannot be asked.
-pub async fn restore(context: &Context<'_>, client: &Client, site: &str) -> Result<()> {
-    let list = context.config.apps.digest();
-    let path = Pins::path(&context.bench.cauldron(), &list);
-    if context.config.apps.is_empty() || Pins::read(&path)?.is_some() {
+pub async fn restore(pod: &Pod, client: &Client, site: &str) -> Result<()> {
+    let list = pod.config.apps.digest();
+    let path = Pins::path(&pod.bench.cauldron(), &list);
+    if pod.config.apps.is_empty() || Pins::read(&path)?.is_some() {
         return Ok(());
     }
     let Some(text) = record::pins::read(client, site, &list).await? else { return Ok(()) };
@@ -39,10 +40,10 @@ pub async fn restore(context: &Context<'_>, client: &Client, site: &str) -> Resu
 ///
 /// # Errors
 /// 75 where the database cannot be asked.
-pub async fn record(context: &Context<'_>, client: &Client, site: &str) -> Result<()> {
-    let list = context.config.apps.digest();
-    let pins = Pins::read(&Pins::path(&context.bench.cauldron(), &list))?;
-    let Some(pins) = pins.filter(|_| !context.config.apps.is_empty()) else { return Ok(()) };
+pub async fn record(pod: &Pod, client: &Client, site: &str) -> Result<()> {
+    let list = pod.config.apps.digest();
+    let pins = Pins::read(&Pins::path(&pod.bench.cauldron(), &list))?;
+    let Some(pins) = pins.filter(|_| !pod.config.apps.is_empty()) else { return Ok(()) };
     let text = serde_json::to_string(&pins).expect("pins are JSON");
     if record::pins::read(client, site, &list).await?.as_ref() == Some(&text) {
         return Ok(());

@@ -25,10 +25,11 @@ use super::order::{in_order, refuse_contradictions};
 use super::pins::Pins;
 use super::publish::Publisher;
 use super::shelf::{Shelf, Store};
-use super::{AppCode, Context, bundles_of};
+use super::{AppCode, bundles_of};
 use crate::bench::atomic_file::write_whole;
 use crate::config::apps::OF_THE_IMAGE;
 use crate::outcome::{Fault, Flow, Result};
+use crate::pod::Pod;
 
 /// For the leader, under the lock: the code of every wanted app, in the order in which they depend on
 /// each other. What is not pinned is resolved, what is pinned and not there is published.
@@ -36,11 +37,11 @@ use crate::outcome::{Fault, Flow, Result};
 /// # Errors
 /// What kept an app from being published; the signal that asked for a stop. What runs is ended then, and
 /// nothing half-made stays where anybody looks.
-pub async fn prepare(context: &Context<'_>) -> Flow<Vec<AppCode>> {
-    if context.config.apps.is_empty() {
+pub async fn prepare(pod: &Pod) -> Flow<Vec<AppCode>> {
+    if pod.config.apps.is_empty() {
         return Ok(Vec::new());
     }
-    let work = Work::new(context, Store::Volume)?;
+    let work = Work::new(pod, Store::Volume)?;
     let code = work.run().await?;
     collect(&work.shelf.bundles(), &History::read(&work.shelf.cauldron)?, SystemTime::now());
     Ok(code)
@@ -51,11 +52,11 @@ pub async fn prepare(context: &Context<'_>) -> Flow<Vec<AppCode>> {
 ///
 /// # Errors
 /// As [`prepare`].
-pub async fn fetch(context: &Context<'_>) -> Flow<Vec<AppCode>> {
-    let work = Work::new(context, Store::Image)?;
+pub async fn fetch(pod: &Pod) -> Flow<Vec<AppCode>> {
+    let work = Work::new(pod, Store::Image)?;
     let code = work.run().await?;
     let list = work.shelf.cauldron.join(OF_THE_IMAGE);
-    let mut text = serde_json::to_vec(&context.config.apps).expect("the list is JSON");
+    let mut text = serde_json::to_vec(&pod.config.apps).expect("the list is JSON");
     text.push(b'\n');
     write_whole(&list, &text, 0o644)
         .map_err(|error| Fault::file(format!("cannot write {}", list.display()), &error))?;
@@ -63,17 +64,17 @@ pub async fn fetch(context: &Context<'_>) -> Flow<Vec<AppCode>> {
 }
 
 struct Work<'a> {
-    context: &'a Context<'a>,
+    pod: &'a Pod,
     shelf: Shelf<'a>,
 }
 
 impl<'a> Work<'a> {
-    fn new(context: &'a Context<'a>, store: Store) -> Result<Self> {
-        Ok(Self { context, shelf: Shelf::open(context.config, context.bench, store)? })
+    fn new(pod: &'a Pod, store: Store) -> Result<Self> {
+        Ok(Self { pod, shelf: Shelf::open(&pod.config, &pod.bench, store)? })
     }
 
     async fn run(&self) -> Flow<Vec<AppCode>> {
-        let (config, shelf) = (self.context.config, &self.shelf);
+        let (config, shelf) = (&self.pod.config, &self.shelf);
         let path = shelf.pins_path();
         let own = Pins::read(&path)?;
         let history = History::read(&shelf.cauldron)?;
@@ -104,7 +105,7 @@ impl<'a> Work<'a> {
     where
         'a: 'b,
     {
-        let wanted = self.context.config.apps.iter();
+        let wanted = self.pod.config.apps.iter();
         let entries = wanted.map(|app| Entry::look(app, &self.shelf, before, moves));
         let mut entries = entries.collect::<Result<Vec<_>>>()?;
         entry::refuse_twice_and_circles(&entries, &self.shelf.image)?;
@@ -119,8 +120,8 @@ impl<'a> Work<'a> {
     }
 
     fn publisher<'b>(&'b self, baked: &'b BTreeMap<String, String>) -> Publisher<'b> {
-        let (context, python, bundles) = (self.context, &self.shelf.python, self.shelf.bundles());
-        Publisher { context, python, bundles, baked }
+        let (pod, python, bundles) = (self.pod, &self.shelf.python, self.shelf.bundles());
+        Publisher { pod, python, bundles, baked }
     }
 
     /// The pins of this list, else those of the list before it: an entry that is still there keeps its own.
@@ -136,7 +137,7 @@ impl<'a> Work<'a> {
     fn record(&self, mut history: History, code: &[AppCode]) -> Result<()> {
         let bundles = self.shelf.bundles();
         let in_use = bundles_of(code).filter_map(|bundle| bundle.root.strip_prefix(&bundles).ok());
-        let (in_use, digest) = (in_use.map(Path::to_path_buf).collect(), self.context.config.apps.digest());
+        let (in_use, digest) = (in_use.map(Path::to_path_buf).collect(), self.pod.config.apps.digest());
         history.record(&self.shelf.cauldron, &digest, in_use, SystemTime::now())
     }
 }

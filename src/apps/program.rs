@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::Context;
 use crate::outcome::{Flow, Stopped};
+use crate::pod::Pod;
 use crate::supervise::output::{OutputLine, Stream};
 use crate::supervise::process::Child;
 use crate::supervise::spawn::{Output, Spec};
@@ -55,9 +55,9 @@ struct Said {
 ///
 /// # Errors
 /// The signal that asked; what kept it from being started.
-pub async fn run(context: &Context<'_>, spec: Spec, deadline: Duration) -> Flow<Ran> {
+pub async fn run(pod: &Pod, spec: Spec, deadline: Duration) -> Flow<Ran> {
     let said = Arc::new(Mutex::new(Said::default()));
-    let (board, listener) = (context.board.clone(), said.clone());
+    let (board, listener) = (pod.board.clone(), said.clone());
     let handler = Arc::new(move |line: OutputLine<'_>| {
         board.progress();
         let text = String::from_utf8_lossy(line.text);
@@ -74,18 +74,18 @@ pub async fn run(context: &Context<'_>, spec: Spec, deadline: Duration) -> Flow<
         }
     });
     let spec = Spec { output: Output::Lines(handler), ..spec };
-    context.board.progress();
-    let child = Ended(context.processes.spawn(&spec).map_err(|error| error.fault())?);
+    pod.board.progress();
+    let child = Ended(pod.processes.spawn(&spec).map_err(|error| error.fault())?);
     let exit = tokio::select! {
         exit = child.0.exited() => Some(exit),
-        signal = context.shutdown.asked() => {
-            child.0.stop(Signal::SIGTERM, GRACE, context.shutdown.hurried()).await;
+        signal = pod.shutdown.asked() => {
+            child.0.stop(Signal::SIGTERM, GRACE, pod.shutdown.hurried()).await;
             return Err(Stopped::Signal(signal));
         }
         () = tokio::time::sleep(deadline) => None,
     };
     // Its own children are of its group: nothing of it may go on beside the next try.
-    child.0.stop(Signal::SIGTERM, GRACE, context.shutdown.hurried()).await;
+    child.0.stop(Signal::SIGTERM, GRACE, pod.shutdown.hurried()).await;
     child.0.drained(DRAIN).await;
     let said = std::mem::take(&mut *said.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(Ran { exit, stdout: said.stdout, last_lines: said.last_lines.into() })

@@ -17,22 +17,23 @@ use std::time::{Duration, Instant};
 pub use self::fetch::{Fetched, Origin};
 use super::assets::{Build, Needs};
 use super::bundle::{BUILT, Bundle, Manifest};
+use super::program;
 use super::python::Python;
 use super::requirements::Source;
 use super::source_tree::{copy_tree, open_to_all, sync};
 use super::staging::Staging;
-use super::{Context, program};
 use crate::bench::atomic_file::sync_folder;
 use crate::fingerprint::baked_digest;
 use crate::frappe::environment::ChildEnvironment;
 use crate::outcome::{Fault, Flow, Result};
+use crate::pod::Pod;
 use crate::supervise::spawn::Spec;
 
 const COMPILE_TAKES_AT_MOST: Duration = Duration::from_secs(600);
 
 /// What a bundle is made for.
 pub struct Publisher<'a> {
-    pub context: &'a Context<'a>,
+    pub pod: &'a Pod,
     pub python: &'a Python,
     /// Where the bundles are.
     pub bundles: PathBuf,
@@ -48,14 +49,14 @@ impl Publisher<'_> {
     pub async fn publish(&self, fetched: Fetched<'_>, others: &[Bundle]) -> Flow<Bundle> {
         let begin = Instant::now();
         let label = fetched.app.label();
-        self.context.board.update(|account| account.detail = format!("fetching app {label}"));
+        self.pod.board.update(|account| account.detail = format!("fetching app {label}"));
         let Fetched { package, app, commit, staging, descent, is_built, fetch_ms } = fetched;
         let (root, source, scratch) = (staging.bundle(), staging.source(), staging.scratch());
         let mut apps = self.baked.clone();
         apps.extend(others.iter().map(|b| (b.manifest.app.clone(), b.manifest.version.clone())));
         let looked_at = Source { app: &package.app, folder: &source, apps: &apps, others };
-        let inspected = looked_at.inspect(self.context).await?;
-        let requirements = looked_at.install(self.context, &inspected, &root, &scratch).await?;
+        let inspected = looked_at.inspect(self.pod).await?;
+        let requirements = looked_at.install(self.pod, &inspected, &root, &scratch).await?;
         let needs = package.needs;
         let build =
             Build { app: &package.app, needs, source: &source, root: &root, scratch: &scratch, others };
@@ -71,7 +72,7 @@ impl Publisher<'_> {
             requirements,
             bench: inspected.requires().then(|| self.python.packages.clone()),
             has_bundles: needs != Needs::default(),
-            built_assets: is_built || (builds && build.run(self.context).await?),
+            built_assets: is_built || (builds && build.run(self.pod).await?),
             required_apps: package.required_apps,
             fingerprint: Some(fingerprint),
             follows: descent.follows,
@@ -113,9 +114,9 @@ impl Publisher<'_> {
         let spec = Spec {
             args: arguments,
             env: ChildEnvironment::inherited().into_map(),
-            ..Spec::new("compileall", self.context.bench.python())
+            ..Spec::new("compileall", self.pod.bench.python())
         };
-        program::run(self.context, spec, COMPILE_TAKES_AT_MOST).await.map(drop)
+        program::run(self.pod, spec, COMPILE_TAKES_AT_MOST).await.map(drop)
     }
 
     /// Verified, on the disk, and only then where others look.

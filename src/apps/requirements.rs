@@ -18,11 +18,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::installer::Installer;
-use super::Context;
 use super::bundle::Bundle;
 use super::program::{self, Ran};
 use crate::frappe::environment::ChildEnvironment;
 use crate::outcome::{Fault, Flow};
+use crate::pod::Pod;
 use crate::supervise::spawn::{Spec, Stdin};
 
 const INSPECT: &str = include_str!("inspect.py");
@@ -72,7 +72,7 @@ impl Source<'_> {
     ///
     /// # Errors
     /// 78 where it is broken, or contradicts what the bench or another app has.
-    pub async fn inspect(&self, context: &Context<'_>) -> Flow<Inspected> {
+    pub async fn inspect(&self, pod: &Pod) -> Flow<Inspected> {
         let others = self.others.iter().flat_map(|bundle| {
             bundle.manifest.requirements.iter().map(|pin| (pin.as_str(), bundle.manifest.app.as_str()))
         });
@@ -82,9 +82,9 @@ impl Source<'_> {
             args: ["-I", "-c", INSPECT].map(OsString::from).into(),
             env: ChildEnvironment::inherited().into_map(),
             stdin: Stdin::Bytes(serde_json::to_vec(&asked).expect("paths are UTF-8").into()),
-            ..Spec::new("inspect", context.bench.python())
+            ..Spec::new("inspect", pod.bench.python())
         };
-        let ran = program::run(context, spec, INSPECT_TAKES_AT_MOST).await?;
+        let ran = program::run(pod, spec, INSPECT_TAKES_AT_MOST).await?;
         let inspected: Option<Inspected> =
             ran.success().then(|| serde_json::from_str(&ran.stdout).ok()).flatten();
         let Some(inspected) = inspected else {
@@ -112,7 +112,7 @@ impl Source<'_> {
     /// 78 where it cannot be resolved against the bench, 69 where no index answers.
     pub async fn install(
         &self,
-        context: &Context<'_>,
+        pod: &Pod,
         inspected: &Inspected,
         root: &Path,
         scratch: &Path,
@@ -120,7 +120,7 @@ impl Source<'_> {
         if inspected.lacking.is_empty() {
             return Ok(Vec::new());
         }
-        let installer = Installer::of(context, self.app)?;
+        let installer = Installer::of(pod, self.app)?;
         let constraints = scratch.join("constraints.txt");
         let of_others = self.others.iter().flat_map(|bundle| &bundle.manifest.requirements);
         let lines: Vec<&str> = inspected.have.iter().chain(of_others).map(String::as_str).collect();
@@ -128,8 +128,7 @@ impl Source<'_> {
             .map_err(|error| Fault::file(format!("cannot write {}", constraints.display()), &error))?;
         tracing::info!(app = self.app, requirements = inspected.lacking.join(", "), "resolving");
         let report = scratch.join("report.json");
-        let ran =
-            installer.run(context, scratch, installer.resolve(&report, &constraints, &inspected.lacking));
+        let ran = installer.run(pod, scratch, installer.resolve(&report, &constraints, &inspected.lacking));
         let ran = ran.await?;
         if !ran.success() {
             return Err(self.unresolved(&ran, installer.name()).into());
@@ -144,7 +143,7 @@ impl Source<'_> {
             return Ok(Vec::new());
         }
         let target = root.join("site-packages");
-        let ran = installer.run(context, scratch, installer.install(&target, &pinned)).await?;
+        let ran = installer.run(pod, scratch, installer.install(&target, &pinned)).await?;
         if !ran.success() {
             return Err(self.unresolved(&ran, installer.name()).into());
         }

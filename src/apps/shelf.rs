@@ -7,19 +7,20 @@ use super::bundle::{self, Bundle};
 use super::order::{in_order, refuse_contradictions};
 use super::pins::{Commit, Pin, Pins};
 use super::python::Python;
-use super::{AppCode, Context, assets};
+use super::{AppCode, assets};
 use crate::bench::Bench;
 use crate::config::Config;
 use crate::config::apps::WantedApp;
 use crate::outcome::Result;
+use crate::pod::Pod;
 
 /// For whoever follows: the code of every wanted app, as the leader pinned it; none while it is not
 /// published yet. Milliseconds.
 ///
 /// # Errors
 /// 78 and 77 where pins or bundles cannot be read, and where a required app is nowhere.
-pub fn joined(context: &Context<'_>) -> Result<Option<Vec<AppCode>>> {
-    joined_by(context.config, context.bench)
+pub fn joined(pod: &Pod) -> Result<Option<Vec<AppCode>>> {
+    joined_by(&pod.config, &pod.bench)
 }
 
 /// The same, for who has nothing else.

@@ -8,9 +8,10 @@ use crate::apps::live;
 use crate::create::new_site::Creation;
 use crate::create::requirements::needed_for_creation;
 use crate::create::{adopt, assets, clear, new_site, rotation};
-use crate::frappe::{common_config, installed_apps, site_config};
+use crate::frappe::common_config::{self, Overrides};
+use crate::frappe::{installed_apps, site_config};
 use crate::install::{self, Work};
-use crate::leader::context::Context;
+use crate::leader::context::{Context, OverlayContext};
 use crate::leader::lock::Leadership;
 use crate::leader::own::Own;
 use crate::migrate::run::{self, Access, Outcome};
@@ -26,6 +27,8 @@ pub struct Found<'a> {
     pub action: &'a Action,
     pub observation: &'a Observation,
     pub settled: &'a Settled,
+    /// Where common_site_config.json cannot be written.
+    pub overrides: &'a Overrides,
     pub accepts_settings: bool,
 }
 
@@ -47,34 +50,26 @@ pub async fn act(
 ) -> Flow<Joined> {
     let creates = matches!(found.action, Action::Create | Action::CreateAgain { .. });
     let client = leadership.client();
-    apps::pins_copy::restore(&context.apps(), client, context.site).await?;
-    let code = apps::prepare(&context.apps()).await?;
-    apps::pins_copy::record(&context.apps(), client, context.site).await?;
+    apps::pins_copy::restore(context.pod, client, context.site).await?;
+    let code = apps::prepare(context.pod).await?;
+    apps::pins_copy::record(context.pod, client, context.site).await?;
     let installed = if creates { Vec::new() } else { installed_apps::read(client).await? };
-    live::make(context.bench);
-    let view = View::open(context.runtime_dir, context.bench, code, &installed)?;
+    live::make(&context.pod.bench);
+    let view = View::open(&context.pod.runtime_dir, &context.pod.bench, code, &installed)?;
     let missing = view.missing(&installed);
     if !missing.is_empty() {
         // This code is older than the site, or another image's: whatever it did would go wrong.
         return Ok(Joined { view, missing, outcome: Outcome::Open });
     }
-    let overrides = context.overrides.clone();
-    let context = &Context { overrides, view: Some(view.clone()), ..*context };
+    let context = &OverlayContext { context, overrides: found.overrides, view: view.clone() };
     let outcome = bring_up(context, leadership, volume, found).await?;
     if !matches!(outcome, Outcome::Open) {
         return Ok(Joined { view, missing, outcome });
     }
     let is_finished = found.action == &Action::GoOn;
-    let work = Work {
-        context,
-        leadership,
-        volume,
-        view: &view,
-        own: found.own,
-        password: found.password,
-        was_served: !creates,
-    };
-    let wanted = apps::wanted_on_the_site(&context.apps(), view.code())?;
+    let work =
+        Work { context, leadership, volume, own: found.own, password: found.password, was_served: !creates };
+    let wanted = apps::wanted_on_the_site(context.pod, view.code())?;
     match context.remove {
         Some(app) => {
             install::remove(&work, app, &wanted).await?;
@@ -90,7 +85,7 @@ pub async fn act(
             }
         }
     }
-    assets::publish(context, &found.own.database, &view).await?;
+    assets::publish(context, &found.own.database).await?;
     if !is_finished {
         new_site::finish(context, leadership, volume).await?;
     }
@@ -99,12 +94,12 @@ pub async fn act(
 
 /// The site itself, and the gate.
 async fn bring_up(
-    context: &Context<'_>,
+    context: &OverlayContext<'_>,
     leadership: &Leadership,
     volume: &Volume,
     found: &Found<'_>,
 ) -> Flow<Outcome> {
-    let Found { own, password, action, observation, settled, accepts_settings } = found;
+    let Found { own, password, action, observation, settled, accepts_settings, .. } = found;
     let access = Access { own, password, accepts_settings: *accepts_settings };
     match action {
         Action::Create | Action::CreateAgain { .. } => {
@@ -148,13 +143,13 @@ async fn bring_up(
 }
 
 async fn ensure_encryption_key(context: &Context<'_>) -> Result<()> {
-    let key = context.config.encryption_key.as_ref();
-    site_config::ensure_encryption_key(&context.bench.site(context.site), key).await
+    let key = context.pod.config.encryption_key.as_ref();
+    site_config::ensure_encryption_key(&context.pod.bench.site(context.site), key).await
 }
 
 /// Once, at creation: an operator who changes it later keeps the change.
 async fn set_default_site(context: &Context<'_>) -> Result<()> {
     let default_site = vec![("default_site", context.site.into())];
-    let frappe_major = context.bench.frappe_major();
-    common_config::merge(&context.bench.sites(), &Vec::new(), &default_site, frappe_major).await.map(drop)
+    let frappe_major = context.pod.bench.frappe_major();
+    common_config::merge(&context.pod.bench.sites(), &Vec::new(), &default_site, frappe_major).await.map(drop)
 }

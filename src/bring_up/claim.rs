@@ -7,9 +7,9 @@ use redis::aio::ConnectionLike;
 use redis::{AsyncCommands, RedisResult};
 
 use crate::bench::Bench;
-use crate::config::Config;
 use crate::frappe::queues::BenchQueues;
 use crate::frappe::sites::is_site;
+use crate::pod::Pod;
 use crate::record::timing::{CLAIM_LIFETIME, CLAIM_RENEWAL};
 use crate::record::volume::Volume;
 use crate::redis_client::{Link, Options};
@@ -71,15 +71,15 @@ pub async fn foreign_claims(
 
 impl Claim {
     /// None for a site that has no identity of its own: a copy claims nothing.
-    pub fn of(link: Link, config: &Config, bench: &Bench, site: &str) -> Option<Self> {
-        let volume = Volume::to_read(bench.cauldron_site(site));
+    pub fn of(link: Link, pod: &Pod, site: &str) -> Option<Self> {
+        let volume = Volume::to_read(pod.bench.cauldron_site(site));
         if volume.copy_mark().ok()?.is_some() {
             return None;
         }
         let install_id = volume.known_install_id().ok()??;
-        let queues = BenchQueues::of(config);
+        let queues = BenchQueues::of(&pod.config);
         let key = queues.claim(site);
-        Some(Self { link, key, install_id, queues, bench: bench.clone() })
+        Some(Self { link, key, install_id, queues, bench: pod.bench.clone() })
     }
 
     /// Takes or renews it. The installation that has it, where that is another one, and the claims of others.

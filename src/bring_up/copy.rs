@@ -38,9 +38,9 @@ pub fn settle(context: &Context<'_>, records: &Records, volume: &Volume, action:
         history: records.history.as_deref(),
         restore: restore.as_ref().map(|mark| (mark, &records.database)),
         on_volume: on_volume.as_deref(),
-        instance: context.config.instance.as_deref(),
+        instance: context.pod.config.instance.as_deref(),
         mark: mark.as_ref(),
-        accepted: context.config.clone.as_deref(),
+        accepted: context.pod.config.clone.as_deref(),
     });
     Ok(match (identity, mark) {
         (Identity::Copy { of, why }, _) => {
@@ -64,17 +64,17 @@ pub fn settle(context: &Context<'_>, records: &Records, volume: &Volume, action:
 }
 
 fn switches_to_set(context: &Context<'_>) -> Vec<String> {
-    let is_on = |key: &str| site_config::is_on(&context.bench.site(context.site), key);
+    let is_on = |key: &str| site_config::is_on(&context.pod.bench.site(context.site), key);
     SWITCHES.into_iter().filter(|key| !is_on(key)).map(str::to_string).collect()
 }
 
 impl Settled {
     /// Mutes a copy, or lets an accepted one go. Before any command of Frappe's.
     pub async fn apply(&self, context: &Context<'_>, leadership: &Leadership, volume: &Volume) -> Result<()> {
-        let folder = context.bench.site(context.site);
+        let folder = context.pod.bench.site(context.site);
         // Our record is of this database now, and says whose it is.
         volume.remove_restore_mark()?;
-        context.board.update(|account| account.copy_of = self.mark.as_ref().map(|mark| mark.of.clone()));
+        context.pod.board.update(|account| account.copy_of = self.mark.as_ref().map(|mark| mark.of.clone()));
         if let Some(mark) = &self.mark {
             site_config::edit(&folder, |config| {
                 for key in &mark.switched {
@@ -85,9 +85,14 @@ impl Settled {
             tell(mark);
         }
         if let Some(mark) = &self.accepted {
-            state::take_over(leadership.client(), context.site, &mark.id, context.config.instance.as_deref())
-                .await
-                .map_err(told("cannot record the installation"))?;
+            state::take_over(
+                leadership.client(),
+                context.site,
+                &mark.id,
+                context.pod.config.instance.as_deref(),
+            )
+            .await
+            .map_err(told("cannot record the installation"))?;
             volume.replace_install_id(&mark.id)?;
             site_config::edit(&folder, |config| {
                 for key in &mark.switched {

@@ -32,22 +32,22 @@ use crate::status::account::Phase;
 /// Waits until the site is finished and of this code; with `off` it is taken as it is, at once. A leader
 /// that gave up waits for whoever mends it, and never goes away by itself.
 pub async fn follow(context: &Context<'_>, gave_up: Option<&Fault>) -> Flow<Bootstrapped> {
-    let mut leader = Leader::new(context.board);
+    let mut leader = Leader::new(&context.pod.board);
     let mut session = None;
-    context.board.enter(Phase::Bootstrapping, "follows");
+    context.pod.board.enter(Phase::Bootstrapping, "follows");
     loop {
         let (state, reason) = match look(context, &mut session).await? {
             Seen::Finished(bootstrapped) => return Ok(bootstrapped),
             Seen::NotYet(state, reason) => (state, reason),
         };
-        if context.config.bootstrap == BootstrapMode::Off {
+        if context.pod.config.bootstrap == BootstrapMode::Off {
             let mend = "let a pod with a database login bootstrap it, or set CAULDRON_BOOTSTRAP=follow";
             return Err(Fault::unavailable(reason, mend).into());
         }
         let seen = leader.see(state.as_deref(), &reason);
         match gave_up {
             None => seen?,
-            Some(fault) => context.board.update(|account| {
+            Some(fault) => context.pod.board.update(|account| {
                 account.detail = fault.to_string();
                 account.last_error = Some(fault.cause.clone());
                 account.progress_at = std::time::Instant::now();
@@ -87,8 +87,8 @@ struct Session {
 }
 
 async fn look(context: &Context<'_>, session: &mut Option<Session>) -> Result<Seen> {
-    let path = context.bench.site(context.site);
-    let folder = site_config::look(context.bench, context.site)
+    let path = context.pod.bench.site(context.site);
+    let folder = site_config::look(&context.pod.bench, context.site)
         .map_err(|error| Fault::file(format!("cannot look at {}", path.display()), &error))?;
     let Some(own) = folder.login() else {
         return Ok(Seen::NotYet(None, format!("{} has no site_config.json yet", path.display())));
@@ -102,7 +102,9 @@ async fn look(context: &Context<'_>, session: &mut Option<Session>) -> Result<Se
                 state::listen(&connection).await;
                 *session = Some(Session { connection, accepts_settings, own });
             }
-            Err(error) if error.class() == Class::Never || context.config.bootstrap == BootstrapMode::Off => {
+            Err(error)
+                if error.class() == Class::Never || context.pod.config.bootstrap == BootstrapMode::Off =>
+            {
                 return Err(error.into());
             }
             // A wrong password among them: a leader may be about to write another one.
@@ -141,41 +143,40 @@ async fn look_inside(context: &Context<'_>, session: &Session) -> Result<Seen> {
     if observe::database(connection).await? != Database::Complete || unfinished {
         return Ok(Seen::NotYet(state.map(Box::new), "the site is not finished; nobody leads".into()));
     }
-    if let Some(mark) = Volume::to_read(context.bench.cauldron_site(context.site)).copy_mark()? {
-        context.board.update(|account| account.copy_of = Some(mark.of.clone()));
+    if let Some(mark) = Volume::to_read(context.pod.bench.cauldron_site(context.site)).copy_mark()? {
+        context.pod.board.update(|account| account.copy_of = Some(mark.of.clone()));
         copy::tell(&mark);
     }
-    let apps = context.apps();
-    let Some(code) = apps::joined(&apps)? else {
+    let Some(code) = apps::joined(context.pod)? else {
         return Ok(Seen::NotYet(state.map(Box::new), "the wanted apps are not published yet".into()));
     };
     let installed = installed_apps::read(connection).await?;
-    let wanted = apps::wanted_on_the_site(&apps, &code)?;
+    let wanted = apps::wanted_on_the_site(context.pod, &code)?;
     let journal = journal::read(connection, context.site).await?;
     let begun = |app: &String| journal.get(app).is_some_and(|entry| !entry.finished);
-    if context.config.bootstrap != BootstrapMode::Off
+    if context.pod.config.bootstrap != BootstrapMode::Off
         && let Some(app) = wanted.iter().find(|app| !installed.contains(app) || begun(app))
     {
         return Ok(Seen::NotYet(state.map(Box::new), format!("{app} is not installed yet")));
     }
-    if context.config.bootstrap != BootstrapMode::Off {
-        live::make(context.bench);
+    if context.pod.config.bootstrap != BootstrapMode::Off {
+        live::make(&context.pod.bench);
     }
-    let view = View::open(context.runtime_dir, context.bench, code, &installed)?;
+    let view = View::open(&context.pod.runtime_dir, &context.pod.bench, code, &installed)?;
     assets::publish_own(context, &view).await?;
     let missing = view.missing(&installed);
-    let overrides = context.overrides.clone();
-    let context = &Context { overrides, view: Some(view.clone()), ..*context };
     if missing.is_empty()
         && let Some(state) = &state
-        && context.config.bootstrap != BootstrapMode::Off
-        && let Some(reason) = admit::refusal(context, connection, state).await?
+        && context.pod.config.bootstrap != BootstrapMode::Off
+        && let Some(reason) = admit::refusal(context, &view, connection, state).await?
     {
         return Ok(Seen::NotYet(Some(Box::new(state.clone())), reason));
     }
-    let managed = common_config::managed(context.config);
-    let overrides = common_config::compare(&context.bench.sites(), &managed, context.bench.frappe_major())?;
+    let managed = common_config::managed(&context.pod.config);
+    let overrides =
+        common_config::compare(&context.pod.bench.sites(), &managed, context.pod.bench.frappe_major())?;
     Ok(Seen::Finished(Bootstrapped {
+        ready: context.ready,
         overrides,
         database: session.own.database.clone(),
         view,

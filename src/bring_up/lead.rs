@@ -19,8 +19,8 @@ use crate::site_state::decide::{Action, Names, decide};
 /// # Errors
 /// As [`bootstrap`](super::bootstrap).
 pub async fn lead(context: &Context<'_>) -> Flow<Bootstrapped> {
-    let volume = Volume::open(context.bench.cauldron_site(context.site))?;
-    let prepared = context.shutdown.guard(async { Ok(prepare(context, &volume).await?) }).await?;
+    let volume = Volume::open(context.pod.bench.cauldron_site(context.site))?;
+    let prepared = context.pod.shutdown.guard(async { Ok(prepare(context, &volume).await?) }).await?;
     if let Err(fault) = schema::refuse_newer(prepared.records.schema) {
         // The lock ends with the session: our name is not in the record, so there is nothing to take out of it.
         drop(prepared);
@@ -29,25 +29,25 @@ pub async fn lead(context: &Context<'_>) -> Flow<Bootstrapped> {
     let action = decided(context, &prepared).await?;
     let Prepared { mut leadership, own, password, observation, records, accepts_settings } = prepared;
     let settled = copy::settle(context, &records, &volume, &action)?;
-    leadership.claim(&settled.install_id, context.config.instance.as_deref(), &holder()).await?;
+    leadership.claim(&settled.install_id, context.pod.config.instance.as_deref(), &holder()).await?;
     let overrides = write_common_config(context).await?;
-    let context = &Context { overrides, view: None, ..*context };
     let found = Found {
         own: &own,
         password: &password,
         action: &action,
         observation: &observation,
         settled: &settled,
+        overrides: &overrides,
         accepts_settings,
     };
     let joined = act_and_release(context, leadership, &volume, &found).await?;
-    come_up(context, joined, own.database.clone(), accepts_settings).await
+    come_up(context, joined, &found).await
 }
 
 /// What is to be done; that it can be done is known before anything is.
 async fn decided(context: &Context<'_>, prepared: &Prepared) -> Result<Action> {
     let Prepared { leadership, own, observation, .. } = prepared;
-    let adopt = context.config.adopt.as_deref();
+    let adopt = context.pod.config.adopt.as_deref();
     let action = decide(observation, &Names { site: context.site, database: &own.database, adopt })?;
     if let Action::Create | Action::CreateAgain { .. } = action {
         if matches!(context.purpose, Purpose::Migrate { .. }) {
@@ -100,12 +100,7 @@ async fn act_and_release(
 }
 
 /// Up, or down with what the migration came to.
-async fn come_up(
-    context: &Context<'_>,
-    joined: Joined,
-    database: String,
-    accepts_settings: bool,
-) -> Flow<Bootstrapped> {
+async fn come_up(context: &Context<'_>, joined: Joined, found: &Found<'_>) -> Flow<Bootstrapped> {
     let Joined { view, missing, outcome } = joined;
     let blocked = match outcome {
         Outcome::Open => None,
@@ -116,18 +111,24 @@ async fn come_up(
                 mend = fault.mend,
                 "staying up, unready, until that is done"
             );
-            return context.shutdown.guard(follow::follow(context, Some(&fault))).await;
+            return context.pod.shutdown.guard(follow::follow(context, Some(&fault))).await;
         }
         Outcome::GaveUp(fault) => return Err(fault.into()),
     };
     if let (Some(remedy), false) = (&blocked, context.purpose == Purpose::Serve) {
         return Err(Refusal::Interrupted(remedy.clone()).fault().into());
     }
-    SiteHold::of(context.bench, context.site).prepare();
+    SiteHold::of(&context.pod.bench, context.site).prepare();
     // It comes up all the same, unready: its own front says what can be done.
-    context.board.update(|account| account.gate.problem = blocked);
-    let overrides = context.overrides.clone();
-    Ok(Bootstrapped { overrides, database, view, missing, accepts_settings })
+    context.pod.board.update(|account| account.gate.problem = blocked);
+    Ok(Bootstrapped {
+        ready: context.ready,
+        overrides: found.overrides.clone(),
+        database: found.own.database.clone(),
+        view,
+        missing,
+        accepts_settings: found.accepts_settings,
+    })
 }
 
 /// A record of a newer release: this one serves the site if its code may, and writes nothing.
@@ -135,11 +136,11 @@ async fn without_leading(context: &Context<'_>, fault: Fault) -> Flow<Bootstrapp
     match context.purpose {
         Purpose::Serve => {
             tracing::error!(cause = fault.cause, mend = fault.mend, "following instead of leading");
-            context.shutdown.guard(follow::follow(context, Some(&fault))).await
+            context.pod.shutdown.guard(follow::follow(context, Some(&fault))).await
         }
         Purpose::Once if context.remove.is_none() => {
             tracing::warn!(cause = fault.cause, mend = fault.mend, "nothing is written");
-            context.shutdown.guard(async { Ok(follow::once(context, &fault).await?) }).await
+            context.pod.shutdown.guard(async { Ok(follow::once(context, &fault).await?) }).await
         }
         Purpose::Once | Purpose::Migrate { .. } => Err(fault.into()),
     }
@@ -147,9 +148,9 @@ async fn without_leading(context: &Context<'_>, fault: Fault) -> Flow<Bootstrapp
 
 /// Under the lock: followers compare, and write nothing.
 async fn write_common_config(context: &Context<'_>) -> Result<Overrides> {
-    let managed = common_config::managed(context.config);
-    let frappe_major = context.bench.frappe_major();
-    match common_config::merge(&context.bench.sites(), &managed, &Vec::new(), frappe_major).await? {
+    let managed = common_config::managed(&context.pod.config);
+    let frappe_major = context.pod.bench.frappe_major();
+    match common_config::merge(&context.pod.bench.sites(), &managed, &Vec::new(), frappe_major).await? {
         Merged::Unchanged => Ok(Overrides::new()),
         Merged::Written(keys) => {
             tracing::info!(keys = keys.join(", "), "wrote common_site_config.json");

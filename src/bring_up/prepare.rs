@@ -46,7 +46,7 @@ pub async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared>
     let folder = look(context)?;
     let (way, own) = way(context, &folder)?;
     let name = own.database.as_str();
-    let names = Names { site: context.site, database: name, adopt: context.config.adopt.as_deref() };
+    let names = Names { site: context.site, database: name, adopt: context.pod.config.adopt.as_deref() };
     if observe::folder(&folder, context.database, name, OwnLogin::Works) == Folder::OtherDatabase {
         let seen = Observation::without_database(Folder::OtherDatabase, Mark::None);
         decide(&seen, &names)?;
@@ -56,13 +56,13 @@ pub async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared>
         open(context, volume, &way, &own, names, &folder).await?;
     let login = Login { user: own.user.clone(), password: Some(password.clone()) };
     refuse_a_pooler(context.direct, &connection, &login, name).await?;
-    let leadership = Leadership::acquire(connection, context.site, context.board).await?;
+    let leadership = Leadership::acquire(connection, context.site, &context.pod.board).await?;
     // Looked at again: the pod that led before may have made it.
     let records = observe::records(leadership.client(), context.site).await?;
     let mut observation = observe::observe(leadership.client(), &records, volume, Folder::Absent).await?;
     let folder = match look(context)? {
         SiteFolder::Absent if observation.database == Database::Complete => {
-            look_again(filesystem::is_shared(&context.bench.sites()), &|| look(context)).await?
+            look_again(filesystem::is_shared(&context.pod.bench.sites()), &|| look(context)).await?
         }
         folder => folder,
     };
@@ -76,8 +76,8 @@ pub async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared>
 }
 
 fn look(context: &Context<'_>) -> Result<SiteFolder> {
-    let path = context.bench.site(context.site);
-    site_config::look(context.bench, context.site)
+    let path = context.pod.bench.site(context.site);
+    site_config::look(&context.pod.bench, context.site)
         .map_err(|error| Fault::file(format!("cannot look at {}", path.display()), &error))
 }
 

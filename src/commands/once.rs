@@ -24,8 +24,8 @@ pub async fn bring_up(
     let board = Board::new(role, config.site.clone());
     let mut site = Site::start(config, &board, shutdown).await?;
     (site.purpose, site.remove) = (purpose, remove);
-    let result = site.bring_up(&board, shutdown).await;
-    site.stop(shutdown).await;
+    let result = site.bring_up().await;
+    site.stop().await;
     let missing = result?.missing.join(", ");
     if missing.is_empty() {
         return Ok(DONE);

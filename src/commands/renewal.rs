@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::site::Site;
@@ -16,10 +17,10 @@ use crate::bring_up::Bootstrapped;
 use crate::config::Config;
 use crate::config::bench_files::COMMON;
 use crate::config::source::Problem;
+use crate::deps::DepsReady;
 use crate::outcome::Stopped;
 use crate::roles::current::Current;
 use crate::status::account::Board;
-use crate::supervise::signals::Shutdown;
 use crate::sys::folder_watch::FolderWatch;
 use crate::tick::{self, BEAT};
 
@@ -33,17 +34,17 @@ const AGAIN: Duration = Duration::from_secs(15);
 pub async fn follow(
     site: &Site,
     current: &Current,
+    ready: DepsReady,
     read_again: impl Fn() -> Result<Config, Vec<Problem>>,
-    shutdown: &Shutdown,
 ) -> Infallible {
-    let origin = &site.config.origin;
+    let origin = &site.pod.config.origin;
     let mut files = origin.files().to_vec();
     if origin.is_from_bench() {
-        files.push(site.bench.sites().join(COMMON));
+        files.push(site.pod.bench.sites().join(COMMON));
     }
     let Some(watch) = watch(&files) else { return std::future::pending().await };
     let mut contents = read(&files);
-    let mut redis = site.config.redis.clone();
+    let mut redis = site.pod.config.redis.clone();
     loop {
         tokio::select! {
             watched = watch.changed() => if watched.is_err() {
@@ -58,11 +59,11 @@ pub async fn follow(
         }
         contents = now;
         tracing::info!("a mounted secret changed; following it");
-        let (config, bootstrapped) = renew(site, &read_again, shutdown).await;
+        let (config, bootstrapped) = renew(site, ready, &read_again).await;
         if config.redis != redis {
             // Frappe's processes keep their Redis connections: they have to begin anew.
             current.renew(&config.redis, &bootstrapped.overrides);
-            redis = config.redis;
+            redis = config.redis.clone();
         }
         tracing::info!("the changed secret is followed");
     }
@@ -71,11 +72,11 @@ pub async fn follow(
 /// Tries until it is done; what serves goes on meanwhile.
 async fn renew(
     site: &Site,
+    ready: DepsReady,
     read_again: &impl Fn() -> Result<Config, Vec<Problem>>,
-    shutdown: &Shutdown,
-) -> (Config, Bootstrapped) {
+) -> (Arc<Config>, Bootstrapped) {
     loop {
-        match read_and_apply(site, read_again, shutdown).await {
+        match read_and_apply(site, ready, read_again).await {
             Ok(applied) => return applied,
             Err(reason) => tracing::warn!(reason, "the changed secret cannot be followed yet"),
         }
@@ -85,15 +86,15 @@ async fn renew(
 
 async fn read_and_apply(
     site: &Site,
+    ready: DepsReady,
     read_again: &impl Fn() -> Result<Config, Vec<Problem>>,
-    shutdown: &Shutdown,
-) -> Result<(Config, Bootstrapped), String> {
+) -> Result<(Arc<Config>, Bootstrapped), String> {
     let config = read_again()
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
-    // An account of its own: the role goes on serving, and its probes say so.
     let board = Board::new("renewal", config.site.clone());
-    match site.bootstrap_with(&config, &board, shutdown).await {
-        Ok(bootstrapped) => Ok((config, bootstrapped)),
+    let pod = site.pod.renewed(config, board);
+    match site.bootstrap_with(&pod, ready).await {
+        Ok(bootstrapped) => Ok((pod.config, bootstrapped)),
         Err(Stopped::Fault(fault)) => Err(fault.to_string()),
         Err(Stopped::Signal(_)) => std::future::pending().await,
     }

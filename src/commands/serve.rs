@@ -19,6 +19,7 @@ use crate::migrate::other_sites::{Examiner, Packages};
 use crate::migrate::watch;
 use crate::outcome::{DONE, Fault, Flow, Stopped, TRY_AGAIN};
 use crate::overlay::keep::Keeper;
+use crate::pod::Pod;
 use crate::record::reader::RecordReader;
 use crate::roles::current::Current;
 use crate::roles::{Role, Surroundings, scheduler, socketio, web, worker};
@@ -96,16 +97,16 @@ async fn serve_site(roles: &[Role], config: Config, board: &Board, shutdown: &Sh
         site.open_first_view();
     }
     let front = listener
-        .map(|listener| Front::start(listener, settings, site.runtime_dir(), board.clone()))
+        .map(|listener| Front::start(listener, settings, &site.pod.runtime_dir, board.clone()))
         .transpose()?;
     let ends = loop {
-        match serve_once(roles, &site, front.as_ref(), board, shutdown).await {
+        match serve_once(roles, &site, front.as_ref()).await {
             Ok(Some(ends)) => break Ok(ends),
             Ok(None) => {}
             Err(stopped) => break Err(stopped),
         }
     };
-    site.stop(shutdown).await;
+    site.stop().await;
     // The first that could not be kept up is the one to tell.
     match ends?.into_iter().find_map(|(role, end)| not_kept_up(role, end)) {
         None => Ok(DONE),
@@ -132,47 +133,21 @@ fn not_kept_up(role: Role, end: End) -> Option<Fault> {
 
 /// Brings the site up and runs the roles to their ends; none where somebody took the site meanwhile, which
 /// is to be brought up again when it is free.
-async fn serve_once(
-    roles: &[Role],
-    site: &Site,
-    front: Option<&Front>,
-    board: &Board,
-    shutdown: &Shutdown,
-) -> Flow<Option<Vec<(Role, End)>>> {
+async fn serve_once(roles: &[Role], site: &Site, front: Option<&Front>) -> Flow<Option<Vec<(Role, End)>>> {
+    let Site { pod: Pod { config, shutdown, board, .. }, database, name, .. } = site;
     nothing_seen(roles, board);
-    let bootstrapped = site.bring_up_to_serve(board, shutdown).await?;
-    let Site { config, database, bench, name, processes, .. } = site;
+    let bootstrapped = site.bring_up_to_serve().await?;
+    let (stop, until) = shutdown.linked();
     let current = Current::new(&config.redis, &bootstrapped.overrides);
     let around = Surroundings {
-        config,
+        pod: &site.pod.until(until),
         database,
-        bench,
         site: name,
         bootstrapped: &bootstrapped,
         current: &current,
-        processes,
-        runtime_dir: site.runtime_dir(),
-        board,
         has_web: roles.contains(&Role::Web),
     };
-    // Ended with this value, whatever comes.
-    let mut beside = JoinSet::new();
-    if let Some(claim) = Claim::of(current.queue_redis(), config, bench, name) {
-        beside.spawn(claim.keep(board.clone()));
-    }
-    let record = RecordReader::new(database, bench, name);
-    let view = bootstrapped.view.clone();
-    beside.spawn(watch::follow(record, view, board.clone(), roles.contains(&Role::Web)));
-    let examiner = Examiner::new(database, bench, processes, Packages::Joined(bootstrapped.view.clone()));
-    let mut others = Follower::new(examiner, bench, name, board, site.runtime_dir());
-    let begin = async {
-        others.begin().await;
-        Ok(())
-    };
-    shutdown.guard(begin).await?;
-    beside.spawn(others.keep());
-    let keeper = Keeper::of(config, &bootstrapped.view, name, &bootstrapped.database, board);
-    beside.spawn(keeper.keep());
+    let _beside = beside(&around).await?;
     if roles.contains(&Role::Worker) {
         let names = config.workers.timeouts.keys().cloned().collect();
         let source = Source { link: around.queue_redis(), queues: around.queues(), names };
@@ -182,7 +157,6 @@ async fn serve_once(
         Arc::new(LoginPage { probe: front.probe(), site: name.clone() })
     });
     board.update(|account| account.login_page = login_page);
-    let (let_go, until) = shutdown.linked();
     let taken = async {
         let holder = site.hold().taken().await;
         tracing::info!(holder = holder.text(), "lets go of the site");
@@ -190,16 +164,39 @@ async fn serve_once(
         if let Some(front) = front {
             front.close();
         }
-        let_go.ask();
+        stop.ask();
         std::future::pending::<Infallible>().await
     };
     let ends = tokio::select! {
-        ends = run(roles, &around, front, &until) => ends,
-        never = renewal::follow(site, &current, || read_again(roles, config), shutdown) => match never {},
+        ends = run(roles, &around, front, &stop) => ends,
+        never = renewal::follow(site, &current, bootstrapped.ready, || read_again(roles, config)) => match never {},
         never = taken => match never {},
     };
     let let_go = shutdown.signal().is_none() && ends.iter().all(|(_, end)| matches!(end, End::Asked(..)));
     Ok((!let_go).then_some(ends))
+}
+
+/// What goes on beside the roles; it ends with the set, whatever comes.
+async fn beside(around: &Surroundings<'_>) -> Flow<JoinSet<()>> {
+    let Surroundings { pod, database, site, bootstrapped, current, has_web } = *around;
+    let Pod { bench, processes, shutdown, board, .. } = pod;
+    let view = &bootstrapped.view;
+    let mut beside = JoinSet::new();
+    if let Some(claim) = Claim::of(current.queue_redis(), pod, site) {
+        beside.spawn(claim.keep(board.clone()));
+    }
+    let record = RecordReader::new(database, bench, site);
+    beside.spawn(watch::follow(record, view.clone(), board.clone(), has_web));
+    let examiner = Examiner::new(database, bench, processes, Packages::Joined(view.clone()));
+    let mut others = Follower::new(examiner, pod, site);
+    let begin = async {
+        others.begin().await;
+        Ok(())
+    };
+    shutdown.guard(begin).await?;
+    beside.spawn(others.keep());
+    beside.spawn(Keeper::of(pod, view, site, &bootstrapped.database).keep());
+    Ok(beside)
 }
 
 /// Of this life of the roles.
@@ -224,34 +221,29 @@ async fn run(
     roles: &[Role],
     around: &Surroundings<'_>,
     front: Option<&Front>,
-    shutdown: &Shutdown,
+    stop_all: &Trigger,
 ) -> Vec<(Role, End)> {
-    let (stop_all, shutdown) = shutdown.linked();
     // One of several goes down alone, unless somebody said otherwise.
-    let alone = roles.len() > 1 && !around.config.on_failure_given;
+    let alone = roles.len() > 1 && !around.pod.config.on_failure_given;
     let has = |role| roles.contains(&role);
-    let keep = Keep { around, shutdown: &shutdown, stop_all: &stop_all, alone };
-    // The web role, and no other, has a front.
+    let keep = Keep { around, stop_all, alone };
     let web = async {
         match front {
-            Some(front) => {
-                keep.up(Role::Web, true, async || web::serve(around, front, &shutdown).await).await
-            }
+            Some(front) => keep.up(Role::Web, true, async || web::serve(around, front).await).await,
             None => None,
         }
     };
     let (web, worker, scheduler, socketio) = tokio::join!(
         web,
-        keep.up(Role::Worker, has(Role::Worker), async || worker::serve(around, &shutdown).await),
-        keep.up(Role::Scheduler, has(Role::Scheduler), async || scheduler::serve(around, &shutdown).await),
-        keep.up(Role::Socketio, has(Role::Socketio), async || socketio::serve(around, &shutdown).await),
+        keep.up(Role::Worker, has(Role::Worker), async || worker::serve(around).await),
+        keep.up(Role::Scheduler, has(Role::Scheduler), async || scheduler::serve(around).await),
+        keep.up(Role::Socketio, has(Role::Socketio), async || socketio::serve(around).await),
     );
     [web, worker, scheduler, socketio].into_iter().flatten().collect()
 }
 
 struct Keep<'a> {
     around: &'a Surroundings<'a>,
-    shutdown: &'a Shutdown,
     stop_all: &'a Trigger,
     alone: bool,
 }
@@ -278,7 +270,7 @@ impl Keep<'_> {
             );
             tracing::error!(role = role.name(), problem, "a role is down; the others go on");
             self.tell(role, problem);
-            let asked = tokio::time::timeout(TRY_ROLE_AGAIN, self.shutdown.asked()).await;
+            let asked = tokio::time::timeout(TRY_ROLE_AGAIN, self.around.pod.shutdown.asked()).await;
             if let Ok(signal) = asked {
                 return Some((role, End::Asked(signal, None)));
             }
@@ -288,7 +280,7 @@ impl Keep<'_> {
 
 impl Keep<'_> {
     fn tell(&self, role: Role, problem: String) {
-        let board = self.around.board;
+        let board = &self.around.pod.board;
         if role == Role::Web {
             // Its own probe says it when it is back.
             let probe = RoleProbe { latency: Duration::ZERO, problem: Some(problem) };

@@ -11,7 +11,7 @@ const FOLDERS: [&str; 5] = ["private/backups", "private/files", "public/files", 
 /// What was in it is not brought back: uploaded files, and the key that the site's saved passwords
 /// are encrypted with.
 pub fn make_folder(context: &Context<'_>) -> Result<()> {
-    let folder = context.bench.site(context.site);
+    let folder = context.pod.bench.site(context.site);
     for name in FOLDERS {
         let path = folder.join(name);
         fs::create_dir_all(&path)
@@ -19,7 +19,7 @@ pub fn make_folder(context: &Context<'_>) -> Result<()> {
     }
     tracing::warn!(
         folder = %folder.display(),
-        key_given = context.config.encryption_key.is_some(),
+        key_given = context.pod.config.encryption_key.is_some(),
         "made an empty folder for a site that is complete: uploaded files are not in it, and without the old \
          ENCRYPTION_KEY its saved passwords cannot be read"
     );

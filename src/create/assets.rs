@@ -1,24 +1,24 @@
 //! Before the first pod of a version serves: its assets for every pod, and their names in Redis.
 
 use crate::config::BootstrapMode;
-use crate::leader::context::Context;
+use crate::leader::context::{Context, OverlayContext};
 use crate::outcome::{BUG, Fault, Result};
 use crate::overlay::caches::Caches;
 use crate::overlay::{View, published};
 
 /// For the leader: what no pod needs any more is taken away, too, and the names are set.
-pub async fn publish(context: &Context<'_>, database: &str, view: &View) -> Result<()> {
-    on_the_volume(view, true).await?;
-    if let Some(caches) = Caches::of(context.config, database) {
+pub async fn publish(context: &OverlayContext<'_>, database: &str) -> Result<()> {
+    on_the_volume(&context.view, true).await?;
+    if let Some(caches) = Caches::of(&context.pod.config, database) {
         caches.forget_apps().await;
-        caches.set_assets(view.assets().names()).await;
+        caches.set_assets(context.view.assets().names()).await;
     }
     Ok(())
 }
 
 /// For a follower: its version may be another one than the leader's.
 pub async fn publish_own(context: &Context<'_>, view: &View) -> Result<()> {
-    if context.config.bootstrap == BootstrapMode::Off {
+    if context.pod.config.bootstrap == BootstrapMode::Off {
         return Ok(());
     }
     on_the_volume(view, false).await

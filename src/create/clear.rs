@@ -90,8 +90,8 @@ fn detail(error: &tokio_postgres::Error) -> String {
 
 /// Out of Frappe's way, and still there for whoever wants to look.
 fn set_folder_aside(context: &Context<'_>, attempt: &str) -> Result<()> {
-    let folder = context.bench.site(context.site);
-    let trash = context.bench.cauldron().join("trash");
+    let folder = context.pod.bench.site(context.site);
+    let trash = context.pod.bench.cauldron().join("trash");
     let target = trash.join(format!("{}-{attempt}", context.site));
     let fault = |error: &io::Error| {
         Fault::file(format!("cannot move {} to {}", folder.display(), target.display()), error)
@@ -102,7 +102,9 @@ fn set_folder_aside(context: &Context<'_>, attempt: &str) -> Result<()> {
         Err(error) if matches!(error.kind(), ErrorKind::ResourceBusy | ErrorKind::CrossesDevices) => {
             move_contents(&folder, attempt)
         }
-        moved => moved.and_then(|()| sync_folder(&trash)).and_then(|()| sync_folder(&context.bench.sites())),
+        moved => {
+            moved.and_then(|()| sync_folder(&trash)).and_then(|()| sync_folder(&context.pod.bench.sites()))
+        }
     };
     match moved {
         Err(error) if error.kind() == ErrorKind::NotFound && !folder.exists() => Ok(()),

@@ -86,7 +86,7 @@ pub fn known_passwords(
         _ => None,
     };
     let in_order = [
-        context.config.site_db_password.clone(),
+        context.pod.config.site_db_password.clone(),
         folder.login().and_then(|own| own.login.password),
         of_owner,
         volume.db_password()?,

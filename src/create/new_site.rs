@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::frappe::command::PasswordFile;
-use crate::leader::context::Context;
+use crate::leader::context::{Context, OverlayContext};
 use crate::leader::lock::Leadership;
 use crate::leader::step::{self, Step};
 use crate::outcome::{Fault, Flow, Result};
@@ -24,7 +24,7 @@ pub struct Creation<'a> {
 /// Frappe's new-site, on the database that is there. Marked on the volume and in the database before
 /// the first step, so that whoever comes later knows whose half-built site this is.
 pub async fn create(
-    context: &Context<'_>,
+    context: &OverlayContext<'_>,
     leadership: &Leadership,
     volume: &Volume,
     creation: &Creation<'_>,
@@ -33,9 +33,10 @@ pub async fn create(
     volume.start_attempt(&attempt)?;
     let client = leadership.client();
     state::start(client, context.site, &attempt).await.map_err(told("cannot record the attempt"))?;
-    context.board.update(|account| account.attempt = Some(attempt.clone()));
+    context.pod.board.update(|account| account.attempt = Some(attempt.clone()));
     journal::forget_all(client, context.site).await?;
-    let password_file = PasswordFile::write(context.runtime_dir, creation.db_name, creation.db_password)?;
+    let password_file =
+        PasswordFile::write(&context.pod.runtime_dir, creation.db_name, creation.db_password)?;
     let arguments = vec![
         "new-site",
         "--no-setup-db",
@@ -74,8 +75,8 @@ pub async fn create(
 }
 
 /// On the volume: in this pod's own view new-site would make it where nobody else sees it.
-fn make_folder(context: &Context<'_>) -> Result<()> {
-    let folder = context.bench.site(context.site);
+fn make_folder(context: &OverlayContext<'_>) -> Result<()> {
+    let folder = context.pod.bench.site(context.site);
     std::fs::create_dir_all(&folder)
         .map_err(|error| Fault::file(format!("cannot make {}", folder.display()), &error))?;
     context.link_site()
@@ -84,16 +85,16 @@ fn make_folder(context: &Context<'_>) -> Result<()> {
 /// A complete site of our own making whose end nobody recorded: one migrate makes up for what a kill
 /// left out (scheduled jobs and fixtures come after Administrator; FRAPPE.md). Nobody serves it yet, so
 /// nothing is held or saved for it; what follows new-site is made up for, too.
-pub async fn mend(context: &Context<'_>, leadership: &Leadership) -> Flow<()> {
+pub async fn mend(context: &OverlayContext<'_>, leadership: &Leadership) -> Flow<()> {
     let attempt = random_id();
-    context.board.update(|account| account.attempt = Some(attempt.clone()));
+    context.pod.board.update(|account| account.attempt = Some(attempt.clone()));
     tracing::info!("the site is complete and was never recorded as finished: migrating once");
     run_plain(context, leadership, &attempt, "migrate").await?;
     run_plain(context, leadership, &attempt, "enable-scheduler").await
 }
 
 async fn run_plain(
-    context: &Context<'_>,
+    context: &OverlayContext<'_>,
     leadership: &Leadership,
     attempt: &str,
     command: &'static str,

@@ -9,7 +9,7 @@ use crate::postgres::sql::told;
 
 /// Administrator's password, and the program that Frappe loads its tables with.
 pub fn needed_for_creation(context: &Context<'_>) -> Result<SecretString> {
-    let Some(admin_password) = context.config.admin_password.clone() else {
+    let Some(admin_password) = context.pod.config.admin_password.clone() else {
         return Err(Fault::configuration(
             format!("ADMIN_PASSWORD is not set, and {} is to be created", context.site),
             "set ADMIN_PASSWORD or ADMIN_PASSWORD_FILE to Administrator's password",

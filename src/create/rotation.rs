@@ -28,9 +28,9 @@ pub async fn follow(
     works: &SecretString,
     seen: Folder,
 ) -> Result<()> {
-    let wanted = context.config.site_db_password.as_ref().unwrap_or(works);
+    let wanted = context.pod.config.site_db_password.as_ref().unwrap_or(works);
     let changed = !same_secret(wanted, works);
-    let folder = site_config::look(context.bench, context.site).ok();
+    let folder = site_config::look(&context.pod.bench, context.site).ok();
     let ignored = folder.as_ref().and_then(|folder| folder.config()?.ignored_user.clone());
     if let Some(user) = ignored {
         if changed {
@@ -51,7 +51,7 @@ pub async fn follow(
         tracing::info!(role = own.user, "gave the site's role the password in SITE_DB_PASSWORD");
     }
     if changed || matches!(seen, Folder::Rotated | Folder::NoConfig | Folder::Absent) {
-        site_config::write_login(&context.bench.site(context.site), &own.database, wanted).await?;
+        site_config::write_login(&context.pod.bench.site(context.site), &own.database, wanted).await?;
         tracing::info!(site = context.site, "wrote the database's password into site_config.json");
     }
     Ok(())

@@ -18,7 +18,7 @@ const TRIES: u32 = 3;
 /// # Errors
 /// 75 where they do not come.
 pub async fn ensure(work: &Work<'_>, app: &str) -> Flow<()> {
-    let Some(package) = work.view.package(app) else { return Ok(()) };
+    let Some(package) = work.context.view.package(app) else { return Ok(()) };
     let hooks = std::fs::read_to_string(package.join("hooks.py")).unwrap_or_default();
     // An app that schedules nothing, or nothing of its own, has no row to look for.
     let schedules = hooks.split_once("\nscheduler_events").is_some_and(|(_, events)| {
@@ -33,7 +33,7 @@ pub async fn ensure(work: &Work<'_>, app: &str) -> Flow<()> {
             return Ok(());
         }
         tracing::info!(app, "its scheduled jobs are missing; making them");
-        if let Some(caches) = Caches::of(work.context.config, &work.own.database) {
+        if let Some(caches) = Caches::of(&work.context.pod.config, &work.own.database) {
             caches.forget_apps().await;
         }
         run(work, "sync_jobs", vec!["execute", SYNC]).await?;

@@ -30,7 +30,7 @@ pub async fn remove(work: &Work<'_>, app: &str, wanted: &[String]) -> Flow<()> {
         tracing::info!(app, "the site does not have it");
     }
     journal::forget(client, work.context.site, app).await?;
-    live::take_away(work.context.bench, app)?;
+    live::take_away(&work.context.pod.bench, app)?;
     follow(work).await
 }
 
@@ -43,7 +43,7 @@ fn refuse(work: &Work<'_>, app: &str, wanted: &[String], installed: &[String]) -
         return Err(Fault::configuration(format!("{app} is in the list of wanted apps"), mend));
     }
     let requires = |other: &&String| {
-        let package = work.view.package(other);
+        let package = work.context.view.package(other);
         package.is_some_and(|package| hooks::required_apps(&package).iter().any(|required| required == app))
     };
     match installed.iter().find(requires) {

@@ -43,14 +43,14 @@ pub async fn take(
     leadership: &Leadership,
     login: &Login<'_>,
 ) -> Flow<Option<PathBuf>> {
-    let kept = context.config.backup;
+    let kept = context.pod.config.backup;
     if kept == 0 {
         tracing::warn!("CAULDRON_BACKUP is 0: migrating without a backup");
         return Ok(None);
     }
     let program = program(leadership);
     check_major(context, leadership, &program).await?;
-    let folder = context.bench.cauldron_site(context.site).join("backups");
+    let folder = context.pod.bench.cauldron_site(context.site).join("backups");
     fs::create_dir_all(&folder)
         .map_err(|error| Fault::file(format!("cannot make {}", folder.display()), &error))?;
     let name = name(leadership.client()).await?;
@@ -77,7 +77,7 @@ async fn dump(
     program: &Path,
     path: &Path,
 ) -> Flow<()> {
-    let password_file = PasswordFile::write(context.runtime_dir, &login.own.user, login.password)?;
+    let password_file = PasswordFile::write(&context.pod.runtime_dir, &login.own.user, login.password)?;
     let mut spec = spec(context, program, &password_file);
     // One that another role owns makes pg_dump fail; nothing of the site is in it.
     let foreign = foreign_schemas(leadership.client()).await.map_err(told("cannot list the schemas"))?;
@@ -105,8 +105,11 @@ async fn watch(context: &Context<'_>, path: &Path) -> Infallible {
         let bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
         if bytes > seen {
             seen = bytes;
-            context.board.progress();
-            context.board.update(|account| account.detail = format!("{PROGRAM}: {} MB", bytes / 1_000_000));
+            context.pod.board.progress();
+            context
+                .pod
+                .board
+                .update(|account| account.detail = format!("{PROGRAM}: {} MB", bytes / 1_000_000));
         }
     }
 }
@@ -119,7 +122,7 @@ fn program(leadership: &Leadership) -> PathBuf {
 }
 
 fn spec(context: &Context<'_>, program: &Path, password_file: &PasswordFile) -> Spec {
-    let mut environment = ChildEnvironment::inherited().for_frappe(context.direct, &context.config.redis);
+    let mut environment = ChildEnvironment::inherited().for_frappe(context.direct, &context.pod.config.redis);
     environment.set("PGPASSFILE", password_file.path());
     Spec { env: environment.into_map(), ..Spec::new(PROGRAM, program) }
 }

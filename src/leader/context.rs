@@ -1,38 +1,56 @@
-//! What the work on a site is done with.
+//! What the work on a site is done with, by what is there already.
+//!
+//! ```text
+//!   Pod ──dependencies ready──▶ Context ──overlay open──▶ OverlayContext ──site finished──▶ Bootstrapped
+//! ```
+//!
+//! Each is made of the one before it, so that nothing connects before the servers work, no command of Frappe's runs
+//! before there is a place to run it in, and no role serves a site that is not finished.
 
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
 
-use crate::apps;
-use crate::bench::Bench;
-use crate::config::Config;
 use crate::config::database::DatabaseConfig;
+use crate::deps::DepsReady;
 use crate::frappe::common_config::Overrides;
 use crate::outcome::Result;
 use crate::overlay::View;
-use crate::status::account::Board;
-use crate::supervise::process::Processes;
-use crate::supervise::signals::Shutdown;
+use crate::pod::Pod;
 
-/// What every part of the bootstrap works with.
+/// What every part of the bootstrap works with: servers that work, and a site to look for on them.
 pub struct Context<'a> {
-    pub config: &'a Config,
+    pub pod: &'a Pod,
+    pub ready: DepsReady,
     /// As Frappe's processes reach it.
     pub database: &'a DatabaseConfig,
     /// As we reach it, for locks and schema changes.
     pub direct: &'a DatabaseConfig,
-    pub bench: &'a Bench,
     pub site: &'a str,
-    /// Where common_site_config.json cannot be written.
-    pub overrides: Overrides,
-    /// What this pod sees of the bench, once it has joined the apps.
-    pub view: Option<View>,
     /// An app that is to leave the site; none are installed then.
     pub remove: Option<&'a str>,
-    pub runtime_dir: &'a Path,
-    pub processes: &'a Processes,
-    pub shutdown: &'a Shutdown,
-    pub board: &'a Board,
     pub purpose: Purpose,
+}
+
+/// The same with what this pod sees of the bench: Frappe's commands run in it.
+pub struct OverlayContext<'a> {
+    pub context: &'a Context<'a>,
+    /// Where common_site_config.json cannot be written.
+    pub overrides: &'a Overrides,
+    pub view: View,
+}
+
+impl<'a> Deref for OverlayContext<'a> {
+    type Target = Context<'a>;
+
+    fn deref(&self) -> &Context<'a> {
+        self.context
+    }
+}
+
+impl OverlayContext<'_> {
+    /// Has the view show a site folder that was made after it.
+    pub fn link_site(&self) -> Result<()> {
+        self.view.link_site(self.site)
+    }
 }
 
 /// What the site is brought up for.
@@ -48,33 +66,4 @@ pub enum Purpose {
         /// New attempts for what was tried often enough.
         retry: bool,
     },
-}
-
-impl<'a> Context<'a> {
-    /// Where Frappe's commands run.
-    pub fn sites(&self) -> PathBuf {
-        self.view.as_ref().map_or_else(|| self.bench.sites(), View::sites)
-    }
-
-    /// What this pod has joined.
-    pub fn view(&self) -> &View {
-        self.view.as_ref().expect("apps are joined before anything looks at their code")
-    }
-
-    /// Has the view show a site folder that was made after it.
-    pub fn link_site(&self) -> Result<()> {
-        self.view.as_ref().map_or(Ok(()), |view| view.link_site(self.site))
-    }
-
-    /// What the work on apps needs of it.
-    pub fn apps(&self) -> apps::Context<'a> {
-        apps::Context {
-            config: self.config,
-            bench: self.bench,
-            runtime_dir: self.runtime_dir,
-            processes: self.processes,
-            shutdown: self.shutdown,
-            board: self.board,
-        }
-    }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::context::Context;
+use super::context::{Context, OverlayContext};
 use super::lock::Leadership;
 use super::progress;
 use crate::frappe::command::{arguments_json, python_arguments};
@@ -55,7 +55,7 @@ const LAST_LINES: usize = 400;
 ///
 /// # Errors
 /// 75 with the last lines where it did not exit 0; the stop that was asked for; the loss of the lock.
-pub async fn run(context: &Context<'_>, leadership: &Leadership, step: &Step<'_>) -> Flow<()> {
+pub async fn run(context: &OverlayContext<'_>, leadership: &Leadership, step: &Step<'_>) -> Flow<()> {
     state::begin_step(leadership.client(), context.site, step.attempt)
         .await
         .map_err(told("cannot record the step"))?;
@@ -65,7 +65,8 @@ pub async fn run(context: &Context<'_>, leadership: &Leadership, step: &Step<'_>
         patience: step.patience,
         ..Program::new(step.name, spec(context, step))
     };
-    let watch = |group| progress::watch(leadership.client(), context.board, step.name, step.attempt, group);
+    let watch =
+        |group| progress::watch(leadership.client(), &context.pod.board, step.name, step.attempt, group);
     run_program(context, leadership, program, watch).await
 }
 
@@ -94,24 +95,24 @@ pub async fn run_program<W: Future<Output = Infallible>>(
 ) -> Flow<()> {
     let started = Instant::now();
     let Program { name, spec, .. } = &program;
-    context.board.update(|account| account.detail = (*name).to_string());
-    context.board.progress();
+    context.pod.board.update(|account| account.detail = (*name).to_string());
+    context.pod.board.progress();
     tracing::info!(step = name, "started");
     let last_lines = Arc::new(Mutex::new(VecDeque::new()));
     let spec = Spec { output: Output::Lines(handler(context, &program, last_lines.clone())), ..spec.clone() };
-    let child = context.processes.spawn(&spec).map_err(|error| error.fault())?;
+    let child = context.pod.processes.spawn(&spec).map_err(|error| error.fault())?;
     let exit = tokio::select! {
         exit = child.exited() => exit,
         signal = asked_in_vain(context, &program) => {
-            child.stop(Signal::SIGTERM, STEP_GRACE, context.shutdown.hurried()).await;
+            child.stop(Signal::SIGTERM, STEP_GRACE, context.pod.shutdown.hurried()).await;
             return Err(Stopped::Signal(signal));
         }
         never = watch(child.pid) => match never {},
-        () = stuck(context.board) => {
-            let at = context.board.read().doing();
+        () = stuck(&context.pod.board) => {
+            let at = context.pod.board.read().doing();
             tracing::error!(step = name, at, "no progress: it is ended");
-            context.board.progress();
-            child.stop(Signal::SIGTERM, STEP_GRACE, context.shutdown.hurried()).await;
+            context.pod.board.progress();
+            child.stop(Signal::SIGTERM, STEP_GRACE, context.pod.shutdown.hurried()).await;
             let minutes = STUCK_AFTER.as_secs() / 60;
             let cause = format!("{name} made no progress for {minutes} min and was ended: {at}");
             return Err(Fault::try_again(cause, "its output is in the log above").into());
@@ -145,7 +146,7 @@ async fn stuck(board: &Board) {
 
 /// The stop that was asked for, when the step has had its time.
 async fn asked_in_vain(context: &Context<'_>, step: &Program) -> Signal {
-    let signal = context.shutdown.asked().await;
+    let signal = context.pod.shutdown.asked().await;
     if !step.patience.is_zero() {
         tracing::info!(
             step = step.name,
@@ -154,25 +155,23 @@ async fn asked_in_vain(context: &Context<'_>, step: &Program) -> Signal {
         );
         tokio::select! {
             () = tokio::time::sleep(step.patience) => {}
-            () = context.shutdown.hurried() => {}
+            () = context.pod.shutdown.hurried() => {}
         }
     }
     signal
 }
 
-fn spec(context: &Context<'_>, step: &Step<'_>) -> Spec {
-    let config = context.config;
+fn spec(context: &OverlayContext<'_>, step: &Step<'_>) -> Spec {
+    let config = &context.pod.config;
     let mut environment = ChildEnvironment::inherited().for_frappe(context.database, &config.redis);
     environment.set("PGAPPNAME", format!("cauldron/{}", step.attempt));
-    for (name, value) in &context.overrides {
+    for (name, value) in context.overrides {
         environment.set(name, value);
     }
     if let Some((host, port)) = &context.database.direct {
         environment.set("FRAPPE_DB_HOST", host).set("FRAPPE_DB_PORT", port.to_string());
     }
-    if let Some(view) = &context.view {
-        environment.joining(&view.joined());
-    }
+    environment.joining(&context.view.joined());
     if let Some(settings) = &step.settings {
         environment.set("PGOPTIONS", settings);
     }
@@ -183,14 +182,14 @@ fn spec(context: &Context<'_>, step: &Step<'_>) -> Spec {
     Spec {
         args: python_arguments(state::FENCE).into(),
         env: environment.into_map(),
-        cwd: Some(context.sites()),
+        cwd: Some(context.view.sites()),
         stdin: Stdin::Bytes(arguments_json(site, &step.arguments).into()),
-        ..Spec::new(step.name, context.bench.python())
+        ..Spec::new(step.name, context.pod.bench.python())
     }
 }
 
 fn handler(context: &Context<'_>, step: &Program, last_lines: Arc<Mutex<VecDeque<String>>>) -> LineHandler {
-    let board = context.board.clone();
+    let board = context.pod.board.clone();
     let (name, observer) = (step.name.clone(), step.observer.clone());
     let secrets = step.secrets.clone();
     Arc::new(move |line: OutputLine<'_>| {

@@ -10,8 +10,9 @@ use super::evidence;
 use crate::code::Code;
 use crate::code::relation::{Evidence, Relation, relation};
 use crate::frappe::installed_apps::installed_apps;
-use crate::leader::context::Context;
+use crate::leader::context::{Context, OverlayContext};
 use crate::outcome::Result;
+use crate::overlay::View;
 use crate::record::migrations::Released;
 use crate::record::migrations::{self, Tried};
 use crate::record::stage::Stage;
@@ -48,21 +49,25 @@ pub async fn assess(
 }
 
 /// The same for the leader, who tells what was found: under its lock nobody else migrates.
-pub async fn assess_as_leader(context: &Context<'_>, client: &Client, state: &State) -> Result<Assessment> {
+pub async fn assess_as_leader(
+    context: &OverlayContext<'_>,
+    client: &Client,
+    state: &State,
+) -> Result<Assessment> {
     let installed = installed_apps(client).await?;
-    let code = Code::look(context.view()).await?;
-    let seen = assess(context.processes, client, context.site, &code, &installed, state).await?;
-    tell(context.board, &seen.standing, state);
+    let code = Code::look(&context.view).await?;
+    let seen = assess(&context.pod.processes, client, context.site, &code, &installed, state).await?;
+    tell(&context.pod.board, &seen.standing, state);
     Ok(Assessment { running: None, ..seen })
 }
 
 /// Looks, and tells what was found.
-async fn standing(context: &Context<'_>, client: &Client, state: &State) -> Result<Standing> {
+async fn standing(context: &Context<'_>, view: &View, client: &Client, state: &State) -> Result<Standing> {
     let installed = installed_apps(client).await?;
-    let code = Code::look(context.view()).await?;
+    let code = Code::look(view).await?;
     let site = context.site;
-    let standing = judge(context.processes, client, site, &code, &installed, state).await?;
-    tell(context.board, &standing, state);
+    let standing = judge(&context.pod.processes, client, site, &code, &installed, state).await?;
+    tell(&context.pod.board, &standing, state);
     Ok(standing)
 }
 
@@ -139,8 +144,13 @@ pub fn holds_workers(state: &State) -> bool {
 }
 
 /// Why a pod that follows may not serve yet; none where it may.
-pub async fn refusal(context: &Context<'_>, client: &Client, state: &State) -> Result<Option<String>> {
-    let Standing { fingerprint, relation, evidence, .. } = standing(context, client, state).await?;
+pub async fn refusal(
+    context: &Context<'_>,
+    view: &View,
+    client: &Client,
+    state: &State,
+) -> Result<Option<String>> {
+    let Standing { fingerprint, relation, evidence, .. } = standing(context, view, client, state).await?;
     Ok(match relation {
         Relation::Equal => None,
         Relation::RolledBack => {

@@ -59,7 +59,7 @@ async fn in_the_way(client: &Client) -> Result<BTreeMap<Transaction, OnTables>> 
 /// 75 naming the session: nothing was changed yet, and the old version goes on.
 pub async fn wait_for_others(context: &Context<'_>, client: &Client, drains_since: Instant) -> Result<()> {
     let started = Instant::now();
-    let limit = context.config.migrate_drain.saturating_sub(started - drains_since);
+    let limit = context.pod.config.migrate_drain.saturating_sub(started - drains_since);
     end_idle(client).await?;
     let mut first = in_the_way(client).await?;
     let mut told = None;
@@ -76,9 +76,9 @@ pub async fn wait_for_others(context: &Context<'_>, client: &Client, drains_sinc
             tracing::info!(reason = text(found), "waiting for its end before the migration");
             told = Some(pid);
         }
-        context.board.update(|account| account.detail = format!("drain: {}", text(found)));
+        context.pod.board.update(|account| account.detail = format!("drain: {}", text(found)));
         // However long it takes, this one works: it waits.
-        context.board.progress();
+        context.pod.board.progress();
         tokio::time::sleep(LOOK_EVERY).await;
         end_idle(client).await?;
         let seen = in_the_way(client).await?;

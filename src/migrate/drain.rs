@@ -39,20 +39,23 @@ pub async fn wait(context: &Context<'_>, queues: &Queues) -> Result<()> {
         };
         if !waits_for.is_empty() {
             quiet_since = None;
-            context.board.update(|account| account.detail = format!("drain: {waits_for}"));
+            context.pod.board.update(|account| account.detail = format!("drain: {waits_for}"));
             if waits_for != told {
                 tracing::info!(jobs = waits_for, "waiting for running jobs before the migration");
                 told.clone_from(&waits_for);
             }
         }
-        if started.elapsed() >= context.config.migrate_drain {
+        if started.elapsed() >= context.pod.config.migrate_drain {
             return Err(Fault::try_again(
-                format!("jobs were still running after {} s: {told}", context.config.migrate_drain.as_secs()),
+                format!(
+                    "jobs were still running after {} s: {told}",
+                    context.pod.config.migrate_drain.as_secs()
+                ),
                 "wait for them or stop them, or give CAULDRON_MIGRATE_DRAIN more time; the old version goes on",
             ));
         }
         // However long a job takes, this one works: it waits.
-        context.board.progress();
+        context.pod.board.progress();
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::blockers;
-use crate::leader::context::Context;
+use crate::leader::context::OverlayContext;
 use crate::leader::lock::Leadership;
 use crate::leader::step::{self, Step};
 use crate::outcome::{Fault, Stopped};
@@ -35,8 +35,12 @@ pub struct Failure {
 }
 
 /// Runs it to its end.
-pub async fn run(context: &Context<'_>, leadership: &Leadership, plan: &Plan<'_>) -> Result<(), Failure> {
-    let seen = Arc::new(Mutex::new(Seen::new(plan, context.board.clone())));
+pub async fn run(
+    context: &OverlayContext<'_>,
+    leadership: &Leadership,
+    plan: &Plan<'_>,
+) -> Result<(), Failure> {
+    let seen = Arc::new(Mutex::new(Seen::new(plan, context.pod.board.clone())));
     let observed = seen.clone();
     let step = Step {
         name: "migrate",
@@ -53,7 +57,7 @@ pub async fn run(context: &Context<'_>, leadership: &Leadership, plan: &Plan<'_>
     let blocked_by = Mutex::new(String::new());
     let ended = tokio::select! {
         ended = step::run(context, leadership, &step) => ended,
-        never = blockers::watch(leadership.client(), context.board, &blocked_by) => match never {},
+        never = blockers::watch(leadership.client(), &context.pod.board, &blocked_by) => match never {},
     };
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     let blocked_by = blocked_by.into_inner().unwrap_or_else(PoisonError::into_inner);

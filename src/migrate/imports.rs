@@ -5,7 +5,7 @@ use secrecy::SecretSlice;
 use crate::code::relation::Evidence;
 use crate::frappe::environment::ChildEnvironment;
 use crate::frappe::patches;
-use crate::leader::context::Context;
+use crate::leader::context::{Context, OverlayContext};
 use crate::leader::lock::Leadership;
 use crate::leader::step::{Program, run_program};
 use crate::outcome::{Fault, Flow, Stopped};
@@ -17,19 +17,20 @@ const SCRIPT: &str = include_str!("../frappe/import_check.py");
 ///
 /// # Errors
 /// 75, naming what cannot be imported: another image, or another start of the same, may do.
-pub async fn check(context: &Context<'_>, leadership: &Leadership, seen: &Evidence) -> Flow<()> {
+pub async fn check(context: &OverlayContext<'_>, leadership: &Leadership, seen: &Evidence) -> Flow<()> {
     let apps: Vec<&str> = seen.apps.iter().map(|app| app.name.as_str()).collect();
     let modules: Vec<&str> = seen.pending().filter_map(patches::module).collect();
     let asked = serde_json::json!({"apps": apps, "patches": modules}).to_string();
-    let mut environment = ChildEnvironment::inherited().for_frappe(context.database, &context.config.redis);
-    environment.joining(&context.view().joined());
+    let mut environment =
+        ChildEnvironment::inherited().for_frappe(context.database, &context.pod.config.redis);
+    environment.joining(&context.view.joined());
     environment.set("PYTHONDONTWRITEBYTECODE", "1");
     let spec = Spec {
         args: vec!["-c".into(), SCRIPT.into()],
         env: environment.into_map(),
-        cwd: Some(context.sites()),
+        cwd: Some(context.view.sites()),
         stdin: Stdin::Bytes(SecretSlice::from(asked.into_bytes())),
-        ..Spec::new("import check", context.bench.python())
+        ..Spec::new("import check", context.pod.bench.python())
     };
     let program = Program::new("import check", spec);
     match run_program(context, leadership, program, |_| std::future::pending()).await {

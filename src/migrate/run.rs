@@ -17,7 +17,7 @@ use crate::code::Code;
 use crate::code::relation::Relation;
 use crate::frappe::installed_apps::installed_apps;
 use crate::leader::backup;
-use crate::leader::context::{Context, Purpose};
+use crate::leader::context::{OverlayContext, Purpose};
 use crate::leader::lock::Leadership;
 use crate::leader::own::Own;
 use crate::outcome::{Fault, Flow, Result, Stopped};
@@ -55,7 +55,7 @@ pub enum Outcome {
 /// # Errors
 /// 65 for code that is older, or not known to be newer; the signal that asked for a stop; the loss of the lock.
 pub async fn migrate(
-    context: &Context<'_>,
+    context: &OverlayContext<'_>,
     leadership: &Leadership,
     volume: &Volume,
     access: &Access<'_>,
@@ -72,7 +72,7 @@ pub async fn migrate(
     let state = State { gate: run.gate.clone(), ..state };
     let seen = assess_as_leader(context, client, &state).await?;
     let retry = context.purpose == Purpose::Migrate { retry: true };
-    let request = Request { always, retry, allow_downgrade: context.config.allow_downgrade.as_deref() };
+    let request = Request { always, retry, allow_downgrade: context.pod.config.allow_downgrade.as_deref() };
     let (fingerprint, evidence) = (&seen.standing.fingerprint, &seen.standing.evidence);
     let no_op = match decide(&seen, &request) {
         Decision::Serve => {
@@ -110,15 +110,15 @@ pub async fn migrate(
 }
 
 /// Has the record say what the tables of a site are that was just made, or mended.
-pub async fn record_as_made(context: &Context<'_>, leadership: &Leadership) -> Result<()> {
+pub async fn record_as_made(context: &OverlayContext<'_>, leadership: &Leadership) -> Result<()> {
     let client = leadership.client();
-    let code = Code::look(context.view()).await?;
+    let code = Code::look(&context.view).await?;
     let installed = installed_apps(client).await?;
     let fingerprint = code.fingerprint(&installed);
     let released = code.released(&installed);
     let made = Migrated { fingerprint: &fingerprint, released: &released, took_ms: 0, patches: 0 };
     migrations::record_migrated(client, context.site, &made, &Gate::default()).await?;
-    context.board.update(|account| {
+    context.pod.board.update(|account| {
         account.gate.pod = Some(fingerprint.clone());
         account.gate.database = Some(fingerprint);
         account.gate.relation = Some(Relation::Equal.word());
@@ -128,7 +128,7 @@ pub async fn record_as_made(context: &Context<'_>, leadership: &Leadership) -> R
 
 /// The gate in the hands of the leader.
 struct Run<'a> {
-    context: &'a Context<'a>,
+    context: &'a OverlayContext<'a>,
     leadership: &'a Leadership,
     volume: &'a Volume,
     access: &'a Access<'a>,
@@ -165,7 +165,7 @@ impl Run<'_> {
             self.write().await?;
             self.leave_maintenance().await?;
             self.hold = None;
-            if let Some(queues) = Queues::of(self.context.config, self.context.site) {
+            if let Some(queues) = Queues::of(&self.context.pod.config, self.context.site) {
                 queues.open().await;
             }
         }
@@ -175,12 +175,12 @@ impl Run<'_> {
     async fn write(&self) -> Result<()> {
         let stage = self.gate.stage.name();
         tracing::debug!(stage, "the gate");
-        self.context.board.update(|account| account.gate.stage = stage);
+        self.context.pod.board.update(|account| account.gate.stage = stage);
         migrations::write_gate(self.leadership.client(), self.context.site, &self.gate).await
     }
 
     async fn enter_maintenance(&mut self) -> Result<()> {
-        let Context { bench, site, .. } = *self.context;
+        let (bench, site) = (&self.context.pod.bench, self.context.site);
         // On record before it is done: whoever comes later takes away what is ours, and nothing else.
         self.gate.maintenance_ours |= !maintenance::is_on(bench, site);
         self.write().await?;
@@ -189,7 +189,7 @@ impl Run<'_> {
 
     async fn leave_maintenance(&mut self) -> Result<()> {
         if std::mem::take(&mut self.gate.maintenance_ours) {
-            maintenance::set(&self.context.bench.site(self.context.site), false).await?;
+            maintenance::set(&self.context.pod.bench.site(self.context.site), false).await?;
         }
         Ok(())
     }
@@ -213,7 +213,7 @@ impl Run<'_> {
                 }
                 Err(Stopped::Fault(fault)) => fault,
             };
-            self.context.board.update(|account| account.last_error = Some(fault.cause.clone()));
+            self.context.pod.board.update(|account| account.last_error = Some(fault.cause.clone()));
             migrations::record_failure(client, site, attempt.fingerprint, &fault.cause).await?;
             let after = self.gate.is_half_done();
             tracing::error!(
@@ -235,11 +235,11 @@ impl Run<'_> {
         let since = Duration::from_secs(tried.last_attempt_s.unwrap_or(0).unsigned_abs());
         let left = pause.saturating_sub(since);
         let until = Instant::now() + left;
-        let shutdown = self.context.shutdown;
+        let shutdown = &self.context.pod.shutdown;
         while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
             let detail = format!("migrates again in {} s", left.as_secs() + 1);
-            self.context.board.update(|account| account.detail = detail);
-            self.context.board.progress();
+            self.context.pod.board.update(|account| account.detail = detail);
+            self.context.pod.board.progress();
             let slice = left.min(Duration::from_secs(1));
             tokio::select! {
                 () = tokio::time::sleep(slice) => {}

@@ -12,7 +12,7 @@ use super::published;
 use super::signs::Signs;
 use super::view::View;
 use crate::apps::live;
-use crate::config::Config;
+use crate::pod::Pod;
 use crate::record::volume::{Volume, random_id};
 use crate::status::account::Board;
 use crate::tick::{self, BEAT};
@@ -50,13 +50,13 @@ struct Seen {
 
 impl Keeper {
     /// Of a pod that begins to serve.
-    pub fn of(config: &Config, view: &View, site: &str, database: &str, board: &Board) -> Self {
+    pub fn of(pod: &Pod, view: &View, site: &str, database: &str) -> Self {
         Self {
             view: view.clone(),
             volume: Volume::to_read(view.bench().cauldron_site(site)),
-            board: board.clone(),
-            caches: Caches::of(config, database),
-            signs: Signs::of(config, database, site),
+            board: pod.board.clone(),
+            caches: Caches::of(&pod.config, database),
+            signs: Signs::of(&pod.config, database, site),
             id: random_id(),
             listed: Vec::new(),
             seen: Seen::default(),

@@ -29,7 +29,6 @@ use crate::supervise::orders::{Order, Run};
 use crate::supervise::relay::relay_for;
 use crate::supervise::run_service::{End, ServiceStatus, run_controlled};
 use crate::supervise::service::Policy;
-use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::{Spec, Stdin};
 
 pub const ROLE: &str = "scheduler";
@@ -42,19 +41,19 @@ const LATE: Duration = Duration::from_secs(30);
 const PRELUDE: &str = include_str!("../frappe/scheduler.py");
 
 /// Leads or stands by until a stop is asked for, or the scheduler cannot be kept up.
-pub async fn serve(around: &Surroundings<'_>, shutdown: &Shutdown) -> End {
-    let tick_file = around.runtime_dir.join("scheduler-tick");
+pub async fn serve(around: &Surroundings<'_>) -> End {
+    let tick_file = around.pod.runtime_dir.join("scheduler-tick");
     let (orders, orders_rx) = watch::channel(Order { run: Run::No, ..Order::default() });
-    let grace = around.config.grace.unwrap_or(GRACE);
+    let grace = around.pod.config.grace.unwrap_or(GRACE);
     let plan = around.plan(spec(around, &tick_file), Policy::restarting(grace));
     let status = plan.observer.subscribe();
-    around.board.enter(Phase::Serving, "");
-    tokio::spawn(around.board.follow_child(status.clone()));
+    around.pod.board.enter(Phase::Serving, "");
+    tokio::spawn(around.pod.board.follow_child(status.clone()));
     let (stand_tx, stand) = watch::channel(Stand::Starting);
     let election = Election::new(around, orders, status.clone(), stand_tx);
     let watching = keep_looking(around, stand, status, Tick::new(tick_file));
     tokio::select! {
-        end = run_controlled(around.processes, plan, orders_rx, shutdown) => end,
+        end = run_controlled(&around.pod.processes, plan, orders_rx, &around.pod.shutdown) => end,
         // Neither ends by itself; the session, and with it the lock, goes after the child.
         never = election.run() => match never {},
         never = watching => match never {},
@@ -69,10 +68,10 @@ fn spec(around: &Surroundings<'_>, tick_file: &std::path::Path) -> Spec {
         env: environment.into_map(),
         cwd: Some(around.sites()),
         stdin: Stdin::Bytes(SecretSlice::from(PRELUDE.as_bytes().to_vec())),
-        output: relay_for(ROLE, around.config.child_logs, ROLE),
+        output: relay_for(ROLE, around.pod.config.child_logs, ROLE),
         // Two that tick are worse than none for a moment.
         dies_with_us: Some(Signal::SIGKILL),
-        ..Spec::new(ROLE, around.bench.python())
+        ..Spec::new(ROLE, around.pod.bench.python())
     }
 }
 
@@ -94,8 +93,8 @@ async fn keep_looking(
             }
             shown = state;
         }
-        around.board.check(ROLE, check);
-        around.board.update(|board| board.scheduler = Some(account));
+        around.pod.board.check(ROLE, check);
+        around.pod.board.update(|board| board.scheduler = Some(account));
         let mut changed = stand.clone();
         tokio::select! {
             _ = changed.wait_for(|stand| *stand != now) => {}
@@ -138,14 +137,16 @@ fn tell(
 impl Surroundings<'_> {
     /// Frappe's own pause between two ticks, where nobody gave another one.
     fn tick(&self) -> Duration {
-        let default_s = if self.bench.frappe_major().is_some_and(|major| major >= 16) { 240 } else { 60 };
-        self.config.workers.tick.unwrap_or(Duration::from_secs(default_s))
+        let default_s = if self.pod.bench.frappe_major().is_some_and(|major| major >= 16) { 240 } else { 60 };
+        self.pod.config.workers.tick.unwrap_or(Duration::from_secs(default_s))
     }
 
     /// What the switches say; only who leads has a session to ask for all of them.
     fn scheduler_state(&self, stand: &Stand) -> &'static str {
         match stand {
-            Stand::Leads { settings } => settings.state(&BenchObjects::read(&self.bench.sites(), self.site)),
+            Stand::Leads { settings } => {
+                settings.state(&BenchObjects::read(&self.pod.bench.sites(), self.site))
+            }
             _ => "standby",
         }
     }

@@ -23,7 +23,6 @@ use crate::supervise::orders::{Order, Run};
 use crate::supervise::relay::relay_for;
 use crate::supervise::run_service::{End, ServiceStatus, run_controlled};
 use crate::supervise::service::Policy;
-use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::{Spec, Stdin};
 
 pub const ROLE: &str = "socketio";
@@ -38,17 +37,18 @@ const PRELUDE: &str =
     concat!(include_str!("../frappe/socketio_web.js"), include_str!("../frappe/socketio.js"));
 
 /// Serves until a stop is asked for, or node cannot be kept up.
-pub async fn serve(around: &Surroundings<'_>, shutdown: &Shutdown) -> End {
+pub async fn serve(around: &Surroundings<'_>) -> End {
     let (orders, orders_rx) = watch::channel(Order::default());
-    let grace = around.config.grace.unwrap_or(GRACE);
-    let policy = Policy { drain: around.config.drain, ..Policy::restarting(grace) };
-    let subscription = Subscription::new(around.queue_redis(), around.runtime_dir.join("socketio-unnamed"));
+    let grace = around.pod.config.grace.unwrap_or(GRACE);
+    let policy = Policy { drain: around.pod.config.drain, ..Policy::restarting(grace) };
+    let subscription =
+        Subscription::new(around.queue_redis(), around.pod.runtime_dir.join("socketio-unnamed"));
     let plan = around.plan(spec(around, &subscription), policy);
     let status = plan.observer.subscribe();
-    around.board.enter(Phase::Serving, "");
-    tokio::spawn(around.board.follow_child(status.clone()));
+    around.pod.board.enter(Phase::Serving, "");
+    tokio::spawn(around.pod.board.follow_child(status.clone()));
     tokio::select! {
-        end = run_controlled(around.processes, plan, orders_rx, shutdown) => end,
+        end = run_controlled(&around.pod.processes, plan, orders_rx, &around.pod.shutdown) => end,
         never = keep_probing(around, &subscription, &orders, status) => match never {},
     }
 }
@@ -57,19 +57,19 @@ fn spec(around: &Surroundings<'_>, subscription: &Subscription) -> Spec {
     let mut environment = around.environment("cauldron/socketio");
     environment.set("CAULDRON_CLIENT_NAME", &subscription.name);
     environment.set("CAULDRON_UNNAMED_FILE", &subscription.unnamed_file);
-    if let Some(url) = around.config.web_url.clone().or_else(|| own_web(around)) {
+    if let Some(url) = around.pod.config.web_url.clone().or_else(|| own_web(around)) {
         environment.set("CAULDRON_WEB_URL", url);
     }
-    if let Some(port) = around.config.socketio_port {
+    if let Some(port) = around.pod.config.socketio_port {
         environment.set("FRAPPE_SOCKETIO_PORT", port.to_string());
     }
-    let script = around.bench.app("frappe").join("socketio.js");
+    let script = around.pod.bench.app("frappe").join("socketio.js");
     Spec {
         args: vec!["-".into(), script.into()],
         stdin: Stdin::Bytes(SecretSlice::from(PRELUDE.as_bytes().to_vec())),
         env: environment.into_map(),
         cwd: Some(around.sites()),
-        output: relay_for(ROLE, around.config.child_logs, ROLE),
+        output: relay_for(ROLE, around.pod.config.child_logs, ROLE),
         dies_with_us: Some(Signal::SIGTERM),
         ..Spec::new(ROLE, "node")
     }
@@ -77,8 +77,10 @@ fn spec(around: &Surroundings<'_>, subscription: &Subscription) -> Spec {
 
 /// The web port of this process itself, where it has one.
 fn own_web(around: &Surroundings<'_>) -> Option<String> {
-    let scheme = if around.config.front.tls.is_some() { "https" } else { "http" };
-    around.has_web.then(|| format!("{scheme}://{}", loopback_if_unspecified(around.config.web_addr.address)))
+    let scheme = if around.pod.config.front.tls.is_some() { "https" } else { "http" };
+    around
+        .has_web
+        .then(|| format!("{scheme}://{}", loopback_if_unspecified(around.pod.config.web_addr.address)))
 }
 
 async fn keep_probing(
@@ -88,7 +90,7 @@ async fn keep_probing(
     mut status: watch::Receiver<ServiceStatus>,
 ) -> Infallible {
     let url =
-        format!("http://127.0.0.1:{}/socket.io/?EIO=4&transport=polling", around.config.socketio_listens);
+        format!("http://127.0.0.1:{}/socket.io/?EIO=4&transport=polling", around.pod.config.socketio_listens);
     let (mut seen_working, mut first_probes) = (false, FIRST_PROBES.delays());
     loop {
         let asked = Instant::now();
@@ -110,6 +112,7 @@ async fn keep_probing(
         let works = problem.is_none();
         seen_working |= works;
         around
+            .pod
             .board
             .check(ROLE, RoleCheck { latency: asked.elapsed(), problem, note, ..RoleCheck::default() });
         let pause = match (works, seen_working) {

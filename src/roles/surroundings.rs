@@ -3,30 +3,24 @@
 use std::path::PathBuf;
 
 use super::current::Current;
-use crate::bench::Bench;
 use crate::bring_up::Bootstrapped;
-use crate::config::Config;
 use crate::config::database::DatabaseConfig;
 use crate::frappe::environment::ChildEnvironment;
 use crate::frappe::queues::BenchQueues;
+use crate::pod::Pod;
 use crate::redis_client::Link;
-use crate::status::account::Board;
-use crate::supervise::process::Processes;
 use crate::supervise::run_service::ServicePlan;
 use crate::supervise::service::Policy;
 use crate::supervise::spawn::Spec;
 
 /// A site that is there, and what serves it.
 pub struct Surroundings<'a> {
-    pub config: &'a Config,
+    /// Its `shutdown` ends the roles.
+    pub pod: &'a Pod,
     pub database: &'a DatabaseConfig,
-    pub bench: &'a Bench,
     pub site: &'a str,
     pub bootstrapped: &'a Bootstrapped,
     pub current: &'a Current,
-    pub processes: &'a Processes,
-    pub runtime_dir: &'a std::path::Path,
-    pub board: &'a Board,
     /// Whether the web role runs in this process too.
     pub has_web: bool,
 }
@@ -34,7 +28,7 @@ pub struct Surroundings<'a> {
 impl Surroundings<'_> {
     /// Of every Frappe process, but for what may change (`Current::overrides`); some have more.
     pub fn environment(&self, application: &str) -> ChildEnvironment {
-        let mut environment = ChildEnvironment::inherited().for_frappe(self.database, &self.config.redis);
+        let mut environment = ChildEnvironment::inherited().for_frappe(self.database, &self.pod.config.redis);
         environment.joining(&self.bootstrapped.view.joined());
         environment.set("PGAPPNAME", application).set("FRAPPE_STREAM_LOGGING", "1");
         environment
@@ -51,7 +45,7 @@ impl Surroundings<'_> {
     }
 
     pub fn queues(&self) -> BenchQueues {
-        BenchQueues::of(self.config)
+        BenchQueues::of(&self.pod.config)
     }
 
     /// Its own connection, opened at the first question.

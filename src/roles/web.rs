@@ -17,7 +17,6 @@ use crate::status::account::{Board, Phase, RoleProbe};
 use crate::supervise::relay::relay;
 use crate::supervise::run_service::{End, ServicePlan, run_service};
 use crate::supervise::service::Policy;
-use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::Spec;
 use crate::sys::cgroup;
 use crate::tick::{self, BEAT};
@@ -38,21 +37,21 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 const FIRST_PROBES: Backoff = Backoff::doubling(Duration::from_millis(20), Duration::from_millis(250));
 
 /// Serves until a stop is asked for or gunicorn cannot be kept up.
-pub async fn serve(around: &Surroundings<'_>, front: &Front, shutdown: &Shutdown) -> End {
-    let grace = around.config.grace.unwrap_or(GRACE);
-    let policy = Policy { drain: around.config.drain, ..Policy::restarting(grace) };
+pub async fn serve(around: &Surroundings<'_>, front: &Front) -> End {
+    let grace = around.pod.config.grace.unwrap_or(GRACE);
+    let policy = Policy { drain: around.pod.config.drain, ..Policy::restarting(grace) };
     let plan = ServicePlan {
         // USR1 reopens logs, USR2 and WINCH are gunicorn's own upgrade dance, TTIN and TTOU are not ours.
         forward: vec![Signal::SIGHUP, Signal::SIGUSR1],
         hooks: Arc::new(GunicornHooks { front: front.clone() }),
         ..around.plan(spec(around, front, grace), policy)
     };
-    around.board.enter(Phase::Serving, "");
+    around.pod.board.enter(Phase::Serving, "");
     front.open();
-    tokio::spawn(around.board.follow_child(plan.observer.subscribe()));
-    let probing = keep_probing(front.probe(), around.site.to_string(), around.board.clone());
+    tokio::spawn(around.pod.board.follow_child(plan.observer.subscribe()));
+    let probing = keep_probing(front.probe(), around.site.to_string(), around.pod.board.clone());
     let probed = tokio::spawn(probing);
-    let end = run_service(around.processes, plan, shutdown).await;
+    let end = run_service(&around.pod.processes, plan, &around.pod.shutdown).await;
     probed.abort();
     front.close();
     if matches!(end, End::Asked(..)) && !front.is_on_hold() {
@@ -63,7 +62,7 @@ pub async fn serve(around: &Surroundings<'_>, front: &Front, shutdown: &Shutdown
 }
 
 fn spec(around: &Surroundings<'_>, front: &Front, grace: Duration) -> Spec {
-    let gunicorn = &around.config.gunicorn;
+    let gunicorn = &around.pod.config.gunicorn;
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let sizing = sizing::size(cgroup::limits(), processors);
     let mut args: Vec<String> = [
@@ -91,10 +90,10 @@ fn spec(around: &Surroundings<'_>, front: &Front, grace: Duration) -> Spec {
         args: args.into_iter().map(Into::into).collect(),
         env: environment.into_map(),
         cwd: Some(around.sites()),
-        output: relay(around.config.child_logs, NAME),
+        output: relay(around.pod.config.child_logs, NAME),
         // Quickly: its requests came through us, and nobody is left to wake its sleepers.
         dies_with_us: Some(Signal::SIGINT),
-        ..Spec::new(NAME, around.bench.gunicorn())
+        ..Spec::new(NAME, around.pod.bench.gunicorn())
     }
 }
 

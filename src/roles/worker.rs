@@ -40,7 +40,6 @@ use crate::config::workers::{Pool, Workers};
 use crate::status::account::{Phase, RoleCheck};
 use crate::supervise::orders::Run;
 use crate::supervise::run_service::End;
-use crate::supervise::signals::Shutdown;
 
 pub const ROLE: &str = "worker";
 /// From TERM to KILL: the longest that a job of the pool may take, and this.
@@ -54,11 +53,11 @@ const LOOK: Duration = Duration::from_secs(5);
 const LOOK_WHEN_SCALING: Duration = Duration::from_secs(1);
 
 /// Works until a stop is asked for, or a process cannot be kept up.
-pub async fn serve(around: &Surroundings<'_>, shutdown: &Shutdown) -> End {
-    let workers = &around.config.workers;
+pub async fn serve(around: &Surroundings<'_>) -> End {
+    let workers = &around.pod.config.workers;
     let records = Records::new(around);
-    around.board.enter(Phase::Serving, "");
-    let (stop_all, shutdown) = shutdown.linked();
+    around.pod.board.enter(Phase::Serving, "");
+    let (stop_all, shutdown) = around.pod.shutdown.linked();
     let settler = Settler::start(around, &shutdown);
     let mut services = JoinSet::new();
     let mut slots = Vec::new();
@@ -68,7 +67,7 @@ pub async fn serve(around: &Surroundings<'_>, shutdown: &Shutdown) -> End {
         services.spawn(service);
     }
     // What follows from CAULDRON_CLONE, a new start finds out.
-    let is_copy = around.board.read().copy_of.is_some();
+    let is_copy = around.pod.board.read().copy_of.is_some();
     let mut watch = Watch::new(around, slots, records, settler.clone());
     let mut end = None;
     loop {
@@ -88,7 +87,7 @@ pub async fn serve(around: &Surroundings<'_>, shutdown: &Shutdown) -> End {
                 None => break,
             },
             check = watch.look(workers, is_copy) => {
-                around.board.check(ROLE, check);
+                around.pod.board.check(ROLE, check);
             }
         }
     }
@@ -115,7 +114,7 @@ struct Watch {
 
 impl Watch {
     fn new(around: &Surroundings<'_>, slots: Vec<Arc<Slot>>, records: Records, settler: Settler) -> Self {
-        let pools = &around.config.workers.pools;
+        let pools = &around.pod.config.workers.pools;
         let scales = pools.iter().map(|pool| Scale::new(pool.processes.clone())).collect();
         let now = Instant::now();
         let (foreign, strays) = (Foreign::new(around), Strays::default());

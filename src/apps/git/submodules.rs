@@ -34,7 +34,7 @@ impl Git<'_> {
     /// `.gitmodules` cannot be read; the signal that asked for a stop.
     pub(super) async fn fetch_submodules(&self, app: &WantedApp, folder: &Path) -> Flow<Vec<Lacking>> {
         let paths = self.submodules(app, folder).await?;
-        if !self.context.config.git.submodules {
+        if !self.pod.config.git.submodules {
             return Ok(paths.into_iter().map(|path| not_wanted(app, path)).collect());
         }
         let text = |text: &str| text.to_string();

@@ -186,7 +186,7 @@ pub fn refuse_twice_and_circles(entries: &[Entry<'_>], image: &Image) -> Result<
 fn opened<'b, 'g>(git: &'b mut Option<Git<'g>>, publisher: &Publisher<'g>) -> Result<&'b Git<'g>> {
     Ok(match git {
         Some(git) => git,
-        None => git.insert(Git::open(publisher.context)?),
+        None => git.insert(Git::open(publisher.pod)?),
     })
 }
 

@@ -47,7 +47,7 @@ impl Publisher<'_> {
     pub async fn fetch<'a>(&self, app: &'a WantedApp, commit: &str, origin: Origin<'_>) -> Flow<Fetched<'a>> {
         let label = app.label();
         let begin = Instant::now();
-        self.context.board.update(|account| account.detail = format!("fetching app {label}"));
+        self.pod.board.update(|account| account.detail = format!("fetching app {label}"));
         let staging = Staging::make(&self.bundles)?;
         for folder in [staging.bundle(), staging.scratch()] {
             fs::create_dir(folder).map_err(|error| self.cannot_write(&error))?;
@@ -109,7 +109,7 @@ impl Publisher<'_> {
     fn check_submodules(&self, lacking: Vec<Lacking>, package: &str, app: &WantedApp) -> Result<()> {
         let package = Path::new(app.subfolder.as_deref().unwrap_or_default()).join(package);
         for one in lacking {
-            if self.context.config.git.submodules && one.touches(&package) {
+            if self.pod.config.git.submodules && one.touches(&package) {
                 return Err(one.fault);
             }
             let (submodule, reason) = (one.path, one.fault.cause);

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::apps::Context;
 use crate::apps::program::{self, Ran};
 use crate::frappe::environment::ChildEnvironment;
 use crate::outcome::{Fault, Flow, Result};
+use crate::pod::Pod;
 use crate::supervise::spawn::Spec;
 
 /// One thing to install.
@@ -27,8 +27,8 @@ pub enum Installer {
 }
 
 impl Installer {
-    pub fn of(context: &Context<'_>, app: &str) -> Result<Self> {
-        let bench = context.bench;
+    pub fn of(pod: &Pod, app: &str) -> Result<Self> {
+        let bench = &pod.bench;
         let libraries = fs::read_dir(bench.environment().join("lib")).into_iter().flatten().flatten();
         if libraries.into_iter().any(|library| library.path().join("site-packages/pip").is_dir()) {
             return Ok(Self::Pip(bench.python()));
@@ -75,7 +75,7 @@ impl Installer {
         arguments
     }
 
-    pub async fn run(&self, context: &Context<'_>, scratch: &Path, arguments: Vec<OsString>) -> Flow<Ran> {
+    pub async fn run(&self, pod: &Pod, scratch: &Path, arguments: Vec<OsString>) -> Flow<Ran> {
         let mut environment = ChildEnvironment::inherited();
         environment.set("TMPDIR", scratch).set("PIP_NO_INPUT", "1").set("PIP_DISABLE_PIP_VERSION_CHECK", "1");
         environment.set("PIP_ROOT_USER_ACTION", "ignore").set("NO_COLOR", "1");
@@ -92,7 +92,7 @@ impl Installer {
             cwd: Some(scratch.to_path_buf()),
             ..Spec::new(self.name(), program)
         };
-        program::run(context, spec, context.config.git.timeout).await
+        program::run(pod, spec, pod.config.git.timeout).await
     }
 
     /// What the dry run would install.

@@ -1,13 +1,13 @@
 //! Keeps the account of the other sites up to date while a pod serves. No session is held between two looks.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::time::Duration;
 
 use super::examine::{Examiner, Seen};
 use super::refused::RefusedSites;
 use crate::bench::Bench;
 use crate::frappe::sites::{self, OtherSite};
+use crate::pod::Pod;
 use crate::status::account::Board;
 use crate::status::other_sites::Fit;
 use crate::tick::{self, BEAT};
@@ -32,9 +32,9 @@ pub struct Follower {
 
 impl Follower {
     /// Of every site of the bench but `site`.
-    pub fn new(examiner: Examiner, bench: &Bench, site: &str, board: &Board, runtime: &Path) -> Self {
-        let (bench, site, board) = (bench.clone(), site.to_string(), board.clone());
-        let refused = RefusedSites::new(runtime);
+    pub fn new(examiner: Examiner, pod: &Pod, site: &str) -> Self {
+        let (bench, site, board) = (pod.bench.clone(), site.to_string(), pod.board.clone());
+        let refused = RefusedSites::new(&pod.runtime_dir);
         Self { examiner, bench, site, board, refused, seen: BTreeMap::new(), round: 0 }
     }
 

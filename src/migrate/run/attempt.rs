@@ -58,7 +58,7 @@ impl Run<'_> {
         self.gate.error = match stopped {
             Stopped::Fault(fault) => Some(fault.cause.clone()),
             Stopped::Signal(_) => {
-                let progress = self.context.board.read().gate.progress;
+                let progress = self.context.pod.board.read().gate.progress;
                 let patch = progress.and_then(|progress| progress.patch);
                 let middle = patch.map_or("it".into(), |patch| format!("patch {patch}"));
                 Some(format!("a stop was asked for in the middle of {middle}"))
@@ -106,7 +106,7 @@ impl Run<'_> {
         migrations::record_migrated(client, self.context.site, &migrated, &self.gate)
             .await
             .map_err(|fault| after(fault.into()))?;
-        self.context.board.update(|account| {
+        self.context.pod.board.update(|account| {
             account.gate.database = Some(attempt.fingerprint.to_string());
             account.gate.relation = Some("equal");
             account.gate.stage = Stage::Finishing.name();
@@ -130,7 +130,7 @@ impl Run<'_> {
         if self.gate.stage == Stage::Draining {
             let since = Instant::now();
             let waiting = async {
-                if let Some(queues) = Queues::of(context.config, context.site) {
+                if let Some(queues) = Queues::of(&context.pod.config, context.site) {
                     self.hold = Some(Hold::close(&queues).await);
                     drain::wait(context, &queues).await?;
                 }
@@ -138,7 +138,7 @@ impl Run<'_> {
             };
             tokio::select! {
                 waited = waiting => waited?,
-                signal = context.shutdown.asked() => return Err(Stopped::Signal(signal)),
+                signal = context.pod.shutdown.asked() => return Err(Stopped::Signal(signal)),
                 fault = leadership.lost() => return Err(fault.into()),
             }
             self.gate.on_event(Event::Done);
@@ -167,12 +167,12 @@ impl Run<'_> {
         caches::clear(self.context, self.leadership, step, &self.access.own.database).await?;
         self.volume.tell_migrated(&id)?;
         self.gate.on_event(Event::Done);
-        self.context.board.update(|account| account.gate.progress = None);
+        self.context.pod.board.update(|account| account.gate.progress = None);
         self.reopen().await?;
         Ok(())
     }
 
     fn patience(&self) -> Duration {
-        self.context.config.grace.unwrap_or(GRACE).saturating_sub(FOR_THE_REST)
+        self.context.pod.config.grace.unwrap_or(GRACE).saturating_sub(FOR_THE_REST)
     }
 }

@@ -67,7 +67,7 @@ impl Election {
         // PostgreSQL keeps 63 bytes of it.
         let application: String =
             format!("cauldron/scheduler {}", host.unwrap_or_default()).chars().take(63).collect();
-        let (bench, site) = (around.bench.clone(), around.site.to_string());
+        let (bench, site) = (around.pod.bench.clone(), around.site.to_string());
         let database = around.database.directly();
         Self { database, bench, site, application, orders, child, stand }
     }

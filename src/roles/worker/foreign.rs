@@ -30,8 +30,8 @@ impl Foreign {
         Self {
             link: around.queue_redis(),
             queues: around.queues(),
-            board: around.board.clone(),
-            bench: around.bench.clone(),
+            board: around.pod.board.clone(),
+            bench: around.pod.bench.clone(),
             counted: BTreeMap::new(),
             told: BTreeSet::new(),
         }

@@ -22,7 +22,7 @@ pub struct Gate {
 impl Gate {
     /// The bootstrap has just read the record, and half a migration is known from it.
     pub fn of(around: &Surroundings<'_>) -> Self {
-        Self { record: RecordReader::new(around.database, around.bench, around.site), doubted: true }
+        Self { record: RecordReader::new(around.database, &around.pod.bench, around.site), doubted: true }
     }
 
     /// Redis did not answer: what it says next may not be all that it knew.

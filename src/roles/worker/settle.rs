@@ -63,14 +63,14 @@ impl Settler {
         let spec = Spec {
             env: around.environment("cauldron/settle").into_map(),
             cwd: Some(around.sites()),
-            ..Spec::new("settle", around.bench.python())
+            ..Spec::new("settle", around.pod.bench.python())
         };
         let shared = Shared {
             spec,
             overrides: around.current.overrides(),
-            requeue: around.config.workers.requeue.clone(),
+            requeue: around.pod.config.workers.requeue.clone(),
             link: around.queue_redis(),
-            processes: around.processes.clone(),
+            processes: around.pod.processes.clone(),
             shutdown: shutdown.clone(),
             cases: Mutex::default(),
         };

@@ -72,19 +72,27 @@ impl Slot {
         let waits = number > *pool.processes.start();
         let order = Order { run: if waits { Run::No } else { Run::Yes }, why: "scale", ..Order::default() };
         let (orders, orders_rx) = watch::channel(order);
-        let grace = around.config.grace.unwrap_or(pool.timeout + GRACE_AFTER_TIMEOUT);
-        let policy =
-            Policy { drain: around.config.drain, done_code: Some(DONE_CODE), ..Policy::restarting(grace) };
+        let grace = around.pod.config.grace.unwrap_or(pool.timeout + GRACE_AFTER_TIMEOUT);
+        let policy = Policy {
+            drain: around.pod.config.drain,
+            done_code: Some(DONE_CODE),
+            ..Policy::restarting(grace)
+        };
         // Nothing is forwarded: HUP and QUIT kill a job, USR1 does nothing (FRAPPE.md, Workers).
         let mut plan = around.plan(spec(around, pool, &name), policy);
         let status = plan.observer.subscribe();
-        tokio::spawn(around.board.follow_child(status.clone()));
+        tokio::spawn(around.pod.board.follow_child(status.clone()));
         let slot =
             Arc::new(Self { name, pool: pool.name(), number, orders, status, facts: Mutex::default() });
-        let hooks =
-            WorkerHooks::new(slot.clone(), records.link(), settler.clone(), around.processes.clone(), grace);
+        let hooks = WorkerHooks::new(
+            slot.clone(),
+            records.link(),
+            settler.clone(),
+            around.pod.processes.clone(),
+            grace,
+        );
         plan.hooks = Arc::new(hooks);
-        let (processes, shutdown): (Processes, Shutdown) = (around.processes.clone(), shutdown.clone());
+        let (processes, shutdown): (Processes, Shutdown) = (around.pod.processes.clone(), shutdown.clone());
         (slot, async move { run_controlled(&processes, plan, orders_rx, &shutdown).await })
     }
 
@@ -169,8 +177,8 @@ pub async fn any_changed(slots: &[Arc<Slot>]) {
 fn spec(around: &Surroundings<'_>, pool: &Pool, name: &str) -> Spec {
     let mut environment = around.environment("cauldron/worker");
     environment.set("CAULDRON_WORKER_GATE", around.queues().gate());
-    environment.set("CAULDRON_REFUSED_SITES", refused::folder(around.runtime_dir));
-    if let Some(jobs) = around.config.workers.max_jobs {
+    environment.set("CAULDRON_REFUSED_SITES", refused::folder(&around.pod.runtime_dir));
+    if let Some(jobs) = around.pod.config.workers.max_jobs {
         environment.set("CAULDRON_WORKER_MAX_JOBS", jobs.to_string());
     }
     Spec {
@@ -180,7 +188,7 @@ fn spec(around: &Surroundings<'_>, pool: &Pool, name: &str) -> Spec {
         stdin: Stdin::Bytes(SecretSlice::from(PRELUDE.as_bytes().to_vec())),
         // It finishes its job, and takes no more.
         dies_with_us: Some(nix::sys::signal::Signal::SIGTERM),
-        output: relay_for(ROLE, around.config.child_logs, name),
-        ..Spec::new(name, around.bench.python())
+        output: relay_for(ROLE, around.pod.config.child_logs, name),
+        ..Spec::new(name, around.pod.bench.python())
     }
 }
