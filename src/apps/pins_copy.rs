@@ -8,7 +8,6 @@ use tokio_postgres::Client;
 use super::pins::Pins;
 use crate::outcome::Result;
 use crate::pod::Pod;
-use crate::postgres::sql::told;
 use crate::record;
 
 /// As many lists as a rollback may go back to.

@@ -14,7 +14,7 @@ use crate::leader::context::{Context, Purpose};
 use crate::outcome::{Fault, Flow};
 use crate::overlay::View;
 use crate::pod::Pod;
-use crate::record::exclusive_lock::{LOOK_EVERY, SiteHold};
+use crate::record::exclusive_lock::SiteHold;
 use crate::record::timing::EXCLUSIVE_LOCK_INTERVAL;
 use crate::status::account::{Board, Phase};
 use crate::supervise::signals::Shutdown;

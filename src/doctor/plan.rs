@@ -18,7 +18,7 @@ use crate::cli::Format;
 use crate::frappe::supported;
 use crate::migrate::plan::MigrationPlan;
 use crate::migrate::refusal::Refusal;
-use crate::outcome::{self, Fault};
+use crate::outcome::{self, Fault, Flow};
 use crate::postgres::sql::told;
 use crate::record::schema;
 use crate::site_state::decide::{Action, Database, Names, Observation, decide, row};

@@ -5,7 +5,7 @@ use secrecy::SecretSlice;
 use crate::code::relation::Evidence;
 use crate::frappe::environment::ChildEnvironment;
 use crate::frappe::patches;
-use crate::leader::context::{Context, OverlayContext};
+use crate::leader::context::OverlayContext;
 use crate::leader::lock::Leadership;
 use crate::leader::step::{Program, run_program};
 use crate::outcome::{Fault, Flow, Stopped};
