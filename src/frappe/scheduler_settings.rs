@@ -16,6 +16,33 @@ pub struct Settings {
     pub idle_days: Option<i64>,
 }
 
+/// What the scheduler does at its ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchedulerState {
+    Active,
+    Disabled,
+    Paused,
+    Maintenance,
+    /// Nobody was active for days.
+    Dormant,
+    /// It does not run here: another pod leads, or none is known to.
+    Standby,
+}
+
+impl SchedulerState {
+    /// As the log and the metric's label have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+            Self::Paused => "paused",
+            Self::Maintenance => "maintenance",
+            Self::Dormant => "dormant",
+            Self::Standby => "standby",
+        }
+    }
+}
+
 impl Settings {
     /// Asks on a session of a complete site.
     pub async fn read(client: &Client) -> Result<Self, tokio_postgres::Error> {
@@ -35,23 +62,23 @@ impl Settings {
         })
     }
 
-    /// One word for what the scheduler does at its ticks, in the order in which Frappe itself looks.
-    pub fn state(&self, files: &BenchObjects) -> &'static str {
+    /// The state of a scheduler that runs, in the order in which Frappe itself looks.
+    pub fn state(&self, files: &BenchObjects) -> SchedulerState {
         let switches = [
-            ("maintenance_mode", "maintenance"),
-            ("pause_scheduler", "paused"),
-            ("disable_scheduler", "disabled"),
+            ("maintenance_mode", SchedulerState::Maintenance),
+            ("pause_scheduler", SchedulerState::Paused),
+            ("disable_scheduler", SchedulerState::Disabled),
         ];
         if let Some((_, state)) = switches.iter().find(|(key, _)| files.is_on(key)) {
-            return state;
+            return *state;
         }
         if self.enable_scheduler.as_deref() != Some("1") {
-            return "disabled";
+            return SchedulerState::Disabled;
         }
         let days = self.dormant_days.unwrap_or(DORMANT_DAYS);
         let dormant =
             days > 0 && !files.is_on("developer_mode") && self.idle_days.is_some_and(|idle| idle >= days);
-        if dormant { "dormant" } else { "active" }
+        if dormant { SchedulerState::Dormant } else { SchedulerState::Active }
     }
 }
 
@@ -66,12 +93,15 @@ mod tests {
             ..BenchObjects::default()
         };
         let on = Settings { enable_scheduler: Some("1".into()), ..Settings::default() };
-        assert_eq!(on.state(&files("{}")), "active");
-        assert_eq!(Settings::default().state(&files("{}")), "disabled");
-        assert_eq!(on.state(&files(r#"{"pause_scheduler": 1}"#)), "paused");
-        assert_eq!(on.state(&files(r#"{"maintenance_mode": 1, "pause_scheduler": 1}"#)), "maintenance");
+        assert_eq!(on.state(&files("{}")), SchedulerState::Active);
+        assert_eq!(Settings::default().state(&files("{}")), SchedulerState::Disabled);
+        assert_eq!(on.state(&files(r#"{"pause_scheduler": 1}"#)), SchedulerState::Paused);
+        assert_eq!(
+            on.state(&files(r#"{"maintenance_mode": 1, "pause_scheduler": 1}"#)),
+            SchedulerState::Maintenance
+        );
         let idle = Settings { idle_days: Some(5), ..on };
-        assert_eq!(idle.state(&files("{}")), "dormant");
-        assert_eq!(idle.state(&files(r#"{"developer_mode": 1}"#)), "active");
+        assert_eq!(idle.state(&files("{}")), SchedulerState::Dormant);
+        assert_eq!(idle.state(&files(r#"{"developer_mode": 1}"#)), SchedulerState::Active);
     }
 }

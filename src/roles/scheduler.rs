@@ -24,6 +24,7 @@ use self::election::{Election, Stand};
 use self::tick::Tick;
 use super::Surroundings;
 use crate::frappe::bench_objects::BenchObjects;
+use crate::frappe::scheduler_settings::SchedulerState;
 use crate::status::account::{Phase, RoleCheck, SchedulerAccount};
 use crate::supervise::orders::{Order, Run};
 use crate::supervise::relay::relay_for;
@@ -81,17 +82,17 @@ async fn keep_looking(
     mut status: watch::Receiver<ServiceStatus>,
     mut tick: Tick,
 ) -> Infallible {
-    let mut shown = "";
+    let mut shown = None;
     loop {
         let now = stand.borrow().clone();
         let state = around.scheduler_state(&now);
         let seen = tick.look(status.borrow_and_update().pid);
         let (check, account) = tell(&now, seen, state, around.tick());
-        if account.leads && state != shown {
-            if state != "active" {
-                tracing::warn!(state, "the scheduler runs, and enqueues nothing or little");
+        if account.leads && shown != Some(state) {
+            if state != SchedulerState::Active {
+                tracing::warn!(state = state.as_str(), "the scheduler runs, and enqueues nothing or little");
             }
-            shown = state;
+            shown = Some(state);
         }
         around.pod.board.check(ROLE, check);
         around.pod.board.update(|board| board.scheduler = Some(account));
@@ -108,7 +109,7 @@ async fn keep_looking(
 fn tell(
     stand: &Stand,
     seen: tick::Seen,
-    state: &'static str,
+    state: SchedulerState,
     tick: Duration,
 ) -> (RoleCheck, SchedulerAccount) {
     let account = SchedulerAccount { leads: matches!(stand, Stand::Leads { .. }), lag: seen.lag, state };
@@ -124,7 +125,7 @@ fn tell(
                 let silent = lag.unwrap_or(running).min(running);
                 let missing = silent > tick * 2 + LATE && !seen.unseen;
                 let last = lag.map_or("none yet".into(), |lag| format!("{} s ago", lag.as_secs()));
-                let note = format!("leads; {state}; last tick {last}");
+                let note = format!("leads; {}; last tick {last}", state.as_str());
                 let problem =
                     missing.then(|| format!("leads, and has not ticked for {} s", silent.as_secs()));
                 RoleCheck { note, problem, ..RoleCheck::default() }
@@ -142,12 +143,12 @@ impl Surroundings<'_> {
     }
 
     /// What the switches say; only who leads has a session to ask for all of them.
-    fn scheduler_state(&self, stand: &Stand) -> &'static str {
+    fn scheduler_state(&self, stand: &Stand) -> SchedulerState {
         match stand {
             Stand::Leads { settings } => {
                 settings.state(&BenchObjects::read(&self.pod.bench.sites(), self.site))
             }
-            _ => "standby",
+            _ => SchedulerState::Standby,
         }
     }
 }
@@ -171,7 +172,7 @@ mod tests {
     }
 
     fn problem(stand: &Stand, seen: tick::Seen) -> Option<String> {
-        tell(stand, seen, "active", TICK).0.problem
+        tell(stand, seen, SchedulerState::Active, TICK).0.problem
     }
 
     #[test]
@@ -189,7 +190,8 @@ mod tests {
 
     #[test]
     fn a_standby_is_ready_and_says_so() {
-        let (check, account) = tell(&Stand::StandsBy("pod-1".into()), tick::Seen::default(), "standby", TICK);
+        let (check, account) =
+            tell(&Stand::StandsBy("pod-1".into()), tick::Seen::default(), SchedulerState::Standby, TICK);
         assert_eq!((check.problem, check.note.as_str()), (None, "stands by; pod-1 leads"));
         assert!(!account.leads);
         assert!(problem(&Stand::Unknown("refused".into()), tick::Seen::default()).is_some());

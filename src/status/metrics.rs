@@ -184,7 +184,7 @@ impl Exposition<'_> {
         let workers = workers.map(|(state, count)| (vec![("state", state.clone())], *count as f64));
         self.gauges("workers", workers.collect());
         if let Some(scheduler) = &self.account.scheduler {
-            self.gauges("scheduler_state", vec![(vec![("state", scheduler.state.to_string())], 1.0)]);
+            self.gauges("scheduler_state", vec![(vec![("state", scheduler.state.as_str().to_string())], 1.0)]);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::account::{Board, Phase};
+use crate::frappe::scheduler_settings::SchedulerState;
 
 /// Whether a role works, as it was seen last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,8 +28,7 @@ pub struct SchedulerAccount {
     pub leads: bool,
     /// Since the last tick that ended; none where none was seen.
     pub lag: Option<Duration>,
-    /// active, disabled, paused, maintenance or dormant.
-    pub state: &'static str,
+    pub state: SchedulerState,
 }
 
 impl Board {
