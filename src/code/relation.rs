@@ -21,6 +21,7 @@
 
 use super::ancestry::Descent;
 use super::version::Version;
+use crate::status::gate::RelationKind;
 
 /// What was seen of the code, the record and the site's own tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,17 +100,17 @@ impl Relation {
         match self {
             Self::RolledBack => "rolled back",
             Self::Incomplete(_) => "incomplete",
-            other => other.word(),
+            other => other.kind().as_str(),
         }
     }
 
-    /// The word of `/status` and the metric.
-    pub fn word(&self) -> &'static str {
+    /// As `/status` and the metric have it.
+    pub fn kind(&self) -> RelationKind {
         match self {
-            Self::Equal => "equal",
-            Self::Newer => "newer",
-            Self::RolledBack | Self::Older(_) | Self::Incomplete(_) => "older",
-            Self::Unknown(_) => "unknown",
+            Self::Equal => RelationKind::Equal,
+            Self::Newer => RelationKind::Newer,
+            Self::RolledBack | Self::Older(_) | Self::Incomplete(_) => RelationKind::Older,
+            Self::Unknown(_) => RelationKind::Unknown,
         }
     }
 }

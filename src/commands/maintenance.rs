@@ -82,9 +82,9 @@ impl Asked<'_> {
         let stage = self.state.gate.stage;
         if stage != Stage::Open {
             if let Some(running) = running(&self.state) {
-                let holder = running.holder;
+                let holder = running.holder.as_deref().unwrap_or("a pod");
                 return Err(Fault::try_again(
-                    format!("{holder} is migrating the site now ({})", stage.name()),
+                    format!("{holder} is migrating the site now ({})", stage.as_str()),
                     "wait for its end, or stop that pod",
                 ));
             }
@@ -123,11 +123,11 @@ impl Asked<'_> {
         let gate = &self.state.gate;
         let by = on.then_some(if gate.maintenance_ours { "migration" } else { "operator" });
         let problem = gate.is_half_done().then(|| gate.remedy());
-        let running = running(&self.state).map(|running| running.doing);
+        let running = running(&self.state).map(|running| running.reported);
         telemetry::print(&match format {
             Format::Json => format!(
                 "{}\n",
-                json!({"maintenance": on, "by": by, "gate": gate.stage.name(), "target": gate.target,
+                json!({"maintenance": on, "by": by, "gate": gate.stage.as_str(), "target": gate.target,
                     "backup": gate.backup, "problem": problem, "running": running})
             ),
             Format::Text => {
@@ -136,7 +136,7 @@ impl Asked<'_> {
                     "maintenance {}\nby          {}\ngate        {}\nbackup      {}\nproblem     {}\nrunning     {}\n",
                     if on { "on" } else { "off" },
                     by.unwrap_or("-"),
-                    gate.stage.name(),
+                    gate.stage.as_str(),
                     word(&gate.backup),
                     word(&problem),
                     word(&running),

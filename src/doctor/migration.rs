@@ -121,7 +121,7 @@ fn gate(site: &str, plan: &MigrationPlan) -> Finding {
         (stage, _) => Finding::warning(
             id,
             site,
-            format!("the leader of a migration was gone while it was {}", stage.name()),
+            format!("the leader of a migration was gone while it was {}", stage.as_str()),
             "the next leader goes on from there",
         ),
     }

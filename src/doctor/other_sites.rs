@@ -55,9 +55,10 @@ fn examiner(known: &Known, processes: &Processes) -> Result<Examiner, String> {
 fn judge(site: &str, fit: &Fit) -> Finding {
     let id = Id::OtherSites;
     match fit {
-        Fit::Served(word) => Finding::ok(id, site, format!("{word}: it is served")),
-        Fit::Refused(word, why) => {
-            Finding::error(id, FOREIGN_DATA, site, format!("{word}: its hosts get 503: {why}"), hint(site))
+        Fit::Served(relation) => Finding::ok(id, site, format!("{}: it is served", relation.as_str())),
+        Fit::Refused(relation, why) => {
+            let detail = format!("{}: its hosts get 503: {why}", relation.as_str());
+            Finding::error(id, FOREIGN_DATA, site, detail, hint(site))
         }
         Fit::Unknown(why) => Finding::warning(
             id,

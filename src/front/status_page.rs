@@ -154,6 +154,7 @@ mod tests {
 
     use super::*;
     use crate::status::account::Board;
+    use crate::status::gate::RunningMigration;
 
     async fn page(response: Response<Body>) -> String {
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
@@ -181,7 +182,8 @@ mod tests {
         let html = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("text/html"))]);
         // An operator's own maintenance: Frappe says what it says.
         assert_eq!(page(in_an_update(&board.read(), &html, frappes())).await, "of Frappe");
-        board.update(|account| account.gate.running = Some("secret-pod migrates".into()));
+        let running = RunningMigration { holder: Some("secret-pod".into()), reported: "secret".into() };
+        board.update(|account| account.gate.running = Some(running));
         let shown = page(in_an_update(&board.read(), &html, frappes())).await;
         assert!(shown.contains("is being updated") && !shown.contains("secret"), "{shown}");
         let program = in_an_update(&board.read(), &HeaderMap::new(), frappes());

@@ -83,7 +83,7 @@ const UPDATE: [(&str, &[Stage]); 4] = [
 pub fn of_an_update(gate: &GateAccount) -> Vec<Step> {
     let at = UPDATE
         .iter()
-        .position(|(_, stages)| stages.iter().any(|stage| stage.name() == gate.stage))
+        .position(|(_, stages)| gate.stage.is_some_and(|stage| stages.contains(&stage)))
         .unwrap_or(0);
     let step = |(index, (name, _)): (usize, &(&'static str, &[Stage]))| {
         let state = match index.cmp(&at) {
@@ -134,7 +134,7 @@ mod tests {
     fn an_update_is_at_its_stage() {
         let states = |stage: Stage, problem: Option<&str>| {
             let gate =
-                GateAccount { stage: stage.name(), problem: problem.map(Into::into), ..Default::default() };
+                GateAccount { stage: Some(stage), problem: problem.map(Into::into), ..Default::default() };
             of_an_update(&gate).into_iter().map(|step| step.state).collect::<Vec<_>>()
         };
         use State::{Done, Failed, Running, Waiting};

@@ -107,8 +107,8 @@ fn tell(board: &Board, Standing { fingerprint, relation, .. }: &Standing, state:
     board.update(|account| {
         account.gate.pod = Some(fingerprint.clone());
         account.gate.database.clone_from(&state.fingerprint);
-        account.gate.relation = Some(relation.word());
-        account.gate.stage = state.gate.stage.name();
+        account.gate.relation = Some(relation.kind());
+        account.gate.stage = Some(state.gate.stage);
     });
 }
 
@@ -117,24 +117,11 @@ pub fn leader_is_alive(state: &State) -> bool {
     state.holder.is_some() && state.beat_age_ms.is_some_and(|age| !has_reached(age, MIGRATION_BELIEVED_FOR))
 }
 
-/// A leader that migrates now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Running {
-    pub holder: String,
-    pub doing: String,
-}
-
-impl fmt::Display for Running {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} migrates the site: {}", self.holder, self.doing)
-    }
-}
-
 /// The leader that migrates, as far as the record says.
-pub fn running(state: &State) -> Option<Running> {
-    (state.gate.stage != Stage::Open && leader_is_alive(state)).then(|| Running {
-        holder: state.holder.clone().unwrap_or_else(|| "a pod".into()),
-        doing: state.doing.clone().unwrap_or_default(),
+pub fn running(state: &State) -> Option<RunningMigration> {
+    (state.gate.stage != Stage::Open && leader_is_alive(state)).then(|| RunningMigration {
+        holder: state.holder.clone(),
+        reported: state.doing.clone().unwrap_or_default(),
     })
 }
 

@@ -14,11 +14,12 @@
 //!                                                           and nothing was interrupted
 //! ```
 
-use super::admit::{Running, Standing};
+use super::admit::Standing;
 use super::refusal::{self, Refusal};
 use crate::code::relation::Relation;
 use crate::record::migrations::{Gate, Tried};
 use crate::record::stage::{Event, Stage};
+use crate::status::gate::RunningMigration;
 
 /// Everything that was read of code, record and tables.
 pub struct Assessment {
@@ -30,7 +31,7 @@ pub struct Assessment {
     /// How often this code was tried.
     pub tried: Tried,
     /// Another leader's migration; none for who holds the lock.
-    pub running: Option<Running>,
+    pub running: Option<RunningMigration>,
 }
 
 /// What is asked of the gate.
@@ -57,7 +58,7 @@ pub enum Decision {
         downgrade: Option<String>,
     },
     /// A leader is at it.
-    Wait(Running),
+    Wait(RunningMigration),
     Refuse(Refusal),
 }
 

@@ -20,15 +20,15 @@ use crate::status::other_sites::Fit;
 
 /// Decides.
 pub fn fit(relation: &Relation, seen: &Evidence) -> Fit {
-    let word = relation.word();
+    let kind = relation.kind();
     match relation {
-        Relation::Equal | Relation::RolledBack => Fit::Served(word),
+        Relation::Equal | Relation::RolledBack => Fit::Served(kind),
         Relation::Newer => match pending(seen) {
-            Some(pending) => Fit::Refused(word, pending),
-            None => Fit::Served(Relation::Equal.word()),
+            Some(pending) => Fit::Refused(kind, pending),
+            None => Fit::Served(Relation::Equal.kind()),
         },
         Relation::Older(why) | Relation::Unknown(why) | Relation::Incomplete(why) => {
-            Fit::Refused(word, why.clone())
+            Fit::Refused(kind, why.clone())
         }
     }
 }
@@ -71,7 +71,7 @@ mod tests {
         let equal = seen("15.2", Some("15.2"));
         assert!(fit(&Relation::Equal, &Evidence::default()).is_served());
         assert!(fit(&Relation::RolledBack, &seen("15.1", Some("15.2"))).is_served());
-        assert_eq!(fit(&Relation::Newer, &equal), Fit::Served("equal"));
+        assert_eq!(fit(&Relation::Newer, &equal), Fit::Served(Relation::Equal.kind()));
         assert!(fit(&Relation::Newer, &seen("15.2", None)).is_served(), "made by new-site, never migrated");
         let mut patch = equal.clone();
         patch.apps[0].pending = vec!["frappe.patches.one".into()];

@@ -133,7 +133,7 @@ impl MigrationPlan {
             "relation": self.relation().told(),
             "why": self.relation().why(),
             "fingerprint": {"pod": pod, "database": database},
-            "stage": self.gate().stage.name(),
+            "stage": self.gate().stage.as_str(),
             "pending": {
                 "patches": evidence.pending().collect::<Vec<_>>(),
                 "doctypes": evidence.doctypes.iter().map(|change| &change.name).collect::<Vec<_>>(),

@@ -121,7 +121,7 @@ pub async fn record_as_made(context: &OverlayContext<'_>, leadership: &Leadershi
     context.pod.board.update(|account| {
         account.gate.pod = Some(fingerprint.clone());
         account.gate.database = Some(fingerprint);
-        account.gate.relation = Some(Relation::Equal.word());
+        account.gate.relation = Some(Relation::Equal.kind());
     });
     Ok(())
 }
@@ -149,7 +149,7 @@ impl Run<'_> {
             stage => {
                 self.gate = settled(&self.gate);
                 tracing::warn!(
-                    stage = stage.name(),
+                    stage = stage.as_str(),
                     "an earlier leader was gone in the middle of a migration"
                 );
                 self.reopen().await?;
@@ -173,9 +173,9 @@ impl Run<'_> {
     }
 
     async fn write(&self) -> Result<()> {
-        let stage = self.gate.stage.name();
-        tracing::debug!(stage, "the gate");
-        self.context.pod.board.update(|account| account.gate.stage = stage);
+        let stage = self.gate.stage;
+        tracing::debug!(stage = stage.as_str(), "the gate");
+        self.context.pod.board.update(|account| account.gate.stage = Some(stage));
         migrations::write_gate(self.leadership.client(), self.context.site, &self.gate).await
     }
 

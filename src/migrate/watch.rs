@@ -15,6 +15,7 @@ use crate::record::reader::RecordReader;
 use crate::record::state::{self, State};
 use crate::record::volume::Volume;
 use crate::status::account::Board;
+use crate::status::gate::RunningMigration;
 use crate::tick::{self, BEAT};
 
 const LOOK_EVERY: Duration = BEAT.saturating_mul(2);
@@ -57,7 +58,7 @@ async fn compare(record: &RecordReader, view: &View, board: &Board) -> Result<()
     let (pod, database) = (Some(code.fingerprint(&installed)), state.and_then(|state| state.fingerprint));
     let relation = if pod == database { Relation::Equal } else { Relation::RolledBack };
     board.update(|account| {
-        account.gate.relation = Some(relation.word());
+        account.gate.relation = Some(relation.kind());
         (account.gate.pod, account.gate.database) = (pod, database);
     });
     Ok(())
@@ -67,12 +68,12 @@ async fn compare(record: &RecordReader, view: &View, board: &Board) -> Result<()
 fn tell(board: &Board, state: Option<&State>) {
     let (running, problem) = match state {
         Some(state) if state.gate.is_half_done() => (None, Some(state.gate.remedy())),
-        Some(state) => (running(state).map(|running| running.to_string()), None),
+        Some(state) => (running(state), None),
         None => (None, None),
     };
     board.update(|account| {
         if let Some(state) = state {
-            account.gate.stage = state.gate.stage.name();
+            account.gate.stage = Some(state.gate.stage);
             account.gate.database.clone_from(&state.fingerprint);
         }
         account.gate.running = running;

@@ -101,7 +101,8 @@ impl Stage {
         }
     }
 
-    pub fn name(self) -> &'static str {
+    /// As `/status`, the log and the commands have it.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Checking => "checking",
@@ -111,6 +112,14 @@ impl Stage {
             Self::Migrating => "migrating",
             Self::Finishing => "finishing",
             Self::Failed => "failed",
+        }
+    }
+
+    /// The value of the metric's label: the one place where its words are joined.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::BackingUp => "backing_up",
+            other => other.as_str(),
         }
     }
 }

@@ -286,7 +286,7 @@ impl Account {
                 None => Some(format!("{WEB} was not seen working yet")),
                 Some(probe) => probe.problem.clone(),
             };
-            let note = self.gate.running.clone().unwrap_or_default();
+            let note = self.gate.running.as_ref().map(ToString::to_string).unwrap_or_default();
             checks.push(Check { name: if all { WEB } else { "role" }, problem, note });
         }
         for (name, check) in &self.role_checks {

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::record::stage::Stage;
+
 /// What is known of code and database.
 #[derive(Clone, Debug, Default)]
 pub struct GateAccount {
@@ -12,15 +14,53 @@ pub struct GateAccount {
     pub pod: Option<String>,
     /// What the database was migrated to last.
     pub database: Option<String>,
-    /// equal, newer, older or unknown.
-    pub relation: Option<&'static str>,
-    pub stage: &'static str,
+    pub relation: Option<RelationKind>,
+    /// None until our record was read.
+    pub stage: Option<Stage>,
     /// Why this pod is not to get requests.
     pub problem: Option<String>,
-    /// Our own running migration, in words: it takes no serving pod out.
-    pub running: Option<String>,
+    /// Our own running migration: it takes no serving pod out.
+    pub running: Option<RunningMigration>,
     /// Of the migration that this pod runs.
     pub progress: Option<Progress>,
+}
+
+/// What this pod's code is to a database, as all of `/status`, `/metrics` and the log have it. The whole of it, with
+/// its reasons, is `code::relation::Relation`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelationKind {
+    Equal,
+    Newer,
+    /// Or a rollback, or incomplete: it never migrates.
+    Older,
+    Unknown,
+}
+
+impl RelationKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Equal => "equal",
+            Self::Newer => "newer",
+            Self::Older => "older",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A migration that another pod runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningMigration {
+    /// As the record names it.
+    pub holder: Option<String>,
+    /// What that pod says of itself: the text of the database's column `doing`.
+    pub reported: String,
+}
+
+impl fmt::Display for RunningMigration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let holder = self.holder.as_deref().unwrap_or("a pod");
+        write!(f, "{holder} migrates the site: {}", self.reported)
+    }
 }
 
 /// How far a migration is.
@@ -51,7 +91,8 @@ impl fmt::Display for Progress {
 impl GateAccount {
     /// DESIGN's `fingerprint`.
     pub fn fingerprint(&self) -> Value {
-        json!({"pod": self.pod, "database": self.database, "relation": self.relation.unwrap_or("unknown")})
+        let relation = self.relation.unwrap_or(RelationKind::Unknown).as_str();
+        json!({"pod": self.pod, "database": self.database, "relation": relation})
     }
 
     /// `/status` has more of it.
@@ -63,6 +104,8 @@ impl GateAccount {
                 "left_s": progress.left.map(|left| left.saturating_sub(progress.since.elapsed()).as_secs()),
             })
         });
-        json!({"stage": self.stage, "problem": self.problem, "running": self.running, "progress": progress})
+        let stage = self.stage.map(Stage::as_str).unwrap_or_default();
+        let running = self.running.as_ref().map(ToString::to_string);
+        json!({"stage": stage, "problem": self.problem, "running": running, "progress": progress})
     }
 }

@@ -10,6 +10,7 @@ use prometheus_client::registry::Registry;
 use super::account::{Account, PHASES};
 use super::other_sites::Fit;
 use super::queues::{Figures, Queue};
+use crate::record::stage::Stage;
 use crate::{sys, telemetry};
 
 const PREFIX: &str = "cauldron_frappe";
@@ -184,7 +185,10 @@ impl Exposition<'_> {
         let workers = workers.map(|(state, count)| (vec![("state", state.clone())], *count as f64));
         self.gauges("workers", workers.collect());
         if let Some(scheduler) = &self.account.scheduler {
-            self.gauges("scheduler_state", vec![(vec![("state", scheduler.state.as_str().to_string())], 1.0)]);
+            self.gauges(
+                "scheduler_state",
+                vec![(vec![("state", scheduler.state.as_str().to_string())], 1.0)],
+            );
         }
     }
 
@@ -192,9 +196,9 @@ impl Exposition<'_> {
     fn migration(&mut self) {
         let account = self.account;
         if let Some(relation) = account.gate.relation {
-            self.gauges("fingerprint_match", vec![(vec![("relation", relation.to_string())], 1.0)]);
-            let stage = account.gate.stage.replace(' ', "_");
-            self.gauges("gate_stage", vec![(vec![("stage", stage)], 1.0)]);
+            self.gauges("fingerprint_match", vec![(vec![("relation", relation.as_str().to_string())], 1.0)]);
+            let stage = account.gate.stage.map(Stage::label).unwrap_or_default();
+            self.gauges("gate_stage", vec![(vec![("stage", stage.to_string())], 1.0)]);
         }
         let served = |(site, fit): (&str, &Fit)| {
             (vec![("site", site.to_string())], f64::from(u8::from(fit.is_served())))

@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::account::Board;
+use super::gate::RelationKind;
 
 /// Whether requests of a site go to Frappe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fit {
-    /// What this code is to its database, in a word.
-    Served(&'static str),
-    /// The word, and why not.
-    Refused(&'static str, String),
+    /// What this code is to its database.
+    Served(RelationKind),
+    /// The same, and why not.
+    Refused(RelationKind, String),
     /// Why nothing is known.
     Unknown(String),
 }
@@ -22,11 +23,11 @@ impl Fit {
         matches!(self, Self::Served(_))
     }
 
-    /// equal, newer, older or unknown: what this code is to the site's database.
-    pub fn word(&self) -> &'static str {
+    /// What this code is to the site's database.
+    pub fn relation(&self) -> RelationKind {
         match self {
-            Self::Served(word) | Self::Refused(word, _) => word,
-            Self::Unknown(_) => "unknown",
+            Self::Served(relation) | Self::Refused(relation, _) => *relation,
+            Self::Unknown(_) => RelationKind::Unknown,
         }
     }
 
@@ -56,7 +57,7 @@ impl OtherSites {
 
     /// For `/status`.
     pub fn status(&self) -> Value {
-        let site = |(name, fit): (&str, &Fit)| json!({"site": name, "served": fit.is_served(), "relation": fit.word(), "problem": fit.why()});
+        let site = |(name, fit): (&str, &Fit)| json!({"site": name, "served": fit.is_served(), "relation": fit.relation().as_str(), "problem": fit.why()});
         self.iter().map(site).collect()
     }
 }
@@ -78,7 +79,7 @@ impl Board {
         if before.as_ref() == Some(&fit) {
             return;
         }
-        let relation = fit.word();
+        let relation = fit.relation().as_str();
         match &fit {
             Fit::Served(_) if before.is_none() => {
                 tracing::info!(site, relation, "another site of this bench is served");
@@ -109,12 +110,12 @@ mod tests {
     fn only_what_was_examined_and_fits_is_served() {
         let board = Board::new("web", Some("one.test".into()));
         assert_eq!(board.serves_other_site("two.test"), None);
-        board.tell_other_site("two.test", Fit::Refused("newer", "not migrated".into()));
+        board.tell_other_site("two.test", Fit::Refused(RelationKind::Newer, "not migrated".into()));
         assert_eq!(board.serves_other_site("two.test"), Some(false));
         let status = board.read().status();
         assert_eq!(status["other_sites"][0]["site"], "two.test");
         assert_eq!(status["other_sites"][0]["problem"], "not migrated");
-        board.tell_other_site("two.test", Fit::Served("equal"));
+        board.tell_other_site("two.test", Fit::Served(RelationKind::Equal));
         assert_eq!(board.serves_other_site("two.test"), Some(true));
         board.keep_other_sites(&BTreeSet::new());
         assert_eq!(board.serves_other_site("two.test"), None);

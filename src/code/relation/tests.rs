@@ -34,7 +34,7 @@ fn with_orphan(evidence: Evidence) -> Evidence {
 }
 
 fn words(evidence: &Evidence) -> &'static str {
-    relation(evidence).word()
+    relation(evidence).kind().as_str()
 }
 
 #[test]

@@ -129,7 +129,8 @@ fn every_combination_is_one_row_of_the_table() {
                 let (runs, always, allowed, tried, retry, pending) =
                     (bit(0), bit(1), bit(2), bit(3), bit(4), bit(5));
                 let mut seen = assessment(&relation, &gate);
-                seen.running = runs.then(|| Running { holder: "pod".into(), doing: "migrate".into() });
+                seen.running =
+                    runs.then(|| RunningMigration { holder: Some("pod".into()), reported: "migrate".into() });
                 seen.tried.attempts = if tried { ATTEMPTS } else { ATTEMPTS - 1 };
                 seen.standing.evidence.doctypes.extend(pending.then(|| change.clone()));
                 let allow_downgrade = if allowed { Some(ID) } else { Some("aaaaaaaa-cccccccc") };

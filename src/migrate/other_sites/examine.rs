@@ -19,6 +19,7 @@ use crate::record::exclusive_lock::SiteHold;
 use crate::record::phase::SitePhase;
 use crate::record::reader::RecordReader;
 use crate::record::state;
+use crate::status::gate::RelationKind;
 use crate::status::other_sites::Fit;
 use crate::supervise::process::Processes;
 
@@ -107,7 +108,10 @@ impl Examiner {
             return Ok(last.clone());
         }
         if half_done {
-            return Ok(Seen { fit: Fit::Refused("unknown", state.gate.remedy()), key: Some(key) });
+            return Ok(Seen {
+                fit: Fit::Refused(RelationKind::Unknown, state.gate.remedy()),
+                key: Some(key),
+            });
         }
         let standing = judge(&self.processes, client, site, &code, &installed, &state).await;
         let Standing { relation, evidence, .. } = standing.map_err(|fault| fault.cause)?;

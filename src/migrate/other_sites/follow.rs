@@ -9,6 +9,7 @@ use crate::bench::Bench;
 use crate::frappe::sites::{self, OtherSite};
 use crate::pod::Pod;
 use crate::status::account::Board;
+use crate::status::gate::RelationKind;
 use crate::status::other_sites::Fit;
 use crate::tick::{self, BEAT};
 
@@ -73,7 +74,7 @@ impl Follower {
                 continue;
             }
             if is_alias {
-                self.board.tell_other_site(&name, Fit::Served("equal"));
+                self.board.tell_other_site(&name, Fit::Served(RelationKind::Equal));
                 continue;
             }
             let seen = self.examiner.examine(&name, last).await;

@@ -14,6 +14,7 @@ use crate::record::migrations::Released;
 use crate::record::migrations::{self, Migrated};
 use crate::record::stage::{Event, Stage};
 use crate::record::volume::random_id;
+use crate::status::gate::RelationKind;
 
 /// A stop that is asked for waits so long for migrate; what is left of the grace is for the rest.
 const GRACE: Duration = Duration::from_secs(30);
@@ -108,8 +109,8 @@ impl Run<'_> {
             .map_err(|fault| after(fault.into()))?;
         self.context.pod.board.update(|account| {
             account.gate.database = Some(attempt.fingerprint.to_string());
-            account.gate.relation = Some("equal");
-            account.gate.stage = Stage::Finishing.name();
+            account.gate.relation = Some(RelationKind::Equal);
+            account.gate.stage = Some(Stage::Finishing);
         });
         self.finish().await.map_err(after)?;
         let whole_ms = ms(begun);
