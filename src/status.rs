@@ -2,9 +2,12 @@
 
 pub mod account;
 pub mod activity;
+pub mod checks;
 pub mod gate;
+mod json;
 pub mod metrics;
 mod missing_apps;
 pub mod other_sites;
+pub mod phase;
 pub mod queues;
 mod role_check;

@@ -39,7 +39,7 @@ pub fn answer(account: &Account, asked: &HeaderMap) -> Response<Body> {
     };
     let steps = to_the_site(account, Instant::now());
     let has_failed = account.phase == Phase::Held;
-    Shown { phase: account.phase.name(), headline, steps, has_failed }.answer(asked)
+    Shown { phase: account.phase.as_str(), headline, steps, has_failed }.answer(asked)
 }
 
 /// In a migration: for people the page, instead of Frappe's own; programs keep the answer that they know.

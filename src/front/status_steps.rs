@@ -31,8 +31,7 @@ const STEPS: [(Phase, &str); 3] = [
 
 /// Of a start.
 pub fn to_the_site(account: &Account, now: Instant) -> Vec<Step> {
-    let entered =
-        |phase: Phase| account.phases.iter().find(|(entered, _)| *entered == phase).map(|(_, at)| *at);
+    let entered = |phase: Phase| account.phases.since(phase);
     let has_failed = account.phase == Phase::Held;
     let last_begun = STEPS.iter().rposition(|(phase, _)| entered(*phase).is_some());
     let ended = |index: usize| {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 
 use crate::front::Probe;
-use crate::status::account::{Check, DeepCheck};
+use crate::status::checks::{Check, CheckName, DeepCheck};
 
 /// As patient as a person.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -28,7 +28,7 @@ impl DeepCheck for LoginPage {
                 Ok(status) => Some(format!("{LOGIN} answered {}", status.as_u16())),
                 Err(reason) => Some(format!("{LOGIN}: {reason}")),
             };
-            Check { name: "login page", problem, note: String::new() }
+            Check::new(CheckName::LoginPage, problem)
         })
     }
 }

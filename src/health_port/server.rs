@@ -12,7 +12,8 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use crate::config::Listen;
 use crate::outcome::{Fault, Result};
-use crate::status::account::{Account, Board, Check};
+use crate::status::account::{Account, Board};
+use crate::status::checks::Check;
 use crate::status::metrics;
 
 /// Probes are few.
@@ -88,10 +89,11 @@ async fn answer(
     let verbose = asked("verbose");
     let mut body = String::new();
     for check in &checks {
+        let name = check.name.as_str();
         match &check.problem {
-            Some(problem) => body.push_str(&format!("[-] {}: {problem}\n", check.name)),
-            None if verbose && check.note.is_empty() => body.push_str(&format!("[+] {}: ok\n", check.name)),
-            None if verbose => body.push_str(&format!("[+] {}: ok ({})\n", check.name, check.note)),
+            Some(problem) => body.push_str(&format!("[-] {name}: {problem}\n")),
+            None if verbose && check.note.is_empty() => body.push_str(&format!("[+] {name}: ok\n")),
+            None if verbose => body.push_str(&format!("[+] {name}: ok ({})\n", check.note)),
             None => {}
         }
     }

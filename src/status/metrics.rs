@@ -7,7 +7,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
-use super::account::{Account, PHASES};
+use super::account::{Account, Phase};
 use super::other_sites::Fit;
 use super::queues::{Figures, Queue};
 use crate::record::stage::Stage;
@@ -144,10 +144,10 @@ impl Exposition<'_> {
         let info =
             vec![("version", env!("CARGO_PKG_VERSION").to_string()), ("role", account.role.to_string())];
         self.gauges("build_info", vec![(info, 1.0)]);
-        let phase = |phase: &super::account::Phase| {
-            (vec![("phase", phase.name().to_string())], f64::from(u8::from(*phase == account.phase)))
+        let phase = |phase: Phase| {
+            (vec![("phase", phase.as_str().to_string())], f64::from(u8::from(phase == account.phase)))
         };
-        self.gauges("phase", PHASES.iter().map(phase).collect());
+        self.gauges("phase", Phase::ALL.map(phase).into());
         let up = account
             .children
             .iter()

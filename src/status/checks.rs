@@ -1,0 +1,191 @@
+//! What the probes look at: `/livez`, `/startupz` and `/readyz`, each a list of checks made of the account.
+
+use std::pin::Pin;
+
+use super::account::{Account, STUCK_AFTER};
+use super::phase::Phase;
+
+/// The roles whose readiness is the answer of a web server.
+const WEB: &str = "web";
+const ALL: &str = "all";
+
+/// What a check is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckName {
+    /// The event loop answers.
+    Loop,
+    Progress,
+    Step,
+    Phase,
+    /// Installed apps that cannot be imported here.
+    Apps,
+    Gate,
+    /// The one role of this process.
+    Role,
+    /// One of several roles, by its name.
+    RoleOf(&'static str),
+    /// The deep check.
+    LoginPage,
+}
+
+impl CheckName {
+    /// As the answer to a probe has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Loop => "loop",
+            Self::Progress => "progress",
+            Self::Step => "step",
+            Self::Phase => "phase",
+            Self::Apps => "apps",
+            Self::Gate => "gate",
+            Self::Role => "role",
+            Self::RoleOf(role) => role,
+            Self::LoginPage => "login page",
+        }
+    }
+}
+
+/// One thing that a probe looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    pub name: CheckName,
+    /// Why it is red; none where it is green.
+    pub problem: Option<String>,
+    /// What is worth knowing although it is green.
+    pub note: String,
+}
+
+impl Check {
+    pub fn new(name: CheckName, problem: Option<String>) -> Self {
+        Self { name, problem, note: String::new() }
+    }
+}
+
+/// A check that costs something: made only when a probe asks for it (`?deep`).
+pub trait DeepCheck: std::fmt::Debug + Send + Sync {
+    fn check(&self) -> Pin<Box<dyn Future<Output = Check> + Send + '_>>;
+}
+
+impl Account {
+    /// `/livez`: never depends on anything outside this process.
+    pub fn live(&self) -> Vec<Check> {
+        let silent = self.progress_at.elapsed();
+        let is_stuck = self.phase == Phase::Bootstrapping && silent > STUCK_AFTER;
+        let problem =
+            is_stuck.then(|| format!("{}: no progress for {} min", self.detail, silent.as_secs() / 60));
+        vec![Check::new(CheckName::Loop, None), Check::new(CheckName::Progress, problem)]
+    }
+
+    /// `/startupz`: the supervisor runs and its step makes progress, however long that takes.
+    pub fn started(&self) -> Vec<Check> {
+        let problem = (self.phase == Phase::Held).then(|| self.last_error.clone().unwrap_or_default());
+        let mut checks = self.live();
+        checks.push(Check::new(CheckName::Step, problem));
+        checks
+    }
+
+    /// `/readyz`: this pod should get requests.
+    pub fn ready(&self) -> Vec<Check> {
+        let mut checks = vec![Check::new(CheckName::Phase, self.phase_problem())];
+        if !self.missing_apps.is_empty() {
+            let apps = self.missing_apps.join(", ");
+            let problem = format!("installed on the site and not importable in this pod: {apps}");
+            checks.push(Check::new(CheckName::Apps, Some(problem)));
+        }
+        if self.gate.problem.is_some() {
+            checks.push(Check::new(CheckName::Gate, self.gate.problem.clone()));
+        }
+        checks.extend(self.roles().into_iter().map(|(_, check)| check));
+        checks
+    }
+
+    /// The roles of this process, each with its check.
+    pub fn roles(&self) -> Vec<(&'static str, Check)> {
+        let all = self.role == ALL;
+        let name = |role: &'static str| if all { CheckName::RoleOf(role) } else { CheckName::Role };
+        let mut roles = Vec::new();
+        if self.role == WEB || all {
+            let note = self.gate.running.as_ref().map(ToString::to_string).unwrap_or_default();
+            roles.push((WEB, Check { name: name(WEB), problem: self.web_problem(), note }));
+        }
+        for (role, seen) in &self.role_checks {
+            let problem = seen.problem.clone().filter(|_| self.phase == Phase::Serving);
+            roles.push((*role, Check { name: name(role), problem, note: seen.note.clone() }));
+        }
+        roles
+    }
+
+    fn phase_problem(&self) -> Option<String> {
+        match self.phase {
+            Phase::Serving => None,
+            Phase::Held => Some(format!("held after: {}", self.last_error.clone().unwrap_or_default())),
+            phase if self.detail.is_empty() => Some(phase.in_words().to_string()),
+            phase => Some(format!("{}: {}", phase.in_words(), self.detail)),
+        }
+    }
+
+    fn web_problem(&self) -> Option<String> {
+        // While our own migration runs the site answers 503, as it should.
+        let migrates = self.gate.running.is_some();
+        match &self.role_probe {
+            _ if self.phase != Phase::Serving => None,
+            Some(_) if migrates => None,
+            None => Some(format!("{WEB} was not seen working yet")),
+            Some(probe) => probe.problem.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::status::account::{Board, RoleProbe};
+
+    fn problems(checks: &[Check]) -> Vec<&str> {
+        checks.iter().filter_map(|check| check.problem.as_deref()).collect()
+    }
+
+    #[test]
+    fn live_while_it_waits_and_ready_only_when_the_role_was_seen_working() {
+        let board = Board::new("web", None);
+        board.enter(Phase::WaitingForDependencies, "");
+        assert_eq!(problems(&board.read().ready()), ["waiting for dependencies"]);
+        board.enter(Phase::WaitingForDependencies, "postgres: refused");
+        let account = board.read();
+        assert!(problems(&account.live()).is_empty());
+        assert_eq!(problems(&account.ready()), ["waiting for dependencies: postgres: refused"]);
+        board.enter(Phase::Serving, "");
+        assert_eq!(problems(&board.read().ready()), ["web was not seen working yet"]);
+        let seen = RoleProbe { latency: Duration::ZERO, problem: None };
+        board.update(|account| account.role_probe = Some(seen));
+        assert!(problems(&board.read().ready()).is_empty());
+        board.enter(Phase::Draining, "");
+        assert_eq!(problems(&board.read().ready()), ["draining"]);
+        board.enter(Phase::Serving, "");
+        assert_eq!(problems(&board.read().ready()), ["draining"]);
+    }
+
+    #[test]
+    fn a_silent_bootstrap_is_stuck_and_a_silent_service_is_not() {
+        let board = Board::new("web", None);
+        board.enter(Phase::Bootstrapping, "new-site");
+        let long_ago = Instant::now().checked_sub(STUCK_AFTER + Duration::from_secs(61)).unwrap();
+        board.update(|account| account.progress_at = long_ago);
+        assert_eq!(problems(&board.read().live()), ["new-site: no progress for 16 min"]);
+        board.update(|account| account.phase = Phase::Serving);
+        assert!(problems(&board.read().live()).is_empty());
+    }
+
+    #[test]
+    fn one_of_several_roles_is_checked_by_its_name() {
+        let names = |role| -> Vec<&str> {
+            let checks = Board::new(role, None).read().ready();
+            checks.into_iter().map(|check| check.name.as_str()).collect()
+        };
+        assert_eq!(names("web"), ["phase", "role"]);
+        assert_eq!(names("all"), ["phase", "web"]);
+        assert_eq!(names("bootstrap"), ["phase"]);
+    }
+}
