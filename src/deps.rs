@@ -7,6 +7,7 @@
 //! ```
 
 mod grace;
+pub mod missing;
 pub mod postgres;
 mod progress;
 mod redis;
@@ -19,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use self::missing::Missing;
 use self::postgres::PostgresTarget;
 use self::progress::{Progress, State};
 use self::redis::RedisTarget;
@@ -132,7 +134,7 @@ pub async fn wait_all(
     targets: &DepsTargets,
     timeout: Option<Duration>,
     shutdown: &Shutdown,
-    told: impl Fn(String),
+    told: impl Fn(Missing),
 ) -> Flow<DepsReady> {
     wait(targets, timeout, shutdown, told).await.1
 }
@@ -142,7 +144,7 @@ pub async fn wait(
     targets: &DepsTargets,
     timeout: Option<Duration>,
     shutdown: &Shutdown,
-    told: impl Fn(String),
+    told: impl Fn(Missing),
 ) -> (Report, Flow<DepsReady>) {
     let start = Instant::now();
     let mut dependencies: Vec<Progress> =
@@ -167,7 +169,7 @@ pub async fn wait(
             progress.turn(state, start.elapsed());
             progress.warn(warnings);
             let never = matches!(progress.state, State::Never(_));
-            told(missing(&dependencies));
+            told(Missing::of(&dependencies));
             if never || dependencies.iter().all(Progress::is_ready) {
                 break;
             }
@@ -211,17 +213,8 @@ fn judge(dependencies: &mut [Progress], timeout: Duration) -> Flow<DepsReady> {
     let mut late = dependencies.iter().filter(|progress| !progress.is_ready());
     let mend = late.find_map(|progress| progress.error()).map(|error| error.hint.clone());
     Err(Fault::unavailable(
-        format!("not there within {}: {}", duration::show(timeout), missing(dependencies)),
+        format!("not there within {}: {}", duration::show(timeout), Missing::of(dependencies)),
         mend.unwrap_or_else(|| "check that the servers run, or raise CAULDRON_WAIT_TIMEOUT".into()),
     )
     .into())
-}
-
-/// Every dependency that is not ready, with its error.
-fn missing(dependencies: &[Progress]) -> String {
-    let said = |progress: &Progress| match progress.error() {
-        Some(error) => format!("{} at {}: {error}", progress.name, progress.target),
-        None => format!("{} at {}: no answer", progress.name, progress.target),
-    };
-    dependencies.iter().filter(|progress| !progress.is_ready()).map(said).collect::<Vec<_>>().join("; ")
 }

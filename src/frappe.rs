@@ -10,6 +10,7 @@ pub mod failure_line;
 pub mod hooks;
 pub mod installed_apps;
 pub mod patches;
+pub mod progress_line;
 pub mod queues;
 pub mod scheduled_jobs;
 pub mod scheduler_settings;

@@ -31,6 +31,7 @@ use crate::overlay::View;
 use crate::overlay::signs::Signs;
 use crate::record::journal;
 use crate::record::volume::{Volume, random_id};
+use crate::status::operation::StepName;
 
 /// What the leader works with.
 pub struct Work<'a> {
@@ -106,7 +107,7 @@ async fn install_one(work: &Work<'_>, app: &str, force: bool) -> Flow<()> {
     let commit = bundle.map(|bundle| bundle.manifest.commit.as_str());
     journal::start(client, context.site, app, commit).await?;
     let arguments = if force { vec!["install-app", app, "--force"] } else { vec!["install-app", app] };
-    run(work, &format!("install-app {app}"), arguments).await?;
+    run(work, StepName::InstallApp(app.to_string()), arguments).await?;
     if !installed_apps::read(client).await?.iter().any(|installed| installed == app) {
         // A before_install that says no ends with 0, too (frappe.installer.install_app).
         let cause = format!("install-app {app} exited 0, and the site does not have {app}");
@@ -159,9 +160,9 @@ async fn back_up(work: &Work<'_>) -> Flow<()> {
     backup::take(work.context, work.leadership, &login).await.map(drop)
 }
 
-async fn run(work: &Work<'_>, name: &str, arguments: Vec<&str>) -> Flow<()> {
+async fn run(work: &Work<'_>, name: StepName, arguments: Vec<&str>) -> Flow<()> {
     let attempt = random_id();
     work.context.pod.board.update(|account| account.attempt = Some(attempt.clone()));
-    let step = Step { name, arguments, with_site: true, attempt: &attempt, ..Step::default() };
+    let step = Step { arguments, with_site: true, ..Step::new(name, &attempt) };
     step::run(work.context, work.leadership, &step).await
 }

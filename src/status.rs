@@ -1,4 +1,13 @@
 //! What is known of this process: written by the commands and roles, read by the health port and the status page.
+//!
+//! ```text
+//!   account ── phase, operation, activity      where the process stands, what it does, whether that goes on
+//!      │   ── gate, other_sites                code and database; the other sites of the bench
+//!      │   ── role_check, missing_apps         the roles
+//!      ├──▶ checks     /livez, /startupz, /readyz
+//!      ├──▶ json       /status
+//!      └──▶ metrics    /metrics, with queues
+//! ```
 
 pub mod account;
 pub mod activity;
@@ -7,6 +16,7 @@ pub mod gate;
 mod json;
 pub mod metrics;
 mod missing_apps;
+pub mod operation;
 pub mod other_sites;
 pub mod phase;
 pub mod queues;

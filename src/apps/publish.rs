@@ -27,6 +27,7 @@ use crate::fingerprint::baked_digest;
 use crate::frappe::environment::ChildEnvironment;
 use crate::outcome::{Fault, Flow, Result};
 use crate::pod::Pod;
+use crate::status::operation::Operation;
 use crate::supervise::spawn::Spec;
 
 const COMPILE_TAKES_AT_MOST: Duration = Duration::from_secs(600);
@@ -49,7 +50,7 @@ impl Publisher<'_> {
     pub async fn publish(&self, fetched: Fetched<'_>, others: &[Bundle]) -> Flow<Bundle> {
         let begin = Instant::now();
         let label = fetched.app.label();
-        self.pod.board.update(|account| account.detail = format!("fetching app {label}"));
+        self.pod.board.begin(Operation::FetchingApp(label.clone()));
         let Fetched { package, app, commit, staging, descent, is_built, fetch_ms } = fetched;
         let (root, source, scratch) = (staging.bundle(), staging.source(), staging.scratch());
         let mut apps = self.baked.clone();

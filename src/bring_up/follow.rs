@@ -28,13 +28,14 @@ use crate::record::volume::{Volume, same_secret};
 use crate::site_state::decide::Database;
 use crate::site_state::observe;
 use crate::status::account::Phase;
+use crate::status::operation::{NotReady, Operation};
 
 /// Waits until the site is finished and of this code; with `off` it is taken as it is, at once. A leader
 /// that gave up waits for whoever mends it, and never goes away by itself.
 pub async fn follow(context: &Context<'_>, gave_up: Option<&Fault>) -> Flow<Bootstrapped> {
     let mut leader = Leader::new(&context.pod.board);
     let mut session = None;
-    context.pod.board.enter(Phase::Bootstrapping, "follows");
+    context.pod.board.enter(Phase::Bootstrapping, Some(Operation::Following));
     loop {
         let (state, reason) = match look(context, &mut session).await? {
             Seen::Finished(bootstrapped) => return Ok(bootstrapped),
@@ -42,13 +43,13 @@ pub async fn follow(context: &Context<'_>, gave_up: Option<&Fault>) -> Flow<Boot
         };
         if context.pod.config.bootstrap == BootstrapMode::Off {
             let mend = "let a pod with a database login bootstrap it, or set CAULDRON_BOOTSTRAP=follow";
-            return Err(Fault::unavailable(reason, mend).into());
+            return Err(Fault::unavailable(reason.to_string(), mend).into());
         }
-        let seen = leader.see(state.as_deref(), &reason);
+        let seen = leader.see(state.as_deref(), reason);
         match gave_up {
             None => seen?,
             Some(fault) => context.pod.board.update(|account| {
-                account.detail = fault.to_string();
+                account.operation = Some(Operation::GivenUp(fault.clone()));
                 account.last_error = Some(fault.cause.clone());
                 account.progress_at = std::time::Instant::now();
             }),
@@ -76,7 +77,7 @@ pub async fn once(context: &Context<'_>, fault: &Fault) -> Result<Bootstrapped> 
 enum Seen {
     Finished(Bootstrapped),
     /// Our record, where it could be read, and what is missing.
-    NotYet(Option<Box<State>>, String),
+    NotYet(Option<Box<State>>, NotReady),
 }
 
 /// The session that waits, as long as the site's credentials are the ones it was opened with.
@@ -91,7 +92,7 @@ async fn look(context: &Context<'_>, session: &mut Option<Session>) -> Result<Se
     let folder = site_config::look(&context.pod.bench, context.site)
         .map_err(|error| Fault::file(format!("cannot look at {}", path.display()), &error))?;
     let Some(own) = folder.login() else {
-        return Ok(Seen::NotYet(None, format!("{} has no site_config.json yet", path.display())));
+        return Ok(Seen::NotYet(None, NotReady::NoSiteConfig(path)));
     };
     if session.as_ref().is_some_and(|session| !session.is_of(&own)) {
         *session = None;
@@ -108,15 +109,15 @@ async fn look(context: &Context<'_>, session: &mut Option<Session>) -> Result<Se
                 return Err(error.into());
             }
             // A wrong password among them: a leader may be about to write another one.
-            Err(error) => return Ok(Seen::NotYet(None, error.to_string())),
+            Err(error) => return Ok(Seen::NotYet(None, NotReady::Unreachable(error))),
         }
     }
-    let Some(open) = session else { return Ok(Seen::NotYet(None, "the session was closed".into())) };
+    let Some(open) = session else { return Ok(Seen::NotYet(None, NotReady::SessionClosed)) };
     let seen = look_inside(context, open).await;
     match seen {
         Err(fault) if open.connection.is_closed() => {
             *session = None;
-            Ok(Seen::NotYet(None, fault.cause))
+            Ok(Seen::NotYet(None, NotReady::SessionLost(fault.cause)))
         }
         seen => seen,
     }
@@ -141,14 +142,14 @@ async fn look_inside(context: &Context<'_>, session: &Session) -> Result<Seen> {
     // without us and is taken as it is.
     let unfinished = state.as_ref().is_some_and(|state| state.phase != SitePhase::Complete);
     if observe::database(connection).await? != Database::Complete || unfinished {
-        return Ok(Seen::NotYet(state.map(Box::new), "the site is not finished; nobody leads".into()));
+        return Ok(Seen::NotYet(state.map(Box::new), NotReady::Unfinished));
     }
     if let Some(mark) = Volume::to_read(context.pod.bench.cauldron_site(context.site)).copy_mark()? {
         context.pod.board.update(|account| account.copy_of = Some(mark.of.clone()));
         copy::tell(&mark);
     }
     let Some(code) = apps::joined(context.pod)? else {
-        return Ok(Seen::NotYet(state.map(Box::new), "the wanted apps are not published yet".into()));
+        return Ok(Seen::NotYet(state.map(Box::new), NotReady::AppsNotPublished));
     };
     let installed = installed_apps::read(connection).await?;
     let wanted = apps::wanted_on_the_site(context.pod, &code)?;
@@ -157,7 +158,7 @@ async fn look_inside(context: &Context<'_>, session: &Session) -> Result<Seen> {
     if context.pod.config.bootstrap != BootstrapMode::Off
         && let Some(app) = wanted.iter().find(|app| !installed.contains(app) || begun(app))
     {
-        return Ok(Seen::NotYet(state.map(Box::new), format!("{app} is not installed yet")));
+        return Ok(Seen::NotYet(state.map(Box::new), NotReady::AppNotInstalled(app.clone())));
     }
     if context.pod.config.bootstrap != BootstrapMode::Off {
         live::make(&context.pod.bench);
@@ -170,7 +171,7 @@ async fn look_inside(context: &Context<'_>, session: &Session) -> Result<Seen> {
         && context.pod.config.bootstrap != BootstrapMode::Off
         && let Some(reason) = admit::refusal(context, &view, connection, state).await?
     {
-        return Ok(Seen::NotYet(Some(Box::new(state.clone())), reason));
+        return Ok(Seen::NotYet(Some(Box::new(state.clone())), NotReady::NotAdmitted(reason)));
     }
     let managed = common_config::managed(&context.pod.config);
     let overrides =

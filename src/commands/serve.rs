@@ -25,6 +25,7 @@ use crate::roles::current::Current;
 use crate::roles::{Role, Surroundings, scheduler, socketio, web, worker};
 use crate::status::account::{Board, Phase, RoleCheck, RoleProbe};
 use crate::status::checks::DeepCheck;
+use crate::status::operation::Operation;
 use crate::status::queues::Source;
 use crate::supervise::run_service::End;
 use crate::supervise::signals::{Shutdown, Trigger};
@@ -161,7 +162,7 @@ async fn serve_once(roles: &[Role], site: &Site, front: Option<&Front>) -> Flow<
     let taken = async {
         let holder = site.hold().taken().await;
         tracing::info!(holder = holder.text(), "lets go of the site");
-        board.enter(Phase::OnHold, holder.text());
+        board.enter(Phase::OnHold, Some(Operation::WaitingForSite(holder)));
         if let Some(front) = front {
             front.close();
         }
@@ -297,7 +298,7 @@ fn tell_draining(board: &Board, shutdown: &Shutdown) {
     let (board, shutdown) = (board.clone(), shutdown.clone());
     tokio::spawn(async move {
         shutdown.asked().await;
-        board.enter(Phase::Draining, "");
+        board.enter(Phase::Draining, None);
     });
 }
 
@@ -306,7 +307,7 @@ async fn hold(fault: Fault, board: &Board, shutdown: &Shutdown) -> Flow<u8> {
     tracing::error!(cause = fault.cause, mend = fault.mend, exit_code = fault.code, "failed; holding");
     board.update(|account| account.last_error = Some(fault.to_string()));
     telemetry::termination_log::write(&fault);
-    board.enter(Phase::Held, "");
+    board.enter(Phase::Held, None);
     shutdown.asked().await;
     Ok(fault.code)
 }

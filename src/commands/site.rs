@@ -17,13 +17,13 @@ use crate::pod::Pod;
 use crate::record::exclusive_lock::SiteHold;
 use crate::record::timing::EXCLUSIVE_LOCK_INTERVAL;
 use crate::status::account::{Board, Phase};
+use crate::status::operation::Operation;
 use crate::supervise::signals::Shutdown;
 
 /// From TERM to KILL for what escaped its service's own group.
 const SWEEP: Duration = Duration::from_secs(10);
 /// Between two looks for an app that cannot be imported.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-const MISSING: &str = "waits for the code of every installed app";
 
 /// A site and what it is worked on with, up until [`Site::stop`].
 pub struct Site {
@@ -76,7 +76,7 @@ impl Site {
         let (hold, mut told) = (self.hold(), None);
         while let Some(holder) = hold.look() {
             // Its beat is progress.
-            board.enter(Phase::OnHold, holder.text());
+            board.enter(Phase::OnHold, Some(Operation::WaitingForSite(holder.clone())));
             if told.as_ref() != Some(&holder) {
                 tracing::info!(holder = holder.text(), "waits until it lets go");
                 told = Some(holder);
@@ -94,13 +94,13 @@ impl Site {
     pub async fn bring_up(&self) -> Flow<Bootstrapped> {
         let Pod { config, board, shutdown, .. } = &self.pod;
         self.free().await?;
-        board.enter(Phase::WaitingForDependencies, "");
+        board.enter(Phase::WaitingForDependencies, None);
         let started = std::time::Instant::now();
         let targets = DepsTargets::before_bootstrap(config)?;
-        let told = |missing| board.update(|account| account.detail = missing);
+        let told = |missing| board.begin(Operation::WaitingForDependencies(missing));
         let ready = deps::wait_all(&targets, config.wait_timeout, shutdown, told).await?;
         board.update(|account| account.dependencies_wait = Some(started.elapsed()));
-        board.enter(Phase::Bootstrapping, "looking");
+        board.enter(Phase::Bootstrapping, Some(Operation::Inspecting));
         self.bootstrap_with(&self.pod, ready).await
     }
 
@@ -111,7 +111,7 @@ impl Site {
         let mut bootstrapped = self.bring_up().await?;
         while !bootstrapped.missing.is_empty() {
             board.tell_missing_apps(&bootstrapped.missing);
-            board.update(|account| account.detail = MISSING.to_string());
+            board.begin(Operation::WaitingForAppCode);
             let pause = async {
                 tokio::time::sleep(LOOK_AGAIN).await;
                 Ok(())

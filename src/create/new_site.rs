@@ -13,6 +13,7 @@ use crate::record::state;
 use crate::record::volume::{Volume, random_id};
 use crate::site_state::decide::Database;
 use crate::site_state::observe;
+use crate::status::operation::StepName;
 
 /// What a creation needs beside the context.
 pub struct Creation<'a> {
@@ -55,18 +56,15 @@ pub async fn create(
     ];
     make_folder(context)?;
     let new_site = Step {
-        name: "new-site",
         arguments,
-        with_site: false,
-        attempt: &attempt,
         password_file: Some(password_file.path()),
         secrets: vec![creation.db_password, creation.admin_password],
-        ..Step::default()
+        ..Step::new(StepName::NewSite, &attempt)
     };
     step::run(context, leadership, &new_site).await?;
     drop(password_file);
     // Frappe leaves a new site's scheduler disabled (FRAPPE.md, new-site on Postgres).
-    run_plain(context, leadership, &attempt, "enable-scheduler").await?;
+    run_plain(context, leadership, &attempt, StepName::EnableScheduler).await?;
     if observe::database(client).await? != Database::Complete {
         let cause = "new-site exited 0 and left no complete site";
         return Err(Fault::try_again(cause, "its output is in the log above").into());
@@ -89,17 +87,18 @@ pub async fn mend(context: &OverlayContext<'_>, leadership: &Leadership) -> Flow
     let attempt = random_id();
     context.pod.board.update(|account| account.attempt = Some(attempt.clone()));
     tracing::info!("the site is complete and was never recorded as finished: migrating once");
-    run_plain(context, leadership, &attempt, "migrate").await?;
-    run_plain(context, leadership, &attempt, "enable-scheduler").await
+    run_plain(context, leadership, &attempt, StepName::Migrate).await?;
+    run_plain(context, leadership, &attempt, StepName::EnableScheduler).await
 }
 
 async fn run_plain(
     context: &OverlayContext<'_>,
     leadership: &Leadership,
     attempt: &str,
-    command: &'static str,
+    name: StepName,
 ) -> Flow<()> {
-    let step = Step { name: command, arguments: vec![command], with_site: true, attempt, ..Step::default() };
+    let command = name.to_string();
+    let step = Step { arguments: vec![&command], with_site: true, ..Step::new(name, attempt) };
     step::run(context, leadership, &step).await
 }
 

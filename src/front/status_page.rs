@@ -165,7 +165,7 @@ mod tests {
     async fn people_are_told_that_it_failed_and_not_why() {
         let board = Board::new("web", None);
         board.update(|account| account.last_error = Some("secret".into()));
-        board.enter(Phase::Held, "secret-host");
+        board.enter(Phase::Held, None);
         let html = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("text/html"))]);
         let page = page(answer(&board.read(), &html)).await;
         assert!(!page.contains("secret") && page.contains(FAILED), "{page}");

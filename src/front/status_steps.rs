@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::record::stage::Stage;
 use crate::status::account::{Account, Phase};
 use crate::status::gate::GateAccount;
+use crate::status::operation::{LeaderWait, Operation, StepName, StepProgress};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -22,6 +23,9 @@ pub struct Step {
     /// What of it runs now.
     pub now: String,
 }
+
+/// Whatever else runs.
+const LOOKING: &str = "looking at what is there";
 
 const STEPS: [(Phase, &str); 3] = [
     (Phase::WaitingForDependencies, "Waiting for the database and Redis"),
@@ -52,22 +56,32 @@ pub fn to_the_site(account: &Account, now: Instant) -> Vec<Step> {
     STEPS.iter().enumerate().map(step).collect()
 }
 
-/// The part of the account's detail that is for everybody: a known step's name, and how far it is.
+/// The part of the account's operation that is for everybody: what it is, and how far.
 fn running(account: &Account) -> String {
-    let detail = account.detail.as_str();
-    let name = match detail.split(':').next().unwrap_or_default() {
-        _ if account.phase != Phase::Bootstrapping => return String::new(),
-        "new-site" => "creating it",
-        "migrate" => "migrating its database",
-        "install-app" => "installing an app",
-        _ if detail.ends_with(" leads") => "another server is at it",
-        _ => "looking at what is there",
+    if account.phase != Phase::Bootstrapping {
+        return String::new();
+    }
+    let (name, percent) = match &account.operation {
+        Some(Operation::RunningStep { name, progress }) => {
+            (step_name(name), progress.as_ref().and_then(StepProgress::percent))
+        }
+        Some(Operation::WaitingForLeader { wait: LeaderWait::Led { .. }, reported }) => {
+            ("another server is at it", reported.as_ref().and_then(|reported| reported.percent))
+        }
+        _ => (LOOKING, None),
     };
-    let percent =
-        detail.rsplit_once('%').and_then(|(before, _)| before.rsplit(|c: char| !c.is_ascii_digit()).next());
     match percent {
-        Some(percent) if !percent.is_empty() => format!("{name}, {percent} %"),
-        _ => name.into(),
+        Some(percent) => format!("{name}, {percent} %"),
+        None => name.into(),
+    }
+}
+
+fn step_name(name: &StepName) -> &'static str {
+    match name {
+        StepName::NewSite => "creating it",
+        StepName::Migrate => "migrating its database",
+        StepName::InstallApp(_) => "installing an app",
+        _ => LOOKING,
     }
 }
 
@@ -101,7 +115,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::deps::missing::{Missing, MissingDependency};
+    use crate::frappe::progress_line::ProgressLine;
     use crate::status::account::Board;
+    use crate::status::operation::NotReady;
+
+    fn step(name: StepName, line: &str) -> Operation {
+        Operation::RunningStep { name, progress: Some(StepProgress::Line(ProgressLine::parse(line))) }
+    }
 
     fn shown(board: &Board) -> Vec<(State, Option<u64>, String)> {
         let later = Instant::now() + Duration::from_secs(7);
@@ -115,18 +136,40 @@ mod tests {
     fn each_step_is_shown_with_its_time_and_nothing_of_the_inside() {
         let board = Board::new("web", None);
         assert!(shown(&board).iter().all(|step| *step == (State::Waiting, None, String::new())));
-        board.enter(Phase::WaitingForDependencies, "postgres at secret-host:5432: refused");
+        let (name, target) = ("postgres", "secret-host:5432".into());
+        let missing = Missing(vec![MissingDependency { name, target, error: None }]);
+        board.enter(Phase::WaitingForDependencies, Some(Operation::WaitingForDependencies(missing)));
         assert_eq!(shown(&board)[0], (State::Running, Some(7), String::new()));
-        board.enter(Phase::Bootstrapping, "secret-pod leads");
+        board.enter(Phase::Bootstrapping, Some(Operation::Inspecting));
         assert_eq!(shown(&board)[0].0, State::Done);
-        assert_eq!(shown(&board)[1].2, "another server is at it");
-        board
-            .update(|account| account.detail = "new-site: Updating DocTypes for frappe : [===  ] 37%".into());
+        board.begin(step(StepName::NewSite, "Updating DocTypes for frappe : [===  ] 37%"));
         assert_eq!(shown(&board)[1], (State::Running, Some(7), "creating it, 37 %".into()));
         board.update(|account| account.last_error = Some("secret".into()));
-        board.enter(Phase::Held, "");
+        board.enter(Phase::Held, None);
         let states: Vec<State> = shown(&board).into_iter().map(|step| step.0).collect();
         assert_eq!(states, [State::Done, State::Failed, State::Waiting]);
+    }
+
+    #[test]
+    fn a_running_step_has_its_name_and_how_far_it_is() {
+        let waits = |wait, reported| Operation::WaitingForLeader { wait, reported };
+        let led = || LeaderWait::Led { holder: "secret-pod".into(), is_complete: false };
+        let reported = ProgressLine::parse("new-site: Updating DocTypes for secret : [==  ] 40%");
+        let done_half = "Updating DocTypes for frappe : [==  ] 50%";
+        for (operation, text) in [
+            (step(StepName::NewSite, done_half), "creating it, 50 %"),
+            (step(StepName::Migrate, "3 of 10"), "migrating its database"),
+            (step(StepName::InstallApp("secret".into()), done_half), "installing an app, 50 %"),
+            (step(StepName::ClearCache, ""), LOOKING),
+            (waits(led(), None), "another server is at it"),
+            (waits(led(), Some(reported)), "another server is at it, 40 %"),
+            (waits(LeaderWait::Unled(NotReady::Unfinished), None), LOOKING),
+            (Operation::FetchingApp("secret".into()), LOOKING),
+        ] {
+            let board = Board::new("web", None);
+            board.enter(Phase::Bootstrapping, Some(operation));
+            assert_eq!(shown(&board)[1].2, text);
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::frappe::scheduled_jobs;
 use crate::outcome::{Fault, Flow, Result};
 use crate::overlay::caches::Caches;
 use crate::postgres::sql::told;
+use crate::status::operation::StepName;
 
 const SYNC: &str = "frappe.core.doctype.scheduled_job_type.scheduled_job_type.sync_jobs";
 const TRIES: u32 = 3;
@@ -36,7 +37,7 @@ pub async fn ensure(work: &Work<'_>, app: &str) -> Flow<()> {
         if let Some(caches) = Caches::of(&work.context.pod.config, &work.own.database) {
             caches.forget_apps().await;
         }
-        run(work, "sync_jobs", vec!["execute", SYNC]).await?;
+        run(work, StepName::SyncJobs, vec!["execute", SYNC]).await?;
     }
     if has_jobs(client, app).await? {
         return Ok(());

@@ -7,6 +7,7 @@ use crate::apps::live;
 use crate::frappe::{hooks, installed_apps};
 use crate::outcome::{Fault, Flow, Result};
 use crate::record::journal;
+use crate::status::operation::StepName;
 
 /// Takes one app off the site, after a backup.
 ///
@@ -19,7 +20,7 @@ pub async fn remove(work: &Work<'_>, app: &str, wanted: &[String]) -> Flow<()> {
     if installed.iter().any(|installed| installed == app) {
         back_up(work).await?;
         let arguments = vec!["uninstall-app", app, "--yes", "--no-backup"];
-        run(work, &format!("uninstall-app {app}"), arguments).await?;
+        run(work, StepName::UninstallApp(app.to_string()), arguments).await?;
         // It exits 0 whatever it did (seen on Frappe 15).
         if installed_apps::read(client).await?.iter().any(|installed| installed == app) {
             let cause = format!("uninstall-app {app} exited 0, and the site still has {app}");

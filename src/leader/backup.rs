@@ -22,6 +22,7 @@ use crate::postgres::dump::{self, PROGRAM, can_dump};
 use crate::postgres::sql::told;
 use crate::postgres::version::major;
 use crate::record::schema;
+use crate::status::operation::{Operation, StepName, StepProgress};
 use crate::supervise::spawn::Spec;
 
 const ENDING: &str = "dump";
@@ -85,7 +86,7 @@ async fn dump(
     let (direct, own) = (context.direct, login.own);
     let variables = dump::variables(&direct.host, direct.port, &own.user, &own.database, "cauldron/backup");
     spec.env.extend(variables.map(|(name, value)| (name.into(), value.into())));
-    let program = Program { secrets: vec![login.password.clone()], ..Program::new(PROGRAM, spec) };
+    let program = Program { secrets: vec![login.password.clone()], ..Program::new(StepName::PgDump, spec) };
     run_program(context, leadership, program, |_| watch(context, path)).await.map_err(|stopped| match stopped
     {
         Stopped::Fault(fault) => {
@@ -106,10 +107,8 @@ async fn watch(context: &Context<'_>, path: &Path) -> Infallible {
         if bytes > seen {
             seen = bytes;
             context.pod.board.progress();
-            context
-                .pod
-                .board
-                .update(|account| account.detail = format!("{PROGRAM}: {} MB", bytes / 1_000_000));
+            let progress = Some(StepProgress::Written { bytes });
+            context.pod.board.begin(Operation::RunningStep { name: StepName::PgDump, progress });
         }
     }
 }
@@ -138,8 +137,10 @@ async fn check_major(context: &Context<'_>, leadership: &Leadership, program: &P
         ..Spec::new("pg_dump --version", program)
     };
     let observer = move |line: &str| drop(told.send(line.to_string()));
-    let program =
-        Program { observer: Some(std::sync::Arc::new(observer)), ..Program::new("pg_dump --version", spec) };
+    let program = Program {
+        observer: Some(std::sync::Arc::new(observer)),
+        ..Program::new(StepName::PgDumpVersion, spec)
+    };
     let mend = |server: u32| {
         format!("install postgresql-client-{server} (or newer) in the image, or set CAULDRON_BACKUP=0")
     };

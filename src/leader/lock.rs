@@ -26,6 +26,7 @@ use crate::record::schema;
 use crate::record::state::{self, State};
 use crate::record::timing::{HEARTBEAT_INTERVAL, LOCK_RETRY_INTERVAL, LOST_AFTER, SESSION_ENDS_WITHIN};
 use crate::status::account::Board;
+use crate::status::operation::NotReady;
 
 /// The same in every database: the lock is the database's own.
 const BOOTSTRAP_LOCK: i64 = 0x6361_756c_626f_6f74; // "caulboot"
@@ -66,7 +67,7 @@ impl Leadership {
                 Asked::Taken => break,
                 Asked::Ended => tokio::time::sleep(SESSION_ENDS_WITHIN).await,
                 Asked::Held(state) => {
-                    leader.see(state.as_deref(), "another pod holds the lock and has not said who it is")?;
+                    leader.see(state.as_deref(), NotReady::HolderUnknown)?;
                     connection.notified(LOCK_RETRY_INTERVAL).await;
                 }
             }

@@ -13,6 +13,7 @@ use crate::postgres::catalog;
 use crate::postgres::sessions::{self, Working};
 use crate::status::account::Board;
 use crate::status::activity::{Activity, Doing, News};
+use crate::status::operation::StepName;
 use crate::sys::proc;
 use crate::telemetry::live_line;
 
@@ -22,7 +23,7 @@ const COMPUTES_FROM: Duration = Duration::from_millis(50);
 
 /// Looks once a second, until it is dropped. A look that fails is nobody's progress; the lock's own
 /// beat tells the loss of the connection. `group` is the step's process group.
-pub async fn watch(client: &Client, board: &Board, step: &str, attempt: &str, group: i32) -> Infallible {
+pub async fn watch(client: &Client, board: &Board, step: &StepName, attempt: &str, group: i32) -> Infallible {
     let started = Instant::now();
     let mut most_tables = 0;
     let mut cpu = Duration::ZERO;
@@ -41,9 +42,8 @@ pub async fn watch(client: &Client, board: &Board, step: &str, attempt: &str, gr
         }
         (most_tables, cpu) = (tables.max(most_tables), cpu_now);
         tell(board, step, &mut activity, doing);
-        let detail = board.read().doing();
-        let detail = detail.strip_prefix(step).unwrap_or_default().trim_start_matches(": ").to_string();
-        live_line::show(&format!("{step}  {} s  {tables} tables  {detail}", started.elapsed().as_secs()));
+        let (elapsed_s, progress) = (started.elapsed().as_secs(), board.read().step_progress());
+        live_line::show(&format!("{step}  {elapsed_s} s  {tables} tables  {progress}"));
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
@@ -61,9 +61,10 @@ fn doing(used: Duration, sessions: &[Working]) -> Doing {
     }
 }
 
-fn tell(board: &Board, step: &str, activity: &mut Activity, doing: Doing) {
+fn tell(board: &Board, step: &StepName, activity: &mut Activity, doing: Doing) {
     let news = activity.see(doing, Instant::now());
     board.update(|account| account.activity = Some(activity.clone()));
+    let step = step.to_string();
     let patch = || board.read().gate.progress.and_then(|progress| progress.patch);
     match news {
         Some(News::StandsStill) => {

@@ -2,22 +2,24 @@
 
 use std::time::{Duration, Instant};
 
+use crate::frappe::progress_line::ProgressLine;
 use crate::outcome::{Fault, Result};
 use crate::record::phase::SitePhase;
 use crate::record::state::State;
 use crate::record::timing::{LEADER_ALIVE_FOR, NOBODY_LEADS_AFTER};
 use crate::status::account::Board;
+use crate::status::operation::{LeaderWait, NotReady, Operation};
 
 /// What was seen so far.
 pub struct Leader<'a> {
     board: &'a Board,
-    told: String,
+    told: Option<LeaderWait>,
     sign_of_life_at: Instant,
 }
 
 impl<'a> Leader<'a> {
     pub fn new(board: &'a Board) -> Self {
-        Self { board, told: String::new(), sign_of_life_at: Instant::now() }
+        Self { board, told: None, sign_of_life_at: Instant::now() }
     }
 
     /// Shows a look at our record; `otherwise` is what is waited for where it names nobody. The
@@ -25,37 +27,32 @@ impl<'a> Leader<'a> {
     ///
     /// # Errors
     /// 75 where nobody has given a sign of life for ten minutes.
-    pub fn see(&mut self, state: Option<&State>, otherwise: &str) -> Result<()> {
+    pub fn see(&mut self, state: Option<&State>, otherwise: NotReady) -> Result<()> {
         let holder = state.and_then(|state| state.holder.clone());
         if state.and_then(|state| state.beat_age_ms).is_some_and(is_alive) {
             self.sign_of_life_at = Instant::now();
             self.board.progress();
         }
-        let waits_for = match &holder {
-            Some(holder) if state.is_some_and(|state| state.phase == SitePhase::Complete) => {
-                format!("{holder} leads")
-            }
-            Some(holder) => format!("the site is not finished; {holder} leads"),
-            None => otherwise.to_string(),
+        let is_complete = state.is_some_and(|state| state.phase == SitePhase::Complete);
+        let wait = match holder.clone() {
+            Some(holder) => LeaderWait::Led { holder, is_complete },
+            None => LeaderWait::Unled(otherwise),
         };
-        let detail = match state.and_then(|state| state.doing.as_deref()) {
-            Some(doing) => format!("{waits_for}: {doing}"),
-            None => waits_for.clone(),
-        };
+        let reported = state.and_then(|state| state.doing.as_deref()).map(ProgressLine::parse);
         self.board.update(|account| {
-            account.detail = detail;
+            account.operation = Some(Operation::WaitingForLeader { wait: wait.clone(), reported });
             account.holder = holder;
             account.attempt = state.and_then(|state| state.attempt.clone());
             account.last_error = state.and_then(|state| state.last_error.clone());
         });
-        if waits_for != self.told {
-            tracing::info!(reason = waits_for, "waiting for the pod that leads the bootstrap");
-            self.told = waits_for;
+        if self.told.as_ref() != Some(&wait) {
+            tracing::info!(reason = wait.to_string(), "waiting for the pod that leads the bootstrap");
+            self.told = Some(wait.clone());
         }
         if is_gone(self.sign_of_life_at.elapsed()) {
             let minutes = NOBODY_LEADS_AFTER.as_secs() / 60;
             return Err(Fault::try_again(
-                format!("nobody leads: for {minutes} min no pod gave a sign of life; {}", self.told),
+                format!("nobody leads: for {minutes} min no pod gave a sign of life; {wait}"),
                 "start a pod with a database login, or look at why the one that has it does not come up",
             ));
         }
@@ -93,10 +90,10 @@ mod tests {
     fn what_the_leader_does_is_shown() {
         let board = Board::new("worker", None);
         let mut leader = Leader::new(&board);
-        leader.see(None, "no site_config.json yet").unwrap();
-        assert_eq!(board.read().detail, "no site_config.json yet");
-        leader.see(Some(&beaten(1_000)), "").unwrap();
-        assert_eq!(board.read().detail, "the site is not finished; pod-1 leads: new-site: 40 %");
+        leader.see(None, NotReady::AppsNotPublished).unwrap();
+        assert_eq!(board.read().detail(), "the wanted apps are not published yet");
+        leader.see(Some(&beaten(1_000)), NotReady::Unfinished).unwrap();
+        assert_eq!(board.read().detail(), "the site is not finished; pod-1 leads: new-site: 40 %");
         assert_eq!(board.read().holder.as_deref(), Some("pod-1"));
     }
 
@@ -105,9 +102,9 @@ mod tests {
         let board = Board::new("worker", None);
         let long_ago = Instant::now().checked_sub(NOBODY_LEADS_AFTER).unwrap();
         let mut leader = Leader { sign_of_life_at: long_ago, ..Leader::new(&board) };
-        leader.see(Some(&beaten(29_000)), "").unwrap();
+        leader.see(Some(&beaten(29_000)), NotReady::Unfinished).unwrap();
         let mut leader = Leader { sign_of_life_at: long_ago, ..Leader::new(&board) };
-        let fault = leader.see(Some(&beaten(31_000)), "").unwrap_err();
+        let fault = leader.see(Some(&beaten(31_000)), NotReady::Unfinished).unwrap_err();
         assert!(fault.code == crate::outcome::TRY_AGAIN && fault.cause.contains("pod-1"), "{fault}");
     }
 }

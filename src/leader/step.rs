@@ -16,10 +16,12 @@ use super::progress;
 use crate::frappe::command::{arguments_json, python_arguments};
 use crate::frappe::environment::ChildEnvironment;
 use crate::frappe::failure_line::reason;
+use crate::frappe::progress_line::ProgressLine;
 use crate::outcome::{Fault, Flow, Stopped};
 use crate::postgres::sql::told;
 use crate::record::state;
 use crate::status::account::{Board, STUCK_AFTER};
+use crate::status::operation::{Operation, StepName, StepProgress};
 use crate::supervise::output::{LineHandler, OutputLine};
 use crate::supervise::spawn::{Output, Spec, Stdin};
 use crate::sys::exit::Exit;
@@ -28,9 +30,8 @@ use crate::sys::exit::Exit;
 pub type Observer = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// A command of Frappe's with its arguments, which never stand in an argv.
-#[derive(Default)]
 pub struct Step<'a> {
-    pub name: &'a str,
+    pub name: StepName,
     pub arguments: Vec<&'a str>,
     /// Whether `--site` goes before the command; `new-site` names it behind.
     pub with_site: bool,
@@ -43,6 +44,23 @@ pub struct Step<'a> {
     pub observer: Option<Observer>,
     /// A stop that is asked for waits for its end so long.
     pub patience: Duration,
+}
+
+impl<'a> Step<'a> {
+    /// One without arguments, that a stop ends at once.
+    pub fn new(name: StepName, attempt: &'a str) -> Self {
+        Self {
+            name,
+            arguments: Vec::new(),
+            with_site: false,
+            attempt,
+            password_file: None,
+            secrets: Vec::new(),
+            settings: None,
+            observer: None,
+            patience: Duration::ZERO,
+        }
+    }
 }
 
 /// From TERM to KILL: Frappe's commands have no handler and end at once.
@@ -63,16 +81,16 @@ pub async fn run(context: &OverlayContext<'_>, leadership: &Leadership, step: &S
         secrets: step.secrets.iter().map(|secret| (*secret).clone()).collect(),
         observer: step.observer.clone(),
         patience: step.patience,
-        ..Program::new(step.name, spec(context, step))
+        ..Program::new(step.name.clone(), spec(context, step))
     };
     let watch =
-        |group| progress::watch(leadership.client(), &context.pod.board, step.name, step.attempt, group);
+        |group| progress::watch(leadership.client(), &context.pod.board, &step.name, step.attempt, group);
     run_program(context, leadership, program, watch).await
 }
 
 /// Any program that works for the bootstrap under the lock.
 pub struct Program {
-    pub name: String,
+    pub name: StepName,
     /// Its output is told by us.
     pub spec: Spec,
     pub secrets: Vec<SecretString>,
@@ -81,8 +99,8 @@ pub struct Program {
 }
 
 impl Program {
-    pub fn new(name: &str, spec: Spec) -> Self {
-        Self { name: name.to_string(), spec, secrets: Vec::new(), observer: None, patience: Duration::ZERO }
+    pub fn new(name: StepName, spec: Spec) -> Self {
+        Self { name, spec, secrets: Vec::new(), observer: None, patience: Duration::ZERO }
     }
 }
 
@@ -95,8 +113,9 @@ pub async fn run_program<W: Future<Output = Infallible>>(
 ) -> Flow<()> {
     let started = Instant::now();
     let Program { name, spec, .. } = &program;
-    context.pod.board.update(|account| account.detail = (*name).to_string());
+    context.pod.board.begin(Operation::RunningStep { name: name.clone(), progress: None });
     context.pod.board.progress();
+    let name = &name.to_string();
     tracing::info!(step = name, "started");
     let last_lines = Arc::new(Mutex::new(VecDeque::new()));
     let spec = Spec { output: Output::Lines(handler(context, &program, last_lines.clone())), ..spec.clone() };
@@ -149,7 +168,7 @@ async fn asked_in_vain(context: &Context<'_>, step: &Program) -> Signal {
     let signal = context.pod.shutdown.asked().await;
     if !step.patience.is_zero() {
         tracing::info!(
-            step = step.name,
+            step = step.name.to_string(),
             within_s = step.patience.as_secs(),
             "asked to stop; waiting for its end"
         );
@@ -184,14 +203,14 @@ fn spec(context: &OverlayContext<'_>, step: &Step<'_>) -> Spec {
         env: environment.into_map(),
         cwd: Some(context.view.sites()),
         stdin: Stdin::Bytes(arguments_json(site, &step.arguments).into()),
-        ..Spec::new(step.name, context.pod.bench.python())
+        ..Spec::new(step.name.to_string(), context.pod.bench.python())
     }
 }
 
 fn handler(context: &Context<'_>, step: &Program, last_lines: Arc<Mutex<VecDeque<String>>>) -> LineHandler {
     let board = context.pod.board.clone();
     let (name, observer) = (step.name.clone(), step.observer.clone());
-    let secrets = step.secrets.clone();
+    let (step, secrets) = (name.to_string(), step.secrets.clone());
     Arc::new(move |line: OutputLine<'_>| {
         board.progress();
         let text = redacted(&String::from_utf8_lossy(line.text), &secrets);
@@ -203,10 +222,11 @@ fn handler(context: &Context<'_>, step: &Program, last_lines: Arc<Mutex<VecDeque
             observer(text);
         }
         if line.redrawn {
-            board.update(|account| account.detail = format!("{name}: {text}"));
+            let progress = Some(StepProgress::Line(ProgressLine::parse(text)));
+            board.begin(Operation::RunningStep { name: name.clone(), progress });
             return;
         }
-        tracing::info!(step = name.as_str(), "{text}");
+        tracing::info!(step, "{text}");
         let mut lines = last_lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if lines.len() == LAST_LINES {
             lines.pop_front();

@@ -1,8 +1,6 @@
 //! What the code of this pod is to the database, and whether it may serve.
 
 use std::collections::BTreeMap;
-use std::fmt;
-
 use tokio_postgres::Client;
 
 use super::decide::Assessment;
@@ -19,6 +17,7 @@ use crate::record::stage::Stage;
 use crate::record::state::State;
 use crate::record::timing::{MIGRATION_BELIEVED_FOR, has_reached};
 use crate::status::account::Board;
+use crate::status::gate::RunningMigration;
 use crate::supervise::process::Processes;
 
 /// What was found.

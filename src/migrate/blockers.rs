@@ -16,6 +16,7 @@ use crate::postgres::sessions::{self, Ended, OnTables};
 use crate::postgres::sql::told;
 use crate::status::account::Board;
 use crate::status::activity::Doing;
+use crate::status::operation::{DrainBlocker, Operation};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -68,15 +69,15 @@ pub async fn wait_for_others(context: &Context<'_>, client: &Client, drains_sinc
         let (pid, waited) = (found.backend, started.elapsed());
         if waited >= limit {
             return Err(Fault::try_again(
-                format!("{} for {} s", text(found), drains_since.elapsed().as_secs()),
+                format!("{} for {} s", blocker(found), drains_since.elapsed().as_secs()),
                 format!("end it ({}), or wait for it; nothing was changed", sessions::statement_to_end(pid)),
             ));
         }
         if told != Some(pid) {
-            tracing::info!(reason = text(found), "waiting for its end before the migration");
+            tracing::info!(reason = blocker(found).to_string(), "waiting for its end before the migration");
             told = Some(pid);
         }
-        context.pod.board.update(|account| account.detail = format!("drain: {}", text(found)));
+        context.pod.board.begin(Operation::WaitingForDrain(blocker(found)));
         // However long it takes, this one works: it waits.
         context.pod.board.progress();
         tokio::time::sleep(LOOK_EVERY).await;
@@ -87,9 +88,7 @@ pub async fn wait_for_others(context: &Context<'_>, client: &Client, drains_sinc
     }
 }
 
-fn text(found: &OnTables) -> String {
-    let OnTables { backend, role, application, is_own_role, .. } = found;
-    let by = if application.is_empty() { String::new() } else { format!(" ({application})") };
-    let what = if *is_own_role { "run a statement" } else { "had a transaction open" };
-    format!("session {backend} of role {role}{by} has {what} on the site's tables")
+fn blocker(found: &OnTables) -> DrainBlocker {
+    let OnTables { backend, role, application, is_own_role, .. } = found.clone();
+    DrainBlocker::Session { pid: backend, role, application, is_own: is_own_role }
 }

@@ -11,6 +11,7 @@ use crate::frappe::queues::{self, WORKERS, epoch_s};
 use crate::leader::context::Context;
 use crate::outcome::{Fault, Result};
 use crate::record::timing::NO_JOB_FOR;
+use crate::status::operation::{DrainBlocker, Operation};
 
 /// A busy worker beats every 30 s (FRAPPE.md, Workers).
 const ALIVE_S: f64 = 90.0;
@@ -26,23 +27,24 @@ pub async fn wait(context: &Context<'_>, queues: &Queues) -> Result<()> {
     let mut quiet_since: Option<Instant> = None;
     let mut told = String::new();
     loop {
-        let waits_for = match running(queues).await {
+        let blocker = match running(queues).await {
             Ok(jobs) if jobs.is_empty() => {
                 let since = *quiet_since.get_or_insert_with(Instant::now);
                 if since.elapsed() >= NO_JOB_FOR {
                     return Ok(());
                 }
-                String::new()
+                None
             }
-            Ok(jobs) => describe(&jobs),
-            Err(error) => format!("the queue Redis does not answer: {error}"),
+            Ok(jobs) => Some(blocked_by(jobs)),
+            Err(error) => Some(DrainBlocker::QueueSilent(error)),
         };
-        if !waits_for.is_empty() {
+        if let Some(blocker) = blocker {
             quiet_since = None;
-            context.pod.board.update(|account| account.detail = format!("drain: {waits_for}"));
+            let waits_for = blocker.to_string();
+            context.pod.board.begin(Operation::WaitingForDrain(blocker));
             if waits_for != told {
                 tracing::info!(jobs = waits_for, "waiting for running jobs before the migration");
-                told.clone_from(&waits_for);
+                told = waits_for;
             }
         }
         if started.elapsed() >= context.pod.config.migrate_drain {
@@ -116,12 +118,10 @@ fn method(description: &str) -> Option<&str> {
     name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._".contains(&b)).then_some(name)
 }
 
-fn describe(jobs: &[String]) -> String {
-    let shown = jobs.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match jobs.len().checked_sub(SHOWN) {
-        Some(more) if more > 0 => format!("{shown} and {more} more"),
-        _ => shown,
-    }
+fn blocked_by(mut jobs: Vec<String>) -> DrainBlocker {
+    let more = jobs.len().saturating_sub(SHOWN);
+    jobs.truncate(SHOWN);
+    DrainBlocker::Jobs { named: jobs, more }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::leader::step::{self, Step};
 use crate::outcome::{Fault, Stopped};
 use crate::postgres::sessions::options;
 use crate::status::account::Board;
+use crate::status::operation::{Operation, StepName, StepProgress};
 
 /// How long ALTER TABLE waits, and every reader behind it.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
@@ -43,16 +44,14 @@ pub async fn run(
     let seen = Arc::new(Mutex::new(Seen::new(plan, context.pod.board.clone())));
     let observed = seen.clone();
     let step = Step {
-        name: "migrate",
         arguments: vec!["migrate"],
         with_site: true,
-        attempt: plan.attempt,
         settings: plan.accepts_settings.then(|| options(leadership.client().version(), LOCK_TIMEOUT)),
         observer: Some(Arc::new(move |line: &str| {
             observed.lock().unwrap_or_else(PoisonError::into_inner).line(line);
         })),
         patience: plan.patience,
-        ..Step::default()
+        ..Step::new(StepName::Migrate, plan.attempt)
     };
     let blocked_by = Mutex::new(String::new());
     let ended = tokio::select! {
@@ -139,7 +138,8 @@ impl Seen {
                 since: Instant::now(),
                 left: estimate,
             };
-            account.detail = format!("migrate: {progress}");
+            let progress = Some(StepProgress::Patches(progress.clone()));
+            account.operation = Some(Operation::RunningStep { name: StepName::Migrate, progress });
         });
     }
 }

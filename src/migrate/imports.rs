@@ -9,6 +9,7 @@ use crate::leader::context::OverlayContext;
 use crate::leader::lock::Leadership;
 use crate::leader::step::{Program, run_program};
 use crate::outcome::{Fault, Flow, Stopped};
+use crate::status::operation::StepName;
 use crate::supervise::spawn::{Spec, Stdin};
 
 const SCRIPT: &str = include_str!("../frappe/import_check.py");
@@ -32,7 +33,7 @@ pub async fn check(context: &OverlayContext<'_>, leadership: &Leadership, seen: 
         stdin: Stdin::Bytes(SecretSlice::from(asked.into_bytes())),
         ..Spec::new("import check", context.pod.bench.python())
     };
-    let program = Program::new("import check", spec);
+    let program = Program::new(StepName::ImportCheck, spec);
     match run_program(context, leadership, program, |_| std::future::pending()).await {
         Err(Stopped::Fault(fault)) => Err(Fault {
             mend: "mend that code, or go back to the image before; nothing was changed".into(),

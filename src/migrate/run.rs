@@ -26,6 +26,7 @@ use crate::record::migrations::{self, Gate, Migrated};
 use crate::record::stage::Stage;
 use crate::record::state::{self, State};
 use crate::record::volume::Volume;
+use crate::status::operation::Operation;
 
 /// Before the second attempt and the third.
 const PAUSES: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
@@ -237,8 +238,7 @@ impl Run<'_> {
         let until = Instant::now() + left;
         let shutdown = &self.context.pod.shutdown;
         while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-            let detail = format!("migrates again in {} s", left.as_secs() + 1);
-            self.context.pod.board.update(|account| account.detail = detail);
+            self.context.pod.board.begin(Operation::WaitingToRetry { left_s: left.as_secs() + 1 });
             self.context.pod.board.progress();
             let slice = left.min(Duration::from_secs(1));
             tokio::select! {

@@ -15,7 +15,6 @@ use crate::record::reader::RecordReader;
 use crate::record::state::{self, State};
 use crate::record::volume::Volume;
 use crate::status::account::Board;
-use crate::status::gate::RunningMigration;
 use crate::tick::{self, BEAT};
 
 const LOOK_EVERY: Duration = BEAT.saturating_mul(2);

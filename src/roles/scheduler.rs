@@ -48,7 +48,7 @@ pub async fn serve(around: &Surroundings<'_>) -> End {
     let grace = around.pod.config.grace.unwrap_or(GRACE);
     let plan = around.plan(spec(around, &tick_file), Policy::restarting(grace));
     let status = plan.observer.subscribe();
-    around.pod.board.enter(Phase::Serving, "");
+    around.pod.board.enter(Phase::Serving, None);
     tokio::spawn(around.pod.board.follow_child(status.clone()));
     let (stand_tx, stand) = watch::channel(Stand::Starting);
     let election = Election::new(around, orders, status.clone(), stand_tx);

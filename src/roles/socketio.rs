@@ -45,7 +45,7 @@ pub async fn serve(around: &Surroundings<'_>) -> End {
         Subscription::new(around.queue_redis(), around.pod.runtime_dir.join("socketio-unnamed"));
     let plan = around.plan(spec(around, &subscription), policy);
     let status = plan.observer.subscribe();
-    around.pod.board.enter(Phase::Serving, "");
+    around.pod.board.enter(Phase::Serving, None);
     tokio::spawn(around.pod.board.follow_child(status.clone()));
     tokio::select! {
         end = run_controlled(&around.pod.processes, plan, orders_rx, &around.pod.shutdown) => end,

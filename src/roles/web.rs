@@ -46,7 +46,7 @@ pub async fn serve(around: &Surroundings<'_>, front: &Front) -> End {
         hooks: Arc::new(GunicornHooks { front: front.clone() }),
         ..around.plan(spec(around, front, grace), policy)
     };
-    around.pod.board.enter(Phase::Serving, "");
+    around.pod.board.enter(Phase::Serving, None);
     front.open();
     tokio::spawn(around.pod.board.follow_child(plan.observer.subscribe()));
     let probing = keep_probing(front.probe(), around.site.to_string(), around.pod.board.clone());

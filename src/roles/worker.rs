@@ -56,7 +56,7 @@ const LOOK_WHEN_SCALING: Duration = Duration::from_secs(1);
 pub async fn serve(around: &Surroundings<'_>) -> End {
     let workers = &around.pod.config.workers;
     let records = Records::new(around);
-    around.pod.board.enter(Phase::Serving, "");
+    around.pod.board.enter(Phase::Serving, None);
     let (stop_all, shutdown) = around.pod.shutdown.linked();
     let settler = Settler::start(around, &shutdown);
     let mut services = JoinSet::new();

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::activity::Activity;
 use super::checks::DeepCheck;
 use super::gate::GateAccount;
+use super::operation::Operation;
 use super::other_sites::OtherSites;
 use super::phase::Entered;
 pub use super::phase::Phase;
@@ -33,8 +34,8 @@ pub struct Account {
     pub role: &'static str,
     pub site: Option<String>,
     pub phase: Phase,
-    /// What the phase waits for or does, in words.
-    pub detail: String,
+    /// What the phase waits for or does.
+    pub operation: Option<Operation>,
     /// What the running step is at.
     pub activity: Option<Activity>,
     pub progress_at: Instant,
@@ -86,7 +87,7 @@ impl Board {
             role,
             site,
             phase: Phase::Starting,
-            detail: String::new(),
+            operation: None,
             activity: None,
             progress_at: Instant::now(),
             phases: Entered::default(),
@@ -123,17 +124,22 @@ impl Board {
         change(&mut self.lock());
     }
 
-    /// A new phase, or a new thing that the phase does; both are progress. Who drains serves no
-    /// more, whatever still comes up meanwhile.
-    pub fn enter(&self, phase: Phase, detail: impl Into<String>) {
+    /// A new phase, and what it begins with; both are progress. Who drains serves no more, whatever still comes up
+    /// meanwhile.
+    pub fn enter(&self, phase: Phase, operation: Option<Operation>) {
         let mut account = self.lock();
         if account.phase == Phase::Draining && phase != Phase::Held {
             return;
         }
         account.phase = phase;
-        account.detail = detail.into();
+        account.operation = operation;
         account.progress_at = Instant::now();
         account.phases.note(phase, Instant::now());
+    }
+
+    /// What the phase does from now on.
+    pub fn begin(&self, operation: Operation) {
+        self.lock().operation = Some(operation);
     }
 
     pub fn phase(&self) -> Phase {
@@ -166,11 +172,29 @@ impl Board {
 }
 
 impl Account {
+    /// The operation in words; nothing where the phase says it all.
+    pub fn detail(&self) -> String {
+        self.operation.as_ref().map(ToString::to_string).unwrap_or_default()
+    }
+
     /// What is done, and what keeps it waiting.
     pub fn doing(&self) -> String {
+        self.with_standstill(self.detail())
+    }
+
+    /// How far the running step is, and what keeps it waiting.
+    pub fn step_progress(&self) -> String {
+        let progress = match &self.operation {
+            Some(Operation::RunningStep { progress: Some(progress), .. }) => progress.to_string(),
+            _ => String::new(),
+        };
+        self.with_standstill(progress)
+    }
+
+    fn with_standstill(&self, text: String) -> String {
         match self.activity.as_ref().filter(|activity| activity.stands_still()) {
-            Some(activity) => format!("{}; {activity}", self.detail),
-            None => self.detail.clone(),
+            Some(activity) => format!("{text}; {activity}"),
+            None => text,
         }
     }
 }

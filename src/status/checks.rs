@@ -72,7 +72,7 @@ impl Account {
         let silent = self.progress_at.elapsed();
         let is_stuck = self.phase == Phase::Bootstrapping && silent > STUCK_AFTER;
         let problem =
-            is_stuck.then(|| format!("{}: no progress for {} min", self.detail, silent.as_secs() / 60));
+            is_stuck.then(|| format!("{}: no progress for {} min", self.detail(), silent.as_secs() / 60));
         vec![Check::new(CheckName::Loop, None), Check::new(CheckName::Progress, problem)]
     }
 
@@ -119,8 +119,10 @@ impl Account {
         match self.phase {
             Phase::Serving => None,
             Phase::Held => Some(format!("held after: {}", self.last_error.clone().unwrap_or_default())),
-            phase if self.detail.is_empty() => Some(phase.in_words().to_string()),
-            phase => Some(format!("{}: {}", phase.in_words(), self.detail)),
+            phase => Some(match self.detail() {
+                detail if detail.is_empty() => phase.in_words().to_string(),
+                detail => format!("{}: {detail}", phase.in_words()),
+            }),
         }
     }
 
@@ -141,7 +143,9 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::deps::missing::{Missing, MissingDependency};
     use crate::status::account::{Board, RoleProbe};
+    use crate::status::operation::{Operation, StepName};
 
     fn problems(checks: &[Check]) -> Vec<&str> {
         checks.iter().filter_map(|check| check.problem.as_deref()).collect()
@@ -150,27 +154,29 @@ mod tests {
     #[test]
     fn live_while_it_waits_and_ready_only_when_the_role_was_seen_working() {
         let board = Board::new("web", None);
-        board.enter(Phase::WaitingForDependencies, "");
+        board.enter(Phase::WaitingForDependencies, None);
         assert_eq!(problems(&board.read().ready()), ["waiting for dependencies"]);
-        board.enter(Phase::WaitingForDependencies, "postgres: refused");
+        let postgres = MissingDependency { name: "postgres", target: "db:5432".into(), error: None };
+        board.begin(Operation::WaitingForDependencies(Missing(vec![postgres])));
         let account = board.read();
         assert!(problems(&account.live()).is_empty());
-        assert_eq!(problems(&account.ready()), ["waiting for dependencies: postgres: refused"]);
-        board.enter(Phase::Serving, "");
+        assert_eq!(problems(&account.ready()), ["waiting for dependencies: postgres at db:5432: no answer"]);
+        board.enter(Phase::Serving, None);
         assert_eq!(problems(&board.read().ready()), ["web was not seen working yet"]);
         let seen = RoleProbe { latency: Duration::ZERO, problem: None };
         board.update(|account| account.role_probe = Some(seen));
         assert!(problems(&board.read().ready()).is_empty());
-        board.enter(Phase::Draining, "");
+        board.enter(Phase::Draining, None);
         assert_eq!(problems(&board.read().ready()), ["draining"]);
-        board.enter(Phase::Serving, "");
+        board.enter(Phase::Serving, None);
         assert_eq!(problems(&board.read().ready()), ["draining"]);
     }
 
     #[test]
     fn a_silent_bootstrap_is_stuck_and_a_silent_service_is_not() {
         let board = Board::new("web", None);
-        board.enter(Phase::Bootstrapping, "new-site");
+        let step = Operation::RunningStep { name: StepName::NewSite, progress: None };
+        board.enter(Phase::Bootstrapping, Some(step));
         let long_ago = Instant::now().checked_sub(STUCK_AFTER + Duration::from_secs(61)).unwrap();
         board.update(|account| account.progress_at = long_ago);
         assert_eq!(problems(&board.read().live()), ["new-site: no progress for 16 min"]);

@@ -19,7 +19,7 @@ impl Account {
             "ready": problems.is_empty(),
             "reasons": problems,
             "bootstrap": {
-                "state": self.detail, "attempt": self.attempt, "holder": self.holder, "last_error": self.last_error,
+                "state": self.detail(), "attempt": self.attempt, "holder": self.holder, "last_error": self.last_error,
                 "copy_of": self.copy_of, "queue_of": self.queue_of,
                 "activity": self.activity.as_ref().map(Activity::status),
             },

@@ -13,6 +13,7 @@ use super::source::{copy_sources, for_want_of, take_source};
 use super::{Publisher, elapsed_ms};
 use crate::config::apps::WantedApp;
 use crate::outcome::{Fault, Flow, Result};
+use crate::status::operation::Operation;
 
 /// Where the source is taken from.
 pub enum Origin<'a> {
@@ -47,7 +48,7 @@ impl Publisher<'_> {
     pub async fn fetch<'a>(&self, app: &'a WantedApp, commit: &str, origin: Origin<'_>) -> Flow<Fetched<'a>> {
         let label = app.label();
         let begin = Instant::now();
-        self.pod.board.update(|account| account.detail = format!("fetching app {label}"));
+        self.pod.board.begin(Operation::FetchingApp(label.clone()));
         let staging = Staging::make(&self.bundles)?;
         for folder in [staging.bundle(), staging.scratch()] {
             fs::create_dir(folder).map_err(|error| self.cannot_write(&error))?;

@@ -15,6 +15,7 @@ use crate::record::migrations::{self, Migrated};
 use crate::record::stage::{Event, Stage};
 use crate::record::volume::random_id;
 use crate::status::gate::RelationKind;
+use crate::status::operation::StepName;
 
 /// A stop that is asked for waits so long for migrate; what is left of the grace is for the rest.
 const GRACE: Duration = Duration::from_secs(30);
@@ -158,12 +159,10 @@ impl Run<'_> {
     pub(super) async fn finish(&mut self) -> Flow<()> {
         let id = random_id();
         let step = Step {
-            name: "clear-cache",
             arguments: vec!["clear-cache"],
             with_site: true,
-            attempt: &id,
             patience: self.patience(),
-            ..Step::default()
+            ..Step::new(StepName::ClearCache, &id)
         };
         caches::clear(self.context, self.leadership, step, &self.access.own.database).await?;
         self.volume.tell_migrated(&id)?;

@@ -1,0 +1,70 @@
+//! A command that works under the lock, and how far it is.
+
+use std::fmt;
+
+use crate::frappe::progress_line::ProgressLine;
+use crate::status::gate::Progress;
+
+/// Commands of Frappe's and of PostgreSQL's, by the name that log and status have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepName {
+    NewSite,
+    EnableScheduler,
+    InstallApp(String),
+    UninstallApp(String),
+    /// Makes the scheduled jobs of an app.
+    SyncJobs,
+    Migrate,
+    ClearCache,
+    /// Whether the code of a migration can be imported.
+    ImportCheck,
+    PgDump,
+    PgDumpVersion,
+}
+
+impl fmt::Display for StepName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NewSite => "new-site",
+            Self::EnableScheduler => "enable-scheduler",
+            Self::InstallApp(app) => return write!(f, "install-app {app}"),
+            Self::UninstallApp(app) => return write!(f, "uninstall-app {app}"),
+            Self::SyncJobs => "sync_jobs",
+            Self::Migrate => "migrate",
+            Self::ClearCache => "clear-cache",
+            Self::ImportCheck => "import check",
+            Self::PgDump => "pg_dump",
+            Self::PgDumpVersion => "pg_dump --version",
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepProgress {
+    /// As the command itself draws it.
+    Line(ProgressLine),
+    /// As our own count of a migration has it.
+    Patches(Progress),
+    /// The size of a dump so far.
+    Written { bytes: u64 },
+}
+
+impl StepProgress {
+    /// Of the work as a whole, where that is known.
+    pub fn percent(&self) -> Option<u8> {
+        match self {
+            Self::Line(line) => line.percent,
+            Self::Patches(_) | Self::Written { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for StepProgress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => line.fmt(f),
+            Self::Patches(progress) => progress.fmt(f),
+            Self::Written { bytes } => write!(f, "{} MB", bytes / 1_000_000),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Why a pod that does not lead waits.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::net::ConnectError;
+
+/// Whom or what it waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeaderWait {
+    /// The record names a pod that leads.
+    Led {
+        holder: String,
+        /// The site was finished before.
+        is_complete: bool,
+    },
+    /// It names none: what is missing.
+    Unled(NotReady),
+}
+
+/// What is missing before the site can be served here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotReady {
+    NoSiteConfig(PathBuf),
+    /// The site's own login does not work.
+    Unreachable(ConnectError),
+    SessionClosed,
+    /// The session ended while it was asked.
+    SessionLost(String),
+    Unfinished,
+    AppsNotPublished,
+    AppNotInstalled(String),
+    /// This code may not serve the database, and why.
+    NotAdmitted(String),
+    /// Another pod has the lock, and the record does not name it yet.
+    HolderUnknown,
+}
+
+impl fmt::Display for LeaderWait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Led { holder, is_complete: true } => write!(f, "{holder} leads"),
+            Self::Led { holder, is_complete: false } => {
+                write!(f, "the site is not finished; {holder} leads")
+            }
+            Self::Unled(missing) => missing.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for NotReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoSiteConfig(folder) => {
+                return write!(f, "{} has no site_config.json yet", folder.display());
+            }
+            Self::Unreachable(error) => return error.fmt(f),
+            Self::SessionClosed => "the session was closed",
+            Self::SessionLost(reason) | Self::NotAdmitted(reason) => reason,
+            Self::Unfinished => "the site is not finished; nobody leads",
+            Self::AppsNotPublished => "the wanted apps are not published yet",
+            Self::AppNotInstalled(app) => return write!(f, "{app} is not installed yet"),
+            Self::HolderUnknown => "another pod holds the lock and has not said who it is",
+        })
+    }
+}
