@@ -187,8 +187,8 @@ fn python_finds_the_ca_of_redis_in_its_url() {
 fn a_json_log_line_has_each_key_once() {
     let bench = Bench::sample();
     let redis = "redis://redis:6379/0";
-    let ended = configure(&bench).set("REDIS_CACHE", redis).set("REDIS_QUEUE", redis).run().exits(0);
-    ended.says("name one database");
+    let configured = configure(&bench).set("REDIS_CACHE", redis).set("REDIS_QUEUE", redis).run().exits(0);
+    let ended = configured.says("name one database");
     for line in ended.stderr.lines() {
         let event: serde_json::Map<String, Value> = serde_json::from_str(line).expect("JSON");
         for key in event.keys() {

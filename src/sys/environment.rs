@@ -44,8 +44,8 @@ fn values_of(name: &str) -> Vec<*mut libc::c_char> {
     found
 }
 
-/// Our memory is nobody's to read: no core dump, no ptrace by our own user (prctl(2)). To be called
-/// after the output was reopened, since it closes /proc/self/fd to some. Children have their own.
+/// Our memory is nobody's to read: no core dump, no ptrace by our own user (prctl(2)). Children have
+/// their own.
 pub fn forbid_dumps() {
     let _ = nix::sys::prctl::set_dumpable(false);
 }
