@@ -229,6 +229,7 @@ async fn run(
     let alone = roles.len() > 1 && !around.pod.config.on_failure_given;
     let has = |role| roles.contains(&role);
     let keep = Keep { around, stop_all, alone };
+    // The web role, and no other, has a front.
     let web = async {
         match front {
             Some(front) => keep.up(Role::Web, true, async || web::serve(around, front).await).await,

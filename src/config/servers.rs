@@ -2,7 +2,7 @@
 
 use super::bench_files::BenchFiles;
 use super::database::{self, DatabaseConfig};
-use super::redis::{self, RedisConfig};
+use super::redis::RedisConfig;
 use super::source::{Given, Reader, Source};
 
 /// Reads what is named, and tells what is missing, or is one too many.
@@ -13,7 +13,7 @@ pub fn read(
     embedded: bool,
 ) -> (Option<DatabaseConfig>, RedisConfig) {
     let database = database::read(reader, files, embedded);
-    let redis = redis::read(reader, files);
+    let redis = super::redis::read(reader, files);
     if embedded {
         refuse_beside_embedded(reader);
     } else if needed {
