@@ -173,6 +173,7 @@ fn switches_and_pending_work() {
     // What was migrated to is not migrated again, whatever Patch Log says.
     told.tells("pending-patches", "ok", "of this very code");
     session.run("update __cauldron_state set fingerprint = null");
+    session.run("delete from __cauldron_fingerprint");
     let told = place.examined().exits(0).tells("fingerprint", "info", "would migrate: 1 patch");
     told.tells("pending-patches", "warning", "1 not in Patch Log, the first: ").tells(
         "pending-patches",
