@@ -1,12 +1,14 @@
 //! The kernel's promises that `run` does not show. Each test has a process of its own: a reaper takes
 //! every child of its process, those of other tests included.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, raise};
 use tokio::sync::watch;
 
+use super::hooks::{Hooks, Moment};
 use super::output::OutputLine;
 use super::process::Processes;
 use super::run_service::{End, ServicePlan, ServiceStatus, run_service};
@@ -166,6 +168,19 @@ fn a_stop_drains_first_and_a_later_request_cuts_the_drain_short() {
     });
 }
 
+/// Writes into the fifo, and goes on until the service has ended.
+struct Nudge(PathBuf);
+
+impl Hooks for Nudge {
+    fn after_signal(&self) -> Moment {
+        let fifo = self.0.clone();
+        Box::pin(async move {
+            std::fs::write(fifo, "go\n").unwrap();
+            std::future::pending().await
+        })
+    }
+}
+
 #[test]
 fn the_hook_runs_after_the_signal_and_ends_with_the_service() {
     alone("the_hook_runs_after_the_signal_and_ends_with_the_service", async |processes| {
@@ -182,14 +197,7 @@ fn the_hook_runs_after_the_signal_and_ends_with_the_service() {
             ready_tx.send_replace(true);
         }));
         let (mut plan, _status) = plan(spec, Duration::ZERO);
-        plan.after_signal = Some(Arc::new(move |signal| {
-            assert_eq!(signal, Signal::SIGTERM);
-            let fifo = fifo.clone();
-            Box::pin(async move {
-                std::fs::write(fifo, "go\n").unwrap();
-                std::future::pending().await
-            })
-        }));
+        plan.hooks = Arc::new(Nudge(fifo));
         let asking = async {
             ready.wait_for(|ready| *ready).await.unwrap();
             raise(Signal::SIGTERM).unwrap();
