@@ -91,15 +91,8 @@ async fn dispatch(
         (Route::Asset(path), _) => {
             let wanted = Wanted::Asset(path);
             let opened = find(&shared.places, &wanted).await.ok_or(Refusal::NotFound)?;
-            let manner = Manner::of_asset(wanted.path());
-            Ok(static_file::answer_small(
-                &opened,
-                &shared.variants,
-                &wanted,
-                &method,
-                request.headers(),
-                &manner,
-            ))
+            let (headers, manner) = (request.headers(), Manner::of_asset(wanted.path()));
+            Ok(static_file::answer_small(&opened, &shared.variants, &wanted, &method, headers, &manner))
         }
         (_, None) => Err(Refusal::UnknownHost),
         (Route::Socketio, Some(site)) => socketio::ask(exchange, client, &site, request).await,
@@ -107,8 +100,7 @@ async fn dispatch(
             let wanted = Wanted::Public { site: site.clone(), path };
             match find(&shared.places, &wanted).await {
                 Some(opened) => {
-                    let manner = Manner::of_upload();
-                    let headers = request.headers();
+                    let (headers, manner) = (request.headers(), Manner::of_upload());
                     Ok(static_file::answer_small(
                         &opened,
                         &shared.variants,

@@ -89,13 +89,7 @@ fn respond(
         Some(range) if range_is_of_this(asked, &validators) => ranges::parse(Some(range), length),
         _ => Range::All,
     };
-    let (status, first, end) = match (judge(asked, &validators), range) {
-        (Verdict::NotModified, _) => (StatusCode::NOT_MODIFIED, 0, 0),
-        (Verdict::PreconditionFailed, _) => (StatusCode::PRECONDITION_FAILED, 0, 0),
-        (_, Range::Unsatisfiable) => (StatusCode::RANGE_NOT_SATISFIABLE, 0, 0),
-        (_, Range::Part(first, end)) => (StatusCode::PARTIAL_CONTENT, first, end),
-        (_, Range::All) => (StatusCode::OK, 0, length),
-    };
+    let (status, first, end) = extent(judge(asked, &validators), range, length);
     let has_body = end > first && *method != Method::HEAD;
     let content =
         if has_body { Content::File(FileBody::new(sent.file.clone(), first, end)) } else { Content::Empty };
@@ -132,6 +126,17 @@ fn respond(
         headers.insert(header::CONTENT_DISPOSITION, fixed("attachment"));
     }
     response
+}
+
+/// The status, and the bytes from the first to the end that are sent with it.
+fn extent(verdict: Verdict, range: Range, length: u64) -> (StatusCode, u64, u64) {
+    match (verdict, range) {
+        (Verdict::NotModified, _) => (StatusCode::NOT_MODIFIED, 0, 0),
+        (Verdict::PreconditionFailed, _) => (StatusCode::PRECONDITION_FAILED, 0, 0),
+        (_, Range::Unsatisfiable) => (StatusCode::RANGE_NOT_SATISFIABLE, 0, 0),
+        (_, Range::Part(first, end)) => (StatusCode::PARTIAL_CONTENT, first, end),
+        (_, Range::All) => (StatusCode::OK, 0, length),
+    }
 }
 
 /// The same on every pod that serves this file: of its time and its size, as nginx makes it.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::Signal;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -121,45 +121,50 @@ impl Driver<'_> {
                 event = ordered;
                 continue;
             }
-            event = loop {
-                let may_start = self.order.run == Run::Yes || self.service.state != State::BackingOff;
-                let watching = matches!(self.service.state, State::Running | State::Draining);
-                tokio::select! {
-                    biased;
-                    signal = self.shutdown.asked(), if self.asked_by.is_none() => {
-                        self.asked_by = Some(signal);
-                        break Event::StopAsked;
-                    }
-                    () = self.shutdown.hurried(), if !hurried => {
-                        hurried = true;
-                        break Event::Hurried;
-                    }
-                    exit = ended(self.child.as_deref()), if watching => break Event::Ended(exit),
-                    report = stopped(self.stopping.as_mut()) => {
-                        self.stopping = None;
-                        break self.cleared(report);
-                    }
-                    event = elapsed(self.timer), if may_start => {
-                        self.timer = None;
-                        break event;
-                    }
-                    order = ordered(&mut self.orders) => {
-                        self.events.extend(std::mem::replace(&mut self.order, order).events(order));
-                        if let Some(event) = self.events.pop_front() {
-                            break event;
-                        }
-                    }
-                    () = changed(self.plan.additions.as_mut()) => if let Some(event) = self.renew() {
-                        break event;
-                    },
-                    signal = forwarded.recv() => match signal {
-                        Ok(signal) => self.forward(signal),
-                        // Nobody sends 16 signals that each matter; the newest are kept.
-                        Err(RecvError::Lagged(_)) => {}
-                        Err(RecvError::Closed) => forwarded = self.shutdown.forwarded(),
-                    },
+            event = self.next_event(&mut forwarded, &mut hurried).await;
+        }
+    }
+
+    /// Waits for whatever concerns the child: a stop, an order, its end, a timer.
+    async fn next_event(&mut self, forwarded: &mut broadcast::Receiver<Signal>, hurried: &mut bool) -> Event {
+        loop {
+            let may_start = self.order.run == Run::Yes || self.service.state != State::BackingOff;
+            let watching = matches!(self.service.state, State::Running | State::Draining);
+            tokio::select! {
+                biased;
+                signal = self.shutdown.asked(), if self.asked_by.is_none() => {
+                    self.asked_by = Some(signal);
+                    return Event::StopAsked;
                 }
-            };
+                () = self.shutdown.hurried(), if !*hurried => {
+                    *hurried = true;
+                    return Event::Hurried;
+                }
+                exit = ended(self.child.as_deref()), if watching => return Event::Ended(exit),
+                report = stopped(self.stopping.as_mut()) => {
+                    self.stopping = None;
+                    return self.cleared(report);
+                }
+                event = elapsed(self.timer), if may_start => {
+                    self.timer = None;
+                    return event;
+                }
+                order = ordered(&mut self.orders) => {
+                    self.events.extend(std::mem::replace(&mut self.order, order).events(order));
+                    if let Some(event) = self.events.pop_front() {
+                        return event;
+                    }
+                }
+                () = changed(self.plan.additions.as_mut()) => if let Some(event) = self.renew() {
+                    return event;
+                },
+                signal = forwarded.recv() => match signal {
+                    Ok(signal) => self.forward(signal),
+                    // Nobody sends 16 signals that each matter; the newest are kept.
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => *forwarded = self.shutdown.forwarded(),
+                },
+            }
         }
     }
 
