@@ -1,20 +1,37 @@
-//! Holds the README's tables against the code: what it says of commands, variables, exit codes and
-//! metrics is what the program has, word for word.
+//! Holds the tables of README.md and docs/ against the code: what they say of commands, variables, exit codes
+//! and metrics is what the program has, word for word.
 //!
-//! `UPDATE_README=1 cargo test readme` writes the tables anew.
+//! `UPDATE_README=1 cargo test --bin cauldron-frappe readme` writes the tables again.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use crate::cli;
-use crate::config::variable::VARIABLES;
+use crate::config::variable::{VARIABLES, Variable};
 use crate::doctor::LOOKS;
 use crate::outcome::EXIT_CODES;
 use crate::site_state::rows::Row;
 use crate::status::metrics::METRICS;
 
-const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+/// Each page with the markers of its tables.
+const PAGES: [(&str, &str); 6] = [
+    ("README.md", "commands"),
+    ("docs/configuration.md", "variables"),
+    ("docs/bootstrap.md", "bootstrap"),
+    ("docs/doctor.md", "doctor"),
+    ("docs/exit-codes.md", "exit codes"),
+    ("docs/observability.md", "metrics"),
+];
 
-/// Each table by the name of its marker in the README.
+fn path(page: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(page)
+}
+
+fn read(page: &str) -> String {
+    std::fs::read_to_string(path(page)).unwrap_or_else(|error| panic!("{page}: {error}"))
+}
+
+/// Each table by the name of its marker.
 fn tables() -> BTreeMap<&'static str, String> {
     let table = |head: &[&str], rows: Vec<Vec<String>>| {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
@@ -54,34 +71,49 @@ fn tables() -> BTreeMap<&'static str, String> {
     ])
 }
 
-/// The README with its tables replaced by the code's.
-fn with_tables(readme: &str) -> String {
-    tables().into_iter().fold(readme.to_string(), |text, (name, table)| {
-        let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
-        let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("no {begin:?} in README.md"));
-        let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("no {end:?} in README.md"));
-        format!("{before}{begin}{table}{end}{after}")
-    })
+/// A page with its table replaced by the code's.
+fn with_table(page: &str, name: &str, text: &str) -> String {
+    let table = &tables()[name];
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
+    let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("no {begin:?} in {page}"));
+    let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("no {end:?} in {page}"));
+    format!("{before}{begin}{table}{end}{after}")
 }
 
 #[test]
-fn readme_tables_are_the_codes() {
-    let readme = std::fs::read_to_string(README).expect("README.md");
-    let expected = with_tables(&readme);
-    if std::env::var_os("UPDATE_README").is_some() {
-        std::fs::write(README, expected).expect("README.md");
-    } else {
-        assert!(
-            readme == expected,
-            "README.md's tables are not the code's: UPDATE_README=1 cargo test readme"
-        );
+fn the_pages_tables_are_the_codes() {
+    assert_eq!(PAGES.len(), tables().len());
+    for (page, name) in PAGES {
+        let text = read(page);
+        let expected = with_table(page, name, &text);
+        if std::env::var_os("UPDATE_README").is_some() {
+            std::fs::write(path(page), expected).unwrap_or_else(|error| panic!("{page}: {error}"));
+        } else {
+            assert!(
+                text == expected,
+                "{page}'s table is not the code's: UPDATE_README=1 cargo test --bin cauldron-frappe readme"
+            );
+        }
     }
 }
 
 #[test]
 fn a_table_that_differs_is_found() {
-    let readme = std::fs::read_to_string(README).expect("README.md");
-    let changed = readme.replace("`DB_HOST`", "`DB_HOTS`");
-    assert_ne!(changed, readme);
-    assert_ne!(with_tables(&changed), changed);
+    let (page, name) = PAGES[1];
+    let changed = read(page).replace("`DB_HOST`", "`DB_HOTS`");
+    assert_ne!(with_table(page, name, &changed), changed);
+}
+
+/// Variables whose row in docs/defaults.md is absent, or gives another default.
+fn without_default(page: &str) -> Vec<&'static str> {
+    let has_row = |v: &&Variable| page.contains(&format!("\n| `{}` | {} |", v.name, v.default));
+    VARIABLES.iter().filter(|v| !has_row(v)).map(|v| v.name).collect()
+}
+
+#[test]
+fn every_default_is_explained() {
+    let page = read("docs/defaults.md");
+    assert_eq!(without_default(&page), [""; 0]);
+    let changed = page.replace("| `CAULDRON_BACKUP` | 3 |", "| `CAULDRON_BACKUP` | 4 |");
+    assert_eq!(without_default(&changed), ["CAULDRON_BACKUP"]);
 }

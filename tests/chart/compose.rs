@@ -53,7 +53,7 @@ fn the_binary_takes_what_compose_gives_it() {
     let in_one = (words(&all["services"]["web"]["command"]), merged);
     for (command, given) in services.into_iter().chain([in_one]) {
         for (name, _) in &given {
-            assert!(is_known(name), "{command:?}: {name} is not in the README's table");
+            assert!(is_known(name), "{command:?}: {name} is not in docs/configuration.md");
         }
         let (code, said) = print_config(bench.path(), &command, &given);
         assert_eq!(code, 0, "{command:?}: {said}");

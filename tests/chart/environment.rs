@@ -34,10 +34,11 @@ pub fn print_config(bench: &Path, arguments: &[String], variables: &[(String, St
     (output.status.code().expect("a code"), said.into_owned())
 }
 
-/// The names in the README's table, which src/readme.rs holds against the code, and their aliases.
+/// The names in docs/configuration.md's table, which src/readme.rs holds against the code, and their aliases.
 pub fn is_known(variable: &str) -> bool {
-    let readme = std::fs::read_to_string(repository().join("README.md")).expect("README.md");
-    let table = readme.split("<!-- variables -->").nth(1).expect("the table");
+    let page = repository().join("docs/configuration.md");
+    let page = std::fs::read_to_string(page).expect("docs/configuration.md");
+    let table = page.split("<!-- variables -->").nth(1).expect("the table");
     let table = table.split("<!-- end of variables -->").next().expect("the table");
     FOREIGN.contains(&variable) || table.contains(&format!("`{variable}`"))
 }
@@ -89,7 +90,7 @@ fn every_container_of_every_overlay_is_accepted() {
                 for container in containers(pod) {
                     let given = variables(container);
                     for (name, _) in &given {
-                        assert!(is_known(name), "{overlay}, {role}: {name} is not in the README's table");
+                        assert!(is_known(name), "{overlay}, {role}: {name} is not in docs/configuration.md");
                         assert_eq!(
                             given.iter().filter(|(other, _)| other == name).count(),
                             1,

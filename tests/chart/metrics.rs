@@ -1,5 +1,5 @@
-//! The dashboard and the alerts ask for metrics that there are: the README's table, which src/readme.rs holds
-//! against the code.
+//! The dashboard and the alerts ask for metrics that there are: docs/observability.md's table, which src/readme.rs
+//! holds against the code.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,9 @@ use serde_json::Value;
 use super::helm::{chart, repository};
 
 fn known() -> BTreeSet<String> {
-    let readme = std::fs::read_to_string(repository().join("README.md")).expect("README.md");
-    let table = readme.split("<!-- metrics -->").nth(1).expect("the table");
+    let page = repository().join("docs/observability.md");
+    let page = std::fs::read_to_string(page).expect("docs/observability.md");
+    let table = page.split("<!-- metrics -->").nth(1).expect("the table");
     let table = table.split("<!-- end of metrics -->").next().expect("the table");
     let names = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     names.map(str::to_owned).collect()
@@ -42,6 +43,13 @@ fn dashboard_and_alerts_ask_for_metrics_that_there_are() {
     }
     // The control.
     assert_eq!(unknown("rate(cauldron_frappe_nonsense_total[5m])"), ["cauldron_frappe_nonsense_total"]);
+}
+
+/// Each alert's name, without what all of them begin with.
+pub fn alerts() -> Vec<String> {
+    let text = file("alerts.yaml");
+    let names = text.lines().filter_map(|line| line.trim().strip_prefix("- alert: CauldronFrappe"));
+    names.map(str::to_owned).collect()
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn a_fixed_release_goes_on_from_half_a_migration() {
     place.is_migrated();
 }
 
-/// The README's commands.
+/// The command of docs/upgrades.md.
 #[test]
 fn a_restored_backup_is_the_old_version_again() {
     let (place, _file) = failing();

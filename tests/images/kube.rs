@@ -42,9 +42,9 @@ fn serves_the_images_assets(installation: &Installation, web: &Played) {
     }
 }
 
-/// The README's table is what /metrics says: no other name is told by any role, and all together tell every one of them.
+/// The table of docs/observability.md is what /metrics says: no other name is told by any role, and all together tell every one of them.
 #[track_caller]
-fn metrics_are_the_readmes(pods: &[(&str, Played)]) {
+fn metrics_are_the_documented_ones(pods: &[(&str, Played)]) {
     // Shown when it happens: a tick, a migration, a child that had to be started again, a second site on the bench.
     const LATER: [&str; 7] = [
         "cauldron_frappe_other_site_served",
@@ -55,8 +55,9 @@ fn metrics_are_the_readmes(pods: &[(&str, Played)]) {
         "cauldron_frappe_migration_patch_seconds",
         "cauldron_frappe_log_lines_dropped_total",
     ];
-    let readme = std::fs::read_to_string(repository().join("README.md")).expect("README.md");
-    let table = readme.split("metrics -->").nth(1).expect("the table");
+    let page = repository().join("docs/observability.md");
+    let page = std::fs::read_to_string(page).expect("docs/observability.md");
+    let table = page.split("metrics -->").nth(1).expect("the table");
     let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     let known: BTreeSet<String> = rows.map(str::to_owned).collect();
     let mut told = BTreeSet::new();
@@ -67,7 +68,7 @@ fn metrics_are_the_readmes(pods: &[(&str, Played)]) {
         for name in names.map(|line| line.split(['{', ' ']).next().expect("a name")) {
             let parts = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end));
             let name = parts.filter(|base| known.contains(*base)).unwrap_or(name);
-            assert!(known.contains(name), "{role}: {name} is not in the README's table");
+            assert!(known.contains(name), "{role}: {name} is not in docs/observability.md");
             told.insert(name.to_owned());
         }
     }
@@ -118,7 +119,7 @@ fn the_rendered_pods_live_through_the_loss_of_their_servers() {
         "through the front to the Service"
     );
     serves_the_images_assets(&installation, web);
-    metrics_are_the_readmes(&pods);
+    metrics_are_the_documented_ones(&pods);
     for (_, played) in &pods {
         is_hardened(played);
         doctor_finds_nothing(&played.container);
