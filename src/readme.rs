@@ -11,6 +11,7 @@ use crate::config::variable::{VARIABLES, Variable};
 use crate::doctor::LOOKS;
 use crate::outcome::EXIT_CODES;
 use crate::site_state::rows::Row;
+use crate::status::account::{Board, PHASES};
 use crate::status::metrics::METRICS;
 
 /// Each page with the markers of its tables.
@@ -116,4 +117,26 @@ fn every_default_is_explained() {
     assert_eq!(without_default(&page), [""; 0]);
     let changed = page.replace("| `CAULDRON_BACKUP` | 3 |", "| `CAULDRON_BACKUP` | 4 |");
     assert_eq!(without_default(&changed), ["CAULDRON_BACKUP"]);
+}
+
+/// Keys and phases of `/status` that a page does not have in backticks.
+fn unexplained(page: &str) -> Vec<String> {
+    let status = Board::new("web", None).read().status();
+    let keys =
+        status.as_object().expect("an object").iter().flat_map(|(key, value)| match value.as_object() {
+            // By the role's name.
+            Some(inner) if key != "roles" => {
+                inner.keys().map(|inner| format!("{key}.{inner}")).collect::<Vec<_>>()
+            }
+            _ => vec![key.clone()],
+        });
+    let phases = PHASES.iter().map(|phase| phase.name().to_string());
+    keys.chain(phases).filter(|word| !page.contains(&format!("`{word}`"))).collect()
+}
+
+#[test]
+fn every_key_of_status_is_explained() {
+    let page = read("docs/observability.md");
+    assert_eq!(unexplained(&page), [""; 0]);
+    assert_eq!(unexplained(&page.replace("`gate.stage`", "`gate.state`")), ["gate.stage"]);
 }
