@@ -1,4 +1,4 @@
-//! Custom apps from Git, the same commit for every role of every pod (DESIGN, Apps).
+//! Custom apps from Git, the same commit for every role of every pod (docs/design.md#apps-from-git).
 //!
 //! ```text
 //!   wanted list ─▶ baked? ─▶ resolve ─▶ fetch ─▶ order ─▶ requirements ─▶ assets ─▶ verify ─▶ rename ─▶ pin

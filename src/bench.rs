@@ -80,7 +80,8 @@ impl Bench {
         self.cauldron().join(site)
     }
 
-    /// The folder that holds an app's hooks.py: in `apps/`, or where Python finds it besides (FRAPPE.md, Apps).
+    /// The folder that holds an app's hooks.py: in `apps/`, or where Python finds it besides
+    /// (docs/frappe-contract.md#app-package).
     pub fn package(&self, app: &str) -> PathBuf {
         let in_apps = self.app(app).join(app);
         if in_apps.join("hooks.py").exists() {

@@ -1,4 +1,4 @@
-//! The one place that knows how Frappe is laid out on disk, configured and invoked (FRAPPE.md).
+//! The one place that knows how Frappe is laid out on disk, configured and invoked (docs/frappe-contract.md).
 
 pub mod bench_objects;
 pub mod command;

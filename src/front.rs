@@ -8,8 +8,9 @@
 //!                                              └─ its answer, read_ahead of a slow client
 //! ```
 //!
-//! While the site is not there yet, `status_page` answers in place of gunicorn. gunicorn itself cannot
-//! be reached from outside the container, nor can `application_with_statics()` (FRAPPE.md).
+//! While the site is not there yet, `status_page` answers in place of gunicorn. gunicorn itself cannot be
+//! reached from outside the container, nor can `application_with_statics()`
+//! (docs/frappe-contract.md#static-files).
 
 mod accel;
 mod access_log;

@@ -5,8 +5,8 @@
 //!                                                     ─▶ install-app [--force] ─▶ journal: finished
 //! ```
 //!
-//! Frappe's own record lies about an install that was killed (FRAPPE.md, new-site on Postgres): before
-//! `installed_apps` is written a retry fails every time, after it a retry says that all is done though
+//! Frappe's own record lies about an install that was killed (docs/frappe-sites.md#killed-install-app):
+//! before `installed_apps` is written a retry fails every time, after it a retry says that all is done though
 //! after_install never ran. The journal knows, and `--force` mends both.
 
 mod decide;
@@ -72,7 +72,8 @@ async fn install_one(work: &Work<'_>, app: &str, force: bool) -> Flow<()> {
     let Work { context, leadership, volume, .. } = work;
     let view = &context.view;
     let client = leadership.client();
-    // Pods that run without it would answer 500 from the moment that it is installed (FRAPPE.md, Apps).
+    // Pods that run without it would answer 500 from the moment that it is installed
+    // (docs/frappe-contract.md#code-of-a-new-app-in-old-pods).
     let signs = Signs::of(&context.pod.config, &work.own.database, context.site);
     let lacked = match &signs {
         Some(signs) => signs.lack(app).await,

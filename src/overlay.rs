@@ -1,5 +1,5 @@
 //! What this pod sees of the bench: its own `sites` folder, PYTHONPATH and assets, in milliseconds, in
-//! step with what can be imported here (DESIGN, Apps and Assets).
+//! step with what can be imported here (docs/design.md#overlay-of-a-pod).
 //!
 //! ```text
 //!   apps (bundles) ─┐

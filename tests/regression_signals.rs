@@ -1,5 +1,4 @@
-//! Hazards of signals: lost, merged, leaked, and those of terminals. Numbers are those of the list of
-//! hazards that the process kernel is built against.
+//! Hazards of signals: lost, merged, leaked, and those of terminals. Numbers are those of docs/hazards.md.
 
 mod kernel;
 

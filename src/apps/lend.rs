@@ -1,5 +1,5 @@
 //! An app that only this image has, put on the volume: pods of the image before run on while it is installed,
-//! and would answer 500 without its code (FRAPPE.md, Apps).
+//! and would answer 500 without its code (docs/frappe-contract.md#code-of-a-new-app-in-old-pods).
 //!
 //! A bundle like any other, but that its commit is a digest of its files: `apps/` of an image may have no `.git`.
 //! What `apps fetch` put into the image is copied with its requirements; those of an app in `apps/` are in the

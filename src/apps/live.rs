@@ -2,8 +2,8 @@
 //! folder of every pod's PYTHONPATH.
 //!
 //! A pod that was started before an app came imports it from here: a link that is added to a folder on
-//! PYTHONPATH is importable at once, without a restart (FRAPPE.md, Apps). A pod's own version of an app
-//! stands before it, so a link that moves changes nothing for who has one.
+//! PYTHONPATH is importable at once, without a restart (docs/frappe-contract.md#late-links). A pod's own
+//! version of an app stands before it, so a link that moves changes nothing for who has one.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -15,7 +15,7 @@ use crate::sys::exit::Exit;
 
 /// From TERM to KILL: none of them has anything to put in order.
 const GRACE: Duration = Duration::from_secs(2);
-/// A grandchild may hold the pipe (HAZARDS 7).
+/// A grandchild may hold the pipe (docs/hazards.md#held-output-pipe).
 const DRAIN: Duration = Duration::from_secs(1);
 /// A branch's answer is one line; what is longer is cut.
 const STDOUT_MAX_BYTES: usize = 4 * 1024 * 1024;

@@ -1,7 +1,8 @@
 //! Reads the JSON files that Frappe writes.
 //!
-//! Frappe truncates a file and then writes it (FRAPPE.md, Configuration): who reads in between sees
-//! nothing or half of it. Such a file is whole a moment later, and one that is really invalid stays so.
+//! Frappe truncates a file and then writes it (docs/frappe-contract.md#half-written-files): who reads in
+//! between sees nothing or half of it. Such a file is whole a moment later, and one that is really invalid
+//! stays so.
 
 use std::io;
 use std::path::Path;
@@ -42,8 +43,9 @@ pub fn read_object(path: &Path) -> io::Result<Result<Map<String, Value>, Invalid
 /// For so long a file is empty only if nobody is about to fill it.
 const SETTLED: Duration = Duration::from_secs(10);
 
-/// The same of common_site_config.json, where a file without a byte in it counts as `{}`: what a ConfigMap mounted over
-/// it leaves on the volume (SEED.md, the contract) is such a file, and nothing is lost by writing into it.
+/// The same of common_site_config.json, where a file without a byte in it counts as `{}`: what a ConfigMap
+/// mounted over it leaves on the volume (docs/before.md#mounted-configuration) is such a file, and nothing is
+/// lost by writing into it.
 ///
 /// # Errors
 /// Those of [`read_object`]; a file that was emptied just now is invalid still, Frappe may be writing it.

@@ -1,4 +1,5 @@
-//! The commands that people's manifests already have (SEED.md), as the roles they mean.
+//! The commands that people's manifests already have (docs/before.md#commands-in-manifests), as the roles
+//! they mean.
 //!
 //! What cannot be told for sure is run as it is, under supervision: a command that meant something
 //! else is never replaced by a guess.
@@ -86,7 +87,7 @@ fn bench(words: &[&str], takes_value: TakesValue<'_>) -> Option<Vec<String>> {
 }
 
 /// A line for `frappe.app:application` is the web role; `application_with_statics` too, which itself
-/// would serve any file (FRAPPE.md).
+/// would serve any file (docs/frappe-contract.md#static-files).
 fn gunicorn(words: &[&str], takes_value: TakesValue<'_>) -> Option<Vec<String>> {
     let is_app = |word: &str| word.starts_with("frappe.app:application");
     let mut options = words.to_vec();

@@ -14,10 +14,10 @@
 //!   DocTypes, or nothing pending at all      ─▶ Newer        migrates
 //! ```
 //!
-//! migrate deletes every DocType that the code does not know, with what hangs on it (FRAPPE.md,
-//! Migrate), so that is allowed only to code that is proved newer. Logged patches that the code lacks
-//! prove nothing by themselves: newer Frappe trims its list. They only take the force from new patches
-//! as a proof, since an older branch with a fix of its own looks the same.
+//! migrate deletes every DocType that the code does not know, with what hangs on it
+//! (docs/frappe-sites.md#orphaned-doctypes), so that is allowed only to code that is proved newer. Logged
+//! patches that the code lacks prove nothing by themselves: newer Frappe trims its list. They only take the
+//! force from new patches as a proof, since an older branch with a fix of its own looks the same.
 
 use super::ancestry::Descent;
 use super::version::Version;

@@ -104,8 +104,9 @@ impl Site {
         self.bootstrap_with(&self.pod, ready).await
     }
 
-    /// The same, until every app of the site can be imported here. Without one requests answer 500 and
-    /// its jobs fail (FRAPPE.md, Apps): nothing runs, and the probes say which one it is.
+    /// The same, until every app of the site can be imported here. Without one requests answer 500 and its
+    /// jobs fail (docs/frappe-contract.md#disagreeing-app-lists): nothing runs, and the probes say which one
+    /// it is.
     pub async fn bring_up_to_serve(&self) -> Flow<Bootstrapped> {
         let Pod { board, shutdown, .. } = &self.pod;
         let mut bootstrapped = self.bring_up().await?;

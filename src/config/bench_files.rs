@@ -1,6 +1,7 @@
 //! What the bench's own files already say: the last source before the defaults.
 //!
-//! The chart's main containers get no REDIS_* at all (SEED.md): they read common_site_config.json.
+//! The chart's main containers get no REDIS_* at all (docs/before.md#environment-of-the-containers): they
+//! read common_site_config.json.
 
 use std::path::Path;
 

@@ -16,7 +16,7 @@ const MEND: &str = "write redis://[user:password@]host:port[/db], rediss://… o
 
 impl RedisUrl {
     /// Reads a URL, or the official images' `host:port`. The port is made explicit, since Frappe
-    /// stops on a URL without one (FRAPPE.md, Configuration).
+    /// stops on a URL without one (docs/frappe-contract.md#redis-urls).
     ///
     /// # Errors
     /// A sentence that never repeats the text, which may hold a password.

@@ -7,7 +7,8 @@
 #[derive(Debug)]
 pub struct Variable {
     pub name: &'static str,
-    /// Other names that people's manifests already use for it (SEED.md), tried in this order.
+    /// Other names that people's manifests already use for it (docs/before.md#variable-names), tried in this
+    /// order.
     pub aliases: &'static [&'static str],
     /// Never shown; kept out of the environment of every child.
     pub secret: bool,

@@ -63,7 +63,7 @@ pub async fn create(
     };
     step::run(context, leadership, &new_site).await?;
     drop(password_file);
-    // Frappe leaves a new site's scheduler disabled (FRAPPE.md, new-site on Postgres).
+    // Frappe leaves a new site's scheduler disabled (docs/frappe-sites.md#scheduler-of-a-new-site).
     run_plain(context, leadership, &attempt, StepName::EnableScheduler).await?;
     if observe::database(client).await? != Database::Complete {
         let cause = "new-site exited 0 and left no complete site";
@@ -80,9 +80,9 @@ fn make_folder(context: &OverlayContext<'_>) -> Result<()> {
     context.link_site()
 }
 
-/// A complete site of our own making whose end nobody recorded: one migrate makes up for what a kill
-/// left out (scheduled jobs and fixtures come after Administrator; FRAPPE.md). Nobody serves it yet, so
-/// nothing is held or saved for it; what follows new-site is made up for, too.
+/// A complete site of our own making whose end nobody recorded: one migrate makes up for what a kill left out
+/// (scheduled jobs and fixtures come after Administrator; docs/frappe-sites.md#complete-is-not-finished).
+/// Nobody serves it yet, so nothing is held or saved for it; what follows new-site is made up for, too.
 pub async fn mend(context: &OverlayContext<'_>, leadership: &Leadership) -> Flow<()> {
     let attempt = random_id();
     context.pod.board.update(|account| account.attempt = Some(attempt.clone()));

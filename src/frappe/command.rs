@@ -1,8 +1,8 @@
 //! Frappe's own commands, run without `bench` and without a secret in any argv.
 //!
 //! The arguments go to Python as JSON over its standard input. A small prelude replaces
-//! `frappe.database.get_command`, which puts the password into a URL that psql, perl and bash then
-//! carry in their argv and that breaks on `@ / # %` (FRAPPE.md, Configuration): the URL loses its
+//! `frappe.database.get_command`, which puts the password into a URL that psql, perl and bash then carry in
+//! their argv and that breaks on `@ / # %` (docs/frappe-contract.md#password-in-argv): the URL loses its
 //! password, libpq finds it in a PGPASSFILE, and an IPv6 address or a socket's folder is written as a URL
 //! takes it. It fences off an attempt that is over, too.
 

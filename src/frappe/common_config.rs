@@ -36,7 +36,7 @@ pub enum Merged {
 }
 
 /// The values that the configuration gives. `webserver_port` is none of them: Frappe appends it to
-/// every link it writes (FRAPPE.md, Configuration).
+/// every link it writes (docs/frappe-contract.md#port-in-links).
 pub fn managed(config: &Config) -> Managed {
     let mut keys: Managed = vec![("db_type", "postgres".into())];
     if let Some(database) = &config.database {
@@ -60,7 +60,8 @@ pub fn managed(config: &Config) -> Managed {
     keys
 }
 
-/// Python finds the CA in the URL, node in its environment; one URL serves both (FRAPPE.md).
+/// Python finds the CA in the URL, node in its environment; one URL serves both
+/// (docs/frappe-contract.md#redis-over-tls).
 fn frappe_url(url: &RedisUrl, ca: Option<&Path>) -> String {
     match ca {
         Some(ca) if url.is_tls() && !url.reveal().contains("ssl_ca_certs=") => {
@@ -175,7 +176,7 @@ fn write(path: &Path, object: &Map<String, Value>) -> io::Result<()> {
 }
 
 /// What Frappe's own environment overrides cover of a difference, and the keys that none covers
-/// (v15 and later; v14 reads FRAPPE_SITE alone: FRAPPE.md, Configuration).
+/// (v15 and later; v14 reads FRAPPE_SITE alone: docs/frappe-contract.md#environment-overrides).
 fn overrides(different: &Managed, frappe_major: Option<u32>) -> (Overrides, Vec<&'static str>) {
     let reads_them = frappe_major.is_none_or(|major| major >= 15);
     let mut variables = Overrides::new();

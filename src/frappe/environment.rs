@@ -41,7 +41,8 @@ impl ChildEnvironment {
     pub fn for_frappe(mut self, database: &DatabaseConfig, redis: &RedisConfig) -> Self {
         // Without it Python holds its log lines back until its buffer is full.
         self.set("PYTHONUNBUFFERED", "1");
-        // libpq's GSSAPI is not fork-safe: RQ's work-horses crash (FRAPPE.md, Configuration).
+        // libpq's GSSAPI is not fork-safe: RQ's work-horses crash
+        // (docs/frappe-contract.md#libpq-environment).
         self.set("PGGSSENCMODE", "disable");
         self.set("PGSSLMODE", database.tls.mode.name());
         match &database.tls.root_certificate {
@@ -59,7 +60,7 @@ impl ChildEnvironment {
             self.set("PGSSLCERT", certificate).set("PGSSLKEY", key);
         }
         if let Some(ca) = &redis.tls_ca {
-            // Node reads no CA from a URL (FRAPPE.md, Configuration).
+            // Node reads no CA from a URL (docs/frappe-contract.md#redis-over-tls).
             self.set("NODE_EXTRA_CA_CERTS", ca);
         }
         self

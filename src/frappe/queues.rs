@@ -1,4 +1,5 @@
-//! Where RQ keeps what in Redis, under the names that Frappe gives its queues (FRAPPE.md, Workers).
+//! Where RQ keeps what in Redis, under the names that Frappe gives its queues
+//! (docs/frappe-jobs.md#queue-keys).
 
 use std::path::Path;
 

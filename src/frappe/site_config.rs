@@ -158,7 +158,7 @@ fn read(value: &serde_json::Map<String, Value>, reads_db_user: impl FnOnce() -> 
 }
 
 /// Has a key in place before any role serves: Frappe makes one at first use, in every process at
-/// once, and what the losers encrypted is lost (FRAPPE.md, Configuration).
+/// once, and what the losers encrypted is lost (docs/frappe-contract.md#encryption-key).
 ///
 /// # Errors
 /// 78 where `given` is not the key that the site has: its saved secrets would be unreadable.

@@ -1,9 +1,9 @@
 //! `/socket.io`: polls and websockets to the socketio service.
 //!
-//! The service asks Frappe who somebody is at the browser's own Origin, and takes only an Origin that
-//! names the same host as Host (FRAPPE.md, socketio). From inside a container that address often leads
-//! nowhere (a published port, a name that only the outside knows). So the comparison is made here, and a
-//! service in this container is given our own loopback address as both.
+//! The service asks Frappe who somebody is at the browser's own Origin, and takes only an Origin that names
+//! the same host as Host (docs/frappe-contract.md#origin-of-live-events). From inside a container that
+//! address often leads nowhere (a published port, a name that only the outside knows). So the comparison is
+//! made here, and a service in this container is given our own loopback address as both.
 //!
 //! A page's own GETs, its first poll among them, have no Origin (Fetch standard, 3.2): theirs is their
 //! host, as nginx says it in the official images.

@@ -1,5 +1,6 @@
 //! The deep check: the site's login page, which needs assets, templates and cache where a ping needs none
-//! (FRAPPE.md, Assets). It costs a page, so it is made only when a probe asks for it (`?deep`).
+//! (docs/frappe-contract.md#pages-without-assets). It costs a page, so it is made only when a probe asks for
+//! it (`?deep`).
 
 use std::pin::Pin;
 use std::time::Duration;

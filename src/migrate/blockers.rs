@@ -1,8 +1,9 @@
 //! Sessions in the way of ALTER TABLE.
 //!
-//! A web request that fails leaves one idle in transaction, and migrate waits for it for ever (FRAPPE.md,
-//! Migrate). Those of the site's own role are ended after a while. A statement that runs (a report) and other
-//! roles' transactions (a nightly dump) are waited for as a job is, before anything is begun, and named.
+//! A web request that fails leaves one idle in transaction, and migrate waits for it for ever
+//! (docs/frappe-sites.md#blocked-alter-table). Those of the site's own role are ended after a while. A
+//! statement that runs (a report) and other roles' transactions (a nightly dump) are waited for as a job is,
+//! before anything is begun, and named.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

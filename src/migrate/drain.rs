@@ -13,7 +13,7 @@ use crate::outcome::{Fault, Result};
 use crate::record::timing::NO_JOB_FOR;
 use crate::status::operation::{DrainBlocker, Operation};
 
-/// A busy worker beats every 30 s (FRAPPE.md, Workers).
+/// A busy worker beats every 30 s (docs/frappe-jobs.md#heartbeat).
 const ALIVE_S: f64 = 90.0;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 const SHOWN: usize = 5;

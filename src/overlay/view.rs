@@ -12,7 +12,7 @@
 //!
 //! The volume's own apps.txt and assets are left as found: pods of two versions do not fight over them.
 //! What is in apps.txt and cannot be imported stops workers and answers 500; what can be imported and is
-//! not in it loses its scheduled jobs in the next migrate (FRAPPE.md, Apps).
+//! not in it loses its scheduled jobs in the next migrate (docs/frappe-contract.md#disagreeing-app-lists).
 
 use std::ffi::OsString;
 use std::fs;

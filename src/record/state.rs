@@ -1,9 +1,9 @@
 //! Our state in the site's database: `public."__cauldron_state"`, one row, owned by the site's role. Its columns are
 //! in `record_schema`.
 //!
-//! A schema of our own would need a right that legal logins lack, and an administrator's breaks
-//! pg_dump (DESIGN, Bootstrap). The row names the database it was written in: after a restore or a
-//! clone it names another one, is history, and counts for nothing. Times are the database's.
+//! A schema of our own would need a right that legal logins lack, and an administrator's breaks pg_dump
+//! (docs/design.md#state-in-the-site-database). The row names the database it was written in: after a restore
+//! or a clone it names another one, is history, and counts for nothing. Times are the database's.
 
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Error};

@@ -33,7 +33,7 @@ use crate::supervise::service::Policy;
 use crate::supervise::spawn::{Spec, Stdin};
 
 pub const ROLE: &str = "scheduler";
-/// From TERM to KILL; TERM ends it at once (FRAPPE.md, Scheduler).
+/// From TERM to KILL; TERM ends it at once (docs/frappe-contract.md#scheduler-process).
 const GRACE: Duration = Duration::from_secs(10);
 /// Between two looks at the ticks.
 const LOOK: Duration = Duration::from_secs(5);

@@ -1,8 +1,9 @@
 //! The socketio role: Frappe's own node server, ready when an Engine.IO handshake answers and it listens
 //! for events in Redis.
 //!
-//! It exits 1 without Redis, at its start and later (FRAPPE.md, socketio). So nothing is started while
-//! Redis is away, and those ends count for nothing: it comes back with Redis, not with a back-off.
+//! It exits 1 without Redis, at its start and later (docs/frappe-contract.md#socketio-without-redis). So
+//! nothing is started while Redis is away, and those ends count for nothing: it comes back with Redis, not
+//! with a back-off.
 
 mod subscription;
 

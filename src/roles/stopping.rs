@@ -1,8 +1,8 @@
 //! gunicorn's stop and reload: the front first has every request answered, then the sleepers are woken.
 //!
-//! gthread workers sleep in `select` through TERM and HUP until their timeout is over, 30 s by default;
-//! any connection wakes them (FRAPPE.md, Web). On TERM gunicorn removes its socket's name while the
-//! sleepers still listen, so the socket is given a second one before.
+//! gthread workers sleep in `select` through TERM and HUP until their timeout is over, 30 s by default; any
+//! connection wakes them (docs/frappe-contract.md#slow-stop-of-gunicorn). On TERM gunicorn removes its
+//! socket's name while the sleepers still listen, so the socket is given a second one before.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! The web role: gunicorn behind our own front, on a socket that nobody else reaches. It runs
 //! `frappe.app:application`, never `application_with_statics()`, which serves any file of the bench
-//! (FRAPPE.md).
+//! (docs/frappe-contract.md#static-files).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -103,7 +103,8 @@ fn silent_s(timeout: Duration) -> u64 {
 }
 
 /// A request that fails leaves a session idle in transaction, and migrate waits for it for ever
-/// (FRAPPE.md, Migrate). No request outlives gunicorn's timeout, so nor may its transaction.
+/// (docs/frappe-contract.md#leaked-transaction). No request outlives gunicorn's timeout, so nor may its
+/// transaction.
 fn idle_in_transaction(timeout: Duration) -> String {
     format!("-c idle_in_transaction_session_timeout={}", (timeout + Duration::from_secs(30)).as_millis())
 }

@@ -6,8 +6,9 @@
 //!   Observation ──row()──▶ Row ──decide()──▶ Action, or a refusal that says what an operator can do
 //! ```
 //!
-//! *Complete* means "never cleared": installed_apps and Administrator's password are there (FRAPPE.md,
-//! new-site on Postgres). *Finished* is our mark: new-site returned 0 and it was recorded.
+//! *Complete* means "never cleared": installed_apps and Administrator's password are there
+//! (docs/frappe-sites.md#complete-is-not-finished). *Finished* is our mark: new-site returned 0 and it was
+//! recorded.
 
 use super::rows::Row;
 use crate::outcome::Fault;

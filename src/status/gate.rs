@@ -89,7 +89,7 @@ impl fmt::Display for Progress {
 }
 
 impl GateAccount {
-    /// DESIGN's `fingerprint`.
+    /// `fingerprint` of `/status` (docs/design.md#fingerprint).
     pub fn fingerprint(&self) -> Value {
         let relation = self.relation.unwrap_or(RelationKind::Unknown).as_str();
         json!({"pod": self.pod, "database": self.database, "relation": relation})

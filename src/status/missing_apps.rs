@@ -1,5 +1,5 @@
-//! Installed apps that cannot be imported in this pod: requests answer 500, jobs of them fail (FRAPPE.md,
-//! Apps), so it is not ready.
+//! Installed apps that cannot be imported in this pod: requests answer 500, jobs of them fail
+//! (docs/frappe-contract.md#disagreeing-app-lists), so it is not ready.
 
 use super::account::Board;
 

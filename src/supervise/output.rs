@@ -1,4 +1,4 @@
-//! Children's output, read line by line without ever blocking (HAZARDS 7).
+//! Children's output, read line by line without ever blocking (docs/hazards.md#held-output-pipe).
 //!
 //! Exit state never depends on what happens here: a grandchild may hold the pipe for hours.
 

@@ -1,5 +1,6 @@
-//! The one owner of every pid: spawning, reaping and signalling happen under one lock, on one
-//! thread, with no await in between (HAZARDS 2, 4, 12).
+//! The one owner of every pid: spawning, reaping and signalling happen under one lock, on one thread, with no
+//! await in between (docs/hazards.md#two-owners-of-wait, docs/hazards.md#merged-signals,
+//! docs/hazards.md#reused-pid).
 //!
 //! A child is registered before anything can reap it, and a signal goes only to a pid that is
 //! registered and not yet reaped, so no number is ever used after the kernel may have reused it.
@@ -205,7 +206,7 @@ impl Child {
         *self.exit.borrow()
     }
 
-    /// Signals the child alone; false once it has been reaped (HAZARDS 12).
+    /// Signals the child alone; false once it has been reaped (docs/hazards.md#reused-pid).
     pub fn signal(&self, signal: Signal) -> bool {
         let table = self.processes.table();
         let member = table.member(self.pid, self.serial);
@@ -230,7 +231,7 @@ impl Child {
     }
 
     /// Waits for the end of the child's output, but not longer than this: a grandchild may hold the
-    /// pipe (HAZARDS 7). What comes later is still read.
+    /// pipe (docs/hazards.md#held-output-pipe). What comes later is still read.
     pub async fn drained(&self, deadline: Duration) -> bool {
         let mut output = self.output.clone();
         tokio::time::timeout(deadline, async { while output.changed().await.is_ok() {} }).await.is_ok()

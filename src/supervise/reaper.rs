@@ -1,7 +1,8 @@
 //! The reaper: takes every child that ended, ours or an orphan.
 //!
-//! SIGCHLD coalesces (HAZARDS 4), so each one means "look until there is nothing". It outlives every
-//! waiter (HAZARDS 16): exit states are booked whether or not somebody asks for them.
+//! SIGCHLD coalesces (docs/hazards.md#merged-signals), so each one means "look until there is nothing". It
+//! outlives every waiter (docs/hazards.md#stop-during-a-step): exit states are booked whether or not somebody
+//! asks for them.
 
 use std::io;
 use std::time::Duration;

@@ -22,7 +22,7 @@
 //! ```
 //!
 //! A service that ended unasked is *stopped* before it is started again: what is left of its group
-//! would hold its port and its locks (HAZARDS 5).
+//! would hold its port and its locks (docs/hazards.md#surviving-process-group).
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -5,9 +5,9 @@
 //!   Running ───────────────────▶ Asked ─────────────────────────▶ Hurried
 //! ```
 //!
-//! Streams coalesce (HAZARDS 4): five TERMs before a poll are one event, or two, or three, as the
-//! scheduler likes. So what comes within [`BURST`] of the first request belongs to it, and only what
-//! comes later means hurry. HUP, USR1, USR2, WINCH and CONT go to whoever subscribed.
+//! Streams coalesce (docs/hazards.md#merged-signals): five TERMs before a poll are one event, or two, or
+//! three, as the scheduler likes. So what comes within [`BURST`] of the first request belongs to it, and only
+//! what comes later means hurry. HUP, USR1, USR2, WINCH and CONT go to whoever subscribed.
 
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ const FORWARDED_SIGNALS: [Signal; 5] =
 
 impl Shutdown {
     /// Installs the handlers and starts the task. The caller unblocks the signals afterwards, so
-    /// that one which came before stays pending until here (HAZARDS 1).
+    /// that one which came before stays pending until here (docs/hazards.md#lost-stop-signal).
     ///
     /// # Errors
     /// Where the kernel refuses a handler, which it does for none of these.

@@ -32,7 +32,7 @@ pub struct Spec {
     pub output: Output,
     /// None keeps ours.
     pub identity: Option<Identity>,
-    /// Hand the terminal over, if stdin is one and we are in its foreground (HAZARDS 14).
+    /// Hand the terminal over, if stdin is one and we are in its foreground (docs/hazards.md#terminal).
     pub terminal: bool,
     /// The signal that it gets from the kernel when we are killed. The init of a container needs none:
     /// everybody dies with it.

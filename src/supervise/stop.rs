@@ -1,4 +1,4 @@
-//! Stopping a child and all of its group (HAZARDS 5).
+//! Stopping a child and all of its group (docs/hazards.md#surviving-process-group).
 //!
 //! ```text
 //!   leader runs ── TERM leader ──▶ leader ends ── TERM group ──▶ nobody left ▶ done

@@ -1,4 +1,5 @@
-//! The last phase: processes that left their group with setsid or a double fork (HAZARDS 6).
+//! The last phase: processes that left their group with setsid or a double fork
+//! (docs/hazards.md#escaped-processes).
 //!
 //! PID 1 reaches them by `kill(-1)`. Anybody else has taken them in as a subreaper and walks its own
 //! children: when one ends, its children become ours and are found on the next look. `kill(-1)` is

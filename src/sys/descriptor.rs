@@ -1,4 +1,5 @@
-//! File descriptors: who has them, and writing to them (HAZARDS 8, 13).
+//! File descriptors: who has them, and writing to them (docs/hazards.md#unread-output,
+//! docs/hazards.md#closed-and-leaked-descriptors).
 //!
 //! Descriptors 0 to 2 that were closed are /dev/null already: the standard library opens them before
 //! `main`.
@@ -9,7 +10,8 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// Descriptors that our parent leaked to us go no further (HAZARDS 13). Ours are made so.
+/// Descriptors that our parent leaked to us go no further (docs/hazards.md#closed-and-leaked-descriptors).
+/// Ours are made so.
 pub fn close_on_exec() {
     // SAFETY: changes a flag of descriptors; needs no memory. Linux 5.11.
     let done = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };

@@ -3,8 +3,9 @@
 //! The child borrows our memory until it execs, as in vfork(2): no page is copied, which makes up
 //! most of what a fork costs, and it can leave word of a failure where we find it.
 //!
-//! All signals are blocked from before the fork until the child has its default dispositions, so a
-//! TERM for the young child is neither lost in our handlers nor run by them (HAZARDS 1, 10).
+//! All signals are blocked from before the fork until the child has its default dispositions, so a TERM for
+//! the young child is neither lost in our handlers nor run by them (docs/hazards.md#lost-stop-signal,
+//! docs/hazards.md#inherited-signal-state).
 
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -28,9 +29,10 @@ pub struct Image<'a> {
     /// stdin, stdout, stderr; None is inherited.
     pub streams: [Option<BorrowedFd<'a>>; 3],
     pub identity: Option<Identity>,
-    /// What the kernel sends it when the thread that starts it ends, which must be the main one (HAZARDS 9).
+    /// What the kernel sends it when the thread that starts it ends, which must be the main one
+    /// (docs/hazards.md#parent-death-signal).
     pub parent_death: Option<Signal>,
-    /// Make the child's group the terminal's foreground group (HAZARDS 14).
+    /// Make the child's group the terminal's foreground group (docs/hazards.md#terminal).
     pub foreground: bool,
 }
 
@@ -175,8 +177,8 @@ unsafe fn prepare(image: &Image<'_>) -> Result<(), (Step, Errno)> {
     Ok(())
 }
 
-/// Groups, then gid, then uid, then a look whether it holds (HAZARDS 15). Raw system calls: the C
-/// library's wrappers signal all threads, which the child does not have.
+/// Groups, then gid, then uid, then a look whether it holds (docs/hazards.md#privilege-drop). Raw system
+/// calls: the C library's wrappers signal all threads, which the child does not have.
 unsafe fn drop_privileges(identity: &Identity) -> Result<(), Errno> {
     let syscall = |result: libc::c_long| if result == -1 { Err(Errno::last()) } else { Ok(()) };
     let (uid, gid) = (identity.uid, identity.gid);
@@ -199,8 +201,8 @@ fn check(step: Step, result: i32) -> Result<(), (Step, Errno)> {
     if result == -1 { Err((step, Errno::last())) } else { Ok(()) }
 }
 
-/// Default dispositions for all 64 signals, then the empty mask (HAZARDS 10). Raw system calls: the
-/// C library hides the signals that it uses itself.
+/// Default dispositions for all 64 signals, then the empty mask (docs/hazards.md#inherited-signal-state). Raw
+/// system calls: the C library hides the signals that it uses itself.
 unsafe fn default_signals() {
     // The kernel's sigaction is at most four words; all zero is SIG_DFL without flags.
     let default = [0u64; 4];

@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 
 use crate::outcome::SIGNAL_BASE;
 
-/// The end of a process (HAZARDS 11: two cases, never one number).
+/// The end of a process (docs/hazards.md#ambiguous-exit-code: two cases, never one number).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// It returned this code, 0 to 255.

@@ -1,5 +1,5 @@
 //! A process held by a descriptor: its number may be reused, the descriptor still means it
-//! (pidfd_open(2), HAZARDS 12). For processes that are not our children.
+//! (pidfd_open(2); docs/hazards.md#reused-pid). For processes that are not our children.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};

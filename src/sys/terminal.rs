@@ -1,4 +1,4 @@
-//! The controlling terminal, for `-it` runs (HAZARDS 14).
+//! The controlling terminal, for `-it` runs (docs/hazards.md#terminal).
 
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};

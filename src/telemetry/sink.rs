@@ -1,4 +1,5 @@
-//! Our own stdout and stderr. A thread for each writes to it, and may block there; nobody else does (HAZARDS 8).
+//! Our own stdout and stderr. A thread for each writes to it, and may block there; nobody else does
+//! (docs/hazards.md#unread-output).
 //!
 //! A reader that stalls for a moment finds everything later: up to [`PENDING_MAX_BYTES`] wait for it. Beyond that
 //! whole records are dropped and counted. The end of the process waits for the last ones only a moment ([`flush`]).

@@ -124,7 +124,7 @@ fn a_worker_is_scaled_by_the_keys_that_rq_uses() {
         .iter()
         .map(|trigger| trigger["metadata"]["listName"].as_str().expect("a list"))
         .collect();
-    // FRAPPE.md: bench_id is the bench's path, the queue Redis of the chart is database 1.
+    // docs/frappe-jobs.md#bench-id: bench_id is the bench's path, the queue Redis of the chart is database 1.
     let expected =
         ["default", "short", "long"].map(|queue| format!("rq:queue:home-frappe-frappe-bench:{queue}"));
     assert_eq!(lists, expected);

@@ -70,7 +70,8 @@ fn the_grace_fits_between_the_drain_and_the_kubelets_kill() {
             let (grace, drain) = (given("CAULDRON_GRACE"), given("CAULDRON_DRAIN"));
             assert_eq!(drain + grace + 10, total, "{overlay}, {role}");
             match role.as_str() {
-                // The queue `long` has 1500 s (FRAPPE.md, Workers), and 30 s are the binary's own margin.
+                // The queue `long` has 1500 s (docs/frappe-jobs.md#queue-timeouts), and 30 s are the binary's
+                // own margin.
                 "worker" => assert!(grace >= 1530, "{overlay}: {grace}"),
                 "bootstrap" => assert!(grace >= 600, "{overlay}: {grace}"),
                 "web" => assert_eq!((grace, drain), (75, 5), "it follows the value"),

@@ -85,7 +85,7 @@ fn linked(bench: &Bench, facts: &mut Facts) {
     lists("all");
 }
 
-/// The table of FRAPPE.md, "Apps".
+/// The table of docs/frappe-contract.md#disagreeing-app-lists.
 fn disagree(bench: &Bench, postgres: &Postgres, redis: &Redis, app: &OtherApp, facts: &mut Facts) {
     for (name, listed, importable) in [
         ("listed_and_importable", true, true),

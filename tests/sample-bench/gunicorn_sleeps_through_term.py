@@ -1,6 +1,6 @@
 """Gives PyPI's gunicorn the trap of the gunicorn that Frappe 14 and 15 pin.
 
-FRAPPE.md, "Web": SIGTERM takes the whole graceful timeout, even idle, with gthread: the worker sleeps in `select` for
+docs/frappe-contract.md#slow-stop-of-gunicorn: SIGTERM takes the whole graceful timeout, even idle, with gthread: the worker sleeps in `select` for
 half of --timeout where PyPI's gunicorn sleeps one second, and a signal does not end a select in Python. One connection
 to the port wakes it.
 

@@ -1,4 +1,5 @@
-//! TERM ends the wait at once, wherever it hangs. `wait-for-it` and a loop in bash ignore it (HAZARDS 1).
+//! TERM ends the wait at once, wherever it hangs. `wait-for-it` and a loop in bash ignore it
+//! (docs/hazards.md#lost-stop-signal).
 
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

@@ -1,7 +1,7 @@
 //! The chart's strings: `name:branch` and `name:URL:branch`, between commas or white space.
 //!
-//! The chart's template ends an entry with no separator (`erpnext:version-15hrms:version-15`, SEED.md);
-//! such an entry is refused by name, never guessed.
+//! The chart's template ends an entry with no separator (`erpnext:version-15hrms:version-15`;
+//! docs/before.md#app-lists); such an entry is refused by name, never guessed.
 
 use super::super::login_signs::holds_a_login;
 use super::location::Location;

@@ -67,7 +67,7 @@ impl Hooks for WorkerHooks {
             );
             (reason, facts.doomed, Duration::ZERO)
         } else {
-            // A work-horse outlives a worker that was killed, and finishes its job alone (FRAPPE.md, Workers).
+            // A work-horse outlives a worker that was killed, and finishes its job alone (docs/frappe-jobs.md#work-horse).
             let horses = facts.horse.map_or_else(|| self.processes.adopted(), |horse| vec![horse]);
             let how = match report.exit {
                 Exit::Signaled(signal) if signal == Signal::SIGKILL as i32 => {

@@ -96,7 +96,7 @@ pub fn verdict(
     {
         return Verdict::Stuck;
     }
-    // After a restart of Redis RQ never registers again (FRAPPE.md, Workers).
+    // After a restart of Redis RQ never registers again (docs/frappe-jobs.md#lost-registration).
     if !record.in_set && facts.horse.is_none() {
         return Verdict::Recycle("record");
     }

@@ -78,7 +78,8 @@ impl Slot {
             done_code: Some(DONE_CODE),
             ..Policy::restarting(grace)
         };
-        // Nothing is forwarded: HUP and QUIT kill a job, USR1 does nothing (FRAPPE.md, Workers).
+        // Nothing is forwarded: HUP and QUIT kill a job, USR1 does nothing
+        // (docs/frappe-jobs.md#signals-of-a-worker).
         let mut plan = around.plan(spec(around, pool, &name), policy);
         let status = plan.observer.subscribe();
         tokio::spawn(around.pod.board.follow_child(status.clone()));

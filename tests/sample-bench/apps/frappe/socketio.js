@@ -1,4 +1,4 @@
-// The socketio role (FRAPPE.md, "socketio"): real socket.io, fed from `events` on redis_queue.
+// The socketio role (docs/frappe-contract.md#socketio-without-redis): real socket.io, fed from `events` on redis_queue.
 // No Redis at start, or Redis lost later: it exits 1, because nothing listens for the client's "error".
 const http = require("node:http");
 const redis = require("@redis/client");

@@ -1,6 +1,6 @@
-"""The sample bench's `frappe`: Frappe 15's process contract (FRAPPE.md), none of its features.
+"""The sample bench's `frappe`: Frappe 15's process contract (docs/frappe-contract.md), none of its features.
 
-Every module says which line of FRAPPE.md it reproduces. Nothing here is Frappe's code.
+Every module says which fact of it it reproduces. Nothing here is Frappe's code.
 """
 
 from frappe.apps import get_all_apps, get_attr, get_hooks, get_installed_apps

@@ -1,4 +1,4 @@
-"""What comes after the patch log: user types, Administrator and its password, `.test_log` (FRAPPE.md, "new-site")."""
+"""What comes after the patch log: user types, Administrator and its password, `.test_log` (docs/frappe-sites.md#steps-of-new-site)."""
 
 from getpass import getpass
 

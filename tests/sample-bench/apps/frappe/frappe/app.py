@@ -1,4 +1,4 @@
-"""The WSGI application (FRAPPE.md, "Running without bench" and "Web").
+"""The WSGI application (docs/frappe-contract.md#running-without-bench, docs/frappe-contract.md#ping).
 
 The site is X-Frappe-Site-Name's or Host's, never default_site. Static files are not served: /assets is 404.
 """
@@ -26,7 +26,7 @@ SITES_PATH = os.environ.get("SITES_PATH", ".")
 def application(request):
     """Trap: what closes the site comes last, so a request whose error page fails too leaves everything open.
 
-    Its session stays idle in transaction and in migrate's way (FRAPPE.md, "Migrate"), and the thread's `local` keeps
+    Its session stays idle in transaction and in migrate's way (docs/frappe-contract.md#leaked-transaction), and the thread's `local` keeps
     what it has, until the thread's next request.
     """
     try:

@@ -1,4 +1,4 @@
-"""apps.txt, importable code and `installed_apps`, and what happens when they disagree (FRAPPE.md, "Apps")."""
+"""apps.txt, importable code and `installed_apps`, and what happens when they disagree (docs/frappe-contract.md#disagreeing-app-lists)."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""`pg_dump | gzip`: every schema is dumped, and one of another role's makes it fail (FRAPPE.md, "Migrate")."""
+"""`pg_dump | gzip`: every schema is dumped, and one of another role's makes it fail (docs/frappe-sites.md#backup)."""
 
 import gzip
 import os

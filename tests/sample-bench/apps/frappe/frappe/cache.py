@@ -1,4 +1,4 @@
-"""The cache Redis. Every error of it is swallowed: with it down, ping is still 200 (FRAPPE.md, "Web")."""
+"""The cache Redis. Every error of it is swallowed: with it down, ping is still 200 (docs/frappe-contract.md#ping)."""
 
 import pickle
 from functools import lru_cache

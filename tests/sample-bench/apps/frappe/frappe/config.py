@@ -1,4 +1,4 @@
-"""common_site_config.json < sites/S/site_config.json < environment (FRAPPE.md, "Configuration")."""
+"""common_site_config.json < sites/S/site_config.json < environment (docs/frappe-contract.md#configuration-order)."""
 
 import json
 import os
@@ -77,7 +77,7 @@ def database_user(config):
 
 
 def update_config(key, value, path, whole_bench=False):
-    """Read, change, truncate, write under Frappe's lock file: a reader can see half (FRAPPE.md: "not atomic")."""
+    """Read, change, truncate, write under Frappe's lock file: a reader can see half (docs/frappe-contract.md#half-written-files)."""
     from frappe.filelocks import filelock
 
     with filelock("site_config", whole_bench=whole_bench):

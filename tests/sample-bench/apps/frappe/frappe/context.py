@@ -11,7 +11,7 @@ local = Local()
 
 
 def init(site, sites_path=".", new_site=False):
-    """Read the site's configuration; in a command this imports every app of apps.txt (FRAPPE.md, "Apps")."""
+    """Read the site's configuration; in a command this imports every app of apps.txt (docs/frappe-contract.md#disagreeing-app-lists)."""
     from frappe.apps import import_all_apps
 
     local.site = site

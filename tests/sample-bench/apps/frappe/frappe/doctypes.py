@@ -1,6 +1,6 @@
 """DocTypes are JSON files, MODULE/doctype/NAME/NAME.json; syncing one makes or widens its table and commits.
 
-The files' digests are kept in tabDocType.migration_hash. Progress is one line redrawn with CR (FRAPPE.md, "new-site").
+The files' digests are kept in tabDocType.migration_hash. Progress is one line redrawn with CR (docs/frappe-sites.md#progress-line).
 """
 
 import hashlib
@@ -105,7 +105,7 @@ def record(doc, digest):
 
 
 def remove_orphans():
-    """Trap: DocTypes that the code does not know are deleted, so older code loses data (FRAPPE.md, "Migrate")."""
+    """Trap: DocTypes that the code does not know are deleted, so older code loses data (docs/frappe-sites.md#orphaned-doctypes)."""
     known = set()
     for app in get_installed_apps():
         for path in doctype_files(app):

@@ -22,7 +22,7 @@ class AuthenticationError(FrappeError):
 
 
 class SiteDoesNotExist(FrappeError):
-    """An unknown host (FRAPPE.md: "an unknown host is 404")."""
+    """An unknown host (docs/frappe-contract.md#site-of-a-request)."""
 
     http_status = 404
 

@@ -1,4 +1,4 @@
-"""install-app, for frappe itself and for others (FRAPPE.md, "new-site": "A killed install-app")."""
+"""install-app, for frappe itself and for others (docs/frappe-sites.md#killed-install-app)."""
 
 import importlib
 

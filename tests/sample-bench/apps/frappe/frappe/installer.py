@@ -1,6 +1,6 @@
 """new-site, step by step in Frappe's order, so that a kill between two steps leaves what Frappe leaves.
 
-FRAPPE.md, "new-site on Postgres": folders and site_config.json *before* the database; DROP, role, database, grant,
+docs/frappe-sites.md#steps-of-new-site: folders and site_config.json *before* the database; DROP, role, database, grant,
 owner; psql; doctypes; installed_apps; patch log; Administrator and its password; `.test_log`; scheduler disabled.
 """
 

@@ -1,8 +1,8 @@
-"""migrate: patches, DocTypes, patches; then jobs, orphans, versions (FRAPPE.md, "Migrate").
+"""migrate: patches, DocTypes, patches; then jobs, orphans, versions (docs/frappe-sites.md#steps-of-migrate).
 
 It waits 1 s for sites/S/locks/bench_migrate.lock and never touches maintenance_mode. Patches and DocTypes are those of
 every installed app, so one that cannot be imported fails it; jobs, versions and hooks only of those in apps.txt, so one
-that is missing there loses them in silence (FRAPPE.md, "Apps").
+that is missing there loses them in silence (docs/frappe-contract.md#disagreeing-app-lists).
 """
 
 import socket

@@ -1,4 +1,4 @@
-"""Web pages: /login and everything else, which links its bundles through `assets_json` (FRAPPE.md, "Assets")."""
+"""Web pages: /login and everything else, which links its bundles through `assets_json` (docs/frappe-contract.md#assets)."""
 
 import importlib
 import json

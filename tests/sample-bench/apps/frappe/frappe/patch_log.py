@@ -1,4 +1,4 @@
-"""patches.txt and `Patch Log`. Pending = all patches of all apps − logged where skipped = 0 (FRAPPE.md, "Migrate")."""
+"""patches.txt and `Patch Log`. Pending = all patches of all apps − logged where skipped = 0 (docs/frappe-sites.md#pending-patches)."""
 
 import configparser
 import importlib

@@ -14,7 +14,7 @@ def bench_path():
 
 
 def bench_id():
-    """Default: the bench's path with `/` as `-`, no leading one (FRAPPE.md, "Configuration")."""
+    """Default: the bench's path with `/` as `-`, no leading one (docs/frappe-jobs.md#bench-id)."""
     return local.conf.bench_id or bench_path().strip("/").replace("/", "-")
 
 

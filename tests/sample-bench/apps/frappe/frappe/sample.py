@@ -101,7 +101,7 @@ def pid():
 
 @whitelist(allow_guest=True)
 def keep_secret(name, value):
-    """First use makes encryption_key: racing processes each keep their own (FRAPPE.md, "Configuration")."""
+    """First use makes encryption_key: racing processes each keep their own (docs/frappe-contract.md#encryption-key)."""
     set_auth("Sample", name, "secret", encrypt(value), 1)
 
 

@@ -1,4 +1,4 @@
-"""Pipelines run by bash: what is in them is in bash's argv too (FRAPPE.md: "the password is in psql's … argv")."""
+"""Pipelines run by bash: what is in them is in bash's argv too (docs/frappe-contract.md#password-in-argv)."""
 
 import shlex
 import shutil

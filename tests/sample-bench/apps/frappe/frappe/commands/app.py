@@ -41,7 +41,7 @@ def install_app(context, apps, force):
 @click.option("--format", "-f", "form", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context
 def list_apps(context, form):
-    """Trap: no site exits 0, and so does a half-built one (FRAPPE.md, "Lying exit codes")."""
+    """Trap: no site exits 0, and so does a half-built one (docs/frappe-contract.md#misleading-exit-codes)."""
     summary = {}
     for site in context.obj["sites"]:
         with opened(site):

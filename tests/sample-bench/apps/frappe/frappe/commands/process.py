@@ -44,7 +44,7 @@ def purge_jobs(site):
 @click.option("--site")
 @click.pass_context
 def ready_for_migration(context, site):
-    """Trap: looks at queued jobs only, not at running ones (FRAPPE.md, "Migrate")."""
+    """Trap: looks at queued jobs only, not at running ones (docs/frappe-sites.md#pending-patches)."""
     site = site or each_site(context)[0]
     with site_context(site):
         waiting = any(job_id.startswith(site) for job_id in pending_job_ids())

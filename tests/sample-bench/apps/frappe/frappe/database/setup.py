@@ -1,6 +1,6 @@
 """new-site's first half: the server's administrator makes role and database, psql loads the core tables.
 
-Trap: **DROP DATABASE IF EXISTS, unconditionally**, without --force and without a word (FRAPPE.md, "new-site").
+Trap: **DROP DATABASE IF EXISTS, unconditionally**, without --force and without a word (docs/frappe-sites.md#unconditional-drop).
 """
 
 import os

@@ -1,4 +1,4 @@
-"""RQ as Frappe runs it (FRAPPE.md, "Workers"): queues are `<bench_id>:<queue>`, one work-horse for each job."""
+"""RQ as Frappe runs it (docs/frappe-jobs.md#queue-keys): queues are `<bench_id>:<queue>`, one work-horse for each job."""
 
 import os
 import time

@@ -1,6 +1,6 @@
 """`python -m frappe.utils.bench_helper frappe [--site S] COMMAND …`, run in sites/.
 
-FRAPPE.md, "Running without `bench`".
+docs/frappe-contract.md#running-without-bench
 """
 
 import importlib

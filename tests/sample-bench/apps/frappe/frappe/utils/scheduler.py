@@ -1,4 +1,4 @@
-"""The scheduler process (FRAPPE.md, "Scheduler").
+"""The scheduler process (docs/frappe-contract.md#scheduler-process).
 
 It holds a flock on config/scheduler_process: a second one on the same bench exits 0 in silence. No heartbeat; its signs
 of life are the lock and last_execution. TERM ends it at once.

@@ -1,4 +1,4 @@
-"""A patch written for sites that are finished: run on one without Administrator, it fails (FRAPPE.md, "new-site")."""
+"""A patch written for sites that are finished: run on one without Administrator, it fails (docs/frappe-sites.md#killed-new-site)."""
 
 from frappe.context import local
 from frappe.exceptions import DoesNotExistError
