@@ -11,7 +11,7 @@ use crate::config::variable::{VARIABLES, Variable};
 use crate::doctor::LOOKS;
 use crate::outcome::EXIT_CODES;
 use crate::site_state::rows::Row;
-use crate::status::account::{Board, PHASES};
+use crate::status::account::{Board, Phase};
 use crate::status::metrics::METRICS;
 
 /// Each page with the markers of its tables.
@@ -130,7 +130,7 @@ fn unexplained(page: &str) -> Vec<String> {
             }
             _ => vec![key.clone()],
         });
-    let phases = PHASES.iter().map(|phase| phase.name().to_string());
+    let phases = Phase::ALL.iter().map(|phase| phase.as_str().to_string());
     keys.chain(phases).filter(|word| !page.contains(&format!("`{word}`"))).collect()
 }
 
