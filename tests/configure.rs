@@ -201,6 +201,7 @@ fn a_json_log_line_has_each_key_once() {
 #[test]
 fn the_configuration_of_the_role_that_an_older_command_means_is_printed() {
     let bench = Bench::sample();
+    let runtime = tempfile::tempdir().expect("a folder");
     for (command, role) in [
         ("--print-config bench schedule", "scheduler --print-config"),
         ("bench schedule --print-config", "scheduler --print-config"),
@@ -211,7 +212,7 @@ fn the_configuration_of_the_role_that_an_older_command_means_is_printed() {
             let words: Vec<&str> = line.split(' ').collect();
             let binary = Binary::on(&bench, &words).set("SITE_NAME", "erp.test").set("DB_HOST", "db");
             let binary = binary.set("REDIS_CACHE", "redis://c:6379/0").set("REDIS_QUEUE", "redis://q:6379/1");
-            binary.run().exits(0).stdout
+            binary.set("CAULDRON_RUNTIME_DIR", runtime.path().display()).run().exits(0).stdout
         };
         let shown = printed(command);
         assert!(shown.contains("erp.test"), "{command}: {shown}");
