@@ -1,7 +1,7 @@
 //! Exit codes, and the one type that carries a failure to the operator.
 //!
 //! Codes follow sysexits(3) where it has a fitting one. Orchestrators and scripts match on them, so
-//! they are constants in one place; a test holds the README's table against [`EXIT_CODES`].
+//! they are constants in one place; a test holds the table of docs/exit-codes.md against [`EXIT_CODES`].
 
 use std::fmt;
 

@@ -27,6 +27,8 @@ pub struct Standing {
     pub released: BTreeMap<String, Released>,
     pub relation: Relation,
     pub evidence: Evidence,
+    /// The history of this code, where it was read on the way.
+    pub tried: Option<Tried>,
 }
 
 /// Reads what decides whether a site is migrated; changes nothing.
@@ -39,9 +41,10 @@ pub async fn assess(
     state: &State,
 ) -> Result<Assessment> {
     let standing = judge(processes, client, site, code, installed, state).await?;
-    let tried = match state.of_these_tables {
-        true => migrations::tried(client, site, &standing.fingerprint).await?,
-        false => Tried::default(),
+    let tried = match standing.tried.clone() {
+        Some(tried) => tried,
+        None if state.of_these_tables => migrations::tried(client, site, &standing.fingerprint).await?,
+        None => Tried::default(),
     };
     let (recorded, gate) = (state.fingerprint.clone(), state.gate.clone());
     Ok(Assessment { standing, recorded, gate, tried, running: running(state) })
@@ -96,10 +99,13 @@ pub async fn judge(
         evidence
     };
     evidence.recorded.clone_from(&state.fingerprint);
-    evidence.in_history =
-        !equal && state.of_these_tables && migrations::tried(client, site, &fingerprint).await?.is_migrated;
+    let tried = match !equal && state.of_these_tables {
+        true => Some(migrations::tried(client, site, &fingerprint).await?),
+        false => None,
+    };
+    evidence.in_history = tried.as_ref().is_some_and(|tried| tried.is_migrated);
     let relation = relation(&evidence);
-    Ok(Standing { fingerprint, released: code.released(installed), relation, evidence })
+    Ok(Standing { fingerprint, released: code.released(installed), relation, evidence, tried })
 }
 
 fn tell(board: &Board, Standing { fingerprint, relation, .. }: &Standing, state: &State) {

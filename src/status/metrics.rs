@@ -15,7 +15,7 @@ use crate::{sys, telemetry};
 
 const PREFIX: &str = "cauldron_frappe";
 
-/// Every metric with its meaning; the README's table is held against it.
+/// Every metric with its meaning; the table of docs/observability.md is held against it.
 pub const METRICS: &[(&str, &str)] = &[
     ("build_info", "1, with version and role as labels"),
     ("phase", "1 for the phase the process is in, 0 for the others"),

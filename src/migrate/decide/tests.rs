@@ -110,6 +110,7 @@ fn assessment(relation: &Relation, gate: &Gate) -> Assessment {
             released: std::collections::BTreeMap::new(),
             relation: relation.clone(),
             evidence: Evidence::default(),
+            tried: None,
         },
         recorded: Some(RECORDED.into()),
         gate: gate.clone(),
