@@ -10,11 +10,11 @@
 mod assets;
 mod baked;
 pub mod bundle;
+mod bundle_store;
 mod collect;
+mod copy_to_volume;
 pub mod git;
 mod history;
-mod lend;
-pub mod live;
 mod order;
 mod package;
 pub mod pins;
@@ -25,7 +25,7 @@ mod publish;
 mod python;
 mod report;
 mod requirements;
-mod shelf;
+pub mod shared_apps;
 mod source_tree;
 mod staging;
 mod wanted_on_the_site;
@@ -33,11 +33,11 @@ mod wanted_on_the_site;
 use self::baked::Image;
 pub use self::baked::recorded_in_git;
 use self::bundle::Bundle;
-pub use self::lend::lend;
+pub use self::bundle_store::{joined, joined_by};
+pub use self::copy_to_volume::copy_to_volume;
 pub use self::order::order;
 pub use self::prepare::{fetch, prepare};
 pub use self::report::list;
-pub use self::shelf::{joined, joined_by};
 pub use self::wanted_on_the_site::wanted_on_the_site;
 
 /// Where the code of one app is.

@@ -19,7 +19,7 @@ use crate::deps::DepsReady;
 use crate::frappe::common_config::Overrides;
 use crate::leader::context::Context;
 use crate::outcome::Flow;
-use crate::overlay::View;
+use crate::overlay::BenchOverlay;
 
 /// The site is there and finished, and its own login is known: a role may serve it.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct Bootstrapped {
     /// The site's.
     pub database: String,
     /// What every child of this pod sees.
-    pub view: View,
+    pub overlay: BenchOverlay,
     /// Installed apps that cannot be imported here: nothing may run yet.
     pub missing: Vec<String>,
     /// The server takes settings with the login (PGOPTIONS); many poolers refuse them.

@@ -20,7 +20,7 @@ use crate::bench::{self, Bench};
 use crate::code::version::Version;
 use crate::fingerprint::{cache, hex};
 use crate::outcome::{Fault, Result};
-use crate::overlay::View;
+use crate::overlay::BenchOverlay;
 use crate::record::migrations::Released;
 
 /// One app as it is on this pod.
@@ -47,10 +47,10 @@ impl Code {
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub async fn look(view: &View) -> Result<Self> {
+    pub async fn look(overlay: &BenchOverlay) -> Result<Self> {
         let packages =
-            view.listed().into_iter().filter_map(|name| Some((name.clone(), view.package(&name)?)));
-        Self::look_at(view.bench(), packages.collect(), true).await
+            overlay.listed().into_iter().filter_map(|name| Some((name.clone(), overlay.package(&name)?)));
+        Self::look_at(overlay.bench(), packages.collect(), true).await
     }
 
     /// The same of these packages, for who may change nothing.

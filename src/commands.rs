@@ -199,14 +199,14 @@ fn refuse(reader: &Reader<'_>) -> u8 {
     for problem in &problems {
         telemetry::tell(&format!("error: {problem}"));
     }
-    let mend = "each line says what to set; nothing was touched";
-    telemetry::termination_log::write(&Fault::configuration(problems.join("\n"), mend));
+    let hint = "each line says what to set; nothing was touched";
+    telemetry::termination_log::write(&Fault::configuration(problems.join("\n"), hint));
     outcome::CONFIGURATION
 }
 
 /// Tells a fault once, on stderr, and where Kubernetes looks for the reason of an end.
 fn tell(fault: &Fault) -> u8 {
     telemetry::termination_log::write(fault);
-    telemetry::tell(&format!("error: {}\n  mend: {}", fault.cause, fault.mend));
+    telemetry::tell(&format!("error: {}\n  hint: {}", fault.cause, fault.hint));
     fault.code
 }

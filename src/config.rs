@@ -95,7 +95,7 @@ pub struct Config {
     pub backup: usize,
     /// How long running jobs are waited for before a migration.
     pub migrate_drain: Duration,
-    pub apps: apps::WantedApps,
+    pub apps: apps::AppSpecs,
     /// Each new value of it moves branches once.
     pub apps_update: Option<String>,
     pub git: git::GitConfig,

@@ -125,7 +125,7 @@ pub fn site_login(config: &Config) -> Option<SiteLogin> {
     site_config::look(&Bench::new(&config.bench), config.site.as_ref()?).ok()?.login()
 }
 
-/// Waits for all of them; `timeout` of none waits for ever. `told` hears what is missing at every
+/// Waits for all of them; `timeout` of none waits for ever. `on_change` hears what is missing at every
 /// change.
 ///
 /// # Errors
@@ -134,9 +134,9 @@ pub async fn wait_all(
     targets: &DepsTargets,
     timeout: Option<Duration>,
     shutdown: &Shutdown,
-    told: impl Fn(Missing),
+    on_change: impl Fn(Missing),
 ) -> Flow<DepsReady> {
-    wait(targets, timeout, shutdown, told).await.1
+    wait(targets, timeout, shutdown, on_change).await.1
 }
 
 /// As [`wait_all`], with the account of every dependency.
@@ -144,7 +144,7 @@ pub async fn wait(
     targets: &DepsTargets,
     timeout: Option<Duration>,
     shutdown: &Shutdown,
-    told: impl Fn(Missing),
+    on_change: impl Fn(Missing),
 ) -> (Report, Flow<DepsReady>) {
     let start = Instant::now();
     let mut dependencies: Vec<Progress> =
@@ -169,7 +169,7 @@ pub async fn wait(
             progress.turn(state, start.elapsed());
             progress.warn(warnings);
             let never = matches!(progress.state, State::Never(_));
-            told(Missing::of(&dependencies));
+            on_change(Missing::of(&dependencies));
             if never || dependencies.iter().all(Progress::is_ready) {
                 break;
             }
@@ -177,7 +177,7 @@ pub async fn wait(
     };
     let signal = tokio::select! {
         biased;
-        signal = shutdown.asked() => Some(signal),
+        signal = shutdown.stop_requested() => Some(signal),
         () = collect => None,
         () = expired => None,
     };
@@ -211,10 +211,10 @@ fn judge(dependencies: &mut [Progress], timeout: Duration) -> Flow<DepsReady> {
         return Ok(DepsReady(()));
     }
     let mut late = dependencies.iter().filter(|progress| !progress.is_ready());
-    let mend = late.find_map(|progress| progress.error()).map(|error| error.hint.clone());
+    let hint = late.find_map(|progress| progress.error()).map(|error| error.hint.clone());
     Err(Fault::unavailable(
         format!("not there within {}: {}", duration::show(timeout), Missing::of(dependencies)),
-        mend.unwrap_or_else(|| "check that the servers run, or raise CAULDRON_WAIT_TIMEOUT".into()),
+        hint.unwrap_or_else(|| "check that the servers run, or raise CAULDRON_WAIT_TIMEOUT".into()),
     )
     .into())
 }

@@ -80,7 +80,7 @@ pub async fn doctor(asked: &Asked<'_>, shutdown: &Shutdown) -> Flow<u8> {
     let processes = processes()?;
     let look = async { Ok(look(asked, &processes).await) };
     let findings = shutdown.guard(look).await;
-    processes.sweep(SWEEP, shutdown.hurried()).await;
+    processes.sweep(SWEEP, shutdown.forced()).await;
     let findings = findings?;
     let exit_code = finding::exit_code(&findings);
     telemetry::print(&match asked.format {

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use self::data::DataFolder;
 use crate::outcome::{Flow, Result};
 use crate::pod::Pod;
-use crate::status::account::Board;
+use crate::status::handle::StatusHandle;
 use crate::supervise::process::Processes;
 use crate::supervise::run_service::{End, ServicePlan, run_service};
 use crate::supervise::service::Policy;
@@ -53,8 +53,8 @@ impl Embedded {
         let services = [postgres.spec(&data), redis.spec(&data)]
             .into_iter()
             .map(|(spec, stop_with)| {
-                let (processes, board) = (pod.processes.clone(), pod.board.clone());
-                start_service(spec, stop_with, processes, servers_shutdown.clone(), board)
+                let (processes, status) = (pod.processes.clone(), pod.status.clone());
+                start_service(spec, stop_with, processes, servers_shutdown.clone(), status)
             })
             .collect();
         tracing::info!(folder = %folder.display(), "started a private PostgreSQL and Redis");
@@ -75,11 +75,11 @@ fn start_service(
     stop_with: nix::sys::signal::Signal,
     processes: Processes,
     shutdown: Shutdown,
-    board: Board,
+    status: StatusHandle,
 ) -> JoinHandle<End> {
     let plan =
         ServicePlan { stop_with: Some(stop_with), ..ServicePlan::new(spec, Policy::restarting(GRACE)) };
-    tokio::spawn(board.follow_child(plan.observer.subscribe()));
+    tokio::spawn(status.follow_child(plan.observer.subscribe()));
     tokio::spawn(async move { run_service(&processes, plan, &shutdown).await })
 }
 

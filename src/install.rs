@@ -18,7 +18,7 @@ use secrecy::SecretString;
 
 use self::decide::{Act, decide};
 pub use self::remove::remove;
-use crate::apps::live;
+use crate::apps::shared_apps;
 use crate::apps::{self, AppCode};
 use crate::frappe::installed_apps;
 use crate::leader::backup;
@@ -27,14 +27,14 @@ use crate::leader::lock::Leadership;
 use crate::leader::own::Own;
 use crate::leader::step::{self, Step};
 use crate::outcome::{Fault, Flow};
-use crate::overlay::View;
-use crate::overlay::signs::Signs;
+use crate::overlay::BenchOverlay;
+use crate::overlay::pod_registry::PodRegistry;
 use crate::record::journal;
 use crate::record::volume::{Volume, random_id};
 use crate::status::operation::StepName;
 
 /// What the leader works with.
-pub struct Work<'a> {
+pub struct InstallContext<'a> {
     pub context: &'a OverlayContext<'a>,
     pub leadership: &'a Leadership,
     pub volume: &'a Volume,
@@ -51,14 +51,14 @@ pub struct Work<'a> {
 /// # Errors
 /// 75 where an install fails: its app is told, and the next leader finishes it. 78 where an app needs
 /// one that is neither wanted nor in the image.
-pub async fn install(work: &Work<'_>, wanted: &[String]) -> Flow<usize> {
+pub async fn install(work: &InstallContext<'_>, wanted: &[String]) -> Flow<usize> {
     let client = work.leadership.client();
     let installed = installed_apps::read(client).await?;
     let journal = journal::read(client, work.context.site).await?;
     let begun = journal.iter().filter(|(_, entry)| !entry.finished).map(|(app, _)| app.clone());
     let wanted: Vec<String> = wanted.iter().cloned().chain(begun).collect();
     let mut count = 0;
-    for app in order::order(&wanted, &work.context.view)? {
+    for app in order::order(&wanted, &work.context.overlay)? {
         if let Act::Install { force } = decide(installed.contains(&app), journal.get(&app)) {
             install_one(work, &app, force).await?;
             count += 1;
@@ -68,33 +68,34 @@ pub async fn install(work: &Work<'_>, wanted: &[String]) -> Flow<usize> {
     Ok(count)
 }
 
-async fn install_one(work: &Work<'_>, app: &str, force: bool) -> Flow<()> {
-    let Work { context, leadership, volume, .. } = work;
-    let view = &context.view;
+async fn install_one(work: &InstallContext<'_>, app: &str, force: bool) -> Flow<()> {
+    let InstallContext { context, leadership, volume, .. } = work;
+    let overlay = &context.overlay;
     let client = leadership.client();
     // Pods that run without it would answer 500 from the moment that it is installed
     // (docs/frappe-contract.md#code-of-a-new-app-in-old-pods).
-    let signs = Signs::of(&context.pod.config, &work.own.database, context.site);
+    let signs = PodRegistry::of(&context.pod.config, &work.own.database, context.site);
     let lacked = match &signs {
         Some(signs) => signs.lack(app).await,
         None => 0,
     };
-    let bundle = bundle_of(view, app);
-    let lent =
-        if lacked > 0 && bundle.is_none_or(|bundle| !live::is_on_the_volume(&context.pod.bench, bundle)) {
-            apps::lend(context.pod, app, view.code().iter().find(|code| code.app() == app)).await?
-        } else {
-            None
-        };
+    let bundle = bundle_of(overlay, app);
+    let lent = if lacked > 0
+        && bundle.is_none_or(|bundle| !shared_apps::is_on_the_volume(&context.pod.bench, bundle))
+    {
+        apps::copy_to_volume(context.pod, app, overlay.code().iter().find(|code| code.app() == app)).await?
+    } else {
+        None
+    };
     if let Some(given) = lent.as_ref().or(bundle) {
-        live::give(&context.pod.bench, given)?;
+        shared_apps::link_app(&context.pod.bench, given)?;
     }
     let mut all = installed_apps::read(client).await?;
     if !all.iter().any(|installed| installed == app) {
         all.push(app.to_string());
     }
     volume.write_installed_apps(&all)?;
-    view.follow(&all)?;
+    overlay.follow(&all)?;
     if let Some(signs) = signs {
         signs.wait_for(app).await;
     }
@@ -121,8 +122,8 @@ async fn install_one(work: &Work<'_>, app: &str, force: bool) -> Flow<()> {
 }
 
 /// What this pod joined of an app; none for what its image has.
-fn bundle_of<'a>(view: &'a View, app: &str) -> Option<&'a crate::apps::bundle::Bundle> {
-    view.code().iter().find_map(|code| match code {
+fn bundle_of<'a>(overlay: &'a BenchOverlay, app: &str) -> Option<&'a crate::apps::bundle::Bundle> {
+    overlay.code().iter().find_map(|code| match code {
         AppCode::Bundle(bundle) if bundle.manifest.app == app => Some(bundle),
         _ => None,
     })
@@ -133,17 +134,17 @@ fn bundle_of<'a>(view: &'a View, app: &str) -> Option<&'a crate::apps::bundle::B
 ///
 /// # Errors
 /// The volume or the runtime folder cannot be written.
-pub async fn follow(work: &Work<'_>) -> Flow<()> {
+pub async fn follow(work: &InstallContext<'_>) -> Flow<()> {
     let context = work.context;
-    let view = &context.view;
+    let overlay = &context.overlay;
     let installed = installed_apps::read(work.leadership.client()).await?;
-    for bundle in installed.iter().filter_map(|app| bundle_of(view, app)) {
-        live::give(&context.pod.bench, bundle)?;
+    for bundle in installed.iter().filter_map(|app| bundle_of(overlay, app)) {
+        shared_apps::link_app(&context.pod.bench, bundle)?;
     }
     work.volume.write_installed_apps(&installed)?;
-    view.follow(&installed)?;
-    let is_wanted = |app: &String| view.code().iter().any(|code| code.app() == app);
-    let live = live::apps(&context.pod.bench);
+    overlay.follow(&installed)?;
+    let is_wanted = |app: &String| overlay.code().iter().any(|code| code.app() == app);
+    let live = shared_apps::apps(&context.pod.bench);
     let unwanted: Vec<String> =
         installed.into_iter().filter(|app| live.contains(app) && !is_wanted(app)).collect();
     if !unwanted.is_empty() {
@@ -156,14 +157,14 @@ pub async fn follow(work: &Work<'_>) -> Flow<()> {
 }
 
 /// Before an app of a site that people may have worked with is written over, or goes.
-async fn back_up(work: &Work<'_>) -> Flow<()> {
+async fn back_up(work: &InstallContext<'_>) -> Flow<()> {
     let login = backup::Login { own: work.own, password: work.password };
     backup::take(work.context, work.leadership, &login).await.map(drop)
 }
 
-async fn run(work: &Work<'_>, name: StepName, arguments: Vec<&str>) -> Flow<()> {
+async fn run(work: &InstallContext<'_>, name: StepName, arguments: Vec<&str>) -> Flow<()> {
     let attempt = random_id();
-    work.context.pod.board.update(|account| account.attempt = Some(attempt.clone()));
+    work.context.pod.status.update(|status| status.attempt = Some(attempt.clone()));
     let step = Step { arguments, with_site: true, ..Step::new(name, &attempt) };
     step::run(work.context, work.leadership, &step).await
 }

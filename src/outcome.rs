@@ -49,34 +49,34 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
 pub struct Fault {
     pub code: u8,
     pub cause: String,
-    pub mend: String,
+    pub hint: String,
 }
 
 pub type Result<T> = std::result::Result<T, Fault>;
 
 impl Fault {
-    pub fn new(code: u8, cause: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { code, cause: cause.into(), mend: mend.into() }
+    pub fn new(code: u8, cause: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { code, cause: cause.into(), hint: hint.into() }
     }
 
-    pub fn foreign_data(cause: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self::new(FOREIGN_DATA, cause, mend)
+    pub fn foreign_data(cause: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(FOREIGN_DATA, cause, hint)
     }
 
-    pub fn unavailable(cause: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self::new(UNAVAILABLE, cause, mend)
+    pub fn unavailable(cause: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(UNAVAILABLE, cause, hint)
     }
 
-    pub fn try_again(cause: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self::new(TRY_AGAIN, cause, mend)
+    pub fn try_again(cause: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(TRY_AGAIN, cause, hint)
     }
 
-    pub fn permission(cause: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self::new(PERMISSION, cause, mend)
+    pub fn permission(cause: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(PERMISSION, cause, hint)
     }
 
-    pub fn configuration(cause: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self::new(CONFIGURATION, cause, mend)
+    pub fn configuration(cause: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(CONFIGURATION, cause, hint)
     }
 
     /// A file operation that failed: ENOSPC and EDQUOT may pass (75), EACCES, EPERM and EROFS are
@@ -109,7 +109,7 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.cause, self.mend)
+        write!(f, "{}; {}", self.cause, self.hint)
     }
 }
 

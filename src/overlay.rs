@@ -9,12 +9,12 @@
 //! ```
 
 mod assets;
+mod bench_overlay;
 pub mod caches;
-pub mod keep;
+pub mod pod_registry;
 pub mod published;
 mod roots;
-pub mod signs;
-mod view;
+pub mod sync;
 
+pub use self::bench_overlay::{BenchOverlay, Joined};
 pub use self::roots::Roots;
-pub use self::view::{Joined, View};

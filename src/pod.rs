@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::bench::Bench;
 use crate::config::Config;
 use crate::outcome::{BUG, Fault, Result};
-use crate::status::account::Board;
+use crate::status::handle::StatusHandle;
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
 
@@ -20,25 +20,25 @@ pub struct Pod {
     pub runtime_dir: Arc<RuntimeDir>,
     pub processes: Processes,
     pub shutdown: Shutdown,
-    pub board: Board,
+    pub status: StatusHandle,
 }
 
 impl Pod {
     /// # Errors
     /// 77 where the folder for short-lived files cannot be written.
-    pub fn start(config: Config, board: &Board, shutdown: &Shutdown) -> Result<Self> {
+    pub fn start(config: Config, status: &StatusHandle, shutdown: &Shutdown) -> Result<Self> {
         let processes = Processes::start()
             .map_err(|error| Fault::new(BUG, format!("no SIGCHLD handler: {error}"), "report this"))?;
         let bench = Bench::new(&config.bench);
         let runtime_dir = RuntimeDir::open(config.runtime_dir.clone())?;
-        board.update(|account| account.runtime_dir = Some(runtime_dir.to_path_buf()));
+        status.update(|status| status.runtime_dir = Some(runtime_dir.to_path_buf()));
         Ok(Self {
             config: Arc::new(config),
             bench,
             runtime_dir: Arc::new(runtime_dir),
             processes,
             shutdown: shutdown.clone(),
-            board: board.clone(),
+            status: status.clone(),
         })
     }
 
@@ -51,8 +51,8 @@ impl Pod {
     /// The same pod with a configuration that was read again. Its status is one of its own: what serves goes on
     /// meanwhile, and the probes say so.
     #[must_use]
-    pub fn renewed(&self, config: Config, board: Board) -> Self {
-        Self { config: Arc::new(config), board, ..self.clone() }
+    pub fn renewed(&self, config: Config, status: StatusHandle) -> Self {
+        Self { config: Arc::new(config), status, ..self.clone() }
     }
 }
 
@@ -79,7 +79,7 @@ impl RuntimeDir {
         let temporary = tempfile::Builder::new().prefix("cauldron-").tempdir().map_err(|error| {
             let fault = Fault::file("no folder for short-lived files", &error);
             Fault {
-                mend: "mount an emptyDir on /run/cauldron, or name a folder in CAULDRON_RUNTIME_DIR".into(),
+                hint: "mount an emptyDir on /run/cauldron, or name a folder in CAULDRON_RUNTIME_DIR".into(),
                 ..fault
             }
         })?;

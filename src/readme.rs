@@ -11,7 +11,7 @@ use crate::config::variable::{VARIABLES, Variable};
 use crate::doctor::LOOKS;
 use crate::outcome::EXIT_CODES;
 use crate::site_state::rows::Row;
-use crate::status::account::{Board, Phase};
+use crate::status::handle::{Phase, StatusHandle};
 use crate::status::metrics::METRICS;
 
 /// Each page with the markers of its tables.
@@ -121,7 +121,7 @@ fn every_default_is_explained() {
 
 /// Keys and phases of `/status` that a page does not have in backticks.
 fn unexplained(page: &str) -> Vec<String> {
-    let status = Board::new("web", None).read().status();
+    let status = StatusHandle::new("web", None).read().status();
     let keys =
         status.as_object().expect("an object").iter().flat_map(|(key, value)| match value.as_object() {
             // By the role's name.

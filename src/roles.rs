@@ -1,15 +1,15 @@
 //! What a role runs, how it is asked whether it works, and how it is stopped.
 
 pub mod current;
+mod role_context;
 pub mod scheduler;
 mod sizing;
 pub mod socketio;
 mod stopping;
-mod surroundings;
 pub mod web;
 pub mod worker;
 
-pub use self::surroundings::Surroundings;
+pub use self::role_context::RoleContext;
 
 /// What a container can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,10 +9,10 @@
 //!      └──▶ metrics    /metrics, with queues
 //! ```
 
-pub mod account;
 pub mod activity;
 pub mod checks;
 pub mod gate;
+pub mod handle;
 mod json;
 pub mod metrics;
 mod missing_apps;

@@ -13,7 +13,7 @@ use std::time::{self, Duration};
 use tokio::time::Instant;
 
 /// Between two beats, about two seconds; periods are multiples of it.
-pub const BEAT: Duration = Duration::from_millis(2_048);
+pub const PERIOD: Duration = Duration::from_millis(2_048);
 
 static BEGIN: LazyLock<time::Instant> = LazyLock::new(time::Instant::now);
 
@@ -41,22 +41,22 @@ mod tests {
     #[test]
     fn those_of_several_periods_meet() {
         let ms = Duration::from_millis;
-        assert_eq!(due(ms(0), BEAT), BEAT);
-        assert_eq!(due(ms(2_047), BEAT), BEAT);
-        assert_eq!(due(ms(2_048), BEAT), BEAT * 2, "a beat that is over is not waited for again");
-        assert_eq!(due(ms(3_100), BEAT * 2), due(ms(2_700), BEAT));
+        assert_eq!(due(ms(0), PERIOD), PERIOD);
+        assert_eq!(due(ms(2_047), PERIOD), PERIOD);
+        assert_eq!(due(ms(2_048), PERIOD), PERIOD * 2, "a beat that is over is not waited for again");
+        assert_eq!(due(ms(3_100), PERIOD * 2), due(ms(2_700), PERIOD));
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_looks_seldom_shares_a_wake_up() {
         let seldom = async {
-            next(BEAT * 3).await;
+            next(PERIOD * 3).await;
             Instant::now()
         };
         let often = async {
             let mut beats = Vec::new();
             for _ in 0..3 {
-                next(BEAT).await;
+                next(PERIOD).await;
                 beats.push(Instant::now());
                 // However long a look takes.
                 tokio::time::sleep(Duration::from_millis(300)).await;

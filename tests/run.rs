@@ -39,12 +39,12 @@ fn what_cannot_be_started_says_why_and_what_to_do() {
         (file("headless", "echo hi", 0o755), 126, "#!"),
         (file("orphaned", "#!/no/such/interpreter\n", 0o755), 126, "interpreter"),
     ];
-    for (program, code, mend) in cases {
+    for (program, code, hint) in cases {
         let mut command = stage.program(BINARY);
         command.args(["run", "--", &program]);
         assert_eq!(stage.start(command).exit(), code, "{program}");
         let told = stage.stderr();
-        assert!(told.contains(mend) && told.contains(&program), "{program}: {told}");
+        assert!(told.contains(hint) && told.contains(&program), "{program}: {told}");
     }
 }
 

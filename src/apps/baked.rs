@@ -14,7 +14,7 @@ use super::package::version_of;
 use super::pins::{Commit, Pins};
 use super::python::Python;
 use crate::bench::Bench;
-use crate::config::apps::WantedApp;
+use crate::config::apps::AppSpec;
 use crate::frappe::hooks::required_apps;
 use crate::outcome::Result;
 
@@ -56,7 +56,7 @@ impl Image {
     }
 
     /// What satisfies an entry, if the image has it.
-    pub fn satisfies(&self, wanted: &WantedApp, python: &Python) -> Option<AppCode> {
+    pub fn satisfies(&self, wanted: &AppSpec, python: &Python) -> Option<AppCode> {
         if let Some(bundle) = self.bundle(wanted, python) {
             return Some(AppCode::Bundle(bundle));
         }
@@ -65,7 +65,7 @@ impl Image {
         baked.satisfies(wanted).then_some(AppCode::Baked { app: name })
     }
 
-    fn bundle(&self, wanted: &WantedApp, python: &Python) -> Option<Bundle> {
+    fn bundle(&self, wanted: &AppSpec, python: &Python) -> Option<Bundle> {
         let is_its = |pin: &&super::pins::Pin| match &wanted.name {
             Some(name) if wanted.url.is_none() && wanted.path.is_none() => pin.app == *name,
             _ => pin.source == wanted.source(),
@@ -99,7 +99,7 @@ impl BakedApp {
         Self { version: version_of(package), branch, commit, required_apps: required_apps(package) }
     }
 
-    fn satisfies(&self, wanted: &WantedApp) -> bool {
+    fn satisfies(&self, wanted: &AppSpec) -> bool {
         if let Some(commit) = &wanted.commit {
             return self.commit.as_ref() == Some(commit);
         }
@@ -159,10 +159,10 @@ mod tests {
             let (kind, name) = text.split_once(' ').unwrap_or((text, ""));
             let name = Some(name.to_string());
             match kind {
-                "branch" => WantedApp { branch: name, ..WantedApp::default() },
-                "tag" => WantedApp { tag: name, ..WantedApp::default() },
-                "commit" => WantedApp { commit: name, ..WantedApp::default() },
-                _ => WantedApp::default(),
+                "branch" => AppSpec { branch: name, ..AppSpec::default() },
+                "tag" => AppSpec { tag: name, ..AppSpec::default() },
+                "commit" => AppSpec { commit: name, ..AppSpec::default() },
+                _ => AppSpec::default(),
             }
         };
         let unrecorded = BakedApp { version: "15.2.0".into(), ..BakedApp::default() };

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::history::{History, RETENTION};
-use super::live;
+use super::shared_apps;
 use super::staging::Staging;
 
 /// Clears the folder of the bundles; what cannot be cleared is told and stays.
 pub fn collect(bundles: &Path, history: &History, now: SystemTime) {
     let mut kept: BTreeSet<PathBuf> = history.kept(now).into_iter().collect();
     // An app that is not wanted any more stays on the site until it is removed.
-    kept.extend(bundles.parent().map(live::linked).unwrap_or_default());
+    kept.extend(bundles.parent().map(shared_apps::linked).unwrap_or_default());
     let old: Vec<PathBuf> = all(bundles)
         .into_iter()
         .filter(|bundle| !kept.contains(bundle) && is_old(&bundles.join(bundle), now))

@@ -17,7 +17,7 @@ use self::reason::{Reason, explain};
 pub use self::submodules::Lacking;
 use super::program::{self, Ran};
 use crate::backoff::Backoff;
-use crate::config::apps::WantedApp;
+use crate::config::apps::AppSpec;
 use crate::frappe::environment::ChildEnvironment;
 use crate::outcome::{Fault, Flow, NOT_FOUND, Result, Stopped};
 use crate::pod::Pod;
@@ -50,7 +50,7 @@ impl<'a> Git<'a> {
     ///
     /// # Errors
     /// 78 for a branch or tag that is not there, 77 for a login, 69 where nobody answers.
-    pub async fn resolve(&self, app: &WantedApp) -> Flow<String> {
+    pub async fn resolve(&self, app: &AppSpec) -> Flow<String> {
         if let Some(commit) = &app.commit {
             return Ok(commit.clone());
         }
@@ -80,7 +80,7 @@ impl<'a> Git<'a> {
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve); 78 where the repository no longer has the commit.
-    pub async fn fetch(&self, app: &WantedApp, commit: &str, folder: &Path) -> Flow<Vec<Lacking>> {
+    pub async fn fetch(&self, app: &AppSpec, commit: &str, folder: &Path) -> Flow<Vec<Lacking>> {
         fs::create_dir_all(folder)
             .map_err(|error| Fault::file(format!("cannot make {}", folder.display()), &error))?;
         let url = app.source();
@@ -108,7 +108,7 @@ impl<'a> Git<'a> {
     }
 
     /// Servers that hand out no commit by its number, or nothing shallow: everything, then.
-    async fn fetch_all(&self, app: &WantedApp, commit: &str, folder: Option<&Path>) -> Flow<()> {
+    async fn fetch_all(&self, app: &AppSpec, commit: &str, folder: Option<&Path>) -> Flow<()> {
         let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<String>>();
         let everything = "+refs/heads/*:refs/remotes/origin/*".to_string();
         let fetch = [words("fetch --quiet --tags --"), vec![app.source(), everything]].concat();
@@ -124,7 +124,7 @@ impl<'a> Git<'a> {
     }
 
     /// Runs git to a good end; its output.
-    async fn run(&self, app: &WantedApp, folder: Option<&Path>, arguments: &[String]) -> Flow<String> {
+    async fn run(&self, app: &AppSpec, folder: Option<&Path>, arguments: &[String]) -> Flow<String> {
         let ran = self.try_run(app, folder, arguments, TRIES).await?;
         ran.map_err(|reason| self.fault(app, &reason).into())
     }
@@ -132,7 +132,7 @@ impl<'a> Git<'a> {
     /// The same; its reason where it fails for good.
     async fn try_run(
         &self,
-        app: &WantedApp,
+        app: &AppSpec,
         folder: Option<&Path>,
         arguments: &[String],
         tries: u32,
@@ -156,7 +156,7 @@ impl<'a> Git<'a> {
             tracing::warn!(app = app.label(), reason, delay_ms, "git failed; trying again");
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
-                signal = self.pod.shutdown.asked() => return Err(Stopped::Signal(signal)),
+                signal = self.pod.shutdown.stop_requested() => return Err(Stopped::Signal(signal)),
             }
         }
     }
@@ -189,7 +189,7 @@ impl<'a> Git<'a> {
         explain(&lines)
     }
 
-    fn fault(&self, app: &WantedApp, reason: &Reason) -> Fault {
+    fn fault(&self, app: &AppSpec, reason: &Reason) -> Fault {
         let url = app.source();
         let host = crate::config::apps::location::host(&url);
         reason.fault(&format!("app {}: {url}: {}", app.label(), reason.text()), host)

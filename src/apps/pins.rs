@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::bench::atomic_file::write_whole;
-use crate::config::apps::WantedApp;
+use crate::config::apps::AppSpec;
 use crate::outcome::{Fault, Result};
 
 /// The lock file of one wanted list.
@@ -56,7 +56,7 @@ pub enum Commit {
 
 impl Pin {
     /// An entry's, without a bundle.
-    pub(super) fn of(app: &WantedApp, name: &str, commit: Commit) -> Self {
+    pub(super) fn of(app: &AppSpec, name: &str, commit: Commit) -> Self {
         Self {
             app: name.to_string(),
             source: app.source(),
@@ -114,7 +114,7 @@ impl Pins {
     }
 
     /// The pin of an entry.
-    pub fn pin_of(&self, app: &WantedApp) -> Option<&Pin> {
+    pub fn pin_of(&self, app: &AppSpec) -> Option<&Pin> {
         let its = |pin: &&Pin| {
             pin.source == app.source() && pin.reference == app.reference() && pin.subfolder == app.subfolder
         };
@@ -122,7 +122,7 @@ impl Pins {
     }
 
     /// The pin of an entry of the same source, whatever of it was asked for.
-    pub fn pin_of_source(&self, app: &WantedApp) -> Option<&Pin> {
+    pub fn pin_of_source(&self, app: &AppSpec) -> Option<&Pin> {
         self.apps.iter().find(|pin| pin.source == app.source() && pin.subfolder == app.subfolder)
     }
 

@@ -19,12 +19,12 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use self::entry::Entry;
+use super::bundle_store::{BundleStore, Store};
 use super::collect::collect;
 use super::history::History;
 use super::order::{in_order, refuse_contradictions};
 use super::pins::Pins;
 use super::publish::Publisher;
-use super::shelf::{Shelf, Store};
 use super::{AppCode, bundles_of};
 use crate::bench::atomic_file::write_whole;
 use crate::config::apps::OF_THE_IMAGE;
@@ -41,9 +41,9 @@ pub async fn prepare(pod: &Pod) -> Flow<Vec<AppCode>> {
     if pod.config.apps.is_empty() {
         return Ok(Vec::new());
     }
-    let work = Work::new(pod, Store::Volume)?;
+    let work = Preparation::new(pod, Store::Volume)?;
     let code = work.run().await?;
-    collect(&work.shelf.bundles(), &History::read(&work.shelf.cauldron)?, SystemTime::now());
+    collect(&work.store.bundles(), &History::read(&work.store.cauldron)?, SystemTime::now());
     Ok(code)
 }
 
@@ -53,9 +53,9 @@ pub async fn prepare(pod: &Pod) -> Flow<Vec<AppCode>> {
 /// # Errors
 /// As [`prepare`].
 pub async fn fetch(pod: &Pod) -> Flow<Vec<AppCode>> {
-    let work = Work::new(pod, Store::Image)?;
+    let work = Preparation::new(pod, Store::Image)?;
     let code = work.run().await?;
-    let list = work.shelf.cauldron.join(OF_THE_IMAGE);
+    let list = work.store.cauldron.join(OF_THE_IMAGE);
     let mut text = serde_json::to_vec(&pod.config.apps).expect("the list is JSON");
     text.push(b'\n');
     write_whole(&list, &text, 0o644)
@@ -63,36 +63,36 @@ pub async fn fetch(pod: &Pod) -> Flow<Vec<AppCode>> {
     Ok(code)
 }
 
-struct Work<'a> {
+struct Preparation<'a> {
     pod: &'a Pod,
-    shelf: Shelf<'a>,
+    store: BundleStore<'a>,
 }
 
-impl<'a> Work<'a> {
+impl<'a> Preparation<'a> {
     fn new(pod: &'a Pod, store: Store) -> Result<Self> {
-        Ok(Self { pod, shelf: Shelf::open(&pod.config, &pod.bench, store)? })
+        Ok(Self { pod, store: BundleStore::open(&pod.config, &pod.bench, store)? })
     }
 
     async fn run(&self) -> Flow<Vec<AppCode>> {
-        let (config, shelf) = (&self.pod.config, &self.shelf);
-        let path = shelf.pins_path();
+        let (config, store) = (&self.pod.config, &self.store);
+        let path = store.pins_path();
         let own = Pins::read(&path)?;
-        let history = History::read(&shelf.cauldron)?;
+        let history = History::read(&store.cauldron)?;
         let before = self.before(own.as_ref(), &history)?;
         let moves = !before.has_moved(config.apps_update.as_ref());
         let entries = self.fetched(&before, moves).await?;
         let mut pins = Pins { updates: before.updates.clone(), apps: Vec::new() };
         pins.updates.extend(config.apps_update.clone().filter(|_| moves));
         let mut code: Vec<AppCode> = Vec::new();
-        let versions = shelf.image.versions();
+        let versions = store.image.versions();
         let publisher = self.publisher(&versions);
         for entry in entries {
-            let (pin, one) = entry.published(shelf, &publisher, &code).await?;
+            let (pin, one) = entry.published(store, &publisher, &code).await?;
             pins.apps.push(pin);
             code.push(one);
         }
         refuse_contradictions(&code)?;
-        let ordered = in_order(code, &shelf.image)?;
+        let ordered = in_order(code, &store.image)?;
         if own.as_ref() != Some(&pins) {
             pins.write(&path)?;
         }
@@ -106,27 +106,27 @@ impl<'a> Work<'a> {
         'a: 'b,
     {
         let wanted = self.pod.config.apps.iter();
-        let entries = wanted.map(|app| Entry::look(app, &self.shelf, before, moves));
+        let entries = wanted.map(|app| Entry::look(app, &self.store, before, moves));
         let mut entries = entries.collect::<Result<Vec<_>>>()?;
-        entry::refuse_twice_and_circles(&entries, &self.shelf.image)?;
-        let (mut git, versions) = (None, self.shelf.image.versions());
+        entry::refuse_twice_and_circles(&entries, &self.store.image)?;
+        let (mut git, versions) = (None, self.store.image.versions());
         let publisher = self.publisher(&versions);
         for at in 0..entries.len() {
-            if entries[at].fetch(&self.shelf, &publisher, &mut git).await? {
-                entry::refuse_twice_and_circles(&entries, &self.shelf.image)?;
+            if entries[at].fetch(&self.store, &publisher, &mut git).await? {
+                entry::refuse_twice_and_circles(&entries, &self.store.image)?;
             }
         }
         Ok(entries)
     }
 
     fn publisher<'b>(&'b self, baked: &'b BTreeMap<String, String>) -> Publisher<'b> {
-        let (pod, python, bundles) = (self.pod, &self.shelf.python, self.shelf.bundles());
+        let (pod, python, bundles) = (self.pod, &self.store.python, self.store.bundles());
         Publisher { pod, python, bundles, baked }
     }
 
     /// The pins of this list, else those of the list before it: an entry that is still there keeps its own.
     fn before(&self, own: Option<&Pins>, history: &History) -> Result<Pins> {
-        let cauldron = &self.shelf.cauldron;
+        let cauldron = &self.store.cauldron;
         match (own, history.last_digest()) {
             (Some(own), _) => Ok(own.clone()),
             (None, Some(digest)) => Ok(Pins::read(&Pins::path(cauldron, digest))?.unwrap_or_default()),
@@ -135,9 +135,9 @@ impl<'a> Work<'a> {
     }
 
     fn record(&self, mut history: History, code: &[AppCode]) -> Result<()> {
-        let bundles = self.shelf.bundles();
+        let bundles = self.store.bundles();
         let in_use = bundles_of(code).filter_map(|bundle| bundle.root.strip_prefix(&bundles).ok());
         let (in_use, digest) = (in_use.map(Path::to_path_buf).collect(), self.pod.config.apps.digest());
-        history.record(&self.shelf.cauldron, &digest, in_use, SystemTime::now())
+        history.record(&self.store.cauldron, &digest, in_use, SystemTime::now())
     }
 }

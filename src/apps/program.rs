@@ -57,9 +57,9 @@ struct Said {
 /// The signal that asked; what kept it from being started.
 pub async fn run(pod: &Pod, spec: Spec, deadline: Duration) -> Flow<Ran> {
     let said = Arc::new(Mutex::new(Said::default()));
-    let (board, listener) = (pod.board.clone(), said.clone());
+    let (status, listener) = (pod.status.clone(), said.clone());
     let handler = Arc::new(move |line: OutputLine<'_>| {
-        board.progress();
+        status.progress();
         let text = String::from_utf8_lossy(line.text);
         let mut said = listener.lock().unwrap_or_else(PoisonError::into_inner);
         if line.stream == Stream::Stdout && said.stdout.len() + text.len() < STDOUT_MAX_BYTES {
@@ -74,18 +74,18 @@ pub async fn run(pod: &Pod, spec: Spec, deadline: Duration) -> Flow<Ran> {
         }
     });
     let spec = Spec { output: Output::Lines(handler), ..spec };
-    pod.board.progress();
+    pod.status.progress();
     let child = Ended(pod.processes.spawn(&spec).map_err(|error| error.fault())?);
     let exit = tokio::select! {
         exit = child.0.exited() => Some(exit),
-        signal = pod.shutdown.asked() => {
-            child.0.stop(Signal::SIGTERM, GRACE, pod.shutdown.hurried()).await;
+        signal = pod.shutdown.stop_requested() => {
+            child.0.stop(Signal::SIGTERM, GRACE, pod.shutdown.forced()).await;
             return Err(Stopped::Signal(signal));
         }
         () = tokio::time::sleep(deadline) => None,
     };
     // Its own children are of its group: nothing of it may go on beside the next try.
-    child.0.stop(Signal::SIGTERM, GRACE, pod.shutdown.hurried()).await;
+    child.0.stop(Signal::SIGTERM, GRACE, pod.shutdown.forced()).await;
     child.0.drained(DRAIN).await;
     let said = std::mem::take(&mut *said.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(Ran { exit, stdout: said.stdout, last_lines: said.last_lines.into() })

@@ -50,7 +50,7 @@ impl Publisher<'_> {
     pub async fn publish(&self, fetched: Fetched<'_>, others: &[Bundle]) -> Flow<Bundle> {
         let begin = Instant::now();
         let label = fetched.app.label();
-        self.pod.board.begin(Operation::FetchingApp(label.clone()));
+        self.pod.status.begin(Operation::FetchingApp(label.clone()));
         let Fetched { package, app, commit, staging, descent, is_built, fetch_ms } = fetched;
         let (root, source, scratch) = (staging.bundle(), staging.source(), staging.scratch());
         let mut apps = self.baked.clone();

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::AppCode;
+use super::bundle_store::{BundleStore, Store};
 use super::pins::{Commit, Pin, Pins};
-use super::shelf::{Shelf, Store};
 use crate::bench::Bench;
 use crate::config::Config;
-use crate::config::apps::WantedApp;
+use crate::config::apps::AppSpec;
 use crate::outcome::Result;
 
 /// The whole report; one JSON object.
@@ -49,23 +49,23 @@ pub fn list(
     bench: &Bench,
     installed: std::result::Result<Vec<String>, String>,
 ) -> Result<Report> {
-    let shelf = Shelf::open(config, bench, Store::Volume)?;
-    let pins = Pins::read(&shelf.pins_path())?.unwrap_or_default();
+    let store = BundleStore::open(config, bench, Store::Volume)?;
+    let pins = Pins::read(&store.pins_path())?.unwrap_or_default();
     let mut rows: BTreeMap<String, Row> = BTreeMap::new();
     let mut order = Vec::new();
     for app in config.apps.iter() {
-        let row = wanted_row(&shelf, app, pins.pin_of(app));
+        let row = wanted_row(&store, app, pins.pin_of(app));
         order.push(row.app.clone());
         rows.insert(row.app.clone(), row);
     }
-    for app in shelf.image.apps.keys().chain(installed.iter().flatten()) {
+    for app in store.image.apps.keys().chain(installed.iter().flatten()) {
         if !rows.contains_key(app) {
             order.push(app.clone());
             rows.insert(app.clone(), Row { app: app.clone(), ..Row::default() });
         }
     }
     for row in rows.values_mut() {
-        row.baked = shelf.image.apps.get(&row.app).map(|baked| baked.version.clone());
+        row.baked = store.image.apps.get(&row.app).map(|baked| baked.version.clone());
         row.version = row.version.take().or_else(|| row.baked.clone());
         row.installed = installed.as_ref().ok().map(|apps| apps.contains(&row.app));
     }
@@ -73,9 +73,9 @@ pub fn list(
     Ok(Report { apps, installed_error: installed.err() })
 }
 
-fn wanted_row(shelf: &Shelf<'_>, app: &WantedApp, pin: Option<&Pin>) -> Row {
+fn wanted_row(store: &BundleStore<'_>, app: &AppSpec, pin: Option<&Pin>) -> Row {
     let code =
-        shelf.of_the_image(app).or_else(|| pin.and_then(|pin| shelf.bundle_of(pin)).map(AppCode::Bundle));
+        store.of_the_image(app).or_else(|| pin.and_then(|pin| store.bundle_of(pin)).map(AppCode::Bundle));
     let called = code.as_ref().map(AppCode::app).or(pin.map(|pin| pin.app.as_str()));
     let mut row = Row {
         app: called.map_or_else(|| app.label(), str::to_string),

@@ -99,9 +99,9 @@ impl Source<'_> {
             return Err(self.refused(&format!("it is broken: {broken}"), "fix it in its repository").into());
         }
         if !inspected.conflicts.is_empty() {
-            let mend =
+            let hint =
                 "use a version of the app that fits this bench, or an image whose bench has what it requires";
-            return Err(self.refused(&inspected.conflicts.join("; "), mend).into());
+            return Err(self.refused(&inspected.conflicts.join("; "), hint).into());
         }
         Ok(inspected)
     }
@@ -150,8 +150,8 @@ impl Source<'_> {
         Ok(pinned.into_iter().map(|pin| pin.name).collect())
     }
 
-    fn refused(&self, why: &str, mend: &str) -> Fault {
-        Fault::configuration(format!("app {}: {why}", self.app), mend)
+    fn refused(&self, why: &str, hint: &str) -> Fault {
+        Fault::configuration(format!("app {}: {why}", self.app), hint)
     }
 
     fn unresolved(&self, ran: &Ran, program: &str) -> Fault {
@@ -161,8 +161,8 @@ impl Source<'_> {
         let is_conflict =
             ["conflict", "No matching distribution", "No solution", "not a valid", "Failed to build"];
         if ran.exit.is_some() && is_conflict.iter().any(|word| words.contains(word)) {
-            let mend = "use a version of the app that fits this bench; what the bench has is never changed";
-            return Fault::configuration(cause, mend);
+            let hint = "use a version of the app that fits this bench; what the bench has is never changed";
+            return Fault::configuration(cause, hint);
         }
         Fault::unavailable(
             cause,

@@ -4,24 +4,24 @@ use secrecy::SecretString;
 
 use super::copy::Settled;
 use crate::apps;
-use crate::apps::live;
+use crate::apps::shared_apps;
 use crate::create::new_site::Creation;
 use crate::create::requirements::needed_for_creation;
 use crate::create::{adopt, assets, clear, new_site, rotation};
 use crate::frappe::common_config::{self, Overrides};
 use crate::frappe::{installed_apps, site_config};
-use crate::install::{self, Work};
+use crate::install::{self, InstallContext};
 use crate::leader::context::{Context, OverlayContext};
 use crate::leader::lock::Leadership;
 use crate::leader::own::Own;
 use crate::migrate::run::{self, Access, Outcome};
 use crate::outcome::{Flow, Result};
-use crate::overlay::View;
+use crate::overlay::BenchOverlay;
 use crate::record::volume::Volume;
 use crate::site_state::decide::{Action, Observation, migrates_always};
 
 /// What is there, and what is to be done about it.
-pub struct Found<'a> {
+pub struct Plan<'a> {
     pub own: &'a Own,
     pub password: &'a SecretString,
     pub action: &'a Action,
@@ -34,7 +34,7 @@ pub struct Found<'a> {
 
 /// What the pod sees from now on.
 pub struct Joined {
-    pub view: View,
+    pub overlay: BenchOverlay,
     /// Installed apps that cannot be imported here.
     pub missing: Vec<String>,
     pub outcome: Outcome,
@@ -46,30 +46,36 @@ pub async fn act(
     context: &Context<'_>,
     leadership: &Leadership,
     volume: &Volume,
-    found: &Found<'_>,
+    plan: &Plan<'_>,
 ) -> Flow<Joined> {
-    let creates = matches!(found.action, Action::Create | Action::CreateAgain { .. });
+    let creates = matches!(plan.action, Action::Create | Action::CreateAgain { .. });
     let client = leadership.client();
     apps::pins_copy::restore(context.pod, client, context.site).await?;
     let code = apps::prepare(context.pod).await?;
     apps::pins_copy::record(context.pod, client, context.site).await?;
     let installed = if creates { Vec::new() } else { installed_apps::read(client).await? };
-    live::make(&context.pod.bench);
-    let view = View::open(&context.pod.runtime_dir, &context.pod.bench, code, &installed)?;
-    let missing = view.missing(&installed);
+    shared_apps::make(&context.pod.bench);
+    let overlay = BenchOverlay::open(&context.pod.runtime_dir, &context.pod.bench, code, &installed)?;
+    let missing = overlay.missing(&installed);
     if !missing.is_empty() {
         // This code is older than the site, or another image's: whatever it did would go wrong.
-        return Ok(Joined { view, missing, outcome: Outcome::Open });
+        return Ok(Joined { overlay, missing, outcome: Outcome::Open });
     }
-    let context = &OverlayContext { context, overrides: found.overrides, view: view.clone() };
-    let outcome = bring_up(context, leadership, volume, found).await?;
+    let context = &OverlayContext { context, overrides: plan.overrides, overlay: overlay.clone() };
+    let outcome = bring_up(context, leadership, volume, plan).await?;
     if !matches!(outcome, Outcome::Open) {
-        return Ok(Joined { view, missing, outcome });
+        return Ok(Joined { overlay, missing, outcome });
     }
-    let is_finished = found.action == &Action::GoOn;
-    let work =
-        Work { context, leadership, volume, own: found.own, password: found.password, was_served: !creates };
-    let wanted = apps::wanted_on_the_site(context.pod, view.code())?;
+    let is_finished = plan.action == &Action::GoOn;
+    let work = InstallContext {
+        context,
+        leadership,
+        volume,
+        own: plan.own,
+        password: plan.password,
+        was_served: !creates,
+    };
+    let wanted = apps::wanted_on_the_site(context.pod, overlay.code())?;
     match context.remove {
         Some(app) => {
             install::remove(&work, app, &wanted).await?;
@@ -85,11 +91,11 @@ pub async fn act(
             }
         }
     }
-    assets::publish(context, &found.own.database).await?;
+    assets::publish(context, &plan.own.database).await?;
     if !is_finished {
         new_site::finish(context, leadership, volume).await?;
     }
-    Ok(Joined { view, missing, outcome })
+    Ok(Joined { overlay, missing, outcome })
 }
 
 /// The site itself, and the gate.
@@ -97,9 +103,9 @@ async fn bring_up(
     context: &OverlayContext<'_>,
     leadership: &Leadership,
     volume: &Volume,
-    found: &Found<'_>,
+    plan: &Plan<'_>,
 ) -> Flow<Outcome> {
-    let Found { own, password, action, observation, settled, accepts_settings, .. } = found;
+    let Plan { own, password, action, observation, settled, accepts_settings, .. } = plan;
     let access = Access { own, password, accepts_settings: *accepts_settings };
     match action {
         Action::Create | Action::CreateAgain { .. } => {
@@ -124,7 +130,7 @@ async fn bring_up(
                 ensure_encryption_key(context).await?;
                 return run::migrate(context, leadership, volume, &access, always).await;
             }
-            new_site::mend(context, leadership).await?;
+            new_site::repair(context, leadership).await?;
             set_default_site(context).await?;
         }
         Action::GoOn => {

@@ -13,7 +13,7 @@ use crate::pod::Pod;
 use crate::record::timing::{CLAIM_LIFETIME, CLAIM_RENEWAL};
 use crate::record::volume::Volume;
 use crate::redis_client::{Link, Options};
-use crate::status::account::Board;
+use crate::status::handle::StatusHandle;
 use crate::tick;
 
 /// One installation's claim of one queue.
@@ -105,7 +105,7 @@ impl Claim {
     }
 
     /// Holds it until dropped, and tells whoever else does.
-    pub async fn keep(self, board: Board) {
+    pub async fn keep(self, status: StatusHandle) {
         let (mut told, mut told_foreign) = (None, Vec::new());
         loop {
             match self.hold().await {
@@ -114,7 +114,7 @@ impl Claim {
                     told_foreign = foreign;
                     if other != told {
                         tell(&self.key, &self.install_id, other.as_deref());
-                        board.update(|account| account.queue_of.clone_from(&other));
+                        status.update(|status| status.queue_of.clone_from(&other));
                         told = other;
                     }
                 }

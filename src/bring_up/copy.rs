@@ -9,7 +9,7 @@ use crate::frappe::site_config;
 use crate::leader::context::Context;
 use crate::leader::lock::Leadership;
 use crate::outcome::Result;
-use crate::postgres::sql::told;
+use crate::postgres::sql::sql_fault;
 use crate::record::identity::{CopyMark, Evidence, Identity, judge};
 use crate::record::state::{self, Records};
 use crate::record::volume::{Volume, random_id};
@@ -74,7 +74,7 @@ impl Settled {
         let folder = context.pod.bench.site(context.site);
         // Our record is of this database now, and says whose it is.
         volume.remove_restore_mark()?;
-        context.pod.board.update(|account| account.copy_of = self.mark.as_ref().map(|mark| mark.of.clone()));
+        context.pod.status.update(|status| status.copy_of = self.mark.as_ref().map(|mark| mark.of.clone()));
         if let Some(mark) = &self.mark {
             site_config::edit(&folder, |config| {
                 for key in &mark.switched {
@@ -92,7 +92,7 @@ impl Settled {
                 context.pod.config.instance.as_deref(),
             )
             .await
-            .map_err(told("cannot record the installation"))?;
+            .map_err(sql_fault("cannot record the installation"))?;
             volume.replace_install_id(&mark.id)?;
             site_config::edit(&folder, |config| {
                 for key in &mark.switched {

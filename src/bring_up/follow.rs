@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use super::Bootstrapped;
 use super::copy;
 use crate::apps;
-use crate::apps::live;
+use crate::apps::shared_apps;
 use crate::config::BootstrapMode;
 use crate::create::assets;
 use crate::create::login::open_session;
@@ -16,9 +16,9 @@ use crate::leader::sighting::Leader;
 use crate::migrate::admit;
 use crate::net::Class;
 use crate::outcome::{Fault, Flow, Result};
-use crate::overlay::View;
+use crate::overlay::BenchOverlay;
 use crate::postgres::Connection;
-use crate::postgres::sql::told;
+use crate::postgres::sql::sql_fault;
 use crate::record::journal;
 use crate::record::phase::SitePhase;
 use crate::record::state;
@@ -27,31 +27,31 @@ use crate::record::timing::{FOLLOW_INTERVAL, FOLLOW_INTERVAL_WITHOUT_SESSION};
 use crate::record::volume::{Volume, same_secret};
 use crate::site_state::decide::Database;
 use crate::site_state::observe;
-use crate::status::account::Phase;
+use crate::status::handle::Phase;
 use crate::status::operation::{NotReady, Operation};
 
 /// Waits until the site is finished and of this code; with `off` it is taken as it is, at once. A leader
 /// that gave up waits for whoever mends it, and never goes away by itself.
 pub async fn follow(context: &Context<'_>, gave_up: Option<&Fault>) -> Flow<Bootstrapped> {
-    let mut leader = Leader::new(&context.pod.board);
+    let mut leader = Leader::new(&context.pod.status);
     let mut session = None;
-    context.pod.board.enter(Phase::Bootstrapping, Some(Operation::Following));
+    context.pod.status.enter(Phase::Bootstrapping, Some(Operation::Following));
     loop {
         let (state, reason) = match look(context, &mut session).await? {
             Seen::Finished(bootstrapped) => return Ok(bootstrapped),
             Seen::NotYet(state, reason) => (state, reason),
         };
         if context.pod.config.bootstrap == BootstrapMode::Off {
-            let mend = "let a pod with a database login bootstrap it, or set CAULDRON_BOOTSTRAP=follow";
-            return Err(Fault::unavailable(reason.to_string(), mend).into());
+            let hint = "let a pod with a database login bootstrap it, or set CAULDRON_BOOTSTRAP=follow";
+            return Err(Fault::unavailable(reason.to_string(), hint).into());
         }
         let seen = leader.see(state.as_deref(), reason);
         match gave_up {
             None => seen?,
-            Some(fault) => context.pod.board.update(|account| {
-                account.operation = Some(Operation::GivenUp(fault.clone()));
-                account.last_error = Some(fault.cause.clone());
-                account.progress_at = std::time::Instant::now();
+            Some(fault) => context.pod.status.update(|status| {
+                status.operation = Some(Operation::GivenUp(fault.clone()));
+                status.last_error = Some(fault.cause.clone());
+                status.progress_at = std::time::Instant::now();
             }),
         }
         match &session {
@@ -137,7 +137,7 @@ impl Session {
 
 async fn look_inside(context: &Context<'_>, session: &Session) -> Result<Seen> {
     let connection = &session.connection;
-    let state = state::read(connection, context.site).await.map_err(told("cannot read our state"))?;
+    let state = state::read(connection, context.site).await.map_err(sql_fault("cannot read our state"))?;
     // A leader that has not recorded the end may be migrating; where none ever led, the site was made
     // without us and is taken as it is.
     let unfinished = state.as_ref().is_some_and(|state| state.phase != SitePhase::Complete);
@@ -145,7 +145,7 @@ async fn look_inside(context: &Context<'_>, session: &Session) -> Result<Seen> {
         return Ok(Seen::NotYet(state.map(Box::new), NotReady::Unfinished));
     }
     if let Some(mark) = Volume::to_read(context.pod.bench.cauldron_site(context.site)).copy_mark()? {
-        context.pod.board.update(|account| account.copy_of = Some(mark.of.clone()));
+        context.pod.status.update(|status| status.copy_of = Some(mark.of.clone()));
         copy::tell(&mark);
     }
     let Some(code) = apps::joined(context.pod)? else {
@@ -161,15 +161,15 @@ async fn look_inside(context: &Context<'_>, session: &Session) -> Result<Seen> {
         return Ok(Seen::NotYet(state.map(Box::new), NotReady::AppNotInstalled(app.clone())));
     }
     if context.pod.config.bootstrap != BootstrapMode::Off {
-        live::make(&context.pod.bench);
+        shared_apps::make(&context.pod.bench);
     }
-    let view = View::open(&context.pod.runtime_dir, &context.pod.bench, code, &installed)?;
-    assets::publish_own(context, &view).await?;
-    let missing = view.missing(&installed);
+    let overlay = BenchOverlay::open(&context.pod.runtime_dir, &context.pod.bench, code, &installed)?;
+    assets::publish_own(context, &overlay).await?;
+    let missing = overlay.missing(&installed);
     if missing.is_empty()
         && let Some(state) = &state
         && context.pod.config.bootstrap != BootstrapMode::Off
-        && let Some(reason) = admit::refusal(context, &view, connection, state).await?
+        && let Some(reason) = admit::refusal(context, &overlay, connection, state).await?
     {
         return Ok(Seen::NotYet(Some(Box::new(state.clone())), NotReady::NotAdmitted(reason)));
     }
@@ -180,7 +180,7 @@ async fn look_inside(context: &Context<'_>, session: &Session) -> Result<Seen> {
         ready: context.ready,
         overrides,
         database: session.own.database.clone(),
-        view,
+        overlay,
         missing,
         accepts_settings: session.accepts_settings,
     }))

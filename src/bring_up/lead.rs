@@ -1,6 +1,6 @@
 //! The leader's way, from the lock to its release.
 
-use super::act::{Found, Joined, act};
+use super::act::{Joined, Plan, act};
 use super::prepare::{Prepared, prepare};
 use super::{Bootstrapped, copy, follow};
 use crate::create::requirements::{may_create_tables, needed_for_creation};
@@ -31,7 +31,7 @@ pub async fn lead(context: &Context<'_>) -> Flow<Bootstrapped> {
     let settled = copy::settle(context, &records, &volume, &action)?;
     leadership.claim(&settled.install_id, context.pod.config.instance.as_deref(), &holder()).await?;
     let overrides = write_common_config(context).await?;
-    let found = Found {
+    let plan = Plan {
         own: &own,
         password: &password,
         action: &action,
@@ -40,8 +40,8 @@ pub async fn lead(context: &Context<'_>) -> Flow<Bootstrapped> {
         overrides: &overrides,
         accepts_settings,
     };
-    let joined = act_and_release(context, leadership, &volume, &found).await?;
-    come_up(context, joined, &found).await
+    let joined = act_and_release(context, leadership, &volume, &plan).await?;
+    come_up(context, joined, &plan).await
 }
 
 /// What is to be done; that it can be done is known before anything is.
@@ -67,11 +67,11 @@ async fn act_and_release(
     context: &Context<'_>,
     leadership: Leadership,
     volume: &Volume,
-    found: &Found<'_>,
+    plan: &Plan<'_>,
 ) -> Flow<Joined> {
     let acted = tokio::select! {
         biased;
-        acted = act(context, &leadership, volume, found) => acted,
+        acted = act(context, &leadership, volume, plan) => acted,
         // Between steps nobody else sees it: a statement on a connection that stalls never returns.
         fault = async {
             let fault = leadership.lost().await;
@@ -100,15 +100,15 @@ async fn act_and_release(
 }
 
 /// Up, or down with what the migration came to.
-async fn come_up(context: &Context<'_>, joined: Joined, found: &Found<'_>) -> Flow<Bootstrapped> {
-    let Joined { view, missing, outcome } = joined;
+async fn come_up(context: &Context<'_>, joined: Joined, plan: &Plan<'_>) -> Flow<Bootstrapped> {
+    let Joined { overlay, missing, outcome } = joined;
     let blocked = match outcome {
         Outcome::Open => None,
         Outcome::Blocked(remedy) => Some(remedy),
         Outcome::GaveUp(fault) if context.purpose == Purpose::Serve => {
             tracing::error!(
                 cause = fault.cause,
-                mend = fault.mend,
+                hint = fault.hint,
                 "staying up, unready, until that is done"
             );
             return context.pod.shutdown.guard(follow::follow(context, Some(&fault))).await;
@@ -120,14 +120,14 @@ async fn come_up(context: &Context<'_>, joined: Joined, found: &Found<'_>) -> Fl
     }
     SiteHold::of(&context.pod.bench, context.site).prepare();
     // It comes up all the same, unready: its own front says what can be done.
-    context.pod.board.update(|account| account.gate.problem = blocked);
+    context.pod.status.update(|status| status.gate.problem = blocked);
     Ok(Bootstrapped {
         ready: context.ready,
-        overrides: found.overrides.clone(),
-        database: found.own.database.clone(),
-        view,
+        overrides: plan.overrides.clone(),
+        database: plan.own.database.clone(),
+        overlay,
         missing,
-        accepts_settings: found.accepts_settings,
+        accepts_settings: plan.accepts_settings,
     })
 }
 
@@ -135,11 +135,11 @@ async fn come_up(context: &Context<'_>, joined: Joined, found: &Found<'_>) -> Fl
 async fn without_leading(context: &Context<'_>, fault: Fault) -> Flow<Bootstrapped> {
     match context.purpose {
         Purpose::Serve => {
-            tracing::error!(cause = fault.cause, mend = fault.mend, "following instead of leading");
+            tracing::error!(cause = fault.cause, hint = fault.hint, "following instead of leading");
             context.pod.shutdown.guard(follow::follow(context, Some(&fault))).await
         }
         Purpose::Once if context.remove.is_none() => {
-            tracing::warn!(cause = fault.cause, mend = fault.mend, "nothing is written");
+            tracing::warn!(cause = fault.cause, hint = fault.hint, "nothing is written");
             context.pod.shutdown.guard(async { Ok(follow::once(context, &fault).await?) }).await
         }
         Purpose::Once | Purpose::Migrate { .. } => Err(fault.into()),

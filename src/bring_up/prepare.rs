@@ -6,9 +6,9 @@ use secrecy::SecretString;
 
 use crate::config::database::Login;
 use crate::create::login::{
-    self, Opened, Way, known_passwords, own_login_works, refuse_an_ignored_user, way,
+    self, LoginMode, Opened, known_passwords, login_mode, own_login_works, refuse_an_ignored_user,
 };
-use crate::create::provision::{self, Provisioned, Wanted};
+use crate::create::provision::{self, DesiredSite, Provisioned};
 use crate::create::requirements::needed_for_creation;
 use crate::frappe::site_config::{self, SiteFolder};
 use crate::leader::context::Context;
@@ -44,7 +44,7 @@ pub struct Prepared {
 /// Everything up to the decision: nothing of anybody's data is changed on the way.
 pub async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared> {
     let folder = look(context)?;
-    let (way, own) = way(context, &folder)?;
+    let (login_mode, own) = login_mode(context, &folder)?;
     let name = own.database.as_str();
     let names = Names { site: context.site, database: name, adopt: context.pod.config.adopt.as_deref() };
     if observe::folder(&folder, context.database, name, OwnLogin::Works) == Folder::OtherDatabase {
@@ -53,10 +53,10 @@ pub async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared>
     }
     refuse_an_ignored_user(context, &folder).await?;
     let Opened { connection, password, accepts_settings } =
-        open(context, volume, &way, &own, names, &folder).await?;
+        open(context, volume, &login_mode, &own, names, &folder).await?;
     let login = Login { user: own.user.clone(), password: Some(password.clone()) };
     refuse_a_pooler(context.direct, &connection, &login, name).await?;
-    let leadership = Leadership::acquire(connection, context.site, &context.pod.board).await?;
+    let leadership = Leadership::acquire(connection, context.site, &context.pod.status).await?;
     // Looked at again: the pod that led before may have made it.
     let records = observe::records(leadership.client(), context.site).await?;
     let mut observation = observe::observe(leadership.client(), &records, volume, Folder::Absent).await?;
@@ -85,22 +85,22 @@ fn look(context: &Context<'_>) -> Result<SiteFolder> {
 async fn open(
     context: &Context<'_>,
     volume: &Volume,
-    way: &Way,
+    login_mode: &LoginMode,
     own: &Own,
     names: Names<'_>,
     folder: &SiteFolder,
 ) -> Result<Opened> {
-    let known_passwords = |folder: &SiteFolder| known_passwords(context, way, folder, volume);
+    let known_passwords = |folder: &SiteFolder| known_passwords(context, login_mode, folder, volume);
     let known = known_passwords(folder)?;
-    let admin = match way {
-        Way::Owner if known.is_empty() => {
+    let admin = match login_mode {
+        LoginMode::Owner if known.is_empty() => {
             return Err(Fault::permission(
                 "no password is given for the site's database",
                 "set DB_PASSWORD (or DB_PASSWORD_FILE) to the password of that login",
             ));
         }
-        Way::Administrator(admin) if !own.has_a_user_of_its_own() => admin,
-        Way::Owner | Way::Administrator(_) => {
+        LoginMode::Administrator(admin) if !own.has_a_user_of_its_own() => admin,
+        LoginMode::Owner | LoginMode::Administrator(_) => {
             let opened = login::open(context, own, &known).await?;
             return opened.ok_or_else(|| provision::other_password(&own.user));
         }
@@ -115,7 +115,7 @@ async fn open(
     if let Some(opened) = finished(opened, context.site).await? {
         return Ok(opened);
     }
-    let Provisioned { password, refusal } = provision::provision(&Wanted {
+    let Provisioned { password, refusal } = provision::provision(&DesiredSite {
         database: context.direct,
         admin,
         names,

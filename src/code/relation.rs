@@ -96,7 +96,7 @@ impl Relation {
     }
 
     /// The word for people, each of them told apart.
-    pub fn told(&self) -> &'static str {
+    pub fn description(&self) -> &'static str {
         match self {
             Self::RolledBack => "rolled back",
             Self::Incomplete(_) => "incomplete",

@@ -6,7 +6,7 @@ use crate::apps::{self, AppCode};
 use crate::config::Config;
 use crate::outcome::{DONE, Fault, Flow};
 use crate::pod::Pod;
-use crate::status::account::Board;
+use crate::status::handle::StatusHandle;
 use crate::supervise::signals::Shutdown;
 
 /// From TERM to KILL for what git left behind.
@@ -15,13 +15,13 @@ const SWEEP: Duration = Duration::from_secs(2);
 /// # Errors
 /// 78 where none is wanted, or why one cannot be had.
 pub async fn fetch(config: Config, shutdown: &Shutdown) -> Flow<u8> {
-    let pod = Pod::start(config, &Board::new("apps fetch", None), shutdown)?;
+    let pod = Pod::start(config, &StatusHandle::new("apps fetch", None), shutdown)?;
     if pod.config.apps.is_empty() {
-        let mend = "list the apps in CAULDRON_APPS, CAULDRON_APPS_FILE, STANDARD_APPS or CUSTOM_APPS";
-        return Err(Fault::configuration("no app is wanted", mend).into());
+        let hint = "list the apps in CAULDRON_APPS, CAULDRON_APPS_FILE, STANDARD_APPS or CUSTOM_APPS";
+        return Err(Fault::configuration("no app is wanted", hint).into());
     }
     let fetched = apps::fetch(&pod).await;
-    pod.processes.sweep(SWEEP, shutdown.hurried()).await;
+    pod.processes.sweep(SWEEP, shutdown.forced()).await;
     for code in fetched? {
         match code {
             AppCode::Baked { app } => tracing::info!(app, "the bench has it already"),

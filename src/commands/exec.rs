@@ -12,7 +12,7 @@ use crate::frappe::common_config;
 use crate::frappe::environment::ChildEnvironment;
 use crate::health_port::probe::ask_supervisor;
 use crate::outcome::{Fault, Flow, Result};
-use crate::overlay::{Joined, View};
+use crate::overlay::{BenchOverlay, Joined};
 use crate::record::volume::Volume;
 use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::Spec;
@@ -81,7 +81,7 @@ fn place(root: &Path, bench: &Path) -> PathBuf {
 async fn join(config: &Config, bench: &Bench) -> Result<Joined> {
     let default = PathBuf::from("/run/cauldron");
     let known = config.runtime_dir.as_deref().unwrap_or(&default);
-    if let Some(joined) = View::of_a_role(known) {
+    if let Some(joined) = BenchOverlay::of_a_role(known) {
         return Ok(joined);
     }
     if let Some(joined) = told_by_supervisor(config).await {
@@ -104,11 +104,11 @@ async fn join(config: &Config, bench: &Bench) -> Result<Joined> {
     };
     let volume = config.site.as_ref().map(|site| Volume::to_read(bench.cauldron_site(site)));
     let installed = volume.map(|volume| volume.installed_apps()).transpose()?.unwrap_or_default();
-    Ok(View::open(&folder, bench, code, &installed)?.joined())
+    Ok(BenchOverlay::open(&folder, bench, code, &installed)?.joined())
 }
 
 async fn told_by_supervisor(config: &Config) -> Option<Joined> {
     let answer = ask_supervisor(config.health_addr, "/status").await.ok()?;
     let status: serde_json::Value = serde_json::from_str(&answer.body).ok()?;
-    View::of_a_role(Path::new(status["runtime_dir"].as_str()?))
+    BenchOverlay::of_a_role(Path::new(status["runtime_dir"].as_str()?))
 }

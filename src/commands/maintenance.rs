@@ -10,7 +10,7 @@ use crate::migrate::admit::running;
 use crate::migrate::hold::Queues;
 use crate::migrate::maintenance;
 use crate::outcome::{DONE, Fault, Flow, Result};
-use crate::postgres::sql::told;
+use crate::postgres::sql::sql_fault;
 use crate::record::migrations::write_gate;
 use crate::record::reader::RecordReader;
 use crate::record::schema;
@@ -43,7 +43,7 @@ async fn act(config: &Config, action: Maintenance, force: bool, format: Format) 
             "start again when PostgreSQL can be reached",
         )
     })?;
-    let records = state::read_all(&connection, site).await.map_err(told("cannot read our state"))?;
+    let records = state::read_all(&connection, site).await.map_err(sql_fault("cannot read our state"))?;
     let state = records.own.unwrap_or_default();
     let writes = state.gate.maintenance_ours || state.gate.stage != Stage::Open;
     if action != Maintenance::Status && writes {

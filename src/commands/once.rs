@@ -4,7 +4,7 @@ use super::site::Site;
 use crate::config::{BootstrapMode, Config};
 use crate::leader::context::Purpose;
 use crate::outcome::{DONE, Fault, Flow};
-use crate::status::account::Board;
+use crate::status::handle::StatusHandle;
 use crate::supervise::signals::Shutdown;
 
 /// A command that may run beside a role, whose port and probes are its own.
@@ -21,8 +21,8 @@ pub async fn bring_up(
     config: Config,
     shutdown: &Shutdown,
 ) -> Flow<u8> {
-    let board = Board::new(role, config.site.clone());
-    let mut site = Site::start(config, &board, shutdown).await?;
+    let status = StatusHandle::new(role, config.site.clone());
+    let mut site = Site::start(config, &status, shutdown).await?;
     (site.purpose, site.remove) = (purpose, remove);
     let result = site.bring_up().await;
     site.stop().await;

@@ -20,13 +20,13 @@ use crate::config::source::Problem;
 use crate::deps::DepsReady;
 use crate::outcome::Stopped;
 use crate::roles::current::Current;
-use crate::status::account::Board;
+use crate::status::handle::StatusHandle;
 use crate::sys::folder_watch::FolderWatch;
-use crate::tick::{self, BEAT};
+use crate::tick::{self, PERIOD};
 
 /// A secret changes by several steps: kubelet swaps a link, people write in place.
 const SETTLES_WITHIN: Duration = Duration::from_millis(500);
-const LOOK_AT_VOLUME: Duration = BEAT.saturating_mul(8);
+const LOOK_AT_VOLUME: Duration = PERIOD.saturating_mul(8);
 /// The server may get its new password later than we do.
 const AGAIN: Duration = Duration::from_secs(15);
 
@@ -91,8 +91,8 @@ async fn read_and_apply(
 ) -> Result<(Arc<Config>, Bootstrapped), String> {
     let config = read_again()
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
-    let board = Board::new("renewal", config.site.clone());
-    let pod = site.pod.renewed(config, board);
+    let status = StatusHandle::new("renewal", config.site.clone());
+    let pod = site.pod.renewed(config, status);
     match site.bootstrap_with(&pod, ready).await {
         Ok(bootstrapped) => Ok((pod.config, bootstrapped)),
         Err(Stopped::Fault(fault)) => Err(fault.to_string()),

@@ -39,7 +39,7 @@ pub async fn run(program: &Program, config: &RunConfig, shutdown: &Shutdown) -> 
         ..ServicePlan::new(spec(&program.command, config), policy)
     };
     let end = run_service(&processes, plan, shutdown).await;
-    if !processes.sweep(config.grace, shutdown.hurried()).await {
+    if !processes.sweep(config.grace, shutdown.forced()).await {
         warn!("processes are left behind");
     }
     debug!(orphans = processes.orphans_reaped(), dropped_lines = sink::dropped(), "nobody is left");

@@ -18,13 +18,13 @@ use crate::migrate::other_sites::follow::Follower;
 use crate::migrate::other_sites::{Examiner, Packages};
 use crate::migrate::watch;
 use crate::outcome::{DONE, Fault, Flow, Stopped, TRY_AGAIN};
-use crate::overlay::keep::Keeper;
+use crate::overlay::sync::OverlaySync;
 use crate::pod::Pod;
 use crate::record::reader::RecordReader;
 use crate::roles::current::Current;
-use crate::roles::{Role, Surroundings, scheduler, socketio, web, worker};
-use crate::status::account::{Board, Phase, RoleCheck, RoleProbe};
+use crate::roles::{Role, RoleContext, scheduler, socketio, web, worker};
 use crate::status::checks::DeepCheck;
+use crate::status::handle::{Phase, RoleCheck, RoleProbe, StatusHandle};
 use crate::status::operation::Operation;
 use crate::status::queues::Source;
 use crate::supervise::run_service::End;
@@ -43,15 +43,15 @@ const TRY_ROLE_AGAIN: Duration = Duration::from_secs(30);
 /// What kept it from serving. A role that was asked to stop has done its work: 0, whenever it was asked.
 pub async fn serve(roles: &[Role], mut config: Config, shutdown: &Shutdown) -> Flow<u8> {
     let name = if let [role] = roles { role.name() } else { "all" };
-    let board = Board::new(name, config.site.clone());
-    tell_draining(&board, shutdown);
-    nothing_seen(roles, &board);
+    let status = StatusHandle::new(name, config.site.clone());
+    tell_draining(&status, shutdown);
+    nothing_seen(roles, &status);
     only_what_is_needed(roles, &mut config);
     let on_failure = config.on_failure;
-    match serve_site(roles, config, &board, shutdown).await {
+    match serve_site(roles, config, &status, shutdown).await {
         Ok(code) => Ok(code),
         Err(Stopped::Signal(_)) => Ok(DONE),
-        Err(Stopped::Fault(fault)) if on_failure == OnFailure::Hold => hold(fault, &board, shutdown).await,
+        Err(Stopped::Fault(fault)) if on_failure == OnFailure::Hold => hold(fault, &status, shutdown).await,
         Err(stopped) => Err(stopped),
     }
 }
@@ -79,7 +79,7 @@ fn read_again(roles: &[Role], config: &Config) -> Result<Config, Vec<Problem>> {
     Ok(config)
 }
 
-async fn serve_site(roles: &[Role], config: Config, board: &Board, shutdown: &Shutdown) -> Flow<u8> {
+async fn serve_site(roles: &[Role], config: Config, status: &StatusHandle, shutdown: &Shutdown) -> Flow<u8> {
     // A port that somebody has is told before anything is touched.
     let listener = if roles.contains(&Role::Web) {
         Some(server::bind(config.web_addr, "CAULDRON_WEB_ADDR", FRONT_BACKLOG)?)
@@ -87,7 +87,7 @@ async fn serve_site(roles: &[Role], config: Config, board: &Board, shutdown: &Sh
         None
     };
     let settings = Settings::of(&config);
-    let site = Site::start(config, board, shutdown).await?;
+    let site = Site::start(config, status, shutdown).await?;
     if listener.is_some() {
         if !settings.hosts.are_configured() {
             tracing::warn!(
@@ -99,7 +99,7 @@ async fn serve_site(roles: &[Role], config: Config, board: &Board, shutdown: &Sh
         site.open_first_view();
     }
     let front = listener
-        .map(|listener| Front::start(listener, settings, &site.pod.runtime_dir, board.clone()))
+        .map(|listener| Front::start(listener, settings, &site.pod.runtime_dir, status.clone()))
         .transpose()?;
     let ends = loop {
         match serve_once(roles, &site, front.as_ref()).await {
@@ -136,12 +136,12 @@ fn not_kept_up(role: Role, end: End) -> Option<Fault> {
 /// Brings the site up and runs the roles to their ends; none where somebody took the site meanwhile, which
 /// is to be brought up again when it is free.
 async fn serve_once(roles: &[Role], site: &Site, front: Option<&Front>) -> Flow<Option<Vec<(Role, End)>>> {
-    let Site { pod: Pod { config, shutdown, board, .. }, database, name, .. } = site;
-    nothing_seen(roles, board);
+    let Site { pod: Pod { config, shutdown, status, .. }, database, name, .. } = site;
+    nothing_seen(roles, status);
     let bootstrapped = site.bring_up_to_serve().await?;
     let (stop, until) = shutdown.linked();
     let current = Current::new(&config.redis, &bootstrapped.overrides);
-    let around = Surroundings {
+    let around = RoleContext {
         pod: &site.pod.until(until),
         database,
         site: name,
@@ -153,16 +153,16 @@ async fn serve_once(roles: &[Role], site: &Site, front: Option<&Front>) -> Flow<
     if roles.contains(&Role::Worker) {
         let names = config.workers.timeouts.keys().cloned().collect();
         let source = Source { link: around.queue_redis(), queues: around.queues(), names };
-        board.update(|account| account.queues = Some(source));
+        status.update(|status| status.queues = Some(source));
     }
     let login_page = front.map(|front| -> Arc<dyn DeepCheck> {
         Arc::new(LoginPage { probe: front.probe(), site: name.clone() })
     });
-    board.update(|account| account.login_page = login_page);
+    status.update(|status| status.login_page = login_page);
     let taken = async {
         let holder = site.hold().taken().await;
         tracing::info!(holder = holder.text(), "lets go of the site");
-        board.enter(Phase::OnHold, Some(Operation::WaitingForSite(holder)));
+        status.enter(Phase::OnHold, Some(Operation::WaitingForSite(holder)));
         if let Some(front) = front {
             front.close();
         }
@@ -179,17 +179,17 @@ async fn serve_once(roles: &[Role], site: &Site, front: Option<&Front>) -> Flow<
 }
 
 /// What goes on beside the roles; it ends with the set, whatever comes.
-async fn beside(around: &Surroundings<'_>) -> Flow<JoinSet<()>> {
-    let Surroundings { pod, database, site, bootstrapped, current, has_web } = *around;
-    let Pod { bench, processes, shutdown, board, .. } = pod;
-    let view = &bootstrapped.view;
+async fn beside(around: &RoleContext<'_>) -> Flow<JoinSet<()>> {
+    let RoleContext { pod, database, site, bootstrapped, current, has_web } = *around;
+    let Pod { bench, processes, shutdown, status, .. } = pod;
+    let overlay = &bootstrapped.overlay;
     let mut beside = JoinSet::new();
     if let Some(claim) = Claim::of(current.queue_redis(), pod, site) {
-        beside.spawn(claim.keep(board.clone()));
+        beside.spawn(claim.keep(status.clone()));
     }
     let record = RecordReader::new(database, bench, site);
-    beside.spawn(watch::follow(record, view.clone(), board.clone(), has_web));
-    let examiner = Examiner::new(database, bench, processes, Packages::Joined(view.clone()));
+    beside.spawn(watch::follow(record, overlay.clone(), status.clone(), has_web));
+    let examiner = Examiner::new(database, bench, processes, Packages::Joined(overlay.clone()));
     let mut others = Follower::new(examiner, pod, site);
     let begin = async {
         others.begin().await;
@@ -197,15 +197,15 @@ async fn beside(around: &Surroundings<'_>) -> Flow<JoinSet<()>> {
     };
     shutdown.guard(begin).await?;
     beside.spawn(others.keep());
-    beside.spawn(Keeper::of(pod, view, site, &bootstrapped.database).keep());
+    beside.spawn(OverlaySync::of(pod, overlay, site, &bootstrapped.database).keep());
     Ok(beside)
 }
 
 /// Of this life of the roles.
-fn nothing_seen(roles: &[Role], board: &Board) {
-    board.update(|account| account.role_probe = None);
+fn nothing_seen(roles: &[Role], status: &StatusHandle) {
+    status.update(|status| status.role_probe = None);
     for role in roles.iter().filter(|role| **role != Role::Web) {
-        board.check(role.name(), RoleCheck::red("was not seen working yet"));
+        status.check(role.name(), RoleCheck::red("was not seen working yet"));
     }
 }
 
@@ -221,7 +221,7 @@ fn program(role: Role) -> &'static str {
 /// All roles side by side, to their ends.
 async fn run(
     roles: &[Role],
-    around: &Surroundings<'_>,
+    around: &RoleContext<'_>,
     front: Option<&Front>,
     stop_all: &Trigger,
 ) -> Vec<(Role, End)> {
@@ -246,7 +246,7 @@ async fn run(
 }
 
 struct Keep<'a> {
-    around: &'a Surroundings<'a>,
+    around: &'a RoleContext<'a>,
     stop_all: &'a Trigger,
     alone: bool,
 }
@@ -273,7 +273,7 @@ impl Keep<'_> {
             );
             tracing::error!(role = role.name(), problem, "a role is down; the others go on");
             self.tell(role, problem);
-            let asked = tokio::time::timeout(TRY_ROLE_AGAIN, self.around.pod.shutdown.asked()).await;
+            let asked = tokio::time::timeout(TRY_ROLE_AGAIN, self.around.pod.shutdown.stop_requested()).await;
             if let Ok(signal) = asked {
                 return Some((role, End::Asked(signal, None)));
             }
@@ -283,32 +283,32 @@ impl Keep<'_> {
 
 impl Keep<'_> {
     fn tell(&self, role: Role, problem: String) {
-        let board = &self.around.pod.board;
+        let status = &self.around.pod.status;
         if role == Role::Web {
             // Its own probe says it when it is back.
             let probe = RoleProbe { latency: Duration::ZERO, problem: Some(problem) };
-            board.update(|account| account.role_probe = Some(probe));
+            status.update(|status| status.role_probe = Some(probe));
         } else {
-            board.check(role.name(), RoleCheck::red(problem));
+            status.check(role.name(), RoleCheck::red(problem));
         }
     }
 }
 
 /// Readiness goes off with the request to stop, not with its end.
-fn tell_draining(board: &Board, shutdown: &Shutdown) {
-    let (board, shutdown) = (board.clone(), shutdown.clone());
+fn tell_draining(status: &StatusHandle, shutdown: &Shutdown) {
+    let (status, shutdown) = (status.clone(), shutdown.clone());
     tokio::spawn(async move {
-        shutdown.asked().await;
-        board.enter(Phase::Draining, None);
+        shutdown.stop_requested().await;
+        status.enter(Phase::Draining, None);
     });
 }
 
 /// CAULDRON_ON_FAILURE=hold: up, unready and telling why, so that one can look around in here.
-async fn hold(fault: Fault, board: &Board, shutdown: &Shutdown) -> Flow<u8> {
-    tracing::error!(cause = fault.cause, mend = fault.mend, exit_code = fault.code, "failed; holding");
-    board.update(|account| account.last_error = Some(fault.to_string()));
+async fn hold(fault: Fault, status: &StatusHandle, shutdown: &Shutdown) -> Flow<u8> {
+    tracing::error!(cause = fault.cause, hint = fault.hint, exit_code = fault.code, "failed; holding");
+    status.update(|status| status.last_error = Some(fault.to_string()));
     telemetry::termination_log::write(&fault);
-    board.enter(Phase::Held, None);
-    shutdown.asked().await;
+    status.enter(Phase::Held, None);
+    shutdown.stop_requested().await;
     Ok(fault.code)
 }

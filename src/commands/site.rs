@@ -12,11 +12,11 @@ use crate::embedded::Embedded;
 use crate::health_port::server;
 use crate::leader::context::{Context, Purpose};
 use crate::outcome::{Fault, Flow};
-use crate::overlay::View;
+use crate::overlay::BenchOverlay;
 use crate::pod::Pod;
 use crate::record::exclusive_lock::SiteHold;
 use crate::record::timing::EXCLUSIVE_LOCK_INTERVAL;
-use crate::status::account::{Board, Phase};
+use crate::status::handle::{Phase, StatusHandle};
 use crate::status::operation::Operation;
 use crate::supervise::signals::Shutdown;
 
@@ -38,12 +38,12 @@ pub struct Site {
 
 impl Site {
     /// Takes the ports and starts the embedded servers, where they are wanted.
-    pub async fn start(config: Config, board: &Board, shutdown: &Shutdown) -> Flow<Self> {
+    pub async fn start(config: Config, status: &StatusHandle, shutdown: &Shutdown) -> Flow<Self> {
         if let Some(listen) = config.health_addr {
-            let address = server::start(listen, board.clone())?;
+            let address = server::start(listen, status.clone())?;
             tracing::debug!(%address, "answers probes");
         }
-        let mut pod = Pod::start(config, board, shutdown)?;
+        let mut pod = Pod::start(config, status, shutdown)?;
         let embedded = if pod.config.embedded { Some(Embedded::start(&mut pod).await?) } else { None };
         // Both were asked for when the configuration was read.
         let (Some(name), Some(database)) = (pod.config.site.clone(), pod.config.database.clone()) else {
@@ -58,8 +58,8 @@ impl Site {
     /// bootstrap opens it again, with all that the site has.
     pub fn open_first_view(&self) {
         let Pod { bench, runtime_dir, .. } = &self.pod;
-        let opened =
-            joined(&self.pod).and_then(|code| View::open(runtime_dir, bench, code.unwrap_or_default(), &[]));
+        let opened = joined(&self.pod)
+            .and_then(|code| BenchOverlay::open(runtime_dir, bench, code.unwrap_or_default(), &[]));
         if let Err(fault) = opened {
             tracing::debug!(reason = fault.cause, "no assets before the bootstrap");
         }
@@ -72,11 +72,11 @@ impl Site {
 
     /// A site that somebody else has is left alone until it is let go of.
     async fn free(&self) -> Flow<()> {
-        let Pod { board, shutdown, .. } = &self.pod;
+        let Pod { status, shutdown, .. } = &self.pod;
         let (hold, mut told) = (self.hold(), None);
         while let Some(holder) = hold.look() {
             // Its beat is progress.
-            board.enter(Phase::OnHold, Some(Operation::WaitingForSite(holder.clone())));
+            status.enter(Phase::OnHold, Some(Operation::WaitingForSite(holder.clone())));
             if told.as_ref() != Some(&holder) {
                 tracing::info!(holder = holder.text(), "waits until it lets go");
                 told = Some(holder);
@@ -92,15 +92,15 @@ impl Site {
 
     /// Waits for the dependencies, then brings the site up.
     pub async fn bring_up(&self) -> Flow<Bootstrapped> {
-        let Pod { config, board, shutdown, .. } = &self.pod;
+        let Pod { config, status, shutdown, .. } = &self.pod;
         self.free().await?;
-        board.enter(Phase::WaitingForDependencies, None);
+        status.enter(Phase::WaitingForDependencies, None);
         let started = std::time::Instant::now();
         let targets = DepsTargets::before_bootstrap(config)?;
-        let told = |missing| board.begin(Operation::WaitingForDependencies(missing));
+        let told = |missing| status.begin(Operation::WaitingForDependencies(missing));
         let ready = deps::wait_all(&targets, config.wait_timeout, shutdown, told).await?;
-        board.update(|account| account.dependencies_wait = Some(started.elapsed()));
-        board.enter(Phase::Bootstrapping, Some(Operation::Inspecting));
+        status.update(|status| status.dependencies_wait = Some(started.elapsed()));
+        status.enter(Phase::Bootstrapping, Some(Operation::Inspecting));
         self.bootstrap_with(&self.pod, ready).await
     }
 
@@ -108,20 +108,20 @@ impl Site {
     /// jobs fail (docs/frappe-contract.md#disagreeing-app-lists): nothing runs, and the probes say which one
     /// it is.
     pub async fn bring_up_to_serve(&self) -> Flow<Bootstrapped> {
-        let Pod { board, shutdown, .. } = &self.pod;
+        let Pod { status, shutdown, .. } = &self.pod;
         let mut bootstrapped = self.bring_up().await?;
         while !bootstrapped.missing.is_empty() {
-            board.tell_missing_apps(&bootstrapped.missing);
-            board.begin(Operation::WaitingForAppCode);
+            status.tell_missing_apps(&bootstrapped.missing);
+            status.begin(Operation::WaitingForAppCode);
             let pause = async {
                 tokio::time::sleep(LOOK_AGAIN).await;
                 Ok(())
             };
             shutdown.guard(pause).await?;
-            board.progress();
+            status.progress();
             bootstrapped = self.bootstrap_with(&self.pod, bootstrapped.ready).await?;
         }
-        board.tell_missing_apps(&[]);
+        status.tell_missing_apps(&[]);
         Ok(bootstrapped)
     }
 
@@ -145,7 +145,7 @@ impl Site {
         if let Some(embedded) = self.embedded {
             embedded.stop().await;
         }
-        if !self.pod.processes.sweep(SWEEP, self.pod.shutdown.hurried()).await {
+        if !self.pod.processes.sweep(SWEEP, self.pod.shutdown.forced()).await {
             tracing::warn!("processes are left behind");
         }
     }

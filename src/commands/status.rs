@@ -17,20 +17,20 @@ pub async fn status(config: Config, format: Format, shutdown: &Shutdown) -> Flow
 
 async fn ask(config: &Config, format: Format) -> Result<u8> {
     let answer = ask_supervisor(config.health_addr, "/status").await?;
-    let account: Value = serde_json::from_str(&answer.body).map_err(|error| {
+    let status: Value = serde_json::from_str(&answer.body).map_err(|error| {
         Fault::unavailable(
             format!("what answers is no supervisor of ours: {error}"),
             "check CAULDRON_HEALTH_ADDR",
         )
     })?;
     telemetry::print(&match format {
-        Format::Json => format!("{account}\n"),
-        Format::Text => text(&account),
+        Format::Json => format!("{status}\n"),
+        Format::Text => text(&status),
     });
     Ok(DONE)
 }
 
-fn text(account: &Value) -> String {
+fn text(status: &Value) -> String {
     let word = |value: &Value| match value {
         Value::String(text) if text.is_empty() => "-".to_string(),
         Value::String(text) => text.clone(),
@@ -39,27 +39,27 @@ fn text(account: &Value) -> String {
     };
     let mut text = String::new();
     for key in ["version", "role", "pid", "site", "phase", "ready"] {
-        text.push_str(&format!("{key:10} {}\n", word(&account[key])));
+        text.push_str(&format!("{key:10} {}\n", word(&status[key])));
     }
-    for reason in account["reasons"].as_array().into_iter().flatten() {
+    for reason in status["reasons"].as_array().into_iter().flatten() {
         text.push_str(&format!("{:10} {}\n", "reason", word(reason)));
     }
     for key in ["state", "attempt", "holder", "last_error", "copy_of", "queue_of"] {
-        text.push_str(&format!("{key:10} {}\n", word(&account["bootstrap"][key])));
+        text.push_str(&format!("{key:10} {}\n", word(&status["bootstrap"][key])));
     }
     for key in ["pod", "database", "relation"] {
-        text.push_str(&format!("{key:10} {}\n", word(&account["fingerprint"][key])));
+        text.push_str(&format!("{key:10} {}\n", word(&status["fingerprint"][key])));
     }
     for key in ["stage", "running", "problem"] {
-        text.push_str(&format!("{key:10} {}\n", word(&account["gate"][key])));
+        text.push_str(&format!("{key:10} {}\n", word(&status["gate"][key])));
     }
-    for other in account["other_sites"].as_array().into_iter().flatten() {
+    for other in status["other_sites"].as_array().into_iter().flatten() {
         let part = |key: &str| word(&other[key]);
         let problem =
             other["problem"].as_str().map(|problem| format!(", 503: {problem}")).unwrap_or_default();
         text.push_str(&format!("{:10} {} {}{problem}\n", "other site", part("site"), part("relation")));
     }
-    for child in account["children"].as_array().into_iter().flatten() {
+    for child in status["children"].as_array().into_iter().flatten() {
         let part = |key: &str| word(&child[key]);
         text.push_str(&format!(
             "{:10} {} pid {}, {}, {} restarts, last exit: {}\n",

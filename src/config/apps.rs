@@ -5,7 +5,7 @@
 
 mod chart;
 pub mod location;
-mod wanted;
+mod spec;
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 pub use self::chart::{parse_custom, parse_standard};
 use self::location::Location;
-pub use self::wanted::{WantedApp, WantedApps};
+pub use self::spec::{AppSpec, AppSpecs};
 use super::login_signs::from_base64;
 use super::source::{Given, Reader, Source};
 use super::value::read_parsed;
@@ -26,8 +26,8 @@ pub const OF_THE_IMAGE: &str = "apps.json";
 const MEND: &str = r#"write it as CAULDRON_APPS='[{"name":"erpnext","branch":"version-15"},{"url":"https://host/x.git","branch":"main"}]'"#;
 
 /// Reads every variable; the lists add up. `image` is the folder of what `apps fetch` brought.
-pub fn read(reader: &mut Reader<'_>, image: &Path) -> WantedApps {
-    let mut wanted: Vec<WantedApp> = Vec::new();
+pub fn read(reader: &mut Reader<'_>, image: &Path) -> AppSpecs {
+    let mut wanted: Vec<AppSpec> = Vec::new();
     let given = ["CAULDRON_APPS", "STANDARD_APPS", "CUSTOM_APPS"].map(|name| reader.given(name).is_some());
     let baked = if given.contains(&true) { None } else { of_the_image(reader, &image.join(OF_THE_IMAGE)) };
     let list = reader.given_or("CAULDRON_APPS", baked, None);
@@ -49,8 +49,8 @@ fn of_the_image(reader: &mut Reader<'_>, path: &Path) -> Option<Given> {
         Ok(value) => Some(Given { value, source: Source::Bench("the image's .cauldron/apps.json") }),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
         Err(error) => {
-            let mend = "make it readable for this user: `apps fetch` wrote it for everybody";
-            reader.problem(path.display().to_string(), None, format!("cannot be read: {error}"), mend);
+            let hint = "make it readable for this user: `apps fetch` wrote it for everybody";
+            reader.problem(path.display().to_string(), None, format!("cannot be read: {error}"), hint);
             None
         }
     }
@@ -72,7 +72,7 @@ struct Entry {
 }
 
 /// Reads the JSON form; an app needs a name, a URL or a path.
-fn parse_json(text: &str) -> Result<Vec<WantedApp>, String> {
+fn parse_json(text: &str) -> Result<Vec<AppSpec>, String> {
     // Neither the text nor serde's excerpt of a value goes into the message: a URL may hold a token.
     let values: Vec<serde_json::Value> =
         serde_json::from_str(text).map_err(|error| match is_base64(text) {
@@ -116,7 +116,7 @@ fn unknown_keys(value: &serde_json::Value) -> Option<String> {
 }
 
 impl Entry {
-    fn check(self) -> Result<WantedApp, String> {
+    fn check(self) -> Result<AppSpec, String> {
         if let Some(name) = &self.name {
             check_name(name)?;
         }
@@ -142,7 +142,7 @@ impl Entry {
         }
         let (url, login) = location.map_or((None, None), |location| (Some(location.url), location.login));
         let Self { name, path, branch, tag, commit, install, build, .. } = self;
-        Ok(WantedApp { name, url, login, path, branch, tag, commit, subfolder, install, build })
+        Ok(AppSpec { name, url, login, path, branch, tag, commit, subfolder, install, build })
     }
 }
 

@@ -83,12 +83,12 @@ fn or_problem(
     read: std::io::Result<Result<Map<String, Value>, json_file::Invalid>>,
 ) -> Map<String, Value> {
     use std::io::ErrorKind::{NotADirectory, NotFound};
-    let (cause, mend) = match read {
+    let (cause, hint) = match read {
         Ok(Ok(object)) => return object,
         Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Map::new(),
         Err(error) => (format!("cannot be read: {error}"), "make it readable for this user"),
         Ok(Err(why)) => (why.to_string(), "mend it by hand; it was left as it is"),
     };
-    reader.problem(path.display().to_string(), None, cause, mend);
+    reader.problem(path.display().to_string(), None, cause, hint);
     Map::new()
 }

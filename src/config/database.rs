@@ -92,8 +92,8 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, embedded: bool) -> Opti
     let db_type = reader.given_or("DB_TYPE", bench.common("db_type"), Some("postgres"));
     // Frappe believes the site's own file over everything, so it counts whatever else was said.
     for given in db_type.into_iter().chain(bench.site("db_type")) {
-        let mend = "cauldron-frappe runs Frappe on PostgreSQL only: use postgres";
-        reader.parsed("DB_TYPE", Some(given), parse_type, mend);
+        let hint = "cauldron-frappe runs Frappe on PostgreSQL only: use postgres";
+        reader.parsed("DB_TYPE", Some(given), parse_type, hint);
     }
     let host_given = reader.given_or(
         "DB_HOST",

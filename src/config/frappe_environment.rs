@@ -76,8 +76,8 @@ pub fn check(reader: &mut Reader<'_>, files: &BenchFiles, settled: &Settled<'_>)
             continue;
         }
         let cause = format!("it says otherwise than {setting}, and Frappe would follow it");
-        let mend = format!("unset {name}, or give it the value of {setting}");
-        reader.problem(name, Some(Source::Environment(name.into())), cause, mend);
+        let hint = format!("unset {name}, or give it the value of {setting}");
+        reader.problem(name, Some(Source::Environment(name.into())), cause, hint);
     }
     if settled.frappe_major.is_none_or(|major| major >= READS_DB_USER) {
         check_login(reader, files, settled);
@@ -90,12 +90,12 @@ fn check_login(reader: &mut Reader<'_>, files: &BenchFiles, settled: &Settled<'_
     let own_user = in_file("db_user").or(in_file("db_name")).or_else(|| settled.value("DB_NAME"));
     let own_password = settled.site_db_password.map(|password| password.expose_secret().to_string());
     let own_password = own_password.or_else(|| in_file("db_password"));
-    let user_mend = "unset it: the site's role stands in its site_config.json, and is DB_NAME for a new site";
-    let password_mend = "unset it, and set SITE_DB_PASSWORD (or SITE_DB_PASSWORD_FILE) instead";
-    for (name, own, mend) in [(user, own_user, user_mend), (password, own_password, password_mend)] {
+    let user_hint = "unset it: the site's role stands in its site_config.json, and is DB_NAME for a new site";
+    let password_hint = "unset it, and set SITE_DB_PASSWORD (or SITE_DB_PASSWORD_FILE) instead";
+    for (name, own, hint) in [(user, own_user, user_hint), (password, own_password, password_hint)] {
         if reader.frappes(name).is_some_and(|theirs| own.as_deref() != Some(theirs.value.trim())) {
             let cause = "Frappe would log in with it, whatever the site's own login is";
-            reader.problem(name, Some(Source::Environment(name.into())), cause, mend);
+            reader.problem(name, Some(Source::Environment(name.into())), cause, hint);
         }
     }
 }

@@ -94,8 +94,8 @@ fn read_hosts(reader: &mut Reader<'_>, site: &str) -> Option<Hosts> {
         "$host" => Ok(Otherwise::SameName),
         site => parse_site(site).map(Otherwise::Site),
     };
-    let mend = "write a site's name, or $host";
-    let otherwise = read_parsed(reader, "FRAPPE_SITE_NAME_HEADER", header, mend);
+    let hint = "write a site's name, or $host";
+    let otherwise = read_parsed(reader, "FRAPPE_SITE_NAME_HEADER", header, hint);
     let Some(given) = reader.given("CAULDRON_HOSTS") else {
         return Some(Hosts::new(otherwise.unwrap_or_else(|| Otherwise::Site(site.into()))));
     };

@@ -42,8 +42,8 @@ fn read_site(reader: &mut Reader<'_>, needed: bool, sites: &Path) -> Option<Stri
     let default_site = needed.then(|| BenchFiles::default_site(sites)).flatten();
     let given = reader.given_or("SITE_NAME", default_site, None);
     if needed && given.is_none() {
-        let mend = "set SITE_NAME to the site's name, such as erp.example.com";
-        reader.problem("SITE_NAME", None, "not set", mend);
+        let hint = "set SITE_NAME to the site's name, such as erp.example.com";
+        reader.problem("SITE_NAME", None, "not set", hint);
     }
     reader.parsed("SITE_NAME", given, parse_site, "write a host name, such as erp.example.com")
 }

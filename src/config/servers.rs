@@ -58,8 +58,8 @@ fn refuse_beside_embedded(reader: &mut Reader<'_>) {
             _ => true,
         };
         if let Some(given) = given.filter(is_another) {
-            let mend = "unset it, or start without --embedded";
-            reader.problem(name, Some(given.source), "set together with --embedded", mend);
+            let hint = "unset it, or start without --embedded";
+            reader.problem(name, Some(given.source), "set together with --embedded", hint);
         }
     }
 }

@@ -69,7 +69,7 @@ pub struct Problem {
     pub variable: String,
     pub source: Option<Source>,
     pub cause: String,
-    pub mend: String,
+    pub hint: String,
 }
 
 impl fmt::Display for Problem {
@@ -78,7 +78,7 @@ impl fmt::Display for Problem {
         if let Some(source) = &self.source {
             write!(f, " ({source})")?;
         }
-        write!(f, ": {}; {}", self.cause, self.mend)
+        write!(f, ": {}; {}", self.cause, self.hint)
     }
 }
 
@@ -159,7 +159,7 @@ impl<'a> Reader<'a> {
         name: &'static str,
         given: Option<Given>,
         parse: impl FnOnce(&str) -> Result<T, String>,
-        mend: &str,
+        hint: &str,
     ) -> Option<T> {
         let given = given?;
         match parse(given.value.trim()) {
@@ -168,12 +168,12 @@ impl<'a> Reader<'a> {
                 let is_url_list = matches!(name, "CAULDRON_APPS" | "CUSTOM_APPS");
                 let hide = if is_url_list { holds_a_login } else { may_hold_a_login };
                 let cause = if hide(&given.value) { without_quotes(&cause) } else { cause };
-                let mend = if is_quoted(&given.value) && !cause.contains("quotes") {
-                    format!("{mend}; the quotes around the value are part of it: leave them out")
+                let hint = if is_quoted(&given.value) && !cause.contains("quotes") {
+                    format!("{hint}; the quotes around the value are part of it: leave them out")
                 } else {
-                    mend.to_string()
+                    hint.to_string()
                 };
-                self.problem(name, Some(given.source), cause, mend);
+                self.problem(name, Some(given.source), cause, hint);
                 None
             }
         }
@@ -184,9 +184,9 @@ impl<'a> Reader<'a> {
         name: impl Into<String>,
         source: Option<Source>,
         cause: impl Into<String>,
-        mend: impl Into<String>,
+        hint: impl Into<String>,
     ) {
-        let problem = Problem { variable: name.into(), source, cause: cause.into(), mend: mend.into() };
+        let problem = Problem { variable: name.into(), source, cause: cause.into(), hint: hint.into() };
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
@@ -226,8 +226,8 @@ impl<'a> Reader<'a> {
             }
             if given.value.contains(char::is_control) {
                 let cause = "a control character (a line end, a tab) stands in it";
-                let mend = "write the secret again without it";
-                self.problem(variable.name, Some(given.source), cause, mend);
+                let hint = "write the secret again without it";
+                self.problem(variable.name, Some(given.source), cause, hint);
                 return None;
             }
         }
@@ -271,8 +271,8 @@ impl<'a> Reader<'a> {
             }
             Err(error) => {
                 let cause = format!("cannot read the file: {error}");
-                let mend = "mount the secret, readable for this user, and name it by its absolute path";
-                self.problem(variable.name, Some(shown_file(source)), cause, mend);
+                let hint = "mount the secret, readable for this user, and name it by its absolute path";
+                self.problem(variable.name, Some(shown_file(source)), cause, hint);
                 None
             }
         }

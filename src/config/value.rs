@@ -73,10 +73,10 @@ pub fn read_parsed<T>(
     reader: &mut Reader<'_>,
     name: &'static str,
     parse: impl FnOnce(&str) -> Result<T, String>,
-    mend: &str,
+    hint: &str,
 ) -> Option<T> {
     let given = reader.given(name);
-    reader.parsed(name, given, parse, mend)
+    reader.parsed(name, given, parse, hint)
 }
 
 pub fn read_duration(reader: &mut Reader<'_>, name: &'static str, default: &str) -> Option<Duration> {

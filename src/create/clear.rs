@@ -16,7 +16,7 @@ use crate::frappe::site_config::{SET_ASIDE, is_no_content};
 use crate::leader::context::Context;
 use crate::outcome::{Fault, Result};
 use crate::postgres::sessions::{self, Stranger};
-use crate::postgres::sql::{has_code, told};
+use crate::postgres::sql::{has_code, sql_fault};
 use crate::postgres::{catalog, ddl};
 use crate::record::schema;
 use crate::site_state::decide::Database;
@@ -29,9 +29,9 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// 75 naming a stranger's session; 65 where something of somebody else hangs on our tables.
 pub async fn clear(context: &Context<'_>, client: &Client, attempt: &str) -> Result<()> {
     refuse_strangers(client).await?;
-    ddl::begin(client, LOCK_TIMEOUT).await.map_err(told("cannot begin to clear the unfinished site"))?;
+    ddl::begin(client, LOCK_TIMEOUT).await.map_err(sql_fault("cannot begin to clear the unfinished site"))?;
     let dropped = drop_relations(client).await;
-    ddl::end(client, dropped.is_ok()).await.map_err(told("cannot clear the unfinished site"))?;
+    ddl::end(client, dropped.is_ok()).await.map_err(sql_fault("cannot clear the unfinished site"))?;
     let count = dropped?;
     set_folder_aside(context, attempt)?;
     tracing::info!(attempt, relations = count, "cleared what an unfinished creation left");
@@ -40,7 +40,7 @@ pub async fn clear(context: &Context<'_>, client: &Client, attempt: &str) -> Res
 
 /// Somebody restores a dump, or looks around. Our other pods wait for us.
 async fn refuse_strangers(client: &Client) -> Result<()> {
-    let strangers = sessions::strangers(client).await.map_err(told("cannot look for other sessions"))?;
+    let strangers = sessions::strangers(client).await.map_err(sql_fault("cannot look for other sessions"))?;
     if strangers.is_empty() {
         return Ok(());
     }
@@ -56,8 +56,8 @@ async fn refuse_strangers(client: &Client) -> Result<()> {
 
 async fn drop_relations(client: &Client) -> Result<usize> {
     let relations = catalog::own_relations(client, schema::LIKE).await;
-    let relations = relations.map_err(told("cannot list the unfinished site's tables"))?;
-    ddl::lock(client, &relations).await.map_err(told("cannot lock the unfinished site's tables"))?;
+    let relations = relations.map_err(sql_fault("cannot list the unfinished site's tables"))?;
+    ddl::lock(client, &relations).await.map_err(sql_fault("cannot lock the unfinished site's tables"))?;
     // Nobody can change it any more; somebody may have, between the decision and the locks.
     match observe::database(client).await? {
         Database::NotComplete(remains) if remains.ours_alone => {}
@@ -78,7 +78,7 @@ async fn drop_relations(client: &Client) -> Result<usize> {
                 "remove it, or name another DB_NAME; nothing was changed",
             );
         }
-        told("cannot clear the unfinished site")(error)
+        sql_fault("cannot clear the unfinished site")(error)
     })?;
     Ok(relations.len())
 }

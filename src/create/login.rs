@@ -13,7 +13,7 @@ use crate::postgres::{self, Connection, Options};
 use crate::record::volume::{self, Volume};
 
 /// Who the configured login is to the site's database.
-pub enum Way {
+pub enum LoginMode {
     /// It may make role and database; the site's own role is another.
     Administrator(Login),
     /// It is the site's own role.
@@ -21,7 +21,7 @@ pub enum Way {
 }
 
 /// Tells the ways apart. DB_USER = the site's role is the owner's way; without a login the site's own serves.
-pub fn way(context: &Context<'_>, folder: &SiteFolder) -> Result<(Way, Own)> {
+pub fn login_mode(context: &Context<'_>, folder: &SiteFolder) -> Result<(LoginMode, Own)> {
     let in_file = folder.config().and_then(|config| config.db_name.clone().zip(config.user.clone()));
     let configured = context.database.name.clone();
     let own = match (configured, in_file) {
@@ -37,8 +37,8 @@ pub fn way(context: &Context<'_>, folder: &SiteFolder) -> Result<(Way, Own)> {
         }
     };
     match &context.database.login {
-        Some(login) if login.user != own.user => Ok((Way::Administrator(login.clone()), own)),
-        _ => Ok((Way::Owner, own)),
+        Some(login) if login.user != own.user => Ok((LoginMode::Administrator(login.clone()), own)),
+        _ => Ok((LoginMode::Owner, own)),
     }
 }
 
@@ -77,12 +77,12 @@ pub fn ignored_user(site: &str, user: &str, database: &str, error: &ConnectError
 /// has, the owner's configured one, what was made here before.
 pub fn known_passwords(
     context: &Context<'_>,
-    way: &Way,
+    login_mode: &LoginMode,
     folder: &SiteFolder,
     volume: &Volume,
 ) -> Result<Vec<SecretString>> {
-    let of_owner = match (way, &context.database.login) {
-        (Way::Owner, Some(Login { password, .. })) => password.clone(),
+    let of_owner = match (login_mode, &context.database.login) {
+        (LoginMode::Owner, Some(Login { password, .. })) => password.clone(),
         _ => None,
     };
     let in_order = [

@@ -7,7 +7,7 @@ use crate::leader::context::{Context, OverlayContext};
 use crate::leader::lock::Leadership;
 use crate::leader::step::{self, Step};
 use crate::outcome::{Fault, Flow, Result};
-use crate::postgres::sql::told;
+use crate::postgres::sql::sql_fault;
 use crate::record::journal;
 use crate::record::state;
 use crate::record::volume::{Volume, random_id};
@@ -33,8 +33,8 @@ pub async fn create(
     let attempt = random_id();
     volume.start_attempt(&attempt)?;
     let client = leadership.client();
-    state::start(client, context.site, &attempt).await.map_err(told("cannot record the attempt"))?;
-    context.pod.board.update(|account| account.attempt = Some(attempt.clone()));
+    state::start(client, context.site, &attempt).await.map_err(sql_fault("cannot record the attempt"))?;
+    context.pod.status.update(|status| status.attempt = Some(attempt.clone()));
     journal::forget_all(client, context.site).await?;
     let password_file =
         PasswordFile::write(&context.pod.runtime_dir, creation.db_name, creation.db_password)?;
@@ -83,9 +83,9 @@ fn make_folder(context: &OverlayContext<'_>) -> Result<()> {
 /// A complete site of our own making whose end nobody recorded: one migrate makes up for what a kill left out
 /// (scheduled jobs and fixtures come after Administrator; docs/frappe-sites.md#complete-is-not-finished).
 /// Nobody serves it yet, so nothing is held or saved for it; what follows new-site is made up for, too.
-pub async fn mend(context: &OverlayContext<'_>, leadership: &Leadership) -> Flow<()> {
+pub async fn repair(context: &OverlayContext<'_>, leadership: &Leadership) -> Flow<()> {
     let attempt = random_id();
-    context.pod.board.update(|account| account.attempt = Some(attempt.clone()));
+    context.pod.status.update(|status| status.attempt = Some(attempt.clone()));
     tracing::info!("the site is complete and was never recorded as finished: migrating once");
     run_plain(context, leadership, &attempt, StepName::Migrate).await?;
     run_plain(context, leadership, &attempt, StepName::EnableScheduler).await
@@ -106,7 +106,7 @@ async fn run_plain(
 pub async fn finish(context: &Context<'_>, leadership: &Leadership, volume: &Volume) -> Flow<()> {
     state::finish(leadership.client(), context.site)
         .await
-        .map_err(told("cannot record that the site is finished"))?;
+        .map_err(sql_fault("cannot record that the site is finished"))?;
     volume.finish_attempt()?;
     Ok(())
 }

@@ -19,7 +19,7 @@ use crate::frappe::site_config::SiteFolder;
 use crate::leader::pooled::refuse_a_pooler;
 use crate::net::{Kind, Step};
 use crate::outcome::{Fault, PERMISSION, Result};
-use crate::postgres::sql::{identifier, told};
+use crate::postgres::sql::{identifier, sql_fault};
 use crate::postgres::{self, Connection, Options, advisory_lock, sessions};
 use crate::record::volume::Volume;
 use crate::site_state::decide::{Action, Database, Names, Observation, Remains, decide};
@@ -32,7 +32,7 @@ const PROVISION_LOCK: i64 = 0x6361_756c_7072_6f76; // "caulprov"
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What is to be there, and how the rest of the bootstrap sees it.
-pub struct Wanted<'a> {
+pub struct DesiredSite<'a> {
     pub database: &'a DatabaseConfig,
     pub admin: &'a Login,
     pub names: Names<'a>,
@@ -62,8 +62,8 @@ pub struct Provisioned {
 /// # Errors
 /// 77 naming the missing grant, 65 for a database that is not ours, 75 for what may pass. Nothing was
 /// changed then, but for a creation that failed half-way.
-pub async fn provision(wanted: &Wanted<'_>) -> Result<Provisioned> {
-    let Wanted { database, admin, names, volume, .. } = wanted;
+pub async fn provision(wanted: &DesiredSite<'_>) -> Result<Provisioned> {
+    let DesiredSite { database, admin, names, volume, .. } = wanted;
     let name = names.database;
     let (maintenance, opened) = connect_maintenance(database, admin).await?;
     refuse_a_pooler(database, &maintenance, admin, &opened).await?;
@@ -119,7 +119,7 @@ pub async fn provision(wanted: &Wanted<'_>) -> Result<Provisioned> {
 /// Held until the connection closes. Who has it is done in seconds, or hangs.
 async fn lock(maintenance: &Connection) -> Result<()> {
     let taken = advisory_lock::take_within(maintenance, PROVISION_LOCK, LOCK_TIMEOUT).await;
-    if taken.map_err(told("cannot take the provisioning lock"))? {
+    if taken.map_err(sql_fault("cannot take the provisioning lock"))? {
         return Ok(());
     }
     Err(Fault::try_again(
@@ -158,8 +158,8 @@ async fn check_password(
 
 /// What the table says of an existing database, as far as the administrator can see into it.
 /// None where a site may be created in it. A database that cannot be looked into may hold anything.
-async fn look_inside(wanted: &Wanted<'_>, folder: &SiteFolder) -> Result<Option<Fault>> {
-    let Wanted { database, admin, names, volume, .. } = wanted;
+async fn look_inside(wanted: &DesiredSite<'_>, folder: &SiteFolder) -> Result<Option<Fault>> {
+    let DesiredSite { database, admin, names, volume, .. } = wanted;
     let name = names.database;
     let client = match postgres::connect(database, admin, name, APPLICATION, &Options::default()).await {
         Ok(client) => client,

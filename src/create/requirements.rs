@@ -5,7 +5,7 @@ use tokio_postgres::Client;
 
 use crate::leader::context::Context;
 use crate::outcome::{Fault, Result};
-use crate::postgres::sql::told;
+use crate::postgres::sql::sql_fault;
 
 /// Administrator's password, and the program that Frappe loads its tables with.
 pub fn needed_for_creation(context: &Context<'_>) -> Result<SecretString> {
@@ -32,7 +32,7 @@ pub async fn may_create_tables(client: &Client) -> Result<()> {
             &[],
         )
         .await
-        .map_err(told("cannot ask for the role's rights"))?;
+        .map_err(sql_fault("cannot ask for the role's rights"))?;
     if row.get::<_, bool>(0) {
         return Ok(());
     }

@@ -11,7 +11,7 @@ use crate::frappe::site_config;
 use crate::leader::context::Context;
 use crate::leader::own::Own;
 use crate::outcome::Result;
-use crate::postgres::sql::{identifier, literal, told};
+use crate::postgres::sql::{identifier, literal, sql_fault};
 use crate::record::volume::same_secret;
 use crate::site_state::decide::Folder;
 use secrecy::SecretString;
@@ -47,7 +47,7 @@ pub async fn follow(
         client
             .batch_execute(&alter)
             .await
-            .map_err(told("cannot give the site's role the password in SITE_DB_PASSWORD"))?;
+            .map_err(sql_fault("cannot give the site's role the password in SITE_DB_PASSWORD"))?;
         tracing::info!(role = own.user, "gave the site's role the password in SITE_DB_PASSWORD");
     }
     if changed || matches!(seen, Folder::Rotated | Folder::NoConfig | Folder::Absent) {

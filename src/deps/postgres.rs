@@ -20,7 +20,7 @@ pub const SUPPORTED: std::ops::RangeInclusive<u32> = 13..=17;
 
 /// What to ask.
 #[derive(Clone, Debug)]
-pub enum Way {
+pub enum ProbeLogin {
     /// Only whether the server takes logins, as pg_isready does: nobody said as whom.
     Knock,
     /// The site's own login and database: the configured one, or site_config.json's.
@@ -33,24 +33,26 @@ pub enum Way {
 #[derive(Clone, Debug)]
 pub struct PostgresTarget {
     pub config: DatabaseConfig,
-    pub way: Way,
+    pub login: ProbeLogin,
 }
 
 impl PostgresTarget {
     /// `site_login` is what site_config.json has.
     pub fn new(config: &DatabaseConfig, site_login: Option<SiteLogin>) -> Self {
-        let way = match (&config.login, site_login) {
+        let login = match (&config.login, site_login) {
             (Some(login), _) if config.name.as_ref() == Some(&login.user) => {
                 let database = login.user.clone();
-                Way::Owner { login: login.clone(), database, from_site_config: false }
+                ProbeLogin::Owner { login: login.clone(), database, from_site_config: false }
             }
-            (Some(login), _) => Way::Administrator { login: login.clone(), wanted: config.name.clone() },
+            (Some(login), _) => {
+                ProbeLogin::Administrator { login: login.clone(), wanted: config.name.clone() }
+            }
             (None, Some(SiteLogin { database, login })) => {
-                Way::Owner { login, database, from_site_config: true }
+                ProbeLogin::Owner { login, database, from_site_config: true }
             }
-            (None, None) => Way::Knock,
+            (None, None) => ProbeLogin::Knock,
         };
-        Self { config: config.clone(), way }
+        Self { config: config.clone(), login }
     }
 }
 
@@ -75,20 +77,20 @@ impl Probe {
     /// One try.
     pub(super) async fn attempt(&mut self, timeout: Duration) -> Result<Met, ConnectError> {
         self.timeout = timeout;
-        let way = self.target.way.clone();
-        match &way {
-            Way::Knock => {
+        let login = self.target.login.clone();
+        match &login {
+            ProbeLogin::Knock => {
                 let user = self.target.config.name.as_deref().unwrap_or("postgres");
                 knock::knock(&self.server, user, timeout).await?;
                 Ok(Met { step: Step::Login, warnings: Vec::new() })
             }
-            Way::Owner { login, database, from_site_config } => {
+            ProbeLogin::Owner { login, database, from_site_config } => {
                 let connected = self.connect(login, database).await;
                 let connection =
                     connected.map_err(|e| if *from_site_config { blame_site_config(e) } else { e })?;
                 self.met(&connection, login, database).await
             }
-            Way::Administrator { login, wanted } => self.administrator(login, wanted.as_deref()).await,
+            ProbeLogin::Administrator { login, wanted } => self.administrator(login, wanted.as_deref()).await,
         }
     }
 
@@ -179,19 +181,19 @@ mod tests {
 
     #[test]
     fn a_login_named_as_the_database_is_its_owner() {
-        let way = |name, user, site: Option<&str>| {
+        let login = |name, user, site: Option<&str>| {
             let site = site
                 .map(|s| SiteLogin { database: s.into(), login: Login { user: s.into(), password: None } });
-            match PostgresTarget::new(&config(name, user), site).way {
-                Way::Knock => "knock".to_string(),
-                Way::Owner { database, .. } => format!("owner of {database}"),
-                Way::Administrator { .. } => "administrator".into(),
+            match PostgresTarget::new(&config(name, user), site).login {
+                ProbeLogin::Knock => "knock".to_string(),
+                ProbeLogin::Owner { database, .. } => format!("owner of {database}"),
+                ProbeLogin::Administrator { .. } => "administrator".into(),
             }
         };
-        assert_eq!(way(Some("erp"), Some("erp"), None), "owner of erp");
-        assert_eq!(way(Some("erp"), Some("postgres"), Some("erp")), "administrator");
-        assert_eq!(way(None, Some("postgres"), None), "administrator");
-        assert_eq!(way(Some("erp"), None, Some("erp")), "owner of erp");
-        assert_eq!(way(Some("erp"), None, None), "knock");
+        assert_eq!(login(Some("erp"), Some("erp"), None), "owner of erp");
+        assert_eq!(login(Some("erp"), Some("postgres"), Some("erp")), "administrator");
+        assert_eq!(login(None, Some("postgres"), None), "administrator");
+        assert_eq!(login(Some("erp"), None, Some("erp")), "owner of erp");
+        assert_eq!(login(Some("erp"), None, None), "knock");
     }
 }

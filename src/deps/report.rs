@@ -41,7 +41,7 @@ impl Report {
                 dependency.attempts,
             ));
             if let Some(error) = dependency.error() {
-                text.push_str(&format!("{:width$}  {error}\n{:width$}  mend: {}\n", "", "", error.hint));
+                text.push_str(&format!("{:width$}  {error}\n{:width$}  hint: {}\n", "", "", error.hint));
             }
             for warning in &dependency.warnings {
                 text.push_str(&format!("{:width$}  warning: {warning}\n", ""));

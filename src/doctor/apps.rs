@@ -8,7 +8,7 @@ use super::finding::Finding;
 use super::id::Id;
 use crate::apps::AppCode;
 use crate::bench::Bench;
-use crate::config::apps::{WantedApp, WantedApps};
+use crate::config::apps::{AppSpec, AppSpecs};
 use crate::outcome;
 use crate::overlay::Roots;
 
@@ -16,7 +16,7 @@ use crate::overlay::Roots;
 pub struct Apps {
     pub bench: Bench,
     pub python_path: Option<OsString>,
-    pub wanted: WantedApps,
+    pub wanted: AppSpecs,
     /// What this pod joins of them; none while that is not published, or where it cannot be told.
     pub joined: Option<Vec<AppCode>>,
     /// The database's installed_apps, or why nobody knows them.
@@ -120,7 +120,7 @@ fn list(listed: Option<&[String]>, folders: &[String]) -> Finding {
     Finding::ok(Id::AppsList, APPS_TXT, listed.join(", "))
 }
 
-fn wanted(wanted: &[WantedApp], joined: Option<&[AppCode]>, is_there: impl Fn(&str) -> bool) -> Finding {
+fn wanted(wanted: &[AppSpec], joined: Option<&[AppCode]>, is_there: impl Fn(&str) -> bool) -> Finding {
     if let Some(code) = joined.filter(|_| !wanted.is_empty()) {
         let unbuilt = unbuilt(wanted, code);
         if !unbuilt.is_empty() {
@@ -135,7 +135,7 @@ fn wanted(wanted: &[WantedApp], joined: Option<&[AppCode]>, is_there: impl Fn(&s
         let names: Vec<&str> = code.iter().map(AppCode::app).collect();
         return Finding::ok(Id::AppsWanted, names.join(", "), "in the image, or published");
     }
-    let names: Vec<String> = wanted.iter().map(WantedApp::probable_package).collect();
+    let names: Vec<String> = wanted.iter().map(AppSpec::probable_package).collect();
     let missing: Vec<&str> = names.iter().map(String::as_str).filter(|app| !is_there(app)).collect();
     if names.is_empty() {
         return Finding::ok(Id::AppsWanted, "CAULDRON_APPS", "none is asked for");
@@ -152,7 +152,7 @@ fn wanted(wanted: &[WantedApp], joined: Option<&[AppCode]>, is_there: impl Fn(&s
 }
 
 /// Apps that have something to build, which was not done and was not declined.
-fn unbuilt<'a>(wanted: &[WantedApp], code: &'a [AppCode]) -> Vec<&'a str> {
+fn unbuilt<'a>(wanted: &[AppSpec], code: &'a [AppCode]) -> Vec<&'a str> {
     let is_declined =
         |app: &str| wanted.iter().any(|entry| !entry.builds() && entry.probable_package() == app);
     let lacks_build = |code: &&AppCode| matches!(code, AppCode::Bundle(bundle) if bundle.lacks_build());
@@ -183,7 +183,7 @@ mod tests {
         Apps {
             bench: Bench::new(root),
             python_path: None,
-            wanted: WantedApps::default(),
+            wanted: AppSpecs::default(),
             joined: None,
             installed: Ok(installed.iter().map(ToString::to_string).collect()),
         }
@@ -223,7 +223,7 @@ mod tests {
             "requirements": [], "has_bundles": false, "built_assets": false, "required_apps": []}"#;
         fs::write(root.join("manifest.json"), manifest).unwrap();
         let told = |build: Option<bool>| {
-            let entry = WantedApp { name: Some("crm".into()), build, ..WantedApp::default() };
+            let entry = AppSpec { name: Some("crm".into()), build, ..AppSpec::default() };
             let code = AppCode::Bundle(Bundle::open(root).unwrap());
             super::wanted(&[entry], Some(&[code]), |_| true).severity
         };
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_wanted_app_that_is_absent_is_told_without_its_login() {
-        let entry = WantedApp { url: Some("https://canary@h/x.git".into()), ..WantedApp::default() };
+        let entry = AppSpec { url: Some("https://canary@h/x.git".into()), ..AppSpec::default() };
         let told = super::wanted(&[entry], None, |_| false);
         assert!(told.severity == Severity::Warning && !format!("{told:?}").contains("canary"));
     }

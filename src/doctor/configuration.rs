@@ -97,7 +97,7 @@ impl Known {
         let finding = |problem: &Problem| {
             let source = problem.source.as_ref().map(|source| format!(" ({source})")).unwrap_or_default();
             let subject = format!("{}{source}", problem.variable);
-            Finding::error(Id::Configuration, outcome::CONFIGURATION, subject, &problem.cause, &problem.mend)
+            Finding::error(Id::Configuration, outcome::CONFIGURATION, subject, &problem.cause, &problem.hint)
         };
         findings.extend(self.problems.iter().map(finding));
         findings
@@ -158,8 +158,8 @@ pub async fn read(
     let read = clock.read(Id::Configuration, "the bench's files", work).await;
     let no_use = |problems: Vec<Problem>| {
         let told = |problem: &Problem| {
-            let (cause, mend) = (&problem.cause, &problem.mend);
-            Finding::error(Id::Configuration, outcome::CONFIGURATION, &problem.variable, cause, mend)
+            let (cause, hint) = (&problem.cause, &problem.hint);
+            Finding::error(Id::Configuration, outcome::CONFIGURATION, &problem.variable, cause, hint)
         };
         problems.iter().map(told).collect::<Vec<Finding>>()
     };

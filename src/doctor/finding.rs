@@ -84,7 +84,7 @@ impl Finding {
 
     /// What would stop a start of this program.
     pub fn fault(id: Id, subject: impl Into<String>, fault: &Fault) -> Self {
-        Self::error(id, fault.code, subject, &fault.cause, &fault.mend)
+        Self::error(id, fault.code, subject, &fault.cause, &fault.hint)
     }
 
     pub fn unreached(id: Id, subject: impl Into<String>, error: &ConnectError) -> Self {

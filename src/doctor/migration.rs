@@ -70,7 +70,7 @@ fn subject(known: &Known) -> &str {
 fn fingerprint(site: &str, plan: &MigrationPlan) -> Finding {
     let id = Id::Fingerprint;
     let (pod, database) = plan.fingerprints();
-    let relation = plan.relation().told();
+    let relation = plan.relation().description();
     let told = format!("{relation}: {pod}, and the database {}", database.unwrap_or("unknown"));
     let decision = plan.decision();
     match decision {

@@ -12,14 +12,14 @@ use super::configuration::{self, Known};
 use super::finding::{self, Finding, Severity};
 use super::grants::{self, Presence};
 use super::postgres::{self, Postgres};
-use super::site::{self, Way};
+use super::site::{self, SiteAccess};
 use super::{Asked, SWEEP, hide_secrets, migration, own_database, processes, server};
 use crate::cli::Format;
 use crate::frappe::supported;
 use crate::migrate::plan::MigrationPlan;
 use crate::migrate::refusal::Refusal;
 use crate::outcome::{self, Fault, Flow};
-use crate::postgres::sql::told;
+use crate::postgres::sql::sql_fault;
 use crate::record::schema;
 use crate::site_state::decide::{Action, Database, Names, Observation, decide, row};
 use crate::supervise::process::Processes;
@@ -37,7 +37,7 @@ pub async fn plan(asked: &Asked<'_>, shutdown: &Shutdown) -> Flow<u8> {
     let processes = processes()?;
     let look = async { Ok(look(asked, &processes).await) };
     let looked = shutdown.guard(look).await;
-    processes.sweep(SWEEP, shutdown.hurried()).await;
+    processes.sweep(SWEEP, shutdown.forced()).await;
     let plan = match looked? {
         Ok(plan) => plan,
         Err(findings) => {
@@ -115,14 +115,16 @@ async fn observe(
     let (more, own, own_login) = own_database::site_login(known, &postgres, presence, opened.is_ok()).await;
     findings.push(more);
     let session = server::session(known, &postgres, &opened, own, presence).await;
-    let way = Way { session: session.as_ref().map_err(String::as_str), presence, own_login };
-    match (way.session, presence) {
+    let access = SiteAccess { session: session.as_ref().map_err(String::as_str), presence, own_login };
+    match (access.session, presence) {
         (Ok(_), _) | (_, Presence::Absent) => {}
         (Err(_), _) => return Err(findings),
     }
-    let seen = site::seen(known, &way, names).await;
+    let seen = site::seen(known, &access, names).await;
     let seen = seen.map_err(|fault| vec![Finding::fault(super::Id::Site, names.site, &fault)])?;
-    let (Ok(opened), Database::Complete) = (way.session, &seen.database) else { return Ok((seen, Ok(None))) };
+    let (Ok(opened), Database::Complete) = (access.session, &seen.database) else {
+        return Ok((seen, Ok(None)));
+    };
     if let Err(fault) = known_schema(&opened.connection).await {
         return Ok((seen, Err(fault)));
     }
@@ -134,7 +136,8 @@ async fn observe(
 /// # Errors
 /// 78 for the record of a newer release, which this one does not write.
 async fn known_schema(client: &Client) -> outcome::Result<()> {
-    let version = schema::version(client).await.map_err(told("cannot read the version of our record"))?;
+    let version =
+        schema::version(client).await.map_err(sql_fault("cannot read the version of our record"))?;
     schema::refuse_newer(version)
 }
 
@@ -151,7 +154,7 @@ impl Plan {
         );
         if let Some(gate) = &self.gate {
             let (pod, database) = gate.fingerprints();
-            let (relation, database) = (gate.relation().told(), database.unwrap_or("unknown"));
+            let (relation, database) = (gate.relation().description(), database.unwrap_or("unknown"));
             text.push_str(&format!(
                 "this code    {relation}: {pod}, and the database {database}\npending      {}\ngate         {}\n",
                 gate.pending(),
@@ -168,7 +171,7 @@ impl Plan {
                 }
             }
             Err(fault) => {
-                text.push_str(&format!("refused      {}\nmend         {}\n", fault.cause, fault.mend))
+                text.push_str(&format!("refused      {}\nmend         {}\n", fault.cause, fault.hint))
             }
         }
         text
@@ -194,7 +197,7 @@ impl Plan {
             "row": {"database": database, "site_folder": folder, "our_mark": mark, "action": action},
             "steps": self.decision.as_ref().map(|action| self.steps(action)).unwrap_or_default(),
             "gate": self.gate.as_ref().map(MigrationPlan::json),
-            "refusal": refusal.map(|fault| json!({"cause": fault.cause, "mend": fault.mend})),
+            "refusal": refusal.map(|fault| json!({"cause": fault.cause, "mend": fault.hint})),
             "exit_code": self.code(),
         })
     }

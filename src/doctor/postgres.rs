@@ -8,7 +8,7 @@ use super::finding::Finding;
 use super::id::Id;
 use crate::config::database::{DatabaseConfig, Login, SslMode};
 use crate::deps::postgres::pooler;
-use crate::deps::postgres::{PostgresTarget, SUPPORTED, Way, knock};
+use crate::deps::postgres::{PostgresTarget, ProbeLogin, SUPPORTED, knock};
 use crate::net::dial::Keepalive;
 use crate::net::{ConnectError, Kind};
 use crate::outcome;
@@ -96,10 +96,12 @@ pub async fn look(known: &Known, postgres: &Postgres<'_>) -> (Vec<Finding>, Resu
     let target = PostgresTarget::new(postgres.config, known.site_login.clone());
     let subject = postgres.target();
     let begin = Instant::now();
-    let opened = match &target.way {
-        Way::Knock => return knocked(postgres, &subject).await,
-        Way::Owner { login, database, .. } => postgres.open(login, database).await,
-        Way::Administrator { login, wanted } => postgres.open_administrator(login, wanted.as_deref()).await,
+    let opened = match &target.login {
+        ProbeLogin::Knock => return knocked(postgres, &subject).await,
+        ProbeLogin::Owner { login, database, .. } => postgres.open(login, database).await,
+        ProbeLogin::Administrator { login, wanted } => {
+            postgres.open_administrator(login, wanted.as_deref()).await
+        }
     };
     match opened {
         Ok(opened) => {

@@ -32,7 +32,7 @@ pub fn recorded(site: &str, records: &Result<Records>) -> Finding {
     if let Ok(records) = records
         && let Err(fault) = schema::refuse_newer(records.schema)
     {
-        return Finding::warning(id, site, fault.cause, fault.mend);
+        return Finding::warning(id, site, fault.cause, fault.hint);
     }
     match records.as_ref().map(|records| (&records.own, &records.history)) {
         Err(fault) => Finding::fault(id, site, fault),

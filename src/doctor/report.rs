@@ -21,7 +21,7 @@ pub fn text(findings: &[Finding], exit_code: u8) -> String {
         let (subject, detail) = (one_line(&finding.subject), one_line(&finding.detail));
         text.push_str(&format!("{severity:7}  {id:id_width$}  {subject:subject_width$}  {detail}\n"));
         if !finding.hint.is_empty() {
-            text.push_str(&format!("{:7}  {:id_width$}  mend: {}\n", "", "", one_line(&finding.hint)));
+            text.push_str(&format!("{:7}  {:id_width$}  hint: {}\n", "", "", one_line(&finding.hint)));
         }
     }
     let count = |severity| findings.iter().filter(|f| f.severity == severity).count();
@@ -54,7 +54,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "ok       dns   pg    10.0.0.1");
         assert_eq!(lines[1], "error    lock  site  held for long");
-        assert_eq!(lines[2].trim(), "mend: wait");
+        assert_eq!(lines[2].trim(), "hint: wait");
         assert_eq!(lines[4], "1 error, 0 warnings, 1 ok; exit code 75");
     }
 }

@@ -9,7 +9,7 @@ use super::id::Id;
 use super::migration;
 use super::own_database;
 use super::postgres::{self, Opened, Postgres};
-use super::site::{self, Contents, Way};
+use super::site::{self, Contents, SiteAccess};
 use super::switches;
 use crate::postgres::version::major;
 use crate::site_state::observe::OwnLogin;
@@ -79,8 +79,8 @@ async fn site_looks(
     let session = session(known, postgres, &opened, own, presence).await;
     let borrowed = session.as_ref().map_err(String::as_str);
     findings.push(own_database::schema(known, borrowed).await);
-    let way = Way { session: borrowed, presence, own_login };
-    let (more, contents) = site::look(known, &way).await;
+    let access = SiteAccess { session: borrowed, presence, own_login };
+    let (more, contents) = site::look(known, &access).await;
     findings.extend(more);
     findings.extend(switches::look(known, on_complete_site(&session, &contents)).await);
     (findings, contents, session)
@@ -119,8 +119,8 @@ pub async fn session(
 /// What is left to tell without a server.
 async fn unreachable(known: &Known, reason: &str, mut findings: Vec<Finding>) -> (Vec<Finding>, Seen) {
     findings.extend(grants::skipped(reason));
-    let way = Way { session: Err(reason), presence: Presence::Unknown, own_login: OwnLogin::Fails };
-    let (more, contents) = site::look(known, &way).await;
+    let access = SiteAccess { session: Err(reason), presence: Presence::Unknown, own_login: OwnLogin::Fails };
+    let (more, contents) = site::look(known, &access).await;
     findings.extend(more);
     findings.extend(switches::look(known, Err(reason)).await);
     findings.extend(migration::skipped(known, reason));

@@ -34,24 +34,24 @@ impl Contents {
 }
 
 /// A session on the site's database, if there is one, and what is known of it without one.
-pub struct Way<'a> {
+pub struct SiteAccess<'a> {
     pub session: std::result::Result<&'a Opened, &'a str>,
     pub presence: Presence,
     pub own_login: OwnLogin,
 }
 
 /// Every look at the site.
-pub async fn look(known: &Known, way: &Way<'_>) -> (Vec<Finding>, Contents) {
+pub async fn look(known: &Known, access: &SiteAccess<'_>) -> (Vec<Finding>, Contents) {
     let names = match known.names() {
         Ok(names) => names,
         Err(reason) => return (skipped(&reason), Contents::unknown(&reason)),
     };
     let volume = Volume::to_read(known.bench.cauldron_site(names.site));
     let mut findings = vec![record::attempt(&volume, names.site)];
-    match way.session {
+    match access.session {
         Ok(opened) => {
             let client = &opened.connection;
-            let seen = seen(known, way, &names).await;
+            let seen = seen(known, access, &names).await;
             let always = seen.as_ref().map_or(Some(false), |seen| migrates_always(seen, &names));
             findings.push(whole(&names, seen));
             let records = observe::records(client, names.site).await;
@@ -62,12 +62,12 @@ pub async fn look(known: &Known, way: &Way<'_>) -> (Vec<Finding>, Contents) {
             (findings, Contents { always, ..contents(client).await })
         }
         Err(reason) => {
-            let reason = match way.presence {
+            let reason = match access.presence {
                 Presence::Absent => "the database is not there",
                 Presence::There | Presence::Unknown => reason,
             };
-            findings.push(match way.presence {
-                Presence::Absent => whole(&names, seen(known, way, &names).await),
+            findings.push(match access.presence {
+                Presence::Absent => whole(&names, seen(known, access, &names).await),
                 _ => Finding::skipped(Id::Site, names.site, reason),
             });
             findings.extend(RECORDED.map(|id| Finding::skipped(id, names.site, reason)));
@@ -82,11 +82,15 @@ fn skipped(reason: &str) -> Vec<Finding> {
     all.into_iter().map(|id| Finding::skipped(id, "SITE_NAME", reason)).collect()
 }
 
-fn folder(known: &Known, way: &Way<'_>, names: &Names<'_>) -> Result<crate::site_state::decide::Folder> {
+fn folder(
+    known: &Known,
+    access: &SiteAccess<'_>,
+    names: &Names<'_>,
+) -> Result<crate::site_state::decide::Folder> {
     let folder = known.folder.clone()?;
     let folder = match (&folder, &known.config.database) {
         (SiteFolder::There(_), Some(database)) => {
-            observe::folder(&folder, database, names.database, way.own_login)
+            observe::folder(&folder, database, names.database, access.own_login)
         }
         _ => crate::site_state::decide::Folder::Absent,
     };
@@ -95,10 +99,10 @@ fn folder(known: &Known, way: &Way<'_>, names: &Names<'_>) -> Result<crate::site
 
 /// The observation that the bootstrap would decide on. Without a session the database is taken for
 /// absent.
-pub async fn seen(known: &Known, way: &Way<'_>, names: &Names<'_>) -> Result<Observation> {
+pub async fn seen(known: &Known, access: &SiteAccess<'_>, names: &Names<'_>) -> Result<Observation> {
     let volume = Volume::to_read(known.bench.cauldron_site(names.site));
-    let folder = folder(known, way, names)?;
-    match way.session {
+    let folder = folder(known, access, names)?;
+    match access.session {
         Ok(opened) => {
             let records = observe::records(&opened.connection, names.site).await?;
             observe::observe(&opened.connection, &records, &volume, folder).await

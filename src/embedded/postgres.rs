@@ -71,8 +71,8 @@ async fn initdb(
     let child = processes.spawn(&spec).map_err(|error| error.fault())?;
     let exit = tokio::select! {
         exit = child.exited() => exit,
-        signal = shutdown.asked() => {
-            child.stop(Signal::SIGTERM, Duration::from_secs(5), shutdown.hurried()).await;
+        signal = shutdown.stop_requested() => {
+            child.stop(Signal::SIGTERM, Duration::from_secs(5), shutdown.forced()).await;
             return Err(Stopped::Signal(signal));
         }
     };

@@ -238,9 +238,9 @@ pub fn look(sites: &Path, managed: &Managed, frappe_major: Option<u32>) -> Resul
 fn cannot_write(path: &Path, uncovered: &[&str], error: &io::Error) -> Fault {
     let cause =
         format!("{} cannot be written ({error}) and differs in: {}", path.display(), uncovered.join(", "));
-    let mend = "put those keys into it where it comes from (the ConfigMap), or make it writable";
+    let hint = "put those keys into it where it comes from (the ConfigMap), or make it writable";
     match error.kind() {
-        io::ErrorKind::PermissionDenied => Fault::permission(cause, mend),
-        _ => Fault::configuration(cause, mend),
+        io::ErrorKind::PermissionDenied => Fault::permission(cause, hint),
+        _ => Fault::configuration(cause, hint),
     }
 }

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use tokio_postgres::{Client, Error};
 
 use crate::outcome::{Fault, Result};
-use crate::postgres::sql::told;
+use crate::postgres::sql::sql_fault;
 
 /// In the order of their installation; frappe is the first.
 ///
 /// # Errors
 /// The list cannot be read, or is none.
 pub async fn read(client: &Client) -> Result<Vec<String>> {
-    let text = text(client).await.map_err(told("cannot read installed_apps"))?;
+    let text = text(client).await.map_err(sql_fault("cannot read installed_apps"))?;
     serde_json::from_str(&text.unwrap_or_default()).map_err(|_| {
         Fault::try_again(
             "installed_apps in the database is no list",
@@ -26,7 +26,7 @@ pub async fn read(client: &Client) -> Result<Vec<String>> {
 /// # Errors
 /// The list cannot be read.
 pub async fn installed_apps(client: &Client) -> Result<Vec<String>> {
-    let text = text(client).await.map_err(told("cannot read the installed apps"))?;
+    let text = text(client).await.map_err(sql_fault("cannot read the installed apps"))?;
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
 

@@ -280,17 +280,17 @@ mod tests {
 
     #[test]
     fn the_user_is_the_one_that_this_frappe_logs_in_as() {
-        let told = |name: &str, user: &str, ignored: &str| {
+        let read = |name: &str, user: &str, ignored: &str| {
             let some = |text: &str| (!text.is_empty()).then(|| text.to_string());
             (some(name), some(user), some(ignored))
         };
         for (file, v15, v16) in [
-            (r#"{"db_name": "n"}"#, told("n", "n", ""), told("n", "n", "")),
-            (r#"{"db_name": "n", "db_user": "n"}"#, told("n", "n", ""), told("n", "n", "")),
-            (r#"{"db_name": "n", "db_user": ""}"#, told("n", "n", ""), told("n", "n", "")),
-            (r#"{"db_name": "n", "db_user": "u"}"#, told("n", "n", "u"), told("n", "u", "")),
-            (r#"{"db_user": "u"}"#, told("", "", "u"), told("u", "u", "")),
-            ("{}", told("", "", ""), told("", "", "")),
+            (r#"{"db_name": "n"}"#, read("n", "n", ""), read("n", "n", "")),
+            (r#"{"db_name": "n", "db_user": "n"}"#, read("n", "n", ""), read("n", "n", "")),
+            (r#"{"db_name": "n", "db_user": ""}"#, read("n", "n", ""), read("n", "n", "")),
+            (r#"{"db_name": "n", "db_user": "u"}"#, read("n", "n", "u"), read("n", "u", "")),
+            (r#"{"db_user": "u"}"#, read("", "", "u"), read("u", "u", "")),
+            ("{}", read("", "", ""), read("", "", "")),
         ] {
             assert_eq!((login(file, false), login(file, true)), (v15, v16), "{file}");
         }

@@ -14,7 +14,7 @@ use super::bounds::STREAM_CHUNK_BYTES;
 use super::exchange::Exchange;
 use super::file_body::FileBody;
 use super::gzip_body::GzipBody;
-use super::line::Line;
+use super::line::ConnState;
 use super::outflow::Outflow;
 use super::read_ahead::ReadAhead;
 use super::stream_turn::Turn;
@@ -72,7 +72,7 @@ impl Body {
 
     /// A file goes to the network by itself, where the connection can do that; a stream takes as much as its
     /// client does.
-    pub fn sent_by(mut self, line: Line) -> Self {
+    pub fn sent_by(mut self, line: ConnState) -> Self {
         if let Content::File(file) = &mut self.content {
             file.send_by(line.files);
             if line.outflow.is_some() {

@@ -20,7 +20,7 @@ use super::answer::Body;
 use super::bounds::{GOODBYE, HEAD, MOST_HEAD_BYTES, MOST_STREAMS, PING_EVERY, STREAM_CHUNK_BYTES};
 use super::dispatch::answer;
 use super::h2_resets::ResetWatch;
-use super::line::Line;
+use super::line::ConnState;
 use super::metrics::LetGo;
 use super::paced::{Delivery, Paced};
 use super::parking::{self, Activity};
@@ -62,7 +62,7 @@ fn note_refusal<T>(shared: &Shared, peer: Peer, ended: &hyper::Result<T>) {
 struct Answering {
     shared: Arc<Shared>,
     peer: Peer,
-    line: Line,
+    line: ConnState,
 }
 
 impl Service<Request<Incoming>> for Answering {
@@ -79,7 +79,7 @@ impl Service<Request<Incoming>> for Answering {
 
 async fn speak_tls(socket: Arc<TcpStream>, peer: Peer, shared: Arc<Shared>, begin_by: Instant) {
     let Some(tls) = &shared.tls else { return };
-    let line = Line::default();
+    let line = ConnState::default();
     let delivery = Delivery::new(socket.clone());
     let stream = FileStream::new(socket, First::default(), &line);
     let accepting = tls.accept(Paced::new(stream, delivery.clone(), shared.clone()));
@@ -116,12 +116,12 @@ async fn speak_and_rest(socket: Arc<TcpStream>, peer: Peer, shared: Arc<Shared>,
     let mut begin_by = begin_by;
     if protocol == Protocol::Http2 {
         let delivery = Delivery::new(socket.clone());
-        let stream = FileStream::new(socket, first, &Line::default());
+        let stream = FileStream::new(socket, first, &ConnState::default());
         let stream = Paced::new(stream, delivery.clone(), shared.clone());
         return Box::pin(speak_http2(stream, delivery, peer, shared, begin_by)).await;
     }
     loop {
-        let line = Line::that_sends_files();
+        let line = ConnState::that_sends_files();
         let stream = FileStream::new(socket.clone(), first, &line);
         let stream = Paced::new(stream, Delivery::new(socket.clone()), shared.clone());
         let answering = Answering { shared: shared.clone(), peer, line: line.clone() };
@@ -188,7 +188,7 @@ async fn speak_http2<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let line = Line::of_streams(&shared);
+    let line = ConnState::of_streams(&shared);
     let activity = line.activity.clone();
     let streams = Streams { delivery, shared: shared.clone() };
     let refusals = shared.clone();

@@ -11,21 +11,21 @@ use super::answer::Body;
 use super::error_page::{Reader, Refusal, page};
 use super::exchange::Exchange;
 use super::foreign_host::make_redirect_relative;
-use super::line::Line;
+use super::line::ConnState;
 use super::metrics::Class;
-use super::open::{Wanted, find};
+use super::open::{FileRef, find};
 use super::probe::Probing;
 use super::route::{Route, route};
 use super::security::protect;
 use super::shared::Shared;
-use super::static_file::{self, Manner};
+use super::static_file::{self, ServeOptions};
 use super::{proxy, socketio, status_page};
 
 /// Every request has an answer, if only the word why there is none.
 pub async fn answer(
     shared: &Arc<Shared>,
     peer: Peer,
-    line: Line,
+    line: ConnState,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let route = route(request.uri().path());
@@ -82,25 +82,25 @@ async fn dispatch(
         // Before the first look at them every other site waits with the one that is bootstrapped.
         return match shared.is_open() {
             true => Err(Refusal::OtherCode),
-            false => Ok(status_page::answer(&shared.board.read(), request.headers())),
+            false => Ok(status_page::answer(&shared.status.read(), request.headers())),
         };
     }
     match (route, site) {
         (Route::Refused, _) => Err(Refusal::NotFound),
         (Route::Asset(_), _) if !is_read => Err(Refusal::Method),
         (Route::Asset(path), _) => {
-            let wanted = Wanted::Asset(path);
+            let wanted = FileRef::Asset(path);
             let opened = find(&shared.places, &wanted).await.ok_or(Refusal::NotFound)?;
-            let (headers, manner) = (request.headers(), Manner::of_asset(wanted.path()));
+            let (headers, manner) = (request.headers(), ServeOptions::of_asset(wanted.path()));
             Ok(static_file::answer_small(&opened, &shared.variants, &wanted, &method, headers, &manner))
         }
         (_, None) => Err(Refusal::UnknownHost),
         (Route::Socketio, Some(site)) => socketio::ask(exchange, client, &site, request).await,
         (Route::File(path), Some(site)) if is_read => {
-            let wanted = Wanted::Public { site: site.clone(), path };
+            let wanted = FileRef::Public { site: site.clone(), path };
             match find(&shared.places, &wanted).await {
                 Some(opened) => {
-                    let (headers, manner) = (request.headers(), Manner::of_upload());
+                    let (headers, manner) = (request.headers(), ServeOptions::of_upload());
                     Ok(static_file::answer_small(
                         &opened,
                         &shared.variants,
@@ -134,7 +134,7 @@ async fn frappe(
         }
         response
     } else {
-        status_page::answer(&shared.board.read(), request.headers())
+        status_page::answer(&shared.status.read(), request.headers())
     };
     protect(response.headers_mut(), Some(client));
     Ok(response)

@@ -7,7 +7,7 @@ use prometheus_client::registry::Registry;
 use super::budget::Budget;
 use super::metrics::{InFlight, Metrics};
 use super::shared::Shared;
-use crate::status::account::Figures;
+use crate::status::handle::Figures;
 
 /// All that the web port counts, without keeping the web port itself.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use super::shared::Shared;
 use super::slots::Slots;
 
 #[derive(Clone, Debug, Default)]
-pub struct Line {
+pub struct ConnState {
     pub activity: Arc<Activity>,
     /// Where the kernel can send files by itself: HTTP/1 in clear.
     pub files: Option<FileQueue>,
@@ -20,7 +20,7 @@ pub struct Line {
     poll_slots: Option<Slots>,
 }
 
-impl Line {
+impl ConnState {
     pub fn that_sends_files() -> Self {
         Self { files: Some(FileQueue::default()), ..Self::default() }
     }

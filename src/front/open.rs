@@ -16,7 +16,7 @@ use crate::overlay::published;
 
 /// A file as asked for.
 #[derive(Clone, Debug)]
-pub enum Wanted {
+pub enum FileRef {
     /// Below the pod's own assets; what is linked there is its code's own and is followed.
     Asset(PathBuf),
     /// Below `sites/SITE/public/files`.
@@ -25,7 +25,7 @@ pub enum Wanted {
     Private { site: String, path: PathBuf },
 }
 
-impl Wanted {
+impl FileRef {
     /// What it is called.
     pub fn path(&self) -> &Path {
         match self {
@@ -43,14 +43,14 @@ pub struct Opened {
 
 /// Where files are.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub struct ServedRoots {
     pub bench: PathBuf,
     /// This pod's own assets (join/view.rs).
     pub assets: PathBuf,
 }
 
 /// Opens it, without keeping the event loop waiting for a disk; none where there is no such file.
-pub async fn find(places: &Places, wanted: &Wanted) -> Option<Opened> {
+pub async fn find(places: &ServedRoots, wanted: &FileRef) -> Option<Opened> {
     let opened = match locate(places, wanted, Patience::Never) {
         Err(Errno::EAGAIN) => {
             let (places, wanted) = (places.clone(), wanted.clone());
@@ -73,17 +73,17 @@ pub async fn find(places: &Places, wanted: &Wanted) -> Option<Opened> {
     }
 }
 
-fn locate(places: &Places, wanted: &Wanted, patience: Patience) -> nix::Result<(File, Metadata)> {
+fn locate(places: &ServedRoots, wanted: &FileRef, patience: Patience) -> nix::Result<(File, Metadata)> {
     let sites = places.bench.join("sites");
     let (root, path) = match wanted {
-        Wanted::Asset(path) => {
+        FileRef::Asset(path) => {
             return match asset(places, path, patience) {
                 Err(Errno::ENOENT) if is_hashed(path) => of_another_version(places, path, patience),
                 found => found,
             };
         }
-        Wanted::Public { site, path } => (sites.join(site).join("public/files"), path.as_path()),
-        Wanted::Private { site, path } => {
+        FileRef::Public { site, path } => (sites.join(site).join("public/files"), path.as_path()),
+        FileRef::Private { site, path } => {
             let mut components = path.components();
             let first = components.next().ok_or(Errno::ENOENT)?;
             (sites.join(site).join(first), components.as_path())
@@ -98,7 +98,7 @@ fn folder(path: &Path) -> nix::Result<OwnedFd> {
 
 /// `assets/APP` is a link to the app's `public` folder, and that may have links of its own
 /// (node_modules): these may lead anywhere below the folders that hold code and assets, and no further.
-fn asset(places: &Places, path: &Path, patience: Patience) -> nix::Result<(File, Metadata)> {
+fn asset(places: &ServedRoots, path: &Path, patience: Patience) -> nix::Result<(File, Metadata)> {
     let mut components = path.components();
     let first = components.next().ok_or(Errno::ENOENT)?;
     let rest = components.as_path();
@@ -137,7 +137,11 @@ fn asset(places: &Places, path: &Path, patience: Patience) -> nix::Result<(File,
 
 /// The names of the assets are one value in Redis for all pods: a page may be made with another
 /// version's (join/published.rs).
-fn of_another_version(places: &Places, path: &Path, patience: Patience) -> nix::Result<(File, Metadata)> {
+fn of_another_version(
+    places: &ServedRoots,
+    path: &Path,
+    patience: Patience,
+) -> nix::Result<(File, Metadata)> {
     if patience == Patience::Never {
         return Err(Errno::EAGAIN);
     }

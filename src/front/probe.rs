@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use super::address::Peer;
 use super::dispatch::answer;
-use super::line::Line;
+use super::line::ConnState;
 use super::shared::Shared;
 
 const BUFFER_BYTES: usize = 8 * 1024;
@@ -27,7 +27,7 @@ const BUFFER_BYTES: usize = 8 * 1024;
 #[derive(Clone, Debug)]
 pub struct Probe {
     shared: Weak<Shared>,
-    /// Places of connections.
+    /// ServedRoots of connections.
     places: Arc<Semaphore>,
 }
 
@@ -68,7 +68,7 @@ async fn ask(shared: Arc<Shared>, site: &str, path: &str) -> hyper::Result<Statu
     let service = service_fn(move |mut request: Request<Incoming>| {
         let shared = shared.clone();
         request.extensions_mut().insert(probing.clone());
-        async move { Ok::<_, Infallible>(answer(&shared, peer, Line::default(), request).await) }
+        async move { Ok::<_, Infallible>(answer(&shared, peer, ConnState::default(), request).await) }
     });
     let serving = server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -104,7 +104,7 @@ mod tests {
     use crate::config::hosts::{Hosts, Otherwise};
     use crate::config::trusted::TrustedProxies;
     use crate::front::{Front, Settings};
-    use crate::status::account::Board;
+    use crate::status::handle::StatusHandle;
 
     #[tokio::test]
     async fn where_no_connection_finds_a_place_there_is_no_answer() {
@@ -121,7 +121,7 @@ mod tests {
             access_log: AccessLog::Off,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let front = Front::start(listener, settings, folder.path(), Board::new("web", None)).unwrap();
+        let front = Front::start(listener, settings, folder.path(), StatusHandle::new("web", None)).unwrap();
         let probe = front.probe();
         let get = |deadline| probe.get("web.local", "/login", deadline);
         // The status page, as the front is not open yet.

@@ -71,7 +71,7 @@ pub async fn ask_frappe(
     let mut response = response.map(|reply| Body::new(ahead_of_reader(shared, reply)));
     backward(response.headers_mut());
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
-        response = status_page::in_an_update(&shared.board.read(), &head.headers, response);
+        response = status_page::in_an_update(&shared.status.read(), &head.headers, response);
     }
     let mut response = match accel::wanted(&response, site) {
         Some(wanted) => accel::answer(exchange, &wanted, &head.headers, &response).await?,

@@ -31,7 +31,7 @@ const IN_MEMORY_BYTES: usize = 256 * 1024;
 const IN_FILE_BYTES: u64 = 1 << 30;
 
 pub struct ReadAhead {
-    kept: Arc<Kept>,
+    kept: Arc<Retained>,
     /// A stretch of the file that is being sent.
     reading: Option<FileBody>,
     size_hint: SizeHint,
@@ -40,7 +40,7 @@ pub struct ReadAhead {
 
 /// What has come and was not read yet.
 #[derive(Default)]
-struct Kept {
+struct Retained {
     stock: Mutex<Stock>,
     /// The reader has come further.
     room: Notify,
@@ -73,13 +73,13 @@ pub fn ahead_of_reader(shared: &Arc<Shared>, reply: Reply) -> Content {
     if size_hint.exact().is_some_and(|length| length <= SMALL_BYTES) {
         return Content::Reply(reply);
     }
-    let kept = Arc::<Kept>::default();
+    let kept = Arc::<Retained>::default();
     kept.stock().memory_charge = Some(shared.runtime.budget().charge(Kind::Answer, budget::Place::Memory));
     let pump = tokio::spawn(pump(reply, kept.clone(), shared.clone()));
     Content::ReadAhead(Box::new(ReadAhead { kept, reading: None, size_hint, pump }))
 }
 
-async fn pump(mut reply: Reply, kept: Arc<Kept>, shared: Arc<Shared>) {
+async fn pump(mut reply: Reply, kept: Arc<Retained>, shared: Arc<Shared>) {
     let end = loop {
         match std::future::poll_fn(|cx| reply.poll_bytes(cx)).await {
             Some(Ok(bytes)) => kept.keep(bytes, &shared).await,
@@ -92,7 +92,7 @@ async fn pump(mut reply: Reply, kept: Arc<Kept>, shared: Arc<Shared>) {
     kept.change(|stock| stock.end = Some(end));
 }
 
-impl Kept {
+impl Retained {
     async fn keep(&self, bytes: Bytes, shared: &Shared) {
         let mut disk_is_full = false;
         loop {

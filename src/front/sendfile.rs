@@ -24,7 +24,7 @@ use nix::sys::socket::{Shutdown, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::line::Line;
+use super::line::ConnState;
 use super::parking::Activity;
 use super::preface::First;
 use super::spool_file::SentFile;
@@ -76,7 +76,7 @@ pub struct FileStream {
 const READ_BYTES: usize = 16 * 1024;
 
 impl FileStream {
-    pub fn new(socket: Arc<TcpStream>, first: First, line: &Line) -> Self {
+    pub fn new(socket: Arc<TcpStream>, first: First, line: &ConnState) -> Self {
         let files = line.files.clone().unwrap_or_default();
         Self { socket, first, files, activity: line.activity.clone() }
     }

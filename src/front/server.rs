@@ -16,8 +16,8 @@ use super::shared::{Settings, Shared};
 use super::tls::Tls;
 
 use crate::outcome::{Fault, Result};
-use crate::overlay::View;
-use crate::status::account::{Board, Phase};
+use crate::overlay::BenchOverlay;
+use crate::status::handle::{Phase, StatusHandle};
 use crate::sys::limits;
 
 /// The running front.
@@ -33,17 +33,22 @@ impl Front {
     ///
     /// # Errors
     /// A runtime folder or a certificate that cannot be used.
-    pub fn start(listener: TcpListener, settings: Settings, runtime: &Path, board: Board) -> Result<Self> {
+    pub fn start(
+        listener: TcpListener,
+        settings: Settings,
+        runtime: &Path,
+        status: StatusHandle,
+    ) -> Result<Self> {
         let tls = settings.tls.clone().map(Tls::new).transpose()?;
         let address = listener.local_addr().map_err(|error| {
             Fault::configuration(format!("no address to listen on: {error}"), "set CAULDRON_WEB_ADDR")
         })?;
-        let assets = View::assets_folder(runtime);
+        let assets = BenchOverlay::assets_folder(runtime);
         let runtime = Runtime::new(runtime)?;
         let most = limits::most();
-        let shared = Arc::new(Shared::new(settings, address, runtime, assets, tls, board.clone(), most));
+        let shared = Arc::new(Shared::new(settings, address, runtime, assets, tls, status.clone(), most));
         let figures = FrontFigures::of(&shared);
-        board.update(|account| account.front = Some(Arc::new(figures)));
+        status.update(|status| status.front = Some(Arc::new(figures)));
         let places = Arc::new(Semaphore::new(most.connections));
         tokio::spawn(accept(listener, shared.clone(), places.clone()));
         Ok(Self { shared, places })
@@ -71,7 +76,7 @@ impl Front {
 
     /// The site was taken away for a while: the port stays, and says so.
     pub fn is_on_hold(&self) -> bool {
-        self.shared.board.phase() == Phase::OnHold
+        self.shared.status.phase() == Phase::OnHold
     }
 
     /// gunicorn reloads: no request goes to a worker that is about to end.

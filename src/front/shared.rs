@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::metrics::{InFlight, Metrics};
-use super::open::Places;
+use super::open::ServedRoots;
 use super::outflow::Pool;
 use super::runtime::Runtime;
 use super::slots::SharedSlots;
@@ -21,7 +21,7 @@ use crate::config::front::AccessLog;
 use crate::config::hosts::Hosts;
 use crate::config::trusted::TrustedProxies;
 use crate::frappe::sites::is_site;
-use crate::status::account::{Board, Phase};
+use crate::status::handle::{Phase, StatusHandle};
 use crate::sys::limits::Most;
 
 /// gunicorn is told to keep idle connections for longer (role/web.rs).
@@ -62,7 +62,7 @@ impl Settings {
 #[derive(Debug)]
 pub struct Shared {
     pub settings: Settings,
-    pub places: Places,
+    pub places: ServedRoots,
     /// Where we listen.
     pub address: SocketAddr,
     pub runtime: Runtime,
@@ -72,7 +72,7 @@ pub struct Shared {
     pub tls: Option<Tls>,
     pub metrics: Arc<Metrics>,
     pub in_flight: Arc<InFlight>,
-    pub board: Board,
+    pub status: StatusHandle,
     /// Memory for answers on their way by HTTP/2.
     pub outflow: Arc<Pool>,
     /// For HTTP/2 requests that are worked on.
@@ -91,11 +91,11 @@ impl Shared {
         runtime: Runtime,
         assets: PathBuf,
         tls: Option<Tls>,
-        board: Board,
+        status: StatusHandle,
         most: Most,
     ) -> Self {
         let (host, port) = settings.socketio.clone();
-        let places = Places { bench: settings.bench.clone(), assets };
+        let places = ServedRoots { bench: settings.bench.clone(), assets };
         Self {
             places: places.clone(),
             address,
@@ -105,7 +105,7 @@ impl Shared {
             tls,
             metrics: Arc::new(Metrics::new()),
             in_flight: Arc::default(),
-            board,
+            status,
             outflow: Arc::default(),
             slots: SharedSlots::new(most.streams),
             // Where clients come by few connections, through a proxy, the places of the others are free.
@@ -130,7 +130,7 @@ impl Shared {
     pub fn serves(&self, site: &str) -> bool {
         self.settings.site.as_deref() == Some(site)
             || self
-                .board
+                .status
                 .serves_other_site(site)
                 .unwrap_or_else(|| !is_site(&self.settings.bench.join("sites").join(site)))
     }
@@ -140,6 +140,6 @@ impl Shared {
     }
 
     pub fn is_draining(&self) -> bool {
-        self.board.phase() == Phase::Draining
+        self.status.phase() == Phase::Draining
     }
 }

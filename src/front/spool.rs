@@ -52,12 +52,12 @@ impl Spooled {
 }
 
 /// Bytes in memory that count there until nobody needs them.
-struct Kept {
+struct SpillBuffer {
     bytes: Bytes,
     _charge: Charge,
 }
 
-impl AsRef<[u8]> for Kept {
+impl AsRef<[u8]> for SpillBuffer {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -112,7 +112,7 @@ async fn receive(body: &mut Incoming, limit: u64, shared: &Shared) -> Result<Spo
         }
     }
     if file.is_none() {
-        let bytes = Bytes::from_owner(Kept { bytes: buffer.freeze(), _charge: in_memory });
+        let bytes = Bytes::from_owner(SpillBuffer { bytes: buffer.freeze(), _charge: in_memory });
         return Ok(Spooled::Memory(bytes));
     }
     Ok(Spooled::File(append(shared, file, &mut buffer).await?, received))

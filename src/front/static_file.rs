@@ -10,12 +10,12 @@ use super::answer::{Body, Content};
 use super::conditional::{Validators, Verdict, judge, range_is_of_this};
 use super::content_type;
 use super::file_body::FileBody;
-use super::open::{Opened, Wanted};
+use super::open::{FileRef, Opened};
 use super::ranges::{self, Range};
 use super::variants::{Encoding, Variants};
 
 /// How it is to be served.
-pub struct Manner {
+pub struct ServeOptions {
     pub cache: &'static str,
     /// What a browser would run is for download only.
     pub download_active: bool,
@@ -25,7 +25,7 @@ const HASHED: &str = "public, max-age=31536000, immutable";
 /// Assets without a digest in their name change with the next image, uploads when they are replaced.
 const CHANGING: &str = "public, max-age=300";
 
-impl Manner {
+impl ServeOptions {
     pub fn of_asset(path: &Path) -> Self {
         Self { cache: if is_hashed(path) { HASHED } else { CHANGING }, download_active: false }
     }
@@ -50,7 +50,7 @@ pub fn answer(
     name: &Path,
     method: &Method,
     asked: &HeaderMap,
-    manner: &Manner,
+    manner: &ServeOptions,
 ) -> Response<Body> {
     respond(opened, None, name, method, asked, manner)
 }
@@ -59,10 +59,10 @@ pub fn answer(
 pub fn answer_small(
     opened: &Opened,
     variants: &Variants,
-    wanted: &Wanted,
+    wanted: &FileRef,
     method: &Method,
     asked: &HeaderMap,
-    manner: &Manner,
+    manner: &ServeOptions,
 ) -> Response<Body> {
     let small = if asked.contains_key(header::RANGE) { None } else { variants.choose(opened, wanted, asked) };
     respond(opened, small, wanted.path(), method, asked, manner)
@@ -74,7 +74,7 @@ fn respond(
     name: &Path,
     method: &Method,
     asked: &HeaderMap,
-    manner: &Manner,
+    manner: &ServeOptions,
 ) -> Response<Body> {
     let content_type = content_type::of(name);
     let modified = opened.metadata.modified().unwrap_or(UNIX_EPOCH);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::answer::{Body, text};
 use super::error_page::STYLE;
 use super::status_steps::{Step, of_an_update, to_the_site};
-use crate::status::account::{Account, Phase};
+use crate::status::handle::{Phase, Status};
 
 /// A browser's page asks again by itself; others are told when.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
@@ -30,21 +30,21 @@ struct Shown {
 }
 
 /// Instead of a site that is not there yet.
-pub fn answer(account: &Account, asked: &HeaderMap) -> Response<Body> {
-    let headline = match account.phase {
+pub fn answer(status: &Status, asked: &HeaderMap) -> Response<Body> {
+    let headline = match status.phase {
         Phase::Held => "This site could not be started",
         Phase::OnHold => "This site is being worked on",
         Phase::Draining => "This site is being stopped",
         _ => "This site is being prepared",
     };
-    let steps = to_the_site(account, Instant::now());
-    let has_failed = account.phase == Phase::Held;
-    Shown { phase: account.phase.as_str(), headline, steps, has_failed }.answer(asked)
+    let steps = to_the_site(status, Instant::now());
+    let has_failed = status.phase == Phase::Held;
+    Shown { phase: status.phase.as_str(), headline, steps, has_failed }.answer(asked)
 }
 
 /// In a migration: for people the page, instead of Frappe's own; programs keep the answer that they know.
-pub fn in_an_update(account: &Account, asked: &HeaderMap, mut frappes: Response<Body>) -> Response<Body> {
-    let gate = &account.gate;
+pub fn in_an_update(status: &Status, asked: &HeaderMap, mut frappes: Response<Body>) -> Response<Body> {
+    let gate = &status.gate;
     let has_failed = gate.problem.is_some();
     if !has_failed && gate.running.is_none() {
         return frappes;
@@ -153,8 +153,8 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::status::account::Board;
     use crate::status::gate::RunningMigration;
+    use crate::status::handle::StatusHandle;
 
     async fn page(response: Response<Body>) -> String {
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
@@ -163,11 +163,11 @@ mod tests {
 
     #[tokio::test]
     async fn people_are_told_that_it_failed_and_not_why() {
-        let board = Board::new("web", None);
-        board.update(|account| account.last_error = Some("secret".into()));
-        board.enter(Phase::Held, None);
+        let status = StatusHandle::new("web", None);
+        status.update(|status| status.last_error = Some("secret".into()));
+        status.enter(Phase::Held, None);
         let html = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("text/html"))]);
-        let page = page(answer(&board.read(), &html)).await;
+        let page = page(answer(&status.read(), &html)).await;
         assert!(!page.contains("secret") && page.contains(FAILED), "{page}");
     }
 
@@ -178,15 +178,15 @@ mod tests {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
             response
         };
-        let board = Board::new("web", None);
+        let status = StatusHandle::new("web", None);
         let html = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("text/html"))]);
         // An operator's own maintenance: Frappe says what it says.
-        assert_eq!(page(in_an_update(&board.read(), &html, frappes())).await, "of Frappe");
+        assert_eq!(page(in_an_update(&status.read(), &html, frappes())).await, "of Frappe");
         let running = RunningMigration { holder: Some("secret-pod".into()), reported: "secret".into() };
-        board.update(|account| account.gate.running = Some(running));
-        let shown = page(in_an_update(&board.read(), &html, frappes())).await;
+        status.update(|status| status.gate.running = Some(running));
+        let shown = page(in_an_update(&status.read(), &html, frappes())).await;
         assert!(shown.contains("is being updated") && !shown.contains("secret"), "{shown}");
-        let program = in_an_update(&board.read(), &HeaderMap::new(), frappes());
+        let program = in_an_update(&status.read(), &HeaderMap::new(), frappes());
         assert_eq!(program.headers()[header::RETRY_AFTER], RETRY_AFTER);
         assert_eq!(page(program).await, "of Frappe");
     }

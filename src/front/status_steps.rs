@@ -4,8 +4,8 @@
 use std::time::Instant;
 
 use crate::record::stage::Stage;
-use crate::status::account::{Account, Phase};
-use crate::status::gate::GateAccount;
+use crate::status::gate::GateStatus;
+use crate::status::handle::{Phase, Status};
 use crate::status::operation::{LeaderWait, Operation, StepName, StepProgress};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +34,9 @@ const STEPS: [(Phase, &str); 3] = [
 ];
 
 /// Of a start.
-pub fn to_the_site(account: &Account, now: Instant) -> Vec<Step> {
-    let entered = |phase: Phase| account.phases.since(phase);
-    let has_failed = account.phase == Phase::Held;
+pub fn to_the_site(status: &Status, now: Instant) -> Vec<Step> {
+    let entered = |phase: Phase| status.phases.since(phase);
+    let has_failed = status.phase == Phase::Held;
     let last_begun = STEPS.iter().rposition(|(phase, _)| entered(*phase).is_some());
     let ended = |index: usize| {
         let next = STEPS.get(index + 1).and_then(|(phase, _)| entered(*phase));
@@ -50,18 +50,18 @@ pub fn to_the_site(account: &Account, now: Instant) -> Vec<Step> {
             _ => State::Waiting,
         };
         let elapsed_s = entered(*phase).map(|at| ended(index).saturating_duration_since(at).as_secs());
-        let now = if state == State::Running { running(account) } else { String::new() };
+        let now = if state == State::Running { running(status) } else { String::new() };
         Step { name, state, elapsed_s, now }
     };
     STEPS.iter().enumerate().map(step).collect()
 }
 
 /// The part of the account's operation that is for everybody: what it is, and how far.
-fn running(account: &Account) -> String {
-    if account.phase != Phase::Bootstrapping {
+fn running(status: &Status) -> String {
+    if status.phase != Phase::Bootstrapping {
         return String::new();
     }
-    let (name, percent) = match &account.operation {
+    let (name, percent) = match &status.operation {
         Some(Operation::RunningStep { name, progress }) => {
             (step_name(name), progress.as_ref().and_then(StepProgress::percent))
         }
@@ -93,7 +93,7 @@ const UPDATE: [(&str, &[Stage]); 4] = [
 ];
 
 /// Of a migration, which another pod may be at: its times are not known here.
-pub fn of_an_update(gate: &GateAccount) -> Vec<Step> {
+pub fn of_an_update(gate: &GateStatus) -> Vec<Step> {
     let at = UPDATE
         .iter()
         .position(|(_, stages)| gate.stage.is_some_and(|stage| stages.contains(&stage)))
@@ -117,16 +117,16 @@ mod tests {
     use super::*;
     use crate::deps::missing::{Missing, MissingDependency};
     use crate::frappe::progress_line::ProgressLine;
-    use crate::status::account::Board;
+    use crate::status::handle::StatusHandle;
     use crate::status::operation::NotReady;
 
     fn step(name: StepName, line: &str) -> Operation {
         Operation::RunningStep { name, progress: Some(StepProgress::Line(ProgressLine::parse(line))) }
     }
 
-    fn shown(board: &Board) -> Vec<(State, Option<u64>, String)> {
+    fn shown(status: &StatusHandle) -> Vec<(State, Option<u64>, String)> {
         let later = Instant::now() + Duration::from_secs(7);
-        to_the_site(&board.read(), later)
+        to_the_site(&status.read(), later)
             .into_iter()
             .map(|step| (step.state, step.elapsed_s, step.now))
             .collect()
@@ -134,19 +134,19 @@ mod tests {
 
     #[test]
     fn each_step_is_shown_with_its_time_and_nothing_of_the_inside() {
-        let board = Board::new("web", None);
-        assert!(shown(&board).iter().all(|step| *step == (State::Waiting, None, String::new())));
+        let status = StatusHandle::new("web", None);
+        assert!(shown(&status).iter().all(|step| *step == (State::Waiting, None, String::new())));
         let (name, target) = ("postgres", "secret-host:5432".into());
         let missing = Missing(vec![MissingDependency { name, target, error: None }]);
-        board.enter(Phase::WaitingForDependencies, Some(Operation::WaitingForDependencies(missing)));
-        assert_eq!(shown(&board)[0], (State::Running, Some(7), String::new()));
-        board.enter(Phase::Bootstrapping, Some(Operation::Inspecting));
-        assert_eq!(shown(&board)[0].0, State::Done);
-        board.begin(step(StepName::NewSite, "Updating DocTypes for frappe : [===  ] 37%"));
-        assert_eq!(shown(&board)[1], (State::Running, Some(7), "creating it, 37 %".into()));
-        board.update(|account| account.last_error = Some("secret".into()));
-        board.enter(Phase::Held, None);
-        let states: Vec<State> = shown(&board).into_iter().map(|step| step.0).collect();
+        status.enter(Phase::WaitingForDependencies, Some(Operation::WaitingForDependencies(missing)));
+        assert_eq!(shown(&status)[0], (State::Running, Some(7), String::new()));
+        status.enter(Phase::Bootstrapping, Some(Operation::Inspecting));
+        assert_eq!(shown(&status)[0].0, State::Done);
+        status.begin(step(StepName::NewSite, "Updating DocTypes for frappe : [===  ] 37%"));
+        assert_eq!(shown(&status)[1], (State::Running, Some(7), "creating it, 37 %".into()));
+        status.update(|status| status.last_error = Some("secret".into()));
+        status.enter(Phase::Held, None);
+        let states: Vec<State> = shown(&status).into_iter().map(|step| step.0).collect();
         assert_eq!(states, [State::Done, State::Failed, State::Waiting]);
     }
 
@@ -166,9 +166,9 @@ mod tests {
             (waits(LeaderWait::Unled(NotReady::Unfinished), None), LOOKING),
             (Operation::FetchingApp("secret".into()), LOOKING),
         ] {
-            let board = Board::new("web", None);
-            board.enter(Phase::Bootstrapping, Some(operation));
-            assert_eq!(shown(&board)[1].2, text);
+            let status = StatusHandle::new("web", None);
+            status.enter(Phase::Bootstrapping, Some(operation));
+            assert_eq!(shown(&status)[1].2, text);
         }
     }
 
@@ -176,7 +176,7 @@ mod tests {
     fn an_update_is_at_its_stage() {
         let states = |stage: Stage, problem: Option<&str>| {
             let gate =
-                GateAccount { stage: Some(stage), problem: problem.map(Into::into), ..Default::default() };
+                GateStatus { stage: Some(stage), problem: problem.map(Into::into), ..Default::default() };
             of_an_update(&gate).into_iter().map(|step| step.state).collect::<Vec<_>>()
         };
         use State::{Done, Failed, Running, Waiting};

@@ -81,18 +81,18 @@ fn modified(path: &PathBuf) -> Option<SystemTime> {
 }
 
 fn config(certificate: &PathBuf, key: &PathBuf) -> std::result::Result<Arc<ServerConfig>, String> {
-    let told = |path: &PathBuf| {
+    let with_path = |path: &PathBuf| {
         let path = path.display().to_string();
         move |cause: String| format!("{path}: {cause}")
     };
-    let chain = certificates(certificate).map_err(told(certificate))?;
-    let private = private_key(key).map_err(told(key))?;
+    let chain = certificates(certificate).map_err(with_path(certificate))?;
+    let private = private_key(key).map_err(with_path(key))?;
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .with_no_client_auth()
         .with_single_cert(chain, private)
-        .map_err(|error| told(key)(error.to_string()))?;
+        .map_err(|error| with_path(key)(error.to_string()))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

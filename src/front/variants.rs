@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::content_type;
 use super::gzip_body::accepts;
-use super::open::{Opened, Places, Wanted, find};
+use super::open::{FileRef, Opened, ServedRoots, find};
 use crate::sys::file::read_at;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,14 +85,14 @@ impl Encoding {
 #[derive(Clone, Debug)]
 pub struct Variants {
     folder: PathBuf,
-    places: Places,
+    places: ServedRoots,
     made_bytes: Arc<AtomicU64>,
     busy: Arc<Mutex<HashSet<String>>>,
     one_at_a_time: Arc<Semaphore>,
 }
 
 impl Variants {
-    pub fn new(folder: PathBuf, places: Places) -> Self {
+    pub fn new(folder: PathBuf, places: ServedRoots) -> Self {
         Self {
             folder,
             places,
@@ -103,7 +103,7 @@ impl Variants {
     }
 
     /// The smallest that is there and the client takes; asks for one to be made where there is none.
-    pub fn choose(&self, opened: &Opened, wanted: &Wanted, asked: &HeaderMap) -> Option<(Encoding, Opened)> {
+    pub fn choose(&self, opened: &Opened, wanted: &FileRef, asked: &HeaderMap) -> Option<(Encoding, Opened)> {
         let metadata = &opened.metadata;
         if !WORTH_BYTES.contains(&metadata.len()) || !content_type::of(wanted.path()).compressible {
             return None;
@@ -130,19 +130,19 @@ impl Variants {
         None
     }
 
-    fn make(&self, key: String, encoding: Encoding, opened: &Opened, wanted: &Wanted) {
+    fn make(&self, key: String, encoding: Encoding, opened: &Opened, wanted: &FileRef) {
         if !self.begin(&key) {
             return;
         }
         let (variants, opened, wanted) = (self.clone(), opened.clone(), wanted.clone());
         tokio::spawn(async move {
             let Ok(_turn) = variants.one_at_a_time.acquire().await else { return };
-            let brought = variants.brought(&opened, &wanted, encoding).await;
+            let precompressed = variants.precompressed(&opened, &wanted, encoding).await;
             let making = {
                 let variants = variants.clone();
                 move || {
-                    let small = match brought {
-                        Some(brought) => Some(all_of(&brought)?.into()),
+                    let small = match precompressed {
+                        Some(precompressed) => Some(all_of(&precompressed)?.into()),
                         None => encoding.compress(&all_of(&opened)?)?,
                     };
                     // One that is no use stays among the busy, and is not tried again.
@@ -172,11 +172,11 @@ impl Variants {
     }
 
     /// The one beside an asset. Beside an upload anybody could put one that says something else.
-    async fn brought(&self, opened: &Opened, wanted: &Wanted, encoding: Encoding) -> Option<Opened> {
-        let Wanted::Asset(path) = wanted else { return None };
+    async fn precompressed(&self, opened: &Opened, wanted: &FileRef, encoding: Encoding) -> Option<Opened> {
+        let FileRef::Asset(path) = wanted else { return None };
         let mut beside = path.clone().into_os_string();
         beside.push(encoding.extension());
-        let found = find(&self.places, &Wanted::Asset(beside.into())).await?;
+        let found = find(&self.places, &FileRef::Asset(beside.into())).await?;
         let is_of_it = found.metadata.modified().ok()? >= opened.metadata.modified().ok()?;
         is_of_it.then_some(found)
     }

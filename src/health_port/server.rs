@@ -12,8 +12,8 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use crate::config::Listen;
 use crate::outcome::{Fault, Result};
-use crate::status::account::{Account, Board};
 use crate::status::checks::Check;
+use crate::status::handle::{Status, StatusHandle};
 use crate::status::metrics;
 
 /// Probes are few.
@@ -23,16 +23,16 @@ const BACKLOG: u32 = 128;
 ///
 /// # Errors
 /// 78 where the port is taken.
-pub fn start(listen: Listen, board: Board) -> Result<SocketAddr> {
+pub fn start(listen: Listen, status: StatusHandle) -> Result<SocketAddr> {
     let listener = bind(listen, "CAULDRON_HEALTH_ADDR", BACKLOG)?;
     let address = listener.local_addr().unwrap_or(listen.address);
     let router = Router::new()
-        .route("/livez", get(|state, query| answer(state, query, Account::live)))
-        .route("/readyz", get(|state, query| answer(state, query, Account::ready)))
-        .route("/startupz", get(|state, query| answer(state, query, Account::started)))
-        .route("/status", get(status))
+        .route("/livez", get(|state, query| answer(state, query, Status::live)))
+        .route("/readyz", get(|state, query| answer(state, query, Status::ready)))
+        .route("/startupz", get(|state, query| answer(state, query, Status::started)))
+        .route("/status", get(status_page))
         .route("/metrics", get(exposition))
-        .with_state(board);
+        .with_state(status);
     tokio::spawn(async move {
         let _ = axum::serve(listener, router).await;
     });
@@ -71,17 +71,17 @@ fn listen_on(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> 
 }
 
 async fn answer(
-    State(board): State<Board>,
+    State(status): State<StatusHandle>,
     RawQuery(query): RawQuery,
-    checks: fn(&Account) -> Vec<Check>,
+    checks: fn(&Status) -> Vec<Check>,
 ) -> Response {
     let asked = |word: &str| {
         query.as_ref().is_some_and(|query| query.split('&').any(|part| part.split('=').next() == Some(word)))
     };
-    let account = board.read();
-    let mut checks = checks(&account);
+    let status = status.read();
+    let mut checks = checks(&status);
     if asked("deep")
-        && let Some(page) = &account.login_page
+        && let Some(page) = &status.login_page
     {
         checks.push(page.check().await);
     }
@@ -104,19 +104,19 @@ async fn answer(
     (code, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
 }
 
-async fn status(State(board): State<Board>) -> Response {
-    let body = format!("{:#}\n", board.read().status());
+async fn status_page(State(status): State<StatusHandle>) -> Response {
+    let body = format!("{:#}\n", status.read().status());
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-async fn exposition(State(board): State<Board>) -> Response {
+async fn exposition(State(status): State<StatusHandle>) -> Response {
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    let account = board.read();
+    let status = status.read();
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
-    let figures = match &account.queues {
+    let figures = match &status.queues {
         // Without an answer the rest is told all the same.
         Some(source) => source.read(now_s).await.ok(),
         None => None,
     };
-    ([(header::CONTENT_TYPE, content_type)], metrics::encode(&account, figures.as_ref())).into_response()
+    ([(header::CONTENT_TYPE, content_type)], metrics::encode(&status, figures.as_ref())).into_response()
 }

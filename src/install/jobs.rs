@@ -6,11 +6,11 @@
 
 use tokio_postgres::Client;
 
-use super::{Work, run};
+use super::{InstallContext, run};
 use crate::frappe::scheduled_jobs;
 use crate::outcome::{Fault, Flow, Result};
 use crate::overlay::caches::Caches;
-use crate::postgres::sql::told;
+use crate::postgres::sql::sql_fault;
 use crate::status::operation::StepName;
 
 const SYNC: &str = "frappe.core.doctype.scheduled_job_type.scheduled_job_type.sync_jobs";
@@ -18,8 +18,8 @@ const TRIES: u32 = 3;
 
 /// # Errors
 /// 75 where they do not come.
-pub async fn ensure(work: &Work<'_>, app: &str) -> Flow<()> {
-    let Some(package) = work.context.view.package(app) else { return Ok(()) };
+pub async fn ensure(work: &InstallContext<'_>, app: &str) -> Flow<()> {
+    let Some(package) = work.context.overlay.package(app) else { return Ok(()) };
     let hooks = std::fs::read_to_string(package.join("hooks.py")).unwrap_or_default();
     // An app that schedules nothing, or nothing of its own, has no row to look for.
     let schedules = hooks.split_once("\nscheduler_events").is_some_and(|(_, events)| {
@@ -47,5 +47,5 @@ pub async fn ensure(work: &Work<'_>, app: &str) -> Flow<()> {
 }
 
 async fn has_jobs(client: &Client, app: &str) -> Result<bool> {
-    scheduled_jobs::are_there(client, app).await.map_err(told("cannot look for scheduled jobs"))
+    scheduled_jobs::are_there(client, app).await.map_err(sql_fault("cannot look for scheduled jobs"))
 }

@@ -6,14 +6,14 @@
 use crate::apps;
 use crate::frappe::hooks;
 use crate::outcome::{Fault, Result};
-use crate::overlay::View;
+use crate::overlay::BenchOverlay;
 
 /// The wanted apps, and what they require, each once.
 ///
 /// # Errors
 /// 78 where one requires an app that is not there, or apps require each other.
-pub fn order(wanted: &[String], view: &View) -> Result<Vec<String>> {
-    let requires = |app: &str| view.package(app).map(|package| hooks::required_apps(&package));
+pub fn order(wanted: &[String], overlay: &BenchOverlay) -> Result<Vec<String>> {
+    let requires = |app: &str| overlay.package(app).map(|package| hooks::required_apps(&package));
     let ordered = apps::order(wanted.iter().map(String::as_str), requires);
     ordered.map_err(|unordered| unordered.fault(missing))
 }

@@ -2,8 +2,8 @@
 //!
 //! Killed on the way it is still on the site's list, and the next try goes on: Frappe takes it off last.
 
-use super::{Work, back_up, follow, run};
-use crate::apps::live;
+use super::{InstallContext, back_up, follow, run};
+use crate::apps::shared_apps;
 use crate::frappe::{hooks, installed_apps};
 use crate::outcome::{Fault, Flow, Result};
 use crate::record::journal;
@@ -13,7 +13,7 @@ use crate::status::operation::StepName;
 ///
 /// # Errors
 /// 78 where the list of wanted apps still names it or another app requires it; 75 where Frappe fails.
-pub async fn remove(work: &Work<'_>, app: &str, wanted: &[String]) -> Flow<()> {
+pub async fn remove(work: &InstallContext<'_>, app: &str, wanted: &[String]) -> Flow<()> {
     let client = work.leadership.client();
     let installed = installed_apps::read(client).await?;
     refuse(work, app, wanted, &installed)?;
@@ -31,20 +31,20 @@ pub async fn remove(work: &Work<'_>, app: &str, wanted: &[String]) -> Flow<()> {
         tracing::info!(app, "the site does not have it");
     }
     journal::forget(client, work.context.site, app).await?;
-    live::take_away(&work.context.pod.bench, app)?;
+    shared_apps::take_away(&work.context.pod.bench, app)?;
     follow(work).await
 }
 
-fn refuse(work: &Work<'_>, app: &str, wanted: &[String], installed: &[String]) -> Result<()> {
+fn refuse(work: &InstallContext<'_>, app: &str, wanted: &[String], installed: &[String]) -> Result<()> {
     if app == "frappe" {
         return Err(Fault::configuration("frappe is the site itself", "name another app"));
     }
     if wanted.iter().any(|wanted| wanted == app) {
-        let mend = "take it off CAULDRON_APPS first, or the next start would install it again";
-        return Err(Fault::configuration(format!("{app} is in the list of wanted apps"), mend));
+        let hint = "take it off CAULDRON_APPS first, or the next start would install it again";
+        return Err(Fault::configuration(format!("{app} is in the list of wanted apps"), hint));
     }
     let requires = |other: &&String| {
-        let package = work.context.view.package(other);
+        let package = work.context.overlay.package(other);
         package.is_some_and(|package| hooks::required_apps(&package).iter().any(|required| required == app))
     };
     match installed.iter().find(requires) {

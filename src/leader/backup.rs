@@ -19,7 +19,7 @@ use crate::frappe::environment::ChildEnvironment;
 use crate::outcome::{Fault, Flow, Result, Stopped};
 use crate::postgres::catalog::foreign_schemas;
 use crate::postgres::dump::{self, PROGRAM, can_dump};
-use crate::postgres::sql::told;
+use crate::postgres::sql::sql_fault;
 use crate::postgres::version::major;
 use crate::record::schema;
 use crate::status::operation::{Operation, StepName, StepProgress};
@@ -81,7 +81,7 @@ async fn dump(
     let password_file = PasswordFile::write(&context.pod.runtime_dir, &login.own.user, login.password)?;
     let mut spec = spec(context, program, &password_file);
     // One that another role owns makes pg_dump fail; nothing of the site is in it.
-    let foreign = foreign_schemas(leadership.client()).await.map_err(told("cannot list the schemas"))?;
+    let foreign = foreign_schemas(leadership.client()).await.map_err(sql_fault("cannot list the schemas"))?;
     spec.args = dump::arguments(schema::PATTERN, &foreign, path);
     let (direct, own) = (context.direct, login.own);
     let variables = dump::variables(&direct.host, direct.port, &own.user, &own.database, "cauldron/backup");
@@ -90,9 +90,9 @@ async fn dump(
     run_program(context, leadership, program, |_| watch(context, path)).await.map_err(|stopped| match stopped
     {
         Stopped::Fault(fault) => {
-            let mend =
+            let hint =
                 "free some space, or name a smaller CAULDRON_BACKUP (0 takes none); nothing was changed";
-            Fault { mend: mend.into(), ..fault }.into()
+            Fault { hint: hint.into(), ..fault }.into()
         }
         signal @ Stopped::Signal(_) => signal,
     })
@@ -106,9 +106,9 @@ async fn watch(context: &Context<'_>, path: &Path) -> Infallible {
         let bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
         if bytes > seen {
             seen = bytes;
-            context.pod.board.progress();
+            context.pod.status.progress();
             let progress = Some(StepProgress::Written { bytes });
-            context.pod.board.begin(Operation::RunningStep { name: StepName::PgDump, progress });
+            context.pod.status.begin(Operation::RunningStep { name: StepName::PgDump, progress });
         }
     }
 }
@@ -141,13 +141,13 @@ async fn check_major(context: &Context<'_>, leadership: &Leadership, program: &P
         observer: Some(std::sync::Arc::new(observer)),
         ..Program::new(StepName::PgDumpVersion, spec)
     };
-    let mend = |server: u32| {
+    let hint = |server: u32| {
         format!("install postgresql-client-{server} (or newer) in the image, or set CAULDRON_BACKUP=0")
     };
     let server_major = server.unwrap_or_default();
     match run_program(context, leadership, program, |_| std::future::pending()).await {
         Err(Stopped::Fault(fault)) => {
-            Err(Fault::configuration(format!("no backup can be taken: {}", fault.cause), mend(server_major))
+            Err(Fault::configuration(format!("no backup can be taken: {}", fault.cause), hint(server_major))
                 .into())
         }
         Err(stopped) => Err(stopped),
@@ -158,7 +158,7 @@ async fn check_major(context: &Context<'_>, leadership: &Leadership, program: &P
                     format!(
                         "no backup can be taken: pg_dump is of PostgreSQL {client}, the server of {server}"
                     ),
-                    mend(server),
+                    hint(server),
                 )
                 .into()),
                 _ => Ok(()),
@@ -170,7 +170,7 @@ async fn check_major(context: &Context<'_>, leadership: &Leadership, program: &P
 /// By the server's clock, so that the names of all pods sort.
 async fn name(client: &Client) -> Result<String> {
     let sql = r#"SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISS"Z"')"#;
-    let row = client.query_one(sql, &[]).await.map_err(told("cannot ask for the time"))?;
+    let row = client.query_one(sql, &[]).await.map_err(sql_fault("cannot ask for the time"))?;
     Ok(row.get(0))
 }
 

@@ -13,7 +13,7 @@ use crate::config::database::DatabaseConfig;
 use crate::deps::DepsReady;
 use crate::frappe::common_config::Overrides;
 use crate::outcome::Result;
-use crate::overlay::View;
+use crate::overlay::BenchOverlay;
 use crate::pod::Pod;
 
 /// What every part of the bootstrap works with: servers that work, and a site to look for on them.
@@ -35,7 +35,7 @@ pub struct OverlayContext<'a> {
     pub context: &'a Context<'a>,
     /// Where common_site_config.json cannot be written.
     pub overrides: &'a Overrides,
-    pub view: View,
+    pub overlay: BenchOverlay,
 }
 
 impl<'a> Deref for OverlayContext<'a> {
@@ -49,7 +49,7 @@ impl<'a> Deref for OverlayContext<'a> {
 impl OverlayContext<'_> {
     /// Has the view show a site folder that was made after it.
     pub fn link_site(&self) -> Result<()> {
-        self.view.link_site(self.site)
+        self.overlay.link_site(self.site)
     }
 }
 

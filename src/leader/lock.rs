@@ -21,11 +21,11 @@ use super::takeover::{Rival, end_old_sessions};
 use crate::outcome::{Fault, Result};
 use crate::postgres::Connection;
 use crate::postgres::advisory_lock::{self, LockHolder};
-use crate::postgres::sql::told;
+use crate::postgres::sql::sql_fault;
 use crate::record::schema;
 use crate::record::state::{self, State};
 use crate::record::timing::{HEARTBEAT_INTERVAL, LOCK_RETRY_INTERVAL, LOST_AFTER, SESSION_ENDS_WITHIN};
-use crate::status::account::Board;
+use crate::status::handle::StatusHandle;
 use crate::status::operation::NotReady;
 
 /// The same in every database: the lock is the database's own.
@@ -35,17 +35,17 @@ const BOOTSTRAP_LOCK: i64 = 0x6361_756c_626f_6f74; // "caulboot"
 pub struct Leadership {
     connection: Arc<Connection>,
     site: String,
-    board: Board,
-    beat: Option<Beat>,
+    status: StatusHandle,
+    beat: Option<Heartbeat>,
 }
 
 /// The task that writes the beat; it ends with this value.
-struct Beat {
+struct Heartbeat {
     lost: watch::Receiver<bool>,
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Drop for Beat {
+impl Drop for Heartbeat {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -56,8 +56,8 @@ impl Leadership {
     ///
     /// # Errors
     /// 75 where nobody gave a sign of life for ten minutes, or the connection is lost.
-    pub async fn acquire(connection: Connection, site: &str, board: &Board) -> Result<Self> {
-        let mut leader = Leader::new(board);
+    pub async fn acquire(connection: Connection, site: &str, status: &StatusHandle) -> Result<Self> {
+        let mut leader = Leader::new(status);
         let mut rival = Rival::default();
         state::listen(&connection).await;
         loop {
@@ -72,13 +72,13 @@ impl Leadership {
                 }
             }
         }
-        let last = state::read(&connection, site).await.map_err(told("cannot read our state"))?;
+        let last = state::read(&connection, site).await.map_err(sql_fault("cannot read our state"))?;
         // A leader that said good-bye waited for its step's end.
         end_old_sessions(&connection, last.is_none_or(|state| state.holder.is_none())).await?;
         Ok(Self {
             connection: Arc::new(connection),
             site: site.to_string(),
-            board: board.clone(),
+            status: status.clone(),
             beat: None,
         })
     }
@@ -88,15 +88,15 @@ impl Leadership {
         schema::bring_up_to_date(&self.connection).await?;
         state::claim(&self.connection, &self.site, install_id, instance, holder)
             .await
-            .map_err(told("cannot write our state"))?;
+            .map_err(sql_fault("cannot write our state"))?;
         let (lost_tx, lost) = watch::channel(false);
         let task = tokio::spawn(keep_beating(
             self.connection.clone(),
             self.site.clone(),
-            self.board.clone(),
+            self.status.clone(),
             lost_tx,
         ));
-        self.beat = Some(Beat { lost, task });
+        self.beat = Some(Heartbeat { lost, task });
         Ok(())
     }
 
@@ -147,7 +147,7 @@ async fn ask(connection: &Connection, site: &str, rival: &mut Rival) -> Result<A
     if try_lock(connection).await? {
         return Ok(Asked::Taken);
     }
-    let state = state::read(connection, site).await.map_err(told("cannot read our state"))?;
+    let state = state::read(connection, site).await.map_err(sql_fault("cannot read our state"))?;
     Ok(if rival.look(connection, state.as_ref()).await? {
         Asked::Ended
     } else {
@@ -164,10 +164,15 @@ fn stalled() -> Fault {
 
 async fn try_lock(connection: &Connection) -> Result<bool> {
     let taken = advisory_lock::try_take(connection, BOOTSTRAP_LOCK).await;
-    taken.map_err(told("cannot take the bootstrap lock"))
+    taken.map_err(sql_fault("cannot take the bootstrap lock"))
 }
 
-async fn keep_beating(connection: Arc<Connection>, site: String, board: Board, lost: watch::Sender<bool>) {
+async fn keep_beating(
+    connection: Arc<Connection>,
+    site: String,
+    status: StatusHandle,
+    lost: watch::Sender<bool>,
+) {
     let mut last_success = Instant::now();
     loop {
         tokio::select! {
@@ -179,7 +184,7 @@ async fn keep_beating(connection: Arc<Connection>, site: String, board: Board, l
             }
         }
         let left = LOST_AFTER.saturating_sub(last_success.elapsed());
-        match tokio::time::timeout(left, state::beat(&connection, &site, &board.read().doing())).await {
+        match tokio::time::timeout(left, state::heartbeat(&connection, &site, &status.read().doing())).await {
             Ok(Ok(())) => last_success = Instant::now(),
             Ok(Err(error)) => tracing::warn!(%error, "a beat failed"),
             Err(_) => break,

@@ -1,7 +1,7 @@
 //! A running step as people see it: what it is at and on whom it waits, in the account and in the log; on a
 //! terminal a live line with elapsed time and tables created.
 //!
-//! Signs of life besides its output: a new table, CPU time that grows, and a session that works.
+//! PodRegistry of life besides its output: a new table, CPU time that grows, and a session that works.
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -11,8 +11,8 @@ use tokio_postgres::Client;
 use super::takeover::end_other_attempts;
 use crate::postgres::catalog;
 use crate::postgres::sessions::{self, Working};
-use crate::status::account::Board;
 use crate::status::activity::{Activity, Doing, News};
+use crate::status::handle::StatusHandle;
 use crate::status::operation::StepName;
 use crate::sys::proc;
 use crate::telemetry::live_line;
@@ -23,12 +23,18 @@ const COMPUTES_FROM: Duration = Duration::from_millis(50);
 
 /// Looks once a second, until it is dropped. A look that fails is nobody's progress; the lock's own
 /// beat tells the loss of the connection. `group` is the step's process group.
-pub async fn watch(client: &Client, board: &Board, step: &StepName, attempt: &str, group: i32) -> Infallible {
+pub async fn watch(
+    client: &Client,
+    status: &StatusHandle,
+    step: &StepName,
+    attempt: &str,
+    group: i32,
+) -> Infallible {
     let started = Instant::now();
     let mut most_tables = 0;
     let mut cpu = Duration::ZERO;
     let mut activity = Activity::new(started);
-    let _shown = Shown(board);
+    let _shown = Shown(status);
     loop {
         if let Err(fault) = end_other_attempts(client, attempt).await {
             tracing::debug!(%fault, "no look at other sessions");
@@ -38,11 +44,11 @@ pub async fn watch(client: &Client, board: &Board, step: &StepName, attempt: &st
         let used = cpu_now.saturating_sub(cpu);
         let doing = doing(used, &sessions::of_step(client, attempt).await.unwrap_or_default());
         if tables > most_tables || !used.is_zero() || doing.is_work() {
-            board.progress();
+            status.progress();
         }
         (most_tables, cpu) = (tables.max(most_tables), cpu_now);
-        tell(board, step, &mut activity, doing);
-        let (elapsed_s, progress) = (started.elapsed().as_secs(), board.read().step_progress());
+        tell(status, step, &mut activity, doing);
+        let (elapsed_s, progress) = (started.elapsed().as_secs(), status.read().step_progress());
         live_line::show(&format!("{step}  {elapsed_s} s  {tables} tables  {progress}"));
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -61,11 +67,11 @@ fn doing(used: Duration, sessions: &[Working]) -> Doing {
     }
 }
 
-fn tell(board: &Board, step: &StepName, activity: &mut Activity, doing: Doing) {
+fn tell(status: &StatusHandle, step: &StepName, activity: &mut Activity, doing: Doing) {
     let news = activity.see(doing, Instant::now());
-    board.update(|account| account.activity = Some(activity.clone()));
+    status.update(|status| status.activity = Some(activity.clone()));
     let step = step.to_string();
-    let patch = || board.read().gate.progress.and_then(|progress| progress.patch);
+    let patch = || status.read().gate.progress.and_then(|progress| progress.patch);
     match news {
         Some(News::StandsStill) => {
             tracing::warn!(step, patch = patch(), %activity, "the step stands still");
@@ -76,11 +82,11 @@ fn tell(board: &Board, step: &StepName, activity: &mut Activity, doing: Doing) {
 }
 
 /// Takes what is shown away with the watch.
-struct Shown<'a>(&'a Board);
+struct Shown<'a>(&'a StatusHandle);
 
 impl Drop for Shown<'_> {
     fn drop(&mut self) {
-        self.0.update(|account| account.activity = None);
+        self.0.update(|status| status.activity = None);
         live_line::clear();
     }
 }

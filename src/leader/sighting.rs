@@ -7,19 +7,19 @@ use crate::outcome::{Fault, Result};
 use crate::record::phase::SitePhase;
 use crate::record::state::State;
 use crate::record::timing::{LEADER_ALIVE_FOR, NOBODY_LEADS_AFTER};
-use crate::status::account::Board;
+use crate::status::handle::StatusHandle;
 use crate::status::operation::{LeaderWait, NotReady, Operation};
 
 /// What was seen so far.
 pub struct Leader<'a> {
-    board: &'a Board,
+    status: &'a StatusHandle,
     told: Option<LeaderWait>,
     sign_of_life_at: Instant,
 }
 
 impl<'a> Leader<'a> {
-    pub fn new(board: &'a Board) -> Self {
-        Self { board, told: None, sign_of_life_at: Instant::now() }
+    pub fn new(status: &'a StatusHandle) -> Self {
+        Self { status, told: None, sign_of_life_at: Instant::now() }
     }
 
     /// Shows a look at our record; `otherwise` is what is waited for where it names nobody. The
@@ -31,7 +31,7 @@ impl<'a> Leader<'a> {
         let holder = state.and_then(|state| state.holder.clone());
         if state.and_then(|state| state.beat_age_ms).is_some_and(is_alive) {
             self.sign_of_life_at = Instant::now();
-            self.board.progress();
+            self.status.progress();
         }
         let is_complete = state.is_some_and(|state| state.phase == SitePhase::Complete);
         let wait = match holder.clone() {
@@ -39,11 +39,11 @@ impl<'a> Leader<'a> {
             None => LeaderWait::Unled(otherwise),
         };
         let reported = state.and_then(|state| state.doing.as_deref()).map(ProgressLine::parse);
-        self.board.update(|account| {
-            account.operation = Some(Operation::WaitingForLeader { wait: wait.clone(), reported });
-            account.holder = holder;
-            account.attempt = state.and_then(|state| state.attempt.clone());
-            account.last_error = state.and_then(|state| state.last_error.clone());
+        self.status.update(|status| {
+            status.operation = Some(Operation::WaitingForLeader { wait: wait.clone(), reported });
+            status.holder = holder;
+            status.attempt = state.and_then(|state| state.attempt.clone());
+            status.last_error = state.and_then(|state| state.last_error.clone());
         });
         if self.told.as_ref() != Some(&wait) {
             tracing::info!(reason = wait.to_string(), "waiting for the pod that leads the bootstrap");
@@ -88,22 +88,22 @@ mod tests {
 
     #[test]
     fn what_the_leader_does_is_shown() {
-        let board = Board::new("worker", None);
-        let mut leader = Leader::new(&board);
+        let status = StatusHandle::new("worker", None);
+        let mut leader = Leader::new(&status);
         leader.see(None, NotReady::AppsNotPublished).unwrap();
-        assert_eq!(board.read().detail(), "the wanted apps are not published yet");
+        assert_eq!(status.read().detail(), "the wanted apps are not published yet");
         leader.see(Some(&beaten(1_000)), NotReady::Unfinished).unwrap();
-        assert_eq!(board.read().detail(), "the site is not finished; pod-1 leads: new-site: 40 %");
-        assert_eq!(board.read().holder.as_deref(), Some("pod-1"));
+        assert_eq!(status.read().detail(), "the site is not finished; pod-1 leads: new-site: 40 %");
+        assert_eq!(status.read().holder.as_deref(), Some("pod-1"));
     }
 
     #[test]
     fn a_beat_keeps_the_wait_alive_and_an_old_one_does_not() {
-        let board = Board::new("worker", None);
+        let status = StatusHandle::new("worker", None);
         let long_ago = Instant::now().checked_sub(NOBODY_LEADS_AFTER).unwrap();
-        let mut leader = Leader { sign_of_life_at: long_ago, ..Leader::new(&board) };
+        let mut leader = Leader { sign_of_life_at: long_ago, ..Leader::new(&status) };
         leader.see(Some(&beaten(29_000)), NotReady::Unfinished).unwrap();
-        let mut leader = Leader { sign_of_life_at: long_ago, ..Leader::new(&board) };
+        let mut leader = Leader { sign_of_life_at: long_ago, ..Leader::new(&status) };
         let fault = leader.see(Some(&beaten(31_000)), NotReady::Unfinished).unwrap_err();
         assert!(fault.code == crate::outcome::TRY_AGAIN && fault.cause.contains("pod-1"), "{fault}");
     }

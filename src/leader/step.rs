@@ -18,9 +18,9 @@ use crate::frappe::environment::ChildEnvironment;
 use crate::frappe::failure_line::reason;
 use crate::frappe::progress_line::ProgressLine;
 use crate::outcome::{Fault, Flow, Stopped};
-use crate::postgres::sql::told;
+use crate::postgres::sql::sql_fault;
 use crate::record::state;
-use crate::status::account::{Board, STUCK_AFTER};
+use crate::status::handle::{STUCK_AFTER, StatusHandle};
 use crate::status::operation::{Operation, StepName, StepProgress};
 use crate::supervise::output::{LineHandler, OutputLine};
 use crate::supervise::spawn::{Output, Spec, Stdin};
@@ -76,7 +76,7 @@ const LAST_LINES: usize = 400;
 pub async fn run(context: &OverlayContext<'_>, leadership: &Leadership, step: &Step<'_>) -> Flow<()> {
     state::begin_step(leadership.client(), context.site, step.attempt)
         .await
-        .map_err(told("cannot record the step"))?;
+        .map_err(sql_fault("cannot record the step"))?;
     let program = Program {
         secrets: step.secrets.iter().map(|secret| (*secret).clone()).collect(),
         observer: step.observer.clone(),
@@ -84,7 +84,7 @@ pub async fn run(context: &OverlayContext<'_>, leadership: &Leadership, step: &S
         ..Program::new(step.name.clone(), spec(context, step))
     };
     let watch =
-        |group| progress::watch(leadership.client(), &context.pod.board, &step.name, step.attempt, group);
+        |group| progress::watch(leadership.client(), &context.pod.status, &step.name, step.attempt, group);
     run_program(context, leadership, program, watch).await
 }
 
@@ -113,8 +113,8 @@ pub async fn run_program<W: Future<Output = Infallible>>(
 ) -> Flow<()> {
     let started = Instant::now();
     let Program { name, spec, .. } = &program;
-    context.pod.board.begin(Operation::RunningStep { name: name.clone(), progress: None });
-    context.pod.board.progress();
+    context.pod.status.begin(Operation::RunningStep { name: name.clone(), progress: None });
+    context.pod.status.progress();
     let name = &name.to_string();
     tracing::info!(step = name, "started");
     let last_lines = Arc::new(Mutex::new(VecDeque::new()));
@@ -123,15 +123,15 @@ pub async fn run_program<W: Future<Output = Infallible>>(
     let exit = tokio::select! {
         exit = child.exited() => exit,
         signal = asked_in_vain(context, &program) => {
-            child.stop(Signal::SIGTERM, STEP_GRACE, context.pod.shutdown.hurried()).await;
+            child.stop(Signal::SIGTERM, STEP_GRACE, context.pod.shutdown.forced()).await;
             return Err(Stopped::Signal(signal));
         }
         never = watch(child.pid) => match never {},
-        () = stuck(&context.pod.board) => {
-            let at = context.pod.board.read().doing();
+        () = stuck(&context.pod.status) => {
+            let at = context.pod.status.read().doing();
             tracing::error!(step = name, at, "no progress: it is ended");
-            context.pod.board.progress();
-            child.stop(Signal::SIGTERM, STEP_GRACE, context.pod.shutdown.hurried()).await;
+            context.pod.status.progress();
+            child.stop(Signal::SIGTERM, STEP_GRACE, context.pod.shutdown.forced()).await;
             let minutes = STUCK_AFTER.as_secs() / 60;
             let cause = format!("{name} made no progress for {minutes} min and was ended: {at}");
             return Err(Fault::try_again(cause, "its output is in the log above").into());
@@ -157,15 +157,15 @@ pub async fn run_program<W: Future<Output = Infallible>>(
 }
 
 /// Ends when nothing was a sign of progress for too long.
-async fn stuck(board: &Board) {
-    while let Some(left) = STUCK_AFTER.checked_sub(board.read().progress_at.elapsed()) {
+async fn stuck(status: &StatusHandle) {
+    while let Some(left) = STUCK_AFTER.checked_sub(status.read().progress_at.elapsed()) {
         tokio::time::sleep(left.max(Duration::from_secs(1))).await;
     }
 }
 
 /// The stop that was asked for, when the step has had its time.
 async fn asked_in_vain(context: &Context<'_>, step: &Program) -> Signal {
-    let signal = context.pod.shutdown.asked().await;
+    let signal = context.pod.shutdown.stop_requested().await;
     if !step.patience.is_zero() {
         tracing::info!(
             step = step.name.to_string(),
@@ -174,7 +174,7 @@ async fn asked_in_vain(context: &Context<'_>, step: &Program) -> Signal {
         );
         tokio::select! {
             () = tokio::time::sleep(step.patience) => {}
-            () = context.pod.shutdown.hurried() => {}
+            () = context.pod.shutdown.forced() => {}
         }
     }
     signal
@@ -190,7 +190,7 @@ fn spec(context: &OverlayContext<'_>, step: &Step<'_>) -> Spec {
     if let Some((host, port)) = &context.database.direct {
         environment.set("FRAPPE_DB_HOST", host).set("FRAPPE_DB_PORT", port.to_string());
     }
-    environment.joining(&context.view.joined());
+    environment.joining(&context.overlay.joined());
     if let Some(settings) = &step.settings {
         environment.set("PGOPTIONS", settings);
     }
@@ -201,18 +201,18 @@ fn spec(context: &OverlayContext<'_>, step: &Step<'_>) -> Spec {
     Spec {
         args: python_arguments(state::FENCE).into(),
         env: environment.into_map(),
-        cwd: Some(context.view.sites()),
+        cwd: Some(context.overlay.sites()),
         stdin: Stdin::Bytes(arguments_json(site, &step.arguments).into()),
         ..Spec::new(step.name.to_string(), context.pod.bench.python())
     }
 }
 
 fn handler(context: &Context<'_>, step: &Program, last_lines: Arc<Mutex<VecDeque<String>>>) -> LineHandler {
-    let board = context.pod.board.clone();
+    let status = context.pod.status.clone();
     let (name, observer) = (step.name.clone(), step.observer.clone());
     let (step, secrets) = (name.to_string(), step.secrets.clone());
     Arc::new(move |line: OutputLine<'_>| {
-        board.progress();
+        status.progress();
         let text = redacted(&String::from_utf8_lossy(line.text), &secrets);
         let text = text.trim_end();
         if text.is_empty() {
@@ -223,7 +223,7 @@ fn handler(context: &Context<'_>, step: &Program, last_lines: Arc<Mutex<VecDeque
         }
         if line.redrawn {
             let progress = Some(StepProgress::Line(ProgressLine::parse(text)));
-            board.begin(Operation::RunningStep { name: name.clone(), progress });
+            status.begin(Operation::RunningStep { name: name.clone(), progress });
             return;
         }
         tracing::info!(step, "{text}");
@@ -251,11 +251,11 @@ mod tests {
     #[tokio::test]
     async fn what_makes_no_progress_ends_and_what_does_goes_on() {
         let soon = Duration::from_millis(50);
-        let board = Board::new("bootstrap", None);
-        assert!(tokio::time::timeout(soon, stuck(&board)).await.is_err(), "it has just begun");
+        let status = StatusHandle::new("bootstrap", None);
+        assert!(tokio::time::timeout(soon, stuck(&status)).await.is_err(), "it has just begun");
         let long_ago = Instant::now().checked_sub(STUCK_AFTER + Duration::from_secs(1)).unwrap();
-        board.update(|account| account.progress_at = long_ago);
-        stuck(&board).await;
+        status.update(|status| status.progress_at = long_ago);
+        stuck(&status).await;
     }
 
     #[test]

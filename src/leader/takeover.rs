@@ -12,7 +12,7 @@ use tokio_postgres::Client;
 use super::lock::holding_session;
 use crate::outcome::Result;
 use crate::postgres::sessions::{self, Ended};
-use crate::postgres::sql::told;
+use crate::postgres::sql::sql_fault;
 use crate::record::state::State;
 use crate::record::timing::{LEADER_ALIVE_FOR, LOOKS_AROUND_FOR, NO_OLD_SESSION_FOR, OLD_SESSIONS_INTERVAL};
 
@@ -27,7 +27,7 @@ impl Rival {
     /// Looks at who holds the lock, and ends a holder that is dead. True where one was ended.
     pub async fn look(&mut self, client: &Client, state: Option<&State>) -> Result<bool> {
         let holder =
-            holding_session(client).await.map_err(told("cannot ask who holds the bootstrap lock"))?;
+            holding_session(client).await.map_err(sql_fault("cannot ask who holds the bootstrap lock"))?;
         let Some(pid) = holder.map(|session| session.pid) else { return Ok(false) };
         let since = match self.seen {
             Some((seen, since)) if seen == pid => since,
@@ -41,7 +41,7 @@ impl Rival {
         }
         let holder = state.and_then(|state| state.holder.as_deref()).unwrap_or("a pod");
         tracing::warn!(holder, backend = pid, "ending the session of a leader that gives no sign of life");
-        sessions::end(client, pid).await.map_err(told("cannot end the session of the dead leader"))?;
+        sessions::end(client, pid).await.map_err(sql_fault("cannot end the session of the dead leader"))?;
         Ok(true)
     }
 }
@@ -72,7 +72,7 @@ pub async fn end_old_sessions(client: &Client, clean: bool) -> Result<()> {
 /// whose supervisor hangs may log in again at any time.
 pub async fn end_other_attempts(client: &Client, attempt: &str) -> Result<usize> {
     let ended = sessions::end_steps_but(client, attempt).await;
-    let ended = ended.map_err(told("cannot end the sessions of an older attempt"))?;
+    let ended = ended.map_err(sql_fault("cannot end the sessions of an older attempt"))?;
     for Ended { backend, application } in &ended {
         tracing::info!(backend, application, "ended a session of an older attempt");
     }

@@ -10,14 +10,14 @@ use crate::code::relation::{Evidence, Relation, relation};
 use crate::frappe::installed_apps::installed_apps;
 use crate::leader::context::{Context, OverlayContext};
 use crate::outcome::Result;
-use crate::overlay::View;
+use crate::overlay::BenchOverlay;
 use crate::record::migrations::Released;
 use crate::record::migrations::{self, Tried};
 use crate::record::stage::Stage;
 use crate::record::state::State;
 use crate::record::timing::{MIGRATION_BELIEVED_FOR, has_reached};
-use crate::status::account::Board;
 use crate::status::gate::RunningMigration;
+use crate::status::handle::StatusHandle;
 use crate::supervise::process::Processes;
 
 /// What was found.
@@ -57,19 +57,24 @@ pub async fn assess_as_leader(
     state: &State,
 ) -> Result<Assessment> {
     let installed = installed_apps(client).await?;
-    let code = Code::look(&context.view).await?;
+    let code = Code::look(&context.overlay).await?;
     let seen = assess(&context.pod.processes, client, context.site, &code, &installed, state).await?;
-    tell(&context.pod.board, &seen.standing, state);
+    tell(&context.pod.status, &seen.standing, state);
     Ok(Assessment { running: None, ..seen })
 }
 
 /// Looks, and tells what was found.
-async fn standing(context: &Context<'_>, view: &View, client: &Client, state: &State) -> Result<Standing> {
+async fn standing(
+    context: &Context<'_>,
+    overlay: &BenchOverlay,
+    client: &Client,
+    state: &State,
+) -> Result<Standing> {
     let installed = installed_apps(client).await?;
-    let code = Code::look(view).await?;
+    let code = Code::look(overlay).await?;
     let site = context.site;
     let standing = judge(&context.pod.processes, client, site, &code, &installed, state).await?;
-    tell(&context.pod.board, &standing, state);
+    tell(&context.pod.status, &standing, state);
     Ok(standing)
 }
 
@@ -108,12 +113,12 @@ pub async fn judge(
     Ok(Standing { fingerprint, released: code.released(installed), relation, evidence, tried })
 }
 
-fn tell(board: &Board, Standing { fingerprint, relation, .. }: &Standing, state: &State) {
-    board.update(|account| {
-        account.gate.pod = Some(fingerprint.clone());
-        account.gate.database.clone_from(&state.fingerprint);
-        account.gate.relation = Some(relation.kind());
-        account.gate.stage = Some(state.gate.stage);
+fn tell(status: &StatusHandle, Standing { fingerprint, relation, .. }: &Standing, state: &State) {
+    status.update(|status| {
+        status.gate.pod = Some(fingerprint.clone());
+        status.gate.database.clone_from(&state.fingerprint);
+        status.gate.relation = Some(relation.kind());
+        status.gate.stage = Some(state.gate.stage);
     });
 }
 
@@ -138,11 +143,11 @@ pub fn holds_workers(state: &State) -> bool {
 /// Why a pod that follows may not serve yet; none where it may.
 pub async fn refusal(
     context: &Context<'_>,
-    view: &View,
+    overlay: &BenchOverlay,
     client: &Client,
     state: &State,
 ) -> Result<Option<String>> {
-    let Standing { fingerprint, relation, evidence, .. } = standing(context, view, client, state).await?;
+    let Standing { fingerprint, relation, evidence, .. } = standing(context, overlay, client, state).await?;
     Ok(match relation {
         Relation::Equal => None,
         Relation::RolledBack => {

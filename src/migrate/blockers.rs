@@ -14,9 +14,9 @@ use tokio_postgres::Client;
 use crate::leader::context::Context;
 use crate::outcome::{Fault, Result};
 use crate::postgres::sessions::{self, Ended, OnTables};
-use crate::postgres::sql::told;
-use crate::status::account::Board;
+use crate::postgres::sql::sql_fault;
 use crate::status::activity::Doing;
+use crate::status::handle::StatusHandle;
 use crate::status::operation::{DrainBlocker, Operation};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -26,12 +26,16 @@ const IDLE_FOR: Duration = Duration::from_secs(30);
 
 /// Ends idle sessions of the site's own role while it runs. Whom the step waited for last is left in
 /// `blocked_by`.
-pub async fn watch(client: &Client, board: &Board, blocked_by: &std::sync::Mutex<String>) -> Infallible {
+pub async fn watch(
+    client: &Client,
+    status: &StatusHandle,
+    blocked_by: &std::sync::Mutex<String>,
+) -> Infallible {
     loop {
         if let Err(fault) = end_idle(client).await {
             tracing::debug!(%fault, "no look at idle sessions");
         }
-        if let Some(Doing::Waits(whom)) = board.read().activity.map(|activity| activity.doing) {
+        if let Some(Doing::Waits(whom)) = status.read().activity.map(|activity| activity.doing) {
             *blocked_by.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = whom;
         }
         tokio::time::sleep(LOOK_EVERY).await;
@@ -40,7 +44,7 @@ pub async fn watch(client: &Client, board: &Board, blocked_by: &std::sync::Mutex
 
 async fn end_idle(client: &Client) -> Result<()> {
     let ended = sessions::end_idle_in_transaction(client, IDLE_FOR).await;
-    for Ended { backend, application } in ended.map_err(told("cannot end idle sessions"))? {
+    for Ended { backend, application } in ended.map_err(sql_fault("cannot end idle sessions"))? {
         tracing::warn!(backend, application, "ended a session that was idle in transaction for 30 s");
     }
     Ok(())
@@ -50,7 +54,7 @@ async fn end_idle(client: &Client) -> Result<()> {
 type Transaction = (i32, String);
 
 async fn in_the_way(client: &Client) -> Result<BTreeMap<Transaction, OnTables>> {
-    let found = sessions::on_tables(client).await.map_err(told("cannot look at other sessions"))?;
+    let found = sessions::on_tables(client).await.map_err(sql_fault("cannot look at other sessions"))?;
     Ok(found.into_iter().map(|found| ((found.backend, found.transaction.clone()), found)).collect())
 }
 
@@ -78,9 +82,9 @@ pub async fn wait_for_others(context: &Context<'_>, client: &Client, drains_sinc
             tracing::info!(reason = blocker(found).to_string(), "waiting for its end before the migration");
             told = Some(pid);
         }
-        context.pod.board.begin(Operation::WaitingForDrain(blocker(found)));
+        context.pod.status.begin(Operation::WaitingForDrain(blocker(found)));
         // However long it takes, this one works: it waits.
-        context.pod.board.progress();
+        context.pod.status.progress();
         tokio::time::sleep(LOOK_EVERY).await;
         end_idle(client).await?;
         let seen = in_the_way(client).await?;

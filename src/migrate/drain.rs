@@ -41,7 +41,7 @@ pub async fn wait(context: &Context<'_>, queues: &Queues) -> Result<()> {
         if let Some(blocker) = blocker {
             quiet_since = None;
             let waits_for = blocker.to_string();
-            context.pod.board.begin(Operation::WaitingForDrain(blocker));
+            context.pod.status.begin(Operation::WaitingForDrain(blocker));
             if waits_for != told {
                 tracing::info!(jobs = waits_for, "waiting for running jobs before the migration");
                 told = waits_for;
@@ -57,7 +57,7 @@ pub async fn wait(context: &Context<'_>, queues: &Queues) -> Result<()> {
             ));
         }
         // However long a job takes, this one works: it waits.
-        context.pod.board.progress();
+        context.pod.status.progress();
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }

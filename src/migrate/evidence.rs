@@ -14,7 +14,7 @@ use crate::code::{App, Code, baked};
 use crate::frappe::doctypes::known;
 use crate::frappe::{installed_apps, patches};
 use crate::outcome::{BUG, Fault, Result};
-use crate::postgres::sql::told;
+use crate::postgres::sql::sql_fault;
 use crate::record::migrations::Released;
 use crate::supervise::process::Processes;
 
@@ -33,10 +33,11 @@ pub async fn look(
 ) -> Result<Evidence> {
     let of = |(name, app): (&String, &Released)| Some((name.clone(), app.version.clone()?));
     let mut versions: BTreeMap<String, String> = recorded.iter().filter_map(of).collect();
-    versions
-        .extend(installed_apps::versions(client).await.map_err(told("cannot read Installed Application"))?);
-    let logged = patches::logged(client).await.map_err(told("cannot read Patch Log"))?;
-    let in_database = known(client).await.map_err(told("cannot read DocType"))?;
+    versions.extend(
+        installed_apps::versions(client).await.map_err(sql_fault("cannot read Installed Application"))?,
+    );
+    let logged = patches::logged(client).await.map_err(sql_fault("cannot read Patch Log"))?;
+    let in_database = known(client).await.map_err(sql_fault("cannot read DocType"))?;
     let packages: Vec<(String, PathBuf)> = installed
         .iter()
         .filter_map(|name| Some((name.clone(), code.apps.get(name)?.package.clone())))

@@ -10,7 +10,7 @@ use crate::leader::lock::Leadership;
 use crate::leader::step::{self, Step};
 use crate::outcome::{Fault, Stopped};
 use crate::postgres::sessions::options;
-use crate::status::account::Board;
+use crate::status::handle::StatusHandle;
 use crate::status::operation::{Operation, StepName, StepProgress};
 
 /// How long ALTER TABLE waits, and every reader behind it.
@@ -41,7 +41,7 @@ pub async fn run(
     leadership: &Leadership,
     plan: &Plan<'_>,
 ) -> Result<(), Failure> {
-    let seen = Arc::new(Mutex::new(Seen::new(plan, context.pod.board.clone())));
+    let seen = Arc::new(Mutex::new(Seen::new(plan, context.pod.status.clone())));
     let observed = seen.clone();
     let step = Step {
         arguments: vec!["migrate"],
@@ -56,7 +56,7 @@ pub async fn run(
     let blocked_by = Mutex::new(String::new());
     let ended = tokio::select! {
         ended = step::run(context, leadership, &step) => ended,
-        never = blockers::watch(leadership.client(), &context.pod.board, &blocked_by) => match never {},
+        never = blockers::watch(leadership.client(), &context.pod.status, &blocked_by) => match never {},
     };
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     let blocked_by = blocked_by.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -78,7 +78,7 @@ fn explained(stopped: Stopped, seen: &Seen, blocked_by: &str) -> Stopped {
 
 /// What its output says, in Frappe's words (patch_handler.py, model/sync.py).
 struct Seen {
-    board: Board,
+    status: StatusHandle,
     started: Instant,
     patches: usize,
     ms_per_patch: Option<i64>,
@@ -88,9 +88,9 @@ struct Seen {
 }
 
 impl Seen {
-    fn new(plan: &Plan<'_>, board: Board) -> Self {
+    fn new(plan: &Plan<'_>, status: StatusHandle) -> Self {
         let mut seen = Self {
-            board,
+            status,
             started: Instant::now(),
             patches: plan.patches,
             ms_per_patch: plan.ms_per_patch,
@@ -120,9 +120,9 @@ impl Seen {
     fn tell(&mut self) {
         let left = i64::try_from(self.patches.saturating_sub(self.done)).unwrap_or(0);
         let estimate = self.ms_per_patch.map(|each| Duration::from_millis((each * left).unsigned_abs()));
-        self.board.update(|account| {
-            let Some(progress) = &mut account.gate.progress else {
-                account.gate.progress = Some(Progress {
+        self.status.update(|status| {
+            let Some(progress) = &mut status.gate.progress else {
+                status.gate.progress = Some(Progress {
                     done: self.done,
                     patches: self.patches,
                     patch: self.patch.clone(),
@@ -139,7 +139,7 @@ impl Seen {
                 left: estimate,
             };
             let progress = Some(StepProgress::Patches(progress.clone()));
-            account.operation = Some(Operation::RunningStep { name: StepName::Migrate, progress });
+            status.operation = Some(Operation::RunningStep { name: StepName::Migrate, progress });
         });
     }
 }
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn the_output_tells_what_was_done_and_whether_anything_was() {
-        let board = Board::new("bootstrap", None);
+        let status = StatusHandle::new("bootstrap", None);
         let plan = Plan {
             attempt: "a",
             patches: 2,
@@ -160,13 +160,13 @@ mod tests {
             accepts_settings: true,
             patience: Duration::ZERO,
         };
-        let mut seen = Seen::new(&plan, board.clone());
+        let mut seen = Seen::new(&plan, status.clone());
         seen.line("Migrating erp.test");
         assert!(!seen.changed);
         seen.line("Executing crm.patches.one #2 in erp.test (frappe)");
         assert!(seen.changed && seen.patch.as_deref() == Some("crm.patches.one #2"));
         seen.line("Success: Done in 0.1s");
-        let progress = board.read().gate.progress.unwrap();
+        let progress = status.read().gate.progress.unwrap();
         assert_eq!((progress.done, progress.patches, progress.patch), (1, 2, None));
         assert_eq!(progress.left, Some(Duration::from_secs(1)));
     }

@@ -24,19 +24,19 @@ pub async fn check(context: &OverlayContext<'_>, leadership: &Leadership, seen: 
     let asked = serde_json::json!({"apps": apps, "patches": modules}).to_string();
     let mut environment =
         ChildEnvironment::inherited().for_frappe(context.database, &context.pod.config.redis);
-    environment.joining(&context.view.joined());
+    environment.joining(&context.overlay.joined());
     environment.set("PYTHONDONTWRITEBYTECODE", "1");
     let spec = Spec {
         args: vec!["-c".into(), SCRIPT.into()],
         env: environment.into_map(),
-        cwd: Some(context.view.sites()),
+        cwd: Some(context.overlay.sites()),
         stdin: Stdin::Bytes(SecretSlice::from(asked.into_bytes())),
         ..Spec::new("import check", context.pod.bench.python())
     };
     let program = Program::new(StepName::ImportCheck, spec);
     match run_program(context, leadership, program, |_| std::future::pending()).await {
         Err(Stopped::Fault(fault)) => Err(Fault {
-            mend: "mend that code, or go back to the image before; nothing was changed".into(),
+            hint: "mend that code, or go back to the image before; nothing was changed".into(),
             ..fault
         }
         .into()),

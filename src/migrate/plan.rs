@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::frappe::installed_apps;
 use crate::outcome::Result;
 use crate::overlay::Roots;
-use crate::postgres::sql::told;
+use crate::postgres::sql::sql_fault;
 use crate::record::migrations::{self, Gate};
 use crate::record::state;
 use crate::supervise::process::Processes;
@@ -40,7 +40,8 @@ pub async fn plan(
     processes: &Processes,
     always: bool,
 ) -> Result<Option<MigrationPlan>> {
-    let state = state::read(client, site).await.map_err(told("cannot read our state"))?.unwrap_or_default();
+    let state =
+        state::read(client, site).await.map_err(sql_fault("cannot read our state"))?.unwrap_or_default();
     let installed = installed_apps::read(client).await?;
     let Some(joined) = apps::joined_by(config, bench)? else { return Ok(None) };
     let roots = Roots::new(bench, &joined, std::env::var_os("PYTHONPATH"));
@@ -130,7 +131,7 @@ impl MigrationPlan {
         let evidence = &self.seen.standing.evidence;
         let (pod, database) = self.fingerprints();
         json!({
-            "relation": self.relation().told(),
+            "relation": self.relation().description(),
             "why": self.relation().why(),
             "fingerprint": {"pod": pod, "database": database},
             "stage": self.gate().stage.as_str(),

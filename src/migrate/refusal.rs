@@ -53,14 +53,14 @@ impl Refusal {
 }
 
 fn gave_up(attempts: i32, last_error: &Option<String>, interrupted: &Option<String>) -> Fault {
-    let mend = "mend the cause, then `cauldron-frappe migrate --retry`";
+    let hint = "mend the cause, then `cauldron-frappe migrate --retry`";
     if let Some(remedy) = interrupted {
-        return Fault::try_again(format!("tried {attempts} times: {remedy}"), mend);
+        return Fault::try_again(format!("tried {attempts} times: {remedy}"), hint);
     }
     let last = last_error.as_deref().unwrap_or("its leader was gone in the middle of it");
     Fault::try_again(
         format!("the migration was tried {attempts} times, and failed before it changed anything: {last}"),
-        format!("the old version goes on; {mend}"),
+        format!("the old version goes on; {hint}"),
     )
 }
 

@@ -21,7 +21,7 @@ use crate::leader::context::{OverlayContext, Purpose};
 use crate::leader::lock::Leadership;
 use crate::leader::own::Own;
 use crate::outcome::{Fault, Flow, Result, Stopped};
-use crate::postgres::sql::told;
+use crate::postgres::sql::sql_fault;
 use crate::record::migrations::{self, Gate, Migrated};
 use crate::record::stage::Stage;
 use crate::record::state::{self, State};
@@ -63,7 +63,7 @@ pub async fn migrate(
     always: bool,
 ) -> Flow<Outcome> {
     let client = leadership.client();
-    let state = state::read(client, context.site).await.map_err(told("cannot read our state"))?;
+    let state = state::read(client, context.site).await.map_err(sql_fault("cannot read our state"))?;
     let state = state.ok_or_else(|| Fault::try_again("our record of the site is gone", "start again"))?;
     let mut run = Run { context, leadership, volume, access, gate: state.gate.clone(), hold: None };
     if !state.of_these_tables {
@@ -113,16 +113,16 @@ pub async fn migrate(
 /// Has the record say what the tables of a site are that was just made, or mended.
 pub async fn record_as_made(context: &OverlayContext<'_>, leadership: &Leadership) -> Result<()> {
     let client = leadership.client();
-    let code = Code::look(&context.view).await?;
+    let code = Code::look(&context.overlay).await?;
     let installed = installed_apps(client).await?;
     let fingerprint = code.fingerprint(&installed);
     let released = code.released(&installed);
     let made = Migrated { fingerprint: &fingerprint, released: &released, took_ms: 0, patches: 0 };
     migrations::record_migrated(client, context.site, &made, &Gate::default()).await?;
-    context.pod.board.update(|account| {
-        account.gate.pod = Some(fingerprint.clone());
-        account.gate.database = Some(fingerprint);
-        account.gate.relation = Some(Relation::Equal.kind());
+    context.pod.status.update(|status| {
+        status.gate.pod = Some(fingerprint.clone());
+        status.gate.database = Some(fingerprint);
+        status.gate.relation = Some(Relation::Equal.kind());
     });
     Ok(())
 }
@@ -176,7 +176,7 @@ impl Run<'_> {
     async fn write(&self) -> Result<()> {
         let stage = self.gate.stage;
         tracing::debug!(stage = stage.as_str(), "the gate");
-        self.context.pod.board.update(|account| account.gate.stage = Some(stage));
+        self.context.pod.status.update(|status| status.gate.stage = Some(stage));
         migrations::write_gate(self.leadership.client(), self.context.site, &self.gate).await
     }
 
@@ -209,19 +209,19 @@ impl Run<'_> {
                 Err(Stopped::Signal(signal)) => {
                     migrations::give_attempt_back(client, site, attempt.fingerprint)
                         .await
-                        .map_err(told("cannot record the stop"))?;
+                        .map_err(sql_fault("cannot record the stop"))?;
                     return Err(Stopped::Signal(signal));
                 }
                 Err(Stopped::Fault(fault)) => fault,
             };
-            self.context.pod.board.update(|account| account.last_error = Some(fault.cause.clone()));
+            self.context.pod.status.update(|status| status.last_error = Some(fault.cause.clone()));
             migrations::record_failure(client, site, attempt.fingerprint, &fault.cause).await?;
             let after = self.gate.is_half_done();
             tracing::error!(
                 attempt = number,
                 of = migrations::ATTEMPTS,
                 cause = fault.cause,
-                mend = fault.mend,
+                hint = fault.hint,
                 after_a_change = after,
                 "the migration failed"
             );
@@ -238,12 +238,12 @@ impl Run<'_> {
         let until = Instant::now() + left;
         let shutdown = &self.context.pod.shutdown;
         while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-            self.context.pod.board.begin(Operation::WaitingToRetry { left_s: left.as_secs() + 1 });
-            self.context.pod.board.progress();
+            self.context.pod.status.begin(Operation::WaitingToRetry { left_s: left.as_secs() + 1 });
+            self.context.pod.status.progress();
             let slice = left.min(Duration::from_secs(1));
             tokio::select! {
                 () = tokio::time::sleep(slice) => {}
-                signal = shutdown.asked() => return Err(Stopped::Signal(signal)),
+                signal = shutdown.stop_requested() => return Err(Stopped::Signal(signal)),
                 fault = self.leadership.lost() => return Err(fault.into()),
             }
         }

@@ -10,18 +10,18 @@ use super::maintenance;
 use crate::code::Code;
 use crate::code::relation::Relation;
 use crate::frappe::installed_apps::installed_apps;
-use crate::overlay::View;
+use crate::overlay::BenchOverlay;
 use crate::record::reader::RecordReader;
 use crate::record::state::{self, State};
 use crate::record::volume::Volume;
-use crate::status::account::Board;
-use crate::tick::{self, BEAT};
+use crate::status::handle::StatusHandle;
+use crate::tick::{self, PERIOD};
 
-const LOOK_EVERY: Duration = BEAT.saturating_mul(2);
+const LOOK_EVERY: Duration = PERIOD.saturating_mul(2);
 const LOOK_EVERY_IN_MAINTENANCE: Duration = Duration::from_secs(1);
 
 /// Follows the gate until it is dropped. `reloads` where gunicorn runs in this process.
-pub async fn follow(record: RecordReader, view: View, board: Board, reloads: bool) {
+pub async fn follow(record: RecordReader, overlay: BenchOverlay, status: StatusHandle, reloads: bool) {
     let volume = Volume::to_read(record.bench.cauldron_site(&record.site));
     let mut migrated = volume.migrated();
     loop {
@@ -32,15 +32,15 @@ pub async fn follow(record: RecordReader, view: View, board: Board, reloads: boo
                 tracing::info!("the site was migrated: gunicorn loads the code anew");
                 let _ = nix::sys::signal::raise(Signal::SIGHUP);
             }
-            if let Err(error) = compare(&record, &view, &board).await {
+            if let Err(error) = compare(&record, &overlay, &status).await {
                 tracing::debug!(error, "what this pod is to the database now cannot be told");
             }
         }
         let in_maintenance = maintenance::is_on(&record.bench, &record.site);
-        let told = { board.read().gate };
+        let told = { status.read().gate };
         if in_maintenance || told.running.is_some() || told.problem.is_some() {
             match record.read().await {
-                Ok(state) => tell(&board, state.as_ref()),
+                Ok(state) => tell(&status, state.as_ref()),
                 Err(error) => tracing::debug!(error, "the gate's record cannot be read now"),
             }
         }
@@ -49,33 +49,33 @@ pub async fn follow(record: RecordReader, view: View, board: Board, reloads: boo
 }
 
 /// A pod of the version before is a rolled-back one now, unless its code was changed in its place.
-async fn compare(record: &RecordReader, view: &View, board: &Board) -> Result<(), String> {
+async fn compare(record: &RecordReader, overlay: &BenchOverlay, status: &StatusHandle) -> Result<(), String> {
     let connection = record.connect().await?;
     let state = state::read(&connection, &record.site).await.map_err(|error| error.to_string())?;
     let installed = installed_apps(&connection).await.map_err(|fault| fault.cause)?;
-    let code = Code::look(view).await.map_err(|fault| fault.cause)?;
+    let code = Code::look(overlay).await.map_err(|fault| fault.cause)?;
     let (pod, database) = (Some(code.fingerprint(&installed)), state.and_then(|state| state.fingerprint));
     let relation = if pod == database { Relation::Equal } else { Relation::RolledBack };
-    board.update(|account| {
-        account.gate.relation = Some(relation.kind());
-        (account.gate.pod, account.gate.database) = (pod, database);
+    status.update(|status| {
+        status.gate.relation = Some(relation.kind());
+        (status.gate.pod, status.gate.database) = (pod, database);
     });
     Ok(())
 }
 
 /// Our own running migration takes no serving pod out; half a migration does.
-fn tell(board: &Board, state: Option<&State>) {
+fn tell(status: &StatusHandle, state: Option<&State>) {
     let (running, problem) = match state {
         Some(state) if state.gate.is_half_done() => (None, Some(state.gate.remedy())),
         Some(state) => (running(state), None),
         None => (None, None),
     };
-    board.update(|account| {
+    status.update(|status| {
         if let Some(state) = state {
-            account.gate.stage = Some(state.gate.stage);
-            account.gate.database.clone_from(&state.fingerprint);
+            status.gate.stage = Some(state.gate.stage);
+            status.gate.database.clone_from(&state.fingerprint);
         }
-        account.gate.running = running;
-        account.gate.problem = problem;
+        status.gate.running = running;
+        status.gate.problem = problem;
     });
 }

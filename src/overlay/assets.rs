@@ -11,10 +11,10 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
-use super::view::View;
+use super::bench_overlay::BenchOverlay;
 use crate::apps::AppCode;
 use crate::apps::bundle::Bundle;
-use crate::apps::live;
+use crate::apps::shared_apps;
 use crate::bench::json_file;
 use crate::bench::tree::Tree;
 
@@ -41,12 +41,12 @@ struct Place {
 }
 
 impl Assets {
-    pub fn of(view: &View, apps: &[String]) -> Self {
-        let built = view.bench().assets();
+    pub fn of(overlay: &BenchOverlay, apps: &[String]) -> Self {
+        let built = overlay.bench().assets();
         let built_names = names_of(&built);
         let mut assets = Self::default();
         for app in apps {
-            let mut place = Place::of(view, app);
+            let mut place = Place::of(overlay, app);
             let dist = place.dist();
             let mut names = dist.as_deref().map(|dist| scan(app, dist, &built_names)).unwrap_or_default();
             let old = built.join(app);
@@ -115,10 +115,10 @@ impl Assets {
 }
 
 impl Place {
-    fn of(view: &View, app: &str) -> Self {
-        let Some(package) = view.package(app) else { return Self::default() };
+    fn of(overlay: &BenchOverlay, app: &str) -> Self {
+        let Some(package) = overlay.package(app) else { return Self::default() };
         let public = Some(package.join("public")).filter(|public| public.is_dir());
-        let dist = bundle_of(view, app, &package)
+        let dist = bundle_of(overlay, app, &package)
             .and_then(|bundle| bundle.assets())
             .map(|assets| assets.join("dist"))
             .filter(|dist| dist.is_dir());
@@ -131,13 +131,13 @@ impl Place {
 }
 
 /// The bundle that the package is of: one of ours, or one that another pod installed.
-fn bundle_of(view: &View, app: &str, package: &Path) -> Option<Bundle> {
-    let ours = view.code().iter().find_map(|code| match code {
+fn bundle_of(overlay: &BenchOverlay, app: &str, package: &Path) -> Option<Bundle> {
+    let ours = overlay.code().iter().find_map(|code| match code {
         AppCode::Bundle(bundle) if bundle.package() == package => Some(bundle.clone()),
         _ => None,
     });
-    let is_live = || package.starts_with(live::folder(view.bench()));
-    ours.or_else(|| if is_live() { live::bundle(view.bench(), app) } else { None })
+    let is_live = || package.starts_with(shared_apps::folder(overlay.bench()));
+    ours.or_else(|| if is_live() { shared_apps::bundle(overlay.bench(), app) } else { None })
 }
 
 /// Both files of an assets folder, as Frappe merges them.

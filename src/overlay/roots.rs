@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use crate::apps::AppCode;
 use crate::apps::bundle::Bundle;
-use crate::apps::live;
+use crate::apps::shared_apps;
 use crate::bench::{Bench, is_app};
 
 /// The folders, in Python's order.
@@ -31,7 +31,7 @@ impl Roots {
     pub fn new(bench: &Bench, code: &[AppCode], inherited: Option<OsString>) -> Self {
         let bundles: Vec<&Bundle> = bundles(code).collect();
         let inherited: Vec<PathBuf> = inherited.iter().flat_map(std::env::split_paths).collect();
-        let live = live::folder(bench);
+        let live = shared_apps::folder(bench);
         let mut path: Vec<PathBuf> = bundles.iter().map(|bundle| bundle.source()).collect();
         path.extend(bundles.iter().filter_map(|bundle| bundle.site_packages()));
         path.extend(inherited.into_iter().filter(|root| *root != live && !root.as_os_str().is_empty()));

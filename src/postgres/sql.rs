@@ -6,7 +6,7 @@ use tokio_postgres::error::SqlState;
 use crate::outcome::Fault;
 
 /// Turns an error of a statement into a fault that says what was being done.
-pub fn told(doing: &str) -> impl FnOnce(Error) -> Fault {
+pub fn sql_fault(doing: &str) -> impl FnOnce(Error) -> Fault {
     move |error| {
         let Some(database_error) = error.as_db_error() else {
             return Fault::try_again(

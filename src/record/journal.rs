@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use tokio_postgres::{Client, Row};
 
 use crate::outcome::Result;
-use crate::postgres::sql::told;
+use crate::postgres::sql::sql_fault;
 
 /// What is known of one app's install.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,12 +21,13 @@ pub struct Entry {
 /// By app; empty where nothing was ever begun.
 pub async fn read(client: &Client, site: &str) -> Result<BTreeMap<String, Entry>> {
     let there = r#"SELECT to_regclass('public."__cauldron_apps"') IS NOT NULL AS is_there"#;
-    let row = client.query_one(there, &[]).await.map_err(told("cannot look for the journal of installs"))?;
+    let row =
+        client.query_one(there, &[]).await.map_err(sql_fault("cannot look for the journal of installs"))?;
     if !row.get::<_, bool>("is_there") {
         return Ok(BTreeMap::new());
     }
     let sql = r#"SELECT app, finished IS NOT NULL AS is_finished, commit FROM public."__cauldron_apps" WHERE site = $1"#;
-    let rows = client.query(sql, &[&site]).await.map_err(told("cannot read the journal of installs"))?;
+    let rows = client.query(sql, &[&site]).await.map_err(sql_fault("cannot read the journal of installs"))?;
     let entry = |row: &Row| Entry { finished: row.get("is_finished"), commit: row.get("commit") };
     Ok(rows.iter().map(|row| (row.get("app"), entry(row))).collect())
 }
@@ -38,24 +39,24 @@ pub async fn start(client: &Client, site: &str, app: &str, commit: Option<&str>)
                  ON CONFLICT (site, app) DO UPDATE SET
                      commit = excluded.commit, started = excluded.started, finished = NULL"#;
     let done = client.execute(sql, &[&site, &app, &commit]).await;
-    done.map(drop).map_err(told("cannot record that an install begins"))
+    done.map(drop).map_err(sql_fault("cannot record that an install begins"))
 }
 
 pub async fn finish(client: &Client, site: &str, app: &str) -> Result<()> {
     let sql =
         r#"UPDATE public."__cauldron_apps" SET finished = clock_timestamp() WHERE site = $1 AND app = $2"#;
     let done = client.execute(sql, &[&site, &app]).await;
-    done.map(drop).map_err(told("cannot record that an install is finished"))
+    done.map(drop).map_err(sql_fault("cannot record that an install is finished"))
 }
 
 /// The app has gone from the site.
 pub async fn forget(client: &Client, site: &str, app: &str) -> Result<()> {
     let sql = r#"DELETE FROM public."__cauldron_apps" WHERE site = $1 AND app = $2"#;
-    client.execute(sql, &[&site, &app]).await.map(drop).map_err(told("cannot forget an app's install"))
+    client.execute(sql, &[&site, &app]).await.map(drop).map_err(sql_fault("cannot forget an app's install"))
 }
 
 /// A site that is created anew has none.
 pub async fn forget_all(client: &Client, site: &str) -> Result<()> {
     let sql = r#"DELETE FROM public."__cauldron_apps" WHERE site = $1"#;
-    client.execute(sql, &[&site]).await.map(drop).map_err(told("cannot clear the journal of installs"))
+    client.execute(sql, &[&site]).await.map(drop).map_err(sql_fault("cannot clear the journal of installs"))
 }

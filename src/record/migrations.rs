@@ -10,7 +10,7 @@ use super::stage::{Event, Kind, Stage, on_event};
 use super::state::notify;
 use crate::frappe::database::LANDMARK;
 use crate::outcome::Result;
-use crate::postgres::sql::told;
+use crate::postgres::sql::sql_fault;
 
 /// What an app was when it was migrated to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,8 +114,8 @@ impl Tried {
 pub async fn write_gate(client: &Client, site: &str, gate: &Gate) -> Result<()> {
     let text = serde_json::to_string(gate).expect("a gate is JSON");
     let sql = r#"UPDATE public."__cauldron_state" SET gate = $2 WHERE site = $1"#;
-    client.execute(sql, &[&site, &text]).await.map_err(told("cannot record the gate"))?;
-    notify(client).await.map_err(told("cannot tell the other pods"))
+    client.execute(sql, &[&site, &text]).await.map_err(sql_fault("cannot record the gate"))?;
+    notify(client).await.map_err(sql_fault("cannot tell the other pods"))
 }
 
 /// What is known of one fingerprint; nothing where it was never tried.
@@ -126,7 +126,7 @@ pub async fn tried(client: &Client, site: &str, fingerprint: &str) -> Result<Tri
     let row = client
         .query_opt(sql, &[&site, &fingerprint])
         .await
-        .map_err(told("cannot read the history of migrations"))?;
+        .map_err(sql_fault("cannot read the history of migrations"))?;
     Ok(row.map_or_else(Tried::default, |row| Tried {
         attempts: row.get("attempts"),
         last_attempt_s: row.get("last_attempt_s"),
@@ -142,7 +142,7 @@ pub async fn count_attempt(client: &Client, site: &str, fingerprint: &str) -> Re
                  ON CONFLICT (site, fingerprint) DO UPDATE
                  SET attempts = f.attempts + 1, last_attempt = clock_timestamp() RETURNING attempts"#;
     let row =
-        client.query_one(sql, &[&site, &fingerprint]).await.map_err(told("cannot count the attempt"))?;
+        client.query_one(sql, &[&site, &fingerprint]).await.map_err(sql_fault("cannot count the attempt"))?;
     Ok(row.get("attempts"))
 }
 
@@ -164,14 +164,18 @@ pub async fn record_failure(client: &Client, site: &str, fingerprint: &str, erro
         .execute(sql, &[&site, &fingerprint, &error])
         .await
         .map(drop)
-        .map_err(told("cannot record the failure"))
+        .map_err(sql_fault("cannot record the failure"))
 }
 
 /// An operator's `migrate --retry`.
 pub async fn forget_attempts(client: &Client, site: &str, fingerprint: &str) -> Result<()> {
     let sql =
         r#"UPDATE public."__cauldron_fingerprint" SET attempts = 0 WHERE site = $1 AND fingerprint = $2"#;
-    client.execute(sql, &[&site, &fingerprint]).await.map(drop).map_err(told("cannot grant new attempts"))
+    client
+        .execute(sql, &[&site, &fingerprint])
+        .await
+        .map(drop)
+        .map_err(sql_fault("cannot grant new attempts"))
 }
 
 /// A migration that came to its end.
@@ -205,15 +209,16 @@ pub async fn record_migrated(
     client
         .execute(&sql, &[&site, fingerprint, &gate, took_ms, patches, &apps])
         .await
-        .map_err(told("cannot record the migration"))?;
-    notify(client).await.map_err(told("cannot tell the other pods"))
+        .map_err(sql_fault("cannot record the migration"))?;
+    notify(client).await.map_err(sql_fault("cannot tell the other pods"))
 }
 
 /// What the apps were at the last migration. Frappe itself has that only after its first migrate.
 pub async fn released(client: &Client, site: &str) -> Result<BTreeMap<String, Released>> {
     let sql = r#"SELECT f.apps FROM public."__cauldron_fingerprint" AS f
                  JOIN public."__cauldron_state" AS s USING (site, fingerprint) WHERE site = $1"#;
-    let row = client.query_opt(sql, &[&site]).await.map_err(told("cannot read the history of migrations"))?;
+    let row =
+        client.query_opt(sql, &[&site]).await.map_err(sql_fault("cannot read the history of migrations"))?;
     let text: Option<String> = row.and_then(|row| row.get("apps"));
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
@@ -221,19 +226,20 @@ pub async fn released(client: &Client, site: &str) -> Result<BTreeMap<String, Re
 /// The record is of these tables from now on. What it says of others (a backup was restored) is history.
 pub async fn begin_anew(client: &Client, site: &str, gate: &Gate) -> Result<()> {
     let sql = r#"DELETE FROM public."__cauldron_fingerprint" WHERE site = $1"#;
-    client.execute(sql, &[&site]).await.map_err(told("cannot clear the history of migrations"))?;
+    client.execute(sql, &[&site]).await.map_err(sql_fault("cannot clear the history of migrations"))?;
     let gate = serde_json::to_string(gate).expect("a gate is JSON");
     let sql = format!(
         r#"UPDATE public."__cauldron_state" SET fingerprint = NULL, landmark = {LANDMARK}, gate = $2 WHERE site = $1"#
     );
-    client.execute(&sql, &[&site, &gate]).await.map(drop).map_err(told("cannot record the gate"))
+    client.execute(&sql, &[&site, &gate]).await.map(drop).map_err(sql_fault("cannot record the gate"))
 }
 
 /// Milliseconds that a patch took on average in the migrations on record.
 pub async fn ms_per_patch(client: &Client, site: &str) -> Result<Option<i64>> {
     let sql = r#"SELECT (sum(took_ms) / nullif(sum(patches), 0))::int8 AS ms FROM public."__cauldron_fingerprint"
                  WHERE site = $1 AND patches > 0"#;
-    let row = client.query_one(sql, &[&site]).await.map_err(told("cannot read the history of migrations"))?;
+    let row =
+        client.query_one(sql, &[&site]).await.map_err(sql_fault("cannot read the history of migrations"))?;
     Ok(row.get("ms"))
 }
 

@@ -3,17 +3,18 @@
 use tokio_postgres::Client;
 
 use crate::outcome::Result;
-use crate::postgres::sql::told;
+use crate::postgres::sql::sql_fault;
 
 /// The text that is there for a list.
 pub async fn read(client: &Client, site: &str, list: &str) -> Result<Option<String>> {
     let there = r#"SELECT to_regclass('public."__cauldron_pins"') IS NOT NULL AS is_there"#;
-    let row = client.query_one(there, &[]).await.map_err(told("cannot look for the apps' commits"))?;
+    let row = client.query_one(there, &[]).await.map_err(sql_fault("cannot look for the apps' commits"))?;
     if !row.get::<_, bool>("is_there") {
         return Ok(None);
     }
     let sql = r#"SELECT pins FROM public."__cauldron_pins" WHERE site = $1 AND list = $2"#;
-    let row = client.query_opt(sql, &[&site, &list]).await.map_err(told("cannot read the apps' commits"))?;
+    let row =
+        client.query_opt(sql, &[&site, &list]).await.map_err(sql_fault("cannot read the apps' commits"))?;
     Ok(row.map(|row| row.get("pins")))
 }
 
@@ -22,7 +23,7 @@ pub async fn write(client: &Client, site: &str, list: &str, text: &str) -> Resul
                  VALUES ($1, $2, $3, clock_timestamp())
                  ON CONFLICT (site, list) DO UPDATE SET pins = excluded.pins, written = excluded.written"#;
     let written = client.execute(sql, &[&site, &list, &text]).await;
-    written.map(drop).map_err(told("cannot record the apps' commits"))
+    written.map(drop).map_err(sql_fault("cannot record the apps' commits"))
 }
 
 /// Forgets every list but the `kept` that were written last.
@@ -31,5 +32,5 @@ pub async fn keep_newest(client: &Client, site: &str, kept: i64) -> Result<()> {
                      SELECT list FROM public."__cauldron_pins" WHERE site = $1
                      ORDER BY written DESC OFFSET $2)"#;
     let forgotten = client.execute(sql, &[&site, &kept]).await;
-    forgotten.map(drop).map_err(told("cannot forget the commits of old lists"))
+    forgotten.map(drop).map_err(sql_fault("cannot forget the commits of old lists"))
 }

@@ -17,7 +17,7 @@ use tokio_postgres::{Client, Error};
 
 use crate::outcome::{Fault, Result};
 use crate::postgres::ddl;
-use crate::postgres::sql::{has_code, told};
+use crate::postgres::sql::{has_code, sql_fault};
 
 /// Our tables, as `pg_dump` takes a pattern.
 pub const PATTERN: &str = "public.__cauldron_*";
@@ -111,9 +111,9 @@ pub async fn version(client: &Client) -> std::result::Result<i32, Error> {
 /// # Errors
 /// 78 for a newer release's record, 77 where the tables are another role's, 75 while somebody else locks them.
 pub async fn bring_up_to_date(client: &Client) -> Result<()> {
-    let version = version(client).await.map_err(told("cannot read the version of our record"))?;
+    let version = version(client).await.map_err(sql_fault("cannot read the version of our record"))?;
     refuse_newer(version)?;
-    client.batch_execute(FIRST).await.map_err(told("cannot make our tables"))?;
+    client.batch_execute(FIRST).await.map_err(sql_fault("cannot make our tables"))?;
     if version == LATEST {
         return Ok(());
     }
@@ -134,7 +134,7 @@ fn fault(error: Error) -> Fault {
         let cause = format!("{doing}: another session holds a lock on one of our tables");
         return Fault::try_again(cause, "a backup, perhaps: start again when it has ended");
     }
-    let fault = told(doing)(error);
+    let fault = sql_fault(doing)(error);
     if fault.code == crate::outcome::PERMISSION {
         let hint = r#"make the site's role the owner of the tables public."__cauldron_*""#;
         return Fault::permission(fault.cause, hint);

@@ -173,7 +173,7 @@ pub async fn claim(
 }
 
 /// One sign of life of the holder, and what it does.
-pub async fn beat(client: &Client, site: &str, doing: &str) -> Result<(), Error> {
+pub async fn heartbeat(client: &Client, site: &str, doing: &str) -> Result<(), Error> {
     let sql = r#"UPDATE public."__cauldron_state" SET beat = clock_timestamp(), doing = $2 WHERE site = $1"#;
     client.execute(sql, &[&site, &doing]).await.map(drop)
 }

@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use crate::tick::BEAT;
+use crate::tick::PERIOD;
 
 /// Between two heartbeats of the leader, each a row that it writes on the session that holds the lock.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
@@ -51,7 +51,7 @@ pub const WORKER_PAUSE_RENEWAL: Duration = Duration::from_secs(2);
 pub const NO_JOB_FOR: Duration = Duration::from_secs(1);
 
 /// Between two looks of a pod at the exclusive lock of its site, a file on the volume.
-pub const EXCLUSIVE_LOCK_INTERVAL: Duration = BEAT;
+pub const EXCLUSIVE_LOCK_INTERVAL: Duration = PERIOD;
 /// Every pod has looked twice then, and has told its children to end.
 pub const EXCLUSIVE_LOCK_SEEN_WITHIN: Duration =
     EXCLUSIVE_LOCK_INTERVAL.saturating_mul(2).saturating_add(Duration::from_secs(1));
@@ -64,7 +64,7 @@ pub const EXCLUSIVE_LOCK_STALE_AFTER: Duration = Duration::from_secs(3600);
 /// The claim of the queue Redis by an installation ends so long after it was renewed last.
 pub const CLAIM_LIFETIME: Duration = Duration::from_secs(600);
 /// Between two renewals by a pod that serves.
-pub const CLAIM_RENEWAL: Duration = BEAT.saturating_mul(90);
+pub const CLAIM_RENEWAL: Duration = PERIOD.saturating_mul(90);
 
 /// Between two heartbeats of the scheduler's leader: a query on the session that holds its lock.
 pub const SCHEDULER_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);

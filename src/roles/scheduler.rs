@@ -22,10 +22,10 @@ use tokio::sync::watch;
 
 use self::election::{Election, Stand};
 use self::tick::Tick;
-use super::Surroundings;
+use super::RoleContext;
 use crate::frappe::bench_objects::BenchObjects;
 use crate::frappe::scheduler_settings::SchedulerState;
-use crate::status::account::{Phase, RoleCheck, SchedulerAccount};
+use crate::status::handle::{Phase, RoleCheck, SchedulerStatus};
 use crate::supervise::orders::{Order, Run};
 use crate::supervise::relay::relay_for;
 use crate::supervise::run_service::{End, ServiceStatus, run_controlled};
@@ -42,14 +42,14 @@ const LATE: Duration = Duration::from_secs(30);
 const PRELUDE: &str = include_str!("../frappe/scheduler.py");
 
 /// Leads or stands by until a stop is asked for, or the scheduler cannot be kept up.
-pub async fn serve(around: &Surroundings<'_>) -> End {
+pub async fn serve(around: &RoleContext<'_>) -> End {
     let tick_file = around.pod.runtime_dir.join("scheduler-tick");
     let (orders, orders_rx) = watch::channel(Order { run: Run::No, ..Order::default() });
     let grace = around.pod.config.grace.unwrap_or(GRACE);
     let plan = around.plan(spec(around, &tick_file), Policy::restarting(grace));
     let status = plan.observer.subscribe();
-    around.pod.board.enter(Phase::Serving, None);
-    tokio::spawn(around.pod.board.follow_child(status.clone()));
+    around.pod.status.enter(Phase::Serving, None);
+    tokio::spawn(around.pod.status.follow_child(status.clone()));
     let (stand_tx, stand) = watch::channel(Stand::Starting);
     let election = Election::new(around, orders, status.clone(), stand_tx);
     let watching = keep_looking(around, stand, status, Tick::new(tick_file));
@@ -61,7 +61,7 @@ pub async fn serve(around: &Surroundings<'_>) -> End {
     }
 }
 
-fn spec(around: &Surroundings<'_>, tick_file: &std::path::Path) -> Spec {
+fn spec(around: &RoleContext<'_>, tick_file: &std::path::Path) -> Spec {
     let mut environment = around.environment("cauldron/schedule");
     environment.set("CAULDRON_TICK_FILE", tick_file).set("CAULDRON_TICK_SITE", around.site);
     Spec {
@@ -77,29 +77,29 @@ fn spec(around: &Surroundings<'_>, tick_file: &std::path::Path) -> Spec {
 }
 
 async fn keep_looking(
-    around: &Surroundings<'_>,
+    around: &RoleContext<'_>,
     stand: watch::Receiver<Stand>,
-    mut status: watch::Receiver<ServiceStatus>,
+    mut child: watch::Receiver<ServiceStatus>,
     mut tick: Tick,
 ) -> Infallible {
     let mut shown = None;
     loop {
         let now = stand.borrow().clone();
         let state = around.scheduler_state(&now);
-        let seen = tick.look(status.borrow_and_update().pid);
-        let (check, account) = tell(&now, seen, state, around.tick());
-        if account.leads && shown != Some(state) {
+        let seen = tick.look(child.borrow_and_update().pid);
+        let (check, scheduler) = tell(&now, seen, state, around.tick());
+        if scheduler.leads && shown != Some(state) {
             if state != SchedulerState::Active {
                 tracing::warn!(state = state.as_str(), "the scheduler runs, and enqueues nothing or little");
             }
             shown = Some(state);
         }
-        around.pod.board.check(ROLE, check);
-        around.pod.board.update(|board| board.scheduler = Some(account));
+        around.pod.status.check(ROLE, check);
+        around.pod.status.update(|status| status.scheduler = Some(scheduler));
         let mut changed = stand.clone();
         tokio::select! {
             _ = changed.wait_for(|stand| *stand != now) => {}
-            Ok(()) = status.changed() => {}
+            Ok(()) = child.changed() => {}
             () = tokio::time::sleep(LOOK) => {}
         }
     }
@@ -111,8 +111,8 @@ fn tell(
     seen: tick::Seen,
     state: SchedulerState,
     tick: Duration,
-) -> (RoleCheck, SchedulerAccount) {
-    let account = SchedulerAccount { leads: matches!(stand, Stand::Leads { .. }), lag: seen.lag, state };
+) -> (RoleCheck, SchedulerStatus) {
+    let status = SchedulerStatus { leads: matches!(stand, Stand::Leads { .. }), lag: seen.lag, state };
     let check = match stand {
         Stand::Starting => RoleCheck::red("nobody was asked yet who leads"),
         Stand::Unknown(problem) => RoleCheck::red(problem.clone()),
@@ -132,10 +132,10 @@ fn tell(
             }
         },
     };
-    (check, account)
+    (check, status)
 }
 
-impl Surroundings<'_> {
+impl RoleContext<'_> {
     /// Frappe's own pause between two ticks, where nobody gave another one.
     fn tick(&self) -> Duration {
         let default_s = if self.pod.bench.frappe_major().is_some_and(|major| major >= 16) { 240 } else { 60 };
@@ -190,10 +190,10 @@ mod tests {
 
     #[test]
     fn a_standby_is_ready_and_says_so() {
-        let (check, account) =
+        let (check, status) =
             tell(&Stand::StandsBy("pod-1".into()), tick::Seen::default(), SchedulerState::Standby, TICK);
         assert_eq!((check.problem, check.note.as_str()), (None, "stands by; pod-1 leads"));
-        assert!(!account.leads);
+        assert!(!status.leads);
         assert!(problem(&Stand::Unknown("refused".into()), tick::Seen::default()).is_some());
     }
 }

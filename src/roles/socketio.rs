@@ -15,11 +15,11 @@ use secrecy::SecretSlice;
 use tokio::sync::watch;
 
 use self::subscription::{Heard, Subscription};
-use super::Surroundings;
+use super::RoleContext;
 use crate::backoff::Backoff;
 use crate::health_port::probe;
 use crate::net::loopback_if_unspecified;
-use crate::status::account::{Phase, RoleCheck};
+use crate::status::handle::{Phase, RoleCheck};
 use crate::supervise::orders::{Order, Run};
 use crate::supervise::relay::relay_for;
 use crate::supervise::run_service::{End, ServiceStatus, run_controlled};
@@ -38,7 +38,7 @@ const PRELUDE: &str =
     concat!(include_str!("../frappe/socketio_web.js"), include_str!("../frappe/socketio.js"));
 
 /// Serves until a stop is asked for, or node cannot be kept up.
-pub async fn serve(around: &Surroundings<'_>) -> End {
+pub async fn serve(around: &RoleContext<'_>) -> End {
     let (orders, orders_rx) = watch::channel(Order::default());
     let grace = around.pod.config.grace.unwrap_or(GRACE);
     let policy = Policy { drain: around.pod.config.drain, ..Policy::restarting(grace) };
@@ -46,15 +46,15 @@ pub async fn serve(around: &Surroundings<'_>) -> End {
         Subscription::new(around.queue_redis(), around.pod.runtime_dir.join("socketio-unnamed"));
     let plan = around.plan(spec(around, &subscription), policy);
     let status = plan.observer.subscribe();
-    around.pod.board.enter(Phase::Serving, None);
-    tokio::spawn(around.pod.board.follow_child(status.clone()));
+    around.pod.status.enter(Phase::Serving, None);
+    tokio::spawn(around.pod.status.follow_child(status.clone()));
     tokio::select! {
         end = run_controlled(&around.pod.processes, plan, orders_rx, &around.pod.shutdown) => end,
         never = keep_probing(around, &subscription, &orders, status) => match never {},
     }
 }
 
-fn spec(around: &Surroundings<'_>, subscription: &Subscription) -> Spec {
+fn spec(around: &RoleContext<'_>, subscription: &Subscription) -> Spec {
     let mut environment = around.environment("cauldron/socketio");
     environment.set("CAULDRON_CLIENT_NAME", &subscription.name);
     environment.set("CAULDRON_UNNAMED_FILE", &subscription.unnamed_file);
@@ -77,7 +77,7 @@ fn spec(around: &Surroundings<'_>, subscription: &Subscription) -> Spec {
 }
 
 /// The web port of this process itself, where it has one.
-fn own_web(around: &Surroundings<'_>) -> Option<String> {
+fn own_web(around: &RoleContext<'_>) -> Option<String> {
     let scheme = if around.pod.config.front.tls.is_some() { "https" } else { "http" };
     around
         .has_web
@@ -85,7 +85,7 @@ fn own_web(around: &Surroundings<'_>) -> Option<String> {
 }
 
 async fn keep_probing(
-    around: &Surroundings<'_>,
+    around: &RoleContext<'_>,
     subscription: &Subscription,
     orders: &watch::Sender<Order>,
     mut status: watch::Receiver<ServiceStatus>,
@@ -114,7 +114,7 @@ async fn keep_probing(
         seen_working |= works;
         around
             .pod
-            .board
+            .status
             .check(ROLE, RoleCheck { latency: asked.elapsed(), problem, note, ..RoleCheck::default() });
         let pause = match (works, seen_working) {
             (true, _) => PROBE_EVERY,

@@ -9,17 +9,17 @@ use hyper::StatusCode;
 use nix::sys::signal::Signal;
 
 use super::stopping::GunicornHooks;
-use super::{Surroundings, sizing};
+use super::{RoleContext, sizing};
 use crate::backoff::Backoff;
 use crate::config::duration::NO_LIMIT;
 use crate::front::{Front, Probe};
-use crate::status::account::{Board, Phase, RoleProbe};
+use crate::status::handle::{Phase, RoleProbe, StatusHandle};
 use crate::supervise::relay::relay;
 use crate::supervise::run_service::{End, ServicePlan, run_service};
 use crate::supervise::service::Policy;
 use crate::supervise::spawn::Spec;
 use crate::sys::cgroup;
-use crate::tick::{self, BEAT};
+use crate::tick::{self, PERIOD};
 
 const NAME: &str = "gunicorn";
 const PING: &str = "/api/method/ping";
@@ -28,7 +28,7 @@ const GRACE: Duration = Duration::from_secs(30);
 /// A probe that takes longer would not serve a user either.
 const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 /// Between two probes of a role that works, and of one that does not.
-const PROBE_EVERY: Duration = BEAT.saturating_mul(5);
+const PROBE_EVERY: Duration = PERIOD.saturating_mul(5);
 const PROBE_FAILING_EVERY: Duration = Duration::from_secs(1);
 /// Longer than the front uses an idle connection again: it never meets one that is being closed.
 const KEEP_ALIVE_S: u32 = 15;
@@ -37,7 +37,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 const FIRST_PROBES: Backoff = Backoff::doubling(Duration::from_millis(20), Duration::from_millis(250));
 
 /// Serves until a stop is asked for or gunicorn cannot be kept up.
-pub async fn serve(around: &Surroundings<'_>, front: &Front) -> End {
+pub async fn serve(around: &RoleContext<'_>, front: &Front) -> End {
     let grace = around.pod.config.grace.unwrap_or(GRACE);
     let policy = Policy { drain: around.pod.config.drain, ..Policy::restarting(grace) };
     let plan = ServicePlan {
@@ -46,10 +46,10 @@ pub async fn serve(around: &Surroundings<'_>, front: &Front) -> End {
         hooks: Arc::new(GunicornHooks { front: front.clone() }),
         ..around.plan(spec(around, front, grace), policy)
     };
-    around.pod.board.enter(Phase::Serving, None);
+    around.pod.status.enter(Phase::Serving, None);
     front.open();
-    tokio::spawn(around.pod.board.follow_child(plan.observer.subscribe()));
-    let probing = keep_probing(front.probe(), around.site.to_string(), around.pod.board.clone());
+    tokio::spawn(around.pod.status.follow_child(plan.observer.subscribe()));
+    let probing = keep_probing(front.probe(), around.site.to_string(), around.pod.status.clone());
     let probed = tokio::spawn(probing);
     let end = run_service(&around.pod.processes, plan, &around.pod.shutdown).await;
     probed.abort();
@@ -61,7 +61,7 @@ pub async fn serve(around: &Surroundings<'_>, front: &Front) -> End {
     end
 }
 
-fn spec(around: &Surroundings<'_>, front: &Front, grace: Duration) -> Spec {
+fn spec(around: &RoleContext<'_>, front: &Front, grace: Duration) -> Spec {
     let gunicorn = &around.pod.config.gunicorn;
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let sizing = sizing::size(cgroup::limits(), processors);
@@ -110,7 +110,7 @@ fn idle_in_transaction(timeout: Duration) -> String {
 }
 
 /// Asks through the front, as every request comes: gunicorn that works behind a front that does not is of no use.
-async fn keep_probing(probe: Probe, site: String, board: Board) {
+async fn keep_probing(probe: Probe, site: String, status: StatusHandle) {
     let started = Instant::now();
     let mut seen_working = false;
     let mut first_probes = FIRST_PROBES.delays();
@@ -124,9 +124,9 @@ async fn keep_probing(probe: Probe, site: String, board: Board) {
         let works = problem.is_none();
         let seen = RoleProbe { latency: asked.elapsed(), problem };
         if seen_working {
-            tell_change(&board, &seen);
+            tell_change(&status, &seen);
         }
-        board.update(|account| account.role_probe = Some(seen));
+        status.update(|status| status.role_probe = Some(seen));
         if works && !seen_working {
             seen_working = true;
             let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -142,13 +142,13 @@ async fn keep_probing(probe: Probe, site: String, board: Board) {
 }
 
 /// One line for each change, not one for each probe.
-fn tell_change(board: &Board, probe: &RoleProbe) {
-    let account = board.read();
-    if account.phase != Phase::Serving {
+fn tell_change(status: &StatusHandle, probe: &RoleProbe) {
+    let status = status.read();
+    if status.phase != Phase::Serving {
         // The front answers in the site's place then.
         return;
     }
-    let before = account.role_probe;
+    let before = status.role_probe;
     match (before.as_ref().map(|before| &before.problem), &probe.problem) {
         (Some(None), Some(problem)) => tracing::warn!(%problem, "the site stopped answering"),
         (Some(Some(_)), None) => tracing::info!("the site answers"),

@@ -15,12 +15,12 @@
 mod foreign;
 mod gate;
 mod hooks;
-mod judge;
+mod job_recovery;
 mod records;
 mod scale;
-mod settle;
 mod slot;
 mod strays;
+mod verdict;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,16 +28,16 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use self::foreign::Foreign;
-use self::judge::{Hold, Seen, judge};
+use self::job_recovery::JobRecovery;
 use self::records::Records;
 use self::scale::Scale;
-use self::settle::Settler;
 use self::slot::Slot;
 use self::strays::Strays;
-use super::Surroundings;
+use self::verdict::{Hold, Seen, judge};
+use super::RoleContext;
 use crate::backoff::{Backoff, Delays};
 use crate::config::workers::{Pool, Workers};
-use crate::status::account::{Phase, RoleCheck};
+use crate::status::handle::{Phase, RoleCheck};
 use crate::supervise::orders::Run;
 use crate::supervise::run_service::End;
 
@@ -53,22 +53,22 @@ const LOOK: Duration = Duration::from_secs(5);
 const LOOK_WHEN_SCALING: Duration = Duration::from_secs(1);
 
 /// Works until a stop is asked for, or a process cannot be kept up.
-pub async fn serve(around: &Surroundings<'_>) -> End {
+pub async fn serve(around: &RoleContext<'_>) -> End {
     let workers = &around.pod.config.workers;
     let records = Records::new(around);
-    around.pod.board.enter(Phase::Serving, None);
+    around.pod.status.enter(Phase::Serving, None);
     let (stop_all, shutdown) = around.pod.shutdown.linked();
-    let settler = Settler::start(around, &shutdown);
+    let recovery = JobRecovery::start(around, &shutdown);
     let mut services = JoinSet::new();
     let mut slots = Vec::new();
     for (pool, number) in numbered(workers) {
-        let (slot, service) = Slot::start(around, pool, number, &records, &settler, &shutdown);
+        let (slot, service) = Slot::start(around, pool, number, &records, &recovery, &shutdown);
         slots.push(slot);
         services.spawn(service);
     }
     // What follows from CAULDRON_CLONE, a new start finds out.
-    let is_copy = around.pod.board.read().copy_of.is_some();
-    let mut watch = Watch::new(around, slots, records, settler.clone());
+    let is_copy = around.pod.status.read().copy_of.is_some();
+    let mut watch = Watch::new(around, slots, records, recovery.clone());
     let mut end = None;
     loop {
         tokio::select! {
@@ -87,11 +87,11 @@ pub async fn serve(around: &Surroundings<'_>) -> End {
                 None => break,
             },
             check = watch.look(workers, is_copy) => {
-                around.pod.board.check(ROLE, check);
+                around.pod.status.check(ROLE, check);
             }
         }
     }
-    settler.finish().await;
+    recovery.finish().await;
     end.unwrap_or(End::Asked(nix::sys::signal::Signal::SIGTERM, None))
 }
 
@@ -104,7 +104,7 @@ fn numbered(workers: &Workers) -> impl Iterator<Item = (&Pool, u16)> {
 struct Watch {
     slots: Vec<Arc<Slot>>,
     records: Records,
-    settler: Settler,
+    recovery: JobRecovery,
     foreign: Foreign,
     strays: Strays,
     scales: Vec<Scale>,
@@ -113,7 +113,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(around: &Surroundings<'_>, slots: Vec<Arc<Slot>>, records: Records, settler: Settler) -> Self {
+    fn new(around: &RoleContext<'_>, slots: Vec<Arc<Slot>>, records: Records, recovery: JobRecovery) -> Self {
         let pools = &around.pod.config.workers.pools;
         let scales = pools.iter().map(|pool| Scale::new(pool.processes.clone())).collect();
         let now = Instant::now();
@@ -121,7 +121,7 @@ impl Watch {
         Self {
             slots,
             records,
-            settler,
+            recovery,
             foreign,
             strays,
             scales,
@@ -162,7 +162,7 @@ impl Watch {
             Ok(mut seen) => {
                 self.foreign.note(&seen.records).await;
                 let strays = std::mem::take(&mut seen.strays);
-                self.strays.due(strays, asked).into_iter().for_each(|stray| self.settler.put_back(stray));
+                self.strays.due(strays, asked).into_iter().for_each(|stray| self.recovery.put_back(stray));
                 RoleCheck { latency, ..self.act(&seen, workers) }
             }
         };

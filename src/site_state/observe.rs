@@ -8,7 +8,7 @@ use crate::frappe::database;
 use crate::frappe::site_config::SiteFolder;
 use crate::outcome::Result;
 use crate::postgres::catalog;
-use crate::postgres::sql::told;
+use crate::postgres::sql::sql_fault;
 use crate::record::phase::SitePhase;
 use crate::record::schema;
 use crate::record::state::{self, Records, State};
@@ -16,21 +16,24 @@ use crate::record::volume::Volume;
 
 /// What the database holds. The common case, a complete site, is asked for first.
 pub async fn database(client: &Client) -> Result<Database> {
-    let has_core = database::has_core_tables(client).await.map_err(told("cannot look at the database"))?;
-    if has_core && database::is_complete(client).await.map_err(told("cannot look at the site's tables"))? {
+    let has_core =
+        database::has_core_tables(client).await.map_err(sql_fault("cannot look at the database"))?;
+    if has_core
+        && database::is_complete(client).await.map_err(sql_fault("cannot look at the site's tables"))?
+    {
         return Ok(Database::Complete);
     }
     let objects =
-        catalog::objects(client, schema::LIKE).await.map_err(told("cannot look at the database"))?;
+        catalog::objects(client, schema::LIKE).await.map_err(sql_fault("cannot look at the database"))?;
     if objects.is_empty() {
         return Ok(Database::Empty);
     }
     // What a creation makes.
-    let own = catalog::own_objects(client).await.map_err(told("cannot look at the database"))?;
+    let own = catalog::own_objects(client).await.map_err(sql_fault("cannot look at the database"))?;
     let (mut objects, own): (Vec<String>, Vec<String>) =
         objects.into_iter().partition(|object| !own.contains(object));
     let ours_alone = objects.is_empty()
-        && !database::has_people(client).await.map_err(told("cannot look at the site's users"))?;
+        && !database::has_people(client).await.map_err(sql_fault("cannot look at the site's users"))?;
     // What a person made comes first: a refusal names the first ones.
     objects.extend(own);
     Ok(Database::NotComplete(Remains { objects, ours_alone }))
@@ -112,13 +115,13 @@ pub async fn observe(
 
 /// What our table says of the site.
 pub async fn records(client: &Client, site: &str) -> Result<Records> {
-    state::read_all(client, site).await.map_err(told("cannot read our state"))
+    state::read_all(client, site).await.map_err(sql_fault("cannot read our state"))
 }
 
 /// A database without our record is told from others by its OID.
 async fn oid(client: &Client) -> Result<String> {
     let sql = "SELECT 'oid-' || oid FROM pg_database WHERE datname = current_database()";
-    let row = client.query_one(sql, &[]).await.map_err(told("cannot look at the database"))?;
+    let row = client.query_one(sql, &[]).await.map_err(sql_fault("cannot look at the database"))?;
     Ok(row.get(0))
 }
 

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use super::account::{Account, STUCK_AFTER};
+use super::handle::{STUCK_AFTER, Status};
 use super::phase::Phase;
 
 /// The roles whose readiness is the answer of a web server.
@@ -66,7 +66,7 @@ pub trait DeepCheck: std::fmt::Debug + Send + Sync {
     fn check(&self) -> Pin<Box<dyn Future<Output = Check> + Send + '_>>;
 }
 
-impl Account {
+impl Status {
     /// `/livez`: never depends on anything outside this process.
     pub fn live(&self) -> Vec<Check> {
         let silent = self.progress_at.elapsed();
@@ -144,7 +144,7 @@ mod tests {
 
     use super::*;
     use crate::deps::missing::{Missing, MissingDependency};
-    use crate::status::account::{Board, RoleProbe};
+    use crate::status::handle::{RoleProbe, StatusHandle};
     use crate::status::operation::{Operation, StepName};
 
     fn problems(checks: &[Check]) -> Vec<&str> {
@@ -153,41 +153,41 @@ mod tests {
 
     #[test]
     fn live_while_it_waits_and_ready_only_when_the_role_was_seen_working() {
-        let board = Board::new("web", None);
-        board.enter(Phase::WaitingForDependencies, None);
-        assert_eq!(problems(&board.read().ready()), ["waiting for dependencies"]);
+        let status = StatusHandle::new("web", None);
+        status.enter(Phase::WaitingForDependencies, None);
+        assert_eq!(problems(&status.read().ready()), ["waiting for dependencies"]);
         let postgres = MissingDependency { name: "postgres", target: "db:5432".into(), error: None };
-        board.begin(Operation::WaitingForDependencies(Missing(vec![postgres])));
-        let account = board.read();
-        assert!(problems(&account.live()).is_empty());
-        assert_eq!(problems(&account.ready()), ["waiting for dependencies: postgres at db:5432: no answer"]);
-        board.enter(Phase::Serving, None);
-        assert_eq!(problems(&board.read().ready()), ["web was not seen working yet"]);
+        status.begin(Operation::WaitingForDependencies(Missing(vec![postgres])));
+        let waiting = status.read();
+        assert!(problems(&waiting.live()).is_empty());
+        assert_eq!(problems(&waiting.ready()), ["waiting for dependencies: postgres at db:5432: no answer"]);
+        status.enter(Phase::Serving, None);
+        assert_eq!(problems(&status.read().ready()), ["web was not seen working yet"]);
         let seen = RoleProbe { latency: Duration::ZERO, problem: None };
-        board.update(|account| account.role_probe = Some(seen));
-        assert!(problems(&board.read().ready()).is_empty());
-        board.enter(Phase::Draining, None);
-        assert_eq!(problems(&board.read().ready()), ["draining"]);
-        board.enter(Phase::Serving, None);
-        assert_eq!(problems(&board.read().ready()), ["draining"]);
+        status.update(|status| status.role_probe = Some(seen));
+        assert!(problems(&status.read().ready()).is_empty());
+        status.enter(Phase::Draining, None);
+        assert_eq!(problems(&status.read().ready()), ["draining"]);
+        status.enter(Phase::Serving, None);
+        assert_eq!(problems(&status.read().ready()), ["draining"]);
     }
 
     #[test]
     fn a_silent_bootstrap_is_stuck_and_a_silent_service_is_not() {
-        let board = Board::new("web", None);
+        let status = StatusHandle::new("web", None);
         let step = Operation::RunningStep { name: StepName::NewSite, progress: None };
-        board.enter(Phase::Bootstrapping, Some(step));
+        status.enter(Phase::Bootstrapping, Some(step));
         let long_ago = Instant::now().checked_sub(STUCK_AFTER + Duration::from_secs(61)).unwrap();
-        board.update(|account| account.progress_at = long_ago);
-        assert_eq!(problems(&board.read().live()), ["new-site: no progress for 16 min"]);
-        board.update(|account| account.phase = Phase::Serving);
-        assert!(problems(&board.read().live()).is_empty());
+        status.update(|status| status.progress_at = long_ago);
+        assert_eq!(problems(&status.read().live()), ["new-site: no progress for 16 min"]);
+        status.update(|status| status.phase = Phase::Serving);
+        assert!(problems(&status.read().live()).is_empty());
     }
 
     #[test]
     fn one_of_several_roles_is_checked_by_its_name() {
         let names = |role| -> Vec<&str> {
-            let checks = Board::new(role, None).read().ready();
+            let checks = StatusHandle::new(role, None).read().ready();
             checks.into_iter().map(|check| check.name.as_str()).collect()
         };
         assert_eq!(names("web"), ["phase", "role"]);

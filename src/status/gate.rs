@@ -9,7 +9,7 @@ use crate::record::stage::Stage;
 
 /// What is known of code and database.
 #[derive(Clone, Debug, Default)]
-pub struct GateAccount {
+pub struct GateStatus {
     /// Of this pod's code.
     pub pod: Option<String>,
     /// What the database was migrated to last.
@@ -88,7 +88,7 @@ impl fmt::Display for Progress {
     }
 }
 
-impl GateAccount {
+impl GateStatus {
     /// `fingerprint` of `/status` (docs/design.md#fingerprint).
     pub fn fingerprint(&self) -> Value {
         let relation = self.relation.unwrap_or(RelationKind::Unknown).as_str();

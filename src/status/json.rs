@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::account::Account;
 use super::activity::Activity;
+use super::handle::Status;
 
-impl Account {
+impl Status {
     /// `/status`: the whole account.
     pub fn status(&self) -> Value {
         let problems: Vec<String> = self.ready().into_iter().filter_map(|check| check.problem).collect();

@@ -7,7 +7,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
-use super::account::{Account, Phase};
+use super::handle::{Phase, Status};
 use super::other_sites::Fit;
 use super::queues::{Figures, Queue};
 use crate::record::stage::Stage;
@@ -106,8 +106,8 @@ pub fn help(name: &str) -> &'static str {
 }
 
 /// The whole exposition.
-pub fn encode(account: &Account, figures: Option<&Figures>) -> String {
-    let mut exposition = Exposition { registry: Registry::with_prefix(PREFIX), account };
+pub fn encode(status: &Status, figures: Option<&Figures>) -> String {
+    let mut exposition = Exposition { registry: Registry::with_prefix(PREFIX), status };
     exposition.process();
     exposition.roles();
     exposition.queues(figures);
@@ -123,7 +123,7 @@ pub fn encode(account: &Account, figures: Option<&Figures>) -> String {
 /// The exposition in the making. The order of registration is the order of the lines.
 struct Exposition<'a> {
     registry: Registry,
-    account: &'a Account,
+    status: &'a Status,
 }
 
 impl Exposition<'_> {
@@ -140,21 +140,21 @@ impl Exposition<'_> {
 
     /// This process and its children.
     fn process(&mut self) {
-        let account = self.account;
+        let status = self.status;
         let info =
-            vec![("version", env!("CARGO_PKG_VERSION").to_string()), ("role", account.role.to_string())];
+            vec![("version", env!("CARGO_PKG_VERSION").to_string()), ("role", status.role.to_string())];
         self.gauges("build_info", vec![(info, 1.0)]);
         let phase = |phase: Phase| {
-            (vec![("phase", phase.as_str().to_string())], f64::from(u8::from(phase == account.phase)))
+            (vec![("phase", phase.as_str().to_string())], f64::from(u8::from(phase == status.phase)))
         };
         self.gauges("phase", Phase::ALL.map(phase).into());
-        let up = account
+        let up = status
             .children
             .iter()
             .map(|(name, c)| (child(name), f64::from(u8::from(c.pid.is_some()))))
             .collect();
         self.gauges("child_up", up);
-        let resident = account.children.iter().filter_map(|(name, c)| {
+        let resident = status.children.iter().filter_map(|(name, c)| {
             let bytes = sys::proc::resident_bytes_of_group(c.pid?);
             Some((child(name), bytes as f64))
         });
@@ -163,7 +163,7 @@ impl Exposition<'_> {
 
     fn roles(&mut self) {
         let role = |name: &&'static str| vec![("role", (*name).to_string())];
-        let checks = &self.account.role_checks;
+        let checks = &self.status.role_checks;
         let ready =
             checks.iter().map(|(name, c)| (role(name), f64::from(u8::from(c.problem.is_none())))).collect();
         self.gauges("role_ready", ready);
@@ -184,7 +184,7 @@ impl Exposition<'_> {
         let workers = figures.iter().flat_map(|figures| &figures.workers);
         let workers = workers.map(|(state, count)| (vec![("state", state.clone())], *count as f64));
         self.gauges("workers", workers.collect());
-        if let Some(scheduler) = &self.account.scheduler {
+        if let Some(scheduler) = &self.status.scheduler {
             self.gauges(
                 "scheduler_state",
                 vec![(vec![("state", scheduler.state.as_str().to_string())], 1.0)],
@@ -194,17 +194,17 @@ impl Exposition<'_> {
 
     /// This code and the sites of the bench.
     fn migration(&mut self) {
-        let account = self.account;
-        if let Some(relation) = account.gate.relation {
+        let status = self.status;
+        if let Some(relation) = status.gate.relation {
             self.gauges("fingerprint_match", vec![(vec![("relation", relation.as_str().to_string())], 1.0)]);
-            let stage = account.gate.stage.map(Stage::label).unwrap_or_default();
+            let stage = status.gate.stage.map(Stage::label).unwrap_or_default();
             self.gauges("gate_stage", vec![(vec![("stage", stage.to_string())], 1.0)]);
         }
         let served = |(site, fit): (&str, &Fit)| {
             (vec![("site", site.to_string())], f64::from(u8::from(fit.is_served())))
         };
-        self.gauges("other_site_served", account.other_sites.iter().map(served).collect());
-        if let Some(progress) = &account.gate.progress {
+        self.gauges("other_site_served", status.other_sites.iter().map(served).collect());
+        if let Some(progress) = &status.gate.progress {
             let running = progress.patch.as_ref().map_or(0.0, |_| progress.since.elapsed().as_secs_f64());
             let number = |count: usize| u32::try_from(count).map_or(f64::MAX, f64::from);
             self.gauges("migration_patches", vec![(Vec::new(), number(progress.patches))]);
@@ -214,10 +214,10 @@ impl Exposition<'_> {
     }
 
     fn readiness(&mut self) {
-        let (account, registry) = (self.account, &mut self.registry);
-        let ready = account.ready().iter().all(|check| check.problem.is_none());
+        let (status, registry) = (self.status, &mut self.registry);
+        let ready = status.ready().iter().all(|check| check.problem.is_none());
         registry.register("ready", help("ready"), ConstGauge::new(i64::from(ready)));
-        if let Some(scheduler) = &account.scheduler {
+        if let Some(scheduler) = &status.scheduler {
             let leads = ConstGauge::new(i64::from(scheduler.leads));
             registry.register("scheduler_leader", help("scheduler_leader"), leads);
             if let Some(lag) = scheduler.lag {
@@ -225,11 +225,11 @@ impl Exposition<'_> {
                 registry.register("scheduler_lag_seconds", help("scheduler_lag_seconds"), lag);
             }
         }
-        if let Some(waited) = account.dependencies_wait {
+        if let Some(waited) = status.dependencies_wait {
             let name = "dependencies_wait_seconds";
             registry.register(name, help(name), ConstGauge::new(waited.as_secs_f64()));
         }
-        if let Some(probe) = &account.role_probe {
+        if let Some(probe) = &status.role_probe {
             let name = "probe_latency_seconds";
             registry.register(name, help(name), ConstGauge::new(probe.latency.as_secs_f64()));
         }
@@ -238,7 +238,7 @@ impl Exposition<'_> {
     fn restarts(&mut self) {
         let restarts = Family::<LabelSet, prometheus_client::metrics::counter::Counter>::default();
         let reasons = Family::<LabelSet, prometheus_client::metrics::counter::Counter>::default();
-        for (name, status) in &self.account.children {
+        for (name, status) in &self.status.children {
             restarts.get_or_create(&LabelSet(child(name))).inc_by(status.restarts);
             for (reason, count) in &status.restart_reasons {
                 let labels = [child(name), vec![("reason", (*reason).to_string())]].concat();
@@ -251,14 +251,14 @@ impl Exposition<'_> {
 
     /// Log lines, foreign jobs, and the web port's own.
     fn others(&mut self) {
-        let (account, registry) = (self.account, &mut self.registry);
+        let (status, registry) = (self.status, &mut self.registry);
         let dropped = ConstCounter::new(telemetry::dropped_lines());
         registry.register("log_lines_dropped", help("log_lines_dropped_total"), dropped);
-        if account.queues.is_some() {
-            let foreign = ConstCounter::new(account.foreign_jobs);
+        if status.queues.is_some() {
+            let foreign = ConstCounter::new(status.foreign_jobs);
             registry.register("foreign_jobs", help("foreign_jobs_total"), foreign);
         }
-        if let Some(front) = &account.front {
+        if let Some(front) = &status.front {
             front.register(registry);
         }
     }

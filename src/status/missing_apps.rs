@@ -1,9 +1,9 @@
 //! Installed apps that cannot be imported in this pod: requests answer 500, jobs of them fail
 //! (docs/frappe-contract.md#disagreeing-app-lists), so it is not ready.
 
-use super::account::Board;
+use super::handle::StatusHandle;
 
-impl Board {
+impl StatusHandle {
     /// Which they are now; one line in the log for each change.
     pub fn tell_missing_apps(&self, missing: &[String]) {
         if self.read().missing_apps == missing {
@@ -19,6 +19,6 @@ impl Board {
                  list of wanted apps that has it, or uninstall it with one that has"
             );
         }
-        self.update(|account| account.missing_apps = missing.to_vec());
+        self.update(|status| status.missing_apps = missing.to_vec());
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::account::Board;
 use super::gate::RelationKind;
+use super::handle::StatusHandle;
 
 /// Whether requests of a site go to Frappe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl OtherSites {
     }
 }
 
-impl Board {
+impl StatusHandle {
     /// Whether a site other than the one that is bootstrapped may be served; none where it was not examined.
     pub fn serves_other_site(&self, site: &str) -> Option<bool> {
         self.lock().other_sites.0.get(site).map(Fit::is_served)
@@ -108,16 +108,16 @@ mod tests {
 
     #[test]
     fn only_what_was_examined_and_fits_is_served() {
-        let board = Board::new("web", Some("one.test".into()));
-        assert_eq!(board.serves_other_site("two.test"), None);
-        board.tell_other_site("two.test", Fit::Refused(RelationKind::Newer, "not migrated".into()));
-        assert_eq!(board.serves_other_site("two.test"), Some(false));
-        let status = board.read().status();
-        assert_eq!(status["other_sites"][0]["site"], "two.test");
-        assert_eq!(status["other_sites"][0]["problem"], "not migrated");
-        board.tell_other_site("two.test", Fit::Served(RelationKind::Equal));
-        assert_eq!(board.serves_other_site("two.test"), Some(true));
-        board.keep_other_sites(&BTreeSet::new());
-        assert_eq!(board.serves_other_site("two.test"), None);
+        let status = StatusHandle::new("web", Some("one.test".into()));
+        assert_eq!(status.serves_other_site("two.test"), None);
+        status.tell_other_site("two.test", Fit::Refused(RelationKind::Newer, "not migrated".into()));
+        assert_eq!(status.serves_other_site("two.test"), Some(false));
+        let document = status.read().status();
+        assert_eq!(document["other_sites"][0]["site"], "two.test");
+        assert_eq!(document["other_sites"][0]["problem"], "not migrated");
+        status.tell_other_site("two.test", Fit::Served(RelationKind::Equal));
+        assert_eq!(status.serves_other_site("two.test"), Some(true));
+        status.keep_other_sites(&BTreeSet::new());
+        assert_eq!(status.serves_other_site("two.test"), None);
     }
 }

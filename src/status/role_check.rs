@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::account::{Board, Phase};
+use super::handle::{Phase, StatusHandle};
 use crate::frappe::scheduler_settings::SchedulerState;
 
 /// Whether a role works, as it was seen last.
@@ -24,24 +24,24 @@ impl RoleCheck {
 
 /// What only the scheduler has.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SchedulerAccount {
+pub struct SchedulerStatus {
     pub leads: bool,
     /// Since the last tick that ended; none where none was seen.
     pub lag: Option<Duration>,
     pub state: SchedulerState,
 }
 
-impl Board {
+impl StatusHandle {
     /// How a role is; one line in the log for each change, from when it was first seen working.
     pub fn check(&self, role: &'static str, mut check: RoleCheck) {
         let (note, problem) = (check.note.clone(), check.problem.clone());
         let (before, draining) = {
-            let mut account = self.lock();
-            let before = account.role_checks.get(role).cloned().unwrap_or_default();
+            let mut status = self.lock();
+            let before = status.role_checks.get(role).cloned().unwrap_or_default();
             let first = check.problem.is_none().then(Instant::now);
             check.working_since = before.working_since.or(first);
-            account.role_checks.insert(role, check);
-            (before, account.phase == Phase::Draining)
+            status.role_checks.insert(role, check);
+            (before, status.phase == Phase::Draining)
         };
         let (seen, worked) = (before.working_since.is_some(), before.problem.is_none());
         match problem {

@@ -26,7 +26,7 @@ impl Order {
     pub(super) fn events(self, next: Self) -> Vec<Event> {
         let mut events = Vec::new();
         match (self.run, next.run) {
-            (_, Run::No) if self.run != Run::No => events.push(Event::PauseAsked),
+            (_, Run::No) if self.run != Run::No => events.push(Event::PauseRequested),
             (Run::No, _) if next.run != Run::No => events.push(Event::ResumeAsked),
             (Run::Yes, Run::NotYet) => events.push(Event::Excused),
             // It may never have been started.
@@ -49,10 +49,10 @@ mod tests {
         let yes = Order::default();
         let no = Order { run: Run::No, ..yes };
         let not_yet = Order { run: Run::NotYet, ..yes };
-        assert_eq!(yes.events(no), [Event::PauseAsked]);
+        assert_eq!(yes.events(no), [Event::PauseRequested]);
         assert_eq!(no.events(yes), [Event::ResumeAsked]);
         assert_eq!(yes.events(not_yet), [Event::Excused]);
-        assert_eq!(not_yet.events(no), [Event::PauseAsked]);
+        assert_eq!(not_yet.events(no), [Event::PauseRequested]);
         assert_eq!(yes.events(Order { recycle: 1, ..yes }), [Event::RecycleAsked]);
         assert_eq!(not_yet.events(yes), [Event::ResumeAsked]);
         assert!(no.events(no).is_empty());

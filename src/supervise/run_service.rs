@@ -50,7 +50,7 @@ pub async fn run_controlled(
         added: Additions::new(),
         renews: false,
         service: Service::new(),
-        asked_by: None,
+        stop_signal: None,
         child: None,
         timer: None,
         stopping: None,
@@ -88,7 +88,7 @@ struct Driver<'a> {
     /// Why it is to be recycled.
     renews: bool,
     service: Service,
-    asked_by: Option<Signal>,
+    stop_signal: Option<Signal>,
     child: Option<Arc<Child>>,
     /// The drain delay or the back-off; a state has one at most.
     timer: Option<(Instant, Event)>,
@@ -101,13 +101,13 @@ struct Driver<'a> {
 impl Driver<'_> {
     async fn run(&mut self) -> End {
         let mut forwarded = self.shutdown.forwarded();
-        let mut hurried = false;
-        self.asked_by = self.shutdown.signal();
+        let mut forced = false;
+        self.stop_signal = self.shutdown.signal();
         self.order = *self.orders.borrow_and_update();
         let mut event = match self.order.run {
-            _ if self.asked_by.is_some() => Event::StopAsked,
+            _ if self.stop_signal.is_some() => Event::StopRequested,
             Run::Yes => self.start(),
-            Run::NotYet | Run::No => Event::PauseAsked,
+            Run::NotYet | Run::No => Event::PauseRequested,
         };
         loop {
             if let Some(followed_by) = self.apply(event) {
@@ -121,24 +121,24 @@ impl Driver<'_> {
                 event = ordered;
                 continue;
             }
-            event = self.next_event(&mut forwarded, &mut hurried).await;
+            event = self.next_event(&mut forwarded, &mut forced).await;
         }
     }
 
     /// Waits for whatever concerns the child: a stop, an order, its end, a timer.
-    async fn next_event(&mut self, forwarded: &mut broadcast::Receiver<Signal>, hurried: &mut bool) -> Event {
+    async fn next_event(&mut self, forwarded: &mut broadcast::Receiver<Signal>, forced: &mut bool) -> Event {
         loop {
             let may_start = self.order.run == Run::Yes || self.service.state != State::BackingOff;
             let watching = matches!(self.service.state, State::Running | State::Draining);
             tokio::select! {
                 biased;
-                signal = self.shutdown.asked(), if self.asked_by.is_none() => {
-                    self.asked_by = Some(signal);
-                    return Event::StopAsked;
+                signal = self.shutdown.stop_requested(), if self.stop_signal.is_none() => {
+                    self.stop_signal = Some(signal);
+                    return Event::StopRequested;
                 }
-                () = self.shutdown.hurried(), if !*hurried => {
-                    *hurried = true;
-                    return Event::Hurried;
+                () = self.shutdown.forced(), if !*forced => {
+                    *forced = true;
+                    return Event::Forced;
                 }
                 exit = ended(self.child.as_deref()), if watching => return Event::Ended(exit),
                 report = stopped(self.stopping.as_mut()) => {
@@ -174,7 +174,7 @@ impl Driver<'_> {
         let before = self.service.restarts;
         let (service, action) = on_event(self.service.clone(), event, &self.plan.policy, now);
         self.service = service;
-        if event == Event::PauseAsked || event == Event::RecycleAsked {
+        if event == Event::PauseRequested || event == Event::RecycleAsked {
             self.reason = if std::mem::take(&mut self.renews) { RENEWAL } else { self.order.why };
         }
         if self.service.restarts > before {

@@ -1,24 +1,24 @@
 //! One supervised service as a state machine: no clock, no process, no I/O.
 //!
 //! ```text
-//!              Started                StopAsked (drain delay)
+//!              Started                StopRequested (drain delay)
 //!  Starting ────────────▶ Running ──────────────────────────▶ Draining
-//!   ▲  │ StartFailed         │ Ended, or StopAsked without delay    │ DrainOver, Hurried, Ended
+//!   ▲  │ StartFailed         │ Ended, or StopRequested without delay    │ DrainOver, Forced, Ended
 //!   │  │                     ▼                                      │
 //!   │  │                 Stopping ◀─────────────────────────────────┘
 //!   │  │                     │ Cleared: nobody of the group is left
 //!   │  ▼                     ├──▶ Stopped    it was asked for, or is not to be restarted
 //!   │ Failed ◀───────────────┤    Failed     the crash-loop budget is spent
 //!   │         BackOffOver    ▼
-//!   └──────────────────── BackingOff ──▶ Stopped (StopAsked)
+//!   └──────────────────── BackingOff ──▶ Stopped (StopRequested)
 //! ```
 //!
 //! A role may order more of a service than to run (`orders`):
 //!
 //! ```text
 //!   Running ── RecycleAsked ──▶ Stopping ── Cleared ──▶ Starting     no failure, no back-off
-//!   Running ── PauseAsked ────▶ Stopping ── Cleared ──▶ Paused ── ResumeAsked ──▶ Starting
-//!   Starting, BackingOff ────────── PauseAsked ───────▶ Paused ── StopAsked ────▶ Stopped
+//!   Running ── PauseRequested ────▶ Stopping ── Cleared ──▶ Paused ── ResumeAsked ──▶ Starting
+//!   Starting, BackingOff ────────── PauseRequested ───────▶ Paused ── StopRequested ────▶ Stopped
 //! ```
 //!
 //! A service that ended unasked is *stopped* before it is started again: what is left of its group
@@ -100,14 +100,14 @@ pub enum Event {
     Ended(Exit),
     /// The stop is done: this was the leader's exit, and nobody is left.
     Cleared(Exit),
-    StopAsked,
+    StopRequested,
     DrainOver,
     BackOffOver,
-    Hurried,
+    Forced,
     /// Its role wants a new child in place of this one, once this one has stopped as on request.
     RecycleAsked,
     /// Its role wants nothing to run for now.
-    PauseAsked,
+    PauseRequested,
     ResumeAsked,
     /// What made it fail was something that it needs: those ends count for nothing.
     Excused,
@@ -130,7 +130,7 @@ pub enum Action {
 pub struct Service {
     pub state: State,
     /// Somebody asked for the stop.
-    pub asked: bool,
+    pub stop_requested: bool,
     pub restarts: u64,
     pub last_exit: Option<Exit>,
     pub started_at: Option<Instant>,
@@ -148,7 +148,7 @@ impl Service {
     pub fn new() -> Self {
         Self {
             state: State::Starting,
-            asked: false,
+            stop_requested: false,
             restarts: 0,
             last_exit: None,
             started_at: None,
@@ -185,8 +185,8 @@ pub fn on_event(
     now: Instant,
 ) -> (Service, Option<Action>) {
     match event {
-        Event::StopAsked => service.asked = true,
-        Event::PauseAsked => service.paused = true,
+        Event::StopRequested => service.stop_requested = true,
+        Event::PauseRequested => service.paused = true,
         Event::ResumeAsked => service.paused = false,
         Event::Excused => service.forgive(),
         _ => {}
@@ -200,13 +200,13 @@ pub fn on_event(
             after_failure(&mut service, policy, now)
         }
         (State::Starting, Event::StartFailed { .. }) => (State::Failed, None),
-        (State::Running, Event::StopAsked) if !policy.drain.is_zero() => {
+        (State::Running, Event::StopRequested) if !policy.drain.is_zero() => {
             (State::Draining, Some(Action::Drain(policy.drain)))
         }
-        (State::Running, Event::StopAsked) | (State::Draining, Event::DrainOver | Event::Hurried) => {
+        (State::Running, Event::StopRequested) | (State::Draining, Event::DrainOver | Event::Forced) => {
             (State::Stopping, Some(Action::Stop))
         }
-        (State::Running, Event::PauseAsked | Event::RecycleAsked) => {
+        (State::Running, Event::PauseRequested | Event::RecycleAsked) => {
             service.expected = true;
             (State::Stopping, Some(Action::Stop))
         }
@@ -219,7 +219,7 @@ pub fn on_event(
             service.last_exit = Some(exit);
             after_stop(&mut service, policy, now)
         }
-        (State::Starting | State::BackingOff, Event::PauseAsked) => {
+        (State::Starting | State::BackingOff, Event::PauseRequested) => {
             service.forgive();
             (State::Paused, None)
         }
@@ -228,7 +228,7 @@ pub fn on_event(
             service.restarts += 1;
             (State::Starting, Some(Action::Start))
         }
-        (State::Starting | State::BackingOff | State::Paused, Event::StopAsked) => (State::Stopped, None),
+        (State::Starting | State::BackingOff | State::Paused, Event::StopRequested) => (State::Stopped, None),
         (state, _) => (state, None),
     };
     service.state = state;
@@ -237,7 +237,7 @@ pub fn on_event(
 
 /// Nobody of it is left: it stays away, or comes again.
 fn after_stop(service: &mut Service, policy: &Policy, now: Instant) -> (State, Option<Action>) {
-    if service.asked || !policy.restart {
+    if service.stop_requested || !policy.restart {
         (State::Stopped, None)
     } else if service.paused {
         service.forgive();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!             TERM, INT, QUIT            a later TERM, INT, QUIT
-//!   Running ───────────────────▶ Asked ─────────────────────────▶ Hurried
+//!   Running ───────────────────▶ Asked ─────────────────────────▶ Forced
 //! ```
 //!
 //! Streams coalesce (docs/hazards.md#merged-signals): five TERMs before a poll are one event, or two, or
@@ -26,17 +26,17 @@ const BURST: Duration = Duration::from_millis(20);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     Running,
-    Asked(Signal, Instant),
-    Hurried(Signal),
+    Requested(Signal, Instant),
+    Forced(Signal),
 }
 
 impl Stop {
     /// The state after one more request to stop.
     fn on_request(self, signal: Signal, now: Instant) -> Self {
         match self {
-            Self::Running => Self::Asked(signal, now),
-            Self::Asked(_, since) if now.duration_since(since) < BURST => self,
-            Self::Asked(first, _) | Self::Hurried(first) => Self::Hurried(first),
+            Self::Running => Self::Requested(signal, now),
+            Self::Requested(_, since) if now.duration_since(since) < BURST => self,
+            Self::Requested(first, _) | Self::Forced(first) => Self::Forced(first),
         }
     }
 
@@ -44,7 +44,7 @@ impl Stop {
     fn signal(self) -> Option<Signal> {
         match self {
             Self::Running => None,
-            Self::Asked(signal, _) | Self::Hurried(signal) => Some(signal),
+            Self::Requested(signal, _) | Self::Forced(signal) => Some(signal),
         }
     }
 }
@@ -69,7 +69,7 @@ impl Trigger {
         // Asked before: a second request would mean hurry.
         self.0.send_modify(|stop| {
             if *stop == Stop::Running {
-                *stop = Stop::Asked(signal, Instant::now());
+                *stop = Stop::Requested(signal, Instant::now());
             }
         });
     }
@@ -110,7 +110,7 @@ impl Shutdown {
     }
 
     /// Ends when a stop is asked for; at once if it was.
-    pub async fn asked(&self) -> Signal {
+    pub async fn stop_requested(&self) -> Signal {
         let mut state = self.state.clone();
         match state.wait_for(|stop| *stop != Stop::Running).await.map(|stop| stop.signal()) {
             Ok(Some(signal)) => signal,
@@ -125,9 +125,9 @@ impl Shutdown {
     }
 
     /// Ends when a second request says that the grace is over.
-    pub async fn hurried(&self) {
+    pub async fn forced(&self) {
         let mut state = self.state.clone();
-        if state.wait_for(|stop| matches!(stop, Stop::Hurried(_))).await.is_err() {
+        if state.wait_for(|stop| matches!(stop, Stop::Forced(_))).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
@@ -137,11 +137,11 @@ impl Shutdown {
     pub fn deferred(&self) -> (Trigger, Self) {
         let (state_tx, state) = watch::channel(Stop::Running);
         let trigger = Trigger(state_tx.clone());
-        let hurry = self.clone();
+        let force = self.clone();
         tokio::spawn(async move {
             tokio::select! {
-                () = hurry.hurried() => {
-                    state_tx.send_replace(Stop::Hurried(Signal::SIGTERM));
+                () = force.forced() => {
+                    state_tx.send_replace(Stop::Forced(Signal::SIGTERM));
                 }
                 () = state_tx.closed() => {}
             }
@@ -158,7 +158,7 @@ impl Shutdown {
         let (own, outer) = (Trigger(trigger.0.clone()), self.clone());
         tokio::spawn(async move {
             tokio::select! {
-                signal = outer.asked() => own.ask_with(signal),
+                signal = outer.stop_requested() => own.ask_with(signal),
                 () = own.0.closed() => {}
             }
         });
@@ -174,7 +174,7 @@ impl Shutdown {
     pub async fn guard<T>(&self, work: impl Future<Output = Flow<T>>) -> Flow<T> {
         tokio::select! {
             biased;
-            signal = self.asked() => Err(Stopped::Signal(signal)),
+            signal = self.stop_requested() => Err(Stopped::Signal(signal)),
             result = work => result,
         }
     }
@@ -188,10 +188,10 @@ mod tests {
     fn a_later_request_means_hurry_and_keeps_the_first_signal() {
         let now = Instant::now();
         let asked = Stop::Running.on_request(Signal::SIGTERM, now);
-        assert_eq!(asked, Stop::Asked(Signal::SIGTERM, now));
-        let hurried = asked.on_request(Signal::SIGINT, now + BURST);
-        assert_eq!(hurried, Stop::Hurried(Signal::SIGTERM));
-        assert_eq!(hurried.on_request(Signal::SIGINT, now + BURST), hurried);
+        assert_eq!(asked, Stop::Requested(Signal::SIGTERM, now));
+        let forced = asked.on_request(Signal::SIGINT, now + BURST);
+        assert_eq!(forced, Stop::Forced(Signal::SIGTERM));
+        assert_eq!(forced.on_request(Signal::SIGINT, now + BURST), forced);
     }
 
     #[test]

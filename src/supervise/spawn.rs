@@ -172,10 +172,10 @@ impl SpawnError {
 
     /// The same for the operator, with what to do.
     pub fn fault(&self) -> Fault {
-        Fault::new(self.code(), self.to_string(), self.mend())
+        Fault::new(self.code(), self.to_string(), self.hint())
     }
 
-    fn mend(&self) -> &'static str {
+    fn hint(&self) -> &'static str {
         match (self.step, self.errno) {
             (_, Errno::EAGAIN) => "raise the limit of processes (pids.max, ulimit -u)",
             (_, Errno::ENOMEM) => "raise the container's memory limit",

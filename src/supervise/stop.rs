@@ -37,8 +37,8 @@ const POLL: Backoff = Backoff::doubling(Duration::from_millis(1), Duration::from
 impl Child {
     /// Asks with `signal`, waits for the grace or until `hurry` ends, then kills. On a child that
     /// has already ended it clears what is left of its group.
-    pub async fn stop(&self, signal: Signal, grace: Duration, hurry: impl Future<Output = ()>) -> StopReport {
-        self.stop_with(signal, grace, hurry, || ()).await
+    pub async fn stop(&self, signal: Signal, grace: Duration, force: impl Future<Output = ()>) -> StopReport {
+        self.stop_with(signal, grace, force, || ()).await
     }
 
     /// The same; `before_kill` sees the group a last time while it is whole.
@@ -46,7 +46,7 @@ impl Child {
         &self,
         signal: Signal,
         grace: Duration,
-        hurry: impl Future<Output = ()>,
+        force: impl Future<Output = ()>,
         before_kill: impl FnOnce(),
     ) -> StopReport {
         let deadline = Instant::now() + grace;
@@ -61,7 +61,7 @@ impl Child {
         let killed = tokio::select! {
             biased;
             () = all_gone => false,
-            () = hurry => true,
+            () = force => true,
             () = sleep_until(deadline) => true,
         };
         let mut empty = true;

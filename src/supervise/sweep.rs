@@ -24,11 +24,11 @@ const POLL: Backoff = Backoff::doubling(Duration::from_millis(1), Duration::from
 impl Processes {
     /// Ends everything that is left below us: TERM, this long or until `hurry` ends, KILL. Costs
     /// nothing where there is nothing. True if nobody is left.
-    pub async fn sweep(&self, grace: Duration, hurry: impl Future<Output = ()>) -> bool {
+    pub async fn sweep(&self, grace: Duration, force: impl Future<Output = ()>) -> bool {
         let ended = tokio::select! {
             biased;
             ended = self.end_all(Signal::SIGTERM, grace) => ended,
-            () = hurry => false,
+            () = force => false,
         };
         ended || self.end_all(Signal::SIGKILL, KILL_TAKES_AT_MOST).await
     }

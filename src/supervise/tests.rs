@@ -212,7 +212,7 @@ fn h16_nothing_is_started_once_a_stop_was_asked() {
     alone("h16_nothing_is_started_once_a_stop_was_asked", async |processes| {
         let shutdown = Shutdown::install().unwrap();
         raise(Signal::SIGTERM).unwrap();
-        shutdown.asked().await;
+        shutdown.stop_requested().await;
         let (plan, status) = plan(Spec::new("test", "/no/such/program"), Duration::ZERO);
         let end = run_service(&processes, plan, &shutdown).await;
         assert_eq!(end, End::Asked(Signal::SIGTERM, None));

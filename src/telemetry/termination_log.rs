@@ -22,7 +22,7 @@ pub fn write(fault: &Fault) {
 }
 
 fn text(fault: &Fault) -> String {
-    let mut text = format!("{}\nmend: {}\nexit code {}\n", fault.cause, fault.mend, fault.code);
+    let mut text = format!("{}\nmend: {}\nexit code {}\n", fault.cause, fault.hint, fault.code);
     let end = (0..=MAX_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
     text.truncate(end.unwrap_or(0));
     text

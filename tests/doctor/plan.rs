@@ -53,8 +53,8 @@ fn a_refusal_is_told_with_its_code_and_its_mend() {
     std::fs::rename(&folder, &away).expect("the site's folder");
     let seen = plan(&place, 65);
     assert_eq!(seen["exit_code"], 65);
-    let mend = seen["refusal"]["mend"].as_str().expect("a mend");
-    assert!(mend.contains("CAULDRON_ADOPT="), "{mend}");
+    let hint = seen["refusal"]["mend"].as_str().expect("a mend");
+    assert!(hint.contains("CAULDRON_ADOPT="), "{hint}");
     std::fs::rename(&away, &folder).expect("the site's folder");
     place.postgres.run("postgres", &format!("DROP DATABASE \"{DATABASE}\""));
     assert!(plan(&place, 65)["refusal"]["cause"].as_str().is_some_and(|cause| cause.contains("empty")));

@@ -62,7 +62,7 @@ fn code_that_would_be_refused() {
     place.release().version("15.54.0").patch("two", "pass");
     let older = plan(&place, &place.new, 65);
     assert_eq!(older["gate"]["relation"], "older", "{older}");
-    assert!(older["refusal"]["mend"].as_str().is_some_and(|mend| mend.contains("CAULDRON_ALLOW_DOWNGRADE=")));
+    assert!(older["refusal"]["mend"].as_str().is_some_and(|hint| hint.contains("CAULDRON_ALLOW_DOWNGRADE=")));
     assert_eq!(doctor(&place, &place.new, "fingerprint").0, "error");
     let place = Place::new();
     place.release().without_doctype("desk/doctype/note/note");

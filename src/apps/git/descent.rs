@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::Git;
-use crate::config::apps::WantedApp;
+use crate::config::apps::AppSpec;
 use crate::outcome::{Fault, Flow};
 
 /// So far back it is looked: some weeks of the busiest branches.
@@ -28,7 +28,7 @@ impl Git<'_> {
     /// The folder cannot be made; the signal that asked for a stop.
     pub async fn descent(
         &self,
-        app: &WantedApp,
+        app: &AppSpec,
         commit: &str,
         before: &[String],
         folder: &Path,
@@ -52,7 +52,7 @@ impl Git<'_> {
     }
 
     /// Commits alone, where the server can leave out the rest; false where it gives none.
-    async fn fetch_history(&self, app: &WantedApp, commit: &str, last: &str, folder: &Path) -> Flow<bool> {
+    async fn fetch_history(&self, app: &AppSpec, commit: &str, last: &str, folder: &Path) -> Flow<bool> {
         fs::create_dir_all(folder)
             .map_err(|error| Fault::file(format!("cannot make {}", folder.display()), &error))?;
         let url = app.source();
@@ -67,7 +67,7 @@ impl Git<'_> {
         Ok(self.succeeds(app, folder, &both).await? || self.succeeds(app, folder, &fetch).await?)
     }
 
-    async fn succeeds(&self, app: &WantedApp, folder: &Path, arguments: &[&str]) -> Flow<bool> {
+    async fn succeeds(&self, app: &AppSpec, folder: &Path, arguments: &[&str]) -> Flow<bool> {
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         Ok(self.try_run(app, Some(folder), &arguments, 1).await?.is_ok())
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use crate::cli::ASKPASS;
-use crate::config::apps::WantedApp;
+use crate::config::apps::AppSpec;
 use crate::config::apps::location::host;
 use crate::config::git::{GitConfig, HostAuth, SshAuth};
 use crate::frappe::environment::ChildEnvironment;
@@ -44,7 +44,7 @@ pub struct Logins {
 
 impl Logins {
     /// Writes what git is to read.
-    pub fn write(runtime_dir: &Path, config: &GitConfig, apps: &[WantedApp]) -> Result<Self> {
+    pub fn write(runtime_dir: &Path, config: &GitConfig, apps: &[AppSpec]) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("git-")
             .permissions(fs::Permissions::from_mode(0o700))
@@ -125,7 +125,7 @@ impl Logins {
 }
 
 /// By host: those of the configuration, and those that stood in URLs, which are nearer.
-fn table(config: &GitConfig, apps: &[WantedApp]) -> Result<Table> {
+fn table(config: &GitConfig, apps: &[AppSpec]) -> Result<Table> {
     let mut table = Table::new();
     for auth in &config.hosts {
         let Some(token) = &auth.token else { continue };

@@ -98,8 +98,8 @@ impl Reason {
         let is_absent = matches!(self.kind, Kind::Missing | Kind::NoSuchObject);
         let host = match host {
             None if is_absent => {
-                let mend = "check the path: the repository has to be in this very pod";
-                return Fault::configuration(cause, mend);
+                let hint = "check the path: the repository has to be in this very pod";
+                return Fault::configuration(cause, hint);
             }
             host => host.unwrap_or("its host"),
         };

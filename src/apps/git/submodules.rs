@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::Git;
-use crate::config::apps::{WantedApp, location};
+use crate::config::apps::{AppSpec, location};
 use crate::outcome::{Fault, Flow};
 
 /// A submodule may be of no use at all: it is not waited for as the app itself is.
@@ -32,7 +32,7 @@ impl Git<'_> {
     ///
     /// # Errors
     /// `.gitmodules` cannot be read; the signal that asked for a stop.
-    pub(super) async fn fetch_submodules(&self, app: &WantedApp, folder: &Path) -> Flow<Vec<Lacking>> {
+    pub(super) async fn fetch_submodules(&self, app: &AppSpec, folder: &Path) -> Flow<Vec<Lacking>> {
         let paths = self.submodules(app, folder).await?;
         if !self.pod.config.git.submodules {
             return Ok(paths.into_iter().map(|path| not_wanted(app, path)).collect());
@@ -52,7 +52,7 @@ impl Git<'_> {
 
     async fn fetch_submodule(
         &self,
-        app: &WantedApp,
+        app: &AppSpec,
         folder: &Path,
         path: &str,
     ) -> Flow<std::result::Result<(), Fault>> {
@@ -75,12 +75,12 @@ impl Git<'_> {
             let cause = format!("app {}: its submodule {path}: {}", app.label(), reason.text());
             let hint = "check its URL in .gitmodules, and whether this pod reaches it and may read it (CAULDRON_GIT_AUTH); \
                         or set CAULDRON_GIT_SUBMODULES=off to fetch none";
-            Fault { mend: hint.into(), ..reason.fault(&cause, Some("its host")) }
+            Fault { hint: hint.into(), ..reason.fault(&cause, Some("its host")) }
         }))
     }
 
     /// The folders that `.gitmodules` and the commit both name.
-    async fn submodules(&self, app: &WantedApp, folder: &Path) -> Flow<Vec<String>> {
+    async fn submodules(&self, app: &AppSpec, folder: &Path) -> Flow<Vec<String>> {
         if !folder.join(".gitmodules").exists() {
             return Ok(Vec::new());
         }
@@ -100,7 +100,7 @@ impl Git<'_> {
     }
 }
 
-fn not_wanted(app: &WantedApp, path: String) -> Lacking {
+fn not_wanted(app: &AppSpec, path: String) -> Lacking {
     let cause =
         format!("app {}: its submodule {path} is not fetched (CAULDRON_GIT_SUBMODULES=off)", app.label());
     Lacking { path, fault: Fault::configuration(cause, "set CAULDRON_GIT_SUBMODULES=on") }

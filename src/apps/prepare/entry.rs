@@ -10,18 +10,18 @@ use std::collections::BTreeMap;
 
 use super::super::baked::Image;
 use super::super::bundle::Bundle;
+use super::super::bundle_store::BundleStore;
 use super::super::git::Git;
 use super::super::order::{not_wanted, order};
 use super::super::pins::{Commit, Pin, Pins};
 use super::super::publish::{Fetched, Origin, Publisher};
-use super::super::shelf::Shelf;
 use super::super::{AppCode, bundles_of};
-use crate::config::apps::WantedApp;
+use crate::config::apps::AppSpec;
 use crate::outcome::{Fault, Flow, Result, Stopped};
 
 /// One of the list, what was pinned of it, and where its code is.
 pub struct Entry<'a> {
-    app: &'a WantedApp,
+    app: &'a AppSpec,
     /// None where its branch is to move.
     pinned: Option<&'a Pin>,
     /// Commits of the same source that have bundles, the one that was pinned last in front.
@@ -44,22 +44,22 @@ impl<'a> Entry<'a> {
     ///
     /// # Errors
     /// 78 for another Frappe than the image has.
-    pub fn look(app: &'a WantedApp, shelf: &Shelf<'_>, before: &'a Pins, moves: bool) -> Result<Self> {
+    pub fn look(app: &'a AppSpec, store: &BundleStore<'_>, before: &'a Pins, moves: bool) -> Result<Self> {
         let pinned = before.pin_of(app);
-        if let Some(own) = shelf.of_the_image(app) {
+        if let Some(own) = store.of_the_image(app) {
             return Ok(Self { app, pinned, before: Vec::new(), source: Source::Image(own) });
         }
         if app.label() == "frappe" {
-            let has = shelf.image.apps.get("frappe").map_or("none", |baked| baked.version.as_str());
+            let has = store.image.apps.get("frappe").map_or("none", |baked| baked.version.as_str());
             return Err(Fault::configuration(
                 format!("frappe is wanted at {}, and the image has {has}", app.reference()),
                 "use an image with that Frappe: it is no app among others",
             ));
         }
         let pinned = pinned.filter(|_| !moves || !app.may_move());
-        let published = before.pin_of_source(app).map(|pin| shelf.commits_before(pin));
-        let source = match pinned.and_then(|pin| shelf.bundle_of(pin)) {
-            Some(bundle) if shelf.lacks_assets(app, &bundle) => Source::Unbuilt(bundle),
+        let published = before.pin_of_source(app).map(|pin| store.commits_before(pin));
+        let source = match pinned.and_then(|pin| store.bundle_of(pin)) {
+            Some(bundle) if store.lacks_assets(app, &bundle) => Source::Unbuilt(bundle),
             Some(bundle) => Source::Bundle(bundle),
             None => Source::Absent,
         };
@@ -72,7 +72,7 @@ impl<'a> Entry<'a> {
     /// What is wrong with the app or its repository; the signal that asked for a stop.
     pub async fn fetch<'g>(
         &mut self,
-        shelf: &Shelf<'_>,
+        store: &BundleStore<'_>,
         publisher: &Publisher<'g>,
         git: &mut Option<Git<'g>>,
     ) -> Flow<bool> {
@@ -81,7 +81,7 @@ impl<'a> Entry<'a> {
             Source::Unbuilt(bundle) => Some(bundle.clone()),
             Source::Image(_) | Source::Bundle(_) | Source::Fetched(..) => return Ok(false),
         };
-        self.source = match self.fetch_anew(shelf, publisher, git).await {
+        self.source = match self.fetch_anew(store, publisher, git).await {
             Ok(Source::Fetched(fetched, _)) => Source::Fetched(fetched, unbuilt),
             Ok(source) => source,
             Err(stopped) => Source::Bundle(unbuilt_for_now(stopped, unbuilt)?),
@@ -91,7 +91,7 @@ impl<'a> Entry<'a> {
 
     async fn fetch_anew<'g>(
         &self,
-        shelf: &Shelf<'_>,
+        store: &BundleStore<'_>,
         publisher: &Publisher<'g>,
         git: &mut Option<Git<'g>>,
     ) -> Flow<Source<'a>> {
@@ -100,11 +100,11 @@ impl<'a> Entry<'a> {
             Some(Commit::At(commit)) => commit.clone(),
             _ => opened(git, publisher)?.resolve(app).await?,
         };
-        if let Some(bundle) = shelf.any_bundle_at(app, &commit) {
+        if let Some(bundle) = store.any_bundle_at(app, &commit) {
             return Ok(Source::Bundle(bundle));
         }
         // A new image, or another Python: no repository is needed for what is here already.
-        let source = pinned.and_then(|pin| shelf.any_source_of(app, pin, &commit));
+        let source = pinned.and_then(|pin| store.any_source_of(app, pin, &commit));
         let origin = match &source {
             Some(bundle) => Origin::Bundle(bundle),
             None => Origin::Git { git: opened(git, publisher)?, before: &self.before },
@@ -119,7 +119,7 @@ impl<'a> Entry<'a> {
     /// What is wrong with the app; the signal that asked for a stop.
     pub async fn published(
         self,
-        shelf: &Shelf<'_>,
+        store: &BundleStore<'_>,
         publisher: &Publisher<'_>,
         code: &[AppCode],
     ) -> Flow<(Pin, AppCode)> {
@@ -137,7 +137,7 @@ impl<'a> Entry<'a> {
                 published.or_else(|stopped| unbuilt_for_now(stopped, unbuilt))?
             }
         };
-        Ok((shelf.pin(self.app, &bundle), AppCode::Bundle(bundle)))
+        Ok((store.pin(self.app, &bundle), AppCode::Bundle(bundle)))
     }
 
     /// Its name and what it requires, as far as that is known.

@@ -11,7 +11,7 @@ use super::super::source_tree::copy_app;
 use super::super::staging::Staging;
 use super::source::{copy_sources, for_want_of, take_source};
 use super::{Publisher, elapsed_ms};
-use crate::config::apps::WantedApp;
+use crate::config::apps::AppSpec;
 use crate::outcome::{Fault, Flow, Result};
 use crate::status::operation::Operation;
 
@@ -31,7 +31,7 @@ pub enum Origin<'a> {
 /// The source of an app, which nobody else sees yet.
 pub struct Fetched<'a> {
     pub package: Package,
-    pub(super) app: &'a WantedApp,
+    pub(super) app: &'a AppSpec,
     pub(super) commit: String,
     pub(super) staging: Staging,
     pub(super) descent: Descent,
@@ -45,10 +45,10 @@ impl Publisher<'_> {
     ///
     /// # Errors
     /// What is wrong with the app or its source; the signal that asked for a stop.
-    pub async fn fetch<'a>(&self, app: &'a WantedApp, commit: &str, origin: Origin<'_>) -> Flow<Fetched<'a>> {
+    pub async fn fetch<'a>(&self, app: &'a AppSpec, commit: &str, origin: Origin<'_>) -> Flow<Fetched<'a>> {
         let label = app.label();
         let begin = Instant::now();
-        self.pod.board.begin(Operation::FetchingApp(label.clone()));
+        self.pod.status.begin(Operation::FetchingApp(label.clone()));
         let staging = Staging::make(&self.bundles)?;
         for folder in [staging.bundle(), staging.scratch()] {
             fs::create_dir(folder).map_err(|error| self.cannot_write(&error))?;
@@ -75,7 +75,7 @@ impl Publisher<'_> {
     /// The source, in its place in the bundle; what it is to commits before it, and submodules that could not be had.
     async fn take(
         &self,
-        app: &WantedApp,
+        app: &AppSpec,
         commit: &str,
         origin: &Origin<'_>,
         staging: &Staging,
@@ -107,7 +107,7 @@ impl Publisher<'_> {
 
     /// One that the package does not touch is for developers: `bench get-app` fetches none at all. Where none is to
     /// be fetched, the operator decided.
-    fn check_submodules(&self, lacking: Vec<Lacking>, package: &str, app: &WantedApp) -> Result<()> {
+    fn check_submodules(&self, lacking: Vec<Lacking>, package: &str, app: &AppSpec) -> Result<()> {
         let package = Path::new(app.subfolder.as_deref().unwrap_or_default()).join(package);
         for one in lacking {
             if self.pod.config.git.submodules && one.touches(&package) {

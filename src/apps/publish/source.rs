@@ -7,7 +7,7 @@ use std::path::Path;
 use super::super::bundle::Bundle;
 use super::super::git::Lacking;
 use super::super::source_tree::{copy_tree, remove_git};
-use crate::config::apps::WantedApp;
+use crate::config::apps::AppSpec;
 use crate::outcome::{Fault, Result};
 
 /// Source and assets of a bundle; bytecode and requirements are its own Python's.
@@ -21,7 +21,7 @@ pub(super) fn copy_sources(bundle: &Bundle, root: &Path) -> io::Result<()> {
 }
 
 /// The repository, or its subfolder, without anything of git's: history, and the address it came from.
-pub(super) fn take_source(app: &WantedApp, repository: &Path, source: &Path) -> Result<()> {
+pub(super) fn take_source(app: &AppSpec, repository: &Path, source: &Path) -> Result<()> {
     let label = app.label();
     let folder = app.subfolder.as_ref().map_or(repository.to_path_buf(), |folder| repository.join(folder));
     let outside = || {

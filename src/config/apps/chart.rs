@@ -5,17 +5,17 @@
 
 use super::super::login_signs::holds_a_login;
 use super::location::Location;
-use super::{WantedApp, check_name, check_reference};
+use super::{AppSpec, check_name, check_reference};
 
 /// Reads the chart's `name[:branch]` list.
-pub fn parse_standard(text: &str) -> Result<Vec<WantedApp>, String> {
+pub fn parse_standard(text: &str) -> Result<Vec<AppSpec>, String> {
     entries(text)
         .enumerate()
         .map(|(index, entry)| standard(entry).map_err(|why| unreadable(index, entry, &why)))
         .collect()
 }
 
-fn standard(entry: &str) -> Result<WantedApp, String> {
+fn standard(entry: &str) -> Result<AppSpec, String> {
     let (name, branch) = match entry.split_once(':') {
         Some((name, branch)) => (name, Some(branch)),
         None => (entry, None),
@@ -28,18 +28,18 @@ fn standard(entry: &str) -> Result<WantedApp, String> {
     if holds_a_login(entry) {
         return Err("an app with a URL goes into CUSTOM_APPS or CAULDRON_APPS, and none is in base64".into());
     }
-    Ok(WantedApp { name: Some(name.into()), branch: branch.map(str::to_string), ..WantedApp::default() })
+    Ok(AppSpec { name: Some(name.into()), branch: branch.map(str::to_string), ..AppSpec::default() })
 }
 
 /// Reads the chart's `name:URL[:branch]` list, from both ends since a URL has colons of its own.
-pub fn parse_custom(text: &str) -> Result<Vec<WantedApp>, String> {
+pub fn parse_custom(text: &str) -> Result<Vec<AppSpec>, String> {
     entries(text)
         .enumerate()
         .map(|(index, entry)| custom(entry).map_err(|why| unreadable(index, entry, &why)))
         .collect()
 }
 
-fn custom(entry: &str) -> Result<WantedApp, String> {
+fn custom(entry: &str) -> Result<AppSpec, String> {
     let Some((name, rest)) = entry.split_once(':') else {
         return Err("it should be name:URL:branch".into());
     };
@@ -47,12 +47,12 @@ fn custom(entry: &str) -> Result<WantedApp, String> {
     let (url, branch) = split_branch(rest).ok_or("it should be name:URL:branch")?;
     branch.map_or(Ok(()), check_reference)?;
     let location = Location::parse(url)?;
-    Ok(WantedApp {
+    Ok(AppSpec {
         name: Some(name.into()),
         url: Some(location.url),
         login: location.login,
         branch: branch.map(str::to_string),
-        ..WantedApp::default()
+        ..AppSpec::default()
     })
 }
 

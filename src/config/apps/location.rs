@@ -147,21 +147,21 @@ mod tests {
 
     #[test]
     fn a_login_is_taken_out() {
-        let told = |text: &str| {
+        let split = |text: &str| {
             let location = Location::parse(text).unwrap();
             let login = location.login.map(|l| (l.user, l.password.expose_secret().to_string()));
             (location.url, login)
         };
         let with = |user: Option<&str>, password: &str| Some((user.map(String::from), password.to_string()));
         let url = || "https://h:8443/o/x.git".to_string();
-        assert_eq!(told("https://h:8443/o/x.git"), (url(), None));
-        assert_eq!(told("https://t%2Fk@h:8443/o/x.git"), (url(), with(None, "t/k")));
-        assert_eq!(told("https://u:p@w@h:8443/o/x.git"), (url(), with(Some("u"), "p@w")));
-        assert_eq!(told("https://:p@h:8443/o/x.git"), (url(), with(None, "p")));
-        assert_eq!(told("ssh://git:p@h:22/x.git"), ("ssh://git@h:22/x.git".into(), None));
+        assert_eq!(split("https://h:8443/o/x.git"), (url(), None));
+        assert_eq!(split("https://t%2Fk@h:8443/o/x.git"), (url(), with(None, "t/k")));
+        assert_eq!(split("https://u:p@w@h:8443/o/x.git"), (url(), with(Some("u"), "p@w")));
+        assert_eq!(split("https://:p@h:8443/o/x.git"), (url(), with(None, "p")));
+        assert_eq!(split("ssh://git:p@h:22/x.git"), ("ssh://git@h:22/x.git".into(), None));
         for same in ["git@h:o/x.git", "h:x", "/srv/x.git", "file:///srv/x.git", "ssh://git@h/x", "git://h/x"]
         {
-            assert_eq!(told(same), (same.to_string(), None));
+            assert_eq!(split(same), (same.to_string(), None));
         }
         for bad in
             ["x", "x/y", "https://h", "https:///x", "ext::sh -c x", "ext::sh", "ftp://h/x", "-x:y", ":x"]

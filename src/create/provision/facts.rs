@@ -3,7 +3,7 @@
 use tokio_postgres::Client;
 
 use crate::outcome::{Fault, Result};
-use crate::postgres::sql::{identifier, told};
+use crate::postgres::sql::{identifier, sql_fault};
 
 /// What the administrator's login saw.
 #[derive(Debug)]
@@ -29,15 +29,15 @@ pub async fn look(client: &Client, name: &str) -> Result<Facts> {
             &[],
         )
         .await
-        .map_err(told("cannot ask what the login may do"))?;
+        .map_err(sql_fault("cannot ask what the login may do"))?;
     let role = client
         .query_opt("SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = $1", &[&name])
         .await
-        .map_err(told("cannot look for the role"))?;
+        .map_err(sql_fault("cannot look for the role"))?;
     let database = client
         .query_opt("SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = $1", &[&name])
         .await
-        .map_err(told("cannot look for the database"))?;
+        .map_err(sql_fault("cannot look for the database"))?;
     Ok(Facts {
         role: role.map(|row| row.get(0)),
         database: database.map(|row| row.get(0)),
@@ -93,9 +93,9 @@ mod tests {
     fn the_missing_grant_is_named() {
         assert!(preflight(&facts(true, true), "frappe").is_ok());
         let fault = preflight(&facts(false, true), "frappe").unwrap_err();
-        assert!(fault.mend.contains(r#"ALTER ROLE "app" CREATEROLE;"#), "{fault}");
+        assert!(fault.hint.contains(r#"ALTER ROLE "app" CREATEROLE;"#), "{fault}");
         let fault = preflight(&facts(false, false), "frappe").unwrap_err();
-        assert!(fault.mend.contains("CREATEROLE CREATEDB"), "{fault}");
+        assert!(fault.hint.contains("CREATEROLE CREATEDB"), "{fault}");
         assert_eq!(fault.code, crate::outcome::PERMISSION);
     }
 }

@@ -6,7 +6,7 @@ use tokio_postgres::error::SqlState;
 
 use super::facts::Facts;
 use crate::outcome::{Fault, Result};
-use crate::postgres::sql::{has_code, identifier, literal, told};
+use crate::postgres::sql::{has_code, identifier, literal, sql_fault};
 
 pub fn comment(install_id: &str) -> String {
     format!("cauldron-frappe {install_id}")
@@ -28,17 +28,20 @@ pub async fn create_role(
         {
             return Ok(());
         }
-        Err(error) => return Err(told(&format!("cannot create role `{name}`"))(error)),
+        Err(error) => return Err(sql_fault(&format!("cannot create role `{name}`"))(error)),
     }
     client
         .batch_execute(&format!("COMMENT ON ROLE {role} IS {}", literal(&comment(install_id))))
         .await
-        .map_err(told("cannot mark the role as ours"))
+        .map_err(sql_fault("cannot mark the role as ours"))
 }
 
 pub async fn set_password(client: &Client, name: &str, password: &SecretString) -> Result<()> {
     let alter = format!("ALTER ROLE {} LOGIN PASSWORD {}", identifier(name), literal(&verifier(password)));
-    client.batch_execute(&alter).await.map_err(told(&format!("cannot set the password of role `{name}`")))
+    client
+        .batch_execute(&alter)
+        .await
+        .map_err(sql_fault(&format!("cannot set the password of role `{name}`")))
 }
 
 /// What the server stores; the password itself never crosses the wire, nor reaches its log.
@@ -66,7 +69,7 @@ pub async fn create_database(client: &Client, facts: &Facts, name: &str) -> Resu
         {
             Ok(())
         }
-        Err(error) => Err(told(&format!("cannot create database `{name}`"))(error)),
+        Err(error) => Err(sql_fault(&format!("cannot create database `{name}`"))(error)),
     }
 }
 
@@ -82,7 +85,7 @@ pub async fn take_ownership(client: &Client, facts: &Facts, name: &str) -> Resul
         }
         // Whether the role can work in it all the same is asked later, by name.
         Err(error) if has_code(&error, &SqlState::INSUFFICIENT_PRIVILEGE) => Ok(()),
-        Err(error) => Err(told(&format!("cannot give database `{name}` to its role"))(error)),
+        Err(error) => Err(sql_fault(&format!("cannot give database `{name}` to its role"))(error)),
     }
 }
 
@@ -94,14 +97,14 @@ pub async fn join_role(client: &Client, facts: &Facts, name: &str) -> Result<()>
     let version: i32 = client
         .query_one("SELECT current_setting('server_version_num')::int4", &[])
         .await
-        .map_err(told("cannot ask for the version"))?
+        .map_err(sql_fault("cannot ask for the version"))?
         .get(0);
     let (options, right) = if version >= 160_000 { (" WITH SET TRUE", "SET") } else { ("", "MEMBER") };
     // An operator's grant is enough; who has it need not be able to give it.
     let has = client
         .query_one("SELECT pg_has_role(current_user, $1::text::name, $2)", &[&name, &right])
         .await
-        .map_err(told("cannot ask whose member the login is"))?;
+        .map_err(sql_fault("cannot ask whose member the login is"))?;
     if has.get(0) {
         return Ok(());
     }
@@ -112,7 +115,7 @@ pub async fn join_role(client: &Client, facts: &Facts, name: &str) -> Result<()>
             format!("login `{}` may not make role `{name}` an owner", facts.login),
             format!("run as an administrator: {grant};"),
         )),
-        Err(error) => Err(told("cannot become a member of the site's role")(error)),
+        Err(error) => Err(sql_fault("cannot become a member of the site's role")(error)),
     }
 }
 

@@ -50,7 +50,7 @@ fn expected(relation: &Relation, bits: [bool; 6]) -> Is {
         |pattern: &str| pattern.chars().zip(bits).all(|(mark, bit)| mark == '.' || (mark == '+') == bit);
     let rows: Vec<Is> = TABLE
         .iter()
-        .filter(|(relations, pattern, _)| relations.contains(&relation.told()) && fits(pattern))
+        .filter(|(relations, pattern, _)| relations.contains(&relation.description()) && fits(pattern))
         .map(|(.., is)| *is)
         .collect();
     assert_eq!(rows.len(), 1, "one row of the table for {relation:?} {bits:?}");
@@ -151,7 +151,7 @@ fn a_refusal_says_why() {
     let open = Gate::default();
     let refused = decide(&assessment(&older, &open), &Request::default());
     let fault = refused.refusal().unwrap().fault();
-    assert!(fault.code == 65 && fault.mend.contains(ID), "{fault}");
+    assert!(fault.code == 65 && fault.hint.contains(ID), "{fault}");
     let allowed =
         decide(&assessment(&older, &open), &Request { allow_downgrade: Some(ID), ..Request::default() });
     assert_eq!(allowed, Decision::Migrate { no_op: true, downgrade: Some("frappe is 15.1 here".into()) });

@@ -13,8 +13,8 @@ use crate::config::database::DatabaseConfig;
 use crate::frappe::database::state_of_migration;
 use crate::frappe::installed_apps::installed_apps;
 use crate::frappe::site_config::{self, SiteFolder};
-use crate::overlay::{Roots, View};
-use crate::postgres::sql::told;
+use crate::overlay::{BenchOverlay, Roots};
+use crate::postgres::sql::sql_fault;
 use crate::record::exclusive_lock::SiteHold;
 use crate::record::phase::SitePhase;
 use crate::record::reader::RecordReader;
@@ -38,7 +38,7 @@ pub struct Seen {
 #[derive(Clone)]
 pub enum Packages {
     /// What a serving pod joined.
-    Joined(View),
+    Joined(BenchOverlay),
     /// What a pod would join.
     Found(Roots),
 }
@@ -46,7 +46,9 @@ pub enum Packages {
 impl Packages {
     fn package(&self, app: &str) -> Option<PathBuf> {
         match self {
-            Self::Joined(view) => view.package(app).filter(|_| view.listed().iter().any(|name| name == app)),
+            Self::Joined(overlay) => {
+                overlay.package(app).filter(|_| overlay.listed().iter().any(|name| name == app))
+            }
             Self::Found(roots) => roots.package(app),
         }
     }
@@ -90,12 +92,12 @@ impl Examiner {
     async fn look(&self, site: &str, last: Option<&Seen>) -> Result<Seen, String> {
         let connection = RecordReader::new(&self.database_of(site)?, &self.bench, site).connect().await?;
         let client: &Client = &connection;
-        let state = state::read(client, site).await.map_err(told("cannot read our record"));
+        let state = state::read(client, site).await.map_err(sql_fault("cannot read our record"));
         let state = state.map_err(|fault| fault.cause)?.unwrap_or_default();
         if let SitePhase::Creating | SitePhase::Unknown = state.phase {
             return Err("another pod is creating it, or did not finish".into());
         }
-        let tables = state_of_migration(client).await.map_err(told("cannot examine the site's tables"));
+        let tables = state_of_migration(client).await.map_err(sql_fault("cannot examine the site's tables"));
         let tables = tables.map_err(|fault| fault.cause)?;
         let installed = installed_apps(client).await.map_err(|fault| fault.cause)?;
         let packages =

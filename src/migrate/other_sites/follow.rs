@@ -8,13 +8,13 @@ use super::refused::RefusedSites;
 use crate::bench::Bench;
 use crate::frappe::sites::{self, OtherSite};
 use crate::pod::Pod;
-use crate::status::account::Board;
 use crate::status::gate::RelationKind;
+use crate::status::handle::StatusHandle;
 use crate::status::other_sites::Fit;
-use crate::tick::{self, BEAT};
+use crate::tick::{self, PERIOD};
 
 /// Between two looks at a site that is not served: so soon it is served after its migration.
-const LOOK_EVERY: Duration = BEAT.saturating_mul(4);
+const LOOK_EVERY: Duration = PERIOD.saturating_mul(4);
 /// One that is served is looked at in every fourth round.
 const ROUNDS_SERVED: u32 = 4;
 /// The first look is waited for so long before the role serves.
@@ -25,7 +25,7 @@ pub struct Follower {
     examiner: Examiner,
     bench: Bench,
     site: String,
-    board: Board,
+    status: StatusHandle,
     refused: RefusedSites,
     seen: BTreeMap<String, Seen>,
     round: u32,
@@ -34,9 +34,9 @@ pub struct Follower {
 impl Follower {
     /// Of every site of the bench but `site`.
     pub fn new(examiner: Examiner, pod: &Pod, site: &str) -> Self {
-        let (bench, site, board) = (pod.bench.clone(), site.to_string(), pod.board.clone());
+        let (bench, site, status) = (pod.bench.clone(), site.to_string(), pod.status.clone());
         let refused = RefusedSites::new(&pod.runtime_dir);
-        Self { examiner, bench, site, board, refused, seen: BTreeMap::new(), round: 0 }
+        Self { examiner, bench, site, status, refused, seen: BTreeMap::new(), round: 0 }
     }
 
     /// The first look, before requests come; what it does not come to is done later.
@@ -61,7 +61,7 @@ impl Follower {
         let sites = sites::others(&self.bench, &self.site);
         self.seen.retain(|name, _| sites.iter().any(|site| site.name == *name));
         let names: BTreeSet<&str> = sites.iter().map(|site| site.name.as_str()).collect();
-        self.board.keep_other_sites(&names);
+        self.status.keep_other_sites(&names);
         self.refused.keep(&names);
         // Until a site has been examined, none of its jobs begins.
         let unexamined = sites.iter().filter(|site| !site.is_alias && !self.seen.contains_key(&site.name));
@@ -74,11 +74,11 @@ impl Follower {
                 continue;
             }
             if is_alias {
-                self.board.tell_other_site(&name, Fit::Served(RelationKind::Equal));
+                self.status.tell_other_site(&name, Fit::Served(RelationKind::Equal));
                 continue;
             }
             let seen = self.examiner.examine(&name, last).await;
-            self.board.tell_other_site(&name, seen.fit.clone());
+            self.status.tell_other_site(&name, seen.fit.clone());
             self.refused.set(&name, !seen.fit.is_served());
             self.seen.insert(name, seen);
         }

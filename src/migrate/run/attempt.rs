@@ -60,7 +60,7 @@ impl Run<'_> {
         self.gate.error = match stopped {
             Stopped::Fault(fault) => Some(fault.cause.clone()),
             Stopped::Signal(_) => {
-                let progress = self.context.pod.board.read().gate.progress;
+                let progress = self.context.pod.status.read().gate.progress;
                 let patch = progress.and_then(|progress| progress.patch);
                 let middle = patch.map_or("it".into(), |patch| format!("patch {patch}"));
                 Some(format!("a stop was asked for in the middle of {middle}"))
@@ -108,10 +108,10 @@ impl Run<'_> {
         migrations::record_migrated(client, self.context.site, &migrated, &self.gate)
             .await
             .map_err(|fault| after(fault.into()))?;
-        self.context.pod.board.update(|account| {
-            account.gate.database = Some(attempt.fingerprint.to_string());
-            account.gate.relation = Some(RelationKind::Equal);
-            account.gate.stage = Some(Stage::Finishing);
+        self.context.pod.status.update(|status| {
+            status.gate.database = Some(attempt.fingerprint.to_string());
+            status.gate.relation = Some(RelationKind::Equal);
+            status.gate.stage = Some(Stage::Finishing);
         });
         self.finish().await.map_err(after)?;
         let whole_ms = ms(begun);
@@ -140,7 +140,7 @@ impl Run<'_> {
             };
             tokio::select! {
                 waited = waiting => waited?,
-                signal = context.pod.shutdown.asked() => return Err(Stopped::Signal(signal)),
+                signal = context.pod.shutdown.stop_requested() => return Err(Stopped::Signal(signal)),
                 fault = leadership.lost() => return Err(fault.into()),
             }
             self.gate.on_event(Event::Done);
@@ -167,7 +167,7 @@ impl Run<'_> {
         caches::clear(self.context, self.leadership, step, &self.access.own.database).await?;
         self.volume.tell_migrated(&id)?;
         self.gate.on_event(Event::Done);
-        self.context.pod.board.update(|account| account.gate.progress = None);
+        self.context.pod.status.update(|status| status.gate.progress = None);
         self.reopen().await?;
         Ok(())
     }

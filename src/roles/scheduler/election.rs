@@ -23,7 +23,7 @@ use crate::record::timing::{
     SCHEDULER_HEARTBEAT_INTERVAL, SCHEDULER_HEARTBEAT_WITHIN, SCHEDULER_RETRY_INTERVAL,
     SCHEDULER_SILENT_AFTER, has_reached,
 };
-use crate::roles::Surroundings;
+use crate::roles::RoleContext;
 use crate::supervise::orders::{Order, Run};
 use crate::supervise::run_service::ServiceStatus;
 
@@ -58,7 +58,7 @@ pub struct Election {
 
 impl Election {
     pub fn new(
-        around: &Surroundings<'_>,
+        around: &RoleContext<'_>,
         orders: watch::Sender<Order>,
         child: watch::Receiver<ServiceStatus>,
         stand: watch::Sender<Stand>,

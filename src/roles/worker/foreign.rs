@@ -5,19 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redis::Pipeline;
 
-use super::judge::Record;
+use super::verdict::Record;
 use crate::bench::Bench;
 use crate::frappe::queues::BenchQueues;
 use crate::frappe::sites::is_site;
 use crate::redis_client::Link;
-use crate::roles::Surroundings;
-use crate::status::account::Board;
+use crate::roles::RoleContext;
+use crate::status::handle::StatusHandle;
 use crate::status::other_sites::hint;
 
 pub struct Foreign {
     link: Link,
     queues: BenchQueues,
-    board: Board,
+    status: StatusHandle,
     bench: Bench,
     /// What each worker's record said last.
     counted: BTreeMap<String, u64>,
@@ -26,11 +26,11 @@ pub struct Foreign {
 }
 
 impl Foreign {
-    pub fn new(around: &Surroundings<'_>) -> Self {
+    pub fn new(around: &RoleContext<'_>) -> Self {
         Self {
             link: around.queue_redis(),
             queues: around.queues(),
-            board: around.pod.board.clone(),
+            status: around.pod.status.clone(),
             bench: around.pod.bench.clone(),
             counted: BTreeMap::new(),
             told: BTreeSet::new(),
@@ -43,7 +43,7 @@ impl Foreign {
         for (key, record) in records {
             let before = self.counted.insert(key.clone(), record.foreign_jobs).unwrap_or_default();
             let new = record.foreign_jobs.saturating_sub(before);
-            self.board.update(|account| account.foreign_jobs += new);
+            self.status.update(|status| status.foreign_jobs += new);
             if let Some(site) = record.foreign_site.as_ref().filter(|site| !self.told.contains(*site)) {
                 self.told.insert(site.clone());
                 if is_site(&self.bench.site(site)) {

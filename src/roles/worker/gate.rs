@@ -12,7 +12,7 @@
 
 use crate::migrate::admit::holds_workers;
 use crate::record::reader::RecordReader;
-use crate::roles::Surroundings;
+use crate::roles::RoleContext;
 
 pub struct Gate {
     record: RecordReader,
@@ -21,7 +21,7 @@ pub struct Gate {
 
 impl Gate {
     /// The bootstrap has just read the record, and half a migration is known from it.
-    pub fn of(around: &Surroundings<'_>) -> Self {
+    pub fn of(around: &RoleContext<'_>) -> Self {
         Self { record: RecordReader::new(around.database, &around.pod.bench, around.site), doubted: true }
     }
 

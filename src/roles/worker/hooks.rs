@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::settle::{Case, Settler};
+use super::job_recovery::{Case, JobRecovery};
 use super::slot::Slot;
 use crate::frappe::queues;
 use crate::redis_client::Link;
@@ -25,14 +25,20 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 pub struct WorkerHooks {
     slot: Arc<Slot>,
     link: Link,
-    settler: Settler,
+    recovery: JobRecovery,
     processes: Processes,
     grace: Duration,
 }
 
 impl WorkerHooks {
-    pub fn new(slot: Arc<Slot>, link: Link, settler: Settler, processes: Processes, grace: Duration) -> Self {
-        Self { slot, link, settler, processes, grace }
+    pub fn new(
+        slot: Arc<Slot>,
+        link: Link,
+        recovery: JobRecovery,
+        processes: Processes,
+        grace: Duration,
+    ) -> Self {
+        Self { slot, link, recovery, processes, grace }
     }
 }
 
@@ -77,7 +83,7 @@ impl Hooks for WorkerHooks {
             };
             (format!("lost: its worker {how}, and its work-horse did not finish it"), horses, self.grace)
         };
-        self.settler.settle(Case {
+        self.recovery.recover(Case {
             child: self.slot.name.clone(),
             pid,
             key: facts.key,

@@ -8,14 +8,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use redis::Pipeline;
 
 use super::gate::Gate;
-use super::judge::{Hold, Record, Seen};
 use super::scale::Waiting;
 use super::slot::Slot;
 use super::strays::Stray;
+use super::verdict::{Hold, Record, Seen};
 use crate::config::workers::Workers;
 use crate::frappe::queues::{self, BenchQueues, WORKERS, epoch_s};
 use crate::redis_client::Link;
-use crate::roles::Surroundings;
+use crate::roles::RoleContext;
 
 /// Fields that frappe/worker_jobs.py adds to the record of its worker.
 const FOREIGN_JOBS: &str = "cauldron_foreign_jobs";
@@ -33,7 +33,7 @@ pub struct Records {
 }
 
 impl Records {
-    pub fn new(around: &Surroundings<'_>) -> Self {
+    pub fn new(around: &RoleContext<'_>) -> Self {
         Self {
             link: around.queue_redis(),
             queues: around.queues(),

@@ -8,12 +8,12 @@ use secrecy::SecretSlice;
 use tokio::sync::watch;
 
 use super::hooks::WorkerHooks;
+use super::job_recovery::JobRecovery;
 use super::records::Records;
-use super::settle::Settler;
 use super::{DONE_CODE, GRACE_AFTER_TIMEOUT, ROLE};
 use crate::config::workers::Pool;
 use crate::migrate::other_sites::refused;
-use crate::roles::Surroundings;
+use crate::roles::RoleContext;
 use crate::supervise::orders::{Order, Run};
 use crate::supervise::process::Processes;
 use crate::supervise::relay::relay_for;
@@ -61,11 +61,11 @@ pub struct Slot {
 impl Slot {
     /// The slot, and its service to be run.
     pub fn start(
-        around: &Surroundings<'_>,
+        around: &RoleContext<'_>,
         pool: &Pool,
         number: u16,
         records: &Records,
-        settler: &Settler,
+        recovery: &JobRecovery,
         shutdown: &Shutdown,
     ) -> (Arc<Self>, impl Future<Output = End> + use<>) {
         let name = format!("worker {} {number}", pool.name());
@@ -82,13 +82,13 @@ impl Slot {
         // (docs/frappe-jobs.md#signals-of-a-worker).
         let mut plan = around.plan(spec(around, pool, &name), policy);
         let status = plan.observer.subscribe();
-        tokio::spawn(around.pod.board.follow_child(status.clone()));
+        tokio::spawn(around.pod.status.follow_child(status.clone()));
         let slot =
             Arc::new(Self { name, pool: pool.name(), number, orders, status, facts: Mutex::default() });
         let hooks = WorkerHooks::new(
             slot.clone(),
             records.link(),
-            settler.clone(),
+            recovery.clone(),
             around.pod.processes.clone(),
             grace,
         );
@@ -175,7 +175,7 @@ pub async fn any_changed(slots: &[Arc<Slot>]) {
     .await;
 }
 
-fn spec(around: &Surroundings<'_>, pool: &Pool, name: &str) -> Spec {
+fn spec(around: &RoleContext<'_>, pool: &Pool, name: &str) -> Spec {
     let mut environment = around.environment("cauldron/worker");
     environment.set("CAULDRON_WORKER_GATE", around.queues().gate());
     environment.set("CAULDRON_REFUSED_SITES", refused::folder(&around.pod.runtime_dir));

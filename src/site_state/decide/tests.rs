@@ -109,7 +109,7 @@ fn a_folder_is_made_anew_for_the_database_that_was_named_and_no_other() {
     assert_eq!(adopted(Some("i1"), Folder::Absent, &Mark::Complete), Ok(Action::Adopt));
     assert_eq!(adopted(Some("i2"), Folder::Absent, &Mark::Complete).map_err(|f| f.code), Err(FOREIGN_DATA));
     let refusal = adopted(Some("1"), Folder::Absent, &Mark::None).unwrap_err();
-    assert!(refusal.mend.contains("CAULDRON_ADOPT=i1"), "{refusal}");
+    assert!(refusal.hint.contains("CAULDRON_ADOPT=i1"), "{refusal}");
     assert_eq!(adopted(Some("i1"), Folder::LoginWorks, &Mark::Complete), Ok(Action::GoOn));
     let empty = observation(&Database::Empty, Folder::NoConfig, &Mark::None);
     assert!(decide(&empty, &Names { adopt: Some("i1"), ..NAMES }).is_err());

@@ -23,11 +23,11 @@ impl Driver<'_> {
     pub(super) fn stop(&mut self) {
         self.timer = None;
         let Some(child) = self.child.clone() else { return };
-        let signal = self.plan.stop_with.or(self.asked_by).unwrap_or(Signal::SIGTERM);
+        let signal = self.plan.stop_with.or(self.stop_signal).unwrap_or(Signal::SIGTERM);
         let (grace, shutdown) = (self.plan.policy.grace, self.shutdown.clone());
         let is_running = child.exit().is_none();
         let hooks = self.plan.hooks.clone();
-        let stop = Stop { pid: child.pid, grace, for_good: self.service.asked };
+        let stop = Stop { pid: child.pid, grace, for_good: self.service.stop_requested };
         self.stopping = Some(Box::pin(async move {
             let deadline = Instant::now() + grace;
             if is_running {
@@ -35,12 +35,12 @@ impl Driver<'_> {
                     biased;
                     () = hooks.before_stop(stop) => {}
                     _ = child.exited() => {}
-                    () = shutdown.hurried() => {}
+                    () = shutdown.forced() => {}
                     () = sleep_until(deadline - grace / OWN_SHARE) => {}
                 }
             }
             let grace = deadline.saturating_duration_since(Instant::now());
-            child.stop_with(signal, grace, shutdown.hurried(), || hooks.before_kill(stop.pid)).await
+            child.stop_with(signal, grace, shutdown.forced(), || hooks.before_kill(stop.pid)).await
         }));
         if is_running {
             self.run_after_signal();
@@ -59,7 +59,7 @@ impl Driver<'_> {
             error!(service = name, "processes are left that even SIGKILL does not end");
         }
         let done = self.plan.policy.done_code.is_some_and(|code| report.exit == Exit::Exited(code));
-        if self.service.asked || !self.plan.policy.restart {
+        if self.service.stop_requested || !self.plan.policy.restart {
             debug!(service = name, exit = %report.exit, "stopped");
         } else if self.service.expected || self.service.paused {
             self.reason = if done { DONE } else { self.reason };
@@ -96,7 +96,7 @@ impl Driver<'_> {
         if let Some(child) = &self.child {
             child.drained(OUTPUT_DRAIN).await;
         }
-        match (self.service.state, self.asked_by, self.service.last_exit, self.start_error.take()) {
+        match (self.service.state, self.stop_signal, self.service.last_exit, self.start_error.take()) {
             // Asked during a back-off: the last exit was that of a crash, told already.
             (State::Stopped, Some(signal), exit, _) => {
                 End::Asked(signal, exit.filter(|_| self.service.started_at.is_some()))

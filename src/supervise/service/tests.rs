@@ -28,29 +28,29 @@ fn the_transition_table() {
             Some(A::BackOff(Duration::ZERO)),
         ),
         (S::Starting, E::StartFailed { may_pass: true }, once.clone(), S::Failed, None),
-        (S::Starting, E::StopAsked, policy(), S::Stopped, None),
-        (S::Running, E::StopAsked, policy(), S::Stopping, Some(A::Stop)),
-        (S::Running, E::StopAsked, draining.clone(), S::Draining, Some(A::Drain(draining.drain))),
+        (S::Starting, E::StopRequested, policy(), S::Stopped, None),
+        (S::Running, E::StopRequested, policy(), S::Stopping, Some(A::Stop)),
+        (S::Running, E::StopRequested, draining.clone(), S::Draining, Some(A::Drain(draining.drain))),
         (S::Running, E::Ended(EXIT), policy(), S::Stopping, Some(A::Stop)),
         (S::Draining, E::DrainOver, draining.clone(), S::Stopping, Some(A::Stop)),
-        (S::Draining, E::Hurried, draining.clone(), S::Stopping, Some(A::Stop)),
+        (S::Draining, E::Forced, draining.clone(), S::Stopping, Some(A::Stop)),
         (S::Draining, E::Ended(EXIT), draining, S::Stopping, Some(A::Stop)),
-        (S::Stopping, E::StopAsked, policy(), S::Stopping, None),
-        (S::Stopping, E::Hurried, policy(), S::Stopping, None),
+        (S::Stopping, E::StopRequested, policy(), S::Stopping, None),
+        (S::Stopping, E::Forced, policy(), S::Stopping, None),
         (S::Stopping, E::Cleared(EXIT), policy(), S::BackingOff, Some(A::BackOff(Duration::ZERO))),
         (S::Stopping, E::Cleared(EXIT), once, S::Stopped, None),
         (S::BackingOff, E::BackOffOver, policy(), S::Starting, Some(A::Start)),
-        (S::BackingOff, E::StopAsked, policy(), S::Stopped, None),
+        (S::BackingOff, E::StopRequested, policy(), S::Stopped, None),
         (S::Running, E::RecycleAsked, policy(), S::Stopping, Some(A::Stop)),
-        (S::Running, E::PauseAsked, policy(), S::Stopping, Some(A::Stop)),
-        (S::Starting, E::PauseAsked, policy(), S::Paused, None),
-        (S::BackingOff, E::PauseAsked, policy(), S::Paused, None),
+        (S::Running, E::PauseRequested, policy(), S::Stopping, Some(A::Stop)),
+        (S::Starting, E::PauseRequested, policy(), S::Paused, None),
+        (S::BackingOff, E::PauseRequested, policy(), S::Paused, None),
         (S::BackingOff, E::RecycleAsked, policy(), S::BackingOff, None),
         (S::Paused, E::ResumeAsked, policy(), S::Starting, Some(A::Start)),
         (S::Paused, E::RecycleAsked, policy(), S::Paused, None),
-        (S::Paused, E::StopAsked, policy(), S::Stopped, None),
-        (S::Stopped, E::StopAsked, policy(), S::Stopped, None),
-        (S::Failed, E::StopAsked, policy(), S::Failed, None),
+        (S::Paused, E::StopRequested, policy(), S::Stopped, None),
+        (S::Stopped, E::StopRequested, policy(), S::Stopped, None),
+        (S::Failed, E::StopRequested, policy(), S::Failed, None),
     ];
     for (from, event, policy, to, action) in table {
         let (after, did) = on_event(service(from), event, &policy, Instant::now());
@@ -62,7 +62,7 @@ fn the_transition_table() {
 fn a_stop_that_is_asked_while_a_crash_is_cleared_ends_it() {
     let now = Instant::now();
     let (crashed, _) = on_event(service(State::Running), Event::Ended(EXIT), &policy(), now);
-    let (asked, _) = on_event(crashed, Event::StopAsked, &policy(), now);
+    let (asked, _) = on_event(crashed, Event::StopRequested, &policy(), now);
     let (over, action) = on_event(asked, Event::Cleared(EXIT), &policy(), now);
     assert_eq!((over.state, over.last_exit, action), (State::Stopped, Some(EXIT), None));
 }
@@ -78,11 +78,11 @@ fn an_ordered_end_is_no_failure() {
     use Event as E;
     let (recycled, action) = after(&[E::RecycleAsked, E::Cleared(EXIT)], &policy());
     assert_eq!((recycled.state, action, recycled.restarts), (State::Starting, Some(Action::Start), 1));
-    let (paused, action) = after(&[E::PauseAsked, E::Cleared(EXIT)], &policy());
+    let (paused, action) = after(&[E::PauseRequested, E::Cleared(EXIT)], &policy());
     assert_eq!((paused.state, action), (State::Paused, None));
-    let resumed_early = [E::PauseAsked, E::ResumeAsked, E::Cleared(EXIT)];
+    let resumed_early = [E::PauseRequested, E::ResumeAsked, E::Cleared(EXIT)];
     assert_eq!(after(&resumed_early, &policy()).1, Some(Action::Start));
-    let asked = [E::PauseAsked, E::StopAsked, E::Cleared(EXIT)];
+    let asked = [E::PauseRequested, E::StopRequested, E::Cleared(EXIT)];
     assert_eq!(after(&asked, &policy()).0.state, State::Stopped);
 }
 

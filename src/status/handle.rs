@@ -10,13 +10,13 @@ use tokio::sync::watch;
 
 use super::activity::Activity;
 use super::checks::DeepCheck;
-use super::gate::GateAccount;
+use super::gate::GateStatus;
 use super::operation::Operation;
 use super::other_sites::OtherSites;
 use super::phase::Entered;
 pub use super::phase::Phase;
 use super::queues::Source;
-pub use super::role_check::{RoleCheck, SchedulerAccount};
+pub use super::role_check::{RoleCheck, SchedulerStatus};
 use crate::supervise::run_service::ServiceStatus;
 
 /// A step without a sign of progress for so long is stuck: it is ended. Where not even that works the process is
@@ -30,7 +30,7 @@ pub trait Figures: std::fmt::Debug + Send + Sync {
 
 /// What is known now.
 #[derive(Clone, Debug)]
-pub struct Account {
+pub struct Status {
     pub role: &'static str,
     pub site: Option<String>,
     pub phase: Phase,
@@ -55,12 +55,12 @@ pub struct Account {
     /// Where this pod's short-lived files are.
     pub runtime_dir: Option<PathBuf>,
     pub dependencies_wait: Option<Duration>,
-    pub gate: GateAccount,
+    pub gate: GateStatus,
     /// The last answer of the role's own probe.
     pub role_probe: Option<RoleProbe>,
     /// The same of every other role that runs in this process.
     pub role_checks: BTreeMap<&'static str, RoleCheck>,
-    pub scheduler: Option<SchedulerAccount>,
+    pub scheduler: Option<SchedulerStatus>,
     /// Where the figures of the queues are asked for; none where no worker runs.
     pub queues: Option<Source>,
     /// What a deep check looks at; none where no web role runs.
@@ -79,11 +79,11 @@ pub struct RoleProbe {
 
 /// A handle on the account.
 #[derive(Clone, Debug)]
-pub struct Board(Arc<Mutex<Account>>);
+pub struct StatusHandle(Arc<Mutex<Status>>);
 
-impl Board {
+impl StatusHandle {
     pub fn new(role: &'static str, site: Option<String>) -> Self {
-        Self(Arc::new(Mutex::new(Account {
+        Self(Arc::new(Mutex::new(Status {
             role,
             site,
             phase: Phase::Starting,
@@ -101,7 +101,7 @@ impl Board {
             other_sites: OtherSites::default(),
             runtime_dir: None,
             dependencies_wait: None,
-            gate: GateAccount::default(),
+            gate: GateStatus::default(),
             role_probe: None,
             role_checks: BTreeMap::new(),
             scheduler: None,
@@ -112,29 +112,29 @@ impl Board {
         })))
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Account> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Status> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    pub fn read(&self) -> Account {
+    pub fn read(&self) -> Status {
         self.lock().clone()
     }
 
-    pub fn update(&self, change: impl FnOnce(&mut Account)) {
+    pub fn update(&self, change: impl FnOnce(&mut Status)) {
         change(&mut self.lock());
     }
 
     /// A new phase, and what it begins with; both are progress. Who drains serves no more, whatever still comes up
     /// meanwhile.
     pub fn enter(&self, phase: Phase, operation: Option<Operation>) {
-        let mut account = self.lock();
-        if account.phase == Phase::Draining && phase != Phase::Held {
+        let mut status = self.lock();
+        if status.phase == Phase::Draining && phase != Phase::Held {
             return;
         }
-        account.phase = phase;
-        account.operation = operation;
-        account.progress_at = Instant::now();
-        account.phases.note(phase, Instant::now());
+        status.phase = phase;
+        status.operation = operation;
+        status.progress_at = Instant::now();
+        status.phases.note(phase, Instant::now());
     }
 
     /// What the phase does from now on.
@@ -146,17 +146,17 @@ impl Board {
         self.lock().phase
     }
 
-    /// Keeps the account of a child up to date until its service is over.
+    /// Publishes the state of a child until its service ends.
     pub fn follow_child(
         &self,
         mut statuses: watch::Receiver<ServiceStatus>,
     ) -> impl Future<Output = ()> + use<> {
-        let board = self.clone();
+        let handle = self.clone();
         async move {
             loop {
-                let status = statuses.borrow_and_update().clone();
-                board.update(|account| {
-                    account.children.insert(status.name.clone(), status);
+                let child = statuses.borrow_and_update().clone();
+                handle.update(|status| {
+                    status.children.insert(child.name.clone(), child);
                 });
                 if statuses.changed().await.is_err() {
                     return;
@@ -171,7 +171,7 @@ impl Board {
     }
 }
 
-impl Account {
+impl Status {
     /// The operation in words; nothing where the phase says it all.
     pub fn detail(&self) -> String {
         self.operation.as_ref().map(ToString::to_string).unwrap_or_default()

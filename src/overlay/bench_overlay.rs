@@ -24,7 +24,7 @@ use std::sync::Arc;
 use super::assets::Assets;
 use super::roots::{self, Roots};
 use crate::apps::AppCode;
-use crate::apps::live;
+use crate::apps::shared_apps;
 use crate::bench::Bench;
 use crate::bench::tree::{Tree, sync_link};
 use crate::frappe::environment::ChildEnvironment;
@@ -47,7 +47,7 @@ pub struct Joined {
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct View(Arc<Inner>);
+pub struct BenchOverlay(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -60,7 +60,7 @@ struct Inner {
     _held: Vec<fs::File>,
 }
 
-impl View {
+impl BenchOverlay {
     /// Lays it out in the runtime folder; one that is there is brought up to date, under the feet of
     /// whoever reads it.
     ///
@@ -76,10 +76,10 @@ impl View {
             bundle.hold().map_err(|error| tracing::debug!(%error, "a bundle is not held: no locks here")).ok()
         });
         let _held = held.collect();
-        let view = Self(Arc::new(Inner { root, bench: bench.clone(), code, roots, python_path, _held }));
-        view.lay_out().map_err(|error| view.fault(&error))?;
-        view.follow(installed)?;
-        Ok(view)
+        let overlay = Self(Arc::new(Inner { root, bench: bench.clone(), code, roots, python_path, _held }));
+        overlay.lay_out().map_err(|error| overlay.fault(&error))?;
+        overlay.follow(installed)?;
+        Ok(overlay)
     }
 
     /// The view that a role of this container made, if one did.
@@ -169,7 +169,7 @@ impl View {
             .chain(volume.map(str::to_string))
             .chain(roots::baked(bench))
             .chain(code.iter().map(|code| code.app().to_string()))
-            .chain(live::apps(bench))
+            .chain(shared_apps::apps(bench))
             .chain(installed.iter().cloned());
         let mut listed: Vec<String> = Vec::new();
         for app in candidates {
@@ -221,7 +221,7 @@ impl View {
     fn fault(&self, error: &io::Error) -> Fault {
         let cause = format!("cannot lay out this pod's view in {}", self.0.root.display());
         let fault = Fault::file(cause, error);
-        Fault { mend: "give CAULDRON_RUNTIME_DIR a folder that this user may write".into(), ..fault }
+        Fault { hint: "give CAULDRON_RUNTIME_DIR a folder that this user may write".into(), ..fault }
     }
 }
 

@@ -33,9 +33,9 @@ pub fn make(bench: &Bench) {
 ///
 /// # Errors
 /// 77 where the volume may not be written, 75 on a full disk.
-pub fn give(bench: &Bench, bundle: &Bundle) -> Result<()> {
+pub fn link_app(bench: &Bench, bundle: &Bundle) -> Result<()> {
     let folder = folder(bench);
-    let give = || -> io::Result<()> {
+    let link = || -> io::Result<()> {
         fs::create_dir_all(&folder)?;
         let packages = bundle.site_packages();
         let requirements = packages.iter().flat_map(|packages| fs::read_dir(packages).into_iter().flatten());
@@ -45,7 +45,7 @@ pub fn give(bench: &Bench, bundle: &Bundle) -> Result<()> {
         link(bench, &folder, &bundle.package())?;
         sync_folder(&folder)
     };
-    give().map_err(|error| Fault::file(format!("cannot link apps in {}", folder.display()), &error))
+    link().map_err(|error| Fault::file(format!("cannot link apps in {}", folder.display()), &error))
 }
 
 /// Where every pod finds it; one that `apps fetch` made is its image's own.

@@ -17,7 +17,7 @@ use super::bundle::Bundle;
 use super::publish::{Origin, Publisher};
 use super::python::Python;
 use super::source_tree::{entries, entries_of_app};
-use crate::config::apps::WantedApp;
+use crate::config::apps::AppSpec;
 use crate::outcome::{Fault, Flow};
 use crate::pod::Pod;
 
@@ -25,7 +25,7 @@ use crate::pod::Pod;
 ///
 /// # Errors
 /// What is wrong with the app; the volume cannot be written; the signal that asked for a stop.
-pub async fn lend(pod: &Pod, app: &str, code: Option<&AppCode>) -> Flow<Option<Bundle>> {
+pub async fn copy_to_volume(pod: &Pod, app: &str, code: Option<&AppCode>) -> Flow<Option<Bundle>> {
     let image = Image::look(&pod.bench)?;
     let publisher = Publisher {
         pod,
@@ -42,11 +42,11 @@ pub async fn lend(pod: &Pod, app: &str, code: Option<&AppCode>) -> Flow<Option<B
     }
     let commit =
         digest(&folder).map_err(|error| Fault::file(format!("cannot read {}", folder.display()), &error))?;
-    let wanted = WantedApp {
+    let wanted = AppSpec {
         name: Some(app.to_string()),
         path: Some(folder.display().to_string()),
         build: Some(false),
-        ..WantedApp::default()
+        ..AppSpec::default()
     };
     let fetched = publisher.fetch(&wanted, &commit, Origin::Image(&folder)).await?;
     publisher.publish(fetched, &[]).await.map(Some)

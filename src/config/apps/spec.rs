@@ -10,11 +10,11 @@ use super::location::UrlLogin;
 /// The list, in its order.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(transparent)]
-pub struct WantedApps(Vec<WantedApp>);
+pub struct AppSpecs(Vec<AppSpec>);
 
 /// One wanted app. Written as it is read, but for the login.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct WantedApp {
+pub struct AppSpec {
     /// The Python package's name; where a URL is given it may be left to the repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -40,7 +40,7 @@ pub struct WantedApp {
     pub build: Option<bool>,
 }
 
-impl WantedApps {
+impl AppSpecs {
     /// What the whole list is called on the volume. Logins are no part of it: a new token moves nothing.
     pub fn digest(&self) -> String {
         let mut hasher = Sha256::new();
@@ -57,21 +57,21 @@ impl WantedApps {
     }
 }
 
-impl From<Vec<WantedApp>> for WantedApps {
-    fn from(apps: Vec<WantedApp>) -> Self {
+impl From<Vec<AppSpec>> for AppSpecs {
+    fn from(apps: Vec<AppSpec>) -> Self {
         Self(apps)
     }
 }
 
-impl Deref for WantedApps {
-    type Target = [WantedApp];
+impl Deref for AppSpecs {
+    type Target = [AppSpec];
 
-    fn deref(&self) -> &[WantedApp] {
+    fn deref(&self) -> &[AppSpec] {
         &self.0
     }
 }
 
-impl WantedApp {
+impl AppSpec {
     /// Where it comes from. A name alone means Frappe's own organisation, as it does for `bench get-app`.
     pub fn source(&self) -> String {
         let named = || format!("https://github.com/frappe/{}", self.name.as_deref().unwrap_or_default());
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn an_app_without_a_name_is_called_as_its_repository() {
-        let wanted = |url: &str| WantedApp { url: Some(url.into()), ..WantedApp::default() };
+        let wanted = |url: &str| AppSpec { url: Some(url.into()), ..AppSpec::default() };
         for url in ["https://h/frappe/my-app.git", "git@h:org/my-app", "https://token@h/my_app/"] {
             assert_eq!(wanted(url).probable_package(), "my_app", "{url}");
         }

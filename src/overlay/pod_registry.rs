@@ -19,12 +19,12 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// The apps that each living pod lists, by the pod's own id.
 pub type Lists = BTreeMap<String, Vec<String>>;
 
-pub struct Signs {
+pub struct PodRegistry {
     caches: Caches,
     key: String,
 }
 
-impl Signs {
+impl PodRegistry {
     /// None where no cache Redis is named.
     pub fn of(config: &Config, database: &str, site: &str) -> Option<Self> {
         let caches = Caches::of(config, database)?;

@@ -7,30 +7,30 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use super::bench_overlay::BenchOverlay;
 use super::caches::Caches;
+use super::pod_registry::PodRegistry;
 use super::published;
-use super::signs::Signs;
-use super::view::View;
-use crate::apps::live;
+use crate::apps::shared_apps;
 use crate::pod::Pod;
 use crate::record::volume::{Volume, random_id};
-use crate::status::account::Board;
-use crate::tick::{self, BEAT};
+use crate::status::handle::StatusHandle;
+use crate::tick::{self, PERIOD};
 
 /// Between two looks at the volume: two questions for a file's time.
-const LOOK: Duration = BEAT;
+const LOOK: Duration = PERIOD;
 /// So many looks, and this pod says again that it is there: every 16 s.
 const LOOKS_PER_SIGN: u32 = 8;
 /// So many, and it marks its assets as used: once an hour.
 const LOOKS_PER_MARK: u32 = 1800;
 
 /// What is kept in step.
-pub struct Keeper {
-    view: View,
+pub struct OverlaySync {
+    overlay: BenchOverlay,
     volume: Volume,
-    board: Board,
+    status: StatusHandle,
     caches: Option<Caches>,
-    signs: Option<Signs>,
+    signs: Option<PodRegistry>,
     id: String,
     listed: Vec<String>,
     seen: Seen,
@@ -48,15 +48,15 @@ struct Seen {
     installed: Option<SystemTime>,
 }
 
-impl Keeper {
+impl OverlaySync {
     /// Of a pod that begins to serve.
-    pub fn of(pod: &Pod, view: &View, site: &str, database: &str) -> Self {
+    pub fn of(pod: &Pod, overlay: &BenchOverlay, site: &str, database: &str) -> Self {
         Self {
-            view: view.clone(),
-            volume: Volume::to_read(view.bench().cauldron_site(site)),
-            board: pod.board.clone(),
+            overlay: overlay.clone(),
+            volume: Volume::to_read(overlay.bench().cauldron_site(site)),
+            status: pod.status.clone(),
             caches: Caches::of(&pod.config, database),
-            signs: Signs::of(&pod.config, database, site),
+            signs: PodRegistry::of(&pod.config, database, site),
             id: random_id(),
             listed: Vec::new(),
             seen: Seen::default(),
@@ -78,7 +78,7 @@ impl Keeper {
                 }
             }
             if look % LOOKS_PER_MARK == LOOKS_PER_MARK - 1
-                && let Err(error) = published::mark_used(self.view.bench(), &self.view.assets())
+                && let Err(error) = published::mark_used(self.overlay.bench(), &self.overlay.assets())
             {
                 tracing::debug!(%error, "the published assets were not marked as used");
             }
@@ -90,14 +90,14 @@ impl Keeper {
     async fn look(&mut self) -> bool {
         let modified = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
         let now = Seen {
-            live: modified(&live::folder(self.view.bench())),
+            live: modified(&shared_apps::folder(self.overlay.bench())),
             installed: modified(&self.volume.installed_apps_file()),
         };
         if now == self.seen && !self.listed.is_empty() {
             return false;
         }
         let installed = self.volume.installed_apps().unwrap_or_default();
-        let listed = match self.view.follow(&installed) {
+        let listed = match self.overlay.follow(&installed) {
             Ok(listed) => listed,
             Err(fault) => {
                 tracing::warn!(reason = fault.cause, "this pod's list of apps does not follow");
@@ -105,7 +105,7 @@ impl Keeper {
             }
         };
         self.seen = now;
-        self.board.tell_missing_apps(&self.view.missing(&installed));
+        self.status.tell_missing_apps(&self.overlay.missing(&installed));
         let changed = listed != self.listed;
         if changed {
             self.looks_to_clear = LOOKS_PER_SIGN;

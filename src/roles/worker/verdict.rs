@@ -8,7 +8,7 @@ use super::scale::Waiting;
 use super::slot::{Facts, Slot};
 use super::strays::Stray;
 use crate::config::workers::Workers;
-use crate::status::account::RoleCheck;
+use crate::status::handle::RoleCheck;
 use crate::supervise::orders::Run;
 use crate::supervise::service::State;
 use crate::sys::proc;

@@ -15,7 +15,7 @@ use super::strays::Stray;
 use crate::frappe::common_config::Overrides;
 use crate::frappe::queues::WORKERS;
 use crate::redis_client::Link;
-use crate::roles::Surroundings;
+use crate::roles::RoleContext;
 use crate::supervise::output::{LineHandler, Stream};
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
@@ -44,7 +44,7 @@ pub struct Case {
 
 /// A handle; cheap to clone.
 #[derive(Clone)]
-pub struct Settler {
+pub struct JobRecovery {
     shared: Arc<Shared>,
 }
 
@@ -58,8 +58,8 @@ struct Shared {
     cases: Mutex<JoinSet<()>>,
 }
 
-impl Settler {
-    pub fn start(around: &Surroundings<'_>, shutdown: &Shutdown) -> Self {
+impl JobRecovery {
+    pub fn start(around: &RoleContext<'_>, shutdown: &Shutdown) -> Self {
         let spec = Spec {
             env: around.environment("cauldron/settle").into_map(),
             cwd: Some(around.sites()),
@@ -78,7 +78,7 @@ impl Settler {
     }
 
     /// Takes a case, and returns at once.
-    pub fn settle(&self, case: Case) {
+    pub fn recover(&self, case: Case) {
         let shared = self.shared.clone();
         let mut cases = self.shared.cases.lock().unwrap_or_else(PoisonError::into_inner);
         cases.spawn(async move { shared.work_on(case).await });
@@ -115,7 +115,7 @@ impl Shared {
         // RQ's own clock ends a job that takes too long; ours begins with a stop.
         let over = async {
             if !wait.is_zero() {
-                self.shutdown.asked().await;
+                self.shutdown.stop_requested().await;
                 tokio::time::sleep(wait).await;
             }
         };
@@ -123,7 +123,7 @@ impl Shared {
             biased;
             () = gone => {}
             () = over => {}
-            () = self.shutdown.hurried() => {}
+            () = self.shutdown.forced() => {}
         }
         self.processes.kill_adopted(&horses);
         let gone = async {

@@ -10,7 +10,7 @@ use super::python::Python;
 use super::{AppCode, assets};
 use crate::bench::Bench;
 use crate::config::Config;
-use crate::config::apps::WantedApp;
+use crate::config::apps::AppSpec;
 use crate::outcome::Result;
 use crate::pod::Pod;
 
@@ -31,18 +31,18 @@ pub fn joined_by(config: &Config, bench: &Bench) -> Result<Option<Vec<AppCode>>>
     if config.apps.is_empty() {
         return Ok(Some(Vec::new()));
     }
-    let shelf = Shelf::open(config, bench, Store::Volume)?;
-    let pins = Pins::read(&shelf.pins_path())?;
+    let store = BundleStore::open(config, bench, Store::Volume)?;
+    let pins = Pins::read(&store.pins_path())?;
     let pins = pins.filter(|pins| pins.has_moved(config.apps_update.as_ref()));
-    let find = |app: &WantedApp| {
-        shelf.of_the_image(app).or_else(|| {
-            let bundle = pins.as_ref()?.pin_of(app).and_then(|pin| shelf.bundle_of(pin))?;
+    let find = |app: &AppSpec| {
+        store.of_the_image(app).or_else(|| {
+            let bundle = pins.as_ref()?.pin_of(app).and_then(|pin| store.bundle_of(pin))?;
             Some(AppCode::Bundle(bundle))
         })
     };
     let Some(code) = config.apps.iter().map(find).collect::<Option<Vec<AppCode>>>() else { return Ok(None) };
     refuse_contradictions(&code)?;
-    in_order(code, &shelf.image).map(Some)
+    in_order(code, &store.image).map(Some)
 }
 
 /// Where bundles and pins go.
@@ -54,7 +54,7 @@ pub enum Store {
 }
 
 /// What one pod finds.
-pub struct Shelf<'a> {
+pub struct BundleStore<'a> {
     config: &'a Config,
     bench: &'a Bench,
     store: Store,
@@ -64,7 +64,7 @@ pub struct Shelf<'a> {
     pub python: Python,
 }
 
-impl<'a> Shelf<'a> {
+impl<'a> BundleStore<'a> {
     /// # Errors
     /// 78 where the bench has no Python that we know, or what `apps fetch` recorded cannot be read.
     pub fn open(config: &'a Config, bench: &'a Bench, store: Store) -> Result<Self> {
@@ -85,14 +85,14 @@ impl<'a> Shelf<'a> {
     }
 
     /// The image's own, where it satisfies the entry.
-    pub fn of_the_image(&self, app: &WantedApp) -> Option<AppCode> {
+    pub fn of_the_image(&self, app: &AppSpec) -> Option<AppCode> {
         // What is made at build time is what the image is to have.
         let is_ours = |code: &AppCode| self.store == Store::Image && matches!(code, AppCode::Bundle(_));
         self.image.satisfies(app, &self.python).filter(|code| !is_ours(code))
     }
 
     /// Its assets were not built and can be now.
-    pub fn lacks_assets(&self, app: &WantedApp, bundle: &Bundle) -> bool {
+    pub fn lacks_assets(&self, app: &AppSpec, bundle: &Bundle) -> bool {
         bundle.lacks_build() && app.builds() && assets::missing(self.bench, bundle.needs()).is_none()
     }
 
@@ -104,7 +104,7 @@ impl<'a> Shelf<'a> {
     }
 
     /// A bundle of that commit, by whatever list it was published.
-    pub fn any_bundle_at(&self, app: &WantedApp, commit: &str) -> Option<Bundle> {
+    pub fn any_bundle_at(&self, app: &AppSpec, commit: &str) -> Option<Bundle> {
         let keys = bundle::keys(commit, &self.python);
         let apps = std::fs::read_dir(self.bundles()).into_iter().flatten().flatten();
         let mut candidates = apps.flat_map(|folder| keys.clone().map(|key| folder.path().join(key)));
@@ -134,7 +134,7 @@ impl<'a> Shelf<'a> {
     }
 
     /// A bundle of that commit for another bench or another Python: its source is the same.
-    pub fn any_source_of(&self, app: &WantedApp, pin: &Pin, commit: &str) -> Option<Bundle> {
+    pub fn any_source_of(&self, app: &AppSpec, pin: &Pin, commit: &str) -> Option<Bundle> {
         let entries = std::fs::read_dir(self.bundles().join(&pin.app)).into_iter().flatten().flatten();
         let its = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(commit));
         let mut bundles: Vec<Bundle> = its.filter_map(|entry| open(&entry.path())).collect();
@@ -143,7 +143,7 @@ impl<'a> Shelf<'a> {
     }
 
     /// What pins an entry to a bundle.
-    pub fn pin(&self, app: &WantedApp, bundle: &Bundle) -> Pin {
+    pub fn pin(&self, app: &AppSpec, bundle: &Bundle) -> Pin {
         let beside = self.cauldron.parent().unwrap_or(Path::new("/"));
         let path = bundle.root.strip_prefix(beside).unwrap_or(&bundle.root);
         let commit = Commit::At(bundle.manifest.commit.clone());

@@ -14,7 +14,7 @@ use crate::supervise::service::Policy;
 use crate::supervise::spawn::Spec;
 
 /// A site that is there, and what serves it.
-pub struct Surroundings<'a> {
+pub struct RoleContext<'a> {
     /// Its `shutdown` ends the roles.
     pub pod: &'a Pod,
     pub database: &'a DatabaseConfig,
@@ -25,18 +25,18 @@ pub struct Surroundings<'a> {
     pub has_web: bool,
 }
 
-impl Surroundings<'_> {
+impl RoleContext<'_> {
     /// Of every Frappe process, but for what may change (`Current::overrides`); some have more.
     pub fn environment(&self, application: &str) -> ChildEnvironment {
         let mut environment = ChildEnvironment::inherited().for_frappe(self.database, &self.pod.config.redis);
-        environment.joining(&self.bootstrapped.view.joined());
+        environment.joining(&self.bootstrapped.overlay.joined());
         environment.set("PGAPPNAME", application).set("FRAPPE_STREAM_LOGGING", "1");
         environment
     }
 
     /// Where every Frappe process runs.
     pub fn sites(&self) -> PathBuf {
-        self.bootstrapped.view.sites()
+        self.bootstrapped.overlay.sites()
     }
 
     /// A Frappe process that is replaced when what it was told has changed.
