@@ -207,6 +207,7 @@ fn refuse(reader: &Reader<'_>) -> u8 {
 /// Tells a fault once, on stderr, and where Kubernetes looks for the reason of an end.
 fn tell(fault: &Fault) -> u8 {
     telemetry::termination_log::write(fault);
-    telemetry::tell(&format!("error: {}\n  hint: {}", fault.cause, fault.hint));
+    let name = fault.refusal_name().map(|name| format!("\n  refusal: {name}")).unwrap_or_default();
+    telemetry::tell(&format!("error: {}\n  hint: {}{name}", fault.cause, fault.hint));
     fault.code
 }

@@ -3,7 +3,11 @@
 //! Codes follow sysexits(3) where it has a fitting one. Orchestrators and scripts match on them, so
 //! they are constants in one place; a test holds the table of docs/exit-codes.md against [`EXIT_CODES`].
 
+pub mod refusal;
+
 use std::fmt;
+
+use self::refusal::Refusal;
 
 pub const DONE: u8 = 0;
 /// EX_USAGE: the command line cannot be read. clap's own 2 is mapped to it.
@@ -14,7 +18,7 @@ pub const FOREIGN_DATA: u8 = 65;
 pub const UNAVAILABLE: u8 = 69;
 /// EX_SOFTWARE: a bug in this program.
 pub const BUG: u8 = 70;
-/// EX_TEMPFAIL: nothing is wrong that another attempt could not mend.
+/// EX_TEMPFAIL: another attempt may succeed.
 pub const TRY_AGAIN: u8 = 75;
 /// EX_NOPERM: a login, a grant or a file mode is missing.
 pub const PERMISSION: u8 = 77;
@@ -50,13 +54,25 @@ pub struct Fault {
     pub code: u8,
     pub cause: String,
     pub hint: String,
+    /// Where it is a refusal: its fixed name.
+    pub refusal: Option<Refusal>,
 }
 
 pub type Result<T> = std::result::Result<T, Fault>;
 
 impl Fault {
     pub fn new(code: u8, cause: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code, cause: cause.into(), hint: hint.into() }
+        Self { code, cause: cause.into(), hint: hint.into(), refusal: None }
+    }
+
+    /// The same fault under the fixed name of its refusal.
+    pub fn named(self, refusal: Refusal) -> Self {
+        Self { refusal: Some(refusal), ..self }
+    }
+
+    /// The refusal's name, for log events.
+    pub fn refusal_name(&self) -> Option<&'static str> {
+        self.refusal.map(Refusal::as_str)
     }
 
     pub fn foreign_data(cause: impl Into<String>, hint: impl Into<String>) -> Self {

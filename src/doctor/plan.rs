@@ -171,7 +171,7 @@ impl Plan {
                 }
             }
             Err(fault) => {
-                text.push_str(&format!("refused      {}\nmend         {}\n", fault.cause, fault.hint))
+                text.push_str(&format!("refused      {}\nhint         {}\n", fault.cause, fault.hint))
             }
         }
         text
@@ -197,7 +197,7 @@ impl Plan {
             "row": {"database": database, "site_folder": folder, "our_mark": mark, "action": action},
             "steps": self.decision.as_ref().map(|action| self.steps(action)).unwrap_or_default(),
             "gate": self.gate.as_ref().map(MigrationPlan::json),
-            "refusal": refusal.map(|fault| json!({"cause": fault.cause, "mend": fault.hint})),
+            "refusal": refusal.map(|fault| json!({"id": fault.refusal_name(), "cause": fault.cause, "hint": fault.hint, "mend": fault.hint})),
             "exit_code": self.code(),
         })
     }

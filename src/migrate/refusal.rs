@@ -1,6 +1,7 @@
 //! Why the gate does not migrate, with the ways out.
 
 use crate::outcome::Fault;
+use crate::outcome::refusal::Refusal as Name;
 use crate::record::migrations::{Gate, Tried};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ impl Refusal {
     }
 
     pub fn fault(&self) -> Fault {
-        match self {
+        let fault = match self {
             Self::Interrupted(remedy) => Fault::try_again(remedy.as_str(), "choose one of these"),
             Self::NotNewer { why, id } => Fault::foreign_data(
                 format!("this code is not known to be newer than the database: {why}"),
@@ -48,7 +49,13 @@ impl Refusal {
                 "add the app to the image and to sites/apps.txt, or uninstall it; nothing was changed",
             ),
             Self::GaveUp { attempts, last_error, interrupted } => gave_up(*attempts, last_error, interrupted),
-        }
+        };
+        fault.named(match self {
+            Self::Interrupted(_) => Name::MigrationInterrupted,
+            Self::NotNewer { .. } => Name::CodeNotNewer,
+            Self::Incomplete(_) => Name::CodeIncomplete,
+            Self::GaveUp { .. } => Name::MigrationGaveUp,
+        })
     }
 }
 

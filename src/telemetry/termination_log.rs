@@ -12,7 +12,7 @@ const PATH: &str = "/dev/termination-log";
 /// The kubelet reads no more.
 const MAX_BYTES: usize = 4096;
 
-/// Writes cause and mend where an orchestrator has mounted the file; elsewhere nothing is made.
+/// Writes cause and hint where an orchestrator has mounted the file; elsewhere nothing is made.
 pub fn write(fault: &Fault) {
     // Whatever is there in the file's place must not keep us from ending.
     let opened = OpenOptions::new().write(true).truncate(true).custom_flags(libc::O_NONBLOCK).open(PATH);
@@ -22,7 +22,8 @@ pub fn write(fault: &Fault) {
 }
 
 fn text(fault: &Fault) -> String {
-    let mut text = format!("{}\nmend: {}\nexit code {}\n", fault.cause, fault.hint, fault.code);
+    let name = fault.refusal_name().map(|name| format!("refusal: {name}\n")).unwrap_or_default();
+    let mut text = format!("{}\nhint: {}\n{name}exit code {}\n", fault.cause, fault.hint, fault.code);
     let end = (0..=MAX_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
     text.truncate(end.unwrap_or(0));
     text

@@ -173,6 +173,23 @@ impl Ended {
         assert!(self.stderr.contains(text), "`{text}` is not in:\n{self}");
         self
     }
+
+    /// The JSON log has an event of this name.
+    #[track_caller]
+    pub fn event(self, name: &str) -> Self {
+        self.says(&event(name))
+    }
+
+    /// It ended with the refusal of this name.
+    #[track_caller]
+    pub fn refuses(self, name: &str) -> Self {
+        self.says(&format!("  refusal: {name}\n"))
+    }
+}
+
+/// How the JSON log has an event's name.
+pub fn event(name: &str) -> String {
+    format!("\"event\":\"{name}\"")
 }
 
 impl std::fmt::Display for Ended {
@@ -203,6 +220,12 @@ impl Pod {
     #[track_caller]
     pub fn says(&self, text: &str) {
         eventually(LONG, text, || self.log().contains(text).then_some(()));
+    }
+
+    /// Waits for an event of this name in the JSON log.
+    #[track_caller]
+    pub fn event(&self, name: &str) {
+        self.says(&event(name));
     }
 
     pub fn signal(&self, signal: Signal) {
