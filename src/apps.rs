@@ -4,8 +4,8 @@
 //!   wanted list ─▶ baked? ─▶ resolve ─▶ fetch ─▶ order ─▶ requirements ─▶ assets ─▶ verify ─▶ rename ─▶ pin
 //! ```
 //!
-//! The leader does all of it, under the lock ([`prepare`]); everybody else reads the pins and opens the
-//! bundles ([`joined`]). A bundle that is there is whole, and never changed again.
+//! The leader does all of it, under the lock ([`prepare`]); every other pod reads the pins and opens the bundles
+//! ([`published_apps`]). A bundle in its final place is complete, and never changes.
 
 mod assets;
 mod baked;
@@ -33,18 +33,18 @@ mod wanted_on_the_site;
 use self::baked::Image;
 pub use self::baked::recorded_in_git;
 use self::bundle::Bundle;
-pub use self::bundle_store::{joined, joined_by};
+pub use self::bundle_store::{published_apps, published_apps_of};
 pub use self::copy_to_volume::copy_to_volume;
 pub use self::order::order;
 pub use self::prepare::{fetch, prepare};
 pub use self::report::list;
 pub use self::wanted_on_the_site::wanted_on_the_site;
 
-/// Where the code of one app is.
+/// The code of one app, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(clippy::large_enum_variant)] // A pod has a handful of them.
+#[allow(clippy::large_enum_variant)] // A pod has only a few of them.
 pub enum AppCode {
-    /// In the bench's own `apps/`, importable without us.
+    /// In the bench's own `apps/`, importable without this program.
     Baked {
         app: String,
     },
@@ -59,7 +59,7 @@ fn bundles_of(code: &[AppCode]) -> impl Iterator<Item = &Bundle> {
 }
 
 impl AppCode {
-    /// The package that holds hooks.py.
+    /// The package that contains hooks.py.
     pub fn app(&self) -> &str {
         match self {
             Self::Baked { app } => app,

@@ -1,12 +1,12 @@
-//! How long to wait before the next try.
+//! Growing delays between tries.
 //!
 //! ```text
 //!   first first … first  first·growth  first·growth² …  limit limit …
 //!   └──── steady ─────┘
 //! ```
 //!
-//! Polling within this container takes the delays as they are ([`Delays::next_delay`]). Whoever asks a server that
-//! many pods ask takes them with jitter ([`Delays::next_jittered`]).
+//! Polling within this container uses the exact delays ([`Delays::next_delay`]). Requests to a server that many pods
+//! use have jitter ([`Delays::next_jittered`]).
 
 use std::time::Duration;
 
@@ -16,26 +16,25 @@ pub struct Backoff {
     first: Duration,
     limit: Duration,
     growth: f64,
-    /// For so long it stays at the first delay.
+    /// How long the delay stays at `first`.
     steady: Duration,
 }
 
 impl Backoff {
-    /// Each delay is twice the one before. A first delay of zero, and a limit below the first delay, do not compile
-    /// in a constant.
+    /// Each delay is twice the previous one. In a constant, a first delay of zero or a limit below it does not compile.
     pub const fn doubling(first: Duration, limit: Duration) -> Self {
-        assert!(!first.is_zero(), "a first delay of zero spins");
+        assert!(!first.is_zero(), "a first delay of zero would busy-wait");
         assert!(first.as_nanos() <= limit.as_nanos(), "the limit is below the first delay");
         Self { first, limit, growth: 2.0, steady: Duration::ZERO }
     }
 
-    /// The same with another growth, which must not shrink.
+    /// Sets the factor between two delays, which must be at least 1.
     pub const fn growing_by(self, growth: f64) -> Self {
-        assert!(growth >= 1.0 && growth.is_finite(), "a growth below 1 shrinks");
+        assert!(growth >= 1.0 && growth.is_finite(), "the growth must be at least 1");
         Self { growth, ..self }
     }
 
-    /// The same, which begins to grow later.
+    /// Sets how long the delay stays at the first one before it grows.
     pub const fn steady_for(self, steady: Duration) -> Self {
         Self { steady, ..self }
     }
@@ -44,10 +43,10 @@ impl Backoff {
         Delays { backoff: self, steady_left: self.steady, next: self.first }
     }
 
-    /// The delay after `tries` earlier ones, for a state that remembers only their number.
+    /// Returns the delay after `tries` tries, for callers that store only their number.
     pub fn after(self, tries: u32) -> Duration {
         let mut delays = self.delays();
-        // A limit is reached long before.
+        // The limit is reached long before that.
         for _ in 0..tries.min(1_000) {
             delays.next_delay();
         }
@@ -64,23 +63,23 @@ pub struct Delays {
 }
 
 impl Delays {
-    /// From the beginning: a change makes it likely that the next try succeeds.
-    pub fn start_over(&mut self) {
+    /// Starts again with the first delay, after a change that makes it likely that the next try succeeds.
+    pub fn reset(&mut self) {
         *self = self.backoff.delays();
     }
 
-    /// Grows from now on: the server is up and says no, which takes somebody to change.
-    pub fn stop_hurrying(&mut self) {
+    /// Lets the delay grow from now on, because the server is up and refuses: only an operator can change that.
+    pub fn end_steady(&mut self) {
         self.steady_left = Duration::ZERO;
     }
 
-    /// The next delay.
+    /// Returns the next delay.
     pub fn next_delay(&mut self) -> Duration {
         self.next_jittered(0.0)
     }
 
-    /// The next delay, shortened by up to a half so that pods that started together spread out;
-    /// `random` is from 0 to 1.
+    /// Returns the next delay, shortened by up to a half so that pods that started together spread out. `random` is
+    /// from 0 to 1.
     pub fn next_jittered(&mut self, random: f64) -> Duration {
         let delay = self.next.mul_f64(1.0 - random.clamp(0.0, 1.0) / 2.0);
         if self.steady_left.is_zero() {
@@ -132,13 +131,13 @@ mod tests {
         }
 
         #[test]
-        fn started_over_it_is_as_new(backoff in any_backoff(), tries in 0usize..200) {
+        fn after_a_reset_it_is_like_new(backoff in any_backoff(), tries in 0usize..200) {
             let mut delays = backoff.delays();
-            delays.stop_hurrying();
+            delays.end_steady();
             for _ in 0..tries {
                 delays.next_jittered(0.5);
             }
-            delays.start_over();
+            delays.reset();
             let mut new = backoff.delays();
             prop_assert!((0..200).all(|_| delays.next_delay() == new.next_delay()));
         }
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn invalid_values_are_refused() {
         let refused = |make: fn() -> Backoff| std::panic::catch_unwind(make).is_err();
         assert!(refused(|| Backoff::doubling(ms(0), ms(1))));
         assert!(refused(|| Backoff::doubling(ms(2), ms(1))));

@@ -1,12 +1,13 @@
-//! Where things are in a bench, and how its files are read and written.
+//! The paths of a bench, and helpers that read and write its files.
 
 pub mod atomic_file;
 pub mod json_file;
+pub mod site_login;
 pub mod tree;
 
 use std::path::{Path, PathBuf};
 
-/// In our own folder of a site: names the creation that was started and not finished.
+/// The file, in our own folder of a site, with the id of a creation that was started and has not finished.
 pub const ATTEMPT: &str = "attempt";
 
 /// A bench folder: `apps/`, `env/`, `sites/`, `config/`.
@@ -32,12 +33,12 @@ impl Bench {
         self.root.join("apps")
     }
 
-    /// An app's own folder, which holds its package.
+    /// The folder of an app's repository, which contains its package.
     pub fn app(&self, app: &str) -> PathBuf {
         self.apps().join(app)
     }
 
-    /// Frappe's lock files of the whole bench.
+    /// The folder of Frappe's lock files for the whole bench.
     pub fn config(&self) -> PathBuf {
         self.root.join("config")
     }
@@ -59,28 +60,29 @@ impl Bench {
         self.root.join("env/bin/gunicorn")
     }
 
-    /// Our own files on the shared volume.
+    /// The folder of our own files on the shared volume.
     pub fn cauldron(&self) -> PathBuf {
         self.sites().join(".cauldron")
     }
 
-    /// The same of the image: what `apps fetch` put into it, which no volume hides.
+    /// The folder of our own files in the image, written by `apps fetch`. No volume is mounted over it.
     pub fn image_cauldron(&self) -> PathBuf {
         self.root.join(".cauldron")
     }
 
-    /// What `bench build` made: beside sites/ in an image that keeps it from the volume's reach (the official ones do), else in it.
+    /// The output of `bench build`: next to sites/ in an image that keeps it off the volume (as the official images
+    /// do), else in sites/.
     pub fn assets(&self) -> PathBuf {
-        let beside = self.root.join("assets");
-        if beside.is_dir() { beside } else { self.sites().join("assets") }
+        let in_root = self.root.join("assets");
+        if in_root.is_dir() { in_root } else { self.sites().join("assets") }
     }
 
-    /// Our own files about one site.
+    /// The folder of our own files about one site.
     pub fn cauldron_site(&self, site: &str) -> PathBuf {
         self.cauldron().join(site)
     }
 
-    /// The folder that holds an app's hooks.py: in `apps/`, or where Python finds it besides
+    /// The folder with an app's hooks.py: in `apps/`, or elsewhere on PYTHONPATH
     /// (docs/frappe-contract.md#app-package).
     pub fn package(&self, app: &str) -> PathBuf {
         let in_apps = self.app(app).join(app);
@@ -92,25 +94,25 @@ impl Bench {
         elsewhere.into_iter().find(|package| package.join("hooks.py").exists()).unwrap_or(in_apps)
     }
 
-    /// An app's version, read from the source; None where it cannot be told.
+    /// Reads an app's version from its source. None if it is not found.
     pub fn version(&self, app: &str) -> Option<String> {
         version_of(&self.package(app))
     }
 
-    /// Frappe's major version, the same way.
+    /// Reads Frappe's major version from its source. None if it is not found.
     pub fn frappe_major(&self) -> Option<u32> {
         self.version("frappe")?.trim_start_matches('v').split('.').next()?.parse().ok()
     }
 }
 
-/// A package's version, read from the source; None where it cannot be told.
+/// Reads a package's version from its source. None if it is not found.
 pub fn version_of(package: &Path) -> Option<String> {
     let text = std::fs::read_to_string(package.join("__init__.py")).ok()?;
     let line = text.lines().find(|line| line.starts_with("__version__"))?;
     line.split(['"', '\'']).nth(1).map(str::to_string)
 }
 
-/// A folder that is an app's package: Frappe looks for hooks.py.
+/// True if the folder is an app's package, which Frappe recognizes by hooks.py.
 pub fn is_app(package: &Path) -> bool {
     package.join("hooks.py").is_file()
 }

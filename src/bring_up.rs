@@ -1,11 +1,11 @@
-//! From a database server and a volume to a site that can be served.
+//! Brings a site from a database server and a volume to the point where it can be served.
 //!
 //! ```text
-//!   volume ─▶ login ─▶ provision ─▶ lock ─▶ observe ─▶ decide ─▶ act ─▶ gate ─▶ record ─▶ release
+//!   volume ─▶ login ─▶ provision ─▶ lock ─▶ observe ─▶ decide ─▶ act ─▶ migrate ─▶ record ─▶ release
 //! ```
 //!
-//! Nothing in the database changes before `decide` allows it, and nothing that this program did not
-//! make is ever dropped, cleared or overwritten.
+//! Nothing in the database changes before `decide` allows it, and nothing that this program did not create is ever
+//! dropped, cleared or overwritten.
 
 mod act;
 pub mod claim;
@@ -21,25 +21,25 @@ use crate::leader::context::Context;
 use crate::outcome::Flow;
 use crate::overlay::BenchOverlay;
 
-/// The site is there and finished, and its own login is known: a role may serve it.
+/// A finished site whose own login is known: a role may serve it.
 #[derive(Debug)]
 pub struct Bootstrapped {
     pub ready: DepsReady,
     pub overrides: Overrides,
-    /// The site's.
+    /// The name of the site's database.
     pub database: String,
-    /// What every child of this pod sees.
+    /// The view of the bench for every child of this pod.
     pub overlay: BenchOverlay,
-    /// Installed apps that cannot be imported here: nothing may run yet.
+    /// Installed apps that cannot be imported here: no role may start while there are any.
     pub missing: Vec<String>,
-    /// The server takes settings with the login (PGOPTIONS); many poolers refuse them.
+    /// True if the server accepts settings with the login (PGOPTIONS); many poolers refuse them.
     pub accepts_settings: bool,
 }
 
-/// Brings the site up, or waits for the pod that does.
+/// Brings the site up as the leader, or waits for the pod that does.
 ///
 /// # Errors
-/// What stopped it, or the signal that did; every one leaves a state that the next start understands.
+/// The fault or the signal that stopped it. Each leaves a state from which the next start can continue.
 pub async fn bootstrap(context: &Context<'_>) -> Flow<Bootstrapped> {
     let leads = match context.pod.config.bootstrap {
         BootstrapMode::Lead => true,

@@ -1,17 +1,20 @@
-//! The command line. Settings are flags made from the table in `config/variable.rs`.
+//! The command line: commands, options, and a flag for each setting.
 
 pub mod describe;
 mod legacy;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::config::variable::{RUN_SETTINGS, VARIABLES, Variable};
+pub use self::settings::command;
+use self::settings::{Secrets, collect_settings, command_with};
+use crate::config::variable::RUN_SETTINGS;
 
-/// The name of this program by which git asks it for a login (apps/git/askpass.rs).
+/// The program name under which git runs this program to get a login (apps/git/askpass.rs).
 pub const ASKPASS: &str = "git-askpass";
 
 /// PID 1 for Frappe and ERPNext containers.
@@ -20,16 +23,16 @@ pub const ASKPASS: &str = "git-askpass";
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
-    /// Run a private PostgreSQL and Redis, found on PATH, in a data folder of their own
+    /// Run a private PostgreSQL and Redis, found on PATH, in their own data folder
     #[arg(long, global = true)]
     pub embedded: bool,
     /// Show every setting with its source, secrets redacted, and exit
     #[arg(long, global = true)]
     pub print_config: bool,
-    /// What a report on stdout looks like
+    /// Format of reports on stdout
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-    /// Settings given as flags: the flag's name and its value
+    /// Settings given as flags: flag name and value
     #[arg(skip)]
     pub settings: BTreeMap<String, String>,
 }
@@ -42,82 +45,81 @@ pub enum Format {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve the site on one port: wait, configure, bootstrap, then files, live events and gunicorn
+    /// Serve the site on one port: bootstrap it, then serve static files, live events and gunicorn
     Web,
-    /// Work on the queues: RQ processes, supervised one by one
+    /// Run jobs from the queues: RQ workers, each supervised
     Worker,
-    /// Enqueue scheduled jobs: one leader among all replicas, the others stand by
+    /// Enqueue scheduled jobs; of all replicas one leads and the others stand by
     Scheduler,
-    /// Serve events to browsers: Frappe's socket.io server under supervision
+    /// Serve live events to browsers: Frappe's socket.io server, supervised
     Socketio,
-    /// Every role in one container (compose, laptops)
+    /// Run every role in one container (Compose, laptops)
     All,
-    /// Wait until PostgreSQL and Redis really work, then exit 0 (init container)
+    /// Wait until PostgreSQL and Redis accept logins and work, then exit 0 (init container)
     WaitDeps,
-    /// Write config, create the site where there is none, then exit (Job)
+    /// Write the configuration, create or migrate the site where needed, then exit (Job)
     Bootstrap,
-    /// Bring the database to this code, as a start would: after a failure, with `--retry`
+    /// Migrate the database to this code, as a start would; after repeated failures, with `--retry`
     Migrate {
-        /// Grant new attempts to code that was tried often enough
+        /// Allow new attempts for code that has used up its attempts
         #[arg(long)]
         retry: bool,
     },
-    /// Answer 503 to everything, or no longer; `off` refuses while a migration is half done
+    /// Turn maintenance mode on or off, or show it; `off` refuses while a migration is interrupted
     Maintenance {
         action: Maintenance,
-        /// Give up a migration that failed in the middle: the tables stay as it left them
+        /// Give up an interrupted migration; the tables stay as it left them
         #[arg(long)]
         force: bool,
     },
     /// Write common_site_config.json, then exit
     Configure,
-    /// Look at everything, explain, change nothing
+    /// Check settings, servers, volume, apps and site, and explain each problem; changes nothing
     Doctor,
-    /// Show which row of the bootstrap's table applies here, what this code is to the database, and what would be done; change nothing
+    /// Dry run: show what bootstrap and migrate would do; changes nothing
     Plan,
-    /// Show the running supervisor's own account
+    /// Show the status of the supervisor that runs in this container
     Status,
-    /// Ask the running supervisor, for exec probes and Docker's HEALTHCHECK
+    /// Query a probe of the supervisor that runs in this container (exec probes, Docker's HEALTHCHECK)
     Probe { what: Probe },
-    /// Apps from Git: bake the wanted ones into an image, show what is wanted, pinned, baked and installed, or take one off
-    /// the site
+    /// Manage apps from Git: fetch them into an image, list them, or uninstall one from the site
     Apps {
         #[command(subcommand)]
         what: Apps,
     },
-    /// Become a program of the bench, in the environment that a role would give it (bench console, say)
+    /// Run a program of the bench, such as `bench console`, in the environment of a role
     Exec {
         /// The program and its arguments
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
-    /// Print the completions of a shell
+    /// Print the completion script of a shell
     Completions { shell: clap_complete::Shell },
     /// Print the manual page
     Man,
-    /// Run any program under supervision, no Frappe: an init
+    /// Run any program under supervision, without Frappe: an init for containers
     Run {
-        /// Start the program again when it ends unasked
+        /// Restart the program whenever it exits without a stop request
         #[arg(long)]
         restart: bool,
         /// The program and its arguments
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
-    /// Answer git's question for a login. The program's name means it, and no word of a command line.
+    /// Answers git's prompt for a login. Selected by the program's name, never by a word of the command line.
     #[command(skip)]
     GitAskpass { program: PathBuf, prompt: String },
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Apps {
-    /// At image build time: fetch every wanted app into the bench, so that no network is needed later
+    /// Fetch every wanted app into the bench at image build time, so that no network is needed later
     Fetch,
-    /// Show what is wanted, pinned, baked and installed
+    /// Show which apps are wanted, pinned, baked and installed
     List,
-    /// Take an app that is not wanted any more off the site, after a backup
+    /// Uninstall an app that is no longer wanted from the site, after a backup
     Remove {
-        /// Its Python name
+        /// Python name of the app
         app: String,
     },
 }
@@ -137,10 +139,10 @@ pub enum Probe {
 }
 
 impl Cli {
-    /// Reads a command line.
+    /// Parses a command line.
     ///
     /// # Errors
-    /// clap's own, `--help` and `--version` included.
+    /// clap's errors, which include `--help` and `--version`.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
         if let Some(command) = Self::git_askpass(&arguments) {
@@ -154,7 +156,7 @@ impl Cli {
             });
         }
         let arguments = legacy::translate(arguments, Self::has_subcommand, &Self::takes_value);
-        // An init has to be quick: every setting of every command is half a millisecond.
+        // `run` is an init and has to start fast: building the flags of all settings takes half a millisecond.
         let is_run = arguments.get(1).is_some_and(|word| word == "run");
         let command = if is_run { command_with(RUN_SETTINGS, Secrets::AsFlags) } else { command() };
         let matches = command.try_get_matches_from(arguments)?;
@@ -173,7 +175,7 @@ impl Cli {
         Self::command().find_subcommand(word).is_some()
     }
 
-    /// Whether an option of every command takes a value. None where there is no such option.
+    /// True if a global option takes a value; None if there is no such option.
     fn takes_value(name: &str) -> Option<bool> {
         let command = command();
         let option = command.get_arguments().find(|option| option.get_long() == Some(name))?;
@@ -181,137 +183,5 @@ impl Cli {
     }
 }
 
-/// A secret in argv is taken, and nowhere offered.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Secrets {
-    AsFlags,
-    AsFilesOnly,
-}
-
-/// The whole command line, settings included.
-pub fn command() -> clap::Command {
-    command_with(VARIABLES, Secrets::AsFlags)
-}
-
-fn command_with(settings: &[Variable], secrets: Secrets) -> clap::Command {
-    let mut command = Cli::command();
-    for variable in settings {
-        let flag = variable.flag();
-        let value_name = variable.name;
-        let setting = |id: String, help: String| {
-            Arg::new(id.clone())
-                .long(id)
-                .value_name(value_name)
-                .help(help)
-                .global(true)
-                .action(ArgAction::Set)
-                .help_heading("Settings (each also an environment variable)")
-                .hide_short_help(true)
-        };
-        if variable.secret {
-            // Everybody on the machine can read argv; the file's flag is the one that is shown.
-            let file = format!("{flag}-file");
-            command = command.arg(setting(file, format!("File with: {}", variable.help)));
-            if secrets == Secrets::AsFlags {
-                command = command.arg(setting(flag, variable.help.into()).hide(true));
-            }
-        } else {
-            let arg = setting(flag, format!("{} [{}]", variable.help, variable.default));
-            command = command.arg(match variable.name {
-                // `bench worker`'s own name for it.
-                "WORKER_QUEUES" => arg.alias("queue"),
-                "CAULDRON_POOL" => arg.action(ArgAction::Append),
-                _ => arg,
-            });
-        }
-    }
-    command
-}
-
-/// Global flags stand in the innermost matches once clap has propagated them.
-fn collect_settings(matches: &ArgMatches, settings: &mut BTreeMap<String, String>) {
-    let mut innermost = matches;
-    while let Some((_, inner)) = innermost.subcommand() {
-        innermost = inner;
-    }
-    for variable in VARIABLES {
-        for flag in [variable.flag(), format!("{}-file", variable.flag())] {
-            if let Ok(Some(values)) = innermost.try_get_many::<String>(&flag) {
-                let values: Vec<&str> = values.map(String::as_str).collect();
-                settings.insert(flag, values.join(" "));
-            }
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(line: &str) -> Cli {
-        Cli::read(line.split(' ').map(OsString::from)).unwrap()
-    }
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        command().debug_assert();
-    }
-
-    #[test]
-    fn every_setting_is_a_flag_before_and_after_the_command() {
-        let cli = read("cauldron-frappe --db-host a web --db-port 1 --db-password-file /x");
-        let expected = [("db-host", "a"), ("db-password-file", "/x"), ("db-port", "1")];
-        assert_eq!(cli.settings, expected.map(|(k, v)| (k.to_string(), v.to_string())).into());
-    }
-
-    #[test]
-    fn pools_add_up_and_queue_is_the_benchs_own_word() {
-        let cli = read("cauldron-frappe worker --pool short,default=2 --pool long=1");
-        assert_eq!(cli.settings["pool"], "short,default=2 long=1");
-        assert_eq!(read("cauldron-frappe worker --queue short").settings["worker-queues"], "short");
-        assert_eq!(read("cauldron-frappe bench worker --queue long").settings["worker-queues"], "long");
-    }
-
-    #[test]
-    fn a_setting_goes_before_and_after_a_command_of_two_words() {
-        for line in ["x apps list --site-name a", "x apps --site-name a list", "x --site-name a apps list"] {
-            assert_eq!(read(line).settings["site-name"], "a", "{line}");
-        }
-    }
-
-    #[test]
-    fn git_asks_by_the_programs_name_and_by_no_word() {
-        let words = ["/run/git-x/git-askpass", "Password for 'https://h': "];
-        let Command::GitAskpass { program, prompt } = Cli::read(words.map(OsString::from)).unwrap().command
-        else {
-            panic!("not asked")
-        };
-        assert_eq!((program.to_str(), prompt.as_str()), (Some(words[0]), words[1]));
-        assert!(matches!(read("cauldron-frappe git-askpass x").command, Command::Run { .. }));
-    }
-
-    #[test]
-    fn an_older_command_takes_every_option_of_ours() {
-        for line in
-            ["x --print-config --db-host a bench schedule", "x bench schedule --db-host=a --print-config"]
-        {
-            let cli = read(line);
-            assert!(cli.print_config && matches!(cli.command, Command::Scheduler), "{line}");
-            assert_eq!(cli.settings["db-host"], "a", "{line}");
-        }
-        let run = |line| matches!(read(line).command, Command::Run { .. });
-        assert!(
-            run("x bench schedule --help") && run("x bench start --no-prefix"),
-            "the bench's own options"
-        );
-        assert!(run("x bench start -e"), "one letter is none of ours");
-    }
-
-    #[test]
-    fn what_follows_the_dashes_belongs_to_the_program() {
-        let cli = read("cauldron-frappe run --restart --grace 1s -- sleep --grace 5");
-        let Command::Run { restart, command } = cli.command else { panic!("not run") };
-        assert!(restart && command == ["sleep", "--grace", "5"]);
-        assert_eq!(cli.settings["grace"], "1s");
-    }
-}
+mod tests;

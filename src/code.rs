@@ -1,8 +1,8 @@
-//! What the code of a pod would have migrate do: its apps, their versions, and a digest of every file that
+//! The code of a pod, as far as migrate depends on it: the apps, their versions, and a digest of the files that
 //! migrate reads.
 //!
-//! The *fingerprint* is made of patches, DocTypes and other imported JSON, fixtures, hooks and
-//! versions, never of the commit: a README that changed is no downtime.
+//! The *fingerprint* is made from patches, DocTypes and other imported JSON, fixtures, hooks and versions. The commit
+//! is not part of it, so that a changed README causes no downtime.
 
 pub mod ancestry;
 pub mod baked;
@@ -23,56 +23,60 @@ use crate::outcome::{Fault, Result};
 use crate::overlay::BenchOverlay;
 use crate::record::migrations::Released;
 
-/// One app as it is on this pod.
+/// One app of this pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct App {
-    /// The folder that holds hooks.py.
+    /// The folder that contains hooks.py.
     pub package: PathBuf,
     pub version: Option<Version>,
-    /// Where its repository is there, or the image recorded it.
+    /// The commit of its bundle or its repository, if there is one.
     pub commit: Option<String>,
-    /// Of every file that migrate reads.
+    /// The digest of the files that migrate reads.
     pub digest: String,
 }
 
 /// The code of this pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Code {
-    /// Those that apps.txt lists and that are there.
+    /// The apps that apps.txt lists and that exist.
     pub apps: BTreeMap<String, App>,
 }
 
 impl Code {
-    /// Looks at the apps that this pod lists; what did not change since the last look is not read again.
+    /// Reads the apps that this pod lists; files that did not change since the last time are not read again.
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub async fn look(overlay: &BenchOverlay) -> Result<Self> {
+    pub async fn read(overlay: &BenchOverlay) -> Result<Self> {
         let packages =
             overlay.listed().into_iter().filter_map(|name| Some((name.clone(), overlay.package(&name)?)));
-        Self::look_at(overlay.bench(), packages.collect(), true).await
+        Self::read_packages(overlay.bench(), packages.collect(), true).await
     }
 
-    /// The same of these packages, for who may change nothing.
+    /// Reads these packages without writing to the volume.
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub async fn only_look(bench: &Bench, packages: Vec<(String, PathBuf)>) -> Result<Self> {
-        Self::look_at(bench, packages, false).await
+    pub async fn read_only(bench: &Bench, packages: Vec<(String, PathBuf)>) -> Result<Self> {
+        Self::read_packages(bench, packages, false).await
     }
 
-    async fn look_at(bench: &Bench, packages: Vec<(String, PathBuf)>, keeps: bool) -> Result<Self> {
+    async fn read_packages(bench: &Bench, packages: Vec<(String, PathBuf)>, writes: bool) -> Result<Self> {
         let indexes = bench.cauldron().join("fingerprints");
         let began = Instant::now();
-        let looked = tokio::task::spawn_blocking(move || read(&indexes, packages, keeps)).await;
+        let code = tokio::task::spawn_blocking(move || read(&indexes, packages, writes)).await;
         let elapsed_ms = began.elapsed().as_secs_f64() * 1_000.0;
-        tracing::debug!(elapsed_ms, "looked at what migrate would read");
-        looked.map_err(|error| {
-            Fault::new(crate::outcome::BUG, format!("looking at the apps: {error}"), "report this")
+        tracing::debug!(
+            event = "app.fingerprints_read",
+            elapsed_ms,
+            "read the fingerprints of this pod's apps"
+        );
+        code.map_err(|error| {
+            Fault::new(crate::outcome::BUG, format!("reading the apps: {error}"), "report this as a bug")
         })?
     }
 
-    /// The digest of what migrate would read for these installed apps.
+    /// The fingerprint for these installed apps.
     pub fn fingerprint(&self, installed: &[String]) -> String {
         let mut hash = Sha256::new();
         for name in installed {
@@ -82,7 +86,7 @@ impl Code {
         hex(&hash.finalize())[..FINGERPRINT_LENGTH].to_string()
     }
 
-    /// For the record.
+    /// The versions and commits of the installed apps, for the record.
     pub fn released(&self, installed: &[String]) -> BTreeMap<String, Released> {
         let released = |name: &String| {
             let App { version, commit, .. } = self.apps.get(name)?;
@@ -93,16 +97,16 @@ impl Code {
     }
 }
 
-/// Enough never to meet twice, and short enough to be read aloud.
+/// The number of hex digits: enough to be unique, and short enough to be read aloud.
 const FINGERPRINT_LENGTH: usize = 20;
 
-fn read(indexes: &Path, packages: Vec<(String, PathBuf)>, keeps: bool) -> Result<Code> {
+fn read(indexes: &Path, packages: Vec<(String, PathBuf)>, writes: bool) -> Result<Code> {
     let mut apps = BTreeMap::new();
     for (name, package) in packages {
         let bundle = baked::bundle(&package);
         let digest = match bundle.as_ref().and_then(baked::digest) {
             Some(digest) => digest,
-            None => cache::digest(indexes, &package, keeps).map_err(|error| {
+            None => cache::digest(indexes, &package, writes).map_err(|error| {
                 Fault::file(format!("cannot read the app {name} in {}", package.display()), &error)
             })?,
         };
@@ -123,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_installed_counts_and_nothing_else() {
+    fn the_fingerprint_depends_on_installed_apps_only() {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_string()).collect::<Vec<_>>();
         let mut code = Code { apps: BTreeMap::from([("frappe".into(), app("1")), ("crm".into(), app("2"))]) };
         let both = code.fingerprint(&names(&["frappe", "crm"]));

@@ -1,15 +1,20 @@
-//! From a command line to an exit code: configuration, then the command's own steps. One file a command;
-//! [`entry`] says of each what it needs and what runs it.
+//! From a command line to an exit code: load the configuration, then run the command. Each command has a file;
+//! [`entry`] maps each to what it needs and the function that runs it.
 
 mod apps_fetch;
 mod apps_list;
 mod apps_remove;
 mod bootstrap;
+mod completions;
 mod configure;
+mod doctor;
 mod exec;
+mod git_askpass;
 mod maintenance;
+mod man;
 mod migrate;
 mod once;
+mod plan;
 mod probe;
 mod renewal;
 mod run;
@@ -21,30 +26,28 @@ mod wait_deps;
 
 use std::pin::Pin;
 
-use crate::apps::git::askpass;
 use crate::bench::Bench;
-use crate::cli::{Apps, Cli, Command, Format, describe};
-use crate::config::source::{ProcessEnvironment, Reader};
-use crate::config::{self, Config, Needs};
-use crate::doctor::plan::plan;
-use crate::doctor::{Asked, doctor};
+use crate::cli::{Apps, Cli, Command, Format};
+use crate::config::source::ProcessEnvironment;
+use crate::config::{self, Config, Needs, Reader};
+use crate::doctor::Request;
 use crate::frappe::supported;
 use crate::outcome::{self, Fault, Flow, SIGNAL_BASE, Stopped};
 use crate::roles::Role;
 use crate::supervise::signals::Shutdown;
 use crate::{sys, telemetry};
 
-/// A command on its way to its exit code.
+/// A running command; its output is the exit code.
 type Running<'a> = Pin<Box<dyn Future<Output = Flow<u8>> + 'a>>;
 
-/// What a command needs, and what runs it then.
+/// The needs of a command, and the function that runs it.
 enum Entry {
-    /// Neither configuration, signals nor a server: what it has to say is known. None is a failure.
-    Says(Option<String>),
-    /// An init: its own few settings, and no Frappe.
+    /// Needs no configuration, signal handlers or servers; returns the exit code at once.
+    Immediate(Box<dyn FnOnce() -> u8>),
+    /// An init: needs only the settings of `run`, and no Frappe.
     Init(run::Program),
-    /// A broken configuration is the first thing that it has to explain.
-    Explains(Needs, for<'a> fn(&'a Asked<'a>, &'a Shutdown) -> Running<'a>),
+    /// Loads the configuration itself, because it reports a broken one as a finding.
+    Diagnosis(Diagnose),
     Configured {
         needs: Needs,
         supported_frappe: bool,
@@ -52,22 +55,24 @@ enum Entry {
     },
 }
 
+type Diagnose = Box<dyn for<'a> FnOnce(&'a Request<'a>, &'a Shutdown) -> Running<'a>>;
 type Start = Box<dyn for<'a> FnOnce(Config, &'a Shutdown) -> Running<'a>>;
 
 impl Entry {
     fn role(needs: Needs, roles: &'static [Role]) -> Self {
-        Self::with_frappe(needs, |config, shutdown| Box::pin(serve::serve(roles, config, shutdown)))
+        Self::with_supported_frappe(needs, |config, shutdown| Box::pin(serve::serve(roles, config, shutdown)))
     }
 
-    /// It comes to nothing with a version of Frappe that is not supported.
-    fn with_frappe(
+    /// A command that is refused if the bench's version of Frappe is not supported.
+    fn with_supported_frappe(
         needs: Needs,
         start: impl for<'a> FnOnce(Config, &'a Shutdown) -> Running<'a> + 'static,
     ) -> Self {
         Self::Configured { needs, supported_frappe: true, start: Box::new(start) }
     }
 
-    fn anyway(
+    /// A command that runs with any version of Frappe.
+    fn with_any_frappe(
         needs: Needs,
         start: impl for<'a> FnOnce(Config, &'a Shutdown) -> Running<'a> + 'static,
     ) -> Self {
@@ -75,7 +80,7 @@ impl Entry {
     }
 }
 
-/// The one place that knows every command.
+/// The entry of each command; nothing else lists them all.
 fn entry(command: Command, format: Format) -> Entry {
     match command {
         Command::Web => Entry::role(Needs::SERVERS, &[Role::Web]),
@@ -83,50 +88,60 @@ fn entry(command: Command, format: Format) -> Entry {
         Command::Scheduler => Entry::role(Needs::SERVERS, &[Role::Scheduler]),
         Command::Socketio => Entry::role(Needs::SERVERS, &[Role::Socketio]),
         Command::All => Entry::role(Needs { many_roles: true, ..Needs::SERVERS }, &Role::ALL),
-        // An init container that waits is where an operator looks first.
-        Command::WaitDeps => {
-            Entry::with_frappe(Needs::NOTHING, move |c, s| Box::pin(wait_deps::wait_deps(c, format, s)))
-        }
-        Command::Configure => Entry::with_frappe(Needs::SITE, |c, s| Box::pin(configure::configure(c, s))),
-        Command::Bootstrap => Entry::with_frappe(Needs::SERVERS, |c, s| Box::pin(bootstrap::bootstrap(c, s))),
-        Command::Migrate { retry } => {
-            Entry::with_frappe(Needs::SERVERS, move |c, s| Box::pin(migrate::migrate(c, retry, s)))
-        }
-        Command::Maintenance { action, force } => Entry::with_frappe(Needs::SERVERS, move |c, s| {
-            Box::pin(maintenance::maintenance(c, action, force, format, s))
+        // Checks Frappe's version as well: an operator looks at a failing init container first.
+        Command::WaitDeps => Entry::with_supported_frappe(Needs::NOTHING, move |c, s| {
+            Box::pin(wait_deps::wait_deps(c, format, s))
         }),
+        Command::Configure => {
+            Entry::with_supported_frappe(Needs::SITE, |c, s| Box::pin(configure::configure(c, s)))
+        }
+        Command::Bootstrap => {
+            Entry::with_supported_frappe(Needs::SERVERS, |c, s| Box::pin(bootstrap::bootstrap(c, s)))
+        }
+        Command::Migrate { retry } => {
+            Entry::with_supported_frappe(Needs::SERVERS, move |c, s| Box::pin(migrate::migrate(c, retry, s)))
+        }
+        Command::Maintenance { action, force } => {
+            Entry::with_supported_frappe(Needs::SERVERS, move |c, s| {
+                Box::pin(maintenance::maintenance(c, action, force, format, s))
+            })
+        }
         Command::Apps { what: Apps::Fetch } => {
-            Entry::with_frappe(Needs::BENCH, |c, s| Box::pin(apps_fetch::fetch(c, s)))
+            Entry::with_supported_frappe(Needs::BENCH, |c, s| Box::pin(apps_fetch::fetch(c, s)))
         }
         Command::Apps { what: Apps::List } => {
-            Entry::anyway(Needs::BENCH, move |c, s| Box::pin(apps_list::list(c, format, s)))
+            Entry::with_any_frappe(Needs::BENCH, move |c, s| Box::pin(apps_list::list(c, format, s)))
         }
         Command::Apps { what: Apps::Remove { app } } => {
-            Entry::with_frappe(Needs::SERVERS, |c, s| Box::pin(apps_remove::remove(c, app, s)))
+            Entry::with_supported_frappe(Needs::SERVERS, |c, s| Box::pin(apps_remove::remove(c, app, s)))
         }
-        // Whatever an operator wants to do in that container.
-        Command::Exec { command } => Entry::anyway(Needs::SITE, |c, s| Box::pin(exec::exec(command, c, s))),
-        Command::Status => Entry::anyway(Needs::NOTHING, move |c, s| Box::pin(status::status(c, format, s))),
+        // An operator may run any program in the container.
+        Command::Exec { command } => {
+            Entry::with_any_frappe(Needs::SITE, |c, s| Box::pin(exec::exec(command, c, s)))
+        }
+        Command::Status => {
+            Entry::with_any_frappe(Needs::NOTHING, move |c, s| Box::pin(status::status(c, format, s)))
+        }
         Command::Probe { what } => {
-            Entry::anyway(Needs::NOTHING, move |c, s| Box::pin(probe::probe(c, what, s)))
+            Entry::with_any_frappe(Needs::NOTHING, move |c, s| Box::pin(probe::probe(c, what, s)))
         }
-        Command::Doctor => Entry::Explains(Needs::SERVERS, |asked, s| Box::pin(doctor(asked, s))),
-        Command::Plan => Entry::Explains(Needs::SERVERS, |asked, s| Box::pin(plan(asked, s))),
+        Command::Doctor => Entry::Diagnosis(Box::new(|request, s| Box::pin(doctor::doctor(request, s)))),
+        Command::Plan => Entry::Diagnosis(Box::new(|request, s| Box::pin(plan::plan(request, s)))),
         Command::Run { restart, command } => Entry::Init(run::Program { command, restart }),
-        Command::Completions { shell } => Entry::Says(Some(describe::completions(shell))),
-        Command::Man => Entry::Says(Some(describe::manual())),
+        Command::Completions { shell } => Entry::Immediate(Box::new(move || completions::completions(shell))),
+        Command::Man => Entry::Immediate(Box::new(man::man)),
         Command::GitAskpass { program, prompt } => {
-            Entry::Says(askpass::answer(&program, &prompt).map(|answer| answer + "\n"))
+            Entry::Immediate(Box::new(move || git_askpass::git_askpass(&program, &prompt)))
         }
     }
 }
 
-/// Runs one command to its end. What it had to say is out then, if anybody reads it.
+/// Runs one command and returns its exit code. Its output is written by then, unless its reader stalls.
 pub async fn run(cli: Cli) -> u8 {
     let code = match run_command(cli).await {
         Ok(code) => code,
         Err(Stopped::Signal(signal)) => SIGNAL_BASE + signal as u8,
-        Err(Stopped::Fault(fault)) => tell(&fault),
+        Err(Stopped::Fault(fault)) => report(&fault),
     };
     telemetry::flush();
     code
@@ -136,36 +151,32 @@ async fn run_command(cli: Cli) -> Flow<u8> {
     let Cli { command, embedded, print_config, format, settings } = cli;
     let mut reader = Reader::new(&settings, &ProcessEnvironment);
     match entry(command, format) {
-        Entry::Says(None) => Ok(outcome::UNAVAILABLE),
-        Entry::Says(Some(text)) => {
-            telemetry::print(&text);
-            Ok(outcome::DONE)
-        }
+        Entry::Immediate(answer) => Ok(answer()),
         Entry::Init(program) => {
-            let shutdown = begin(&mut reader)?;
+            let shutdown = start_signals_and_log(&mut reader)?;
             let loaded = config::run::load(&mut reader).filter(|_| reader.problems.is_empty());
-            let Some(config) = loaded else { return Ok(refuse(&reader)) };
+            let Some(config) = loaded else { return Ok(report_problems(&reader)) };
             if print_config {
-                telemetry::print(&config::print(&reader));
+                telemetry::print(&config::render(&reader));
                 return Ok(outcome::DONE);
             }
             run::run(&program, &config, &shutdown).await
         }
-        Entry::Explains(needs, explain) => {
-            let shutdown = begin(&mut reader)?;
+        Entry::Diagnosis(diagnose) => {
+            let shutdown = start_signals_and_log(&mut reader)?;
             if print_config {
-                return Ok(print_configuration(&mut reader, needs, embedded));
+                return Ok(print_configuration(&mut reader, Needs::SERVERS, embedded));
             }
-            explain(&Asked { settings: &settings, embedded, format }, &shutdown).await
+            diagnose(&Request { settings: &settings, embedded, format }, &shutdown).await
         }
         Entry::Configured { needs, supported_frappe, start } => {
-            let shutdown = begin(&mut reader)?;
+            let shutdown = start_signals_and_log(&mut reader)?;
             if print_config {
                 return Ok(print_configuration(&mut reader, needs, embedded));
             }
             let loaded = config::load(&mut reader, needs, embedded).filter(|_| reader.problems.is_empty());
-            let Some(config) = loaded else { return Ok(refuse(&reader)) };
-            // What was read is in `config`; nobody else is to find it in /proc.
+            let Some(config) = loaded else { return Ok(report_problems(&reader)) };
+            // The secrets are in `config` now; remove them from /proc/<pid>/environ.
             sys::environment::scrub(config::variable::secret_names());
             sys::environment::forbid_dumps();
             if supported_frappe {
@@ -176,38 +187,39 @@ async fn run_command(cli: Cli) -> Flow<u8> {
     }
 }
 
-/// Signals are heard and events are logged from here on.
-fn begin(reader: &mut Reader<'_>) -> outcome::Result<Shutdown> {
-    let shutdown = Shutdown::install()
-        .map_err(|error| Fault::new(outcome::BUG, format!("no signal handlers: {error}"), "report this"))?;
+/// Installs the signal handlers and starts the log.
+fn start_signals_and_log(reader: &mut Reader<'_>) -> outcome::Result<Shutdown> {
+    let shutdown = Shutdown::install().map_err(|error| {
+        Fault::new(outcome::BUG, format!("cannot install the signal handlers: {error}"), "report this bug")
+    })?;
     sys::signals::unblock_all();
     let (format, level) = config::log::read(reader);
     telemetry::start(format, level);
     Ok(shutdown)
 }
 
-/// Every setting with its source, and what is wrong with them.
+/// Prints every setting with its source, then the problems found in them.
 fn print_configuration(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> u8 {
     let is_complete = config::load(reader, needs, embedded).is_some();
-    telemetry::print(&config::print(reader));
-    if is_complete && reader.problems.is_empty() { outcome::DONE } else { refuse(reader) }
+    telemetry::print(&config::render(reader));
+    if is_complete && reader.problems.is_empty() { outcome::DONE } else { report_problems(reader) }
 }
 
-/// Every problem at once, and nothing was touched.
-fn refuse(reader: &Reader<'_>) -> u8 {
+/// Reports every problem of the configuration at once. Nothing was changed yet.
+fn report_problems(reader: &Reader<'_>) -> u8 {
     let problems: Vec<String> = reader.problems.iter().map(ToString::to_string).collect();
     for problem in &problems {
-        telemetry::tell(&format!("error: {problem}"));
+        telemetry::print_error(&format!("error: {problem}"));
     }
-    let hint = "each line says what to set; nothing was touched";
+    let hint = "change each setting as its line says; nothing was changed";
     telemetry::termination_log::write(&Fault::configuration(problems.join("\n"), hint));
     outcome::CONFIGURATION
 }
 
-/// Tells a fault once, on stderr, and where Kubernetes looks for the reason of an end.
-fn tell(fault: &Fault) -> u8 {
+/// Reports a fault once on stderr, and in the termination message that Kubernetes shows.
+fn report(fault: &Fault) -> u8 {
     telemetry::termination_log::write(fault);
     let name = fault.refusal_name().map(|name| format!("\n  refusal: {name}")).unwrap_or_default();
-    telemetry::tell(&format!("error: {}\n  hint: {}{name}", fault.cause, fault.hint));
+    telemetry::print_error(&format!("error: {}\n  hint: {}{name}", fault.cause, fault.hint));
     fault.code
 }

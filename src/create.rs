@@ -1,7 +1,7 @@
-//! Making a site: its role and database, `new-site`, and what a creation that was cut off left behind.
+//! Creates a site: its role and database, `new-site`, and the clean-up after an interrupted creation.
 //!
 //! ```text
-//!   login ─▶ provision (role, database) ─▶ clear (a creation of ours that was cut off) ─▶ new_site
+//!   login ─▶ provision (role, database) ─▶ clear (an interrupted creation of ours) ─▶ new_site
 //!                                       └▶ adopt (a lost folder) ─▶ rotation (a new password)
 //! ```
 

@@ -1,4 +1,4 @@
-//! Waits until PostgreSQL and Redis really work, all of them side by side.
+//! Waits until PostgreSQL and all Redis servers work, concurrently.
 //!
 //! ```text
 //!   watch (postgres) ──┐
@@ -34,14 +34,14 @@ use crate::net::Step;
 use crate::outcome::{Fault, Flow, Stopped};
 use crate::supervise::signals::Shutdown;
 
-/// Proof that every dependency worked when it was asked: whoever connects for the bootstrap has it.
+/// Proof that every dependency worked when it was probed. The bootstrap requires it.
 #[derive(Clone, Copy, Debug)]
 pub struct DepsReady(());
 
-/// How long past the deadline a try may still say what it hung at.
-const LAST_WORDS: Duration = Duration::from_millis(100);
+/// The time past the deadline in which a try may still report the step at which it hung.
+const REPORT_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// What a try that succeeded found.
+/// The result of a try that succeeded.
 struct Met {
     step: Step,
     warnings: Vec<String>,
@@ -69,23 +69,23 @@ impl Target {
     }
 }
 
-/// What is waited for.
+/// The dependencies to wait for.
 #[derive(Clone, Debug)]
 pub struct DepsTargets {
     targets: Vec<Target>,
 }
 
 impl DepsTargets {
-    /// Whatever is configured.
+    /// All configured dependencies.
     ///
     /// # Errors
-    /// Nothing is.
+    /// 78 if none is configured.
     pub fn of(config: &Config) -> Result<Self, Fault> {
         Self::with(config, site_login(config))
     }
 
-    /// The same before a bootstrap, which logs in as the site itself: it knows of more passwords than
-    /// site_config.json's, and of a leader that may be about to write another one.
+    /// All configured dependencies, without the site's login. The bootstrap tries that itself: it knows more passwords
+    /// than site_config.json's, and a leader may be about to write another one.
     ///
     /// # Errors
     /// As [`Self::of`].
@@ -112,7 +112,7 @@ impl DepsTargets {
         }
         if targets.is_empty() {
             return Err(Fault::configuration(
-                "nothing is configured that could be waited for",
+                "no dependency is configured",
                 "set DB_HOST, and REDIS_CACHE and REDIS_QUEUE, or mount common_site_config.json",
             ));
         }
@@ -120,16 +120,15 @@ impl DepsTargets {
     }
 }
 
-/// Database and login of the site as its own file has them; a file that cannot be read has none.
+/// Database and login from the site's own file; None if it cannot be read.
 pub fn site_login(config: &Config) -> Option<SiteLogin> {
-    site_config::look(&Bench::new(&config.bench), config.site.as_ref()?).ok()?.login()
+    site_config::inspect(&Bench::new(&config.bench), config.site.as_ref()?).ok()?.login()
 }
 
-/// Waits for all of them; `timeout` of none waits for ever. `on_change` hears what is missing at every
-/// change.
+/// Waits for all dependencies; without a `timeout` indefinitely. `on_change` gets the missing ones at every change.
 ///
 /// # Errors
-/// The deadline (69), something that waiting cannot mend (77, 78), or a signal.
+/// The deadline (69), a problem that waiting cannot fix (77, 78), or a signal.
 pub async fn wait_all(
     targets: &DepsTargets,
     timeout: Option<Duration>,
@@ -139,7 +138,7 @@ pub async fn wait_all(
     wait(targets, timeout, shutdown, on_change).await.1
 }
 
-/// As [`wait_all`], with the account of every dependency.
+/// Waits as [`wait_all`] does, and also returns a report on every dependency.
 pub async fn wait(
     targets: &DepsTargets,
     timeout: Option<Duration>,
@@ -156,17 +155,17 @@ pub async fn wait(
         watchers.spawn(watch(index, target.clone(), deadline, sender.clone()));
     }
     drop(sender);
-    // The watchers keep the deadline; this one is for a try of several connections.
+    // The watchers stop at the deadline; this is for a try that makes several connections.
     let expired = async {
         match deadline {
-            Some(deadline) => sleep_until(deadline + LAST_WORDS).await,
+            Some(deadline) => sleep_until(deadline + REPORT_TIMEOUT).await,
             None => std::future::pending().await,
         }
     };
     let collect = async {
         while let Some(Update { index, state, warnings }) = updates.recv().await {
             let progress = &mut dependencies[index];
-            progress.turn(state, start.elapsed());
+            progress.update(state, start.elapsed());
             progress.warn(warnings);
             let never = matches!(progress.state, State::Never(_));
             on_change(Missing::of(&dependencies));
@@ -187,14 +186,14 @@ pub async fn wait(
     }
     let result = match signal {
         Some(signal) => Err(Stopped::Signal(signal)),
-        None => judge(&mut dependencies, timeout.unwrap_or_default()),
+        None => conclude(&mut dependencies, timeout.unwrap_or_default()),
     };
     (Report { ok: result.is_ok(), elapsed, dependencies }, result)
 }
 
-/// Ready, or why not. Out of time, what was still in its grace is final: a wrong password names
-/// the mend better than "not there in time".
-fn judge(dependencies: &mut [Progress], timeout: Duration) -> Flow<DepsReady> {
+/// The final result. At the deadline an error in its grace period becomes final: the hint for a wrong password helps
+/// more than "not ready in time".
+fn conclude(dependencies: &mut [Progress], timeout: Duration) -> Flow<DepsReady> {
     for progress in dependencies.iter_mut() {
         if let State::NotYet(Some(error)) = &progress.state
             && error.class() != crate::net::Class::NotYet
@@ -213,7 +212,7 @@ fn judge(dependencies: &mut [Progress], timeout: Duration) -> Flow<DepsReady> {
     let mut late = dependencies.iter().filter(|progress| !progress.is_ready());
     let hint = late.find_map(|progress| progress.error()).map(|error| error.hint.clone());
     Err(Fault::unavailable(
-        format!("not there within {}: {}", duration::show(timeout), Missing::of(dependencies)),
+        format!("not ready within {}: {}", duration::show(timeout), Missing::of(dependencies)),
         hint.unwrap_or_else(|| "check that the servers run, or raise CAULDRON_WAIT_TIMEOUT".into()),
     )
     .into())

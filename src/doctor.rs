@@ -1,4 +1,4 @@
-//! `doctor`: looks at everything, explains, changes nothing.
+//! Examines everything that a start needs, and explains what it finds. Changes nothing.
 //!
 //! ```text
 //!   configuration ─┬─▶ names, Redis, PostgreSQL ─▶ grants ─▶ site ─┐
@@ -6,8 +6,8 @@
 //!                  └─▶ a supervisor in this container ─────────────┘
 //! ```
 //!
-//! Every look has five seconds, and all of them together have fifteen, whatever hangs. What cannot be
-//! looked at because of something else is told as skipped.
+//! Each check has a timeout of 5 s and the whole examination one of 15 s, whatever hangs. A check that depends
+//! on another one that failed is reported as skipped.
 
 mod apps;
 mod bench;
@@ -43,86 +43,81 @@ use tokio::time::Instant;
 
 use self::apps::Apps;
 use self::clock::Clock;
-use self::configuration::Known;
+use self::configuration::Inputs;
 use self::finding::Finding;
-use self::id::Id;
 #[cfg(test)]
-pub use self::id::LOOKS;
+pub use self::id::CHECKS;
+use self::id::Id;
+pub use self::report::Report;
 use self::site_files::Files;
-use crate::apps::joined_by;
+use crate::apps::published_apps_of;
 use crate::cli::Format;
 use crate::config::variable;
 use crate::outcome::{self, Fault, Flow};
 use crate::postgres::dump;
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
-use crate::{sys, telemetry};
+use crate::sys;
 
-/// When the servers have had their time, and when everything has: a second of the fifteen is the
-/// report's.
-const SERVERS: Duration = Duration::from_secs(11);
-const WHOLE: Duration = Duration::from_secs(14);
-/// From TERM to KILL for a program that was asked for its version.
-const SWEEP: Duration = Duration::from_millis(200);
+/// The time for all checks of the servers.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(11);
+/// The time for all checks: one second of the 15 s is left for the report.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(14);
+/// From TERM to KILL for a program that was started to print its version.
+const SWEEP_GRACE: Duration = Duration::from_millis(200);
 
-/// What was asked on the command line.
-pub struct Asked<'a> {
+/// The options of `doctor` and `plan` on the command line.
+pub struct Request<'a> {
     pub settings: &'a BTreeMap<String, String>,
     pub embedded: bool,
     pub format: Format,
 }
 
-/// Looks, and reports on stdout.
+/// Runs every check.
 ///
 /// # Errors
-/// A signal, which ends it at once.
-pub async fn doctor(asked: &Asked<'_>, shutdown: &Shutdown) -> Flow<u8> {
-    let processes = processes()?;
-    let look = async { Ok(look(asked, &processes).await) };
-    let findings = shutdown.guard(look).await;
-    processes.sweep(SWEEP, shutdown.forced()).await;
-    let findings = findings?;
-    let exit_code = finding::exit_code(&findings);
-    telemetry::print(&match asked.format {
-        Format::Text => report::text(&findings, exit_code),
-        Format::Json => format!("{}\n", report::json(&findings, exit_code)),
-    });
-    Ok(exit_code)
+/// A signal, which ends the examination at once.
+pub async fn examine(request: &Request<'_>, shutdown: &Shutdown) -> Flow<Report> {
+    let processes = start_processes()?;
+    let checks = async { Ok(run_checks(request, &processes).await) };
+    let findings = shutdown.guard(checks).await;
+    processes.sweep(SWEEP_GRACE, shutdown.forced()).await;
+    Ok(Report::new(findings?))
 }
 
-/// For the programs that a look starts.
-fn processes() -> Flow<Processes> {
-    let fault = |error| Fault::new(outcome::BUG, format!("no SIGCHLD handler: {error}"), "report this");
+/// The table of the programs that a check starts.
+fn start_processes() -> Flow<Processes> {
+    let fault = |error| Fault::new(outcome::BUG, format!("no SIGCHLD handler: {error}"), "report this bug");
     Ok(Processes::start().map_err(fault)?)
 }
 
-async fn look(asked: &Asked<'_>, processes: &Processes) -> Vec<Finding> {
+async fn run_checks(request: &Request<'_>, processes: &Processes) -> Vec<Finding> {
     let begin = Instant::now();
-    let clock = Clock::ending_at(begin + WHOLE);
-    let known = match configuration::read(clock, asked.settings.clone(), asked.embedded).await {
-        Ok(known) => known,
+    let clock = Clock::ending_at(begin + TOTAL_TIMEOUT);
+    let inputs = match configuration::read(clock, request.settings.clone(), request.embedded).await {
+        Ok(inputs) => inputs,
         Err(findings) => return findings,
     };
     hide_secrets();
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let servers = Clock::ending_at(begin + SERVERS);
-    let (dns, redis, owner, (server, seen), volume, files, bench, clients, supervisor) = tokio::join!(
-        dependencies::dns(&known, servers),
-        dependencies::redis(&known, servers),
-        queue_owner::look(&known, servers),
-        server::look(&known, processes, servers),
-        volume_looks(&known, clock),
-        file_looks(&known, clock),
-        bench_looks(&known, &path, clock),
-        clients::look(processes, &path, clock),
-        supervisor::look(&known),
+    let servers = Clock::ending_at(begin + SERVER_TIMEOUT);
+    let (dns, redis, owner, (server, facts), volume, files, bench, clients, supervisor) = tokio::join!(
+        dependencies::dns(&inputs, servers),
+        dependencies::redis(&inputs, servers),
+        queue_owner::check(&inputs, servers),
+        server::check(&inputs, processes, servers),
+        volume_checks(&inputs, clock),
+        file_checks(&inputs, clock),
+        bench_checks(&inputs, &path, clock),
+        clients::check(processes, &path, clock),
+        supervisor::check(&inputs),
     );
-    let apps = app_looks(&known, seen.contents, clock).await;
-    let other_sites = other_sites::look(&known, processes, clock).await;
-    let own = seen.server_major.and_then(|server| dump::of_major(&path, server));
-    let clients = clients::judge(&clients, seen.server_major, own.as_deref(), known.config.backup > 0);
+    let apps = app_checks(&inputs, facts.contents, clock).await;
+    let other_sites = other_sites::check(&inputs, processes, clock).await;
+    let own = facts.server_major.and_then(|server| dump::program_for_major(&path, server));
+    let clients = clients::evaluate(&clients, facts.server_major, own.as_deref(), inputs.config.backup > 0);
     let all = [
-        known.findings(),
+        inputs.findings(),
         dns,
         server,
         redis,
@@ -133,63 +128,63 @@ async fn look(asked: &Asked<'_>, processes: &Processes) -> Vec<Finding> {
         clients,
         apps,
         other_sites,
-        vec![site_url::look(&known), supervisor],
+        vec![site_url::check(&inputs), supervisor],
     ];
     all.concat()
 }
 
-/// What was read is in `Known`; nobody else is to find it in /proc.
+/// Removes the secrets from /proc/<pid>/environ: they are in `Inputs` now.
 fn hide_secrets() {
     sys::environment::scrub(variable::secret_names());
     sys::environment::forbid_dumps();
 }
 
-async fn volume_looks(known: &Known, clock: Clock) -> Vec<Finding> {
-    let (sites, site) = (known.bench.sites(), known.config.site.clone());
+async fn volume_checks(inputs: &Inputs, clock: Clock) -> Vec<Finding> {
+    let (sites, site) = (inputs.bench.sites(), inputs.config.site.clone());
     let subject = sites.display().to_string();
     let work = {
         let sites = sites.clone();
-        move || volume::look(&sites, site.as_deref())
+        move || volume::check(&sites, site.as_deref())
     };
-    clock.read(Id::VolumeFolder, &subject, work).await.unwrap_or_else(|silent| {
+    clock.run_blocking(Id::VolumeFolder, &subject, work).await.unwrap_or_else(|timed_out| {
         let skipped = volume::skipped(&sites, "the volume does not answer");
-        std::iter::once(silent).chain(skipped).collect()
+        std::iter::once(timed_out).chain(skipped).collect()
     })
 }
 
-async fn file_looks(known: &Known, clock: Clock) -> Vec<Finding> {
-    let (files, bench) = (Files::of(known), known.bench.clone());
-    let work = move || files.look(&bench);
+async fn file_checks(inputs: &Inputs, clock: Clock) -> Vec<Finding> {
+    let files = Files::of(inputs);
+    let work = move || files.check();
     clock
-        .read(Id::CommonConfig, "sites/", work)
+        .run_blocking(Id::CommonConfig, "sites/", work)
         .await
         .unwrap_or_else(|_| site_files::skipped("the volume does not answer"))
 }
 
-async fn bench_looks(known: &Known, path: &OsString, clock: Clock) -> Vec<Finding> {
-    let (bench, path) = (known.bench.clone(), path.clone());
-    let work = move || bench::look(&bench, &path);
+async fn bench_checks(inputs: &Inputs, path: &OsString, clock: Clock) -> Vec<Finding> {
+    let (bench, path) = (inputs.bench.clone(), path.clone());
+    let work = move || bench::check(&bench, &path);
     clock
-        .read(Id::BenchPython, "bench", work)
+        .run_blocking(Id::BenchPython, "bench", work)
         .await
-        .unwrap_or_else(|_| bench::skipped("its folder does not answer"))
+        .unwrap_or_else(|_| bench::skipped("the bench's folder does not answer"))
 }
 
-/// After the database's: the two are compared.
-async fn app_looks(known: &Known, contents: site::Contents, clock: Clock) -> Vec<Finding> {
-    let (bench, config) = (known.bench.clone(), known.config.clone());
-    let look = move || {
+/// Checks the apps. Runs after the checks of the database, because it compares the two.
+async fn app_checks(inputs: &Inputs, contents: site::Contents, clock: Clock) -> Vec<Finding> {
+    let (bench, config) = (inputs.bench.clone(), inputs.config.clone());
+    let work = move || {
         let apps = Apps {
-            joined: joined_by(&config, &bench).ok().flatten(),
+            joined: published_apps_of(&config, &bench).ok().flatten(),
             bench,
             python_path: std::env::var_os("PYTHONPATH"),
             wanted: config.apps,
             installed: contents.installed,
         };
-        apps.look()
+        apps.check()
     };
     clock
-        .read(Id::AppsList, "apps", look)
+        .run_blocking(Id::AppsList, "apps", work)
         .await
         .unwrap_or_else(|_| apps::skipped("the bench's folder does not answer"))
 }

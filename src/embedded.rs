@@ -1,8 +1,8 @@
-//! `--embedded`: a private PostgreSQL and Redis for laptops and demos, found on PATH, supervised like
-//! every other child, in a data folder of their own.
+//! `--embedded`: a private PostgreSQL and Redis for laptops and demos, found on PATH, supervised like every other
+//! child, with their data in a separate folder.
 //!
-//! They start before everything else and stop after it. One supervisor at a time has the folder; what
-//! a killed one left running is stopped first.
+//! They start before everything else and stop after it. One supervisor at a time uses the folder. Servers that a
+//! killed supervisor left running are stopped first.
 
 mod data;
 mod leftover;
@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use self::data::DataFolder;
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Flow, Result};
 use crate::pod::Pod;
 use crate::status::handle::StatusHandle;
@@ -24,22 +25,22 @@ use crate::supervise::service::Policy;
 use crate::supervise::signals::{Shutdown, Trigger};
 use crate::supervise::spawn::Spec;
 
-/// From the request to stop to KILL; PostgreSQL writes a checkpoint in between.
-const GRACE: Duration = Duration::from_secs(60);
+/// From the stop request to KILL; PostgreSQL writes a checkpoint in between.
+const STOP_GRACE: Duration = Duration::from_secs(60);
 
 /// The two servers, running.
 pub struct Embedded {
     stop: Trigger,
     services: Vec<JoinHandle<End>>,
-    /// Held for as long as the servers run.
+    /// Keeps the folder locked while the servers run.
     _data: Arc<DataFolder>,
 }
 
 impl Embedded {
-    /// Starts both and puts them into the configuration, as if an operator had named them.
+    /// Starts both and enters them into the configuration, as if an operator had configured them.
     ///
     /// # Errors
-    /// 78 where a program is missing or another supervisor has the folder; 77 and 75 as for any file.
+    /// 78 if a program is missing or another supervisor uses the folder; 77 and 75 as for any file.
     pub async fn start(pod: &mut Pod) -> Flow<Self> {
         let folder = pod.config.data_dir.clone().unwrap_or_else(|| pod.bench.cauldron().join("embedded"));
         let data = Arc::new(DataFolder::open(&folder)?);
@@ -57,13 +58,17 @@ impl Embedded {
                 start_service(spec, stop_with, processes, servers_shutdown.clone(), status)
             })
             .collect();
-        tracing::info!(folder = %folder.display(), "started a private PostgreSQL and Redis");
+        tracing::info!(
+            event = "embedded.started",
+            folder = %folder.display(),
+            "started the embedded PostgreSQL and Redis"
+        );
         Ok(Self { stop, services, _data: data })
     }
 
-    /// Stops both, cleanly, and waits for it.
+    /// Stops both cleanly, and waits until they have ended.
     pub async fn stop(self) {
-        self.stop.ask();
+        self.stop.request_stop();
         for service in self.services {
             let _ = service.await;
         }
@@ -78,13 +83,13 @@ fn start_service(
     status: StatusHandle,
 ) -> JoinHandle<End> {
     let plan =
-        ServicePlan { stop_with: Some(stop_with), ..ServicePlan::new(spec, Policy::restarting(GRACE)) };
+        ServicePlan { stop_with: Some(stop_with), ..ServicePlan::new(spec, Policy::restarting(STOP_GRACE)) };
     tokio::spawn(status.follow_child(plan.observer.subscribe()));
     tokio::spawn(async move { run_service(&processes, plan, &shutdown).await })
 }
 
-/// A program on PATH or in one of the folders where Debian keeps it.
-fn find(program: &str, folders: &[std::path::PathBuf], package: &str) -> Result<std::path::PathBuf> {
+/// Finds a program in the folders where Debian installs it, or on PATH.
+fn find_program(program: &str, folders: &[std::path::PathBuf], package: &str) -> Result<std::path::PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path: Vec<_> = std::env::split_paths(&path).collect();
     folders
@@ -94,8 +99,9 @@ fn find(program: &str, folders: &[std::path::PathBuf], package: &str) -> Result<
         .find(|candidate| candidate.is_file())
         .ok_or_else(|| {
             crate::outcome::Fault::configuration(
-                format!("--embedded needs `{program}`, and it is not on PATH"),
-                format!("install it (Debian: apt-get install {package}), or configure servers of your own"),
+                format!("--embedded needs `{program}`, which is not on PATH"),
+                format!("install it (Debian: apt-get install {package}), or configure external servers"),
             )
+            .named(Refusal::EmbeddedProgramMissing)
         })
 }

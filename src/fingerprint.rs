@@ -1,7 +1,7 @@
-//! A digest of every file of an app that migrate reads.
+//! Makes a digest of the files of an app that migrate reads.
 //!
 //! ```text
-//!   files (what counts) ─▶ index (one digest a file, and the whole) ─▶ cache (on the volume, by size and time)
+//!   files (selects) ─▶ index (one digest for each file, and one of all) ─▶ cache (on the volume, by size and time)
 //! ```
 
 pub mod cache;
@@ -14,22 +14,32 @@ use std::path::Path;
 
 use self::index::{Index, refresh};
 
-/// Of `files`: a digest that was made by other rules counts for nothing.
-pub const RULES: &str = "1:";
+/// The version of the rules in `files`, as a prefix of digests: a digest made by other rules is ignored.
+pub const RULES_VERSION: &str = "1:";
 
-/// The digest for a bundle's manifest.
+/// The digest for a bundle's manifest, with the version of the rules.
 ///
 /// # Errors
 /// A file that cannot be read.
-pub fn baked_digest(package: &Path) -> io::Result<String> {
+pub fn manifest_digest(package: &Path) -> io::Result<String> {
     let (index, _) = refresh(package, &Index::default())?;
-    Ok(format!("{RULES}{}", index.whole))
+    Ok(format!("{RULES_VERSION}{}", index.whole))
 }
 
-/// Lower-case hexadecimal digits.
+/// Encodes bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// A folder with two files that migrate reads.
+#[cfg(test)]
+fn sample_package() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("core/doctype/user")).unwrap();
+    std::fs::write(folder.path().join("hooks.py"), "app_name = 'x'").unwrap();
+    std::fs::write(folder.path().join("core/doctype/user/user.json"), "{}").unwrap();
+    folder
 }

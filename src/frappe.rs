@@ -1,5 +1,6 @@
-//! The one place that knows how Frappe is laid out on disk, configured and invoked (docs/frappe-contract.md).
+//! The one place that knows Frappe's files, settings, commands, tables and queues (docs/frappe-contract.md).
 
+pub mod apps_txt;
 pub mod bench_objects;
 pub mod command;
 pub mod common_config;
@@ -17,3 +18,4 @@ pub mod scheduler_settings;
 pub mod site_config;
 pub mod sites;
 pub mod supported;
+pub mod traceback;

@@ -1,43 +1,43 @@
-//! The front of the web role: everything that comes to the web port comes here first.
+//! The HTTP server of the web role. It receives every request to the web port.
 //!
 //! ```text
 //!            ┌─ /assets, /files ──▶ static_file ─▶ open (safe join) ─▶ file_body
 //!  server ─▶ route ─ /socket.io ──▶ socketio ────▶ the socketio service, upgrades too
 //!  (accept,  └─ the rest ─────────▶ spool ─▶ proxy ─▶ upstream ─▶ gunicorn on its private socket
 //!   TLS, h2c)                                  ├─ X-Accel-Redirect ─▶ static_file (private files)
-//!                                              └─ its answer, read_ahead of a slow client
+//!                                              └─ response, through read_ahead for slow clients
 //! ```
 //!
-//! While the site is not there yet, `status_page` answers in place of gunicorn. gunicorn itself cannot be
-//! reached from outside the container, nor can `application_with_statics()`
-//! (docs/frappe-contract.md#static-files).
+//! Until the site is ready, `status_page` answers instead of gunicorn. Neither gunicorn nor
+//! `application_with_statics()` can be reached from outside the container (docs/frappe-contract.md#static-files).
 
 mod accel;
 mod access_log;
 mod address;
 mod answer;
-mod beneath;
 mod bounds;
 pub mod budget;
+mod client_timeout;
 mod conditional;
+mod conn_state;
 mod connection;
 mod content_type;
 mod dispatch;
 mod error_page;
 mod exchange;
-mod figures;
+mod exported_metrics;
 mod file_body;
 mod foreign_host;
 mod gzip_body;
 mod h2_resets;
 mod headers;
-mod line;
+mod log_throttle;
 pub mod metrics;
 mod open;
+mod open_beneath;
 mod outflow;
-mod paced;
 mod parking;
-mod patience;
+mod parse_errors;
 mod preface;
 mod probe;
 mod proxy;
@@ -46,7 +46,6 @@ mod read_ahead;
 mod route;
 mod runtime;
 mod security;
-mod seldom;
 mod sendfile;
 mod server;
 mod shared;
@@ -57,11 +56,11 @@ mod spool_file;
 mod static_file;
 mod status_page;
 mod status_steps;
-mod stream_turn;
+mod stream_wait;
 mod tls;
-mod unparsed;
 mod upstream;
 mod variants;
+mod write_timeout;
 
 pub use self::probe::Probe;
 pub use self::server::Front;

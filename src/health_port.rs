@@ -1,7 +1,7 @@
 //! The health port, and its clients: `/livez`, `/readyz`, `/startupz`, `/status`, `/metrics`.
 //!
 //! ```text
-//!   status (what is known) ─▶ server ─▶ a kubelet, Prometheus, `probe` and `status` (probe)
+//!   status (the process's state) ─▶ server ─▶ a kubelet, Prometheus, `probe` and `status` (probe)
 //!   front ─▶ login_page (the deep check) ─┘
 //! ```
 

@@ -1,13 +1,13 @@
-//! Apps on the site: install what is wanted and never was, finish what was begun, remove when told.
+//! Apps on the site: installs wanted apps, finishes interrupted installs, removes an app on request.
 //!
 //! ```text
-//!   wanted ─▶ order (required_apps) ─▶ decide ─▶ give the code to running pods ─▶ journal: started
+//!   wanted ─▶ order (required_apps) ─▶ decide ─▶ link the code for running pods ─▶ journal: started
 //!                                                     ─▶ install-app [--force] ─▶ journal: finished
 //! ```
 //!
-//! Frappe's own record lies about an install that was killed (docs/frappe-sites.md#killed-install-app):
-//! before `installed_apps` is written a retry fails every time, after it a retry says that all is done though
-//! after_install never ran. The journal knows, and `--force` mends both.
+//! Frappe's own record is wrong after a killed install (docs/frappe-sites.md#killed-install-app): before
+//! `installed_apps` is written every retry fails, and after it a retry reports success although after_install never
+//! ran. Our journal records what was started, and `--force` repairs both cases.
 
 mod decide;
 mod jobs;
@@ -33,7 +33,7 @@ use crate::record::journal;
 use crate::record::volume::{Volume, random_id};
 use crate::status::operation::StepName;
 
-/// What the leader works with.
+/// The leader's context for installing apps.
 pub struct InstallContext<'a> {
     pub context: &'a OverlayContext<'a>,
     pub leadership: &'a Leadership,
@@ -41,16 +41,16 @@ pub struct InstallContext<'a> {
     /// The site's database and its role.
     pub own: &'a Own,
     pub password: &'a SecretString,
-    /// Somebody may have worked with the site: it was not created by this very leader.
+    /// True if people may have used the site: it was not created by this leader.
     pub was_served: bool,
 }
 
-/// Installs every wanted app that the site lacks, in the order in which they need each other; how many
-/// these were.
+/// Installs every wanted app that the site lacks, in the order of their requirements. Returns the number of installed
+/// apps.
 ///
 /// # Errors
-/// 75 where an install fails: its app is told, and the next leader finishes it. 78 where an app needs
-/// one that is neither wanted nor in the image.
+/// 75 if an install fails: the fault names the app, and the next leader finishes it. 78 if an app requires one that is
+/// neither wanted nor in the image.
 pub async fn install(work: &InstallContext<'_>, wanted: &[String]) -> Flow<usize> {
     let client = work.leadership.client();
     let installed = installed_apps::read(client).await?;
@@ -64,7 +64,7 @@ pub async fn install(work: &InstallContext<'_>, wanted: &[String]) -> Flow<usize
             count += 1;
         }
     }
-    follow(work).await?;
+    publish_installed(work).await?;
     Ok(count)
 }
 
@@ -72,37 +72,41 @@ async fn install_one(work: &InstallContext<'_>, app: &str, force: bool) -> Flow<
     let InstallContext { context, leadership, volume, .. } = work;
     let overlay = &context.overlay;
     let client = leadership.client();
-    // Pods that run without it would answer 500 from the moment that it is installed
+    // Running pods without the app's code would answer 500 from the moment of its installation
     // (docs/frappe-contract.md#code-of-a-new-app-in-old-pods).
-    let signs = PodRegistry::of(&context.pod.config, &work.own.database, context.site);
-    let lacked = match &signs {
-        Some(signs) => signs.lack(app).await,
+    let registry = PodRegistry::of(&context.pod.config, &work.own.database, context.site);
+    let lacking = match &registry {
+        Some(registry) => registry.pods_lacking(app).await,
         None => 0,
     };
     let bundle = bundle_of(overlay, app);
-    let lent = if lacked > 0
+    let copied = if lacking > 0
         && bundle.is_none_or(|bundle| !shared_apps::is_on_the_volume(&context.pod.bench, bundle))
     {
         apps::copy_to_volume(context.pod, app, overlay.code().iter().find(|code| code.app() == app)).await?
     } else {
         None
     };
-    if let Some(given) = lent.as_ref().or(bundle) {
-        shared_apps::link_app(&context.pod.bench, given)?;
+    if let Some(bundle_on_volume) = copied.as_ref().or(bundle) {
+        shared_apps::link_app(&context.pod.bench, bundle_on_volume)?;
     }
     let mut all = installed_apps::read(client).await?;
     if !all.iter().any(|installed| installed == app) {
         all.push(app.to_string());
     }
     volume.write_installed_apps(&all)?;
-    overlay.follow(&all)?;
-    if let Some(signs) = signs {
-        signs.wait_for(app).await;
+    overlay.refresh(&all)?;
+    if let Some(registry) = registry {
+        registry.wait_for(app).await;
     }
     if force {
-        tracing::warn!(app, "its install was begun and not finished: finishing it with --force");
+        tracing::warn!(
+            event = "app.install_resumed",
+            app,
+            "the app's install was started and not finished: repeating it with --force"
+        );
         if work.was_served {
-            // It writes the app's DocTypes and permissions anew, over what an administrator changed in them.
+            // --force rewrites the app's DocTypes and permissions, including changes by an administrator.
             back_up(work).await?;
         }
     }
@@ -111,17 +115,17 @@ async fn install_one(work: &InstallContext<'_>, app: &str, force: bool) -> Flow<
     let arguments = if force { vec!["install-app", app, "--force"] } else { vec!["install-app", app] };
     run(work, StepName::InstallApp(app.to_string()), arguments).await?;
     if !installed_apps::read(client).await?.iter().any(|installed| installed == app) {
-        // A before_install that says no ends with 0, too (frappe.installer.install_app).
+        // The command also exits 0 if a before_install hook refuses (frappe.installer.install_app).
         let cause = format!("install-app {app} exited 0, and the site does not have {app}");
-        return Err(Fault::try_again(cause, "its own reason is in the log above").into());
+        return Err(Fault::try_again(cause, "read the app's reason in the log above").into());
     }
     jobs::ensure(work, app).await?;
     journal::finish(client, context.site, app).await?;
-    tracing::info!(app, commit, "installed");
+    tracing::info!(event = "app.installed", app, commit, "app installed");
     Ok(())
 }
 
-/// What this pod joined of an app; none for what its image has.
+/// Returns the app's bundle in this pod's overlay, or None for an app of the image.
 fn bundle_of<'a>(overlay: &'a BenchOverlay, app: &str) -> Option<&'a crate::apps::bundle::Bundle> {
     overlay.code().iter().find_map(|code| match code {
         AppCode::Bundle(bundle) if bundle.manifest.app == app => Some(bundle),
@@ -129,12 +133,11 @@ fn bundle_of<'a>(overlay: &'a BenchOverlay, app: &str) -> Option<&'a crate::apps
     })
 }
 
-/// Gives pods that lack one of the site's apps the code that the site has now, and tells every pod which
-/// apps these are.
+/// Links the code of the installed apps for pods that lack it, and publishes the list of installed apps to all pods.
 ///
 /// # Errors
 /// The volume or the runtime folder cannot be written.
-pub async fn follow(work: &InstallContext<'_>) -> Flow<()> {
+pub async fn publish_installed(work: &InstallContext<'_>) -> Flow<()> {
     let context = work.context;
     let overlay = &context.overlay;
     let installed = installed_apps::read(work.leadership.client()).await?;
@@ -142,21 +145,22 @@ pub async fn follow(work: &InstallContext<'_>) -> Flow<()> {
         shared_apps::link_app(&context.pod.bench, bundle)?;
     }
     work.volume.write_installed_apps(&installed)?;
-    overlay.follow(&installed)?;
+    overlay.refresh(&installed)?;
     let is_wanted = |app: &String| overlay.code().iter().any(|code| code.app() == app);
     let live = shared_apps::apps(&context.pod.bench);
     let unwanted: Vec<String> =
         installed.into_iter().filter(|app| live.contains(app) && !is_wanted(app)).collect();
     if !unwanted.is_empty() {
         tracing::warn!(
+            event = "app.unwanted",
             apps = unwanted.join(", "),
-            "not in the list of wanted apps any more; they stay installed until `apps remove`"
+            "these apps are no longer in the list of wanted apps; they stay installed until `apps remove`"
         );
     }
     Ok(())
 }
 
-/// Before an app of a site that people may have worked with is written over, or goes.
+/// Takes a backup before an app of a site that people may have used is rewritten or removed.
 async fn back_up(work: &InstallContext<'_>) -> Flow<()> {
     let login = backup::Login { own: work.own, password: work.password };
     backup::take(work.context, work.leadership, &login).await.map(drop)

@@ -1,11 +1,11 @@
-//! Work under the lock: who has it, what keeps it, and the steps that run while it is held.
+//! Work under the lock: taking it, keeping it, and the steps that run while it is held.
 //!
 //! ```text
 //!   lock ─▶ takeover (of a dead leader) ─▶ step (a command of Frappe's) ─▶ progress ─▶ release
 //!                                       └▶ backup
 //! ```
 //!
-//! `sighting` is the same as the pods that wait see it.
+//! `sighting` is the leader as seen by the pods that wait.
 
 pub mod backup;
 pub mod context;
@@ -15,4 +15,5 @@ pub mod pooled;
 mod progress;
 pub mod sighting;
 pub mod step;
+mod step_output;
 pub mod takeover;

@@ -1,45 +1,46 @@
 //! cauldron-frappe: PID 1 for Frappe and ERPNext containers.
 //!
-//! The rooms of the source. A room imports only rooms below its own line; tests/layers.rs holds that.
+//! The rooms (top-level modules) of the source. A room imports only rooms below its own line; tests/layers.rs
+//! checks that.
 //!
 //! ```text
-//!   commands       one command line, from its configuration to its exit code
-//!   doctor         looks at all of it, and changes nothing
-//!   roles          web, worker, scheduler, socketio: what each runs, and whether it works
+//!   commands       the commands: each from its configuration to its exit code
+//!   doctor         examines settings, servers, volume and site; changes nothing
+//!   roles          web, worker, scheduler, socketio: the processes of each, and its health
 //!   embedded       PostgreSQL and Redis in this container
-//!   bring_up       from a server and a volume to a site that can be served: lead, or follow who leads
-//!   migrate        who may migrate, when, in which order, and what happens when it fails
-//!   install        apps on the site
-//!   create         the site itself: login, role, database, new-site, what a cut-off creation left
-//!   site_state     what there is of a site, and what may be done about it
-//!   leader         work under the lock: lock, takeover, heartbeat, steps, backup
-//!   code           what this pod's code is to the database
-//!   health_port    the probes' port, and its clients
+//!   bring_up       from a server and a volume to a site that can be served: as leader or follower
+//!   migrate        the gate: who may migrate, when, in which order, and what happens on failure
+//!   install        installs and uninstalls apps on the site
+//!   create         creates the site: login, role, database, new-site; clears an interrupted creation
+//!   site_state     observes a site, and decides what may be done to it
+//!   leader         work under the advisory lock: takeover, heartbeat, steps, backup
+//!   code           how this pod's code relates to the database
+//!   health_port    the port of the probes, and its clients
 //!   front          the web port
-//!   overlay        what this pod sees of the bench: its own sites folder, PYTHONPATH, assets
+//!   overlay        this pod's view of the bench: its own sites folder, PYTHONPATH, assets
 //!   apps           custom apps from Git: pins, bundles, requirements, assets
-//!   fingerprint    a digest of what migrate reads of an app
-//!   pod            what every part of a running process has
-//!   status         what is known of this process, for probes, metrics and pages
+//!   fingerprint    a digest of the files of an app that migrate reads
+//!   pod            shared by all parts of a running process: configuration, status, children, stop request
+//!   status         the state of this process, for probes, metrics and pages
 //!   deps           waits for PostgreSQL and Redis
-//!   supervise      the process kernel: signals, spawning, reaping, stopping, output
-//!   record         all that is persisted, typed: tables, files on the volume
-//!   frappe         the one place that knows Frappe: commands, settings, tables, queues
-//!   redis_client   the one place that opens Redis connections
-//!   postgres       the one place that opens PostgreSQL connections, and that needs PostgreSQL
+//!   supervise      process supervision: signals, spawning, reaping, stopping, output
+//!   record         all persistent state, typed: tables, files on the volume
+//!   frappe         all knowledge of Frappe: commands, settings, tables, queues
+//!   redis_client   opens all Redis connections
+//!   postgres       opens all PostgreSQL connections; all SQL that is particular to PostgreSQL
 //!   net            the steps of a client connection: name, address, TLS
 //!   cli            the command line
-//!   config         every setting, read once and validated
-//!   bench          where things are in a bench, and how its files are written
-//!   tick           when an idle pod looks: all at the same moments
-//!   backoff        how long to wait before the next try
-//!   telemetry      log lines, standard output, the termination message
-//!   sys            all unsafe code, and what is particular to Linux
-//!   outcome        faults, and the exit codes they end with
+//!   config         all settings, read once and validated
+//!   bench          paths in a bench, and writing its files
+//!   tick           shared wake-ups of periodic tasks, so that an idle pod wakes up rarely
+//!   backoff        the pause before the next try
+//!   telemetry      the log, standard output, the termination message
+//!   sys            all unsafe code, and all code particular to Linux
+//!   outcome        faults, refusals and exit codes
 //! ```
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
-// One writer for standard output and error: telemetry's sink.
+// Only telemetry's sink writes to standard output and error.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 mod apps;
@@ -87,7 +88,7 @@ fn main() -> ExitCode {
     let cli = match cli::Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
-            // In clap's colours; nothing runs yet that a reader could hold up.
+            // Printed by clap, for its colours. A stalled reader can block here: nothing runs yet.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { outcome::USAGE } else { outcome::DONE });
         }
@@ -96,13 +97,13 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            telemetry::tell(&format!("error: no event loop: {error}"));
+            telemetry::print_error(&format!("error: cannot start the event loop: {error}"));
             telemetry::flush();
             return ExitCode::from(outcome::BUG);
         }
     };
     let code = runtime.block_on(commands::run(cli));
-    // A name look-up may still hang in its thread; nobody waits for it.
+    // Does not wait for blocking threads: a DNS lookup may still hang in one.
     runtime.shutdown_background();
     ExitCode::from(code)
 }

@@ -1,4 +1,4 @@
-//! The migration gate: who may migrate, when, in which order, and what happens when it fails.
+//! Migrations: who may migrate, when, in which order, and what happens when one fails.
 //!
 //! ```text
 //!   code ─▶ fingerprint ─┐
@@ -17,7 +17,6 @@ pub mod decide;
 mod drain;
 mod evidence;
 mod frappe_migrate;
-pub mod hold;
 mod imports;
 pub mod maintenance;
 pub mod other_sites;
@@ -25,3 +24,4 @@ pub mod plan;
 pub mod refusal;
 pub mod run;
 pub mod watch;
+pub mod worker_pause;

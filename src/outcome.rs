@@ -1,7 +1,7 @@
-//! Exit codes, and the one type that carries a failure to the operator.
+//! Exit codes, and the type that reports a failure to the operator.
 //!
-//! Codes follow sysexits(3) where it has a fitting one. Orchestrators and scripts match on them, so
-//! they are constants in one place; a test holds the table of docs/exit-codes.md against [`EXIT_CODES`].
+//! Codes follow sysexits(3) where it has a suitable one. Orchestrators and scripts match on them, so they are
+//! constants in one place; a test compares the table of docs/exit-codes.md with [`EXIT_CODES`].
 
 pub mod refusal;
 
@@ -10,11 +10,11 @@ use std::fmt;
 use self::refusal::Refusal;
 
 pub const DONE: u8 = 0;
-/// EX_USAGE: the command line cannot be read. clap's own 2 is mapped to it.
+/// EX_USAGE: the command line is invalid. clap's own code 2 is mapped to it.
 pub const USAGE: u8 = 64;
-/// EX_DATAERR: there is data, and it is not ours to touch.
+/// EX_DATAERR: data exists that this program must not change.
 pub const FOREIGN_DATA: u8 = 65;
-/// EX_UNAVAILABLE: a dependency was not there within the deadline.
+/// EX_UNAVAILABLE: a dependency was not available within the deadline.
 pub const UNAVAILABLE: u8 = 69;
 /// EX_SOFTWARE: a bug in this program.
 pub const BUG: u8 = 70;
@@ -31,30 +31,33 @@ pub const NOT_FOUND: u8 = 127;
 /// A one-shot command ended by signal n exits 128 + n (POSIX shell convention).
 pub const SIGNAL_BASE: u8 = 128;
 
-/// Every exit code with its meaning, as the README tells it.
+/// Every exit code with its meaning, as in docs/exit-codes.md.
 pub const EXIT_CODES: &[(u8, &str)] = &[
-    (DONE, "Done; a role that was asked to stop"),
-    (USAGE, "The command line cannot be read"),
-    (FOREIGN_DATA, "Site data that is not ours to touch, or not where it should be; nothing was changed"),
-    (UNAVAILABLE, "A dependency was not there in time; `probe`: red, or nobody answers"),
+    (DONE, "Success; a role that stopped on request"),
+    (USAGE, "The command line is invalid"),
+    (FOREIGN_DATA, "Site data that must not be changed, or is not where it should be; nothing was changed"),
+    (
+        UNAVAILABLE,
+        "A dependency was not available in time; `probe`: the probe failed, or there was no answer",
+    ),
     (BUG, "A bug in this program"),
-    (TRY_AGAIN, "Another attempt may do: a step failed, the lock was lost, the disk is full"),
-    (PERMISSION, "A wrong login, a missing grant, a path that this user may not write"),
+    (TRY_AGAIN, "Another attempt may succeed: a step failed, the lock was lost, the disk is full"),
+    (PERMISSION, "A wrong login, a missing grant, a path that this user cannot write"),
     (CONFIGURATION, "A setting, a file, a certificate or an address that cannot be used"),
     (CANNOT_EXECUTE, "The program cannot be executed"),
-    (NOT_FOUND, "The program is not there"),
+    (NOT_FOUND, "The program does not exist"),
 ];
 
-/// An expected failure: what is wrong, what to do about it, and the exit code that says so.
+/// An expected failure: its cause, a hint on how to fix it, and the exit code.
 ///
-/// Bugs are not faults: they panic, and the panic hook in `main` exits with [`BUG`].
-/// Neither text may hold a secret; both are shown, logged and stored.
+/// Bugs are not faults: they panic, and the panic hook exits with [`BUG`]. Neither text may contain a secret: both are
+/// shown, logged and stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub code: u8,
     pub cause: String,
     pub hint: String,
-    /// Where it is a refusal: its fixed name.
+    /// The fixed name, if the fault is a refusal.
     pub refusal: Option<Refusal>,
 }
 
@@ -65,12 +68,12 @@ impl Fault {
         Self { code, cause: cause.into(), hint: hint.into(), refusal: None }
     }
 
-    /// The same fault under the fixed name of its refusal.
+    /// Gives the fault the fixed name of its refusal.
     pub fn named(self, refusal: Refusal) -> Self {
         Self { refusal: Some(refusal), ..self }
     }
 
-    /// The refusal's name, for log events.
+    /// Returns the refusal's name, for log events.
     pub fn refusal_name(&self) -> Option<&'static str> {
         self.refusal.map(Refusal::as_str)
     }
@@ -95,20 +98,20 @@ impl Fault {
         Self::new(CONFIGURATION, cause, hint)
     }
 
-    /// A file operation that failed: ENOSPC and EDQUOT may pass (75), EACCES, EPERM and EROFS are
-    /// rights (77), the rest is a wrong path (78).
-    pub fn file(doing: impl fmt::Display, error: &std::io::Error) -> Self {
+    /// A failed file operation: 75 for ENOSPC and EDQUOT, which may go away; 77 for EACCES, EPERM and EROFS, which are
+    /// a matter of rights; 78 for the rest, which means a wrong path.
+    pub fn file(action: impl fmt::Display, error: &std::io::Error) -> Self {
         use std::io::ErrorKind;
-        let cause = format!("{doing}: {error}");
-        // By kind: tempfile puts the path into its errors, and the error's number is gone then.
+        let cause = format!("{action}: {error}");
+        // By kind: tempfile adds the path to its errors, and they lose the error number.
         match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                 Self::try_again(cause, "free some space on that volume, then start again")
             }
-            // Root is kept out by nothing else than NFS's root_squash.
+            // Only NFS's root_squash denies access to root.
             ErrorKind::PermissionDenied if nix::unistd::geteuid().is_root() => Self::permission(
                 cause,
-                "this process is root, and that volume makes root nobody (NFS root_squash): run as the volume's owner",
+                "this process is root, and that volume maps root to an unprivileged user (NFS root_squash): run as the volume's owner",
             ),
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Self::permission(
                 cause,
@@ -131,16 +134,16 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// Why a pipeline ended before its end.
+/// Why a command ended early.
 #[derive(Debug)]
 pub enum Stopped {
-    /// A signal asked for it; nothing is wrong.
+    /// A signal requested the stop; this is not a failure.
     Signal(nix::sys::signal::Signal),
-    /// Something is wrong.
+    /// A failure.
     Fault(Fault),
 }
 
-/// What a step of a pipeline gives, where a signal may stop it, too.
+/// The result of a step that a signal may also stop.
 pub type Flow<T> = std::result::Result<T, Stopped>;
 
 impl From<Fault> for Stopped {

@@ -1,11 +1,11 @@
-//! What this pod sees of the bench: its own `sites` folder, PYTHONPATH and assets, in milliseconds, in
-//! step with what can be imported here (docs/design.md#overlay-of-a-pod).
+//! The overlay: this pod's own `sites` folder, PYTHONPATH and assets, made in milliseconds from the apps that can be
+//! imported here (docs/design.md#overlay-of-a-pod).
 //!
 //! ```text
 //!   apps (bundles) ─┐
-//!   image's apps/  ─┼─▶ roots (PYTHONPATH) ─▶ view (apps.txt, links) ─▶ every child
+//!   image's apps/  ─┼─▶ roots (PYTHONPATH) ─▶ bench_overlay (apps.txt, links) ─▶ every child
 //!   live (links)   ─┘                    └──▶ assets ─▶ published (the union), caches (assets_json)
-//!                                keep: the same again while others install apps
+//!                                sync: repeats this while other pods install apps
 //! ```
 
 mod assets;
@@ -16,5 +16,5 @@ pub mod published;
 mod roots;
 pub mod sync;
 
-pub use self::bench_overlay::{BenchOverlay, Joined};
+pub use self::bench_overlay::{BenchOverlay, OverlayPaths};
 pub use self::roots::Roots;

@@ -1,5 +1,5 @@
-//! What every part of a running process has: one configuration, one bench, one status, one table of children, one
-//! request to stop, one folder for what it need not keep.
+//! The state that all parts of a running process share: configuration, bench, status, child processes, stop request,
+//! and the folder for short-lived files.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::status::handle::StatusHandle;
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
 
-/// Cheap to clone: all of it is shared.
+/// Cheap to clone: all fields are shared.
 #[derive(Clone)]
 pub struct Pod {
     pub config: Arc<Config>,
@@ -25,10 +25,10 @@ pub struct Pod {
 
 impl Pod {
     /// # Errors
-    /// 77 where the folder for short-lived files cannot be written.
+    /// 77 if the folder for short-lived files cannot be written.
     pub fn start(config: Config, status: &StatusHandle, shutdown: &Shutdown) -> Result<Self> {
         let processes = Processes::start()
-            .map_err(|error| Fault::new(BUG, format!("no SIGCHLD handler: {error}"), "report this"))?;
+            .map_err(|error| Fault::new(BUG, format!("no SIGCHLD handler: {error}"), "report this bug"))?;
         let bench = Bench::new(&config.bench);
         let runtime_dir = RuntimeDir::open(config.runtime_dir.clone())?;
         status.update(|status| status.runtime_dir = Some(runtime_dir.to_path_buf()));
@@ -42,16 +42,16 @@ impl Pod {
         })
     }
 
-    /// The same pod for work that `shutdown` ends, be it before the process.
+    /// Returns this pod for work that `shutdown` stops, possibly before the process stops.
     #[must_use]
-    pub fn until(&self, shutdown: Shutdown) -> Self {
+    pub fn with_shutdown(&self, shutdown: Shutdown) -> Self {
         Self { shutdown, ..self.clone() }
     }
 
-    /// The same pod with a configuration that was read again. Its status is one of its own: what serves goes on
-    /// meanwhile, and the probes say so.
+    /// Returns this pod with a reloaded configuration. It has a status of its own, since the roles keep serving
+    /// meanwhile and the probes report their status.
     #[must_use]
-    pub fn renewed(&self, config: Config, status: StatusHandle) -> Self {
+    pub fn with_config(&self, config: Config, status: StatusHandle) -> Self {
         Self { config: Arc::new(config), status, ..self.clone() }
     }
 }
@@ -59,27 +59,28 @@ impl Pod {
 /// The folder of this pod's short-lived files.
 pub struct RuntimeDir {
     path: PathBuf,
-    /// Removed with this value; none where an operator named the folder.
+    /// Removed when this value is dropped. None if the folder is not a temporary one.
     _temporary: Option<tempfile::TempDir>,
 }
 
 impl RuntimeDir {
-    /// CAULDRON_RUNTIME_DIR, else /run/cauldron where it can be written, else a temporary folder.
+    /// Opens CAULDRON_RUNTIME_DIR, else /run/cauldron if it is writable, else a temporary folder.
     fn open(given: Option<PathBuf>) -> Result<Self> {
-        let usable =
+        let check_writable =
             |path: &PathBuf| std::fs::create_dir_all(path).and_then(|()| tempfile::tempfile_in(path));
         if let Some(path) = given {
-            usable(&path).map_err(|error| Fault::file(format!("cannot write {}", path.display()), &error))?;
+            check_writable(&path)
+                .map_err(|error| Fault::file(format!("cannot write {}", path.display()), &error))?;
             return Ok(Self { path, _temporary: None });
         }
         let default = PathBuf::from("/run/cauldron");
-        if usable(&default).is_ok() {
+        if check_writable(&default).is_ok() {
             return Ok(Self { path: default, _temporary: None });
         }
         let temporary = tempfile::Builder::new().prefix("cauldron-").tempdir().map_err(|error| {
-            let fault = Fault::file("no folder for short-lived files", &error);
+            let fault = Fault::file("cannot make a folder for short-lived files", &error);
             Fault {
-                hint: "mount an emptyDir on /run/cauldron, or name a folder in CAULDRON_RUNTIME_DIR".into(),
+                hint: "mount an emptyDir on /run/cauldron, or set CAULDRON_RUNTIME_DIR to a folder".into(),
                 ..fault
             }
         })?;

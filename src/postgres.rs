@@ -1,19 +1,19 @@
-//! The one place that opens PostgreSQL connections, and that has what only PostgreSQL can do. What a second database would
-//! have to bring:
+//! The one place that opens PostgreSQL connections and uses features that only PostgreSQL has. To support a second
+//! database, each row of this table needs an equivalent:
 //!
-//! | what | module | who relies on it |
+//! | feature | module | used by |
 //! |---|---|---|
-//! | a login that says why it fails, TLS, what a standby or a pooler is | `connect`, `tls`, `error`, `session` | every room; `deps` waits by it |
-//! | a lock that ends with its session, and who has it | `advisory_lock` | `leader` (one pod works on a site), `create` (one makes role and database), `roles` (one scheduler) |
-//! | a list of sessions with their transactions and locks; ending one | `sessions` | `leader` (takeover, a step's progress), `migrate` (who is in the way), `create` (who works in an unfinished site), `commands` (who keeps a restore) |
-//! | a word from session to session | `notifications` | `record` (whoever waits looks at once; without it, after seconds) |
-//! | changes of tables in a transaction, with a limit to waiting | `ddl` | `create` (clearing what a creation left), `record` (patches of its schema) |
-//! | what there is in a database, and whose it is | `catalog` | `site_state` (empty, ours or somebody's), `create`, `leader` |
+//! | login with classified errors, TLS, detection of standbys and poolers | `connect`, `tls`, `error`, `session` | every room; `deps` waits with it |
+//! | a lock that ends with its session, and its holder | `advisory_lock` | `leader` (one pod works on a site), `create` (one creates role and database), `roles` (one scheduler) |
+//! | a list of sessions with their transactions and locks; ending one | `sessions` | `leader` (takeover, a step's progress), `migrate` (blockers), `create` (users of an unfinished site), `commands` (blockers of a restore) |
+//! | notifications between sessions | `notifications` | `record` (waiting pods read at once; without them, after seconds) |
+//! | changes of tables in a transaction, with a lock timeout | `ddl` | `create` (clearing an unfinished creation), `record` (patches of its schema) |
+//! | the objects in a database, and their owners | `catalog` | `site_state` (empty, ours or foreign), `create`, `leader` |
 //! | a dump by a program, and which version can dump which server | `dump`, `version` | `leader` (the backup), `doctor` |
 //!
-//! And in plain SQL of their own: roles, grants and databases (`create::provision`, `create::rotation`, `deps::postgres`,
-//! `doctor`), an identity of cluster and database (`record::state`), and `to_jsonb` of a row, which reads a column that
-//! may be absent (`record::schema`, `frappe`).
+//! Plain SQL of other rooms also depends on PostgreSQL: roles, grants and databases (`create::provision`,
+//! `create::rotation`, `deps::postgres`, `doctor`), the identity of cluster and database (`record::database_id`), and
+//! `to_jsonb` of a row, which reads a column that may be absent (`record::schema`, `frappe`).
 
 pub mod advisory_lock;
 pub mod catalog;

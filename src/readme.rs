@@ -1,27 +1,31 @@
-//! Holds the tables of README.md and docs/ against the code: what they say of commands, variables, exit codes
-//! and metrics is what the program has, word for word.
+//! Tests that the tables of README.md and docs/ (commands, variables, exit codes, metrics and others) match the
+//! code word for word.
 //!
-//! `UPDATE_README=1 cargo test --bin cauldron-frappe readme` writes the tables again.
+//! `UPDATE_README=1 cargo test --bin cauldron-frappe readme` rewrites the tables.
+
+mod events;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::cli;
 use crate::config::variable::{VARIABLES, Variable};
-use crate::doctor::LOOKS;
+use crate::doctor::CHECKS;
 use crate::outcome::EXIT_CODES;
+use crate::outcome::refusal::Refusal;
 use crate::site_state::rows::Row;
-use crate::status::handle::{Phase, StatusHandle};
+use crate::status::handle::{Phase, RoleName, StatusHandle};
 use crate::status::metrics::METRICS;
 
-/// Each page with the markers of its tables.
-const PAGES: [(&str, &str); 6] = [
+/// Each page with the marker of its table.
+const PAGES: [(&str, &str); 7] = [
     ("README.md", "commands"),
     ("docs/configuration.md", "variables"),
     ("docs/bootstrap.md", "bootstrap"),
     ("docs/doctor.md", "doctor"),
     ("docs/exit-codes.md", "exit codes"),
     ("docs/observability.md", "metrics"),
+    ("docs/observability.md", "events"),
 ];
 
 fn path(page: &str) -> PathBuf {
@@ -32,7 +36,7 @@ fn read(page: &str) -> String {
     std::fs::read_to_string(path(page)).unwrap_or_else(|error| panic!("{page}: {error}"))
 }
 
-/// Each table by the name of its marker.
+/// The tables by the name of their marker.
 fn tables() -> BTreeMap<&'static str, String> {
     let table = |head: &[&str], rows: Vec<Vec<String>>| {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
@@ -60,19 +64,21 @@ fn tables() -> BTreeMap<&'static str, String> {
         .iter()
         .map(|(name, help)| vec![format!("`cauldron_frappe_{name}`"), (*help).into()])
         .collect();
-    let looks = LOOKS.iter().map(|(id, asks)| vec![format!("`{}`", id.text()), (*asks).into()]).collect();
-    let rows = Row::ALL.iter().map(|row| row.words().map(String::from).to_vec()).collect();
+    let checks =
+        CHECKS.iter().map(|(id, question)| vec![format!("`{}`", id.text()), (*question).into()]).collect();
+    let rows = Row::ALL.iter().map(|row| row.columns().map(String::from).to_vec()).collect();
     BTreeMap::from([
         ("bootstrap", table(&["database", "site folder", "our mark", "action"], rows)),
         ("commands", table(&["command", "what it does"], commands)),
         ("variables", table(&["variable", "default", "what it is"], variables)),
-        ("doctor", table(&["id", "question"], looks)),
+        ("doctor", table(&["id", "question"], checks)),
         ("exit codes", table(&["code", "meaning"], exit_codes)),
+        ("events", table(&["event", "level", "message"], events::rows())),
         ("metrics", table(&["metric", "meaning"], metrics)),
     ])
 }
 
-/// A page with its table replaced by the code's.
+/// The page with its table replaced by the one from the code.
 fn with_table(page: &str, name: &str, text: &str) -> String {
     let table = &tables()[name];
     let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
@@ -82,7 +88,7 @@ fn with_table(page: &str, name: &str, text: &str) -> String {
 }
 
 #[test]
-fn the_pages_tables_are_the_codes() {
+fn tables_of_the_pages_match_the_code() {
     assert_eq!(PAGES.len(), tables().len());
     for (page, name) in PAGES {
         let text = read(page);
@@ -92,20 +98,20 @@ fn the_pages_tables_are_the_codes() {
         } else {
             assert!(
                 text == expected,
-                "{page}'s table is not the code's: UPDATE_README=1 cargo test --bin cauldron-frappe readme"
+                "the table of {page} differs from the code: UPDATE_README=1 cargo test --bin cauldron-frappe readme"
             );
         }
     }
 }
 
 #[test]
-fn a_table_that_differs_is_found() {
+fn a_table_that_differs_is_detected() {
     let (page, name) = PAGES[1];
     let changed = read(page).replace("`DB_HOST`", "`DB_HOTS`");
     assert_ne!(with_table(page, name, &changed), changed);
 }
 
-/// Variables whose row in docs/defaults.md is absent, or gives another default.
+/// Variables whose row in docs/defaults.md is absent or has another default.
 fn without_default(page: &str) -> Vec<&'static str> {
     let has_row = |v: &&Variable| page.contains(&format!("\n| `{}` | {} |", v.name, v.default));
     VARIABLES.iter().filter(|v| !has_row(v)).map(|v| v.name).collect()
@@ -119,12 +125,12 @@ fn every_default_is_explained() {
     assert_eq!(without_default(&changed), ["CAULDRON_BACKUP"]);
 }
 
-/// Keys and phases of `/status` that a page does not have in backticks.
+/// Keys and phases of `/status` that the page does not contain in backticks.
 fn unexplained(page: &str) -> Vec<String> {
-    let status = StatusHandle::new("web", None).read().status();
+    let status = StatusHandle::new(RoleName::Web, None).read().status();
     let keys =
         status.as_object().expect("an object").iter().flat_map(|(key, value)| match value.as_object() {
-            // By the role's name.
+            // The keys of `roles` are the names of roles.
             Some(inner) if key != "roles" => {
                 inner.keys().map(|inner| format!("{key}.{inner}")).collect::<Vec<_>>()
             }
@@ -139,4 +145,23 @@ fn every_key_of_status_is_explained() {
     let page = read("docs/observability.md");
     assert_eq!(unexplained(&page), [""; 0]);
     assert_eq!(unexplained(&page.replace("`gate.stage`", "`gate.state`")), ["gate.stage"]);
+}
+
+/// Refusals whose heading and meaning docs/refusals.md does not have, and headings of refusals that do not exist.
+fn undocumented_refusals(page: &str) -> Vec<String> {
+    let has =
+        |refusal: &&Refusal| page.contains(&format!("\n## {}\n{}\n", refusal.as_str(), refusal.meaning()));
+    let absent =
+        Refusal::ALL.iter().filter(|refusal| !has(refusal)).map(|refusal| refusal.as_str().to_string());
+    let headings = page.lines().filter_map(|line| line.strip_prefix("## "));
+    let unknown = headings.filter(|heading| !Refusal::ALL.iter().any(|refusal| refusal.as_str() == *heading));
+    absent.chain(unknown.map(str::to_string)).collect()
+}
+
+#[test]
+fn every_refusal_has_its_heading() {
+    let page = read("docs/refusals.md");
+    assert_eq!(undocumented_refusals(&page), [""; 0]);
+    let changed = page.replace("## volume-lost\n", "## volume-lots\n");
+    assert_eq!(undocumented_refusals(&changed), ["volume-lost", "volume-lots"]);
 }

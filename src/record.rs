@@ -1,15 +1,18 @@
-//! All that is persisted, typed: our rows in the site's database, our files on the shared volume, and the moments
-//! at which they change.
+//! All persisted data as types: our rows in the site's database, our files on the shared volume, and the timings
+//! of their changes.
 //!
 //! ```text
-//!   database   state (a row a site) · migrations (a row a fingerprint) · journal (a row an app) · pins · schema · reader
+//!   database   state (a row per site; gate is a column) · migrations (a row per fingerprint) · journal (a row per app)
+//!              pins · schema · reader · database_id
 //!   volume     volume (sites/.cauldron/<site>/) · exclusive_lock (its file `hold`)
-//!   pure       timing (of the protocol) · phase (of a site) · stage (of a migration) · identity (whose site this is)
+//!   pure       timing (of the protocol) · phase (of a site) · stage (of a migration) · identity (own site or copy)
 //! ```
 //!
-//! Nothing here decides when to write: what works under the lock is in `leader` and above.
+//! Nothing here decides when to write: the code that works under the lock is in `leader` and above.
 
+pub mod database_id;
 pub mod exclusive_lock;
+pub mod gate;
 pub mod identity;
 pub mod journal;
 pub mod migrations;

@@ -6,4 +6,4 @@ mod link;
 mod login;
 
 pub use self::connect::{Connection, Options, Server};
-pub use self::link::{Link, Now};
+pub use self::link::{CurrentServer, Link};

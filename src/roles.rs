@@ -1,4 +1,4 @@
-//! What a role runs, how it is asked whether it works, and how it is stopped.
+//! The roles: what each runs, how it is probed, and how it is stopped.
 
 pub mod current;
 mod role_context;
@@ -10,8 +10,9 @@ pub mod web;
 pub mod worker;
 
 pub use self::role_context::RoleContext;
+use crate::status::handle::RoleName;
 
-/// What a container can be.
+/// The roles that a container can run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Web,
@@ -21,15 +22,15 @@ pub enum Role {
 }
 
 impl Role {
-    /// In the order in which `all` starts them.
+    /// All roles, in the order in which `all` starts them.
     pub const ALL: [Self; 4] = [Self::Web, Self::Worker, Self::Scheduler, Self::Socketio];
 
-    pub fn name(self) -> &'static str {
+    pub fn name(self) -> RoleName {
         match self {
-            Self::Web => "web",
-            Self::Worker => worker::ROLE,
-            Self::Scheduler => scheduler::ROLE,
-            Self::Socketio => socketio::ROLE,
+            Self::Web => RoleName::Web,
+            Self::Worker => RoleName::Worker,
+            Self::Scheduler => RoleName::Scheduler,
+            Self::Socketio => RoleName::Socketio,
         }
     }
 }

@@ -1,9 +1,9 @@
-//! What is known of this process: written by the commands and roles, read by the health port and the status page.
+//! The status of this process: written by the commands and roles, read by the health port and the status page.
 //!
 //! ```text
-//!   account ── phase, operation, activity      where the process stands, what it does, whether that goes on
-//!      │   ── gate, other_sites                code and database; the other sites of the bench
-//!      │   ── role_check, missing_apps         the roles
+//!   handle ── phase, operation, activity           the current phase, operation, and state of its step
+//!      │   ── gate, other_sites                     code and database; the other sites of the bench
+//!      │   ── role_name, role_check, missing_apps   the roles
 //!      ├──▶ checks     /livez, /startupz, /readyz
 //!      ├──▶ json       /status
 //!      └──▶ metrics    /metrics, with queues
@@ -21,3 +21,4 @@ pub mod other_sites;
 pub mod phase;
 pub mod queues;
 mod role_check;
+pub mod role_name;

@@ -1,4 +1,4 @@
-//! The process kernel: signals, spawning, reaping, stopping, and the output of children.
+//! Supervision of child processes: signals, spawning, reaping, stopping, and output.
 
 pub mod hooks;
 mod lines;

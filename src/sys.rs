@@ -1,4 +1,4 @@
-//! All unsafe code, and what is particular to Linux: signal masks, file descriptors, /proc.
+//! All unsafe code, and everything specific to Linux: signal masks, file descriptors, /proc.
 #![allow(unsafe_code)]
 
 pub mod cgroup;

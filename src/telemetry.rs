@@ -1,16 +1,19 @@
-//! Our own log: events on stderr, text on a terminal and JSON otherwise.
+//! Our own log: events on stderr, as text on a terminal and as JSON otherwise.
 
 pub mod live_line;
 pub mod panic;
+pub mod redaction;
 pub mod sink;
 pub mod termination_log;
 
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
-/// A busy machine runs the writing thread within it; a stop waits no longer for a reader that stalls.
+/// Long enough for the writer thread to run on a busy machine. A stalled reader delays the end of the process no
+/// longer.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +23,9 @@ pub enum LogFormat {
     Json,
 }
 
+/// True once logging has started in JSON.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
+
 /// Starts logging. Called once, as soon as format and level are known.
 pub fn start(format: LogFormat, level: LevelFilter) {
     let json = match format {
@@ -27,6 +33,7 @@ pub fn start(format: LogFormat, level: LevelFilter) {
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
+    IS_JSON.store(json, Ordering::Relaxed);
     let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(|| live_line::AboveTheLine);
     if json {
         builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
@@ -35,33 +42,38 @@ pub fn start(format: LogFormat, level: LevelFilter) {
     }
 }
 
-/// Tells the operator something that is no event: a fault, a list of problems.
-pub fn tell(line: &str) {
+/// Returns the value of a field under its former name, for the versions that write both: Some in JSON, where a program
+/// may read the former name, and None in text.
+pub fn former_key(value: &str) -> Option<&str> {
+    IS_JSON.load(Ordering::Relaxed).then_some(value)
+}
+
+/// Prints a line that is not an event on stderr, such as a fault or a problem of the configuration.
+pub fn print_error(line: &str) {
     sink::stderr().write_record(format!("{line}\n").as_bytes());
 }
 
-/// A report on stdout. Nobody may be reading; the exit code says it, too.
+/// Prints a report on stdout. It may have no reader, so the exit code gives the result as well.
 pub fn print(text: &str) {
     sink::stdout().write_record(text.as_bytes());
 }
 
-/// The last thing before the exit code, or before another program takes this process's place: lets a reader that
-/// is slow, but there, have the last lines.
+/// Waits briefly for a slow reader to get the last lines. Called before the process exits or executes another program.
 pub fn flush() {
     sink::flush(FLUSH_TIMEOUT);
 }
 
-/// Lines that were dropped because nobody read our output.
+/// Returns the number of lines that were dropped because our output was not read.
 pub fn dropped_lines() -> u64 {
     sink::dropped()
 }
 
-/// What becomes of a child's output.
+/// How a child's output is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChildLogs {
     /// The child writes to our own stdout and stderr.
     Inherit,
-    /// Each line with the child's name before it.
+    /// Each line with the child's name as a prefix.
     Prefix,
     /// Each line as a JSON object.
     Json,

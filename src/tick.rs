@@ -1,37 +1,38 @@
-//! One beat for every look that a pod with nothing to do takes now and then.
+//! Shared wake-ups for the periodic checks of an idle pod.
 //!
-//! Timers that end in the same millisecond wake the event loop once. So whoever looks every few seconds waits
-//! for the next multiple of its period since the start of the event loop, not for a while since its last look:
-//! all of them share the wake-ups of the quickest.
+//! Timers that end in the same millisecond wake the event loop once. So a periodic check waits for the next multiple of
+//! its period since the start of the event loop, not for a time since its last run: all checks share the wake-ups of
+//! the most frequent one.
 //!
-//! tokio keeps timers in wheels of 64 ms and 4,096 ms and wakes where a slot begins, too, to hand on what is in
-//! it. A power of two, counted from the wheels' own beginning, has both at once: half as many wake-ups.
+//! tokio keeps timers in wheels of 64 ms and 4,096 ms, and also wakes up at the start of a slot to move its timers.
+//! With a period that is a power of two, counted from the start of the wheels, both coincide: half as many wake-ups.
 
 use std::sync::LazyLock;
 use std::time::{self, Duration};
 
 use tokio::time::Instant;
 
-/// Between two beats, about two seconds; periods are multiples of it.
+/// The interval between two ticks, about two seconds. Periods are multiples of it.
 pub const PERIOD: Duration = Duration::from_millis(2_048);
 
-static BEGIN: LazyLock<time::Instant> = LazyLock::new(time::Instant::now);
+static START: LazyLock<time::Instant> = LazyLock::new(time::Instant::now);
 
-/// Right before the event loop is made: its wheels round up to the millisecond.
+/// Sets the start of the ticks. Called right before the event loop is made, since its wheels round up to the
+/// millisecond.
 pub fn begin() {
-    LazyLock::force(&BEGIN);
+    LazyLock::force(&START);
 }
 
-/// Ends with the next beat that is due every `period`.
+/// Waits for the next tick of `period`.
 pub async fn next(period: Duration) {
-    let begin = Instant::from_std(*BEGIN);
-    tokio::time::sleep_until(begin + due(Instant::now().saturating_duration_since(begin), period)).await;
+    let start = Instant::from_std(*START);
+    tokio::time::sleep_until(start + next_due(Instant::now().saturating_duration_since(start), period)).await;
 }
 
-/// The first multiple of `period` that is yet to come.
-fn due(elapsed: Duration, period: Duration) -> Duration {
-    let gone = elapsed.as_nanos() / period.as_nanos().max(1);
-    period.saturating_mul(u32::try_from(gone + 1).unwrap_or(u32::MAX))
+/// Returns the first multiple of `period` after `elapsed`.
+fn next_due(elapsed: Duration, period: Duration) -> Duration {
+    let passed = elapsed.as_nanos() / period.as_nanos().max(1);
+    period.saturating_mul(u32::try_from(passed + 1).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]
@@ -39,31 +40,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn those_of_several_periods_meet() {
+    fn different_periods_share_ticks() {
         let ms = Duration::from_millis;
-        assert_eq!(due(ms(0), PERIOD), PERIOD);
-        assert_eq!(due(ms(2_047), PERIOD), PERIOD);
-        assert_eq!(due(ms(2_048), PERIOD), PERIOD * 2, "a beat that is over is not waited for again");
-        assert_eq!(due(ms(3_100), PERIOD * 2), due(ms(2_700), PERIOD));
+        assert_eq!(next_due(ms(0), PERIOD), PERIOD);
+        assert_eq!(next_due(ms(2_047), PERIOD), PERIOD);
+        assert_eq!(next_due(ms(2_048), PERIOD), PERIOD * 2, "a tick that has passed is not waited for again");
+        assert_eq!(next_due(ms(3_100), PERIOD * 2), next_due(ms(2_700), PERIOD));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_looks_seldom_shares_a_wake_up() {
-        let seldom = async {
+    async fn a_rare_check_shares_a_wake_up_with_a_frequent_one() {
+        let rare = async {
             next(PERIOD * 3).await;
             Instant::now()
         };
-        let often = async {
-            let mut beats = Vec::new();
+        let frequent = async {
+            let mut ticks = Vec::new();
             for _ in 0..3 {
                 next(PERIOD).await;
-                beats.push(Instant::now());
-                // However long a look takes.
+                ticks.push(Instant::now());
+                // The check itself takes a while.
                 tokio::time::sleep(Duration::from_millis(300)).await;
             }
-            beats
+            ticks
         };
-        let (seldom, often) = tokio::join!(seldom, often);
-        assert!(often.contains(&seldom), "{seldom:?} {often:?}");
+        let (rare, frequent) = tokio::join!(rare, frequent);
+        assert!(frequent.contains(&rare), "{rare:?} {frequent:?}");
     }
 }

@@ -1,6 +1,6 @@
-//! Custom apps from Git: real repositories, over files, HTTP and SSH, into the sample bench.
+//! Custom apps from Git: real repositories over files, HTTP and SSH, fetched into the sample bench.
 //!
-//! `apps fetch` is the publication without a site: the leader of a bootstrap does the same on the volume.
+//! `apps fetch` publishes without a site; the leader of a bootstrap does the same on the volume.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Bad input: one line with the cause and its variable, a mend, a documented exit code, and nothing changed anywhere.
+//! Bad input gives one line with the cause and its variable, a hint, a documented exit code, and changes nothing.
 
 mod support;
 
@@ -18,10 +18,10 @@ use support::redis::Redis;
 use support::{port, snapshot};
 
 const SITE: &str = "erp.test";
-/// Commands that would create the site, were their input good.
+/// Commands that would create the site if their input were good.
 const BOTH: [&str; 2] = ["bootstrap", "web"];
 
-/// A bench and servers on which the manifest below would work.
+/// A bench and servers on which the manifest of [`Place::good`] works.
 struct Place {
     postgres: Postgres,
     redis: Redis,
@@ -33,7 +33,7 @@ impl Place {
         Self { postgres: Postgres::start(), redis: Redis::start(), bench: Bench::sample() }
     }
 
-    /// A manifest with nothing wrong in it.
+    /// A correct manifest.
     fn good(&self, command: &str) -> Binary {
         Binary::on(&self.bench, &[command])
             .servers(&self.postgres, &self.redis)
@@ -46,7 +46,7 @@ impl Place {
             .set("CAULDRON_WAIT_TIMEOUT", "20s")
     }
 
-    /// Both commands refuse it with `code`, each of `words` is said, and nothing is changed.
+    /// Asserts that both commands exit with `code`, write each of `words` to stderr, and change nothing.
     #[track_caller]
     fn refuses(&self, code: i32, words: &[&str], spoil: impl Fn(Binary) -> Binary) {
         let before = (snapshot::files(&self.bench), snapshot::cluster(&self.postgres), self.keys());
@@ -63,20 +63,20 @@ impl Place {
     }
 }
 
-/// One of the lines on stderr is an error that says all of it, a mend is told, and no bug is.
+/// Asserts that stderr has an error with each of the words, a hint, and no panic.
 #[track_caller]
 fn check(ended: &Ended, words: &[&str]) {
     let errors: Vec<&str> = ended.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
-    assert!(!errors.is_empty(), "no error is told:\n{ended}");
+    assert!(!errors.is_empty(), "no error:\n{ended}");
     for word in words {
-        assert!(ended.stderr.contains(word), "`{word}` is not said:\n{ended}");
+        assert!(ended.stderr.contains(word), "`{word}` is missing:\n{ended}");
     }
-    let has_mend = ended.stderr.contains("mend: ") || errors.iter().all(|error| error.contains("; "));
-    assert!(has_mend, "no mend:\n{ended}");
+    let has_hint = ended.stderr.contains("hint: ") || errors.iter().all(|error| error.contains("; "));
+    assert!(has_hint, "no hint:\n{ended}");
     assert!(!ended.stderr.contains("panicked"), "{ended}");
 }
 
-/// The control of every refusal: the same manifest, unspoilt, creates the site.
+/// The control of every test here: the correct manifest creates the site.
 #[test]
 fn the_good_manifest_works() {
     Place::new().good("bootstrap").run().exits(0);

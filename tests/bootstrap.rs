@@ -1,4 +1,4 @@
-//! `bootstrap` on a real PostgreSQL and the sample bench: what it makes, what it refuses, and what it never touches.
+//! `bootstrap` on a real PostgreSQL and the sample bench: what it creates, what it refuses, and what it never changes.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! `configure`: common_site_config.json merged, whole, or left alone.
+//! `configure`: common_site_config.json is merged and written as a whole, or is not changed.
 
 mod support;
 
@@ -15,7 +15,7 @@ use support::bench::Bench;
 use support::binary::Binary;
 use support::ca::Ca;
 
-/// Before any value that is to be written; no server is asked.
+/// `configure` without any value to write. It connects to no server.
 fn configure(bench: &Bench) -> Binary {
     Binary::on(bench, &["configure"]).set("SITE_NAME", "erp.test")
 }
@@ -33,7 +33,7 @@ fn read(bench: &Bench) -> String {
 }
 
 #[test]
-fn what_we_do_not_know_survives_in_its_order() {
+fn unknown_keys_are_kept_in_their_order() {
     let bench = Bench::sample();
     write(
         &bench,
@@ -84,7 +84,7 @@ fn numbers_are_not_rounded() {
 }
 
 #[test]
-fn an_invalid_file_is_left_as_it_is() {
+fn an_invalid_file_is_not_changed() {
     let bench = Bench::sample();
     for text in ["", "{", "{\"a\": 1,}", "[]", "null", "\u{feff}{}", "{\"a\": 1} x", "{'a': 1}"] {
         write(&bench, text);
@@ -108,7 +108,7 @@ fn nothing_is_written_when_nothing_changes() {
     let before = state();
     binary.clone().run().exits(0);
     assert_eq!(state(), before);
-    // The control: a difference is written.
+    // Negative control: a difference is written.
     binary.set("DB_HOST", "pg2").run().exits(0);
     assert_ne!(state(), before);
 }
@@ -128,7 +128,7 @@ fn the_group_can_read_it_and_the_owner_stays() {
 }
 
 #[test]
-fn who_may_not_keep_the_owner_keeps_the_group() {
+fn without_the_right_to_keep_the_owner_the_group_is_kept() {
     let bench = Bench::sample();
     fs::set_permissions(file(&bench), fs::Permissions::from_mode(0o640)).expect("chmod");
     chown(file(&bench), Some(0), Some(4343)).expect("chown");
@@ -151,7 +151,7 @@ fn a_link_stays_a_link() {
 }
 
 #[test]
-fn the_default_site_is_the_operators() {
+fn an_existing_default_site_is_not_changed() {
     let bench = Bench::sample();
     bench.configure(json!({ "default_site": "other.test" }));
     configure(&bench).set("DB_HOST", "pg").run().exits(0);
@@ -159,7 +159,7 @@ fn the_default_site_is_the_operators() {
 }
 
 #[test]
-fn only_what_is_given_is_written_and_never_the_web_port() {
+fn only_configured_values_are_written_and_never_the_web_port() {
     let bench = Bench::sample();
     configure(&bench).set("CAULDRON_WEB_ADDR", "127.0.0.1:8080").run().exits(0);
     let config = bench.read_config("common_site_config.json");
@@ -188,7 +188,7 @@ fn a_json_log_line_has_each_key_once() {
     let bench = Bench::sample();
     let redis = "redis://redis:6379/0";
     let configured = configure(&bench).set("REDIS_CACHE", redis).set("REDIS_QUEUE", redis).run().exits(0);
-    let ended = configured.says("name one database");
+    let ended = configured.event("config.redis_database_shared");
     for line in ended.stderr.lines() {
         let event: serde_json::Map<String, Value> = serde_json::from_str(line).expect("JSON");
         for key in event.keys() {
@@ -197,9 +197,9 @@ fn a_json_log_line_has_each_key_once() {
     }
 }
 
-/// A manifest's own command, wherever an option of ours stands.
+/// An existing manifest's own command, with our option before or after it.
 #[test]
-fn the_configuration_of_the_role_that_an_older_command_means_is_printed() {
+fn an_older_command_prints_the_configuration_of_its_role() {
     let bench = Bench::sample();
     let runtime = tempfile::tempdir().expect("a folder");
     for (command, role) in [
@@ -218,7 +218,7 @@ fn the_configuration_of_the_role_that_an_older_command_means_is_printed() {
         assert!(shown.contains("erp.test"), "{command}: {shown}");
         assert_eq!(shown, printed(role), "{command}");
     }
-    // A program of somebody else's keeps its own options, and ours make nothing of it.
+    // Any other program gets its own options, and our option before it is an error.
     let printing = Binary::new(&["sh", "-c", "echo \"$1\"", "sh", "--print-config"]).run().exits(0);
     assert_eq!(printing.stdout, "--print-config\n");
     Binary::new(&["--print-config", "sh", "-c", "exit 5"]).run().exits(64);

@@ -1,7 +1,7 @@
-//! Frappe's process contract: what this project relies on, asserted on the sample bench and on real Frappe alike.
+//! Frappe's process contract: the behaviour on which this project relies, asserted on the sample bench and on Frappe.
 //!
-//! `observe` looks at a bench and writes down facts. Run with CAULDRON_TEST_BENCH naming a real bench it writes them to
-//! tests/contract/frappe-15.json; run without, it holds the sample bench against that record.
+//! `observe` runs a bench and notes facts. If CAULDRON_TEST_BENCH names a real bench, they are written to
+//! tests/contract/frappe-15.json; otherwise the sample bench is compared with that record.
 
 mod support;
 
@@ -31,7 +31,7 @@ mod web;
 use facts::Facts;
 use support::bench::Bench;
 
-/// One part of the record: its name, and how to observe it.
+/// One part of the record: its name, and the function that observes it.
 type Part = (&'static str, fn(Bench, &mut Facts));
 
 fn check(part: Part) {
@@ -62,7 +62,7 @@ fn apps_that_disagree() {
 }
 
 #[test]
-fn jobs_in_hand() {
+fn running_jobs() {
     check(("jobs", jobs::observe));
 }
 
@@ -71,7 +71,7 @@ fn workers_scheduler_and_socketio() {
     check(("processes", processes::observe));
 }
 
-/// Negative control: of a record that differs in one fact, exactly that fact is named.
+/// Negative control: if a record differs in one fact, exactly that fact is named.
 #[test]
 fn one_changed_fact_is_found() {
     let record = record::read().expect("a record");

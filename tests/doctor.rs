@@ -1,5 +1,5 @@
-//! `doctor` from outside, on real servers and the sample bench: everything is told, each broken thing by its id, severity
-//! and exit code, and nothing is changed.
+//! Black-box tests of `doctor` on real servers and the sample bench: every check reports, each problem has its id,
+//! severity and exit code, and nothing is changed.
 
 mod support;
 

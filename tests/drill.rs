@@ -1,12 +1,12 @@
-//! The drill: whatever is killed, cut, stopped, lost or filled, and whenever, the site converges and nothing of
-//! anybody's is touched. `cargo test` runs it small; CAULDRON_DRILL=full (`make drill`) runs all of it.
-//! CAULDRON_DRILL_SEED repeats the moments and victims of a run; each run says its own.
+//! The drill: whatever is killed, cut off, stopped, lost or filled, and whenever, the site converges and nothing of
+//! others is changed. `cargo test` runs a small part; CAULDRON_DRILL=full (`make drill`) runs everything.
+//! CAULDRON_DRILL_SEED repeats the moments and victims of a run; each run prints its seed.
 //!
-//! A check here returns what it missed and does not panic, so that `control` can show that it would be seen.
+//! A check here returns the failure instead of panicking, so that `control` can show that failures are detected.
 
 mod support;
 
-#[allow(dead_code)] // The tests of bootstrap use the rest.
+#[allow(dead_code)] // The bootstrap tests use the rest.
 #[path = "bootstrap/place.rs"]
 mod place;
 

@@ -1,4 +1,4 @@
-//! `--embedded`: a laptop needs a bench and nothing else.
+//! `--embedded`: a bench is the only requirement.
 
 mod support;
 
@@ -36,7 +36,7 @@ fn data_folder(bench: &Bench) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_site_is_made_once_and_still_there_after_a_stop() {
+fn a_site_is_created_once_and_survives_a_stop() {
     let (bench, port) = (Bench::sample(), port::free());
     let mut first = web(&bench, port).start();
     first.answers("/readyz", 200);
@@ -57,22 +57,22 @@ fn a_site_is_made_once_and_still_there_after_a_stop() {
 }
 
 #[test]
-fn what_a_killed_supervisor_left_running_is_stopped_first() {
+fn leftover_servers_of_a_killed_supervisor_are_stopped_first() {
     let (bench, port) = (Bench::sample(), port::free());
     let mut first = web(&bench, port).start();
     first.answers("/readyz", 200);
     let left = child_pid(&first, "postgres");
     let send = |signal| nix::sys::signal::kill(nix::unistd::Pid::from_raw(left as i32), signal);
-    // It cannot act on the word that its supervisor is gone.
+    // It cannot react to the death of its supervisor.
     send(Signal::SIGSTOP).expect("postgres");
     first.signal(Signal::SIGKILL);
-    eventually(LONG, "the supervisor is gone", || first.exit());
-    // A zombie that nobody reaps has no folder any more.
+    eventually(LONG, "the supervisor has ended", || first.exit());
+    // A zombie that is never reaped has no working directory.
     let runs = || fs::read_link(format!("/proc/{left}/cwd")).is_ok();
-    assert!(runs(), "nothing was left: this test proves nothing");
+    assert!(runs(), "no server was left: this test proves nothing");
     let mut second = web(&bench, port::free()).start();
-    second.says("stopping what an earlier start left running");
-    assert!(runs(), "a second one on the same data was not waited for");
+    second.event("embedded.leftover_found");
+    assert!(runs(), "the second start did not wait for the leftover server");
     send(Signal::SIGCONT).expect("postgres");
     second.answers("/readyz", 200);
     assert_ne!(child_pid(&second, "postgres"), left);
@@ -81,17 +81,17 @@ fn what_a_killed_supervisor_left_running_is_stopped_first() {
     second.end_within(LONG).exits(0);
 }
 
-/// Not PID 1, whose death ends everybody: the kernel tells them.
+/// The supervisor is not PID 1, whose death ends all processes: the kernel signals its children.
 #[test]
-fn a_killed_supervisor_leaves_no_server_behind() {
+fn a_killed_supervisor_leaves_no_server_running() {
     let (bench, port) = (Bench::sample(), port::free());
     let mut pod = web(&bench, port).start();
     pod.answers("/readyz", 200);
     let all = with_descendants(pod.pid());
     assert!(all.len() > 8, "{all:?}");
     pod.signal(Signal::SIGKILL);
-    eventually(LONG, "the supervisor is gone", || pod.exit());
-    eventually(LONG, "all are gone", || {
+    eventually(LONG, "the supervisor has ended", || pod.exit());
+    eventually(LONG, "all have ended", || {
         all.iter().all(|pid| fs::read_link(format!("/proc/{pid}/cwd")).is_err()).then_some(())
     });
     assert!(!data_folder(&bench).join("postgres/postmaster.pid").exists(), "PostgreSQL was stopped cleanly");
@@ -102,16 +102,16 @@ fn a_killed_supervisor_leaves_no_server_behind() {
 }
 
 #[test]
-fn one_supervisor_at_a_time_has_the_data() {
+fn only_one_supervisor_uses_the_data_folder() {
     let (bench, port) = (Bench::sample(), port::free());
     let mut first = web(&bench, port).start();
     first.answers("/readyz", 200);
-    web(&bench, port::free()).run().exits(78).says("runs the embedded servers");
+    web(&bench, port::free()).run().exits(78).refuses("data-folder-in-use");
     assert_eq!(http::status(port, SITE, "/api/method/ping"), 200);
 }
 
 #[test]
-fn servers_that_are_configured_are_not_embedded() {
+fn configured_servers_exclude_embedded_ones() {
     let bench = Bench::sample();
     web(&bench, port::free()).set("DB_HOST", "pg.example.com").run().exits(78).says("DB_HOST");
     bench.configure(serde_json::json!({"db_host": "pg.example.com"}));

@@ -1,4 +1,4 @@
-//! The front of the web role: everything that a web server before Frappe has to be good at.
+//! The web port: the HTTP server in front of gunicorn.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! The migration gate: two versions of the code on one volume and one database.
+//! Migrations: two versions of the code on one volume and one database.
 
 mod support;
 

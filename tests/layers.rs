@@ -1,11 +1,11 @@
-//! The rooms of the source and the arrows between them: src/main.rs lists the rooms from top to bottom, and a room
-//! imports only rooms below its own. Beside them, the fields of log events: none has the name of a key that every line has.
+//! The imports between the rooms of the source: src/main.rs lists the rooms from top to bottom, and a room imports only
+//! rooms below its own. Also the fields of log events: none may have the name of a key that every line has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Crates that a room must not know, whatever its place in the order.
+/// Crates that a room must not use, independent of its place in the order.
 const FORBIDDEN: [(&str, &[&str]); 4] = [
     ("config", &["tokio_postgres", "redis", "reqwest", "hyper", "axum", "rustls"]),
     ("status", &["hyper", "axum", "reqwest", "http"]),
@@ -13,10 +13,10 @@ const FORBIDDEN: [(&str, &[&str]); 4] = [
     ("front", &["tokio_postgres", "redis", "axum"]),
 ];
 
-/// Rooms that a room must not import although they are below it.
+/// Pairs of rooms of which the first must not import the second, although it is below.
 const APART: [(&str, &str); 2] = [("supervise", "config"), ("supervise", "frappe")];
 
-/// Words that stand in the code of one room alone: whoever else needs what they mean calls it. There is no exception.
+/// Words that occur only in the code of one room: other rooms call functions of that room. There is no exception.
 const WORDS: [(&str, &[&str]); 3] = [
     (
         "postgres",
@@ -37,11 +37,11 @@ const WORDS: [(&str, &[&str]); 3] = [
     ("record", &["__cauldron"]),
 ];
 
-/// A table of Frappe's, with its DocType's name behind.
+/// The beginning of a table of Frappe, before the DocType's name.
 const TABLE: &str = "\"tab";
 
-/// An import: the file that has it, and the room it names.
-type Arrow = (String, String);
+/// An import: the importing file, and the imported room.
+type Import = (String, String);
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -57,7 +57,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The code without its comments: what a comment names is no import.
+/// The code without its comments: a path in a comment is no import.
 fn without_comments(text: &str) -> String {
     let code = text.lines().map(|line| line.split("//").next().unwrap_or_default());
     code.collect::<Vec<_>>().join("\n")
@@ -86,13 +86,13 @@ fn first_names(tree: &str) -> Vec<String> {
     names
 }
 
-/// The rooms that a source file names: by `crate::`, or by as many `super::` as lead to the top.
-fn arrows(file: &str, text: &str) -> Vec<Arrow> {
+/// The rooms that a source file imports: by `crate::`, or by as many `super::` as lead to the root.
+fn imports(file: &str, text: &str) -> Vec<Import> {
     let code = without_comments(text);
     let depth = file.trim_end_matches(".rs").split('/').count();
-    let to_the_top = "super::".repeat(depth);
+    let to_the_root = "super::".repeat(depth);
     let mut found = Vec::new();
-    for prefix in ["crate::", to_the_top.as_str()] {
+    for prefix in ["crate::", to_the_root.as_str()] {
         for (at, _) in code.match_indices(prefix) {
             let before = code[..at].chars().next_back().unwrap_or(' ');
             if before.is_alphanumeric() || before == ':' || before == '_' || before == '$' {
@@ -107,7 +107,7 @@ fn arrows(file: &str, text: &str) -> Vec<Arrow> {
     found
 }
 
-/// The rooms in the order of src/main.rs's table, the lowest first.
+/// The rooms in the order of the table in src/main.rs, lowest first.
 fn order(main: &str) -> Vec<String> {
     let table = main.split("```").nth(1).expect("src/main.rs has a table of the rooms");
     let rooms = table.lines().filter_map(|line| line.strip_prefix("//!   ")?.split_whitespace().next());
@@ -120,20 +120,20 @@ fn room(file: &str) -> &str {
     file.split('/').next().unwrap_or_default().trim_end_matches(".rs")
 }
 
-/// Arrows that lead up, or to a room that must not be known.
-fn wrong(order: &[String], arrows: &[Arrow]) -> Vec<String> {
+/// The imports of a room above, or of a forbidden room.
+fn wrong(order: &[String], imports: &[Import]) -> Vec<String> {
     let rank: BTreeMap<&str, usize> =
         order.iter().enumerate().map(|(rank, room)| (room.as_str(), rank)).collect();
     let is_wrong = |from: &str, to: &str| {
         let is_up = rank.get(from).zip(rank.get(to)).is_some_and(|(from, to)| from < to);
         is_up || APART.contains(&(from, to))
     };
-    let wrong = arrows.iter().filter(|(file, to)| is_wrong(room(file), to));
+    let wrong = imports.iter().filter(|(file, to)| is_wrong(room(file), to));
     wrong.map(|(file, to)| format!("{file} imports {to}")).collect()
 }
 
-/// What of the source counts: not its root, and not what holds the README against it.
-fn of_the_house() -> Vec<(String, String)> {
+/// All source files, except the root and the module that checks the README against the source.
+fn source_files() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let files = sources(&root).into_iter().map(|path| {
         let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_string();
@@ -142,30 +142,30 @@ fn of_the_house() -> Vec<(String, String)> {
     files.filter(|(name, _)| !["main.rs", "readme.rs"].contains(&name.as_str())).collect()
 }
 
-fn order_of_the_house() -> Vec<String> {
+fn documented_order() -> Vec<String> {
     order(&fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/main.rs")).unwrap())
 }
 
 #[test]
-fn every_room_is_in_the_table_and_no_other() {
-    let rooms: BTreeSet<String> = of_the_house().iter().map(|(file, _)| room(file).to_string()).collect();
-    assert_eq!(rooms, order_of_the_house().into_iter().collect());
+fn the_table_lists_exactly_the_rooms() {
+    let rooms: BTreeSet<String> = source_files().iter().map(|(file, _)| room(file).to_string()).collect();
+    assert_eq!(rooms, documented_order().into_iter().collect());
 }
 
 #[test]
-fn no_arrow_leads_up() {
-    let arrows: Vec<Arrow> = of_the_house().iter().flat_map(|(file, text)| arrows(file, text)).collect();
-    assert!(arrows.len() > 1_000, "the source was read: {} imports", arrows.len());
-    assert_eq!(wrong(&order_of_the_house(), &arrows), Vec::<String>::new());
+fn no_room_imports_a_room_above() {
+    let imports: Vec<Import> = source_files().iter().flat_map(|(file, text)| imports(file, text)).collect();
+    assert!(imports.len() > 1_000, "the source was read: {} imports", imports.len());
+    assert_eq!(wrong(&documented_order(), &imports), Vec::<String>::new());
 }
 
 #[test]
-fn no_room_knows_a_protocol_that_is_not_its_own() {
+fn no_room_uses_a_forbidden_crate() {
     let mut found = Vec::new();
-    for (file, text) in of_the_house() {
+    for (file, text) in source_files() {
         let code = without_comments(&text);
         for (_, crates) in FORBIDDEN.iter().filter(|(of, _)| *of == room(&file)) {
-            // A module of the room's own may have a crate's name.
+            // A module of the room may have the name of a crate.
             let is_own = |name: &str| code.contains(&format!("mod {name};"));
             let is_used = |name: &&&str| {
                 code.contains(&format!("use {name}::"))
@@ -178,7 +178,7 @@ fn no_room_knows_a_protocol_that_is_not_its_own() {
     assert_eq!(found, Vec::<String>::new());
 }
 
-/// Words of another room's in the code of a file.
+/// The words of other rooms in the code of a file.
 fn misplaced(file: &str, text: &str) -> Vec<String> {
     let code = without_comments(text);
     let has = |word: &str| {
@@ -191,13 +191,13 @@ fn misplaced(file: &str, text: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_one_room_knows_stands_in_no_other() {
-    let found: Vec<String> = of_the_house().iter().flat_map(|(file, text)| misplaced(file, text)).collect();
+fn the_words_of_a_room_occur_in_no_other_room() {
+    let found: Vec<String> = source_files().iter().flat_map(|(file, text)| misplaced(file, text)).collect();
     assert_eq!(found, Vec::<String>::new());
 }
 
 #[test]
-fn a_seeded_word_is_found_outside_its_room_and_in_code_alone() {
+fn a_seeded_word_is_found_outside_its_room_and_only_in_code() {
     for seed in [
         r#"client.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK]);"#,
         r#"const WHO: &str = "SELECT pid FROM pg_stat_activity";"#,
@@ -216,7 +216,7 @@ fn a_seeded_word_is_found_outside_its_room_and_in_code_alone() {
 }
 
 #[test]
-fn a_seeded_arrow_is_found_however_it_is_written() {
+fn a_seeded_import_is_found_in_every_syntax() {
     let order = order("```text\n//!   top      a\n//!   middle   b\n//!   bottom   c\n//! ```");
     for seed in [
         "use crate::top::Thing;",
@@ -225,18 +225,18 @@ fn a_seeded_arrow_is_found_however_it_is_written() {
         "use super::super::top::Thing;",
         "    use crate::bottom::{A, B};\n    use crate::top;",
     ] {
-        assert_eq!(wrong(&order, &arrows("middle/part.rs", seed)), ["middle/part.rs imports top"], "{seed}");
+        assert_eq!(wrong(&order, &imports("middle/part.rs", seed)), ["middle/part.rs imports top"], "{seed}");
     }
     for fine in ["use crate::bottom::Thing;", "use super::top;", "// crate::top", "use crate::middle::top;"] {
-        assert_eq!(wrong(&order, &arrows("middle/part.rs", fine)), Vec::<String>::new(), "{fine}");
+        assert_eq!(wrong(&order, &imports("middle/part.rs", fine)), Vec::<String>::new(), "{fine}");
     }
-    assert_eq!(wrong(&order, &arrows("middle.rs", "use super::top::Thing;")), ["middle.rs imports top"]);
+    assert_eq!(wrong(&order, &imports("middle.rs", "use super::top::Thing;")), ["middle.rs imports top"]);
 }
 
-/// Keys that every JSON log line has by itself (src/telemetry.rs).
+/// The keys that every JSON log line has (src/telemetry.rs).
 const KEYS_OF_A_LINE: [&str; 4] = ["timestamp", "level", "target", "message"];
 
-/// The arguments of a macro call, whose text begins behind its opening parenthesis.
+/// The arguments of a macro call; `text` begins after its opening parenthesis.
 fn macro_arguments(text: &str) -> Vec<&str> {
     let (mut depth, mut begins, mut in_string, mut escaped, mut arguments) = (1, 0, false, false, Vec::new());
     for (at, c) in text.char_indices() {
@@ -260,7 +260,7 @@ fn macro_arguments(text: &str) -> Vec<&str> {
     arguments
 }
 
-/// The fields of every log event, each event's in a list of its own.
+/// The fields of every log event, one list per event.
 fn event_fields(text: &str) -> Vec<Vec<String>> {
     let code = without_comments(text);
     let calls = ["error!(", "warn!(", "info!(", "debug!(", "trace!("];
@@ -273,7 +273,7 @@ fn event_fields(text: &str) -> Vec<Vec<String>> {
     begins.map(|at| macro_arguments(&code[at..]).into_iter().map_while(field).collect()).collect()
 }
 
-/// Fields that would give their log line a key twice.
+/// The fields that would give their log line a duplicate key.
 fn keys_twice(text: &str) -> Vec<String> {
     let twice = |fields: Vec<String>| {
         let known =
@@ -286,7 +286,7 @@ fn keys_twice(text: &str) -> Vec<String> {
 #[test]
 fn no_log_line_has_a_key_twice() {
     let mut events = 0;
-    for (file, text) in of_the_house() {
+    for (file, text) in source_files() {
         assert_eq!(keys_twice(&text), Vec::<String>::new(), "{file}");
         events += event_fields(&text).len();
     }
@@ -294,7 +294,7 @@ fn no_log_line_has_a_key_twice() {
 }
 
 #[test]
-fn a_seeded_key_is_found_however_it_is_written() {
+fn a_seeded_duplicate_key_is_found_in_every_syntax() {
     for (seed, key) in [
         (r#"tracing::warn!(target = %queue, "text");"#, "target"),
         ("info!(\n    site,\n    level,\n    \"text, {}\",\n    1\n);", "level"),

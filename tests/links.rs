@@ -1,5 +1,5 @@
-//! Every link of the documents leads to a file, and to a heading, that exists; so does every `docs/PAGE.md#HEADING`
-//! that the source, the tests, the chart and the images cite; and every file that a document names is there.
+//! Checks that every link of the documents leads to an existing file and heading, as does every `docs/PAGE.md#HEADING`
+//! that the source, the tests, the chart and the images cite, and that every file that a document names exists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,18 +10,18 @@ mod markdown;
 
 use markdown::{Found, anchors, links, named_paths};
 
-/// Documents of the repository's own, and folders whose `.md` files are documents, too.
+/// The documents of the repository, and the folders whose `.md` files are documents.
 const DOCUMENTS: [&str; 4] = ["README.md", "CHANGELOG.md", "docs", "charts"];
-/// Where documents are cited.
+/// The files and folders that may cite documents.
 const CITING: [&str; 10] =
     ["src", "tests", "charts", "docker", "benches", "demo", "tools", ".ci", "clippy.toml", "Makefile"];
-/// Citations of its own that lead nowhere; programs that were installed for the tests.
+/// Excluded names: this file, whose test data are broken citations, and programs that were installed for the tests.
 const NOT_CITING: [&str; 3] = ["links.rs", "node_modules", "target"];
 
-/// Documents that were cited once, and that nobody outside has.
+/// Documents that were cited once, and are not published.
 const NOT_PUBLISHED: [&str; 4] = ["FRAPPE", "HAZARDS", "SEED", "DESIGN"];
 
-/// What there is to lead to: the anchors of each document, and whether there is a file or folder of a name.
+/// The possible targets: the anchors of each document, and whether a file or folder exists.
 struct Targets<'a> {
     anchors: BTreeMap<String, BTreeSet<String>>,
     exists: &'a dyn Fn(&str) -> bool,
@@ -32,7 +32,7 @@ impl<'a> Targets<'a> {
         Self { anchors: documents.iter().map(|(path, text)| (path.clone(), anchors(text))).collect(), exists }
     }
 
-    /// Why a target leads nowhere, as seen from the file `from`; none where it is right.
+    /// The reason why a target is broken, relative to the file `from`; None if it is valid.
     fn fault(&self, from: &str, target: &str) -> Option<&'static str> {
         let (path, anchor) =
             target.split_once('#').map_or((target, None), |(path, anchor)| (path, Some(anchor)));
@@ -46,7 +46,7 @@ impl<'a> Targets<'a> {
         }
     }
 
-    /// Those of the targets that lead nowhere. `from` is where the targets in a file are seen from.
+    /// The broken targets. `from` is the file to which the targets are relative.
     fn broken(&self, file: &str, from: &str, targets: Vec<Found>) -> Vec<String> {
         let fault = |(line, target): &Found| {
             self.fault(from, target).map(|fault| format!("{file}:{line}: {target}: {fault}"))
@@ -55,7 +55,7 @@ impl<'a> Targets<'a> {
     }
 }
 
-/// `path` as seen from the folder of the file `from`; none where it leads out of the repository.
+/// Resolves `path` relative to the folder of the file `from`; None if it leads out of the repository.
 fn resolve(from: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = from.split('/').collect();
     parts.pop();
@@ -70,7 +70,7 @@ fn resolve(from: &str, path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// `docs/PAGE.md` and `docs/PAGE.md#HEADING` in a source.
+/// The citations `docs/PAGE.md` and `docs/PAGE.md#HEADING` in a source.
 fn citations(text: &str) -> Vec<Found> {
     let mut found = Vec::new();
     for (index, line) in text.lines().enumerate() {
@@ -79,7 +79,7 @@ fn citations(text: &str) -> Vec<Found> {
             let word: String = line[at..].chars().take_while(is_part).collect();
             let word = word.trim_end_matches(['.', '#']);
             let before = line[..at].rsplit(' ').next().unwrap_or_default();
-            // What another project's pages are called is none of ours.
+            // Pages of other projects are not checked.
             let is_ours = !before.contains("://") && !before.ends_with(char::is_alphanumeric);
             if is_ours && word.split('#').next().is_some_and(|page| page.ends_with(".md")) {
                 found.push((index + 1, word.to_string()));
@@ -97,11 +97,11 @@ fn exists(path: &str) -> bool {
     root().join(path).exists()
 }
 
-/// The files of text below `path`, or the one that it names, by their names in the repository.
+/// The text files below `path`, or the file itself, by their names in the repository.
 fn texts(path: &str) -> Vec<(String, String)> {
     let full = root().join(path);
     let Ok(entries) = fs::read_dir(&full) else {
-        // What is no text links nowhere.
+        // A binary file has no links.
         return fs::read_to_string(full).map(|text| vec![(path.to_string(), text)]).unwrap_or_default();
     };
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -114,7 +114,7 @@ fn documents() -> BTreeMap<String, String> {
 }
 
 #[test]
-fn every_link_of_the_documents_leads_somewhere() {
+fn every_link_of_the_documents_has_a_target() {
     let documents = documents();
     let targets = Targets::new(&documents, &exists);
     let count: usize = documents.values().map(|text| links(text).len()).sum();
@@ -124,7 +124,7 @@ fn every_link_of_the_documents_leads_somewhere() {
 }
 
 #[test]
-fn every_citation_of_the_source_leads_to_a_heading() {
+fn every_citation_of_the_source_has_a_target() {
     let documents = documents();
     let targets = Targets::new(&documents, &exists);
     let sources = CITING.iter().flat_map(|path| texts(path)).filter(|(path, _)| !path.ends_with(".md"));
@@ -133,18 +133,18 @@ fn every_citation_of_the_source_leads_to_a_heading() {
 }
 
 #[test]
-fn every_file_that_a_document_names_is_there() {
-    // The changelog names what was there at the time.
+fn every_file_that_a_document_names_exists() {
+    // The changelog names files of earlier releases.
     let documents = documents().into_iter().filter(|(page, _)| page != "CHANGELOG.md");
-    let gone = documents.flat_map(|(page, text)| {
-        let gone = named_paths(&text).into_iter().filter(|(_, path)| !exists(path));
-        gone.map(|(line, path)| format!("{page}:{line}: {path}")).collect::<Vec<_>>()
+    let missing = documents.flat_map(|(page, text)| {
+        let missing = named_paths(&text).into_iter().filter(|(_, path)| !exists(path));
+        missing.map(|(line, path)| format!("{page}:{line}: {path}")).collect::<Vec<_>>()
     });
-    assert_eq!(gone.collect::<Vec<_>>(), Vec::<String>::new());
+    assert_eq!(missing.collect::<Vec<_>>(), Vec::<String>::new());
 }
 
 #[test]
-fn a_seeded_link_that_leads_nowhere_is_found() {
+fn a_seeded_broken_link_is_found() {
     let page = "# Top\n\n## The `run` command, and more\n## Twice\n## Twice\n### [Linked](x.md) text\n\
                 ```sh\n# no heading\n```\n<a id=\"here\"></a>\n";
     let broken = |text: &str| {
@@ -181,7 +181,7 @@ fn a_seeded_link_that_leads_nowhere_is_found() {
 }
 
 #[test]
-fn a_seeded_citation_that_leads_nowhere_is_found() {
+fn a_seeded_broken_citation_is_found() {
     let pages = [("docs/a.md".to_string(), "# Top\n## A fact\n".to_string())].into();
     let targets = Targets::new(&pages, &|_| false);
     let broken = |text: &str| targets.broken("src/x.rs", "README.md", citations(text));
@@ -205,8 +205,8 @@ fn a_seeded_citation_that_leads_nowhere_is_found() {
     assert_eq!(paths, [(1, "src/gone.rs".to_string()), (2, "tests/x/".to_string())]);
 }
 
-/// `FRAPPE.md`, `HAZARDS 2`, `SEED, the contract`, `DESIGN's`: a name in capitals that is a word of its own, and no
-/// part of a variable's or a constant's (`FRAPPE_SITE`, `SEED: OnceLock`).
+/// Citations of unpublished documents (`FRAPPE.md`, `HAZARDS 2`, `SEED, the contract`, `DESIGN's`): a word in capitals
+/// that is not part of a variable's or a constant's name (`FRAPPE_SITE`, `SEED: OnceLock`).
 fn unpublished(text: &str) -> Vec<Found> {
     let mut found = Vec::new();
     for (index, line) in text.lines().enumerate() {
@@ -229,12 +229,12 @@ fn unpublished(text: &str) -> Vec<Found> {
 }
 
 #[test]
-fn nothing_is_cited_that_is_not_published() {
+fn no_unpublished_document_is_cited() {
     let sources = CITING.iter().flat_map(|path| texts(path)).filter(|(path, _)| !path.ends_with(".md"));
     let cited = sources.flat_map(|(path, text)| {
         unpublished(&text).into_iter().map(move |(line, text)| format!("{path}:{line}: {text}"))
     });
-    // Constants of the tests' own that have such a name: an image, a random seed.
+    // Constants of the tests with such a name: an image, a random seed.
     let cited =
         cited.filter(|found| !found.starts_with("tests/images/") && !found.starts_with("tests/drill/"));
     assert_eq!(cited.collect::<Vec<_>>(), Vec::<String>::new());

@@ -1,4 +1,4 @@
-//! Hazards of descriptors: pipes that others hold, readers that stall, closed and leaked descriptors.
+//! Hazards of descriptors: pipes kept open by other processes, stalled readers, closed and leaked descriptors.
 
 mod kernel;
 
@@ -12,14 +12,14 @@ use nix::sys::signal::Signal;
 const GRACE: &[&str] = &["--grace", "60s"];
 const WRAPPED: &[&str] = &["--grace", "60s", "--child-logs", "prefix"];
 
-/// Hazard 7: a grandchild outside the group holds the pipe; the child's end is seen all the same.
+/// Hazard 7: a grandchild outside the group keeps the pipe open; the child's end is still detected.
 #[test]
 fn h07_a_held_pipe_does_not_hide_the_exit() {
     let mut stage = Stage::new();
     let script = r#"
         [ -e "$ONCE" ] && { echo again >>$EVENTS; exec sleep 1000; }
         touch "$ONCE"
-        setsid sh -c 'echo holder $$ >>$EVENTS; exec sleep 1000' &
+        setsid sh -c 'echo grandchild $$ >>$EVENTS; exec sleep 1000' &
         read -r go <"$GO"
         exit 1"#;
     let go = stage.path("go");
@@ -27,18 +27,21 @@ fn h07_a_held_pipe_does_not_hide_the_exit() {
     let mut command = stage.command(&[WRAPPED, &["--restart"]].concat(), script);
     command.env("ONCE", stage.path("once")).env("GO", &go);
     let mut subject = stage.start(command);
-    let holder = stage.pid("holder");
+    let grandchild = stage.pid("grandchild");
     let begin = Instant::now();
     std::fs::write(&go, "go\n").unwrap();
     stage.event("again");
     assert!(begin.elapsed() < PROMPT, "the restart waited for the pipe");
-    assert!(is_alive(holder), "the holder is gone: this proves nothing");
+    assert!(
+        is_alive(grandchild),
+        "the process that keeps the pipe open has ended, so the test proves nothing"
+    );
     subject.signal(Signal::SIGTERM);
     assert_eq!(subject.exits_promptly(), 143);
-    assert!(!is_alive(holder));
+    assert!(!is_alive(grandchild));
 }
 
-/// Writes for ever, to a reader that never reads; TERM must still end it in no time.
+/// Writes to a reader that never reads; TERM must still end the program promptly.
 fn stalled(flags: &[&str], stdout: Stdio, stderr: Stdio, script: &str) -> (Stage, i32) {
     let mut stage = Stage::new();
     let mut command = stage.command(flags, script);
@@ -50,7 +53,7 @@ fn stalled(flags: &[&str], stdout: Stdio, stderr: Stdio, script: &str) -> (Stage
     (stage, exit)
 }
 
-/// Reports once it has written far more than any pipe, and all that we buffer, holds.
+/// Reports once it has written far more than a pipe and our buffers can hold.
 const FLOOD: &str = r#"
     python3 -c '
 import os, sys
@@ -59,34 +62,34 @@ for n in range(4000): os.write(1, line); os.write(2, line)
 open(os.environ["EVENTS"], "a").write("full\n")'
     exec sleep 1000"#;
 
-/// Hazard 8: nobody reads our output, which we wrap; the child goes on and TERM is heard.
+/// Hazard 8: our output, which wraps the child's, is not read; the child continues and TERM is handled.
 #[test]
-fn h08_a_stalled_reader_stalls_nobody() {
+fn h08_a_stalled_reader_does_not_stall_the_child() {
     let (_held, writer) = std::io::pipe().unwrap();
     let error_writer = writer.try_clone().unwrap();
     let (_, exit) = stalled(WRAPPED, writer.into(), error_writer.into(), FLOOD);
     assert_eq!(exit, 143);
 
-    // Control: without us the same program is stuck in its write.
+    // Control: without us the same program blocks in its write.
     let (_held, writer) = std::io::pipe().unwrap();
     let mut stage = Stage::new();
     let mut command = stage.program("sh");
     command.args(["-c", FLOOD]).stdout(writer);
     let mut control = stage.start(command);
-    assert!(stage.event_within("full", std::time::Duration::from_millis(500)).is_none(), "it is not stuck");
+    assert!(stage.event_within("full", std::time::Duration::from_millis(500)).is_none(), "it does not block");
     assert!(control.is_running());
 }
 
-/// Hazard 8: the same with a socket.
+/// Hazard 8: a socket that is not read does not stall the child either.
 #[test]
-fn h08_a_stalled_socket_stalls_nobody() {
+fn h08_a_stalled_socket_does_not_stall_the_child() {
     let (_held, writer) = std::os::unix::net::UnixStream::pair().unwrap();
     let error_writer = std::os::fd::OwnedFd::from(writer.try_clone().unwrap());
     let (_, exit) = stalled(WRAPPED, std::os::fd::OwnedFd::from(writer).into(), error_writer.into(), FLOOD);
     assert_eq!(exit, 143);
 }
 
-/// Hazard 8: inherited output blocks the child, as it would without us, and us not at all.
+/// Hazard 8: inherited output blocks the child, as it would without us, but not us.
 #[test]
 fn h08_an_inherited_pipe_blocks_only_the_child() {
     let (_held, writer) = std::io::pipe().unwrap();
@@ -106,9 +109,9 @@ open(os.environ["EVENTS"], "a").write("full\n")'
     assert_eq!(exit, 143);
 }
 
-/// Hazard 8: we write without O_NONBLOCK, which would reach the child and our parent.
+/// Hazard 8: we write without O_NONBLOCK, which would affect the child and our parent.
 #[test]
-fn h08_the_inherited_description_stays_blocking() {
+fn h08_the_inherited_file_description_stays_blocking() {
     let (mut reader, writer) = std::io::pipe().unwrap();
     let mut stage = Stage::new();
     let script = "grep flags /proc/self/fdinfo/2 >\"$FLAGS\"; echo done >>$EVENTS";
@@ -120,14 +123,14 @@ fn h08_the_inherited_description_stays_blocking() {
     let flags = std::fs::read_to_string(stage.path("flags")).unwrap();
     let flags = i32::from_str_radix(flags.split_whitespace().nth(1).unwrap(), 8).unwrap();
     assert_eq!(flags & nix::libc::O_NONBLOCK, 0);
-    // We did write to it.
+    // We have written to it.
     drop(subject);
-    let mut told = String::new();
-    reader.read_to_string(&mut told).unwrap();
-    assert!(told.contains("nobody is left"), "{told}");
+    let mut log = String::new();
+    reader.read_to_string(&mut log).unwrap();
+    assert!(log.contains("process.all_exited"), "{log}");
 }
 
-/// Hazard 8: a reader that comes late finds the last line.
+/// Hazard 8: a late reader still gets the last line.
 #[test]
 fn h08_the_last_line_is_not_lost() {
     let (mut reader, writer) = std::io::pipe().unwrap();
@@ -136,9 +139,9 @@ fn h08_the_last_line_is_not_lost() {
     command.args(["run", "--", "/no/such/program"]).stderr(writer);
     let mut subject = stage.start(command);
     assert_eq!(subject.exit(), 127);
-    let mut told = String::new();
-    reader.read_to_string(&mut told).unwrap();
-    assert!(told.contains("/no/such/program") && told.ends_with('\n'), "{told}");
+    let mut log = String::new();
+    reader.read_to_string(&mut log).unwrap();
+    assert!(log.contains("/no/such/program") && log.ends_with('\n'), "{log}");
 }
 
 const WITH_DESCRIPTORS: &str = "
@@ -168,24 +171,24 @@ fn descriptors(mode: &str, supervised: bool) -> String {
     std::fs::read_to_string(stage.path("list")).unwrap()
 }
 
-/// Hazard 13: closed 0 to 2 are /dev/null, so that nothing else gets these numbers.
+/// Hazard 13: closed descriptors 0 to 2 are /dev/null, so that no other file gets these numbers.
 #[test]
 fn h13_closed_descriptors_are_dev_null() {
     let list = descriptors("closed", true);
     assert!(list.ends_with("/dev/null /dev/null /dev/null\n"), "{list}");
 }
 
-/// Hazard 13: a descriptor that leaked into us goes no further.
+/// Hazard 13: a descriptor that leaked into us is not inherited by the child.
 #[test]
-fn h13_leaked_descriptors_stay_here() {
+fn h13_leaked_descriptors_are_not_inherited() {
     let numbers = |list: &str| list.lines().next().unwrap().split(' ').any(|fd| fd == "77");
     assert!(!numbers(&descriptors("leaked", true)));
     assert!(numbers(&descriptors("leaked", false)), "the control does not leak");
 }
 
-/// Hazard 17: the environment goes to the child, and nowhere else.
+/// Hazard 17: only the child gets the environment.
 #[test]
-fn h17_a_secret_in_the_environment_is_not_told() {
+fn h17_a_secret_in_the_environment_is_not_logged() {
     let mut stage = Stage::new();
     let script = r#"test "$DB_PASSWORD" = canary-7f3a && echo ready $PPID >>$EVENTS; exec sleep 1000"#;
     let mut command = stage.command(&["--log-level", "trace"], script);
@@ -220,14 +223,14 @@ fn h17_a_secret_is_scrubbed_from_proc() {
         assert!(begin.elapsed() < kernel::DEADLINE, "still there: {block}");
         std::thread::yield_now();
     };
-    assert!(environ.contains("kept"), "only secrets are to go");
+    assert!(environ.contains("kept"), "only secrets should be removed");
     subject.signal(Signal::SIGTERM);
     assert_eq!(subject.exits_promptly(), 143);
 }
 
-/// With no grace used, an idle `run` costs no more than it should when it ends.
+/// `run` adds no delay to the end of a child that stops at once.
 #[test]
-fn a_cooperative_end_is_quick() {
+fn a_cooperative_stop_is_quick() {
     let mut stage = Stage::new();
     let mut subject = stage.run(GRACE, "echo ready >>$EVENTS; exec sleep 1000");
     stage.event("ready");

@@ -1,4 +1,4 @@
-//! Hazards of processes: two owners, survivors, escapees, orphans, wrong codes.
+//! Hazards of processes: two owners, survivors, escaped processes, orphans, wrong exit codes.
 
 mod kernel;
 
@@ -11,9 +11,9 @@ use nix::unistd::Pid;
 
 const GRACE: &[&str] = &["--grace", "60s"];
 
-/// Hazards 2 and 11: many quick children, each with its own code.
+/// Hazards 2 and 11: many short-lived children, each with its own exit code.
 #[test]
-fn h02_500_quick_children_have_the_right_codes() {
+fn h02_500_short_children_have_the_right_exit_codes() {
     let stage = Stage::new();
     for round in 0..50 {
         let codes: Vec<i32> = (0..10).map(|n| (round * 10 + n) % 256).collect();
@@ -24,7 +24,7 @@ fn h02_500_quick_children_have_the_right_codes() {
     }
 }
 
-/// The leader dies of TERM; its sibling ignores it.
+/// TERM ends the leader; its sibling ignores TERM.
 const STUBBORN_SIBLING: &str = r#"
     (trap '' TERM HUP INT; echo sibling $(sh -c 'echo $PPID') >>$EVENTS; while :; do sleep 1000; done) &
     echo leader $$ >>$EVENTS
@@ -37,10 +37,10 @@ fn h05_a_sibling_does_not_outlive_its_leader() {
     let mut subject = stage.run(&["--grace", "300ms"], STUBBORN_SIBLING);
     let (sibling, leader) = (stage.pid("sibling"), stage.pid("leader"));
     subject.signal(Signal::SIGTERM);
-    assert_eq!(subject.exits_promptly(), 143, "the leader's own end counts");
+    assert_eq!(subject.exits_promptly(), 143, "the leader's own exit counts");
     assert!(!is_alive(leader) && !is_alive(sibling), "a survivor");
 
-    // Control: a signal to the group, and the leader's end taken for the end of all.
+    // Control: a signal to the group, with the leader's end taken for the end of the group.
     let mut command = stage.program("sh");
     command.args(["-c", STUBBORN_SIBLING]);
     let mut control = stage.start(command);
@@ -51,7 +51,7 @@ fn h05_a_sibling_does_not_outlive_its_leader() {
     kill(Pid::from_raw(-control.pid), Signal::SIGKILL).unwrap();
 }
 
-/// Hazard 5: TERM goes to the leader alone; who forwards it himself would see it twice.
+/// Hazard 5: TERM goes to the leader alone; a leader that forwards it would cause a second TERM.
 #[test]
 fn h05_term_goes_to_the_leader_alone() {
     let mut stage = Stage::new();
@@ -69,21 +69,21 @@ fn h05_term_goes_to_the_leader_alone() {
     let leader = stage.pid("leader");
     subject.signal(Signal::SIGTERM);
     stage.event("leader-term");
-    assert!(stage.event_within("member-term", Duration::from_millis(100)).is_none(), "told the group");
-    // Only once the leader has ended, the rest of the group is told.
+    assert!(stage.event_within("member-term", Duration::from_millis(100)).is_none(), "signalled the group");
+    // The rest of the group is signalled only after the leader has ended.
     std::fs::write(stage.path("done"), "").unwrap();
     kill(Pid::from_raw(leader), Signal::SIGTERM).unwrap();
     stage.event("member-term");
     assert_eq!(subject.exits_promptly(), 4);
 }
 
-/// Hazard 5: what is left of a crashed group is gone before the next start.
+/// Hazard 5: the rest of a crashed group has ended before the next start.
 #[test]
 fn h05_a_restart_waits_for_the_old_group() {
     let mut stage = Stage::new();
     let script = r#"
         if [ -e "$ONCE" ]; then
-            kill -0 "$(cat "$ONCE")" 2>/dev/null && echo old-alive >>$EVENTS || echo old-gone >>$EVENTS
+            kill -0 "$(cat "$ONCE")" 2>/dev/null && echo old-alive >>$EVENTS || echo old-ended >>$EVENTS
             exec sleep 1000
         fi
         (trap '' TERM; while :; do sleep 1000; done) &
@@ -92,7 +92,7 @@ fn h05_a_restart_waits_for_the_old_group() {
     let mut command = stage.command(&["--restart", "--grace", "200ms"], script);
     command.env("ONCE", stage.path("once"));
     let _subject = stage.start(command);
-    stage.event("old-gone");
+    stage.event("old-ended");
 }
 
 /// Leaves its group and its session, and ignores TERM.
@@ -111,9 +111,9 @@ fn escape(stage: &mut Stage, mut command: std::process::Command) -> Subject {
     subject
 }
 
-/// Hazard 6, not PID 1: escapees are taken in and ended.
+/// Hazard 6, not as PID 1: escaped processes are adopted and ended.
 #[test]
-fn h06_an_escapee_is_swept_up() {
+fn h06_an_escaped_process_is_ended() {
     let mut stage = Stage::new();
     let script = ESCAPEE.replace("echo escapee $$", "echo real $$ >>$EVENTS; echo escapee $$");
     let command = stage.command(&["--grace", "200ms"], &script);
@@ -133,11 +133,11 @@ fn h06_an_escapee_is_swept_up() {
     kill_now(escapee);
 }
 
-/// Hazard 6, PID 1: TERM for everyone, then KILL; and the code is still the program's.
+/// Hazard 6, as PID 1: TERM for all processes, then KILL; the exit code is still the program's.
 #[test]
-fn h06_pid_1_ends_everyone() {
+fn h06_pid_1_ends_all_processes() {
     let mut stage = Stage::new();
-    let Some(mut command) = as_init(&stage, "h06_pid_1_ends_everyone") else { return };
+    let Some(mut command) = as_init(&stage, "h06_pid_1_ends_all_processes") else { return };
     let polite = r#"setsid sh -c 'trap "echo polite-term >>$EVENTS; exit" TERM; echo polite >>$EVENTS
                     while :; do sleep 1000 & wait; done' &"#;
     command.args([kernel::BINARY, "run", "--grace", "300ms", "--", "sh", "-c"]);
@@ -147,9 +147,9 @@ fn h06_pid_1_ends_everyone() {
     stage.event("polite-term");
 }
 
-/// Hazard 6: nothing to sweep costs no time, and other processes of this user are not touched.
+/// Hazard 6: a sweep without processes takes no time, and other processes of this user are not signalled.
 #[test]
-fn h06_others_are_left_alone() {
+fn h06_unrelated_processes_are_not_signalled() {
     let mut stage = Stage::new();
     let mut command = stage.program("sh");
     command.args(["-c", "echo stranger >>$EVENTS; exec sleep 1000"]);
@@ -160,7 +160,7 @@ fn h06_others_are_left_alone() {
     assert!(stranger.is_running());
 }
 
-/// Orphans are reaped as they end, not at our end.
+/// Orphans are reaped when they end, not only at our exit.
 #[test]
 fn orphans_200_are_reaped_while_the_child_runs() {
     for test_as_init in [false, true] {
@@ -190,17 +190,17 @@ fn orphans_200_are_reaped_while_the_child_runs() {
         stage.event("made");
         stage.event("reaped");
         assert_eq!(subject.exit(), 0);
-        let orphans = stage.stderr().lines().filter(|line| line.contains("reaped an orphan")).count();
+        let orphans = stage.stderr().lines().filter(|line| line.contains("process.orphan_reaped")).count();
         assert!(orphans >= 200, "{orphans} orphans");
     }
 }
 
-/// Hazard 16: a TERM while the group of a crashed child is being cleared is not lost.
+/// Hazard 16: a TERM while the group of a crashed child is being ended is not lost.
 #[test]
-fn h16_a_term_during_the_clearing_of_a_crash_ends_us() {
+fn h16_a_term_during_the_cleanup_of_a_crash_is_not_lost() {
     let mut stage = Stage::new();
     let script = r#"
-        (trap 'echo told >>$EVENTS' TERM; echo member >>$EVENTS; while :; do sleep 1000 & wait; done) &
+        (trap 'echo signalled >>$EVENTS' TERM; echo member >>$EVENTS; while :; do sleep 1000 & wait; done) &
         read -r go <"$GO"
         exit 8"#;
     let go = stage.path("go");
@@ -210,7 +210,7 @@ fn h16_a_term_during_the_clearing_of_a_crash_ends_us() {
     let mut subject = stage.start(command);
     stage.event("member");
     std::fs::write(&go, "go\n").unwrap();
-    stage.event("told");
+    stage.event("signalled");
     let begin = Instant::now();
     subject.signal(Signal::SIGTERM);
     assert_eq!(subject.exits_promptly(), 8);
@@ -218,13 +218,13 @@ fn h16_a_term_during_the_clearing_of_a_crash_ends_us() {
     assert!(stage.event_within("member", Duration::ZERO).is_none(), "started again");
 }
 
-/// A cgroup of our own with little memory: v1's, or v2's where it may be delegated.
+/// A new cgroup with a small memory limit: v1, or v2 if it may be delegated.
 fn small_cgroup() -> Option<std::path::PathBuf> {
     let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
     let mount = std::path::Path::new("/sys/fs/cgroup");
     let name = format!("cauldron-test-{}", std::process::id());
     let parts = own.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
-    let mut places: Vec<_> = parts
+    let mut parents: Vec<_> = parts
         .filter_map(|(controllers, path)| match controllers {
             "" => Some((mount.join(path.trim_start_matches('/')), "memory.max")),
             "memory" => {
@@ -233,12 +233,12 @@ fn small_cgroup() -> Option<std::path::PathBuf> {
             _ => None,
         })
         .collect();
-    places.sort_by_key(|(_, file)| *file);
-    places.into_iter().find_map(|(parent, file)| {
+    parents.sort_by_key(|(_, file)| *file);
+    parents.into_iter().find_map(|(parent, file)| {
         let folder = parent.join(&name);
         std::fs::create_dir(&folder).ok()?;
         let limited = std::fs::write(folder.join(file), "67108864").is_ok();
-        // It may go to swap instead, which would take long.
+        // Without swap, which would delay the OOM kill.
         let _ = std::fs::write(folder.join("memory.swap.max"), "0");
         if !limited {
             let _ = std::fs::remove_dir(&folder);
@@ -247,11 +247,11 @@ fn small_cgroup() -> Option<std::path::PathBuf> {
     })
 }
 
-/// Hazard 18: a child that the kernel killed for want of memory is told from one that was killed.
+/// Hazard 18: an OOM kill is distinguished from another KILL.
 #[test]
-fn h18_out_of_memory_is_told_from_a_crash() {
+fn h18_out_of_memory_is_distinguished_from_a_crash() {
     let Some(cgroup) = small_cgroup() else {
-        skipped("h18_out_of_memory_is_told_from_a_crash", "no memory cgroup can be made here");
+        skipped("h18_out_of_memory_is_distinguished_from_a_crash", "no memory cgroup can be created");
         return;
     };
     let mut stage = Stage::new();
@@ -268,7 +268,7 @@ fn h18_out_of_memory_is_told_from_a_crash() {
     subject.signal(Signal::SIGTERM);
     subject.exits_promptly();
     let log = stage.stderr();
-    let reasons: Vec<&str> = log.lines().filter(|line| line.contains("ended unasked")).collect();
+    let reasons: Vec<&str> = log.lines().filter(|line| line.contains("service.ended_unexpectedly")).collect();
     assert_eq!(reasons.len(), 2, "{log}");
     assert!(reasons[0].contains("oom") && reasons[1].contains("crash"), "{log}");
     std::fs::remove_dir(cgroup).expect("an empty cgroup");

@@ -1,4 +1,4 @@
-//! Hazards of signals: lost, merged, leaked, and those of terminals. Numbers are those of docs/hazards.md.
+//! Hazards of signals: lost, merged and leaked signals, and terminals. The numbers are those of docs/hazards.md.
 
 mod kernel;
 
@@ -19,7 +19,7 @@ if sys.argv[1] == 'unblock': signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.
 open(os.environ['EVENTS'], 'a').write('ready\\n')
 os.execvp(sys.argv[2], sys.argv[2:])";
 
-/// Hazard 1: PID 1 loses a TERM that comes before its handlers.
+/// Hazard 1: PID 1 loses a TERM that arrives before its handlers are installed.
 #[test]
 fn h01_a_term_before_the_handlers_is_kept() {
     let mut stage = Stage::new();
@@ -29,7 +29,7 @@ fn h01_a_term_before_the_handlers_is_kept() {
     let mut subject = stage.start(command);
     stage.event("ready");
     assert_eq!(subject.exits_promptly(), 143);
-    assert!(stage.event_within("started", std::time::Duration::ZERO).is_none(), "started after all");
+    assert!(stage.event_within("started", std::time::Duration::ZERO).is_none(), "it was started");
 
     // Control: as PID 1 with the default action and nothing blocked, the same TERM is lost.
     let mut command = as_init(&stage, "control").expect("as above");
@@ -53,9 +53,9 @@ fn counting(stage: &Stage) -> Command {
     command
 }
 
-/// Hazard 4: a burst is one request, and the child gets one TERM of it.
+/// Hazard 4: a burst is one request, and the child gets one TERM.
 #[test]
-fn h04_five_terms_at_once_are_not_hurry() {
+fn h04_five_terms_at_once_do_not_force_the_stop() {
     let mut stage = Stage::new();
     let mut subject = stage.start(counting(&stage));
     let child = stage.pid("ready");
@@ -70,9 +70,9 @@ fn h04_five_terms_at_once_are_not_hurry() {
     assert!(!is_alive(child));
 }
 
-/// Hazard 4: a later TERM is.
+/// Hazard 4: a later TERM forces the stop.
 #[test]
-fn h04_a_later_term_is_hurry() {
+fn h04_a_later_term_forces_the_stop() {
     for second in [Signal::SIGTERM, Signal::SIGINT] {
         let mut stage = Stage::new();
         let mut subject = stage.start(counting(&stage));
@@ -80,13 +80,13 @@ fn h04_a_later_term_is_hurry() {
         subject.signal(Signal::SIGTERM);
         stage.event("term");
         let begin = Instant::now();
-        // As a person does: again, until it goes.
+        // As a person does: repeat until it exits.
         let exit = loop {
             subject.signal(second);
             if let Some(exit) = subject.exit_within(std::time::Duration::from_millis(30)) {
                 break exit;
             }
-            assert!(begin.elapsed() < PROMPT, "a later {second} was not heard");
+            assert!(begin.elapsed() < PROMPT, "a later {second} had no effect");
         };
         assert_eq!(exit, 137);
         assert!(!is_alive(child));
@@ -101,7 +101,7 @@ for s in signal.valid_signals():
 signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 os.execvp(sys.argv[1], sys.argv[1:])";
 
-/// The blocked and the ignored set of whoever runs `cat /proc/self/status`.
+/// The blocked and the ignored signal set in the text of /proc/self/status.
 fn signal_sets(status: &str) -> [u64; 2] {
     ["SigBlk:", "SigIgn:"].map(|name| {
         let line = status.lines().find(|line| line.starts_with(name)).expect("a signal set");
@@ -109,7 +109,7 @@ fn signal_sets(status: &str) -> [u64; 2] {
     })
 }
 
-/// Hazard 10: mask and ignored dispositions leak into children.
+/// Hazard 10: the signal mask and ignored signals leak into children.
 #[test]
 fn h10_the_child_has_an_empty_mask_and_default_dispositions() {
     let stage = Stage::new();
@@ -144,7 +144,7 @@ except OSError: pass
 status = os.waitpid(pid, 0)[1]
 say('status %d' % os.waitstatus_to_exitcode(status))"#;
 
-/// Hazard 14: on a terminal the child is in the foreground and gets the keys; we neither stop nor die.
+/// Hazard 14: on a terminal the child is in the foreground and gets the keys; we neither stop nor exit.
 #[test]
 fn h14_the_child_has_the_terminal() {
     let mut stage = Stage::new();
@@ -196,9 +196,9 @@ try:
 except OSError: pass
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))"#;
 
-/// Hazard 14: ^Z stops the job, us included, as the shell that started it expects; `fg` goes on.
+/// Hazard 14: ^Z stops the job including us, as its shell expects; `fg` continues it.
 #[test]
-fn h14_ctrl_z_stops_the_job_and_fg_goes_on() {
+fn h14_ctrl_z_stops_the_job_and_fg_continues_it() {
     let mut stage = Stage::new();
     let script = "echo ready; until read -r word; do :; done; echo \"got $word\" >>$EVENTS; exit 3";
     let mut command = stage.program("python3");
@@ -224,7 +224,7 @@ try:
 except OSError: pass
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))"#;
 
-/// Hazard 14: in the background of a terminal we neither take it nor are stopped for it.
+/// Hazard 14: in the background of a terminal we neither take it nor are stopped.
 #[test]
 fn h14_in_the_background_the_terminal_is_left_alone() {
     let stage = Stage::new();
@@ -234,7 +234,7 @@ fn h14_in_the_background_the_terminal_is_left_alone() {
     assert_eq!(stage.start(command).exit(), 5);
 }
 
-/// Hazard 14: a child that is started again has the terminal again.
+/// Hazard 14: a restarted child has the terminal again.
 #[test]
 fn h14_a_restarted_child_has_the_terminal_too() {
     let mut stage = Stage::new();
@@ -250,7 +250,7 @@ fn h14_a_restarted_child_has_the_terminal_too() {
     command.env("ONCE", stage.path("once"));
     let _subject = stage.start(command);
     let outer = stage.pid("outer");
-    // At first, after the crash, and after the driver's ^C.
+    // At the first start, after the crash, and after the driver's ^C.
     for _ in 0..3 {
         stage.event("foreground");
     }
@@ -259,7 +259,7 @@ fn h14_a_restarted_child_has_the_terminal_too() {
     assert!(stage.event_within("background", std::time::Duration::ZERO).is_none());
 }
 
-/// Hazard 14: without a terminal nothing is handed over.
+/// Hazard 14: without a terminal, none is handed over.
 #[test]
 fn h14_without_a_terminal_nothing_is_handed_over() {
     let stage = Stage::new();
@@ -277,7 +277,7 @@ fn switches(pid: i32) -> u64 {
     tasks.flatten().map(|task| of_task(task.path())).sum()
 }
 
-/// Hazard 20: an idle supervisor sleeps. The child bounds the window of five seconds.
+/// Hazard 20: an idle supervisor does not wake up. The child limits the measurement to five seconds.
 #[test]
 fn h20_an_idle_supervisor_does_not_wake() {
     let mut stage = Stage::new();

@@ -1,5 +1,5 @@
-//! Worker, scheduler, socketio and all: real RQ, real Redis, a real socket.io client. With CAULDRON_TEST_BENCH on a real
-//! bench; with CAULDRON_DRILL_ROUNDS as often as it says.
+//! Worker, scheduler, socketio and all, with real RQ, real Redis and a real socket.io client. CAULDRON_TEST_BENCH
+//! selects a real bench; CAULDRON_DRILL_ROUNDS sets the number of repetitions.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! `run -- CMD …`: any program under supervision, as an init does it.
+//! `run -- CMD …`: runs any program under supervision, as an init.
 
 mod kernel;
 
@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 const GRACE: &[&str] = &["--grace", "60s"];
 
 #[test]
-fn the_programs_own_exit_code_is_passed_on() {
+fn the_exit_code_of_the_program_is_returned() {
     let stage = Stage::new();
     for code in [0, 1, 42, 126, 127, 255] {
         assert_eq!(stage.run(GRACE, &format!("exit {code}")).exit(), code);
@@ -23,7 +23,7 @@ fn the_programs_own_exit_code_is_passed_on() {
 }
 
 #[test]
-fn what_cannot_be_started_says_why_and_what_to_do() {
+fn a_program_that_cannot_be_started_gives_cause_and_hint() {
     let stage = Stage::new();
     let file = |name: &str, text: &str, mode: u32| {
         let path = stage.path(name);
@@ -43,13 +43,13 @@ fn what_cannot_be_started_says_why_and_what_to_do() {
         let mut command = stage.program(BINARY);
         command.args(["run", "--", &program]);
         assert_eq!(stage.start(command).exit(), code, "{program}");
-        let told = stage.stderr();
-        assert!(told.contains(hint) && told.contains(&program), "{program}: {told}");
+        let stderr = stage.stderr();
+        assert!(stderr.contains(hint) && stderr.contains(&program), "{program}: {stderr}");
     }
 }
 
 #[test]
-fn environment_folder_and_stdin_are_the_programs() {
+fn the_program_inherits_environment_folder_and_stdin() {
     let stage = Stage::new();
     let mut command = stage.command(GRACE, "echo \"$MINE $(pwd) $(cat)\"");
     std::fs::write(stage.path("input"), "typed").unwrap();
@@ -61,7 +61,7 @@ fn environment_folder_and_stdin_are_the_programs() {
 }
 
 #[test]
-fn every_signal_that_can_be_passed_on_is() {
+fn signals_are_forwarded() {
     let mut stage = Stage::new();
     let script = r#"
         for s in HUP USR1 USR2 WINCH CONT; do trap "echo got-$s >>$EVENTS" $s; done
@@ -76,11 +76,11 @@ fn every_signal_that_can_be_passed_on_is() {
     }
     subject.signal(Signal::SIGINT);
     stage.event("got-INT");
-    assert_eq!(subject.exit(), 5, "asked by INT, it ends with the program's own code");
+    assert_eq!(subject.exit(), 5, "after INT, the exit code is the program's");
 }
 
 #[test]
-fn a_program_that_dies_of_the_term_it_was_sent_gives_143() {
+fn a_program_that_dies_of_term_gives_143() {
     let mut stage = Stage::new();
     let mut subject = stage.run(GRACE, "echo ready >>$EVENTS; exec sleep 1000");
     stage.event("ready");
@@ -89,20 +89,20 @@ fn a_program_that_dies_of_the_term_it_was_sent_gives_143() {
 }
 
 #[test]
-fn what_ignores_term_is_killed_when_the_grace_is_over() {
+fn a_program_that_ignores_term_is_killed_after_the_grace_period() {
     let mut stage = Stage::new();
     let script = "trap '' TERM; echo ready $$ >>$EVENTS; while :; do sleep 1000; done";
     let mut subject = stage.run(&["--grace", "300ms"], script);
     let child = stage.pid("ready");
-    let asked = Instant::now();
+    let requested = Instant::now();
     subject.signal(Signal::SIGTERM);
     assert_eq!(subject.exits_promptly(), 137);
-    assert!(asked.elapsed().as_millis() >= 300, "the grace was not given");
+    assert!(requested.elapsed().as_millis() >= 300, "it was killed before the grace period ended");
     assert!(!is_alive(child));
 }
 
 #[test]
-fn restart_starts_it_again_until_it_is_a_crash_loop() {
+fn restart_starts_the_program_again_until_a_crash_loop() {
     let mut stage = Stage::new();
     let mut subject = stage.run(&["--restart"], "echo started $$ >>$EVENTS; exit 7");
     let first = stage.pid("started");
@@ -112,7 +112,7 @@ fn restart_starts_it_again_until_it_is_a_crash_loop() {
     for _ in 0..3 {
         stage.event("started");
     }
-    assert_eq!(subject.exit(), 7, "the loop ends with the program's own code");
+    assert_eq!(subject.exit(), 7, "a crash loop ends with the program's exit code");
     assert!(stage.event_within("started", std::time::Duration::ZERO).is_none());
 }
 
@@ -130,7 +130,7 @@ fn term_ends_a_back_off_at_once() {
 }
 
 #[test]
-fn output_is_wrapped_line_by_line_where_asked() {
+fn output_is_wrapped_line_by_line_on_request() {
     let stage = Stage::new();
     let script = r"printf 'one\ntwo 1%%\rtwo 2%%\rtwo 100%%\nlast'; echo oops >&2";
     assert_eq!(stage.run(&["--child-logs", "prefix"], script).exit(), 0);
@@ -144,7 +144,7 @@ fn output_is_wrapped_line_by_line_where_asked() {
 }
 
 #[test]
-fn a_wrong_setting_is_told_before_anything_runs() {
+fn a_wrong_setting_is_reported_before_anything_runs() {
     let stage = Stage::new();
     let mut subject = stage.run(&["--grace", "10"], "echo started >>$EVENTS");
     assert_eq!(subject.exit(), 78);

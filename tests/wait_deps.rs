@@ -1,4 +1,4 @@
-//! `wait-deps` from outside, on real servers: each step's failure, each *not yet* that becomes ready, each *never*.
+//! `wait-deps` against real servers: the failure of each step, *not yet* states that become ready, and *never* states.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! The web role on the sample bench: serving, probes, stopping, reloading, crashing.
+//! The web role on the sample bench: serving, probes, stops, reloads, crashes.
 
 mod support;
 
@@ -20,7 +20,7 @@ use support::running::Running;
 use support::wait::eventually;
 use support::{http, port};
 
-/// Well under the 30 s that gunicorn sleeps through TERM, and far over what a stop takes.
+/// Well below the 30 s for which gunicorn does not react to TERM, and well above the duration of a stop.
 const SOON: Duration = Duration::from_secs(8);
 
 fn status(pod: &Pod) -> Value {
@@ -33,7 +33,7 @@ fn gunicorn_pid(pod: &Pod) -> i32 {
 }
 
 #[test]
-fn serves_and_tells_the_truth_about_it() {
+fn a_serving_pod_reports_its_state() {
     let place = Place::new();
     let pod = place.serving();
     assert_eq!(place.get("/api/method/ping"), 200);
@@ -53,7 +53,7 @@ fn serves_and_tells_the_truth_about_it() {
 }
 
 #[test]
-fn no_secret_can_be_read_from_a_child_or_from_us() {
+fn no_secret_is_in_an_environment_or_in_the_log() {
     let place = Place::new();
     let pod = place.serving();
     let environment = |pid: i32| fs::read_to_string(format!("/proc/{pid}/environ")).expect("an environment");
@@ -67,12 +67,12 @@ fn no_secret_can_be_read_from_a_child_or_from_us() {
 }
 
 #[test]
-fn an_idle_pod_stops_at_once_though_gunicorn_sleeps() {
+fn an_idle_pod_stops_at_once_although_gunicorn_reacts_late_to_term() {
     let place = Place::new();
     let pod = place.serving();
     pod.signal(Signal::SIGTERM);
     pod.end_within(SOON).exits(0);
-    // Negative control: the same gunicorn without us sleeps through TERM.
+    // Negative control: the same gunicorn without the supervisor does not react to TERM.
     place.bench.connect(&place.postgres, &place.redis);
     let port = port::free();
     let mut bare = Running::spawn(&mut place.bench.gunicorn(port, 30));
@@ -80,11 +80,15 @@ fn an_idle_pod_stops_at_once_though_gunicorn_sleeps() {
         (http::status(port, SITE, "/api/method/ping") == 200).then_some(())
     });
     bare.signal(Signal::SIGTERM);
-    assert_eq!(bare.exit_within(SOON), None, "the trap is not there: the test above proves nothing");
+    assert_eq!(
+        bare.exit_within(SOON),
+        None,
+        "gunicorn stops at once by itself: the test above proves nothing"
+    );
 }
 
 #[test]
-fn a_request_in_flight_gets_its_answer() {
+fn a_request_in_flight_is_answered_before_the_stop() {
     let place = Place::new();
     let pod = place.serving();
     let folder = tempfile::tempdir().expect("a folder");
@@ -102,7 +106,7 @@ fn a_request_in_flight_gets_its_answer() {
 }
 
 #[test]
-fn drains_before_it_stops() {
+fn a_pod_drains_before_it_stops() {
     let place = Place::new();
     let mut pod = place.web().set("CAULDRON_DRAIN", "1h").start();
     pod.answers("/readyz", 200);
@@ -110,7 +114,7 @@ fn drains_before_it_stops() {
     eventually(LONG, "readiness is off", || (pod.probe("/readyz") == 503).then_some(()));
     assert!(pod.body("/readyz").contains("draining"));
     assert_eq!(place.get("/api/method/ping"), 200, "endpoints still send requests here");
-    eventually(LONG, "a later TERM means hurry", || {
+    eventually(LONG, "a second TERM ends the drain", || {
         pod.signal(Signal::SIGTERM);
         pod.exit()
     });
@@ -124,14 +128,14 @@ fn hup_reloads_gunicorn() {
     let before = worker().expect("a worker");
     let master = gunicorn_pid(&pod);
     pod.signal(Signal::SIGHUP);
-    let gone = format!("/proc/{}", before.trim_matches(|c: char| !c.is_ascii_digit()));
-    eventually(SOON, "the old worker has gone", || (!Path::new(&gone).exists()).then_some(()));
+    let old_worker = format!("/proc/{}", before.trim_matches(|c: char| !c.is_ascii_digit()));
+    eventually(SOON, "the old worker has ended", || (!Path::new(&old_worker).exists()).then_some(()));
     assert_eq!(gunicorn_pid(&pod), master);
     assert_eq!(place.get("/api/method/ping"), 200);
 }
 
 #[test]
-fn a_crash_is_followed_by_a_restart() {
+fn gunicorn_is_restarted_after_a_crash() {
     let place = Place::new();
     let pod = place.serving();
     let first = gunicorn_pid(&pod);
@@ -146,7 +150,7 @@ fn a_crash_is_followed_by_a_restart() {
     assert_eq!(status(&pod)["children"][0]["last_exit"], "was ended by SIGKILL");
 }
 
-/// Puts a program in gunicorn's place.
+/// Replaces gunicorn by a script.
 fn replace_gunicorn(bench: &Bench, script: &str) {
     let path = bench.path().join("env/bin/gunicorn");
     fs::remove_file(&path).expect("gunicorn");
@@ -155,16 +159,16 @@ fn replace_gunicorn(bench: &Bench, script: &str) {
 }
 
 #[test]
-fn a_crash_loop_ends_with_the_childs_code_or_is_held() {
+fn a_crash_loop_ends_with_the_exit_code_of_the_child_or_holds_the_pod() {
     let place = Place::new();
     drop(place.serving());
     replace_gunicorn(&place.bench, "#!/bin/sh\nexit 42\n");
-    place.web().run().exits(42).says("again and again");
+    place.web().run().exits(42).says("exited with code 42 repeatedly");
     let mut held = place.web().set("CAULDRON_ON_FAILURE", "hold").start();
     held.answers("/livez", 200);
     eventually(LONG, "it is held", || (status(&held)["phase"] == "held").then_some(()));
     assert_eq!((held.probe("/livez"), held.probe("/readyz")), (200, 503));
-    assert!(held.body("/readyz").contains("again and again"), "{}", held.body("/readyz"));
+    assert!(held.body("/readyz").contains("repeatedly"), "{}", held.body("/readyz"));
     assert_eq!(held.exit(), None);
     held.signal(Signal::SIGTERM);
     held.end_within(SOON).exits(42);
@@ -173,12 +177,12 @@ fn a_crash_loop_ends_with_the_childs_code_or_is_held() {
 }
 
 #[test]
-fn live_but_not_ready_while_a_dependency_is_away() {
+fn a_pod_is_live_but_not_ready_without_a_dependency() {
     let mut place = Place::new();
     place.postgres.stop();
     let mut pod = place.web().start();
     pod.answers("/livez", 200);
-    eventually(LONG, "it says what it waits for", || {
+    eventually(LONG, "readiness names the missing dependency", || {
         pod.body("/readyz").contains("postgres at").then_some(())
     });
     assert_eq!((pod.probe("/livez"), pod.probe("/startupz"), pod.probe("/readyz")), (200, 200, 503));
@@ -193,7 +197,7 @@ fn live_but_not_ready_while_a_dependency_is_away() {
 }
 
 #[test]
-fn term_while_it_waits_is_a_stop_like_any_other() {
+fn term_while_waiting_for_dependencies_is_a_normal_stop() {
     let mut place = Place::new();
     place.postgres.stop();
     let mut pod = place.web().start();
@@ -203,7 +207,7 @@ fn term_while_it_waits_is_a_stop_like_any_other() {
 }
 
 #[test]
-fn probe_and_status_ask_the_running_supervisor() {
+fn probe_and_status_query_the_running_supervisor() {
     let place = Place::new();
     let mut pod = place.serving();
     let address = format!("127.0.0.1:{}", pod.health_port());
@@ -211,9 +215,9 @@ fn probe_and_status_ask_the_running_supervisor() {
     for what in ["live", "ready", "startup"] {
         ask(&["probe", what]).exits(0);
     }
-    let told: Value =
+    let report: Value =
         serde_json::from_str(&ask(&["status", "--format", "json"]).exits(0).stdout).expect("JSON");
-    assert_eq!(told["pid"], pod.pid());
+    assert_eq!(report["pid"], pod.pid());
     assert!(ask(&["status"]).exits(0).stdout.contains("phase      serving"));
     kill(Pid::from_raw(gunicorn_pid(&pod)), Signal::SIGSTOP).expect("gunicorn");
     pod.signal(Signal::SIGTERM);

@@ -1,6 +1,6 @@
-//! What `bench build` makes of an app, made before anybody sees its bundle: the bundles of Frappe's own esbuild, and
-//! whatever the app's own build command makes (`scripts.build` of its package.json: the user interface of crm, hrms,
-//! helpdesk and others). It runs in a bench that is made for the purpose, so that the real one stays as it is.
+//! Builds an app's assets before its bundle is published, as `bench build` does: the bundles of Frappe's own esbuild,
+//! and the output of the app's own build command (`scripts.build` of its package.json: the user interface of crm,
+//! hrms, helpdesk and others). The build runs in a temporary bench, so that the real one is not changed.
 
 mod build_bench;
 
@@ -12,55 +12,58 @@ use std::path::{Path, PathBuf};
 
 use self::build_bench::BuildBench;
 use super::bundle::Bundle;
-use super::program::{self, Ran};
+use super::program::{self, RunResult};
 use crate::bench::Bench;
 use crate::frappe::environment::ChildEnvironment;
 use crate::frappe::failure_line::reason;
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow};
 use crate::pod::Pod;
 use crate::supervise::spawn::Spec;
 
-/// What esbuild leaves for an app: its files, and where they are by their names in the source.
+/// The maps that esbuild writes for an app: name in the source to path of the built file.
 const MAPS: [&str; 2] = ["assets.json", "assets-rtl.json"];
 
-/// What there is to build of an app.
+/// The kinds of build that an app has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Needs {
+pub struct BuildNeeds {
     /// `public/**/*.bundle.*`, for Frappe's esbuild.
     pub bundles: bool,
     /// `scripts.build` of its package.json.
     pub command: bool,
 }
 
-/// An app in the making.
+/// The build of one app.
 pub struct Build<'a> {
     pub app: &'a str,
-    pub needs: Needs,
-    /// Holds the package.
+    pub needs: BuildNeeds,
+    /// The folder that contains the package.
     pub source: &'a Path,
-    /// The bundle's own folder, where assets/ goes.
+    /// The bundle's own folder, which gets assets/.
     pub root: &'a Path,
-    /// For the bench of the build.
+    /// The folder for the temporary bench.
     pub scratch: &'a Path,
     /// Apps that its sources may import from.
     pub others: &'a [Bundle],
 }
 
 impl Build<'_> {
-    /// Builds; false, with a word in the log, where an app without a build command cannot be built here.
+    /// Builds the assets. Returns false, after a warning in the log, if an app without a build command cannot be
+    /// built in this container.
     ///
     /// # Errors
-    /// 78 with the build's own reason where it fails, or where an app with a build command cannot be built here; 69
-    /// where no package registry answers; the signal that asked for a stop.
+    /// 78 with the build's own reason if it fails, or if an app with a build command cannot be built here; 69 if no
+    /// package registry answers; the stop signal.
     pub async fn run(&self, pod: &Pod) -> Flow<bool> {
-        if let Some(missing) = missing(&pod.bench, self.needs) {
+        if let Some(missing) = missing_tool(&pod.bench, self.needs) {
             if self.needs.command {
-                return Err(self.cannot_be_built(missing).into());
+                return Err(self.cannot_build(missing).into());
             }
             tracing::warn!(
+                event = "app.assets_not_built",
                 app = self.app,
                 missing,
-                "its assets are not built: pages that need them lack their scripts and styles; bake it with `apps fetch` where node is"
+                "assets not built: the app's pages lack scripts and styles; run `apps fetch` in an image with node"
             );
             return Ok(false);
         }
@@ -68,27 +71,27 @@ impl Build<'_> {
         let fault = |error: &io::Error| {
             Fault::file(format!("cannot build {} in {}", self.app, folder.display()), error)
         };
-        let bench = BuildBench::around(folder.clone(), self.app, source, &pod.bench, self.others)
+        let bench = BuildBench::create(folder.clone(), self.app, source, &pod.bench, self.others)
             .map_err(|error| fault(&error))?;
-        // What was built before and put into the repository is older than what is built now.
+        // Build output that is committed in the repository is older than this build's.
         if self.needs.bundles {
             remove_tree(&self.dist(&bench)).map_err(|error| fault(&error))?;
         }
         self.build(pod, &bench).await?;
         let dist = self.needs.bundles.then(|| self.dist(&bench));
-        self.take(&bench.assets(), dist.as_deref()).map_err(|error| fault(&error))?;
-        bench.give_back().map_err(|error| fault(&error))?;
+        self.collect_output(&bench.assets(), dist.as_deref()).map_err(|error| fault(&error))?;
+        bench.restore_source().map_err(|error| fault(&error))?;
         Ok(true)
     }
 
-    /// In the order of `bench build`.
+    /// Runs the builds in the order of `bench build`.
     async fn build(&self, pod: &Pod, bench: &BuildBench) -> Flow<()> {
         let source = bench.source();
         if source.join("package.json").is_file() {
             self.install_packages(pod, bench).await?;
         }
         if self.needs.bundles {
-            tracing::info!(app = self.app, "building its assets");
+            tracing::info!(event = "app.assets_build_started", app = self.app, "building the app's assets");
             let arguments = ["esbuild", "--production", "--apps", self.app];
             let ran = self.node(pod, bench, "node", &arguments, &bench.frappe()).await?;
             if !ran.success() || !bench.assets().join(MAPS[0]).is_file() || !self.dist(bench).is_dir() {
@@ -96,7 +99,11 @@ impl Build<'_> {
             }
         }
         if self.needs.command {
-            tracing::info!(app = self.app, "running its build command");
+            tracing::info!(
+                event = "app.build_command_started",
+                app = self.app,
+                "running the app's build command"
+            );
             let ran = self.node(pod, bench, "yarn", &["run", "build"], &source).await?;
             if !ran.success() {
                 return Err(self.failed("yarn build", &ran).into());
@@ -105,7 +112,7 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// Where esbuild puts the app's files.
+    /// The folder into which esbuild writes the app's files.
     fn dist(&self, bench: &BuildBench) -> PathBuf {
         bench.source().join(self.app).join("public/dist")
     }
@@ -116,7 +123,12 @@ impl Build<'_> {
         } else {
             ("npm", &["install", "--no-audit", "--no-fund"])
         };
-        tracing::info!(app = self.app, program, "installing what its build needs");
+        tracing::info!(
+            event = "app.build_packages_install_started",
+            app = self.app,
+            program,
+            "installing the packages that the app's build needs"
+        );
         let ran = self.node(pod, bench, program, arguments, &bench.source()).await?;
         if ran.success() { Ok(()) } else { Err(self.failed(&format!("{program} install"), &ran).into()) }
     }
@@ -128,9 +140,9 @@ impl Build<'_> {
         program: &str,
         arguments: &[&str],
         folder: &Path,
-    ) -> Flow<Ran> {
+    ) -> Flow<RunResult> {
         let mut environment = ChildEnvironment::inherited();
-        // NODE_ENV=production has yarn and npm leave out what builds.
+        // With NODE_ENV=production, yarn and npm leave out the packages that builds need.
         for name in ["FRAPPE_REDIS_CACHE", "FRAPPE_REDIS_QUEUE", "FRAPPE_SITE", "NODE_ENV"] {
             environment.unset(name);
         }
@@ -148,8 +160,8 @@ impl Build<'_> {
         program::run(pod, spec, pod.config.git.timeout).await
     }
 
-    /// assets/ of the bundle, and a link where Frappe looks for what is built.
-    fn take(&self, built: &Path, dist: Option<&Path>) -> io::Result<()> {
+    /// Moves the output into the bundle's assets/, and links it from where Frappe expects it.
+    fn collect_output(&self, built: &Path, dist: Option<&Path>) -> io::Result<()> {
         let assets = self.root.join("assets");
         fs::create_dir_all(&assets)?;
         for map in MAPS {
@@ -157,7 +169,7 @@ impl Build<'_> {
             if built.is_file() {
                 fs::rename(built, assets.join(map))?;
             } else {
-                // A bundle that is built has both, whatever it was built of.
+                // A bundle with built assets has both maps, whichever builds it has.
                 fs::write(assets.join(map), "{}\n")?;
             }
         }
@@ -168,41 +180,43 @@ impl Build<'_> {
         Ok(())
     }
 
-    fn cannot_be_built(&self, missing: &str) -> Fault {
+    fn cannot_build(&self, missing: &str) -> Fault {
         Fault::configuration(
             format!(
-                "app {}: its package.json has a build command (its user interface), and this container has no {missing}",
+                "app {}: its package.json has a build command (user interface), and this container has no {missing}",
                 self.app
             ),
-            "use an image with node and yarn, bake the app with `apps fetch` where they are, or set \"build\": false \
-             for that app: its own pages are 404 then",
+            "use an image with node and yarn, run `apps fetch` in such an image, or set \"build\": false for that app \
+             (its own pages then answer 404)",
         )
+        .named(Refusal::AppToolMissing)
     }
 
-    fn failed(&self, program: &str, ran: &Ran) -> Fault {
-        ran.tell(self.app, program);
-        let how = ran.exit.map_or("no end within CAULDRON_GIT_TIMEOUT".to_string(), |exit| exit.to_string());
+    fn failed(&self, program: &str, ran: &RunResult) -> Fault {
+        ran.log_output(self.app, program);
+        let how =
+            ran.exit.map_or("did not end within CAULDRON_GIT_TIMEOUT".to_string(), |exit| exit.to_string());
         let reason = reason(&ran.last_lines);
-        let cause = format!("app {}: its assets do not build: {program} {how}: {reason}", self.app);
-        let is_unreached =
+        let cause = format!("app {}: building its assets failed: {program} {how}: {reason}", self.app);
+        let is_unreachable =
             ["ENOTFOUND", "ECONNREFUSED", "ETIMEDOUT", "ESOCKETTIMEDOUT", "EAI_AGAIN", "ECONNRESET"];
-        if program.ends_with("install") && is_unreached.iter().any(|word| reason.contains(word)) {
+        if program.ends_with("install") && is_unreachable.iter().any(|word| reason.contains(word)) {
             return Fault::unavailable(
                 cause,
-                "check that this pod reaches its npm registry, or bake the app with `apps fetch`",
+                "check that this pod reaches its npm registry, or add the app to the image with `apps fetch`",
             );
         }
         let hint = if reason.contains("heap out of memory") {
-            "give the container more memory, or node a larger heap: NODE_OPTIONS=--max-old-space-size=4096"
+            "give the container more memory, or give node a larger heap: NODE_OPTIONS=--max-old-space-size=4096"
         } else {
-            "fix it in its repository, or set \"build\": false for that app"
+            "fix the app in its repository, or set \"build\": false for that app"
         };
         Fault::configuration(cause, hint)
     }
 }
 
-/// What a build needs and this container lacks.
-pub fn missing(bench: &Bench, needs: Needs) -> Option<&'static str> {
+/// The first tool that a build needs and this container lacks.
+pub fn missing_tool(bench: &Bench, needs: BuildNeeds) -> Option<&'static str> {
     let frappe = bench.app("frappe");
     let has_esbuild = || frappe.join("esbuild").is_dir() && frappe.join("node_modules").exists();
     if !on_path("node") {

@@ -1,8 +1,8 @@
-//! Apps that the image brings: in the bench's own `apps/`, or as bundles that `apps fetch` put into it.
+//! Apps in the image: in the bench's own `apps/`, or as bundles that `apps fetch` put there.
 //!
-//! One that is there satisfies its entry: by the branch where the image recorded it (`.git`), else by the
-//! major version in the branch's name; a branch without a number (main) is taken as satisfied, since
-//! official images have no `.git` to ask. A tag is compared with the version, a commit with the record.
+//! A baked app satisfies an entry of the wanted list if its branch matches. The branch is read from `.git` where the
+//! image has it; otherwise the major version in the branch's name is compared. A branch without a number (main) counts
+//! as satisfied, because official images have no `.git`. A tag is compared with the version, a commit with `.git`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::config::apps::AppSpec;
 use crate::frappe::hooks::required_apps;
 use crate::outcome::Result;
 
-/// One app of `apps/`.
+/// One app in `apps/`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BakedApp {
     pub version: String,
@@ -27,7 +27,7 @@ pub struct BakedApp {
     pub required_apps: Vec<String>,
 }
 
-/// Everything that the image brings.
+/// All apps of the image.
 pub struct Image {
     pub apps: BTreeMap<String, BakedApp>,
     folder: PathBuf,
@@ -35,11 +35,11 @@ pub struct Image {
 }
 
 impl Image {
-    /// Looks at the bench. No program is run.
+    /// Reads the bench's folders, without running any program.
     ///
     /// # Errors
-    /// 78 where what `apps fetch` recorded cannot be read.
-    pub fn look(bench: &Bench) -> Result<Self> {
+    /// 78 if a lock file of `apps fetch` cannot be read.
+    pub fn read(bench: &Bench) -> Result<Self> {
         let entries = fs::read_dir(bench.apps()).into_iter().flatten().flatten();
         let apps = entries.filter_map(|entry| {
             let app = entry.file_name().into_string().ok()?;
@@ -50,12 +50,12 @@ impl Image {
         Ok(Self { apps: apps.collect(), pins: recorded(&folder)?, folder })
     }
 
-    /// Versions by name.
+    /// The version of each app in `apps/`, by name.
     pub fn versions(&self) -> BTreeMap<String, String> {
         self.apps.iter().map(|(app, baked)| (app.clone(), baked.version.clone())).collect()
     }
 
-    /// What satisfies an entry, if the image has it.
+    /// The code in the image that satisfies an entry, if any.
     pub fn satisfies(&self, wanted: &AppSpec, python: &Python) -> Option<AppCode> {
         if let Some(bundle) = self.bundle(wanted, python) {
             return Some(AppCode::Bundle(bundle));
@@ -82,12 +82,12 @@ impl Image {
     }
 }
 
-/// What `apps fetch` recorded; one lock file for each time it ran.
+/// The lock files of `apps fetch`, one for each wanted list.
 fn recorded(folder: &Path) -> Result<Vec<Pins>> {
     let entries = fs::read_dir(folder.join("apps")).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     paths.retain(|path| path.to_string_lossy().ends_with(".lock.json"));
-    // The newest first: an image may be built on one that has some.
+    // Newest first: the base image may have lock files of its own.
     paths.sort_by_key(|path| std::cmp::Reverse(fs::metadata(path).and_then(|data| data.modified()).ok()));
     let read = paths.iter().map(|path| Pins::read(path));
     Ok(read.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
@@ -108,7 +108,7 @@ impl BakedApp {
         }
         let Some(branch) = &wanted.branch else { return true };
         if is_version(branch) {
-            // frappe_docker's apps.json names tags so.
+            // apps.json of frappe_docker gives tags as branches.
             return self.is_version(branch);
         }
         match (&self.branch, major_of(branch)) {
@@ -123,19 +123,19 @@ impl BakedApp {
     }
 }
 
-/// `v15.2.0`, `15.2.0`.
+/// True for names such as `v15.2.0` and `15.2.0`.
 fn is_version(name: &str) -> bool {
     let name = name.strip_prefix('v').unwrap_or(name);
     name.contains('.')
         && name.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// `version-15` → `15`.
+/// Returns the major version in a branch name: `version-15` → `15`.
 fn major_of(branch: &str) -> Option<&str> {
     branch.split(|c: char| !c.is_ascii_digit()).find(|digits| !digits.is_empty())
 }
 
-/// Branch and commit of a repository, read as gitrepository-layout(5) has them.
+/// The branch and commit of a repository, read from its files (gitrepository-layout(5)).
 pub fn recorded_in_git(git: &Path) -> (Option<String>, Option<String>) {
     let Ok(head) = fs::read_to_string(git.join("HEAD")) else { return (None, None) };
     let head = head.trim();
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_baked_app_satisfies_by_record_else_by_major_version() {
+    fn a_baked_app_matches_by_recorded_branch_or_by_major_version() {
         let wanted = |text: &str| {
             let (kind, name) = text.split_once(' ').unwrap_or((text, ""));
             let name = Some(name.to_string());

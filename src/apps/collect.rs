@@ -1,7 +1,7 @@
-//! Taking away bundles that nobody needs any more.
+//! Removes bundles that are no longer needed.
 //!
-//! Never one that the [history](super::history) keeps, one whose app the site has, one that a pod holds, or a young one. It is
-//! renamed out of its place first: what is there is whole until it is gone.
+//! A bundle stays if the [history](super::history) retains it, if its app is linked for the site, if a pod has locked
+//! it, or if it is young. A bundle is renamed out of its place first, so that it is never seen incomplete.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -12,36 +12,40 @@ use super::history::{History, RETENTION};
 use super::shared_apps;
 use super::staging::Staging;
 
-/// Clears the folder of the bundles; what cannot be cleared is told and stays.
+/// Removes old bundles from the folder. A bundle that cannot be removed is logged and stays.
 pub fn collect(bundles: &Path, history: &History, now: SystemTime) {
-    let mut kept: BTreeSet<PathBuf> = history.kept(now).into_iter().collect();
-    // An app that is not wanted any more stays on the site until it is removed.
-    kept.extend(bundles.parent().map(shared_apps::linked).unwrap_or_default());
+    let mut retained: BTreeSet<PathBuf> = history.retained(now).into_iter().collect();
+    // An app that is no longer wanted stays on the site until `apps remove`.
+    retained.extend(bundles.parent().map(shared_apps::linked).unwrap_or_default());
     let old: Vec<PathBuf> = all(bundles)
         .into_iter()
-        .filter(|bundle| !kept.contains(bundle) && is_old(&bundles.join(bundle), now))
+        .filter(|bundle| !retained.contains(bundle) && is_old(&bundles.join(bundle), now))
         .collect();
     if old.is_empty() {
         return;
     }
     let staging = match Staging::make(bundles) {
         Ok(staging) => staging,
-        Err(fault) => return tracing::warn!(%fault, "old bundles are not collected"),
+        Err(fault) => {
+            return tracing::warn!(event = "bundle.collection_failed", %fault, "cannot remove old bundles");
+        }
     };
     for (index, bundle) in old.iter().enumerate() {
         let name = bundle.display().to_string();
         let path = bundles.join(bundle);
-        if is_held(&path) {
+        if is_in_use(&path) {
             continue;
         }
         match fs::rename(&path, staging.trash().with_extension(index.to_string())) {
-            Ok(()) => tracing::info!(bundle = name, "collected: nothing names it any more"),
-            Err(error) => tracing::warn!(bundle = name, %error, "an old bundle is not collected"),
+            Ok(()) => tracing::info!(event = "bundle.removed", bundle = name, "removed an unused bundle"),
+            Err(error) => {
+                tracing::warn!(event = "bundle.removal_failed", bundle = name, %error, "cannot remove an old bundle");
+            }
         }
     }
 }
 
-/// `<app>/<key>` of each.
+/// The path `<app>/<key>` of each bundle.
 fn all(bundles: &Path) -> Vec<PathBuf> {
     let names = |folder: &Path| {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -60,8 +64,8 @@ fn is_old(bundle: &Path, now: SystemTime) -> bool {
     published.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > RETENTION))
 }
 
-/// A pod that runs on it holds its manifest (see [`Bundle::hold`](super::bundle::Bundle::hold)).
-fn is_held(bundle: &Path) -> bool {
+/// True if a pod runs on the bundle: it has locked the manifest ([`Bundle::retain`](super::bundle::Bundle::retain)).
+fn is_in_use(bundle: &Path) -> bool {
     File::open(bundle.join("manifest.json"))
         .is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)))
 }
@@ -73,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_old_and_named_by_nobody_goes() {
+    fn only_old_and_unused_bundles_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let cauldron = folder.path();
         let bundles = cauldron.join("bundles");
@@ -105,6 +109,6 @@ mod tests {
         assert_eq!(all(&bundles).len(), 3);
         let staging: Vec<_> =
             fs::read_dir(&bundles).unwrap().flatten().map(|entry| entry.file_name()).collect();
-        assert_eq!(staging, ["a"], "nothing of it is left");
+        assert_eq!(staging, ["a"], "no staging folder is left");
     }
 }

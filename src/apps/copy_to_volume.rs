@@ -1,9 +1,9 @@
-//! An app that only this image has, put on the volume: pods of the image before run on while it is installed,
+//! Copies an app that only this image has to the volume: pods of the previous image still run while it is installed,
 //! and would answer 500 without its code (docs/frappe-contract.md#code-of-a-new-app-in-old-pods).
 //!
-//! A bundle like any other, but that its commit is a digest of its files: `apps/` of an image may have no `.git`.
-//! What `apps fetch` put into the image is copied with its requirements; those of an app in `apps/` are in the
-//! image's own environment, and not lent.
+//! The copy is a normal bundle, except that its commit is a digest of its files: `apps/` of an image may have no
+//! `.git`. A bundle of `apps fetch` is copied with its requirements. The requirements of an app in `apps/` are in the
+//! image's own environment, and are not copied.
 
 use std::fs;
 use std::io;
@@ -21,12 +21,12 @@ use crate::config::apps::AppSpec;
 use crate::outcome::{Fault, Flow};
 use crate::pod::Pod;
 
-/// The bundle on the volume of what this pod has of an app; none where it is nowhere in the image.
+/// Copies this pod's code of an app to the volume and returns the bundle; None if the image does not have the app.
 ///
 /// # Errors
-/// What is wrong with the app; the volume cannot be written; the signal that asked for a stop.
+/// The app is not usable; the volume cannot be written; the stop signal.
 pub async fn copy_to_volume(pod: &Pod, app: &str, code: Option<&AppCode>) -> Flow<Option<Bundle>> {
-    let image = Image::look(&pod.bench)?;
+    let image = Image::read(&pod.bench)?;
     let publisher = Publisher {
         pod,
         python: &Python::of(&pod.bench)?,
@@ -52,7 +52,7 @@ pub async fn copy_to_volume(pod: &Pod, app: &str, code: Option<&AppCode>) -> Flo
     publisher.publish(fetched, &[]).await.map(Some)
 }
 
-/// 40 hex digits, as a commit has.
+/// A digest of the app's files: 40 hex digits, like a commit.
 fn digest(folder: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
     add(entries_of_app(folder)?, &mut hash)?;
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn code_is_what_counts() {
+    fn only_source_files_change_the_digest() {
         let folder = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {
             let path = folder.path().join(path);

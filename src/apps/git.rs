@@ -1,4 +1,4 @@
-//! git, run and not linked: with our logins, a deadline, and tries again where another may do.
+//! Runs the git program: with the configured logins, a timeout, and retries after transient failures.
 
 pub mod askpass;
 mod descent;
@@ -13,26 +13,27 @@ use std::time::Duration;
 
 pub use self::descent::Descent;
 use self::logins::Logins;
-use self::reason::{Reason, explain};
-pub use self::submodules::Lacking;
-use super::program::{self, Ran};
+use self::reason::{Reason, classify};
+pub use self::submodules::MissingSubmodule;
+use super::program::{self, RunResult};
 use crate::backoff::Backoff;
 use crate::config::apps::AppSpec;
 use crate::frappe::environment::ChildEnvironment;
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow, NOT_FOUND, Result, Stopped};
 use crate::pod::Pod;
 use crate::supervise::spawn::Spec;
 
-/// A repository that does not answer is asked so often, over 4 to 8 s.
-const TRIES: u32 = 5;
-/// Whoever serves it has to come back first.
+/// Attempts on a repository that does not answer, over 4 to 8 s.
+const MAX_TRIES: u32 = 5;
+/// Gives the server time to come back.
 const BACKOFF: Backoff = Backoff::doubling(Duration::from_millis(500), Duration::from_secs(10));
 
-/// What no git of ours inherits: it would work on somebody else's repository.
-const NOT_OURS: [&str; 6] =
+/// Variables that git must not inherit: with them it would work on another repository.
+const UNSET_VARIABLES: [&str; 6] =
     ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE", "GIT_TRACE"];
 
-/// git with the logins of every wanted app, as long as it is needed.
+/// git with the logins of every wanted app, which exist until this value is dropped.
 pub struct Git<'a> {
     pod: &'a Pod,
     logins: Logins,
@@ -40,16 +41,16 @@ pub struct Git<'a> {
 
 impl<'a> Git<'a> {
     /// # Errors
-    /// 78 where a token or a key cannot be read.
+    /// 78 if a token or a key cannot be read.
     pub fn open(pod: &'a Pod) -> Result<Self> {
         let logins = Logins::write(&pod.runtime_dir, &pod.config.git, &pod.config.apps)?;
         Ok(Self { pod, logins })
     }
 
-    /// The commit that an entry means now.
+    /// The commit to which an entry resolves now.
     ///
     /// # Errors
-    /// 78 for a branch or tag that is not there, 77 for a login, 69 where nobody answers.
+    /// 78 for a branch or tag that does not exist, 77 for a refused login, 69 if the server does not answer.
     pub async fn resolve(&self, app: &AppSpec) -> Flow<String> {
         if let Some(commit) = &app.commit {
             return Ok(commit.clone());
@@ -57,7 +58,7 @@ impl<'a> Git<'a> {
         let url = app.source();
         let patterns = match (&app.tag, &app.branch) {
             (Some(tag), _) => vec![format!("refs/tags/{tag}"), format!("refs/tags/{tag}^{{}}")],
-            // `git clone -b` takes either, and so do people's apps.json.
+            // `git clone -b` accepts a branch or a tag, and apps.json files use both.
             (None, Some(name)) => {
                 vec![
                     format!("refs/heads/{name}"),
@@ -76,22 +77,22 @@ impl<'a> Git<'a> {
         })
     }
 
-    /// Has `folder` hold the commit and the submodules that can be had; those that cannot.
+    /// Fetches the commit and its submodules into `folder`. Returns the submodules that could not be fetched.
     ///
     /// # Errors
-    /// As [`resolve`](Self::resolve); 78 where the repository no longer has the commit.
-    pub async fn fetch(&self, app: &AppSpec, commit: &str, folder: &Path) -> Flow<Vec<Lacking>> {
+    /// As [`resolve`](Self::resolve); 78 if the repository no longer has the commit.
+    pub async fn fetch(&self, app: &AppSpec, commit: &str, folder: &Path) -> Flow<Vec<MissingSubmodule>> {
         fs::create_dir_all(folder)
-            .map_err(|error| Fault::file(format!("cannot make {}", folder.display()), &error))?;
+            .map_err(|error| Fault::file(format!("cannot create {}", folder.display()), &error))?;
         let url = app.source();
         let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<String>>();
         let repository = folder;
         let folder = Some(folder);
         self.run(app, folder, &words("init --quiet")).await?;
         let shallow = [words("fetch --quiet --no-tags --depth 1 --"), vec![url, commit.to_string()]].concat();
-        match self.try_run(app, folder, &shallow, TRIES).await? {
+        match self.try_run(app, folder, &shallow, MAX_TRIES).await? {
             Ok(_) => {}
-            Err(reason) if reason.is_no_such_object() => {
+            Err(reason) if reason.is_missing_object() => {
                 self.fetch_all(app, commit, folder).await?;
             }
             Err(reason) => return Err(self.fault(app, &reason).into()),
@@ -100,36 +101,38 @@ impl<'a> Git<'a> {
         let lacking = self.fetch_submodules(app, repository).await?;
         if has_large_files(repository) {
             tracing::warn!(
+                event = "app.lfs_files_not_fetched",
                 app = app.label(),
-                "it keeps files in Git LFS, which is not asked: they stay pointers; bake the app into the image"
+                "the app has files in Git LFS, which are not fetched: build the app into the image instead"
             );
         }
         Ok(lacking)
     }
 
-    /// Servers that hand out no commit by its number, or nothing shallow: everything, then.
+    /// Fetches all branches and tags, for servers that serve no commit by its hash, or nothing shallow.
     async fn fetch_all(&self, app: &AppSpec, commit: &str, folder: Option<&Path>) -> Flow<()> {
         let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<String>>();
         let everything = "+refs/heads/*:refs/remotes/origin/*".to_string();
         let fetch = [words("fetch --quiet --tags --"), vec![app.source(), everything]].concat();
         self.run(app, folder, &fetch).await?;
-        let look = words(&format!("cat-file -e {commit}^{{commit}}"));
-        self.try_run(app, folder, &look, TRIES).await?.map(drop).map_err(|_| {
+        let exists = words(&format!("cat-file -e {commit}^{{commit}}"));
+        self.try_run(app, folder, &exists, MAX_TRIES).await?.map(drop).map_err(|_| {
             Fault::configuration(
                 format!("app {}: {} no longer has commit {commit}", app.label(), app.source()),
-                "it was pushed over: set CAULDRON_APPS_UPDATE to a new value to move to the branch's newest",
+                "a force push may have removed it: set CAULDRON_APPS_UPDATE to a new value to use the newest commit",
             )
+            .named(Refusal::PinnedCommitMissing)
             .into()
         })
     }
 
-    /// Runs git to a good end; its output.
+    /// Runs git and returns its output; a failure is an error.
     async fn run(&self, app: &AppSpec, folder: Option<&Path>, arguments: &[String]) -> Flow<String> {
-        let ran = self.try_run(app, folder, arguments, TRIES).await?;
+        let ran = self.try_run(app, folder, arguments, MAX_TRIES).await?;
         ran.map_err(|reason| self.fault(app, &reason).into())
     }
 
-    /// The same; its reason where it fails for good.
+    /// Runs git, with retries after transient failures. Returns the reason if it fails finally.
     async fn try_run(
         &self,
         app: &AppSpec,
@@ -142,18 +145,24 @@ impl<'a> Git<'a> {
         loop {
             tried += 1;
             let ran = program::run(self.pod, self.spec(folder, arguments), self.timeout()).await;
-            let ran = ran.map_err(without_git)?;
+            let ran = ran.map_err(explain_missing_git)?;
             if ran.success() {
                 return Ok(Ok(ran.stdout));
             }
             let reason = self.reason(&ran);
-            if !reason.may_pass() || tried >= tries {
+            if !reason.is_transient() || tried >= tries {
                 return Ok(Err(reason));
             }
             let delay = delays.next_jittered(rand::random());
             let reason = reason.text();
             let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(app = app.label(), reason, delay_ms, "git failed; trying again");
+            tracing::warn!(
+                event = "app.git_retry_scheduled",
+                app = app.label(),
+                reason,
+                delay_ms,
+                "git failed; retrying after the delay"
+            );
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
                 signal = self.pod.shutdown.stop_requested() => return Err(Stopped::Signal(signal)),
@@ -163,11 +172,11 @@ impl<'a> Git<'a> {
 
     fn spec(&self, folder: Option<&Path>, arguments: &[String]) -> Spec {
         let mut environment = ChildEnvironment::inherited();
-        for name in NOT_OURS {
+        for name in UNSET_VARIABLES {
             environment.unset(name);
         }
-        self.logins.tell_git(&mut environment);
-        // What it says is read, whoever's language this is.
+        self.logins.configure_git(&mut environment);
+        // Messages are classified by their English text.
         environment.set("LC_ALL", "C").set("GIT_TERMINAL_PROMPT", "0");
         Spec {
             args: arguments.iter().map(OsString::from).collect(),
@@ -181,12 +190,12 @@ impl<'a> Git<'a> {
         self.pod.config.git.timeout
     }
 
-    fn reason(&self, ran: &Ran) -> Reason {
+    fn reason(&self, ran: &RunResult) -> Reason {
         if ran.exit.is_none() {
-            return Reason::silent(self.timeout());
+            return Reason::timed_out(self.timeout());
         }
         let lines: Vec<String> = ran.last_lines.iter().map(|line| self.logins.redacted(line)).collect();
-        explain(&lines)
+        classify(&lines)
     }
 
     fn fault(&self, app: &AppSpec, reason: &Reason) -> Fault {
@@ -196,24 +205,25 @@ impl<'a> Git<'a> {
     }
 }
 
-/// `git lfs track` writes these lines.
+/// True if `git lfs track` has written a line to .gitattributes.
 fn has_large_files(folder: &Path) -> bool {
     fs::read_to_string(folder.join(".gitattributes")).is_ok_and(|text| text.contains("filter=lfs"))
 }
 
-/// 127 says too little.
-fn without_git(stopped: Stopped) -> Stopped {
+/// Replaces the fault 127 of a missing git by one with a hint.
+fn explain_missing_git(stopped: Stopped) -> Stopped {
     match stopped {
         Stopped::Fault(fault) if fault.code == NOT_FOUND => Fault::configuration(
-            "git is not on PATH, and an app is to be fetched with it",
-            "install git in the image, or bake the apps into it with `apps fetch`",
+            "git is not on PATH, and it is needed to fetch an app",
+            "install git in the image, or add the apps to the image with `apps fetch`",
         )
+        .named(Refusal::AppToolMissing)
         .into(),
         other => other,
     }
 }
 
-/// The first pattern that the answer has, a tag by what it points to.
+/// The commit of the first pattern that is listed; for a tag, the commit to which it points.
 fn commit_of(listed: &str, patterns: &[String]) -> Option<String> {
     let refs: Vec<(&str, &str)> = listed.lines().filter_map(|line| line.split_once('\t')).collect();
     let find = |name: &str| refs.iter().find(|(_, found)| *found == name).map(|(commit, _)| *commit);
@@ -229,14 +239,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_branch_goes_before_a_tag_and_a_tag_is_what_it_points_to() {
+    fn a_branch_takes_precedence_over_a_tag_and_a_tag_is_dereferenced() {
         let (a, b, c) = ("a".repeat(40), "b".repeat(40), "c".repeat(40));
         let patterns: Vec<String> = ["refs/heads/x", "refs/tags/x", "refs/tags/x^{}"].map(Into::into).into();
         let all = format!("{a}\trefs/heads/x\n{b}\trefs/tags/x\n{c}\trefs/tags/x^{{}}\n");
         assert_eq!(commit_of(&all, &patterns), Some(a));
         let tags = format!("{b}\trefs/tags/x\n{c}\trefs/tags/x^{{}}\n");
         assert_eq!(commit_of(&tags, &patterns), Some(c));
-        // ls-remote's patterns match the ends of names.
+        // The patterns of ls-remote match the ends of names.
         assert_eq!(commit_of(&format!("{b}\trefs/heads/y/refs/heads/x\n"), &patterns), None);
         assert_eq!(commit_of("", &patterns), None);
     }

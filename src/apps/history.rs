@@ -1,6 +1,6 @@
-//! Which bundles were in use, and since when: what the collection of old ones goes by.
+//! Records which bundles were in use, and since when. The collection of old bundles depends on it.
 //!
-//! `sites/.cauldron/apps/history.json`, an entry for each time that the leader came to another set.
+//! The file is `sites/.cauldron/apps/history.json`, with an entry for each time that the leader's set changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::bench::atomic_file::write_whole;
+use crate::bench::atomic_file::write_atomic;
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Result};
 
-/// Never collected, however old.
-const LAST_ENTRIES: usize = 5;
-/// For so long what was replaced is kept.
+/// The number of last entries whose bundles are never collected.
+const ENTRIES_RETAINED: usize = 5;
+/// The time for which replaced bundles are retained.
 pub const RETENTION: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +26,7 @@ pub struct History {
 struct Entry {
     /// Seconds since 1970.
     at: u64,
-    /// Of the wanted list.
+    /// The digest of the wanted list.
     digest: String,
     /// Relative to the folder of the bundles: `<app>/<key>`.
     bundles: Vec<PathBuf>,
@@ -36,10 +37,10 @@ impl History {
         cauldron.join("apps/history.json")
     }
 
-    /// What was recorded; nothing where the file is absent.
+    /// Reads the history; empty if the file is absent.
     ///
     /// # Errors
-    /// 78 where it is no history of ours: then nothing may be collected.
+    /// 78 if the file cannot be parsed: then nothing may be collected.
     pub fn read(cauldron: &Path) -> Result<Self> {
         let path = Self::path(cauldron);
         let text = match fs::read(&path) {
@@ -48,11 +49,13 @@ impl History {
             Err(error) => return Err(Fault::file(format!("cannot read {}", path.display()), &error)),
         };
         serde_json::from_slice(&text).map_err(|error| {
-            Fault::configuration(format!("{}: {error}", path.display()), "remove it; it begins anew")
+            let hint = "delete the file; a new one is created";
+            Fault::configuration(format!("{}: {error}", path.display()), hint)
+                .named(Refusal::AppRecordsUnreadable)
         })
     }
 
-    /// Records a set, if it is another one than the last; drops what no longer keeps anything.
+    /// Records a set if it differs from the last one, and drops entries that no longer retain any bundle.
     pub fn record(
         &mut self,
         cauldron: &Path,
@@ -64,39 +67,40 @@ impl History {
             return Ok(());
         }
         self.entries.push(Entry { at: seconds(now), digest: digest.into(), bundles });
-        let mut kept = self.kept_by_entry(now).into_iter();
-        self.entries.retain(|_| kept.next().is_some_and(|bundles| !bundles.is_empty()));
+        let mut retained = self.retained_by_entry(now).into_iter();
+        self.entries.retain(|_| retained.next().is_some_and(|bundles| !bundles.is_empty()));
         let path = Self::path(cauldron);
         let text = serde_json::to_vec_pretty(self).expect("a history is JSON");
-        write_whole(&path, &text, 0o644)
+        write_atomic(&path, &text, 0o644)
             .map_err(|error| Fault::file(format!("cannot write {}", path.display()), &error))
     }
 
-    /// The digest of the list that was prepared last.
+    /// The digest of the wanted list that was prepared last.
     pub fn last_digest(&self) -> Option<&str> {
         self.entries.last().map(|entry| entry.digest.as_str())
     }
 
-    /// Bundles that stay: of the last entries, of those that were replaced a short while ago, and the
-    /// newest of every app, which may be installed though nobody wants it any more.
-    pub fn kept(&self, now: SystemTime) -> Vec<PathBuf> {
-        self.kept_by_entry(now).concat()
+    /// The bundles that stay: those of the last entries, those replaced within [`RETENTION`], and the newest of every
+    /// app, which may still be installed although it is no longer wanted.
+    pub fn retained(&self, now: SystemTime) -> Vec<PathBuf> {
+        self.retained_by_entry(now).concat()
     }
 
-    fn kept_by_entry(&self, now: SystemTime) -> Vec<Vec<PathBuf>> {
+    fn retained_by_entry(&self, now: SystemTime) -> Vec<Vec<PathBuf>> {
         let replaced_at = |index: usize| self.entries.get(index + 1).map(|next| next.at);
         let limit = seconds(now).saturating_sub(RETENTION.as_secs());
-        let last = self.entries.len().saturating_sub(LAST_ENTRIES);
+        let last = self.entries.len().saturating_sub(ENTRIES_RETAINED);
         let mut apps = Vec::new();
-        let mut kept: Vec<Vec<PathBuf>> = Vec::new();
+        let mut retained: Vec<Vec<PathBuf>> = Vec::new();
         for (index, entry) in self.entries.iter().enumerate().rev() {
             let in_time = index >= last || replaced_at(index).is_none_or(|at| at >= limit);
             let is_newest = |bundle: &&PathBuf| !apps.contains(&bundle.parent());
-            kept.push(entry.bundles.iter().filter(|bundle| in_time || is_newest(bundle)).cloned().collect());
+            retained
+                .push(entry.bundles.iter().filter(|bundle| in_time || is_newest(bundle)).cloned().collect());
             apps.extend(entry.bundles.iter().map(|bundle| bundle.parent()));
         }
-        kept.reverse();
-        kept
+        retained.reverse();
+        retained
     }
 }
 
@@ -111,7 +115,7 @@ mod tests {
     const DAY: Duration = Duration::from_secs(24 * 3_600);
 
     #[test]
-    fn the_last_five_the_recent_and_the_newest_of_each_app_stay() {
+    fn the_last_five_entries_recent_ones_and_the_newest_bundle_of_each_app_stay() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("apps")).unwrap();
         let mut history = History::read(folder.path()).unwrap();
@@ -128,17 +132,17 @@ mod tests {
         }
         let history = History::read(folder.path()).unwrap();
         assert_eq!(history.entries.len(), 8, "the same set twice is one entry");
-        let kept = |day: u32| {
-            let mut kept = history.kept(begin + DAY * day);
-            kept.sort();
-            kept.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
+        let retained = |day: u32| {
+            let mut retained = history.retained(begin + DAY * day);
+            retained.sort();
+            retained.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(kept(8), "a/0 a/1 a/2 a/3 a/4 a/5 a/6 a/7 old/0");
+        assert_eq!(retained(8), "a/0 a/1 a/2 a/3 a/4 a/5 a/6 a/7 old/0");
         // a/1 was replaced on day 2.
-        assert_eq!(kept(32), "a/1 a/2 a/3 a/4 a/5 a/6 a/7 old/0");
-        assert_eq!(kept(1_000), "a/3 a/4 a/5 a/6 a/7 old/0");
+        assert_eq!(retained(32), "a/1 a/2 a/3 a/4 a/5 a/6 a/7 old/0");
+        assert_eq!(retained(1_000), "a/3 a/4 a/5 a/6 a/7 old/0");
         let mut history = history;
         history.record(folder.path(), "e", vec!["a/8".into()], begin + DAY * 1_000).unwrap();
-        assert_eq!(history.entries.len(), 6, "what keeps nothing is forgotten: a/1 to a/3");
+        assert_eq!(history.entries.len(), 6, "entries that retain nothing are dropped: a/1 to a/3");
     }
 }

@@ -1,5 +1,5 @@
-# Looks at an app's source with the bench's own Python, without running any of it: does its hooks.py
-# parse, what does it require, what of that has the bench, and what contradicts it.
+# Inspects an app's source with the bench's own Python, without running any of it: whether its hooks.py parses, and
+# which of its requirements the bench lacks or contradicts.
 #
 # stdin:  {"source": folder, "package": name, "apps": {app: version}, "others": {"name==version": app}}
 # stdout: {"broken": text} or {"lacking": [...], "conflicts": [...], "have": ["name==version", ...]}
@@ -37,7 +37,7 @@ def read_toml(path):
 
 
 def lines_of(path, seen=()):
-    """requirements.txt: one a line, comments, continuations and other files."""
+    """Yields the requirements in requirements.txt, with continued lines joined and `-r` files included."""
     name = os.path.basename(path)
     if path in seen:
         return
@@ -78,14 +78,14 @@ def parse(text):
     except InvalidRequirement as error:
         if "://" in text:
             return None  # pip's own form, without a name
-        raise Broken(f"the requirement `{text}` cannot be read: {error}".splitlines()[0]) from None
+        raise Broken(f"the requirement `{text}` cannot be parsed: {error}".splitlines()[0]) from None
 
 
 def allows(specifier, version):
     try:
         return specifier.contains(version, prereleases=True)
     except Exception:
-        return True  # a version that nobody can compare
+        return True  # a version that cannot be compared
 
 
 def installed():
@@ -95,7 +95,7 @@ def installed():
     return have
 
 
-def who_wants(name):
+def required_by(name):
     found = set()
     for dist in metadata.distributions():
         for text in dist.requires or ():
@@ -107,21 +107,21 @@ def who_wants(name):
     return sorted(found)
 
 
-def inspect(asked):
-    source, apps = asked["source"], asked["apps"]
+def inspect(request):
+    source, apps = request["source"], request["apps"]
     for name in ("__init__.py", "hooks.py"):
-        path = os.path.join(source, asked["package"], name)
+        path = os.path.join(source, request["package"], name)
         with open(path, "rb") as file:
             try:
                 ast.parse(file.read(), name)
             except (SyntaxError, ValueError) as error:
-                raise Broken(f"{asked['package']}/{name}: {error}") from None
+                raise Broken(f"{request['package']}/{name}: {error}") from None
 
     listed, frappe_dependencies = declared(source)
-    # Reading what is installed takes a while, and most apps ask for nothing.
+    # Listing installed packages is slow, and most apps require nothing.
     have = installed() if listed else {}
     others = {}
-    for text, app in asked["others"].items():
+    for text, app in request["others"].items():
         name, _, version = text.partition("==")
         others[canonicalize_name(name)] = (version, app)
 
@@ -139,15 +139,15 @@ def inspect(asked):
             continue
         if name in have:
             if not allows(requirement.specifier, have[name]):
-                by = ", ".join(who_wants(name))
-                held = f"the bench has {requirement.name} {have[name]}" + (f" (for {by})" if by else "")
-                conflicts.append(f"it requires {text}, and {held}")
+                by = ", ".join(required_by(name))
+                has = f"the bench has {requirement.name} {have[name]}" + (f" (required by {by})" if by else "")
+                conflicts.append(f"it requires {text}, and {has}")
             elif requirement.extras:
                 lacking.append(text)
             continue
         if name in others and not allows(requirement.specifier, others[name][0]):
             version, app = others[name]
-            conflicts.append(f"it requires {text}, and app {app} brings {requirement.name} {version}")
+            conflicts.append(f"it requires {text}, and app {app} installs {requirement.name} {version}")
         else:
             lacking.append(text)
     for app, text in frappe_dependencies.items():

@@ -1,35 +1,36 @@
-//! The order of apps: each behind those that it requires. A pure function, and what `apps` makes of it; the order of
-//! installs on the site is the same one.
+//! Orders apps so that each comes after the apps that it requires. `order` is a pure function; the installs on the site
+//! use it too.
 //!
 //! ```text
-//!   wanted, required_apps ─▶ what is required first, otherwise as wanted
-//!                         ─▶ Missing: a required app is nowhere
-//!                         ─▶ Circle: a -> b -> a
+//!   wanted, required_apps ─▶ required apps first, otherwise in the order of the wanted list
+//!                         ─▶ Missing: a required app does not exist
+//!                         ─▶ Cycle: a -> b -> a
 //! ```
 
 use std::collections::BTreeMap;
 
 use super::AppCode;
 use super::baked::Image;
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Result};
 
-/// Why there is no order.
+/// The reason why the apps cannot be ordered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unordered {
     Missing {
         app: String,
-        /// None where it is wanted itself.
+        /// None if the app itself is wanted.
         required_by: Option<String>,
     },
-    /// Its members, the first one again at the end.
-    Circle(Vec<String>),
+    /// The members of the cycle, the first one again at the end.
+    Cycle(Vec<String>),
 }
 
-/// The wanted apps and what they require, each once, behind what it requires; frappe is always there. `requires` gives
-/// none for an app that is nowhere.
+/// Returns the wanted apps and the apps that they require, each once and after its requirements. frappe is left out,
+/// because it is always present. `requires` returns None for an app that does not exist.
 ///
 /// # Errors
-/// An app that is nowhere, or a circle.
+/// An app that does not exist, or a cycle.
 pub fn order<'a>(
     wanted: impl IntoIterator<Item = &'a str>,
     requires: impl Fn(&str) -> Option<Vec<String>>,
@@ -43,7 +44,7 @@ pub fn order<'a>(
 
 struct Walk<R> {
     requires: R,
-    /// From a wanted app to the one that is visited.
+    /// The path from a wanted app to the visited one.
     path: Vec<String>,
     ordered: Vec<String>,
 }
@@ -55,7 +56,7 @@ impl<R: Fn(&str) -> Option<Vec<String>>> Walk<R> {
         }
         if let Some(first) = self.path.iter().position(|other| other == app) {
             let members = self.path[first..].iter().cloned().chain([app.to_string()]);
-            return Err(Unordered::Circle(members.collect()));
+            return Err(Unordered::Cycle(members.collect()));
         }
         let Some(required) = (self.requires)(app) else {
             return Err(Unordered::Missing { app: app.into(), required_by: self.path.last().cloned() });
@@ -71,23 +72,24 @@ impl<R: Fn(&str) -> Option<Vec<String>>> Walk<R> {
 }
 
 impl Unordered {
-    /// 78; `missing` words the fault of an app that is nowhere, with the one that requires it.
+    /// The fault, with code 78. `missing` makes the fault of a missing app, from its name and the app that requires it.
     pub fn fault(self, missing: impl Fn(&str, Option<&str>) -> Fault) -> Fault {
         match self {
             Self::Missing { app, required_by } => missing(&app, required_by.as_deref()),
-            Self::Circle(members) => Fault::configuration(
-                format!("apps require each other in a circle: {}", members.join(" -> ")),
-                "mend required_apps in the hooks.py of one of them",
-            ),
+            Self::Cycle(members) => Fault::configuration(
+                format!("apps require each other in a cycle: {}", members.join(" -> ")),
+                "fix required_apps in the hooks.py of one of them",
+            )
+            .named(Refusal::AppCycle),
         }
     }
 }
 
-/// Sorts by `required_apps`, otherwise as listed. A required app that is not wanted is taken from the
-/// image: Frappe's install-app would install it all the same.
+/// Orders the apps by `required_apps`, otherwise as listed. A required app that is not wanted is taken from the image,
+/// because Frappe's install-app would install it anyway.
 ///
 /// # Errors
-/// 78 where a required app is nowhere, or apps require each other.
+/// 78 if a required app does not exist, or if apps require each other.
 pub fn in_order(wanted: Vec<AppCode>, image: &Image) -> Result<Vec<AppCode>> {
     let by_name: BTreeMap<&str, &AppCode> = wanted.iter().map(|code| (code.app(), code)).collect();
     let requires = |app: &str| match by_name.get(app) {
@@ -95,7 +97,7 @@ pub fn in_order(wanted: Vec<AppCode>, image: &Image) -> Result<Vec<AppCode>> {
         None => image.apps.get(app).map(|baked| baked.required_apps.clone()),
     };
     let ordered = order(wanted.iter().map(AppCode::app), requires);
-    let ordered = ordered.map_err(|unordered| unordered.fault(not_wanted))?;
+    let ordered = ordered.map_err(|unordered| unordered.fault(required_app_missing))?;
     let code = |app: String| match by_name.get(app.as_str()) {
         Some(code) => (*code).clone(),
         None => AppCode::Baked { app },
@@ -103,16 +105,17 @@ pub fn in_order(wanted: Vec<AppCode>, image: &Image) -> Result<Vec<AppCode>> {
     Ok(ordered.into_iter().map(code).collect())
 }
 
-/// A required app that nobody has.
-pub fn not_wanted(app: &str, required_by: Option<&str>) -> Fault {
-    let who = required_by.unwrap_or_default();
+/// The fault of a required app that is neither wanted nor in the image.
+pub fn required_app_missing(app: &str, required_by: Option<&str>) -> Fault {
+    let dependent = required_by.unwrap_or_default();
     Fault::configuration(
-        format!("app {who} requires {app}, which is neither wanted nor in the image"),
+        format!("app {dependent} requires {app}, which is neither wanted nor in the image"),
         format!("add {app} to the wanted apps"),
     )
+    .named(Refusal::AppNotFound)
 }
 
-/// All of them share one process: two versions of one package cannot both be imported.
+/// Refuses bundles with different versions of one package: all apps share one process, which can import only one.
 ///
 /// # Errors
 /// 78 with both apps and both versions.
@@ -127,9 +130,10 @@ pub fn refuse_contradictions(code: &[AppCode]) -> Result<()> {
                 *seen.entry(name.to_ascii_lowercase().replace('_', "-")).or_insert((app, version));
             if theirs != version {
                 return Err(Fault::configuration(
-                    format!("app {other} brings {name} {theirs}, and app {app} brings {name} {version}"),
+                    format!("app {other} installs {name} {theirs}, and app {app} installs {name} {version}"),
                     "use versions of the two apps that agree",
-                ));
+                )
+                .named(Refusal::AppConflict));
             }
         }
     }
@@ -165,7 +169,8 @@ mod tests {
         AppCode::Bundle(Bundle { root: app.into(), manifest })
     }
 
-    /// `a: b c, b:` says that a requires b and c, and b nothing; what has no entry is nowhere.
+    /// Orders with requirements given as text: in `a: b c, b:`, a requires b and c, and b requires nothing. An app
+    /// without an entry does not exist.
     fn ordered(wanted: &str, apps: &str) -> std::result::Result<String, Unordered> {
         let entries = apps.split(',').filter_map(|entry| entry.split_once(':'));
         let requires: BTreeMap<&str, Vec<String>> = entries
@@ -175,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_required_goes_first() {
+    fn required_apps_come_first() {
         for (wanted, apps, expected) in [
             ("", "", ""),
             ("frappe", "", ""),
@@ -190,55 +195,53 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nowhere_is_named_with_what_requires_it() {
+    fn a_missing_app_is_reported_with_the_app_that_requires_it() {
         let missing = |app: &str, by: Option<&str>| {
             Err(Unordered::Missing { app: app.into(), required_by: by.map(Into::into) })
         };
         assert_eq!(ordered("a", ""), missing("a", None));
-        assert_eq!(ordered("a b", "a: b, b: gone"), missing("gone", Some("b")));
+        assert_eq!(ordered("a b", "a: b, b: absent"), missing("absent", Some("b")));
     }
 
     #[test]
-    fn a_circle_is_named_by_its_members_alone() {
-        for (wanted, apps, circle) in [
+    fn a_cycle_is_reported_by_its_members_only() {
+        for (wanted, apps, cycle) in [
             ("a", "a: a", "a -> a"),
             ("a b", "a: b, b: a", "a -> b -> a"),
             ("b a", "a: b, b: a", "b -> a -> b"),
             ("x", "x: a, a: b, b: c, c: a", "a -> b -> c -> a"),
             ("y x", "y:, x: y a, a: x", "x -> a -> x"),
         ] {
-            let Err(Unordered::Circle(members)) = ordered(wanted, apps) else {
-                panic!("{apps} has a circle")
-            };
-            assert_eq!(members.join(" -> "), circle);
-            let fault = Unordered::Circle(members).fault(|_, _| unreachable!());
-            assert!(fault.code == 78 && fault.cause.ends_with(circle), "{fault}");
+            let Err(Unordered::Cycle(members)) = ordered(wanted, apps) else { panic!("{apps} has a cycle") };
+            assert_eq!(members.join(" -> "), cycle);
+            let fault = Unordered::Cycle(members).fault(|_, _| unreachable!());
+            assert!(fault.code == 78 && fault.cause.ends_with(cycle), "{fault}");
         }
     }
 
     #[test]
-    fn what_the_image_has_is_taken_from_there() {
+    fn a_required_app_is_taken_from_the_image() {
         let folder = tempfile::tempdir().unwrap();
         let package = folder.path().join("apps/erpnext/erpnext");
         fs::create_dir_all(&package).unwrap();
         fs::write(package.join("hooks.py"), "").unwrap();
-        let image = Image::look(&Bench::new(folder.path())).unwrap();
+        let image = Image::read(&Bench::new(folder.path())).unwrap();
         let order = |wanted: Vec<AppCode>| {
             let ordered = in_order(wanted, &image)?;
             Ok::<_, Fault>(ordered.iter().map(|code| code.app().to_string()).collect::<Vec<_>>().join(" "))
         };
         assert_eq!(order(vec![code("a", &["b"], &[]), code("b", &[], &[])]).unwrap(), "b a");
         assert_eq!(order(vec![code("a", &["erpnext"], &[])]).unwrap(), "erpnext a");
-        let fault = order(vec![code("a", &["gone"], &[])]).unwrap_err();
-        assert!(fault.cause.contains("app a requires gone"), "{fault}");
+        let fault = order(vec![code("a", &["absent"], &[])]).unwrap_err();
+        assert!(fault.cause.contains("app a requires absent"), "{fault}");
     }
 
     #[test]
-    fn two_versions_of_one_package_are_refused_with_both_names() {
+    fn two_versions_of_one_package_are_refused_with_both_apps() {
         let same = [code("a", &[], &["x_y==1"]), code("b", &[], &["X-y==1"])];
         assert!(refuse_contradictions(&same).is_ok());
         let cause =
             refuse_contradictions(&[code("a", &[], &["x==1"]), code("b", &[], &["x==2"])]).unwrap_err().cause;
-        assert!(cause.contains("app a brings x 1") && cause.contains("app b brings x 2"), "{cause}");
+        assert!(cause.contains("app a installs x 1") && cause.contains("app b installs x 2"), "{cause}");
     }
 }

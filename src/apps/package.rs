@@ -1,32 +1,32 @@
-//! What an app's source says of itself, read without running any of it.
+//! Reads an app's name, version and requirements from its source, without running any of it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::assets::Needs;
+use super::assets::BuildNeeds;
 use crate::frappe::hooks::required_apps;
 
-/// The package that holds hooks.py, whatever the repository is called.
+/// The package that contains hooks.py; the repository may have another name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Package {
     pub app: String,
     pub version: String,
     pub required_apps: Vec<String>,
-    /// What `bench build` would make of it.
-    pub needs: Needs,
+    /// The builds that `bench build` would run.
+    pub needs: BuildNeeds,
 }
 
-/// How deep an app may be in a repository for us to say where it is.
-const LOOK_DEEP: usize = 3;
+/// The depth to which a repository is searched for apps, for the hint.
+const MAX_SEARCH_DEPTH: usize = 3;
 const NO_VERSION: &str = "0.0.0";
 
 impl Package {
-    /// Looks at a source folder; `wanted` decides where there are several packages.
+    /// Reads a source folder; `wanted` decides if it has several packages.
     ///
     /// # Errors
-    /// What is there instead of an app, and what to write.
+    /// The reason why it has no app, or not one, with a correction.
     pub fn find(source: &Path, wanted: Option<&str>) -> Result<Self, String> {
         let packages = packages_in(source);
         let app = match (packages.as_slice(), wanted) {
@@ -47,25 +47,25 @@ impl Package {
     }
 }
 
-/// What there is to build of the app in `source`.
-pub fn needs(source: &Path, app: &str) -> Needs {
-    Needs { bundles: has_bundles(&source.join(app).join("public")), command: has_build_command(source) }
+/// The kinds of build of the app in `source`.
+pub fn needs(source: &Path, app: &str) -> BuildNeeds {
+    BuildNeeds { bundles: has_bundles(&source.join(app).join("public")), command: has_build_command(source) }
 }
 
-/// `scripts.build` of package.json: what `bench build` runs with yarn (frappe's esbuild/esbuild.js).
+/// True if package.json has `scripts.build`, which `bench build` runs with yarn (frappe's esbuild/esbuild.js).
 pub fn has_build_command(source: &Path) -> bool {
     let text = fs::read(source.join("package.json")).unwrap_or_default();
     let package: Value = serde_json::from_slice(&text).unwrap_or_default();
     package["scripts"]["build"].as_str().is_some_and(|command| !command.is_empty())
 }
 
-/// `__version__` of a package; `0.0.0` where it has none.
+/// `__version__` of a package; `0.0.0` if it has none.
 pub fn version_of(package: &Path) -> String {
     let text = fs::read_to_string(package.join("__init__.py")).unwrap_or_default();
     version(&text).unwrap_or_else(|| NO_VERSION.into())
 }
 
-/// Folders with a hooks.py in them, by name.
+/// The names of the folders that contain hooks.py and `__init__.py`, sorted.
 fn packages_in(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries
@@ -78,20 +78,20 @@ fn packages_in(folder: &Path) -> Vec<String> {
 
 fn no_package(source: &Path) -> String {
     let mut found = Vec::new();
-    look_below(source, source, LOOK_DEEP, &mut found);
+    search_below(source, source, MAX_SEARCH_DEPTH, &mut found);
     if found.is_empty() {
-        return "it is no Frappe app: no folder of it holds hooks.py and __init__.py".into();
+        return "it is no Frappe app: no folder contains hooks.py and __init__.py".into();
     }
     found.sort();
     format!("the app is not at its root: set \"subfolder\" to {}", found.join(" or "))
 }
 
-fn look_below(root: &Path, folder: &Path, depth: usize, found: &mut Vec<String>) {
+fn search_below(root: &Path, folder: &Path, depth: usize, found: &mut Vec<String>) {
     for path in folders_in(folder) {
         if !packages_in(&path).is_empty() {
             found.push(path.strip_prefix(root).unwrap_or(&path).display().to_string());
         } else if depth > 1 {
-            look_below(root, &path, depth - 1, found);
+            search_below(root, &path, depth - 1, found);
         }
     }
 }
@@ -102,14 +102,14 @@ fn folders_in(folder: &Path) -> Vec<PathBuf> {
     entries.filter(is_folder).map(|entry| entry.path()).collect()
 }
 
-/// `__version__ = "15.2.0"`.
+/// Reads the version from a line such as `__version__ = "15.2.0"`.
 fn version(init: &str) -> Option<String> {
     let line = init.lines().find(|line| line.starts_with("__version__"))?;
     let version = line.split(['"', '\'']).nth(1)?;
     (!version.is_empty()).then(|| version.to_string())
 }
 
-/// Sources that Frappe's esbuild makes assets of: `public/**/*.bundle.*`.
+/// True if there are sources for Frappe's esbuild: `public/**/*.bundle.*`.
 fn has_bundles(public: &Path) -> bool {
     let entries = fs::read_dir(public).into_iter().flatten().flatten();
     entries.into_iter().any(|entry| {
@@ -155,17 +155,17 @@ mod tests {
         let package = Package::find(root, Some("other")).unwrap();
         assert_eq!((&*package.app, &*package.version), ("shop", "1.2.3"));
         assert_eq!(package.required_apps, ["erpnext"]);
-        assert_eq!(package.needs, Needs::default());
+        assert_eq!(package.needs, BuildNeeds::default());
         fs::create_dir_all(root.join("shop/public/js")).unwrap();
         fs::write(root.join("shop/public/js/shop.bundle.js"), "").unwrap();
-        assert_eq!(Package::find(root, None).unwrap().needs, Needs { bundles: true, command: false });
+        assert_eq!(Package::find(root, None).unwrap().needs, BuildNeeds { bundles: true, command: false });
         app(root, "tools");
         assert!(Package::find(root, None).unwrap_err().contains("shop, tools"));
         assert_eq!(Package::find(root, Some("tools")).unwrap().app, "tools");
     }
 
     #[test]
-    fn a_build_command_is_what_yarn_would_run() {
+    fn a_build_command_is_a_nonempty_build_script() {
         let folder = tempfile::tempdir().unwrap();
         for (text, expected) in [
             (r#"{"scripts": {"build": "cd frontend && yarn build"}}"#, true),
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_esbuild_takes_is_a_bundle() {
+    fn sources_of_esbuild_are_bundles() {
         for (name, expected) in [
             ("a.bundle.js", true),
             ("a.bundle.scss", true),

@@ -1,7 +1,8 @@
-//! The pins: what each wanted app was resolved to, once.
+//! The pins: the commit to which each wanted app was resolved.
 //!
-//! `sites/.cauldron/apps/<digest of the wanted list>.lock.json`: keyed by the list, so that an old pod
-//! that starts again in a rollout joins what it had. Written under the bootstrap's lock, whole.
+//! The file is `sites/.cauldron/apps/<digest of the wanted list>.lock.json`. It is keyed by the list, so that an old
+//! pod that restarts during a rollout uses the same code as before. It is written atomically, under the bootstrap's
+//! lock.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -9,53 +10,54 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::bench::atomic_file::write_whole;
+use crate::bench::atomic_file::write_atomic;
 use crate::config::apps::AppSpec;
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Result};
 
 /// The lock file of one wanted list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pins {
-    /// Every value of CAULDRON_APPS_UPDATE that has moved branches here: each does so once.
+    /// The values of CAULDRON_APPS_UPDATE that have moved branches already: each does so once.
     #[serde(default)]
     pub updates: Vec<String>,
-    /// One for each entry of the list, in its order.
+    /// One pin for each entry of the list, in its order.
     pub apps: Vec<Pin>,
 }
 
 /// One wanted app.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
-    /// The package that holds hooks.py.
+    /// The package that contains hooks.py.
     pub app: String,
-    /// Where it comes from, without any login.
+    /// The address of the repository, without any login.
     pub source: String,
-    /// `branch main`, `tag v1`, `commit …`, or `HEAD`: what was asked for.
+    /// The requested reference: `branch main`, `tag v1`, `commit …`, or `HEAD`.
     pub reference: String,
-    /// The folder of the repository that holds the package's folder.
+    /// The folder of the repository that contains the package's folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subfolder: Option<String>,
     pub commit: Commit,
-    /// Relative to `sites/`; none for a baked app.
+    /// The bundle, relative to `sites/`; None for a baked app.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<PathBuf>,
-    /// Whether the site is to have it installed.
+    /// True if the app is to be installed on the site.
     pub install: bool,
-    /// Whether its assets are to be built.
+    /// True if its assets are to be built.
     pub build: bool,
 }
 
-/// What an entry was resolved to.
+/// The result of resolving an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Commit {
-    /// The image's own app satisfies the entry: each pod uses its own image's.
+    /// The image's own app satisfies the entry: each pod uses the app of its own image.
     Baked,
     /// 40 hex digits.
     At(String),
 }
 
 impl Pin {
-    /// An entry's, without a bundle.
+    /// The pin of an entry, without a bundle.
     pub(super) fn of(app: &AppSpec, name: &str, commit: Commit) -> Self {
         Self {
             app: name.to_string(),
@@ -70,7 +72,7 @@ impl Pin {
     }
 }
 
-/// How [`Commit::Baked`] is written.
+/// The text of [`Commit::Baked`] in the file.
 const BAKED: &str = "baked";
 
 impl Serialize for Commit {
@@ -90,15 +92,15 @@ impl<'de> Deserialize<'de> for Commit {
 }
 
 impl Pins {
-    /// Where the lock file of a list with this digest is, under `.cauldron`.
+    /// The path of the lock file of a list with this digest, in `.cauldron`.
     pub fn path(cauldron: &Path, digest: &str) -> PathBuf {
         cauldron.join("apps").join(format!("{digest}.lock.json"))
     }
 
-    /// The pins of a list; none where nobody resolved it yet.
+    /// Reads the pins of a list; None if the list was not resolved yet.
     ///
     /// # Errors
-    /// 78 where the file is no lock file of ours, 77 where it cannot be read.
+    /// 78 if the file cannot be parsed, 77 if it may not be read.
     pub fn read(path: &Path) -> Result<Option<Self>> {
         let text = match fs::read(path) {
             Ok(text) => text,
@@ -108,8 +110,9 @@ impl Pins {
         serde_json::from_slice(&text).map(Some).map_err(|error| {
             Fault::configuration(
                 format!("{}: {error}", path.display()),
-                "put the file back, or remove it and every branch is resolved anew",
+                "restore the file, or delete it: every branch is then resolved again",
             )
+            .named(Refusal::AppRecordsUnreadable)
         })
     }
 
@@ -121,22 +124,22 @@ impl Pins {
         self.apps.iter().find(its)
     }
 
-    /// The pin of an entry of the same source, whatever of it was asked for.
+    /// The pin of an entry with the same source, for any reference.
     pub fn pin_of_source(&self, app: &AppSpec) -> Option<&Pin> {
         self.apps.iter().find(|pin| pin.source == app.source() && pin.subfolder == app.subfolder)
     }
 
-    /// Branches have moved for this value of CAULDRON_APPS_UPDATE, or there is none.
-    pub fn has_moved(&self, update: Option<&String>) -> bool {
+    /// True if this value of CAULDRON_APPS_UPDATE has moved the branches already, or if there is no value.
+    pub fn has_applied_update(&self, update: Option<&String>) -> bool {
         update.is_none_or(|update| self.updates.contains(update))
     }
 
-    /// Writes the file, whole.
+    /// Writes the file atomically.
     pub(super) fn write(&self, path: &Path) -> Result<()> {
         let fault = |error: &std::io::Error| Fault::file(format!("cannot write {}", path.display()), error);
         fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).map_err(|error| fault(&error))?;
         let mut text = serde_json::to_vec_pretty(self).expect("pins are JSON");
         text.push(b'\n');
-        write_whole(path, &text, 0o644).map_err(|error| fault(&error))
+        write_atomic(path, &text, 0o644).map_err(|error| fault(&error))
     }
 }

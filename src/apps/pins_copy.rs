@@ -1,7 +1,7 @@
-//! A copy of the lock files in the site's database (`record::pins`).
+//! Copies the lock files to the site's database (`record::pins`).
 //!
-//! The tables are of the commits that they were migrated with. A volume that was lost, or came without its
-//! `.cauldron`, takes these from here, and not whatever its branches have come to meanwhile.
+//! The site's tables match the commits of its last migration. If a volume is lost or restored without its `.cauldron`,
+//! these commits are read from the copy, instead of the current heads of the branches.
 
 use tokio_postgres::Client;
 
@@ -10,13 +10,13 @@ use crate::outcome::Result;
 use crate::pod::Pod;
 use crate::record;
 
-/// As many lists as a rollback may go back to.
-const KEPT: i64 = 20;
+/// The number of lists kept, which a rollback may need.
+const MAX_LISTS_KEPT: i64 = 20;
 
-/// Has the volume say what the database does, where it says nothing.
+/// Writes the pins of the database to the volume, if the volume has none.
 ///
 /// # Errors
-/// 77 where the volume cannot be written, 75 where the database cannot be asked.
+/// 77 if the volume cannot be written, 75 if the database cannot be read.
 pub async fn restore(pod: &Pod, client: &Client, site: &str) -> Result<()> {
     let list = pod.config.apps.digest();
     let path = Pins::path(&pod.bench.cauldron(), &list);
@@ -28,17 +28,23 @@ pub async fn restore(pod: &Pod, client: &Client, site: &str) -> Result<()> {
         Ok(pins) => {
             pins.write(&path)?;
             let commits = pins.apps.len();
-            tracing::warn!(commits, "the volume lacked the apps' commits: taken from the database");
+            tracing::warn!(
+                event = "app.pins_restored",
+                commits,
+                "the volume has no pins of the apps: restored them from the database"
+            );
         }
-        Err(error) => tracing::warn!(%error, "the database's copy of the apps' commits cannot be read"),
+        Err(error) => {
+            tracing::warn!(event = "app.pins_copy_unreadable", %error, "the database's copy of the pins is unreadable");
+        }
     }
     Ok(())
 }
 
-/// Has the database say what the volume does; nothing is written where it does already.
+/// Writes the pins of the volume to the database, unless it has the same already.
 ///
 /// # Errors
-/// 75 where the database cannot be asked.
+/// 75 if the database cannot be read or written.
 pub async fn record(pod: &Pod, client: &Client, site: &str) -> Result<()> {
     let list = pod.config.apps.digest();
     let pins = Pins::read(&Pins::path(&pod.bench.cauldron(), &list))?;
@@ -48,5 +54,5 @@ pub async fn record(pod: &Pod, client: &Client, site: &str) -> Result<()> {
         return Ok(());
     }
     record::pins::write(client, site, &list, &text).await?;
-    record::pins::keep_newest(client, site, KEPT).await
+    record::pins::keep_newest(client, site, MAX_LISTS_KEPT).await
 }

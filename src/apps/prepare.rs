@@ -1,16 +1,16 @@
-//! From the wanted list to the code of every app.
+//! Turns the wanted list into the code of every app.
 //!
 //! ```text
-//!   entry ─▶ the image satisfies it ────────────────────────────▶ the image's own
-//!     └────▶ pinned ─┬─▶ its bundle is there ───────────────────▶ that
-//!            or resolved ─▶ fetched ─▶ published ───────────────▶ that, pinned when all of them are there
+//!   entry ─▶ the image satisfies it ────────────────────────────▶ the image's own code
+//!     └────▶ pinned ─┬─▶ its bundle exists ─────────────────────▶ that bundle
+//!            or resolved ─▶ fetched ─▶ published ───────────────▶ the new bundle, pinned after all are published
 //! ```
 //!
-//! All that is to be fetched is fetched before anything of it is completed and published: apps that require each other
-//! in a circle are refused as soon as that is known, which is before the first fetch where their code is there.
+//! All apps are fetched before the first one is completed and published. Apps that require each other in a cycle are
+//! refused as soon as this is known: before the first fetch, if their code exists already.
 //!
-//! A branch moves only where CAULDRON_APPS_UPDATE has a value that has not moved it yet. With pins and
-//! bundles on the volume nothing is asked of any repository.
+//! A branch moves only if CAULDRON_APPS_UPDATE has a value that has not moved it yet. If all pins and bundles are on
+//! the volume, no repository is contacted.
 
 mod entry;
 
@@ -26,17 +26,17 @@ use super::order::{in_order, refuse_contradictions};
 use super::pins::Pins;
 use super::publish::Publisher;
 use super::{AppCode, bundles_of};
-use crate::bench::atomic_file::write_whole;
-use crate::config::apps::OF_THE_IMAGE;
+use crate::bench::atomic_file::write_atomic;
+use crate::config::apps::IMAGE_APP_LIST;
 use crate::outcome::{Fault, Flow, Result};
 use crate::pod::Pod;
 
-/// For the leader, under the lock: the code of every wanted app, in the order in which they depend on
-/// each other. What is not pinned is resolved, what is pinned and not there is published.
+/// Returns the code of every wanted app, in the order of their dependencies. For the leader, under the lock. Resolves
+/// entries that are not pinned, and publishes missing bundles.
 ///
 /// # Errors
-/// What kept an app from being published; the signal that asked for a stop. What runs is ended then, and
-/// nothing half-made stays where anybody looks.
+/// The reason why an app cannot be published; the stop signal. Running programs are then ended, and no incomplete
+/// bundle is left in its final place.
 pub async fn prepare(pod: &Pod) -> Flow<Vec<AppCode>> {
     if pod.config.apps.is_empty() {
         return Ok(Vec::new());
@@ -47,18 +47,18 @@ pub async fn prepare(pod: &Pod) -> Flow<Vec<AppCode>> {
     Ok(code)
 }
 
-/// At image build time: the same, into a folder of the image. What `apps/` has already is left to it. The list stays in
-/// the image, without any login, and is what its pods want where they are told nothing else.
+/// Does the same at image build time, into a folder of the image; apps that `apps/` already has are used from there.
+/// The list is stored in the image without any login, as the default wanted list of its pods.
 ///
 /// # Errors
 /// As [`prepare`].
 pub async fn fetch(pod: &Pod) -> Flow<Vec<AppCode>> {
     let work = Preparation::new(pod, Store::Image)?;
     let code = work.run().await?;
-    let list = work.store.cauldron.join(OF_THE_IMAGE);
+    let list = work.store.cauldron.join(IMAGE_APP_LIST);
     let mut text = serde_json::to_vec(&pod.config.apps).expect("the list is JSON");
     text.push(b'\n');
-    write_whole(&list, &text, 0o644)
+    write_atomic(&list, &text, 0o644)
         .map_err(|error| Fault::file(format!("cannot write {}", list.display()), &error))?;
     Ok(code)
 }
@@ -79,7 +79,7 @@ impl<'a> Preparation<'a> {
         let own = Pins::read(&path)?;
         let history = History::read(&store.cauldron)?;
         let before = self.before(own.as_ref(), &history)?;
-        let moves = !before.has_moved(config.apps_update.as_ref());
+        let moves = !before.has_applied_update(config.apps_update.as_ref());
         let entries = self.fetched(&before, moves).await?;
         let mut pins = Pins { updates: before.updates.clone(), apps: Vec::new() };
         pins.updates.extend(config.apps_update.clone().filter(|_| moves));
@@ -100,20 +100,20 @@ impl<'a> Preparation<'a> {
         Ok(ordered)
     }
 
-    /// Every entry with its code, or with its source that was fetched. Nothing is published yet.
+    /// Every entry with its code, or with its fetched source. Nothing is published yet.
     async fn fetched<'b>(&self, before: &'b Pins, moves: bool) -> Flow<Vec<Entry<'b>>>
     where
         'a: 'b,
     {
         let wanted = self.pod.config.apps.iter();
-        let entries = wanted.map(|app| Entry::look(app, &self.store, before, moves));
+        let entries = wanted.map(|app| Entry::locate(app, &self.store, before, moves));
         let mut entries = entries.collect::<Result<Vec<_>>>()?;
-        entry::refuse_twice_and_circles(&entries, &self.store.image)?;
+        entry::refuse_duplicates_and_cycles(&entries, &self.store.image)?;
         let (mut git, versions) = (None, self.store.image.versions());
         let publisher = self.publisher(&versions);
         for at in 0..entries.len() {
             if entries[at].fetch(&self.store, &publisher, &mut git).await? {
-                entry::refuse_twice_and_circles(&entries, &self.store.image)?;
+                entry::refuse_duplicates_and_cycles(&entries, &self.store.image)?;
             }
         }
         Ok(entries)
@@ -124,7 +124,7 @@ impl<'a> Preparation<'a> {
         Publisher { pod, python, bundles, baked }
     }
 
-    /// The pins of this list, else those of the list before it: an entry that is still there keeps its own.
+    /// The pins of this list, or else of the previous list, so that an unchanged entry keeps its pin.
     fn before(&self, own: Option<&Pins>, history: &History) -> Result<Pins> {
         let cauldron = &self.store.cauldron;
         match (own, history.last_digest()) {

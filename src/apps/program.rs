@@ -1,4 +1,4 @@
-//! One program of the work on apps (git, pip, node): its output collected, its time bounded.
+//! Runs one program for the work on apps (git, pip, node), with collected output and a timeout.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,88 +13,88 @@ use crate::supervise::process::Child;
 use crate::supervise::spawn::{Output, Spec};
 use crate::sys::exit::Exit;
 
-/// From TERM to KILL: none of them has anything to put in order.
-const GRACE: Duration = Duration::from_secs(2);
-/// A grandchild may hold the pipe (docs/hazards.md#held-output-pipe).
-const DRAIN: Duration = Duration::from_secs(1);
-/// A branch's answer is one line; what is longer is cut.
-const STDOUT_MAX_BYTES: usize = 4 * 1024 * 1024;
-/// Of what it said last, for whoever has to explain its failure.
-const LAST_LINES: usize = 200;
+/// The time from TERM to KILL. These programs have nothing to clean up.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+/// A grandchild may keep the pipe open (docs/hazards.md#held-output-pipe).
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+/// The limit of collected standard output; longer output is cut.
+const MAX_STDOUT_BYTES: usize = 4 * 1024 * 1024;
+/// The number of last lines that are kept to explain a failure.
+const MAX_LAST_LINES: usize = 200;
 
-/// How it ended.
+/// The result of a run.
 #[derive(Debug)]
-pub struct Ran {
-    /// None past its deadline.
+pub struct RunResult {
+    /// None if the timeout ended it.
     pub exit: Option<Exit>,
     pub stdout: String,
     /// The last lines of both streams, without empty ones.
     pub last_lines: Vec<String>,
 }
 
-impl Ran {
+impl RunResult {
     pub fn success(&self) -> bool {
         self.exit == Some(Exit::Exited(0))
     }
 
-    /// All that it said last, into the log: a failure is told with a few lines of it.
-    pub fn tell(&self, app: &str, program: &str) {
+    /// Logs all kept lines; the fault itself contains only a few of them.
+    pub fn log_output(&self, app: &str, program: &str) {
         for line in &self.last_lines {
-            tracing::info!(app, program, "{line}");
+            tracing::info!(event = "app.program_output", app, program, "{line}");
         }
     }
 }
 
 #[derive(Default)]
-struct Said {
+struct Captured {
     stdout: String,
     last_lines: VecDeque<String>,
 }
 
-/// Runs it to its end, or to its deadline. A request to stop ends it at once.
+/// Runs a program to its end or to the timeout. A stop request ends it at once.
 ///
 /// # Errors
-/// The signal that asked; what kept it from being started.
-pub async fn run(pod: &Pod, spec: Spec, deadline: Duration) -> Flow<Ran> {
-    let said = Arc::new(Mutex::new(Said::default()));
-    let (status, listener) = (pod.status.clone(), said.clone());
+/// The stop signal; the reason why it cannot be started.
+pub async fn run(pod: &Pod, spec: Spec, deadline: Duration) -> Flow<RunResult> {
+    let captured = Arc::new(Mutex::new(Captured::default()));
+    let (status, listener) = (pod.status.clone(), captured.clone());
     let handler = Arc::new(move |line: OutputLine<'_>| {
         status.progress();
         let text = String::from_utf8_lossy(line.text);
-        let mut said = listener.lock().unwrap_or_else(PoisonError::into_inner);
-        if line.stream == Stream::Stdout && said.stdout.len() + text.len() < STDOUT_MAX_BYTES {
-            said.stdout.push_str(&text);
-            said.stdout.push('\n');
+        let mut captured = listener.lock().unwrap_or_else(PoisonError::into_inner);
+        if line.stream == Stream::Stdout && captured.stdout.len() + text.len() < MAX_STDOUT_BYTES {
+            captured.stdout.push_str(&text);
+            captured.stdout.push('\n');
         }
         if !line.redrawn && !text.trim().is_empty() {
-            if said.last_lines.len() == LAST_LINES {
-                said.last_lines.pop_front();
+            if captured.last_lines.len() == MAX_LAST_LINES {
+                captured.last_lines.pop_front();
             }
-            said.last_lines.push_back(text.trim_end().to_string());
+            captured.last_lines.push_back(text.trim_end().to_string());
         }
     });
     let spec = Spec { output: Output::Lines(handler), ..spec };
     pod.status.progress();
-    let child = Ended(pod.processes.spawn(&spec).map_err(|error| error.fault())?);
+    let child = KillOnDrop(pod.processes.spawn(&spec).map_err(|error| error.fault())?);
     let exit = tokio::select! {
         exit = child.0.exited() => Some(exit),
         signal = pod.shutdown.stop_requested() => {
-            child.0.stop(Signal::SIGTERM, GRACE, pod.shutdown.forced()).await;
+            child.0.stop(Signal::SIGTERM, STOP_GRACE, pod.shutdown.forced()).await;
             return Err(Stopped::Signal(signal));
         }
         () = tokio::time::sleep(deadline) => None,
     };
-    // Its own children are of its group: nothing of it may go on beside the next try.
-    child.0.stop(Signal::SIGTERM, GRACE, pod.shutdown.forced()).await;
-    child.0.drained(DRAIN).await;
-    let said = std::mem::take(&mut *said.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(Ran { exit, stdout: said.stdout, last_lines: said.last_lines.into() })
+    // Children of the program are in its group, and must not run concurrently with the next attempt.
+    child.0.stop(Signal::SIGTERM, STOP_GRACE, pod.shutdown.forced()).await;
+    child.0.drained(DRAIN_TIMEOUT).await;
+    let captured = std::mem::take(&mut *captured.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(RunResult { exit, stdout: captured.stdout, last_lines: captured.last_lines.into() })
 }
 
-/// Nothing goes on when nobody waits for it any more (the lock was lost).
-struct Ended(Child);
+/// Kills the program's group if the waiting future is dropped (the lock was lost).
+struct KillOnDrop(Child);
 
-impl Drop for Ended {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         self.0.signal_group(Signal::SIGKILL);
     }

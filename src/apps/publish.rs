@@ -1,8 +1,8 @@
-//! Making one bundle: fetched ([`fetch`]), looked at, completed, verified, and then renamed into its place.
+//! Makes one bundle: fetches ([`fetch`]), inspects, completes and verifies it, and then renames it into its place.
 //!
-//! Nothing of it is in its place before the rename, and what was renamed is on the disk: a kill or a
-//! power cut at any moment leaves the bundle absent or whole. Two that publish at once make the same
-//! thing, and the later one takes the earlier one's.
+//! Nothing is in the final place before the rename, and everything is synced to disk before it: a kill or a power cut
+//! at any moment leaves the bundle absent or complete. Two concurrent publishers make equal bundles, and the later one
+//! uses the bundle of the earlier one.
 
 mod fetch;
 mod source;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use self::fetch::{Fetched, Origin};
-use super::assets::{Build, Needs};
+use super::assets::{Build, BuildNeeds};
 use super::bundle::{BUILT, Bundle, Manifest};
 use super::program;
 use super::python::Python;
@@ -23,30 +23,30 @@ use super::requirements::Source;
 use super::source_tree::{copy_tree, open_to_all, sync};
 use super::staging::Staging;
 use crate::bench::atomic_file::sync_folder;
-use crate::fingerprint::baked_digest;
+use crate::fingerprint::manifest_digest;
 use crate::frappe::environment::ChildEnvironment;
 use crate::outcome::{Fault, Flow, Result};
 use crate::pod::Pod;
 use crate::status::operation::Operation;
 use crate::supervise::spawn::Spec;
 
-const COMPILE_TAKES_AT_MOST: Duration = Duration::from_secs(600);
+const COMPILE_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// What a bundle is made for.
+/// Publishes bundles for one bench.
 pub struct Publisher<'a> {
     pub pod: &'a Pod,
     pub python: &'a Python,
-    /// Where the bundles are.
+    /// The folder of the bundles.
     pub bundles: PathBuf,
-    /// Versions of the apps of the bench.
+    /// The versions of the bench's own apps.
     pub baked: &'a BTreeMap<String, String>,
 }
 
 impl Publisher<'_> {
-    /// Publishes an app that was fetched; `others` are the bundles that it is used with.
+    /// Publishes a fetched app; `others` are the bundles with which it is used.
     ///
     /// # Errors
-    /// What is wrong with the app; the signal that asked for a stop. Nothing of it is in its place then.
+    /// The app is not usable; the stop signal. Nothing is then in the final place.
     pub async fn publish(&self, fetched: Fetched<'_>, others: &[Bundle]) -> Flow<Bundle> {
         let begin = Instant::now();
         let label = fetched.app.label();
@@ -55,15 +55,15 @@ impl Publisher<'_> {
         let (root, source, scratch) = (staging.bundle(), staging.source(), staging.scratch());
         let mut apps = self.baked.clone();
         apps.extend(others.iter().map(|b| (b.manifest.app.clone(), b.manifest.version.clone())));
-        let looked_at = Source { app: &package.app, folder: &source, apps: &apps, others };
-        let inspected = looked_at.inspect(self.pod).await?;
-        let requirements = looked_at.install(self.pod, &inspected, &root, &scratch).await?;
+        let inspected_source = Source { app: &package.app, folder: &source, apps: &apps, others };
+        let inspected = inspected_source.inspect(self.pod).await?;
+        let requirements = inspected_source.install(self.pod, &inspected, &root, &scratch).await?;
         let needs = package.needs;
         let build =
             Build { app: &package.app, needs, source: &source, root: &root, scratch: &scratch, others };
-        let builds = needs != Needs::default() && app.builds();
+        let builds = needs != BuildNeeds::default() && app.builds();
         let fingerprint =
-            baked_digest(&source.join(&package.app)).map_err(|error| self.cannot_write(&error))?;
+            manifest_digest(&source.join(&package.app)).map_err(|error| self.cannot_write(&error))?;
         let manifest = Manifest {
             app: package.app.clone(),
             version: package.version,
@@ -72,7 +72,7 @@ impl Publisher<'_> {
             arch: self.python.arch.clone(),
             requirements,
             bench: inspected.requires().then(|| self.python.packages.clone()),
-            has_bundles: needs != Needs::default(),
+            has_bundles: needs != BuildNeeds::default(),
             built_assets: is_built || (builds && build.run(self.pod).await?),
             required_apps: package.required_apps,
             fingerprint: Some(fingerprint),
@@ -83,32 +83,37 @@ impl Publisher<'_> {
         self.compile(&root, &self.place(&manifest)).await?;
         let bundle = self.put_in_place(&staging, &manifest)?;
         tracing::info!(
+            event = "bundle.published",
             app = bundle.manifest.app,
             version = bundle.manifest.version,
             requirements = bundle.manifest.requirements.len(),
             fetch_ms,
             elapsed_ms = fetch_ms + elapsed_ms(begin),
-            "published"
+            "app published as a bundle"
         );
         Ok(bundle)
     }
 
-    /// A bundle of the image, on the volume, too.
+    /// Copies a bundle of the image to the volume.
     ///
     /// # Errors
     /// The volume cannot be written.
     pub fn copy(&self, bundle: &Bundle) -> Result<Bundle> {
         let staging = Staging::make(&self.bundles)?;
         copy_tree(&bundle.root, &staging.bundle()).map_err(|error| self.cannot_write(&error))?;
-        tracing::info!(app = bundle.manifest.app, "only this image has it: copied for the pods of another");
+        tracing::info!(
+            event = "bundle.copied_to_volume",
+            app = bundle.manifest.app,
+            "only this image has the app: copied it to the volume for pods of other images"
+        );
         self.put_in_place(&staging, &bundle.manifest)
     }
 
-    /// Bytecode for every pod, whatever its uid may write. A file that does not compile is its app's
-    /// own affair (a template, say): hooks.py does.
+    /// Compiles bytecode for all pods, whose uid may not be able to write it. Files that do not compile, such as
+    /// templates, are ignored; hooks.py was checked before.
     async fn compile(&self, root: &Path, place: &Path) -> Flow<()> {
         let mut arguments: Vec<OsString> = ["-I", "-m", "compileall", "-qq"].map(OsString::from).into();
-        // Tracebacks name a file by the path it was compiled under.
+        // Tracebacks contain the path under which a file was compiled.
         arguments.extend(["-s".into(), root.into(), "-p".into(), place.into()]);
         let folders = ["source", "site-packages"].map(|name| root.join(name));
         arguments.extend(folders.iter().filter(|folder| folder.is_dir()).map(OsString::from));
@@ -117,10 +122,10 @@ impl Publisher<'_> {
             env: ChildEnvironment::inherited().into_map(),
             ..Spec::new("compileall", self.pod.bench.python())
         };
-        program::run(self.pod, spec, COMPILE_TAKES_AT_MOST).await.map(drop)
+        program::run(self.pod, spec, COMPILE_TIMEOUT).await.map(drop)
     }
 
-    /// Verified, on the disk, and only then where others look.
+    /// Verifies the bundle, syncs it to disk, and only then renames it into its final place.
     fn put_in_place(&self, staging: &Staging, manifest: &Manifest) -> Result<Bundle> {
         let root = staging.bundle();
         let fault = |error: &io::Error| self.cannot_write(error);
@@ -141,19 +146,25 @@ impl Publisher<'_> {
                 }
                 Err(_) if place.exists() => {
                     if let Ok(theirs) = Bundle::open(&place) {
-                        tracing::info!(app = manifest.app, "another pod published it first");
+                        tracing::info!(
+                            event = "bundle.published_by_other_pod",
+                            app = manifest.app,
+                            "another pod published the same bundle first"
+                        );
                         return Ok(theirs);
                     }
-                    // Somebody took a part of it away: it goes, whole.
+                    // A part of it was deleted: move the rest out of the way.
                     fs::rename(&place, staging.trash()).map_err(|error| fault(&error))?;
                 }
                 Err(error) => return Err(fault(&error)),
             }
         }
-        Err(Fault::try_again(format!("{} is taken", place.display()), "look at what is there"))
+        let cause =
+            format!("{} exists, is no complete bundle, and comes back after its removal", place.display());
+        Err(Fault::try_again(cause, "check which program writes to that folder"))
     }
 
-    /// Its own name, unless that is taken by one that was never built.
+    /// The bundle's final place; it has a suffix if the plain name is taken by a bundle that was never built.
     fn place(&self, manifest: &Manifest) -> PathBuf {
         let (app, key) = (self.bundles.join(&manifest.app), manifest.key());
         let place = app.join(&key);

@@ -1,5 +1,4 @@
-//! Which Python a bench has, and what is installed in it, as far as a bundle depends on it; told without
-//! starting it.
+//! Reads the properties of a bench's Python on which a bundle depends, without starting it.
 
 use std::fs;
 use std::path::Path;
@@ -9,32 +8,32 @@ use sha2::{Digest, Sha256};
 use crate::bench::Bench;
 use crate::outcome::{Fault, Result};
 
-/// Bundles are made for one of these.
+/// The Python of a bench; each bundle is made for one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Python {
-    /// `cpython-311`: compiled requirements and bytecode fit this one only (PEP 425, PEP 3147).
+    /// `cpython-311`: compiled requirements and bytecode work with this ABI only (PEP 425, PEP 3147).
     pub abi: String,
-    /// `x86_64`, `aarch64`: ours, since the container's.
+    /// `x86_64`, `aarch64`: the architecture of this program, and so of the container.
     pub arch: String,
-    /// A digest of what is installed: requirements were resolved against exactly this.
+    /// A digest of the installed packages, against which requirements are resolved.
     pub packages: String,
 }
 
 impl Python {
-    /// Of the virtual environment, by the name of its library folder (`lib/python3.11`).
+    /// Reads the virtual environment, by the name of its library folder (`lib/python3.11`).
     ///
     /// # Errors
-    /// 78 where there is none: the environment is no virtual environment of CPython.
+    /// 78 if that folder is absent: `env` is not a virtual environment of CPython.
     pub fn of(bench: &Bench) -> Result<Self> {
         let library = bench.environment().join("lib");
         let entries = fs::read_dir(&library)
-            .map_err(|error| Fault::file(format!("cannot look at {}", library.display()), &error))?;
+            .map_err(|error| Fault::file(format!("cannot read {}", library.display()), &error))?;
         let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
         let version = names.filter_map(|name| name.strip_prefix("python3.")?.parse::<u32>().ok()).max();
         let Some(version) = version else {
             return Err(Fault::configuration(
                 format!("{} has no python3.N", library.display()),
-                "name a bench whose env is a virtual environment in CAULDRON_BENCH",
+                "set CAULDRON_BENCH to a bench whose env is a virtual environment of CPython",
             ));
         };
         Ok(Self {
@@ -45,7 +44,7 @@ impl Python {
     }
 }
 
-/// Names and versions as pip and uv leave them: `requests-2.32.5.dist-info`.
+/// A digest of the metadata folders that pip and uv write, such as `requests-2.32.5.dist-info`.
 fn packages(site_packages: &Path) -> String {
     let entries = fs::read_dir(site_packages).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries
@@ -61,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_package_is_another_bench() {
+    fn a_changed_package_changes_the_digest() {
         let folder = tempfile::tempdir().unwrap();
         let library = folder.path().join("env/lib/python3.11/site-packages");
         fs::create_dir_all(library.join("requests-2.32.5.dist-info")).unwrap();

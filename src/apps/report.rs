@@ -1,4 +1,4 @@
-//! `apps list`: what is wanted, pinned, baked and installed, side by side.
+//! `apps list`: wanted, pinned, baked and installed apps side by side.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::config::Config;
 use crate::config::apps::AppSpec;
 use crate::outcome::Result;
 
-/// The whole report; one JSON object.
+/// The report; printed as one JSON object or as a table.
 #[derive(Debug, Serialize)]
 pub struct Report {
     apps: Vec<Row>,
-    /// Why `installed` is not known.
+    /// The reason why `installed` is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     installed_error: Option<String>,
 }
@@ -25,25 +25,25 @@ pub struct Report {
 #[derive(Debug, Default, Serialize)]
 struct Row {
     app: String,
-    /// `branch main`, `tag v1`, `commit …`, `HEAD`; none where nobody wants it.
+    /// `branch main`, `tag v1`, `commit …`, `HEAD`; None if the app is not wanted.
     wanted: Option<String>,
     source: Option<String>,
-    /// The commit, or `baked`; none where nobody has resolved it yet.
+    /// The commit, or `baked`; None if the entry was not resolved yet.
     pinned: Option<String>,
-    /// Relative to sites/.
+    /// The folder of the bundle.
     bundle: Option<String>,
     /// The version in the image's apps/.
     baked: Option<String>,
-    /// Of the code that this pod would use.
+    /// The version of the code that this pod would use.
     version: Option<String>,
-    /// None where nobody could be asked.
+    /// None if the site's list could not be read.
     installed: Option<bool>,
 }
 
-/// Puts the lists together. `installed` are the site's, or why they are not known.
+/// Makes the report. `installed` are the site's apps, or the reason why they are not known.
 ///
 /// # Errors
-/// 78 and 77 where pins or bundles cannot be read.
+/// 78 and 77 if pins or bundles cannot be read.
 pub fn list(
     config: &Config,
     bench: &Bench,
@@ -103,7 +103,7 @@ impl Report {
         serde_json::to_string(self).expect("a report is JSON")
     }
 
-    /// A table, and what could not be asked.
+    /// The report as a table, with the reason if the installed apps are not known.
     pub fn text(&self) -> String {
         let head = ["app", "wanted", "pinned", "baked", "version", "installed"].map(String::from);
         let mut lines = vec![head];

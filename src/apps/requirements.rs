@@ -1,10 +1,10 @@
-//! The Python requirements of an app that the bench lacks: resolved against the bench, pinned, and put
-//! beside the app's source. The bench itself is never changed.
+//! Installs the Python requirements of an app that the bench lacks: they are resolved against the bench, pinned, and
+//! installed next to the app's source. The bench itself is never changed.
 //!
 //! ```text
 //!   inspect ─▶ nothing lacking ─▶ done
-//!      │  └──▶ contradicts the bench ─▶ refused, both are named
-//!      └─▶ resolve (pip or uv, dry; what the bench has is a constraint) ─▶ install without dependencies
+//!      │  └──▶ contradicts the bench ─▶ refused, with both sides in the message
+//!      └─▶ resolve (dry run of pip or uv, constrained to the bench's packages) ─▶ install without dependencies
 //! ```
 
 mod installer;
@@ -19,27 +19,28 @@ use serde::{Deserialize, Serialize};
 
 use self::installer::Installer;
 use super::bundle::Bundle;
-use super::program::{self, Ran};
+use super::program::{self, RunResult};
 use crate::frappe::environment::ChildEnvironment;
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow};
 use crate::pod::Pod;
 use crate::supervise::spawn::{Spec, Stdin};
 
 const INSPECT: &str = include_str!("inspect.py");
-/// It reads files.
-const INSPECT_TAKES_AT_MOST: Duration = Duration::from_secs(60);
+/// The script only reads files.
+const INSPECT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// An app's source in the making, and what it has to get along with.
+/// An app's source, and the apps with which it must be compatible.
 pub struct Source<'a> {
     pub app: &'a str,
     pub folder: &'a Path,
-    /// Versions of the apps that are there, frappe among them.
+    /// The versions of the available apps, including frappe.
     pub apps: &'a BTreeMap<String, String>,
-    /// Bundles that share an environment with it.
+    /// Bundles that are loaded into the same processes.
     pub others: &'a [Bundle],
 }
 
-/// What the bench's Python says of it.
+/// The answer of inspect.py.
 #[derive(Debug, Default, Deserialize)]
 pub struct Inspected {
     broken: Option<String>,
@@ -47,13 +48,13 @@ pub struct Inspected {
     lacking: Vec<String>,
     #[serde(default)]
     conflicts: Vec<String>,
-    /// `name==version` of the bench; empty where nothing is required.
+    /// `name==version` of the bench's packages; empty if the app requires none.
     #[serde(default)]
     have: Vec<String>,
 }
 
 #[derive(Serialize)]
-struct Asked<'a> {
+struct Request<'a> {
     source: &'a Path,
     package: &'a str,
     apps: &'a BTreeMap<String, String>,
@@ -61,55 +62,56 @@ struct Asked<'a> {
 }
 
 impl Inspected {
-    /// The app requires packages, whether the bench has them or not.
+    /// True if the app requires packages, even if the bench has them all.
     pub fn requires(&self) -> bool {
         !self.have.is_empty()
     }
 }
 
 impl Source<'_> {
-    /// Looks at the source.
+    /// Inspects the source with the bench's Python.
     ///
     /// # Errors
-    /// 78 where it is broken, or contradicts what the bench or another app has.
+    /// 78 if it is broken, or contradicts the bench or another app.
     pub async fn inspect(&self, pod: &Pod) -> Flow<Inspected> {
         let others = self.others.iter().flat_map(|bundle| {
             bundle.manifest.requirements.iter().map(|pin| (pin.as_str(), bundle.manifest.app.as_str()))
         });
-        let asked =
-            Asked { source: self.folder, package: self.app, apps: self.apps, others: others.collect() };
+        let request =
+            Request { source: self.folder, package: self.app, apps: self.apps, others: others.collect() };
         let spec = Spec {
             args: ["-I", "-c", INSPECT].map(OsString::from).into(),
             env: ChildEnvironment::inherited().into_map(),
-            stdin: Stdin::Bytes(serde_json::to_vec(&asked).expect("paths are UTF-8").into()),
+            stdin: Stdin::Bytes(serde_json::to_vec(&request).expect("paths are UTF-8").into()),
             ..Spec::new("inspect", pod.bench.python())
         };
-        let ran = program::run(pod, spec, INSPECT_TAKES_AT_MOST).await?;
+        let ran = program::run(pod, spec, INSPECT_TIMEOUT).await?;
         let inspected: Option<Inspected> =
             ran.success().then(|| serde_json::from_str(&ran.stdout).ok()).flatten();
         let Some(inspected) = inspected else {
-            let words = last_words(&ran);
+            let words = failure_lines(&ran);
             return Err(Fault::try_again(
-                format!("app {}: the bench's Python cannot look at it: {words}", self.app),
+                format!("app {}: the bench's Python cannot inspect its source: {words}", self.app),
                 "check that the bench's env works",
             )
             .into());
         };
         if let Some(broken) = &inspected.broken {
-            return Err(self.refused(&format!("it is broken: {broken}"), "fix it in its repository").into());
+            let fault = self.refused(&format!("it is broken: {broken}"), "fix the app in its repository");
+            return Err(fault.named(Refusal::AppUnusable).into());
         }
         if !inspected.conflicts.is_empty() {
-            let hint =
-                "use a version of the app that fits this bench, or an image whose bench has what it requires";
-            return Err(self.refused(&inspected.conflicts.join("; "), hint).into());
+            let hint = "use a version of the app that fits this bench, or an image whose bench meets its requirements";
+            let fault = self.refused(&inspected.conflicts.join("; "), hint);
+            return Err(fault.named(Refusal::AppConflict).into());
         }
         Ok(inspected)
     }
 
-    /// Puts what is lacking into `root`/site-packages; the pins of what is there then.
+    /// Installs the lacking packages into `root`/site-packages. Returns `name==version` of each.
     ///
     /// # Errors
-    /// 78 where it cannot be resolved against the bench, 69 where no index answers.
+    /// 78 if they cannot be resolved against the bench, 69 if no package index answers.
     pub async fn install(
         &self,
         pod: &Pod,
@@ -126,7 +128,12 @@ impl Source<'_> {
         let lines: Vec<&str> = inspected.have.iter().chain(of_others).map(String::as_str).collect();
         fs::write(&constraints, lines.join("\n") + "\n")
             .map_err(|error| Fault::file(format!("cannot write {}", constraints.display()), &error))?;
-        tracing::info!(app = self.app, requirements = inspected.lacking.join(", "), "resolving");
+        tracing::info!(
+            event = "app.requirements_resolution_started",
+            app = self.app,
+            requirements = inspected.lacking.join(", "),
+            "resolving the app's Python requirements"
+        );
         let report = scratch.join("report.json");
         let ran = installer.run(pod, scratch, installer.resolve(&report, &constraints, &inspected.lacking));
         let ran = ran.await?;
@@ -135,8 +142,8 @@ impl Source<'_> {
         }
         let pinned = installer.pinned(&report, &ran).ok_or_else(|| {
             Fault::try_again(
-                format!("app {}: what {} resolved cannot be read", self.app, installer.name()),
-                "update pip in the bench (22.2 and later report what they would install)",
+                format!("app {}: the resolution report of {} cannot be read", self.app, installer.name()),
+                "update pip in the bench (the report needs 22.2 or later)",
             )
         })?;
         if pinned.is_empty() {
@@ -154,27 +161,28 @@ impl Source<'_> {
         Fault::configuration(format!("app {}: {why}", self.app), hint)
     }
 
-    fn unresolved(&self, ran: &Ran, program: &str) -> Fault {
-        ran.tell(self.app, program);
-        let words = last_words(ran);
-        let cause = format!("app {}: its requirements: {words}", self.app);
+    fn unresolved(&self, ran: &RunResult, program: &str) -> Fault {
+        ran.log_output(self.app, program);
+        let words = failure_lines(ran);
+        let cause = format!("app {}: its requirements cannot be installed: {words}", self.app);
         let is_conflict =
             ["conflict", "No matching distribution", "No solution", "not a valid", "Failed to build"];
         if ran.exit.is_some() && is_conflict.iter().any(|word| words.contains(word)) {
-            let hint = "use a version of the app that fits this bench; what the bench has is never changed";
-            return Fault::configuration(cause, hint);
+            let hint =
+                "use a version of the app that fits this bench; the bench's own packages are never changed";
+            return Fault::configuration(cause, hint).named(Refusal::AppConflict);
         }
         Fault::unavailable(
             cause,
-            "check that this pod reaches its package index, or bake the app with `apps fetch`",
+            "check that this pod reaches its package index, or add the app to the image with `apps fetch`",
         )
     }
 }
 
-/// The lines that say why; pip tells a conflict over several, and says more than it needs.
-fn last_words(ran: &Ran) -> String {
+/// The lines that contain the reason: pip explains a conflict in several lines, between progress messages.
+fn failure_lines(ran: &RunResult) -> String {
     if ran.exit.is_none() {
-        return "no end within CAULDRON_GIT_TIMEOUT".into();
+        return "did not end within CAULDRON_GIT_TIMEOUT".into();
     }
     let noise = [
         "Looking in",

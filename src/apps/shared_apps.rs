@@ -1,9 +1,9 @@
-//! `sites/.cauldron/live`: links to the code of every app that the site has from a bundle, the last
-//! folder of every pod's PYTHONPATH.
+//! `sites/.cauldron/live`: links to the code of every app that the site has from a bundle. It is the last folder on
+//! every pod's PYTHONPATH.
 //!
-//! A pod that was started before an app came imports it from here: a link that is added to a folder on
-//! PYTHONPATH is importable at once, without a restart (docs/frappe-contract.md#late-links). A pod's own
-//! version of an app stands before it, so a link that moves changes nothing for who has one.
+//! A pod that started before an app was installed imports it from here: a link that is added to a folder on PYTHONPATH
+//! is importable at once, without a restart (docs/frappe-contract.md#late-links). A pod's own version of an app comes
+//! first on PYTHONPATH, so a changed link does not affect pods that have one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,25 +14,25 @@ use crate::apps::bundle::Bundle;
 use crate::bench::Bench;
 use crate::bench::atomic_file::sync_folder;
 use crate::bench::is_app;
-use crate::bench::tree::{sync_link, tolerate_absence};
+use crate::bench::tree::{ignore_not_found, sync_link};
 use crate::outcome::{Fault, Result};
 
 pub fn folder(bench: &Bench) -> PathBuf {
     bench.cauldron().join("live")
 }
 
-/// The folder has to be there before a child is started: Python remembers one that was absent. Where it
-/// cannot be made, a leader that can will have made it.
-pub fn make(bench: &Bench) {
+/// Creates the folder, which must exist before a child starts: Python caches that a folder is absent. If this pod
+/// cannot create it, a leader that can has done so.
+pub fn create_folder(bench: &Bench) {
     if let Err(error) = fs::create_dir_all(folder(bench)) {
-        tracing::debug!(%error, "no folder for the links to apps that come later");
+        tracing::debug!(event = "overlay.shared_folder_not_created", %error, "cannot create the folder for links to apps that are installed later");
     }
 }
 
-/// Gives every running pod an app, its requirements before it.
+/// Links an app for every running pod; its requirements are linked first.
 ///
 /// # Errors
-/// 77 where the volume may not be written, 75 on a full disk.
+/// 77 if the volume may not be written, 75 on a full disk.
 pub fn link_app(bench: &Bench, bundle: &Bundle) -> Result<()> {
     let folder = folder(bench);
     let link = || -> io::Result<()> {
@@ -48,30 +48,30 @@ pub fn link_app(bench: &Bench, bundle: &Bundle) -> Result<()> {
     link().map_err(|error| Fault::file(format!("cannot link apps in {}", folder.display()), &error))
 }
 
-/// Where every pod finds it; one that `apps fetch` made is its image's own.
+/// True if the bundle is on the volume, for every pod; a bundle of `apps fetch` is in its image only.
 pub fn is_on_the_volume(bench: &Bench, bundle: &Bundle) -> bool {
     bundle.root.starts_with(bench.cauldron())
 }
 
-/// Relative, so that it holds wherever the volume is mounted.
+/// Makes a relative link, which is valid wherever the volume is mounted.
 fn link(bench: &Bench, folder: &Path, target: &Path) -> io::Result<()> {
     let name = target.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let relative = match target.strip_prefix(bench.cauldron()) {
         Ok(below) => Path::new("..").join(below),
-        // What is elsewhere is an image's own; every pod of that image has it there.
+        // A target elsewhere belongs to an image, whose pods all have it at that path.
         Err(_) => target.to_path_buf(),
     };
     sync_link(&folder.join(name), &relative)
 }
 
-/// Takes an app that was uninstalled away; its requirements may be another's, and stay.
-pub fn take_away(bench: &Bench, app: &str) -> Result<()> {
+/// Removes the link to an uninstalled app. Links to its requirements stay, because another app may need them.
+pub fn unlink_app(bench: &Bench, app: &str) -> Result<()> {
     let path = folder(bench).join(app);
-    tolerate_absence(fs::remove_file(&path))
+    ignore_not_found(fs::remove_file(&path))
         .map_err(|error| Fault::file(format!("cannot remove {}", path.display()), &error))
 }
 
-/// Apps that are linked, by name.
+/// The names of the linked apps, sorted.
 pub fn apps(bench: &Bench) -> Vec<String> {
     let entries = fs::read_dir(folder(bench)).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries
@@ -82,7 +82,7 @@ pub fn apps(bench: &Bench) -> Vec<String> {
     names
 }
 
-/// Bundles that links lead into, as `<app>/<key>`: the site, or a pod, runs on them.
+/// The bundles to which links point, as `<app>/<key>`: the site, or a pod, runs on them.
 pub fn linked(cauldron: &Path) -> BTreeSet<PathBuf> {
     let entries = fs::read_dir(cauldron.join("live")).into_iter().flatten().flatten();
     entries
@@ -94,7 +94,7 @@ pub fn linked(cauldron: &Path) -> BTreeSet<PathBuf> {
         .collect()
 }
 
-/// The bundle that an app's link leads into.
+/// The bundle to which an app's link points.
 pub fn bundle(bench: &Bench, app: &str) -> Option<Bundle> {
     let package = fs::canonicalize(folder(bench).join(app)).ok()?;
     Bundle::open(package.parent()?.parent()?).ok()

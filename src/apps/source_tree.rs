@@ -1,4 +1,4 @@
-//! Folders of an app's source, as a bundle has them: without git's, for every user, and on the disk.
+//! Copies and prepares an app's source for a bundle: without git's folders, readable for every user, synced to disk.
 
 use std::fs::{self, File};
 use std::io;
@@ -6,12 +6,12 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// Nothing of these is an app's source, wherever they are.
+/// Names that are not part of an app's source, at any depth.
 const NO_SOURCE: [&str; 2] = [".git", "__pycache__"];
-/// In the root of an app of the image: what `bench build` worked with.
+/// The packages for `bench build`, in the root of an app of the image.
 const NODE_MODULES: &str = "node_modules";
 
-/// What of a folder is source, by name.
+/// The entries of a folder that are source, sorted by name.
 pub fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
     let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
     entries.retain(|entry| NO_SOURCE.iter().all(|name| entry.file_name() != *name));
@@ -19,19 +19,19 @@ pub fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
     Ok(entries)
 }
 
-/// The same of the root of an app of the image.
+/// Like [`entries`], for the root of an app of the image.
 pub fn entries_of_app(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
     let mut entries = entries(folder)?;
     entries.retain(|entry| entry.file_name() != NODE_MODULES);
     Ok(entries)
 }
 
-/// Everything that is source.
+/// Copies all entries that are source.
 pub fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     copy(entries(from)?, to)
 }
 
-/// The same of an app of the image.
+/// Like [`copy_tree`], for an app of the image.
 pub fn copy_app(from: &Path, to: &Path) -> io::Result<()> {
     copy(entries_of_app(from)?, to)
 }
@@ -51,7 +51,7 @@ fn copy(entries: Vec<fs::DirEntry>, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes git's own folders away: submodules have one of their own.
+/// Removes git's own folders, including those of submodules.
 pub fn remove_git(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -65,7 +65,7 @@ pub fn remove_git(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Pods run as other users than their leader.
+/// Makes a tree readable for all users, because pods may run as other users than their leader.
 pub fn open_to_all(path: &Path) -> io::Result<()> {
     let metadata = fs::symlink_metadata(path)?;
     if metadata.is_symlink() {
@@ -75,7 +75,7 @@ pub fn open_to_all(path: &Path) -> io::Result<()> {
     let open = mode | 0o444 | if metadata.is_dir() || mode & 0o100 != 0 { 0o111 } else { 0 };
     if open != mode {
         match fs::set_permissions(path, fs::Permissions::from_mode(open)) {
-            // Where the mount decides on modes, it has decided.
+            // EPERM means that the mount determines the modes.
             Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
             _ => {}
         }
@@ -88,7 +88,7 @@ pub fn open_to_all(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Everything at once: a sync for each of thousands of files takes minutes.
+/// Syncs the whole file system at once: syncing thousands of files one by one takes minutes.
 pub fn sync(folder: &Path) -> io::Result<()> {
     let folder = File::open(folder)?;
     nix::unistd::syncfs(folder.as_fd()).map_err(io::Error::from)

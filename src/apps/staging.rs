@@ -1,7 +1,7 @@
-//! Where a bundle is made: a folder beside the bundles, which nobody else looks into.
+//! The staging folder in which a bundle is made: a hidden folder next to the bundles, which other pods ignore.
 //!
-//! It goes away with its value; a process that is killed leaves it behind. Whoever makes one holds a lock
-//! on it, so what a dead one left is known, and cleared by the next.
+//! It is deleted when its value is dropped; a killed process leaves it behind. Its process holds a lock on it, so that
+//! the next process can recognise and delete abandoned folders.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,10 +14,10 @@ use crate::outcome::{Fault, Result};
 
 const PREFIX: &str = ".staging-";
 const LOCK: &str = ".lock";
-/// Between a folder and its lock a process may be slow; a lock may not reach other machines (9p, NFS
-/// without locks), whose own work is over by then.
-const LEFT_BY_ANOTHER: Duration = Duration::from_secs(3_600);
-const LEFT_BY_US: Duration = Duration::from_secs(5);
+/// The ages after which an unlocked folder counts as abandoned. A process takes some time between creating the folder
+/// and locking it. A lock may not be visible on other machines (9p, NFS without locks), whose work ends within an hour.
+const OTHER_HOST_STALE_AFTER: Duration = Duration::from_secs(3_600);
+const OWN_HOST_STALE_AFTER: Duration = Duration::from_secs(5);
 
 /// A folder of our own on the file system of the bundles.
 pub struct Staging {
@@ -26,7 +26,7 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// Makes one under `bundles`, and clears what dead ones left there.
+    /// Creates a staging folder in `bundles`, and deletes abandoned ones.
     pub fn make(bundles: &Path) -> Result<Self> {
         let fault = |error: &io::Error| Fault::file(format!("cannot write {}", bundles.display()), error);
         fs::create_dir_all(bundles).map_err(|error| fault(&error))?;
@@ -41,33 +41,33 @@ impl Staging {
         make().map_err(|error: io::Error| fault(&error))
     }
 
-    /// The bundle in the making.
+    /// The folder of the unfinished bundle.
     pub fn bundle(&self) -> PathBuf {
         self.folder.path().join("bundle")
     }
 
-    /// The app's source in it.
+    /// The app's source in the bundle.
     pub fn source(&self) -> PathBuf {
         self.bundle().join("source")
     }
 
-    /// What git brings.
+    /// The folder into which git fetches.
     pub fn repository(&self) -> PathBuf {
         self.folder.path().join("repository")
     }
 
-    /// For everything else; it goes away.
+    /// The folder for all other temporary files.
     pub fn scratch(&self) -> PathBuf {
         self.folder.path().join("scratch")
     }
 
-    /// Where a broken bundle is put out of the way.
+    /// The path to which an incomplete bundle is moved.
     pub fn trash(&self) -> PathBuf {
         self.folder.path().join("trash")
     }
 }
 
-/// What a killed process left. Another's is taken for dead only when its lock is free.
+/// Deletes abandoned staging folders: those that are unlocked and old enough.
 fn clear(bundles: &Path) {
     let ours = format!("{PREFIX}{}-", host());
     for entry in fs::read_dir(bundles).into_iter().flatten().flatten() {
@@ -75,16 +75,20 @@ fn clear(bundles: &Path) {
         if !name.starts_with(PREFIX) || is_locked(&entry.path().join(LOCK)) {
             continue;
         }
-        let patience = if name.starts_with(&ours) { LEFT_BY_US } else { LEFT_BY_ANOTHER };
+        let stale_after = if name.starts_with(&ours) { OWN_HOST_STALE_AFTER } else { OTHER_HOST_STALE_AFTER };
         let age = entry
             .metadata()
             .and_then(|data| data.modified())
             .ok()
             .and_then(|at| SystemTime::now().duration_since(at).ok());
-        if age.is_some_and(|age| age >= patience) {
-            tracing::info!(folder = name, "clearing what an unfinished fetch left");
+        if age.is_some_and(|age| age >= stale_after) {
+            tracing::info!(
+                event = "bundle.abandoned_staging_found",
+                folder = name,
+                "deleting an abandoned folder"
+            );
             if let Err(error) = fs::remove_dir_all(entry.path()) {
-                tracing::warn!(folder = name, %error, "cannot clear it");
+                tracing::warn!(event = "bundle.abandoned_staging_not_deleted", folder = name, %error, "cannot delete an abandoned folder");
             }
         }
     }
@@ -94,7 +98,7 @@ fn is_locked(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)))
 }
 
-/// A pod keeps its name when its container starts again.
+/// The host name, which a pod keeps when its container restarts.
 fn host() -> String {
     let name = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned());
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
@@ -106,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_dead_one_left_is_cleared_and_a_living_ones_work_is_not() {
+    fn abandoned_folders_are_deleted_and_locked_ones_stay() {
         let folder = tempfile::tempdir().unwrap();
         let old = |name: &str| {
             let path = folder.path().join(name);

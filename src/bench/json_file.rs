@@ -1,8 +1,8 @@
 //! Reads the JSON files that Frappe writes.
 //!
-//! Frappe truncates a file and then writes it (docs/frappe-contract.md#half-written-files): who reads in
-//! between sees nothing or half of it. Such a file is whole a moment later, and one that is really invalid
-//! stays so.
+//! Frappe truncates a file and then writes it (docs/frappe-contract.md#half-written-files): a reader in between gets an
+//! empty or partial file. Such a file is complete a moment later, while an invalid one stays invalid. So an invalid
+//! file is read again several times.
 
 use std::io;
 use std::path::Path;
@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-const AGAIN: Duration = Duration::from_millis(20);
-const TRIES: u32 = 10;
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
+const MAX_TRIES: u32 = 10;
 
-/// Why a file that was read gives no object. serde_json's message has a position, never the text.
+/// Why a file does not contain an object. serde_json's message has a position, never the text.
 #[derive(Debug, thiserror::Error)]
 pub enum Invalid {
     #[error("not a JSON object")]
@@ -22,10 +22,10 @@ pub enum Invalid {
     Json(serde_json::Error),
 }
 
-/// The object in a file.
+/// Reads the object in a file.
 ///
 /// # Errors
-/// The outer one where the file cannot be read, the inner one where what is in it stays invalid.
+/// The outer error: the file cannot be read. The inner one: its content stays invalid.
 pub fn read_object(path: &Path) -> io::Result<Result<Map<String, Value>, Invalid>> {
     let mut tries = 0;
     loop {
@@ -33,33 +33,32 @@ pub fn read_object(path: &Path) -> io::Result<Result<Map<String, Value>, Invalid
         match serde_json::from_slice(&std::fs::read(path)?) {
             Ok(Value::Object(object)) => return Ok(Ok(object)),
             Ok(_) => return Ok(Err(Invalid::NoObject)),
-            Err(error) if tries == TRIES => return Ok(Err(Invalid::Json(error))),
-            // Nothing else goes on meanwhile: every reader of these files needs what is in them.
-            Err(_) => std::thread::sleep(AGAIN),
+            Err(error) if tries == MAX_TRIES => return Ok(Err(Invalid::Json(error))),
+            // Blocking is acceptable: every reader of these files needs their content before it can continue.
+            Err(_) => std::thread::sleep(RETRY_INTERVAL),
         }
     }
 }
 
-/// For so long a file is empty only if nobody is about to fill it.
-const SETTLED: Duration = Duration::from_secs(10);
+/// A file that is empty for longer than this is not being written by Frappe.
+const EMPTY_FILE_AGE: Duration = Duration::from_secs(10);
 
-/// The same of common_site_config.json, where a file without a byte in it counts as `{}`: what a ConfigMap
-/// mounted over it leaves on the volume (docs/before.md#mounted-configuration) is such a file, and nothing is
-/// lost by writing into it.
+/// Reads common_site_config.json. An empty file counts as `{}`: a ConfigMap that is mounted over the file leaves an
+/// empty one on the volume (docs/before.md#mounted-configuration), and writing to it loses nothing.
 ///
 /// # Errors
-/// Those of [`read_object`]; a file that was emptied just now is invalid still, Frappe may be writing it.
+/// Those of [`read_object`]. A file that became empty a moment ago is still invalid: Frappe may be writing it.
 pub fn read_common_object(path: &Path) -> io::Result<Result<Map<String, Value>, Invalid>> {
     let read = read_object(path)?;
-    let about = std::fs::metadata(path)?;
-    let settled = || about.modified()?.elapsed().map_err(io::Error::other).map(|age| age >= SETTLED);
-    if read.is_err() && about.len() == 0 && settled().unwrap_or(false) {
+    let metadata = std::fs::metadata(path)?;
+    let is_old = || metadata.modified()?.elapsed().map_err(io::Error::other).map(|age| age >= EMPTY_FILE_AGE);
+    if read.is_err() && metadata.len() == 0 && is_old().unwrap_or(false) {
         return Ok(Ok(Map::new()));
     }
     Ok(read)
 }
 
-/// Frappe's `cint` of a value: 1, "1" and true are on.
+/// True if Frappe's `cint` of a value is not 0: 1, "1" and true are on.
 pub fn is_on(value: Option<&Value>) -> bool {
     match value {
         Some(Value::Bool(on)) => *on,

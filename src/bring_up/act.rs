@@ -1,8 +1,8 @@
-//! What the leader does, under the lock: joins the apps, brings the site up, passes the gate, installs what is wanted.
+//! The leader's work under the lock: open the overlay, bring the site up, migrate, install the wanted apps.
 
 use secrecy::SecretString;
 
-use super::copy::Settled;
+use super::copy::SiteIdentity;
 use crate::apps;
 use crate::apps::shared_apps;
 use crate::create::new_site::Creation;
@@ -20,53 +20,55 @@ use crate::overlay::BenchOverlay;
 use crate::record::volume::Volume;
 use crate::site_state::decide::{Action, Observation, migrates_always};
 
-/// What is there, and what is to be done about it.
+/// The observed state, and the action to take.
 pub struct Plan<'a> {
     pub own: &'a Own,
     pub password: &'a SecretString,
     pub action: &'a Action,
     pub observation: &'a Observation,
-    pub settled: &'a Settled,
-    /// Where common_site_config.json cannot be written.
+    pub identity: &'a SiteIdentity,
+    /// Settings for the environment, if common_site_config.json cannot be written.
     pub overrides: &'a Overrides,
     pub accepts_settings: bool,
 }
 
-/// What the pod sees from now on.
-pub struct Joined {
+/// The result of the leader's work.
+pub struct ActOutcome {
     pub overlay: BenchOverlay,
     /// Installed apps that cannot be imported here.
     pub missing: Vec<String>,
     pub outcome: Outcome,
 }
 
+/// Executes the plan.
+///
 /// # Errors
-/// What stopped it, or the signal that did; the loss of the lock.
+/// The fault or the signal that stopped it; the loss of the lock.
 pub async fn act(
     context: &Context<'_>,
     leadership: &Leadership,
     volume: &Volume,
     plan: &Plan<'_>,
-) -> Flow<Joined> {
+) -> Flow<ActOutcome> {
     let creates = matches!(plan.action, Action::Create | Action::CreateAgain { .. });
     let client = leadership.client();
     apps::pins_copy::restore(context.pod, client, context.site).await?;
     let code = apps::prepare(context.pod).await?;
     apps::pins_copy::record(context.pod, client, context.site).await?;
     let installed = if creates { Vec::new() } else { installed_apps::read(client).await? };
-    shared_apps::make(&context.pod.bench);
+    shared_apps::create_folder(&context.pod.bench);
     let overlay = BenchOverlay::open(&context.pod.runtime_dir, &context.pod.bench, code, &installed)?;
     let missing = overlay.missing(&installed);
     if !missing.is_empty() {
-        // This code is older than the site, or another image's: whatever it did would go wrong.
-        return Ok(Joined { overlay, missing, outcome: Outcome::Open });
+        // This code is older than the site, or of another image: any change by it would be wrong.
+        return Ok(ActOutcome { overlay, missing, outcome: Outcome::Open });
     }
     let context = &OverlayContext { context, overrides: plan.overrides, overlay: overlay.clone() };
     let outcome = bring_up(context, leadership, volume, plan).await?;
     if !matches!(outcome, Outcome::Open) {
-        return Ok(Joined { overlay, missing, outcome });
+        return Ok(ActOutcome { overlay, missing, outcome });
     }
-    let is_finished = plan.action == &Action::GoOn;
+    let is_finished = plan.action == &Action::Continue;
     let work = InstallContext {
         context,
         leadership,
@@ -83,11 +85,15 @@ pub async fn act(
         }
         None => {
             let installed = install::install(&work, &wanted).await?;
-            // What was installed is of this very code.
+            // Every app that was just installed is at this code's version.
             if installed > 0 || !is_finished {
                 run::record_as_made(context, leadership).await?;
             } else {
-                tracing::info!(site = context.site, "the site is there; nothing to do");
+                tracing::info!(
+                    event = "site.up_to_date",
+                    site = context.site,
+                    "the site is up to date; nothing to do"
+                );
             }
         }
     }
@@ -95,17 +101,17 @@ pub async fn act(
     if !is_finished {
         new_site::finish(context, leadership, volume).await?;
     }
-    Ok(Joined { overlay, missing, outcome })
+    Ok(ActOutcome { overlay, missing, outcome })
 }
 
-/// The site itself, and the gate.
+/// Creates, completes or migrates the site.
 async fn bring_up(
     context: &OverlayContext<'_>,
     leadership: &Leadership,
     volume: &Volume,
     plan: &Plan<'_>,
 ) -> Flow<Outcome> {
-    let Plan { own, password, action, observation, settled, accepts_settings, .. } = plan;
+    let Plan { own, password, action, observation, identity, accepts_settings, .. } = plan;
     let access = Access { own, password, accepts_settings: *accepts_settings };
     match action {
         Action::Create | Action::CreateAgain { .. } => {
@@ -123,27 +129,30 @@ async fn bring_up(
                 adopt::make_folder(context)?;
                 context.link_site()?;
             }
-            rotation::follow(context, leadership.client(), own, password, observation.folder).await?;
-            settled.apply(context, leadership, volume).await?;
+            rotation::apply(context, leadership.client(), own, password, observation.folder).await?;
+            identity.apply(context, leadership, volume).await?;
             if let Some(always) = migrates_always(action, &observation.mark) {
-                tracing::info!("the site is complete and was never recorded as finished: migrating once");
+                tracing::info!(
+                    event = "site.completing",
+                    "the site is complete but was never recorded as finished: migrating once"
+                );
                 ensure_encryption_key(context).await?;
                 return run::migrate(context, leadership, volume, &access, always).await;
             }
             new_site::repair(context, leadership).await?;
             set_default_site(context).await?;
         }
-        Action::GoOn => {
-            rotation::follow(context, leadership.client(), own, password, observation.folder).await?;
-            settled.apply(context, leadership, volume).await?;
+        Action::Continue => {
+            rotation::apply(context, leadership.client(), own, password, observation.folder).await?;
+            identity.apply(context, leadership, volume).await?;
             ensure_encryption_key(context).await?;
-            // A kill between the two records of the end leaves this one; a lost database must not
-            // be taken for an unfinished one because of it.
+            // A kill between the two records of a creation's end leaves the volume's attempt. It is removed here, so
+            // that a database that is lost later is not taken for an unfinished creation.
             volume.finish_attempt()?;
             return run::migrate(context, leadership, volume, &access, false).await;
         }
     }
-    // Before the mark: a follower serves as soon as it sees that.
+    // Written before the mark, because a follower serves as soon as it sees the mark.
     ensure_encryption_key(context).await?;
     Ok(Outcome::Open)
 }
@@ -153,7 +162,7 @@ async fn ensure_encryption_key(context: &Context<'_>) -> Result<()> {
     site_config::ensure_encryption_key(&context.pod.bench.site(context.site), key).await
 }
 
-/// Once, at creation: an operator who changes it later keeps the change.
+/// Sets default_site, only at creation: an operator's later change is kept.
 async fn set_default_site(context: &Context<'_>) -> Result<()> {
     let default_site = vec![("default_site", context.site.into())];
     let frappe_major = context.pod.bench.frappe_major();

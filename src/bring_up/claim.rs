@@ -1,7 +1,7 @@
-//! The claim of the queue Redis: `cauldron:claim:<bench_id>:<site>` names the installation whose jobs
-//! are in it. Two installations of one site on one Redis would run each other's jobs.
+//! The claim of the queue Redis: `cauldron:claim:<bench_id>:<site>` names the installation whose jobs are in it. Two
+//! installations of one site on one Redis would run each other's jobs.
 //!
-//! A serving pod renews it; it ends ten minutes after the last one.
+//! A serving pod renews the claim; it expires ten minutes after the last renewal.
 
 use redis::aio::ConnectionLike;
 use redis::{AsyncCommands, RedisResult};
@@ -16,7 +16,7 @@ use crate::redis_client::{Link, Options};
 use crate::status::handle::StatusHandle;
 use crate::tick;
 
-/// One installation's claim of one queue.
+/// One installation's claim of the queue Redis.
 pub struct Claim {
     link: Link,
     key: String,
@@ -25,17 +25,17 @@ pub struct Claim {
     bench: Bench,
 }
 
-/// A site that is not in our `sites/`, whose jobs are in queues of the same names, and whose installation it is.
+/// The claim of a site that is not in our `sites/` but whose jobs are in queues of the same names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ForeignClaim {
     pub site: String,
     pub install_id: String,
 }
 
-/// Every claim of a site that this bench has not, of the last ten minutes.
+/// Returns every claim of a site that this bench does not have, renewed in the last ten minutes.
 ///
 /// # Errors
-/// Redis did not answer, or the login may not ask.
+/// Redis did not answer, or the login lacks the right to read.
 pub async fn foreign_claims(
     connection: &mut impl ConnectionLike,
     queues: &BenchQueues,
@@ -70,9 +70,9 @@ pub async fn foreign_claims(
 }
 
 impl Claim {
-    /// None for a site that has no identity of its own: a copy claims nothing.
+    /// Returns the site's claim, or None for a site without its own identity: a copy claims nothing.
     pub fn of(link: Link, pod: &Pod, site: &str) -> Option<Self> {
-        let volume = Volume::to_read(pod.bench.cauldron_site(site));
+        let volume = Volume::read_only(pod.bench.cauldron_site(site));
         if volume.copy_mark().ok()?.is_some() {
             return None;
         }
@@ -82,11 +82,11 @@ impl Claim {
         Some(Self { link, key, install_id, queues, bench: pod.bench.clone() })
     }
 
-    /// Takes or renews it. The installation that has it, where that is another one, and the claims of others.
-    async fn hold(&self) -> Result<(Option<String>, Vec<ForeignClaim>), String> {
+    /// Takes or renews the claim. Returns the installation that has it, if it is another one, and all foreign claims.
+    async fn renew(&self) -> Result<(Option<String>, Vec<ForeignClaim>), String> {
         let connected = self.link.server()?.connect(&Options::default()).await;
         let mut connection = connected.map_err(|error| error.to_string())?;
-        // Without the right to write it there is no claim, and nothing is known of another one.
+        // Without the right to write the key there is no claim, and another installation is not known.
         let set = redis::cmd("SET")
             .arg(&self.key)
             .arg(&self.install_id)
@@ -95,55 +95,65 @@ impl Claim {
             .arg(CLAIM_LIFETIME.as_secs())
             .to_owned();
         let _: Option<String> = set.query_async(&mut *connection).await.unwrap_or_default();
-        let holder: Option<String> = connection.get(&self.key).await.unwrap_or_default();
-        if holder.as_ref() == Some(&self.install_id) {
+        let owner: Option<String> = connection.get(&self.key).await.unwrap_or_default();
+        if owner.as_ref() == Some(&self.install_id) {
             let _: Result<bool, _> =
                 connection.expire(&self.key, CLAIM_LIFETIME.as_secs().cast_signed()).await;
         }
         let foreign = foreign_claims(&mut *connection, &self.queues, &self.bench).await.unwrap_or_default();
-        Ok((holder.filter(|holder| *holder != self.install_id), foreign))
+        Ok((owner.filter(|owner| *owner != self.install_id), foreign))
     }
 
-    /// Holds it until dropped, and tells whoever else does.
+    /// Renews the claim until dropped, and reports other installations.
     pub async fn keep(self, status: StatusHandle) {
-        let (mut told, mut told_foreign) = (None, Vec::new());
+        let (mut reported, mut logged_foreign) = (None, Vec::new());
         loop {
-            match self.hold().await {
+            match self.renew().await {
                 Ok((other, foreign)) => {
-                    foreign.iter().filter(|claim| !told_foreign.contains(*claim)).for_each(tell_foreign);
-                    told_foreign = foreign;
-                    if other != told {
-                        tell(&self.key, &self.install_id, other.as_deref());
+                    foreign.iter().filter(|claim| !logged_foreign.contains(*claim)).for_each(log_foreign);
+                    logged_foreign = foreign;
+                    if other != reported {
+                        log_owner(&self.key, &self.install_id, other.as_deref());
                         status.update(|status| status.queue_of.clone_from(&other));
-                        told = other;
+                        reported = other;
                     }
                 }
-                Err(error) => tracing::debug!(error, "the claim of the queue Redis was not renewed"),
+                Err(error) => tracing::debug!(
+                    event = "queue.claim_not_renewed",
+                    error,
+                    "cannot renew the claim of the queue Redis"
+                ),
             }
             tick::next(CLAIM_RENEWAL).await;
         }
     }
 }
 
-fn tell_foreign(claim: &ForeignClaim) {
+fn log_foreign(claim: &ForeignClaim) {
     tracing::warn!(
+        event = "queue.shared_with_installation",
         site = claim.site,
         installation = claim.install_id,
-        "another installation has the same bench_id and uses this queue Redis: its jobs and ours are in the same queues. \
-         Our workers leave its jobs to it; give each installation a queue Redis of its own (REDIS_QUEUE) or its own \
-         `bench_id` in common_site_config.json"
+        "another installation has the same bench_id and uses this queue Redis: its jobs and ours are in the same \
+         queues. Our workers leave its jobs in place; give each installation its own queue Redis (REDIS_QUEUE) or its \
+         own `bench_id` in common_site_config.json"
     );
 }
 
-fn tell(key: &str, ours: &str, other: Option<&str>) {
+fn log_owner(key: &str, ours: &str, other: Option<&str>) {
     match other {
         Some(other) => tracing::warn!(
+            event = "queue.claimed_by_other",
             key,
             ours,
             other,
-            "another installation of this site uses this queue Redis: each would run the other's jobs; give this one a \
-             Redis or a database of its own in REDIS_QUEUE, or another bench_id in common_site_config.json"
+            "another installation of this site uses this queue Redis: each would run the other's jobs; set \
+             REDIS_QUEUE to a separate Redis or Redis database, or set another bench_id in common_site_config.json"
         ),
-        None => tracing::info!(key, "the queue Redis is this installation's own again"),
+        None => tracing::info!(
+            event = "queue.claim_regained",
+            key,
+            "the queue Redis belongs to this installation again"
+        ),
     }
 }

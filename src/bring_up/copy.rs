@@ -1,7 +1,7 @@
-//! A copy of another installation's site: its mails muted and its scheduler paused, before anything
-//! of it runs, and let go when the operator names it (CAULDRON_CLONE).
+//! A copy of another installation's site: its mails are muted and its scheduler is paused before any of its code runs,
+//! and switched on again when the operator accepts the copy (CAULDRON_CLONE).
 //!
-//! Each way can be cut off anywhere: the mark on the volume is written first and removed last.
+//! Both changes can be interrupted at any point: the mark on the volume is written first and removed last.
 
 use serde_json::Value;
 
@@ -10,30 +10,36 @@ use crate::leader::context::Context;
 use crate::leader::lock::Leadership;
 use crate::outcome::Result;
 use crate::postgres::sql::sql_fault;
-use crate::record::identity::{CopyMark, Evidence, Identity, judge};
+use crate::record::identity::{CopyMark, Evidence, Identity, classify};
 use crate::record::state::{self, Records};
 use crate::record::volume::{Volume, random_id};
 use crate::site_state::decide::Action;
 
-/// Frappe's own switches.
+/// Frappe's settings that mute a copy.
 const SWITCHES: [&str; 2] = ["mute_emails", "pause_scheduler"];
 
-/// Whose site this is, with what that needs on the volume and in the record.
-pub struct Settled {
-    /// What the record names as the installation.
+/// The identity of the site, and what follows from it for the volume and the record.
+pub struct SiteIdentity {
+    /// The installation id for the record.
     pub install_id: String,
-    /// There while the site is a copy.
+    /// Some while the site is a copy.
     pub mark: Option<CopyMark>,
     accepted: Option<CopyMark>,
 }
 
-/// Judges, and has the mark of a new copy safe on the volume. A site that is to be created is nobody's.
-pub fn settle(context: &Context<'_>, records: &Records, volume: &Volume, action: &Action) -> Result<Settled> {
+/// Determines the identity, and writes the mark of a new copy to the volume. A site that has to be created is always
+/// ours.
+pub fn determine_identity(
+    context: &Context<'_>,
+    records: &Records,
+    volume: &Volume,
+    action: &Action,
+) -> Result<SiteIdentity> {
     if matches!(action, Action::Create | Action::CreateAgain { .. }) {
-        return Ok(Settled { install_id: volume.install_id()?, mark: None, accepted: None });
+        return Ok(SiteIdentity { install_id: volume.install_id()?, mark: None, accepted: None });
     }
     let (on_volume, mark, restore) = (volume.known_install_id()?, volume.copy_mark()?, volume.restore_mark());
-    let identity = judge(&Evidence {
+    let identity = classify(&Evidence {
         recorded: records.own.as_ref(),
         history: records.history.as_deref(),
         restore: restore.as_ref().map(|mark| (mark, &records.database)),
@@ -47,19 +53,19 @@ pub fn settle(context: &Context<'_>, records: &Records, volume: &Volume, action:
             let switched = switches_to_set(context);
             let mark = CopyMark { id: random_id(), of, why, switched };
             volume.write_copy_mark(&mark)?;
-            Settled { install_id: mark.id.clone(), mark: Some(mark), accepted: None }
+            SiteIdentity { install_id: mark.id.clone(), mark: Some(mark), accepted: None }
         }
         (Identity::StillCopy, Some(mark)) => {
-            Settled { install_id: mark.id.clone(), mark: Some(mark), accepted: None }
+            SiteIdentity { install_id: mark.id.clone(), mark: Some(mark), accepted: None }
         }
         (Identity::Accepted, Some(mark)) => {
-            Settled { install_id: mark.id.clone(), mark: None, accepted: Some(mark) }
+            SiteIdentity { install_id: mark.id.clone(), mark: None, accepted: Some(mark) }
         }
         (Identity::Own(Some(id)), _) => {
-            volume.take_install_id(&id)?;
-            Settled { install_id: id, mark: None, accepted: None }
+            volume.write_install_id_if_absent(&id)?;
+            SiteIdentity { install_id: id, mark: None, accepted: None }
         }
-        _ => Settled { install_id: volume.install_id()?, mark: None, accepted: None },
+        _ => SiteIdentity { install_id: volume.install_id()?, mark: None, accepted: None },
     })
 }
 
@@ -68,11 +74,11 @@ fn switches_to_set(context: &Context<'_>) -> Vec<String> {
     SWITCHES.into_iter().filter(|key| !is_on(key)).map(str::to_string).collect()
 }
 
-impl Settled {
-    /// Mutes a copy, or lets an accepted one go. Before any command of Frappe's.
+impl SiteIdentity {
+    /// Mutes a copy, or switches an accepted copy on. Must run before any Frappe command.
     pub async fn apply(&self, context: &Context<'_>, leadership: &Leadership, volume: &Volume) -> Result<()> {
         let folder = context.pod.bench.site(context.site);
-        // Our record is of this database now, and says whose it is.
+        // From here on our record, written in this database, identifies the site.
         volume.remove_restore_mark()?;
         context.pod.status.update(|status| status.copy_of = self.mark.as_ref().map(|mark| mark.of.clone()));
         if let Some(mark) = &self.mark {
@@ -82,10 +88,10 @@ impl Settled {
                 }
             })
             .await?;
-            tell(mark);
+            log(mark);
         }
         if let Some(mark) = &self.accepted {
-            state::take_over(
+            state::accept_copy(
                 leadership.client(),
                 context.site,
                 &mark.id,
@@ -102,21 +108,23 @@ impl Settled {
             .await?;
             volume.remove_copy_mark()?;
             tracing::info!(
+                event = "site.copy_accepted",
                 install_id = mark.id,
-                "this copy is a site of its own now: mails and scheduler are on"
+                "this copy is a separate site now: mails and scheduler are on"
             );
         }
         Ok(())
     }
 }
 
-/// At every start, until it is named.
-pub fn tell(mark: &CopyMark) {
+/// Logs that the site is a copy: at every start, until the copy is accepted.
+pub fn log(mark: &CopyMark) {
     tracing::warn!(
+        event = "site.is_copy",
         of = mark.of,
         why = mark.why,
-        "this site is a copy of another installation's: its mails are muted, its scheduler is paused; \
-         if it is meant to live by itself, set CAULDRON_CLONE={}",
+        "this site is a copy of another installation's site: its mails are muted and its scheduler is paused; \
+         to run it as a separate site, set CAULDRON_CLONE={}",
         mark.id
     );
 }

@@ -1,4 +1,4 @@
-//! Waiting for the site that another pod brings up, with the site's own credentials.
+//! Waits, with the site's own credentials, for the site that another pod brings up.
 
 use secrecy::SecretString;
 
@@ -12,7 +12,7 @@ use crate::create::login::open_session;
 use crate::frappe::site_config::{self, SiteLogin};
 use crate::frappe::{common_config, installed_apps};
 use crate::leader::context::Context;
-use crate::leader::sighting::Leader;
+use crate::leader::sighting::LeaderWatch;
 use crate::migrate::admit;
 use crate::net::Class;
 use crate::outcome::{Fault, Flow, Result};
@@ -30,24 +30,24 @@ use crate::site_state::observe;
 use crate::status::handle::Phase;
 use crate::status::operation::{NotReady, Operation};
 
-/// Waits until the site is finished and of this code; with `off` it is taken as it is, at once. A leader
-/// that gave up waits for whoever mends it, and never goes away by itself.
+/// Waits until the site is finished and matches this code; with `off` it is taken as it is, at once. A leader that gave
+/// up waits here for the fix and never exits on its own.
 pub async fn follow(context: &Context<'_>, gave_up: Option<&Fault>) -> Flow<Bootstrapped> {
-    let mut leader = Leader::new(&context.pod.status);
+    let mut leader = LeaderWatch::new(&context.pod.status);
     let mut session = None;
     context.pod.status.enter(Phase::Bootstrapping, Some(Operation::Following));
     loop {
-        let (state, reason) = match look(context, &mut session).await? {
-            Seen::Finished(bootstrapped) => return Ok(bootstrapped),
-            Seen::NotYet(state, reason) => (state, reason),
+        let (state, reason) = match check(context, &mut session).await? {
+            SiteCheck::Finished(bootstrapped) => return Ok(bootstrapped),
+            SiteCheck::NotReady(state, reason) => (state, reason),
         };
         if context.pod.config.bootstrap == BootstrapMode::Off {
             let hint = "let a pod with a database login bootstrap it, or set CAULDRON_BOOTSTRAP=follow";
             return Err(Fault::unavailable(reason.to_string(), hint).into());
         }
-        let seen = leader.see(state.as_deref(), reason);
+        let shown = leader.show(state.as_deref(), reason);
         match gave_up {
-            None => seen?,
+            None => shown?,
             Some(fault) => context.pod.status.update(|status| {
                 status.operation = Some(Operation::GivenUp(fault.clone()));
                 status.last_error = Some(fault.cause.clone());
@@ -61,40 +61,41 @@ pub async fn follow(context: &Context<'_>, gave_up: Option<&Fault>) -> Flow<Boot
     }
 }
 
-/// One look. `fault` is why nobody leads here.
+/// Checks once. `fault` is the reason why this pod does not lead.
 ///
 /// # Errors
-/// `fault`, with what is missing, where the site may not be served as it is.
+/// `fault`, with what is missing, if the site may not be served as it is.
 pub async fn once(context: &Context<'_>, fault: &Fault) -> Result<Bootstrapped> {
-    match look(context, &mut None).await? {
-        Seen::Finished(bootstrapped) => Ok(bootstrapped),
-        Seen::NotYet(_, reason) => {
+    match check(context, &mut None).await? {
+        SiteCheck::Finished(bootstrapped) => Ok(bootstrapped),
+        SiteCheck::NotReady(_, reason) => {
             Err(Fault { cause: format!("{reason}; {}", fault.cause), ..fault.clone() })
         }
     }
 }
 
-enum Seen {
+/// The result of one check.
+enum SiteCheck {
     Finished(Bootstrapped),
-    /// Our record, where it could be read, and what is missing.
-    NotYet(Option<Box<State>>, NotReady),
+    /// Our record, if it could be read, and what is missing.
+    NotReady(Option<Box<State>>, NotReady),
 }
 
-/// The session that waits, as long as the site's credentials are the ones it was opened with.
+/// The session that waits. It is reopened when the site's credentials change.
 struct Session {
     connection: Connection,
     accepts_settings: bool,
     own: SiteLogin,
 }
 
-async fn look(context: &Context<'_>, session: &mut Option<Session>) -> Result<Seen> {
+async fn check(context: &Context<'_>, session: &mut Option<Session>) -> Result<SiteCheck> {
     let path = context.pod.bench.site(context.site);
-    let folder = site_config::look(&context.pod.bench, context.site)
-        .map_err(|error| Fault::file(format!("cannot look at {}", path.display()), &error))?;
+    let folder = site_config::inspect(&context.pod.bench, context.site)
+        .map_err(|error| Fault::file(format!("cannot read {}", path.display()), &error))?;
     let Some(own) = folder.login() else {
-        return Ok(Seen::NotYet(None, NotReady::NoSiteConfig(path)));
+        return Ok(SiteCheck::NotReady(None, NotReady::NoSiteConfig(path)));
     };
-    if session.as_ref().is_some_and(|session| !session.is_of(&own)) {
+    if session.as_ref().is_some_and(|session| !session.was_opened_with(&own)) {
         *session = None;
     }
     if session.is_none() {
@@ -108,23 +109,23 @@ async fn look(context: &Context<'_>, session: &mut Option<Session>) -> Result<Se
             {
                 return Err(error.into());
             }
-            // A wrong password among them: a leader may be about to write another one.
-            Err(error) => return Ok(Seen::NotYet(None, NotReady::Unreachable(error))),
+            // These errors include a wrong password: a leader may be about to write another one.
+            Err(error) => return Ok(SiteCheck::NotReady(None, NotReady::Unreachable(error))),
         }
     }
-    let Some(open) = session else { return Ok(Seen::NotYet(None, NotReady::SessionClosed)) };
-    let seen = look_inside(context, open).await;
-    match seen {
+    let Some(open) = session else { return Ok(SiteCheck::NotReady(None, NotReady::SessionClosed)) };
+    let checked = check_site(context, open).await;
+    match checked {
         Err(fault) if open.connection.is_closed() => {
             *session = None;
-            Ok(Seen::NotYet(None, NotReady::SessionLost(fault.cause)))
+            Ok(SiteCheck::NotReady(None, NotReady::SessionLost(fault.cause)))
         }
-        seen => seen,
+        checked => checked,
     }
 }
 
 impl Session {
-    fn is_of(&self, other: &SiteLogin) -> bool {
+    fn was_opened_with(&self, other: &SiteLogin) -> bool {
         let same = |a: &Option<SecretString>, b: &Option<SecretString>| match (a, b) {
             (Some(a), Some(b)) => same_secret(a, b),
             _ => false,
@@ -135,21 +136,21 @@ impl Session {
     }
 }
 
-async fn look_inside(context: &Context<'_>, session: &Session) -> Result<Seen> {
+async fn check_site(context: &Context<'_>, session: &Session) -> Result<SiteCheck> {
     let connection = &session.connection;
-    let state = state::read(connection, context.site).await.map_err(sql_fault("cannot read our state"))?;
-    // A leader that has not recorded the end may be migrating; where none ever led, the site was made
-    // without us and is taken as it is.
+    let state = state::read(connection, context.site).await.map_err(sql_fault("cannot read our record"))?;
+    // A leader that has not recorded the end may still be migrating. A site without our record was made without us and
+    // is taken as it is.
     let unfinished = state.as_ref().is_some_and(|state| state.phase != SitePhase::Complete);
     if observe::database(connection).await? != Database::Complete || unfinished {
-        return Ok(Seen::NotYet(state.map(Box::new), NotReady::Unfinished));
+        return Ok(SiteCheck::NotReady(state.map(Box::new), NotReady::Unfinished));
     }
-    if let Some(mark) = Volume::to_read(context.pod.bench.cauldron_site(context.site)).copy_mark()? {
+    if let Some(mark) = Volume::read_only(context.pod.bench.cauldron_site(context.site)).copy_mark()? {
         context.pod.status.update(|status| status.copy_of = Some(mark.of.clone()));
-        copy::tell(&mark);
+        copy::log(&mark);
     }
-    let Some(code) = apps::joined(context.pod)? else {
-        return Ok(Seen::NotYet(state.map(Box::new), NotReady::AppsNotPublished));
+    let Some(code) = apps::published_apps(context.pod)? else {
+        return Ok(SiteCheck::NotReady(state.map(Box::new), NotReady::AppsNotPublished));
     };
     let installed = installed_apps::read(connection).await?;
     let wanted = apps::wanted_on_the_site(context.pod, &code)?;
@@ -158,25 +159,25 @@ async fn look_inside(context: &Context<'_>, session: &Session) -> Result<Seen> {
     if context.pod.config.bootstrap != BootstrapMode::Off
         && let Some(app) = wanted.iter().find(|app| !installed.contains(app) || begun(app))
     {
-        return Ok(Seen::NotYet(state.map(Box::new), NotReady::AppNotInstalled(app.clone())));
+        return Ok(SiteCheck::NotReady(state.map(Box::new), NotReady::AppNotInstalled(app.clone())));
     }
     if context.pod.config.bootstrap != BootstrapMode::Off {
-        shared_apps::make(&context.pod.bench);
+        shared_apps::create_folder(&context.pod.bench);
     }
     let overlay = BenchOverlay::open(&context.pod.runtime_dir, &context.pod.bench, code, &installed)?;
-    assets::publish_own(context, &overlay).await?;
+    assets::publish_as_follower(context, &overlay).await?;
     let missing = overlay.missing(&installed);
     if missing.is_empty()
         && let Some(state) = &state
         && context.pod.config.bootstrap != BootstrapMode::Off
         && let Some(reason) = admit::refusal(context, &overlay, connection, state).await?
     {
-        return Ok(Seen::NotYet(Some(Box::new(state.clone())), NotReady::NotAdmitted(reason)));
+        return Ok(SiteCheck::NotReady(Some(Box::new(state.clone())), NotReady::NotAdmitted(reason)));
     }
     let managed = common_config::managed(&context.pod.config);
     let overrides =
         common_config::compare(&context.pod.bench.sites(), &managed, context.pod.bench.frappe_major())?;
-    Ok(Seen::Finished(Bootstrapped {
+    Ok(SiteCheck::Finished(Bootstrapped {
         ready: context.ready,
         overrides,
         database: session.own.database.clone(),

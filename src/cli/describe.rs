@@ -1,32 +1,34 @@
-//! What the command line says of itself: completions for a shell, and the manual page.
+//! Descriptions of the command line: shell completions and the manual page.
 
 use std::fmt::Write;
 
 use clap_complete::Shell;
 
-use super::{Secrets, command_with};
+use super::settings::{Secrets, command_with};
 use crate::config::variable::VARIABLES;
 use crate::outcome::EXIT_CODES;
 
 const NAME: &str = "cauldron-frappe";
 
-/// A shell's completions: `source <(cauldron-frappe completions bash)`.
+/// The completion script of a shell: `source <(cauldron-frappe completions bash)`.
 pub fn completions(shell: Shell) -> String {
     let mut text = Vec::new();
-    // A hidden flag would be offered, too.
+    // clap_complete offers hidden flags as well, so the flags of secrets are left out.
     clap_complete::generate(shell, &mut command_with(VARIABLES, Secrets::AsFilesOnly), NAME, &mut text);
     String::from_utf8_lossy(&text).into_owned()
 }
 
 /// The manual page, in roff: `cauldron-frappe man | man -l -`.
 pub fn manual() -> String {
-    // The settings have a section of their own, with what the environment calls them.
+    // Settings have their own section, under the names of their environment variables.
     let page = clap_mangen::Man::new(command_with(&[], Secrets::AsFilesOnly)).section("1");
     let mut text = Vec::new();
-    // A Vec takes everything.
+    // Writing to a Vec cannot fail.
     let _ = page.render(&mut text);
     let mut text = String::from_utf8_lossy(&text).into_owned();
-    text.push_str(".SH ENVIRONMENT\nEach is a flag, too (\\-\\-db\\-host), and has a NAME_FILE, a file with the value.\n");
+    text.push_str(
+        ".SH ENVIRONMENT\nEach variable is also a flag (\\-\\-db\\-host). NAME_FILE names a file with the value.\n",
+    );
     for variable in VARIABLES {
         let _ = write!(
             text,
@@ -43,7 +45,7 @@ pub fn manual() -> String {
     text
 }
 
-/// roff takes a backslash, a dash and a dot at the beginning of a line for itself.
+/// Escapes what roff interprets: a backslash, a dash, and a dot at the beginning of a line.
 fn escape(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-");
     if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }
@@ -61,7 +63,7 @@ mod tests {
             for subcommand in command().get_subcommands() {
                 assert!(text.contains(subcommand.get_name()), "{shell}: {}", subcommand.get_name());
             }
-            // A secret in argv is everybody's: its flag is offered by nobody.
+            // Every user can read argv, so no shell offers the flag of a secret.
             assert!(text.contains("db-password-file"), "{shell}");
             let offers = |word: &str| text.split([' ', '"', '\'', '[', '\n']).any(|part| part == word);
             assert!(!offers("--db-password"), "{shell}");

@@ -1,17 +1,16 @@
-//! The commands that people's manifests already have (docs/before.md#commands-in-manifests), as the roles
-//! they mean.
+//! Translates the commands of existing manifests (docs/before.md#commands-in-manifests) into roles.
 //!
-//! What cannot be told for sure is run as it is, under supervision: a command that meant something
-//! else is never replaced by a guess.
+//! A command that cannot be recognized for certain runs unchanged under supervision: a command with
+//! another meaning is never replaced by a guess.
 
 use std::ffi::OsString;
 use std::path::Path;
 
-/// Whether an option is one of ours (`db-host`, without its dashes), and then whether it takes a value.
+/// Looks up a global option of ours (`db-host`, without dashes): true if it takes a value, None if it is unknown.
 type TakesValue<'a> = &'a dyn Fn(&str) -> Option<bool>;
 
-/// The command line in our own words; a program that is none of our commands becomes `run -- …`. Options of
-/// ours may stand before the command, and among the options of one that means a role.
+/// Translates a command line; a program that is not one of our commands becomes `run -- …`. Our options may
+/// precede the command, and may be mixed with the options of a legacy command that stands for a role.
 pub fn translate(
     arguments: Vec<OsString>,
     is_command: impl Fn(&str) -> bool,
@@ -25,14 +24,14 @@ pub fn translate(
     let words: Option<Vec<&str>> = command.iter().map(|word| word.to_str()).collect();
     let ours = match words.and_then(|words| role(&words, takes_value)) {
         Some(ours) => ours.into_iter().map(OsString::from).collect(),
-        // No manifest has options of ours before a program of its own: clap refuses it.
+        // No manifest has our options before another program: clap rejects it.
         None if at > 1 => return arguments,
         None => [vec!["run".into(), "--".into()], command.to_vec()].concat(),
     };
     [before.to_vec(), ours].concat()
 }
 
-/// Where the command stands: behind options of ours. None where there is none, or where an option is unknown.
+/// The index of the command, after any options of ours. None if there is no command or an option is unknown.
 fn command_index(arguments: &[OsString], takes_value: TakesValue<'_>) -> Option<usize> {
     let mut at = 1;
     while let Some(word) = arguments.get(at)?.to_str().filter(|word| word.starts_with('-')) {
@@ -41,7 +40,8 @@ fn command_index(arguments: &[OsString], takes_value: TakesValue<'_>) -> Option<
     Some(at)
 }
 
-/// `--db-host x` has two words, `--db-host=x` and `--print-config` one. None where the option is not ours.
+/// The number of words of one of our options: `--db-host x` has two, `--db-host=x` and `--print-config` one.
+/// None if the option is not ours.
 fn words_of_our_option(word: &str, takes_value: TakesValue<'_>) -> Option<usize> {
     let option = word.strip_prefix("--")?;
     match option.split_once('=') {
@@ -50,7 +50,7 @@ fn words_of_our_option(word: &str, takes_value: TakesValue<'_>) -> Option<usize>
     }
 }
 
-/// The role that a command line means, with its settings as flags.
+/// The role that a legacy command line stands for, with its settings as flags.
 fn role(words: &[&str], takes_value: TakesValue<'_>) -> Option<Vec<String>> {
     let (program, rest) = words.split_first()?;
     match Path::new(program).file_name()?.to_str()? {
@@ -76,7 +76,7 @@ fn bench(words: &[&str], takes_value: TakesValue<'_>) -> Option<Vec<String>> {
         "worker-pool" => {
             let given = read(&["queue", "num-workers"], &["quiet"])?;
             let queues = given.get("queue").unwrap_or("short,default,long");
-            // Frappe's own default.
+            // Frappe's default.
             let count = given.get("num-workers").unwrap_or("2");
             let mut flags = given.flags("worker", &[]);
             flags.extend(["--pool".into(), format!("{queues}={count}")]);
@@ -86,8 +86,8 @@ fn bench(words: &[&str], takes_value: TakesValue<'_>) -> Option<Vec<String>> {
     }
 }
 
-/// A line for `frappe.app:application` is the web role; `application_with_statics` too, which itself
-/// would serve any file (docs/frappe-contract.md#static-files).
+/// Translates gunicorn with `frappe.app:application` to the web role; also `application_with_statics`, which
+/// on its own would serve any file (docs/frappe-contract.md#static-files).
 fn gunicorn(words: &[&str], takes_value: TakesValue<'_>) -> Option<Vec<String>> {
     let is_app = |word: &str| word.starts_with("frappe.app:application");
     let mut options = words.to_vec();
@@ -124,7 +124,8 @@ fn gunicorn(words: &[&str], takes_value: TakesValue<'_>) -> Option<Vec<String>> 
         ],
     );
     if let Some(bind) = given.get("bind").or_else(|| given.get("b")) {
-        // gunicorn takes a bare port and a bare host, too; a socket has no port for our own front.
+        // gunicorn also accepts a bare port or host. A Unix socket has no port for our web port, so it is not
+        // translated.
         let address = match bind.strip_prefix(':').map_or(bind, |port| port) {
             port if port.bytes().all(|b| b.is_ascii_digit()) => format!("0.0.0.0:{port}"),
             other => other.replace("localhost", "127.0.0.1"),
@@ -135,16 +136,17 @@ fn gunicorn(words: &[&str], takes_value: TakesValue<'_>) -> Option<Vec<String>> 
     Some(flags)
 }
 
-/// `--name value`, `--name=value`, `-n value` and switches.
+/// Parsed options: `--name value`, `--name=value`, `-n value` and switches.
 struct Options<'a> {
+    /// Options of the legacy program, with their values.
     theirs: Vec<(&'a str, &'a str)>,
-    /// The words of options of ours, as they were given.
+    /// The words of our own options, as given.
     ours: Vec<&'a str>,
 }
 
 impl<'a> Options<'a> {
-    /// None where there is a word that is not known: the command means more than we would do. An option of
-    /// the program's own comes first where ours has the same name.
+    /// Returns None for an unknown word: the command means more than the role would do. If the legacy program
+    /// and we have an option of the same name, it is the program's.
     fn read(
         words: &[&'a str],
         values: &[&str],
@@ -184,100 +186,4 @@ impl<'a> Options<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn translated(line: &str) -> String {
-        let words =
-            ["cauldron-frappe"].into_iter().chain(line.split_whitespace()).map(OsString::from).collect();
-        let takes_value = |name: &str| match name {
-            "print-config" => Some(false),
-            "db-host" | "log-level" => Some(true),
-            _ => None,
-        };
-        let ours = translate(words, |word| ["web", "run", "worker"].contains(&word), &takes_value);
-        ours[1..].iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
-    }
-
-    #[test]
-    fn manifests_mean_roles() {
-        let gunicorn = "/home/frappe/frappe-bench/env/bin/gunicorn --chdir=/home/frappe/frappe-bench/sites \
-            --bind=0.0.0.0:8000 --threads=4 --workers=2 --worker-class=gthread --worker-tmp-dir=/dev/shm \
-            --timeout=120 --preload frappe.app:application";
-        let web =
-            "web --gunicorn-workers 2 --gunicorn-threads 4 --gunicorn-timeout 120 --web-addr 0.0.0.0:8000";
-        for (line, ours) in [
-            ("bench start", "web"),
-            ("bench worker --queue short,default", "worker --worker-queues short,default"),
-            ("bench worker --queue=long --quiet", "worker --worker-queues long"),
-            ("bench worker", "worker"),
-            ("/usr/local/bin/bench schedule", "scheduler"),
-            ("bench worker-pool --queue short --num-workers 3", "worker --pool short=3"),
-            ("bench worker-pool", "worker --pool short,default,long=2"),
-            ("node /home/frappe/frappe-bench/apps/frappe/socketio.js", "socketio"),
-            (gunicorn, web),
-            ("gunicorn --timeout=0 frappe.app:application", "web --gunicorn-timeout 0"),
-            ("gunicorn -t 0 frappe.app:application", "web --gunicorn-timeout 0"),
-            (
-                "gunicorn -b :9000 -w 1 frappe.app:application_with_statics()",
-                "web --gunicorn-workers 1 --web-addr 0.0.0.0:9000",
-            ),
-        ] {
-            assert_eq!(translated(line), ours, "{line}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_sure_is_run_as_it_is() {
-        for line in [
-            "bench migrate",
-            "bench worker --burst",
-            "bench --site a worker",
-            "bench start --no-prefix",
-            "node server.js",
-            "gunicorn other:app",
-            "gunicorn --config x.py frappe.app:application",
-            "gunicorn -b unix:/run/x frappe.app:application",
-            "sleep 5",
-        ] {
-            assert_eq!(translated(line), format!("run -- {line}"));
-        }
-    }
-
-    #[test]
-    fn options_of_ours_stand_before_and_behind_what_means_a_role() {
-        for (line, ours) in [
-            ("--print-config bench schedule", "--print-config scheduler"),
-            ("bench schedule --print-config", "scheduler --print-config"),
-            (
-                "--db-host a --db-host=b bench start --print-config",
-                "--db-host a --db-host=b web --print-config",
-            ),
-            ("bench worker --db-host a --queue long", "worker --worker-queues long --db-host a"),
-            ("bench worker-pool --db-host=a", "worker --db-host=a --pool short,default,long=2"),
-            ("node socketio.js --print-config", "socketio --print-config"),
-            (
-                "gunicorn -w 1 frappe.app:application --print-config",
-                "web --gunicorn-workers 1 --print-config",
-            ),
-            // gunicorn's own.
-            ("gunicorn --log-level debug frappe.app:application", "web"),
-            ("bench start --db-host", "run -- bench start --db-host"),
-            ("bench start --print-config=x", "run -- bench start --print-config=x"),
-            ("bench migrate --print-config", "run -- bench migrate --print-config"),
-        ] {
-            assert_eq!(translated(line), ours, "{line}");
-        }
-        // Clap's to read, or to refuse.
-        for line in ["--print-config web", "--print-config sleep 5", "--help bench start", "-- bench start"] {
-            assert_eq!(translated(line), line);
-        }
-    }
-
-    #[test]
-    fn our_own_commands_stay_what_they_are() {
-        for line in ["web --db-host x", "run -- bench start", "--version", "worker"] {
-            assert_eq!(translated(line), line);
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,5 @@
-//! Which of two commits is older, where the app's repository is there and knows both: what neither version
-//! nor patches tell, its history does.
+//! Finds which of two commits is older, from the app's repository or its bundle. This decides where neither versions
+//! nor patches do.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,18 +13,23 @@ use crate::supervise::process::Processes;
 use crate::supervise::spawn::{Output, Spec};
 use crate::sys::exit::Exit;
 
-/// A repository on a slow volume is no reason to wait: there are other proofs.
-const DEADLINE: Duration = Duration::from_secs(2);
+/// The timeout for git on a slow volume. The result is optional, because the relation has other evidence too.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the code's commit is to the recorded one.
+/// The relation of the code's commit to the recorded one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Descent {
     Older,
     Newer,
 }
 
-/// None where they are the same, on two branches, or where nobody knows.
-pub async fn look(processes: &Processes, repository: &Path, code: &str, recorded: &str) -> Option<Descent> {
+/// The relation according to the repository. None if the commits are equal, on two branches, or unknown.
+pub async fn of_repository(
+    processes: &Processes,
+    repository: &Path,
+    code: &str,
+    recorded: &str,
+) -> Option<Descent> {
     if code == recorded || !repository.join(".git").exists() {
         return None;
     }
@@ -34,7 +39,7 @@ pub async fn look(processes: &Processes, repository: &Path, code: &str, recorded
     is_ancestor(processes, repository, code, recorded).await?.then_some(Descent::Older)
 }
 
-/// Of a bundle, which has no repository: what that said when the bundle was made.
+/// The relation according to a bundle, which has no repository, but recorded the relations when it was made.
 pub fn of_bundle(manifest: &Manifest, recorded: &str) -> Option<Descent> {
     let names = |commits: &[String]| commits.iter().any(|commit| commit == recorded);
     match (names(&manifest.follows), names(&manifest.precedes)) {
@@ -44,9 +49,9 @@ pub fn of_bundle(manifest: &Manifest, recorded: &str) -> Option<Descent> {
     }
 }
 
-/// git-merge-base(1): 0 where it is, 1 where it is not, and something else where it does not know.
+/// Runs git-merge-base(1): it exits with 0 for true, 1 for false, and otherwise if it does not know the commits.
 async fn is_ancestor(processes: &Processes, repository: &Path, older: &str, newer: &str) -> Option<bool> {
-    // Both are handed on as they were read from a repository, or from the database.
+    // Both were read from a repository or the database, and are checked before they become arguments.
     let is_commit = |text: &str| text.len() >= 40 && text.bytes().all(|b| b.is_ascii_hexdigit());
     if !is_commit(older) || !is_commit(newer) {
         return None;
@@ -55,7 +60,7 @@ async fn is_ancestor(processes: &Processes, repository: &Path, older: &str, newe
     for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"] {
         environment.unset(name);
     }
-    // An image's files may be root's; and nothing is fetched for this.
+    // safe.directory: the files of an image may belong to root. Nothing may be fetched for this.
     environment.set("GIT_NO_LAZY_FETCH", "1").set("GIT_TERMINAL_PROMPT", "0");
     let arguments = ["-c", "safe.directory=*", "merge-base", "--is-ancestor", older, newer];
     let spec = Spec {
@@ -65,8 +70,9 @@ async fn is_ancestor(processes: &Processes, repository: &Path, older: &str, newe
         output: Output::Lines(Arc::new(|_| ())),
         ..Spec::new("git merge-base", "git")
     };
-    let child = processes.spawn(&spec).map_err(|error| tracing::debug!(%error, "git is not asked")).ok()?;
-    let Ok(exit) = tokio::time::timeout(DEADLINE, child.exited()).await else {
+    let log = |error: &_| tracing::debug!(event = "app.git_not_started", %error, "cannot start git");
+    let child = processes.spawn(&spec).inspect_err(log).ok()?;
+    let Ok(exit) = tokio::time::timeout(TIMEOUT, child.exited()).await else {
         child.signal_group(Signal::SIGKILL);
         return None;
     };
@@ -82,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bundle_tells_what_its_commit_is_to_the_recorded_one() {
+    fn a_bundle_records_the_relation_to_other_commits() {
         let manifest: Manifest = serde_json::from_str(
             r#"{"app": "shop", "version": "1", "commit": "c", "abi": "cpython-311", "arch": "x86_64",
                 "requirements": [], "has_bundles": false, "built_assets": false, "required_apps": [],

@@ -1,22 +1,22 @@
-//! The digest that was made with a bundle, at build time or when it was published: a bundle never changes, so
-//! none of its files is looked at again.
+//! Reads the digest that was made with a bundle, at image build time or when it was published. A bundle never changes,
+//! so none of its files has to be read again.
 
 use std::fs;
 use std::path::Path;
 
 use crate::apps::bundle::Bundle;
-use crate::fingerprint::RULES;
+use crate::fingerprint::RULES_VERSION;
 
-/// The bundle that the package is in.
+/// The bundle that contains the package.
 pub fn bundle(package: &Path) -> Option<Bundle> {
-    // Running pods have it by a link (apps::live).
+    // Running pods reach a new app through a link (apps::shared_apps).
     let package = fs::canonicalize(package).ok()?;
     Bundle::open(package.parent()?.parent()?).ok()
 }
 
-/// None where it was made by other rules.
+/// The digest in the manifest; None if it was made by other rules.
 pub fn digest(bundle: &Bundle) -> Option<String> {
-    bundle.manifest.fingerprint.as_ref()?.strip_prefix(RULES).map(str::to_string)
+    bundle.manifest.fingerprint.as_ref()?.strip_prefix(RULES_VERSION).map(str::to_string)
 }
 
 #[cfg(test)]
@@ -24,10 +24,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::fingerprint::{baked_digest, cache};
+    use crate::fingerprint::{cache, manifest_digest};
 
     #[test]
-    fn a_bundles_own_digest_is_what_would_be_made_of_it() {
+    fn the_digest_in_a_manifest_equals_a_computed_one() {
         let folder = tempfile::tempdir().unwrap();
         let package = folder.path().join("source/shop");
         fs::create_dir_all(&package).unwrap();
@@ -43,7 +43,7 @@ mod tests {
             });
             fs::write(folder.path().join("manifest.json"), manifest.to_string()).unwrap();
         };
-        manifest(&baked_digest(&package).unwrap());
+        manifest(&manifest_digest(&package).unwrap());
         assert_eq!(digest(&package), Some(made));
         manifest("0:abc");
         assert_eq!(digest(&package), None, "other rules");

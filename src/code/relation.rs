@@ -1,43 +1,43 @@
-//! How the code of a pod relates to the database. A pure function; its table is its test.
+//! Decides how the code of a pod relates to the database. A pure function; its test covers this table.
 //!
 //! ```text
-//!   an installed app is not there            ─▶ Incomplete   never migrates, never serves
-//!   the fingerprint on record                ─▶ Equal        serves
-//!   a fingerprint of the history             ─▶ RolledBack   serves, never migrates
-//!   an app below its recorded version, its
-//!   commit an ancestor of the recorded one,
-//!   or nothing but DocTypes that are older   ─▶ Older        never migrates
+//!   an installed app is missing              ─▶ Incomplete   never migrates, never serves
+//!   the fingerprint is the recorded one      ─▶ Equal        serves
+//!   the fingerprint is in the history        ─▶ RolledBack   serves, never migrates
+//!   an app is below its recorded version, its
+//!   commit is an ancestor of the recorded one,
+//!   or all changed DocTypes are older        ─▶ Older        never migrates
 //!   DocTypes would be deleted, or overwritten
-//!   by older ones, and nothing proves newer  ─▶ Unknown      never migrates
-//!   a version above, a commit that descends
+//!   by older ones, without proof of newer    ─▶ Unknown      never migrates
+//!   a higher version, a commit that descends
 //!   from the recorded one, new patches, newer
 //!   DocTypes, or nothing pending at all      ─▶ Newer        migrates
 //! ```
 //!
-//! migrate deletes every DocType that the code does not know, with what hangs on it
-//! (docs/frappe-sites.md#orphaned-doctypes), so that is allowed only to code that is proved newer. Logged
-//! patches that the code lacks prove nothing by themselves: newer Frappe trims its list. They only take the
-//! force from new patches as a proof, since an older branch with a fix of its own looks the same.
+//! migrate deletes every DocType that the code does not know, with everything that depends on it
+//! (docs/frappe-sites.md#orphaned-doctypes), so only code that is proved newer may do that. Logged patches that the
+//! code lacks prove nothing by themselves, because newer Frappe trims its list. But with such patches, new patches are
+//! no proof of newer code either: an older branch with a fix of its own has the same signs.
 
 use super::ancestry::Descent;
 use super::version::Version;
 use crate::status::gate::RelationKind;
 
-/// What was seen of the code, the record and the site's own tables.
+/// The facts about the code, the record and the site's own tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// Of this pod.
+    /// The fingerprint of this pod's code.
     pub fingerprint: String,
-    /// The one that was migrated to last.
+    /// The fingerprint of the last migration.
     pub recorded: Option<String>,
-    /// `fingerprint` was migrated to once.
+    /// `fingerprint` was the target of an earlier migration.
     pub in_history: bool,
-    /// Installed apps that are not in apps.txt, or not there.
+    /// Installed apps that are not in apps.txt, or do not exist here.
     pub missing: Vec<String>,
     pub apps: Vec<AppEvidence>,
     /// DocTypes of the database that the code does not know.
     pub orphans: Vec<String>,
-    /// DocTypes whose file is not the one that was imported.
+    /// DocTypes whose file differs from the imported one.
     pub doctypes: Vec<DocTypeChange>,
 }
 
@@ -46,23 +46,24 @@ pub struct Evidence {
 pub struct AppEvidence {
     pub name: String,
     pub code: Option<Version>,
-    /// As `Installed Application` has it.
+    /// The version in `Installed Application`.
     pub installed: Option<Version>,
     /// Patches that were never run, in the order of patches.txt.
     pub pending: Vec<String>,
-    /// The log has patches of the app that its code lacks.
+    /// The Patch Log has patches of the app that its code lacks.
     pub lacks_patches: bool,
-    /// Of its commit from the recorded one, or the other way round.
+    /// The relation of its commit to the recorded one.
     pub descent: Option<Descent>,
 }
 
-/// A DocType that migrate would import, by its `modified`.
+/// A DocType that migrate would import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DocTypeChange {
     pub name: String,
     pub age: Age,
 }
 
+/// The age of a DocType's file relative to the database, by `modified`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Age {
     /// Not in the database yet.
@@ -70,12 +71,12 @@ pub enum Age {
     Newer,
     Same,
     Older,
-    /// The database has what another app of this very code defines, and the file that counts differs from it: left by a
-    /// migrate that was cut short, or by the reload of one app. Nothing newer than this code can be lost.
+    /// The database has the definition of another app of this same code, and the effective file differs from it. A
+    /// migrate that was cut short, or the reload of one app, left it. Nothing newer than this code can be lost.
     OfAnotherApp,
 }
 
-/// What the pod's code is to the database, and what may be done with it.
+/// The relation of the pod's code to the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Relation {
     Equal,
@@ -87,7 +88,7 @@ pub enum Relation {
 }
 
 impl Relation {
-    /// The reason, where there is more to say than the word.
+    /// The reason, for variants that have one.
     pub fn why(&self) -> Option<&str> {
         match self {
             Self::Older(why) | Self::Unknown(why) | Self::Incomplete(why) => Some(why),
@@ -95,7 +96,7 @@ impl Relation {
         }
     }
 
-    /// The word for people, each of them told apart.
+    /// A distinct description of each variant for people.
     pub fn description(&self) -> &'static str {
         match self {
             Self::RolledBack => "rolled back",
@@ -104,7 +105,7 @@ impl Relation {
         }
     }
 
-    /// As `/status` and the metric have it.
+    /// The value in `/status` and in the metric.
     pub fn kind(&self) -> RelationKind {
         match self {
             Self::Equal => RelationKind::Equal,
@@ -116,56 +117,59 @@ impl Relation {
 }
 
 impl Evidence {
-    /// Whether migrate would change tables: then the site goes into maintenance for it.
+    /// True if migrate would change tables, which requires maintenance mode.
     pub fn is_anything_pending(&self) -> bool {
         !self.doctypes.is_empty()
             || !self.orphans.is_empty()
             || self.apps.iter().any(|app| !app.pending.is_empty())
     }
 
-    /// Every patch that migrate would run.
+    /// The patches that migrate would run.
     pub fn pending(&self) -> impl Iterator<Item = &str> {
         self.apps.iter().flat_map(|app| &app.pending).map(String::as_str)
     }
 }
 
-/// Judges.
-pub fn relation(seen: &Evidence) -> Relation {
-    if !seen.missing.is_empty() {
+/// Decides the relation.
+pub fn relation(evidence: &Evidence) -> Relation {
+    if !evidence.missing.is_empty() {
         return Relation::Incomplete(format!(
-            "installed, and not in this pod's code or its apps.txt: {}",
-            seen.missing.join(", ")
+            "installed apps are missing from this pod's code or its apps.txt: {}",
+            evidence.missing.join(", ")
         ));
     }
-    if seen.recorded.as_ref() == Some(&seen.fingerprint) {
+    if evidence.recorded.as_ref() == Some(&evidence.fingerprint) {
         return Relation::Equal;
     }
-    if seen.in_history {
+    if evidence.in_history {
         return Relation::RolledBack;
     }
-    if let Some((app, code, installed)) = seen.apps.iter().find_map(below) {
+    if let Some((app, code, installed)) = evidence.apps.iter().find_map(below) {
         return Relation::Older(format!("{app} is {code} here, and {installed} in the database"));
     }
-    if let Some(app) = seen.apps.iter().find(|app| app.descent == Some(Descent::Older)) {
-        return Relation::Older(format!("{} is at a commit from before the one in the database", app.name));
+    if let Some(app) = evidence.apps.iter().find(|app| app.descent == Some(Descent::Older)) {
+        return Relation::Older(format!(
+            "the commit of {} is an ancestor of the one in the database",
+            app.name
+        ));
     }
-    if is_proved_newer(seen) {
+    if is_proved_newer(evidence) {
         return Relation::Newer;
     }
-    let older = names(seen.doctypes.iter().filter(|change| change.age == Age::Older).map(|c| &c.name));
-    let (newer, orphans) = (seen.doctypes.iter().any(is_newer), names(seen.orphans.iter()));
+    let older = names(evidence.doctypes.iter().filter(|change| change.age == Age::Older).map(|c| &c.name));
+    let (newer, orphans) = (evidence.doctypes.iter().any(is_newer), names(evidence.orphans.iter()));
     match (older, orphans) {
-        (None, None) if newer || is_of_this_code(seen) => Relation::Newer,
+        (None, None) if newer || is_of_this_code(evidence) => Relation::Newer,
         (Some(older), None) if !newer => {
             Relation::Older(format!("the database has newer DocTypes than this code: {older}"))
         }
-        (_, Some(orphans)) => {
-            Relation::Unknown(format!("nothing shows it newer, and migrate would delete DocTypes: {orphans}"))
-        }
-        (Some(older), _) => Relation::Unknown(format!(
-            "nothing shows it newer, and migrate would overwrite newer DocTypes: {older}"
+        (_, Some(orphans)) => Relation::Unknown(format!(
+            "nothing proves it newer, and migrate would delete DocTypes: {orphans}"
         )),
-        _ => Relation::Unknown("DocTypes differ, and nothing shows which are newer".into()),
+        (Some(older), _) => Relation::Unknown(format!(
+            "nothing proves it newer, and migrate would overwrite newer DocTypes: {older}"
+        )),
+        _ => Relation::Unknown("DocTypes differ, and nothing proves which are newer".into()),
     }
 }
 
@@ -174,34 +178,34 @@ fn below(app: &AppEvidence) -> Option<(&str, &Version, &Version)> {
     (code < installed).then_some((app.name.as_str(), code, installed))
 }
 
-fn is_proved_newer(seen: &Evidence) -> bool {
-    seen.apps.iter().any(|app| {
+fn is_proved_newer(evidence: &Evidence) -> bool {
+    evidence.apps.iter().any(|app| {
         let above = matches!((&app.code, &app.installed), (Some(code), Some(installed)) if code > installed);
         above || app.descent == Some(Descent::Newer) || (!app.pending.is_empty() && !app.lacks_patches)
     })
 }
 
-/// Nothing of the database is of other code: all that is pending is the order among apps of one DocType.
-fn is_of_this_code(seen: &Evidence) -> bool {
+/// True if the database has nothing from other code: only the definitions of DocTypes by two apps of this code differ.
+fn is_of_this_code(evidence: &Evidence) -> bool {
     let is_ours = |change: &DocTypeChange| change.age == Age::OfAnotherApp;
-    seen.orphans.is_empty()
-        && seen.apps.iter().all(|app| app.pending.is_empty())
-        && seen.doctypes.iter().all(is_ours)
+    evidence.orphans.is_empty()
+        && evidence.apps.iter().all(|app| app.pending.is_empty())
+        && evidence.doctypes.iter().all(is_ours)
 }
 
 fn is_newer(change: &DocTypeChange) -> bool {
     matches!(change.age, Age::New | Age::Newer)
 }
 
-/// The first of them, in words.
+/// The first names as a list, with the number of the others; None if there are none.
 fn names<'a>(names: impl Iterator<Item = &'a String>) -> Option<String> {
-    const SHOWN: usize = 5;
+    const MAX_SHOWN: usize = 5;
     let names: Vec<&str> = names.map(String::as_str).collect();
-    let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    let shown = names.iter().take(MAX_SHOWN).copied().collect::<Vec<_>>().join(", ");
     match names.len() {
         0 => None,
-        1..=SHOWN => Some(shown),
-        more => Some(format!("{shown} and {} more", more - SHOWN)),
+        1..=MAX_SHOWN => Some(shown),
+        more => Some(format!("{shown} and {} more", more - MAX_SHOWN)),
     }
 }
 

@@ -1,9 +1,9 @@
-//! An app's version, for one question: which of two is older.
+//! The version of an app, which is only used to find the older of two.
 
 use std::cmp::Ordering;
 use std::fmt;
 
-/// `15.55.1`, `16.0.0-dev`, `v3`. Of two with the same numbers the one with a word behind is older.
+/// A version such as `15.55.1`, `16.0.0-dev` or `v3`. With equal numbers, the one with a suffix is older.
 #[derive(Clone, Debug)]
 pub struct Version {
     text: String,
@@ -12,14 +12,14 @@ pub struct Version {
 }
 
 impl Version {
-    /// None where it does not begin with a number: nothing can be said of it.
+    /// Parses a version; None if it does not begin with a number and so cannot be compared.
     pub fn parse(text: &str) -> Option<Self> {
         let trimmed = text.trim().trim_start_matches(['v', 'V']);
         let length = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
         let (digits, rest) = trimmed.split_at(length);
         let numbers: Vec<u64> =
             digits.trim_end_matches('.').split('.').map(str::parse).collect::<Result<_, _>>().ok()?;
-        // 15.x.x is a branch, which no version is above or below.
+        // 15.x.x is a branch, which cannot be compared with a version.
         (!rest.starts_with('x')).then(|| Self {
             text: text.trim().to_string(),
             numbers,
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn older_is_by_number_and_before_the_release() {
+    fn versions_compare_by_number_and_prereleases_are_older() {
         let parse = |text| Version::parse(text).unwrap();
         assert!(parse("15.9.0") < parse("15.10.0"));
         assert!(parse("16.0.0-dev") < parse("16.0.0"));

@@ -1,4 +1,4 @@
-//! `apps list`: what is wanted, pinned, baked and installed, side by side.
+//! `apps list`: a table of the apps that are wanted, pinned, baked and installed.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use crate::postgres::{self, Options};
 use crate::supervise::signals::Shutdown;
 use crate::telemetry;
 
-/// The report is of use without the site, too.
-const ASK_FOR_AT_MOST: Duration = Duration::from_secs(5);
+/// The time to read installed_apps. The report is useful without it.
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// # Errors
-/// 78 where the bench or the list of apps cannot be read.
+/// 78 if the bench or the list of apps cannot be read.
 pub async fn list(config: Config, format: Format, shutdown: &Shutdown) -> Flow<u8> {
     let bench = Bench::new(&config.bench);
-    let asking = async { Ok(tokio::time::timeout(ASK_FOR_AT_MOST, installed(&config, &bench)).await) };
-    let installed = shutdown.guard(asking).await?;
+    let reading = async { Ok(tokio::time::timeout(DATABASE_TIMEOUT, installed(&config, &bench)).await) };
+    let installed = shutdown.guard(reading).await?;
     let installed = installed.unwrap_or_else(|_| Err("the database did not answer in time".into()));
     let report = apps::list(&config, &bench, installed)?;
     telemetry::print(&match format {
@@ -30,12 +30,12 @@ pub async fn list(config: Config, format: Format, shutdown: &Shutdown) -> Flow<u
     Ok(DONE)
 }
 
-/// The site's own, asked with its own login.
+/// Reads the site's installed apps with the site's own login. The error says why they are unknown.
 async fn installed(config: &Config, bench: &Bench) -> Result<Vec<String>, String> {
     let (Some(site), Some(database)) = (&config.site, &config.database) else {
         return Err("SITE_NAME or DB_HOST is not set".into());
     };
-    let folder = site_config::look(bench, site).map_err(|error| error.to_string())?;
+    let folder = site_config::inspect(bench, site).map_err(|error| error.to_string())?;
     let own = folder.login().ok_or("the site has no site_config.json yet")?;
     let connection =
         postgres::connect(database, &own.login, &own.database, "cauldron/apps", &Options::default()).await;

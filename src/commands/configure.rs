@@ -1,4 +1,4 @@
-//! `configure`: writes common_site_config.json, and nothing else.
+//! `configure`: writes common_site_config.json and nothing else.
 
 use crate::bench::Bench;
 use crate::config::Config;
@@ -7,7 +7,7 @@ use crate::outcome::{DONE, Fault, Flow};
 use crate::supervise::signals::Shutdown;
 
 /// # Errors
-/// 78 where the file cannot be read, or differs and cannot be written.
+/// 78 if the file cannot be read, or differs from the configuration and cannot be written.
 pub async fn configure(config: Config, shutdown: &Shutdown) -> Flow<u8> {
     let bench = Bench::new(&config.bench);
     let managed = common_config::managed(&config);
@@ -16,14 +16,18 @@ pub async fn configure(config: Config, shutdown: &Shutdown) -> Flow<u8> {
         Ok(common_config::merge(&bench.sites(), &managed, &default_site, bench.frappe_major()).await?)
     };
     match shutdown.guard(merging).await? {
-        Merged::Unchanged => tracing::info!("common_site_config.json is as it should be"),
-        Merged::Written(keys) => tracing::info!(keys = keys.join(", "), "wrote common_site_config.json"),
-        // A role makes up for it in its own children; this command has none.
+        Merged::Unchanged => {
+            tracing::info!(event = "config.unchanged", "common_site_config.json is up to date");
+        }
+        Merged::Written(keys) => {
+            tracing::info!(event = "config.written", keys = keys.join(", "), "wrote common_site_config.json");
+        }
+        // A role passes these variables to its children; this command has none.
         Merged::Overridden(variables) => {
             let names: Vec<&str> = variables.keys().copied().collect();
             return Err(Fault::configuration(
-                "common_site_config.json cannot be written, and differs".to_string(),
-                format!("make it writable, or give every Frappe process {}", names.join(", ")),
+                "common_site_config.json differs from the configuration and cannot be written".to_string(),
+                format!("make the file writable, or set {} for every Frappe process", names.join(", ")),
             )
             .into());
         }

@@ -1,5 +1,5 @@
-//! `exec -- CMD …`: this process becomes the program, in the environment that a role would give it. What
-//! drops the site's database has the site to itself first, and is waited for (`taking`).
+//! `exec -- CMD …`: replaces this process by the program, in the environment of a role. A command that drops
+//! the site's database is run as a child instead, under the site's exclusive lock (`taking`).
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -10,32 +10,35 @@ use crate::bench::Bench;
 use crate::config::Config;
 use crate::frappe::common_config;
 use crate::frappe::environment::ChildEnvironment;
-use crate::health_port::probe::ask_supervisor;
+use crate::health_port::probe::query_supervisor;
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow, Result};
-use crate::overlay::{BenchOverlay, Joined};
+use crate::overlay::{BenchOverlay, OverlayPaths};
 use crate::record::volume::Volume;
 use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::Spec;
 use crate::telemetry;
 
-/// Commands that make or move site folders: these are the volume's, where every pod sees them.
-const OF_THE_VOLUME: [&str; 2] = ["new-site", "drop-site"];
+/// Commands that create or move site folders. They run in the bench itself, since site folders belong on the
+/// volume, where every pod sees them.
+const RUN_IN_BENCH: [&str; 2] = ["new-site", "drop-site"];
 
-/// Returns the exit code of what had to be waited for; else only where the program cannot be started.
+/// Returns the exit code of a command that ran as a child; otherwise returns only if the program cannot be
+/// started.
 ///
 /// # Errors
-/// 126 and 127 as a shell gives them; 78 where the bench's configuration cannot be read; 75 where the site
-/// is not to be had, or where the wanted apps are not published yet.
+/// 126 and 127 as a shell; 78 if the bench's configuration cannot be read; 75 if the site's exclusive lock
+/// cannot be acquired, or if the wanted apps are not published yet.
 pub async fn exec(command: Vec<OsString>, config: Config, shutdown: &Shutdown) -> Flow<u8> {
     let spec = shutdown.guard(async { Ok(spec(&command, &config).await?) }).await?;
     match taking(&command, config.site.as_deref()) {
         Some(taking) => taking::run(spec, &taking, &config, shutdown).await,
         None => {
-            let becomes = async {
+            let replace = async {
                 telemetry::flush();
                 Err(spec.replace_us().fault().into())
             };
-            shutdown.guard(becomes).await
+            shutdown.guard(replace).await
         }
     }
 }
@@ -55,8 +58,8 @@ async fn spec(command: &[OsString], config: &Config) -> Result<Spec> {
         environment.set("FRAPPE_SITE", site);
     }
     let joined = join(config, &bench).await?;
-    environment.joining(&joined);
-    // `python` and what the bench's environment brings are the bench's own.
+    environment.use_overlay(&joined);
+    // `python` and the programs of the bench's virtual environment come first on PATH.
     let own = bench.environment().join("bin").into_os_string();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths(std::iter::once(own.clone().into()).chain(std::env::split_paths(&path)));
@@ -64,51 +67,54 @@ async fn spec(command: &[OsString], config: &Config) -> Result<Spec> {
     let mut spec = Spec::new("exec", &command[0]);
     spec.args = command[1..].to_vec();
     spec.env = environment.into_map();
-    let of_the_volume = command.iter().any(|word| OF_THE_VOLUME.iter().any(|command| word == command));
-    let root = if of_the_volume { config.bench.as_path() } else { joined.root.as_path() };
-    spec.cwd = Some(place(root, &config.bench));
+    let in_bench = command.iter().any(|word| RUN_IN_BENCH.iter().any(|command| word == command));
+    let root = if in_bench { config.bench.as_path() } else { joined.root.as_path() };
+    spec.cwd = Some(working_folder(root, &config.bench));
     Ok(spec)
 }
 
-/// The same place in the view as we are at in the bench: `bench` looks for its bench around it.
-fn place(root: &Path, bench: &Path) -> PathBuf {
+/// The folder in the overlay that corresponds to the current folder in the bench: `bench` searches for its
+/// bench from the working folder.
+fn working_folder(root: &Path, bench: &Path) -> PathBuf {
     let here = std::env::current_dir().unwrap_or_default();
     let same = here.strip_prefix(bench).map(|below| root.join(below));
     same.ok().filter(|path| path.is_dir()).unwrap_or_else(|| root.to_path_buf())
 }
 
-/// What the role of this container joined, else the same made anew.
-async fn join(config: &Config, bench: &Bench) -> Result<Joined> {
+/// The overlay of the role that runs in this container; if there is none, a new one.
+async fn join(config: &Config, bench: &Bench) -> Result<OverlayPaths> {
     let default = PathBuf::from("/run/cauldron");
     let known = config.runtime_dir.as_deref().unwrap_or(&default);
-    if let Some(joined) = BenchOverlay::of_a_role(known) {
+    if let Some(joined) = BenchOverlay::existing_paths(known) {
         return Ok(joined);
     }
-    if let Some(joined) = told_by_supervisor(config).await {
+    if let Some(joined) = reported_by_supervisor(config).await {
         return Ok(joined);
     }
-    let code = apps::joined_by(config, bench)?.ok_or_else(|| {
+    let code = apps::published_apps_of(config, bench)?.ok_or_else(|| {
         Fault::try_again(
             "the wanted apps are not published yet",
-            "let a pod that leads finish, then try again",
+            "wait until the leading pod has published them, then try again",
         )
+        .named(Refusal::AppsNotPublished)
     })?;
     let folder = match &config.runtime_dir {
         Some(folder) => folder.clone(),
-        // It has to outlive us: the program goes on in it.
+        // Kept: the program uses the folder after it has replaced this process.
         None => tempfile::Builder::new()
             .prefix("cauldron-exec-")
             .tempdir()
-            .map_err(|error| Fault::file("no folder for short-lived files", &error))?
+            .map_err(|error| Fault::file("cannot create a folder for temporary files", &error))?
             .keep(),
     };
-    let volume = config.site.as_ref().map(|site| Volume::to_read(bench.cauldron_site(site)));
+    let volume = config.site.as_ref().map(|site| Volume::read_only(bench.cauldron_site(site)));
     let installed = volume.map(|volume| volume.installed_apps()).transpose()?.unwrap_or_default();
-    Ok(BenchOverlay::open(&folder, bench, code, &installed)?.joined())
+    Ok(BenchOverlay::open(&folder, bench, code, &installed)?.paths())
 }
 
-async fn told_by_supervisor(config: &Config) -> Option<Joined> {
-    let answer = ask_supervisor(config.health_addr, "/status").await.ok()?;
+/// The overlay in the runtime folder that `/status` of the supervisor names.
+async fn reported_by_supervisor(config: &Config) -> Option<OverlayPaths> {
+    let answer = query_supervisor(config.health_addr, "/status").await.ok()?;
     let status: serde_json::Value = serde_json::from_str(&answer.body).ok()?;
-    BenchOverlay::of_a_role(Path::new(status["runtime_dir"].as_str()?))
+    BenchOverlay::existing_paths(Path::new(status["runtime_dir"].as_str()?))
 }

@@ -1,4 +1,4 @@
-//! `maintenance on | off [--force] | status`: an operator's word, beside whatever runs.
+//! `maintenance on | off [--force] | status`: sets or shows maintenance mode, beside any role that runs.
 
 use serde_json::json;
 use tokio_postgres::Client;
@@ -7,8 +7,9 @@ use crate::bench::Bench;
 use crate::cli::{Format, Maintenance};
 use crate::config::Config;
 use crate::migrate::admit::running;
-use crate::migrate::hold::Queues;
 use crate::migrate::maintenance;
+use crate::migrate::worker_pause::Queues;
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{DONE, Fault, Flow, Result};
 use crate::postgres::sql::sql_fault;
 use crate::record::migrations::write_gate;
@@ -20,8 +21,8 @@ use crate::supervise::signals::Shutdown;
 use crate::telemetry;
 
 /// # Errors
-/// 75 where a migration is on its way, or half done and `--force` was not said; 69 where the record
-/// cannot be read.
+/// 75 if a migration is running, or is interrupted and `--force` was not given; 69 if the record cannot be
+/// read.
 pub async fn maintenance(
     config: Config,
     action: Maintenance,
@@ -34,13 +35,14 @@ pub async fn maintenance(
 
 async fn act(config: &Config, action: Maintenance, force: bool, format: Format) -> Result<u8> {
     let (Some(site), Some(database)) = (&config.site, &config.database) else {
-        return Err(Fault::configuration("no site or no database is named", "set SITE_NAME and DB_HOST"));
+        let cause = "the site or the database is not configured";
+        return Err(Fault::configuration(cause, "set SITE_NAME and DB_HOST"));
     };
     let bench = Bench::new(&config.bench);
     let connection = RecordReader::new(database, &bench, site).connect().await.map_err(|error| {
         Fault::unavailable(
             format!("the record of migrations cannot be read: {error}"),
-            "start again when PostgreSQL can be reached",
+            "try again when PostgreSQL can be reached",
         )
     })?;
     let records = state::read_all(&connection, site).await.map_err(sql_fault("cannot read our state"))?;
@@ -49,16 +51,17 @@ async fn act(config: &Config, action: Maintenance, force: bool, format: Format) 
     if action != Maintenance::Status && writes {
         schema::refuse_newer(records.schema)?;
     }
-    let asked = Asked { config, bench: &bench, site, client: &connection, state };
+    let request = Request { config, bench: &bench, site, client: &connection, state };
     match action {
-        Maintenance::On => asked.on().await?,
-        Maintenance::Off => asked.off(force).await?,
-        Maintenance::Status => asked.tell(format),
+        Maintenance::On => request.on().await?,
+        Maintenance::Off => request.off(force).await?,
+        Maintenance::Status => request.print(format),
     }
     Ok(DONE)
 }
 
-struct Asked<'a> {
+/// A request of an operator, with the state of the site's record.
+struct Request<'a> {
     config: &'a Config,
     bench: &'a Bench,
     site: &'a str,
@@ -66,59 +69,63 @@ struct Asked<'a> {
     state: State,
 }
 
-impl Asked<'_> {
-    /// From now on it is the operator's: no migration takes it away.
+impl Request<'_> {
+    /// Turns maintenance on. It is the operator's from now on: no migration turns it off.
     async fn on(mut self) -> Result<()> {
         if self.state.gate.maintenance_ours {
             self.state.gate.maintenance_ours = false;
             write_gate(self.client, self.site, &self.state.gate).await?;
         }
         maintenance::set(&self.bench.site(self.site), true).await?;
-        tracing::info!(site = self.site, "maintenance is on");
+        tracing::info!(event = "site.maintenance_on", site = self.site, "maintenance mode is on");
         Ok(())
     }
 
+    /// Turns maintenance off and gives up an interrupted migration, if `force` allows it.
     async fn off(mut self, force: bool) -> Result<()> {
         let stage = self.state.gate.stage;
         if stage != Stage::Open {
             if let Some(running) = running(&self.state) {
                 let holder = running.holder.as_deref().unwrap_or("a pod");
                 return Err(Fault::try_again(
-                    format!("{holder} is migrating the site now ({})", stage.as_str()),
-                    "wait for its end, or stop that pod",
-                ));
+                    format!("{holder} is migrating the site ({})", stage.as_str()),
+                    "wait until the migration has ended, or stop that pod",
+                )
+                .named(Refusal::MigrationRunning));
             }
             let gate = &mut self.state.gate;
             if !force {
                 return Err(Fault::try_again(
                     gate.remedy(),
-                    "`maintenance off --force` gives the migration up",
-                ));
+                    "to give the migration up, run `maintenance off --force`",
+                )
+                .named(Refusal::MigrationInterrupted));
             }
             gate.on_event(Event::Lifted);
             gate.maintenance_ours = false;
             tracing::warn!(
-                "the migration is given up: the tables stay as it left them, and the code that is recorded serves them"
+                event = "migration.given_up",
+                "migration given up: the tables stay as it left them, and the recorded code serves them"
             );
         }
         maintenance::set(&self.bench.site(self.site), false).await?;
         if stage != Stage::Open {
             write_gate(self.client, self.site, &self.state.gate).await?;
             if let Some(queues) = Queues::of(self.config, self.site) {
-                queues.open().await;
+                queues.release_pause().await;
             }
         }
         if maintenance::is_on(self.bench, self.site) {
             return Err(Fault::configuration(
                 "maintenance_mode is on in common_site_config.json, for every site of the bench",
-                "take it away there",
+                "remove maintenance_mode from that file",
             ));
         }
-        tracing::info!(site = self.site, "maintenance is off");
+        tracing::info!(event = "site.maintenance_off", site = self.site, "maintenance mode is off");
         Ok(())
     }
 
-    fn tell(&self, format: Format) {
+    fn print(&self, format: Format) {
         let on = maintenance::is_on(self.bench, self.site);
         let gate = &self.state.gate;
         let by = on.then_some(if gate.maintenance_ours { "migration" } else { "operator" });

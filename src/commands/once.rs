@@ -1,21 +1,22 @@
-//! What `bootstrap`, `migrate` and `apps remove` share: the site is brought up once, and not served.
+//! Shared by `bootstrap`, `migrate` and `apps remove`: brings the site up once, without serving it.
 
 use super::site::Site;
 use crate::config::{BootstrapMode, Config};
 use crate::leader::context::Purpose;
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{DONE, Fault, Flow};
-use crate::status::handle::StatusHandle;
+use crate::status::handle::{RoleName, StatusHandle};
 use crate::supervise::signals::Shutdown;
 
-/// A command that may run beside a role, whose port and probes are its own.
+/// The configuration of a command that may run beside a role: it leads, and leaves the health port to the role.
 pub fn beside_a_role(config: Config) -> Config {
     Config { bootstrap: BootstrapMode::Lead, health_addr: None, ..config }
 }
 
 /// # Errors
-/// Why the site cannot be served.
+/// The fault that kept the site from being ready to serve.
 pub async fn bring_up(
-    role: &'static str,
+    role: RoleName,
     purpose: Purpose,
     remove: Option<String>,
     config: Config,
@@ -30,6 +31,9 @@ pub async fn bring_up(
     if missing.is_empty() {
         return Ok(DONE);
     }
-    let cause = format!("installed on the site and not importable here: {missing}; nothing was changed");
-    Err(Fault::configuration(cause, "use the image, or the list of wanted apps, that has it").into())
+    let cause =
+        format!("installed on the site but not importable in this image: {missing}; nothing was changed");
+    let fault =
+        Fault::configuration(cause, "use an image, or a list of wanted apps, that includes these apps");
+    Err(fault.named(Refusal::CodeIncomplete).into())
 }

@@ -1,5 +1,5 @@
-//! `run -- CMD …`: any program under supervision, no Frappe. An init as good as tini: signals are
-//! passed on, orphans reaped, the program's own exit code returned, and nothing left behind.
+//! `run -- CMD …`: runs any program under supervision, without Frappe. An init like tini: it forwards
+//! signals, reaps orphans, returns the program's exit code and leaves no process behind.
 
 use std::ffi::{OsStr, OsString};
 
@@ -17,21 +17,22 @@ use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::{Spec, Stdin};
 use crate::telemetry::sink;
 
-/// What is to run.
+/// The program to run.
 pub struct Program {
     /// The program and its arguments; never empty.
     pub command: Vec<OsString>,
-    /// It is started again when it ends unasked.
+    /// Restart it whenever it exits without a stop request.
     pub restart: bool,
 }
 
 /// Runs the program to its end and returns its exit code.
 ///
 /// # Errors
-/// Where it cannot be started (126, 127).
+/// 126 or 127 if the program cannot be started.
 pub async fn run(program: &Program, config: &RunConfig, shutdown: &Shutdown) -> Flow<u8> {
-    let processes = Processes::start()
-        .map_err(|error| Fault::new(outcome::BUG, format!("no SIGCHLD handler: {error}"), "report this"))?;
+    let processes = Processes::start().map_err(|error| {
+        Fault::new(outcome::BUG, format!("no SIGCHLD handler: {error}"), "report this bug")
+    })?;
     let policy = if program.restart { Policy::restarting(config.grace) } else { Policy::once(config.grace) };
     let plan = ServicePlan {
         stop_with: None,
@@ -40,23 +41,25 @@ pub async fn run(program: &Program, config: &RunConfig, shutdown: &Shutdown) -> 
     };
     let end = run_service(&processes, plan, shutdown).await;
     if !processes.sweep(config.grace, shutdown.forced()).await {
-        warn!("processes are left behind");
+        warn!(event = "process.left_behind", "some processes did not end");
     }
-    debug!(orphans = processes.orphans_reaped(), dropped_lines = sink::dropped(), "nobody is left");
+    let (orphans, dropped_lines) = (processes.orphans_reaped(), sink::dropped());
+    debug!(event = "process.all_exited", orphans, dropped_lines, "no process is left");
     match end {
-        End::Ended(exit) | End::CrashLoop(exit) | End::Asked(_, Some(exit)) => Ok(exit.code()),
-        End::Asked(signal, None) => Ok(SIGNAL_BASE + signal as u8),
+        End::Ended(exit) | End::CrashLoop(exit) | End::StopRequested(_, Some(exit)) => Ok(exit.code()),
+        End::StopRequested(signal, None) => Ok(SIGNAL_BASE + signal as u8),
         End::NotStarted(error) => Err(error.fault().into()),
     }
 }
 
-/// Kubernetes' links to Services whose names give a variable that Frappe reads: nobody set them.
+/// True for a variable that Kubernetes sets for a Service and that Frappe would read as a setting: no operator
+/// set it.
 fn is_service_link(name: &OsStr, value: &OsStr) -> bool {
     frappe_environment::names().any(|known| name == known)
         && value.to_str().is_some_and(frappe_environment::is_service_link)
 }
 
-/// Everything that an init passes on: the environment, the terminal, stdin.
+/// The program with everything an init passes on: environment, terminal and stdin.
 fn spec(command: &[OsString], config: &RunConfig) -> Spec {
     let name = std::path::Path::new(&command[0]).file_name().unwrap_or(&command[0]);
     let mut spec = Spec::new(name.to_string_lossy(), &command[0]);

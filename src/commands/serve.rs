@@ -1,11 +1,13 @@
-//! The roles: bring the site up, serve it, stop cleanly.
+//! Runs roles: brings the site up, serves it, stops cleanly.
+
+mod role_loop;
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use self::role_loop::unrequested_end;
 use super::renewal;
 use super::site::Site;
 use crate::bring_up::claim::Claim;
@@ -17,48 +19,47 @@ use crate::health_port::server;
 use crate::migrate::other_sites::follow::Follower;
 use crate::migrate::other_sites::{Examiner, Packages};
 use crate::migrate::watch;
-use crate::outcome::{DONE, Fault, Flow, Stopped, TRY_AGAIN};
+use crate::outcome::{DONE, Fault, Flow, Stopped};
 use crate::overlay::sync::OverlaySync;
 use crate::pod::Pod;
 use crate::record::reader::RecordReader;
 use crate::roles::current::Current;
-use crate::roles::{Role, RoleContext, scheduler, socketio, web, worker};
+use crate::roles::{Role, RoleContext};
 use crate::status::checks::DeepCheck;
-use crate::status::handle::{Phase, RoleCheck, RoleProbe, StatusHandle};
+use crate::status::handle::{Phase, RoleCheck, RoleName, StatusHandle};
 use crate::status::operation::Operation;
 use crate::status::queues::Source;
 use crate::supervise::run_service::End;
-use crate::supervise::signals::{Shutdown, Trigger};
+use crate::supervise::signals::Shutdown;
 use crate::telemetry;
 
-/// Who comes while the front is busy waits there; the kernel's own bound is 4,096.
+/// Connections that may wait while the front is busy; the kernel's default limit is 4,096.
 const FRONT_BACKLOG: u32 = 4096;
 
-/// Between two tries of a role that cannot be kept up, while the others go on.
-const TRY_ROLE_AGAIN: Duration = Duration::from_secs(30);
-
-/// One role, or all of them.
+/// Runs one role, or all of them. A requested stop is a success (0), whenever it arrives.
 ///
 /// # Errors
-/// What kept it from serving. A role that was asked to stop has done its work: 0, whenever it was asked.
+/// The fault that kept a role from serving.
 pub async fn serve(roles: &[Role], mut config: Config, shutdown: &Shutdown) -> Flow<u8> {
-    let name = if let [role] = roles { role.name() } else { "all" };
+    let name = if let [role] = roles { role.name() } else { RoleName::All };
     let status = StatusHandle::new(name, config.site.clone());
-    tell_draining(&status, shutdown);
-    nothing_seen(roles, &status);
-    only_what_is_needed(roles, &mut config);
+    publish_draining(&status, shutdown);
+    reset_checks(roles, &status);
+    restrict_login(roles, &mut config);
     let on_failure = config.on_failure;
     match serve_site(roles, config, &status, shutdown).await {
         Ok(code) => Ok(code),
         Err(Stopped::Signal(_)) => Ok(DONE),
-        Err(Stopped::Fault(fault)) if on_failure == OnFailure::Hold => hold(fault, &status, shutdown).await,
+        Err(Stopped::Fault(fault)) if on_failure == OnFailure::Hold => {
+            stay_up(fault, &status, shutdown).await
+        }
         Err(stopped) => Err(stopped),
     }
 }
 
-/// The chart gives every role the administrator's login; only what leads the bootstrap needs it. The
-/// others use the site's own.
-fn only_what_is_needed(roles: &[Role], config: &mut Config) {
+/// Drops the administrator's login unless this pod may lead the bootstrap. The chart gives that login to
+/// every role; roles that follow use the site's own login.
+fn restrict_login(roles: &[Role], config: &mut Config) {
     if roles.contains(&Role::Web) {
         return;
     }
@@ -72,15 +73,15 @@ fn only_what_is_needed(roles: &[Role], config: &mut Config) {
     }
 }
 
-/// The configuration with the mounted secrets as they are now.
+/// The configuration with the current contents of the mounted secrets.
 fn read_again(roles: &[Role], config: &Config) -> Result<Config, Vec<Problem>> {
-    let mut config = config.origin.read_again()?;
-    only_what_is_needed(roles, &mut config);
+    let mut config = config.origin.reload()?;
+    restrict_login(roles, &mut config);
     Ok(config)
 }
 
 async fn serve_site(roles: &[Role], config: Config, status: &StatusHandle, shutdown: &Shutdown) -> Flow<u8> {
-    // A port that somebody has is told before anything is touched.
+    // Bind first: a port that is in use is reported before anything is changed.
     let listener = if roles.contains(&Role::Web) {
         Some(server::bind(config.web_addr, "CAULDRON_WEB_ADDR", FRONT_BACKLOG)?)
     } else {
@@ -89,14 +90,15 @@ async fn serve_site(roles: &[Role], config: Config, status: &StatusHandle, shutd
     let settings = Settings::of(&config);
     let site = Site::start(config, status, shutdown).await?;
     if listener.is_some() {
-        if !settings.hosts.are_configured() {
+        if !settings.hosts.has_configured_hosts() {
             tracing::warn!(
+                event = "web.no_host_configured",
                 site = site.name,
                 hint = "set CAULDRON_SITE_URL",
-                "no host is configured: links in mails name the site itself, whatever host people use"
+                "no host is configured: links in mails contain the site's name, not the host that users visit"
             );
         }
-        site.open_first_view();
+        site.open_early_overlay();
     }
     let front = listener
         .map(|listener| Front::start(listener, settings, &site.pod.runtime_dir, status.clone()))
@@ -109,50 +111,33 @@ async fn serve_site(roles: &[Role], config: Config, status: &StatusHandle, shutd
         }
     };
     site.stop().await;
-    // The first that could not be kept up is the one to tell.
-    match ends?.into_iter().find_map(|(role, end)| not_kept_up(role, end)) {
+    // Report the first role that failed.
+    match ends?.into_iter().find_map(|(role, end)| unrequested_end(role, end)) {
         None => Ok(DONE),
         Some(fault) => Err(fault.into()),
     }
 }
 
-/// Why a role went down by itself; None where it was asked to stop.
-fn not_kept_up(role: Role, end: End) -> Option<Fault> {
-    match end {
-        End::Asked(..) => None,
-        End::NotStarted(error) => {
-            let fault = error.fault();
-            Some(Fault { cause: format!("{}: {}", role.name(), fault.cause), ..fault })
-        }
-        End::CrashLoop(exit) | End::Ended(exit) => {
-            // The orchestrator sees the child's own code; 0 would read as done.
-            let code = if exit.success() { TRY_AGAIN } else { exit.code() };
-            let cause = format!("{} {exit}, again and again", program(role));
-            Some(Fault::new(code, cause, "its own reason is in the log above"))
-        }
-    }
-}
-
-/// Brings the site up and runs the roles to their ends; none where somebody took the site meanwhile, which
-/// is to be brought up again when it is free.
+/// Brings the site up and runs the roles until they end. Returns None if a command took the site's exclusive
+/// lock meanwhile: the caller brings the site up again once the lock is free.
 async fn serve_once(roles: &[Role], site: &Site, front: Option<&Front>) -> Flow<Option<Vec<(Role, End)>>> {
     let Site { pod: Pod { config, shutdown, status, .. }, database, name, .. } = site;
-    nothing_seen(roles, status);
+    reset_checks(roles, status);
     let bootstrapped = site.bring_up_to_serve().await?;
     let (stop, until) = shutdown.linked();
     let current = Current::new(&config.redis, &bootstrapped.overrides);
-    let around = RoleContext {
-        pod: &site.pod.until(until),
+    let context = RoleContext {
+        pod: &site.pod.with_shutdown(until),
         database,
         site: name,
         bootstrapped: &bootstrapped,
         current: &current,
         has_web: roles.contains(&Role::Web),
     };
-    let _beside = beside(&around).await?;
+    let _tasks = background_tasks(&context).await?;
     if roles.contains(&Role::Worker) {
         let names = config.workers.timeouts.keys().cloned().collect();
-        let source = Source { link: around.queue_redis(), queues: around.queues(), names };
+        let source = Source { link: context.queue_redis(), queues: context.queues(), names };
         status.update(|status| status.queues = Some(source));
     }
     let login_page = front.map(|front| -> Arc<dyn DeepCheck> {
@@ -160,35 +145,40 @@ async fn serve_once(roles: &[Role], site: &Site, front: Option<&Front>) -> Flow<
     });
     status.update(|status| status.login_page = login_page);
     let taken = async {
-        let holder = site.hold().taken().await;
-        tracing::info!(holder = holder.text(), "lets go of the site");
-        status.enter(Phase::OnHold, Some(Operation::WaitingForSite(holder)));
+        let holder = site.exclusive_lock().wait_until_taken().await;
+        tracing::info!(
+            event = "site.suspended",
+            holder = holder.text(),
+            "another command takes the site: stopping its roles until it is free"
+        );
+        status.enter(Phase::Suspended, Some(Operation::WaitingForSite(holder)));
         if let Some(front) = front {
             front.close();
         }
-        stop.ask();
+        stop.request_stop();
         std::future::pending::<Infallible>().await
     };
     let ends = tokio::select! {
-        ends = run(roles, &around, front, &stop) => ends,
+        ends = role_loop::run(roles, &context, front, &stop) => ends,
         never = renewal::follow(site, &current, bootstrapped.ready, || read_again(roles, config)) => match never {},
         never = taken => match never {},
     };
-    let let_go = shutdown.signal().is_none() && ends.iter().all(|(_, end)| matches!(end, End::Asked(..)));
-    Ok((!let_go).then_some(ends))
+    let suspended =
+        shutdown.signal().is_none() && ends.iter().all(|(_, end)| matches!(end, End::StopRequested(..)));
+    Ok((!suspended).then_some(ends))
 }
 
-/// What goes on beside the roles; it ends with the set, whatever comes.
-async fn beside(around: &RoleContext<'_>) -> Flow<JoinSet<()>> {
-    let RoleContext { pod, database, site, bootstrapped, current, has_web } = *around;
+/// Starts the tasks that run beside the roles. Dropping the set ends them.
+async fn background_tasks(context: &RoleContext<'_>) -> Flow<JoinSet<()>> {
+    let RoleContext { pod, database, site, bootstrapped, current, has_web } = *context;
     let Pod { bench, processes, shutdown, status, .. } = pod;
     let overlay = &bootstrapped.overlay;
-    let mut beside = JoinSet::new();
+    let mut tasks = JoinSet::new();
     if let Some(claim) = Claim::of(current.queue_redis(), pod, site) {
-        beside.spawn(claim.keep(status.clone()));
+        tasks.spawn(claim.keep(status.clone()));
     }
     let record = RecordReader::new(database, bench, site);
-    beside.spawn(watch::follow(record, overlay.clone(), status.clone(), has_web));
+    tasks.spawn(watch::follow(record, overlay.clone(), status.clone(), has_web));
     let examiner = Examiner::new(database, bench, processes, Packages::Joined(overlay.clone()));
     let mut others = Follower::new(examiner, pod, site);
     let begin = async {
@@ -196,106 +186,21 @@ async fn beside(around: &RoleContext<'_>) -> Flow<JoinSet<()>> {
         Ok(())
     };
     shutdown.guard(begin).await?;
-    beside.spawn(others.keep());
-    beside.spawn(OverlaySync::of(pod, overlay, site, &bootstrapped.database).keep());
-    Ok(beside)
+    tasks.spawn(others.keep());
+    tasks.spawn(OverlaySync::of(pod, overlay, site, &bootstrapped.database).run());
+    Ok(tasks)
 }
 
-/// Of this life of the roles.
-fn nothing_seen(roles: &[Role], status: &StatusHandle) {
+/// Marks every role as not yet working, at the beginning and after a suspension.
+fn reset_checks(roles: &[Role], status: &StatusHandle) {
     status.update(|status| status.role_probe = None);
     for role in roles.iter().filter(|role| **role != Role::Web) {
-        status.check(role.name(), RoleCheck::red("was not seen working yet"));
+        status.check(role.name(), RoleCheck::failed("was not seen working yet"));
     }
 }
 
-fn program(role: Role) -> &'static str {
-    match role {
-        Role::Web => "gunicorn",
-        Role::Worker => "an RQ worker",
-        Role::Scheduler => "the scheduler",
-        Role::Socketio => "node",
-    }
-}
-
-/// All roles side by side, to their ends.
-async fn run(
-    roles: &[Role],
-    around: &RoleContext<'_>,
-    front: Option<&Front>,
-    stop_all: &Trigger,
-) -> Vec<(Role, End)> {
-    // One of several goes down alone, unless somebody said otherwise.
-    let alone = roles.len() > 1 && !around.pod.config.on_failure_given;
-    let has = |role| roles.contains(&role);
-    let keep = Keep { around, stop_all, alone };
-    // The web role, and no other, has a front.
-    let web = async {
-        match front {
-            Some(front) => keep.up(Role::Web, true, async || web::serve(around, front).await).await,
-            None => None,
-        }
-    };
-    let (web, worker, scheduler, socketio) = tokio::join!(
-        web,
-        keep.up(Role::Worker, has(Role::Worker), async || worker::serve(around).await),
-        keep.up(Role::Scheduler, has(Role::Scheduler), async || scheduler::serve(around).await),
-        keep.up(Role::Socketio, has(Role::Socketio), async || socketio::serve(around).await),
-    );
-    [web, worker, scheduler, socketio].into_iter().flatten().collect()
-}
-
-struct Keep<'a> {
-    around: &'a RoleContext<'a>,
-    stop_all: &'a Trigger,
-    alone: bool,
-}
-
-impl Keep<'_> {
-    /// Runs a role to its end. One that cannot be kept up ends the others, or is tried again later.
-    async fn up(&self, role: Role, wanted: bool, serve: impl AsyncFn() -> End) -> Option<(Role, End)> {
-        if !wanted {
-            return None;
-        }
-        loop {
-            let end = serve().await;
-            if matches!(end, End::Asked(..)) {
-                return Some((role, end));
-            }
-            if !self.alone {
-                self.stop_all.ask();
-                return Some((role, end));
-            }
-            let problem = format!(
-                "{} cannot be kept up; tried again every {} s",
-                program(role),
-                TRY_ROLE_AGAIN.as_secs()
-            );
-            tracing::error!(role = role.name(), problem, "a role is down; the others go on");
-            self.tell(role, problem);
-            let asked = tokio::time::timeout(TRY_ROLE_AGAIN, self.around.pod.shutdown.stop_requested()).await;
-            if let Ok(signal) = asked {
-                return Some((role, End::Asked(signal, None)));
-            }
-        }
-    }
-}
-
-impl Keep<'_> {
-    fn tell(&self, role: Role, problem: String) {
-        let status = &self.around.pod.status;
-        if role == Role::Web {
-            // Its own probe says it when it is back.
-            let probe = RoleProbe { latency: Duration::ZERO, problem: Some(problem) };
-            status.update(|status| status.role_probe = Some(probe));
-        } else {
-            status.check(role.name(), RoleCheck::red(problem));
-        }
-    }
-}
-
-/// Readiness goes off with the request to stop, not with its end.
-fn tell_draining(status: &StatusHandle, shutdown: &Shutdown) {
+/// Makes the pod unready as soon as a stop is requested, not when it is complete.
+fn publish_draining(status: &StatusHandle, shutdown: &Shutdown) {
     let (status, shutdown) = (status.clone(), shutdown.clone());
     tokio::spawn(async move {
         shutdown.stop_requested().await;
@@ -303,12 +208,21 @@ fn tell_draining(status: &StatusHandle, shutdown: &Shutdown) {
     });
 }
 
-/// CAULDRON_ON_FAILURE=hold: up, unready and telling why, so that one can look around in here.
-async fn hold(fault: Fault, status: &StatusHandle, shutdown: &Shutdown) -> Flow<u8> {
-    tracing::error!(cause = fault.cause, hint = fault.hint, exit_code = fault.code, "failed; holding");
+/// CAULDRON_ON_FAILURE=hold: stays up, unready and with the fault in the status, so that an operator can
+/// examine the container.
+async fn stay_up(fault: Fault, status: &StatusHandle, shutdown: &Shutdown) -> Flow<u8> {
+    tracing::error!(
+        event = "process.held_after_failure",
+        cause = fault.cause,
+        hint = fault.hint,
+        mend = telemetry::former_key(&fault.hint),
+        refusal = fault.refusal_name(),
+        exit_code = fault.code,
+        "failed; staying up for examination (CAULDRON_ON_FAILURE=hold)"
+    );
     status.update(|status| status.last_error = Some(fault.to_string()));
     telemetry::termination_log::write(&fault);
-    status.enter(Phase::Held, None);
+    status.enter(Phase::FailedHeld, None);
     shutdown.stop_requested().await;
     Ok(fault.code)
 }

@@ -1,9 +1,9 @@
-//! What every command that works on a site does first: processes, health port, servers, dependencies,
-//! bootstrap.
+//! The first steps of every command that works on a site: processes, health port, embedded servers,
+//! dependencies, bootstrap.
 
 use std::time::Duration;
 
-use crate::apps::joined;
+use crate::apps::published_apps;
 use crate::bring_up::{Bootstrapped, bootstrap};
 use crate::config::Config;
 use crate::config::database::DatabaseConfig;
@@ -14,72 +14,82 @@ use crate::leader::context::{Context, Purpose};
 use crate::outcome::{Fault, Flow};
 use crate::overlay::BenchOverlay;
 use crate::pod::Pod;
-use crate::record::exclusive_lock::SiteHold;
+use crate::record::exclusive_lock::ExclusiveLock;
 use crate::record::timing::EXCLUSIVE_LOCK_INTERVAL;
 use crate::status::handle::{Phase, StatusHandle};
 use crate::status::operation::Operation;
 use crate::supervise::signals::Shutdown;
 
-/// From TERM to KILL for what escaped its service's own group.
-const SWEEP: Duration = Duration::from_secs(10);
-/// Between two looks for an app that cannot be imported.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// From TERM to KILL for processes that left the group of their service.
+const SWEEP_GRACE: Duration = Duration::from_secs(10);
+/// The pause before installed apps that cannot be imported are looked for again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A site and what it is worked on with, up until [`Site::stop`].
+/// A site, and the processes and servers to work on it. They run until [`Site::stop`].
 pub struct Site {
     pub pod: Pod,
     pub database: DatabaseConfig,
     pub name: String,
-    /// An app that is to leave the site (`apps remove`).
+    /// The app to uninstall (`apps remove`).
     pub remove: Option<String>,
     pub purpose: Purpose,
     embedded: Option<Embedded>,
 }
 
 impl Site {
-    /// Takes the ports and starts the embedded servers, where they are wanted.
+    /// Opens the health port and starts the embedded servers, if they are configured.
     pub async fn start(config: Config, status: &StatusHandle, shutdown: &Shutdown) -> Flow<Self> {
         if let Some(listen) = config.health_addr {
             let address = server::start(listen, status.clone())?;
-            tracing::debug!(%address, "answers probes");
+            tracing::debug!(event = "health.listening", %address, "health port is open");
         }
         let mut pod = Pod::start(config, status, shutdown)?;
         let embedded = if pod.config.embedded { Some(Embedded::start(&mut pod).await?) } else { None };
-        // Both were asked for when the configuration was read.
+        // Both were required when the configuration was read.
         let (Some(name), Some(database)) = (pod.config.site.clone(), pod.config.database.clone()) else {
-            return Err(
-                Fault::configuration("no site or no database is named", "set SITE_NAME and DB_HOST").into()
-            );
+            return Err(Fault::configuration(
+                "the site or the database is not configured",
+                "set SITE_NAME and DB_HOST",
+            )
+            .into());
         };
         Ok(Self { pod, database, name, remove: None, purpose: Purpose::default(), embedded })
     }
 
-    /// What this pod has by itself, so that its assets are served while the site is brought up. The
-    /// bootstrap opens it again, with all that the site has.
-    pub fn open_first_view(&self) {
+    /// Opens an overlay with the code that this pod already has, so that its assets are served while the site
+    /// is brought up. The bootstrap opens it again with every app of the site.
+    pub fn open_early_overlay(&self) {
         let Pod { bench, runtime_dir, .. } = &self.pod;
-        let opened = joined(&self.pod)
+        let opened = published_apps(&self.pod)
             .and_then(|code| BenchOverlay::open(runtime_dir, bench, code.unwrap_or_default(), &[]));
         if let Err(fault) = opened {
-            tracing::debug!(reason = fault.cause, "no assets before the bootstrap");
+            tracing::debug!(
+                event = "overlay.early_open_failed",
+                reason = fault.cause,
+                "assets are not served before the bootstrap"
+            );
         }
     }
 
-    /// What takes it away, now and then.
-    pub fn hold(&self) -> SiteHold {
-        SiteHold::of(&self.pod.bench, &self.name)
+    /// The lock that a command such as `exec -- bench restore` takes while it needs the site for itself.
+    pub fn exclusive_lock(&self) -> ExclusiveLock {
+        ExclusiveLock::of(&self.pod.bench, &self.name)
     }
 
-    /// A site that somebody else has is left alone until it is let go of.
-    async fn free(&self) -> Flow<()> {
+    /// Waits while another command holds the site's exclusive lock.
+    async fn wait_until_free(&self) -> Flow<()> {
         let Pod { status, shutdown, .. } = &self.pod;
-        let (hold, mut told) = (self.hold(), None);
-        while let Some(holder) = hold.look() {
-            // Its beat is progress.
-            status.enter(Phase::OnHold, Some(Operation::WaitingForSite(holder.clone())));
-            if told.as_ref() != Some(&holder) {
-                tracing::info!(holder = holder.text(), "waits until it lets go");
-                told = Some(holder);
+        let (lock, mut logged) = (self.exclusive_lock(), None);
+        while let Some(holder) = lock.holder() {
+            // Reading a fresh heartbeat of the lock counts as progress.
+            status.enter(Phase::Suspended, Some(Operation::WaitingForSite(holder.clone())));
+            if logged.as_ref() != Some(&holder) {
+                tracing::info!(
+                    event = "site.waiting_for_exclusive_lock",
+                    holder = holder.text(),
+                    "waiting until the site's exclusive lock is free"
+                );
+                logged = Some(holder);
             }
             let pause = async {
                 tokio::time::sleep(EXCLUSIVE_LOCK_INTERVAL).await;
@@ -93,39 +103,39 @@ impl Site {
     /// Waits for the dependencies, then brings the site up.
     pub async fn bring_up(&self) -> Flow<Bootstrapped> {
         let Pod { config, status, shutdown, .. } = &self.pod;
-        self.free().await?;
+        self.wait_until_free().await?;
         status.enter(Phase::WaitingForDependencies, None);
         let started = std::time::Instant::now();
         let targets = DepsTargets::before_bootstrap(config)?;
-        let told = |missing| status.begin(Operation::WaitingForDependencies(missing));
-        let ready = deps::wait_all(&targets, config.wait_timeout, shutdown, told).await?;
+        let publish = |missing| status.begin(Operation::WaitingForDependencies(missing));
+        let ready = deps::wait_all(&targets, config.wait_timeout, shutdown, publish).await?;
         status.update(|status| status.dependencies_wait = Some(started.elapsed()));
         status.enter(Phase::Bootstrapping, Some(Operation::Inspecting));
         self.bootstrap_with(&self.pod, ready).await
     }
 
-    /// The same, until every app of the site can be imported here. Without one requests answer 500 and its
-    /// jobs fail (docs/frappe-contract.md#disagreeing-app-lists): nothing runs, and the probes say which one
-    /// it is.
+    /// Brings the site up and waits until every installed app can be imported here. Without one, requests
+    /// answer 500 and its jobs fail (docs/frappe-contract.md#disagreeing-app-lists), so no role runs and the
+    /// probes name the missing app.
     pub async fn bring_up_to_serve(&self) -> Flow<Bootstrapped> {
         let Pod { status, shutdown, .. } = &self.pod;
         let mut bootstrapped = self.bring_up().await?;
         while !bootstrapped.missing.is_empty() {
-            status.tell_missing_apps(&bootstrapped.missing);
+            status.publish_missing_apps(&bootstrapped.missing);
             status.begin(Operation::WaitingForAppCode);
             let pause = async {
-                tokio::time::sleep(LOOK_AGAIN).await;
+                tokio::time::sleep(RETRY_INTERVAL).await;
                 Ok(())
             };
             shutdown.guard(pause).await?;
             status.progress();
             bootstrapped = self.bootstrap_with(&self.pod, bootstrapped.ready).await?;
         }
-        status.tell_missing_apps(&[]);
+        status.publish_missing_apps(&[]);
         Ok(bootstrapped)
     }
 
-    /// The bootstrap alone, for a pod whose configuration may be newer than the site's own.
+    /// Runs only the bootstrap, for a pod whose configuration may be newer than this one.
     pub async fn bootstrap_with(&self, pod: &Pod, ready: DepsReady) -> Flow<Bootstrapped> {
         let database = pod.config.database.as_ref().unwrap_or(&self.database);
         let context = Context {
@@ -140,13 +150,13 @@ impl Site {
         bootstrap(&context).await
     }
 
-    /// The servers last, then whatever is left of anything.
+    /// Stops the embedded servers, then every process that is left.
     pub async fn stop(self) {
         if let Some(embedded) = self.embedded {
             embedded.stop().await;
         }
-        if !self.pod.processes.sweep(SWEEP, self.pod.shutdown.forced()).await {
-            tracing::warn!("processes are left behind");
+        if !self.pod.processes.sweep(SWEEP_GRACE, self.pod.shutdown.forced()).await {
+            tracing::warn!(event = "process.left_behind", "some processes did not end");
         }
     }
 }

@@ -1,26 +1,26 @@
-//! `status`: the account of the supervisor that runs in this container.
+//! `status`: shows the status of the supervisor in this container.
 
 use serde_json::Value;
 
 use crate::cli::Format;
 use crate::config::Config;
-use crate::health_port::probe::ask_supervisor;
+use crate::health_port::probe::query_supervisor;
 use crate::outcome::{DONE, Fault, Flow, Result};
 use crate::supervise::signals::Shutdown;
 use crate::telemetry;
 
 /// # Errors
-/// 69 where nobody answers, or somebody else.
+/// 69 if nothing answers, or if the answer is not from a supervisor.
 pub async fn status(config: Config, format: Format, shutdown: &Shutdown) -> Flow<u8> {
     shutdown.guard(async { Ok(ask(&config, format).await?) }).await
 }
 
 async fn ask(config: &Config, format: Format) -> Result<u8> {
-    let answer = ask_supervisor(config.health_addr, "/status").await?;
+    let answer = query_supervisor(config.health_addr, "/status").await?;
     let status: Value = serde_json::from_str(&answer.body).map_err(|error| {
         Fault::unavailable(
-            format!("what answers is no supervisor of ours: {error}"),
-            "check CAULDRON_HEALTH_ADDR",
+            format!("the answer is not from cauldron-frappe: {error}"),
+            "set CAULDRON_HEALTH_ADDR to the address of the supervisor",
         )
     })?;
     telemetry::print(&match format {

@@ -1,8 +1,8 @@
-//! `exec -- bench restore` and its kin, which drop the site's database: one idle session of anybody makes
-//! them fail, and a pod that serves meanwhile sees half a site. So the site is held until they have ended.
+//! Runs `exec -- bench restore` and similar commands, which drop the site's database, under the site's exclusive
+//! lock. One idle session makes them fail, and a pod that serves meanwhile sees half a site.
 //!
 //! ```text
-//!   take the hold ─▶ pods end their children and sessions ─▶ nobody is connected ─▶ run it ─▶ let go
+//!   acquire the lock ─▶ pods end their children and sessions ─▶ no session is left ─▶ run it ─▶ release
 //! ```
 
 use std::ffi::OsString;
@@ -15,9 +15,10 @@ use crate::bench::Bench;
 use crate::config::Config;
 use crate::frappe::site_config;
 use crate::net::Kind;
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{self, Fault, Flow, Result, Stopped};
 use crate::postgres::{self, Options, sessions};
-use crate::record::exclusive_lock::{Holder, SiteHold};
+use crate::record::exclusive_lock::{ExclusiveLock, Holder};
 use crate::record::identity::RestoreMark;
 use crate::record::reader::RecordReader;
 use crate::record::state;
@@ -29,14 +30,14 @@ use crate::supervise::service::Policy;
 use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::{Spec, Stdin};
 
-/// What drops the site's database.
-const TAKERS: [&str; 3] = [RESTORE, "reinstall", "drop-site"];
+/// Commands that drop the site's database.
+const DROPPING: [&str; 3] = [RESTORE, "reinstall", "drop-site"];
 const RESTORE: &str = "restore";
-/// Over the longest queue's timeout: a worker's own grace.
-const AND_THEN: Duration = Duration::from_secs(60);
-const ASK_EVERY: Duration = Duration::from_secs(1);
-/// From a request to stop to KILL: half a restore is half a site.
-const GRACE: Duration = Duration::from_secs(600);
+/// Added to the longest queue's timeout: a worker's grace period.
+const WORKER_MARGIN: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// From a stop request to KILL. Long, because an interrupted restore leaves half a site.
+const STOP_GRACE: Duration = Duration::from_secs(600);
 
 /// A command that needs the site for itself.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub struct Taking {
     site: String,
 }
 
-/// Whether a command line is one: `bench --site S restore …`, `python -m frappe.utils.bench_helper frappe …`.
+/// Recognizes such a command line: `bench --site S restore …`, `python -m frappe.utils.bench_helper frappe …`.
 pub fn taking(command: &[OsString], site: Option<&str>) -> Option<Taking> {
     let words: Vec<&str> = command.iter().map(|word| word.to_str().unwrap_or_default()).collect();
     let program = Path::new(words.first()?).file_name()?.to_str()?;
@@ -66,7 +67,7 @@ pub fn taking(command: &[OsString], site: Option<&str>) -> Option<Taking> {
             name => break name,
         }
     };
-    let command = TAKERS.into_iter().find(|taker| *taker == name)?;
+    let command = DROPPING.into_iter().find(|dropping| *dropping == name)?;
     if command == "drop-site" {
         // Its argument is the site.
         site = rest.find(|word| !word.starts_with('-')).map(|site| (*site).to_string()).or(site);
@@ -74,16 +75,20 @@ pub fn taking(command: &[OsString], site: Option<&str>) -> Option<Taking> {
     Some(Taking { command, site: site? })
 }
 
-/// Holds the site, waits until nobody uses it, and runs the command to its end. Its exit code is returned.
+/// Acquires the site's exclusive lock, waits until no session is left, runs the command and returns its exit code.
 ///
 /// # Errors
-/// 75 where somebody has the site already, or does not let go of it.
+/// 75 if another command has the lock, or if sessions stay connected.
 pub async fn run(spec: Spec, taking: &Taking, config: &Config, shutdown: &Shutdown) -> Flow<u8> {
     let bench = Bench::new(&config.bench);
-    let hold = SiteHold::of(&bench, &taking.site);
-    let taken = hold.take(&Holder::new(format!("bench {}", taking.command)))?;
-    tracing::info!(site = taking.site, "holds the site: every pod lets go of it");
-    shutdown.guard(async { Ok(released(config, &bench, &taking.site).await?) }).await?;
+    let lock = ExclusiveLock::of(&bench, &taking.site);
+    let taken = lock.acquire(&Holder::new(format!("bench {}", taking.command)))?;
+    tracing::info!(
+        event = "site.exclusive_lock_acquired",
+        site = taking.site,
+        "acquired the site's exclusive lock; waiting until every pod has stopped its roles"
+    );
+    shutdown.guard(async { Ok(wait_for_sessions(config, &bench, &taking.site).await?) }).await?;
     taken.is_ours()?;
     if taking.command == RESTORE {
         let mark = async {
@@ -92,25 +97,26 @@ pub async fn run(spec: Spec, taking: &Taking, config: &Config, shutdown: &Shutdo
         };
         shutdown.guard(mark).await?;
     }
-    let processes = Processes::start()
-        .map_err(|error| Fault::new(outcome::BUG, format!("no SIGCHLD handler: {error}"), "report this"))?;
+    let processes = Processes::start().map_err(|error| {
+        Fault::new(outcome::BUG, format!("no SIGCHLD handler: {error}"), "report this bug")
+    })?;
     let spec = Spec { stdin: Stdin::Inherit, terminal: true, ..spec };
-    let plan = ServicePlan { stop_with: None, ..ServicePlan::new(spec, Policy::once(GRACE)) };
+    let plan = ServicePlan { stop_with: None, ..ServicePlan::new(spec, Policy::once(STOP_GRACE)) };
     let end = run_service(&processes, plan, shutdown).await;
     drop(taken);
     match end {
-        End::Ended(exit) | End::CrashLoop(exit) | End::Asked(_, Some(exit)) => Ok(exit.code()),
-        End::Asked(signal, None) => Err(Stopped::Signal(signal)),
+        End::Ended(exit) | End::CrashLoop(exit) | End::StopRequested(_, Some(exit)) => Ok(exit.code()),
+        End::StopRequested(signal, None) => Err(Stopped::Signal(signal)),
         End::NotStarted(error) => Err(error.fault().into()),
     }
 }
 
-/// Ends when every pod has had the time to see the hold, and no session of the site's database is left.
-async fn released(config: &Config, bench: &Bench, site: &str) -> Result<()> {
+/// Waits until every pod has had the time to see the lock, and no session is connected to the site's database.
+async fn wait_for_sessions(config: &Config, bench: &Bench, site: &str) -> Result<()> {
     let longest = config.workers.timeouts.values().max().copied().unwrap_or_default();
-    let deadline = Instant::now() + longest + AND_THEN;
-    let mut told = String::new();
-    // A pod has told its children by then, if it drains no longer than we would.
+    let deadline = Instant::now() + longest + WORKER_MARGIN;
+    let mut logged = String::new();
+    // By then each pod has signalled its children, if its drain is no longer than ours.
     tokio::time::sleep(EXCLUSIVE_LOCK_SEEN_WITHIN + config.drain).await;
     loop {
         let sessions = connected(config, bench, site).await?;
@@ -120,22 +126,27 @@ async fn released(config: &Config, bench: &Bench, site: &str) -> Result<()> {
         if Instant::now() > deadline {
             return Err(Fault::try_again(
                 format!("sessions stay connected to the site's database: {sessions}"),
-                "end what they belong to, then try again",
-            ));
+                "stop the programs that these sessions belong to, then try again",
+            )
+            .named(Refusal::DatabaseInUse));
         }
-        if sessions != told {
-            tracing::info!(sessions, "waits until they have ended");
-            told = sessions;
+        if sessions != logged {
+            tracing::info!(
+                event = "site.waiting_for_sessions",
+                sessions,
+                "waiting until no session is connected to the site's database"
+            );
+            logged = sessions;
         }
-        tokio::time::sleep(ASK_EVERY).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-/// Says on the volume that this installation's own database is about to be restored over: its own backup is no copy
-/// then (`bootstrap::identity`). What keeps us from that does not stop the restore; the site is a copy afterwards.
+/// Writes a mark on the volume that this installation restores over its own database, so that its own backup is not
+/// taken for a copy (`bootstrap::identity`). If that fails, the restore continues, and the site is a copy afterwards.
 async fn mark_restore(config: &Config, bench: &Bench, site: &str) {
     let Some(database) = &config.database else { return };
-    let volume = Volume::to_read(bench.cauldron_site(site));
+    let volume = Volume::read_only(bench.cauldron_site(site));
     let marked = async {
         let connection = RecordReader::new(database, bench, site).connect().await?;
         let records = state::read_all(&connection, site).await.map_err(|error| error.to_string())?;
@@ -147,21 +158,22 @@ async fn mark_restore(config: &Config, bench: &Bench, site: &str) {
     };
     if let Err(reason) = marked.await {
         tracing::warn!(
+            event = "site.restore_mark_failed",
             reason,
-            "the restored site will be treated as a copy: its own database cannot be examined"
+            "cannot mark the restore as our own: the restored site will be treated as a copy"
         );
     }
 }
 
-/// Who is connected to the site's database, by application: empty where nobody is, or where there is none.
+/// The sessions on the site's database, by application; empty if there are none or the database does not exist.
 async fn connected(config: &Config, bench: &Bench, site: &str) -> Result<String> {
     let Some(database) = &config.database else {
         return Err(Fault::configuration(
-            "nobody knows where the site's database is".to_string(),
-            "set DB_HOST: before its database is dropped, it is asked who uses it",
+            "the host of the site's database is not configured".to_string(),
+            "set DB_HOST: before the database is dropped, its sessions have to be checked",
         ));
     };
-    let folder = site_config::look(bench, site)
+    let folder = site_config::inspect(bench, site)
         .map_err(|error| Fault::file(format!("cannot read {site}'s site_config.json"), &error))?;
     let Some(own) = folder.login() else { return Ok(String::new()) };
     let options = Options { timeout: Duration::from_secs(5), ..Options::default() };
@@ -169,14 +181,14 @@ async fn connected(config: &Config, bench: &Bench, site: &str) -> Result<String>
     let connected = postgres::connect(&direct, &own.login, &own.database, "cauldron/exec", &options).await;
     let connection = match connected {
         Ok(connection) => connection,
-        // There is nothing to take away.
+        // There is no database that could have sessions.
         Err(error) if matches!(error.kind, Kind::NoSuchDatabase | Kind::NoSuchRole) => {
             return Ok(String::new());
         }
         Err(error) => return Err(error.into()),
     };
     sessions::connected(&connection).await.map_err(|error| {
-        Fault::try_again(format!("cannot ask who uses the site's database: {error}"), "try again")
+        Fault::try_again(format!("cannot read the sessions of the site's database: {error}"), "try again")
     })
 }
 
@@ -190,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_drops_the_database_is_told_from_the_rest() {
+    fn commands_that_drop_the_database_are_recognized() {
         let own = |command| Some((command, "own.test".to_string()));
         let other = |command| Some((command, "x.test".to_string()));
         assert_eq!(of("bench restore file.sql.gz"), own("restore"));

@@ -1,4 +1,4 @@
-//! `wait-deps`: an init container that ends when the dependencies really work.
+//! `wait-deps`: waits until the dependencies work, then exits (for an init container).
 
 use crate::cli::Format;
 use crate::config::Config;
@@ -8,7 +8,7 @@ use crate::supervise::signals::Shutdown;
 use crate::telemetry;
 
 /// # Errors
-/// What was missing when the time was over.
+/// The dependencies that were missing at the deadline.
 pub async fn wait_deps(config: Config, format: Format, shutdown: &Shutdown) -> Flow<u8> {
     let targets = DepsTargets::of(&config)?;
     let (report, result) = deps::wait(&targets, config.wait_timeout, shutdown, |_| ()).await;

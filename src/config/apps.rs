@@ -1,7 +1,7 @@
-//! The list of wanted apps, in every form that people's manifests have.
+//! The list of wanted apps, in every form that existing manifests use.
 //!
-//! `CAULDRON_APPS` is JSON and says all; frappe_docker's apps.json is it already. `STANDARD_APPS` and
-//! `CUSTOM_APPS` are the chart's strings (see [`chart`]).
+//! `CAULDRON_APPS` is JSON and has every option; frappe_docker's apps.json is in this form. `STANDARD_APPS` and
+//! `CUSTOM_APPS` are strings of the chart (see [`chart`]).
 
 mod chart;
 pub mod location;
@@ -16,47 +16,49 @@ pub use self::chart::{parse_custom, parse_standard};
 use self::location::Location;
 pub use self::spec::{AppSpec, AppSpecs};
 use super::login_signs::from_base64;
-use super::source::{Given, Reader, Source};
+use super::reader::Reader;
+use super::source::{Given, Source};
 use super::value::read_parsed;
 
-/// What `apps fetch` brought into the image, as CAULDRON_APPS has it: the wanted list where none is given.
-pub const OF_THE_IMAGE: &str = "apps.json";
+/// The list that `apps fetch` wrote into the image, in the form of CAULDRON_APPS. It is used if no list is set.
+pub const IMAGE_APP_LIST: &str = "apps.json";
 
-/// What to write instead, for every form.
-const MEND: &str = r#"write it as CAULDRON_APPS='[{"name":"erpnext","branch":"version-15"},{"url":"https://host/x.git","branch":"main"}]'"#;
+/// The hint for every form.
+const HINT: &str = r#"write it as CAULDRON_APPS='[{"name":"erpnext","branch":"version-15"},{"url":"https://host/x.git","branch":"main"}]'"#;
 
-/// Reads every variable; the lists add up. `image` is the folder of what `apps fetch` brought.
+/// Reads all three variables and joins the lists. `image` is the folder in which `apps fetch` wrote its list.
 pub fn read(reader: &mut Reader<'_>, image: &Path) -> AppSpecs {
     let mut wanted: Vec<AppSpec> = Vec::new();
     let given = ["CAULDRON_APPS", "STANDARD_APPS", "CUSTOM_APPS"].map(|name| reader.given(name).is_some());
-    let baked = if given.contains(&true) { None } else { of_the_image(reader, &image.join(OF_THE_IMAGE)) };
+    let baked =
+        if given.contains(&true) { None } else { read_image_list(reader, &image.join(IMAGE_APP_LIST)) };
     let list = reader.given_or("CAULDRON_APPS", baked, None);
-    wanted.extend(reader.parsed("CAULDRON_APPS", list, parse_json, MEND).unwrap_or_default());
-    wanted.extend(read_parsed(reader, "STANDARD_APPS", parse_standard, MEND).unwrap_or_default());
-    wanted.extend(read_parsed(reader, "CUSTOM_APPS", parse_custom, MEND).unwrap_or_default());
+    wanted.extend(reader.parsed("CAULDRON_APPS", list, parse_json, HINT).unwrap_or_default());
+    wanted.extend(read_parsed(reader, "STANDARD_APPS", parse_standard, HINT).unwrap_or_default());
+    wanted.extend(read_parsed(reader, "CUSTOM_APPS", parse_custom, HINT).unwrap_or_default());
     let names: Vec<&String> = wanted.iter().filter_map(|app| app.name.as_ref()).collect();
-    let twice = names.iter().enumerate().find(|(index, name)| names[..*index].contains(name));
-    if let Some((_, name)) = twice {
-        let cause = format!("`{name}` is wanted twice");
-        reader.problem("CAULDRON_APPS", None, cause, "name each app in one place");
+    let duplicate = names.iter().enumerate().find(|(index, name)| names[..*index].contains(name));
+    if let Some((_, name)) = duplicate {
+        let cause = format!("`{name}` is listed twice");
+        reader.problem("CAULDRON_APPS", None, cause, "list each app once");
     }
     wanted.into()
 }
 
-/// The image's own list; none where nothing was fetched into it.
-fn of_the_image(reader: &mut Reader<'_>, path: &Path) -> Option<Given> {
+/// Reads the image's own list. None if no app was fetched into the image.
+fn read_image_list(reader: &mut Reader<'_>, path: &Path) -> Option<Given> {
     match std::fs::read_to_string(path) {
         Ok(value) => Some(Given { value, source: Source::Bench("the image's .cauldron/apps.json") }),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
         Err(error) => {
-            let hint = "make it readable for this user: `apps fetch` wrote it for everybody";
+            let hint = "make it readable for this user: `apps fetch` wrote it readable for all users";
             reader.problem(path.display().to_string(), None, format!("cannot be read: {error}"), hint);
             None
         }
     }
 }
 
-/// An entry as it is written.
+/// An entry of the JSON form.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
@@ -73,10 +75,10 @@ struct Entry {
 
 /// Reads the JSON form; an app needs a name, a URL or a path.
 fn parse_json(text: &str) -> Result<Vec<AppSpec>, String> {
-    // Neither the text nor serde's excerpt of a value goes into the message: a URL may hold a token.
+    // The message contains neither the text nor serde's excerpt of a value: a URL may contain a token.
     let values: Vec<serde_json::Value> =
         serde_json::from_str(text).map_err(|error| match is_base64(text) {
-            true => "it is in base64, as APPS_JSON_BASE64 is: give the JSON itself (base64 -d)".to_string(),
+            true => "it is base64, like APPS_JSON_BASE64: write the JSON itself (base64 -d)".to_string(),
             false => format!("not a JSON list of apps (line {}, column {})", error.line(), error.column()),
         })?;
     let mut apps = Vec::new();
@@ -85,7 +87,7 @@ fn parse_json(text: &str) -> Result<Vec<AppSpec>, String> {
         let unknown = unknown_keys(&value);
         let entry: Entry = serde_json::from_value(value).map_err(|_| {
             in_entry(match unknown {
-                Some(key) => format!("there is no key `{key}`"),
+                Some(key) => format!("unknown key `{key}`"),
                 None => "not an object of strings, with install and build true or false".into(),
             })
         })?;
@@ -94,13 +96,13 @@ fn parse_json(text: &str) -> Result<Vec<AppSpec>, String> {
     Ok(apps)
 }
 
-/// Of some JSON: frappe_docker's builds take the list so.
+/// True for JSON in base64, as frappe_docker's builds take the list.
 fn is_base64(text: &str) -> bool {
     serde_json::from_str::<serde_json::Value>(&from_base64(text)).is_ok()
 }
 
-/// The list as it may be shown: without any login.
-pub fn shown(variable: &str, text: &str) -> Option<String> {
+/// Returns the list without logins, safe to show.
+pub fn redacted(variable: &str, text: &str) -> Option<String> {
     let apps = match variable {
         "STANDARD_APPS" => parse_standard(text),
         "CUSTOM_APPS" => parse_custom(text),
@@ -146,18 +148,18 @@ impl Entry {
     }
 }
 
-/// A Python package's name.
+/// Checks the name of an app, which is a Python package.
 fn check_name(name: &str) -> Result<(), String> {
     let mut characters = name.chars();
-    let starts_well = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-    if starts_well && characters.all(|c| c.is_ascii_alphanumeric() || c == '_') {
+    let starts_with_letter = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    if starts_with_letter && characters.all(|c| c.is_ascii_alphanumeric() || c == '_') {
         Ok(())
     } else {
         Err(format!("`{name}` is not an app's name"))
     }
 }
 
-/// git-check-ref-format(1), as far as a name could be taken for an option or for several.
+/// Checks a branch or tag as in git-check-ref-format(1), so that git cannot take it for an option or several names.
 fn check_reference(name: &str) -> Result<(), String> {
     let refused = |c: char| c.is_whitespace() || c.is_control() || "~^:?*[\\".contains(c);
     if name.is_empty() || name.starts_with('-') || name.contains("..") || name.contains(refused) {
@@ -170,7 +172,7 @@ fn is_commit(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
-/// Within the repository; its root is none.
+/// Checks a folder within the repository. None for the repository's root.
 fn check_subfolder(folder: &str) -> Result<Option<String>, String> {
     let parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     if folder.starts_with('/') || parts.contains(&"..") {
@@ -208,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn frappe_dockers_apps_json_is_read_and_its_token_kept_apart() {
+    fn frappe_dockers_apps_json_is_read_and_its_token_is_separated() {
         let text = r#"[{"url":"https://github.com/frappe/erpnext","branch":"version-15"},
             {"url":"https://user:canary@git.example.com/project/repository.git","branch":"main"}]"#;
         let apps = parse_json(text).unwrap();
@@ -217,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named_without_its_token() {
+    fn an_invalid_list_is_reported_without_its_token() {
         for bad in [
             r#"[{"url":"https://canary@h/x","brunch":"main"}]"#,
             r#"[{"url":"https://canary@h/x" "branch":"main"}]"#,

@@ -1,19 +1,21 @@
-//! What the bench's own files already say: the last source before the defaults.
+//! Settings in the bench's own files: the last source before the defaults.
 //!
-//! The chart's main containers get no REDIS_* at all (docs/before.md#environment-of-the-containers): they
-//! read common_site_config.json.
+//! The chart's main containers get no REDIS_* variables (docs/before.md#environment-of-the-containers); they read
+//! common_site_config.json.
 
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::source::{Given, Reader, Source};
+use super::reader::Reader;
+use super::source::{Given, Source};
+use crate::bench::site_login::{self, LoginKeys};
 use crate::bench::{ATTEMPT, json_file};
 
 pub const COMMON: &str = "common_site_config.json";
 pub const SITE: &str = "site_config.json";
 
-/// Both files as they were when this process started. An absent file is empty.
+/// Both files, read when this process started. A missing file counts as empty.
 #[derive(Default)]
 pub struct BenchFiles {
     common: Map<String, Value>,
@@ -21,13 +23,13 @@ pub struct BenchFiles {
 }
 
 impl BenchFiles {
-    /// Reads what is there; invalid JSON is a problem, since every command of Frappe would fail on it.
+    /// Reads both files. Invalid JSON is a problem, since every Frappe command would fail on it.
     pub fn read(reader: &mut Reader<'_>, sites: &Path, site: Option<&str>) -> Self {
         let common = json_file::read_common_object(&sites.join(COMMON));
         let common = or_problem(reader, &sites.join(COMMON), common);
         let site = site.map(|site| {
             let path = sites.join(site).join(SITE);
-            // Cut off with the creation that wrote it: the bootstrap makes it anew.
+            // Incomplete because the creation that wrote it was interrupted; the bootstrap writes it again.
             if is_being_created(sites, site) && matches!(json_file::read_object(&path), Ok(Err(_))) {
                 return Map::new();
             }
@@ -36,7 +38,7 @@ impl BenchFiles {
         Self { common, site: site.unwrap_or_default() }
     }
 
-    /// What the common file names as the site of the bench; what is wrong with the file is [`Self::read`]'s to say.
+    /// Returns `default_site` of the common file. [`Self::read`] reports problems of the file.
     pub fn default_site(sites: &Path) -> Option<Given> {
         let common = json_file::read_common_object(&sites.join(COMMON)).ok()?.ok()?;
         given(&common, "default_site", COMMON)
@@ -46,12 +48,12 @@ impl BenchFiles {
         given(&self.common, key, COMMON)
     }
 
-    /// A value that is no word.
+    /// Returns a value of any type.
     pub fn common_value(&self, key: &str) -> Option<&Value> {
         self.common.get(key)
     }
 
-    /// The site's `domains`: names, or objects that have one.
+    /// Returns the names in the site's `domains`, whose entries are names or objects with a `domain`.
     pub fn domains(&self) -> Vec<String> {
         let entries = self.site.get("domains").and_then(Value::as_array).into_iter().flatten();
         let names = entries.filter_map(|entry| entry.as_str().or_else(|| entry.get("domain")?.as_str()));
@@ -60,6 +62,16 @@ impl BenchFiles {
 
     pub fn site(&self, key: &str) -> Option<Given> {
         given(&self.site, key, SITE)
+    }
+
+    /// Returns the name of the site's database in the site's file.
+    pub fn database_name(&self) -> Option<Given> {
+        self.site(site_login::DATABASE)
+    }
+
+    /// Returns the login in the site's file, for a Frappe that reads `db_user`.
+    pub fn login(&self) -> LoginKeys {
+        LoginKeys::read(&self.site, || true)
     }
 }
 
@@ -87,7 +99,7 @@ fn or_problem(
         Ok(Ok(object)) => return object,
         Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Map::new(),
         Err(error) => (format!("cannot be read: {error}"), "make it readable for this user"),
-        Ok(Err(why)) => (why.to_string(), "mend it by hand; it was left as it is"),
+        Ok(Err(why)) => (why.to_string(), "fix it by hand; it was left as it is"),
     };
     reader.problem(path.display().to_string(), None, cause, hint);
     Map::new()

@@ -1,15 +1,15 @@
-//! No setting, however malformed, gets a part of its login into a message or into `--print-config`.
+//! Tests that no part of a login in any setting, however malformed, is in a message or in `--print-config`.
 
 use std::collections::BTreeMap;
 
 use base64::Engine;
 use proptest::prelude::*;
 
-use super::source::Reader;
+use super::reader::Reader;
 use super::variable::{VARIABLES, Variable};
-use super::{Needs, frappe_environment, load, print};
+use super::{Needs, frappe_environment, load, render};
 
-/// Pieces that cut a URL, a list or a JSON text where nobody expects it.
+/// Pieces that split a URL, a list or JSON in unexpected places.
 const PIECES: [&str; 42] = [
     "redis://",
     "rediss://",
@@ -55,7 +55,7 @@ const PIECES: [&str; 42] = [
     "http://",
 ];
 
-/// A text with a login in it: an `@` stands somewhere behind the canary.
+/// A text with a login: an `@` somewhere after the canary.
 fn with_login() -> impl Strategy<Value = String> {
     let pieces = |most| proptest::collection::vec(proptest::sample::select(PIECES.to_vec()), 0..=most);
     (pieces(6), pieces(4), pieces(6)).prop_map(|(before, between, behind)| {
@@ -63,7 +63,7 @@ fn with_login() -> impl Strategy<Value = String> {
     })
 }
 
-/// The text as it is, and where JSON or base64 is taken.
+/// The text itself, or wrapped in JSON, base64, a list or quotes.
 fn wrapped(text: &str, shape: u8) -> String {
     let quoted = serde_json::to_string(text).unwrap();
     match shape {
@@ -79,14 +79,14 @@ fn wrapped(text: &str, shape: u8) -> String {
     }
 }
 
-/// Every message and the whole of `--print-config`.
-fn said(environment: &BTreeMap<&str, &str>) -> String {
+/// Returns all messages and the output of `--print-config`.
+fn output(environment: &BTreeMap<&str, &str>) -> String {
     let flags = BTreeMap::new();
     let mut reader = Reader::new(&flags, environment);
     let needs = Needs::SERVERS;
     let _ = load(&mut reader, needs, false);
     let problems: Vec<String> = reader.problems.iter().map(ToString::to_string).collect();
-    problems.join("\n") + &print(&reader)
+    problems.join("\n") + &render(&reader)
 }
 
 fn names() -> Vec<&'static str> {
@@ -109,13 +109,14 @@ proptest! {
                 ("SITE_NAME", "s.local"), ("DB_HOST", "pg"), ("REDIS_CACHE", "redis://r/0"), ("REDIS_QUEUE", "redis://r/1"),
             ]);
             environment.insert(name, value);
-            let said = said(&environment);
-            prop_assert!(!said.contains("canary") && !said.contains(&encoded[..6]), "{name}={value:?}\n{said}");
+            let output = output(&environment);
+            prop_assert!(!output.contains("canary") && !output.contains(&encoded[..6]), "{name}={value:?}\n{output}");
         }
     }
 }
 
-const FOUND: [&str; 6] = [
+/// Inputs that once showed a login.
+const KNOWN_LEAKS: [&str; 6] = [
     "redis://:ab@cd/canary@host:6379/0",
     "postgres://u:canary@h/db",
     "https://user:gl/canary@host/x.git",
@@ -124,9 +125,9 @@ const FOUND: [&str; 6] = [
     "u:canary@h",
 ];
 
-/// The bench's own files are read as the environment is.
+/// The bench's own files are a source like the environment.
 #[test]
-fn what_was_found_is_shown_from_no_file_of_the_bench() {
+fn known_leaks_in_files_of_the_bench_are_not_shown() {
     let bench = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(bench.path().join("sites/s.local")).unwrap();
     let path = bench.path().display().to_string();
@@ -140,24 +141,24 @@ fn what_was_found_is_shown_from_no_file_of_the_bench() {
         "socketio_port",
         "default_site",
     ];
-    for (value, key) in FOUND.iter().flat_map(|value| keys.map(|key| (value, key))) {
+    for (value, key) in KNOWN_LEAKS.iter().flat_map(|value| keys.map(|key| (value, key))) {
         for file in ["common_site_config.json", "s.local/site_config.json"] {
             let file = bench.path().join("sites").join(file);
             std::fs::write(&file, serde_json::json!({key: value}).to_string()).unwrap();
-            let said = said(&BTreeMap::from([("CAULDRON_BENCH", path.as_str()), ("SITE_NAME", "s.local")]));
+            let output =
+                output(&BTreeMap::from([("CAULDRON_BENCH", path.as_str()), ("SITE_NAME", "s.local")]));
             std::fs::remove_file(&file).unwrap();
-            assert!(!said.contains("canary"), "{key}: {value}\n{said}");
+            assert!(!output.contains("canary"), "{key}: {value}\n{output}");
         }
     }
 }
 
-/// The inputs that were found first, each in every setting.
 #[test]
-fn what_was_found_is_shown_in_no_setting() {
-    for value in FOUND {
+fn known_leaks_in_any_setting_are_not_shown() {
+    for value in KNOWN_LEAKS {
         for name in names() {
-            let said = said(&BTreeMap::from([("SITE_NAME", "s.local"), (name, value)]));
-            assert!(!said.contains("canary"), "{name}={value}\n{said}");
+            let output = output(&BTreeMap::from([("SITE_NAME", "s.local"), (name, value)]));
+            assert!(!output.contains("canary"), "{name}={value}\n{output}");
         }
     }
 }

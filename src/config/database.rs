@@ -1,4 +1,4 @@
-//! PostgreSQL settings: where, as whom, and how the connection is secured.
+//! PostgreSQL settings: address, login and TLS.
 
 use std::path::PathBuf;
 
@@ -6,9 +6,9 @@ use secrecy::SecretString;
 
 use super::bench_files::BenchFiles;
 use super::host;
-use super::source::Reader;
+use super::reader::Reader;
 
-/// libpq's sslmode, without `allow`, which nobody should want.
+/// libpq's sslmode, except `allow`, which gives no security.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SslMode {
     Disable,
@@ -30,7 +30,7 @@ impl SslMode {
         })
     }
 
-    /// libpq's spelling, for PGSSLMODE.
+    /// Returns libpq's spelling, for PGSSLMODE.
     pub fn name(self) -> &'static str {
         match self {
             Self::Disable => "disable",
@@ -42,12 +42,12 @@ impl SslMode {
     }
 }
 
-/// How the connection is secured.
+/// TLS settings of the connection.
 #[derive(Clone, Debug)]
 pub struct DatabaseTls {
     pub mode: SslMode,
     pub root_certificate: Option<PathBuf>,
-    /// Certificate and key of this client.
+    /// Client certificate and its key.
     pub client: Option<(PathBuf, PathBuf)>,
 }
 
@@ -58,23 +58,23 @@ pub struct Login {
     pub password: Option<SecretString>,
 }
 
-/// The site's database and how to reach it.
+/// The site's database and the connection to it.
 #[derive(Clone, Debug)]
 pub struct DatabaseConfig {
     pub host: String,
     pub port: u16,
-    /// The site's database, and its role. None where nobody said: `wait-deps` can do without.
+    /// Name of the site's database and of its role. None if it is not set: `wait-deps` does not need it.
     pub name: Option<String>,
-    /// The login that was configured: an administrator's or the owner's.
+    /// The configured login: an administrator's or the owner's.
     pub login: Option<Login>,
     pub admin_database: Option<String>,
     pub tls: DatabaseTls,
-    /// CAULDRON_DB_DIRECT_HOST and _PORT: the server itself, where DB_HOST is a pooler.
+    /// CAULDRON_DB_DIRECT_HOST and _PORT: the server itself, if DB_HOST is a pooler.
     pub direct: Option<(String, u16)>,
 }
 
 impl DatabaseConfig {
-    /// Where locks, LISTEN and schema changes work: the server itself.
+    /// Returns the settings for a connection to the server itself, where locks, LISTEN and schema changes work.
     pub fn directly(&self) -> Self {
         let mut direct = self.clone();
         if let Some((host, port)) = direct.direct.take() {
@@ -84,13 +84,13 @@ impl DatabaseConfig {
     }
 }
 
-/// PostgreSQL's own.
+/// PostgreSQL's default port.
 const DEFAULT_PORT: u16 = 5432;
 
-/// A configured password without its login is taken for DB_NAME's own.
+/// Reads the settings. A password without DB_USER belongs to the role DB_NAME.
 pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, embedded: bool) -> Option<DatabaseConfig> {
     let db_type = reader.given_or("DB_TYPE", bench.common("db_type"), Some("postgres"));
-    // Frappe believes the site's own file over everything, so it counts whatever else was said.
+    // The site's own file overrides everything in Frappe, so it is checked as well.
     for given in db_type.into_iter().chain(bench.site("db_type")) {
         let hint = "cauldron-frappe runs Frappe on PostgreSQL only: use postgres";
         reader.parsed("DB_TYPE", Some(given), parse_type, hint);
@@ -100,11 +100,11 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, embedded: bool) -> Opti
         bench.site("db_host").or(bench.common("db_host")),
         embedded.then_some("127.0.0.1"),
     );
-    let host = reader.parsed("DB_HOST", host_given, parse_host, HOST_MEND);
+    let host = reader.parsed("DB_HOST", host_given, parse_host, HOST_HINT);
     let port_given =
         reader.given_or("DB_PORT", bench.site("db_port").or(bench.common("db_port")), Some("5432"));
-    let port = reader.parsed("DB_PORT", port_given, super::value::parse_port, super::value::PORT_MEND);
-    let name_given = reader.given_or("DB_NAME", bench.site("db_name"), None);
+    let port = reader.parsed("DB_PORT", port_given, super::value::parse_port, super::value::PORT_HINT);
+    let name_given = reader.given_or("DB_NAME", bench.database_name(), None);
     let name = reader.parsed(
         "DB_NAME",
         name_given,
@@ -127,13 +127,13 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, embedded: bool) -> Opti
     let tls = read_tls(reader);
     let direct_host_given = reader.given("CAULDRON_DB_DIRECT_HOST");
     let direct_host =
-        reader.parsed("CAULDRON_DB_DIRECT_HOST", direct_host_given, parse_host, DIRECT_HOST_MEND);
+        reader.parsed("CAULDRON_DB_DIRECT_HOST", direct_host_given, parse_host, DIRECT_HOST_HINT);
     let direct_port_given = reader.given("CAULDRON_DB_DIRECT_PORT");
     let direct_port = reader.parsed(
         "CAULDRON_DB_DIRECT_PORT",
         direct_port_given,
         super::value::parse_port,
-        super::value::PORT_MEND,
+        super::value::PORT_HINT,
     );
     let (host, port) = (host?, port?);
     let direct = match (direct_host, direct_port) {
@@ -173,7 +173,7 @@ fn read_tls(reader: &mut Reader<'_>) -> Option<DatabaseTls> {
     Some(DatabaseTls { mode: mode?, root_certificate, client })
 }
 
-/// Frappe writes the name into SQL and into psql's URL unquoted, so it is held to what both take.
+/// Accepts only names that are valid unquoted: Frappe writes the name into SQL and into psql's URL without quotes.
 fn parse_database_name(text: &str) -> Result<String, String> {
     if text == "postgres" || text.starts_with("template") {
         return Err(format!("`{text}` belongs to the server itself"));
@@ -184,11 +184,11 @@ fn parse_database_name(text: &str) -> Result<String, String> {
     if plain { Ok(text.into()) } else { Err(format!("`{text}` is not a plain database name")) }
 }
 
-const HOST_MEND: &str = "write PostgreSQL's host name or address alone; the port goes into DB_PORT, the login into DB_USER and DB_PASSWORD";
-const DIRECT_HOST_MEND: &str =
-    "write PostgreSQL's host name or address alone; the port goes into CAULDRON_DB_DIRECT_PORT";
+const HOST_HINT: &str = "write only PostgreSQL's host name or address; set the port in DB_PORT, and the login in DB_USER and DB_PASSWORD";
+const DIRECT_HOST_HINT: &str =
+    "write only PostgreSQL's host name or address; set the port in CAULDRON_DB_DIRECT_PORT";
 
-/// A folder is libpq's way to name a Unix socket.
+/// Accepts a host, or a folder: libpq names a Unix socket by its folder.
 fn parse_host(text: &str) -> Result<String, String> {
     let is_folder = text.starts_with('/')
         && !text.starts_with("//")
@@ -200,11 +200,11 @@ fn parse_type(text: &str) -> Result<(), String> {
     if text == "postgres" { Ok(()) } else { Err(format!("`{text}` is not supported")) }
 }
 
-/// The name of a role: some clouds' have an `@` (`user@server`), none has a password behind a colon.
+/// Accepts a role name. Names of some clouds contain an `@` (`user@server`); a colon before it would mean a password.
 fn parse_user(text: &str) -> Result<String, String> {
     match text.rsplit_once('@') {
         Some((before, _)) if before.contains(':') => {
-            Err("it holds a password; the name alone goes here".into())
+            Err("it contains a password; write only the name".into())
         }
         _ => parse_identifier(text),
     }
@@ -212,7 +212,7 @@ fn parse_user(text: &str) -> Result<String, String> {
 
 fn parse_identifier(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > 63 || text.contains(char::is_control) {
-        return Err("it is no name: 1 to 63 bytes, without a control character".into());
+        return Err("it is not a name: 1 to 63 bytes, without control characters".into());
     }
     if text.contains("://") {
         return Err("it is a URL, not a name".into());

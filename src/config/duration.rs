@@ -2,27 +2,27 @@
 
 use std::time::Duration;
 
-/// What 0 is where a setting is a limit: longer than any pod lives.
+/// The value of 0 in a setting that is a limit: longer than any pod runs.
 pub const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Reads a limit: a duration, where 0 is no limit, as in gunicorn.
+/// Reads a limit: a duration, with 0 for no limit, as in gunicorn.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// Returns what is wrong with the text.
 pub fn parse_limit(text: &str) -> Result<Duration, String> {
     parse(text).map(|duration| if duration.is_zero() { NO_LIMIT } else { duration })
 }
 
-/// The same by names of the official images, which give bare seconds.
+/// Reads a limit that may also be a number of seconds without a unit, as in the official images.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// Returns what is wrong with the text.
 pub fn parse_limit_s(text: &str) -> Result<Duration, String> {
     let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     if is_number { parse_limit(&format!("{text}s")) } else { parse_limit(text) }
 }
 
-/// Reads a duration. A number without a unit is refused (`30`: seconds or milliseconds?), but for 0.
+/// Reads a duration. A number without a unit is refused as ambiguous (`30`: seconds or milliseconds?), except 0.
 pub fn parse(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     if text == "0" {
@@ -45,7 +45,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("`{text}` is not a duration; write it like 500ms, 10s or 5m"))
 }
 
-/// The shortest of those spellings.
+/// Returns the shortest spelling of a duration.
 pub fn show(duration: Duration) -> String {
     match duration.as_millis() {
         0 => "0s".into(),

@@ -1,25 +1,28 @@
-//! The FRAPPE_* variables that Frappe's own configuration reader puts over every file (frappe/config.py,
+//! The FRAPPE_* variables, which override every file in Frappe's own configuration reader (frappe/config.py,
 //! node_utils.js).
 //!
 //! ```text
 //!   FRAPPE_DB_HOST ─┬─ a service link of Kubernetes (tcp://…) ──▶ dropped
-//!                   ├─ DB_HOST is not given ────────────────────▶ read as DB_HOST
-//!                   ├─ DB_HOST says the same ───────────────────▶ nothing to do
-//!                   └─ DB_HOST says otherwise ──────────────────▶ refused: Frappe would follow the other one
+//!                   ├─ DB_HOST is not set ──────────────────────▶ read as DB_HOST
+//!                   ├─ DB_HOST has the same value ──────────────▶ nothing to do
+//!                   └─ DB_HOST has another value ───────────────▶ refused: Frappe would use FRAPPE_DB_HOST
 //! ```
 //!
-//! No child inherits any of them (`frappe::environment`): one place decides which servers a site has.
+//! No child inherits any of them (`frappe::environment`), so that the servers of a site are set in one place.
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
-use super::bench_files::BenchFiles;
-use super::database::DatabaseConfig;
+use super::addresses::Addresses;
 use super::host;
-use super::redis::RedisConfig;
+use super::place::Place;
+use super::reader::Reader;
 use super::redis_url::RedisUrl;
-use super::source::{Reader, Source};
+use super::secrets::SiteSecrets;
+use super::servers::Servers;
+use super::source::Source;
+use crate::bench::site_login::FIRST_MAJOR_WITH_USER;
 
-/// Frappe's variable, and the setting that means the same.
+/// Each of Frappe's variables with our setting of the same meaning.
 pub const OVERRIDES: [(&str, &str); 8] = [
     ("FRAPPE_SITE", "SITE_NAME"),
     ("FRAPPE_DB_TYPE", "DB_TYPE"),
@@ -31,104 +34,104 @@ pub const OVERRIDES: [(&str, &str); 8] = [
     ("FRAPPE_SOCKETIO_PORT", "SOCKETIO_PORT"),
 ];
 
-/// The site's own login, which Frappe 16 takes from the environment and earlier ones do not.
+/// The site's own login. Frappe reads it from the environment from [`FIRST_MAJOR_WITH_USER`] on.
 pub const LOGIN: [&str; 2] = ["FRAPPE_DB_USER", "FRAPPE_DB_PASSWORD"];
 
-/// Sockets that nothing of ours reaches: with one, psql goes to another server than DB_HOST, and
-/// socketio listens where the web port does not look.
+/// Sockets that this program does not use: with them, psql would connect to another server than DB_HOST, and socketio
+/// would listen where the web port does not connect.
 pub const SOCKETS: [&str; 2] = ["FRAPPE_DB_SOCKET", "FRAPPE_SOCKETIO_UDS"];
 
-/// The first Frappe that reads the names in [`LOGIN`], and `db_user` in site_config.json.
-pub const READS_DB_USER: u32 = 16;
-
-/// Every name that no child of ours inherits.
+/// All variables that child processes do not inherit.
 pub fn names() -> impl Iterator<Item = &'static str> {
     OVERRIDES.into_iter().map(|(name, _)| name).chain(LOGIN).chain(SOCKETS)
 }
 
-/// Frappe's name for a setting.
+/// Returns Frappe's name of a setting.
 pub fn name_of(setting: &str) -> Option<&'static str> {
     OVERRIDES.into_iter().find(|(_, ours)| *ours == setting).map(|(name, _)| name)
 }
 
-/// `FRAPPE_DB_PORT=tcp://10.96.0.7:5432`: Kubernetes sets it for a Service called frappe-db.
+/// True for a service link such as `FRAPPE_DB_PORT=tcp://10.96.0.7:5432`, which Kubernetes sets for a Service called
+/// frappe-db.
 pub fn is_service_link(value: &str) -> bool {
     value.starts_with("tcp://") || value.starts_with("udp://")
 }
 
-/// What the settings came to.
-pub struct Settled<'a> {
-    pub site: Option<&'a str>,
-    pub database: Option<&'a DatabaseConfig>,
-    pub redis: &'a RedisConfig,
-    pub socketio_port: Option<u16>,
-    pub site_db_password: Option<&'a SecretString>,
-    pub frappe_major: Option<u32>,
+/// The values of the settings, from all sources.
+pub struct EffectiveSettings<'a> {
+    pub place: &'a Place,
+    pub servers: &'a Servers,
+    pub addresses: &'a Addresses,
+    pub secrets: &'a SiteSecrets,
 }
 
-/// Records a problem for each variable that says otherwise than the settings do.
-pub fn check(reader: &mut Reader<'_>, files: &BenchFiles, settled: &Settled<'_>) {
+/// Records a problem for each variable that contradicts a setting.
+pub fn check(reader: &mut Reader<'_>, effective: &EffectiveSettings<'_>) {
     for (name, setting) in OVERRIDES {
-        let Some(theirs) = reader.frappes_own(setting) else { continue };
-        // Whatever is wrong with the setting itself was said.
-        let ours = settled.value(setting).filter(|_| !reader.problems.iter().any(|p| p.variable == setting));
+        let Some(theirs) = reader.frappe_override(setting) else { continue };
+        // If the setting itself has a problem, that one is enough.
+        let ours =
+            effective.value(setting).filter(|_| !reader.problems.iter().any(|p| p.variable == setting));
         if ours.is_none_or(|ours| is_same(setting, &ours, &theirs.value)) {
             continue;
         }
-        let cause = format!("it says otherwise than {setting}, and Frappe would follow it");
-        let hint = format!("unset {name}, or give it the value of {setting}");
+        let cause = format!("it contradicts {setting}, and Frappe would use it");
+        let hint = format!("unset {name}, or set it to the value of {setting}");
         reader.problem(name, Some(Source::Environment(name.into())), cause, hint);
     }
-    if settled.frappe_major.is_none_or(|major| major >= READS_DB_USER) {
-        check_login(reader, files, settled);
+    let frappe_major = effective.place.bench_folder().frappe_major();
+    if frappe_major.is_none_or(|major| major >= FIRST_MAJOR_WITH_USER) {
+        check_login(reader, effective);
     }
 }
 
-fn check_login(reader: &mut Reader<'_>, files: &BenchFiles, settled: &Settled<'_>) {
+fn check_login(reader: &mut Reader<'_>, effective: &EffectiveSettings<'_>) {
     let [user, password] = LOGIN;
-    let in_file = |key: &str| files.site(key).map(|given| given.value);
-    let own_user = in_file("db_user").or(in_file("db_name")).or_else(|| settled.value("DB_NAME"));
-    let own_password = settled.site_db_password.map(|password| password.expose_secret().to_string());
-    let own_password = own_password.or_else(|| in_file("db_password"));
-    let user_hint = "unset it: the site's role stands in its site_config.json, and is DB_NAME for a new site";
+    let in_file = effective.place.files.login();
+    let own_user = in_file.user.or_else(|| effective.value("DB_NAME"));
+    let own_password = effective.secrets.site_db_password.clone().or(in_file.password);
+    let own_password = own_password.map(|password| password.expose_secret().to_string());
+    let user_hint = "unset it: the site's role is in its site_config.json, and is DB_NAME for a new site";
     let password_hint = "unset it, and set SITE_DB_PASSWORD (or SITE_DB_PASSWORD_FILE) instead";
     for (name, own, hint) in [(user, own_user, user_hint), (password, own_password, password_hint)] {
-        if reader.frappes(name).is_some_and(|theirs| own.as_deref() != Some(theirs.value.trim())) {
-            let cause = "Frappe would log in with it, whatever the site's own login is";
+        if reader.frappe_variable(name).is_some_and(|theirs| own.as_deref() != Some(theirs.value.trim())) {
+            let cause = "Frappe would log in with it instead of the site's own login";
             reader.problem(name, Some(Source::Environment(name.into())), cause, hint);
         }
     }
 }
 
-/// Names of what is given and reaches no child, with the reason.
+/// Returns the set variables that child processes do not get, each with the reason.
 pub fn dropped(reader: &Reader<'_>) -> Vec<(&'static str, &'static str)> {
     let is_link = |name: &&str| reader.environment(name).is_some_and(|value| is_service_link(&value));
     let links = names().filter(is_link).map(|name| (name, "a service link of Kubernetes, not a setting"));
-    let sockets = SOCKETS.into_iter().filter(|name| reader.frappes(name).is_some());
-    links.chain(sockets.map(|name| (name, "DB_HOST and SOCKETIO_PORT say where the servers are"))).collect()
+    let sockets = SOCKETS.into_iter().filter(|name| reader.frappe_variable(name).is_some());
+    links.chain(sockets.map(|name| (name, "the servers' addresses are DB_HOST and SOCKETIO_PORT"))).collect()
 }
 
-impl Settled<'_> {
+impl EffectiveSettings<'_> {
     fn value(&self, setting: &str) -> Option<String> {
+        let Servers { database, redis } = self.servers;
+        let database = database.as_ref();
         match setting {
-            "SITE_NAME" => self.site.map(str::to_string),
+            "SITE_NAME" => self.place.site.clone(),
             "DB_TYPE" => Some("postgres".into()),
-            "DB_HOST" => self.database.map(|database| database.host.clone()),
-            "DB_PORT" => self.database.map(|database| database.port.to_string()),
-            "DB_NAME" => self.database.and_then(|database| database.name.clone()),
-            "REDIS_CACHE" => self.redis.cache.as_ref().map(|url| url.reveal().to_string()),
-            "REDIS_QUEUE" => self.redis.queue.as_ref().map(|url| url.reveal().to_string()),
-            "SOCKETIO_PORT" => self.socketio_port.map(|port| port.to_string()),
+            "DB_HOST" => database.map(|database| database.host.clone()),
+            "DB_PORT" => database.map(|database| database.port.to_string()),
+            "DB_NAME" => database.and_then(|database| database.name.clone()),
+            "REDIS_CACHE" => redis.cache.as_ref().map(|url| url.reveal().to_string()),
+            "REDIS_QUEUE" => redis.queue.as_ref().map(|url| url.reveal().to_string()),
+            "SOCKETIO_PORT" => self.addresses.socketio_port.map(|port| port.to_string()),
             _ => None,
         }
     }
 }
 
-/// Two ways to write one value are the same.
+/// True if two values have the same meaning, however they are spelled.
 fn is_same(setting: &str, ours: &str, theirs: &str) -> bool {
     let (ours, theirs) = (ours.trim(), theirs.trim());
     let is_same_url = || match (RedisUrl::parse(ours), RedisUrl::parse(theirs)) {
-        (Ok(ours), Ok(theirs)) => ours.means(&theirs),
+        (Ok(ours), Ok(theirs)) => ours.is_same_database(&theirs),
         _ => false,
     };
     let is_same_host = || host::parse(theirs).is_ok_and(|theirs| theirs.eq_ignore_ascii_case(ours));
@@ -140,10 +143,15 @@ fn is_same(setting: &str, ours: &str, theirs: &str) -> bool {
     }
 }
 
-/// Says which variables Frappe's processes do not get, and why.
-pub fn tell_dropped(reader: &Reader<'_>) {
+/// Logs the variables that Frappe's processes do not get, with the reason.
+pub fn log_dropped(reader: &Reader<'_>) {
     for (variable, why) in dropped(reader) {
-        tracing::info!(variable, why, "Frappe's processes do not get this variable");
+        tracing::info!(
+            event = "config.variable_dropped",
+            variable,
+            why,
+            "variable is not passed to Frappe's processes"
+        );
     }
 }
 
@@ -173,7 +181,7 @@ mod tests {
     ];
 
     #[test]
-    fn equal_values_pass_in_any_spelling() {
+    fn equal_values_are_accepted_in_any_spelling() {
         let theirs = [
             ("FRAPPE_SITE", "s.local"),
             ("FRAPPE_DB_TYPE", "postgres"),
@@ -210,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_link_is_none_of_these() {
+    fn a_service_link_is_ignored() {
         let links =
             [("FRAPPE_DB_PORT", "tcp://10.96.0.7:5432"), ("FRAPPE_REDIS_CACHE", "tcp://10.0.0.1:6379")];
         let (config, problems) = read(&[OURS.as_slice(), &links].concat());
@@ -218,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn alone_they_are_the_settings() {
+    fn without_our_variables_they_are_the_settings() {
         let (config, problems) = read(&[
             ("FRAPPE_SITE", "s.local"),
             ("FRAPPE_DB_HOST", "pg"),

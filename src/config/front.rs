@@ -1,14 +1,14 @@
-//! Settings of the web port's front, by the official images' nginx names where there are some.
+//! Settings of the web port, under the names of the official images' nginx where they exist.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::bench_files::BenchFiles;
 use super::gunicorn::Gunicorn;
-use super::hosts::{Hosts, Otherwise};
-use super::source::Reader;
+use super::hosts::{Fallback, Hosts};
+use super::reader::Reader;
 use super::trusted::TrustedProxies;
-use super::value::{DURATION_MEND, parse_port, parse_site, read_choice, read_parsed, read_path};
+use super::value::{DURATION_HINT, parse_port, parse_site, read_choice, read_parsed, read_path};
 use super::{duration, size};
 
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub struct FrontConfig {
     pub trusted: TrustedProxies,
     /// host:port of the socketio service.
     pub socketio: (String, u16),
-    /// None for any.
+    /// None for no limit.
     pub body_limit_bytes: Option<u64>,
     pub read_timeout: Duration,
     /// Certificate chain and key.
@@ -27,14 +27,14 @@ pub struct FrontConfig {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessLog {
-    /// All but /assets.
+    /// All requests except for /assets.
     On,
     All,
     Off,
 }
 
-/// Settings of others that have a say here.
-pub struct Beside<'a> {
+/// Values of other settings that this part depends on.
+pub struct RelatedSettings<'a> {
     pub site: Option<&'a str>,
     pub socketio_port: Option<u16>,
     pub gunicorn: Option<&'a Gunicorn>,
@@ -42,14 +42,14 @@ pub struct Beside<'a> {
     pub files: &'a BenchFiles,
 }
 
-/// As every list before it, bytes that Frappe's own limit (25 MiB a file) fits into.
+/// The same default as in the official images' nginx. Frappe's own limit is 25 MiB per file.
 const BODY_LIMIT: &str = "50m";
 const SOCKETIO_PORT: u16 = 9000;
 
-pub fn read(reader: &mut Reader<'_>, beside: &Beside<'_>) -> Option<FrontConfig> {
-    let site = beside.site.unwrap_or_default();
-    let hosts =
-        read_hosts(reader, site).map(|hosts| hosts.with_names(site, &urls(beside), &beside.files.domains()));
+pub fn read(reader: &mut Reader<'_>, related: &RelatedSettings<'_>) -> Option<FrontConfig> {
+    let site = related.site.unwrap_or_default();
+    let hosts = read_hosts(reader, site)
+        .map(|hosts| hosts.with_names(site, &urls(related), &related.files.domains()));
     let trusted = read_parsed(
         reader,
         "CAULDRON_TRUSTED_PROXIES",
@@ -59,51 +59,56 @@ pub fn read(reader: &mut Reader<'_>, beside: &Beside<'_>) -> Option<FrontConfig>
     let socketio = read_parsed(reader, "SOCKETIO", parse_service, "write host:port, such as socketio:9000");
     let body_limit = reader.given_or("CLIENT_MAX_BODY_SIZE", None, Some(BODY_LIMIT));
     let body_limit = reader.parsed("CLIENT_MAX_BODY_SIZE", body_limit, size::parse, "write 50m or 512Mi");
-    let read_timeout = read_parsed(reader, "PROXY_READ_TIMEOUT", duration::parse_limit_s, DURATION_MEND);
+    let read_timeout = read_parsed(reader, "PROXY_READ_TIMEOUT", duration::parse_limit_s, DURATION_HINT);
     let tls = read_tls(reader);
     let access_log = read_choice(
         reader,
         "CAULDRON_ACCESS_LOG",
         &[("on", AccessLog::On), ("all", AccessLog::All), ("off", AccessLog::Off)],
     );
-    let local = || ("127.0.0.1".to_string(), beside.socketio_port.unwrap_or(SOCKETIO_PORT));
+    let local = || ("127.0.0.1".to_string(), related.socketio_port.unwrap_or(SOCKETIO_PORT));
     Some(FrontConfig {
         hosts: hosts?,
         trusted: trusted.unwrap_or_default(),
         socketio: socketio.unwrap_or_else(local),
         body_limit_bytes: Some(body_limit?).filter(|bytes| *bytes > 0),
         read_timeout: read_timeout
-            .or(beside.gunicorn.map(|gunicorn| gunicorn.timeout))
+            .or(related.gunicorn.map(|gunicorn| gunicorn.timeout))
             .unwrap_or(duration::NO_LIMIT),
         tls,
         access_log: access_log?,
     })
 }
 
-/// Frappe takes host_name for every link; the site's file comes before the bench's, into which the bootstrap writes
-/// CAULDRON_SITE_URL.
-fn urls(beside: &Beside<'_>) -> Vec<String> {
+/// Returns the configured URLs of the site. Frappe uses host_name in every link. The site's file has priority over the
+/// bench's, into which the bootstrap writes CAULDRON_SITE_URL.
+fn urls(related: &RelatedSettings<'_>) -> Vec<String> {
     const KEYS: [&str; 2] = ["host_name", "hostname"];
-    let site = KEYS.iter().filter_map(|key| beside.files.site(key)).map(|given| given.value);
-    let common = KEYS.iter().filter_map(|key| beside.files.common(key)).map(|given| given.value);
-    site.chain(beside.site_url.map(String::from)).chain(common).collect()
+    let site = KEYS.iter().filter_map(|key| related.files.site(key)).map(|given| given.value);
+    let common = KEYS.iter().filter_map(|key| related.files.common(key)).map(|given| given.value);
+    site.chain(related.site_url.map(String::from)).chain(common).collect()
 }
 
 fn read_hosts(reader: &mut Reader<'_>, site: &str) -> Option<Hosts> {
     let header = |text: &str| match text {
-        "$host" => Ok(Otherwise::SameName),
-        site => parse_site(site).map(Otherwise::Site),
+        "$host" => Ok(Fallback::SameName),
+        site => parse_site(site).map(Fallback::Site),
     };
     let hint = "write a site's name, or $host";
-    let otherwise = read_parsed(reader, "FRAPPE_SITE_NAME_HEADER", header, hint);
+    let fallback = read_parsed(reader, "FRAPPE_SITE_NAME_HEADER", header, hint);
     let Some(given) = reader.given("CAULDRON_HOSTS") else {
-        return Some(Hosts::new(otherwise.unwrap_or_else(|| Otherwise::Site(site.into()))));
+        return Some(Hosts::new(fallback.unwrap_or_else(|| Fallback::Site(site.into()))));
     };
     let parse = |text: &str| Hosts::parse(text, site);
-    reader.parsed("CAULDRON_HOSTS", Some(given), parse, "write host=site, several by blanks or commas")
+    reader.parsed(
+        "CAULDRON_HOSTS",
+        Some(given),
+        parse,
+        "write host=site; separate several with blanks or commas",
+    )
 }
 
-/// `socketio:9000`, or a URL of the same.
+/// Reads `socketio:9000` or `http://socketio:9000`.
 fn parse_service(text: &str) -> Result<(String, u16), String> {
     let service = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
     match service.rsplit_once(':') {
@@ -120,6 +125,6 @@ fn read_tls(reader: &mut Reader<'_>) -> Option<(PathBuf, PathBuf)> {
         (None, Some(_)) => "CAULDRON_TLS_CERT",
         _ => return certificate.zip(key),
     };
-    reader.problem(missing, None, "not set", "name certificate and key, or neither");
+    reader.problem(missing, None, "not set", "set both certificate and key, or neither");
     None
 }

@@ -1,4 +1,4 @@
-//! How private repositories are reached: logins by host, and how long a git command may take.
+//! Access to Git repositories: logins by host, and the time limit of a git command.
 //!
 //! ```json
 //! {"git.example.com": {"user": "oauth2", "token_file": "/run/secrets/git-token"},
@@ -10,23 +10,23 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::source::Reader;
+use super::reader::Reader;
 use super::value::{read_choice, read_limit, read_parsed};
 
-/// Everything about git but the repositories.
+/// Settings of git, except the repositories.
 #[derive(Clone, Debug)]
 pub struct GitConfig {
     pub hosts: Vec<HostAuth>,
-    /// Of one command.
+    /// Time limit of one command.
     pub timeout: Duration,
-    /// Whether an app's submodules are fetched.
+    /// True if an app's submodules are fetched.
     pub submodules: bool,
 }
 
 /// The login for one host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostAuth {
-    /// With its port, where the URL has one.
+    /// With the port, if the URL has one.
     pub host: String,
     pub token: Option<TokenAuth>,
     pub ssh: Option<SshAuth>,
@@ -47,11 +47,11 @@ pub struct SshAuth {
 /// YAML reads an unquoted `off` as false.
 const SWITCH: [(&str, bool); 4] = [("on", true), ("off", false), ("true", true), ("false", false)];
 
-const MEND: &str = r#"write {"host":{"token_file":"/run/secrets/token"}} or {"host":{"ssh_key_file":"/…","known_hosts_file":"/…"}}"#;
+const HINT: &str = r#"write {"host":{"token_file":"/run/secrets/token"}} or {"host":{"ssh_key_file":"/…","known_hosts_file":"/…"}}"#;
 
-/// The files themselves are looked at when they are needed, by the one pod that fetches.
+/// Reads the settings. The files themselves are read when they are needed, by the one pod that fetches.
 pub fn read(reader: &mut Reader<'_>) -> Option<GitConfig> {
-    let hosts = read_parsed(reader, "CAULDRON_GIT_AUTH", parse, MEND).unwrap_or_default();
+    let hosts = read_parsed(reader, "CAULDRON_GIT_AUTH", parse, HINT).unwrap_or_default();
     let timeout = read_limit(reader, "CAULDRON_GIT_TIMEOUT", "10m");
     let submodules = read_choice(reader, "CAULDRON_GIT_SUBMODULES", &SWITCH);
     Some(GitConfig { hosts, timeout: timeout?, submodules: submodules? })
@@ -67,7 +67,7 @@ struct Entry {
 }
 
 fn parse(text: &str) -> Result<Vec<HostAuth>, String> {
-    // Only the place of a mistake is told: somebody may have written the token itself.
+    // The message gives only the position of a mistake: the value may be the token itself.
     let values: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).map_err(|error| {
         format!("not a JSON object of hosts (line {}, column {})", error.line(), error.column())
     })?;
@@ -76,10 +76,10 @@ fn parse(text: &str) -> Result<Vec<HostAuth>, String> {
 
 fn host_auth(host: &str, value: serde_json::Value) -> Result<HostAuth, String> {
     if !super::apps::location::is_host(host) {
-        return Err("a key is no host name, with or without a port".into());
+        return Err("a key is not a host name with or without a port".into());
     }
     let entry: Entry = serde_json::from_value(value).map_err(|_| {
-        format!("{host}: only user, token_file, ssh_key_file and known_hosts_file, each a string")
+        format!("{host}: only user, token_file, ssh_key_file and known_hosts_file are allowed, each a string")
     })?;
     let paths = [&entry.token_file, &entry.ssh_key_file, &entry.known_hosts_file];
     if paths.into_iter().flatten().any(|path| !path.is_absolute()) {
@@ -88,11 +88,11 @@ fn host_auth(host: &str, value: serde_json::Value) -> Result<HostAuth, String> {
     let ssh = match (entry.ssh_key_file, entry.known_hosts_file) {
         (Some(key_file), Some(known_hosts_file)) => Some(SshAuth { key_file, known_hosts_file }),
         (None, None) => None,
-        _ => return Err(format!("{host}: an SSH key and the known_hosts file go together")),
+        _ => return Err(format!("{host}: ssh_key_file and known_hosts_file need each other")),
     };
     let token = entry.token_file.map(|file| TokenAuth { user: entry.user, file });
     if token.is_none() && ssh.is_none() {
-        return Err(format!("{host}: neither token_file nor ssh_key_file"));
+        return Err(format!("{host}: it has neither token_file nor ssh_key_file"));
     }
     Ok(HostAuth { host: host.into(), token, ssh })
 }
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_told_without_what_was_written() {
+    fn a_mistake_is_reported_without_the_value() {
         for bad in [
             r#"{"h":{"token":"canary"}}"#,
             r#"{"h":"canary"}"#,

@@ -1,16 +1,16 @@
-//! gunicorn's settings, by the official images' names.
+//! gunicorn's settings, under the names of the official images.
 
 use std::time::Duration;
 
 use super::duration;
-use super::source::Reader;
-use super::value::{DURATION_MEND, read_parsed};
+use super::reader::Reader;
+use super::value::{DURATION_HINT, read_parsed};
 
 #[derive(Clone, Debug)]
 pub struct Gunicorn {
     pub workers: Option<u16>,
     pub threads: Option<u16>,
-    /// `duration::NO_LIMIT` where gunicorn ends no silent worker.
+    /// `duration::NO_LIMIT` if gunicorn does not end silent workers.
     pub timeout: Duration,
 }
 
@@ -21,8 +21,8 @@ pub fn read(reader: &mut Reader<'_>) -> Option<Gunicorn> {
     };
     let timeout = reader.given_or("GUNICORN_TIMEOUT", None, Some("120s"));
     Some(Gunicorn {
-        workers: read_parsed(reader, "GUNICORN_WORKERS", count, "write a number, or leave it out"),
-        threads: read_parsed(reader, "GUNICORN_THREADS", count, "write a number, or leave it out"),
-        timeout: reader.parsed("GUNICORN_TIMEOUT", timeout, duration::parse_limit_s, DURATION_MEND)?,
+        workers: read_parsed(reader, "GUNICORN_WORKERS", count, "write a number, or unset it"),
+        threads: read_parsed(reader, "GUNICORN_THREADS", count, "write a number, or unset it"),
+        timeout: reader.parsed("GUNICORN_TIMEOUT", timeout, duration::parse_limit_s, DURATION_HINT)?,
     })
 }

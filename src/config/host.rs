@@ -1,18 +1,18 @@
-//! A host as a setting names it: a DNS name or an address, without scheme, port, quotes or login.
+//! A host in a setting: a DNS name or an address, without scheme, port, quotes or login.
 //!
-//! A value that cannot be a host is described and never repeated: it may be a whole URL with its password.
+//! A message describes an invalid value and never repeats it: it may be a whole URL with its password.
 
 use std::net::Ipv6Addr;
 
-use super::login_signs::holds_a_login;
+use super::login_signs::contains_login;
 
-/// A DNS name's limit (RFC 1035), the final dot aside.
+/// The maximum length of a DNS name (RFC 1035), without the final dot.
 const MAX_LENGTH: usize = 253;
 
-/// Reads a host. White space around it is dropped, and so are the brackets of an IPv6 address.
+/// Reads a host. White space around it and the brackets of an IPv6 address are removed.
 ///
 /// # Errors
-/// What the value is instead, without any part of it.
+/// Describes the value without repeating any part of it.
 pub fn parse(text: &str) -> Result<String, String> {
     let text = text.trim();
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
@@ -24,21 +24,21 @@ pub fn parse(text: &str) -> Result<String, String> {
     } else if text.contains("://") {
         "it is a URL, not a host"
     } else if text.contains('@') {
-        "an @ stands in it; a login does not belong there"
+        "it contains an @; a login does not belong there"
     } else if text.contains(['"', '\'', '`']) {
         "the quotes are part of the value"
     } else if text.contains(',') {
         "it names several hosts"
     } else if is_host_and_port(text) {
-        "a port stands behind the host"
+        "it has a port after the host"
     } else if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        "white space or a control character stands in it"
-    } else if holds_a_login(text) {
-        "it is in base64: write what it decodes to"
+        "it contains white space or a control character"
+    } else if contains_login(text) {
+        "it is base64: write the decoded value"
     } else if is_name(text) {
         return Ok(text.into());
     } else {
-        "it is no host name and no address"
+        "it is neither a host name nor an address"
     };
     Err(what.into())
 }
@@ -48,7 +48,7 @@ fn is_host_and_port(text: &str) -> bool {
     port.is_some_and(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Docker's and compose's service names may have underscores.
+/// True for a DNS name. Underscores are valid: service names of Docker and compose contain them.
 fn is_name(text: &str) -> bool {
     let name = text.strip_suffix('.').unwrap_or(text);
     name.len() <= MAX_LENGTH
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_described_and_not_repeated() {
+    fn other_values_are_described_and_not_repeated() {
         for (text, what) in [
             ("postgres://u:canary@h/db", "URL"),
             ("u:canary@h", "an @"),
@@ -87,10 +87,10 @@ mod tests {
             ("canary\u{7}x", "control"),
             ("a,canary", "several"),
             ("cmVkaXM6Ly86Y2FuYXJ5QGhvMDAw", "base64"),
-            ("canary:x", "no host name"),
-            ("/run/canary", "no host name"),
-            ("canary..x", "no host name"),
-            ("-canary", "no host name"),
+            ("canary:x", "neither a host name"),
+            ("/run/canary", "neither a host name"),
+            ("canary..x", "neither a host name"),
+            ("-canary", "neither a host name"),
             ("", "empty"),
         ] {
             let error = parse(text).unwrap_err();

@@ -1,53 +1,53 @@
-//! Which site a host name means.
+//! Maps host names to sites.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::value::parse_site;
 
-/// The rules, in the order in which they were given; the first that fits decides.
+/// The rules in their given order. The first that matches decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hosts {
     rules: Vec<(Pattern, String)>,
-    otherwise: Otherwise,
-    /// Names that the site's own configuration has for it.
+    fallback: Fallback,
+    /// Host names of the site in its own configuration.
     known: Vec<String>,
-    /// A site and the host of its links.
+    /// A site, and the host (with port) for its links.
     public: Option<(String, String)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pattern {
     Name(String),
-    /// `*.example.com`: `.example.com`, for names below it.
-    Below(String),
+    /// `.example.com`, from `*.example.com`: matches all names that end with it.
+    Suffix(String),
     Any,
 }
 
-/// What a host is that no rule names.
+/// The site of a host that no rule matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Otherwise {
+pub enum Fallback {
     Site(String),
-    /// The site is called like the host (Frappe's own multi-tenancy).
+    /// The site with the host's name (Frappe's own multi-tenancy).
     SameName,
-    /// Nobody's: 404.
+    /// No site: 404.
     Refused,
 }
 
 impl Hosts {
-    pub fn new(otherwise: Otherwise) -> Self {
-        Self { rules: Vec::new(), otherwise, known: Vec::new(), public: None }
+    pub fn new(fallback: Fallback) -> Self {
+        Self { rules: Vec::new(), fallback, known: Vec::new(), public: None }
     }
 
-    /// `erp.example.com=site1 *.example.com=site2 www.example.com`, by blanks or commas; a host
-    /// without `=` is `site`'s. A host that is not in the list is nobody's.
+    /// Reads rules separated by blanks or commas: `erp.example.com=site1 *.example.com=site2 www.example.com`. A host
+    /// without `=` belongs to `site`. A host that no rule matches is refused.
     pub fn parse(text: &str, site: &str) -> Result<Self, String> {
-        let mut hosts = Self::new(Otherwise::Refused);
+        let mut hosts = Self::new(Fallback::Refused);
         for word in text.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty()) {
             let (host, site) = word.split_once('=').unwrap_or((word, site));
             let host = host.to_ascii_lowercase();
             let pattern = match host.strip_prefix('*') {
                 Some("") => Pattern::Any,
-                Some(below) if below.starts_with('.') && is_name(&below[1..]) => Pattern::Below(below.into()),
+                Some(tail) if tail.starts_with('.') && is_name(&tail[1..]) => Pattern::Suffix(tail.into()),
                 None if is_name(&host) => Pattern::Name(host),
                 _ => return Err(format!("`{word}` does not begin with a host name")),
             };
@@ -56,21 +56,21 @@ impl Hosts {
         Ok(hosts)
     }
 
-    /// The site of a host, given as a Host header has it; none for a host that is nobody's.
+    /// Returns the site of a host, given as in a Host header. None for a host that is refused.
     pub fn site(&self, host: &str) -> Option<String> {
         let name = name_of(host);
-        if let Some((_, site)) = self.rules.iter().find(|(pattern, _)| pattern.fits(&name)) {
+        if let Some((_, site)) = self.rules.iter().find(|(pattern, _)| pattern.matches(&name)) {
             return Some(site.clone());
         }
-        match &self.otherwise {
-            Otherwise::Site(site) => Some(site.clone()),
-            Otherwise::SameName => parse_site(&name).ok(),
-            Otherwise::Refused => None,
+        match &self.fallback {
+            Fallback::Site(site) => Some(site.clone()),
+            Fallback::SameName => parse_site(&name).ok(),
+            Fallback::Refused => None,
         }
     }
 
-    /// Adds what the site's configuration says of its hosts: `urls` (CAULDRON_SITE_URL, host_name), of which the
-    /// first makes its links, and `domains`.
+    /// Adds the hosts in the site's configuration: `urls` (CAULDRON_SITE_URL, host_name) and `domains`. The first URL
+    /// is the one for links.
     pub fn with_names(mut self, site: &str, urls: &[String], domains: &[String]) -> Self {
         let authorities: Vec<String> = urls.iter().filter_map(|url| authority_of(url)).collect();
         self.known = authorities.iter().chain(domains).map(|host| name_of(host)).collect();
@@ -78,55 +78,55 @@ impl Hosts {
         self
     }
 
-    /// Whether anybody configured this host, given as a Host header has it, for that site; so that it may stand
-    /// in a link. `*` names none. This machine's own names lead a link nowhere else.
+    /// True if this host, given as in a Host header, is configured for that site, so that links may contain it. `*`
+    /// configures no host. Local names such as `localhost` are safe in a link: they lead to the user's own machine.
     pub fn is_named(&self, host: &str, site: &str) -> bool {
         let name = name_of(host);
         let is_local = name == "localhost"
             || name.ends_with(".localhost")
             || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
         let by_rule =
-            || self.rules.iter().any(|(pattern, _)| *pattern != Pattern::Any && pattern.fits(&name));
+            || self.rules.iter().any(|(pattern, _)| *pattern != Pattern::Any && pattern.matches(&name));
         is_authority(host) && (is_local || name == name_of(site) || self.known.contains(&name) || by_rule())
     }
 
-    /// The host for links of a site that a request by a foreign host makes.
-    pub fn own_name<'a>(&'a self, site: &'a str) -> &'a str {
+    /// Returns the host for links of a site if the request's own host is not configured.
+    pub fn link_host<'a>(&'a self, site: &'a str) -> &'a str {
         match &self.public {
             Some((of, authority)) if of == site => authority,
             _ => site,
         }
     }
 
-    /// Whether it was said by which hosts people come.
-    pub fn are_configured(&self) -> bool {
-        !self.known.is_empty() || !self.rules.is_empty() || self.otherwise == Otherwise::SameName
+    /// True if any host is configured.
+    pub fn has_configured_hosts(&self) -> bool {
+        !self.known.is_empty() || !self.rules.is_empty() || self.fallback == Fallback::SameName
     }
 
-    /// Whether every host is the same site.
-    pub fn is_any(&self) -> bool {
-        self.rules.is_empty() && matches!(self.otherwise, Otherwise::Site(_))
+    /// True if all hosts belong to one site.
+    pub fn is_single_site(&self) -> bool {
+        self.rules.is_empty() && matches!(self.fallback, Fallback::Site(_))
     }
 }
 
 impl Pattern {
-    fn fits(&self, name: &str) -> bool {
+    fn matches(&self, name: &str) -> bool {
         match self {
             Self::Name(given) => given == name,
-            Self::Below(below) => name.ends_with(below.as_str()) && name.len() > below.len(),
+            Self::Suffix(suffix) => name.ends_with(suffix.as_str()) && name.len() > suffix.len(),
             Self::Any => true,
         }
     }
 }
 
-/// The host of a URL with its port; host_name may be written without a scheme.
+/// Returns the host of a URL with its port. host_name may have no scheme.
 fn authority_of(url: &str) -> Option<String> {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     is_authority(authority).then(|| authority.to_ascii_lowercase())
 }
 
-/// A name or an address with a port or none, and nothing that only looks like it.
+/// True for exactly a name or an address, with or without a port.
 fn is_authority(host: &str) -> bool {
     let port = match host.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
@@ -149,7 +149,7 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
-/// `ERP.example.com.:8000` → `erp.example.com`; `[::1]:8000` → `::1`.
+/// Returns the bare name or address: `ERP.example.com.:8000` → `erp.example.com`; `[::1]:8000` → `::1`.
 pub fn name_of(host: &str) -> String {
     let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => address,
@@ -167,14 +167,14 @@ mod tests {
     }
 
     #[test]
-    fn every_host_is_the_one_site_unless_told_otherwise() {
-        let hosts = Hosts::new(Otherwise::Site("a".into()));
-        assert!(hosts.is_any());
+    fn without_rules_every_host_is_the_one_site() {
+        let hosts = Hosts::new(Fallback::Site("a".into()));
+        assert!(hosts.is_single_site());
         assert_eq!([site(&hosts, "x"), site(&hosts, "10.0.0.1:8000")], ["a", "a"]);
     }
 
     #[test]
-    fn the_first_rule_that_fits_decides_and_others_are_nobodys() {
+    fn the_first_matching_rule_decides_and_other_hosts_are_refused() {
         let hosts = Hosts::parse("erp.example.com=one, *.example.com=two www.example.org", "main").unwrap();
         assert_eq!(site(&hosts, "ERP.example.com:443"), "one");
         assert_eq!(site(&hosts, "a.b.example.com"), "two");
@@ -186,8 +186,8 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_is_its_own_site_has_a_sites_name() {
-        let hosts = Hosts::new(Otherwise::SameName);
+    fn a_host_that_is_its_own_site_must_be_a_valid_site_name() {
+        let hosts = Hosts::new(Fallback::SameName);
         assert_eq!(site(&hosts, "Erp.Example.com:8000"), "erp.example.com");
         for bad in ["assets", "..", "../x", "a/b", ".cauldron", ""] {
             assert_eq!(hosts.site(bad), None, "{bad}");
@@ -195,8 +195,8 @@ mod tests {
     }
 
     #[test]
-    fn only_hosts_that_somebody_configured_are_named() {
-        let bare = Hosts::new(Otherwise::Site("web.local".into()));
+    fn only_configured_hosts_are_named() {
+        let bare = Hosts::new(Fallback::Site("web.local".into()));
         let local =
             ["web.local", "WEB.local:8000", "localhost:8080", "demo.localhost:8000", "127.0.0.1", "[::1]:80"];
         for host in local {
@@ -221,27 +221,27 @@ mod tests {
             let ruled = Hosts::parse("erp.example.com *", "web.local").unwrap();
             assert!(!ruled.is_named(host, "web.local"), "{host}");
         }
-        assert!(!bare.are_configured());
+        assert!(!bare.has_configured_hosts());
         let ruled = Hosts::parse("*.example.com=other", "web.local").unwrap();
         assert!(ruled.is_named("a.example.com:1", "other") && !ruled.is_named("example.com", "other"));
     }
 
     #[test]
-    fn the_sites_url_makes_the_links_of_foreign_hosts() {
+    fn links_for_foreign_hosts_use_the_sites_url() {
         let urls =
             ["https://ERP.example.com:8443/".to_string(), "old.example.com".into(), "http://a b".into()];
         let domains = ["shop.example.com".to_string()];
-        let hosts = Hosts::new(Otherwise::Site("web.local".into())).with_names("web.local", &urls, &domains);
+        let hosts = Hosts::new(Fallback::Site("web.local".into())).with_names("web.local", &urls, &domains);
         for host in ["erp.example.com", "old.example.com:80", "shop.example.com"] {
             assert!(hosts.is_named(host, "web.local"), "{host}");
         }
-        assert!(!hosts.is_named("a b", "web.local") && hosts.are_configured());
-        assert_eq!(hosts.own_name("web.local"), "erp.example.com:8443");
-        assert_eq!(hosts.own_name("other.local"), "other.local");
+        assert!(!hosts.is_named("a b", "web.local") && hosts.has_configured_hosts());
+        assert_eq!(hosts.link_host("web.local"), "erp.example.com:8443");
+        assert_eq!(hosts.link_host("other.local"), "other.local");
     }
 
     #[test]
-    fn what_is_no_host_is_refused() {
+    fn invalid_hosts_and_sites_are_refused() {
         for bad in ["*x=a", "a/b=c", "=a", "a=../b", "a=assets", "*.=a"] {
             assert!(Hosts::parse(bad, "main").is_err(), "{bad}");
         }

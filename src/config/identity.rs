@@ -1,6 +1,6 @@
-//! Whose database and volume this is, and which refusals about that an operator overrides.
+//! The identity of this installation, and the ids of the refusals that an operator overrides.
 
-use super::source::Reader;
+use super::reader::Reader;
 
 pub struct Identity {
     pub instance: Option<String>,
@@ -20,15 +20,15 @@ pub fn read(reader: &mut Reader<'_>) -> Identity {
     }
 }
 
-/// It is recorded, and stands in messages: a login must not be in it.
+/// The value is recorded and appears in messages, so it must not contain a login.
 fn read_instance(reader: &mut Reader<'_>) -> Option<String> {
     let given = reader.given("CAULDRON_INSTANCE")?;
     let parse = |text: &str| match text.rsplit_once('@') {
-        Some((before, _)) if before.contains(':') => Err("it holds a login".into()),
+        Some((before, _)) if before.contains(':') => Err("it contains a login".into()),
         _ => Ok(()),
     };
     let value = given.value.clone();
-    // As it was given: an earlier release recorded it so.
+    // Not trimmed: earlier releases recorded the value as it was given.
     reader.parsed(
         "CAULDRON_INSTANCE",
         Some(given),

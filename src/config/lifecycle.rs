@@ -1,10 +1,10 @@
-//! How a role comes up, and what it does when it cannot.
+//! How a role starts and stops, and what it does when it fails.
 
 use std::time::Duration;
 
 use super::duration;
-use super::source::Reader;
-use super::value::{DURATION_MEND, read_choice, read_duration, read_parsed};
+use super::reader::Reader;
+use super::value::{DURATION_HINT, read_choice, read_duration, read_parsed};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BootstrapMode {
@@ -46,7 +46,7 @@ fn read_bootstrap_mode(reader: &mut Reader<'_>) -> Option<BootstrapMode> {
 }
 
 pub struct Times {
-    /// Some(None) waits for ever; None is wrong.
+    /// Some(None) waits without a limit; None is a problem.
     pub wait: Option<Option<Duration>>,
     pub drain: Option<Duration>,
     pub grace: Option<Duration>,
@@ -57,6 +57,6 @@ pub fn read_times(reader: &mut Reader<'_>) -> Times {
     Times {
         wait: wait.map(|wait| Some(wait).filter(|wait| !wait.is_zero())),
         drain: read_duration(reader, "CAULDRON_DRAIN", "0s"),
-        grace: read_parsed(reader, "CAULDRON_GRACE", duration::parse_limit, DURATION_MEND),
+        grace: read_parsed(reader, "CAULDRON_GRACE", duration::parse_limit, DURATION_HINT),
     }
 }

@@ -2,31 +2,31 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use super::source::Reader;
+use super::reader::Reader;
 
-/// An address to listen on; the default one falls back to IPv4 where the kernel has no IPv6.
+/// An address to listen on. The default address falls back to IPv4 if the kernel has no IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listen {
     pub address: SocketAddr,
-    pub or_ipv4: bool,
+    pub ipv4_fallback: bool,
 }
 
 pub fn read(reader: &mut Reader<'_>, name: &'static str, port: u16) -> Option<Listen> {
     let Some(given) = reader.given(name) else {
         return Some(Listen {
             address: SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port),
-            or_ipv4: true,
+            ipv4_fallback: true,
         });
     };
     let parse = |text: &str| {
         text.parse::<SocketAddr>()
-            .map(|address| Listen { address, or_ipv4: false })
+            .map(|address| Listen { address, ipv4_fallback: false })
             .map_err(|_| format!("`{text}` is not an address"))
     };
     reader.parsed(name, Some(given), parse, "write address:port, such as 0.0.0.0:8000 or [::]:8000")
 }
 
-/// `off` is no health port at all.
+/// Reads the health port's address. `off` disables the port: Some(None).
 pub fn read_health_addr(reader: &mut Reader<'_>) -> Option<Option<Listen>> {
     if reader.given("CAULDRON_HEALTH_ADDR").is_some_and(|given| given.value == "off") {
         return Some(None);

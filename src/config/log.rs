@@ -1,12 +1,12 @@
-//! Our own log, and what becomes of a child's output.
+//! Settings of our own log and of the output of child processes.
 
 use tracing::level_filters::LevelFilter;
 
-use super::source::Reader;
+use super::reader::Reader;
 use super::value::read_choice;
 use crate::telemetry::{ChildLogs, LogFormat};
 
-/// Format and level; their defaults where they are wrong, which is told with the other problems.
+/// Returns format and level. An invalid value gives the default here, and is reported with the other problems.
 pub fn read(reader: &mut Reader<'_>) -> (LogFormat, LevelFilter) {
     let formats = [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
     let format = read_choice(reader, "CAULDRON_LOG_FORMAT", &formats);
@@ -21,7 +21,7 @@ pub fn read(reader: &mut Reader<'_>) -> (LogFormat, LevelFilter) {
     (format.unwrap_or(LogFormat::Auto), level.unwrap_or(LevelFilter::INFO))
 }
 
-/// Where several programs share one log, their names stand before their lines.
+/// How the output of children is written. If several programs share one log, the default prefixes lines with names.
 pub fn read_child_logs(reader: &mut Reader<'_>, many: bool) -> Option<ChildLogs> {
     let mut choices =
         [("inherit", ChildLogs::Inherit), ("prefix", ChildLogs::Prefix), ("json", ChildLogs::Json)];

@@ -1,21 +1,22 @@
-//! What a configuration was read from, so that it can be read again when a mounted secret changes.
+//! The sources of a configuration, kept to reload it when a mounted secret changes.
 //!
-//! The environment is scrubbed after the first reading; what it said is kept here, in memory alone.
+//! The environment is cleared after the first read; its values are kept here, only in memory.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use super::source::{Given, Problem, Reader, Source};
+use super::reader::Reader;
+use super::source::{Given, Problem, Source};
 use super::variable::Variable;
 use super::{Config, Needs, load};
 
-/// Every given value as a flag; those from files by their paths.
+/// Every value as a flag; values from files as the file's path.
 #[derive(Clone, Default)]
 pub struct Origin {
     flags: BTreeMap<String, String>,
     files: Vec<PathBuf>,
-    /// The servers are those that the bench's own common_site_config.json names.
+    /// True if the Redis servers are those in the bench's common_site_config.json.
     from_bench: bool,
     embedded: bool,
 }
@@ -28,9 +29,9 @@ impl fmt::Debug for Origin {
 }
 
 impl Origin {
-    pub fn of(seen: &[(&'static Variable, Given)], embedded: bool) -> Self {
+    pub fn of(values: &[(&'static Variable, Given)], embedded: bool) -> Self {
         let mut origin = Self { embedded, ..Self::default() };
-        for (variable, given) in seen {
+        for (variable, given) in values {
             match &given.source {
                 Source::File(_, path) => {
                     origin.flags.insert(format!("{}-file", variable.flag()), path.display().to_string());
@@ -46,21 +47,21 @@ impl Origin {
         origin
     }
 
-    /// The mounted files that values came from.
+    /// Returns the mounted files from which values were read.
     pub fn files(&self) -> &[PathBuf] {
         &self.files
     }
 
-    /// Whether the bench's own file says where Redis is: the chart's way, for all but the web role.
+    /// True if the Redis servers come from the bench's own file, as in the chart for all roles but web.
     pub fn is_from_bench(&self) -> bool {
         self.from_bench
     }
 
-    /// Reads everything again, the files as they are now.
+    /// Loads the configuration again, with the current contents of the files.
     ///
     /// # Errors
-    /// What can no longer be read: a secret in the middle of its change, say.
-    pub fn read_again(&self) -> Result<Config, Vec<Problem>> {
+    /// Returns the problems, for example a secret that is just being replaced.
+    pub fn reload(&self) -> Result<Config, Vec<Problem>> {
         let no_environment: BTreeMap<&str, &str> = BTreeMap::new();
         let mut reader = Reader::new(&self.flags, &no_environment);
         let needs = Needs::SERVERS;
@@ -78,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_read_anew_and_the_rest_stays_as_it_was_given() {
+    fn files_are_reloaded_and_other_values_stay() {
         let folder = tempfile::tempdir().unwrap();
         for part in ["apps/frappe", "env/bin", "sites"] {
             std::fs::create_dir_all(folder.path().join(part)).unwrap();
@@ -104,7 +105,7 @@ mod tests {
         assert_eq!(config.origin.files(), std::slice::from_ref(&secret));
         assert!(!format!("{:?}", config.origin).contains("canary"));
         std::fs::write(&secret, "second\n").unwrap();
-        let again = config.origin.read_again().unwrap();
+        let again = config.origin.reload().unwrap();
         let password = |config: &Config| {
             let login = config.database.as_ref().and_then(|database| database.login.clone());
             login.and_then(|login| login.password).map(|password| password.expose_secret().to_string())
@@ -112,6 +113,6 @@ mod tests {
         assert_eq!((password(&config), password(&again)), (Some("first".into()), Some("second".into())));
         assert_eq!(again.site_db_password.as_ref().map(|p| p.expose_secret()), Some("canary"));
         std::fs::remove_file(&secret).unwrap();
-        assert!(config.origin.read_again().is_err());
+        assert!(config.origin.reload().is_err());
     }
 }

@@ -1,17 +1,24 @@
-//! Which bench, which of its sites, and what its own files say.
+//! The bench, the site, and the settings in the bench's own files.
 
 use std::path::{Path, PathBuf};
 
 use super::Needs;
 use super::bench_files::BenchFiles;
 use super::login_signs;
-use super::source::Reader;
+use super::reader::Reader;
 use super::value::{absolute_path, parse_site};
+use crate::bench::Bench;
 
 pub struct Place {
     pub bench: Option<PathBuf>,
     pub site: Option<String>,
     pub files: BenchFiles,
+}
+
+impl Place {
+    pub fn bench_folder(&self) -> Bench {
+        Bench::new(self.bench.clone().unwrap_or_default())
+    }
 }
 
 pub fn read(reader: &mut Reader<'_>, needs: Needs) -> Place {
@@ -30,14 +37,14 @@ fn read_bench(reader: &mut Reader<'_>, needed: bool) -> Option<PathBuf> {
         ["apps/frappe", "env/bin/python", "sites"].into_iter().find(|part| !bench.join(part).exists());
     if let Some(part) = missing.filter(|_| needed) {
         let shown = bench.display().to_string();
-        let shown = if login_signs::may_hold_a_login(&shown) { "the folder" } else { &shown };
-        let cause = format!("{shown} is no bench: it has no {part}");
-        reader.problem("CAULDRON_BENCH", source, cause, "name the folder that holds apps, env and sites");
+        let shown = if login_signs::may_contain_login(&shown) { "the folder" } else { &shown };
+        let cause = format!("{shown} is not a bench: it has no {part}");
+        reader.problem("CAULDRON_BENCH", source, cause, "name the folder that contains apps, env and sites");
     }
     Some(bench)
 }
 
-/// A command that works on a site takes the bench's default one, as Frappe's own commands do.
+/// SITE_NAME, else the bench's default site for a command that needs a site, as Frappe's own commands do.
 fn read_site(reader: &mut Reader<'_>, needed: bool, sites: &Path) -> Option<String> {
     let default_site = needed.then(|| BenchFiles::default_site(sites)).flatten();
     let given = reader.given_or("SITE_NAME", default_site, None);

@@ -1,4 +1,4 @@
-//! Redis URLs as Frappe and redis-rs both read them, with the password kept out of sight.
+//! Redis URLs as Frappe and redis-rs both read them. The password is never shown.
 
 use std::fmt;
 
@@ -12,14 +12,14 @@ pub struct RedisUrl {
     url: Url,
 }
 
-const MEND: &str = "write redis://[user:password@]host:port[/db], rediss://… or unix:///path";
+const HINT: &str = "write redis://[user:password@]host:port[/db], rediss://… or unix:///path";
 
 impl RedisUrl {
     /// Reads a URL, or the official images' `host:port`. The port is made explicit, since Frappe
     /// stops on a URL without one (docs/frappe-contract.md#redis-urls).
     ///
     /// # Errors
-    /// A sentence that never repeats the text, which may hold a password.
+    /// Returns a sentence that never repeats the text, since it may contain a password.
     pub fn parse(text: &str) -> Result<Self, String> {
         let with_scheme = if text.contains("://") { text.to_string() } else { format!("redis://{text}") };
         check_characters(&with_scheme)?;
@@ -34,40 +34,40 @@ impl RedisUrl {
                 }
                 let database = url.path().trim_matches('/');
                 if !database.is_empty() && database.parse::<u16>().is_err() {
-                    return Err("what follows the port is not a database number".into());
+                    return Err("the part after the port is not a database number".into());
                 }
             }
             "unix" => {
                 if url.path().len() < 2 || url.host_str().is_some_and(|host| !host.is_empty()) {
-                    return Err("the URL names no socket: three slashes go before its path".into());
+                    return Err("the URL names no socket: write three slashes before its path".into());
                 }
             }
-            _ => return Err(format!("it has another scheme than Redis's; {MEND}")),
+            _ => return Err(format!("its scheme is not Redis's; {HINT}")),
         }
         Ok(Self { url })
     }
 
-    /// The chart's way: host, port and a database number.
+    /// Builds a URL from host, port and database number, as the chart gives them.
     pub fn from_parts(host: &str, port: u16, database: u8) -> Result<Self, String> {
         let host = host::parse(host)?;
         let host = if host.contains(':') { format!("[{host}]") } else { host };
         Self::parse(&format!("redis://{host}:{port}/{database}"))
     }
 
-    /// The whole URL, password included: for config files and for the client, never for a log.
+    /// Returns the whole URL with its password: for config files and for the client, never for a log.
     pub fn reveal(&self) -> &str {
         self.url.as_str()
     }
 
-    /// Host and port for the network, none for a unix socket.
+    /// Returns host and port. None for a Unix socket.
     pub fn address(&self) -> Option<(String, u16)> {
         let host = self.url.host_str()?.trim_matches(['[', ']']);
         (!host.is_empty()).then(|| (host.to_string(), self.url.port().unwrap_or(6379)))
     }
 
-    /// Whether both are the same database of the same server, with the same login. Frappe and redis-py
-    /// take a URL without a database for database 0.
-    pub fn means(&self, other: &Self) -> bool {
+    /// True if both are the same database of the same server with the same login. To Frappe and redis-py, a URL without
+    /// a database means database 0.
+    pub fn is_same_database(&self, other: &Self) -> bool {
         let bare = |url: &Self| {
             let mut url = url.url.clone();
             if url.scheme() != "unix" && url.path().trim_matches('/').is_empty() {
@@ -83,20 +83,20 @@ impl RedisUrl {
     }
 }
 
-/// An `@` behind the host is one of a password with `/`, `?` or `#` in it: what stands before is not the
-/// whole password then, and what follows is not a path.
+/// Refuses a URL with an `@` or `#` after the host. Such a URL has a password that contains `/`, `?` or `#`, so the
+/// text before them is not the whole password and the text after them is not a path.
 fn check_characters(url: &str) -> Result<(), String> {
     let quotes = ['"', '\''];
     if url.trim_start_matches("redis://").starts_with(quotes) || url.ends_with(quotes) {
         return Err("the quotes are part of the value".into());
     }
     if url.contains(char::is_control) {
-        return Err("a control character stands in it".into());
+        return Err("it contains a control character".into());
     }
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let (_, behind) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if behind.contains(['@', '#']) {
-        return Err("an @ or a # stands behind the host; percent-encode / # ? @ in a password".into());
+        return Err("it has an @ or a # after the host; percent-encode / # ? @ in a password".into());
     }
     Ok(())
 }
@@ -107,10 +107,10 @@ impl fmt::Display for RedisUrl {
         if shown.password().is_some() {
             let _ = shown.set_password(Some("***"));
         } else if !shown.username().is_empty() {
-            // `redis://PASSWORD@host` is a common slip.
+            // `redis://PASSWORD@host` is a common mistake.
             let _ = shown.set_username("***");
         }
-        // A query can carry `password=` for a unix socket.
+        // The query of a Unix socket's URL may contain `password=`.
         if shown.query().is_some() {
             shown.set_query(None);
         }
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accepts_what_people_have_and_makes_the_port_explicit() {
+    fn accepts_common_spellings_and_makes_the_port_explicit() {
         for (text, revealed) in [
             ("redis-cache:6379", "redis://redis-cache:6379"),
             ("redis://cache", "redis://cache:6379"),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_redis() {
+    fn refuses_other_urls() {
         for bad in ["http://h:1", "redis://", "redis://h:1/x", "redis://h:99999", "unix://", "'redis:6379'"] {
             assert!(RedisUrl::parse(bad).is_err(), "{bad} was read");
         }

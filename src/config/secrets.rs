@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 
-use super::source::Reader;
+use super::reader::Reader;
 use super::value::{read_parsed, read_secret};
 
 pub struct SiteSecrets {
@@ -19,17 +19,21 @@ pub fn read(reader: &mut Reader<'_>) -> SiteSecrets {
     }
 }
 
-/// Fernet's key: 32 bytes in URL-safe base64 (44 characters). Frappe fails on any other at first use.
+/// A Fernet key: 32 bytes in URL-safe base64 (44 characters). Frappe fails on any other at the first use.
 fn read_encryption_key(reader: &mut Reader<'_>) -> Option<SecretString> {
     let check = |text: &str| {
         let alphabet = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        let good = text.len() == 44 && text.ends_with('=') && text[..43].bytes().all(alphabet);
-        if good { Ok(SecretString::from(text)) } else { Err("not 32 bytes in URL-safe base64".to_string()) }
+        let is_valid = text.len() == 44 && text.ends_with('=') && text[..43].bytes().all(alphabet);
+        if is_valid {
+            Ok(SecretString::from(text))
+        } else {
+            Err("not 32 bytes in URL-safe base64".to_string())
+        }
     };
     read_parsed(
         reader,
         "ENCRYPTION_KEY",
         check,
-        "take it from the old site_config.json, or leave it out and one is made",
+        "copy it from the old site_config.json, or omit it to create a new key",
     )
 }

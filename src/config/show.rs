@@ -1,20 +1,21 @@
-//! `--print-config`: every value, where it came from, secrets redacted.
+//! `--print-config`: every value with its source, secrets redacted.
 //!
-//! A value is shown only as it was understood: one that cannot be used may be anything, a password too.
+//! A value is shown only in its parsed form: an invalid one may be anything, even a password.
 
 use super::apps;
-use super::login_signs::holds_a_login;
+use super::login_signs::contains_login;
+use super::reader::Reader;
 use super::redis_url::RedisUrl;
-use super::source::{Given, Reader};
+use super::source::Given;
 use super::variable::{VARIABLES, Variable};
 
-/// A line for each variable of the table, those without a value too.
-pub fn print(reader: &Reader<'_>) -> String {
-    let is_wrong = |name: &str| reader.problems.iter().any(|problem| problem.variable == name);
+/// Returns one line for each variable of the table, also for those without a value.
+pub fn render(reader: &Reader<'_>) -> String {
+    let is_invalid = |name: &str| reader.problems.iter().any(|problem| problem.variable == name);
     let rows: Vec<[String; 3]> = VARIABLES
         .iter()
-        .map(|variable| match reader.seen.iter().find(|(v, _)| v.name == variable.name) {
-            Some((_, given)) if is_wrong(variable.name) => {
+        .map(|variable| match reader.values.iter().find(|(v, _)| v.name == variable.name) {
+            Some((_, given)) if is_invalid(variable.name) => {
                 [variable.name.into(), "(cannot be used)".into(), given.source.to_string()]
             }
             Some((_, given)) => [variable.name.into(), shown(variable, given), given.source.to_string()],
@@ -28,28 +29,27 @@ pub fn print(reader: &Reader<'_>) -> String {
         .collect()
 }
 
-/// The value as it may be seen: `***` for a secret, a URL and an app list without their logins, and
-/// nothing of any other value that may hold one.
+/// Returns the value in a form that is safe to show: `***` for a secret, a URL or an app list without logins, and
+/// nothing of any other value that may contain a login.
 fn shown(variable: &Variable, given: &Given) -> String {
     let value = given.value.trim();
-    let understood = match variable.name {
+    let parsed = match variable.name {
         _ if variable.secret => Some("***".into()),
         "REDIS_CACHE" | "REDIS_QUEUE" | "REDIS_SOCKETIO" => {
             RedisUrl::parse(value).ok().map(|url| url.to_string())
         }
         "CAULDRON_GIT_AUTH" => Some("(set)".into()),
-        "CAULDRON_APPS" | "STANDARD_APPS" | "CUSTOM_APPS" => apps::shown(variable.name, value),
-        _ => (!holds_a_login(value)).then(|| value.replace(char::is_control, " ")),
+        "CAULDRON_APPS" | "STANDARD_APPS" | "CUSTOM_APPS" => apps::redacted(variable.name, value),
+        _ => (!contains_login(value)).then(|| value.replace(char::is_control, " ")),
     };
-    understood.unwrap_or_else(|| "(set; not shown: it may hold a login)".into())
+    parsed.unwrap_or_else(|| "(set; not shown: it may contain a login)".into())
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use crate::config::source::Reader;
-    use crate::config::{Needs, load};
+    use crate::config::{Needs, Reader, load};
 
     #[test]
     fn shows_value_and_source_but_no_secret() {
@@ -63,7 +63,7 @@ mod tests {
         ]);
         let mut reader = Reader::new(&flags, &environment);
         load(&mut reader, Needs::NOTHING, false).unwrap();
-        let text = super::print(&reader);
+        let text = super::render(&reader);
         assert!(!text.contains("canary") && !text.contains("W3sid"), "{text}");
         let line = |name: &str| text.lines().find(|l| l.starts_with(name)).unwrap().to_string();
         assert!(line("DB_HOST ").contains("pg") && line("DB_HOST ").ends_with("--db-host"));

@@ -1,6 +1,6 @@
 //! Sizes as operators write them: `512Mi` (Kubernetes) and `50m` (nginx, in powers of two).
 
-/// Bytes; a bare number is bytes.
+/// Returns the size in bytes. A number without a unit is a number of bytes.
 pub fn parse(text: &str) -> Result<u64, String> {
     let bad = || format!("`{text}` is not a size; write it like 50m or 512Mi");
     let digits_end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_both_ways_to_write_a_size() {
+    fn reads_both_spellings_of_a_size() {
         assert_eq!(parse("0"), Ok(0));
         assert_eq!(parse("50m"), Ok(50 << 20));
         assert_eq!(parse("512Mi"), Ok(512 << 20));

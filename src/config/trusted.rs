@@ -1,15 +1,16 @@
-//! Whose word about the client is believed.
+//! The proxies whose X-Forwarded-* headers are trusted.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Addresses and networks of proxies before us.
+/// Addresses and networks of the proxies in front of the web port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    /// `10.0.0.0/8, 192.168.1.1` by blanks or commas; `*` is everybody.
+    /// Reads addresses and networks, separated by blanks or commas: `10.0.0.0/8, 192.168.1.1`. `*` trusts every
+    /// address.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut networks = Vec::new();
         for word in text.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty()) {
@@ -18,13 +19,13 @@ impl TrustedProxies {
                 continue;
             }
             let network = word.parse::<IpNet>().or_else(|_| word.parse::<IpAddr>().map(IpNet::from));
-            networks.push(Ok(network.map_err(|_| format!("`{word}` is no address and no network"))?));
+            networks.push(Ok(network.map_err(|_| format!("`{word}` is neither an address nor a network"))?));
         }
         Ok(Self(networks.into_iter().flatten().collect()))
     }
 
     pub fn contains(&self, address: IpAddr) -> bool {
-        // What listens on `[::]` sees an IPv4 peer as ::ffff:10.0.0.1.
+        // A socket on `[::]` reports an IPv4 peer as ::ffff:10.0.0.1.
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }

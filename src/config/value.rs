@@ -1,4 +1,4 @@
-//! Single values: how each kind is read, and what to write where it cannot be.
+//! Parsers of single values, and the hints for invalid ones.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::duration;
-use super::source::Reader;
+use super::reader::Reader;
 
-pub const PORT_MEND: &str = "write a number from 1 to 65535";
-pub const DURATION_MEND: &str = "write a number with its unit: 500ms, 10s, 5m";
+pub const PORT_HINT: &str = "write a number from 1 to 65535";
+pub const DURATION_HINT: &str = "write a number with its unit: 500ms, 10s, 5m";
 
 pub fn parse_port(text: &str) -> Result<u16, String> {
     match text.parse::<u16>() {
@@ -23,7 +23,7 @@ pub fn absolute_path(text: &str) -> Result<PathBuf, String> {
     if path.is_absolute() { Ok(path) } else { Err(format!("`{text}` is not an absolute path")) }
 }
 
-/// A site's name is a folder under sites/ and a Host header.
+/// Reads a site's name, which is also a folder under sites/ and a Host header.
 pub fn parse_site(text: &str) -> Result<String, String> {
     let plain = text.len() <= 253
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -41,15 +41,15 @@ pub fn parse_site_url(text: &str) -> Result<String, String> {
         return Err(format!("`{text}` is not an http URL"));
     }
     if text.contains('@') {
-        return Err("it holds a login, which would stand in every link that Frappe writes".into());
+        return Err("it contains a login, which would be in every link that Frappe writes".into());
     }
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err("white space or a control character stands in it".into());
+        return Err("it contains white space or a control character".into());
     }
     Ok(text.trim_end_matches('/').into())
 }
 
-/// `http://web:8000`: where somebody is asked, and no path.
+/// Reads an origin: a URL without a path, such as `http://web:8000`.
 pub fn parse_origin(text: &str) -> Result<String, String> {
     let url = url::Url::parse(text.trim()).map_err(|error| format!("it is not a URL: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
@@ -81,16 +81,16 @@ pub fn read_parsed<T>(
 
 pub fn read_duration(reader: &mut Reader<'_>, name: &'static str, default: &str) -> Option<Duration> {
     let given = reader.given_or(name, None, Some(default));
-    reader.parsed(name, given, duration::parse, DURATION_MEND)
+    reader.parsed(name, given, duration::parse, DURATION_HINT)
 }
 
-/// A limit; 0 is none.
+/// Reads a limit; 0 is no limit.
 pub fn read_limit(reader: &mut Reader<'_>, name: &'static str, default: &str) -> Option<Duration> {
     let given = reader.given_or(name, None, Some(default));
-    reader.parsed(name, given, duration::parse_limit, DURATION_MEND)
+    reader.parsed(name, given, duration::parse_limit, DURATION_HINT)
 }
 
-/// One of a few words, the first being the default.
+/// Reads one of several words. The first is the default.
 pub fn read_choice<T: Copy>(reader: &mut Reader<'_>, name: &'static str, choices: &[(&str, T)]) -> Option<T> {
     let given = reader.given_or(name, None, Some(choices[0].0));
     let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
@@ -99,7 +99,7 @@ pub fn read_choice<T: Copy>(reader: &mut Reader<'_>, name: &'static str, choices
             .iter()
             .find(|(word, _)| *word == text)
             .map(|(_, value)| *value)
-            .ok_or_else(|| format!("`{text}` is not one of them"))
+            .ok_or_else(|| format!("`{text}` is not a valid choice"))
     };
     reader.parsed(name, given, parse, &format!("write one of: {}", words.join(", ")))
 }

@@ -1,4 +1,4 @@
-//! Which queues are worked on by how many processes, and how much each may use.
+//! Worker pools: queues, number of processes, and limits.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -8,21 +8,21 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::bench_files::BenchFiles;
-use super::source::Reader;
+use super::reader::Reader;
 use super::value::read_parsed;
 
-/// Processes that take jobs from the same queues, in this order of preference.
+/// Processes that take jobs from the same queues, in this order of priority.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pool {
     pub queues: Vec<String>,
-    /// How many there are at least, and at most when the queues are long.
+    /// Minimum number of processes, and maximum number when the queues are long.
     pub processes: RangeInclusive<u16>,
-    /// The longest that a job of these queues may take.
+    /// Longest time limit of a job of these queues.
     pub timeout: Duration,
 }
 
 impl Pool {
-    /// As operators write it, without the number.
+    /// Returns the queues as operators write them, without the number.
     pub fn name(&self) -> String {
         self.queues.join(",")
     }
@@ -31,41 +31,40 @@ impl Pool {
 #[derive(Clone, Debug)]
 pub struct Workers {
     pub pools: Vec<Pool>,
-    /// Every queue of the bench with the longest time of its jobs.
+    /// Every queue of the bench with the time limit of its jobs.
     pub timeouts: BTreeMap<String, Duration>,
-    /// A worker past it is started anew between two jobs.
+    /// A worker above this limit is restarted between two jobs.
     pub max_memory_bytes: Option<u64>,
-    /// After so many jobs, too.
+    /// A worker is restarted after this number of jobs.
     pub max_jobs: Option<u32>,
-    /// Methods whose jobs may run again when they were cut off.
+    /// Methods whose jobs may run again after they were interrupted.
     pub requeue: Vec<String>,
     /// The prefix of every queue's name.
     pub bench_id: Option<String>,
-    /// What it is made of where it is not given: FRAPPE_BENCH_ROOT, else the bench's folder.
+    /// Source of the bench id if it is not set: FRAPPE_BENCH_ROOT, else the bench's folder.
     pub bench_root: PathBuf,
-    /// The scheduler's pause between two ticks; none is Frappe's own.
+    /// Interval of the scheduler's ticks. None for Frappe's default.
     pub tick: Option<Duration>,
 }
 
-/// Frappe's own (background_jobs.get_queues_timeout, v14 to v16).
+/// Frappe's defaults (background_jobs.get_queues_timeout, v14 to v16).
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
 const LONG_TIMEOUT: Duration = Duration::from_secs(1500);
-const POOL_MEND: &str = "write queues and a number of processes: short,default=2 long=1";
-const MOST_PROCESSES: u16 = 128;
+const POOL_HINT: &str = "write queues and a number of processes: short,default=2 long=1";
+const MAX_PROCESSES: u16 = 128;
 
 pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, root: &Path) -> Option<Workers> {
     let timeouts = timeouts(bench.common_value("workers"));
-    let counts =
-        read_parsed(reader, "CAULDRON_AUTOSCALE", parse_range, "write the fewest and the most: 1..4");
-    let by_pool = read_parsed(reader, "CAULDRON_POOL", |text| parse_pools(text, &timeouts), POOL_MEND);
+    let counts = read_parsed(reader, "CAULDRON_AUTOSCALE", parse_range, "write minimum and maximum: 1..4");
+    let by_pool = read_parsed(reader, "CAULDRON_POOL", |text| parse_pools(text, &timeouts), POOL_HINT);
     let by_queues = read_parsed(
         reader,
         "WORKER_QUEUES",
         |text| Ok(vec![(parse_queues(text, &timeouts)?, None)]),
-        "write queue names with commas: short,default",
+        "write queue names separated by commas: short,default",
     );
     let both =
-        reader.seen.iter().filter(|(v, _)| matches!(v.name, "CAULDRON_POOL" | "WORKER_QUEUES")).count();
+        reader.values.iter().filter(|(v, _)| matches!(v.name, "CAULDRON_POOL" | "WORKER_QUEUES")).count();
     if both == 2 {
         reader.problem("WORKER_QUEUES", None, "set together with CAULDRON_POOL", "unset one of them");
     }
@@ -93,7 +92,7 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, root: &Path) -> Option<
             parse_size,
             "write it like 512Mi or 1Gi",
         ),
-        max_jobs: read_parsed(reader, "CAULDRON_MAX_JOBS", number, "write a number, or leave it out"),
+        max_jobs: read_parsed(reader, "CAULDRON_MAX_JOBS", number, "write a number, or unset it"),
         requeue: reader.given("CAULDRON_REQUEUE").map(|given| words(&given.value)).unwrap_or_default(),
         bench_id: bench.common("bench_id").map(|given| given.value),
         bench_root: reader.environment("FRAPPE_BENCH_ROOT").map_or_else(
@@ -113,7 +112,7 @@ fn words(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The three that every bench has, and those of `workers` in common_site_config.json.
+/// Returns the three queues that every bench has, and those of `workers` in common_site_config.json.
 fn timeouts(workers: Option<&Value>) -> BTreeMap<String, Duration> {
     let own = [("short", DEFAULT_TIMEOUT), ("default", DEFAULT_TIMEOUT), ("long", LONG_TIMEOUT)];
     let mut timeouts: BTreeMap<String, Duration> = own.map(|(name, t)| (name.to_string(), t)).into();
@@ -124,17 +123,18 @@ fn timeouts(workers: Option<&Value>) -> BTreeMap<String, Duration> {
     timeouts
 }
 
-type Wanted = (Vec<String>, Option<u16>);
+/// The queues of a pool, and its number of processes if it is set.
+type PoolSpec = (Vec<String>, Option<u16>);
 
-/// A long job must not keep the short ones waiting, so it has a process of its own.
-fn default_pools(timeouts: &BTreeMap<String, Duration>) -> Vec<Wanted> {
+/// Returns two pools: long jobs get a process of their own, so that short jobs do not wait for them.
+fn default_pools(timeouts: &BTreeMap<String, Duration>) -> Vec<PoolSpec> {
     let own = |name: &&String| !matches!(name.as_str(), "short" | "default" | "long");
     let mut slow = vec!["long".to_string()];
     slow.extend(timeouts.keys().filter(own).cloned());
     vec![(vec!["short".into(), "default".into()], None), (slow, None)]
 }
 
-/// Frappe refuses a queue that it does not know, at each start of a worker; here it is told before.
+/// Reads queue names. An unknown queue is refused here: Frappe would refuse it at each start of a worker.
 fn parse_queues(text: &str, timeouts: &BTreeMap<String, Duration>) -> Result<Vec<String>, String> {
     let queues = words(text);
     if queues.is_empty() {
@@ -145,21 +145,21 @@ fn parse_queues(text: &str, timeouts: &BTreeMap<String, Duration>) -> Result<Vec
         Some(unknown) => {
             let known: Vec<&str> = timeouts.keys().map(String::as_str).collect();
             Err(format!(
-                "`{unknown}` is no queue of this bench ({}; `workers` in common_site_config.json adds some)",
+                "`{unknown}` is not a queue of this bench ({}; `workers` in common_site_config.json adds queues)",
                 known.join(", ")
             ))
         }
     }
 }
 
-/// `short,default=2 long=1`; without a number it is one, or as many as CAULDRON_AUTOSCALE says.
-fn parse_pools(text: &str, timeouts: &BTreeMap<String, Duration>) -> Result<Vec<Wanted>, String> {
+/// Reads `short,default=2 long=1`. A pool without a number has one process, or the range of CAULDRON_AUTOSCALE.
+fn parse_pools(text: &str, timeouts: &BTreeMap<String, Duration>) -> Result<Vec<PoolSpec>, String> {
     let one = |word: &str| {
         let (queues, count) =
             word.split_once('=').map_or((word, None), |(queues, count)| (queues, Some(count)));
         let count = count.map(|count| match count.parse::<u16>() {
-            Ok(n) if (1..=MOST_PROCESSES).contains(&n) => Ok(n),
-            _ => Err(format!("`{count}` is not a number of processes from 1 to {MOST_PROCESSES}")),
+            Ok(n) if (1..=MAX_PROCESSES).contains(&n) => Ok(n),
+            _ => Err(format!("`{count}` is not a number of processes from 1 to {MAX_PROCESSES}")),
         });
         Ok((parse_queues(queues, timeouts)?, count.transpose()?))
     };
@@ -168,14 +168,14 @@ fn parse_pools(text: &str, timeouts: &BTreeMap<String, Duration>) -> Result<Vec<
 }
 
 fn parse_range(text: &str) -> Result<RangeInclusive<u16>, String> {
-    let bounds = text.split_once("..").and_then(|(least, most)| {
-        let (least, most) = (least.parse::<u16>().ok()?, most.trim_start_matches('=').parse::<u16>().ok()?);
-        (1 <= least && least <= most && most <= MOST_PROCESSES).then_some(least..=most)
+    let bounds = text.split_once("..").and_then(|(min, max)| {
+        let (min, max) = (min.parse::<u16>().ok()?, max.trim_start_matches('=').parse::<u16>().ok()?);
+        (1 <= min && min <= max && max <= MAX_PROCESSES).then_some(min..=max)
     });
     bounds.ok_or_else(|| format!("`{text}` is not a range"))
 }
 
-/// `512Mi`, `1Gi`, `300M`.
+/// Reads a size such as `512Mi`, `1Gi` or `300M`.
 fn parse_size(text: &str) -> Result<u64, String> {
     let units: [(&str, u64); 6] = [
         ("Ki", 1 << 10),
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn pools_as_people_write_them() {
+    fn pools_are_read_in_every_spelling() {
         let short = vec!["short".to_string(), "default".into()];
         let long = vec!["long".to_string()];
         for text in ["short,default=2 long", "short,default=2;long", " short,default=2 \n long "] {
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_benchs_own_queues_have_their_own_times_and_somebody_works_on_them() {
+    fn the_benchs_own_queues_have_their_own_time_limits_and_a_pool() {
         assert_eq!(bench()["reports"], Duration::from_secs(5000));
         assert_eq!((bench()["mails"], bench()["long"]), (DEFAULT_TIMEOUT, LONG_TIMEOUT));
         let [_, (slow, _)] = &default_pools(&bench())[..] else { panic!("not two pools") };

@@ -1,39 +1,41 @@
-//! As whom the site's database is opened: the ways that a configured login can mean, and the site's own.
+//! The login for the site's database: what the configured login means, and the site's own login.
 
 use secrecy::SecretString;
 
+use crate::bench::site_login::FIRST_MAJOR_WITH_USER;
 use crate::config::database::{DatabaseConfig, Login};
-use crate::config::frappe_environment::READS_DB_USER;
 use crate::frappe::site_config::{SiteFolder, SiteLogin};
 use crate::leader::context::Context;
 use crate::leader::own::Own;
 use crate::net::{ConnectError, Kind, Step};
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Result};
 use crate::postgres::{self, Connection, Options};
 use crate::record::volume::{self, Volume};
 
-/// Who the configured login is to the site's database.
+/// The role of the configured login.
 pub enum LoginMode {
-    /// It may make role and database; the site's own role is another.
+    /// It may create role and database; the site has another role.
     Administrator(Login),
     /// It is the site's own role.
     Owner,
 }
 
-/// Tells the ways apart. DB_USER = the site's role is the owner's way; without a login the site's own serves.
+/// Determines the login mode: Owner if DB_USER is the site's role or no login is configured, else Administrator.
 pub fn login_mode(context: &Context<'_>, folder: &SiteFolder) -> Result<(LoginMode, Own)> {
     let in_file = folder.config().and_then(|config| config.db_name.clone().zip(config.user.clone()));
     let configured = context.database.name.clone();
     let own = match (configured, in_file) {
-        // A file for another database is refused; its role says nothing.
+        // The file is for another database, which is refused later; its role is irrelevant.
         (Some(name), Some((database, _))) if name != database => Own { user: name.clone(), database: name },
         (_, Some((database, user))) => Own { database, user },
         (Some(name), None) => Own { user: name.clone(), database: name },
         (None, None) => {
             return Err(Fault::configuration(
-                "DB_NAME is not set, and no site_config.json says it",
-                "set DB_NAME to a database of the site's own, such as `frappe`",
-            ));
+                "DB_NAME is not set, and no site_config.json names a database",
+                "set DB_NAME to a database for this site only, such as `frappe`",
+            )
+            .named(Refusal::DatabaseNotNamed));
         }
     };
     match &context.database.login {
@@ -42,12 +44,12 @@ pub fn login_mode(context: &Context<'_>, folder: &SiteFolder) -> Result<(LoginMo
     }
 }
 
-/// Frappe 15 does not read `db_user`: where the file's password is that of this role, Frappe and we
-/// would log in as db_name in vain, and a password that opens it would be written over one that works.
+/// Refuses a `db_user` in site_config.json, which Frappe 15 ignores: if the file's password belongs to that role,
+/// Frappe and we cannot log in as db_name, and a password rotation would overwrite a password that works.
 ///
 /// # Errors
-/// 77 where the file's password does not open the database as db_name.
-pub async fn refuse_an_ignored_user(context: &Context<'_>, folder: &SiteFolder) -> Result<()> {
+/// 77 if the file's password does not open the database as db_name.
+pub async fn refuse_ignored_user(context: &Context<'_>, folder: &SiteFolder) -> Result<()> {
     let ignored = folder.config().and_then(|config| config.ignored_user.as_deref());
     let (Some(user), Some(own)) = (ignored, folder.login()) else { return Ok(()) };
     let options = Options::default();
@@ -58,23 +60,24 @@ pub async fn refuse_an_ignored_user(context: &Context<'_>, folder: &SiteFolder) 
     }
 }
 
-/// The same refusal, for commands that change nothing.
+/// The refusal itself, also for commands that change nothing.
 pub fn ignored_user(site: &str, user: &str, database: &str, error: &ConnectError) -> Fault {
     Fault::permission(
         format!(
-            "sites/{site}/site_config.json logs in as `{user}` (db_user), which this Frappe does not read: it logs in \
-             as `{database}` (db_name), and the server says: {}",
+            "sites/{site}/site_config.json logs in as `{user}` (db_user), which this Frappe ignores: it logs in as \
+             `{database}` (db_name), and the server answers: {}",
             error.cause
         ),
         format!(
-            "run the code that the site was made with (Frappe {READS_DB_USER} or later), or give that file the \
-             password of role `{database}` and take db_user out of it; nothing was changed"
+            "run the version that created the site (Frappe {FIRST_MAJOR_WITH_USER} or later), or set the password of \
+             role `{database}` in that file and remove db_user from it; nothing was changed"
         ),
     )
+    .named(Refusal::DbUserIgnored)
 }
 
-/// What the site's role may have for a password, best first: SITE_DB_PASSWORD, what site_config.json
-/// has, the owner's configured one, what was made here before.
+/// Returns the possible passwords of the site's role, best first: SITE_DB_PASSWORD, the one in site_config.json, the
+/// owner's configured one, the one generated by an earlier start.
 pub fn known_passwords(
     context: &Context<'_>,
     login_mode: &LoginMode,
@@ -104,14 +107,14 @@ pub fn known_passwords(
 pub struct Opened {
     pub connection: Connection,
     pub password: SecretString,
-    /// The server takes settings with the login.
+    /// True if the server accepts settings with the login.
     pub accepts_settings: bool,
 }
 
-/// Logs in with the first password that is right. None where none of them is.
+/// Logs in with the first password that works; returns None if none does.
 ///
 /// # Errors
-/// Whatever else keeps the role out.
+/// Any other reason that prevents the login.
 pub async fn open(
     context: &Context<'_>,
     own: &Own,
@@ -131,7 +134,7 @@ pub async fn open(
     Ok(None)
 }
 
-/// A session on the server itself, and whether the sessions of Frappe's processes take settings.
+/// Opens a session on the server itself; also returns whether the sessions of Frappe's processes accept settings.
 pub async fn open_session(
     context: &Context<'_>,
     login: &SiteLogin,
@@ -139,13 +142,13 @@ pub async fn open_session(
 ) -> std::result::Result<(Connection, bool), ConnectError> {
     let (connection, mut accepts_settings) = open_with_settings(context.direct, login, application).await?;
     if context.database.direct.is_some() {
-        // Theirs go through the pooler.
+        // Frappe's sessions go through the pooler.
         (_, accepts_settings) = open_with_settings(context.database, login, "cauldron/look").await?;
     }
     Ok((connection, accepts_settings))
 }
 
-/// Asks with a harmless setting first; a pooler that refuses it is asked without.
+/// Connects with a harmless setting first, and without it if a pooler refuses it.
 async fn open_with_settings(
     database: &DatabaseConfig,
     own: &SiteLogin,
@@ -156,7 +159,11 @@ async fn open_with_settings(
     let SiteLogin { database: name, login } = own;
     match postgres::connect(database, login, name, application, &options).await {
         Err(error) if error.kind == Kind::Refused => {
-            tracing::warn!(%error, "PGOPTIONS is refused here: Frappe's sessions go without our timeouts");
+            tracing::warn!(
+                event = "postgres.settings_refused",
+                %error,
+                "the server refuses PGOPTIONS: Frappe's sessions run without our timeouts"
+            );
             let connection =
                 postgres::connect(database, login, name, application, &Options::default()).await?;
             Ok((connection, false))
@@ -165,7 +172,7 @@ async fn open_with_settings(
     }
 }
 
-/// Whether the credentials in site_config.json open the database, beside those that do.
+/// True if the credentials in site_config.json open the database too.
 pub async fn own_login_works(
     context: &Context<'_>,
     folder: &SiteFolder,

@@ -1,4 +1,4 @@
-//! Creating a site on an empty database, and finishing one that was not seen finished.
+//! Creates a site on an empty database, and completes one that was never recorded as finished.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -15,15 +15,15 @@ use crate::site_state::decide::Database;
 use crate::site_state::observe;
 use crate::status::operation::StepName;
 
-/// What a creation needs beside the context.
+/// The inputs of a creation beside the context.
 pub struct Creation<'a> {
     pub db_name: &'a str,
     pub db_password: &'a SecretString,
     pub admin_password: &'a SecretString,
 }
 
-/// Frappe's new-site, on the database that is there. Marked on the volume and in the database before
-/// the first step, so that whoever comes later knows whose half-built site this is.
+/// Runs Frappe's new-site on the existing database. The attempt is recorded on the volume and in the database before
+/// the first step, so that the next leader knows which installation an unfinished site belongs to.
 pub async fn create(
     context: &OverlayContext<'_>,
     leadership: &Leadership,
@@ -50,8 +50,8 @@ pub async fn create(
         "--admin-password",
         creation.admin_password.expose_secret(),
         context.site,
-        // An empty folder, or this would not be a creation; Frappe goes on in one only so. The database
-        // is empty, too: there is nothing to overwrite.
+        // The folder exists and is empty; Frappe continues only with --force then. The database is empty too, so
+        // nothing is overwritten.
         "--force",
     ];
     make_folder(context)?;
@@ -66,27 +66,30 @@ pub async fn create(
     // Frappe leaves a new site's scheduler disabled (docs/frappe-sites.md#scheduler-of-a-new-site).
     run_plain(context, leadership, &attempt, StepName::EnableScheduler).await?;
     if observe::database(client).await? != Database::Complete {
-        let cause = "new-site exited 0 and left no complete site";
-        return Err(Fault::try_again(cause, "its output is in the log above").into());
+        let cause = "new-site exited 0 and did not leave a complete site";
+        return Err(Fault::try_again(cause, "read its output in the log above").into());
     }
     Ok(())
 }
 
-/// On the volume: in this pod's own view new-site would make it where nobody else sees it.
+/// Creates the site's folder on the volume: in this pod's overlay new-site would create it invisibly to other pods.
 fn make_folder(context: &OverlayContext<'_>) -> Result<()> {
     let folder = context.pod.bench.site(context.site);
     std::fs::create_dir_all(&folder)
-        .map_err(|error| Fault::file(format!("cannot make {}", folder.display()), &error))?;
+        .map_err(|error| Fault::file(format!("cannot create {}", folder.display()), &error))?;
     context.link_site()
 }
 
-/// A complete site of our own making whose end nobody recorded: one migrate makes up for what a kill left out
-/// (scheduled jobs and fixtures come after Administrator; docs/frappe-sites.md#complete-is-not-finished).
-/// Nobody serves it yet, so nothing is held or saved for it; what follows new-site is made up for, too.
+/// Completes a site that we created and never recorded as finished: one migrate completes what a kill left out
+/// (scheduled jobs and fixtures come after Administrator; docs/frappe-sites.md#complete-is-not-finished). No pod serves
+/// the site yet, so there is no maintenance and no backup; the step that follows new-site is run again too.
 pub async fn repair(context: &OverlayContext<'_>, leadership: &Leadership) -> Flow<()> {
     let attempt = random_id();
     context.pod.status.update(|status| status.attempt = Some(attempt.clone()));
-    tracing::info!("the site is complete and was never recorded as finished: migrating once");
+    tracing::info!(
+        event = "site.completing",
+        "the site is complete but was never recorded as finished: migrating once"
+    );
     run_plain(context, leadership, &attempt, StepName::Migrate).await?;
     run_plain(context, leadership, &attempt, StepName::EnableScheduler).await
 }
@@ -102,7 +105,7 @@ async fn run_plain(
     step::run(context, leadership, &step).await
 }
 
-/// The site is finished, and says so from now on.
+/// Records that the site is finished.
 pub async fn finish(context: &Context<'_>, leadership: &Leadership, volume: &Volume) -> Flow<()> {
     state::finish(leadership.client(), context.site)
         .await

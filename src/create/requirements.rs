@@ -1,38 +1,42 @@
-//! What a creation cannot do without, asked for before anything is made.
+//! The preconditions of a creation, checked before anything is created.
 
 use secrecy::SecretString;
 use tokio_postgres::Client;
 
 use crate::leader::context::Context;
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Result};
 use crate::postgres::sql::sql_fault;
 
-/// Administrator's password, and the program that Frappe loads its tables with.
+/// Returns Administrator's password; also checks for psql, which Frappe loads its tables with.
 pub fn needed_for_creation(context: &Context<'_>) -> Result<SecretString> {
     let Some(admin_password) = context.pod.config.admin_password.clone() else {
         return Err(Fault::configuration(
-            format!("ADMIN_PASSWORD is not set, and {} is to be created", context.site),
+            format!("ADMIN_PASSWORD is not set, and site {} has to be created", context.site),
             "set ADMIN_PASSWORD or ADMIN_PASSWORD_FILE to Administrator's password",
-        ));
+        )
+        .named(Refusal::AdminPasswordMissing));
     };
     if !on_path("psql") {
         return Err(Fault::configuration(
             "psql is not on PATH, and Frappe creates a site with it",
             "install PostgreSQL's client programs in the image (Debian: postgresql-client)",
-        ));
+        )
+        .named(Refusal::PsqlMissing));
     }
     Ok(admin_password)
 }
 
-/// Asked as the site's role. A schema public that is not there is a right that is missing, too.
+/// Checks as the site's role that it may create tables. A missing schema public counts as a missing right.
 pub async fn may_create_tables(client: &Client) -> Result<()> {
     let row = client
         .query_one(
-            "SELECT coalesce(has_schema_privilege(to_regnamespace('public')::oid, 'CREATE'), false), current_user::text",
+            "SELECT coalesce(has_schema_privilege(to_regnamespace('public')::oid, 'CREATE'), false), \
+             current_user::text",
             &[],
         )
         .await
-        .map_err(sql_fault("cannot ask for the role's rights"))?;
+        .map_err(sql_fault("cannot read the role's rights"))?;
     if row.get::<_, bool>(0) {
         return Ok(());
     }
@@ -40,9 +44,11 @@ pub async fn may_create_tables(client: &Client) -> Result<()> {
     Err(Fault::permission(
         format!("role `{role}` may not create tables in schema public of its database"),
         format!(
-            "as an administrator, in that database: ALTER DATABASE \"{role}\" OWNER TO \"{role}\"; or: GRANT CREATE ON SCHEMA public TO \"{role}\""
+            "run as an administrator in that database: ALTER DATABASE \"{role}\" OWNER TO \"{role}\"; or: GRANT \
+             CREATE ON SCHEMA public TO \"{role}\""
         ),
-    ))
+    )
+    .named(Refusal::PrivilegeMissing))
 }
 
 fn on_path(program: &str) -> bool {

@@ -1,4 +1,4 @@
-//! How long something that looks final may still mend itself: a secret or a rule that is being changed.
+//! The grace period of errors that may pass within seconds: a secret or a rule is being changed.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use tokio::time::Instant;
 
 use crate::net::{Class, Kind};
 
-const GRACE: Duration = Duration::from_secs(10);
+const ERROR_GRACE: Duration = Duration::from_secs(10);
 
-/// Since when the same final-looking error has been seen, try after try.
+/// The time since which every try has failed with the same kind of error.
 #[derive(Debug, Default)]
 pub struct Grace {
     since: Option<(Kind, Instant)>,
 }
 
 impl Grace {
-    /// Whether waiting has become pointless with this error.
+    /// True if waiting cannot help any more with this error.
     pub fn is_over(&mut self, kind: Kind, now: Instant) -> bool {
         match kind.class() {
             Class::Never => true,
@@ -24,7 +24,7 @@ impl Grace {
                 false
             }
             Class::NeverAfterGrace => match self.since {
-                Some((seen, since)) if seen == kind => now.duration_since(since) >= GRACE,
+                Some((seen, since)) if seen == kind => now.duration_since(since) >= ERROR_GRACE,
                 _ => {
                     self.since = Some((kind, now));
                     false
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrong_password_becomes_final_after_ten_seconds_of_it() {
+    fn a_wrong_password_becomes_final_after_ten_seconds() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut grace = Grace::default();
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_in_between_begins_the_count_anew() {
+    fn a_restart_of_the_server_resets_the_grace_period() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut grace = Grace::default();
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn never_is_never_at_once() {
+    fn the_class_never_has_no_grace_period() {
         assert!(Grace::default().is_over(Kind::Certificate, Instant::now()));
     }
 }

@@ -1,4 +1,4 @@
-//! What is still waited for.
+//! The dependencies that do not work yet.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub struct MissingDependency {
     pub error: Option<ConnectError>,
 }
 
-/// Every one of them; empty when all work.
+/// All missing dependencies; empty if all work.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Missing(pub Vec<MissingDependency>);
 
@@ -58,7 +58,7 @@ mod tests {
     use crate::net::{Kind, Step};
 
     #[test]
-    fn what_works_is_not_missing_and_the_rest_says_why() {
+    fn only_dependencies_that_do_not_work_are_listed_with_their_error() {
         let mut dependencies = ["postgres", "redis_cache", "redis_queue"]
             .map(|name| Progress::new(name, format!("{name}.test:1")));
         dependencies[1].state = State::Ready(Step::Login);

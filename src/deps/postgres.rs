@@ -1,8 +1,8 @@
-//! Whether PostgreSQL works for what is about to be done with it.
+//! Probes PostgreSQL with the login that will be used.
 
 pub mod access;
-pub mod knock;
 pub mod pooler;
+pub mod ready_check;
 
 use std::time::Duration;
 
@@ -15,21 +15,21 @@ use crate::postgres::version::major;
 use crate::postgres::{Connection, Options, Server, maintenance_databases};
 
 const APPLICATION_NAME: &str = "cauldron wait-deps";
-/// The versions that Frappe is run on here.
+/// The major versions on which Frappe is tested.
 pub const SUPPORTED: std::ops::RangeInclusive<u32> = 13..=17;
 
-/// What to ask.
+/// The login of the probe.
 #[derive(Clone, Debug)]
 pub enum ProbeLogin {
-    /// Only whether the server takes logins, as pg_isready does: nobody said as whom.
-    Knock,
+    /// No login is known: only check that the server accepts logins, as pg_isready does.
+    Absent,
     /// The site's own login and database: the configured one, or site_config.json's.
     Owner { login: Login, database: String, from_site_config: bool },
-    /// An administrator's login, which makes what is missing.
+    /// An administrator's login, which creates missing role and database.
     Administrator { login: Login, wanted: Option<String> },
 }
 
-/// A server and what is asked of it.
+/// A server and the login to probe it with.
 #[derive(Clone, Debug)]
 pub struct PostgresTarget {
     pub config: DatabaseConfig,
@@ -37,7 +37,7 @@ pub struct PostgresTarget {
 }
 
 impl PostgresTarget {
-    /// `site_login` is what site_config.json has.
+    /// Chooses the login. `site_login` is that of site_config.json.
     pub fn new(config: &DatabaseConfig, site_login: Option<SiteLogin>) -> Self {
         let login = match (&config.login, site_login) {
             (Some(login), _) if config.name.as_ref() == Some(&login.user) => {
@@ -50,23 +50,25 @@ impl PostgresTarget {
             (None, Some(SiteLogin { database, login })) => {
                 ProbeLogin::Owner { login, database, from_site_config: true }
             }
-            (None, None) => ProbeLogin::Knock,
+            (None, None) => ProbeLogin::Absent,
         };
         Self { config: config.clone(), login }
     }
 }
 
-/// The state of the questions: what was learnt is not asked again.
+/// A probe, which keeps what earlier tries found out.
 pub struct Probe {
     target: PostgresTarget,
     server: Server,
-    /// Which of the maintenance databases lets the login in.
+    /// The index of the maintenance database that admits the login.
     maintenance: usize,
-    /// For each connection of the present try.
+    /// The timeout of each connection of the present try.
     timeout: Duration,
 }
 
 impl Probe {
+    /// Reads the certificate files.
+    ///
     /// # Errors
     /// A certificate file that cannot be used.
     pub fn new(target: PostgresTarget) -> Result<Self, ConnectError> {
@@ -74,20 +76,20 @@ impl Probe {
         Ok(Self { target, server, maintenance: 0, timeout: Duration::ZERO })
     }
 
-    /// One try.
+    /// Makes one try.
     pub(super) async fn attempt(&mut self, timeout: Duration) -> Result<Met, ConnectError> {
         self.timeout = timeout;
         let login = self.target.login.clone();
         match &login {
-            ProbeLogin::Knock => {
+            ProbeLogin::Absent => {
                 let user = self.target.config.name.as_deref().unwrap_or("postgres");
-                knock::knock(&self.server, user, timeout).await?;
+                ready_check::accepts_logins(&self.server, user, timeout).await?;
                 Ok(Met { step: Step::Login, warnings: Vec::new() })
             }
             ProbeLogin::Owner { login, database, from_site_config } => {
                 let connected = self.connect(login, database).await;
                 let connection =
-                    connected.map_err(|e| if *from_site_config { blame_site_config(e) } else { e })?;
+                    connected.map_err(|e| if *from_site_config { with_site_config_hint(e) } else { e })?;
                 self.met(&connection, login, database).await
             }
             ProbeLogin::Administrator { login, wanted } => self.administrator(login, wanted.as_deref()).await,
@@ -101,7 +103,7 @@ impl Probe {
 
     async fn administrator(&mut self, login: &Login, wanted: Option<&str>) -> Result<Met, ConnectError> {
         let mut candidates = maintenance_databases(&self.target.config, login);
-        // A managed server's login may be let into its one database only.
+        // A managed server may admit the login only to its own database.
         candidates.extend(wanted.map(str::to_string).filter(|_| self.target.config.admin_database.is_none()));
         loop {
             let database = &candidates[self.maintenance.min(candidates.len() - 1)];
@@ -115,7 +117,7 @@ impl Probe {
                     continue;
                 }
                 Err(error) => {
-                    // None of them let it in; the next try begins with the first again.
+                    // None admitted the login; the next try begins with the first again.
                     self.maintenance = 0;
                     return Err(error);
                 }
@@ -123,8 +125,8 @@ impl Probe {
             };
             let Some(wanted) = wanted else { return self.met(&connection, login, database).await };
             let access = Access::read(&connection, wanted).await?;
-            access.judge(&login.user, wanted)?;
-            if access.is_owners_way() && database != wanted {
+            access.require_rights(&login.user, wanted)?;
+            if access.is_owner_only() && database != wanted {
                 let own = self.connect(login, wanted).await?;
                 return self.met(&own, login, wanted).await;
             }
@@ -132,17 +134,17 @@ impl Probe {
         }
     }
 
-    /// The server works; what will hurt later?
+    /// The result for a server that works, with warnings about later problems.
     async fn met(&self, connection: &Connection, login: &Login, database: &str) -> Result<Met, ConnectError> {
         let mut warnings = Vec::new();
         if let Some(major) = major(connection.version()).filter(|major| !SUPPORTED.contains(major)) {
             warnings.push(format!(
-                "PostgreSQL {major} is outside {} to {}, which Frappe is known to run on",
+                "PostgreSQL {major} is not one of the versions {} to {}, on which Frappe is tested",
                 SUPPORTED.start(),
                 SUPPORTED.end()
             ));
         }
-        if pooler::stands_between(connection).await? {
+        if pooler::detect(connection).await? {
             let second = self.connect(login, database).await;
             warnings.push(pooler::warning(connection, second.ok().as_ref()).await);
         }
@@ -150,11 +152,12 @@ impl Probe {
     }
 }
 
-fn blame_site_config(error: ConnectError) -> ConnectError {
+/// Replaces the hint of an error of site_config.json's login.
+fn with_site_config_hint(error: ConnectError) -> ConnectError {
     match error.kind {
         Kind::WrongPassword | Kind::PasswordMissing | Kind::NoSuchRole => ConnectError {
-            hint: "site_config.json's db_name and db_password do not fit the server: mend that file, or \
-                   the role's password"
+            hint: "correct db_name and db_password in site_config.json, or change the role's password: the server \
+                   does not accept them"
                 .into(),
             ..error
         },
@@ -185,7 +188,7 @@ mod tests {
             let site = site
                 .map(|s| SiteLogin { database: s.into(), login: Login { user: s.into(), password: None } });
             match PostgresTarget::new(&config(name, user), site).login {
-                ProbeLogin::Knock => "knock".to_string(),
+                ProbeLogin::Absent => "absent".to_string(),
                 ProbeLogin::Owner { database, .. } => format!("owner of {database}"),
                 ProbeLogin::Administrator { .. } => "administrator".into(),
             }
@@ -194,6 +197,6 @@ mod tests {
         assert_eq!(login(Some("erp"), Some("postgres"), Some("erp")), "administrator");
         assert_eq!(login(None, Some("postgres"), None), "administrator");
         assert_eq!(login(Some("erp"), None, Some("erp")), "owner of erp");
-        assert_eq!(login(Some("erp"), None, None), "knock");
+        assert_eq!(login(Some("erp"), None, None), "absent");
     }
 }

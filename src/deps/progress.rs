@@ -1,21 +1,21 @@
-//! What is known of each dependency, told once a change.
+//! The progress of each dependency, logged at every change.
 
 use std::time::Duration;
 
 use crate::net::{ConnectError, Kind, Step};
 
-/// Where a dependency stands.
+/// The state of a dependency.
 #[derive(Clone, Debug)]
 pub enum State {
     /// Waiting may help. None before the first answer.
     NotYet(Option<ConnectError>),
-    /// Somebody must change something.
+    /// Something must be changed first.
     Never(ConnectError),
-    /// It works, as far as this step.
+    /// It works, up to this step.
     Ready(Step),
 }
 
-/// One dependency's account.
+/// The progress of one dependency.
 #[derive(Clone, Debug)]
 pub struct Progress {
     /// postgres, redis_cache, redis_queue or redis_socketio.
@@ -51,22 +51,30 @@ impl Progress {
         }
     }
 
-    /// Takes the outcome of a try, and tells it if it is new.
-    pub fn turn(&mut self, state: State, elapsed: Duration) {
+    /// Records the outcome of a try, and logs it if it is new.
+    pub fn update(&mut self, state: State, elapsed: Duration) {
         self.attempts += 1;
         self.elapsed = elapsed;
         let before = self.error().map(topic);
         self.state = state;
-        // `target` is tracing's own word for the module.
+        // The field is not called `target`: tracing uses that for the module.
         let (dependency, server) = (self.name, self.target.as_str());
         match &self.state {
             State::Ready(_) => {
                 let (elapsed_ms, attempts) = (elapsed.as_millis() as u64, self.attempts);
-                tracing::info!(dependency, server, elapsed_ms, attempts, "dependency became ready");
+                tracing::info!(
+                    event = "deps.ready",
+                    dependency,
+                    server,
+                    elapsed_ms,
+                    attempts,
+                    "dependency became ready"
+                );
             }
             State::NotYet(Some(error)) if before != Some(topic(error)) => {
                 let (step, hint) = (error.step.name(), error.hint.as_str());
                 tracing::info!(
+                    event = "deps.not_ready",
                     dependency,
                     server,
                     step,
@@ -78,6 +86,7 @@ impl Progress {
             State::Never(error) => {
                 let step = error.step.name();
                 tracing::error!(
+                    event = "deps.failed",
                     dependency,
                     server,
                     step,
@@ -89,16 +98,17 @@ impl Progress {
         }
     }
 
+    /// Logs and keeps the warnings of a try.
     pub fn warn(&mut self, warnings: Vec<String>) {
         for warning in &warnings {
-            tracing::warn!(dependency = self.name, server = self.target, "{warning}");
+            tracing::warn!(event = "deps.warned", dependency = self.name, server = self.target, "{warning}");
         }
         self.warnings = warnings;
     }
 }
 
-/// What makes two errors the same news: not their text, which names a different address each time
-/// where a name has many.
+/// The key by which errors count as equal. Not their text: it names a different address each time
+/// if a name has several.
 fn topic(error: &ConnectError) -> (Step, Kind) {
     (error.step, error.kind)
 }

@@ -1,4 +1,4 @@
-//! Whether a Redis works for what Frappe keeps in it.
+//! Probes a Redis, and warns of settings that lose jobs.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use crate::deps::Met;
 use crate::net::{ConnectError, Step};
 use crate::redis_client::{Connection, Options, Server};
 
-/// A Redis and what it is for.
+/// A Redis and its purpose.
 #[derive(Clone, Debug)]
 pub struct RedisTarget {
     pub url: RedisUrl,
     pub ca: Option<PathBuf>,
     pub variable: &'static str,
-    /// Jobs are in it: what it loses is lost.
+    /// True for the queue Redis: its data cannot be restored.
     pub holds_jobs: bool,
 }
 
@@ -25,6 +25,8 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// Reads the CA file.
+    ///
     /// # Errors
     /// A CA file that cannot be used.
     pub fn new(target: &RedisTarget) -> Result<Self, ConnectError> {
@@ -32,7 +34,7 @@ impl Probe {
         Ok(Self { server, variable: target.variable, holds_jobs: target.holds_jobs })
     }
 
-    /// One try.
+    /// Makes one try.
     pub async fn attempt(&self, timeout: Duration) -> Result<Met, ConnectError> {
         let options = Options { timeout, ..Options::default() };
         let mut connection = self.server.connect(&options).await?;
@@ -44,12 +46,12 @@ impl Probe {
     }
 }
 
-/// Empty where the ACL keeps INFO from us: nothing is known then, and nothing is warned of.
+/// The reply of INFO; empty if the ACL forbids it: then there are no warnings.
 async fn info(connection: &mut Connection) -> String {
     redis::cmd("INFO").query_async(&mut **connection).await.unwrap_or_default()
 }
 
-/// What INFO says that will lose jobs later. CONFIG would say it too, and is often closed.
+/// The settings that will lose jobs, read from INFO. CONFIG would show them too, but is often forbidden.
 fn warnings(info: &str, variable: &str) -> Vec<String> {
     let field =
         |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
@@ -57,14 +59,14 @@ fn warnings(info: &str, variable: &str) -> Vec<String> {
     let limited = field("maxmemory").is_some_and(|limit| limit != "0");
     if let Some(policy) = field("maxmemory_policy").filter(|policy| limited && *policy != "noeviction") {
         warnings.push(format!(
-            "{variable} evicts ({policy}): a full Redis drops jobs in silence; set `maxmemory-policy noeviction`"
+            "{variable} evicts ({policy}): a full Redis deletes jobs silently; set `maxmemory-policy noeviction`"
         ));
     }
     if field("role") == Some("slave") {
-        warnings.push(format!("{variable} is a replica: it takes no jobs; point it at the primary"));
+        warnings.push(format!("{variable} is a replica: it accepts no jobs; set it to the primary"));
     }
     if field("cluster_enabled") == Some("1") {
-        warnings.push(format!("{variable} is a cluster: RQ's keys span its slots; use a single Redis"));
+        warnings.push(format!("{variable} is a cluster: RQ's keys span several slots; use a single Redis"));
     }
     warnings
 }
@@ -74,9 +76,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn warns_of_what_loses_jobs_and_of_nothing_else() {
-        let quiet = "role:master\r\nmaxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\ncluster_enabled:0\r\n";
-        assert!(warnings(quiet, "REDIS_QUEUE").is_empty());
+    fn warns_only_of_settings_that_lose_jobs() {
+        let safe = "role:master\r\nmaxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\ncluster_enabled:0\r\n";
+        assert!(warnings(safe, "REDIS_QUEUE").is_empty());
         assert!(warnings("maxmemory:5\r\nmaxmemory_policy:noeviction\r\n", "REDIS_QUEUE").is_empty());
         assert!(warnings("", "REDIS_QUEUE").is_empty());
         for (info, word) in [
@@ -84,8 +86,8 @@ mod tests {
             ("role:slave\r\n", "replica"),
             ("cluster_enabled:1\r\n", "cluster"),
         ] {
-            let told = warnings(info, "REDIS_QUEUE");
-            assert!(told.len() == 1 && told[0].contains(word), "{told:?}");
+            let warnings = warnings(info, "REDIS_QUEUE");
+            assert!(warnings.len() == 1 && warnings[0].contains(word), "{warnings:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The summary at the end, for people and for programs.
+//! The final summary, as text and as JSON.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::progress::{Progress, State};
 use crate::config::duration;
 
-/// What became of every dependency.
+/// The result of every dependency.
 #[derive(Clone, Debug)]
 pub struct Report {
     pub ok: bool,
@@ -16,7 +16,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// One object; tools rely on its shape.
+    /// The report as one object; tools rely on its shape.
     pub fn json(&self) -> Value {
         let dependencies: Vec<Value> = self.dependencies.iter().map(dependency).collect();
         json!({
@@ -26,7 +26,7 @@ impl Report {
         })
     }
 
-    /// A line for each, with the mend under it where one is needed.
+    /// The report as text: a line per dependency, and error and hint below those that are not ready.
     pub fn text(&self) -> String {
         let width = self.dependencies.iter().map(|d| d.name.len()).max().unwrap_or(0);
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! One dependency, tried until it works or cannot: a task of its own that reports every try.
+//! Tries one dependency until it works or cannot work, and reports every try. Each dependency has its own task.
 
 use std::time::Duration;
 
@@ -39,23 +39,23 @@ impl Probe {
     }
 }
 
-/// A name that does not resolve, or a server that answers and does not serve yet: each try costs somebody else a
-/// question or a process. Most servers that are late are late by seconds, and half of what lies between two tries is
-/// added to every start, so it begins to grow late.
+/// The back-off for a name that does not resolve, and for a server that answers but does not serve yet: each try costs
+/// a DNS query or a server process. Most servers are late by only seconds, and half of the delay between two tries is
+/// added to every start, so the delay is constant at first.
 const ANSWERED: Backoff = Backoff::doubling(Duration::from_millis(25), Duration::from_millis(500))
     .growing_by(1.5)
     .steady_for(Duration::from_secs(2));
-/// A port that nobody listens on. A refusal costs a tenth of a millisecond and no process, so it is asked more often:
+/// The back-off for a port without a listener. A refusal costs 0.1 ms and no process, so it is tried more often:
 /// with the login after it, 25 ms apart would be 20 ms late.
 const REFUSED: Backoff = Backoff::doubling(Duration::from_millis(10), Duration::from_millis(500))
     .growing_by(1.5)
     .steady_for(Duration::from_secs(5));
 
-/// A try that takes longer hangs, and another one may not.
-const LONGEST_TRY: Duration = Duration::from_secs(10);
+/// The timeout of a try: the next one may succeed where this one hangs.
+const MAX_TRY: Duration = Duration::from_secs(10);
 
-/// Ends with a state that will not change, ready or never, or at the deadline, where the last try
-/// ends too, so that it says at which step it hung. Nobody listening ends it as well.
+/// Tries until a final state (ready or never), until the deadline, or until the receiver is dropped. The last try
+/// ends at the deadline, so that it reports the step at which it hung.
 pub async fn watch(index: usize, target: Target, deadline: Option<Instant>, updates: mpsc::Sender<Update>) {
     let mut probe = match Probe::new(&target) {
         Ok(probe) => probe,
@@ -66,13 +66,14 @@ pub async fn watch(index: usize, target: Target, deadline: Option<Instant>, upda
     };
     let mut pace = Pace::new();
     let mut grace = Grace::default();
-    let left = || deadline.map_or(LONGEST_TRY, |deadline| deadline.saturating_duration_since(Instant::now()));
-    let mut heard = false;
-    while !left().is_zero() {
-        let (state, warnings, delay) = match probe.attempt(left().min(LONGEST_TRY)).await {
+    let remaining =
+        || deadline.map_or(MAX_TRY, |deadline| deadline.saturating_duration_since(Instant::now()));
+    let mut reported = false;
+    while !remaining().is_zero() {
+        let (state, warnings, delay) = match probe.attempt(remaining().min(MAX_TRY)).await {
             Ok(met) => (State::Ready(met.step), met.warnings, None),
-            // Cut short by the deadline: it knows less than the tries before.
-            Err(error) if heard && error.kind == Kind::Silent && left().is_zero() => return,
+            // The deadline ended this try early: its error says less than the earlier ones.
+            Err(error) if reported && error.kind == Kind::Silent && remaining().is_zero() => return,
             Err(error) if grace.is_over(error.kind, Instant::now()) => {
                 (State::Never(error), Vec::new(), None)
             }
@@ -81,16 +82,16 @@ pub async fn watch(index: usize, target: Target, deadline: Option<Instant>, upda
                 (State::NotYet(Some(error)), Vec::new(), Some(delay))
             }
         };
-        heard = true;
+        reported = true;
         if updates.send(Update { index, state, warnings }).await.is_err() {
             return;
         }
         let Some(delay) = delay else { return };
-        sleep(delay.min(left())).await;
+        sleep(delay.min(remaining())).await;
     }
 }
 
-/// The delays, led by how far the server has come.
+/// The delays between tries, which start again when the server reaches a further step.
 struct Pace {
     refused: Delays,
     answered: Delays,
@@ -105,16 +106,16 @@ impl Pace {
     fn after(&mut self, error: &ConnectError, random: f64) -> Duration {
         if error.step > self.furthest {
             self.furthest = error.step;
-            self.answered.start_over();
+            self.answered.reset();
         }
         match error.kind {
             Kind::Unreachable => self.refused.next_jittered(random),
             Kind::Unresolved | Kind::Silent | Kind::Lost | Kind::NotServing => {
                 self.answered.next_jittered(random)
             }
-            // The server is up and says no, which takes somebody to change.
+            // The server is up and rejects us until an operator changes something.
             _ => {
-                self.answered.stop_hurrying();
+                self.answered.end_steady();
                 self.answered.next_jittered(random)
             }
         }
@@ -126,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_comes_up_is_asked_quickly_again() {
+    fn a_server_that_reaches_a_further_step_is_tried_quickly_again() {
         let mut pace = Pace::new();
         let error = |step, kind| ConnectError::new(step, kind, "", "");
         let unresolved = error(Step::Dns, Kind::Unresolved);
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_says_no_is_asked_less_and_less() {
+    fn a_server_that_rejects_us_is_tried_ever_less_often() {
         let mut pace = Pace::new();
         let wrong = ConnectError::new(Step::Login, Kind::WrongPassword, "", "");
         let total: Duration = (0..20).map(|_| pace.after(&wrong, 0.0)).sum();

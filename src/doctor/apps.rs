@@ -1,5 +1,6 @@
-//! The lists of apps: wanted, in `apps/`, in `apps.txt`, in the database, and what this pod can import, which has to hold
-//! all that is installed. The volume's apps.txt is no more than told: our children have one of their own (join/view.rs).
+//! The lists of apps: wanted, in `apps/`, in `apps.txt`, in the database, and importable in this pod. Every installed
+//! app has to be importable. The volume's apps.txt is only reported: our children have their own
+//! (overlay/bench_overlay.rs).
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,26 +10,27 @@ use super::id::Id;
 use crate::apps::AppCode;
 use crate::bench::Bench;
 use crate::config::apps::{AppSpec, AppSpecs};
+use crate::frappe::apps_txt;
 use crate::outcome;
 use crate::overlay::Roots;
 
-/// What the looks need, to be made in a thread of their own.
+/// The inputs of the checks, which run in their own thread.
 pub struct Apps {
     pub bench: Bench,
     pub python_path: Option<OsString>,
     pub wanted: AppSpecs,
-    /// What this pod joins of them; none while that is not published, or where it cannot be told.
+    /// The code of the wanted apps in this pod; None if it is not published yet, or cannot be read.
     pub joined: Option<Vec<AppCode>>,
-    /// The database's installed_apps, or why nobody knows them.
+    /// installed_apps of the database, or why they are unknown.
     pub installed: Result<Vec<String>, String>,
 }
 
 const APPS_TXT: &str = "sites/apps.txt";
 
 impl Apps {
-    /// Every look at apps.
-    pub fn look(&self) -> Vec<Finding> {
-        let listed = self.listed();
+    /// Runs every check of apps.
+    pub fn check(&self) -> Vec<Finding> {
+        let listed = apps_txt::read(&self.bench.sites());
         let folders = self.folders();
         let roots = self.roots();
         let mut findings = vec![list(listed.as_deref(), &folders)];
@@ -41,19 +43,12 @@ impl Apps {
         findings
     }
 
-    /// Where Python finds an app in this pod.
+    /// The folders in which Python finds an app in this pod.
     fn roots(&self) -> Roots {
         Roots::new(&self.bench, self.joined.as_deref().unwrap_or_default(), self.python_path.clone())
     }
 
-    /// frappe first, as Frappe itself reads it.
-    fn listed(&self) -> Option<Vec<String>> {
-        let text = fs::read_to_string(self.bench.sites().join("apps.txt")).ok()?;
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-        Some(lines.map(str::to_string).collect())
-    }
-
-    /// Folders of apps/ that hold an app.
+    /// Folders of apps/ that contain an app.
     fn folders(&self) -> Vec<String> {
         let entries = fs::read_dir(self.bench.apps()).into_iter().flatten().flatten();
         let mut names: Vec<String> = entries
@@ -64,7 +59,7 @@ impl Apps {
         names
     }
 
-    /// What is installed; where the database cannot be asked, what the image has.
+    /// Checks the installed apps; if the database cannot be read, the apps of the image.
     fn importable(&self, roots: &Roots) -> Finding {
         let folders = self.folders();
         let all = self.installed.as_ref().unwrap_or(&folders);
@@ -78,38 +73,40 @@ impl Apps {
             Id::AppsImportable,
             outcome::CONFIGURATION,
             missing.join(", "),
-            "installed, and there is no package with a hooks.py: this pod runs nothing",
-            "use the image or the list of wanted apps that has the app, or uninstall it where it is (`apps remove`)",
+            "installed, but no package with a hooks.py exists here: this pod runs nothing",
+            "use an image or a list of wanted apps that includes the app, or uninstall it where its code exists \
+             (`apps remove`)",
         )
     }
 }
 
-/// What only a `bench` that is none of ours reads.
+/// Compares installed_apps with apps.txt, which is read only by a `bench` that we do not run.
 fn agree(installed: &[String], listed: &[String]) -> Finding {
     let lacking = |of: &[String], from: &[String]| {
         from.iter().filter(|app| !of.contains(app)).cloned().collect::<Vec<_>>().join(", ")
     };
-    // Frappe counts itself in, listed or not.
+    // Frappe always includes itself, listed or not.
     let unlisted = lacking(&[listed, &["frappe".to_string()]].concat(), installed);
     if !unlisted.is_empty() {
-        let detail = "installed, and not in the volume's apps.txt: our pods list what they can import, a bench of another's does not";
+        let detail =
+            "installed, but not in the volume's apps.txt: our pods have their own list, other benches do not";
         return Finding::info(Id::AppsInstalled, unlisted, detail);
     }
     let idle = lacking(installed, listed);
     if !idle.is_empty() {
-        return Finding::info(Id::AppsInstalled, idle, "in apps.txt, and not installed on this site");
+        return Finding::info(Id::AppsInstalled, idle, "in apps.txt, but not installed on this site");
     }
     Finding::ok(Id::AppsInstalled, installed.join(", "), "the same as in apps.txt")
 }
 
 fn list(listed: Option<&[String]>, folders: &[String]) -> Finding {
     let Some(listed) = listed else {
-        let detail = "not on the volume: our pods have one of their own, a bench of another's has none";
+        let detail = "not on the volume: our pods have their own, another bench has none";
         return Finding::info(Id::AppsList, APPS_TXT, detail);
     };
     if !listed.iter().any(|app| app == "frappe") {
-        let hint = "write frappe into it, as the first line";
-        return Finding::warning(Id::AppsList, APPS_TXT, "frappe is not in it", hint);
+        let hint = "add frappe as the first line";
+        return Finding::warning(Id::AppsList, APPS_TXT, "frappe is not listed", hint);
     }
     let unlisted: Vec<&str> =
         folders.iter().filter(|app| !listed.contains(app)).map(String::as_str).collect();
@@ -120,7 +117,7 @@ fn list(listed: Option<&[String]>, folders: &[String]) -> Finding {
     Finding::ok(Id::AppsList, APPS_TXT, listed.join(", "))
 }
 
-fn wanted(wanted: &[AppSpec], joined: Option<&[AppCode]>, is_there: impl Fn(&str) -> bool) -> Finding {
+fn wanted(wanted: &[AppSpec], joined: Option<&[AppCode]>, is_importable: impl Fn(&str) -> bool) -> Finding {
     if let Some(code) = joined.filter(|_| !wanted.is_empty()) {
         let unbuilt = unbuilt(wanted, code);
         if !unbuilt.is_empty() {
@@ -128,17 +125,18 @@ fn wanted(wanted: &[AppSpec], joined: Option<&[AppCode]>, is_there: impl Fn(&str
                 Id::AppsWanted,
                 outcome::CONFIGURATION,
                 unbuilt.join(", "),
-                "published, and never built: its own pages, or their scripts and styles, are missing",
-                "start a leader in an image with node and yarn that reaches the npm registry: it builds them; its log says why not",
+                "published, but never built: its pages, or their scripts and styles, are missing",
+                "start a leader in an image with node and yarn that can reach the npm registry, and read its log if the \
+                 build fails",
             );
         }
         let names: Vec<&str> = code.iter().map(AppCode::app).collect();
         return Finding::ok(Id::AppsWanted, names.join(", "), "in the image, or published");
     }
     let names: Vec<String> = wanted.iter().map(AppSpec::probable_package).collect();
-    let missing: Vec<&str> = names.iter().map(String::as_str).filter(|app| !is_there(app)).collect();
+    let missing: Vec<&str> = names.iter().map(String::as_str).filter(|app| !is_importable(app)).collect();
     if names.is_empty() {
-        return Finding::ok(Id::AppsWanted, "CAULDRON_APPS", "none is asked for");
+        return Finding::ok(Id::AppsWanted, "CAULDRON_APPS", "no app is configured");
     }
     if missing.is_empty() {
         return Finding::ok(Id::AppsWanted, names.join(", "), "in the bench");
@@ -146,12 +144,12 @@ fn wanted(wanted: &[AppSpec], joined: Option<&[AppCode]>, is_there: impl Fn(&str
     Finding::warning(
         Id::AppsWanted,
         missing.join(", "),
-        "wanted, and not in the bench (an app named by its repository may have another name)",
-        "the next leader fetches it; `apps list` shows what is pinned, `apps fetch` bakes it into the image",
+        "wanted, but not in the bench (the app may have another name than its repository)",
+        "start a leader, which fetches it, or add it to the image with `apps fetch`; `apps list` shows the pins",
     )
 }
 
-/// Apps that have something to build, which was not done and was not declined.
+/// Apps with assets to build that were not built, unless the list of wanted apps declines the build.
 fn unbuilt<'a>(wanted: &[AppSpec], code: &'a [AppCode]) -> Vec<&'a str> {
     let is_declined =
         |app: &str| wanted.iter().any(|entry| !entry.builds() && entry.probable_package() == app);
@@ -159,7 +157,7 @@ fn unbuilt<'a>(wanted: &[AppSpec], code: &'a [AppCode]) -> Vec<&'a str> {
     code.iter().filter(lacks_build).map(AppCode::app).filter(|app| !is_declined(app)).collect()
 }
 
-/// All of them, for one reason.
+/// All checks of apps, skipped for one reason.
 pub fn skipped(reason: &str) -> Vec<Finding> {
     let all = [Id::AppsList, Id::AppsImportable, Id::AppsInstalled, Id::AppsWanted];
     all.into_iter().map(|id| Finding::skipped(id, "apps", reason)).collect()
@@ -190,25 +188,25 @@ mod tests {
     }
 
     #[test]
-    fn each_disagreement_is_told() {
+    fn each_disagreement_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         app(root, "frappe");
         app(root, "ledger");
-        let told = |listed, installed: &[&str], id| {
-            apps(root, listed, installed).look().into_iter().find(|f| f.id == id).unwrap()
+        let finding = |listed, installed: &[&str], id| {
+            apps(root, listed, installed).check().into_iter().find(|f| f.id == id).unwrap()
         };
         let both = &["frappe", "ledger"];
         for id in [Id::AppsList, Id::AppsImportable, Id::AppsInstalled] {
-            assert_eq!(told("frappe\nledger\n", both, id).severity, Severity::Ok);
+            assert_eq!(finding("frappe\nledger\n", both, id).severity, Severity::Ok);
         }
-        assert_eq!(told("frappe\n", &["frappe"], Id::AppsList).severity, Severity::Info);
-        assert_eq!(told("ledger\n", both, Id::AppsList).severity, Severity::Warning);
-        assert_eq!(told("frappe\n", both, Id::AppsInstalled).severity, Severity::Info);
-        assert_eq!(told("frappe\nledger\n", &["frappe"], Id::AppsInstalled).severity, Severity::Info);
-        // Our own list leaves it out.
-        assert_eq!(told("frappe\ngone\n", both, Id::AppsImportable).severity, Severity::Ok);
-        assert_eq!(told("frappe\n", &["frappe", "gone"], Id::AppsImportable).code, 78);
+        assert_eq!(finding("frappe\n", &["frappe"], Id::AppsList).severity, Severity::Info);
+        assert_eq!(finding("ledger\n", both, Id::AppsList).severity, Severity::Warning);
+        assert_eq!(finding("frappe\n", both, Id::AppsInstalled).severity, Severity::Info);
+        assert_eq!(finding("frappe\nledger\n", &["frappe"], Id::AppsInstalled).severity, Severity::Info);
+        // Our own list omits it.
+        assert_eq!(finding("frappe\ngone\n", both, Id::AppsImportable).severity, Severity::Ok);
+        assert_eq!(finding("frappe\n", &["frappe", "gone"], Id::AppsImportable).code, 78);
         assert_eq!(list(None, &[]).severity, Severity::Info);
     }
 
@@ -222,21 +220,21 @@ mod tests {
         let manifest = r#"{"app": "crm", "version": "1", "commit": "c", "abi": "cpython-311", "arch": "x86_64",
             "requirements": [], "has_bundles": false, "built_assets": false, "required_apps": []}"#;
         fs::write(root.join("manifest.json"), manifest).unwrap();
-        let told = |build: Option<bool>| {
+        let severity = |build: Option<bool>| {
             let entry = AppSpec { name: Some("crm".into()), build, ..AppSpec::default() };
             let code = AppCode::Bundle(Bundle::open(root).unwrap());
             super::wanted(&[entry], Some(&[code]), |_| true).severity
         };
-        assert_eq!(told(None), Severity::Ok, "there is nothing to build");
+        assert_eq!(severity(None), Severity::Ok, "there is nothing to build");
         fs::write(root.join("source/package.json"), r#"{"scripts": {"build": "vite build"}}"#).unwrap();
-        assert_eq!(told(None), Severity::Error);
-        assert_eq!(told(Some(false)), Severity::Ok, "nobody wants it built");
+        assert_eq!(severity(None), Severity::Error);
+        assert_eq!(severity(Some(false)), Severity::Ok, "nobody wants it built");
     }
 
     #[test]
-    fn a_wanted_app_that_is_absent_is_told_without_its_login() {
+    fn a_missing_wanted_app_is_reported_without_its_login() {
         let entry = AppSpec { url: Some("https://canary@h/x.git".into()), ..AppSpec::default() };
-        let told = super::wanted(&[entry], None, |_| false);
-        assert!(told.severity == Severity::Warning && !format!("{told:?}").contains("canary"));
+        let finding = super::wanted(&[entry], None, |_| false);
+        assert!(finding.severity == Severity::Warning && !format!("{finding:?}").contains("canary"));
     }
 }

@@ -1,4 +1,4 @@
-//! The bench's own programs and code, looked at without starting any of them.
+//! Checks of the bench's programs and code, without starting any of them.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -11,17 +11,21 @@ use crate::bench::Bench;
 use crate::frappe::supported::{self, NEWEST, OLDEST};
 use crate::outcome;
 
-/// Python, gunicorn, Frappe and node.
-pub fn look(bench: &Bench, path: &OsStr) -> Vec<Finding> {
+/// Checks Python, gunicorn, Frappe and node.
+pub fn check(bench: &Bench, path: &OsStr) -> Vec<Finding> {
     vec![
-        program(Id::BenchPython, &bench.python(), "the bench's virtual environment is not in this image"),
+        program(
+            Id::BenchPython,
+            &bench.python(),
+            "use an image that contains the bench's virtual environment",
+        ),
         program(Id::BenchGunicorn, &bench.gunicorn(), "install gunicorn in the bench's virtual environment"),
         frappe(bench),
         node(path),
     ]
 }
 
-/// Every one, for one reason.
+/// All checks of the bench, skipped for one reason.
 pub fn skipped(reason: &str) -> Vec<Finding> {
     let all = [Id::BenchPython, Id::BenchGunicorn, Id::BenchFrappe, Id::BenchNode];
     all.into_iter().map(|id| Finding::skipped(id, "bench", reason)).collect()
@@ -30,7 +34,7 @@ pub fn skipped(reason: &str) -> Vec<Finding> {
 fn program(id: Id, path: &Path, hint: &str) -> Finding {
     let subject = path.display().to_string();
     match access(path, AccessFlags::X_OK) {
-        Ok(()) => Finding::ok(id, subject, "there"),
+        Ok(()) => Finding::ok(id, subject, "executable"),
         Err(errno) => Finding::error(id, outcome::CONFIGURATION, subject, errno.desc().to_lowercase(), hint),
     }
 }
@@ -46,31 +50,31 @@ fn frappe(bench: &Bench) -> Finding {
             Id::BenchFrappe,
             subject,
             format!("version {major} is outside {OLDEST} to {NEWEST}"),
-            "this program may not know how that version is started and stopped",
+            "use a supported version: cauldron-frappe may not start and stop this one correctly",
         ),
         None => Finding::error(
             Id::BenchFrappe,
             outcome::CONFIGURATION,
             subject,
             "no version can be read from frappe/__init__.py",
-            "name the folder that holds apps, env and sites in CAULDRON_BENCH",
+            "set CAULDRON_BENCH to the folder that contains apps, env and sites",
         ),
     }
 }
 
 fn node(path: &OsStr) -> Finding {
     match on_path("node", path) {
-        Some(found) => Finding::ok(Id::BenchNode, found.display().to_string(), "there"),
+        Some(found) => Finding::ok(Id::BenchNode, found.display().to_string(), "executable"),
         None => Finding::warning(
             Id::BenchNode,
             "node",
             "not on PATH: socketio cannot run in this image",
-            "install node, if this image is to run socketio",
+            "install node if this image has to run socketio",
         ),
     }
 }
 
-/// The first one that can be executed.
+/// The first executable of this name on the path.
 pub fn on_path(program: &str, path: &OsStr) -> Option<PathBuf> {
     std::env::split_paths(path)
         .map(|folder| folder.join(program))
@@ -86,24 +90,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bench_is_judged_by_its_files() {
+    fn each_file_of_a_bench_is_checked() {
         let folder = tempfile::tempdir().unwrap();
         let bench = Bench::new(folder.path());
-        let told = |id| look(&bench, OsStr::new("/nowhere")).into_iter().find(|f| f.id == id).unwrap();
-        assert_eq!((told(Id::BenchPython).code, told(Id::BenchFrappe).code), (78, 78));
-        assert_eq!(told(Id::BenchNode).severity, Severity::Warning);
+        let finding = |id| check(&bench, OsStr::new("/nowhere")).into_iter().find(|f| f.id == id).unwrap();
+        assert_eq!((finding(Id::BenchPython).code, finding(Id::BenchFrappe).code), (78, 78));
+        assert_eq!(finding(Id::BenchNode).severity, Severity::Warning);
         let package = folder.path().join("apps/frappe/frappe");
         fs::create_dir_all(&package).unwrap();
         for (version, severity) in
             [("15.55.1", Severity::Ok), ("14.93.2", Severity::Error), ("17.0", Severity::Warning)]
         {
             fs::write(package.join("__init__.py"), format!("__version__ = \"{version}\"\n")).unwrap();
-            assert_eq!(told(Id::BenchFrappe).severity, severity, "{version}");
+            assert_eq!(finding(Id::BenchFrappe).severity, severity, "{version}");
         }
     }
 
     #[test]
-    fn what_cannot_be_executed_is_not_found() {
+    fn a_file_that_is_not_executable_is_not_found() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("node");
         fs::write(&path, "").unwrap();

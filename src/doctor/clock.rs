@@ -1,4 +1,4 @@
-//! No look outlasts its time, whatever hangs: a name server, a database, a network volume.
+//! Timeouts: each check ends in time, even if a name server, a database or a network volume hangs.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use super::finding::Finding;
 use super::id::Id;
 use crate::outcome;
 
-/// For one look.
-pub const LOOK: Duration = Duration::from_secs(5);
+/// The time for one check.
+pub const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The end of the whole examination, and of each look in it.
+/// The deadline of the whole examination, and of each check in it.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     end: Instant,
@@ -22,42 +22,42 @@ impl Clock {
         Self { end }
     }
 
-    /// When a look that begins now has to be over.
+    /// The deadline of a check that begins now.
     pub fn deadline(self) -> Instant {
-        (Instant::now() + LOOK).min(self.end)
+        (Instant::now() + CHECK_TIMEOUT).min(self.end)
     }
 
-    /// What is left for one that begins now.
-    pub fn left(self) -> Duration {
+    /// The time until the deadline of a check that begins now.
+    pub fn remaining(self) -> Duration {
         self.deadline().saturating_duration_since(Instant::now())
     }
 
-    /// A look that waits for somebody.
+    /// Runs a check that waits for a server.
     ///
     /// # Errors
-    /// The finding that it did not end in time.
-    pub async fn ask<T>(self, id: Id, subject: &str, work: impl Future<Output = T>) -> Result<T, Finding> {
-        timeout_at(self.deadline(), work).await.map_err(|_| silent(id, subject))
+    /// The finding that the check timed out.
+    pub async fn run<T>(self, id: Id, subject: &str, work: impl Future<Output = T>) -> Result<T, Finding> {
+        timeout_at(self.deadline(), work).await.map_err(|_| timed_out(id, subject))
     }
 
-    /// A look at files, in a thread of its own, which is left behind if the volume hangs.
+    /// Runs a check of files in its own thread, which is abandoned if the volume hangs.
     ///
     /// # Errors
-    /// The finding that it did not end in time.
-    pub async fn read<T: Send + 'static>(
+    /// The finding that the check timed out.
+    pub async fn run_blocking<T: Send + 'static>(
         self,
         id: Id,
         subject: &str,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Finding> {
-        let work = async { tokio::task::spawn_blocking(work).await.map_err(|_| silent(id, subject)) };
-        self.ask(id, subject, work).await?
+        let work = async { tokio::task::spawn_blocking(work).await.map_err(|_| timed_out(id, subject)) };
+        self.run(id, subject, work).await?
     }
 }
 
-fn silent(id: Id, subject: &str) -> Finding {
-    let detail = format!("no answer within {} s", LOOK.as_secs());
-    let hint = "look at what serves it: the server's own log, the network, the volume's driver";
+fn timed_out(id: Id, subject: &str) -> Finding {
+    let detail = format!("no answer within {} s", CHECK_TIMEOUT.as_secs());
+    let hint = "check the server's log, the network, or the volume's driver";
     Finding::error(id, outcome::UNAVAILABLE, subject, detail, hint)
 }
 
@@ -66,11 +66,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_hangs_ends_with_the_whole() {
+    async fn a_check_that_hangs_ends_with_the_examination() {
         let clock = Clock::ending_at(Instant::now() + Duration::from_millis(20));
-        let hanging = clock.ask(Id::Dns, "h", std::future::pending::<()>()).await;
+        let hanging = clock.run(Id::Dns, "h", std::future::pending::<()>()).await;
         assert_eq!(hanging.unwrap_err().code, outcome::UNAVAILABLE);
-        assert!(clock.left().is_zero());
-        assert!(Clock::ending_at(Instant::now() + LOOK * 2).left() <= LOOK);
+        assert!(clock.remaining().is_zero());
+        assert!(Clock::ending_at(Instant::now() + CHECK_TIMEOUT * 2).remaining() <= CHECK_TIMEOUT);
     }
 }

@@ -1,5 +1,5 @@
-//! The configuration, broken or not: every problem is a finding, and the rest is looked at with what
-//! can be read.
+//! Reads the configuration, even a broken one: every problem is a finding, and the other checks use what can
+//! be read.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,58 +12,58 @@ use super::id::Id;
 use crate::bench::Bench;
 use crate::config::bench_files::{COMMON, SITE};
 use crate::config::database::DatabaseConfig;
-use crate::config::source::{Problem, ProcessEnvironment, Reader, Strings};
+use crate::config::source::{Problem, ProcessEnvironment, Strings};
 use crate::config::variable::{VARIABLES, Variable};
-use crate::config::{self, Config, Needs, frappe_environment};
+use crate::config::{self, Config, Needs, Reader, frappe_environment};
 use crate::deps;
 use crate::frappe::bench_objects::BenchObjects;
 use crate::frappe::site_config::{self, SiteFolder, SiteLogin};
 use crate::outcome::{self, Fault, Result};
 use crate::site_state::decide::Names;
 
-/// What everything else is looked at with.
-pub struct Known {
+/// The inputs of all other checks.
+pub struct Inputs {
     pub config: Config,
     pub bench: Bench,
-    /// Database and login that site_config.json has.
+    /// The database and login in site_config.json.
     pub site_login: Option<SiteLogin>,
     pub folder: Result<SiteFolder>,
     pub files: BenchObjects,
     problems: Vec<Problem>,
-    /// Variables of Frappe's own that its processes do not get.
+    /// Variables of Frappe that are not passed to its processes.
     dropped: Vec<Finding>,
 }
 
-impl Known {
+impl Inputs {
     /// # Errors
-    /// Why no look at the site can be made.
+    /// The reason why the site cannot be checked.
     pub fn site(&self) -> std::result::Result<&str, String> {
         self.config.site.as_deref().ok_or_else(|| "SITE_NAME is not known".into())
     }
 
     /// # Errors
-    /// Why no look at PostgreSQL can be made: what a wrong setting left over is somebody else's server.
+    /// The reason why PostgreSQL cannot be checked. If one setting is wrong, the rest may name another server.
     pub fn database(&self) -> std::result::Result<&DatabaseConfig, String> {
         if self.config.embedded {
-            return Err("the embedded servers run only while a role does".into());
+            return Err("the embedded servers run only while a role runs".into());
         }
         self.readable(&["DB_HOST", "DB_PORT", "DB_TYPE", "DB_SSL"])?;
         self.config.database.as_ref().ok_or_else(|| "DB_HOST is not set".into())
     }
 
-    /// The site's database, and its role: DB_NAME, else what site_config.json has.
+    /// The name of the site's database and role: DB_NAME, else the one in site_config.json.
     pub fn database_name(&self) -> Option<&str> {
         let configured = self.config.database.as_ref().and_then(|database| database.name.as_deref());
         configured.or(self.site_login.as_ref().map(|own| own.database.as_str()))
     }
 
-    /// A `db_user` that Frappe of this bench does not read.
+    /// A `db_user` in site_config.json that Frappe of this bench ignores.
     pub fn ignored_user(&self) -> Option<&str> {
         self.folder.as_ref().ok()?.config()?.ignored_user.as_deref()
     }
 
     /// # Errors
-    /// Why no look at the site can be made.
+    /// The reason why the site cannot be checked.
     pub fn names(&self) -> std::result::Result<Names<'_>, String> {
         let site = self.site()?;
         let database = self.database_name().ok_or_else(|| "DB_NAME is not known".to_string())?;
@@ -71,10 +71,10 @@ impl Known {
     }
 
     /// # Errors
-    /// Why no look at this Redis can be made.
+    /// The reason why this Redis cannot be checked.
     pub fn redis(&self, variable: &str) -> std::result::Result<(), String> {
         if self.config.embedded {
-            return Err("the embedded servers run only while a role does".into());
+            return Err("the embedded servers run only while a role runs".into());
         }
         self.readable(&[variable, "REDIS_PORT", "REDIS_TLS_CA"])
     }
@@ -87,7 +87,7 @@ impl Known {
         }
     }
 
-    /// Every problem, or that there is none, and what of the environment reaches no child.
+    /// Every problem, or one finding that there is none; and the variables that are not passed to children.
     pub fn findings(&self) -> Vec<Finding> {
         let mut findings = self.dropped.clone();
         if self.problems.is_empty() {
@@ -114,23 +114,22 @@ impl Known {
         let problems = std::mem::take(&mut reader.problems);
         let dropped = frappe_environment::dropped(&reader).into_iter();
         let dropped = dropped.map(|(name, why)| {
-            let detail = format!("Frappe's processes do not get it: {why}");
+            let detail = format!("not passed to Frappe's processes: {why}");
             Finding::info(Id::Configuration, name, detail)
         });
         let dropped = dropped.collect();
         let needs = Needs::NOTHING;
-        let again = || {
+        let load_readable = || {
             let without = Without { environment, hidden: names_of(&problems) };
             let flags = flags.iter().filter(|(flag, _)| !without.hides_flag(flag));
             let flags = flags.map(|(flag, value)| (flag.clone(), value.clone())).collect();
             config::load(&mut Reader::new(&flags, &without), needs, embedded)
         };
-        let Some(config) = loaded.or_else(again) else { return Err(problems) };
+        let Some(config) = loaded.or_else(load_readable) else { return Err(problems) };
         let bench = Bench::new(&config.bench);
         let folder = config.site.as_ref().map_or(Ok(SiteFolder::Absent), |site| {
-            site_config::look(&bench, site).map_err(|error| {
-                Fault::file(format!("cannot look at {}", bench.site(site).display()), &error)
-            })
+            site_config::inspect(&bench, site)
+                .map_err(|error| Fault::file(format!("cannot read {}", bench.site(site).display()), &error))
         });
         let object = |path: std::path::PathBuf| {
             let bytes = std::fs::read(path).unwrap_or_default();
@@ -145,28 +144,28 @@ impl Known {
     }
 }
 
-/// Reads what was given; files on a volume that hangs hold nobody up.
+/// Reads the configuration, in its own thread: a volume with its files may hang.
 ///
 /// # Errors
-/// The findings where nothing can be looked at with what was given.
+/// The findings, if no other check is possible with this configuration.
 pub async fn read(
     clock: Clock,
     flags: BTreeMap<String, String>,
     embedded: bool,
-) -> std::result::Result<Known, Vec<Finding>> {
-    let work = move || Known::read(&flags, &ProcessEnvironment, embedded);
-    let read = clock.read(Id::Configuration, "the bench's files", work).await;
-    let no_use = |problems: Vec<Problem>| {
-        let told = |problem: &Problem| {
+) -> std::result::Result<Inputs, Vec<Finding>> {
+    let work = move || Inputs::read(&flags, &ProcessEnvironment, embedded);
+    let read = clock.run_blocking(Id::Configuration, "the bench's files", work).await;
+    let findings = |problems: Vec<Problem>| {
+        let finding = |problem: &Problem| {
             let (cause, hint) = (&problem.cause, &problem.hint);
             Finding::error(Id::Configuration, outcome::CONFIGURATION, &problem.variable, cause, hint)
         };
-        problems.iter().map(told).collect::<Vec<Finding>>()
+        problems.iter().map(finding).collect::<Vec<Finding>>()
     };
-    read.map_err(|finding| vec![finding])?.map_err(no_use)
+    read.map_err(|finding| vec![finding])?.map_err(findings)
 }
 
-/// The environment without what cannot be read, so that the rest can.
+/// The environment without the variables that cannot be read, so that the others can be read.
 struct Without<'a> {
     environment: &'a dyn Strings,
     hidden: Vec<String>,
@@ -185,7 +184,7 @@ impl Strings for Without<'_> {
     }
 }
 
-/// Every name that the variables of these problems go by.
+/// Every name of the variables of these problems: their aliases, Frappe's names, and `…_FILE`.
 fn names_of(problems: &[Problem]) -> Vec<String> {
     let variables = VARIABLES.iter().filter(|v| problems.iter().any(|p| p.variable == v.name));
     let names = variables.flat_map(|v| {
@@ -199,15 +198,15 @@ fn names_of(problems: &[Problem]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn known(environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Known {
+    fn known(environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Inputs {
         let flags = flags.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         let environment: BTreeMap<&str, &str> = environment.iter().copied().collect();
-        Known::read(&flags, &environment, false).unwrap_or_else(|problems| panic!("{problems:?}"))
+        Inputs::read(&flags, &environment, false).unwrap_or_else(|problems| panic!("{problems:?}"))
     }
 
     #[test]
-    fn what_can_be_read_is_known_whatever_cannot() {
-        let known = known(
+    fn readable_settings_are_used_beside_broken_ones() {
+        let inputs = known(
             &[
                 ("CAULDRON_BENCH", "/nowhere"),
                 ("SITE_NAME", "s.local"),
@@ -218,24 +217,24 @@ mod tests {
             ],
             &[("wait-timeout", "soon")],
         );
-        assert_eq!(known.config.site.as_deref(), Some("s.local"));
-        assert_eq!(known.database().map(|d| (d.host.as_str(), d.port)), Ok(("pg", 5432)));
-        assert!(known.redis("REDIS_CACHE").is_ok() && known.redis("REDIS_QUEUE").is_err());
-        let told: Vec<String> = known.findings().into_iter().map(|f| f.subject).collect();
+        assert_eq!(inputs.config.site.as_deref(), Some("s.local"));
+        assert_eq!(inputs.database().map(|d| (d.host.as_str(), d.port)), Ok(("pg", 5432)));
+        assert!(inputs.redis("REDIS_CACHE").is_ok() && inputs.redis("REDIS_QUEUE").is_err());
+        let subjects: Vec<String> = inputs.findings().into_iter().map(|f| f.subject).collect();
         for variable in ["CAULDRON_BENCH", "REDIS_QUEUE", "GUNICORN_WORKERS", "CAULDRON_WAIT_TIMEOUT"] {
-            assert!(told.iter().any(|subject| subject.starts_with(variable)), "{variable}: {told:?}");
+            assert!(subjects.iter().any(|subject| subject.starts_with(variable)), "{variable}: {subjects:?}");
         }
     }
 
     #[test]
-    fn a_server_is_not_guessed_from_half_of_its_address() {
-        let known = known(&[("DB_HOST", "pg"), ("DB_PORT", "x"), ("GUNICORN_WORKERS", "many")], &[]);
-        assert_eq!(known.database().map(|_| ()), Err("DB_PORT cannot be used".into()));
-        assert_eq!(known.site(), Err("SITE_NAME is not known".into()));
+    fn a_server_with_a_broken_setting_is_not_used() {
+        let inputs = known(&[("DB_HOST", "pg"), ("DB_PORT", "x"), ("GUNICORN_WORKERS", "many")], &[]);
+        assert_eq!(inputs.database().map(|_| ()), Err("DB_PORT cannot be used".into()));
+        assert_eq!(inputs.site(), Err("SITE_NAME is not known".into()));
     }
 
     #[test]
-    fn on_is_what_frappe_takes_for_it() {
+    fn a_switch_is_on_for_the_values_that_frappe_accepts() {
         let site = serde_json::from_str(r#"{"a":1,"b":"1","c":true,"d":0,"e":"0","f":null}"#).unwrap();
         let files = BenchObjects { site, ..BenchObjects::default() };
         for (key, on) in [("a", true), ("b", true), ("c", true), ("d", false), ("e", false), ("f", false)] {

@@ -1,10 +1,10 @@
-//! Names and Redis servers: whether they answer, and whether the queue's keeps what it is given.
+//! Checks of host names and Redis servers: do they answer, and does the queue Redis keep its jobs?
 
 use std::net::IpAddr;
 use std::time::Instant;
 
 use super::clock::Clock;
-use super::configuration::Known;
+use super::configuration::Inputs;
 use super::finding::Finding;
 use super::id::Id;
 use crate::config::redis_url::RedisUrl;
@@ -12,11 +12,11 @@ use crate::net::{ConnectError, dial};
 use crate::outcome;
 use crate::redis_client::{Options, Server};
 
-/// Every host once; an address or a socket needs no name server.
-pub async fn dns(known: &Known, clock: Clock) -> Vec<Finding> {
+/// Resolves each host once; an address or a socket needs no name server.
+pub async fn dns(inputs: &Inputs, clock: Clock) -> Vec<Finding> {
     let mut hosts: Vec<(String, u16)> = Vec::new();
-    let database = known.database().ok().map(|database| (database.host.clone(), database.port));
-    let redis = redis_servers(known).into_iter().filter(|(variable, _)| known.redis(variable).is_ok());
+    let database = inputs.database().ok().map(|database| (database.host.clone(), database.port));
+    let redis = redis_servers(inputs).into_iter().filter(|(variable, _)| inputs.redis(variable).is_ok());
     let redis = redis.filter_map(|(_, url)| url?.address());
     for (host, port) in database.into_iter().chain(redis) {
         if !hosts.iter().any(|(seen, _)| *seen == host) {
@@ -27,13 +27,13 @@ pub async fn dns(known: &Known, clock: Clock) -> Vec<Finding> {
     if hosts.is_empty() {
         findings.push(Finding::skipped(Id::Dns, "hosts", "no host is known"));
     }
-    let mut looks = tokio::task::JoinSet::new();
+    let mut checks = tokio::task::JoinSet::new();
     for (index, (host, port)) in hosts.into_iter().enumerate() {
-        looks.spawn(async move { (index, resolve(&host, port, clock).await) });
+        checks.spawn(async move { (index, resolve(&host, port, clock).await) });
     }
-    let mut found = looks.join_all().await;
-    found.sort_by_key(|(index, _)| *index);
-    findings.extend(found.into_iter().map(|(_, finding)| finding));
+    let mut results = checks.join_all().await;
+    results.sort_by_key(|(index, _)| *index);
+    findings.extend(results.into_iter().map(|(_, finding)| finding));
     findings
 }
 
@@ -52,8 +52,8 @@ async fn resolve(host: &str, port: u16, clock: Clock) -> Finding {
     }
 }
 
-fn redis_servers(known: &Known) -> [(&'static str, Option<&RedisUrl>); 3] {
-    let redis = &known.config.redis;
+fn redis_servers(inputs: &Inputs) -> [(&'static str, Option<&RedisUrl>); 3] {
+    let redis = &inputs.config.redis;
     [
         ("REDIS_CACHE", redis.cache.as_ref()),
         ("REDIS_QUEUE", redis.queue.as_ref()),
@@ -61,35 +61,35 @@ fn redis_servers(known: &Known) -> [(&'static str, Option<&RedisUrl>); 3] {
     ]
 }
 
-/// All of them side by side.
-pub async fn redis(known: &Known, clock: Clock) -> Vec<Finding> {
+/// Checks all Redis servers concurrently.
+pub async fn redis(inputs: &Inputs, clock: Clock) -> Vec<Finding> {
     let [cache, queue, socketio] =
-        redis_servers(known).map(|(variable, url)| one(known, clock, variable, url));
+        redis_servers(inputs).map(|(variable, url)| one(inputs, clock, variable, url));
     let (cache, queue, socketio) = tokio::join!(cache, queue, socketio);
     let mut findings = [cache, queue, socketio].concat();
-    findings.push(databases(known));
+    findings.push(databases(inputs));
     findings
 }
 
-async fn one(known: &Known, clock: Clock, variable: &'static str, url: Option<&RedisUrl>) -> Vec<Finding> {
+async fn one(inputs: &Inputs, clock: Clock, variable: &'static str, url: Option<&RedisUrl>) -> Vec<Finding> {
     let is_queue = variable == "REDIS_QUEUE";
     let skipped = |reason: &str| {
         let mut findings = vec![Finding::skipped(Id::RedisConnection, variable, reason)];
         findings.extend(queue_skipped(is_queue, reason));
         findings
     };
-    if let Err(reason) = known.redis(variable) {
+    if let Err(reason) = inputs.redis(variable) {
         return skipped(&reason);
     }
-    // Only Frappe v14 has a third one.
+    // Only Frappe 14 has a third Redis.
     let Some(url) = url else {
-        return if variable == "REDIS_SOCKETIO" { Vec::new() } else { skipped("it is not set") };
+        return if variable == "REDIS_SOCKETIO" { Vec::new() } else { skipped("not set") };
     };
     let subject = format!("{variable} {url}");
-    let asked = clock.ask(Id::RedisConnection, &subject, ask(known, clock, variable, url)).await;
-    match asked {
-        Err(silent) => {
-            let mut findings = vec![silent];
+    let answer = clock.run(Id::RedisConnection, &subject, read_info(inputs, clock, variable, url)).await;
+    match answer {
+        Err(timed_out) => {
+            let mut findings = vec![timed_out];
             findings.extend(queue_skipped(is_queue, "the server did not answer"));
             findings
         }
@@ -98,11 +98,11 @@ async fn one(known: &Known, clock: Clock, variable: &'static str, url: Option<&R
             findings.extend(queue_skipped(is_queue, "the server cannot be used"));
             findings
         }
-        Ok(Ok((told, answer))) => {
-            let info = Info(&told);
+        Ok(Ok((info, timing))) => {
+            let info = Info(&info);
             let version = info.field("redis_version").unwrap_or("of unknown version");
             let mut findings =
-                vec![Finding::ok(Id::RedisConnection, subject, format!("Redis {version}, {answer}"))];
+                vec![Finding::ok(Id::RedisConnection, subject, format!("Redis {version}, {timing}"))];
             if is_queue {
                 findings.extend(info.queue(variable));
             }
@@ -111,16 +111,16 @@ async fn one(known: &Known, clock: Clock, variable: &'static str, url: Option<&R
     }
 }
 
-/// INFO, empty where the ACL keeps it from us, and how fast the server is.
-async fn ask(
-    known: &Known,
+/// Returns the answer to INFO, empty if the ACL forbids it, and the response times of the server.
+async fn read_info(
+    inputs: &Inputs,
     clock: Clock,
     variable: &'static str,
     url: &RedisUrl,
 ) -> Result<(String, String), ConnectError> {
-    let server = Server::new(url, known.config.redis.tls_ca.as_ref(), variable)?;
+    let server = Server::new(url, inputs.config.redis.tls_ca.as_ref(), variable)?;
     let begin = Instant::now();
-    let options = Options { timeout: clock.left(), ..Options::default() };
+    let options = Options { timeout: clock.remaining(), ..Options::default() };
     let mut connection = server.connect(&options).await?;
     let connected = begin.elapsed();
     let begin = Instant::now();
@@ -129,29 +129,29 @@ async fn ask(
     Ok((info, format!("connected in {connected:.1} ms, answers in {answered:.1} ms")))
 }
 
-const QUEUE_LOOKS: [Id; 3] = [Id::RedisQueueEviction, Id::RedisQueueRole, Id::RedisQueuePersistence];
+const QUEUE_CHECKS: [Id; 3] = [Id::RedisQueueEviction, Id::RedisQueueRole, Id::RedisQueuePersistence];
 
 fn queue_skipped(is_queue: bool, reason: &str) -> Vec<Finding> {
-    let looks: &[Id] = if is_queue { &QUEUE_LOOKS } else { &[] };
-    looks.iter().map(|id| Finding::skipped(*id, "REDIS_QUEUE", reason)).collect()
+    let checks: &[Id] = if is_queue { &QUEUE_CHECKS } else { &[] };
+    checks.iter().map(|id| Finding::skipped(*id, "REDIS_QUEUE", reason)).collect()
 }
 
-/// A cache that is flushed must not take the jobs with it.
-fn databases(known: &Known) -> Finding {
-    let redis = &known.config.redis;
+/// Checks that flushing the cache does not delete jobs.
+fn databases(inputs: &Inputs) -> Finding {
+    let redis = &inputs.config.redis;
     match (&redis.cache, &redis.queue) {
         (Some(cache), Some(queue)) if cache == queue => Finding::warning(
             Id::RedisDatabases,
             queue.to_string(),
-            "REDIS_CACHE and REDIS_QUEUE are one database: clearing or evicting the cache loses jobs",
-            "give the queue a server, or at least a database number, of its own",
+            "REDIS_CACHE and REDIS_QUEUE are the same database: clearing or evicting the cache loses jobs",
+            "use another server, or at least another database number, for the queue",
         ),
         (Some(_), Some(_)) => Finding::ok(Id::RedisDatabases, "REDIS_CACHE, REDIS_QUEUE", "two databases"),
-        _ => Finding::skipped(Id::RedisDatabases, "REDIS_CACHE, REDIS_QUEUE", "one of them is not known"),
+        _ => Finding::skipped(Id::RedisDatabases, "REDIS_CACHE, REDIS_QUEUE", "one of them is not set"),
     }
 }
 
-/// What Redis says of itself.
+/// The answer of Redis to INFO.
 struct Info<'a>(&'a str);
 
 impl Info<'_> {
@@ -161,7 +161,7 @@ impl Info<'_> {
 
     fn queue(&self, subject: &str) -> Vec<Finding> {
         if self.0.is_empty() {
-            return queue_skipped(true, "this login may not ask for INFO");
+            return queue_skipped(true, "this login may not run INFO");
         }
         vec![self.eviction(subject), self.role(subject), self.persistence(subject)]
     }
@@ -171,13 +171,13 @@ impl Info<'_> {
         let limit = self.field("maxmemory").unwrap_or("0");
         if policy == "noeviction" || limit == "0" {
             let bound =
-                if limit == "0" { "no memory limit".into() } else { format!("{limit} bytes at most") };
+                if limit == "0" { "no memory limit".into() } else { format!("at most {limit} bytes") };
             return Finding::ok(Id::RedisQueueEviction, subject, format!("{policy}, {bound}"));
         }
         Finding::warning(
             Id::RedisQueueEviction,
             subject,
-            format!("it evicts ({policy}): when it is full, jobs are dropped in silence"),
+            format!("it evicts keys ({policy}): when it is full, it drops jobs without an error"),
             "set `maxmemory-policy noeviction`",
         )
     }
@@ -189,7 +189,7 @@ impl Info<'_> {
             return error("it is a cluster: RQ's keys span its slots", "use a single Redis for the queue");
         }
         if self.field("role") == Some("slave") {
-            return error("it is a replica: it takes no jobs", "point REDIS_QUEUE at the primary");
+            return error("it is a replica: it accepts no jobs", "set REDIS_QUEUE to the primary");
         }
         Finding::ok(Id::RedisQueueRole, subject, "a writable single server")
     }
@@ -198,14 +198,14 @@ impl Info<'_> {
         if self.field("aof_enabled") == Some("1") {
             return Finding::ok(Id::RedisQueuePersistence, subject, "appendonly is on");
         }
-        // INFO does not tell the `save` points; a snapshot that was ever taken shows that there are some.
+        // INFO does not contain the `save` points; any snapshot taken so far shows that some are set.
         let saved = self.field("rdb_saves").is_some_and(|saves| saves != "0");
-        let hint = "set `appendonly yes` and give it a volume";
+        let hint = "set `appendonly yes` and mount a volume for its data";
         if saved {
-            let detail = "snapshots only: jobs since the last one are lost with a restart";
+            let detail = "snapshots only: a restart loses the jobs since the last one";
             return Finding::warning(Id::RedisQueuePersistence, subject, detail, hint);
         }
-        let detail = "appendonly is off: a restart may lose the jobs that wait";
+        let detail = "appendonly is off: a restart may lose waiting jobs";
         Finding::warning(Id::RedisQueuePersistence, subject, detail, hint)
     }
 }
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_loses_jobs_is_told_and_nothing_else() {
+    fn only_settings_that_lose_jobs_are_reported() {
         let fine = "role:master\r\nmaxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\naof_enabled:1\r\n";
         assert!(Info(fine).queue("q").iter().all(|f| f.severity == Severity::Ok));
         for (info, id, severity) in [
@@ -225,8 +225,8 @@ mod tests {
             ("cluster_enabled:1\r\n", Id::RedisQueueRole, Severity::Error),
             ("aof_enabled:0\r\nrdb_saves:3\r\n", Id::RedisQueuePersistence, Severity::Warning),
         ] {
-            let told = Info(info).queue("q");
-            assert!(told.iter().any(|f| f.id == id && f.severity == severity), "{info}: {told:?}");
+            let findings = Info(info).queue("q");
+            assert!(findings.iter().any(|f| f.id == id && f.severity == severity), "{info}: {findings:?}");
         }
         assert!(Info("").queue("q").iter().all(|f| f.detail.starts_with("skipped")));
     }

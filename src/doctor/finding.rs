@@ -1,4 +1,4 @@
-//! One thing that was looked at, and the exit code that all of them come to.
+//! The result of one check, and the exit code of all results.
 
 use serde_json::{Value, json};
 
@@ -6,15 +6,15 @@ use super::id::Id;
 use crate::net::ConnectError;
 use crate::outcome::{self, Fault};
 
-/// How bad it is.
+/// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     Ok,
-    /// Good to know, or not looked at for a reason that is told.
+    /// Worth knowing, or skipped with a reason.
     Info,
-    /// It works, and will hurt later.
+    /// Works now, and will cause trouble later.
     Warning,
-    /// It does not work.
+    /// Does not work.
     Error,
 }
 
@@ -29,17 +29,17 @@ impl Severity {
     }
 }
 
-/// No text in it holds a secret.
+/// The result of one check. None of its texts contains a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     pub id: Id,
     pub severity: Severity,
-    /// What was looked at: a variable, a host, a path, a name.
+    /// The object of the check: a variable, a host, a path, a name.
     pub subject: String,
     pub detail: String,
-    /// What to do; empty where there is nothing to do.
+    /// The action to take; empty if none is needed.
     pub hint: String,
-    /// The exit code of an error; 0 for the rest.
+    /// The exit code of an error; 0 for other severities.
     pub code: u8,
 }
 
@@ -82,16 +82,17 @@ impl Finding {
         Self { code, ..Self::new(id, Severity::Error, subject, detail, hint) }
     }
 
-    /// What would stop a start of this program.
+    /// An error that would stop a start of this program.
     pub fn fault(id: Id, subject: impl Into<String>, fault: &Fault) -> Self {
         Self::error(id, fault.code, subject, &fault.cause, &fault.hint)
     }
 
+    /// An error from a failed connection.
     pub fn unreached(id: Id, subject: impl Into<String>, error: &ConnectError) -> Self {
         Self::error(id, error.kind.exit_code(), subject, error.to_string(), &error.hint)
     }
 
-    /// A look that cannot be made because of another one.
+    /// A check that cannot be made because of the result of another one.
     pub fn skipped(id: Id, subject: impl Into<String>, reason: &str) -> Self {
         Self::info(id, subject, format!("skipped: {reason}"))
     }
@@ -107,9 +108,9 @@ impl Finding {
     }
 }
 
-/// The worst first: each makes what comes after it hard to believe. With a wrong setting everything
-/// was asked of the wrong thing; without a right nothing was seen; foreign data needs a person; what
-/// is away or busy may be back by itself.
+/// Exit codes, the worst first: an error makes the results after it less reliable. With a wrong setting the
+/// wrong servers were examined; without a right nothing could be read; foreign data needs a person; a server
+/// that is unavailable or busy may recover by itself.
 const WORST_FIRST: [u8; 5] = [
     outcome::CONFIGURATION,
     outcome::PERMISSION,
@@ -118,7 +119,7 @@ const WORST_FIRST: [u8; 5] = [
     outcome::TRY_AGAIN,
 ];
 
-/// 0 without an error, else the code of the worst one.
+/// 0 without an error, else the code of the worst error.
 pub fn exit_code(findings: &[Finding]) -> u8 {
     let has = |code: u8| findings.iter().any(|f| f.severity == Severity::Error && f.code == code);
     WORST_FIRST.into_iter().find(|code| has(*code)).unwrap_or(outcome::DONE)

@@ -1,19 +1,19 @@
-//! Rights: what the login may do, and whether role, database and schema are as the site needs them.
+//! Checks of rights: what the login may do, and whether the role and the database are usable for the site.
 
 use tokio_postgres::SimpleQueryMessage;
 
-use super::configuration::Known;
+use super::configuration::Inputs;
 use super::finding::Finding;
 use super::id::Id;
-use super::postgres::Opened;
+use super::postgres::Session;
 use crate::deps::postgres::access::Access;
 use crate::outcome;
 use crate::postgres::Connection;
 use crate::postgres::sql::literal;
 
-const LOOKS: [Id; 3] = [Id::LoginRights, Id::DatabaseRole, Id::Database];
+const CHECKS: [Id; 3] = [Id::LoginRights, Id::DatabaseRole, Id::Database];
 
-/// Role and database as the catalog has them.
+/// The role and the database in the server's catalog.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Catalog {
     owner: Option<String>,
@@ -30,20 +30,20 @@ impl Catalog {
     }
 }
 
-/// Whether the database is there: without one there is nothing of the site to look at.
+/// Existence of the site's database. Without it there is no site to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     Absent,
-    There,
-    /// Nobody could say.
+    Exists,
+    /// The server could not be read.
     Unknown,
 }
 
-/// Asks the server, through the configured login, about role and database.
-pub async fn look(known: &Known, opened: &Result<Opened, String>) -> (Vec<Finding>, Presence) {
-    let name = known.database_name();
+/// Checks role and database through the session of the configured login.
+pub async fn check(inputs: &Inputs, opened: &Result<Session, String>) -> (Vec<Finding>, Presence) {
+    let name = inputs.database_name();
     let skipped = |reason: &str| {
-        let findings = LOOKS.map(|id| Finding::skipped(id, name.unwrap_or("DB_NAME"), reason));
+        let findings = CHECKS.map(|id| Finding::skipped(id, name.unwrap_or("DB_NAME"), reason));
         (findings.to_vec(), Presence::Unknown)
     };
     let opened = match opened {
@@ -51,28 +51,28 @@ pub async fn look(known: &Known, opened: &Result<Opened, String>) -> (Vec<Findin
         Err(reason) => return skipped(&format!("no session on the server: {reason}")),
     };
     let Some(name) = name else { return skipped("DB_NAME is not known") };
-    let role = role_name(known, name);
-    let asked = async {
+    let role = role_name(inputs, name);
+    let reading = async {
         let access = Access::read(&opened.connection, name).await.map_err(|error| error.to_string())?;
         let catalog = read(&opened.connection, name, role).await.map_err(|error| error.to_string())?;
         Ok::<_, String>((access, catalog))
     };
-    let (access, catalog) = match asked.await {
-        Ok(asked) => asked,
-        Err(reason) => return skipped(&format!("the server did not say: {reason}")),
+    let (access, catalog) = match reading.await {
+        Ok(read) => read,
+        Err(reason) => return skipped(&format!("the catalog cannot be read: {reason}")),
     };
     let findings = vec![
         rights(access, &opened.login.user, name),
         role_finding(&catalog, access, role),
         database(&catalog, access, name, role),
     ];
-    let presence = if catalog.has_database() { Presence::There } else { Presence::Absent };
+    let presence = if catalog.has_database() { Presence::Exists } else { Presence::Absent };
     (findings, presence)
 }
 
-/// Frappe v16 can have a role of another name than its database.
-pub fn role_name<'a>(known: &'a Known, database: &'a str) -> &'a str {
-    known.site_login.as_ref().filter(|own| own.database == database).map_or(database, |own| &own.login.user)
+/// The site's role. From Frappe 16 on its name may differ from the database's.
+pub fn role_name<'a>(inputs: &'a Inputs, database: &'a str) -> &'a str {
+    inputs.site_login.as_ref().filter(|own| own.database == database).map_or(database, |own| &own.login.user)
 }
 
 async fn read(connection: &Connection, database: &str, role: &str) -> Result<Catalog, tokio_postgres::Error> {
@@ -106,7 +106,7 @@ async fn read(connection: &Connection, database: &str, role: &str) -> Result<Cat
 }
 
 fn rights(access: Access, user: &str, wanted: &str) -> Finding {
-    if let Err(error) = access.judge(user, wanted) {
+    if let Err(error) = access.require_rights(user, wanted) {
         return Finding::unreached(Id::LoginRights, user, &error);
     }
     let held = [
@@ -116,37 +116,37 @@ fn rights(access: Access, user: &str, wanted: &str) -> Finding {
     ];
     let held: Vec<&str> = held.into_iter().filter(|(has, _)| *has).map(|(_, right)| right).collect();
     let detail = match held.as_slice() {
-        [] => "no administrator's right, and none is needed: role and database are there".to_string(),
-        held => format!("{}: enough to make what is missing", held.join(", ")),
+        [] => "no administrator's rights, and none is needed: role and database exist".to_string(),
+        held => format!("{}: enough to create what is missing", held.join(", ")),
     };
     Finding::ok(Id::LoginRights, user, detail)
 }
 
 fn role_finding(catalog: &Catalog, access: Access, role: &str) -> Finding {
     if !catalog.has_role {
-        let by_whom = match access.superuser || access.create_role {
-            true => "absent; the bootstrap makes it",
-            false => "absent; this login cannot make it",
+        let detail = match access.superuser || access.create_role {
+            true => "absent; the bootstrap creates it",
+            false => "absent; this login cannot create it",
         };
-        return Finding::info(Id::DatabaseRole, role, by_whom);
+        return Finding::info(Id::DatabaseRole, role, detail);
     }
     if catalog.role_may_log_in {
-        return Finding::ok(Id::DatabaseRole, role, "there, and may log in");
+        return Finding::ok(Id::DatabaseRole, role, "exists and may log in");
     }
     Finding::error(
         Id::DatabaseRole,
         outcome::PERMISSION,
         role,
         "the role may not log in",
-        format!("as an administrator: ALTER ROLE \"{role}\" LOGIN"),
+        format!("run as an administrator: ALTER ROLE \"{role}\" LOGIN"),
     )
 }
 
 fn database(catalog: &Catalog, access: Access, name: &str, role: &str) -> Finding {
     let Some(owner) = &catalog.owner else {
         let detail = match access.superuser || access.create_database {
-            true => "absent; the bootstrap makes it",
-            false => "absent; this login cannot make it",
+            true => "absent; the bootstrap creates it",
+            false => "absent; this login cannot create it",
         };
         return Finding::info(Id::Database, name, detail);
     };
@@ -156,24 +156,24 @@ fn database(catalog: &Catalog, access: Access, name: &str, role: &str) -> Findin
         return error(
             outcome::CONFIGURATION,
             format!("its encoding is {encoding}; Frappe writes UTF-8"),
-            "dump it, and restore it into a database made with ENCODING 'UTF8' TEMPLATE template0".into(),
+            "dump it, and restore it into a database created with ENCODING 'UTF8' TEMPLATE template0".into(),
         );
     }
     if !catalog.allows_connections {
-        let hint = format!("as an administrator: ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS true");
+        let hint = format!("run as an administrator: ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS true");
         return error(outcome::PERMISSION, "it allows no connections".into(), hint);
     }
     if catalog.has_role && !catalog.role_may_connect {
-        let hint = format!("as its owner: GRANT CONNECT ON DATABASE \"{name}\" TO \"{role}\"");
+        let hint = format!("run as its owner: GRANT CONNECT ON DATABASE \"{name}\" TO \"{role}\"");
         return error(outcome::PERMISSION, format!("role `{role}` may not connect to it"), hint);
     }
-    // A grant on schema public is enough for Frappe; `database-schema` says whether it is there.
-    Finding::ok(Id::Database, name, format!("there, owned by `{owner}`, {encoding}"))
+    // The role need not own it: a grant on schema public is enough for Frappe, which `database-schema` checks.
+    Finding::ok(Id::Database, name, format!("exists, owned by `{owner}`, {encoding}"))
 }
 
-/// All of them, for one reason.
+/// These checks and those of the site's own database, skipped for one reason.
 pub fn skipped(reason: &str) -> Vec<Finding> {
-    let all = [LOOKS.as_slice(), &[Id::SiteLogin, Id::DatabaseSchema]].concat();
+    let all = [CHECKS.as_slice(), &[Id::SiteLogin, Id::DatabaseSchema]].concat();
     all.into_iter().map(|id| Finding::skipped(id, "DB_NAME", reason)).collect()
 }
 
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn each_missing_right_is_named_with_its_statement() {
+    fn each_missing_right_is_reported_with_its_statement() {
         let all = Access::default();
         assert_eq!(database(&good(), all, "erp", "erp").severity, Severity::Ok);
         assert_eq!(role_finding(&good(), all, "erp").severity, Severity::Ok);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_bootstrap_makes_is_no_error() {
+    fn objects_that_the_bootstrap_creates_are_no_error() {
         let may = Access { create_role: true, create_database: true, ..Access::default() };
         let nothing = Catalog::default();
         assert_eq!(database(&nothing, may, "erp", "erp").severity, Severity::Info);

@@ -1,9 +1,10 @@
-//! What this code is to the database, what a leader would migrate, and whether a migration is half done.
+//! Checks of the migration: how this code relates to the database, what a leader would migrate, and whether a migration
+//! was interrupted.
 
 use tokio_postgres::Client;
 
 use super::clock::Clock;
-use super::configuration::Known;
+use super::configuration::Inputs;
 use super::finding::Finding;
 use super::id::Id;
 use crate::code::relation::Relation;
@@ -13,28 +14,28 @@ use crate::outcome::Result;
 use crate::record::stage::Stage;
 use crate::supervise::process::Processes;
 
-const NOT_PUBLISHED: &str = "the wanted apps are not published yet: a leader does that first";
+const NOT_PUBLISHED: &str = "the wanted apps are not published yet; a leader publishes them first";
 const ALL: [Id; 3] = [Id::Fingerprint, Id::Gate, Id::PendingPatches];
 
-/// Looks at code and record, in a time of its own: a cold volume reads slowly.
+/// Plans the migration. It has its own timeout, because reading the code from a cold volume is slow.
 ///
 /// # Errors
-/// The finding that it did not end in time.
+/// The finding that the check timed out.
 pub async fn plan(
-    known: &Known,
+    inputs: &Inputs,
     site: &str,
     client: &Client,
     processes: &Processes,
     always: bool,
     clock: Clock,
 ) -> std::result::Result<Result<Option<MigrationPlan>>, Finding> {
-    let look = plan::plan(&known.config, &known.bench, site, client, processes, always);
-    clock.ask(Id::Fingerprint, site, look).await
+    let planning = plan::plan(&inputs.config, &inputs.bench, site, client, processes, always);
+    clock.run(Id::Fingerprint, site, planning).await
 }
 
-/// Every look; `client` is a session on a complete site.
-pub async fn look(
-    known: &Known,
+/// Runs every check of the migration; `client` is a session on a complete site.
+pub async fn check(
+    inputs: &Inputs,
     client: std::result::Result<&Client, &str>,
     processes: &Processes,
     always: bool,
@@ -42,36 +43,36 @@ pub async fn look(
 ) -> Vec<Finding> {
     let client = match client {
         Ok(client) => client,
-        Err(reason) => return skipped(known, reason),
+        Err(reason) => return skipped(inputs, reason),
     };
-    let site = subject(known);
-    let beside = |first: Finding, reason: &str| {
+    let site = subject(inputs);
+    let with_skipped = |first: Finding, reason: &str| {
         let others = ALL.into_iter().filter(|id| *id != first.id);
         let others: Vec<Finding> = others.map(|id| Finding::skipped(id, site, reason)).collect();
         [vec![first], others].concat()
     };
-    match plan(known, site, client, processes, always, clock).await {
+    match plan(inputs, site, client, processes, always, clock).await {
         Ok(Ok(Some(plan))) => vec![fingerprint(site, &plan), gate(site, &plan), pending(&plan)],
-        Ok(Ok(None)) => skipped(known, NOT_PUBLISHED),
-        Ok(Err(fault)) => beside(Finding::fault(Id::Fingerprint, site, &fault), &fault.cause),
-        Err(silent) => beside(silent, "the look at the apps did not end"),
+        Ok(Ok(None)) => skipped(inputs, NOT_PUBLISHED),
+        Ok(Err(fault)) => with_skipped(Finding::fault(Id::Fingerprint, site, &fault), &fault.cause),
+        Err(timed_out) => with_skipped(timed_out, "reading the apps timed out"),
     }
 }
 
-/// All of them, for one reason.
-pub fn skipped(known: &Known, reason: &str) -> Vec<Finding> {
-    ALL.map(|id| Finding::skipped(id, subject(known), reason)).into()
+/// All checks of the migration, skipped for one reason.
+pub fn skipped(inputs: &Inputs, reason: &str) -> Vec<Finding> {
+    ALL.map(|id| Finding::skipped(id, subject(inputs), reason)).into()
 }
 
-fn subject(known: &Known) -> &str {
-    known.config.site.as_deref().unwrap_or("SITE_NAME")
+fn subject(inputs: &Inputs) -> &str {
+    inputs.config.site.as_deref().unwrap_or("SITE_NAME")
 }
 
 fn fingerprint(site: &str, plan: &MigrationPlan) -> Finding {
     let id = Id::Fingerprint;
     let (pod, database) = plan.fingerprints();
     let relation = plan.relation().description();
-    let told = format!("{relation}: {pod}, and the database {}", database.unwrap_or("unknown"));
+    let both = format!("{relation}: {pod}, the database {}", database.unwrap_or("unknown"));
     let decision = plan.decision();
     match decision {
         Decision::Serve => Finding::ok(id, site, format!("{relation}: {pod}")),
@@ -79,15 +80,15 @@ fn fingerprint(site: &str, plan: &MigrationPlan) -> Finding {
             let first = plan.first_patches().first().map(|first| format!(", the first: {first}"));
             let first = first.unwrap_or_default();
             let detail =
-                format!("{told}; the next leader would {}: {}{first}", decision.text(), plan.pending());
+                format!("{both}; the next leader would {}: {}{first}", decision.text(), plan.pending());
             Finding::info(id, site, detail)
         }
-        Decision::Wait(running) => Finding::info(id, site, format!("{told}; {running}")),
+        Decision::Wait(running) => Finding::info(id, site, format!("{both}; {running}")),
         Decision::ServeRolledBack => Finding::warning(
             id,
             site,
-            format!("{told}; it would {}", decision.text()),
-            "go back to the newer code when it is mended, or restore the backup from before it",
+            format!("{both}; it would {}", decision.text()),
+            "return to the newer code when it is fixed, or restore the backup from before its migration",
         ),
         Decision::Refuse(refusal) if plan.gate().is_half_done() => {
             Finding::skipped(id, site, &refusal.fault().cause)
@@ -105,7 +106,7 @@ fn pending(plan: &MigrationPlan) -> Finding {
             format!("{} not in Patch Log, the first: {first}", plan.patches().count()),
             "run `bench migrate` with this version of the code",
         ),
-        (None, Relation::Equal) => Finding::ok(id, subject, "none: the database is of this very code"),
+        (None, Relation::Equal) => Finding::ok(id, subject, "none: the database was migrated to this code"),
         (None, _) => Finding::ok(id, subject, "every entry is in Patch Log"),
     }
 }
@@ -113,16 +114,16 @@ fn pending(plan: &MigrationPlan) -> Finding {
 fn gate(site: &str, plan: &MigrationPlan) -> Finding {
     let (id, gate) = (Id::Gate, plan.gate());
     match (gate.stage, plan.decision()) {
-        (Stage::Open, _) => Finding::ok(id, site, "open: no migration is on its way"),
+        (Stage::Open, _) => Finding::ok(id, site, "open: no migration is running"),
         (_, Decision::Wait(running)) => Finding::info(id, site, running.to_string()),
         (Stage::Failed, _) => {
-            Finding::error(id, crate::outcome::TRY_AGAIN, site, gate.remedy(), "choose one of these")
+            Finding::error(id, crate::outcome::TRY_AGAIN, site, gate.remedy(), "choose one of these options")
         }
         (stage, _) => Finding::warning(
             id,
             site,
-            format!("the leader of a migration was gone while it was {}", stage.as_str()),
-            "the next leader goes on from there",
+            format!("the leader of a migration was lost at stage {}", stage.as_str()),
+            "start a pod that leads: it continues the migration",
         ),
     }
 }

@@ -1,10 +1,10 @@
-//! The other sites of the bench: this program serves them and does not migrate them.
+//! Checks of the other sites of the bench, which this program serves and does not migrate.
 
 use super::clock::Clock;
-use super::configuration::Known;
+use super::configuration::Inputs;
 use super::finding::Finding;
 use super::id::Id;
-use crate::apps::joined_by;
+use crate::apps::published_apps_of;
 use crate::frappe::sites::{self, OtherSite};
 use crate::migrate::other_sites::{Examiner, Packages};
 use crate::outcome::FOREIGN_DATA;
@@ -12,18 +12,18 @@ use crate::overlay::Roots;
 use crate::status::other_sites::{Fit, hint};
 use crate::supervise::process::Processes;
 
-/// Every site beside the configured one, each with a session of its own.
-pub async fn look(known: &Known, processes: &Processes, clock: Clock) -> Vec<Finding> {
-    let (bench, site) = (known.bench.clone(), known.config.site.clone().unwrap_or_default());
-    let listed = clock.read(Id::OtherSites, "sites/", move || sites::others(&bench, &site)).await;
+/// Checks every site except the configured one, each with its own session.
+pub async fn check(inputs: &Inputs, processes: &Processes, clock: Clock) -> Vec<Finding> {
+    let (bench, site) = (inputs.bench.clone(), inputs.config.site.clone().unwrap_or_default());
+    let listed = clock.run_blocking(Id::OtherSites, "sites/", move || sites::others(&bench, &site)).await;
     let others = match listed {
         Ok(others) if others.is_empty() => {
             return vec![Finding::ok(Id::OtherSites, "sites/", "there is no other site")];
         }
         Ok(others) => others,
-        Err(silent) => return vec![silent],
+        Err(timed_out) => return vec![timed_out],
     };
-    let examiner = match examiner(known, processes) {
+    let examiner = match examiner(inputs, processes) {
         Ok(examiner) => examiner,
         Err(reason) => {
             return others
@@ -38,33 +38,33 @@ pub async fn look(known: &Known, processes: &Processes, clock: Clock) -> Vec<Fin
             findings.push(Finding::ok(Id::OtherSites, &name, "another name of the configured site"));
             continue;
         }
-        let looked = clock.ask(Id::OtherSites, &name, examiner.examine(&name, None)).await;
-        findings.push(looked.map_or_else(|silent| silent, |seen| judge(&name, &seen.fit)));
+        let examined = clock.run(Id::OtherSites, &name, examiner.examine(&name, None)).await;
+        findings.push(examined.map_or_else(|timed_out| timed_out, |examined| evaluate(&name, &examined.fit)));
     }
     findings
 }
 
-fn examiner(known: &Known, processes: &Processes) -> Result<Examiner, String> {
-    let database = known.database()?;
-    let joined = joined_by(&known.config, &known.bench).map_err(|fault| fault.cause)?;
+fn examiner(inputs: &Inputs, processes: &Processes) -> Result<Examiner, String> {
+    let database = inputs.database()?;
+    let joined = published_apps_of(&inputs.config, &inputs.bench).map_err(|fault| fault.cause)?;
     let joined = joined.ok_or("the wanted apps are not published yet")?;
-    let roots = Roots::new(&known.bench, &joined, std::env::var_os("PYTHONPATH"));
-    Ok(Examiner::new(database, &known.bench, processes, Packages::Found(roots)))
+    let roots = Roots::new(&inputs.bench, &joined, std::env::var_os("PYTHONPATH"));
+    Ok(Examiner::new(database, &inputs.bench, processes, Packages::Planned(roots)))
 }
 
-fn judge(site: &str, fit: &Fit) -> Finding {
+fn evaluate(site: &str, fit: &Fit) -> Finding {
     let id = Id::OtherSites;
     match fit {
-        Fit::Served(relation) => Finding::ok(id, site, format!("{}: it is served", relation.as_str())),
+        Fit::Served(relation) => Finding::ok(id, site, format!("{}: served", relation.as_str())),
         Fit::Refused(relation, why) => {
-            let detail = format!("{}: its hosts get 503: {why}", relation.as_str());
+            let detail = format!("{}: not served (503): {why}", relation.as_str());
             Finding::error(id, FOREIGN_DATA, site, detail, hint(site))
         }
         Fit::Unknown(why) => Finding::warning(
             id,
             site,
-            format!("it cannot be examined, and its hosts get 503: {why}"),
-            "it is served as soon as its database can be examined",
+            format!("not served (503), because it cannot be examined: {why}"),
+            "make its database reachable: it is served as soon as it can be examined",
         ),
     }
 }

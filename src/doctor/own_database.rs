@@ -1,12 +1,12 @@
-//! The site's own way into its database: the login that site_config.json has, and what it may make there.
+//! Checks of the site's own login: does site_config.json's login open the database, and may it create tables there?
 
 use tokio_postgres::SimpleQueryMessage;
 
-use super::configuration::Known;
+use super::configuration::Inputs;
 use super::finding::Finding;
 use super::grants::{Presence, role_name};
 use super::id::Id;
-use super::postgres::{Opened, Postgres};
+use super::postgres::{Postgres, Session};
 use crate::config::database::Login;
 use crate::create::login::ignored_user;
 use crate::frappe::site_config::SiteLogin;
@@ -15,14 +15,14 @@ use crate::outcome;
 use crate::postgres::sql::literal;
 use crate::site_state::observe::OwnLogin;
 
-/// Asks in the site's own database, through any session on it.
-pub async fn schema(known: &Known, session: Result<&Opened, &str>) -> Finding {
-    let name = known.database_name().unwrap_or("DB_NAME");
+/// Checks the rights on schema public, through any session on the site's database.
+pub async fn schema(inputs: &Inputs, session: Result<&Session, &str>) -> Finding {
+    let name = inputs.database_name().unwrap_or("DB_NAME");
     let opened = match session {
         Ok(opened) => opened,
         Err(reason) => return Finding::skipped(Id::DatabaseSchema, name, reason),
     };
-    let role = role_name(known, name);
+    let role = role_name(inputs, name);
     let sql = format!(
         "SELECT CASE WHEN r.oid IS NOT NULL THEN pg_catalog.has_schema_privilege(r.oid, n.oid, 'CREATE') END \
          FROM pg_catalog.pg_namespace n LEFT JOIN pg_catalog.pg_roles r ON r.rolname = {} \
@@ -35,14 +35,15 @@ pub async fn schema(known: &Known, session: Result<&Opened, &str>) -> Finding {
             _ => None,
         }),
         Err(error) => {
-            return Finding::skipped(Id::DatabaseSchema, name, &format!("the server did not say: {error}"));
+            let reason = format!("the catalog cannot be read: {error}");
+            return Finding::skipped(Id::DatabaseSchema, name, &reason);
         }
     };
-    judge_schema(name, role, answer)
+    evaluate_schema(name, role, answer)
 }
 
-/// `answer`: no row without the schema, no value without the role.
-fn judge_schema(name: &str, role: &str, answer: Option<Option<String>>) -> Finding {
+/// Evaluates `answer`: the outer None means that the schema does not exist, the inner one that the role does not.
+fn evaluate_schema(name: &str, role: &str, answer: Option<Option<String>>) -> Finding {
     let error = |detail: String, hint: String| {
         Finding::error(Id::DatabaseSchema, outcome::PERMISSION, name, detail, hint)
     };
@@ -53,32 +54,33 @@ fn judge_schema(name: &str, role: &str, answer: Option<Option<String>>) -> Findi
         Some(Some(_)) => error(
             format!("role `{role}` may not create tables in schema public"),
             format!(
-                "in that database: ALTER DATABASE \"{name}\" OWNER TO \"{role}\"; or: GRANT CREATE ON SCHEMA public TO \"{role}\""
+                "run in that database: ALTER DATABASE \"{name}\" OWNER TO \"{role}\"; or: GRANT CREATE ON SCHEMA \
+                 public TO \"{role}\""
             ),
         ),
-        Some(None) => Finding::skipped(Id::DatabaseSchema, name, "the role is not there yet"),
+        Some(None) => Finding::skipped(Id::DatabaseSchema, name, "the role does not exist yet"),
         None => error(
-            "there is no schema public".into(),
-            format!("in that database: CREATE SCHEMA public AUTHORIZATION \"{role}\""),
+            "schema public does not exist".into(),
+            format!("run in that database: CREATE SCHEMA public AUTHORIZATION \"{role}\""),
         ),
     }
 }
 
-/// The login that site_config.json has, and its session.
+/// Tries the login of site_config.json. Returns its session, if it gets one.
 pub async fn site_login(
-    known: &Known,
+    inputs: &Inputs,
     postgres: &Postgres<'_>,
     presence: Presence,
     server_answers: bool,
-) -> (Finding, Option<Opened>, OwnLogin) {
-    let subject = known.config.site.as_deref().unwrap_or("SITE_NAME");
-    let Some(SiteLogin { database, login }) = &known.site_login else {
-        let reason = "there is no site_config.json with a db_name and a db_password";
+) -> (Finding, Option<Session>, OwnLogin) {
+    let subject = inputs.config.site.as_deref().unwrap_or("SITE_NAME");
+    let Some(SiteLogin { database, login }) = &inputs.site_login else {
+        let reason = "no site_config.json with db_name and db_password";
         return (Finding::skipped(Id::SiteLogin, subject, reason), None, OwnLogin::Fails);
     };
     if presence == Presence::Absent {
         return (
-            Finding::skipped(Id::SiteLogin, subject, "the database is not there"),
+            Finding::skipped(Id::SiteLogin, subject, "the database does not exist"),
             None,
             OwnLogin::Fails,
         );
@@ -88,18 +90,19 @@ pub async fn site_login(
             let detail = format!("`{}` opens database `{database}`", login.user);
             (Finding::ok(Id::SiteLogin, subject, detail), Some(opened), OwnLogin::Works)
         }
-        // Told once, as the server's.
+        // The check of the server already reports it.
         Err(error) if !server_answers && error.step < Step::Login => {
             (Finding::skipped(Id::SiteLogin, subject, "the server cannot be reached"), None, OwnLogin::Fails)
         }
-        Err(error) if let Some(user) = known.ignored_user() => {
+        Err(error) if let Some(user) = inputs.ignored_user() => {
             let fault = ignored_user(subject, user, database, &error);
             (Finding::fault(Id::SiteLogin, subject, &fault), None, OwnLogin::Fails)
         }
-        Err(error) => match rotated(known, postgres, login, database, &error).await {
+        Err(error) => match rotated(inputs, postgres, login, database, &error).await {
             Some(opened) => {
                 let detail = format!(
-                    "`{}` opens database `{database}` with SITE_DB_PASSWORD, not with site_config.json's: the bootstrap writes it there",
+                    "`{}` opens database `{database}` with SITE_DB_PASSWORD, but not with the password in \
+                     site_config.json: the bootstrap will update the file",
                     login.user
                 );
                 (Finding::info(Id::SiteLogin, subject, detail), Some(opened), OwnLogin::Rotated)
@@ -109,15 +112,15 @@ pub async fn site_login(
     }
 }
 
-/// A session with the password that the operator gave, where the file's is no longer right.
+/// Opens a session with SITE_DB_PASSWORD, if the password in the file is wrong.
 async fn rotated(
-    known: &Known,
+    inputs: &Inputs,
     postgres: &Postgres<'_>,
     login: &Login,
     database: &str,
     error: &ConnectError,
-) -> Option<Opened> {
-    let password = known.config.site_db_password.clone().filter(|_| error.kind == Kind::WrongPassword)?;
+) -> Option<Session> {
+    let password = inputs.config.site_db_password.clone().filter(|_| error.kind == Kind::WrongPassword)?;
     let login = Login { user: login.user.clone(), password: Some(password) };
     postgres.open(&login, database).await.ok()
 }
@@ -128,9 +131,9 @@ fn refused_login(subject: &str, user: &str, error: &ConnectError) -> Finding {
             Id::SiteLogin,
             outcome::PERMISSION,
             subject,
-            format!("site_config.json's login `{user}` is refused: {}", error.cause),
+            format!("the login `{user}` of site_config.json is refused: {}", error.cause),
             format!(
-                "set that file's db_password, or run: ALTER ROLE \"{user}\" PASSWORD '…' with the one it has"
+                "correct db_password in that file, or set the role's password to it: ALTER ROLE \"{user}\" PASSWORD '…'"
             ),
         ),
         _ => Finding::unreached(Id::SiteLogin, subject, error),
@@ -142,8 +145,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_schema_may_be_closed_or_gone() {
-        let code = |answer| judge_schema("erp", "erp", answer).code;
+    fn a_closed_or_missing_schema_is_an_error() {
+        let code = |answer| evaluate_schema("erp", "erp", answer).code;
         assert_eq!(code(Some(Some("t".into()))), 0);
         assert_eq!(code(Some(Some("f".into()))), 77);
         assert_eq!(code(Some(None)), 0);

@@ -1,14 +1,14 @@
-//! PostgreSQL as a server: the way to it, what it is, and what stands in between.
+//! Checks of the PostgreSQL server: the connection to it, its version and role, and a pooler before it.
 
 use std::time::Instant;
 
 use super::clock::Clock;
-use super::configuration::Known;
+use super::configuration::Inputs;
 use super::finding::Finding;
 use super::id::Id;
 use crate::config::database::{DatabaseConfig, Login, SslMode};
 use crate::deps::postgres::pooler;
-use crate::deps::postgres::{PostgresTarget, ProbeLogin, SUPPORTED, knock};
+use crate::deps::postgres::{PostgresTarget, ProbeLogin, SUPPORTED, ready_check};
 use crate::net::dial::Keepalive;
 use crate::net::{ConnectError, Kind};
 use crate::outcome;
@@ -16,20 +16,20 @@ use crate::postgres::version::major;
 use crate::postgres::{Connection, Options, Server, maintenance_databases};
 
 const APPLICATION_NAME: &str = "cauldron doctor";
-/// Where the server takes settings with the login it holds us to what we promise: to read, and not
-/// to stand in anybody's way.
+/// Settings that are sent with the login. A server that accepts them enforces that `doctor` only reads, and that
+/// it blocks no other session.
 const SETTINGS: &str = "-c default_transaction_read_only=on -c statement_timeout=4000 -c lock_timeout=2000";
 
-/// Sessions to look around with.
-pub struct Opened {
+/// An open session.
+pub struct Session {
     pub connection: Connection,
     pub login: Login,
     pub database: String,
-    /// Why settings were refused, if they were.
+    /// The error with which the server refused our settings, if it did.
     refusal: Option<ConnectError>,
 }
 
-/// A server to be asked, and when to stop.
+/// The server to check, and the timeout.
 pub struct Postgres<'a> {
     pub config: &'a DatabaseConfig,
     server: Server,
@@ -47,11 +47,11 @@ impl<'a> Postgres<'a> {
         self.server.target()
     }
 
-    /// A session that reads; without our settings where they are refused.
-    pub async fn open(&self, login: &Login, database: &str) -> Result<Opened, ConnectError> {
+    /// Opens a read-only session; without our settings if the server refuses them.
+    pub async fn open(&self, login: &Login, database: &str) -> Result<Session, ConnectError> {
         let connect = |settings: Option<&str>| {
             let options = Options {
-                timeout: self.clock.left(),
+                timeout: self.clock.remaining(),
                 keepalive: Keepalive::SHORT,
                 settings: settings.map(str::to_string),
                 writable: false,
@@ -62,11 +62,11 @@ impl<'a> Postgres<'a> {
             Err(error) if error.kind == Kind::Refused => (connect(None).await?, Some(error)),
             connected => (connected?, None),
         };
-        Ok(Opened { connection, login: login.clone(), database: database.into(), refusal })
+        Ok(Session { connection, login: login.clone(), database: database.into(), refusal })
     }
 
-    /// The first of the maintenance databases that lets the login in, and the site's own at last.
-    async fn open_administrator(&self, login: &Login, wanted: Option<&str>) -> Result<Opened, ConnectError> {
+    /// Opens the first maintenance database that admits the login; the site's own database is tried last.
+    async fn open_administrator(&self, login: &Login, wanted: Option<&str>) -> Result<Session, ConnectError> {
         let mut candidates = maintenance_databases(self.config, login);
         candidates.extend(wanted.map(str::to_string));
         let mut last = None;
@@ -78,12 +78,12 @@ impl<'a> Postgres<'a> {
                 opened => return opened,
             }
         }
-        Err(last.expect("there is at least one candidate"))
+        Err(last.expect("at least one candidate"))
     }
 }
 
-/// Looks that need a session.
-const SESSION_LOOKS: [Id; 5] = [
+/// Checks that need a session.
+const SESSION_CHECKS: [Id; 5] = [
     Id::PostgresVersion,
     Id::PostgresEncryption,
     Id::PostgresPrimary,
@@ -91,13 +91,13 @@ const SESSION_LOOKS: [Id; 5] = [
     Id::PostgresSettings,
 ];
 
-/// The configured login's session, if it gets one.
-pub async fn look(known: &Known, postgres: &Postgres<'_>) -> (Vec<Finding>, Result<Opened, String>) {
-    let target = PostgresTarget::new(postgres.config, known.site_login.clone());
+/// Checks the server with the configured login. Returns its session, or why there is none.
+pub async fn check(inputs: &Inputs, postgres: &Postgres<'_>) -> (Vec<Finding>, Result<Session, String>) {
+    let target = PostgresTarget::new(postgres.config, inputs.site_login.clone());
     let subject = postgres.target();
     let begin = Instant::now();
     let opened = match &target.login {
-        ProbeLogin::Knock => return knocked(postgres, &subject).await,
+        ProbeLogin::Absent => return ready_check_only(postgres, &subject).await,
         ProbeLogin::Owner { login, database, .. } => postgres.open(login, database).await,
         ProbeLogin::Administrator { login, wanted } => {
             postgres.open_administrator(login, wanted.as_deref()).await
@@ -112,28 +112,33 @@ pub async fn look(known: &Known, postgres: &Postgres<'_>) -> (Vec<Finding>, Resu
         Err(error) => {
             let mut findings = vec![Finding::unreached(Id::PostgresConnection, &subject, &error)];
             let reason = format!("{} failed", error.step.name());
-            findings.extend(SESSION_LOOKS.map(|id| Finding::skipped(id, &subject, &reason)));
+            findings.extend(SESSION_CHECKS.map(|id| Finding::skipped(id, &subject, &reason)));
             (findings, Err(reason))
         }
     }
 }
 
-async fn knocked(postgres: &Postgres<'_>, subject: &str) -> (Vec<Finding>, Result<Opened, String>) {
+async fn ready_check_only(postgres: &Postgres<'_>, subject: &str) -> (Vec<Finding>, Result<Session, String>) {
     let user = postgres.config.name.as_deref().unwrap_or("postgres");
-    let answer = knock::knock(&postgres.server, user, postgres.clock.left()).await;
+    let answer = ready_check::accepts_logins(&postgres.server, user, postgres.clock.remaining()).await;
     let reason = match &answer {
         Ok(()) => "no login is configured, and no site_config.json has one".to_string(),
         Err(error) => format!("{} failed", error.step.name()),
     };
     let mut findings = vec![match answer {
-        Ok(()) => Finding::ok(Id::PostgresConnection, subject, "it takes logins; none was tried"),
+        Ok(()) => Finding::ok(Id::PostgresConnection, subject, "accepts connections; no login was tried"),
         Err(error) => Finding::unreached(Id::PostgresConnection, subject, &error),
     }];
-    findings.extend(SESSION_LOOKS.map(|id| Finding::skipped(id, subject, &reason)));
+    findings.extend(SESSION_CHECKS.map(|id| Finding::skipped(id, subject, &reason)));
     (findings, Err(reason))
 }
 
-async fn examine(postgres: &Postgres<'_>, subject: &str, opened: &Opened, connected_ms: f64) -> Vec<Finding> {
+async fn examine(
+    postgres: &Postgres<'_>,
+    subject: &str,
+    opened: &Session,
+    connected_ms: f64,
+) -> Vec<Finding> {
     let begin = Instant::now();
     let answered = opened.connection.simple_query("SELECT 1").await;
     let answered_ms = begin.elapsed().as_secs_f64() * 1e3;
@@ -147,14 +152,14 @@ async fn examine(postgres: &Postgres<'_>, subject: &str, opened: &Opened, connec
             Id::PostgresConnection,
             outcome::UNAVAILABLE,
             subject,
-            format!("{detail}; then it broke off: {error}"),
-            "look at the server's own log",
+            format!("{detail}; then the session was lost: {error}"),
+            "read the server's log",
         ),
     }];
     findings.push(version(subject, opened.connection.version()));
     findings.push(encryption(postgres.config, subject, opened.connection.is_encrypted()));
     findings.push(match opened.connection.is_standby(postgres.clock.deadline()).await {
-        Ok(false) => Finding::ok(Id::PostgresPrimary, subject, "a primary: it can be written to"),
+        Ok(false) => Finding::ok(Id::PostgresPrimary, subject, "a writable primary"),
         Ok(true) => {
             let error = crate::postgres::error::is_standby(&postgres.config.host);
             Finding::unreached(Id::PostgresPrimary, subject, &error)
@@ -167,7 +172,7 @@ async fn examine(postgres: &Postgres<'_>, subject: &str, opened: &Opened, connec
         Some(error) => Finding::warning(
             Id::PostgresSettings,
             subject,
-            format!("refused ({}): Frappe's sessions go without our timeouts", error.cause),
+            format!("refused ({}): Frappe's sessions run without our timeouts", error.cause),
             &error.hint,
         ),
     });
@@ -183,8 +188,8 @@ fn version(subject: &str, version: &str) -> Finding {
         _ => Finding::warning(
             Id::PostgresVersion,
             subject,
-            format!("PostgreSQL {version} is outside {supported}, which Frappe is known to run on"),
-            format!("run a server of version {supported}"),
+            format!("PostgreSQL {version} is outside the supported versions, {supported}"),
+            format!("use a server of version {supported}"),
         ),
     }
 }
@@ -199,37 +204,38 @@ fn encryption(config: &DatabaseConfig, subject: &str, encrypted: bool) -> Findin
             Finding::ok(Id::PostgresEncryption, subject, format!("{}: encrypted, and verified", mode.name()))
         }
         (true, _) => {
-            let detail = format!("{}: encrypted; the server's certificate is not asked for", mode.name());
+            let detail = format!("{}: encrypted; the server's certificate is not verified", mode.name());
             Finding::ok(Id::PostgresEncryption, subject, detail)
         }
         (false, true) => {
-            let detail = format!("{}: in clear, and within this machine", mode.name());
+            let detail = format!("{}: not encrypted, within this machine", mode.name());
             Finding::ok(Id::PostgresEncryption, subject, detail)
         }
         (false, false) => {
-            let detail = format!("{}: in clear over the network; require would insist on TLS", mode.name());
+            let detail =
+                format!("{}: not encrypted over the network; `require` would enforce TLS", mode.name());
             Finding::info(Id::PostgresEncryption, subject, detail)
         }
     }
 }
 
-async fn pooled(postgres: &Postgres<'_>, subject: &str, opened: &Opened) -> Finding {
-    match pooler::stands_between(&opened.connection).await {
-        Ok(false) => Finding::ok(Id::PostgresPooler, subject, "the server itself"),
+async fn pooled(postgres: &Postgres<'_>, subject: &str, opened: &Session) -> Finding {
+    match pooler::detect(&opened.connection).await {
+        Ok(false) => Finding::ok(Id::PostgresPooler, subject, "none: a direct connection to the server"),
         Ok(true) => {
             let second = postgres.open(&opened.login, &opened.database).await.ok();
             let second = second.as_ref().map(|second| &second.connection);
-            let told = pooler::warning(&opened.connection, second).await;
-            let (detail, hint) = told.split_once("; ").unwrap_or((&told, ""));
+            let warning = pooler::warning(&opened.connection, second).await;
+            let (detail, hint) = warning.split_once("; ").unwrap_or((&warning, ""));
             Finding::warning(Id::PostgresPooler, subject, detail, hint)
         }
         Err(error) => Finding::unreached(Id::PostgresPooler, subject, &error),
     }
 }
 
-/// Every look at PostgreSQL that cannot be made for one reason.
+/// All checks of the server, skipped for one reason.
 pub fn skipped(reason: &str) -> Vec<Finding> {
-    let all = std::iter::once(Id::PostgresConnection).chain(SESSION_LOOKS);
+    let all = std::iter::once(Id::PostgresConnection).chain(SESSION_CHECKS);
     all.map(|id| Finding::skipped(id, "DB_HOST", reason)).collect()
 }
 
@@ -253,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_travels_in_clear_is_remarked() {
+    fn only_unencrypted_network_connections_are_reported() {
         let severity = |host, encrypted| encryption(&config(host, SslMode::Prefer), "s", encrypted).severity;
         assert_eq!(severity("pg", false), Severity::Info);
         for (host, encrypted) in [("pg", true), ("127.0.0.1", false), ("::1", false), ("/run/pg", false)] {
@@ -263,10 +269,10 @@ mod tests {
 
     #[test]
     fn a_version_outside_the_range_is_a_warning() {
-        for (told, severity) in
+        for (text, severity) in
             [("15.8 (Debian)", Severity::Ok), ("12.1", Severity::Warning), ("", Severity::Warning)]
         {
-            assert_eq!(version("s", told).severity, severity, "{told}");
+            assert_eq!(version("s", text).severity, severity, "{text}");
         }
     }
 }

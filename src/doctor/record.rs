@@ -1,4 +1,4 @@
-//! What this program itself left behind: its record, its lock, its marks on the volume.
+//! Checks of this program's own data: its record, its lock, its marks on the volume.
 
 use tokio_postgres::Client;
 
@@ -20,8 +20,8 @@ pub fn attempt(volume: &Volume, site: &str) -> Finding {
         Ok(Some(attempt)) => Finding::warning(
             id,
             site,
-            format!("attempt {attempt} began to create the site, and did not say that it finished"),
-            "the bootstrap says what it makes of it; see `site`",
+            format!("attempt {attempt} started to create the site and did not record that it finished"),
+            "see the finding `site` for what the bootstrap does about it",
         ),
         Err(fault) => Finding::fault(id, site, &fault),
     }
@@ -37,58 +37,60 @@ pub fn recorded(site: &str, records: &Result<Records>) -> Finding {
     match records.as_ref().map(|records| (&records.own, &records.history)) {
         Err(fault) => Finding::fault(id, site, fault),
         Ok((Some(state), _)) => {
-            let mut told = format!("phase {}", state.phase.as_str());
+            let mut detail = format!("phase {}", state.phase.as_str());
             if let Some(attempt) = &state.attempt {
-                told.push_str(&format!(", attempt {attempt}"));
+                detail.push_str(&format!(", attempt {attempt}"));
             }
-            told.push_str(&match (&state.holder, state.beat_age_ms) {
-                (Some(holder), Some(age)) => format!(", led by {holder}, last beat {} s ago", age / 1000),
+            detail.push_str(&match (&state.holder, state.heartbeat_age_ms) {
+                (Some(holder), Some(age)) => {
+                    format!(", led by {holder}, last heartbeat {} s ago", age / 1000)
+                }
                 (Some(holder), None) => format!(", led by {holder}"),
-                (None, _) => ", nobody leads".into(),
+                (None, _) => ", no leader".into(),
             });
             match &state.last_error {
-                None => Finding::ok(id, site, told),
+                None => Finding::ok(id, site, detail),
                 Some(error) => Finding::warning(
                     id,
                     site,
-                    format!("{told}; the last bootstrap failed: {error}"),
-                    "mend that, and start again",
+                    format!("{detail}; the last bootstrap failed: {error}"),
+                    "fix that error, then start again",
                 ),
             }
         }
         Ok((None, Some(_))) => Finding::warning(
             id,
             site,
-            "our record is of another database: this is a restored copy or a clone",
-            "nothing of it counts; the bootstrap takes the site as it is and writes a new record",
+            "our record belongs to another database: this is a restored copy or a clone",
+            "verify that the copy is intended; the bootstrap ignores that record and writes a new one",
         ),
-        Ok((None, None)) => Finding::info(id, site, "none: this program has not bootstrapped it"),
+        Ok((None, None)) => Finding::info(id, site, "none: cauldron-frappe has not bootstrapped this site"),
     }
 }
 
 pub async fn holder(client: &Client, site: &str, state: Option<&State>) -> Finding {
     match lock::holding_session(client).await {
-        Ok(session) => judge_holder(site, session.as_ref(), state),
-        Err(error) => Finding::skipped(Id::Lock, site, &format!("the server did not say: {error}")),
+        Ok(session) => evaluate_holder(site, session.as_ref(), state),
+        Err(error) => Finding::skipped(Id::Lock, site, &format!("the lock cannot be read: {error}")),
     }
 }
 
-fn judge_holder(site: &str, session: Option<&LockHolder>, state: Option<&State>) -> Finding {
+fn evaluate_holder(site: &str, session: Option<&LockHolder>, state: Option<&State>) -> Finding {
     let Some(session) = session else { return Finding::ok(Id::Lock, site, "free") };
-    let holder = state.and_then(|state| state.holder.as_deref()).unwrap_or("nobody by name");
+    let holder = state.and_then(|state| state.holder.as_deref()).unwrap_or("an unknown pod");
     let address = session.address.as_deref().unwrap_or("a local socket");
     let age = session.age_s.map(|age| format!(", {age} s old")).unwrap_or_default();
-    let told =
+    let detail =
         format!("held by {holder}: backend {} ({}) from {address}{age}", session.pid, session.application);
-    match state.and_then(|state| state.beat_age_ms) {
-        Some(age) if is_alive(age) => Finding::info(Id::Lock, site, told),
+    match state.and_then(|state| state.heartbeat_age_ms) {
+        Some(age) if is_alive(age) => Finding::info(Id::Lock, site, detail),
         Some(age) => Finding::warning(
             Id::Lock,
             site,
-            format!("{told}; its last beat is {} s ago", age / 1000),
+            format!("{detail}; its last heartbeat was {} s ago", age / 1000),
             format!("stop that pod, or end its session: {}", statement_to_end(session.pid)),
         ),
-        None => Finding::info(Id::Lock, site, format!("{told}; it has not beaten yet")),
+        None => Finding::info(Id::Lock, site, format!("{detail}; no heartbeat yet")),
     }
 }
 
@@ -102,10 +104,10 @@ pub fn identity(site: &str, volume: &Volume, records: &Result<Records>) -> Findi
         Ok(records) => records.own.as_ref().map(|state| state.install_id.clone()),
         Err(fault) => return Finding::skipped(id, site, &fault.cause),
     };
-    judge_identity(site, in_database.as_deref(), on_volume.as_deref())
+    evaluate_identity(site, in_database.as_deref(), on_volume.as_deref())
 }
 
-fn judge_identity(site: &str, in_database: Option<&str>, on_volume: Option<&str>) -> Finding {
+fn evaluate_identity(site: &str, in_database: Option<&str>, on_volume: Option<&str>) -> Finding {
     let id = Id::Identity;
     match (in_database, on_volume) {
         (Some(database), Some(volume)) if database == volume => {
@@ -114,19 +116,21 @@ fn judge_identity(site: &str, in_database: Option<&str>, on_volume: Option<&str>
         (Some(database), Some(volume)) => Finding::warning(
             id,
             site,
-            format!("the database is of installation {database}, the volume of {volume}"),
-            "one of them is a clone or a restored copy: make sure that this is the pair you mean",
+            format!("the database belongs to installation {database}, the volume to {volume}"),
+            "one of them is a clone or a restored copy: verify that they belong together",
         ),
         (Some(database), None) => Finding::warning(
             id,
             site,
-            format!("the database is of installation {database}, and the volume has no mark of it"),
-            "make sure that this is the site's own volume",
+            format!("the database belongs to installation {database}, and the volume has no install id"),
+            "verify that this is the volume of the site",
         ),
-        (None, Some(volume)) => {
-            Finding::info(id, site, format!("only the volume has one, {volume}; the database has no record"))
-        }
-        (None, None) => Finding::info(id, site, "none yet; the bootstrap makes one"),
+        (None, Some(volume)) => Finding::info(
+            id,
+            site,
+            format!("only the volume has an install id, {volume}; the database has no record"),
+        ),
+        (None, None) => Finding::info(id, site, "no install id yet; the bootstrap creates one"),
     }
 }
 
@@ -136,19 +140,19 @@ mod tests {
     use super::*;
     use crate::record::phase::SitePhase;
 
-    fn state(beat_age_ms: Option<i64>) -> State {
+    fn state(heartbeat_age_ms: Option<i64>) -> State {
         State {
             phase: SitePhase::Creating,
             install_id: "a".into(),
             holder: Some("pod-1".into()),
             backend_pid: Some(42),
-            beat_age_ms,
+            heartbeat_age_ms,
             ..State::default()
         }
     }
 
     #[test]
-    fn a_silent_holder_is_a_warning_that_says_how_to_end_it() {
+    fn a_holder_without_heartbeat_is_a_warning_with_the_statement_to_end_it() {
         let session = LockHolder {
             pid: 42,
             application: "cauldron/lock".into(),
@@ -156,17 +160,17 @@ mod tests {
             age_s: Some(60),
             silent_ms: None,
         };
-        assert_eq!(judge_holder("s", None, None).severity, Severity::Ok);
-        assert_eq!(judge_holder("s", Some(&session), Some(&state(Some(4_000)))).severity, Severity::Info);
-        assert_eq!(judge_holder("s", Some(&session), None).severity, Severity::Info);
-        let stale = judge_holder("s", Some(&session), Some(&state(Some(40_000))));
+        assert_eq!(evaluate_holder("s", None, None).severity, Severity::Ok);
+        assert_eq!(evaluate_holder("s", Some(&session), Some(&state(Some(4_000)))).severity, Severity::Info);
+        assert_eq!(evaluate_holder("s", Some(&session), None).severity, Severity::Info);
+        let stale = evaluate_holder("s", Some(&session), Some(&state(Some(40_000))));
         assert!(stale.severity == Severity::Warning && stale.hint.contains("(42)"), "{stale:?}");
         assert!(stale.detail.contains("pod-1") && stale.detail.contains("10.0.0.7"), "{stale:?}");
     }
 
     #[test]
-    fn two_installations_are_told_apart() {
-        let severity = |database, volume| judge_identity("s", database, volume).severity;
+    fn two_installations_are_distinguished() {
+        let severity = |database, volume| evaluate_identity("s", database, volume).severity;
         assert_eq!(severity(Some("a"), Some("a")), Severity::Ok);
         assert_eq!(severity(Some("a"), Some("b")), Severity::Warning);
         assert_eq!(severity(Some("a"), None), Severity::Warning);

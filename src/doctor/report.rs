@@ -1,23 +1,47 @@
-//! The findings, as a table for people and as one object for tools.
+//! The report of `doctor`: a table for people, or one JSON object for tools.
 
 use serde_json::{Value, json};
 
-use super::finding::{Finding, Severity};
+use super::finding::{self, Finding, Severity};
 
-/// One object; tools rely on its shape.
-pub fn json(findings: &[Finding], exit_code: u8) -> Value {
-    let findings: Vec<Value> = findings.iter().map(Finding::json).collect();
-    json!({ "exit_code": exit_code, "findings": findings })
+/// All findings of one examination.
+pub struct Report {
+    findings: Vec<Finding>,
 }
 
-/// A line for each, its mend under it, and a summary.
-pub fn text(findings: &[Finding], exit_code: u8) -> String {
+impl Report {
+    pub fn new(findings: Vec<Finding>) -> Self {
+        Self { findings }
+    }
+
+    /// 0 without an error, else the code of the worst error.
+    pub fn exit_code(&self) -> u8 {
+        finding::exit_code(&self.findings)
+    }
+
+    pub fn errors(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.severity == Severity::Error)
+    }
+
+    /// One object; tools rely on its shape.
+    pub fn json(&self) -> Value {
+        let findings: Vec<Value> = self.findings.iter().map(Finding::json).collect();
+        json!({ "exit_code": self.exit_code(), "findings": findings })
+    }
+
+    pub fn text(&self) -> String {
+        text(&self.findings, self.exit_code())
+    }
+}
+
+/// A line for each finding, its hint below it, and a summary.
+fn text(findings: &[Finding], exit_code: u8) -> String {
     let id_width = findings.iter().map(|f| f.id.text().len()).max().unwrap_or(0);
     let subject_width = findings.iter().map(|f| f.subject.chars().count().min(32)).max().unwrap_or(0);
     let mut text = String::new();
     for finding in findings {
         let (id, severity) = (finding.id.text(), finding.severity.name());
-        // A cause may be of several lines, and would break the table.
+        // A cause may have several lines, which would break the table.
         let (subject, detail) = (one_line(&finding.subject), one_line(&finding.detail));
         text.push_str(&format!("{severity:7}  {id:id_width$}  {subject:subject_width$}  {detail}\n"));
         if !finding.hint.is_empty() {
@@ -45,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_for_each_and_its_mend_below() {
+    fn each_finding_has_a_line_and_its_hint_below() {
         let findings = [
             Finding::ok(Id::Dns, "pg", "10.0.0.1"),
             Finding::error(Id::Lock, 75, "site", "held\nfor long", "wait"),

@@ -1,12 +1,12 @@
-//! The site as the bootstrap would find it: database, folder, our record, the lock, identities.
+//! Checks of the site as the bootstrap would find it: database, folder, our record, the lock, install ids.
 
 use tokio_postgres::Client;
 
-use super::configuration::Known;
+use super::configuration::Inputs;
 use super::finding::Finding;
 use super::grants::Presence;
 use super::id::Id;
-use super::postgres::Opened;
+use super::postgres::Session;
 use super::record;
 use crate::frappe::installed_apps;
 use crate::frappe::site_config::SiteFolder;
@@ -15,43 +15,43 @@ use crate::record::volume::Volume;
 use crate::site_state::decide::{self, Action, Database, Mark, Names, Observation, decide};
 use crate::site_state::observe::{self, OwnLogin};
 
-/// Looks that need a session on the site's database, beside `site`.
+/// Checks that need a session on the site's database, in addition to `site`.
 const RECORDED: [Id; 3] = [Id::State, Id::Lock, Id::Identity];
 
-/// What other looks need of the database.
+/// Results from the database that other checks need.
 pub struct Contents {
     pub installed: std::result::Result<Vec<String>, String>,
     pub complete: bool,
-    /// Whether migrate runs whatever the fingerprint says; none where the gate is not asked.
+    /// True if migrate runs regardless of the fingerprint; None if the gate does not apply.
     pub always: Option<bool>,
 }
 
 impl Contents {
-    /// Nothing is known, for this reason.
+    /// Unknown contents, with the reason.
     pub fn unknown(reason: &str) -> Self {
         Self { installed: Err(reason.into()), complete: false, always: Some(false) }
     }
 }
 
-/// A session on the site's database, if there is one, and what is known of it without one.
+/// A session on the site's database, or why there is none, and the facts that need no session.
 pub struct SiteAccess<'a> {
-    pub session: std::result::Result<&'a Opened, &'a str>,
+    pub session: std::result::Result<&'a Session, &'a str>,
     pub presence: Presence,
     pub own_login: OwnLogin,
 }
 
-/// Every look at the site.
-pub async fn look(known: &Known, access: &SiteAccess<'_>) -> (Vec<Finding>, Contents) {
-    let names = match known.names() {
+/// Runs every check of the site.
+pub async fn check(inputs: &Inputs, access: &SiteAccess<'_>) -> (Vec<Finding>, Contents) {
+    let names = match inputs.names() {
         Ok(names) => names,
         Err(reason) => return (skipped(&reason), Contents::unknown(&reason)),
     };
-    let volume = Volume::to_read(known.bench.cauldron_site(names.site));
+    let volume = Volume::read_only(inputs.bench.cauldron_site(names.site));
     let mut findings = vec![record::attempt(&volume, names.site)];
     match access.session {
         Ok(opened) => {
             let client = &opened.connection;
-            let seen = seen(known, access, &names).await;
+            let seen = observation(inputs, access, &names).await;
             let always = seen.as_ref().map_or(Some(false), |seen| migrates_always(seen, &names));
             findings.push(whole(&names, seen));
             let records = observe::records(client, names.site).await;
@@ -63,11 +63,11 @@ pub async fn look(known: &Known, access: &SiteAccess<'_>) -> (Vec<Finding>, Cont
         }
         Err(reason) => {
             let reason = match access.presence {
-                Presence::Absent => "the database is not there",
-                Presence::There | Presence::Unknown => reason,
+                Presence::Absent => "the database does not exist",
+                Presence::Exists | Presence::Unknown => reason,
             };
             findings.push(match access.presence {
-                Presence::Absent => whole(&names, seen(known, access, &names).await),
+                Presence::Absent => whole(&names, observation(inputs, access, &names).await),
                 _ => Finding::skipped(Id::Site, names.site, reason),
             });
             findings.extend(RECORDED.map(|id| Finding::skipped(id, names.site, reason)));
@@ -76,20 +76,20 @@ pub async fn look(known: &Known, access: &SiteAccess<'_>) -> (Vec<Finding>, Cont
     }
 }
 
-/// All of them, for one reason.
+/// All checks of the site, skipped for one reason.
 fn skipped(reason: &str) -> Vec<Finding> {
     let all = [[Id::Site, Id::UnfinishedAttempt].as_slice(), &RECORDED].concat();
     all.into_iter().map(|id| Finding::skipped(id, "SITE_NAME", reason)).collect()
 }
 
 fn folder(
-    known: &Known,
+    inputs: &Inputs,
     access: &SiteAccess<'_>,
     names: &Names<'_>,
 ) -> Result<crate::site_state::decide::Folder> {
-    let folder = known.folder.clone()?;
-    let folder = match (&folder, &known.config.database) {
-        (SiteFolder::There(_), Some(database)) => {
+    let folder = inputs.folder.clone()?;
+    let folder = match (&folder, &inputs.config.database) {
+        (SiteFolder::Present(_), Some(database)) => {
             observe::folder(&folder, database, names.database, access.own_login)
         }
         _ => crate::site_state::decide::Folder::Absent,
@@ -97,11 +97,10 @@ fn folder(
     Ok(folder)
 }
 
-/// The observation that the bootstrap would decide on. Without a session the database is taken for
-/// absent.
-pub async fn seen(known: &Known, access: &SiteAccess<'_>, names: &Names<'_>) -> Result<Observation> {
-    let volume = Volume::to_read(known.bench.cauldron_site(names.site));
-    let folder = folder(known, access, names)?;
+/// The observation on which the bootstrap would decide. Without a session the database counts as absent.
+pub async fn observation(inputs: &Inputs, access: &SiteAccess<'_>, names: &Names<'_>) -> Result<Observation> {
+    let volume = Volume::read_only(inputs.bench.cauldron_site(names.site));
+    let folder = folder(inputs, access, names)?;
     match access.session {
         Ok(opened) => {
             let records = observe::records(&opened.connection, names.site).await?;
@@ -111,47 +110,47 @@ pub async fn seen(known: &Known, access: &SiteAccess<'_>, names: &Names<'_>) -> 
     }
 }
 
-/// What the bootstrap asks of the gate; as usual where it refuses before.
+/// The value of `always` that the bootstrap passes to the gate; the default if it refuses before the gate.
 pub fn migrates_always(seen: &Observation, names: &Names<'_>) -> Option<bool> {
     decide(seen, names).map_or(Some(false), |action| decide::migrates_always(&action, &seen.mark))
 }
 
-/// In the words of the bootstrap's own table.
+/// The finding for the row of the bootstrap's table that applies.
 fn whole(names: &Names<'_>, seen: Result<Observation>) -> Finding {
     let decided = seen.and_then(|seen| Ok((decide(&seen, names)?, seen)));
     match decided {
-        Ok((Action::GoOn, _)) => Finding::ok(Id::Site, names.site, "complete, and recorded as finished"),
+        Ok((Action::Continue, _)) => Finding::ok(Id::Site, names.site, "complete, and recorded as finished"),
         Ok((Action::MigrateOnce, seen)) => {
             let why = match seen.mark {
                 Mark::Unfinished { .. } => "its creation is not recorded as finished",
-                _ => "this program has no record of it",
+                _ => "it has no record of cauldron-frappe",
             };
             let detail = format!("complete, and {why}: the bootstrap migrates it once");
             Finding::info(Id::Site, names.site, detail)
         }
         Ok((Action::Create, _)) => {
-            Finding::info(Id::Site, names.site, "there is none yet: the bootstrap creates it")
+            Finding::info(Id::Site, names.site, "does not exist yet: the bootstrap creates it")
         }
         Ok((Action::Adopt, _)) => {
-            let detail =
-                "complete, and its folder is lost: the bootstrap makes an empty one, as CAULDRON_ADOPT says";
+            let detail = "complete, but its folder is lost: the bootstrap creates an empty one, as CAULDRON_ADOPT says";
             Finding::warning(
                 Id::Site,
                 names.site,
                 detail,
-                "restore sites/ from a backup instead, if there is one",
+                "restore sites/ from a backup instead, if one exists",
             )
         }
         Ok((Action::CreateAgain { attempt }, _)) => {
-            let detail =
-                format!("attempt {attempt} did not finish it: the bootstrap clears that, and creates it");
+            let detail = format!(
+                "attempt {attempt} did not finish it: the bootstrap clears its remains, then creates the site"
+            );
             Finding::info(Id::Site, names.site, detail)
         }
         Err(fault) => Finding::fault(Id::Site, names.site, &fault),
     }
 }
 
-/// Frappe's own record of apps.
+/// Reads the list of installed apps from Frappe's tables.
 async fn contents(client: &Client) -> Contents {
     match observe::database(client).await {
         Ok(Database::Complete) => {}

@@ -1,4 +1,4 @@
-//! common_site_config.json and site_config.json: valid, in agreement, and closed to others.
+//! Checks of common_site_config.json and site_config.json: valid, matching the configuration, not readable by others.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -6,39 +6,40 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::configuration::Known;
+use super::configuration::Inputs;
 use super::finding::Finding;
 use super::id::Id;
+use crate::bench::Bench;
 use crate::config::bench_files::{COMMON, SITE};
 use crate::frappe::common_config::{self, Managed};
+use crate::frappe::site_config;
 use crate::outcome::{self, Fault};
 
-/// What the looks need, to be made in a thread of their own.
+/// The inputs of the checks, which run in their own thread.
 pub struct Files {
+    bench: Bench,
     sites: std::path::PathBuf,
     site: Option<String>,
     managed: Managed,
-    frappe_major: Option<u32>,
     database: Option<String>,
     default_site: Option<String>,
 }
 
 impl Files {
-    pub fn of(known: &Known) -> Self {
-        let default_site = known.files.common.get("default_site").and_then(Value::as_str);
+    pub fn of(inputs: &Inputs) -> Self {
+        let default_site = inputs.files.common.get("default_site").and_then(Value::as_str);
         Self {
-            sites: known.bench.sites(),
-            site: known.config.site.clone(),
-            managed: common_config::managed(&known.config),
-            frappe_major: None,
-            database: known.config.database.as_ref().and_then(|database| database.name.clone()),
+            bench: inputs.bench.clone(),
+            sites: inputs.bench.sites(),
+            site: inputs.config.site.clone(),
+            managed: common_config::managed(&inputs.config),
+            database: inputs.config.database.as_ref().and_then(|database| database.name.clone()),
             default_site: default_site.map(str::to_string),
         }
     }
 
-    /// Every look at both files.
-    pub fn look(mut self, bench: &crate::bench::Bench) -> Vec<Finding> {
-        self.frappe_major = bench.frappe_major();
+    /// Runs every check of both files.
+    pub fn check(&self) -> Vec<Finding> {
         let mut findings = vec![self.common()];
         findings.extend(self.site());
         findings.push(self.default_site());
@@ -51,34 +52,35 @@ impl Files {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let is_mount = fs::canonicalize(&path).is_ok_and(|path| is_mount_point(&mounts, &path));
         let writable = nix::unistd::access(&self.sites, nix::unistd::AccessFlags::W_OK).is_ok();
-        match common_config::look(&self.sites, &self.managed, self.frappe_major) {
-            Ok(differing) => judge_common(subject, path.exists(), !is_mount && writable, &differing),
+        match common_config::diff(&self.sites, &self.managed, self.bench.frappe_major()) {
+            Ok(differing) => evaluate_common(subject, path.exists(), !is_mount && writable, &differing),
             Err(fault) => Finding::fault(Id::CommonConfig, subject, &fault),
         }
     }
 
     fn site(&self) -> Vec<Finding> {
-        let looks = [Id::SiteConfig, Id::SiteConfigMode, Id::EncryptionKey];
+        let checks = [Id::SiteConfig, Id::SiteConfigMode, Id::EncryptionKey];
         let Some(site) = &self.site else {
-            return looks.map(|id| Finding::skipped(id, "SITE_NAME", "SITE_NAME is not known")).to_vec();
+            return checks.map(|id| Finding::skipped(id, "SITE_NAME", "SITE_NAME is not known")).to_vec();
         };
         let path = self.sites.join(site).join(SITE);
         let subject = path.display().to_string();
         match fs::read(&path) {
             Ok(bytes) => {
                 let mode = fs::metadata(&path).map_or(0, |metadata| metadata.mode());
-                judge_site(&subject, &bytes, mode, self.database.as_deref())
+                evaluate_site(&self.bench, &subject, &bytes, mode, self.database.as_deref())
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let mut findings = vec![Finding::info(Id::SiteConfig, &subject, "absent")];
-                findings.extend(looks[1..].iter().map(|id| Finding::skipped(*id, &subject, "it is absent")));
+                findings.extend(checks[1..].iter().map(|id| Finding::skipped(*id, &subject, "it is absent")));
                 findings
             }
             Err(error) => {
                 let fault = Fault::file(format!("cannot read {subject}"), &error);
                 let mut findings = vec![Finding::fault(Id::SiteConfig, &subject, &fault)];
-                findings
-                    .extend(looks[1..].iter().map(|id| Finding::skipped(*id, &subject, "it cannot be read")));
+                findings.extend(
+                    checks[1..].iter().map(|id| Finding::skipped(*id, &subject, "it cannot be read")),
+                );
                 findings
             }
         }
@@ -87,12 +89,12 @@ impl Files {
     fn default_site(&self) -> Finding {
         let subject = "default_site";
         match (&self.default_site, &self.site) {
-            (None, _) => Finding::info(Id::DefaultSite, subject, "none: every command of bench needs --site"),
+            (None, _) => Finding::info(Id::DefaultSite, subject, "none: every bench command needs --site"),
             (Some(default), _) if !self.sites.join(default).is_dir() => Finding::warning(
                 Id::DefaultSite,
                 subject,
                 format!("`{default}` has no folder in sites/"),
-                "name a site that is there, or take the key out of common_site_config.json",
+                "set default_site to an existing site, or remove it from common_site_config.json",
             ),
             (Some(default), Some(site)) if default != site => {
                 Finding::info(Id::DefaultSite, subject, format!("`{default}`, which is not this site"))
@@ -102,109 +104,115 @@ impl Files {
     }
 }
 
-fn judge_common(
+fn evaluate_common(
     subject: String,
-    there: bool,
-    movable: bool,
-    differing: &common_config::Differing,
+    exists: bool,
+    writable: bool,
+    differing: &common_config::Differences,
 ) -> Finding {
     let id = Id::CommonConfig;
-    let place = if movable { "" } else { "; it is read-only or itself a mount" };
+    let note = if writable { "" } else { "; the file is read-only or a mount of its own" };
     let (keys, uncovered) = (differing.keys.join(", "), differing.uncovered.join(", "));
     if differing.keys.is_empty() {
-        return Finding::ok(id, subject, format!("valid, and as the configuration says{place}"));
+        return Finding::ok(id, subject, format!("valid, and matches the configuration{note}"));
     }
-    if movable {
-        let what = if there { "differs in" } else { "is absent, and would have" };
+    if writable {
+        let what = if exists { "differs in" } else { "is absent; missing keys" };
         return Finding::info(id, subject, format!("{what}: {keys}; the bootstrap writes them"));
     }
     if uncovered.is_empty() {
         return Finding::info(
             id,
             subject,
-            format!("differs in: {keys}{place}; FRAPPE_* variables cover that"),
+            format!("differs in: {keys}{note}; FRAPPE_* variables override these keys"),
         );
     }
     Finding::error(
         id,
         outcome::CONFIGURATION,
         subject,
-        format!("differs in: {uncovered}{place}, and no variable of Frappe's covers that"),
-        "put those keys into it where it comes from (the ConfigMap), or make it writable",
+        format!("differs in: {uncovered}{note}, and no variable of Frappe overrides these keys"),
+        "add these keys to the source of the file (the ConfigMap), or make the file writable",
     )
 }
 
-fn judge_site(subject: &str, bytes: &[u8], mode: u32, wanted: Option<&str>) -> Vec<Finding> {
+fn evaluate_site(
+    bench: &Bench,
+    subject: &str,
+    bytes: &[u8],
+    mode: u32,
+    wanted: Option<&str>,
+) -> Vec<Finding> {
     let object = match serde_json::from_slice::<Value>(bytes) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err("not a JSON object".to_string()),
-        // serde_json's message has a position, never the text.
+        // serde_json's message contains a position, never the text.
         Err(error) => Err(format!("invalid JSON: {error}")),
     };
     let config = match &object {
-        Ok(object) => judge_database(subject, object, wanted),
+        Ok(object) => evaluate_database(subject, site_config::database(bench, object).as_deref(), wanted),
         Err(cause) => {
-            let hint = "mend it by hand, or take it from a backup; it was left as it is";
+            let hint = "correct the file by hand, or restore it from a backup; it was not changed";
             Finding::error(Id::SiteConfig, outcome::CONFIGURATION, subject, cause, hint)
         }
     };
     let key = match &object {
-        Ok(object) => judge_key(subject, object),
+        Ok(object) => evaluate_key(subject, object),
         Err(_) => Finding::skipped(Id::EncryptionKey, subject, "the file cannot be read"),
     };
-    vec![config, judge_mode(subject, mode), key]
+    vec![config, evaluate_mode(subject, mode), key]
 }
 
-fn judge_database(subject: &str, object: &Map<String, Value>, wanted: Option<&str>) -> Finding {
+fn evaluate_database(subject: &str, name: Option<&str>, wanted: Option<&str>) -> Finding {
     let id = Id::SiteConfig;
-    match (object.get("db_name").and_then(Value::as_str), wanted) {
+    match (name, wanted) {
         (None, _) => Finding::error(
             id,
             outcome::CONFIGURATION,
             subject,
             "it names no database (db_name)",
-            "take it from a backup",
+            "restore the file from a backup",
         ),
         (Some(name), Some(wanted)) if name != wanted => Finding::error(
             id,
             outcome::FOREIGN_DATA,
             subject,
-            format!("it names database `{name}`, and DB_NAME is `{wanted}`"),
-            "set DB_NAME to the database it names, or SITE_NAME to the right site",
+            format!("it names database `{name}`, but DB_NAME is `{wanted}`"),
+            "set DB_NAME to the database in the file, or SITE_NAME to the right site",
         ),
         (Some(name), _) => Finding::ok(id, subject, format!("valid, for database `{name}`")),
     }
 }
 
-fn judge_mode(subject: &str, mode: u32) -> Finding {
+fn evaluate_mode(subject: &str, mode: u32) -> Finding {
     let shown = format!("mode {:04o}", mode & 0o7777);
     if mode & 0o004 == 0 {
         return Finding::ok(Id::SiteConfigMode, subject, shown);
     }
     let detail = format!("{shown}: every user of this machine can read the database's password");
-    Finding::warning(Id::SiteConfigMode, subject, detail, format!("chmod o-r {subject}"))
+    Finding::warning(Id::SiteConfigMode, subject, detail, format!("run: chmod o-r {subject}"))
 }
 
-fn judge_key(subject: &str, object: &Map<String, Value>) -> Finding {
+fn evaluate_key(subject: &str, object: &Map<String, Value>) -> Finding {
     match object.get("encryption_key").and_then(Value::as_str) {
-        Some(_) => Finding::ok(Id::EncryptionKey, subject, "there"),
+        Some(_) => Finding::ok(Id::EncryptionKey, subject, "set"),
         None => Finding::warning(
             Id::EncryptionKey,
             subject,
-            "none: processes that need one at once make one each, and what the losers wrote is lost",
-            "run `cauldron-frappe bootstrap`, or put the site's own key back",
+            "none: processes that need a key at the same time create one each, and what all but one encrypted is lost",
+            "run `cauldron-frappe bootstrap`, or restore the site's own key",
         ),
     }
 }
 
-/// Field 5 of /proc/self/mountinfo, where white space is written in octal (proc(5)).
+/// True if the path is a mount point: field 5 of /proc/self/mountinfo, with white space in octal (proc(5)).
 fn is_mount_point(mounts: &str, path: &Path) -> bool {
     let escaped =
         path.display().to_string().replace('\\', "\\134").replace(' ', "\\040").replace('\t', "\\011");
     mounts.lines().any(|line| line.split(' ').nth(4) == Some(&escaped))
 }
 
-/// All of them, for one reason.
+/// All checks of both files, skipped for one reason.
 pub fn skipped(reason: &str) -> Vec<Finding> {
     let all = [Id::CommonConfig, Id::SiteConfig, Id::SiteConfigMode, Id::EncryptionKey, Id::DefaultSite];
     all.into_iter().map(|id| Finding::skipped(id, "sites/", reason)).collect()
@@ -216,23 +224,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_site_config_is_judged_in_each_of_its_parts() {
+    fn each_part_of_a_site_config_is_checked() {
         let good = br#"{"db_name":"erp","db_password":"canary","encryption_key":"canary"}"#;
-        let told = |bytes: &[u8], mode, wanted| judge_site("f", bytes, mode, wanted);
-        assert!(told(good, 0o640, Some("erp")).iter().all(|f| f.severity == Severity::Ok));
-        let codes = |bytes, mode, wanted| told(bytes, mode, wanted).iter().map(|f| f.code).max();
+        let bench = Bench::new("/nowhere");
+        let findings = |bytes: &[u8], mode, wanted| evaluate_site(&bench, "f", bytes, mode, wanted);
+        assert!(findings(good, 0o640, Some("erp")).iter().all(|f| f.severity == Severity::Ok));
+        let codes = |bytes, mode, wanted| findings(bytes, mode, wanted).iter().map(|f| f.code).max();
         assert_eq!(codes(good, 0o640, Some("other")), Some(65));
         assert_eq!(codes(b"{\"db_name\": \"canary", 0o640, None), Some(78));
         assert_eq!(codes(b"{}", 0o640, None), Some(78));
-        assert_eq!(told(good, 0o644, None)[1].severity, Severity::Warning);
-        assert_eq!(told(br#"{"db_name":"erp"}"#, 0o600, None)[2].severity, Severity::Warning);
+        assert_eq!(findings(good, 0o644, None)[1].severity, Severity::Warning);
+        assert_eq!(findings(br#"{"db_name":"erp"}"#, 0o600, None)[2].severity, Severity::Warning);
         for bytes in [good.as_slice(), b"{\"db_name\": \"canary", b"[\"canary\"]"] {
-            assert!(!format!("{:?}", told(bytes, 0o644, Some("other"))).contains("canary"));
+            assert!(!format!("{:?}", findings(bytes, 0o644, Some("other"))).contains("canary"));
         }
     }
 
     #[test]
-    fn a_file_that_is_a_mount_is_found() {
+    fn a_file_that_is_a_mount_is_detected() {
         let mounts = "22 1 254:0 / / rw - ext4 /dev/vda rw\n\
                       40 22 254:0 /cm /b/sites/a\\040b/common_site_config.json ro - ext4 /dev/vda rw\n";
         assert!(is_mount_point(mounts, Path::new("/b/sites/a b/common_site_config.json")));

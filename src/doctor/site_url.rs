@@ -1,20 +1,21 @@
-//! Which host the site's links name.
+//! Checks which host the links of the site contain.
 
-use super::configuration::Known;
+use super::configuration::Inputs;
 use super::finding::Finding;
 use super::id::Id;
 
-/// Links are made from host_name, else from the request's Host, which is replaced where nobody configured it.
-pub fn look(known: &Known) -> Finding {
+/// Checks that a host is configured. Frappe builds links from host_name, else from the request's Host, which the web
+/// port replaces unless it is a configured host.
+pub fn check(inputs: &Inputs) -> Finding {
     let id = Id::SiteUrl;
-    let Some(site) = known.config.site.as_deref() else {
+    let Some(site) = inputs.config.site.as_deref() else {
         return Finding::skipped(id, "SITE_NAME", "SITE_NAME is not known");
     };
-    let hosts = &known.config.front.hosts;
-    if hosts.are_configured() {
-        return Finding::ok(id, site, format!("links by other hosts name {}", hosts.own_name(site)));
+    let hosts = &inputs.config.front.hosts;
+    if hosts.has_configured_hosts() {
+        return Finding::ok(id, site, format!("links by other hosts name {}", hosts.link_host(site)));
     }
-    let detail = format!("no host is configured: links name {site}, whatever host people use");
+    let detail = format!("no host is configured: links contain {site}, not the host that users visit");
     let hint = "set CAULDRON_SITE_URL=https://…, or list the hosts in CAULDRON_HOSTS";
     Finding::warning(id, site, detail, hint)
 }

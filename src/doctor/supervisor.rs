@@ -1,45 +1,46 @@
-//! Whether a role runs in this container, by its health port.
+//! Checks by the health port whether a role runs in this container.
 
 use serde_json::Value;
 
-use super::configuration::Known;
+use super::configuration::Inputs;
 use super::finding::Finding;
 use super::id::Id;
-use crate::health_port::probe::ask_supervisor;
+use crate::health_port::probe::query_supervisor;
 
-/// Nobody there is no fault: `doctor` is also for containers in which nothing can start.
-pub async fn look(known: &Known) -> Finding {
-    let Some(listen) = known.config.health_addr else {
+/// Reads the status of the supervisor. Its absence is not an error: `doctor` is also for containers in which no role
+/// can start.
+pub async fn check(inputs: &Inputs) -> Finding {
+    let Some(listen) = inputs.config.health_addr else {
         return Finding::skipped(Id::Supervisor, "CAULDRON_HEALTH_ADDR", "it is off");
     };
     let subject = listen.address.to_string();
-    match ask_supervisor(Some(listen), "/status").await {
+    match query_supervisor(Some(listen), "/status").await {
         Ok(answer) => match serde_json::from_str::<Value>(&answer.body) {
-            Ok(account) => judge(subject, &account),
+            Ok(status) => evaluate(subject, &status),
             Err(_) => Finding::warning(
                 Id::Supervisor,
                 subject,
-                "what answers is no supervisor of ours",
-                "give CAULDRON_HEALTH_ADDR another port",
+                "the answer is not from cauldron-frappe",
+                "set another port in CAULDRON_HEALTH_ADDR",
             ),
         },
         Err(fault) => Finding::info(Id::Supervisor, subject, fault.cause),
     }
 }
 
-fn judge(subject: String, account: &Value) -> Finding {
-    let word = |key: &str| account[key].as_str().unwrap_or("unknown");
-    let told = format!("{} is in phase {}", word("role"), word("phase"));
-    if account["ready"] == true {
-        return Finding::ok(Id::Supervisor, subject, format!("{told}, and ready"));
+fn evaluate(subject: String, status: &Value) -> Finding {
+    let word = |key: &str| status[key].as_str().unwrap_or("unknown");
+    let phase = format!("{} is in phase {}", word("role"), word("phase"));
+    if status["ready"] == true {
+        return Finding::ok(Id::Supervisor, subject, format!("{phase}, ready"));
     }
-    let reasons = account["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let reasons = status["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let reasons = reasons.collect::<Vec<_>>().join("; ");
     Finding::warning(
         Id::Supervisor,
         subject,
-        format!("{told}, unready: {reasons}"),
-        "see `cauldron-frappe status`",
+        format!("{phase}, unready: {reasons}"),
+        "run `cauldron-frappe status`",
     )
 }
 
@@ -49,11 +50,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unready_role_says_why() {
+    fn an_unready_role_is_reported_with_its_reasons() {
         let ready = serde_json::json!({"role": "web", "phase": "serving", "ready": true, "reasons": []});
-        assert_eq!(judge("a".into(), &ready).severity, Severity::Ok);
+        assert_eq!(evaluate("a".into(), &ready).severity, Severity::Ok);
         let not = serde_json::json!({"role": "web", "phase": "serving", "ready": false, "reasons": ["ping is 500"]});
-        let finding = judge("a".into(), &not);
+        let finding = evaluate("a".into(), &not);
         assert!(finding.severity == Severity::Warning && finding.detail.contains("ping is 500"));
     }
 }

@@ -1,5 +1,4 @@
-//! `sites/`: whose it is, whether it can be written, what it is on, and what is left of it. Nothing
-//! is written to find out.
+//! Checks of `sites/`: its owner, write access, file system and free space. Nothing is written to find out.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -14,12 +13,12 @@ use super::id::Id;
 use super::space;
 use crate::outcome::{self, Fault};
 
-/// Every look at the volume.
-pub fn look(sites: &Path, site: Option<&str>) -> Vec<Finding> {
+/// Runs every check of the volume.
+pub fn check(sites: &Path, site: Option<&str>) -> Vec<Finding> {
     let mut findings = folders(sites, site);
     if !sites.is_dir() {
         let rest = [Id::VolumeWritable, Id::VolumeFilesystem, Id::VolumeSpace, Id::VolumeInodes];
-        findings.extend(rest.map(|id| Finding::skipped(id, shown(sites), "there is no sites/")));
+        findings.extend(rest.map(|id| Finding::skipped(id, shown(sites), "sites/ does not exist")));
         return findings;
     }
     findings.extend(writable(sites, site));
@@ -28,7 +27,7 @@ pub fn look(sites: &Path, site: Option<&str>) -> Vec<Finding> {
     findings
 }
 
-/// Every one, for one reason.
+/// All checks that need the folder, skipped for one reason.
 pub fn skipped(sites: &Path, reason: &str) -> Vec<Finding> {
     let all = [Id::VolumeWritable, Id::VolumeFilesystem, Id::VolumeSpace, Id::VolumeInodes];
     all.into_iter().map(|id| Finding::skipped(id, shown(sites), reason)).collect()
@@ -61,21 +60,19 @@ fn folder((path, must_be_there): (std::path::PathBuf, bool)) -> Finding {
             Id::VolumeFolder,
             outcome::CONFIGURATION,
             subject,
-            "it is no folder",
-            "mount the volume there",
+            "not a folder",
+            "mount the volume on this path",
         ),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_be_there => {
-            Finding::info(Id::VolumeFolder, subject, "absent: the site was not created on this volume")
+            Finding::info(Id::VolumeFolder, subject, "absent: the site has not been created on this volume")
         }
-        Err(error) => Finding::fault(
-            Id::VolumeFolder,
-            &subject,
-            &Fault::file(format!("cannot look at {subject}"), &error),
-        ),
+        Err(error) => {
+            Finding::fault(Id::VolumeFolder, &subject, &Fault::file(format!("cannot read {subject}"), &error))
+        }
     }
 }
 
-/// Where the bootstrap and Frappe write; what is not there yet is made in its parent.
+/// Checks the folders where the bootstrap and Frappe write. A folder that does not exist yet is created in its parent.
 fn writable(sites: &Path, site: Option<&str>) -> Vec<Finding> {
     let ours = sites.join(".cauldron");
     let mut paths = vec![sites.to_path_buf(), ours.clone()];
@@ -99,9 +96,7 @@ fn filesystem(sites: &Path) -> Finding {
     let subject = shown(sites);
     match statfs(sites) {
         Ok(stat) => space::filesystem(subject, stat.filesystem_type().0),
-        Err(errno) => {
-            Finding::skipped(Id::VolumeFilesystem, subject, &format!("the kernel does not say: {errno}"))
-        }
+        Err(errno) => Finding::skipped(Id::VolumeFilesystem, subject, &format!("statfs failed: {errno}")),
     }
 }
 
@@ -113,7 +108,7 @@ fn free(sites: &Path) -> Vec<Finding> {
             vec![space(&subject, &stat, read_only), inodes(&subject, &stat)]
         }
         Err(errno) => {
-            let reason = format!("the kernel does not say: {errno}");
+            let reason = format!("statvfs failed: {errno}");
             [Id::VolumeSpace, Id::VolumeInodes].map(|id| Finding::skipped(id, &subject, &reason)).to_vec()
         }
     }
@@ -136,23 +131,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_of_ours_is_fine_and_nothing_is_left_in_it() {
+    fn a_writable_folder_is_fine_and_stays_unchanged() {
         let sites = tempfile::tempdir().unwrap();
         fs::create_dir(sites.path().join("s.local")).unwrap();
-        let findings = look(sites.path(), Some("s.local"));
+        let findings = check(sites.path(), Some("s.local"));
         assert!(findings.iter().all(|f| f.severity < Severity::Error), "{findings:?}");
-        let told: Vec<Id> = findings.iter().map(|f| f.id).collect();
+        let ids: Vec<Id> = findings.iter().map(|f| f.id).collect();
         for id in
             [Id::VolumeFolder, Id::VolumeWritable, Id::VolumeFilesystem, Id::VolumeSpace, Id::VolumeInodes]
         {
-            assert!(told.contains(&id), "{id:?}");
+            assert!(ids.contains(&id), "{id:?}");
         }
         assert_eq!(fs::read_dir(sites.path()).unwrap().count(), 1);
     }
 
     #[test]
-    fn no_sites_is_one_error_and_the_rest_is_skipped() {
-        let findings = look(Path::new("/nowhere/sites"), None);
+    fn a_missing_sites_folder_is_one_error_and_the_rest_is_skipped() {
+        let findings = check(Path::new("/nowhere/sites"), None);
         assert_eq!(findings.iter().filter(|f| f.severity == Severity::Error).count(), 1);
         assert_eq!(findings.len(), 5);
     }

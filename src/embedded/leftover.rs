@@ -1,4 +1,4 @@
-//! Servers that a killed supervisor left running: stopped before new ones start on the same files.
+//! Servers that a killed supervisor left running; they are stopped before new ones start on the same files.
 
 use std::fs;
 use std::path::Path;
@@ -10,29 +10,39 @@ use super::data::DataFolder;
 use crate::outcome::{Fault, Result};
 use crate::sys::pidfd::PidFd;
 
-const STOPS_WITHIN: Duration = Duration::from_secs(60);
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Stops what still runs in the data folder. The folder's lock is ours, so nobody supervises it.
+/// Stops servers that still run in the data folder. We hold the folder's lock, so no other process supervises them.
 ///
 /// # Errors
-/// 75 where it does not stop in time.
+/// 75 if a server does not stop in time.
 pub async fn stop_all(data: &DataFolder) -> Result<()> {
     for (name, pid_file, signal) in
         [("postgres", "postmaster.pid", Signal::SIGINT), ("redis", "redis.pid", Signal::SIGTERM)]
     {
         let Some((pid, process)) = running_in(&data.path.join(name), pid_file) else { continue };
-        tracing::info!(server = name, pid, "stopping what an earlier start left running");
+        tracing::info!(
+            event = "embedded.leftover_found",
+            server = name,
+            pid,
+            "stopping a server that an earlier start left running"
+        );
         let stopped = async {
             process.signal(signal)?;
             process.ended().await
         };
-        match tokio::time::timeout(STOPS_WITHIN, stopped).await {
+        match tokio::time::timeout(STOP_TIMEOUT, stopped).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "it ended by itself"),
+            Ok(Err(error)) => {
+                tracing::debug!(event = "embedded.leftover_ended", %error, "the server had already ended");
+            }
             Err(_) => {
                 return Err(Fault::try_again(
-                    format!("{name} (pid {pid}) of an earlier start does not stop"),
-                    format!("end it by hand, then start again: kill {pid}"),
+                    format!(
+                        "{name} (pid {pid}) of an earlier start did not stop within {} s",
+                        STOP_TIMEOUT.as_secs()
+                    ),
+                    format!("end it with `kill {pid}`, then start again"),
                 ));
             }
         }
@@ -40,8 +50,8 @@ pub async fn stop_all(data: &DataFolder) -> Result<()> {
     Ok(())
 }
 
-/// The process that the file names, if it really works in this folder: a number alone may be
-/// anybody's by now. The descriptor comes first, so that it is this very process that is looked at.
+/// Returns the process that the file names, if its working directory is this folder: the pid may have been reused.
+/// The descriptor is opened first, so that the check and the signal concern one process.
 fn running_in(folder: &Path, pid_file: &str) -> Option<(i32, PidFd)> {
     let text = fs::read_to_string(folder.join(pid_file)).ok()?;
     let pid: i32 = text.lines().next()?.trim().parse().ok().filter(|pid| *pid > 1)?;

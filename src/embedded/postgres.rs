@@ -1,4 +1,4 @@
-//! The private PostgreSQL.
+//! The embedded PostgreSQL.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::data::DataFolder;
-use super::find;
+use super::find_program;
 use crate::config::Config;
 use crate::config::database::Login;
 use crate::frappe::environment::ChildEnvironment;
@@ -19,7 +19,7 @@ use crate::supervise::spawn::{Output, Spec};
 
 const SUPERUSER: &str = "postgres";
 
-/// A cluster that is there, with the port and the password of its superuser.
+/// An existing cluster, with its port and the password of its superuser.
 pub struct Postgres {
     binaries: PathBuf,
     cluster: PathBuf,
@@ -27,18 +27,18 @@ pub struct Postgres {
     password: SecretString,
 }
 
-/// Makes the cluster at the first start: beside its place, and renamed when it is whole.
+/// Creates the cluster at the first start, under a temporary name, and renames it when it is complete.
 pub async fn prepare(data: &DataFolder, processes: &Processes, shutdown: &Shutdown) -> Flow<Postgres> {
     let cluster = data.path.join("postgres");
     let binaries = binaries(&cluster)?;
     let password = data.password("postgres.password")?;
     if !cluster.exists() {
         let unfinished = data.path.join("postgres.unfinished");
-        // Ours, and never started: initdb was cut off.
+        // It is ours and was never started: initdb was interrupted.
         let _ = fs::remove_dir_all(&unfinished);
         initdb(data, &binaries, &unfinished, &password, processes, shutdown).await?;
         fs::rename(&unfinished, &cluster)
-            .map_err(|error| Fault::file(format!("cannot make {}", cluster.display()), &error))?;
+            .map_err(|error| Fault::file(format!("cannot create {}", cluster.display()), &error))?;
     }
     Ok(Postgres { binaries, cluster, port: data.port("postgres.port")?, password })
 }
@@ -55,7 +55,7 @@ async fn initdb(
     let mut password_file = tempfile::NamedTempFile::new_in(&data.path).map_err(|e| file(&e))?;
     std::io::Write::write_all(&mut password_file, password.expose_secret().as_bytes())
         .map_err(|e| file(&e))?;
-    data.own(password_file.path()).map_err(|e| file(&e))?;
+    data.chown(password_file.path()).map_err(|e| file(&e))?;
     let mut spec = Spec::new("initdb", binaries.join("initdb"));
     let options = ["--encoding=UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256", "--no-instructions"];
     spec.args = options.iter().map(Into::into).collect();
@@ -65,9 +65,14 @@ async fn initdb(
     spec.cwd = Some(data.path.clone());
     spec.identity.clone_from(&data.identity);
     spec.output = Output::Lines(std::sync::Arc::new(|line: crate::supervise::output::OutputLine<'_>| {
-        tracing::debug!(step = "initdb", "{}", String::from_utf8_lossy(line.text));
+        tracing::debug!(
+            event = "embedded.initdb_output",
+            step = "initdb",
+            "{}",
+            String::from_utf8_lossy(line.text)
+        );
     }));
-    tracing::info!(folder = %data.path.display(), "making a new PostgreSQL cluster");
+    tracing::info!(event = "embedded.initdb_started", folder = %data.path.display(), "creating a PostgreSQL cluster");
     let child = processes.spawn(&spec).map_err(|error| error.fault())?;
     let exit = tokio::select! {
         exit = child.exited() => exit,
@@ -81,13 +86,13 @@ async fn initdb(
     }
     Err(Fault::configuration(
         format!("initdb {exit} in {}", data.path.display()),
-        "start again with CAULDRON_LOG_LEVEL=debug to see its output",
+        "start again with CAULDRON_LOG_LEVEL=debug, and read its output in the log",
     )
     .into())
 }
 
 impl Postgres {
-    /// As if an operator had named it, as the administrator's login.
+    /// Enters it into the configuration, with the administrator's login.
     pub fn configure(&self, config: &mut Config) {
         let site = config.site.clone();
         if let Some(database) = &mut config.database {
@@ -113,12 +118,12 @@ impl Postgres {
         spec.cwd = Some(data.path.clone());
         spec.identity.clone_from(&data.identity);
         // Fast shutdown: sessions are ended, a checkpoint is written.
-        spec.dies_with_us = Some(Signal::SIGINT);
+        spec.parent_death_signal = Some(Signal::SIGINT);
         (spec, Signal::SIGINT)
     }
 }
 
-/// `erp.example.com` → `erp_example_com`.
+/// Derives a database name: `erp.example.com` → `erp_example_com`.
 fn database_name(site: &str) -> String {
     let name: String =
         site.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
@@ -126,7 +131,7 @@ fn database_name(site: &str) -> String {
     if name.starts_with("template") || name == "postgres" { format!("_{name}") } else { name }
 }
 
-/// The programs of the version that the cluster was made with; the newest for a new one.
+/// Returns the folder of the programs: of the cluster's version, or of the newest version for a new cluster.
 fn binaries(cluster: &Path) -> Result<PathBuf> {
     let version = fs::read_to_string(cluster.join("PG_VERSION")).ok();
     let mut folders: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
@@ -142,8 +147,8 @@ fn binaries(cluster: &Path) -> Result<PathBuf> {
         folders.retain(|(major, _)| *major == version);
     }
     let folders: Vec<PathBuf> = folders.into_iter().map(|(_, bin)| bin).collect();
-    let initdb = find("initdb", &folders, "postgresql")?;
-    // Debian links initdb into PATH; its siblings are where the link leads.
+    let initdb = find_program("initdb", &folders, "postgresql")?;
+    // Debian links initdb into PATH; the other programs are beside the link's target.
     let real = fs::canonicalize(&initdb).unwrap_or(initdb);
     Ok(real.parent().unwrap_or(Path::new("/")).to_path_buf())
 }
@@ -151,7 +156,7 @@ fn binaries(cluster: &Path) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_site_names_its_database() {
+    fn a_database_name_is_derived_from_the_site() {
         assert_eq!(super::database_name("erp.Example.com"), "erp_example_com");
         assert_eq!(super::database_name("template1"), "_template1");
     }

@@ -1,4 +1,4 @@
-//! The private Redis: cache and queue in databases of their own, on disk, behind a password.
+//! The embedded Redis: separate databases for cache and queue, persisted, with a password.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::data::DataFolder;
-use super::find;
+use super::find_program;
 use crate::config::Config;
 use crate::config::redis_url::RedisUrl;
 use crate::frappe::environment::ChildEnvironment;
@@ -21,7 +21,7 @@ pub struct Redis {
 }
 
 pub fn prepare(data: &DataFolder) -> Result<Redis> {
-    let program = find("redis-server", &[], "redis-server")?;
+    let program = find_program("redis-server", &[], "redis-server")?;
     let folder = data.folder("redis")?;
     Ok(Redis { program, folder, port: data.port("redis.port")?, password: data.password("redis.password")? })
 }
@@ -31,7 +31,7 @@ impl Redis {
         let url = |database: u8| {
             let text =
                 format!("redis://:{}@127.0.0.1:{}/{database}", self.password.expose_secret(), self.port);
-            RedisUrl::parse(&text).map_err(|error| Fault::configuration(error, "report this"))
+            RedisUrl::parse(&text).map_err(|error| Fault::configuration(error, "report this as a bug"))
         };
         config.redis.cache = Some(url(0)?);
         config.redis.queue = Some(url(1)?);
@@ -40,20 +40,21 @@ impl Redis {
 
     pub fn spec(&self, data: &DataFolder) -> (Spec, Signal) {
         let mut spec = Spec::new("redis", &self.program);
-        // `-`: its configuration comes over standard input, so that the password is in no argv.
+        // `-`: the configuration comes on standard input, so that the password is not in argv.
         spec.args = vec!["-".into()];
         spec.stdin = Stdin::Bytes(self.settings().into_bytes().into());
         spec.env = ChildEnvironment::inherited().into_map();
         spec.cwd = Some(self.folder.clone());
         spec.identity.clone_from(&data.identity);
-        spec.dies_with_us = Some(Signal::SIGTERM);
+        spec.parent_death_signal = Some(Signal::SIGTERM);
         (spec, Signal::SIGTERM)
     }
 
     fn settings(&self) -> String {
         let quoted = |path: &Path| format!("\"{}\"", path.display());
         format!(
-            "bind 127.0.0.1\nport {}\nrequirepass {}\ndir {}\npidfile {}\nappendonly yes\nsave \"\"\nloglevel warning\n",
+            "bind 127.0.0.1\nport {}\nrequirepass {}\ndir {}\npidfile {}\n\
+             appendonly yes\nsave \"\"\nloglevel warning\n",
             self.port,
             self.password.expose_secret(),
             quoted(&self.folder),

@@ -1,6 +1,5 @@
-//! An app's digest, without reading what did not change: indexes are kept on the volume. Where no stamp
-//! differs the digest of all is the kept one, and nothing is made anew: that is every start but the first of a
-//! version.
+//! Makes an app's digest without reading unchanged files: indexes are cached on the volume. If no stamp differs, the
+//! cached digest is returned; this is so at every start of a version except the first.
 
 use std::fs;
 use std::io;
@@ -11,26 +10,27 @@ use sha2::{Digest, Sha256};
 
 use super::hex;
 use super::index::{Index, refresh, stamp};
-use crate::bench::atomic_file::write_whole;
+use crate::bench::atomic_file::write_atomic;
 
-/// What was too young for a stamp gets one by a start that comes so much later: one that has nothing to
-/// do and follows at once writes nothing.
-const SETTLES_AFTER: Duration = Duration::from_secs(60);
-/// Pods of many images keep theirs on one volume; the oldest are dropped.
-const KEPT: usize = 64;
+/// The age of an index after which racy entries get their stamp. A start soon after the first one, which has nothing
+/// else to change, then writes nothing.
+const RACY_REWRITE_AFTER: Duration = Duration::from_secs(60);
+/// The number of indexes kept on a volume, where pods of many images write theirs; the oldest are deleted.
+const MAX_INDEXES: usize = 64;
 
-/// The digest of what migrate reads of this package; `folder` is where indexes are kept, by who `keeps` them. One
-/// that cannot be written costs time, nothing else.
-pub fn digest(folder: &Path, package: &Path, keeps: bool) -> io::Result<String> {
+/// The digest of the files of this package that migrate reads. `folder` contains the indexes; they are updated if
+/// `writes` is set. An index that cannot be written only costs time.
+pub fn digest(folder: &Path, package: &Path, writes: bool) -> io::Result<String> {
     let path = folder.join(key(package)?);
-    let kept = fs::read(&path).ok().and_then(|bytes| Index::parse(&bytes)).unwrap_or_default();
-    if kept.is_as_it_was(package) {
-        return Ok(kept.whole);
+    let cached = fs::read(&path).ok().and_then(|bytes| Index::parse(&bytes)).unwrap_or_default();
+    if cached.is_unchanged(package) {
+        return Ok(cached.whole);
     }
-    let (index, was_read) = refresh(package, &kept)?;
-    let settles = || kept.is_unsettled() && age(&path).is_some_and(|age| age > SETTLES_AFTER);
-    if keeps && (was_read > index.files.len() / 8 || index.has_other_folders(&kept) || settles()) {
-        keep(folder, &path, &index);
+    let (index, was_read) = refresh(package, &cached)?;
+    let rewrites_racy =
+        || cached.has_racy_entries() && age(&path).is_some_and(|age| age > RACY_REWRITE_AFTER);
+    if writes && (was_read > index.files.len() / 8 || index.has_other_folders(&cached) || rewrites_racy()) {
+        store(folder, &path, &index);
     }
     Ok(index.whole)
 }
@@ -39,7 +39,7 @@ fn age(path: &Path) -> Option<Duration> {
     fs::metadata(path).ok()?.modified().ok()?.elapsed().ok()
 }
 
-/// Another package at the same path has another folder.
+/// The name of the index: another package at the same path has another inode or change time.
 fn key(package: &Path) -> io::Result<String> {
     let (inode, _, _, changed) = stamp(&fs::metadata(package)?);
     let mut hash = Sha256::new();
@@ -48,15 +48,15 @@ fn key(package: &Path) -> io::Result<String> {
     Ok(hex(&hash.finalize())[..24].to_string())
 }
 
-fn keep(folder: &Path, path: &Path, index: &Index) {
+fn store(folder: &Path, path: &Path, index: &Index) {
     let written = fs::create_dir_all(folder)
         .and_then(|()| serde_json::to_vec(index).map_err(io::Error::other))
-        .and_then(|bytes| write_whole(path, &bytes, 0o644));
+        .and_then(|bytes| write_atomic(path, &bytes, 0o644));
     if let Err(error) = written {
-        tracing::debug!(%error, path = %path.display(), "the digests of the apps are not kept");
+        tracing::debug!(event = "app.fingerprint_not_cached", %error, path = %path.display(), "cannot cache the digests of an app");
         return;
     }
-    let mut kept: Vec<_> = fs::read_dir(folder)
+    let mut indexes: Vec<_> = fs::read_dir(folder)
         .into_iter()
         .flatten()
         .filter_map(|entry| {
@@ -64,9 +64,9 @@ fn keep(folder: &Path, path: &Path, index: &Index) {
             Some((entry.metadata().ok()?.modified().ok()?, entry.path()))
         })
         .collect();
-    kept.sort_unstable();
-    let too_many = kept.len().saturating_sub(KEPT);
-    for (_, path) in &kept[..too_many] {
+    indexes.sort_unstable();
+    let too_many = indexes.len().saturating_sub(MAX_INDEXES);
+    for (_, path) in &indexes[..too_many] {
         let _ = fs::remove_file(path);
     }
 }
@@ -76,49 +76,42 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
     use std::time::SystemTime;
 
+    use super::super::sample_package;
     use super::*;
 
-    fn package() -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir_all(folder.path().join("core/doctype/user")).unwrap();
-        fs::write(folder.path().join("hooks.py"), "app_name = 'x'").unwrap();
-        fs::write(folder.path().join("core/doctype/user/user.json"), "{}").unwrap();
-        folder
-    }
-
     #[test]
-    fn a_file_that_came_changed_or_went_is_seen_and_a_readme_is_not() {
-        let (package, kept) = (package(), tempfile::tempdir().unwrap());
-        let look = || digest(kept.path(), package.path(), true).unwrap();
-        let first = look();
+    fn an_added_changed_or_removed_file_changes_the_digest_and_a_readme_does_not() {
+        let (package, indexes) = (sample_package(), tempfile::tempdir().unwrap());
+        let now = || digest(indexes.path(), package.path(), true).unwrap();
+        let first = now();
         fs::write(package.path().join("README.md"), "new").unwrap();
-        assert_eq!(look(), first);
+        assert_eq!(now(), first);
         fs::write(package.path().join("core/doctype/user/user.json"), "[]").unwrap();
-        let changed = look();
-        assert_ne!(changed, first, "of the same size, within the clock's grain");
+        let changed = now();
+        assert_ne!(changed, first, "same size, within the clock's granularity");
         fs::write(package.path().join("patches.txt"), "x.patches.one").unwrap();
-        let added = look();
+        let added = now();
         assert!(added != changed && added != first);
         fs::remove_file(package.path().join("patches.txt")).unwrap();
-        assert_eq!(look(), changed);
+        assert_eq!(now(), changed);
     }
 
     #[test]
-    fn what_is_too_young_is_kept_as_it_is_until_later() {
-        let (package, folder) = (package(), tempfile::tempdir().unwrap());
+    fn an_index_with_racy_entries_is_rewritten_only_later() {
+        let (package, folder) = (sample_package(), tempfile::tempdir().unwrap());
         digest(folder.path(), package.path(), true).unwrap();
         let path = folder.path().join(key(package.path()).unwrap());
         let written = || fs::metadata(&path).unwrap().ino();
         let first = written();
         digest(folder.path(), package.path(), true).unwrap();
         assert_eq!(written(), first, "nothing changed");
-        let long_ago = SystemTime::now() - SETTLES_AFTER * 2;
+        let long_ago = SystemTime::now() - RACY_REWRITE_AFTER * 2;
         fs::File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
         digest(folder.path(), package.path(), true).unwrap();
-        assert_ne!(written(), first, "later it is");
+        assert_ne!(written(), first, "rewritten later");
         fs::write(package.path().join("core/doctype/user/new.json"), "{}").unwrap();
         let second = written();
         digest(folder.path(), package.path(), true).unwrap();
-        assert_ne!(written(), second, "a new file is kept at once");
+        assert_ne!(written(), second, "a new file is indexed at once");
     }
 }

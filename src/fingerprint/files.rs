@@ -1,9 +1,9 @@
-//! Which files of an app migrate reads.
+//! Selects the files of an app that migrate reads.
 
 use std::path::Path;
 
-/// Folders with nothing for migrate: thousands of files on the way of every walk.
-const SKIPPED: [&str; 9] = [
+/// Folders without files for migrate; skipping them saves walking thousands of files.
+const SKIPPED_FOLDERS: [&str; 9] = [
     "node_modules",
     "public",
     "dist",
@@ -15,16 +15,16 @@ const SKIPPED: [&str; 9] = [
     "boilerplate",
 ];
 
-/// Whether a folder of this name can hold what migrate reads.
+/// True if a folder of this name can contain files that migrate reads.
 pub fn is_walked(name: &str) -> bool {
-    !name.starts_with('.') && !SKIPPED.contains(&name)
+    !name.starts_with('.') && !SKIPPED_FOLDERS.contains(&name)
 }
 
-/// Whether migrate reads this file, named from the app's package on.
+/// True if migrate reads this file; the path is relative to the app's package.
 ///
-/// Patches (patches.txt and the modules in a `patches` folder), every JSON file (DocTypes and the other
-/// documents of modules, `custom`, dashboards, fixtures, languages), scripts among the fixtures,
-/// modules.txt, hooks.py, and `__init__.py` for the version.
+/// It reads patches (patches.txt and the modules in a `patches` folder), every JSON file (DocTypes and other documents
+/// of modules, `custom`, dashboards, fixtures, languages), scripts in fixtures, modules.txt, hooks.py, and
+/// `__init__.py` for the version.
 pub fn is_read(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let folders = || path.parent().into_iter().flat_map(Path::iter).filter_map(|folder| folder.to_str());
@@ -43,14 +43,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_readme_is_no_downtime_and_a_doctype_is() {
+    fn a_doctype_is_read_and_a_readme_is_not() {
         let read = [
             "hooks.py",
             "__init__.py",
             "patches.txt",
             "modules.txt",
-            "patches/v15_0/mend.py",
-            "core/doctype/user/patches/mend.py",
+            "patches/v15_0/repair.py",
+            "core/doctype/user/patches/repair.py",
             "core/doctype/user/user.json",
             "accounts/custom/contact.json",
             "fixtures/role.json",

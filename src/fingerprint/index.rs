@@ -1,9 +1,9 @@
-//! What of an app was seen when: as git's index does, each file's and each folder's stamp is kept with what
-//! was read then.
+//! An index of an app's files, similar to git's: each file and folder has a stamp, and each file the digest of its
+//! content at that stamp.
 //!
-//! A stamp has the inode's change time, which nobody can set: a file that was put in another's place
-//! with the same size and time is seen. What changed within the clock's grain of being read is read
-//! again the next time.
+//! A stamp contains the inode's change time, which no program can set, so a file that was replaced by one with the same
+//! size and time is noticed. A file that changed immediately before it was read is *racy*: it may change again within
+//! the clock's granularity, and is read again the next time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Metadata};
@@ -20,46 +20,46 @@ use sha2::{Digest, Sha256};
 use super::files::{is_read, is_walked};
 use super::hex;
 
-/// A file that changed so shortly before it was read may change again without a new stamp.
-const GRAIN: Duration = Duration::from_secs(2);
-/// The size in the stamp of a folder that changed too shortly before it was walked; no folder has it.
-const UNSETTLED: u64 = u64::MAX;
+/// A file that changed within this time before it was read may change again without a new stamp.
+const TIMESTAMP_GRANULARITY: Duration = Duration::from_secs(2);
+/// The size in the stamp of a racy folder; no real folder has it.
+const RACY_SIZE: u64 = u64::MAX;
 const FORMAT: u32 = 3;
 
-/// Inode, size, time of modification and of change. Not the device: an image's file system has another one each
-/// time that it is mounted (overlayfs(5)), and every start would read everything.
+/// Inode, size, modification time and change time. Without the device: an image's file system has another one at every
+/// mount (overlayfs(5)), and every start would read all files.
 pub type Stamp = (u64, u64, i64, i64);
 
 #[derive(Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Index {
     format: u32,
-    /// The digest of everything.
+    /// The digest of all files.
     pub whole: String,
-    /// Every folder that was walked, from the package on; sorted, as the files are.
+    /// Every walked folder, relative to the package; sorted, like the files.
     folders: Vec<(PathBuf, Stamp)>,
     pub files: Vec<(PathBuf, Entry)>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Entry {
-    /// None where it changed too shortly before it was read.
+    /// None if the file was racy.
     stamp: Option<Stamp>,
     digest: String,
 }
 
 impl Index {
-    /// One that another version of this program wrote is none.
+    /// Parses an index; None if another version of this program wrote it.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice::<Self>(bytes).ok().filter(|index| index.format == FORMAT)
     }
 
-    pub fn is_unsettled(&self) -> bool {
+    pub fn has_racy_entries(&self) -> bool {
         self.files.iter().any(|(_, entry)| entry.stamp.is_none())
-            || self.folders.iter().any(|(_, stamp)| stamp.1 == UNSETTLED)
+            || self.folders.iter().any(|(_, stamp)| stamp.1 == RACY_SIZE)
     }
 
-    /// No stamp differs. Asking for them is all that a start pays, so two threads do it.
-    pub fn is_as_it_was(&self, package: &Path) -> bool {
+    /// True if no stamp differs. Reading the stamps is the whole cost of most starts, so two threads share it.
+    pub fn is_unchanged(&self, package: &Path) -> bool {
         let Ok(root) = File::open(package) else { return false };
         let folders = self.folders.iter().map(|(path, stamp)| (path.as_path(), Some(*stamp)));
         let files = self.files.iter().map(|(path, entry)| (path.as_path(), entry.stamp));
@@ -85,16 +85,16 @@ impl Index {
         hex(&hash.finalize())
     }
 
-    pub fn has_other_folders(&self, kept: &Self) -> bool {
+    pub fn has_other_folders(&self, cached: &Self) -> bool {
         let is_same = |((path, now), (known_path, known)): (&(PathBuf, Stamp), &(PathBuf, Stamp))| {
-            let size = if known.1 == UNSETTLED { UNSETTLED } else { now.1 };
+            let size = if known.1 == RACY_SIZE { RACY_SIZE } else { now.1 };
             path == known_path && *known == (now.0, size, now.2, now.3)
         };
-        self.folders.len() != kept.folders.len() || !self.folders.iter().zip(&kept.folders).all(is_same)
+        self.folders.len() != cached.folders.len() || !self.folders.iter().zip(&cached.folders).all(is_same)
     }
 }
 
-/// From the package on: the kernel walks a short path.
+/// Reads a stamp by a path relative to the package, which is shorter for the kernel to resolve.
 fn stamp_at(root: &File, path: &Path) -> Option<Stamp> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let found = fstatat(root, path, AtFlags::empty()).ok()?;
@@ -117,24 +117,25 @@ pub fn stamp(metadata: &Metadata) -> Stamp {
     )
 }
 
-/// The index as it is now, and how many files had to be read for it that had a stamp, or are new.
-pub fn refresh(package: &Path, kept: &Index) -> io::Result<(Index, usize)> {
+/// Returns the current index, and the number of files that had to be read although they were not racy.
+pub fn refresh(package: &Path, cached: &Index) -> io::Result<(Index, usize)> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let settled = i64::try_from((now.saturating_sub(GRAIN)).as_nanos()).unwrap_or(i64::MAX);
+    let racy_since =
+        i64::try_from((now.saturating_sub(TIMESTAMP_GRANULARITY)).as_nanos()).unwrap_or(i64::MAX);
     let mut index = Index { format: FORMAT, ..Index::default() };
     let mut paths = BTreeSet::new();
     let known_files: BTreeMap<&PathBuf, &Entry> =
-        kept.files.iter().map(|(path, entry)| (path, entry)).collect();
-    let unchanged = !kept.folders.is_empty()
-        && kept.folders.iter().all(|(path, known)| {
+        cached.files.iter().map(|(path, entry)| (path, entry)).collect();
+    let unchanged = !cached.folders.is_empty()
+        && cached.folders.iter().all(|(path, known)| {
             fs::metadata(package.join(path)).is_ok_and(|metadata| stamp(&metadata) == *known)
         });
     if unchanged {
-        index.folders.clone_from(&kept.folders);
-        paths.extend(kept.files.iter().map(|(path, _)| path.clone()));
+        index.folders.clone_from(&cached.folders);
+        paths.extend(cached.files.iter().map(|(path, _)| path.clone()));
     } else {
         let mut folders = BTreeMap::new();
-        walk(package, Path::new(""), settled, &mut folders, &mut paths)?;
+        walk(package, Path::new(""), racy_since, &mut folders, &mut paths)?;
         index.folders = folders.into_iter().collect();
     }
     let mut was_read = 0;
@@ -146,7 +147,7 @@ pub fn refresh(package: &Path, kept: &Index) -> io::Result<(Index, usize)> {
             known => {
                 was_read += usize::from(known.is_none_or(|entry| entry.stamp.is_some()));
                 let digest = hex(&Sha256::digest(fs::read(&whole)?)[..16]);
-                Entry { stamp: (now.3 < settled).then_some(now), digest }
+                Entry { stamp: (now.3 < racy_since).then_some(now), digest }
             }
         };
         index.files.push((path, entry));
@@ -158,14 +159,14 @@ pub fn refresh(package: &Path, kept: &Index) -> io::Result<(Index, usize)> {
 fn walk(
     package: &Path,
     below: &Path,
-    settled: i64,
+    racy_since: i64,
     folders: &mut BTreeMap<PathBuf, Stamp>,
     files: &mut BTreeSet<PathBuf>,
 ) -> io::Result<()> {
     let here = package.join(below);
     let (inode, size, modified, changed) = stamp(&fs::metadata(&here)?);
-    // One that changed just now is walked again the next time: no stamp is like this one.
-    let size = if changed < settled { size } else { UNSETTLED };
+    // A racy folder is walked again the next time, because no real stamp equals this one.
+    let size = if changed < racy_since { size } else { RACY_SIZE };
     folders.insert(below.to_path_buf(), (inode, size, modified, changed));
     for entry in fs::read_dir(&here)? {
         let entry = entry?;
@@ -175,7 +176,7 @@ fn walk(
         let path = below.join(&name);
         if kind.is_dir() {
             if is_walked(text) {
-                walk(package, &path, settled, folders, files)?;
+                walk(package, &path, racy_since, folders, files)?;
             }
         } else if is_read(&path) && (!kind.is_symlink() || here.join(&name).is_file()) {
             files.insert(path);
@@ -186,29 +187,22 @@ fn walk(
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample_package;
     use super::*;
 
-    fn package() -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir_all(folder.path().join("core/doctype/user")).unwrap();
-        fs::write(folder.path().join("hooks.py"), "app_name = 'x'").unwrap();
-        fs::write(folder.path().join("core/doctype/user/user.json"), "{}").unwrap();
-        folder
-    }
-
     #[test]
-    fn what_settled_is_not_read_again() {
-        let package = package();
+    fn unchanged_files_are_not_read_again() {
+        let package = sample_package();
         let (mut index, was_read) = refresh(package.path(), &Index::default()).unwrap();
         assert_eq!(was_read, 2);
-        // As if it had been read a while after it was written.
+        // Simulates a read long after the write.
         for (path, entry) in &mut index.files {
             entry.stamp = Some(stamp(&fs::metadata(package.path().join(path)).unwrap()));
         }
         for (path, known) in &mut index.folders {
             *known = stamp(&fs::metadata(package.path().join(path)).unwrap());
         }
-        assert!(index.is_as_it_was(package.path()));
+        assert!(index.is_unchanged(package.path()));
         let again = refresh(package.path(), &index).unwrap();
         assert_eq!(again, (index, 0));
     }

@@ -1,4 +1,4 @@
-//! The bench's two configuration files as Frappe sees them together.
+//! The bench's two configuration files, merged as Frappe does it.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::bench::json_file;
 
-/// The bench's own files; one that is absent or cannot be read is empty.
+/// The contents of both files.
 #[derive(Default)]
 pub struct BenchObjects {
     pub common: Map<String, Value>,
@@ -14,7 +14,7 @@ pub struct BenchObjects {
 }
 
 impl BenchObjects {
-    /// Both as they are now; a file that is absent or cannot be read is empty.
+    /// Reads both files; one that is absent or unreadable is empty.
     pub fn read(sites: &Path, site: &str) -> Self {
         let object = |path| json_file::read_object(path).ok().and_then(Result::ok).unwrap_or_default();
         Self {
@@ -23,12 +23,12 @@ impl BenchObjects {
         }
     }
 
-    /// A key as Frappe sees it: the site's own file wins.
+    /// The value of a key; the site's own file wins.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.site.get(key).or_else(|| self.common.get(key))
     }
 
-    /// Frappe's `cint`: 1, "1" and true are on.
+    /// True if the key is on by Frappe's `cint`: 1, "1" or true.
     pub fn is_on(&self, key: &str) -> bool {
         json_file::is_on(self.get(key))
     }

@@ -1,10 +1,10 @@
-//! Frappe's own commands, run without `bench` and without a secret in any argv.
+//! Runs Frappe's commands without `bench` and without a secret in any argv.
 //!
-//! The arguments go to Python as JSON over its standard input. A small prelude replaces
-//! `frappe.database.get_command`, which puts the password into a URL that psql, perl and bash then carry in
-//! their argv and that breaks on `@ / # %` (docs/frappe-contract.md#password-in-argv): the URL loses its
-//! password, libpq finds it in a PGPASSFILE, and an IPv6 address or a socket's folder is written as a URL
-//! takes it. It fences off an attempt that is over, too.
+//! Python reads the arguments as JSON from its standard input. A small prelude replaces
+//! `frappe.database.get_command`, which puts the password into a URL that appears in the argv of psql, perl and
+//! bash and that breaks on `@ / # %` (docs/frappe-contract.md#password-in-argv). The replacement removes the
+//! password, which libpq reads from a PGPASSFILE, and encodes an IPv6 address or a socket's folder for a URL.
+//! The prelude also fences off an attempt that is over.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -15,12 +15,12 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::outcome::{Fault, Result};
 
-/// Runs `frappe.utils.bench_helper` with the arguments read from standard input.
+/// Runs `frappe.utils.bench_helper` with the arguments from standard input.
 ///
-/// new-site begins with `DROP TABLE`, and migrate deletes what its code does not know. One that slept through its leader's end (a paused machine) and
-/// was not connected yet, so that nobody could end its session, must not log in to what another
-/// attempt made: each of its sessions first asks whose attempt this is. Asked before the next leader
-/// records its own, the session is one that it sees and ends.
+/// new-site begins with `DROP TABLE`, and migrate deletes DocTypes that its code does not contain. Such a step may
+/// survive its leader, on a paused machine, without an open session that the next leader could end. It must not log in
+/// to a site that another attempt made, so each of its sessions first runs the fence: SQL that fails if the attempt is
+/// over. If that runs before the next leader records its own attempt, the next leader sees the session and ends it.
 const PRELUDE: &str = r#"
 import json, os, runpy, sys, urllib.parse
 sys.argv = ['bench'] + json.load(sys.stdin)
@@ -55,13 +55,13 @@ psycopg2.connect = fenced
 runpy.run_module('frappe.utils.bench_helper', run_name='__main__')
 "#;
 
-/// `python -c` with the prelude; what `arguments_json` holds goes to its standard input. `fence` is SQL that fails where
-/// the attempt, which `%s` stands for, is over.
+/// The arguments of Python: `-c` and the prelude. [`arguments_json`] goes to its standard input. `fence` is SQL that
+/// fails if the attempt is over; `%s` in it stands for the attempt.
 pub fn python_arguments(fence: &str) -> [OsString; 2] {
     ["-c".into(), PRELUDE.replace("FENCE", fence).into()]
 }
 
-/// The command line of Frappe as the prelude reads it.
+/// Frappe's command line, as the prelude reads it.
 pub fn arguments_json(site: Option<&str>, arguments: &[&str]) -> Vec<u8> {
     let mut all = vec!["frappe"];
     if let Some(site) = site {
@@ -71,13 +71,13 @@ pub fn arguments_json(site: Option<&str>, arguments: &[&str]) -> Vec<u8> {
     serde_json::to_vec(&all).expect("strings are JSON")
 }
 
-/// A libpq password file that is gone when this value is.
+/// A libpq password file, deleted when this value is dropped.
 pub struct PasswordFile {
     path: PathBuf,
 }
 
 impl PasswordFile {
-    /// Writes one entry, for every host and port: the file serves one step that talks to one server.
+    /// Writes one entry for all hosts and ports: the file is for one step, which connects to one server.
     pub fn write(folder: &Path, user: &str, password: &SecretString) -> Result<Self> {
         let path = folder.join(format!("pgpass-{}", std::process::id()));
         let _ = std::fs::remove_file(&path);
@@ -103,7 +103,7 @@ impl Drop for PasswordFile {
     }
 }
 
-/// libpq's rule for its password file: `:` and `\` are escaped with `\`.
+/// Escapes `:` and `\` with `\`, as libpq's password file requires.
 fn escape(text: &str) -> String {
     text.replace('\\', r"\\").replace(':', r"\:")
 }
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_file_holds_any_password_and_goes_away() {
+    fn a_password_file_takes_any_password_and_is_deleted() {
         let folder = tempfile::tempdir().unwrap();
         let file = PasswordFile::write(folder.path(), "frappe", &r#"a:b\c@/#%'" d"#.into()).unwrap();
         let path = file.path().to_path_buf();
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_site_stands_before_the_command() {
+    fn the_site_precedes_the_command() {
         let json = arguments_json(Some("s.local"), &["migrate"]);
         assert_eq!(json, br#"["frappe","--site","s.local","migrate"]"#);
     }

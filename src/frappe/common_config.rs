@@ -1,8 +1,8 @@
-//! `sites/common_site_config.json`: our keys merged into what is there, written whole or not at all.
+//! `sites/common_site_config.json`: merges our keys into the file, atomically.
 //!
-//! Unknown keys and their order survive. A file that is no JSON object is never overwritten. On a
-//! read-only path, or a file that is itself a mount (a ConfigMap; rename answers EBUSY), what
-//! Frappe's environment overrides cover goes to our own children that way; else the keys are named.
+//! Unknown keys and their order are kept. A file that is not a JSON object is never overwritten. If the path is
+//! read-only, or the file itself is a mount (a ConfigMap; rename fails with EBUSY), our children get the values in
+//! environment variables that Frappe reads; keys without such a variable are an error that names them.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,30 +13,31 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::bench::atomic_file::write_whole;
+use crate::bench::atomic_file::write_atomic;
 use crate::bench::json_file::read_common_object;
 use crate::config::Config;
 use crate::config::redis_url::RedisUrl;
-use crate::outcome::{Fault, Result};
+use crate::outcome::refusal::Refusal;
+use crate::outcome::{self, Fault, Result};
 
-/// The keys we manage, with the values they should have.
+/// The keys that we manage, with their intended values.
 pub type Managed = Vec<(&'static str, Value)>;
 
-/// Frappe's environment overrides.
+/// Environment variables that override the file in Frappe.
 pub type Overrides = BTreeMap<&'static str, String>;
 
-/// What came of it.
+/// The result of [`merge`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Merged {
-    /// Everything was as it should be; nothing was written.
+    /// The file had all values; nothing was written.
     Unchanged,
     Written(Vec<&'static str>),
-    /// The file cannot be written; these variables make up for it in our own children.
+    /// The file cannot be written; these variables replace its values in our children.
     Overridden(Overrides),
 }
 
-/// The values that the configuration gives. `webserver_port` is none of them: Frappe appends it to
-/// every link it writes (docs/frappe-contract.md#port-in-links).
+/// The keys and values from the configuration. `webserver_port` is not among them: Frappe appends it to
+/// every link that it writes (docs/frappe-contract.md#port-in-links).
 pub fn managed(config: &Config) -> Managed {
     let mut keys: Managed = vec![("db_type", "postgres".into())];
     if let Some(database) = &config.database {
@@ -60,7 +61,7 @@ pub fn managed(config: &Config) -> Managed {
     keys
 }
 
-/// Python finds the CA in the URL, node in its environment; one URL serves both
+/// The URL for Frappe. Python reads the CA from the URL, node from its environment; one URL works for both
 /// (docs/frappe-contract.md#redis-over-tls).
 fn frappe_url(url: &RedisUrl, ca: Option<&Path>) -> String {
     match ca {
@@ -73,11 +74,11 @@ fn frappe_url(url: &RedisUrl, ca: Option<&Path>) -> String {
     }
 }
 
-/// Merges `managed` into the file; keys in `only_if_absent` are left as they are found.
+/// Merges `managed` into the file; keys in `only_if_absent` are written only if the file lacks them.
 ///
 /// # Errors
-/// 78 for invalid JSON and for a read-only file that differs in keys no override covers; 75 on a
-/// full disk; 77 where `sites/` may not be written. The file is as it was then.
+/// 78 for invalid JSON, and for a read-only file that differs in keys that no override covers; 75 on a
+/// full disk; 77 where `sites/` may not be written. After an error the file is unchanged.
 pub async fn merge(
     sites: &Path,
     managed: &Managed,
@@ -89,7 +90,7 @@ pub async fn merge(
     if differences(&read_first, managed, only_if_absent).is_empty() {
         return Ok(Merged::Unchanged);
     }
-    // Two pods that merge different keys at once must not undo each other.
+    // Two pods that merge different keys at the same time must not undo each other's changes.
     let lock = lock(sites).await?;
     let mut current = read(&path)?;
     let different = differences(&current, managed, only_if_absent);
@@ -133,17 +134,18 @@ fn read(path: &Path) -> Result<Map<String, Value>> {
     match read_common_object(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Map::new()),
         Err(error) => Err(Fault::file(format!("cannot read {}", path.display()), &error)),
-        Ok(object) => object.map_err(|why| {
+        Ok(object) => object.map_err(|problem| {
             Fault::configuration(
-                format!("{}: {why}", path.display()),
-                "mend it by hand, or move it away and it is written anew; it was left as it is",
+                format!("{}: {problem}", path.display()),
+                "fix the file by hand, or move it away, then it is written again; it was left as it is",
             )
+            .named(Refusal::ConfigNotJson)
         }),
     }
 }
 
-/// The lock of a file of our own, held by others for milliseconds. Where there can be none (a
-/// read-only volume, a network file system without locks) the merge goes on: it is atomic without.
+/// Locks a file of our own, which others hold for milliseconds. If locks are not possible (a read-only volume, a
+/// network file system without locks), the merge continues without one: the write itself is atomic.
 async fn lock(sites: &Path) -> Result<Option<File>> {
     let folder = sites.join(".cauldron");
     let path = folder.join("config.lock");
@@ -153,30 +155,30 @@ async fn lock(sites: &Path) -> Result<Option<File>> {
     for _ in 0..LOCK_TRIES {
         match file.try_lock() {
             Ok(()) => return Ok(Some(file)),
-            Err(fs::TryLockError::WouldBlock) => tokio::time::sleep(LOCK_AGAIN).await,
+            Err(fs::TryLockError::WouldBlock) => tokio::time::sleep(LOCK_RETRY_INTERVAL).await,
             Err(fs::TryLockError::Error(_)) => return Ok(None),
         }
     }
-    // Going on would undo what the holder writes.
+    // To continue without the lock could undo the write of its holder.
     Err(Fault::try_again(
         format!("another process has held {} for {} s", path.display(), LOCK_TRIES / 100),
-        "end that process (its lock goes with it), then start again",
+        "end that process, which releases the lock, then start again",
     ))
 }
 
-const LOCK_AGAIN: Duration = Duration::from_millis(10);
+const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(10);
 const LOCK_TRIES: u32 = 1_000;
 
-/// Readable by the group: pods run with arbitrary uids and gid 0 or an fsGroup.
+/// Writes the file, readable by its group: pods run with arbitrary uids and gid 0 or an fsGroup.
 fn write(path: &Path, object: &Map<String, Value>) -> io::Result<()> {
     let mode = fs::metadata(path).map_or(0o640, |metadata| metadata.mode() & 0o777 | 0o440);
     let mut text = serde_json::to_vec_pretty(object)?;
     text.push(b'\n');
-    write_whole(path, &text, mode)
+    write_atomic(path, &text, mode)
 }
 
-/// What Frappe's own environment overrides cover of a difference, and the keys that none covers
-/// (v15 and later; v14 reads FRAPPE_SITE alone: docs/frappe-contract.md#environment-overrides).
+/// The environment overrides for a difference, and the keys that have no override
+/// (v15 and later; v14 reads only FRAPPE_SITE: docs/frappe-contract.md#environment-overrides).
 fn overrides(different: &Managed, frappe_major: Option<u32>) -> (Overrides, Vec<&'static str>) {
     let reads_them = frappe_major.is_none_or(|major| major >= 15);
     let mut variables = Overrides::new();
@@ -200,7 +202,8 @@ fn overrides(different: &Managed, frappe_major: Option<u32>) -> (Overrides, Vec<
     (variables, uncovered)
 }
 
-/// A follower's look: nothing is written; what differs goes to our own children where it can.
+/// Compares without writing, for a follower: returns the overrides for our children, and logs differing keys that have
+/// none.
 ///
 /// # Errors
 /// 78 for invalid JSON.
@@ -210,37 +213,37 @@ pub fn compare(sites: &Path, managed: &Managed, frappe_major: Option<u32>) -> Re
     let (variables, uncovered) = overrides(&different, frappe_major);
     if !uncovered.is_empty() {
         tracing::warn!(
+            event = "config.common_differs",
             keys = uncovered.join(", "),
-            "common_site_config.json says otherwise than this pod's configuration"
+            "common_site_config.json differs from this pod's configuration"
         );
     }
     Ok(variables)
 }
 
-/// What the file says otherwise than the configuration.
+/// The keys in which the file differs from the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Differing {
+pub struct Differences {
     pub keys: Vec<&'static str>,
-    /// Those that no environment override of Frappe's covers.
+    /// The keys that no environment override covers.
     pub uncovered: Vec<&'static str>,
 }
 
-/// As [`compare`], for who only looks.
+/// Compares the file with the configuration, without logging.
 ///
 /// # Errors
 /// 78 for invalid JSON.
-pub fn look(sites: &Path, managed: &Managed, frappe_major: Option<u32>) -> Result<Differing> {
+pub fn diff(sites: &Path, managed: &Managed, frappe_major: Option<u32>) -> Result<Differences> {
     let different = differences(&read(&sites.join("common_site_config.json"))?, managed, &Vec::new());
     let (_, uncovered) = overrides(&different, frappe_major);
-    Ok(Differing { keys: different.iter().map(|(key, _)| *key).collect(), uncovered })
+    Ok(Differences { keys: different.iter().map(|(key, _)| *key).collect(), uncovered })
 }
 
 fn cannot_write(path: &Path, uncovered: &[&str], error: &io::Error) -> Fault {
     let cause =
         format!("{} cannot be written ({error}) and differs in: {}", path.display(), uncovered.join(", "));
-    let hint = "put those keys into it where it comes from (the ConfigMap), or make it writable";
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => Fault::permission(cause, hint),
-        _ => Fault::configuration(cause, hint),
-    }
+    let hint = "add those keys to the source of the file (the ConfigMap), or make the file writable";
+    let is_denied = error.kind() == io::ErrorKind::PermissionDenied;
+    let code = if is_denied { outcome::PERMISSION } else { outcome::CONFIGURATION };
+    Fault::new(code, cause, hint).named(Refusal::ConfigReadOnly)
 }

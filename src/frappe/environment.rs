@@ -1,4 +1,4 @@
-//! The environment of every Frappe child: ours without its secrets, and what libpq and Frappe need.
+//! The environment of every Frappe child: ours without its secrets, plus the variables that libpq and Frappe need.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -12,19 +12,19 @@ use crate::config::{frappe_environment, variable};
 #[derive(Clone, Debug, Default)]
 pub struct ChildEnvironment(BTreeMap<OsString, OsString>);
 
-/// Where distributions keep the system's CAs as one file: libpq does not know it by itself.
+/// The files with the system's CAs in common distributions; libpq has no default for it.
 const SYSTEM_CA_FILES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
 impl ChildEnvironment {
-    /// Our own environment, without anything that may be a secret: the administrator's password
-    /// reaches no child, and Frappe reads its own from the site's files. Nor does what Frappe would
-    /// believe over these files: it was read as settings of ours.
+    /// Our environment without secrets: the administrator's password reaches no child, and Frappe reads its own
+    /// from the site's files. Variables that override these files in Frappe are removed too: they were read as our
+    /// settings.
     pub fn inherited() -> Self {
-        let frappes = frappe_environment::names().map(str::to_string);
-        let kept_back: Vec<String> = variable::secret_names().chain(frappes).collect();
-        let is_kept_back = |name: &OsStr| kept_back.iter().any(|other| OsStr::new(other) == name);
-        Self(std::env::vars_os().filter(|(name, _)| !is_kept_back(name)).collect())
+        let overrides = frappe_environment::names().map(str::to_string);
+        let removed: Vec<String> = variable::secret_names().chain(overrides).collect();
+        let is_removed = |name: &OsStr| removed.iter().any(|other| OsStr::new(other) == name);
+        Self(std::env::vars_os().filter(|(name, _)| !is_removed(name)).collect())
     }
 
     pub fn set(&mut self, name: &str, value: impl AsRef<OsStr>) -> &mut Self {
@@ -37,9 +37,9 @@ impl ChildEnvironment {
         self
     }
 
-    /// What every Frappe process needs.
+    /// Adds the variables that every Frappe process needs.
     pub fn for_frappe(mut self, database: &DatabaseConfig, redis: &RedisConfig) -> Self {
-        // Without it Python holds its log lines back until its buffer is full.
+        // Without it Python buffers its log lines.
         self.set("PYTHONUNBUFFERED", "1");
         // libpq's GSSAPI is not fork-safe: RQ's work-horses crash
         // (docs/frappe-contract.md#libpq-environment).

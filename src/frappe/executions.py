@@ -1,10 +1,10 @@
-# RQ 2 keeps what runs as executions in `wip`. One that is left there fails its job when its time is over, even a job that
-# has finished since or has failed for a reason of its own. Part of settle_job.py and put_back.py, and before them.
+# RQ 2 keeps running jobs as executions in `wip`. An execution that is left there fails its job when it expires, even if
+# the job has finished or failed since. Prepended to recover_job.py and put_back.py.
 from rq.utils import as_text
 
 
 def executions_of(job, connection):
-    """Every one of this job. RQ 1 has none."""
+    """All executions of this job. RQ 1 has none."""
     if not hasattr(job, "get_executions"):
         return []
     from rq.executions import Execution
@@ -14,6 +14,6 @@ def executions_of(job, connection):
 
 
 def delete_executions(job, connection, pipe):
-    """In the transaction of `pipe`."""
+    """Deletes them in the transaction of `pipe`."""
     for execution in executions_of(job, connection):
         execution.delete(job=job, pipeline=pipe)

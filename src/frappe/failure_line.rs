@@ -1,13 +1,13 @@
-//! Which lines of a failed program's output say why it failed: the exception's own line of a Python traceback, and the
-//! error of node, yarn, npm, vite, rollup, esbuild or the shell. What follows them (frames, the wrapper's own failure,
-//! where the log is) says nothing.
+//! Finds the lines of a failed program's output that state the reason: the exception's line of a Python traceback, or
+//! the error of node, yarn, npm, vite, rollup, esbuild or the shell. The lines after them (frames, the failure of a
+//! wrapper, the path of a log) do not help.
 
-/// Most of what one message quotes.
+/// The limit of lines that a message quotes.
 const MAX_LINES: usize = 3;
-/// Where no line is known to tell the reason.
+/// The number of lines to quote if none is known to state the reason.
 const LAST_LINES: usize = 6;
 
-/// The reason in one line. Lines are as the program wrote them: their indentation counts.
+/// The reason in one line. The lines must be unchanged: their indentation counts.
 pub fn reason(lines: &[String]) -> String {
     let lines: Vec<String> = lines.iter().map(|line| without_colours(line)).collect();
     python_exception(&lines).or_else(|| tool_error(&lines)).unwrap_or_else(|| last_lines(&lines))
@@ -20,7 +20,7 @@ fn last_lines(lines: &[String]) -> String {
     lines[lines.len().saturating_sub(LAST_LINES)..].join(" / ")
 }
 
-/// Of the last traceback: the first line behind its frames, with what continues it.
+/// The exception of the last traceback: the first line after its frames, with its continuation lines.
 fn python_exception(lines: &[String]) -> Option<String> {
     let is_frame = |line: &str| line.trim_start().starts_with("File \"") && line.contains(", line ");
     let last_frame = lines.iter().rposition(|line| is_frame(line))?;
@@ -42,14 +42,14 @@ fn indent_of(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
 
-/// The first errors that a tool of node's wrote; where a process ran out of memory, that.
+/// The first errors of a node tool; an out-of-memory error has priority.
 fn tool_error(lines: &[String]) -> Option<String> {
-    let told: Vec<&str> = lines.iter().map(|line| line.trim()).filter(|line| is_error(line)).collect();
-    if let Some(fatal) = told.iter().find(|line| line.contains("FATAL ERROR")) {
+    let errors: Vec<&str> = lines.iter().map(|line| line.trim()).filter(|line| is_error(line)).collect();
+    if let Some(fatal) = errors.iter().find(|line| line.contains("FATAL ERROR")) {
         return Some((*fatal).to_string());
     }
     let mut first: Vec<&str> = Vec::new();
-    for line in told {
+    for line in errors {
         if !first.contains(&line) && first.len() < MAX_LINES {
             first.push(line);
         }
@@ -57,11 +57,11 @@ fn tool_error(lines: &[String]) -> Option<String> {
     (!first.is_empty()).then(|| first.join(" / "))
 }
 
-/// Lines that name an error of their own.
+/// True for a line that states an error.
 fn is_error(line: &str) -> bool {
-    const BEGINS: [&str; 7] =
+    const PREFIXES: [&str; 7] =
         ["error ", "npm ERR! ", "npm error ", "FATAL ERROR", "[vite]", "[commonjs", "✘ "];
-    const HOLDS: [&str; 8] = [
+    const PHRASES: [&str; 8] = [
         "[ERROR]",
         ": error",
         "Could not resolve",
@@ -72,12 +72,12 @@ fn is_error(line: &str) -> bool {
         ": not found",
     ];
     !is_noise(line)
-        && (BEGINS.iter().any(|word| line.starts_with(word))
-            || HOLDS.iter().any(|word| line.contains(word))
+        && (PREFIXES.iter().any(|word| line.starts_with(word))
+            || PHRASES.iter().any(|word| line.contains(word))
             || names_exception(line))
 }
 
-/// `TypeError: x`, `RollupError: y`, `Error [ERR_MODULE_NOT_FOUND]: z`.
+/// True for `TypeError: x`, `RollupError: y`, `Error [ERR_MODULE_NOT_FOUND]: z`.
 fn names_exception(line: &str) -> bool {
     let Some((name, _)) = line.split_once(": ") else { return false };
     let name = name.split(" [").next().unwrap_or_default();
@@ -86,9 +86,9 @@ fn names_exception(line: &str) -> bool {
     is_word && (name.ends_with("Error") || name.ends_with("Exception"))
 }
 
-/// Frames, wrappers that only repeat that something failed, and advice.
+/// True for frames, for wrappers that only repeat that something failed, and for advice.
 fn is_noise(line: &str) -> bool {
-    const BEGINS: [&str; 20] = [
+    const PREFIXES: [&str; 20] = [
         "error during build:",
         "Node.js v",
         "warning ",
@@ -111,10 +111,10 @@ fn is_noise(line: &str) -> bool {
         "yarn run v",
     ];
     let is_frame = line.starts_with("at ") && line.contains(':');
-    is_frame || matches!(line, "{" | "}" | "}," | "]") || BEGINS.iter().any(|word| line.starts_with(word))
+    is_frame || matches!(line, "{" | "}" | "}," | "]") || PREFIXES.iter().any(|word| line.starts_with(word))
 }
 
-/// Programs that colour their output whatever they are asked.
+/// The line without colour codes, which some programs always write.
 fn without_colours(line: &str) -> String {
     let mut text = String::with_capacity(line.len());
     let mut parts = line.split('\u{1b}');

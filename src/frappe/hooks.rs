@@ -1,10 +1,10 @@
-//! What an app's hooks.py says, read without running it.
+//! Parses an app's hooks.py without running it.
 
 use std::path::Path;
 
-/// `required_apps`: a list of literals in every app that has one, `["frappe/erpnext", …]`. By name:
-/// Frappe takes what follows the last `/` and comes before `@` or `.git` (frappe.installer.parse_app_name).
-/// An app does not need itself, nor frappe, which is always there.
+/// The names in `required_apps`, which is a list of literals in every app that has one, `["frappe/erpnext", …]`.
+/// Frappe's name is the part after the last `/` and before `@` or `.git` (frappe.installer.parse_app_name).
+/// Without frappe, which is always installed.
 pub fn required_apps(package: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(package.join("hooks.py")).unwrap_or_default();
     parse_required_apps(&text)
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_is_read_in_every_form_that_apps_have() {
+    fn required_apps_is_parsed_in_all_forms_that_apps_use() {
         for (text, apps) in [
             ("required_apps = [\"frappe/erpnext\"]", vec!["erpnext"]),
             (

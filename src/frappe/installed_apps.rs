@@ -1,31 +1,33 @@
-//! The database's own list of its apps (frappe.get_installed_apps), and their versions.
+//! The site's list of installed apps in the database (frappe.get_installed_apps), and their versions.
 
 use std::collections::BTreeMap;
 
 use tokio_postgres::{Client, Error};
 
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Result};
 use crate::postgres::sql::sql_fault;
 
-/// In the order of their installation; frappe is the first.
+/// The installed apps in order of installation; frappe is the first.
 ///
 /// # Errors
-/// The list cannot be read, or is none.
+/// The list cannot be read, or is invalid.
 pub async fn read(client: &Client) -> Result<Vec<String>> {
     let text = text(client).await.map_err(sql_fault("cannot read installed_apps"))?;
     serde_json::from_str(&text.unwrap_or_default()).map_err(|_| {
         Fault::try_again(
-            "installed_apps in the database is no list",
-            "look at tabDefaultValue (defkey installed_apps)",
+            "installed_apps in the database is not a list",
+            "check tabDefaultValue (defkey installed_apps)",
         )
+        .named(Refusal::InstalledAppsInvalid)
     })
 }
 
-/// The same; empty where it is no list.
+/// The installed apps; empty if the list is invalid.
 ///
 /// # Errors
 /// The list cannot be read.
-pub async fn installed_apps(client: &Client) -> Result<Vec<String>> {
+pub async fn read_or_empty(client: &Client) -> Result<Vec<String>> {
     let text = text(client).await.map_err(sql_fault("cannot read the installed apps"))?;
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
@@ -36,7 +38,7 @@ async fn text(client: &Client) -> std::result::Result<Option<String>, Error> {
     Ok(client.query_opt(sql, &[]).await?.and_then(|row| row.get("defvalue")))
 }
 
-/// What Installed Application says, by app. Frappe writes it at the end of a migrate.
+/// The versions in Installed Application, by app. Frappe writes them at the end of a migrate.
 pub async fn versions(client: &Client) -> std::result::Result<BTreeMap<String, String>, Error> {
     let sql =
         r#"SELECT app_name, coalesce(app_version, '') AS version FROM public."tabInstalled Application""#;

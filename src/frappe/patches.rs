@@ -1,11 +1,11 @@
-//! patches.txt, read as Frappe reads it (frappe/modules/patch_handler.py), and Patch Log.
+//! patches.txt, parsed as Frappe parses it (frappe/modules/patch_handler.py), and the Patch Log.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use tokio_postgres::{Client, Error};
 
-/// The patches that the database has on record. A skipped patch is run again, and a version without that column skips
+/// The patches in the Patch Log. A skipped patch is not included: it is run again. Versions without that column skip
 /// none.
 pub async fn logged(client: &Client) -> Result<BTreeSet<String>, Error> {
     let sql = r#"SELECT patch FROM public."tabPatch Log" AS log
@@ -13,13 +13,13 @@ pub async fn logged(client: &Client) -> Result<BTreeSet<String>, Error> {
     Ok(client.query(sql, &[]).await?.iter().map(|row| row.get("patch")).collect())
 }
 
-/// The patches of an app in the order in which migrate runs them; none where there is no file.
+/// The patches of an app in the order in which migrate runs them; empty without a file.
 pub fn read(package: &Path) -> Vec<String> {
     std::fs::read_to_string(package.join("patches.txt")).map(|text| parse(&text)).unwrap_or_default()
 }
 
-/// An INI file with pre_model_sync and post_model_sync, or the old format: a patch a line. Python's
-/// configparser takes whole lines as keys, so that the same patch with another comment is another one.
+/// Parses an INI file with pre_model_sync and post_model_sync, or the old format with one patch per line. Python's
+/// configparser takes whole lines as keys, so the same patch with another comment is another patch.
 fn parse(text: &str) -> Vec<String> {
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
     if !lines().any(|line| line.starts_with('[')) {
@@ -43,12 +43,12 @@ fn parse(text: &str) -> Vec<String> {
     [in_section("pre_model_sync"), in_section("post_model_sync")].concat()
 }
 
-/// The log has a patch under its own name, without `finally:` (patch_handler.executed).
+/// The name of a patch in the log, without `finally:` (patch_handler.executed).
 pub fn logged_as(patch: &str) -> String {
     patch.replace("finally:", "")
 }
 
-/// The module that a line runs; none for `execute:`.
+/// The module that a line runs; None for `execute:`.
 pub fn module(patch: &str) -> Option<&str> {
     let patch = patch.strip_prefix("finally:").unwrap_or(patch);
     if patch.starts_with("execute:") { None } else { patch.split_whitespace().next() }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_formats_of_the_file() {
+    fn both_formats_of_the_file_are_parsed() {
         let new =
             "[pre_model_sync]\na.one\n# a.old\n\n[post_model_sync]\na.two #2024\nexecute:frappe.db.x()\n";
         assert_eq!(parse(new), ["a.one", "a.two #2024", "execute:frappe.db.x()"]);

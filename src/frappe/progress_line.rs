@@ -1,9 +1,9 @@
-//! A progress line, such as `Updating DocTypes for frappe          : [=====     ] 40%`: Frappe draws it anew in its
-//! place while a command works (frappe.utils.update_progress_bar).
+//! A progress line, such as `Updating DocTypes for frappe          : [=====     ] 40%`: Frappe rewrites it in place
+//! while a command runs (frappe.utils.update_progress_bar).
 
 use std::fmt;
 
-/// The line as it was written, and how far it says that the work is.
+/// The line as written, and its percentage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgressLine {
     text: String,
@@ -11,14 +11,14 @@ pub struct ProgressLine {
 }
 
 impl ProgressLine {
-    /// The one place where such a line is read.
+    /// Parses a line; the only parser of such lines.
     pub fn parse(text: impl Into<String>) -> Self {
         let text = text.into();
         Self { percent: percent(&text), text }
     }
 }
 
-/// The number before the last percent sign. Some bars count `3 of 10` instead: they have none.
+/// The number before the last percent sign. Bars that count `3 of 10` have none.
 fn percent(text: &str) -> Option<u8> {
     let (before, _) = text.rsplit_once('%')?;
     let number = before.rsplit(|c: char| !c.is_ascii_digit()).next()?;
@@ -41,7 +41,7 @@ mod tests {
             ("Updating DocTypes for frappe        : [=====               ] 27%", Some(27)),
             ("Updating DocTypes for frappe        : [====================] 100%", Some(100)),
             ("Updating customizations for 100% : [=    ] 3%", Some(3)),
-            // What another pod reports: its step in front, and what keeps it waiting behind.
+            // A report of another pod: its step before the line, and what the step waits for after it.
             ("new-site: Updating DocTypes for erpnext : [==  ] 37%; waits for a lock of session 7", Some(37)),
             ("Updating global search: [===   ] 3 of 10", None),
             ("migrate: 1 of 2 patches, about 3 s left", None),

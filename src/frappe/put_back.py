@@ -1,7 +1,7 @@
-# Puts a job back that stands in `<queue>:intermediate`: a worker of one queue was killed after Redis had moved it there and
-# before it began. At most once, even where several pods try, and never a job that a living worker is about to begin. What is asked
-# comes as JSON on standard input (role/worker/settle.rs); what was done goes to standard output, in a line. Run after
-# executions.py.
+# Puts back a job that is in `<queue>:intermediate`: a worker of one queue was killed after Redis had moved the job
+# there and before the worker began it. The job is put back at most once, even if several pods try, and never if a live
+# worker is about to begin it. The request comes as JSON on standard input (roles/worker/job_recovery.rs); the result goes to
+# standard output as one line. Runs after executions.py.
 import json
 import sys
 
@@ -11,9 +11,9 @@ from rq.job import Job
 
 BEGINS = "cauldron_begins"  # worker_jobs.py
 
-asked = json.load(sys.stdin)
-connection = Redis.from_url(asked["url"])
-queue, job_id = asked["queue"], asked["job"]
+request = json.load(sys.stdin)
+connection = Redis.from_url(request["url"])
+queue, job_id = request["queue"], request["job"]
 intermediate = f"{queue}:intermediate"
 
 
@@ -22,11 +22,11 @@ def ids(pipe, key):
 
 
 def put_back(pipe):
-    """In one transaction, which fails if a worker writes meanwhile that it begins a job."""
+    """Puts the job back in one transaction, which fails if a worker records at the same time that it begins a job."""
     workers = [as_text(key) for key in pipe.smembers("rq:workers")]
     pipe.watch(intermediate, queue, *workers)
     if job_id not in ids(pipe, intermediate):
-        return f"job {job_id} was taken meanwhile"
+        return f"job {job_id} is no longer in the intermediate list"
     if any(as_text(pipe.hget(worker, BEGINS) or "") == job_id for worker in workers):
         return f"job {job_id} is about to begin"
     status = as_text(pipe.hget(f"rq:job:{job_id}", "status") or "")
@@ -37,15 +37,15 @@ def put_back(pipe):
         delete_executions(Job.fetch(job_id, connection=connection), connection, pipe)
         pipe.lpush(queue, job_id)
     pipe.execute()
-    return f"put back job {job_id}" if waits else f"job {job_id} is not waiting there: its status is {status or None}"
+    return f"put back job {job_id}" if waits else f"job {job_id} is not waiting: its status is {status or None}"
 
 
 while True:
     with connection.pipeline() as pipe:
         try:
             pipe.watch(intermediate)
-            said = put_back(pipe)
+            result = put_back(pipe)
             break
         except WatchError:
             continue
-print(said)
+print(result)

@@ -1,4 +1,4 @@
-//! Where RQ keeps what in Redis, under the names that Frappe gives its queues
+//! The keys of RQ in Redis, with the names that Frappe gives its queues, and our own keys
 //! (docs/frappe-jobs.md#queue-keys).
 
 use std::path::Path;
@@ -11,7 +11,7 @@ pub struct BenchQueues {
     bench_id: String,
 }
 
-/// Every worker of every bench on this Redis.
+/// The key of all workers of all benches on this Redis.
 pub const WORKERS: &str = "rq:workers";
 
 impl BenchQueues {
@@ -19,24 +19,24 @@ impl BenchQueues {
         Self::new(config.workers.bench_id.as_deref(), &config.workers.bench_root)
     }
 
-    /// `bench_id` of common_site_config.json, else the bench's path with `/` as `-`
+    /// Uses `bench_id` of common_site_config.json, or else the bench's path with `-` instead of `/`
     /// (frappe.utils.get_bench_id).
     fn new(bench_id: Option<&str>, bench: &Path) -> Self {
-        let made = || bench.to_string_lossy().trim_matches('/').replace('/', "-");
-        Self { bench_id: bench_id.map_or_else(made, str::to_string) }
+        let from_path = || bench.to_string_lossy().trim_matches('/').replace('/', "-");
+        Self { bench_id: bench_id.map_or_else(from_path, str::to_string) }
     }
 
-    /// The jobs that wait, the oldest first.
+    /// The waiting jobs, oldest first.
     pub fn queue(&self, name: &str) -> String {
         format!("rq:queue:{}", self.full(name))
     }
 
-    /// What a worker of this queue alone has taken from it and not begun.
+    /// The jobs that a worker of only this queue has taken from it and not begun.
     pub fn intermediate(&self, name: &str) -> String {
         format!("{}:intermediate", self.queue(name))
     }
 
-    /// One of RQ's registries: wip, finished, failed.
+    /// A registry of RQ: wip, finished, failed.
     pub fn registry(&self, registry: &str, name: &str) -> String {
         format!("rq:{registry}:{}", self.full(name))
     }
@@ -46,22 +46,22 @@ impl BenchQueues {
         format!("rq:workers:{}", self.full(name))
     }
 
-    /// What keeps this bench's workers from running while somebody migrates; it ends by itself.
+    /// The key that pauses this bench's workers during a migration; it expires unless it is renewed.
     pub fn gate(&self) -> String {
         format!("cauldron:gate:{}", self.bench_id)
     }
 
-    /// Whose jobs are in the queues, so that two installations of one site are told apart.
+    /// The key that names the installation whose jobs are in the queues, to distinguish two installations of one site.
     pub fn claim(&self, site: &str) -> String {
         format!("cauldron:claim:{}:{site}", self.bench_id)
     }
 
-    /// Which list of apps each serving pod of a site has.
+    /// The lists of apps of a site's serving pods.
     pub fn views(&self, site: &str) -> String {
         format!("cauldron:views:{}:{site}", self.bench_id)
     }
 
-    /// Whether a worker with these queues, as its record has them, works for this bench.
+    /// True if a worker with these queues, as in its record, works for this bench.
     pub fn is_any_of(&self, queues: &str) -> bool {
         queues
             .split(',')
@@ -79,6 +79,7 @@ pub fn site_of(id: &str) -> Option<&str> {
     Some(&id[..end]).filter(|site| !site.is_empty())
 }
 
+/// The key of a job.
 pub fn job(id: &str) -> String {
     format!("rq:job:{id}")
 }
@@ -90,7 +91,7 @@ pub fn epoch_s(text: &str) -> Option<f64> {
     let (year, month, day) = (date.next()??, date.next()??, date.next()??);
     let mut time = time.splitn(3, ':').map(|part| part.parse::<f64>().ok());
     let (hours, minutes, seconds) = (time.next()??, time.next()??, time.next()??);
-    // Days of the civil calendar, years that begin in March (Howard Hinnant's days_from_civil).
+    // Days of the civil calendar with years that begin in March (Howard Hinnant's days_from_civil).
     let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
     let days = 365 * year + year.div_euclid(4) - year.div_euclid(100)
         + year.div_euclid(400)
@@ -105,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_frappes() {
+    fn keys_and_times_are_those_of_frappe_and_rq() {
         let queues = BenchQueues::new(None, Path::new("/home/frappe/frappe-bench"));
         assert_eq!(queues.queue("default"), "rq:queue:home-frappe-frappe-bench:default");
         assert_eq!(epoch_s("1970-01-01T00:00:00.000000Z"), Some(0.0));

@@ -1,5 +1,5 @@
-# Runs Frappe's own `schedule` command and leaves word of each tick, of which Frappe itself leaves none. Read from
-# standard input by python, in sites/. A tick counts where it came to its end: Frappe swallows what goes wrong in it.
+# Runs Frappe's own `schedule` command and records each tick in a file, which Frappe does not do. Read from standard
+# input by python, in sites/. Only a tick that finished is recorded: Frappe swallows the errors in it.
 import os
 import runpy
 import sys
@@ -11,28 +11,29 @@ import frappe
 from frappe.utils import scheduler
 
 
-def leave_word(text):
-    """When the tick ended, in seconds since the machine's start, and what it came to."""
+def record_tick(text):
+    """Records the end of the tick, in seconds since the machine's start, and its result."""
     with open(path + ".new", "w") as file:
         file.write(f"{time.clock_gettime(time.CLOCK_BOOTTIME)} {text}\n")
     os.replace(path + ".new", path)
 
 
-def after(name, tell):
+def record_after(name, describe):
+    """Replaces a function of Frappe's scheduler by one that also records a tick."""
     original = getattr(scheduler, name)
 
     def replacement(*args, **kwargs):
         result = original(*args, **kwargs)
-        text = tell(result)
+        text = describe(result)
         if text and frappe.local.site == site:
-            leave_word(text)
+            record_tick(text)
         return result
 
     setattr(scheduler, name, replacement)
 
 
 class Clock:
-    """The `time` module, with a first sleep that is shorter: who takes over ticks the earlier by what that takes."""
+    """The `time` module with a shorter first sleep, which compensates for the duration of a takeover."""
 
     def __init__(self):
         self.slept = False
@@ -41,18 +42,18 @@ class Clock:
         return getattr(time, name)
 
     def sleep(self, seconds):
-        sooner = 0 if self.slept else min(6, seconds / 2)
+        saved = 0 if self.slept else min(6, seconds / 2)
         self.slept = True
-        time.sleep(seconds - sooner)
+        time.sleep(seconds - saved)
 
 
 if scheduler.__dict__.get("time") is time:
     scheduler.time = Clock()
 try:
-    after("is_scheduler_inactive", lambda inactive: "inactive" if inactive else None)
-    after("enqueue_events", lambda jobs: "dormant" if jobs is None else "enqueued")
+    record_after("is_scheduler_inactive", lambda inactive: "inactive" if inactive else None)
+    record_after("enqueue_events", lambda jobs: "dormant" if jobs is None else "enqueued")
 except AttributeError as error:
-    print(f"ticks cannot be seen with this Frappe: {error}", file=sys.stderr, flush=True)
-    leave_word("unseen")
+    print(f"ticks cannot be recorded with this Frappe: {error}", file=sys.stderr, flush=True)
+    record_tick("unseen")
 sys.argv[0] = "bench"
 runpy.run_module("frappe.utils.bench_helper", run_name="__main__")

@@ -1,36 +1,36 @@
-//! What keeps scheduled jobs from being enqueued although the scheduler runs.
+//! The settings that prevent a running scheduler from enqueuing jobs.
 
 use tokio_postgres::Client;
 
 use super::bench_objects::BenchObjects;
 
-/// Frappe's own default.
+/// Frappe's default.
 pub const DORMANT_DAYS: i64 = 4;
 
-/// What the site's settings say, as text; none where they do not.
+/// The site's settings, as text; None if not set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     pub enable_scheduler: Option<String>,
     pub dormant_days: Option<i64>,
-    /// Since anybody was active; none where nobody ever was.
+    /// Days since the last activity of any user; None if there was none.
     pub idle_days: Option<i64>,
 }
 
-/// What the scheduler does at its ticks.
+/// The state of the scheduler at its ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SchedulerState {
     Active,
     Disabled,
     Paused,
     Maintenance,
-    /// Nobody was active for days.
+    /// No user was active for days.
     Dormant,
-    /// It does not run here: another pod leads, or none is known to.
+    /// The scheduler does not run in this pod: another one leads, or none is known to lead.
     Standby,
 }
 
 impl SchedulerState {
-    /// As the log and the metric's label have it.
+    /// The name in the log and in the metric's label.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -44,9 +44,9 @@ impl SchedulerState {
 }
 
 impl Settings {
-    /// Asks on a session of a complete site.
+    /// Reads the settings of a complete site.
     pub async fn read(client: &Client) -> Result<Self, tokio_postgres::Error> {
-        // Columns differ from version to version: what is absent reads as null.
+        // Columns differ between versions: an absent one reads as null.
         let sql = r#"
             SELECT max(value) FILTER (WHERE field = 'enable_scheduler'),
                    max(value) FILTER (WHERE field = 'dormant_days'),
@@ -62,7 +62,7 @@ impl Settings {
         })
     }
 
-    /// The state of a scheduler that runs, in the order in which Frappe itself looks.
+    /// The state of a running scheduler; the switches are checked in Frappe's order.
     pub fn state(&self, files: &BenchObjects) -> SchedulerState {
         let switches = [
             ("maintenance_mode", SchedulerState::Maintenance),
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_switch_that_is_off_names_the_state() {
+    fn the_first_switch_in_frappes_order_decides_the_state() {
         let files = |text: &str| BenchObjects {
             site: serde_json::from_str(text).unwrap(),
             ..BenchObjects::default()

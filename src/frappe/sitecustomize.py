@@ -1,6 +1,6 @@
-# Imported by every Python of a pod at its start (https://docs.python.org/3/library/site.html). The site folders of a
-# pod's view are links into the volume, and Frappe takes a folder that is a link for no site (frappe.utils.get_sites): the
-# scheduler would enqueue nothing, a site would have no logs, and `--site all` would mean none.
+# Imported by every Python of a pod at its start (https://docs.python.org/3/library/site.html). The site folders in a
+# pod's overlay are links into the volume, and Frappe ignores a site folder that is a link (frappe.utils.get_sites): the
+# scheduler would enqueue nothing, a site would have no logs, and `--site all` would select no site.
 import importlib.machinery
 import importlib.util
 import os
@@ -16,8 +16,8 @@ def hide_links_of(sites):
     os.path.islink = islink
 
 
-def run_the_next():
-    """Whatever else is to be imported at the start: an agent's, say, or the distribution's."""
+def run_next_sitecustomize():
+    """Runs the next sitecustomize on the path, for example that of an agent or of the distribution."""
     here = os.path.dirname(os.path.abspath(__file__))
     others = [path for path in sys.path if os.path.abspath(path) != here]
     spec = importlib.machinery.PathFinder.find_spec("sitecustomize", others)
@@ -26,4 +26,4 @@ def run_the_next():
 
 
 hide_links_of(os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "sites")))
-run_the_next()
+run_next_sitecustomize()

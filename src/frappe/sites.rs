@@ -1,4 +1,4 @@
-//! The sites of a bench: the folders of `sites/` that hold a site_config.json.
+//! The sites of a bench: the folders in `sites/` that contain a site_config.json.
 
 use std::fs;
 use std::path::Path;
@@ -6,15 +6,15 @@ use std::path::Path;
 use crate::bench::Bench;
 use crate::config::value::parse_site;
 
-/// A site of the bench beside the one that this program was given.
+/// A site of the bench that is not SITE_NAME.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtherSite {
     pub name: String,
-    /// A link to the folder of the given site: another name of the same site.
+    /// True for a link to the folder of SITE_NAME: another name of the same site.
     pub is_alias: bool,
 }
 
-/// Every site but `site`, by name. None where `sites/` cannot be read.
+/// All sites except `site`, sorted by name. Empty if `sites/` cannot be read.
 pub fn others(bench: &Bench, site: &str) -> Vec<OtherSite> {
     let own = fs::canonicalize(bench.site(site)).ok();
     let entries = fs::read_dir(bench.sites()).into_iter().flatten().flatten();
@@ -30,7 +30,7 @@ pub fn others(bench: &Bench, site: &str) -> Vec<OtherSite> {
     sites
 }
 
-/// Frappe serves a folder of this kind; of any other it says that there is no such site.
+/// True if Frappe regards the folder as a site.
 pub fn is_site(folder: &Path) -> bool {
     folder.join("site_config.json").exists()
 }
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sites_are_folders_with_a_configuration() {
+    fn sites_are_folders_with_a_site_config() {
         let folder = tempfile::tempdir().unwrap();
         let bench = Bench::new(folder.path());
         for site in ["one.test", "two.test", "assets", ".cauldron"] {

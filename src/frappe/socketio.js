@@ -1,6 +1,6 @@
-// Runs Frappe's own socketio.js, whose path is the argument, and gives its Redis connections a name: of all that listen to
-// `events` there, this process is told from other pods' by it. Read from standard input by node, in sites/,
-// after socketio_web.js.
+// Runs Frappe's own socketio.js, whose path is the argument, and names its Redis connections: the name distinguishes
+// this process from other pods' among the subscribers of `events`. Read from standard input by node, in sites/, after
+// socketio_web.js.
 const fs = require("fs");
 const { createRequire } = require("module");
 
@@ -14,14 +14,14 @@ try {
 		const connect = client.connect;
 		client.connect = async (...given) => {
 			const connected = await connect.apply(client, given);
-			// Before it subscribes, and can say no more. Where the login may not, the supervisor knows.
+			// A subscribed connection cannot set its name. If the login lacks the right, the supervisor knows it.
 			await client.sendCommand(["CLIENT", "SETNAME", name]).catch(() => {});
 			return connected;
 		};
 		return client;
 	};
 } catch (error) {
-	console.error(`its subscription has no name with this Frappe: ${error.message}`);
+	console.error(`cannot name the Redis connections with this Frappe: ${error.message}`);
 	fs.writeFileSync(process.env.CAULDRON_UNNAMED_FILE, "");
 }
 require(script);

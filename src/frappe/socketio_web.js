@@ -1,16 +1,16 @@
-// Sends what Frappe's socket.io server asks of Frappe straight to the web role. Frappe asks at the Origin of the page, from
-// where this process runs: a published port, or a name that only the outside knows, leads nowhere from inside a container.
-// The Host stays the page's own, by which the web role knows the site. Part of socketio.js, and before it.
+// Sends the requests of Frappe's socket.io server to Frappe straight to the web role. Frappe sends them to the Origin
+// of the page: a published port, or a name that only clients can resolve, is unreachable from inside a container.
+// The Host header stays the page's, by which the web role finds the site. Prepended to socketio.js.
 const http = require("http");
 const https = require("https");
 const net = require("net");
 const { urlToHttpOptions } = require("url");
 
-// frappe.realtime.get_user_info, and what an app's own handlers ask for.
+// frappe.realtime.get_user_info, and the methods that an app's own handlers call.
 const CALLS = "/api/method/";
-const TELL_EVERY_MS = 60_000;
+const LOG_INTERVAL_MS = 60_000;
 
-// The arguments of http.request, in whichever way they are written.
+// Parses the arguments of http.request in all their forms.
 function readArguments([first, ...rest]) {
 	const callback = rest.find((argument) => typeof argument === "function");
 	const isUrl = typeof first === "string" || first instanceof URL;
@@ -18,7 +18,7 @@ function readArguments([first, ...rest]) {
 	return [isUrl ? { ...urlToHttpOptions(new URL(first)), ...options } : { ...first }, callback];
 }
 
-// The Host that the page's own address comes to.
+// The Host header for the page's address.
 function hostOf({ headers, hostname, host, port }, defaultPort) {
 	if (headers?.host) return headers.host;
 	const name = (hostname || host || "localhost").replace(/^\[|\]$/g, "");
@@ -30,36 +30,36 @@ function sendCallsTo(web, ca) {
 	const secure = web.protocol === "https:";
 	const send = (secure ? https : http).request;
 	const name = web.hostname.replace(/^\[|\]$/g, "");
-	// Its own container's: nobody else listens there.
+	// Inside the container no other program listens there.
 	const isOwn = ["127.0.0.1", "::1", "localhost"].includes(name);
-	const way = { protocol: web.protocol, host: name, hostname: name, port: web.port || (secure ? 443 : 80), agent: false };
-	if (secure) Object.assign(way, { rejectUnauthorized: !isOwn, ca });
-	let toldAt = -Infinity;
-	const tell = (error) => {
-		if (performance.now() - toldAt < TELL_EVERY_MS) return;
-		toldAt = performance.now();
-		console.error(`live events fail: ${web.origin} cannot be asked whose page it is: ${error.message || error.code}`);
+	const target = { protocol: web.protocol, host: name, hostname: name, port: web.port || (secure ? 443 : 80), agent: false };
+	if (secure) Object.assign(target, { rejectUnauthorized: !isOwn, ca });
+	let loggedAt = -Infinity;
+	const log = (error) => {
+		if (performance.now() - loggedAt < LOG_INTERVAL_MS) return;
+		loggedAt = performance.now();
+		console.error(`live events fail: cannot get the user of a page from ${web.origin}: ${error.message || error.code}`);
 	};
 	const route = (given, defaultPort) => {
 		const host = hostOf(given, defaultPort);
 		const page = host.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
-		// The certificate is the page's.
+		// The web role's certificate is for the page's name.
 		const servername = secure && !net.isIP(page) ? { servername: page } : {};
-		return { ...given, ...way, ...servername, headers: { ...given.headers, host } };
+		return { ...given, ...target, ...servername, headers: { ...given.headers, host } };
 	};
 	for (const [module, defaultPort] of [[http, 80], [https, 443]]) {
 		const request = module.request;
 		module.request = (...given) => {
 			const [options, callback] = readArguments(given);
 			if (!options.path?.startsWith(CALLS)) return request(...given);
-			return send(route(options, defaultPort), callback).on("error", tell);
+			return send(route(options, defaultPort), callback).on("error", log);
 		};
 		module.get = (...given) => module.request(...given).end();
 	}
 	if (globalThis.fetch) replaceFetch();
 }
 
-// None for a Request object, and for what fetch itself is to refuse.
+// The parsed URL; null for a Request object, and for input that fetch itself has to reject.
 function parsed(input) {
 	try {
 		return typeof input === "string" || input instanceof URL ? new URL(input) : null;
@@ -68,7 +68,7 @@ function parsed(input) {
 	}
 }
 
-// Node's own fetch takes no CA, and no address beside the URL's.
+// Node's fetch accepts neither a CA nor an address other than the URL's.
 function replaceFetch() {
 	const fetch = globalThis.fetch;
 	globalThis.fetch = (input, init = {}) => {

@@ -1,18 +1,19 @@
-//! Which versions of Frappe this program works with.
+//! The versions of Frappe that this program supports.
 
 use crate::bench::Bench;
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Result};
 
-/// The oldest major version. 14 has no `frappe.database.get_command` and no `--no-setup-db`: it can neither
-/// create nor migrate a site on a PostgreSQL that is in support.
+/// The oldest supported major version. 14 lacks `frappe.database.get_command` and `--no-setup-db`: it can neither
+/// create nor migrate a site on a supported PostgreSQL.
 pub const OLDEST: u32 = 15;
 /// The newest major version that was tested.
 pub const NEWEST: u32 = 16;
 
-/// Refuses a bench whose Frappe is too old. The version of the database does not matter here: newer code migrates it.
+/// Refuses a bench whose Frappe is too old. The database's version is not checked: newer code migrates it.
 ///
 /// # Errors
-/// 78 with the version. A bench whose version cannot be read passes: the command that needs its code reports that.
+/// 78 with the version. An unreadable version is accepted: the command that needs the code reports that.
 pub fn require(bench: &Bench) -> Result<()> {
     match bench.frappe_major() {
         Some(major) if major < OLDEST => {
@@ -22,7 +23,8 @@ pub fn require(bench: &Bench) -> Result<()> {
                 format!(
                     "use an image with Frappe {OLDEST} or {NEWEST}: its code migrates a database of version {major}"
                 ),
-            ))
+            )
+            .named(Refusal::FrappeUnsupported))
         }
         _ => Ok(()),
     }
@@ -35,10 +37,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_that_is_too_old_is_refused_and_one_that_cannot_be_read_is_not() {
+    fn an_old_version_is_refused_and_an_unreadable_one_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let bench = Bench::new(folder.path());
-        assert!(require(&bench).is_ok(), "no bench is there");
+        assert!(require(&bench).is_ok(), "an absent bench is accepted");
         let package = folder.path().join("apps/frappe/frappe");
         fs::create_dir_all(&package).unwrap();
         fs::write(package.join("hooks.py"), "").unwrap();

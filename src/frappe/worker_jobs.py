@@ -1,8 +1,8 @@
-# Which of the jobs that RQ hands over a worker begins, and where the others go. Part of worker.py, and before it.
+# Decides which of the jobs that RQ hands over a worker begins, and puts the others back. Prepended to worker.py.
 #
-# A job's id is always in a list that outlives this process: a worker of one queue has RQ move it from the queue to
-# `<queue>:intermediate`, where it stays until the work-horse begins the job. What is not begun leaves that list in the
-# transaction that puts it back into its queue.
+# A job's id is always in a list that outlives this process: for a worker of one queue RQ moves it from the queue to
+# `<queue>:intermediate`, where it stays until the work-horse begins the job. A job that is not begun leaves that list
+# in the transaction that puts it back into its queue.
 import io
 import os
 import pickle
@@ -14,30 +14,30 @@ from rq.job import Job
 from rq.utils import as_text
 
 GATE = os.environ.get("CAULDRON_WORKER_GATE")
-REFUSED_SITES = os.environ.get("CAULDRON_REFUSED_SITES")  # gate/other_sites/refused.rs
+REFUSED_SITES = os.environ.get("CAULDRON_REFUSED_SITES")  # migrate/other_sites/refused.rs
 SITES = os.getcwd()
-LOOK_AGAIN_S = 1
-FIRST_WINDOW, WINDOW = 10, 1000  # ids that are read from a queue at once
-MOST_KNOWN = 100_000
+FOREIGN_POLL_INTERVAL_S = 1
+FIRST_WINDOW, WINDOW = 10, 1000  # numbers of ids that are read from a queue at once
+MAX_CACHED_JOBS = 100_000
 FRONT = object()
 
-# Fields of the worker's own record, read by role/worker/records.rs and put_back.py.
+# Fields of the worker's own record, read by roles/worker/records.rs and put_back.py.
 BEGINS = "cauldron_begins"
 FOREIGN_JOBS = "cauldron_foreign_jobs"
 FOREIGN_SITE = "cauldron_foreign_site"
 
 
 class Foreign:
-    """Jobs of sites that this bench has not (another installation's, whose queues in this Redis have the same names), and
+    """Jobs of sites that this bench lacks (another installation's, whose queues in this Redis have the same names), and
     of sites that are not migrated to this code."""
 
-    may_wait = True  # in the queues: look at what is there before anything is taken
-    was_seen = False  # by the present look
-    sites = {}  # of the foreign jobs that were counted, by id
+    may_wait = True  # foreign jobs may be in the queues: inspect the queues before a job is taken
+    was_seen = False  # the present inspection has seen a foreign job
+    sites = {}  # the sites of the foreign jobs that were counted, by job id
 
 
 class Anything:
-    """Stands for an object of a job's arguments whose class may not be here, and is not to be imported."""
+    """A stand-in for any object in a job's arguments: its class may be missing here, and must not be imported."""
 
     def __init__(self, *args, **kwargs):
         pass
@@ -60,7 +60,7 @@ class Arguments(pickle.Unpickler):
 
 
 def site_of(job):
-    """The site that Frappe will open for the job; None for a job that is not Frappe's, which is RQ's affair."""
+    """The site that Frappe will open for the job; None for a job that is not Frappe's, which RQ handles."""
     try:
         _, _, _, kwargs = Arguments(io.BytesIO(job.data)).load()
         site = kwargs.get("site")
@@ -70,7 +70,7 @@ def site_of(job):
 
 
 def has_site(site):
-    """As Frappe looks for it; not one whose tables do not fit this code."""
+    """True if Frappe finds the site, and if the site's tables fit this code."""
     if REFUSED_SITES and os.path.exists(os.path.join(REFUSED_SITES, site)):
         return False
     return os.path.exists(os.path.join(SITES, site, "site_config.json"))
@@ -79,7 +79,8 @@ def has_site(site):
 def is_foreign(worker, job_id, job=None):
     if job_id in Foreign.sites:
         return not has_site(Foreign.sites[job_id])
-    # Frappe's ids begin with the site: v15 has `site::id`, v16 `site||id`. The job is read only where that says nothing.
+    # Frappe's ids begin with the site: v15 has `site::id`, v16 `site||id`. The job is read only if its id names no site
+    # of this bench.
     named = re.match(r"(.+?)(::|\|\|)", job_id)
     if named and has_site(named[1]):
         return False
@@ -89,7 +90,7 @@ def is_foreign(worker, job_id, job=None):
         return False
     if site is None or has_site(site):
         return False
-    if len(Foreign.sites) >= MOST_KNOWN:
+    if len(Foreign.sites) >= MAX_CACHED_JOBS:
         Foreign.sites.clear()
     Foreign.sites[job_id] = site
     with worker.connection.pipeline() as pipe:
@@ -105,12 +106,12 @@ def put_back(worker, job, queue, at_front):
         pipe.lrem(queue.intermediate_queue_key, 1, job.id)
         pipe.hdel(worker.key, BEGINS)
         pipe.execute()
-    Stop.in_hand = False
+    Stop.has_job = False
 
 
 def may_begin(worker, job, queue):
-    """Writes down that this worker begins the job, so that the supervisor does not put it back (put_back.py). False where
-    it has done so already, because the job stood in `intermediate` for long: it is in its queue again."""
+    """Records that this worker begins the job, so that the supervisor does not put it back (put_back.py). False if the
+    supervisor has done so already, because the job was in `intermediate` for long: it is in its queue again."""
     if not Stop.uses_intermediate:
         return True
     with worker.connection.pipeline() as pipe:
@@ -120,26 +121,26 @@ def may_begin(worker, job, queue):
     return job.id in map(as_text, ids)
 
 
-def no_longer_begins(worker):
+def clear_begins(worker):
     if Stop.uses_intermediate:
         worker.connection.hdel(worker.key, BEGINS)
 
 
-def held_back(worker, job, queue):
-    """While somebody migrates no job begins: this one goes back to where it came from, as the next to be taken.
+def put_back_while_paused(worker, job, queue):
+    """Puts the job back at the front of its queue while a migration pauses the workers.
 
-    The supervisor will tell this process to stop; a job may have been handed over before that (gate/hold.rs).
+    The supervisor will stop this process; a job may have been handed over before that (migrate/worker_pause.rs).
     """
     if not GATE or not worker.connection.exists(GATE):
         return False
     put_back(worker, job, queue, at_front=True)
-    while not Stop.asked.is_set() and not worker._stop_requested and worker.connection.exists(GATE):
-        Stop.asked.wait(0.5)
+    while not Stop.requested.is_set() and not worker._stop_requested and worker.connection.exists(GATE):
+        Stop.requested.wait(0.5)
     return True
 
 
-def left_to_others(worker, job, queue):
-    """A job of a site that is not here would fail, and its own installation would lose it: it goes to the queue's end."""
+def put_back_foreign(worker, job, queue):
+    """Puts a foreign job back at the end of its queue: here it would fail, and its own installation would lose it."""
     if not is_foreign(worker, job.id, job):
         return False
     put_back(worker, job, queue, at_front=False)
@@ -161,7 +162,7 @@ def is_own(worker, job_id):
 
 
 def take_own(worker, queue, is_only_queue):
-    """The first job that is ours, taken from between the others' as RQ takes one from the front. FRONT where no foreign
+    """Takes the first job that is ours from between foreign jobs, as RQ takes one from the front. FRONT if no foreign
     job was seen before it."""
     with worker.connection.pipeline() as pipe:
         while True:
@@ -183,7 +184,7 @@ def take_own(worker, queue, is_only_queue):
 
 
 def dequeue_own(worker, queues, timeout):
-    """Past foreign jobs, which stay where they are. None where RQ may take what is at the front, or comes next."""
+    """Takes a job past foreign jobs, which stay in place. None if RQ may take the job at the front, or the next one."""
     Foreign.was_seen = False
     for queue in queues:
         while (job_id := take_own(worker, queue, len(queues) == 1)) is not None:
@@ -193,18 +194,19 @@ def dequeue_own(worker, queues, timeout):
             try:
                 return worker.job_class.fetch(job_id, connection=worker.connection, serializer=worker.serializer), queue
             except NoSuchJobError:
-                continue  # deleted while it waited, as RQ sees it
+                continue  # deleted while it waited; RQ skips it too
     Foreign.may_wait = Foreign.was_seen
     if not Foreign.was_seen:
         return None
-    # Only foreign jobs wait: they are looked at no faster than this.
-    if Stop.asked.wait(LOOK_AGAIN_S):
+    # Only foreign jobs wait: the queues are inspected again after this interval.
+    if Stop.requested.wait(FOREIGN_POLL_INTERVAL_S):
         raise StopRequested
     raise DequeueTimeout(timeout, [queue.key for queue in queues])
 
 
 def leave_intermediate_to_the_supervisor():
-    """RQ marks what it finds there as failed, at times while a worker is about to begin it. put_back.py knows better."""
+    """Disables RQ's cleanup, which fails jobs that it finds there, even if a worker is about to begin one. put_back.py
+    replaces it."""
     import rq.worker
 
     if hasattr(rq.worker, "clean_intermediate_queue"):

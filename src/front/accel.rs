@@ -1,55 +1,55 @@
-//! X-Accel-Redirect: Frappe has checked who may read a private file, and we send it.
+//! X-Accel-Redirect: Frappe checks the permission to read a private file, and the web port sends the file.
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use percent_encoding::percent_decode_str;
 
 use super::answer::Body;
-use super::error_page::Refusal;
+use super::error_page::RequestError;
 use super::exchange::Exchange;
 use super::open::{FileRef, find};
-use super::route::plain;
+use super::route::relative_path;
 use super::static_file::{self, ServeOptions};
 
 const HEADER: HeaderName = HeaderName::from_static("x-accel-redirect");
 
-/// The file that Frappe names: `/protected/private/files/…`, below the site's folder.
-pub fn wanted(response: &Response<Body>, site: &str) -> Option<Result<FileRef, Refusal>> {
-    let named = response.headers().get(HEADER)?;
-    let decoded: Vec<u8> = percent_decode_str(named.to_str().unwrap_or_default()).collect();
+/// Returns the file that the header names, relative to the site's folder: `/protected/private/files/…`.
+pub fn requested_file(response: &Response<Body>, site: &str) -> Option<Result<FileRef, RequestError>> {
+    let path_header = response.headers().get(HEADER)?;
+    let decoded: Vec<u8> = percent_decode_str(path_header.to_str().unwrap_or_default()).collect();
     let mut components = decoded.split(|byte| *byte == b'/').filter(|part| !part.is_empty()).peekable();
     let is_protected = components.next() == Some(b"protected");
-    // Not the site's own files, its password among them, whoever wrote that header.
+    // No other file of the site, such as its site_config.json with passwords, regardless of who set the header.
     let is_for_download = matches!(components.peek(), Some(&b"private" | &b"public"));
-    let path = if is_protected && is_for_download { plain(components) } else { None };
-    Some(path.map(|path| FileRef::Private { site: site.into(), path }).ok_or(Refusal::NotFound))
+    let path = if is_protected && is_for_download { relative_path(components) } else { None };
+    Some(path.map(|path| FileRef::Private { site: site.into(), path }).ok_or(RequestError::NotFound))
 }
 
-/// Sends it with what Frappe says of it.
+/// Sends the file with the headers of Frappe's response.
 ///
 /// # Errors
-/// 404 where it is not there.
+/// 404 if the file does not exist, or if the status of Frappe's response is not 200.
 pub async fn answer(
     exchange: &Exchange,
-    wanted: &Result<FileRef, Refusal>,
-    asked: &HeaderMap,
-    said: &Response<Body>,
-) -> Result<Response<Body>, Refusal> {
-    let wanted = wanted.as_ref().map_err(|refusal| *refusal)?;
-    let opened = find(&exchange.shared.places, wanted).await.ok_or(Refusal::NotFound)?;
-    let FileRef::Private { path, .. } = wanted else { return Err(Refusal::NotFound) };
-    // An answer that is no 200 says something else than "here is your file".
-    if said.status() != StatusCode::OK {
-        return Err(Refusal::NotFound);
+    file_ref: &Result<FileRef, RequestError>,
+    request_headers: &HeaderMap,
+    from_frappe: &Response<Body>,
+) -> Result<Response<Body>, RequestError> {
+    let file_ref = file_ref.as_ref().map_err(|error| *error)?;
+    let opened = find(&exchange.shared.roots, file_ref).await.ok_or(RequestError::NotFound)?;
+    let FileRef::Private { path, .. } = file_ref else { return Err(RequestError::NotFound) };
+    // A status other than 200 does not grant access to the file.
+    if from_frappe.status() != StatusCode::OK {
+        return Err(RequestError::NotFound);
     }
-    let manner = ServeOptions { cache: "private, no-cache", download_active: true };
-    let mut response = static_file::answer(&opened, path, &exchange.method, asked, &manner);
+    let options = ServeOptions { cache: "private, no-cache", download_active: true };
+    let mut response = static_file::answer(&opened, path, &exchange.method, request_headers, &options);
     let headers = response.headers_mut();
-    let own = [header::CONTENT_LENGTH, header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES, HEADER];
-    for name in said.headers().keys().filter(|name| !own.contains(name)) {
-        // Nothing is said twice, but for cookies.
+    let ours = [header::CONTENT_LENGTH, header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES, HEADER];
+    for name in from_frappe.headers().keys().filter(|name| !ours.contains(name)) {
+        // Frappe's values replace ours, so that no header occurs twice; cookies may.
         headers.remove(name);
-        for value in said.headers().get_all(name) {
+        for value in from_frappe.headers().get_all(name) {
             headers.append(name.clone(), value.clone());
         }
     }

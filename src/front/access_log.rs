@@ -1,18 +1,19 @@
-//! One line for each request, in the past tense of the log.
+//! The access log: one event for each finished request.
 
 use super::exchange::Exchange;
 use super::metrics::Class;
 use crate::config::front::AccessLog;
 
-/// The query is left out: it holds what people search for, and session keys of some clients.
-pub fn tell(exchange: &Exchange) {
-    let told = match exchange.shared.settings.access_log {
+/// Logs a finished request. The query is omitted: it contains search terms, and session keys of some clients.
+pub fn log(exchange: &Exchange) {
+    let is_logged = match exchange.shared.settings.access_log {
         AccessLog::Off => false,
         AccessLog::On => exchange.class != Class::Assets,
         AccessLog::All => true,
     };
-    if told {
+    if is_logged {
         tracing::info!(
+            event = "request.answered",
             method = %exchange.method,
             path = exchange.uri.path(),
             protocol = ?exchange.version,
@@ -21,7 +22,7 @@ pub fn tell(exchange: &Exchange) {
             elapsed_ms = exchange.arrived.elapsed().as_secs_f64() * 1e3,
             client = %exchange.client,
             request_id = exchange.id,
-            "answered"
+            "request answered"
         );
     }
 }

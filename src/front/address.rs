@@ -1,4 +1,4 @@
-//! Who asks, and by which name: from the connection, and from the words of proxies that are trusted.
+//! The client's address, scheme and host, from the connection and from the X-Forwarded headers of trusted proxies.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,18 +7,18 @@ use hyper::header::{self, HeaderMap};
 
 use crate::config::trusted::TrustedProxies;
 
-/// The client as Frappe is to see it.
+/// The client as it is presented to Frappe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     pub address: IpAddr,
     pub scheme: &'static str,
-    /// With its port, as the client wrote it; empty where an HTTP/1.0 client gave none.
+    /// The host with its port, as the client sent it. Empty if an HTTP/1.0 client sent none.
     pub host: String,
-    /// Whether the peer's words about others are believed.
-    pub by_proxy: bool,
+    /// True if the peer is a trusted proxy, whose X-Forwarded headers are used.
+    pub via_proxy: bool,
 }
 
-/// How the connection came to us.
+/// The other end of the connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
     pub address: SocketAddr,
@@ -26,27 +26,33 @@ pub struct Peer {
 }
 
 impl Client {
-    /// None where the request names no host, or several, or something that is none.
+    /// Returns None if the request has no host, several hosts, or an invalid one.
     pub fn of<B>(request: &Request<B>, peer: Peer, trusted: &TrustedProxies) -> Option<Self> {
-        let by_proxy = trusted.contains(peer.address.ip());
+        let via_proxy = trusted.contains(peer.address.ip());
         let headers = request.headers();
-        let said = |name: &str| if by_proxy { last(headers, name) } else { None };
-        let first_hop = if by_proxy { first(headers, "x-forwarded-proto") } else { None };
+        let forwarded = |name: &str| if via_proxy { last(headers, name) } else { None };
+        let first_hop = if via_proxy { first(headers, "x-forwarded-proto") } else { None };
         let scheme = match first_hop {
             Some(scheme) if scheme.eq_ignore_ascii_case("https") => "https",
             Some(scheme) if scheme.eq_ignore_ascii_case("http") => "http",
             _ if peer.tls => "https",
             _ => "http",
         };
-        let own = own_host(request)?;
-        let host = said("x-forwarded-host").unwrap_or(own);
-        let address = if by_proxy { behind(headers, peer.address.ip(), trusted) } else { peer.address.ip() };
-        is_host(host).then(|| Self { address: address.to_canonical(), scheme, host: host.into(), by_proxy })
+        let requested = requested_host(request)?;
+        let host = forwarded("x-forwarded-host").unwrap_or(requested);
+        let address =
+            if via_proxy { forwarded_client(headers, peer.address.ip(), trusted) } else { peer.address.ip() };
+        is_valid_host(host).then(|| Self {
+            address: address.to_canonical(),
+            scheme,
+            host: host.into(),
+            via_proxy,
+        })
     }
 }
 
-/// RFC 9112, 3.2: more than one Host is refused, and the target's own authority wins.
-fn own_host<B>(request: &Request<B>) -> Option<&str> {
+/// The requested host. More than one Host is refused, and the target's authority takes precedence (RFC 9112, 3.2).
+fn requested_host<B>(request: &Request<B>) -> Option<&str> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (first, second) = (hosts.next(), hosts.next());
     if second.is_some() {
@@ -60,24 +66,24 @@ fn own_host<B>(request: &Request<B>) -> Option<&str> {
     }
 }
 
-fn is_host(host: &str) -> bool {
+fn is_valid_host(host: &str) -> bool {
     host.len() <= 260 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b))
 }
 
-/// The value that the nearest proxy set or added.
+/// The last value of a list, which the nearest proxy set or appended.
 fn last<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
     value.rsplit(',').next().map(str::trim).filter(|value| !value.is_empty())
 }
 
-/// The value of the proxy that the client came to: the scheme that the client itself used.
+/// The first value of a list, from the proxy that the client connected to: the scheme that the client used.
 fn first<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let value = headers.get(name)?.to_str().ok()?;
     value.split(',').next().map(str::trim).filter(|value| !value.is_empty())
 }
 
-/// The first address from the right that is no trusted proxy: what is left of it, anybody can write.
-fn behind(headers: &HeaderMap, peer: IpAddr, trusted: &TrustedProxies) -> IpAddr {
+/// The rightmost address in X-Forwarded-For that is not a trusted proxy. Clients can forge everything left of it.
+fn forwarded_client(headers: &HeaderMap, peer: IpAddr, trusted: &TrustedProxies) -> IpAddr {
     let values: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
     let entries =
         values.iter().rev().filter_map(|value| value.to_str().ok()).flat_map(|value| value.rsplit(','));
@@ -92,7 +98,7 @@ fn behind(headers: &HeaderMap, peer: IpAddr, trusted: &TrustedProxies) -> IpAddr
     nearest
 }
 
-/// `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]`, `[::1]:80`.
+/// Parses `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]`, `[::1]:80`.
 fn address(text: &str) -> Option<IpAddr> {
     let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
     text.trim_matches(['[', ']']).parse().ok().or_else(with_port)
@@ -117,7 +123,7 @@ mod tests {
         (client.address.to_string(), client.scheme, client.host)
     }
 
-    const SAID: [(&str, &str); 4] = [
+    const FORWARDED: [(&str, &str); 4] = [
         ("host", "a"),
         ("x-forwarded-for", "6.6.6.6, 1.2.3.4, 10.9.9.9"),
         ("x-forwarded-proto", "https"),
@@ -125,15 +131,15 @@ mod tests {
     ];
 
     #[test]
-    fn only_a_trusted_proxy_is_believed() {
-        assert_eq!(seen("9.9.9.9", &SAID), ("9.9.9.9".into(), "http", "a".into()));
-        assert_eq!(seen("10.0.0.1", &SAID), ("1.2.3.4".into(), "https", "b:444".into()));
-        assert_eq!(seen("::ffff:10.0.0.1", &SAID).0, "1.2.3.4");
+    fn forwarded_headers_are_used_only_from_a_trusted_proxy() {
+        assert_eq!(seen("9.9.9.9", &FORWARDED), ("9.9.9.9".into(), "http", "a".into()));
+        assert_eq!(seen("10.0.0.1", &FORWARDED), ("1.2.3.4".into(), "https", "b:444".into()));
+        assert_eq!(seen("::ffff:10.0.0.1", &FORWARDED).0, "1.2.3.4");
     }
 
     #[test]
-    fn the_scheme_is_the_first_hops_in_any_case() {
-        let scheme = |peer, said| seen(peer, &[("host", "a"), ("x-forwarded-proto", said)]).1;
+    fn the_scheme_is_the_first_value_in_any_letter_case() {
+        let scheme = |peer, forwarded| seen(peer, &[("host", "a"), ("x-forwarded-proto", forwarded)]).1;
         for https in ["https", "HTTPS", "Https, http", "https,http", " https "] {
             assert_eq!(scheme("10.0.0.1", https), "https", "{https}");
             assert_eq!(scheme("9.9.9.9", https), "http", "{https}");
@@ -144,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_written_in_many_ways() {
+    fn address_formats_are_parsed() {
         for (entry, expected) in [
             ("1.2.3.4:80", "1.2.3.4"),
             ("[2001:db8::1]:80", "2001:db8::1"),
@@ -157,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_for_one_host() {
+    fn a_request_must_have_one_valid_host() {
         assert_eq!(client("9.9.9.9", true, &[("host", "a")]).unwrap().scheme, "https");
         for bad in [
             &[("host", "a"), ("host", "b")][..],

@@ -1,4 +1,4 @@
-//! What goes back: one body type for everything, and the responses that are made here.
+//! Responses: one body type for all of them, and those that are created here.
 
 use std::io;
 use std::pin::Pin;
@@ -11,40 +11,40 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 
 use super::bounds::STREAM_CHUNK_BYTES;
+use super::conn_state::ConnState;
 use super::exchange::Exchange;
 use super::file_body::FileBody;
 use super::gzip_body::GzipBody;
-use super::line::ConnState;
 use super::outflow::Outflow;
 use super::read_ahead::ReadAhead;
-use super::stream_turn::Turn;
+use super::stream_wait::StreamWait;
 use super::upstream::Reply;
 
 pub struct Body {
     content: Content,
-    /// Told, counted and let go when the last byte is out, or the client has gone.
+    /// Logged, counted and released when the last byte was sent or the client disconnected.
     exchange: Option<Exchange>,
-    stream: Option<Stream>,
+    stream: Option<Http2Stream>,
 }
 
-/// Where it goes by HTTP/2.
-struct Stream {
+/// Flow control of an HTTP/2 stream.
+struct Http2Stream {
     outflow: Arc<Outflow>,
-    turn: Option<Arc<Turn>>,
+    wait: Option<Arc<StreamWait>>,
 }
 
-impl Stream {
-    /// The body's next bytes, when there is room for them in memory.
+impl Http2Stream {
+    /// Polls the body's next bytes once there is room for them in memory.
     fn poll_bytes(&self, content: &mut Content, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        if let Some(turn) = &self.turn {
-            turn.is_ours();
+        if let Some(wait) = &self.wait {
+            wait.end_wait();
         }
         ready!(self.outflow.poll_room(cx));
         let polled = ready!(content.poll_bytes(cx));
         Poll::Ready(polled.map(|bytes| {
             bytes.map(|bytes| {
-                if let Some(turn) = &self.turn {
-                    turn.is_the_clients(bytes.len());
+                if let Some(wait) = &self.wait {
+                    wait.begin_wait(bytes.len());
                 }
                 self.outflow.count(bytes)
             })
@@ -70,20 +70,20 @@ impl Body {
         Self::new(Content::Empty)
     }
 
-    /// A file goes to the network by itself, where the connection can do that; a stream takes as much as its
-    /// client does.
-    pub fn sent_by(mut self, line: ConnState) -> Self {
+    /// Adapts the body to its connection: a file uses sendfile if the connection supports it, and an HTTP/2 stream
+    /// is subject to flow control.
+    pub fn sent_on(mut self, conn: ConnState) -> Self {
         if let Content::File(file) = &mut self.content {
-            file.send_by(line.files);
-            if line.outflow.is_some() {
+            file.use_sendfile(conn.files);
+            if conn.outflow.is_some() {
                 file.set_chunk(STREAM_CHUNK_BYTES);
             }
         }
-        self.stream = line.outflow.map(|outflow| Stream { outflow, turn: Turn::of_this_stream() });
+        self.stream = conn.outflow.map(|outflow| Http2Stream { outflow, wait: StreamWait::current() });
         self
     }
 
-    /// Ends the exchange with the body.
+    /// Ends the exchange when the body ends.
     pub fn ending(mut self, exchange: Exchange) -> Self {
         self.exchange = Some(exchange);
         self
@@ -134,7 +134,7 @@ impl hyper::body::Body for Body {
         match &self.content {
             Content::Empty => true,
             Content::Bytes(bytes) => bytes.is_empty(),
-            Content::File(file) => file.left() == 0,
+            Content::File(file) => file.remaining() == 0,
             Content::Reply(reply) => reply.is_end(),
             Content::ReadAhead(_) | Content::Gzip(_) => false,
         }
@@ -144,7 +144,7 @@ impl hyper::body::Body for Body {
         match &self.content {
             Content::Empty => SizeHint::with_exact(0),
             Content::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::File(file) => SizeHint::with_exact(file.left()),
+            Content::File(file) => SizeHint::with_exact(file.remaining()),
             Content::Reply(reply) => reply.size_hint(),
             Content::ReadAhead(ahead) => ahead.size_hint(),
             Content::Gzip(_) => SizeHint::default(),
@@ -152,7 +152,7 @@ impl hyper::body::Body for Body {
     }
 }
 
-/// A page or a message of our own; nobody keeps it.
+/// A page or a message of ours, which must not be cached.
 pub fn text(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
     let mut response = Response::new(Body::from(Bytes::from(body)));
     *response.status_mut() = status;

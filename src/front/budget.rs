@@ -1,10 +1,10 @@
-//! One owner of all bytes that are kept on their way: bodies of requests and answers ahead of their readers, in
-//! memory and in the runtime folder. Requests go before answers: an answer that finds no place comes at its
-//! reader's pace, a request would be refused.
+//! Accounts for all buffered bytes: request bodies, and responses read ahead of slow clients, in memory and in the
+//! runtime folder. Requests have priority: a response without space is sent at its client's pace, but a request
+//! without space would be refused.
 //!
 //! ```text
 //!   free in the runtime folder  0 % ──── 25 % ──────── 50 % ──────── 75 % ──── 100 %
-//!   answers                     ████████
+//!   responses                   ████████
 //!   bodies over 1 MiB           ██████████████████████
 //!   bodies up to 1 MiB          ████████████████████████████████████
 //! ```
@@ -18,13 +18,13 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::bounds::{
-    ANSWERS_SHARE, LARGE_REQUESTS_SHARE, MEMORY_SHARE, MOST_KEPT_IN_MEMORY_BYTES, OTHERS_SHARE,
-    REQUESTS_SHARE, SMALL_BODY_BYTES,
+    LARGE_REQUESTS_PERCENT, MAX_BUFFERED_IN_MEMORY_BYTES, MEMORY_PERCENT, RESERVED_PERCENT,
+    RESPONSES_PERCENT, SMALL_BODY_BYTES, SMALL_REQUESTS_PERCENT,
 };
-use super::seldom::Seldom;
+use super::log_throttle::LogThrottle;
 use crate::status::metrics::{LabelSet, help};
 
-/// What is kept.
+/// The kind of buffered data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Request,
@@ -40,40 +40,40 @@ pub enum Place {
 const KINDS: [(Kind, &str); 2] = [(Kind::Request, "request"), (Kind::Answer, "answer")];
 const PLACES: [(Place, &str); 2] = [(Place::Memory, "memory"), (Place::Disk, "disk")];
 
-/// Of the runtime folder's file system.
+/// Space of the runtime folder's file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
     pub free_bytes: u64,
-    pub whole_bytes: u64,
+    pub total_bytes: u64,
 }
 
 #[derive(Debug)]
 pub struct Budget {
-    /// Of the container, or the machine, where the runtime folder is memory, too.
+    /// Memory limit of the container, or else of the machine. None if the runtime folder is on a disk.
     memory_limit_bytes: Option<u64>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// By place and kind.
+    /// Indexed by place and kind.
     kept_bytes: [[u64; 2]; 2],
     refused: [u64; 2],
-    lines: Seldom,
+    log_throttle: LogThrottle,
 }
 
 impl State {
-    fn kept(&self, place: Place) -> u64 {
+    fn used_bytes(&self, place: Place) -> u64 {
         self.kept_bytes[place as usize].iter().sum()
     }
 }
 
-/// What may be in the runtime folder in all, when something of this kind is to be added.
+/// The number of bytes that may be in the runtime folder after data of this kind is added.
 fn limit_bytes(kind: Kind, own_bytes: u64, capacity_bytes: u64) -> u64 {
     let share = match kind {
-        Kind::Answer => ANSWERS_SHARE,
-        Kind::Request if own_bytes > SMALL_BODY_BYTES => LARGE_REQUESTS_SHARE,
-        Kind::Request => REQUESTS_SHARE,
+        Kind::Answer => RESPONSES_PERCENT,
+        Kind::Request if own_bytes > SMALL_BODY_BYTES => LARGE_REQUESTS_PERCENT,
+        Kind::Request => SMALL_REQUESTS_PERCENT,
     };
     capacity_bytes / 100 * share
 }
@@ -83,32 +83,34 @@ impl Budget {
         Arc::new(Self { memory_limit_bytes, state: Mutex::default() })
     }
 
-    /// An account with nothing on it.
+    /// Returns an empty charge.
     pub fn charge(self: &Arc<Self>, kind: Kind, place: Place) -> Charge {
         Charge { budget: self.clone(), kind, place, bytes: 0 }
     }
 
-    /// What there would be for us if nothing were kept.
+    /// The space that would be available to us if nothing were buffered.
     fn capacity_bytes(&self, space: Space, kept_bytes: u64) -> u64 {
         let free_bytes = space.free_bytes.saturating_add(kept_bytes);
-        let others_bytes = (space.whole_bytes / 100 * OTHERS_SHARE).min(free_bytes / 2);
-        let capacity_bytes = free_bytes - others_bytes;
-        self.memory_limit_bytes.map_or(capacity_bytes, |limit| capacity_bytes.min(limit / 100 * MEMORY_SHARE))
+        let reserved_bytes = (space.total_bytes / 100 * RESERVED_PERCENT).min(free_bytes / 2);
+        let capacity_bytes = free_bytes - reserved_bytes;
+        self.memory_limit_bytes
+            .map_or(capacity_bytes, |limit| capacity_bytes.min(limit / 100 * MEMORY_PERCENT))
     }
 
-    /// Counted, and logged at most once a minute.
-    fn refuse(&self, state: &mut State, kind: Kind, limit_bytes: u64) {
+    /// Counts a refusal, and logs it at most once a minute.
+    fn count_refusal(&self, state: &mut State, kind: Kind, limit_bytes: u64) {
         state.refused[kind as usize] += 1;
-        if state.lines.due(Instant::now()).is_none() {
+        if state.log_throttle.due(Instant::now()).is_none() {
             return;
         }
         tracing::warn!(
+            event = "web.buffer_full",
             requests_refused = state.refused[Kind::Request as usize],
             answers_not_read_ahead = state.refused[Kind::Answer as usize],
-            kept_bytes = state.kept(Place::Disk),
+            kept_bytes = state.used_bytes(Place::Disk),
             limit_bytes,
-            "the runtime folder's share for requests and answers on their way is full; give \
-             CAULDRON_RUNTIME_DIR more space if this goes on"
+            "the runtime folder's share for buffered requests and responses is full; give CAULDRON_RUNTIME_DIR \
+             more space if this recurs"
         );
     }
 
@@ -134,7 +136,7 @@ impl Budget {
     }
 }
 
-/// What one body or answer has of it, given back when it is dropped.
+/// The bytes charged for one request body or response, released on drop.
 #[derive(Debug)]
 pub struct Charge {
     budget: Arc<Budget>,
@@ -144,20 +146,20 @@ pub struct Charge {
 }
 
 impl Charge {
-    /// So many more bytes in memory, if there is room for them.
+    /// Charges more bytes in memory. Returns false if there is no room for them.
     pub fn try_add_in_memory(&mut self, bytes: u64) -> bool {
-        let has_room = self.budget.state().kept(Place::Memory) + bytes <= MOST_KEPT_IN_MEMORY_BYTES;
+        let has_room = self.budget.state().used_bytes(Place::Memory) + bytes <= MAX_BUFFERED_IN_MEMORY_BYTES;
         if has_room {
             self.add(bytes);
         }
         has_room
     }
 
-    /// So many more bytes in the runtime folder, if there is room for them.
+    /// Charges more bytes in the runtime folder. Returns false if there is no room for them.
     pub fn try_add_on_disk(&mut self, bytes: u64, space: Space) -> bool {
         let budget = self.budget.clone();
         let mut state = budget.state();
-        let kept_bytes = state.kept(Place::Disk);
+        let kept_bytes = state.used_bytes(Place::Disk);
         let capacity_bytes = budget.capacity_bytes(space, kept_bytes);
         let limit_bytes = limit_bytes(self.kind, self.bytes + bytes, capacity_bytes);
         let has_room = kept_bytes + bytes <= limit_bytes;
@@ -165,36 +167,36 @@ impl Charge {
             state.kept_bytes[self.place as usize][self.kind as usize] += bytes;
             self.bytes += bytes;
         } else {
-            budget.refuse(&mut state, self.kind, limit_bytes);
+            budget.count_refusal(&mut state, self.kind, limit_bytes);
         }
         has_room
     }
 
-    /// Whether there is room or not.
+    /// Charges more bytes, even if there is no room for them.
     pub fn add(&mut self, bytes: u64) {
         self.budget.state().kept_bytes[self.place as usize][self.kind as usize] += bytes;
         self.bytes += bytes;
     }
 
-    pub fn give_back(&mut self, bytes: u64) {
+    pub fn release(&mut self, bytes: u64) {
         let bytes = bytes.min(self.bytes);
         self.budget.state().kept_bytes[self.place as usize][self.kind as usize] -= bytes;
         self.bytes -= bytes;
     }
 
-    /// So many bytes in memory instead of what there were; false where that is more and there is no room.
+    /// Sets the charge in memory. Returns false if it would grow and there is no room for it.
     pub fn try_set_in_memory(&mut self, bytes: u64) -> bool {
         if bytes > self.bytes {
             return self.try_add_in_memory(bytes - self.bytes);
         }
-        self.give_back(self.bytes - bytes);
+        self.release(self.bytes - bytes);
         true
     }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.give_back(self.bytes);
+        self.release(self.bytes);
     }
 }
 
@@ -205,7 +207,7 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     #[test]
-    fn requests_go_before_answers_and_small_ones_before_large_ones() {
+    fn requests_have_priority_over_responses_and_small_requests_over_large_ones() {
         let budget = Budget::new(None);
         let mut free_bytes = 400 * MIB;
         let mut fill = |kind, step: u64, one: bool| {
@@ -215,52 +217,52 @@ mod tests {
                     charges.push(budget.charge(kind, Place::Disk));
                 }
                 let charge = charges.last_mut().unwrap();
-                if !charge.try_add_on_disk(step, Space { free_bytes, whole_bytes: 0 }) {
+                if !charge.try_add_on_disk(step, Space { free_bytes, total_bytes: 0 }) {
                     return charges;
                 }
                 free_bytes -= step;
             }
         };
-        let kept = || budget.state().kept(Place::Disk) / MIB;
+        let used_mib = || budget.state().used_bytes(Place::Disk) / MIB;
         let answers = fill(Kind::Answer, MIB, true);
-        assert_eq!(kept(), 100);
+        assert_eq!(used_mib(), 100);
         let large = fill(Kind::Request, 2 * MIB, true);
-        assert_eq!(kept(), 200);
+        assert_eq!(used_mib(), 200);
         let small = fill(Kind::Request, MIB, false);
-        assert_eq!(kept(), 300);
+        assert_eq!(used_mib(), 300);
         assert_eq!(budget.state().refused, [2, 1]);
         drop((answers, large, small));
-        assert_eq!(kept(), 0);
+        assert_eq!(used_mib(), 0);
     }
 
     #[test]
-    fn a_folder_in_memory_has_a_share_of_the_containers_limit() {
+    fn a_runtime_folder_in_memory_is_limited_by_the_container_memory() {
         let budget = Budget::new(Some(400 * MIB));
         let mut request = budget.charge(Kind::Request, Place::Disk);
-        let space = Space { free_bytes: 64 << 30, whole_bytes: 64 << 30 };
+        let space = Space { free_bytes: 64 << 30, total_bytes: 64 << 30 };
         assert!(request.try_add_on_disk(MIB, space));
         assert!(!request.try_add_on_disk(50 * MIB, space));
     }
 
     #[test]
-    fn a_disk_that_others_use_too_is_not_filled() {
+    fn a_shared_disk_is_not_filled() {
         let budget = Budget::new(None);
-        let capacity = |free_bytes, whole_bytes| budget.capacity_bytes(Space { free_bytes, whole_bytes }, 0);
+        let capacity = |free_bytes, total_bytes| budget.capacity_bytes(Space { free_bytes, total_bytes }, 0);
         assert_eq!(capacity(100, 100), 85);
         assert_eq!(capacity(60, 100), 45);
-        // Nearly full: half of what is left.
+        // Nearly full: half of the free space.
         assert_eq!(capacity(10, 100), 5);
     }
 
     #[test]
-    fn memory_is_one_for_all() {
+    fn requests_and_responses_share_the_memory_limit() {
         let budget = Budget::new(None);
         let mut request = budget.charge(Kind::Request, Place::Memory);
         let mut answer = budget.charge(Kind::Answer, Place::Memory);
-        assert!(answer.try_add_in_memory(MOST_KEPT_IN_MEMORY_BYTES - 10));
+        assert!(answer.try_add_in_memory(MAX_BUFFERED_IN_MEMORY_BYTES - 10));
         assert!(request.try_set_in_memory(10) && !request.try_set_in_memory(11));
         assert!(request.try_set_in_memory(4) && answer.try_add_in_memory(6));
         drop(answer);
-        assert_eq!(budget.state().kept(Place::Memory), 4);
+        assert_eq!(budget.state().used_bytes(Place::Memory), 4);
     }
 }

@@ -1,13 +1,13 @@
-//! Conditional requests (RFC 9110, 13): what a client has already need not be sent.
+//! Conditional requests (RFC 9110, 13): a file that the client already has is not sent again.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hyper::HeaderMap;
 use hyper::header::{self, HeaderName};
 
-/// What is known of the thing that is asked for.
+/// The validators of the requested file.
 pub struct Validators<'a> {
-    /// With its quotes; a strong one.
+    /// A strong ETag with its quotes.
     pub etag: &'a str,
     pub modified: SystemTime,
 }
@@ -15,34 +15,34 @@ pub struct Validators<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Send,
-    /// 304.
+    /// Answered with 304.
     NotModified,
-    /// 412.
+    /// Answered with 412.
     PreconditionFailed,
 }
 
-/// In the order of RFC 9110, 13.2.2.
-pub fn judge(headers: &HeaderMap, have: &Validators<'_>) -> Verdict {
+/// Evaluates the preconditions in the order of RFC 9110, 13.2.2.
+pub fn evaluate(headers: &HeaderMap, current: &Validators<'_>) -> Verdict {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     match (text(header::IF_MATCH), date(headers, header::IF_UNMODIFIED_SINCE)) {
-        (Some(tags), _) if !lists(tags, have.etag, Compare::Strong) => return Verdict::PreconditionFailed,
-        (None, Some(since)) if seconds(have.modified) > since => return Verdict::PreconditionFailed,
+        (Some(tags), _) if !lists(tags, current.etag, Compare::Strong) => return Verdict::PreconditionFailed,
+        (None, Some(since)) if seconds(current.modified) > since => return Verdict::PreconditionFailed,
         _ => {}
     }
     let fresh = match (text(header::IF_NONE_MATCH), date(headers, header::IF_MODIFIED_SINCE)) {
-        (Some(tags), _) => lists(tags, have.etag, Compare::Weak),
-        (None, Some(since)) => seconds(have.modified) <= since,
+        (Some(tags), _) => lists(tags, current.etag, Compare::Weak),
+        (None, Some(since)) => seconds(current.modified) <= since,
         (None, None) => false,
     };
     if fresh { Verdict::NotModified } else { Verdict::Send }
 }
 
-/// Whether a Range is to be honoured: If-Range names what the client has a part of.
-pub fn range_is_of_this(headers: &HeaderMap, have: &Validators<'_>) -> bool {
+/// True if a Range applies: the file is the one that If-Range names, of which the client has a part.
+pub fn range_applies(headers: &HeaderMap, current: &Validators<'_>) -> bool {
     let Some(value) = headers.get(header::IF_RANGE) else { return true };
     match date(headers, header::IF_RANGE) {
-        Some(then) => then == seconds(have.modified),
-        None => value.as_bytes() == have.etag.as_bytes(),
+        Some(then) => then == seconds(current.modified),
+        None => value.as_bytes() == current.etag.as_bytes(),
     }
 }
 
@@ -60,7 +60,7 @@ fn lists(tags: &str, etag: &str, compare: Compare) -> bool {
     })
 }
 
-/// In whole seconds, as HTTP has them.
+/// Parses an HTTP date, in whole seconds.
 fn date(headers: &HeaderMap, name: HeaderName) -> Option<Duration> {
     let text = headers.get(name)?.to_str().ok()?;
     httpdate::parse_http_date(text).ok().map(seconds)
@@ -77,8 +77,8 @@ mod tests {
     const MODIFIED: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     const EARLIER: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
 
-    fn have() -> Validators<'static> {
-        // Files are younger than their second.
+    fn current() -> Validators<'static> {
+        // File times have fractions of a second.
         let modified = httpdate::parse_http_date(MODIFIED).unwrap() + Duration::from_millis(300);
         Validators { etag: "\"a\"", modified }
     }
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rules_of_the_rfc() {
+    fn preconditions_follow_the_rfc() {
         use header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
         let table: [(&[(HeaderName, &str)], Verdict); 12] = [
             (&[], Verdict::Send),
@@ -105,14 +105,14 @@ mod tests {
             (&[(IF_UNMODIFIED_SINCE, EARLIER)], Verdict::PreconditionFailed),
         ];
         for (given, expected) in table {
-            assert_eq!(judge(&headers(given), &have()), expected, "{given:?}");
+            assert_eq!(evaluate(&headers(given), &current()), expected, "{given:?}");
         }
     }
 
     #[test]
-    fn a_range_is_of_what_the_client_has_a_part_of() {
-        let of_this = |value| range_is_of_this(&headers(&[(header::IF_RANGE, value)]), &have());
-        assert!(of_this("\"a\"") && of_this(MODIFIED) && range_is_of_this(&headers(&[]), &have()));
-        assert!(!of_this("\"b\"") && !of_this("W/\"a\"") && !of_this(EARLIER));
+    fn a_range_applies_only_to_the_file_of_if_range() {
+        let applies = |value| range_applies(&headers(&[(header::IF_RANGE, value)]), &current());
+        assert!(applies("\"a\"") && applies(MODIFIED) && range_applies(&headers(&[]), &current()));
+        assert!(!applies("\"b\"") && !applies("W/\"a\"") && !applies(EARLIER));
     }
 }

@@ -1,4 +1,4 @@
-//! One connection: which protocol it speaks, its limits, and its end.
+//! One client connection: its protocol, its limits and its end.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -17,143 +17,151 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::address::Peer;
 use super::answer::Body;
-use super::bounds::{GOODBYE, HEAD, MOST_HEAD_BYTES, MOST_STREAMS, PING_EVERY, STREAM_CHUNK_BYTES};
+use super::bounds::{
+    CLOSE_GRACE, HEAD_TIMEOUT, MAX_HEAD_BYTES, MAX_STREAMS, PING_INTERVAL, STREAM_CHUNK_BYTES,
+};
+use super::conn_state::ConnState;
 use super::dispatch::answer;
 use super::h2_resets::ResetWatch;
-use super::line::ConnState;
-use super::metrics::LetGo;
-use super::paced::{Delivery, Paced};
+use super::metrics::DropReason;
 use super::parking::{self, Activity};
-use super::preface::{First, Protocol, read_first};
+use super::parse_errors::Reason;
+use super::preface::{FirstBytes, Protocol, read_first_bytes};
 use super::sendfile::FileStream;
 use super::shared::Shared;
-use super::stream_turn::Streams;
-use super::unparsed::Reason;
+use super::stream_wait::StreamExecutor;
+use super::write_timeout::{Delivery, WriteTimeout};
 
-/// Speaks with the client until one of the two has enough.
+/// Serves a connection until either side closes it.
 pub async fn serve(socket: TcpStream, address: SocketAddr, shared: Arc<Shared>) {
-    let begin_by = Instant::now() + HEAD;
+    let head_deadline = Instant::now() + HEAD_TIMEOUT;
     let _ = socket.set_nodelay(true);
     let peer = Peer { address, tls: shared.tls.is_some() };
     let socket = Arc::new(socket);
-    // Boxed: who is silent is not to cost as much as who speaks.
+    // Boxed, so that an idle connection needs less memory than an active one.
     if peer.tls {
-        Box::pin(speak_tls(socket, peer, shared, begin_by)).await;
+        Box::pin(serve_tls(socket, peer, shared, head_deadline)).await;
     } else {
-        speak_and_rest(socket, peer, shared, begin_by).await;
+        serve_plain(socket, peer, shared, head_deadline).await;
     }
 }
 
-/// Ends when a stop was asked for; a front whose owner has gone serves on.
-pub async fn stopped(stop: &mut watch::Receiver<bool>) {
+/// Waits until a stop is requested. If the front was dropped, its connections continue to be served.
+pub async fn wait_for_stop(stop: &mut watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-/// What hyper refused in parsing never reached `Answering`.
-fn note_refusal<T>(shared: &Shared, peer: Peer, ended: &hyper::Result<T>) {
+/// Counts a request that hyper could not parse: it never reached [`RequestService`].
+fn note_parse_error<T>(shared: &Shared, peer: Peer, ended: &hyper::Result<T>) {
     if let Err(error) = ended {
-        shared.metrics.unparsed.ended(peer.address, error);
+        shared.metrics.parse_errors.ended(peer.address, error);
     }
 }
 
-/// Answers requests of one connection.
-struct Answering {
+/// Answers the requests of one connection.
+struct RequestService {
     shared: Arc<Shared>,
     peer: Peer,
-    line: ConnState,
+    conn: ConnState,
 }
 
-impl Service<Request<Incoming>> for Answering {
+impl Service<Request<Incoming>> for RequestService {
     type Response = Response<Body>;
     type Error = Infallible;
-    /// Boxed: a connection is not to be as large as the largest thing that it may once do.
+    /// Boxed, so that a connection does not need the memory of its largest possible request.
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let (shared, peer, line) = (self.shared.clone(), self.peer, self.line.clone());
-        Box::pin(async move { Ok(answer(&shared, peer, line, request).await) })
+        let (shared, peer, conn) = (self.shared.clone(), self.peer, self.conn.clone());
+        Box::pin(async move { Ok(answer(&shared, peer, conn, request).await) })
     }
 }
 
-async fn speak_tls(socket: Arc<TcpStream>, peer: Peer, shared: Arc<Shared>, begin_by: Instant) {
+async fn serve_tls(socket: Arc<TcpStream>, peer: Peer, shared: Arc<Shared>, head_deadline: Instant) {
     let Some(tls) = &shared.tls else { return };
-    let line = ConnState::default();
+    let conn = ConnState::default();
     let delivery = Delivery::new(socket.clone());
-    let stream = FileStream::new(socket, First::default(), &line);
-    let accepting = tls.accept(Paced::new(stream, delivery.clone(), shared.clone()));
+    let stream = FileStream::new(socket, FirstBytes::default(), &conn);
+    let accepting = tls.accept(WriteTimeout::new(stream, delivery.clone(), shared.clone()));
     let Ok(stream) = Box::pin(accepting).await else { return };
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        Box::pin(speak_http2(stream, delivery, peer, shared.clone(), begin_by)).await;
+        Box::pin(serve_http2(stream, delivery, peer, shared.clone(), head_deadline)).await;
     } else {
-        let activity = line.activity.clone();
-        let connection = speak_http1(stream, Answering { shared: shared.clone(), peer, line });
+        let activity = conn.activity.clone();
+        let connection = http1_connection(stream, RequestService { shared: shared.clone(), peer, conn });
         let finish = Http1::graceful_shutdown;
-        if let Some(ended) = Box::pin(to_its_end(connection, finish, &activity, &shared, begin_by)).await {
-            note_refusal(&shared, peer, &ended);
+        if let Some(ended) = Box::pin(run_to_end(connection, finish, &activity, &shared, head_deadline)).await
+        {
+            note_parse_error(&shared, peer, &ended);
         }
     }
 }
 
-type Http1<S> = http1::UpgradeableConnection<TokioIo<S>, Answering>;
+type Http1<S> = http1::UpgradeableConnection<TokioIo<S>, RequestService>;
 
-fn speak_http1<S>(stream: S, answering: Answering) -> Http1<S>
+fn http1_connection<S>(stream: S, service: RequestService) -> Http1<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_buf_size(MOST_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), answering)
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades()
 }
 
-/// A connection in clear: HTTP/2, or HTTP/1 with rests in which hyper has no part.
-async fn speak_and_rest(socket: Arc<TcpStream>, peer: Peer, shared: Arc<Shared>, begin_by: Instant) {
-    let Some((mut first, protocol)) = begin(&socket, &shared, begin_by).await else { return };
-    let mut begin_by = begin_by;
+/// Serves a connection without TLS: HTTP/2, or HTTP/1, which is parked without hyper while it is idle.
+async fn serve_plain(socket: Arc<TcpStream>, peer: Peer, shared: Arc<Shared>, head_deadline: Instant) {
+    let Some((mut first, protocol)) = read_protocol(&socket, &shared, head_deadline).await else { return };
+    let mut head_deadline = head_deadline;
     if protocol == Protocol::Http2 {
         let delivery = Delivery::new(socket.clone());
         let stream = FileStream::new(socket, first, &ConnState::default());
-        let stream = Paced::new(stream, delivery.clone(), shared.clone());
-        return Box::pin(speak_http2(stream, delivery, peer, shared, begin_by)).await;
+        let stream = WriteTimeout::new(stream, delivery.clone(), shared.clone());
+        return Box::pin(serve_http2(stream, delivery, peer, shared, head_deadline)).await;
     }
     loop {
-        let line = ConnState::that_sends_files();
-        let stream = FileStream::new(socket.clone(), first, &line);
-        let stream = Paced::new(stream, Delivery::new(socket.clone()), shared.clone());
-        let answering = Answering { shared: shared.clone(), peer, line: line.clone() };
-        let speaking = until_silent(speak_http1(stream, answering), &line.activity, &shared, begin_by);
-        let ended = Box::pin(speaking).await;
-        note_refusal(&shared, peer, &ended);
+        let conn = ConnState::for_http1();
+        let stream = FileStream::new(socket.clone(), first, &conn);
+        let stream = WriteTimeout::new(stream, Delivery::new(socket.clone()), shared.clone());
+        let service = RequestService { shared: shared.clone(), peer, conn: conn.clone() };
+        let serving =
+            run_until_parkable(http1_connection(stream, service), &conn.activity, &shared, head_deadline);
+        let ended = Box::pin(serving).await;
+        note_parse_error(&shared, peer, &ended);
         if !ended.unwrap_or_default() {
             return;
         }
-        begin_by = Instant::now() + HEAD;
-        match begin(&socket, &shared, begin_by).await {
+        head_deadline = Instant::now() + HEAD_TIMEOUT;
+        match read_protocol(&socket, &shared, head_deadline).await {
             Some((bytes, Protocol::Http1)) => first = bytes,
             _ => return,
         }
     }
 }
 
-/// Its first bytes, or those after a rest; none where they do not come, or a stop comes before.
-async fn begin(socket: &TcpStream, shared: &Shared, begin_by: Instant) -> Option<(First, Protocol)> {
+/// Reads the first bytes, or those after parking. None if they do not arrive in time or a stop begins.
+async fn read_protocol(
+    socket: &TcpStream,
+    shared: &Shared,
+    head_deadline: Instant,
+) -> Option<(FirstBytes, Protocol)> {
     let mut stop = shared.stop.subscribe();
     tokio::select! {
-        read = timeout_at(begin_by, read_first(socket)) => read.ok()?.ok(),
-        () = stopped(&mut stop) => None,
+        read = timeout_at(head_deadline, read_first_bytes(socket)) => read.ok()?.ok(),
+        () = wait_for_stop(&mut stop) => None,
     }
 }
 
-/// Whether the connection goes on without hyper.
-async fn until_silent(
-    connection: Http1<Paced<FileStream>>,
+/// Serves until the connection ends or can be parked. Returns true if it can be parked.
+async fn run_until_parkable(
+    connection: Http1<WriteTimeout<FileStream>>,
     activity: &Activity,
     shared: &Shared,
-    begin_by: Instant,
+    head_deadline: Instant,
 ) -> hyper::Result<bool> {
     let mut connection = std::pin::pin!(connection);
     let mut stop = shared.stop.subscribe();
@@ -161,17 +169,17 @@ async fn until_silent(
     loop {
         tokio::select! {
             ended = connection.as_mut() => return ended.map(|()| false),
-            () = stopped(&mut stop) => {
+            () = wait_for_stop(&mut stop) => {
                 connection.as_mut().graceful_shutdown();
                 return connection.await.map(|()| false);
             }
-            () = sleep(parking::AFTER) => {}
+            () = sleep(parking::PARK_AFTER) => {}
         }
-        if activity.begun() == 0 && Instant::now() >= begin_by {
-            shared.metrics.let_go(LetGo::NoHead);
+        if activity.requests_begun() == 0 && Instant::now() >= head_deadline {
+            shared.metrics.count_drop(DropReason::NoHead);
             return Ok(false);
         }
-        if activity.is_silent_since(&mut seen) {
+        if activity.is_parkable_since(&mut seen) {
             activity.park();
             connection.as_mut().graceful_shutdown();
             return connection.await.map(|()| true);
@@ -179,66 +187,68 @@ async fn until_silent(
     }
 }
 
-async fn speak_http2<S>(
+async fn serve_http2<S>(
     stream: S,
     delivery: Arc<Delivery>,
     peer: Peer,
     shared: Arc<Shared>,
-    begin_by: Instant,
+    head_deadline: Instant,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let line = ConnState::of_streams(&shared);
-    let activity = line.activity.clone();
-    let streams = Streams { delivery, shared: shared.clone() };
-    let refusals = shared.clone();
+    let conn = ConnState::for_http2(&shared);
+    let activity = conn.activity.clone();
+    let streams = StreamExecutor { delivery, shared: shared.clone() };
+    let counting = shared.clone();
     let stream = ResetWatch::new(stream, move |code| {
-        refusals.metrics.unparsed.count(peer.address, Reason::Http2, code);
+        counting.metrics.parse_errors.count(peer.address, Reason::Http2, code);
     });
     let connection = http2::Builder::new(streams)
         .timer(TokioTimer::new())
-        .max_concurrent_streams(MOST_STREAMS)
-        .max_header_list_size(MOST_HEAD_BYTES as u32)
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEAD_BYTES as u32)
         .max_send_buf_size(STREAM_CHUNK_BYTES)
-        .keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_EVERY)
-        .serve_connection(TokioIo::new(stream), Answering { shared: shared.clone(), peer, line });
-    let _ = to_its_end(connection, http2::Connection::graceful_shutdown, &activity, &shared, begin_by).await;
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_INTERVAL)
+        .serve_connection(TokioIo::new(stream), RequestService { shared: shared.clone(), peer, conn });
+    let _ =
+        run_to_end(connection, http2::Connection::graceful_shutdown, &activity, &shared, head_deadline).await;
 }
 
-/// Until it ends by itself (then how), has been idle for too long, or has finished what it is at when a stop comes.
-async fn to_its_end<C: Future>(
+/// Serves until the connection ends by itself (and returns its result), was idle for too long, or has finished its
+/// requests after a stop began.
+async fn run_to_end<C: Future>(
     connection: C,
     finish: fn(Pin<&mut C>),
     activity: &Activity,
     shared: &Shared,
-    begin_by: Instant,
+    head_deadline: Instant,
 ) -> Option<C::Output> {
     let mut connection = std::pin::pin!(connection);
     let mut stop = shared.stop.subscribe();
-    let (mut seen, mut look_at) = (0, begin_by);
+    let (mut seen, mut check_at) = (0, head_deadline);
     loop {
         tokio::select! {
             ended = connection.as_mut() => return Some(ended),
-            () = stopped(&mut stop) => break,
-            () = sleep_until(look_at) => {}
+            () = wait_for_stop(&mut stop) => break,
+            () = sleep_until(check_at) => {}
         }
         if activity.is_idle_since(&mut seen) {
             if seen == 0 {
-                shared.metrics.let_go(LetGo::NoHead);
+                shared.metrics.count_drop(DropReason::NoHead);
             }
             break;
         }
-        look_at = Instant::now() + HEAD;
+        check_at = Instant::now() + HEAD_TIMEOUT;
     }
     finish(connection.as_mut());
-    // A client that gives a stream no room, or never ended its first words, does not end by itself.
+    // A client that gives a stream no window, or never completes its first request, does not end the connection.
     loop {
         tokio::select! {
             ended = connection.as_mut() => return Some(ended),
-            () = sleep(GOODBYE) => {}
+            () = sleep(CLOSE_GRACE) => {}
         }
-        if activity.is_at_rest() {
+        if activity.is_idle() {
             return None;
         }
     }

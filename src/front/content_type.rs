@@ -1,23 +1,23 @@
-//! What a file is, by its name: its type, whether it is worth compressing, and whether a browser would
-//! run it in the site's name.
+//! Content types by file name: the type, whether the file is worth compressing, and whether a browser would run it
+//! as part of the site.
 
 use std::path::Path;
 
 pub struct ContentType {
     pub value: &'static str,
     pub compressible: bool,
-    /// Scripts in it would act as the site: to be downloaded, never shown, where users upload.
+    /// True if scripts in the file would act as the site. Such uploads are downloaded, never displayed.
     pub active: bool,
 }
 
 const UNKNOWN: &str = "application/octet-stream";
 
-/// By the extension, as Frappe and nginx do.
+/// Determines the type by the extension, as Frappe and nginx do.
 pub fn of(path: &Path) -> ContentType {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let extension = extension.to_ascii_lowercase();
     let guessed = match extension.as_str() {
-        // What the table lacks or has otherwise than browsers want it.
+        // Types that the table lacks, or that browsers expect to be different.
         "js" | "mjs" => "text/javascript",
         "map" => "application/json",
         "webmanifest" => "application/manifest+json",
@@ -59,7 +59,7 @@ fn is_compressible(value: &str) -> bool {
     ) || value.ends_with("+json")
 }
 
-/// The text types that assets are of are UTF-8; of what users upload it is as good a guess.
+/// Adds the charset. Text assets are UTF-8; for uploads UTF-8 is the best guess.
 fn with_charset(value: &'static str) -> &'static str {
     match value {
         "text/javascript" => "text/javascript; charset=utf-8",
@@ -71,10 +71,10 @@ fn with_charset(value: &'static str) -> &'static str {
     }
 }
 
-/// Whether a response of Frappe's is text worth compressing.
+/// True if a response of Frappe has a text type that is worth compressing.
 pub fn is_text(value: &str) -> bool {
     let essence = value.split(';').next().unwrap_or_default().trim();
-    // An event stream is read as it comes, and compressing holds it back.
+    // Compression would delay the events of an event stream.
     (essence.starts_with("text/") && essence != "text/event-stream")
         || essence.ends_with("xml")
         || is_compressible(essence)
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn assets_have_the_types_that_browsers_insist_on() {
+    fn files_have_the_types_that_browsers_require() {
         for (name, value) in [
             ("a.bundle.ABC.js", "text/javascript; charset=utf-8"),
             ("a.css", "text/css; charset=utf-8"),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_browser_would_run_is_told() {
+    fn active_content_is_detected() {
         for name in [
             "a.html", "a.HTM", "a.svg", "a.SVGZ", "a.xml", "a.xhtml", "a.xht", "a.xsl", "a.xslt", "a.shtml",
             "a.mhtml", "a.rss", "a.eml",

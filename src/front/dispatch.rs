@@ -1,4 +1,4 @@
-//! From a request to what answers it.
+//! Dispatches a request to its handler.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use hyper::{Method, Request, Response, Version};
 
 use super::address::{Client, Peer};
 use super::answer::Body;
-use super::error_page::{Reader, Refusal, page};
+use super::conn_state::ConnState;
+use super::error_page::{Reader, RequestError, page};
 use super::exchange::Exchange;
 use super::foreign_host::make_redirect_relative;
-use super::line::ConnState;
 use super::metrics::Class;
 use super::open::{FileRef, find};
 use super::probe::Probing;
@@ -21,11 +21,11 @@ use super::shared::Shared;
 use super::static_file::{self, ServeOptions};
 use super::{proxy, socketio, status_page};
 
-/// Every request has an answer, if only the word why there is none.
+/// Answers a request. An error becomes an error page.
 pub async fn answer(
     shared: &Arc<Shared>,
     peer: Peer,
-    line: ConnState,
+    conn: ConnState,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let route = route(request.uri().path());
@@ -34,19 +34,19 @@ pub async fn answer(
     let client = Client::of(&request, peer, &shared.settings.trusted);
     let address = client.as_ref().map_or(peer.address.ip(), |client| client.address);
     let mut exchange = Exchange::begin(shared, Class::of(&route), &request, address);
-    exchange.at_work = Some(line.activity.work());
-    let mut has_place = true;
-    if let Some(slots) = line.slots(exchange.class) {
+    exchange.active = Some(conn.activity.begin_request());
+    let mut has_slot = true;
+    if let Some(slots) = conn.slots(exchange.class) {
         exchange.slot = slots.take().await;
-        has_place = exchange.slot.is_some();
+        has_slot = exchange.slot.is_some();
     }
     let answered = match &client {
-        Some(_) if !has_place => Err(Refusal::Busy),
+        Some(_) if !has_slot => Err(RequestError::Busy),
         Some(client) => dispatch(&exchange, client, route, request).await,
-        None => Err(Refusal::BadRequest),
+        None => Err(RequestError::BadRequest),
     };
-    let mut response = answered.unwrap_or_else(|refusal| {
-        let mut response = page(refusal, reader, &exchange.id);
+    let mut response = answered.unwrap_or_else(|error| {
+        let mut response = page(error, reader, &exchange.id);
         protect(response.headers_mut(), client.as_ref());
         response
     });
@@ -56,7 +56,7 @@ pub async fn answer(
     if shared.is_draining() && version < Version::HTTP_2 && exchange.status.as_u16() != 101 {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    response.map(|body| body.sent_by(line).ending(exchange))
+    response.map(|body| body.sent_on(conn).ending(exchange))
 }
 
 async fn dispatch(
@@ -64,12 +64,12 @@ async fn dispatch(
     client: &Client,
     route: Route,
     request: Request<Incoming>,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Response<Body>, RequestError> {
     let shared = &exchange.shared;
     let method = request.method().clone();
     let is_read = matches!(method, Method::GET | Method::HEAD);
     if matches!(method, Method::CONNECT | Method::TRACE) {
-        return Err(Refusal::Method);
+        return Err(RequestError::MethodNotAllowed);
     }
     let site = match request.extensions().get::<Probing>() {
         Some(probing) => Some(probing.site.clone()),
@@ -79,58 +79,65 @@ async fn dispatch(
         && !matches!(route, Route::Asset(_) | Route::Refused)
         && !shared.serves(site)
     {
-        // Before the first look at them every other site waits with the one that is bootstrapped.
+        // Until the other sites were examined, they get the status page of the site that is bootstrapped.
         return match shared.is_open() {
-            true => Err(Refusal::OtherCode),
+            true => Err(RequestError::WrongVersion),
             false => Ok(status_page::answer(&shared.status.read(), request.headers())),
         };
     }
     match (route, site) {
-        (Route::Refused, _) => Err(Refusal::NotFound),
-        (Route::Asset(_), _) if !is_read => Err(Refusal::Method),
+        (Route::Refused, _) => Err(RequestError::NotFound),
+        (Route::Asset(_), _) if !is_read => Err(RequestError::MethodNotAllowed),
         (Route::Asset(path), _) => {
-            let wanted = FileRef::Asset(path);
-            let opened = find(&shared.places, &wanted).await.ok_or(Refusal::NotFound)?;
-            let (headers, manner) = (request.headers(), ServeOptions::of_asset(wanted.path()));
-            Ok(static_file::answer_small(&opened, &shared.variants, &wanted, &method, headers, &manner))
+            let file_ref = FileRef::Asset(path);
+            let opened = find(&shared.roots, &file_ref).await.ok_or(RequestError::NotFound)?;
+            let (headers, options) = (request.headers(), ServeOptions::of_asset(file_ref.path()));
+            Ok(static_file::answer_compressed(
+                &opened,
+                &shared.variants,
+                &file_ref,
+                &method,
+                headers,
+                &options,
+            ))
         }
-        (_, None) => Err(Refusal::UnknownHost),
-        (Route::Socketio, Some(site)) => socketio::ask(exchange, client, &site, request).await,
+        (_, None) => Err(RequestError::UnknownHost),
+        (Route::Socketio, Some(site)) => socketio::forward(exchange, client, &site, request).await,
         (Route::File(path), Some(site)) if is_read => {
-            let wanted = FileRef::Public { site: site.clone(), path };
-            match find(&shared.places, &wanted).await {
+            let file_ref = FileRef::Public { site: site.clone(), path };
+            match find(&shared.roots, &file_ref).await {
                 Some(opened) => {
-                    let (headers, manner) = (request.headers(), ServeOptions::of_upload());
-                    Ok(static_file::answer_small(
+                    let (headers, options) = (request.headers(), ServeOptions::of_upload());
+                    Ok(static_file::answer_compressed(
                         &opened,
                         &shared.variants,
-                        &wanted,
+                        &file_ref,
                         &method,
                         headers,
-                        &manner,
+                        &options,
                     ))
                 }
-                // Frappe's own page for what is not there.
-                None => frappe(exchange, client, &site, request).await,
+                // Frappe answers with its own page for missing files.
+                None => answer_by_frappe(exchange, client, &site, request).await,
             }
         }
-        (_, Some(site)) => frappe(exchange, client, &site, request).await,
+        (_, Some(site)) => answer_by_frappe(exchange, client, &site, request).await,
     }
 }
 
-async fn frappe(
+async fn answer_by_frappe(
     exchange: &Exchange,
     client: &Client,
     site: &str,
     request: Request<Incoming>,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Response<Body>, RequestError> {
     let shared = &exchange.shared;
     let mut response = if shared.is_open() {
-        let replaced = shared.metrics.foreign_hosts.replaced(&shared.settings.hosts, client, site);
-        let seen = replaced.as_ref().unwrap_or(client);
-        let mut response = proxy::ask_frappe(exchange, seen, site, request).await?;
-        if let Some(passed_on) = &replaced {
-            make_redirect_relative(&mut response, passed_on);
+        let replacement = shared.metrics.foreign_hosts.replacement(&shared.settings.hosts, client, site);
+        let client_for_frappe = replacement.as_ref().unwrap_or(client);
+        let mut response = proxy::forward_to_frappe(exchange, client_for_frappe, site, request).await?;
+        if let Some(forwarded) = &replacement {
+            make_redirect_relative(&mut response, forwarded);
         }
         response
     } else {

@@ -1,5 +1,5 @@
-//! What is said where there is no answer of Frappe's: JSON to programs, a plain page to people, both
-//! with the request's id and without anything of the inside.
+//! Error responses for requests that Frappe did not answer: JSON for programs, a plain page for people. Both
+//! contain the request id, and no internal details.
 
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Response, StatusCode, Uri};
@@ -7,43 +7,43 @@ use serde_json::json;
 
 use super::answer::{Body, text};
 
-/// Why a request has no answer.
+/// The reason why a request is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum RequestError {
     BadRequest,
     UnknownHost,
     NotFound,
-    Method,
-    Origin,
+    MethodNotAllowed,
+    ForeignOrigin,
     BodyTooLarge,
     BodyTooSlow,
-    /// The body has no place here: the disk is full.
+    /// The request body cannot be stored: the disk is full.
     NoSpace,
-    /// The body has no place now: others' take all of it.
+    /// The request body cannot be stored now: other requests use all of the space.
     Busy,
-    /// gunicorn broke off.
-    Broken,
-    /// gunicorn is not there, for longer than a request is held.
-    Away,
-    /// gunicorn was silent for too long.
-    Silent,
-    /// Another site of the bench, whose tables are not this code's or were not examined yet.
-    OtherCode,
+    /// gunicorn ended the connection before it answered.
+    BadGateway,
+    /// gunicorn was unavailable for longer than a request is retried.
+    Unavailable,
+    /// gunicorn did not answer in time.
+    Timeout,
+    /// Another site of the bench, whose tables do not fit this code or were not examined yet.
+    WrongVersion,
 }
 
-impl Refusal {
+impl RequestError {
     pub fn status(self) -> StatusCode {
         match self {
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::UnknownHost | Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Origin => StatusCode::FORBIDDEN,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
-            Self::Broken => StatusCode::BAD_GATEWAY,
-            Self::Away | Self::Busy | Self::OtherCode => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Silent => StatusCode::GATEWAY_TIMEOUT,
+            Self::BadGateway => StatusCode::BAD_GATEWAY,
+            Self::Unavailable | Self::Busy | Self::WrongVersion => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
@@ -52,28 +52,28 @@ impl Refusal {
             Self::BadRequest => "This request cannot be understood.",
             Self::UnknownHost => "There is no site of this name here.",
             Self::NotFound => "There is no such file.",
-            Self::Method => "This method is not allowed.",
-            Self::Origin => "Live events are for pages of the site itself.",
-            Self::BodyTooLarge => "What was sent is larger than this site takes.",
-            Self::BodyTooSlow => "What was being sent did not arrive.",
+            Self::MethodNotAllowed => "This method is not allowed.",
+            Self::ForeignOrigin => "Live events are for pages of the site itself.",
+            Self::BodyTooLarge => "The request is larger than this site accepts.",
+            Self::BodyTooSlow => "The request did not arrive in time.",
             Self::NoSpace => "There is no space left to receive this.",
             Self::Busy => "Too much is being sent to this site. Please try again in a moment.",
-            Self::Broken => "The site broke off while it was working on this. Please try again.",
-            Self::Away => "The site is restarting. Please try again in a moment.",
-            Self::OtherCode => {
+            Self::BadGateway => "The site stopped before it had answered this. Please try again.",
+            Self::Unavailable => "The site is restarting. Please try again in a moment.",
+            Self::WrongVersion => {
                 "This site is not on the version of the software that runs here. Its operator finds the reason in the log."
             }
-            Self::Silent => "The site takes too long to answer this. Please try again.",
+            Self::Timeout => "The site takes too long to answer this. Please try again.",
         }
     }
 
-    /// The rest of the request may still be on its way: the connection cannot be used again.
+    /// True if the rest of the request may still arrive, so that the connection cannot be reused.
     fn closes(self) -> bool {
         matches!(self, Self::BadRequest | Self::BodyTooLarge | Self::BodyTooSlow | Self::NoSpace | Self::Busy)
     }
 }
 
-/// Who reads the answer.
+/// The reader of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
     Person,
@@ -81,7 +81,8 @@ pub enum Reader {
 }
 
 impl Reader {
-    /// Frappe's own pages ask with XMLHttpRequest; other programs by path, or by what they accept.
+    /// Detects a program by its path, by XMLHttpRequest (as in Frappe's own pages), or by the types that it
+    /// accepts.
     pub fn of(uri: &Uri, headers: &HeaderMap) -> Self {
         let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let is_program = uri.path().starts_with("/api/")
@@ -91,10 +92,10 @@ impl Reader {
     }
 }
 
-pub fn page(refusal: Refusal, reader: Reader, id: &str) -> Response<Body> {
-    let status = refusal.status();
+pub fn page(error: RequestError, reader: Reader, id: &str) -> Response<Body> {
+    let status = error.status();
     let reason = status.canonical_reason().unwrap_or_default();
-    let sentence = refusal.sentence();
+    let sentence = error.sentence();
     let mut response = match reader {
         Reader::Program => {
             let body = json!({ "exc_type": reason.replace(' ', ""), "message": sentence, "request_id": id });
@@ -113,16 +114,16 @@ pub fn page(refusal: Refusal, reader: Reader, id: &str) -> Response<Body> {
             )
         }
     };
-    if refusal.closes() {
+    if error.closes() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    if matches!(refusal, Refusal::Away | Refusal::Busy | Refusal::OtherCode) {
+    if matches!(error, RequestError::Unavailable | RequestError::Busy | RequestError::WrongVersion) {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     }
     response
 }
 
-/// Of every page of ours.
+/// The style of all our pages.
 pub const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;color:#1f272e;background:#f4f5f6;margin:0}\
 main{max-width:32rem;margin:15vh auto 0;padding:2rem;background:#fff;border-radius:12px;box-shadow:0 1px 3px #0002}\
 h1{font-size:1.25rem;margin:0 0 .5rem}p{margin:.5rem 0}.id{color:#687178;font-size:.8rem;word-break:break-all}\

@@ -1,5 +1,5 @@
-//! One request with its answer, from the head's arrival to the last byte out: what is told and counted
-//! of it.
+//! One request and its response, from the arrival of the head to the last byte sent: the data for the access log
+//! and the metrics.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use hyper::{Method, StatusCode, Uri, Version};
 
 use super::access_log;
 use super::metrics::Class;
-use super::parking::AtWork;
+use super::parking::ActiveRequest;
 use super::probe::Probing;
 use super::shared::Shared;
 use super::slots::Slot;
@@ -25,11 +25,11 @@ pub struct Exchange {
     pub status: StatusCode,
     pub sent_bytes: u64,
     pub arrived: Instant,
-    /// Its connection is busy with it.
-    pub at_work: Option<AtWork>,
-    /// Our own: nobody's request.
+    /// Marks the connection as busy.
+    pub active: Option<ActiveRequest>,
+    /// True for our own probes, which are neither counted nor logged.
     pub is_probe: bool,
-    /// By HTTP/2.
+    /// Set for HTTP/2.
     pub slot: Option<Slot>,
 }
 
@@ -55,7 +55,7 @@ impl Exchange {
             status: StatusCode::OK,
             sent_bytes: 0,
             arrived: Instant::now(),
-            at_work: None,
+            active: None,
             is_probe,
             slot: None,
         }
@@ -69,6 +69,6 @@ impl Drop for Exchange {
         }
         self.shared.in_flight.end(self.class);
         self.shared.metrics.count(self.class, self.status, self.arrived.elapsed());
-        access_log::tell(self);
+        access_log::log(self);
     }
 }

@@ -1,4 +1,4 @@
-//! Compresses a response of Frappe's as it passes.
+//! Compresses responses of Frappe while they are sent.
 
 use std::io::{self, Write};
 use std::task::{Context, Poll};
@@ -12,17 +12,17 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use super::answer::{Body, Content};
 use super::content_type;
 
-/// Past it the loop that serves everybody would pay more than the network saves.
+/// Higher levels cost the shared event loop more than the network saves.
 const LEVEL: Compression = Compression::new(3);
-/// nginx's in the official images: less does not get smaller.
-const LEAST_BYTES: u64 = 256;
-/// Held back until there is so much, or the source has nothing more for now.
-const ENOUGH_BYTES: usize = 16 * 1024;
+/// The value of nginx in the official images; shorter responses do not shrink.
+const MIN_BYTES: u64 = 256;
+/// Output is held back until it has this size, or until the source has no more bytes for now.
+const CHUNK_BYTES: usize = 16 * 1024;
 
 pub struct GzipBody {
     source: Content,
     encoder: Option<GzEncoder<Vec<u8>>>,
-    /// Something went in that has not come out.
+    /// True if the encoder holds bytes that were not sent.
     unflushed: bool,
 }
 
@@ -34,7 +34,7 @@ impl GzipBody {
                 Poll::Ready(Some(Ok(bytes))) => {
                     encoder.write_all(&bytes)?;
                     self.unflushed = true;
-                    if encoder.get_ref().len() >= ENOUGH_BYTES {
+                    if encoder.get_ref().len() >= CHUNK_BYTES {
                         return Poll::Ready(Some(Ok(take(encoder))));
                     }
                 }
@@ -43,7 +43,7 @@ impl GzipBody {
                     let rest = self.encoder.take().map(GzEncoder::finish).transpose()?;
                     return Poll::Ready(rest.map(|rest| Ok(rest.into())));
                 }
-                // What came slowly is wanted now.
+                // A slow source: send the available bytes without waiting for more.
                 Poll::Pending if self.unflushed => {
                     self.unflushed = false;
                     encoder.flush()?;
@@ -59,14 +59,14 @@ fn take(encoder: &mut GzEncoder<Vec<u8>>) -> Bytes {
     std::mem::take(encoder.get_mut()).into()
 }
 
-/// Compresses it where the client takes that and it is text that nobody has compressed yet.
-pub fn compressed(asked: &HeaderMap, response: Response<Body>) -> Response<Body> {
-    if !is_worth_it(&response) {
+/// Compresses a response if the client accepts gzip and the response is uncompressed text.
+pub fn compress(request_headers: &HeaderMap, response: Response<Body>) -> Response<Body> {
+    if !is_worth_compressing(&response) {
         return response;
     }
     let (mut head, body) = response.into_parts();
     head.headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    if !accepts(asked, "gzip") {
+    if !accepts(request_headers, "gzip") {
         return Response::from_parts(head, body);
     }
     head.headers.remove(header::CONTENT_LENGTH);
@@ -78,7 +78,7 @@ pub fn compressed(asked: &HeaderMap, response: Response<Body>) -> Response<Body>
     Response::from_parts(head, Body::new(Content::Gzip(Box::new(body))))
 }
 
-fn is_worth_it(response: &Response<Body>) -> bool {
+fn is_worth_compressing(response: &Response<Body>) -> bool {
     let headers = response.headers();
     let text =
         |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
@@ -88,10 +88,10 @@ fn is_worth_it(response: &Response<Body>) -> bool {
         && !headers.contains_key(header::CONTENT_RANGE)
         && !text(header::CACHE_CONTROL).contains("no-transform")
         && !matches!(response.status().as_u16(), 204 | 206 | 304)
-        && length.is_none_or(|length| length >= LEAST_BYTES)
+        && length.is_none_or(|length| length >= MIN_BYTES)
 }
 
-/// The bytes are others now; the thing is the same.
+/// Makes the ETag weak: the bytes change, the content does not.
 fn weaken_etag(headers: &mut HeaderMap) {
     let Some(strong) = headers.get(header::ETAG).and_then(|etag| etag.to_str().ok()) else { return };
     if !strong.starts_with("W/") {
@@ -100,7 +100,7 @@ fn weaken_etag(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether Accept-Encoding takes this one.
+/// True if Accept-Encoding allows this encoding.
 pub fn accepts(headers: &HeaderMap, encoding: &str) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|offer| {
@@ -118,14 +118,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_encoding_is_taken_unless_it_is_refused() {
-        let takes = |value: &str| {
+    fn an_encoding_is_accepted_unless_its_weight_is_zero() {
+        let accepted = |value: &str| {
             let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, value.parse().unwrap())]);
             (accepts(&headers, "gzip"), accepts(&headers, "br"))
         };
-        assert_eq!(takes("gzip, deflate, br, zstd"), (true, true));
-        assert_eq!(takes("GZIP;q=0.5, br;q=0"), (true, false));
-        assert_eq!(takes("gzip;q=0.000"), (false, false));
-        assert_eq!(takes("identity"), (false, false));
+        assert_eq!(accepted("gzip, deflate, br, zstd"), (true, true));
+        assert_eq!(accepted("GZIP;q=0.5, br;q=0"), (true, false));
+        assert_eq!(accepted("gzip;q=0.000"), (false, false));
+        assert_eq!(accepted("identity"), (false, false));
     }
 }

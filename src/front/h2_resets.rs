@@ -1,6 +1,6 @@
-//! Finds, among the frames that we send, those by which h2 refuses a malformed request.
+//! Finds the frames by which h2 rejects malformed requests, among the frames that we send.
 //!
-//! h2 resets the stream before hyper's service sees a request, and reports it to nobody.
+//! h2 resets the stream before hyper's service sees a request, and does not report it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -13,7 +13,7 @@ const HEADER_BYTES: usize = 9;
 /// RFC 9113, 6.4 and 6.8.
 const RST_STREAM: u8 = 3;
 const GOAWAY: u8 = 7;
-/// The code ends the first so many bytes of the payload.
+/// Number of payload bytes up to the end of the error code.
 const RST_STREAM_CODE_END: usize = 4;
 const GOAWAY_CODE_END: usize = 8;
 /// RFC 9113, 7.
@@ -21,29 +21,29 @@ const PROTOCOL_ERROR: u32 = 1;
 const FRAME_SIZE_ERROR: u32 = 6;
 const COMPRESSION_ERROR: u32 = 9;
 
-/// A stream that calls `refused` with the error's name for each malformed request.
+/// A stream that calls `on_error` with the error's name for each malformed request.
 pub struct ResetWatch<S> {
     stream: S,
     frames: Frames,
-    refused: Box<dyn Fn(&'static str) + Send>,
+    on_error: Box<dyn Fn(&'static str) + Send>,
 }
 
 impl<S> ResetWatch<S> {
-    pub fn new(stream: S, refused: impl Fn(&'static str) + Send + 'static) -> Self {
-        Self { stream, frames: Frames::default(), refused: Box::new(refused) }
+    pub fn new(stream: S, on_error: impl Fn(&'static str) + Send + 'static) -> Self {
+        Self { stream, frames: Frames::default(), on_error: Box::new(on_error) }
     }
 }
 
-/// Where in the frames the bytes sent so far end.
+/// The position in the frames after the bytes sent so far.
 #[derive(Default)]
 struct Frames {
-    begun: [u8; HEADER_BYTES + GOAWAY_CODE_END],
-    begun_length: usize,
+    partial: [u8; HEADER_BYTES + GOAWAY_CODE_END],
+    partial_length: usize,
     skip: usize,
 }
 
 impl Frames {
-    fn see(&mut self, mut bytes: &[u8], refused: &mut dyn FnMut(&'static str)) {
+    fn scan(&mut self, mut bytes: &[u8], on_error: &mut dyn FnMut(&'static str)) {
         while let Some((first, rest)) = bytes.split_first() {
             if self.skip > 0 {
                 let skipped = self.skip.min(bytes.len());
@@ -51,13 +51,13 @@ impl Frames {
                 bytes = &bytes[skipped..];
                 continue;
             }
-            self.begun[self.begun_length] = *first;
-            self.begun_length += 1;
+            self.partial[self.partial_length] = *first;
+            self.partial_length += 1;
             bytes = rest;
-            if self.begun_length < HEADER_BYTES {
+            if self.partial_length < HEADER_BYTES {
                 continue;
             }
-            let [a, b, c, kind, ..] = self.begun;
+            let [a, b, c, kind, ..] = self.partial;
             let length = u32::from_be_bytes([0, a, b, c]) as usize;
             let code_end = match kind {
                 RST_STREAM => RST_STREAM_CODE_END,
@@ -65,23 +65,23 @@ impl Frames {
                 _ => 0,
             }
             .min(length);
-            if self.begun_length < HEADER_BYTES + code_end {
+            if self.partial_length < HEADER_BYTES + code_end {
                 continue;
             }
             if code_end >= RST_STREAM_CODE_END {
                 let end = HEADER_BYTES + code_end;
-                let code = self.begun[end - 4..end].try_into().map_or(0, u32::from_be_bytes);
-                if let Some(name) = name(code) {
-                    refused(name);
+                let code = self.partial[end - 4..end].try_into().map_or(0, u32::from_be_bytes);
+                if let Some(name) = error_name(code) {
+                    on_error(name);
                 }
             }
             self.skip = length - code_end;
-            self.begun_length = 0;
+            self.partial_length = 0;
         }
     }
 }
 
-fn name(code: u32) -> Option<&'static str> {
+fn error_name(code: u32) -> Option<&'static str> {
     match code {
         PROTOCOL_ERROR => Some("PROTOCOL_ERROR"),
         FRAME_SIZE_ERROR => Some("FRAME_SIZE_ERROR"),
@@ -115,7 +115,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ResetWatch<S> {
         let mut left = written;
         for slice in slices {
             let seen = left.min(slice.len());
-            this.frames.see(&slice[..seen], &mut |code| (this.refused)(code));
+            this.frames.scan(&slice[..seen], &mut |code| (this.on_error)(code));
             left -= seen;
         }
         Poll::Ready(Ok(written))
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_found_wherever_the_bytes_are_cut() {
+    fn an_error_is_found_however_the_bytes_are_split() {
         let sent = [
             frame(4, &[]),
             frame(0, &[3; 300]),
@@ -159,7 +159,7 @@ mod tests {
         for cut in 1..sent.len() {
             let (mut frames, mut seen) = (Frames::default(), Vec::new());
             for part in sent.chunks(cut) {
-                frames.see(part, &mut |name| seen.push(name));
+                frames.scan(part, &mut |name| seen.push(name));
             }
             assert_eq!(seen, ["PROTOCOL_ERROR", "COMPRESSION_ERROR"], "{cut}");
         }

@@ -1,12 +1,11 @@
-//! Headers on their way through: what belongs to a connection stays with it, and what Frappe believes is
-//! written by us alone.
+//! Forwarded headers: hop-by-hop headers are removed, and headers that Frappe trusts are set only by us.
 
 use hyper::Version;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::address::Client;
 
-/// Of one connection only (RFC 9110, 7.6.1).
+/// Headers of one connection only (RFC 9110, 7.6.1).
 const HOP_BY_HOP: [&str; 9] = [
     "connection",
     "keep-alive",
@@ -19,8 +18,8 @@ const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 
-/// Written by us, from what we know; from outside they are somebody's wish.
-const OURS: [&str; 9] = [
+/// Headers that only we set; values from clients are not trustworthy.
+const OWN_HEADERS: [&str; 9] = [
     "content-length",
     "expect",
     "forwarded",
@@ -32,15 +31,21 @@ const OURS: [&str; 9] = [
     "x-use-x-accel-redirect",
 ];
 
-/// The headers of a request as it goes on to Frappe or to the socketio service.
-pub fn onward(given: &HeaderMap, version: Version, client: &Client, site: &str, id: &str) -> HeaderMap {
-    let listed = listed_by_connection(given);
-    let mut headers = HeaderMap::with_capacity(given.len() + 6);
-    for (name, value) in given {
+/// Returns the headers of a request for Frappe or for the socketio service.
+pub fn upstream_headers(
+    incoming: &HeaderMap,
+    version: Version,
+    client: &Client,
+    site: &str,
+    id: &str,
+) -> HeaderMap {
+    let listed = listed_by_connection(incoming);
+    let mut headers = HeaderMap::with_capacity(incoming.len() + 6);
+    for (name, value) in incoming {
         let text = name.as_str();
-        // WSGI makes `-` and `_` the same: X_Frappe_Site_Name would pass for ours.
+        // WSGI does not distinguish `-` and `_`: X_Frappe_Site_Name would be taken for our header.
         let is_alias = text.contains('_');
-        if !is_alias && !is_taken(text) && !listed.contains(name) {
+        if !is_alias && !is_stripped(text) && !listed.contains(name) {
             headers.append(name.clone(), value.clone());
         }
     }
@@ -58,20 +63,20 @@ pub fn onward(given: &HeaderMap, version: Version, client: &Client, site: &str, 
     headers
 }
 
-/// What a response keeps on its way to the client.
-pub fn backward(headers: &mut HeaderMap) {
+/// Removes the hop-by-hop headers of a response.
+pub fn strip_hop_headers(headers: &mut HeaderMap) {
     let listed = listed_by_connection(headers);
     for name in HOP_BY_HOP.iter().copied().chain(listed.iter().map(HeaderName::as_str)) {
         headers.remove(name);
     }
-    // hyper has one of its own.
+    // hyper adds its own Date.
     headers.remove(header::DATE);
     headers.remove(header::SERVER);
 }
 
-fn is_taken(name: &str) -> bool {
+fn is_stripped(name: &str) -> bool {
     HOP_BY_HOP.contains(&name)
-        || OURS.contains(&name)
+        || OWN_HEADERS.contains(&name)
         || name.starts_with("x-forwarded-")
         || name.starts_with("x-accel-")
 }
@@ -81,11 +86,11 @@ fn listed_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
 }
 
-/// HTTP/2 may send a cookie a line; WSGI would join them with a comma.
+/// Joins cookies: HTTP/2 may send one header per cookie, and WSGI would join them with a comma.
 fn join_cookies(headers: &mut HeaderMap) {
-    let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if crumbs.len() > 1 {
-        let joined = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])).expect("made of header values");
+    let cookies: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() > 1 {
+        let joined = HeaderValue::from_bytes(&cookies.join(&b"; "[..])).expect("made of header values");
         headers.insert(header::COOKIE, joined);
     }
 }
@@ -94,17 +99,17 @@ fn join_cookies(headers: &mut HeaderMap) {
 mod tests {
     use super::*;
 
-    fn sent_on(given: &[(&str, &str)], version: Version) -> HeaderMap {
-        let given =
-            given.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+    fn forwarded(incoming: &[(&str, &str)], version: Version) -> HeaderMap {
+        let incoming =
+            incoming.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         let client =
-            Client { address: [1, 2, 3, 4].into(), scheme: "https", host: "h:1".into(), by_proxy: false };
-        onward(&given, version, &client, "site.local", "id")
+            Client { address: [1, 2, 3, 4].into(), scheme: "https", host: "h:1".into(), via_proxy: false };
+        upstream_headers(&incoming, version, &client, "site.local", "id")
     }
 
     #[test]
-    fn nobody_else_says_what_frappe_believes() {
-        let headers = sent_on(
+    fn clients_cannot_set_headers_that_frappe_trusts() {
+        let headers = forwarded(
             &[
                 ("host", "evil"),
                 ("x-frappe-site-name", "evil"),
@@ -134,8 +139,8 @@ mod tests {
     }
 
     #[test]
-    fn cookies_of_http2_are_one_for_wsgi() {
-        let headers = sent_on(&[("cookie", "a=1"), ("cookie", "b=2")], Version::HTTP_2);
+    fn http2_cookies_are_joined_for_wsgi() {
+        let headers = forwarded(&[("cookie", "a=1"), ("cookie", "b=2")], Version::HTTP_2);
         assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Rate, errors and duration of the requests, by what they were for.
+//! Rate, errors and duration of requests by class, and the clients that were disconnected.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,11 +12,11 @@ use prometheus_client::registry::Registry;
 use tokio::sync::Notify;
 
 use super::foreign_host::ForeignHosts;
+use super::parse_errors::ParseErrors;
 use super::route::Route;
-use super::unparsed::Unparsed;
 use crate::status::metrics::{LabelSet, help};
 
-/// What a request was for.
+/// The class of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     Assets,
@@ -36,7 +36,7 @@ const CLASSES: [(Class, &str); 6] = [
     (Class::Pages, "pages"),
 ];
 const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-/// From a file in memory to what gunicorn's timeout ends.
+/// From a cached file to the timeout of gunicorn.
 const BUCKETS_S: [f64; 10] = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 120.0];
 
 impl Class {
@@ -52,18 +52,18 @@ impl Class {
     }
 }
 
-/// Why a client was let go.
+/// The reason why a client was disconnected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LetGo {
-    /// It sent no whole head of a request.
+pub enum DropReason {
+    /// It sent no complete request head.
     NoHead,
     /// It did not send the body that it had announced.
     SlowBody,
-    /// It did not take its answer.
+    /// It did not read its response.
     UnreadAnswer,
 }
 
-impl LetGo {
+impl DropReason {
     const ALL: [Self; 3] = [Self::NoHead, Self::SlowBody, Self::UnreadAnswer];
 
     fn labels(self) -> LabelSet {
@@ -79,15 +79,16 @@ impl LetGo {
 type Counters = Family<LabelSet, Counter>;
 type Histograms = Family<LabelSet, Histogram>;
 
-/// Counted once, shown at each scrape. What is counted often is looked up once.
+/// Metrics that are updated per request and exported at each scrape. Frequently used label sets are resolved in
+/// advance.
 #[derive(Debug)]
 pub struct Metrics {
     requests: Counters,
     durations: Histograms,
-    let_go: Counters,
+    dropped_clients: Counters,
     counters: [[Counter; 5]; 6],
     histograms: [Histogram; 6],
-    pub unparsed: Unparsed,
+    pub parse_errors: ParseErrors,
     pub foreign_hosts: ForeignHosts,
 }
 
@@ -104,12 +105,12 @@ impl Metrics {
         });
         let histograms =
             std::array::from_fn(|class| durations.get_or_create(&LabelSet(vec![route(class)])).clone());
-        let let_go = Counters::default();
-        for reason in LetGo::ALL {
-            drop(let_go.get_or_create(&reason.labels()));
+        let dropped_clients = Counters::default();
+        for reason in DropReason::ALL {
+            drop(dropped_clients.get_or_create(&reason.labels()));
         }
-        let (unparsed, foreign_hosts) = (Unparsed::new(), ForeignHosts::default());
-        Self { requests, durations, let_go, counters, histograms, unparsed, foreign_hosts }
+        let (parse_errors, foreign_hosts) = (ParseErrors::new(), ForeignHosts::default());
+        Self { requests, durations, dropped_clients, counters, histograms, parse_errors, foreign_hosts }
     }
 
     pub fn count(&self, class: Class, status: StatusCode, elapsed: Duration) {
@@ -119,33 +120,36 @@ impl Metrics {
         self.histograms[class].observe(elapsed.as_secs_f64());
     }
 
-    /// A client was let go before it had its answer.
-    pub fn let_go(&self, reason: LetGo) {
-        self.let_go.get_or_create(&reason.labels()).inc();
+    /// Counts a client that was disconnected before it had its response.
+    pub fn count_drop(&self, reason: DropReason) {
+        self.dropped_clients.get_or_create(&reason.labels()).inc();
     }
 
     pub fn register(&self, registry: &mut Registry) {
-        registry.register("http_clients_let_go", help("http_clients_let_go_total"), self.let_go.clone());
+        registry.register(
+            "http_clients_let_go",
+            help("http_clients_let_go_total"),
+            self.dropped_clients.clone(),
+        );
         registry.register("http_requests", help("http_requests_total"), self.requests.clone());
         let name = "http_request_duration_seconds";
         registry.register(name, help(name), self.durations.clone());
-        self.unparsed.register(registry);
+        self.parse_errors.register(registry);
         self.foreign_hosts.register(registry);
     }
 }
 
-/// Requests that have no answer yet, or not all of it. Who waits on events for the sake of waiting is
-/// counted apart: nothing of his is lost when he is cut off.
+/// Requests without a complete response. Long polls are counted separately: dropping them loses no work.
 #[derive(Debug, Default)]
 pub struct InFlight {
     working: AtomicUsize,
-    waiting: AtomicUsize,
-    none: Notify,
+    polling: AtomicUsize,
+    idle: Notify,
 }
 
 impl InFlight {
     fn counter(&self, class: Class) -> &AtomicUsize {
-        if class == Class::Socketio { &self.waiting } else { &self.working }
+        if class == Class::Socketio { &self.polling } else { &self.working }
     }
 
     pub fn begin(&self, class: Class) {
@@ -154,14 +158,14 @@ impl InFlight {
 
     pub fn end(&self, class: Class) {
         if self.counter(class).fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.none.notify_waiters();
+            self.idle.notify_waiters();
         }
     }
 
-    /// Until nobody's work is left.
-    pub async fn none(&self) {
+    /// Waits until only long polls are left.
+    pub async fn wait_until_idle(&self) {
         loop {
-            let notified = self.none.notified();
+            let notified = self.idle.notified();
             if self.working.load(Ordering::Relaxed) == 0 {
                 return;
             }
@@ -170,7 +174,7 @@ impl InFlight {
     }
 
     pub fn register(&self, registry: &mut Registry) {
-        let count = self.working.load(Ordering::Relaxed) + self.waiting.load(Ordering::Relaxed);
+        let count = self.working.load(Ordering::Relaxed) + self.polling.load(Ordering::Relaxed);
         let name = "http_requests_in_flight";
         registry.register(name, help(name), ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX)));
     }

@@ -1,4 +1,4 @@
-//! Which folder a path is below, and the file that it names there.
+//! Finds the folder of a requested file, and opens the file.
 
 use std::fs::{File, Metadata};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -9,24 +9,24 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
 
-use super::beneath::{Patience, open_beneath, regular};
+use super::open_beneath::{Blocking, open_beneath, regular};
 use super::static_file::is_hashed;
 use crate::bench::Bench;
 use crate::overlay::published;
 
-/// A file as asked for.
+/// A requested file.
 #[derive(Clone, Debug)]
 pub enum FileRef {
-    /// Below the pod's own assets; what is linked there is its code's own and is followed.
+    /// Relative to the pod's own assets. Links there belong to its code and are followed.
     Asset(PathBuf),
-    /// Below `sites/SITE/public/files`.
+    /// Relative to `sites/SITE/public/files`.
     Public { site: String, path: PathBuf },
-    /// Below `sites/SITE/private` or `public`, its first part, by Frappe's own word.
+    /// Relative to `sites/SITE`, beginning with `private` or `public`; named by Frappe.
     Private { site: String, path: PathBuf },
 }
 
 impl FileRef {
-    /// What it is called.
+    /// The relative path.
     pub fn path(&self) -> &Path {
         match self {
             Self::Asset(path) | Self::Public { path, .. } | Self::Private { path, .. } => path,
@@ -34,27 +34,27 @@ impl FileRef {
     }
 }
 
-/// An open file, with what is said of it.
+/// An open file with its metadata.
 #[derive(Clone, Debug)]
 pub struct Opened {
     pub file: Arc<File>,
     pub metadata: Metadata,
 }
 
-/// Where files are.
+/// The folders that files are served from.
 #[derive(Clone, Debug)]
 pub struct ServedRoots {
     pub bench: PathBuf,
-    /// This pod's own assets (join/view.rs).
+    /// This pod's own assets (overlay/bench_overlay.rs).
     pub assets: PathBuf,
 }
 
-/// Opens it, without keeping the event loop waiting for a disk; none where there is no such file.
-pub async fn find(places: &ServedRoots, wanted: &FileRef) -> Option<Opened> {
-    let opened = match locate(places, wanted, Patience::Never) {
+/// Opens a file without blocking the event loop on a disk. None if it does not exist or cannot be served.
+pub async fn find(roots: &ServedRoots, file_ref: &FileRef) -> Option<Opened> {
+    let opened = match locate(roots, file_ref, Blocking::Forbidden) {
         Err(Errno::EAGAIN) => {
-            let (places, wanted) = (places.clone(), wanted.clone());
-            let waiting = move || locate(&places, &wanted, Patience::MayWait);
+            let (roots, file_ref) = (roots.clone(), file_ref.clone());
+            let waiting = move || locate(&roots, &file_ref, Blocking::Allowed);
             tokio::task::spawn_blocking(waiting).await.unwrap_or(Err(Errno::EIO))
         }
         opened => opened,
@@ -63,22 +63,26 @@ pub async fn find(places: &ServedRoots, wanted: &FileRef) -> Option<Opened> {
         Ok((file, metadata)) => Some(Opened { file: Arc::new(file), metadata }),
         Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENAMETOOLONG) => None,
         Err(Errno::EXDEV | Errno::ELOOP) => {
-            tracing::warn!(?wanted, "a link leads out of the folder it is in: not served");
+            tracing::warn!(
+                event = "request.link_refused",
+                file = ?file_ref,
+                "file not served: a link leads out of its folder"
+            );
             None
         }
         Err(errno) => {
-            tracing::warn!(?wanted, %errno, "a file cannot be opened");
+            tracing::warn!(event = "request.file_unreadable", file = ?file_ref, %errno, "file cannot be opened");
             None
         }
     }
 }
 
-fn locate(places: &ServedRoots, wanted: &FileRef, patience: Patience) -> nix::Result<(File, Metadata)> {
-    let sites = places.bench.join("sites");
-    let (root, path) = match wanted {
+fn locate(roots: &ServedRoots, file_ref: &FileRef, blocking: Blocking) -> nix::Result<(File, Metadata)> {
+    let sites = roots.bench.join("sites");
+    let (root, path) = match file_ref {
         FileRef::Asset(path) => {
-            return match asset(places, path, patience) {
-                Err(Errno::ENOENT) if is_hashed(path) => of_another_version(places, path, patience),
+            return match asset(roots, path, blocking) {
+                Err(Errno::ENOENT) if is_hashed(path) => of_another_version(roots, path, blocking),
                 found => found,
             };
         }
@@ -89,64 +93,60 @@ fn locate(places: &ServedRoots, wanted: &FileRef, patience: Patience) -> nix::Re
             (sites.join(site).join(first), components.as_path())
         }
     };
-    regular(open_beneath(folder(&root)?, path, OFlag::O_RDONLY, patience)?)
+    regular(open_beneath(folder(&root)?, path, OFlag::O_RDONLY, blocking)?)
 }
 
 fn folder(path: &Path) -> nix::Result<OwnedFd> {
     open(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
 }
 
-/// `assets/APP` is a link to the app's `public` folder, and that may have links of its own
-/// (node_modules): these may lead anywhere below the folders that hold code and assets, and no further.
-fn asset(places: &ServedRoots, path: &Path, patience: Patience) -> nix::Result<(File, Metadata)> {
+/// Opens an asset. `assets/APP` is a link to the app's `public` folder, which may contain links (node_modules):
+/// these may lead anywhere below the folders of code and assets, but no further.
+fn asset(roots: &ServedRoots, path: &Path, blocking: Blocking) -> nix::Result<(File, Metadata)> {
     let mut components = path.components();
     let first = components.next().ok_or(Errno::ENOENT)?;
     let rest = components.as_path();
     let (base, rest) = if rest.as_os_str().is_empty() {
-        (folder(&places.assets)?, path)
+        (folder(&roots.assets)?, path)
     } else {
-        (folder(&places.assets.join(first))?, rest)
+        (folder(&roots.assets.join(first))?, rest)
     };
-    match open_beneath(&base, rest, OFlag::O_RDONLY, patience) {
-        Err(Errno::EXDEV) if patience == Patience::Never => Err(Errno::EAGAIN),
+    match open_beneath(&base, rest, OFlag::O_RDONLY, blocking) {
+        Err(Errno::EXDEV) if blocking == Blocking::Forbidden => Err(Errno::EAGAIN),
         Err(Errno::EXDEV) => {
-            // Looked at before it is opened for reading: a device would notice.
+            // Resolved by O_PATH before it is opened for reading, which can have side effects on a device.
             let found = openat(&base, rest, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
             let real = nix::fcntl::readlink(format!("/proc/self/fd/{}", found.as_raw_fd()).as_str())?;
-            let sites = places.bench.join("sites");
-            let roots = [
-                places.bench.join("apps"),
-                places.assets.clone(),
+            let sites = roots.bench.join("sites");
+            let allowed = [
+                roots.bench.join("apps"),
+                roots.assets.clone(),
                 sites.join("assets"),
-                Bench::new(&places.bench).assets(),
+                Bench::new(&roots.bench).assets(),
                 sites.join(".cauldron/bundles"),
-                Bench::new(&places.bench).image_cauldron(),
+                Bench::new(&roots.bench).image_cauldron(),
                 sites.join(".cauldron/assets"),
             ];
-            let root = roots
+            let root = allowed
                 .iter()
                 .filter_map(|root| root.canonicalize().ok())
                 .find(|root| Path::new(&real).starts_with(root))
                 .ok_or(Errno::EXDEV)?;
             let inside = Path::new(&real).strip_prefix(&root).map_err(|_| Errno::EXDEV)?;
-            regular(open_beneath(folder(&root)?, inside, OFlag::O_RDONLY, patience)?)
+            regular(open_beneath(folder(&root)?, inside, OFlag::O_RDONLY, blocking)?)
         }
         opened => regular(opened?),
     }
 }
 
-/// The names of the assets are one value in Redis for all pods: a page may be made with another
-/// version's (join/published.rs).
-fn of_another_version(
-    places: &ServedRoots,
-    path: &Path,
-    patience: Patience,
-) -> nix::Result<(File, Metadata)> {
-    if patience == Patience::Never {
+/// Opens an asset of another version. The names of the assets are one value in Redis for all pods, so a page may
+/// have been made with the names of another version (overlay/published.rs).
+fn of_another_version(roots: &ServedRoots, path: &Path, blocking: Blocking) -> nix::Result<(File, Metadata)> {
+    if blocking == Blocking::Forbidden {
         return Err(Errno::EAGAIN);
     }
-    published::versions(&places.bench)
+    published::versions(&roots.bench)
         .iter()
-        .find_map(|version| open_beneath(folder(version).ok()?, path, OFlag::O_RDONLY, patience).ok())
+        .find_map(|version| open_beneath(folder(version).ok()?, path, OFlag::O_RDONLY, blocking).ok())
         .map_or(Err(Errno::ENOENT), regular)
 }

@@ -1,9 +1,9 @@
-//! How much of their answers HTTP/2 connections hold in memory: each may have a hundred streams, of which hyper
-//! holds bytes until the client takes them. A connection has a share of its own, so that nobody's answer waits
-//! for a stranger; what it needs beyond comes from a pool that all of them share.
+//! Limits the response bytes that HTTP/2 connections hold in memory: each may have a hundred streams, for which
+//! hyper holds bytes until the client reads them. Each connection has its own share, so that it never waits for
+//! other connections; beyond it, all connections share a pool.
 //!
-//! A body that finds no room waits. Its connection then holds more than its own share, so that something of it
-//! is on its way, and what comes free wakes the body.
+//! A body without room waits. Its connection then holds more than its own share, so some of its bytes are in
+//! transit, and their release wakes the body.
 
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,19 +13,19 @@ use bytes::Bytes;
 
 use super::bounds::{CONNECTION_OUTFLOW_BYTES, SHARED_OUTFLOW_BYTES};
 
-/// What all connections share.
+/// The pool that all connections share.
 #[derive(Debug)]
 pub struct Pool {
-    left_bytes: AtomicI64,
+    free_bytes: AtomicI64,
 }
 
 impl Default for Pool {
     fn default() -> Self {
-        Self { left_bytes: AtomicI64::new(SHARED_OUTFLOW_BYTES.cast_signed()) }
+        Self { free_bytes: AtomicI64::new(SHARED_OUTFLOW_BYTES.cast_signed()) }
     }
 }
 
-/// What one connection holds.
+/// The response bytes that one connection holds.
 #[derive(Debug)]
 pub struct Outflow {
     pool: Arc<Pool>,
@@ -43,10 +43,10 @@ impl Outflow {
         Arc::new(Self { pool, state: Mutex::default() })
     }
 
-    /// Waits until one more chunk may be held.
+    /// Ready when the connection may hold one more chunk.
     pub fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state();
-        if state.held_bytes < CONNECTION_OUTFLOW_BYTES || self.pool.left_bytes.load(Relaxed) > 0 {
+        if state.held_bytes < CONNECTION_OUTFLOW_BYTES || self.pool.free_bytes.load(Relaxed) > 0 {
             return Poll::Ready(());
         }
         if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
@@ -55,17 +55,17 @@ impl Outflow {
         Poll::Pending
     }
 
-    /// The same bytes, counted until the last of their holders lets go.
+    /// Counts the bytes until the last reference to them is dropped.
     pub fn count(self: &Arc<Self>, bytes: Bytes) -> Bytes {
         self.change(bytes.len(), |held, length| held + length);
-        Bytes::from_owner(Held { bytes, outflow: self.clone() })
+        Bytes::from_owner(CountedBytes { bytes, outflow: self.clone() })
     }
 
     fn change(&self, length: usize, change: fn(u64, u64) -> u64) {
         let mut state = self.state();
         let before = state.held_bytes;
         state.held_bytes = change(before, length as u64);
-        self.pool.left_bytes.fetch_add(beyond(before) - beyond(state.held_bytes), Relaxed);
+        self.pool.free_bytes.fetch_add(pool_share(before) - pool_share(state.held_bytes), Relaxed);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -73,23 +73,23 @@ impl Outflow {
     }
 }
 
-/// What the pool has to give to a connection that holds so much.
-fn beyond(held_bytes: u64) -> i64 {
+/// The part of the held bytes that comes from the pool.
+fn pool_share(held_bytes: u64) -> i64 {
     held_bytes.saturating_sub(CONNECTION_OUTFLOW_BYTES).cast_signed()
 }
 
-struct Held {
+struct CountedBytes {
     bytes: Bytes,
     outflow: Arc<Outflow>,
 }
 
-impl AsRef<[u8]> for Held {
+impl AsRef<[u8]> for CountedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl Drop for Held {
+impl Drop for CountedBytes {
     fn drop(&mut self) {
         self.outflow.change(self.bytes.len(), |held, length| held - length);
         let waiting = std::mem::take(&mut self.outflow.state().waiting);
@@ -108,21 +108,21 @@ mod tests {
     }
 
     #[test]
-    fn a_spent_pool_leaves_each_connection_its_own_share() {
+    fn an_exhausted_pool_leaves_each_connection_its_own_share() {
         let pool = Arc::new(Pool::default());
-        let (greedy, innocent) = (Outflow::new(pool.clone()), Outflow::new(pool.clone()));
+        let (greedy, other) = (Outflow::new(pool.clone()), Outflow::new(pool.clone()));
         let all = greedy.count(vec![0; OWN + SHARED_OUTFLOW_BYTES as usize].into());
-        assert!(!has_room(&greedy) && has_room(&innocent));
-        let own = innocent.count(vec![0; OWN].into());
-        assert!(!has_room(&innocent));
-        // A part of it is held as all of it is.
+        assert!(!has_room(&greedy) && has_room(&other));
+        let own = other.count(vec![0; OWN].into());
+        assert!(!has_room(&other));
+        // A slice keeps all of the bytes in memory.
         let part = own.slice(..1);
         drop(own);
-        assert!(!has_room(&innocent));
+        assert!(!has_room(&other));
         drop(part);
-        assert!(has_room(&innocent));
+        assert!(has_room(&other));
         drop(all);
         assert!(has_room(&greedy));
-        assert_eq!(pool.left_bytes.load(Relaxed), SHARED_OUTFLOW_BYTES as i64);
+        assert_eq!(pool.free_bytes.load(Relaxed), SHARED_OUTFLOW_BYTES as i64);
     }
 }

@@ -1,4 +1,4 @@
-//! Which protocol a connection in clear speaks. Its first bytes tell, and are handed on with the rest.
+//! Detects the protocol of a connection without TLS by its first bytes, which are then passed on with the rest.
 
 use std::io;
 
@@ -10,18 +10,18 @@ pub enum Protocol {
     Http2,
 }
 
-/// HTTP/2 in clear begins with `PRI * HTTP/2.0`, and no method does.
+/// HTTP/2 without TLS begins with `PRI * HTTP/2.0`; no HTTP/1 method begins like this.
 const PREFACE: &[u8; 4] = b"PRI ";
 
-/// What was read of a connection to know its protocol.
+/// The bytes that were read to detect the protocol.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct First {
+pub struct FirstBytes {
     bytes: [u8; PREFACE.len()],
     length: usize,
 }
 
-impl First {
-    /// None until enough is here.
+impl FirstBytes {
+    /// The protocol, or None if more bytes are needed.
     pub fn protocol(&self) -> Option<Protocol> {
         match self.bytes() {
             bytes if bytes == PREFACE => Some(Protocol::Http2),
@@ -35,12 +35,12 @@ impl First {
     }
 }
 
-/// Reads until the protocol is known. Costs no buffer while the client is silent.
+/// Reads until the protocol is known. Needs no buffer while the client sends nothing.
 ///
 /// # Errors
-/// What the socket says; the end of the connection is one, too.
-pub async fn read_first(socket: &TcpStream) -> io::Result<(First, Protocol)> {
-    let mut first = First::default();
+/// Errors of the socket, and the end of the connection.
+pub async fn read_first_bytes(socket: &TcpStream) -> io::Result<(FirstBytes, Protocol)> {
+    let mut first = FirstBytes::default();
     loop {
         socket.readable().await?;
         match socket.try_read(&mut first.bytes[first.length..]) {
@@ -60,9 +60,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_many_bytes_are_read_as_tell_the_protocol() {
+    fn the_protocol_is_detected_by_the_shortest_prefix() {
         let protocol = |text: &[u8]| {
-            let mut first = First { length: text.len(), ..First::default() };
+            let mut first = FirstBytes { length: text.len(), ..FirstBytes::default() };
             first.bytes[..text.len()].copy_from_slice(text);
             first.protocol()
         };

@@ -1,5 +1,5 @@
-//! Asks the site as a client does, through the front: on a connection inside this process, which takes a place
-//! among the others. Such a request is neither counted nor logged.
+//! Probes the site as a client would, through the front, on a connection inside this process that needs a permit
+//! like any other. Probe requests are neither counted nor logged.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,42 +17,42 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::address::Peer;
+use super::conn_state::ConnState;
 use super::dispatch::answer;
-use super::line::ConnState;
 use super::shared::Shared;
 
 const BUFFER_BYTES: usize = 8 * 1024;
 
-/// A handle on the front that does not keep it.
+/// A handle to the front that does not keep it alive.
 #[derive(Clone, Debug)]
 pub struct Probe {
     shared: Weak<Shared>,
-    /// ServedRoots of connections.
-    places: Arc<Semaphore>,
+    /// The permits of all connections.
+    connection_permits: Arc<Semaphore>,
 }
 
-/// In the extensions of a probe's request: the site it is for, whatever CAULDRON_HOSTS says of its name.
+/// In the extensions of a probe's request: the target site, regardless of CAULDRON_HOSTS.
 #[derive(Clone, Debug)]
 pub struct Probing {
     pub site: String,
 }
 
 impl Probe {
-    pub fn new(shared: &Arc<Shared>, places: Arc<Semaphore>) -> Self {
-        Self { shared: Arc::downgrade(shared), places }
+    pub fn new(shared: &Arc<Shared>, connection_permits: Arc<Semaphore>) -> Self {
+        Self { shared: Arc::downgrade(shared), connection_permits }
     }
 
-    /// The status of `GET path`, read to its end.
+    /// Sends `GET path`, reads the response to its end, and returns its status.
     ///
     /// # Errors
-    /// Why there is none within `deadline`.
+    /// The reason why there is no response within `deadline`.
     pub async fn get(&self, site: &str, path: &str, deadline: Duration) -> Result<StatusCode, String> {
         let Some(shared) = self.shared.upgrade() else { return Err("the web port is closed".into()) };
-        let places = self.places.clone();
+        let connection_permits = self.connection_permits.clone();
         let asking = async move {
-            // Where no connection finds a place, no request has an answer.
-            let _place = places.acquire_owned().await;
-            ask(shared, site, path).await
+            // If no connection gets a permit, clients get no answer either.
+            let _permit = connection_permits.acquire_owned().await;
+            send_get(shared, site, path).await
         };
         match timeout(deadline, Box::pin(asking)).await {
             Ok(answer) => answer.map_err(|error| error.to_string()),
@@ -61,7 +61,7 @@ impl Probe {
     }
 }
 
-async fn ask(shared: Arc<Shared>, site: &str, path: &str) -> hyper::Result<StatusCode> {
+async fn send_get(shared: Arc<Shared>, site: &str, path: &str) -> hyper::Result<StatusCode> {
     let (near, far) = tokio::io::duplex(BUFFER_BYTES);
     let peer = Peer { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), tls: shared.tls.is_some() };
     let probing = Probing { site: site.to_owned() };
@@ -84,7 +84,7 @@ async fn ask(shared: Arc<Shared>, site: &str, path: &str) -> hyper::Result<Statu
         response.into_body().collect().await?;
         Ok(status)
     };
-    // Both ends of the connection are driven until the answer is here; its end is the answer's.
+    // Drives both ends of the connection until the response is complete.
     let moving = async {
         let _ = tokio::join!(serving, connection);
         std::future::pending::<Infallible>().await
@@ -101,18 +101,18 @@ mod tests {
 
     use super::*;
     use crate::config::front::AccessLog;
-    use crate::config::hosts::{Hosts, Otherwise};
+    use crate::config::hosts::{Fallback, Hosts};
     use crate::config::trusted::TrustedProxies;
     use crate::front::{Front, Settings};
-    use crate::status::handle::StatusHandle;
+    use crate::status::handle::{RoleName, StatusHandle};
 
     #[tokio::test]
-    async fn where_no_connection_finds_a_place_there_is_no_answer() {
+    async fn a_probe_without_a_connection_permit_gets_no_answer() {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings {
             bench: folder.path().into(),
             site: Some("web.local".into()),
-            hosts: Hosts::new(Otherwise::Refused),
+            hosts: Hosts::new(Fallback::Refused),
             trusted: TrustedProxies::default(),
             socketio: ("127.0.0.1".into(), 9000),
             body_limit_bytes: None,
@@ -121,13 +121,14 @@ mod tests {
             access_log: AccessLog::Off,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let front = Front::start(listener, settings, folder.path(), StatusHandle::new("web", None)).unwrap();
+        let front =
+            Front::start(listener, settings, folder.path(), StatusHandle::new(RoleName::Web, None)).unwrap();
         let probe = front.probe();
         let get = |deadline| probe.get("web.local", "/login", deadline);
         // The status page, as the front is not open yet.
         assert_eq!(get(Duration::from_secs(60)).await, Ok(StatusCode::SERVICE_UNAVAILABLE));
-        let left = u32::try_from(probe.places.available_permits()).unwrap();
-        let _all = probe.places.acquire_many(left).await.unwrap();
+        let left = u32::try_from(probe.connection_permits.available_permits()).unwrap();
+        let _all = probe.connection_permits.acquire_many(left).await.unwrap();
         assert_eq!(get(Duration::from_millis(20)).await, Err("no answer within 20 ms".into()));
     }
 }

@@ -1,13 +1,13 @@
-//! To gunicorn and back. A request is held while gunicorn starts, reloads or restarts, and sent once more
-//! where it is certain, or harmless, that the first time nobody worked on it.
+//! Forwards requests to gunicorn. A request is held while gunicorn starts, reloads or restarts, and sent again if
+//! no worker can have processed it, or if processing it twice is harmless.
 //!
 //! ```text
 //!  spooled ─▶ Sending ──────────────▶ response
-//!                │ away: held, at most 10 s ─▶ 503
-//!                │ unsent, or reset with all of it unread (8 KB: gunicorn reads so much at once) ─▶ again
-//!                │ broken, GET or HEAD ─▶ again, once
-//!                │ broken, others ─▶ 502: it may have been done
-//!                └ silent ─▶ 504
+//!                │ unavailable: held, at most 10 s ─▶ 503
+//!                │ unsent, or reset before any of it was read (up to 8 KB: gunicorn's first read) ─▶ sent again
+//!                │ broken, GET, HEAD or OPTIONS ─▶ sent again, once
+//!                │ broken, other methods ─▶ 502: it may have been processed
+//!                └ timeout ─▶ 504
 //! ```
 
 use std::time::{Duration, Instant};
@@ -20,69 +20,69 @@ use tokio::time::{sleep, timeout};
 use super::accel;
 use super::address::Client;
 use super::answer::Body;
-use super::bounds::{MOST_BEGUN, MOST_SENDS};
-use super::error_page::Refusal;
+use super::bounds::{MAX_SENDS, MAX_STARTS};
+use super::error_page::RequestError;
 use super::exchange::Exchange;
 use super::gzip_body;
-use super::headers::{backward, onward};
-use super::read_ahead::ahead_of_reader;
+use super::headers::{strip_hop_headers, upstream_headers};
+use super::read_ahead::with_read_ahead;
 use super::spool::{Spooled, spool};
 use super::status_page;
 use super::upstream::{Failure, Reply};
 use crate::backoff::Backoff;
 
-/// gunicorn with Frappe is up again within 2 s; its crashes are tried again after up to 8 s.
-const HOLD: Duration = Duration::from_secs(10);
-const PAUSES: Backoff = Backoff::doubling(Duration::from_millis(5), Duration::from_millis(100));
-/// gunicorn's first read takes all of a request that is no longer than this.
-const READ_AT_ONCE_BYTES: u64 = 8192;
-/// The request line and what the connection adds.
+/// gunicorn with Frappe restarts within 2 s; after a crash it is restarted after at most 8 s.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(10);
+const RETRY_BACKOFF: Backoff = Backoff::doubling(Duration::from_millis(5), Duration::from_millis(100));
+/// gunicorn's first read takes a whole request up to this size.
+const FIRST_READ_BYTES: u64 = 8192;
+/// Margin for the request line and for headers that the connection adds.
 const HEAD_MARGIN_BYTES: u64 = 256;
 
-/// A request that is all here.
-struct Whole {
+/// A request that was received completely.
+struct BufferedRequest {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Spooled,
 }
 
-/// Frappe's answer.
+/// Forwards a request to Frappe, and returns the response.
 ///
 /// # Errors
-/// The refusal that the client is to get instead.
-pub async fn ask_frappe(
+/// The error that the client gets instead.
+pub async fn forward_to_frappe(
     exchange: &Exchange,
     client: &Client,
     site: &str,
     request: Request<Incoming>,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Response<Body>, RequestError> {
     let shared = &exchange.shared;
     let (head, body) = request.into_parts();
     let is_chunked = head.headers.contains_key(header::TRANSFER_ENCODING);
     let body = spool(body, &head.headers, shared).await?;
-    let mut headers = onward(&head.headers, head.version, client, site, &exchange.id);
+    let mut headers = upstream_headers(&head.headers, head.version, client, site, &exchange.id);
     headers.insert("x-use-x-accel-redirect", HeaderValue::from_static("True"));
     let uri = origin_form(&head.uri);
-    let whole = Whole { method: head.method, uri, headers, body };
+    let buffered = BufferedRequest { method: head.method, uri, headers, body };
     let spooled_at = Instant::now();
-    let response = send(exchange, &whole).await?;
+    let response = send(exchange, &buffered).await?;
     let waited = spooled_at.elapsed();
-    let mut response = response.map(|reply| Body::new(ahead_of_reader(shared, reply)));
-    backward(response.headers_mut());
+    let mut response = response.map(|reply| Body::new(with_read_ahead(shared, reply)));
+    strip_hop_headers(response.headers_mut());
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
-        response = status_page::in_an_update(&shared.status.read(), &head.headers, response);
+        response = status_page::during_update(&shared.status.read(), &head.headers, response);
     }
-    let mut response = match accel::wanted(&response, site) {
-        Some(wanted) => accel::answer(exchange, &wanted, &head.headers, &response).await?,
-        None => gzip_body::compressed(&head.headers, response),
+    let mut response = match accel::requested_file(&response, site) {
+        Some(file_ref) => accel::answer(exchange, &file_ref, &head.headers, &response).await?,
+        None => gzip_body::compress(&head.headers, response),
     };
     let headers = response.headers_mut();
     let timing =
         format!("app;dur={:.1}, front;dur={:.1}", ms(waited), ms(exchange.arrived.elapsed() - waited));
     headers.append("server-timing", HeaderValue::try_from(timing).expect("digits"));
     if is_chunked && head.version < Version::HTTP_2 {
-        // Had it a Content-Length beside, then who is before us may see another end of it (RFC 9112, 6.1).
+        // If it also had a Content-Length, a proxy before us may see another end of the request (RFC 9112, 6.1).
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
@@ -92,36 +92,46 @@ fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-/// Path and query, as a server behind us wants it.
+/// Path and query, the form that upstream servers expect.
 pub fn origin_form(uri: &Uri) -> Uri {
     uri.path_and_query().cloned().map_or_else(|| Uri::from_static("/"), Uri::from)
 }
 
-async fn send(exchange: &Exchange, whole: &Whole) -> Result<Response<Reply>, Refusal> {
+async fn send(exchange: &Exchange, buffered: &BufferedRequest) -> Result<Response<Reply>, RequestError> {
     let shared = &exchange.shared;
-    let held_until = Instant::now() + HOLD;
-    let (mut pauses, mut sends, mut begun) = (PAUSES.delays(), 0, 0);
+    let retry_deadline = Instant::now() + RETRY_TIMEOUT;
+    let (mut retry_delays, mut sends, mut starts) = (RETRY_BACKOFF.delays(), 0, 0);
     loop {
-        let sending = timeout(shared.settings.read_timeout, shared.gunicorn.send(whole.request()));
-        let Ok(sent) = sending.await else { return Err(Refusal::Silent) };
+        let sending = timeout(shared.settings.read_timeout, shared.gunicorn.send(buffered.request()));
+        let Ok(sent) = sending.await else { return Err(RequestError::Timeout) };
         let failure = match sent {
             Ok(response) => return Ok(response),
             Err(failure) => failure,
         };
-        sends += u32::from(!matches!(failure, Failure::Away(_)));
-        begun += u32::from(whole.may_have_begun(&failure));
-        let refusal = if matches!(failure, Failure::Away(_)) { Refusal::Away } else { Refusal::Broken };
-        let is_over = Instant::now() > held_until || !shared.is_open();
-        let is_spent = sends >= MOST_SENDS || begun >= MOST_BEGUN;
-        if !whole.may_be_sent_again(&failure) || is_spent || is_over {
-            tracing::warn!(request_id = exchange.id, %failure, sends, "gunicorn gave no answer");
-            return Err(refusal);
+        sends += u32::from(!matches!(failure, Failure::Unavailable(_)));
+        starts += u32::from(buffered.may_have_started(&failure));
+        let error = if matches!(failure, Failure::Unavailable(_)) {
+            RequestError::Unavailable
+        } else {
+            RequestError::BadGateway
+        };
+        let is_expired = Instant::now() > retry_deadline || !shared.is_open();
+        let is_spent = sends >= MAX_SENDS || starts >= MAX_STARTS;
+        if !buffered.may_be_sent_again(&failure) || is_spent || is_expired {
+            tracing::warn!(
+                event = "request.gunicorn_failed",
+                request_id = exchange.id,
+                %failure,
+                sends,
+                "gunicorn did not answer"
+            );
+            return Err(error);
         }
-        sleep(pauses.next_delay()).await;
+        sleep(retry_delays.next_delay()).await;
     }
 }
 
-impl Whole {
+impl BufferedRequest {
     fn request(&self) -> Request<Body> {
         let mut request = Request::new(self.body.body());
         *request.method_mut() = self.method.clone();
@@ -130,11 +140,11 @@ impl Whole {
         request
     }
 
-    /// Whether a worker may have begun to work on it, and may have ended because of it.
-    fn may_have_begun(&self, failure: &Failure) -> bool {
+    /// True if a worker may have started the request, and may have crashed because of it.
+    fn may_have_started(&self, failure: &Failure) -> bool {
         match failure {
-            Failure::Away(_) | Failure::Unsent => false,
-            Failure::Reset(_) => self.length() > READ_AT_ONCE_BYTES,
+            Failure::Unavailable(_) | Failure::Unsent => false,
+            Failure::Reset(_) => self.length() > FIRST_READ_BYTES,
             Failure::Broken(_) => true,
         }
     }
@@ -142,8 +152,8 @@ impl Whole {
     fn may_be_sent_again(&self, failure: &Failure) -> bool {
         let is_safe = matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS);
         match failure {
-            Failure::Away(_) | Failure::Unsent => true,
-            Failure::Reset(_) => is_safe || self.length() <= READ_AT_ONCE_BYTES,
+            Failure::Unavailable(_) | Failure::Unsent => true,
+            Failure::Reset(_) => is_safe || self.length() <= FIRST_READ_BYTES,
             Failure::Broken(_) => is_safe,
         }
     }

@@ -1,17 +1,17 @@
 //! The Range header (RFC 9110, 14.2).
 
-/// What of a file is asked for.
+/// The requested part of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Range {
     All,
-    /// From the first to before the second.
+    /// From the first offset up to, but not including, the second.
     Part(u64, u64),
-    /// 416.
+    /// Answered with 416.
     Unsatisfiable,
 }
 
-/// One range. Several at once are answered with the whole, as the RFC allows: no browser asks so, and
-/// overlapping ones are a way to ask for much with little.
+/// Parses one range. Several ranges are answered with the whole file, as the RFC allows: no browser requests them,
+/// and overlapping ranges are a cheap way to request much data.
 pub fn parse(header: Option<&str>, length: u64) -> Range {
     let Some(spec) = header.and_then(|header| header.trim().strip_prefix("bytes=")) else {
         return Range::All;
@@ -22,7 +22,7 @@ pub fn parse(header: Option<&str>, length: u64) -> Range {
     if !digits(first) || !digits(last) || (first.is_empty() && last.is_empty()) {
         return Range::All;
     }
-    // More digits than a u64 has are past any end.
+    // A number that does not fit into u64 is past any end.
     let number = |text: &str| text.parse::<u64>().unwrap_or(u64::MAX);
     let (first, end) = match (first.is_empty(), last.is_empty()) {
         (true, _) => (length.saturating_sub(number(last)), if number(last) == 0 { 0 } else { length }),
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_as_browsers_and_tools_write_them() {
+    fn ranges_of_browsers_and_tools_are_parsed() {
         let table = [
             ("bytes=0-9", Range::Part(0, 10)),
             ("bytes=90-", Range::Part(90, 100)),
@@ -64,7 +64,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_part_is_inside(spec in "bytes=[0-9]{0,21}-[0-9]{0,21}", length in 0u64..1000) {
+        fn a_part_is_inside_the_file(spec in "bytes=[0-9]{0,21}-[0-9]{0,21}", length in 0u64..1000) {
             if let Range::Part(first, end) = parse(Some(&spec), length) {
                 proptest::prop_assert!(first < end && end <= length);
             }

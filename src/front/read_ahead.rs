@@ -1,10 +1,10 @@
-//! A large answer of Frappe's is taken as fast as it comes, however slow its reader is: a thread of gunicorn's
-//! is not to wait for somebody's telephone. What memory does not hold goes to a file that has no name.
+//! Reads large responses of Frappe as fast as they come, however slow the client is, so that no gunicorn thread
+//! waits for a slow client. Data that does not fit into memory goes to an unnamed file.
 //!
 //! ```text
-//!  gunicorn ─▶ pump ─ there is room ──▶ memory ─▶ reader
-//!                 └── there is none ──▶ file ───▶ reader      (until all of it was read)
-//!                          └ full, or no disk: the pump waits, as it would without us
+//!  gunicorn ─▶ pump ─ with room ──▶ memory ─▶ client
+//!                 └── no room ──▶ file ───▶ client      (until all of it was read)
+//!                          └ file full, or disk error: the pump waits for the client
 //! ```
 
 use std::collections::VecDeque;
@@ -24,34 +24,34 @@ use super::shared::Shared;
 use super::spool_file::SpoolFile;
 use super::upstream::Reply;
 
-/// hyper and the two sockets hold so much anyway.
+/// hyper and the two sockets buffer this much anyway.
 const SMALL_BYTES: u64 = 64 * 1024;
-const IN_MEMORY_BYTES: usize = 256 * 1024;
-/// nginx's (`proxy_max_temp_file_size`).
-const IN_FILE_BYTES: u64 = 1 << 30;
+const MAX_IN_MEMORY_BYTES: usize = 256 * 1024;
+/// The default of nginx (`proxy_max_temp_file_size`).
+const MAX_IN_FILE_BYTES: u64 = 1 << 30;
 
 pub struct ReadAhead {
-    kept: Arc<Retained>,
-    /// A stretch of the file that is being sent.
+    buffer: Arc<Buffer>,
+    /// The part of the file that is being sent.
     reading: Option<FileBody>,
     size_hint: SizeHint,
     pump: JoinHandle<()>,
 }
 
-/// What has come and was not read yet.
+/// Data that was received and not yet read by the client.
 #[derive(Default)]
-struct Retained {
-    stock: Mutex<Stock>,
-    /// The reader has come further.
+struct Buffer {
+    state: Mutex<BufferState>,
+    /// Notified when the client has read more.
     room: Notify,
 }
 
-/// Memory is older than the part of the file that nobody has begun to read.
+/// Data in memory is older than the part of the file that is not being read yet.
 #[derive(Default)]
-struct Stock {
+struct BufferState {
     memory: VecDeque<Bytes>,
     in_memory_bytes: usize,
-    /// What all answers together may have of it.
+    /// The charge against the memory that all responses share.
     memory_charge: Option<Charge>,
     file: Option<Arc<SpoolFile>>,
     read: u64,
@@ -60,104 +60,110 @@ struct Stock {
     reader: Option<Waker>,
 }
 
-/// What the pump does with the next bytes.
-enum Place {
+/// The destination of the next bytes.
+enum Destination {
     Memory,
     File(Option<Arc<SpoolFile>>),
-    Nowhere,
+    Wait,
 }
 
-/// The answer as it comes, or ahead of its reader where that can make a difference.
-pub fn ahead_of_reader(shared: &Arc<Shared>, reply: Reply) -> Content {
+/// Returns the response unchanged if it is small, or else with read-ahead.
+pub fn with_read_ahead(shared: &Arc<Shared>, reply: Reply) -> Content {
     let size_hint = reply.size_hint();
     if size_hint.exact().is_some_and(|length| length <= SMALL_BYTES) {
         return Content::Reply(reply);
     }
-    let kept = Arc::<Retained>::default();
-    kept.stock().memory_charge = Some(shared.runtime.budget().charge(Kind::Answer, budget::Place::Memory));
-    let pump = tokio::spawn(pump(reply, kept.clone(), shared.clone()));
-    Content::ReadAhead(Box::new(ReadAhead { kept, reading: None, size_hint, pump }))
+    let buffer = Arc::<Buffer>::default();
+    buffer.state().memory_charge = Some(shared.runtime.budget().charge(Kind::Answer, budget::Place::Memory));
+    let pump = tokio::spawn(pump(reply, buffer.clone(), shared.clone()));
+    Content::ReadAhead(Box::new(ReadAhead { buffer, reading: None, size_hint, pump }))
 }
 
-async fn pump(mut reply: Reply, kept: Arc<Retained>, shared: Arc<Shared>) {
+async fn pump(mut reply: Reply, buffer: Arc<Buffer>, shared: Arc<Shared>) {
     let end = loop {
         match std::future::poll_fn(|cx| reply.poll_bytes(cx)).await {
-            Some(Ok(bytes)) => kept.keep(bytes, &shared).await,
+            Some(Ok(bytes)) => buffer.store(bytes, &shared).await,
             Some(Err(error)) => break Err(error),
             None => break Ok(()),
         }
     };
-    // The next request need not wait for this one's reader.
+    // Frees the connection for the next request before the client has read everything.
     drop(reply);
-    kept.change(|stock| stock.end = Some(end));
+    buffer.change(|state| state.end = Some(end));
 }
 
-impl Retained {
-    async fn keep(&self, bytes: Bytes, shared: &Shared) {
+impl Buffer {
+    async fn store(&self, bytes: Bytes, shared: &Shared) {
         let mut disk_is_full = false;
         loop {
-            let place = self.stock().place(bytes.len(), disk_is_full);
-            match place {
-                Place::Memory => {
-                    return self.change(|stock| {
-                        stock.in_memory_bytes += bytes.len();
-                        stock.memory.push_back(bytes);
+            let destination = self.state().destination(bytes.len(), disk_is_full);
+            match destination {
+                Destination::Memory => {
+                    return self.change(|state| {
+                        state.in_memory_bytes += bytes.len();
+                        state.memory.push_back(bytes);
                     });
                 }
-                Place::File(file) => match shared.runtime.append(Kind::Answer, file, bytes.clone()).await {
-                    Ok((file, _)) => return self.change(|stock| stock.has_written(file, bytes.len())),
-                    Err(error) => {
-                        tracing::debug!(%error, "an answer is not read ahead of its reader");
-                        disk_is_full = true;
+                Destination::File(file) => {
+                    match shared.runtime.append(Kind::Answer, file, bytes.clone()).await {
+                        Ok((file, _)) => return self.change(|state| state.record_written(file, bytes.len())),
+                        Err(error) => {
+                            tracing::debug!(
+                                event = "request.read_ahead_stopped",
+                                %error,
+                                "response is not read ahead of the client"
+                            );
+                            disk_is_full = true;
+                        }
                     }
-                },
-                Place::Nowhere => self.room.notified().await,
+                }
+                Destination::Wait => self.room.notified().await,
             }
         }
     }
 
-    fn change(&self, change: impl FnOnce(&mut Stock)) {
-        let mut stock = self.stock();
-        change(&mut stock);
-        if let Some(reader) = stock.reader.take() {
+    fn change(&self, change: impl FnOnce(&mut BufferState)) {
+        let mut state = self.state();
+        change(&mut state);
+        if let Some(reader) = state.reader.take() {
             reader.wake();
         }
     }
 
-    fn stock(&self) -> MutexGuard<'_, Stock> {
-        self.stock.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, BufferState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Stock {
-    /// Where it may be in memory, it counts as being there.
-    fn place(&mut self, length: usize, disk_is_full: bool) -> Place {
-        let is_all_begun = self.read == self.written;
-        match (is_all_begun, is_all_begun && self.fits(length)) {
-            (true, true) => Place::Memory,
-            _ if disk_is_full => Place::Nowhere,
-            // Nobody waits for what the old one holds: another begins.
-            (true, false) => Place::File(None),
-            (false, _) if self.written < IN_FILE_BYTES => Place::File(self.file.clone()),
-            (false, _) => Place::Nowhere,
+impl BufferState {
+    /// Chooses the destination. Bytes for memory are charged here.
+    fn destination(&mut self, length: usize, disk_is_full: bool) -> Destination {
+        let is_file_drained = self.read == self.written;
+        match (is_file_drained, is_file_drained && self.fits(length)) {
+            (true, true) => Destination::Memory,
+            _ if disk_is_full => Destination::Wait,
+            // The old file was read completely: a new one begins.
+            (true, false) => Destination::File(None),
+            (false, _) if self.written < MAX_IN_FILE_BYTES => Destination::File(self.file.clone()),
+            (false, _) => Destination::Wait,
         }
     }
 
     fn fits(&mut self, length: usize) -> bool {
         let is_first = self.in_memory_bytes == 0;
         let Some(charge) = &mut self.memory_charge else { return true };
-        let has_room = is_first || self.in_memory_bytes + length <= IN_MEMORY_BYTES;
+        let has_room = is_first || self.in_memory_bytes + length <= MAX_IN_MEMORY_BYTES;
         if !has_room || charge.try_add_in_memory(length as u64) {
             return has_room;
         }
-        // Its reader has nothing else to go on with.
+        // The client has nothing else to read: charged without room.
         if is_first {
             charge.add(length as u64);
         }
         is_first
     }
 
-    fn has_written(&mut self, file: Arc<SpoolFile>, length: usize) {
+    fn record_written(&mut self, file: Arc<SpoolFile>, length: usize) {
         let is_another = self.file.as_ref().is_none_or(|old| !Arc::ptr_eq(old, &file));
         if is_another {
             (self.read, self.written) = (0, 0);
@@ -170,16 +176,16 @@ impl Stock {
         let bytes = self.memory.pop_front()?;
         self.in_memory_bytes -= bytes.len();
         if let Some(charge) = &mut self.memory_charge {
-            charge.give_back(bytes.len() as u64);
+            charge.release(bytes.len() as u64);
         }
         Some(bytes)
     }
 
     fn take_from_file(&mut self) -> Option<FileBody> {
         let file = self.file.clone().filter(|_| self.read < self.written)?;
-        let begun = FileBody::new(file, self.read, self.written);
+        let segment = FileBody::new(file, self.read, self.written);
         self.read = self.written;
-        Some(begun)
+        Some(segment)
     }
 }
 
@@ -192,37 +198,37 @@ impl ReadAhead {
                 }
                 self.reading = None;
             }
-            let mut stock = self.kept.stock();
-            if let Some(bytes) = stock.take_from_memory() {
-                self.kept.room.notify_one();
+            let mut state = self.buffer.state();
+            if let Some(bytes) = state.take_from_memory() {
+                self.buffer.room.notify_one();
                 return Poll::Ready(Some(Ok(bytes)));
             }
-            self.reading = stock.take_from_file();
+            self.reading = state.take_from_file();
             if self.reading.is_some() {
-                self.kept.room.notify_one();
+                self.buffer.room.notify_one();
                 continue;
             }
-            return match stock.end.take() {
+            return match state.end.take() {
                 Some(end) => {
-                    stock.end = Some(Ok(()));
+                    state.end = Some(Ok(()));
                     Poll::Ready(end.err().map(Err))
                 }
                 None => {
-                    stock.reader = Some(cx.waker().clone());
+                    state.reader = Some(cx.waker().clone());
                     Poll::Pending
                 }
             };
         }
     }
 
-    /// Of all of it, as Frappe announced it.
+    /// The size of the whole response, as Frappe announced it.
     pub fn size_hint(&self) -> SizeHint {
         self.size_hint
     }
 }
 
 impl Drop for ReadAhead {
-    /// Nobody reads on: gunicorn is to know, too.
+    /// The client disconnected: closes the connection to gunicorn as well.
     fn drop(&mut self) {
         self.pump.abort();
     }
@@ -238,38 +244,40 @@ mod tests {
         Arc::new(SpoolFile::new(&folder, &Budget::new(None), Kind::Answer).unwrap())
     }
 
-    fn stock(in_memory_bytes: usize, read: u64, written: u64) -> Stock {
+    fn state(in_memory_bytes: usize, read: u64, written: u64) -> BufferState {
         let memory_charge = Some(Budget::new(None).charge(Kind::Answer, budget::Place::Memory));
-        Stock { in_memory_bytes, memory_charge, read, written, ..Stock::default() }
+        BufferState { in_memory_bytes, memory_charge, read, written, ..BufferState::default() }
     }
 
     #[test]
-    fn what_was_read_meanwhile_is_not_sent_again() {
+    fn bytes_that_were_read_are_not_sent_again() {
         let file = file();
-        let mut stock = Stock::default();
-        stock.has_written(file.clone(), 5);
-        let place = stock.place(3, false);
-        assert!(matches!(&place, Place::File(Some(same)) if Arc::ptr_eq(same, &file)));
-        assert_eq!(stock.take_from_file().unwrap().left(), 5);
-        stock.has_written(file, 3);
-        assert_eq!((stock.read, stock.written), (5, 8));
-        stock.has_written(self::file(), 4);
-        assert_eq!((stock.read, stock.written), (0, 4));
+        let mut state = BufferState::default();
+        state.record_written(file.clone(), 5);
+        let destination = state.destination(3, false);
+        assert!(matches!(&destination, Destination::File(Some(same)) if Arc::ptr_eq(same, &file)));
+        assert_eq!(state.take_from_file().unwrap().remaining(), 5);
+        state.record_written(file, 3);
+        assert_eq!((state.read, state.written), (5, 8));
+        state.record_written(self::file(), 4);
+        assert_eq!((state.read, state.written), (0, 4));
     }
 
     #[test]
-    fn nothing_overtakes_what_came_before_it() {
-        let memory = |mut stock: Stock, full| matches!(stock.place(1000, full), Place::Memory);
-        let file = |mut stock: Stock, full| matches!(stock.place(1000, full), Place::File(_));
-        assert!(memory(stock(0, 0, 0), false) && memory(stock(0, 9, 9), true));
-        assert!(file(stock(IN_MEMORY_BYTES, 0, 0), false));
+    fn bytes_keep_their_order() {
+        let memory =
+            |mut state: BufferState, full| matches!(state.destination(1000, full), Destination::Memory);
+        let file =
+            |mut state: BufferState, full| matches!(state.destination(1000, full), Destination::File(_));
+        assert!(memory(state(0, 0, 0), false) && memory(state(0, 9, 9), true));
+        assert!(file(state(MAX_IN_MEMORY_BYTES, 0, 0), false));
         // There is room in memory, but the file has older bytes.
-        assert!(file(stock(0, 5, 9), false));
-        for mut nowhere in [stock(0, 5, 9), stock(IN_MEMORY_BYTES, 0, 0)] {
-            assert!(matches!(nowhere.place(1000, true), Place::Nowhere));
+        assert!(file(state(0, 5, 9), false));
+        for mut full_state in [state(0, 5, 9), state(MAX_IN_MEMORY_BYTES, 0, 0)] {
+            assert!(matches!(full_state.destination(1000, true), Destination::Wait));
         }
-        assert!(matches!(stock(0, 5, IN_FILE_BYTES).place(1, false), Place::Nowhere));
-        // More than memory has room for, and nothing else there.
-        assert!(matches!(stock(0, 0, 0).place(IN_MEMORY_BYTES * 2, true), Place::Memory));
+        assert!(matches!(state(0, 5, MAX_IN_FILE_BYTES).destination(1, false), Destination::Wait));
+        // A chunk larger than the limit is accepted while memory is empty.
+        assert!(matches!(state(0, 0, 0).destination(MAX_IN_MEMORY_BYTES * 2, true), Destination::Memory));
     }
 }

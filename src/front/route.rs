@@ -1,4 +1,4 @@
-//! What a path asks for, and the only place where a path from outside becomes one of files.
+//! Routes requests by their paths. Only here does a path of a client become a path of files.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -9,25 +9,25 @@ use percent_encoding::percent_decode_str;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// Below `sites/assets`.
+    /// Relative to `sites/assets`.
     Asset(PathBuf),
-    /// Below the site's `public/files`.
+    /// Relative to the site's `public/files`.
     File(PathBuf),
-    /// Would be one of those, if its path were one that a browser makes.
+    /// An asset or a file whose path no browser would send.
     Refused,
     Socketio,
-    /// Answered by Frappe, with a file as its word for it.
+    /// Answered by Frappe, which names a file to send.
     Private,
     Api,
     Page,
 }
 
-/// Sorts a request by its path, as it stands in the request.
+/// Routes a request by its path, as it was sent.
 pub fn route(path: &str) -> Route {
     let decoded: Cow<'_, [u8]> = percent_decode_str(path).into();
     let mut components = decoded.split(|byte| *byte == b'/').filter(|part| !part.is_empty());
     let first = components.next().unwrap_or_default();
-    let files = |components| plain(components);
+    let files = |components| relative_path(components);
     match first {
         b"assets" => files(components).map_or(Route::Refused, Route::Asset),
         b"files" => files(components).map_or(Route::Refused, Route::File),
@@ -38,8 +38,8 @@ pub fn route(path: &str) -> Route {
     }
 }
 
-/// A relative path without a way up. Decoded once: what is encoded twice is a file's odd name.
-pub fn plain<'a>(components: impl Iterator<Item = &'a [u8]>) -> Option<PathBuf> {
+/// Returns a relative path without `..`. It was decoded once: a name that was encoded twice is an odd file name.
+pub fn relative_path<'a>(components: impl Iterator<Item = &'a [u8]>) -> Option<PathBuf> {
     let mut path = PathBuf::new();
     for component in components.filter(|part| !part.is_empty() && *part != b".") {
         if component == b".." || component.iter().any(|byte| matches!(byte, 0 | b'\\' | b'/')) {
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_path_goes_where_it_belongs() {
+    fn paths_are_routed_by_their_first_component() {
         for (path, expected) in [
             ("/assets/frappe/a.js", Route::Asset("frappe/a.js".into())),
             ("//files///a%20b.png", Route::File("a b.png".into())),
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn no_way_up_whatever_it_is_written_like() {
+    fn parent_folders_are_refused_in_every_encoding() {
         for up in [
             "..", "%2e%2e", ".%2e", "%2E.", "a/..", "a/../b", "..%2f..", "..%5c..", "a%00.png", "..\\", "",
             ".",
@@ -91,7 +91,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn what_comes_out_stays_below(path in "(/|%2f|\\.|%2e|a|\"|<|`|é|．|\\\\|%00|%25|assets|files){0,12}") {
+        fn a_routed_path_stays_below_its_root(path in "(/|%2f|\\.|%2e|a|\"|<|`|é|．|\\\\|%00|%25|assets|files){0,12}") {
             if let Route::Asset(path) | Route::File(path) = route(&path) {
                 let only_names = path.components().all(|c| matches!(c, std::path::Component::Normal(_)));
                 proptest::prop_assert!(only_names, "{path:?}");

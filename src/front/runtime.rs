@@ -1,5 +1,5 @@
-//! The front's own folder in the runtime folder: gunicorn's socket, compressed copies, bodies on their
-//! way. Nobody but this user enters it, and it goes with the front.
+//! The front's own folder in the runtime folder: gunicorn's socket, compressed copies, and buffered bodies. Only
+//! this user can enter it, and it is removed with the front.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,7 +12,7 @@ use nix::sys::sysinfo::sysinfo;
 use tempfile::TempDir;
 
 use super::budget::{Budget, Kind};
-use super::spool_file::{NotKept, SpoolFile};
+use super::spool_file::{SpoolError, SpoolFile};
 use crate::outcome::{Fault, Result};
 use crate::sys::cgroup;
 
@@ -20,23 +20,23 @@ use crate::sys::cgroup;
 pub struct Runtime {
     folder: TempDir,
     budget: Arc<Budget>,
-    /// Held for as long as the folder is in use.
+    /// Locked while the folder is in use.
     _lock: File,
 }
 
 const PREFIX: &str = "web-";
 const LOCK: &str = "lock";
-/// What the kernel takes as a socket's path (unix(7)), less its end.
-const LONGEST_SOCKET_PATH: usize = 107;
+/// The longest path of a socket (unix(7)), without the final zero.
+const MAX_SOCKET_PATH_BYTES: usize = 107;
 
 impl Runtime {
-    /// Makes it, and removes what a front that was killed left behind.
+    /// Creates the folder, and removes those that killed processes left behind.
     ///
     /// # Errors
-    /// 77 and its kin where the runtime folder cannot be used.
+    /// 75, 77 or 78 if the runtime folder cannot be used, or if its path is too long.
     pub fn new(runtime: &Path) -> Result<Self> {
-        sweep(runtime);
-        let made = || -> io::Result<Self> {
+        remove_abandoned(runtime);
+        let create = || -> io::Result<Self> {
             let private = fs::Permissions::from_mode(0o700);
             let folder = tempfile::Builder::new().prefix(PREFIX).permissions(private).tempdir_in(runtime)?;
             let lock = File::create(folder.path().join(LOCK))?;
@@ -46,18 +46,18 @@ impl Runtime {
             Ok(Self { folder, budget, _lock: lock })
         };
         let runtime_folder =
-            made().map_err(|error| Fault::file(format!("cannot write {}", runtime.display()), &error))?;
+            create().map_err(|error| Fault::file(format!("cannot write {}", runtime.display()), &error))?;
         let socket = runtime_folder.socket();
-        if socket.as_os_str().len() > LONGEST_SOCKET_PATH {
+        if socket.as_os_str().len() > MAX_SOCKET_PATH_BYTES {
             return Err(Fault::configuration(
-                format!("{} is too long for a socket's path", socket.display()),
+                format!("{} is too long for the path of a Unix socket", socket.display()),
                 "set CAULDRON_RUNTIME_DIR to a folder with a shorter path",
             ));
         }
         Ok(runtime_folder)
     }
 
-    /// Where gunicorn listens.
+    /// The path of gunicorn's socket.
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("gunicorn.sock")
     }
@@ -68,21 +68,22 @@ impl Runtime {
 }
 
 impl Runtime {
-    /// Of all that is kept there on its way.
+    /// The budget of all buffered bytes.
     pub fn budget(&self) -> &Arc<Budget> {
         &self.budget
     }
 
-    /// Adds to a file, a new one where none is given; gives the bytes' memory back, too.
+    /// Appends to a file, or to a new one if none is given. Also returns the bytes, so that their memory can be
+    /// reused.
     ///
     /// # Errors
-    /// No room for it, or the disk's own.
+    /// No room in the budget, or an error of the disk.
     pub async fn append<B>(
         &self,
         kind: Kind,
         file: Option<Arc<SpoolFile>>,
         bytes: B,
-    ) -> std::result::Result<(Arc<SpoolFile>, B), NotKept>
+    ) -> std::result::Result<(Arc<SpoolFile>, B), SpoolError>
     where
         B: AsRef<[u8]> + Send + 'static,
     {
@@ -95,19 +96,20 @@ impl Runtime {
             file.append(bytes.as_ref())?;
             Ok((file, bytes))
         };
-        tokio::task::spawn_blocking(writing).await.unwrap_or_else(|gone| Err(io::Error::other(gone).into()))
+        tokio::task::spawn_blocking(writing).await.unwrap_or_else(|error| Err(io::Error::other(error).into()))
     }
 }
 
-/// What a folder in memory takes is taken from the container's processes. None for one that is on a disk.
+/// The memory limit, if the folder is in memory, where its files count as memory of the container. None for a
+/// folder on a disk.
 fn memory_limit_bytes(folder: &Path) -> Option<u64> {
     let is_memory = statfs(folder).is_ok_and(|system| system.filesystem_type() == TMPFS_MAGIC);
     let limit = || cgroup::limits().memory_bytes.or_else(|| Some(sysinfo().ok()?.ram_total()));
     if is_memory { limit() } else { None }
 }
 
-/// A folder whose lock is free is nobody's.
-fn sweep(runtime: &Path) {
+/// Removes the folders whose lock is free: their processes have ended.
+fn remove_abandoned(runtime: &Path) {
     for entry in fs::read_dir(runtime).into_iter().flatten().flatten() {
         let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
         let lock = entry.path().join(LOCK);
@@ -122,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_behind_is_removed_and_what_is_in_use_is_not() {
+    fn abandoned_folders_are_removed_and_used_ones_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let abandoned = folder.path().join("web-abcd");
         fs::create_dir(&abandoned).unwrap();

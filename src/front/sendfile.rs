@@ -1,15 +1,15 @@
-//! Files go from the kernel's memory to the network without passing through ours.
+//! Sends files from the page cache to the network with sendfile(2), without copying them through our memory.
 //!
-//! hyper writes bytes. A body that is a file gives it a stand-in: a slice of one region that holds
-//! nothing, and the place in the file in a queue beside. The stream under the connection knows the
-//! region by its address, and where it is to be written, has sendfile(2) write the file instead.
+//! hyper can only write bytes. A file body gives it a placeholder, a slice of one region that holds no data, and
+//! puts the file and the offset into a queue. The stream below hyper recognises the region by its address, and
+//! calls sendfile(2) instead of writing the placeholder.
 //!
 //! ```text
-//!   FileBody ── stand-in, n bytes ──▶ hyper ── head, stand-in ──▶ FileStream ── head ──────▶ socket
-//!       └────── file, offset, n ──▶ FileQueue ───────────────────────┘ └── sendfile ──▶ socket
+//!   FileBody ── placeholder, n bytes ──▶ hyper ── head, placeholder ──▶ FileStream ── head ─▶ socket
+//!       └────── file, offset, n ────▶ FileQueue ────────────────────────┘ └─ sendfile ─▶ socket
 //! ```
 //!
-//! It holds for HTTP/1 in clear, whose bodies of known length are written as they are and in order.
+//! This works for HTTP/1 without TLS, where bodies of known length are written unchanged and in order.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -24,34 +24,35 @@ use nix::sys::socket::{Shutdown, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::line::ConnState;
+use super::conn_state::ConnState;
 use super::parking::Activity;
-use super::preface::First;
+use super::preface::FirstBytes;
 use super::spool_file::SentFile;
 
-/// What is given to the kernel at once, as nginx does.
-pub const MOST_BYTES: usize = 2 << 20;
+/// Bytes per sendfile call, as in nginx.
+pub const MAX_SEND_BYTES: usize = 2 << 20;
 
-/// Never written and never read: no memory stands behind it.
-static NOTHING: LazyLock<&'static [u8]> = LazyLock::new(|| Box::leak(vec![0; MOST_BYTES].into_boxed_slice()));
+/// Never written or read, so it takes no physical memory.
+static PLACEHOLDER_REGION: LazyLock<&'static [u8]> =
+    LazyLock::new(|| Box::leak(vec![0; MAX_SEND_BYTES].into_boxed_slice()));
 
-/// A stretch of a file that is to be written next.
+/// The part of a file that is written next.
 #[derive(Debug)]
 struct Segment {
     file: SentFile,
-    at: u64,
-    left: usize,
+    offset: u64,
+    remaining: usize,
 }
 
-/// What the stand-ins of one connection stand for, in their order.
+/// The file segments of one connection's placeholders, in order.
 #[derive(Clone, Debug, Default)]
 pub struct FileQueue(Arc<Mutex<VecDeque<Segment>>>);
 
 impl FileQueue {
-    /// Gives the stand-in for up to [`MOST_BYTES`] of a file.
-    pub fn stand_in(&self, file: &SentFile, at: u64, length: usize) -> Bytes {
-        self.lock().push_back(Segment { file: file.clone(), at, left: length });
-        Bytes::from_static(&NOTHING[..length])
+    /// Queues up to [`MAX_SEND_BYTES`] of a file, and returns their placeholder.
+    pub fn placeholder(&self, file: &SentFile, offset: u64, length: usize) -> Bytes {
+        self.lock().push_back(Segment { file: file.clone(), offset, remaining: length });
+        Bytes::from_static(&PLACEHOLDER_REGION[..length])
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Segment>> {
@@ -59,47 +60,47 @@ impl FileQueue {
     }
 }
 
-fn is_stand_in(slice: &[u8]) -> bool {
-    !slice.is_empty() && NOTHING.as_ptr_range().contains(&slice.as_ptr())
+fn is_placeholder(slice: &[u8]) -> bool {
+    !slice.is_empty() && PLACEHOLDER_REGION.as_ptr_range().contains(&slice.as_ptr())
 }
 
-/// A client's socket that understands stand-ins, and outlives hyper's use of it.
+/// A client's socket that sends files for placeholders, and outlives hyper's use of it.
 pub struct FileStream {
     socket: Arc<TcpStream>,
-    /// Read already, and not handed on yet.
-    first: First,
+    /// Bytes that were read to detect the protocol, and not passed on yet.
+    first: FirstBytes,
     files: FileQueue,
     activity: Arc<Activity>,
 }
 
-/// hyper's buffers are not cleared further than this at once.
-const READ_BYTES: usize = 16 * 1024;
+/// Limits how much of hyper's buffer is initialised for one read.
+const MAX_READ_BYTES: usize = 16 * 1024;
 
 impl FileStream {
-    pub fn new(socket: Arc<TcpStream>, first: First, line: &ConnState) -> Self {
-        let files = line.files.clone().unwrap_or_default();
-        Self { socket, first, files, activity: line.activity.clone() }
+    pub fn new(socket: Arc<TcpStream>, first: FirstBytes, conn: &ConnState) -> Self {
+        let files = conn.files.clone().unwrap_or_default();
+        Self { socket, first, files, activity: conn.activity.clone() }
     }
 
-    fn poll_send(&self, cx: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
+    fn poll_send(&self, cx: &mut Context<'_>, max: usize) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.socket.poll_write_ready(cx))?;
             let mut segments = self.files.lock();
             let Some(segment) = segments.front_mut() else {
-                return Poll::Ready(Err(io::Error::other("a stand-in for nothing")));
+                return Poll::Ready(Err(io::Error::other("a placeholder without a file")));
             };
-            let mut at = i64::try_from(segment.at).map_err(io::Error::other)?;
-            let count = wanted.min(segment.left);
+            let mut offset = i64::try_from(segment.offset).map_err(io::Error::other)?;
+            let count = max.min(segment.remaining);
             let sent = self.socket.try_io(Interest::WRITABLE, || {
-                Ok(sendfile(self.socket.as_fd(), segment.file.as_fd(), Some(&mut at), count)?)
+                Ok(sendfile(self.socket.as_fd(), segment.file.as_fd(), Some(&mut offset), count)?)
             });
             match sent {
-                // The file became shorter: what was promised cannot be kept.
+                // The file became shorter: the announced length cannot be sent.
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
                 Ok(sent) => {
-                    segment.at += sent as u64;
-                    segment.left -= sent;
-                    if segment.left == 0 {
+                    segment.offset += sent as u64;
+                    segment.remaining -= sent;
+                    if segment.remaining == 0 {
                         segments.pop_front();
                     }
                     return Poll::Ready(Ok(sent));
@@ -123,7 +124,7 @@ impl AsyncRead for FileStream {
             buffer.put_slice(first.bytes());
             return Poll::Ready(Ok(()));
         }
-        let room = buffer.remaining().min(READ_BYTES);
+        let room = buffer.remaining().min(MAX_READ_BYTES);
         loop {
             ready!(self.socket.poll_read_ready(cx))?;
             let space = buffer.initialize_unfilled_to(room);
@@ -151,7 +152,7 @@ impl AsyncWrite for FileStream {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let slices = &slices[slices.iter().take_while(|slice| slice.is_empty()).count()..];
-        let before = slices.iter().take_while(|slice| !is_stand_in(slice)).count();
+        let before = slices.iter().take_while(|slice| !is_placeholder(slice)).count();
         if let Some(first) = slices.first().filter(|_| before == 0) {
             return self.poll_send(cx, first.len());
         }
@@ -164,7 +165,7 @@ impl AsyncWrite for FileStream {
         }
     }
 
-    /// hyper would copy the stand-ins together otherwise.
+    /// Without vectored writes hyper would copy placeholders and bytes into one buffer.
     fn is_write_vectored(&self) -> bool {
         true
     }

@@ -1,4 +1,4 @@
-//! The web port: who comes is accepted, as long as there is a place and nobody asked for a stop.
+//! The web port: accepts connections while permits are free and no stop is requested.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::connection::{serve, stopped};
-use super::figures::FrontFigures;
+use super::connection::{serve, wait_for_stop};
+use super::exported_metrics::ExportedMetrics;
 use super::probe::Probe;
 use super::runtime::Runtime;
 use super::shared::{Settings, Shared};
@@ -24,12 +24,12 @@ use crate::sys::limits;
 #[derive(Clone, Debug)]
 pub struct Front {
     shared: Arc<Shared>,
-    /// Of connections.
-    places: Arc<Semaphore>,
+    /// The permits of connections.
+    connection_permits: Arc<Semaphore>,
 }
 
 impl Front {
-    /// Answers on the listener from now on: with the status page, until it is opened.
+    /// Starts to answer on the listener, with the status page until [`Front::open`].
     ///
     /// # Errors
     /// A runtime folder or a certificate that cannot be used.
@@ -41,64 +41,67 @@ impl Front {
     ) -> Result<Self> {
         let tls = settings.tls.clone().map(Tls::new).transpose()?;
         let address = listener.local_addr().map_err(|error| {
-            Fault::configuration(format!("no address to listen on: {error}"), "set CAULDRON_WEB_ADDR")
+            Fault::configuration(
+                format!("the address of the web port cannot be read: {error}"),
+                "set CAULDRON_WEB_ADDR",
+            )
         })?;
         let assets = BenchOverlay::assets_folder(runtime);
         let runtime = Runtime::new(runtime)?;
-        let most = limits::most();
+        let most = limits::raise_open_file_limit();
         let shared = Arc::new(Shared::new(settings, address, runtime, assets, tls, status.clone(), most));
-        let figures = FrontFigures::of(&shared);
-        status.update(|status| status.front = Some(Arc::new(figures)));
-        let places = Arc::new(Semaphore::new(most.connections));
-        tokio::spawn(accept(listener, shared.clone(), places.clone()));
-        Ok(Self { shared, places })
+        let exported_metrics = ExportedMetrics::of(&shared);
+        status.update(|status| status.front = Some(Arc::new(exported_metrics)));
+        let connection_permits = Arc::new(Semaphore::new(most.connections));
+        tokio::spawn(accept(listener, shared.clone(), connection_permits.clone()));
+        Ok(Self { shared, connection_permits })
     }
 
-    /// Where gunicorn is to listen.
+    /// The path of the socket that gunicorn must listen on.
     pub fn socket(&self) -> PathBuf {
         self.shared.runtime.socket()
     }
 
-    /// For asking whether the site answers.
+    /// Returns a probe of the site.
     pub fn probe(&self) -> Probe {
-        Probe::new(&self.shared, self.places.clone())
+        Probe::new(&self.shared, self.connection_permits.clone())
     }
 
-    /// From now on gunicorn is asked, and waited for where it is not there yet.
+    /// Starts to forward requests to gunicorn. Requests wait while it is not up yet.
     pub fn open(&self) {
         self.shared.set_open(true);
     }
 
-    /// gunicorn will not come back: the status page again.
+    /// Answers with the status page again, as gunicorn will not return.
     pub fn close(&self) {
         self.shared.set_open(false);
     }
 
-    /// The site was taken away for a while: the port stays, and says so.
-    pub fn is_on_hold(&self) -> bool {
-        self.shared.status.phase() == Phase::OnHold
+    /// True if the site is suspended: the port stays open and shows the status page.
+    pub fn is_suspended(&self) -> bool {
+        self.shared.status.phase() == Phase::Suspended
     }
 
-    /// gunicorn reloads: no request goes to a worker that is about to end.
-    pub fn renew(&self) {
-        self.shared.gunicorn.renew();
+    /// Prepares for a reload of gunicorn: no request goes to a worker that is about to end.
+    pub fn begin_reload(&self) {
+        self.shared.gunicorn.begin_reload();
     }
 
-    /// Refuses new connections, ends idle ones, and waits until every request has its answer.
+    /// Refuses new connections, closes idle ones, and waits until every request is answered.
     pub async fn quiesce(&self) {
         self.shared.stop.send_replace(true);
-        self.shared.in_flight.none().await;
+        self.shared.in_flight.wait_until_idle().await;
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>, places: Arc<Semaphore>) {
+async fn accept(listener: TcpListener, shared: Arc<Shared>, connection_permits: Arc<Semaphore>) {
     let mut stop = shared.stop.subscribe();
     loop {
-        // Who finds no place waits in the kernel's queue, where he costs next to nothing.
-        let Ok(place) = places.clone().acquire_owned().await else { return };
+        // Without a permit, connections wait in the kernel's queue at almost no cost.
+        let Ok(permit) = connection_permits.clone().acquire_owned().await else { return };
         let accepted = tokio::select! {
             biased;
-            () = stopped(&mut stop) => break,
+            () = wait_for_stop(&mut stop) => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -106,16 +109,16 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, places: Arc<Semaphor
                 let shared = shared.clone();
                 tokio::spawn(async move {
                     serve(socket, address, shared).await;
-                    drop(place);
+                    drop(permit);
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection cannot be accepted");
+                tracing::warn!(event = "web.accept_failed", %error, "connection cannot be accepted");
                 sleep(Duration::from_millis(50)).await;
             }
         }
     }
-    // They came before we refused.
+    // These connections arrived before the stop.
     while let Ok(Ok((socket, address))) = timeout(Duration::ZERO, listener.accept()).await {
         tokio::spawn(serve(socket, address, shared.clone()));
     }

@@ -1,4 +1,4 @@
-//! What every connection's task needs: settings, the way to gunicorn, and the account.
+//! State that all connection tasks share: settings, upstream servers and status.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,16 +22,16 @@ use crate::config::hosts::Hosts;
 use crate::config::trusted::TrustedProxies;
 use crate::frappe::sites::is_site;
 use crate::status::handle::{Phase, StatusHandle};
-use crate::sys::limits::Most;
+use crate::sys::limits::ConnectionLimits;
 
-/// gunicorn is told to keep idle connections for longer (role/web.rs).
+/// gunicorn keeps idle connections for longer (roles/web.rs).
 const REUSE_WITHIN: Duration = Duration::from_secs(10);
 
-/// What the front is told.
+/// The configuration of the front.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub bench: PathBuf,
-    /// The one that is bootstrapped.
+    /// The site that is bootstrapped.
     pub site: Option<String>,
     pub hosts: Hosts,
     pub trusted: TrustedProxies,
@@ -62,8 +62,8 @@ impl Settings {
 #[derive(Debug)]
 pub struct Shared {
     pub settings: Settings,
-    pub places: ServedRoots,
-    /// Where we listen.
+    pub roots: ServedRoots,
+    /// The address of the web port.
     pub address: SocketAddr,
     pub runtime: Runtime,
     pub variants: Variants,
@@ -73,14 +73,14 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     pub in_flight: Arc<InFlight>,
     pub status: StatusHandle,
-    /// Memory for answers on their way by HTTP/2.
+    /// Memory for HTTP/2 responses in transit.
     pub outflow: Arc<Pool>,
-    /// For HTTP/2 requests that are worked on.
+    /// The slots of HTTP/2 requests in progress.
     pub slots: Arc<SharedSlots>,
     pub poll_slots: Arc<SharedSlots>,
-    /// A stop was asked for: no new connections, idle ones end.
+    /// True once a stop is requested: no new connections, idle ones are closed.
     pub stop: watch::Sender<bool>,
-    /// gunicorn is being run; else the status page answers in its place.
+    /// True while gunicorn runs; otherwise the status page answers.
     is_open: AtomicBool,
 }
 
@@ -92,14 +92,14 @@ impl Shared {
         assets: PathBuf,
         tls: Option<Tls>,
         status: StatusHandle,
-        most: Most,
+        most: ConnectionLimits,
     ) -> Self {
         let (host, port) = settings.socketio.clone();
-        let places = ServedRoots { bench: settings.bench.clone(), assets };
+        let roots = ServedRoots { bench: settings.bench.clone(), assets };
         Self {
-            places: places.clone(),
+            roots: roots.clone(),
             address,
-            variants: Variants::new(runtime.compressed(), places),
+            variants: Variants::new(runtime.compressed(), roots),
             gunicorn: Arc::new(Upstream::new(Target::Unix(runtime.socket()), REUSE_WITHIN)),
             socketio: Arc::new(Upstream::new(Target::Tcp(host, port), Duration::ZERO)),
             tls,
@@ -108,7 +108,7 @@ impl Shared {
             status,
             outflow: Arc::default(),
             slots: SharedSlots::new(most.streams),
-            // Where clients come by few connections, through a proxy, the places of the others are free.
+            // Behind a proxy there are few connections, so the descriptors of the others are free for long polls.
             poll_slots: SharedSlots::new(most.connections / 2),
             stop: watch::Sender::new(false),
             is_open: AtomicBool::new(false),
@@ -125,8 +125,8 @@ impl Shared {
         self.is_open.load(Ordering::Relaxed)
     }
 
-    /// Whether requests of a site may go to Frappe: another one than the site that is bootstrapped has to fit this
-    /// code. Where there is no such site Frappe says so.
+    /// True if requests of a site may go to Frappe. A site other than the bootstrapped one must fit this code. For
+    /// a site that does not exist, Frappe answers.
     pub fn serves(&self, site: &str) -> bool {
         self.settings.site.as_deref() == Some(site)
             || self

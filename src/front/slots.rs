@@ -1,16 +1,16 @@
-//! How many HTTP/2 requests are worked on at once: each may hold a file, a connection to gunicorn and memory,
-//! and a connection may ask a hundred times at once. Each connection has one slot of its own, as HTTP/1 has, so
-//! that no stranger keeps it waiting; what it does beside comes from slots that all connections share. Polls
-//! for live events, which wait for the sake of waiting, have slots of their own.
+//! Limits the HTTP/2 requests in progress: each may hold a file, a connection to gunicorn and memory, and a
+//! connection may send a hundred at once. Each connection has one slot of its own, as with HTTP/1, so that no other
+//! connection delays it; its further requests use slots that all connections share. Long polls for live events have
+//! slots of their own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::bounds::MOST_WAITING_STREAMS;
+use super::bounds::MAX_WAITING_STREAMS;
 
-/// What all connections share.
+/// The slots that all connections share.
 #[derive(Debug)]
 pub struct SharedSlots {
     free: Arc<Semaphore>,
@@ -30,7 +30,7 @@ pub struct Slots {
     shared: Arc<SharedSlots>,
 }
 
-/// Held while a request is worked on and answered.
+/// Held while a request is processed and answered.
 #[derive(Debug)]
 pub struct Slot {
     _permit: OwnedSemaphorePermit,
@@ -41,7 +41,7 @@ impl Slots {
         Self { own: Arc::new(Semaphore::new(1)), shared }
     }
 
-    /// Waits for one; none where too many wait already.
+    /// Waits for a slot. None if too many requests wait already.
     pub async fn take(&self) -> Option<Slot> {
         for slots in [&self.shared.free, &self.own] {
             if let Ok(permit) = slots.clone().try_acquire_owned() {
@@ -62,7 +62,7 @@ struct Waiting<'a>(&'a AtomicUsize);
 impl<'a> Waiting<'a> {
     fn begin(count: &'a AtomicUsize) -> Option<Self> {
         let waiting = Self(count);
-        (count.fetch_add(1, Relaxed) < MOST_WAITING_STREAMS).then_some(waiting)
+        (count.fetch_add(1, Relaxed) < MAX_WAITING_STREAMS).then_some(waiting)
     }
 }
 
@@ -79,20 +79,20 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn who_takes_all_shared_slots_leaves_each_connection_its_own() {
+    async fn exhausted_shared_slots_leave_each_connection_its_own() {
         let shared = SharedSlots::new(3);
-        let (greedy, innocent) = (Slots::new(shared.clone()), Slots::new(shared.clone()));
+        let (greedy, other) = (Slots::new(shared.clone()), Slots::new(shared.clone()));
         let mut held = Vec::new();
         while let Ok(slot) = timeout(Duration::from_secs(1), greedy.take()).await {
             held.push(slot.unwrap());
         }
         assert_eq!(held.len(), 4);
-        assert_eq!(shared.waiting.load(Relaxed), 0, "who gave up waits no longer");
-        let own = innocent.take().await.unwrap();
-        let (next, ()) = tokio::join!(innocent.take(), async { drop(own) });
+        assert_eq!(shared.waiting.load(Relaxed), 0, "a cancelled wait is not counted");
+        let own = other.take().await.unwrap();
+        let (next, ()) = tokio::join!(other.take(), async { drop(own) });
         assert!(next.is_some());
-        shared.waiting.store(MOST_WAITING_STREAMS, Relaxed);
-        assert!(innocent.take().await.is_none(), "more than there is memory for");
-        assert_eq!(shared.waiting.load(Relaxed), MOST_WAITING_STREAMS);
+        shared.waiting.store(MAX_WAITING_STREAMS, Relaxed);
+        assert!(other.take().await.is_none(), "too many requests wait");
+        assert_eq!(shared.waiting.load(Relaxed), MAX_WAITING_STREAMS);
     }
 }

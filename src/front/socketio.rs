@@ -1,12 +1,12 @@
-//! `/socket.io`: polls and websockets to the socketio service.
+//! Forwards `/socket.io`, polls and websockets, to the socketio service.
 //!
-//! The service asks Frappe who somebody is at the browser's own Origin, and takes only an Origin that names
-//! the same host as Host (docs/frappe-contract.md#origin-of-live-events). From inside a container that
-//! address often leads nowhere (a published port, a name that only the outside knows). So the comparison is
-//! made here, and a service in this container is given our own loopback address as both.
+//! The service asks Frappe for the user at the browser's own Origin, and accepts only an Origin with the same host
+//! as Host (docs/frappe-contract.md#origin-of-live-events). From inside a container that address is often
+//! unreachable (a published port, an external name). Therefore the hosts are compared here, and a service in this
+//! container gets our own loopback address as both.
 //!
-//! A page's own GETs, its first poll among them, have no Origin (Fetch standard, 3.2): theirs is their
-//! host, as nginx says it in the official images.
+//! GETs of a page to its own host, including its first poll, have no Origin (Fetch standard, 3.2). They get an
+//! Origin with their host, as from nginx in the official images.
 
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -17,34 +17,34 @@ use tokio::time::timeout;
 
 use super::address::Client;
 use super::answer::{Body, Content};
-use super::error_page::Refusal;
+use super::error_page::RequestError;
 use super::exchange::Exchange;
-use super::headers::{backward, onward};
+use super::headers::{strip_hop_headers, upstream_headers};
 use super::proxy::origin_form;
 use super::shared::Shared;
 use super::spool::spool;
 use crate::config::hosts::name_of;
 use crate::net::loopback_if_unspecified;
 
-/// The service's answer; where it is a switch of protocols, the two are connected from then on.
+/// Forwards a request to the service. After a switch of protocols the two sides are connected.
 ///
 /// # Errors
-/// The refusal that the client is to get instead.
-pub async fn ask(
+/// The error that the client gets instead.
+pub async fn forward(
     exchange: &Exchange,
     client: &Client,
     site: &str,
     mut request: Request<Incoming>,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Response<Body>, RequestError> {
     let shared = &exchange.shared;
-    let mut headers = onward(request.headers(), request.version(), client, site, &exchange.id);
+    let mut headers = upstream_headers(request.headers(), request.version(), client, site, &exchange.id);
     let origin = request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
     if origin.is_some_and(|origin| !is_same_host(origin, &client.host)) {
-        return Err(Refusal::Origin);
+        return Err(RequestError::ForeignOrigin);
     }
-    if let Some(inside) = inside_address(shared) {
-        headers.insert(header::ORIGIN, text(&format!("http://{inside}")));
-        headers.insert(header::HOST, text(&inside));
+    if let Some(internal) = internal_address(shared) {
+        headers.insert(header::ORIGIN, text(&format!("http://{internal}")));
+        headers.insert(header::HOST, text(&internal));
     } else if origin.is_none() {
         headers.insert(header::ORIGIN, text(&format!("{}://{}", client.scheme, client.host)));
     }
@@ -55,29 +55,29 @@ pub async fn ask(
     }
     let (head, body) = request.into_parts();
     let spooled = spool(body, &head.headers, shared).await?;
-    let mut onward_request = Request::new(spooled.body());
-    *onward_request.method_mut() = head.method;
-    *onward_request.uri_mut() = origin_form(&head.uri);
-    *onward_request.headers_mut() = headers;
-    let sending = timeout(shared.settings.read_timeout, shared.socketio.send(onward_request));
-    let mut response = sending.await.map_err(|_| Refusal::Silent)?.map_err(|failure| {
-        tracing::debug!(%failure, "the socketio service gave no answer");
-        Refusal::Broken
+    let mut forwarded = Request::new(spooled.body());
+    *forwarded.method_mut() = head.method;
+    *forwarded.uri_mut() = origin_form(&head.uri);
+    *forwarded.headers_mut() = headers;
+    let sending = timeout(shared.settings.read_timeout, shared.socketio.send(forwarded));
+    let mut response = sending.await.map_err(|_| RequestError::Timeout)?.map_err(|failure| {
+        tracing::debug!(event = "request.socketio_failed", %failure, "the socketio service did not answer");
+        RequestError::BadGateway
     })?;
     let status = response.status();
     if let (StatusCode::SWITCHING_PROTOCOLS, Some(upgrade)) = (status, upgrade) {
-        let behind = hyper::upgrade::on(&mut response);
-        tokio::spawn(connect(upgrade, behind));
+        let upstream = hyper::upgrade::on(&mut response);
+        tokio::spawn(connect(upgrade, upstream));
         return Ok(response.map(|_| Body::empty()));
     }
-    backward(response.headers_mut());
+    strip_hop_headers(response.headers_mut());
     Ok(response.map(|reply| Body::new(Content::Reply(reply))))
 }
 
-/// Until either side has enough; the service pings, and ends what does not answer.
-async fn connect(client: hyper::upgrade::OnUpgrade, behind: hyper::upgrade::OnUpgrade) {
-    let (Ok(client), Ok(behind)) = tokio::join!(client, behind) else { return };
-    let _ = copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(behind)).await;
+/// Copies bytes until either side closes. The service pings, and closes connections that do not answer.
+async fn connect(client: hyper::upgrade::OnUpgrade, upstream: hyper::upgrade::OnUpgrade) {
+    let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else { return };
+    let _ = copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream)).await;
 }
 
 fn wants_websocket(headers: &HeaderMap) -> bool {
@@ -88,17 +88,17 @@ fn wants_websocket(headers: &HeaderMap) -> bool {
     has(header::CONNECTION, "upgrade") && has(header::UPGRADE, "websocket")
 }
 
-/// What a page of another host may not do is act with this one's cookies.
+/// True if both hosts are the same. Pages of another host must not act with the cookies of this one.
 fn is_same_host(origin: &str, host: &str) -> bool {
     origin.split_once("://").is_some_and(|(_, authority)| name_of(authority) == name_of(host))
 }
 
-/// Where a service in this container reaches us, whatever the world calls us; none where that is no
-/// place to ask: another container, TLS, or hosts of which ours is none.
-fn inside_address(shared: &Shared) -> Option<String> {
+/// The address at which a service in this container reaches us, whatever our external address is. None if it is
+/// unusable: the service is in another container, TLS is on, or not every host is the one site.
+fn internal_address(shared: &Shared) -> Option<String> {
     let settings = &shared.settings;
-    let is_here = matches!(settings.socketio.0.as_str(), "127.0.0.1" | "localhost" | "::1");
-    let is_usable = is_here && settings.tls.is_none() && settings.hosts.is_any();
+    let is_local = matches!(settings.socketio.0.as_str(), "127.0.0.1" | "localhost" | "::1");
+    let is_usable = is_local && settings.tls.is_none() && settings.hosts.is_single_site();
     is_usable.then(|| loopback_if_unspecified(shared.address).to_string())
 }
 
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn live_events_are_for_pages_of_the_same_host() {
+    fn an_origin_must_have_the_same_host() {
         assert!(is_same_host("https://erp.example.com", "erp.example.com:8000"));
         assert!(is_same_host("http://[::1]:8000", "[::1]:8000"));
         for foreign in ["https://evil.example.com", "null", "", "https://erp.example.com.evil.com"] {

@@ -1,5 +1,5 @@
-//! A request's body, received whole before a worker of gunicorn's is asked: a slow client holds memory of
-//! ours, not a thread of Frappe's. What is large goes to a file that has no name.
+//! Receives request bodies completely before they are sent to gunicorn: a slow client takes our memory, not a
+//! thread of Frappe. Large bodies go to an unnamed file.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,24 +11,24 @@ use hyper::header::{self, HeaderMap};
 use tokio::time::timeout;
 
 use super::answer::{Body, Content};
-use super::bounds::LEAST_BROUGHT_BYTES;
+use super::bounds::MIN_REQUEST_BYTES;
 use super::budget::{Charge, Kind, Place};
-use super::error_page::Refusal;
+use super::client_timeout::ClientTimeout;
+use super::error_page::RequestError;
 use super::file_body::FileBody;
-use super::metrics::LetGo;
-use super::patience::Patience;
+use super::metrics::DropReason;
 use super::shared::Shared;
-use super::spool_file::{NotKept, SpoolFile};
+use super::spool_file::{SpoolError, SpoolFile};
 
-/// Forms and API calls fit into it.
-const IN_MEMORY_BYTES: usize = 64 * 1024;
-/// Written at once; a thread is asked for each.
+/// Enough for forms and API calls.
+const MAX_IN_MEMORY_BYTES: usize = 64 * 1024;
+/// Bytes that are written at once; each write takes a thread.
 const WRITE_BYTES: usize = 256 * 1024;
-/// nginx's `lingering_time` and `lingering_timeout`.
-const LINGER: Duration = Duration::from_secs(30);
-const LINGER_SILENCE: Duration = Duration::from_secs(5);
+/// `lingering_time` and `lingering_timeout` of nginx.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(30);
+const LINGER_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// All of it, to be sent as often as is needed.
+/// A complete body, which can be sent several times.
 #[derive(Clone, Debug)]
 pub enum Spooled {
     Memory(Bytes),
@@ -51,7 +51,7 @@ impl Spooled {
     }
 }
 
-/// Bytes in memory that count there until nobody needs them.
+/// Bytes in memory, charged until they are dropped.
 struct SpillBuffer {
     bytes: Bytes,
     _charge: Charge,
@@ -63,47 +63,51 @@ impl AsRef<[u8]> for SpillBuffer {
     }
 }
 
-/// Receives it, up to the limit of the settings.
+/// Receives a body, up to the configured limit.
 ///
 /// # Errors
-/// The refusal that the client is to get.
-pub async fn spool(mut body: Incoming, headers: &HeaderMap, shared: &Shared) -> Result<Spooled, Refusal> {
+/// The error that the client gets.
+pub async fn spool(
+    mut body: Incoming,
+    headers: &HeaderMap,
+    shared: &Shared,
+) -> Result<Spooled, RequestError> {
     let limit = shared.settings.body_limit_bytes.unwrap_or(u64::MAX);
     let is_announced = body.size_hint().lower() > limit;
-    // Who asks first (Expect: 100-continue) is told before any of it is on its way.
+    // A client with Expect: 100-continue is refused before it sends any of the body.
     if is_announced && headers.contains_key(header::EXPECT) {
-        return Err(Refusal::BodyTooLarge);
+        return Err(RequestError::BodyTooLarge);
     }
     let spooled =
-        if is_announced { Err(Refusal::BodyTooLarge) } else { receive(&mut body, limit, shared).await };
-    if matches!(spooled, Err(Refusal::BodyTooLarge | Refusal::NoSpace | Refusal::Busy)) {
-        tokio::spawn(timeout(LINGER, linger(body)));
+        if is_announced { Err(RequestError::BodyTooLarge) } else { receive(&mut body, limit, shared).await };
+    if matches!(spooled, Err(RequestError::BodyTooLarge | RequestError::NoSpace | RequestError::Busy)) {
+        tokio::spawn(timeout(LINGER_TIMEOUT, linger(body)));
     }
     spooled
 }
 
-/// A connection that is closed on unread bytes is reset, and the refusal is lost with it (RFC 9112, 9.6): a
-/// browser would show no 413, only a connection that broke.
+/// Reads and discards the rest of a refused body. A connection that is closed with unread bytes is reset, and the
+/// response is lost with it (RFC 9112, 9.6): a browser would show a broken connection instead of the 413.
 async fn linger(mut body: Incoming) {
-    while let Ok(Some(Ok(_))) = timeout(LINGER_SILENCE, body.frame()).await {}
+    while let Ok(Some(Ok(_))) = timeout(LINGER_IDLE_TIMEOUT, body.frame()).await {}
 }
 
-async fn receive(body: &mut Incoming, limit: u64, shared: &Shared) -> Result<Spooled, Refusal> {
+async fn receive(body: &mut Incoming, limit: u64, shared: &Shared) -> Result<Spooled, RequestError> {
     let mut received = 0;
     let mut buffer = BytesMut::new();
     let mut in_memory = shared.runtime.budget().charge(Kind::Request, Place::Memory);
     let mut file: Option<Arc<SpoolFile>> = None;
-    let mut patience = Patience::new(LEAST_BROUGHT_BYTES);
-    while let Some(frame) = next(body, &mut patience, shared).await? {
+    let mut client_timeout = ClientTimeout::new(MIN_REQUEST_BYTES);
+    while let Some(frame) = next_frame(body, &mut client_timeout, shared).await? {
         let Ok(frame) = frame.into_data() else { continue };
         received += frame.len() as u64;
         if received > limit {
-            return Err(Refusal::BodyTooLarge);
+            return Err(RequestError::BodyTooLarge);
         }
         buffer.extend_from_slice(&frame);
         let is_counted = in_memory.try_set_in_memory(buffer.capacity() as u64);
-        let most = if file.is_some() { WRITE_BYTES } else { IN_MEMORY_BYTES };
-        if buffer.len() > most || !is_counted {
+        let max = if file.is_some() { WRITE_BYTES } else { MAX_IN_MEMORY_BYTES };
+        if buffer.len() > max || !is_counted {
             file = Some(append(shared, file, &mut buffer).await?);
         }
         if !is_counted {
@@ -118,31 +122,31 @@ async fn receive(body: &mut Incoming, limit: u64, shared: &Shared) -> Result<Spo
     Ok(Spooled::File(append(shared, file, &mut buffer).await?, received))
 }
 
-/// The next of it, none at its end.
-async fn next(
+/// The next frame, or None at the end of the body.
+async fn next_frame(
     body: &mut Incoming,
-    patience: &mut Patience,
+    client_timeout: &mut ClientTimeout,
     shared: &Shared,
-) -> Result<Option<Frame<Bytes>>, Refusal> {
+) -> Result<Option<Frame<Bytes>>, RequestError> {
     loop {
         let since = Instant::now();
         let frame = tokio::select! {
             biased;
             frame = body.frame() => frame,
-            () = patience.pause(shared.stop.subscribe()) => {
+            () = client_timeout.pause(shared.stop.subscribe()) => {
                 let is_stopping = shared.is_stopping();
-                patience.has_moved(0, since.elapsed(), is_stopping);
-                if !patience.is_over(is_stopping) {
+                client_timeout.record(0, since.elapsed(), is_stopping);
+                if !client_timeout.is_expired(is_stopping) {
                     continue;
                 }
-                shared.metrics.let_go(LetGo::SlowBody);
-                return Err(Refusal::BodyTooSlow);
+                shared.metrics.count_drop(DropReason::SlowBody);
+                return Err(RequestError::BodyTooSlow);
             }
         };
         let Some(frame) = frame else { return Ok(None) };
-        let frame = frame.map_err(|_| Refusal::BadRequest)?;
+        let frame = frame.map_err(|_| RequestError::BadRequest)?;
         let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
-        patience.has_moved(bytes, since.elapsed(), shared.is_stopping());
+        client_timeout.record(bytes, since.elapsed(), shared.is_stopping());
         return Ok(Some(frame));
     }
 }
@@ -151,13 +155,17 @@ async fn append(
     shared: &Shared,
     file: Option<Arc<SpoolFile>>,
     buffer: &mut BytesMut,
-) -> Result<Arc<SpoolFile>, Refusal> {
+) -> Result<Arc<SpoolFile>, RequestError> {
     let appended = shared.runtime.append(Kind::Request, file, std::mem::take(buffer)).await;
     let (file, mut written) = appended.map_err(|error| match error {
-        NotKept::NoShare => Refusal::Busy,
-        NotKept::Disk(error) => {
-            tracing::warn!(%error, "a request's body cannot be kept in the runtime folder");
-            Refusal::NoSpace
+        SpoolError::NoRoom => RequestError::Busy,
+        SpoolError::Disk(error) => {
+            tracing::warn!(
+                event = "request.spool_failed",
+                %error,
+                "request body cannot be stored in the runtime folder"
+            );
+            RequestError::NoSpace
         }
     })?;
     written.clear();

@@ -1,4 +1,4 @@
-//! A file without a name in the runtime folder. It counts there until the last of those who read it is done.
+//! An unnamed file in the runtime folder. It is charged until the last reference to it is dropped.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -16,42 +16,42 @@ pub struct SpoolFile {
     charge: Mutex<Charge>,
 }
 
-/// Why bytes were not kept.
+/// The reason why bytes were not stored.
 #[derive(Debug, thiserror::Error)]
-pub enum NotKept {
-    #[error("the share of the runtime folder for this is full")]
-    NoShare,
+pub enum SpoolError {
+    #[error("the runtime folder's share for this kind of data is full")]
+    NoRoom,
     #[error("{0}")]
     Disk(#[from] io::Error),
 }
 
 impl SpoolFile {
     /// # Errors
-    /// Those of the disk.
+    /// Errors of the disk.
     pub fn new(folder: &Path, budget: &Arc<Budget>, kind: Kind) -> io::Result<Self> {
         let file = tempfile::tempfile_in(folder)?;
         Ok(Self { file, charge: Mutex::new(budget.charge(kind, Place::Disk)) })
     }
 
-    /// Adds to its end.
+    /// Appends to the file.
     ///
     /// # Errors
-    /// No room for it, or the disk's own.
-    pub fn append(&self, addition: &[u8]) -> Result<(), NotKept> {
+    /// No room in the budget, or an error of the disk.
+    pub fn append(&self, addition: &[u8]) -> Result<(), SpoolError> {
         let system = fstatvfs(&self.file).map_err(io::Error::from)?;
         let bytes = |blocks: u64| blocks.saturating_mul(system.fragment_size());
         let space =
-            Space { free_bytes: bytes(system.blocks_available()), whole_bytes: bytes(system.blocks()) };
+            Space { free_bytes: bytes(system.blocks_available()), total_bytes: bytes(system.blocks()) };
         let length = addition.len() as u64;
         let mut charge = self.charge.lock().unwrap_or_else(PoisonError::into_inner);
         if !charge.try_add_on_disk(length, space) {
-            return Err(NotKept::NoShare);
+            return Err(SpoolError::NoRoom);
         }
         Ok((&self.file).write_all(addition)?)
     }
 }
 
-/// A file that is being sent: a site's, or one of ours.
+/// A file that is being sent: a file of a site, or a spool file.
 #[derive(Clone, Debug)]
 pub enum SentFile {
     Site(Arc<File>),

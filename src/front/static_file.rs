@@ -1,4 +1,4 @@
-//! A file as an answer: what it is, whether the client has it already, and which part is asked for.
+//! Responses with a file: content type, conditional requests and ranges.
 
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -7,22 +7,22 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 
 use super::answer::{Body, Content};
-use super::conditional::{Validators, Verdict, judge, range_is_of_this};
+use super::conditional::{Validators, Verdict, evaluate, range_applies};
 use super::content_type;
 use super::file_body::FileBody;
 use super::open::{FileRef, Opened};
 use super::ranges::{self, Range};
 use super::variants::{Encoding, Variants};
 
-/// How it is to be served.
+/// Options for serving a file.
 pub struct ServeOptions {
     pub cache: &'static str,
-    /// What a browser would run is for download only.
+    /// Active content is served only as a download.
     pub download_active: bool,
 }
 
 const HASHED: &str = "public, max-age=31536000, immutable";
-/// Assets without a digest in their name change with the next image, uploads when they are replaced.
+/// Assets without a digest in their name may change with the next image, uploads when they are replaced.
 const CHANGING: &str = "public, max-age=300";
 
 impl ServeOptions {
@@ -35,7 +35,7 @@ impl ServeOptions {
     }
 }
 
-/// `desk.bundle.4MZKMK6W.css` below a `dist` folder: esbuild's digest of the content.
+/// True for names with esbuild's digest of the content: `desk.bundle.4MZKMK6W.css` below a `dist` folder.
 pub fn is_hashed(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let is_digest = |part: &str| {
@@ -44,52 +44,56 @@ pub fn is_hashed(path: &Path) -> bool {
     path.components().any(|part| part.as_os_str() == "dist") && name.split('.').skip(1).any(is_digest)
 }
 
-/// The answer with the file itself, whatever encodings the client takes.
+/// Responds with the file itself, regardless of Accept-Encoding.
 pub fn answer(
     opened: &Opened,
     name: &Path,
     method: &Method,
-    asked: &HeaderMap,
-    manner: &ServeOptions,
+    request_headers: &HeaderMap,
+    options: &ServeOptions,
 ) -> Response<Body> {
-    respond(opened, None, name, method, asked, manner)
+    respond(opened, None, name, method, request_headers, options)
 }
 
-/// The same, smaller where a smaller one is at hand.
-pub fn answer_small(
+/// Responds with a compressed variant if there is one that the client accepts, or else with the file itself.
+pub fn answer_compressed(
     opened: &Opened,
     variants: &Variants,
-    wanted: &FileRef,
+    file_ref: &FileRef,
     method: &Method,
-    asked: &HeaderMap,
-    manner: &ServeOptions,
+    request_headers: &HeaderMap,
+    options: &ServeOptions,
 ) -> Response<Body> {
-    let small = if asked.contains_key(header::RANGE) { None } else { variants.choose(opened, wanted, asked) };
-    respond(opened, small, wanted.path(), method, asked, manner)
+    let variant = if request_headers.contains_key(header::RANGE) {
+        None
+    } else {
+        variants.choose(opened, file_ref, request_headers)
+    };
+    respond(opened, variant, file_ref.path(), method, request_headers, options)
 }
 
 fn respond(
     opened: &Opened,
-    small: Option<(Encoding, Opened)>,
+    variant: Option<(Encoding, Opened)>,
     name: &Path,
     method: &Method,
-    asked: &HeaderMap,
-    manner: &ServeOptions,
+    request_headers: &HeaderMap,
+    options: &ServeOptions,
 ) -> Response<Body> {
     let content_type = content_type::of(name);
     let modified = opened.metadata.modified().unwrap_or(UNIX_EPOCH);
-    let etag = etag(opened, small.as_ref().map(|(encoding, _)| *encoding));
+    let etag = etag(opened, variant.as_ref().map(|(encoding, _)| *encoding));
     let validators = Validators { etag: &etag, modified };
-    let (encoding, sent) = match &small {
+    let (encoding, sent) = match &variant {
         Some((encoding, sent)) => (Some(*encoding), sent),
         None => (None, opened),
     };
     let length = sent.metadata.len();
-    let range = match asked.get(header::RANGE).and_then(|range| range.to_str().ok()) {
-        Some(range) if range_is_of_this(asked, &validators) => ranges::parse(Some(range), length),
+    let range = match request_headers.get(header::RANGE).and_then(|range| range.to_str().ok()) {
+        Some(range) if range_applies(request_headers, &validators) => ranges::parse(Some(range), length),
         _ => Range::All,
     };
-    let (status, first, end) = extent(judge(asked, &validators), range, length);
+    let (status, first, end) = extent(evaluate(request_headers, &validators), range, length);
     let has_body = end > first && *method != Method::HEAD;
     let content =
         if has_body { Content::File(FileBody::new(sent.file.clone(), first, end)) } else { Content::Empty };
@@ -100,7 +104,7 @@ fn respond(
     let headers = response.headers_mut();
     headers.insert(header::LAST_MODIFIED, text(httpdate::fmt_http_date(modified)));
     headers.insert(header::ETAG, text(etag));
-    headers.insert(header::CACHE_CONTROL, fixed(manner.cache));
+    headers.insert(header::CACHE_CONTROL, fixed(options.cache));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
     if content_type.compressible {
         headers.insert(header::VARY, fixed("Accept-Encoding"));
@@ -122,13 +126,13 @@ fn respond(
         Some(encoding) => headers.insert(header::CONTENT_ENCODING, fixed(encoding.name())),
         None => headers.insert(header::ACCEPT_RANGES, fixed("bytes")),
     };
-    if manner.download_active && content_type.active {
+    if options.download_active && content_type.active {
         headers.insert(header::CONTENT_DISPOSITION, fixed("attachment"));
     }
     response
 }
 
-/// The status, and the bytes from the first to the end that are sent with it.
+/// The status, and the range of bytes that is sent.
 fn extent(verdict: Verdict, range: Range, length: u64) -> (StatusCode, u64, u64) {
     match (verdict, range) {
         (Verdict::NotModified, _) => (StatusCode::NOT_MODIFIED, 0, 0),
@@ -139,7 +143,7 @@ fn extent(verdict: Verdict, range: Range, length: u64) -> (StatusCode, u64, u64)
     }
 }
 
-/// The same on every pod that serves this file: of its time and its size, as nginx makes it.
+/// An ETag of the file's time and size, as in nginx. It is the same on every pod that serves this file.
 fn etag(opened: &Opened, encoding: Option<Encoding>) -> String {
     let modified = opened.metadata.modified().unwrap_or(UNIX_EPOCH);
     let modified_ns = modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -152,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_name_with_its_contents_digest_is_kept_for_ever() {
+    fn only_names_with_a_content_digest_are_hashed() {
         for hashed in ["frappe/dist/css/desk.bundle.GQZ5KPMR.css", "frappe/dist/js/a.bundle.4MZKMK6W.js.map"]
         {
             assert!(is_hashed(Path::new(hashed)), "{hashed}");

@@ -1,8 +1,8 @@
-//! While there is no site yet, or it is being updated: 503 with Retry-After, and for a browser a small
-//! page that shows which step runs and for how long, and goes to the site when it is there.
+//! The status page while the site is not ready or is being updated: 503 with Retry-After, and for browsers a small
+//! page that shows the running step and its duration, and opens the site when it is ready.
 //!
-//! Only the steps' own names are shown (`status_steps`). What the account has beyond them (hosts, pods,
-//! errors) is for operators, who find it on the health port.
+//! Only the names of the steps are shown (`status_steps`). The rest of the status (hosts, pods, errors) is for
+//! operators, on the health port.
 
 use std::time::Instant;
 
@@ -12,56 +12,60 @@ use serde_json::{Value, json};
 
 use super::answer::{Body, text};
 use super::error_page::STYLE;
-use super::status_steps::{Step, of_an_update, to_the_site};
+use super::status_steps::{Step, start_steps, update_steps};
 use crate::status::handle::{Phase, Status};
 
-/// A browser's page asks again by itself; others are told when.
+/// For programs; the page in a browser polls by itself.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
-/// In an answer: it is not the site's. In a request: the page asks how far it is.
+/// In a response: it is not a response of the site. In a request: the page polls the status.
 const PHASE: HeaderName = HeaderName::from_static("x-cauldron-phase");
 
-/// What a page tells.
-struct Shown {
+/// The content of the page.
+struct PageContent {
     phase: &'static str,
     headline: &'static str,
     steps: Vec<Step>,
-    /// It does not go on by itself.
+    /// True if it does not continue without an operator.
     has_failed: bool,
 }
 
-/// Instead of a site that is not there yet.
-pub fn answer(status: &Status, asked: &HeaderMap) -> Response<Body> {
+/// Responds instead of a site that is not ready.
+pub fn answer(status: &Status, request_headers: &HeaderMap) -> Response<Body> {
     let headline = match status.phase {
-        Phase::Held => "This site could not be started",
-        Phase::OnHold => "This site is being worked on",
+        Phase::FailedHeld => "This site could not be started",
+        Phase::Suspended => "This site is being worked on",
         Phase::Draining => "This site is being stopped",
         _ => "This site is being prepared",
     };
-    let steps = to_the_site(status, Instant::now());
-    let has_failed = status.phase == Phase::Held;
-    Shown { phase: status.phase.as_str(), headline, steps, has_failed }.answer(asked)
+    let steps = start_steps(status, Instant::now());
+    let has_failed = status.phase == Phase::FailedHeld;
+    PageContent { phase: status.phase.as_str(), headline, steps, has_failed }.answer(request_headers)
 }
 
-/// In a migration: for people the page, instead of Frappe's own; programs keep the answer that they know.
-pub fn in_an_update(status: &Status, asked: &HeaderMap, mut frappes: Response<Body>) -> Response<Body> {
+/// During a migration, people get the page instead of Frappe's own, and programs keep the response that they know.
+pub fn during_update(
+    status: &Status,
+    request_headers: &HeaderMap,
+    mut from_frappe: Response<Body>,
+) -> Response<Body> {
     let gate = &status.gate;
     let has_failed = gate.problem.is_some();
     if !has_failed && gate.running.is_none() {
-        return frappes;
+        return from_frappe;
     }
-    if !wants_page(asked) && !asked.contains_key(PHASE) {
-        frappes.headers_mut().entry(header::RETRY_AFTER).or_insert(RETRY_AFTER);
-        return frappes;
+    if !accepts_html(request_headers) && !request_headers.contains_key(PHASE) {
+        from_frappe.headers_mut().entry(header::RETRY_AFTER).or_insert(RETRY_AFTER);
+        return from_frappe;
     }
     let headline = match has_failed {
         true => "This site could not be updated",
         false => "This site is being updated",
     };
-    Shown { phase: "updating", headline, steps: of_an_update(gate), has_failed }.answer(asked)
+    PageContent { phase: "updating", headline, steps: update_steps(gate), has_failed }.answer(request_headers)
 }
 
-fn wants_page(asked: &HeaderMap) -> bool {
-    asked
+fn accepts_html(request_headers: &HeaderMap) -> bool {
+    request_headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|accept| accept.contains("text/html"))
@@ -69,10 +73,10 @@ fn wants_page(asked: &HeaderMap) -> bool {
 
 const FAILED: &str = "Something went wrong. The reason, and what to do, is in the log of this server.";
 
-impl Shown {
-    fn answer(&self, asked: &HeaderMap) -> Response<Body> {
+impl PageContent {
+    fn answer(&self, request_headers: &HeaderMap) -> Response<Body> {
         let status = StatusCode::SERVICE_UNAVAILABLE;
-        let mut response = if wants_page(asked) {
+        let mut response = if accepts_html(request_headers) {
             text(status, "text/html; charset=utf-8", self.html())
         } else {
             text(status, "application/json", format!("{}\n", self.json()))
@@ -99,7 +103,7 @@ impl Shown {
         json!({ "phase": self.phase, "message": self.headline, "steps": steps, "problem": self.problem() })
     }
 
-    /// What it shows comes from the same JSON that it asks for later; without scripts it loads itself anew.
+    /// Renders the same JSON that the page later polls. Without scripts the page reloads itself.
     fn html(&self) -> String {
         let first = self.json().to_string().replace('<', "\\u003c");
         let items: String = self
@@ -112,8 +116,8 @@ impl Shown {
             "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
              <noscript><meta http-equiv=refresh content=5></noscript><title>{headline}</title>\
              <style>{STYLE}{LIST_STYLE}</style><main><h1>{headline}</h1><ol>{items}</ol><p role=alert>{problem}</p>\
-             <p class=id>This page goes to the site when it is there.</p></main>\
-             <script>let account={first};{SCRIPT}</script></html>\n"
+             <p class=id>This page opens the site when it is ready.</p></main>\
+             <script>let state={first};{SCRIPT}</script></html>\n"
         )
     }
 }
@@ -124,28 +128,28 @@ li:before{display:inline-block;width:1.6rem;content:'○'}.Done:before{content:'
 .Running,.Failed{color:inherit;font-weight:600}li span{float:right;font-weight:400;font-size:.85rem;color:#687178}\
 [role=alert]:empty{display:none}@keyframes p{50%{opacity:.3}}";
 
-/// Names and words of ours alone come here, and they are set as text.
+/// Shows only our own texts, and sets them as text, not as HTML.
 const SCRIPT: &str = r"
 let at=Date.now();
 const cap=s=>s[0].toUpperCase()+s.slice(1);
 function show(){
-  document.querySelector('h1').textContent=document.title=account.message;
-  document.querySelector('[role=alert]').textContent=account.problem||'';
+  document.querySelector('h1').textContent=document.title=state.message;
+  document.querySelector('[role=alert]').textContent=state.problem||'';
   document.querySelectorAll('li').forEach((li,i)=>{
-    const s=account.steps[i];li.className=cap(s.state);
+    const s=state.steps[i];li.className=cap(s.state);
     const t=s.elapsed_s===null?'':s.elapsed_s+(s.state==='running'?Math.floor((Date.now()-at)/1000):0)+' s';
     li.querySelector('span').textContent=[s.now,t].filter(Boolean).join(' · ');
   });
 }
-async function look(){
+async function poll(){
   try{
-    const r=await fetch(location.href,{headers:{Accept:'application/json','X-Cauldron-Phase':account.phase},cache:'no-store'});
+    const r=await fetch(location.href,{headers:{Accept:'application/json','X-Cauldron-Phase':state.phase},cache:'no-store'});
     if(!r.headers.has('x-cauldron-phase'))return location.reload();
-    account=await r.json();at=Date.now();
+    state=await r.json();at=Date.now();
   }catch(e){}
-  show();setTimeout(look,2000);
+  show();setTimeout(poll,2000);
 }
-setInterval(show,1000);show();setTimeout(look,2000);
+setInterval(show,1000);show();setTimeout(poll,2000);
 ";
 
 #[cfg(test)]
@@ -154,7 +158,7 @@ mod tests {
 
     use super::*;
     use crate::status::gate::RunningMigration;
-    use crate::status::handle::StatusHandle;
+    use crate::status::handle::{RoleName, StatusHandle};
 
     async fn page(response: Response<Body>) -> String {
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
@@ -162,31 +166,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn people_are_told_that_it_failed_and_not_why() {
-        let status = StatusHandle::new("web", None);
+    async fn the_page_shows_a_failure_without_its_reason() {
+        let status = StatusHandle::new(RoleName::Web, None);
         status.update(|status| status.last_error = Some("secret".into()));
-        status.enter(Phase::Held, None);
+        status.enter(Phase::FailedHeld, None);
         let html = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("text/html"))]);
         let page = page(answer(&status.read(), &html)).await;
         assert!(!page.contains("secret") && page.contains(FAILED), "{page}");
     }
 
     #[tokio::test]
-    async fn in_an_update_programs_keep_frappes_answer() {
-        let frappes = || {
+    async fn programs_keep_the_response_of_frappe_during_an_update() {
+        let from_frappe = || {
             let mut response = Response::new(Body::from(bytes::Bytes::from("of Frappe")));
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
             response
         };
-        let status = StatusHandle::new("web", None);
+        let status = StatusHandle::new(RoleName::Web, None);
         let html = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("text/html"))]);
-        // An operator's own maintenance: Frappe says what it says.
-        assert_eq!(page(in_an_update(&status.read(), &html, frappes())).await, "of Frappe");
+        // Maintenance set by an operator: Frappe's response is unchanged.
+        assert_eq!(page(during_update(&status.read(), &html, from_frappe())).await, "of Frappe");
         let running = RunningMigration { holder: Some("secret-pod".into()), reported: "secret".into() };
         status.update(|status| status.gate.running = Some(running));
-        let shown = page(in_an_update(&status.read(), &html, frappes())).await;
+        let shown = page(during_update(&status.read(), &html, from_frappe())).await;
         assert!(shown.contains("is being updated") && !shown.contains("secret"), "{shown}");
-        let program = in_an_update(&status.read(), &HeaderMap::new(), frappes());
+        let program = during_update(&status.read(), &HeaderMap::new(), from_frappe());
         assert_eq!(program.headers()[header::RETRY_AFTER], RETRY_AFTER);
         assert_eq!(page(program).await, "of Frappe");
     }

@@ -1,5 +1,5 @@
-//! What people are shown of the way to a site, and of an update of one: steps by their own names, and
-//! nothing of the inside. Pure functions of the account.
+//! The steps of a start and of an update as people see them: names of steps, and no internal details. Pure
+//! functions of the status.
 
 use std::time::Instant;
 
@@ -20,12 +20,12 @@ pub struct Step {
     pub name: &'static str,
     pub state: State,
     pub elapsed_s: Option<u64>,
-    /// What of it runs now.
+    /// The current action of the step.
     pub now: String,
 }
 
-/// Whatever else runs.
-const LOOKING: &str = "looking at what is there";
+/// The text for all other actions.
+const CHECKING: &str = "checking the current state";
 
 const STEPS: [(Phase, &str); 3] = [
     (Phase::WaitingForDependencies, "Waiting for the database and Redis"),
@@ -33,14 +33,14 @@ const STEPS: [(Phase, &str); 3] = [
     (Phase::Serving, "Starting the site"),
 ];
 
-/// Of a start.
-pub fn to_the_site(status: &Status, now: Instant) -> Vec<Step> {
+/// The steps of a start.
+pub fn start_steps(status: &Status, now: Instant) -> Vec<Step> {
     let entered = |phase: Phase| status.phases.since(phase);
-    let has_failed = status.phase == Phase::Held;
+    let has_failed = status.phase == Phase::FailedHeld;
     let last_begun = STEPS.iter().rposition(|(phase, _)| entered(*phase).is_some());
     let ended = |index: usize| {
         let next = STEPS.get(index + 1).and_then(|(phase, _)| entered(*phase));
-        next.or(if has_failed { entered(Phase::Held) } else { None }).unwrap_or(now)
+        next.or(if has_failed { entered(Phase::FailedHeld) } else { None }).unwrap_or(now)
     };
     let step = |(index, (phase, name)): (usize, &(Phase, &'static str))| {
         let state = match last_begun {
@@ -50,14 +50,14 @@ pub fn to_the_site(status: &Status, now: Instant) -> Vec<Step> {
             _ => State::Waiting,
         };
         let elapsed_s = entered(*phase).map(|at| ended(index).saturating_duration_since(at).as_secs());
-        let now = if state == State::Running { running(status) } else { String::new() };
+        let now = if state == State::Running { current_action(status) } else { String::new() };
         Step { name, state, elapsed_s, now }
     };
     STEPS.iter().enumerate().map(step).collect()
 }
 
-/// The part of the account's operation that is for everybody: what it is, and how far.
-fn running(status: &Status) -> String {
+/// The public part of the current operation: its name and its progress.
+fn current_action(status: &Status) -> String {
     if status.phase != Phase::Bootstrapping {
         return String::new();
     }
@@ -66,9 +66,9 @@ fn running(status: &Status) -> String {
             (step_name(name), progress.as_ref().and_then(StepProgress::percent))
         }
         Some(Operation::WaitingForLeader { wait: LeaderWait::Led { .. }, reported }) => {
-            ("another server is at it", reported.as_ref().and_then(|reported| reported.percent))
+            ("another server is working on it", reported.as_ref().and_then(|reported| reported.percent))
         }
-        _ => (LOOKING, None),
+        _ => (CHECKING, None),
     };
     match percent {
         Some(percent) => format!("{name}, {percent} %"),
@@ -81,7 +81,7 @@ fn step_name(name: &StepName) -> &'static str {
         StepName::NewSite => "creating it",
         StepName::Migrate => "migrating its database",
         StepName::InstallApp(_) => "installing an app",
-        _ => LOOKING,
+        _ => CHECKING,
     }
 }
 
@@ -92,8 +92,8 @@ const UPDATE: [(&str, &[Stage]); 4] = [
     ("Starting the new version", &[Stage::Finishing]),
 ];
 
-/// Of a migration, which another pod may be at: its times are not known here.
-pub fn of_an_update(gate: &GateStatus) -> Vec<Step> {
+/// The steps of a migration. Another pod may run it, so the durations are not known here.
+pub fn update_steps(gate: &GateStatus) -> Vec<Step> {
     let at = UPDATE
         .iter()
         .position(|(_, stages)| gate.stage.is_some_and(|stage| stages.contains(&stage)))
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
     use crate::deps::missing::{Missing, MissingDependency};
     use crate::frappe::progress_line::ProgressLine;
-    use crate::status::handle::StatusHandle;
+    use crate::status::handle::{RoleName, StatusHandle};
     use crate::status::operation::NotReady;
 
     fn step(name: StepName, line: &str) -> Operation {
@@ -126,15 +126,15 @@ mod tests {
 
     fn shown(status: &StatusHandle) -> Vec<(State, Option<u64>, String)> {
         let later = Instant::now() + Duration::from_secs(7);
-        to_the_site(&status.read(), later)
+        start_steps(&status.read(), later)
             .into_iter()
             .map(|step| (step.state, step.elapsed_s, step.now))
             .collect()
     }
 
     #[test]
-    fn each_step_is_shown_with_its_time_and_nothing_of_the_inside() {
-        let status = StatusHandle::new("web", None);
+    fn steps_show_their_duration_and_no_internal_details() {
+        let status = StatusHandle::new(RoleName::Web, None);
         assert!(shown(&status).iter().all(|step| *step == (State::Waiting, None, String::new())));
         let (name, target) = ("postgres", "secret-host:5432".into());
         let missing = Missing(vec![MissingDependency { name, target, error: None }]);
@@ -145,39 +145,39 @@ mod tests {
         status.begin(step(StepName::NewSite, "Updating DocTypes for frappe : [===  ] 37%"));
         assert_eq!(shown(&status)[1], (State::Running, Some(7), "creating it, 37 %".into()));
         status.update(|status| status.last_error = Some("secret".into()));
-        status.enter(Phase::Held, None);
+        status.enter(Phase::FailedHeld, None);
         let states: Vec<State> = shown(&status).into_iter().map(|step| step.0).collect();
         assert_eq!(states, [State::Done, State::Failed, State::Waiting]);
     }
 
     #[test]
-    fn a_running_step_has_its_name_and_how_far_it_is() {
+    fn a_running_step_shows_its_name_and_progress() {
         let waits = |wait, reported| Operation::WaitingForLeader { wait, reported };
         let led = || LeaderWait::Led { holder: "secret-pod".into(), is_complete: false };
         let reported = ProgressLine::parse("new-site: Updating DocTypes for secret : [==  ] 40%");
-        let done_half = "Updating DocTypes for frappe : [==  ] 50%";
+        let half_done = "Updating DocTypes for frappe : [==  ] 50%";
         for (operation, text) in [
-            (step(StepName::NewSite, done_half), "creating it, 50 %"),
+            (step(StepName::NewSite, half_done), "creating it, 50 %"),
             (step(StepName::Migrate, "3 of 10"), "migrating its database"),
-            (step(StepName::InstallApp("secret".into()), done_half), "installing an app, 50 %"),
-            (step(StepName::ClearCache, ""), LOOKING),
-            (waits(led(), None), "another server is at it"),
-            (waits(led(), Some(reported)), "another server is at it, 40 %"),
-            (waits(LeaderWait::Unled(NotReady::Unfinished), None), LOOKING),
-            (Operation::FetchingApp("secret".into()), LOOKING),
+            (step(StepName::InstallApp("secret".into()), half_done), "installing an app, 50 %"),
+            (step(StepName::ClearCache, ""), CHECKING),
+            (waits(led(), None), "another server is working on it"),
+            (waits(led(), Some(reported)), "another server is working on it, 40 %"),
+            (waits(LeaderWait::Unled(NotReady::Unfinished), None), CHECKING),
+            (Operation::FetchingApp("secret".into()), CHECKING),
         ] {
-            let status = StatusHandle::new("web", None);
+            let status = StatusHandle::new(RoleName::Web, None);
             status.enter(Phase::Bootstrapping, Some(operation));
             assert_eq!(shown(&status)[1].2, text);
         }
     }
 
     #[test]
-    fn an_update_is_at_its_stage() {
+    fn an_update_shows_its_stage() {
         let states = |stage: Stage, problem: Option<&str>| {
             let gate =
                 GateStatus { stage: Some(stage), problem: problem.map(Into::into), ..Default::default() };
-            of_an_update(&gate).into_iter().map(|step| step.state).collect::<Vec<_>>()
+            update_steps(&gate).into_iter().map(|step| step.state).collect::<Vec<_>>()
         };
         use State::{Done, Failed, Running, Waiting};
         assert_eq!(states(Stage::Draining, None), [Done, Running, Waiting, Waiting]);

@@ -1,4 +1,4 @@
-//! TLS on the web port, where a certificate is mounted; a renewed one is used without a restart.
+//! TLS of the web port, if a certificate is mounted. A renewed certificate is used without a restart.
 
 use std::fs;
 use std::io;
@@ -14,9 +14,9 @@ use tokio_rustls::server::TlsStream;
 use crate::net::tls::{certificates, private_key, provider};
 use crate::outcome::{Fault, Result};
 
-/// How often the files are looked at, when somebody comes.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Interval at which the files are checked, when a client connects.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub struct Tls {
@@ -28,47 +28,55 @@ pub struct Tls {
 #[derive(Debug)]
 struct Current {
     config: Arc<ServerConfig>,
-    /// Of the files that it was made of, followed through links: a mounted secret changes by one.
+    /// Modification times of the files behind links: a mounted secret is changed by replacing a link.
     modified: [Option<SystemTime>; 2],
-    looked: Instant,
+    checked_at: Instant,
 }
 
 impl Tls {
     /// # Errors
-    /// 78 where the files are of no use.
+    /// 78 if the files cannot be used.
     pub fn new((certificate, key): (PathBuf, PathBuf)) -> Result<Self> {
         let modified = [&certificate, &key].map(modified);
         let config = config(&certificate, &key).map_err(|cause| {
             Fault::configuration(cause, "mount a readable PEM chain and its key there, or unset both")
         })?;
-        let current = Mutex::new(Current { config, modified, looked: Instant::now() });
+        let current = Mutex::new(Current { config, modified, checked_at: Instant::now() });
         Ok(Self { certificate, key, current })
     }
 
     /// # Errors
-    /// Whatever kept the two from agreeing, silence included.
+    /// A failed handshake, or its timeout.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
         let acceptor = TlsAcceptor::from(self.current());
-        tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await.map_err(io::Error::from)?
+        tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await.map_err(io::Error::from)?
     }
 
     fn current(&self) -> Arc<ServerConfig> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.looked.elapsed() < LOOK_EVERY {
+        if current.checked_at.elapsed() < POLL_INTERVAL {
             return current.config.clone();
         }
-        current.looked = Instant::now();
-        let found = [&self.certificate, &self.key].map(modified);
-        if found != current.modified {
-            current.modified = found;
+        current.checked_at = Instant::now();
+        let modified_now = [&self.certificate, &self.key].map(modified);
+        if modified_now != current.modified {
+            current.modified = modified_now;
             match config(&self.certificate, &self.key) {
                 Ok(config) => {
                     current.config = config;
-                    tracing::info!(certificate = %self.certificate.display(), "read the renewed certificate");
+                    tracing::info!(
+                        event = "web.certificate_renewed",
+                        certificate = %self.certificate.display(),
+                        "using the renewed certificate"
+                    );
                 }
-                // Half of a renewal: the other file follows.
+                // Possibly half of a renewal: the other file may follow.
                 Err(cause) => {
-                    tracing::warn!(cause, "the certificate changed and is of no use; the old one stays")
+                    tracing::warn!(
+                        event = "web.certificate_rejected",
+                        cause,
+                        "the changed certificate cannot be used; keeping the old one"
+                    )
                 }
             }
         }

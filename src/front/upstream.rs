@@ -1,4 +1,4 @@
-//! Connections to a server behind us, kept and used again; and what a broken one means for its request.
+//! Pooled connections to an upstream server, and what a broken connection means for its request.
 
 use std::io;
 use std::path::PathBuf;
@@ -23,50 +23,50 @@ pub enum Target {
     Tcp(String, u16),
 }
 
-/// After a reload old workers go on for as long as new ones need to start; what waits at an old one is
-/// answered only when that one has ended.
-const RELOAD: Duration = Duration::from_secs(60);
-const MOST_IDLE: usize = 64;
+/// After a reload, old workers run for as long as new ones need to start. A request that waits at an old worker is
+/// answered only when that worker has ended.
+const RELOAD_TIME: Duration = Duration::from_secs(60);
+const MAX_IDLE_CONNECTIONS: usize = 64;
 
 #[derive(Debug)]
 pub struct Upstream {
     target: Target,
-    /// A connection that was idle for longer is not used again: the server may be closing it just now.
+    /// A connection that was idle for longer is not reused: the server may be closing it.
     reuse_within: Duration,
     idle: Mutex<Vec<(SendRequest<Body>, Instant)>>,
-    /// Until then every request has a connection of its own.
-    renewing_until: Mutex<Option<Instant>>,
+    /// Until then every request gets a connection of its own.
+    reloading_until: Mutex<Option<Instant>>,
 }
 
-/// Why there is no response.
+/// The reason why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// There is nobody; the request was not sent.
-    #[error("nobody is there: {0}")]
-    Away(io::Error),
+    /// No connection was possible; the request was not sent.
+    #[error("no connection: {0}")]
+    Unavailable(io::Error),
     /// The connection ended before any of the request was sent.
-    #[error("closed before it was sent")]
+    #[error("closed before the request was sent")]
     Unsent,
-    /// It was reset: the kernel says so where the peer has left bytes unread (unix(7)).
+    /// The connection was reset, which the kernel does if the peer has left bytes unread (unix(7)).
     #[error("reset: {0}")]
     Reset(hyper::Error),
-    /// It ended, or what came was no response; the request may have been worked on.
-    #[error("broken off: {0}")]
+    /// The connection ended, or the response was invalid; the request may have been processed.
+    #[error("connection broken: {0}")]
     Broken(hyper::Error),
 }
 
 impl Upstream {
     pub fn new(target: Target, reuse_within: Duration) -> Self {
-        Self { target, reuse_within, idle: Mutex::default(), renewing_until: Mutex::default() }
+        Self { target, reuse_within, idle: Mutex::default(), reloading_until: Mutex::default() }
     }
 
-    /// The server's processes are being replaced: nobody is to be sent to an old one.
-    pub fn renew(&self) {
-        *lock(&self.renewing_until) = Some(Instant::now() + RELOAD);
+    /// Marks the server's processes as being replaced: no request goes to an old one.
+    pub fn begin_reload(&self) {
+        *lock(&self.reloading_until) = Some(Instant::now() + RELOAD_TIME);
         lock(&self.idle).clear();
     }
 
-    /// Sends a request; `reused` connections are tried first.
+    /// Sends a request. Idle connections are tried first.
     pub async fn send(self: &Arc<Self>, request: Request<Body>) -> Result<Response<Reply>, Failure> {
         let mut request = request;
         while let Some(mut sender) = self.take_idle() {
@@ -78,7 +78,7 @@ impl Upstream {
                 result => return result.map_err(|(failure, _)| failure),
             }
         }
-        let sender = self.connect().await.map_err(Failure::Away)?;
+        let sender = self.connect().await.map_err(Failure::Unavailable)?;
         self.send_on(sender, request).await.map_err(|(failure, _)| failure)
     }
 
@@ -94,7 +94,7 @@ impl Upstream {
             }
             Err(mut error) => match error.take_message() {
                 Some(unsent) => Err((Failure::Unsent, Some(Box::new(unsent)))),
-                None => Err((judge(error.into_error()), None)),
+                None => Err((classify(error.into_error()), None)),
             },
         }
     }
@@ -103,7 +103,7 @@ impl Upstream {
         let mut idle = lock(&self.idle);
         while let Some((sender, since)) = idle.pop() {
             if since.elapsed() > self.reuse_within {
-                // The others have been there for longer.
+                // The others have been idle for longer.
                 idle.clear();
             } else if !sender.is_closed() {
                 return Some(sender);
@@ -112,27 +112,31 @@ impl Upstream {
         None
     }
 
-    fn give_back(&self, sender: SendRequest<Body>) {
-        let renewing = lock(&self.renewing_until).is_some_and(|until| Instant::now() < until);
+    fn put_back(&self, sender: SendRequest<Body>) {
+        let is_reloading = lock(&self.reloading_until).is_some_and(|until| Instant::now() < until);
         let mut idle = lock(&self.idle);
-        if !renewing && !self.reuse_within.is_zero() && !sender.is_closed() && idle.len() < MOST_IDLE {
+        if !is_reloading
+            && !self.reuse_within.is_zero()
+            && !sender.is_closed()
+            && idle.len() < MAX_IDLE_CONNECTIONS
+        {
             idle.push((sender, Instant::now()));
         }
     }
 
     async fn connect(&self) -> io::Result<SendRequest<Body>> {
         match &self.target {
-            Target::Unix(path) => shake_hands(TokioIo::new(UnixStream::connect(path).await?)).await,
+            Target::Unix(path) => handshake(TokioIo::new(UnixStream::connect(path).await?)).await,
             Target::Tcp(host, port) => {
                 let socket = TcpStream::connect((host.as_str(), *port)).await?;
                 let _ = socket.set_nodelay(true);
-                shake_hands(TokioIo::new(socket)).await
+                handshake(TokioIo::new(socket)).await
             }
         }
     }
 }
 
-async fn shake_hands(io: impl Read + Write + Send + Unpin + 'static) -> io::Result<SendRequest<Body>> {
+async fn handshake(io: impl Read + Write + Send + Unpin + 'static) -> io::Result<SendRequest<Body>> {
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(UPSTREAM_BUFFER_BYTES)
         .handshake(io)
@@ -142,7 +146,7 @@ async fn shake_hands(io: impl Read + Write + Send + Unpin + 'static) -> io::Resu
     Ok(sender)
 }
 
-fn judge(error: hyper::Error) -> Failure {
+fn classify(error: hyper::Error) -> Failure {
     let mut next: Option<&dyn std::error::Error> = Some(&error);
     while let Some(cause) = next {
         let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
@@ -154,7 +158,7 @@ fn judge(error: hyper::Error) -> Failure {
     if error.is_canceled() { Failure::Unsent } else { Failure::Broken(error) }
 }
 
-/// A response's body, which gives its connection back when all of it was read.
+/// A response body that returns its connection to the pool once it was read completely.
 pub struct Reply {
     incoming: Incoming,
     lease: Option<Lease>,
@@ -171,7 +175,7 @@ impl Reply {
             let frame = std::task::ready!(std::pin::Pin::new(&mut self.incoming).poll_frame(cx));
             match frame {
                 Some(Ok(frame)) => {
-                    // Trailers are of the connection behind us.
+                    // Trailers belong to the upstream connection.
                     if let Ok(bytes) = frame.into_data() {
                         return Poll::Ready(Some(Ok(bytes)));
                     }
@@ -194,7 +198,7 @@ impl Reply {
 impl Drop for Reply {
     fn drop(&mut self) {
         if let Some(lease) = self.lease.take().filter(|_| self.incoming.is_end_stream()) {
-            lease.upstream.give_back(lease.sender);
+            lease.upstream.put_back(lease.sender);
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Text files made smaller, once: brotli and gzip of assets and uploads, kept in the pod's own folder; or
-//! what an image brings beside an asset (`a.js.br`, `a.js.gz`, `a.js.zst`), where it is not older than that.
+//! Compressed copies of text files: brotli and gzip of assets and uploads, made once and kept in the pod's own
+//! folder; or precompressed files that an image has beside an asset (`a.js.br`, `a.js.gz`, `a.js.zst`), if they are
+//! not older than it.
 //!
-//! The first who asks gets the file as it is, at once; the smaller ones are made meanwhile, one after
-//! the other, on another thread.
+//! The first request gets the file uncompressed, at once. The copies are made meanwhile, one after the other, on
+//! another thread.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -24,17 +25,17 @@ use crate::sys::file::read_at;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     Brotli,
-    /// Not made here: who takes it takes brotli, too.
+    /// Not made here: clients that accept it accept brotli as well.
     Zstandard,
     Gzip,
 }
 
-/// Less fits into a packet or two anyway; more would take seconds and memory to make.
-const WORTH_BYTES: std::ops::RangeInclusive<u64> = 1024..=8 << 20;
-/// In all. A desk's assets are 20 MB, and a quarter of that when compressed.
-const MOST_BYTES: u64 = 64 << 20;
-/// Names of what is being made, or cannot be.
-const MOST_BUSY: usize = 4096;
+/// Smaller files fit into a packet or two anyway; larger ones would take seconds and much memory.
+const SIZE_RANGE_BYTES: std::ops::RangeInclusive<u64> = 1024..=8 << 20;
+/// Total size of the copies. The assets of the desk are 20 MB, and a quarter of that compressed.
+const MAX_TOTAL_BYTES: u64 = 64 << 20;
+/// Number of copies that are being made or cannot be made.
+const MAX_ATTEMPTED_KEYS: usize = 4096;
 const BROTLI_QUALITY: i32 = 7;
 const BROTLI_WINDOW: i32 = 20;
 
@@ -49,7 +50,7 @@ impl Encoding {
         }
     }
 
-    /// Of a file's name, and of its ETag.
+    /// The extension of the file name, and of the ETag.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Brotli => ".br",
@@ -58,13 +59,13 @@ impl Encoding {
         }
     }
 
-    /// None where we have no way to do it.
+    /// Compresses bytes. None if this encoding is not made here.
     fn compress(self, bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        let mut small = Vec::with_capacity(bytes.len() / 3);
+        let mut compressed = Vec::with_capacity(bytes.len() / 3);
         match self {
             Self::Brotli => {
                 brotli::CompressorWriter::new(
-                    &mut small,
+                    &mut compressed,
                     16 * 1024,
                     BROTLI_QUALITY as u32,
                     BROTLI_WINDOW as u32,
@@ -73,43 +74,50 @@ impl Encoding {
             }
             Self::Zstandard => return Ok(None),
             Self::Gzip => {
-                let mut encoder = flate2::write::GzEncoder::new(&mut small, flate2::Compression::new(6));
+                let mut encoder = flate2::write::GzEncoder::new(&mut compressed, flate2::Compression::new(6));
                 encoder.write_all(bytes)?;
                 encoder.finish()?;
             }
         }
-        Ok(Some(small))
+        Ok(Some(compressed))
     }
 }
 
 #[derive(Clone, Debug)]
 pub struct Variants {
     folder: PathBuf,
-    places: ServedRoots,
-    made_bytes: Arc<AtomicU64>,
-    busy: Arc<Mutex<HashSet<String>>>,
+    roots: ServedRoots,
+    stored_bytes: Arc<AtomicU64>,
+    attempted: Arc<Mutex<HashSet<String>>>,
     one_at_a_time: Arc<Semaphore>,
 }
 
 impl Variants {
-    pub fn new(folder: PathBuf, places: ServedRoots) -> Self {
+    pub fn new(folder: PathBuf, roots: ServedRoots) -> Self {
         Self {
             folder,
-            places,
-            made_bytes: Arc::default(),
-            busy: Arc::default(),
+            roots,
+            stored_bytes: Arc::default(),
+            attempted: Arc::default(),
             one_at_a_time: Arc::new(Semaphore::new(1)),
         }
     }
 
-    /// The smallest that is there and the client takes; asks for one to be made where there is none.
-    pub fn choose(&self, opened: &Opened, wanted: &FileRef, asked: &HeaderMap) -> Option<(Encoding, Opened)> {
+    /// Returns the smallest copy that the client accepts. A missing copy is made in the background.
+    pub fn choose(
+        &self,
+        opened: &Opened,
+        file_ref: &FileRef,
+        request_headers: &HeaderMap,
+    ) -> Option<(Encoding, Opened)> {
         let metadata = &opened.metadata;
-        if !WORTH_BYTES.contains(&metadata.len()) || !content_type::of(wanted.path()).compressible {
+        if !SIZE_RANGE_BYTES.contains(&metadata.len()) || !content_type::of(file_ref.path()).compressible {
             return None;
         }
-        for encoding in Encoding::BY_SIZE.into_iter().filter(|encoding| accepts(asked, encoding.name())) {
-            // Of this very content: a file that changed has another time.
+        for encoding in
+            Encoding::BY_SIZE.into_iter().filter(|encoding| accepts(request_headers, encoding.name()))
+        {
+            // Identifies the content: a changed file has another time.
             let key = format!(
                 "{:x}-{:x}-{:x}.{:x}-{:x}{}",
                 metadata.dev(),
@@ -124,73 +132,74 @@ impl Variants {
                     let metadata = file.metadata().ok()?;
                     return Some((encoding, Opened { file: Arc::new(file), metadata }));
                 }
-                Err(_) => self.make(key, encoding, opened, wanted),
+                Err(_) => self.start_compression(key, encoding, opened, file_ref),
             }
         }
         None
     }
 
-    fn make(&self, key: String, encoding: Encoding, opened: &Opened, wanted: &FileRef) {
-        if !self.begin(&key) {
+    fn start_compression(&self, key: String, encoding: Encoding, opened: &Opened, file_ref: &FileRef) {
+        if !self.claim(&key) {
             return;
         }
-        let (variants, opened, wanted) = (self.clone(), opened.clone(), wanted.clone());
+        let (variants, opened, file_ref) = (self.clone(), opened.clone(), file_ref.clone());
         tokio::spawn(async move {
-            let Ok(_turn) = variants.one_at_a_time.acquire().await else { return };
-            let precompressed = variants.precompressed(&opened, &wanted, encoding).await;
-            let making = {
+            let Ok(_permit) = variants.one_at_a_time.acquire().await else { return };
+            let precompressed = variants.precompressed(&opened, &file_ref, encoding).await;
+            let compressing = {
                 let variants = variants.clone();
                 move || {
-                    let small = match precompressed {
+                    let compressed = match precompressed {
                         Some(precompressed) => Some(all_of(&precompressed)?.into()),
                         None => encoding.compress(&all_of(&opened)?)?,
                     };
-                    // One that is no use stays among the busy, and is not tried again.
-                    match small {
-                        Some(small) if variants.keep(&small, &key, opened.metadata.len())? => {
-                            variants.end(&key);
+                    // A key without a useful copy stays in `attempted`, and is not tried again.
+                    match compressed {
+                        Some(compressed) if variants.store(&compressed, &key, opened.metadata.len())? => {
+                            variants.release(&key);
                         }
                         _ => {}
                     }
                     io::Result::Ok(())
                 }
             };
-            if let Ok(Err(error)) = tokio::task::spawn_blocking(making).await {
-                tracing::debug!(%error, "no compressed copy of a file was made");
+            if let Ok(Err(error)) = tokio::task::spawn_blocking(compressing).await {
+                tracing::debug!(event = "request.compression_failed", %error, "no compressed copy of a file was made");
             }
         });
     }
 
-    /// Whether nobody is at it, nor was in vain.
-    fn begin(&self, key: &str) -> bool {
-        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        busy.len() < MOST_BUSY && busy.insert(key.into())
+    /// True if no task is compressing this key and none has failed.
+    fn claim(&self, key: &str) -> bool {
+        let mut attempted = self.attempted.lock().unwrap_or_else(PoisonError::into_inner);
+        attempted.len() < MAX_ATTEMPTED_KEYS && attempted.insert(key.into())
     }
 
-    fn end(&self, key: &str) {
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    fn release(&self, key: &str) {
+        self.attempted.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
-    /// The one beside an asset. Beside an upload anybody could put one that says something else.
-    async fn precompressed(&self, opened: &Opened, wanted: &FileRef, encoding: Encoding) -> Option<Opened> {
-        let FileRef::Asset(path) = wanted else { return None };
-        let mut beside = path.clone().into_os_string();
-        beside.push(encoding.extension());
-        let found = find(&self.places, &FileRef::Asset(beside.into())).await?;
-        let is_of_it = found.metadata.modified().ok()? >= opened.metadata.modified().ok()?;
-        is_of_it.then_some(found)
+    /// Returns the precompressed file beside an asset. Beside an upload, a user could have put one with other
+    /// content.
+    async fn precompressed(&self, opened: &Opened, file_ref: &FileRef, encoding: Encoding) -> Option<Opened> {
+        let FileRef::Asset(path) = file_ref else { return None };
+        let mut sibling = path.clone().into_os_string();
+        sibling.push(encoding.extension());
+        let candidate = find(&self.roots, &FileRef::Asset(sibling.into())).await?;
+        let is_current = candidate.metadata.modified().ok()? >= opened.metadata.modified().ok()?;
+        is_current.then_some(candidate)
     }
 
-    /// Whether it was worth it.
-    fn keep(&self, small: &[u8], key: &str, whole_bytes: u64) -> io::Result<bool> {
-        let length = small.len() as u64;
-        let total = self.made_bytes.fetch_add(length, Ordering::Relaxed) + length;
-        if length >= whole_bytes / 10 * 9 || total > MOST_BYTES {
-            self.made_bytes.fetch_sub(length, Ordering::Relaxed);
+    /// Stores a copy. Returns false if it saves too little or the total would be too large.
+    fn store(&self, compressed: &[u8], key: &str, original_bytes: u64) -> io::Result<bool> {
+        let length = compressed.len() as u64;
+        let total = self.stored_bytes.fetch_add(length, Ordering::Relaxed) + length;
+        if length >= original_bytes / 10 * 9 || total > MAX_TOTAL_BYTES {
+            self.stored_bytes.fetch_sub(length, Ordering::Relaxed);
             return Ok(false);
         }
         let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        file.write_all(small)?;
+        file.write_all(compressed)?;
         file.persist(self.folder.join(key)).map_err(|error| error.error)?;
         Ok(true)
     }

@@ -1,6 +1,6 @@
-//! The deep check: the site's login page, which needs assets, templates and cache where a ping needs none
-//! (docs/frappe-contract.md#pages-without-assets). It costs a page, so it is made only when a probe asks for
-//! it (`?deep`).
+//! The deep check: the site's login page, which needs assets, templates and cache, unlike a ping
+//! (docs/frappe-contract.md#pages-without-assets). It renders a page, so it runs only when a probe requests it
+//! (`?deep`).
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use hyper::StatusCode;
 use crate::front::Probe;
 use crate::status::checks::{Check, CheckName, DeepCheck};
 
-/// As patient as a person.
-const DEADLINE: Duration = Duration::from_secs(10);
-const LOGIN: &str = "/login";
+/// As long as a user would wait.
+const TIMEOUT: Duration = Duration::from_secs(10);
+const LOGIN_PATH: &str = "/login";
 
-/// Where it is.
+/// The page and the probe that requests it.
 #[derive(Clone, Debug)]
 pub struct LoginPage {
     pub probe: Probe,
@@ -24,10 +24,10 @@ pub struct LoginPage {
 impl DeepCheck for LoginPage {
     fn check(&self) -> Pin<Box<dyn Future<Output = Check> + Send + '_>> {
         Box::pin(async {
-            let problem = match self.probe.get(&self.site, LOGIN, DEADLINE).await {
+            let problem = match self.probe.get(&self.site, LOGIN_PATH, TIMEOUT).await {
                 Ok(StatusCode::OK) => None,
-                Ok(status) => Some(format!("{LOGIN} answered {}", status.as_u16())),
-                Err(reason) => Some(format!("{LOGIN}: {reason}")),
+                Ok(status) => Some(format!("{LOGIN_PATH} answered {}", status.as_u16())),
+                Err(reason) => Some(format!("{LOGIN_PATH}: {reason}")),
             };
             Check::new(CheckName::LoginPage, problem)
         })

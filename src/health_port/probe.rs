@@ -1,4 +1,4 @@
-//! Asking over HTTP: the running supervisor (`probe`, `status`), and the role whether it works.
+//! HTTP requests to the running supervisor (`probe`, `status`) and to a role's server.
 
 use std::time::Duration;
 
@@ -6,65 +6,65 @@ use crate::config::Listen;
 use crate::net::loopback_if_unspecified;
 use crate::outcome::{Fault, Result};
 
-/// A kubelet gives an exec probe a second by default.
-const DEADLINE: Duration = Duration::from_millis(900);
+/// Below the kubelet's default timeout of 1 s for an exec probe.
+const TIMEOUT: Duration = Duration::from_millis(900);
 
-/// What came back.
+/// The response to a request.
 pub struct Answer {
     pub status: u16,
     pub body: String,
 }
 
-/// One GET, with the headers given, within `deadline`.
+/// Sends one GET with these headers, and fails after `timeout`.
 pub async fn get(
     url: &str,
     headers: &[(&str, &str)],
-    deadline: Duration,
+    timeout: Duration,
 ) -> std::result::Result<Answer, String> {
     let client = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
-        .timeout(deadline)
+        .timeout(timeout)
         .build()
         .map_err(|error| error.to_string())?;
     let mut request = client.get(url);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let told = |error: reqwest::Error| {
-        // reqwest's own text repeats the URL; the reason is at the end of the chain.
+    let describe = |error: reqwest::Error| {
+        // reqwest's own text repeats the URL; the reason is the last source of the chain.
         let mut reason: &dyn std::error::Error = &error;
         while let Some(source) = reason.source() {
             reason = source;
         }
         if error.is_timeout() {
-            format!("no answer within {} ms", deadline.as_millis())
+            format!("no answer within {} ms", timeout.as_millis())
         } else {
             reason.to_string()
         }
     };
-    let response = request.send().await.map_err(told)?;
+    let response = request.send().await.map_err(describe)?;
     let status = response.status().as_u16();
-    let body = response.text().await.map_err(told)?;
+    let body = response.text().await.map_err(describe)?;
     Ok(Answer { status, body })
 }
 
-/// Asks the supervisor that listens on the health port of this container.
+/// Sends a GET to the supervisor on the health port of this container.
 ///
 /// # Errors
-/// 69 where nobody answers; 78 where there is no health port.
-pub async fn ask_supervisor(health: Option<Listen>, path: &str) -> Result<Answer> {
+/// 69 if no supervisor answers; 78 if there is no health port.
+pub async fn query_supervisor(health: Option<Listen>, path: &str) -> Result<Answer> {
     let Some(listen) = health else {
         return Err(Fault::configuration(
-            "CAULDRON_HEALTH_ADDR is off: there is nobody to ask",
-            "give the role a health address",
+            "CAULDRON_HEALTH_ADDR is off, so no supervisor can be reached",
+            "set CAULDRON_HEALTH_ADDR for the role and for this command",
         ));
     };
     let address = loopback_if_unspecified(listen.address);
-    get(&format!("http://{address}{path}"), &[], DEADLINE).await.map_err(|reason| {
+    get(&format!("http://{address}{path}"), &[], TIMEOUT).await.map_err(|reason| {
         Fault::unavailable(
             format!("no supervisor answers on {address}: {reason}"),
-            "start a role in this container, or give the CAULDRON_HEALTH_ADDR that it has",
+            "start a role in this container, or set CAULDRON_HEALTH_ADDR to the role's value",
         )
     })
 }

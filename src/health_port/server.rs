@@ -16,13 +16,13 @@ use crate::status::checks::Check;
 use crate::status::handle::{Status, StatusHandle};
 use crate::status::metrics;
 
-/// Probes are few.
+/// Short, because probes are few.
 const BACKLOG: u32 = 128;
 
-/// Takes the port, and serves it until the process ends.
+/// Binds the port, and serves it until the process ends.
 ///
 /// # Errors
-/// 78 where the port is taken.
+/// 78 if the port is taken.
 pub fn start(listen: Listen, status: StatusHandle) -> Result<SocketAddr> {
     let listener = bind(listen, "CAULDRON_HEALTH_ADDR", BACKLOG)?;
     let address = listener.local_addr().unwrap_or(listen.address);
@@ -39,15 +39,15 @@ pub fn start(listen: Listen, status: StatusHandle) -> Result<SocketAddr> {
     Ok(address)
 }
 
-/// Listens; the default address falls back to IPv4 where the kernel has no IPv6.
+/// Binds a listener; the default address falls back to IPv4 if the kernel has no IPv6.
 ///
 /// # Errors
-/// 78 with the variable to change.
+/// 78 or 77, naming the variable to change.
 pub fn bind(listen: Listen, variable: &str, backlog: u32) -> Result<TcpListener> {
     let mut result = listen_on(listen.address, backlog);
-    if result.is_err() && listen.or_ipv4 {
+    if result.is_err() && listen.ipv4_fallback {
         let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, listen.address.port()));
-        // A taken port is taken on IPv4 too; its error is the one to tell.
+        // A port that is in use fails on IPv4 too; the first error is reported.
         if let Ok(listener) = listen_on(v4, backlog) {
             result = Ok(listener);
         }
@@ -58,13 +58,17 @@ pub fn bind(listen: Listen, variable: &str, backlog: u32) -> Result<TcpListener>
             std::io::ErrorKind::PermissionDenied => crate::outcome::PERMISSION,
             _ => crate::outcome::CONFIGURATION,
         };
-        Fault::new(code, cause, format!("set {variable} to a free address:port, or stop what holds it"))
+        Fault::new(
+            code,
+            cause,
+            format!("set {variable} to a free address:port, or stop the process that uses it"),
+        )
     })
 }
 
 fn listen_on(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A restarted container finds its own old connections in TIME_WAIT.
+    // Connections of an earlier start may still be in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(backlog)
@@ -75,18 +79,18 @@ async fn answer(
     RawQuery(query): RawQuery,
     checks: fn(&Status) -> Vec<Check>,
 ) -> Response {
-    let asked = |word: &str| {
-        query.as_ref().is_some_and(|query| query.split('&').any(|part| part.split('=').next() == Some(word)))
+    let has_parameter = |name: &str| {
+        query.as_ref().is_some_and(|query| query.split('&').any(|part| part.split('=').next() == Some(name)))
     };
     let status = status.read();
     let mut checks = checks(&status);
-    if asked("deep")
+    if has_parameter("deep")
         && let Some(page) = &status.login_page
     {
         checks.push(page.check().await);
     }
     let healthy = checks.iter().all(|check| check.problem.is_none());
-    let verbose = asked("verbose");
+    let verbose = has_parameter("verbose");
     let mut body = String::new();
     for check in &checks {
         let name = check.name.as_str();
@@ -114,7 +118,7 @@ async fn exposition(State(status): State<StatusHandle>) -> Response {
     let status = status.read();
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
     let figures = match &status.queues {
-        // Without an answer the rest is told all the same.
+        // If Redis does not answer, the other metrics are still exported.
         Some(source) => source.read(now_s).await.ok(),
         None => None,
     };

@@ -1,10 +1,10 @@
-//! What is to be done about one wanted app.
+//! Decides what to do about one wanted app.
 //!
 //! ```text
 //!                     the site has it        the site lacks it
 //!   no entry          nothing                install
-//!   started           install --force        install --force     killed on the way, or never recorded
-//!   finished          nothing                install             somebody uninstalled it by hand
+//!   started           install --force        install --force     killed, or its end was not recorded
+//!   finished          nothing                install             uninstalled by hand
 //! ```
 
 use crate::record::journal::Entry;
@@ -15,7 +15,7 @@ pub enum Act {
     Install { force: bool },
 }
 
-/// By Frappe's own list and our journal.
+/// Decides by Frappe's list of installed apps and our journal.
 pub fn decide(is_installed: bool, entry: Option<&Entry>) -> Act {
     match (entry.map(|entry| entry.finished), is_installed) {
         (Some(false), _) => Act::Install { force: true },
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_holds() {
+    fn each_row_of_the_table_has_its_act() {
         let entry = |finished| Entry { finished, commit: None };
         let (started, finished) = (entry(false), entry(true));
         assert_eq!(decide(true, None), Act::Nothing);

@@ -1,18 +1,19 @@
-//! `apps remove`: an app leaves the site, with its DocTypes and what is in them.
+//! `apps remove`: uninstalls an app from the site, with its DocTypes and their data.
 //!
-//! Killed on the way it is still on the site's list, and the next try goes on: Frappe takes it off last.
+//! If it is killed, the next try continues: Frappe removes the app from the site's list last.
 
-use super::{InstallContext, back_up, follow, run};
+use super::{InstallContext, back_up, publish_installed, run};
 use crate::apps::shared_apps;
 use crate::frappe::{hooks, installed_apps};
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow, Result};
 use crate::record::journal;
 use crate::status::operation::StepName;
 
-/// Takes one app off the site, after a backup.
+/// Uninstalls one app from the site, after a backup.
 ///
 /// # Errors
-/// 78 where the list of wanted apps still names it or another app requires it; 75 where Frappe fails.
+/// 78 if the app is still in the list of wanted apps or another app requires it; 75 if Frappe fails.
 pub async fn remove(work: &InstallContext<'_>, app: &str, wanted: &[String]) -> Flow<()> {
     let client = work.leadership.client();
     let installed = installed_apps::read(client).await?;
@@ -21,27 +22,29 @@ pub async fn remove(work: &InstallContext<'_>, app: &str, wanted: &[String]) -> 
         back_up(work).await?;
         let arguments = vec!["uninstall-app", app, "--yes", "--no-backup"];
         run(work, StepName::UninstallApp(app.to_string()), arguments).await?;
-        // It exits 0 whatever it did (seen on Frappe 15).
+        // uninstall-app exits 0 whatever it did (seen on Frappe 15).
         if installed_apps::read(client).await?.iter().any(|installed| installed == app) {
             let cause = format!("uninstall-app {app} exited 0, and the site still has {app}");
-            return Err(Fault::try_again(cause, "its own reason is in the log above").into());
+            return Err(Fault::try_again(cause, "read Frappe's reason in the log above").into());
         }
-        tracing::info!(app, "removed from the site");
+        tracing::info!(event = "app.removed", app, "app removed from the site");
     } else {
-        tracing::info!(app, "the site does not have it");
+        tracing::info!(event = "app.not_installed", app, "the app is not installed on the site");
     }
     journal::forget(client, work.context.site, app).await?;
-    shared_apps::take_away(&work.context.pod.bench, app)?;
-    follow(work).await
+    shared_apps::unlink_app(&work.context.pod.bench, app)?;
+    publish_installed(work).await
 }
 
 fn refuse(work: &InstallContext<'_>, app: &str, wanted: &[String], installed: &[String]) -> Result<()> {
     if app == "frappe" {
-        return Err(Fault::configuration("frappe is the site itself", "name another app"));
+        let fault = Fault::configuration("frappe cannot be removed from a site", "name another app");
+        return Err(fault.named(Refusal::AppRequired));
     }
     if wanted.iter().any(|wanted| wanted == app) {
-        let hint = "take it off CAULDRON_APPS first, or the next start would install it again";
-        return Err(Fault::configuration(format!("{app} is in the list of wanted apps"), hint));
+        let hint = "remove it from CAULDRON_APPS first, or the next start would install it again";
+        let fault = Fault::configuration(format!("{app} is in the list of wanted apps"), hint);
+        return Err(fault.named(Refusal::AppStillWanted));
     }
     let requires = |other: &&String| {
         let package = work.context.overlay.package(other);
@@ -50,7 +53,7 @@ fn refuse(work: &InstallContext<'_>, app: &str, wanted: &[String], installed: &[
     match installed.iter().find(requires) {
         Some(other) => {
             let cause = format!("{other} is installed and requires {app}");
-            Err(Fault::configuration(cause, format!("remove {other} first")))
+            Err(Fault::configuration(cause, format!("remove {other} first")).named(Refusal::AppRequired))
         }
         None => Ok(()),
     }

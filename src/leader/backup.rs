@@ -1,5 +1,5 @@
-//! The backup before a migration: `pg_dump` of the site's database, without our own tables, kept beside
-//! our other files of the site. Operators' and Frappe's own backups are never touched.
+//! The backup before a migration: `pg_dump` of the site's database, without our own tables, stored with our other files
+//! of the site. Backups of operators and of Frappe are never touched.
 
 use std::convert::Infallible;
 use std::fs;
@@ -16,6 +16,7 @@ use super::step::{Program, run_program};
 use crate::bench::atomic_file::sync_folder;
 use crate::frappe::command::PasswordFile;
 use crate::frappe::environment::ChildEnvironment;
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow, Result, Stopped};
 use crate::postgres::catalog::foreign_schemas;
 use crate::postgres::dump::{self, PROGRAM, can_dump};
@@ -25,37 +26,40 @@ use crate::record::schema;
 use crate::status::operation::{Operation, StepName, StepProgress};
 use crate::supervise::spawn::Spec;
 
-const ENDING: &str = "dump";
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const EXTENSION: &str = "dump";
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Whose database it is.
+/// The login for the dump.
 pub struct Login<'a> {
     pub own: &'a Own,
     pub password: &'a SecretString,
 }
 
-/// Takes one, then drops the oldest beyond `CAULDRON_BACKUP`. None where none is wanted.
+/// Takes a backup, then deletes the oldest beyond `CAULDRON_BACKUP`. Returns None if backups are disabled.
 ///
 /// # Errors
-/// 75 for a full disk or a `pg_dump` that fails, 78 for one that is absent or too old. Nothing of an
-/// unfinished backup stays.
+/// 75 for a full disk or a `pg_dump` that fails, 78 for one that is absent or too old. An unfinished backup is deleted.
 pub async fn take(
     context: &Context<'_>,
     leadership: &Leadership,
     login: &Login<'_>,
 ) -> Flow<Option<PathBuf>> {
-    let kept = context.pod.config.backup;
-    if kept == 0 {
-        tracing::warn!("CAULDRON_BACKUP is 0: migrating without a backup");
+    let keep = context.pod.config.backup;
+    if keep == 0 {
+        tracing::warn!(
+            event = "migration.backup_disabled",
+            "CAULDRON_BACKUP is 0: continuing without a backup"
+        );
         return Ok(None);
     }
     let program = program(leadership);
     check_major(context, leadership, &program).await?;
     let folder = context.pod.bench.cauldron_site(context.site).join("backups");
     fs::create_dir_all(&folder)
-        .map_err(|error| Fault::file(format!("cannot make {}", folder.display()), &error))?;
+        .map_err(|error| Fault::file(format!("cannot create {}", folder.display()), &error))?;
     let name = name(leadership.client()).await?;
-    let (unfinished, path) = (folder.join(format!("{name}.part")), folder.join(format!("{name}.{ENDING}")));
+    let (unfinished, path) =
+        (folder.join(format!("{name}.part")), folder.join(format!("{name}.{EXTENSION}")));
     let dumped = dump(context, leadership, login, &program, &unfinished).await;
     let finished = match dumped {
         Ok(()) => finish(&unfinished, &path).map_err(Stopped::from),
@@ -65,9 +69,9 @@ pub async fn take(
         let _ = fs::remove_file(&unfinished);
         return Err(stopped);
     }
-    prune(&folder, kept);
+    prune(&folder, keep);
     let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
-    tracing::info!(path = %path.display(), bytes, "backed up the database");
+    tracing::info!(event = "migration.backup_taken", path = %path.display(), bytes, "backed up the database");
     Ok(Some(path))
 }
 
@@ -80,7 +84,7 @@ async fn dump(
 ) -> Flow<()> {
     let password_file = PasswordFile::write(&context.pod.runtime_dir, &login.own.user, login.password)?;
     let mut spec = spec(context, program, &password_file);
-    // One that another role owns makes pg_dump fail; nothing of the site is in it.
+    // pg_dump fails on a schema that another role owns; such schemas hold nothing of the site and are excluded.
     let foreign = foreign_schemas(leadership.client()).await.map_err(sql_fault("cannot list the schemas"))?;
     spec.args = dump::arguments(schema::PATTERN, &foreign, path);
     let (direct, own) = (context.direct, login.own);
@@ -90,19 +94,18 @@ async fn dump(
     run_program(context, leadership, program, |_| watch(context, path)).await.map_err(|stopped| match stopped
     {
         Stopped::Fault(fault) => {
-            let hint =
-                "free some space, or name a smaller CAULDRON_BACKUP (0 takes none); nothing was changed";
+            let hint = "free some space, or reduce CAULDRON_BACKUP (0 disables backups); nothing was changed";
             Fault { hint: hint.into(), ..fault }.into()
         }
         signal @ Stopped::Signal(_) => signal,
     })
 }
 
-/// A dump that grows makes progress.
+/// Reports progress while the dump grows.
 async fn watch(context: &Context<'_>, path: &Path) -> Infallible {
     let mut seen = 0;
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
         let bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
         if bytes > seen {
             seen = bytes;
@@ -113,11 +116,11 @@ async fn watch(context: &Context<'_>, path: &Path) -> Infallible {
     }
 }
 
-/// PATH's own, or the one of the server's major where PATH has Debian's wrapper.
+/// Returns the pg_dump in PATH, or the one of the server's major version if PATH has Debian's wrapper.
 fn program(leadership: &Leadership) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let server = major(leadership.client().version());
-    server.and_then(|server| dump::of_major(&path, server)).unwrap_or_else(|| PROGRAM.into())
+    server.and_then(|server| dump::program_for_major(&path, server)).unwrap_or_else(|| PROGRAM.into())
 }
 
 fn spec(context: &Context<'_>, program: &Path, password_file: &PasswordFile) -> Spec {
@@ -126,17 +129,17 @@ fn spec(context: &Context<'_>, program: &Path, password_file: &PasswordFile) -> 
     Spec { env: environment.into_map(), ..Spec::new(PROGRAM, program) }
 }
 
-/// Said before anything is begun.
+/// Checks that pg_dump can dump this server, before anything is started.
 async fn check_major(context: &Context<'_>, leadership: &Leadership, program: &Path) -> Flow<()> {
     let server = major(leadership.client().version());
-    let (told, heard) = std::sync::mpsc::channel();
+    let (sender, lines) = std::sync::mpsc::channel();
     let environment = ChildEnvironment::inherited();
     let spec = Spec {
         args: vec!["--version".into()],
         env: environment.into_map(),
         ..Spec::new("pg_dump --version", program)
     };
-    let observer = move |line: &str| drop(told.send(line.to_string()));
+    let observer = move |line: &str| drop(sender.send(line.to_string()));
     let program = Program {
         observer: Some(std::sync::Arc::new(observer)),
         ..Program::new(StepName::PgDumpVersion, spec)
@@ -148,18 +151,20 @@ async fn check_major(context: &Context<'_>, leadership: &Leadership, program: &P
     match run_program(context, leadership, program, |_| std::future::pending()).await {
         Err(Stopped::Fault(fault)) => {
             Err(Fault::configuration(format!("no backup can be taken: {}", fault.cause), hint(server_major))
+                .named(Refusal::BackupImpossible)
                 .into())
         }
         Err(stopped) => Err(stopped),
         Ok(()) => {
-            let client = heard.try_iter().find_map(|line| major(&line));
+            let client = lines.try_iter().find_map(|line| major(&line));
             match (client, server) {
                 (Some(client), Some(server)) if !can_dump(client, server) => Err(Fault::configuration(
                     format!(
-                        "no backup can be taken: pg_dump is of PostgreSQL {client}, the server of {server}"
+                        "no backup can be taken: pg_dump is version {client}, the server is version {server}"
                     ),
                     hint(server),
                 )
+                .named(Refusal::BackupImpossible)
                 .into()),
                 _ => Ok(()),
             }
@@ -167,10 +172,10 @@ async fn check_major(context: &Context<'_>, leadership: &Leadership, program: &P
     }
 }
 
-/// By the server's clock, so that the names of all pods sort.
+/// Returns the backup's name, by the server's clock, so that the names of all pods sort by time.
 async fn name(client: &Client) -> Result<String> {
     let sql = r#"SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISS"Z"')"#;
-    let row = client.query_one(sql, &[]).await.map_err(sql_fault("cannot ask for the time"))?;
+    let row = client.query_one(sql, &[]).await.map_err(sql_fault("cannot read the server's time"))?;
     Ok(row.get(0))
 }
 
@@ -182,18 +187,29 @@ fn finish(unfinished: &Path, path: &Path) -> Result<()> {
     finished.map_err(|error| Fault::file(format!("cannot finish {}", path.display()), &error))
 }
 
-/// Names sort by their time.
-fn prune(folder: &Path, kept: usize) {
+/// Deletes the oldest backups beyond `keep`. Names sort by time.
+fn prune(folder: &Path, keep: usize) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let (mut dumps, parts): (Vec<PathBuf>, Vec<PathBuf>) =
-        entries.partition(|path| path.extension().is_some_and(|ending| ending == ENDING));
+        entries.partition(|path| path.extension().is_some_and(|ending| ending == EXTENSION));
     dumps.sort();
-    let surplus = dumps.len().saturating_sub(kept);
-    // What a kill left unfinished is nobody's: the lock is ours.
+    let surplus = dumps.len().saturating_sub(keep);
+    // Unfinished files are leftovers of a kill: we have the lock, so no other pod is writing one.
     for path in dumps.drain(..surplus).chain(parts) {
         match fs::remove_file(&path) {
-            Ok(()) => tracing::info!(path = %path.display(), "removed an old backup"),
-            Err(error) => tracing::warn!(path = %path.display(), %error, "an old backup stays"),
+            Ok(()) => tracing::info!(
+                event = "migration.old_backup_removed",
+                path = %path.display(),
+                "removed an old backup"
+            ),
+            Err(error) => {
+                tracing::warn!(
+                    event = "migration.old_backup_not_removed",
+                    path = %path.display(),
+                    %error,
+                    "cannot remove an old backup"
+                );
+            }
         }
     }
 }
@@ -203,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_stay() {
+    fn the_newest_backups_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["1.dump", "3.dump", "2.dump", "4.part"] {
             fs::write(folder.path().join(name), "").unwrap();

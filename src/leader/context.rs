@@ -1,11 +1,11 @@
-//! What the work on a site is done with, by what is there already.
+//! The contexts of the work on a site, one for each level of what is ready.
 //!
 //! ```text
 //!   Pod ──dependencies ready──▶ Context ──overlay open──▶ OverlayContext ──site finished──▶ Bootstrapped
 //! ```
 //!
-//! Each is made of the one before it, so that nothing connects before the servers work, no command of Frappe's runs
-//! before there is a place to run it in, and no role serves a site that is not finished.
+//! Each is built from the one before it: no connection is opened before the servers work, no Frappe command runs before
+//! its overlay exists, and no role serves a site that is not finished.
 
 use std::ops::Deref;
 
@@ -16,24 +16,24 @@ use crate::outcome::Result;
 use crate::overlay::BenchOverlay;
 use crate::pod::Pod;
 
-/// What every part of the bootstrap works with: servers that work, and a site to look for on them.
+/// The context of every part of the bootstrap: servers that work, and the name of the site.
 pub struct Context<'a> {
     pub pod: &'a Pod,
     pub ready: DepsReady,
-    /// As Frappe's processes reach it.
+    /// The address for Frappe's processes.
     pub database: &'a DatabaseConfig,
-    /// As we reach it, for locks and schema changes.
+    /// The address for our own sessions, which take locks and change the schema.
     pub direct: &'a DatabaseConfig,
     pub site: &'a str,
-    /// An app that is to leave the site; none are installed then.
+    /// An app to uninstall from the site; no apps are installed then.
     pub remove: Option<&'a str>,
     pub purpose: Purpose,
 }
 
-/// The same with what this pod sees of the bench: Frappe's commands run in it.
+/// The context with this pod's view of the bench, in which Frappe's commands run.
 pub struct OverlayContext<'a> {
     pub context: &'a Context<'a>,
-    /// Where common_site_config.json cannot be written.
+    /// Settings for the environment, if common_site_config.json cannot be written.
     pub overrides: &'a Overrides,
     pub overlay: BenchOverlay,
 }
@@ -47,23 +47,23 @@ impl<'a> Deref for OverlayContext<'a> {
 }
 
 impl OverlayContext<'_> {
-    /// Has the view show a site folder that was made after it.
+    /// Adds a site folder to the overlay that was created after it.
     pub fn link_site(&self) -> Result<()> {
         self.overlay.link_site(self.site)
     }
 }
 
-/// What the site is brought up for.
+/// The purpose of bringing the site up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Purpose {
-    /// A role that stays up, whatever a migration comes to.
+    /// A role that stays up whatever the result of a migration.
     #[default]
     Serve,
-    /// `bootstrap`: an end, and an exit code.
+    /// `bootstrap`: ends with an exit code.
     Once,
-    /// `migrate`: the site is there, or that is an error.
+    /// `migrate`: the site must exist.
     Migrate {
-        /// New attempts for what was tried often enough.
+        /// Grants new attempts to code that used up its attempts.
         retry: bool,
     },
 }

@@ -1,14 +1,15 @@
-//! One leader: a session advisory lock in the site's database, and a beat that proves it is alive.
+//! Leader election: a session advisory lock in the site's database, and a heartbeat that proves that the leader is
+//! alive.
 //!
 //! ```text
-//!            taken by us                    10 s without a beat that succeeded
+//!            taken by us                    10 s without a successful heartbeat
 //!   Waiting ─────────────▶ Leading ────────────────────────────────────────────▶ Lost
 //!      ▲                      │                     (the step is killed)
 //!      └── taken by another   └── released: the row's holder is cleared, the session ends
 //! ```
 //!
-//! The lock lives on a connection of its own with short keepalives. Who does not get it waits, shows
-//! who has it, and takes over from who is dead (`takeover`).
+//! The lock is held by a separate connection with short keepalives. A pod that does not get the lock waits, shows the
+//! holder, and takes over from a dead one (`takeover`).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,8 +17,8 @@ use std::time::Instant;
 use tokio::sync::watch;
 use tokio_postgres::{Client, Error};
 
-use super::sighting::Leader;
-use super::takeover::{Rival, end_old_sessions};
+use super::sighting::LeaderWatch;
+use super::takeover::{LockHolderWatch, end_old_sessions};
 use crate::outcome::{Fault, Result};
 use crate::postgres::Connection;
 use crate::postgres::advisory_lock::{self, LockHolder};
@@ -28,18 +29,18 @@ use crate::record::timing::{HEARTBEAT_INTERVAL, LOCK_RETRY_INTERVAL, LOST_AFTER,
 use crate::status::handle::StatusHandle;
 use crate::status::operation::NotReady;
 
-/// The same in every database: the lock is the database's own.
+/// The same number in every database: an advisory lock belongs to its database.
 const BOOTSTRAP_LOCK: i64 = 0x6361_756c_626f_6f74; // "caulboot"
 
-/// The right to change the site. It ends with this value.
+/// The right to change the site. It ends when this value is dropped.
 pub struct Leadership {
     connection: Arc<Connection>,
     site: String,
     status: StatusHandle,
-    beat: Option<Heartbeat>,
+    heartbeat: Option<Heartbeat>,
 }
 
-/// The task that writes the beat; it ends with this value.
+/// The task that sends the heartbeat. It ends when this value is dropped.
 struct Heartbeat {
     lost: watch::Receiver<bool>,
     task: tokio::task::JoinHandle<()>,
@@ -52,106 +53,110 @@ impl Drop for Heartbeat {
 }
 
 impl Leadership {
-    /// Waits for the lock, showing who holds it.
+    /// Waits for the lock, showing its holder.
     ///
     /// # Errors
-    /// 75 where nobody gave a sign of life for ten minutes, or the connection is lost.
+    /// 75 if no leader sent a heartbeat for ten minutes, or the connection is lost.
     pub async fn acquire(connection: Connection, site: &str, status: &StatusHandle) -> Result<Self> {
-        let mut leader = Leader::new(status);
-        let mut rival = Rival::default();
+        let mut leader = LeaderWatch::new(status);
+        let mut holder = LockHolderWatch::default();
         state::listen(&connection).await;
         loop {
-            // A connection that stalls answers nothing and does not end: nobody is to wait on it for ever.
-            let asked = tokio::time::timeout(LOST_AFTER, ask(&connection, site, &mut rival)).await;
-            match asked.map_err(|_| stalled())?? {
-                Asked::Taken => break,
-                Asked::Ended => tokio::time::sleep(SESSION_ENDS_WITHIN).await,
-                Asked::Held(state) => {
-                    leader.see(state.as_deref(), NotReady::HolderUnknown)?;
+            // A connection that stalls neither answers nor ends, so each try has a time limit.
+            let attempted = tokio::time::timeout(LOST_AFTER, attempt(&connection, site, &mut holder)).await;
+            match attempted.map_err(|_| stalled())?? {
+                LockAttempt::Taken => break,
+                LockAttempt::Ended => tokio::time::sleep(SESSION_ENDS_WITHIN).await,
+                LockAttempt::Held(state) => {
+                    leader.show(state.as_deref(), NotReady::HolderUnknown)?;
                     connection.notified(LOCK_RETRY_INTERVAL).await;
                 }
             }
         }
-        let last = state::read(&connection, site).await.map_err(sql_fault("cannot read our state"))?;
-        // A leader that said good-bye waited for its step's end.
+        let last = state::read(&connection, site).await.map_err(sql_fault("cannot read our record"))?;
+        // A leader that released the lock had waited for the end of its step.
         end_old_sessions(&connection, last.is_none_or(|state| state.holder.is_none())).await?;
         Ok(Self {
             connection: Arc::new(connection),
             site: site.to_string(),
             status: status.clone(),
-            beat: None,
+            heartbeat: None,
         })
     }
 
-    /// Writes who leads, and beats from now on. Until here nothing in the database was changed.
+    /// Records this pod as the leader and starts the heartbeat. Before this, nothing in the database has been changed.
     pub async fn claim(&mut self, install_id: &str, instance: Option<&str>, holder: &str) -> Result<()> {
         schema::bring_up_to_date(&self.connection).await?;
         state::claim(&self.connection, &self.site, install_id, instance, holder)
             .await
-            .map_err(sql_fault("cannot write our state"))?;
+            .map_err(sql_fault("cannot write our record"))?;
         let (lost_tx, lost) = watch::channel(false);
-        let task = tokio::spawn(keep_beating(
+        let task = tokio::spawn(send_heartbeats(
             self.connection.clone(),
             self.site.clone(),
             self.status.clone(),
             lost_tx,
         ));
-        self.beat = Some(Heartbeat { lost, task });
+        self.heartbeat = Some(Heartbeat { lost, task });
         Ok(())
     }
 
-    /// The lock's own session, for the state.
+    /// Returns the lock's own session, for reading and writing the record.
     pub fn client(&self) -> &Connection {
         &self.connection
     }
 
-    /// Ends when the lock can no longer be believed in; whatever runs under it must stop then.
+    /// Completes when the lock can no longer be trusted; all work under it must stop then.
     pub fn lost(&self) -> impl Future<Output = Fault> + use<> {
-        let lost = self.beat.as_ref().map(|beat| beat.lost.clone());
+        let lost = self.heartbeat.as_ref().map(|heartbeat| heartbeat.lost.clone());
         async move {
             match lost {
-                // The sender goes with the beat, which goes with this leadership: nobody leads then.
+                // The heartbeat task owns the sender: its end means that the leadership ended too.
                 Some(mut lost) => drop(lost.wait_for(|lost| *lost).await),
                 None => std::future::pending().await,
             }
             Fault::try_again(
-                format!("no sign of life could be written to the database for {} s", LOST_AFTER.as_secs()),
-                "the lock may be another pod's now; start again when PostgreSQL can be reached",
+                format!("no heartbeat could be written to the database for {} s", LOST_AFTER.as_secs()),
+                "another pod may have the lock now; start again when PostgreSQL can be reached",
             )
         }
     }
 
-    /// Says that nobody leads, and ends the session.
+    /// Records that no pod leads, and ends the session.
     pub async fn release(self) {
         if let Err(error) = state::release(&self.connection, &self.site).await {
-            tracing::debug!(%error, "the holder's name stays in the state; the lock ends with the session");
+            tracing::debug!(
+                event = "leader.release_failed",
+                %error,
+                "the leader's name stays in the record; the lock ends with the session"
+            );
         }
     }
 }
 
-/// Who has the lock, for who only looks.
+/// Returns the session that holds the lock; changes nothing.
 pub async fn holding_session(client: &Client) -> std::result::Result<Option<LockHolder>, Error> {
     advisory_lock::holder(client, BOOTSTRAP_LOCK).await
 }
 
-/// What one try came to.
-enum Asked {
+/// The result of one try.
+enum LockAttempt {
     Taken,
-    /// A dead leader's session was told to end.
+    /// The session of a dead leader was ended.
     Ended,
-    /// By whom our record says.
+    /// The lock is held by another session; our record may name its pod.
     Held(Option<Box<State>>),
 }
 
-async fn ask(connection: &Connection, site: &str, rival: &mut Rival) -> Result<Asked> {
+async fn attempt(connection: &Connection, site: &str, holder: &mut LockHolderWatch) -> Result<LockAttempt> {
     if try_lock(connection).await? {
-        return Ok(Asked::Taken);
+        return Ok(LockAttempt::Taken);
     }
-    let state = state::read(connection, site).await.map_err(sql_fault("cannot read our state"))?;
-    Ok(if rival.look(connection, state.as_ref()).await? {
-        Asked::Ended
+    let state = state::read(connection, site).await.map_err(sql_fault("cannot read our record"))?;
+    Ok(if holder.end_if_dead(connection, state.as_ref()).await? {
+        LockAttempt::Ended
     } else {
-        Asked::Held(state.map(Box::new))
+        LockAttempt::Held(state.map(Box::new))
     })
 }
 
@@ -167,7 +172,7 @@ async fn try_lock(connection: &Connection) -> Result<bool> {
     taken.map_err(sql_fault("cannot take the bootstrap lock"))
 }
 
-async fn keep_beating(
+async fn send_heartbeats(
     connection: Arc<Connection>,
     site: String,
     status: StatusHandle,
@@ -177,16 +182,16 @@ async fn keep_beating(
     loop {
         tokio::select! {
             () = tokio::time::sleep(HEARTBEAT_INTERVAL) => {}
-            // A session that ended took the lock with it.
+            // The lock ended with its session.
             reason = connection.closed() => {
-                tracing::error!(reason, "the session that holds the bootstrap lock ended");
+                tracing::error!(event = "leader.lock_lost", reason, "the session that holds the bootstrap lock ended");
                 break;
             }
         }
         let left = LOST_AFTER.saturating_sub(last_success.elapsed());
         match tokio::time::timeout(left, state::heartbeat(&connection, &site, &status.read().doing())).await {
             Ok(Ok(())) => last_success = Instant::now(),
-            Ok(Err(error)) => tracing::warn!(%error, "a beat failed"),
+            Ok(Err(error)) => tracing::warn!(event = "leader.heartbeat_failed", %error, "a heartbeat failed"),
             Err(_) => break,
         }
         if last_success.elapsed() >= LOST_AFTER {

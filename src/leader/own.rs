@@ -1,7 +1,7 @@
-//! The site's database, and as whom it is opened.
+//! The site's database, and the role that opens it.
 
-/// The site's database and its role. They have one name, but for a site that somebody else made for
-/// Frappe 16 with a `db_user` of its own.
+/// The site's database and its role. Both have the same name, except for a site that was created without us for Frappe
+/// 16 with a separate `db_user`.
 #[derive(Clone, Debug)]
 pub struct Own {
     pub database: String,
@@ -9,8 +9,8 @@ pub struct Own {
 }
 
 impl Own {
-    /// Nothing is provisioned for a role that is called otherwise than its database: we make none such.
-    pub fn has_a_user_of_its_own(&self) -> bool {
+    /// True if role and database differ in name. We never create such a role, so nothing is provisioned for it.
+    pub fn has_separate_user(&self) -> bool {
         self.user != self.database
     }
 }

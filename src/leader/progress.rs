@@ -1,7 +1,7 @@
-//! A running step as people see it: what it is at and on whom it waits, in the account and in the log; on a
-//! terminal a live line with elapsed time and tables created.
+//! Shows a running step: what it does and which session it waits for, in the status and in the log; on a terminal, a
+//! live line with the elapsed time and the number of tables.
 //!
-//! PodRegistry of life besides its output: a new table, CPU time that grows, and a session that works.
+//! Signs of life beside the output: a new table, growing CPU time, and a session that runs a statement.
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -10,19 +10,19 @@ use tokio_postgres::Client;
 
 use super::takeover::end_other_attempts;
 use crate::postgres::catalog;
-use crate::postgres::sessions::{self, Working};
-use crate::status::activity::{Activity, Doing, News};
+use crate::postgres::sessions::{self, StepSession};
+use crate::status::activity::{Activity, ActivityChange, StepState};
 use crate::status::handle::StatusHandle;
 use crate::status::operation::StepName;
 use crate::sys::proc;
 use crate::telemetry::live_line;
 
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Of the CPU time between two looks: less is a loop that waits for something.
-const COMPUTES_FROM: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// The CPU time between two polls from which a step counts as computing: a polling loop needs less.
+const MIN_CPU_TIME: Duration = Duration::from_millis(50);
 
-/// Looks once a second, until it is dropped. A look that fails is nobody's progress; the lock's own
-/// beat tells the loss of the connection. `group` is the step's process group.
+/// Polls once a second until dropped. A failed poll counts as no progress; the heartbeat of the lock detects the loss
+/// of the connection. `group` is the step's process group.
 pub async fn watch(
     client: &Client,
     status: &StatusHandle,
@@ -34,10 +34,10 @@ pub async fn watch(
     let mut most_tables = 0;
     let mut cpu = Duration::ZERO;
     let mut activity = Activity::new(started);
-    let _shown = Shown(status);
+    let _shown = ClearOnDrop(status);
     loop {
         if let Err(fault) = end_other_attempts(client, attempt).await {
-            tracing::debug!(%fault, "no look at other sessions");
+            tracing::debug!(event = "step.sessions_not_read", %fault, "cannot end the sessions of older attempts");
         }
         let tables = catalog::count_tables(client).await.unwrap_or(most_tables);
         let cpu_now = proc::cpu_of_group(group);
@@ -47,44 +47,46 @@ pub async fn watch(
             status.progress();
         }
         (most_tables, cpu) = (tables.max(most_tables), cpu_now);
-        tell(status, step, &mut activity, doing);
+        report(status, step, &mut activity, doing);
         let (elapsed_s, progress) = (started.elapsed().as_secs(), status.read().step_progress());
         live_line::show(&format!("{step}  {elapsed_s} s  {tables} tables  {progress}"));
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-fn doing(used: Duration, sessions: &[Working]) -> Doing {
+fn doing(used: Duration, sessions: &[StepSession]) -> StepState {
     let waits_for: Vec<&str> = sessions.iter().filter_map(|session| session.waits_for.as_deref()).collect();
     if !waits_for.is_empty() {
-        Doing::Waits(waits_for.join("; "))
-    } else if used >= COMPUTES_FROM {
-        Doing::Computes
+        StepState::WaitsForLock(waits_for.join("; "))
+    } else if used >= MIN_CPU_TIME {
+        StepState::UsesCpu
     } else if sessions.iter().any(|session| session.is_working) {
-        Doing::Queries
+        StepState::RunsStatement
     } else {
-        Doing::Nothing
+        StepState::Idle
     }
 }
 
-fn tell(status: &StatusHandle, step: &StepName, activity: &mut Activity, doing: Doing) {
-    let news = activity.see(doing, Instant::now());
+fn report(status: &StatusHandle, step: &StepName, activity: &mut Activity, doing: StepState) {
+    let news = activity.update(doing, Instant::now());
     status.update(|status| status.activity = Some(activity.clone()));
     let step = step.to_string();
     let patch = || status.read().gate.progress.and_then(|progress| progress.patch);
     match news {
-        Some(News::StandsStill) => {
-            tracing::warn!(step, patch = patch(), %activity, "the step stands still");
+        Some(ActivityChange::Stalled) => {
+            tracing::warn!(event = "step.stalled", step, patch = patch(), %activity, "the step makes no progress");
         }
-        Some(News::GoesOn) => tracing::info!(step, patch = patch(), "the step goes on"),
+        Some(ActivityChange::Resumed) => {
+            tracing::info!(event = "step.resumed", step, patch = patch(), "the step makes progress again")
+        }
         None => {}
     }
 }
 
-/// Takes what is shown away with the watch.
-struct Shown<'a>(&'a StatusHandle);
+/// Clears the displayed activity when the watch ends.
+struct ClearOnDrop<'a>(&'a StatusHandle);
 
-impl Drop for Shown<'_> {
+impl Drop for ClearOnDrop<'_> {
     fn drop(&mut self) {
         self.0.update(|status| status.activity = None);
         live_line::clear();
@@ -96,17 +98,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_comes_first_and_a_loop_that_waits_is_no_work() {
+    fn a_lock_wait_comes_first_and_a_polling_loop_is_not_work() {
         let (much, little) = (Duration::from_millis(900), Duration::from_millis(10));
-        let session = |is_working, waits_for: Option<&str>| Working {
+        let session = |is_working, waits_for: Option<&str>| StepSession {
             is_working,
             waits_for: waits_for.map(str::to_string),
         };
         let waits = session(false, Some("session 7"));
-        assert_eq!(doing(much, std::slice::from_ref(&waits)), Doing::Waits("session 7".into()));
-        assert_eq!(doing(little, &[session(true, None), waits]), Doing::Waits("session 7".into()));
-        assert_eq!(doing(much, &[]), Doing::Computes);
-        assert_eq!(doing(little, &[session(true, None)]), Doing::Queries);
-        assert_eq!(doing(little, &[session(false, None)]), Doing::Nothing);
+        assert_eq!(doing(much, std::slice::from_ref(&waits)), StepState::WaitsForLock("session 7".into()));
+        assert_eq!(doing(little, &[session(true, None), waits]), StepState::WaitsForLock("session 7".into()));
+        assert_eq!(doing(much, &[]), StepState::UsesCpu);
+        assert_eq!(doing(little, &[session(true, None)]), StepState::RunsStatement);
+        assert_eq!(doing(little, &[session(false, None)]), StepState::Idle);
     }
 }

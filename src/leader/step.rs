@@ -1,21 +1,20 @@
-//! One step: a command of Frappe's, its output told line by line, ended when a stop is asked for or
-//! the lock is lost.
+//! A step: one Frappe command, whose output is logged line by line. It is ended when a stop is requested or the lock is
+//! lost.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use super::context::{Context, OverlayContext};
 use super::lock::Leadership;
 use super::progress;
+use super::step_output::StepOutput;
 use crate::frappe::command::{arguments_json, python_arguments};
 use crate::frappe::environment::ChildEnvironment;
-use crate::frappe::failure_line::reason;
 use crate::frappe::progress_line::ProgressLine;
 use crate::outcome::{Fault, Flow, Stopped};
 use crate::postgres::sql::sql_fault;
@@ -26,28 +25,28 @@ use crate::supervise::output::{LineHandler, OutputLine};
 use crate::supervise::spawn::{Output, Spec, Stdin};
 use crate::sys::exit::Exit;
 
-/// Told of every line of a step's output, on the event loop.
+/// Called on the event loop with every line of a step's output.
 pub type Observer = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// A command of Frappe's with its arguments, which never stand in an argv.
+/// A Frappe command with its arguments, which never appear in an argv.
 pub struct Step<'a> {
     pub name: StepName,
     pub arguments: Vec<&'a str>,
-    /// Whether `--site` goes before the command; `new-site` names it behind.
+    /// Puts `--site` before the command; `new-site` takes the site's name as an argument instead.
     pub with_site: bool,
     pub attempt: &'a str,
     pub password_file: Option<&'a Path>,
-    /// Texts that no line of output may repeat.
+    /// Texts that are redacted in the output.
     pub secrets: Vec<&'a SecretString>,
-    /// PGOPTIONS of its sessions.
+    /// PGOPTIONS for the step's sessions.
     pub settings: Option<String>,
     pub observer: Option<Observer>,
-    /// A stop that is asked for waits for its end so long.
-    pub patience: Duration,
+    /// The time that a requested stop waits for the step's end.
+    pub stop_grace: Duration,
 }
 
 impl<'a> Step<'a> {
-    /// One without arguments, that a stop ends at once.
+    /// A step without arguments that a stop ends at once.
     pub fn new(name: StepName, attempt: &'a str) -> Self {
         Self {
             name,
@@ -58,21 +57,18 @@ impl<'a> Step<'a> {
             secrets: Vec::new(),
             settings: None,
             observer: None,
-            patience: Duration::ZERO,
+            stop_grace: Duration::ZERO,
         }
     }
 }
 
-/// From TERM to KILL: Frappe's commands have no handler and end at once.
+/// The time from TERM to KILL. Frappe's commands have no signal handler and end at once.
 const STEP_GRACE: Duration = Duration::from_secs(10);
-/// Lines of the end of its output in which the reason of a failed step is looked for: a traceback with the variables
-/// of each frame is long.
-const LAST_LINES: usize = 400;
 
 /// Runs a step to its end.
 ///
 /// # Errors
-/// 75 with the last lines where it did not exit 0; the stop that was asked for; the loss of the lock.
+/// 75 with the reason from the output if it did not exit 0; the requested stop; the loss of the lock.
 pub async fn run(context: &OverlayContext<'_>, leadership: &Leadership, step: &Step<'_>) -> Flow<()> {
     state::begin_step(leadership.client(), context.site, step.attempt)
         .await
@@ -80,7 +76,7 @@ pub async fn run(context: &OverlayContext<'_>, leadership: &Leadership, step: &S
     let program = Program {
         secrets: step.secrets.iter().map(|secret| (*secret).clone()).collect(),
         observer: step.observer.clone(),
-        patience: step.patience,
+        stop_grace: step.stop_grace,
         ..Program::new(step.name.clone(), spec(context, step))
     };
     let watch =
@@ -88,23 +84,23 @@ pub async fn run(context: &OverlayContext<'_>, leadership: &Leadership, step: &S
     run_program(context, leadership, program, watch).await
 }
 
-/// Any program that works for the bootstrap under the lock.
+/// A program that works for the bootstrap under the lock.
 pub struct Program {
     pub name: StepName,
-    /// Its output is told by us.
+    /// Its output is logged by us.
     pub spec: Spec,
     pub secrets: Vec<SecretString>,
     pub observer: Option<Observer>,
-    pub patience: Duration,
+    pub stop_grace: Duration,
 }
 
 impl Program {
     pub fn new(name: StepName, spec: Spec) -> Self {
-        Self { name, spec, secrets: Vec::new(), observer: None, patience: Duration::ZERO }
+        Self { name, spec, secrets: Vec::new(), observer: None, stop_grace: Duration::ZERO }
     }
 }
 
-/// The same for it; `watch` is given its process group and goes on beside it.
+/// Runs a program to its end; `watch` gets its process group and runs beside it.
 pub async fn run_program<W: Future<Output = Infallible>>(
     context: &Context<'_>,
     leadership: &Leadership,
@@ -116,64 +112,64 @@ pub async fn run_program<W: Future<Output = Infallible>>(
     context.pod.status.begin(Operation::RunningStep { name: name.clone(), progress: None });
     context.pod.status.progress();
     let name = &name.to_string();
-    tracing::info!(step = name, "started");
-    let last_lines = Arc::new(Mutex::new(VecDeque::new()));
-    let spec = Spec { output: Output::Lines(handler(context, &program, last_lines.clone())), ..spec.clone() };
+    tracing::info!(event = "step.started", step = name, "step started");
+    let output = StepOutput::new(name, &program.secrets);
+    let spec = Spec { output: Output::Lines(handler(context, &program, output.clone())), ..spec.clone() };
     let child = context.pod.processes.spawn(&spec).map_err(|error| error.fault())?;
     let exit = tokio::select! {
         exit = child.exited() => exit,
-        signal = asked_in_vain(context, &program) => {
+        signal = stop_after_grace(context, &program) => {
             child.stop(Signal::SIGTERM, STEP_GRACE, context.pod.shutdown.forced()).await;
             return Err(Stopped::Signal(signal));
         }
         never = watch(child.pid) => match never {},
         () = stuck(&context.pod.status) => {
             let at = context.pod.status.read().doing();
-            tracing::error!(step = name, at, "no progress: it is ended");
+            tracing::error!(event = "step.stuck", step = name, at, "the step made no progress for too long: ending it");
             context.pod.status.progress();
             child.stop(Signal::SIGTERM, STEP_GRACE, context.pod.shutdown.forced()).await;
             let minutes = STUCK_AFTER.as_secs() / 60;
             let cause = format!("{name} made no progress for {minutes} min and was ended: {at}");
-            return Err(Fault::try_again(cause, "its output is in the log above").into());
+            return Err(Fault::try_again(cause, "read its output in the log above").into());
         }
         fault = leadership.lost() => {
-            // Another pod may lead by now: not one more statement.
+            // Another pod may have the lock by now: the step must not run one more statement.
             child.stop(Signal::SIGKILL, Duration::ZERO, std::future::pending()).await;
             return Err(fault.into());
         }
     };
-    // psql and its shell are of the step's group: nothing of it may go on.
+    // psql and its shell are in the step's process group: none of them may continue.
     child.stop(Signal::SIGKILL, Duration::from_secs(1), std::future::pending()).await;
     child.drained(Duration::from_secs(1)).await;
     let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let reason = output.end();
     if exit == Exit::Exited(0) {
-        tracing::info!(step = name, elapsed_ms, "finished");
+        tracing::info!(event = "step.finished", step = name, elapsed_ms, "step finished");
         return Ok(());
     }
-    let lines = last_lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let words = reason(&lines.iter().cloned().collect::<Vec<String>>());
-    tracing::error!(step = name, elapsed_ms, %exit, "failed");
-    Err(Fault::try_again(format!("{name} {exit}: {words}"), "its output is in the log above").into())
+    tracing::error!(event = "step.failed", step = name, elapsed_ms, %exit, "step failed");
+    Err(Fault::try_again(format!("{name} {exit}: {reason}"), "read its output in the log above").into())
 }
 
-/// Ends when nothing was a sign of progress for too long.
+/// Completes when there was no sign of progress for too long.
 async fn stuck(status: &StatusHandle) {
     while let Some(left) = STUCK_AFTER.checked_sub(status.read().progress_at.elapsed()) {
         tokio::time::sleep(left.max(Duration::from_secs(1))).await;
     }
 }
 
-/// The stop that was asked for, when the step has had its time.
-async fn asked_in_vain(context: &Context<'_>, step: &Program) -> Signal {
+/// Completes with the signal of a requested stop, when the step's grace period is over.
+async fn stop_after_grace(context: &Context<'_>, step: &Program) -> Signal {
     let signal = context.pod.shutdown.stop_requested().await;
-    if !step.patience.is_zero() {
+    if !step.stop_grace.is_zero() {
         tracing::info!(
+            event = "step.stop_pending",
             step = step.name.to_string(),
-            within_s = step.patience.as_secs(),
-            "asked to stop; waiting for its end"
+            within_s = step.stop_grace.as_secs(),
+            "stop requested; waiting for the step to end"
         );
         tokio::select! {
-            () = tokio::time::sleep(step.patience) => {}
+            () = tokio::time::sleep(step.stop_grace) => {}
             () = context.pod.shutdown.forced() => {}
         }
     }
@@ -190,7 +186,7 @@ fn spec(context: &OverlayContext<'_>, step: &Step<'_>) -> Spec {
     if let Some((host, port)) = &context.database.direct {
         environment.set("FRAPPE_DB_HOST", host).set("FRAPPE_DB_PORT", port.to_string());
     }
-    environment.joining(&context.overlay.joined());
+    environment.use_overlay(&context.overlay.paths());
     if let Some(settings) = &step.settings {
         environment.set("PGOPTIONS", settings);
     }
@@ -207,60 +203,39 @@ fn spec(context: &OverlayContext<'_>, step: &Step<'_>) -> Spec {
     }
 }
 
-fn handler(context: &Context<'_>, step: &Program, last_lines: Arc<Mutex<VecDeque<String>>>) -> LineHandler {
+fn handler(context: &Context<'_>, step: &Program, output: StepOutput) -> LineHandler {
     let status = context.pod.status.clone();
     let (name, observer) = (step.name.clone(), step.observer.clone());
-    let (step, secrets) = (name.to_string(), step.secrets.clone());
     Arc::new(move |line: OutputLine<'_>| {
         status.progress();
-        let text = redacted(&String::from_utf8_lossy(line.text), &secrets);
-        let text = text.trim_end();
+        let text = output.redacted(line.text);
         if text.is_empty() {
             return;
         }
         if let Some(observer) = &observer {
-            observer(text);
+            observer(&text);
         }
         if line.redrawn {
-            let progress = Some(StepProgress::Line(ProgressLine::parse(text)));
+            let progress = Some(StepProgress::Line(ProgressLine::parse(&text)));
             status.begin(Operation::RunningStep { name: name.clone(), progress });
-            return;
+        } else {
+            output.push(line.stream, &text);
         }
-        tracing::info!(step, "{text}");
-        let mut lines = last_lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if lines.len() == LAST_LINES {
-            lines.pop_front();
-        }
-        lines.push_back(text.to_string());
     })
-}
-
-/// Frappe prints what it was given when it fails: a traceback must not carry a password into a log.
-fn redacted(text: &str, secrets: &[SecretString]) -> String {
-    secrets
-        .iter()
-        .map(ExposeSecret::expose_secret)
-        .filter(|secret| secret.len() >= 4)
-        .fold(text.to_string(), |text, secret| text.replace(secret, "***"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::handle::RoleName;
 
     #[tokio::test]
-    async fn what_makes_no_progress_ends_and_what_does_goes_on() {
+    async fn only_a_step_without_progress_is_ended() {
         let soon = Duration::from_millis(50);
-        let status = StatusHandle::new("bootstrap", None);
-        assert!(tokio::time::timeout(soon, stuck(&status)).await.is_err(), "it has just begun");
+        let status = StatusHandle::new(RoleName::Bootstrap, None);
+        assert!(tokio::time::timeout(soon, stuck(&status)).await.is_err(), "it has just started");
         let long_ago = Instant::now().checked_sub(STUCK_AFTER + Duration::from_secs(1)).unwrap();
         status.update(|status| status.progress_at = long_ago);
         stuck(&status).await;
-    }
-
-    #[test]
-    fn a_secret_in_the_output_is_not_repeated() {
-        let secrets = ["canary#1".into(), "x".into()];
-        assert_eq!(redacted("password canary#1 of x", &secrets), "password *** of x");
     }
 }

@@ -1,4 +1,4 @@
-//! What the code of this pod is to the database, and whether it may serve.
+//! How this pod's code relates to the database, and whether the pod may serve.
 
 use std::collections::BTreeMap;
 use tokio_postgres::Client;
@@ -7,31 +7,31 @@ use super::decide::Assessment;
 use super::evidence;
 use crate::code::Code;
 use crate::code::relation::{Evidence, Relation, relation};
-use crate::frappe::installed_apps::installed_apps;
+use crate::frappe::installed_apps;
 use crate::leader::context::{Context, OverlayContext};
 use crate::outcome::Result;
 use crate::overlay::BenchOverlay;
 use crate::record::migrations::Released;
-use crate::record::migrations::{self, Tried};
+use crate::record::migrations::{self, AttemptHistory};
 use crate::record::stage::Stage;
 use crate::record::state::State;
-use crate::record::timing::{MIGRATION_BELIEVED_FOR, has_reached};
+use crate::record::timing::{MIGRATION_ALIVE_FOR, has_reached};
 use crate::status::gate::RunningMigration;
 use crate::status::handle::StatusHandle;
 use crate::supervise::process::Processes;
 
-/// What was found.
+/// How this code relates to the database, with the evidence.
 pub struct Standing {
     pub fingerprint: String,
-    /// Of the installed apps.
+    /// The versions of the installed apps.
     pub released: BTreeMap<String, Released>,
     pub relation: Relation,
     pub evidence: Evidence,
-    /// The history of this code, where it was read on the way.
-    pub tried: Option<Tried>,
+    /// The attempts of this code, if they were read on the way.
+    pub tried: Option<AttemptHistory>,
 }
 
-/// Reads what decides whether a site is migrated; changes nothing.
+/// Reads everything that decides whether a site is migrated; changes nothing.
 pub async fn assess(
     processes: &Processes,
     client: &Client,
@@ -40,46 +40,51 @@ pub async fn assess(
     installed: &[String],
     state: &State,
 ) -> Result<Assessment> {
-    let standing = judge(processes, client, site, code, installed, state).await?;
+    let standing = relate(processes, client, site, code, installed, state).await?;
+    with_history(client, site, standing, state).await
+}
+
+/// Adds the record to a standing.
+async fn with_history(client: &Client, site: &str, standing: Standing, state: &State) -> Result<Assessment> {
     let tried = match standing.tried.clone() {
         Some(tried) => tried,
-        None if state.of_these_tables => migrations::tried(client, site, &standing.fingerprint).await?,
-        None => Tried::default(),
+        None if state.matches_tables => {
+            migrations::attempt_history(client, site, &standing.fingerprint).await?
+        }
+        None => AttemptHistory::default(),
     };
     let (recorded, gate) = (state.fingerprint.clone(), state.gate.clone());
     Ok(Assessment { standing, recorded, gate, tried, running: running(state) })
 }
 
-/// The same for the leader, who tells what was found: under its lock nobody else migrates.
+/// Assesses as the leader, and publishes the result in the status. Under its lock no other pod migrates.
 pub async fn assess_as_leader(
     context: &OverlayContext<'_>,
     client: &Client,
     state: &State,
 ) -> Result<Assessment> {
-    let installed = installed_apps(client).await?;
-    let code = Code::look(&context.overlay).await?;
-    let seen = assess(&context.pod.processes, client, context.site, &code, &installed, state).await?;
-    tell(&context.pod.status, &seen.standing, state);
-    Ok(Assessment { running: None, ..seen })
+    let standing = standing(context, &context.overlay, client, state).await?;
+    let assessment = with_history(client, context.site, standing, state).await?;
+    Ok(Assessment { running: None, ..assessment })
 }
 
-/// Looks, and tells what was found.
+/// Relates this pod's code to the database, and publishes the result in the status.
 async fn standing(
     context: &Context<'_>,
     overlay: &BenchOverlay,
     client: &Client,
     state: &State,
 ) -> Result<Standing> {
-    let installed = installed_apps(client).await?;
-    let code = Code::look(overlay).await?;
+    let installed = installed_apps::read_or_empty(client).await?;
+    let code = Code::read(overlay).await?;
     let site = context.site;
-    let standing = judge(&context.pod.processes, client, site, &code, &installed, state).await?;
-    tell(&context.pod.status, &standing, state);
+    let standing = relate(&context.pod.processes, client, site, &code, &installed, state).await?;
+    publish(&context.pod.status, &standing, state);
     Ok(standing)
 }
 
-/// What this code is to the database. Where the fingerprint is the recorded one nothing else is read.
-pub async fn judge(
+/// Relates the code to the database. If the recorded fingerprint is equal, nothing else is read.
+pub async fn relate(
     processes: &Processes,
     client: &Client,
     site: &str,
@@ -93,19 +98,19 @@ pub async fn judge(
         let missing = evidence::missing(code, installed);
         Evidence { fingerprint: fingerprint.clone(), missing, ..Evidence::default() }
     } else {
-        let recorded = match state.of_these_tables {
+        let recorded = match state.matches_tables {
             true => migrations::released(client, site).await?,
             false => BTreeMap::new(),
         };
-        let mut evidence = evidence::look(client, code, installed, &recorded).await?;
+        let mut evidence = evidence::collect(client, code, installed, &recorded).await?;
         for app in &mut evidence.apps {
             app.descent = evidence::descent(processes, code, &app.name, &recorded).await;
         }
         evidence
     };
     evidence.recorded.clone_from(&state.fingerprint);
-    let tried = match !equal && state.of_these_tables {
-        true => Some(migrations::tried(client, site, &fingerprint).await?),
+    let tried = match !equal && state.matches_tables {
+        true => Some(migrations::attempt_history(client, site, &fingerprint).await?),
         false => None,
     };
     evidence.in_history = tried.as_ref().is_some_and(|tried| tried.is_migrated);
@@ -113,7 +118,7 @@ pub async fn judge(
     Ok(Standing { fingerprint, released: code.released(installed), relation, evidence, tried })
 }
 
-fn tell(status: &StatusHandle, Standing { fingerprint, relation, .. }: &Standing, state: &State) {
+fn publish(status: &StatusHandle, Standing { fingerprint, relation, .. }: &Standing, state: &State) {
     status.update(|status| {
         status.gate.pod = Some(fingerprint.clone());
         status.gate.database.clone_from(&state.fingerprint);
@@ -122,12 +127,12 @@ fn tell(status: &StatusHandle, Standing { fingerprint, relation, .. }: &Standing
     });
 }
 
-/// The leader that the record names gives signs of life.
+/// True if the leader named in the record sends a heartbeat.
 pub fn leader_is_alive(state: &State) -> bool {
-    state.holder.is_some() && state.beat_age_ms.is_some_and(|age| !has_reached(age, MIGRATION_BELIEVED_FOR))
+    state.holder.is_some() && state.heartbeat_age_ms.is_some_and(|age| !has_reached(age, MIGRATION_ALIVE_FOR))
 }
 
-/// The leader that migrates, as far as the record says.
+/// Returns the running migration of another leader, according to the record.
 pub fn running(state: &State) -> Option<RunningMigration> {
     (state.gate.stage != Stage::Open && leader_is_alive(state)).then(|| RunningMigration {
         holder: state.holder.clone(),
@@ -135,12 +140,12 @@ pub fn running(state: &State) -> Option<RunningMigration> {
     })
 }
 
-/// Whether no job may begin, as far as the record says.
-pub fn holds_workers(state: &State) -> bool {
-    state.gate.holds_workers(leader_is_alive(state))
+/// True if no job may start, according to the record.
+pub fn pauses_workers(state: &State) -> bool {
+    state.gate.pauses_workers(leader_is_alive(state))
 }
 
-/// Why a pod that follows may not serve yet; none where it may.
+/// Returns the reason why a follower may not serve yet, or None if it may.
 pub async fn refusal(
     context: &Context<'_>,
     overlay: &BenchOverlay,
@@ -151,24 +156,27 @@ pub async fn refusal(
     Ok(match relation {
         Relation::Equal => None,
         Relation::RolledBack => {
-            tell_rolled_back(&fingerprint, state.fingerprint.as_deref());
+            log_rolled_back(&fingerprint, state.fingerprint.as_deref());
             None
         }
-        // Nobody ever led here: the site is taken as it is.
+        // No pod has ever led here: the site is taken as it is.
         Relation::Newer if state.fingerprint.is_none() && !evidence.is_anything_pending() => None,
         Relation::Newer => Some(match &state.gate.error {
-            Some(error) => format!("this code is newer, and the last try to migrate to it failed: {error}"),
-            None => "this code is newer than the database, which is to be migrated first".into(),
+            Some(error) => {
+                format!("this code is newer, and the last attempt to migrate to it failed: {error}")
+            }
+            None => "this code is newer than the database, which has to be migrated first".into(),
         }),
         Relation::Older(why) | Relation::Unknown(why) | Relation::Incomplete(why) => Some(why),
     })
 }
 
-/// At every start of such a pod.
-pub fn tell_rolled_back(fingerprint: &str, database: Option<&str>) {
+/// Logs at every start of a pod whose code was migrated away from.
+pub fn log_rolled_back(fingerprint: &str, database: Option<&str>) {
     tracing::warn!(
+        event = "migration.code_rolled_back",
         fingerprint,
         database,
-        "this code was migrated away from: a rollback; it serves, and never migrates"
+        "this code was migrated away from (a rollback): it serves and never migrates"
     );
 }

@@ -1,4 +1,4 @@
-//! After a migration: what was cached meanwhile, of the old tables or by pods of the old code, goes.
+//! Clears the caches after a migration: entries from the old tables, and entries by pods of the old code.
 
 use crate::create::assets;
 use crate::leader::context::OverlayContext;
@@ -6,8 +6,8 @@ use crate::leader::lock::Leadership;
 use crate::leader::step::{self, Step};
 use crate::outcome::Flow;
 
-/// Frappe's own clear-cache; then the one key that every bench on this Redis shares is set, before anybody is
-/// served: a pod of the old version may have put its own list of assets there while it answered 503.
+/// Runs Frappe's clear-cache, then sets the one key that all benches on this Redis share, before any request is served:
+/// a pod of the old version may have written its own list of assets there while it answered 503.
 pub async fn clear(
     context: &OverlayContext<'_>,
     leadership: &Leadership,

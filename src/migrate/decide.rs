@@ -1,23 +1,24 @@
-//! Whether this code is migrated to: decided here, executed by `run`, shown by `plan` and `doctor`. A pure function;
+//! Decides whether this code is migrated to. `run` executes the decision, `plan` and `doctor` show it. A pure function;
 //! its table is its test.
 //!
 //! ```text
-//!   a leader that gives signs of life migrates           ─▶ Wait
+//!   a leader with a fresh heartbeat migrates             ─▶ Wait
 //!   a migration was interrupted, and this is not Newer   ─▶ Refuse: Interrupted
 //!   Equal, unless `always`                               ─▶ Serve
 //!   RolledBack                                           ─▶ ServeRolledBack
 //!   Incomplete                                           ─▶ Refuse: Incomplete
 //!   Older, Unknown, unless CAULDRON_ALLOW_DOWNGRADE
 //!   names this code and this database                    ─▶ Refuse: NotNewer
-//!   tried often enough, unless `retry`                   ─▶ Refuse: GaveUp
+//!   attempts used up, unless `retry`                     ─▶ Refuse: GaveUp
 //!   else                                                 ─▶ Migrate; a no-op where nothing is pending
 //!                                                           and nothing was interrupted
 //! ```
 
 use super::admit::Standing;
-use super::refusal::{self, Refusal};
+use super::refusal::{self, MigrationRefusal};
 use crate::code::relation::Relation;
-use crate::record::migrations::{Gate, Tried};
+use crate::record::gate::Gate;
+use crate::record::migrations::AttemptHistory;
 use crate::record::stage::{Event, Stage};
 use crate::status::gate::RunningMigration;
 
@@ -26,66 +27,68 @@ pub struct Assessment {
     pub standing: Standing,
     /// The fingerprint that the database was migrated to last.
     pub recorded: Option<String>,
-    /// As it is on record.
+    /// The migration's state on record.
     pub gate: Gate,
-    /// How often this code was tried.
-    pub tried: Tried,
-    /// Another leader's migration; none for who holds the lock.
+    /// The attempts with this code.
+    pub tried: AttemptHistory,
+    /// Another leader's migration; None for the holder of the lock.
     pub running: Option<RunningMigration>,
 }
 
-/// What is asked of the gate.
+/// The options of the decision.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Request<'a> {
-    /// The site was never seen finished: migrate runs whatever the fingerprint says.
+    /// Migrate whatever the fingerprint: the site was never recorded as finished.
     pub always: bool,
     /// An operator grants new attempts.
     pub retry: bool,
-    /// CAULDRON_ALLOW_DOWNGRADE: code and database of which an operator says that it may be migrated all the same.
+    /// CAULDRON_ALLOW_DOWNGRADE: the code and the database for which an operator allows the migration anyway.
     pub allow_downgrade: Option<&'a str>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// There is nothing to migrate.
+    /// Nothing has to be migrated.
     Serve,
     /// This code was migrated away from.
     ServeRolledBack,
     Migrate {
-        /// Nothing is pending: no maintenance, and nobody is stopped.
+        /// Nothing is pending: no maintenance, and no requests or jobs are stopped.
         no_op: bool,
-        /// Why it would be refused without CAULDRON_ALLOW_DOWNGRADE.
+        /// The reason why it would be refused without CAULDRON_ALLOW_DOWNGRADE.
         downgrade: Option<String>,
     },
-    /// A leader is at it.
+    /// Another leader migrates.
     Wait(RunningMigration),
-    Refuse(Refusal),
+    Refuse(MigrationRefusal),
 }
 
-/// What a leader with this code does.
+/// Decides what a leader with this code does.
 pub fn decide(seen: &Assessment, request: &Request<'_>) -> Decision {
     if let Some(running) = &seen.running {
         return Decision::Wait(running.clone());
     }
-    let gate = settled(&seen.gate);
+    let gate = recovered(&seen.gate);
     let relation = &seen.standing.relation;
     if gate.is_half_done() && *relation != Relation::Newer {
-        return Decision::Refuse(Refusal::Interrupted(gate.remedy()));
+        return Decision::Refuse(MigrationRefusal::Interrupted(gate.remedy()));
     }
     let downgrade = match relation {
         Relation::Equal if !request.always => return Decision::Serve,
         Relation::RolledBack => return Decision::ServeRolledBack,
-        Relation::Incomplete(why) => return Decision::Refuse(Refusal::Incomplete(why.clone())),
+        Relation::Incomplete(why) => return Decision::Refuse(MigrationRefusal::Incomplete(why.clone())),
         Relation::Older(why) | Relation::Unknown(why) => {
             let id = seen.id();
             if request.allow_downgrade != Some(id.as_str()) {
-                return Decision::Refuse(Refusal::NotNewer { why: why.clone(), id });
+                return Decision::Refuse(MigrationRefusal::NotNewer { why: why.clone(), id });
             }
             Some(why.clone())
         }
         Relation::Equal | Relation::Newer => None,
     };
-    if let Some(refusal) = Refusal::if_tried_often_enough(&gate, &seen.tried).filter(|_| !request.retry) {
+    if let Some(refusal) =
+        MigrationRefusal::if_attempts_exhausted(&gate, &seen.tried).filter(|_| !request.retry)
+    {
         return Decision::Refuse(refusal);
     }
     Decision::Migrate {
@@ -94,8 +97,8 @@ pub fn decide(seen: &Assessment, request: &Request<'_>) -> Decision {
     }
 }
 
-/// The gate as the next leader has it, when it has put in order what the one before left.
-pub fn settled(gate: &Gate) -> Gate {
+/// Returns the migration's state after the next leader has cleaned up what the previous one left.
+pub fn recovered(gate: &Gate) -> Gate {
     let mut gate = gate.clone();
     match gate.stage {
         Stage::Open | Stage::Failed => {}
@@ -103,7 +106,7 @@ pub fn settled(gate: &Gate) -> Gate {
         _ => {
             gate.on_event(Event::Orphaned);
             if gate.is_half_done() {
-                gate.error.get_or_insert("its leader was gone in the middle of it".into());
+                gate.error.get_or_insert("its leader died during the migration".into());
             }
         }
     }
@@ -111,19 +114,21 @@ pub fn settled(gate: &Gate) -> Gate {
 }
 
 impl Assessment {
-    /// What CAULDRON_ALLOW_DOWNGRADE has to say.
+    /// Returns the value that CAULDRON_ALLOW_DOWNGRADE needs.
     pub fn id(&self) -> String {
         refusal::id(&self.standing.fingerprint, self.recorded.as_deref())
     }
 }
 
 impl Decision {
-    /// For `plan` and `doctor`.
+    /// The text for `plan` and `doctor`.
     pub fn text(&self) -> String {
         match self {
-            Self::Serve => "serve: nothing is to be migrated".into(),
-            Self::ServeRolledBack => "serve as a rollback, and never migrate".into(),
-            Self::Migrate { no_op: true, .. } => "migrate; nothing is pending, so nobody is stopped".into(),
+            Self::Serve => "serve: nothing to migrate".into(),
+            Self::ServeRolledBack => "serve as rolled-back code; never migrate".into(),
+            Self::Migrate { no_op: true, .. } => {
+                "migrate; nothing is pending, so no requests or jobs are stopped".into()
+            }
             Self::Migrate { no_op: false, .. } => "migrate".into(),
             Self::Wait(running) => format!("wait: {running}"),
             Self::Refuse(refusal) => {
@@ -133,7 +138,7 @@ impl Decision {
         }
     }
 
-    pub fn refusal(&self) -> Option<&Refusal> {
+    pub fn refusal(&self) -> Option<&MigrationRefusal> {
         if let Self::Refuse(refusal) = self { Some(refusal) } else { None }
     }
 }

@@ -1,35 +1,36 @@
-//! Waits for the jobs that run: none begins any more (`hold`), and none is cut off.
+//! Waits for running jobs to finish: no new job starts (`worker_pause`), and none is cut off.
 //!
-//! A worker that died with a job in hand keeps its record, and no longer beats: it is not waited for.
+//! A worker that died during a job keeps its record but sends no heartbeat: it is not waited for.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use redis::Pipeline;
 
-use super::hold::Queues;
+use super::worker_pause::Queues;
 use crate::frappe::queues::{self, WORKERS, epoch_s};
 use crate::leader::context::Context;
 use crate::outcome::{Fault, Result};
 use crate::record::timing::NO_JOB_FOR;
 use crate::status::operation::{DrainBlocker, Operation};
 
-/// A busy worker beats every 30 s (docs/frappe-jobs.md#heartbeat).
-const ALIVE_S: f64 = 90.0;
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-const SHOWN: usize = 5;
+/// The heartbeat age from which a worker counts as dead. A busy worker sends one every 30 s
+/// (docs/frappe-jobs.md#heartbeat).
+const WORKER_ALIVE_S: f64 = 90.0;
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+const MAX_SHOWN: usize = 5;
 
-/// Ends when no job of the bench has run for a moment.
+/// Waits until no job of the bench has run for a moment.
 ///
 /// # Errors
-/// 75 past CAULDRON_MIGRATE_DRAIN, naming the jobs.
+/// 75 after CAULDRON_MIGRATE_DRAIN, with the names of the jobs.
 pub async fn wait(context: &Context<'_>, queues: &Queues) -> Result<()> {
     let started = Instant::now();
-    let mut quiet_since: Option<Instant> = None;
-    let mut told = String::new();
+    let mut idle_since: Option<Instant> = None;
+    let mut logged = String::new();
     loop {
         let blocker = match running(queues).await {
             Ok(jobs) if jobs.is_empty() => {
-                let since = *quiet_since.get_or_insert_with(Instant::now);
+                let since = *idle_since.get_or_insert_with(Instant::now);
                 if since.elapsed() >= NO_JOB_FOR {
                     return Ok(());
                 }
@@ -39,34 +40,38 @@ pub async fn wait(context: &Context<'_>, queues: &Queues) -> Result<()> {
             Err(error) => Some(DrainBlocker::QueueSilent(error)),
         };
         if let Some(blocker) = blocker {
-            quiet_since = None;
+            idle_since = None;
             let waits_for = blocker.to_string();
             context.pod.status.begin(Operation::WaitingForDrain(blocker));
-            if waits_for != told {
-                tracing::info!(jobs = waits_for, "waiting for running jobs before the migration");
-                told = waits_for;
+            if waits_for != logged {
+                tracing::info!(
+                    event = "migration.waiting_for_jobs",
+                    jobs = waits_for,
+                    "waiting for running jobs before the migration"
+                );
+                logged = waits_for;
             }
         }
         if started.elapsed() >= context.pod.config.migrate_drain {
             return Err(Fault::try_again(
                 format!(
-                    "jobs were still running after {} s: {told}",
+                    "jobs were still running after {} s: {logged}",
                     context.pod.config.migrate_drain.as_secs()
                 ),
-                "wait for them or stop them, or give CAULDRON_MIGRATE_DRAIN more time; the old version goes on",
+                "wait for the jobs or stop them, or increase CAULDRON_MIGRATE_DRAIN; the old version keeps serving",
             ));
         }
-        // However long a job takes, this one works: it waits.
+        // Waiting counts as progress, however long a job takes.
         context.pod.status.progress();
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
 type Record = (Option<String>, Option<String>, Option<String>, Option<String>);
 
-/// The jobs of this bench that a living worker has in hand.
+/// Returns the jobs of this bench that a living worker runs.
 async fn running(queues: &Queues) -> std::result::Result<Vec<String>, String> {
-    let members: Vec<Vec<String>> = queues.link.ask(Pipeline::new().cmd("SMEMBERS").arg(WORKERS)).await?;
+    let members: Vec<Vec<String>> = queues.link.query(Pipeline::new().cmd("SMEMBERS").arg(WORKERS)).await?;
     let members = members.into_iter().next().unwrap_or_default();
     if members.is_empty() {
         return Ok(Vec::new());
@@ -75,13 +80,13 @@ async fn running(queues: &Queues) -> std::result::Result<Vec<String>, String> {
     for key in &members {
         pipeline.cmd("HMGET").arg(key).arg("queues").arg("state").arg("current_job").arg("last_heartbeat");
     }
-    let records: Vec<Record> = queues.link.ask(&pipeline).await?;
+    let records: Vec<Record> = queues.link.query(&pipeline).await?;
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
     let jobs: Vec<String> = records
         .into_iter()
-        .filter(|(of, state, _, beat)| {
+        .filter(|(of, state, _, heartbeat)| {
             let ours = of.as_deref().is_some_and(|of| queues.names.is_any_of(of));
-            ours && state.as_deref() == Some("busy") && is_alive(beat.as_deref(), now_s)
+            ours && state.as_deref() == Some("busy") && is_alive(heartbeat.as_deref(), now_s)
         })
         .filter_map(|(_, _, job, _)| job)
         .collect();
@@ -89,10 +94,10 @@ async fn running(queues: &Queues) -> std::result::Result<Vec<String>, String> {
         return Ok(jobs);
     }
     let mut pipeline = Pipeline::new();
-    for job in jobs.iter().take(SHOWN) {
+    for job in jobs.iter().take(MAX_SHOWN) {
         pipeline.cmd("HGET").arg(queues::job(job)).arg("description");
     }
-    let descriptions: Vec<Option<String>> = queues.link.ask(&pipeline).await?;
+    let descriptions: Vec<Option<String>> = queues.link.query(&pipeline).await?;
     let mut descriptions = descriptions.into_iter();
     Ok(jobs
         .into_iter()
@@ -106,12 +111,15 @@ async fn running(queues: &Queues) -> std::result::Result<Vec<String>, String> {
         .collect())
 }
 
-/// A clock that is off by minutes must not hide a job: only what is surely old is taken for dead.
-fn is_alive(beat: Option<&str>, now_s: f64) -> bool {
-    beat.and_then(epoch_s).is_none_or(|beat| (now_s - beat).abs() < ALIVE_S || beat > now_s)
+/// True if the worker may be alive. A clock that is off by minutes must not hide a job, so only heartbeats that are
+/// surely old count as dead.
+fn is_alive(heartbeat: Option<&str>, now_s: f64) -> bool {
+    heartbeat
+        .and_then(epoch_s)
+        .is_none_or(|heartbeat| (now_s - heartbeat).abs() < WORKER_ALIVE_S || heartbeat > now_s)
 }
 
-/// The method in RQ's description of a job of Frappe's; its arguments are nobody's business.
+/// Returns the method in RQ's description of a Frappe job, without its arguments, which may be confidential.
 fn method(description: &str) -> Option<&str> {
     let rest = description.split_once("method='")?.1;
     let name = rest.split('\'').next()?;
@@ -119,8 +127,8 @@ fn method(description: &str) -> Option<&str> {
 }
 
 fn blocked_by(mut jobs: Vec<String>) -> DrainBlocker {
-    let more = jobs.len().saturating_sub(SHOWN);
-    jobs.truncate(SHOWN);
+    let more = jobs.len().saturating_sub(MAX_SHOWN);
+    jobs.truncate(MAX_SHOWN);
     DrainBlocker::Jobs { named: jobs, more }
 }
 
@@ -138,10 +146,10 @@ mod tests {
 
     #[test]
     fn a_dead_worker_is_not_waited_for() {
-        let beat = "2024-02-29T23:59:59.000000Z";
-        let at = epoch_s(beat).unwrap();
-        assert!(is_alive(Some(beat), at + 31.0) && is_alive(Some(beat), at - 5.0));
-        assert!(!is_alive(Some(beat), at + 91.0));
+        let heartbeat = "2024-02-29T23:59:59.000000Z";
+        let at = epoch_s(heartbeat).unwrap();
+        assert!(is_alive(Some(heartbeat), at + 31.0) && is_alive(Some(heartbeat), at - 5.0));
+        assert!(!is_alive(Some(heartbeat), at + 91.0));
         assert!(is_alive(None, at), "RQ writes it with the record");
     }
 }

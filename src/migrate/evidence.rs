@@ -1,4 +1,4 @@
-//! Looks at the code and at Frappe's own tables, for `relation` to judge.
+//! Collects the evidence for `relation` from the code and from Frappe's own tables.
 
 mod doctypes;
 
@@ -11,21 +11,20 @@ use crate::code::ancestry::{self, Descent};
 use crate::code::relation::{AppEvidence, Evidence};
 use crate::code::version::Version;
 use crate::code::{App, Code, baked};
-use crate::frappe::doctypes::known;
-use crate::frappe::{installed_apps, patches};
+use crate::frappe::{self, installed_apps, patches};
 use crate::outcome::{BUG, Fault, Result};
 use crate::postgres::sql::sql_fault;
 use crate::record::migrations::Released;
 use crate::supervise::process::Processes;
 
-/// Installed apps that this pod does not have.
+/// Returns the installed apps that this pod lacks.
 pub fn missing(code: &Code, installed: &[String]) -> Vec<String> {
     installed.iter().filter(|app| !code.apps.contains_key(*app)).cloned().collect()
 }
 
-/// Everything that can be seen of what migrate would do here. `recorded` has the versions of the last
-/// migration, for where Frappe does not tell.
-pub async fn look(
+/// Collects everything that shows what migrate would do here. `recorded` has the versions of the last migration, for
+/// apps whose version Frappe has not recorded.
+pub async fn collect(
     client: &Client,
     code: &Code,
     installed: &[String],
@@ -37,7 +36,7 @@ pub async fn look(
         installed_apps::versions(client).await.map_err(sql_fault("cannot read Installed Application"))?,
     );
     let logged = patches::logged(client).await.map_err(sql_fault("cannot read Patch Log"))?;
-    let in_database = known(client).await.map_err(sql_fault("cannot read DocType"))?;
+    let in_database = frappe::doctypes::recorded(client).await.map_err(sql_fault("cannot read DocType"))?;
     let packages: Vec<(String, PathBuf)> = installed
         .iter()
         .filter_map(|name| Some((name.clone(), code.apps.get(name)?.package.clone())))
@@ -45,12 +44,11 @@ pub async fn look(
     let (of_code, in_code) = (code.clone(), in_database.clone());
     let read = tokio::task::spawn_blocking(move || {
         let apps = packages.iter().map(|(name, package)| (name.clone(), patches::read(package)));
-        let files = packages.iter().flat_map(|(_, package)| doctypes::defined(package));
+        let files = packages.iter().flat_map(|(_, package)| doctypes::read_files(package));
         (apps.collect::<Vec<_>>(), doctypes::changes(files, &in_code))
     });
-    let (patches, (changed, known)) = read
-        .await
-        .map_err(|error| Fault::new(BUG, format!("looking at the apps: {error}"), "report this"))?;
+    let (patches, (changed, known)) =
+        read.await.map_err(|error| Fault::new(BUG, format!("reading the apps: {error}"), "report this"))?;
     let apps = patches.into_iter().map(|(name, patches)| {
         let prefix = format!("{name}.");
         let of_code_names: BTreeSet<String> = patches.iter().map(|patch| patches::logged_as(patch)).collect();
@@ -79,7 +77,7 @@ pub async fn look(
     })
 }
 
-/// What the app's own history says, where its repository or its bundle knows both commits.
+/// Compares the app's commit with the recorded one, if its repository or its bundle knows both.
 pub async fn descent(
     processes: &Processes,
     code: &Code,
@@ -91,5 +89,5 @@ pub async fn descent(
     if let Some(bundle) = baked::bundle(package) {
         return ancestry::of_bundle(&bundle.manifest, before);
     }
-    ancestry::look(processes, package.parent()?, commit.as_deref()?, before).await
+    ancestry::of_repository(processes, package.parent()?, commit.as_deref()?, before).await
 }

@@ -1,5 +1,5 @@
-//! Frappe's migrate under our eyes: it cannot wait for ever, what it does is seen, and whether it changed
-//! anything is known.
+//! Runs Frappe's migrate under observation: with a limit on lock waits, visible progress, and a record of whether it
+//! changed anything.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,35 +13,35 @@ use crate::postgres::sessions::options;
 use crate::status::handle::StatusHandle;
 use crate::status::operation::{Operation, StepName, StepProgress};
 
-/// How long ALTER TABLE waits, and every reader behind it.
+/// The limit on the lock waits of ALTER TABLE, behind which all readers queue.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What is known beforehand.
+/// The inputs of a run.
 pub struct Plan<'a> {
     pub attempt: &'a str,
     pub patches: usize,
-    /// On average, by the history.
+    /// The average of past migrations.
     pub ms_per_patch: Option<i64>,
-    /// PGOPTIONS may be given.
+    /// True if PGOPTIONS may be set.
     pub accepts_settings: bool,
-    /// A stop waits for its end so long.
-    pub patience: Duration,
+    /// The time that a requested stop waits for migrate's end.
+    pub stop_grace: Duration,
 }
 
-/// Why it did not come to its end.
+/// The reason why migrate did not finish.
 pub struct Failure {
     pub stopped: Stopped,
-    /// A patch or a DocType was begun: the database may have been changed.
+    /// True if a patch or a DocType was started: the database may have been changed.
     pub changed: bool,
 }
 
-/// Runs it to its end.
+/// Runs migrate to its end.
 pub async fn run(
     context: &OverlayContext<'_>,
     leadership: &Leadership,
     plan: &Plan<'_>,
 ) -> Result<(), Failure> {
-    let seen = Arc::new(Mutex::new(Seen::new(plan, context.pod.status.clone())));
+    let seen = Arc::new(Mutex::new(MigrateOutput::new(plan, context.pod.status.clone())));
     let observed = seen.clone();
     let step = Step {
         arguments: vec!["migrate"],
@@ -50,7 +50,7 @@ pub async fn run(
         observer: Some(Arc::new(move |line: &str| {
             observed.lock().unwrap_or_else(PoisonError::into_inner).line(line);
         })),
-        patience: plan.patience,
+        stop_grace: plan.stop_grace,
         ..Step::new(StepName::Migrate, plan.attempt)
     };
     let blocked_by = Mutex::new(String::new());
@@ -64,7 +64,7 @@ pub async fn run(
         .map_err(|stopped| Failure { stopped: explained(stopped, &seen, &blocked_by), changed: seen.changed })
 }
 
-fn explained(stopped: Stopped, seen: &Seen, blocked_by: &str) -> Stopped {
+fn explained(stopped: Stopped, seen: &MigrateOutput, blocked_by: &str) -> Stopped {
     let Stopped::Fault(fault) = stopped else { return stopped };
     let mut cause = fault.cause;
     if let Some(patch) = &seen.patch {
@@ -76,8 +76,8 @@ fn explained(stopped: Stopped, seen: &Seen, blocked_by: &str) -> Stopped {
     Stopped::Fault(Fault { cause, ..fault })
 }
 
-/// What its output says, in Frappe's words (patch_handler.py, model/sync.py).
-struct Seen {
+/// The progress read from migrate's output, which is Frappe's wording (patch_handler.py, model/sync.py).
+struct MigrateOutput {
     status: StatusHandle,
     started: Instant,
     patches: usize,
@@ -87,7 +87,7 @@ struct Seen {
     changed: bool,
 }
 
-impl Seen {
+impl MigrateOutput {
     fn new(plan: &Plan<'_>, status: StatusHandle) -> Self {
         let mut seen = Self {
             status,
@@ -98,7 +98,7 @@ impl Seen {
             patch: None,
             changed: false,
         };
-        seen.tell();
+        seen.publish();
         seen
     }
 
@@ -114,10 +114,10 @@ impl Seen {
         } else {
             return;
         }
-        self.tell();
+        self.publish();
     }
 
-    fn tell(&mut self) {
+    fn publish(&mut self) {
         let left = i64::try_from(self.patches.saturating_sub(self.done)).unwrap_or(0);
         let estimate = self.ms_per_patch.map(|each| Duration::from_millis((each * left).unsigned_abs()));
         self.status.update(|status| {
@@ -149,18 +149,19 @@ pub use crate::status::gate::Progress;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::handle::RoleName;
 
     #[test]
-    fn the_output_tells_what_was_done_and_whether_anything_was() {
-        let status = StatusHandle::new("bootstrap", None);
+    fn the_output_shows_the_progress_and_whether_anything_changed() {
+        let status = StatusHandle::new(RoleName::Bootstrap, None);
         let plan = Plan {
             attempt: "a",
             patches: 2,
             ms_per_patch: Some(1_000),
             accepts_settings: true,
-            patience: Duration::ZERO,
+            stop_grace: Duration::ZERO,
         };
-        let mut seen = Seen::new(&plan, status.clone());
+        let mut seen = MigrateOutput::new(&plan, status.clone());
         seen.line("Migrating erp.test");
         assert!(!seen.changed);
         seen.line("Executing crm.patches.one #2 in erp.test (frappe)");

@@ -1,7 +1,7 @@
-//! Frappe's `maintenance_mode`: every request is answered 503 (reads are let through where the operator
-//! set `allow_reads_during_maintenance`), and the scheduler does not tick.
+//! Frappe's `maintenance_mode`: every request is answered 503 (reads are allowed if the operator set
+//! `allow_reads_during_maintenance`), and the scheduler does not run.
 //!
-//! What an operator set stays: we take away only what we put there.
+//! An operator's setting stays: we remove only the setting that we wrote.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::outcome::Result;
 
 const KEY: &str = "maintenance_mode";
 
-/// As Frappe sees it: the site's own file, else the bench's.
+/// True if maintenance is on, as Frappe reads it: from the site's own file, else from the bench's.
 pub fn is_on(bench: &Bench, site: &str) -> bool {
     BenchObjects::read(&bench.sites(), site).is_on(KEY)
 }

@@ -1,13 +1,13 @@
-//! The other sites of the bench, which this program serves and does not migrate: whether this code fits their tables.
+//! The other sites of the bench, which this program serves but does not migrate: whether this code fits their tables.
 //!
 //! ```text
 //!   equal, or a rollback on record           ─▶ Served
-//!   nothing pending, and no version differs  ─▶ Served       made or migrated by bench itself: no record of ours
+//!   nothing pending, and no version differs  ─▶ Served       created or migrated by bench itself: no record of ours
 //!   anything else                            ─▶ Refused      503, until `bench --site SITE migrate`
-//!   the database cannot be examined, a hold  ─▶ Unknown      503, until it can
+//!   database unreadable, or exclusive lock   ─▶ Unknown      503, until it can be examined
 //! ```
 //!
-//! The new code of a site that was not migrated writes what the tables of the old one do not hold.
+//! New code on a site that was not migrated would write data that the old tables cannot hold.
 
 mod examine;
 pub mod follow;
@@ -18,7 +18,7 @@ pub use self::examine::{Examiner, Packages};
 use crate::code::relation::{Evidence, Relation};
 use crate::status::other_sites::Fit;
 
-/// Decides.
+/// Decides whether the site is served.
 pub fn fit(relation: &Relation, seen: &Evidence) -> Fit {
     let kind = relation.kind();
     match relation {
@@ -33,7 +33,7 @@ pub fn fit(relation: &Relation, seen: &Evidence) -> Fit {
     }
 }
 
-/// What migrate would do, in words; none where nothing shows that there is anything.
+/// Describes what migrate would do; None if nothing is known to be pending.
 fn pending(seen: &Evidence) -> Option<String> {
     let patches = seen.pending().count();
     if seen.is_anything_pending() {
@@ -42,7 +42,7 @@ fn pending(seen: &Evidence) -> Option<String> {
             "not migrated: {patches} patch(es) and {changed} changed DocType(s) are pending"
         ));
     }
-    // Fixtures and hooks of a release are no patches. Frappe leaves the versions out until the first migrate.
+    // A release may change fixtures and hooks without a patch. Frappe records no versions before the first migrate.
     let differs = seen.apps.iter().find_map(|app| {
         let (code, installed) = (app.code.as_ref()?, app.installed.as_ref()?);
         (code != installed).then(|| format!("{} is {code} here, and {installed} in the database", app.name))
@@ -85,8 +85,8 @@ mod tests {
             (Relation::Unknown("why".into()), equal.clone()),
             (Relation::Incomplete("why".into()), equal),
         ] {
-            let judged = fit(&relation, &seen);
-            assert!(!judged.is_served() && judged.why().is_some(), "{relation:?}");
+            let fit = fit(&relation, &seen);
+            assert!(!fit.is_served() && fit.why().is_some(), "{relation:?}");
         }
     }
 }

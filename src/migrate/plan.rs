@@ -1,10 +1,10 @@
-//! What the gate would do here, for who only looks: `plan` and `doctor`.
+//! The migration that a leader would run here, for `plan` and `doctor`.
 
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
 use super::admit::assess;
-use super::decide::{Assessment, Decision, Request, decide, settled};
+use super::decide::{Assessment, Decision, Request, decide, recovered};
 use crate::apps;
 use crate::bench::Bench;
 use crate::code::Code;
@@ -14,24 +14,25 @@ use crate::frappe::installed_apps;
 use crate::outcome::Result;
 use crate::overlay::Roots;
 use crate::postgres::sql::sql_fault;
-use crate::record::migrations::{self, Gate};
+use crate::record::gate::Gate;
+use crate::record::migrations;
 use crate::record::state;
 use crate::supervise::process::Processes;
 
-/// Patches that are named.
-const SHOWN: usize = 5;
+/// The number of patches that are shown.
+const MAX_SHOWN: usize = 5;
 
-/// What a leader with this code would decide, and why.
+/// The decision that a leader with this code would make, and its reasons.
 pub struct MigrationPlan {
     seen: Assessment,
     decision: Decision,
-    /// On average, by the history.
+    /// The average of past migrations.
     ms_per_patch: Option<i64>,
     takes_backup: bool,
 }
 
-/// Looks at code, record and tables of a complete site; changes nothing. None where the code is not there yet: a
-/// leader fetches wanted apps first. `always` as the bootstrap asks it.
+/// Reads code, record and tables of a complete site; changes nothing. Returns None if the code is not available yet,
+/// because a leader fetches wanted apps first. `always` has the bootstrap's value.
 pub async fn plan(
     config: &Config,
     bench: &Bench,
@@ -41,14 +42,14 @@ pub async fn plan(
     always: bool,
 ) -> Result<Option<MigrationPlan>> {
     let state =
-        state::read(client, site).await.map_err(sql_fault("cannot read our state"))?.unwrap_or_default();
+        state::read(client, site).await.map_err(sql_fault("cannot read our record"))?.unwrap_or_default();
     let installed = installed_apps::read(client).await?;
-    let Some(joined) = apps::joined_by(config, bench)? else { return Ok(None) };
+    let Some(joined) = apps::published_apps_of(config, bench)? else { return Ok(None) };
     let roots = Roots::new(bench, &joined, std::env::var_os("PYTHONPATH"));
     let packages = installed.iter().filter_map(|app| Some((app.clone(), roots.package(app)?))).collect();
-    let code = Code::only_look(bench, packages).await?;
+    let code = Code::read_only(bench, packages).await?;
     let seen = assess(processes, client, site, &code, &installed, &state).await?;
-    let ms_per_patch = match state.of_these_tables {
+    let ms_per_patch = match state.matches_tables {
         true => migrations::ms_per_patch(client, site).await?,
         false => None,
     };
@@ -66,32 +67,32 @@ impl MigrationPlan {
         &self.seen.standing.relation
     }
 
-    /// As it is on record.
+    /// The migration's state on record.
     pub fn gate(&self) -> &Gate {
         &self.seen.gate
     }
 
-    /// The stages that are before it, in their order.
+    /// Returns the stages to come, in order.
     pub fn steps(&self) -> Vec<String> {
         let Decision::Migrate { no_op, .. } = self.decision else { return Vec::new() };
         let migrate = format!("migrate: {}", self.pending());
         let mut steps = vec!["import every app and find every pending patch".to_string()];
-        if self.takes_backup && !settled(self.gate()).is_half_done() {
+        if self.takes_backup && !recovered(self.gate()).is_half_done() {
             steps.push("back up the database".into());
         }
         if no_op {
             steps.push(migrate);
-            steps.push("clear caches, and load the code anew in web".into());
+            steps.push("clear caches, and reload the code in web".into());
             return steps;
         }
-        steps.push("stop the workers, and wait for running jobs, while web serves".into());
+        steps.push("pause the workers and wait for running jobs, while web serves".into());
         steps.push("maintenance".into());
         steps.push(migrate);
-        steps.push("clear caches, load the code anew in web, end maintenance, workers again".into());
+        steps.push("clear caches, reload the code in web, end maintenance, resume the workers".into());
         steps
     }
 
-    /// How much there is to do, and how long that takes.
+    /// Describes how much is pending, and how long it will take.
     pub fn pending(&self) -> String {
         let evidence = &self.seen.standing.evidence;
         let count =
@@ -113,14 +114,14 @@ impl MigrationPlan {
         Some((self.ms_per_patch? * patches / 1_000).max(1))
     }
 
-    /// Every pending patch; none is looked for where the database is of this very code.
+    /// Returns every pending patch. If the database is at this code, patches are not read, and there are none.
     pub fn patches(&self) -> impl Iterator<Item = &str> {
         self.seen.standing.evidence.pending()
     }
 
-    /// The first of them.
+    /// Returns the first pending patches.
     pub fn first_patches(&self) -> Vec<&str> {
-        self.patches().take(SHOWN).collect()
+        self.patches().take(MAX_SHOWN).collect()
     }
 
     pub fn fingerprints(&self) -> (&str, Option<&str>) {

@@ -1,5 +1,5 @@
-//! The leader executes what `decide` says: from there to a site that is migrated, or to what keeps it from that. The
-//! order of the stages is `record::stage`'s; every stage is on record before anything of it is done.
+//! Executes the decision of `decide` as the leader, until the site is migrated or the migration is refused.
+//! `record::stage` defines the order of the stages; every stage is recorded before any of its work is done.
 
 mod attempt;
 
@@ -8,53 +8,57 @@ use std::time::{Duration, Instant};
 use secrecy::SecretString;
 
 use self::attempt::Attempt;
-use super::admit::{assess_as_leader, tell_rolled_back};
-use super::decide::{Decision, Request, decide, settled};
-use super::hold::{Hold, Queues};
+use super::admit::{assess_as_leader, log_rolled_back};
+use super::decide::{Decision, Request, decide, recovered};
 use super::maintenance;
-use super::refusal::Refusal;
+use super::refusal::MigrationRefusal;
+use super::worker_pause::{Queues, WorkerPause};
 use crate::code::Code;
 use crate::code::relation::Relation;
-use crate::frappe::installed_apps::installed_apps;
+use crate::frappe::installed_apps;
 use crate::leader::backup;
 use crate::leader::context::{OverlayContext, Purpose};
 use crate::leader::lock::Leadership;
 use crate::leader::own::Own;
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow, Result, Stopped};
 use crate::postgres::sql::sql_fault;
-use crate::record::migrations::{self, Gate, Migrated};
+use crate::record::gate::Gate;
+use crate::record::migrations::{self, Migrated};
 use crate::record::stage::Stage;
 use crate::record::state::{self, State};
 use crate::record::volume::Volume;
 use crate::status::operation::Operation;
+use crate::telemetry;
 
-/// Before the second attempt and the third.
-const PAUSES: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
+/// The delays before further attempts.
+const RETRY_DELAYS: [Duration; 3] =
+    [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
 
-/// How migrate gets into the site's database.
+/// The access of migrate to the site's database.
 pub struct Access<'a> {
     pub own: &'a Own,
     pub password: &'a SecretString,
-    /// PGOPTIONS may be given to a session of migrate's.
+    /// True if PGOPTIONS may be set for migrate's sessions.
     pub accepts_settings: bool,
 }
 
-/// How the leader comes out of it.
+/// The result for the leader.
 #[derive(Debug)]
 pub enum Outcome {
-    /// It may serve.
+    /// The pod may serve.
     Open,
-    /// An interrupted migration, of other code: it comes up, and says what can be done.
+    /// A migration of other code was interrupted: the pod comes up and shows what can be done.
     Blocked(String),
-    /// It was tried often enough.
+    /// The attempts are used up.
     GaveUp(Fault),
 }
 
-/// Brings the database to this code, if that is this code's to do. `always` where the site was never seen finished:
-/// migrate runs whatever the fingerprint says.
+/// Migrates the database to this code if the decision says so. `always` means that the site was never recorded as
+/// finished: then migrate runs whatever the fingerprint.
 ///
 /// # Errors
-/// 65 for code that is older, or not known to be newer; the signal that asked for a stop; the loss of the lock.
+/// 65 for code that is older, or not known to be newer; the signal of a requested stop; the loss of the lock.
 pub async fn migrate(
     context: &OverlayContext<'_>,
     leadership: &Leadership,
@@ -63,13 +67,13 @@ pub async fn migrate(
     always: bool,
 ) -> Flow<Outcome> {
     let client = leadership.client();
-    let state = state::read(client, context.site).await.map_err(sql_fault("cannot read our state"))?;
-    let state = state.ok_or_else(|| Fault::try_again("our record of the site is gone", "start again"))?;
-    let mut run = Run { context, leadership, volume, access, gate: state.gate.clone(), hold: None };
-    if !state.of_these_tables {
-        migrations::begin_anew(client, context.site, &run.gate).await?;
+    let state = state::read(client, context.site).await.map_err(sql_fault("cannot read our record"))?;
+    let state = state.ok_or_else(|| Fault::try_again("our record of the site was deleted", "start again"))?;
+    let mut run = Run { context, leadership, volume, access, gate: state.gate.clone(), worker_pause: None };
+    if !state.matches_tables {
+        migrations::reset_history(client, context.site, &run.gate).await?;
     }
-    run.settle().await?;
+    run.recover().await?;
     let state = State { gate: run.gate.clone(), ..state };
     let seen = assess_as_leader(context, client, &state).await?;
     let retry = context.purpose == Purpose::Migrate { retry: true };
@@ -77,28 +81,36 @@ pub async fn migrate(
     let (fingerprint, evidence) = (&seen.standing.fingerprint, &seen.standing.evidence);
     let no_op = match decide(&seen, &request) {
         Decision::Serve => {
-            tracing::info!(site = context.site, "the site is there; nothing to do");
+            tracing::info!(
+                event = "site.up_to_date",
+                site = context.site,
+                "the site is up to date; nothing to do"
+            );
             return Ok(Outcome::Open);
         }
         Decision::ServeRolledBack => {
-            tell_rolled_back(fingerprint, seen.recorded.as_deref());
+            log_rolled_back(fingerprint, seen.recorded.as_deref());
             return Ok(Outcome::Open);
         }
         Decision::Wait(running) => {
-            return Err(Fault::try_again(running.to_string(), "wait for its end, or stop that pod").into());
+            let fault = Fault::try_again(running.to_string(), "wait until it ends, or stop that pod");
+            return Err(fault.named(Refusal::MigrationRunning).into());
         }
-        Decision::Refuse(Refusal::Interrupted(remedy)) => {
-            tracing::error!(remedy, "half a migration is in the way");
+        Decision::Refuse(MigrationRefusal::Interrupted(remedy)) => {
+            tracing::error!(event = "migration.blocked", remedy, "an interrupted migration blocks this code");
             return Ok(Outcome::Blocked(remedy));
         }
-        Decision::Refuse(refusal @ Refusal::GaveUp { .. }) => return Ok(Outcome::GaveUp(refusal.fault())),
+        Decision::Refuse(refusal @ MigrationRefusal::GaveUp { .. }) => {
+            return Ok(Outcome::GaveUp(refusal.fault()));
+        }
         Decision::Refuse(refusal) => return Err(refusal.fault().into()),
         Decision::Migrate { no_op, downgrade } => {
             if let Some(why) = downgrade {
                 tracing::warn!(
+                    event = "migration.downgrade_allowed",
                     why,
                     id = seen.id(),
-                    "migrating all the same, as CAULDRON_ALLOW_DOWNGRADE says"
+                    "migrating although this code is not known to be newer: CAULDRON_ALLOW_DOWNGRADE allows it"
                 );
             }
             no_op
@@ -107,14 +119,14 @@ pub async fn migrate(
     if retry {
         migrations::forget_attempts(client, context.site, fingerprint).await?;
     }
-    run.try_often_enough(&Attempt { fingerprint, released: &seen.standing.released, evidence, no_op }).await
+    run.run_attempts(&Attempt { fingerprint, released: &seen.standing.released, evidence, no_op }).await
 }
 
-/// Has the record say what the tables of a site are that was just made, or mended.
+/// Records the versions of a site's tables that this code just created or completed.
 pub async fn record_as_made(context: &OverlayContext<'_>, leadership: &Leadership) -> Result<()> {
     let client = leadership.client();
-    let code = Code::look(&context.overlay).await?;
-    let installed = installed_apps(client).await?;
+    let code = Code::read(&context.overlay).await?;
+    let installed = installed_apps::read_or_empty(client).await?;
     let fingerprint = code.fingerprint(&installed);
     let released = code.released(&installed);
     let made = Migrated { fingerprint: &fingerprint, released: &released, took_ms: 0, patches: 0 };
@@ -127,31 +139,35 @@ pub async fn record_as_made(context: &OverlayContext<'_>, leadership: &Leadershi
     Ok(())
 }
 
-/// The gate in the hands of the leader.
+/// A migration in the hands of the leader.
 struct Run<'a> {
     context: &'a OverlayContext<'a>,
     leadership: &'a Leadership,
     volume: &'a Volume,
     access: &'a Access<'a>,
     gate: Gate,
-    hold: Option<Hold>,
+    worker_pause: Option<WorkerPause>,
 }
 
 impl Run<'_> {
-    /// What a leader before us left: the lock is ours, so nobody migrates.
-    async fn settle(&mut self) -> Flow<()> {
+    /// Cleans up what an earlier leader left. We have the lock, so no other pod migrates.
+    async fn recover(&mut self) -> Flow<()> {
         match self.gate.stage {
             Stage::Open if self.gate.maintenance_ours => Ok(self.reopen().await?),
             Stage::Open | Stage::Failed => Ok(()),
             Stage::Finishing => {
-                tracing::info!("finishing what an earlier leader had migrated");
+                tracing::info!(
+                    event = "migration.finishing_earlier",
+                    "finishing the migration of an earlier leader"
+                );
                 self.finish().await
             }
             stage => {
-                self.gate = settled(&self.gate);
+                self.gate = recovered(&self.gate);
                 tracing::warn!(
+                    event = "migration.leader_died",
                     stage = stage.as_str(),
-                    "an earlier leader was gone in the middle of a migration"
+                    "an earlier leader died during a migration"
                 );
                 self.reopen().await?;
                 Ok(())
@@ -159,15 +175,15 @@ impl Run<'_> {
         }
     }
 
-    /// Writes the stage; where it is Open, nobody is held any more. Written first: that the record takes it
-    /// shows that the lock is still ours.
+    /// Writes the stage; if it is Open, also ends maintenance and the worker pause. The write comes first: its success
+    /// proves that we still have the lock.
     async fn reopen(&mut self) -> Result<()> {
         if self.gate.stage == Stage::Open {
             self.write().await?;
             self.leave_maintenance().await?;
-            self.hold = None;
+            self.worker_pause = None;
             if let Some(queues) = Queues::of(&self.context.pod.config, self.context.site) {
-                queues.open().await;
+                queues.release_pause().await;
             }
         }
         self.write().await
@@ -175,14 +191,18 @@ impl Run<'_> {
 
     async fn write(&self) -> Result<()> {
         let stage = self.gate.stage;
-        tracing::debug!(stage = stage.as_str(), "the gate");
+        tracing::debug!(
+            event = "migration.stage_entered",
+            stage = stage.as_str(),
+            "writing the migration's stage"
+        );
         self.context.pod.status.update(|status| status.gate.stage = Some(stage));
         migrations::write_gate(self.leadership.client(), self.context.site, &self.gate).await
     }
 
     async fn enter_maintenance(&mut self) -> Result<()> {
         let (bench, site) = (&self.context.pod.bench, self.context.site);
-        // On record before it is done: whoever comes later takes away what is ours, and nothing else.
+        // Recorded before it is set: a later leader removes only maintenance that is ours.
         self.gate.maintenance_ours |= !maintenance::is_on(bench, site);
         self.write().await?;
         maintenance::set(&bench.site(site), true).await
@@ -195,19 +215,19 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn try_often_enough(&mut self, attempt: &Attempt<'_>) -> Flow<Outcome> {
+    async fn run_attempts(&mut self, attempt: &Attempt<'_>) -> Flow<Outcome> {
         let (client, site) = (self.leadership.client(), self.context.site);
         loop {
-            let tried = migrations::tried(client, site, attempt.fingerprint).await?;
-            if let Some(refusal) = Refusal::if_tried_often_enough(&self.gate, &tried) {
+            let tried = migrations::attempt_history(client, site, attempt.fingerprint).await?;
+            if let Some(refusal) = MigrationRefusal::if_attempts_exhausted(&self.gate, &tried) {
                 return Ok(Outcome::GaveUp(refusal.fault()));
             }
-            self.pause(&tried).await?;
+            self.wait_before_retry(&tried).await?;
             let number = migrations::count_attempt(client, site, attempt.fingerprint).await?;
             let fault = match self.attempt(attempt, number).await {
                 Ok(()) => return Ok(Outcome::Open),
                 Err(Stopped::Signal(signal)) => {
-                    migrations::give_attempt_back(client, site, attempt.fingerprint)
+                    migrations::refund_attempt(client, site, attempt.fingerprint)
                         .await
                         .map_err(sql_fault("cannot record the stop"))?;
                     return Err(Stopped::Signal(signal));
@@ -218,19 +238,22 @@ impl Run<'_> {
             migrations::record_failure(client, site, attempt.fingerprint, &fault.cause).await?;
             let after = self.gate.is_half_done();
             tracing::error!(
+                event = "migration.failed",
                 attempt = number,
-                of = migrations::ATTEMPTS,
+                of = migrations::MAX_ATTEMPTS,
                 cause = fault.cause,
                 hint = fault.hint,
+                mend = telemetry::former_key(&fault.hint),
+                refusal = fault.refusal_name(),
                 after_a_change = after,
                 "the migration failed"
             );
         }
     }
 
-    /// Before the second attempt and the third, whichever pod makes them.
-    async fn pause(&self, tried: &migrations::Tried) -> Flow<()> {
-        let Some(pause) = usize::try_from(tried.attempts - 1).ok().and_then(|at| PAUSES.get(at)) else {
+    /// Waits before another attempt, whichever pod made the last one.
+    async fn wait_before_retry(&self, tried: &migrations::AttemptHistory) -> Flow<()> {
+        let Some(pause) = usize::try_from(tried.attempts - 1).ok().and_then(|at| RETRY_DELAYS.get(at)) else {
             return Ok(());
         };
         let since = Duration::from_secs(tried.last_attempt_s.unwrap_or(0).unsigned_abs());

@@ -1,4 +1,4 @@
-//! Name to address to socket, each within what is left of one deadline.
+//! Resolves a name and connects a socket, all within one deadline.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::error::{ConnectError, Kind, Step};
 
-/// When a silent peer counts as dead.
+/// The settings that decide when a silent peer counts as dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keepalive {
     pub idle: Duration,
@@ -20,7 +20,7 @@ pub struct Keepalive {
 }
 
 impl Keepalive {
-    /// Dead within 19 s: the kernel's own two hours outlast every lock and every rollout.
+    /// Detects a dead peer within 19 s. The kernel's default of two hours is longer than every lock and every rollout.
     pub const SHORT: Self =
         Self { idle: Duration::from_secs(10), interval: Duration::from_secs(3), tries: 3 };
 
@@ -30,13 +30,13 @@ impl Keepalive {
         setsockopt(socket, sockopt::TcpKeepIdle, &seconds(self.idle))?;
         setsockopt(socket, sockopt::TcpKeepInterval, &seconds(self.interval))?;
         setsockopt(socket, sockopt::TcpKeepCount, &self.tries)?;
-        // Keepalives rest while sent data is unanswered; this bounds that case alike.
+        // No keepalives are sent while data is unacknowledged; this limit covers that case.
         let total = self.idle + self.interval * self.tries;
         setsockopt(socket, sockopt::TcpUserTimeout, &u32::try_from(total.as_millis()).unwrap_or(u32::MAX))
     }
 }
 
-/// Ends `work` at the deadline, as silence at that step.
+/// Runs `work` until the deadline, then fails as silence at that step.
 pub async fn within<T>(
     deadline: Instant,
     step: Step,
@@ -56,8 +56,8 @@ pub async fn within<T>(
                     "check host and port, network policies and security groups",
                 ),
                 _ => (
-                    format!("{whose} accepted the connection and then said nothing"),
-                    "look at the server's own log; a port of something else answers so, too",
+                    format!("{whose} accepted the connection and then sent nothing"),
+                    "check the server's log, and that the port is the right one",
                 ),
             };
             Err(ConnectError::new(step, Kind::Silent, cause, hint))
@@ -65,36 +65,36 @@ pub async fn within<T>(
     }
 }
 
-/// Every address of a name. musl's resolver is asked, which honours `search` and `ndots`.
+/// All addresses of a name, by musl's resolver, which honours `search` and `ndots`.
 pub async fn resolve(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, ConnectError> {
-    // An address needs no thread of the resolver's.
+    // An address needs no lookup in a thread.
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
     let unresolved = |cause: String| {
-        let hint = "check the host's name; in Kubernetes the service must exist in that namespace";
+        let hint = "check the host's name; in Kubernetes, check that the service exists in that namespace";
         ConnectError::new(Step::Dns, Kind::Unresolved, cause, hint)
     };
     within(deadline, Step::Dns, &format!("`{host}`"), async {
         let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
             .await
-            .map_err(|error| unresolved(format!("`{host}` does not resolve: {}", resolver_says(&error))))?
+            .map_err(|error| unresolved(format!("`{host}` does not resolve: {}", resolver_reason(&error))))?
             .collect();
         if found.is_empty() { Err(unresolved(format!("`{host}` has no address"))) } else { Ok(found) }
     })
     .await
 }
 
-/// std puts the same sentence before every resolver error.
-fn resolver_says(error: &io::Error) -> String {
+/// A resolver error without the prefix that std adds to all of them.
+fn resolver_reason(error: &io::Error) -> String {
     let text = error.to_string();
     text.strip_prefix("failed to lookup address information: ").unwrap_or(&text).to_string()
 }
 
-/// One lost SYN is sent again after a second; what does not answer three is not there.
-const TCP_LIMIT: Duration = Duration::from_secs(3);
+/// The time for one address. A lost SYN is sent again after a second; this leaves time for that.
+const TCP_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The first of the addresses that answers; each gets a fair share of the time that is left.
+/// Connects to the first address that answers; each gets an equal share of the remaining time.
 pub async fn tcp(
     addresses: &[SocketAddr],
     keepalive: Keepalive,
@@ -102,13 +102,13 @@ pub async fn tcp(
 ) -> Result<TcpStream, ConnectError> {
     let mut last = None;
     for (index, address) in addresses.iter().enumerate() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let share = (left / u32::try_from(addresses.len() - index).unwrap_or(1)).min(TCP_LIMIT);
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        let share = (remaining / u32::try_from(addresses.len() - index).unwrap_or(1)).min(TCP_TIMEOUT);
         let attempt =
             async { TcpStream::connect(address).await.map_err(|error| unreachable(*address, &error)) };
         match within(Instant::now() + share, Step::Tcp, &address.to_string(), attempt).await {
             Ok(socket) => {
-                // Neither is worth a failure: the connection works without.
+                // Failures are ignored: the connection works without these options.
                 let _ = socket.set_nodelay(true);
                 let _ = keepalive.apply(&socket);
                 return Ok(socket);
@@ -121,6 +121,7 @@ pub async fn tcp(
     }))
 }
 
+/// Connects to a unix socket.
 pub async fn unix(path: &Path, deadline: Instant) -> Result<UnixStream, ConnectError> {
     let whose = path.display().to_string();
     within(deadline, Step::Tcp, &whose, async {
@@ -140,7 +141,7 @@ fn unreachable(address: SocketAddr, error: &io::Error) -> ConnectError {
     ConnectError::new(Step::Tcp, Kind::Unreachable, format!("{address}: {}", reason(error)), hint)
 }
 
-/// The error without ` (os error 111)`, which tells an operator nothing.
+/// The error without ` (os error 111)`, which does not help an operator.
 pub fn reason(error: &io::Error) -> String {
     let text = error.to_string().to_lowercase();
     text.split(" (os error").next().unwrap_or_default().to_string()

@@ -1,10 +1,10 @@
-//! What can go wrong on the way to a server, and whether waiting can mend it.
+//! The errors of a connection, and whether waiting can help.
 
 use std::fmt;
 
 use crate::outcome::{self, Fault};
 
-/// How far an attempt came, in this order.
+/// The steps of an attempt, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     Dns,
@@ -28,50 +28,50 @@ impl Step {
     }
 }
 
-/// Whether another attempt can succeed by itself.
+/// The chance that another attempt succeeds without a change by an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Servers start late and restart; operators create roles and databases late.
+    /// It may succeed: servers start late and restart; operators create roles and databases late.
     NotYet,
-    /// Wrong now, and perhaps only because a secret or a rule is being changed at this moment.
+    /// It may succeed within seconds, if a secret or a rule is being changed at this moment.
     NeverAfterGrace,
-    /// Somebody must change something.
+    /// It cannot succeed until something is changed.
     Never,
 }
 
-/// What went wrong, as far as callers act on it.
+/// The kinds of errors that callers distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Unresolved,
     /// Refused, no route, no such socket.
     Unreachable,
-    /// No answer in time, at whatever step.
+    /// No answer in time, at any step.
     Silent,
     /// The connection ended before the step did.
     Lost,
-    /// Starting up, shutting down, recovering, loading.
+    /// The server is starting up, shutting down, recovering or loading.
     NotServing,
-    /// No connection or memory left.
+    /// The server has no connection or memory left.
     Full,
-    /// A replica where a writable primary is needed.
+    /// A replica instead of a writable primary.
     Standby,
     NoSuchRole,
     NoSuchDatabase,
     WrongPassword,
     PasswordMissing,
-    /// The server's own rules (pg_hba.conf, protected mode) turn this client away.
+    /// The server's rules (pg_hba.conf, protected mode) reject this client.
     NotAdmitted,
-    /// The login is good and lacks a right.
+    /// The login is valid and lacks a right.
     NoRight,
     /// The server does not encrypt, and encryption is required.
     NoTls,
-    /// A certificate was refused, by either side.
+    /// A certificate was rejected, by either side.
     Certificate,
-    /// A certificate or key file of ours cannot be used.
+    /// Our certificate or key file cannot be used.
     CertificateFile,
-    /// Something else answers on that port.
+    /// The port belongs to another service.
     OtherProtocol,
-    /// The server refuses a setting of the connection.
+    /// The server rejects a setting of the connection.
     Refused,
     /// Any other error of the server.
     Other,
@@ -100,7 +100,7 @@ impl Kind {
         }
     }
 
-    /// The exit code of a program that ends with this.
+    /// The exit code of a program that ends with this error.
     pub fn exit_code(self) -> u8 {
         match self {
             Self::WrongPassword | Self::PasswordMissing | Self::NotAdmitted | Self::NoRight => {
@@ -114,7 +114,7 @@ impl Kind {
     }
 }
 
-/// An attempt that failed. No text in it holds a secret.
+/// An attempt that failed. Its texts contain no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectError {
     pub step: Step,

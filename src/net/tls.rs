@@ -1,4 +1,4 @@
-//! TLS of every client connection: the one crypto provider, the files, and what failures mean.
+//! TLS for client connections: the crypto provider, the certificate files, and error texts.
 
 mod verify;
 
@@ -20,23 +20,23 @@ use super::error::{ConnectError, Kind, Step};
 use super::wire::Wire;
 use verify::{AnyServer, Trusted};
 
-/// ring, for the whole program (smaller and leaner than aws-lc-rs).
+/// The crypto provider of the whole program: ring, which is smaller than aws-lc-rs.
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// What of the server's certificate must be right.
+/// The checks on the server's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verify {
-    /// Nothing: the line is private against listeners, not against impostors.
+    /// None: encryption protects against listeners, but not against impostors.
     Nothing,
-    /// Signed by a trusted CA, whatever the name.
+    /// Signed by a trusted CA, for any name.
     Chain,
-    /// Signed by a trusted CA for the host that was asked for.
+    /// Signed by a trusted CA for the requested host.
     ChainAndName,
 }
 
-/// Certificate files, and the variables that name them, for the messages.
+/// The certificate files, and the variables that name them, for messages.
 #[derive(Clone, Debug)]
 pub struct Files<'a> {
     pub roots: Option<&'a PathBuf>,
@@ -45,10 +45,10 @@ pub struct Files<'a> {
     pub client_variables: (&'static str, &'static str),
 }
 
-/// Reads the files and makes a connector of them.
+/// Reads the files and builds a connector.
 ///
 /// # Errors
-/// A file that cannot be used, named with its variable; no CA where one is needed.
+/// A file that cannot be used, named with its variable; a missing CA.
 pub fn connector(verify: Verify, files: &Files<'_>) -> Result<MakeRustlsConnect, ConnectError> {
     let verifier: Arc<dyn ServerCertVerifier> = match verify {
         Verify::Nothing => Arc::new(AnyServer),
@@ -89,20 +89,20 @@ pub fn connector(verify: Verify, files: &Files<'_>) -> Result<MakeRustlsConnect,
 /// Encrypts a connected socket.
 ///
 /// # Errors
-/// As rustls says it, in an [`io::Error`] that [`refusal`] can read.
+/// The error of rustls, in an [`io::Error`] from which [`refusal`] can extract it.
 pub async fn handshake(connector: &MakeRustlsConnect, host: &str, socket: TcpStream) -> io::Result<Wire> {
     let Ok(connect) = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut connector.clone(), host);
     Ok(Wire::Tls(Box::new(connect.connect(socket).await?)))
 }
 
-/// The TLS error somewhere in a chain of causes.
+/// The TLS error in a chain of sources, if there is one.
 pub fn refusal<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(tls) = error.downcast_ref::<Error>() {
             return Some(tls);
         }
-        // io::Error shows the error it wraps by get_ref, and that error's own source by source.
+        // io::Error returns the wrapped error from get_ref, and that error's source from source.
         if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             if let Some(tls) = inner.downcast_ref::<Error>() {
                 return Some(tls);
@@ -115,10 +115,8 @@ pub fn refusal<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a E
     None
 }
 
-/// A TLS error told to an operator.
-///
-/// `wants_client` says what to do where the server asks for a certificate of ours.
-pub fn explain(error: &Error, host: &str, roots_variable: &str, wants_client: &str) -> ConnectError {
+/// A TLS error in words for an operator. `certificate_hint` is the hint if the server requires a client certificate.
+pub fn explain(error: &Error, host: &str, roots_variable: &str, certificate_hint: &str) -> ConnectError {
     let (cause, hint) = match error {
         Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => (
             format!("the certificate of `{host}` is signed by an unknown CA"),
@@ -127,25 +125,25 @@ pub fn explain(error: &Error, host: &str, roots_variable: &str, wants_client: &s
         Error::InvalidCertificate(
             problem @ (CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }),
         ) => (
-            format!("the certificate is for another host than `{host}`: {problem}"),
-            "connect by a name in the certificate's subjectAltName, or check the chain only (verify-ca)"
+            format!("the certificate is not for `{host}`: {problem}"),
+            "connect to a name in the certificate's subjectAltName, or check only the chain (verify-ca)"
                 .into(),
         ),
         Error::InvalidCertificate(problem) => (
             format!("the certificate of `{host}` is not accepted: {problem}"),
-            "renew or reissue the server's certificate; if it is young, compare the clocks".into(),
+            "renew or reissue the server's certificate; if it is new, compare the clocks".into(),
         ),
         Error::AlertReceived(alert) => {
-            (format!("`{host}` broke off the TLS handshake: {alert:?}"), wants_client.into())
+            (format!("`{host}` ended the TLS handshake: {alert:?}"), certificate_hint.into())
         }
         other => {
-            (format!("no TLS with `{host}`: {other}"), "check that this port speaks TLS 1.2 or 1.3".into())
+            (format!("no TLS with `{host}`: {other}"), "check that this port accepts TLS 1.2 or 1.3".into())
         }
     };
     ConnectError::new(Step::Tls, Kind::Certificate, cause, hint)
 }
 
-/// The CA file's certificates; the system's where there is no file.
+/// The CA file's certificates, or the system's if no file is given.
 fn roots(files: &Files<'_>, own: &[CertificateDer<'static>]) -> Result<RootCertStore, ConnectError> {
     let mut store = RootCertStore::empty();
     for certificate in own {
@@ -161,36 +159,36 @@ fn roots(files: &Files<'_>, own: &[CertificateDer<'static>]) -> Result<RootCertS
         return Err(ConnectError::new(
             Step::Tls,
             Kind::CertificateFile,
-            "this system has no CA certificates to verify the server with",
+            "this system has no CA certificates to verify the server's certificate",
             format!("set {} to the server's CA file, or install ca-certificates", files.roots_variable),
         ));
     }
     Ok(store)
 }
 
-/// A PEM file's certificates.
+/// The certificates of a PEM file.
 ///
 /// # Errors
-/// Why there are none, in words.
+/// The cause, in words.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let bytes = std::fs::read(path).map_err(|error| super::dial::reason(&error))?;
     let found: Vec<_> = CertificateDer::pem_slice_iter(&bytes)
         .collect::<Result<_, _>>()
-        .map_err(|_| "not readable as PEM".to_string())?;
-    if found.is_empty() { Err("it holds no PEM certificate".into()) } else { Ok(found) }
+        .map_err(|_| "it is not valid PEM".to_string())?;
+    if found.is_empty() { Err("it contains no PEM certificate".into()) } else { Ok(found) }
 }
 
-/// PKCS#8, PKCS#1 and SEC1, as PEM or DER, as libpq takes them.
+/// The private key of a file: PKCS#8, PKCS#1 or SEC1, as PEM or DER, as in libpq.
 ///
 /// # Errors
-/// Why there is none, in words.
+/// The cause, in words.
 pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let bytes = std::fs::read(path).map_err(|error| super::dial::reason(&error))?;
     if bytes.windows(9).any(|window| window == b"ENCRYPTED") {
-        return Err("the key is encrypted, and nobody is there to type its passphrase".into());
+        return Err("the key is encrypted, which is not supported".into());
     }
     PrivateKeyDer::from_pem_slice(&bytes)
-        .or_else(|_| PrivateKeyDer::try_from(bytes).map_err(|_| "it holds no private key".to_string()))
+        .or_else(|_| PrivateKeyDer::try_from(bytes).map_err(|_| "it contains no private key".to_string()))
 }
 
 fn unusable(variable: &str, path: Option<&PathBuf>, error: &dyn std::fmt::Display) -> ConnectError {
@@ -208,7 +206,7 @@ mod tests {
     use rustls::pki_types::ServerName;
 
     #[test]
-    fn the_names_that_people_give_hosts_can_be_asked_for() {
+    fn common_host_names_are_valid_server_names() {
         for name in ["my_db", "db.svc.cluster.local.", "10.0.0.1", "::1", "xn--bcher-kva.example"] {
             assert!(ServerName::try_from(name).is_ok(), "{name}");
         }

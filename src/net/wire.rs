@@ -1,4 +1,4 @@
-//! The stream under a protocol: clear, local or encrypted, one type for all.
+//! The stream under a protocol: TCP, unix socket or TLS, in one type.
 
 use std::io;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsStream};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// What tokio-postgres-rustls makes of a socket; it also knows the channel binding for SCRAM.
+/// The TLS stream of tokio-postgres-rustls; it also provides the channel binding for SCRAM.
 pub type Encrypted = <MakeRustlsConnect as MakeTlsConnect<TcpStream>>::Stream;
 
 pub enum Wire {

@@ -1,8 +1,8 @@
-//! What this pod's `assets` folder holds, and its assets.json.
+//! The content of this pod's `assets` folder, and its assets.json.
 //!
-//! Both are made of the code that the pod has, never of the volume's: a volume can neither hide a new
-//! image's assets nor outlive an old one's. esbuild names its files `<name>.bundle.<digest>.js` below an
-//! app's `public/dist`, and assets.json is nothing but those names: seen to be so on Frappe 15.
+//! Both are made from the pod's own code, never from the volume, so that old files on a volume can neither hide a new
+//! image's assets nor remain in use. esbuild names its files `<name>.bundle.<digest>.js` in an app's `public/dist`, and
+//! assets.json contains only those names (observed on Frappe 15).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,25 +18,25 @@ use crate::apps::shared_apps;
 use crate::bench::json_file;
 use crate::bench::tree::Tree;
 
-/// Folders of dist, and what Frappe puts before the names of what is in them.
+/// The folders of dist, and Frappe's prefix for the names of the files in each.
 const KINDS: [(&str, &str); 3] = [("js", ""), ("css", ""), ("css-rtl", RTL)];
 const RTL: &str = "rtl_";
 
 /// The assets of every app that can be imported here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Assets {
-    apps: BTreeMap<String, Place>,
+    apps: BTreeMap<String, AppAssets>,
     /// `desk.bundle.js` → `/assets/frappe/dist/js/desk.bundle.4MZKMK6W.js`.
     names: BTreeMap<String, String>,
-    /// What that folder has beside apps: compiled translations, say.
+    /// The other entries of the image's `assets` folder, such as compiled translations.
     others: BTreeMap<String, PathBuf>,
 }
 
-/// Where one app's files are.
+/// The folders with one app's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Place {
+struct AppAssets {
     public: Option<PathBuf>,
-    /// Where it was built apart from public.
+    /// The folder of built files, if it is outside of `public`.
     dist: Option<PathBuf>,
 }
 
@@ -46,16 +46,16 @@ impl Assets {
         let built_names = names_of(&built);
         let mut assets = Self::default();
         for app in apps {
-            let mut place = Place::of(overlay, app);
+            let mut place = AppAssets::of(overlay, app);
             let dist = place.dist();
             let mut names = dist.as_deref().map(|dist| scan(app, dist, &built_names)).unwrap_or_default();
             let old = built.join(app);
             if names.is_empty() && place.dist.is_none() && old.join("dist").is_dir() {
-                // An image that was built with its files in sites/assets itself.
+                // The image's build put the files into sites/assets itself.
                 let prefix = format!("/assets/{app}/");
                 names = built_names.clone();
                 names.retain(|_, path| path.starts_with(&prefix));
-                place = Place { public: Some(old), dist: None };
+                place = AppAssets { public: Some(old), dist: None };
             }
             assets.names.extend(names);
             assets.apps.insert(app.clone(), place);
@@ -74,7 +74,7 @@ impl Assets {
         &self.names
     }
 
-    /// For the view.
+    /// The content of the overlay's `assets` folder.
     pub fn tree(&self) -> Tree {
         let mut tree = Tree::default();
         for (name, path) in &self.others {
@@ -105,7 +105,7 @@ impl Assets {
         tree
     }
 
-    /// The file that a path of assets.json means, of this pod's own code.
+    /// The file in this pod's own code for a path of assets.json.
     pub fn file(&self, path: &str) -> Option<PathBuf> {
         let (app, below) = path.strip_prefix("/assets/")?.split_once('/')?;
         let place = self.apps.get(app)?;
@@ -114,7 +114,7 @@ impl Assets {
     }
 }
 
-impl Place {
+impl AppAssets {
     fn of(overlay: &BenchOverlay, app: &str) -> Self {
         let Some(package) = overlay.package(app) else { return Self::default() };
         let public = Some(package.join("public")).filter(|public| public.is_dir());
@@ -130,7 +130,7 @@ impl Place {
     }
 }
 
-/// The bundle that the package is of: one of ours, or one that another pod installed.
+/// The bundle that contains the package: one of this pod's, or one that another pod installed.
 fn bundle_of(overlay: &BenchOverlay, app: &str, package: &Path) -> Option<Bundle> {
     let ours = overlay.code().iter().find_map(|code| match code {
         AppCode::Bundle(bundle) if bundle.package() == package => Some(bundle.clone()),
@@ -140,7 +140,7 @@ fn bundle_of(overlay: &BenchOverlay, app: &str, package: &Path) -> Option<Bundle
     ours.or_else(|| if is_live() { shared_apps::bundle(overlay.bench(), app) } else { None })
 }
 
-/// Both files of an assets folder, as Frappe merges them.
+/// The content of both maps of an assets folder, merged as Frappe does.
 fn names_of(assets: &Path) -> BTreeMap<String, String> {
     ["assets.json", "assets-rtl.json"]
         .iter()
@@ -150,8 +150,8 @@ fn names_of(assets: &Path) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The names of what is in an app's dist. Of several builds the one that `preferred` names counts, else
-/// the youngest.
+/// The names of the files in an app's dist. If there are several builds of one name, the one in `preferred` is used, or
+/// else the newest.
 fn scan(app: &str, dist: &Path, preferred: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut found: BTreeMap<String, (bool, SystemTime, String)> = BTreeMap::new();
     for (kind, prefix) in KINDS {
@@ -172,7 +172,7 @@ fn scan(app: &str, dist: &Path, preferred: &BTreeMap<String, String>) -> BTreeMa
     found.into_iter().map(|(name, (_, _, path))| (name, path)).collect()
 }
 
-/// `desk.bundle.4MZKMK6W.js` is `desk.bundle.js`; other files have no name of their own.
+/// `desk.bundle.4MZKMK6W.js` becomes `desk.bundle.js`; None for files without a digest.
 fn without_digest(file: &str) -> Option<String> {
     let (rest, extension) = file.rsplit_once('.')?;
     let (name, digest) = rest.rsplit_once('.')?;
@@ -180,7 +180,7 @@ fn without_digest(file: &str) -> Option<String> {
     (is_code && is_digest(digest)).then(|| format!("{name}.{extension}"))
 }
 
-/// esbuild's: eight characters of base 32.
+/// True for a digest of esbuild: eight characters of base 32.
 fn is_digest(part: &str) -> bool {
     part.len() == 8 && part.bytes().all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b))
 }
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_of_esbuild() {
+    fn names_are_those_in_assets_json() {
         assert_eq!(without_digest("desk.bundle.4MZKMK6W.js").as_deref(), Some("desk.bundle.js"));
         for other in ["desk.bundle.4MZKMK6W.js.map", "desk.bundle.js", "x.4MZKMK61.css", "logo.svg"] {
             assert_eq!(without_digest(other), None, "{other}");
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_builds_the_one_that_is_named_counts() {
+    fn the_preferred_one_of_two_builds_is_used() {
         let folder = tempfile::tempdir().unwrap();
         let dist = folder.path();
         for kind in ["js", "css-rtl"] {

@@ -1,18 +1,18 @@
-//! The pod's own view of the bench: `bench/` in the runtime folder.
+//! The pod's overlay of the bench: `bench/` in the runtime folder.
 //!
 //! ```text
 //!   sites/                 cwd and SITES_PATH of every child
-//!     apps.txt             what is importable here, at this moment
-//!     assets/              of this image's apps and of the bundles
+//!     apps.txt             the apps that can be imported here now
+//!     assets/              assets of this image's apps and of the bundles
 //!     everything else      links into the volume: site folders, common_site_config.json
-//!   python/                first on PYTHONPATH: has Frappe take the linked folders for sites
+//!   python/                first on PYTHONPATH: makes Frappe accept linked folders as sites
 //!   apps, env, config      links to the bench
-//!   logs                   the same, or a folder where the bench is read-only
+//!   logs                   a link to the bench, or a folder if the bench is read-only
 //! ```
 //!
-//! The volume's own apps.txt and assets are left as found: pods of two versions do not fight over them.
-//! What is in apps.txt and cannot be imported stops workers and answers 500; what can be imported and is
-//! not in it loses its scheduled jobs in the next migrate (docs/frappe-contract.md#disagreeing-app-lists).
+//! The volume's own apps.txt and assets are not changed, so that pods of two versions do not overwrite each other's. An
+//! app in apps.txt that cannot be imported stops workers and causes answers of 500. An app that can be imported and is
+//! not in apps.txt loses its scheduled jobs in the next migrate (docs/frappe-contract.md#disagreeing-app-lists).
 
 use std::ffi::OsString;
 use std::fs;
@@ -34,18 +34,18 @@ const APPS_TXT: &str = "apps.txt";
 const ASSETS: &str = "assets";
 const PYTHON: &str = "python";
 const SITE_CUSTOMIZE: &str = include_str!("../frappe/sitecustomize.py");
-/// What `exec` is to find in the environment, beside the view that a role made.
+/// The file with the overlay's PYTHONPATH, for `exec` in the same container.
 const PYTHON_PATH: &str = "python-path";
 
-/// What a child is told of a view.
+/// The paths of an overlay that a child needs.
 #[derive(Clone, Debug)]
-pub struct Joined {
-    /// As `bench` wants its folder to be.
+pub struct OverlayPaths {
+    /// The folder that serves as the bench.
     pub root: PathBuf,
     pub python_path: OsString,
 }
 
-/// Cheap to clone.
+/// The overlay of a pod. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct BenchOverlay(Arc<Inner>);
 
@@ -56,13 +56,13 @@ struct Inner {
     code: Vec<AppCode>,
     roots: Roots,
     python_path: OsString,
-    /// Nobody collects a bundle that a pod runs on.
-    _held: Vec<fs::File>,
+    /// Shared locks that protect this pod's bundles from collection.
+    _retained: Vec<fs::File>,
 }
 
 impl BenchOverlay {
-    /// Lays it out in the runtime folder; one that is there is brought up to date, under the feet of
-    /// whoever reads it.
+    /// Creates the overlay in the runtime folder. An existing one is updated in place, entry by entry, while readers
+    /// use it.
     ///
     /// # Errors
     /// The runtime folder cannot be written.
@@ -70,34 +70,39 @@ impl BenchOverlay {
         let root = runtime_dir.join("bench");
         let roots = Roots::new(bench, &code, std::env::var_os("PYTHONPATH"));
         let python_path = roots.python_path(&root.join(PYTHON)).map_err(|error| {
-            Fault::configuration(format!("no PYTHONPATH: {error}"), "mount the volume where no `:` is")
+            let hint = "mount the volume at a path without `:`";
+            Fault::configuration(format!("cannot set PYTHONPATH: {error}"), hint)
         })?;
-        let held = roots::bundles(&code).filter_map(|bundle| {
-            bundle.hold().map_err(|error| tracing::debug!(%error, "a bundle is not held: no locks here")).ok()
+        let retained = roots::bundles(&code).filter_map(|bundle| {
+            let log = |error: &io::Error| {
+                tracing::debug!(event = "bundle.not_locked", %error, "bundle not locked: no locks on this file system");
+            };
+            bundle.retain().inspect_err(log).ok()
         });
-        let _held = held.collect();
-        let overlay = Self(Arc::new(Inner { root, bench: bench.clone(), code, roots, python_path, _held }));
+        let _retained = retained.collect();
+        let overlay =
+            Self(Arc::new(Inner { root, bench: bench.clone(), code, roots, python_path, _retained }));
         overlay.lay_out().map_err(|error| overlay.fault(&error))?;
-        overlay.follow(installed)?;
+        overlay.refresh(installed)?;
         Ok(overlay)
     }
 
-    /// The view that a role of this container made, if one did.
-    pub fn of_a_role(runtime_dir: &Path) -> Option<Joined> {
+    /// The paths of the overlay that a role of this container created, if any.
+    pub fn existing_paths(runtime_dir: &Path) -> Option<OverlayPaths> {
         let root = runtime_dir.join("bench");
         let python_path = fs::read(root.join(PYTHON_PATH)).ok()?;
         let python_path = OsString::from_vec(python_path);
-        root.join("sites").join(APPS_TXT).exists().then_some(Joined { root, python_path })
+        root.join("sites").join(APPS_TXT).exists().then_some(OverlayPaths { root, python_path })
     }
 
-    /// Where the assets of a view in this runtime folder are.
+    /// The assets folder of the overlay in this runtime folder.
     pub fn assets_folder(runtime_dir: &Path) -> PathBuf {
         runtime_dir.join("bench/sites").join(ASSETS)
     }
 
-    /// For children.
-    pub fn joined(&self) -> Joined {
-        Joined { root: self.0.root.clone(), python_path: self.0.python_path.clone() }
+    /// The paths for children.
+    pub fn paths(&self) -> OverlayPaths {
+        OverlayPaths { root: self.0.root.clone(), python_path: self.0.python_path.clone() }
     }
 
     /// Working directory and SITES_PATH.
@@ -105,7 +110,7 @@ impl BenchOverlay {
         self.0.root.join("sites")
     }
 
-    /// What this pod joined, in the order of dependence.
+    /// The code of the wanted apps, in the order of their dependencies.
     pub fn code(&self) -> &[AppCode] {
         &self.0.code
     }
@@ -114,7 +119,7 @@ impl BenchOverlay {
         &self.0.bench
     }
 
-    /// Where Python would find an app.
+    /// The folder in which Python finds an app.
     pub fn package(&self, app: &str) -> Option<PathBuf> {
         self.0.roots.package(app)
     }
@@ -124,11 +129,11 @@ impl BenchOverlay {
         installed.iter().filter(|app| self.package(app).is_none()).cloned().collect()
     }
 
-    /// Has apps.txt and the assets say what can be imported now.
+    /// Updates apps.txt and the assets to the apps that can be imported now. Returns these apps.
     ///
     /// # Errors
     /// The runtime folder cannot be written.
-    pub fn follow(&self, installed: &[String]) -> Result<Vec<String>> {
+    pub fn refresh(&self, installed: &[String]) -> Result<Vec<String>> {
         let listed = self.importable(installed);
         let text: String = listed.iter().map(|app| format!("{app}\n")).collect();
         let assets = Assets::of(self, &listed);
@@ -141,18 +146,18 @@ impl BenchOverlay {
         Ok(listed)
     }
 
-    /// The assets of what can be imported now.
+    /// The assets of the listed apps.
     pub fn assets(&self) -> Assets {
         Assets::of(self, &self.listed())
     }
 
-    /// What can be imported, as apps.txt has it.
+    /// The apps in the overlay's apps.txt.
     pub fn listed(&self) -> Vec<String> {
         let text = fs::read_to_string(self.sites().join(APPS_TXT)).unwrap_or_default();
         text.lines().map(str::to_string).collect()
     }
 
-    /// A site folder that was made after the view.
+    /// Links a site folder that was created after the overlay.
     ///
     /// # Errors
     /// The runtime folder cannot be written.
@@ -160,7 +165,8 @@ impl BenchOverlay {
         sync_link(&self.sites().join(site), &self.0.bench.site(site)).map_err(|error| self.fault(&error))
     }
 
-    /// frappe first, then in the order of the volume's list, the image's apps, ours and the site's.
+    /// The apps that can be imported: frappe first, then those of the volume's list, of the image, of the bundles, of
+    /// the shared links and of the site.
     fn importable(&self, installed: &[String]) -> Vec<String> {
         let Inner { bench, code, .. } = &*self.0;
         let volume = fs::read_to_string(bench.sites().join(APPS_TXT)).unwrap_or_default();
@@ -202,11 +208,11 @@ impl BenchOverlay {
         tree.write(root)
     }
 
-    /// Everything of the volume but what is this pod's own.
+    /// Links to everything on the volume, except for this pod's own apps.txt and assets.
     fn link_volume(&self) -> io::Result<Tree> {
         let sites = self.0.bench.sites();
         let mut tree = Tree::default();
-        // Also where they are not there yet.
+        // Linked even if it does not exist yet.
         tree.link("common_site_config.json", sites.join("common_site_config.json"));
         for entry in fs::read_dir(&sites)? {
             let name = entry?.file_name();
@@ -219,15 +225,15 @@ impl BenchOverlay {
     }
 
     fn fault(&self, error: &io::Error) -> Fault {
-        let cause = format!("cannot lay out this pod's view in {}", self.0.root.display());
+        let cause = format!("cannot create this pod's overlay in {}", self.0.root.display());
         let fault = Fault::file(cause, error);
-        Fault { hint: "give CAULDRON_RUNTIME_DIR a folder that this user may write".into(), ..fault }
+        Fault { hint: "set CAULDRON_RUNTIME_DIR to a folder that this user may write".into(), ..fault }
     }
 }
 
 impl ChildEnvironment {
-    /// Has a child see what this pod joined.
-    pub fn joining(&mut self, joined: &Joined) -> &mut Self {
-        self.set("PYTHONPATH", &joined.python_path).set("SITES_PATH", joined.root.join("sites"))
+    /// Makes a child use the overlay.
+    pub fn use_overlay(&mut self, paths: &OverlayPaths) -> &mut Self {
+        self.set("PYTHONPATH", &paths.python_path).set("SITES_PATH", paths.root.join("sites"))
     }
 }

@@ -1,8 +1,8 @@
-//! `sites/.cauldron/assets/<digest>/`: the hashed files of every live version, which every pod serves.
+//! `sites/.cauldron/assets/<digest>/`: the hashed asset files of every live version, which every pod serves.
 //!
-//! Redis's `assets_json` is one key for all pods, so a page of one version is made with the names of
-//! another. A version is published before its first pod serves, marked as used while one does, and
-//! taken away a day after the last.
+//! `assets_json` in Redis is one key for all pods, so a page of one version may contain the names of another. A version
+//! is published before its first pod serves, marked as used while a pod serves it, and removed a day after its last
+//! use.
 
 use std::fs::{self, File};
 use std::io;
@@ -16,18 +16,18 @@ use crate::bench::Bench;
 use crate::bench::atomic_file::sync_folder;
 use crate::record::volume::random_id;
 
-/// Its time says when a pod served this version last.
+/// A file whose modification time is the last time that a pod served this version.
 const USED: &str = ".used";
-const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
-const MARKED_EVERY: Duration = Duration::from_secs(1800);
-/// Folders that are being made or taken away; a version's name is hexadecimal.
-const ASIDE: &str = ".aside-";
+const RETENTION: Duration = Duration::from_secs(24 * 3600);
+const MARK_INTERVAL: Duration = Duration::from_secs(1800);
+/// The prefix of folders that are being made or removed. The name of a version is hexadecimal.
+const TEMPORARY_PREFIX: &str = ".aside-";
 
 pub fn folder(bench: &Bench) -> PathBuf {
     bench.cauldron().join("assets")
 }
 
-/// What names say they are made of: esbuild's digests are part of them.
+/// The digest of a version, made from the names, which contain esbuild's digests of the files.
 pub fn digest(assets: &Assets) -> String {
     let mut hasher = Sha256::new();
     for path in assets.names().values() {
@@ -37,7 +37,7 @@ pub fn digest(assets: &Assets) -> String {
     hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Has this version's files on the volume, whole.
+/// Puts this version's files on the volume, all at once by a rename.
 ///
 /// # Errors
 /// The volume cannot be written.
@@ -47,11 +47,11 @@ pub fn publish(bench: &Bench, assets: &Assets) -> io::Result<()> {
     }
     let version = folder(bench).join(digest(assets));
     if !version.is_dir() {
-        let aside = aside(bench);
-        let copied = copy(assets, &aside).and_then(|()| fs::rename(&aside, &version));
+        let temporary = temporary(bench);
+        let copied = copy(assets, &temporary).and_then(|()| fs::rename(&temporary, &version));
         if let Err(error) = copied {
-            let _ = fs::remove_dir_all(&aside);
-            // Another pod may have been first.
+            let _ = fs::remove_dir_all(&temporary);
+            // Another pod may have published the same version first.
             if !version.is_dir() {
                 return Err(error);
             }
@@ -61,28 +61,28 @@ pub fn publish(bench: &Bench, assets: &Assets) -> io::Result<()> {
     Ok(())
 }
 
-/// A version that is served is used; a leader and every pod's keeper say so now and then.
+/// Marks a version as used. The leader does so at its start, and every serving pod from time to time.
 pub fn mark_used(bench: &Bench, assets: &Assets) -> io::Result<()> {
     if assets.names().is_empty() {
         return Ok(());
     }
     let used = folder(bench).join(digest(assets)).join(USED);
     let modified = fs::metadata(&used).and_then(|metadata| metadata.modified());
-    if modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age < MARKED_EVERY)) {
+    if modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age < MARK_INTERVAL)) {
         return Ok(());
     }
-    // The server's clock where the volume is a network's, as for every other pod.
+    // On a network volume the server's clock sets the time, which is the same for all pods.
     fs::write(used, "")
 }
 
-fn aside(bench: &Bench) -> PathBuf {
-    folder(bench).join(format!("{ASIDE}{}", random_id()))
+fn temporary(bench: &Bench) -> PathBuf {
+    folder(bench).join(format!("{TEMPORARY_PREFIX}{}", random_id()))
 }
 
-fn copy(assets: &Assets, aside: &Path) -> io::Result<()> {
+fn copy(assets: &Assets, temporary: &Path) -> io::Result<()> {
     for path in assets.names().values() {
         let Some(from) = assets.file(path) else { continue };
-        let to = aside.join(path.trim_start_matches("/assets/"));
+        let to = temporary.join(path.trim_start_matches("/assets/"));
         if let Some(parent) = to.parent() {
             fs::create_dir_all(parent)?;
         }
@@ -92,30 +92,34 @@ fn copy(assets: &Assets, aside: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes away what no pod has served for a day.
+/// Removes versions that no pod has served for a day, and abandoned temporary folders of that age.
 pub fn collect(bench: &Bench) {
     for entry in fs::read_dir(folder(bench)).into_iter().flatten().flatten() {
         let path = entry.path();
-        let is_aside = entry.file_name().as_encoded_bytes().starts_with(ASIDE.as_bytes());
-        let of = if is_aside { path.clone() } else { path.join(USED) };
+        let is_temporary = entry.file_name().as_encoded_bytes().starts_with(TEMPORARY_PREFIX.as_bytes());
+        let of = if is_temporary { path.clone() } else { path.join(USED) };
         let modified =
             fs::metadata(&of).or_else(|_| fs::metadata(&path)).and_then(|metadata| metadata.modified());
-        if !modified.is_ok_and(|modified| is_over(modified, SystemTime::now())) {
+        if !modified.is_ok_and(|modified| is_expired(modified, SystemTime::now())) {
             continue;
         }
-        // Out of sight at once, so that no half of it is ever served.
-        let gone = aside(bench);
-        if fs::rename(&path, &gone).and_then(|()| fs::remove_dir_all(&gone)).is_ok() {
-            tracing::info!(version = ?entry.file_name(), "took away assets that no pod has served for a day");
+        // Renamed first, so that it is never served incomplete.
+        let removed = temporary(bench);
+        if fs::rename(&path, &removed).and_then(|()| fs::remove_dir_all(&removed)).is_ok() {
+            tracing::info!(
+                event = "overlay.assets_removed",
+                version = ?entry.file_name(),
+                "removed assets that no pod has served for a day"
+            );
         }
     }
 }
 
-fn is_over(modified: SystemTime, now: SystemTime) -> bool {
-    now.duration_since(modified).is_ok_and(|age| age > KEPT_FOR)
+fn is_expired(modified: SystemTime, now: SystemTime) -> bool {
+    now.duration_since(modified).is_ok_and(|age| age > RETENTION)
 }
 
-/// The folders of every live version, for who serves the union.
+/// The folders of all live versions; each pod serves the files of all of them.
 pub fn versions(bench: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder(&Bench::new(bench))).into_iter().flatten().flatten();
     entries
@@ -132,8 +136,8 @@ mod tests {
     fn a_version_is_kept_for_a_day_after_its_last_use() {
         let now = SystemTime::now();
         let hour = Duration::from_secs(3600);
-        assert!(!is_over(now - 23 * hour, now));
-        assert!(is_over(now - 25 * hour, now));
-        assert!(!is_over(now + hour, now), "a clock that is ahead takes nothing away");
+        assert!(!is_expired(now - 23 * hour, now));
+        assert!(is_expired(now - 25 * hour, now));
+        assert!(!is_expired(now + hour, now), "a clock that is ahead removes nothing");
     }
 }

@@ -1,11 +1,11 @@
-//! Where Python finds an app in this pod, told without starting it.
+//! Finds the folder from which Python imports an app in this pod, without starting Python.
 //!
 //! ```text
-//!   PYTHONPATH   1 bundles this pod joined       its own versions, before everything
+//!   PYTHONPATH   1 the bundles of this pod       its own versions take precedence over everything
 //!                2 their requirements
-//!                3 what the operator set
-//!                4 the image's own apps/         before the links: an old image keeps what it has
-//!                5 sites/.cauldron/live          links to what other pods installed meanwhile
+//!                3 the operator's PYTHONPATH
+//!                4 the image's own apps/         before the links: an old image uses its own versions
+//!                5 sites/.cauldron/live          links to apps that other pods installed
 //!   then         6 env/lib/python3.N/site-packages
 //! ```
 
@@ -18,16 +18,16 @@ use crate::apps::bundle::Bundle;
 use crate::apps::shared_apps;
 use crate::bench::{Bench, is_app};
 
-/// The folders, in Python's order.
+/// The folders that Python searches, in its order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roots {
-    /// What goes into PYTHONPATH.
+    /// The folders of PYTHONPATH.
     path: Vec<PathBuf>,
     site_packages: Vec<PathBuf>,
 }
 
 impl Roots {
-    /// `inherited` is the PYTHONPATH that we were started with.
+    /// Determines the folders; `inherited` is the PYTHONPATH of this process.
     pub fn new(bench: &Bench, code: &[AppCode], inherited: Option<OsString>) -> Self {
         let bundles: Vec<&Bundle> = bundles(code).collect();
         let inherited: Vec<PathBuf> = inherited.iter().flat_map(std::env::split_paths).collect();
@@ -42,7 +42,7 @@ impl Roots {
         Self { path, site_packages }
     }
 
-    /// For every child; `own` is the view's, which holds no app.
+    /// PYTHONPATH for children. `own` is the overlay's `python` folder, which contains no app.
     ///
     /// # Errors
     /// A folder with a `:` in its name cannot be on PYTHONPATH.
@@ -50,7 +50,7 @@ impl Roots {
         std::env::join_paths(std::iter::once(own).chain(self.path.iter().map(PathBuf::as_path)))
     }
 
-    /// The package, where Python would find it: the folder with hooks.py.
+    /// The folder with hooks.py that Python would import as this app.
     pub fn package(&self, app: &str) -> Option<PathBuf> {
         let roots = self.path.iter().chain(&self.site_packages);
         roots.map(|root| root.join(app)).find(|package| is_app(package))
@@ -64,7 +64,7 @@ pub fn bundles(code: &[AppCode]) -> impl Iterator<Item = &Bundle> {
     })
 }
 
-/// Apps of the image: folders of apps/ that hold a package with hooks.py, frappe first.
+/// The apps of the image: folders of apps/ that contain a package with hooks.py, frappe first.
 pub fn baked(bench: &Bench) -> Vec<String> {
     let entries = fs::read_dir(bench.apps()).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries

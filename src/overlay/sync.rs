@@ -1,8 +1,8 @@
-//! Keeps a serving pod's view in step while other pods install and remove apps.
+//! Updates a serving pod's overlay while other pods install and remove apps.
 //!
-//! A link that came is importable at once; here apps.txt and the assets follow, and the caches that hide
-//! the app go. They go again when the last pod has gone whose list was another one: it filled them with
-//! its own (caches.rs).
+//! A new link is importable at once. This task then updates apps.txt and the assets, and clears the caches that hide
+//! the app. It clears them again after the last pod with another list has ended, because that pod filled them from its
+//! own list (caches.rs).
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -17,123 +17,133 @@ use crate::record::volume::{Volume, random_id};
 use crate::status::handle::StatusHandle;
 use crate::tick::{self, PERIOD};
 
-/// Between two looks at the volume: two questions for a file's time.
-const LOOK: Duration = PERIOD;
-/// So many looks, and this pod says again that it is there: every 16 s.
-const LOOKS_PER_SIGN: u32 = 8;
-/// So many, and it marks its assets as used: once an hour.
-const LOOKS_PER_MARK: u32 = 1800;
+/// The interval between two polls of the volume, each of which reads two modification times.
+const POLL_INTERVAL: Duration = PERIOD;
+/// This pod registers again after this many polls: every 16 s.
+const POLLS_PER_REGISTRATION: u32 = 8;
+/// This pod marks its assets as used after this many polls: once an hour.
+const POLLS_PER_MARK: u32 = 1800;
 
-/// What is kept in step.
+/// The task that updates the overlay.
 pub struct OverlaySync {
     overlay: BenchOverlay,
     volume: Volume,
     status: StatusHandle,
     caches: Option<Caches>,
-    signs: Option<PodRegistry>,
+    registry: Option<PodRegistry>,
     id: String,
     listed: Vec<String>,
-    seen: Seen,
-    /// Pods with another list, at the last sign.
-    others: usize,
-    /// Looks until the caches are cleared once more: a request that began before the list changed may have
-    /// filled them as it was.
-    looks_to_clear: u32,
+    timestamps: Timestamps,
+    /// The number of pods with another list, at the last registration.
+    differing_pods: usize,
+    /// Polls until the caches are cleared once more: a request that began before the list changed may have filled them
+    /// from the old list.
+    polls_until_clear: u32,
 }
 
-/// When what decides changed last.
+/// The modification times of the folder of links, and of the site's list of installed apps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Seen {
+struct Timestamps {
     live: Option<SystemTime>,
     installed: Option<SystemTime>,
 }
 
 impl OverlaySync {
-    /// Of a pod that begins to serve.
+    /// Creates the task for a pod that starts to serve.
     pub fn of(pod: &Pod, overlay: &BenchOverlay, site: &str, database: &str) -> Self {
         Self {
             overlay: overlay.clone(),
-            volume: Volume::to_read(overlay.bench().cauldron_site(site)),
+            volume: Volume::read_only(overlay.bench().cauldron_site(site)),
             status: pod.status.clone(),
             caches: Caches::of(&pod.config, database),
-            signs: PodRegistry::of(&pod.config, database, site),
+            registry: PodRegistry::of(&pod.config, database, site),
             id: random_id(),
             listed: Vec::new(),
-            seen: Seen::default(),
-            others: 0,
-            looks_to_clear: LOOKS_PER_SIGN,
+            timestamps: Timestamps::default(),
+            differing_pods: 0,
+            polls_until_clear: POLLS_PER_REGISTRATION,
         }
     }
 
-    /// Goes on until it is dropped.
-    pub async fn keep(mut self) {
-        for look in 0_u32.. {
-            if self.look().await || look % LOOKS_PER_SIGN == 0 {
-                self.give_a_sign().await;
+    /// Runs until it is dropped.
+    pub async fn run(mut self) {
+        for poll in 0_u32.. {
+            if self.inspect().await || poll % POLLS_PER_REGISTRATION == 0 {
+                self.register().await;
             }
-            if self.looks_to_clear > 0 {
-                self.looks_to_clear -= 1;
-                if self.looks_to_clear == 0 {
-                    self.forget_caches().await;
+            if self.polls_until_clear > 0 {
+                self.polls_until_clear -= 1;
+                if self.polls_until_clear == 0 {
+                    self.clear_caches().await;
                 }
             }
-            if look % LOOKS_PER_MARK == LOOKS_PER_MARK - 1
+            if poll % POLLS_PER_MARK == POLLS_PER_MARK - 1
                 && let Err(error) = published::mark_used(self.overlay.bench(), &self.overlay.assets())
             {
-                tracing::debug!(%error, "the published assets were not marked as used");
+                tracing::debug!(event = "overlay.assets_not_marked", %error, "cannot mark published assets as used");
             }
-            tick::next(LOOK).await;
+            tick::next(POLL_INTERVAL).await;
         }
     }
 
-    /// Whether this pod's list changed.
-    async fn look(&mut self) -> bool {
+    /// Updates the overlay if something changed. Returns true if this pod's list changed.
+    async fn inspect(&mut self) -> bool {
         let modified = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-        let now = Seen {
+        let now = Timestamps {
             live: modified(&shared_apps::folder(self.overlay.bench())),
             installed: modified(&self.volume.installed_apps_file()),
         };
-        if now == self.seen && !self.listed.is_empty() {
+        if now == self.timestamps && !self.listed.is_empty() {
             return false;
         }
         let installed = self.volume.installed_apps().unwrap_or_default();
-        let listed = match self.overlay.follow(&installed) {
+        let listed = match self.overlay.refresh(&installed) {
             Ok(listed) => listed,
             Err(fault) => {
-                tracing::warn!(reason = fault.cause, "this pod's list of apps does not follow");
+                tracing::warn!(
+                    event = "overlay.update_failed",
+                    reason = fault.cause,
+                    "cannot update this pod's list of apps"
+                );
                 return false;
             }
         };
-        self.seen = now;
-        self.status.tell_missing_apps(&self.overlay.missing(&installed));
+        self.timestamps = now;
+        self.status.publish_missing_apps(&self.overlay.missing(&installed));
         let changed = listed != self.listed;
         if changed {
-            self.looks_to_clear = LOOKS_PER_SIGN;
+            self.polls_until_clear = POLLS_PER_REGISTRATION;
         }
         if changed && !self.listed.is_empty() {
-            tracing::info!(apps = listed.join(", "), "the apps of this pod changed");
-            self.forget_caches().await;
+            tracing::info!(
+                event = "overlay.apps_changed",
+                apps = listed.join(", "),
+                "the list of apps of this pod changed"
+            );
+            self.clear_caches().await;
         }
         self.listed = listed;
         changed
     }
 
-    /// Says which apps this pod lists; when the last pod with another list has gone, what it left in the
-    /// caches goes, too.
-    async fn give_a_sign(&mut self) {
-        let Some(signs) = &self.signs else { return };
-        let Some(lists) = signs.give(&self.id, &self.listed).await else { return };
-        let others = lists.values().filter(|list| **list != self.listed).count();
-        if others == 0 && self.others > 0 {
-            tracing::info!("the last pod with another list of apps has gone; clearing what it cached");
-            self.forget_caches().await;
+    /// Registers this pod's list of apps. Clears the caches if the last pod with another list has ended.
+    async fn register(&mut self) {
+        let Some(registry) = &self.registry else { return };
+        let Some(lists) = registry.register(&self.id, &self.listed).await else { return };
+        let differing_pods = lists.values().filter(|list| **list != self.listed).count();
+        if differing_pods == 0 && self.differing_pods > 0 {
+            tracing::info!(
+                event = "overlay.differing_pods_ended",
+                "the last pod with another list of apps has ended: clearing the caches that it may have filled"
+            );
+            self.clear_caches().await;
         }
-        self.others = others;
+        self.differing_pods = differing_pods;
     }
 
-    async fn forget_caches(&self) {
+    async fn clear_caches(&self) {
         if let Some(caches) = &self.caches {
-            caches.forget_apps().await;
+            caches.clear_app_caches().await;
         }
     }
 }

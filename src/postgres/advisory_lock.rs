@@ -1,4 +1,4 @@
-//! Locks that are a number, of one database, and end with the session that holds them.
+//! Advisory locks: a number within one database. A lock ends with the session that holds it.
 
 use std::time::Duration;
 
@@ -7,30 +7,30 @@ use tokio_postgres::{Client, Error};
 
 use super::sql::has_code;
 
-/// A session that has the lock.
+/// The session that holds a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockHolder {
     pub pid: i32,
     pub application: String,
-    /// None over a unix socket, and where the server keeps it to itself.
+    /// None over a unix socket, and if the server hides it.
     pub address: Option<String>,
     pub age_s: Option<i64>,
-    /// Since its last query; unknown where the server does not track them.
+    /// The time since its last query; None if the server does not track it.
     pub silent_ms: Option<i64>,
 }
 
-/// Takes the lock if nobody has it. True where it is ours now.
+/// Tries to take the lock. Returns true if this session holds it now.
 ///
 /// # Errors
-/// The server's.
+/// Any error of the server.
 pub async fn try_take(client: &Client, key: i64) -> Result<bool, Error> {
     Ok(client.query_one("SELECT pg_try_advisory_lock($1)", &[&key]).await?.get(0))
 }
 
-/// Waits for the lock. False where another session kept it for so long.
+/// Waits for the lock. Returns false if another session held it for the whole time.
 ///
 /// # Errors
-/// The server's.
+/// Any other error of the server.
 pub async fn take_within(client: &Client, key: i64, limit: Duration) -> Result<bool, Error> {
     let limit_ms = limit.as_millis();
     let sql =
@@ -41,20 +41,20 @@ pub async fn take_within(client: &Client, key: i64, limit: Duration) -> Result<b
     }
 }
 
-/// Lets go of every lock of this session.
+/// Releases every lock of this session.
 ///
 /// # Errors
-/// The server's.
+/// Any error of the server.
 pub async fn release_all(client: &Client) -> Result<(), Error> {
     client.batch_execute("SELECT pg_advisory_unlock_all()").await
 }
 
-/// The session that has the lock.
+/// The session that holds the lock.
 ///
 /// # Errors
-/// The server's.
+/// Any error of the server.
 pub async fn holder(client: &Client, key: i64) -> Result<Option<LockHolder>, Error> {
-    // The key's halves, as pg_locks shows an advisory lock of one bigint.
+    // pg_locks shows the key of an advisory lock, one bigint, in two halves.
     let row = client
         .query_opt(
             "SELECT l.pid, coalesce(a.application_name, '') AS application, host(a.client_addr) AS address,

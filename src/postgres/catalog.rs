@@ -1,6 +1,6 @@
-//! What the catalog says of a database: its relations, and everything else that somebody may have made in it.
+//! The system catalog: the relations of a database, and every other object that a user may have created in it.
 //!
-//! `except` is a pattern of LIKE for names in public that do not count.
+//! `except` is a LIKE pattern for names in public that are ignored.
 
 use tokio_postgres::{Client, Error, Row};
 
@@ -12,8 +12,8 @@ pub struct Relation {
     pub(super) kind: String,
 }
 
-/// A database with nothing but a function or a type in it is somebody's work too, and not empty. A schema that an
-/// extension was put into (managed servers come with some) holds nothing by itself.
+/// All objects. A database with only a function or a type in it is not empty: a user made them. A schema that contains
+/// an extension (managed servers have some) does not count.
 const OBJECTS: &str = r"
 WITH extension AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
 schema AS (SELECT oid, nspname FROM pg_namespace
@@ -42,12 +42,12 @@ SELECT 'foreign server ' || srvname FROM pg_foreign_server
 WHERE ('pg_foreign_server'::regclass, oid) NOT IN (SELECT * FROM extension)
 ORDER BY 1";
 
-/// Whatever somebody made in this database, extensions aside, by name.
+/// The names of all objects in this database, without those of extensions.
 pub async fn objects(client: &Client, except: &str) -> Result<Vec<String>, Error> {
     Ok(names(&client.query(OBJECTS, &[&except]).await?))
 }
 
-/// The names of those of [`objects`] that are relations in public and the role's own.
+/// The names of those [`objects`] that are relations in public and owned by the role.
 pub async fn own_objects(client: &Client) -> Result<Vec<String>, Error> {
     let sql = "SELECT 'public.' || relname AS name FROM pg_class
         WHERE relnamespace = 'public'::regnamespace AND relowner = current_user::regrole
@@ -55,7 +55,7 @@ pub async fn own_objects(client: &Client) -> Result<Vec<String>, Error> {
     Ok(names(&client.query(sql, &[]).await?))
 }
 
-/// Relations in public that the role owns and no extension does.
+/// The relations in public that the role owns, without those of extensions.
 pub async fn own_relations(client: &Client, except: &str) -> Result<Vec<Relation>, Error> {
     let sql = r"SELECT c.relname::text AS name, c.relkind::text AS kind FROM pg_class c
         WHERE c.relnamespace = 'public'::regnamespace AND c.relowner = current_user::regrole
@@ -66,13 +66,14 @@ pub async fn own_relations(client: &Client, except: &str) -> Result<Vec<Relation
     Ok(rows.iter().map(|row| Relation { name: row.get("name"), kind: row.get("kind") }).collect())
 }
 
+/// The number of tables in public.
 pub async fn count_tables(client: &Client) -> Result<i64, Error> {
     let sql = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                WHERE n.nspname = 'public' AND c.relkind = 'r'";
     Ok(client.query_one(sql, &[]).await?.get(0))
 }
 
-/// Schemas of which the role is no member of the owner.
+/// The schemas whose owner role the role is not a member of.
 pub async fn foreign_schemas(client: &Client) -> Result<Vec<String>, Error> {
     let sql = r"SELECT nspname AS name FROM pg_namespace
                 WHERE nspname NOT LIKE 'pg\_%' AND nspname NOT IN ('public', 'information_schema')

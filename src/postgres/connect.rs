@@ -1,4 +1,4 @@
-//! DNS, TCP, TLS, login: one session on one server, each step failing as itself.
+//! Opens a session on a server: DNS, TCP, TLS, login. Each step has its own errors.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,22 +10,22 @@ use tokio_postgres::config::{SslMode as ClientSslMode, SslNegotiation};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{Answer, classify, is_standby};
-use super::session::{AsItIs, Connection, cause_of};
+use super::session::{Connection, PreparedStream, cause_of};
 use super::tls::{self, Secured};
 use crate::config::database::{DatabaseConfig, Login, SslMode};
 use crate::net::dial::{self, Keepalive, within};
 use crate::net::wire::Wire;
 use crate::net::{ConnectError, Kind, Step, tls as net_tls};
 
-/// How one connection is made.
+/// The options of one connection.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// For the whole way, from the name to a session.
+    /// The time from the name lookup to an open session.
     pub timeout: Duration,
     pub keepalive: Keepalive,
     /// Settings of the session, as in PGOPTIONS: `-c lock_timeout=10s`. Many poolers refuse them.
     pub settings: Option<String>,
-    /// A standby is an error then.
+    /// If true, a standby is an error.
     pub writable: bool,
 }
 
@@ -38,7 +38,7 @@ impl Default for Options {
 /// Opens a session.
 ///
 /// # Errors
-/// The step that failed, why, whether waiting helps, and what to mend.
+/// The step that failed, the cause, the class that says whether waiting helps, and a hint.
 pub async fn connect(
     config: &DatabaseConfig,
     login: &Login,
@@ -49,7 +49,7 @@ pub async fn connect(
     Server::new(config)?.connect(login, database, application_name, options).await
 }
 
-/// The databases in which an administrator's login can look around, in the order to try them.
+/// The databases to which an administrator's login can connect, in the order to try them.
 pub fn maintenance_databases(config: &DatabaseConfig, login: &Login) -> Vec<String> {
     let mut names = match &config.admin_database {
         Some(name) => vec![name.clone()],
@@ -59,7 +59,7 @@ pub fn maintenance_databases(config: &DatabaseConfig, login: &Login) -> Vec<Stri
     names
 }
 
-/// A server's address with its certificate files read: what many attempts share.
+/// A server's address and its parsed certificate files, shared by many attempts.
 pub struct Server {
     host: String,
     port: u16,
@@ -68,6 +68,8 @@ pub struct Server {
 }
 
 impl Server {
+    /// Reads the certificate files.
+    ///
     /// # Errors
     /// A certificate file that cannot be used.
     pub fn new(config: &DatabaseConfig) -> Result<Self, ConnectError> {
@@ -79,7 +81,7 @@ impl Server {
         })
     }
 
-    /// As [`connect`], for one attempt of many.
+    /// Opens a session, as [`connect`] does.
     pub async fn connect(
         &self,
         login: &Login,
@@ -90,7 +92,7 @@ impl Server {
         let deadline = Instant::now() + options.timeout;
         let mut config = tokio_postgres::Config::new();
         config.user(&login.user).dbname(database).application_name(application_name);
-        // Encryption is done by then: to tokio-postgres it is a stream that starts encrypted.
+        // We do the TLS handshake ourselves: tokio-postgres gets a stream that is encrypted from the start.
         config.ssl_mode(ClientSslMode::Require).ssl_negotiation(SslNegotiation::Direct);
         if let Some(password) = &login.password {
             config.password(password.expose_secret());
@@ -101,7 +103,7 @@ impl Server {
         let wire = self.wire(options.keepalive, deadline).await?;
         let was_encrypted = matches!(wire, Wire::Tls(_));
         let session = match self.log_in(wire, &config, deadline).await {
-            // libpq's `prefer`: pg_hba.conf may admit this login in clear only.
+            // As libpq's `prefer` does: pg_hba.conf may admit this login only without encryption.
             Err(error)
                 if self.mode == SslMode::Prefer && was_encrypted && error.kind == Kind::NotAdmitted =>
             {
@@ -127,8 +129,11 @@ impl Server {
         let secured = tls::secure(socket, &self.host, self.mode, connector);
         match within(deadline, Step::Tls, &self.target(), secured).await? {
             Secured::Wire(wire) => Ok(wire),
-            Secured::TryInClear(error) => {
-                tracing::debug!(%error, "TLS failed and is only preferred: going on in clear");
+            Secured::RetryUnencrypted(error) => {
+                tracing::debug!(
+                    event = "postgres.tls_fallback", %error,
+                    "TLS failed and is only preferred: connecting without encryption"
+                );
                 self.socket(keepalive, deadline).await.map(Wire::Tcp)
             }
         }
@@ -156,28 +161,30 @@ impl Server {
     ) -> Result<Connection, ConnectError> {
         let encrypted = matches!(wire, Wire::Tls(_));
         within(deadline, Step::Login, &self.target(), async {
-            let (client, driver) =
-                config.connect_raw(wire, AsItIs).await.map_err(|error| self.judge(&error, config))?;
+            let (client, driver) = config
+                .connect_raw(wire, PreparedStream)
+                .await
+                .map_err(|error| self.explain(&error, config))?;
             Ok(Connection::drive(client, driver, encrypted))
         })
         .await
     }
 
-    fn judge(&self, error: &tokio_postgres::Error, config: &tokio_postgres::Config) -> ConnectError {
+    fn explain(&self, error: &tokio_postgres::Error, config: &tokio_postgres::Config) -> ConnectError {
         let user = config.get_user().unwrap_or_default();
         if let Some(refusal) = net_tls::refusal(error) {
-            return net_tls::explain(refusal, &self.host, "DB_SSLROOTCERT", tls::WANTS_CLIENT);
+            return net_tls::explain(refusal, &self.host, "DB_SSLROOTCERT", tls::CLIENT_CERTIFICATE_HINT);
         }
         if let Some(answer) = error.as_db_error() {
             let answer = Answer { code: answer.code().code(), message: answer.message() };
             return classify(answer, user, config.get_dbname().unwrap_or_default());
         }
         if config.get_password().is_none() && cause_of(error) == "password missing" {
-            let cause = format!("the server wants a password for `{user}`, and none is given");
+            let cause = format!("the server requires a password for `{user}`, and none is configured");
             let hint = "set DB_PASSWORD or DB_PASSWORD_FILE";
             return ConnectError::new(Step::Login, Kind::PasswordMissing, cause, hint);
         }
-        let cause = format!("the login broke off: {}", cause_of(error));
-        ConnectError::new(Step::Login, Kind::Lost, cause, "look at the server's own log")
+        let cause = format!("the connection ended during the login: {}", cause_of(error));
+        ConnectError::new(Step::Login, Kind::Lost, cause, "check the server's log")
     }
 }

@@ -1,4 +1,4 @@
-//! Changes of tables in a transaction: whole, or not at all.
+//! Changes of tables in a transaction.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use tokio_postgres::{Client, Error};
 use super::catalog::Relation;
 use super::sql::identifier;
 
-/// From here to [`end`] everything is one change. No table is waited for longer than `lock_timeout`.
+/// Begins a transaction, which [`end`] ends. No lock on a table is waited for longer than `lock_timeout`.
 pub async fn begin(client: &Client, lock_timeout: Duration) -> Result<(), Error> {
     client.batch_execute(&format!("BEGIN; {}", set_lock_timeout(lock_timeout))).await
 }
 
-/// All of it, or nothing.
+/// Commits the transaction, or rolls it back.
 pub async fn end(client: &Client, is_kept: bool) -> Result<(), Error> {
     client.batch_execute(if is_kept { "COMMIT" } else { "ROLLBACK" }).await
 }
 
-/// Statements as one change.
+/// Runs statements in one transaction.
 pub async fn run(client: &Client, lock_timeout: Duration, statements: &str) -> Result<(), Error> {
     let sql = format!("BEGIN; {}; {statements}; COMMIT", set_lock_timeout(lock_timeout));
     let done = client.batch_execute(&sql).await;
@@ -31,7 +31,7 @@ fn set_lock_timeout(limit: Duration) -> String {
     format!("SET LOCAL lock_timeout = '{}ms'", limit.as_millis())
 }
 
-/// Keeps everybody else out of tables until the transaction ends.
+/// Locks tables against all other sessions until the transaction ends.
 pub async fn lock(client: &Client, relations: &[Relation]) -> Result<(), Error> {
     let tables = of_kinds(relations, "rp");
     if tables.is_empty() {
@@ -40,7 +40,7 @@ pub async fn lock(client: &Client, relations: &[Relation]) -> Result<(), Error> 
     client.batch_execute(&format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", tables.join(", "))).await
 }
 
-/// Dependents first, and without CASCADE: what somebody else hung on them stops it.
+/// Drops relations, dependents first, without CASCADE: an object of another user that depends on them is an error.
 pub async fn drop(client: &Client, relations: &[Relation]) -> Result<(), Error> {
     for (kinds, word) in [
         ("v", "VIEW"),
@@ -58,6 +58,6 @@ pub async fn drop(client: &Client, relations: &[Relation]) -> Result<(), Error> 
 }
 
 fn of_kinds(relations: &[Relation], kinds: &str) -> Vec<String> {
-    let wanted = relations.iter().filter(|relation| kinds.contains(relation.kind.as_str()));
-    wanted.map(|relation| format!("public.{}", identifier(&relation.name))).collect()
+    let selected = relations.iter().filter(|relation| kinds.contains(relation.kind.as_str()));
+    selected.map(|relation| format!("public.{}", identifier(&relation.name))).collect()
 }

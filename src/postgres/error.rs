@@ -1,4 +1,4 @@
-//! What the server's answer to a login means: whether to wait, and what to mend.
+//! Classifies the server's errors at login: whether waiting helps, and a hint.
 
 use crate::net::{ConnectError, Kind, Step};
 
@@ -10,84 +10,86 @@ pub struct Answer<'a> {
     pub message: &'a str,
 }
 
-const PASSWORD_HINT: &str = "check DB_USER and DB_PASSWORD (a role that does not exist is told so, too)";
-const SERVER_LOG_HINT: &str = "look at the server's own log";
+const PASSWORD_HINT: &str = "check DB_USER and DB_PASSWORD (a role that does not exist gives the same error)";
+const SERVER_LOG_HINT: &str = "check the server's log";
 
-/// Judges an error of the start of a session. Codes come first; where one code means several things
-/// (28000, 08P01 of the poolers), the message decides. Another language of messages is told less
-/// precisely and never more harshly than English.
+/// Classifies an error at the start of a session by its code. Where one code has several meanings
+/// (28000, 08P01 of the poolers), the message decides. Messages in other languages are classified less
+/// precisely, and never more severely than English ones.
 pub fn classify(answer: Answer<'_>, user: &str, database: &str) -> ConnectError {
-    let (step, kind, hint) = judge(answer, user, database);
+    let (step, kind, hint) = diagnose(answer, user, database);
     ConnectError::new(step, kind, answer.message, hint)
 }
 
-fn judge(answer: Answer<'_>, user: &str, database: &str) -> (Step, Kind, String) {
+fn diagnose(answer: Answer<'_>, user: &str, database: &str) -> (Step, Kind, String) {
     let login = |kind, hint: &str| (Step::Login, kind, hint.to_string());
     let on_database = |kind, hint: String| (Step::Database, kind, hint);
     match answer.code {
-        "57P03" | "57P01" | "57P02" => login(Kind::NotServing, "it passes when the server has started"),
-        "53300" => login(Kind::Full, "raise max_connections, or close what holds them"),
-        code if code.starts_with("53") => login(Kind::Full, "the server is out of memory, disk or files"),
+        "57P03" | "57P01" | "57P02" => login(Kind::NotServing, "wait until the server has started"),
+        "53300" => login(Kind::Full, "raise max_connections, or close idle connections"),
+        code if code.starts_with("53") => {
+            login(Kind::Full, "give the server more memory, disk space or open files")
+        }
         "28P01" => login(Kind::WrongPassword, PASSWORD_HINT),
-        "28000" => judge_authorization(answer.message, user),
+        "28000" => diagnose_authorization(answer.message, user),
         "3D000" => {
             on_database(Kind::NoSuchDatabase, format!("create the database `{database}`, or check its name"))
         }
         "42501" => on_database(
             Kind::NoRight,
-            format!("as its owner: GRANT CONNECT ON DATABASE \"{database}\" TO \"{user}\""),
+            format!("run as its owner: GRANT CONNECT ON DATABASE \"{database}\" TO \"{user}\""),
         ),
         "25006" => standby(),
         "0A000" | "22023" | "42704" => {
-            login(Kind::Refused, "the server does not know a setting of this connection (PGOPTIONS)")
+            login(Kind::Refused, "remove the setting that the server does not know (PGOPTIONS)")
         }
-        code if code.starts_with("08") => judge_pooler(answer.message, database),
+        code if code.starts_with("08") => diagnose_pooler(answer.message, database),
         _ => login(Kind::Other, SERVER_LOG_HINT),
     }
 }
 
-fn judge_authorization(message: &str, user: &str) -> (Step, Kind, String) {
+fn diagnose_authorization(message: &str, user: &str) -> (Step, Kind, String) {
     let (kind, hint) = if message.contains("does not exist") {
         (Kind::NoSuchRole, format!("create the role `{user}`, or check DB_USER"))
     } else if message.contains("not permitted to log in") {
-        (Kind::NoRight, format!("ALTER ROLE \"{user}\" LOGIN"))
+        (Kind::NoRight, format!("run as a superuser: ALTER ROLE \"{user}\" LOGIN"))
     } else if message.contains("client certificate") {
         (Kind::Certificate, "set DB_SSLCERT and DB_SSLKEY to a certificate that the server accepts".into())
     } else {
-        (Kind::NotAdmitted, format!("let `{user}` in from this address in the server's pg_hba.conf"))
+        (Kind::NotAdmitted, format!("admit `{user}` from this address in the server's pg_hba.conf"))
     };
     (Step::Login, kind, hint)
 }
 
-/// PgBouncer and its like say everything with 08P01.
-fn judge_pooler(message: &str, database: &str) -> (Step, Kind, String) {
+/// Classifies the errors of PgBouncer and other poolers, which all have the code 08P01.
+fn diagnose_pooler(message: &str, database: &str) -> (Step, Kind, String) {
     if message.contains("unsupported startup parameter") {
-        let hint = "let the pooler pass it (ignore_startup_parameters = options), or name the server itself \
-                    in CAULDRON_DB_DIRECT_HOST";
+        let hint = "make the pooler accept it (ignore_startup_parameters = options), or set \
+                    CAULDRON_DB_DIRECT_HOST to the server";
         (Step::Login, Kind::Refused, hint.into())
     } else if message.contains("no such database") {
-        let hint = format!("name the database `{database}` in the pooler's [databases]");
+        let hint = format!("add the database `{database}` to the pooler's [databases]");
         (Step::Database, Kind::NoSuchDatabase, hint)
     } else if message.contains("no such user") || message.contains("authentication failed") {
-        (Step::Login, Kind::WrongPassword, "check DB_USER and DB_PASSWORD, and the pooler's own list".into())
+        (Step::Login, Kind::WrongPassword, "check DB_USER and DB_PASSWORD, and the pooler's user list".into())
     } else if message.contains("no more connections") || message.contains("query_wait_timeout") {
         (Step::Login, Kind::Full, "raise the pooler's max_client_conn or pool size".into())
     } else if message.contains("TLS required") || message.contains("SSL required") {
         (Step::Tls, Kind::NoTls, "set DB_SSLMODE=require".into())
     } else {
-        (Step::Login, Kind::NotServing, "the pooler cannot reach its server yet".into())
+        (Step::Login, Kind::NotServing, "check that the pooler can reach its server".into())
     }
 }
 
 fn standby() -> (Step, Kind, String) {
-    let hint = "point DB_HOST at the primary; it passes when this server is promoted";
+    let hint = "set DB_HOST to the primary, or wait until this server is promoted";
     (Step::Database, Kind::Standby, hint.into())
 }
 
-/// A standby answers, and can be read; Frappe has to write.
+/// The error for a standby, which can be read but not written.
 pub fn is_standby(host: &str) -> ConnectError {
     let (step, kind, hint) = standby();
-    ConnectError::new(step, kind, format!("`{host}` is a standby: it cannot be written to"), hint)
+    ConnectError::new(step, kind, format!("`{host}` is a standby, which is read-only"), hint)
 }
 
 #[cfg(test)]
@@ -97,7 +99,7 @@ mod tests {
     use crate::outcome::{CONFIGURATION, Fault, PERMISSION, UNAVAILABLE};
 
     #[test]
-    fn every_answer_is_told_apart() {
+    fn every_error_is_classified() {
         use Class::{Never, NeverAfterGrace, NotYet};
         use Kind as K;
         let table = [
@@ -136,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn another_language_is_never_harsher() {
+    fn a_message_in_another_language_is_never_classified_more_severely() {
         let error = classify(Answer { code: "28000", message: "Rolle »x« existiert nicht" }, "x", "x");
         assert_ne!(error.class(), Class::Never);
     }

@@ -1,4 +1,4 @@
-//! An open session: its client, the task that drives it, and what the server said of itself.
+//! An open session: its client, the task that drives it, and the server's parameters.
 
 use std::convert::Infallible;
 use std::future::{Ready, poll_fn, ready};
@@ -18,10 +18,10 @@ use crate::net::dial::within;
 use crate::net::wire::Wire;
 use crate::net::{ConnectError, Kind, Step};
 
-/// Hands tokio-postgres a stream that is as encrypted as it is going to be.
-pub struct AsItIs;
+/// A connector that returns the stream unchanged: it is already encrypted, or will not be.
+pub struct PreparedStream;
 
-impl TlsConnect<Wire> for AsItIs {
+impl TlsConnect<Wire> for PreparedStream {
     type Stream = Wire;
     type Error = Infallible;
     type Future = Ready<Result<Wire, Infallible>>;
@@ -31,7 +31,7 @@ impl TlsConnect<Wire> for AsItIs {
     }
 }
 
-/// A session, which ends when this is dropped.
+/// A session. It ends when this is dropped.
 pub struct Connection {
     client: tokio_postgres::Client,
     driver: JoinHandle<()>,
@@ -43,7 +43,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Takes over what a login made, on a wire that is `encrypted` or not.
+    /// Drives the session of a successful login in a task.
     pub fn drive(
         client: tokio_postgres::Client,
         mut driver: tokio_postgres::Connection<Wire, Wire>,
@@ -76,12 +76,12 @@ impl Connection {
         }
     }
 
-    /// What DB_SSLMODE came to.
+    /// True if the session is encrypted.
     pub fn is_encrypted(&self) -> bool {
         self.encrypted
     }
 
-    /// Ends when the session does, with the reason.
+    /// Waits until the session ends, and returns the reason.
     pub async fn closed(&self) -> String {
         let mut closed = self.closed.clone();
         match closed.wait_for(Option::is_some).await {
@@ -94,34 +94,35 @@ impl Connection {
         self.client.is_closed()
     }
 
-    /// Waits for a NOTIFY on a channel that this session listens to, for so long at most.
+    /// Waits at most `at_most` for a NOTIFY on a channel that this session listens on.
     pub async fn notified(&self, at_most: Duration) {
         let _ = tokio::time::timeout(at_most, self.notified.notified()).await;
     }
 
-    /// The server's version as it says it: `15.8 (Debian 15.8-0+deb12u1)`.
+    /// The server's version as reported: `15.8 (Debian 15.8-0+deb12u1)`.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// The backend that was announced at login, which is not the real one behind a pooler. It stands
-    /// in the cancel request alone, so one is written into a pipe.
+    /// The backend PID announced at login, which differs from the real one behind a pooler. The client shows it only
+    /// in a cancel request, so one is written to a pipe and parsed.
     pub async fn announced_pid(&self) -> Option<i32> {
         let (pipe, mut end) = UnixStream::pair().ok()?;
-        self.client.cancel_token().cancel_query_raw(Wire::Unix(pipe), AsItIs).await.ok()?;
+        self.client.cancel_token().cancel_query_raw(Wire::Unix(pipe), PreparedStream).await.ok()?;
         // Length and request code come first.
         end.read_u64().await.ok()?;
         end.read_i32().await.ok()
     }
 
+    /// True if the server is a standby.
     pub async fn is_standby(&self, deadline: Instant) -> Result<bool, ConnectError> {
-        // PostgreSQL 14 and later say it unasked.
+        // PostgreSQL 14 and later report it at login.
         if let Some(standby) = self.hot_standby {
             return Ok(standby);
         }
         within(deadline, Step::Database, "the server", async {
             let rows = self.client.simple_query("SELECT pg_is_in_recovery()").await.map_err(|error| {
-                let hint = "look at the server's own log";
+                let hint = "check the server's log";
                 ConnectError::new(Step::Database, Kind::Lost, cause_of(&error), hint)
             })?;
             Ok(rows.iter().any(|message| {
@@ -152,7 +153,7 @@ impl Drop for Connection {
     }
 }
 
-/// The innermost words of an error, which are the ones that say something.
+/// The source of an error, which is more specific than its own message.
 pub fn cause_of(error: &tokio_postgres::Error) -> String {
     std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }

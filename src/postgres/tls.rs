@@ -1,4 +1,4 @@
-//! sslmode as libpq means it: when to ask for encryption, what to verify, when to do without.
+//! libpq's sslmode: when to request encryption, what to verify, when to connect without.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -9,14 +9,14 @@ use crate::net::tls::{self, Files, Verify};
 use crate::net::wire::Wire;
 use crate::net::{ConnectError, Kind, Step, dial};
 
-/// The request code 1234.5679 with its length, as every libpq sends it.
+/// The request code 1234.5679 with its length, as libpq sends it.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
-/// What to do where the server breaks off the handshake.
-pub const WANTS_CLIENT: &str =
-    "the server may want a client certificate, or another one: see DB_SSLCERT and DB_SSLKEY";
+/// The hint if the server ends the handshake.
+pub const CLIENT_CERTIFICATE_HINT: &str =
+    "check DB_SSLCERT and DB_SSLKEY: the server may require a client certificate, or a different one";
 
-/// `require` with a CA file verifies as verify-ca does, for old times' sake; so says libpq.
+/// The checks of a mode. `require` with a CA file verifies like verify-ca, for compatibility, as in libpq.
 fn verify(config: &DatabaseTls) -> Verify {
     match config.mode {
         SslMode::Disable | SslMode::Prefer => Verify::Nothing,
@@ -26,7 +26,7 @@ fn verify(config: &DatabaseTls) -> Verify {
     }
 }
 
-/// The connector for these settings; none where the mode is `disable`.
+/// The connector for these settings; None if the mode is `disable`.
 pub fn connector(config: &DatabaseTls) -> Result<Option<MakeRustlsConnect>, ConnectError> {
     if config.mode == SslMode::Disable {
         return Ok(None);
@@ -40,14 +40,14 @@ pub fn connector(config: &DatabaseTls) -> Result<Option<MakeRustlsConnect>, Conn
     tls::connector(verify(config), &files).map(Some)
 }
 
-/// What the server made of the request to encrypt.
+/// The result of the request to encrypt.
 pub enum Secured {
     Wire(Wire),
-    /// Not encrypted, and `prefer` may go on in clear on a new connection.
-    TryInClear(ConnectError),
+    /// TLS failed, and the mode `prefer` allows a new connection without encryption.
+    RetryUnencrypted(ConnectError),
 }
 
-/// Asks for encryption and does the handshake.
+/// Requests encryption and does the handshake.
 pub async fn secure(
     mut socket: TcpStream,
     host: &str,
@@ -56,25 +56,25 @@ pub async fn secure(
 ) -> Result<Secured, ConnectError> {
     let lost = |error: &std::io::Error| {
         let cause = format!("`{host}` ended the connection during the TLS request: {}", dial::reason(error));
-        ConnectError::new(Step::Tls, Kind::Lost, cause, "look at the server's own log")
+        ConnectError::new(Step::Tls, Kind::Lost, cause, "check the server's log")
     };
     socket.write_all(&SSL_REQUEST).await.map_err(|error| lost(&error))?;
     match socket.read_u8().await.map_err(|error| lost(&error))? {
         b'S' => {}
         b'N' if mode == SslMode::Prefer => return Ok(Secured::Wire(Wire::Tcp(socket))),
         b'N' => {
-            let cause = format!("`{host}` does not offer TLS, and DB_SSLMODE={} needs it", mode.name());
-            let hint = "switch ssl on in the server, or set DB_SSLMODE=prefer";
+            let cause = format!("`{host}` does not support TLS, and DB_SSLMODE={} requires it", mode.name());
+            let hint = "enable ssl in the server, or set DB_SSLMODE=prefer";
             return Err(ConnectError::new(Step::Tls, Kind::NoTls, cause, hint));
         }
         // An ErrorResponse: the postmaster could not fork.
         b'E' => {
-            let cause = format!("`{host}` cannot take another connection");
-            let hint = "look at the server's own log: it is out of processes or memory";
+            let cause = format!("`{host}` cannot accept another connection");
+            let hint = "check the server's log: it is out of processes or memory";
             return Err(ConnectError::new(Step::Tls, Kind::Full, cause, hint));
         }
         _ => {
-            let cause = format!("what answers at `{host}` is not PostgreSQL");
+            let cause = format!("the server at `{host}` is not PostgreSQL");
             return Err(ConnectError::new(
                 Step::Tls,
                 Kind::OtherProtocol,
@@ -87,8 +87,8 @@ pub async fn secure(
         Ok(wire) => Ok(Secured::Wire(wire)),
         Err(error) => match tls::refusal(&error) {
             Some(refusal) => {
-                let error = tls::explain(refusal, host, "DB_SSLROOTCERT", WANTS_CLIENT);
-                if mode == SslMode::Prefer { Ok(Secured::TryInClear(error)) } else { Err(error) }
+                let error = tls::explain(refusal, host, "DB_SSLROOTCERT", CLIENT_CERTIFICATE_HINT);
+                if mode == SslMode::Prefer { Ok(Secured::RetryUnencrypted(error)) } else { Err(error) }
             }
             None => Err(lost(&error)),
         },
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_modes_verify_what_libpq_verifies() {
+    fn the_modes_verify_as_libpq_does() {
         let with = |mode, root: Option<&str>| {
             verify(&DatabaseTls { mode, root_certificate: root.map(Into::into), client: None })
         };

@@ -1,6 +1,6 @@
-//! Versions as the server and its programs say them.
+//! Versions as the server and its programs report them.
 
-/// `15.8 (Debian …)`, `17beta1`, `pg_dump (PostgreSQL) 15.8 (Debian …)` → 15, 17, 15.
+/// The major version: `15.8 (Debian …)`, `17beta1`, `pg_dump (PostgreSQL) 15.8 (Debian …)` → 15, 17, 15.
 pub fn major(text: &str) -> Option<u32> {
     text.split_whitespace().find_map(|word| word.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok())
 }

@@ -1,9 +1,9 @@
-//! The hold of a site: `sites/.cauldron/<site>/hold`. Who takes the site's database away for a while
-//! (`exec -- bench restore`) writes it and keeps it fresh; every pod that sees it ends its children and its
-//! own sessions, and comes up anew when it is gone.
+//! The exclusive lock of a site: the file `sites/.cauldron/<site>/hold`. A command that replaces the site's database
+//! (`exec -- bench restore`) writes it and renews it; every pod that reads it ends its children and its own
+//! sessions, and starts again when the lock is released.
 //!
-//! The file stays, and is empty while nobody holds the site: a network file system remembers for a minute
-//! that a file is absent, but asks the server about one that is opened.
+//! The file is kept, and is empty while the lock is free: a network file system caches for a minute
+//! that a file is absent, but asks the server when a file is opened.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -15,15 +15,16 @@ use serde::{Deserialize, Serialize};
 use super::timing::{EXCLUSIVE_LOCK_HEARTBEAT, EXCLUSIVE_LOCK_INTERVAL, EXCLUSIVE_LOCK_STALE_AFTER};
 use super::volume::random_id;
 use crate::bench::Bench;
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Result};
 use crate::tick;
 
-/// Who holds a site, for people.
+/// The holder of the lock, in words for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     pub id: String,
     pub host: String,
-    /// `bench restore`, say: never with its arguments, which may hold a password.
+    /// For example `bench restore`, without its arguments: they may contain a password.
     pub command: String,
 }
 
@@ -38,37 +39,42 @@ impl Holder {
     }
 }
 
-/// Where the hold of one site is.
+/// The lock file of one site.
 #[derive(Clone, Debug)]
-pub struct SiteHold {
+pub struct ExclusiveLock {
     path: PathBuf,
 }
 
-impl SiteHold {
+impl ExclusiveLock {
     pub fn of(bench: &Bench, site: &str) -> Self {
         Self { path: bench.cauldron_site(site).join("hold") }
     }
 
-    /// A leader's: so that others see at once when it is written to. Without the right to write there is no harm.
+    /// Creates the empty file, as the leader, so that other pods see a write at once. Failure is harmless.
     pub fn prepare(&self) {
         if let Err(error) = File::options().create(true).append(true).open(&self.path) {
-            tracing::debug!(%error, "no hold can be prepared");
+            tracing::debug!(event = "site.lock_file_failed", %error, "cannot create the exclusive lock's file");
         }
     }
 
-    /// Who has the site now.
-    pub fn look(&self) -> Option<Holder> {
+    /// The present holder; a lock that is not renewed does not count.
+    pub fn holder(&self) -> Option<Holder> {
         let text = fs::read_to_string(&self.path).ok().filter(|text| !text.is_empty())?;
         let holder = serde_json::from_str(&text).ok()?;
         let age = self.age();
         if age > EXCLUSIVE_LOCK_STALE_AFTER {
-            tracing::debug!(age_s = age.as_secs(), "a hold that nobody renews counts for nothing");
+            let age_s = age.as_secs();
+            tracing::debug!(
+                event = "site.lock_stale",
+                age_s,
+                "ignoring an exclusive lock that is not renewed"
+            );
             return None;
         }
         Some(holder)
     }
 
-    /// Since its last beat, on the volume's own clock where that can be asked.
+    /// The time since the last renewal, by the volume's own clock where that can be read.
     fn age(&self) -> Duration {
         let changed = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified());
         let now = self
@@ -80,23 +86,23 @@ impl SiteHold {
         changed(&self.path).ok().and_then(|then| now.duration_since(then).ok()).unwrap_or_default()
     }
 
-    /// Ends when somebody takes the site.
-    pub async fn taken(&self) -> Holder {
+    /// Waits until a command acquires the lock.
+    pub async fn wait_until_taken(&self) -> Holder {
         loop {
             tick::next(EXCLUSIVE_LOCK_INTERVAL).await;
-            if let Some(holder) = self.look() {
+            if let Some(holder) = self.holder() {
                 return holder;
             }
         }
     }
 
-    /// Takes it until the value is dropped.
+    /// Acquires the lock, and renews it until the value is dropped.
     ///
     /// # Errors
-    /// 75 where somebody else has it, 77 and 75 as for any file.
-    pub fn take(&self, holder: &Holder) -> Result<Taken> {
-        if let Some(other) = self.look() {
-            return Err(has_it(&other));
+    /// 75 if another command has it, 77 and 75 as for any file.
+    pub fn acquire(&self, holder: &Holder) -> Result<HeldLock> {
+        if let Some(other) = self.holder() {
+            return Err(locked_by(&other));
         }
         let text = serde_json::to_string(holder).expect("a holder is JSON");
         let fault = |error: &io::Error| Fault::file(format!("cannot write {}", self.path.display()), error);
@@ -104,58 +110,63 @@ impl SiteHold {
             fs::create_dir_all(folder).map_err(|error| fault(&error))?;
         }
         write(&self.path, &text).map_err(|error| fault(&error))?;
-        let (path, beat) = (self.path.clone(), text);
-        let beating = tokio::spawn(async move {
+        let path = self.path.clone();
+        let renewal = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(EXCLUSIVE_LOCK_HEARTBEAT).await;
-                if let Err(error) = write(&path, &beat) {
-                    tracing::warn!(%error, "the hold of the site cannot be renewed");
+                if let Err(error) = write(&path, &text) {
+                    tracing::warn!(
+                        event = "site.lock_renewal_failed", %error,
+                        "cannot renew the site's exclusive lock"
+                    );
                 }
             }
         });
-        Ok(Taken { hold: self.clone(), holder: holder.clone(), beating })
+        Ok(HeldLock { lock: self.clone(), holder: holder.clone(), renewal })
     }
 }
 
-/// A hold of our own.
-pub struct Taken {
-    hold: SiteHold,
+/// An exclusive lock that this process holds.
+pub struct HeldLock {
+    lock: ExclusiveLock,
     holder: Holder,
-    beating: tokio::task::JoinHandle<()>,
+    renewal: tokio::task::JoinHandle<()>,
 }
 
-impl Taken {
-    /// Two that write at once: the last one has it.
+impl HeldLock {
+    /// Checks that no other command wrote the file at the same time: the last writer has the lock.
     ///
     /// # Errors
-    /// 75 where that is not us.
+    /// 75 if that is another command.
     pub fn is_ours(&self) -> Result<()> {
-        match self.hold.look() {
-            Some(other) if other.id != self.holder.id => Err(has_it(&other)),
+        match self.lock.holder() {
+            Some(other) if other.id != self.holder.id => Err(locked_by(&other)),
             _ => Ok(()),
         }
     }
 }
 
-impl Drop for Taken {
+impl Drop for HeldLock {
     fn drop(&mut self) {
-        self.beating.abort();
+        self.renewal.abort();
         if self.is_ours().is_ok()
-            && let Err(error) = write(&self.hold.path, "")
+            && let Err(error) = write(&self.lock.path, "")
         {
-            tracing::warn!(%error, "the hold of the site stays: the pods go on in an hour, or when it is emptied");
+            tracing::warn!(
+                event = "site.lock_release_failed", %error,
+                "cannot release the site's exclusive lock: the pods start again when it expires in an hour, or when \
+                 its file is emptied"
+            );
         }
     }
 }
 
-fn has_it(holder: &Holder) -> Fault {
-    Fault::try_again(
-        holder.text(),
-        "wait for its end; where it was killed, empty sites/.cauldron/<site>/hold",
-    )
+fn locked_by(holder: &Holder) -> Fault {
+    Fault::try_again(holder.text(), "wait until it ends; if it was killed, empty sites/.cauldron/<site>/hold")
+        .named(Refusal::SiteLocked)
 }
 
-/// In place: the same file, whoever has it open.
+/// Writes in place: processes that have the file open see the change.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut file = File::options().create(true).write(true).truncate(true).open(path)?;
     file.write_all(text.as_bytes())?;
@@ -167,21 +178,21 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_has_it_until_it_ends_or_was_silent_for_an_hour() {
+    async fn one_command_has_the_lock_until_it_ends_or_does_not_renew_it_for_an_hour() {
         let folder = tempfile::tempdir().unwrap();
-        let hold = SiteHold { path: folder.path().join("s/hold") };
-        assert_eq!(hold.look(), None);
+        let lock = ExclusiveLock { path: folder.path().join("s/hold") };
+        assert_eq!(lock.holder(), None);
         let (first, second) = (Holder::new("bench restore"), Holder::new("bench reinstall"));
-        let taken = hold.take(&first).unwrap();
-        hold.prepare();
-        assert_eq!(hold.look(), Some(first.clone()));
-        assert!(hold.take(&second).is_err());
-        drop(taken);
-        assert_eq!(hold.look(), None);
-        std::mem::forget(hold.take(&first).unwrap());
-        let file = File::options().write(true).open(&hold.path).unwrap();
+        let held = lock.acquire(&first).unwrap();
+        lock.prepare();
+        assert_eq!(lock.holder(), Some(first.clone()));
+        assert!(lock.acquire(&second).is_err());
+        drop(held);
+        assert_eq!(lock.holder(), None);
+        std::mem::forget(lock.acquire(&first).unwrap());
+        let file = File::options().write(true).open(&lock.path).unwrap();
         file.set_modified(SystemTime::now() - EXCLUSIVE_LOCK_STALE_AFTER - Duration::from_secs(1)).unwrap();
-        assert_eq!(hold.look(), None);
-        assert!(hold.take(&second).is_ok());
+        assert_eq!(lock.holder(), None);
+        assert!(lock.acquire(&second).is_ok());
     }
 }

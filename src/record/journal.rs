@@ -1,7 +1,7 @@
-//! The journal of installs: `public."__cauldron_apps"`, one row for each app that was begun here.
+//! The journal of installs: `public."__cauldron_apps"`, one row per app whose install began here.
 //!
-//! It says what the very database that it is in went through, so it counts in a copy and after a restore,
-//! too: a dump that was taken halfway through an install has half an app, and says so.
+//! It describes the database that contains it, so it also counts in a copy and after a restore:
+//! a dump that was taken during an install contains half an app, and its journal says so.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +10,18 @@ use tokio_postgres::{Client, Row};
 use crate::outcome::Result;
 use crate::postgres::sql::sql_fault;
 
-/// What is known of one app's install.
+/// The install of one app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub finished: bool,
-    /// None for an app of the image.
+    /// None for an app that is baked into the image.
     pub commit: Option<String>,
 }
 
-/// By app; empty where nothing was ever begun.
+/// The entries by app; empty if no install ever began.
 pub async fn read(client: &Client, site: &str) -> Result<BTreeMap<String, Entry>> {
     let there = r#"SELECT to_regclass('public."__cauldron_apps"') IS NOT NULL AS is_there"#;
-    let row =
-        client.query_one(there, &[]).await.map_err(sql_fault("cannot look for the journal of installs"))?;
+    let row = client.query_one(there, &[]).await.map_err(sql_fault("cannot find the journal of installs"))?;
     if !row.get::<_, bool>("is_there") {
         return Ok(BTreeMap::new());
     }
@@ -32,30 +31,35 @@ pub async fn read(client: &Client, site: &str) -> Result<BTreeMap<String, Entry>
     Ok(rows.iter().map(|row| (row.get("app"), entry(row))).collect())
 }
 
-/// From here to [`finish`] the app is half there, whatever Frappe says.
+/// Records that an install begins. Until [`finish`] the app counts as partly installed, whatever Frappe reports.
 pub async fn start(client: &Client, site: &str, app: &str, commit: Option<&str>) -> Result<()> {
     let sql = r#"INSERT INTO public."__cauldron_apps" (site, app, commit, started)
                  VALUES ($1, $2, $3, clock_timestamp())
                  ON CONFLICT (site, app) DO UPDATE SET
                      commit = excluded.commit, started = excluded.started, finished = NULL"#;
     let done = client.execute(sql, &[&site, &app, &commit]).await;
-    done.map(drop).map_err(sql_fault("cannot record that an install begins"))
+    done.map(drop).map_err(sql_fault("cannot record the start of an install"))
 }
 
+/// Records that an install finished.
 pub async fn finish(client: &Client, site: &str, app: &str) -> Result<()> {
     let sql =
         r#"UPDATE public."__cauldron_apps" SET finished = clock_timestamp() WHERE site = $1 AND app = $2"#;
     let done = client.execute(sql, &[&site, &app]).await;
-    done.map(drop).map_err(sql_fault("cannot record that an install is finished"))
+    done.map(drop).map_err(sql_fault("cannot record the end of an install"))
 }
 
-/// The app has gone from the site.
+/// Deletes the entry of an app that was removed from the site.
 pub async fn forget(client: &Client, site: &str, app: &str) -> Result<()> {
     let sql = r#"DELETE FROM public."__cauldron_apps" WHERE site = $1 AND app = $2"#;
-    client.execute(sql, &[&site, &app]).await.map(drop).map_err(sql_fault("cannot forget an app's install"))
+    client
+        .execute(sql, &[&site, &app])
+        .await
+        .map(drop)
+        .map_err(sql_fault("cannot delete an app from the journal of installs"))
 }
 
-/// A site that is created anew has none.
+/// Deletes all entries, for a site that is created again.
 pub async fn forget_all(client: &Client, site: &str) -> Result<()> {
     let sql = r#"DELETE FROM public."__cauldron_apps" WHERE site = $1"#;
     client.execute(sql, &[&site]).await.map(drop).map_err(sql_fault("cannot clear the journal of installs"))

@@ -1,18 +1,18 @@
-//! What the database has on record about migrations: the gate's present state in our row of the site,
-//! and a row for every fingerprint that was ever tried.
+//! The history of migrations in the site's database: a row for every fingerprint that was ever tried.
+//! The gate's present state, in our row of the site, is written here too.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Error};
 
-use super::stage::{Event, Kind, Stage, on_event};
+use super::gate::Gate;
 use super::state::notify;
 use crate::frappe::database::LANDMARK;
 use crate::outcome::Result;
 use crate::postgres::sql::sql_fault;
 
-/// What an app was when it was migrated to.
+/// The version and commit of an app at a migration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Released {
@@ -20,106 +20,36 @@ pub struct Released {
     pub commit: Option<String>,
 }
 
-/// The present state of the gate.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Gate {
-    pub stage: Stage,
-    /// Nothing is pending: no maintenance, nobody is held.
-    #[serde(rename = "quiet")]
-    pub no_op: bool,
-    /// An earlier migration changed the database and did not end.
-    #[serde(rename = "half")]
-    pub interrupted: bool,
-    /// What is migrated to, or was in vain.
-    pub target: Option<String>,
-    /// We set maintenance_mode, and an operator had not.
-    pub maintenance_ours: bool,
-    /// The backup that was taken before.
-    pub backup: Option<String>,
-    /// Why the last try failed.
-    pub error: Option<String>,
-}
+/// The attempts that a fingerprint has. They are counted in the database: a restart grants no new ones.
+pub const MAX_ATTEMPTS: i32 = 3;
 
-impl Gate {
-    /// What an older or newer version of ours wrote is read as far as it goes.
-    pub fn parse(text: Option<&str>) -> Self {
-        text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
-    }
-
-    /// The tables are others: nothing is half-migrated any more, but maintenance may still be on.
-    pub fn after_a_restore(self) -> Self {
-        let stage = if self.maintenance_ours { Stage::Finishing } else { Stage::Open };
-        Self { stage, maintenance_ours: self.maintenance_ours, ..Self::default() }
-    }
-
-    pub fn kind(&self) -> Kind {
-        Kind { no_op: self.no_op, interrupted: self.interrupted }
-    }
-
-    /// Goes on to the next stage.
-    pub fn on_event(&mut self, event: Event) {
-        self.stage = on_event(self.stage, self.kind(), event);
-        match self.stage {
-            Stage::Failed => self.interrupted = true,
-            Stage::Finishing | Stage::Open => self.interrupted = false,
-            _ => {}
-        }
-    }
-
-    /// No job may begin, as far as the record says.
-    pub fn holds_workers(&self, leader_is_alive: bool) -> bool {
-        self.stage.holds_workers(self.kind(), leader_is_alive)
-    }
-
-    /// A migration changed the database and did not end.
-    pub fn is_half_done(&self) -> bool {
-        self.stage == Stage::Failed
-    }
-
-    /// What is wrong, and what can be done, wherever it is told.
-    pub fn remedy(&self) -> String {
-        let backup = match &self.backup {
-            Some(path) => format!(", a restore of {path}"),
-            None => ", a restore of a backup".into(),
-        };
-        format!(
-            "the migration to {} failed after it had changed the database: {}; maintenance stays until `cauldron-frappe \
-             migrate --retry` with that code{backup}, or `cauldron-frappe maintenance off --force`",
-            self.target.as_deref().unwrap_or("-"),
-            self.error.as_deref().unwrap_or("it was cut off"),
-        )
-    }
-}
-
-/// A fingerprint has so many attempts. They are counted in the database: a restart grants none.
-pub const ATTEMPTS: i32 = 3;
-
-/// A fingerprint that was tried.
+/// The attempts to migrate to one fingerprint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tried {
+pub struct AttemptHistory {
     pub attempts: i32,
-    /// Seconds since the last one began, or failed.
+    /// Seconds since the last attempt began, or failed.
     pub last_attempt_s: Option<i64>,
     pub last_error: Option<String>,
     pub is_migrated: bool,
 }
 
-impl Tried {
-    pub fn was_often_enough(&self) -> bool {
-        self.attempts >= ATTEMPTS
+impl AttemptHistory {
+    /// True if no attempt is left.
+    pub fn is_exhausted(&self) -> bool {
+        self.attempts >= MAX_ATTEMPTS
     }
 }
 
+/// Records the gate, and wakes the waiting pods.
 pub async fn write_gate(client: &Client, site: &str, gate: &Gate) -> Result<()> {
     let text = serde_json::to_string(gate).expect("a gate is JSON");
     let sql = r#"UPDATE public."__cauldron_state" SET gate = $2 WHERE site = $1"#;
     client.execute(sql, &[&site, &text]).await.map_err(sql_fault("cannot record the gate"))?;
-    notify(client).await.map_err(sql_fault("cannot tell the other pods"))
+    notify(client).await.map_err(sql_fault("cannot notify the other pods"))
 }
 
-/// What is known of one fingerprint; nothing where it was never tried.
-pub async fn tried(client: &Client, site: &str, fingerprint: &str) -> Result<Tried> {
+/// The attempts of one fingerprint; the default if it was never tried.
+pub async fn attempt_history(client: &Client, site: &str, fingerprint: &str) -> Result<AttemptHistory> {
     let sql = r#"SELECT attempts, extract(epoch FROM clock_timestamp() - last_attempt)::int8 AS last_attempt_s,
                         last_error, migrated IS NOT NULL AS is_migrated
                  FROM public."__cauldron_fingerprint" WHERE site = $1 AND fingerprint = $2"#;
@@ -127,7 +57,7 @@ pub async fn tried(client: &Client, site: &str, fingerprint: &str) -> Result<Tri
         .query_opt(sql, &[&site, &fingerprint])
         .await
         .map_err(sql_fault("cannot read the history of migrations"))?;
-    Ok(row.map_or_else(Tried::default, |row| Tried {
+    Ok(row.map_or_else(AttemptHistory::default, |row| AttemptHistory {
         attempts: row.get("attempts"),
         last_attempt_s: row.get("last_attempt_s"),
         last_error: row.get("last_error"),
@@ -135,7 +65,7 @@ pub async fn tried(client: &Client, site: &str, fingerprint: &str) -> Result<Tri
     }))
 }
 
-/// Counts an attempt before anything is done: whatever ends it, a restart grants no other one.
+/// Counts an attempt before its work begins, so that a restart grants no additional one. Returns its number.
 pub async fn count_attempt(client: &Client, site: &str, fingerprint: &str) -> Result<i32> {
     let sql = r#"INSERT INTO public."__cauldron_fingerprint" AS f (site, fingerprint, attempts, last_attempt)
                  VALUES ($1, $2, 1, clock_timestamp())
@@ -146,8 +76,8 @@ pub async fn count_attempt(client: &Client, site: &str, fingerprint: &str) -> Re
     Ok(row.get("attempts"))
 }
 
-/// It was ended by a stop that somebody asked for: that says nothing against the code.
-pub async fn give_attempt_back(
+/// Returns an attempt that a requested stop ended: that is no failure of the code.
+pub async fn refund_attempt(
     client: &Client,
     site: &str,
     fingerprint: &str,
@@ -157,6 +87,7 @@ pub async fn give_attempt_back(
     client.execute(sql, &[&site, &fingerprint]).await.map(drop)
 }
 
+/// Records why an attempt failed.
 pub async fn record_failure(client: &Client, site: &str, fingerprint: &str, error: &str) -> Result<()> {
     let sql = r#"UPDATE public."__cauldron_fingerprint" SET last_error = $3, last_attempt = clock_timestamp()
                  WHERE site = $1 AND fingerprint = $2"#;
@@ -167,7 +98,7 @@ pub async fn record_failure(client: &Client, site: &str, fingerprint: &str, erro
         .map_err(sql_fault("cannot record the failure"))
 }
 
-/// An operator's `migrate --retry`.
+/// Resets the count, for an operator's `migrate --retry`.
 pub async fn forget_attempts(client: &Client, site: &str, fingerprint: &str) -> Result<()> {
     let sql =
         r#"UPDATE public."__cauldron_fingerprint" SET attempts = 0 WHERE site = $1 AND fingerprint = $2"#;
@@ -175,10 +106,10 @@ pub async fn forget_attempts(client: &Client, site: &str, fingerprint: &str) -> 
         .execute(sql, &[&site, &fingerprint])
         .await
         .map(drop)
-        .map_err(sql_fault("cannot grant new attempts"))
+        .map_err(sql_fault("cannot reset the attempts"))
 }
 
-/// A migration that came to its end.
+/// A migration that finished.
 pub struct Migrated<'a> {
     pub fingerprint: &'a str,
     /// Of the installed apps.
@@ -187,7 +118,7 @@ pub struct Migrated<'a> {
     pub patches: i32,
 }
 
-/// This is what the tables are from now on; the history has it.
+/// Records the fingerprint of the tables, in the history and in the site's row.
 pub async fn record_migrated(
     client: &Client,
     site: &str,
@@ -197,7 +128,7 @@ pub async fn record_migrated(
     let gate = serde_json::to_string(gate).expect("a gate is JSON");
     let Migrated { fingerprint, released, took_ms, patches } = migrated;
     let apps = serde_json::to_string(released).expect("versions are JSON");
-    // One statement: either everything is recorded or nothing.
+    // One statement, so that all of it is recorded or nothing.
     let sql = format!(
         r#"WITH history AS (
                INSERT INTO public."__cauldron_fingerprint" AS f (site, fingerprint, apps, migrated, took_ms, patches)
@@ -210,10 +141,10 @@ pub async fn record_migrated(
         .execute(&sql, &[&site, fingerprint, &gate, took_ms, patches, &apps])
         .await
         .map_err(sql_fault("cannot record the migration"))?;
-    notify(client).await.map_err(sql_fault("cannot tell the other pods"))
+    notify(client).await.map_err(sql_fault("cannot notify the other pods"))
 }
 
-/// What the apps were at the last migration. Frappe itself has that only after its first migrate.
+/// The apps' versions at the last migration. Frappe records them only after its first migrate.
 pub async fn released(client: &Client, site: &str) -> Result<BTreeMap<String, Released>> {
     let sql = r#"SELECT f.apps FROM public."__cauldron_fingerprint" AS f
                  JOIN public."__cauldron_state" AS s USING (site, fingerprint) WHERE site = $1"#;
@@ -223,8 +154,8 @@ pub async fn released(client: &Client, site: &str) -> Result<BTreeMap<String, Re
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
 
-/// The record is of these tables from now on. What it says of others (a backup was restored) is history.
-pub async fn begin_anew(client: &Client, site: &str, gate: &Gate) -> Result<()> {
+/// Starts a new history for the present tables. The old one was about other tables (a backup was restored).
+pub async fn reset_history(client: &Client, site: &str, gate: &Gate) -> Result<()> {
     let sql = r#"DELETE FROM public."__cauldron_fingerprint" WHERE site = $1"#;
     client.execute(sql, &[&site]).await.map_err(sql_fault("cannot clear the history of migrations"))?;
     let gate = serde_json::to_string(gate).expect("a gate is JSON");
@@ -234,41 +165,11 @@ pub async fn begin_anew(client: &Client, site: &str, gate: &Gate) -> Result<()> 
     client.execute(&sql, &[&site, &gate]).await.map(drop).map_err(sql_fault("cannot record the gate"))
 }
 
-/// Milliseconds that a patch took on average in the migrations on record.
+/// The average time of a patch, in milliseconds, over the migrations on record.
 pub async fn ms_per_patch(client: &Client, site: &str) -> Result<Option<i64>> {
     let sql = r#"SELECT (sum(took_ms) / nullif(sum(patches), 0))::int8 AS ms FROM public."__cauldron_fingerprint"
                  WHERE site = $1 AND patches > 0"#;
     let row =
         client.query_one(sql, &[&site]).await.map_err(sql_fault("cannot read the history of migrations"))?;
     Ok(row.get("ms"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_another_version_wrote_is_read_as_far_as_it_goes() {
-        assert_eq!(Gate::parse(None), Gate::default());
-        assert_eq!(Gate::parse(Some("{}")), Gate::default());
-        let read = Gate::parse(Some(r#"{"stage": "failed", "target": "f", "new": 1}"#));
-        assert!(read.stage == Stage::Failed && read.target.as_deref() == Some("f"));
-        assert!(read.remedy().contains("--retry"));
-    }
-
-    #[test]
-    fn the_fields_keep_the_names_that_the_release_before_reads() {
-        let gate = Gate { no_op: true, interrupted: true, ..Gate::default() };
-        let text = serde_json::to_string(&gate).unwrap();
-        assert!(text.contains(r#""quiet":true"#) && text.contains(r#""half":true"#), "{text}");
-        assert_eq!(Gate::parse(Some(&text)), gate);
-    }
-
-    #[test]
-    fn a_restored_database_is_not_half_migrated_but_may_be_in_maintenance() {
-        let failed = Gate { stage: Stage::Failed, maintenance_ours: true, ..Gate::default() };
-        assert_eq!(failed.after_a_restore().stage, Stage::Finishing);
-        let by_hand = Gate { stage: Stage::Failed, ..Gate::default() };
-        assert_eq!(by_hand.after_a_restore(), Gate::default());
-    }
 }

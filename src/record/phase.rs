@@ -1,21 +1,21 @@
-//! How far the creation of a site got, as our row of it says.
+//! The progress of a site's creation, as recorded in its row.
 
 /// The column `phase`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SitePhase {
-    /// A leader has the record, and did not begin to create the site.
+    /// A leader made the record, and did not begin to create the site.
     #[default]
     Idle,
     Creating,
     Complete,
-    /// A word of a newer release. The site counts as unfinished (it is not served), and as somebody's (nothing of it is
-    /// cleared, and no other site is made in its place). `schema::refuse_newer` keeps us from leading there: the column's
-    /// CHECK allows no other word up to the version that we know.
+    /// A word of a newer release. The site counts as unfinished (it is not served) and as occupied (nothing of it is
+    /// cleared, and no other site is created in its place). `schema::refuse_newer` prevents that we lead there: up to
+    /// the schema version that we know, the column's CHECK allows no other word.
     Unknown,
 }
 
 impl SitePhase {
-    /// Those that are written.
+    /// The phases that are written.
     pub const ALL: [Self; 3] = [Self::Idle, Self::Creating, Self::Complete];
 
     pub const fn as_str(self) -> &'static str {
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_phase_is_read_as_it_is_written_and_no_other_word_is_one_of_them() {
+    fn every_phase_round_trips_and_any_other_word_is_unknown() {
         for phase in SitePhase::ALL {
             assert_eq!(SitePhase::parse(phase.as_str()), phase);
         }

@@ -1,4 +1,4 @@
-//! The record of a site, for who holds no session on the site's database: each reading logs in as the site itself.
+//! Reads the record of a site without a lasting session: each read logs in with the site's own login.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::config::database::DatabaseConfig;
 use crate::frappe::site_config;
 use crate::postgres::{self, Connection, Options};
 
-const DEADLINE: Duration = Duration::from_secs(5);
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Reads the record of one site.
 #[derive(Clone)]
@@ -23,23 +23,26 @@ impl RecordReader {
         Self { database: database.directly(), bench: bench.clone(), site: site.to_string() }
     }
 
-    /// A session on the site's database, with the site's own login.
+    /// Opens a session on the site's database with the site's own login.
     ///
     /// # Errors
-    /// Why there is none, in words.
+    /// The cause, in words.
     pub async fn connect(&self) -> Result<Connection, String> {
         let own = site_config::login(&self.bench, &self.site)?;
-        let options = Options { timeout: DEADLINE, ..Options::default() };
+        let options = Options { timeout: READ_TIMEOUT, ..Options::default() };
         postgres::connect(&self.database, &own.login, &own.database, "cauldron/look", &options)
             .await
             .map_err(|error| error.to_string())
     }
 
+    /// Reads the site's row, if it has one.
+    ///
     /// # Errors
-    /// Why it cannot be read, in words.
+    /// The cause, in words.
     pub async fn read(&self) -> Result<Option<State>, String> {
         let connection = self.connect().await?;
-        let read = tokio::time::timeout(DEADLINE, state::read(&connection, &self.site)).await;
-        read.map_err(|_| "no answer".to_string())?.map_err(|error| error.to_string())
+        let read = tokio::time::timeout(READ_TIMEOUT, state::read(&connection, &self.site)).await;
+        read.map_err(|_| format!("no answer within {} s", READ_TIMEOUT.as_secs()))?
+            .map_err(|error| error.to_string())
     }
 }

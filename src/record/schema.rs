@@ -1,30 +1,31 @@
 //! The schema of our record in the site's database (the tables `public."__cauldron_*"`): its version, and the patches
-//! that bring an older one to ours.
+//! that upgrade an older version.
 //!
 //! ```text
 //!   no tables, or no version ─▶ 1 ─▶ patch 2 ─▶ … ─▶ LATEST      by the leader, under the lock, in one transaction
 //!   a version above LATEST   ─▶ a newer release's: it is read, and never written
 //! ```
 //!
-//! Releases run side by side in a rolling update, and a rollback leaves the newer schema behind. So a patch only adds
-//! columns that may be null: a release that does not know them reads and writes as before. The first release has no
-//! version; a row that it writes has none either, and the patches are applied again, which changes nothing.
+//! Releases run side by side in a rolling update, and a rollback leaves the newer schema in place. So a patch only adds
+//! nullable columns: a release that does not know them reads and writes as before. The first release writes rows
+//! without a version. The patches are then applied again, which changes nothing.
 
 use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error};
 
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Result};
 use crate::postgres::ddl;
 use crate::postgres::sql::{has_code, sql_fault};
 
-/// Our tables, as `pg_dump` takes a pattern.
+/// Our tables, as a pattern for `pg_dump`.
 pub const PATTERN: &str = "public.__cauldron_*";
-/// Their names, as SQL's LIKE takes a pattern.
+/// Their names, as a pattern for SQL's LIKE.
 pub const LIKE: &str = r"\_\_cauldron\_%";
 
-/// Version 1, which never changes. Everything later is a patch.
+/// Version 1, which never changes. Every later change is a patch.
 const FIRST: &str = r#"
 CREATE TABLE IF NOT EXISTS public."__cauldron_state" (
     site text PRIMARY KEY,
@@ -43,7 +44,7 @@ CREATE TABLE IF NOT EXISTS public."__cauldron_state" (
     last_error text,
     -- The attempt whose step may log in.
     step text,
-    -- What was migrated to last, and the table whose OID says that nobody restored another database over it.
+    -- The last migration, and the table whose OID changes when another database is restored over this one.
     fingerprint text,
     landmark oid,
     gate text
@@ -82,7 +83,7 @@ struct Patch {
     sql: &'static str,
 }
 
-/// In their order. One that was released is not changed.
+/// In order of version. A released patch is never changed.
 const PATCHES: &[Patch] = &[Patch {
     version: 2,
     sql: r#"ALTER TABLE public."__cauldron_state" ADD COLUMN IF NOT EXISTS schema_version int"#,
@@ -91,29 +92,29 @@ const PATCHES: &[Patch] = &[Patch {
 /// The version that this release knows.
 pub const LATEST: i32 = PATCHES[PATCHES.len() - 1].version;
 
-/// A backup reads our tables for as long as it takes: nobody waits for it with the tables locked to all others.
+/// A limit, because a backup locks our tables for its whole duration, and a waiting ALTER TABLE blocks all others.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The version of the schema that is there; 0 where there are no tables.
+/// The version of the present schema; 0 without tables.
 pub async fn version(client: &Client) -> std::result::Result<i32, Error> {
     let there = r#"SELECT to_regclass('public."__cauldron_state"') IS NOT NULL AS is_there"#;
     if !client.query_one(there, &[]).await?.get::<_, bool>("is_there") {
         return Ok(0);
     }
-    // The column may be absent, which no SQL that names it survives.
+    // The column may be absent: SQL that names it would fail.
     let sql = r#"SELECT coalesce(max((to_jsonb(s) ->> 'schema_version')::int), 1) AS version
                  FROM public."__cauldron_state" AS s"#;
     Ok(client.query_one(sql, &[]).await?.get("version"))
 }
 
-/// Makes the tables where they are absent, and applies the patches that they lack. Under the lock.
+/// Creates the tables if they are absent, and applies the missing patches. The caller holds the leader's lock.
 ///
 /// # Errors
-/// 78 for a newer release's record, 77 where the tables are another role's, 75 while somebody else locks them.
+/// 78 for a newer release's record, 77 if another role owns the tables, 75 if another session locks them.
 pub async fn bring_up_to_date(client: &Client) -> Result<()> {
     let version = version(client).await.map_err(sql_fault("cannot read the version of our record"))?;
     refuse_newer(version)?;
-    client.batch_execute(FIRST).await.map_err(sql_fault("cannot make our tables"))?;
+    client.batch_execute(FIRST).await.map_err(sql_fault("cannot create our tables"))?;
     if version == LATEST {
         return Ok(());
     }
@@ -124,15 +125,20 @@ pub async fn bring_up_to_date(client: &Client) -> Result<()> {
         .collect();
     let sql = format!(r#"{patches} UPDATE public."__cauldron_state" SET schema_version = {LATEST}"#);
     ddl::run(client, LOCK_TIMEOUT, &sql).await.map_err(fault)?;
-    tracing::info!(from = version, to = LATEST, "brought the schema of our record up to date");
+    tracing::info!(
+        event = "record.schema_upgraded",
+        from = version,
+        to = LATEST,
+        "upgraded the schema of our record"
+    );
     Ok(())
 }
 
 fn fault(error: Error) -> Fault {
-    let doing = "cannot bring the schema of our record up to date";
+    let doing = "cannot upgrade the schema of our record";
     if has_code(&error, &SqlState::LOCK_NOT_AVAILABLE) {
         let cause = format!("{doing}: another session holds a lock on one of our tables");
-        return Fault::try_again(cause, "a backup, perhaps: start again when it has ended");
+        return Fault::try_again(cause, "start again when that session has ended; it may be a backup");
     }
     let fault = sql_fault(doing)(error);
     if fault.code == crate::outcome::PERMISSION {
@@ -142,19 +148,22 @@ fn fault(error: Error) -> Fault {
     fault
 }
 
+/// Refuses a record of a newer release.
+///
 /// # Errors
-/// 78 where the schema is one that this release does not know.
+/// 78 if this release does not know the schema version.
 pub fn refuse_newer(version: i32) -> Result<()> {
     if version <= LATEST {
         return Ok(());
     }
     Err(Fault::configuration(
         format!(
-            "our record in the database has schema version {version}, and this release knows {LATEST}: it serves what it \
-             may, and neither leads nor migrates"
+            "our record in the database has schema version {version}, and this release knows {LATEST}: it can serve \
+             the site, but neither lead nor migrate"
         ),
-        "use the release of cauldron-frappe that wrote it, or a later one",
-    ))
+        "use the release of cauldron-frappe that wrote the record, or a later one",
+    )
+    .named(Refusal::RecordNewer))
 }
 
 #[cfg(test)]
@@ -163,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patches_are_in_order_and_add_nothing_but_columns_that_may_be_null() {
+    fn patches_are_in_order_and_only_add_nullable_columns() {
         for (index, patch) in PATCHES.iter().enumerate() {
             assert_eq!(usize::try_from(patch.version).unwrap(), index + 2, "versions have no gaps");
             for statement in patch.sql.split(';') {
@@ -185,13 +194,13 @@ mod tests {
     }
 
     #[test]
-    fn the_column_takes_every_phase_that_is_written_and_no_other() {
+    fn the_column_allows_exactly_the_phases_that_are_written() {
         let words = SitePhase::ALL.map(|phase| format!("'{}'", phase.as_str())).join(", ");
         assert!(FIRST.contains(&format!("phase text NOT NULL CHECK (phase IN ({words}))")));
     }
 
     #[test]
-    fn what_a_newer_release_wrote_is_refused() {
+    fn a_record_of_a_newer_release_is_refused() {
         assert!(refuse_newer(0).is_ok() && refuse_newer(1).is_ok() && refuse_newer(LATEST).is_ok());
         assert_eq!(refuse_newer(LATEST + 1).unwrap_err().code, crate::outcome::CONFIGURATION);
     }

@@ -1,37 +1,37 @@
-//! The order of a migration. A pure function; the I/O is in `migrate::run`.
+//! The stages of a migration. A pure function; the I/O is in `migrate::run`.
 //!
 //! ```text
 //!          begin           done           done            done              done             done
 //!   Open ────────▶ Checking ──▶ BackingUp ──▶ Draining ──▶ Maintenance ──▶ Migrating ──▶ Finishing ──▶ Open
 //!    ▲               ▲   │          │ no-op ─────────────────────────────▶  │
 //!    │ begin again   │   │          │            │               │          │ failed after a change,
-//!    │            Failed ◀─ again ──┴────────────┴───────────────┴──────────┤ or its leader is gone
-//!    │               │   failed, or its leader is gone                      │
+//!    │            Failed ◀─ again ──┴────────────┴───────────────┴──────────┤ or its leader died
+//!    │               │   failed, or its leader died                         │
 //!    └───────────────┴──────────────────────────────────────────────────────┘
 //!      lifted (a restore, off --force)      failed before a change
 //! ```
 //!
-//! Up to the first change of the database every failure leads back to Open: the old version goes on.
-//! After it (*interrupted*) there is no way back but a migration that ends well, a restore, or an operator's
-//! word. A *no-op* has no pending patch and no changed DocType: it takes no maintenance and holds nobody.
+//! Until the first change of the database every failure leads back to Open: the old version keeps serving.
+//! After it (*interrupted*) only a migration that succeeds, a restore, or an operator's command leads back.
+//! A *no-op* has no pending patch and no changed DocType: it sets no maintenance mode and pauses no worker.
 
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// Nobody migrates.
+    /// No migration runs.
     #[default]
     Open,
     Checking,
     BackingUp,
-    /// Workers are told to stop; web serves.
+    /// Workers stop; the web role serves.
     Draining,
     Maintenance,
     Migrating,
-    /// It is migrated, and recorded; caches, web, maintenance, workers.
+    /// The migration is done and recorded; caches, web, maintenance mode and workers follow.
     Finishing,
-    /// Half a migration: maintenance stays.
+    /// The migration is half-done: maintenance mode stays on.
     Failed,
 }
 
@@ -39,23 +39,23 @@ pub enum Stage {
 pub enum Event {
     Begin,
     Done,
-    /// The present stage could not be brought to its end.
+    /// The present stage failed.
     Failed {
         /// The database may have been changed.
         changed: bool,
     },
-    /// Another leader finds what was left.
+    /// A new leader found the migration of a leader that died.
     Orphaned,
-    /// An operator's word, or a restored database.
+    /// An operator lifted maintenance, or a database was restored.
     Lifted,
 }
 
-/// What kind of migration it is.
+/// The properties of a migration that decide which stages it passes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kind {
     /// Nothing is pending.
     pub no_op: bool,
-    /// An earlier one changed the database and did not end.
+    /// An earlier migration changed the database and did not finish.
     pub interrupted: bool,
 }
 
@@ -64,7 +64,7 @@ pub fn on_event(stage: Stage, kind: Kind, event: Event) -> Stage {
     use Stage::{BackingUp, Checking, Draining, Failed, Finishing, Maintenance, Migrating, Open};
     match (stage, event) {
         (Open | Failed, Event::Begin) => Checking,
-        // What was saved before the first change is the one to go back to.
+        // The backup from before the first change is the one to restore.
         (Checking, Event::Done) if kind.interrupted => Draining,
         (Checking, Event::Done) => BackingUp,
         (BackingUp, Event::Done) if kind.no_op => Migrating,
@@ -74,7 +74,7 @@ pub fn on_event(stage: Stage, kind: Kind, event: Event) -> Stage {
         (Migrating, Event::Done) => Finishing,
         (Finishing, Event::Done) | (_, Event::Lifted) => Open,
         (stage, Event::Begin | Event::Done) => stage,
-        // It is migrated, and recorded: everybody is still to be told.
+        // The migration is recorded: the other pods still have to be notified.
         (Finishing, Event::Failed { .. } | Event::Orphaned) => Finishing,
         (Migrating, Event::Failed { changed: true } | Event::Orphaned) if !kind.no_op => Failed,
         (Open, _) => Open,
@@ -89,8 +89,8 @@ pub fn on_event(stage: Stage, kind: Kind, event: Event) -> Stage {
 }
 
 impl Stage {
-    /// No job may begin. A leader that is gone holds nobody, unless it left half a migration, or may have.
-    pub fn holds_workers(self, kind: Kind, leader_is_alive: bool) -> bool {
+    /// True if no job may begin. A dead leader pauses no worker, unless its migration is half-done, or may be.
+    pub fn pauses_workers(self, kind: Kind, leader_is_alive: bool) -> bool {
         match self {
             Self::Failed => true,
             Self::Open => false,
@@ -101,7 +101,7 @@ impl Stage {
         }
     }
 
-    /// As `/status`, the log and the commands have it.
+    /// The name in `/status`, the log and the commands.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -115,7 +115,7 @@ impl Stage {
         }
     }
 
-    /// The value of the metric's label: the one place where its words are joined.
+    /// The value of the metric's label, without spaces.
     pub fn label(self) -> &'static str {
         match self {
             Self::BackingUp => "backing_up",
@@ -141,18 +141,18 @@ mod tests {
     }
 
     #[test]
-    fn the_three_ways() {
+    fn each_kind_of_migration_passes_its_stages() {
         use Stage::{BackingUp, Checking, Draining, Failed, Finishing, Maintenance, Migrating, Open};
         let whole = [Checking, BackingUp, Draining, Maintenance, Migrating, Finishing, Open];
         assert_eq!(walk(Open, WHOLE), whole);
         assert_eq!(walk(Open, NO_OP), [Checking, BackingUp, Migrating, Finishing, Open]);
         assert_eq!(walk(Failed, INTERRUPTED), [Checking, Draining, Maintenance, Migrating, Finishing, Open]);
-        assert!(!walk(Open, NO_OP).iter().any(|stage| stage.holds_workers(NO_OP, true)));
-        assert!(walk(Failed, INTERRUPTED)[..5].iter().all(|stage| stage.holds_workers(INTERRUPTED, false)));
+        assert!(!walk(Open, NO_OP).iter().any(|stage| stage.pauses_workers(NO_OP, true)));
+        assert!(walk(Failed, INTERRUPTED)[..5].iter().all(|stage| stage.pauses_workers(INTERRUPTED, false)));
     }
 
     #[test]
-    fn before_the_first_change_every_failure_leads_back() {
+    fn before_the_first_change_every_failure_leads_back_to_open() {
         use Stage::{BackingUp, Checking, Draining, Maintenance, Migrating};
         for stage in [Checking, BackingUp, Draining, Maintenance, Migrating] {
             assert_eq!(on_event(stage, WHOLE, Event::Failed { changed: false }), Stage::Open);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn after_it_nothing_but_an_end_or_a_word_does() {
+    fn after_the_first_change_only_success_or_an_operator_leads_back_to_open() {
         use Stage::{Checking, Draining, Failed, Finishing, Maintenance, Migrating};
         assert_eq!(on_event(Migrating, WHOLE, Event::Failed { changed: true }), Failed);
         assert_eq!(on_event(Migrating, WHOLE, Event::Orphaned), Failed);
@@ -179,10 +179,10 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_leaders_hold_ends_unless_tables_may_be_half_migrated() {
-        let holds = |stage: Stage, alive| stage.holds_workers(WHOLE, alive);
-        assert!(holds(Stage::Draining, true) && !holds(Stage::Draining, false));
-        assert!(holds(Stage::Migrating, false) && holds(Stage::Failed, false));
-        assert!(!holds(Stage::Checking, true) && !holds(Stage::BackingUp, true));
+    fn a_dead_leaders_pause_ends_unless_the_tables_may_be_half_migrated() {
+        let pauses = |stage: Stage, alive| stage.pauses_workers(WHOLE, alive);
+        assert!(pauses(Stage::Draining, true) && !pauses(Stage::Draining, false));
+        assert!(pauses(Stage::Migrating, false) && pauses(Stage::Failed, false));
+        assert!(!pauses(Stage::Checking, true) && !pauses(Stage::BackingUp, true));
     }
 }

@@ -1,29 +1,28 @@
 //! Our state in the site's database: `public."__cauldron_state"`, one row, owned by the site's role. Its columns are
-//! in `record_schema`.
+//! in `schema`.
 //!
-//! A schema of our own would need a right that legal logins lack, and an administrator's breaks pg_dump
-//! (docs/design.md#state-in-the-site-database). The row names the database it was written in: after a restore
-//! or a clone it names another one, is history, and counts for nothing. Times are the database's.
+//! A PostgreSQL schema of our own would need a right that valid logins lack, and one that an administrator owns breaks
+//! pg_dump (docs/design.md#state-in-the-site-database). The row names the database in which it was written: after a
+//! restore or a clone it names another one, and does not count. Times are the database's.
 
-use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Error};
 
-use super::migrations::Gate;
+use super::database_id::{self, DatabaseId, WRITTEN_HERE};
+use super::gate::Gate;
 use super::phase::SitePhase;
 use super::schema;
 use crate::frappe::database::LANDMARK;
 use crate::postgres::{advisory_lock, notifications};
 
-/// The channel of the site's database on which whoever waits is woken.
+/// The channel of the site's database on which waiting pods are woken.
 const CHANNEL: &str = "cauldron";
 
-/// Has a session woken by every change. Behind a transaction pooler it never is: who waits looks
-/// again by itself, too.
+/// Subscribes a session to changes. Behind a transaction pooler no notification arrives, so waiting pods also poll.
 pub async fn listen(client: &Client) {
     notifications::listen(client, CHANNEL).await;
 }
 
-/// What the row says.
+/// The site's row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     pub phase: SitePhase,
@@ -33,62 +32,54 @@ pub struct State {
     pub holder: Option<String>,
     /// The backend of the session that holds the lock, while the holder leads.
     pub backend_pid: Option<i32>,
-    /// None where nobody ever led.
-    pub beat_age_ms: Option<i64>,
-    /// What the holder did at its last beat.
+    /// None if no pod ever led.
+    pub heartbeat_age_ms: Option<i64>,
+    /// The holder's activity at its last heartbeat.
     pub doing: Option<String>,
     pub last_error: Option<String>,
-    /// What these very tables were migrated to last.
+    /// The last migration of the present tables.
     pub fingerprint: Option<String>,
     pub gate: Gate,
-    /// The gate's record is of these very tables; one that is not counts for nothing.
-    pub of_these_tables: bool,
+    /// True if fingerprint and gate were recorded for the present tables; otherwise they do not count.
+    pub matches_tables: bool,
 }
 
-/// The site's row, if there is one and it was written in this very database.
+/// The site's row, if it exists and was written in this database.
 pub async fn read(client: &Client, site: &str) -> Result<Option<State>, Error> {
     Ok(read_all(client, site).await?.own)
 }
 
-/// What our table says, as one looks at it for a site.
+/// The contents of our table, seen from one site.
 #[derive(Clone, Debug, Default)]
 pub struct Records {
-    /// The site's row, written in this very database.
+    /// The site's row, written in this database.
     pub own: Option<State>,
-    /// The installation of a row of the site's that was written in another database: it came with a
+    /// The installation of a row of the site that was written in another database: it came with a
     /// backup, or with a copy.
     pub history: Option<String>,
-    /// Another site whose creation in this very database was begun or finished: it is not ours to take.
+    /// Another site whose creation in this database was begun or finished: the database is taken.
     pub other_site: Option<String>,
     pub database: DatabaseId,
-    /// The version of the record's schema; 0 where there is no record.
+    /// The version of the record's schema; 0 without a record.
     pub schema: i32,
 }
 
-/// A database among all others: a cluster has no second one of the same name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DatabaseId {
-    /// None where the server does not say.
-    pub system_identifier: Option<String>,
-    pub name: String,
-}
-
-/// Everything at once.
+/// Reads all rows.
 pub async fn read_all(client: &Client, site: &str) -> Result<Records, Error> {
     let mut records = Records { schema: schema::version(client).await?, ..Records::default() };
     if records.schema == 0 {
         return Ok(records);
     }
-    records.database = database_id(client).await?;
+    records.database = database_id::read(client).await?;
     let system = &records.database.system_identifier;
     let sql = format!(
         r#"SELECT site, {WRITTEN_HERE} AS is_written_here, phase, attempt, install_id, instance, holder, backend_pid,
-                  (extract(epoch FROM clock_timestamp() - beat) * 1000)::int8 AS beat_age_ms, doing, last_error,
-                  fingerprint, gate, landmark IS NOT DISTINCT FROM {LANDMARK} AS is_of_these_tables
+                  (extract(epoch FROM clock_timestamp() - beat) * 1000)::int8 AS heartbeat_age_ms, doing, last_error,
+                  fingerprint, gate, landmark IS NOT DISTINCT FROM {LANDMARK} AS matches_tables
            FROM public."__cauldron_state" ORDER BY site"#
     );
     for row in client.query(&sql, &[system]).await? {
-        let of_these_tables: bool = row.get("is_of_these_tables");
+        let matches_tables: bool = row.get("matches_tables");
         let gate = Gate::parse(row.get("gate"));
         let state = State {
             phase: SitePhase::parse(row.get("phase")),
@@ -97,12 +88,12 @@ pub async fn read_all(client: &Client, site: &str) -> Result<Records, Error> {
             instance: row.get("instance"),
             holder: row.get("holder"),
             backend_pid: row.get("backend_pid"),
-            beat_age_ms: row.get("beat_age_ms"),
+            heartbeat_age_ms: row.get("heartbeat_age_ms"),
             doing: row.get("doing"),
             last_error: row.get("last_error"),
-            fingerprint: row.get::<_, Option<String>>("fingerprint").filter(|_| of_these_tables),
-            gate: if of_these_tables { gate } else { gate.after_a_restore() },
-            of_these_tables,
+            fingerprint: row.get::<_, Option<String>>("fingerprint").filter(|_| matches_tables),
+            gate: if matches_tables { gate } else { gate.after_a_restore() },
+            matches_tables,
         };
         let of_site: String = row.get("site");
         match (of_site == site, row.get("is_written_here")) {
@@ -117,23 +108,7 @@ pub async fn read_all(client: &Client, site: &str) -> Result<Records, Error> {
     Ok(records)
 }
 
-/// The row is of this very database. Two fresh clusters give their first database the same OID, so
-/// the cluster counts too, where it can be read; $1 is [`system_identifier`].
-const WRITTEN_HERE: &str = "database_oid = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND coalesce(system_identifier = $1::text, true)";
-
-async fn database_id(client: &Client) -> Result<DatabaseId, Error> {
-    let row = client.query_one("SELECT current_database()::text AS name", &[]).await?;
-    Ok(DatabaseId { system_identifier: system_identifier(client).await, name: row.get("name") })
-}
-
-/// The cluster's own identity; managed servers may keep it to themselves.
-async fn system_identifier(client: &Client) -> Option<String> {
-    let row = client.query_one("SELECT system_identifier::text FROM pg_control_system()", &[]).await.ok()?;
-    row.get("system_identifier")
-}
-
-/// Who leads now. A row of another database (a restored copy) is replaced: it is history.
+/// Records the new leader. A row of another database (a restored copy) is replaced.
 pub async fn claim(
     client: &Client,
     site: &str,
@@ -141,7 +116,7 @@ pub async fn claim(
     instance: Option<&str>,
     holder: &str,
 ) -> Result<(), Error> {
-    let system = system_identifier(client).await;
+    let system = database_id::system_identifier(client).await;
     client
         .execute(
             &format!(r#"DELETE FROM public."__cauldron_state" WHERE site = $2 AND NOT ({WRITTEN_HERE})"#),
@@ -172,13 +147,13 @@ pub async fn claim(
         .map(drop)
 }
 
-/// One sign of life of the holder, and what it does.
+/// Records a heartbeat of the leader, and its activity.
 pub async fn heartbeat(client: &Client, site: &str, doing: &str) -> Result<(), Error> {
     let sql = r#"UPDATE public."__cauldron_state" SET beat = clock_timestamp(), doing = $2 WHERE site = $1"#;
     client.execute(sql, &[&site, &doing]).await.map(drop)
 }
 
-/// A creation begins: from here to [`finish`] the site is unfinished, whoever looks.
+/// Records that a creation begins: until [`finish`] the site is unfinished for every pod.
 pub async fn start(client: &Client, site: &str, attempt: &str) -> Result<(), Error> {
     client
         .execute(
@@ -190,18 +165,18 @@ pub async fn start(client: &Client, site: &str, attempt: &str) -> Result<(), Err
         .map(drop)
 }
 
-/// SQL that fails in a session of a step whose attempt is over. `%s` stands for the attempt (frappe/command.rs).
+/// SQL that fails in the session of a step whose attempt is over. `%s` stands for the attempt (frappe/command.rs).
 pub const FENCE: &str = r#"DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM public."__cauldron_state" WHERE step = '%s') THEN
         RAISE EXCEPTION 'this attempt is over: another one leads'; END IF; END $$"#;
 
-/// The only attempt whose step may log in from now on: [`FENCE`].
+/// Records the only attempt whose step may log in from now on: [`FENCE`].
 pub async fn begin_step(client: &Client, site: &str, attempt: &str) -> Result<(), Error> {
     let sql = r#"UPDATE public."__cauldron_state" SET step = $2 WHERE site = $1"#;
     client.execute(sql, &[&site, &attempt]).await.map(drop)
 }
 
-/// The site is finished.
+/// Records that the creation finished.
 pub async fn finish(client: &Client, site: &str) -> Result<(), Error> {
     client
         .execute(
@@ -213,8 +188,8 @@ pub async fn finish(client: &Client, site: &str) -> Result<(), Error> {
         .map(drop)
 }
 
-/// A copy that its operator named: the record is this installation's from now on.
-pub async fn take_over(
+/// Assigns the record of a copy that an operator accepted to this installation.
+pub async fn accept_copy(
     client: &Client,
     site: &str,
     install_id: &str,
@@ -224,7 +199,7 @@ pub async fn take_over(
     client.execute(sql, &[&site, &install_id, &instance]).await.map(drop)
 }
 
-/// What went wrong, for whoever asks later. Never a secret.
+/// Records an error for later queries. It must not contain a secret.
 pub async fn record_error(client: &Client, site: &str, error: &str) -> Result<(), Error> {
     client
         .execute(r#"UPDATE public."__cauldron_state" SET last_error = $2 WHERE site = $1"#, &[&site, &error])
@@ -232,18 +207,18 @@ pub async fn record_error(client: &Client, site: &str, error: &str) -> Result<()
         .map(drop)
 }
 
-/// A run that ended well: an error of an earlier one is over.
+/// Clears the error of an earlier run, after a run that succeeded.
 pub async fn clear_error(client: &Client, site: &str) -> Result<(), Error> {
     let sql = r#"UPDATE public."__cauldron_state" SET last_error = NULL WHERE site = $1 AND last_error IS NOT NULL"#;
     client.execute(sql, &[&site]).await.map(drop)
 }
 
-/// Whoever waits looks again.
+/// Wakes the waiting pods.
 pub async fn notify(client: &Client) -> Result<(), Error> {
     notifications::notify(client, CHANNEL).await
 }
 
-/// Nobody leads any more: the lock is let go, and whoever waits is woken.
+/// Ends the leadership: releases the lock, and wakes the waiting pods.
 pub async fn release(client: &Client, site: &str) -> Result<(), Error> {
     let sql = r#"UPDATE public."__cauldron_state" SET holder = NULL, backend_pid = NULL, doing = NULL, step = NULL WHERE site = $1"#;
     client.execute(sql, &[&site]).await?;

@@ -1,5 +1,5 @@
-//! The timings of the protocol: how often a pod gives a sign of life, how long one counts, and how long others wait.
-//! What has to hold between them is asserted when this is compiled.
+//! The timings of the protocol: how often a pod sends a heartbeat, how long one is valid, and how long others wait.
+//! Relations that must hold between them are asserted at compile time.
 //!
 //! ```text
 //!   leader    ♥ 5 s ♥ 5 s ♥ ✗        10 s: lost, its step is killed
@@ -7,75 +7,75 @@
 //!   workers                 └──────────────────────────────────────────────────────── 60 s: may run jobs again
 //! ```
 //!
-//! Releases run side by side: a pod of the previous one counts with the values that it was built with.
+//! Releases run side by side: a pod of the previous release uses the values that it was built with.
 
 use std::time::Duration;
 
 use crate::tick::PERIOD;
 
-/// Between two heartbeats of the leader, each a row that it writes on the session that holds the lock.
+/// The interval of the leader's heartbeats, each a write to its row on the session that holds the lock.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
-/// Without a heartbeat that succeeded for so long the leader gives up the lock and kills its step. No question on the
-/// lock's session is waited for any longer.
+/// The time without a successful heartbeat after which the leader gives up the lock and kills its step. Also the
+/// timeout of every query on the lock's session.
 pub const LOST_AFTER: Duration = Duration::from_secs(10);
-/// What a leader that gave up, or has done its work, gets to end its step and to say so in the record.
-pub const LAST_WORDS: Duration = Duration::from_secs(5);
-/// A heartbeat that is younger is a sign of life. The session of a leader whose last one is older is ended.
+/// The time that a leader has, after it gave up or finished, to end its step and to update the record.
+pub const LEADER_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+/// The age up to which a heartbeat proves that the leader lives. The session of a leader with an older one is ended.
 pub const LEADER_ALIVE_FOR: Duration = Duration::from_secs(30);
-/// A holder of the lock that has not written a heartbeat yet only looks around, and is done in seconds.
-pub const LOOKS_AROUND_FOR: Duration = Duration::from_secs(60);
-/// Between two tries to get the lock, unless a notification comes first.
+/// The time that a lock holder has to write its first heartbeat. Until then it only reads, which takes seconds.
+pub const FIRST_HEARTBEAT_WITHIN: Duration = Duration::from_secs(60);
+/// The interval of tries to get the lock, unless a notification comes first.
 pub const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(500);
-/// A backend that was told to end takes a moment.
+/// The time that a terminated backend needs to end.
 pub const SESSION_ENDS_WITHIN: Duration = Duration::from_millis(200);
-/// No session of an older attempt was seen for so long: none comes any more. Only where the last leader said no
-/// good-bye.
+/// The time without a session of an older attempt after which none is expected to appear. Applies only if the last
+/// leader did not release the lock itself.
 pub const NO_OLD_SESSION_FOR: Duration = Duration::from_secs(2);
-/// Between two looks for them.
+/// The interval of searches for such sessions.
 pub const OLD_SESSIONS_INTERVAL: Duration = Duration::from_millis(100);
-/// Without any sign of life from anybody for so long nobody leads, and who waits ends with 75.
-pub const NOBODY_LEADS_AFTER: Duration = Duration::from_secs(10 * 60);
+/// The time without a heartbeat of any leader after which a waiting pod ends with 75.
+pub const NO_LEADER_AFTER: Duration = Duration::from_secs(10 * 60);
 
-/// Between two looks of a follower that has a session: a notification that is missed is made up for.
+/// The poll interval of a follower with a session, in case it misses a notification.
 pub const FOLLOW_INTERVAL: Duration = Duration::from_secs(5);
-/// Without a session there is nobody to wake it.
+/// The poll interval of a follower without a session, which gets no notifications.
 pub const FOLLOW_INTERVAL_WITHOUT_SESSION: Duration = Duration::from_secs(1);
 
-/// A running migration, and the pause of the workers, are believed in for so long after the leader's last heartbeat.
-pub const MIGRATION_BELIEVED_FOR: Duration = Duration::from_secs(60);
-/// The key in the queue Redis that pauses the workers ends so long after it was renewed last.
+/// The age of the leader's last heartbeat up to which its migration, and the pause of the workers, count as running.
+pub const MIGRATION_ALIVE_FOR: Duration = Duration::from_secs(60);
+/// The lifetime of the key in the queue Redis that pauses the workers, from its last renewal.
 pub const WORKER_PAUSE_LEASE: Duration = Duration::from_secs(60);
-/// Between two renewals.
+/// The interval of its renewals.
 pub const WORKER_PAUSE_RENEWAL: Duration = Duration::from_secs(2);
-/// A job that was handed to a worker just before the pause shows up within this.
+/// The time within which a job that was handed to a worker just before the pause becomes visible.
 pub const NO_JOB_FOR: Duration = Duration::from_secs(1);
 
-/// Between two looks of a pod at the exclusive lock of its site, a file on the volume.
+/// The interval at which a pod reads the exclusive lock of its site, a file on the volume.
 pub const EXCLUSIVE_LOCK_INTERVAL: Duration = PERIOD;
-/// Every pod has looked twice then, and has told its children to end.
+/// The time after which every pod has read the lock twice, and has begun to stop its children.
 pub const EXCLUSIVE_LOCK_SEEN_WITHIN: Duration =
     EXCLUSIVE_LOCK_INTERVAL.saturating_mul(2).saturating_add(Duration::from_secs(1));
-/// Between two heartbeats of who has it.
+/// The interval at which the lock's holder renews it.
 pub const EXCLUSIVE_LOCK_HEARTBEAT: Duration = Duration::from_secs(60);
-/// Without one for so long it counts for nothing. A holder that was killed leaves it behind, and its program (a restore)
-/// may still be at work.
+/// The time without a renewal after which the lock does not count. A holder that was killed leaves the lock behind, and
+/// its program (a restore) may still run.
 pub const EXCLUSIVE_LOCK_STALE_AFTER: Duration = Duration::from_secs(3600);
 
-/// The claim of the queue Redis by an installation ends so long after it was renewed last.
+/// The lifetime of an installation's claim on the queue Redis, from its last renewal.
 pub const CLAIM_LIFETIME: Duration = Duration::from_secs(600);
-/// Between two renewals by a pod that serves.
+/// The interval of renewals by a pod that serves.
 pub const CLAIM_RENEWAL: Duration = PERIOD.saturating_mul(90);
 
-/// Between two heartbeats of the scheduler's leader: a query on the session that holds its lock.
+/// The interval of the scheduler leader's heartbeats: a query on the session that holds its lock.
 pub const SCHEDULER_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
-/// One that takes longer has failed, and the leader ends its child.
-pub const SCHEDULER_HEARTBEAT_WITHIN: Duration = Duration::from_millis(2500);
-/// A leader whose session was silent for so long has it ended by a standby.
+/// The timeout of a heartbeat; after it the leader ends its child.
+pub const SCHEDULER_HEARTBEAT_TIMEOUT: Duration = Duration::from_millis(2500);
+/// The time of silence after which a standby ends the leader's session.
 pub const SCHEDULER_SILENT_AFTER: Duration = Duration::from_secs(6);
-/// Between two tries of a standby to get the lock.
+/// The interval at which a standby tries to get the lock.
 pub const SCHEDULER_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Whether an age that PostgreSQL told has come to `limit`. Clocks that were set back make it negative.
+/// True if an age that PostgreSQL reported has reached `limit`. A clock that was set back makes it negative.
 pub fn has_reached(age_ms: i64, limit: Duration) -> bool {
     u64::try_from(age_ms).is_ok_and(|age| Duration::from_millis(age) >= limit)
 }
@@ -84,34 +84,34 @@ const fn is_less(a: Duration, b: Duration) -> bool {
     a.as_nanos() < b.as_nanos()
 }
 
-/// How long after its last heartbeat another pod may be leading in the place of a leader that died.
+/// The longest time from the last heartbeat of a leader that died until another pod leads.
 const TAKEOVER: Duration =
     LEADER_ALIVE_FOR.saturating_add(SESSION_ENDS_WITHIN).saturating_add(NO_OLD_SESSION_FOR);
 
-// A leader tries a heartbeat before it believes that it has lost the lock.
+// A leader tries a heartbeat before it concludes that it has lost the lock.
 const _: () = assert!(is_less(HEARTBEAT_INTERVAL, LOST_AFTER));
-// A leader that is cut off has killed its step before another pod ends its session.
-const _: () = assert!(is_less(LOST_AFTER.saturating_add(LAST_WORDS), LEADER_ALIVE_FOR));
-// Three times the silence that makes a leader give up: what is taken for dead is, or hangs.
+// A leader without a connection has killed its step before another pod ends its session.
+const _: () = assert!(is_less(LOST_AFTER.saturating_add(LEADER_SHUTDOWN_TIMEOUT), LEADER_ALIVE_FOR));
+// Three times the silence after which a leader gives up: a leader that counts as dead is dead, or hangs.
 const _: () = assert!(!is_less(LEADER_ALIVE_FOR, LOST_AFTER.saturating_mul(3)));
-// Whoever has just got the lock is not taken for dead sooner than who has led.
-const _: () = assert!(!is_less(LOOKS_AROUND_FOR, LEADER_ALIVE_FOR));
-// A step logs in again, if at all, between two looks.
+// A pod that has just got the lock does not count as dead sooner than one that has led.
+const _: () = assert!(!is_less(FIRST_HEARTBEAT_WITHIN, LEADER_ALIVE_FOR));
+// If a step logs in again, several searches fall into the wait for old sessions.
 const _: () = assert!(is_less(OLD_SESSIONS_INTERVAL, NO_OLD_SESSION_FOR));
-// Who waits does not give up while a takeover is on its way, from a leader or from who only looks around.
-const _: () = assert!(is_less(TAKEOVER.saturating_add(LOOKS_AROUND_FOR), NOBODY_LEADS_AFTER));
-// A follower sees the heartbeat of every leader that lives.
+// A waiting pod does not give up during a takeover, whether from a leader or from a pod before its first heartbeat.
+const _: () = assert!(is_less(TAKEOVER.saturating_add(FIRST_HEARTBEAT_WITHIN), NO_LEADER_AFTER));
+// A follower sees the heartbeat of every live leader.
 const _: () = assert!(is_less(FOLLOW_INTERVAL.saturating_add(HEARTBEAT_INTERVAL), LEADER_ALIVE_FOR));
-// Workers stay paused until another pod has taken over the migration and said so, in the record and in Redis.
-const _: () = assert!(is_less(TAKEOVER.saturating_add(LAST_WORDS), MIGRATION_BELIEVED_FOR));
-const _: () = assert!(is_less(TAKEOVER.saturating_add(LAST_WORDS), WORKER_PAUSE_LEASE));
+// Workers stay paused until another pod has taken over the migration, and has written that to the record and to Redis.
+const _: () = assert!(is_less(TAKEOVER.saturating_add(LEADER_SHUTDOWN_TIMEOUT), MIGRATION_ALIVE_FOR));
+const _: () = assert!(is_less(TAKEOVER.saturating_add(LEADER_SHUTDOWN_TIMEOUT), WORKER_PAUSE_LEASE));
 // Renewals may fail for a while: Redis restarts, a volume hangs.
 const _: () = assert!(is_less(WORKER_PAUSE_RENEWAL.saturating_mul(10), WORKER_PAUSE_LEASE));
 const _: () = assert!(is_less(EXCLUSIVE_LOCK_HEARTBEAT.saturating_mul(10), EXCLUSIVE_LOCK_STALE_AFTER));
 const _: () = assert!(is_less(CLAIM_RENEWAL.saturating_mul(3), CLAIM_LIFETIME));
-// Two schedulers never tick at once: the old leader has given up before a standby ends its session.
+// Two schedulers never tick at the same time: the old leader has given up before a standby ends its session.
 const _: () = assert!(is_less(
-    SCHEDULER_HEARTBEAT_INTERVAL.saturating_add(SCHEDULER_HEARTBEAT_WITHIN),
+    SCHEDULER_HEARTBEAT_INTERVAL.saturating_add(SCHEDULER_HEARTBEAT_TIMEOUT),
     SCHEDULER_SILENT_AFTER
 ));
 
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_age_of_a_clock_that_was_set_back_has_reached_nothing() {
+    fn a_negative_age_reaches_no_limit() {
         let limit = Duration::from_secs(6);
         assert!(has_reached(6_000, limit) && has_reached(6_001, limit));
         assert!(!has_reached(5_999, limit) && !has_reached(-7_000, limit));

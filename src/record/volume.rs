@@ -1,4 +1,4 @@
-//! Our own files about a site on the shared volume: `sites/.cauldron/<site>/`.
+//! Our files about a site on the shared volume: `sites/.cauldron/<site>/`.
 
 use std::fs;
 use std::io;
@@ -9,40 +9,42 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::identity::{CopyMark, RestoreMark};
 use crate::bench::ATTEMPT;
-use crate::bench::atomic_file::{write_if_absent, write_whole};
+use crate::bench::atomic_file::{write_atomic, write_if_absent};
 use crate::outcome::{Fault, Result};
 
 const COPY_MARK: &str = "copy.json";
 const RESTORE_MARK: &str = "restore.json";
 const INSTALLED_APPS: &str = "installed_apps";
 
-/// The folder, known to be writable; made with the first file in it, so that a refusal leaves none.
+/// The folder, which is created with its first file, so that a refused start leaves no folder.
 #[derive(Clone, Debug)]
 pub struct Volume {
     folder: PathBuf,
 }
 
 impl Volume {
-    /// For who only looks: nothing is tried.
-    pub fn to_read(folder: PathBuf) -> Self {
+    /// A volume for reading: whether it can be written is not checked.
+    pub fn read_only(folder: PathBuf) -> Self {
         Self { folder }
     }
 
+    /// A volume for reading and writing, after a test that it can be written.
+    ///
     /// # Errors
     /// 77 where `sites/` may not be written, 75 on a full disk.
     pub fn open(folder: PathBuf) -> Result<Self> {
-        let there = folder.ancestors().find(|path| path.exists()).unwrap_or(&folder);
-        tempfile::tempfile_in(there)
-            .map_err(|error| Fault::file(format!("cannot write {}", there.display()), &error))?;
+        let existing = folder.ancestors().find(|path| path.exists()).unwrap_or(&folder);
+        tempfile::tempfile_in(existing)
+            .map_err(|error| Fault::file(format!("cannot write {}", existing.display()), &error))?;
         Ok(Self { folder })
     }
 
-    /// The identity of this installation, where one was made.
+    /// The id of this installation, if it has one.
     pub fn known_install_id(&self) -> Result<Option<String>> {
         read_text(&self.folder.join("install_id"))
     }
 
-    /// The identity of this installation, made where there is none.
+    /// The id of this installation, created if it is absent.
     pub fn install_id(&self) -> Result<String> {
         let path = self.folder.join("install_id");
         if let Some(id) = self.known_install_id()? {
@@ -50,30 +52,32 @@ impl Volume {
         }
         let id = random_id();
         self.write_new(&path, &id, 0o644)?;
-        // Another pod may have been first: what is on the volume counts.
-        read_text(&path)?
-            .ok_or_else(|| Fault::configuration(format!("{} vanished", path.display()), "check the volume"))
+        // Another pod may have written it first: the file counts.
+        read_text(&path)?.ok_or_else(|| vanished(&path))
     }
 
-    /// The id that the database has on record, where the volume has none.
-    pub fn take_install_id(&self, id: &str) -> Result<()> {
+    /// Writes the id that the database has on record, unless the volume has one.
+    pub fn write_install_id_if_absent(&self, id: &str) -> Result<()> {
         match self.known_install_id()? {
             Some(_) => Ok(()),
             None => self.write_new(&self.folder.join("install_id"), id, 0o644),
         }
     }
 
-    /// A copy that became a site of its own.
+    /// Writes a new id, for a copy that became an independent site.
     pub fn replace_install_id(&self, id: &str) -> Result<()> {
         self.write("install_id", id.as_bytes())
     }
 
-    /// There while the site is a copy of another installation's.
+    /// The mark of a copy of another installation's site.
     pub fn copy_mark(&self) -> Result<Option<CopyMark>> {
         let path = self.folder.join(COPY_MARK);
         let Some(text) = read_text(&path)? else { return Ok(None) };
         let mark = serde_json::from_str(&text).map_err(|error| {
-            Fault::configuration(format!("{}: {error}", path.display()), "remove it; it is written anew")
+            Fault::configuration(
+                format!("{}: {error}", path.display()),
+                "remove this file; it is written again",
+            )
         })?;
         Ok(Some(mark))
     }
@@ -86,8 +90,8 @@ impl Volume {
         self.remove(COPY_MARK)
     }
 
-    /// There from before a restore that held the site until a leader has seen the restored database. One that
-    /// cannot be read counts for nothing: the site is a copy then.
+    /// The mark of a restore under the exclusive lock, until a leader has read the restored database. An unreadable
+    /// mark does not count: the site is then a copy.
     pub fn restore_mark(&self) -> Option<RestoreMark> {
         let text = read_text(&self.folder.join(RESTORE_MARK)).ok()??;
         serde_json::from_str(&text).ok()
@@ -101,20 +105,19 @@ impl Volume {
         self.remove(RESTORE_MARK)
     }
 
-    /// The site's database password that was made here, if it was.
+    /// The site's database password, if we made one.
     pub fn db_password(&self) -> Result<Option<SecretString>> {
         Ok(read_text(&self.folder.join("db_password"))?.map(SecretString::from))
     }
 
-    /// Makes a password and has it safe on the volume before anybody sets it.
+    /// Makes a password, unless there is one, and stores it on the volume before it is set anywhere.
     pub fn make_db_password(&self) -> Result<SecretString> {
         let path = self.folder.join("db_password");
         self.write_new(&path, &random_password(), 0o600)?;
-        self.db_password()?
-            .ok_or_else(|| Fault::configuration(format!("{} vanished", path.display()), "check the volume"))
+        self.db_password()?.ok_or_else(|| vanished(&path))
     }
 
-    /// The creation that was started and not finished.
+    /// The attempt of a creation that did not finish.
     pub fn unfinished_attempt(&self) -> Result<Option<String>> {
         read_text(&self.folder.join(ATTEMPT))
     }
@@ -127,13 +130,13 @@ impl Volume {
         self.remove(ATTEMPT)
     }
 
-    /// The apps that the site has, as the last leader saw them; for pods that hold no session.
+    /// The site's apps, as the last leader read them; for pods without a session.
     pub fn installed_apps(&self) -> Result<Vec<String>> {
         let text = read_text(&self.installed_apps_file())?.unwrap_or_default();
         Ok(text.lines().map(str::to_string).collect())
     }
 
-    /// Written before an app comes, and after one has gone: a pod must be able to import all of them.
+    /// Writes the site's apps: before an app is installed, and after one was removed. Pods must be able to import all.
     pub fn write_installed_apps(&self, apps: &[String]) -> Result<()> {
         if self.installed_apps()? == apps {
             return Ok(());
@@ -145,12 +148,12 @@ impl Volume {
         self.folder.join(INSTALLED_APPS)
     }
 
-    /// Says that the site was migrated, to pods that hold no session: each has gunicorn load the code anew.
-    pub fn tell_migrated(&self, attempt: &str) -> Result<()> {
+    /// Publishes the attempt of a finished migration to pods without a session: their gunicorn reloads the code.
+    pub fn publish_migrated(&self, attempt: &str) -> Result<()> {
         self.write("migrated", attempt.as_bytes())
     }
 
-    /// The last attempt of which that was said.
+    /// The attempt that was published last.
     pub fn migrated(&self) -> Option<String> {
         read_text(&self.folder.join("migrated")).ok().flatten()
     }
@@ -158,7 +161,7 @@ impl Volume {
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.folder.join(name);
         self.make()?;
-        write_whole(&path, bytes, 0o644)
+        write_atomic(&path, bytes, 0o644)
             .map_err(|error| Fault::file(format!("cannot write {}", path.display()), &error))
     }
 
@@ -174,15 +177,19 @@ impl Volume {
 
     fn make(&self) -> Result<()> {
         fs::create_dir_all(&self.folder)
-            .map_err(|error| Fault::file(format!("cannot make {}", self.folder.display()), &error))
+            .map_err(|error| Fault::file(format!("cannot create {}", self.folder.display()), &error))
     }
 
-    /// Never over what is there.
+    /// Never overwrites an existing file.
     fn write_new(&self, path: &Path, text: &str, mode: u32) -> Result<()> {
         self.make()?;
         write_if_absent(path, text.as_bytes(), mode)
             .map_err(|error| Fault::file(format!("cannot write {}", path.display()), &error))
     }
+}
+
+fn vanished(path: &Path) -> Fault {
+    Fault::configuration(format!("{} vanished after it was written", path.display()), "check the volume")
 }
 
 fn read_text(path: &Path) -> Result<Option<String>> {
@@ -193,17 +200,17 @@ fn read_text(path: &Path) -> Result<Option<String>> {
     }
 }
 
-/// 20 characters, enough never to meet twice.
+/// A random id of 20 characters, enough to be unique.
 pub fn random_id() -> String {
     Alphanumeric.sample_string(&mut rand::rng(), 20).to_ascii_lowercase()
 }
 
-/// URL-safe, so that it survives every program that puts it into a URL after all.
+/// A random password without special characters, in case a program puts it into a URL.
 pub fn random_password() -> String {
     Alphanumeric.sample_string(&mut rand::rng(), 32)
 }
 
-/// Compares without regard to who could read either.
+/// True if both secrets are equal. Not constant-time.
 pub fn same_secret(a: &SecretString, b: &SecretString) -> bool {
     a.expose_secret() == b.expose_secret()
 }
@@ -215,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_made_once_stays() {
+    fn install_id_and_password_are_made_once() {
         let folder = tempfile::tempdir().unwrap();
         let volume = Volume::open(folder.path().join("s")).unwrap();
         assert_eq!(volume.install_id().unwrap(), volume.install_id().unwrap());
@@ -227,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_is_there_until_it_is_finished() {
+    fn an_attempt_is_on_record_until_it_is_finished() {
         let folder = tempfile::tempdir().unwrap();
         let volume = Volume::open(folder.path().join("s")).unwrap();
         assert_eq!(volume.unfinished_attempt().unwrap(), None);

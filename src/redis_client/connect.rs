@@ -1,4 +1,4 @@
-//! DNS, TCP, TLS, login, database: one connection to one Redis, each step failing as itself.
+//! Opens a connection to a Redis: DNS, TCP, TLS, login, database. Each step has its own errors.
 
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
@@ -19,15 +19,15 @@ use crate::net::tls::{self, Files, Verify};
 use crate::net::wire::Wire;
 use crate::net::{ConnectError, Kind, Step};
 
-const SERVER_LOG_HINT: &str = "look at Redis's own log; a server that speaks TLS only needs rediss://";
+const SERVER_LOG_HINT: &str = "check Redis's log; use rediss:// for a server that accepts only TLS";
 
-/// How one connection is made.
+/// The options of one connection.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// For the whole way, from the name to a PONG.
+    /// The time from the name lookup to a PONG.
     pub timeout: Duration,
     pub keepalive: Keepalive,
-    /// For each later command.
+    /// The time for each later command.
     pub response_timeout: Duration,
 }
 
@@ -41,7 +41,7 @@ impl Default for Options {
     }
 }
 
-/// A server's address and login with its CA file read: what many attempts share.
+/// A server's address, its login and its parsed CA file, shared by many attempts.
 pub struct Server {
     url: RedisUrl,
     variable: &'static str,
@@ -52,7 +52,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// `variable` is the setting the URL came from, for the hints; `ca` is REDIS_TLS_CA.
+    /// Reads the CA file. `variable` is the setting that the URL came from, for the hints; `ca` is REDIS_TLS_CA.
     ///
     /// # Errors
     /// A CA file that cannot be used.
@@ -73,7 +73,7 @@ impl Server {
         Ok(Self { url: url.clone(), variable, address: url.address(), login, connector })
     }
 
-    /// Where and as whom, password included.
+    /// The URL with its login, password included.
     pub fn url(&self) -> &RedisUrl {
         &self.url
     }
@@ -91,12 +91,12 @@ impl Server {
     /// Opens a connection that has logged in, chosen its database and answered a PING.
     ///
     /// # Errors
-    /// The step that failed, why, whether waiting helps, and what to mend.
+    /// The step that failed, the cause, the class that says whether waiting helps, and a hint.
     pub async fn connect(&self, options: &Options) -> Result<Connection, ConnectError> {
         let deadline = Instant::now() + options.timeout;
         let wire = self.wire(options.keepalive, deadline).await?;
         within(deadline, Step::Login, &self.target(), async {
-            // Nothing of the login goes through the client's own greeting, which hides Redis's words.
+            // We log in ourselves: the client's own greeting hides Redis's error texts.
             let greeting = RedisConnectionInfo::default().set_skip_set_lib_name();
             let config = AsyncConnectionConfig::new().set_response_timeout(Some(options.response_timeout));
             let (connection, driver) = MultiplexedConnection::new_with_config(&greeting, wire, config)
@@ -122,7 +122,7 @@ impl Server {
                 Some(refusal) => self.refused(host, refusal),
                 None => {
                     let cause = format!("`{host}` ended the TLS handshake: {}", dial::reason(&error));
-                    let hint = "check that this port of Redis speaks TLS (tls-port)";
+                    let hint = "check that this port of Redis accepts TLS (tls-port)";
                     ConnectError::new(Step::Tls, Kind::Lost, cause, hint)
                 }
             })
@@ -131,12 +131,11 @@ impl Server {
     }
 
     fn refused(&self, host: &str, refusal: &rustls::Error) -> ConnectError {
-        let wants_client =
-            "Redis may want a client certificate, its default: set `tls-auth-clients no` there";
-        tls::explain(refusal, host, "REDIS_TLS_CA", wants_client)
+        let certificate_hint = "set `tls-auth-clients no` in Redis: by default it requires a client certificate, which is not supported";
+        tls::explain(refusal, host, "REDIS_TLS_CA", certificate_hint)
     }
 
-    /// AUTH, SELECT and PING in one round trip; the first error is the one that counts.
+    /// Sends AUTH, SELECT and PING in one round trip, and reports the first error.
     async fn log_in(&self, connection: &mut MultiplexedConnection) -> Result<(), ConnectError> {
         let mut commands = Pipeline::new();
         if let Some(password) = &self.login.password {
@@ -165,7 +164,7 @@ impl Server {
         }
     }
 
-    /// An error that is not a reply.
+    /// Classifies an error of the connection.
     fn broken(&self, error: &RedisError) -> ConnectError {
         if let Some(refusal) = tls::refusal(error) {
             let host = self.address.as_ref().map_or("", |(host, _)| host);
@@ -175,16 +174,16 @@ impl Server {
             return classify(code, error.detail().unwrap_or_default(), self.variable);
         }
         if error.kind() == ErrorKind::Parse {
-            let cause = format!("what answers at `{}` is not Redis", self.target());
+            let cause = format!("the server at `{}` is not Redis", self.target());
             let hint = format!("check host and port in {}", self.variable);
             return ConnectError::new(Step::Login, Kind::OtherProtocol, cause, hint);
         }
-        let cause = format!("the connection broke off: {}", error.to_string().to_lowercase());
+        let cause = format!("the connection ended: {}", error.to_string().to_lowercase());
         ConnectError::new(Step::Login, Kind::Lost, cause, SERVER_LOG_HINT)
     }
 }
 
-/// A connection, which ends when this is dropped.
+/// A connection. It ends when this is dropped.
 pub struct Connection {
     connection: MultiplexedConnection,
     driver: JoinHandle<()>,

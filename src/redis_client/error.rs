@@ -1,13 +1,13 @@
-//! What Redis's answers mean: whether to wait, and what to mend.
+//! Classifies Redis's errors: whether waiting helps, and a hint.
 
 use crate::net::{ConnectError, Kind, Step};
 
-/// Judges an error reply to the first commands of a connection.
+/// Classifies an error reply to the first commands of a connection.
 pub fn classify(code: &str, detail: &str, variable: &str) -> ConnectError {
     let (step, kind, hint) = match code {
-        "LOADING" => (Step::Login, Kind::NotServing, "it passes when Redis has read its data".to_string()),
+        "LOADING" => (Step::Login, Kind::NotServing, "wait until Redis has loaded its data".to_string()),
         "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY" | "MISCONF" => {
-            (Step::Login, Kind::NotServing, "look at Redis's own log".into())
+            (Step::Login, Kind::NotServing, "check Redis's log".into())
         }
         "NOAUTH" => password_missing(variable),
         "WRONGPASS" => wrong_password(variable),
@@ -19,43 +19,44 @@ pub fn classify(code: &str, detail: &str, variable: &str) -> ConnectError {
         "DENIED" => (
             Step::Login,
             Kind::NotAdmitted,
-            "Redis is in protected mode: set a password, or `protected-mode no`".into(),
+            "set a password in Redis, or `protected-mode no`: it is in protected mode".into(),
         ),
-        "READONLY" => (Step::Database, Kind::Standby, format!("point {variable} at the primary")),
-        _ => judge_plain(detail, variable),
+        "READONLY" => (Step::Database, Kind::Standby, format!("set {variable} to the primary")),
+        _ => diagnose_plain(detail, variable),
     };
-    // A Redis whose AUTH was renamed repeats the arguments, which are the password.
-    let told = detail.split(", with args").next().unwrap_or_default();
+    // A Redis whose AUTH was renamed repeats the arguments, which contain the password.
+    let shown = detail.split(", with args").next().unwrap_or_default();
     let cause = match code {
-        "ERR" => told.to_lowercase(),
-        _ => format!("{} ({code})", told.to_lowercase()),
+        "ERR" => shown.to_lowercase(),
+        _ => format!("{} ({code})", shown.to_lowercase()),
     };
     ConnectError::new(step, kind, cause, hint)
 }
 
-/// `ERR`, and what older servers say with it.
-fn judge_plain(detail: &str, variable: &str) -> (Step, Kind, String) {
+/// Classifies errors with the code `ERR` by their text, also those of older servers.
+fn diagnose_plain(detail: &str, variable: &str) -> (Step, Kind, String) {
     if detail.contains("max number of clients") {
-        (Step::Login, Kind::Full, "raise Redis's maxclients, or close what holds them".into())
+        (Step::Login, Kind::Full, "raise Redis's maxclients, or close idle connections".into())
     } else if detail.contains("invalid password") {
         wrong_password(variable)
     } else if detail.contains("without any password configured") {
-        let hint = format!("take the password out of {variable}, or set it in Redis (requirepass, ACL)");
+        let hint = format!("remove the password from {variable}, or set it in Redis (requirepass, ACL)");
         (Step::Login, Kind::WrongPassword, hint)
     } else if detail.contains("operation not permitted") {
         password_missing(variable)
     } else if detail.contains("wrong number of arguments for 'auth'") {
-        let hint = format!("this Redis is older than 6 and has no users: take the user out of {variable}");
+        let hint = format!("remove the user from {variable}: this Redis is older than 6 and has no users");
         (Step::Login, Kind::Refused, hint)
     } else if detail.contains("cluster mode") {
-        let hint =
-            format!("a Redis cluster has database 0 only, and RQ does not run on one: mend {variable}");
+        let hint = format!(
+            "set {variable} to a single Redis: a cluster has only database 0, and RQ does not run on a cluster"
+        );
         (Step::Database, Kind::Refused, hint)
     } else if detail.contains("DB index") {
         let hint = format!("use a smaller database number in {variable}, or raise Redis's `databases`");
         (Step::Database, Kind::Refused, hint)
     } else {
-        (Step::Login, Kind::Other, "look at Redis's own log".into())
+        (Step::Login, Kind::Other, "check Redis's log".into())
     }
 }
 
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn every_answer_is_told_apart() {
+    fn every_error_is_classified() {
         use Class::{Never, NeverAfterGrace, NotYet};
         let table = [
             ("LOADING", "Redis is loading the dataset in memory", NotYet, UNAVAILABLE),

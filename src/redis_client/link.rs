@@ -1,5 +1,4 @@
-//! A connection for a role's whole life: opened when it is needed, and again after it broke or the
-//! login was changed.
+//! A lasting connection: opened at the first query, and again after it failed or the login changed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,61 +8,65 @@ use tokio::sync::{Mutex, watch};
 
 use super::{Connection, Options, Server};
 
-/// What a question may take before the next look is due.
-const DEADLINE: Duration = Duration::from_secs(2);
+/// The timeout of a query, which is shorter than the callers' poll intervals.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A server as it is now, or why there is none.
-pub type Now = Result<Arc<Server>, String>;
+/// The server with its present login, or the reason why there is none.
+pub type CurrentServer = Result<Arc<Server>, String>;
 
-/// Cheap to clone; questions are asked one after another.
+/// A lasting connection. Cheap to clone; queries run one after another.
 #[derive(Clone)]
 pub struct Link {
-    server: watch::Receiver<Now>,
+    server: watch::Receiver<CurrentServer>,
     open: Arc<Mutex<Option<Open>>>,
 }
 
-/// A connection, and to whom.
+/// A connection and its server.
 type Open = (Arc<Server>, Connection);
 
 impl Link {
-    /// To one that stays as it is.
+    /// A link to a server whose login does not change.
     pub fn new(server: Server) -> Self {
         Self::following(watch::Sender::new(Ok(Arc::new(server))).subscribe())
     }
 
-    pub fn following(server: watch::Receiver<Now>) -> Self {
+    /// A link that connects again when the server's login changes.
+    pub fn following(server: watch::Receiver<CurrentServer>) -> Self {
         Self { server, open: Arc::default() }
     }
 
+    /// The present server.
+    ///
     /// # Errors
-    /// Why there is none.
-    pub fn server(&self) -> Now {
+    /// The reason why there is none.
+    pub fn server(&self) -> CurrentServer {
         self.server.borrow().clone()
     }
 
-    /// Sends all commands at once and gives their answers.
+    /// Sends all commands in one pipeline and returns their answers.
     ///
     /// # Errors
-    /// Why there is no answer, in words for an operator.
-    pub async fn ask<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, String> {
+    /// The cause, in words for an operator.
+    pub async fn query<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, String> {
         let server = self.server()?;
-        let asked = tokio::time::timeout(DEADLINE, self.try_ask(&server, commands)).await;
-        asked.unwrap_or_else(|_| {
-            Err(format!("{}: no answer within {} s", server.target(), DEADLINE.as_secs()))
+        let answer = tokio::time::timeout(QUERY_TIMEOUT, self.try_query(&server, commands)).await;
+        answer.unwrap_or_else(|_| {
+            Err(format!("{}: no answer within {} s", server.target(), QUERY_TIMEOUT.as_secs()))
         })
     }
 
-    async fn try_ask<T: FromRedisValue>(
+    async fn try_query<T: FromRedisValue>(
         &self,
         server: &Arc<Server>,
         commands: &Pipeline,
     ) -> Result<T, String> {
         let mut open = self.open.lock().await;
-        // Taken out: a question that is given up takes its connection with it.
+        // Taken out, so that a query that times out drops its connection.
         let mut connection = match open.take() {
             Some((of, connection)) if Arc::ptr_eq(&of, server) => connection,
             _ => {
-                let options = Options { timeout: DEADLINE, response_timeout: DEADLINE, ..Options::default() };
+                let options =
+                    Options { timeout: QUERY_TIMEOUT, response_timeout: QUERY_TIMEOUT, ..Options::default() };
                 server.connect(&options).await.map_err(|error| error.to_string())?
             }
         };

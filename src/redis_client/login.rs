@@ -1,7 +1,7 @@
-//! What a Redis URL says besides the address: login, database, and Python's TLS parameters.
+//! The parts of a Redis URL besides the address: login, database, and Python's TLS parameters.
 //!
 //! redis-py, node-redis and redis-rs spell the parameters of a unix socket differently; all
-//! spellings are read, since one URL has to serve all three.
+//! spellings are accepted, since one URL has to work with all three.
 
 use std::path::PathBuf;
 
@@ -19,13 +19,13 @@ pub struct RedisLogin {
     pub socket: Option<PathBuf>,
     /// `ssl_cert_reqs=none`.
     pub unverified: bool,
-    /// `ssl_ca_certs=`, where REDIS_TLS_CA is not set.
+    /// `ssl_ca_certs=`, used if REDIS_TLS_CA is not set.
     pub ca: Option<PathBuf>,
 }
 
 impl RedisLogin {
     pub fn of(redis: &RedisUrl) -> Self {
-        // It was parsed before; a URL without anything is what cannot happen here.
+        // The URL was validated, so this cannot fail.
         let Ok(url) = Url::parse(redis.reveal()) else { return Self::default() };
         let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let mut login = Self {
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_python_node_and_rust_write() {
+    fn reads_the_spellings_of_python_node_and_rust() {
         for (url, user, password, database) in [
             ("redis://h:1", None, None, 0),
             ("redis://:p%40%2F@h:1/3", None, Some("p@/"), 3),

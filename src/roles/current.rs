@@ -1,5 +1,5 @@
-//! What a mounted secret may change while the roles serve: the login of Redis, and with it what the
-//! children are told by their environment.
+//! Settings that a changed secret file replaces while the roles serve: the Redis login, and with it the
+//! environment of the children.
 
 use std::sync::Arc;
 
@@ -7,11 +7,11 @@ use tokio::sync::watch;
 
 use crate::config::redis::RedisConfig;
 use crate::frappe::common_config::Overrides;
-use crate::redis_client::{Link, Now, Server};
+use crate::redis_client::{CurrentServer, Link, Server};
 
-/// Held by the pipeline, which alone changes it.
+/// The current values; only the command that runs the roles changes them.
 pub struct Current {
-    queue: watch::Sender<Now>,
+    queue: watch::Sender<CurrentServer>,
     overrides: watch::Sender<Overrides>,
 }
 
@@ -20,25 +20,25 @@ impl Current {
         Self { queue: watch::Sender::new(queue(redis)), overrides: watch::Sender::new(overrides.clone()) }
     }
 
-    /// Everyone uses the new login from now on; children that had the old one are replaced.
+    /// Publishes the new login; children that were started with the old one are replaced.
     pub fn renew(&self, redis: &RedisConfig, overrides: &Overrides) {
         let _before = self.queue.send_replace(queue(redis));
         self.overrides.send_replace(overrides.clone());
     }
 
-    /// A connection to the queue Redis, opened at the first question.
+    /// Returns a connection to the queue Redis, opened at the first query.
     pub fn queue_redis(&self) -> Link {
         Link::following(self.queue.subscribe())
     }
 
-    /// What is added to the environment of every child at its start.
+    /// The variables added to the environment of every child at its start.
     pub fn overrides(&self) -> watch::Receiver<Overrides> {
         self.overrides.subscribe()
     }
 }
 
-/// The server, or why there can be none.
-fn queue(redis: &RedisConfig) -> Now {
+/// Returns the queue server, or the reason that it cannot be used.
+fn queue(redis: &RedisConfig) -> CurrentServer {
     let url = redis.queue.as_ref().ok_or("REDIS_QUEUE is not set")?;
     let server = Server::new(url, redis.tls_ca.as_ref(), "REDIS_QUEUE");
     server.map(Arc::new).map_err(|error| error.to_string())

@@ -1,4 +1,4 @@
-//! What every role needs of the pipeline.
+//! Everything that a role needs from the command that runs it.
 
 use std::path::PathBuf;
 
@@ -13,33 +13,33 @@ use crate::supervise::run_service::ServicePlan;
 use crate::supervise::service::Policy;
 use crate::supervise::spawn::Spec;
 
-/// A site that is there, and what serves it.
+/// A site that can be served, and the means to serve it.
 pub struct RoleContext<'a> {
-    /// Its `shutdown` ends the roles.
+    /// Its `shutdown` stops the roles.
     pub pod: &'a Pod,
     pub database: &'a DatabaseConfig,
     pub site: &'a str,
     pub bootstrapped: &'a Bootstrapped,
     pub current: &'a Current,
-    /// Whether the web role runs in this process too.
+    /// True if the web role runs in this process too.
     pub has_web: bool,
 }
 
 impl RoleContext<'_> {
-    /// Of every Frappe process, but for what may change (`Current::overrides`); some have more.
+    /// The environment of a Frappe process, without the changeable `Current::overrides`; some roles add to it.
     pub fn environment(&self, application: &str) -> ChildEnvironment {
         let mut environment = ChildEnvironment::inherited().for_frappe(self.database, &self.pod.config.redis);
-        environment.joining(&self.bootstrapped.overlay.joined());
+        environment.use_overlay(&self.bootstrapped.overlay.paths());
         environment.set("PGAPPNAME", application).set("FRAPPE_STREAM_LOGGING", "1");
         environment
     }
 
-    /// Where every Frappe process runs.
+    /// The working directory of every Frappe process.
     pub fn sites(&self) -> PathBuf {
         self.bootstrapped.overlay.sites()
     }
 
-    /// A Frappe process that is replaced when what it was told has changed.
+    /// Returns the plan of a Frappe process that is replaced when the overrides change.
     pub fn plan(&self, spec: Spec, policy: Policy) -> ServicePlan {
         ServicePlan { additions: Some(self.current.overrides()), ..ServicePlan::new(spec, policy) }
     }
@@ -48,7 +48,7 @@ impl RoleContext<'_> {
         BenchQueues::of(&self.pod.config)
     }
 
-    /// Its own connection, opened at the first question.
+    /// Returns a new connection, opened at the first query.
     pub fn queue_redis(&self) -> Link {
         self.current.queue_redis()
     }

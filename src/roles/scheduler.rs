@@ -1,14 +1,14 @@
-//! The scheduler role: one leader among all replicas, the others stand by.
+//! The scheduler role: one replica is the leader, the others stand by.
 //!
 //! ```text
 //!              lock taken                      child started
 //!   Standby ───────────────▶ Leader (election) ───────────────▶ ticking
-//!      ▲                        │ the lock is in doubt: the child is ended first,
-//!      └────────────────────────┘ then the session goes
+//!      ▲                        │ the lock is in doubt: the child is stopped first,
+//!      └────────────────────────┘ then the session is closed
 //! ```
 //!
-//! Alive means ticking: the process, the held lock, and the age of the last tick that came to its end
-//! (frappe/scheduler.py leaves word of it; Frappe itself does not).
+//! A ready leader has a running process, the lock, and a recently completed tick. frappe/scheduler.py records
+//! each tick, because Frappe does not.
 
 mod election;
 mod tick;
@@ -20,110 +20,118 @@ use nix::sys::signal::Signal;
 use secrecy::SecretSlice;
 use tokio::sync::watch;
 
-use self::election::{Election, Stand};
-use self::tick::Tick;
+use self::election::{Election, ElectionState};
+use self::tick::{TickFile, TickStatus};
 use super::RoleContext;
 use crate::frappe::bench_objects::BenchObjects;
 use crate::frappe::scheduler_settings::SchedulerState;
-use crate::status::handle::{Phase, RoleCheck, SchedulerStatus};
+use crate::status::handle::{Phase, RoleCheck, RoleName, SchedulerStatus};
 use crate::supervise::orders::{Order, Run};
 use crate::supervise::relay::relay_for;
 use crate::supervise::run_service::{End, ServiceStatus, run_controlled};
 use crate::supervise::service::Policy;
 use crate::supervise::spawn::{Spec, Stdin};
 
-pub const ROLE: &str = "scheduler";
-/// From TERM to KILL; TERM ends it at once (docs/frappe-contract.md#scheduler-process).
-const GRACE: Duration = Duration::from_secs(10);
-/// Between two looks at the ticks.
-const LOOK: Duration = Duration::from_secs(5);
-/// A tick may be late by the next one and this before it counts as missing: it waits for the database.
-const LATE: Duration = Duration::from_secs(30);
+const ROLE: RoleName = RoleName::Scheduler;
+/// From TERM to KILL; the scheduler exits at once on TERM (docs/frappe-contract.md#scheduler-process).
+const STOP_GRACE: Duration = Duration::from_secs(10);
+/// Between two readings of the tick file.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// A tick is missing after two intervals and this: it may wait for the database.
+const TICK_SLACK: Duration = Duration::from_secs(30);
 const PRELUDE: &str = include_str!("../frappe/scheduler.py");
 
-/// Leads or stands by until a stop is asked for, or the scheduler cannot be kept up.
-pub async fn serve(around: &RoleContext<'_>) -> End {
-    let tick_file = around.pod.runtime_dir.join("scheduler-tick");
+/// Leads or stands by until a stop is requested or the scheduler process crash-loops.
+pub async fn serve(context: &RoleContext<'_>) -> End {
+    let tick_file = context.pod.runtime_dir.join("scheduler-tick");
     let (orders, orders_rx) = watch::channel(Order { run: Run::No, ..Order::default() });
-    let grace = around.pod.config.grace.unwrap_or(GRACE);
-    let plan = around.plan(spec(around, &tick_file), Policy::restarting(grace));
+    let grace = context.pod.config.grace.unwrap_or(STOP_GRACE);
+    let plan = context.plan(spec(context, &tick_file), Policy::restarting(grace));
     let status = plan.observer.subscribe();
-    around.pod.status.enter(Phase::Serving, None);
-    tokio::spawn(around.pod.status.follow_child(status.clone()));
-    let (stand_tx, stand) = watch::channel(Stand::Starting);
-    let election = Election::new(around, orders, status.clone(), stand_tx);
-    let watching = keep_looking(around, stand, status, Tick::new(tick_file));
+    context.pod.status.enter(Phase::Serving, None);
+    tokio::spawn(context.pod.status.follow_child(status.clone()));
+    let (election_tx, election_state) = watch::channel(ElectionState::Starting);
+    let election = Election::new(context, orders, status.clone(), election_tx);
+    let checking = keep_checking(context, election_state, status, TickFile::new(tick_file));
     tokio::select! {
-        end = run_controlled(&around.pod.processes, plan, orders_rx, &around.pod.shutdown) => end,
-        // Neither ends by itself; the session, and with it the lock, goes after the child.
+        end = run_controlled(&context.pod.processes, plan, orders_rx, &context.pod.shutdown) => end,
+        // Neither future completes. The session, and so the lock, is dropped after the child has ended.
         never = election.run() => match never {},
-        never = watching => match never {},
+        never = checking => match never {},
     }
 }
 
-fn spec(around: &RoleContext<'_>, tick_file: &std::path::Path) -> Spec {
-    let mut environment = around.environment("cauldron/schedule");
-    environment.set("CAULDRON_TICK_FILE", tick_file).set("CAULDRON_TICK_SITE", around.site);
+fn spec(context: &RoleContext<'_>, tick_file: &std::path::Path) -> Spec {
+    let mut environment = context.environment("cauldron/schedule");
+    environment.set("CAULDRON_TICK_FILE", tick_file).set("CAULDRON_TICK_SITE", context.site);
     Spec {
         args: ["-", "frappe", "schedule"].map(Into::into).into(),
         env: environment.into_map(),
-        cwd: Some(around.sites()),
+        cwd: Some(context.sites()),
         stdin: Stdin::Bytes(SecretSlice::from(PRELUDE.as_bytes().to_vec())),
-        output: relay_for(ROLE, around.pod.config.child_logs, ROLE),
-        // Two that tick are worse than none for a moment.
-        dies_with_us: Some(Signal::SIGKILL),
-        ..Spec::new(ROLE, around.pod.bench.python())
+        output: relay_for(ROLE.as_str(), context.pod.config.child_logs, ROLE.as_str()),
+        // Two running schedulers are worse than none for a moment.
+        parent_death_signal: Some(Signal::SIGKILL),
+        ..Spec::new(ROLE.as_str(), context.pod.bench.python())
     }
 }
 
-async fn keep_looking(
-    around: &RoleContext<'_>,
-    stand: watch::Receiver<Stand>,
+async fn keep_checking(
+    context: &RoleContext<'_>,
+    election_state: watch::Receiver<ElectionState>,
     mut child: watch::Receiver<ServiceStatus>,
-    mut tick: Tick,
+    mut tick_file: TickFile,
 ) -> Infallible {
-    let mut shown = None;
+    let mut logged = None;
     loop {
-        let now = stand.borrow().clone();
-        let state = around.scheduler_state(&now);
-        let seen = tick.look(child.borrow_and_update().pid);
-        let (check, scheduler) = tell(&now, seen, state, around.tick());
-        if scheduler.leads && shown != Some(state) {
+        let now = election_state.borrow().clone();
+        let state = context.scheduler_state(&now);
+        let last_tick = tick_file.read(child.borrow_and_update().pid);
+        let (check, scheduler) = evaluate(&now, last_tick, state, context.tick_interval());
+        if scheduler.leads && logged != Some(state) {
             if state != SchedulerState::Active {
-                tracing::warn!(state = state.as_str(), "the scheduler runs, and enqueues nothing or little");
+                tracing::warn!(
+                    event = "scheduler.not_active",
+                    state = state.as_str(),
+                    "the scheduler runs but enqueues few or no jobs"
+                );
             }
-            shown = Some(state);
+            logged = Some(state);
         }
-        around.pod.status.check(ROLE, check);
-        around.pod.status.update(|status| status.scheduler = Some(scheduler));
-        let mut changed = stand.clone();
+        context.pod.status.check(ROLE, check);
+        context.pod.status.update(|status| status.scheduler = Some(scheduler));
+        let mut changed = election_state.clone();
         tokio::select! {
-            _ = changed.wait_for(|stand| *stand != now) => {}
+            _ = changed.wait_for(|state| *state != now) => {}
             Ok(()) = child.changed() => {}
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
         }
     }
 }
 
-/// What follows from who leads and when it ticked last: pure.
-fn tell(
-    stand: &Stand,
-    seen: tick::Seen,
+/// Derives readiness and status from the election and the last tick; pure.
+fn evaluate(
+    election_state: &ElectionState,
+    last_tick: TickStatus,
     state: SchedulerState,
-    tick: Duration,
+    tick_interval: Duration,
 ) -> (RoleCheck, SchedulerStatus) {
-    let status = SchedulerStatus { leads: matches!(stand, Stand::Leads { .. }), lag: seen.lag, state };
-    let check = match stand {
-        Stand::Starting => RoleCheck::red("nobody was asked yet who leads"),
-        Stand::Unknown(problem) => RoleCheck::red(problem.clone()),
-        Stand::StandsBy(leader) => {
+    let status = SchedulerStatus {
+        leads: matches!(election_state, ElectionState::Leader { .. }),
+        lag: last_tick.lag,
+        state,
+    };
+    let check = match election_state {
+        ElectionState::Starting => RoleCheck::failed("nobody was asked yet who leads"),
+        ElectionState::Unknown(problem) => RoleCheck::failed(problem.clone()),
+        ElectionState::Standby(leader) => {
             RoleCheck { note: format!("stands by; {leader} leads"), ..RoleCheck::default() }
         }
-        Stand::Leads { .. } => match (seen.running_for, seen.lag) {
-            (None, _) => RoleCheck::red("leads, and its process does not run"),
+        ElectionState::Leader { .. } => match (last_tick.running_for, last_tick.lag) {
+            (None, _) => RoleCheck::failed("leads, and its process does not run"),
             (Some(running), lag) => {
                 let silent = lag.unwrap_or(running).min(running);
-                let missing = silent > tick * 2 + LATE && !seen.unseen;
+                let missing = silent > tick_interval * 2 + TICK_SLACK && !last_tick.unobservable;
                 let last = lag.map_or("none yet".into(), |lag| format!("{} s ago", lag.as_secs()));
                 let note = format!("leads; {}; last tick {last}", state.as_str());
                 let problem =
@@ -136,16 +144,16 @@ fn tell(
 }
 
 impl RoleContext<'_> {
-    /// Frappe's own pause between two ticks, where nobody gave another one.
-    fn tick(&self) -> Duration {
+    /// Returns the configured interval between ticks, or Frappe's default.
+    fn tick_interval(&self) -> Duration {
         let default_s = if self.pod.bench.frappe_major().is_some_and(|major| major >= 16) { 240 } else { 60 };
         self.pod.config.workers.tick.unwrap_or(Duration::from_secs(default_s))
     }
 
-    /// What the switches say; only who leads has a session to ask for all of them.
-    fn scheduler_state(&self, stand: &Stand) -> SchedulerState {
-        match stand {
-            Stand::Leads { settings } => {
+    /// Returns the state of the scheduler's switches; only the leader has a session to read all of them.
+    fn scheduler_state(&self, election_state: &ElectionState) -> SchedulerState {
+        match election_state {
+            ElectionState::Leader { settings } => {
                 settings.state(&BenchObjects::read(&self.pod.bench.sites(), self.site))
             }
             _ => SchedulerState::Standby,
@@ -160,40 +168,41 @@ mod tests {
 
     use crate::frappe::scheduler_settings::Settings;
 
-    const TICK: Duration = Duration::from_secs(60);
+    const TICK_INTERVAL: Duration = Duration::from_secs(60);
 
-    fn leads() -> Stand {
-        Stand::Leads { settings: Arc::new(Settings::default()) }
+    fn leader() -> ElectionState {
+        ElectionState::Leader { settings: Arc::new(Settings::default()) }
     }
 
-    fn seen(running_s: u64, lag_s: Option<u64>) -> tick::Seen {
+    fn ticked(running_s: u64, lag_s: Option<u64>) -> TickStatus {
         let running_for = Some(Duration::from_secs(running_s));
-        tick::Seen { running_for, lag: lag_s.map(Duration::from_secs), unseen: false }
+        TickStatus { running_for, lag: lag_s.map(Duration::from_secs), unobservable: false }
     }
 
-    fn problem(stand: &Stand, seen: tick::Seen) -> Option<String> {
-        tell(stand, seen, SchedulerState::Active, TICK).0.problem
+    fn problem(state: &ElectionState, last_tick: TickStatus) -> Option<String> {
+        evaluate(state, last_tick, SchedulerState::Active, TICK_INTERVAL).0.problem
     }
 
     #[test]
-    fn who_leads_must_tick() {
-        assert_eq!(problem(&leads(), seen(3, None)), None);
-        assert_eq!(problem(&leads(), seen(900, Some(59))), None);
-        let silent = problem(&leads(), seen(900, Some(151)));
+    fn a_leader_must_tick() {
+        assert_eq!(problem(&leader(), ticked(3, None)), None);
+        assert_eq!(problem(&leader(), ticked(900, Some(59))), None);
+        let silent = problem(&leader(), ticked(900, Some(151)));
         assert_eq!(silent.as_deref(), Some("leads, and has not ticked for 151 s"));
-        assert!(problem(&leads(), seen(151, None)).is_some());
-        // What an earlier process left says nothing of this one.
-        assert_eq!(problem(&leads(), seen(3, Some(5000))), None);
-        assert_eq!(problem(&leads(), tick::Seen { unseen: true, ..seen(9000, None) }), None);
-        assert!(problem(&leads(), tick::Seen::default()).is_some());
+        assert!(problem(&leader(), ticked(151, None)).is_some());
+        // A tick of an earlier process does not count.
+        assert_eq!(problem(&leader(), ticked(3, Some(5000))), None);
+        assert_eq!(problem(&leader(), TickStatus { unobservable: true, ..ticked(9000, None) }), None);
+        assert!(problem(&leader(), TickStatus::default()).is_some());
     }
 
     #[test]
-    fn a_standby_is_ready_and_says_so() {
+    fn a_standby_is_ready_and_names_the_leader() {
+        let standby = ElectionState::Standby("pod-1".into());
         let (check, status) =
-            tell(&Stand::StandsBy("pod-1".into()), tick::Seen::default(), SchedulerState::Standby, TICK);
+            evaluate(&standby, TickStatus::default(), SchedulerState::Standby, TICK_INTERVAL);
         assert_eq!((check.problem, check.note.as_str()), (None, "stands by; pod-1 leads"));
         assert!(!status.leads);
-        assert!(problem(&Stand::Unknown("refused".into()), tick::Seen::default()).is_some());
+        assert!(problem(&ElectionState::Unknown("refused".into()), TickStatus::default()).is_some());
     }
 }

@@ -1,14 +1,14 @@
-//! gunicorn's workers and threads from what the container may use.
+//! The number of gunicorn's workers and threads, from the container's CPU and memory limits.
 
 use crate::sys::cgroup::Limits;
 
-/// One gthread worker of Frappe with ERPNext loaded, its threads' work included.
+/// Memory of one gthread worker of Frappe with ERPNext loaded, including its threads' work.
 const WORKER_BYTES: u64 = 160 << 20;
-/// The arbiter, and ourselves.
+/// Memory of gunicorn's arbiter and of this process.
 const RESERVED_BYTES: u64 = 128 << 20;
-/// Past it a pod of its own serves better than another worker.
-const MOST_WORKERS: u64 = 16;
-/// As the official images have it: enough to cover waits for the database, few enough for the GIL.
+/// Beyond this many workers, another pod helps more than another worker.
+const MAX_WORKERS: u64 = 16;
+/// The value of the official images: enough to cover waits for the database, few enough for the GIL.
 const THREADS: u16 = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,13 +17,13 @@ pub struct Sizing {
     pub threads: u16,
 }
 
-/// Two workers for each processor, as many as the memory holds, at least one.
+/// Returns two workers per CPU, limited by the memory, and at least one.
 pub fn size(limits: Limits, processors: usize) -> Sizing {
     let machine = u64::try_from(processors).unwrap_or(1).max(1);
     let cpus = limits.cpus.map_or(machine, |cpus| (cpus.ceil() as u64).clamp(1, machine));
     let by_memory =
         limits.memory_bytes.map_or(u64::MAX, |bytes| bytes.saturating_sub(RESERVED_BYTES) / WORKER_BYTES);
-    let workers = (2 * cpus).min(by_memory).clamp(1, MOST_WORKERS);
+    let workers = (2 * cpus).min(by_memory).clamp(1, MAX_WORKERS);
     Sizing { workers: u16::try_from(workers).unwrap_or(1), threads: THREADS }
 }
 
@@ -36,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn the_narrower_of_processor_and_memory_decides() {
+    fn the_tighter_limit_of_cpu_and_memory_decides() {
         assert_eq!(workers(None, None, 2), 4);
         assert_eq!(workers(Some(1.5), None, 64), 4);
         assert_eq!(workers(Some(0.25), None, 64), 2);

@@ -1,9 +1,9 @@
-//! The socketio role: Frappe's own node server, ready when an Engine.IO handshake answers and it listens
-//! for events in Redis.
+//! The socketio role: Frappe's own node server. It is ready when an Engine.IO handshake succeeds and the server is
+//! subscribed to events in Redis.
 //!
-//! It exits 1 without Redis, at its start and later (docs/frappe-contract.md#socketio-without-redis). So
-//! nothing is started while Redis is away, and those ends count for nothing: it comes back with Redis, not
-//! with a back-off.
+//! Node exits 1 without Redis, at its start and later (docs/frappe-contract.md#socketio-without-redis). So it is
+//! not started while Redis is down, and such exits are not counted as crashes: it restarts as soon as Redis is
+//! back, without a back-off.
 
 mod subscription;
 
@@ -14,121 +14,124 @@ use nix::sys::signal::Signal;
 use secrecy::SecretSlice;
 use tokio::sync::watch;
 
-use self::subscription::{Heard, Subscription};
+use self::subscription::{Subscriber, Subscription};
 use super::RoleContext;
 use crate::backoff::Backoff;
 use crate::health_port::probe;
 use crate::net::loopback_if_unspecified;
-use crate::status::handle::{Phase, RoleCheck};
+use crate::status::handle::{Phase, RoleCheck, RoleName};
 use crate::supervise::orders::{Order, Run};
 use crate::supervise::relay::relay_for;
 use crate::supervise::run_service::{End, ServiceStatus, run_controlled};
 use crate::supervise::service::Policy;
 use crate::supervise::spawn::{Spec, Stdin};
 
-pub const ROLE: &str = "socketio";
-const GRACE: Duration = Duration::from_secs(10);
-const PROBE_DEADLINE: Duration = Duration::from_secs(5);
-const PROBE_EVERY: Duration = Duration::from_secs(5);
-const PROBE_FAILING_EVERY: Duration = Duration::from_secs(1);
-/// Between two tries until the first success.
-const FIRST_PROBES: Backoff = Backoff::doubling(Duration::from_millis(40), PROBE_FAILING_EVERY);
-const ANYBODY: &str = "somebody listens for events; this login of Redis may not see who";
+const ROLE: RoleName = RoleName::Socketio;
+const STOP_GRACE: Duration = Duration::from_secs(10);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+const FAILING_PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two probes until the first success.
+const STARTUP_PROBE_BACKOFF: Backoff = Backoff::doubling(Duration::from_millis(40), FAILING_PROBE_INTERVAL);
+const UNIDENTIFIED_NOTE: &str = "somebody listens for events; this login of Redis may not see who";
 const PRELUDE: &str =
     concat!(include_str!("../frappe/socketio_web.js"), include_str!("../frappe/socketio.js"));
 
-/// Serves until a stop is asked for, or node cannot be kept up.
-pub async fn serve(around: &RoleContext<'_>) -> End {
+/// Serves until a stop is requested or node crash-loops.
+pub async fn serve(context: &RoleContext<'_>) -> End {
     let (orders, orders_rx) = watch::channel(Order::default());
-    let grace = around.pod.config.grace.unwrap_or(GRACE);
-    let policy = Policy { drain: around.pod.config.drain, ..Policy::restarting(grace) };
+    let grace = context.pod.config.grace.unwrap_or(STOP_GRACE);
+    let policy = Policy { drain: context.pod.config.drain, ..Policy::restarting(grace) };
     let subscription =
-        Subscription::new(around.queue_redis(), around.pod.runtime_dir.join("socketio-unnamed"));
-    let plan = around.plan(spec(around, &subscription), policy);
+        Subscription::new(context.queue_redis(), context.pod.runtime_dir.join("socketio-unnamed"));
+    let plan = context.plan(spec(context, &subscription), policy);
     let status = plan.observer.subscribe();
-    around.pod.status.enter(Phase::Serving, None);
-    tokio::spawn(around.pod.status.follow_child(status.clone()));
+    context.pod.status.enter(Phase::Serving, None);
+    tokio::spawn(context.pod.status.follow_child(status.clone()));
     tokio::select! {
-        end = run_controlled(&around.pod.processes, plan, orders_rx, &around.pod.shutdown) => end,
-        never = keep_probing(around, &subscription, &orders, status) => match never {},
+        end = run_controlled(&context.pod.processes, plan, orders_rx, &context.pod.shutdown) => end,
+        never = keep_probing(context, &subscription, &orders, status) => match never {},
     }
 }
 
-fn spec(around: &RoleContext<'_>, subscription: &Subscription) -> Spec {
-    let mut environment = around.environment("cauldron/socketio");
+fn spec(context: &RoleContext<'_>, subscription: &Subscription) -> Spec {
+    let mut environment = context.environment("cauldron/socketio");
     environment.set("CAULDRON_CLIENT_NAME", &subscription.name);
     environment.set("CAULDRON_UNNAMED_FILE", &subscription.unnamed_file);
-    if let Some(url) = around.pod.config.web_url.clone().or_else(|| own_web(around)) {
+    if let Some(url) = context.pod.config.web_url.clone().or_else(|| own_web_url(context)) {
         environment.set("CAULDRON_WEB_URL", url);
     }
-    if let Some(port) = around.pod.config.socketio_port {
+    if let Some(port) = context.pod.config.socketio_port {
         environment.set("FRAPPE_SOCKETIO_PORT", port.to_string());
     }
-    let script = around.pod.bench.app("frappe").join("socketio.js");
+    let script = context.pod.bench.app("frappe").join("socketio.js");
     Spec {
         args: vec!["-".into(), script.into()],
         stdin: Stdin::Bytes(SecretSlice::from(PRELUDE.as_bytes().to_vec())),
         env: environment.into_map(),
-        cwd: Some(around.sites()),
-        output: relay_for(ROLE, around.pod.config.child_logs, ROLE),
-        dies_with_us: Some(Signal::SIGTERM),
-        ..Spec::new(ROLE, "node")
+        cwd: Some(context.sites()),
+        output: relay_for(ROLE.as_str(), context.pod.config.child_logs, ROLE.as_str()),
+        parent_death_signal: Some(Signal::SIGTERM),
+        ..Spec::new(ROLE.as_str(), "node")
     }
 }
 
-/// The web port of this process itself, where it has one.
-fn own_web(around: &RoleContext<'_>) -> Option<String> {
-    let scheme = if around.pod.config.front.tls.is_some() { "https" } else { "http" };
-    around
+/// Returns the URL of this process's own web port, if it has one.
+fn own_web_url(context: &RoleContext<'_>) -> Option<String> {
+    let scheme = if context.pod.config.front.tls.is_some() { "https" } else { "http" };
+    context
         .has_web
-        .then(|| format!("{scheme}://{}", loopback_if_unspecified(around.pod.config.web_addr.address)))
+        .then(|| format!("{scheme}://{}", loopback_if_unspecified(context.pod.config.web_addr.address)))
 }
 
 async fn keep_probing(
-    around: &RoleContext<'_>,
+    context: &RoleContext<'_>,
     subscription: &Subscription,
     orders: &watch::Sender<Order>,
     mut status: watch::Receiver<ServiceStatus>,
 ) -> Infallible {
-    let url =
-        format!("http://127.0.0.1:{}/socket.io/?EIO=4&transport=polling", around.pod.config.socketio_listens);
-    let (mut seen_working, mut first_probes) = (false, FIRST_PROBES.delays());
+    let url = format!(
+        "http://127.0.0.1:{}/socket.io/?EIO=4&transport=polling",
+        context.pod.config.socketio_listen_port
+    );
+    let (mut has_worked, mut startup_delays) = (false, STARTUP_PROBE_BACKOFF.delays());
     loop {
-        let asked = Instant::now();
+        let started_at = Instant::now();
         let pid = status.borrow_and_update().pid;
-        let heard = subscription.look(pid).await;
-        let run = if heard.is_ok() { Run::Yes } else { Run::NotYet };
+        let subscriber = subscription.find_subscriber(pid).await;
+        let run = if subscriber.is_ok() { Run::Yes } else { Run::NotYet };
         orders.send_if_modified(|order| {
             let changed = order.run != run;
             order.run = run;
             changed
         });
-        let problem = match &heard {
+        let problem = match &subscriber {
             Err(problem) => Some(format!("the queue Redis does not answer: {problem}")),
             Ok(_) if pid.is_none() => Some("node does not run".to_string()),
-            Ok(Heard::Nobody) => Some("node does not listen for events in the queue Redis".to_string()),
+            Ok(Subscriber::Absent) => Some("node does not listen for events in the queue Redis".to_string()),
             Ok(_) => handshake(&url).await.err(),
         };
-        let note = if heard == Ok(Heard::Any) { ANYBODY } else { "" }.to_string();
+        let note =
+            if subscriber == Ok(Subscriber::Unidentified) { UNIDENTIFIED_NOTE } else { "" }.to_string();
         let works = problem.is_none();
-        seen_working |= works;
-        around
+        has_worked |= works;
+        context
             .pod
             .status
-            .check(ROLE, RoleCheck { latency: asked.elapsed(), problem, note, ..RoleCheck::default() });
-        let pause = match (works, seen_working) {
-            (true, _) => PROBE_EVERY,
-            (false, true) => PROBE_FAILING_EVERY,
-            (false, false) => first_probes.next_delay(),
+            .check(ROLE, RoleCheck { latency: started_at.elapsed(), problem, note, ..RoleCheck::default() });
+        let pause = match (works, has_worked) {
+            (true, _) => PROBE_INTERVAL,
+            (false, true) => FAILING_PROBE_INTERVAL,
+            (false, false) => startup_delays.next_delay(),
         };
-        // The end of node is news at once.
+        // Probe again at once when node starts or ends.
         let _ = tokio::time::timeout(pause, status.changed()).await;
     }
 }
 
-/// Engine.IO's open packet; a proxy or another program gives another answer.
+/// Checks for Engine.IO's open packet; a proxy or another program answers differently.
 async fn handshake(url: &str) -> Result<(), String> {
-    match probe::get(url, &[], PROBE_DEADLINE).await {
+    match probe::get(url, &[], PROBE_TIMEOUT).await {
         Ok(answer) if answer.status == 200 && answer.body.starts_with("0{\"sid\"") => Ok(()),
         Ok(answer) => Err(format!("the handshake answered {}", answer.status)),
         Err(reason) => Err(format!("the handshake: {reason}")),

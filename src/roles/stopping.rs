@@ -1,8 +1,8 @@
-//! gunicorn's stop and reload: the front first has every request answered, then the sleepers are woken.
+//! gunicorn's stop and reload: the front first completes all requests, then sleeping workers are woken.
 //!
-//! gthread workers sleep in `select` through TERM and HUP until their timeout is over, 30 s by default; any
-//! connection wakes them (docs/frappe-contract.md#slow-stop-of-gunicorn). On TERM gunicorn removes its
-//! socket's name while the sleepers still listen, so the socket is given a second one before.
+//! gthread workers sleep in `select` through TERM and HUP until their timeout, 30 s by default; any connection
+//! wakes them (docs/frappe-contract.md#slow-stop-of-gunicorn). On TERM gunicorn unlinks its socket while sleeping
+//! workers still listen on it, so the socket gets a second name before.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,46 +13,46 @@ use tokio::time::{sleep, timeout};
 
 use crate::backoff::Backoff;
 use crate::front::Front;
-use crate::supervise::hooks::{Hooks, Moment, Stop};
+use crate::supervise::hooks::{ChildStop, HookFuture, Hooks};
 
-const PAUSES: Backoff = Backoff::doubling(Duration::from_millis(5), Duration::from_millis(100));
-/// On a reload gunicorn tells its old workers only when the new ones are there.
-const TRIES: u32 = 3_000;
+const RETRY_BACKOFF: Backoff = Backoff::doubling(Duration::from_millis(5), Duration::from_millis(100));
+/// Many, because on a reload gunicorn signals its old workers only after the new ones have started.
+const MAX_ATTEMPTS: u32 = 3_000;
 
-/// The front's part in the end of a gunicorn.
+/// Coordinates the front with the stop of a gunicorn process.
 pub struct GunicornHooks {
     pub front: Front,
 }
 
 impl Hooks for GunicornHooks {
-    /// Ends when the front has no more work for gunicorn; where another is to follow, now or after a hold of
-    /// the site, the port stays.
-    fn before_stop(&self, stop: Stop) -> Moment {
+    /// Waits until the front has no more work for gunicorn. If another gunicorn will follow, now or after the
+    /// site's exclusive lock is released, it does not wait, and the port stays open.
+    fn before_stop(&self, stop: ChildStop) -> HookFuture {
         let front = self.front.clone();
         Box::pin(async move {
             let socket = front.socket();
             let name = second_name(&socket);
-            // Of a gunicorn that has crashed since.
+            // A gunicorn that crashed may have left it.
             let _ = fs::remove_file(&name);
             if let Err(error) = fs::hard_link(&socket, &name) {
-                tracing::debug!(%error, "gunicorn has no socket yet");
+                tracing::debug!(event = "web.socket_missing", %error, "gunicorn has no socket yet");
             }
-            if stop.for_good && !front.is_on_hold() {
+            if stop.is_final && !front.is_suspended() {
                 front.quiesce().await;
             }
         })
     }
 
-    /// Wakes sleeping workers.
-    fn after_signal(&self) -> Moment {
-        // Nobody is to be sent to a worker that is about to end.
-        self.front.renew();
+    /// Wakes sleeping workers by connecting to the socket.
+    fn after_signal(&self) -> HookFuture {
+        // No request should reach a worker that is about to exit.
+        self.front.begin_reload();
         let socket = self.front.socket();
         Box::pin(async move {
             let names = [second_name(&socket), socket];
-            let mut pauses = PAUSES.delays();
-            for _ in 0..TRIES {
-                let pause = pauses.next_delay();
+            let mut delays = RETRY_BACKOFF.delays();
+            for _ in 0..MAX_ATTEMPTS {
+                let pause = delays.next_delay();
                 for name in &names {
                     let _ = timeout(pause, UnixStream::connect(name)).await;
                 }

@@ -1,6 +1,6 @@
-//! The table of what there can be, and what is done about it. The README and `plan` show its words.
+//! The table of possible states, with the action for each. docs/bootstrap.md and `plan` show its columns.
 
-/// A row. Its order is the table's.
+/// A row. The variants are in the order of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Row {
     OtherSite,
@@ -38,31 +38,34 @@ impl Row {
         Self::LostVolume,
     ];
 
-    /// Database, site folder, our mark, and what is done.
-    pub const fn words(self) -> [&'static str; 4] {
+    /// Database, site folder, our mark, and action.
+    pub const fn columns(self) -> [&'static str; 4] {
         match self {
             Self::OtherSite => ["any", "any", "another site's", "refuse (65): two sites in one database"],
             Self::New => ["absent or empty", "absent or empty", "any", "create the site"],
             Self::CutOffBeforeTables => [
                 "absent or empty",
-                "there",
+                "exists",
                 "unfinished creation of this volume",
                 "set the folder aside, create the site",
             ],
             Self::LostDatabase => {
-                ["absent or empty", "there", "any other", "refuse (65): the lost or wrong database"]
+                ["absent or empty", "exists", "any other", "refuse (65): the lost or wrong database"]
             }
             Self::CutOff => [
                 "not complete, ours alone",
                 "any",
                 "unfinished creation, in the database and on this volume",
-                "clear what it made, create the site; refuse (75) while somebody else works in the database",
+                "clear what it made, create the site; refuse (75) while other sessions use the database",
             ],
-            Self::Foreign => ["not complete", "any", "any other", "refuse (65), naming what is there"],
-            Self::Finished => ["complete", "its login works", "complete", "go on"],
-            Self::NotRecorded => {
-                ["complete", "its login works", "none or unfinished", "migrate once, mark it complete, go on"]
-            }
+            Self::Foreign => ["not complete", "any", "any other", "refuse (65), naming the objects found"],
+            Self::Finished => ["complete", "its login works", "complete", "continue"],
+            Self::NotRecorded => [
+                "complete",
+                "its login works",
+                "none or unfinished",
+                "migrate once, mark it complete, continue",
+            ],
             Self::Rotated => [
                 "complete",
                 "its login fails, a configured password works",
@@ -75,13 +78,13 @@ impl Row {
                 "complete",
                 "without site_config.json",
                 "unfinished creation, in the database and on this volume",
-                "write it, migrate once, mark it complete, go on",
+                "write it, migrate once, mark it complete, continue",
             ],
             Self::Adopted => [
                 "complete",
                 "absent, or without site_config.json",
                 "any other; CAULDRON_ADOPT names it",
-                "make the folder anew, migrate once, mark it complete, go on",
+                "recreate the folder, migrate once, mark it complete, continue",
             ],
             Self::LostVolume => [
                 "complete",

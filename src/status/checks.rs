@@ -1,35 +1,33 @@
-//! What the probes look at: `/livez`, `/startupz` and `/readyz`, each a list of checks made of the account.
+//! The checks of the probes `/livez`, `/startupz` and `/readyz`, derived from the status.
 
 use std::pin::Pin;
 
 use super::handle::{STUCK_AFTER, Status};
 use super::phase::Phase;
+use super::role_name::RoleName;
 
-/// The roles whose readiness is the answer of a web server.
-const WEB: &str = "web";
-const ALL: &str = "all";
-
-/// What a check is about.
+/// The subject of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckName {
-    /// The event loop answers.
+    /// The event loop runs.
     Loop,
+    /// The bootstrap makes progress.
     Progress,
     Step,
     Phase,
-    /// Installed apps that cannot be imported here.
+    /// The installed apps can be imported in this pod.
     Apps,
     Gate,
     /// The one role of this process.
     Role,
-    /// One of several roles, by its name.
-    RoleOf(&'static str),
-    /// The deep check.
+    /// One of several roles in this process.
+    RoleOf(RoleName),
+    /// The deep check of the login page.
     LoginPage,
 }
 
 impl CheckName {
-    /// As the answer to a probe has it.
+    /// The name in the answer to a probe.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Loop => "loop",
@@ -39,19 +37,19 @@ impl CheckName {
             Self::Apps => "apps",
             Self::Gate => "gate",
             Self::Role => "role",
-            Self::RoleOf(role) => role,
+            Self::RoleOf(role) => role.as_str(),
             Self::LoginPage => "login page",
         }
     }
 }
 
-/// One thing that a probe looks at.
+/// One check of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
     pub name: CheckName,
-    /// Why it is red; none where it is green.
+    /// The reason for a failure; None if the check passed.
     pub problem: Option<String>,
-    /// What is worth knowing although it is green.
+    /// Further information on a check that passed.
     pub note: String,
 }
 
@@ -61,13 +59,13 @@ impl Check {
     }
 }
 
-/// A check that costs something: made only when a probe asks for it (`?deep`).
+/// An expensive check, made only if a probe requests it (`?deep`).
 pub trait DeepCheck: std::fmt::Debug + Send + Sync {
     fn check(&self) -> Pin<Box<dyn Future<Output = Check> + Send + '_>>;
 }
 
 impl Status {
-    /// `/livez`: never depends on anything outside this process.
+    /// The checks of `/livez`; they never depend on anything outside this process.
     pub fn live(&self) -> Vec<Check> {
         let silent = self.progress_at.elapsed();
         let is_stuck = self.phase == Phase::Bootstrapping && silent > STUCK_AFTER;
@@ -76,15 +74,15 @@ impl Status {
         vec![Check::new(CheckName::Loop, None), Check::new(CheckName::Progress, problem)]
     }
 
-    /// `/startupz`: the supervisor runs and its step makes progress, however long that takes.
+    /// The checks of `/startupz`: the supervisor runs and its step makes progress, however long it takes.
     pub fn started(&self) -> Vec<Check> {
-        let problem = (self.phase == Phase::Held).then(|| self.last_error.clone().unwrap_or_default());
+        let problem = (self.phase == Phase::FailedHeld).then(|| self.last_error.clone().unwrap_or_default());
         let mut checks = self.live();
         checks.push(Check::new(CheckName::Step, problem));
         checks
     }
 
-    /// `/readyz`: this pod should get requests.
+    /// The checks of `/readyz`: this pod should get requests.
     pub fn ready(&self) -> Vec<Check> {
         let mut checks = vec![Check::new(CheckName::Phase, self.phase_problem())];
         if !self.missing_apps.is_empty() {
@@ -100,17 +98,18 @@ impl Status {
     }
 
     /// The roles of this process, each with its check.
-    pub fn roles(&self) -> Vec<(&'static str, Check)> {
-        let all = self.role == ALL;
-        let name = |role: &'static str| if all { CheckName::RoleOf(role) } else { CheckName::Role };
+    pub fn roles(&self) -> Vec<(RoleName, Check)> {
+        let all = self.role == RoleName::All;
+        let name = |role: RoleName| if all { CheckName::RoleOf(role) } else { CheckName::Role };
         let mut roles = Vec::new();
-        if self.role == WEB || all {
+        if self.role == RoleName::Web || all {
             let note = self.gate.running.as_ref().map(ToString::to_string).unwrap_or_default();
-            roles.push((WEB, Check { name: name(WEB), problem: self.web_problem(), note }));
+            let check = Check { name: name(RoleName::Web), problem: self.web_problem(), note };
+            roles.push((RoleName::Web, check));
         }
-        for (role, seen) in &self.role_checks {
-            let problem = seen.problem.clone().filter(|_| self.phase == Phase::Serving);
-            roles.push((*role, Check { name: name(role), problem, note: seen.note.clone() }));
+        for (&role, last) in &self.role_checks {
+            let problem = last.problem.clone().filter(|_| self.phase == Phase::Serving);
+            roles.push((role, Check { name: name(role), problem, note: last.note.clone() }));
         }
         roles
     }
@@ -118,7 +117,7 @@ impl Status {
     fn phase_problem(&self) -> Option<String> {
         match self.phase {
             Phase::Serving => None,
-            Phase::Held => Some(format!("held after: {}", self.last_error.clone().unwrap_or_default())),
+            Phase::FailedHeld => Some(format!("held after: {}", self.last_error.clone().unwrap_or_default())),
             phase => Some(match self.detail() {
                 detail if detail.is_empty() => phase.in_words().to_string(),
                 detail => format!("{}: {detail}", phase.in_words()),
@@ -127,12 +126,12 @@ impl Status {
     }
 
     fn web_problem(&self) -> Option<String> {
-        // While our own migration runs the site answers 503, as it should.
+        // The site answers 503 while our own migration runs, which is no failure.
         let migrates = self.gate.running.is_some();
         match &self.role_probe {
             _ if self.phase != Phase::Serving => None,
             Some(_) if migrates => None,
-            None => Some(format!("{WEB} was not seen working yet")),
+            None => Some("web was not seen working yet".to_string()),
             Some(probe) => probe.problem.clone(),
         }
     }
@@ -152,8 +151,8 @@ mod tests {
     }
 
     #[test]
-    fn live_while_it_waits_and_ready_only_when_the_role_was_seen_working() {
-        let status = StatusHandle::new("web", None);
+    fn a_waiting_process_is_live_and_a_working_role_makes_it_ready() {
+        let status = StatusHandle::new(RoleName::Web, None);
         status.enter(Phase::WaitingForDependencies, None);
         assert_eq!(problems(&status.read().ready()), ["waiting for dependencies"]);
         let postgres = MissingDependency { name: "postgres", target: "db:5432".into(), error: None };
@@ -163,8 +162,8 @@ mod tests {
         assert_eq!(problems(&waiting.ready()), ["waiting for dependencies: postgres at db:5432: no answer"]);
         status.enter(Phase::Serving, None);
         assert_eq!(problems(&status.read().ready()), ["web was not seen working yet"]);
-        let seen = RoleProbe { latency: Duration::ZERO, problem: None };
-        status.update(|status| status.role_probe = Some(seen));
+        let probe = RoleProbe { latency: Duration::ZERO, problem: None };
+        status.update(|status| status.role_probe = Some(probe));
         assert!(problems(&status.read().ready()).is_empty());
         status.enter(Phase::Draining, None);
         assert_eq!(problems(&status.read().ready()), ["draining"]);
@@ -174,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_silent_bootstrap_is_stuck_and_a_silent_service_is_not() {
-        let status = StatusHandle::new("web", None);
+        let status = StatusHandle::new(RoleName::Web, None);
         let step = Operation::RunningStep { name: StepName::NewSite, progress: None };
         status.enter(Phase::Bootstrapping, Some(step));
         let long_ago = Instant::now().checked_sub(STUCK_AFTER + Duration::from_secs(61)).unwrap();
@@ -185,13 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn one_of_several_roles_is_checked_by_its_name() {
-        let names = |role| -> Vec<&str> {
+    fn one_of_several_roles_is_named_in_its_check() {
+        let names = |role: RoleName| -> Vec<&str> {
             let checks = StatusHandle::new(role, None).read().ready();
             checks.into_iter().map(|check| check.name.as_str()).collect()
         };
-        assert_eq!(names("web"), ["phase", "role"]);
-        assert_eq!(names("all"), ["phase", "web"]);
-        assert_eq!(names("bootstrap"), ["phase"]);
+        assert_eq!(names(RoleName::Web), ["phase", "role"]);
+        assert_eq!(names(RoleName::All), ["phase", "web"]);
+        assert_eq!(names(RoleName::Bootstrap), ["phase"]);
     }
 }

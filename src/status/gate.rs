@@ -1,4 +1,4 @@
-//! The migration gate's part of the account.
+//! The migration gate's part of the status.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -7,31 +7,31 @@ use serde_json::{Value, json};
 
 use crate::record::stage::Stage;
 
-/// What is known of code and database.
+/// The known relation of code and database, and the migration.
 #[derive(Clone, Debug, Default)]
 pub struct GateStatus {
-    /// Of this pod's code.
+    /// The fingerprint of this pod's code.
     pub pod: Option<String>,
-    /// What the database was migrated to last.
+    /// The fingerprint that the database was last migrated to.
     pub database: Option<String>,
     pub relation: Option<RelationKind>,
-    /// None until our record was read.
+    /// None until our record is read.
     pub stage: Option<Stage>,
-    /// Why this pod is not to get requests.
+    /// The reason why this pod should get no requests.
     pub problem: Option<String>,
-    /// Our own running migration: it takes no serving pod out.
+    /// A running migration of ours; it does not make a serving pod unready.
     pub running: Option<RunningMigration>,
-    /// Of the migration that this pod runs.
+    /// The progress of the migration that this pod runs.
     pub progress: Option<Progress>,
 }
 
-/// What this pod's code is to a database, as all of `/status`, `/metrics` and the log have it. The whole of it, with
-/// its reasons, is `code::relation::Relation`.
+/// The relation of this pod's code to a database, as shown in `/status`, `/metrics` and the log. The full relation,
+/// with its reasons, is `code::relation::Relation`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RelationKind {
     Equal,
     Newer,
-    /// Or a rollback, or incomplete: it never migrates.
+    /// Older, rolled back, or incomplete code: it never migrates.
     Older,
     Unknown,
 }
@@ -50,9 +50,9 @@ impl RelationKind {
 /// A migration that another pod runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunningMigration {
-    /// As the record names it.
+    /// The pod's name in the record.
     pub holder: Option<String>,
-    /// What that pod says of itself: the text of the database's column `doing`.
+    /// The pod's report: the text of the database's column `doing`.
     pub reported: String,
 }
 
@@ -63,15 +63,15 @@ impl fmt::Display for RunningMigration {
     }
 }
 
-/// How far a migration is.
+/// The progress of a migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     pub done: usize,
     pub patches: usize,
-    /// The one that runs.
+    /// The patch that runs.
     pub patch: Option<String>,
     pub since: Instant,
-    /// From `since` on, estimated from the history.
+    /// The remaining time from `since` on, estimated from the history.
     pub left: Option<Duration>,
 }
 
@@ -89,13 +89,13 @@ impl fmt::Display for Progress {
 }
 
 impl GateStatus {
-    /// `fingerprint` of `/status` (docs/design.md#fingerprint).
+    /// The `fingerprint` object of `/status` (docs/design.md#fingerprint).
     pub fn fingerprint(&self) -> Value {
         let relation = self.relation.unwrap_or(RelationKind::Unknown).as_str();
         json!({"pod": self.pod, "database": self.database, "relation": relation})
     }
 
-    /// `/status` has more of it.
+    /// The `gate` object of `/status`.
     pub fn status(&self) -> Value {
         let progress = self.progress.as_ref().map(|progress| {
             json!({

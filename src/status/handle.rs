@@ -1,4 +1,4 @@
-//! The one account of what this process does, written by the pipeline and read by the probes.
+//! The status of this process, shared by its writers (commands, roles) and its readers (the probes).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,76 +13,77 @@ use super::checks::DeepCheck;
 use super::gate::GateStatus;
 use super::operation::Operation;
 use super::other_sites::OtherSites;
-use super::phase::Entered;
 pub use super::phase::Phase;
+use super::phase::PhaseTimes;
 use super::queues::Source;
 pub use super::role_check::{RoleCheck, SchedulerStatus};
+pub use super::role_name::RoleName;
 use crate::supervise::run_service::ServiceStatus;
 
-/// A step without a sign of progress for so long is stuck: it is ended. Where not even that works the process is
-/// no longer live.
+/// A step without a sign of progress for this time is stuck and is ended. If ending it fails, the process is no
+/// longer live.
 pub const STUCK_AFTER: Duration = Duration::from_secs(15 * 60);
 
-/// Whatever counts by itself, and has that in `/metrics`: the web port.
-pub trait Figures: std::fmt::Debug + Send + Sync {
+/// A component that registers its own metrics: the web port.
+pub trait MetricsSource: std::fmt::Debug + Send + Sync {
     fn register(&self, registry: &mut Registry);
 }
 
-/// What is known now.
+/// The status at one moment.
 #[derive(Clone, Debug)]
 pub struct Status {
-    pub role: &'static str,
+    pub role: RoleName,
     pub site: Option<String>,
     pub phase: Phase,
-    /// What the phase waits for or does.
+    /// The current operation within the phase.
     pub operation: Option<Operation>,
-    /// What the running step is at.
+    /// The activity of the running step.
     pub activity: Option<Activity>,
     pub progress_at: Instant,
-    pub phases: Entered,
+    pub phases: PhaseTimes,
     pub attempt: Option<String>,
     pub holder: Option<String>,
     pub last_error: Option<String>,
-    /// The installation that the site is a copy of: mails muted, scheduler paused.
+    /// The installation that the site is a copy of: mail is muted and the scheduler paused.
     pub copy_of: Option<String>,
     /// Another installation that uses our queue Redis.
     pub queue_of: Option<String>,
-    /// Jobs that our workers left to others, because their site is not here.
+    /// The number of jobs that our workers left in the queue because their site is not here.
     pub foreign_jobs: u64,
     /// Installed apps that cannot be imported in this pod.
     pub missing_apps: Vec<String>,
     pub other_sites: OtherSites,
-    /// Where this pod's short-lived files are.
+    /// The folder of this pod's short-lived files.
     pub runtime_dir: Option<PathBuf>,
     pub dependencies_wait: Option<Duration>,
     pub gate: GateStatus,
-    /// The last answer of the role's own probe.
+    /// The last probe of the web role.
     pub role_probe: Option<RoleProbe>,
-    /// The same of every other role that runs in this process.
-    pub role_checks: BTreeMap<&'static str, RoleCheck>,
+    /// The last check of every other role in this process.
+    pub role_checks: BTreeMap<RoleName, RoleCheck>,
     pub scheduler: Option<SchedulerStatus>,
-    /// Where the figures of the queues are asked for; none where no worker runs.
+    /// The source of the queue metrics; None if no worker runs.
     pub queues: Option<Source>,
-    /// What a deep check looks at; none where no web role runs.
+    /// The deep check; None if no web role runs.
     pub login_page: Option<Arc<dyn DeepCheck>>,
     pub children: BTreeMap<String, ServiceStatus>,
-    /// What the web port counts; none where a role has none.
-    pub front: Option<Arc<dyn Figures>>,
+    /// The metrics of the web port; None if there is no web role.
+    pub front: Option<Arc<dyn MetricsSource>>,
 }
 
-/// What the role answered when it was asked whether it works.
+/// The result of a probe of the web role.
 #[derive(Clone, Debug)]
 pub struct RoleProbe {
     pub latency: Duration,
     pub problem: Option<String>,
 }
 
-/// A handle on the account.
+/// A shared handle to the status.
 #[derive(Clone, Debug)]
 pub struct StatusHandle(Arc<Mutex<Status>>);
 
 impl StatusHandle {
-    pub fn new(role: &'static str, site: Option<String>) -> Self {
+    pub fn new(role: RoleName, site: Option<String>) -> Self {
         Self(Arc::new(Mutex::new(Status {
             role,
             site,
@@ -90,7 +91,7 @@ impl StatusHandle {
             operation: None,
             activity: None,
             progress_at: Instant::now(),
-            phases: Entered::default(),
+            phases: PhaseTimes::default(),
             attempt: None,
             holder: None,
             last_error: None,
@@ -124,20 +125,20 @@ impl StatusHandle {
         change(&mut self.lock());
     }
 
-    /// A new phase, and what it begins with; both are progress. Who drains serves no more, whatever still comes up
-    /// meanwhile.
+    /// Enters a phase with its first operation, which counts as progress. A draining process stays in that phase,
+    /// unless it is held after a failure.
     pub fn enter(&self, phase: Phase, operation: Option<Operation>) {
         let mut status = self.lock();
-        if status.phase == Phase::Draining && phase != Phase::Held {
+        if status.phase == Phase::Draining && phase != Phase::FailedHeld {
             return;
         }
         status.phase = phase;
         status.operation = operation;
         status.progress_at = Instant::now();
-        status.phases.note(phase, Instant::now());
+        status.phases.record(phase, Instant::now());
     }
 
-    /// What the phase does from now on.
+    /// Sets the operation of the current phase.
     pub fn begin(&self, operation: Operation) {
         self.lock().operation = Some(operation);
     }
@@ -165,34 +166,34 @@ impl StatusHandle {
         }
     }
 
-    /// A sign of progress of the running step.
+    /// Records a sign of progress of the running step.
     pub fn progress(&self) {
         self.lock().progress_at = Instant::now();
     }
 }
 
 impl Status {
-    /// The operation in words; nothing where the phase says it all.
+    /// The operation as text; empty if there is none.
     pub fn detail(&self) -> String {
         self.operation.as_ref().map(ToString::to_string).unwrap_or_default()
     }
 
-    /// What is done, and what keeps it waiting.
+    /// The operation, with the activity of a stalled step.
     pub fn doing(&self) -> String {
-        self.with_standstill(self.detail())
+        self.with_stall(self.detail())
     }
 
-    /// How far the running step is, and what keeps it waiting.
+    /// The progress of the running step, with the activity of a stalled step.
     pub fn step_progress(&self) -> String {
         let progress = match &self.operation {
             Some(Operation::RunningStep { progress: Some(progress), .. }) => progress.to_string(),
             _ => String::new(),
         };
-        self.with_standstill(progress)
+        self.with_stall(progress)
     }
 
-    fn with_standstill(&self, text: String) -> String {
-        match self.activity.as_ref().filter(|activity| activity.stands_still()) {
+    fn with_stall(&self, text: String) -> String {
+        match self.activity.as_ref().filter(|activity| activity.is_stalled()) {
             Some(activity) => format!("{text}; {activity}"),
             None => text,
         }

@@ -1,4 +1,4 @@
-//! The account as `/status` tells it. Tools rely on its shape.
+//! The JSON document of `/status`. Tools rely on its structure.
 
 use serde_json::{Map, Value, json};
 
@@ -6,12 +6,12 @@ use super::activity::Activity;
 use super::handle::Status;
 
 impl Status {
-    /// `/status`: the whole account.
+    /// The document of `/status`.
     pub fn status(&self) -> Value {
         let problems: Vec<String> = self.ready().into_iter().filter_map(|check| check.problem).collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
-            "role": self.role,
+            "role": self.role.as_str(),
             "pid": std::process::id(),
             "site": self.site,
             "runtime_dir": self.runtime_dir,

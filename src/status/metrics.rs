@@ -1,4 +1,6 @@
-//! `/metrics`: the account in the OpenMetrics format. Built at each scrape; nothing is counted twice.
+//! `/metrics`: the status in the OpenMetrics format. Built at each scrape; no count is stored twice.
+
+mod names;
 
 use prometheus_client::encoding::text::encode as encode_registry;
 use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
@@ -7,7 +9,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
-use super::handle::{Phase, Status};
+#[cfg(test)]
+pub use self::names::METRICS;
+pub use self::names::help;
+use super::handle::{Phase, RoleName, Status};
 use super::other_sites::Fit;
 use super::queues::{Figures, Queue};
 use crate::record::stage::Stage;
@@ -15,83 +20,9 @@ use crate::{sys, telemetry};
 
 const PREFIX: &str = "cauldron_frappe";
 
-/// Every metric with its meaning; the table of docs/observability.md is held against it.
-pub const METRICS: &[(&str, &str)] = &[
-    ("build_info", "1, with version and role as labels"),
-    ("phase", "1 for the phase the process is in, 0 for the others"),
-    ("ready", "1 when /readyz is green"),
-    ("dependencies_wait_seconds", "How long the dependencies were waited for at start"),
-    ("probe_latency_seconds", "How long the role's own probe took to answer, last time"),
-    ("child_up", "1 while the child runs"),
-    ("child_restarts_total", "How often the child was started again"),
-    (
-        "child_restart_reasons_total",
-        "The same by reason: crash, oom, or the role's own: memory, done (its number of jobs), record, secret (its login changed)",
-    ),
-    ("child_resident_bytes", "Resident memory of the child and what it forked"),
-    ("role_ready", "1 when a role's own check is green"),
-    ("role_probe_latency_seconds", "How long a role's own check took, last time"),
-    ("queue_jobs_waiting", "Jobs that wait in a queue of the bench"),
-    ("queue_oldest_job_seconds", "How long the oldest of them has waited"),
-    ("queue_jobs_running", "Jobs of a queue that a worker has in hand"),
-    ("queue_jobs_finished", "Jobs that ended well and whose result RQ still keeps (10 min)"),
-    ("queue_jobs_failed", "Jobs that failed and that RQ still keeps (7 days)"),
-    (
-        "foreign_jobs_total",
-        "Jobs that this pod's workers left in their queue because sites/ has not their site (another installation has it), or it does not fit this code",
-    ),
-    ("workers", "RQ workers of the bench, of every pod, by state"),
-    ("scheduler_leader", "1 while this pod leads the scheduler"),
-    ("scheduler_lag_seconds", "Since the last tick that came to its end"),
-    (
-        "scheduler_state",
-        "1 for what the scheduler does at its ticks: active, disabled, paused, maintenance, dormant or standby",
-    ),
-    (
-        "fingerprint_match",
-        "1 for what this pod's code is to the database: equal, newer, older (a rollback) or unknown",
-    ),
-    (
-        "gate_stage",
-        "1 for where the site's migration stands, as this pod knows it: open, checking, backing_up, draining, maintenance, \
-         migrating, finishing, failed",
-    ),
-    (
-        "other_site_served",
-        "1 when another site of the bench is served by this pod, 0 when its hosts get 503 (it is not migrated to this code)",
-    ),
-    ("migration_patches", "Patches of the migration that this pod runs"),
-    ("migration_patches_done", "Those of them that are done"),
-    ("migration_patch_seconds", "How long the present one has run"),
-    ("http_requests_total", "Requests to the web port by route and class of status"),
-    ("http_request_duration_seconds", "From the head of a request to the last byte of its answer, by route"),
-    ("http_requests_in_flight", "Requests to the web port that are being answered"),
-    (
-        "http_foreign_host_requests_total",
-        "Requests by a host that nobody configured; Frappe gets the site's own name in its place",
-    ),
-    (
-        "http_unparsed_requests_total",
-        "Requests that were refused because they are no valid HTTP, by protocol and reason (malformed, too_large)",
-    ),
-    (
-        "http_kept_bytes",
-        "Requests' bodies and answers on their way, by kind and by place: memory or the runtime folder",
-    ),
-    (
-        "http_kept_refused_total",
-        "By kind: requests refused (503), and parts of answers not read ahead, for want of room in the runtime folder",
-    ),
-    (
-        "http_clients_let_go_total",
-        "Clients of the web port that were let go, by reason: no_head (no request came), slow_body (408), unread_answer",
-    ),
-    ("log_lines_dropped_total", "Lines dropped because nobody read our output"),
-];
-
 pub type Labels = Vec<(&'static str, String)>;
 
-/// One line of labels; the crate's own implementation for Vec fits.
+/// The labels of one sample, encoded by the crate's implementation for Vec.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LabelSet(pub Labels);
 
@@ -101,11 +32,7 @@ impl EncodeLabelSet for LabelSet {
     }
 }
 
-pub fn help(name: &str) -> &'static str {
-    METRICS.iter().find(|(metric, _)| *metric == name).map_or("", |(_, help)| help)
-}
-
-/// The whole exposition.
+/// The complete exposition.
 pub fn encode(status: &Status, figures: Option<&Figures>) -> String {
     let mut exposition = Exposition { registry: Registry::with_prefix(PREFIX), status };
     exposition.process();
@@ -114,13 +41,13 @@ pub fn encode(status: &Status, figures: Option<&Figures>) -> String {
     exposition.migration();
     exposition.readiness();
     exposition.restarts();
-    exposition.others();
+    exposition.counters();
     let mut text = String::new();
     let _ = encode_registry(&mut text, &exposition.registry);
     text
 }
 
-/// The exposition in the making. The order of registration is the order of the lines.
+/// Builds the exposition. The order of registration is the order of the lines.
 struct Exposition<'a> {
     registry: Registry,
     status: &'a Status,
@@ -138,7 +65,7 @@ impl Exposition<'_> {
         self.registry.register(name, help(name), family);
     }
 
-    /// This process and its children.
+    /// Metrics of this process and its children.
     fn process(&mut self) {
         let status = self.status;
         let info =
@@ -162,7 +89,7 @@ impl Exposition<'_> {
     }
 
     fn roles(&mut self) {
-        let role = |name: &&'static str| vec![("role", (*name).to_string())];
+        let role = |name: &RoleName| vec![("role", name.to_string())];
         let checks = &self.status.role_checks;
         let ready =
             checks.iter().map(|(name, c)| (role(name), f64::from(u8::from(c.problem.is_none())))).collect();
@@ -192,7 +119,7 @@ impl Exposition<'_> {
         }
     }
 
-    /// This code and the sites of the bench.
+    /// Metrics of this code, its migration, and the other sites.
     fn migration(&mut self) {
         let status = self.status;
         if let Some(relation) = status.gate.relation {
@@ -249,8 +176,8 @@ impl Exposition<'_> {
         self.registry.register("child_restart_reasons", help("child_restart_reasons_total"), reasons);
     }
 
-    /// Log lines, foreign jobs, and the web port's own.
-    fn others(&mut self) {
+    /// Dropped log lines, foreign jobs, and the metrics of the web port.
+    fn counters(&mut self) {
         let (status, registry) = (self.status, &mut self.registry);
         let dropped = ConstCounter::new(telemetry::dropped_lines());
         registry.register("log_lines_dropped", help("log_lines_dropped_total"), dropped);

@@ -1,22 +1,23 @@
-//! Installed apps that cannot be imported in this pod: requests answer 500, jobs of them fail
-//! (docs/frappe-contract.md#disagreeing-app-lists), so it is not ready.
+//! Installed apps that cannot be imported in this pod: requests get 500 and jobs of these apps fail
+//! (docs/frappe-contract.md#disagreeing-app-lists), so the pod is not ready.
 
 use super::handle::StatusHandle;
 
 impl StatusHandle {
-    /// Which they are now; one line in the log for each change.
-    pub fn tell_missing_apps(&self, missing: &[String]) {
+    /// Sets the missing apps, and logs a change.
+    pub fn publish_missing_apps(&self, missing: &[String]) {
         if self.read().missing_apps == missing {
             return;
         }
         let apps = missing.join(", ");
         if missing.is_empty() {
-            tracing::info!("every installed app can be imported now");
+            tracing::info!(event = "app.imports_restored", "all installed apps can be imported");
         } else {
             tracing::error!(
+                event = "app.not_importable",
                 apps,
-                "installed on the site and not importable in this pod: not ready until it is; use the image or the \
-                 list of wanted apps that has it, or uninstall it with one that has"
+                hint = "use an image or app list with these apps, or uninstall them with such an image",
+                "apps that are installed on the site cannot be imported in this pod; the pod is not ready"
             );
         }
         self.update(|status| status.missing_apps = missing.to_vec());

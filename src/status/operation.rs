@@ -1,5 +1,5 @@
-//! What this process does now, within its phase. Its text is made here, and nowhere else: `/status`, `/readyz`, the
-//! log and the heartbeat's column show it, and nothing reads it back.
+//! The current operation within a phase. Its text is made only here: `/status`, `/readyz`, the log and the
+//! heartbeat's column show it, and no code parses it.
 
 mod drain;
 mod step;
@@ -17,32 +17,32 @@ use crate::record::exclusive_lock::Holder;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Somebody took the site away for a while.
+    /// A command such as `exec -- bench restore` has the site's exclusive lock.
     WaitingForSite(Holder),
     WaitingForDependencies(Missing),
-    /// Looks at what there is of the site.
+    /// Inspects the state of the site.
     Inspecting,
-    /// Begins to look for a pod that leads.
+    /// Starts to follow, before the leader is known.
     Following,
     WaitingForLeader {
         wait: LeaderWait,
-        /// What the leader says of itself, by the database's column `doing`. It is a text, since pods of the previous
-        /// release write and read that column, too; how far it is was read from it where the column was.
+        /// The leader's report, from the database's column `doing`. It is a text, since pods of the previous release
+        /// read and write that column, too; its percentage is parsed when the column is read.
         reported: Option<ProgressLine>,
     },
-    /// This pod leads and has given up; it serves as soon as somebody else finishes the site.
+    /// This pod leads and has given up; it serves once another pod has finished the site.
     GivenUp(Fault),
     WaitingForAppCode,
-    /// An app, by its label.
+    /// Fetches the app with this label.
     FetchingApp(String),
     RunningStep {
         name: StepName,
-        /// None before its first sign of progress.
+        /// None before the first sign of progress.
         progress: Option<StepProgress>,
     },
-    /// Before a migration changes anything.
+    /// Waits before a migration changes anything.
     WaitingForDrain(DrainBlocker),
-    /// After a migration that failed.
+    /// Waits after a failed migration.
     WaitingToRetry {
         left_s: u64,
     },
@@ -80,7 +80,7 @@ mod tests {
         Operation::RunningStep { name, progress }
     }
 
-    /// Pods of the previous release show these texts, and scripts may match them.
+    /// The texts are stable: pods of the previous release show them, and scripts may match them.
     #[test]
     fn each_operation_has_its_text() {
         let holder = Holder { id: "i".into(), host: "pod-1".into(), command: "bench restore".into() };

@@ -1,4 +1,4 @@
-//! The other sites of the bench, as the account has them: which of them requests may reach.
+//! The other sites of the bench in the status: requests reach only those that fit this code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use super::gate::RelationKind;
 use super::handle::StatusHandle;
 
-/// Whether requests of a site go to Frappe.
+/// The decision to pass requests of a site to Frappe or to refuse them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fit {
-    /// What this code is to its database.
+    /// Served; the code has this relation to the site's database.
     Served(RelationKind),
-    /// The same, and why not.
+    /// Refused, with the relation and the reason.
     Refused(RelationKind, String),
-    /// Why nothing is known.
+    /// Refused, since the examination failed for this reason.
     Unknown(String),
 }
 
@@ -23,7 +23,7 @@ impl Fit {
         matches!(self, Self::Served(_))
     }
 
-    /// What this code is to the site's database.
+    /// The relation of this code to the site's database.
     pub fn relation(&self) -> RelationKind {
         match self {
             Self::Served(relation) | Self::Refused(relation, _) => *relation,
@@ -39,14 +39,15 @@ impl Fit {
     }
 }
 
-/// What an operator does about a site that is refused.
+/// The hint for the operator on a refused site.
 pub fn hint(site: &str) -> String {
     format!(
-        "run `cauldron-frappe exec -- bench --site {site} migrate` with this code; it is served by itself then"
+        "run `cauldron-frappe exec -- bench --site {site} migrate` with this code; the site is then served \
+         automatically"
     )
 }
 
-/// By name; those that were examined.
+/// The examined sites by name.
 #[derive(Clone, Debug, Default)]
 pub struct OtherSites(BTreeMap<String, Fit>);
 
@@ -55,49 +56,57 @@ impl OtherSites {
         self.0.iter().map(|(name, fit)| (name.as_str(), fit))
     }
 
-    /// For `/status`.
+    /// The `other_sites` list of `/status`.
     pub fn status(&self) -> Value {
-        let site = |(name, fit): (&str, &Fit)| json!({"site": name, "served": fit.is_served(), "relation": fit.relation().as_str(), "problem": fit.why()});
+        let site = |(name, fit): (&str, &Fit)| {
+            let relation = fit.relation().as_str();
+            json!({"site": name, "served": fit.is_served(), "relation": relation, "problem": fit.why()})
+        };
         self.iter().map(site).collect()
     }
 }
 
 impl StatusHandle {
-    /// Whether a site other than the one that is bootstrapped may be served; none where it was not examined.
+    /// True if another site than the bootstrapped one may be served; None if it was not examined.
     pub fn serves_other_site(&self, site: &str) -> Option<bool> {
         self.lock().other_sites.0.get(site).map(Fit::is_served)
     }
 
-    /// Sites that are gone are forgotten.
-    pub fn keep_other_sites(&self, names: &BTreeSet<&str>) {
+    /// Removes sites that no longer exist.
+    pub fn retain_other_sites(&self, names: &BTreeSet<&str>) {
         self.lock().other_sites.0.retain(|name, _| names.contains(name.as_str()));
     }
 
-    /// What is known of one; a line in the log for each change.
-    pub fn tell_other_site(&self, site: &str, fit: Fit) {
+    /// Sets the result for a site, and logs a change.
+    pub fn publish_other_site(&self, site: &str, fit: Fit) {
         let before = self.lock().other_sites.0.insert(site.to_string(), fit.clone());
         if before.as_ref() == Some(&fit) {
             return;
         }
         let relation = fit.relation().as_str();
         match &fit {
-            Fit::Served(_) if before.is_none() => {
-                tracing::info!(site, relation, "another site of this bench is served");
-            }
-            Fit::Served(_) => tracing::info!(site, relation, "the other site is served now"),
-            Fit::Refused(_, why) => {
-                let hint = hint(site);
-                tracing::warn!(
+            Fit::Served(_) => {
+                tracing::info!(
+                    event = "other_site.served",
                     site,
                     relation,
-                    why,
-                    hint,
-                    "another site of this bench does not fit this code: its hosts get 503"
+                    "another site of this bench is served"
                 );
             }
-            Fit::Unknown(why) => {
-                tracing::warn!(site, why, "another site of this bench cannot be examined: its hosts get 503");
-            }
+            Fit::Refused(_, reason) => tracing::warn!(
+                event = "other_site.refused",
+                site,
+                relation,
+                reason,
+                hint = hint(site),
+                "another site of this bench does not fit this code; requests to it get 503"
+            ),
+            Fit::Unknown(reason) => tracing::warn!(
+                event = "other_site.examination_failed",
+                site,
+                reason,
+                "another site of this bench cannot be examined; requests to it get 503"
+            ),
         }
     }
 }
@@ -105,19 +114,20 @@ impl StatusHandle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::handle::RoleName;
 
     #[test]
-    fn only_what_was_examined_and_fits_is_served() {
-        let status = StatusHandle::new("web", Some("one.test".into()));
+    fn only_examined_sites_that_fit_are_served() {
+        let status = StatusHandle::new(RoleName::Web, Some("one.test".into()));
         assert_eq!(status.serves_other_site("two.test"), None);
-        status.tell_other_site("two.test", Fit::Refused(RelationKind::Newer, "not migrated".into()));
+        status.publish_other_site("two.test", Fit::Refused(RelationKind::Newer, "not migrated".into()));
         assert_eq!(status.serves_other_site("two.test"), Some(false));
         let document = status.read().status();
         assert_eq!(document["other_sites"][0]["site"], "two.test");
         assert_eq!(document["other_sites"][0]["problem"], "not migrated");
-        status.tell_other_site("two.test", Fit::Served(RelationKind::Equal));
+        status.publish_other_site("two.test", Fit::Served(RelationKind::Equal));
         assert_eq!(status.serves_other_site("two.test"), Some(true));
-        status.keep_other_sites(&BTreeSet::new());
+        status.retain_other_sites(&BTreeSet::new());
         assert_eq!(status.serves_other_site("two.test"), None);
     }
 }

@@ -2,18 +2,18 @@
 
 use std::time::Instant;
 
-/// Where the process stands.
+/// The phase of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     Starting,
     WaitingForDependencies,
     Bootstrapping,
     Serving,
-    /// Somebody took the site's database away for a while (`exec -- bench restore`).
-    OnHold,
+    /// A command has the site's exclusive lock (`exec -- bench restore`).
+    Suspended,
     Draining,
-    /// Something failed and CAULDRON_ON_FAILURE=hold keeps the process up.
-    Held,
+    /// CAULDRON_ON_FAILURE=hold keeps the process running after a failure.
+    FailedHeld,
 }
 
 impl Phase {
@@ -22,47 +22,47 @@ impl Phase {
         Self::WaitingForDependencies,
         Self::Bootstrapping,
         Self::Serving,
-        Self::OnHold,
+        Self::Suspended,
         Self::Draining,
-        Self::Held,
+        Self::FailedHeld,
     ];
 
-    /// The value in `/status`, in the metric's label and in the header of the status page.
+    /// The value in `/status`, in the metric's label, and in the header of the status page.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Starting => "starting",
             Self::WaitingForDependencies => "waiting_for_dependencies",
             Self::Bootstrapping => "bootstrapping",
             Self::Serving => "serving",
-            Self::OnHold => "on_hold",
+            Self::Suspended => "on_hold",
             Self::Draining => "draining",
-            Self::Held => "held",
+            Self::FailedHeld => "held",
         }
     }
 
-    /// The same in a sentence of `/readyz`: the one place that has it with spaces.
+    /// The phase with spaces, for the sentences of `/readyz`.
     pub fn in_words(self) -> &'static str {
         match self {
             Self::WaitingForDependencies => "waiting for dependencies",
-            Self::OnHold => "on hold",
+            Self::Suspended => "on hold",
             other => other.as_str(),
         }
     }
 }
 
-/// The phases in the order in which they were entered, each once.
+/// The phases in the order in which they were first entered.
 #[derive(Clone, Debug, Default)]
-pub struct Entered(Vec<(Phase, Instant)>);
+pub struct PhaseTimes(Vec<(Phase, Instant)>);
 
-impl Entered {
-    /// Keeps the first time only.
-    pub fn note(&mut self, phase: Phase, now: Instant) {
+impl PhaseTimes {
+    /// Records the first time of a phase; later times are ignored.
+    pub fn record(&mut self, phase: Phase, now: Instant) {
         if self.since(phase).is_none() {
             self.0.push((phase, now));
         }
     }
 
-    /// When the phase was entered first.
+    /// The time when the phase was first entered.
     pub fn since(&self, phase: Phase) -> Option<Instant> {
         self.0.iter().find(|(entered, _)| *entered == phase).map(|(_, at)| *at)
     }
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sentence_has_the_same_words_as_the_value() {
+    fn the_text_of_a_phase_has_the_words_of_its_value() {
         for phase in Phase::ALL {
             assert_eq!(phase.in_words(), phase.as_str().replace('_', " "));
         }

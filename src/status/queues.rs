@@ -1,4 +1,4 @@
-//! What waits, runs and has failed in the bench's queues: asked at each scrape, in one pipeline.
+//! The jobs that wait, run and have failed in the bench's queues: read at each scrape, in one pipeline.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,12 +8,12 @@ use redis::Pipeline;
 use crate::frappe::queues::{self, BenchQueues, epoch_s};
 use crate::redis_client::Link;
 
-/// One queue's figures.
+/// The figures of one queue.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Queue {
     pub name: String,
     pub waiting: u64,
-    /// Seconds that the oldest of them has waited; 0 where none does.
+    /// The wait of the oldest job in seconds; 0 if none waits.
     pub oldest_s: f64,
     pub running: u64,
     /// RQ keeps finished jobs for 10 minutes, failed ones for 7 days (Frappe's settings).
@@ -24,11 +24,11 @@ pub struct Queue {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figures {
     pub queues: Vec<Queue>,
-    /// Workers of this bench, of every pod, by RQ's state.
+    /// The number of this bench's workers, over all pods, by RQ's state.
     pub workers: BTreeMap<String, u64>,
 }
 
-/// Whom to ask, and for what.
+/// The connection, and the queues to read.
 #[derive(Clone)]
 pub struct Source {
     pub link: Link,
@@ -45,14 +45,16 @@ impl fmt::Debug for Source {
 type OfOneQueue = (u64, Vec<Option<String>>, u64, u64, u64, Vec<Option<String>>);
 
 impl Source {
+    /// Reads the figures of all queues.
+    ///
     /// # Errors
-    /// Why Redis did not answer.
+    /// The reason why Redis did not answer.
     pub async fn read(&self, now_s: f64) -> Result<Figures, String> {
         let mut pipeline = Pipeline::new();
         for name in &self.names {
             let queue = self.queues.queue(name);
             pipeline.cmd("LLEN").arg(&queue);
-            // The oldest job's time, without a second question.
+            // The oldest job's time, without a second round trip.
             pipeline.cmd("SORT").arg(&queue).arg("BY").arg("nosort").arg("LIMIT").arg(0).arg(1);
             pipeline.arg("GET").arg(queues::job("*->enqueued_at"));
             for registry in ["wip", "finished", "failed"] {
@@ -61,7 +63,7 @@ impl Source {
             pipeline.cmd("SORT").arg(self.queues.workers(name)).arg("BY").arg("nosort");
             pipeline.arg("GET").arg("#").arg("GET").arg("*->state");
         }
-        let answers: Vec<redis::Value> = self.link.ask(&pipeline).await?;
+        let answers: Vec<redis::Value> = self.link.query(&pipeline).await?;
         let mut figures = Figures::default();
         let mut workers: BTreeMap<String, String> = BTreeMap::new();
         for (name, answer) in self.names.iter().zip(answers.chunks(6)) {
@@ -73,7 +75,7 @@ impl Source {
             figures.queues.push(Queue { name: name.clone(), waiting, oldest_s, running, finished, failed });
             for pair in states.chunks(2) {
                 if let [Some(worker), state] = pair {
-                    // One that died keeps its name in the set, and loses its record.
+                    // A dead worker stays in the set, but its hash expires.
                     workers.insert(worker.clone(), state.clone().unwrap_or_else(|| "unknown".into()));
                 }
             }

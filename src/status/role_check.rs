@@ -1,53 +1,58 @@
-//! How a role is, beside the web role, whose own probe says it.
+//! The checks of the roles other than web, which has a probe instead.
 
 use std::time::{Duration, Instant};
 
-use super::handle::{Phase, StatusHandle};
+use super::handle::{Phase, RoleName, StatusHandle};
 use crate::frappe::scheduler_settings::SchedulerState;
 
-/// Whether a role works, as it was seen last.
+/// The last result of a role's check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoleCheck {
     pub latency: Duration,
     pub problem: Option<String>,
-    /// What it does, in words.
+    /// The role's activity as text.
     pub note: String,
-    /// When it was first seen working; kept by the board.
+    /// The time of the first successful check; set by `StatusHandle::check`.
     pub working_since: Option<Instant>,
 }
 
 impl RoleCheck {
-    pub fn red(problem: impl Into<String>) -> Self {
+    pub fn failed(problem: impl Into<String>) -> Self {
         Self { problem: Some(problem.into()), ..Self::default() }
     }
 }
 
-/// What only the scheduler has.
+/// The additional status of the scheduler.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SchedulerStatus {
     pub leads: bool,
-    /// Since the last tick that ended; none where none was seen.
+    /// The time since the last completed tick; None before the first one.
     pub lag: Option<Duration>,
     pub state: SchedulerState,
 }
 
 impl StatusHandle {
-    /// How a role is; one line in the log for each change, from when it was first seen working.
-    pub fn check(&self, role: &'static str, mut check: RoleCheck) {
+    /// Sets the check of a role, and logs each change after the first success.
+    pub fn check(&self, role: RoleName, mut check: RoleCheck) {
         let (note, problem) = (check.note.clone(), check.problem.clone());
         let (before, draining) = {
             let mut status = self.lock();
-            let before = status.role_checks.get(role).cloned().unwrap_or_default();
-            let first = check.problem.is_none().then(Instant::now);
-            check.working_since = before.working_since.or(first);
+            let before = status.role_checks.get(&role).cloned().unwrap_or_default();
+            let now = check.problem.is_none().then(Instant::now);
+            check.working_since = before.working_since.or(now);
             status.role_checks.insert(role, check);
             (before, status.phase == Phase::Draining)
         };
-        let (seen, worked) = (before.working_since.is_some(), before.problem.is_none());
+        let (has_worked, worked_before) = (before.working_since.is_some(), before.problem.is_none());
+        let role = role.as_str();
         match problem {
-            None if !seen => tracing::info!(role, note, "working"),
-            None if !worked => tracing::info!(role, note, "works again"),
-            Some(problem) if seen && worked && !draining => tracing::warn!(role, problem, "stopped working"),
+            None if !has_worked => tracing::info!(event = "health.role_working", role, note, "role works"),
+            None if !worked_before => {
+                tracing::info!(event = "health.role_recovered", role, note, "role works again");
+            }
+            Some(problem) if has_worked && worked_before && !draining => {
+                tracing::warn!(event = "health.role_failed", role, problem, "role stopped working");
+            }
             _ => {}
         }
     }

@@ -1,8 +1,8 @@
-//! What a role does at the moments of its child's end.
+//! Callbacks of a role around the end of its child.
 //!
 //! ```text
-//!   stop asked ─▶ before_stop ─▶ signal ─▶ grace ─▶ before_kill ─▶ KILL ─▶ nobody of the group is left ─▶ ended
-//!        └──────▶ after_signal, beside it; after a HUP, too
+//!   stop requested ─▶ before_stop ─▶ signal ─▶ grace period ─▶ before_kill ─▶ KILL ─▶ process group is empty ─▶ ended
+//!        └──────────▶ after_signal, in parallel; also after a HUP
 //! ```
 
 use std::pin::Pin;
@@ -10,39 +10,39 @@ use std::time::Duration;
 
 use super::stop::StopReport;
 
-/// Something that takes its time.
-pub type Moment = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// The asynchronous part of a hook.
+pub type HookFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A child that is about to be told to stop.
+/// A child that is about to be stopped.
 #[derive(Clone, Copy, Debug)]
-pub struct Stop {
+pub struct ChildStop {
     pub pid: i32,
     /// From the request to KILL.
     pub grace: Duration,
-    /// No other child is to follow.
-    pub for_good: bool,
+    /// True if no other child will be started after this one.
+    pub is_final: bool,
 }
 
-/// The moments; a role has its own part in some of them. All are called on the loop and must not block.
+/// The hooks; a role implements those that it needs. All run on the event loop and must not block.
 pub trait Hooks: Send + Sync {
-    /// Waited for between the request to stop and the signal, within the grace.
-    fn before_stop(&self, _stop: Stop) -> Moment {
+    /// Awaited between the request to stop and the signal, within the grace period.
+    fn before_stop(&self, _stop: ChildStop) -> HookFuture {
         Box::pin(std::future::ready(()))
     }
 
-    /// Run when the child is told to stop or to reload, until the service has ended.
-    fn after_signal(&self) -> Moment {
+    /// Runs from the signal to stop or to reload until the service has ended.
+    fn after_signal(&self) -> HookFuture {
         Box::pin(std::future::ready(()))
     }
 
-    /// The grace is over; the child and its group are whole for the last time.
+    /// Called when the grace period is over, just before the child and its group are killed.
     fn before_kill(&self, _pid: i32) {}
 
-    /// The child has ended and nobody of its group is left.
+    /// Called when the child has ended and its process group is empty.
     fn ended(&self, _pid: i32, _report: &StopReport) {}
 }
 
-/// A program that needs nothing of it.
+/// For a program that needs no hook.
 pub struct NoHooks;
 
 impl Hooks for NoHooks {}

@@ -1,19 +1,19 @@
-//! Bytes to lines, with bounded memory, and with progress that is redrawn with CR folded.
+//! Splits bytes into lines with bounded memory, and folds progress output that is redrawn with CR.
 
-/// Longer lines are handed on in pieces of this size: nothing is lost, and memory stays bounded.
+/// Longer lines are emitted in pieces of this size: nothing is lost, and memory stays bounded.
 pub const LINE_MAX_BYTES: usize = 1024 * 1024;
 
-/// Collects the bytes of one stream.
+/// Splits the bytes of one stream.
 #[derive(Debug, Default)]
 pub struct LineSplitter {
     line: Vec<u8>,
-    /// A CR was the last byte: part of CR LF, or the beginning of a redraw.
+    /// True if the last byte was a CR: part of CR LF, or the start of a redraw.
     after_cr: bool,
 }
 
 impl LineSplitter {
-    /// Takes bytes and emits what they complete: whole lines, and of redrawn progress the last state
-    /// in this piece (`true`).
+    /// Emits each line that these bytes complete, and the last state of progress that they redraw
+    /// (with `true`).
     pub fn push(&mut self, bytes: &[u8], emit: &mut impl FnMut(&[u8], bool)) {
         let mut redrawn: Option<Vec<u8>> = None;
         for part in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
@@ -22,7 +22,7 @@ impl LineSplitter {
                 _ => (part, None),
             };
             if self.after_cr && !text.is_empty() {
-                // What stood before the CR is painted over by what comes now.
+                // The text after the CR overwrites the text before it.
                 redrawn = Some(std::mem::take(&mut self.line));
                 self.after_cr = false;
             }
@@ -42,7 +42,7 @@ impl LineSplitter {
         }
     }
 
-    /// The stream has ended: what is left is a line too.
+    /// Emits the rest as a line once the stream has ended.
     pub fn finish(&mut self, emit: &mut impl FnMut(&[u8], bool)) {
         if !self.line.is_empty() {
             emit(&self.line, false);
@@ -63,7 +63,7 @@ impl LineSplitter {
 
     fn clear(&mut self) {
         self.line.clear();
-        // One long line is no reason to keep its memory.
+        // Release the memory of an unusually long line.
         self.line.shrink_to(4096);
         self.after_cr = false;
     }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_lines_partial_lines_and_the_last_one_without_an_end() {
+    fn partial_lines_are_joined_and_the_last_needs_no_line_end() {
         assert_eq!(lines(&[b"one\ntw", b"o\n", b"\nlast"]), ["one", "two", "", "last"]);
         assert_eq!(lines(&[b"dos\r\nline", b"\r", b"\n"]), ["dos", "line"]);
     }
@@ -100,19 +100,19 @@ mod tests {
         let seen = split(&[b"\rdocs: 1%\rdocs: 2%", b"\rdocs: 3%", b"\rdocs: 100%\ndone\n"]);
         let expected = [("docs: 1%", true), ("docs: 2%", true), ("docs: 100%", false), ("done", false)];
         assert_eq!(seen, expected.map(|(text, redrawn)| (text.to_string(), redrawn)));
-        // CR at the end of a line that LF completes later: the line is still there.
+        // A CR at the end of a chunk, completed by LF in the next one: the line is kept.
         assert_eq!(lines(&[b"a\rb\r", b"\n"]), ["b"]);
     }
 
     #[test]
-    fn a_line_beyond_the_bound_comes_in_pieces() {
+    fn a_line_above_the_limit_is_emitted_in_pieces() {
         let long = vec![b'x'; LINE_MAX_BYTES + 10];
         let seen = lines(&[&long, b"\nnext\n"]);
         assert_eq!(seen.iter().map(String::len).collect::<Vec<_>>(), [LINE_MAX_BYTES, 10, 4]);
     }
 
     #[test]
-    fn endless_progress_needs_no_memory() {
+    fn endless_progress_uses_bounded_memory() {
         let mut splitter = LineSplitter::default();
         for _ in 0..100_000 {
             splitter.push(b"[=====      ] 37 %\r", &mut |_, _| {});
@@ -122,7 +122,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn chunks_do_not_matter_for_lines(text in "[a-c\n\r]{0,40}", cut in 0usize..40) {
+        fn lines_do_not_depend_on_chunk_boundaries(text in "[a-c\n\r]{0,40}", cut in 0usize..40) {
             let bytes = text.as_bytes();
             let (head, tail) = bytes.split_at(cut.min(bytes.len()));
             proptest::prop_assert_eq!(lines(&[head, tail]), lines(&[bytes]));

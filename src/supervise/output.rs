@@ -1,6 +1,6 @@
-//! Children's output, read line by line without ever blocking (docs/hazards.md#held-output-pipe).
+//! Reads the output of children line by line without blocking (docs/hazards.md#held-output-pipe).
 //!
-//! Exit state never depends on what happens here: a grandchild may hold the pipe for hours.
+//! The exit of a child never depends on this: a grandchild may keep the pipe open for hours.
 
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -11,7 +11,7 @@ use tokio::net::unix::pipe;
 
 use super::lines::LineSplitter;
 
-/// Which of a child's streams.
+/// An output stream of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
     Stdout,
@@ -27,22 +27,22 @@ impl fmt::Display for Stream {
     }
 }
 
-/// What a child wrote.
+/// One line of a child's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutputLine<'a> {
     pub stream: Stream,
     pub pid: i32,
-    /// Without its line end; not always UTF-8.
+    /// The bytes without the line end; not always UTF-8.
     pub text: &'a [u8],
-    /// Progress that was redrawn with CR and will be redrawn again: news for a progress display and
-    /// a sign of life, noise for a log.
+    /// Progress that was redrawn with CR and will be redrawn again: useful for a progress display and
+    /// as a sign of life, noise in a log.
     pub redrawn: bool,
 }
 
-/// Told of every line, on the event loop: it must not block.
+/// Called with every line, on the event loop: it must not block.
 pub type LineHandler = Arc<dyn Fn(OutputLine<'_>) + Send + Sync>;
 
-/// Reads one stream to its end, whoever holds it.
+/// Reads one stream until every process has closed it.
 pub(super) async fn read_lines(stream: Stream, pid: i32, pipe: OwnedFd, handler: LineHandler) {
     let Ok(mut pipe) = pipe::Receiver::from_owned_fd(pipe) else { return };
     let mut splitter = LineSplitter::default();

@@ -1,4 +1,4 @@
-//! What a service is, how it stands, and how it came to its end.
+//! The plan of a service, its status, and its end.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use super::service::{Policy, State};
 use super::spawn::{SpawnError, Spec};
 use crate::sys::exit::Exit;
 
-/// What to run, and how.
+/// A program to supervise, with its policy and hooks.
 pub struct ServicePlan {
     pub spec: Spec,
     pub policy: Policy,
-    /// What the child is told when we are to stop; None passes on what we were told.
+    /// The signal that stops the child; None forwards the stop signal that we received.
     pub stop_with: Option<Signal>,
-    /// Which of HUP, USR1, USR2, WINCH and CONT the child gets. HUP here means: it reloads.
+    /// Those of HUP, USR1, USR2, WINCH and CONT that are forwarded. HUP in this list means that the child reloads.
     pub forward: Vec<Signal>,
     pub hooks: Arc<dyn Hooks>,
-    /// What is added to the environment at each start. News of it means that the child's knowledge is out
-    /// of date: it is told to reload where that is enough, else another takes its place.
+    /// Variables added to the environment at each start. A change notification means that the child has
+    /// outdated values: it reloads if that is enough, else it is replaced.
     pub additions: Option<watch::Receiver<Additions>>,
     pub observer: watch::Sender<ServiceStatus>,
 }
@@ -30,7 +30,7 @@ pub struct ServicePlan {
 pub type Additions = BTreeMap<&'static str, String>;
 
 impl ServicePlan {
-    /// Stopped by TERM, told nothing else.
+    /// A plan that stops the child with TERM and forwards no signal.
     pub fn new(spec: Spec, policy: Policy) -> Self {
         let observer = watch::Sender::new(ServiceStatus::new(&spec.name));
         Self {
@@ -45,22 +45,22 @@ impl ServicePlan {
     }
 }
 
-/// A service as the health server tells it.
+/// The status of a service, as shown in `/status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceStatus {
     pub name: String,
     pub pid: Option<i32>,
     pub state: State,
     pub restarts: u64,
-    /// How many of them for which reason: crash, oom, or the role's own.
+    /// The number of restarts by reason: crash, oom, or a reason of the role.
     pub restart_reasons: BTreeMap<&'static str, u64>,
     pub last_exit: Option<Exit>,
-    /// When the present child was started.
+    /// The start time of the current child.
     pub started_at: Option<SystemTime>,
 }
 
 impl ServiceStatus {
-    /// Before its first start.
+    /// The status before the first start.
     pub fn new(name: impl Into<String>) -> Self {
         let (state, name) = (State::Starting, name.into());
         let restart_reasons = BTreeMap::new();
@@ -68,14 +68,14 @@ impl ServiceStatus {
     }
 }
 
-/// How a service came to its end.
+/// The reason why a service ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
-    /// A stop was asked for by this signal; no exit where nothing ran at that time.
-    Asked(Signal, Option<Exit>),
-    /// It ended, and was not to be restarted.
+    /// A stop was requested by this signal; no exit if nothing ran at that time.
+    StopRequested(Signal, Option<Exit>),
+    /// The program ended, and its policy does not restart it.
     Ended(Exit),
-    /// It ended too often.
+    /// The program ended too often.
     CrashLoop(Exit),
     NotStarted(SpawnError),
 }

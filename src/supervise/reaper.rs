@@ -1,8 +1,8 @@
-//! The reaper: takes every child that ended, ours or an orphan.
+//! The reaper: collects every child that ended, including orphans.
 //!
-//! SIGCHLD coalesces (docs/hazards.md#merged-signals), so each one means "look until there is nothing". It
-//! outlives every waiter (docs/hazards.md#stop-during-a-step): exit states are booked whether or not somebody
-//! asks for them.
+//! SIGCHLD coalesces (docs/hazards.md#merged-signals), so each one means "wait until no ended child is left". The
+//! reaper outlives every waiter (docs/hazards.md#stop-during-a-step): exits are recorded even if no task waits
+//! for them.
 
 use std::io;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
 use super::process::Processes;
-use crate::sys::wait::{self, Look};
+use crate::sys::wait::{self, Waited};
 
-/// Only in case a SIGCHLD was lost to a debugger or a checkpoint; far below one wake-up a second.
-const SLOW_TICK: Duration = Duration::from_secs(30);
+/// A safety net for a SIGCHLD lost to a debugger or a checkpoint; far below one wake-up per second.
+const REAP_INTERVAL: Duration = Duration::from_secs(30);
 
 pub(super) fn start(processes: Processes) -> io::Result<()> {
     let mut ended = signal(SignalKind::child())?;
     tokio::spawn(async move {
-        let mut tick = tokio::time::interval(SLOW_TICK);
+        let mut tick = tokio::time::interval(REAP_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -33,24 +33,24 @@ pub(super) fn start(processes: Processes) -> io::Result<()> {
 }
 
 impl Processes {
-    /// Takes all that ended, and tells whoever waits. False where there is no child left at all.
+    /// Reaps every child that ended, and notifies the waiters. Returns false if no child is left.
     pub(super) fn reap(&self) -> bool {
         let mut table = self.table();
         let mut found = false;
-        // Bounded by the number of children that have changed: each turn takes one.
+        // Bounded by the number of children that changed state: each iteration takes one.
         let any_left = loop {
             match wait::any() {
-                Look::Reaped(pid, exit) => table.book(pid, exit),
-                Look::Stopped(pid) => table.suspend_with(pid),
-                Look::Nothing => break true,
-                Look::Childless => break false,
+                Waited::Reaped(pid, exit) => table.record_exit(pid, exit),
+                Waited::Stopped(pid) => table.suspend_with(pid),
+                Waited::Nothing => break true,
+                Waited::Childless => break false,
             }
             found = true;
         };
         table.forget_empty_groups();
         drop(table);
         if found {
-            self.tell_reaped();
+            self.notify_reaped();
         }
         any_left
     }

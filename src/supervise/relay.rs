@@ -1,4 +1,4 @@
-//! What becomes of a child's output (CAULDRON_CHILD_LOGS).
+//! Relays a child's output to ours (CAULDRON_CHILD_LOGS).
 
 use std::sync::Arc;
 
@@ -11,12 +11,11 @@ use super::spawn::Output;
 use crate::telemetry::ChildLogs;
 use crate::telemetry::sink;
 
-/// Untouched, with the child's name before each line, or each line as a JSON object like our own.
-///
-/// `role` is the role that the child belongs to.
+/// The output mode of a child of `role`: inherited, prefixed with the child's name, or each line as a JSON
+/// object like our own log lines.
 pub fn relay_for(role: &'static str, logs: ChildLogs, name: &str) -> Output {
-    let who = Who { role, child: name.to_string() };
-    let format: fn(&Who, OutputLine<'_>) -> Vec<u8> = match logs {
+    let origin = Origin { role, child: name.to_string() };
+    let format: fn(&Origin, OutputLine<'_>) -> Vec<u8> = match logs {
         ChildLogs::Inherit => return Output::Inherit,
         ChildLogs::Prefix => with_prefix,
         ChildLogs::Json => as_json,
@@ -25,7 +24,7 @@ pub fn relay_for(role: &'static str, logs: ChildLogs, name: &str) -> Output {
         if line.redrawn {
             return;
         }
-        let record = format(&who, line);
+        let record = format(&origin, line);
         match line.stream {
             Stream::Stdout => sink::stdout().write_record(&record),
             Stream::Stderr => sink::stderr().write_record(&record),
@@ -33,22 +32,22 @@ pub fn relay_for(role: &'static str, logs: ChildLogs, name: &str) -> Output {
     }))
 }
 
-/// The same for a program that stands for itself.
+/// The output mode of a program without a role.
 pub fn relay(logs: ChildLogs, name: &str) -> Output {
     relay_for("", logs, name)
 }
 
-/// Whose output it is.
-struct Who {
+/// The source of a line.
+struct Origin {
     role: &'static str,
     child: String,
 }
 
-fn with_prefix(who: &Who, line: OutputLine<'_>) -> Vec<u8> {
-    [who.child.as_bytes(), b" | ", line.text, b"\n"].concat()
+fn with_prefix(origin: &Origin, line: OutputLine<'_>) -> Vec<u8> {
+    [origin.child.as_bytes(), b" | ", line.text, b"\n"].concat()
 }
 
-fn as_json(who: &Who, line: OutputLine<'_>) -> Vec<u8> {
+fn as_json(origin: &Origin, line: OutputLine<'_>) -> Vec<u8> {
     #[derive(Serialize)]
     struct Record<'a> {
         timestamp: String,
@@ -63,7 +62,8 @@ fn as_json(who: &Who, line: OutputLine<'_>) -> Vec<u8> {
     let _ = SystemTime.format_time(&mut Writer::new(&mut timestamp));
     let message = String::from_utf8_lossy(line.text);
     let stream = line.stream.to_string();
-    let record = Record { timestamp, role: who.role, child: &who.child, pid: line.pid, stream, message };
+    let record =
+        Record { timestamp, role: origin.role, child: &origin.child, pid: line.pid, stream, message };
     let mut bytes = serde_json::to_vec(&record).unwrap_or_default();
     bytes.push(b'\n');
     bytes
@@ -76,21 +76,21 @@ mod tests {
     const LINE: OutputLine<'_> =
         OutputLine { stream: Stream::Stderr, pid: 7, text: b"said \"x\" \xff", redrawn: false };
 
-    fn who(role: &'static str) -> Who {
-        Who { role, child: "web".into() }
+    fn origin(role: &'static str) -> Origin {
+        Origin { role, child: "web".into() }
     }
 
     #[test]
     fn a_prefix_keeps_the_bytes() {
-        assert_eq!(with_prefix(&who(""), LINE), b"web | said \"x\" \xff\n");
+        assert_eq!(with_prefix(&origin(""), LINE), b"web | said \"x\" \xff\n");
     }
 
     #[test]
     fn json_is_one_object_a_line() {
-        let value: serde_json::Value = serde_json::from_slice(&as_json(&who("web"), LINE)).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&as_json(&origin("web"), LINE)).unwrap();
         assert_eq!((&value["child"], &value["stream"]), (&"web".into(), &"stderr".into()));
         assert_eq!((&value["role"], &value["pid"]), (&"web".into(), &7.into()));
-        assert!(!String::from_utf8(as_json(&who(""), LINE)).unwrap().contains("role"));
+        assert!(!String::from_utf8(as_json(&origin(""), LINE)).unwrap().contains("role"));
         assert_eq!(value["message"], "said \"x\" \u{fffd}");
     }
 }

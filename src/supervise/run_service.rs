@@ -1,6 +1,7 @@
-//! Drives one service: the only loop that knows its child, its timers and what was asked of us.
+//! Drives one service: the only loop that owns its child, its timers and the requests to it.
 
 mod ending;
+mod wait;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
@@ -9,10 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::Signal;
-use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::orders::{Order, Run};
@@ -24,14 +24,13 @@ use super::signals::Shutdown;
 use super::spawn::SpawnError;
 use super::stop::StopReport;
 use crate::sys::cgroup;
-use crate::sys::exit::Exit;
 
-/// Runs a service until it is over. Nobody of its process group is left then.
+/// Runs a service until it is over; its process group is empty then.
 pub async fn run_service(processes: &Processes, plan: ServicePlan, shutdown: &Shutdown) -> End {
     run_controlled(processes, plan, watch::channel(Order::default()).1, shutdown).await
 }
 
-/// The same, under the orders of its role.
+/// Runs a service under the orders of its role until it is over.
 pub async fn run_controlled(
     processes: &Processes,
     plan: ServicePlan,
@@ -48,7 +47,7 @@ pub async fn run_controlled(
         reason: CRASH,
         reasons: BTreeMap::new(),
         added: Additions::new(),
-        renews: false,
+        has_new_additions: false,
         service: Service::new(),
         stop_signal: None,
         child: None,
@@ -61,40 +60,40 @@ pub async fn run_controlled(
     driver.run().await
 }
 
-/// Why a service is started again, where its role has not said so.
+/// Reasons for a restart that the role has not ordered.
 const CRASH: &str = "crash";
 const OUT_OF_MEMORY: &str = "oom";
-/// What the child was told at its start has changed.
+/// Variables that the child got at its start have changed.
 const RENEWAL: &str = "secret";
-/// The program said that it is done (`Policy::done_code`).
+/// The program ended with `Policy::done_code`.
 const DONE: &str = "done";
 
 struct Driver<'a> {
     processes: &'a Processes,
     shutdown: &'a Shutdown,
     orders: watch::Receiver<Order>,
-    /// The one that was acted on.
+    /// The order that is in force.
     order: Order,
-    /// What follows from a new order, one by one.
+    /// The events of a new order that are not applied yet.
     events: VecDeque<Event>,
-    /// The kernel's count of this container when the child was started.
+    /// The kernel's count of OOM kills in this container when the child was started.
     oom_kills: u64,
-    /// Of the next restart.
+    /// The reason for the next restart.
     reason: &'static str,
     reasons: BTreeMap<&'static str, u64>,
     plan: ServicePlan,
-    /// What the present child has of `ServicePlan::additions`.
+    /// The `ServicePlan::additions` that the current child was started with.
     added: Additions,
-    /// Why it is to be recycled.
-    renews: bool,
+    /// True if the next recycle is due to changed additions.
+    has_new_additions: bool,
     service: Service,
     stop_signal: Option<Signal>,
     child: Option<Arc<Child>>,
-    /// The drain delay or the back-off; a state has one at most.
+    /// The drain delay or the back-off; each state has at most one.
     timer: Option<(Instant, Event)>,
     stopping: Option<Pin<Box<dyn Future<Output = StopReport> + Send>>>,
     start_error: Option<SpawnError>,
-    /// Aborted when the service has ended.
+    /// The `after_signal` hooks; aborted when the service has ended.
     after_signal: JoinSet<()>,
 }
 
@@ -110,8 +109,8 @@ impl Driver<'_> {
             Run::NotYet | Run::No => Event::PauseRequested,
         };
         loop {
-            if let Some(followed_by) = self.apply(event) {
-                event = followed_by;
+            if let Some(next) = self.apply(event) {
+                event = next;
                 continue;
             }
             if self.service.is_over() {
@@ -125,63 +124,21 @@ impl Driver<'_> {
         }
     }
 
-    /// Waits for whatever concerns the child: a stop, an order, its end, a timer.
-    async fn next_event(&mut self, forwarded: &mut broadcast::Receiver<Signal>, forced: &mut bool) -> Event {
-        loop {
-            let may_start = self.order.run == Run::Yes || self.service.state != State::BackingOff;
-            let watching = matches!(self.service.state, State::Running | State::Draining);
-            tokio::select! {
-                biased;
-                signal = self.shutdown.stop_requested(), if self.stop_signal.is_none() => {
-                    self.stop_signal = Some(signal);
-                    return Event::StopRequested;
-                }
-                () = self.shutdown.forced(), if !*forced => {
-                    *forced = true;
-                    return Event::Forced;
-                }
-                exit = ended(self.child.as_deref()), if watching => return Event::Ended(exit),
-                report = stopped(self.stopping.as_mut()) => {
-                    self.stopping = None;
-                    return self.cleared(report);
-                }
-                event = elapsed(self.timer), if may_start => {
-                    self.timer = None;
-                    return event;
-                }
-                order = ordered(&mut self.orders) => {
-                    self.events.extend(std::mem::replace(&mut self.order, order).events(order));
-                    if let Some(event) = self.events.pop_front() {
-                        return event;
-                    }
-                }
-                () = changed(self.plan.additions.as_mut()) => if let Some(event) = self.renew() {
-                    return event;
-                },
-                signal = forwarded.recv() => match signal {
-                    Ok(signal) => self.forward(signal),
-                    // Nobody sends 16 signals that each matter; the newest are kept.
-                    Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => *forwarded = self.shutdown.forwarded(),
-                },
-            }
-        }
-    }
-
-    /// One step of the machine; an action that is done at once gives the next event.
+    /// Applies an event to the state machine; returns the next event if the action completes at once.
     fn apply(&mut self, event: Event) -> Option<Event> {
         let now = Instant::now();
         let before = self.service.restarts;
         let (service, action) = on_event(self.service.clone(), event, &self.plan.policy, now);
         self.service = service;
-        if event == Event::PauseRequested || event == Event::RecycleAsked {
-            self.reason = if std::mem::take(&mut self.renews) { RENEWAL } else { self.order.why };
+        if event == Event::PauseRequested || event == Event::RecycleRequested {
+            self.reason =
+                if std::mem::take(&mut self.has_new_additions) { RENEWAL } else { self.order.reason };
         }
         if self.service.restarts > before {
             *self.reasons.entry(self.reason).or_default() += 1;
         }
         if self.service.state == State::Paused {
-            // Of a back-off that was cut short.
+            // A pause cancels the back-off.
             self.timer = None;
         }
         let next = match action {
@@ -192,15 +149,25 @@ impl Driver<'_> {
                 None
             }
             Some(Action::Drain(delay)) => {
-                info!(service = self.plan.spec.name, delay_ms = delay.as_millis(), "draining");
+                info!(
+                    event = "service.drain_started",
+                    service = self.plan.spec.name,
+                    delay_ms = delay.as_millis(),
+                    "draining"
+                );
                 self.timer = Some((now + delay, Event::DrainOver));
                 None
             }
-            // A timer is rounded up to a millisecond; the first restart takes less.
+            // No timer, which would round up to a millisecond: the first restart is faster.
             Some(Action::BackOff(Duration::ZERO)) if self.order.run == Run::Yes => Some(Event::BackOffOver),
             Some(Action::BackOff(delay)) => {
                 let delay = delay.mul_f64(rand::random_range(0.8..1.2));
-                info!(service = self.plan.spec.name, delay_ms = delay.as_millis(), "backed off");
+                info!(
+                    event = "service.backing_off",
+                    service = self.plan.spec.name,
+                    delay_ms = delay.as_millis(),
+                    "waiting before the next start"
+                );
                 self.timer = Some((now + delay, Event::BackOffOver));
                 None
             }
@@ -222,33 +189,33 @@ impl Driver<'_> {
         }
         match self.processes.spawn(&spec) {
             Ok(child) => {
-                debug!(service = name, pid = child.pid, "started");
+                debug!(event = "service.started", service = name, pid = child.pid, "service started");
                 self.child = Some(Arc::new(child));
                 self.start_error = None;
                 Event::Started
             }
             Err(error) => {
-                let may_pass = error.may_pass();
-                if may_pass && self.plan.policy.restart {
-                    warn!(service = name, %error, "start failed");
+                let is_transient = error.is_transient();
+                if is_transient && self.plan.policy.restart {
+                    warn!(event = "service.start_failed", service = name, %error, "service start failed");
                 }
                 self.start_error = Some(error);
-                Event::StartFailed { may_pass }
+                Event::StartFailed { is_transient }
             }
         }
     }
 
-    /// What the child was told has changed. To reload is enough where its environment has not: it reads
-    /// its files again then.
-    fn renew(&mut self) -> Option<Event> {
+    /// Reloads or recycles the child after a change of its additions. A reload, which reads the files again, is
+    /// enough if the environment is unchanged.
+    fn apply_additions(&mut self) -> Option<Event> {
         let additions = self.plan.additions.as_mut()?;
-        let same = *additions.borrow_and_update() == self.added;
-        if same && self.plan.forward.contains(&Signal::SIGHUP) {
+        let is_unchanged = *additions.borrow_and_update() == self.added;
+        if is_unchanged && self.plan.forward.contains(&Signal::SIGHUP) {
             self.forward(Signal::SIGHUP);
             return None;
         }
-        self.renews = true;
-        Some(Event::RecycleAsked)
+        self.has_new_additions = true;
+        Some(Event::RecycleRequested)
     }
 
     fn publish(&self) {
@@ -263,47 +230,5 @@ impl Driver<'_> {
             last_exit: self.service.last_exit,
             started_at: started_at.and_then(|start| SystemTime::now().checked_sub(start.elapsed())),
         });
-    }
-}
-
-async fn ended(child: Option<&Child>) -> Exit {
-    match child {
-        Some(child) => child.exited().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn stopped(stop: Option<&mut Pin<Box<dyn Future<Output = StopReport> + Send>>>) -> StopReport {
-    match stop {
-        Some(stop) => stop.await,
-        None => std::future::pending().await,
-    }
-}
-
-/// The next order; a role that has nothing more to say leaves the last one in force.
-async fn ordered(orders: &mut watch::Receiver<Order>) -> Order {
-    match orders.changed().await {
-        Ok(()) => *orders.borrow_and_update(),
-        Err(_) => std::future::pending().await,
-    }
-}
-
-async fn changed(additions: Option<&mut watch::Receiver<Additions>>) {
-    let gone = match additions {
-        Some(additions) => additions.changed().await.is_err(),
-        None => true,
-    };
-    if gone {
-        std::future::pending::<()>().await;
-    }
-}
-
-async fn elapsed(timer: Option<(Instant, Event)>) -> Event {
-    match timer {
-        Some((end, event)) => {
-            sleep_until(end).await;
-            event
-        }
-        None => std::future::pending().await,
     }
 }

@@ -6,23 +6,25 @@
 //!   ▲  │ StartFailed         │ Ended, or StopRequested without delay    │ DrainOver, Forced, Ended
 //!   │  │                     ▼                                      │
 //!   │  │                 Stopping ◀─────────────────────────────────┘
-//!   │  │                     │ Cleared: nobody of the group is left
-//!   │  ▼                     ├──▶ Stopped    it was asked for, or is not to be restarted
+//!   │  │                     │ Cleared: the process group is empty
+//!   │  ▼                     ├──▶ Stopped    the stop was requested, or the policy does not restart
 //!   │ Failed ◀───────────────┤    Failed     the crash-loop budget is spent
 //!   │         BackOffOver    ▼
 //!   └──────────────────── BackingOff ──▶ Stopped (StopRequested)
 //! ```
 //!
-//! A role may order more of a service than to run (`orders`):
+//! A role may also order a recycle or a pause (`orders`):
 //!
 //! ```text
-//!   Running ── RecycleAsked ──▶ Stopping ── Cleared ──▶ Starting     no failure, no back-off
-//!   Running ── PauseRequested ────▶ Stopping ── Cleared ──▶ Paused ── ResumeAsked ──▶ Starting
+//!   Running ── RecycleRequested ──▶ Stopping ── Cleared ──▶ Starting     no failure, no back-off
+//!   Running ── PauseRequested ────▶ Stopping ── Cleared ──▶ Paused ── ResumeRequested ──▶ Starting
 //!   Starting, BackingOff ────────── PauseRequested ───────▶ Paused ── StopRequested ────▶ Stopped
 //! ```
 //!
-//! A service that ended unasked is *stopped* before it is started again: what is left of its group
-//! would hold its port and its locks (docs/hazards.md#surviving-process-group).
+//! A service that ended unexpectedly is *stopped* before it is restarted: remaining members of its process group
+//! would keep its port and its locks (docs/hazards.md#surviving-process-group).
+
+mod policy;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -30,6 +32,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
+pub use self::policy::Policy;
 use crate::backoff::Backoff;
 use crate::sys::exit::Exit;
 
@@ -38,108 +41,69 @@ use crate::sys::exit::Exit;
 pub enum State {
     Starting,
     Running,
-    /// Asked to stop; runs on until load balancers have noticed.
+    /// Stop requested; keeps running until load balancers have noticed.
     Draining,
-    /// The group is being ended, on request or after the leader ended by itself.
+    /// The process group is being ended, on request or after the group leader ended.
     Stopping,
     BackingOff,
-    /// Nothing runs, because its role wants it so.
+    /// Nothing runs, by order of the role.
     Paused,
     Failed,
     Stopped,
 }
 
-/// How a service is to be treated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// Start it again when it ends unasked.
-    pub restart: bool,
-    /// Between the request to stop and TERM.
-    pub drain: Duration,
-    /// From TERM to KILL.
-    pub grace: Duration,
-    /// So many unasked ends within the window are a crash loop.
-    pub budget: usize,
-    pub window: Duration,
-    /// A service that ran for so long starts its back-off anew.
-    pub stable_after: Duration,
-    /// The exit code by which a program says that it did what it was to do and wants to be started again.
-    pub done_code: Option<i32>,
-}
-
-impl Policy {
-    /// Restarted, 5 times in 60 s, without a drain delay.
-    pub fn restarting(grace: Duration) -> Self {
-        Self { restart: true, ..Self::once(grace) }
-    }
-
-    /// Not restarted.
-    pub fn once(grace: Duration) -> Self {
-        let minute = Duration::from_secs(60);
-        Self {
-            restart: false,
-            drain: Duration::ZERO,
-            grace,
-            budget: 5,
-            window: minute,
-            stable_after: minute,
-            done_code: None,
-        }
-    }
-}
-
-/// What happened.
+/// An input of the state machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     Started,
-    /// `may_pass`: the system was short of something; the program itself is fine.
+    /// `is_transient`: the system lacked a resource; the program itself is fine.
     StartFailed {
-        may_pass: bool,
+        is_transient: bool,
     },
-    /// The leader ended; its group may not be empty.
+    /// The group leader ended; its group may not be empty.
     Ended(Exit),
-    /// The stop is done: this was the leader's exit, and nobody is left.
+    /// The stop is complete, with this exit of the group leader; the group is empty.
     Cleared(Exit),
     StopRequested,
     DrainOver,
     BackOffOver,
     Forced,
-    /// Its role wants a new child in place of this one, once this one has stopped as on request.
-    RecycleAsked,
-    /// Its role wants nothing to run for now.
+    /// The role orders a new child, after a regular stop of the current one.
+    RecycleRequested,
+    /// The role orders that nothing runs for now.
     PauseRequested,
-    ResumeAsked,
-    /// What made it fail was something that it needs: those ends count for nothing.
+    ResumeRequested,
+    /// A dependency caused the failures so far: they do not count.
     Excused,
 }
 
-/// What is to be done about it.
+/// An output of the state machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     Start,
     /// Report `DrainOver` after this long.
     Drain(Duration),
-    /// End the leader and its group, then report `Cleared`.
+    /// End the group leader and its group, then report `Cleared`.
     Stop,
     /// Report `BackOffOver` after about this long.
     BackOff(Duration),
 }
 
-/// The state with what it remembers.
+/// The state with its counters and flags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
     pub state: State,
-    /// Somebody asked for the stop.
+    /// True if a stop was requested.
     pub stop_requested: bool,
     pub restarts: u64,
     pub last_exit: Option<Exit>,
     pub started_at: Option<Instant>,
-    /// The end of the present child is wanted: no failure.
+    /// True if the end of the current child is intended, and so no failure.
     pub expected: bool,
     pub paused: bool,
-    /// Unasked ends in a row, for the back-off.
+    /// The number of consecutive failures, for the back-off.
     failures: u32,
-    /// When they were, for the budget; never longer than it.
+    /// The times of recent failures, for the budget, which bounds its length.
     recent: VecDeque<Instant>,
 }
 
@@ -159,7 +123,7 @@ impl Service {
         }
     }
 
-    /// A start that no failure came before.
+    /// Starts without a preceding failure.
     fn begin(&mut self) -> (State, Option<Action>) {
         self.expected = false;
         self.started_at = None;
@@ -171,13 +135,13 @@ impl Service {
         self.recent.clear();
     }
 
-    /// Nothing more will happen to it.
+    /// True if no further event changes the state.
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Failed | State::Stopped)
     }
 }
 
-/// The transition table. An event that a state does not know changes nothing.
+/// The transition table. An event that a state does not handle leaves the state unchanged.
 pub fn on_event(
     mut service: Service,
     event: Event,
@@ -187,7 +151,7 @@ pub fn on_event(
     match event {
         Event::StopRequested => service.stop_requested = true,
         Event::PauseRequested => service.paused = true,
-        Event::ResumeAsked => service.paused = false,
+        Event::ResumeRequested => service.paused = false,
         Event::Excused => service.forgive(),
         _ => {}
     }
@@ -196,7 +160,7 @@ pub fn on_event(
             service.started_at = Some(now);
             (State::Running, None)
         }
-        (State::Starting, Event::StartFailed { may_pass: true }) if policy.restart => {
+        (State::Starting, Event::StartFailed { is_transient: true }) if policy.restart => {
             after_failure(&mut service, policy, now)
         }
         (State::Starting, Event::StartFailed { .. }) => (State::Failed, None),
@@ -206,7 +170,7 @@ pub fn on_event(
         (State::Running, Event::StopRequested) | (State::Draining, Event::DrainOver | Event::Forced) => {
             (State::Stopping, Some(Action::Stop))
         }
-        (State::Running, Event::PauseRequested | Event::RecycleAsked) => {
+        (State::Running, Event::PauseRequested | Event::RecycleRequested) => {
             service.expected = true;
             (State::Stopping, Some(Action::Stop))
         }
@@ -223,7 +187,7 @@ pub fn on_event(
             service.forgive();
             (State::Paused, None)
         }
-        (State::Paused, Event::ResumeAsked) => service.begin(),
+        (State::Paused, Event::ResumeRequested) => service.begin(),
         (State::BackingOff, Event::BackOffOver) => {
             service.restarts += 1;
             (State::Starting, Some(Action::Start))
@@ -235,7 +199,7 @@ pub fn on_event(
     (service, action)
 }
 
-/// Nobody of it is left: it stays away, or comes again.
+/// The next state once the process group is empty.
 fn after_stop(service: &mut Service, policy: &Policy, now: Instant) -> (State, Option<Action>) {
     if service.stop_requested || !policy.restart {
         (State::Stopped, None)
@@ -250,7 +214,7 @@ fn after_stop(service: &mut Service, policy: &Policy, now: Instant) -> (State, O
     }
 }
 
-/// An unasked end, or a start that failed: back off, or give up.
+/// Backs off or gives up after an unexpected end or a failed start.
 fn after_failure(service: &mut Service, policy: &Policy, now: Instant) -> (State, Option<Action>) {
     let ran_for = service.started_at.take().map_or(Duration::ZERO, |start| now.duration_since(start));
     if ran_for >= policy.stable_after {
@@ -266,7 +230,7 @@ fn after_failure(service: &mut Service, policy: &Policy, now: Instant) -> (State
     (State::BackingOff, Some(Action::BackOff(delay)))
 }
 
-/// 0, 0.5 s, 1, 2, 4 … 30 s.
+/// The back-off: 0, 0.5, 1, 2, 4 … 30 s.
 fn back_off(failures: u32) -> Duration {
     const RESTARTS: Backoff = Backoff::doubling(Duration::from_millis(500), Duration::from_secs(30));
     failures.checked_sub(1).map_or(Duration::ZERO, |again| RESTARTS.after(again))

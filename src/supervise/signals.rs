@@ -1,13 +1,13 @@
-//! Signals: one task owns the streams and tells the rest what was asked of us.
+//! Stop requests by signal: one task per signal reads its stream and publishes the stop state.
 //!
 //! ```text
 //!             TERM, INT, QUIT            a later TERM, INT, QUIT
-//!   Running ───────────────────▶ Asked ─────────────────────────▶ Forced
+//!   Running ──────────────────▶ Requested ──────────────────────▶ Forced
 //! ```
 //!
-//! Streams coalesce (docs/hazards.md#merged-signals): five TERMs before a poll are one event, or two, or
-//! three, as the scheduler likes. So what comes within [`BURST`] of the first request belongs to it, and only
-//! what comes later means hurry. HUP, USR1, USR2, WINCH and CONT go to whoever subscribed.
+//! Streams coalesce (docs/hazards.md#merged-signals): five TERMs before a poll are one, two or three events,
+//! depending on scheduling. So a request within [`BURST`] of the first one belongs to it, and only a later one
+//! forces the stop. HUP, USR1, USR2, WINCH and CONT go to the subscribers.
 
 use std::time::Duration;
 
@@ -18,11 +18,11 @@ use tokio::time::Instant;
 
 use crate::outcome::{Flow, Stopped};
 
-/// Requests within this time are one: long for a loop of kills, short for a person or a program that
-/// sees that the first one has not sufficed.
+/// Requests within this time count as one: long enough for a loop of kills, short for a person or a program
+/// that sees that the first one did not suffice.
 const BURST: Duration = Duration::from_millis(20);
 
-/// What was asked of this process so far.
+/// The stop requests that this process has received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     Running,
@@ -40,7 +40,7 @@ impl Stop {
         }
     }
 
-    /// The signal that asked first.
+    /// The signal of the first request.
     fn signal(self) -> Option<Signal> {
         match self {
             Self::Running => None,
@@ -49,24 +49,24 @@ impl Stop {
     }
 }
 
-/// A handle on the stop state; every wait of the program ends with it.
+/// A handle to the stop state; every wait of the program ends with it.
 #[derive(Clone, Debug)]
 pub struct Shutdown {
     state: watch::Receiver<Stop>,
     forwarded: broadcast::Sender<Signal>,
 }
 
-/// Asks a deferred stop.
+/// Requests a deferred stop.
 #[derive(Debug)]
 pub struct Trigger(watch::Sender<Stop>);
 
 impl Trigger {
-    pub fn ask(&self) {
-        self.ask_with(Signal::SIGTERM);
+    pub fn request_stop(&self) {
+        self.request_with(Signal::SIGTERM);
     }
 
-    fn ask_with(&self, signal: Signal) {
-        // Asked before: a second request would mean hurry.
+    fn request_with(&self, signal: Signal) {
+        // A second request would force the stop.
         self.0.send_modify(|stop| {
             if *stop == Stop::Running {
                 *stop = Stop::Requested(signal, Instant::now());
@@ -80,11 +80,11 @@ const FORWARDED_SIGNALS: [Signal; 5] =
     [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGWINCH, Signal::SIGCONT];
 
 impl Shutdown {
-    /// Installs the handlers and starts the task. The caller unblocks the signals afterwards, so
-    /// that one which came before stays pending until here (docs/hazards.md#lost-stop-signal).
+    /// Installs the handlers and starts the tasks. The caller unblocks the signals afterwards, so that an
+    /// earlier signal stays pending until then (docs/hazards.md#lost-stop-signal).
     ///
     /// # Errors
-    /// Where the kernel refuses a handler, which it does for none of these.
+    /// If the kernel refuses a handler, which it does for none of these signals.
     pub fn install() -> std::io::Result<Self> {
         let (state_tx, state) = watch::channel(Stop::Running);
         let (forwarded, _) = broadcast::channel(16);
@@ -109,7 +109,7 @@ impl Shutdown {
         Ok(Self { state, forwarded })
     }
 
-    /// Ends when a stop is asked for; at once if it was.
+    /// Completes when a stop is requested, or at once if it was.
     pub async fn stop_requested(&self) -> Signal {
         let mut state = self.state.clone();
         match state.wait_for(|stop| *stop != Stop::Running).await.map(|stop| stop.signal()) {
@@ -119,12 +119,12 @@ impl Shutdown {
         }
     }
 
-    /// The signal that asked for a stop, if one did.
+    /// The signal that requested a stop, if any.
     pub fn signal(&self) -> Option<Signal> {
         self.state.borrow().signal()
     }
 
-    /// Ends when a second request says that the grace is over.
+    /// Completes when a second request ends the grace period.
     pub async fn forced(&self) {
         let mut state = self.state.clone();
         if state.wait_for(|stop| matches!(stop, Stop::Forced(_))).await.is_err() {
@@ -132,8 +132,8 @@ impl Shutdown {
         }
     }
 
-    /// A stop state of its own for what must outlive the rest (servers that a role still writes to):
-    /// it is asked by the trigger alone, and hurried with this one.
+    /// A separate stop state for programs that must outlive the others (servers that a role still writes to):
+    /// only the trigger requests the stop, but forcing this one forces it too.
     pub fn deferred(&self) -> (Trigger, Self) {
         let (state_tx, state) = watch::channel(Stop::Running);
         let trigger = Trigger(state_tx.clone());
@@ -146,31 +146,31 @@ impl Shutdown {
                 () = state_tx.closed() => {}
             }
         });
-        // Nothing is forwarded to it.
+        // No signal is forwarded to it.
         (trigger, Self { state, forwarded: broadcast::channel(1).0 })
     }
 
-    /// A stop state that the trigger can ask, too: for the programs of one role, of which one cannot be
-    /// kept up.
+    /// A stop state that follows this one and that the trigger can stop as well: for the programs of a role when
+    /// one of them keeps failing.
     pub fn linked(&self) -> (Trigger, Self) {
         let (trigger, mut linked) = self.deferred();
         linked.forwarded = self.forwarded.clone();
         let (own, outer) = (Trigger(trigger.0.clone()), self.clone());
         tokio::spawn(async move {
             tokio::select! {
-                signal = outer.stop_requested() => own.ask_with(signal),
+                signal = outer.stop_requested() => own.request_with(signal),
                 () = own.0.closed() => {}
             }
         });
         (trigger, linked)
     }
 
-    /// HUP, USR1, USR2, WINCH and CONT from now on.
+    /// Receives HUP, USR1, USR2, WINCH and CONT from now on.
     pub fn forwarded(&self) -> broadcast::Receiver<Signal> {
         self.forwarded.subscribe()
     }
 
-    /// Runs `work` until it ends or a stop is asked for, whichever is first. `work` is dropped then.
+    /// Runs `work` until it ends or a stop is requested, whichever is first. A stop drops `work`.
     pub async fn guard<T>(&self, work: impl Future<Output = Flow<T>>) -> Flow<T> {
         tokio::select! {
             biased;
@@ -185,11 +185,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_later_request_means_hurry_and_keeps_the_first_signal() {
+    fn a_later_request_forces_the_stop_and_keeps_the_first_signal() {
         let now = Instant::now();
-        let asked = Stop::Running.on_request(Signal::SIGTERM, now);
-        assert_eq!(asked, Stop::Requested(Signal::SIGTERM, now));
-        let forced = asked.on_request(Signal::SIGINT, now + BURST);
+        let requested = Stop::Running.on_request(Signal::SIGTERM, now);
+        assert_eq!(requested, Stop::Requested(Signal::SIGTERM, now));
+        let forced = requested.on_request(Signal::SIGINT, now + BURST);
         assert_eq!(forced, Stop::Forced(Signal::SIGTERM));
         assert_eq!(forced.on_request(Signal::SIGINT, now + BURST), forced);
     }
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn a_burst_is_one_request() {
         let now = Instant::now();
-        let asked = Stop::Running.on_request(Signal::SIGTERM, now);
-        assert_eq!(asked.on_request(Signal::SIGTERM, now + BURST / 2), asked);
+        let requested = Stop::Running.on_request(Signal::SIGTERM, now);
+        assert_eq!(requested.on_request(Signal::SIGTERM, now + BURST / 2), requested);
     }
 }

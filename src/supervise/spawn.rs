@@ -1,4 +1,4 @@
-//! What to start, and why it could not be started.
+//! The specification of a program to start, and the error if it could not be started.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
@@ -15,52 +15,52 @@ use crate::outcome::{CANNOT_EXECUTE, Fault, NOT_FOUND, TRY_AGAIN};
 pub use crate::sys::exec::Identity;
 use crate::sys::exec::{Image, Step};
 
-/// A program to run. Every child gets a process group of its own, an empty signal mask and default
-/// dispositions, and no descriptor but 0 to 2.
+/// A program to run. Every child gets its own process group, an empty signal mask, default signal
+/// dispositions, and only descriptors 0 to 2.
 #[derive(Clone)]
 pub struct Spec {
-    /// How logs and the status page call it.
+    /// The name in logs and on the status page.
     pub name: String,
-    /// A path, or a name to look up in this environment's PATH.
+    /// A path, or a name that is searched in the PATH of `env`.
     pub program: OsString,
-    /// Without the program's own name.
+    /// The arguments without the program's own name.
     pub args: Vec<OsString>,
-    /// The whole environment: nothing of our own is added (secrets stay here).
+    /// The complete environment: ours is not inherited, so that its secrets stay here.
     pub env: BTreeMap<OsString, OsString>,
     pub cwd: Option<PathBuf>,
     pub stdin: Stdin,
     pub output: Output,
-    /// None keeps ours.
+    /// The user to run as; None keeps ours.
     pub identity: Option<Identity>,
-    /// Hand the terminal over, if stdin is one and we are in its foreground (docs/hazards.md#terminal).
+    /// Hand the terminal to the child if stdin is one and we are in its foreground (docs/hazards.md#terminal).
     pub terminal: bool,
-    /// The signal that it gets from the kernel when we are killed. The init of a container needs none:
-    /// everybody dies with it.
-    pub dies_with_us: Option<Signal>,
+    /// The signal that the kernel sends it when we are killed. The init of a container needs none: all its
+    /// processes end with it.
+    pub parent_death_signal: Option<Signal>,
 }
 
-/// What a child reads.
+/// The standard input of a child.
 #[derive(Clone)]
 pub enum Stdin {
     /// /dev/null.
     Null,
     /// Our own.
     Inherit,
-    /// These bytes, then the end; for what may not stand in argv or the environment.
+    /// These bytes, then end of file; for secrets that must not be in argv or the environment.
     Bytes(SecretSlice<u8>),
 }
 
-/// Where a child's stdout and stderr go.
+/// The destination of a child's stdout and stderr.
 #[derive(Clone)]
 pub enum Output {
-    /// To our own, untouched.
+    /// Our own stdout and stderr, unchanged.
     Inherit,
-    /// Line by line to this handler, which must not block.
+    /// This handler, line by line; it must not block.
     Lines(LineHandler),
 }
 
 impl Spec {
-    /// A program with our own folder, nothing in its environment, /dev/null as stdin.
+    /// A program in our working folder, with an empty environment and /dev/null as stdin.
     pub fn new(name: impl Into<String>, program: impl Into<OsString>) -> Self {
         Self {
             name: name.into(),
@@ -72,11 +72,11 @@ impl Spec {
             output: Output::Inherit,
             identity: None,
             terminal: false,
-            dies_with_us: None,
+            parent_death_signal: None,
         }
     }
 
-    /// Everything that is to be known before the fork, but for the streams.
+    /// Everything that is prepared before the fork, except the streams.
     pub(super) fn image(&self) -> Result<Image<'static>, SpawnError> {
         let text = |s: &OsStr| CString::new(s.as_bytes()).map_err(|_| self.error(Step::Exec, Errno::EINVAL));
         let argv = std::iter::once(&self.program).chain(&self.args);
@@ -93,12 +93,12 @@ impl Spec {
             folder: self.cwd.as_ref().map(|folder| text(folder.as_os_str())).transpose()?,
             streams: [None, None, None],
             identity: self.identity.clone(),
-            parent_death: self.dies_with_us.filter(|_| !crate::sys::process::is_init()),
+            parent_death: self.parent_death_signal.filter(|_| !crate::sys::process::is_init()),
             foreground: self.terminal && crate::sys::terminal::is_ours(),
         })
     }
 
-    /// Becomes the program instead of starting it: no supervisor stays. Returns only what kept it from that.
+    /// Replaces this process by the program, without a supervisor. Returns only on failure.
     pub fn replace_us(&self) -> SpawnError {
         match self.image() {
             Ok(image) => {
@@ -109,7 +109,7 @@ impl Spec {
         }
     }
 
-    /// Where the program may be: itself if it is a path, else each folder of its PATH.
+    /// The possible paths of the program: itself if it is a path, else one for each folder of its PATH.
     fn candidates(&self) -> Vec<OsString> {
         let program = self.program.as_bytes();
         if program.is_empty() || program.contains(&b'/') {
@@ -124,7 +124,7 @@ impl Spec {
     }
 
     pub(super) fn error(&self, step: Step, errno: Errno) -> SpawnError {
-        // The kernel says ENOENT for a missing interpreter too; only one of the two is a wrong name.
+        // The kernel returns ENOENT for a missing interpreter too; then the name itself is right.
         let interpreter_missing =
             errno == Errno::ENOENT && self.candidates().iter().any(|candidate| Path::new(candidate).exists());
         SpawnError {
@@ -138,10 +138,10 @@ impl Spec {
     }
 }
 
-/// PATH where the environment has none.
+/// The PATH used if the environment has none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// A program that could not be started: nothing of it ran.
+/// The error of a program that could not be started: none of its code ran.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct SpawnError {
     pub name: String,
@@ -153,8 +153,8 @@ pub struct SpawnError {
 }
 
 impl SpawnError {
-    /// 127 for what is not there, 126 for what cannot be executed, 75 where the system is short of
-    /// something (pids, memory, descriptors).
+    /// The exit code: 127 if the program does not exist, 126 if it cannot be executed, 75 if the system lacks a
+    /// resource (pids, memory, descriptors).
     pub fn code(&self) -> u8 {
         match self.errno {
             Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE | Errno::ETXTBSY => TRY_AGAIN,
@@ -165,31 +165,35 @@ impl SpawnError {
         }
     }
 
-    /// Another attempt may succeed with nothing changed.
-    pub fn may_pass(&self) -> bool {
+    /// True if another attempt may succeed without a change.
+    pub fn is_transient(&self) -> bool {
         self.code() == TRY_AGAIN
     }
 
-    /// The same for the operator, with what to do.
+    /// The error with a hint for the operator.
     pub fn fault(&self) -> Fault {
         Fault::new(self.code(), self.to_string(), self.hint())
     }
 
     fn hint(&self) -> &'static str {
         match (self.step, self.errno) {
-            (_, Errno::EAGAIN) => "raise the limit of processes (pids.max, ulimit -u)",
+            (_, Errno::EAGAIN) => "raise the process limit (pids.max, ulimit -u)",
             (_, Errno::ENOMEM) => "raise the container's memory limit",
-            (Step::Identity, _) => "start as root to run it as another user, or run it as this one",
-            (Step::Folder, _) => "create that folder, or name another",
-            (_, Errno::ENOEXEC) => "begin the script with #!, or build the program for this machine",
+            (Step::Identity, _) => {
+                "start as root to run the program as another user, or run it as the current user"
+            }
+            (Step::Folder, _) => "create that folder, or set another one",
+            (_, Errno::ENOEXEC) => {
+                "start the script with a #! line, or build the program for this architecture"
+            }
             (_, Errno::EACCES) => {
-                "make it a file that this user may execute (chmod +x; the mount not noexec)"
+                "make the file executable for this user (chmod +x), on a mount without noexec"
             }
             (_, Errno::ENOENT) if self.interpreter_missing => {
-                "install the interpreter of its #! line, or its dynamic loader"
+                "install the interpreter in its #! line, or its dynamic loader"
             }
-            (_, Errno::ENOENT | Errno::ENOTDIR) => "check the name, and PATH",
-            _ => "look the error up in execve(2)",
+            (_, Errno::ENOENT | Errno::ENOTDIR) => "check the program's name and PATH",
+            _ => "see this error in execve(2)",
         }
     }
 }
@@ -198,12 +202,16 @@ impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = self.errno.desc();
         match self.step {
-            Step::Fork => write!(f, "cannot start `{}`: no new process: {reason}", self.program),
-            Step::Streams => write!(f, "cannot start `{}`: its streams: {reason}", self.program),
-            Step::Limits => write!(f, "cannot start `{}`: its limit of open files: {reason}", self.program),
+            Step::Fork => write!(f, "cannot start `{}`: cannot fork: {reason}", self.program),
+            Step::Streams => {
+                write!(f, "cannot start `{}`: cannot set up its streams: {reason}", self.program)
+            }
+            Step::Limits => {
+                write!(f, "cannot start `{}`: cannot set its open file limit: {reason}", self.program)
+            }
             Step::Folder => {
                 let folder = self.folder.as_deref().unwrap_or(Path::new("/"));
-                write!(f, "cannot start `{}` in {}: {reason}", self.program, folder.display())
+                write!(f, "cannot start `{}` in folder {}: {reason}", self.program, folder.display())
             }
             Step::Identity => write!(f, "cannot start `{}` as another user: {reason}", self.program),
             Step::Exec if self.interpreter_missing => {
@@ -219,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bare_name_is_looked_up_in_the_childs_own_path() {
+    fn a_bare_name_is_searched_in_the_path_of_the_child() {
         let mut spec = Spec::new("x", "tool");
         spec.env.insert("PATH".into(), "/a::/b".into());
         assert_eq!(spec.candidates(), ["/a/tool", "./tool", "/b/tool"]);
@@ -228,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_those_of_a_shell() {
+    fn exit_codes_match_those_of_a_shell() {
         let code = |step, errno| Spec::new("x", "/nonexistent").error(step, errno).code();
         assert_eq!(code(Step::Exec, Errno::ENOENT), NOT_FOUND);
         assert_eq!(code(Step::Exec, Errno::EACCES), CANNOT_EXECUTE);

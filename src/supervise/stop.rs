@@ -1,13 +1,13 @@
-//! Stopping a child and all of its group (docs/hazards.md#surviving-process-group).
+//! Stops a child and its whole process group (docs/hazards.md#surviving-process-group).
 //!
 //! ```text
-//!   leader runs ── TERM leader ──▶ leader ends ── TERM group ──▶ nobody left ▶ done
+//!   leader runs ── TERM leader ──▶ leader ends ── TERM group ──▶ group empty ▶ done
 //!        │                             │                              ▲
-//!        └────────── grace over, or hurry ── KILL group ──────────────┘
+//!        └────── grace period over, or forced ── KILL group ──────────┘
 //! ```
 //!
-//! TERM goes to the leader alone: gunicorn and RQ tell their own children, and a TERM to the whole
-//! group would end an RQ work-horse and with it a job.
+//! TERM goes to the group leader alone: gunicorn and RQ stop their own children, and a TERM to the whole
+//! group would end an RQ work-horse and its job.
 
 use std::time::Duration;
 
@@ -18,30 +18,30 @@ use super::process::Child;
 use crate::backoff::Backoff;
 use crate::sys::exit::Exit;
 
-/// What a stop came to.
+/// The result of a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StopReport {
     pub exit: Exit,
-    /// The grace was over (or somebody was in a hurry) and KILL had to be used.
+    /// True if KILL was used, because the grace period was over or the stop was forced.
     pub killed: bool,
-    /// Nobody of the group is left. False only for processes that even KILL does not end: in an
+    /// True if the group is empty. False only for processes that even KILL does not end: in an
     /// uninterruptible sleep, or of another user.
     pub empty: bool,
 }
 
-/// After KILL nothing but an uninterruptible sleep takes longer.
-const KILL_TAKES_AT_MOST: Duration = Duration::from_secs(5);
-/// Between two looks at a group; SIGCHLD makes us look at once.
+/// Only an uninterruptible sleep makes the end after KILL take longer.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+/// The interval of checks of a group; SIGCHLD triggers an immediate check.
 const POLL: Backoff = Backoff::doubling(Duration::from_millis(1), Duration::from_millis(50));
 
 impl Child {
-    /// Asks with `signal`, waits for the grace or until `hurry` ends, then kills. On a child that
-    /// has already ended it clears what is left of its group.
+    /// Sends `signal`, waits for the grace period or until `force` completes, then kills. If the child has
+    /// already ended, ends the rest of its group.
     pub async fn stop(&self, signal: Signal, grace: Duration, force: impl Future<Output = ()>) -> StopReport {
         self.stop_with(signal, grace, force, || ()).await
     }
 
-    /// The same; `before_kill` sees the group a last time while it is whole.
+    /// Stops the child as `stop` does, and calls `before_kill` while the group is still complete.
     pub async fn stop_with(
         &self,
         signal: Signal,
@@ -51,7 +51,7 @@ impl Child {
     ) -> StopReport {
         let deadline = Instant::now() + grace;
         self.signal(signal);
-        let all_gone = async {
+        let all_ended = async {
             self.exited().await;
             if self.group_exists() {
                 self.signal_group(Signal::SIGTERM);
@@ -60,7 +60,7 @@ impl Child {
         };
         let killed = tokio::select! {
             biased;
-            () = all_gone => false,
+            () = all_ended => false,
             () = force => true,
             () = sleep_until(deadline) => true,
         };
@@ -68,15 +68,15 @@ impl Child {
         if killed {
             before_kill();
             self.signal_group(Signal::SIGKILL);
-            let end = Instant::now() + KILL_TAKES_AT_MOST;
+            let end = Instant::now() + KILL_TIMEOUT;
             empty = timeout_at(end, self.group_empty()).await.is_ok();
         }
-        // What cannot be killed has no exit; KILL is what will end it.
+        // A process that cannot be killed yet has no exit; KILL will end it.
         let exit = self.exit().unwrap_or(Exit::Signaled(Signal::SIGKILL as i32));
         StopReport { exit, killed, empty }
     }
 
-    /// Ends when nobody is left in the group; the leader counts.
+    /// Completes when the group, including its leader, is empty.
     async fn group_empty(&self) {
         let mut reaped = self.processes().reaped();
         let mut polls = POLL.delays();

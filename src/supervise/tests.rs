@@ -1,5 +1,5 @@
-//! The kernel's promises that `run` does not show. Each test has a process of its own: a reaper takes
-//! every child of its process, those of other tests included.
+//! Properties of the supervision that `run` cannot show. Each test runs in its own process: a reaper collects
+//! every child of its process, including those of other tests.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, raise};
 use tokio::sync::watch;
 
-use super::hooks::{Hooks, Moment};
+use super::hooks::{HookFuture, Hooks};
 use super::output::OutputLine;
 use super::process::Processes;
 use super::run_service::{End, ServicePlan, ServiceStatus, run_service};
@@ -20,7 +20,7 @@ use crate::sys::exit::Exit;
 const ALONE: &str = "CAULDRON_TEST_ALONE";
 const GRACE: Duration = Duration::from_secs(60);
 
-/// Runs the body in this process if it was started for it, else starts one.
+/// Runs the body if this process was started for it, else starts such a process.
 fn alone(name: &str, body: impl AsyncFnOnce(Processes)) {
     if std::env::var(ALONE).is_ok_and(|alone| alone == name) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -31,10 +31,10 @@ fn alone(name: &str, body: impl AsyncFnOnce(Processes)) {
         .env(ALONE, name)
         .output()
         .unwrap();
-    let told =
+    let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && told.contains("1 passed"), "{told}");
-    told.lines().filter(|line| line.starts_with("SKIPPED")).for_each(|line| eprintln!("{line}"));
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    text.lines().filter(|line| line.starts_with("SKIPPED")).for_each(|line| eprintln!("{line}"));
 }
 
 fn shell(script: &str) -> Spec {
@@ -44,8 +44,8 @@ fn shell(script: &str) -> Spec {
     spec
 }
 
-/// The spec with its output in the list.
-fn listening(mut spec: Spec) -> (Spec, Arc<Mutex<Vec<String>>>) {
+/// The spec, with its output collected in the list.
+fn with_output_lines(mut spec: Spec) -> (Spec, Arc<Mutex<Vec<String>>>) {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let seen = lines.clone();
     spec.output = Output::Lines(Arc::new(move |line: OutputLine<'_>| {
@@ -55,7 +55,7 @@ fn listening(mut spec: Spec) -> (Spec, Arc<Mutex<Vec<String>>>) {
 }
 
 async fn lines_of(processes: &Processes, spec: Spec) -> (Exit, Vec<String>) {
-    let (spec, lines) = listening(spec);
+    let (spec, lines) = with_output_lines(spec);
     let child = processes.spawn(&spec).unwrap();
     let exit = child.exited().await;
     assert!(child.drained(GRACE).await);
@@ -80,8 +80,8 @@ fn h02_500_children_at_once_and_2000_that_cannot_start() {
 }
 
 #[test]
-fn h12_who_has_been_reaped_is_not_signalled() {
-    alone("h12_who_has_been_reaped_is_not_signalled", async |processes| {
+fn h12_a_reaped_child_is_not_signalled() {
+    alone("h12_a_reaped_child_is_not_signalled", async |processes| {
         let child = processes.spawn(&shell("exit 0")).unwrap();
         assert!(child.exited().await.success());
         assert!(!child.signal(Signal::SIGKILL) && !child.signal_group(Signal::SIGKILL));
@@ -90,12 +90,12 @@ fn h12_who_has_been_reaped_is_not_signalled() {
 }
 
 #[test]
-fn h15_groups_gid_and_uid_are_dropped_for_good() {
-    alone("h15_groups_gid_and_uid_are_dropped_for_good", async |processes| {
+fn h15_groups_gid_and_uid_are_dropped_permanently() {
+    alone("h15_groups_gid_and_uid_are_dropped_permanently", async |processes| {
         let mut spec = shell("grep -E '^(Uid|Gid|Groups):' /proc/self/status");
         spec.identity = Some(Identity { uid: 65534, gid: 65533, groups: vec![65532] });
         if !nix::unistd::geteuid().is_root() {
-            eprintln!("SKIPPED h15: only root may become somebody else");
+            eprintln!("SKIPPED h15: only root may change its user");
             let error = processes.spawn(&spec).err().unwrap();
             assert_eq!(error.code(), 126, "{error}");
             return;
@@ -111,12 +111,12 @@ fn h15_groups_gid_and_uid_are_dropped_for_good() {
 }
 
 #[test]
-fn bytes_for_stdin_arrive_whole_however_long() {
-    alone("bytes_for_stdin_arrive_whole_however_long", async |processes| {
+fn bytes_for_stdin_arrive_completely() {
+    alone("bytes_for_stdin_arrive_completely", async |processes| {
         let mut spec = shell("wc -c");
         spec.stdin = Stdin::Bytes(vec![b'x'; 3_000_000].into());
         assert_eq!(lines_of(&processes, spec).await.1, ["3000000"]);
-        // One that ends without reading is not our failure.
+        // A child that ends without reading is no error.
         let mut spec = shell("exec <&-; exit 3");
         spec.stdin = Stdin::Bytes(vec![b'x'; 3_000_000].into());
         assert_eq!(lines_of(&processes, spec).await.0, Exit::Exited(3));
@@ -126,13 +126,13 @@ fn bytes_for_stdin_arrive_whole_however_long() {
 #[test]
 fn h07_the_exit_does_not_wait_for_the_end_of_output() {
     alone("h07_the_exit_does_not_wait_for_the_end_of_output", async |processes| {
-        let (spec, lines) = listening(shell("setsid sleep 1000 & echo told; exit 4"));
+        let (spec, lines) = with_output_lines(shell("setsid sleep 1000 & echo written; exit 4"));
         let child = processes.spawn(&spec).unwrap();
         let begin = Instant::now();
         assert_eq!(child.exited().await, Exit::Exited(4));
-        assert!(!child.drained(Duration::from_millis(50)).await, "nobody holds the pipe");
+        assert!(!child.drained(Duration::from_millis(50)).await, "no process keeps the pipe open");
         assert!(begin.elapsed() < Duration::from_secs(5));
-        assert_eq!(*lines.lock().unwrap(), ["told"]);
+        assert_eq!(*lines.lock().unwrap(), ["written"]);
         assert!(processes.sweep(GRACE, std::future::pending()).await);
         assert!(child.drained(GRACE).await);
     });
@@ -154,25 +154,25 @@ fn a_stop_drains_first_and_a_later_request_cuts_the_drain_short() {
             status.wait_for(|status| status.state == State::Running).await.unwrap();
             raise(Signal::SIGINT).unwrap();
             let draining = status.wait_for(|status| status.state == State::Draining).await.unwrap().clone();
-            assert!(draining.pid.is_some(), "it serves on while draining");
+            assert!(draining.pid.is_some(), "it keeps running while draining");
             while status.borrow().state == State::Draining {
                 raise(Signal::SIGTERM).unwrap();
                 let _ = tokio::time::timeout(Duration::from_millis(30), status.changed()).await;
             }
         };
         let (end, ()) = tokio::join!(run_service(&processes, plan, &shutdown), observing);
-        // Hurry means KILL, if the child has not ended of its TERM by then.
-        assert!(matches!(end, End::Asked(Signal::SIGINT, Some(Exit::Signaled(9 | 15)))), "{end:?}");
+        // A forced stop means KILL, unless TERM has ended the child by then.
+        assert!(matches!(end, End::StopRequested(Signal::SIGINT, Some(Exit::Signaled(9 | 15)))), "{end:?}");
         assert!(begin.elapsed() < GRACE / 2);
         assert_eq!(status.borrow().state, State::Stopped);
     });
 }
 
-/// Writes into the fifo, and goes on until the service has ended.
+/// Writes into the fifo, then waits until the service has ended.
 struct Nudge(PathBuf);
 
 impl Hooks for Nudge {
-    fn after_signal(&self) -> Moment {
+    fn after_signal(&self) -> HookFuture {
         let fifo = self.0.clone();
         Box::pin(async move {
             std::fs::write(fifo, "go\n").unwrap();
@@ -185,7 +185,7 @@ impl Hooks for Nudge {
 fn the_hook_runs_after_the_signal_and_ends_with_the_service() {
     alone("the_hook_runs_after_the_signal_and_ends_with_the_service", async |processes| {
         let shutdown = Shutdown::install().unwrap();
-        // Like gunicorn's threads: TERM alone does not end it, a nudge after it does.
+        // As with gunicorn's threads, TERM alone does not end it, but a nudge afterwards does.
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("nudge");
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -203,19 +203,19 @@ fn the_hook_runs_after_the_signal_and_ends_with_the_service() {
             raise(Signal::SIGTERM).unwrap();
         };
         let (end, ()) = tokio::join!(run_service(&processes, plan, &shutdown), asking);
-        assert_eq!(end, End::Asked(Signal::SIGTERM, Some(Exit::Exited(6))));
+        assert_eq!(end, End::StopRequested(Signal::SIGTERM, Some(Exit::Exited(6))));
     });
 }
 
 #[test]
-fn h16_nothing_is_started_once_a_stop_was_asked() {
-    alone("h16_nothing_is_started_once_a_stop_was_asked", async |processes| {
+fn h16_nothing_is_started_after_a_stop_request() {
+    alone("h16_nothing_is_started_after_a_stop_request", async |processes| {
         let shutdown = Shutdown::install().unwrap();
         raise(Signal::SIGTERM).unwrap();
         shutdown.stop_requested().await;
         let (plan, status) = plan(Spec::new("test", "/no/such/program"), Duration::ZERO);
         let end = run_service(&processes, plan, &shutdown).await;
-        assert_eq!(end, End::Asked(Signal::SIGTERM, None));
+        assert_eq!(end, End::StopRequested(Signal::SIGTERM, None));
         assert_eq!(status.borrow().state, State::Stopped);
     });
 }

@@ -1,41 +1,41 @@
-//! What the container may use: CPU and memory limits of cgroup v2, or v1.
+//! The container's CPU and memory limits, from cgroup v2 or v1.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The limits of this process's own cgroup and of those above it that it can see.
+/// The narrowest limits of this process's cgroup and its visible ancestors.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Limits {
-    /// Processors' worth of time; None where unlimited.
+    /// The CPU limit in processors; None if unlimited.
     pub cpus: Option<f64>,
     pub memory_bytes: Option<u64>,
 }
 
-/// Reads the limits; what cannot be read counts as unlimited.
+/// Reads the limits; a limit that cannot be read counts as unlimited.
 pub fn limits() -> Limits {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     read(Path::new("/sys/fs/cgroup"), &own)
 }
 
-/// How many processes of this container the kernel has killed for want of memory; 0 where it does not
-/// tell. `memory.events` counts the cgroups below, v1's `memory.oom_control` its own.
+/// The number of processes of this container that the kernel's OOM killer has ended; 0 if unknown.
+/// `memory.events` includes descendant cgroups, v1's `memory.oom_control` does not.
 pub fn oom_kills() -> u64 {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     read_oom_kills(Path::new("/sys/fs/cgroup"), &own)
 }
 
 fn read_oom_kills(mount: &Path, own: &str) -> u64 {
-    let counted = own.lines().find_map(|line| {
+    let kills = own.lines().find_map(|line| {
         let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
         let (root, file) = match controllers {
             "" => (mount.to_path_buf(), "memory.events"),
             "memory" => (mount.join(controllers), "memory.oom_control"),
             _ => return None,
         };
-        let text = up_from(&root, path).iter().find_map(|f| fs::read_to_string(f.join(file)).ok())?;
+        let text = ancestors(&root, path).iter().find_map(|f| fs::read_to_string(f.join(file)).ok())?;
         text.lines().find_map(|line| number(line.strip_prefix("oom_kill ")?))
     });
-    counted.unwrap_or(0)
+    kills.unwrap_or(0)
 }
 
 fn read(mount: &Path, own: &str) -> Limits {
@@ -50,7 +50,7 @@ fn read(mount: &Path, own: &str) -> Limits {
             "" => mount.to_path_buf(),
             _ => mount.join(controllers),
         };
-        for folder in up_from(&root, path) {
+        for folder in ancestors(&root, path) {
             let text = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
             if controllers.is_empty() {
                 limits.narrow(v2_cpus(&text("cpu.max")), number(&text("memory.max")));
@@ -77,9 +77,9 @@ impl Limits {
     }
 }
 
-/// The cgroup's own folder and those above it, to the mount. In a container the path may name
-/// folders that only the host sees; the mount itself is the container's cgroup then.
-fn up_from(root: &Path, path: &str) -> Vec<PathBuf> {
+/// The cgroup's folder and its ancestors, up to the mount. In a container the path may name folders that only the
+/// host sees; then the mount itself is the container's cgroup.
+fn ancestors(root: &Path, path: &str) -> Vec<PathBuf> {
     let mut folder = root.join(path.trim_start_matches('/'));
     let mut folders = Vec::new();
     while folder.starts_with(root) {
@@ -91,7 +91,7 @@ fn up_from(root: &Path, path: &str) -> Vec<PathBuf> {
     folders
 }
 
-/// `max 100000` or `150000 100000`.
+/// Parses `max 100000` or `150000 100000`.
 fn v2_cpus(text: &str) -> Option<f64> {
     let mut fields = text.split_whitespace();
     let quota: f64 = fields.next()?.parse().ok()?;
@@ -113,7 +113,7 @@ fn number(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn laid_out(files: &[(&str, &str)]) -> tempfile::TempDir {
+    fn mount_with(files: &[(&str, &str)]) -> tempfile::TempDir {
         let mount = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = mount.path().join(path);
@@ -124,8 +124,8 @@ mod tests {
     }
 
     #[test]
-    fn v2_takes_the_narrowest_on_the_way_up() {
-        let mount = laid_out(&[
+    fn v2_takes_the_narrowest_limit_of_all_ancestors() {
+        let mount = mount_with(&[
             ("cpu.max", "max 100000\n"),
             ("pod/cpu.max", "150000 100000\n"),
             ("pod/memory.max", "536870912\n"),
@@ -138,23 +138,23 @@ mod tests {
 
     #[test]
     fn in_a_container_the_mount_is_the_cgroup() {
-        let mount = laid_out(&[("cpu.max", "200000 100000"), ("memory.max", "1073741824")]);
+        let mount = mount_with(&[("cpu.max", "200000 100000"), ("memory.max", "1073741824")]);
         let limits = read(mount.path(), "0::/kubepods/pod1/abc\n");
         assert_eq!(limits, Limits { cpus: Some(2.0), memory_bytes: Some(1 << 30) });
     }
 
     #[test]
-    fn the_kernels_count_of_kills() {
-        let v2 = laid_out(&[("pod/memory.events", "low 0\noom 4\noom_kill 3\noom_group_kill 0\n")]);
+    fn oom_kills_are_read_from_v2_and_v1() {
+        let v2 = mount_with(&[("pod/memory.events", "low 0\noom 4\noom_kill 3\noom_group_kill 0\n")]);
         assert_eq!(read_oom_kills(v2.path(), "0::/pod\n"), 3);
-        let v1 = laid_out(&[("memory/d/memory.oom_control", "under_oom 0\noom_kill 2\n")]);
+        let v1 = mount_with(&[("memory/d/memory.oom_control", "under_oom 0\noom_kill 2\n")]);
         assert_eq!(read_oom_kills(v1.path(), "3:cpu:/d\n4:memory:/d\n"), 2);
         assert_eq!(read_oom_kills(v1.path(), "0::/\n"), 0);
     }
 
     #[test]
-    fn v1_says_unlimited_with_minus_one_and_a_huge_number() {
-        let mount = laid_out(&[
+    fn v1_means_unlimited_by_minus_one_and_by_a_huge_number() {
+        let mount = mount_with(&[
             ("cpu,cpuacct/d/cpu.cfs_quota_us", "50000"),
             ("cpu,cpuacct/d/cpu.cfs_period_us", "100000"),
             ("cpu,cpuacct/cpu.cfs_quota_us", "-1"),

@@ -1,8 +1,7 @@
-//! File descriptors: who has them, and writing to them (docs/hazards.md#unread-output,
+//! File descriptors: their inheritance, and writing to them (docs/hazards.md#unread-output,
 //! docs/hazards.md#closed-and-leaked-descriptors).
 //!
-//! Descriptors 0 to 2 that were closed are /dev/null already: the standard library opens them before
-//! `main`.
+//! The standard library opens closed descriptors 0 to 2 as /dev/null before `main`.
 
 use std::os::fd::{BorrowedFd, RawFd};
 
@@ -10,10 +9,10 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// Descriptors that our parent leaked to us go no further (docs/hazards.md#closed-and-leaked-descriptors).
-/// Ours are made so.
+/// Sets close-on-exec on descriptors that our parent leaked to us (docs/hazards.md#closed-and-leaked-descriptors).
+/// Our own are opened with it.
 pub fn close_on_exec() {
-    // SAFETY: changes a flag of descriptors; needs no memory. Linux 5.11.
+    // SAFETY: changes a flag of descriptors; takes no pointer. Linux 5.11.
     let done = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     if done == 0 {
         return;
@@ -21,22 +20,22 @@ pub fn close_on_exec() {
     let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
     for fd in entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok()) {
         if fd > 2 {
-            // SAFETY: changes a flag; the folder's own descriptor in the list has it already.
+            // SAFETY: changes a flag; the folder's own descriptor in the list already has it.
             unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
         }
     }
 }
 
-/// Writes everything, and waits for room as long as it takes.
+/// Writes all bytes, and waits without a limit until the descriptor is writable.
 ///
 /// # Errors
-/// write(2)'s: EPIPE where the reader is gone.
+/// Those of write(2), such as EPIPE if the reader has closed its end.
 pub fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> nix::Result<()> {
     while !bytes.is_empty() {
         match nix::unistd::write(fd, bytes) {
             Ok(written) => bytes = &bytes[written..],
             Err(Errno::EINTR) => {}
-            // O_NONBLOCK belongs to the description, which our children and our parent share.
+            // Our parent or a child may have set O_NONBLOCK, which belongs to the shared open file description.
             Err(Errno::EAGAIN) => {
                 poll(&mut [PollFd::new(fd, PollFlags::POLLOUT)], PollTimeout::NONE)?;
             }
@@ -46,8 +45,8 @@ pub fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> nix::Result<()> {
     Ok(())
 }
 
-/// For a dying process: waits a moment for room, then writes what a pipe takes at once.
-pub fn last_words(fd: BorrowedFd<'_>, bytes: &[u8]) {
+/// Writes up to PIPE_BUF bytes of a process that is about to exit; waits at most 250 ms until it is writable.
+pub fn write_before_exit(fd: BorrowedFd<'_>, bytes: &[u8]) {
     let mut ready = [PollFd::new(fd, PollFlags::POLLOUT)];
     if poll(&mut ready, PollTimeout::from(250u8)) == Ok(1) {
         let _ = nix::unistd::write(fd, &bytes[..bytes.len().min(libc::PIPE_BUF)]);

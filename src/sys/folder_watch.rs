@@ -1,4 +1,4 @@
-//! Folders in which files change: inotify(7), which costs nothing until they do.
+//! Watches folders for changed files with inotify(7), which costs nothing until a change.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -8,30 +8,32 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// What it takes to be told of a file that was written, or put in another's place.
+/// The events of a file that was written, or renamed into the folder.
 const EVENTS: AddWatchFlags =
     AddWatchFlags::IN_CLOSE_WRITE.union(AddWatchFlags::IN_MOVED_TO).union(AddWatchFlags::IN_CREATE);
 
-/// A watch, until it is dropped.
+/// A watch that ends when it is dropped.
 pub struct FolderWatch(AsyncFd<OwnedFd>);
 
 impl FolderWatch {
+    /// Watches these folders.
+    ///
     /// # Errors
-    /// inotify(7)'s: ENOENT, or EMFILE where the user has too many.
+    /// Those of inotify(7), such as ENOENT, or EMFILE if the user has too many watches.
     pub fn on<'a>(folders: impl IntoIterator<Item = &'a Path>) -> io::Result<Self> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
         for folder in folders {
             inotify.add_watch(folder, EVENTS)?;
         }
         let descriptor = inotify.as_fd().try_clone_to_owned()?;
-        // SAFETY: the descriptor is owned by what watches it, and closed with it.
+        // SAFETY: `AsyncFd` owns the descriptor and closes it.
         Ok(Self(unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }?))
     }
 
-    /// Waits until something happened. What it was is not told: the files themselves say more.
+    /// Waits for an event. It is not returned: the caller reads the files themselves.
     ///
     /// # Errors
-    /// read(2)'s.
+    /// Those of read(2).
     pub async fn changed(&self) -> io::Result<()> {
         let mut events = [0; 4096];
         loop {

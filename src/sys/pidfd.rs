@@ -1,5 +1,5 @@
-//! A process held by a descriptor: its number may be reused, the descriptor still means it
-//! (pidfd_open(2); docs/hazards.md#reused-pid). For processes that are not our children.
+//! A descriptor of a process that is not our child: unlike a pid, it is never reused (pidfd_open(2);
+//! docs/hazards.md#reused-pid).
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -12,13 +12,15 @@ use tokio::io::unix::AsyncFd;
 pub struct PidFd(OwnedFd);
 
 impl PidFd {
+    /// Opens the process.
+    ///
     /// # Errors
-    /// ESRCH where there is no such process.
+    /// ESRCH if it does not exist.
     pub fn open(pid: i32) -> io::Result<Self> {
-        // SAFETY: the call takes two integers and gives a descriptor that nobody else owns, or -1.
+        // SAFETY: the call takes two integers and returns a new descriptor, or -1.
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
         let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
-        // SAFETY: the kernel has just given it to us.
+        // SAFETY: the kernel has just opened it for us, and nothing else owns it.
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
@@ -36,9 +38,9 @@ impl PidFd {
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
-    /// Ends when the process has ended, whoever reaps it.
+    /// Completes when the process has ended, even if another process reaps it.
     pub async fn ended(&self) -> io::Result<()> {
-        // SAFETY: the descriptor outlives the borrow that is watched.
+        // SAFETY: the descriptor outlives the borrow that is registered.
         let readable = unsafe { AsyncFd::register_with_interest(self.0.as_fd(), Interest::READABLE) }?;
         readable.readable().await.map(drop)
     }

@@ -1,12 +1,12 @@
-//! What /proc tells of our children.
+//! Information on processes from /proc.
 
 use std::fs;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-/// Resident memory of a process group in bytes. Every child leads a group of its own, so this is the
-/// child with all that it forked. Shared pages count once for each of them.
+/// The resident memory of a process group in bytes. Every child leads its own group, so this includes the processes
+/// that it forked. Shared pages count once for each process.
 pub fn resident_bytes_of_group(group: i32) -> u64 {
     let Ok(processes) = fs::read_dir("/proc") else { return 0 };
     let pages: u64 = processes
@@ -17,19 +17,19 @@ pub fn resident_bytes_of_group(group: i32) -> u64 {
     pages * page_size()
 }
 
-/// Fields 5 (pgrp) and 24 (rss) of /proc/PID/stat; the second may hold spaces and brackets (proc(5)).
+/// Reads fields 5 (pgrp) and 24 (rss) of /proc/PID/stat; field 2 may contain spaces and brackets (proc(5)).
 fn resident_pages(stat: &str, group: i32) -> Option<u64> {
     fields_of_group(stat, group)?.get(21)?.parse().ok()
 }
 
-/// The fields from the third on, where the fifth is this group.
+/// The fields from the third on; None if the fifth is another group.
 fn fields_of_group(stat: &str, group: i32) -> Option<Vec<&str>> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = after_name.split_whitespace().collect();
     (fields.get(2)?.parse() == Ok(group)).then_some(fields)
 }
 
-/// CPU time that a process group has used, with that of children which it waited for.
+/// The CPU time of a process group, including children that it has waited for.
 pub fn cpu_of_group(group: i32) -> Duration {
     let Ok(processes) = fs::read_dir("/proc") else { return Duration::ZERO };
     let ticks: u64 = processes
@@ -37,15 +37,15 @@ pub fn cpu_of_group(group: i32) -> Duration {
         .filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok())
         .filter_map(|stat| cpu_ticks(&stat, group))
         .sum();
-    Duration::from_millis(ticks * 1_000 / ticks_a_second())
+    Duration::from_millis(ticks * 1_000 / ticks_per_second())
 }
 
-/// Fields 14 to 17 of /proc/PID/stat: utime, stime, cutime, cstime.
+/// The sum of fields 14 to 17 of /proc/PID/stat: utime, stime, cutime, cstime.
 fn cpu_ticks(stat: &str, group: i32) -> Option<u64> {
     fields_of_group(stat, group)?.get(11..15)?.iter().map(|ticks| ticks.parse::<u64>().ok()).sum()
 }
 
-/// Whether a process has a handler for this signal (`SigCgt` of /proc/PID/status); false where it is gone.
+/// True if the process exists and has a handler for this signal (`SigCgt` of /proc/PID/status).
 pub fn catches(pid: i32, signal: Signal) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
@@ -53,7 +53,7 @@ pub fn catches(pid: i32, signal: Signal) -> bool {
         .is_some_and(|mask| mask & (1 << (signal as i32 - 1)) != 0)
 }
 
-/// The direct children of a process: of all its threads, since any of them may have forked.
+/// The direct children of all threads of a process, since any thread may have forked.
 pub fn children_of(pid: i32) -> Vec<i32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     threads
@@ -65,20 +65,20 @@ pub fn children_of(pid: i32) -> Vec<i32> {
         .collect()
 }
 
-/// How long ago a process was started (field 22 of its stat, in ticks since the machine's start).
+/// The time since a process was started (field 22 of its stat, in ticks since boot).
 pub fn age(pid: i32) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let started: f64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
     let uptime = uptime_s()?;
-    Duration::try_from_secs_f64((uptime - started / ticks_a_second() as f64).max(0.0)).ok()
+    Duration::try_from_secs_f64((uptime - started / ticks_per_second() as f64).max(0.0)).ok()
 }
 
-fn ticks_a_second() -> u64 {
+fn ticks_per_second() -> u64 {
     let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten();
     ticks.and_then(|ticks| u64::try_from(ticks).ok()).filter(|ticks| *ticks > 0).unwrap_or(100)
 }
 
-/// Seconds since the machine's start: CLOCK_BOOTTIME, to a hundredth.
+/// The seconds since boot (CLOCK_BOOTTIME), with a resolution of 10 ms.
 pub fn uptime_s() -> Option<f64> {
     fs::read_to_string("/proc/uptime").ok()?.split_whitespace().next()?.parse().ok()
 }
@@ -96,22 +96,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_own_group_has_memory_and_one_that_is_not_there_has_none() {
+    fn our_own_group_has_memory_and_a_missing_one_has_none() {
         assert!(resident_bytes_of_group(nix::unistd::getpgrp().as_raw()) > 100_000);
         assert_eq!(resident_bytes_of_group(i32::MAX), 0);
     }
 
     #[test]
-    fn a_handler_shows_and_a_process_has_an_age() {
+    fn handlers_and_the_age_of_a_process_are_read() {
         let own = nix::unistd::getpid().as_raw();
-        assert!(catches(own, Signal::SIGSEGV), "Rust's own handler of stack overflows");
+        assert!(catches(own, Signal::SIGSEGV), "Rust's handler for stack overflows");
         assert!(!catches(own, Signal::SIGUSR2) && !catches(i32::MAX, Signal::SIGTERM));
         assert!(age(own).is_some_and(|age| age < Duration::from_secs(3600)));
         assert!(age(i32::MAX).is_none() && children_of(i32::MAX).is_empty());
     }
 
     #[test]
-    fn a_name_may_hold_brackets() {
+    fn a_process_name_may_contain_brackets() {
         let stat = "7 (a) b) S 1 42 42 0 -1 4194560 1 0 0 0 3 4 5 6 20 0 1 0 100 4096 17 0";
         assert_eq!((resident_pages(stat, 42), cpu_ticks(stat, 42)), (Some(17), Some(18)));
         assert_eq!((resident_pages(stat, 7), cpu_ticks(stat, 7)), (None, None));

@@ -1,5 +1,5 @@
-//! Signals to processes and groups, and orphans.
-#![allow(clippy::disallowed_methods)] // This is where they belong.
+//! Signals to processes and process groups, and adoption of orphans.
+#![allow(clippy::disallowed_methods)] // Only this module may call them.
 
 use std::os::unix::ffi::OsStrExt;
 
@@ -7,32 +7,33 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Orphans below us become our children, as they do of PID 1 anyway (prctl(2)).
+/// Makes this process the subreaper of its orphaned descendants, as PID 1 always is (prctl(2)).
 pub fn adopt_orphans() {
     let _ = nix::sys::prctl::set_child_subreaper(true);
 }
 
-/// Whether we are the init of our pid namespace.
+/// True if this process is the init of its pid namespace.
 pub fn is_init() -> bool {
     nix::unistd::getpid() == Pid::from_raw(1)
 }
 
-/// kill(2); `pid` may be a negative group. False where there is nobody, or nobody we may signal.
+/// Sends a signal with kill(2); `pid` may be a negative group. Returns false if no such process exists or may be
+/// signalled.
 pub fn signal(pid: i32, signal: Signal) -> bool {
     kill(Pid::from_raw(pid), signal).is_ok()
 }
 
-/// Whether a process group has a member. EPERM means that it has one of another user.
+/// True if a process group has a member. EPERM means that it has one of another user.
 pub fn group_exists(group: i32) -> bool {
     kill(Pid::from_raw(-group), None) != Err(Errno::ESRCH)
 }
 
-/// Signals every process but us. Only for PID 1, where that means the container.
-pub fn signal_everyone(signal: Option<Signal>) -> bool {
+/// Signals every process except this one. Only for PID 1, where that means the container; else returns false.
+pub fn signal_all(signal: Option<Signal>) -> bool {
     is_init() && kill(Pid::from_raw(-1), signal).is_ok()
 }
 
-/// Our direct children, found in /proc: not every kernel has `/proc/PID/task/TID/children`.
+/// Our direct children, by their parent in /proc: not every kernel has `/proc/PID/task/TID/children`.
 pub fn children() -> Vec<i32> {
     let parent = nix::unistd::getpid().as_raw();
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
@@ -43,7 +44,7 @@ pub fn children() -> Vec<i32> {
         .collect()
 }
 
-/// The fourth field of /proc/PID/stat; the second may hold spaces and brackets (proc(5)).
+/// The fourth field of /proc/PID/stat; the second may contain spaces and brackets (proc(5)).
 fn parent_of(pid: i32) -> Option<i32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;

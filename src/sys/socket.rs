@@ -1,4 +1,4 @@
-//! What the kernel knows of a TCP connection.
+//! The kernel's state of a TCP connection.
 
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -9,7 +9,7 @@ mod ioctl {
     nix::ioctl_read_bad!(outq, nix::libc::TIOCOUTQ, nix::libc::c_int);
 }
 
-/// Bytes that were written and that the other side has not acknowledged; 0 where the kernel does not tell.
+/// The number of written bytes that the peer has not acknowledged; 0 if unknown.
 pub fn unacknowledged_bytes(socket: &impl AsFd) -> u64 {
     let mut bytes = 0;
     // SAFETY: the descriptor is open while it is borrowed, and the kernel writes one integer.
@@ -19,7 +19,7 @@ pub fn unacknowledged_bytes(socket: &impl AsFd) -> u64 {
     }
 }
 
-/// When it is closed, the kernel forgets at once what was not delivered, instead of trying for minutes.
+/// Makes the kernel discard undelivered data when the socket is closed, instead of retrying for minutes.
 pub fn reset_on_close(socket: &impl AsFd) {
     let _ = setsockopt(socket, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 });
 }

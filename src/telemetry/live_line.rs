@@ -1,5 +1,5 @@
-//! On a terminal: one line at the bottom that says what runs now, redrawn as it changes. Events are
-//! written above it. Elsewhere there is no such line; an event a step says enough.
+//! A status line at the bottom of a terminal that shows the current step. Events are written above it. Without a
+//! terminal there is no such line, since every step logs events.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
@@ -9,32 +9,32 @@ use crate::sys::terminal;
 
 static SHOWN: Mutex<Option<String>> = Mutex::new(None);
 
-/// Back to the first column, and nothing right of it.
+/// Moves to the first column and clears the line.
 const CLEAR: &str = "\r\x1b[K";
 
-/// Shows a line in place of the one before.
+/// Replaces the line.
 pub fn show(text: &str) {
     if !io::stderr().is_terminal() {
         return;
     }
-    let line = fitted(text, terminal::columns());
+    let line = cut_to(text, terminal::columns());
     sink::stderr().write_record(format!("{CLEAR}{line}").as_bytes());
     *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(line);
 }
 
-/// Takes the line away.
+/// Removes the line.
 pub fn clear() {
     if SHOWN.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
         sink::stderr().write_record(CLEAR.as_bytes());
     }
 }
 
-/// A line that wraps would not be cleared whole.
-fn fitted(text: &str, columns: usize) -> String {
+/// Cuts a text to one line: a line that wraps would not be cleared completely.
+fn cut_to(text: &str, columns: usize) -> String {
     text.chars().filter(|c| !c.is_control()).take(columns.saturating_sub(1)).collect()
 }
 
-/// Writes records to stderr, above the line where there is one.
+/// Writes records to stderr, above the line if there is one.
 pub struct AboveTheLine;
 
 impl Write for AboveTheLine {
@@ -60,6 +60,6 @@ mod tests {
 
     #[test]
     fn a_line_is_cut_to_the_terminal_and_moves_no_cursor() {
-        assert_eq!(fitted("new-site\r\x1b[2J 12 s", 10), "new-site[");
+        assert_eq!(cut_to("new-site\r\x1b[2J 12 s", 10), "new-site[");
     }
 }

@@ -1,8 +1,8 @@
-//! Our own stdout and stderr. A thread for each writes to it, and may block there; nobody else does
+//! Our own stdout and stderr. One thread for each stream writes to it and may block; no other code does
 //! (docs/hazards.md#unread-output).
 //!
-//! A reader that stalls for a moment finds everything later: up to [`PENDING_MAX_BYTES`] wait for it. Beyond that
-//! whole records are dropped and counted. The end of the process waits for the last ones only a moment ([`flush`]).
+//! Up to [`PENDING_MAX_BYTES`] are kept for a reader that stalls for a moment. Above that, whole records are dropped
+//! and counted. The end of the process waits only briefly for the last records ([`flush`]).
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use crate::sys::descriptor;
 
-/// Waiting records of a stream hold no more.
+/// Maximum size of the pending records of a stream.
 const PENDING_MAX_BYTES: usize = 1024 * 1024;
-/// Short records must not make the queue longer than its bytes suggest.
+/// Bounds the memory for short records, whose size in the queue is more than their bytes.
 const PENDING_MAX_RECORDS: usize = 8192;
-/// A writing thread does nothing but write.
+/// The writer thread only writes, so a small stack is enough.
 const STACK_BYTES: usize = 64 * 1024;
 const FLUSH_POLL_INTERVAL: Duration = Duration::from_millis(2);
 
@@ -38,12 +38,13 @@ fn opened() -> impl Iterator<Item = &'static Sink> {
     [&STDOUT, &STDERR].into_iter().filter_map(OnceLock::get)
 }
 
-/// Records that nobody took, on both.
+/// Returns the number of dropped records of both streams.
 pub fn dropped() -> u64 {
     opened().map(Sink::dropped).sum()
 }
 
-/// Blocks until everything is written, for so long at most: the process is about to end, or to become another.
+/// Blocks until everything is written, but no longer than `within`. Called before the process ends or executes another
+/// program.
 pub fn flush(within: Duration) {
     let end = Instant::now() + within;
     for sink in opened() {
@@ -55,7 +56,7 @@ pub fn flush(within: Duration) {
 
 /// One descriptor, and the thread that writes to it.
 pub struct Sink {
-    /// None where there can be no thread: whoever has a record writes it.
+    /// None if no thread can be started. The caller then writes to `direct`.
     records: Option<SyncSender<Vec<u8>>>,
     direct: Option<OwnedFd>,
     counts: Arc<Counts>,
@@ -63,7 +64,7 @@ pub struct Sink {
 
 #[derive(Default)]
 struct Counts {
-    /// Taken and not yet written.
+    /// Bytes that are queued and not yet written.
     pending_bytes: AtomicUsize,
     dropped: AtomicU64,
 }
@@ -76,19 +77,19 @@ impl Sink {
         Self { records, direct, counts }
     }
 
-    /// Takes one record (a whole line). Never blocks, unless the system has no thread for us.
+    /// Queues one record (a whole line). Never blocks, except if the writer thread could not be started.
     pub fn write_record(&self, record: &[u8]) {
-        let is_taken = match (&self.records, &self.direct) {
+        let is_accepted = match (&self.records, &self.direct) {
             (Some(records), _) => self.queue(records, record),
             (None, Some(fd)) => descriptor::write_all(fd.as_fd(), record).is_ok(),
             (None, None) => false,
         };
-        if !is_taken {
+        if !is_accepted {
             self.counts.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// False where there is no room.
+    /// Returns false if the queue is full.
     fn queue(&self, records: &SyncSender<Vec<u8>>, record: &[u8]) -> bool {
         let pending = &self.counts.pending_bytes;
         if pending.fetch_add(record.len(), Ordering::AcqRel) + record.len() <= PENDING_MAX_BYTES
@@ -113,7 +114,7 @@ fn spawn(fd: OwnedFd, counts: Arc<Counts>) -> Option<SyncSender<Vec<u8>>> {
     let (sender, records) = sync_channel::<Vec<u8>>(PENDING_MAX_RECORDS);
     let write = move || {
         for record in records {
-            // A reader that is gone may come back to a named pipe; the next record finds out.
+            // A new reader may open a named pipe, so a failed write does not end the thread.
             if descriptor::write_all(fd.as_fd(), &record).is_err() {
                 counts.dropped.fetch_add(1, Ordering::Relaxed);
             }
@@ -129,8 +130,8 @@ mod tests {
     use super::*;
     use std::io::Read;
 
-    /// Far more than a pipe and the queue hold; what fitted is whole, and the rest is counted.
-    fn floods(sink: &Sink) -> u64 {
+    /// Writes far more than a pipe and the queue can hold, and returns the number of accepted bytes.
+    fn flood(sink: &Sink) -> u64 {
         let begin = Instant::now();
         for _ in 0..5000 {
             sink.write_record(&[b'x'; 1000]);
@@ -142,13 +143,13 @@ mod tests {
     }
 
     #[test]
-    fn a_stalled_reader_finds_what_fitted_and_the_rest_is_counted() {
+    fn a_stalled_reader_gets_what_was_queued_and_the_rest_is_counted() {
         let (mut reader, writer) = io::pipe().unwrap();
         let sink = Sink::start(writer.as_fd());
-        let mut received = vec![0; usize::try_from(floods(&sink)).unwrap()];
+        let mut received = vec![0; usize::try_from(flood(&sink)).unwrap()];
         assert!(!sink.is_flushed());
         reader.read_exact(&mut received).unwrap();
-        // The last bytes are read before the thread has counted them.
+        // The thread counts the last bytes only after they can be read.
         while !sink.is_flushed() {
             std::thread::yield_now();
         }
@@ -157,11 +158,11 @@ mod tests {
     #[test]
     fn a_stalled_socket_does_not_block_either() {
         let (_reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
-        floods(&Sink::start(writer.as_fd()));
+        flood(&Sink::start(writer.as_fd()));
     }
 
     #[test]
-    fn a_reader_that_is_gone_costs_a_record_each() {
+    fn without_a_reader_each_record_is_dropped() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
         let sink = Sink::start(writer.as_fd());
@@ -172,9 +173,9 @@ mod tests {
         assert_eq!(sink.dropped(), 1);
     }
 
-    /// A child may make the description that it shares with us non-blocking (node does).
+    /// A child may make the open file description that it shares with us non-blocking (node does).
     #[test]
-    fn a_full_descriptor_that_does_not_block_loses_nothing() {
+    fn a_full_nonblocking_descriptor_loses_nothing() {
         let (mut reader, writer) = io::pipe().unwrap();
         nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK)).unwrap();
         let sink = Sink::start(writer.as_fd());
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_thread_whoever_has_a_record_writes_it() {
+    fn without_a_thread_the_caller_writes() {
         let (mut reader, writer) = io::pipe().unwrap();
         let sink = Sink { records: None, direct: Some(writer.into()), counts: Arc::default() };
         sink.write_record(b"line\n");

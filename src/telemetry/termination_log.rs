@@ -1,4 +1,4 @@
-//! /dev/termination-log: Kubernetes shows what stands in it as the reason of a container's end.
+//! /dev/termination-log: Kubernetes shows its content as the reason why a container ended.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -9,12 +9,12 @@ use nix::libc;
 use crate::outcome::Fault;
 
 const PATH: &str = "/dev/termination-log";
-/// The kubelet reads no more.
+/// The kubelet reads at most this much.
 const MAX_BYTES: usize = 4096;
 
-/// Writes cause and hint where an orchestrator has mounted the file; elsewhere nothing is made.
+/// Writes cause and hint if an orchestrator has mounted the file. The file is never created.
 pub fn write(fault: &Fault) {
-    // Whatever is there in the file's place must not keep us from ending.
+    // Without O_NONBLOCK, a pipe at this path would block the end of the process.
     let opened = OpenOptions::new().write(true).truncate(true).custom_flags(libc::O_NONBLOCK).open(PATH);
     if let Ok(mut file) = opened {
         let _ = file.write_all(text(fault).as_bytes());

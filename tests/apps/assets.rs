@@ -1,4 +1,4 @@
-//! Assets: built into the bundle where node is, told where it is not.
+//! Assets: built into the bundle if node is installed, otherwise reported as missing.
 
 use std::fs;
 use std::path::Path;
@@ -6,18 +6,19 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, contents, done, refused, wanted};
+use crate::support::binary::event;
 use crate::support::git::Repository;
 
 fn app(script: &str) -> Repository {
     let repository = Repository::with_app("shop");
     repository.write("shop/public/js/shop.bundle.js", script);
-    repository.write("shop/public/dist/js/stale.js", "built long ago");
+    repository.write("shop/public/dist/js/stale.js", "an old build");
     repository.commit("a bundle");
     repository
 }
 
 #[test]
-fn bundles_are_built_before_anybody_sees_them() {
+fn assets_are_built_before_the_bundle_is_published() {
     let (lab, shop) = (Lab::new(), app("let price = 1;\n"));
     let assets_before = contents(&lab.bench.sites());
     lab.fetched(&wanted(&shop.url()));
@@ -28,35 +29,35 @@ fn bundles_are_built_before_anybody_sees_them() {
     let built = map["shop.bundle.js"].as_str().expect("its name").to_owned();
     let file = built.strip_prefix("/assets/shop/").expect("a path of the app").to_owned();
     assert_eq!(fs::read_to_string(bundle.join("assets").join(&file)).unwrap(), "let price = 1;\n");
-    assert!(bundle.join("source/shop/public").join(&file).is_file(), "where Frappe looks for it");
+    assert!(bundle.join("source/shop/public").join(&file).is_file(), "where Frappe expects it");
     assert!(!bundle.join("source/shop/public/dist/js/stale.js").exists());
-    assert_eq!(contents(&lab.bench.sites()), assets_before, "the bench's own assets stay as they are");
+    assert_eq!(contents(&lab.bench.sites()), assets_before, "the bench's own assets are unchanged");
 }
 
 #[test]
-fn without_node_the_app_is_published_and_its_assets_are_told() {
+fn without_node_the_app_is_published_with_a_warning() {
     let (lab, shop) = (Lab::new(), app("let price = 1;\n"));
     let git = which("git");
     let tools = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(&git, tools.path().join("git")).unwrap();
     let ended = done(lab.fetch(&wanted(&shop.url())).set("PATH", tools.path().display()).run());
-    assert!(ended.stderr.contains("its assets are not built"), "{}", ended.stderr);
+    ended.event("app.assets_not_built");
     assert_eq!(lab.manifest()["built_assets"], false);
-    // Where node is, they are built later: the same commit in a bundle of its own.
-    lab.fetched(&wanted(&shop.url()));
+    // With node they are built later: the same commit in a second bundle.
+    lab.fetched(&wanted(&shop.url())).event("app.assets_build_started");
     assert_eq!(lab.bundles().len(), 2);
-    // What is published is not built again.
+    // Published assets are not built again.
     let ended = lab.fetched(&wanted(&shop.url()));
-    assert!(!ended.stderr.contains("building"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains(&event("app.assets_build_started")), "{}", ended.stderr);
 }
 
 #[test]
-fn an_app_may_ask_for_no_build_and_one_that_does_not_build_is_refused() {
+fn a_failed_build_is_refused_unless_the_app_is_configured_without_one() {
     let (lab, shop) = (Lab::new(), app("SYNTAX ERROR\n"));
     refused(
         &lab.fetch(&wanted(&shop.url())).run(),
         78,
-        &["app shop: its assets do not build", "syntax error", "\"build\": false"],
+        &["app shop: building its assets failed", "syntax error", "\"build\": false"],
     );
     assert!(lab.bundles().is_empty() && lab.leftovers() == 0);
     lab.fetched(&json!([{"url": shop.url(), "branch": "main", "build": false}]));

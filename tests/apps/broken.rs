@@ -1,8 +1,9 @@
-//! What is wrong with an app or its address is told by name, and leaves nothing behind.
+//! A broken app or a wrong address is reported by name, and leaves no files behind.
 
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, refused, wanted};
+use crate::support::binary::event;
 use crate::support::git::Repository;
 
 #[track_caller]
@@ -14,14 +15,14 @@ fn is_refused(wanted: &Value, code: i32, says: &[&str]) {
 }
 
 #[test]
-fn a_branch_that_is_not_there() {
+fn a_missing_branch() {
     let repository = Repository::with_app("shop");
     let entry = json!([{"name": "shop", "url": repository.url(), "branch": "mian"}]);
     is_refused(&entry, 78, &["app shop", "has no branch mian"]);
 }
 
 #[test]
-fn a_repository_that_is_not_there() {
+fn a_missing_repository() {
     is_refused(&json!([{"path": "/nonexistent/shop"}]), 78, &["app shop", "/nonexistent/shop", "does not"]);
 }
 
@@ -30,17 +31,17 @@ fn a_repository_without_an_app() {
     let repository = Repository::empty();
     repository.write("README.md", "nothing");
     repository.commit("nothing");
-    is_refused(&wanted(&repository.url()), 78, &["no Frappe app"]);
+    is_refused(&wanted(&repository.url()), 78, &["no Frappe app", "refusal: app-unusable"]);
 }
 
 #[test]
-fn a_subfolder_that_is_not_there_or_leads_out() {
+fn a_subfolder_that_is_missing_or_outside_of_the_repository() {
     let repository = Repository::with_app("shop");
     std::os::unix::fs::symlink("/etc", repository.path().join("out")).unwrap();
     repository.commit("a link");
     for folder in ["gone", "out"] {
         let entry = json!([{"url": repository.url(), "subfolder": folder}]);
-        is_refused(&entry, 78, &["has no folder", folder]);
+        is_refused(&entry, 78, &["has no folder", folder, "refusal: app-unusable"]);
     }
 }
 
@@ -49,11 +50,15 @@ fn hooks_that_do_not_parse() {
     let repository = Repository::with_app("shop");
     repository.write("shop/hooks.py", "app_name = \n");
     repository.commit("broken");
-    is_refused(&wanted(&repository.url()), 78, &["app shop", "it is broken", "hooks.py"]);
+    is_refused(
+        &wanted(&repository.url()),
+        78,
+        &["app shop", "it is broken", "hooks.py", "refusal: app-unusable"],
+    );
 }
 
 #[test]
-fn a_setup_that_cannot_be_read() {
+fn project_files_that_cannot_be_parsed() {
     for (file, text, says) in [
         ("pyproject.toml", "[project\n", "pyproject.toml"),
         ("pyproject.toml", "[project]\ndependencies = ['not a requirement']\n", "not a requirement"),
@@ -68,12 +73,13 @@ fn a_setup_that_cannot_be_read() {
 }
 
 #[test]
-fn a_required_app_that_is_nowhere() {
+fn a_required_app_that_does_not_exist() {
     let repository = Repository::with_app("shop");
     repository.write("shop/hooks.py", "required_apps = ['frappe/erpnext']\n");
     repository.commit("needs another");
     let lab = Lab::new();
-    refused(&lab.fetch(&wanted(&repository.url())).run(), 78, &["app shop requires erpnext"]);
+    let ended = lab.fetch(&wanted(&repository.url())).run();
+    refused(&ended, 78, &["app shop requires erpnext", "refusal: app-not-found"]);
 }
 
 fn requires(app: &str, other: &str) -> Repository {
@@ -83,27 +89,28 @@ fn requires(app: &str, other: &str) -> Repository {
     repository
 }
 
-/// Which app requires which is known only from its source: what was fetched until then is not published.
+/// The required apps are known only from the source. Apps that were fetched before the cycle was found are not
+/// published.
 #[test]
-fn a_circle_of_fetched_apps() {
+fn a_cycle_of_fetched_apps() {
     let (shop, till, lamp) =
         (requires("shop", "till"), requires("till", "shop"), Repository::with_app("lamp"));
     let entry = |repository: &Repository| json!({"url": repository.url(), "branch": "main"});
     let lab = Lab::new();
     let ended = lab.fetch(&json!([entry(&shop), entry(&till), entry(&lamp)])).run();
-    refused(&ended, 78, &["apps require each other in a circle: shop -> till -> shop"]);
+    refused(&ended, 78, &["apps require each other in a cycle: shop -> till -> shop", "refusal: app-cycle"]);
     assert!(lab.bundles().is_empty() && lab.leftovers() == 0);
     assert!(!lab.folder().join("apps").exists(), "nothing is pinned");
     assert!(
-        !ended.stderr.contains("app=lamp"),
-        "the circle is closed before it is fetched:\n{}",
+        !ended.stderr.contains("\"app\":\"lamp\""),
+        "the cycle is found before lamp is fetched:\n{}",
         ended.stderr
     );
 }
 
-/// The image has both: nothing is fetched to find that out.
+/// The image has both apps: the cycle is found without fetching anything.
 #[test]
-fn a_circle_of_the_image() {
+fn a_cycle_of_apps_in_the_image() {
     let lab = Lab::new();
     for (app, other) in [("shop", "till"), ("till", "shop")] {
         let package = lab.bench.path().join("apps").join(app).join(app);
@@ -113,17 +120,17 @@ fn a_circle_of_the_image() {
     let lamp = Repository::with_app("lamp");
     let list = json!([{"url": lamp.url(), "branch": "main"}, {"name": "shop"}]);
     let ended = lab.fetch(&list).run();
-    refused(&ended, 78, &["apps require each other in a circle: shop -> till -> shop"]);
-    assert!(!ended.stderr.contains("fetching"), "{}", ended.stderr);
+    refused(&ended, 78, &["apps require each other in a cycle: shop -> till -> shop", "refusal: app-cycle"]);
+    assert!(!ended.stderr.contains(&event("app.fetch_started")), "{}", ended.stderr);
     assert!(lab.bundles().is_empty() && lab.leftovers() == 0);
 }
 
 #[test]
-fn frappe_is_no_app_among_others() {
+fn frappe_cannot_be_fetched() {
     is_refused(
         &json!([{"name": "frappe", "branch": "version-99"}]),
         78,
-        &["frappe is wanted at branch version-99"],
+        &["frappe is wanted at branch version-99", "refusal: frappe-mismatch"],
     );
 }
 
@@ -132,12 +139,12 @@ fn the_same_app_twice() {
     let repository = Repository::with_app("shop");
     let entries = json!([{"url": repository.url()}, {"url": repository.url(), "branch": "main"}]);
     let lab = Lab::new();
-    refused(&lab.fetch(&entries).run(), 78, &["are both app shop"]);
+    refused(&lab.fetch(&entries).run(), 78, &["are both app shop", "refusal: duplicate-app"]);
 }
 
 #[test]
 fn no_git_on_path() {
     let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
     let ended = lab.fetch(&wanted(&repository.url())).set("PATH", "/nonexistent").run();
-    refused(&ended, 78, &["git is not on PATH"]);
+    refused(&ended, 78, &["git is not on PATH", "refusal: app-tool-missing"]);
 }

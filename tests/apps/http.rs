@@ -1,4 +1,4 @@
-//! Private repositories over HTTP: a login goes to its own host, and nowhere else.
+//! Private repositories over HTTP: a login is sent only to its own host.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::lab::{Lab, contents, done, refused, wanted};
+use crate::support::binary::event;
 use crate::support::git::{GitHttp, Repository};
 use crate::support::tree::with_descendants;
 use crate::support::wait::eventually;
@@ -20,7 +21,7 @@ fn auth(server: &GitHttp, token_file: &std::path::Path) -> String {
 }
 
 #[test]
-fn a_token_file_opens_its_host_and_no_secret_leaves_its_place() {
+fn a_token_file_gives_access_to_its_host_and_the_secret_does_not_leak() {
     let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
     let server = GitHttp::serve(&repository, "robot", CANARY);
     let folder = tempfile::tempdir().unwrap();
@@ -48,22 +49,22 @@ fn a_token_file_opens_its_host_and_no_secret_leaves_its_place() {
     assert_eq!(exit, 0, "{}", pod.log());
     assert!(seen.is_empty(), "{seen:?}");
     assert!(!pod.log().contains(CANARY), "{}", pod.log());
-    let holders = |folder: &std::path::Path| {
-        let holds = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).contains(CANARY);
+    let files_with_secret = |folder: &std::path::Path| {
+        let has_secret = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).contains(CANARY);
         contents(folder)
             .into_iter()
-            .filter(|(_, bytes)| holds(bytes))
+            .filter(|(_, bytes)| has_secret(bytes))
             .map(|(name, _)| name)
             .collect::<Vec<_>>()
     };
-    assert!(holders(&lab.folder()).is_empty(), "{:?}", holders(&lab.folder()));
-    assert!(holders(pod.folder()).is_empty(), "{:?}", holders(pod.folder()));
-    // Negative control: the look finds what is there.
-    assert_eq!(holders(folder.path()), ["token"]);
+    assert!(files_with_secret(&lab.folder()).is_empty(), "{:?}", files_with_secret(&lab.folder()));
+    assert!(files_with_secret(pod.folder()).is_empty(), "{:?}", files_with_secret(pod.folder()));
+    // Negative control: the search finds the secret in its own file.
+    assert_eq!(files_with_secret(folder.path()), ["token"]);
 }
 
 #[test]
-fn a_token_in_the_url_works_and_is_not_written_down() {
+fn a_token_in_the_url_works_and_is_not_stored() {
     let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
     let server = GitHttp::serve(&repository, "robot", CANARY);
     let url = server.url().replace("http://", &format!("http://robot:{CANARY}@"));
@@ -72,13 +73,13 @@ fn a_token_in_the_url_works_and_is_not_written_down() {
     let all: Vec<u8> = contents(&lab.folder()).into_values().flatten().collect();
     assert!(!String::from_utf8_lossy(&all).contains(CANARY));
     assert_eq!(lab.pins()["apps"][0]["source"], server.url());
-    // Another token is the same list.
+    // The same list with another token has the same digest.
     drop(server);
     lab.fetched(&wanted(&url.replace(CANARY, "another")));
 }
 
 #[test]
-fn a_login_that_is_wrong_or_missing_is_told_at_once() {
+fn a_wrong_or_missing_login_is_reported_without_retries() {
     let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
     let server = GitHttp::serve(&repository, "robot", CANARY);
     let folder = tempfile::tempdir().unwrap();
@@ -87,9 +88,9 @@ fn a_login_that_is_wrong_or_missing_is_told_at_once() {
     let fetch = lab.fetch(&wanted(&server.url()));
     let host = server.host();
     let ended = fetch.clone().set("CAULDRON_GIT_AUTH", auth(&server, &token)).run();
-    refused(&ended, 77, &["Authentication failed", "CAULDRON_GIT_AUTH", &host]);
+    refused(&ended, 77, &["Authentication failed", "CAULDRON_GIT_AUTH", &host, "refusal: git-login-refused"]);
     refused(&fetch.clone().run(), 77, &["could not read Username", &host]);
-    // A token for another host stays at home.
+    // A token for another host is not sent.
     let other = json!({"127.0.0.1:1": {"token_file": token}});
     refused(&fetch.clone().set("CAULDRON_GIT_AUTH", other).run(), 77, &["could not read Username"]);
     let gone = auth(&server, &folder.path().join("gone"));
@@ -97,20 +98,20 @@ fn a_login_that_is_wrong_or_missing_is_told_at_once() {
 }
 
 #[test]
-fn a_server_that_fails_for_a_moment_is_asked_again() {
+fn a_transient_server_failure_is_retried() {
     let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
     let server = GitHttp::serve(&repository, "robot", CANARY);
     let url = server.url().replace("http://", &format!("http://robot:{CANARY}@"));
     server.fail(2);
     let ended = lab.fetched(&wanted(&url));
-    assert_eq!(ended.stderr.matches("trying again").count(), 2, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches(&event("app.git_retry_scheduled")).count(), 2, "{}", ended.stderr);
     server.fail(1_000);
     let update = lab.fetch(&wanted(&url)).set("CAULDRON_APPS_UPDATE", "1");
     refused(&update.run(), 69, &["app x", "503"]);
 }
 
 #[test]
-fn a_server_that_never_answers_has_a_deadline() {
+fn a_server_that_never_answers_ends_in_a_timeout() {
     let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
     let server = GitHttp::serve(&repository, "robot", CANARY);
     server.stall();
@@ -119,7 +120,7 @@ fn a_server_that_never_answers_has_a_deadline() {
 }
 
 #[test]
-fn a_deadline_of_zero_is_none() {
+fn a_timeout_of_zero_means_no_timeout() {
     let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
     let server = GitHttp::serve(&repository, "robot", CANARY);
     let url = server.url().replace("http://", &format!("http://robot:{CANARY}@"));
@@ -127,19 +128,19 @@ fn a_deadline_of_zero_is_none() {
 }
 
 #[test]
-fn a_stop_ends_it_at_once_and_leaves_no_git_behind() {
+fn a_stop_ends_git_at_once() {
     let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
     let server = GitHttp::serve(&repository, "robot", CANARY);
     server.stall();
     let pod = lab.fetch(&wanted(&server.url())).spawn();
-    eventually(Duration::from_secs(30), "git asks", || (server.requests() > 0).then_some(()));
+    eventually(Duration::from_secs(30), "a request of git", || (server.requests() > 0).then_some(()));
     let children = with_descendants(pod.pid());
     assert!(children.len() > 1, "git runs");
     pod.signal(Signal::SIGTERM);
     let ended = pod.end_within(Duration::from_secs(10));
     assert_eq!(ended.exit, 143, "{}", ended.stderr);
     let alive = children.iter().filter(|pid| fs::exists(format!("/proc/{pid}/exe")).unwrap_or(false));
-    assert_eq!(alive.count(), 0, "nothing is left");
+    assert_eq!(alive.count(), 0, "no process is left");
     assert!(lab.bundles().is_empty() && lab.leftovers() == 0);
     let _ = done;
 }

@@ -1,4 +1,4 @@
-//! Apps with a user interface of their own: `scripts.build` of package.json, which `bench build` runs with yarn.
+//! Apps with their own user interface: `scripts.build` of package.json, which `bench build` runs with yarn.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::lab::{Lab, contents, done, refused, wanted};
-use crate::support::binary::Binary;
+use crate::support::binary::{Binary, event};
 use crate::support::git::Repository;
 
-/// As those of frappe-ui do: it looks for the bench's configuration from where its own files really are, and writes
-/// into the package beside it.
+/// A build script like those of frappe-ui: it reads the bench's configuration relative to the real path of its own
+/// files, and writes into the package.
 const BUILD: &str = r#"
 const fs = require("fs"), path = require("path");
 if (process.env.BUILD_FAILS) throw new Error("Could not resolve 'x' from 'src/main.js'");
@@ -34,14 +34,14 @@ fn app() -> Repository {
     repository
 }
 
-/// The sample bench's own yarn, whatever this machine has.
+/// Puts the sample bench's own yarn on PATH, instead of this machine's.
 fn with_yarn(binary: Binary) -> Binary {
     let yarn = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/sample-bench/node/node_modules/.bin");
     let path = std::env::var("PATH").expect("PATH");
     binary.set("PATH", format!("{}:{path}", yarn.display()))
 }
 
-/// A PATH with these programs alone.
+/// Sets a PATH with only these programs.
 fn with_only(binary: Binary, programs: &[&str]) -> (Binary, tempfile::TempDir) {
     let tools = tempfile::tempdir().expect("a folder");
     let path = std::env::var_os("PATH").expect("PATH");
@@ -57,7 +57,7 @@ fn interface(bundle: &Path) -> PathBuf {
     bundle.join("source/shop/public/frontend/index.js")
 }
 
-/// What a release that knew no build commands published: nothing to build, under the plain name.
+/// Changes the bundle to one of a release without support for build commands: nothing to build, and the plain name.
 fn as_published_before(lab: &Lab) -> PathBuf {
     let bundle = lab.bundle();
     let mut manifest = lab.manifest();
@@ -76,17 +76,18 @@ fn an_app_with_a_build_command_gets_its_user_interface() {
         json!({"redis_cache": "redis://:canary@h:1", "db_password": "canary", "socketio_port": 9017});
     fs::write(lab.bench.sites().join("common_site_config.json"), config.to_string()).unwrap();
     let before = contents(&lab.bench.sites());
-    done(with_yarn(lab.fetch(&wanted(&shop.url()))).set("NODE_ENV", "production").run());
+    done(with_yarn(lab.fetch(&wanted(&shop.url()))).set("NODE_ENV", "production").run())
+        .event("app.build_command_started");
     let (bundle, manifest) = (lab.bundle(), lab.manifest());
     let built = fs::read_to_string(interface(&bundle)).expect("the user interface");
     assert!(built.contains("\"socketio_port\":9017") && !built.contains("canary"), "{built}");
     assert!(bundle.join("source/shop/www/shop.html").is_file());
-    assert!(!bundle.join("source/node_modules").exists(), "what the build needed is no part of the app");
+    assert!(!bundle.join("source/node_modules").exists(), "packages for the build are not part of the app");
     assert_eq!(manifest["built_assets"], true);
-    assert!(bundle.join("assets/assets.json").is_file(), "pods of the release before open it, too");
-    assert_eq!(contents(&lab.bench.sites()), before, "the bench itself stays as it is");
+    assert!(bundle.join("assets/assets.json").is_file(), "pods of the previous release open it too");
+    assert_eq!(contents(&lab.bench.sites()), before, "the bench itself is unchanged");
     let ended = done(with_yarn(lab.fetch(&wanted(&shop.url()))).run());
-    assert!(!ended.stderr.contains("build command"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains(&event("app.build_command_started")), "{}", ended.stderr);
 }
 
 #[test]
@@ -103,14 +104,19 @@ fn bundles_and_a_build_command_are_both_built() {
 }
 
 #[test]
-fn where_it_cannot_be_built_it_is_not_published() {
+fn an_app_that_cannot_be_built_here_is_not_published() {
     let (lab, shop) = (Lab::new(), app());
     for (programs, lacks) in [(&["git"][..], "no node"), (&["git", "node"], "no yarn")] {
         let (fetch, _tools) = with_only(lab.fetch(&wanted(&shop.url())), programs);
         refused(
             &fetch.run(),
             78,
-            &["app shop: its package.json has a build command", lacks, "\"build\": false"],
+            &[
+                "app shop: its package.json has a build command",
+                lacks,
+                "\"build\": false",
+                "refusal: app-tool-missing",
+            ],
         );
         assert!(lab.bundles().is_empty() && lab.leftovers() == 0);
     }
@@ -119,13 +125,13 @@ fn where_it_cannot_be_built_it_is_not_published() {
 }
 
 #[test]
-fn a_build_that_fails_is_told_by_its_own_error() {
+fn a_failed_build_is_reported_with_its_own_error() {
     let (lab, shop) = (Lab::new(), app());
     let ended = with_yarn(lab.fetch(&wanted(&shop.url()))).set("BUILD_FAILS", 1).run();
     refused(
         &ended,
         78,
-        &["app shop: its assets do not build: yarn build", "Error: Could not resolve 'x' from"],
+        &["app shop: building its assets failed: yarn build", "Error: Could not resolve 'x' from"],
     );
     let error = ended.stderr.lines().find(|line| line.starts_with("error:")).expect("an error");
     assert!(!error.contains("Command failed") && !error.contains("at Object"), "{error}");
@@ -133,7 +139,7 @@ fn a_build_that_fails_is_told_by_its_own_error() {
 }
 
 #[test]
-fn what_an_earlier_release_published_without_it_is_built_beside() {
+fn an_unbuilt_bundle_of_an_earlier_release_gets_a_built_one_next_to_it() {
     let (lab, shop) = (Lab::new(), app());
     let list = wanted(&shop.url());
     lab.fetched(&json!([{"url": shop.url(), "branch": "main", "build": false}]));

@@ -1,6 +1,6 @@
-//! Killed at any moment of a publication, and two that publish at once: a bundle is absent or whole.
+//! Kills at random moments of a publication, and concurrent publications: a bundle is always absent or complete.
 //!
-//! A few kills here; 200 with CAULDRON_DRILL=full (`make drill`).
+//! A few kills by default; 200 with CAULDRON_DRILL=full (`make drill`).
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -21,7 +21,7 @@ use crate::wheel;
 const KILLS: usize = 6;
 const KILLS_OF_THE_DRILL: usize = 200;
 
-/// An app whose publication has every step: a fetch, a requirement, a build.
+/// An app whose publication has all steps: a fetch, a requirement, a build.
 fn app() -> Repository {
     let shop = Repository::with_app("shop");
     shop.write("pyproject.toml", "[project]\nname = 'shop'\ndependencies = ['abacus']\n");
@@ -29,11 +29,11 @@ fn app() -> Repository {
     for index in 0..40 {
         shop.write(format!("shop/module_{index}.py"), &format!("value = {index}\n").repeat(50));
     }
-    shop.commit("all of it");
+    shop.commit("all steps");
     shop
 }
 
-/// Bytecode and pip's own records have the time and the place of their making in them.
+/// The files of a bundle. Bytecode and pip's own records contain times and paths, so their content is left out.
 fn comparable(bundle: &Path) -> Vec<(String, Option<Vec<u8>>)> {
     let is_made = |name: &str| name.ends_with(".pyc") || name.contains(".dist-info/");
     contents(bundle)
@@ -42,21 +42,21 @@ fn comparable(bundle: &Path) -> Vec<(String, Option<Vec<u8>>)> {
         .collect()
 }
 
-/// What is missed in a bundle that is in its place; nothing where it is whole.
-fn missed(bundle: &Path, whole: &[(String, Option<Vec<u8>>)]) -> Vec<String> {
+/// The files that are missing in a bundle; none if it is complete.
+fn missing_files(bundle: &Path, complete: &[(String, Option<Vec<u8>>)]) -> Vec<String> {
     let found = comparable(bundle);
-    whole.iter().filter(|file| !found.contains(file)).map(|(name, _)| name.clone()).collect()
+    complete.iter().filter(|file| !found.contains(file)).map(|(name, _)| name.clone()).collect()
 }
 
-/// Kills the whole tree, as the end of a container does. The supervisor is stopped first and its tree is read until
-/// nothing new is in it: a child that was started between a reading and a kill would outlive the strike and go on
-/// writing, which no process of a dead container does.
-fn strike(pod: &Pod) {
+/// Kills the whole process tree, as the end of a container does. The supervisor is stopped first, and its tree is read
+/// until it has no new processes: a child that was started between a reading and a kill would survive and continue to
+/// write, which no process of a dead container does.
+fn kill_tree(pod: &Pod) {
     pod.signal(Signal::SIGSTOP);
-    let mut struck = HashSet::new();
+    let mut killed = HashSet::new();
     loop {
         let all = with_descendants(pod.pid()).into_iter().skip(1);
-        let fresh: Vec<u32> = all.filter(|pid| struck.insert(*pid)).collect();
+        let fresh: Vec<u32> = all.filter(|pid| killed.insert(*pid)).collect();
         if fresh.is_empty() {
             break;
         }
@@ -68,7 +68,7 @@ fn strike(pod: &Pod) {
 }
 
 #[test]
-fn a_bundle_is_whole_or_absent_whenever_it_is_killed() {
+fn a_bundle_is_complete_or_absent_after_a_kill_at_any_moment() {
     let (shop, wheels) = (app(), tempfile::tempdir().unwrap());
     wheel::make(wheels.path(), "abacus", "1.2", &[]);
     let fetch = |lab: &Lab| {
@@ -79,8 +79,8 @@ fn a_bundle_is_whole_or_absent_whenever_it_is_killed() {
     let begin = Instant::now();
     done(fetch(&reference).run());
     let takes = begin.elapsed();
-    let whole = comparable(&reference.bundle());
-    assert!(whole.len() > 80, "{whole:?}");
+    let complete = comparable(&reference.bundle());
+    assert!(complete.len() > 80, "{complete:?}");
     let kills = if std::env::var("CAULDRON_DRILL").is_ok() { KILLS_OF_THE_DRILL } else { KILLS };
     let seed = std::env::var("CAULDRON_DRILL_SEED")
         .ok()
@@ -89,49 +89,51 @@ fn a_bundle_is_whole_or_absent_whenever_it_is_killed() {
     println!("CAULDRON_DRILL_SEED={seed}");
     let mut random = rand::rngs::StdRng::seed_from_u64(seed);
     let lab = Lab::new();
-    let (mut struck, mut published) = (0, 0);
-    while struck < kills {
+    let (mut killed, mut published) = (0, 0);
+    while killed < kills {
         let mut pod = fetch(&lab).spawn();
         let moment = takes.mul_f64(random.random_range(0.0..1.0));
         let ended = within(moment, || pod.exit());
         if ended.is_none() {
-            strike(&pod);
-            struck += 1;
+            kill_tree(&pod);
+            killed += 1;
         }
         drop(pod);
         for bundle in lab.bundles() {
-            assert_eq!(missed(&bundle, &whole), Vec::<String>::new(), "killed after {moment:?}");
-            // Again from the beginning.
+            assert_eq!(missing_files(&bundle, &complete), Vec::<String>::new(), "killed after {moment:?}");
+            // Starts again without a bundle.
             std::fs::remove_dir_all(bundle).unwrap();
             let _ = std::fs::remove_dir_all(lab.folder().join("apps"));
             published += 1;
         }
-        assert!(published < 10 * kills, "nobody is killed on the way");
+        assert!(published < 10 * kills, "no publication is killed before its end");
     }
-    println!("{struck} were killed on the way; {published} bundles were there afterwards, all of them whole");
-    // Converges, and what the killed ones left is cleared by its age.
+    println!(
+        "{killed} publications were killed; {published} bundles existed afterwards, all of them complete"
+    );
+    // The next run succeeds, and deletes the folders that the killed ones left, by their age.
     for entry in std::fs::read_dir(lab.folder().join("bundles")).into_iter().flatten().flatten() {
         let long_ago = SystemTime::now() - Duration::from_secs(60);
         File::open(entry.path()).expect("a folder").set_modified(long_ago).expect("an age");
     }
     let _ = std::fs::remove_dir_all(lab.folder().join("bundles/shop"));
     done(fetch(&lab).run());
-    assert_eq!(missed(&lab.bundle(), &whole), Vec::<String>::new());
+    assert_eq!(missing_files(&lab.bundle(), &complete), Vec::<String>::new());
     assert_eq!(lab.leftovers(), 0);
 }
 
 #[test]
-fn a_bundle_that_lacks_a_file_would_be_seen() {
+fn a_bundle_that_lacks_a_file_is_detected() {
     let (lab, shop) = (Lab::new(), Repository::with_app("shop"));
     lab.fetched(&wanted(&shop.url()));
-    let whole = comparable(&lab.bundle());
-    assert!(missed(&lab.bundle(), &whole).is_empty());
+    let complete = comparable(&lab.bundle());
+    assert!(missing_files(&lab.bundle(), &complete).is_empty());
     std::fs::remove_file(lab.bundle().join("source/shop/patches.txt")).unwrap();
-    assert_eq!(missed(&lab.bundle(), &whole), ["source/shop/patches.txt"]);
+    assert_eq!(missing_files(&lab.bundle(), &complete), ["source/shop/patches.txt"]);
 }
 
 #[test]
-fn two_that_publish_at_once_make_one_bundle() {
+fn concurrent_publications_make_one_bundle() {
     let shop = Repository::with_app("shop");
     for _ in 0..3 {
         let lab = Lab::new();

@@ -1,4 +1,4 @@
-//! A bench, a wanted list, and what `apps fetch` made of it.
+//! A bench, and the result of `apps fetch` with a wanted list.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,7 +23,7 @@ impl Lab {
         Binary::on(&self.bench, &["apps", "fetch"]).set("CAULDRON_APPS", wanted)
     }
 
-    /// The same, to its good end.
+    /// Runs `apps fetch` of that list; it must succeed.
     #[track_caller]
     pub fn fetched(&self, wanted: &Value) -> Ended {
         done(self.fetch(wanted).run())
@@ -33,7 +33,7 @@ impl Lab {
         self.bench.path().join(".cauldron")
     }
 
-    /// Every bundle's folder that is in its place.
+    /// The folders of all published bundles.
     pub fn bundles(&self) -> Vec<PathBuf> {
         let list = |folder: &Path| {
             let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -44,7 +44,7 @@ impl Lab {
         list(&self.folder().join("bundles")).iter().flat_map(|app| list(app)).collect()
     }
 
-    /// The one bundle that there is.
+    /// The only bundle.
     #[track_caller]
     pub fn bundle(&self) -> PathBuf {
         let bundles = self.bundles();
@@ -57,7 +57,7 @@ impl Lab {
         manifest(&self.bundle())
     }
 
-    /// The pins, one lock file's.
+    /// The pins of the only lock file.
     #[track_caller]
     pub fn pins(&self) -> Value {
         let entries = fs::read_dir(self.folder().join("apps")).expect("a folder of pins").flatten();
@@ -68,7 +68,7 @@ impl Lab {
         read_json(&locks[0])
     }
 
-    /// What unfinished work left beside the bundles.
+    /// The number of staging folders next to the bundles.
     pub fn leftovers(&self) -> usize {
         let entries = fs::read_dir(self.folder().join("bundles")).into_iter().flatten().flatten();
         entries.filter(|entry| entry.file_name().to_string_lossy().starts_with('.')).count()
@@ -94,7 +94,7 @@ pub fn done(ended: Ended) -> Ended {
     ended
 }
 
-/// Ended with that code, having said all of it.
+/// Asserts that it ended with that exit code, and that standard error contains all these texts.
 #[track_caller]
 pub fn refused(ended: &Ended, code: i32, says: &[&str]) {
     assert_eq!(ended.exit, code, "{}", ended.stderr);
@@ -103,7 +103,7 @@ pub fn refused(ended: &Ended, code: i32, says: &[&str]) {
     }
 }
 
-/// Every file of a tree with its content; links by what they point to.
+/// Every file of a tree with its content; for links, the target.
 pub fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     collect(folder, folder, &mut found);

@@ -1,4 +1,4 @@
-//! `apps list`: wanted, pinned, baked and installed, side by side.
+//! `apps list`: wanted, pinned, baked and installed apps side by side.
 
 use serde_json::{Value, json};
 
@@ -7,14 +7,14 @@ use crate::support::binary::Binary;
 use crate::support::git::Repository;
 
 #[test]
-fn the_four_lists_stand_side_by_side() {
+fn the_report_shows_all_four_lists() {
     let (lab, shop) = (Lab::new(), Repository::with_app("shop"));
     let list =
         json!([{"name": "shop", "url": shop.url(), "branch": "main"}, {"name": "till", "branch": "main"}]);
     lab.fetched(&json!([list[0]]));
-    let ask = Binary::on(&lab.bench, &["apps", "list"]).set("CAULDRON_APPS", &list);
-    let told = done(ask.clone().argument("--format").argument("json").run());
-    let report: Value = serde_json::from_str(&told.stdout).expect("one JSON object");
+    let command = Binary::on(&lab.bench, &["apps", "list"]).set("CAULDRON_APPS", &list);
+    let ended = done(command.clone().argument("--format").argument("json").run());
+    let report: Value = serde_json::from_str(&ended.stdout).expect("one JSON object");
     let row = |app: &str| {
         let rows = report["apps"].as_array().expect("rows");
         rows.iter().find(|row| row["app"] == app).unwrap_or_else(|| panic!("{app} in {report}")).clone()
@@ -27,30 +27,30 @@ fn the_four_lists_stand_side_by_side() {
     );
     assert!(row("frappe")["baked"].is_string() && row("frappe")["wanted"].is_null());
     assert!(row("frappe")["installed"].is_null() && report["installed_error"].is_string());
-    let text = done(ask.run()).stdout;
+    let text = done(command.run()).stdout;
     assert!(text.lines().any(|line| line.starts_with("shop") && line.contains("branch main")), "{text}");
 }
 
-/// An image knows what was fetched into it: its pods need no list.
+/// The image contains the list of `apps fetch`, which is the default of its pods.
 #[test]
-fn what_was_fetched_is_wanted_where_nothing_else_is() {
+fn the_fetched_apps_are_the_default_list() {
     let (lab, shop) = (Lab::new(), Repository::with_app("shop"));
-    let ask = || Binary::on(&lab.bench, &["apps", "list", "--format", "json"]);
+    let list = || Binary::on(&lab.bench, &["apps", "list", "--format", "json"]);
     let wanted = |binary: Binary| -> Vec<(String, Value)> {
         let report: Value = serde_json::from_str(&done(binary.run()).stdout).expect("one JSON object");
         let rows = report["apps"].as_array().expect("rows");
         let wanted = rows.iter().filter(|row| !row["wanted"].is_null());
         wanted.map(|row| (row["app"].to_string(), row["version"].clone())).collect()
     };
-    assert_eq!(wanted(ask()), [], "nothing was fetched yet");
+    assert_eq!(wanted(list()), [], "nothing was fetched yet");
     lab.fetched(&json!([{"url": shop.url(), "branch": "main"}]));
-    assert_eq!(wanted(ask()), [("\"shop\"".to_owned(), "1.0.0".into())]);
-    // An empty variable, as charts and compose render them, says nothing.
-    assert_eq!(wanted(ask().set("CAULDRON_APPS", "")).len(), 1);
-    // A list that is given is the list.
-    assert_eq!(wanted(ask().set("STANDARD_APPS", "till:main")), [("\"till\"".to_owned(), Value::Null)]);
-    // One that cannot be read is no empty one.
+    assert_eq!(wanted(list()), [("\"shop\"".to_owned(), "1.0.0".into())]);
+    // An empty variable, as charts and compose render it, has no effect.
+    assert_eq!(wanted(list().set("CAULDRON_APPS", "")).len(), 1);
+    // A given list replaces the default.
+    assert_eq!(wanted(list().set("STANDARD_APPS", "till:main")), [("\"till\"".to_owned(), Value::Null)]);
+    // A list that cannot be parsed is an error, and not an empty list.
     std::fs::write(lab.folder().join("apps.json"), "{").expect("a broken list");
-    let ended = ask().run();
+    let ended = list().run();
     refused(&ended, 78, &["apps.json", "not a JSON list of apps"]);
 }

@@ -1,4 +1,4 @@
-//! A branch is resolved once; what is pinned and there needs no repository.
+//! A branch is resolved once; a pinned app with a bundle needs no repository.
 
 use std::fs;
 
@@ -16,7 +16,7 @@ fn a_branch_moves_once_for_each_new_value_of_the_update() {
     let second = repository.commit("two");
     let pinned = || lab.pins()["apps"][0]["commit"].as_str().unwrap().to_owned();
     lab.fetched(&wanted);
-    assert_eq!(pinned(), first, "a branch moves only when told");
+    assert_eq!(pinned(), first, "a branch moves only on request");
     let update = |value: &str| crate::lab::done(lab.fetch(&wanted).set("CAULDRON_APPS_UPDATE", value).run());
     update("1");
     assert_eq!(pinned(), second);
@@ -24,15 +24,15 @@ fn a_branch_moves_once_for_each_new_value_of_the_update() {
     update("1");
     assert_eq!(pinned(), second, "once for each value");
     lab.fetched(&wanted);
-    assert_eq!(pinned(), second, "a value that is taken away moves nothing back");
+    assert_eq!(pinned(), second, "removing the value moves nothing back");
     update("2");
     assert_eq!(pinned(), third);
     assert_eq!(lab.bundles().len(), 3, "the old ones stay for old pods");
 }
 
-/// What the gate needs to tell newer code from older where neither version nor patches do.
+/// The migration needs this to distinguish newer from older code where neither version nor patches do.
 #[test]
-fn a_bundle_knows_what_its_commit_is_to_the_one_before() {
+fn a_bundle_records_the_relation_to_earlier_commits() {
     let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
     let wanted = wanted(&repository.url());
     let older = repository.head();
@@ -47,17 +47,17 @@ fn a_bundle_knows_what_its_commit_is_to_the_one_before() {
         crate::lab::manifest(bundle.expect("a bundle of that commit"))
     };
     assert_eq!((&of(&second)["follows"], &of(&second)["precedes"]), (&json!([first]), &json!(null)));
-    // Back behind what is pinned.
+    // A commit before the pinned one.
     lab.fetched(&json!([{"url": repository.url(), "commit": older}]));
     assert_eq!((&of(&older)["precedes"], &of(&older)["follows"]), (&json!([second, first]), &json!(null)));
-    // On another branch neither is older.
+    // A commit on another branch is neither older nor newer.
     repository.git(&["checkout", "--quiet", "-b", "other", &older]);
     let other = repository.commit("elsewhere");
     lab.fetched(&json!([{"url": repository.url(), "branch": "other"}]));
     repository.git(&["checkout", "--quiet", "main"]);
     assert_eq!(of(&other)["follows"], json!([older]));
     lab.fetched(&json!([{"url": repository.url(), "commit": first}]));
-    assert_eq!(lab.bundles().len(), 4, "and what is there is not made again");
+    assert_eq!(lab.bundles().len(), 4, "existing bundles are not made again");
 }
 
 #[test]
@@ -73,19 +73,19 @@ fn an_entry_that_stays_keeps_its_pin_when_the_list_changes() {
 }
 
 #[test]
-fn a_repository_that_is_gone_is_not_missed() {
+fn a_pinned_app_needs_no_repository() {
     let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
     let wanted = wanted(&repository.url());
     lab.fetched(&wanted);
     drop(repository);
     let ended = lab.fetch(&wanted).set("PATH", "/nonexistent").run();
-    assert_eq!(ended.exit, 0, "neither repository nor git is asked: {}", ended.stderr);
-    // Negative control: a new value asks it, and fails by name.
+    assert_eq!(ended.exit, 0, "neither the repository nor git is used: {}", ended.stderr);
+    // Negative control: a new value needs the repository, and fails by name.
     refused(&lab.fetch(&wanted).set("CAULDRON_APPS_UPDATE", "1").run(), 78, &["app git-"]);
 }
 
 #[test]
-fn a_commit_that_was_pushed_over_stays_pinned() {
+fn a_commit_removed_by_a_force_push_stays_pinned() {
     let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
     let wanted = wanted(&repository.url());
     let first = repository.head();
@@ -94,17 +94,18 @@ fn a_commit_that_was_pushed_over_stays_pinned() {
     let second = repository.head();
     lab.fetched(&wanted);
     assert_eq!(lab.pins()["apps"][0]["commit"], first);
-    // The bundle lost, and the commit gone for good: told, with what to do.
+    // Without the bundle, and with the commit removed from the repository, the error has a hint.
     fs::remove_dir_all(lab.bundle()).unwrap();
     repository.git(&["reflog", "expire", "--expire=now", "--all"]);
     repository.git(&["gc", "--quiet", "--prune=now"]);
-    refused(&lab.fetch(&wanted).run(), 78, &["no longer has commit", "CAULDRON_APPS_UPDATE"]);
+    let ended = lab.fetch(&wanted).run();
+    refused(&ended, 78, &["no longer has commit", "CAULDRON_APPS_UPDATE", "refusal: pinned-commit-missing"]);
     crate::lab::done(lab.fetch(&wanted).set("CAULDRON_APPS_UPDATE", "1").run());
     assert_eq!(lab.pins()["apps"][0]["commit"], second);
 }
 
 #[test]
-fn a_bundle_that_somebody_broke_is_published_again() {
+fn an_incomplete_bundle_is_published_again() {
     let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
     lab.fetched(&wanted(&repository.url()));
     let hooks = lab.bundle().join("source/shop/hooks.py");

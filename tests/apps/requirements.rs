@@ -1,4 +1,5 @@
-//! Python requirements: only what the bench lacks, beside the source; what contradicts is refused by name.
+//! Python requirements: only packages that the bench lacks are installed, next to the source. Contradictions are
+//! refused.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use crate::support::binary::Binary;
 use crate::support::git::Repository;
 use crate::wheel;
 
-/// An app that requires these.
+/// An app with these requirements.
 fn app(name: &str, requires: &[&str]) -> Repository {
     let repository = Repository::with_app(name);
     let list = serde_json::to_string(requires).unwrap();
@@ -23,12 +24,12 @@ fn app(name: &str, requires: &[&str]) -> Repository {
     repository
 }
 
-/// No index but a folder of wheels.
+/// Makes pip use a folder of wheels instead of an index.
 fn offline(fetch: Binary, wheels: &std::path::Path) -> Binary {
     fetch.set("PIP_NO_INDEX", "1").set("PIP_FIND_LINKS", wheels.display())
 }
 
-/// The site-packages of a bench that are no other's, free to be changed.
+/// Replaces the shared site-packages of a bench by a copy that may be changed.
 fn own_packages(lab: &Lab) -> PathBuf {
     let libraries = lab.bench.path().join("env/lib");
     let original = fs::read_link(&libraries).unwrap();
@@ -66,11 +67,11 @@ fn a_bench_without_pip_uses_uv() {
 }
 
 #[test]
-fn what_the_bench_lacks_is_pinned_and_put_beside_the_source() {
+fn lacking_packages_are_pinned_and_installed_next_to_the_source() {
     let (lab, wheels) = (Lab::new(), tempfile::tempdir().unwrap());
     wheel::make(wheels.path(), "abacus", "1.2", &["counter>=1", "click"]);
     wheel::make(wheels.path(), "counter", "1.5", &[]);
-    // The bench has click; `never` is for another system.
+    // The bench has click; `never` is for another operating system.
     let shop = app("shop", &["abacus~=1.0", "click>=8", "never; sys_platform == 'win32'", "frappe>=1"]);
     done(offline(lab.fetch(&wanted(&shop.url())), wheels.path()).run());
     let mut requirements: Vec<Value> = lab.manifest()["requirements"].as_array().unwrap().clone();
@@ -80,11 +81,11 @@ fn what_the_bench_lacks_is_pinned_and_put_beside_the_source() {
     assert!(packages.join("abacus.py").is_file() && !packages.join("click").exists());
     let environment = lab.bench.path().join("env/lib");
     let found = Command::new("find").arg(environment).args(["-name", "abacus*"]).output().unwrap();
-    assert!(found.stdout.is_empty(), "the bench stays as it is");
+    assert!(found.stdout.is_empty(), "the bench is unchanged");
 }
 
 #[test]
-fn the_older_form_of_requirements_is_read() {
+fn requirements_txt_is_read() {
     let (lab, wheels) = (Lab::new(), tempfile::tempdir().unwrap());
     wheel::make(wheels.path(), "abacus", "1.2", &[]);
     let shop = Repository::with_app("shop");
@@ -96,16 +97,24 @@ fn the_older_form_of_requirements_is_read() {
 }
 
 #[test]
-fn what_contradicts_the_bench_is_refused_with_both_names() {
+fn a_contradiction_to_the_bench_is_refused_with_both_versions() {
     let (lab, wheels) = (Lab::new(), tempfile::tempdir().unwrap());
     let shop = app("shop", &["click>=99"]);
     let ended = offline(lab.fetch(&wanted(&shop.url())), wheels.path()).run();
-    refused(&ended, 78, &["app shop", "it requires click>=99", "the bench has click 8.1.8"]);
-    // One that only a requirement of a requirement contradicts.
+    refused(
+        &ended,
+        78,
+        &["app shop", "it requires click>=99", "the bench has click 8.1.8", "refusal: app-conflict"],
+    );
+    // A contradiction of an indirect requirement.
     wheel::make(wheels.path(), "abacus", "1.2", &["click>=99"]);
     let till = app("till", &["abacus"]);
     let ended = offline(lab.fetch(&wanted(&till.url())), wheels.path()).run();
-    refused(&ended, 78, &["app till", "abacus 1.2 depends on click>=99", "click==8.1.8"]);
+    refused(
+        &ended,
+        78,
+        &["app till", "abacus 1.2 depends on click>=99", "click==8.1.8", "refusal: app-conflict"],
+    );
     assert!(lab.bundles().is_empty() && lab.leftovers() == 0);
 }
 
@@ -118,15 +127,15 @@ fn two_apps_that_contradict_each_other_are_refused_with_both_names() {
     let (shop, till) = (app("shop", &["abacus<2"]), app("till", &["abacus>=2"]));
     let both = json!([{"url": shop.url()}, {"url": till.url()}]);
     let ended = offline(lab.fetch(&both), wheels.path()).run();
-    refused(&ended, 78, &["app till: it requires abacus>=2", "app shop brings abacus 1.0"]);
+    refused(&ended, 78, &["app till: it requires abacus>=2", "app shop installs abacus 1.0"]);
     // Each by itself is fine; together they are still refused.
     done(offline(lab.fetch(&json!([{"url": till.url()}])), wheels.path()).run());
     let ended = offline(lab.fetch(&both), wheels.path()).run();
-    refused(&ended, 78, &["app shop brings abacus 1.0", "app till brings abacus 2.0"]);
+    refused(&ended, 78, &["app shop installs abacus 1.0", "app till installs abacus 2.0"]);
 }
 
 #[test]
-fn a_frappe_that_an_app_cannot_work_with_is_told() {
+fn an_incompatible_frappe_is_reported() {
     let (lab, shop) = (Lab::new(), Repository::with_app("shop"));
     shop.write("pyproject.toml", "[tool.bench.frappe-dependencies]\nfrappe = '>=99.0.0,<100'\n");
     shop.commit("for another frappe");
@@ -154,7 +163,7 @@ fn another_image_gets_requirements_of_its_own_without_a_repository() {
     done(offline(lab.fetch(&wanted), wheels.path()).run());
     let first = lab.bundle();
     drop(shop);
-    // The new image's bench has it: nothing of it may stand before the bench's own.
+    // The bench of the new image has the package, so the bundle must not shadow it.
     let packages = own_packages(&lab);
     let mut pip = Command::new(lab.bench.path().join("env/bin/python"));
     pip.args(["-m", "pip", "install", "--quiet", "--no-index", "--find-links"])

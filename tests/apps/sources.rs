@@ -1,4 +1,4 @@
-//! Where an app may come from, and what of its repository becomes a bundle.
+//! The sources of an app, and the part of its repository that becomes a bundle.
 
 use std::fs;
 use std::process::Command;
@@ -30,13 +30,13 @@ fn a_bundle_is_the_commit_without_its_repository() {
         (&pin["app"], &pin["commit"], &pin["install"]),
         (&"shop".into(), &commit.into(), &true.into())
     );
-    // Importable with the bench's own Python, its bytecode there already.
+    // It can be imported with the bench's own Python, and its bytecode exists already.
     let mut python = Command::new(lab.bench.path().join("env/bin/python"));
     python.args(["-c", "import shop.hooks, sys; print(shop.__version__, shop.hooks.__cached__)"]);
     let output = python.env("PYTHONPATH", bundle.join("source")).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    let (version, cached) = said.split_once(' ').expect("both");
-    assert!(version == "1.0.0" && fs::exists(cached).unwrap(), "{said}");
+    let output = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let (version, cached) = output.split_once(' ').expect("both");
+    assert!(version == "1.0.0" && fs::exists(cached).unwrap(), "{output}");
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn an_app_in_a_subfolder_and_two_of_one_repository() {
     }
     repository.commit("both");
     let ended = lab.fetch(&wanted(&repository.url())).run();
-    refused(&ended, 78, &["not at its root", "apps/shop or apps/till"]);
+    refused(&ended, 78, &["not at its root", "apps/shop or apps/till", "refusal: app-unusable"]);
     assert!(lab.bundles().is_empty());
     let entry =
         |app: &str| json!({"url": repository.url(), "branch": "main", "subfolder": format!("apps/{app}")});
@@ -97,7 +97,7 @@ fn an_app_in_a_subfolder_and_two_of_one_repository() {
 }
 
 #[test]
-fn submodules_come_along() {
+fn submodules_are_fetched() {
     let (lab, library, repository) = (Lab::new(), Repository::empty(), Repository::with_app("shop"));
     library.write("library.py", "answer = 42\n");
     library.commit("a library");
@@ -108,7 +108,7 @@ fn submodules_come_along() {
     assert!(vendored.join("library.py").is_file() && !vendored.join(".git").exists());
 }
 
-/// A repository with a submodule in that folder, and one that nobody can fetch in another.
+/// Adds two submodules: one in the folder `there`, and one in the folder `gone` that cannot be fetched.
 fn with_submodules(app: &Repository, library: &Repository, there: &str, gone: &str) {
     library.write("library.py", "answer = 42\n");
     library.commit("a library");
@@ -120,21 +120,20 @@ fn with_submodules(app: &Repository, library: &Repository, there: &str, gone: &s
 }
 
 #[test]
-fn a_submodule_that_cannot_be_had_is_a_warning() {
+fn an_unavailable_submodule_outside_of_the_package_is_a_warning() {
     let (lab, library, shop) = (Lab::new(), Repository::empty(), Repository::with_app("shop"));
     with_submodules(&shop, &library, "docs", "shop-ui");
-    let ended = lab.fetched(&wanted(&shop.url()));
-    assert!(ended.stderr.contains("published without a submodule"), "{}", ended.stderr);
+    let ended = lab.fetched(&wanted(&shop.url())).event("app.submodule_missing");
     assert!(ended.stderr.contains("shop-ui") && ended.stderr.contains("/nowhere"), "{}", ended.stderr);
     let source = lab.bundle().join("source");
-    assert!(source.join("docs/library.py").is_file(), "the other one is there");
+    assert!(source.join("docs/library.py").is_file(), "the other one is fetched");
     assert!(!source.join("shop-ui/library.py").exists() && source.join("shop/hooks.py").is_file());
 }
 
 #[test]
-fn a_submodule_that_the_package_needs_has_to_be_had() {
+fn an_unavailable_submodule_that_the_package_needs_is_refused() {
     let library = Repository::empty();
-    // In the package, and the package in it.
+    // The submodule inside of the package, and the package inside of the submodule.
     let (lab, shop) = (Lab::new(), Repository::with_app("shop"));
     with_submodules(&shop, &library, "docs", "shop/vendored");
     let ended = lab.fetch(&wanted(&shop.url())).run();
@@ -142,14 +141,14 @@ fn a_submodule_that_the_package_needs_has_to_be_had() {
     let (lab, store) = (Lab::new(), Repository::empty());
     with_submodules(&store, &library, "docs", "shop");
     let ended = lab.fetch(&json!([{"name": "shop", "url": store.url(), "branch": "main"}])).run();
-    refused(&ended, 78, &["no folder of it holds hooks.py", "its submodule shop", "/nowhere"]);
+    refused(&ended, 78, &["no folder contains hooks.py", "its submodule shop", "/nowhere"]);
     let entry = json!([{"url": store.url(), "branch": "main", "subfolder": "shop/app"}]);
     refused(&lab.fetch(&entry).run(), 78, &["no folder `shop/app`", "its submodule shop", "/nowhere"]);
     assert!(lab.bundles().is_empty() && lab.leftovers() == 0);
 }
 
 #[test]
-fn no_submodule_is_fetched_where_that_is_off() {
+fn submodules_can_be_switched_off() {
     let library = Repository::empty();
     for word in ["off", "false"] {
         let (lab, shop) = (Lab::new(), Repository::with_app("shop"));
@@ -167,10 +166,10 @@ fn no_submodule_is_fetched_where_that_is_off() {
 }
 
 #[test]
-fn the_package_decides_how_an_app_is_called() {
+fn an_app_has_the_name_of_its_package() {
     let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
-    let ended = lab.fetched(&json!([{"name": "store", "url": repository.url(), "branch": "main"}]));
-    assert!(ended.stderr.contains("the app is called as its package"), "{}", ended.stderr);
+    lab.fetched(&json!([{"name": "store", "url": repository.url(), "branch": "main"}]))
+        .event("app.name_corrected");
     assert_eq!((&lab.manifest()["app"], &lab.pins()["apps"][0]["app"]), (&"shop".into(), &"shop".into()));
 }
 
@@ -185,9 +184,9 @@ fn an_app_that_is_in_the_bench_is_not_fetched() {
     lab.fetched(&entry("version-15"));
     assert!(lab.bundles().is_empty());
     assert_eq!(lab.pins()["apps"][0]["commit"], "baked");
-    // Another major version is another app.
+    // Another major version does not satisfy the entry.
     refused(&lab.fetch(&entry("version-16")).run(), 78, &["/nowhere"]);
-    // By branch where the image recorded it.
+    // If the image has `.git`, the branch decides.
     let git = lab.bench.path().join("apps/shop/.git");
     fs::create_dir_all(&git).unwrap();
     fs::write(git.join("HEAD"), "ref: refs/heads/main\n").unwrap();
@@ -195,7 +194,7 @@ fn an_app_that_is_in_the_bench_is_not_fetched() {
 }
 
 #[test]
-fn frappe_dockers_file_and_the_charts_strings() {
+fn the_file_of_frappe_docker_and_the_strings_of_the_chart() {
     let (shop, till) = (Repository::with_app("shop"), Repository::with_app("till"));
     let lab = Lab::new();
     let file = lab.bench.path().join("apps.json");

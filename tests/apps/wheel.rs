@@ -1,4 +1,4 @@
-//! Small wheels in a folder, in place of a package index.
+//! Makes small wheels in a folder, as a replacement for a package index.
 
 use std::path::Path;
 use std::process::Command;

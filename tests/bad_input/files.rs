@@ -1,4 +1,4 @@
-//! Files and folders that are not what they should be.
+//! Wrong files and folders.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,7 @@ use crate::support::skip::skipped;
 use crate::support::snapshot;
 use crate::{BOTH, Place, SITE, check};
 
-/// Somebody who is not root, and in no group of its files.
+/// Runs the program as a user who is not root and in no group of root's files.
 const USER: [&str; 5] = ["setpriv", "--reuid=4242", "--regid=4242", "--clear-groups", "--"];
 
 #[test]
@@ -29,7 +29,7 @@ fn a_secret_that_cannot_be_read() {
 }
 
 #[test]
-fn a_bench_that_is_none() {
+fn a_folder_that_is_no_bench() {
     let place = Place::new();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().display().to_string();
@@ -38,7 +38,7 @@ fn a_bench_that_is_none() {
     assert!(fs::read_dir(folder.path()).expect("a folder").next().is_none());
 }
 
-/// Nothing works with Frappe 14 on PostgreSQL, so no command begins with it; the database may be of version 14.
+/// Frappe 14 does not work on PostgreSQL, so every command refuses it; the database may be of version 14.
 #[test]
 fn frappe_14_is_refused_by_every_command() {
     const COMMANDS: [&[&str]; 13] = [
@@ -72,20 +72,20 @@ fn frappe_14_is_refused_by_every_command() {
     snapshot::same(&before.0, &snapshot::files(&place.bench));
     snapshot::same(&before.1, &snapshot::cluster(&place.postgres));
     assert_eq!(before.2, place.keys(), "keys in Redis");
-    // Looking around is possible, and the next version works.
+    // `apps list` still works, and so does the next version.
     place.good("apps").argument("list").run().exits(0);
     fs::write(&init, text).expect("__init__.py");
     place.good("wait-deps").run().exits(0);
 }
 
 #[test]
-fn sites_that_cannot_be_written() {
+fn a_sites_folder_that_cannot_be_written() {
     let place = Place::new();
     place.refuses(77, &["sites", "uid 4242", "fsGroup"], |binary| binary.under(&USER));
 }
 
 #[test]
-fn configuration_that_is_no_json() {
+fn a_configuration_file_that_is_not_json() {
     let place = Place::new();
     let path = place.bench.sites().join("common_site_config.json");
     for text in ["{\"db_host\": ", "[]", ""] {
@@ -98,9 +98,9 @@ fn configuration_that_is_no_json() {
     place.refuses(78, &["site_config.json", "left as it is"], |binary| binary);
 }
 
-/// Whatever says so: the manifest, or a file of the bench.
+/// Refused wherever it is configured: in the manifest or in a file of the bench.
 #[test]
-fn a_site_of_mariadb() {
+fn a_site_on_mariadb() {
     let place = Place::new();
     place.bench.configure(serde_json::json!({ "db_type": "mariadb" }));
     place.refuses(78, &["DB_TYPE", "common_site_config.json", "PostgreSQL only"], |binary| binary);
@@ -112,7 +112,7 @@ fn a_site_of_mariadb() {
 }
 
 #[test]
-fn a_disk_that_is_full() {
+fn a_full_disk() {
     let place = Place::new();
     let sites = place.bench.sites().display().to_string();
     let script = format!(
@@ -121,7 +121,7 @@ fn a_disk_that_is_full() {
     );
     let allowed = std::process::Command::new("unshare").args(["-m", "true"]).status();
     if !allowed.is_ok_and(|status| status.success()) {
-        skipped("a_disk_that_is_full", "no mount namespace can be made here");
+        skipped("a_full_disk", "cannot create a mount namespace here");
         return;
     }
     let before = crate::support::snapshot::cluster(&place.postgres);

@@ -1,10 +1,10 @@
-//! A login that is malformed is refused at once, and no part of it is shown: not on stdout, not on stderr, not
-//! by `--print-config`, not by `doctor`.
+//! A malformed login is refused at once, and no part of it is shown: not on stdout, on stderr, by
+//! `--print-config` or by `doctor`.
 
 use crate::support::binary::{Binary, Ended};
 use crate::{BOTH, Place};
 
-/// Each with the canary where a parser that cuts the value at the wrong place would show it.
+/// Malformed logins, each with the canary where a parser that splits the value wrongly would show it.
 const CASES: [(&str, &str); 14] = [
     ("REDIS_CACHE", "redis://:ab@cd/canary@host:6379/0"),
     ("REDIS_QUEUE", "redis://:12?canary@host:6379/0"),
@@ -50,9 +50,9 @@ fn a_malformed_login_is_refused_and_shown_nowhere() {
     assert!(!place.postgres.database_exists("frappe"));
 }
 
-/// What can only be meant one way is taken so, whatever a file of an editor or a shell left around it.
+/// White space around a value, as an editor or a shell leaves it, is ignored.
 #[test]
-fn what_can_only_be_meant_one_way_is_taken_so() {
+fn white_space_around_a_value_is_ignored() {
     let place = Place::new();
     let (host, cache) = (place.postgres.host(), place.redis.url(0));
     let given = place.good("bootstrap").set("DB_HOST", format!(" {host}\r")).set("DB_TYPE", "postgres\r");

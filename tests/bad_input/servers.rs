@@ -1,4 +1,4 @@
-//! Servers that do not let us in, and ports that somebody has.
+//! Servers that reject the login, and ports that are in use.
 
 use std::net::TcpListener;
 
@@ -15,7 +15,7 @@ fn a_wrong_password() {
 }
 
 #[test]
-fn a_login_that_may_not_create() {
+fn a_login_without_the_right_to_create() {
     let place = Place::new();
     place.postgres.run("postgres", "CREATE ROLE app LOGIN PASSWORD 'app'");
     let words = ["ALTER ROLE \"app\" CREATEROLE CREATEDB", "DB_USER=frappe"];
@@ -32,7 +32,7 @@ fn an_unknown_ca() {
     place.refuses(78, &words, |binary| {
         binary.set("DB_SSLMODE", "verify-full").set("DB_SSLROOTCERT", other.root().display())
     });
-    // The control: with its own CA it is let in.
+    // Control: with the right CA the connection works.
     place
         .good("bootstrap")
         .set("DB_SSLMODE", "verify-full")
@@ -42,7 +42,7 @@ fn an_unknown_ca() {
 }
 
 #[test]
-fn a_redis_that_wants_a_password() {
+fn a_redis_that_requires_a_password() {
     let redis = Redis::start_with(redis::Options::default().password("secret"));
     let place = Place { redis, ..Place::new() };
     let without = format!("redis://127.0.0.1:{}/1", place.redis.port());
@@ -57,7 +57,7 @@ fn a_redis_that_wants_a_password() {
 }
 
 #[test]
-fn a_port_that_somebody_has() {
+fn a_port_that_is_in_use() {
     let place = Place::new();
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();

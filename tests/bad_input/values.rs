@@ -1,9 +1,9 @@
-//! Values that cannot be meant.
+//! Invalid values of variables.
 
 use crate::Place;
 use crate::support::binary::Binary;
 
-/// What is wrong, and what is said of it.
+/// The wrong values, and words that the error has to contain.
 type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
 
 const CASES: [Case; 37] = [
@@ -26,11 +26,11 @@ const CASES: [Case; 37] = [
     (&[("REDIS_CACHE", "http://x")], &["REDIS_CACHE", "redis://"]),
     (&[("STANDARD_APPS", "erpnext:version-15hrms:version-15")], &["STANDARD_APPS", "erpnext:version-15hrms"]),
     (&[("CAULDRON_APPS", "[{\"nam\": \"erpnext\"}]")], &["CAULDRON_APPS", "nam"]),
-    (&[("STANDARD_APPS", "hrms"), ("CUSTOM_APPS", "hrms:https://h/x.git")], &["`hrms` is wanted twice"]),
+    (&[("STANDARD_APPS", "hrms"), ("CUSTOM_APPS", "hrms:https://h/x.git")], &["`hrms` is listed twice"]),
     (&[("CAULDRON_GIT_AUTH", "{\"h\": {\"token\": \"x\"}}")], &["CAULDRON_GIT_AUTH", "token_file"]),
     (&[("ENCRYPTION_KEY", "short")], &["ENCRYPTION_KEY", "base64"]),
     (&[("CAULDRON_WAIT_TIMEOUT", "10")], &["CAULDRON_WAIT_TIMEOUT", "10s"]),
-    (&[("DB_HOST", "pg:5432")], &["DB_HOST", "a port stands behind the host", "DB_PORT"]),
+    (&[("DB_HOST", "pg:5432")], &["DB_HOST", "it has a port after the host", "DB_PORT"]),
     (&[("DB_HOST", "\"pg\"")], &["DB_HOST", "quotes"]),
     (&[("DB_HOST", "host=pg port=5432")], &["DB_HOST", "white space"]),
     (&[("CAULDRON_DB_DIRECT_HOST", "pg:5432")], &["CAULDRON_DB_DIRECT_HOST", "CAULDRON_DB_DIRECT_PORT"]),
@@ -51,7 +51,7 @@ fn spoilt(binary: Binary, values: &[(&str, &str)]) -> Binary {
 }
 
 #[test]
-fn each_is_told_by_its_variable() {
+fn each_error_names_its_variable() {
     let place = Place::new();
     for (values, words) in CASES {
         place.refuses(78, words, |binary| spoilt(binary, values));
@@ -59,7 +59,7 @@ fn each_is_told_by_its_variable() {
 }
 
 #[test]
-fn all_of_them_at_once() {
+fn all_errors_are_reported_at_once() {
     let place = Place::new();
     let words =
         ["DB_PORT", "SITE_NAME", "REDIS_CACHE", "STANDARD_APPS", "DB_PASSWORD_FILE", "CAULDRON_DRAIN"];
@@ -72,13 +72,13 @@ fn all_of_them_at_once() {
             .set("DB_PASSWORD_FILE", "/run/secrets/x")
             .set("CAULDRON_DRAIN", "soon")
     });
-    // Each on a line of its own.
+    // Each problem has its own line.
     let ended = place.good("bootstrap").set("DB_PORT", "abc").set("CAULDRON_DRAIN", "soon").run().exits(78);
     assert_eq!(ended.stderr.lines().filter(|line| line.starts_with("error: ")).count(), 2, "{ended}");
 }
 
 #[test]
-fn a_value_and_its_file_are_one_too_many() {
+fn a_value_and_its_file_together_are_an_error() {
     let place = Place::new();
     for name in ["DB_PASSWORD", "ADMIN_PASSWORD", "DB_HOST", "REDIS_QUEUE"] {
         let file = format!("{name}_FILE");

@@ -1,4 +1,4 @@
-//! No secret where others can read it: not in any argv or environment while a site is created, not in a log, in our
+//! No secret is readable by others: not in any argv or environment while a site is created, not in a log, in our
 //! record, or in a file that is not meant to hold it.
 
 use std::collections::BTreeSet;
@@ -17,10 +17,10 @@ const SITE_CANARY: &str = "canarySITE4711";
 const ADMIN_CANARY: &str = "canaryADMIN4712";
 const ROOT_CANARY: &str = "canaryROOT4713";
 const CANARIES: [&str; 3] = [SITE_CANARY, ADMIN_CANARY, ROOT_CANARY];
-/// Every step of new-site, so that each is looked at while it stands still; psql runs between the first two.
+/// Steps of new-site at which its processes are inspected; psql runs between the first two.
 const STEPS: &str = "folders,site_config,core_tables,doctype:User,administrator_password,scheduler_set";
 
-/// Which canaries stand in which process's argv or environment, of a whole tree of processes.
+/// Returns which canaries are in the argv or environment of which process of a process tree.
 fn exposed(root: u32) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for pid in with_descendants(root) {
@@ -36,7 +36,7 @@ fn exposed(root: u32) -> BTreeSet<String> {
     found
 }
 
-/// Files under `folder` that hold a canary.
+/// Returns the files below `folder` that hold a canary.
 fn holders(folder: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -57,7 +57,7 @@ fn holders(folder: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn no_secret_leaves_its_place() {
+fn no_secret_is_exposed() {
     let place = Place::new();
     place.postgres.run("postgres", &format!("CREATE ROLE root SUPERUSER LOGIN PASSWORD '{ROOT_CANARY}'"));
     let barrier = Barrier::at(STEPS);
@@ -73,7 +73,7 @@ fn no_secret_leaves_its_place() {
     for _ in STEPS.split(',') {
         let held = barrier.wait(LONG);
         seen.extend(exposed(pod.pid()));
-        // On to the next, and whatever runs between them is looked at on the way.
+        // Also inspects the processes that run on the way to the next step.
         held.release();
         seen.extend(exposed(pod.pid()));
     }
@@ -82,7 +82,7 @@ fn no_secret_leaves_its_place() {
     }
     assert_eq!(seen, BTreeSet::new());
     let runtime = pod.folder().join("run");
-    assert_eq!(holders(&runtime), BTreeSet::new(), "the password file goes with its step");
+    assert_eq!(holders(&runtime), BTreeSet::new(), "the password file is deleted after its step");
     let ended = pod.end().exits(0);
     for canary in CANARIES {
         assert!(!ended.to_string().contains(canary), "{canary} in the log");
@@ -95,23 +95,23 @@ fn no_secret_leaves_its_place() {
     assert!(CANARIES.iter().all(|canary| !log.contains(canary)), "a secret is in the server's log");
 }
 
-/// A step that fails prints what it was given; the log and our record do not repeat it.
+/// A failing step prints its arguments; the log and our record do not repeat the secrets.
 #[test]
-fn a_step_that_fails_does_not_tell() {
+fn a_failing_step_does_not_expose_secrets() {
     let place = Place::new();
     let code = "import sys\nraise SystemExit('failed with ' + ' '.join(sys.argv))\n";
     let package = place.bench.path().join("apps/frappe/frappe/utils/bench_helper.py");
     fs::write(package, code).expect("a bench_helper that fails");
     let leader = place.leader().set("ADMIN_PASSWORD", ADMIN_CANARY).set("SITE_DB_PASSWORD", SITE_CANARY);
     let ended = leader.run().exits(75).says("failed with");
-    let told = format!("{ended}{:?}", place.state("last_error"));
-    assert!(told.contains("***"), "{told}");
-    assert!(CANARIES.iter().all(|canary| !told.contains(canary)), "{told}");
+    let text = format!("{ended}{:?}", place.state("last_error"));
+    assert!(text.contains("***"), "{text}");
+    assert!(CANARIES.iter().all(|canary| !text.contains(canary)), "{text}");
 }
 
-/// The control: the same scan on Frappe's own new-site finds them.
+/// The control: the same scan of Frappe's own new-site finds the secrets.
 #[test]
-fn the_scan_finds_what_frappe_itself_shows() {
+fn the_scan_finds_secrets_that_frappe_exposes() {
     let place = Place::new();
     place.bench.connect(&place.postgres, &place.redis);
     let mut options = Bench::new_site_options(SITE, "frappe");

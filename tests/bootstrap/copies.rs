@@ -1,5 +1,5 @@
-//! Copies of a site: they come up muted and paused, touch nothing of the original's, and live by themselves once the
-//! operator says so.
+//! Copies of a site: they come up muted and paused, change nothing of the original, and become separate sites when the
+//! operator accepts them.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::support::redis::Redis;
 /// The database of the queue Redis.
 const QUEUE: u8 = 1;
 
-/// The site's folder and our own about it, as a snapshot of the volume brings them.
+/// Copies the site's folder and our own files about it, as a snapshot of the volume would.
 fn copy_volume(from: &Bench, to: &Bench) {
     for (folder, parent) in [(SITE.to_string(), ""), (format!(".cauldron/{SITE}"), ".cauldron")] {
         let parent = to.sites().join(parent);
@@ -36,14 +36,14 @@ fn switches(bench: &Bench) -> (Value, Value) {
     (config["mute_emails"].clone(), config["pause_scheduler"].clone())
 }
 
-/// What CAULDRON_CLONE has to name.
+/// Returns the id that CAULDRON_CLONE has to name.
 fn named_id(bench: &Bench) -> String {
     let path = bench.sites().join(".cauldron").join(SITE).join("copy.json");
     let mark: Value = serde_json::from_str(&fs::read_to_string(path).expect("a mark")).expect("JSON");
     mark["id"].as_str().expect("an id").to_string()
 }
 
-/// Production, and beside it a database and a volume that were copied from it.
+/// Production, with a database and a volume beside it that were copied from it.
 struct Cloned {
     production: Place,
     bench: Bench,
@@ -93,15 +93,15 @@ fn write_key(path: &Path, key: &str, value: Value) {
 }
 
 #[test]
-fn production_cloned_to_staging_mails_nobody() {
+fn a_clone_of_production_sends_no_mail() {
     let staging = Cloned::new();
     let (production, manifest) = (&staging.production, || staging.leader());
     let before = (site_config(&production.bench), production.state("install_id"));
-    manifest().run().exits(0).says("a copy of another installation").says("CAULDRON_CLONE=");
+    manifest().run().exits(0).event("site.is_copy").says("CAULDRON_CLONE=");
     assert_eq!(switches(&staging.bench), (1.into(), 1.into()));
-    // Until it is named, whatever else is said.
+    // Until the id is configured, whatever else is.
     let id = named_id(&staging.bench);
-    manifest().set("CAULDRON_CLONE", "1").run().exits(0).says("a copy of another installation");
+    manifest().set("CAULDRON_CLONE", "1").run().exits(0).event("site.is_copy");
     assert_eq!(switches(&staging.bench), (1.into(), 1.into()));
     let mut pod = manifest()
         .with_command("web")
@@ -113,16 +113,16 @@ fn production_cloned_to_staging_mails_nobody() {
     assert_eq!(status["bootstrap"]["copy_of"].as_str().map(str::to_string), before.1);
     pod.signal(nix::sys::signal::Signal::SIGTERM);
     pod.end().exits(0);
-    manifest().set("CAULDRON_CLONE", &id).run().exits(0).says("a site of its own now");
+    manifest().set("CAULDRON_CLONE", &id).run().exits(0).event("site.copy_accepted");
     assert_eq!(switches(&staging.bench), (Value::Null, Value::Null));
     let silent = manifest().run().exits(0).stderr;
-    assert!(!silent.contains("a copy of another installation"), "{silent}");
-    // The original never noticed.
+    assert!(!silent.contains("site.is_copy"), "{silent}");
+    // The original is unchanged.
     assert_eq!((site_config(&production.bench), production.state("install_id")), before);
     Served::start(production.leader()).stop();
 }
 
-/// What an operator had set is not taken away with our own.
+/// A setting of the operator stays when our own are removed.
 #[test]
 fn a_switch_of_the_operators_stays() {
     let staging = Cloned::new();
@@ -133,7 +133,7 @@ fn a_switch_of_the_operators_stays() {
     assert_eq!(switches(&staging.bench), (1.into(), Value::Null));
 }
 
-/// A pod of staging that was pointed at production's own database: production is not muted by it.
+/// A pod of staging uses production's own database by mistake: production is not muted by it.
 #[test]
 fn another_instance_on_the_same_database_changes_nothing_of_its_record() {
     let production = Place::new();
@@ -150,22 +150,22 @@ fn another_instance_on_the_same_database_changes_nothing_of_its_record() {
     assert!(staging.postgres.database_exists(DATABASE));
 }
 
-/// The control: the same volume and database, wherever the pod runs, is no copy.
+/// The control: the same volume and database are not a copy, wherever the pod runs.
 #[test]
 fn a_pod_that_moved_is_no_copy() {
     let place = Place::new();
     place.leader().set("CAULDRON_INSTANCE", "prod").run().exits(0);
     let again = place.leader().set("CAULDRON_INSTANCE", "prod").run().exits(0).stderr;
-    assert!(!again.contains("a copy of"), "{again}");
+    assert!(!again.contains("site.is_copy"), "{again}");
     let unnamed = place.leader().run().exits(0).stderr;
-    assert!(!unnamed.contains("a copy of"), "{unnamed}");
+    assert!(!unnamed.contains("site.is_copy"), "{unnamed}");
     assert_eq!(place.state("instance").as_deref(), Some("prod"));
     assert_eq!(switches(&place.bench), (Value::Null, Value::Null));
 }
 
-/// Staging with a database and a volume of its own that was left on production's Redis.
+/// Staging with its own database and volume still uses production's Redis.
 #[test]
-fn a_queue_that_another_installation_has_claimed_is_told() {
+fn a_queue_claimed_by_another_installation_is_reported() {
     let place = Place::new();
     place.created();
     let served = Served::start(place.leader());
@@ -176,14 +176,14 @@ fn a_queue_that_another_installation_has_claimed_is_told() {
     assert_eq!(place.redis.ask::<String>(QUEUE, &["GET", key]), id);
     assert!(place.redis.ask::<i64>(QUEUE, &["TTL", key]) > 500);
     served.stop();
-    // The same installation takes it again; another one is told.
+    // The same installation takes the claim again; another one is reported.
     let served = Served::start(place.leader());
-    assert!(!served.pod.log().contains("another installation"), "{}", served.pod.log());
+    assert!(!served.pod.log().contains("queue.claimed_by_other"), "{}", served.pod.log());
     served.stop();
     place.redis.ask::<String>(QUEUE, &["SET", key, "another"]);
     let served = Served::start(place.leader());
-    served.pod.says("another installation of this site uses this queue Redis");
-    assert_eq!(place.redis.ask::<String>(QUEUE, &["GET", key]), "another", "a claim is not taken away");
+    served.pod.event("queue.claimed_by_other");
+    assert_eq!(place.redis.ask::<String>(QUEUE, &["GET", key]), "another", "the other's claim is kept");
     let status: Value = serde_json::from_str(&served.pod.body("/status")).expect("JSON");
     assert_eq!(status["bootstrap"]["queue_of"], "another");
     served.stop();

@@ -1,4 +1,4 @@
-//! A site from nothing, and the second start that finds it.
+//! A site from nothing, and a second start with the finished site.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -63,12 +63,12 @@ fn a_second_start_has_nothing_to_do() {
     place.created();
     let (files, cluster) = (snapshot::files(&place.bench), snapshot::cluster_without_state(&place.postgres));
     let started = Instant::now();
-    place.leader().run().exits(0).says("nothing to do");
-    // Milliseconds; the rest is this machine's noise. A creation, or one command of Frappe's, is seconds.
+    place.leader().run().exits(0).event("site.up_to_date");
+    // It takes milliseconds plus this machine's noise. A creation, or one Frappe command, takes seconds.
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     snapshot::same(&files, &snapshot::files(&place.bench));
     snapshot::same(&cluster, &snapshot::cluster_without_state(&place.postgres));
-    // An operator's later changes stay, too.
+    // An operator's later changes stay too.
     place.bench.configure(serde_json::json!({ "default_site": "other.test" }));
     place.site().run("update \"tabSingles\" set value = '0' where field = 'enable_scheduler'");
     place.leader().run().exits(0);
@@ -77,24 +77,24 @@ fn a_second_start_has_nothing_to_do() {
     assert_eq!(place.site().value(scheduler).as_deref(), Some("0"));
 }
 
-/// What Frappe made itself has no mark: whether it was finished is not known, so it is migrated once.
+/// A site created by Frappe alone has no mark: it may not be finished, so it is migrated once.
 #[test]
-fn a_complete_site_of_frappes_own_is_migrated_once_and_served() {
+fn a_complete_site_without_a_mark_is_migrated_once_and_served() {
     let place = Place::new();
     place.bench.connect(&place.postgres, &place.redis);
     place.bench.new_site(SITE, DATABASE);
     let key = place.bench.read_config(&format!("{SITE}/site_config.json")).get("encryption_key").cloned();
-    place.leader().unset("ADMIN_PASSWORD").run().exits(0).says("migrating once");
+    place.leader().unset("ADMIN_PASSWORD").run().exits(0).event("site.completing");
     assert_eq!(place.state("phase").as_deref(), Some("complete"));
     if let Some(key) = key {
         assert_eq!(place.bench.read_config(&format!("{SITE}/site_config.json"))["encryption_key"], key);
     }
-    place.leader().run().exits(0).says("nothing to do");
+    place.leader().run().exits(0).event("site.up_to_date");
     place.serves();
 }
 
 #[test]
-fn an_encryption_key_that_is_given_is_the_sites() {
+fn a_configured_encryption_key_is_used() {
     let place = Place::new();
     let key = "pvfqq5ppvrMYZSCNunn_3tCx3hnbcnZYGnHhGka2AwA=";
     place.leader().set("ENCRYPTION_KEY", key).run().exits(0);

@@ -1,4 +1,4 @@
-//! Site folders as volumes and operators make them: mounted empty, linked, linked to nothing.
+//! Site folders as volumes and operators create them: mounted empty, linked, linked to a missing target.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,46 +9,46 @@ use crate::support::binary::LONG;
 use crate::support::skip::skipped;
 
 #[test]
-fn an_empty_folder_is_a_mount_that_waits_for_its_site() {
+fn an_empty_folder_is_used_for_a_new_site() {
     let place = Place::new();
     let folder = place.bench.sites().join(SITE);
-    fs::create_dir_all(folder.join("lost+found")).expect("a file system of its own");
+    fs::create_dir_all(folder.join("lost+found")).expect("a separate file system");
     place.created();
-    place.leader().run().exits(0).says("nothing to do");
+    place.leader().run().exits(0).event("site.up_to_date");
     assert!(folder.join("lost+found").exists());
 }
 
 #[test]
-fn a_folder_with_anything_in_it_is_not_created_over() {
+fn a_folder_with_contents_is_refused() {
     let place = Place::new();
     let folder = place.bench.sites().join(SITE);
     fs::create_dir_all(folder.join("private/files")).expect("somebody's files");
     fs::write(folder.join("private/files/invoice.pdf"), "kept").expect("somebody's file");
     let before = place.snapshot();
-    place.leader().run().exits(65).says("the database is lost or the wrong one");
+    place.leader().run().exits(65).refuses("database-lost");
     place.is_as_it_was(&before);
 }
 
 #[test]
-fn a_linked_folder_works_and_a_link_to_nothing_is_a_lost_volume() {
+fn a_linked_folder_works_and_a_dangling_link_is_a_lost_volume() {
     let place = Place::new();
     let (link, target) = (place.bench.sites().join(SITE), place.bench.path().join("elsewhere"));
     symlink(&target, &link).expect("a link");
     let before = place.snapshot();
     place.leader().run().exits(65);
     place.is_as_it_was(&before);
-    fs::create_dir(&target).expect("its end");
+    fs::create_dir(&target).expect("its target");
     place.created();
     assert!(link.is_symlink() && target.join("site_config.json").exists());
     let away = target.with_extension("away");
     fs::rename(&target, &away).expect("a lost mount");
-    place.leader().run().exits(65).says("the volume is lost or the wrong one");
+    place.leader().run().exits(65).refuses("volume-lost");
     assert!(!target.exists());
     fs::rename(&away, &target).expect("found again");
-    place.leader().run().exits(0).says("nothing to do");
+    place.leader().run().exits(0).event("site.up_to_date");
 }
 
-/// The first one has not made a table yet: an empty database is not a free one.
+/// The first site has no table yet: an empty database is not a free one.
 #[test]
 fn two_sites_do_not_share_a_database_that_one_of_them_is_creating() {
     let place = Place::new();
@@ -60,11 +60,17 @@ fn two_sites_do_not_share_a_database_that_one_of_them_is_creating() {
     first.signal(nix::sys::signal::Signal::SIGKILL);
     assert!(crate::support::wait::within(LONG, || first.exit()).is_some());
     assert!(place.postgres.tables(DATABASE).iter().all(|table| table.starts_with("__cauldron")));
-    place.leader().set("SITE_NAME", "other.test").run().exits(65).says(SITE);
+    place
+        .leader()
+        .set("SITE_NAME", "other.test")
+        .run()
+        .exits(65)
+        .refuses("database-of-other-site")
+        .says(SITE);
     assert!(!place.bench.sites().join("other.test").exists());
 }
 
-/// OpenShift's way: a uid that no passwd file knows, with group 0, and no home.
+/// As on OpenShift: a uid without a passwd entry, with group 0, and no home.
 #[test]
 fn a_uid_without_a_name() {
     if !nix::unistd::getuid().is_root() {
@@ -77,11 +83,11 @@ fn a_uid_without_a_name() {
     assert!(owned.expect("chown runs").success());
     let nobody = ["setpriv", "--reuid=123456", "--regid=0", "--clear-groups", "--"];
     let runtime = tempfile::tempdir().expect("a folder");
-    std::os::unix::fs::chown(runtime.path(), Some(123_456), Some(0)).expect("a folder of its own");
+    std::os::unix::fs::chown(runtime.path(), Some(123_456), Some(0)).expect("its own folder");
     let leader = || {
         let leader = place.leader().unset("HOME").set("CAULDRON_RUNTIME_DIR", runtime.path().display());
         leader.under(&nobody)
     };
     leader().run().exits(0);
-    leader().run().exits(0).says("nothing to do");
+    leader().run().exits(0).event("site.up_to_date");
 }

@@ -1,4 +1,4 @@
-//! Pods without the administrator's password: they wait for the one that has it, and serve with the site's own login.
+//! Pods without the administrator's password: they wait for the pod that has it, and serve with the site's own login.
 
 use nix::sys::signal::Signal;
 
@@ -23,7 +23,7 @@ fn a_follower_waits_for_the_leader_and_then_serves() {
     pod.says("has no site_config.json yet");
     let barrier = Barrier::at("scheduler_set");
     let leader = held_at(place.leader(), &barrier).spawn();
-    // Every table and Administrator are there; the leader has not recorded the end.
+    // Every table and Administrator exist; the leader has not recorded the end.
     let held = barrier.wait(LONG);
     pod.says("the site is not finished");
     assert_eq!(pod.probe("/readyz"), 503);
@@ -37,16 +37,16 @@ fn a_follower_waits_for_the_leader_and_then_serves() {
     Served { pod, port }.stop();
 }
 
-/// It may look, and nothing else.
+/// A follower only reads.
 #[test]
 fn a_follower_writes_nothing() {
     let place = Place::new();
     place.created();
     let (files, cluster) = (snapshot::files(&place.bench), snapshot::cluster(&place.postgres));
     Served::start(follower(&place).set("SOCKETIO_PORT", "9999")).stop();
-    let settled =
+    let without_logs =
         |text: &str| text.lines().filter(|line| !line.contains("/logs/")).collect::<Vec<_>>().join("\n");
-    snapshot::same(&settled(&files), &settled(&snapshot::files(&place.bench)));
+    snapshot::same(&without_logs(&files), &without_logs(&snapshot::files(&place.bench)));
     let without_state = |text: &str| text.lines().filter(|line| !line.contains("beat")).count();
     assert_eq!(without_state(&cluster), without_state(&snapshot::cluster(&place.postgres)));
 }
@@ -69,7 +69,7 @@ fn a_follower_does_not_serve_a_half_built_site() {
 }
 
 #[test]
-fn off_takes_the_site_as_it_is_and_waits_for_nobody() {
+fn off_takes_the_site_as_it_is_without_waiting() {
     let place = Place::new();
     let off = || place.command("web").set("CAULDRON_BOOTSTRAP", "off");
     let before = place.snapshot();
@@ -79,9 +79,9 @@ fn off_takes_the_site_as_it_is_and_waits_for_nobody() {
     Served::start(off()).stop();
 }
 
-/// The administrator's password is somebody else's business, and a new password of the site's is waited for.
+/// A follower does not need the administrator's password; it waits for a new password of the site.
 #[test]
-fn a_rotation_is_followed_by_who_has_no_login_of_the_servers() {
+fn a_follower_waits_for_a_rotated_password() {
     let place = Place::new();
     place.created();
     place.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'second'");
@@ -95,13 +95,13 @@ fn a_rotation_is_followed_by_who_has_no_login_of_the_servers() {
     place.leader().set("SITE_DB_PASSWORD", "second").run().exits(0);
     pod.answers("/readyz", 200);
     Served { pod, port }.stop();
-    // Whoever is told to take the site as it is does not wait for one.
+    // A pod that takes the site as it is does not wait for a new password.
     place.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'third'");
     let off = place.command("web").set("CAULDRON_BOOTSTRAP", "off").set("CAULDRON_WEB_ADDR", "127.0.0.1:0");
     off.run().exits(77);
 }
 
-/// Who leads and what it does is what a waiting pod shows.
+/// A waiting pod shows the leader and its activity.
 #[test]
 fn a_follower_shows_the_holder_and_its_progress() {
     let place = Place::new();

@@ -1,11 +1,11 @@
-//! FRAPPE_* variables, which Frappe puts over every file: links of Kubernetes reach no child, another value than
-//! ours is refused before anything is made, and alone they are the settings.
+//! FRAPPE_* variables, which Frappe prefers to all files: Kubernetes service links reach no child, a value that differs
+//! from ours is refused before anything is created, and without our variables they are the settings.
 
 use crate::place::{DATABASE, Place, SITE, Served};
 use crate::support::binary::Binary;
 use crate::support::postgres::{PASSWORD, SUPERUSER};
 
-/// What a Service called frappe-db, frappe-redis-queue or frappe-socketio puts into every pod.
+/// The variables that Services named frappe-db, frappe-redis-queue and frappe-socketio add to every pod.
 const LINKS: [(&str, &str); 6] = [
     ("FRAPPE_DB_PORT", "tcp://10.96.0.7:5432"),
     ("FRAPPE_DB_SERVICE_HOST", "10.96.0.7"),
@@ -30,13 +30,13 @@ fn a_service_link_reaches_no_child() {
         assert!(!children.stdout.contains(name), "{children}");
     }
     linked().with_command("doctor").run().exits(0).prints("FRAPPE_DB_PORT").prints("service link");
-    // A command that is none of ours is run as it is, and has no link either.
+    // Any other program is run without the links too.
     let program = with(Binary::new(&["env"]), &LINKS).run().exits(0);
     assert!(!program.stdout.contains("FRAPPE_DB_PORT"), "{program}");
 }
 
 #[test]
-fn another_server_than_ours_is_refused_before_anything_is_made() {
+fn another_server_than_ours_is_refused_before_anything_is_created() {
     let place = Place::new();
     let before = place.snapshot();
     for (name, value) in [
@@ -57,19 +57,19 @@ fn another_server_than_ours_is_refused_before_anything_is_made() {
     place.is_as_it_was(&before);
 }
 
-/// As Frappe's own commands take it.
+/// As Frappe's own commands do it.
 #[test]
-fn the_benchs_default_site_is_the_site_where_none_is_named() {
+fn the_default_site_of_the_bench_is_used_if_none_is_configured() {
     let place = Place::new();
     place.bench.configure(serde_json::json!({"default_site": SITE}));
     place.leader().unset("SITE_NAME").run().exits(0);
-    place.leader().run().exits(0).says("nothing to do");
+    place.leader().run().exits(0).event("site.up_to_date");
     place.bench.configure(serde_json::json!({"default_site": "../x"}));
     place.leader().unset("SITE_NAME").run().exits(78).says("SITE_NAME (common_site_config.json)");
 }
 
 #[test]
-fn alone_they_are_the_settings() {
+fn without_our_variables_they_are_the_settings() {
     let place = Place::new();
     let (cache, queue, port) = (place.redis.url(0), place.redis.url(1), place.postgres.port().to_string());
     let theirs = |binary: Binary| {
@@ -88,7 +88,7 @@ fn alone_they_are_the_settings() {
     );
     alone.clone().run().exits(0);
     assert_eq!(place.bench.read_config("common_site_config.json")["db_host"], place.postgres.host());
-    // Both, and the same.
-    theirs(place.leader()).run().exits(0).says("nothing to do");
+    // Both kinds of variables, with equal values.
+    theirs(place.leader()).run().exits(0).event("site.up_to_date");
     Served::start(alone).stop();
 }

@@ -1,4 +1,4 @@
-//! A creation that was cut off: never reported as done, and made up for by the next start.
+//! A killed creation: never reported as done, and completed by the next start.
 
 use nix::sys::signal::Signal;
 
@@ -10,7 +10,7 @@ use crate::support::session::Session;
 use crate::support::snapshot;
 use crate::support::wait::within;
 
-/// Every edge of new-site from its first file to Administrator's password, in its order.
+/// Every step of new-site from its first file to Administrator's password, in order.
 const UNFINISHED: [&str; 9] = [
     "folders",
     "site_config",
@@ -22,11 +22,11 @@ const UNFINISHED: [&str; 9] = [
     "patch_log:frappe",
     "administrator",
 ];
-/// From here on the site is never cleared; one migrate finishes it.
+/// From these steps on the site is never cleared; one migrate completes it.
 const COMPLETE: [&str; 4] =
     ["administrator_password", "after_install:frappe", "scheduled_jobs:frappe", "scheduler_set"];
 
-/// Kills new-site at `step`; the pod that ran it says 75.
+/// Kills new-site at `step`; the pod that ran it exits 75.
 fn killed_at(step: &str) -> Place {
     let place = Place::new();
     let barrier = Barrier::at(step);
@@ -39,7 +39,7 @@ fn killed_at(step: &str) -> Place {
     place
 }
 
-/// A table in another database of the server, and a file of somebody's beside the site.
+/// A table in another database of the server, and a file of another application beside the site.
 struct Canaries;
 
 impl Canaries {
@@ -61,10 +61,10 @@ impl Canaries {
 #[track_caller]
 fn is_made_again(place: &Place) {
     let canaries = Canaries::set(place);
-    place.leader().run().exits(0).says("cleared what an unfinished creation left");
+    place.leader().run().exits(0).event("site.unfinished_cleared");
     assert_eq!(place.state("phase").as_deref(), Some("complete"));
     canaries.live(place);
-    place.leader().run().exits(0).says("nothing to do");
+    place.leader().run().exits(0).event("site.up_to_date");
 }
 
 fn each_is_made_again(steps: &[&str]) {
@@ -72,29 +72,29 @@ fn each_is_made_again(steps: &[&str]) {
         let place = killed_at(step);
         is_made_again(&place);
         let trash = place.bench.sites().join(".cauldron/trash");
-        let kept = std::fs::read_dir(trash).expect("the folder of before").count();
+        let kept = std::fs::read_dir(trash).expect("the earlier folder").count();
         assert_eq!(kept, 1, "at {step}");
     }
 }
 
 #[test]
-fn before_its_tables() {
+fn killed_before_the_tables() {
     each_is_made_again(&UNFINISHED[..3]);
 }
 
 #[test]
-fn among_its_tables() {
+fn killed_between_the_tables() {
     each_is_made_again(&UNFINISHED[3..6]);
 }
 
 #[test]
-fn before_administrator() {
+fn killed_before_administrator() {
     each_is_made_again(&UNFINISHED[6..]);
 }
 
-/// The guard: somebody restores a dump into the half-built site, with whatever login.
+/// The guard: another client restores a dump into the unfinished site, with either login.
 #[test]
-fn a_strangers_session_stops_us() {
+fn the_session_of_another_client_stops_us() {
     let place = killed_at("core_tables");
     for user in [DATABASE, SUPERUSER] {
         let mut config = place.postgres.config(DATABASE);
@@ -106,13 +106,7 @@ fn a_strangers_session_stops_us() {
         let stranger = Session::open(&config).expect("a stranger's session");
         let (files, cluster) =
             (snapshot::files(&place.bench), snapshot::cluster_without_state(&place.postgres));
-        place
-            .leader()
-            .run()
-            .exits(75)
-            .says("somebody else works in its database")
-            .says("pg_restore")
-            .says(user);
+        place.leader().run().exits(75).refuses("database-in-use").says("pg_restore").says(user);
         snapshot::same(&files, &snapshot::files(&place.bench));
         snapshot::same(&cluster, &snapshot::cluster_without_state(&place.postgres));
         drop(stranger);
@@ -120,9 +114,9 @@ fn a_strangers_session_stops_us() {
     is_made_again(&place);
 }
 
-/// What nobody but a person can have made is never cleared: each of these stops us, with its name.
+/// Objects that only a person can have created are never cleared: each of them stops us, and is named.
 #[test]
-fn what_is_not_ours_alone_is_not_cleared() {
+fn objects_of_others_are_not_cleared() {
     for (made, named) in [
         ("CREATE TABLE public.orders (id int)", "public.orders"),
         ("CREATE VIEW public.report AS SELECT * FROM public.\"tabDocType\"", "public.report"),
@@ -132,47 +126,47 @@ fn what_is_not_ours_alone_is_not_cleared() {
         let place = killed_at("core_tables");
         place.postgres.run(DATABASE, made);
         let before = place.snapshot();
-        place.leader().run().exits(65).says(named);
+        place.leader().run().exits(65).refuses("foreign-database").says(named);
         place.is_as_it_was(&before);
     }
 }
 
-/// Users beside Administrator and Guest: a backup was restored so far, and it is no creation of ours.
+/// Users beside Administrator and Guest: a backup was partly restored, so this is not a creation of ours.
 #[test]
-fn users_of_somebodys_are_not_cleared() {
+fn users_of_a_restored_backup_are_not_cleared() {
     let place = killed_at("administrator");
     place.postgres.run(DATABASE, "INSERT INTO public.\"tabUser\" (name) VALUES ('jane@example.com')");
     let before = place.snapshot();
-    place.leader().run().exits(65);
+    place.leader().run().exits(65).refuses("foreign-database");
     place.is_as_it_was(&before);
 }
 
-/// Production restored into a half-built site: complete, and never cleared.
+/// Production restored into an unfinished site: complete, and never cleared.
 #[test]
 fn production_restored_into_an_unfinished_site_stays() {
     let place = killed_at("administrator_password");
     place
         .postgres
         .run(DATABASE, "CREATE TABLE public.orders (id int); INSERT INTO public.orders VALUES (42)");
-    place.leader().run().exits(0).says("migrating once");
+    place.leader().run().exits(0).event("site.completing");
     assert_eq!(place.site().value("select id::text from public.orders").as_deref(), Some("42"));
 }
 
-/// Cut off while it was written, on a site that is complete all the same.
+/// site_config.json was truncated by the kill, on a site that is otherwise complete.
 #[test]
-fn a_halved_site_config_of_our_own_attempt_is_written_again() {
+fn a_truncated_site_config_of_our_own_attempt_is_written_again() {
     let place = killed_at("administrator_password");
     let path = place.bench.sites().join(SITE).join("site_config.json");
     std::fs::write(&path, "{\"db_na").expect("half a file");
-    place.leader().run().exits(0).says("migrating once");
+    place.leader().run().exits(0).event("site.completing");
     place.serves();
 }
 
 #[test]
-fn after_administrator_one_migrate_finishes_it() {
+fn killed_after_administrator_one_migrate_completes_it() {
     for step in COMPLETE {
         let place = killed_at(step);
-        place.leader().run().exits(0).says("migrating once");
+        place.leader().run().exits(0).event("site.completing");
         assert_eq!(place.state("phase").as_deref(), Some("complete"));
         let site = place.site();
         let jobs = "select count(*)::text from \"tabScheduled Job Type\"";
@@ -180,13 +174,13 @@ fn after_administrator_one_migrate_finishes_it() {
         let scheduler = "select value from \"tabSingles\" where field = 'enable_scheduler'";
         assert_eq!(site.value(scheduler).as_deref(), Some("1"), "at {step}");
         assert_eq!(place.bench.read_config("common_site_config.json")["default_site"], SITE);
-        place.leader().run().exits(0).says("nothing to do");
+        place.leader().run().exits(0).event("site.up_to_date");
     }
 }
 
-/// `web` on a half-built site: unready, with the reason, and it can be held there to be looked at.
+/// `web` on an unfinished site: not ready, with the reason, and kept up for inspection if so configured.
 #[test]
-fn a_probe_on_a_half_built_site_is_red() {
+fn a_pod_with_an_unfinished_site_is_not_ready() {
     let place = killed_at("core_tables");
     let stranger = place.site();
     let mut pod = place
@@ -195,22 +189,22 @@ fn a_probe_on_a_half_built_site_is_red() {
         .set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{}", crate::support::port::free()))
         .set("CAULDRON_ON_FAILURE", "hold")
         .start();
-    pod.says("somebody else works in its database");
+    pod.says("other sessions use its database");
     pod.answers("/livez", 200);
     assert_eq!(pod.probe("/readyz"), 503);
-    assert!(pod.body("/readyz").contains("somebody else works in its database"), "{}", pod.body("/readyz"));
+    assert!(pod.body("/readyz").contains("other sessions use its database"), "{}", pod.body("/readyz"));
     pod.signal(Signal::SIGTERM);
     pod.end().exits(75);
     let web = place.leader().with_command("web").set("CAULDRON_WEB_ADDR", "127.0.0.1:0");
-    web.run().exits(75).says("somebody else works in its database");
+    web.run().exits(75).refuses("database-in-use");
     drop(stranger);
 }
 
-/// The supervisor itself, at an instant when nobody can record anything.
+/// The supervisor itself is killed, so that nothing can be recorded.
 #[test]
-fn a_killed_supervisor_leaves_what_the_next_start_understands() {
-    for (step, words) in
-        [("core_tables", "cleared what an unfinished"), ("scheduled_jobs:frappe", "migrating once")]
+fn the_next_start_recovers_from_a_killed_supervisor() {
+    for (step, event) in
+        [("core_tables", "site.unfinished_cleared"), ("scheduled_jobs:frappe", "site.completing")]
     {
         let place = Place::new();
         let barrier = Barrier::at(step);
@@ -218,19 +212,19 @@ fn a_killed_supervisor_leaves_what_the_next_start_understands() {
         let held = barrier.wait(LONG);
         pod.signal(Signal::SIGKILL);
         assert_eq!(within(LONG, || pod.exit()), Some(-9));
-        // A container ends with its PID 1; here the step has to be ended by hand.
+        // A container ends with its PID 1; here the step has to be killed separately.
         kill_9(held.pid);
         drop(held);
-        place.leader().run().exits(0).says(words);
+        place.leader().run().exits(0).event(event);
         assert_eq!(place.site().value(LOCKS).as_deref(), Some("0"));
     }
 }
 
 const LOCKS: &str = "select count(*)::text from pg_locks where locktype = 'advisory'";
 
-/// Killed between the mark on the volume and the first file of Frappe's: nothing is there to be kept.
+/// Killed between the mark on the volume and Frappe's first file: there is nothing to keep.
 #[test]
-fn an_attempt_of_which_nothing_is_left_is_made_again() {
+fn an_attempt_without_any_remains_is_created_again() {
     let place = Place::new();
     place.created();
     place.postgres.run("postgres", "DROP DATABASE frappe");

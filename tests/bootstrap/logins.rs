@@ -1,11 +1,11 @@
-//! Who may log in as what: administrators that are not superusers, owners, and logins that lack a right.
+//! Kinds of logins: administrators that are not superusers, owners, and logins without a right.
 
 use crate::place::{DATABASE, Place};
 use crate::support::postgres::{Options, Postgres};
 
-/// Where psycopg2 takes a host as it is, psql's URL needs brackets or percent signs.
+/// psycopg2 takes such a host unchanged; psql's URL needs brackets or percent-encoding.
 #[test]
-fn an_ipv6_address_and_a_sockets_folder_are_hosts() {
+fn an_ipv6_address_or_a_socket_folder_works_as_host() {
     if std::net::TcpListener::bind("[::1]:0").is_err() {
         eprintln!("no IPv6 here");
         return;
@@ -27,7 +27,7 @@ fn an_administrator_that_is_no_superuser() {
     let place = Place::new();
     place.postgres.run("postgres", "CREATE ROLE manager LOGIN CREATEROLE CREATEDB PASSWORD 'm'");
     place.with_login("manager", "m").run().exits(0);
-    place.with_login("manager", "m").run().exits(0).says("nothing to do");
+    place.with_login("manager", "m").run().exits(0).event("site.up_to_date");
     place.serves();
 }
 
@@ -44,11 +44,11 @@ fn an_owner_with_the_database_it_was_given() {
         .set("DB_PASSWORD", "own")
         .run()
         .exits(0)
-        .says("nothing to do");
+        .event("site.up_to_date");
 }
 
 #[test]
-fn an_owner_that_may_not_create_is_told_the_grant() {
+fn an_owner_without_the_right_to_create_gets_the_grant_as_a_hint() {
     let place = Place::new();
     place.postgres.run("postgres", "CREATE ROLE frappe LOGIN PASSWORD 'own'");
     place.postgres.run("postgres", "CREATE DATABASE frappe");
@@ -57,40 +57,42 @@ fn an_owner_that_may_not_create_is_told_the_grant() {
         .with_login(DATABASE, "own")
         .run()
         .exits(77)
+        .refuses("privilege-missing")
         .says("GRANT CREATE ON SCHEMA public TO \"frappe\"")
         .says("ALTER DATABASE \"frappe\" OWNER TO \"frappe\"");
     place.is_as_it_was(&before);
-    // The mend that it named.
+    // The fix that the hint named.
     place.postgres.run(DATABASE, "GRANT CREATE ON SCHEMA public TO \"frappe\"");
     place.with_login(DATABASE, "own").run().exits(0);
 }
 
 #[test]
-fn a_schema_public_that_is_gone_is_a_missing_right() {
+fn a_missing_schema_public_is_a_missing_right() {
     let place = Place::new();
     place.postgres.run("postgres", "CREATE ROLE frappe LOGIN PASSWORD 'own'");
     place.postgres.run("postgres", "CREATE DATABASE frappe OWNER frappe");
     place.postgres.run(DATABASE, "DROP SCHEMA public");
-    place.with_login(DATABASE, "own").run().exits(77).says("public");
+    place.with_login(DATABASE, "own").run().exits(77).refuses("privilege-missing");
 }
 
 #[test]
-fn who_may_not_create_is_told_the_right() {
+fn a_login_without_the_right_to_create_gets_it_as_a_hint() {
     let place = Place::new();
     place.postgres.run("postgres", "CREATE ROLE nobody LOGIN PASSWORD 'n'");
     let before = place.snapshot();
-    place.with_login("nobody", "n").run().exits(77).says("CREATEROLE CREATEDB").says("DB_USER=frappe");
+    let refused = place.with_login("nobody", "n").run().exits(77).refuses("privilege-missing");
+    refused.says("CREATEROLE CREATEDB").says("DB_USER=frappe");
     place.postgres.run("postgres", "ALTER ROLE nobody CREATEROLE");
     place.with_login("nobody", "n").run().exits(77).says("CREATEDB");
     place.postgres.run("postgres", "ALTER ROLE nobody NOCREATEROLE");
     place.is_as_it_was(&before);
-    // The mend that it named.
+    // The fix that the hint named.
     place.postgres.run("postgres", "ALTER ROLE nobody CREATEROLE CREATEDB");
     place.with_login("nobody", "n").run().exits(0);
 }
 
 #[test]
-fn a_role_of_somebody_elses_is_not_taken_over() {
+fn an_existing_role_with_an_unknown_password_is_refused() {
     let place = Place::new();
     place.postgres.run("postgres", "CREATE ROLE frappe LOGIN PASSWORD 'theirs'");
     let before = place.snapshot();
@@ -99,17 +101,17 @@ fn a_role_of_somebody_elses_is_not_taken_over() {
         if let Some(ours) = ours {
             binary = binary.set("SITE_DB_PASSWORD", ours);
         }
-        binary.run().exits(77).says("SITE_DB_PASSWORD").says("ALTER ROLE \"frappe\" PASSWORD");
+        binary.run().exits(77).refuses("role-password-unknown").says("ALTER ROLE \"frappe\" PASSWORD");
         place.is_as_it_was(&before);
     }
     place.leader().set("SITE_DB_PASSWORD", "theirs").run().exits(0);
 }
 
 #[test]
-fn an_empty_database_made_beforehand_is_used() {
+fn an_existing_empty_database_is_used() {
     let place = Place::new();
     place.postgres.run("postgres", "CREATE DATABASE frappe");
-    // Extensions hold nothing of anybody's, with or without a schema for them; managed servers come with some.
+    // Extensions do not count as contents, in whatever schema; managed servers come with some.
     place
         .postgres
         .run(DATABASE, "CREATE SCHEMA extensions; CREATE EXTENSION pg_stat_statements SCHEMA extensions");
@@ -118,26 +120,26 @@ fn an_empty_database_made_beforehand_is_used() {
 }
 
 #[test]
-fn a_name_in_odd_case_is_its_own() {
+fn the_case_of_names_is_kept() {
     let place = Place::new();
     let binary = || place.leader().set("DB_NAME", "Frappe-ERP").set("SITE_NAME", "Erp.Test");
     binary().run().exits(0);
-    binary().run().exits(0).says("nothing to do");
+    binary().run().exits(0).event("site.up_to_date");
     assert!(place.postgres.database_exists("Frappe-ERP"));
     assert!(!place.postgres.database_exists("frappe-erp"));
 }
 
 #[test]
-fn nothing_is_made_before_a_creation_is_known_to_be_possible() {
+fn nothing_is_created_without_the_preconditions() {
     let place = Place::new();
     let before = place.snapshot();
-    place.leader().unset("ADMIN_PASSWORD").run().exits(78).says("ADMIN_PASSWORD");
+    place.leader().unset("ADMIN_PASSWORD").run().exits(78).refuses("admin-password-missing");
     place.is_as_it_was(&before);
-    place.leader().set("PATH", "/nonexistent").run().exits(78).says("psql");
+    place.leader().set("PATH", "/nonexistent").run().exits(78).refuses("psql-missing");
     place.is_as_it_was(&before);
 }
 
-/// On 15, CREATEROLE may give itself every role that is no superuser.
+/// On PostgreSQL 15, CREATEROLE may grant itself every role that is not a superuser.
 #[test]
 fn an_administrator_that_is_a_member_already() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! A volume or a database that is lost or the wrong one: refused with 65, and nothing made in its place.
+//! A volume or a database that is lost or the wrong one: refused with 65, and nothing is created in its place.
 
 use std::fs;
 use std::process::Command;
@@ -14,14 +14,14 @@ fn a_lost_volume() {
     place.created();
     let place = Place { bench: Bench::sample(), ..place };
     let before = place.snapshot();
-    place.leader().run().exits(65).says("the volume is lost or the wrong one");
-    place.leader().set("SITE_DB_PASSWORD", "guess").run().exits(65).says("the volume is lost");
+    place.leader().run().exits(65).refuses("volume-lost");
+    place.leader().set("SITE_DB_PASSWORD", "guess").run().exits(65).refuses("volume-lost");
     place.is_as_it_was(&before);
 }
 
-/// Gone for good, and the operator says so: an empty folder for the database that the refusal named.
+/// Permanently lost, as the operator confirms: an empty folder is created for the database that the refusal named.
 #[test]
-fn a_lost_volume_that_is_given_up() {
+fn a_lost_volume_that_the_operator_adopts() {
     let place = Place::new();
     place.created();
     place.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'known'");
@@ -32,7 +32,12 @@ fn a_lost_volume_that_is_given_up() {
     let before = place.snapshot();
     leader().set("CAULDRON_ADOPT", "1").run().exits(65);
     place.is_as_it_was(&before);
-    leader().set("CAULDRON_ADOPT", &id).run().exits(0).says("its saved passwords").says("migrating once");
+    leader()
+        .set("CAULDRON_ADOPT", &id)
+        .run()
+        .exits(0)
+        .event("site.folder_recreated")
+        .event("site.completing");
     assert_eq!(place.bench.read_config(&format!("{SITE}/site_config.json"))["db_password"], "known");
     assert_eq!(place.state("install_id").as_deref(), Some(id.as_str()), "the same installation");
     place.serves();
@@ -44,12 +49,12 @@ fn a_lost_site_folder() {
     place.created();
     fs::remove_dir_all(place.bench.sites().join(SITE)).expect("the site's folder");
     let before = place.snapshot();
-    place.leader().run().exits(65).says("the volume is lost or the wrong one");
+    place.leader().run().exits(65).refuses("volume-lost");
     place.is_as_it_was(&before);
-    // An empty folder in its place (a subPath of a new volume) is no site either.
+    // An empty folder in its place (a subPath of a new volume) is not a site either.
     fs::create_dir(place.bench.sites().join(SITE)).expect("an empty folder");
     let before = place.snapshot();
-    place.leader().run().exits(65).says("the volume is lost or the wrong one");
+    place.leader().run().exits(65).refuses("volume-lost");
     place.is_as_it_was(&before);
 }
 
@@ -59,22 +64,22 @@ fn a_lost_database() {
     place.created();
     place.postgres.run("postgres", "DROP DATABASE frappe");
     let before = place.snapshot();
-    place.leader().run().exits(65).says("the database is lost");
+    place.leader().run().exits(65).refuses("database-lost");
     place.is_as_it_was(&before);
-    // Made again, empty: still not the site's.
+    // Created again, but empty: still not the site's database.
     place.postgres.run("postgres", "CREATE DATABASE frappe OWNER frappe");
     let before = place.snapshot();
-    place.leader().run().exits(65).says("the database is lost");
+    place.leader().run().exits(65).refuses("database-lost");
     place.is_as_it_was(&before);
 }
 
 #[test]
-fn a_stale_attempt_is_cleared_by_a_start_that_sees_the_end() {
+fn a_stale_attempt_is_removed_from_a_finished_site() {
     let place = Place::new();
     place.created();
     let attempt = place.bench.sites().join(".cauldron").join(SITE).join("attempt");
     fs::write(&attempt, "stale").expect("an attempt");
-    place.leader().run().exits(0).says("nothing to do");
+    place.leader().run().exits(0).event("site.up_to_date");
     assert!(!attempt.exists());
 }
 
@@ -83,7 +88,13 @@ fn another_site_name_on_the_same_database() {
     let place = Place::new();
     place.created();
     let before = place.snapshot();
-    place.leader().set("SITE_NAME", "other.test").run().exits(65).says(SITE);
+    place
+        .leader()
+        .set("SITE_NAME", "other.test")
+        .run()
+        .exits(65)
+        .refuses("database-of-other-site")
+        .says(SITE);
     place.is_as_it_was(&before);
 }
 
@@ -98,27 +109,27 @@ fn a_site_config_that_names_another_database_or_server() {
         config.insert(key.to_owned(), serde_json::from_str(value).expect("JSON"));
         fs::write(&path, serde_json::to_string(&config).expect("JSON")).expect("site_config.json");
         let before = place.snapshot();
-        place.leader().run().exits(65).says(key);
+        place.leader().run().exits(65).refuses("config-of-other-database").says(key);
         place.is_as_it_was(&before);
     }
     fs::write(&path, good).expect("site_config.json");
-    place.leader().run().exits(0).says("nothing to do");
+    place.leader().run().exits(0).event("site.up_to_date");
 }
 
 #[test]
-fn a_password_that_no_longer_fits_is_told() {
+fn a_password_that_no_longer_works_is_reported() {
     let place = Place::new();
     place.created();
     place.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'rotated'");
     let before = place.snapshot();
-    place.leader().run().exits(77).says("ALTER ROLE \"frappe\" PASSWORD");
+    place.leader().run().exits(77).refuses("role-password-unknown").says("ALTER ROLE \"frappe\" PASSWORD");
     place.is_as_it_was(&before);
 }
 
-/// What pg_restore brings along says who led in another database: history, even where both databases have
-/// the same OID, as the first of two fresh clusters do.
+/// A record that pg_restore brings along names the leader of another database: it is history, even if both databases
+/// have the same OID, as the first databases of two new clusters do.
 #[test]
-fn a_restored_copy_does_not_believe_the_record_it_came_with() {
+fn a_restored_copy_ignores_the_record_of_its_source() {
     let place = Place::new();
     place.created();
     place.site().run(
@@ -143,6 +154,6 @@ fn a_restored_copy_does_not_believe_the_record_it_came_with() {
     copy.session(DATABASE)
         .run(&format!("UPDATE public.__cauldron_state SET database_oid = {}", oid(&copy).expect("an OID")));
     let place = Place { postgres: copy, ..place };
-    place.leader().run().exits(0).says("migrating once");
+    place.leader().run().exits(0).event("site.completing");
     assert_eq!(place.state("phase").as_deref(), Some("complete"));
 }

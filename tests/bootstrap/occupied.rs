@@ -1,9 +1,9 @@
-//! A database that holds anything is somebody's, whatever it is: refused with 65, and not one byte of it changed.
+//! A database with any contents belongs to someone else: refused with 65, and not one byte of it is changed.
 
 use crate::place::{DATABASE, Place};
 use crate::support::postgres::{PASSWORD, SUPERUSER};
 
-/// Somebody's work, each kind by itself.
+/// Foreign objects, one of each kind.
 const KINDS: [(&str, &str); 14] = [
     ("orders", "CREATE TABLE orders (id int); INSERT INTO orders VALUES (1)"),
     ("elsewhere", "CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.orders (id int)"),
@@ -25,7 +25,7 @@ const KINDS: [(&str, &str); 14] = [
 ];
 
 #[test]
-fn whatever_is_in_it_it_is_not_empty() {
+fn a_database_with_any_object_is_not_empty() {
     let place = Place::new();
     for (at, (_, sql)) in KINDS.iter().enumerate() {
         let database = format!("kind_{at}");
@@ -37,9 +37,9 @@ fn whatever_is_in_it_it_is_not_empty() {
     for (at, (name, _)) in KINDS.iter().enumerate() {
         let database = format!("kind_{at}");
         let administrator = place.leader().set("DB_NAME", &database);
-        administrator.run().exits(65).says(name).says(&database);
+        administrator.run().exits(65).refuses("foreign-database").says(name).says(&database);
         let owner = place.with_login(&database, "own").set("DB_NAME", &database);
-        owner.run().exits(65).says(name);
+        owner.run().exits(65).refuses("foreign-database").says(name);
     }
     place.is_as_it_was(&before);
 }
@@ -56,13 +56,13 @@ fn tables_without_our_mark_are_refused_to_every_login() {
     let refused = |user: &str, password: &str| {
         let binary = place.with_login(user, password);
         for binary in [binary.clone(), binary.set("SITE_DB_PASSWORD", "wrong")] {
-            binary.run().exits(65).says("orders").says("nothing was changed");
+            binary.run().exits(65).refuses("foreign-database").says("orders").says("nothing was changed");
             place.is_as_it_was(&before);
         }
     };
     refused(SUPERUSER, PASSWORD);
     refused("manager", "m");
-    place.with_login(DATABASE, "theirs").run().exits(65).says("orders");
+    place.with_login(DATABASE, "theirs").run().exits(65).refuses("foreign-database").says("orders");
     place.is_as_it_was(&before);
 }
 
@@ -72,15 +72,15 @@ fn a_database_without_a_role_of_its_name_is_refused() {
     place.postgres.run("postgres", "CREATE DATABASE frappe");
     place.postgres.run(DATABASE, "CREATE TABLE orders (id int)");
     let before = place.snapshot();
-    place.leader().run().exits(65).says("orders");
+    place.leader().run().exits(65).refuses("foreign-database").says("orders");
     place.is_as_it_was(&before);
 }
 
-/// Another application's tables beside a finished site are no reason to refuse it.
+/// Another application's schema beside a finished site is no reason to refuse the site.
 #[test]
-fn a_finished_site_may_have_company() {
+fn a_finished_site_may_share_its_database_with_other_schemas() {
     let place = Place::new();
     place.created();
     place.postgres.run(DATABASE, "CREATE SCHEMA reports; CREATE TABLE reports.daily (id int)");
-    place.leader().run().exits(0).says("nothing to do");
+    place.leader().run().exits(0).event("site.up_to_date");
 }

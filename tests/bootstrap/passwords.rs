@@ -1,4 +1,4 @@
-//! Passwords with everything that URLs, shells, SQL, password files and JSON treat as their own.
+//! Passwords with every character that URLs, shells, SQL, password files and JSON treat specially.
 
 use std::fs;
 
@@ -29,7 +29,7 @@ fn check(given: impl Fn(Binary, &str, &str) -> Binary) {
     assert_eq!(place.bench.read_config(&format!("{SITE}/site_config.json"))["db_password"], site);
     let mut config = place.postgres.config(DATABASE);
     config.user(DATABASE).password(site);
-    // The socket takes the superuser only by password as well: the right one, and no other.
+    // The server accepts only the right password, for the superuser on the socket too.
     Session::open(&config).expect("the site's own login");
     config.password("another");
     assert!(Session::open(&config).is_err());
@@ -47,9 +47,9 @@ fn from_the_environment() {
     check(|binary, name, value| binary.set(name, value));
 }
 
-/// `echo pw | base64` in a Secret: the line end is nobody's.
+/// `echo pw | base64` in a Secret: the trailing line end is not part of the password.
 #[test]
-fn a_line_end_at_the_end_is_taken_off() {
+fn a_trailing_line_end_is_removed() {
     let place = Place::new();
     let given = place.leader().set("DB_PASSWORD", format!("{PASSWORD}\n")).set("SITE_DB_PASSWORD", "site\n");
     let given = given.set("ADMIN_PASSWORD", "Admin-Secret_2\r\n");
@@ -72,24 +72,24 @@ fn from_mounted_files() {
     });
 }
 
-/// Somebody gave the role another password, and says so: the site follows.
+/// The role was given another password, which the configuration has too: the site follows.
 #[test]
-fn a_role_that_was_given_another_password() {
+fn a_changed_password_of_the_role_is_written_to_the_file() {
     let place = Place::new();
     place.created();
     place.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'rota''ted'");
     let leader = || place.leader().set("SITE_DB_PASSWORD", "rota'ted");
-    leader().run().exits(0).says("wrote the database's password into site_config.json");
+    leader().run().exits(0).event("site.config_password_written");
     let config = place.bench.read_config(&format!("{SITE}/site_config.json"));
     assert_eq!(config["db_password"], "rota'ted");
     assert!(config["encryption_key"].is_string(), "everything else stays");
     let second = leader().run().exits(0).to_string();
-    assert!(!second.contains("wrote the database's password"), "{second}");
-    // Nobody has to be told again.
+    assert!(!second.contains("site.config_password_written"), "{second}");
+    // The next start needs no setting.
     Served::start(place.leader()).stop();
 }
 
-/// Only the wish is new: the role is given it, by itself, whoever logs in.
+/// Only the configuration has a new password: the role is given it, with either kind of login.
 #[test]
 fn a_new_site_password_is_given_to_the_role() {
     for owner in [false, true] {
@@ -100,7 +100,7 @@ fn a_new_site_password_is_given_to_the_role() {
         }
         let leader = || if owner { place.with_login(DATABASE, "first") } else { place.leader() };
         leader().run().exits(0);
-        leader().set("SITE_DB_PASSWORD", "sec@nd").run().exits(0).says("gave the site's role the password");
+        leader().set("SITE_DB_PASSWORD", "sec@nd").run().exits(0).event("site.role_password_set");
         let config = place.bench.read_config(&format!("{SITE}/site_config.json"));
         assert_eq!(config["db_password"], "sec@nd");
         let mut login = place.postgres.config(DATABASE);
@@ -114,19 +114,19 @@ fn a_new_site_password_is_given_to_the_role() {
     }
 }
 
-/// Killed between the role and the file: the wanted password opens the database, and the file follows.
+/// Killed between the role and the file: the configured password opens the database, and the file follows.
 #[test]
-fn a_rotation_that_was_cut_off_is_finished() {
+fn an_interrupted_rotation_is_finished() {
     let place = Place::new();
     place.created();
     place.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'second'");
     let leader = || place.leader().set("SITE_DB_PASSWORD", "second");
     leader().run().exits(0);
-    leader().run().exits(0).says("nothing to do");
+    leader().run().exits(0).event("site.up_to_date");
     Served::start(leader()).stop();
 }
 
-/// kubelet's way: the secret's folder is a link that is swapped, and nobody restarts anything.
+/// As the kubelet does it: the secret's folder is a link that is replaced, without any restart.
 #[test]
 fn a_mounted_secret_that_changes_is_followed_while_it_serves() {
     let place = Place::new();
@@ -145,19 +145,19 @@ fn a_mounted_secret_that_changes_is_followed_while_it_serves() {
     leader().run().exits(0);
     let served = Served::start(leader());
     mount("v2", "sec@nd");
-    served.pod.says("the changed secret is followed");
+    served.pod.event("secret.applied");
     let config = place.bench.read_config(&format!("{SITE}/site_config.json"));
     assert_eq!(config["db_password"], "sec@nd");
     let mut login = place.postgres.config(DATABASE);
     login.user(DATABASE).password("sec@nd");
     Session::open(&login).expect("the new password");
-    // It served all the time: the processes are the ones of before.
-    assert!(!served.pod.log().contains("gunicorn exited"), "{}", served.pod.log());
+    // It served all the time: the processes are the same.
+    assert!(!served.pod.log().contains("service.ended_unexpectedly"), "{}", served.pod.log());
     served.stop();
-    // Changed at the server before here: it is tried until both agree.
+    // The file changes before the role's password: it is retried until both agree.
     let served = Served::start(leader());
     place.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'third'");
     mount("v3", "third");
-    served.pod.says("the changed secret is followed");
+    served.pod.event("secret.applied");
     served.stop();
 }

@@ -1,4 +1,4 @@
-//! Servers, a bench, and the manifest of the pod that leads.
+//! Servers, a bench, and the manifest of the leader.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ impl Place {
         Self { postgres, redis: Redis::start(), bench: Bench::sample() }
     }
 
-    /// On the place's bench and servers, and nothing else said.
+    /// A command on the place's bench and servers, without other settings.
     pub fn command(&self, command: &str) -> Binary {
         Binary::on(&self.bench, &[command])
             .servers(&self.postgres, &self.redis)
@@ -40,7 +40,7 @@ impl Place {
             .set("CAULDRON_WAIT_TIMEOUT", "20s")
     }
 
-    /// The chart's way: the server's superuser, and one name for role and database.
+    /// The leader as in the chart: the server's superuser, and one name for role and database.
     pub fn leader(&self) -> Binary {
         self.with_login(SUPERUSER, PASSWORD)
     }
@@ -53,25 +53,25 @@ impl Place {
             .set("ADMIN_PASSWORD", ADMIN_PASSWORD)
     }
 
-    /// A finished site, made by the program.
+    /// Creates a finished site with the program.
     #[track_caller]
     pub fn created(&self) {
         self.leader().run().exits(0);
     }
 
-    /// A session on the site's database, as superuser.
+    /// Opens a session on the site's database as superuser.
     #[track_caller]
     pub fn site(&self) -> Session {
         self.postgres.session(DATABASE)
     }
 
-    /// One value of our record of the site.
+    /// Returns one value of our record of the site.
     pub fn state(&self, column: &str) -> Option<String> {
         self.site()
             .value(&format!("SELECT {column}::text FROM public.__cauldron_state WHERE site = '{SITE}'"))
     }
 
-    /// Files and cluster as they are.
+    /// Returns the present files and cluster.
     pub fn snapshot(&self) -> (String, String) {
         (snapshot::files(&self.bench), snapshot::cluster(&self.postgres))
     }
@@ -89,24 +89,24 @@ impl Place {
     }
 }
 
-/// The same, stopped at the barrier's steps of Frappe's.
+/// Makes Frappe's steps stop at the barrier.
 pub fn held_at(binary: Binary, barrier: &Barrier) -> Binary {
     barrier.environment().into_iter().fold(binary, |binary, (name, value)| binary.set(name, value))
 }
 
-/// A step, not the pod that runs it.
+/// Kills a step, not the pod that runs it.
 pub fn kill_9(pid: u32) {
     kill(Pid::from_raw(pid as i32), Signal::SIGKILL).expect("a step to kill");
 }
 
-/// A web pod that answers, and its port.
+/// A web pod that serves, and its port.
 pub struct Served {
     pub pod: Pod,
     pub port: u16,
 }
 
 impl Served {
-    /// The web role on a manifest; returns when it is ready.
+    /// Starts the web role on a manifest and waits until it is ready.
     #[track_caller]
     pub fn start(binary: Binary) -> Self {
         let port = port::free();

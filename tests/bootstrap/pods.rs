@@ -1,4 +1,4 @@
-//! Any number of pods at once: one creates, all end well.
+//! Many pods start at once: one creates the site, and all succeed.
 
 use std::time::{Duration, Instant};
 
@@ -16,18 +16,18 @@ fn eight_pods_make_one_site() {
     let barrier = Barrier::at("folders");
     let pods: Vec<_> = (0..8).map(|_| held_at(place.leader(), &barrier).spawn()).collect();
     let held = barrier.wait(LONG);
-    // All have looked by then; the one that was held is the only one that ran a step.
+    // All pods have tried the lock by then; only the one that is held at the barrier runs a step.
     for pod in &pods {
         crate::support::wait::eventually(LONG, "each leads or follows", || {
             let log = pod.log();
-            (log.contains("waiting for the pod that leads") || log.contains("new-site")).then_some(())
+            (log.contains("leader.waiting") || log.contains("new-site")).then_some(())
         });
     }
     assert!(barrier.wait_or_none(Duration::ZERO).is_none(), "two pods create at once");
     held.release();
     let logs: Vec<String> = pods.into_iter().map(|pod| pod.end().exits(0).to_string()).collect();
     let count = |text: &str| logs.iter().filter(|log| log.contains(text)).count();
-    assert_eq!((count("\"step\":\"new-site\""), count("nothing to do")), (1, 7));
+    assert_eq!((count("\"step\":\"new-site\""), count("site.up_to_date")), (1, 7));
     assert!(barrier.wait_or_none(Duration::ZERO).is_none());
 }
 
@@ -42,27 +42,27 @@ fn two_pods_whose_start_is_not_staggered() {
     }
 }
 
-/// Someone holds the lock and says nothing: it is waited for, and TERM ends the wait at once.
+/// A session holds the lock without a heartbeat: it is waited for, and TERM ends the wait at once.
 #[test]
-fn a_lock_of_somebody_who_does_not_beat_is_waited_for() {
+fn a_lock_without_a_heartbeat_is_waited_for() {
     let place = Place::new();
     place.created();
-    // A beat of long ago, as after any quiet month, is no sign that this holder is dead.
+    // An old heartbeat of an earlier leader does not prove that the present holder is dead.
     let site = place.site();
     site.run("UPDATE public.__cauldron_state SET beat = now() - interval '30 days'");
     site.run(&format!("SELECT pg_advisory_lock({BOOTSTRAP_LOCK})"));
     let mut pod = place.leader().start();
-    pod.says("waiting for the pod that leads");
+    pod.event("leader.waiting");
     pod.answers("/livez", 200);
     assert_eq!(pod.probe("/readyz"), 503);
-    let asked = Instant::now();
+    let requested = Instant::now();
     pod.signal(Signal::SIGTERM);
     pod.end_within(Duration::from_secs(10)).exits(143);
-    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
-    // Let go, the next one passes.
+    assert!(requested.elapsed() < Duration::from_secs(2), "{:?}", requested.elapsed());
+    // Once the lock is released, the next pod continues.
     let pod = place.leader().spawn();
-    pod.says("waiting for the pod that leads");
+    pod.event("leader.waiting");
     drop(site);
-    pod.end().exits(0).says("nothing to do");
+    pod.end().exits(0).event("site.up_to_date");
     assert!(place.postgres.database_exists(DATABASE));
 }

@@ -1,4 +1,4 @@
-//! The release before this one, beside it: both serve, follow and lead on one record, whichever wrote it last.
+//! The previous release beside this one: both serve, follow and lead on one record, whichever wrote it last.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ fn version(place: &Place) -> Option<String> {
     place.state("schema_version")
 }
 
-/// The next code of the site: one more patch.
+/// New code for the site: one more patch.
 fn new_patch(place: &Place, number: u32) {
     let patches = place.bench.path().join("apps/frappe/frappe/patches.txt");
     let text = fs::read_to_string(&patches).expect("patches.txt");
@@ -22,27 +22,27 @@ fn ran(place: &Place) -> Option<String> {
 }
 
 #[test]
-fn the_previous_release_serves_follows_and_leads_on_a_record_that_this_one_patched() {
+fn the_previous_release_works_with_a_record_that_this_one_upgraded() {
     let place = Place::new();
     let (this, previous) = (|| place.leader(), || place.leader().of_the_previous_release());
     previous().run().exits(0);
     let install_id = place.state("install_id");
     let old = Served::start(previous());
-    // The update rolls: this release patches the record under the feet of the one that serves.
+    // A rolling update: this release upgrades the record while the previous one serves.
     let new = Served::start(this());
     assert_eq!(version(&place).as_deref(), Some("2"));
     let ping = |served: &Served| http::status(served.port, SITE, "/api/method/ping");
     assert_eq!((ping(&old), ping(&new)), (200, 200));
-    // A pod of the previous release that starts now, with and without a login.
+    // A pod of the previous release that starts now, without and with a login.
     Served::start(previous().unset("DB_USER").unset("DB_PASSWORD")).stop();
     Served::start(previous()).stop();
-    // Rolled back, it migrates on that record; rolled forward, so does this one.
+    // After a rollback the previous release migrates with that record; after the next update, so does this one.
     new_patch(&place, 1);
     previous().run().exits(0).says("migrated");
     assert_eq!(ran(&place).as_deref(), Some("1"));
     this().run().exits(0);
     new_patch(&place, 2);
-    this().run().exits(0).says("migrated");
+    this().run().exits(0).event("migration.finished");
     previous().run().exits(0);
     assert_eq!(ran(&place).as_deref(), Some("2"));
     assert_eq!((version(&place).as_deref(), place.state("install_id")), (Some("2"), install_id));
@@ -50,9 +50,9 @@ fn the_previous_release_serves_follows_and_leads_on_a_record_that_this_one_patch
     new.stop();
 }
 
-/// The previous release writes a row anew where the one that is there is of another database: without a version.
+/// The previous release replaces a row of another database by a new one, which has no version.
 #[test]
-fn a_row_that_the_previous_release_wrote_anew_is_patched_again() {
+fn a_row_that_the_previous_release_replaced_is_upgraded_again() {
     let place = Place::new();
     place.created();
     place.site().run("UPDATE public.__cauldron_state SET database_oid = 1");
@@ -62,7 +62,7 @@ fn a_row_that_the_previous_release_wrote_anew_is_patched_again() {
     assert_eq!(version(&place).as_deref(), Some("2"));
 }
 
-/// Both come up on nothing at the same time: one leads, the other follows.
+/// Both start at once without a site: one leads, the other follows.
 #[test]
 fn both_releases_start_at_once_on_an_empty_database() {
     let place = Place::new();

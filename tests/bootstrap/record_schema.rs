@@ -1,4 +1,4 @@
-//! The schema of our record: the first release's is brought up to date, and a newer release's is not written.
+//! The schema of our record: the first release's schema is upgraded, and a newer release's record is not written.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,15 +14,15 @@ use crate::support::postgres_template::program;
 
 const TABLES: [&str; 4] =
     ["__cauldron_state", "__cauldron_fingerprint", "__cauldron_apps", "__cauldron_pins"];
-/// What the first release, which has no schema version, left of a site with an app from Git that was migrated twice.
+/// The record that the first release, which has no schema version, left of a site with an app from Git, migrated twice.
 const FIRST_RELEASE: &str = "tests/bootstrap/record-567db69.sql";
-const UP_TO_DATE: &str = "brought the schema of our record up to date";
+const SCHEMA_UPGRADED: &str = r#""event":"record.schema_upgraded""#;
 
 fn fixture() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(FIRST_RELEASE)
 }
 
-/// Every row of a table, without what every leader writes.
+/// Returns every row of a table, without the columns that every leader writes.
 fn rows(place: &Place, table: &str) -> Option<String> {
     let leaders =
         "array['holder', 'backend_pid', 'beat', 'doing', 'step', 'schema_version', 'fingerprint', 'gate']";
@@ -36,17 +36,17 @@ fn schema_version(place: &Place) -> Option<String> {
     place.state("schema_version")
 }
 
-/// A site whose record is the fixture's.
+/// A site with the fixture as its record.
 fn of_the_first_release() -> Place {
     let place = Place::new();
     place.created();
     let text = fs::read_to_string(fixture()).expect("the fixture");
-    // Of psql alone.
+    // Without psql's own commands.
     let sql: Vec<&str> = text.lines().filter(|line| !line.starts_with('\\')).collect();
     let loading = place.site();
     loading.run(&format!("DROP TABLE {}", TABLES.map(|table| format!("public.{table}")).join(", ")));
     loading.run(&format!("SET ROLE {DATABASE}; {}", sql.join("\n")));
-    // It was written in another database.
+    // The fixture was written in another database.
     place.site().run(
         "UPDATE public.__cauldron_state SET landmark = 'public.\"tabDocType\"'::regclass::oid,
          database_oid = (SELECT oid FROM pg_database WHERE datname = current_database()),
@@ -58,7 +58,7 @@ fn of_the_first_release() -> Place {
     place
 }
 
-/// `UPDATE_RECORD_FIXTURE=1` has the first release make it anew.
+/// `UPDATE_RECORD_FIXTURE=1` lets the first release write the fixture again.
 #[test]
 fn the_fixture_is_what_the_first_release_writes() {
     let place = Place::new();
@@ -99,21 +99,21 @@ fn a_record_of_the_first_release_keeps_every_row_and_gets_a_version() {
     let place = of_the_first_release();
     let before = TABLES.map(|table| rows(&place, table));
     assert!(before.iter().all(Option::is_some), "{before:?}");
-    place.leader().run().exits(0).says(UP_TO_DATE).says("\"from\":1");
+    place.leader().run().exits(0).says(SCHEMA_UPGRADED).says("\"from\":1");
     assert_eq!(schema_version(&place).as_deref(), Some("2"));
     let after = TABLES.map(|table| rows(&place, table).expect("rows"));
     let [state, history, apps, pins] = before.map(Option::unwrap_or_default);
     assert_eq!((&after[0], &after[2], &after[3]), (&state, &apps, &pins));
-    // The code of today was migrated to; what was before stays.
+    // The present code was migrated to; the earlier history stays.
     let kept = history.split("} {").all(|row| after[1].contains(row.trim_matches(['{', '}'])));
     assert!(kept, "{history}\n{}", after[1]);
     let again = place.leader().run().exits(0).stderr;
-    assert!(!again.contains(UP_TO_DATE), "{again}");
+    assert!(!again.contains(SCHEMA_UPGRADED), "{again}");
 }
 
-/// A backup that reads the tables: it is waited for with patience, and nobody behind us waits with it.
+/// A backup that reads the tables: it is waited for briefly, and no other session queues behind our lock.
 #[test]
-fn tables_that_somebody_locks_are_left_as_they_are() {
+fn locked_tables_are_left_as_they_are() {
     let place = of_the_first_release();
     let backup = place.site();
     backup.run("BEGIN; LOCK TABLE public.__cauldron_state IN ACCESS SHARE MODE");
@@ -124,11 +124,11 @@ fn tables_that_somebody_locks_are_left_as_they_are() {
             .is("NOT EXISTS (SELECT FROM information_schema.columns WHERE column_name = 'schema_version')")
     );
     backup.run("COMMIT");
-    place.leader().run().exits(0).says(UP_TO_DATE);
+    place.leader().run().exits(0).says(SCHEMA_UPGRADED);
 }
 
 #[test]
-fn tables_of_another_role_are_told_with_what_to_do() {
+fn tables_of_another_role_are_refused_with_a_hint() {
     let place = of_the_first_release();
     let site = place.site();
     site.run("ALTER TABLE public.__cauldron_state OWNER TO postgres; GRANT ALL ON public.__cauldron_state TO frappe");
@@ -150,40 +150,40 @@ fn a_newer_releases_record_is_served_and_never_written() {
         TABLES.map(|table| place.site().value(&format!("{all}{table} t")))
     };
     let before = whole();
-    let told = "schema version 99, and this release knows 2";
-    place.leader().run().exits(0).says(told);
+    let message = "schema version 99, and this release knows 2";
+    place.leader().run().exits(0).says(message);
     let pod = Served::start(place.leader());
-    pod.pod.says("following instead of leading");
+    pod.pod.event("leader.following_instead");
     pod.stop();
-    place.leader().with_command("migrate").run().exits(78).says(told);
-    place.leader().with_command("plan").run().exits(78).prints(told);
-    place.leader().with_command("doctor").run().exits(0).prints(told);
-    // Code that the database was never migrated to: it would have to migrate first.
+    place.leader().with_command("migrate").run().exits(78).says(message);
+    place.leader().with_command("plan").run().exits(78).prints(message);
+    place.leader().with_command("doctor").run().exits(0).prints(message);
+    // The database was never migrated to this code, which would have to migrate first.
     let patches = place.bench.path().join("apps/frappe/frappe/patches.txt");
     let text = fs::read_to_string(&patches).expect("patches.txt");
     fs::write(&patches, format!("{text}execute:frappe.local.db.set_single('Patched', 'two', 1)\n"))
         .expect("a patch");
-    place.leader().run().exits(78).says("this code is newer").says(told);
+    place.leader().run().exits(78).says("this code is newer").says(message);
     assert_eq!(whole(), before);
-    // The control: the same pods on a record that they know.
+    // The control: the same pods with a record that they know.
     place.site().run("UPDATE public.__cauldron_state SET schema_version = 2");
-    place.leader().run().exits(0).says("migrated");
+    place.leader().run().exits(0).event("migration.finished");
     assert_ne!(whole(), before);
 }
 
-/// The site is not served then, and nothing of it is cleared or migrated.
+/// The site is not served then, and nothing is cleared or migrated.
 #[test]
-fn a_phase_that_only_a_newer_release_knows_is_an_unfinished_site() {
+fn an_unknown_phase_of_a_newer_release_is_an_unfinished_site() {
     let place = Place::new();
     place.created();
     place.site().run(
         "ALTER TABLE public.__cauldron_state DROP CONSTRAINT __cauldron_state_phase_check;
          UPDATE public.__cauldron_state SET schema_version = 99, phase = 'suspended'",
     );
-    let told = "schema version 99, and this release knows 2";
-    place.leader().run().exits(78).says("the site is not finished").says(told);
+    let message = "schema version 99, and this release knows 2";
+    place.leader().run().exits(78).says("the site is not finished").says(message);
     assert_eq!(place.state("phase").as_deref(), Some("suspended"));
     // The control: the same record in a phase that both know.
     place.site().run("UPDATE public.__cauldron_state SET phase = 'complete'");
-    place.leader().run().exits(0).says(told);
+    place.leader().run().exits(0).says(message);
 }

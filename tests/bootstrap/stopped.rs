@@ -1,4 +1,5 @@
-//! A creation that is asked to stop, or that loses its lock: the step ends, the lock is free, and nothing says done.
+//! A creation that is stopped, or that loses its lock: the step ends, the lock is free, and the site is not marked
+//! complete.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -27,23 +28,23 @@ fn term_during_a_creation_stops_the_step_and_frees_the_lock() {
         let leader = place.leader().with_command(command).set("CAULDRON_WEB_ADDR", web_addr);
         let mut pod = held_at(leader, &barrier).start();
         let held = barrier.wait(LONG);
-        // The control of what is looked for below.
+        // The control for the checks below.
         assert_ne!(place.site().value(LOCKS).as_deref(), Some("0"));
         assert_eq!(pod.probe("/readyz"), 503);
         pod.answers("/startupz", 200);
-        let asked = Instant::now();
+        let requested = Instant::now();
         pod.signal(Signal::SIGTERM);
         pod.end_within(Duration::from_secs(10)).exits(code);
-        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+        assert!(requested.elapsed() < Duration::from_secs(5), "{:?}", requested.elapsed());
         assert_eq!(is_gone(held.pid), Some(()), "the step outlived its supervisor");
         eventually(LONG, "the lock is free", || {
             (place.site().value(LOCKS).as_deref() == Some("0")).then_some(())
         });
-        place.leader().run().exits(0).says("cleared what an unfinished");
+        place.leader().run().exits(0).event("site.unfinished_cleared");
     }
 }
 
-/// The server, a pooler or a network ends the session that holds the lock: another pod may lead from then on.
+/// The server, a pooler or the network ends the session that holds the lock: from then on another pod may lead.
 #[test]
 fn a_lost_lock_kills_the_step() {
     let place = Place::new();
@@ -54,13 +55,13 @@ fn a_lost_lock_kills_the_step() {
         "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'cauldron/lock'";
     assert_eq!(place.site().run(cut).len(), 1);
     let ended = pod.end_within(Duration::from_secs(20));
-    assert_eq!(is_gone(held.pid), Some(()), "the step goes on without a lock");
+    assert_eq!(is_gone(held.pid), Some(()), "the step continues without a lock");
     ended.exits(75);
     assert_eq!(place.state("phase").as_deref(), Some("creating"));
-    place.leader().run().exits(0).says("cleared what an unfinished");
+    place.leader().run().exits(0).event("site.unfinished_cleared");
 }
 
-/// PostgreSQL itself goes away and comes back while Frappe creates.
+/// PostgreSQL stops and comes back while Frappe creates the site.
 #[test]
 fn a_server_that_restarts_during_a_creation() {
     let mut place = Place::new();
@@ -71,5 +72,5 @@ fn a_server_that_restarts_during_a_creation() {
     pod.end_within(Duration::from_secs(20)).exits(75);
     assert_eq!(is_gone(held.pid), Some(()));
     place.postgres.start_again();
-    place.leader().run().exits(0).says("cleared what an unfinished");
+    place.leader().run().exits(0).event("site.unfinished_cleared");
 }

@@ -1,4 +1,4 @@
-//! What Kubernetes mounts over the file: read-only volumes, ConfigMaps, full disks. Each in a mount namespace of its own.
+//! Read-only volumes, ConfigMaps mounted over the file, and full disks. Each test has its own mount namespace.
 
 use std::fs;
 use std::process::Command;
@@ -10,19 +10,19 @@ use crate::support::bench::Bench;
 use crate::support::binary::{Binary, Ended};
 use crate::support::skip::skipped;
 
-/// Runs a shell line in a private mount namespace, then the program in it; `None` where that is not allowed here.
+/// Runs a shell line and then the program in a private mount namespace. None if that is not permitted here.
 fn mounted(test: &str, line: &str, binary: Binary) -> Option<Ended> {
     let allowed = Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
     if !allowed.is_ok_and(|output| output.status.success()) {
-        skipped(test, "no mount namespace can be made here");
+        skipped(test, "mount namespaces are not permitted here");
         return None;
     }
     let script = format!("set -e; {line}\nexec \"$0\" \"$@\"");
     Some(binary.under(&["unshare", "-m", "sh", "-c", &script]).run())
 }
 
-/// Chart 0.1.0 mounts a ConfigMap over the file: an empty one stays behind on the volume (tests/bad_input/files.rs has
-/// the control, a file that was emptied just now).
+/// Chart 0.1.0 mounts a ConfigMap over the file, which leaves an empty file on the volume. The negative control, a file
+/// that became empty a moment ago, is in tests/bad_input/files.rs.
 #[test]
 fn an_empty_file_that_a_mount_left_behind_is_filled() {
     let bench = Bench::sample();
@@ -32,8 +32,8 @@ fn an_empty_file_that_a_mount_left_behind_is_filled() {
     assert!(read(&bench).contains("\"db_host\": \"pg\""), "{}", read(&bench));
 }
 
-/// Everything that the manifest says is in the file already.
-fn settled() -> Bench {
+/// A bench whose file already has every value of the manifest.
+fn configured() -> Bench {
     let bench = Bench::sample();
     configure(&bench).set("DB_HOST", "pg").run().exits(0);
     bench
@@ -44,15 +44,15 @@ fn read_only(bench: &Bench) -> String {
     format!("mount --bind {sites} {sites}; mount -o remount,bind,ro {sites}")
 }
 
-/// As a ConfigMap's subPath: the file itself is a mount.
+/// The file itself is a mount, like a ConfigMap's subPath.
 fn file_mount(bench: &Bench) -> String {
     let file = file(bench).display().to_string();
     format!("mount --bind {file} {file}")
 }
 
 #[test]
-fn a_read_only_volume_that_says_the_same_is_fine() {
-    let bench = settled();
+fn a_read_only_volume_with_the_same_values_is_accepted() {
+    let bench = configured();
     let binary = configure(&bench).set("DB_HOST", "pg");
     if let Some(ended) = mounted("read_only_same", &read_only(&bench), binary) {
         ended.exits(0);
@@ -60,8 +60,8 @@ fn a_read_only_volume_that_says_the_same_is_fine() {
 }
 
 #[test]
-fn a_read_only_volume_that_differs_is_told_key_by_key() {
-    let bench = settled();
+fn differences_on_a_read_only_volume_are_reported_by_key() {
+    let bench = configured();
     let before = read(&bench);
     let covered = configure(&bench).set("DB_HOST", "other");
     if let Some(ended) = mounted("read_only_covered", &read_only(&bench), covered) {
@@ -76,14 +76,14 @@ fn a_read_only_volume_that_differs_is_told_key_by_key() {
 
 #[test]
 fn a_file_that_is_itself_a_mount_is_not_replaced() {
-    let bench = settled();
+    let bench = configured();
     let before = read(&bench);
     let same = configure(&bench).set("DB_HOST", "pg");
     let Some(ended) = mounted("file_mount", &file_mount(&bench), same) else { return };
     ended.exits(0);
     let other = configure(&bench).set("DB_HOST", "other");
     mounted("file_mount", &file_mount(&bench), other)
-        .expect("allowed a moment ago")
+        .expect("permitted before")
         .exits(78)
         .says("FRAPPE_DB_HOST");
     assert_eq!(read(&bench), before);
@@ -93,11 +93,11 @@ fn a_file_that_is_itself_a_mount_is_not_replaced() {
 }
 
 #[test]
-fn a_full_disk_leaves_the_file_as_it_was() {
-    let bench = settled();
+fn a_full_disk_does_not_change_the_file() {
+    let bench = configured();
     bench.configure(json!({ "padding": "x".repeat(8192) }));
     let sites = bench.sites().display().to_string();
-    // What is on the tmpfs goes with the namespace, so the shell compares before it ends.
+    // The tmpfs ends with the namespace, so the shell compares before it exits.
     let fill = format!(
         "mount -t tmpfs -o size=64k none /mnt; cp -a {sites}/. /mnt/; mount --bind /mnt {sites}; \
          cat /dev/zero > {sites}/filler 2>/dev/null || true; cp {sites}/common_site_config.json /dev/shm/$$.before; \

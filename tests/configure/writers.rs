@@ -1,4 +1,4 @@
-//! Many writers at once: nobody's key is lost, and nobody reads half a file.
+//! Concurrent writers: no key is lost, and no reader sees a partial file.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -15,7 +15,7 @@ use crate::support::wait::{eventually, within};
 
 const ROUNDS: usize = 20;
 
-/// Ends the reader even when the test fails.
+/// Stops the reader even if the test fails.
 struct Ended<'a>(&'a AtomicBool);
 
 impl Drop for Ended<'_> {
@@ -25,7 +25,7 @@ impl Drop for Ended<'_> {
 }
 
 #[test]
-fn no_key_is_lost_and_no_half_file_is_seen() {
+fn no_key_is_lost_and_no_partial_file_is_read() {
     let bench = Bench::sample();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -67,9 +67,9 @@ fn no_key_is_lost_and_no_half_file_is_seen() {
     });
 }
 
-/// A writer that hangs is waited for; going on beside it would undo what it writes.
+/// Without waiting, a writer would undo the changes of the writer before it.
 #[test]
-fn a_writer_waits_for_the_one_before() {
+fn a_writer_waits_for_the_previous_one() {
     let bench = Bench::sample();
     fs::create_dir(bench.sites().join(".cauldron")).expect("a folder");
     let lock = fs::File::create(bench.sites().join(".cauldron/config.lock")).expect("a lock file");
@@ -77,7 +77,7 @@ fn a_writer_waits_for_the_one_before() {
     let pod = configure(&bench).set("DB_HOST", "pg").spawn();
     let inode = held.metadata().expect("its metadata").ino();
     let waiting = format!("/proc/{}/fd", pod.pid());
-    eventually(LONG, "it has opened the lock", || {
+    eventually(LONG, "it opens the lock file", || {
         let open = fs::read_dir(&waiting).ok()?.flatten();
         open.into_iter()
             .any(|entry| fs::metadata(entry.path()).is_ok_and(|metadata| metadata.ino() == inode))
@@ -89,9 +89,9 @@ fn a_writer_waits_for_the_one_before() {
     assert_eq!(bench.read_config("common_site_config.json")["db_host"], "pg");
 }
 
-/// Frappe truncates a file and writes it anew; the moment in between is no invalid file.
+/// Frappe truncates a file and then writes it; a read in between must not count as an invalid file.
 #[test]
-fn frappes_own_writes_are_not_taken_for_an_invalid_file() {
+fn frappes_own_writes_are_not_an_invalid_file() {
     let bench = Bench::sample();
     let text = format!("{{\"padding\": \"{}\"}}", "x".repeat(1 << 16));
     fs::write(file(&bench), &text).expect("a whole file");
@@ -99,16 +99,17 @@ fn frappes_own_writes_are_not_taken_for_an_invalid_file() {
     let (path, whole) = (file(&bench), text.clone());
     thread::scope(|scope| {
         scope.spawn(move || {
-            // Until the other end is dropped, be it by a failure below; the pause is Frappe's between two writes.
-            let between = std::time::Duration::from_millis(2);
-            while stopped.recv_timeout(between) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            // Runs until the other end is dropped, also after a failure below. The pause is that between Frappe's
+            // writes.
+            let pause = std::time::Duration::from_millis(2);
+            while stopped.recv_timeout(pause) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
                 fs::write(&path, &whole).expect("a file, written as Frappe does");
             }
         });
         let stop = stop;
-        // The control: who reads once may see less than the whole file.
-        let half = || fs::read(file(&bench)).is_ok_and(|bytes| bytes.len() < text.len()).then_some(());
-        within(LONG, half).expect("a torn read");
+        // Negative control: a single read may get less than the whole file.
+        let partial = || fs::read(file(&bench)).is_ok_and(|bytes| bytes.len() < text.len()).then_some(());
+        within(LONG, partial).expect("a partial read");
         for _ in 0..20 {
             configure(&bench).argument("--print-config").run().exits(0);
         }

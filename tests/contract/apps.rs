@@ -1,4 +1,4 @@
-//! apps.txt, importable code and installed_apps: what happens when they disagree, and when install-app is killed.
+//! The behaviour if apps.txt, importable code and installed_apps disagree, and if install-app is killed.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -62,7 +62,7 @@ fn has_version(postgres: &Postgres) -> bool {
     postgres.session("contract_apps").is(sql)
 }
 
-/// A site folder that is a link, as a pod's view has them: a site by its name, and none of `all`.
+/// A site folder that is a link, as in a pod's overlay: a site by its name, and not part of `all`.
 fn linked(bench: &Bench, facts: &mut Facts) {
     let view = tempfile::tempdir().expect("a folder");
     let sites = view.path().join("sites");
@@ -129,7 +129,7 @@ fn state(bench: &Bench, redis: &Redis, name: &str, facts: &mut Facts) {
     }
 }
 
-/// install-app killed at an edge, on a site of its own: what a plain retry and what --force make of it.
+/// install-app killed at an edge, on its own site: the results of a plain retry and of --force.
 fn killed(bench: &Bench, postgres: &Postgres, condition: &str, table: &str, name: &str, facts: &mut Facts) {
     let (site, database) = (format!("{}.test", name.replace('_', "-")), format!("contract_{name}"));
     bench.new_site(&site, &database);

@@ -1,4 +1,4 @@
-//! Commands and what their exit codes are worth.
+//! The commands and the meaning of their exit codes.
 
 use serde_json::json;
 
@@ -22,7 +22,7 @@ pub fn observe(bench: Bench, facts: &mut Facts) {
     owner(bench, &postgres, facts);
 }
 
-/// The volume lost, the database kept: a plain new-site drops it without a word.
+/// The volume is lost, the database is kept: a plain new-site drops it without a warning.
 fn drops_a_database(bench: &Bench, postgres: &Postgres, facts: &mut Facts) {
     postgres.run("postgres", &format!("CREATE DATABASE {DATABASE}"));
     postgres.run(DATABASE, "CREATE TABLE precious (id int)");
@@ -108,7 +108,7 @@ fn force(bench: &Bench, postgres: &Postgres, facts: &mut Facts) {
     facts.note("new_site.force.exit", json!(bench.run(&forced).exit));
 }
 
-/// A role and a database made beforehand: `--no-setup-db`. Then a table that is not Frappe's, of the site's role or not.
+/// Role and database made beforehand: `--no-setup-db`. Then a foreign table, owned by the site's role or by another.
 fn owner(bench: &Bench, postgres: &Postgres, facts: &mut Facts) {
     let database = "contract_owner";
     postgres.run("postgres", &format!("CREATE ROLE {database} LOGIN PASSWORD 'owner'"));

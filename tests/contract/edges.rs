@@ -1,6 +1,6 @@
-//! The edges of new-site: the moment before each step, named by what has been done until then.
+//! The edges of new-site: the moments before each step, named after the last thing that was done.
 
-/// What the step that comes next does, and so how to hold it there.
+/// The first action of the next step, at which the step can be held.
 pub enum Next {
     /// Writes this shared catalogue.
     Catalogue(&'static str),
@@ -10,7 +10,7 @@ pub enum Next {
     Table(&'static str),
     /// Inserts a row into this table for which the condition holds.
     Row(&'static str, &'static str),
-    /// Nothing: it returned.
+    /// None: new-site returned.
     End,
 }
 

@@ -1,4 +1,4 @@
-//! Facts by name, `edge.fact` where there are several edges; compared one by one.
+//! Facts by name (`edge.fact` if there are several edges), compared one by one.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ impl Facts {
         assert!(before.is_none(), "{name} was noted twice");
     }
 
-    /// Every fact that is not the same on both sides, or only on one.
+    /// The facts that differ, or that only one side has.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let names = self.0.keys().chain(other.0.keys().filter(|name| !self.0.contains_key(*name)));
         names

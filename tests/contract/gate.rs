@@ -1,8 +1,8 @@
-//! Holds new-site at an edge without its help, so that the same kill works on real Frappe: the step runs into a lock.
+//! Holds new-site at an edge by a lock in the database, so that the same kill works on real Frappe.
 //!
-//! What new-site creates is copied from `template1`, so an event trigger there is in the new database from the start. It
-//! waits for a lock on a shared catalogue that nothing else writes (pg_shdescription), which a session here holds. An
-//! advisory lock would not do: those are a database's own, and the database is not there yet.
+//! new-site's database is copied from `template1`, so an event trigger there is in the new database from the start. The
+//! trigger waits for a lock on a shared catalogue that nothing else writes (pg_shdescription), which a session here
+//! holds. An advisory lock does not work: it belongs to one database, which does not exist yet.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ impl<'a> Gate<'a> {
         Self { postgres, holder }
     }
 
-    /// On a database that is there already: holds the next insert of such a row.
+    /// Holds the next insert of such a row, in an existing database.
     pub fn on_row(postgres: &'a Postgres, database: &str, table: &str, condition: &str) -> Self {
         let holder = postgres.session("postgres");
         holder.run("BEGIN; LOCK TABLE pg_catalog.pg_shdescription IN SHARE MODE");
@@ -50,20 +50,20 @@ impl<'a> Gate<'a> {
         Self { postgres, holder }
     }
 
-    /// Whether the step has come to the edge and waits there.
+    /// True if the step has reached the edge and waits there.
     pub fn is_reached(&self, deadline: Duration, or: impl Fn() -> bool) -> bool {
         let waits = || !self.holder.run(WAITING).is_empty();
         within(deadline, || if waits() { Some(true) } else { or().then_some(false) }).unwrap_or(false)
     }
 
-    /// Ends what the killed step left waiting, then opens the gate for good, in the database that was made too.
+    /// Ends the waiting sessions of the killed step, then removes the gate, also from the new database.
     pub fn open(self, database: &str) {
         self.holder.run(
             "select pg_terminate_backend(pid) from pg_stat_activity
              where pid <> pg_backend_pid() and backend_type = 'client backend'",
         );
-        let gone = within(Duration::from_secs(60), || self.holder.run(WAITING).is_empty().then_some(()));
-        assert!(gone.is_some(), "what the killed step left still waits");
+        let ended = within(Duration::from_secs(60), || self.holder.run(WAITING).is_empty().then_some(()));
+        assert!(ended.is_some(), "a session of the killed step still waits");
         drop(self.holder);
         for name in ["template1", database] {
             if self.postgres.database_exists(name) {
@@ -73,7 +73,7 @@ impl<'a> Gate<'a> {
     }
 }
 
-/// What waits, as a function and as a row's trigger function.
+/// The waiting code, as an event trigger function and as a row trigger function.
 fn waiting(condition: &str) -> String {
     format!(
         "CREATE FUNCTION contract.wait() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -112,7 +112,7 @@ fn functions(next: &Next) -> String {
     )
 }
 
-/// A table as pg_event_trigger_ddl_commands() names it: quoted only where SQL needs it.
+/// A table as named by pg_event_trigger_ddl_commands(): quoted only if SQL requires it.
 fn identity(table: &str) -> String {
     let plain = table.chars().all(|c| c.is_ascii_lowercase() || c == '_');
     if plain { format!("public.{table}") } else { format!("public.\"{table}\"") }

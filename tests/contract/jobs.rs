@@ -1,4 +1,4 @@
-//! A worker with a job in hand: what TERM, a second TERM and KILL do to it.
+//! A worker that runs a job: the effects of TERM, of a second TERM and of KILL.
 
 use std::fs;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ pub fn observe(mut bench: Bench, facts: &mut Facts) {
     failed_requests(&bench, &postgres, facts);
 }
 
-/// One job that runs until it is told to end.
+/// A job that runs until it is released.
 struct Job {
     started: PathBuf,
     release: PathBuf,
@@ -51,7 +51,7 @@ impl Job {
             job.release.display(),
             job.done.display()
         );
-        // Its exit code says nothing: a job cannot be printed as JSON, and that comes after it is queued.
+        // The exit code does not matter: the command fails to print the job as JSON, after it has queued it.
         bench.run(&["--site", SITE, "execute", "frappe.utils.background_jobs.enqueue", "--kwargs", &kwargs]);
         job
     }
@@ -92,7 +92,7 @@ fn term_twice(bench: &Bench, redis: &Redis, facts: &mut Facts) {
     let mut worker = worker(bench);
     job.wait_for_start();
     worker.signal(Signal::SIGTERM);
-    // RQ takes a second signal for a repeated first one until a second has passed since it handled the first.
+    // Within one second after the first signal RQ regards a second one as a duplicate.
     eventually(READY, "the worker takes the signal", || worker.log().contains("shut down").then_some(()));
     let first = Instant::now();
     eventually(READY, "a second passes", || (first.elapsed() > Duration::from_millis(1200)).then_some(()));
@@ -107,7 +107,7 @@ fn kill(bench: &Bench, facts: &mut Facts) {
     let job = Job::enqueue(bench, "kill");
     let mut worker = worker(bench);
     job.wait_for_start();
-    // The whole group: the work-horse has left it.
+    // The whole group is killed, but the work-horse has left it.
     worker.kill_group();
     job.release();
     facts.note("busy.killed.job_done_alone", job.is_done_within(READY));
@@ -121,7 +121,7 @@ fn suspended(bench: &Bench, redis: &Redis, facts: &mut Facts) {
     let first = Job::enqueue(bench, "first");
     first.release();
     facts.note("suspended.first_job_runs", first.is_done_within(READY));
-    // RQ looks at the key before it asks for the next job, and writes down that it found it.
+    // RQ reads the key before it takes the next job, and logs that it is suspended.
     eventually(READY, "the worker is suspended", || running.log().contains("Worker suspended").then_some(()));
     let second = Job::enqueue(bench, "second");
     second.release();
@@ -130,7 +130,7 @@ fn suspended(bench: &Bench, redis: &Redis, facts: &mut Facts) {
     redis.ask::<i64>(1, &["DEL", "rq:suspended"]);
 }
 
-/// A worker waits for jobs in Redis: before that it may still look at whether it is suspended, and has no handlers.
+/// Waits until a worker blocks in Redis: before that it has no signal handlers, and may still check for a suspension.
 pub fn wait_until_blocked(redis: &Redis) {
     eventually(READY, "a worker blocks in Redis", || {
         let clients: String = redis.ask(1, &["CLIENT", "LIST"]);

@@ -1,4 +1,4 @@
-//! new-site killed at each edge: what it leaves, and what the other commands then say.
+//! new-site killed at each edge: what it leaves, and how the other commands then behave.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -40,7 +40,7 @@ pub fn observe(bench: Bench, facts: &mut Facts) {
     let (postgres, redis) = (Postgres::start(), Redis::start());
     bench.connect(&postgres, &redis);
     let mut all_tables = 0;
-    // The last edge is a finished site: it says how many tables "all" is.
+    // The last edge is a finished site, which gives the number of all tables.
     for edge in EDGES.iter().rev() {
         let site = format!("{}.test", edge.name.replace('_', "-"));
         let database = format!("edge_{}", edge.name);
@@ -48,7 +48,7 @@ pub fn observe(bench: Bench, facts: &mut Facts) {
         if matches!(edge.next, Next::End) {
             all_tables = postgres.tables(&database).len();
         }
-        look(bench, &postgres, edge, &site, &database, all_tables, facts);
+        note_state(bench, &postgres, edge, &site, &database, all_tables, facts);
     }
 }
 
@@ -62,8 +62,8 @@ fn kill_at(bench: &Bench, postgres: &Postgres, edge: &Edge, site: &str, database
         assert_eq!(new_site.exit_within(EDGE), Some(0), "new-site: {}", new_site.log());
     } else {
         let pid = new_site.pid();
-        let gone = || !fs::exists(format!("/proc/{pid}/task")).unwrap_or(false) || is_zombie(pid);
-        assert!(gate.is_reached(EDGE, gone), "{} was not reached: {}", edge.name, new_site.log());
+        let ended = || !fs::exists(format!("/proc/{pid}/task")).unwrap_or(false) || is_zombie(pid);
+        assert!(gate.is_reached(EDGE, ended), "{} was not reached: {}", edge.name, new_site.log());
     }
     if matches!(edge.next, Next::AnyTable) {
         facts.note("secrets_in_argv", argv_secrets(new_site.pid()));
@@ -79,7 +79,7 @@ fn is_zombie(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
 }
 
-fn look(
+fn note_state(
     bench: &Bench,
     postgres: &Postgres,
     edge: &Edge,
@@ -107,8 +107,8 @@ fn look(
         }
     }
     let mut web = Web::spawn(bench, 2, &[]);
-    let (list, ping, again) = ask_side_by_side(bench, &mut web, site, database);
-    // What a failure prints is no contract; that a success prints nothing is.
+    let (list, ping, again) = run_concurrently(bench, &mut web, site, database);
+    // The output of a failure is not part of the contract; that a success prints nothing is.
     let shows = if list.stdout.trim().is_empty() { "nothing" } else { "apps" };
     note(
         "list_apps",
@@ -134,8 +134,8 @@ fn look(
     facts.note(format!("{SEEN}{}.migrate_says", edge.name), migrate.text.trim().lines().last().unwrap_or(""));
 }
 
-/// list-apps, ping and a second plain new-site: none of them changes anything.
-fn ask_side_by_side(bench: &Bench, web: &mut Web, site: &str, database: &str) -> (Ran, u16, Ran) {
+/// Runs list-apps, ping and a second plain new-site at the same time: none of them changes anything.
+fn run_concurrently(bench: &Bench, web: &mut Web, site: &str, database: &str) -> (Ran, u16, Ran) {
     thread::scope(|scope| {
         let list = scope.spawn(|| bench.run(&["--site", site, "list-apps"]));
         let again = scope.spawn(|| bench.run(&Bench::new_site_options(site, database)));

@@ -1,4 +1,4 @@
-//! Workers, scheduler and socketio: how they start, end, and what they leave behind.
+//! Workers, scheduler and socketio: how they start and end, and what they leave.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -40,12 +40,12 @@ fn start_worker(bench: &Bench, redis: &Redis) -> (Running, String) {
     let name = eventually(READY, "the worker is in rq:workers", || {
         registered(redis).difference(&before).next().cloned()
     });
-    // Its signal handlers come after its record and its first words; before them TERM kills it.
+    // A worker sets its signal handlers after its record and its first output; before that TERM kills it.
     wait_until_blocked(redis);
     (worker, name)
 }
 
-/// What is left of a time that began a moment ago.
+/// Rounds the rest of a time that began a moment ago up to whole minutes.
 fn whole_minutes(seconds: i64) -> i64 {
     (seconds + 59) / 60 * 60
 }
@@ -134,7 +134,7 @@ fn socketio(bench: &Bench, redis: &mut Redis, facts: &mut Facts) {
     redis.start_again();
 }
 
-/// Which secrets stand in whose argument list, over the whole process group of a running command.
+/// The secrets in the argument lists of a running command's whole process group.
 pub fn argv_secrets(group: u32) -> Value {
     let secrets = [("administrator", PASSWORD), ("site", SITE_PASSWORD), ("admin", ADMIN_PASSWORD)];
     let mut found: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();

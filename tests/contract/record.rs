@@ -1,4 +1,4 @@
-//! tests/contract/frappe-15.json: what was seen on a real bench, with its version and commit.
+//! tests/contract/frappe-15.json: the facts observed on a real bench, with its version and commit.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,7 +12,7 @@ use crate::Part;
 use crate::facts::Facts;
 use crate::support::bench::Bench;
 
-/// Facts that name what is counted and not compared: the sample has fewer tables than the real thing.
+/// The prefix of facts that are recorded and not compared: the sample bench has fewer tables than a real one.
 pub const SEEN: &str = "seen:";
 
 #[derive(Default, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub struct Record {
     pub version: String,
     pub commit: String,
     pub facts: BTreeMap<String, Facts>,
-    /// Raw numbers of that run, for proportion.
+    /// The measured numbers of that run, for information.
     pub seen: BTreeMap<String, Facts>,
 }
 
@@ -29,11 +29,11 @@ pub fn read() -> Option<Record> {
     Some(serde_json::from_str(&text).expect("the record is JSON"))
 }
 
-/// Observes a real bench and writes the part that was observed.
+/// Observes a real bench and writes that part of the record.
 pub fn update((name, observe): Part, bench: Bench) {
     let (version, commit) = (version(&bench), commit(&bench));
     let (facts, seen) = observed(observe, bench);
-    // Tests run side by side, each with a part of the one file.
+    // Tests run in parallel, each with one part of the file.
     let lock = File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("record.lock")).expect("a lock file");
     let _lock = Flock::lock(lock, FlockArg::LockExclusive).expect("the record's lock");
     let mut record = read().unwrap_or_default();
@@ -44,7 +44,7 @@ pub fn update((name, observe): Part, bench: Bench) {
     fs::write(path(), text).expect("the record is written");
 }
 
-/// Observes the sample bench and fails where the record says otherwise.
+/// Observes the sample bench and fails if it differs from the record.
 pub fn compare((name, observe): Part, bench: Bench) {
     let record = read().expect("tests/contract/frappe-15.json");
     let (facts, _) = observed(observe, bench);

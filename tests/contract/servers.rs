@@ -1,4 +1,4 @@
-//! The test servers themselves: what every other test stands on.
+//! The test servers themselves, on which all other tests depend.
 
 use std::time::Duration;
 
@@ -16,13 +16,15 @@ fn postgres_stops_crashes_and_comes_back() {
     postgres.run("postgres", "CREATE TABLE kept (id int)");
     postgres.restart();
     postgres.kill_9();
-    assert!(std::net::TcpStream::connect((postgres.host(), postgres.port())).is_err());
+    // Its own socket: another program may have taken the port.
+    let socket = postgres.socket_folder().join(format!(".s.PGSQL.{}", postgres.port()));
+    assert!(std::os::unix::net::UnixStream::connect(socket).is_err());
     postgres.start_again();
     assert_eq!(postgres.tables("postgres"), ["kept"]);
 }
 
 #[test]
-fn postgres_with_tls_wants_the_right_ca() {
+fn postgres_with_tls_requires_the_right_ca() {
     let ca = Ca::new();
     let postgres = Postgres::start_with(|home| {
         Options::default()

@@ -1,4 +1,4 @@
-//! gunicorn and what it answers, in every state of site and servers.
+//! gunicorn's answers in every state of site and servers.
 
 use std::fs;
 use std::thread;
@@ -20,9 +20,9 @@ const SITE: &str = "web.test";
 const DATABASE: &str = "contract_web";
 const PING: &str = "/api/method/ping";
 const READY: Duration = Duration::from_secs(30);
-/// Stands for Frappe's 30 s.
+/// The graceful timeout, which is 30 s in production.
 const GRACE_S: u32 = 4;
-/// Of a gunicorn that is woken, which ends within READY for no other reason.
+/// The graceful timeout of a gunicorn that a request wakes: longer than READY, so that only the request can end it.
 const LONG_GRACE_S: u32 = 90;
 
 pub struct Web {
@@ -31,7 +31,7 @@ pub struct Web {
 }
 
 impl Web {
-    /// Runs gunicorn and waits until it answers anything at all.
+    /// Starts gunicorn and waits for any answer.
     pub fn start(bench: &Bench, grace_s: u32) -> Self {
         let mut web = Self::spawn(bench, grace_s, &[]);
         eventually(READY, "gunicorn answers", || {
@@ -41,7 +41,7 @@ impl Web {
         web
     }
 
-    /// Only runs it; `extra` options override the usual ones.
+    /// Starts gunicorn without waiting; `extra` options override the usual ones.
     pub fn spawn(bench: &Bench, grace_s: u32, extra: &[&str]) -> Self {
         let port = port::free();
         Self { gunicorn: Running::spawn(bench.gunicorn(port, grace_s).args(extra)), port }
@@ -51,7 +51,7 @@ impl Web {
         http::status(self.port, host, path)
     }
 
-    /// The first status that comes; 0 if gunicorn ends, or its workers do not get so far as to answer.
+    /// The first status; 0 if gunicorn ends, or its workers never answer.
     pub fn first_status(&mut self, host: &str, path: &str) -> u16 {
         let first = within(READY, || match self.status(host, path) {
             0 => self.gunicorn.exit().map(|_| 0),
@@ -112,22 +112,22 @@ fn maintenance(bench: &Bench, web: &Web, facts: &mut Facts) {
     facts.note("maintenance.ping_after", web.status(SITE, PING));
 }
 
-/// Frappe's own writes are not atomic, so a reader can meet half a file.
+/// A half-written file: Frappe's own writes are not atomic.
 fn broken_config(bench: &Bench, web: &Web, facts: &mut Facts) {
     for file in [format!("{SITE}/site_config.json"), "common_site_config.json".to_owned()] {
         let path = bench.sites().join(&file);
         let whole = fs::read(&path).expect("a configuration file");
         fs::write(&path, &whole[..whole.len() / 2]).expect("half a configuration file");
         let name = file.rsplit('/').next().unwrap_or(&file);
-        // Real Frappe answers 404 or 500 here, by which thread it comes to.
+        // Real Frappe answers 404 or 500 here, depending on the thread.
         facts.note(format!("half_{name}.ping_is_200"), web.status(SITE, PING) == 200);
         facts.note(format!("half_{name}.list_apps"), json!(bench.run(&["--site", SITE, "list-apps"]).exit));
         fs::write(&path, whole).expect("the whole configuration file");
     }
 }
 
-/// Assets hidden and their key gone: the page fails, and so does the page that would say so; nobody closes its session,
-/// which then blocks migrate's ALTER TABLE for ever. One thread, so that every request meets what the last one left.
+/// Missing assets and a missing key in Redis: the page fails, and so does the error page; its session stays open and
+/// blocks migrate's ALTER TABLE indefinitely. One thread, so that every request gets the state that the last one left.
 fn assets(bench: &Bench, postgres: &Postgres, redis: &Redis, facts: &mut Facts) {
     let mut web = Web::spawn(bench, 2, &["--workers", "1", "--threads", "1"]);
     let mut note = |name: &str, status: u16| facts.note(format!("assets.{name}"), status);
@@ -147,7 +147,7 @@ fn assets(bench: &Bench, postgres: &Postgres, redis: &Redis, facts: &mut Facts) 
     facts.note("assets.hidden.leaves_session_in_transaction", leaks);
 }
 
-/// The trap: TERM takes the whole graceful timeout unless somebody connects.
+/// TERM takes the whole graceful timeout unless a client connects.
 fn stops(bench: &Bench, postgres: &Postgres, facts: &mut Facts) {
     let mut idle = Web::start(bench, GRACE_S);
     wait_until_idle(&idle.gunicorn);
@@ -171,13 +171,13 @@ fn stops(bench: &Bench, postgres: &Postgres, facts: &mut Facts) {
     facts.note("term.in_flight", in_flight(bench, postgres));
 }
 
-/// Every worker sleeps until somebody connects: one that is awake sees TERM at once.
+/// Waits until every worker sleeps: a worker that is awake handles TERM at once.
 fn wait_until_idle(gunicorn: &Running) {
     let pid = gunicorn.pid();
     eventually(READY, "gunicorn's workers sleep", || {
         let workers = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
         let sleeps = |worker: &str| {
-            // The kernel's function that it sleeps in; "0" where it does not say.
+            // The kernel function in which the worker sleeps; "0" if that is hidden.
             let place = fs::read_to_string(format!("/proc/{worker}/wchan")).unwrap_or_default();
             place.contains("poll") || place.contains("select") || place == "0"
         };
@@ -186,7 +186,7 @@ fn wait_until_idle(gunicorn: &Running) {
     });
 }
 
-/// A login waits for a lock on its table; TERM comes; the lock goes: the login still gets its answer.
+/// A login that waits for a lock on its table when TERM comes: after the lock is released it still gets its answer.
 fn in_flight(bench: &Bench, postgres: &Postgres) -> u16 {
     let mut web = Web::start(bench, 30);
     let port = web.port;

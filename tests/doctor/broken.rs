@@ -1,4 +1,4 @@
-//! Settings and databases that are wrong: each is told by its id, with its severity, and gives its exit code.
+//! Wrong settings and databases: each is reported with its id and severity, and gives its exit code.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::support::binary::LONG;
 use crate::support::postgres::{PASSWORD, Postgres, SUPERUSER};
 
 #[test]
-fn every_wrong_setting_is_told_and_the_rest_is_looked_at() {
+fn every_wrong_setting_is_reported_and_the_rest_is_checked() {
     let place = Place::healthy();
     let broken = place
         .doctor()
@@ -16,52 +16,57 @@ fn every_wrong_setting_is_told_and_the_rest_is_looked_at() {
         .set("CAULDRON_DRAIN", "soon")
         .set("DB_PASSWORD_FILE", "/nowhere")
         .set("REDIS_CACHE", "http://canary@h");
-    let told = Examined::from(broken.run()).exits(78);
+    let report = Examined::from(broken.run()).exits(78);
     for variable in ["GUNICORN_WORKERS", "CAULDRON_DRAIN", "DB_PASSWORD", "REDIS_CACHE"] {
         let named =
             |f: &&crate::examined::Finding| f.id == "configuration" && f.subject.starts_with(variable);
-        assert!(told.findings.iter().find(named).is_some_and(|f| f.severity == "error"), "{}", told.shown());
+        assert!(
+            report.findings.iter().find(named).is_some_and(|f| f.severity == "error"),
+            "{}",
+            report.shown()
+        );
     }
-    assert!(!told.text.contains("canary"), "{}", told.text);
-    told.tells("redis-connection", "info", "skipped: REDIS_CACHE cannot be used")
-        .tells("redis-queue-eviction", "ok", "")
-        .tells("site-login", "ok", DATABASE)
-        .tells("site", "ok", "complete");
+    assert!(!report.text.contains("canary"), "{}", report.text);
+    report
+        .reports("redis-connection", "info", "skipped: REDIS_CACHE cannot be used")
+        .reports("redis-queue-eviction", "ok", "")
+        .reports("site-login", "ok", DATABASE)
+        .reports("site", "ok", "complete");
 }
 
 #[test]
-fn logins_that_do_not_fit() {
+fn wrong_logins() {
     let place = Place::healthy();
-    let told = Examined::from(place.doctor().set("DB_PASSWORD", "wrong").run()).exits(77);
-    told.tells("postgres-connection", "error", "DB_PASSWORD").tells("site-login", "ok", DATABASE);
-    // Another password than the role's, in the file and so in the bootstrap's table.
+    let report = Examined::from(place.doctor().set("DB_PASSWORD", "wrong").run()).exits(77);
+    report.reports("postgres-connection", "error", "DB_PASSWORD").reports("site-login", "ok", DATABASE);
+    // The file has another password than the role, which is also an error in the bootstrap's table.
     place.edit_site_config(|config| {
         config.insert("db_password".into(), "another".into());
     });
-    let told = place.examined().exits(77).tells("site-login", "error", "ALTER ROLE");
-    told.tells("site", "error", "does not open");
+    let report = place.examined().exits(77).reports("site-login", "error", "ALTER ROLE");
+    report.reports("site", "error", "does not open");
 }
 
 #[test]
-fn rights_that_are_missing() {
+fn missing_rights() {
     let place = Place::empty();
     place.postgres.run("postgres", "CREATE ROLE plain LOGIN PASSWORD 'plain-Secret_4'");
     let plain = place.doctor().set("DB_USER", "plain").set("DB_PASSWORD", "plain-Secret_4");
-    Examined::from(plain.clone().run()).exits(77).tells("login-rights", "error", "CREATEROLE CREATEDB");
-    // A database that is not the site's: it may connect, and not create.
+    Examined::from(plain.clone().run()).exits(77).reports("login-rights", "error", "CREATEROLE CREATEDB");
+    // A role that may connect to the database, but not create tables.
     let sql = format!("CREATE ROLE {DATABASE} LOGIN PASSWORD 'own-Secret_5'");
     place.postgres.run("postgres", &sql);
     place.postgres.run("postgres", &format!("CREATE DATABASE {DATABASE}"));
     let owner = place.doctor().set("DB_USER", DATABASE).set("DB_PASSWORD", "own-Secret_5");
-    let told = Examined::from(owner.clone().run()).exits(77);
-    told.tells("database-schema", "error", "GRANT CREATE ON SCHEMA public");
+    let report = Examined::from(owner.clone().run()).exits(77);
+    report.reports("database-schema", "error", "GRANT CREATE ON SCHEMA public");
     place.postgres.run(DATABASE, &format!("GRANT CREATE ON SCHEMA public TO {DATABASE}"));
-    Examined::from(owner.run()).exits(0).tells("database-schema", "ok", DATABASE);
+    Examined::from(owner.run()).exits(0).reports("database-schema", "ok", DATABASE);
     place.postgres.run("postgres", &format!("REVOKE CONNECT ON DATABASE {DATABASE} FROM public"));
-    place.examined().exits(77).tells("database", "error", "GRANT CONNECT");
+    place.examined().exits(77).reports("database", "error", "GRANT CONNECT");
     place.postgres.run("postgres", &format!("GRANT CONNECT ON DATABASE {DATABASE} TO {DATABASE}"));
     place.postgres.run("postgres", &format!("ALTER ROLE {DATABASE} NOLOGIN"));
-    place.examined().exits(77).tells("database-role", "error", "LOGIN");
+    place.examined().exits(77).reports("database-role", "error", "LOGIN");
 }
 
 #[test]
@@ -69,26 +74,26 @@ fn a_database_that_is_not_utf8() {
     let place = Place::empty();
     let sql = format!("CREATE DATABASE {DATABASE} ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'");
     place.postgres.run("postgres", &sql);
-    place.examined().exits(78).tells("database", "error", "LATIN1");
+    place.examined().exits(78).reports("database", "error", "LATIN1");
 }
 
 #[test]
-fn lost_halves_are_foreign_data() {
+fn a_lost_folder_or_database_is_foreign_data() {
     let place = Place::healthy();
     let folder = place.bench.sites().join(SITE);
     let away = place.bench.path().join("away");
     std::fs::rename(&folder, &away).expect("the site's folder is moved");
-    let told = place.examined().exits(65).tells("site", "error", "the volume is lost");
-    told.tells("volume-folder", "info", "absent").tells("site-config", "info", "absent");
+    let report = place.examined().exits(65).reports("site", "error", "the volume is lost");
+    report.reports("volume-folder", "info", "absent").reports("site-config", "info", "absent");
     std::fs::rename(&away, &folder).expect("the site's folder is moved back");
-    let told = Examined::from(place.doctor().set("DB_NAME", "another").run()).exits(65);
-    told.tells("site-config", "error", "another").tells("site", "error", "another database");
+    let report = Examined::from(place.doctor().set("DB_NAME", "another").run()).exits(65);
+    report.reports("site-config", "error", "another").reports("site", "error", "another database");
     place.postgres.run("postgres", &format!("DROP DATABASE {DATABASE}"));
-    place.examined().exits(65).tells("site", "error", "empty").tells("site-login", "info", "skipped");
+    place.examined().exits(65).reports("site", "error", "empty").reports("site-login", "info", "skipped");
 }
 
 #[test]
-fn a_creation_that_was_cut_off_and_one_that_is_under_way() {
+fn a_creation_that_is_running() {
     let place = Place::empty();
     let barrier = Barrier::at("site_config");
     let mut leader = place.manifest("bootstrap");
@@ -97,8 +102,8 @@ fn a_creation_that_was_cut_off_and_one_that_is_under_way() {
     }
     let pod = leader.start();
     let held = barrier.wait(LONG);
-    let told = place.examined().tells("lock", "info", "held by").tells("state", "ok", "phase creating");
-    told.tells("unfinished-attempt", "warning", "attempt").exits(0).tells(
+    let report = place.examined().reports("lock", "info", "held by").reports("state", "ok", "phase creating");
+    report.reports("unfinished-attempt", "warning", "attempt").exits(0).reports(
         "site",
         "info",
         "did not finish it",
@@ -108,52 +113,52 @@ fn a_creation_that_was_cut_off_and_one_that_is_under_way() {
 }
 
 #[test]
-fn a_password_that_changed_is_told_as_what_it_is() {
+fn a_changed_password_is_reported_as_such() {
     let place = Place::healthy();
     place.postgres.run("postgres", &format!("ALTER ROLE \"{DATABASE}\" PASSWORD 'rotated'"));
-    place.examined().exits(77).tells("site-login", "error", "refused").tells(
+    place.examined().exits(77).reports("site-login", "error", "refused").reports(
         "site",
         "error",
         "does not open",
     );
-    let told = Examined::from(place.doctor().set("SITE_DB_PASSWORD", "rotated").run()).exits(0);
-    told.tells("site-login", "info", "SITE_DB_PASSWORD").tells("site", "ok", "recorded as finished");
+    let report = Examined::from(place.doctor().set("SITE_DB_PASSWORD", "rotated").run()).exits(0);
+    report.reports("site-login", "info", "SITE_DB_PASSWORD").reports("site", "ok", "recorded as finished");
 }
 
 #[test]
-fn a_restored_copy_is_known_by_its_record() {
+fn a_restored_copy_is_recognized_by_its_record() {
     let place = Place::healthy();
-    // A dump carries the row to another database: to the row it is the same as another OID.
+    // A dump carries the row to another database; another OID in the row has the same effect.
     place.postgres.run(DATABASE, "UPDATE __cauldron_state SET database_oid = 1");
-    let told = place.examined().exits(0).tells("state", "warning", "restored copy");
-    told.tells("site", "info", "no record").tells("identity", "info", "only the volume");
+    let report = place.examined().exits(0).reports("state", "warning", "restored copy");
+    report.reports("site", "info", "no record").reports("identity", "info", "only the volume");
 }
 
 #[test]
-fn another_installation_and_a_failure_on_record() {
+fn another_installation_and_a_recorded_failure() {
     let place = Place::healthy();
     let sql = "UPDATE __cauldron_state SET install_id = 'another', last_error = 'disk full'";
     place.postgres.run(DATABASE, sql);
-    let told = place.examined().exits(0).tells("identity", "warning", "another");
-    told.tells("state", "warning", "disk full");
+    let report = place.examined().exits(0).reports("identity", "warning", "another");
+    report.reports("state", "warning", "disk full");
 }
 
 #[test]
-fn a_failure_on_record_is_over_when_a_later_run_ends_well() {
+fn a_recorded_failure_is_cleared_by_a_later_success() {
     let place = Place::healthy();
     place.postgres.run(DATABASE, "UPDATE __cauldron_state SET last_error = 'disk full'");
     place.manifest("bootstrap").run().exits(0);
-    place.examined().exits(0).tells("state", "ok", "phase complete");
-    // What ends badly is on record again.
+    place.examined().exits(0).reports("state", "ok", "phase complete");
+    // The next failure is recorded again.
     let init = place.bench.path().join("apps/frappe/frappe/__init__.py");
     let text = fs::read_to_string(&init).expect("__init__.py");
     let line = text.lines().find(|line| line.starts_with("__version__")).expect("a version");
     fs::write(&init, text.replace(line, "__version__ = \"15.0.1\"")).expect("__init__.py");
     place.manifest("bootstrap").run().exits(65);
-    place.examined().tells("state", "warning", "frappe is 15.0.1 here");
+    place.examined().reports("state", "warning", "frappe is 15.0.1 here");
     fs::write(&init, text).expect("__init__.py");
     place.manifest("bootstrap").run().exits(0);
-    place.examined().exits(0).tells("state", "ok", "phase complete");
+    place.examined().exits(0).reports("state", "ok", "phase complete");
 }
 
 #[test]
@@ -167,15 +172,16 @@ fn switches_and_pending_work() {
     let session = place.postgres.session(DATABASE);
     session.run(r#"delete from "tabPatch Log" where patch like '%widen_the_series'"#);
     session.run(r#"update "tabUser" set last_active = now() - interval '9 days'"#);
-    let told = place.examined().exits(0).tells("maintenance", "warning", "503");
-    let told = told.tells("scheduler", "warning", "pause_scheduler").tells("dormant", "info", "9 days");
-    let told = told.tells("encryption-key", "warning", "bootstrap");
-    // What was migrated to is not migrated again, whatever Patch Log says.
-    told.tells("pending-patches", "ok", "of this very code");
+    let report = place.examined().exits(0).reports("maintenance", "warning", "503");
+    let report =
+        report.reports("scheduler", "warning", "pause_scheduler").reports("dormant", "info", "9 days");
+    let report = report.reports("encryption-key", "warning", "bootstrap");
+    // Code that the database was migrated to is not migrated again, whatever Patch Log contains.
+    report.reports("pending-patches", "ok", "was migrated to this code");
     session.run("update __cauldron_state set fingerprint = null");
     session.run("delete from __cauldron_fingerprint");
-    let told = place.examined().exits(0).tells("fingerprint", "info", "would migrate: 1 patch");
-    told.tells("pending-patches", "warning", "1 not in Patch Log, the first: ").tells(
+    let report = place.examined().exits(0).reports("fingerprint", "info", "would migrate: 1 patch");
+    report.reports("pending-patches", "warning", "1 not in Patch Log, the first: ").reports(
         "pending-patches",
         "warning",
         "widen_the_series",
@@ -184,12 +190,12 @@ fn switches_and_pending_work() {
     place.edit_site_config(|config| {
         config.remove("pause_scheduler");
     });
-    place.examined().exits(0).tells("scheduler", "warning", "System Settings");
+    place.examined().exits(0).reports("scheduler", "warning", "System Settings");
 }
 
-/// A login that is let in over TLS only, and one that is not let in at all.
+/// A login that the server rejects without TLS, and TLS that the server does not offer.
 #[test]
-fn what_the_server_does_not_admit() {
+fn connections_that_the_server_rejects() {
     let place = Place {
         postgres: Postgres::start_with(|_| {
             crate::support::postgres::Options::default()
@@ -197,8 +203,8 @@ fn what_the_server_does_not_admit() {
         }),
         ..Place::empty()
     };
-    let told = place.examined().exits(77).tells("postgres-connection", "error", "pg_hba.conf");
-    assert!(!told.text.contains(PASSWORD));
-    let told = Examined::from(place.doctor().set("DB_SSLMODE", "require").run()).exits(78);
-    told.tells("postgres-connection", "error", "DB_SSLMODE=prefer");
+    let report = place.examined().exits(77).reports("postgres-connection", "error", "pg_hba.conf");
+    assert!(!report.text.contains(PASSWORD));
+    let report = Examined::from(place.doctor().set("DB_SSLMODE", "require").run()).exits(78);
+    report.reports("postgres-connection", "error", "DB_SSLMODE=prefer");
 }

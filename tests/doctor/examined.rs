@@ -1,4 +1,4 @@
-//! A site to be examined, and what was told of it.
+//! A site to examine, and the report about it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -21,7 +21,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Servers and a bench, and no site yet.
+    /// Servers and a bench, without a site.
     pub fn empty() -> Self {
         Self::with_redis(Options::default().setting("appendonly yes"))
     }
@@ -31,7 +31,7 @@ impl Place {
         Self { postgres: Postgres::start(), redis, bench: Bench::sample() }
     }
 
-    /// A finished site that somebody uses.
+    /// A finished site that is in use.
     pub fn healthy() -> Self {
         let place = Self::empty();
         place.manifest("bootstrap").run().exits(0);
@@ -41,13 +41,13 @@ impl Place {
             r#"update "tabSingles" set value = '1' where doctype = 'System Settings' and field = 'enable_scheduler'"#,
         );
         place.bench.configure(serde_json::json!({ "host_name": format!("http://{SITE}") }));
-        // Frappe leaves it open to every user of the machine.
+        // Frappe creates the file readable by every user of the machine.
         let config = place.bench.sites().join(SITE).join("site_config.json");
         fs::set_permissions(config, fs::Permissions::from_mode(0o640)).expect("a file of its own");
         place
     }
 
-    /// What a pod that leads is given.
+    /// The manifest of a pod that leads.
     pub fn manifest(&self, command: &str) -> Binary {
         Binary::on(&self.bench, &[command])
             .servers(&self.postgres, &self.redis)
@@ -103,9 +103,9 @@ impl From<Ended> for Examined {
         assert_eq!(keys, ["exit_code", "findings"]);
         assert_eq!(report["exit_code"], ended.exit, "{text}");
         let findings = report["findings"].as_array().expect("a list").iter().map(Finding::read).collect();
-        let told = Self { exit: ended.exit, findings, text };
-        assert!(!told.findings.is_empty());
-        told
+        let report = Self { exit: ended.exit, findings, text };
+        assert!(!report.findings.is_empty());
+        report
     }
 }
 
@@ -137,20 +137,20 @@ impl Examined {
         self
     }
 
-    /// There is such a finding, and it says so.
+    /// Asserts that a finding with this id and severity contains the text.
     #[track_caller]
-    pub fn tells(self, id: &str, severity: &str, text: &str) -> Self {
-        let said = self.findings.iter().any(|finding| {
+    pub fn reports(self, id: &str, severity: &str, text: &str) -> Self {
+        let found = self.findings.iter().any(|finding| {
             finding.id == id
                 && finding.severity == severity
                 && format!("{} {} {}", finding.subject, finding.detail, finding.hint).contains(text)
         });
-        assert!(said, "no {severity} {id} with `{text}` in:\n{}", self.shown());
+        assert!(found, "no {severity} {id} with `{text}` in:\n{}", self.shown());
         self
     }
 
-    /// What is neither ok nor info.
-    pub fn complaints(&self) -> Vec<&Finding> {
+    /// Warnings and errors.
+    pub fn problems(&self) -> Vec<&Finding> {
         self.findings.iter().filter(|f| f.severity == "warning" || f.severity == "error").collect()
     }
 

@@ -1,11 +1,11 @@
-//! `plan` says what `bootstrap` then does, and does nothing itself.
+//! `plan` shows what `bootstrap` then does, and changes nothing itself.
 
 use serde_json::Value;
 
 use crate::examined::{DATABASE, Place, SITE};
 use crate::support::snapshot;
 
-/// The plan as JSON, which changed nothing.
+/// Returns the plan as JSON, and asserts that making it changed nothing.
 #[track_caller]
 fn plan(place: &Place, code: i32) -> Value {
     let before = (snapshot::files(&place.bench), snapshot::cluster(&place.postgres));
@@ -23,45 +23,53 @@ fn from_nothing_to_a_finished_site() {
     assert_eq!(seen["steps"][1], "new-site");
     place.manifest("bootstrap").run().exits(0);
     let seen = plan(&place, 0);
-    assert_eq!((&seen["row"]["action"], seen["steps"].as_array().map(Vec::len)), (&"go on".into(), Some(0)));
-    let told = place.manifest("plan").run().exits(0).stdout;
-    assert!(told.lines().any(|line| line == "plan         go on"), "{told}");
+    assert_eq!(
+        (&seen["row"]["action"], seen["steps"].as_array().map(Vec::len)),
+        (&"continue".into(), Some(0))
+    );
+    let report = place.manifest("plan").run().exits(0).stdout;
+    assert!(report.lines().any(|line| line == "plan         continue"), "{report}");
 }
 
-/// The bootstrap migrates such a site once, whatever its fingerprint is.
+/// The bootstrap migrates such a site once, regardless of its fingerprint.
 #[test]
 fn a_site_that_was_never_recorded_as_finished() {
     let place = Place::healthy();
-    assert_eq!(plan(&place, 0)["gate"]["course"], "serve: nothing is to be migrated");
+    assert_eq!(plan(&place, 0)["gate"]["course"], "serve: nothing to migrate");
     place.postgres.run(DATABASE, "UPDATE __cauldron_state SET phase = 'idle'");
     let seen = plan(&place, 0);
     assert_eq!(seen["gate"]["relation"], "equal", "{seen}");
-    assert_eq!(seen["gate"]["course"], "migrate; nothing is pending, so nobody is stopped", "{seen}");
+    assert_eq!(
+        seen["gate"]["course"], "migrate; nothing is pending, so no requests or jobs are stopped",
+        "{seen}"
+    );
     assert_eq!(seen["steps"][0], "migrate", "{seen}");
-    // Its creation was cut off: nobody worked with it, and no gate is asked.
+    // Its creation was interrupted: it was never in use, so the gate does not apply.
     place.postgres.run(DATABASE, "UPDATE __cauldron_state SET phase = 'creating', attempt = 'cut'");
     let seen = plan(&place, 0);
     assert_eq!((&seen["gate"], &seen["steps"][0]), (&Value::Null, &"migrate".into()), "{seen}");
-    place.examined().exits(0).tells("fingerprint", "info", "its creation is not recorded as finished");
+    place.examined().exits(0).reports("fingerprint", "info", "its creation is not recorded as finished");
 }
 
 #[test]
-fn a_refusal_is_told_with_its_code_and_its_mend() {
+fn a_refusal_has_its_code_and_hint() {
     let place = Place::healthy();
     let folder = place.bench.sites().join(SITE);
     let away = place.bench.sites().join("away");
     std::fs::rename(&folder, &away).expect("the site's folder");
     let seen = plan(&place, 65);
     assert_eq!(seen["exit_code"], 65);
-    let hint = seen["refusal"]["mend"].as_str().expect("a mend");
+    let hint = seen["refusal"]["hint"].as_str().expect("a hint");
     assert!(hint.contains("CAULDRON_ADOPT="), "{hint}");
+    // The former key, for one minor version.
+    assert_eq!(seen["refusal"]["mend"], hint);
     std::fs::rename(&away, &folder).expect("the site's folder");
     place.postgres.run("postgres", &format!("DROP DATABASE \"{DATABASE}\""));
     assert!(plan(&place, 65)["refusal"]["cause"].as_str().is_some_and(|cause| cause.contains("empty")));
 }
 
 #[test]
-fn what_cannot_be_asked_is_told_and_nothing_planned() {
+fn an_unreachable_server_is_reported_and_nothing_is_planned() {
     let mut place = Place::healthy();
     place.postgres.stop();
     place.manifest("plan").run().exits(69).says("error:");

@@ -1,4 +1,4 @@
-//! PostgreSQL or Redis goes away in every step of a creation, and comes back.
+//! PostgreSQL or Redis becomes unavailable in every step of a creation, and comes back.
 
 use std::time::Instant;
 
@@ -62,13 +62,13 @@ fn away_and_back(lab: &mut Lab, step: &str, server: Server) -> Result<(), String
         Server::Redis => lab.place.redis.stop(),
     }
     held.release();
-    // On without it, to its end or to the next step.
+    // The pod continues without the server, to its end or to the next step.
     let mut at_next = None;
     let exit = within(LONG, || {
         at_next = barrier.wait_or_none(std::time::Duration::ZERO);
         pod.exit().map(Some).or(at_next.is_some().then_some(None))
     });
-    // The next start begins while the server is away, and waits for it.
+    // The next start begins while the server is unavailable, and waits for it.
     let waiting = exit.flatten().map(|_| lab.pod(&trace).spawn());
     match server {
         Server::Redis => lab.place.redis.start_again(),

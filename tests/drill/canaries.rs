@@ -1,11 +1,11 @@
-//! What is somebody else's, beside the site: in other databases of the server, and on the volume.
+//! Data of others beside the site: in other databases of the server, and on the volume.
 
 use std::fs;
 
 use crate::place::Place;
 
-/// Each database with what counts its content; `shop` is another role's, with a schema of its own.
-const LOOKS: [(&str, &str); 3] = [
+/// Each database with a query for its contents; `shop` belongs to another role and has its own schema.
+const QUERIES: [(&str, &str); 3] = [
     ("neighbour", "SELECT string_agg(o::text, ' ' ORDER BY id) FROM public.orders o"),
     ("shop", "SELECT string_agg(b::text, ' ' ORDER BY id) FROM books.sold b"),
     ("shop", "SELECT string_agg(b::text, ' ' ORDER BY id) FROM public.stock b"),
@@ -18,7 +18,7 @@ pub struct Canaries {
 }
 
 impl Canaries {
-    /// Once for a server; again, as they were.
+    /// Creates the databases of the server, or recreates them.
     pub fn set(place: &Place) -> Self {
         for sql in [
             "DROP DATABASE IF EXISTS neighbour",
@@ -43,26 +43,29 @@ impl Canaries {
         Self { rows: Self::rows(place) }
     }
 
-    /// For each new bench.
+    /// Writes the files, for each new bench.
     pub fn set_files(place: &Place) {
         for (path, content) in FILES {
             let path = place.bench.sites().join(path);
-            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder of somebody's");
-            fs::write(path, content).expect("a file of somebody's");
+            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder of others");
+            fs::write(path, content).expect("a file of others");
         }
     }
 
     fn rows(place: &Place) -> Vec<Option<String>> {
-        LOOKS
+        QUERIES
             .iter()
             .map(|(database, sql)| place.postgres.session(database).query(sql).ok()?.pop()?.pop()?)
             .collect()
     }
 
+    /// Checks that all canaries are unchanged.
+    ///
     /// # Errors
-    /// The one that is not as it was.
+    /// The canary that changed.
     pub fn check(&self, place: &Place) -> Result<(), String> {
-        for ((database, sql), (before, after)) in LOOKS.iter().zip(self.rows.iter().zip(Self::rows(place))) {
+        for ((database, sql), (before, after)) in QUERIES.iter().zip(self.rows.iter().zip(Self::rows(place)))
+        {
             if before.is_none() || *before != after {
                 return Err(format!("canary in {database}: {sql} gave {before:?}, gives {after:?}"));
             }

@@ -1,5 +1,5 @@
-//! Negative controls: with the lock or the mark switched off on the server or on the volume, or with something of
-//! somebody's touched, the same drill fails. There is no switch for that in the program.
+//! Negative controls: with the lock or the mark disabled on the server or on the volume, or with a canary changed, the
+//! same drill fails. The program itself has no switch for that.
 
 use crate::canaries::Canaries;
 use crate::converge::{converge, sessions_of_others};
@@ -14,7 +14,7 @@ use crate::support::postgres::{Options, Postgres};
 use crate::support::session::Session;
 use crate::support::trace::Trace;
 
-/// A server that grants every advisory lock to everybody: what every new database is copied from says so.
+/// A server that grants every advisory lock to every session: the template of all new databases is changed.
 fn without_the_lock() -> Postgres {
     let postgres = Postgres::start_with(|_| Options::default().setting("allow_system_table_mods = on"));
     postgres.run("postgres", "ALTER DATABASE template0 ALLOW_CONNECTIONS true");
@@ -34,30 +34,30 @@ fn misses(outcome: Result<(), String>, what: &str) {
 }
 
 #[test]
-fn without_the_lock_eight_pods_are_seen_to_fail() {
+fn without_the_lock_eight_pods_fail() {
     let lab = Lab::on(without_the_lock());
     misses(eight_pods(&lab), "the lock is off");
 }
 
 #[test]
-fn without_the_mark_a_kill_is_seen_to_stay() {
+fn without_the_mark_a_kill_is_not_recovered_from() {
     let mut lab = Lab::new();
     cut_off(&lab, &Trace::new(), "doctype:User");
     lab.place.site().run("DELETE FROM public.__cauldron_state");
-    misses(converge(&lab, &Trace::new(), None).map(drop), "the mark in the database is gone");
+    misses(converge(&lab, &Trace::new(), None).map(drop), "the mark in the database was deleted");
     lab.reset();
     cut_off(&lab, &Trace::new(), "doctype:User");
     std::fs::remove_file(lab.place.bench.sites().join(".cauldron").join(SITE).join("attempt"))
         .expect("a mark");
-    misses(converge(&lab, &Trace::new(), None).map(drop), "the mark on the volume is gone");
+    misses(converge(&lab, &Trace::new(), None).map(drop), "the mark on the volume was deleted");
     lab.reset();
-    // With both of them the same cut is made up for.
+    // With both marks the same kill is recovered from.
     cut_off(&lab, &Trace::new(), "doctype:User");
     converge(&lab, &Trace::new(), None).unwrap_or_else(|miss| panic!("{miss}"));
 }
 
 #[test]
-fn a_canary_that_is_touched_is_seen() {
+fn a_changed_canary_is_detected() {
     let mut lab = Lab::new();
     for (database, sql) in [
         ("neighbour", "UPDATE orders SET what = 'ours' WHERE id = 7"),
@@ -69,11 +69,11 @@ fn a_canary_that_is_touched_is_seen() {
         lab.canaries = Canaries::set(&lab.place);
     }
     std::fs::remove_file(lab.place.bench.sites().join("note.txt")).expect("a file");
-    misses(lab.canaries.check(&lab.place), "a file is gone");
+    misses(lab.canaries.check(&lab.place), "a file was deleted");
 }
 
 #[test]
-fn a_site_that_is_not_whole_is_seen() {
+fn an_incomplete_site_is_detected() {
     let lab = Lab::new();
     lab.place.created();
     UNDISTURBED.whole.check(&Portrait::of(&lab.place)).expect("it is whole");
@@ -92,16 +92,16 @@ fn a_site_that_is_not_whole_is_seen() {
     assert_eq!(attempt(&lab.place), None);
 }
 
-/// A session of an older attempt, at the barrier of a step that works.
+/// A session of an older attempt exists at the barrier of a running step.
 #[test]
-fn a_session_of_an_older_attempt_is_seen() {
+fn a_session_of_an_older_attempt_is_detected() {
     let lab = Lab::new();
     let trace = Trace::new();
     let barrier = Barrier::at("doctype:User");
     let pod = held_at(lab.pod(&trace), &barrier).spawn();
     let held = barrier.wait(LONG);
-    sessions_of_others(&lab, held.pid).expect("its own are no others");
-    // Another role's, so that the leader cannot end it before we have looked.
+    sessions_of_others(&lab, held.pid).expect("its own sessions do not count");
+    // A session of another role, so that the leader cannot end it before the check.
     let mut config = lab.place.postgres.config(DATABASE);
     let _old = Session::open(config.application_name("cauldron/abcdefghij0123456789")).expect("a session");
     misses(sessions_of_others(&lab, held.pid), "an older attempt has a session");

@@ -1,4 +1,4 @@
-//! Plain starts of the same pod, until one says that the site is there.
+//! Plain starts of the same pod, until one succeeds.
 
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,11 @@ use crate::support::binary::LONG;
 use crate::support::trace::Trace;
 use crate::support::wait::within;
 
-/// A start that meets the crash of the server before it may need another; a loop of them is none.
-const MOST_TRIES: usize = 4;
-/// "Start again": every other code but 0 would ask for a person.
+/// A start during the server's crash may need another start; more would be a loop.
+const MAX_TRIES: usize = 4;
+/// The codes for "start again": any other code except 0 would need a person.
 pub const AGAIN: [i32; 2] = [69, 75];
-/// The first steps of a creation and of the migrate that mends one, with a session open.
+/// The first steps with a session, of a creation and of the migrate that completes one.
 const AT_WORK: &str = "core_tables,migrate:locked";
 
 #[derive(Clone, Copy, Debug)]
@@ -22,15 +22,15 @@ pub struct Converged {
     pub elapsed: Duration,
 }
 
-/// Starts the pod until the site is whole. `orphan` is a step of before that still waits at its barrier: it goes on when
-/// the new leader works, and must find that it may not.
+/// Starts the pod until the site is complete. `orphan` is an earlier step that still waits at its barrier: it continues
+/// when the new leader works, and must find that it may not.
 ///
 /// # Errors
-/// What was missed.
+/// The failure.
 pub fn converge(lab: &Lab, trace: &Trace, mut orphan: Option<Held>) -> Result<Converged, String> {
     let began = Instant::now();
     let mut logs = String::new();
-    for tries in 1..=MOST_TRIES {
+    for tries in 1..=MAX_TRIES {
         let exit = start(lab, trace, &mut orphan, &mut logs)?;
         if exit == 0 {
             let converged = Converged { tries, elapsed: began.elapsed() };
@@ -38,17 +38,17 @@ pub fn converge(lab: &Lab, trace: &Trace, mut orphan: Option<Held>) -> Result<Co
             lab.check().map_err(|miss| format!("{miss}\n{logs}"))?;
             let overlaps = trace.overlaps();
             if !overlaps.is_empty() {
-                return Err(format!("steps of an older attempt went on: {overlaps:?}\n{logs}"));
+                return Err(format!("steps of an older attempt continued: {overlaps:?}\n{logs}"));
             }
             return Ok(converged);
         }
         if !AGAIN.contains(&exit) {
             return Err(format!("exit {exit}\n{logs}"));
         }
-        // A migrate waits a second for a file lock that the orphan holds, and no longer.
+        // A migrate waits only one second for a file lock that the orphan holds.
         drop(orphan.take());
     }
-    Err(format!("not after {MOST_TRIES} starts\n{logs}"))
+    Err(format!("not after {MAX_TRIES} starts\n{logs}"))
 }
 
 fn start(lab: &Lab, trace: &Trace, orphan: &mut Option<Held>, logs: &mut String) -> Result<i32, String> {
@@ -68,10 +68,10 @@ fn start(lab: &Lab, trace: &Trace, orphan: &mut Option<Held>, logs: &mut String)
     exit.ok_or_else(|| format!("not ended within {LONG:?}\n{logs}"))
 }
 
-/// At the new leader's barrier nobody of an older attempt has a session.
+/// Checks that no older attempt has a session when the new leader is at its barrier.
 ///
 /// # Errors
-/// Who has one.
+/// The sessions of older attempts.
 pub fn sessions_of_others(lab: &Lab, worker: u32) -> Result<(), String> {
     let environment = std::fs::read(format!("/proc/{worker}/environ")).unwrap_or_default();
     let environment = String::from_utf8_lossy(&environment).into_owned();

@@ -1,5 +1,5 @@
-//! The leader loses its network, or its processor, in the middle of a step: another one takes over, never are two at
-//! work, and all converge.
+//! The leader loses its network, or its CPU, during a step: another pod takes over, never do two work at once, and all
+//! converge.
 
 use std::thread;
 use std::time::Duration;
@@ -19,9 +19,9 @@ use crate::support::trace::Trace;
 use crate::support::tree::with_descendants;
 use crate::support::wait::{eventually, within};
 
-/// In the middle, and before the step's first session: it would log in only afterwards.
+/// During the creation, and before the step's first session: such a step would log in only afterwards.
 const MOMENTS: [&str; 2] = ["doctype:User", "site_config"];
-/// Thirty seconds of silence, and what a creation takes.
+/// The time limit for a takeover: 30 s of silence, and a creation.
 const TAKEN_OVER: Duration = Duration::from_secs(120);
 
 struct Scene {
@@ -41,7 +41,7 @@ impl Scene {
         self.lab.pod(&self.trace).set("DB_PORT", self.proxy.port())
     }
 
-    /// A leader that stands at `moment`, with its step.
+    /// Starts a leader that waits at `moment` with its step.
     fn leader(&self, binary: Binary, moment: &str) -> (Pod, Held) {
         let barrier = Barrier::at(moment);
         let pod = held_at(binary, &barrier).spawn();
@@ -49,7 +49,8 @@ impl Scene {
         (pod, held)
     }
 
-    /// Two more pods; one of them comes to its own step. Then the old one goes on, and must find that it may not.
+    /// Starts two more pods, one of which reaches its own step. Then the old leader continues, and must find that it
+    /// may not.
     fn taken_over(&self, old: Pod, old_step: Held, wake: impl FnOnce(&Pod)) -> Result<(), String> {
         let barrier = Barrier::at("core_tables");
         let mut pods: Vec<Pod> =
@@ -59,7 +60,7 @@ impl Scene {
             all.join("\n---\n")
         };
         let Some(held) = barrier.wait_or_none(TAKEN_OVER) else {
-            return Err(format!("nobody took over\n{}", logs(&pods, &old)));
+            return Err(format!("no pod took over\n{}", logs(&pods, &old)));
         };
         sessions_of_others(&self.lab, held.pid).map_err(|miss| format!("{miss}\n{}", logs(&pods, &old)))?;
         if let Some(second) = barrier.wait_or_none(Duration::ZERO) {
@@ -82,7 +83,7 @@ impl Scene {
         self.converged()
     }
 
-    /// The old leader's own restart, its network there again.
+    /// Restarts the old leader, with its network restored.
     fn converged(&self) -> Result<(), String> {
         self.proxy.pass();
         let ended = self.behind_the_proxy().run();
@@ -109,7 +110,7 @@ fn each(case: impl Fn(&Scene, &str) -> Result<(), String>) {
     }
 }
 
-/// Side by side: most of their time is the thirty seconds of silence.
+/// The cases run in parallel: most of their time is the 30 s of silence.
 #[test]
 fn a_leader_that_is_cut_off_stopped_or_frozen() {
     thread::scope(|scope| {
@@ -141,7 +142,7 @@ fn a_connection_that_is_reset() {
     });
 }
 
-/// Its step is awake, and nobody watches it.
+/// The step continues while its supervisor is stopped.
 fn a_supervisor_that_is_stopped() {
     each(|scene, moment| {
         let (pod, held) = scene.leader(scene.lab.pod(&scene.trace), moment);
@@ -150,7 +151,7 @@ fn a_supervisor_that_is_stopped() {
     });
 }
 
-/// A virtual machine that is paused: everything of the pod, and all of it goes on at once.
+/// As with a paused virtual machine: all processes of the pod stop, and all continue at once.
 fn a_pod_that_is_frozen() {
     each(|scene, moment| {
         let (pod, held) = scene.leader(scene.lab.pod(&scene.trace), moment);
@@ -159,7 +160,7 @@ fn a_pod_that_is_frozen() {
     });
 }
 
-/// The same, before its first session and for so long that the site is finished and served: it would begin with
+/// The pod is frozen before its first session and until the site is finished and served: its step would start with
 /// `DROP TABLE` on it.
 fn a_pod_that_thaws_when_the_site_is_finished() {
     let scene = Scene::set();
@@ -167,7 +168,7 @@ fn a_pod_that_thaws_when_the_site_is_finished() {
     signal_all(&pod, Signal::SIGSTOP);
     scene.lab.pod(&scene.trace).spawn().end_within(TAKEN_OVER).exits(0);
     scene.lab.place.site().run("INSERT INTO \"tabToDo\" (name) VALUES ('somebody''s')");
-    // Its supervisor sleeps on, and could not end it.
+    // The step's supervisor is still stopped, and could not end it.
     kill(Pid::from_raw(held.pid as i32), Signal::SIGCONT).expect("a step");
     let step = held.pid;
     held.release();
@@ -181,7 +182,7 @@ fn a_pod_that_thaws_when_the_site_is_finished() {
 
 fn signal_all(pod: &Pod, signal: Signal) {
     for pid in with_descendants(pod.pid()) {
-        // Between the look and the signal some end by themselves.
+        // Some processes end between the listing and the signal.
         let _ = kill(Pid::from_raw(pid as i32), signal);
     }
 }

@@ -1,4 +1,4 @@
-//! A full disk under the volume, and one under the database, in the middle of a creation.
+//! A full disk under the volume, or under the database, during a creation.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::support::postgres::{Options, Postgres};
 use crate::support::small::{Small, in_own_namespace};
 use crate::support::trace::Trace;
 
-/// The moments at which something is written to the volume next: our own mark, Frappe's files, the key, the default site.
+/// Fills the volume before each kind of write: our own mark, Frappe's files, the encryption key, the default site.
 #[test]
 fn the_volume_is_full() {
     in_own_namespace("the_volume_is_full", || {
@@ -46,7 +46,7 @@ fn full_at(lab: &Lab, small: &Small, step: &str) {
         held.release();
         let exit = pod.end();
         assert!([0, 75].contains(&exit.exit), "full after {step}: {exit}");
-        // It stays full over a restart, too.
+        // A restart with the full disk fails in the same way.
         let exit = lab.pod(&trace).run();
         assert!([0, 75].contains(&exit.exit), "started again on a full disk after {step}: {exit}");
     }
@@ -78,7 +78,7 @@ fn the_databases_disk_is_full() {
             small.grow(&format!("{}k", others_kb + site_kb / part));
             let trace = Trace::new();
             for _ in 0..2 {
-                // "No space left on device", or that it wrote a part.
+                // The message is "No space left on device", or that only a part was written.
                 lab.pod(&trace).run().exits(75).says("DiskFull");
             }
             small.grow("64m");

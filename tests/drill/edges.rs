@@ -1,4 +1,4 @@
-//! SIGKILL at every step's edge: of a creation, of the migrate that mends one, and of our own statements around them.
+//! SIGKILL at every step of a creation, of the migrate that completes one, and of our own statements around them.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::support::trace::Trace;
 use crate::support::wait::{eventually, within};
 use crate::table::{Life, conclude};
 
-/// The steps of Frappe's after which a creation is cut off, in their order.
+/// Frappe's steps at which a creation is killed, in order.
 pub const CREATION: [&str; 15] = [
     "folders",
     "site_config",
@@ -33,8 +33,8 @@ pub const CREATION: [&str; 15] = [
     "scheduler_set",
     "scheduler_enabled",
 ];
-/// Those of the migrate that a creation cut off late is finished with.
-const MENDING: [&str; 6] = [
+/// The steps of the migrate that completes a creation that was killed late.
+const COMPLETING: [&str; 6] = [
     "migrate:locked",
     "migrate:pre_patches",
     "migrate:schema",
@@ -42,16 +42,17 @@ const MENDING: [&str; 6] = [
     "migrate:jobs",
     "migrate:versions",
 ];
-/// Statements of ours, each held by a lock on what it writes: CREATE ROLE, COMMENT ON ROLE, CREATE DATABASE.
+/// Our own statements, each blocked by a lock on the catalog table that it writes: CREATE ROLE, COMMENT ON ROLE, CREATE
+/// DATABASE.
 const PROVISIONING: [&str; 3] = ["pg_authid", "pg_shdescription", "pg_database"];
-/// The record of the end: everything is made, and nobody has written that down.
+/// The record of the end: everything is created, and that is not recorded yet.
 const RECORDING: &str = "__cauldron_state";
 
 #[test]
 fn killed_at_every_edge() {
     let began = Instant::now();
     let edges: Vec<&str> =
-        CREATION.into_iter().chain(MENDING).chain(PROVISIONING).chain([RECORDING]).collect();
+        CREATION.into_iter().chain(COMPLETING).chain(PROVISIONING).chain([RECORDING]).collect();
     let cases: Vec<(&str, Victim)> = if scale().everything {
         edges.iter().flat_map(|edge| VICTIMS.map(|victim| (*edge, victim))).collect()
     } else {
@@ -63,7 +64,7 @@ fn killed_at_every_edge() {
 
 fn life(lab: &Lab, edge: &str, victim: Victim) -> Life {
     let trace = Trace::new();
-    // Where no step runs the supervisor is what there is to kill.
+    // If no step runs, the supervisor is killed instead.
     let victim = match victim {
         Victim::Step if edge == RECORDING || PROVISIONING.contains(&edge) => Victim::Supervisor,
         victim => victim,
@@ -72,7 +73,7 @@ fn life(lab: &Lab, edge: &str, victim: Victim) -> Life {
         RECORDING => killed_before_the_record(lab, &trace, victim),
         edge if PROVISIONING.contains(&edge) => killed_provisioning(lab, &trace, edge, victim),
         edge => {
-            if MENDING.contains(&edge) {
+            if COMPLETING.contains(&edge) {
                 cut_off(lab, &trace, "administrator_password");
             }
             killed_at(lab, &trace, edge, victim)
@@ -82,7 +83,7 @@ fn life(lab: &Lab, edge: &str, victim: Victim) -> Life {
     Life { case: format!("edge {edge}"), hits: vec![(victim, edge.to_owned())], outcome }
 }
 
-/// A creation whose step was killed there.
+/// Creates a site and kills its step at that point.
 pub fn cut_off(lab: &Lab, trace: &Trace, step: &str) {
     let barrier = Barrier::at(step);
     let pod = held_at(lab.pod(trace), &barrier).spawn();
@@ -96,7 +97,7 @@ fn killed_at(lab: &Lab, trace: &Trace, edge: &str, victim: Victim) -> Result<Opt
     let held = barrier.wait(LONG);
     strike(lab, victim, &pod);
     ended(lab, pod, victim)?;
-    // Without its supervisor it stands there still.
+    // Without its supervisor, the step still waits at the barrier.
     Ok((victim == Victim::Supervisor).then_some(held))
 }
 
@@ -106,12 +107,12 @@ fn killed_provisioning(
     catalogue: &str,
     victim: Victim,
 ) -> Result<Option<Held>, String> {
-    let gate = lab.place.postgres.session("postgres");
-    gate.run(&format!("BEGIN; LOCK TABLE pg_catalog.{catalogue} IN SHARE MODE"));
+    let blocker = lab.place.postgres.session("postgres");
+    blocker.run(&format!("BEGIN; LOCK TABLE pg_catalog.{catalogue} IN SHARE MODE"));
     let pod = lab.pod(trace).spawn();
     is_waiting(lab, &pod);
     strike(lab, victim, &pod);
-    drop(gate);
+    drop(blocker);
     ended(lab, pod, victim)
 }
 
@@ -119,16 +120,16 @@ fn killed_before_the_record(lab: &Lab, trace: &Trace, victim: Victim) -> Result<
     let barrier = Barrier::at("scheduler_enabled");
     let pod = held_at(lab.pod(trace), &barrier).spawn();
     let held = barrier.wait(LONG);
-    let gate = Session::open(&lab.place.postgres.config(DATABASE)).expect("a session");
-    gate.run(&format!("BEGIN; LOCK TABLE public.{RECORDING} IN SHARE MODE"));
+    let blocker = Session::open(&lab.place.postgres.config(DATABASE)).expect("a session");
+    blocker.run(&format!("BEGIN; LOCK TABLE public.{RECORDING} IN SHARE MODE"));
     held.release();
     is_waiting(lab, &pod);
     strike(lab, victim, &pod);
-    drop(gate);
+    drop(blocker);
     ended(lab, pod, victim)
 }
 
-/// A statement of ours stands before the lock.
+/// Waits until one of our statements waits for the lock.
 fn is_waiting(lab: &Lab, pod: &Pod) {
     let sql = "SELECT EXISTS (SELECT FROM pg_stat_activity
         WHERE application_name LIKE 'cauldron/%' AND wait_event_type = 'Lock')::text";

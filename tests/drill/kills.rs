@@ -1,4 +1,4 @@
-//! SIGKILL at random moments of a creation, and of the start that makes up for it.
+//! SIGKILL at random moments of a creation, and of the start that recovers from it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -17,10 +17,12 @@ use crate::support::trace::Trace;
 use crate::support::wait::{eventually, within};
 use crate::table::{Life, conclude};
 
-/// Every so many lives the start that follows a kill is killed, too: while it looks, clears, creates again or migrates.
+/// In every third life, the start that follows a kill is killed too: while it inspects, clears, creates again or
+/// migrates.
 const TWICE_EVERY: usize = 3;
-/// A victim may be gone at its moment, in a creation that was faster than the measured one: another moment then.
-const MOST_LATE: usize = 10;
+/// A victim may have ended by its moment, in a creation that was faster than the measured one: then another moment is
+/// tried.
+const MAX_LATE: usize = 10;
 
 #[test]
 fn killed_at_random_moments() {
@@ -39,7 +41,7 @@ fn killed_at_random_moments() {
 
 fn life(lab: &mut Lab, case: usize) -> Life {
     let (mut dice, victim) = (dice(case), VICTIMS[case % VICTIMS.len()]);
-    for _ in 0..MOST_LATE {
+    for _ in 0..MAX_LATE {
         let trace = Trace::new();
         let mut hits = Vec::new();
         let mut outcome = Ok(());
@@ -56,14 +58,14 @@ fn life(lab: &mut Lab, case: usize) -> Life {
         }
         lab.reset();
     }
-    let outcome = Err(format!("the {victim:?} was gone {MOST_LATE} times at its moment"));
+    let outcome = Err(format!("the {victim:?} had ended {MAX_LATE} times by its moment"));
     Life { case: format!("case {case}"), hits: Vec::new(), outcome }
 }
 
-/// Kills the victim at its moment, and says after which step. None where it was late: the site was there before.
+/// Kills the victim at its moment; returns the step before it. None if it was too late: the site was finished.
 ///
 /// # Errors
-/// An exit code that is none of the expected.
+/// An unexpected exit code.
 fn killed(
     lab: &Lab,
     trace: &Trace,
@@ -86,12 +88,12 @@ fn killed(
     let step = steps.get(before..).unwrap_or_default().last().map(|reached| reached.step.clone());
     let expected = |exit: i32| match victim {
         Victim::Supervisor => exit == -9 || exit == 0,
-        // What came after the last step is done all the same.
+        // After the last step, the rest succeeds in spite of the kill.
         Victim::Step | Victim::Backend => exit == 0 || AGAIN.contains(&exit),
     };
     let exit = within(LONG, || pod.exit());
     lab.server_is_up();
-    // SIGKILL leaves no other code: it had ended by itself at that very instant, and the kill came late.
+    // SIGKILL leaves no other code: the process had ended at that very moment, and the kill came too late.
     let hit = hit && !(victim == Victim::Supervisor && exit == Some(0));
     match exit {
         Some(exit) if expected(exit) => Ok(hit.then(|| (victim, kind(step)))),
@@ -99,7 +101,7 @@ fn killed(
     }
 }
 
-/// Doctypes are many; one line of the table is enough for them.
+/// Combines all DocTypes into one line of the table.
 fn kind(step: Option<String>) -> String {
     match step {
         None => "before the first".to_owned(),

@@ -1,4 +1,4 @@
-//! A place that is drilled again and again, with canaries beside the site; and a whole creation to compare with.
+//! A place that is drilled repeatedly, with canaries beside the site, and an undisturbed creation to compare with.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -23,32 +23,32 @@ pub struct Lab {
     pub canaries: Canaries,
 }
 
-/// A creation that nobody disturbs: what comes of it, and how long who lives in it.
+/// An undisturbed creation: its result, and the lifetime of each victim in it.
 pub struct Undisturbed {
     pub whole: Portrait,
     pub spans: Spans,
 }
 
-/// Made once, on a place of its own.
+/// Created once, in its own place.
 pub static UNDISTURBED: LazyLock<Undisturbed> = LazyLock::new(|| {
     let mut lab = Lab::new();
     lab.place.created();
     lab.reset();
-    // The second one is warm, as all that follow are.
+    // The second creation has warm caches, like all that follow.
     let spans = Spans::measure(&lab.place);
     Undisturbed { whole: Portrait::of(&lab.place), spans }
 });
 
-/// With a rest after each table, so that they are most of a creation, as they are on a real bench.
+/// Adds a pause after each table, so that tables take most of a creation, as on a real bench.
 pub fn paced(binary: Binary) -> Binary {
     binary.set("SAMPLE_BENCH_PACE_MS", 25)
 }
 
-/// From when to when there is each victim, in a creation that nobody disturbs.
+/// The period in which each victim exists, in an undisturbed creation.
 pub struct Spans(BTreeMap<Victim, (Duration, Duration)>);
 
 impl Lab {
-    /// What a killed backend brings down must have been safe: commits are waited for here, unlike in other tests.
+    /// Commits are synchronous, unlike in other tests: data must survive the crash of a killed backend.
     pub fn new() -> Self {
         Self::on(Postgres::start_with(|_| Options::default().setting("synchronous_commit = on")))
     }
@@ -60,11 +60,11 @@ impl Lab {
         Self { place, canaries }
     }
 
-    /// No site, no role, no database, a new volume.
+    /// Deletes site, role and database, and uses a new volume.
     pub fn reset(&mut self) {
         self.end_strays();
-        // A crash of a moment ago may still be recovered from.
-        eventually(LONG, "the site's database is gone", || {
+        // The server may still be recovering from a crash.
+        eventually(LONG, "the site's database is dropped", || {
             let session = Session::open(&self.place.postgres.config("postgres")).ok()?;
             session.query(&format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")).ok()?;
             session.query(&format!("DROP ROLE IF EXISTS {DATABASE}")).ok()
@@ -73,7 +73,7 @@ impl Lab {
         Canaries::set_files(&self.place);
     }
 
-    /// Steps that outlived their supervisor.
+    /// Kills steps that outlived their supervisor.
     fn end_strays(&self) {
         let bench = self.place.bench.path().display().to_string();
         for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
@@ -85,13 +85,13 @@ impl Lab {
         }
     }
 
-    /// The manifest of the pod, the same at every start.
+    /// Returns the manifest of the pod, the same for every start.
     pub fn pod(&self, trace: &Trace) -> Binary {
         let (name, path) = trace.environment();
         self.place.leader().set(name, path.display())
     }
 
-    /// Waits out the recovery from a crash of a moment ago.
+    /// Waits until the server has recovered from a crash.
     pub fn server_is_up(&self) -> Session {
         eventually(LONG, "PostgreSQL is up", || {
             let session = Session::open(&self.place.postgres.config("postgres")).ok()?;
@@ -99,8 +99,10 @@ impl Lab {
         })
     }
 
+    /// Checks that the site is complete, and that nothing of others was changed.
+    ///
     /// # Errors
-    /// What the site lacks, or what of somebody's was touched.
+    /// What the site lacks, or the canary that changed.
     pub fn check(&self) -> Result<(), String> {
         self.canaries.check(&self.place)?;
         UNDISTURBED.whole.check(&Portrait::of(&self.place))
@@ -121,7 +123,7 @@ impl Spans {
         let mut spans = BTreeMap::new();
         let exit = eventually(LONG, "an undisturbed creation", || {
             for victim in VICTIMS {
-                if victim.is_there(&server, &pod) {
+                if victim.exists(&server, &pod) {
                     let now = began.elapsed();
                     spans.entry(victim).or_insert((now, now)).1 = now;
                 }
@@ -132,7 +134,7 @@ impl Spans {
         Self(spans)
     }
 
-    /// The moment at a fraction of the victim's life.
+    /// Returns the moment at a fraction of the victim's lifetime.
     pub fn moment(&self, victim: Victim, fraction: f64) -> Duration {
         let (from, to) = self.0[&victim];
         from + (to - from).mul_f64(fraction)

@@ -1,4 +1,5 @@
-//! Half of it is lost, or is not what was meant: refused where nobody can know, and nothing changed by that.
+//! The database or the volume is lost, or a wrong one is configured: refused if the program cannot know, without any
+//! change.
 
 use std::process::{Command, Stdio};
 
@@ -10,11 +11,11 @@ use crate::support::binary::Binary;
 use crate::support::postgres::{PASSWORD, Postgres, SUPERUSER};
 use crate::support::trace::Trace;
 
-/// A site in a state that the next thing happens to.
+/// The state of a site before the incident.
 #[derive(Clone, Copy, Debug)]
 enum Before {
     Finished,
-    /// Its step was killed after this one.
+    /// Its step was killed at this point.
     CutOff(&'static str),
 }
 
@@ -34,7 +35,7 @@ impl Before {
     }
 }
 
-/// Refuses, twice, and leaves files and cluster as they are, byte for byte.
+/// Checks that the pod refuses, twice, and leaves files and cluster unchanged, byte for byte.
 #[track_caller]
 fn refuses(lab: &Lab, binary: &Binary, code: i32) {
     let before = lab.place.snapshot();
@@ -44,9 +45,9 @@ fn refuses(lab: &Lab, binary: &Binary, code: i32) {
     }
 }
 
-/// What was there is there again, and all is as if nothing had been.
+/// Checks that the site works again after the lost part is back.
 #[track_caller]
-fn goes_on(lab: &Lab) {
+fn recovers(lab: &Lab) {
     lab.place.leader().run().exits(0);
     lab.check().unwrap_or_else(|miss| panic!("{miss}"));
 }
@@ -59,7 +60,7 @@ fn the_volume_is_lost_and_the_database_kept() {
         let lost = std::mem::replace(&mut lab.place.bench, Bench::sample());
         refuses(&lab, &lab.place.leader(), 65);
         lab.place.bench = lost;
-        goes_on(&lab);
+        recovers(&lab);
         lab.reset();
     }
 }
@@ -74,12 +75,12 @@ fn the_database_is_lost_and_the_volume_kept() {
     lab.place.postgres.run("postgres", &format!("CREATE DATABASE {DATABASE} OWNER {DATABASE}"));
     refuses(&lab, &lab.place.leader(), 65);
     restore(&lab.place.postgres, &dump);
-    goes_on(&lab);
+    recovers(&lab);
     lab.reset();
-    // Of a creation that was cut off nothing is lost with it: it is made again.
+    // An interrupted creation has nothing to lose: it is created again.
     cut_off(&lab, &Trace::new(), "administrator");
     lab.place.postgres.run("postgres", &format!("DROP DATABASE {DATABASE}"));
-    goes_on(&lab);
+    recovers(&lab);
 }
 
 #[test]
@@ -88,12 +89,12 @@ fn another_site_name_on_the_same_database() {
     for before in BEFORE {
         before.made(&lab);
         refuses(&lab, &lab.place.leader().set("SITE_NAME", "other-name.test"), 65);
-        goes_on(&lab);
+        recovers(&lab);
         lab.reset();
     }
 }
 
-/// Production's dump, restored by an operator into a site whose creation was cut off: kept, whatever our mark says.
+/// An operator restores production's dump into a site whose creation was interrupted: kept, whatever our mark says.
 #[test]
 fn production_restored_into_an_unfinished_site() {
     let mut lab = Lab::new();
@@ -104,14 +105,16 @@ fn production_restored_into_an_unfinished_site() {
     );
     let production = dump(&lab.place.postgres);
     lab.reset();
-    for (step, says) in
-        [("core_tables", "finished"), ("administrator", "finished"), ("scheduler_set", "finished")]
-    {
+    for (step, event) in [
+        ("core_tables", "step.finished"),
+        ("administrator", "step.finished"),
+        ("scheduler_set", "step.finished"),
+    ] {
         cut_off(&lab, &Trace::new(), step);
         let stranger = lab.place.site();
         restore(&lab.place.postgres, &production);
-        // Whether or not the operator is still connected: it is complete, and is not cleared.
-        lab.place.leader().run().exits(0).says(says);
+        // With the operator still connected or not: the site is complete, and is not cleared.
+        lab.place.leader().run().exits(0).event(event);
         drop(stranger);
         let site = lab.place.site();
         let kept = "SELECT count(*) || ' ' || sum(id) FROM public.\"tabInvoice\"";
@@ -133,7 +136,7 @@ fn client(postgres: &Postgres, program: &str) -> Command {
     command
 }
 
-/// What `pg_dump --clean` makes of the site's database.
+/// Returns the output of `pg_dump --clean` for the site's database.
 fn dump(postgres: &Postgres) -> Vec<u8> {
     let output = client(postgres, "pg_dump").args(["--clean", "--if-exists"]).output().expect("pg_dump runs");
     assert!(output.status.success(), "pg_dump");

@@ -1,4 +1,4 @@
-//! Eight pods at once, round after round: one creates, all are there in the end.
+//! Eight pods at once, several rounds: one creates the site, and all succeed.
 
 use std::time::Instant;
 
@@ -30,10 +30,10 @@ fn eight_pods_at_once() {
     none_missed("eight pods at once", rounds, &misses);
 }
 
-/// Six Jobs that end, two web pods that serve.
+/// Runs six Jobs that end and two web pods that serve.
 ///
 /// # Errors
-/// What was missed.
+/// The failure.
 pub fn eight_pods(lab: &Lab) -> Result<(), String> {
     let trace = Trace::new();
     let mut jobs: Vec<Pod> = (0..JOBS).map(|_| lab.pod(&trace).spawn()).collect();

@@ -1,4 +1,4 @@
-//! Several places at once, so that one waits while another computes.
+//! Several labs in parallel, so that one waits while another uses the CPU.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,12 +6,12 @@ use std::thread;
 
 use crate::lab::Lab;
 
-/// A creation computes for half of its time.
+/// Returns the number of labs. A creation uses the CPU for half of its time.
 fn places() -> usize {
     thread::available_parallelism().map_or(2, usize::from).clamp(2, 6)
 }
 
-/// Gives each case to the next place that is free, until `more` says no.
+/// Gives each case to the next free lab, until `more` returns false.
 pub fn in_places<T: Send>(
     more: impl Fn(usize) -> bool + Sync,
     case: impl Fn(&mut Lab, usize) -> T + Sync,

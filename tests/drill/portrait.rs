@@ -1,4 +1,5 @@
-//! What a whole site is: every table with its number of rows, what Frappe and we say of it, and a password that works.
+//! The properties of a complete site: the number of rows of every table, Frappe's and our own data, and a working
+//! password.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +7,12 @@ use crate::place::{ADMIN_PASSWORD, Place, SITE};
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct Portrait {
-    /// Rows by table, and single values by name.
+    /// Numbers of rows by table, and single values by name.
     facts: BTreeMap<String, Option<String>>,
 }
 
-/// `Installed Application` is written by migrate alone: a site that one finished has it, and one that new-site finished
-/// has not. Our own row says who led.
+/// Only migrate writes `Installed Application`: a site completed by new-site alone lacks it. Our own row names the
+/// leader.
 const MAY_DIFFER: [&str; 2] = ["tabInstalled Application", "__cauldron_state"];
 
 const FACTS: [(&str, &str); 5] = [
@@ -59,8 +60,10 @@ impl Portrait {
         Self { facts }
     }
 
+    /// Compares two portraits.
+    ///
     /// # Errors
-    /// The facts in which the other one differs.
+    /// The facts that differ.
     pub fn check(&self, other: &Self) -> Result<(), String> {
         let names = self.facts.keys().chain(other.facts.keys());
         let mut differences: Vec<String> = names
@@ -72,7 +75,7 @@ impl Portrait {
         if differences.is_empty() {
             Ok(())
         } else {
-            Err(format!("the site is not whole: {}", differences.join("; ")))
+            Err(format!("the site is not complete: {}", differences.join("; ")))
         }
     }
 }

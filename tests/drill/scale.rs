@@ -1,4 +1,4 @@
-//! How much is drilled, and from which seed.
+//! The extent of the drill, and its seed.
 
 use std::sync::OnceLock;
 
@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 pub struct Scale {
     pub random_kills: usize,
     pub rounds_of_pods: usize,
-    /// Each edge for every victim, each cut at every moment; else for one of them in turn.
+    /// Every combination of step, victim and moment; otherwise each step with one of them in turn.
     pub everything: bool,
 }
 
@@ -23,7 +23,7 @@ pub fn scale() -> &'static Scale {
     }
 }
 
-/// CAULDRON_DRILL_SEED, else a new one, said once.
+/// Returns CAULDRON_DRILL_SEED, or a new seed, which is printed once.
 pub fn seed() -> u64 {
     static SEED: OnceLock<u64> = OnceLock::new();
     *SEED.get_or_init(|| {
@@ -35,7 +35,7 @@ pub fn seed() -> u64 {
     })
 }
 
-/// The dice of one case: the same for the same seed, whichever thread has it.
+/// Returns the random generator of one case: the same for the same seed, in whichever thread.
 pub fn dice(case: usize) -> StdRng {
     StdRng::seed_from_u64(seed().wrapping_add(case as u64))
 }

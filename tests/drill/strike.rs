@@ -1,4 +1,4 @@
-//! Who is killed: the supervisor, everything that its step is, or the PostgreSQL backend that works for it.
+//! The victims: the supervisor, all processes of its step, or the PostgreSQL backend that works for it.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -9,17 +9,17 @@ use crate::support::tree::with_descendants;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Victim {
-    /// Alone: its step lives on, as on a node that was cut off.
+    /// Only the supervisor: its step lives on, as on a node that lost its network.
     Supervisor,
     /// Python, and the shell and psql that it runs.
     Step,
-    /// PostgreSQL treats it as a crash and restarts as a whole.
+    /// PostgreSQL treats this as a crash and restarts completely.
     Backend,
 }
 
 pub const VICTIMS: [Victim; 3] = [Victim::Supervisor, Victim::Step, Victim::Backend];
 
-/// The step's session before the others, which are the lock's and those that provision.
+/// Selects the step's session first, then the others: the lock's and those that provision.
 const OUR_BACKEND: &str = "SELECT pid::text FROM pg_stat_activity WHERE application_name LIKE 'cauldron/%'
     ORDER BY application_name ~ '^cauldron/[a-z0-9]{20}$' DESC LIMIT 1";
 
@@ -36,18 +36,18 @@ impl Victim {
         }
     }
 
-    pub fn is_there(self, server: &Session, pod: &Pod) -> bool {
+    pub fn exists(self, server: &Session, pod: &Pod) -> bool {
         !self.pids(server, pod).is_empty()
     }
 
-    /// SIGKILL. False where there was nobody at this instant.
+    /// Sends SIGKILL. Returns false if there was no victim at that moment.
     pub fn strike(self, server: &Session, pod: &Pod) -> bool {
         let killed = |pid: &u32| kill(Pid::from_raw(*pid as i32), Signal::SIGKILL).is_ok();
         self.pids(server, pod).iter().filter(|pid| killed(pid)).count() > 0
     }
 }
 
-/// A process that ended and was not waited for is nobody.
+/// True if the process is running. A zombie does not count.
 pub fn lives(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }

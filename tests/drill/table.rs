@@ -1,4 +1,4 @@
-//! What a drill comes to: a line for each victim and step, and every miss.
+//! The results of a drill: a line for each victim and step, and every failure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use crate::converge::Converged;
 use crate::strike::Victim;
 
-/// One life of a site: what hit it, at which steps, and how it came out.
+/// One site from its creation on: the kills, their steps, and the outcome.
 pub struct Life {
     pub case: String,
     pub hits: Vec<(Victim, String)>,
     pub outcome: Result<Converged, String>,
 }
 
-/// Prints the table; fails on any miss, telling each.
+/// Prints the table; fails with every failure in full.
 pub fn conclude(title: &str, elapsed: Duration, lives: &[Life]) {
     println!("{}", table(title, elapsed, lives));
     let misses: Vec<String> = lives
@@ -23,7 +23,7 @@ pub fn conclude(title: &str, elapsed: Duration, lives: &[Life]) {
     none_missed(title, lives.len(), &misses);
 }
 
-/// Fails on any miss: what they were, then each with its logs.
+/// Fails if there are failures: first their summaries, then each with its logs.
 pub fn none_missed(title: &str, cases: usize, misses: &[String]) {
     let heads: Vec<&str> = misses.iter().filter_map(|miss| miss.lines().next()).collect();
     assert!(

@@ -1,4 +1,4 @@
-//! What a client may take without giving anything: a place, memory, a worker, the time of a stop.
+//! Limits on what an idle or greedy client can occupy: connections, memory, workers, and the time of a stop.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -14,8 +14,8 @@ use crate::support::place::{Place, SITE, ready};
 use crate::support::wait::eventually;
 use crate::support::{h2, http};
 
-/// Longer than the longest patience of the web port, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(150);
+/// Longer than the longest timeout of the web port, on a busy machine.
+const MAX_WAIT: Duration = Duration::from_secs(150);
 const BIG: &str = "/files/big.bin";
 
 fn connect(port: u16) -> TcpStream {
@@ -32,7 +32,7 @@ fn gets(port: u16, path: &str) -> TcpStream {
     sends(port, format!("GET {path} HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n\r\n").as_bytes())
 }
 
-/// A public file with nothing in it.
+/// Creates a sparse public file.
 fn big_file(place: &Place, bytes: u64) {
     let folder = place.bench.sites().join(SITE).join("public/files");
     fs::create_dir_all(&folder).expect("public/files");
@@ -43,7 +43,7 @@ fn descriptors(pod: &Pod) -> usize {
     fs::read_dir(format!("/proc/{}/fd", pod.pid())).expect("descriptors").count()
 }
 
-/// Processor time of the process itself, in ticks of 10 ms.
+/// CPU time of the supervisor process, in ticks of 10 ms.
 fn ticks(pod: &Pod) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pod.pid())).expect("a state");
     let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
@@ -62,7 +62,7 @@ fn metric(pod: &Pod, line: &str) -> u64 {
     found.and_then(|value| value.trim().parse().ok()).unwrap_or_default()
 }
 
-/// Whether the other side has ended it by then.
+/// True if the other side has closed the connection.
 pub fn is_ended(stream: &mut TcpStream) -> bool {
     stream.set_nonblocking(true).expect("a socket");
     loop {
@@ -75,20 +75,18 @@ pub fn is_ended(stream: &mut TcpStream) -> bool {
 }
 
 #[test]
-fn who_begins_and_does_not_go_on_holds_neither_a_place_nor_the_processor() {
+fn incomplete_requests_hold_neither_connections_nor_cpu() {
     let place = Place::new();
     let pod = place.serving();
-    // Some of its own may come later.
+    // The process may open a few of its own later.
     let before = descriptors(&pod);
     for begun in ["P", "PR", "PRI", "PRI ", "G", "\r", ""] {
         for _ in 0..50 {
             drop(sends(place.port, begun.as_bytes()));
         }
     }
-    eventually(LONG, "the places of those who went are free", || {
-        (descriptors(&pod) < before + 20).then_some(())
-    });
-    let greeting = h2::greeting(65_535);
+    eventually(LONG, "closed connections are released", || (descriptors(&pod) < before + 20).then_some(()));
+    let greeting = h2::client_preface(65_535);
     let request = h2::request(1, "GET", SITE, "/", false);
     let begun: [&[u8]; 8] = [
         b"P",
@@ -103,54 +101,54 @@ fn who_begins_and_does_not_go_on_holds_neither_a_place_nor_the_processor() {
     let mut waiting: Vec<TcpStream> =
         (0..40).flat_map(|_| begun.iter().map(|bytes| sends(place.port, bytes))).collect();
     let used = ticks(&pod);
-    eventually(PATIENCE, "the places of those who stay are free", || {
+    eventually(MAX_WAIT, "silent connections are closed", || {
         waiting.retain_mut(|stream| !is_ended(stream));
         thread::sleep(Duration::from_millis(250));
         waiting.is_empty().then_some(())
     });
-    // It takes more than a minute; one that asks again each millisecond takes a third of that.
+    // It takes more than a minute; a loop that polls every millisecond would use a third of that.
     assert!(ticks(&pod) - used < 800, "{} ticks", ticks(&pod) - used);
     assert_eq!(place.get("/api/method/ping"), 200);
     assert!(metric(&pod, "http_clients_let_go_total{reason=\"no_head\"}") > 0);
 }
 
 #[test]
-fn http2_without_reading_takes_a_bounded_memory() {
+fn http2_clients_that_do_not_read_use_bounded_memory() {
     let place = Place::new();
     let pod = place.serving();
     big_file(&place, 20 << 20);
     assert_eq!(place.get("/api/method/ping"), 200);
     let before = highest_resident_kb(&pod);
-    // Each gives all the room that the protocol knows, and takes nothing.
+    // Each opens the largest window that the protocol allows, and reads nothing.
     let greedy: Vec<TcpStream> =
-        (0..40).map(|_| h2::asking(place.port, SITE, BIG, 100, h2::WIDEST_WINDOW)).collect();
-    eventually(LONG, "all of them are there", || {
+        (0..40).map(|_| h2::with_requests(place.port, SITE, BIG, 100, h2::MAX_WINDOW)).collect();
+    eventually(LONG, "all requests have arrived", || {
         (metric(&pod, "http_requests_in_flight") >= 4000).then_some(())
     });
     for _ in 0..20 {
         assert_eq!(place.get("/assets/assets.json"), 200);
         assert_eq!(place.get("/api/method/ping"), 200);
     }
-    let mut innocent = h2::asking(place.port, SITE, BIG, 3, h2::WIDEST_WINDOW);
-    innocent.set_read_timeout(Some(LONG)).expect("a deadline");
+    let mut other = h2::with_requests(place.port, SITE, BIG, 3, h2::MAX_WINDOW);
+    other.set_read_timeout(Some(LONG)).expect("a deadline");
     let whole: u64 = 3 * (20 << 20);
-    let copied = std::io::copy(&mut (&mut innocent).take(whole), &mut std::io::sink()).expect("an answer");
+    let copied = std::io::copy(&mut (&mut other).take(whole), &mut std::io::sink()).expect("an answer");
     assert_eq!(copied, whole);
     let grown_kb = highest_resident_kb(&pod) - before;
     assert!(grown_kb < 96 * 1024, "{grown_kb} kB more at the highest");
     let open = descriptors(&pod);
     assert!(open < 3000, "{open} files and connections for {} connections", greedy.len());
     drop(greedy);
-    eventually(LONG, "nothing is kept for those who went", || {
+    eventually(LONG, "nothing is kept for closed connections", || {
         (metric(&pod, "http_requests_in_flight") == 0).then_some(())
     });
 }
 
-/// Takes an answer in small pieces until it is told to hurry; gives the length of all of it.
-fn read_slowly(mut stream: TcpStream, hurry: mpsc::Receiver<()>) -> thread::JoinHandle<u64> {
+/// Reads a response in small pieces until `finish` is sent, then the rest. Returns its length.
+fn read_slowly(mut stream: TcpStream, finish: mpsc::Receiver<()>) -> thread::JoinHandle<u64> {
     thread::spawn(move || {
         let (mut whole, mut piece) = (0, vec![0; 8 * 1024]);
-        while hurry.recv_timeout(Duration::from_millis(500)).is_err() {
+        while finish.recv_timeout(Duration::from_millis(500)).is_err() {
             whole += stream.read(&mut piece).expect("a piece") as u64;
         }
         whole + std::io::copy(&mut stream, &mut std::io::sink()).expect("the rest")
@@ -158,24 +156,24 @@ fn read_slowly(mut stream: TcpStream, hurry: mpsc::Receiver<()>) -> thread::Join
 }
 
 #[test]
-fn a_client_that_takes_nothing_is_let_go_and_a_slow_one_is_served() {
+fn a_client_that_reads_nothing_is_disconnected_and_a_slow_one_is_served() {
     let place = Place::new();
     let pod = place.serving();
     big_file(&place, 48 << 20);
     let text = format!("/api/method/frappe.sample.text?length={}", 48 << 20);
     let idle_socket =
         sends(place.port, format!("GET /assets/assets.json HTTP/1.1\r\nHost: {SITE}\r\n\r\n").as_bytes());
-    let (hurry_up, hurry) = mpsc::channel();
-    let (hurry_up_too, hurry_too) = mpsc::channel();
-    let slow = read_slowly(gets(place.port, BIG), hurry);
-    let slow_too = read_slowly(gets(place.port, &text), hurry_too);
+    let (finish_file, finish) = mpsc::channel();
+    let (finish_text, text_finished) = mpsc::channel();
+    let slow = read_slowly(gets(place.port, BIG), finish);
+    let slow_text = read_slowly(gets(place.port, &text), text_finished);
     let _file = gets(place.port, BIG);
     let _answer = gets(place.port, &text);
-    let _all_streams = h2::asking(place.port, SITE, BIG, 3, h2::WIDEST_WINDOW);
-    // Its connection flows, its streams do not.
-    let no_room = h2::asking(place.port, SITE, BIG, 3, 65_535);
-    let reader = thread::spawn(move || h2::read_without_giving_room(no_room));
-    // Nothing is written to who waits for an answer.
+    let _all_streams = h2::with_requests(place.port, SITE, BIG, 3, h2::MAX_WINDOW);
+    // It reads from its connection, but gives its streams no window.
+    let no_room = h2::with_requests(place.port, SITE, BIG, 3, 65_535);
+    let reader = thread::spawn(move || h2::read_without_window_updates(no_room));
+    // Nothing is written to a client that waits for its response.
     let folder = tempfile::tempdir().expect("a folder");
     let release = folder.path().join("release");
     let held = format!(
@@ -183,10 +181,10 @@ fn a_client_that_takes_nothing_is_let_go_and_a_slow_one_is_served() {
         folder.path().join("started").display(),
         release.display()
     );
-    let held_by_http2 = h2::asking(place.port, SITE, &held, 1, 65_535);
-    let held_by_http2 = thread::spawn(move || h2::read_without_giving_room(held_by_http2));
+    let held_by_http2 = h2::with_requests(place.port, SITE, &held, 1, 65_535);
+    let held_by_http2 = thread::spawn(move || h2::read_without_window_updates(held_by_http2));
     let mut held = gets(place.port, &held);
-    eventually(PATIENCE, "who takes nothing is let go", || {
+    eventually(MAX_WAIT, "clients that read nothing are disconnected", || {
         (metric(&pod, "http_requests_in_flight") == 4).then_some(())
     });
     fs::write(&release, "").expect("the release");
@@ -195,8 +193,8 @@ fn a_client_that_takes_nothing_is_let_go_and_a_slow_one_is_served() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(held_by_http2.join().expect("an answer").ends_with(b"\"done\"}"));
     assert!(metric(&pod, "http_clients_let_go_total{reason=\"unread_answer\"}") >= 6);
-    let pieces = [(hurry_up, slow), (hurry_up_too, slow_too)].map(|(hurry_up, slow)| {
-        hurry_up.send(()).expect("a reader");
+    let pieces = [(finish_file, slow), (finish_text, slow_text)].map(|(finish_file, slow)| {
+        finish_file.send(()).expect("a reader");
         slow.join().expect("a whole answer")
     });
     assert!(pieces.iter().all(|length| *length > 47 << 20), "{pieces:?}");
@@ -206,21 +204,23 @@ fn a_client_that_takes_nothing_is_let_go_and_a_slow_one_is_served() {
 }
 
 #[test]
-fn who_takes_or_brings_nothing_does_not_hold_up_a_stop() {
+fn inactive_clients_do_not_delay_a_stop() {
     let place = Place::new();
     let pod = ready(place.web().set("CAULDRON_GRACE", "300s"));
     big_file(&place, 48 << 20);
     let text = format!("/api/method/frappe.sample.text?length={}", 48 << 20);
     let _file = gets(place.port, BIG);
     let _answer = gets(place.port, &text);
-    let _streams = h2::asking(place.port, SITE, BIG, 3, h2::WIDEST_WINDOW);
-    let no_room = h2::asking(place.port, SITE, BIG, 3, 0);
-    let reader = thread::spawn(move || h2::read_without_giving_room(no_room));
+    let _streams = h2::with_requests(place.port, SITE, BIG, 3, h2::MAX_WINDOW);
+    let no_room = h2::with_requests(place.port, SITE, BIG, 3, 0);
+    let reader = thread::spawn(move || h2::read_without_window_updates(no_room));
     let head = format!("POST / HTTP/1.1\r\nHost: {SITE}\r\nContent-Length: 100000\r\n\r\nabc");
     let _sender = sends(place.port, head.as_bytes());
-    // It is worked on, and has its answer.
+    // This request is processed, and gets its response.
     let slow = gets(place.port, "/api/method/frappe.sample.slow?seconds=8");
-    eventually(LONG, "they are all there", || (metric(&pod, "http_requests_in_flight") >= 10).then_some(()));
+    eventually(LONG, "all requests have arrived", || {
+        (metric(&pod, "http_requests_in_flight") >= 10).then_some(())
+    });
     pod.signal(Signal::SIGTERM);
     let mut answer = String::new();
     (&slow).read_to_string(&mut answer).expect("an answer");

@@ -1,6 +1,6 @@
-// Opens a page in a headless Chromium and prints, as it comes to be so, which of the wanted texts it shows.
+// Opens a page in a headless Chromium, and prints each of the expected texts once the page shows it.
 //   node -e "$(cat browser.js)" -- CHROMIUM URL SCREENSHOT TEXT…
-// Speaks the Chrome DevTools protocol over the `ws` that socket.io brings. Ends when every text was there.
+// Speaks the Chrome DevTools protocol over the `ws` that socket.io brings. Ends when every text was shown.
 const { spawn } = require("node:child_process");
 const { mkdtempSync, rmSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
@@ -15,22 +15,22 @@ const browser = spawn(
 	{ stdio: ["ignore", "ignore", "pipe"] },
 );
 
-let said = "";
+let stderr = "";
 const endpoint = new Promise((resolve, reject) => {
 	browser.stderr.on("data", (data) => {
-		said += data;
-		const found = /DevTools listening on (ws:\S+)/.exec(said);
+		stderr += data;
+		const found = /DevTools listening on (ws:\S+)/.exec(stderr);
 		if (found) resolve(found[1]);
 	});
-	browser.on("exit", (code) => reject(new Error(`${chromium} ended with ${code}: ${said}`)));
+	browser.on("exit", (code) => reject(new Error(`${chromium} ended with ${code}: ${stderr}`)));
 });
 
 async function main() {
-	const page = await ask(new WebSocket(await endpoint));
+	const page = await attach(new WebSocket(await endpoint));
 	await page("Page.enable");
 	await page("Page.navigate", { url });
 	for (const text of texts) {
-		// A page that goes elsewhere takes its promise with it: the next one is asked.
+		// A navigation discards the pending promise: evaluate again on the next page.
 		for (;;) {
 			const shown = await page("Runtime.evaluate", { expression: until(text), awaitPromise: true });
 			if (shown.result?.result?.value === true) break;
@@ -42,12 +42,12 @@ async function main() {
 }
 
 const until = (text) => `new Promise((resolve) => {
-	const look = () => document.body?.innerText.includes(${JSON.stringify(text)}) && resolve(true);
-	new MutationObserver(look).observe(document, { subtree: true, childList: true, characterData: true });
-	look();
+	const check = () => document.body?.innerText.includes(${JSON.stringify(text)}) && resolve(true);
+	new MutationObserver(check).observe(document, { subtree: true, childList: true, characterData: true });
+	check();
 })`;
 
-async function ask(socket) {
+async function attach(socket) {
 	await new Promise((resolve, reject) => socket.on("open", resolve).on("error", reject));
 	const waiting = new Map();
 	let last = 0;

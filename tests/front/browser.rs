@@ -1,4 +1,4 @@
-//! The status page where people see it: in a browser.
+//! The status page in a browser.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -16,7 +16,7 @@ struct Browser {
 }
 
 impl Browser {
-    /// Opens the page and waits for the texts, one after the other.
+    /// Opens the page and waits for the texts in order.
     fn open(place: &Place, url: &str, pictures: &Path, texts: &[&str]) -> Self {
         let mut process = Command::new("node")
             .args(["-e", include_str!("browser.js"), "--"])
@@ -27,8 +27,8 @@ impl Browser {
             .spawn()
             .expect("node");
         let lines = BufReader::new(process.stdout.take().expect("its output")).lines();
-        let (tell, shown) = mpsc::channel();
-        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| tell.send(line)));
+        let (sender, shown) = mpsc::channel();
+        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
         Self { process, shown }
     }
 
@@ -46,19 +46,19 @@ impl Drop for Browser {
 }
 
 #[test]
-fn the_page_shows_the_steps_and_goes_to_the_site() {
+fn the_page_shows_the_steps_and_opens_the_site() {
     let mut place = Place::new();
     place.postgres.stop();
     let mut pod = place.web().start();
     pod.answers("/livez", 200);
-    // Kept, to be looked at.
+    // The screenshots are kept for inspection.
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let url = format!("http://{SITE}.localhost:{}/app", place.port);
     let texts = ["Waiting for the database", "Desk"];
     let browser = Browser::open(&place, &url, pictures, &texts);
     browser.shows(texts[0]);
     place.postgres.start_again();
-    // Nobody touches it: it goes there by itself.
+    // The page opens the site without any input.
     browser.shows(texts[1]);
     let size = fs::metadata(pictures.join("status-page-1.png")).expect("a picture").len();
     assert!(size > 4000, "{size} bytes");

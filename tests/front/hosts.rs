@@ -1,11 +1,12 @@
-//! Which site a host is.
+//! The mapping of hosts to sites.
 
 use crate::support::bench::ADMIN_PASSWORD;
+use crate::support::binary::event;
 use crate::support::http;
 use crate::support::place::{Place, SITE, ready};
 
 #[test]
-fn hosts_are_sites_as_configured() {
+fn hosts_lead_to_the_configured_sites() {
     let place = Place::new();
     let status = |host: &str| http::status(place.port, host, "/api/method/ping");
     let pod = place.serving();
@@ -38,10 +39,10 @@ fn hosts_are_sites_as_configured() {
 
 const HEADERS: &str = "/api/method/frappe.sample.headers";
 
-/// What Frappe takes for its own host, when a client says so.
+/// Returns the host that Frappe sees, when a client sends this one.
 fn host_seen(place: &Place, host: &str) -> String {
-    let lie = "X-Forwarded-Host: evil.example";
-    let answer = http::get_with(place.port, host, HEADERS, &[lie]).expect("an answer");
+    let forged = "X-Forwarded-Host: evil.example";
+    let answer = http::get_with(place.port, host, HEADERS, &[forged]).expect("an answer");
     assert_eq!(answer.status, 200, "{host}: {}", answer.body);
     let body: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
     let [seen, header, forwarded] =
@@ -51,7 +52,7 @@ fn host_seen(place: &Place, host: &str) -> String {
 }
 
 #[test]
-fn a_strangers_host_gets_into_no_link() {
+fn a_foreign_host_gets_into_no_link() {
     let place = Place::new();
     let pod = place.serving();
     let seen = |host: &str| host_seen(&place, host);
@@ -82,11 +83,11 @@ fn a_strangers_host_gets_into_no_link() {
     let metrics = pod.body("/metrics");
     assert!(metrics.contains(&line), "{line}{metrics}");
     let log = pod.log();
-    let lines = log.matches("host is not configured").count();
+    let lines = log.matches(&event("request.foreign_host")).count();
     assert!((1..count).contains(&lines), "{lines}: a line a minute, not for each request");
     assert!(log.contains("\"host\":\"evil.example\"") && log.contains("no host is configured"), "{log}");
     drop(pod);
-    // Whoever lists every host has named none; what a trusted proxy says is no configuration, either.
+    // `*` names no host, and neither does X-Forwarded-Host from a trusted proxy.
     let listing = place.web().set("CAULDRON_HOSTS", "erp.example.com *").set("CAULDRON_TRUSTED_PROXIES", "*");
     let pod = ready(listing);
     assert_eq!(seen("erp.example.com"), SITE, "X-Forwarded-Host is evil.example");
@@ -101,7 +102,7 @@ fn a_strangers_host_gets_into_no_link() {
 }
 
 #[test]
-fn a_redirect_leads_back_to_the_host_that_was_used() {
+fn a_redirect_keeps_the_host_that_the_client_used() {
     let place = Place::new();
     let _pod = place.serving();
     let location = |host: &str, path: &str| {
@@ -112,9 +113,9 @@ fn a_redirect_leads_back_to_the_host_that_was_used() {
     };
     assert_eq!(location("10.0.0.1:8000", "/login"), "/login");
     assert_eq!(location("evil.example", "//other.example/"), format!("http://{SITE}//other.example/"));
-    assert_eq!(location(SITE, "/login"), format!("http://{SITE}/login"), "as Frappe says it");
+    assert_eq!(location(SITE, "/login"), format!("http://{SITE}/login"), "as Frappe sends it");
     assert_eq!(location("localhost:8080", "/login"), "http://localhost:8080/login");
-    // A login by a host that nobody configured: its cookie is for that very host.
+    // A login through an unconfigured host: its cookie is for that host.
     let form = [("usr", "Administrator"), ("pwd", ADMIN_PASSWORD)];
     let login = http::post(place.port, "10.0.0.1:8000", "/api/method/login", &form).expect("an answer");
     let cookie = login.header("set-cookie");

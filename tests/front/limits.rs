@@ -1,11 +1,11 @@
-//! A limit of 0 is none; and readiness goes the way that requests go.
+//! A limit of 0 means no limit; and readiness is probed on the same path that requests take.
 
 use std::fs;
 use std::thread;
 
 use nix::sys::signal::Signal;
 
-use crate::support::binary::{LONG, Pod};
+use crate::support::binary::{LONG, Pod, event};
 use crate::support::http;
 use crate::support::place::{Place, SITE, ready};
 use crate::support::wait::eventually;
@@ -17,7 +17,7 @@ fn gunicorns_command(pod: &Pod) -> String {
 }
 
 #[test]
-fn no_limit_is_no_limit_for_anybody() {
+fn a_limit_of_zero_means_no_limit() {
     let place = Place::new();
     for (variable, is_gunicorns) in [("GUNICORN_TIMEOUT", true), ("PROXY_READ_TIMEOUT", false)] {
         for none in ["0", "0s"] {
@@ -30,7 +30,7 @@ fn no_limit_is_no_limit_for_anybody() {
 }
 
 #[test]
-fn a_grace_without_limit_waits_for_the_request_in_hand() {
+fn an_unlimited_grace_period_waits_for_the_request_in_progress() {
     let place = Place::new();
     let pod = ready(place.web().set("CAULDRON_GRACE", "0"));
     let folder = tempfile::tempdir().expect("a folder");
@@ -39,7 +39,7 @@ fn a_grace_without_limit_waits_for_the_request_in_hand() {
         format!("/api/method/frappe.sample.held?started={}&release={}", started.display(), release.display());
     let port = place.port;
     let request = thread::spawn(move || http::status(port, SITE, &path));
-    eventually(LONG, "the request is in hand", || started.exists().then_some(()));
+    eventually(LONG, "the request is in progress", || started.exists().then_some(()));
     pod.signal(Signal::SIGTERM);
     eventually(LONG, "readiness is off", || (pod.probe("/readyz") == 503).then_some(()));
     fs::write(&release, "").expect("the release");
@@ -48,25 +48,25 @@ fn a_grace_without_limit_waits_for_the_request_in_hand() {
 }
 
 #[test]
-fn a_front_that_gives_no_answer_is_not_ready() {
+fn a_web_port_that_does_not_answer_is_not_ready() {
     let place = Place::new();
-    // gunicorn works, and nobody gets its answer.
+    // gunicorn works, but its responses reach no client.
     let mut pod = place.web().set("PROXY_READ_TIMEOUT", "1ms").start();
     pod.answers("/livez", 200);
     eventually(LONG, "the probe sees what clients see", || {
-        let told = pod.body("/readyz");
-        told.contains("/api/method/ping answered 504").then_some(())
+        let body = pod.body("/readyz");
+        body.contains("/api/method/ping answered 504").then_some(())
     });
     assert_eq!((pod.probe("/readyz"), pod.probe("/readyz?deep")), (503, 503));
-    // Our own requests are nobody's.
+    // Our own probes are not counted.
     let metrics = pod.body("/metrics");
     let counted = metrics.lines().filter(|line| line.starts_with("cauldron_frappe_http_requests_total{"));
     assert!(counted.clone().count() > 0 && counted.clone().all(|line| line.ends_with(" 0")), "{metrics}");
-    assert!(!pod.log().contains("\"answered\""), "{}", pod.log());
+    assert!(!pod.log().contains(&event("request.answered")), "{}", pod.log());
 }
 
 #[test]
-fn a_site_that_no_host_leads_to_is_probed_all_the_same() {
+fn a_site_without_a_host_is_probed() {
     let place = Place::new();
     let pod = ready(place.web().set("CAULDRON_HOSTS", format!("erp.example.com={SITE}")));
     assert_eq!((place.get("/api/method/ping"), pod.probe("/readyz?deep")), (404, 200));

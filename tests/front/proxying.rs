@@ -18,7 +18,7 @@ fn resident_kb(pid: u32) -> u64 {
     line.split_whitespace().nth(1).expect("a number").parse().expect("kB")
 }
 
-/// Sends a body of so many bytes in pieces, and gives the answer.
+/// Sends a body of this size in pieces, and returns the response.
 fn upload(port: u16, bytes: u64) -> String {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a connection");
     stream.set_read_timeout(Some(Duration::from_secs(120))).expect("a deadline");
@@ -36,7 +36,7 @@ fn upload(port: u16, bytes: u64) -> String {
 }
 
 #[test]
-fn a_large_upload_and_download_leave_memory_flat() {
+fn a_large_upload_and_download_need_constant_memory() {
     let place = Place::new();
     let pod = ready(place.web().set("CLIENT_MAX_BODY_SIZE", "0"));
     let before = resident_kb(pod.pid());
@@ -56,7 +56,7 @@ fn a_large_upload_and_download_leave_memory_flat() {
 }
 
 #[test]
-fn bodies_are_limited_and_a_slow_one_holds_no_worker() {
+fn bodies_are_limited_and_a_slow_one_occupies_no_worker() {
     let place = Place::new();
     let one = || place.web().set("GUNICORN_WORKERS", 1).set("GUNICORN_THREADS", 1);
     let pod = ready(one().set("CLIENT_MAX_BODY_SIZE", "1m"));
@@ -72,13 +72,13 @@ fn bodies_are_limited_and_a_slow_one_holds_no_worker() {
         refused.body.contains(refused.header("x-request-id"))
             && refused.header("content-type") == "application/json"
     );
-    // Who does not ask and sends all of it reads why it was in vain; a reset would take the answer away.
-    let in_vain = post("Content-Length: 8388608\r\n", &"a".repeat(8 << 20));
-    assert_eq!(in_vain.status, 413);
+    // A client that sends the whole body without asking reads why it was refused; a reset would lose the response.
+    let too_large = post("Content-Length: 8388608\r\n", &"a".repeat(8 << 20));
+    assert_eq!(too_large.status, 413);
     let chunk = format!("{:x}\r\n{}\r\n", 600_000, "a".repeat(600_000));
     assert_eq!(post("Transfer-Encoding: chunked\r\n", &format!("{chunk}{chunk}0\r\n\r\n")).status, 413);
     assert!(post("Transfer-Encoding: chunked\r\n", &format!("{chunk}0\r\n\r\n")).body.contains("600000"));
-    // gunicorn has a single thread: whoever were given it and sent nothing would keep all others out.
+    // gunicorn has one thread: a client that occupied it without sending would lock out all others.
     let mut slow = TcpStream::connect((Ipv4Addr::LOCALHOST, place.port)).expect("a connection");
     write!(slow, "POST {COUNT} HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\nContent-Type: application/octet-stream\r\nContent-Length: 4\r\n\r\nab").expect("half a request");
     for _ in 0..3 {
@@ -92,7 +92,7 @@ fn bodies_are_limited_and_a_slow_one_holds_no_worker() {
 }
 
 #[test]
-fn each_protocol_is_spoken() {
+fn each_protocol_is_supported() {
     let place = Place::new();
     let _pod = place.serving();
     let curl = |options: &[&str]| {
@@ -119,7 +119,7 @@ fn each_protocol_is_spoken() {
 }
 
 #[test]
-fn what_was_answered_is_told_and_counted() {
+fn requests_are_logged_and_counted() {
     let place = Place::new();
     let pod: Pod = place.serving();
     let ping = http::get(place.port, SITE, "/api/method/ping?sid=secret-of-a-session").expect("an answer");

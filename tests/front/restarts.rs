@@ -1,4 +1,4 @@
-//! Nobody notices that gunicorn reloads, crashes or is slow to come.
+//! Clients do not notice when gunicorn reloads, crashes or starts slowly.
 
 use std::fs;
 use std::thread;
@@ -28,7 +28,7 @@ fn no_request_is_lost_over_reloads() {
         let before = worker().expect("a worker");
         let old: String = before.chars().filter(char::is_ascii_digit).collect();
         pod.signal(Signal::SIGHUP);
-        eventually(LONG, "the old worker has gone", || {
+        eventually(LONG, "the old worker has ended", || {
             (!std::path::Path::new(&format!("/proc/{old}")).exists()).then_some(())
         });
     }
@@ -41,7 +41,7 @@ fn requests_wait_for_a_gunicorn_that_crashed() {
     let place = Place::new();
     let pod = place.serving();
     let first = gunicorn(&pod);
-    // It listens still, and answers nobody: what is sent to it now is sent again.
+    // Its socket still listens but is not served: requests that are sent to it now are sent again.
     kill(first, Signal::SIGKILL).expect("gunicorn");
     for _ in 0..5 {
         assert_eq!(place.get("/api/method/ping"), 200);
@@ -52,7 +52,7 @@ fn requests_wait_for_a_gunicorn_that_crashed() {
 }
 
 #[test]
-fn what_may_have_been_done_is_not_done_twice() {
+fn a_request_that_may_have_been_processed_is_not_sent_again() {
     let place = Place::new();
     let pod = place.serving();
     let folder = tempfile::tempdir().expect("a folder");
@@ -70,7 +70,7 @@ fn what_may_have_been_done_is_not_done_twice() {
         thread::spawn(move || http::request(port, &head).expect("an answer"))
     };
     let kill_its_worker = |times: usize| {
-        let marks = eventually(LONG, "the request is worked on", || {
+        let marks = eventually(LONG, "the request is being processed", || {
             let marks = fs::read_to_string(&started).unwrap_or_default();
             (marks.lines().count() == times).then_some(marks)
         });
@@ -85,7 +85,7 @@ fn what_may_have_been_done_is_not_done_twice() {
         answer.header("content-type") == "application/json"
             && answer.body.contains(answer.header("x-request-id"))
     );
-    // To read again harms nobody.
+    // A second GET is harmless.
     fs::remove_file(&started).expect("the marks");
     let got = ask("GET");
     kill_its_worker(1);
@@ -96,7 +96,7 @@ fn what_may_have_been_done_is_not_done_twice() {
 }
 
 #[test]
-fn a_request_that_kills_its_worker_is_sent_once_more_and_no_further() {
+fn a_request_that_kills_its_worker_is_sent_only_twice() {
     let place = Place::new();
     let pod = place.serving();
     let folder = tempfile::tempdir().expect("a folder");
@@ -113,16 +113,16 @@ fn a_request_that_kills_its_worker_is_sent_once_more_and_no_further() {
         );
         let port = place.port;
         let head = format!("{method} {path} HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n{more}\r\n");
-        let asked = thread::spawn(move || http::request(port, &head).expect("an answer"));
+        let request = thread::spawn(move || http::request(port, &head).expect("an answer"));
         for times in 1..=2 {
-            let marks = eventually(LONG, "the request is worked on", || {
+            let marks = eventually(LONG, "the request is being processed", || {
                 let marks = fs::read_to_string(&started).unwrap_or_default();
                 (marks.lines().count() == times).then_some(marks)
             });
             let worker = marks.lines().last().and_then(|pid| pid.parse().ok()).expect("a pid");
             kill(Pid::from_raw(worker), Signal::SIGKILL).expect("a worker");
         }
-        assert_eq!(asked.join().expect("an answer").status, 502, "{method}");
+        assert_eq!(request.join().expect("an answer").status, 502, "{method}");
         assert_eq!(fs::read_to_string(&started).expect("the marks").lines().count(), 2, "{method}");
     }
     assert_eq!(place.get("/api/method/ping"), 200);

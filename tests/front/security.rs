@@ -1,4 +1,4 @@
-//! Headers that protect a visitor: on every page, none twice, and what Frappe says itself stands.
+//! Security headers: on every page, none twice, and Frappe's own values are kept.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ fn get(place: &Place, path: &str, headers: &[&str]) -> Response {
     http::get_with(place.port, SITE, path, headers).expect("an answer")
 }
 
-/// How often a header is there.
+/// The number of times that a header occurs.
 fn count(answer: &Response, name: &str) -> usize {
     answer.head.lines().filter(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:"))).count()
 }
@@ -29,7 +29,7 @@ fn protected(answer: &Response) {
 }
 
 #[test]
-fn pages_are_framed_by_their_own_origin_alone() {
+fn pages_can_be_framed_only_by_their_own_origin() {
     let place = Place::new();
     let _pod = place.serving();
     for (path, status) in [
@@ -51,7 +51,7 @@ fn pages_are_framed_by_their_own_origin_alone() {
 }
 
 #[test]
-fn what_frappe_sends_stands() {
+fn headers_of_frappe_are_kept() {
     let place = Place::new();
     let _pod = place.serving();
     let own = get(
@@ -69,7 +69,7 @@ fn what_frappe_sends_stands() {
 }
 
 #[test]
-fn files_keep_their_own_rules() {
+fn files_keep_their_own_headers() {
     let place = Place::new();
     let _pod = place.serving();
     for part in ["public", "private"] {
@@ -93,23 +93,23 @@ fn files_keep_their_own_rules() {
 }
 
 #[test]
-fn https_is_asked_for_only_where_it_is_certain() {
+fn hsts_is_sent_only_over_https_for_public_names() {
     let place = Place::new();
     let pod = place.serving();
-    let said = |host: &str, proto: &str| {
+    let hsts = |host: &str, proto: &str| {
         let proto = format!("X-Forwarded-Proto: {proto}");
         let answer = http::get_with(place.port, host, "/login", &[&proto]).expect("an answer");
         assert_eq!(answer.status, 200);
         answer.header(HSTS).to_owned()
     };
-    assert_eq!(said(SITE, "https"), "", "anybody may say so");
+    assert_eq!(hsts(SITE, "https"), "", "an untrusted client's header is ignored");
     drop(pod);
     let _pod = ready(place.web().set("CAULDRON_TRUSTED_PROXIES", "127.0.0.1"));
     for https in ["https", "HTTPS", "https,http"] {
-        assert_eq!(said(SITE, https), "max-age=2592000", "{https}");
+        assert_eq!(hsts(SITE, https), "max-age=2592000", "{https}");
     }
-    assert_eq!(said(SITE, "http"), "");
+    assert_eq!(hsts(SITE, "http"), "");
     for host in ["localhost:8000", "demo.localhost", "127.0.0.1:8000", "[::1]:8000"] {
-        assert_eq!(said(host, "https"), "", "{host}");
+        assert_eq!(hsts(host, "https"), "", "{host}");
     }
 }

@@ -1,4 +1,4 @@
-//! Clients that take their time, by malice or by nature, keep nobody else waiting.
+//! Slow clients, malicious or not, do not delay others.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -11,7 +11,7 @@ use crate::support::place::{Place, SITE, ready};
 use crate::support::skip::skipped;
 use crate::support::wait::eventually;
 
-/// Both ends of 10,000 connections are in one machine's table, ours in one process's.
+/// Both ends of 10,000 connections are on one machine, and our ends are in one process.
 const IDLE: usize = 10_000;
 
 fn connect(port: u16) -> TcpStream {
@@ -25,7 +25,7 @@ fn private_kb(pid: u32) -> u64 {
 }
 
 #[test]
-fn many_idle_connections_cost_little_and_slow_ones_hold_nobody_up() {
+fn idle_connections_are_cheap_and_slow_ones_delay_no_other() {
     let (_, hard) =
         nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).expect("a limit");
     let files = hard.min(65_536);
@@ -53,7 +53,7 @@ fn many_idle_connections_cost_little_and_slow_ones_hold_nobody_up() {
     assert_eq!(place.get("/assets/assets.json"), 200);
     let each = (private_kb(pod.pid()) - before) * 1024 / (wanted + slow.len()) as u64;
     assert!(each < 8 * 1024, "{each} bytes a connection");
-    // They are served when they have something to say.
+    // Idle connections are served when they send a request.
     let mut last = silent.into_iter().next_back().expect("a connection");
     write!(last, "GET /assets/assets.json HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n\r\n")
         .expect("a request");
@@ -64,15 +64,15 @@ fn many_idle_connections_cost_little_and_slow_ones_hold_nobody_up() {
 }
 
 #[test]
-fn a_head_that_never_ends_is_not_waited_for_for_ever() {
+fn an_endless_request_head_times_out() {
     let place = Place::new();
     let _pod = place.serving();
     let mut slow = connect(place.port);
     write!(slow, "GET / HTTP/1.1\r\nHost: {SITE}\r\nX-Slow: ").expect("half a head");
     let mut again = slow.try_clone().expect("the same connection");
-    // A byte now and then keeps it no longer.
+    // Single bytes do not extend the timeout.
     std::thread::spawn(move || {
-        let (_tell, never) = std::sync::mpsc::channel::<()>();
+        let (_sender, never) = std::sync::mpsc::channel::<()>();
         while again.write_all(b"a").is_ok() {
             let _ = never.recv_timeout(Duration::from_secs(5));
         }
@@ -84,7 +84,7 @@ fn a_head_that_never_ends_is_not_waited_for_for_ever() {
 }
 
 #[test]
-fn who_reads_slowly_holds_no_worker() {
+fn slow_readers_occupy_no_worker() {
     let place = Place::new();
     let one = place.web().set("GUNICORN_WORKERS", 1).set("GUNICORN_THREADS", 1);
     let _pod = ready(one);
@@ -96,15 +96,15 @@ fn who_reads_slowly_holds_no_worker() {
             .expect("a request");
         slow
     };
-    // gunicorn has one thread, and these answers do not fit into any buffer of a socket's.
+    // gunicorn has one thread, and these responses exceed every socket buffer.
     let mut first = ask(length, "");
-    let mut gone = ask(length, "");
+    let mut aborted = ask(length, "");
     let mut small = ask(length, "Accept-Encoding: gzip\r\n");
     for _ in 0..3 {
         assert_eq!(place.get("/api/method/ping"), 200);
     }
-    gone.read_exact(&mut [0; 100]).expect("a beginning");
-    drop(gone);
+    aborted.read_exact(&mut [0; 100]).expect("a beginning");
+    drop(aborted);
     let mut answer = Vec::new();
     first.read_to_end(&mut answer).expect("an answer");
     let text = answer.windows(7).position(|part| part == b"frappe ").expect("text");
@@ -117,7 +117,7 @@ fn who_reads_slowly_holds_no_worker() {
 }
 
 #[test]
-fn who_rests_costs_nothing_and_is_served_again() {
+fn idle_connections_are_parked_and_served_again() {
     let place = Place::new();
     let pod = place.serving();
     let before = private_kb(pod.pid());
@@ -130,13 +130,13 @@ fn who_rests_costs_nothing_and_is_served_again() {
     let mut clients: Vec<TcpStream> = (0..300).map(|_| connect(place.port)).collect();
     clients.iter_mut().for_each(ask);
     let speaking = private_kb(pod.pid()) - before;
-    eventually(LONG, "their buffers are given back", || {
+    eventually(LONG, "their buffers are released", || {
         (private_kb(pod.pid()).saturating_sub(before) < speaking / 2).then_some(())
     });
     clients.iter_mut().for_each(ask);
-    // And once more, while it speaks.
+    // And once more while the connections are active.
     clients.iter_mut().for_each(ask);
-    // Half a request is no rest.
+    // A connection with a partial request is not parked.
     for stream in &mut clients {
         stream.write_all(b"GET /assets/assets.json HTTP/1.1\r\nHo").expect("half a request");
     }

@@ -1,11 +1,11 @@
-//! Where a request ends is never in doubt: what could be read in two ways is refused, or ends the connection.
+//! Request smuggling: a request whose end is ambiguous is refused, or ends the connection.
 
 use std::fs;
 
 use crate::support::http;
 use crate::support::place::{Place, SITE};
 
-/// The answers on one connection.
+/// Returns the statuses of the responses on one connection.
 fn answers(port: u16, bytes: &str) -> Vec<u16> {
     let answer = http::exchange(port, bytes.as_bytes()).unwrap_or_default();
     let text = String::from_utf8_lossy(&answer).into_owned();
@@ -15,7 +15,7 @@ fn answers(port: u16, bytes: &str) -> Vec<u16> {
 }
 
 #[test]
-fn no_request_hides_in_another() {
+fn no_request_can_be_hidden_in_another() {
     let place = Place::new();
     let _pod = place.serving();
     let folder = tempfile::tempdir().expect("a folder");
@@ -76,19 +76,19 @@ fn no_request_hides_in_another() {
     for (name, bytes) in attacks {
         let answers = answers(place.port, &bytes);
         assert!(answers.len() <= 1, "{name}: {answers:?}");
-        assert!(!mark.exists(), "{name}: the hidden request was done");
+        assert!(!mark.exists(), "{name}: the hidden request was processed");
     }
-    // Negative control: said plainly, both are answered.
+    // Negative control: as two plain requests, both are answered.
     let plain = format!("GET /api/method/ping HTTP/1.1\r\nHost: {SITE}\r\n\r\n{hidden}");
     assert_eq!(answers(place.port, &plain), [200, 200]);
     assert_eq!(fs::read_to_string(mark).expect("a mark").lines().count(), 1);
 }
 
 #[test]
-fn nobody_outside_says_what_frappe_believes() {
+fn clients_cannot_set_headers_that_frappe_trusts() {
     let place = Place::new();
     let _pod = place.serving();
-    let lies = [
+    let forged = [
         "X-Frappe-Site-Name: evil.local",
         "X_Frappe_Site_Name: evil.local",
         "X-Forwarded-For: 6.6.6.6",
@@ -101,7 +101,7 @@ fn nobody_outside_says_what_frappe_believes() {
         "Proxy: http://evil.local",
     ];
     let seen =
-        http::get_with(place.port, SITE, "/api/method/frappe.sample.headers", &lies).expect("an answer");
+        http::get_with(place.port, SITE, "/api/method/frappe.sample.headers", &forged).expect("an answer");
     assert_eq!(seen.status, 200, "{}", seen.body);
     assert!(
         !seen.body.contains("evil") && !seen.body.contains("6.6.6.6") && !seen.body.contains("https"),
@@ -109,7 +109,7 @@ fn nobody_outside_says_what_frappe_believes() {
         seen.body
     );
     assert!(seen.body.contains("\"X-Forwarded-For\":\"127.0.0.1\""), "{}", seen.body);
-    // Negative control: the same words of a proxy that is trusted.
+    // Negative control: the same headers from a trusted proxy.
     let place_two = place;
     drop(_pod);
     let _trusting = crate::support::place::ready(
@@ -118,8 +118,8 @@ fn nobody_outside_says_what_frappe_believes() {
             .set("CAULDRON_TRUSTED_PROXIES", "127.0.0.0/8")
             .set("CAULDRON_HOSTS", format!("{SITE} evil.local={SITE}")),
     );
-    let seen =
-        http::get_with(place_two.port, SITE, "/api/method/frappe.sample.headers", &lies).expect("an answer");
+    let seen = http::get_with(place_two.port, SITE, "/api/method/frappe.sample.headers", &forged)
+        .expect("an answer");
     for word in [
         "\"scheme\":\"https\"",
         "\"X-Forwarded-For\":\"6.6.6.6\"",

@@ -1,4 +1,4 @@
-//! Live events through the one port: websockets and long polls.
+//! Live events through the web port: websockets and long polls.
 
 use std::process::Command;
 
@@ -12,7 +12,7 @@ use crate::support::port;
 use crate::support::running::Running;
 use crate::support::wait::eventually;
 
-/// Connects as a browser's page does, by a name that nobody can resolve, and says what it hears.
+/// Connects as a page in a browser does, with an unresolvable host name, and prints what it receives.
 const CLIENT: &str = r#"
 const { io } = require("socket.io-client");
 const [port, site, cookie, origin] = process.argv.slice(1);
@@ -26,8 +26,8 @@ socket.on("connect_error", (error) => { console.log("refused", error.message); p
 socket.on("disconnect", () => { console.log("disconnected"); process.exit(0); });
 "#;
 
-/// The same by long polls, word for word (Engine.IO 4), and as browsers do it: a GET of the page's own host
-/// has no Origin.
+/// The same with long polls, message by message (Engine.IO 4), and as browsers do: a GET to the page's own host has
+/// no Origin.
 fn poll(port: u16, cookie: &str) {
     let ask = |sid: &str, body: Option<&str>| {
         let (method, origin) = match body {
@@ -53,13 +53,13 @@ fn poll(port: u16, cookie: &str) {
 }
 
 #[test]
-fn a_page_hears_live_events_over_both_transports() {
+fn a_page_receives_live_events_over_both_transports() {
     let place = Place::new();
     let events = port::free();
     let pod = ready(place.web().set("SOCKETIO_PORT", events));
     let _service = Running::spawn(&mut place.bench.socketio());
     let handshake = "/socket.io/?EIO=4&transport=polling";
-    eventually(LONG, "the service is there", || (place.get(handshake) == 200).then_some(()));
+    eventually(LONG, "the service answers", || (place.get(handshake) == 200).then_some(()));
     let form = [("usr", "Administrator"), ("pwd", ADMIN_PASSWORD)];
     let login = http::post(place.port, SITE, "/api/method/login", &form).expect("an answer");
     let cookie = login.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
@@ -77,7 +77,7 @@ fn a_page_hears_live_events_over_both_transports() {
     poll(place.port, &cookie);
     let foreign = client("http://evil.example.com");
     eventually(LONG, "a page of another host is refused", || foreign.log().contains("refused").then_some(()));
-    // Who listens keeps no pod from stopping.
+    // A connected listener does not delay a stop.
     pod.signal(Signal::SIGTERM);
     pod.end_within(std::time::Duration::from_secs(8)).exits(0);
     eventually(LONG, "the end is noticed", || page.log().contains("disconnected").then_some(()));

@@ -1,4 +1,4 @@
-//! Slow readers and slow senders share the runtime folder with everybody's uploads, and do not take it.
+//! Slow readers and slow senders share the runtime folder with all uploads, and do not fill it.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -14,10 +14,10 @@ use crate::support::skip::skipped;
 use crate::support::wait::eventually;
 
 const COUNT: &str = "/api/method/frappe.sample.count";
-/// Longer than a sender is waited for, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(150);
+/// Longer than the timeout of a sender, on a busy machine.
+const MAX_WAIT: Duration = Duration::from_secs(150);
 
-/// Serves with a runtime folder of so many MiB, which is memory as in a container; none where that cannot be.
+/// Starts a pod with a runtime folder of this size in memory, as in a container. None if that is not possible here.
 fn with_small_runtime(place: &Place, name: &str, mib: u32) -> Option<Pod> {
     let allowed = std::process::Command::new("unshare").args(["-m", "true"]).status();
     if !allowed.is_ok_and(|status| status.success()) {
@@ -61,15 +61,15 @@ fn slow_readers_leave_the_runtime_folder_to_uploads() {
             stream
         })
         .collect();
-    eventually(LONG, "answers have all that they may have", || {
+    eventually(LONG, "responses use all of their share", || {
         (metric(&pod, "http_kept_refused_total{kind=\"answer\"}") > 0).then_some(())
     });
     for _ in 0..5 {
         assert_eq!(upload(place.port, 4 << 20).status, 200);
         assert!(on_disk(&pod, "answer") <= 16 << 20, "{} bytes", on_disk(&pod, "answer"));
     }
-    pod.says("the runtime folder's share for requests and answers on their way is full");
-    // They come at their readers' pace, and whole.
+    pod.event("web.buffer_full");
+    // The responses arrive at their readers' pace, and complete.
     let reading: Vec<JoinHandle<usize>> = readers
         .into_iter()
         .map(|mut stream| {
@@ -85,13 +85,13 @@ fn slow_readers_leave_the_runtime_folder_to_uploads() {
     for reader in reading {
         assert!(reader.join().expect("a reader") >= length / 7 * 7);
     }
-    eventually(LONG, "nothing is kept for those who have all", || {
+    eventually(LONG, "nothing is kept for complete responses", || {
         (on_disk(&pod, "answer") == 0).then_some(())
     });
 }
 
-/// Announces a body, brings most of it, and then a byte now and then; gives the status of the answer.
-fn bring_slowly(port: u16, bytes: usize, is_over: Arc<AtomicBool>) -> JoinHandle<u16> {
+/// Announces a body, sends most of it, and then single bytes slowly; returns the status of the response.
+fn send_slowly(port: u16, bytes: usize, is_over: Arc<AtomicBool>) -> JoinHandle<u16> {
     thread::spawn(move || {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a connection");
         let announced = bytes + (1 << 20);
@@ -120,13 +120,13 @@ fn bring_slowly(port: u16, bytes: usize, is_over: Arc<AtomicBool>) -> JoinHandle
 }
 
 #[test]
-fn slow_senders_leave_the_runtime_folder_to_uploads_and_are_let_go() {
+fn slow_senders_leave_the_runtime_folder_to_uploads_and_are_disconnected() {
     let place = Place::new();
     let Some(pod) = with_small_runtime(&place, "slow_senders", 64) else { return };
     let is_over = Arc::new(AtomicBool::new(false));
-    let guests: Vec<JoinHandle<u16>> =
-        (0..7).map(|_| bring_slowly(place.port, 9 << 20, is_over.clone())).collect();
-    eventually(LONG, "they have all that they may have", || {
+    let senders: Vec<JoinHandle<u16>> =
+        (0..7).map(|_| send_slowly(place.port, 9 << 20, is_over.clone())).collect();
+    eventually(LONG, "the senders use all of their share", || {
         (metric(&pod, "http_kept_refused_total{kind=\"request\"}") >= 1
             && on_disk(&pod, "request") >= 20 << 20)
             .then_some(())
@@ -134,11 +134,13 @@ fn slow_senders_leave_the_runtime_folder_to_uploads_and_are_let_go() {
     for _ in 0..5 {
         assert_eq!(upload(place.port, 300_000).status, 200);
     }
-    // One byte in two seconds is no body that is on its way.
-    eventually(PATIENCE, "what they brought is gone", || (on_disk(&pod, "request") == 0).then_some(()));
+    // One byte in two seconds is too slow.
+    eventually(MAX_WAIT, "the bodies of the senders are dropped", || {
+        (on_disk(&pod, "request") == 0).then_some(())
+    });
     assert_eq!(upload(place.port, 20 << 20).status, 200);
     is_over.store(true, Ordering::Relaxed);
-    let statuses: Vec<u16> = guests.into_iter().map(|guest| guest.join().expect("a guest")).collect();
+    let statuses: Vec<u16> = senders.into_iter().map(|sender| sender.join().expect("a sender")).collect();
     assert!(statuses.contains(&408) && statuses.contains(&503), "{statuses:?}");
     assert!(statuses.iter().all(|status| [0, 408, 503].contains(status)), "{statuses:?}");
     assert!(metric(&pod, "http_clients_let_go_total{reason=\"slow_body\"}") > 0);

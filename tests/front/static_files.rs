@@ -1,4 +1,4 @@
-//! Files: types, caching, ranges, compressed copies; the same answers as nginx; private ones.
+//! Files: types, caching, ranges, compressed copies, the same responses as nginx, and private files.
 
 use std::fs;
 use std::io::Read;
@@ -28,7 +28,7 @@ fn uploads(place: &Place) -> std::path::PathBuf {
 }
 
 #[test]
-fn files_have_all_that_a_browser_wants() {
+fn files_have_the_headers_that_browsers_need() {
     let place = Place::new();
     let _pod = place.serving();
     let style = get(&place, STYLE, &[]);
@@ -58,13 +58,13 @@ fn files_have_all_that_a_browser_wants() {
 }
 
 #[test]
-fn text_is_sent_small_to_who_takes_it() {
+fn text_is_compressed_for_clients_that_accept_it() {
     let place = Place::new();
     let _pod = place.serving();
     let text = "body { color: red }\n".repeat(500);
     fs::write(uploads(&place).join("long.css"), &text).expect("an upload");
     let small = |encoding: &str| {
-        eventually(LONG, "a compressed copy is there", || {
+        eventually(LONG, "a compressed copy exists", || {
             let answer = get(&place, "/files/long.css", &[&format!("Accept-Encoding: {encoding}")]);
             (answer.header("content-encoding") == encoding).then_some(answer)
         })
@@ -81,13 +81,13 @@ fn text_is_sent_small_to_who_takes_it() {
     assert_eq!((plain.body.as_str(), plain.header("content-encoding")), (text.as_str(), ""));
     assert_eq!(plain.header("vary"), "Accept-Encoding");
     assert!(gzip.header("etag") != plain.header("etag") && gzip.header("etag") != brotli.header("etag"));
-    // A part is a part of the file itself.
+    // A range is a part of the uncompressed file.
     let part = get(&place, "/files/long.css", &["Accept-Encoding: gzip", "Range: bytes=0-3"]);
     assert_eq!((part.status, part.body.as_str()), (206, "body"));
-    // What changed is what it is now.
+    // A changed file is served with its new content.
     fs::write(uploads(&place).join("long.css"), text.replace("red", "tan")).expect("an upload");
     assert!(get(&place, "/files/long.css", &["Accept-Encoding: identity"]).body.contains("tan"));
-    // Frappe's own answers too.
+    // Responses of Frappe are compressed as well.
     let answer = get(&place, "/api/method/frappe.sample.text?length=7000", &["Accept-Encoding: gzip"]);
     let mut unpacked = String::new();
     flate2::read::GzDecoder::new(answer.bytes.as_slice()).read_to_string(&mut unpacked).expect("gzip");
@@ -95,32 +95,32 @@ fn text_is_sent_small_to_who_takes_it() {
 }
 
 #[test]
-fn what_an_image_brings_compressed_is_sent_as_it_is() {
+fn precompressed_files_of_an_image_are_sent() {
     let place = Place::new();
     let folder = place.bench.path().join("apps/frappe/frappe/public");
     let text = "body { color: red }\n".repeat(500);
-    let bring = |name: &str| {
+    let write_precompressed = |name: &str| {
         fs::write(folder.join(name), &text).expect("an asset");
         for extension in ["br", "gz", "zst"] {
             fs::write(folder.join(format!("{name}.{extension}")), format!("as {extension}")).expect("a copy");
         }
     };
-    bring("new.css");
-    bring("changed.css");
-    fs::write(folder.join("changed.css"), text.replace("red", "tan")).expect("the asset is another");
+    write_precompressed("new.css");
+    write_precompressed("changed.css");
+    fs::write(folder.join("changed.css"), text.replace("red", "tan")).expect("the changed asset");
     let later = SystemTime::now() + Duration::from_secs(60);
     let changed = fs::File::options().write(true).open(folder.join("changed.css")).expect("the asset");
-    changed.set_modified(later).expect("a time that is another for sure");
+    changed.set_modified(later).expect("a different time");
     let _pod = place.serving();
     for (encoding, extension) in [("br", "br"), ("gzip", "gz"), ("zstd", "zst")] {
-        let brought = eventually(LONG, "the copy that was brought", || {
+        let precompressed = eventually(LONG, "the precompressed copy", || {
             let answer = get(&place, "/assets/frappe/new.css", &[&format!("Accept-Encoding: {encoding}")]);
             (answer.header("content-encoding") == encoding).then_some(answer)
         });
-        assert_eq!(brought.body, format!("as {extension}"));
-        assert_eq!(brought.header("content-type"), "text/css; charset=utf-8");
+        assert_eq!(precompressed.body, format!("as {extension}"));
+        assert_eq!(precompressed.header("content-type"), "text/css; charset=utf-8");
     }
-    // Older than the asset: it is of another text.
+    // Older than the asset, so it has other content.
     let own = eventually(LONG, "a copy of our own", || {
         let answer = get(&place, "/assets/frappe/changed.css", &["Accept-Encoding: gzip"]);
         (answer.header("content-encoding") == "gzip").then_some(answer)
@@ -128,7 +128,7 @@ fn what_an_image_brings_compressed_is_sent_as_it_is() {
     let mut unpacked = String::new();
     flate2::read::GzDecoder::new(own.bytes.as_slice()).read_to_string(&mut unpacked).expect("gzip");
     assert_eq!(unpacked, text.replace("red", "tan"));
-    // Beside an upload stands what somebody put there.
+    // A user may have put a file beside an upload.
     let uploads = uploads(&place);
     fs::write(uploads.join("mine.css"), &text).expect("an upload");
     fs::write(uploads.join("mine.css.gz"), "of somebody").expect("an upload");
@@ -140,7 +140,7 @@ fn what_an_image_brings_compressed_is_sent_as_it_is() {
 }
 
 #[test]
-fn a_large_file_is_itself_whole_in_parts_and_in_a_row() {
+fn a_large_file_is_sent_whole_in_parts_and_repeatedly() {
     let place = Place::new();
     let _pod = place.serving();
     let bytes: Vec<u8> =
@@ -149,7 +149,7 @@ fn a_large_file_is_itself_whole_in_parts_and_in_a_row() {
     assert!(get(&place, "/files/large.bin", &[]).bytes == bytes);
     let part = get(&place, "/files/large.bin", &["Range: bytes=1000001-9999999"]);
     assert!(part.status == 206 && part.bytes == bytes[1_000_001..10_000_000]);
-    // Several on one connection, asked for before the first is read.
+    // Several on one connection, requested before the first is read.
     let one = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nHost: {SITE}\r\n{more}\r\n");
     let three =
         one("/files/large.bin", "") + &one(STYLE, "") + &one("/files/large.bin", "Connection: close\r\n");
@@ -157,7 +157,7 @@ fn a_large_file_is_itself_whole_in_parts_and_in_a_row() {
     let at = answers.windows(4).position(|part| part == b"\r\n\r\n").expect("a head") + 4;
     assert!(answers[at..at + bytes.len()] == bytes);
     assert!(answers[answers.len() - bytes.len()..] == bytes);
-    // A file that becomes shorter while it is sent breaks the connection, and is not filled up.
+    // If a file becomes shorter while it is sent, the connection breaks and the rest is not padded.
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", place.port)).expect("a connection");
     std::io::Write::write_all(&mut stream, one("/files/large.bin", "").as_bytes()).expect("a request");
     let mut first = [0; 1000];
@@ -191,11 +191,11 @@ fn nginx(files: &Path, folder: &Path) -> (Running, u16) {
 }
 
 #[test]
-fn ranges_and_conditions_are_answered_as_nginx_does() {
+fn ranges_and_conditions_are_answered_as_by_nginx() {
     let place = Place::new();
     let _pod = place.serving();
     let files = uploads(&place);
-    // nginx's user is another one.
+    // nginx runs as another user.
     for folder in files.ancestors().take(5) {
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         let _ = fs::set_permissions(folder, open);
@@ -231,20 +231,20 @@ fn ranges_and_conditions_are_answered_as_nginx_does() {
     for headers in &requests {
         for method in ["GET", "HEAD"] {
             let (ours, theirs) = (ask(place.port, method, headers), ask(nginx_port, method, headers));
-            let told = format!("{method} {headers:?}\n{}\n{}", ours.head, theirs.head);
-            assert_eq!(ours.status, theirs.status, "{told}");
-            assert_eq!(ours.header("content-range"), theirs.header("content-range"), "{told}");
-            // The words of an error are each server's own.
+            let context = format!("{method} {headers:?}\n{}\n{}", ours.head, theirs.head);
+            assert_eq!(ours.status, theirs.status, "{context}");
+            assert_eq!(ours.header("content-range"), theirs.header("content-range"), "{context}");
+            // The text of an error is specific to each server.
             if ours.status < 400 {
-                assert_eq!(ours.body, theirs.body, "{told}");
-                assert_eq!(ours.header("content-length"), theirs.header("content-length"), "{told}");
+                assert_eq!(ours.body, theirs.body, "{context}");
+                assert_eq!(ours.header("content-length"), theirs.header("content-length"), "{context}");
             }
         }
     }
 }
 
 #[test]
-fn a_private_file_is_for_who_may_read_it() {
+fn a_private_file_needs_the_permission_to_read_it() {
     let place = Place::new();
     let _pod = place.serving();
     let folder = place.bench.sites().join(SITE).join("private/files");
@@ -256,7 +256,7 @@ fn a_private_file_is_for_who_may_read_it() {
     let refused = get(&place, path, &[]);
     assert_eq!(refused.status, 403);
     assert!(!refused.body.contains("private words"));
-    // Asking for it as nginx would be asked inside is asking Frappe, which has no such page.
+    // The internal path of nginx is an ordinary path here, and Frappe has no such page.
     assert_eq!(get(&place, "/protected/private/files/pay%20roll.txt", &[]).status, 404);
     let form = [("usr", "Administrator"), ("pwd", ADMIN_PASSWORD)];
     let login = http::post(place.port, SITE, "/api/method/login", &form).expect("an answer");
@@ -268,8 +268,8 @@ fn a_private_file_is_for_who_may_read_it() {
     let part = get(&place, path, &[&cookie, "Range: bytes=8-"]);
     assert_eq!((part.status, part.body.as_str()), (206, "words"));
     assert_eq!(get(&place, "/private/files/a.html", &[&cookie]).header("content-disposition"), "attachment");
-    for gone in ["nosuch.txt", "out.txt", "..%2f..%2fsite_config.json"] {
-        let answer = get(&place, &format!("/private/files/{gone}"), &[&cookie]);
-        assert_eq!(answer.status, 404, "{gone}");
+    for missing in ["nosuch.txt", "out.txt", "..%2f..%2fsite_config.json"] {
+        let answer = get(&place, &format!("/private/files/{missing}"), &[&cookie]);
+        assert_eq!(answer.status, 404, "{missing}");
     }
 }

@@ -1,4 +1,4 @@
-//! Before there is a site: a page that says how far it is, and nothing else.
+//! The status page before the site is ready: progress, and no internal details.
 
 use nix::sys::signal::Signal;
 
@@ -8,7 +8,7 @@ use crate::support::place::{Place, SITE};
 use crate::support::wait::eventually;
 
 #[test]
-fn the_port_tells_how_far_it_is_until_the_site_is_there() {
+fn the_status_page_shows_progress_until_the_site_is_ready() {
     let mut place = Place::new();
     place.postgres.stop();
     let mut pod = place.web().start();
@@ -29,15 +29,15 @@ fn the_port_tells_how_far_it_is_until_the_site_is_there() {
             && page.header("content-type").starts_with("text/html")
     );
     let (host, db_port) = (place.postgres.host().to_string(), place.postgres.port().to_string());
-    for inside in [host.as_str(), db_port.as_str(), "refused", "web_local", "postgres", SITE] {
-        assert!(!page.body.contains(inside), "{inside}: {}", page.body);
+    for internal in [host.as_str(), db_port.as_str(), "refused", "web_local", "postgres", SITE] {
+        assert!(!page.body.contains(internal), "{internal}: {}", page.body);
     }
-    let told = ask(place.port, "application/json").expect("an answer");
-    let account: serde_json::Value = serde_json::from_str(&told.body).expect("JSON");
-    assert_eq!((told.status, &account["steps"][0]["state"]), (503, &"running".into()));
+    let response = ask(place.port, "application/json").expect("an answer");
+    let state: serde_json::Value = serde_json::from_str(&response.body).expect("JSON");
+    assert_eq!((response.status, &state["steps"][0]["state"]), (503, &"running".into()));
     assert_eq!(place.get("/assets/assets.json"), 200, "the image's own files need no site");
     place.postgres.start_again();
-    eventually(LONG, "the site is made", || {
+    eventually(LONG, "the site is being created", || {
         let body = ask(place.port, "application/json")?.body;
         body.contains("creating it").then_some(())
     });
@@ -48,7 +48,7 @@ fn the_port_tells_how_far_it_is_until_the_site_is_there() {
 }
 
 #[test]
-fn a_start_that_failed_says_so_without_the_reason() {
+fn a_failed_start_is_shown_without_its_reason() {
     let place = Place::new();
     let pod = place.web().set("DB_PASSWORD", "not-the-password").set("CAULDRON_ON_FAILURE", "hold").start();
     let page = eventually(LONG, "it is held", || {

@@ -7,14 +7,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::bounds::is_ended;
-use crate::support::binary::LONG;
+use crate::support::binary::{LONG, event};
 use crate::support::ca::Ca;
 use crate::support::place::{Place, SITE, ready};
 use crate::support::skip::skipped;
 use crate::support::wait::eventually;
 
-/// Longer than the web port waits for a request, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(150);
+/// Longer than the web port waits for a request, on a busy machine.
+const MAX_WAIT: Duration = Duration::from_secs(150);
 
 #[test]
 fn a_renewed_certificate_is_used_without_a_restart() {
@@ -44,9 +44,9 @@ fn a_renewed_certificate_is_used_without_a_restart() {
     assert!(answer.contains("\"scheme\":\"https\"") && answer.ends_with(" HTTP/2"), "{answer}");
     assert!(ask(&second).ends_with(" HTTP/0"), "negative control: another CA's certificate");
     fs::write(&files.certificate, "half a renewal").expect("a broken certificate");
-    eventually(LONG, "the broken one is told", || {
+    eventually(LONG, "the broken certificate is logged", || {
         assert!(ask(&first).ends_with(" HTTP/2"), "the old one serves on");
-        pod.log().contains("the old one stays").then_some(())
+        pod.log().contains(&event("web.certificate_rejected")).then_some(())
     });
     second.issue(&[SITE.to_owned()], folder.path(), None);
     eventually(LONG, "the new one is used", || ask(&second).ends_with(" HTTP/2").then_some(()));
@@ -62,7 +62,7 @@ fn a_renewed_certificate_is_used_without_a_restart() {
 }
 
 #[test]
-fn who_begins_a_handshake_or_says_nothing_after_it_is_let_go() {
+fn clients_that_stall_during_or_after_the_handshake_are_disconnected() {
     let place = Place::new();
     let folder = tempfile::tempdir().expect("a folder");
     let files = Ca::new().issue(&[SITE.to_owned()], folder.path(), None);
@@ -73,7 +73,7 @@ fn who_begins_a_handshake_or_says_nothing_after_it_is_let_go() {
             .set("CAULDRON_TLS_KEY", files.key.display()),
     );
     let descriptors = || fs::read_dir(format!("/proc/{}/fd", pod.pid())).expect("descriptors").count();
-    // Some of its own may come later.
+    // The process may open a few of its own later.
     let before = descriptors();
     // The beginning of a ClientHello; and whole handshakes, for each protocol.
     let mut begun: Vec<TcpStream> = (0..20)
@@ -93,12 +93,12 @@ fn who_begins_a_handshake_or_says_nothing_after_it_is_let_go() {
             command.spawn().map_err(|error| skipped("silence after a handshake", error)).ok()
         })
         .collect();
-    // The end of each is seen by the client itself: on a busy machine the first may be over before the last begins.
+    // Each client observes its own end: on a busy machine the first may end before the last begins.
     for stream in &mut begun {
-        eventually(PATIENCE, "half a handshake is let go", || is_ended(stream).then_some(()));
+        eventually(MAX_WAIT, "a partial handshake is disconnected", || is_ended(stream).then_some(()));
     }
     for client in &mut silent {
-        eventually(PATIENCE, "a silent client is let go", || client.try_wait().expect("a state"));
+        eventually(MAX_WAIT, "a silent client is disconnected", || client.try_wait().expect("a state"));
     }
-    eventually(LONG, "their places are free", || (descriptors() < before + 10).then_some(()));
+    eventually(LONG, "their connections are released", || (descriptors() < before + 10).then_some(()));
 }

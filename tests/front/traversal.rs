@@ -1,4 +1,4 @@
-//! Not a byte from outside the folders that are for everybody, whatever a path is written like.
+//! Path traversal: no byte from outside the public folders is served, however the path is encoded.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -13,7 +13,7 @@ use crate::support::{port, wait};
 
 const CANARY: &str = "canary-of-the-encryption-key";
 
-/// Ways to write one step up, and what lies there.
+/// Paths with one step up in every encoding, to files that must not be served.
 fn paths() -> Vec<String> {
     let ups = [
         "..",
@@ -92,7 +92,7 @@ fn leaks(body: &str) -> bool {
     [CANARY, "db_password", "redis_cache", "root:x:0:0"].iter().any(|secret| body.contains(secret))
 }
 
-/// The paths that gave something away, asked over a few connections.
+/// Returns the paths whose responses leak something, requested over a few connections.
 fn leaking(port: u16) -> Vec<String> {
     let ask = |path: &String| http::get(port, SITE, path).map(|answer| answer.body).unwrap_or_default();
     paths().into_iter().filter(|path| leaks(&ask(path))).collect()
@@ -107,12 +107,12 @@ fn plant(place: &Place) {
 }
 
 #[test]
-fn no_path_leads_out() {
+fn no_path_leads_out_of_the_public_folders() {
     let place = Place::new();
     let _pod = place.serving();
     plant(&place);
     assert_eq!(leaking(place.port), Vec::<String>::new());
-    // Negative control: the very paths find something where Frappe serves files itself.
+    // Negative control: the same paths leak where Frappe serves files itself.
     let port = port::free();
     let usual = place.bench.gunicorn(port, 5);
     let mut command = Command::new(usual.get_program());
@@ -121,14 +121,14 @@ fn no_path_leads_out() {
     });
     command.args(arguments).envs(place.bench.environment().iter().cloned()).current_dir(place.bench.sites());
     let _unsafe = Running::spawn(&mut command);
-    eventually(LONG, "the unsafe one answers", || {
+    eventually(LONG, "the unsafe server answers", || {
         (http::status(port, SITE, "/assets/assets.json") == 200).then_some(())
     });
     assert!(!leaking(port).is_empty(), "these paths prove nothing");
 }
 
 #[test]
-fn no_link_device_or_pipe_is_followed_out() {
+fn no_link_leads_out_and_no_device_or_pipe_is_served() {
     let place = Place::new();
     let _pod = place.serving();
     plant(&place);
@@ -148,7 +148,7 @@ fn no_link_device_or_pipe_is_followed_out() {
         let _ = Command::new("mknod").arg(folder.join("device")).args(["c", "1", "5"]).status();
     }
     symlink("folder/inside.txt", files.join("within.txt")).expect("a link");
-    // An app's own links lead to its own code (node_modules).
+    // Links of an app may lead to its own code (node_modules).
     fs::write(place.bench.path().join("apps/frappe/library.js"), "library").expect("a file");
     symlink("../../library.js", assets.join("library.js")).expect("a link");
     for root in ["/files", "/assets/frappe"] {

@@ -1,4 +1,4 @@
-//! A migration that fails before the first change, or after it, and the ways out.
+//! Migrations that fail before or after the first change, and what an operator can do.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::release::LATER;
 use crate::support::postgres::{PASSWORD, SUPERUSER};
 use crate::support::wait::eventually;
 
-/// A release whose patch fails as long as a file is there.
+/// A release whose patch fails as long as a file exists.
 fn failing() -> (Place, std::path::PathBuf) {
     let place = Place::with_release();
     let file = place.old.path().join("fails");
@@ -19,7 +19,7 @@ fn failing() -> (Place, std::path::PathBuf) {
     (place, file)
 }
 
-/// As if the first attempts had been made long ago, so that no test waits for the pauses.
+/// Sets the number of attempts and makes the last one old, so that no test waits for the delays.
 fn attempts(place: &Place, number: i32) {
     place.site().run(&format!(
         "update public.__cauldron_fingerprint set attempts = {number}, last_attempt = now() - interval '1 h'
@@ -31,45 +31,52 @@ fn attempts(place: &Place, number: i32) {
 fn a_patch_that_fails_once_is_tried_again_and_nothing_runs_twice() {
     let (place, file) = failing();
     let leader = place.leader(&place.new).start();
-    leader.says("after_a_change=true");
+    leader.says("\"after_a_change\":true");
     std::fs::remove_file(file).expect("the file");
-    leader.end().exits(0).says("three: migrate exited with code 1").says("migrated");
+    leader.end().exits(0).says("three: migrate exited with code 1").event("migration.finished");
     place.is_migrated();
     assert_eq!(place.logged("three"), "1");
-    assert_eq!(place.backups().len(), 1, "the one from before the first change");
+    assert_eq!(place.backups().len(), 1, "the backup from before the first change");
 }
 
-/// Maintenance stays, and everybody says the same thing, until an operator has mended it.
+/// Maintenance stays, and all pods show the same problem, until an operator has fixed it.
 #[test]
-fn a_patch_that_always_fails_stops_there_until_retry() {
+fn a_patch_that_always_fails_blocks_until_retry() {
     let (place, file) = failing();
     let mut web = place.serve(&place.old);
     let leader = place.leader(&place.new).start();
-    leader.says("after_a_change=true");
+    leader.says("\"after_a_change\":true");
     drop(leader);
     attempts(&place, 2);
     let words = "the migration to ";
-    place.leader(&place.new).run().exits(75).says("tried 3 times").says(words).says("migrate --retry");
-    // A restart grants no other attempt.
-    place.leader(&place.new).run().exits(75).says("tried 3 times");
+    let ended = place.leader(&place.new).run().exits(75).refuses("migration-gave-up");
+    ended.says("tried 3 times").says(words).says("migrate --retry");
+    // A restart grants no new attempt.
+    place.leader(&place.new).run().exits(75).refuses("migration-gave-up");
     assert!(place.in_maintenance());
     assert_eq!(place.gate()["stage"], "failed");
     web.pod.answers("/readyz", 503);
     assert!(web.pod.body("/readyz?verbose").contains("not today"), "{}", web.pod.body("/readyz?verbose"));
     assert!(web.status()["gate"]["problem"].as_str().is_some_and(|problem| problem.contains(words)));
-    // The new image's own pods stay up, unready, and go on when it is mended.
+    // The new image's own pods stay up, not ready, and serve once the problem is fixed.
     let mut new = place.start_web(&place.new);
-    new.pod.says("staying up, unready");
+    new.pod.event("leader.gave_up");
     new.pod.answers("/readyz", 503);
-    // One of the old image comes up, too: it was rolled back.
+    // A pod of the old image comes up too: its code was rolled back.
     let mut rolled_back = place.start_web(&place.old);
-    rolled_back.pod.says("half a migration is in the way");
+    rolled_back.pod.event("migration.blocked");
     rolled_back.pod.answers("/livez", 200);
     rolled_back.comes_to(503);
     rolled_back.pod.answers("/readyz", 503);
     std::fs::remove_file(file).expect("the file");
     place.leader(&place.new).with_command("migrate").run().exits(75);
-    place.leader(&place.new).with_command("migrate").argument("--retry").run().exits(0).says("migrated");
+    place
+        .leader(&place.new)
+        .with_command("migrate")
+        .argument("--retry")
+        .run()
+        .exits(0)
+        .event("migration.finished");
     place.is_migrated();
     for pod in [&mut web, &mut new, &mut rolled_back] {
         pod.pod.answers("/readyz", 200);
@@ -81,10 +88,10 @@ fn a_patch_that_always_fails_stops_there_until_retry() {
 }
 
 #[test]
-fn an_operator_may_give_it_up() {
+fn an_operator_may_abandon_the_migration() {
     let (place, _file) = failing();
     let leader = place.leader(&place.new).start();
-    leader.says("after_a_change=true");
+    leader.says("\"after_a_change\":true");
     leader.signal(Signal::SIGTERM);
     leader.end();
     let maintenance = |words: &[&str]| {
@@ -104,24 +111,24 @@ fn an_operator_may_give_it_up() {
     assert!(!place.in_maintenance());
 }
 
-/// A release with the fix is newer code, with attempts of its own.
+/// A release with the fix is newer code, with its own attempts.
 #[test]
-fn a_fixed_release_goes_on_from_half_a_migration() {
+fn a_fixed_release_continues_an_interrupted_migration() {
     let (place, _file) = failing();
     let leader = place.leader(&place.new).start();
-    leader.says("after_a_change=true");
+    leader.says("\"after_a_change\":true");
     drop(leader);
     place.release().patch("three", "pass");
-    place.leader(&place.new).run().exits(0).says("migrated");
+    place.leader(&place.new).run().exits(0).event("migration.finished");
     place.is_migrated();
 }
 
-/// The command of docs/upgrades.md.
+/// Restores with the command of docs/upgrades.md.
 #[test]
 fn a_restored_backup_is_the_old_version_again() {
     let (place, _file) = failing();
     let leader = place.leader(&place.new).start();
-    leader.says("after_a_change=true");
+    leader.says("\"after_a_change\":true");
     drop(leader);
     attempts(&place, 3);
     let backup = place.backups().remove(0);
@@ -139,9 +146,9 @@ fn a_restored_backup_is_the_old_version_again() {
     assert!(!place.in_maintenance());
     assert_eq!(place.logged("two"), "0");
     web.stop();
-    // And the whole way again, when the release is mended.
+    // The whole migration again, with the fixed release.
     place.release().patch("three", "pass");
-    place.leader(&place.new).run().exits(0).says("migrated");
+    place.leader(&place.new).run().exits(0).event("migration.finished");
     place.is_migrated();
 }
 
@@ -155,12 +162,13 @@ fn a_backup_needs_a_pg_dump_of_the_servers_major() {
     std::fs::set_permissions(fake.join("pg_dump"), mode).expect("a script");
     let path = format!("{}:{}", fake.display(), std::env::var("PATH").expect("PATH"));
     let leader = place.leader(&place.new).set("PATH", path).start();
-    leader.says("pg_dump is of PostgreSQL 9, the server of 15");
-    leader.says("after_a_change=false");
+    leader.says("pg_dump is version 9, the server is version 15");
+    leader.says("\"after_a_change\":false");
     assert_eq!(place.logged("two"), "0");
 }
 
-/// An image with several clients: Debian's wrapper on PATH starts the newest, whose dump the server's `pg_restore` cannot read.
+/// An image with several PostgreSQL clients: Debian's wrapper in PATH starts the newest one, whose dump the server's
+/// `pg_restore` cannot read.
 #[test]
 fn a_backup_is_of_the_servers_major_where_debian_has_several() {
     let place = Place::with_release();
@@ -172,13 +180,13 @@ fn a_backup_is_of_the_servers_major_where_debian_has_several() {
     std::fs::set_permissions(&wrapper, mode).expect("a script");
     std::os::unix::fs::symlink(&wrapper, fake.join("pg_dump")).expect("a link");
     let path = format!("{}:{}", fake.display(), std::env::var("PATH").expect("PATH"));
-    place.leader(&place.new).set("PATH", path).run().exits(0).says("backed up the database");
+    place.leader(&place.new).set("PATH", path).run().exits(0).event("migration.backup_taken");
     let backup = place.backups().remove(0);
     let listed = std::process::Command::new("pg_restore").arg("--list").arg(&backup).output();
     assert!(listed.is_ok_and(|listed| listed.status.success()), "{} cannot be read", backup.display());
 }
 
-/// Asked to stop, it waits for migrate's end within the grace; past it, the next attempt does the rest.
+/// A requested stop waits for migrate's end within the grace period; after it, the next attempt does the rest.
 #[test]
 fn a_stop_waits_for_the_end_within_the_grace() {
     let place = Place::with_release();
@@ -193,26 +201,26 @@ fn a_stop_waits_for_the_end_within_the_grace() {
     assert_eq!(place.logged("three"), "0");
     assert_eq!(place.gate()["stage"], "failed");
     let tried = "select attempts::text from public.__cauldron_fingerprint where migrated is null";
-    assert_eq!(place.site().value(tried).as_deref(), Some("0"), "it says nothing against the code");
+    assert_eq!(place.site().value(tried).as_deref(), Some("0"), "a stop does not count as an attempt");
     let leader = place.leader(&place.new).start();
     leader.says("Executing frappe.patches.v15_1.three");
     leader.signal(Signal::SIGTERM);
-    leader.says("waiting for its end");
+    leader.event("step.stop_pending");
     std::fs::write(&file, "").expect("a file");
-    leader.end().says("migrated");
+    leader.end().event("migration.finished");
     place.is_migrated();
     assert_eq!(place.logged("three"), "1");
 }
 
 #[test]
-fn what_was_skipped_is_pending() {
+fn a_skipped_patch_is_pending() {
     let place = Place::new();
     place.release().patch("two", ONCE).field("desk/doctype/note/note", "colour", LATER);
     let name = crate::release::full_name("two");
     place
         .site()
         .run(&format!("insert into \"tabPatch Log\" (name, patch, skipped) values ('x', '{name}', 1)"));
-    place.leader(&place.new).run().exits(0).says("patches=1");
+    place.leader(&place.new).run().exits(0).says("\"patches\":1");
     place.is_migrated();
     eventually(LONG, "ready", || (place.gate()["stage"] == "open").then_some(()));
 }

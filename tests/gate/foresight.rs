@@ -1,4 +1,4 @@
-//! `plan` and `doctor` say what this code is to the database, and what the gate would do; they do nothing themselves.
+//! `plan` and `doctor` show how this code relates to the database and what a leader would do; they change nothing.
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::release::full_name;
 use crate::support::bench::Bench;
 use crate::support::snapshot;
 
-/// The plan of an image as JSON, which changed nothing.
+/// Returns the plan of an image as JSON, after checking that nothing was changed.
 #[track_caller]
 fn plan(place: &Place, bench: &Bench, code: i32) -> Value {
     let before = (snapshot::files(&place.old), snapshot::cluster(&place.postgres));
@@ -18,7 +18,7 @@ fn plan(place: &Place, bench: &Bench, code: i32) -> Value {
     serde_json::from_str(&ended.stdout).expect("one JSON object")
 }
 
-/// Severity and words of one of doctor's findings.
+/// Returns the severity and the text of one of doctor's findings.
 #[track_caller]
 fn doctor(place: &Place, bench: &Bench, id: &str) -> (String, String) {
     let ended = place.leader(bench).with_command("doctor").argument("--format=json").run();
@@ -40,8 +40,8 @@ fn a_new_release_before_and_after_it_was_migrated_to() {
     assert_eq!(new["gate"]["pending"]["patches"], json!([full_name("two")]), "{new}");
     assert_eq!(new["gate"]["pending"]["doctypes"], json!(["Note"]), "{new}");
     assert!(new["steps"].as_array().is_some_and(|steps| steps.contains(&json!("maintenance"))), "{new}");
-    let told = place.leader(&place.new).with_command("plan").run().exits(0);
-    told.prints("this code    newer: ").prints("pending      1 patch, 1 changed DocType(s)");
+    let text = place.leader(&place.new).with_command("plan").run().exits(0);
+    text.prints("this code    newer: ").prints("pending      1 patch, 1 changed DocType(s)");
     let (severity, words) = doctor(&place, &place.new, "fingerprint");
     assert!(severity == "info" && words.contains(&full_name("two")), "{severity} {words}");
     place.leader(&place.new).run().exits(0);
@@ -50,7 +50,7 @@ fn a_new_release_before_and_after_it_was_migrated_to() {
     assert_eq!(rolled_back["gate"]["relation"], "rolled back", "{rolled_back}");
     assert_eq!(rolled_back["steps"], json!([]), "{rolled_back}");
     assert_eq!(doctor(&place, &place.old, "fingerprint").0, "warning");
-    // The history tells how long the next one takes.
+    // The history of migrations gives the estimate of the next one.
     place.release().patch("three", "pass");
     let next = plan(&place, &place.new, 0);
     assert!(next["gate"]["estimate_s"].as_i64().is_some_and(|estimate_s| estimate_s > 0), "{next}");
@@ -62,7 +62,7 @@ fn code_that_would_be_refused() {
     place.release().version("15.54.0").patch("two", "pass");
     let older = plan(&place, &place.new, 65);
     assert_eq!(older["gate"]["relation"], "older", "{older}");
-    assert!(older["refusal"]["mend"].as_str().is_some_and(|hint| hint.contains("CAULDRON_ALLOW_DOWNGRADE=")));
+    assert!(older["refusal"]["hint"].as_str().is_some_and(|hint| hint.contains("CAULDRON_ALLOW_DOWNGRADE=")));
     assert_eq!(doctor(&place, &place.new, "fingerprint").0, "error");
     let place = Place::new();
     place.release().without_doctype("desk/doctype/note/note");
@@ -77,11 +77,11 @@ fn code_that_would_be_refused() {
 }
 
 #[test]
-fn half_a_migration_is_told_with_its_ways_out() {
+fn an_interrupted_migration_is_shown_with_the_options() {
     let place = Place::with_release();
     place.release().patch("three", "assert False, 'not today'");
     let leader = place.leader(&place.new).start();
-    leader.says("after_a_change=true");
+    leader.says("\"after_a_change\":true");
     leader.signal(Signal::SIGTERM);
     leader.end().exits(143);
     let old = plan(&place, &place.old, 75);
@@ -90,30 +90,27 @@ fn half_a_migration_is_told_with_its_ways_out() {
     assert!(severity == "error" && words.contains("not today"), "{severity} {words}");
     let new = plan(&place, &place.new, 0);
     let steps = new["steps"].as_array().expect("steps");
-    assert!(!steps.contains(&json!("back up the database")), "the one from before is kept: {new}");
+    assert!(!steps.contains(&json!("back up the database")), "the earlier backup is kept: {new}");
     assert_eq!(doctor(&place, &place.new, "fingerprint").0, "info");
 }
 
-/// The next leader takes it for interrupted, so that is what is told.
+/// The next leader will treat the migration as interrupted, so `plan` shows that.
 #[test]
-fn a_migration_whose_leader_is_gone() {
+fn a_migration_whose_leader_died() {
     let place = Place::with_release();
     place.site().run(
         r#"update __cauldron_state set gate = '{"stage": "migrating", "target": "aaaaaaaaaaaaaaaaaaaa"}'"#,
     );
     let old = plan(&place, &place.old, 75);
-    assert!(
-        old["refusal"]["cause"].as_str().is_some_and(|cause| cause.contains("its leader was gone")),
-        "{old}"
-    );
-    assert_eq!(old["gate"]["stage"], "migrating", "as it is on record: {old}");
+    assert!(old["refusal"]["cause"].as_str().is_some_and(|cause| cause.contains("its leader died")), "{old}");
+    assert_eq!(old["gate"]["stage"], "migrating", "the recorded stage: {old}");
     assert_eq!(doctor(&place, &place.old, "fingerprint").0, "error");
     let (severity, words) = doctor(&place, &place.old, "gate");
     assert!(severity == "warning" && words.contains("while it was migrating"), "{severity} {words}");
     let new = plan(&place, &place.new, 0);
     let steps = new["steps"].as_array().expect("steps");
     assert!(!steps.contains(&json!("back up the database")), "{new}");
-    // And so it does.
-    place.leader(&place.old).run().exits(75).says("half a migration is in the way");
+    // The leader then acts accordingly.
+    place.leader(&place.old).run().exits(75).event("migration.blocked").refuses("migration-interrupted");
     place.leader(&place.new).run().exits(0);
 }

@@ -1,4 +1,4 @@
-//! A patch that goes on and on: what is told of it, and that a stop and a retry get out of it.
+//! A patch that does not end: it is reported, and a stop and a retry get out of it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::support::wait::eventually;
 
 const PATCH: &str = "frappe.patches.v15_1.three";
 
-/// A release whose last patch does this until a file is there.
+/// A release whose last patch does this until a file exists.
 pub fn hanging(what: &str) -> (Place, PathBuf) {
     let place = Place::with_release();
     let file = place.old.path().join("goes on");
@@ -26,38 +26,38 @@ fn status(pod: &Pod) -> Value {
 }
 
 #[test]
-fn a_patch_that_hangs_is_told_ended_by_a_stop_and_tried_again() {
+fn a_hanging_patch_is_reported_ended_by_a_stop_and_retried() {
     let (place, file) = hanging("time.sleep(0.1)");
     let web = place.serve(&place.old);
     let leader = place.leader(&place.new).set("CAULDRON_GRACE", "6s").start();
-    leader.says("the step stands still");
-    leader.says(&format!("patch=\"{PATCH}\""));
+    leader.event("step.stalled");
+    leader.says(&format!("\"patch\":\"{PATCH}\""));
     leader.says("neither computes nor asks the database");
-    let told = status(&leader);
-    assert_eq!(told["gate"]["progress"]["patch"], PATCH, "{told}");
-    assert_eq!(told["bootstrap"]["activity"]["doing"], "neither computes nor asks the database", "{told}");
-    eventually(LONG, "the pods that serve say it, too", || {
+    let seen = status(&leader);
+    assert_eq!(seen["gate"]["progress"]["patch"], PATCH, "{seen}");
+    assert_eq!(seen["bootstrap"]["activity"]["doing"], "neither computes nor asks the database", "{seen}");
+    eventually(LONG, "the serving pods show it too", || {
         let running = web.status()["gate"]["running"].as_str()?.to_owned();
         (running.contains(PATCH) && running.contains("neither computes")).then_some(())
     });
     leader.signal(Signal::SIGTERM);
-    leader.says("waiting for its end");
+    leader.event("step.stop_pending");
     let ended = leader.end_within(Duration::from_secs(30));
     assert_eq!(ended.exit, 143, "{ended}");
     assert_eq!(place.gate()["stage"], "failed");
-    assert_eq!(place.gate()["error"], format!("a stop was asked for in the middle of patch {PATCH}"));
+    assert_eq!(place.gate()["error"], format!("a stop was requested during patch {PATCH}"));
     assert!(place.in_maintenance());
     std::fs::write(file, "").expect("a file");
-    place.leader(&place.new).run().exits(0).says("migrated");
+    place.leader(&place.new).run().exits(0).event("migration.finished");
     place.is_migrated();
     assert_eq!(place.logged("three"), "1");
     web.comes_to(200);
     web.stop();
 }
 
-/// However long it takes: nobody takes it for one that hangs.
+/// A patch that uses the CPU counts as working, however long it takes.
 #[test]
-fn a_patch_that_computes_is_at_work() {
+fn a_patch_that_uses_the_cpu_is_working() {
     let (place, file) = hanging("pass");
     let leader = place.leader(&place.new).start();
     leader.says(&format!("Executing {PATCH}"));
@@ -65,7 +65,7 @@ fn a_patch_that_computes_is_at_work() {
         (status(&leader)["bootstrap"]["activity"]["doing"] == "computes").then_some(())
     });
     std::fs::write(file, "").expect("a file");
-    let ended = leader.end().exits(0).says("migrated");
-    assert!(!ended.stderr.contains("stands still"), "{ended}");
+    let ended = leader.end().exits(0).event("migration.finished");
+    assert!(!ended.stderr.contains("step.stalled"), "{ended}");
     place.is_migrated();
 }

@@ -1,4 +1,4 @@
-//! Killed anywhere on the way, it converges, and nothing that was logged runs twice.
+//! Killed at any point, the migration converges, and no patch that was logged runs twice.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ enum Victim {
     Backend,
 }
 
-/// All of them in `make drill`, else two: each is some victim's.
+/// Returns all steps in `make drill`, else two: each step is tested with some victim.
 fn steps(victim: Victim) -> impl Iterator<Item = &'static str> {
     let first = victim as usize;
     (0..if is_full() { STEPS.len() } else { 2 }).map(move |number| STEPS[(first + number * 2) % STEPS.len()])
@@ -43,12 +43,12 @@ fn strike(place: &Place, step: &str, victim: Victim) {
         }
     }
     if matches!(victim, Victim::Supervisor) {
-        // migrate goes on without it: the next leader ends its session.
+        // migrate continues without its supervisor: the next leader ends its session.
         drop(leader);
         held.release();
     } else {
         held.release();
-        leader.says("the migration failed");
+        leader.event("migration.failed");
         drop(leader);
     }
     place.without_pause();
@@ -63,29 +63,29 @@ fn strike(place: &Place, step: &str, victim: Victim) {
 }
 
 #[test]
-fn the_supervisor() {
+fn killed_supervisor() {
     for step in steps(Victim::Supervisor) {
         strike(&Place::with_release(), step, Victim::Supervisor);
     }
 }
 
 #[test]
-fn migrate_itself() {
+fn killed_migrate() {
     for step in steps(Victim::Migrate) {
         strike(&Place::with_release(), step, Victim::Migrate);
     }
 }
 
 #[test]
-fn its_backend() {
+fn killed_backend() {
     for step in steps(Victim::Backend) {
         strike(&Place::with_release(), step, Victim::Backend);
     }
 }
 
-/// Between the record and the rest: the next leader, of whichever version, tells everybody.
+/// Killed after the migration was recorded: the next leader, of either version, does the rest.
 #[test]
-fn after_it_was_recorded() {
+fn killed_after_the_record() {
     let place = Place::with_release();
     place.leader(&place.new).run().exits(0);
     let gate = r#"{"stage": "finishing", "maintenance_ours": true}"#;
@@ -94,15 +94,15 @@ fn after_it_was_recorded() {
     let mut keys = place.old.read_config(&config);
     keys.insert("maintenance_mode".into(), 1.into());
     std::fs::write(place.old.sites().join(&config), serde_json::to_string(&keys).unwrap()).unwrap();
-    place.leader(&place.old).run().exits(0).says("finishing what an earlier leader had migrated");
+    place.leader(&place.old).run().exits(0).event("migration.finishing_earlier");
     place.is_migrated();
 }
 
-/// SIGKILL at random moments of a migration: release after release, each killed once and migrated to all the same.
-/// `make drill` does it a hundred times; CAULDRON_DRILL_SEED repeats one. A moment after the end of the migration is
-/// no kill: it is checked like the others and taken again, earlier.
+/// SIGKILL at random moments of a migration: release after release, each killed once and still migrated to. `make
+/// drill` does it a hundred times; CAULDRON_DRILL_SEED repeats a run. A moment after the end of the migration does not
+/// count: it is checked like the others, and the next try comes earlier.
 #[test]
-fn at_random_moments() {
+fn killed_at_random_moments() {
     let kills = if is_full() { 100 } else { 6 };
     let seed = std::env::var("CAULDRON_DRILL_SEED").ok().and_then(|text| text.parse().ok());
     let seed: u64 = seed.unwrap_or_else(rand::random);
@@ -144,7 +144,7 @@ pub fn is_full() -> bool {
     std::env::var("CAULDRON_DRILL").is_ok_and(|scale| scale == "full")
 }
 
-/// Whether the victim was there.
+/// Kills the victim; returns true if it existed.
 fn struck(place: &Place, leader: &Pod, victim: Victim) -> bool {
     let migrate = children(leader.pid());
     match victim {

@@ -1,4 +1,4 @@
-//! Sessions in the way.
+//! Sessions that block a migration.
 
 use std::thread::JoinHandle;
 
@@ -11,7 +11,7 @@ use crate::support::session::Session;
 use crate::support::wait::eventually;
 use crate::upgrade::held_at;
 
-/// As the site itself logs in.
+/// Opens a session with the site's own login.
 fn of_the_site(place: &Place) -> Session {
     let config = place.old.read_config(&format!("{}/site_config.json", crate::place::SITE));
     let password = config["db_password"].as_str().expect("a password");
@@ -26,19 +26,19 @@ fn of_another_role(place: &Place) -> Session {
     Session::open(&config).expect("a session")
 }
 
-/// What a web request leaves that failed: for ever, in the way of ALTER TABLE.
+/// The session that a failed web request leaves: it would block ALTER TABLE forever.
 #[test]
 fn an_idle_transaction_of_the_sites_own_is_ended() {
     let place = Place::with_release();
     let idle = of_the_site(&place);
     idle.run("BEGIN; SELECT count(*) FROM \"tabNote\"");
-    place.leader(&place.new).run().exits(0).says("idle in transaction for 30 s").says("migrated");
+    place.leader(&place.new).run().exits(0).event("migration.idle_session_ended").event("migration.finished");
     place.is_migrated();
 }
 
-/// Somebody else's is waited for, and named before anybody is put into maintenance.
+/// A transaction of another role is waited for, and named before maintenance starts.
 #[test]
-fn a_transaction_of_another_role_is_named_and_nothing_is_begun() {
+fn a_transaction_of_another_role_is_named_before_the_migration_starts() {
     let place = Place::with_release();
     let other = of_another_role(&place);
     other.run("BEGIN; SELECT count(*) FROM \"tabNote\"");
@@ -47,26 +47,23 @@ fn a_transaction_of_another_role_is_named_and_nothing_is_begun() {
     assert!(!place.in_maintenance());
     assert_eq!(place.logged("two"), "0");
     drop(other);
-    let ended = leader.end().exits(0).says("migrated");
-    assert!(
-        !ended.stderr.contains("the migration failed"),
-        "a dump that takes its time uses no attempt up: {ended}"
-    );
+    let ended = leader.end().exits(0).event("migration.finished");
+    assert!(!ended.stderr.contains("migration.failed"), "a long dump does not use up an attempt: {ended}");
     place.is_migrated();
 }
 
 #[test]
-fn a_transaction_of_another_role_that_does_not_end_puts_the_migration_off() {
+fn a_transaction_of_another_role_that_does_not_end_postpones_the_migration() {
     let place = Place::with_release();
     let other = of_another_role(&place);
     other.run("BEGIN; SELECT count(*) FROM \"tabNote\"");
     let leader = place.leader(&place.new).set("CAULDRON_MIGRATE_DRAIN", "1s").start();
     leader.says("has had a transaction open on the site's tables for");
-    leader.says("after_a_change=false");
+    leader.says("\"after_a_change\":false");
     assert!(!place.in_maintenance());
     assert_eq!(place.logged("two"), "0");
     drop(other);
-    leader.end().exits(0).says("migrated");
+    leader.end().exits(0).event("migration.finished");
     place.is_migrated();
 }
 
@@ -95,9 +92,9 @@ impl Report {
     }
 }
 
-/// It is at work, so it is waited for as a job is: web serves, and nothing is begun.
+/// A running statement is waited for as a job is: web serves, and the migration does not start.
 #[test]
-fn a_long_select_is_waited_for_before_anything_is_begun() {
+fn a_long_select_is_waited_for_before_the_migration_starts() {
     let place = Place::with_release();
     let web = place.serve(&place.old);
     let report = Report::start(&place);
@@ -106,28 +103,28 @@ fn a_long_select_is_waited_for_before_anything_is_begun() {
     assert_eq!((web.ping(), place.in_maintenance()), (200, false));
     assert_eq!(place.logged("two"), "0");
     report.end(&place);
-    leader.end().exits(0).says("migrated");
+    leader.end().exits(0).event("migration.finished");
     place.is_migrated();
     web.stop();
 }
 
 #[test]
-fn a_select_that_does_not_end_puts_the_migration_off() {
+fn a_select_that_does_not_end_postpones_the_migration() {
     let place = Place::with_release();
     let report = Report::start(&place);
     let leader = place.leader(&place.new).set("CAULDRON_MIGRATE_DRAIN", "1s").start();
     leader.says("has run a statement on the site's tables for");
-    leader.says("after_a_change=false");
-    eventually(LONG, "the gate is open again", || (place.gate()["stage"] == "open").then_some(()));
+    leader.says("\"after_a_change\":false");
+    eventually(LONG, "the stage is open again", || (place.gate()["stage"] == "open").then_some(()));
     assert!(!place.in_maintenance());
     report.end(&place);
-    leader.end().exits(0).says("migrated");
+    leader.end().exits(0).event("migration.finished");
     place.is_migrated();
 }
 
-/// In the middle of it: migrate waits, everybody is told for whom, and it goes on when they have gone.
+/// A lock during the migration: migrate waits, all pods show for which session, and migrate continues when it ends.
 #[test]
-fn a_lock_in_the_middle_is_told_with_its_holder() {
+fn a_lock_during_the_migration_is_shown_with_its_holder() {
     let place = Place::with_release();
     let web = place.serve(&place.old);
     let barrier = Barrier::at("migrate:locked");
@@ -137,19 +134,19 @@ fn a_lock_in_the_middle_is_told_with_its_holder() {
     other.run("BEGIN; LOCK TABLE \"tabNote\" IN ACCESS SHARE MODE");
     let pid = other.value("SELECT pg_backend_pid()").expect("a pid");
     held.release();
-    leader.says("the step stands still");
+    leader.event("step.stalled");
     let whom = format!("waits for a lock of session {pid} of role {SUPERUSER}");
     leader.says(&whom);
-    eventually(LONG, "the pods that serve say it, too", || {
+    eventually(LONG, "the serving pods show it too", || {
         web.status()["gate"]["running"].as_str()?.contains(&whom).then_some(())
     });
     drop(other);
-    leader.end().exits(0).says("migrated");
+    leader.end().exits(0).event("migration.finished");
     place.is_migrated();
     web.stop();
 }
 
-/// Nobody's lock holds the site in maintenance for ever: the wait has an end, and the reason names them.
+/// No lock keeps the site in maintenance forever: the wait is limited, and the error names the session.
 #[test]
 fn a_lock_that_stays_fails_the_attempt_and_is_named() {
     let place = Place::with_release();
@@ -161,13 +158,13 @@ fn a_lock_that_stays_fails_the_attempt_and_is_named() {
     let pid = other.value("SELECT pg_backend_pid()").expect("a pid");
     held.release();
     leader.says(&format!("it was blocked by session {pid} of role {SUPERUSER}"));
-    leader.says("after_a_change=true");
+    leader.says("\"after_a_change\":true");
     let error = place.gate()["error"].as_str().map(str::to_owned).unwrap_or_default();
     assert!(error.contains("lock timeout"), "{}\n{}", place.gate(), leader.log());
     leader.signal(Signal::SIGTERM);
     leader.end().exits(143);
     drop(other);
     place.without_pause();
-    place.leader(&place.new).run().exits(0).says("migrated");
+    place.leader(&place.new).run().exits(0).event("migration.finished");
     place.is_migrated();
 }

@@ -1,4 +1,4 @@
-//! Another site of the same bench, made by bench itself: it is served by code that fits its tables, and by no other.
+//! Another site of the same bench, created by bench itself: it is served only by code that fits its tables.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -12,13 +12,13 @@ use crate::support::bench::Bench;
 use crate::support::http;
 use crate::support::wait::eventually;
 
-/// A site that is served is looked at every half minute.
+/// A site that is served is examined every half minute.
 const LONG: Duration = Duration::from_secs(150);
 const OTHER: &str = "two.test";
 const DATABASE: &str = "two_test";
 const REFUSED: &str = "This site is not on the version of the software that runs here";
 
-/// Both sites at the old release; the new one is not migrated to yet.
+/// Both sites are at the old release; the new release is not migrated to yet.
 fn two_sites() -> Place {
     let place = Place::with_release();
     place.old.new_site(OTHER, DATABASE);
@@ -41,14 +41,14 @@ fn comes_to(web: &Web, host: &str, status: u16) {
     eventually(LONG, &what, || (ping(web, host) == status).then_some(()));
 }
 
-/// What `/status` says of the other site.
-fn told(web: &Web) -> Value {
+/// Returns the other site's entry in `/status`.
+fn status_of_other(web: &Web) -> Value {
     let sites = web.status()["other_sites"].clone();
     let found = sites.as_array().and_then(|sites| sites.iter().find(|site| site["site"] == OTHER)).cloned();
     found.unwrap_or_else(|| panic!("{OTHER} is not in {sites}"))
 }
 
-/// No session on its database.
+/// True if there is no session on the other site's database.
 fn is_left_alone(place: &Place) -> bool {
     let sql = format!("not exists (select from pg_stat_activity where datname = '{DATABASE}')");
     place.postgres.session("postgres").is(&sql)
@@ -59,11 +59,14 @@ fn its_hosts_get_503_from_new_code_until_it_is_migrated() {
     let place = two_sites();
     let old = serve(&place, &place.old);
     assert_eq!((ping(&old, SITE), ping(&old, OTHER)), (200, 200));
-    assert_eq!(told(&old), json!({"site": OTHER, "served": true, "relation": "equal", "problem": null}));
+    assert_eq!(
+        status_of_other(&old),
+        json!({"site": OTHER, "served": true, "relation": "equal", "problem": null})
+    );
     let new = serve(&place, &place.new);
     place.is_migrated();
     assert_eq!((ping(&new, SITE), ping(&new, OTHER)), (200, 503));
-    // Whatever is asked of it, and however it is named; the sites and their assets are as before.
+    // Every path of the other site gets 503; the pod's own site and its assets are not affected.
     for path in ["/", "/login", "/files/a.png", "/private/files/a.png", "/api/resource/Note", "/socket.io/"] {
         let answer = http::get(new.port, OTHER, path).expect("an answer");
         assert!(
@@ -78,7 +81,7 @@ fn its_hosts_get_503_from_new_code_until_it_is_migrated() {
         http::status(new.port, SITE, "/assets/frappe/js/desk.bundle.js")
     );
     assert_eq!(ping(&new, "nosuch.test"), 404);
-    let problem = told(&new)["problem"].to_string();
+    let problem = status_of_other(&new)["problem"].to_string();
     assert!(problem.contains("1 patch(es) and 1 changed DocType(s) are pending"), "{problem}");
     new.pod.says("does not fit this code");
     assert!(new.pod.body("/metrics").contains("cauldron_frappe_other_site_served{site=\"two.test\"} 0"));
@@ -88,22 +91,22 @@ fn its_hosts_get_503_from_new_code_until_it_is_migrated() {
         "{doctor}"
     );
     place.leader(&place.old).with_command("doctor").run().prints("other-sites");
-    // Nobody holds a session between two looks.
+    // No session stays open between two examinations.
     eventually(LONG, "its database is left alone", || is_left_alone(&place).then_some(()));
     let worker = place.on(&place.new, "worker").start();
     worker.says("does not fit this code");
     drop(worker);
-    // By itself, in both directions.
+    // Served again without help, in both directions.
     let migrated = place.new.run(&["--site", OTHER, "migrate"]);
     assert_eq!(migrated.exit, Some(0), "{}", migrated.text);
     comes_to(&new, OTHER, 200);
-    assert_eq!(told(&new)["relation"], "equal");
+    assert_eq!(status_of_other(&new)["relation"], "equal");
     comes_to(&old, OTHER, 503);
-    assert_eq!((told(&old)["served"].clone(), ping(&old, SITE)), (false.into(), 200));
+    assert_eq!((status_of_other(&old)["served"].clone(), ping(&old, SITE)), (false.into(), 200));
     place.leader(&place.new).with_command("doctor").run().prints("two.test").exits(0);
 }
 
-/// A job's code writes into the tables as a request does.
+/// A job's code writes to the tables as a request does.
 #[test]
 fn its_jobs_wait_in_their_queue_until_it_is_migrated() {
     let place = two_sites();
@@ -125,7 +128,7 @@ fn its_jobs_wait_in_their_queue_until_it_is_migrated() {
         assert_eq!(ran.exit, Some(0), "{}", ran.text);
     };
     enqueue(OTHER);
-    // Behind it in the same queue, and done before it.
+    // Behind it in the same queue, but done before it.
     enqueue(SITE);
     eventually(LONG, "the job of the migrated site runs", || started(SITE).exists().then_some(()));
     worker.says("jobs of a site that does not fit this code");
@@ -135,9 +138,9 @@ fn its_jobs_wait_in_their_queue_until_it_is_migrated() {
     eventually(LONG, "the other site's job runs", || started(OTHER).exists().then_some(()));
 }
 
-/// As CAULDRON_HOSTS and a trusted proxy name it; another name of the given site is the given site.
+/// The site named by CAULDRON_HOSTS or a trusted proxy counts; an alias of the pod's own site is that site.
 #[test]
-fn it_is_the_site_that_counts_and_not_the_hosts_name() {
+fn the_site_decides_and_not_the_name_of_the_host() {
     let place = two_sites();
     symlink(SITE, place.old.sites().join("alias.test")).expect("an alias");
     let mut new = place.start_web_with(&place.new, |binary| {
@@ -162,7 +165,8 @@ fn it_is_the_site_that_counts_and_not_the_hosts_name() {
     assert_eq!(named.map(|answer| answer.status), Some(200), "the header of a client names no site");
 }
 
-/// What cannot be examined is not served: a database that is away, a login that fails, half a site, a hold.
+/// Sites that cannot be examined are not served: unreachable database, failing login, half-created site, exclusive
+/// lock.
 #[test]
 fn a_site_that_cannot_be_examined_gets_503_until_it_can() {
     let place = Place::new();
@@ -171,11 +175,11 @@ fn a_site_that_cannot_be_examined_gets_503_until_it_can() {
     postgres.run(&format!("ALTER DATABASE {DATABASE} ALLOW_CONNECTIONS false"));
     let web = serve(&place, &place.old);
     assert_eq!((ping(&web, SITE), ping(&web, OTHER)), (200, 503));
-    assert_eq!(told(&web)["relation"], "unknown");
-    web.pod.says("cannot be examined");
+    assert_eq!(status_of_other(&web)["relation"], "unknown");
+    web.pod.event("other_site.examination_failed");
     postgres.run(&format!("ALTER DATABASE {DATABASE} ALLOW_CONNECTIONS true"));
     comes_to(&web, OTHER, 200);
-    // A folder that comes later, with a database that is none.
+    // A folder that appears later and names a database that does not exist.
     fs::create_dir_all(place.old.sites().join("half.test")).expect("a site");
     assert_eq!(ping(&web, "half.test"), 404);
     let config = place.old.sites().join(OTHER).join("site_config.json");
@@ -187,39 +191,39 @@ fn a_site_that_cannot_be_examined_gets_503_until_it_can() {
     assert_eq!(ping(&web, "half.test"), 503);
     fs::write(place.old.sites().join("half.test/site_config.json"), "{\"db_type\": \"mariadb\"}")
         .expect("a file");
-    eventually(LONG, "it is told", || {
+    eventually(LONG, "the status shows it", || {
         web.status()["other_sites"].to_string().contains("only PostgreSQL").then_some(())
     });
-    fs::remove_dir_all(place.old.sites().join("half.test")).expect("a site that goes");
-    eventually(LONG, "it is forgotten", || {
+    fs::remove_dir_all(place.old.sites().join("half.test")).expect("a site to remove");
+    eventually(LONG, "the status no longer shows it", || {
         (!web.status()["other_sites"].to_string().contains("half")).then_some(())
     });
 }
 
-/// Somebody else has it to himself, or is not done with it: no request reaches it, and no session is in the way.
+/// A site under an exclusive lock, or not finished: it gets no request, and no session of ours blocks the command.
 #[test]
-fn a_site_that_is_held_or_half_created_gets_503_and_no_session() {
+fn a_locked_or_half_created_site_gets_503_and_no_session() {
     let place = Place::new();
     place.old.new_site(OTHER, DATABASE);
     place.leader(&place.old).set("SITE_NAME", OTHER).set("DB_NAME", DATABASE).run().exits(0);
     let web = serve(&place, &place.old);
     assert_eq!(ping(&web, OTHER), 200);
-    let hold = place.old.sites().join(".cauldron").join(OTHER).join("hold");
-    fs::write(&hold, r#"{"id": "h", "host": "pod-9", "command": "bench restore"}"#).expect("a hold");
+    let lock = place.old.sites().join(".cauldron").join(OTHER).join("hold");
+    fs::write(&lock, r#"{"id": "h", "host": "pod-9", "command": "bench restore"}"#).expect("a lock");
     comes_to(&web, OTHER, 503);
-    assert_eq!(told(&web)["problem"], "`bench restore` on pod-9 has the site");
+    assert_eq!(status_of_other(&web)["problem"], "`bench restore` on pod-9 has the site");
     eventually(LONG, "its database is left alone", || is_left_alone(&place).then_some(()));
-    fs::write(&hold, "").expect("no hold");
+    fs::write(&lock, "").expect("no lock");
     comes_to(&web, OTHER, 200);
     place.postgres.session(DATABASE).run("update public.__cauldron_state set phase = 'creating'");
     comes_to(&web, OTHER, 503);
-    assert_eq!(told(&web)["problem"], "another pod is creating it, or did not finish");
+    assert_eq!(status_of_other(&web)["problem"], "its creation is running or was not finished");
     assert_eq!(ping(&web, SITE), 200);
 }
 
-/// A release without a patch is a release, too; an app that this pod lacks is worse.
+/// A release without a patch differs too, and so does an app that this pod lacks.
 #[test]
-fn a_version_or_an_app_that_differs_is_not_served() {
+fn a_site_with_another_version_or_app_is_not_served() {
     let place = Place::new();
     place.old.new_site(OTHER, DATABASE);
     let migrated = place.old.run(&["--site", OTHER, "migrate"]);
@@ -227,7 +231,7 @@ fn a_version_or_an_app_that_differs_is_not_served() {
     Release::of(place.new.path().join("apps/frappe/frappe")).version("15.55.2");
     let web = serve(&place, &place.new);
     assert_eq!(ping(&web, OTHER), 503);
-    let problem = told(&web)["problem"].to_string();
+    let problem = status_of_other(&web)["problem"].to_string();
     assert!(problem.contains("frappe is 15.55.2 here, and 15.55.1 in the database"), "{problem}");
     let other = place.postgres.session(DATABASE);
     other.run("update \"tabInstalled Application\" set app_version = '15.55.2'");
@@ -236,5 +240,5 @@ fn a_version_or_an_app_that_differs_is_not_served() {
         r#"update "tabDefaultValue" set defvalue = '["frappe", "crm"]' where defkey = 'installed_apps'"#,
     );
     comes_to(&web, OTHER, 503);
-    assert!(told(&web)["problem"].to_string().contains("crm"), "{}", told(&web));
+    assert!(status_of_other(&web)["problem"].to_string().contains("crm"), "{}", status_of_other(&web));
 }

@@ -27,12 +27,12 @@ pub struct Place {
 }
 
 impl Place {
-    /// The new image is the old one until a [`Release`] changes it.
+    /// The new image is a copy of the old one until a [`Release`] changes it.
     pub fn new() -> Self {
         Self::on_redis(Redis::start())
     }
 
-    /// Both images with the app's repository in it, at the same commit.
+    /// Both images contain the app's repository, at the same commit.
     pub fn in_repositories() -> Self {
         let old = Bench::sample();
         Release::of(old.path().join("apps/frappe/frappe")).init().commit();
@@ -55,7 +55,7 @@ impl Place {
         place
     }
 
-    /// The same with a new release that has a patch and a changed DocType.
+    /// A place with a new release that has a patch and a changed DocType.
     pub fn with_release() -> Self {
         Self::new().released()
     }
@@ -74,7 +74,6 @@ impl Place {
             .servers(&self.postgres, &self.redis)
             .set("SITE_NAME", SITE)
             .set("CAULDRON_WAIT_TIMEOUT", "20s")
-            .set("CAULDRON_LOG_FORMAT", "text")
     }
 
     pub fn leader(&self, bench: &Bench) -> Binary {
@@ -90,7 +89,7 @@ impl Place {
         self.postgres.session(DATABASE)
     }
 
-    /// One value of our record of the site.
+    /// Returns one value of our record of the site.
     pub fn state(&self, column: &str) -> Option<String> {
         self.site()
             .value(&format!("SELECT {column}::text FROM public.__cauldron_state WHERE site = '{SITE}'"))
@@ -101,13 +100,13 @@ impl Place {
         serde_json::from_str(&text).expect("JSON")
     }
 
-    /// As if the last attempt had been made long ago: nobody waits for the pause before the next.
+    /// Makes the last attempt old, so that the next one does not wait for its delay.
     pub fn without_pause(&self) {
         let sql = "update public.__cauldron_fingerprint set last_attempt = now() - interval '1 h' where migrated is null";
         self.site().run(sql);
     }
 
-    /// How often a patch is in the log.
+    /// Returns how often the patch is in the Patch Log.
     pub fn logged(&self, patch: &str) -> String {
         let name = full_name(patch);
         let sql =
@@ -115,7 +114,7 @@ impl Place {
         self.site().value(&sql).expect("a count")
     }
 
-    /// How often the patch of [`ONCE`] ran to its end.
+    /// Returns how often the patch of [`ONCE`] ran to its end.
     pub fn ran(&self) -> Option<String> {
         let sql = "select value from \"tabSingles\" where doctype = 'Patched' and field = 'two'";
         self.site().value(sql)
@@ -125,7 +124,7 @@ impl Place {
         self.old.read_config(&format!("{SITE}/site_config.json")).get("maintenance_mode") == Some(&json!(1))
     }
 
-    /// Everything of the release is there, once, and nothing is left of the way to it.
+    /// Checks that the release was migrated to exactly once, and that no trace of the migration is left.
     #[track_caller]
     pub fn is_migrated(&self) {
         assert_eq!(self.logged("two"), "1");
@@ -142,7 +141,7 @@ impl Place {
         self.redis.ask(1, &["GET", key])
     }
 
-    /// The backups that are kept.
+    /// Returns the backups on the volume.
     pub fn backups(&self) -> Vec<std::path::PathBuf> {
         let folder = self.old.sites().join(format!(".cauldron/{SITE}/backups"));
         let mut paths: Vec<_> = std::fs::read_dir(folder)
@@ -152,7 +151,7 @@ impl Place {
         paths
     }
 
-    /// A web pod on an image; ready when this returns.
+    /// Starts a web pod on an image and waits until it is ready.
     #[track_caller]
     pub fn serve(&self, bench: &Bench) -> Web {
         let mut web = self.start_web(bench);
@@ -175,7 +174,7 @@ impl Place {
     }
 }
 
-/// Counts its own runs: two would show.
+/// Counts its own runs, so that a second run is detected.
 pub const ONCE: &str = "runs = int(local.db.get_single('Patched', 'two') or 0)
 local.db.set_single('Patched', 'two', runs + 1)";
 

@@ -1,4 +1,4 @@
-//! Eight pods of two versions: whichever starts when, one of them migrates, once, and all of them serve.
+//! Eight pods of two versions, started in several orders: exactly one migrates, once, and all of them serve.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -26,7 +26,7 @@ impl<'a> Pods<'a> {
         Self { place, started: Vec::new() }
     }
 
-    /// One after the other, none of which is waited for.
+    /// Starts the pods one after the other without waiting for any of them.
     fn start(&mut self, versions: &[Version]) {
         for version in versions {
             let bench = if *version == Old { &self.place.old } else { &self.place.new };
@@ -45,7 +45,7 @@ impl<'a> Pods<'a> {
         }
     }
 
-    /// The whole of it.
+    /// Checks that all pods serve, that one of them migrated once, and that all stop.
     #[track_caller]
     fn end_well(mut self) {
         self.are_ready();
@@ -53,7 +53,7 @@ impl<'a> Pods<'a> {
         let migrated: Vec<Version> = self
             .started
             .iter()
-            .filter(|(_, web)| web.pod.log().contains("migrating to this code"))
+            .filter(|(_, web)| web.pod.log().contains("migration.started"))
             .map(|(version, _)| *version)
             .collect();
         assert_eq!(migrated, [New], "one attempt, by one pod");
@@ -64,7 +64,7 @@ impl<'a> Pods<'a> {
 }
 
 #[test]
-fn all_old_ones_first() {
+fn old_pods_first() {
     let place = Place::with_release();
     let mut pods = Pods::of(&place);
     pods.start(&[Old; 4]);
@@ -76,7 +76,7 @@ fn all_old_ones_first() {
 }
 
 #[test]
-fn all_new_ones_first() {
+fn new_pods_first() {
     let place = Place::with_release();
     let mut pods = Pods::of(&place);
     pods.start(&[New; 4]);
@@ -86,14 +86,14 @@ fn all_new_ones_first() {
 }
 
 #[test]
-fn in_turn() {
+fn alternating() {
     let place = Place::with_release();
     let mut pods = Pods::of(&place);
     pods.start(&ALTERNATING);
     pods.end_well();
 }
 
-/// New pods that may not lead wait for one that may, which comes last of all.
+/// New pods that may not lead wait for one that may, which starts last.
 #[test]
 fn the_new_leader_last() {
     let place = Place::with_release();
@@ -110,12 +110,12 @@ fn the_new_leader_last() {
     for (_, web) in &mut pods.started[3..] {
         web.pod.answers("/readyz", 200);
     }
-    assert_eq!(place.gate()["stage"], "open", "nobody leads to the new version yet");
+    assert_eq!(place.gate()["stage"], "open", "no leader of the new version yet");
     pods.start(&[New]);
     pods.end_well();
 }
 
-/// `make drill` shuffles them ten times; CAULDRON_DRILL_SEED repeats one.
+/// `make drill` runs ten random orders; CAULDRON_DRILL_SEED repeats one.
 #[test]
 fn in_random_order() {
     let seed = std::env::var("CAULDRON_DRILL_SEED").ok().and_then(|text| text.parse().ok());

@@ -1,5 +1,5 @@
-//! The release of this program before this one, beside it, while the site is migrated: each pauses its workers, follows
-//! and serves by what the other writes into the record, into Redis and onto the volume.
+//! The previous release of this program beside this one during a migration: each pauses its workers, follows and serves
+//! by what the other writes to the record, to Redis and to the volume.
 
 use crate::place::{LONG, Place};
 use crate::support::barrier::Barrier;
@@ -10,7 +10,7 @@ use crate::workers::{enqueue, lines};
 
 type Program = fn(Binary) -> Binary;
 
-/// The old code's web and worker pods and a follower of the new code, while a leader of the new code migrates.
+/// Runs web and worker pods of the old code and a follower of the new code, while a leader of the new code migrates.
 #[track_caller]
 fn rolls(pods: Program, leader: Program) {
     let place = Place::with_release();
@@ -36,9 +36,10 @@ fn rolls(pods: Program, leader: Program) {
     let folder = tempfile::tempdir().expect("a folder");
     let touched = folder.path().join("touched");
     enqueue(&place, "frappe.sample.touch", &format!("'path': '{}'", touched.display()));
-    assert_eq!(place.redis.ask::<usize>(1, &["LLEN", "rq:queue:one:default"]), 1, "nobody takes it");
+    assert_eq!(place.redis.ask::<usize>(1, &["LLEN", "rq:queue:one:default"]), 1, "no worker takes it");
     held.release();
-    leader.end().exits(0).says("migrated");
+    // A log field that both releases have.
+    leader.end().exits(0).says("\"took_ms\":");
     place.is_migrated();
     eventually(LONG, "the job is done", || (lines(&touched) == 1).then_some(()));
     web.comes_to(200);

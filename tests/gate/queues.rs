@@ -1,4 +1,5 @@
-//! The queue Redis is lost while no job may begin: afterwards nothing of ours is held, and what an operator held still is.
+//! The queue Redis is lost during a migration: afterwards no pause of ours is left, and an operator's suspension is
+//! kept.
 
 use crate::place::{LONG, Place};
 use crate::support::barrier::{Barrier, Held};
@@ -15,7 +16,7 @@ fn workers(place: &Place) -> Vec<String> {
     place.redis.ask(1, &["SMEMBERS", "rq:workers:one:default"])
 }
 
-/// A migration in its middle, and no worker at work.
+/// A migration in progress, with all workers paused.
 fn in_the_middle(place: &Place) -> (Pod, Held) {
     let barrier = Barrier::at("migrate:pre_patches");
     let leader = held_at(place.leader(&place.new), &barrier).start();
@@ -26,7 +27,7 @@ fn in_the_middle(place: &Place) -> (Pod, Held) {
 }
 
 #[test]
-fn killed_and_empty() {
+fn redis_comes_back_empty() {
     let mut place = Place::with_release();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("touched");
@@ -34,18 +35,18 @@ fn killed_and_empty() {
     let (leader, held) = in_the_middle(&place);
     place.redis.kill_9();
     place.redis.start_again();
-    eventually(LONG, "the leader holds them again", || place.redis_value(KEY));
+    eventually(LONG, "the leader renews the pause", || place.redis_value(KEY));
     enqueue(&place, "frappe.sample.touch", &format!("'path': '{}'", path.display()));
     assert!(workers(&place).is_empty());
     held.release();
-    leader.end().exits(0).says("migrated");
+    leader.end().exits(0).event("migration.finished");
     place.is_migrated();
     eventually(LONG, "the job is run", || (lines(&path) == 1).then_some(()));
 }
 
-/// It comes back with all that was in it, our hold and the operator's suspension among it.
+/// Redis comes back with all its keys, including our pause and the operator's suspension.
 #[test]
-fn killed_and_back_with_what_an_operator_suspended() {
+fn redis_comes_back_with_the_operators_suspension() {
     let redis = Redis::start_with(Options::default().setting("appendonly yes"));
     let mut place = Place::on_redis(redis).released();
     let folder = tempfile::tempdir().expect("a folder");
@@ -58,7 +59,7 @@ fn killed_and_back_with_what_an_operator_suspended() {
     assert_eq!(place.redis_value(OF_THE_OPERATOR).as_deref(), Some("1"), "Redis forgot it");
     enqueue(&place, "frappe.sample.touch", &format!("'path': '{}'", path.display()));
     held.release();
-    leader.end().exits(0).says("migrated");
+    leader.end().exits(0).event("migration.finished");
     place.is_migrated();
     eventually(LONG, "the workers are back, and suspended", || {
         let mut states = workers(&place)

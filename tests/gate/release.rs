@@ -1,17 +1,17 @@
-//! Changes to the code of Frappe in one bench: what a new release brings.
+//! Changes to Frappe's code in one bench, as a new release would bring them.
 
 use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-/// Later than anything that the sample has.
+/// Later than any time in the sample bench.
 pub const LATER: &str = "2099-01-01 00:00:00.000000";
 
 pub struct Release(PathBuf);
 
 impl Release {
-    /// Of the frappe package in this folder.
+    /// A release of the frappe package in this folder.
     pub fn of(package: impl Into<PathBuf>) -> Self {
         Self(package.into())
     }
@@ -20,12 +20,12 @@ impl Release {
         self.0.join(path)
     }
 
-    /// As a repository; what is there is not committed yet.
+    /// Makes the folder a repository; nothing is committed yet.
     pub fn init(self) -> Self {
         self.git(&["init", "--quiet"])
     }
 
-    /// Everything as it is now.
+    /// Commits everything.
     pub fn commit(self) -> Self {
         let identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
         self.git(&["add", "--all", "frappe"])
@@ -52,7 +52,7 @@ impl Release {
         self
     }
 
-    /// A patch at the end of the list; `body` is the body of its execute().
+    /// Adds a patch at the end of the list; `body` is the body of its execute().
     pub fn patch(self, name: &str, body: &str) -> Self {
         let folder = self.path("patches/v15_1");
         fs::create_dir_all(&folder).expect("a folder for patches");
@@ -69,7 +69,7 @@ impl Release {
         self
     }
 
-    /// A field more of a DocType.
+    /// Adds a field to a DocType.
     pub fn field(self, doctype: &str, field: &str, modified: &str) -> Self {
         let path = self.path(&format!("{doctype}.json"));
         let mut file: Value =
@@ -99,7 +99,7 @@ impl Release {
     }
 }
 
-/// As patches.txt and the log have it.
+/// Returns the patch's name in patches.txt and in the Patch Log.
 pub fn full_name(patch: &str) -> String {
     format!("frappe.patches.v15_1.{patch}")
 }

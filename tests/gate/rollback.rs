@@ -12,22 +12,23 @@ use crate::support::binary::Pod;
 use crate::support::wait::eventually;
 use crate::upgrade::held_at;
 
-/// Half a migration: it comes up, answers 503 with the ways out, and serves when one was taken.
-fn waits_for_a_way_out(place: &Place, take: impl FnOnce()) {
+/// After an interrupted migration, the old image comes up, answers 503, shows the options, and serves when one was
+/// taken.
+fn waits_for_an_operator(place: &Place, take: impl FnOnce()) {
     let mut old = place.start_web(&place.old);
-    old.pod.says("half a migration is in the way");
+    old.pod.event("migration.blocked");
     old.pod.answers("/livez", 200);
     old.comes_to(503);
     old.pod.answers("/readyz", 503);
-    eventually(LONG, "the ways out are told", || {
-        let told = old.pod.body("/readyz?verbose");
-        ["migrate --retry", ".dump", "--force"].iter().all(|way| told.contains(way)).then_some(())
+    eventually(LONG, "the options are shown", || {
+        let text = old.pod.body("/readyz?verbose");
+        ["migrate --retry", ".dump", "--force"].iter().all(|option| text.contains(option)).then_some(())
     });
     assert!(place.in_maintenance());
     take();
     old.pod.answers("/readyz", 200);
     old.comes_to(200);
-    assert!(!old.pod.log().contains("migrating to this code"), "{}", old.pod.log());
+    assert!(!old.pod.log().contains("migration.started"), "{}", old.pod.log());
     old.stop();
 }
 
@@ -51,43 +52,43 @@ fn fails_after_a_change(place: &Place) -> Pod {
 }
 
 #[test]
-fn after_a_patch_that_failed_once_it_serves() {
+fn it_serves_after_a_patch_that_failed_once() {
     let (place, file) = failing();
     let leader = fails_after_a_change(&place);
     std::fs::remove_file(file).expect("the file");
     leader.end().exits(0);
     let old = place.serve(&place.old);
     assert_eq!(old.status()["fingerprint"]["relation"], "older");
-    old.pod.says("a rollback; it serves, and never migrates");
+    old.pod.event("migration.code_rolled_back");
     old.stop();
     place.is_migrated();
 }
 
 #[test]
-fn after_a_patch_that_always_fails_it_waits_until_that_is_given_up() {
+fn after_a_patch_that_always_fails_it_waits_for_maintenance_off() {
     let (place, _file) = failing();
     drop(fails_after_a_change(&place));
-    waits_for_a_way_out(&place, || give_up(&place));
+    waits_for_an_operator(&place, || give_up(&place));
     assert_eq!(place.logged("three"), "0");
 }
 
 #[test]
-fn after_a_patch_that_hung_it_waits_until_that_is_migrated() {
+fn after_a_patch_that_hung_it_waits_for_the_migration() {
     let (place, file) = hanging("time.sleep(0.1)");
     let leader = place.leader(&place.new).set("CAULDRON_GRACE", "6s").start();
     leader.says("Executing frappe.patches.v15_1.three");
     leader.signal(Signal::SIGTERM);
     leader.end_within(Duration::from_secs(30)).exits(143);
-    waits_for_a_way_out(&place, || {
+    waits_for_an_operator(&place, || {
         std::fs::write(file, "").expect("a file");
-        place.leader(&place.new).run().exits(0).says("migrated");
+        place.leader(&place.new).run().exits(0).event("migration.finished");
     });
     place.is_migrated();
 }
 
-/// Nobody could record that it failed: the next leader finds it out, of whichever version it is.
+/// The failure could not be recorded: the next leader, of either version, detects it.
 #[test]
-fn after_a_kill_in_a_patch_it_waits_until_that_is_given_up() {
+fn after_a_kill_in_a_patch_it_waits_for_maintenance_off() {
     let place = Place::with_release();
     let barrier = Barrier::at("patch:frappe.patches.v15_1.two");
     let leader = held_at(place.leader(&place.new), &barrier).start();
@@ -95,17 +96,17 @@ fn after_a_kill_in_a_patch_it_waits_until_that_is_given_up() {
     leader.signal(Signal::SIGKILL);
     drop((leader, held, barrier));
     assert_eq!(place.gate()["stage"], "migrating");
-    waits_for_a_way_out(&place, || give_up(&place));
+    waits_for_an_operator(&place, || give_up(&place));
 }
 
-/// Nothing was changed yet: there is nothing to wait for.
+/// Nothing was changed yet, so there is nothing to wait for.
 #[test]
 fn after_a_kill_before_the_first_change_it_serves_at_once() {
     let place = Place::with_release();
     let postgres = place.site();
     postgres.run("BEGIN; SELECT count(*) FROM \"tabNote\"");
     let leader = place.leader(&place.new).start();
-    leader.says("waiting for its end before the migration");
+    leader.event("migration.waiting_for_session");
     assert_eq!(place.gate()["stage"], "draining");
     leader.signal(Signal::SIGKILL);
     drop(leader);

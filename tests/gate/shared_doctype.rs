@@ -1,5 +1,5 @@
-//! One DocType that two apps define, as Print Heading is in Frappe and in ERPNext 15: the code that made a site is never
-//! older than its tables.
+//! A DocType that two apps define, like Print Heading in Frappe and in ERPNext 15: the code that created a site is
+//! never older than its tables.
 
 use std::fs;
 use std::process::Command;
@@ -15,7 +15,7 @@ use crate::support::postgres::{PASSWORD, SUPERUSER};
 
 const NOTE: &str = "shop/doctype/note";
 
-/// The image has an app that defines Note, too, in a file that is older than Frappe's.
+/// Adds an app to the image that also defines Note, in a file that is older than Frappe's.
 fn bake(bench: &Bench, colours: &[&str]) -> MadeApp {
     let app = MadeApp::new("shop", "1.0.0");
     app.bake(bench);
@@ -58,7 +58,7 @@ impl Shop {
         self.place.leader(bench).set("CAULDRON_APPS", &self.list)
     }
 
-    /// As a site that `bench` made, or whose database was put back without our tables.
+    /// Deletes our tables, as on a site that `bench` created or whose database was restored without them.
     fn forget(&self) {
         let site = self.place.site();
         while let Some(table) =
@@ -68,7 +68,7 @@ impl Shop {
         }
     }
 
-    /// operations.md: the backup that a migration made.
+    /// Restores a migration's backup as described in operations.md.
     fn restore(&self, dump: &std::path::Path) {
         let mut command = Command::new("pg_restore");
         command.args(["--clean", "--if-exists", "--no-owner", "--single-transaction", "--role", DATABASE]);
@@ -91,19 +91,20 @@ fn the_code_that_made_a_site_adopts_it() {
 fn the_code_of_a_backup_takes_it_back_and_newer_code_migrates_it() {
     let shop = Shop::new();
     shop.place.release().patch("two", "pass").field("desk/doctype/tag/tag", "colour", LATER);
-    shop.leader(&shop.place.new).run().exits(0).says("migrated");
+    shop.leader(&shop.place.new).run().exits(0).event("migration.finished");
     let dump = shop.place.backups().pop().expect("a backup");
     shop.restore(&dump);
     shop.leader(&shop.place.old).run().exits(0);
     shop.forget();
     shop.leader(&shop.place.old).run().exits(0);
-    shop.leader(&shop.place.new).run().exits(0).says("migrated");
+    shop.leader(&shop.place.new).run().exits(0).event("migration.finished");
     assert_eq!(shop.place.logged("two"), "1");
 }
 
-/// A migrate that ended between the two apps, or `reload-doctype` of the first: what is there is this code's own.
+/// After a migrate that ended between the two apps, or `reload-doctype` of the first, the database has this code's own
+/// definition.
 #[test]
-fn what_the_other_app_of_this_code_defines_is_nothing_newer() {
+fn the_definition_of_the_other_app_is_not_newer() {
     let shop = Shop::new();
     let own = shop.place.old.path().join("apps/frappe/frappe/desk/doctype/note/note.json");
     let text = fs::read_to_string(own).expect("a DocType");
@@ -114,14 +115,14 @@ fn what_the_other_app_of_this_code_defines_is_nothing_newer() {
     shop.leader(&shop.place.new).run().exits(0);
 }
 
-/// The negative control: code that is older is refused all the same, by a DocType that only one app defines and by one
-/// that both do.
+/// The negative control: older code is still refused, because of a DocType that only one app defines and of one that
+/// both define.
 #[test]
-fn older_code_is_refused_all_the_same() {
+fn older_code_is_still_refused() {
     let shop = Shop::new();
     bake(&shop.place.new, &["colour"]);
     shop.place.release().field("desk/doctype/tag/tag", "colour", LATER);
-    shop.leader(&shop.place.new).run().exits(0).says("migrated");
+    shop.leader(&shop.place.new).run().exits(0).event("migration.finished");
     shop.forget();
     let old = Release::of(shop.place.old.path().join("apps/frappe/frappe"));
     old.field("desk/doctype/tag/tag", "size", "2001-01-01 00:00:00.000000");

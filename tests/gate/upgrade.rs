@@ -1,4 +1,4 @@
-//! The ordinary way: a new image, its migration, and who serves meanwhile.
+//! The normal upgrade: a new image, its migration, and which pods serve meanwhile.
 
 use serde_json::json;
 
@@ -16,26 +16,26 @@ pub fn held_at(binary: Binary, barrier: &Barrier) -> Binary {
 fn a_new_release_is_migrated_to_once() {
     let place = Place::with_release();
     let old = place.state("fingerprint");
-    place.leader(&place.new).run().exits(0).says("backed up the database").says("migrated");
+    place.leader(&place.new).run().exits(0).event("migration.backup_taken").event("migration.finished");
     place.is_migrated();
     assert_ne!(place.state("fingerprint"), old);
     assert_eq!(place.backups().len(), 1);
-    place.leader(&place.new).run().exits(0).says("nothing to do");
+    place.leader(&place.new).run().exits(0).event("site.up_to_date");
     place.is_migrated();
     assert_eq!(place.backups().len(), 1);
 }
 
 #[test]
-fn a_readme_that_changed_is_no_migration() {
+fn a_changed_readme_causes_no_migration() {
     let place = Place::new();
     place.release().file("README.md", "new").file("utils/notes.py", "x = 1\n");
-    place.leader(&place.new).run().exits(0).says("nothing to do");
+    place.leader(&place.new).run().exits(0).event("site.up_to_date");
     assert!(place.backups().is_empty());
 }
 
-/// Hooks differ, and nothing is pending: migrate runs, and nobody notices.
+/// Hooks differ and nothing is pending: migrate runs without stopping requests or jobs.
 #[test]
-fn with_nothing_pending_nobody_is_held() {
+fn with_nothing_pending_nothing_is_stopped() {
     let place = Place::new();
     place.release().hooks("app_color = 'blue'");
     let web = place.serve(&place.old);
@@ -45,13 +45,13 @@ fn with_nothing_pending_nobody_is_held() {
     assert_eq!(web.ping(), 200);
     assert_eq!(place.redis_value("cauldron:gate:one"), None);
     held.release();
-    leader.end().exits(0).says("quiet=true");
+    leader.end().exits(0).says("\"no_op\":true");
     assert!(!place.in_maintenance());
-    place.leader(&place.new).run().exits(0).says("nothing to do");
+    place.leader(&place.new).run().exits(0).event("site.up_to_date");
     web.stop();
 }
 
-/// The old pods stay in rotation, answer 503 while it lasts and 200 after it.
+/// The old pods stay ready, answer 503 during maintenance and 200 after it.
 #[test]
 fn the_old_version_serves_until_maintenance_and_again_after_it() {
     let place = Place::with_release();
@@ -60,8 +60,8 @@ fn the_old_version_serves_until_maintenance_and_again_after_it() {
     let leader = held_at(place.leader(&place.new), &barrier).start();
     let held = barrier.wait(LONG);
     web.comes_to(503);
-    web.pod.says("the site stopped answering");
-    eventually(LONG, "the gate is told", || web.status()["gate"]["running"].as_str().map(drop));
+    web.pod.says("web.probe_failed");
+    eventually(LONG, "the status shows the migration", || web.status()["gate"]["running"].as_str().map(drop));
     web.pod.answers("/readyz", 200);
     assert_eq!(web.status()["gate"]["stage"], "migrating");
     let page = web.get("/app", "Accept: text/html");
@@ -75,18 +75,18 @@ fn the_old_version_serves_until_maintenance_and_again_after_it() {
     held.release();
     leader.end().exits(0);
     web.comes_to(200);
-    web.pod.says("gunicorn loads the code anew");
+    web.pod.event("web.reload_requested");
     place.is_migrated();
-    eventually(LONG, "it is told apart", || {
+    eventually(LONG, "the relation is updated", || {
         (web.status()["fingerprint"]["relation"] == "older").then_some(())
     });
     web.stop();
 }
 
-/// The key is one for all pods: whatever a pod of the old version puts there meanwhile, the new names are in it when
-/// anybody is served again.
+/// All pods share the key: whatever a pod of the old version writes to it during the migration, it has the new names
+/// when requests are served again.
 #[test]
-fn the_names_of_the_assets_are_set_before_anybody_is_served() {
+fn the_names_of_the_assets_are_set_before_requests_are_served() {
     let place = Place::with_release();
     let web = place.serve(&place.old);
     let set = place.redis.ask::<Vec<u8>>(0, &["GET", "assets_json"]);
@@ -103,9 +103,9 @@ fn the_names_of_the_assets_are_set_before_anybody_is_served() {
     web.stop();
 }
 
-/// A newer pod that may not lead is not ready before its tables are there, and needs no restart then.
+/// A newer pod that may not lead is not ready until its tables exist, and then needs no restart.
 #[test]
-fn newer_pods_wait_and_go_on_by_themselves() {
+fn newer_pods_wait_and_continue_without_a_restart() {
     let place = Place::with_release();
     let mut worker = place.on(&place.new, "worker").set("WORKER_QUEUES", "default").start();
     worker.says("this code is newer than the database");
@@ -118,7 +118,7 @@ fn newer_pods_wait_and_go_on_by_themselves() {
 }
 
 #[test]
-fn as_many_backups_as_wanted_are_kept_without_our_tables() {
+fn the_configured_number_of_backups_is_kept_without_our_tables() {
     let place = Place::new();
     for (number, name) in ["three", "four"].into_iter().enumerate() {
         place.release().patch(name, "pass");
@@ -131,42 +131,42 @@ fn as_many_backups_as_wanted_are_kept_without_our_tables() {
     let list = String::from_utf8_lossy(&list.stdout).into_owned();
     assert!(list.contains("tabUser") && !list.contains("__cauldron"), "{list}");
     place.release().patch("five", "pass");
-    place.leader(&place.new).set("CAULDRON_BACKUP", "0").run().exits(0).says("without a backup");
+    place.leader(&place.new).set("CAULDRON_BACKUP", "0").run().exits(0).event("migration.backup_disabled");
     assert_eq!(place.backups(), [backup]);
 }
 
-/// What an operator switched on stays on.
+/// Maintenance that an operator switched on stays on.
 #[test]
-fn maintenance_of_an_operators_own_stays() {
+fn maintenance_of_an_operator_stays() {
     let place = Place::with_release();
     let config = format!("{}/site_config.json", crate::place::SITE);
     let mut keys = place.old.read_config(&config);
     keys.insert("maintenance_mode".into(), json!(1));
     std::fs::write(place.old.sites().join(&config), serde_json::to_string(&keys).unwrap()).unwrap();
-    place.leader(&place.new).run().exits(0).says("migrated");
+    place.leader(&place.new).run().exits(0).event("migration.finished");
     assert!(place.in_maintenance());
     assert_eq!(place.gate()["maintenance_ours"], false);
 }
 
 #[test]
-fn a_site_that_nobody_recorded_goes_through_the_gate_too() {
+fn a_site_without_a_record_is_migrated_too() {
     let place = Place::with_release();
     place.site().run("DROP TABLE public.__cauldron_state, public.__cauldron_fingerprint");
-    place.leader(&place.new).run().exits(0).says("migrating once").says("backed up the database");
+    place.leader(&place.new).run().exits(0).event("site.completing").event("migration.backup_taken");
     place.is_migrated();
     assert_eq!(place.state("phase").as_deref(), Some("complete"));
 }
 
-/// Old-format lists and statements in them, as v14's apps have them.
+/// Patch lists in the old format, with statements in them, as apps of version 14 have them.
 #[test]
 fn statements_in_the_list_of_patches_are_patches() {
     let place = Place::new();
     let list = std::fs::read_to_string(place.new.path().join("apps/frappe/frappe/patches.txt")).unwrap();
     let text = format!("{list}execute:frappe.local.db.set_single('Patched', 'two', 1)\n");
     place.release().file("patches.txt", &text);
-    place.leader(&place.new).run().exits(0).says("patches=1");
+    place.leader(&place.new).run().exits(0).says("\"patches\":1");
     assert_eq!(place.ran().as_deref(), Some("1"));
     place.release().patch("two", ONCE).field("desk/doctype/note/note", "colour", LATER);
-    place.leader(&place.new).run().exits(0).says("patches=1");
+    place.leader(&place.new).run().exits(0).says("\"patches\":1");
     assert_eq!(place.ran().as_deref(), Some("2"), "the statement was not run again");
 }

@@ -1,4 +1,4 @@
-//! Jobs: none lost, none on half-migrated tables.
+//! Jobs during a migration: none is lost, and none runs on half-migrated tables.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub fn enqueue(place: &Place, method: &str, kwargs: &str) {
     assert_eq!(ran.exit, Some(0), "{}", ran.text);
 }
 
-/// A job that runs until it is released, and the worker that has it.
+/// A job that runs until it is released, and the worker that runs it.
 pub struct HeldJob {
     _worker: Pod,
     folder: tempfile::TempDir,
@@ -52,14 +52,14 @@ pub fn lines(path: &std::path::Path) -> usize {
 }
 
 #[test]
-fn a_running_job_is_waited_for_and_none_begins_until_the_end() {
+fn a_running_job_is_waited_for_and_no_job_starts_until_the_end() {
     let place = Place::with_release();
     let job = HeldJob::run(&place);
     let barrier = Barrier::at("migrate:pre_patches");
     let leader = held_at(place.leader(&place.new), &barrier).start();
-    leader.says("waiting for running jobs before the migration");
+    leader.event("migration.waiting_for_jobs");
     leader.says("frappe.sample.hold");
-    assert!(!place.in_maintenance(), "web serves while a job is waited for");
+    assert!(!place.in_maintenance(), "web serves while the leader waits for a job");
     let touch = format!("'path': '{}'", job.path("touched").display());
     for _ in 0..3 {
         enqueue(&place, "frappe.sample.touch", &touch);
@@ -67,17 +67,17 @@ fn a_running_job_is_waited_for_and_none_begins_until_the_end() {
     job.release();
     let held = barrier.wait(LONG);
     assert_eq!(lines(&job.path("started")), 1);
-    assert_eq!(lines(&job.path("touched")), 0, "none begins on half-migrated tables");
+    assert_eq!(lines(&job.path("touched")), 0, "no job starts on half-migrated tables");
     assert_eq!(place.redis.ask::<usize>(1, &["LLEN", "rq:queue:one:default"]), 3);
     held.release();
-    leader.end().exits(0).says("migrated");
+    leader.end().exits(0).event("migration.finished");
     eventually(LONG, "the jobs are done", || (lines(&job.path("touched")) == 3).then_some(()));
     place.is_migrated();
 }
 
-/// Redis forgets the hold in the middle of it: the record in the database keeps the workers from running.
+/// Redis loses the pause key during a migration: the record in the database keeps the workers from running.
 #[test]
-fn a_redis_that_was_lost_lets_nobody_through() {
+fn workers_stay_paused_when_redis_loses_its_keys() {
     let mut place = Place::with_release();
     let worker = worker(&place);
     let barrier = Barrier::at("migrate:pre_patches");
@@ -86,7 +86,7 @@ fn a_redis_that_was_lost_lets_nobody_through() {
     eventually(LONG, "no worker runs", || {
         place.redis.ask::<Vec<String>>(1, &["SMEMBERS", "rq:workers:one:default"]).is_empty().then_some(())
     });
-    // A leader whose supervisor is paused renews nothing: the record alone is left.
+    // A leader whose supervisor is stopped renews nothing: only the record is left.
     leader.signal(nix::sys::signal::Signal::SIGSTOP);
     place.redis.kill_9();
     place.redis.start_again();
@@ -107,31 +107,31 @@ fn a_redis_that_was_lost_lets_nobody_through() {
     });
 }
 
-/// Without a limit the job is waited for, however long it takes.
+/// Without a limit the leader waits for the job, however long it takes.
 #[test]
 fn a_drain_without_limit_waits_for_the_job() {
     let place = Place::with_release();
     let job = HeldJob::run(&place);
     let leader = place.leader(&place.new).set("CAULDRON_MIGRATE_DRAIN", "0").start();
-    leader.says("waiting for running jobs before the migration");
+    leader.event("migration.waiting_for_jobs");
     job.release();
-    let ended = leader.end().exits(0).says("migrated");
+    let ended = leader.end().exits(0).event("migration.finished");
     assert!(!ended.stderr.contains("jobs were still running"), "{ended}");
     place.is_migrated();
 }
 
-/// A job that takes longer than it may: the old version goes on.
+/// A job runs longer than the drain allows: the old version keeps serving.
 #[test]
-fn a_job_that_does_not_end_puts_the_migration_off() {
+fn a_job_that_does_not_end_postpones_the_migration() {
     let place = Place::with_release();
     let job = HeldJob::run(&place);
     let leader = place.leader(&place.new).set("CAULDRON_MIGRATE_DRAIN", "1s").start();
     leader.says("jobs were still running after 1 s: frappe.sample.hold");
-    leader.says("after_a_change=false");
-    eventually(LONG, "nobody is held", || {
+    leader.says("\"after_a_change\":false");
+    eventually(LONG, "workers and requests are not stopped", || {
         (place.redis_value("cauldron:gate:one").is_none() && !place.in_maintenance()).then_some(())
     });
     job.release();
-    leader.end().exits(0).says("migrated");
+    leader.end().exits(0).event("migration.finished");
     place.is_migrated();
 }

@@ -134,7 +134,7 @@ fn images_upgrade_roll_back_and_fail_by_the_gate() {
 
     // Mended, the new image's own pod makes the migration, with no login but the site's.
     let fixed = installation.start_with("web", &v3.image, "v3");
-    says(&fixed, "the last try to migrate to it failed");
+    says(&fixed, "the last attempt to migrate to it failed");
     podman(&["exec", &fixed.container, "touch", "sites/mended"]);
     podman(&["exec", &fixed.container, "cauldron-frappe", "migrate", "--retry"]);
     assert_eq!(logged("three"), "1");

@@ -1,6 +1,6 @@
-//! A stage for black-box tests of the process kernel: children report events through a fifo, and
-//! every wait has a deadline. No test sleeps.
-#![allow(dead_code)] // Every test file uses its own part.
+//! A harness for black-box tests of process supervision: children report events through a fifo, and every wait
+//! has a deadline. No test sleeps.
+#![allow(dead_code)] // Each test file uses only a part.
 
 #[path = "../support/skip.rs"]
 pub mod skip;
@@ -21,15 +21,15 @@ use nix::unistd::Pid;
 use self::skip::skipped;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_cauldron-frappe");
-/// What takes longer has hung. Generous: machines that run tests are busy.
+/// A longer wait counts as a hang. Generous, since test machines are busy.
 pub const DEADLINE: Duration = Duration::from_secs(30);
-/// What must be over well before any grace (which tests set to a minute) is.
+/// The limit for an exit that must not wait for the grace period, which tests set to a minute.
 pub const PROMPT: Duration = Duration::from_secs(5);
 
 pub struct Stage {
     pub folder: tempfile::TempDir,
     fifo: File,
-    seen: Vec<u8>,
+    unclaimed: Vec<u8>,
 }
 
 impl Stage {
@@ -37,9 +37,9 @@ impl Stage {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("events");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
-        // Read and write: opening does not wait, and there is never an end of file.
+        // Opened for reading and writing: opening does not block, and end of file never occurs.
         let fifo = File::options().read(true).write(true).open(&path).expect("the fifo");
-        Self { folder, fifo, seen: Vec::new() }
+        Self { folder, fifo, unclaimed: Vec::new() }
     }
 
     pub fn events(&self) -> PathBuf {
@@ -50,11 +50,11 @@ impl Stage {
         self.folder.path().join(name)
     }
 
-    /// Waits for a line that begins with this word, in whatever order; gives the rest of it.
+    /// Waits for a line that begins with this word, in any order; returns the rest of the line.
     #[track_caller]
     pub fn event(&mut self, word: &str) -> String {
         self.event_within(word, DEADLINE).unwrap_or_else(|| {
-            panic!("no event `{word}`; unclaimed: {:?}", String::from_utf8_lossy(&self.seen))
+            panic!("no event `{word}`; unclaimed: {:?}", String::from_utf8_lossy(&self.unclaimed))
         })
     }
 
@@ -72,23 +72,23 @@ impl Stage {
             }
             let mut chunk = [0; 4096];
             let length = self.fifo.read(&mut chunk).expect("an event");
-            self.seen.extend_from_slice(&chunk[..length]);
+            self.unclaimed.extend_from_slice(&chunk[..length]);
         }
     }
 
-    /// An event whose rest is a pid.
+    /// Waits for an event whose rest is a pid.
     #[track_caller]
     pub fn pid(&mut self, word: &str) -> i32 {
         self.event(word).trim().parse().expect("a pid")
     }
 
     fn take(&mut self, word: &str) -> Option<String> {
-        let text = String::from_utf8_lossy(&self.seen).into_owned();
+        let text = String::from_utf8_lossy(&self.unclaimed).into_owned();
         let mut begin = 0;
         for line in text.split_inclusive('\n') {
-            let whole = line.ends_with('\n') && line.split([' ', '\n']).next() == Some(word);
-            if whole {
-                self.seen.drain(begin..begin + line.len());
+            let matches = line.ends_with('\n') && line.split([' ', '\n']).next() == Some(word);
+            if matches {
+                self.unclaimed.drain(begin..begin + line.len());
                 return Some(line[word.len()..].trim().to_string());
             }
             begin += line.len();
@@ -96,7 +96,7 @@ impl Stage {
         None
     }
 
-    /// `cauldron-frappe run FLAGS -- sh -c SCRIPT`; the script reports with `echo word >>$EVENTS`.
+    /// Starts `cauldron-frappe run FLAGS -- sh -c SCRIPT`; the script reports with `echo word >>$EVENTS`.
     pub fn run(&self, flags: &[&str], script: &str) -> Subject {
         self.start(self.command(flags, script))
     }
@@ -107,7 +107,7 @@ impl Stage {
         command
     }
 
-    /// Any program, with the stage in its environment and its output in files.
+    /// A command for any program, with the fifo in its environment and its output in files.
     pub fn program(&self, program: &str) -> Command {
         let file = |name: &str| Stdio::from(File::create(self.path(name)).expect("a file"));
         let mut command = Command::new(program);
@@ -119,12 +119,12 @@ impl Stage {
     pub fn start(&self, mut command: Command) -> Subject {
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let pid = child.id().cast_signed();
-        let (tell, exit) = channel();
+        let (exit_tx, exit) = channel();
         std::thread::spawn(move || {
             let status = child.wait().expect("an exit status");
-            let _ = tell.send(status.code().unwrap_or_else(|| -status.signal().unwrap_or_default()));
+            let _ = exit_tx.send(status.code().unwrap_or_else(|| -status.signal().unwrap_or_default()));
         });
-        Subject { pid, exit, over: false }
+        Subject { pid, exit, has_ended: false }
     }
 
     pub fn stdout(&self) -> String {
@@ -140,7 +140,7 @@ impl Stage {
 pub struct Subject {
     pub pid: i32,
     exit: Receiver<i32>,
-    over: bool,
+    has_ended: bool,
 }
 
 impl Subject {
@@ -148,7 +148,7 @@ impl Subject {
         kill(Pid::from_raw(self.pid), signal).expect("a process to signal");
     }
 
-    /// The exit code; a signal is minus its number.
+    /// Waits for the exit code; a signal is minus its number.
     #[track_caller]
     pub fn exit(&mut self) -> i32 {
         self.exit_within(DEADLINE).expect("no exit within the deadline")
@@ -156,31 +156,31 @@ impl Subject {
 
     pub fn exit_within(&mut self, deadline: Duration) -> Option<i32> {
         let exit = self.exit.recv_timeout(deadline).ok()?;
-        self.over = true;
+        self.has_ended = true;
         Some(exit)
     }
 
     pub fn is_running(&mut self) -> bool {
-        !self.over && self.exit_within(Duration::ZERO).is_none()
+        !self.has_ended && self.exit_within(Duration::ZERO).is_none()
     }
 
-    /// The exit code, which must come well before the grace is over.
+    /// Waits for the exit code, which must come well before the end of the grace period.
     #[track_caller]
     pub fn exits_promptly(&mut self) -> i32 {
-        self.exit_within(PROMPT).expect("it took its time")
+        self.exit_within(PROMPT).expect("no prompt exit")
     }
 }
 
 impl Drop for Subject {
     fn drop(&mut self) {
-        if !self.over {
+        if !self.has_ended {
             let _ = kill(Pid::from_raw(self.pid), Signal::SIGKILL);
             let _ = kill(Pid::from_raw(-self.pid), Signal::SIGKILL);
         }
     }
 }
 
-/// Whether a process is there and has not ended (a zombie that nobody reaps has).
+/// True if a process exists and has not ended (an unreaped zombie has).
 pub fn is_alive(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.rsplit_once(')').is_some_and(|(_, rest)| rest.starts_with(" Z")))
@@ -190,7 +190,7 @@ pub fn kill_now(pid: i32) {
     let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
 }
 
-/// A command under which our binary is PID 1, or none where this machine does not permit it.
+/// A command under which our binary is PID 1; None if this machine does not permit it.
 pub fn as_init(stage: &Stage, test: &str) -> Option<Command> {
     let permitted = Command::new("unshare")
         .args(["--pid", "--fork", "--kill-child", "--mount-proc", "true"])
@@ -198,7 +198,7 @@ pub fn as_init(stage: &Stage, test: &str) -> Option<Command> {
         .status()
         .is_ok_and(|status| status.success());
     if !permitted {
-        skipped(test, "no new pid namespace here (unshare --pid needs root)");
+        skipped(test, "no new pid namespace can be created (unshare --pid needs root)");
         return None;
     }
     let mut command = stage.program("unshare");

@@ -1,12 +1,12 @@
-//! What of Markdown a link test needs: code, headings' anchors by GitHub's rules, links, and paths named in code.
+//! The parts of Markdown that a link test needs: code, anchors of headings by GitHub's rules, links, and paths in code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// Something in a document, with the number of its line.
+/// A text in a document, with its line number.
 pub type Found = (usize, String);
 
-/// The text with its blocks of code empty, line by line: a fence of backticks or tildes begins and ends one.
+/// The text with empty lines in place of code blocks, which fences of backticks or tildes begin and end.
 fn without_blocks(text: &str) -> String {
     let mut fence: Option<&str> = None;
     let lines = text.lines().map(|line| {
@@ -22,8 +22,8 @@ fn without_blocks(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Where the code spans of the text are, in their order. One begins with some backticks and ends with as many, within
-/// its paragraph.
+/// The ranges of the code spans of the text, in order. A span begins and ends with the same number of backticks, within
+/// one paragraph.
 fn code_spans(text: &str) -> Vec<Range<usize>> {
     let ticks_at = |at: usize| text[at..].bytes().take_while(|b| *b == b'`').count();
     let (mut spans, mut at) = (Vec::new(), 0);
@@ -44,7 +44,7 @@ fn code_spans(text: &str) -> Vec<Range<usize>> {
     spans
 }
 
-/// The text without any code; its lines stay where they are.
+/// The text without any code; line numbers stay the same.
 fn without_code(text: &str) -> String {
     let text = without_blocks(text);
     let (mut left, mut kept) = (0, String::new());
@@ -56,7 +56,7 @@ fn without_code(text: &str) -> String {
     kept + &text[left..]
 }
 
-/// The name of a heading's anchor: letters, digits, `-` and `_` stay, spaces are `-`. Of a link its text counts.
+/// The anchor of a heading: letters, digits, `-` and `_` stay, a space becomes `-`. A link counts by its text.
 fn slug(heading: &str) -> String {
     let mut text = heading.trim().to_string();
     while let Some((before, rest)) = text.split_once("](") {
@@ -67,7 +67,7 @@ fn slug(heading: &str) -> String {
     kept.collect::<String>().to_lowercase().replace(' ', "-")
 }
 
-/// The anchors of a document. A heading that comes again has a number behind it.
+/// The anchors of a document. A repeated heading gets a number.
 pub fn anchors(text: &str) -> BTreeSet<String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut found = BTreeSet::new();
@@ -87,7 +87,7 @@ pub fn anchors(text: &str) -> BTreeSet<String> {
     found
 }
 
-/// Targets of links and images within the repository: `[text](target "title")`, `[name]: target`, `src="target"`.
+/// The targets of links and images in the repository: `[text](target "title")`, `[name]: target`, `src="target"`.
 pub fn links(text: &str) -> Vec<Found> {
     let mut found = Vec::new();
     for (index, line) in without_code(text).lines().enumerate() {
@@ -112,7 +112,7 @@ pub fn links(text: &str) -> Vec<Found> {
     found
 }
 
-/// Paths of ours that a document names in code: `src/…`, `tests/…`.
+/// The paths of this repository that a document names in code: `src/…`, `tests/…`.
 pub fn named_paths(text: &str) -> Vec<Found> {
     let text = without_blocks(text);
     let is_path = |span: &str| {

@@ -1,4 +1,4 @@
-//! Every role in one process tree: one log, one health port, one stop.
+//! All roles in one process tree: one log, one health port, one stop.
 
 use std::fs;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::support::{http, port};
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// A site of its own, made by `all` itself.
+/// A separate site, created by `all` itself.
 pub struct Home {
     pub postgres: Postgres,
     pub redis: Redis,
@@ -72,7 +72,7 @@ fn four_roles_in_one_tree_with_one_log_and_a_check_each() {
     let children = children(&pod);
     let names: Vec<&str> = children.keys().map(String::as_str).collect();
     assert_eq!(names, ["gunicorn", "scheduler", "socketio", "worker long 1", "worker short,default 1"]);
-    // Each line says whose it is.
+    // Each line names its child.
     pod.says("gunicorn | ");
     pod.says("worker short,default 1 | ");
     pod.says("socketio | ");
@@ -87,11 +87,11 @@ fn four_roles_in_one_tree_with_one_log_and_a_check_each() {
     pod.signal(Signal::SIGTERM);
     pod.end_within(SOON).exits(0);
     for (name, pid) in children {
-        assert!(!lives(pid), "{name} is left behind");
+        assert!(!lives(pid), "{name} still runs");
     }
 }
 
-/// Reloads and a crash under load, and a browser's events all the while: nobody notices.
+/// Reloads and a crash under load, with a browser that receives events: no request and no event is lost.
 #[test]
 fn nothing_is_lost_over_twenty_reloads_and_a_crash() {
     let home = Home::new();
@@ -100,7 +100,7 @@ fn nothing_is_lost_over_twenty_reloads_and_a_crash() {
     let form = [("usr", "Administrator"), ("pwd", ADMIN_PASSWORD)];
     let login = http::post(home.web, SITE, "/api/method/login", &form).expect("an answer");
     let cookie = login.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
-    // Through the web port, by a name that only the outside knows; the node behind it is this pod's own.
+    // Through the web port, by a name that only clients can resolve; the node behind it belongs to this pod.
     let page = Client::page(&home.bench, home.web, &cookie);
     page.says("connected");
     let load = Load::start(home.web, SITE, 4);
@@ -109,22 +109,22 @@ fn nothing_is_lost_over_twenty_reloads_and_a_crash() {
         load.more(10);
         let old: String = worker().expect("a worker").chars().filter(char::is_ascii_digit).collect();
         pod.signal(Signal::SIGHUP);
-        eventually(LONG, "the old worker has gone", || (!lives(old.parse().expect("a pid"))).then_some(()));
+        eventually(LONG, "the old worker has ended", || (!lives(old.parse().expect("a pid"))).then_some(()));
     }
     let gunicorn = children(&pod)["gunicorn"];
     kill(gunicorn, Signal::SIGKILL);
     load.more(10);
     assert_ne!(children(&pod)["gunicorn"], gunicorn);
     assert_eq!(load.lost(), Vec::<String>::new());
-    let tell = ["--site", SITE, "execute", "frappe.realtime.publish_realtime", "--kwargs"];
-    let told =
-        home.bench.run(&[&tell[..], &["{'event': 'told', 'message': 'over', 'room': 'all'}"]].concat());
-    assert_eq!(told.exit, Some(0), "{}", told.text);
+    let publish = ["--site", SITE, "execute", "frappe.realtime.publish_realtime", "--kwargs"];
+    let published =
+        home.bench.run(&[&publish[..], &["{'event': 'told', 'message': 'over', 'room': 'all'}"]].concat());
+    assert_eq!(published.exit, Some(0), "{}", published.text);
     page.says("told over");
     assert_eq!(page.log().matches("connected").count(), 1);
 }
 
-/// Redis goes and comes back under all of them: nobody restarts for it who need not, and everybody is green again.
+/// Redis stops and starts again under all roles: only roles that need it restart, and all become ready again.
 #[test]
 fn redis_restarts_under_all_roles() {
     let mut home = Home::new();
@@ -132,7 +132,7 @@ fn redis_restarts_under_all_roles() {
     pod.answers("/readyz", 200);
     let before = children(&pod);
     home.redis.stop();
-    eventually(LONG, "who needs it is red", || {
+    eventually(LONG, "the roles that need Redis are not ready", || {
         (!role(&pod, "worker") && !role(&pod, "socketio")).then_some(())
     });
     assert!(role(&pod, "web"));
@@ -146,44 +146,39 @@ fn redis_restarts_under_all_roles() {
 }
 
 #[test]
-fn one_role_that_cannot_be_kept_up_does_not_take_the_others_down() {
+fn a_crash_looping_role_does_not_stop_the_others() {
     let home = Home::new();
-    // node's script ends at once, again and again.
+    // node's script exits at once, every time.
     let script = home.bench.path().join("apps/frappe/socketio.js");
     fs::write(&script, "process.exit(3)").expect("a script that fails");
     let pod = home.all().start();
-    pod.says("a role is down; the others go on");
+    pod.event("service.role_down");
     eventually(LONG, "the others work", || {
         ["web", "worker", "scheduler"].iter().all(|name| role(&pod, name)).then_some(())
     });
     assert!(!role(&pod, "socketio"));
     assert_eq!(pod.probe("/readyz"), 503);
     assert_eq!(http::status(home.web, SITE, "/api/method/ping"), 200);
-    // A crash of one is none of the others' business.
+    // A crash of one role does not affect the others.
     let gunicorn = children(&pod)["gunicorn"];
     kill(children(&pod)["worker long 1"], Signal::SIGKILL);
-    pod.says("ended unasked");
+    pod.event("service.ended_unexpectedly");
     assert_eq!(children(&pod)["gunicorn"], gunicorn);
     pod.signal(Signal::SIGTERM);
     pod.end_within(SOON).exits(0);
-    // Told to, it takes them down, with its own code.
-    home.all()
-        .set("CAULDRON_ON_FAILURE", "exit")
-        .run()
-        .exits(3)
-        .says("node exited with code 3, again and again");
+    // With CAULDRON_ON_FAILURE=exit it stops them, with the role's exit code.
+    home.all().set("CAULDRON_ON_FAILURE", "exit").run().exits(3).says("node exited with code 3 repeatedly");
     let mut held = home.all().set("CAULDRON_ON_FAILURE", "hold").start();
     held.answers("/startupz", 503);
 }
 
-/// A line as long as a megabyte, half a line, and no reader at all.
 #[test]
-fn json_lines_say_role_pid_and_stream() {
+fn json_lines_have_role_pid_and_stream() {
     let place = Place::new();
     let mut pod =
         place.command("worker").set("WORKER_QUEUES", "short").set("CAULDRON_CHILD_LOGS", "json").start();
     pod.answers("/readyz", 200);
-    let line = eventually(LONG, "a line of RQ's", || {
+    let line = eventually(LONG, "a line from RQ", || {
         pod.log().lines().find(|line| line.contains("Listening on")).map(str::to_owned)
     });
     let record: serde_json::Value = serde_json::from_str(&line).expect("JSON");

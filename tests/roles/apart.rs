@@ -1,6 +1,7 @@
-//! web and socketio in two containers: a page's Origin leads to nobody from where Frappe's node server runs.
+//! web and socketio in two containers: a page's Origin cannot be reached from Frappe's node server.
 //!
-//! With CAULDRON_TEST_BENCH on a real bench. 127.0.0.2 stands for the other container: an address that the front does not take for its own.
+//! CAULDRON_TEST_BENCH selects a real bench. 127.0.0.2 stands for the other container: an address that the front does
+//! not treat as its own.
 
 use std::fs;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::support::binary::{Binary, Pod};
 use crate::support::ca::Ca;
 use crate::support::{http, port};
 
-/// Of a real site, on a busy machine.
+/// The time limit for creating a real site on a busy machine.
 const CREATION: Duration = Duration::from_secs(300);
 
 struct Apart {
@@ -23,7 +24,7 @@ struct Apart {
 }
 
 impl Apart {
-    /// A site with its worker, and a login to it.
+    /// Creates a site, starts its worker, and logs in.
     fn new() -> Self {
         let home = Home::on(Bench::under_test().unwrap_or_else(Bench::sample));
         home.all().with_command("bootstrap").spawn().end_within(CREATION).exits(0);
@@ -50,9 +51,9 @@ impl Apart {
         Client::page_at(&self.home.bench, &web, origin, &self.cookie)
     }
 
-    /// An event that a job publishes for the user who is logged in.
+    /// Asserts that the page receives an event that a job publishes for the logged-in user.
     #[track_caller]
-    fn is_told(&self, page: &Client) {
+    fn receives_events(&self, page: &Client) {
         page.says("connected");
         let kwargs = "{'method': 'frappe.realtime.publish_progress', 'percent': 42}";
         let enqueue = ["--site", SITE, "execute", "frappe.utils.background_jobs.enqueue", "--kwargs", kwargs];
@@ -68,37 +69,38 @@ fn ready(binary: Binary) -> Pod {
     pod
 }
 
-/// Every address, as in a container; what answers on 127.0.0.2 is the same port.
+/// Binds every address, as in a container; 127.0.0.2 then reaches the same port.
 fn everywhere(binary: Binary, apart: &Apart) -> Binary {
     binary.set("CAULDRON_WEB_ADDR", format!("0.0.0.0:{}", apart.home.web))
 }
 
 #[test]
-fn a_logged_in_page_gets_events_where_web_and_socketio_are_apart() {
+fn a_logged_in_page_gets_events_with_web_and_socketio_in_two_containers() {
     let apart = Apart::new();
     let published = format!("http://localhost:{}", port::free());
     for hosts in ["", "desk.test localhost"] {
         let _web = ready(everywhere(apart.web(), &apart).set("CAULDRON_HOSTS", hosts));
         let socketio = ready(apart.socketio("http"));
         for origin in ["http://desk.test", "https://desk.test:8443", &published] {
-            apart.is_told(&apart.page("http", origin));
+            apart.receives_events(&apart.page("http", origin));
         }
         drop(socketio);
-        // Negative control: the page's own address is no place to ask.
+        // Negative control: the page's own address does not reach the web port.
         let _socketio = ready(apart.socketio("http").unset("CAULDRON_WEB_URL"));
         let page = apart.page("http", &published);
         page.says("refused Unauthorized: Error: connect ECONNREFUSED");
     }
     let _web = ready(everywhere(apart.web(), &apart));
-    let nobody = apart.socketio("http").set("CAULDRON_WEB_URL", format!("http://127.0.0.2:{}", port::free()));
-    let socketio = ready(nobody);
+    let unreachable =
+        apart.socketio("http").set("CAULDRON_WEB_URL", format!("http://127.0.0.2:{}", port::free()));
+    let socketio = ready(unreachable);
     apart.page("http", &published).says("refused Unauthorized");
     socketio.says("live events fail: http://127.0.0.2:");
 }
 
-/// As Frappe 16 asks: by fetch.
+/// Frappe 16 authenticates with fetch.
 #[test]
-fn what_fetch_asks_goes_the_same_way() {
+fn fetch_uses_the_configured_web_url_too() {
     let apart = Apart::new();
     if apart.home.bench.is_real() {
         return;
@@ -110,11 +112,11 @@ fn what_fetch_asks_goes_the_same_way() {
     fs::write(&script, fetched).expect("the script");
     let _web = ready(everywhere(apart.web(), &apart));
     let _socketio = ready(apart.socketio("http"));
-    apart.is_told(&apart.page("http", "http://desk.test"));
+    apart.receives_events(&apart.page("http", "http://desk.test"));
 }
 
 #[test]
-fn with_tls_the_pages_certificate_is_looked_at() {
+fn with_tls_the_certificate_of_the_page_is_verified() {
     let apart = Apart::new();
     let (ca, folder) = (Ca::new(), tempfile::tempdir().expect("a folder"));
     let files = ca.issue(&["desk.test".to_owned()], folder.path(), None);
@@ -124,8 +126,8 @@ fn with_tls_the_pages_certificate_is_looked_at() {
     };
     let web = ready(with_tls(apart.web()));
     let socketio = ready(apart.socketio("https").set("CAULDRON_WEB_CA", ca.root().display()));
-    apart.is_told(&apart.page("https", "https://desk.test"));
-    // The certificate is another name's.
+    apart.receives_events(&apart.page("https", "https://desk.test"));
+    // The certificate is for another name.
     apart.page("https", "https://other.test").says("refused Unauthorized");
     socketio.says("live events fail: https://127.0.0.2:");
     drop(socketio);
@@ -133,9 +135,9 @@ fn with_tls_the_pages_certificate_is_looked_at() {
     let _socketio = ready(apart.socketio("https").set("CAULDRON_WEB_CA", stranger.root().display()));
     apart.page("https", "https://desk.test").says("refused Unauthorized");
     drop(web);
-    // One process has both, and asks itself.
+    // One process runs both roles, and connects to itself.
     drop(_socketio);
     let mut all = with_tls(apart.home.all()).set("CAULDRON_HOSTS", "desk.test").start();
     all.answers("/readyz", 200);
-    apart.is_told(&apart.page("https", "https://desk.test"));
+    apart.receives_events(&apart.page("https", "https://desk.test"));
 }

@@ -1,4 +1,4 @@
-//! Two installations whose queues have the same names in one Redis: no job is begun by a worker that has not its site.
+//! Two installations with the same queue names in one Redis: no worker begins a job of a site that it lacks.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -15,8 +15,8 @@ use crate::worker::{SOON, ready};
 
 const OTHER: &str = "other.test";
 
-/// Puts jobs into `short` as RQ does: the id and the site of each, none for a job that is not Frappe's. An argument is of a
-/// class that only the other installation has.
+/// Enqueues jobs in `short` through RQ, each with an id and a site; a job without a site is not Frappe's. One argument
+/// is of a class that only the other installation has.
 const ENQUEUE: &str = "
 import json, os, sys, types
 from redis import Redis
@@ -58,14 +58,14 @@ fn bench_id(place: &Place) -> String {
 }
 
 #[test]
-fn a_job_of_a_site_that_is_not_here_stays_and_the_own_ones_pass() {
+fn jobs_of_a_missing_site_stay_and_own_jobs_run() {
     for place in Place::with_each_rq() {
         for queues in ["short", "short,default"] {
             place.redis.ask::<String>(1, &["FLUSHALL"]);
             own_jobs_pass(&place, queues);
         }
     }
-    // Negative control: RQ alone fails it.
+    // Negative control: plain RQ fails the job.
     let place = Place::new();
     let id = place.id(OTHER, "lost");
     enqueue(&place, &[(&id, Some(OTHER))]);
@@ -78,7 +78,7 @@ fn own_jobs_pass(place: &Place, queues: &str) {
     let claim = format!("cauldron:claim:{}:{OTHER}", bench_id(place));
     place.redis.ask::<String>(1, &["SET", &claim, "installation-b", "EX", "60"]);
     let ids = ["1", "2", "3"].map(|name| place.id(OTHER, name));
-    // One that waits already, and others that an idle worker is handed.
+    // One job waits before the start, and others are handed to an idle worker.
     enqueue(place, &[(&ids[0], Some(OTHER))]);
     let pod = ready(worker(place, queues));
     enqueue(place, &[(&ids[1], Some(OTHER)), ("free", None), ("odd||1", None), (&ids[2], Some(OTHER))]);
@@ -91,7 +91,8 @@ fn own_jobs_pass(place: &Place, queues: &str) {
     for id in ["free", "odd||1"] {
         eventually(LONG, "a job without a site", || (place.registries_of(id) == ["finished"]).then_some(()));
     }
-    for text in ["a queue holds jobs of a site that this bench's sites/ has not", OTHER, "installation-b"] {
+    pod.event("queue.foreign_jobs_found");
+    for text in [OTHER, "installation-b"] {
         pod.says(text);
     }
     eventually(LONG, "three are counted", || (counted(&pod) == "3").then_some(()));
@@ -105,29 +106,29 @@ fn own_jobs_pass(place: &Place, queues: &str) {
     }
 }
 
-/// Where only foreign jobs wait nothing is moved, and Redis is asked once a second.
+/// If only foreign jobs wait, no job is moved, and Redis is queried once a second.
 #[test]
-fn foreign_jobs_are_looked_at_once_a_second_and_left_where_they_are() {
+fn foreign_jobs_are_checked_once_a_second_and_not_moved() {
     let place = Place::new();
     let ids: Vec<String> = (0..50).map(|number| place.id(OTHER, &format!("{number:02}"))).collect();
     enqueue(&place, &ids.iter().map(|id| (id.as_str(), Some(OTHER))).collect::<Vec<_>>());
     let pod = ready(worker(&place, "short,default"));
-    eventually(LONG, "all were met", || (counted(&pod) == "50").then_some(()));
+    eventually(LONG, "all are counted", || (counted(&pod) == "50").then_some(()));
     place.redis.ask::<String>(1, &["CONFIG", "RESETSTAT"]);
     let begin = Instant::now();
     let calls = |command: &str| {
-        let told: String = place.redis.ask(1, &["INFO", "commandstats"]);
-        let line = told.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        let stats: String = place.redis.ask(1, &["INFO", "commandstats"]);
+        let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
         line.and_then(|line| line.split(',').next()?.parse::<u64>().ok()).unwrap_or(0)
     };
-    // Two queues are watched at each look.
-    let looks = eventually(LONG, "four looks", || Some(calls("watch") / 2).filter(|looks| *looks >= 4));
-    assert!(begin.elapsed() >= Duration::from_secs(looks - 1), "{looks} looks in {:?}", begin.elapsed());
+    // Each check watches two queues.
+    let checks = eventually(LONG, "four checks", || Some(calls("watch") / 2).filter(|checks| *checks >= 4));
+    assert!(begin.elapsed() >= Duration::from_secs(checks - 1), "{checks} checks in {:?}", begin.elapsed());
     for command in ["blpop", "blmove", "lpop", "lmove", "rpush", "lpush", "lrem"] {
         assert_eq!(calls(command), 0, "{command}");
     }
     assert_eq!(place.waiting("short"), ids, "their order");
-    // A worker that is killed meanwhile takes none with it.
+    // A worker that is killed loses no job.
     for _ in 0..3 {
         let before = child(&pod);
         kill(before, Signal::SIGKILL);
@@ -136,7 +137,7 @@ fn foreign_jobs_are_looked_at_once_a_second_and_left_where_they_are() {
     assert_eq!(place.waiting("short"), ids);
 }
 
-/// Each with its own site, both with the same queues.
+/// Each has its own site; both have the same queues.
 #[test]
 fn two_installations_on_one_redis_run_their_own_jobs() {
     let place = Place::new();
@@ -149,8 +150,7 @@ fn two_installations_on_one_redis_run_their_own_jobs() {
     let theirs = Binary::on(&other, &["worker"])
         .servers(&place.site.postgres, &place.redis)
         .set("SITE_NAME", OTHER)
-        .set("WORKER_QUEUES", "short,default")
-        .set("CAULDRON_LOG_FORMAT", "text");
+        .set("WORKER_QUEUES", "short,default");
     let pods = [ready(worker(&place, "short")), ready(theirs)];
     let kwargs = |file: &std::path::Path| format!("{{'path': '{}', 'count': 20}}", file.display());
     place.execute("ledger.tasks.append_many", &kwargs(&place.file("ours")));

@@ -1,4 +1,4 @@
-//! `exec -- bench restore` and its kin have the site to themselves: pods let go of it, and come back by themselves.
+//! `exec -- bench restore` and similar commands lock the site exclusively: pods suspend it, and resume without help.
 
 use std::fs::{self, File};
 use std::time::{Duration, SystemTime};
@@ -40,7 +40,7 @@ fn exec_of(home: &Home, command: &[&str]) -> Binary {
 }
 
 #[test]
-fn pods_let_go_of_a_site_that_is_made_anew() {
+fn pods_suspend_a_site_that_is_reinstalled() {
     let home = Home::new();
     let mut pod = home.all().start();
     pod.answers("/readyz", 200);
@@ -51,18 +51,18 @@ fn pods_let_go_of_a_site_that_is_made_anew() {
     let before =
         home.postgres.run("postgres", &format!("SELECT oid FROM pg_database WHERE datname = '{DATABASE}'"));
     let mut running = exec(&home).spawn();
-    pod.says("lets go of the site");
+    pod.event("site.suspended");
     eventually(LONG, "nothing runs", || children(&pod).is_empty().then_some(()));
     assert_eq!((pod.probe("/livez"), pod.probe("/readyz")), (200, 503));
     assert!(pod.body("/readyz").contains("`bench reinstall` on "), "{}", pod.body("/readyz"));
     let answer = http::get(home.web, SITE, "/api/method/ping").expect("an answer");
     assert_eq!(answer.status, 503);
-    // Nobody else has it meanwhile.
+    // No other command gets the lock meanwhile.
     if running.exit().is_none() {
-        exec(&home).run().exits(75).says("has the site");
+        exec(&home).run().exits(75).refuses("site-locked");
     }
     running.end_within(LONG).exits(0).says("holds the site");
-    // By itself, with the new database.
+    // The pod resumes without help, with the new database.
     pod.answers("/readyz", 200);
     let after =
         home.postgres.run("postgres", &format!("SELECT oid FROM pg_database WHERE datname = '{DATABASE}'"));
@@ -84,14 +84,14 @@ fn restore(home: &Home, path: &str) {
     exec_of(home, &command).run().exits(0).says("holds the site");
 }
 
-/// mute_emails and pause_scheduler, as Frappe's processes find them.
+/// The values of mute_emails and pause_scheduler in site_config.json.
 fn is_muted(home: &Home) -> [bool; 2] {
     let config = home.bench.read_config(&format!("{SITE}/site_config.json"));
     ["mute_emails", "pause_scheduler"].map(|key| config.get(key).is_some_and(|value| value == 1))
 }
 
 #[test]
-fn a_site_restored_from_its_own_backup_is_no_copy_and_from_anothers_it_is() {
+fn only_a_restore_of_a_foreign_backup_makes_a_copy() {
     let (home, other) = (Home::new(), Home::new());
     let folder = tempfile::tempdir().expect("a folder");
     let [own, foreign] = ["own", "foreign"].map(|name| folder.path().join(name).display().to_string());
@@ -108,9 +108,9 @@ fn a_site_restored_from_its_own_backup_is_no_copy_and_from_anothers_it_is() {
         assert_eq!(is_muted(&home), [false, false], "{}", pod.log());
         assert_eq!(status(&pod)["bootstrap"]["copy_of"], serde_json::Value::Null);
     }
-    // Both controls: the same dump where nobody held the site, and the dump of another installation.
+    // Two controls: the dump of another installation, and a restore without the exclusive lock.
     let mark = home.bench.sites().join(format!(".cauldron/{SITE}/restore.json"));
-    assert!(!mark.exists(), "the mark of a restore is left behind");
+    assert!(!mark.exists(), "the mark of a restore still exists");
     restore(&home, &foreign);
     pod.answers("/readyz", 200);
     assert_eq!(is_muted(&home), [true, true], "{}", pod.log());
@@ -119,12 +119,12 @@ fn a_site_restored_from_its_own_backup_is_no_copy_and_from_anothers_it_is() {
     let plain = ["--site", SITE, "restore", own.as_str(), "--db-root-username", SUPERUSER];
     let ran = other.bench.run(&[&plain[..], &["--db-root-password", PASSWORD]].concat());
     assert_eq!(ran.exit, Some(0), "{}", ran.text);
-    other.all().with_command("bootstrap").run().exits(0).says("a copy of another installation");
+    other.all().with_command("bootstrap").run().exits(0).event("site.is_copy");
     assert_eq!(is_muted(&other), [true, true]);
 }
 
 #[test]
-fn a_start_waits_for_a_hold_and_not_for_a_stale_one() {
+fn a_start_waits_for_an_exclusive_lock_unless_it_is_stale() {
     let home = Home::new();
     home.all().with_command("bootstrap").run().exits(0);
     let hold = home.bench.sites().join(".cauldron").join(SITE).join("hold");
@@ -133,7 +133,7 @@ fn a_start_waits_for_a_hold_and_not_for_a_stale_one() {
     let mut pod = home.all().start();
     pod.says("`bench restore` on pod-7 has the site");
     assert_eq!((pod.probe("/startupz"), pod.probe("/readyz")), (200, 503));
-    // Whoever had it was killed more than an hour ago.
+    // The command that locked it was killed more than an hour ago.
     let stale = SystemTime::now() - Duration::from_secs(3601);
     File::options().write(true).open(&hold).and_then(|file| file.set_modified(stale)).expect("a time");
     pod.answers("/readyz", 200);

@@ -1,4 +1,4 @@
-//! Commands as people's manifests have them, and `exec`.
+//! Commands from existing manifests, and `exec`.
 
 use nix::sys::signal::Signal;
 
@@ -30,15 +30,15 @@ fn node_with_socketio_is_the_socketio_role() {
 }
 
 #[test]
-fn anything_else_is_run_as_it_is() {
+fn other_commands_are_run_unchanged() {
     let ended = Binary::new(&["sh", "-c", "echo told; exit 5"]).run().exits(5);
     assert_eq!(ended.stdout, "told\n");
     Binary::new(&["no-such-program", "x"]).run().exits(127);
-    // What begins with a dash is ours to refuse.
+    // An unknown option is an error of our own command line.
     Binary::new(&["--no-such-flag"]).run().exits(64);
 }
 
-/// The environment that a role's program has, and nobody in between.
+/// The program gets a role's environment and replaces our process.
 #[test]
 fn exec_becomes_the_program() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! What becomes of a job whose worker could not finish it.
+//! Jobs whose worker could not finish them.
 
 use std::fs;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use crate::support::wait::eventually;
 use crate::worker::{SOON, ready, worker};
 
 #[test]
-fn past_the_grace_a_job_is_failed_with_the_reason() {
+fn after_the_grace_period_a_job_is_failed_with_the_reason() {
     for place in Place::with_each_rq() {
-        past_the_grace(&place);
+        after_the_grace(&place);
     }
 }
 
-fn past_the_grace(place: &Place) {
+fn after_the_grace(place: &Place) {
     let pod = ready(worker(place).set("CAULDRON_GRACE", "1s"));
     let job = place.job("cut", "short");
     let horse = job.wait_for_start();
@@ -34,7 +34,7 @@ fn past_the_grace(place: &Place) {
 }
 
 #[test]
-fn what_may_run_twice_is_put_back_when_it_was_cut_off() {
+fn a_repeatable_job_is_put_back_when_cut_off() {
     for place in Place::with_each_rq() {
         put_back(&place);
     }
@@ -45,9 +45,9 @@ fn put_back(place: &Place) {
     let job = place.job("again", "short");
     job.wait_for_start();
     pod.signal(Signal::SIGTERM);
-    pod.says("told to stop");
-    // A later request means hurry, whatever is left of the grace.
-    eventually(SOON, "a hurried end", || {
+    pod.event("worker.stop_waits_for_job");
+    // A later request forces the stop, whatever is left of the grace period.
+    eventually(SOON, "a forced end", || {
         let exit = pod.exit();
         if exit.is_none() {
             pod.signal(Signal::SIGTERM);
@@ -67,39 +67,39 @@ fn put_back(place: &Place) {
 }
 
 #[test]
-fn killed_horse_worker_and_both() {
+fn a_killed_horse_worker_or_both_are_handled() {
     let place = Place::new();
     let mut pod = ready(worker(&place));
-    // The horse: RQ's own affair.
+    // The horse: RQ itself handles it.
     let job = place.job("horse", "short");
     kill(job.wait_for_start(), Signal::SIGKILL);
     eventually(LONG, "RQ fails it", || (place.registries("horse") == ["failed"]).then_some(()));
-    // The worker: its horse finishes alone, and a new worker is there at once.
+    // The worker: its horse finishes the job alone, and a new worker starts at once.
     let (job, before) = (place.job("worker", "short"), child(&pod));
     let horse = job.wait_for_start();
-    eventually(LONG, "a look at it", || {
+    eventually(LONG, "a poll sees the job", || {
         (status(&pod)["roles"]["worker"]["note"] == "1 processes, 1 busy").then_some(())
     });
     kill(before, Signal::SIGKILL);
-    pod.says("its work-horse goes on with the job alone");
+    pod.event("worker.lost");
     eventually(LONG, "a new worker", || children(&pod).into_values().find(|pid| *pid != before));
     job.release();
     job.wait_for_end();
     eventually(LONG, "finished", || (place.registries("worker") == ["finished"]).then_some(()));
-    eventually(LONG, "the horse is gone", || (!lives(horse)).then_some(()));
-    eventually(LONG, "the dead one's record is gone", || (place.workers().len() == 1).then_some(()));
-    // Both: nobody is left to say so.
+    eventually(LONG, "the horse has ended", || (!lives(horse)).then_some(()));
+    eventually(LONG, "the dead worker's record is deleted", || (place.workers().len() == 1).then_some(()));
+    // Both: no process is left to report the job.
     let (job, before) = (place.job("both", "short"), child(&pod));
     let horse = job.wait_for_start();
     kill(before, Signal::SIGKILL);
     kill(horse, Signal::SIGKILL);
-    eventually(LONG, "settled", || (place.registries("both") == ["failed"]).then_some(()));
+    eventually(LONG, "failed", || (place.registries("both") == ["failed"]).then_some(()));
     pod.answers("/readyz", 200);
     assert_eq!(status(&pod)["children"][0]["restart_reasons"]["crash"], 2);
 }
 
 #[test]
-fn a_killed_supervisor_leaves_no_worker_behind() {
+fn a_killed_supervisor_leaves_no_worker_running() {
     let place = Place::new();
     let pod = ready(worker(&place));
     let (job, pid) = (place.job("orphan", "short"), child(&pod));
@@ -113,18 +113,18 @@ fn a_killed_supervisor_leaves_no_worker_behind() {
 }
 
 #[test]
-fn exit_0_unasked_is_a_failure() {
+fn an_unrequested_exit_0_is_a_failure() {
     let place = Place::new();
     let pod = ready(worker(&place));
     let before = child(&pod);
-    // TERM by somebody else: RQ stops cleanly.
+    // TERM from another process: RQ stops cleanly.
     kill(before, Signal::SIGTERM);
     eventually(LONG, "a new worker", || children(&pod).into_values().find(|pid| *pid != before));
-    pod.says("ended unasked");
+    pod.event("service.ended_unexpectedly");
     assert_eq!(status(&pod)["children"][0]["restart_reasons"]["crash"], 1);
 }
 
-/// A work-horse that RQ should have ended, and did not.
+/// A work-horse that RQ should have ended but did not.
 #[test]
 fn a_stuck_horse_is_reported() {
     if rounds(0) == 0 {
@@ -138,19 +138,19 @@ fn a_stuck_horse_is_reported() {
     let pod = ready(worker(&place));
     let (job, pid) = (place.job("stuck", "short"), child(&pod));
     let horse = job.wait_for_start();
-    let told = || pod.body("/readyz?verbose").contains(&format!("stuck job: {SITE}::stuck"));
+    let is_reported = || pod.body("/readyz?verbose").contains(&format!("stuck job: {SITE}::stuck"));
     place.redis.ask::<i64>(1, &["HSET", &format!("rq:job:{SITE}::stuck"), "timeout", "1"]);
-    // RQ goes by the time that it was given with the job, which has not come: it lets the horse be.
-    assert!(!told(), "told too early: this test proves nothing");
-    eventually(Duration::from_secs(150), "it is told", || told().then_some(()));
-    pod.says("its job is past its time, and RQ has not ended it");
+    // RQ uses the timeout that it read with the job, which is not over: it does not end the horse.
+    assert!(!is_reported(), "reported too early: this test proves nothing");
+    eventually(Duration::from_secs(150), "it is reported", || is_reported().then_some(()));
+    pod.event("job.stuck");
     assert!(lives(horse) && lives(pid));
     job.release();
 }
 
-/// What a killed supervisor that is not PID 1 leaves: nothing, and the next one has every port.
+/// A killed supervisor that is not PID 1 leaves no process, and the next one can bind every port.
 #[test]
-fn a_killed_supervisor_of_all_leaves_nobody_behind() {
+fn a_killed_supervisor_of_all_leaves_no_process_running() {
     let home = Home::new();
     let mut pod = home.all().start();
     pod.answers("/readyz", 200);
@@ -158,7 +158,7 @@ fn a_killed_supervisor_of_all_leaves_nobody_behind() {
     assert!(all.len() >= 7, "{all:?}");
     pod.signal(Signal::SIGKILL);
     pod.end_within(SOON);
-    eventually(SOON, "nobody is left", || {
+    eventually(SOON, "all processes have ended", || {
         all.iter().all(|pid| !lives(i32::try_from(*pid).expect("a pid"))).then_some(())
     });
     let mut pod = home.all().start();

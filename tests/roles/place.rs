@@ -1,4 +1,4 @@
-//! A finished site with the ledger app, its servers, and the manifest that its roles share.
+//! A finished site with the ledger app, its servers, and the settings that its roles share.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,17 +22,17 @@ pub const DATABASE: &str = "roles_test";
 const COMMON: &str = "common_site_config.json";
 pub const LONG: Duration = Duration::from_secs(60);
 
-/// Made once: every role reads it, none changes it.
+/// Created once: every role reads it, none changes it.
 pub struct Site {
     pub postgres: Postgres,
     pub bench: Bench,
 }
 
-/// The site with a Redis of one test's own.
+/// The site with a separate Redis for one test.
 pub struct Place {
     pub site: &'static Site,
     pub redis: Redis,
-    /// Where the RQ of Frappe 16 is; none for the bench's own.
+    /// The folder of Frappe 16's RQ; none for the bench's own RQ.
     pub rq2: Option<PathBuf>,
 }
 
@@ -43,7 +43,7 @@ static SITE_OF_ALL: LazyLock<Site> = LazyLock::new(|| {
     app.set_listed(true);
     let postgres = Postgres::start();
     bench.connect(&postgres, &redis);
-    // Every process of the bench, in whichever container, has the same queues.
+    // All processes of the bench, in any container, use the same queues.
     let bench_id = bench.path().to_str().expect("a plain path").trim_matches('/').replace('/', "-");
     bench.configure(serde_json::json!({"scheduler_tick_interval": 1, "bench_id": bench_id}));
     bench.new_site(SITE, DATABASE);
@@ -55,31 +55,31 @@ static SITE_OF_ALL: LazyLock<Site> = LazyLock::new(|| {
 });
 
 impl Place {
-    /// On the bench under test, or the sample.
+    /// Uses the bench under test, or the sample bench.
     pub fn new() -> Self {
         Self { site: &SITE_OF_ALL, redis: Redis::start(), rq2: None }
     }
 
-    /// The same with the RQ of Frappe 16.
+    /// Uses the RQ of Frappe 16.
     pub fn with_rq2() -> Self {
         let rq2 = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/sample-bench/rq2");
         Self { rq2: Some(rq2), ..Self::new() }
     }
 
-    /// With each RQ that Frappe has; a real bench has its own.
+    /// Returns one place for each RQ version that Frappe uses; a real bench has only its own.
     pub fn with_each_rq() -> Vec<Self> {
         let own = Self::new();
         if own.bench().is_real() { vec![own] } else { vec![own, Self::with_rq2()] }
     }
 
-    /// The bench's own PYTHONPATH, after the other RQ.
+    /// The bench's PYTHONPATH, after the other RQ if there is one.
     pub fn python_path(&self) -> String {
         let mut folders = vec![self.bench().path().join("other-apps").display().to_string()];
         folders.splice(..0, self.rq2.as_ref().map(|rq2| rq2.display().to_string()));
         folders.join(":")
     }
 
-    /// As Frappe names a job of a site.
+    /// Frappe's id of a site's job.
     pub fn id(&self, site: &str, name: &str) -> String {
         let is_rq2 = self.rq2.is_some() || self.bench().major() >= 16;
         format!("{site}{}{name}", if is_rq2 { "||" } else { "::" })
@@ -89,13 +89,12 @@ impl Place {
         &self.site.bench
     }
 
-    /// What the chart gives a worker: servers, and no login of the administrator's.
+    /// The settings that the chart gives a worker: servers, and no administrator's login.
     pub fn command(&self, command: &str) -> Binary {
         Binary::on(self.bench(), &[command])
             .servers(&self.site.postgres, &self.redis)
             .set("SITE_NAME", SITE)
             .set("CAULDRON_WAIT_TIMEOUT", "20s")
-            .set("CAULDRON_LOG_FORMAT", "text")
             .set("PYTHONPATH", self.python_path())
     }
 
@@ -105,7 +104,7 @@ impl Place {
         let mut command = self.bench().frappe(&["--site", SITE, "execute", method, "--kwargs", kwargs]);
         command.env("FRAPPE_REDIS_QUEUE", self.redis.url(1)).env("FRAPPE_REDIS_CACHE", self.redis.url(0));
         command.env("PYTHONPATH", self.python_path());
-        // Its exit code says nothing: a job cannot be printed as JSON, and that comes after it is queued.
+        // Its exit code is meaningless: it fails to print the job as JSON after it has queued the job.
         command.output().expect("python runs");
     }
 
@@ -118,14 +117,14 @@ impl Place {
         self.redis.ask(1, &["HGET", &format!("rq:job:{}", self.id(SITE, name)), field])
     }
 
-    /// Which of RQ's registries hold a job of our site, and whether it stands between its queue and a worker.
+    /// RQ's registries that hold a job of our site, and `intermediate` if it is between its queue and a worker.
     pub fn registries(&self, name: &str) -> Vec<String> {
         self.registries_of(&self.id(SITE, name))
     }
 
     pub fn registries_of(&self, id: &str) -> Vec<String> {
         let keys: Vec<String> = self.redis.ask(1, &["KEYS", "rq:*"]);
-        // RQ 2 keeps executions, `job:execution`, of what runs.
+        // RQ 2 keeps executions, `job:execution`, of running jobs.
         let is_its = |entry: &String| {
             entry.strip_prefix(id).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
         };
@@ -145,12 +144,12 @@ impl Place {
         found
     }
 
-    /// The ids that wait in a queue.
+    /// The ids of the jobs that wait in a queue.
     pub fn waiting(&self, queue: &str) -> Vec<String> {
         self.redis.ask(1, &["LRANGE", &self.queue(queue), "0", "-1"])
     }
 
-    /// Waits until a worker is blocked in Redis: it has handlers, and takes what comes next.
+    /// Waits until a worker blocks in Redis: it has installed its handlers, and takes the next job.
     #[track_caller]
     pub fn wait_until_blocked(&self) {
         eventually(LONG, "a worker blocks", || {
@@ -160,7 +159,7 @@ impl Place {
         });
     }
 
-    /// A file of this test's own.
+    /// A file that only this test uses.
     pub fn file(&self, name: &str) -> PathBuf {
         self.bench().path().join(format!("{}-{name}", self.redis.port()))
     }
@@ -176,8 +175,8 @@ impl Place {
     }
 }
 
-/// A container's own part of the bench: Frappe's lock of the scheduler is a file in `config`, and
-/// common_site_config.json may be a mount.
+/// A container's own parts of the bench: Frappe's scheduler lock is a file in `config`, and common_site_config.json may
+/// be mounted.
 pub struct Container {
     root: tempfile::TempDir,
 }
@@ -216,7 +215,7 @@ impl Container {
     }
 }
 
-/// One job that runs until it is told to end.
+/// A job that runs until it is released.
 pub struct Job {
     pub started: PathBuf,
     release: PathBuf,
@@ -257,7 +256,7 @@ impl Job {
     }
 }
 
-/// The whole account of a pod.
+/// The `/status` of a pod.
 pub fn status(pod: &Pod) -> Value {
     serde_json::from_str(&pod.body("/status")).unwrap_or_default()
 }
@@ -274,7 +273,7 @@ pub fn children(pod: &Pod) -> BTreeMap<String, i32> {
         .collect()
 }
 
-/// The only one.
+/// The pid of the only running child.
 #[track_caller]
 pub fn child(pod: &Pod) -> i32 {
     let children = children(pod);
@@ -286,12 +285,12 @@ pub fn kill(pid: i32, signal: Signal) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).expect("a process to signal");
 }
 
-/// Whether a process is there and no zombie.
+/// True if a process exists and is no zombie.
 pub fn lives(pid: i32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
-/// How often a proof is repeated: a few times, or as often as a drill says.
+/// The number of repetitions: a few, or CAULDRON_DRILL_ROUNDS.
 pub fn rounds(few: usize) -> usize {
     std::env::var("CAULDRON_DRILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(few)
 }

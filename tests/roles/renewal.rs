@@ -1,4 +1,4 @@
-//! A password of Redis that changes while the roles serve: whoever had the old one is replaced, and no job is lost.
+//! A Redis password that changes while the roles serve: processes with the old one are replaced, and no job is lost.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 
 use crate::place::{Container, LONG, Place, child, children, status};
 use crate::scheduler;
-use crate::support::binary::{Binary, Pod};
+use crate::support::binary::{Binary, Pod, event};
 use crate::support::port;
 use crate::support::redis::{Options, Redis};
 use crate::support::wait::eventually;
@@ -20,7 +20,7 @@ fn place() -> Place {
     Place { redis: Redis::start_with(Options::default().password(OLD)), ..Place::new() }
 }
 
-/// The URLs as mounted files.
+/// The Redis URLs as mounted files.
 struct Secret(tempfile::TempDir);
 
 impl Secret {
@@ -53,12 +53,12 @@ fn url(place: &Place, database: u8, password: &str) -> String {
     format!("redis://:{password}@127.0.0.1:{}/{database}", place.redis.port())
 }
 
-/// The server takes the new password alone from now on; who is connected stays so.
+/// The server accepts only the new password from now on; existing connections stay open.
 fn change_password(place: &mut Place) {
     place.redis.ask::<String>(0, &["CONFIG", "SET", "requirepass", NEW]);
     place.redis.knows_password(NEW);
     let old = redis::Client::open(url(place, 0, OLD)).expect("a URL").get_connection();
-    assert!(old.is_err(), "the old password is good for all that follows: it proves nothing");
+    assert!(old.is_err(), "the old password is still accepted: the test proves nothing");
 }
 
 #[track_caller]
@@ -86,40 +86,40 @@ fn every_role_follows_a_changed_secret() {
     let socketio = ready(pod("socketio").set("SOCKETIO_PORT", port::free()));
     let front = pod("web").set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{web}"));
     let front = ready(front.set("CAULDRON_BOOTSTRAP", "follow").set("GUNICORN_WORKERS", 1));
-    // A job that is at work then is finished by the process that has it.
+    // A job that runs at that time is finished by its process.
     let job = place.job("during", "short");
     job.wait_for_start();
     change_password(&mut place);
     secret.write(&place, NEW);
-    worker.says("told to stop; its job goes on within the grace");
+    worker.event("worker.stop_waits_for_job");
     job.release();
     job.wait_for_end();
     for pod in [&worker, &ticking, &socketio] {
         eventually(LONG, "replaced", || renewed(pod).then_some(()));
     }
     for mut pod in [worker, ticking, socketio, front] {
-        pod.says("the changed secret is followed");
+        pod.event("secret.applied");
         pod.answers("/readyz", 200);
         assert_eq!(status(&pod)["children"][0]["restart_reasons"]["crash"].as_i64().unwrap_or(0), 0);
-        if pod.log().contains("its job goes on") {
+        if pod.log().contains(&event("worker.stop_waits_for_job")) {
             let after = place.job("after", "short");
             after.release();
             after.wait_for_end();
         }
         let log = pod.log();
-        // Frappe itself prints the URL with which it was refused, before it is replaced; nothing of ours does.
+        // Frappe itself prints the refused URL before it is replaced; our own lines do not.
         let mut ours = log.lines().filter(|line| !line.contains("Please make sure that Redis Queue runs"));
-        let told = ours.find(|line| line.contains(OLD) || line.contains(NEW));
-        assert_eq!(told, None, "a secret in the log");
+        let leak = ours.find(|line| line.contains(OLD) || line.contains(NEW));
+        assert_eq!(leak, None, "a secret in the log");
         pod.signal(Signal::SIGTERM);
         pod.end_within(SOON).exits(0);
     }
     assert_eq!(place.registries("during"), ["finished"]);
 }
 
-/// The chart's way: no REDIS_* at all, and the bench's own file says where it is.
+/// As in the chart: no REDIS_* variables; common_site_config.json has the URLs.
 #[test]
-fn what_the_benchs_own_file_says_is_followed() {
+fn changes_of_common_site_config_are_applied() {
     let mut place = place();
     let container = Container::new(&place);
     write_common(&place, &container, OLD);
@@ -131,7 +131,7 @@ fn what_the_benchs_own_file_says_is_followed() {
         .set("WORKER_QUEUES", "short");
     let mut pod = ready(binary);
     let before = child(&pod);
-    // Another key is nobody's business.
+    // A rewrite without a change of the URLs has no effect.
     write_common(&place, &container, OLD);
     change_password(&mut place);
     write_common(&place, &container, NEW);

@@ -1,4 +1,4 @@
-//! One leader among all schedulers, standbys that take over, and ticks that are seen.
+//! One leader among all schedulers, standbys that take over, and observed ticks.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::support::wait::{eventually, within};
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// They share the site, and so its lock: one test at a time.
+/// The tests share the site, and so its lock: one runs at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 pub fn alone() -> MutexGuard<'static, ()> {
@@ -32,7 +32,7 @@ fn ticks(place: &Place) -> PathBuf {
     place.file("ticks")
 }
 
-/// When each tick ended, in seconds of one clock, in order.
+/// The end times of the ticks, in seconds of one clock, in order.
 fn ticked(place: &Place) -> Vec<f64> {
     let text = fs::read_to_string(ticks(place)).unwrap_or_default();
     text.lines().map(|line| line.parse().expect("a time")).collect()
@@ -54,7 +54,7 @@ fn leads(pod: &Pod) -> bool {
 }
 
 #[test]
-fn a_leader_ticks_and_says_so() {
+fn a_leader_ticks_and_reports_it() {
     let (_alone, place) = (alone(), Place::new());
     let container = Container::new(&place);
     let pod = ready(scheduler(&container, &place));
@@ -70,7 +70,7 @@ fn a_leader_ticks_and_says_so() {
 }
 
 #[test]
-fn a_switched_off_scheduler_is_told_for_what_it_is() {
+fn a_disabled_or_paused_scheduler_is_reported() {
     let (_alone, place) = (alone(), Place::new());
     let container = Container::new(&place);
     let session = place.site.postgres.session(DATABASE);
@@ -81,7 +81,8 @@ fn a_switched_off_scheduler_is_told_for_what_it_is() {
     };
     set(0);
     let pod = ready(scheduler(&container, &place));
-    pod.says("the scheduler runs, and enqueues nothing or little state=\"disabled\"");
+    pod.event("scheduler.not_active");
+    pod.says("\"state\":\"disabled\"");
     assert!(note(&pod).contains("disabled"), "{}", note(&pod));
     set(1);
     eventually(LONG, "it is active", || note(&pod).contains("active").then_some(()));
@@ -93,7 +94,7 @@ fn a_switched_off_scheduler_is_told_for_what_it_is() {
     assert!(paused.is_some(), "{}", note(&pod));
 }
 
-/// Three pods; the leader is killed again and again, as a node's death does: nobody says goodbye. Just after a tick, and
+/// Three pods; the leader is killed repeatedly without a clean stop, as by the death of a node: just after a tick, and
 /// just before the next one.
 #[test]
 fn a_killed_leader_is_replaced_and_no_tick_is_doubled_or_missed() {
@@ -117,7 +118,7 @@ fn a_killed_leader_is_replaced_and_no_tick_is_doubled_or_missed() {
         let pid = child(&pods[leader]);
         pods[leader].signal(Signal::SIGKILL);
         let others: Vec<usize> = (0..3).filter(|at| *at != leader).collect();
-        // Two seconds, and what a busy machine needs.
+        // Two seconds, plus a margin for a busy machine.
         eventually(SOON, "another leads", || {
             others.iter().any(|at| leads(&pods[*at]) && !children(&pods[*at]).is_empty()).then_some(())
         });
@@ -133,7 +134,7 @@ fn a_killed_leader_is_replaced_and_no_tick_is_doubled_or_missed() {
     println!("gaps of ticks, in seconds: {gaps:.1?}");
 }
 
-/// A leader that is cut off: its session stays at the server, and it must end its child before anybody takes over.
+/// A leader that is cut off: its session stays open on the server, and its child must end before a standby takes over.
 #[test]
 fn a_stopped_leader_loses_its_lock() {
     let (_alone, place) = (alone(), Place::new());
@@ -141,32 +142,32 @@ fn a_stopped_leader_loses_its_lock() {
     let first = ready(scheduler(&containers[0], &place));
     let second = ready(scheduler(&containers[1], &place));
     assert!(leads(&first) && note(&second).contains("stands by"));
-    // Frozen, which is a partition of everything.
+    // Freezing it cuts it off from everything.
     let frozen = child(&first);
     kill(frozen, Signal::SIGSTOP);
     first.signal(Signal::SIGSTOP);
-    second.says("ends a silent leader's session");
+    second.event("scheduler.leader_silent");
     eventually(LONG, "the other leads", || leads(&second).then_some(()));
     first.signal(Signal::SIGCONT);
-    first.says("no longer leads the scheduler");
+    first.event("scheduler.leadership_lost");
     kill(frozen, Signal::SIGCONT);
-    eventually(LONG, "its child is gone", || (!lives(frozen)).then_some(()));
+    eventually(LONG, "its child has ended", || (!lives(frozen)).then_some(()));
     eventually(LONG, "it stands by", || note(&first).contains("stands by").then_some(()));
     assert!(leads(&second));
 }
 
 #[test]
-fn without_the_database_nobody_leads_and_nothing_ticks() {
+fn without_its_session_a_leader_stops_its_child() {
     let (_alone, place) = (alone(), Place::new());
     let container = Container::new(&place);
     let mut pod = ready(scheduler(&container, &place));
     let pid = child(&pod);
-    // Somebody ends the session: the lock goes with it, and so must the child.
+    // The session is ended: the lock is lost with it, and the child must end.
     place.site.postgres.session("postgres").run(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'cauldron/scheduler%'",
     );
-    pod.says("no longer leads the scheduler");
-    eventually(LONG, "its child is gone", || (!lives(pid)).then_some(()));
+    pod.event("scheduler.leadership_lost");
+    eventually(LONG, "its child has ended", || (!lives(pid)).then_some(()));
     pod.answers("/readyz", 200);
     assert_ne!(child(&pod), pid);
 }

@@ -36,7 +36,7 @@ fn ready_on_a_handshake_and_a_subscription() {
     let answer = http::get(port, "localhost", "/socket.io/?EIO=4&transport=polling").expect("an answer");
     assert!(answer.body.starts_with("0{\"sid\""), "{}", answer.body);
     let pid = child(&pod);
-    // A crash is one.
+    // A killed node counts as one crash.
     kill(pid, Signal::SIGKILL);
     eventually(LONG, "started again", || {
         (status(&pod)["children"][0]["restart_reasons"]["crash"] == 1).then_some(())
@@ -45,7 +45,7 @@ fn ready_on_a_handshake_and_a_subscription() {
     pod.end_within(SOON).exits(0);
 }
 
-/// Another pod's subscription says nothing of this one's.
+/// A subscription of another pod does not count.
 #[test]
 fn only_its_own_subscription_counts() {
     let home = Home::new();
@@ -53,7 +53,7 @@ fn only_its_own_subscription_counts() {
     let alone = || home.all().with_command("socketio");
     let script = home.bench.path().join("apps/frappe/socketio.js");
     let whole = fs::read_to_string(&script).expect("socketio.js");
-    // It answers, is connected, and listens for nothing.
+    // It answers and is connected, but subscribes to nothing.
     let deaf =
         whole.replace("await subscriber.subscribe(\"events\",", "((channel, handle) => handle)(\"events\",");
     assert_ne!(deaf, whole);
@@ -62,11 +62,11 @@ fn only_its_own_subscription_counts() {
     let mut other = connection.as_pubsub();
     other.subscribe("events").expect("another replica's subscription");
     let pod = alone().start();
-    let told = "node does not listen for events in the queue Redis";
-    eventually(LONG, "it is told", || pod.body("/readyz").contains(told).then_some(()));
+    let problem = "node does not listen for events in the queue Redis";
+    eventually(LONG, "it is reported", || pod.body("/readyz").contains(problem).then_some(()));
     let handshake = || http::status(home.socketio, "localhost", "/socket.io/?EIO=4&transport=polling");
     eventually(LONG, "it answers", || (handshake() == 200).then_some(()));
-    assert!(pod.body("/readyz").contains(told), "{}", pod.body("/readyz"));
+    assert!(pod.body("/readyz").contains(problem), "{}", pod.body("/readyz"));
     fs::write(&script, &whole).expect("socketio.js");
     pod.signal(Signal::SIGTERM);
     pod.end_within(SOON).exits(0);
@@ -74,7 +74,7 @@ fn only_its_own_subscription_counts() {
     pod.answers("/readyz", 200);
     assert!(!pod.body("/readyz?verbose").contains("somebody listens"));
     drop(pod);
-    // A login that may not look at connections: what can be known is said.
+    // With a login that may not list connections, the check reports what is known.
     home.redis.ask::<String>(0, &["ACL", "SETUSER", "default", "-client|list"]);
     let mut pod = alone().start();
     pod.answers("/readyz", 200);
@@ -85,7 +85,7 @@ fn only_its_own_subscription_counts() {
 fn an_answer_that_is_no_handshake_is_red() {
     let place = Place::new();
     let port = port::free();
-    // Somebody else has the port: node cannot listen, and what answers is not it.
+    // Another program has the port: node cannot listen, and the answer is not node's.
     let _other = Running::spawn(Command::new("python3").args([
         "-m",
         "http.server",
@@ -97,10 +97,10 @@ fn an_answer_that_is_no_handshake_is_red() {
     let mut pod = socketio(&place, port).set("CAULDRON_ON_FAILURE", "hold").start();
     pod.answers("/startupz", 503);
     assert_eq!(pod.probe("/readyz"), 503);
-    assert!(pod.log().contains("again and again"), "{}", pod.log());
+    assert!(pod.log().contains("repeatedly"), "{}", pod.log());
 }
 
-/// A browser that stays connected, or comes back, is served again after Redis was away; no crash loop comes of it.
+/// A browser that stays connected or reconnects is served again after Redis was down; no crash loop results.
 #[test]
 fn a_client_stays_usable_over_restarts_of_redis() {
     let mut place = Place::new();
@@ -158,12 +158,12 @@ impl Client {
         Self::with(place.bench(), port, "", &headers)
     }
 
-    /// A browser's page, at a name that nobody here can resolve.
+    /// A browser's page, at a host name that cannot be resolved here.
     pub fn page(bench: &Bench, port: u16, cookie: &str) -> Self {
         Self::page_at(bench, &format!("http://127.0.0.1:{port}"), "http://desk.test", cookie)
     }
 
-    /// A page at this Origin, whose requests come to that web port.
+    /// A page at this Origin, whose requests go to that web port.
     pub fn page_at(bench: &Bench, web: &str, origin: &str, cookie: &str) -> Self {
         let host = origin.rsplit('/').next().expect("a host");
         let headers = format!("host: '{host}', origin: '{origin}', cookie: '{cookie}'");

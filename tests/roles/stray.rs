@@ -1,4 +1,4 @@
-//! Jobs that a worker of one queue was handed and did not begin: each is run once.
+//! Jobs that a worker of one queue received but did not begin: each runs once.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::support::running::Running;
 use crate::support::wait::eventually;
 use crate::worker::{SOON, pending, ready};
 
-/// A pod whose only worker, of one queue, was handed a job while it was stopped: Redis has moved it.
+/// A pod whose only worker, of one queue, received a job while it was stopped: Redis has moved the job.
 fn handed_over(place: &Place) -> (Pod, i32, PathBuf) {
     let pod = ready(place.command("worker").set("WORKER_QUEUES", "short"));
     place.wait_until_blocked();
@@ -36,7 +36,7 @@ fn wait_for_end(place: &Place, how: &str) {
 }
 
 #[test]
-fn a_job_that_the_gate_held_back_stands_in_its_queue_alone() {
+fn a_job_stopped_by_the_gate_is_only_in_its_queue() {
     for place in Place::with_each_rq() {
         let (pod, pid, file) = handed_over(&place);
         let gate = place.queue("x").replace("rq:queue:", "cauldron:gate:").replace(":x", "");
@@ -62,12 +62,12 @@ fn a_job_whose_worker_was_killed_before_it_began_is_put_back() {
         pod.says("put back job");
         assert_eq!(runs(&file), 1);
     }
-    // Negative control: the maintenance of RQ's own next worker fails it; RQ 2's waits for a minute and another worker.
+    // Negative control: the maintenance of RQ's next worker fails it; RQ 2's waits for a minute and another worker.
     let place = Place::new();
     if place.bench().major() >= 16 {
         return;
     }
-    let file = gone(&place);
+    let file = kill_pod_and_worker(&place);
     place.redis.ask::<i64>(1, &["DEL", &place.queue("short").replace("rq:queue:", "rq:clean_registries:")]);
     let mut plain = place.bench().frappe(&["worker", "--queue", "short"]);
     let _plain = Running::spawn(plain.env("FRAPPE_REDIS_QUEUE", place.redis.url(1)));
@@ -75,8 +75,8 @@ fn a_job_whose_worker_was_killed_before_it_began_is_put_back() {
     assert_eq!(runs(&file), 0);
 }
 
-/// A pod that was killed with its worker.
-fn gone(place: &Place) -> PathBuf {
+/// Kills a pod together with its worker.
+fn kill_pod_and_worker(place: &Place) -> PathBuf {
     let (pod, pid, file) = handed_over(place);
     pod.signal(Signal::SIGKILL);
     kill(pid, Signal::SIGKILL);
@@ -84,20 +84,20 @@ fn gone(place: &Place) -> PathBuf {
     file
 }
 
-/// At the start of another pod: nobody is left of the one that had it.
+/// No process of the first pod is left when the next one starts.
 #[test]
-fn a_job_of_a_pod_that_is_gone_is_put_back_by_the_next() {
+fn a_job_of_a_dead_pod_is_put_back_by_the_next() {
     let place = Place::new();
-    let file = gone(&place);
+    let file = kill_pod_and_worker(&place);
     let next = ready(place.command("worker").set("WORKER_QUEUES", "short,default"));
     wait_for_end(&place, "finished");
     next.says("put back job");
     assert_eq!(runs(&file), 1);
 }
 
-/// A worker that stands still for long finds that its job was given to another.
+/// A worker that was frozen for long finds that another worker got its job.
 #[test]
-fn a_job_that_was_put_back_under_a_living_worker_runs_once() {
+fn a_job_put_back_from_a_frozen_worker_runs_once() {
     for place in Place::with_each_rq() {
         let (first, pid, file) = handed_over(&place);
         let second = ready(place.command("worker").set("WORKER_QUEUES", "short"));
@@ -105,7 +105,7 @@ fn a_job_that_was_put_back_under_a_living_worker_runs_once() {
         second.signal(Signal::SIGTERM);
         second.end_within(SOON).exits(0);
         kill(pid, Signal::SIGCONT);
-        // It goes on with what comes next.
+        // It continues with the next job.
         let job = place.job("next", "short");
         job.release();
         job.wait_for_end();

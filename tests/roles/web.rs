@@ -1,4 +1,4 @@
-//! What the web role owes beside serving: the deep check.
+//! The web role's deep check.
 
 use std::fs;
 use std::path::Path;
@@ -17,13 +17,13 @@ fn serving(place: &Place, runtime: &Path) -> Pod {
 }
 
 #[test]
-fn the_login_page_is_looked_at_when_somebody_asks() {
+fn the_login_page_is_checked_on_request() {
     let place = Place::new();
     let runtime = tempfile::tempdir().expect("a folder");
     let pod = serving(&place, runtime.path());
     assert!(!pod.body("/readyz?verbose").contains("login page"));
     assert!(pod.body("/readyz?verbose&deep").contains("[+] login page: ok"));
-    // The trap: assets.json hidden and nothing cached. Ping is 200, the page is not.
+    // The failure to detect: assets.json is hidden and nothing is cached. The ping gives 200, the page does not.
     let assets = runtime.path().join("bench/sites/assets/assets.json");
     let hidden = assets.with_extension("hidden");
     fs::rename(&assets, &hidden).expect("assets.json");

@@ -1,4 +1,4 @@
-//! RQ's processes under supervision: ready by their own records, stopped without losing a job, truthful about the rest.
+//! RQ's processes under supervision: ready when they have records, stopped without losing a job, reported correctly.
 
 use std::fs;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use crate::support::binary::{Binary, Pod};
 use crate::support::running::Running;
 use crate::support::wait::{eventually, within};
 
-/// Far over what a stop takes, far under any job's timeout.
+/// Far above the duration of a stop, far below any job's timeout.
 pub const SOON: Duration = Duration::from_secs(15);
 
 pub fn worker(place: &Place) -> Binary {
     place.command("worker").set("WORKER_QUEUES", "short,default")
 }
 
-/// Whether TERM waits for a stopped process (`SigPnd`, `ShdPnd`).
+/// True if TERM is pending for a stopped process (`ShdPnd`).
 pub fn pending(pid: i32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).unwrap_or("0");
@@ -32,7 +32,7 @@ pub fn ready(binary: Binary) -> Pod {
 }
 
 #[test]
-fn ready_by_its_own_record_and_gone_with_it() {
+fn a_worker_is_ready_with_its_record_and_removes_it() {
     let place = Place::new();
     let pod = ready(place.command("worker").set("CAULDRON_POOL", "short,default=2 long=1"));
     let names: Vec<String> = children(&pod).into_keys().collect();
@@ -54,7 +54,7 @@ fn a_job_survives_the_stop_of_its_pod() {
     let job = place.job("survivor", "short");
     job.wait_for_start();
     pod.signal(Signal::SIGTERM);
-    pod.says("told to stop; its job goes on within the grace");
+    pod.event("worker.stop_waits_for_job");
     assert_eq!(pod.probe("/readyz"), 503);
     job.release();
     pod.end_within(SOON).exits(0).says(&format!("{SITE}::survivor"));
@@ -62,35 +62,35 @@ fn a_job_survives_the_stop_of_its_pod() {
     assert_eq!(place.registries("survivor"), ["finished"]);
 }
 
-/// The first TERM comes before RQ's handlers are there: held back until they are.
+/// A TERM that comes before RQ has installed its handlers is delayed until then.
 #[test]
-fn a_stop_in_the_first_moment_leaves_no_record_behind() {
+fn an_immediate_stop_leaves_no_record() {
     let place = Place::new();
     for _ in 0..rounds(3) {
         let pod = worker(&place).set("CAULDRON_LOG_LEVEL", "debug").start();
-        pod.says("started service=\"worker");
+        pod.event("service.started");
         pod.signal(Signal::SIGTERM);
         pod.end_within(SOON).exits(0);
         assert_eq!(place.workers(), Vec::<String>::new());
     }
-    // Negative control: RQ itself, told in the moment after its record and before its handlers.
+    // Negative control: plain RQ, with TERM after its record is written and before its handlers are installed.
     let mut command = place.bench().program("env/bin/python");
     let record_only = "import os, signal, runpy, sys\nfrom rq import Worker\n\
-        def told(worker): os.kill(os.getpid(), signal.SIGTERM)\n\
-        Worker._install_signal_handlers = told\n\
+        def terminate(worker): os.kill(os.getpid(), signal.SIGTERM)\n\
+        Worker._install_signal_handlers = terminate\n\
         sys.argv = ['bench', 'frappe', 'worker', '--queue', 'short']\n\
         runpy.run_module('frappe.utils.bench_helper', run_name='__main__')";
     command.args(["-c", record_only]).env("FRAPPE_REDIS_QUEUE", place.redis.url(1));
     assert_eq!(Running::spawn(&mut command).exit_within(SOON), Some(-15));
-    assert_eq!(place.workers().len(), 1, "the trap is not there: the test above proves nothing");
+    assert_eq!(place.workers().len(), 1, "plain RQ does not fail: the test above proves nothing");
 }
 
-/// TERM crosses with a job that Redis has just handed over.
+/// TERM arrives together with a job that Redis has just handed over.
 #[test]
-fn a_job_that_crosses_with_the_stop_is_not_lost() {
+fn a_job_handed_over_during_the_stop_is_not_lost() {
     let place = Place::new();
     let crossing = |pid: i32, name: &str| {
-        // Blocked in BLPOP; Redis does not know that nobody reads.
+        // It blocks in BLPOP; Redis does not know that the process is frozen.
         eventually(LONG, "the worker blocks", || {
             let clients: String = place.redis.ask(1, &["CLIENT", "LIST"]);
             clients.lines().any(|line| line.contains("cmd=bl") || line.contains("cmd=brpop")).then_some(())
@@ -121,12 +121,12 @@ fn a_job_that_crosses_with_the_stop_is_not_lost() {
     plain.signal(Signal::SIGTERM);
     plain.signal(Signal::SIGCONT);
     assert_eq!(plain.exit_within(SOON), Some(0));
-    assert!(!job.done.exists(), "the trap is not there: the test above proves nothing");
+    assert!(!job.done.exists(), "plain RQ does not fail: the test above proves nothing");
     assert_eq!(place.registries("lost"), Vec::<String>::new());
 }
 
 #[test]
-fn after_a_restart_of_redis_others_can_see_it_again() {
+fn a_worker_is_registered_again_after_a_restart_of_redis() {
     let mut place = Place::new();
     let mut pod = ready(worker(&place));
     let before = child(&pod);
@@ -146,7 +146,7 @@ fn after_a_restart_of_redis_others_can_see_it_again() {
 }
 
 #[test]
-fn recycled_after_its_jobs_and_when_it_is_fat() {
+fn a_worker_is_recycled_after_its_jobs_and_over_its_memory_limit() {
     let place = Place::new();
     let pod = ready(worker(&place).set("CAULDRON_MAX_JOBS", 2));
     let file = place.file("many");
@@ -157,10 +157,10 @@ fn recycled_after_its_jobs_and_when_it_is_fat() {
     });
     assert_eq!(status(&pod)["children"][0]["restarts"], 2);
     drop(pod);
-    // Every worker is past a byte, so each one is recycled once it is registered; never in a job.
+    // Every worker exceeds 1 KiB, so each is recycled once it is registered, but never during a job.
     let place = Place::new();
     let pod = ready(worker(&place).set("CAULDRON_MAX_MEMORY", "1Ki"));
-    pod.says("recycles a worker between two jobs");
+    pod.event("worker.recycled");
     eventually(LONG, "recycled", || {
         let count = status(&pod)["children"][0]["restart_reasons"]["memory"].as_i64()?;
         (count >= 1).then_some(())
@@ -171,18 +171,18 @@ fn recycled_after_its_jobs_and_when_it_is_fat() {
 }
 
 #[test]
-fn while_somebody_migrates_nothing_runs() {
+fn during_a_migration_no_worker_runs() {
     let place = Place::new();
     let mut pod = ready(worker(&place));
     let job = place.job("before", "short");
     job.wait_for_start();
     let gate = place.queue("x").replace("rq:queue:", "cauldron:gate:").replace(":x", "");
     place.redis.ask::<String>(1, &["SET", &gate, "1", "EX", "60"]);
-    pod.says("told to stop");
+    pod.event("worker.stop_waits_for_job");
     job.release();
     job.wait_for_end();
     eventually(LONG, "nothing runs", || children(&pod).is_empty().then_some(()));
-    // Our own migration takes nobody out of service.
+    // Our own migration does not make the pod unready.
     assert!(pod.body("/readyz?verbose").contains("stopped while the site is migrated"));
     assert_eq!(pod.probe("/readyz"), 200);
     let waiting = place.job("during", "short");
@@ -194,7 +194,7 @@ fn while_somebody_migrates_nothing_runs() {
 }
 
 #[test]
-fn one_pool_grows_with_what_waits() {
+fn a_pool_grows_with_waiting_jobs() {
     let place = Place::new();
     let pod = ready(place.command("worker").set("CAULDRON_POOL", "short").set("CAULDRON_AUTOSCALE", "1..3"));
     assert_eq!(children(&pod).len(), 1);
@@ -208,7 +208,7 @@ fn one_pool_grows_with_what_waits() {
     }
 }
 
-/// Rolling restarts under a steady load: every job runs, and none twice.
+/// Rolling restarts under steady load: every job runs exactly once.
 #[test]
 fn a_hundred_jobs_over_rolling_restarts_finish_exactly_once() {
     let place = Place::new();
@@ -240,16 +240,15 @@ fn a_hundred_jobs_over_rolling_restarts_finish_exactly_once() {
     assert!(within(Duration::from_secs(5), || place.workers().is_empty().then_some(())).is_some());
 }
 
-/// Not PID 1: the kernel tells the workers that we are gone, and they finish what they have.
 #[test]
-fn the_benchs_own_queues_are_worked_on_and_unknown_ones_are_refused() {
+fn unknown_queues_and_conflicting_pools_are_refused() {
     let place = Place::new();
     place
         .command("worker")
         .set("WORKER_QUEUES", "nosuch")
         .run()
         .exits(78)
-        .says("`nosuch` is no queue of this bench");
+        .says("`nosuch` is not a queue of this bench");
     place
         .command("worker")
         .set("WORKER_QUEUES", "short")

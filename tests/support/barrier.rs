@@ -1,4 +1,4 @@
-//! Stops a command of the sample bench at a named step, for as long as the test likes (see barrier.py for the steps).
+//! Holds a command of the sample bench at a named step until the test releases it (see barrier.py for the steps).
 
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +16,7 @@ pub struct Barrier {
     steps: String,
 }
 
-/// A command that waits at a step. Dropping this lets it go on.
+/// A command that waits at a step. Dropping this releases it.
 pub struct Held {
     pub step: String,
     pub pid: u32,
@@ -35,7 +35,7 @@ impl Barrier {
         Self { folder, listener, steps: steps.to_owned() }
     }
 
-    /// For the environment of the command, or of the program that will run it.
+    /// The variables for the environment of the command, or of the program that will run it.
     pub fn environment(&self) -> [(&'static str, String); 2] {
         let socket: PathBuf = self.folder.path().join("socket");
         [
@@ -44,7 +44,7 @@ impl Barrier {
         ]
     }
 
-    /// Waits until a command comes to a step; the test fails after `deadline`.
+    /// Waits until a command reaches a step; the test fails after `deadline`.
     #[track_caller]
     pub fn wait(&self, deadline: Duration) -> Held {
         self.wait_or_none(deadline).unwrap_or_else(|| panic!("not within {deadline:?}: {}", self.steps))
@@ -69,7 +69,7 @@ impl Held {
         Self { step: step.to_owned(), pid: pid.parse().expect("a pid"), connection }
     }
 
-    /// Lets the command go on; dropping does the same.
+    /// Releases the command; dropping does the same.
     pub fn release(self) {
         drop(self.connection);
     }

@@ -22,7 +22,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Its code, environment and node_modules are those of target/sample-bench; `apps` is a copy, free to be changed.
+    /// A sample bench with the environment and node_modules of target/sample-bench; `apps` is a copy that may change.
     pub fn sample() -> Self {
         let original = &*PREPARED;
         let bench = Self::empty(false);
@@ -35,7 +35,7 @@ impl Bench {
         bench
     }
 
-    /// Another image on the same volume: code of its own, and the sites of this one.
+    /// Another image on the same volume: its own code, and the sites of this one.
     pub fn other_image(&self) -> Self {
         let other = Self::sample();
         fs::remove_dir_all(other.sites()).expect("sites of its own");
@@ -43,11 +43,11 @@ impl Bench {
         other
     }
 
-    /// `None` unless CAULDRON_TEST_BENCH names a bench.
+    /// A copy of the real bench; None unless CAULDRON_TEST_BENCH names one.
     pub fn under_test() -> Option<Self> {
         let original = PathBuf::from(std::env::var_os("CAULDRON_TEST_BENCH")?);
         let mut bench = Self::empty(true);
-        // Its apps and its environment are the original's own.
+        // The apps and the environment are the original's.
         bench.add_environment("PYTHONDONTWRITEBYTECODE", "1");
         for part in ["env", "apps"] {
             symlink(original.join(part), bench.path().join(part)).expect("a link into the real bench");
@@ -60,7 +60,7 @@ impl Bench {
         let folder = tempfile::Builder::new().prefix("bench-").tempdir().expect("a folder for a bench");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a readable bench");
         let root = folder.path().to_str().expect("a plain path").to_owned();
-        // A real bench's apps are installed with the original's path: this keeps its locks and queue names apart.
+        // A real bench's apps are installed with the original's path: this separates the copy's locks and queue names.
         let environment =
             vec![("FRAPPE_BENCH_ROOT".to_owned(), root), ("PYTHONUNBUFFERED".to_owned(), "1".to_owned())];
         Self { folder, real, environment }
@@ -87,14 +87,14 @@ impl Bench {
         self.real
     }
 
-    /// The major version of its Frappe.
+    /// The major version of Frappe.
     pub fn major(&self) -> u32 {
         let text = fs::read_to_string(self.path().join("apps/frappe/frappe/__init__.py")).expect("frappe");
         let version = text.lines().find_map(|line| line.strip_prefix("__version__ = \"")).expect("a version");
         version.split('.').next().and_then(|major| major.parse().ok()).expect("a number")
     }
 
-    /// What every process of this bench needs in its environment, one started by the program under test too.
+    /// The environment of every process of this bench, also of those that the program under test starts.
     pub fn environment(&self) -> &[(String, String)] {
         &self.environment
     }
@@ -103,7 +103,7 @@ impl Bench {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Hands the bench's own files to another user (its apps and environment stay readable by all).
+    /// Changes the owner of the bench's files (apps and environment stay readable by all).
     pub fn give_to(&self, uid: u32, gid: u32) {
         identity::give_tree(self.path(), uid, gid);
     }
@@ -122,7 +122,7 @@ impl Bench {
         fs::write(self.sites().join("common_site_config.json"), text).expect("common_site_config.json");
     }
 
-    /// Points the bench at servers, database 0 of Redis for the cache and 1 for the queues.
+    /// Configures the servers: database 0 of Redis for the cache, and 1 for the queues.
     pub fn connect(&self, postgres: &Postgres, redis: &Redis) {
         self.configure(json!({
             "db_type": "postgres",
@@ -133,14 +133,14 @@ impl Bench {
         }));
     }
 
-    /// `env/bin/python -m frappe.utils.bench_helper frappe …` in sites/, without a terminal.
+    /// The command `env/bin/python -m frappe.utils.bench_helper frappe …` in sites/, without a terminal.
     pub fn frappe(&self, arguments: &[&str]) -> Command {
         let mut command = self.program("env/bin/python");
         command.args(["-m", "frappe.utils.bench_helper", "frappe"]).args(arguments);
         command
     }
 
-    /// Any program of the bench, in sites/ and with the bench's environment.
+    /// A program of the bench, in sites/ and with the bench's environment.
     pub fn program(&self, path: &str) -> Command {
         let mut command = Command::new(self.path().join(path));
         self.prepare(&mut command);
@@ -154,7 +154,7 @@ impl Bench {
         command
     }
 
-    /// gunicorn as an operator runs it: two gthread workers and a --timeout that makes the trap of TERM show.
+    /// gunicorn as an operator runs it: two gthread workers, and a --timeout longer than the graceful timeout.
     pub fn gunicorn(&self, port: u16, grace_s: u32) -> Command {
         let mut command = self.program("env/bin/gunicorn");
         command.arg("--chdir").arg(self.sites()).args(["--bind", &format!("127.0.0.1:{port}")]);
@@ -168,12 +168,12 @@ impl Bench {
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
     }
 
-    /// Runs a command to its end.
+    /// Runs a command, and waits for its end.
     pub fn run(&self, arguments: &[&str]) -> Ran {
         Ran::from(self.frappe(arguments).output().expect("python runs"))
     }
 
-    /// The options of a new-site by the server's administrator.
+    /// The options of new-site with the administrator's login.
     pub fn new_site_options<'a>(site: &'a str, db_name: &'a str) -> Vec<&'a str> {
         let mut options = vec!["new-site", site, "--db-type", "postgres", "--db-name", db_name];
         options.extend(["--db-root-username", SUPERUSER, "--db-root-password", PASSWORD]);
@@ -181,7 +181,7 @@ impl Bench {
         options
     }
 
-    /// A finished site.
+    /// Creates a site.
     #[track_caller]
     pub fn new_site(&self, site: &str, db_name: &str) {
         let ran = self.run(&Self::new_site_options(site, db_name));
@@ -189,7 +189,7 @@ impl Bench {
     }
 }
 
-/// How a command ended: its exit code (`None` for a signal) and both its streams.
+/// The result of a command: its exit code (None for a signal) and both its streams.
 pub struct Ran {
     pub exit: Option<i32>,
     pub stdout: String,
@@ -204,7 +204,7 @@ impl From<Output> for Ran {
     }
 }
 
-/// The sample bench under target/, laid out once; the script itself sees to other processes.
+/// The sample bench under target/, prepared once per process; the script handles concurrent processes.
 static PREPARED: LazyLock<PathBuf> = LazyLock::new(|| {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let prepared = repository.join("target/sample-bench");
@@ -214,7 +214,7 @@ static PREPARED: LazyLock<PathBuf> = LazyLock::new(|| {
     prepared
 });
 
-/// A venv of its own that shares the packages; scripts such as gunicorn name their python by its whole path.
+/// Makes a separate venv that shares the packages: scripts such as gunicorn contain the full path of their python.
 fn copy_environment(original: &Path, bench: &Path) {
     let (from, to) = (original.join("env"), bench.join("env"));
     fs::create_dir_all(to.join("bin")).expect("env/bin");

@@ -18,7 +18,7 @@ use super::previous_release;
 use super::redis::Redis;
 use super::wait::{eventually, within};
 
-/// Longer than anything that ends by itself takes here.
+/// Longer than anything takes here that ends without a test's help.
 pub const LONG: Duration = Duration::from_secs(90);
 
 pub fn program() -> PathBuf {
@@ -48,14 +48,14 @@ impl Binary {
         }
     }
 
-    /// On a bench, with what the bench itself needs in the environment.
+    /// A command line on a bench, with the bench's own environment.
     pub fn on(bench: &Bench, arguments: &[&str]) -> Self {
         let mut binary = Self::new(arguments).set("CAULDRON_BENCH", bench.path().display());
         binary.environment.extend(bench.environment().iter().cloned());
         binary
     }
 
-    /// The servers by the names that the chart uses; no login.
+    /// Sets the addresses of the servers by the variables that the chart uses, without a login.
     pub fn servers(self, postgres: &Postgres, redis: &Redis) -> Self {
         self.set("DB_HOST", postgres.host())
             .set("DB_PORT", postgres.port())
@@ -79,25 +79,25 @@ impl Binary {
         self
     }
 
-    /// Another command on the same environment.
+    /// Another command with the same environment.
     pub fn with_command(mut self, command: &str) -> Self {
         self.arguments = vec![command.to_owned()];
         self
     }
 
-    /// The release before this one, on the same environment.
+    /// The previous release's binary with the same environment.
     pub fn of_the_previous_release(mut self) -> Self {
         self.program = previous_release::program();
         self
     }
 
-    /// A program that starts this one: `unshare -m`, `setpriv --reuid …`.
+    /// Runs the program under another one: `unshare -m`, `setpriv --reuid …`.
     pub fn under(mut self, words: &[&str]) -> Self {
         self.before = words.iter().map(|&word| word.to_owned()).collect();
         self
     }
 
-    /// With a health port; `Pod::health` asks it.
+    /// Starts it with a health port.
     pub fn start(self) -> Pod {
         let health = port::free();
         let mut pod = self.set("CAULDRON_HEALTH_ADDR", format!("127.0.0.1:{health}")).spawn();
@@ -110,7 +110,7 @@ impl Binary {
         let runtime = folder.path().join("run");
         fs::create_dir(&runtime).expect("a runtime folder");
         for path in [folder.path(), &runtime] {
-            // Another uid may have to use it.
+            // Another uid may use it.
             let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
             fs::set_permissions(path, open).expect("an open folder");
         }
@@ -131,31 +131,31 @@ impl Binary {
         Pod { child, folder, health: None }
     }
 
-    /// To its end.
+    /// Runs it, and waits for its end.
     #[track_caller]
     pub fn run(self) -> Ended {
         self.spawn().end()
     }
 }
 
-/// One running instance; killed with what it started when dropped.
+/// A running instance; dropping it kills it and its children.
 pub struct Pod {
     child: Child,
     folder: TempDir,
     health: Option<u16>,
 }
 
-/// How it ended.
+/// The result of an instance that ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// A signal is minus its number.
+    /// The exit code; a signal is minus its number.
     pub exit: i32,
     pub stdout: String,
     pub stderr: String,
 }
 
 impl Ended {
-    /// The exit code, and the log where it is another.
+    /// Asserts the exit code; a failure shows the log.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
         assert_eq!(self.exit, code, "{self}");
@@ -174,20 +174,20 @@ impl Ended {
         self
     }
 
-    /// The JSON log has an event of this name.
+    /// Asserts that the JSON log has an event of this name.
     #[track_caller]
     pub fn event(self, name: &str) -> Self {
         self.says(&event(name))
     }
 
-    /// It ended with the refusal of this name.
+    /// Asserts that it ended with the refusal of this name.
     #[track_caller]
     pub fn refuses(self, name: &str) -> Self {
         self.says(&format!("  refusal: {name}\n"))
     }
 }
 
-/// How the JSON log has an event's name.
+/// An event's name as in the JSON log.
 pub fn event(name: &str) -> String {
     format!("\"event\":\"{name}\"")
 }
@@ -212,7 +212,7 @@ impl Pod {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Both streams as they stand.
+    /// The present contents of both streams.
     pub fn log(&self) -> String {
         self.text("stdout") + &self.text("stderr")
     }
@@ -254,7 +254,7 @@ impl Pod {
         self.health.expect("a pod with a health port")
     }
 
-    /// The status of a probe, 0 where nothing answers.
+    /// The status of a probe; 0 without an answer.
     pub fn probe(&self, path: &str) -> u16 {
         http::status(self.health_port(), "localhost", path)
     }
@@ -263,7 +263,7 @@ impl Pod {
         http::get(self.health_port(), "localhost", path).map(|answer| answer.body).unwrap_or_default()
     }
 
-    /// Waits until a probe answers so.
+    /// Waits until a probe answers with this status.
     #[track_caller]
     pub fn answers(&mut self, path: &str, status: u16) {
         let what = format!("{path} answers {status}");
@@ -279,7 +279,7 @@ impl Pod {
 
 impl Drop for Pod {
     fn drop(&mut self) {
-        // Its children lead groups of their own.
+        // Its children have their own process groups.
         let children = format!("/proc/{0}/task/{0}/children", self.child.id());
         for pid in fs::read_to_string(children).unwrap_or_default().split_whitespace() {
             let _ = killpg(Pid::from_raw(pid.parse().expect("a pid")), Signal::SIGKILL);

@@ -1,4 +1,4 @@
-//! A certificate authority of the test's own, for servers with TLS.
+//! A certificate authority for one test, for servers with TLS.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +15,7 @@ pub struct Ca {
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// A server's certificate and key, readable by that server alone.
+/// A server's certificate and key, readable only by that server.
 pub struct ServerFiles {
     pub certificate: PathBuf,
     pub key: PathBuf,
@@ -34,12 +34,12 @@ impl Ca {
         Self { folder, issuer: Issuer::new(params, key) }
     }
 
-    /// What clients verify against (PGSSLROOTCERT and the like).
+    /// The CA file for clients (PGSSLROOTCERT and the like).
     pub fn root(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
-    /// A certificate for these names and addresses, written into `folder` for `user`.
+    /// Writes a certificate for these names and addresses into `folder`, for `user`.
     pub fn issue(&self, names: &[String], folder: &Path, user: Option<&User>) -> ServerFiles {
         let params = CertificateParams::new(names).expect("names for a certificate");
         let key = KeyPair::generate().expect("a key");

@@ -1,4 +1,4 @@
-//! A real Git repository that holds an app, and what serves it over HTTP with a password, or over SSH.
+//! A real Git repository with an app, and servers for it: HTTP with a password, and SSH.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -18,7 +18,7 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// With an app of that name, version 1.0.0, on branch main.
+    /// A repository with an app of that name, version 1.0.0, on branch main.
     pub fn with_app(app: &str) -> Self {
         let repository = Self::empty();
         repository.write_app("", app, "1.0.0");
@@ -41,7 +41,7 @@ impl Repository {
         format!("file://{}", self.path().display())
     }
 
-    /// An app's package in a subfolder of the repository.
+    /// Writes an app's package into a subfolder of the repository.
     pub fn write_app(&self, subfolder: &str, app: &str, version: &str) {
         let package = Path::new(subfolder).join(app);
         self.write(package.join("__init__.py"), &format!("__version__ = \"{version}\"\n"));
@@ -56,7 +56,7 @@ impl Repository {
         fs::write(path, text).expect("a file of the repository");
     }
 
-    /// Everything that is there; the commit's number.
+    /// Commits all files; returns the commit's id.
     pub fn commit(&self, message: &str) -> String {
         self.git(&["add", "--all"]);
         self.git(&["commit", "--quiet", "--allow-empty", "--message", message]);
@@ -72,7 +72,7 @@ impl Repository {
         git(self.path(), arguments)
     }
 
-    /// A bare clone beside it.
+    /// Makes a bare clone.
     pub fn bare(&self) -> Self {
         let folder = tempfile::Builder::new().prefix("git-").tempdir().expect("a folder for a repository");
         let (from, to) = (self.path().display().to_string(), folder.path().display().to_string());
@@ -94,7 +94,7 @@ pub fn git(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// git http-backend behind a password, in the folder of one repository.
+/// git http-backend with a password, for one repository.
 pub struct GitHttp {
     server: Option<(Child, Guard)>,
     folder: TempDir,
@@ -105,7 +105,7 @@ pub struct GitHttp {
 pub const SERVER: &str = include_str!("git_http.py");
 
 impl GitHttp {
-    /// Serves it as `/x.git` to this user with this password alone.
+    /// Serves the repository as `/x.git`, only to this user with this password.
     pub fn serve(repository: &Repository, user: &str, password: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("githttp-").tempdir().expect("a folder for a server");
         let script = folder.path().join("server.py");
@@ -132,17 +132,17 @@ impl GitHttp {
         format!("http://{}/x.git", self.host())
     }
 
-    /// Answers 503 to so many requests from now on.
+    /// Answers the next `requests` requests with 503.
     pub fn fail(&self, requests: u32) {
         fs::write(self.folder.path().join("fail"), requests.to_string()).expect("an order to the server");
     }
 
-    /// From now on takes requests and never answers.
+    /// Accepts requests from now on and never answers.
     pub fn stall(&self) {
         fs::write(self.folder.path().join("stall"), "").expect("an order to the server");
     }
 
-    /// Requests that came so far.
+    /// The number of requests so far.
     pub fn requests(&self) -> usize {
         fs::read_to_string(self.folder.path().join("requests")).unwrap_or_default().lines().count()
     }
@@ -157,7 +157,7 @@ impl Drop for GitHttp {
     }
 }
 
-/// An sshd of this user alone, with a key of its own.
+/// An sshd for this user, with its own key.
 pub struct GitSsh {
     server: Option<(Child, Guard)>,
     folder: TempDir,
@@ -165,7 +165,7 @@ pub struct GitSsh {
 }
 
 impl GitSsh {
-    /// `None`, said loudly, where there is no sshd.
+    /// None, with a visible message, if sshd is not installed.
     pub fn start(test: &str) -> Option<Self> {
         let program = PathBuf::from("/usr/sbin/sshd");
         if !program.exists() {
@@ -186,7 +186,7 @@ impl GitSsh {
             folder.path().display()
         );
         fs::write(at("config"), config).expect("sshd's configuration");
-        // Root's sshd separates its privileges there.
+        // sshd of root needs this folder for privilege separation.
         let _ = fs::create_dir_all("/run/sshd");
         let host = fs::read_to_string(at("host.pub")).expect("the host's key");
         fs::write(at("known_hosts"), format!("[127.0.0.1]:{port} {host}")).expect("known_hosts");

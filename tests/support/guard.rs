@@ -1,12 +1,12 @@
-//! Ends a server and removes its folder even when the test process is killed and drops nothing.
+//! Ends a server and removes its folder even if the test process is killed and drops nothing.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// A shell that reads from a pipe whose other end only this process holds: a line means that all is well, its end means
-/// that we are gone.
+/// A shell that reads from a pipe whose write end only this process has: a line means a normal end, end of file means
+/// that this process died.
 pub struct Guard {
     shell: Child,
 }

@@ -1,4 +1,4 @@
-//! Just enough HTTP/2 to misbehave with: frames as bytes, headers without compression.
+//! A minimal HTTP/2 client that can violate the protocol: frames as bytes, headers without compression.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -13,21 +13,21 @@ const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const ACK: u8 = 1;
 const INITIAL_WINDOW_SIZE: u16 = 4;
-pub const WIDEST_WINDOW: u32 = 0x7fff_ffff;
+pub const MAX_WINDOW: u32 = 0x7fff_ffff;
 
-/// What a client sends first, with the room that it gives to each stream and to all of them.
-pub fn greeting(window: u32) -> Vec<u8> {
+/// The client's preface and settings, with the flow-control window of each stream and of the connection.
+pub fn client_preface(window: u32) -> Vec<u8> {
     let mut settings = INITIAL_WINDOW_SIZE.to_be_bytes().to_vec();
     settings.extend(window.to_be_bytes());
     let mut bytes = PREFACE.to_vec();
     bytes.extend(frame(SETTINGS, 0, 0, &settings));
-    bytes.extend(frame(WINDOW_UPDATE, 0, 0, &(WIDEST_WINDOW - 65_535).to_be_bytes()));
+    bytes.extend(frame(WINDOW_UPDATE, 0, 0, &(MAX_WINDOW - 65_535).to_be_bytes()));
     bytes
 }
 
-/// A request; streams of clients have odd numbers.
+/// A request; a client's streams have odd numbers.
 pub fn request(stream: u32, method: &str, host: &str, path: &str, has_body: bool) -> Vec<u8> {
-    // `:method` and `:path` by their number, `:scheme: http`, `:authority` (RFC 7541, appendix A).
+    // `:method` and `:path` by their index, `:scheme: http`, `:authority` (RFC 7541, appendix A).
     let mut block = vec![0x86];
     for (name, value) in [(2, method), (4, path), (1, host)] {
         block.extend([name, u8::try_from(value.len()).expect("a short value")]);
@@ -47,10 +47,10 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A connection that has so many requests for the same path under way.
-pub fn asking(port: u16, host: &str, path: &str, streams: u32, window: u32) -> TcpStream {
+/// A connection with `streams` open requests for the same path.
+pub fn with_requests(port: u16, host: &str, path: &str, streams: u32, window: u32) -> TcpStream {
     let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a connection");
-    let mut bytes = greeting(window);
+    let mut bytes = client_preface(window);
     for stream in 0..streams {
         bytes.extend(request(stream * 2 + 1, "GET", host, path, false));
     }
@@ -58,9 +58,9 @@ pub fn asking(port: u16, host: &str, path: &str, streams: u32, window: u32) -> T
     socket
 }
 
-/// Reads everything, answers what is to be answered, and gives no stream more room. Ends with a stream, or
-/// with the connection; gives what came of bodies.
-pub fn read_without_giving_room(mut socket: TcpStream) -> Vec<u8> {
+/// Reads all frames and answers settings and pings, but sends no window updates. Ends when a stream or the connection
+/// ends; returns the received bodies.
+pub fn read_without_window_updates(mut socket: TcpStream) -> Vec<u8> {
     let (mut head, mut bodies) = ([0; 9], Vec::new());
     while socket.read_exact(&mut head).is_ok() {
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);

@@ -1,4 +1,4 @@
-//! The least HTTP that a probe needs, so that a test sees what went over the wire.
+//! A minimal HTTP client, so that a test sees the exact bytes.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -8,12 +8,12 @@ pub struct Response {
     pub status: u16,
     pub head: String,
     pub body: String,
-    /// The body as it came, which may be no text.
+    /// The body as bytes, which may not be text.
     pub bytes: Vec<u8>,
 }
 
 impl Response {
-    /// A header's first value, empty where there is none.
+    /// A header's first value; empty if it is absent.
     pub fn header(&self, name: &str) -> &str {
         let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
         let mut found = lines.filter(|(given, _)| given.eq_ignore_ascii_case(name));
@@ -21,18 +21,18 @@ impl Response {
     }
 }
 
-/// `GET path` with a Host header, on 127.0.0.1; `None` if nothing answers.
+/// Sends `GET path` with a Host header to 127.0.0.1; None without an answer.
 pub fn get(port: u16, host: &str, path: &str) -> Option<Response> {
     request(port, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
 }
 
-/// `GET path` with more headers, each a line of its own.
+/// Sends `GET path` with additional headers, one line each.
 pub fn get_with(port: u16, host: &str, path: &str, headers: &[&str]) -> Option<Response> {
     let more: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
     request(port, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{more}\r\n"))
 }
 
-/// A form by POST.
+/// Sends a form by POST.
 pub fn post(port: u16, host: &str, path: &str, form: &[(&str, &str)]) -> Option<Response> {
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
     let head = format!(
@@ -42,12 +42,12 @@ pub fn post(port: u16, host: &str, path: &str, form: &[(&str, &str)]) -> Option<
     request(port, &format!("{head}\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n{body}"))
 }
 
-/// The status of a GET, 0 if nothing answers.
+/// The status of a GET; 0 without an answer.
 pub fn status(port: u16, host: &str, path: &str) -> u16 {
     get(port, host, path).map_or(0, |response| response.status)
 }
 
-/// `GET path` of a server anywhere; `None` where it does not answer in full by then.
+/// Sends `GET path` to any server; None without a complete answer by the deadline.
 pub fn get_at(address: SocketAddr, host: &str, path: &str, deadline: Duration) -> Option<Response> {
     let mut stream = TcpStream::connect_timeout(&address, deadline).ok()?;
     stream.set_read_timeout(Some(deadline)).ok()?;
@@ -59,18 +59,18 @@ pub fn get_at(address: SocketAddr, host: &str, path: &str, deadline: Duration) -
     parse(&answer)
 }
 
-/// What a server says to these bytes until it closes the connection.
+/// Sends bytes, and returns the answer up to the end of the connection.
 pub fn exchange(port: u16, bytes: &[u8]) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
     stream.write_all(bytes).ok()?;
     let mut answer = Vec::new();
-    // A reset after an answer leaves the answer.
+    // After a reset the answer before it still counts.
     let _ = stream.read_to_end(&mut answer);
     Some(answer)
 }
 
-/// One request, whose answer ends with the connection.
+/// Sends one request, whose answer ends with the connection.
 pub fn request(port: u16, text: &str) -> Option<Response> {
     parse(&exchange(port, text.as_bytes())?)
 }

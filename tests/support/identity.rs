@@ -1,4 +1,4 @@
-//! PostgreSQL refuses to run as root: tests run by root give its servers another user.
+//! The user for PostgreSQL servers: PostgreSQL refuses to run as root, so tests run by root use another user.
 
 use std::fs;
 use std::os::unix::fs::{chown, lchown};
@@ -8,7 +8,7 @@ use std::process::Command;
 
 use nix::unistd::{Uid, User};
 
-/// `postgres` where there is one, else `nobody`; `None` when the tests do not run as root.
+/// `postgres` if it exists, else `nobody`; None if the tests do not run as root.
 pub fn server_user() -> Option<User> {
     if !Uid::effective().is_root() {
         return None;
@@ -23,14 +23,14 @@ pub fn run_as<'a>(command: &'a mut Command, user: Option<&User>) -> &'a mut Comm
     }
 }
 
-/// Hands one file or folder over.
+/// Changes the owner of one file or folder.
 pub fn give(path: &Path, user: Option<&User>) {
     if let Some(user) = user {
         chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).expect("chown for a test server");
     }
 }
 
-/// Hands over a folder and what is in it, links themselves and not what they point to.
+/// Changes the owner of a folder and its contents; of links, not of their targets.
 pub fn give_tree(path: &Path, uid: u32, gid: u32) {
     lchown(path, Some(uid), Some(gid)).expect("chown for a test");
     if path.is_dir() && !path.is_symlink() {

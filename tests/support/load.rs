@@ -8,7 +8,7 @@ use super::binary::LONG;
 use super::http;
 use super::wait::eventually;
 
-/// Clients that ask again and again, and what they did not like.
+/// Clients that send requests continuously, and the answers other than 200.
 pub struct Load {
     done: Arc<AtomicBool>,
     answered: Arc<AtomicUsize>,
@@ -42,13 +42,13 @@ impl Load {
         Self { done, answered, clients }
     }
 
-    /// Waits for so many answers more.
+    /// Waits for `count` more answers.
     pub fn more(&self, count: usize) {
         let until = self.answered.load(Ordering::Relaxed) + count;
         eventually(LONG, "answers", || (self.answered.load(Ordering::Relaxed) >= until).then_some(()));
     }
 
-    /// Ends it; what was not answered with 200.
+    /// Stops the clients; returns the answers other than 200.
     pub fn lost(self) -> Vec<String> {
         self.done.store(true, Ordering::Relaxed);
         self.clients.into_iter().flat_map(|client| client.join().expect("a client")).collect()

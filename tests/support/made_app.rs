@@ -1,4 +1,4 @@
-//! Apps made for a test: a package of a version, as source, in the image, or as a bundle that a leader published.
+//! Apps generated for a test: a package of some version, as source, in the image, or as a published bundle.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -15,9 +15,9 @@ pub struct MadeApp {
     pub name: String,
     pub version: String,
     pub requires: Vec<String>,
-    /// A name and what `import NAME` gives as `NAME.VALUE`.
+    /// A Python package's name, and the value of `NAME.VALUE` after `import NAME`.
     pub requirement: Option<(String, String)>,
-    /// Patches beside the first: each says in the site's folder that it ran.
+    /// The patches besides the first; each writes to the site's folder that it ran.
     pub patches: Vec<String>,
 }
 
@@ -42,18 +42,18 @@ impl MadeApp {
         self
     }
 
-    /// 40 hex digits, its own for each version.
+    /// A commit of 40 hex digits, different for each version.
     pub fn commit(&self) -> String {
         hex(&Sha256::digest(format!("{} {}", self.name, self.version)))[..40].to_owned()
     }
 
-    /// esbuild's name for its one asset.
+    /// The name of its only asset, as esbuild forms it.
     pub fn asset(&self) -> String {
         let letters: String = self.commit().bytes().take(8).map(|b| char::from(b'A' + b % 26)).collect();
         format!("{}.bundle.{letters}.js", self.name)
     }
 
-    /// The package with everything that an app has, into `folder`.
+    /// Writes the complete package into `folder`.
     pub fn write(&self, folder: &Path) {
         let name = &self.name;
         let package = folder.join(name);
@@ -101,12 +101,12 @@ impl MadeApp {
         write(&format!("public/dist/js/{}", self.asset()), &format!("// {name} {}\n", self.version));
     }
 
-    /// Into the bench's own apps/, as an image has it.
+    /// Writes the app into the bench's apps/, as in an image.
     pub fn bake(&self, bench: &Bench) {
         self.write(&bench.path().join("apps").join(&self.name));
     }
 
-    /// As a leader published it: a whole bundle.
+    /// Writes a complete bundle, as a leader publishes it.
     pub fn publish(&self, bench: &Bench) -> PathBuf {
         let abi = abi(bench);
         let key = format!("{}-{abi}-{}", self.commit(), std::env::consts::ARCH);
@@ -187,7 +187,7 @@ def required():
     return [value.VALUE for value in vars(hooks).values() if hasattr(value, "VALUE")]
 "#;
 
-/// The list of wanted apps that names these, pinned as a leader would.
+/// Writes the pins of these apps, as a leader does; returns the list of wanted apps.
 pub fn pin(bench: &Bench, apps: &[&MadeApp]) -> String {
     let entries: Vec<Value> = apps
         .iter()
@@ -204,7 +204,7 @@ pub fn pin(bench: &Bench, apps: &[&MadeApp]) -> String {
     Value::from(entries).to_string()
 }
 
-/// The list that names apps of the image.
+/// Writes the pins of apps in the image; returns the list of wanted apps.
 pub fn pin_baked(bench: &Bench, apps: &[&MadeApp]) -> String {
     let entries: Vec<Value> = apps.iter().map(|app| json!({"name": app.name})).collect();
     let pins: Vec<Value> = apps
@@ -242,7 +242,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// `some_app` is "Some App".
+/// The title of an app: `some_app` becomes "Some App".
 fn title(name: &str) -> String {
     let word = |word: &str| word[..1].to_uppercase() + &word[1..];
     name.split('_').map(word).collect::<Vec<_>>().join(" ")
@@ -255,7 +255,7 @@ fn abi(bench: &Bench) -> String {
     format!("cpython-3{}", version.expect("a Python"))
 }
 
-/// For users that are not the owner.
+/// Makes a folder writable for all users.
 pub fn open_to_all(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o777)).expect("an open folder");
 }

@@ -1,5 +1,5 @@
-//! Real servers and benches for tests: each private, in its own folder and on its own port, gone when dropped.
-#![allow(dead_code)] // Every test file uses its own part.
+//! Real servers and benches for tests: each private, in its own folder and on its own port, removed when dropped.
+#![allow(dead_code)] // Every test file uses only a part.
 
 pub mod barrier;
 pub mod bench;

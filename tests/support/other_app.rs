@@ -1,4 +1,4 @@
-//! The sample's second app, `ledger`, put where only PYTHONPATH finds it: it can be taken away again.
+//! The sample bench's second app, `ledger`, in a folder on PYTHONPATH, from which it can be removed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ pub struct OtherApp {
 }
 
 impl OtherApp {
-    /// Copies the app beside the bench's own; from then on every process of the bench finds it.
+    /// Copies the app next to the bench's apps; every process of the bench that starts later finds it.
     pub fn add(bench: &mut Bench) -> Self {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sample-bench/other-apps/ledger");
         let folder = bench.path().join("other-apps");

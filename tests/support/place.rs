@@ -1,4 +1,4 @@
-//! A site to serve: its servers, its bench, and the port where it is to be.
+//! A site with its servers, its bench and its web port.
 
 use super::bench::{ADMIN_PASSWORD, Bench};
 use super::binary::{Binary, Pod};
@@ -8,7 +8,7 @@ use super::{http, port};
 
 pub const SITE: &str = "web.local";
 
-/// A site with its servers, and the port where it is to be served.
+/// A site with its servers, and the port on which it will be served.
 pub struct Place {
     pub postgres: Postgres,
     pub redis: Redis,
@@ -47,7 +47,7 @@ impl Place {
     }
 }
 
-/// Started, and waited for.
+/// Starts a pod, and waits until it is ready.
 #[track_caller]
 pub fn ready(web: Binary) -> Pod {
     let mut pod = web.start();

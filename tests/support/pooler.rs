@@ -1,4 +1,4 @@
-//! PgBouncer in front of a PostgreSQL of the tests.
+//! PgBouncer in front of a test's PostgreSQL.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -17,7 +17,7 @@ pub struct Pooler {
 }
 
 impl Pooler {
-    /// None, and said so, where PgBouncer is not installed.
+    /// None, with a visible message, if PgBouncer is not installed.
     pub fn start(server: &Postgres, mode: &str, users: &[(&str, &str)]) -> Option<Self> {
         let installed = Command::new("pgbouncer").arg("--version").stdout(Stdio::null()).status();
         if !installed.is_ok_and(|status| status.success()) {

@@ -1,4 +1,4 @@
-//! Free ports below the range that the kernel takes outgoing connections from, so that a server can come back to its own.
+//! Free ports below the kernel's range for outgoing connections, so that a server can restart on its port.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
 
-/// Different processes start at different places; one that is taken meanwhile shows when the server binds it.
+/// A free port. Processes start their search at different ports; if a port is taken meanwhile, the server's bind fails.
 pub fn free() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = (std::process::id().wrapping_mul(7919) % u32::from(COUNT)) as u16;

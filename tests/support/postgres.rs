@@ -1,4 +1,4 @@
-//! A private PostgreSQL cluster: real, on 127.0.0.1 and a unix socket, with scram passwords unless told otherwise.
+//! A private PostgreSQL cluster: real, on 127.0.0.1 and a unix socket, with scram passwords by default.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -41,7 +41,7 @@ impl Postgres {
         Self::start_with(|_| Options::default())
     }
 
-    /// `choose` is given the folder and user to issue certificates for: see [`Options`].
+    /// `choose` gets the folder and user for which to issue certificates, and returns [`Options`].
     pub fn start_with(choose: impl FnOnce(&Home) -> Options) -> Self {
         let user = identity::server_user();
         let folder = tempfile::Builder::new().prefix("pg-").tempdir().expect("a folder for PostgreSQL");
@@ -79,7 +79,7 @@ impl Postgres {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    /// The CA to verify against, when started with TLS.
+    /// The CA file, if started with TLS.
     pub fn ca(&self) -> Option<&Path> {
         self.ca.as_deref()
     }
@@ -97,7 +97,7 @@ impl Postgres {
         Session::open(&self.config(database)).unwrap_or_else(|error| panic!("{database}: {error:?}"))
     }
 
-    /// One statement as superuser.
+    /// Runs one statement as superuser.
     #[track_caller]
     pub fn run(&self, database: &str, sql: &str) -> Vec<super::session::Row> {
         self.session(database).run(sql)
@@ -107,8 +107,8 @@ impl Postgres {
         self.session("postgres").is(&format!("exists (select from pg_database where datname = '{name}')"))
     }
 
-    /// Whether a session of a database stays idle in transaction, and so in the way of every ALTER TABLE. One whose
-    /// client has just gone is seen for some milliseconds more, on a busy machine for seconds.
+    /// True if a session of a database stays idle in transaction, and so blocks every ALTER TABLE. A session whose
+    /// client has just disconnected is visible for some milliseconds more, on a busy machine for seconds.
     pub fn stays_idle_in_transaction(&self, database: &str) -> bool {
         let session = self.session("postgres");
         let idle = format!(
@@ -117,7 +117,7 @@ impl Postgres {
         within(Duration::from_secs(10), || (!session.is(&idle)).then_some(())).is_none()
     }
 
-    /// Public tables of a database, sorted.
+    /// The public tables of a database, sorted.
     pub fn tables(&self, database: &str) -> Vec<String> {
         let rows = self.run(
             database,
@@ -126,12 +126,12 @@ impl Postgres {
         rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect()
     }
 
-    /// A fast shutdown, as `pg_ctl stop` does; clients are cut off.
+    /// Does a fast shutdown, as `pg_ctl stop` does; clients are disconnected.
     pub fn stop(&mut self) {
         self.end(Signal::SIGINT);
     }
 
-    /// A crash: the postmaster and every backend at once.
+    /// Kills the postmaster and all backends, as a crash.
     pub fn kill_9(&mut self) {
         if let Some((server, _)) = &self.server {
             let children = format!("/proc/{0}/task/{0}/children", server.id());
@@ -142,7 +142,7 @@ impl Postgres {
         self.end(Signal::SIGKILL);
     }
 
-    /// Again, on the same port and data.
+    /// Starts it again, with the same port and data.
     pub fn start_again(&mut self) {
         assert!(self.server.is_none(), "PostgreSQL still runs");
         eventually(READY, "PostgreSQL comes back", || self.try_run());
@@ -160,7 +160,7 @@ impl Postgres {
         }
     }
 
-    /// Runs the server and waits until it takes a login; `None` if it ended instead (the port was taken).
+    /// Runs the server and waits until it accepts a login; None if it ended instead (the port was taken).
     fn try_run(&mut self) -> Option<()> {
         let log =
             File::options().create(true).append(true).open(self.folder.path().join("log")).expect("a log");
@@ -189,32 +189,32 @@ impl Drop for Postgres {
     }
 }
 
-/// Where a cluster lives while it is being set up.
+/// The folder and user of a cluster that is being set up.
 pub struct Home {
     folder: PathBuf,
     user: Option<User>,
 }
 
 impl Options {
-    /// TLS with a certificate for localhost and 127.0.0.1.
+    /// Enables TLS with a certificate for localhost and 127.0.0.1.
     pub fn tls(self, ca: &Ca, home: &Home) -> Self {
         self.tls_for(ca, home, &["localhost", "127.0.0.1"])
     }
 
-    /// TLS with a certificate for these names (another one fails verify-full).
+    /// Enables TLS with a certificate for these names (another name fails verify-full).
     pub fn tls_for(mut self, ca: &Ca, home: &Home, names: &[&str]) -> Self {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         self.tls = Some((ca.root(), ca.issue(&names, &home.folder, home.user.as_ref())));
         self
     }
 
-    /// A line of pg_hba.conf, before the usual ones.
+    /// Adds a line to pg_hba.conf, before the usual ones.
     pub fn hba(mut self, line: &str) -> Self {
         self.hba.push(line.to_owned());
         self
     }
 
-    /// A line of postgresql.conf: `max_connections = 10`.
+    /// Adds a line to postgresql.conf: `max_connections = 10`.
     pub fn setting(mut self, line: &str) -> Self {
         self.settings.push(line.to_owned());
         self
@@ -230,7 +230,7 @@ impl Options {
         let mut text = fs::read_to_string(data.join("postgresql.conf")).expect("postgresql.conf");
         text.push_str(&conf.join("\n"));
         fs::write(data.join("postgresql.conf"), text + "\n").expect("postgresql.conf");
-        // The superuser's local logins first: the tests' own sessions must not depend on what is being tested.
+        // The superuser's local logins come first: the tests' own sessions must not depend on the tested settings.
         let mut hba = vec![format!("local all {SUPERUSER} scram-sha-256")];
         hba.extend(self.hba.iter().cloned());
         hba.push("local all all scram-sha-256".to_owned());

@@ -1,4 +1,4 @@
-//! PostgreSQL's programs, and a cluster made once to copy from.
+//! PostgreSQL's programs, and a template cluster that is made once and copied.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use nix::unistd::User;
 use super::identity;
 use super::postgres::{PASSWORD, SUPERUSER};
 
-/// A program from PATH, else from the newest of Debian's folders, which are not on PATH.
+/// A program from PATH, or else from the newest of Debian's folders, which are not on PATH.
 pub fn program(name: &str) -> PathBuf {
     let on_path = std::env::var_os("PATH")
         .into_iter()
@@ -29,7 +29,7 @@ pub fn program(name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{name} is not installed (Debian: apt install postgresql)"))
 }
 
-/// `initdb` takes half a second and a copy of its result 50 ms: made once for this target folder and user.
+/// The template, made once per target folder and user: `initdb` takes half a second, and a copy of its result 50 ms.
 pub fn template(user: Option<&User>) -> PathBuf {
     let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
     fs::create_dir_all(tmp).expect("target/tmp");

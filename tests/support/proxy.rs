@@ -1,4 +1,4 @@
-//! A TCP proxy before a server whose network can be taken away: it stalls, or it resets.
+//! A TCP proxy in front of a server, to simulate network failures: it stalls or resets connections.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -14,7 +14,7 @@ const PASSES: u8 = 0;
 const STALLS: u8 = 1;
 const RESETS: u8 = 2;
 const ENDED: u8 = 3;
-/// How soon a change is seen by a thread that waits for bytes or connections.
+/// The interval at which a thread that waits for bytes or connections notices a change.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 pub struct Proxy {
@@ -50,18 +50,18 @@ impl Proxy {
         self.port
     }
 
-    /// From now on not a byte passes; connections stay open, and new ones are accepted.
+    /// Stops the transfer of all bytes; connections stay open, and new ones are accepted.
     pub fn stall(&self) {
         self.shared.mode.store(STALLS, Ordering::SeqCst);
     }
 
-    /// Every connection is reset, and so is every new one.
+    /// Resets every connection, also new ones.
     pub fn reset(&self) {
         self.shared.mode.store(RESETS, Ordering::SeqCst);
         self.shared.cut_all();
     }
 
-    /// As in the beginning.
+    /// Transfers bytes again.
     pub fn pass(&self) {
         self.shared.mode.store(PASSES, Ordering::SeqCst);
     }
@@ -107,7 +107,7 @@ impl Shared {
         }
     }
 
-    /// One direction, until either end is gone or the connection is cut.
+    /// Transfers one direction until either end closes or the connection is cut.
     fn carry(&self, mut from: &TcpStream, mut to: &TcpStream, cut: &AtomicBool) {
         let is_cut = || cut.load(Ordering::SeqCst);
         let mut bytes = [0; 16 * 1024];
@@ -122,7 +122,7 @@ impl Shared {
             match read {
                 Ok(count) if count > 0 && to.write_all(&bytes[..count]).is_ok() => {}
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-                // What is half closed is closed: PostgreSQL knows no half-open sessions.
+                // A half-closed connection is closed: PostgreSQL has no half-open sessions.
                 _ => break,
             }
         }
@@ -140,7 +140,7 @@ impl Shared {
     }
 }
 
-/// Closing sends RST instead of FIN then.
+/// Makes closing send RST instead of FIN.
 fn resets_when_closed(stream: &TcpStream) {
     let _ = setsockopt(stream, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 });
 }

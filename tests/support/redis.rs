@@ -1,4 +1,4 @@
-//! A private Redis: real, without persistence unless told otherwise, reachable by a unix socket whatever its port wants.
+//! A private Redis: real, without persistence by default, always reachable by a unix socket.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -34,14 +34,14 @@ pub struct Redis {
 }
 
 impl Options {
-    /// requirepass.
+    /// Sets requirepass.
     pub fn password(mut self, password: &str) -> Self {
         self.login = Some((None, password.to_owned()));
         self.lines.push(format!("requirepass {}", quoted(password)));
         self
     }
 
-    /// A user with every right, and a default user that has none.
+    /// Adds a user with all rights, and removes those of the default user.
     pub fn user(mut self, name: &str, password: &str) -> Self {
         self.login = Some((Some(name.to_owned()), password.to_owned()));
         self.lines.push(format!("user {name} on ~* &* +@all {}", quoted(&format!(">{password}"))));
@@ -49,14 +49,14 @@ impl Options {
         self
     }
 
-    /// TLS only, with a certificate for localhost and 127.0.0.1.
+    /// Allows only TLS, with a certificate for localhost and 127.0.0.1.
     pub fn tls(mut self, ca: Ca) -> Self {
         self.tls = Some(ca.root());
         self.ca = Some(ca);
         self
     }
 
-    /// A line of redis.conf: `maxmemory-policy allkeys-lru`.
+    /// Adds a line to redis.conf: `maxmemory-policy allkeys-lru`.
     pub fn setting(mut self, line: &str) -> Self {
         self.lines.push(line.to_owned());
         self
@@ -87,7 +87,7 @@ impl Redis {
         self.options.tls.as_deref()
     }
 
-    /// The URL of a database, with scheme and login as the server wants them.
+    /// The URL of a database, with the scheme and login that the server requires.
     pub fn url(&self, database: u8) -> String {
         let scheme = if self.options.tls.is_some() { "rediss" } else { "redis" };
         let login = match &self.options.login {
@@ -127,7 +127,7 @@ impl Redis {
         Ok(connection)
     }
 
-    /// One command: `redis.ask(1, &["SMEMBERS", "rq:workers"])`.
+    /// Runs one command: `redis.ask(1, &["SMEMBERS", "rq:workers"])`.
     #[track_caller]
     pub fn ask<T: FromRedisValue>(&self, database: u8, words: &[&str]) -> T {
         let mut command = ::redis::cmd(words[0]);
@@ -137,7 +137,7 @@ impl Redis {
         command.query(&mut self.connection(database)).unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
-    /// What a test has set by CONFIG SET.
+    /// Uses a password that a test has set by CONFIG SET.
     pub fn knows_password(&mut self, password: &str) {
         self.options.login = Some((None, password.to_owned()));
     }
@@ -150,7 +150,7 @@ impl Redis {
         self.end(Signal::SIGKILL);
     }
 
-    /// Again, on the same port; what was in it is gone unless a setting persists it.
+    /// Starts it again on the same port; its data is lost unless a setting persists it.
     pub fn start_again(&mut self) {
         assert!(self.server.is_none(), "Redis still runs");
         eventually(READY, "Redis comes back", || self.try_run());

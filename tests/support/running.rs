@@ -1,4 +1,4 @@
-//! A long-lived child of a test: in a process group of its own, its output in a file, killed with the group when dropped.
+//! A long-lived child of a test, in its own process group, with its output in a file; dropping it kills the group.
 
 use std::fs::{self, File};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -16,7 +16,7 @@ pub struct Running {
     log: NamedTempFile,
 }
 
-/// An exit code as shells write it: a signal is minus its number.
+/// An exit code; a signal is minus its number.
 pub type Exit = i32;
 
 impl Running {
@@ -41,18 +41,18 @@ impl Running {
         fs::read_to_string(self.log.path()).unwrap_or_default()
     }
 
-    /// To the leader alone.
+    /// Sends a signal only to the group's leader.
     pub fn signal(&self, signal: Signal) {
         nix::sys::signal::kill(Pid::from_raw(self.pid() as i32), signal).expect("a child to signal");
     }
 
-    /// SIGKILL to the whole group, and the leader reaped.
+    /// Sends SIGKILL to the whole group, and reaps its leader.
     pub fn kill_group(&mut self) {
         let _ = killpg(Pid::from_raw(self.pid() as i32), Signal::SIGKILL);
         let _ = self.child.wait();
     }
 
-    /// `None` while it runs.
+    /// The exit code; None while it runs.
     pub fn exit(&mut self) -> Option<Exit> {
         let status = self.child.try_wait().expect("a child's state")?;
         Some(status.code().unwrap_or_else(|| -status.signal().unwrap_or_default()))

@@ -1,4 +1,4 @@
-//! A database session for tests that have no event loop: it holds its locks until it is dropped.
+//! A database session for tests without an event loop; it holds its locks until it is dropped.
 
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
@@ -47,7 +47,7 @@ impl Session {
         self.run(sql).into_iter().next().and_then(|row| row.into_iter().next().flatten())
     }
 
-    /// Whether a query gives `true`.
+    /// True if a query returns `true`.
     #[track_caller]
     pub fn is(&self, sql: &str) -> bool {
         self.value(&format!("select ({sql})::text")).as_deref() == Some("true")

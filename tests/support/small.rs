@@ -1,4 +1,4 @@
-//! A small file system, to be filled: a tmpfs in a mount namespace of the test's own.
+//! A small file system that can be filled: a tmpfs in a mount namespace of the test.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -10,7 +10,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::skip::skipped;
 
-/// The test's own thread, and what it starts, in a mount namespace that goes with them.
+/// Runs a test in a thread with its own mount namespace, which ends with the thread and its children.
 pub fn in_own_namespace(name: &'static str, case: impl FnOnce() + Send + 'static) {
     let ran = thread::spawn(move || {
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
@@ -28,7 +28,7 @@ pub fn in_own_namespace(name: &'static str, case: impl FnOnce() + Send + 'static
     }
 }
 
-/// A small file system on a folder, gone when dropped.
+/// A small file system mounted on a folder; unmounted when dropped.
 pub struct Small {
     folder: PathBuf,
 }
@@ -49,7 +49,7 @@ impl Small {
         Self::set(&self.folder, size, MsFlags::MS_REMOUNT);
     }
 
-    /// To the last byte.
+    /// Fills it to the last byte.
     pub fn fill(&self) {
         let mut ballast = File::create(self.folder.join("ballast")).expect("a file");
         for size in [64 * 1024, 4096, 512, 1] {

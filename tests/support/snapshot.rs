@@ -1,4 +1,4 @@
-//! Everything that a refusal must leave alone, as text: the bench's files and the whole cluster.
+//! Snapshots, as text, of everything that a refusal must not change: the bench's files and the whole cluster.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -8,7 +8,7 @@ use std::process::Command;
 use super::bench::Bench;
 use super::postgres::{PASSWORD, Postgres, SUPERUSER};
 
-/// Every path of sites/ with kind, mode, owner, time of change and content.
+/// All paths of sites/ with kind, mode, owner, time of change and content.
 pub fn files(bench: &Bench) -> String {
     let mut lines = Vec::new();
     collect(&bench.sites(), &mut lines);
@@ -33,7 +33,7 @@ fn collect(path: &Path, lines: &mut Vec<String>) {
     }
 }
 
-/// Roles with their password verifiers, databases, owners, grants, and every row.
+/// The roles with their password verifiers, databases, owners, grants, and all rows.
 pub fn cluster(postgres: &Postgres) -> String {
     let output = Command::new("pg_dumpall")
         .env("PGPASSWORD", PASSWORD)
@@ -43,11 +43,11 @@ pub fn cluster(postgres: &Postgres) -> String {
         .expect("pg_dumpall runs");
     assert!(output.status.success(), "pg_dumpall: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    // A new key for psql with every dump.
+    // Every dump has a new key for psql.
     text.lines().filter(|line| !line.contains("restrict ")).collect::<Vec<_>>().join("\n")
 }
 
-/// The same without our own record, which says who led last.
+/// The cluster without our own record, which contains the last leader.
 pub fn cluster_without_state(postgres: &Postgres) -> String {
     let mut inside = false;
     cluster(postgres)
@@ -60,7 +60,7 @@ pub fn cluster_without_state(postgres: &Postgres) -> String {
         .join("\n")
 }
 
-/// Two snapshots are equal, or the first line that is not.
+/// Asserts that two snapshots are equal; a failure shows the first difference.
 #[track_caller]
 pub fn same(before: &str, after: &str) {
     if before == after {

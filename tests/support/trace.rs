@@ -1,4 +1,4 @@
-//! Which of the sample bench's steps ran, by whom and in which order (see barrier.py).
+//! The steps of the sample bench that ran, with their processes, in order (see barrier.py).
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,10 +10,10 @@ pub struct Trace {
     file: NamedTempFile,
 }
 
-/// Come to without a statement since the step before: files only, or nothing at all.
+/// The steps without a statement since the step before: they change only files, or nothing.
 const WITHOUT_STATEMENT: [&str; 3] = ["folders", "site_config", "after_install:frappe"];
 
-/// A step that a process came to.
+/// A step that a process reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reached {
     pub step: String,
@@ -27,12 +27,12 @@ impl Trace {
         Self { file }
     }
 
-    /// For the environment of the command, or of the program that will run it.
+    /// The variable for the environment of the command, or of the program that will run it.
     pub fn environment(&self) -> (&'static str, &Path) {
         ("SAMPLE_BENCH_TRACE", self.file.path())
     }
 
-    /// In their order.
+    /// The steps in order.
     pub fn steps(&self) -> Vec<Reached> {
         let text = fs::read_to_string(self.file.path()).expect("the trace");
         text.lines().filter_map(Reached::read).collect()
@@ -42,13 +42,13 @@ impl Trace {
         self.steps().pop()
     }
 
-    /// How often a step was reached.
+    /// The number of times that a step was reached.
     pub fn count(&self, step: &str) -> usize {
         self.steps().iter().filter(|reached| reached.step == step).count()
     }
 
-    /// The steps that a process came to after a later one had begun: two were at work then. What needs no statement
-    /// is none of them: a step that was not connected yet cannot be kept from making its folders.
+    /// The steps that a process reached after a later process had begun: two were working at the same time. Steps
+    /// without a statement do not count: a step without a connection cannot be prevented from making folders.
     pub fn overlaps(&self) -> Vec<Reached> {
         let mut superseded: Vec<u32> = Vec::new();
         let mut present = None;

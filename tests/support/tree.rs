@@ -1,8 +1,8 @@
-//! A process and all that it started, as /proc has them at this instant.
+//! A process and all its descendants, from /proc.
 
 use std::fs;
 
-/// The root first.
+/// The process ids, the root first.
 pub fn with_descendants(root: u32) -> Vec<u32> {
     let mut all = vec![root];
     let mut at = 0;

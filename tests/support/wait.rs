@@ -1,11 +1,11 @@
-//! The one way to wait in a test: ask again until it is so, and say what never came.
+//! Waiting in tests: polls a condition, and names it if it never comes true.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 const INTERVAL: Duration = Duration::from_millis(5);
 
-/// Asks until `probe` gives something; past `deadline` the test fails naming `what`.
+/// Polls until `probe` returns a value; after `deadline` the test fails and names `what`.
 #[track_caller]
 pub fn eventually<T>(deadline: Duration, what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     match within(deadline, &mut probe) {
@@ -14,7 +14,7 @@ pub fn eventually<T>(deadline: Duration, what: &str, mut probe: impl FnMut() -> 
     }
 }
 
-/// The same, when not happening is an answer too.
+/// Polls until `probe` returns a value; None after `deadline`.
 pub fn within<T>(deadline: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + deadline;
     loop {

@@ -1,4 +1,4 @@
-//! PostgreSQL's logins: every way in which one can be wrong, and who may mend it.
+//! PostgreSQL logins: the ways in which one can be wrong, and the hint for each.
 
 use std::fs;
 
@@ -16,7 +16,7 @@ fn a_password_may_be_set_late() {
 }
 
 #[test]
-fn a_wrong_password_ends_with_77_after_ten_seconds_of_it() {
+fn a_wrong_password_ends_with_77_after_ten_seconds() {
     let server = Postgres::start();
     make_owner(&server);
     let ended = WaitDeps::new()
@@ -25,15 +25,15 @@ fn a_wrong_password_ends_with_77_after_ten_seconds_of_it() {
         .timeout("0")
         .run()
         .expect(77)
-        .tells("postgres", "never", "login", "DB_PASSWORD");
+        .reports("postgres", "never", "login", "DB_PASSWORD");
     assert!(ended.took.as_secs() >= 10, "gave up after {:?}", ended.took);
     assert!(!ended.log.contains("canary"), "{}", ended.log);
 }
 
 #[test]
-fn out_of_time_a_wrong_password_is_still_called_one() {
+fn at_the_deadline_a_wrong_password_is_reported_as_one() {
     let server = Postgres::start();
-    WaitDeps::new().postgres(&server, SUPERUSER, "wrong").timeout("2s").run().expect(77).tells(
+    WaitDeps::new().postgres(&server, SUPERUSER, "wrong").timeout("2s").run().expect(77).reports(
         "postgres",
         "never",
         "login",
@@ -42,9 +42,9 @@ fn out_of_time_a_wrong_password_is_still_called_one() {
 }
 
 #[test]
-fn a_missing_password_is_final_at_once() {
+fn a_missing_password_ends_at_once() {
     let server = Postgres::start();
-    WaitDeps::new().server(&server).set("DB_USER", SUPERUSER).run().expect(77).tells(
+    WaitDeps::new().server(&server).set("DB_USER", SUPERUSER).run().expect(77).reports(
         "postgres",
         "never",
         "login",
@@ -53,11 +53,11 @@ fn a_missing_password_is_final_at_once() {
 }
 
 #[test]
-fn a_login_that_may_not_create_what_is_missing_is_told_the_grant() {
+fn a_login_without_the_right_to_create_gets_the_grant_as_a_hint() {
     let server = Postgres::start();
     server.run("postgres", "create role plain login password 'p'");
     let plain = || WaitDeps::new().postgres(&server, "plain", "p").set("DB_NAME", "erp");
-    plain().run().expect(77).tells(
+    plain().run().expect(77).reports(
         "postgres",
         "never",
         "database",
@@ -68,7 +68,7 @@ fn a_login_that_may_not_create_what_is_missing_is_told_the_grant() {
 }
 
 #[test]
-fn an_owner_by_another_name_is_let_in_where_its_database_is_there() {
+fn an_owner_with_another_name_is_accepted_if_the_database_exists() {
     let server = Postgres::start();
     server.run("postgres", "create role plain login password 'p'");
     server.run("postgres", "create database erp owner plain");
@@ -79,36 +79,36 @@ fn an_owner_by_another_name_is_let_in_where_its_database_is_there() {
 }
 
 #[test]
-fn a_database_without_the_right_to_connect_is_told_the_grant() {
+fn a_login_without_the_right_to_connect_gets_the_grant_as_a_hint() {
     let server = Postgres::start();
     make_owner(&server);
     server.run("postgres", "alter database erp owner to postgres");
     server.run("postgres", "revoke connect on database erp from public");
-    owner(&server).run().expect(77).tells("postgres", "never", "database", "GRANT CONNECT");
+    owner(&server).run().expect(77).reports("postgres", "never", "database", "GRANT CONNECT");
 }
 
 #[test]
-fn a_role_that_may_not_log_in_is_told_so() {
+fn a_role_without_login_is_reported() {
     let server = trusting();
     server.run("postgres", "create role erp nologin");
-    owner(&server).run().expect(77).tells("postgres", "never", "login", "ALTER ROLE \"erp\" LOGIN");
+    owner(&server).run().expect(77).reports("postgres", "never", "login", "ALTER ROLE \"erp\" LOGIN");
 }
 
 #[test]
-fn a_client_that_pg_hba_turns_away_is_told_so() {
+fn a_rejection_by_pg_hba_is_reported() {
     let server = Postgres::start_with(|_| Options::default().hba("host all erp 127.0.0.1/32 reject"));
     make_owner(&server);
-    owner(&server).timeout("2s").run().expect(77).tells("postgres", "never", "login", "pg_hba.conf");
+    owner(&server).timeout("2s").run().expect(77).reports("postgres", "never", "login", "pg_hba.conf");
 }
 
 #[test]
-fn without_a_login_it_asks_as_pg_isready_does() {
+fn without_a_login_it_checks_like_pg_isready() {
     let server = Postgres::start();
     WaitDeps::new().server(&server).run().expect(0);
 }
 
 #[test]
-fn without_a_login_the_sites_own_is_used_where_its_file_is_there() {
+fn without_a_login_the_sites_own_is_used_if_its_file_exists() {
     let server = Postgres::start();
     make_owner(&server);
     let bench = tempfile::tempdir().expect("a folder");
@@ -124,6 +124,6 @@ fn without_a_login_the_sites_own_is_used_where_its_file_is_there() {
     follower().run().expect(0);
     write("canary-wrong");
     let ended = follower().timeout("2s").run().expect(77);
-    let ended = ended.tells("postgres", "never", "login", "site_config.json");
+    let ended = ended.reports("postgres", "never", "login", "site_config.json");
     assert!(!ended.log.contains("canary"), "{}", ended.log);
 }

@@ -1,4 +1,4 @@
-//! PgBouncer between us and PostgreSQL: it works for the site, and not for locks and LISTEN.
+//! PgBouncer in front of PostgreSQL: it works for the site, but not for locks and LISTEN.
 
 use crate::support::pooler::Pooler;
 use crate::support::postgres::{PASSWORD, Postgres, SUPERUSER};
@@ -6,7 +6,7 @@ use crate::waiting::WaitDeps;
 
 const USERS: [(&str, &str); 1] = [(SUPERUSER, PASSWORD)];
 
-fn waits(pooler: &Pooler, password: &str) -> WaitDeps {
+fn wait_deps(pooler: &Pooler, password: &str) -> WaitDeps {
     WaitDeps::new()
         .set("DB_HOST", "127.0.0.1")
         .set("DB_PORT", pooler.port.to_string())
@@ -15,25 +15,30 @@ fn waits(pooler: &Pooler, password: &str) -> WaitDeps {
 }
 
 #[test]
-fn pooling_by_transaction_is_warned_of() {
+fn transaction_pooling_gives_a_warning() {
     let server = Postgres::start();
     let Some(pooler) = Pooler::start(&server, "transaction", &USERS) else { return };
-    let ended = waits(&pooler, PASSWORD).run().expect(0);
+    let ended = wait_deps(&pooler, PASSWORD).run().expect(0);
     assert!(ended.warnings("postgres").contains("pools by transaction"), "{}", ended.log);
-    waits(&pooler, "wrong").timeout("2s").run().expect(77).tells("postgres", "never", "login", "DB_PASSWORD");
+    wait_deps(&pooler, "wrong").timeout("2s").run().expect(77).reports(
+        "postgres",
+        "never",
+        "login",
+        "DB_PASSWORD",
+    );
 }
 
 #[test]
-fn a_pooler_by_session_is_not_accused_of_it() {
+fn session_pooling_gives_no_warning() {
     let server = Postgres::start();
     let Some(pooler) = Pooler::start(&server, "session", &USERS) else { return };
-    let ended = waits(&pooler, PASSWORD).run().expect(0);
+    let ended = wait_deps(&pooler, PASSWORD).run().expect(0);
     assert!(!ended.warnings("postgres").contains("pools by transaction"), "{}", ended.log);
 }
 
-/// Negative control: a server without a pooler warns of nothing.
+/// Negative control: without a pooler there is no warning.
 #[test]
-fn a_server_itself_is_no_pooler() {
+fn a_server_without_a_pooler_gives_no_warning() {
     let server = Postgres::start();
     let ended = WaitDeps::new().postgres(&server, SUPERUSER, PASSWORD).run().expect(0);
     assert_eq!(ended.warnings("postgres"), "[]");

@@ -1,4 +1,4 @@
-//! PostgreSQL as a server: late, full, recovering, a standby, or something else altogether.
+//! The PostgreSQL server: late, full, recovering, a standby, or not PostgreSQL.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +15,7 @@ pub fn trusting() -> Postgres {
     Postgres::start_with(|_| Options::default().hba("host all all 127.0.0.1/32 trust"))
 }
 
-/// The administrator's way, on a site that is not there yet.
+/// An administrator's login, before the site exists.
 fn administrator(server: &Postgres) -> WaitDeps {
     WaitDeps::new().postgres(server, SUPERUSER, PASSWORD).set("DB_NAME", "erp")
 }
@@ -25,7 +25,7 @@ pub fn owner(server: &Postgres) -> WaitDeps {
 }
 
 #[test]
-fn an_administrator_needs_no_site_yet() {
+fn an_administrator_needs_no_site() {
     let server = Postgres::start();
     let ended = administrator(&server).run().expect(0);
     let postgres = ended.dependency("postgres");
@@ -33,7 +33,7 @@ fn an_administrator_needs_no_site_yet() {
 }
 
 #[test]
-fn a_server_that_starts_late_is_waited_for_and_told_once() {
+fn waits_for_a_server_that_starts_late_and_logs_once() {
     let mut server = Postgres::start();
     server.stop();
     let waiting = administrator(&server).start();
@@ -41,26 +41,26 @@ fn a_server_that_starts_late_is_waited_for_and_told_once() {
     server.start_again();
     let ended = waiting.end().expect(0);
     assert!(ended.dependency("postgres")["attempts"].as_u64() > Some(1));
-    let told = ended.events("dependency not ready yet");
-    let refused = told.iter().filter(|event| event["step"] == "tcp").count();
+    let events = ended.events("deps.not_ready");
+    let refused = events.iter().filter(|event| event["step"] == "tcp").count();
     assert_eq!(refused, 1, "{}", ended.log);
 }
 
 #[test]
-fn a_server_that_never_comes_is_named_with_69() {
+fn a_server_that_never_starts_ends_with_69() {
     let ended = WaitDeps::new()
         .set("DB_HOST", "127.0.0.1")
         .set("DB_PORT", port::free().to_string())
         .timeout("2s")
         .run()
         .expect(69)
-        .tells("postgres", "not_yet", "tcp", "listens on that address");
+        .reports("postgres", "not_yet", "tcp", "listens on that address");
     assert!(ended.log.contains("connection refused"), "{}", ended.log);
 }
 
-/// A standby that takes no logins says the same as a server that is still recovering.
+/// A standby without logins reports the same error as a server in recovery.
 #[test]
-fn a_server_that_recovers_is_waited_for() {
+fn waits_for_a_server_in_recovery() {
     let mut server = Postgres::start();
     server.stop();
     become_standby(&server, "off");
@@ -76,22 +76,26 @@ fn a_server_that_recovers_is_waited_for() {
         .set("DB_USER", SUPERUSER)
         .set("DB_PASSWORD", PASSWORD)
         .start();
-    let knocking = WaitDeps::new().set("DB_HOST", "127.0.0.1").set("DB_PORT", port.to_string()).start();
+    let without_login = WaitDeps::new().set("DB_HOST", "127.0.0.1").set("DB_PORT", port.to_string()).start();
     waiting.until_it_waits_for("postgres", "login");
-    knocking.until_it_waits_for("postgres", "login");
+    without_login.until_it_waits_for("postgres", "login");
     promote(&data);
     let _server = starting.join().expect("the server is promoted");
     waiting.end().expect(0);
-    knocking.end().expect(0);
+    without_login.end().expect(0);
 }
 
 #[test]
-fn a_standby_is_waited_for_until_it_is_the_primary() {
+fn waits_for_a_standby_to_become_primary() {
     let mut server = Postgres::start();
     server.stop();
     become_standby(&server, "on");
     server.start_again();
-    administrator(&server).timeout("2s").run().expect(69).tells("postgres", "not_yet", "database", "primary");
+    administrator(&server)
+        .timeout("2s")
+        .run()
+        .expect(69)
+        .reports("postgres", "not_yet", "database", "primary");
     let waiting = administrator(&server).start();
     waiting.until_it_waits_for("postgres", "database");
     promote(&server.data_folder());
@@ -99,7 +103,7 @@ fn a_standby_is_waited_for_until_it_is_the_primary() {
 }
 
 #[test]
-fn a_full_server_is_waited_for() {
+fn waits_for_a_full_server() {
     let server = Postgres::start_with(|_| {
         Options::default().setting("max_connections = 5").setting("superuser_reserved_connections = 3")
     });
@@ -115,7 +119,7 @@ fn a_full_server_is_waited_for() {
 }
 
 #[test]
-fn a_role_and_a_database_may_be_made_late() {
+fn a_role_and_a_database_may_be_created_late() {
     let server = trusting();
     let waiting = owner(&server).start();
     waiting.until_it_waits_for("postgres", "login");
@@ -126,10 +130,10 @@ fn a_role_and_a_database_may_be_made_late() {
 }
 
 #[test]
-fn a_database_that_is_never_made_is_named_with_69() {
+fn a_database_that_is_never_created_ends_with_69() {
     let server = Postgres::start();
     server.run("postgres", "create role erp login password 'erp-Pass'");
-    owner(&server).timeout("2s").run().expect(69).tells("postgres", "not_yet", "database", "`erp`");
+    owner(&server).timeout("2s").run().expect(69).reports("postgres", "not_yet", "database", "`erp`");
 }
 
 #[test]
@@ -139,7 +143,7 @@ fn a_unix_socket_works_as_for_libpq() {
 }
 
 #[test]
-fn what_is_not_postgres_is_told_so() {
+fn another_server_than_postgres_is_an_error() {
     let redis = crate::support::redis::Redis::start();
     let at = |mode: &str| {
         WaitDeps::new()
@@ -149,7 +153,7 @@ fn what_is_not_postgres_is_told_so() {
             .timeout("2s")
             .run()
     };
-    // Redis hangs up on what it cannot read, or says an error: neither is a server to go on with.
+    // Redis closes the connection or answers with an error; both must fail.
     assert_ne!(at("disable").code, 0);
     assert_ne!(at("prefer").code, 0);
 }
@@ -178,7 +182,7 @@ fn promote(data: &std::path::Path) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// The port of a server that takes no logins yet stands in its pid file.
+/// Reads the port from the pid file: this server does not accept logins yet.
 fn postmaster_port(data: &std::path::Path) -> u16 {
     let deadline = std::time::Duration::from_secs(30);
     crate::support::wait::eventually(deadline, "the server writes its pid file", || {

@@ -1,4 +1,4 @@
-//! Redis: late, loading, behind a password, an ACL and TLS, and what will lose jobs later.
+//! Redis: late start, loading, password, ACL, TLS, and settings that will lose jobs.
 
 use std::thread;
 
@@ -7,14 +7,14 @@ use crate::support::port;
 use crate::support::redis::{Options, Redis};
 use crate::waiting::WaitDeps;
 
-const AWKWARD: &str = "p@ss/w#rd? %41'\"canary";
+const SPECIAL_CHARACTERS: &str = "p@ss/w#rd? %41'\"canary";
 
 fn queue(url: &str) -> WaitDeps {
     WaitDeps::new().set("REDIS_QUEUE", url)
 }
 
 #[test]
-fn a_server_that_starts_late_is_waited_for() {
+fn waits_for_a_server_that_starts_late() {
     let mut server = Redis::start();
     server.stop();
     let waiting = queue(&server.url(1)).start();
@@ -24,7 +24,7 @@ fn a_server_that_starts_late_is_waited_for() {
 }
 
 #[test]
-fn one_server_for_two_purposes_is_two_dependencies() {
+fn one_server_for_cache_and_queue_is_two_dependencies() {
     let server = Redis::start();
     let ended = queue(&server.url(1)).set("REDIS_CACHE", server.url(0)).run().expect(0);
     assert_eq!(ended.report()["dependencies"].as_array().map(Vec::len), Some(2));
@@ -43,15 +43,15 @@ fn the_charts_host_and_port_work() {
 }
 
 #[test]
-fn a_password_lets_in_and_is_shown_nowhere() {
-    let server = Redis::start_with(Options::default().password(AWKWARD));
+fn a_password_works_and_is_never_shown() {
+    let server = Redis::start_with(Options::default().password(SPECIAL_CHARACTERS));
     let ended = queue(&server.url(1)).run().expect(0);
     assert!(!ended.log.contains("canary"), "{}", ended.log);
     let bare = format!("redis://127.0.0.1:{}/1", server.port());
-    queue(&bare).run().expect(77).tells("redis_queue", "never", "login", "REDIS_QUEUE");
+    queue(&bare).run().expect(77).reports("redis_queue", "never", "login", "REDIS_QUEUE");
     let wrong = format!("redis://:canary-wrong@127.0.0.1:{}/1", server.port());
     let ended = queue(&wrong).timeout("2s").run().expect(77);
-    let ended = ended.tells("redis_queue", "never", "login", "REDIS_QUEUE");
+    let ended = ended.reports("redis_queue", "never", "login", "REDIS_QUEUE");
     assert!(!ended.log.contains("canary"), "{}", ended.log);
 }
 
@@ -65,13 +65,13 @@ fn a_password_may_be_set_late() {
 }
 
 #[test]
-fn an_acl_user_lets_in_and_needs_its_commands() {
+fn an_acl_user_works_and_needs_its_commands() {
     let server = Redis::start_with(
-        Options::default().user("frappe", AWKWARD).setting("user poor on >poor ~* -@all +get"),
+        Options::default().user("frappe", SPECIAL_CHARACTERS).setting("user poor on >poor ~* -@all +get"),
     );
     queue(&server.url(1)).run().expect(0);
     let poor = format!("redis://poor:poor@127.0.0.1:{}/0", server.port());
-    queue(&poor).run().expect(77).tells("redis_queue", "never", "login", "ACL SETUSER");
+    queue(&poor).run().expect(77).reports("redis_queue", "never", "login", "ACL SETUSER");
 }
 
 #[test]
@@ -80,25 +80,25 @@ fn tls_is_verified() {
     let root = ca.root();
     let server = Redis::start_with(Options::default().tls(ca).password("p"));
     queue(&server.url(1)).set("REDIS_TLS_CA", server.ca().expect("a CA")).run().expect(0);
-    // Python's parameters, in the one URL that serves all.
+    // redis-py's parameters, in the one URL that all clients use.
     queue(&format!("{}?ssl_ca_certs={}", server.url(1), root.display())).run().expect(0);
     queue(&format!("{}?ssl_cert_reqs=none", server.url(1))).run().expect(0);
     let other = Ca::new();
-    queue(&server.url(1)).set("REDIS_TLS_CA", other.root()).run().expect(78).tells(
+    queue(&server.url(1)).set("REDIS_TLS_CA", other.root()).run().expect(78).reports(
         "redis_queue",
         "never",
         "tls",
         "REDIS_TLS_CA",
     );
     let clear = format!("redis://:p@127.0.0.1:{}/1", server.port());
-    queue(&clear).timeout("2s").run().expect(69).tells("redis_queue", "not_yet", "login", "rediss://");
+    queue(&clear).timeout("2s").run().expect(69).reports("redis_queue", "not_yet", "login", "rediss://");
 }
 
 #[test]
 fn a_unix_socket_works_with_its_parameters() {
     let server = Redis::start_with(Options::default().password("p"));
     queue(&format!("unix://{}?db=1&password=p", server.socket().display())).run().expect(0);
-    queue("unix:///no/such.sock").timeout("2s").run().expect(69).tells(
+    queue("unix:///no/such.sock").timeout("2s").run().expect(69).reports(
         "redis_queue",
         "not_yet",
         "tcp",
@@ -107,8 +107,8 @@ fn a_unix_socket_works_with_its_parameters() {
 }
 
 #[test]
-fn a_redis_that_loads_is_waited_for() {
-    // A millisecond for each key, and a look at the network after each KB.
+fn waits_for_a_redis_that_is_loading() {
+    // One millisecond per key, and network events are processed after each KB.
     let mut server = Redis::start_with(
         Options::default()
             .setting("enable-debug-command yes")
@@ -131,13 +131,13 @@ fn a_redis_that_loads_is_waited_for() {
 }
 
 #[test]
-fn a_database_number_that_is_not_there_is_told_so() {
+fn a_database_number_out_of_range_is_reported() {
     let server = Redis::start();
-    queue(&server.url(99)).run().expect(78).tells("redis_queue", "never", "database", "databases");
+    queue(&server.url(99)).run().expect(78).reports("redis_queue", "never", "database", "databases");
 }
 
 #[test]
-fn what_will_lose_jobs_is_warned_of() {
+fn settings_that_will_lose_jobs_give_warnings() {
     let evicting = Redis::start_with(
         Options::default().setting("maxmemory 50mb").setting("maxmemory-policy allkeys-lru"),
     );
@@ -151,18 +151,18 @@ fn what_will_lose_jobs_is_warned_of() {
     let cluster = Redis::start_with(Options::default().setting("cluster-enabled yes"));
     let ended = queue(&cluster.url(0)).run().expect(0);
     assert!(ended.warnings("redis_queue").contains("cluster"), "{}", ended.log);
-    queue(&cluster.url(1)).run().expect(78).tells("redis_queue", "never", "database", "cluster");
+    queue(&cluster.url(1)).run().expect(78).reports("redis_queue", "never", "database", "cluster");
 }
 
 #[test]
-fn an_absent_redis_is_named_with_69_beside_a_ready_one() {
+fn an_absent_redis_ends_with_69_next_to_a_ready_one() {
     let server = Redis::start();
     let ended = queue(&format!("redis://:canary@127.0.0.1:{}/1", port::free()))
         .set("REDIS_CACHE", server.url(0))
         .timeout("2s")
         .run()
         .expect(69)
-        .tells("redis_queue", "not_yet", "tcp", "runs");
+        .reports("redis_queue", "not_yet", "tcp", "runs");
     assert_eq!(ended.dependency("redis_cache")["state"], "ready");
     assert!(!ended.log.contains("canary"), "{}", ended.log);
 }

@@ -1,4 +1,4 @@
-//! What it prints: the summary's shape, one object on stdout, no secret anywhere.
+//! The report: its structure, one object on stdout, and no secrets.
 
 use std::process::Stdio;
 
@@ -7,7 +7,7 @@ use crate::support::redis::{Options, Redis};
 use crate::waiting::WaitDeps;
 
 #[test]
-fn stdout_is_one_object_of_the_documented_shape() {
+fn stdout_is_one_object_of_the_documented_structure() {
     let postgres = Postgres::start();
     let redis = Redis::start_with(Options::default().password("canary"));
     let mut command = WaitDeps::new()
@@ -41,7 +41,7 @@ fn stdout_is_one_object_of_the_documented_shape() {
 }
 
 #[test]
-fn as_text_every_dependency_has_a_line_and_a_mend() {
+fn as_text_every_dependency_has_a_line_and_a_hint() {
     let redis = Redis::start();
     let mut command = WaitDeps::new()
         .set("DB_HOST", "127.0.0.1")
@@ -53,13 +53,13 @@ fn as_text_every_dependency_has_a_line_and_a_mend() {
     let output = command.stdin(Stdio::null()).output().expect("it runs");
     assert_eq!(output.status.code(), Some(69));
     let text = String::from_utf8_lossy(&output.stdout);
-    for expected in ["postgres     not yet", "tcp: 127.0.0.1:", "mend: ", "redis_queue  ready"] {
+    for expected in ["postgres     not yet", "tcp: 127.0.0.1:", "hint: ", "redis_queue  ready"] {
         assert!(text.contains(expected), "`{expected}` is not in: {text}");
     }
 }
 
 #[test]
-fn nothing_configured_is_a_mistake() {
+fn without_any_configuration_it_fails() {
     let ended = WaitDeps::new().run().expect(78);
     assert!(ended.log.contains("DB_HOST"), "{}", ended.log);
 }

@@ -1,4 +1,4 @@
-//! TERM ends the wait at once, wherever it hangs. `wait-for-it` and a loop in bash ignore it
+//! TERM ends the wait at once in every state. `wait-for-it` and a loop in bash ignore it
 //! (docs/hazards.md#lost-stop-signal).
 
 use std::io::Read;
@@ -14,7 +14,7 @@ use nix::sys::socket::{
 use crate::support::port;
 use crate::waiting::{WaitDeps, Waiting};
 
-/// Far above what it takes, far below any time-out that could end the wait by itself.
+/// Much longer than a stop takes, and much shorter than any timeout that could end the wait.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 #[track_caller]
@@ -38,12 +38,12 @@ fn between_two_tries() {
 }
 
 #[test]
-fn while_a_server_accepts_and_says_nothing() {
+fn while_a_server_accepts_and_sends_nothing() {
     for mode in ["disable", "prefer"] {
         let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
         let port = silent.local_addr().expect("an address").port();
         let waiting = at(port).set("DB_SSLMODE", mode).start();
-        // It has been spoken to, and so it waits for an answer.
+        // The program has sent a message, so it waits for an answer.
         let (mut connection, _) = silent.accept().expect("a connection");
         connection.read_exact(&mut [0; 8]).expect("a first message");
         ends_at_once(waiting, Signal::SIGTERM, 143);
@@ -51,7 +51,7 @@ fn while_a_server_accepts_and_says_nothing() {
 }
 
 #[test]
-fn while_redis_accepts_and_says_nothing() {
+fn while_redis_accepts_and_sends_nothing() {
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
     let port = silent.local_addr().expect("an address").port();
     let waiting = WaitDeps::new().set("REDIS_QUEUE", format!("redis://127.0.0.1:{port}/1")).start();
@@ -62,20 +62,20 @@ fn while_redis_accepts_and_says_nothing() {
 
 #[test]
 fn while_packets_are_dropped() {
-    let hole = BlackHole::dig();
+    let hole = BlackHole::start();
     let waiting = at(hole.port).start();
-    hole.until_it_swallows(waiting.pid());
+    hole.until_it_drops_a_syn(waiting.pid());
     ends_at_once(waiting, Signal::SIGTERM, 143);
 }
 
-/// Negative control of the two above: what they hang at does hang, and is told as that.
+/// Negative control of the tests above: the connection does hang, and is reported differently from a refusal.
 #[test]
-fn dropped_packets_are_told_from_a_refusal() {
-    let hole = BlackHole::dig();
-    at(hole.port).timeout("1s").run().expect(69).tells("postgres", "not_yet", "tcp", "network policies");
+fn dropped_packets_are_distinguished_from_a_refusal() {
+    let hole = BlackHole::start();
+    at(hole.port).timeout("1s").run().expect(69).reports("postgres", "not_yet", "tcp", "network policies");
 }
 
-/// A listener whose queue is full: the kernel drops every further SYN.
+/// A listener with a full queue: the kernel drops every further SYN.
 struct BlackHole {
     port: u16,
     _listener: OwnedFd,
@@ -83,7 +83,7 @@ struct BlackHole {
 }
 
 impl BlackHole {
-    fn dig() -> Self {
+    fn start() -> Self {
         let listener =
             socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).expect("a socket");
         bind(listener.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).expect("a port");
@@ -98,8 +98,8 @@ impl BlackHole {
         Self { port, _listener: listener, _filling: filling }
     }
 
-    /// Until that process has a connection in SYN_SENT.
-    fn until_it_swallows(&self, pid: u32) {
+    /// Waits until that process has a connection in SYN_SENT.
+    fn until_it_drops_a_syn(&self, pid: u32) {
         let remote = format!("0100007F:{:04X} 02", self.port);
         crate::support::wait::eventually(Duration::from_secs(10), "a SYN is sent", || {
             std::fs::read_to_string(format!("/proc/{pid}/net/tcp")).ok()?.contains(&remote).then_some(())

@@ -1,4 +1,4 @@
-//! sslmode as libpq means it, against a PostgreSQL with a CA of its own.
+//! sslmode with libpq's meaning, against a PostgreSQL with its own CA.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ fn with(server: &Postgres, mode: &str) -> WaitDeps {
     WaitDeps::new().postgres(server, SUPERUSER, PASSWORD).set("DB_SSLMODE", mode)
 }
 
-/// Only encrypted logins get in.
+/// A server that accepts only encrypted logins.
 fn encrypting(ca: &Ca, names: &[&str]) -> Postgres {
     Postgres::start_with(|home| {
         Options::default().tls_for(ca, home, names).hba("hostnossl all all 127.0.0.1/32 reject")
@@ -21,7 +21,7 @@ fn encrypting(ca: &Ca, names: &[&str]) -> Postgres {
 }
 
 #[test]
-fn every_mode_with_the_right_ca_gets_in() {
+fn every_mode_works_with_the_right_ca() {
     let ca = Ca::new();
     let server = encrypting(&ca, &["localhost", "127.0.0.1"]);
     for mode in ["prefer", "require"] {
@@ -30,7 +30,7 @@ fn every_mode_with_the_right_ca_gets_in() {
     for mode in ["prefer", "require", "verify-ca", "verify-full"] {
         with(&server, mode).set("DB_SSLROOTCERT", ca.root()).run().expect(0);
     }
-    with(&server, "disable").timeout("2s").run().expect(77).tells(
+    with(&server, "disable").timeout("2s").run().expect(77).reports(
         "postgres",
         "never",
         "login",
@@ -39,33 +39,33 @@ fn every_mode_with_the_right_ca_gets_in() {
 }
 
 #[test]
-fn an_unknown_ca_is_named_with_78() {
+fn an_unknown_ca_ends_with_78() {
     let ca = Ca::new();
     let server = encrypting(&ca, &["localhost", "127.0.0.1"]);
     let other = Ca::new();
-    // `require` with a CA file verifies it, for libpq does.
+    // `require` with a CA file verifies the certificate, as in libpq.
     for mode in ["require", "verify-ca", "verify-full"] {
         let ended = with(&server, mode).set("DB_SSLROOTCERT", other.root()).run().expect(78);
-        ended.tells("postgres", "never", "tls", "DB_SSLROOTCERT");
+        ended.reports("postgres", "never", "tls", "DB_SSLROOTCERT");
     }
 }
 
 #[test]
-fn another_hosts_certificate_fails_verify_full_alone() {
+fn another_hosts_certificate_fails_only_verify_full() {
     let ca = Ca::new();
     let server = encrypting(&ca, &["elsewhere.test"]);
     let to = |mode: &str| with(&server, mode).set("DB_SSLROOTCERT", ca.root()).run();
-    to("verify-full").expect(78).tells("postgres", "never", "tls", "subjectAltName");
+    to("verify-full").expect(78).reports("postgres", "never", "tls", "subjectAltName");
     to("verify-ca").expect(0);
     to("require").expect(0);
 }
 
 #[test]
-fn a_server_without_tls_fails_whoever_requires_it() {
+fn a_server_without_tls_fails_every_mode_that_requires_it() {
     let server = Postgres::start();
     let ca = Ca::new();
-    with(&server, "require").run().expect(78).tells("postgres", "never", "tls", "DB_SSLMODE=prefer");
-    with(&server, "verify-full").set("DB_SSLROOTCERT", ca.root()).run().expect(78).tells(
+    with(&server, "require").run().expect(78).reports("postgres", "never", "tls", "DB_SSLMODE=prefer");
+    with(&server, "verify-full").set("DB_SSLROOTCERT", ca.root()).run().expect(78).reports(
         "postgres",
         "never",
         "tls",
@@ -76,7 +76,7 @@ fn a_server_without_tls_fails_whoever_requires_it() {
 }
 
 #[test]
-fn prefer_goes_on_in_clear_where_only_that_is_admitted() {
+fn prefer_falls_back_to_plain_text_if_only_that_is_accepted() {
     let ca = Ca::new();
     let server = Postgres::start_with(|home| {
         Options::default().tls(&ca, home).hba("hostssl all all 127.0.0.1/32 reject")
@@ -98,7 +98,7 @@ fn a_certificate_in_the_ca_file_itself_is_trusted() {
         let options = Options::default().tls(&ca, home);
         options.hba("hostnossl all all 127.0.0.1/32 reject")
     });
-    // In place of the issued one, before the server reads it again.
+    // Replaces the issued certificate before the server reloads it.
     let conf = fs::read_to_string(server.data_folder().join("postgresql.conf")).expect("postgresql.conf");
     let path = |setting: &str| {
         let line = conf.lines().find(|line| line.starts_with(setting)).expect("a setting");
@@ -123,7 +123,7 @@ fn a_client_certificate_is_presented() {
             .setting(&format!("ssl_ca_file = '{}'", ca.root().display()))
             .hba("hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca")
     });
-    with(&server, "require").run().expect(78).tells("postgres", "never", "login", "DB_SSLCERT");
+    with(&server, "require").run().expect(78).reports("postgres", "never", "login", "DB_SSLCERT");
     with(&server, "require")
         .set("DB_SSLCERT", &client.certificate)
         .set("DB_SSLKEY", &client.key)
@@ -132,7 +132,7 @@ fn a_client_certificate_is_presented() {
 }
 
 #[test]
-fn a_certificate_file_that_cannot_be_used_is_named_before_any_waiting() {
+fn an_unusable_certificate_file_is_reported_before_any_wait() {
     let folder = tempfile::tempdir().expect("a folder");
     let junk = folder.path().join("junk.pem");
     fs::write(&junk, "no certificate").expect("junk.pem");

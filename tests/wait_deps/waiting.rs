@@ -1,4 +1,4 @@
-//! Runs the binary under test and reads what it says.
+//! Runs the binary under test and reads its log and report.
 
 use std::ffi::OsStr;
 use std::process::Command;
@@ -11,10 +11,10 @@ use crate::support::postgres::Postgres;
 use crate::support::running::{Exit, Running};
 use crate::support::wait::eventually;
 
-/// Longer than anything here takes on a loaded machine; the program's own deadline is shorter.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than any test here takes on a loaded machine. The program's own deadline is shorter.
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A `wait-deps` about to be started, with an environment of nothing but what is given.
+/// A `wait-deps` that is not started yet, with an environment of only the given variables.
 pub struct WaitDeps {
     command: Command,
 }
@@ -27,7 +27,7 @@ impl WaitDeps {
         Self { command }
     }
 
-    /// Without `--format json`, as people run it.
+    /// Without `--format json`, as operators run it.
     pub fn in_text(self) -> Self {
         let mut command = Command::new(self.command.get_program());
         command.arg("wait-deps").env_clear();
@@ -44,7 +44,7 @@ impl WaitDeps {
         self.set("CAULDRON_WAIT_TIMEOUT", text)
     }
 
-    /// Where that server is, and a login.
+    /// Sets the address of that server and a login.
     pub fn postgres(self, server: &Postgres, user: &str, password: &str) -> Self {
         self.server(server).set("DB_USER", user).set("DB_PASSWORD", password)
     }
@@ -57,7 +57,7 @@ impl WaitDeps {
         Waiting { running: Running::spawn(&mut self.command), started: Instant::now() }
     }
 
-    /// To its end.
+    /// Runs the program until it ends.
     pub fn run(self) -> Ended {
         self.start().end()
     }
@@ -73,20 +73,20 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// Waits until the log tells of this dependency's step.
+    /// Waits until the log reports this dependency as not ready at this step.
     #[track_caller]
     pub fn until_it_waits_for(&self, dependency: &str, step: &str) {
-        eventually(PATIENCE, &format!("{dependency} waits at {step}: {}", self.running.log()), || {
-            self.events("dependency not ready yet")
+        eventually(TEST_TIMEOUT, &format!("{dependency} waits at {step}: {}", self.running.log()), || {
+            self.events("deps.not_ready")
                 .iter()
                 .any(|event| event["dependency"] == dependency && event["step"] == step)
                 .then_some(())
         });
     }
 
-    /// The log's events with that message.
-    pub fn events(&self, message: &str) -> Vec<Value> {
-        events(&self.running.log(), message)
+    /// Returns the log's events with that name.
+    pub fn events(&self, name: &str) -> Vec<Value> {
+        events(&self.running.log(), name)
     }
 
     pub fn pid(&self) -> u32 {
@@ -99,7 +99,7 @@ impl Waiting {
 
     #[track_caller]
     pub fn end(self) -> Ended {
-        self.end_within(PATIENCE)
+        self.end_within(TEST_TIMEOUT)
     }
 
     #[track_caller]
@@ -113,7 +113,7 @@ impl Waiting {
 
 pub struct Ended {
     pub code: Exit,
-    /// stdout and stderr.
+    /// Output on stdout and stderr.
     pub log: String,
     pub took: Duration,
 }
@@ -141,33 +141,33 @@ impl Ended {
         all.iter().find(|d| d["name"] == name).unwrap_or_else(|| panic!("no {name}: {report}")).clone()
     }
 
-    /// State, step, and a word of the hint, of one dependency that is not ready.
+    /// Checks state, step and a word of the hint of one dependency that is not ready.
     #[track_caller]
-    pub fn tells(self, name: &str, state: &str, step: &str, hint: &str) -> Self {
+    pub fn reports(self, name: &str, state: &str, step: &str, hint: &str) -> Self {
         let dependency = self.dependency(name);
         assert_eq!(
             (&dependency["state"], &dependency["step"]),
             (&state.into(), &step.into()),
             "{dependency}"
         );
-        let told = dependency["hint"].as_str().unwrap_or_default();
-        assert!(told.contains(hint), "`{hint}` is not in `{told}`");
+        let shown = dependency["hint"].as_str().unwrap_or_default();
+        assert!(shown.contains(hint), "`{hint}` is not in `{shown}`");
         self
     }
 
-    /// Warnings of one dependency.
+    /// Returns the warnings of one dependency.
     pub fn warnings(&self, name: &str) -> String {
         self.dependency(name)["warnings"].to_string()
     }
 
-    pub fn events(&self, message: &str) -> Vec<Value> {
-        events(&self.log, message)
+    pub fn events(&self, name: &str) -> Vec<Value> {
+        events(&self.log, name)
     }
 }
 
-fn events(log: &str, message: &str) -> Vec<Value> {
+fn events(log: &str, name: &str) -> Vec<Value> {
     log.lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|value| value["message"] == message)
+        .filter(|value| value["event"] == name)
         .collect()
 }

@@ -1,12 +1,12 @@
-//! A small bench of its own around one app while that is built: what the app's build finds beside it in a real bench.
+//! A temporary bench around one app during its build, with everything that builds expect to find in a real bench.
 //!
 //! ```text
 //!   bench/
-//!     apps/<app>                      the source itself, moved here: vite and node resolve a link to where it points,
-//!                                     and apps import `../../../../sites/common_site_config.json`
+//!     apps/<app>                      the source itself, moved here: vite and node resolve a link to its target, and
+//!                                     apps import `../../../../sites/common_site_config.json`
 //!     apps/frappe, apps/<other>       links
 //!     sites/apps.txt
-//!     sites/common_site_config.json   ports alone: no address, no login
+//!     sites/common_site_config.json   ports only: no address, no login
 //!     sites/assets/<app>              a link to the app's public folder
 //! ```
 
@@ -21,28 +21,29 @@ use serde_json::{Map, Value};
 use crate::apps::bundle::Bundle;
 use crate::bench::Bench;
 
-/// Folders of packages that node's package managers install.
+/// The folder into which node's package managers install packages.
 const NODE_MODULES: &str = "node_modules";
-/// What builds take from common_site_config.json (frappe-ui's applications compile the port in), and bench's defaults.
+/// The settings that builds read from common_site_config.json (applications of frappe-ui compile the port in), with
+/// bench's defaults.
 const PORTS: [(&str, u16); 3] =
     [("webserver_port", 8000), ("socketio_port", 9000), ("file_watcher_port", 6787)];
 
-/// The bench, with the source in it.
+/// The temporary bench with the app's source in it.
 pub struct BuildBench {
     folder: PathBuf,
     app: String,
-    /// Where the source came from, and goes back to.
+    /// The folder from which the source was moved, and to which it returns.
     home: PathBuf,
-    /// Packages that are part of the source.
+    /// Package folders that are part of the source.
     own_packages: BTreeSet<PathBuf>,
 }
 
 impl BuildBench {
-    /// Moves `source` into a new bench at `folder`, which has to be of the same file system.
+    /// Moves `source` into a new bench at `folder`, which must be on the same file system.
     ///
     /// # Errors
     /// The folder cannot be written.
-    pub fn around(
+    pub fn create(
         folder: PathBuf,
         app: &str,
         source: &Path,
@@ -55,7 +56,7 @@ impl BuildBench {
         let place = apps.join(app);
         fs::rename(source, &place)?;
         let mut names = vec![app.to_string()];
-        for (name, path) in beside(bench, others) {
+        for (name, path) in visible_apps(bench, others) {
             if !names.contains(&name) && path.is_dir() {
                 symlink(fs::canonicalize(path)?, apps.join(&name))?;
                 names.push(name);
@@ -71,12 +72,12 @@ impl BuildBench {
         Ok(Self { folder, app: app.to_string(), home: source.to_path_buf(), own_packages })
     }
 
-    /// For FRAPPE_BENCH_ROOT.
+    /// The value for FRAPPE_BENCH_ROOT.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Where the source is now.
+    /// The current folder of the source.
     pub fn source(&self) -> PathBuf {
         self.folder.join("apps").join(&self.app)
     }
@@ -85,16 +86,16 @@ impl BuildBench {
         self.folder.join("apps/frappe")
     }
 
-    /// assets.json and assets-rtl.json of Frappe's esbuild.
+    /// The folder with assets.json and assets-rtl.json of Frappe's esbuild.
     pub fn assets(&self) -> PathBuf {
         self.folder.join("sites/assets")
     }
 
-    /// Puts the source back, without the packages that were installed for the build.
+    /// Moves the source back, without the packages that were installed for the build.
     ///
     /// # Errors
     /// The folder cannot be written.
-    pub fn give_back(self) -> io::Result<()> {
+    pub fn restore_source(self) -> io::Result<()> {
         let mut packages = BTreeSet::new();
         find_packages(&self.source(), &mut packages)?;
         for installed in packages.difference(&self.own_packages) {
@@ -104,15 +105,15 @@ impl BuildBench {
     }
 }
 
-/// Apps that its sources may import from; a bundle goes before the bench's own app of that name.
-fn beside(bench: &Bench, others: &[Bundle]) -> Vec<(String, PathBuf)> {
+/// The apps that the source may import from; a bundle takes precedence over the bench's own app of that name.
+fn visible_apps(bench: &Bench, others: &[Bundle]) -> Vec<(String, PathBuf)> {
     let of_others = others.iter().map(|bundle| (bundle.manifest.app.clone(), bundle.source()));
     let entries = fs::read_dir(bench.apps()).into_iter().flatten().flatten().map(|entry| entry.path());
     let of_bench = entries.filter_map(|path| Some((path.file_name()?.to_str()?.to_string(), path)));
     of_others.chain(of_bench).collect()
 }
 
-/// The bench's own ports, else the defaults. Nothing else of that file: what is built is published.
+/// The bench's own ports, or the defaults. Nothing else of that file is copied, because built files are public.
 fn ports(bench: &Bench) -> Value {
     let text = fs::read(bench.sites().join("common_site_config.json")).unwrap_or_default();
     let config: Map<String, Value> = serde_json::from_slice(&text).unwrap_or_default();
@@ -123,7 +124,7 @@ fn ports(bench: &Bench) -> Value {
     Value::Object(PORTS.iter().map(|(name, default)| ((*name).to_string(), port(name, *default))).collect())
 }
 
-/// Every folder of packages, none within another.
+/// Finds every package folder, without those inside another.
 fn find_packages(folder: &Path, found: &mut BTreeSet<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -144,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_source_lies_in_a_bench_while_it_is_built_and_leaves_its_packages_there() {
+    fn the_source_is_in_the_bench_during_the_build_and_returns_without_installed_packages() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         let write = |path: &str, text: &str| {
@@ -161,7 +162,7 @@ mod tests {
         write("source/shop/public/node_modules/committed/index.js", "");
         let bench = Bench::new(root.join("real"));
         let built =
-            BuildBench::around(root.join("bench"), "shop", &root.join("source"), &bench, &[]).unwrap();
+            BuildBench::create(root.join("bench"), "shop", &root.join("source"), &bench, &[]).unwrap();
         assert_eq!(
             fs::canonicalize(built.source()).unwrap(),
             fs::canonicalize(root).unwrap().join("bench/apps/shop")
@@ -174,7 +175,7 @@ mod tests {
         write("bench/apps/shop/node_modules/vite/index.js", "");
         write("bench/apps/shop/frontend/node_modules/vue/index.js", "");
         write("bench/apps/shop/shop/www/shop.html", "built");
-        built.give_back().unwrap();
+        built.restore_source().unwrap();
         assert!(root.join("source/shop/www/shop.html").is_file());
         assert!(root.join("source/shop/public/node_modules/committed/index.js").is_file());
         assert!(

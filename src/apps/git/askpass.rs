@@ -1,13 +1,13 @@
-//! git's question for a login, answered by this program itself (gitcredentials(7), GIT_ASKPASS).
+//! Answers git's prompts for a login: this program is git's GIT_ASKPASS (gitcredentials(7)).
 //!
-//! git runs it by a link of another name ([`ASKPASS`](crate::cli::ASKPASS)), beside which the file with the logins is.
+//! git runs it through a link of another name ([`ASKPASS`](crate::cli::ASKPASS)), in the folder of the logins file.
 
 use std::path::Path;
 
 use super::logins::{TABLE, Table};
 use crate::config::apps::location::host;
 
-/// The answer to `Password for 'https://user@host:port': `. None tells git that nobody knows.
+/// The answer to a prompt such as `Password for 'https://user@host:port': `. None if no login is configured.
 pub fn answer(link: &Path, prompt: &str) -> Option<String> {
     let is_user = prompt.starts_with("Username for '");
     if !is_user && !prompt.starts_with("Password for '") {

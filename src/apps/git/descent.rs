@@ -1,5 +1,5 @@
-//! Which of an app's commits are older: asked when a bundle is made, while its repository can be asked. Neither versions
-//! nor patches tell where a branch moves between two releases.
+//! Finds which of an app's commits are older. This is recorded when a bundle is made, while its repository is at hand:
+//! neither versions nor patches order two commits of a branch between two releases.
 
 use std::fs;
 use std::path::Path;
@@ -8,24 +8,25 @@ use super::Git;
 use crate::config::apps::AppSpec;
 use crate::outcome::{Fault, Flow};
 
-/// So far back it is looked: some weeks of the busiest branches.
-const DEPTH: &str = "1000";
+/// The number of commits fetched: some weeks of the busiest branches.
+const HISTORY_DEPTH: &str = "1000";
 
-/// What a commit is to others of its repository. One on another branch is in neither list, nor is one that the
-/// repository does not tell about: there are other proofs.
+/// The relation of a commit to others of its repository. A commit on another branch, or outside of the fetched history,
+/// is in neither list: the order is then derived from versions, patches and DocTypes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Descent {
-    /// It descends from these.
+    /// The ancestors of the commit.
     pub follows: Vec<String>,
-    /// These descend from it.
+    /// The descendants of the commit.
     pub precedes: Vec<String>,
 }
 
 impl Git<'_> {
-    /// What `commit` is to the commits before, the first of which was pinned last. `folder` is made for it.
+    /// The relation of `commit` to the commits in `before`, whose first one was pinned last. Creates `folder` for the
+    /// history.
     ///
     /// # Errors
-    /// The folder cannot be made; the signal that asked for a stop.
+    /// The folder cannot be created; the stop signal.
     pub async fn descent(
         &self,
         app: &AppSpec,
@@ -51,18 +52,19 @@ impl Git<'_> {
         Ok(descent)
     }
 
-    /// Commits alone, where the server can leave out the rest; false where it gives none.
+    /// Fetches the history without files, if the server can leave these out. Returns false if the server refuses.
     async fn fetch_history(&self, app: &AppSpec, commit: &str, last: &str, folder: &Path) -> Flow<bool> {
         fs::create_dir_all(folder)
-            .map_err(|error| Fault::file(format!("cannot make {}", folder.display()), &error))?;
+            .map_err(|error| Fault::file(format!("cannot create {}", folder.display()), &error))?;
         let url = app.source();
         for step in [&["init", "--quiet", "--bare"][..], &["remote", "add", "origin", &url]] {
             if !self.succeeds(app, folder, step).await? {
                 return Ok(false);
             }
         }
-        let fetch = ["fetch", "--quiet", "--no-tags", "--depth", DEPTH, "--filter=tree:0", "origin", commit];
-        // The last one may be gone from the server, as after a force push.
+        let fetch =
+            ["fetch", "--quiet", "--no-tags", "--depth", HISTORY_DEPTH, "--filter=tree:0", "origin", commit];
+        // The server may no longer have the last one, for example after a force push.
         let both = [fetch.as_slice(), &[last]].concat();
         Ok(self.succeeds(app, folder, &both).await? || self.succeeds(app, folder, &fetch).await?)
     }

@@ -1,8 +1,8 @@
-//! The logins for git, in files that only this user reads, for as long as git is needed.
+//! The logins for git, in files that only this user can read, which exist only while git is needed.
 //!
-//! A token is never in an argv, in the environment, or in a URL that git writes down: git asks for it
-//! ([`askpass`](super::askpass)), and the answer goes to the host that it is for. ssh gets a
-//! configuration with a block for each host.
+//! A token is never in an argv, in the environment, or in a URL that git stores: git requests it through
+//! [`askpass`](super::askpass), which answers only for the token's own host. ssh gets a configuration with a block for
+//! each host.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,13 +20,13 @@ use crate::config::git::{GitConfig, HostAuth, SshAuth};
 use crate::frappe::environment::ChildEnvironment;
 use crate::outcome::{Fault, Result};
 
-/// Beside a token any name does; these hosts' own documents use this one.
+/// The user name for a token without one. Servers accept any name with a token; the documentation of GitHub uses this.
 const ANY_USER: &str = "x-access-token";
 
-/// The file with every host's answer.
+/// The file with the logins of all hosts.
 pub(super) const TABLE: &str = "logins.json";
 
-/// One host's answer.
+/// The login for one host.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Login {
     pub user: String,
@@ -35,15 +35,15 @@ pub(super) struct Login {
 
 pub(super) type Table = BTreeMap<String, Login>;
 
-/// Gone from the disk with this value.
+/// The files with the logins; they are deleted when this value is dropped.
 pub struct Logins {
     folder: TempDir,
-    /// What no line of output may repeat.
+    /// The secrets that no line of output may contain.
     secrets: Vec<SecretString>,
 }
 
 impl Logins {
-    /// Writes what git is to read.
+    /// Writes the files.
     pub fn write(runtime_dir: &Path, config: &GitConfig, apps: &[AppSpec]) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("git-")
@@ -62,15 +62,15 @@ impl Logins {
         Ok(logins)
     }
 
-    /// What git finds them by.
-    pub fn tell_git(&self, environment: &mut ChildEnvironment) {
+    /// Sets the variables by which git finds the files.
+    pub fn configure_git(&self, environment: &mut ChildEnvironment) {
         environment
             .set("GIT_ASKPASS", self.path(ASKPASS))
             .set("GIT_CONFIG_GLOBAL", self.path("gitconfig"))
             .set("GIT_SSH_COMMAND", format!("ssh -F {}", shell_word(&self.path("ssh_config"))));
     }
 
-    /// A line without any of the secrets: a server may repeat what it was told.
+    /// Replaces the secrets in a line: a server may repeat what was sent to it.
     pub fn redacted(&self, line: &str) -> String {
         let secrets = self.secrets.iter().map(ExposeSecret::expose_secret).filter(|secret| secret.len() >= 4);
         secrets.fold(line.to_string(), |line, secret| line.replace(secret, "***"))
@@ -98,15 +98,15 @@ impl Logins {
                 quoted(&ssh.known_hosts_file)
             ));
         }
-        // Nobody is there to answer; a host that is not known is not trusted.
+        // No prompts, because there is no user to answer them; no trust in unknown hosts.
         text.push_str(
             "Host *\n  BatchMode yes\n  StrictHostKeyChecking yes\n  ConnectTimeout 15\n  ServerAliveInterval 15\n",
         );
         Ok(text)
     }
 
-    /// ssh refuses a key of ours that others may read, which is how secrets are mounted, and one
-    /// without a line end, which is how they are pasted.
+    /// Copies the key file if ssh would refuse it: if other users may read it, as with mounted secrets, or if its last
+    /// line has no line end, as with pasted secrets.
     fn usable_key(&self, index: usize, ssh: &SshAuth) -> Result<PathBuf> {
         let path = &ssh.key_file;
         let fault = |error: &std::io::Error| unreadable(path, error);
@@ -124,7 +124,7 @@ impl Logins {
     }
 }
 
-/// By host: those of the configuration, and those that stood in URLs, which are nearer.
+/// The logins by host: those of the configuration, overridden by those in URLs.
 fn table(config: &GitConfig, apps: &[AppSpec]) -> Result<Table> {
     let mut table = Table::new();
     for auth in &config.hosts {
@@ -141,12 +141,12 @@ fn table(config: &GitConfig, apps: &[AppSpec]) -> Result<Table> {
     Ok(table)
 }
 
-/// Ours in place of the user's own, which is included: a proxy or a CA may be set there.
+/// The configuration for git. It includes the user's own, where a proxy or a CA may be set.
 fn gitconfig() -> String {
     let home = std::env::var("HOME").ok().filter(|home| home.starts_with('/'));
     let include = home.map_or(String::new(), |home| format!("[include]\n\tpath = {home}/.gitconfig\n"));
-    // A repository of another user is read, never run: hooks are off. Nobody's helper is to keep our
-    // logins. A connection that stands still is given up after a minute.
+    // Reading a repository of another user is safe because hooks are off. No credential helper may store the logins. A
+    // stalled connection is closed after a minute.
     format!(
         "{include}[safe]\n\tdirectory = *\n[credential]\n\thelper =\n[core]\n\thooksPath = /dev/null\n\
          [advice]\n\tdetachedHead = false\n[gc]\n\tauto = 0\n[init]\n\tdefaultBranch = main\n\
@@ -171,16 +171,16 @@ fn check_readable(path: &Path) -> Result<()> {
 fn unreadable(path: &Path, error: &std::io::Error) -> Fault {
     Fault::configuration(
         format!("CAULDRON_GIT_AUTH: cannot read {}: {error}", path.display()),
-        "mount the secret, readable for this user",
+        "mount the secret so that this user can read it",
     )
 }
 
-/// ssh_config(5): arguments with spaces stand in double quotes.
+/// A path in double quotes, as ssh_config(5) requires for arguments with spaces.
 fn quoted(path: &Path) -> String {
     format!("\"{}\"", path.display())
 }
 
-/// git runs the command through a shell.
+/// A path quoted for the shell through which git runs GIT_SSH_COMMAND.
 fn shell_word(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
@@ -193,7 +193,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_token_goes_to_its_own_host_and_stays_out_of_every_line() {
+    fn a_token_is_given_only_to_its_own_host_and_never_printed() {
         let folder = tempfile::tempdir().unwrap();
         let token = folder.path().join("token");
         fs::write(&token, "canary\n").unwrap();
@@ -214,8 +214,8 @@ mod tests {
         for other in ["https://h", "https://evil", "https://h:8443.evil", "https://x@evil/h:8443"] {
             assert_eq!(answer(&format!("Password for '{other}': ")), None, "{other}");
         }
-        let gone = logins.folder.path().to_path_buf();
+        let path = logins.folder.path().to_path_buf();
         drop(logins);
-        assert!(!gone.exists());
+        assert!(!path.exists());
     }
 }

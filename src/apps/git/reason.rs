@@ -1,33 +1,34 @@
-//! Why git failed, in its own words, and whether another try may do.
+//! The reason why git failed, from its own output, and whether a retry may succeed.
 
 use std::time::Duration;
 
 use crate::outcome::Fault;
+use crate::outcome::refusal::Refusal;
 
-/// What kind of failure it is.
+/// The kind of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Login,
     HostKey,
-    /// OpenSSH refuses to work for a user without an entry in /etc/passwd.
-    Nameless,
+    /// OpenSSH refuses to run for a user without an entry in /etc/passwd.
+    NoPasswdEntry,
     Missing,
-    /// The server hands out no such commit, or nothing shallow.
+    /// The server does not serve that commit, or nothing shallow.
     NoSuchObject,
-    MayPass,
+    Transient,
 }
 
-/// git's reason.
+/// The reason given by git.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
     kind: Kind,
     text: String,
 }
 
-/// What git, libcurl and ssh say; the first that is found counts.
+/// Messages of git, libcurl and ssh; the first one found decides.
 const KNOWN: &[(&str, Kind)] = &[
     ("Host key verification failed", Kind::HostKey),
-    ("No user exists for uid", Kind::Nameless),
+    ("No user exists for uid", Kind::NoPasswdEntry),
     ("Authentication failed", Kind::Login),
     ("could not read Username", Kind::Login),
     ("could not read Password", Kind::Login),
@@ -50,7 +51,7 @@ const KNOWN: &[(&str, Kind)] = &[
     ("not a git repository", Kind::Missing),
 ];
 
-/// Advice that is of no use to who reads a log.
+/// Beginnings of lines with advice that is useless in a log.
 const ADVICE: [&str; 6] = [
     "hint:",
     "Please make sure you have the correct access rights",
@@ -60,23 +61,23 @@ const ADVICE: [&str; 6] = [
     "Submodule '",
 ];
 
-/// Reads the last lines of a git that failed.
-pub fn explain(lines: &[String]) -> Reason {
-    let said: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
-    let kind = KNOWN.iter().find(|(words, _)| said.iter().any(|line| line.contains(words)));
+/// Classifies a failure by git's last lines.
+pub fn classify(lines: &[String]) -> Reason {
+    let output: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
+    let kind = KNOWN.iter().find(|(words, _)| output.iter().any(|line| line.contains(words)));
     let useful: Vec<&str> =
-        said.iter().copied().filter(|line| !ADVICE.iter().any(|advice| line.starts_with(advice))).collect();
+        output.iter().copied().filter(|line| !ADVICE.iter().any(|advice| line.starts_with(advice))).collect();
     let last = &useful[useful.len().saturating_sub(3)..];
-    let text = if last.is_empty() { "git failed without a word".to_string() } else { last.join(" / ") };
-    Reason { kind: kind.map_or(Kind::MayPass, |(_, kind)| *kind), text }
+    let text = if last.is_empty() { "git failed without any output".to_string() } else { last.join(" / ") };
+    Reason { kind: kind.map_or(Kind::Transient, |(_, kind)| *kind), text }
 }
 
 impl Reason {
-    /// Past its deadline.
-    pub fn silent(deadline: Duration) -> Self {
+    /// The reason for a git that was ended by the timeout.
+    pub fn timed_out(deadline: Duration) -> Self {
         Self {
-            kind: Kind::MayPass,
-            text: format!("no end within {} s (CAULDRON_GIT_TIMEOUT)", deadline.as_secs()),
+            kind: Kind::Transient,
+            text: format!("did not end within {} s (CAULDRON_GIT_TIMEOUT)", deadline.as_secs()),
         }
     }
 
@@ -84,21 +85,21 @@ impl Reason {
         &self.text
     }
 
-    /// Nobody has to change anything for another try to succeed.
-    pub fn may_pass(&self) -> bool {
-        self.kind == Kind::MayPass
+    /// True if a retry may succeed without any change by the operator.
+    pub fn is_transient(&self) -> bool {
+        self.kind == Kind::Transient
     }
 
-    pub fn is_no_such_object(&self) -> bool {
+    pub fn is_missing_object(&self) -> bool {
         self.kind == Kind::NoSuchObject
     }
 
-    /// For the operator; no host where the repository is a path.
+    /// The fault for the operator; `host` is None if the repository is a path.
     pub fn fault(&self, cause: &str, host: Option<&str>) -> Fault {
         let is_absent = matches!(self.kind, Kind::Missing | Kind::NoSuchObject);
         let host = match host {
             None if is_absent => {
-                let hint = "check the path: the repository has to be in this very pod";
+                let hint = "check the path: the repository must be in the file system of this pod";
                 return Fault::configuration(cause, hint);
             }
             host => host.unwrap_or("its host"),
@@ -107,30 +108,30 @@ impl Reason {
             Kind::Login => Fault::permission(
                 cause,
                 format!(
-                    "name a token_file or an ssh_key_file for `{host}` in CAULDRON_GIT_AUTH that may read it"
+                    "set a token_file or an ssh_key_file for `{host}` in CAULDRON_GIT_AUTH that may read the repository"
                 ),
-            ),
+            )
+            .named(Refusal::GitLoginRefused),
             Kind::HostKey => Fault::configuration(
                 cause,
-                format!(
-                    "put the key of `{host}` into the known_hosts_file of CAULDRON_GIT_AUTH (ssh-keyscan shows it)"
-                ),
-            ),
-            Kind::Nameless => Fault::configuration(
+                format!("add the key of `{host}` to the known_hosts_file of CAULDRON_GIT_AUTH (ssh-keyscan prints it)"),
+            )
+            .named(Refusal::GitHostUnknown),
+            Kind::NoPasswdEntry => Fault::configuration(
                 cause,
                 format!(
-                    "ssh wants an entry in /etc/passwd for this user: give it one, or reach `{host}` by https with a \
+                    "add an entry for this user to /etc/passwd, which ssh requires, or use `{host}` over https with a \
                      token_file"
                 ),
             ),
             Kind::Missing | Kind::NoSuchObject => Fault::configuration(
                 cause,
                 format!(
-                    "check the address; a private repository may look absent without a login for `{host}`"
+                    "check the address, and the login for `{host}` if it is private: servers hide it without a login"
                 ),
             ),
-            Kind::MayPass => {
-                Fault::unavailable(cause, "check that this pod reaches it (DNS, network policy, proxy)")
+            Kind::Transient => {
+                Fault::unavailable(cause, "check that this pod reaches the server (DNS, network policy, proxy)")
             }
         }
     }
@@ -142,8 +143,8 @@ mod tests {
     use crate::outcome::{CONFIGURATION, PERMISSION, UNAVAILABLE};
 
     #[test]
-    fn gits_words_are_told_apart() {
-        for (said, may_pass, code) in [
+    fn messages_of_git_are_classified() {
+        for (output, is_transient, code) in [
             ("fatal: Authentication failed for 'https://h/x'", false, PERMISSION),
             ("fatal: could not read Username for 'https://h': terminal prompts disabled", false, PERMISSION),
             ("git@h: Permission denied (publickey).", false, PERMISSION),
@@ -155,13 +156,17 @@ mod tests {
             ("fatal: the remote end hung up unexpectedly", true, UNAVAILABLE),
             ("error: RPC failed; HTTP 502 curl 22 The requested URL returned error: 502", true, UNAVAILABLE),
         ] {
-            let reason = explain(&[said.to_string(), "and the repository exists.".into()]);
-            assert_eq!((reason.may_pass(), reason.fault("x", Some("h")).code), (may_pass, code), "{said}");
-            assert_eq!(reason.text(), said);
+            let reason = classify(&[output.to_string(), "and the repository exists.".into()]);
+            assert_eq!(
+                (reason.is_transient(), reason.fault("x", Some("h")).code),
+                (is_transient, code),
+                "{output}"
+            );
+            assert_eq!(reason.text(), output);
         }
         assert!(
-            explain(&["error: Server does not allow request for unadvertised object a".into()])
-                .is_no_such_object()
+            classify(&["error: Server does not allow request for unadvertised object a".into()])
+                .is_missing_object()
         );
     }
 }

@@ -1,7 +1,7 @@
-//! Submodules: fetched one by one, since one that cannot be had is no reason to do without the app.
+//! Fetches submodules one by one, so that the app can be used without one that cannot be fetched.
 //!
-//! `bench get-app` fetches none, and most that apps have are for their developers. Whether the app needs one is for
-//! `publish` to decide, which knows where the package lies.
+//! `bench get-app` fetches none, and most submodules are for the app's developers. `publish`, which knows the package's
+//! folder, decides whether the app needs a missing one.
 
 use std::path::Path;
 
@@ -9,42 +9,42 @@ use super::Git;
 use crate::config::apps::{AppSpec, location};
 use crate::outcome::{Fault, Flow};
 
-/// A submodule may be of no use at all: it is not waited for as the app itself is.
-const TRIES: u32 = 2;
+/// Attempts for a submodule: fewer than for the app itself, since the app may not need it.
+const MAX_TRIES: u32 = 2;
 
-/// A submodule that the source lacks.
+/// A submodule that could not be fetched.
 #[derive(Clone, Debug)]
-pub struct Lacking {
-    /// Its folder in the repository.
+pub struct MissingSubmodule {
+    /// The submodule's folder in the repository.
     pub path: String,
     pub fault: Fault,
 }
 
-impl Lacking {
-    /// The folder lies in it, or it in the folder.
-    pub fn touches(&self, folder: &Path) -> bool {
+impl MissingSubmodule {
+    /// True if the folder is inside of the submodule, or contains it.
+    pub fn overlaps(&self, folder: &Path) -> bool {
         folder.starts_with(&self.path) || Path::new(&self.path).starts_with(folder)
     }
 }
 
 impl Git<'_> {
-    /// Fetches what can be had; what cannot.
+    /// Fetches all submodules. Returns those that could not be fetched.
     ///
     /// # Errors
-    /// `.gitmodules` cannot be read; the signal that asked for a stop.
-    pub(super) async fn fetch_submodules(&self, app: &AppSpec, folder: &Path) -> Flow<Vec<Lacking>> {
+    /// `.gitmodules` cannot be read; the stop signal.
+    pub(super) async fn fetch_submodules(&self, app: &AppSpec, folder: &Path) -> Flow<Vec<MissingSubmodule>> {
         let paths = self.submodules(app, folder).await?;
         if !self.pod.config.git.submodules {
-            return Ok(paths.into_iter().map(|path| not_wanted(app, path)).collect());
+            return Ok(paths.into_iter().map(|path| fetching_disabled(app, path)).collect());
         }
         let text = |text: &str| text.to_string();
-        // Those with relative URLs are looked for beside it.
+        // Relative URLs of submodules are resolved against the remote.
         let remote = [text("remote"), text("add"), text("origin"), app.source()];
         self.run(app, Some(folder), &remote).await?;
         let mut lacking = Vec::new();
         for path in paths {
             if let Err(fault) = self.fetch_submodule(app, folder, &path).await? {
-                lacking.push(Lacking { path, fault });
+                lacking.push(MissingSubmodule { path, fault });
             }
         }
         Ok(lacking)
@@ -59,51 +59,51 @@ impl Git<'_> {
         let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<String>>();
         let mut update: Vec<String> = Vec::new();
         if location::host(&app.source()).is_none() {
-            // A repository on this machine may name others on it; one from elsewhere may not.
+            // Only a repository on this machine may refer to others on this machine.
             update.extend(words("-c protocol.file.allow=always"));
         }
         update.extend(words("submodule --quiet update --init --recursive"));
         let shallow = [update.clone(), words("--depth 1 --"), vec![path.to_string()]].concat();
         let whole = [update, words("--"), vec![path.to_string()]].concat();
-        let fetched = match self.try_run(app, Some(folder), &shallow, TRIES).await? {
-            Err(reason) if reason.is_no_such_object() => {
-                self.try_run(app, Some(folder), &whole, TRIES).await?
+        let fetched = match self.try_run(app, Some(folder), &shallow, MAX_TRIES).await? {
+            Err(reason) if reason.is_missing_object() => {
+                self.try_run(app, Some(folder), &whole, MAX_TRIES).await?
             }
             fetched => fetched,
         };
         Ok(fetched.map(drop).map_err(|reason| {
             let cause = format!("app {}: its submodule {path}: {}", app.label(), reason.text());
-            let hint = "check its URL in .gitmodules, and whether this pod reaches it and may read it (CAULDRON_GIT_AUTH); \
-                        or set CAULDRON_GIT_SUBMODULES=off to fetch none";
+            let hint = "check its URL in .gitmodules, and that this pod can reach and read it (CAULDRON_GIT_AUTH), or \
+                        set CAULDRON_GIT_SUBMODULES=off to fetch no submodules";
             Fault { hint: hint.into(), ..reason.fault(&cause, Some("its host")) }
         }))
     }
 
-    /// The folders that `.gitmodules` and the commit both name.
+    /// The folders of submodules that are both in `.gitmodules` and in the commit.
     async fn submodules(&self, app: &AppSpec, folder: &Path) -> Flow<Vec<String>> {
         if !folder.join(".gitmodules").exists() {
             return Ok(Vec::new());
         }
         let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<String>>();
-        let ask = words(r"config --null --file .gitmodules --get-regexp ^submodule\..*\.path$");
-        let Ok(named) = self.try_run(app, Some(folder), &ask, 1).await? else { return Ok(Vec::new()) };
+        let arguments = words(r"config --null --file .gitmodules --get-regexp ^submodule\..*\.path$");
+        let Ok(named) = self.try_run(app, Some(folder), &arguments, 1).await? else { return Ok(Vec::new()) };
         let entries = named.split('\0').map(str::trim_start);
         let paths: Vec<String> =
             entries.filter_map(|entry| entry.split_once('\n')).map(|(_, path)| path.into()).collect();
         if paths.is_empty() {
             return Ok(Vec::new());
         }
-        let ask = [words("ls-files --stage -z --"), paths].concat();
-        let staged = self.run(app, Some(folder), &ask).await?;
+        let arguments = [words("ls-files --stage -z --"), paths].concat();
+        let staged = self.run(app, Some(folder), &arguments).await?;
         let links = staged.split('\0').filter(|entry| entry.trim_start().starts_with("160000 "));
         Ok(links.filter_map(|entry| entry.split_once('\t')).map(|(_, path)| path.to_string()).collect())
     }
 }
 
-fn not_wanted(app: &AppSpec, path: String) -> Lacking {
+fn fetching_disabled(app: &AppSpec, path: String) -> MissingSubmodule {
     let cause =
         format!("app {}: its submodule {path} is not fetched (CAULDRON_GIT_SUBMODULES=off)", app.label());
-    Lacking { path, fault: Fault::configuration(cause, "set CAULDRON_GIT_SUBMODULES=on") }
+    MissingSubmodule { path, fault: Fault::configuration(cause, "set CAULDRON_GIT_SUBMODULES=on") }
 }
 
 #[cfg(test)]
@@ -111,8 +111,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_submodule_touches_what_it_holds_and_what_holds_it() {
-        let lacking = |path: &str| Lacking { path: path.into(), fault: Fault::unavailable("x", "y") };
+    fn a_submodule_overlaps_folders_inside_it_and_around_it() {
+        let lacking =
+            |path: &str| MissingSubmodule { path: path.into(), fault: Fault::unavailable("x", "y") };
         let package = Path::new("apps/shop/shop");
         for (path, expected) in [
             ("apps/shop/shop", true),
@@ -123,7 +124,7 @@ mod tests {
             ("frappe-ui", false),
             ("shop", false),
         ] {
-            assert_eq!(lacking(path).touches(package), expected, "{path}");
+            assert_eq!(lacking(path).overlaps(package), expected, "{path}");
         }
     }
 }

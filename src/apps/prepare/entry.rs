@@ -1,9 +1,9 @@
-//! One entry of the wanted list, on its way to the code of its app.
+//! Turns one entry of the wanted list into the code of its app.
 //!
 //! ```text
-//!   look ─▶ Image, Bundle ─────────────────────────────────▶ published: that
-//!        ─▶ Unbuilt, Absent ─▶ fetch ─▶ Bundle ────────────▶
-//!                                    ─▶ Fetched ───────────▶ published: a new bundle
+//!   locate ─▶ Image, Bundle ─────────────────────────────────▶ published: that code
+//!          ─▶ Unbuilt, Absent ─▶ fetch ─▶ Bundle ────────────▶
+//!                                      ─▶ Fetched ───────────▶ published: a new bundle
 //! ```
 
 use std::collections::BTreeMap;
@@ -12,19 +12,20 @@ use super::super::baked::Image;
 use super::super::bundle::Bundle;
 use super::super::bundle_store::BundleStore;
 use super::super::git::Git;
-use super::super::order::{not_wanted, order};
+use super::super::order::{order, required_app_missing};
 use super::super::pins::{Commit, Pin, Pins};
 use super::super::publish::{Fetched, Origin, Publisher};
 use super::super::{AppCode, bundles_of};
 use crate::config::apps::AppSpec;
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow, Result, Stopped};
 
-/// One of the list, what was pinned of it, and where its code is.
+/// An entry, its pin, and the place of its code.
 pub struct Entry<'a> {
     app: &'a AppSpec,
-    /// None where its branch is to move.
+    /// None if its branch is to move.
     pinned: Option<&'a Pin>,
-    /// Commits of the same source that have bundles, the one that was pinned last in front.
+    /// Commits of the same source that have bundles, the last pinned one first.
     before: Vec<String>,
     source: Source<'a>,
 }
@@ -32,19 +33,19 @@ pub struct Entry<'a> {
 enum Source<'a> {
     Image(AppCode),
     Bundle(Bundle),
-    /// Its assets were not built, and can be now.
+    /// The bundle's assets were not built, and this container can build them.
     Unbuilt(Bundle),
     Absent,
-    /// With the unbuilt bundle that it is to replace.
+    /// The fetched source, and the unbuilt bundle that it replaces.
     Fetched(Box<Fetched<'a>>, Option<Bundle>),
 }
 
 impl<'a> Entry<'a> {
-    /// What is there already.
+    /// Finds existing code.
     ///
     /// # Errors
-    /// 78 for another Frappe than the image has.
-    pub fn look(app: &'a AppSpec, store: &BundleStore<'_>, before: &'a Pins, moves: bool) -> Result<Self> {
+    /// 78 if another Frappe is wanted than the image has.
+    pub fn locate(app: &'a AppSpec, store: &BundleStore<'_>, before: &'a Pins, moves: bool) -> Result<Self> {
         let pinned = before.pin_of(app);
         if let Some(own) = store.of_the_image(app) {
             return Ok(Self { app, pinned, before: Vec::new(), source: Source::Image(own) });
@@ -53,8 +54,9 @@ impl<'a> Entry<'a> {
             let has = store.image.apps.get("frappe").map_or("none", |baked| baked.version.as_str());
             return Err(Fault::configuration(
                 format!("frappe is wanted at {}, and the image has {has}", app.reference()),
-                "use an image with that Frappe: it is no app among others",
-            ));
+                "use an image with that Frappe: only the image can provide it",
+            )
+            .named(Refusal::FrappeMismatch));
         }
         let pinned = pinned.filter(|_| !moves || !app.may_move());
         let published = before.pin_of_source(app).map(|pin| store.commits_before(pin));
@@ -66,10 +68,10 @@ impl<'a> Entry<'a> {
         Ok(Self { app, pinned, before: published.unwrap_or_default(), source })
     }
 
-    /// Fetches what is not there. Whether it did.
+    /// Fetches code that is absent or unbuilt. Returns true if it did.
     ///
     /// # Errors
-    /// What is wrong with the app or its repository; the signal that asked for a stop.
+    /// The app or its repository is not usable; the stop signal.
     pub async fn fetch<'g>(
         &mut self,
         store: &BundleStore<'_>,
@@ -81,15 +83,15 @@ impl<'a> Entry<'a> {
             Source::Unbuilt(bundle) => Some(bundle.clone()),
             Source::Image(_) | Source::Bundle(_) | Source::Fetched(..) => return Ok(false),
         };
-        self.source = match self.fetch_anew(store, publisher, git).await {
+        self.source = match self.fetch_source(store, publisher, git).await {
             Ok(Source::Fetched(fetched, _)) => Source::Fetched(fetched, unbuilt),
             Ok(source) => source,
-            Err(stopped) => Source::Bundle(unbuilt_for_now(stopped, unbuilt)?),
+            Err(stopped) => Source::Bundle(keep_unbuilt_bundle(stopped, unbuilt)?),
         };
         Ok(true)
     }
 
-    async fn fetch_anew<'g>(
+    async fn fetch_source<'g>(
         &self,
         store: &BundleStore<'_>,
         publisher: &Publisher<'g>,
@@ -98,25 +100,25 @@ impl<'a> Entry<'a> {
         let (app, pinned) = (self.app, self.pinned);
         let commit = match pinned.map(|pin| &pin.commit) {
             Some(Commit::At(commit)) => commit.clone(),
-            _ => opened(git, publisher)?.resolve(app).await?,
+            _ => git_with_logins(git, publisher)?.resolve(app).await?,
         };
         if let Some(bundle) = store.any_bundle_at(app, &commit) {
             return Ok(Source::Bundle(bundle));
         }
-        // A new image, or another Python: no repository is needed for what is here already.
+        // For a new image or another Python, the source of an existing bundle is used instead of the repository.
         let source = pinned.and_then(|pin| store.any_source_of(app, pin, &commit));
         let origin = match &source {
             Some(bundle) => Origin::Bundle(bundle),
-            None => Origin::Git { git: opened(git, publisher)?, before: &self.before },
+            None => Origin::Git { git: git_with_logins(git, publisher)?, before: &self.before },
         };
         let fetched = publisher.fetch(app, &commit, origin).await?;
         Ok(Source::Fetched(Box::new(fetched), None))
     }
 
-    /// Publishes what was fetched; the pin and the code. `code` is that of the entries before.
+    /// Publishes fetched source. Returns the pin and the code. `code` is the code of the previous entries.
     ///
     /// # Errors
-    /// What is wrong with the app; the signal that asked for a stop.
+    /// The app is not usable; the stop signal.
     pub async fn published(
         self,
         store: &BundleStore<'_>,
@@ -125,7 +127,7 @@ impl<'a> Entry<'a> {
     ) -> Flow<(Pin, AppCode)> {
         let bundle = match self.source {
             Source::Image(own) => {
-                // An older image may need what was pinned before.
+                // The existing pin stays, because an older image may need it.
                 let of_the_image = || Pin::of(self.app, own.app(), Commit::Baked);
                 return Ok((self.pinned.cloned().unwrap_or_else(of_the_image), own));
             }
@@ -134,13 +136,13 @@ impl<'a> Entry<'a> {
             Source::Fetched(fetched, unbuilt) => {
                 let others: Vec<Bundle> = bundles_of(code).cloned().collect();
                 let published = publisher.publish(*fetched, &others).await;
-                published.or_else(|stopped| unbuilt_for_now(stopped, unbuilt))?
+                published.or_else(|stopped| keep_unbuilt_bundle(stopped, unbuilt))?
             }
         };
         Ok((store.pin(self.app, &bundle), AppCode::Bundle(bundle)))
     }
 
-    /// Its name and what it requires, as far as that is known.
+    /// The app's name and required apps, if they are known already.
     fn known(&self, image: &Image) -> Option<(&str, Vec<String>)> {
         match &self.source {
             Source::Image(code) => Some((code.app(), code.required_apps(image))),
@@ -155,11 +157,12 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Refuses what can be refused before all is fetched. An app that is still to be fetched requires nothing yet.
+/// Refuses duplicate entries and cycles as far as they are known. An app that is not fetched yet counts as requiring
+/// nothing.
 ///
 /// # Errors
 /// 78 for two entries of one app, and for apps that require each other.
-pub fn refuse_twice_and_circles(entries: &[Entry<'_>], image: &Image) -> Result<()> {
+pub fn refuse_duplicates_and_cycles(entries: &[Entry<'_>], image: &Image) -> Result<()> {
     let mut known: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let (mut names, mut to_come) = (Vec::new(), Vec::new());
     for entry in entries {
@@ -170,33 +173,35 @@ pub fn refuse_twice_and_circles(entries: &[Entry<'_>], image: &Image) -> Result<
         names.push(app);
         if known.insert(app, required).is_some() {
             let cause = format!("{} and another entry are both app {app}", entry.app.source());
-            return Err(Fault::configuration(cause, "name each app once"));
+            return Err(Fault::configuration(cause, "list each app once").named(Refusal::DuplicateApp));
         }
     }
     let of_the_image = |app: &str| image.apps.get(app).filter(|_| !to_come.iter().any(|other| other == app));
     let requires = |app: &str| {
         let required = known.get(app).or_else(|| of_the_image(app).map(|baked| &baked.required_apps));
-        // One that is nowhere is told when everything is there.
+        // A missing app is reported after everything is fetched.
         Some(required.cloned().unwrap_or_default())
     };
-    order(names, requires).map(drop).map_err(|unordered| unordered.fault(not_wanted))
+    order(names, requires).map(drop).map_err(|unordered| unordered.fault(required_app_missing))
 }
 
-/// Its logins are written down when they are needed.
-fn opened<'b, 'g>(git: &'b mut Option<Git<'g>>, publisher: &Publisher<'g>) -> Result<&'b Git<'g>> {
+/// Opens git when it is first needed, because this writes the logins to disk.
+fn git_with_logins<'b, 'g>(git: &'b mut Option<Git<'g>>, publisher: &Publisher<'g>) -> Result<&'b Git<'g>> {
     Ok(match git {
         Some(git) => git,
         None => git.insert(Git::open(publisher.pod)?),
     })
 }
 
-/// The site was served with this bundle until now, and is not taken away for what it lacked all the time.
-fn unbuilt_for_now(stopped: Stopped, unbuilt: Option<Bundle>) -> Flow<Bundle> {
+/// Keeps the unbuilt bundle after a fault: the site was served with it until now, so the fault is only logged.
+fn keep_unbuilt_bundle(stopped: Stopped, unbuilt: Option<Bundle>) -> Flow<Bundle> {
     let (Stopped::Fault(fault), Some(bundle)) = (&stopped, unbuilt) else { return Err(stopped) };
     tracing::error!(
+        event = "app.build_failed_again",
         app = bundle.manifest.app,
         cause = fault.cause,
-        "its user interface or assets were never built, and cannot be now: its own pages are missing; the next leader tries again"
+        refusal = fault.refusal_name(),
+        "building the app's assets failed: its own pages stay missing until a later leader can build them"
     );
     Ok(bundle)
 }

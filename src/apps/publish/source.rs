@@ -1,16 +1,17 @@
-//! An app's source, as a bundle begins with it: out of its repository, or of a bundle of the same commit.
+//! Takes an app's source for a bundle from its repository, or from a bundle of the same commit.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
 use super::super::bundle::Bundle;
-use super::super::git::Lacking;
+use super::super::git::MissingSubmodule;
 use super::super::source_tree::{copy_tree, remove_git};
 use crate::config::apps::AppSpec;
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Result};
 
-/// Source and assets of a bundle; bytecode and requirements are its own Python's.
+/// Copies source and assets of a bundle, but not bytecode and requirements, which depend on its Python.
 pub(super) fn copy_sources(bundle: &Bundle, root: &Path) -> io::Result<()> {
     for folder in ["source", "assets"] {
         if bundle.root.join(folder).is_dir() {
@@ -20,8 +21,8 @@ pub(super) fn copy_sources(bundle: &Bundle, root: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The repository, or its subfolder, without anything of git's: history, and the address it came from.
-pub(super) fn take_source(app: &AppSpec, repository: &Path, source: &Path) -> Result<()> {
+/// Takes the repository, or its subfolder, without git's own files: the history and the address of the remote.
+pub(super) fn extract_source(app: &AppSpec, repository: &Path, source: &Path) -> Result<()> {
     let label = app.label();
     let folder = app.subfolder.as_ref().map_or(repository.to_path_buf(), |folder| repository.join(folder));
     let outside = || {
@@ -29,12 +30,13 @@ pub(super) fn take_source(app: &AppSpec, repository: &Path, source: &Path) -> Re
             "app {label}: its repository has no folder `{}`",
             app.subfolder.clone().unwrap_or_default()
         );
-        Fault::configuration(cause, "correct its subfolder")
+        Fault::configuration(cause, "correct its subfolder").named(Refusal::AppUnusable)
     };
-    let fault =
-        |error: &io::Error| Fault::file(format!("cannot take app {label} from its repository"), error);
+    let fault = |error: &io::Error| {
+        Fault::file(format!("cannot take the source of app {label} from its repository"), error)
+    };
     let root = fs::canonicalize(repository).map_err(|error| fault(&error))?;
-    // A link out of the repository is none of its folders.
+    // A link that leads out of the repository is refused.
     let folder = fs::canonicalize(folder).map_err(|_| outside())?;
     if !folder.is_dir() || !folder.starts_with(&root) {
         return Err(outside());
@@ -43,11 +45,11 @@ pub(super) fn take_source(app: &AppSpec, repository: &Path, source: &Path) -> Re
     remove_git(source).map_err(|error| fault(&error))
 }
 
-/// Why the folder is no app: a submodule that it lies in, or that should lie in it, cannot be had.
-pub(super) fn for_want_of(lacking: &[Lacking], folder: Option<&str>, fault: Fault) -> Fault {
+/// Replaces the fault of an unusable folder by that of a missing submodule, if one overlaps the folder.
+pub(super) fn blame_submodule(lacking: &[MissingSubmodule], folder: Option<&str>, fault: Fault) -> Fault {
     let folder = Path::new(folder.unwrap_or_default());
-    match lacking.iter().find(|lacking| lacking.touches(folder)) {
-        Some(Lacking { fault: why, .. }) => {
+    match lacking.iter().find(|lacking| lacking.overlaps(folder)) {
+        Some(MissingSubmodule { fault: why, .. }) => {
             Fault { cause: format!("{}; {}", fault.cause, why.cause), ..why.clone() }
         }
         None => fault,

@@ -1,4 +1,4 @@
-//! pip or uv of the bench: told what to resolve and what to install, and what they said read.
+//! Runs the bench's pip or uv to resolve and install requirements, and parses their output.
 
 use std::ffi::OsString;
 use std::fs;
@@ -6,21 +6,22 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::apps::program::{self, Ran};
+use crate::apps::program::{self, RunResult};
 use crate::frappe::environment::ChildEnvironment;
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow, Result};
 use crate::pod::Pod;
 use crate::supervise::spawn::Spec;
 
-/// One thing to install.
+/// One package to install.
 pub struct Pinned {
     /// `name==version`.
     pub name: String,
-    /// The same, or `name @ URL`.
+    /// `name==version`, or `name @ URL`.
     requirement: String,
 }
 
-/// What the bench has to install with.
+/// The program that installs packages for the bench.
 pub enum Installer {
     Pip(PathBuf),
     Uv { program: PathBuf, python: PathBuf },
@@ -38,11 +39,10 @@ impl Installer {
         match folders.map(|folder| folder.join("uv")).find(|program| program.is_file()) {
             Some(program) => Ok(Self::Uv { program, python: bench.python() }),
             None => Err(Fault::configuration(
-                format!(
-                    "app {app}: it requires packages that the bench lacks, and there is neither pip nor uv"
-                ),
-                "install pip in the bench's env, or bake the app into the image",
-            )),
+                format!("app {app}: it requires packages that the bench lacks, and neither pip nor uv is installed"),
+                "install pip in the bench's env, or build the app into the image",
+            )
+            .named(Refusal::AppToolMissing)),
         }
     }
 
@@ -75,7 +75,7 @@ impl Installer {
         arguments
     }
 
-    pub async fn run(&self, pod: &Pod, scratch: &Path, arguments: Vec<OsString>) -> Flow<Ran> {
+    pub async fn run(&self, pod: &Pod, scratch: &Path, arguments: Vec<OsString>) -> Flow<RunResult> {
         let mut environment = ChildEnvironment::inherited();
         environment.set("TMPDIR", scratch).set("PIP_NO_INPUT", "1").set("PIP_DISABLE_PIP_VERSION_CHECK", "1");
         environment.set("PIP_ROOT_USER_ACTION", "ignore").set("NO_COLOR", "1");
@@ -95,8 +95,8 @@ impl Installer {
         program::run(pod, spec, pod.config.git.timeout).await
     }
 
-    /// What the dry run would install.
-    pub fn pinned(&self, report: &Path, ran: &Ran) -> Option<Vec<Pinned>> {
+    /// The packages that the dry run would install.
+    pub fn pinned(&self, report: &Path, ran: &RunResult) -> Option<Vec<Pinned>> {
         match self {
             Self::Pip(_) => serde_json::from_slice(&fs::read(report).ok()?).ok().map(Report::pinned),
             // ` + name==version`, or ` + name==version (from URL)`.
@@ -124,7 +124,7 @@ impl Pinned {
     }
 }
 
-/// pip's installation report (its documentation, Installation Report, version 1).
+/// pip's installation report (version 1; see "Installation Report" in pip's documentation).
 #[derive(Deserialize)]
 struct Report {
     install: Vec<Item>,
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pips_report_becomes_pins() {
+    fn the_report_of_pip_becomes_pins() {
         let report: Report = serde_json::from_str(
             r#"{"install": [
                 {"metadata": {"name": "a", "version": "1"}, "is_direct": false, "download_info": {"url": "https://u:p@i/a.whl"}},
@@ -190,13 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn uvs_dry_run_becomes_pins() {
+    fn the_dry_run_of_uv_becomes_pins() {
         let installer = Installer::Uv { program: "uv".into(), python: "python".into() };
         let last_lines =
             ["Resolved 2 packages", "Would install 1 package", " + a==1", " + b==2 (from file:///b)"];
-        let ran = Ran { exit: None, stdout: String::new(), last_lines: last_lines.map(Into::into).into() };
+        let ran =
+            RunResult { exit: None, stdout: String::new(), last_lines: last_lines.map(Into::into).into() };
         let pinned = installer.pinned(Path::new("/"), &ran).unwrap();
-        let told: Vec<&str> = pinned.iter().map(|pin| pin.requirement.as_str()).collect();
-        assert_eq!(told, ["a==1", "b @ file:///b"]);
+        let requirements: Vec<&str> = pinned.iter().map(|pin| pin.requirement.as_str()).collect();
+        assert_eq!(requirements, ["a==1", "b @ file:///b"]);
     }
 }

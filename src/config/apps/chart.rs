@@ -1,9 +1,9 @@
-//! The chart's strings: `name:branch` and `name:URL:branch`, between commas or white space.
+//! The chart's strings: `name:branch` and `name:URL:branch`, separated by commas or white space.
 //!
-//! The chart's template ends an entry with no separator (`erpnext:version-15hrms:version-15`;
-//! docs/before.md#app-lists); such an entry is refused by name, never guessed.
+//! The chart's template puts no separator between entries (`erpnext:version-15hrms:version-15`;
+//! docs/before.md#app-lists). Such an entry is refused and named in the message, never guessed.
 
-use super::super::login_signs::holds_a_login;
+use super::super::login_signs::contains_login;
 use super::location::Location;
 use super::{AppSpec, check_name, check_reference};
 
@@ -11,7 +11,7 @@ use super::{AppSpec, check_name, check_reference};
 pub fn parse_standard(text: &str) -> Result<Vec<AppSpec>, String> {
     entries(text)
         .enumerate()
-        .map(|(index, entry)| standard(entry).map_err(|why| unreadable(index, entry, &why)))
+        .map(|(index, entry)| standard(entry).map_err(|why| entry_problem(index, entry, &why)))
         .collect()
 }
 
@@ -25,17 +25,17 @@ fn standard(entry: &str) -> Result<AppSpec, String> {
     }
     check_name(name)?;
     branch.map_or(Ok(()), check_reference)?;
-    if holds_a_login(entry) {
-        return Err("an app with a URL goes into CUSTOM_APPS or CAULDRON_APPS, and none is in base64".into());
+    if contains_login(entry) {
+        return Err("list an app with a URL in CUSTOM_APPS or CAULDRON_APPS, and do not write base64".into());
     }
     Ok(AppSpec { name: Some(name.into()), branch: branch.map(str::to_string), ..AppSpec::default() })
 }
 
-/// Reads the chart's `name:URL[:branch]` list, from both ends since a URL has colons of its own.
+/// Reads the chart's `name:URL[:branch]` list. Entries are split from both ends, since a URL contains colons.
 pub fn parse_custom(text: &str) -> Result<Vec<AppSpec>, String> {
     entries(text)
         .enumerate()
-        .map(|(index, entry)| custom(entry).map_err(|why| unreadable(index, entry, &why)))
+        .map(|(index, entry)| custom(entry).map_err(|why| entry_problem(index, entry, &why)))
         .collect()
 }
 
@@ -56,8 +56,8 @@ fn custom(entry: &str) -> Result<AppSpec, String> {
     })
 }
 
-/// A branch is what follows the last colon of the path: the colons before that are the scheme's, the
-/// port's, or the one between host and path of `git@host:path`.
+/// Splits off the branch: the text after the last colon of the path. Earlier colons belong to the scheme, the port, or
+/// `git@host:path`.
 fn split_branch(rest: &str) -> Option<(&str, Option<&str>)> {
     let path_at = if rest.starts_with('/') {
         0
@@ -69,11 +69,11 @@ fn split_branch(rest: &str) -> Option<(&str, Option<&str>)> {
     };
     let (before, path) = rest.split_at(path_at);
     if !path.contains('/') {
-        // `main`, or `main:x`: no repository.
+        // `main` or `main:x` is not a repository.
         return None;
     }
     if !rest.starts_with('/') && path.contains('@') {
-        // A login with a `/` in it: the branch would be its second half.
+        // A login that contains a `/`: the branch would be the second half of the login.
         return None;
     }
     match path.rfind(':') {
@@ -89,13 +89,13 @@ fn entries(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty())
 }
 
-fn unreadable(index: usize, entry: &str, why: &str) -> String {
-    // A token in a URL stays out of the message: everything between `//` and `@` goes.
+fn entry_problem(index: usize, entry: &str, why: &str) -> String {
+    // Everything between `//` and `@` is removed, so that a token in a URL is not in the message.
     let shown = match (entry.find("://"), entry.rfind('@')) {
         (Some(start), Some(at)) if at > start => format!("{}://***{}", &entry[..start], &entry[at..]),
         _ => entry.to_string(),
     };
-    // The part that is wrong may hold it as well.
+    // The cause may contain the token as well.
     let why = if shown == entry { why } else { "it should be name:URL:branch" };
     format!("cannot read entry {}, `{shown}`: {why}", index + 1)
 }
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_the_charts_forms_from_both_ends() {
+    fn reads_the_charts_forms() {
         let apps = parse_standard("erpnext:version-15, hrms:version-15\npayments").unwrap();
         assert_eq!(apps.len(), 3);
         assert_eq!(apps[2].branch, None);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn names_the_mangled_entry_and_never_guesses() {
+    fn a_mangled_entry_is_named_and_never_guessed() {
         let error = parse_standard("payments, erpnext:version-15hrms:version-15").unwrap_err();
         assert!(error.contains("`erpnext:version-15hrms:version-15`"), "{error}");
         for bad in [

@@ -1,9 +1,9 @@
-//! Where a repository is: a URL, git's short form of ssh, or a path; and the login that may stand in it.
+//! The address of a repository: a URL, git's short form of ssh, or a path, and the login that it may contain.
 
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 
-/// A repository's address as git is given it, which everybody may see.
+/// A repository's address in the form that git gets, without secrets.
 #[derive(Clone, Debug)]
 pub struct Location {
     /// Without any password or token.
@@ -11,23 +11,22 @@ pub struct Location {
     pub login: Option<UrlLogin>,
 }
 
-/// What stood before the `@` of an http URL.
+/// The text before the `@` of an http URL.
 #[derive(Clone, Debug)]
 pub struct UrlLogin {
-    /// `https://TOKEN@host/` has none; git hosts take any name beside a token.
+    /// None for `https://TOKEN@host/`: with a token, git hosts accept any user name.
     pub user: Option<String>,
     pub password: SecretString,
 }
 
-/// What git knows and does not run a program of its own choice for (`ext::` does).
+/// The schemes for which git runs no program of the URL's choice (`ext::` does).
 const SCHEMES: [&str; 5] = ["https", "http", "ssh", "git", "file"];
 
 impl Location {
-    /// Reads a URL (git-clone(1), GIT URLS). What is wrong is said without repeating the text, which
-    /// may hold a token.
+    /// Reads a URL (git-clone(1), GIT URLS). A message never repeats the text, since it may contain a token.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) || text.starts_with('-') {
-            return Err("its url is none that git knows".into());
+            return Err("git cannot read its url".into());
         }
         if text.starts_with("//") {
             return Err("its url has no scheme".into());
@@ -43,7 +42,7 @@ impl Location {
             return Err("its url has no scheme and no host".into());
         };
         if host.is_empty() || host.contains('/') || path.is_empty() || path.starts_with(':') {
-            return Err("its url is none that git knows".into());
+            return Err("git cannot read its url".into());
         }
         without_login(path)?;
         without_colon(path)?;
@@ -52,7 +51,7 @@ impl Location {
 
     fn parse_url(scheme: &str, rest: &str) -> Result<Self, String> {
         if !SCHEMES.contains(&scheme) {
-            return Err(format!("git's scheme is one of {}", SCHEMES.join(", ")));
+            return Err(format!("the scheme of its url is not one of {}", SCHEMES.join(", ")));
         }
         let slash = rest.find('/').ok_or("its url has no path")?;
         let (authority, path) = rest.split_at(slash);
@@ -62,8 +61,7 @@ impl Location {
         without_colon(path)?;
         if scheme.starts_with("http") && path.contains(['?', '#']) {
             return Err(
-                "a ? or a # stands in its path: git is given an address, and a login goes before the host"
-                    .into(),
+                "its path contains a ? or a #: write only an address, with a login before the host".into()
             );
         }
         let (user_info, host) = match authority.rsplit_once('@') {
@@ -74,7 +72,7 @@ impl Location {
             return Err("its url has no host".into());
         }
         if !host.is_empty() && !is_host(host) {
-            return Err("its url's host is none; percent-encode / ? # : in a login".into());
+            return Err("its url has no valid host; percent-encode / ? # : in a login".into());
         }
         let Some(user_info) = user_info else {
             return Ok(Self { url: format!("{scheme}://{rest}"), login: None });
@@ -84,7 +82,7 @@ impl Location {
             None => (None, None),
         };
         if !scheme.starts_with("http") {
-            // ssh has no use for a password, and nobody may see one.
+            // ssh does not use a password, so it is removed.
             let user = user.unwrap_or(user_info);
             return Ok(Self { url: format!("{scheme}://{user}@{host}{path}"), login: None });
         }
@@ -97,24 +95,26 @@ impl Location {
     }
 }
 
-/// Two entries that ran together have a colon where a repository has none.
+/// Refuses a colon in the path: two entries without a separator have one, a repository has none.
 fn without_colon(path: &str) -> Result<(), String> {
-    if path.contains(':') { Err("a colon in its path: two entries ran together?".into()) } else { Ok(()) }
+    if path.contains(':') {
+        Err("its path contains a colon: is the separator between two entries missing?".into())
+    } else {
+        Ok(())
+    }
 }
 
-/// An `@` in a path is that of a login with a `/` in it: what git would be given is half of a token.
+/// Refuses an `@` in the path: it belongs to a login that contains a `/`, and git would get half of a token.
 fn without_login(path: &str) -> Result<(), String> {
     if path.contains('@') {
-        return Err(
-            "an @ stands in its path: percent-encode a / in the login as %2F, or give the token as a \
+        return Err("its path contains an @: percent-encode a / in the login as %2F, or set the token as a \
                     token_file in CAULDRON_GIT_AUTH"
-                .into(),
-        );
+            .into());
     }
     Ok(())
 }
 
-/// `host`, `host:port` or `[address]:port`.
+/// True for `host`, `host:port` or `[address]:port`.
 pub fn is_host(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
@@ -126,7 +126,7 @@ pub fn is_host(text: &str) -> bool {
         && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
-/// Host and port of a URL, as git names them in its questions; none for a path.
+/// Returns host and port of a URL, as git writes them when it asks for a login. None for a path.
 pub fn host(url: &str) -> Option<&str> {
     if url.starts_with('/') {
         return None;
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_login_is_taken_out() {
+    fn a_login_is_removed() {
         let split = |text: &str| {
             let location = Location::parse(text).unwrap();
             let login = location.login.map(|l| (l.user, l.password.expose_secret().to_string()));
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_that_is_cut_in_two_is_refused_and_not_repeated() {
+    fn a_login_that_would_be_split_is_refused_and_not_repeated() {
         for bad in [
             "https://user:gl/canary@h/x.git",
             "https://gl/canary@h/x.git",
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_told_with_its_port() {
+    fn a_host_has_its_port() {
         for (url, expected) in [
             ("https://h:8443/x", Some("h:8443")),
             ("ssh://git@h:22/x", Some("h:22")),

@@ -1,4 +1,4 @@
-//! The wanted apps: what an entry asks for, and the whole list as one thing.
+//! The wanted apps: one entry, and the whole list.
 
 use std::ops::Deref;
 
@@ -7,21 +7,21 @@ use sha2::{Digest, Sha256};
 
 use super::location::UrlLogin;
 
-/// The list, in its order.
+/// The list, in the configured order.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(transparent)]
 pub struct AppSpecs(Vec<AppSpec>);
 
-/// One wanted app. Written as it is read, but for the login.
+/// One wanted app. It is serialized in the form in which it is read, without the login.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct AppSpec {
-    /// The Python package's name; where a URL is given it may be left to the repository.
+    /// The Python package's name. With a URL it may be absent: the repository gives it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Without any login.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// The login that stood in the URL.
+    /// The login in the URL.
     #[serde(skip)]
     pub login: Option<UrlLogin>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,7 +41,7 @@ pub struct AppSpec {
 }
 
 impl AppSpecs {
-    /// What the whole list is called on the volume. Logins are no part of it: a new token moves nothing.
+    /// Returns the name of the list on the volume. It does not depend on logins, so a new token moves no branch.
     pub fn digest(&self) -> String {
         let mut hasher = Sha256::new();
         for app in self.iter() {
@@ -72,13 +72,13 @@ impl Deref for AppSpecs {
 }
 
 impl AppSpec {
-    /// Where it comes from. A name alone means Frappe's own organisation, as it does for `bench get-app`.
+    /// Returns the URL or path. A name alone means Frappe's own organisation, as for `bench get-app`.
     pub fn source(&self) -> String {
         let named = || format!("https://github.com/frappe/{}", self.name.as_deref().unwrap_or_default());
         self.url.clone().or_else(|| self.path.clone()).unwrap_or_else(named)
     }
 
-    /// `branch main`, `tag v1`, `commit …`, or `HEAD`.
+    /// Returns `branch main`, `tag v1`, `commit …`, or `HEAD`.
     pub fn reference(&self) -> String {
         match (&self.commit, &self.tag, &self.branch) {
             (Some(commit), ..) => format!("commit {commit}"),
@@ -88,22 +88,22 @@ impl AppSpec {
         }
     }
 
-    /// Whether what it means may change: a branch does; a tag is taken at its word.
+    /// True if its commit may change: a branch moves; a tag is treated as fixed.
     pub fn may_move(&self) -> bool {
         self.commit.is_none() && self.tag.is_none()
     }
 
-    /// Unless it is said that the site is not to have it.
+    /// True unless `install` is false: the app is installed on the site.
     pub fn installs(&self) -> bool {
         self.install.unwrap_or(true)
     }
 
-    /// Unless it is said that its assets are somebody else's work.
+    /// True unless `build` is false: the app's assets are built here.
     pub fn builds(&self) -> bool {
         self.build.unwrap_or(true)
     }
 
-    /// How messages call it before its package is known.
+    /// Returns the name for messages before the package is known.
     pub fn label(&self) -> String {
         self.name.clone().unwrap_or_else(|| {
             let source = self.source();
@@ -112,7 +112,7 @@ impl AppSpec {
         })
     }
 
-    /// The package that it probably is: an app without a name is called as its repository.
+    /// Returns the probable package name: that of the repository for an app without a name.
     pub fn probable_package(&self) -> String {
         self.name.clone().unwrap_or_else(|| self.label().replace('-', "_"))
     }
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_app_without_a_name_is_called_as_its_repository() {
+    fn an_app_without_a_name_has_its_repositorys_name() {
         let wanted = |url: &str| AppSpec { url: Some(url.into()), ..AppSpec::default() };
         for url in ["https://h/frappe/my-app.git", "git@h:org/my-app", "https://token@h/my_app/"] {
             assert_eq!(wanted(url).probable_package(), "my_app", "{url}");

@@ -1,26 +1,27 @@
-//! What the administrator's login sees and may do.
+//! Reads which objects exist and which rights the administrator's login has.
 
 use tokio_postgres::Client;
 
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Result};
 use crate::postgres::sql::{identifier, sql_fault};
 
-/// What the administrator's login saw.
+/// The objects that exist, and the rights of the administrator's login.
 #[derive(Debug)]
 pub struct Facts {
-    /// Some(comment) where the role is there.
+    /// Some(comment) if the role exists.
     pub role: Option<Option<String>>,
-    /// Some(owner) where the database is there.
+    /// Some(owner) if the database exists.
     pub database: Option<String>,
     pub login: String,
-    /// The database that the administrator was let into.
+    /// The database that the administrator is connected to.
     pub maintenance: String,
     pub superuser: bool,
     pub may_create_role: bool,
     pub may_create_database: bool,
 }
 
-pub async fn look(client: &Client, name: &str) -> Result<Facts> {
+pub async fn read(client: &Client, name: &str) -> Result<Facts> {
     let login = client
         .query_one(
             "SELECT rolname::text, rolsuper, rolsuper OR rolcreaterole, rolsuper OR rolcreatedb,
@@ -29,15 +30,15 @@ pub async fn look(client: &Client, name: &str) -> Result<Facts> {
             &[],
         )
         .await
-        .map_err(sql_fault("cannot ask what the login may do"))?;
+        .map_err(sql_fault("cannot read the rights of the login"))?;
     let role = client
         .query_opt("SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = $1", &[&name])
         .await
-        .map_err(sql_fault("cannot look for the role"))?;
+        .map_err(sql_fault("cannot check whether the role exists"))?;
     let database = client
         .query_opt("SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = $1", &[&name])
         .await
-        .map_err(sql_fault("cannot look for the database"))?;
+        .map_err(sql_fault("cannot check whether the database exists"))?;
     Ok(Facts {
         role: role.map(|row| row.get(0)),
         database: database.map(|row| row.get(0)),
@@ -49,7 +50,7 @@ pub async fn look(client: &Client, name: &str) -> Result<Facts> {
     })
 }
 
-/// Names the grant that is missing, before anything is made.
+/// Reports missing grants before anything is created.
 pub fn preflight(facts: &Facts, name: &str) -> Result<()> {
     let mut missing = Vec::new();
     if facts.role.is_none() && !facts.may_create_role {
@@ -66,11 +67,12 @@ pub fn preflight(facts: &Facts, name: &str) -> Result<()> {
     Err(Fault::permission(
         format!("login `{}` may not create {}", facts.login, what.join(" and ")),
         format!(
-            "run as an administrator: ALTER ROLE {} {}; or create what is missing and set DB_USER={name}",
+            "run as an administrator: ALTER ROLE {} {}; or create the missing objects and set DB_USER={name}",
             identifier(&facts.login),
             rights.join(" ")
         ),
-    ))
+    )
+    .named(Refusal::PrivilegeMissing))
 }
 
 #[cfg(test)]
@@ -90,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn the_missing_grant_is_named() {
+    fn the_hint_names_the_missing_grant() {
         assert!(preflight(&facts(true, true), "frappe").is_ok());
         let fault = preflight(&facts(false, true), "frappe").unwrap_err();
         assert!(fault.hint.contains(r#"ALTER ROLE "app" CREATEROLE;"#), "{fault}");

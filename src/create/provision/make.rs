@@ -1,10 +1,11 @@
-//! The statements that make role and database. There is no DROP among them.
+//! The statements that create the role and the database. There is no DROP among them.
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use super::facts::Facts;
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Result};
 use crate::postgres::sql::{has_code, identifier, literal, sql_fault};
 
@@ -21,7 +22,7 @@ pub async fn create_role(
     let role = identifier(name);
     let create = format!("CREATE ROLE {role} LOGIN PASSWORD {}", literal(&verifier(password)));
     match client.batch_execute(&create).await {
-        Ok(()) => tracing::info!(role = name, "created the role"),
+        Ok(()) => tracing::info!(event = "postgres.role_created", role = name, "created the role"),
         Err(error)
             if has_code(&error, &SqlState::DUPLICATE_OBJECT)
                 || has_code(&error, &SqlState::UNIQUE_VIOLATION) =>
@@ -44,7 +45,7 @@ pub async fn set_password(client: &Client, name: &str, password: &SecretString) 
         .map_err(sql_fault(&format!("cannot set the password of role `{name}`")))
 }
 
-/// What the server stores; the password itself never crosses the wire, nor reaches its log.
+/// Returns the form that the server stores: the password itself never crosses the network or reaches the server's log.
 pub fn verifier(password: &SecretString) -> String {
     postgres_protocol::password::scram_sha_256(password.expose_secret().as_bytes())
 }
@@ -55,12 +56,12 @@ pub async fn create_database(client: &Client, facts: &Facts, name: &str) -> Resu
     let create = format!("CREATE DATABASE {quoted} OWNER {quoted} TEMPLATE template0 ENCODING 'UTF8'");
     let mut result = client.batch_execute(&create).await;
     if result.as_ref().is_err_and(|error| has_code(error, &SqlState::INVALID_PARAMETER_VALUE)) {
-        // The cluster's locale is of another encoding; C goes with every one.
+        // The cluster's locale has another encoding; the C locale works with every encoding.
         result = client.batch_execute(&format!("{create} LC_COLLATE 'C' LC_CTYPE 'C'")).await;
     }
     match result {
         Ok(()) => {
-            tracing::info!(database = name, "created the database");
+            tracing::info!(event = "postgres.database_created", database = name, "created the database");
             Ok(())
         }
         Err(error)
@@ -73,23 +74,30 @@ pub async fn create_database(client: &Client, facts: &Facts, name: &str) -> Resu
     }
 }
 
-/// An empty database that an operator made beforehand: Frappe's role must own it from PostgreSQL 15
-/// on, where nobody else may create in its schema public.
+/// Makes the site's role the owner of an empty database that an operator created: from PostgreSQL 15 on only the owner
+/// may create objects in its schema public.
 pub async fn take_ownership(client: &Client, facts: &Facts, name: &str) -> Result<()> {
     join_role(client, facts, name).await?;
     let quoted = identifier(name);
     match client.batch_execute(&format!("ALTER DATABASE {quoted} OWNER TO {quoted}")).await {
         Ok(()) => {
-            tracing::info!(database = name, "gave the empty database to the site's role");
+            tracing::info!(
+                event = "postgres.database_owner_changed",
+                database = name,
+                "made the site's role the owner of the empty database"
+            );
             Ok(())
         }
-        // Whether the role can work in it all the same is asked later, by name.
+        // `may_create_tables` checks later, as the role, whether it can work in the database without owning it.
         Err(error) if has_code(&error, &SqlState::INSUFFICIENT_PRIVILEGE) => Ok(()),
-        Err(error) => Err(sql_fault(&format!("cannot give database `{name}` to its role"))(error)),
+        Err(error) => {
+            Err(sql_fault(&format!("cannot make the site's role the owner of database `{name}`"))(error))
+        }
     }
 }
 
-/// Who is no superuser must be a member of the role it makes an owner; from PostgreSQL 16 on with SET.
+/// Makes the login a member of the role, as a non-superuser must be to make that role an owner (with SET from
+/// PostgreSQL 16 on).
 pub async fn join_role(client: &Client, facts: &Facts, name: &str) -> Result<()> {
     if facts.superuser || facts.login == name {
         return Ok(());
@@ -97,14 +105,14 @@ pub async fn join_role(client: &Client, facts: &Facts, name: &str) -> Result<()>
     let version: i32 = client
         .query_one("SELECT current_setting('server_version_num')::int4", &[])
         .await
-        .map_err(sql_fault("cannot ask for the version"))?
+        .map_err(sql_fault("cannot read the server's version"))?
         .get(0);
     let (options, right) = if version >= 160_000 { (" WITH SET TRUE", "SET") } else { ("", "MEMBER") };
-    // An operator's grant is enough; who has it need not be able to give it.
+    // A grant by an operator is enough: a member need not have the right to grant the membership.
     let has = client
         .query_one("SELECT pg_has_role(current_user, $1::text::name, $2)", &[&name, &right])
         .await
-        .map_err(sql_fault("cannot ask whose member the login is"))?;
+        .map_err(sql_fault("cannot read the login's memberships"))?;
     if has.get(0) {
         return Ok(());
     }
@@ -114,7 +122,8 @@ pub async fn join_role(client: &Client, facts: &Facts, name: &str) -> Result<()>
         Err(error) if has_code(&error, &SqlState::INSUFFICIENT_PRIVILEGE) => Err(Fault::permission(
             format!("login `{}` may not make role `{name}` an owner", facts.login),
             format!("run as an administrator: {grant};"),
-        )),
+        )
+        .named(Refusal::PrivilegeMissing)),
         Err(error) => Err(sql_fault("cannot become a member of the site's role")(error)),
     }
 }

@@ -1,11 +1,11 @@
-//! What an administrator's login may do, and what it would have to.
+//! The rights of an administrator's login, and the rights that it needs.
 
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::net::{ConnectError, Kind, Step};
 use crate::postgres::Connection;
 
-/// Rights of the login, and which of role and database are there.
+/// The rights of the login, and whether role and database exist.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Access {
     pub superuser: bool,
@@ -16,7 +16,7 @@ pub struct Access {
 }
 
 impl Access {
-    /// One question, one round trip.
+    /// Reads them in one round trip.
     pub async fn read(connection: &Connection, wanted: &str) -> Result<Self, ConnectError> {
         let wanted = wanted.replace('\'', "''");
         let sql = format!(
@@ -26,8 +26,8 @@ impl Access {
              FROM pg_catalog.pg_roles WHERE rolname = current_user"
         );
         let messages = connection.simple_query(&sql).await.map_err(|error| {
-            let cause = format!("the server did not say what the login may do: {error}");
-            ConnectError::new(Step::Database, Kind::Lost, cause, "look at the server's own log")
+            let cause = format!("cannot read the rights of the login: {error}");
+            ConnectError::new(Step::Database, Kind::Lost, cause, "check the server's log")
         })?;
         Ok(messages
             .iter()
@@ -55,14 +55,16 @@ impl Access {
         self.superuser || self.create_database
     }
 
-    /// A login without the rights of an administrator, and a database that somebody made for it.
-    pub fn is_owners_way(self) -> bool {
+    /// True if the login has no administrator's rights, and its database exists already.
+    pub fn is_owner_only(self) -> bool {
         self.has_database && !self.may_create_role()
     }
 
+    /// Checks that the login can create the missing role and database.
+    ///
     /// # Errors
-    /// The rights that are missing to create what is missing, with the statement that grants them.
-    pub fn judge(self, user: &str, wanted: &str) -> Result<(), ConnectError> {
+    /// The missing rights, with the statement that grants them.
+    pub fn require_rights(self, user: &str, wanted: &str) -> Result<(), ConnectError> {
         let mut lacks = Vec::new();
         let mut missing = Vec::new();
         if !self.has_role && !self.has_database && !self.may_create_role() {
@@ -78,7 +80,7 @@ impl Access {
         }
         let cause = format!("`{user}` may not create {}", missing.join(" and "));
         let hint = format!(
-            "as a superuser: ALTER ROLE \"{user}\" {}; or create them yourself and set DB_USER={wanted}",
+            "run as a superuser: ALTER ROLE \"{user}\" {}; or create role and database and set DB_USER={wanted}",
             lacks.join(" ")
         );
         Err(ConnectError::new(Step::Database, Kind::NoRight, cause, hint))
@@ -90,14 +92,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_missing_needs_a_right() {
+    fn rights_are_required_only_to_create_what_is_missing() {
         let nothing = Access::default();
         let made = Access { has_role: true, has_database: true, ..nothing };
         let superuser = Access { superuser: true, ..nothing };
         let creator = Access { create_role: true, create_database: true, ..nothing };
         let database_only = Access { has_database: true, ..nothing };
         for fine in [made, superuser, creator, database_only] {
-            assert_eq!(fine.judge("admin", "erp"), Ok(()), "{fine:?}");
+            assert_eq!(fine.require_rights("admin", "erp"), Ok(()), "{fine:?}");
         }
         let table = [
             (nothing, "ALTER ROLE \"admin\" CREATEROLE CREATEDB"),
@@ -106,7 +108,7 @@ mod tests {
             (Access { has_role: true, ..nothing }, "ALTER ROLE \"admin\" CREATEDB"),
         ];
         for (access, grant) in table {
-            let error = access.judge("admin", "erp").unwrap_err();
+            let error = access.require_rights("admin", "erp").unwrap_err();
             assert!(error.hint.contains(grant), "{access:?}: {}", error.hint);
             assert_eq!(error.kind, Kind::NoRight);
         }

@@ -1,42 +1,42 @@
 use super::*;
 
-fn told(text: &str) -> String {
+fn reason_of(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(str::to_string).collect();
     reason(&lines)
 }
 
 #[test]
-fn a_traceback_is_told_by_its_exception() {
+fn the_reason_of_a_traceback_is_its_exception() {
     let plain = "Installing shop...\nTraceback (most recent call last):\n  File \"a.py\", line 3, in f\n    g()\n  \
                  File \"b.py\", line 9, in g\n    x.y\nAttributeError: 'X' has no attribute 'y'";
-    assert_eq!(told(plain), "AttributeError: 'X' has no attribute 'y'");
+    assert_eq!(reason_of(plain), "AttributeError: 'X' has no attribute 'y'");
     let followed = format!("{plain}\n\nUpdating DocTypes\nbye\nbye\nbye");
-    assert_eq!(told(&followed), "AttributeError: 'X' has no attribute 'y'");
+    assert_eq!(reason_of(&followed), "AttributeError: 'X' has no attribute 'y'");
     let with_variables = "An error occurred while installing shop: no\nTraceback with variables (most recent call last):\n  \
                           File \"a.py\", line 3, in f\n    g()\n      kwargs = {}\n      site = 'x'\nbuiltins.ValueError: no";
-    assert_eq!(told(with_variables), "builtins.ValueError: no");
+    assert_eq!(reason_of(with_variables), "builtins.ValueError: no");
 }
 
 #[test]
-fn of_chained_exceptions_the_one_that_was_raised_counts() {
+fn the_reason_of_chained_exceptions_is_the_last_one() {
     let chained = "Traceback (most recent call last):\n  File \"a.py\", line 1, in f\n    {}['x']\nKeyError: 'x'\n\n\
                    During handling of the above exception, another exception occurred:\n\nTraceback (most recent call last):\n  \
                    File \"a.py\", line 3, in f\n    raise\nfrappe.exceptions.ValidationError: two lines:\nthe second";
-    assert_eq!(told(chained), "frappe.exceptions.ValidationError: two lines: / the second");
+    assert_eq!(reason_of(chained), "frappe.exceptions.ValidationError: two lines: / the second");
     let syntax = "Traceback (most recent call last):\n  File \"a.py\", line 1, in <module>\n    import shop\n  \
                   File \"shop.py\", line 2\n    def x(:\n          ^\nSyntaxError: invalid syntax";
-    assert_eq!(told(syntax), "SyntaxError: invalid syntax");
+    assert_eq!(reason_of(syntax), "SyntaxError: invalid syntax");
 }
 
 #[test]
-fn a_frame_at_the_very_end_is_no_reason() {
+fn a_frame_at_the_end_is_not_the_reason() {
     let cut = "first\n  File \"a.py\", line 3, in f\n    g()";
-    assert!(told(cut).contains("first"), "{}", told(cut));
+    assert!(reason_of(cut).contains("first"), "{}", reason_of(cut));
 }
 
-/// As `bench build` ends where an app's own build fails: the exception of execSync hides the reason.
+/// The output of `bench build` when an app's own build fails: the exception of execSync follows the reason.
 #[test]
-fn a_failed_vite_build_is_told_by_what_it_could_not_resolve() {
+fn the_reason_of_a_failed_vite_build_is_the_unresolved_import() {
     let text = "yarn run v1.22.22\n$ cd frontend && yarn build\n$ vite build\nvite v5.4.2 building for production...\n\
         transforming...\n\u{1b}[31mx\u{1b}[39m Build failed in 2.1s\nerror during build:\n\
         Could not resolve \"../../../../sites/common_site_config.json\" from \"src/socket.js\"\n\
@@ -45,13 +45,13 @@ fn a_failed_vite_build_is_told_by_what_it_could_not_resolve() {
         error Command failed with exit code 1.\nError: Command failed: yarn build\n    at genericNodeError (node:internal/errors:984:15)\n\
         status: 1,\n  signal: null,\n  output: [ null, null, null ],\n  pid: 711,\n  stdout: null,\n  stderr: null\n}";
     assert_eq!(
-        told(text),
+        reason_of(text),
         "Could not resolve \"../../../../sites/common_site_config.json\" from \"src/socket.js\""
     );
 }
 
 #[test]
-fn each_tool_has_its_own_words() {
+fn the_errors_of_each_tool_are_found() {
     for (text, expected) in [
         (
             "/bin/sh: 1: vite: not found\nerror Command failed with exit code 127.",
@@ -91,6 +91,6 @@ fn each_tool_has_its_own_words() {
         ("error Command failed with signal \"SIGKILL\".", "error Command failed with signal \"SIGKILL\"."),
         ("nothing that is known\nat all", "nothing that is known / at all"),
     ] {
-        assert_eq!(told(text), expected, "{text}");
+        assert_eq!(reason_of(text), expected, "{text}");
     }
 }

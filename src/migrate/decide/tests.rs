@@ -1,12 +1,12 @@
 use super::*;
 use crate::code::relation::{Age, DocTypeChange, Evidence};
-use crate::record::migrations::ATTEMPTS;
+use crate::record::migrations::MAX_ATTEMPTS;
 
 const FINGERPRINT: &str = "aaaaaaaaaa";
 const RECORDED: &str = "bbbbbbbbbb";
 const ID: &str = "aaaaaaaa-bbbbbbbb";
 
-/// What a row expects.
+/// The expected kind of decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Is {
     Serve,
@@ -24,8 +24,8 @@ const ANY: &[&str] = &["equal", "newer", "rolled back", "older", "unknown", "inc
 const NOT_NEWER: &[&str] = &["equal", "rolled back", "older", "unknown", "incomplete"];
 const REFUSED: &[&str] = &["older", "unknown"];
 
-/// Relation; then `+` (yes), `-` (no) or `.` (either) for: a live leader, interrupted, always, allowed, tried often
-/// enough and no retry, pending. No two rows overlap.
+/// Relation; then `+` (yes), `-` (no) or `.` (either) for: a live leader, interrupted, always, allowed, attempts used
+/// up and no retry, pending. No two rows overlap.
 const TABLE: &[(&[&str], &str, Is)] = &[
     (ANY, "+.....", Is::Wait),
     (NOT_NEWER, "-+....", Is::Interrupted),
@@ -64,14 +64,14 @@ fn kind(decision: &Decision) -> Is {
         Decision::Migrate { no_op: true, .. } => Is::NoOp,
         Decision::Migrate { no_op: false, .. } => Is::Migrate,
         Decision::Wait(_) => Is::Wait,
-        Decision::Refuse(Refusal::Interrupted(_)) => Is::Interrupted,
-        Decision::Refuse(Refusal::NotNewer { .. }) => Is::NotNewer,
-        Decision::Refuse(Refusal::Incomplete(_)) => Is::Incomplete,
-        Decision::Refuse(Refusal::GaveUp { .. }) => Is::GaveUp,
+        Decision::Refuse(MigrationRefusal::Interrupted(_)) => Is::Interrupted,
+        Decision::Refuse(MigrationRefusal::NotNewer { .. }) => Is::NotNewer,
+        Decision::Refuse(MigrationRefusal::Incomplete(_)) => Is::Incomplete,
+        Decision::Refuse(MigrationRefusal::GaveUp { .. }) => Is::GaveUp,
     }
 }
 
-/// Every stage that can be on record with the kind of its migration, and whether a leader finds it interrupted.
+/// Every stage that can be on record, with the kind of its migration and whether a leader finds it interrupted.
 fn gates() -> Vec<(Gate, bool)> {
     use Stage::{BackingUp, Checking, Draining, Failed, Finishing, Maintenance, Migrating, Open};
     let gate = |stage, no_op, interrupted| Gate { stage, no_op, interrupted, ..Gate::default() };
@@ -114,7 +114,7 @@ fn assessment(relation: &Relation, gate: &Gate) -> Assessment {
         },
         recorded: Some(RECORDED.into()),
         gate: gate.clone(),
-        tried: Tried::default(),
+        tried: AttemptHistory::default(),
         running: None,
     }
 }
@@ -132,7 +132,7 @@ fn every_combination_is_one_row_of_the_table() {
                 let mut seen = assessment(&relation, &gate);
                 seen.running =
                     runs.then(|| RunningMigration { holder: Some("pod".into()), reported: "migrate".into() });
-                seen.tried.attempts = if tried { ATTEMPTS } else { ATTEMPTS - 1 };
+                seen.tried.attempts = if tried { MAX_ATTEMPTS } else { MAX_ATTEMPTS - 1 };
                 seen.standing.evidence.doctypes.extend(pending.then(|| change.clone()));
                 let allow_downgrade = if allowed { Some(ID) } else { Some("aaaaaaaa-cccccccc") };
                 let decision = decide(&seen, &Request { always, retry, allow_downgrade });
@@ -146,7 +146,7 @@ fn every_combination_is_one_row_of_the_table() {
 }
 
 #[test]
-fn a_refusal_says_why() {
+fn a_refusal_contains_its_reason() {
     let older = Relation::Older("frappe is 15.1 here".into());
     let open = Gate::default();
     let refused = decide(&assessment(&older, &open), &Request::default());
@@ -156,12 +156,16 @@ fn a_refusal_says_why() {
         decide(&assessment(&older, &open), &Request { allow_downgrade: Some(ID), ..Request::default() });
     assert_eq!(allowed, Decision::Migrate { no_op: true, downgrade: Some("frappe is 15.1 here".into()) });
     let mut tried = assessment(&Relation::Newer, &open);
-    tried.tried = Tried { attempts: ATTEMPTS, last_error: Some("no disk".into()), ..Tried::default() };
+    tried.tried = AttemptHistory {
+        attempts: MAX_ATTEMPTS,
+        last_error: Some("no disk".into()),
+        ..AttemptHistory::default()
+    };
     let fault = decide(&tried, &Request::default()).refusal().unwrap().fault();
     assert!(fault.code == 75 && fault.cause.contains("no disk"), "{fault}");
-    // Whoever was at it was gone while the tables changed.
+    // The previous leader died while it changed the tables.
     let orphan = Gate { stage: Stage::Migrating, target: Some("cccc".into()), ..open };
     let fault =
         decide(&assessment(&Relation::Equal, &orphan), &Request::default()).refusal().unwrap().fault();
-    assert!(fault.cause.contains("to cccc failed") && fault.cause.contains("its leader was gone"), "{fault}");
+    assert!(fault.cause.contains("to cccc failed") && fault.cause.contains("its leader died"), "{fault}");
 }

@@ -1,12 +1,13 @@
-//! Which DocTypes migrate would import, and whether their files are newer or older than what the database has.
+//! Finds the DocTypes that migrate would import, and whether their files are newer or older than the database.
 //!
-//! Counted as Frappe counts them (frappe/model/sync.py, frappe/modules/import_file.py): app by app in the order in which
-//! they are installed, module by module of modules.txt, and a file whose digest is not the stored one is imported,
-//! whatever its time. So of two files that define one DocType the later one is what a migrate leaves, and the earlier
-//! one differs from the database for ever (Print Heading is in Frappe and in ERPNext 15): it says nothing.
+//! The rules are Frappe's (frappe/model/sync.py, frappe/modules/import_file.py): apps are imported in the order of
+//! their installation, modules in the order of modules.txt, and a file is imported if its digest differs from the
+//! stored one, whatever its time. So if two files define one DocType, migrate leaves the later one in the database, and
+//! the earlier one always differs from it (Print Heading is in Frappe and in ERPNext 15): that difference proves
+//! nothing.
 //!
-//! A file that differs but is not newer than the database's time sets that time to *now*. A DocType of two files gets
-//! that at every migrate, so its time says nothing about the code, unless the file is newer even than that.
+//! Importing a file that differs but is not newer than the database's time sets that time to *now*. For a DocType with
+//! two files this happens at every migrate, so its time says nothing about the code unless the file is even newer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,21 +18,21 @@ use serde::Deserialize;
 
 use crate::code::relation::{Age, DocTypeChange};
 use crate::fingerprint::hex;
-use crate::frappe::doctypes::Known;
+use crate::frappe::doctypes::RecordedDocType;
 
 /// A file that defines a DocType.
 #[derive(Clone, Debug)]
-pub struct Defined {
+pub struct DoctypeFile {
     pub name: String,
-    /// MD5, as Frappe keeps it.
+    /// MD5, as stored by Frappe.
     pub hash: String,
     pub modified: String,
-    /// Of a module that modules.txt lists: no other is imported.
+    /// True if modules.txt lists its module: files of other modules are not imported.
     pub is_imported: bool,
 }
 
-/// Every DocType of an app, in the order in which they are imported; those that are not come first.
-pub fn defined(package: &Path) -> Vec<Defined> {
+/// Reads every DocType file of an app in the order of import; files that are not imported come first.
+pub fn read_files(package: &Path) -> Vec<DoctypeFile> {
     let listed = modules(package);
     let mut others: Vec<String> = folders(package);
     others.retain(|module| !listed.contains(module));
@@ -43,30 +44,32 @@ pub fn defined(package: &Path) -> Vec<Defined> {
     others.chain(listed.iter().flat_map(|module| of(module, true))).collect()
 }
 
-/// What migrate would import of all files in their order, and the names of all DocTypes that the code knows.
+/// Returns the DocTypes that migrate would import from all files in their order, and the names of all DocTypes in the
+/// code.
 pub fn changes(
-    files: impl IntoIterator<Item = Defined>,
-    known: &BTreeMap<String, Known>,
+    files: impl IntoIterator<Item = DoctypeFile>,
+    known: &BTreeMap<String, RecordedDocType>,
 ) -> (Vec<DocTypeChange>, BTreeSet<String>) {
-    let (mut by_name, mut names): (BTreeMap<String, Vec<Defined>>, _) = (BTreeMap::new(), BTreeSet::new());
+    let (mut by_name, mut names): (BTreeMap<String, Vec<DoctypeFile>>, _) =
+        (BTreeMap::new(), BTreeSet::new());
     for file in files {
         names.insert(file.name.clone());
         if file.is_imported {
             by_name.entry(file.name.clone()).or_default().push(file);
         }
     }
-    let changed = |(name, files): (String, Vec<Defined>)| {
+    let changed = |(name, files): (String, Vec<DoctypeFile>)| {
         let age = change(&files, known.get(&name))?;
         Some(DocTypeChange { name, age })
     };
     (by_name.into_iter().filter_map(changed).collect(), names)
 }
 
-/// One DocType, by every file that defines it; none where a migrate would leave it as it is.
-fn change(files: &[Defined], known: Option<&Known>) -> Option<Age> {
+/// Classifies one DocType by all files that define it; None if migrate would leave it unchanged.
+fn change(files: &[DoctypeFile], known: Option<&RecordedDocType>) -> Option<Age> {
     let last = files.last()?;
     let Some(known) = known else { return Some(Age::New) };
-    let is_stored = |file: &Defined| known.hash.as_ref() == Some(&file.hash);
+    let is_stored = |file: &DoctypeFile| known.hash.as_ref() == Some(&file.hash);
     if is_stored(last) {
         return None;
     }
@@ -79,7 +82,7 @@ fn change(files: &[Defined], known: Option<&Known>) -> Option<Age> {
     }
 }
 
-/// Times of Frappe's and of PostgreSQL's, to the second: `2024-01-31 10:00:00.123456`.
+/// Compares the times of Frappe and PostgreSQL, to the second: `2024-01-31 10:00:00.123456`.
 fn age(of_file: &str, of_database: &str) -> Age {
     let to_second = |text: &str| text.get(..19).map(|text| text.replace('T', " "));
     match (to_second(of_file), to_second(of_database)) {
@@ -89,7 +92,7 @@ fn age(of_file: &str, of_database: &str) -> Age {
     }
 }
 
-/// Folders of the modules that the app lists (frappe.scrub).
+/// Returns the folders of the modules that the app lists (frappe.scrub).
 fn modules(package: &Path) -> Vec<String> {
     let text = fs::read_to_string(package.join("modules.txt")).unwrap_or_default();
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -106,7 +109,7 @@ fn folders(path: &Path) -> Vec<String> {
     names
 }
 
-/// `doctype/NAME/NAME.json` of a module.
+/// Returns the files `doctype/NAME/NAME.json` of a module.
 fn doctype_files(module: &Path) -> Vec<PathBuf> {
     let folder = module.join("doctype");
     let file = |name: String| folder.join(&name).join(name + ".json");
@@ -120,11 +123,11 @@ struct File {
     modified: Option<String>,
 }
 
-fn read(path: &Path, is_imported: bool) -> Option<Defined> {
+fn read(path: &Path, is_imported: bool) -> Option<DoctypeFile> {
     let content = fs::read(path).ok()?;
     let file: File = serde_json::from_slice(&content).ok()?;
     let is_doctype = file.doctype.is_none_or(|doctype| doctype == "DocType");
-    is_doctype.then(|| Defined {
+    is_doctype.then(|| DoctypeFile {
         name: file.name,
         hash: hex(&Md5::digest(&content)),
         modified: file.modified.unwrap_or_default(),

@@ -1,17 +1,17 @@
-//! The sites that this pod does not serve, for its RQ workers: a file for each, in a folder that they look into
-//! before they begin a job (frappe/worker_jobs.py). A job of such a site stays in its queue.
+//! The sites that this pod does not serve, for its RQ workers: one file per site, in a folder that the workers check
+//! before they start a job (frappe/worker_jobs.py). A job of such a site stays in its queue.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where the files are, below the pod's runtime folder.
+/// Returns the folder of the files, below the pod's runtime folder.
 pub fn folder(runtime: &Path) -> PathBuf {
     runtime.join("refused-sites")
 }
 
-/// The folder's one writer.
+/// The only writer of the folder.
 pub struct RefusedSites(PathBuf);
 
 impl RefusedSites {
@@ -19,7 +19,7 @@ impl RefusedSites {
         Self(folder(runtime))
     }
 
-    /// Whether jobs of the site may begin here.
+    /// Sets whether jobs of the site are refused here.
     pub fn set(&self, site: &str, is_refused: bool) {
         let path = self.0.join(site);
         let done = match is_refused {
@@ -28,13 +28,19 @@ impl RefusedSites {
         };
         match done {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::error!(%error, site, path = %path.display(), "the workers cannot be informed of a site");
+                tracing::error!(
+                    event = "other_site.refusal_not_written",
+                    %error,
+                    site,
+                    path = %path.display(),
+                    "cannot tell the workers whether a site is refused"
+                );
             }
             _ => {}
         }
     }
 
-    /// Forgets sites that have gone.
+    /// Removes the files of all other sites.
     pub fn keep(&self, sites: &BTreeSet<&str>) {
         for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
             if entry.file_name().to_str().is_none_or(|name| !sites.contains(name)) {

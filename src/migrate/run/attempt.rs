@@ -1,10 +1,10 @@
-//! One attempt, stage by stage.
+//! One attempt at a migration, stage by stage.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::super::frappe_migrate::{self, Failure, Plan};
-use super::super::hold::{Hold, Queues};
+use super::super::worker_pause::{Queues, WorkerPause};
 use super::super::{blockers, caches, drain, imports};
 use super::{Run, backup};
 use crate::code::relation::Evidence;
@@ -17,11 +17,12 @@ use crate::record::volume::random_id;
 use crate::status::gate::RelationKind;
 use crate::status::operation::StepName;
 
-/// A stop that is asked for waits so long for migrate; what is left of the grace is for the rest.
-const GRACE: Duration = Duration::from_secs(30);
-const FOR_THE_REST: Duration = Duration::from_secs(5);
+/// The time that a requested stop waits for migrate if no grace period is configured.
+const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(30);
+/// The part of the grace period that is kept for the work after migrate.
+const FINISH_RESERVE: Duration = Duration::from_secs(5);
 
-/// What is to be done.
+/// The inputs of an attempt.
 pub struct Attempt<'a> {
     pub fingerprint: &'a str,
     pub released: &'a BTreeMap<String, Released>,
@@ -34,12 +35,13 @@ impl Run<'_> {
         let Attempt { fingerprint, evidence, no_op, .. } = *attempt;
         let patches = evidence.pending().count();
         tracing::info!(
+            event = "migration.started",
             fingerprint,
             attempt = number,
             patches,
             doctypes = evidence.doctypes.len(),
-            quiet = no_op,
-            "migrating to this code"
+            no_op,
+            "migration started"
         );
         self.gate.no_op = no_op;
         self.gate.target = Some(fingerprint.to_string());
@@ -55,15 +57,15 @@ impl Run<'_> {
         }
     }
 
-    /// Where it leads is the order's; a lock that was lost leaves it to the next leader.
+    /// Records the failure in the stage that follows from it. If the lock was lost, the next leader does this.
     async fn failed(&mut self, stopped: &Stopped, changed: bool) -> Flow<()> {
         self.gate.error = match stopped {
             Stopped::Fault(fault) => Some(fault.cause.clone()),
             Stopped::Signal(_) => {
                 let progress = self.context.pod.status.read().gate.progress;
                 let patch = progress.and_then(|progress| progress.patch);
-                let middle = patch.map_or("it".into(), |patch| format!("patch {patch}"));
-                Some(format!("a stop was asked for in the middle of {middle}"))
+                let during = patch.map_or("the migration".into(), |patch| format!("patch {patch}"));
+                Some(format!("a stop was requested during {during}"))
             }
         };
         self.gate.on_event(Event::Failed { changed });
@@ -90,7 +92,7 @@ impl Run<'_> {
             patches,
             ms_per_patch,
             accepts_settings: self.access.accepts_settings || self.context.database.direct.is_some(),
-            patience: self.patience(),
+            stop_grace: self.stop_grace(),
         };
         let started = Instant::now();
         frappe_migrate::run(self.context, self.leadership, &plan).await?;
@@ -103,7 +105,7 @@ impl Run<'_> {
             took_ms,
             patches: i32::try_from(patches).unwrap_or(i32::MAX),
         };
-        // From here on nothing is undone: a failure leaves the rest to the next leader.
+        // From here on nothing is undone: after a failure the next leader does the rest.
         let after = |stopped: Stopped| Failure { stopped, changed: true };
         migrations::record_migrated(client, self.context.site, &migrated, &self.gate)
             .await
@@ -115,7 +117,14 @@ impl Run<'_> {
         });
         self.finish().await.map_err(after)?;
         let whole_ms = ms(begun);
-        tracing::info!(fingerprint = attempt.fingerprint, took_ms, whole_ms, patches, "migrated");
+        tracing::info!(
+            event = "migration.finished",
+            fingerprint = attempt.fingerprint,
+            took_ms,
+            whole_ms,
+            patches,
+            "migration finished"
+        );
         Ok(())
     }
 
@@ -133,7 +142,7 @@ impl Run<'_> {
             let since = Instant::now();
             let waiting = async {
                 if let Some(queues) = Queues::of(&context.pod.config, context.site) {
-                    self.hold = Some(Hold::close(&queues).await);
+                    self.worker_pause = Some(WorkerPause::start(&queues).await);
                     drain::wait(context, &queues).await?;
                 }
                 blockers::wait_for_others(context, leadership.client(), since).await
@@ -155,24 +164,24 @@ impl Run<'_> {
         Ok(self.write().await?)
     }
 
-    /// Tells everybody: caches, web, maintenance, workers. Done again as often as it is cut off.
+    /// Clears caches, reloads web, ends maintenance and the worker pause. An interrupted run is repeated.
     pub(super) async fn finish(&mut self) -> Flow<()> {
         let id = random_id();
         let step = Step {
             arguments: vec!["clear-cache"],
             with_site: true,
-            patience: self.patience(),
+            stop_grace: self.stop_grace(),
             ..Step::new(StepName::ClearCache, &id)
         };
         caches::clear(self.context, self.leadership, step, &self.access.own.database).await?;
-        self.volume.tell_migrated(&id)?;
+        self.volume.publish_migrated(&id)?;
         self.gate.on_event(Event::Done);
         self.context.pod.status.update(|status| status.gate.progress = None);
         self.reopen().await?;
         Ok(())
     }
 
-    fn patience(&self) -> Duration {
-        self.context.pod.config.grace.unwrap_or(GRACE).saturating_sub(FOR_THE_REST)
+    fn stop_grace(&self) -> Duration {
+        self.context.pod.config.grace.unwrap_or(DEFAULT_STOP_GRACE).saturating_sub(FINISH_RESERVE)
     }
 }

@@ -1,4 +1,4 @@
-//! libpq's two ways to look at a server's certificate that webpki alone does not offer.
+//! libpq's two modes of checking a server's certificate that webpki does not support.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
-/// Takes any certificate. Its key is not checked either: without a known certificate that proves
-/// nothing, and PostgreSQL's own instructions make version 1 certificates, which webpki cannot read.
+/// Accepts any certificate. Its key is not checked either: without a known certificate that proves
+/// nothing, and PostgreSQL's documentation creates version 1 certificates, which webpki cannot read.
 #[derive(Debug)]
 pub struct AnyServer;
 
@@ -48,8 +48,8 @@ impl ServerCertVerifier for AnyServer {
     }
 }
 
-/// webpki's verification, with libpq's two liberties: the name may be left out (verify-ca), and a
-/// certificate that stands in the CA file itself is trusted (a self-signed server).
+/// webpki's verification with two exceptions, as in libpq: the name may be ignored (verify-ca), and a
+/// certificate that is in the CA file itself is trusted (a self-signed server).
 #[derive(Debug)]
 pub struct Trusted {
     pub webpki: Arc<WebPkiServerVerifier>,
@@ -73,7 +73,7 @@ impl ServerCertVerifier for Trusted {
             return Ok(ServerCertVerified::assertion());
         }
         match self.webpki.verify_server_cert(end_entity, intermediates, name, ocsp, now) {
-            // webpki looks at the name last: everything else was right.
+            // webpki checks the name last: everything else was valid.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if !self.name => Ok(ServerCertVerified::assertion()),

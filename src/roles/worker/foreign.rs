@@ -1,5 +1,5 @@
-//! Jobs of sites that this bench has not, or that do not fit this code. Our workers leave them where they are
-//! (frappe/worker_jobs.py); they are counted, and the log says whose they are.
+//! Jobs of sites that this bench lacks or that do not fit this code. Our workers leave them in the queue
+//! (frappe/worker_jobs.py); they are counted, and the log names their site and installation.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,64 +14,66 @@ use crate::roles::RoleContext;
 use crate::status::handle::StatusHandle;
 use crate::status::other_sites::hint;
 
-pub struct Foreign {
+pub struct ForeignJobs {
     link: Link,
     queues: BenchQueues,
     status: StatusHandle,
     bench: Bench,
-    /// What each worker's record said last.
-    counted: BTreeMap<String, u64>,
-    /// Sites that stand in the log.
-    told: BTreeSet<String>,
+    /// The last count in each worker's record.
+    last_counts: BTreeMap<String, u64>,
+    /// Sites that have been logged.
+    logged: BTreeSet<String>,
 }
 
-impl Foreign {
-    pub fn new(around: &RoleContext<'_>) -> Self {
+impl ForeignJobs {
+    pub fn new(context: &RoleContext<'_>) -> Self {
         Self {
-            link: around.queue_redis(),
-            queues: around.queues(),
-            status: around.pod.status.clone(),
-            bench: around.pod.bench.clone(),
-            counted: BTreeMap::new(),
-            told: BTreeSet::new(),
+            link: context.queue_redis(),
+            queues: context.queues(),
+            status: context.pod.status.clone(),
+            bench: context.pod.bench.clone(),
+            last_counts: BTreeMap::new(),
+            logged: BTreeSet::new(),
         }
     }
 
-    /// Takes in what our workers' records say now.
-    pub async fn note(&mut self, records: &BTreeMap<String, Record>) {
-        self.counted.retain(|key, _| records.contains_key(key));
+    /// Counts and logs new foreign jobs in our workers' records.
+    pub async fn record(&mut self, records: &BTreeMap<String, Record>) {
+        self.last_counts.retain(|key, _| records.contains_key(key));
         for (key, record) in records {
-            let before = self.counted.insert(key.clone(), record.foreign_jobs).unwrap_or_default();
+            let before = self.last_counts.insert(key.clone(), record.foreign_jobs).unwrap_or_default();
             let new = record.foreign_jobs.saturating_sub(before);
             self.status.update(|status| status.foreign_jobs += new);
-            if let Some(site) = record.foreign_site.as_ref().filter(|site| !self.told.contains(*site)) {
-                self.told.insert(site.clone());
+            if let Some(site) = record.foreign_site.as_ref().filter(|site| !self.logged.contains(*site)) {
+                self.logged.insert(site.clone());
                 if is_site(&self.bench.site(site)) {
                     tracing::warn!(
+                        event = "queue.unfit_site_jobs_found",
                         site,
                         hint = hint(site),
-                        "a queue holds jobs of a site that does not fit this code; they wait there until it does"
+                        "a queue has jobs of a site that does not fit this code; they stay queued until it fits"
                     );
                     continue;
                 }
                 let installation = self.installation_of(site).await;
                 tracing::warn!(
+                    event = "queue.foreign_jobs_found",
                     site,
                     installation,
-                    "a queue holds jobs of a site that this bench's sites/ has not; they are left there. Another \
-                     installation with the same bench_id uses this queue Redis, or the site was dropped: give each \
-                     installation a queue Redis of its own (REDIS_QUEUE) or its own `bench_id` in \
-                     common_site_config.json"
+                    hint = "give each installation its own queue Redis (REDIS_QUEUE), or its own `bench_id` in \
+                            common_site_config.json",
+                    "a queue has jobs of a site that is not in this bench's sites/; they stay queued. Another \
+                     installation with the same bench_id uses this queue Redis, or the site was dropped"
                 );
             }
         }
     }
 
-    /// Who claims that site's jobs, where it is one that tells.
+    /// Returns the installation that claims the site's jobs, or "unknown".
     async fn installation_of(&self, site: &str) -> String {
-        let mut question = Pipeline::new();
-        question.cmd("GET").arg(self.queues.claim(site));
-        let answer = self.link.ask::<(Option<String>,)>(&question).await;
+        let mut query = Pipeline::new();
+        query.cmd("GET").arg(self.queues.claim(site));
+        let answer = self.link.query::<(Option<String>,)>(&query).await;
         answer.ok().and_then(|(claim,)| claim).unwrap_or_else(|| "unknown".into())
     }
 }

@@ -1,43 +1,48 @@
-//! Whether a migration keeps every worker from running.
+//! The gate: closed while a migration pauses all workers.
 //!
 //! ```text
-//!             the key is there, or Redis did not answer
-//!   Open ───────────────────────────────────────────────▶ Doubted: no worker is started
+//!             the key exists, or Redis did not answer
+//!   Open ───────────────────────────────────────────────▶ Closed: no worker is started
 //!     ▲                                                      │
-//!     └── the key is not there, and the record says open ────┘
+//!     └── the key does not exist, and the record is open ────┘
 //! ```
 //!
-//! The key in Redis closes at once. It does not open: a Redis that restarted has lost it in the middle of
-//! a migration, and a leader that is gone may have left half of one. The record in the database does.
+//! The key in Redis closes the gate at once. Its absence does not open the gate: Redis may have restarted and lost
+//! the key during a migration, and a dead leader may have left a half-done one. The record in the database decides.
 
-use crate::migrate::admit::holds_workers;
+use crate::migrate::admit::pauses_workers;
 use crate::record::reader::RecordReader;
 use crate::roles::RoleContext;
 
 pub struct Gate {
     record: RecordReader,
-    doubted: bool,
+    closed: bool,
 }
 
 impl Gate {
-    /// The bootstrap has just read the record, and half a migration is known from it.
-    pub fn of(around: &RoleContext<'_>) -> Self {
-        Self { record: RecordReader::new(around.database, &around.pod.bench, around.site), doubted: true }
+    /// Starts closed until the record is read: it may show a half-done migration.
+    pub fn of(context: &RoleContext<'_>) -> Self {
+        Self { record: RecordReader::new(context.database, &context.pod.bench, context.site), closed: true }
     }
 
-    /// Redis did not answer: what it says next may not be all that it knew.
-    pub fn doubt(&mut self) {
-        self.doubted = true;
+    /// Closes the gate until the record is read: Redis did not answer, and may have lost the key.
+    pub fn require_check(&mut self) {
+        self.closed = true;
     }
 
-    pub async fn is_closed(&mut self, key_is_there: bool) -> bool {
-        self.doubted |= key_is_there;
-        if self.doubted && !key_is_there {
+    /// Returns true if no worker may run; opens the gate if key and record allow it.
+    pub async fn is_closed(&mut self, key_exists: bool) -> bool {
+        self.closed |= key_exists;
+        if self.closed && !key_exists {
             match self.record.read().await {
-                Ok(state) => self.doubted = state.is_some_and(|state| holds_workers(&state)),
-                Err(error) => tracing::debug!(error, "whether somebody migrates cannot be told"),
+                Ok(state) => self.closed = state.is_some_and(|state| pauses_workers(&state)),
+                Err(error) => tracing::debug!(
+                    event = "worker.gate_unreadable",
+                    error,
+                    "cannot read the record; the gate stays closed"
+                ),
             }
         }
-        self.doubted
+        self.closed
     }
 }

@@ -1,5 +1,5 @@
-//! The job that a worker had in hand when it ended without saying so: failed with a reason, not left
-//! "started" for a quarter of an hour, and put back only if its method may run twice.
+//! Recovery of the job that a worker was running when it ended unexpectedly: the job is failed with a reason, not
+//! left as "started" for 15 min, and put back only if its method may run twice.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,24 +21,24 @@ use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::{Output, Spec, Stdin};
 
-/// RQ's own code does it.
-const SETTLE: &str =
-    concat!(include_str!("../../frappe/executions.py"), include_str!("../../frappe/settle_job.py"));
+/// Python programs that change jobs through RQ's own code.
+const FAIL_OR_REQUEUE: &str =
+    concat!(include_str!("../../frappe/executions.py"), include_str!("../../frappe/recover_job.py"));
 const PUT_BACK: &str =
     concat!(include_str!("../../frappe/executions.py"), include_str!("../../frappe/put_back.py"));
-const DEADLINE: Duration = Duration::from_secs(20);
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+const PROGRAM_TIMEOUT: Duration = Duration::from_secs(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A worker that is gone.
-pub struct Case {
+/// A worker process that ended unexpectedly or was killed.
+pub struct EndedWorker {
     pub child: String,
     pub pid: i32,
-    /// Its record, where it was seen before.
+    /// The key of its record, if known.
     pub key: Option<String>,
     pub reason: String,
-    /// Who may still be at the job: nothing is settled before they have ended.
+    /// Work-horses that may still run the job; recovery waits for their end.
     pub horses: Vec<i32>,
-    /// How long they may take once the pod is to stop. Zero kills them now.
+    /// Time that they have after the pod's stop request. Zero kills them now.
     pub wait: Duration,
 }
 
@@ -55,65 +55,70 @@ struct Shared {
     link: Link,
     processes: Processes,
     shutdown: Shutdown,
-    cases: Mutex<JoinSet<()>>,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl JobRecovery {
-    pub fn start(around: &RoleContext<'_>, shutdown: &Shutdown) -> Self {
+    pub fn start(context: &RoleContext<'_>, shutdown: &Shutdown) -> Self {
         let spec = Spec {
-            env: around.environment("cauldron/settle").into_map(),
-            cwd: Some(around.sites()),
-            ..Spec::new("settle", around.pod.bench.python())
+            env: context.environment("cauldron/settle").into_map(),
+            cwd: Some(context.sites()),
+            ..Spec::new("settle", context.pod.bench.python())
         };
         let shared = Shared {
             spec,
-            overrides: around.current.overrides(),
-            requeue: around.pod.config.workers.requeue.clone(),
-            link: around.queue_redis(),
-            processes: around.pod.processes.clone(),
+            overrides: context.current.overrides(),
+            requeue: context.pod.config.workers.requeue.clone(),
+            link: context.queue_redis(),
+            processes: context.pod.processes.clone(),
             shutdown: shutdown.clone(),
-            cases: Mutex::default(),
+            tasks: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
     }
 
-    /// Takes a case, and returns at once.
-    pub fn recover(&self, case: Case) {
+    /// Recovers the job of an ended worker in the background.
+    pub fn recover(&self, worker: EndedWorker) {
         let shared = self.shared.clone();
-        let mut cases = self.shared.cases.lock().unwrap_or_else(PoisonError::into_inner);
-        cases.spawn(async move { shared.work_on(case).await });
+        let mut tasks = self.shared.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.spawn(async move { shared.recover(worker).await });
     }
 
-    /// Puts a job back that no worker begins, and returns at once.
+    /// Puts a job back that no worker begins, in the background.
     pub fn put_back(&self, stray: Stray) {
         let shared = self.shared.clone();
-        let mut cases = self.shared.cases.lock().unwrap_or_else(PoisonError::into_inner);
-        cases.spawn(async move { shared.put_stray_back(stray).await });
+        let mut tasks = self.shared.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.spawn(async move { shared.put_stray_back(stray).await });
     }
 
-    /// Ends when every case has been settled, which their own deadlines see to.
+    /// Waits until all recoveries are done; each has its own timeout.
     pub async fn finish(&self) {
-        let mut cases = {
-            let mut cases = self.shared.cases.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *cases)
+        let mut tasks = {
+            let mut tasks = self.shared.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *tasks)
         };
-        while cases.join_next().await.is_some() {}
+        while tasks.join_next().await.is_some() {}
     }
 }
 
 impl Shared {
-    async fn work_on(&self, case: Case) {
-        let Case { child, pid, key, reason, horses, wait } = case;
+    async fn recover(&self, worker: EndedWorker) {
+        let EndedWorker { child, pid, key, reason, horses, wait } = worker;
         if !wait.is_zero() && self.any_left(&horses) {
-            tracing::warn!(child, horses = ?horses, "its work-horse goes on with the job alone");
+            tracing::warn!(
+                event = "worker.lost",
+                child,
+                horses = ?horses,
+                "a worker has ended; its work-horse continues the job"
+            );
         }
-        let gone = async {
+        let all_ended = async {
             while self.any_left(&horses) {
-                tokio::time::sleep(LOOK_AGAIN).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         };
-        // RQ's own clock ends a job that takes too long; ours begins with a stop.
-        let over = async {
+        // RQ's own timeout ends a job that takes too long; ours starts with a stop request.
+        let time_is_up = async {
             if !wait.is_zero() {
                 self.shutdown.stop_requested().await;
                 tokio::time::sleep(wait).await;
@@ -121,42 +126,64 @@ impl Shared {
         };
         tokio::select! {
             biased;
-            () = gone => {}
-            () = over => {}
+            () = all_ended => {}
+            () = time_is_up => {}
             () = self.shutdown.forced() => {}
         }
         self.processes.kill_adopted(&horses);
-        let gone = async {
+        let all_ended = async {
             while self.any_left(&horses) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        let _ = tokio::time::timeout(Duration::from_secs(1), gone).await;
+        let _ = tokio::time::timeout(Duration::from_secs(1), all_ended).await;
         let key = match key {
             Some(key) => Some(key),
-            None => self.find(pid).await,
+            None => self.find_record(pid).await,
         };
-        // Without a record it never had a job.
+        // A worker without a record never had a job.
         let (Some(key), Ok(server)) = (key, self.link.server()) else { return };
-        let question =
+        let input =
             json!({"url": server.url().reveal(), "worker": key, "reason": reason, "requeue": self.requeue});
-        let done = self.run(SETTLE, question.to_string().into_bytes()).await;
+        let done = self.run(FAIL_OR_REQUEUE, input.to_string().into_bytes()).await;
         match done {
-            Ok(said) => tracing::warn!(child, reason, done = said, "settled what a worker left"),
+            Ok(done) => {
+                tracing::warn!(
+                    event = "job.recovered",
+                    child,
+                    reason,
+                    done,
+                    "recovered the job of an ended worker"
+                );
+            }
             Err(problem) => {
-                tracing::error!(child, problem, "RQ may show its job as started for a quarter of an hour");
+                tracing::error!(
+                    event = "job.recovery_failed",
+                    child,
+                    problem,
+                    "cannot recover the job of an ended worker; RQ may show it as started for 15 min"
+                );
             }
         }
     }
 
     async fn put_stray_back(&self, Stray { queue, job }: Stray) {
         let Ok(server) = self.link.server() else { return };
-        let question = json!({"url": server.url().reveal(), "queue": queue, "job": job});
-        match self.run(PUT_BACK, question.to_string().into_bytes()).await {
-            Ok(said) => {
-                tracing::warn!(queue, done = said, "looked at a job whose worker was killed before it began")
-            }
-            Err(problem) => tracing::error!(queue, job, problem, "a job waits outside its queue"),
+        let input = json!({"url": server.url().reveal(), "queue": queue, "job": job});
+        match self.run(PUT_BACK, input.to_string().into_bytes()).await {
+            Ok(done) => tracing::warn!(
+                event = "job.stray_handled",
+                queue,
+                done,
+                "handled a job whose worker was killed before it began"
+            ),
+            Err(problem) => tracing::error!(
+                event = "job.stray_failed",
+                queue,
+                job,
+                problem,
+                "cannot put a job back that waits outside its queue"
+            ),
         }
     }
 
@@ -164,46 +191,46 @@ impl Shared {
         !horses.is_empty() && self.processes.adopted().iter().any(|pid| horses.contains(pid))
     }
 
-    /// Its record by pid and host: it may have ended before anybody looked.
-    async fn find(&self, pid: i32) -> Option<String> {
+    /// Finds a worker's record by pid and host, for a worker that ended before the first poll.
+    async fn find_record(&self, pid: i32) -> Option<String> {
         let mut members = Pipeline::new();
         members.cmd("SMEMBERS").arg(WORKERS);
-        let (keys,): (Vec<String>,) = self.link.ask(&members).await.ok()?;
+        let (keys,): (Vec<String>,) = self.link.query(&members).await.ok()?;
         let mut details = Pipeline::new();
         for key in &keys {
             details.cmd("HMGET").arg(key).arg("pid").arg("hostname");
         }
         let host = nix::unistd::gethostname().ok()?.to_string_lossy().into_owned();
-        let answers: Vec<(Option<i32>, Option<String>)> = self.link.ask(&details).await.ok()?;
+        let answers: Vec<(Option<i32>, Option<String>)> = self.link.query(&details).await.ok()?;
         let ours = |(p, h): &(Option<i32>, Option<String>)| *p == Some(pid) && h.as_deref() == Some(&host);
         keys.into_iter().zip(answers).find(|(_, answer)| ours(answer)).map(|(key, _)| key)
     }
 
-    /// What it said, or its last word of an error.
-    async fn run(&self, program: &str, question: Vec<u8>) -> Result<String, String> {
-        let said: Arc<Mutex<[String; 2]>> = Arc::default();
-        let heard = said.clone();
+    /// Runs a program, and returns its last line on standard output, or the reason that it failed.
+    async fn run(&self, program: &str, input: Vec<u8>) -> Result<String, String> {
+        let last_lines: Arc<Mutex<[String; 2]>> = Arc::default();
+        let shared_lines = last_lines.clone();
         let handler: LineHandler = Arc::new(move |line| {
-            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-            heard[usize::from(line.stream == Stream::Stderr)] =
+            let mut lines = shared_lines.lock().unwrap_or_else(PoisonError::into_inner);
+            lines[usize::from(line.stream == Stream::Stderr)] =
                 String::from_utf8_lossy(line.text).into_owned();
         });
         let mut spec = self.spec.clone();
         spec.args = vec!["-c".into(), program.into()];
         spec.env.extend(self.overrides.borrow().iter().map(|(name, value)| (name.into(), value.into())));
-        spec.stdin = Stdin::Bytes(SecretSlice::from(question));
+        spec.stdin = Stdin::Bytes(SecretSlice::from(input));
         spec.output = Output::Lines(handler);
         let child = self.processes.spawn(&spec).map_err(|error| error.to_string())?;
-        let exit = tokio::time::timeout(DEADLINE, child.exited()).await;
+        let exit = tokio::time::timeout(PROGRAM_TIMEOUT, child.exited()).await;
         if exit.is_err() {
             child.stop(Signal::SIGKILL, Duration::ZERO, std::future::pending()).await;
         }
         child.drained(Duration::from_millis(100)).await;
-        let [out, err] = said.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let [out, err] = last_lines.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match exit {
             Ok(exit) if exit.success() => Ok(out),
-            Ok(exit) => Err(format!("it {exit}: {err}")),
-            Err(_) => Err(format!("not done within {} s", DEADLINE.as_secs())),
+            Ok(exit) => Err(format!("python {exit}: {err}")),
+            Err(_) => Err(format!("python did not finish within {} s", PROGRAM_TIMEOUT.as_secs())),
         }
     }
 }

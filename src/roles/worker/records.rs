@@ -1,5 +1,5 @@
-//! What Redis says of our workers: one pipeline for all of them, and a second only for names that are
-//! new there.
+//! Our workers' records in Redis, read in one pipeline for all; a second pipeline is sent only for records that
+//! are new.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,38 +11,38 @@ use super::gate::Gate;
 use super::scale::Waiting;
 use super::slot::Slot;
 use super::strays::Stray;
-use super::verdict::{Hold, Record, Seen};
+use super::verdict::{PauseReason, Record, RedisSnapshot};
 use crate::config::workers::Workers;
 use crate::frappe::queues::{self, BenchQueues, WORKERS, epoch_s};
 use crate::redis_client::Link;
 use crate::roles::RoleContext;
 
-/// Fields that frappe/worker_jobs.py adds to the record of its worker.
+/// Fields that frappe/worker_jobs.py adds to its worker's record.
 const FOREIGN_JOBS: &str = "cauldron_foreign_jobs";
 const FOREIGN_SITE: &str = "cauldron_foreign_site";
-/// Of one queue, in one look.
-const MOST_STRAYS: usize = 100;
+/// Per queue and poll.
+const MAX_STRAYS: usize = 100;
 
 pub struct Records {
     link: Link,
     queues: BenchQueues,
     host: String,
-    /// Records that are not of this pod.
+    /// Records of other pods.
     foreign: BTreeSet<String>,
     gate: Gate,
 }
 
 impl Records {
-    pub fn new(around: &RoleContext<'_>) -> Self {
+    pub fn new(context: &RoleContext<'_>) -> Self {
         Self {
-            link: around.queue_redis(),
-            queues: around.queues(),
-            // As python's socket.gethostname(), which RQ writes down.
+            link: context.queue_redis(),
+            queues: context.queues(),
+            // Equal to python's socket.gethostname(), which RQ records.
             host: nix::unistd::gethostname()
                 .map(|name| name.to_string_lossy().into_owned())
                 .unwrap_or_default(),
             foreign: BTreeSet::new(),
-            gate: Gate::of(around),
+            gate: Gate::of(context),
         }
     }
 
@@ -50,9 +50,9 @@ impl Records {
         self.link.clone()
     }
 
-    /// Asks for everything at once.
-    pub async fn look(&mut self, slots: &[Arc<Slot>], workers: &Workers) -> Result<Seen, String> {
-        let mut pipeline = self.question(workers);
+    /// Reads everything in one pipeline.
+    pub async fn read(&mut self, slots: &[Arc<Slot>], workers: &Workers) -> Result<RedisSnapshot, String> {
+        let mut pipeline = self.pipeline(workers);
         let known: Vec<(String, Option<String>)> = slots
             .iter()
             .filter_map(|slot| {
@@ -65,11 +65,11 @@ impl Records {
             pipeline.cmd("HGET").arg(queues::job(job.as_deref().unwrap_or_default())).arg("timeout");
             pipeline.cmd("HMGET").arg(key).arg(FOREIGN_JOBS).arg(FOREIGN_SITE);
         }
-        let answers = self.link.ask::<Vec<redis::Value>>(&pipeline).await;
-        let mut answers = answers.inspect_err(|_| self.gate.doubt())?.into_iter();
+        let answers = self.link.query::<Vec<redis::Value>>(&pipeline).await;
+        let mut answers = answers.inspect_err(|_| self.gate.require_check())?.into_iter();
         let members: BTreeSet<String> = next(&mut answers)?;
-        let key_is_there: i64 = next(&mut answers)?;
-        let is_closed = self.gate.is_closed(key_is_there == 1).await;
+        let key_exists: i64 = next(&mut answers)?;
+        let is_closed = self.gate.is_closed(key_exists == 1).await;
         let (mut waiting, mut strays) = (Vec::new(), Vec::new());
         for pool in &workers.pools {
             let mut sum = Waiting::default();
@@ -103,25 +103,25 @@ impl Records {
         for key in self.find_new(&members, slots).await? {
             records.insert(key, Record { exists: true, in_set: true, ..Record::default() });
         }
-        Ok(Seen { hold: is_closed.then_some(Hold::Gate), waiting, records, strays })
+        Ok(RedisSnapshot { pause: is_closed.then_some(PauseReason::Gate), waiting, records, strays })
     }
 
-    /// Who works, whether anybody may, and what waits.
-    fn question(&self, workers: &Workers) -> Pipeline {
+    /// Builds the first part of the pipeline: registered workers, the gate's key, and waiting jobs.
+    fn pipeline(&self, workers: &Workers) -> Pipeline {
         let mut pipeline = Pipeline::new();
         pipeline.cmd("SMEMBERS").arg(WORKERS).cmd("EXISTS").arg(self.queues.gate());
         for name in workers.pools.iter().flat_map(|pool| &pool.queues) {
             let key = self.queues.queue(name);
             pipeline.cmd("LLEN").arg(&key);
-            // The oldest job's time, without a second question.
+            // The oldest job's enqueue time, without a second round trip.
             pipeline.cmd("SORT").arg(&key).arg("BY").arg("nosort").arg("LIMIT").arg(0).arg(1);
             pipeline.arg("GET").arg(queues::job("*->enqueued_at"));
-            pipeline.cmd("LRANGE").arg(self.queues.intermediate(name)).arg(0).arg(MOST_STRAYS - 1);
+            pipeline.cmd("LRANGE").arg(self.queues.intermediate(name)).arg(0).arg(MAX_STRAYS - 1);
         }
         pipeline
     }
 
-    /// Which of the new names are ours: by pid and host, as RQ wrote them down.
+    /// Returns the new records that are ours, matched by the pid and host that RQ recorded.
     async fn find_new(
         &mut self,
         members: &BTreeSet<String>,
@@ -139,9 +139,9 @@ impl Records {
             return Ok(found);
         }
         self.foreign.retain(|key| members.contains(key));
-        let held: BTreeSet<String> = slots.iter().filter_map(|slot| slot.facts().key.clone()).collect();
+        let known: BTreeSet<String> = slots.iter().filter_map(|slot| slot.facts().key.clone()).collect();
         let new: Vec<&String> =
-            members.iter().filter(|key| !held.contains(*key) && !self.foreign.contains(*key)).collect();
+            members.iter().filter(|key| !known.contains(*key) && !self.foreign.contains(*key)).collect();
         if new.is_empty() {
             return Ok(found);
         }
@@ -149,7 +149,7 @@ impl Records {
         for key in &new {
             pipeline.cmd("HMGET").arg(*key).arg("pid").arg("hostname");
         }
-        let answers = self.link.ask::<Vec<(Option<i32>, Option<String>)>>(&pipeline).await?;
+        let answers = self.link.query::<Vec<(Option<i32>, Option<String>)>>(&pipeline).await?;
         for (key, (pid, host)) in new.into_iter().zip(answers) {
             let ours =
                 pid.filter(|_| host.as_deref() == Some(&self.host)).and_then(|pid| searched.remove(&pid));
@@ -170,7 +170,7 @@ fn next<T: redis::FromRedisValue>(answers: &mut impl Iterator<Item = redis::Valu
     redis::from_redis_value(value).map_err(|error| error.to_string())
 }
 
-/// Seconds since a time of RQ's.
+/// Returns the seconds since one of RQ's timestamps.
 pub fn age_s(text: Option<&str>) -> f64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
     text.and_then(epoch_s).map_or(0.0, |then| (now - then).max(0.0))

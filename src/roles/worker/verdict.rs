@@ -1,4 +1,4 @@
-//! What follows from what /proc and Redis say of our workers.
+//! Conclusions from /proc and Redis about our workers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,33 +13,33 @@ use crate::supervise::orders::Run;
 use crate::supervise::service::State;
 use crate::sys::proc;
 
-/// RQ kills a work-horse by itself 60 to 90 s after its job's time; past this it did not.
-const RQ_KILLS_WITHIN: Duration = Duration::from_secs(100);
-/// A process that has written no record for so long will not: it hangs.
-const REGISTERS_WITHIN: Duration = Duration::from_secs(60);
+/// RQ itself kills a work-horse 60 to 90 s after its job's timeout; after this, it has failed to.
+const RQ_KILL_TIMEOUT: Duration = Duration::from_secs(100);
+/// A process that has written no record for this long hangs.
+const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// One look at Redis.
+/// The state of queues and workers in Redis at one poll.
 #[derive(Debug, Default)]
-pub struct Seen {
-    /// Why no worker is to run.
-    pub hold: Option<Hold>,
-    /// By pool.
+pub struct RedisSnapshot {
+    /// The reason that no worker may run.
+    pub pause: Option<PauseReason>,
+    /// In the order of the pools.
     pub waiting: Vec<Waiting>,
-    /// By key, of those that are known.
+    /// The records of known workers, by key.
     pub records: BTreeMap<String, Record>,
-    /// What stands between a queue and a worker.
+    /// Jobs between a queue and a worker.
     pub strays: Vec<Stray>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hold {
-    /// Somebody migrates.
+pub enum PauseReason {
+    /// A migration runs.
     Gate,
-    /// The site is a copy of another installation's, whose jobs these may be.
+    /// The site is a copy of another installation's site; the jobs may be that installation's.
     Copy,
 }
 
-impl Hold {
+impl PauseReason {
     fn why(self) -> &'static str {
         match self {
             Self::Gate => "gate",
@@ -60,29 +60,29 @@ impl Hold {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     pub exists: bool,
-    /// Others can find it: it is in `rq:workers`.
+    /// True if it is in `rq:workers`, where others find it.
     pub in_set: bool,
     pub job: Option<String>,
-    /// Of its job of the last look; -1 has none.
+    /// Timeout of the job seen at the last poll; -1 means none.
     pub timeout_s: Option<i64>,
-    /// How many jobs it left to others because their site is not here, and the last one's site.
+    /// Number of jobs left in the queue because this bench lacks their site, and the site of the last one.
     pub foreign_jobs: u64,
     pub foreign_site: Option<String>,
 }
 
-/// What is to be done about one process.
+/// The conclusion about one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing runs, or nothing is known yet.
+    /// No process runs, or its record is not known yet.
     Starting,
     Ready,
-    /// It works, and a new one should take its place as soon as it is idle.
+    /// It works, and should be replaced as soon as it is idle.
     Recycle(&'static str),
     /// RQ should have ended its job long ago.
     Stuck,
 }
 
-/// One process: pure.
+/// Evaluates one process; pure.
 pub fn verdict(
     facts: &Facts,
     record: Option<&Record>,
@@ -92,11 +92,11 @@ pub fn verdict(
 ) -> Verdict {
     let (Some(_), Some(record)) = (facts.pid, record) else { return Verdict::Starting };
     if let (Some(age), Some(timeout)) = (horse_age, record.timeout_s.and_then(|s| u64::try_from(s).ok()))
-        && age > Duration::from_secs(timeout) + RQ_KILLS_WITHIN
+        && age > Duration::from_secs(timeout) + RQ_KILL_TIMEOUT
     {
         return Verdict::Stuck;
     }
-    // After a restart of Redis RQ never registers again (docs/frappe-jobs.md#lost-registration).
+    // After a restart of Redis, RQ never registers again (docs/frappe-jobs.md#lost-registration).
     if !record.in_set && facts.horse.is_none() {
         return Verdict::Recycle("record");
     }
@@ -106,39 +106,39 @@ pub fn verdict(
     Verdict::Ready
 }
 
-/// Gives the orders, and says how the role is.
-pub fn judge(slots: &[Arc<Slot>], seen: &Seen, counts: &[u16], workers: &Workers) -> RoleCheck {
+/// Gives orders to all slots, and returns the state of the role.
+pub fn apply(slots: &[Arc<Slot>], snapshot: &RedisSnapshot, counts: &[u16], workers: &Workers) -> RoleCheck {
     let mut note = Note::default();
     let mut problem = None;
     for (pool, count) in workers.pools.iter().zip(counts) {
         let name = pool.name();
         let mut ready = 0;
         for slot in slots.iter().filter(|slot| slot.pool == name) {
-            let (run, why) = match (seen.hold, slot.number <= *count) {
-                (Some(hold), _) => (Run::No, hold.why()),
+            let (run, why) = match (snapshot.pause, slot.number <= *count) {
+                (Some(pause), _) => (Run::No, pause.why()),
                 (None, false) => (Run::No, "scale"),
                 (None, true) => (Run::Yes, ""),
             };
             slot.order(|order| {
                 if order.run != run {
-                    (order.run, order.why) = (run, why);
+                    (order.run, order.reason) = (run, why);
                 }
             });
-            ready += u16::from(look(slot, seen, workers, &mut note));
+            ready += u16::from(apply_to(slot, snapshot, workers, &mut note));
         }
-        if ready == 0 && seen.hold.is_none() {
+        if ready == 0 && snapshot.pause.is_none() {
             problem.get_or_insert(format!("no worker of {name} has its record in Redis"));
         }
     }
-    note.hold = seen.hold;
+    note.pause = snapshot.pause;
     RoleCheck { problem, note: note.text(), ..RoleCheck::default() }
 }
 
-/// One slot: whether its process is registered.
-fn look(slot: &Slot, seen: &Seen, workers: &Workers, note: &mut Note) -> bool {
+/// Acts on the verdict of one slot, and returns true if its process is registered.
+fn apply_to(slot: &Slot, snapshot: &RedisSnapshot, workers: &Workers, note: &mut Note) -> bool {
     let (record, verdict, job) = {
         let mut facts = slot.facts();
-        let record = facts.key.as_ref().and_then(|key| seen.records.get(key));
+        let record = facts.key.as_ref().and_then(|key| snapshot.records.get(key));
         facts.registered = record.is_some_and(|record| record.exists);
         facts.job = record.and_then(|record| record.job.clone());
         let resident = match (facts.pid, workers.max_memory_bytes) {
@@ -149,18 +149,23 @@ fn look(slot: &Slot, seen: &Seen, workers: &Workers, note: &mut Note) -> bool {
         let verdict = verdict(&facts, record, horse_age, resident, workers.max_memory_bytes);
         (record, verdict, facts.job.clone().unwrap_or_default())
     };
-    // One that was told to stop still finishes its job.
+    // A stopping worker still finishes its job.
     let runs = matches!(slot.state(), State::Running | State::Draining | State::Stopping);
     note.processes += usize::from(runs);
     note.busy += usize::from(slot.is_busy());
     match verdict {
-        Verdict::Starting if runs && slot.age() > REGISTERS_WITHIN => note.silent.push(slot.name.clone()),
-        // A worker that stops has removed its own record; why it stops is logged elsewhere.
+        Verdict::Starting if runs && slot.age() > REGISTRATION_TIMEOUT => note.silent.push(slot.name.clone()),
+        // A stopping worker has removed its own record; the reason of the stop is logged elsewhere.
         Verdict::Recycle(why) if slot.state() == State::Running => slot.recycle(why),
         Verdict::Stuck => {
             note.stuck.push(job.clone());
-            if !std::mem::replace(&mut slot.facts().stuck, true) {
-                tracing::warn!(child = slot.name, job, "its job is past its time, and RQ has not ended it");
+            if !std::mem::replace(&mut slot.facts().stuck_logged, true) {
+                tracing::warn!(
+                    event = "job.stuck",
+                    child = slot.name,
+                    job,
+                    "a job has exceeded its timeout, and RQ has not ended it"
+                );
             }
         }
         Verdict::Starting | Verdict::Ready | Verdict::Recycle(_) => {}
@@ -168,22 +173,22 @@ fn look(slot: &Slot, seen: &Seen, workers: &Workers, note: &mut Note) -> bool {
     runs && record.is_some_and(|record| record.exists)
 }
 
-/// What is told beside the verdict.
+/// Details for the note of the role's check.
 #[derive(Default)]
 struct Note {
     processes: usize,
     busy: usize,
     stuck: Vec<String>,
     silent: Vec<String>,
-    hold: Option<Hold>,
+    pause: Option<PauseReason>,
 }
 
 impl Note {
     fn text(&self) -> String {
         let mut text = format!("{} processes, {} busy", self.processes, self.busy);
-        if let Some(hold) = self.hold {
+        if let Some(pause) = self.pause {
             text.push_str("; ");
-            text.push_str(hold.text());
+            text.push_str(pause.text());
         }
         for (what, names) in [("stuck job", &self.stuck), ("no record after a minute", &self.silent)] {
             if !names.is_empty() {
@@ -211,37 +216,37 @@ mod tests {
         Facts { pid: Some(7), horse, ..Facts::default() }
     }
 
-    fn of(facts: &Facts, record: &Record, horse_age_s: u64) -> Verdict {
+    fn evaluate(facts: &Facts, record: &Record, horse_age_s: u64) -> Verdict {
         let age = facts.horse.map(|_| Duration::from_secs(horse_age_s));
         verdict(facts, Some(record), age, 200, Some(200))
     }
 
     #[test]
-    fn a_record_of_its_own_makes_it_ready() {
-        assert_eq!(of(&facts(None), &RECORD, 0), Verdict::Ready);
+    fn a_worker_with_a_record_is_ready() {
+        assert_eq!(evaluate(&facts(None), &RECORD, 0), Verdict::Ready);
         assert_eq!(verdict(&facts(None), None, None, 0, None), Verdict::Starting);
         assert_eq!(verdict(&Facts::default(), Some(&RECORD), None, 0, None), Verdict::Starting);
     }
 
     #[test]
-    fn one_that_others_cannot_see_is_recycled_when_it_is_idle() {
-        let bare = Record { in_set: false, ..RECORD };
-        assert_eq!(of(&facts(None), &bare, 0), Verdict::Recycle("record"));
-        assert_eq!(of(&facts(Some(8)), &bare, 1), Verdict::Ready);
-        let gone = Record { exists: false, in_set: false, ..RECORD };
-        assert_eq!(of(&facts(None), &gone, 0), Verdict::Recycle("record"));
+    fn a_worker_missing_from_the_set_is_recycled_when_idle() {
+        let unlisted = Record { in_set: false, ..RECORD };
+        assert_eq!(evaluate(&facts(None), &unlisted, 0), Verdict::Recycle("record"));
+        assert_eq!(evaluate(&facts(Some(8)), &unlisted, 1), Verdict::Ready);
+        let deleted = Record { exists: false, in_set: false, ..RECORD };
+        assert_eq!(evaluate(&facts(None), &deleted, 0), Verdict::Recycle("record"));
     }
 
     #[test]
-    fn one_that_is_fat_is_recycled() {
+    fn a_worker_over_its_memory_limit_is_recycled() {
         assert_eq!(verdict(&facts(None), Some(&RECORD), None, 201, Some(200)), Verdict::Recycle("memory"));
     }
 
     #[test]
     fn a_job_that_rq_should_have_ended_is_stuck() {
-        assert_eq!(of(&facts(Some(8)), &RECORD, 399), Verdict::Ready);
-        assert_eq!(of(&facts(Some(8)), &RECORD, 401), Verdict::Stuck);
+        assert_eq!(evaluate(&facts(Some(8)), &RECORD, 399), Verdict::Ready);
+        assert_eq!(evaluate(&facts(Some(8)), &RECORD, 401), Verdict::Stuck);
         let endless = Record { timeout_s: Some(-1), ..RECORD };
-        assert_eq!(of(&facts(Some(8)), &endless, 100_000), Verdict::Ready);
+        assert_eq!(evaluate(&facts(Some(8)), &endless, 100_000), Verdict::Ready);
     }
 }

@@ -1,4 +1,4 @@
-//! Every row of the table, and what may never happen whatever is seen.
+//! Tests every row of the table, and what must never happen for any observation.
 
 use super::*;
 use crate::outcome::{FOREIGN_DATA, PERMISSION};
@@ -16,8 +16,8 @@ fn remains(ours_alone: bool) -> Database {
     Database::NotComplete(Remains { objects: vec!["public.orders".into()], ours_alone })
 }
 
-fn unfinished(told_by: ToldBy) -> Mark {
-    Mark::Unfinished { attempt: "a1".into(), told_by }
+fn unfinished(recorded_by: RecordedBy) -> Mark {
+    Mark::Unfinished { attempt: "a1".into(), recorded_by }
 }
 
 const NAMES: Names<'_> = Names { site: "s", database: "d", adopt: None };
@@ -32,11 +32,11 @@ fn decided(database: &Database, folder: Folder, mark: &Mark) -> Result<Action, u
 }
 
 #[test]
-fn every_row_of_the_table() {
+fn each_row_of_the_table_has_its_action() {
     let again = || Ok(Action::CreateAgain { attempt: "a1".into() });
     let other = Mark::OtherSite("b".into());
     let (both, volume, database) =
-        (unfinished(ToldBy::Both), unfinished(ToldBy::Volume), unfinished(ToldBy::Database));
+        (unfinished(RecordedBy::Both), unfinished(RecordedBy::Volume), unfinished(RecordedBy::Database));
     for (database, folder, mark, expected) in [
         (Database::Empty, Folder::Absent, &Mark::None, Ok(Action::Create)),
         (Database::Empty, Folder::Absent, &both, Ok(Action::Create)),
@@ -47,10 +47,10 @@ fn every_row_of_the_table() {
         (Database::Empty, Folder::LoginWorks, &database, Err(FOREIGN_DATA)),
         (Database::Empty, Folder::LoginWorks, &Mark::None, Err(FOREIGN_DATA)),
         (Database::Empty, Folder::LoginWorks, &Mark::Complete, Err(FOREIGN_DATA)),
-        (Database::Complete, Folder::LoginWorks, &Mark::Complete, Ok(Action::GoOn)),
+        (Database::Complete, Folder::LoginWorks, &Mark::Complete, Ok(Action::Continue)),
         (Database::Complete, Folder::LoginWorks, &Mark::None, Ok(Action::MigrateOnce)),
         (Database::Complete, Folder::LoginWorks, &both, Ok(Action::MigrateOnce)),
-        (Database::Complete, Folder::Rotated, &Mark::Complete, Ok(Action::GoOn)),
+        (Database::Complete, Folder::Rotated, &Mark::Complete, Ok(Action::Continue)),
         (Database::Complete, Folder::LoginFails, &Mark::Complete, Err(PERMISSION)),
         (Database::Complete, Folder::OtherDatabase, &Mark::None, Err(FOREIGN_DATA)),
         (Database::Complete, Folder::Absent, &Mark::Complete, Err(FOREIGN_DATA)),
@@ -71,12 +71,12 @@ fn every_row_of_the_table() {
 }
 
 #[test]
-fn nothing_but_an_unfinished_creation_of_this_volume_is_ever_cleared() {
+fn only_an_unfinished_creation_of_this_volume_is_cleared() {
     let marks = [
         Mark::None,
-        unfinished(ToldBy::Both),
-        unfinished(ToldBy::Volume),
-        unfinished(ToldBy::Database),
+        unfinished(RecordedBy::Both),
+        unfinished(RecordedBy::Volume),
+        unfinished(RecordedBy::Database),
         Mark::Complete,
         Mark::OtherSite("b".into()),
     ];
@@ -88,10 +88,10 @@ fn nothing_but_an_unfinished_creation_of_this_volume_is_ever_cleared() {
                         assert_eq!((&database, folder), (&Database::Empty, Folder::Absent));
                     }
                     Ok(Action::CreateAgain { .. }) => match database {
-                        Database::Empty => assert_ne!(*mark, unfinished(ToldBy::Database)),
-                        _ => assert_eq!((&database, mark), (&remains(true), &unfinished(ToldBy::Both))),
+                        Database::Empty => assert_ne!(*mark, unfinished(RecordedBy::Database)),
+                        _ => assert_eq!((&database, mark), (&remains(true), &unfinished(RecordedBy::Both))),
                     },
-                    Ok(Action::GoOn | Action::MigrateOnce | Action::Adopt) => {
+                    Ok(Action::Continue | Action::MigrateOnce | Action::Adopt) => {
                         assert_eq!(database, Database::Complete)
                     }
                     Err(_) => {}
@@ -102,7 +102,7 @@ fn nothing_but_an_unfinished_creation_of_this_volume_is_ever_cleared() {
 }
 
 #[test]
-fn a_folder_is_made_anew_for_the_database_that_was_named_and_no_other() {
+fn a_folder_is_recreated_only_for_the_named_database() {
     let adopted = |adopt, folder, mark: &Mark| {
         decide(&observation(&Database::Complete, folder, mark), &Names { adopt, ..NAMES })
     };
@@ -110,25 +110,25 @@ fn a_folder_is_made_anew_for_the_database_that_was_named_and_no_other() {
     assert_eq!(adopted(Some("i2"), Folder::Absent, &Mark::Complete).map_err(|f| f.code), Err(FOREIGN_DATA));
     let refusal = adopted(Some("1"), Folder::Absent, &Mark::None).unwrap_err();
     assert!(refusal.hint.contains("CAULDRON_ADOPT=i1"), "{refusal}");
-    assert_eq!(adopted(Some("i1"), Folder::LoginWorks, &Mark::Complete), Ok(Action::GoOn));
+    assert_eq!(adopted(Some("i1"), Folder::LoginWorks, &Mark::Complete), Ok(Action::Continue));
     let empty = observation(&Database::Empty, Folder::NoConfig, &Mark::None);
     assert!(decide(&empty, &Names { adopt: Some("i1"), ..NAMES }).is_err());
 }
 
 #[test]
-fn every_row_can_be_met() {
-    let marks = [Mark::None, unfinished(ToldBy::Both), Mark::Complete, Mark::OtherSite("b".into())];
-    let mut met = Vec::new();
+fn every_row_is_reachable() {
+    let marks = [Mark::None, unfinished(RecordedBy::Both), Mark::Complete, Mark::OtherSite("b".into())];
+    let mut reached = Vec::new();
     for database in [Database::Empty, remains(true), remains(false), Database::Complete] {
         for folder in FOLDERS {
             for mark in &marks {
                 for adopt in [None, Some("i1")] {
-                    met.push(row(&observation(&database, folder, mark), &Names { adopt, ..NAMES }));
+                    reached.push(row(&observation(&database, folder, mark), &Names { adopt, ..NAMES }));
                 }
             }
         }
     }
     for row in Row::ALL {
-        assert!(met.contains(&row), "{row:?}");
+        assert!(reached.contains(&row), "{row:?}");
     }
 }

@@ -1,19 +1,19 @@
-//! What a migration waits for before it changes anything.
+//! The reasons why a migration waits before it changes anything.
 
 use std::fmt;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DrainBlocker {
-    /// Jobs that run: the first few by name, and how many more there are.
+    /// Running jobs: the first few by name, and the number of the others.
     Jobs { named: Vec<String>, more: usize },
-    /// The queue Redis does not answer: whether jobs run is not known.
+    /// The queue Redis does not answer, so it is unknown if jobs run.
     QueueSilent(String),
-    /// A session on the site's tables.
+    /// A session that uses the site's tables.
     Session {
         pid: i32,
         role: String,
         application: String,
-        /// Of the site's own role: a statement that runs.
+        /// True for the site's own role: a statement runs.
         is_own: bool,
     },
 }
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_jobs_are_named_and_the_rest_is_counted() {
+    fn the_first_jobs_are_named_and_the_others_counted() {
         let jobs = |more| DrainBlocker::Jobs { named: vec!["a".into(), "b".into()], more }.to_string();
         assert_eq!((jobs(0).as_str(), jobs(3).as_str()), ("a, b", "a, b and 3 more"));
     }

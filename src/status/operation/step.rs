@@ -1,22 +1,22 @@
-//! A command that works under the lock, and how far it is.
+//! The steps under the leader's lock, and their progress.
 
 use std::fmt;
 
 use crate::frappe::progress_line::ProgressLine;
 use crate::status::gate::Progress;
 
-/// Commands of Frappe's and of PostgreSQL's, by the name that log and status have.
+/// Commands of Frappe and PostgreSQL, by their name in log and status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StepName {
     NewSite,
     EnableScheduler,
     InstallApp(String),
     UninstallApp(String),
-    /// Makes the scheduled jobs of an app.
+    /// Creates the scheduled jobs of an app.
     SyncJobs,
     Migrate,
     ClearCache,
-    /// Whether the code of a migration can be imported.
+    /// Checks that the code of a migration can be imported.
     ImportCheck,
     PgDump,
     PgDumpVersion,
@@ -41,16 +41,16 @@ impl fmt::Display for StepName {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StepProgress {
-    /// As the command itself draws it.
+    /// A progress line that the command printed.
     Line(ProgressLine),
-    /// As our own count of a migration has it.
+    /// Our own count of a migration's patches.
     Patches(Progress),
     /// The size of a dump so far.
     Written { bytes: u64 },
 }
 
 impl StepProgress {
-    /// Of the work as a whole, where that is known.
+    /// The percentage of the whole step, if known.
     pub fn percent(&self) -> Option<u8> {
         match self {
             Self::Line(line) => line.percent,

@@ -1,36 +1,36 @@
-//! Why a pod that does not lead waits.
+//! The reasons why a follower waits.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use crate::net::ConnectError;
 
-/// Whom or what it waits for.
+/// The pod or the condition that a follower waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LeaderWait {
-    /// The record names a pod that leads.
+    /// The record names the leader.
     Led {
         holder: String,
-        /// The site was finished before.
+        /// True if the site was finished before.
         is_complete: bool,
     },
-    /// It names none: what is missing.
+    /// The record names no leader; this is missing.
     Unled(NotReady),
 }
 
-/// What is missing before the site can be served here.
+/// A missing condition before the site can be served by this pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotReady {
     NoSiteConfig(PathBuf),
     /// The site's own login does not work.
     Unreachable(ConnectError),
     SessionClosed,
-    /// The session ended while it was asked.
+    /// The session ended during a query.
     SessionLost(String),
     Unfinished,
     AppsNotPublished,
     AppNotInstalled(String),
-    /// This code may not serve the database, and why.
+    /// This code may not serve the database, for this reason.
     NotAdmitted(String),
     /// Another pod has the lock, and the record does not name it yet.
     HolderUnknown,
@@ -57,10 +57,10 @@ impl fmt::Display for NotReady {
             Self::Unreachable(error) => return error.fmt(f),
             Self::SessionClosed => "the session was closed",
             Self::SessionLost(reason) | Self::NotAdmitted(reason) => reason,
-            Self::Unfinished => "the site is not finished; nobody leads",
+            Self::Unfinished => "the site is not finished; no pod leads",
             Self::AppsNotPublished => "the wanted apps are not published yet",
             Self::AppNotInstalled(app) => return write!(f, "{app} is not installed yet"),
-            Self::HolderUnknown => "another pod holds the lock and has not said who it is",
+            Self::HolderUnknown => "another pod holds the lock, and the record does not name it yet",
         })
     }
 }

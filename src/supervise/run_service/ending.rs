@@ -1,4 +1,4 @@
-//! The driver's part in the end of a child: telling it, clearing up after it, and saying how it was.
+//! The driver's part in the end of a child: signals, the end of its process group, and the log.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
 use super::{CRASH, DONE, Driver, End, OUT_OF_MEMORY};
-use crate::supervise::hooks::Stop;
+use crate::supervise::hooks::ChildStop;
 use crate::supervise::service::{Event, State};
 use crate::supervise::stop::StopReport;
 use crate::sys::cgroup;
 use crate::sys::exit::Exit;
 
-/// What of the grace is the child's own, at least, whatever comes before it.
-const OWN_SHARE: u32 = 4;
+/// `before_stop` leaves at least 1/4 of the grace period to the child.
+const CHILD_GRACE_SHARE: u32 = 4;
 
-/// After the end of a group only escapees hold its output.
-const OUTPUT_DRAIN: Duration = Duration::from_millis(100);
+/// The wait for remaining output: once a group has ended, only escaped processes keep its pipes open.
+const OUTPUT_DRAIN_TIMEOUT: Duration = Duration::from_millis(100);
 
 impl Driver<'_> {
     pub(super) fn stop(&mut self) {
@@ -27,7 +27,7 @@ impl Driver<'_> {
         let (grace, shutdown) = (self.plan.policy.grace, self.shutdown.clone());
         let is_running = child.exit().is_none();
         let hooks = self.plan.hooks.clone();
-        let stop = Stop { pid: child.pid, grace, for_good: self.service.stop_requested };
+        let stop = ChildStop { pid: child.pid, grace, is_final: self.service.stop_requested };
         self.stopping = Some(Box::pin(async move {
             let deadline = Instant::now() + grace;
             if is_running {
@@ -36,7 +36,7 @@ impl Driver<'_> {
                     () = hooks.before_stop(stop) => {}
                     _ = child.exited() => {}
                     () = shutdown.forced() => {}
-                    () = sleep_until(deadline - grace / OWN_SHARE) => {}
+                    () = sleep_until(deadline - grace / CHILD_GRACE_SHARE) => {}
                 }
             }
             let grace = deadline.saturating_duration_since(Instant::now());
@@ -47,28 +47,49 @@ impl Driver<'_> {
         }
     }
 
-    /// Everyone of the group has ended: tell it, and take it back to the machine.
+    /// Logs the end of the process group, and returns the event for the state machine.
     pub(super) fn cleared(&mut self, report: StopReport) -> Event {
         let name = &self.plan.spec.name;
-        // The next child gets it from us, or our own parent does.
+        // The terminal goes back to us, and from us to the next child or to our parent.
         crate::sys::terminal::take_back();
         if report.killed {
-            warn!(service = name, exit = %report.exit, "killed: it did not stop within its grace");
+            warn!(
+                event = "process.killed",
+                service = name,
+                exit = %report.exit,
+                "service killed: it did not stop within the grace period"
+            );
         }
         if !report.empty {
-            error!(service = name, "processes are left that even SIGKILL does not end");
+            error!(
+                event = "process.kill_ineffective",
+                service = name,
+                "processes of the service survived SIGKILL"
+            );
         }
         let done = self.plan.policy.done_code.is_some_and(|code| report.exit == Exit::Exited(code));
         if self.service.stop_requested || !self.plan.policy.restart {
-            debug!(service = name, exit = %report.exit, "stopped");
+            debug!(event = "service.stopped", service = name, exit = %report.exit, "service stopped");
         } else if self.service.expected || self.service.paused {
             self.reason = if done { DONE } else { self.reason };
-            info!(service = name, exit = %report.exit, why = self.reason, "stopped for its role");
+            info!(
+                event = "service.stopped_by_role",
+                service = name,
+                exit = %report.exit,
+                reason = self.reason,
+                "service stopped by its role"
+            );
         } else {
             let killed = report.exit == Exit::Signaled(Signal::SIGKILL as i32);
             let out_of_memory = killed && cgroup::oom_kills() > self.oom_kills;
             self.reason = if out_of_memory { OUT_OF_MEMORY } else { CRASH };
-            warn!(service = name, exit = %report.exit, reason = self.reason, "ended unasked");
+            warn!(
+                event = "service.ended_unexpectedly",
+                service = name,
+                exit = %report.exit,
+                reason = self.reason,
+                "service ended unexpectedly"
+            );
         }
         if let Some(child) = &self.child {
             self.plan.hooks.ended(child.pid, &report);
@@ -81,29 +102,34 @@ impl Driver<'_> {
             return;
         }
         let sent = self.child.as_ref().is_some_and(|child| child.signal(signal));
-        debug!(service = self.plan.spec.name, %signal, sent, "forwarded a signal");
+        debug!(event = "signal.forwarded", service = self.plan.spec.name, %signal, sent, "forwarded a signal");
         if sent && signal == Signal::SIGHUP {
             self.run_after_signal();
         }
     }
 
-    /// Starts after the signal is sent: a new task runs only when this one waits.
+    /// Spawns the hook. It runs after the signal is sent: a new task runs only once this one awaits.
     fn run_after_signal(&mut self) {
         self.after_signal.spawn(self.plan.hooks.after_signal());
     }
 
     pub(super) async fn end(&mut self) -> End {
         if let Some(child) = &self.child {
-            child.drained(OUTPUT_DRAIN).await;
+            child.drained(OUTPUT_DRAIN_TIMEOUT).await;
         }
         match (self.service.state, self.stop_signal, self.service.last_exit, self.start_error.take()) {
-            // Asked during a back-off: the last exit was that of a crash, told already.
+            // Requested during a back-off: the last exit was that of a crash, which is already logged.
             (State::Stopped, Some(signal), exit, _) => {
-                End::Asked(signal, exit.filter(|_| self.service.started_at.is_some()))
+                End::StopRequested(signal, exit.filter(|_| self.service.started_at.is_some()))
             }
             (State::Failed, _, _, Some(error)) => End::NotStarted(error),
             (State::Failed, _, Some(exit), None) => {
-                error!(service = self.plan.spec.name, %exit, "gave up: a crash loop");
+                error!(
+                    event = "service.crash_loop",
+                    service = self.plan.spec.name,
+                    %exit,
+                    "service ended too often and is not restarted"
+                );
                 End::CrashLoop(exit)
             }
             (_, _, exit, _) => End::Ended(exit.unwrap_or(Exit::Exited(0))),

@@ -1,4 +1,4 @@
-//! The transition table, walked.
+//! Tests of the transition table.
 
 use super::*;
 
@@ -19,15 +19,15 @@ fn the_transition_table() {
     let once = Policy::once(Duration::from_secs(10));
     let table = [
         (S::Starting, E::Started, policy(), S::Running, None),
-        (S::Starting, E::StartFailed { may_pass: false }, policy(), S::Failed, None),
+        (S::Starting, E::StartFailed { is_transient: false }, policy(), S::Failed, None),
         (
             S::Starting,
-            E::StartFailed { may_pass: true },
+            E::StartFailed { is_transient: true },
             policy(),
             S::BackingOff,
             Some(A::BackOff(Duration::ZERO)),
         ),
-        (S::Starting, E::StartFailed { may_pass: true }, once.clone(), S::Failed, None),
+        (S::Starting, E::StartFailed { is_transient: true }, once.clone(), S::Failed, None),
         (S::Starting, E::StopRequested, policy(), S::Stopped, None),
         (S::Running, E::StopRequested, policy(), S::Stopping, Some(A::Stop)),
         (S::Running, E::StopRequested, draining.clone(), S::Draining, Some(A::Drain(draining.drain))),
@@ -41,13 +41,13 @@ fn the_transition_table() {
         (S::Stopping, E::Cleared(EXIT), once, S::Stopped, None),
         (S::BackingOff, E::BackOffOver, policy(), S::Starting, Some(A::Start)),
         (S::BackingOff, E::StopRequested, policy(), S::Stopped, None),
-        (S::Running, E::RecycleAsked, policy(), S::Stopping, Some(A::Stop)),
+        (S::Running, E::RecycleRequested, policy(), S::Stopping, Some(A::Stop)),
         (S::Running, E::PauseRequested, policy(), S::Stopping, Some(A::Stop)),
         (S::Starting, E::PauseRequested, policy(), S::Paused, None),
         (S::BackingOff, E::PauseRequested, policy(), S::Paused, None),
-        (S::BackingOff, E::RecycleAsked, policy(), S::BackingOff, None),
-        (S::Paused, E::ResumeAsked, policy(), S::Starting, Some(A::Start)),
-        (S::Paused, E::RecycleAsked, policy(), S::Paused, None),
+        (S::BackingOff, E::RecycleRequested, policy(), S::BackingOff, None),
+        (S::Paused, E::ResumeRequested, policy(), S::Starting, Some(A::Start)),
+        (S::Paused, E::RecycleRequested, policy(), S::Paused, None),
         (S::Paused, E::StopRequested, policy(), S::Stopped, None),
         (S::Stopped, E::StopRequested, policy(), S::Stopped, None),
         (S::Failed, E::StopRequested, policy(), S::Failed, None),
@@ -59,35 +59,35 @@ fn the_transition_table() {
 }
 
 #[test]
-fn a_stop_that_is_asked_while_a_crash_is_cleared_ends_it() {
+fn a_stop_requested_during_the_cleanup_of_a_crash_is_final() {
     let now = Instant::now();
     let (crashed, _) = on_event(service(State::Running), Event::Ended(EXIT), &policy(), now);
-    let (asked, _) = on_event(crashed, Event::StopRequested, &policy(), now);
-    let (over, action) = on_event(asked, Event::Cleared(EXIT), &policy(), now);
+    let (requested, _) = on_event(crashed, Event::StopRequested, &policy(), now);
+    let (over, action) = on_event(requested, Event::Cleared(EXIT), &policy(), now);
     assert_eq!((over.state, over.last_exit, action), (State::Stopped, Some(EXIT), None));
 }
 
-/// Everything that happens to a running service, to where it comes to rest.
+/// Applies the events to a running service; returns the result of the last one.
 fn after(events: &[Event], policy: &Policy) -> (Service, Option<Action>) {
     let step = |(service, _), event: &Event| on_event(service, *event, policy, Instant::now());
     events.iter().fold((service(State::Running), None), step)
 }
 
 #[test]
-fn an_ordered_end_is_no_failure() {
+fn an_ordered_stop_is_no_failure() {
     use Event as E;
-    let (recycled, action) = after(&[E::RecycleAsked, E::Cleared(EXIT)], &policy());
+    let (recycled, action) = after(&[E::RecycleRequested, E::Cleared(EXIT)], &policy());
     assert_eq!((recycled.state, action, recycled.restarts), (State::Starting, Some(Action::Start), 1));
     let (paused, action) = after(&[E::PauseRequested, E::Cleared(EXIT)], &policy());
     assert_eq!((paused.state, action), (State::Paused, None));
-    let resumed_early = [E::PauseRequested, E::ResumeAsked, E::Cleared(EXIT)];
+    let resumed_early = [E::PauseRequested, E::ResumeRequested, E::Cleared(EXIT)];
     assert_eq!(after(&resumed_early, &policy()).1, Some(Action::Start));
-    let asked = [E::PauseRequested, E::StopRequested, E::Cleared(EXIT)];
-    assert_eq!(after(&asked, &policy()).0.state, State::Stopped);
+    let stopped = [E::PauseRequested, E::StopRequested, E::Cleared(EXIT)];
+    assert_eq!(after(&stopped, &policy()).0.state, State::Stopped);
 }
 
 #[test]
-fn a_program_may_say_that_it_is_done() {
+fn the_done_code_restarts_without_back_off() {
     let done = Policy { done_code: Some(3), ..policy() };
     let ends = [Event::Ended(EXIT), Event::Cleared(EXIT)];
     assert_eq!(after(&ends, &done).1, Some(Action::Start));
@@ -95,7 +95,7 @@ fn a_program_may_say_that_it_is_done() {
 }
 
 #[test]
-fn what_is_excused_counts_for_nothing() {
+fn excused_failures_do_not_count() {
     let (mut service, mut now) = (Service::new(), Instant::now());
     for _ in 0..20 {
         assert_eq!(crash(&mut service, &mut now, Duration::from_millis(10)), Some(Duration::ZERO));
@@ -103,7 +103,7 @@ fn what_is_excused_counts_for_nothing() {
     }
 }
 
-/// Crashes once after running for so long; gives the back-off, or none when it has failed.
+/// Crashes once after running for `ran_for`; returns the back-off, or None once the service has failed.
 fn crash(service: &mut Service, now: &mut Instant, ran_for: Duration) -> Option<Duration> {
     let mut step = |event, now| {
         let (next, action) = on_event(service.clone(), event, &policy(), now);
@@ -129,7 +129,7 @@ fn five_crashes_in_a_minute_are_a_loop() {
 }
 
 #[test]
-fn slow_crashes_back_off_to_thirty_seconds_and_a_stable_minute_forgives() {
+fn slow_crashes_back_off_to_thirty_seconds_and_a_stable_minute_resets() {
     let (mut service, mut now) = (Service::new(), Instant::now());
     let delays: Vec<_> =
         (0..9).map(|_| crash(&mut service, &mut now, Duration::from_secs(20)).unwrap()).collect();
@@ -139,7 +139,7 @@ fn slow_crashes_back_off_to_thirty_seconds_and_a_stable_minute_forgives() {
 
 proptest::proptest! {
     #[test]
-    fn the_back_off_grows_and_stays_bounded(n in 0u32..1000) {
+    fn the_back_off_grows_up_to_its_limit(n in 0u32..1000) {
         proptest::prop_assert!(back_off(n) <= back_off(n + 1));
         proptest::prop_assert!(back_off(n) <= Duration::from_secs(30));
     }

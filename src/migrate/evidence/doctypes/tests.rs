@@ -2,12 +2,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Frappe's migrate over files in their order: what it stores (import_file_by_path). Times are days.
+/// A model of what Frappe's migrate stores for files in their order (import_file_by_path). Times are days.
 #[derive(Default)]
-struct Database(BTreeMap<String, Known>);
+struct Database(BTreeMap<String, RecordedDocType>);
 
 impl Database {
-    fn sync<'a>(&mut self, files: impl IntoIterator<Item = &'a Defined>, today: u32) {
+    fn sync<'a>(&mut self, files: impl IntoIterator<Item = &'a DoctypeFile>, today: u32) {
         for file in files {
             let before = self.0.get(&file.name);
             if before.is_some_and(|before| before.hash.as_ref() == Some(&file.hash)) {
@@ -15,11 +15,11 @@ impl Database {
             }
             let is_latest = before.is_some_and(|before| file.modified <= before.modified);
             let modified = if is_latest { day(today) } else { file.modified.clone() };
-            self.0.insert(file.name.clone(), Known { hash: Some(file.hash.clone()), modified });
+            self.0.insert(file.name.clone(), RecordedDocType { hash: Some(file.hash.clone()), modified });
         }
     }
 
-    fn ages(&self, files: &[Defined]) -> Vec<(String, Age)> {
+    fn ages(&self, files: &[DoctypeFile]) -> Vec<(String, Age)> {
         let (changes, _) = changes(files.iter().cloned(), &self.0);
         changes.into_iter().map(|change| (change.name, change.age)).collect()
     }
@@ -29,14 +29,14 @@ fn day(number: u32) -> String {
     format!("2024-{:02}-{:02} 10:00:00.000000", 1 + number / 28, 1 + number % 28)
 }
 
-/// DocType `name` of `app`, as it was written on that day.
-fn file(app: usize, name: usize, written: u32) -> Defined {
+/// DocType `name` of `app`, as written on that day.
+fn file(app: usize, name: usize, written: u32) -> DoctypeFile {
     let (name, hash) = (format!("DocType {name}"), format!("{app} {name} {written}"));
-    Defined { name, hash, modified: day(written), is_imported: true }
+    DoctypeFile { name, hash, modified: day(written), is_imported: true }
 }
 
-/// Apps in the order of their installation, each with some of five DocTypes, none twice in an app.
-fn apps() -> impl Strategy<Value = Vec<Defined>> {
+/// Apps in the order of their installation, each with some of five DocTypes, none twice in one app.
+fn apps() -> impl Strategy<Value = Vec<DoctypeFile>> {
     let app = proptest::collection::btree_map(0_usize..5, 0_u32..20, 0..5);
     proptest::collection::vec(app, 1..5).prop_map(|apps| {
         let files = apps.into_iter().enumerate().flat_map(|(app, doctypes)| {
@@ -46,13 +46,13 @@ fn apps() -> impl Strategy<Value = Vec<Defined>> {
     })
 }
 
-/// How often a DocType is defined.
-fn count(files: &[Defined], name: &str) -> usize {
+/// Returns how often a DocType is defined.
+fn count(files: &[DoctypeFile], name: &str) -> usize {
     files.iter().filter(|file| file.name == name).count()
 }
 
 proptest! {
-    /// Adoption and a restore: the record says nothing, and the code is the one that made the tables.
+    /// Adoption and a restore: there is no record, and the code is the one that made the tables.
     #[test]
     fn nothing_differs_from_the_code_that_migrated_last(files in apps(), migrations in 1_u32..4) {
         let mut database = Database::default();
@@ -62,9 +62,9 @@ proptest! {
         prop_assert_eq!(database.ages(&files), vec![]);
     }
 
-    /// Killed anywhere: nothing of it looks newer than the code.
+    /// After a kill at any point, no DocType appears to be newer than the code.
     #[test]
-    fn a_migrate_that_was_cut_short_leaves_nothing_newer(files in apps(), cut in 0_usize..25) {
+    fn an_interrupted_migrate_leaves_nothing_newer(files in apps(), cut in 0_usize..25) {
         let mut database = Database::default();
         database.sync(&files, 30);
         database.sync(files.iter().take(cut), 31);
@@ -72,13 +72,13 @@ proptest! {
         prop_assert!(ages.iter().all(|(_, age)| *age == Age::OfAnotherApp), "{:?}", ages);
     }
 
-    /// One file of the code before was changed by the code that migrated last.
+    /// The code that migrated last had changed one file of this older code.
     #[test]
-    fn older_code_is_never_taken_for_newer(files in apps(), which in any::<prop::sample::Index>()) {
+    fn older_code_is_never_classified_as_newer(files in apps(), which in any::<prop::sample::Index>()) {
         prop_assume!(!files.is_empty());
         let at = which.index(files.len());
         let mut newer = files.clone();
-        newer[at] = Defined { hash: "newer".into(), modified: day(29), ..newer[at].clone() };
+        newer[at] = DoctypeFile { hash: "newer".into(), modified: day(29), ..newer[at].clone() };
         let mut database = Database::default();
         database.sync(&files, 25);
         database.sync(&newer, 30);
@@ -93,13 +93,14 @@ proptest! {
         prop_assert_eq!(ages, expected);
     }
 
-    /// And the other way round: what was written after the last migrate is newer, in however many apps it is defined.
+    /// The reverse: a file that was written after the last migrate is newer, in however many apps the DocType is
+    /// defined.
     #[test]
-    fn newer_code_is_taken_for_newer(files in apps(), which in any::<prop::sample::Index>()) {
+    fn newer_code_is_classified_as_newer(files in apps(), which in any::<prop::sample::Index>()) {
         prop_assume!(!files.is_empty());
         let at = which.index(files.len());
         let mut newer = files.clone();
-        newer[at] = Defined { hash: "newer".into(), modified: day(40), ..newer[at].clone() };
+        newer[at] = DoctypeFile { hash: "newer".into(), modified: day(40), ..newer[at].clone() };
         let mut database = Database::default();
         database.sync(&files, 30);
         database.sync(&files, 31);
@@ -111,17 +112,17 @@ proptest! {
 }
 
 #[test]
-fn a_doctype_of_two_apps_is_judged_by_the_last() {
+fn the_last_app_decides_for_a_doctype_of_two_apps() {
     let (of_frappe, of_erpnext) = (file(0, 1, 5), file(1, 1, 9));
     let both = [of_frappe.clone(), of_erpnext.clone()];
     let mut database = Database::default();
     database.sync(&both, 30);
     database.sync(&both, 31);
     assert_eq!(database.ages(&both), []);
-    // ERPNext gave its own up: Frappe's is older than the time of the last migrate.
+    // ERPNext no longer defines it: Frappe's file is older than the time of the last migrate.
     assert_eq!(database.ages(&both[..1]), [("DocType 1".into(), Age::Older)]);
     database.sync(&both[..1], 32);
-    assert_eq!(database.ages(&both), [("DocType 1".into(), Age::OfAnotherApp)], "cut short, or reloaded");
+    assert_eq!(database.ages(&both), [("DocType 1".into(), Age::OfAnotherApp)], "interrupted, or reloaded");
     assert_eq!(database.ages(&[file(2, 2, 1)]), [("DocType 2".into(), Age::New)]);
 }
 
@@ -141,13 +142,13 @@ fn files_are_read_as_migrate_reads_them() {
     write("given_up/doctype/note/note.json", &doctype("Note"));
     write("first_part/doctype/broken/broken.json", "{");
     write("first_part/doctype/page/page.json", r#"{"doctype": "Page", "name": "page"}"#);
-    let found = defined(folder.path());
+    let found = read_files(folder.path());
     let names: Vec<(&str, bool)> = found.iter().map(|file| (file.name.as_str(), file.is_imported)).collect();
     assert_eq!(names, [("Note", false), ("Card of the second", true), ("Card", true)]);
     assert_eq!(found[2].hash, hex(&Md5::digest(doctype("Card"))));
     let (changes, known) = changes(found, &BTreeMap::new());
-    assert_eq!(changes.len(), 2, "what no module lists is never imported");
-    assert!(known.contains("Note"), "and is no orphan: its controller is there");
+    assert_eq!(changes.len(), 2, "files of unlisted modules are never imported");
+    assert!(known.contains("Note"), "and it is no orphan: its controller exists");
 }
 
 #[test]

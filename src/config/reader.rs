@@ -1,0 +1,230 @@
+//! Reads variables from their sources and collects every problem, so that one start reports all mistakes in a manifest.
+
+use std::collections::BTreeMap;
+
+use super::frappe_environment::{is_service_link, name_of};
+use super::login_signs::{contains_login, may_contain_login, without_quotes};
+use super::source::{Given, Problem, Source, Strings};
+use super::variable::{self, Variable};
+
+/// Reads variables, keeps the values for `--print-config`, and collects problems.
+pub struct Reader<'a> {
+    flags: &'a BTreeMap<String, String>,
+    environment: &'a dyn Strings,
+    pub problems: Vec<Problem>,
+    /// The values that were read, at most one for each variable.
+    pub values: Vec<(&'static Variable, Given)>,
+}
+
+impl<'a> Reader<'a> {
+    /// `flags` maps a flag's name (`db-host`, or `db-password-file`) to its value.
+    pub fn new(flags: &'a BTreeMap<String, String>, environment: &'a dyn Strings) -> Self {
+        Self { flags, environment, problems: Vec::new(), values: Vec::new() }
+    }
+
+    /// Returns the value that an operator set, if any. An empty variable counts as unset: charts render such variables.
+    pub fn given(&mut self, name: &'static str) -> Option<Given> {
+        let variable = variable::named(name);
+        let flag = variable.flag();
+        if let Some(value) = self.flags.get(&flag) {
+            let given = Given { value: value.clone(), source: Source::Flag(flag) };
+            return self.accept(variable, given);
+        }
+        if let Some(path) = self.flags.get(&format!("{flag}-file")) {
+            let source = Source::File(format!("--{flag}-file"), path.into());
+            return self.read_file(variable, source);
+        }
+        let candidates: Vec<&str> = std::iter::once(name).chain(variable.aliases.iter().copied()).collect();
+        for candidate in candidates {
+            let value = self.environment_text(candidate);
+            let file_variable = Variable::file_name(candidate);
+            let path = self.environment_text(&file_variable);
+            match (value, path) {
+                (Some(_), Some(_)) => {
+                    self.problem(
+                        name,
+                        Some(Source::Environment(file_variable.clone())),
+                        format!("both {candidate} and {file_variable} are set"),
+                        format!("unset one of them; {file_variable} is safer"),
+                    );
+                    return None;
+                }
+                (Some(value), None) => {
+                    let source = Source::Environment(candidate.into());
+                    return self.accept(variable, Given { value, source });
+                }
+                (None, Some(path)) => {
+                    return self.read_file(variable, Source::File(file_variable, path.into()));
+                }
+                (None, None) => {}
+            }
+        }
+        None
+    }
+
+    /// Like [`given`](Self::given), but falls back to Frappe's own variable, then the bench's own file, then a default.
+    pub fn given_or(
+        &mut self,
+        name: &'static str,
+        bench: Option<Given>,
+        default: Option<&str>,
+    ) -> Option<Given> {
+        if let Some(given) = self.given(name) {
+            return Some(given);
+        }
+        let default = default.map(|default| Given { value: default.into(), source: Source::Default });
+        let fallback = self.frappe_override(name).or(bench).or(default)?;
+        Some(self.record(variable::named(name), fallback))
+    }
+
+    /// Parses a value, and records a problem if it is invalid. If the value may contain a login, the quotation in the
+    /// cause is not shown.
+    pub fn parsed<T>(
+        &mut self,
+        name: &'static str,
+        given: Option<Given>,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+        hint: &str,
+    ) -> Option<T> {
+        let given = given?;
+        match parse(given.value.trim()) {
+            Ok(value) => Some(value),
+            Err(cause) => {
+                let is_url_list = matches!(name, "CAULDRON_APPS" | "CUSTOM_APPS");
+                let hide = if is_url_list { contains_login } else { may_contain_login };
+                let cause = if hide(&given.value) { without_quotes(&cause) } else { cause };
+                let hint = if is_quoted(&given.value) && !cause.contains("quotes") {
+                    format!("{hint}; the quotes around the value are part of it: remove them")
+                } else {
+                    hint.to_string()
+                };
+                self.problem(name, Some(given.source), cause, hint);
+                None
+            }
+        }
+    }
+
+    pub fn problem(
+        &mut self,
+        name: impl Into<String>,
+        source: Option<Source>,
+        cause: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        let problem = Problem { variable: name.into(), source, cause: cause.into(), hint: hint.into() };
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Returns a variable of the environment. None if it is empty.
+    pub fn environment(&self, name: &str) -> Option<String> {
+        self.environment.get(name)?.into_string().ok().filter(|value| !value.is_empty())
+    }
+
+    /// Returns one of Frappe's own variables, unless it is a service link.
+    pub fn frappe_variable(&self, name: &str) -> Option<Given> {
+        let value = self.environment(name).filter(|value| !is_service_link(value))?;
+        Some(Given { value, source: Source::Environment(name.into()) })
+    }
+
+    /// Returns the value that Frappe's own variable gives to one of our settings.
+    pub fn frappe_override(&self, setting: &str) -> Option<Given> {
+        self.frappe_variable(name_of(setting)?)
+    }
+
+    /// Checks and keeps a value. The final line end of a secret is removed, since `echo pw | base64` adds one; any
+    /// other control character would make a password that cannot be typed.
+    fn accept(&mut self, variable: &'static Variable, mut given: Given) -> Option<Given> {
+        if variable.secret {
+            let text = without_line_end(&given.value);
+            if text.len() < given.value.len() && !matches!(given.source, Source::File(..)) {
+                tracing::warn!(
+                    event = "config.line_end_removed",
+                    variable = variable.name,
+                    "removed the line end at the end of the value; write it without one (printf, not echo)"
+                );
+            }
+            given.value = text.to_string();
+            if given.value.is_empty() {
+                self.problem(variable.name, Some(given.source), "it is empty", "write the value into it");
+                return None;
+            }
+            if given.value.contains(char::is_control) {
+                let cause = "it contains a control character (a line end, a tab)";
+                let hint = "write the secret without it";
+                self.problem(variable.name, Some(given.source), cause, hint);
+                return None;
+            }
+        }
+        Some(self.record(variable, given))
+    }
+
+    fn record(&mut self, variable: &'static Variable, given: Given) -> Given {
+        if !self.values.iter().any(|(v, _)| v.name == variable.name) {
+            self.values.push((variable, given.clone()));
+        }
+        given
+    }
+
+    fn environment_text(&mut self, name: &str) -> Option<String> {
+        let value = self.environment.get(name)?;
+        let Ok(value) = value.into_string() else {
+            self.problem(
+                name,
+                Some(Source::Environment(name.into())),
+                "the value is not UTF-8",
+                "write it in UTF-8, or mount it as a file",
+            );
+            return None;
+        };
+        // Kubernetes injects `DB_PORT=tcp://10.0.0.1:5432` for a service named `db`; an operator did not set it.
+        let is_link = name.ends_with("_PORT") && is_service_link(&value);
+        (!value.is_empty() && !is_link).then_some(value)
+    }
+
+    fn read_file(&mut self, variable: &'static Variable, source: Source) -> Option<Given> {
+        let Source::File(_, path) = &source else { return None };
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                // Editors and `kubectl create secret --from-file` add one line end.
+                let value = without_line_end(&text).to_string();
+                if value.is_empty() {
+                    self.problem(variable.name, Some(source), "the file is empty", "write the value into it");
+                    return None;
+                }
+                self.accept(variable, Given { value, source })
+            }
+            Err(error) => {
+                let cause = format!("cannot read the file: {error}");
+                let hint = "mount the secret, make it readable for this user, and give its absolute path";
+                self.problem(variable.name, Some(shown_file(source)), cause, hint);
+                None
+            }
+        }
+    }
+}
+
+/// Removes one line end (LF or CRLF).
+fn without_line_end(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
+}
+
+fn is_quoted(value: &str) -> bool {
+    let value = value.trim();
+    value.len() > 1 && ['"', '\''].iter().any(|quote| value.starts_with(*quote) && value.ends_with(*quote))
+}
+
+/// Hides a path that may be the secret itself, set in NAME_FILE by mistake.
+fn shown_file(source: Source) -> Source {
+    match source {
+        Source::File(name, path) if !path.is_absolute() || may_contain_login(&path.to_string_lossy()) => {
+            match name.strip_prefix("--") {
+                Some(flag) => Source::Flag(flag.into()),
+                None => Source::Environment(name),
+            }
+        }
+        source => source,
+    }
+}

@@ -1,0 +1,84 @@
+//! The timeout of a client: it must transfer a minimum number of bytes in the time that is spent waiting for it.
+//! Time spent waiting for us or for gunicorn does not count.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::bounds::{CLIENT_TIMEOUT, CLIENT_TIMEOUT_AT_STOP, POLL_INTERVAL};
+use super::connection::wait_for_stop;
+
+/// The time spent waiting for a client since it last transferred enough bytes.
+#[derive(Debug)]
+pub struct ClientTimeout {
+    min_bytes: u64,
+    waited: Duration,
+    moved_bytes: u64,
+}
+
+impl ClientTimeout {
+    pub fn new(min_bytes: u64) -> Self {
+        Self { min_bytes, waited: Duration::ZERO, moved_bytes: 0 }
+    }
+
+    /// Records a wait for the client, and the bytes that it transferred meanwhile. During a stop any byte is
+    /// enough.
+    pub fn record(&mut self, bytes: u64, waited: Duration, is_stopping: bool) {
+        self.moved_bytes += bytes;
+        self.waited += waited;
+        if self.moved_bytes >= if is_stopping { 1 } else { self.min_bytes } {
+            *self = Self::new(self.min_bytes);
+        }
+    }
+
+    /// True if nothing was recorded since the last restart of the timeout.
+    pub fn is_fresh(&self) -> bool {
+        self.waited.is_zero() && self.moved_bytes == 0
+    }
+
+    /// True if the client has not transferred enough bytes in time.
+    pub fn is_expired(&self, is_stopping: bool) -> bool {
+        self.remaining(is_stopping).is_zero()
+    }
+
+    fn remaining(&self, is_stopping: bool) -> Duration {
+        let limit = if is_stopping { CLIENT_TIMEOUT_AT_STOP } else { CLIENT_TIMEOUT };
+        limit.saturating_sub(self.waited)
+    }
+
+    /// Waits until the client's progress has to be checked: at intervals, when its time is up, or when a stop
+    /// begins.
+    pub fn pause(&self, mut stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + 'static {
+        let (remaining, remaining_at_stop) = (self.remaining(false).min(POLL_INTERVAL), self.remaining(true));
+        async move {
+            if *stop.borrow() {
+                return sleep(remaining_at_stop).await;
+            }
+            tokio::select! {
+                () = sleep(remaining) => {}
+                () = wait_for_stop(&mut stop) => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn enough_bytes_restart_the_timeout() {
+        let second = Duration::from_secs(1);
+        let mut client_timeout = ClientTimeout::new(100);
+        for _ in 0..20 {
+            client_timeout.record(2, second, false);
+        }
+        assert_eq!(client_timeout.remaining(false), CLIENT_TIMEOUT - second * 20);
+        assert!(client_timeout.is_expired(true) && !client_timeout.is_expired(false));
+        client_timeout.record(60, second, false);
+        assert!(client_timeout.is_fresh());
+        client_timeout.record(1, second, true);
+        assert!(client_timeout.is_fresh(), "during a stop any byte is enough");
+    }
+}

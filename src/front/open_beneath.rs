@@ -1,0 +1,121 @@
+//! Opens files below a folder; the kernel guarantees that no link leads out of it.
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::sys::stat::Mode;
+
+/// Controls whether an open may wait for a disk or a file server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocking {
+    /// Fails with EAGAIN instead of waiting; used on the event loop.
+    Forbidden,
+    Allowed,
+}
+
+/// A FIFO without a writer must not block the open, and a terminal must not become our controlling terminal.
+const FLAGS: OFlag = OFlag::O_CLOEXEC.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
+
+/// Opens `path`, which contains no `..`, below `root`. A link may lead to another place below `root`.
+///
+/// # Errors
+/// EXDEV if a link leads out; EAGAIN if the open would have to wait and must not.
+pub fn open_beneath(root: impl AsFd, path: &Path, flags: OFlag, blocking: Blocking) -> nix::Result<OwnedFd> {
+    let cached = match blocking {
+        Blocking::Forbidden => ResolveFlag::from_bits_retain(nix::libc::RESOLVE_CACHED),
+        Blocking::Allowed => ResolveFlag::empty(),
+    };
+    let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS | cached;
+    match openat2(&root, path, OpenHow::new().flags(FLAGS | flags).resolve(resolve)) {
+        // Old kernels and some sandboxes do not support the call.
+        Err(Errno::ENOSYS | Errno::EPERM) if blocking == Blocking::Forbidden => Err(Errno::EAGAIN),
+        Err(Errno::ENOSYS | Errno::EPERM) => walk(root, path, flags),
+        opened => opened,
+    }
+}
+
+/// The fallback without openat2: opens one component after the other, and refuses every link.
+fn walk(root: impl AsFd, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
+    let folder = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut here = openat(root, ".", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+    let mut names = path.components().peekable();
+    while let Some(name) = names.next() {
+        let last = names.peek().is_none();
+        let flags = if last { FLAGS | OFlag::O_NOFOLLOW | flags } else { folder };
+        here = openat(&here, name.as_os_str(), flags, Mode::empty()).map_err(|errno| match errno {
+            Errno::ELOOP => Errno::EXDEV,
+            // A link in place of a folder fails with ENOTDIR: O_DIRECTORY is checked before O_NOFOLLOW.
+            other => other,
+        })?;
+    }
+    Ok(here)
+}
+
+/// Returns a regular file with its metadata, or ENOENT: folders, devices, FIFOs and sockets cannot be downloaded.
+pub fn regular(fd: OwnedFd) -> nix::Result<(File, std::fs::Metadata)> {
+    let file = File::from(fd);
+    match file.metadata() {
+        Ok(metadata) if metadata.is_file() => Ok((file, metadata)),
+        Ok(_) => Err(Errno::ENOENT),
+        Err(error) => Err(Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// Creates a root with a file, a link that stays inside, and links that lead out.
+    fn tree() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        fs::create_dir_all(at("root/deep")).unwrap();
+        fs::write(at("root/deep/file"), "inside").unwrap();
+        fs::write(at("secret"), "outside").unwrap();
+        symlink("deep/file", at("root/within")).unwrap();
+        symlink("../secret", at("root/out")).unwrap();
+        symlink(at("secret"), at("root/absolute")).unwrap();
+        symlink("..", at("root/up")).unwrap();
+        folder
+    }
+
+    fn open(folder: &Path, path: &str) -> [nix::Result<OwnedFd>; 2] {
+        let root = File::open(folder.join("root")).unwrap();
+        let path = Path::new(path);
+        let with_openat2 = open_beneath(&root, path, OFlag::O_RDONLY, Blocking::Allowed);
+        [with_openat2, walk(&root, path, OFlag::O_RDONLY)]
+    }
+
+    #[test]
+    fn no_link_leads_out_with_openat2_or_the_fallback() {
+        let folder = tree();
+        for good in ["deep/file", "deep"] {
+            assert!(open(folder.path(), good).iter().all(Result::is_ok), "{good}");
+        }
+        assert!(open(folder.path(), "within")[0].is_ok());
+        for bad in ["out", "absolute", "up/secret", "/proc/self/exe", "up/root/deep/file"] {
+            let [with_openat2, with_fallback] = open(folder.path(), bad);
+            assert!(with_openat2.is_err(), "{bad}");
+            assert!(with_fallback.is_err() || bad.starts_with('/'), "{bad}");
+        }
+        // Negative control: a plain open follows the link out of the root.
+        assert_eq!(fs::read_to_string(folder.path().join("root/out")).unwrap(), "outside");
+    }
+
+    #[test]
+    fn only_regular_files_are_opened() {
+        let folder = tree();
+        let fifo = folder.path().join("root/fifo");
+        nix::unistd::mkfifo(&fifo, Mode::S_IRUSR).unwrap();
+        for path in ["fifo", "deep"] {
+            let opened = open(folder.path(), path).into_iter().map(|fd| regular(fd.unwrap()).map(drop));
+            assert_eq!(opened.collect::<Vec<_>>(), [Err(Errno::ENOENT), Err(Errno::ENOENT)], "{path}");
+        }
+    }
+}

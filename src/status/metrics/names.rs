@@ -1,0 +1,85 @@
+//! The names of the metrics, without their prefix, and their help texts.
+
+/// All metrics with their help texts; a test compares the table of docs/observability.md with them.
+pub const METRICS: &[(&str, &str)] = &[
+    ("build_info", "1, with version and role as labels"),
+    ("phase", "1 for the phase the process is in, 0 for the others"),
+    ("ready", "1 if all checks of /readyz pass"),
+    ("dependencies_wait_seconds", "Time that the start waited for the dependencies"),
+    ("probe_latency_seconds", "Latency of the last probe of the web role"),
+    ("child_up", "1 while the child runs"),
+    ("child_restarts_total", "Restarts of the child"),
+    (
+        "child_restart_reasons_total",
+        "Restarts of the child by reason: crash, oom, or a reason of the role: memory, \
+         done (its number of jobs), record, secret (its login changed)",
+    ),
+    ("child_resident_bytes", "Resident memory of the child and the processes that it forked"),
+    ("role_ready", "1 if the role's check passes"),
+    ("role_probe_latency_seconds", "Latency of the last check of the role"),
+    ("queue_jobs_waiting", "Jobs waiting in a queue of the bench"),
+    ("queue_oldest_job_seconds", "Waiting time of the oldest job in a queue"),
+    ("queue_jobs_running", "Jobs of a queue that a worker is running"),
+    ("queue_jobs_finished", "Successful jobs whose result RQ still keeps (10 min)"),
+    ("queue_jobs_failed", "Failed jobs that RQ still keeps (7 days)"),
+    (
+        "foreign_jobs_total",
+        "Jobs that this pod's workers left in their queue because their site is not in sites/ \
+         (another installation has it) or does not fit this code",
+    ),
+    ("workers", "RQ workers of the bench in all pods, by state"),
+    ("scheduler_leader", "1 while this pod leads the scheduler"),
+    ("scheduler_lag_seconds", "Time since the last completed tick"),
+    (
+        "scheduler_state",
+        "1 for the state of the scheduler at its ticks: active, disabled, paused, maintenance, dormant or standby",
+    ),
+    (
+        "fingerprint_match",
+        "1 for the relation of this pod's code to the database: equal, newer, older (a rollback) or unknown",
+    ),
+    (
+        "gate_stage",
+        "1 for the stage of the site's migration, as known to this pod: open, checking, backing_up, draining, \
+         maintenance, migrating, finishing, failed",
+    ),
+    (
+        "other_site_served",
+        "1 if this pod serves another site of the bench, 0 if requests to that site get 503 \
+         (it is not migrated to this code)",
+    ),
+    ("migration_patches", "Patches of the migration that this pod runs"),
+    ("migration_patches_done", "Completed patches of the migration that this pod runs"),
+    ("migration_patch_seconds", "Run time of the current patch"),
+    ("http_requests_total", "Requests to the web port by route and class of status"),
+    (
+        "http_request_duration_seconds",
+        "Time from the head of a request to the last byte of its response, by route",
+    ),
+    ("http_requests_in_flight", "Requests to the web port that are in progress"),
+    (
+        "http_foreign_host_requests_total",
+        "Requests for a host that is not configured; Frappe gets the site's own name instead",
+    ),
+    (
+        "http_unparsed_requests_total",
+        "Requests refused as invalid HTTP, by protocol and reason (malformed, too_large)",
+    ),
+    (
+        "http_kept_bytes",
+        "Bytes of buffered request bodies and responses, by kind and by place: memory or the runtime folder",
+    ),
+    (
+        "http_kept_refused_total",
+        "Requests refused (503) and parts of responses not read ahead because the runtime folder has no room, by kind",
+    ),
+    (
+        "http_clients_let_go_total",
+        "Clients that the web port disconnected, by reason: no_head (no request came), slow_body (408), unread_answer",
+    ),
+    ("log_lines_dropped_total", "Lines dropped because our output was not read"),
+];
+
+pub fn help(name: &str) -> &'static str {
+    METRICS.iter().find(|(metric, _)| *metric == name).map_or("", |(_, help)| help)
+}

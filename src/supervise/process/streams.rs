@@ -1,0 +1,55 @@
+//! The pipes of a child's standard streams: created before the fork, and served by tasks afterwards.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use secrecy::ExposeSecret;
+use tokio::io::AsyncWriteExt;
+use tokio::net::unix::pipe;
+use tokio::sync::watch;
+
+use crate::supervise::output::{self, LineHandler, Stream};
+use crate::supervise::spawn::{Output, Stdin};
+use crate::sys::exec;
+
+/// The child's stdin, and our end if we write to it. None if it is inherited.
+pub(super) fn open_stdin(stdin: &Stdin) -> io::Result<Option<(OwnedFd, Option<OwnedFd>)>> {
+    match stdin {
+        Stdin::Inherit => Ok(None),
+        Stdin::Null => Ok(Some((exec::null()?, None))),
+        Stdin::Bytes(_) => exec::pipe().map(|(read_end, write_end)| Some((read_end, Some(write_end)))),
+    }
+}
+
+/// One end of the pipes of stdout and stderr.
+pub(super) type Pair = [OwnedFd; 2];
+
+/// Our ends and the child's ends of stdout and stderr; None if they are inherited.
+pub(super) fn open_output(output: &Output) -> io::Result<(Option<Pair>, Option<Pair>)> {
+    if matches!(output, Output::Inherit) {
+        return Ok((None, None));
+    }
+    let ((our_out, their_out), (our_err, their_err)) = (exec::pipe()?, exec::pipe()?);
+    Ok((Some([our_out, our_err]), Some([their_out, their_err])))
+}
+
+/// Reads both output streams to their ends. `open` is dropped when both have ended.
+pub(super) fn read_output(pid: i32, handler: &LineHandler, [stdout, stderr]: Pair, open: &watch::Sender<()>) {
+    for (stream, pipe) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
+        let (open, handler) = (open.clone(), handler.clone());
+        tokio::spawn(async move {
+            output::read_lines(stream, pid, pipe, handler).await;
+            drop(open);
+        });
+    }
+}
+
+/// Writes the bytes as the child reads them, then closes the pipe. A child that ends early is no error. The
+/// copy is wiped when the task drops it.
+pub(super) fn feed(bytes: secrecy::SecretSlice<u8>, write_end: OwnedFd) {
+    tokio::spawn(async move {
+        if let Ok(mut sender) = pipe::Sender::from_owned_fd(write_end) {
+            let _ = sender.write_all(bytes.expose_secret()).await;
+        }
+    });
+}
