@@ -80,6 +80,12 @@ pub enum Command {
     Plan,
     /// Show the status of the supervisor that runs in this container
     Status,
+    /// Collect status, doctor, plan and the last log lines in one file without secrets, for somebody who helps
+    SupportBundle {
+        /// A new file to write; stdout if absent
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Query a probe of the supervisor that runs in this container (exec probes, Docker's HEALTHCHECK)
     Probe { what: Probe },
     /// Manage apps from Git: fetch them into an image, list them, or uninstall one from the site

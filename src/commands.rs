@@ -21,6 +21,7 @@ mod run;
 mod serve;
 mod site;
 mod status;
+mod support_bundle;
 mod taking;
 mod wait_deps;
 
@@ -127,6 +128,9 @@ fn entry(command: Command, format: Format) -> Entry {
         }
         Command::Doctor => Entry::Diagnosis(Box::new(|request, s| Box::pin(doctor::doctor(request, s)))),
         Command::Plan => Entry::Diagnosis(Box::new(|request, s| Box::pin(plan::plan(request, s)))),
+        Command::SupportBundle { output } => Entry::Diagnosis(Box::new(|request, s| {
+            Box::pin(support_bundle::support_bundle(output, request, s))
+        })),
         Command::Run { restart, command } => Entry::Init(run::Program { command, restart }),
         Command::Completions { shell } => Entry::Immediate(Box::new(move || completions::completions(shell))),
         Command::Man => Entry::Immediate(Box::new(man::man)),

@@ -25,6 +25,7 @@ mod reader;
 pub mod redis;
 pub mod redis_url;
 pub mod run;
+pub mod secret_values;
 mod secrets;
 mod servers;
 mod serving;

@@ -7,4 +7,5 @@
 
 pub mod login_page;
 pub mod probe;
+pub mod recent_lines;
 pub mod server;

@@ -2,6 +2,7 @@
 
 pub mod live_line;
 pub mod panic;
+pub mod recent;
 pub mod redaction;
 pub mod sink;
 pub mod termination_log;

@@ -15,5 +15,7 @@ mod healthy;
 mod plan;
 #[path = "doctor/servers.rs"]
 mod servers;
+#[path = "doctor/support_bundle.rs"]
+mod support_bundle;
 #[path = "doctor/time.rs"]
 mod time;

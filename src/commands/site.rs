@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::config::database::DatabaseConfig;
 use crate::deps::{self, DepsReady, DepsTargets};
 use crate::embedded::Embedded;
-use crate::health_port::server;
+use crate::health_port::{recent_lines, server};
 use crate::leader::context::{Context, Purpose};
 use crate::outcome::{Fault, Flow};
 use crate::overlay::BenchOverlay;
@@ -43,7 +43,11 @@ impl Site {
             let address = server::start(listen, status.clone())?;
             tracing::debug!(event = "health.listening", %address, "health port is open");
         }
+        let has_health_port = config.health_addr.is_some();
         let mut pod = Pod::start(config, status, shutdown)?;
+        if has_health_port {
+            recent_lines::serve(&pod.runtime_dir);
+        }
         let embedded = if pod.config.embedded { Some(Embedded::start(&mut pod).await?) } else { None };
         // Both were required when the configuration was read.
         let (Some(name), Some(database)) = (pod.config.site.clone(), pod.config.database.clone()) else {

@@ -11,6 +11,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::recent;
 use crate::sys::descriptor;
 
 /// Maximum size of the pending records of a stream.
@@ -79,6 +80,7 @@ impl Sink {
 
     /// Queues one record (a whole line). Never blocks, except if the writer thread could not be started.
     pub fn write_record(&self, record: &[u8]) {
+        recent::keep(record);
         let is_accepted = match (&self.records, &self.direct) {
             (Some(records), _) => self.queue(records, record),
             (None, Some(fd)) => descriptor::write_all(fd.as_fd(), record).is_ok(),
