@@ -1,54 +1,59 @@
-# What to do with this project, one word each. Everything else is in README.md.
+# The commands of this project. docs/development.md describes them.
 TARGET := x86_64-unknown-linux-musl
 BINARY := target/$(TARGET)/release/cauldron-frappe
 
 INSTALLS := build lint test images release bench
-.PHONY: build demo demo-check test test-images drill bench lint release-check $(INSTALLS:%=install-%)
+.PHONY: fast build demo demo-check test test-images drill bench lint release-check $(INSTALLS:%=install-%)
 
 ## The static release binary.
 build: install-build
 	cargo build --release --locked
 	@ls -l $(BINARY)
 
-## Serves a site on this machine: the sample bench, or BENCH=/path/to/a/bench.
+## Serves a site on this machine, from the sample bench or from BENCH=/path/to/a/bench.
 demo: install-test build
 	demo/run
 
-## The same, with assertions, and ends.
+## The demo with assertions; exits at the end.
 demo-check: install-test build
 	demo/check
 
-## Every test, on real PostgreSQL, Redis, gunicorn and RQ.
+## All tests, on real PostgreSQL, Redis, gunicorn and RQ.
 test: install-test
 	tests/sample-bench/prepare
 	tests/previous-release/prepare
 	cargo test --locked
 
-## The images, compose.yaml and the chart: podman and Helm, as root.
+## The checks for a change in one room of src/, in under two minutes: make fast ROOM=doctor.
+fast:
+	tools/fast $(ROOM)
+
+## Tests of the images, compose.yaml and the chart. Needs podman, Helm and root.
 test-images: install-images
 	cargo test --locked --test chart -- --nocapture
 	cargo test --locked --test images -- --nocapture --test-threads=1
 
-## The drill in whole: 200 kills in creations, 100 in migrations, and more; the tests have a small one. CAULDRON_DRILL_SEED=… repeats one.
+## The full drill: 200 kills in creations, 100 in migrations, and more; `make test` has a small one. CAULDRON_DRILL_SEED=… repeats a run.
 drill: install-test
 	tests/sample-bench/prepare
 	CAULDRON_DRILL=full cargo test --locked --test drill --test gate -- --nocapture
 	CAULDRON_DRILL_ROUNDS=20 cargo test --locked --test roles --test regression_orphans -- --nocapture
 	CAULDRON_DRILL=full cargo test --locked --test apps kills:: -- --nocapture
 
-## Side by side with tini, dumb-init, supervisor, wait-for-it, nginx and a bare gunicorn; BENCH_ONLY=exec,web for some.
+## Compares with tini, dumb-init, supervisor, wait-for-it, nginx and a bare gunicorn; BENCH_ONLY=exec,web runs some measurements.
 bench: install-bench build
 	tests/sample-bench/prepare
 	cargo build --locked --example measured-child
 	CAULDRON_BENCH_BINARY=$(CURDIR)/$(BINARY) cargo test --locked --bench peers
 
+## rustfmt, clippy and cargo-deny.
 lint: install-build install-lint
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --test chart --test images -- -D warnings
 	tools/deny
 
-## Before a release: the list of what is in it, built twice and compared, the arm64 binary run, and the Dockerfile's own build. As root.
+## Checks before a release: list of parts, two identical builds, the arm64 binary, the Dockerfile's build. Needs root.
 release-check: install-build install-release
 	tools/release-check
 

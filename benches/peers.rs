@@ -1,11 +1,11 @@
-//! `make bench`: side by side with tini, dumb-init, supervisord, wait-for-it, nginx and a bare gunicorn.
+//! `make bench`: comparison with tini, dumb-init, supervisord, wait-for-it, nginx and a bare gunicorn.
 //!
 //! ```text
-//!   Lab (binary, servers, site) ─▶ one measurement a file ─▶ Row ─▶ table, target/bench.json
+//!   Lab (binary, servers, site) ─▶ one file for each measurement ─▶ Row ─▶ table, target/bench.json
 //! ```
 //!
-//! Within a measurement all take turns, so that a machine that is busy for a while is busy for all of them. What is
-//! measured is the release binary; this program itself is built as tests are.
+//! Within a measurement the subjects take turns, so that a temporary load of the machine affects all of them. The
+//! release binary is measured; this program itself is built like the tests.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -68,7 +68,7 @@ use report::Row;
 
 type Measurement = fn(&Lab) -> Vec<Row>;
 
-/// By the names that BENCH_ONLY takes; what starts fast comes first, while servers and site are not up.
+/// The measurements by their names in BENCH_ONLY. Those that need no servers and no site come first.
 const MEASUREMENTS: [(&str, Measurement); 12] = [
     ("size", size::measure),
     ("exec", exec::measure),
@@ -97,7 +97,7 @@ fn main() -> ExitCode {
     let mut failed = Vec::new();
     for (name, measure) in chosen {
         let begun = Instant::now();
-        // One that fails (a wait past its deadline) is told and leaves the others their turn.
+        // A measurement that fails (a wait past its deadline) is reported, and the others still run.
         match catch_unwind(AssertUnwindSafe(|| measure(&lab))) {
             Ok(measured) => rows.extend(measured),
             Err(_) => failed.push(name),
@@ -118,7 +118,7 @@ fn chosen(only: Option<String>) -> Result<Vec<(&'static str, Measurement)>, Stri
     let names = MEASUREMENTS.map(|(name, _)| name);
     match wanted.iter().find(|name| !names.contains(name)) {
         Some(unknown) => {
-            Err(format!("BENCH_ONLY: `{unknown}` is not one of them; write some of: {}", names.join(",")))
+            Err(format!("BENCH_ONLY: unknown measurement `{unknown}`; use some of: {}", names.join(",")))
         }
         None => Ok(MEASUREMENTS.into_iter().filter(|(name, _)| wanted.contains(name)).collect()),
     }

@@ -1,17 +1,17 @@
-//! The order to the child that every init is made to start (`measured_child.rs`).
+//! The command line of the child that every measured init starts (`measured_child.rs`).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What the child is to do once it has told that it is up.
+/// The behaviour of the child after it reported that it is up.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Then {
     End,
-    /// Ends by itself when it gets TERM; told USR1, it crashes.
+    /// Waits for a signal: TERM ends it, USR1 makes it crash.
     Wait,
 }
 
-/// How the child is started.
+/// The arguments of the child.
 pub struct Order {
     fifo: PathBuf,
     then: Then,
@@ -22,13 +22,13 @@ impl Order {
         Self { fifo: fifo.to_owned(), then }
     }
 
-    /// The command line that gives it.
+    /// The words of the command line.
     pub fn words(&self) -> Vec<String> {
         let then = if self.then == Then::End { "end" } else { "wait" };
         [program().display().to_string(), self.fifo.display().to_string(), then.into()].into()
     }
 
-    /// Started by nobody but us, or by an init: the words of the init come first.
+    /// The command that starts the child, under an init if `init` has its words.
     pub fn command(&self, init: &[&str]) -> Command {
         let mut words: Vec<String> = init.iter().map(|&word| word.to_owned()).collect();
         words.extend(self.words());
@@ -38,7 +38,7 @@ impl Order {
     }
 }
 
-/// Cargo puts examples beside the folder where this program is.
+/// The path of the child's program: Cargo puts examples beside the folder of this program.
 pub fn program() -> PathBuf {
     let bench = std::env::current_exe().expect("this program's path");
     let profile = bench.parent().and_then(Path::parent).expect("target/…/debug/deps");

@@ -1,5 +1,5 @@
-//! A creation, beside Frappe's own `new-site` as root with the scheduler enabled after it; and what a start costs
-//! where there is nothing to do.
+//! The duration of a creation, compared with Frappe's own `new-site` as root followed by `enable-scheduler`; and the
+//! duration of a start that has nothing to do.
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ use super::samples::{Subject, take_turns};
 use super::support::bench::ADMIN_PASSWORD;
 use super::support::postgres::{PASSWORD, SUPERUSER};
 
-/// Each makes a site, which takes long on a real bench.
+/// Each round creates a site, which takes long on a real bench.
 const CREATIONS: usize = 5;
 const STARTS: usize = 25;
 
@@ -42,9 +42,9 @@ pub fn measure(lab: &Lab) -> Vec<Row> {
     let kind = if site.bench.is_real() { "a real bench" } else { "the sample bench" };
     vec![
         Row::new("a creation, from nothing to a finished site", "ms", creations, Target::RatioAtMost(1.03))
-            .noted(&format!("on {kind}; both make role and database, too")),
+            .noted(&format!("on {kind}; both also create role and database")),
         Row::new("a start where nothing is to be done", "ms", starts, Target::AtMost(30.0))
-            .noted("`bootstrap` from exec to exit: dependencies, lock, look, decision, release"),
+            .noted("`bootstrap` from exec to exit: dependencies, lock, inspection, decision, release"),
     ]
 }
 
@@ -54,7 +54,7 @@ fn elapsed_ms(lab: &Lab, command: &mut Command) -> f64 {
     ms_between(started.at_ns, ended_ns)
 }
 
-/// As `bench` starts Frappe's commands.
+/// A Frappe command, started as `bench` starts it.
 fn frappe(site: &Site) -> Command {
     let mut command = Command::new(site.bench.path().join("env/bin/python"));
     command.args(["-m", "frappe.utils.bench_helper", "frappe"]).current_dir(site.bench.sites());

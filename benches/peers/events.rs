@@ -1,4 +1,4 @@
-//! What measured children tell, and when it was.
+//! The events that measured children report, with their times.
 
 use std::fs::File;
 use std::io::Read;
@@ -15,14 +15,14 @@ use tempfile::TempDir;
 use super::child::{Order, Then};
 use super::lab::DEADLINE;
 
-/// A fifo for one init at a time.
+/// A fifo for the events of one init at a time.
 pub struct Events {
     folder: TempDir,
     fifo: File,
     unread: Vec<u8>,
 }
 
-/// A child's word for what happened to it.
+/// The name of the event, as the child wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     pub what: String,
@@ -35,7 +35,7 @@ impl Events {
         let folder = tempfile::Builder::new().prefix("events-").tempdir().expect("a folder for a fifo");
         let path = folder.path().join("fifo");
         mkfifo(&path, Mode::S_IRWXU).expect("a fifo");
-        // For writing too: opening does not wait, and there is no end of file between two children.
+        // Also opened for writing: opening does not block, and no end of file occurs between two children.
         let fifo = File::options().read(true).write(true).open(&path).expect("the fifo");
         Self { folder, fifo, unread: Vec::new() }
     }
@@ -44,12 +44,12 @@ impl Events {
         self.folder.path().join("fifo")
     }
 
-    /// An order that makes a child tell here.
+    /// The arguments that make a child report to this fifo.
     pub fn order(&self, then: Then) -> Order {
         Order::new(&self.path(), then)
     }
 
-    /// The next event, which must be this one.
+    /// Returns the next event, which must have this name.
     #[track_caller]
     pub fn expect(&mut self, what: &str) -> Event {
         let event = self.next();
@@ -57,7 +57,7 @@ impl Events {
         event
     }
 
-    /// Makes a child crash; gives when it died, and when the next one was up.
+    /// Makes a child crash; returns the times of its death and of the next child's start.
     #[track_caller]
     pub fn crash(&mut self, pid: i32) -> (u64, Event) {
         kill(Pid::from_raw(pid), Signal::SIGUSR1).expect("a child to crash");
@@ -82,7 +82,7 @@ impl Events {
         let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         let mut ready = [PollFd::new(self.fifo.as_fd(), PollFlags::POLLIN)];
         let count = poll(&mut ready, PollTimeout::try_from(left).expect("a timeout")).expect("poll");
-        assert!(count == 1, "no child told anything within {DEADLINE:?}");
+        assert!(count == 1, "no child reported an event within {DEADLINE:?}");
         let mut chunk = [0; 4096];
         let length = self.fifo.read(&mut chunk).expect("an event");
         self.unread.extend_from_slice(&chunk[..length]);

@@ -1,4 +1,4 @@
-//! From exec to the child's first instruction: what an init adds to the start of a program.
+//! The time from exec to the child's first instruction: the time that an init adds to the start of a program.
 
 use super::child::Then;
 use super::clock::ms_between;

@@ -1,5 +1,5 @@
-//! What a start pays for knowing whether the code is the database's: an app of 30,000 files, as large as ERPNext, whose
-//! digests are known from the start before.
+//! The cost at start of comparing the code with the database: an app of 30,000 files, as large as ERPNext, with cached
+//! digests from the previous start.
 
 use std::fs;
 use std::path::Path;
@@ -10,13 +10,13 @@ use super::samples::Samples;
 
 const DOCTYPES: usize = 6_000;
 const ROUNDS: usize = 15;
-/// The program's own event, at CAULDRON_LOG_LEVEL=debug.
-const EVENT: &str = "looked at what migrate would read";
+/// The program's log event with the duration, at CAULDRON_LOG_LEVEL=debug.
+const EVENT: &str = "app.fingerprints_read";
 
 pub fn measure(lab: &Lab) -> Vec<Row> {
     let site = lab.site();
     if site.bench.is_real() {
-        // Its apps are somebody else's.
+        // The apps of a real bench are not changed.
         return Vec::new();
     }
     let app = site.bench.path().join("apps/big");
@@ -24,7 +24,7 @@ pub fn measure(lab: &Lab) -> Vec<Row> {
     let list = site.bench.sites().join("apps.txt");
     let listed = fs::read_to_string(&list).expect("apps.txt");
     fs::write(&list, format!("{listed}big\n")).expect("apps.txt");
-    // What was just written is read again: it may change within the clock's grain.
+    // Files that were just written are read again, because they may change within the resolution of file times.
     std::thread::sleep(std::time::Duration::from_secs(3));
     let cold = looked_ms(lab);
     let warm: Vec<f64> = (0..ROUNDS).map(|_| looked_ms(lab)).collect();
@@ -57,7 +57,7 @@ fn looked_ms(lab: &Lab) -> f64 {
     rest.split_whitespace().next().and_then(|text| text.parse().ok()).expect("a time")
 }
 
-/// A DocType is five files, one of which migrate reads.
+/// Creates the app. A DocType has five files, one of which migrate reads.
 fn lay_out(package: &Path) {
     fs::create_dir_all(package).expect("a package");
     fs::write(package.join("hooks.py"), "app_name = 'big'\n").expect("hooks.py");

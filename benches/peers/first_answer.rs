@@ -1,4 +1,4 @@
-//! A front that cannot wait: asks a site again and again until it answers.
+//! Requests a page of a site repeatedly until the site answers.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -9,10 +9,10 @@ use super::clock::now_ns;
 use super::lab::{DEADLINE, SITE_NAME};
 use super::started::Started;
 
-/// Small against what is measured, and leaves the processors to those who start.
+/// Small compared with the measured times, and long enough to leave the processors to the starting programs.
 const PAUSE: Duration = Duration::from_micros(500);
 
-/// When the first 200 for a ping was here.
+/// Returns the time of the first 200 for a ping.
 #[track_caller]
 pub fn first_answer_ns(server: &mut Started, port: u16) -> u64 {
     let end = Instant::now() + DEADLINE;
@@ -30,7 +30,7 @@ fn is_served(port: u16) -> bool {
     ping(port).is_some_and(|status| status.starts_with(b"HTTP/1.1 200 "))
 }
 
-/// The beginning of an answer, up to its status.
+/// Returns the beginning of a response, up to its status.
 fn ping(port: u16) -> Option<[u8; 13]> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
     stream.set_read_timeout(Some(DEADLINE)).ok()?;

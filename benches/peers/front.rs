@@ -1,8 +1,8 @@
-//! The web port beside nginx, configured as the official images do, and werkzeug's static middleware; and what it adds
-//! to gunicorn, asked directly on its private socket.
+//! Compares the web port with nginx, configured as in the official images, and with werkzeug's static middleware; and
+//! measures the latency that it adds to gunicorn, compared with requests on gunicorn's private socket.
 //!
-//! Files are measured in processor time for each request: requests per second and core, upside down, which a busy
-//! machine changes little.
+//! Files are measured in processor time for each request (the inverse of requests per second and core), which depends
+//! little on the load of the machine.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -87,7 +87,7 @@ fn files(lab: &Lab, site: &Site, ours: &Started) -> Vec<Row> {
     ]
 }
 
-/// Under load, over all the server's processes.
+/// Returns the processor time of one request under load, over all processes of the server.
 fn request_us(pids: &[i32], url: &str) -> f64 {
     let spent_ms = || pids.iter().map(|pid| processor_ms(*pid)).sum::<f64>();
     let before = spent_ms();
@@ -99,7 +99,7 @@ fn request_us(pids: &[i32], url: &str) -> f64 {
     (spent_ms() - before) * 1e3 / requests
 }
 
-/// frappe_docker's template, in what concerns files, with one process.
+/// The file-related part of frappe_docker's template, with one process.
 const NGINX: &str = "daemon off; worker_processes 1; user root; pid FOLDER/pid; error_log stderr;
 events { worker_connections 4096; }
 http { include /etc/nginx/mime.types; access_log off; sendfile on; keepalive_timeout 15; gzip on; gzip_comp_level 5;
@@ -143,7 +143,7 @@ fn wait_for(port: u16) {
     eventually(DEADLINE, &path, || (http::status(port, SITE_NAME, &path) == 200).then_some(()));
 }
 
-/// gunicorn's own socket, in the runtime folder that this bench gave.
+/// Returns gunicorn's own socket, in the runtime folder of this bench.
 fn socket(site: &Site) -> PathBuf {
     let folders = fs::read_dir(site.bench.path().join("runtime")).expect("the runtime folder");
     let mut sockets = folders.flatten().map(|folder| folder.path().join("gunicorn.sock"));
@@ -176,14 +176,14 @@ fn pings(site: &Site) -> Vec<Row> {
         ),
         Row::new("ping through the front, p50", "ms", latency, Target::None),
         Row::new("pings of 4 clients at once", "ms", all, Target::RatioAtMost(1.0 / 0.95))
-            .noted(&format!("{CLIENTS} × {PINGS}; both: the very same gunicorn, over a kept connection")),
+            .noted(&format!("{CLIENTS} × {PINGS}; both: the same gunicorn, over a persistent connection")),
     ]
 }
 
 trait Stream: Read + Write + Send {}
 impl<S: Read + Write + Send> Stream for S {}
 
-/// One ping on a connection that is kept.
+/// Sends one ping on a persistent connection.
 fn ping(stream: &mut dyn Stream) {
     let request = format!(
         "GET /api/method/ping HTTP/1.1\r\nHost: {SITE_NAME}\r\nX-Frappe-Site-Name: {SITE_NAME}\r\n\r\n"
@@ -215,7 +215,7 @@ fn all_of_them_ms(connect: &dyn Fn() -> Box<dyn Stream>) -> f64 {
     begun.elapsed().as_secs_f64() * 1e3
 }
 
-/// Each has asked for something once, and stays.
+/// Opens connections that each request a file once and then stay open.
 fn idle_connections(site: &Site, ours: &Started) -> Row {
     let request = format!("GET /assets/frappe/bench/{} HTTP/1.1\r\nHost: {SITE_NAME}\r\n\r\n", SMALL.0);
     let connect = |_| {
@@ -230,7 +230,7 @@ fn idle_connections(site: &Site, ours: &Started) -> Row {
     let memory = Samples::new("ours", vec![memory_mb(ours.pid())]);
     drop(connections);
     Row::new("memory with 1,000 idle connections, PSS", "MB", vec![memory], Target::AtMost(16.0))
-        .noted("each had one answer; after all the load above")
+        .noted("each got one response; after all the load above")
 }
 
 fn reloads(site: &Site, ours: &Started) -> Row {

@@ -1,4 +1,4 @@
-//! A server whose port opens when we say so: a real one behind a door of ours.
+//! A port in front of a real server that opens on request.
 
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -15,7 +15,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Shut: whoever connects is refused.
+    /// A closed port: connections are refused.
     pub fn before(port_behind: u16) -> Self {
         let behind = SocketAddr::from((Ipv4Addr::LOCALHOST, port_behind));
         Self { port: port::free(), behind, closed: Arc::default() }
@@ -25,7 +25,7 @@ impl Gate {
         self.port
     }
 
-    /// Whoever connects from now on reaches the server.
+    /// Opens the port: connections from now on reach the server.
     pub fn open(&self) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).expect("the gate's own port");
         let (behind, closed) = (self.behind, self.closed.clone());
@@ -43,12 +43,12 @@ impl Gate {
 impl Drop for Gate {
     fn drop(&mut self) {
         self.closed.store(true, Ordering::Relaxed);
-        // Wakes the thread that accepts.
+        // Wakes the accepting thread.
         let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
     }
 }
 
-/// Both ways, until either side hangs up.
+/// Copies in both directions until either side closes.
 fn forward(client: TcpStream, behind: SocketAddr) -> io::Result<()> {
     let server = TcpStream::connect(behind)?;
     for (mut from, mut to) in

@@ -1,4 +1,4 @@
-//! The gunicorn that our `web` starts, once more without us: its own arguments, environment and folder.
+//! The gunicorn of our `web`, started without us: with the same arguments, environment and folder.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -15,7 +15,7 @@ pub struct Gunicorn {
 }
 
 impl Gunicorn {
-    /// As it runs under this supervisor, but on a port of its own: nobody is before it.
+    /// Reads the command of the gunicorn under this supervisor, and replaces its socket by a port: it has no front.
     pub fn under(supervisor: i32, port: u16) -> Self {
         let pid = *descendants(supervisor).first().expect("a running gunicorn");
         let strings = |file: &str| {
@@ -23,12 +23,12 @@ impl Gunicorn {
             let parts = bytes.split(|byte| *byte == 0).filter(|part| !part.is_empty());
             parts.map(|part| OsStr::from_bytes(part).to_owned()).collect::<Vec<_>>()
         };
-        // The kernel puts the interpreter before a script.
+        // The kernel puts the interpreter before the script.
         let words = strings("cmdline");
         let script = words.iter().position(|word| word.as_bytes().ends_with(b"/gunicorn"));
         let mut words = words[script.expect("a gunicorn that kept its command line")..].to_vec();
         let bind =
-            words.iter().position(|word| word == "--bind").expect("a gunicorn that is told where to listen");
+            words.iter().position(|word| word == "--bind").expect("a gunicorn with --bind");
         words[bind + 1] = format!("127.0.0.1:{port}").into();
         let environment = strings("environ").iter().map(|entry| split(entry)).collect();
         let folder = fs::read_link(format!("/proc/{pid}/cwd")).expect("a process of ours");
@@ -41,7 +41,7 @@ impl Gunicorn {
         command
     }
 
-    /// The arguments as one types them.
+    /// The arguments as a command line.
     pub fn arguments(&self) -> String {
         self.words[1..].join(OsStr::new(" ")).to_string_lossy().into_owned()
     }

@@ -1,4 +1,4 @@
-//! What it costs to be there: memory and wake-ups of a supervisor that has nothing to do, its health server included.
+//! Memory and wake-ups of an idle supervisor, including its health server.
 
 use std::thread;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use super::supervisord::Supervisord;
 use super::support::http;
 use super::support::wait::eventually;
 
-/// Twice the time between two of the probes that `web` sends its gunicorn: they are part of being idle.
+/// Twice the interval of the probes that `web` sends to gunicorn, which belong to the idle state.
 const WINDOW: Duration = Duration::from_secs(20);
-/// The threads that a start's work was done in go after ten seconds.
+/// The worker threads of the start end after ten seconds.
 const UNTIL_IDLE: Duration = Duration::from_secs(12);
 
 pub fn measure(lab: &Lab) -> Vec<Row> {
@@ -36,15 +36,15 @@ pub fn measure(lab: &Lab) -> Vec<Row> {
         Samples::new(name, vec![(after - before) as f64 / WINDOW.as_secs_f64()])
     });
     let memory = all.iter().map(|(name, process)| Samples::new(name, vec![memory_mb(process.pid())]));
-    let memory_note = "a serving `web` that was probed; without children, whoever the supervisor is";
+    let memory_note = "a serving `web` that was probed; the supervisor without its children";
     vec![
         Row::new("idle supervisor, PSS", "MB", memory.collect(), Target::AtMost(4.0)).noted(memory_note),
         Row::new("idle supervisor, wake-ups", "1/s", rates.collect(), Target::AtMost(1.0))
-            .noted(&format!("over {WINDOW:?}; ours sends its role a probe every 10 s in it")),
+            .noted(&format!("over {WINDOW:?}; ours sends its role a probe every 10 s")),
     ]
 }
 
-/// `web` with everything in memory that probes bring there.
+/// Starts `web` and queries all its probes, so that the memory that they need is included.
 fn probed_web(lab: &Lab, site: &Site) -> Started {
     let mut web = lab.start(&mut lab.on_site(site, "web"));
     first_answer_ns(&mut web, site.web_port);

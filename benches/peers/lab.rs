@@ -1,4 +1,4 @@
-//! What measurements share: the binary, a log for everybody's output, real servers, and a site that is there.
+//! The resources that measurements share: the binary, a log for all output, real servers, and an existing site.
 
 use std::cell::OnceCell;
 use std::ffi::OsString;
@@ -14,9 +14,9 @@ use super::support::port;
 use super::support::postgres::{PASSWORD, Postgres, SUPERUSER};
 use super::support::redis::Redis;
 
-/// Whatever takes longer has hung.
+/// A measurement that takes longer hangs.
 pub const DEADLINE: Duration = Duration::from_secs(60);
-/// A real bench takes minutes to make a site.
+/// A real bench takes minutes to create a site.
 pub const NEW_SITE: Duration = Duration::from_secs(600);
 const BINARY: &str = "CAULDRON_BENCH_BINARY";
 
@@ -32,7 +32,7 @@ pub struct Servers {
     pub redis: Redis,
 }
 
-/// A finished site: a start finds nothing to do.
+/// A finished site: a start has nothing to do.
 pub struct Site {
     pub bench: Bench,
     pub web_port: u16,
@@ -47,10 +47,10 @@ impl Lab {
             return Err(format!("{BINARY} names no release binary; run `make bench`"));
         };
         if !binary.is_file() {
-            return Err(format!("{} is not there; run `make build`, or `make bench`", binary.display()));
+            return Err(format!("{} does not exist; run `make build`, or `make bench`", binary.display()));
         }
         if !child::program().is_file() {
-            return Err(format!("{} is not there; run `make bench`", child::program().display()));
+            return Err(format!("{} does not exist; run `make bench`", child::program().display()));
         }
         for program in ["tini", "dumb-init", "supervisord", "wait-for-it", "wrk"] {
             if on_path(program).is_none() {
@@ -65,19 +65,19 @@ impl Lab {
         &self.binary
     }
 
-    /// Where results go.
+    /// The folder for results.
     pub fn folder(&self) -> PathBuf {
         target()
     }
 
-    /// Our binary with these words, as the start of a command line.
+    /// Returns our binary with these words, as the beginning of a command line.
     pub fn ours<'a>(&'a self, words: &[&'a str]) -> Vec<&'a str> {
         let mut line = vec![self.binary.to_str().expect("a plain path")];
         line.extend(words);
         line
     }
 
-    /// Every init that a child is measured under, and none.
+    /// The measured inits, and the case without an init.
     pub fn inits(&self) -> [(&'static str, Vec<&str>); 4] {
         [
             ("ours", self.ours(&["run", "--"])),
@@ -87,7 +87,7 @@ impl Lab {
         ]
     }
 
-    /// Starts it without a terminal and with nothing but PATH in its environment, besides what the command sets.
+    /// Starts the command without a terminal; its environment has only PATH and the variables that the command sets.
     pub fn start(&self, command: &mut Command) -> Started {
         let set: Vec<(OsString, OsString)> =
             command.get_envs().filter_map(|(name, value)| Some((name.into(), value?.into()))).collect();
@@ -100,7 +100,7 @@ impl Lab {
         self.servers.get_or_init(|| Servers { postgres: Postgres::start(), redis: Redis::start() })
     }
 
-    /// On the sample bench, or on a copy of the real one that CAULDRON_TEST_BENCH names.
+    /// The site on the sample bench, or on a copy of the real bench that CAULDRON_TEST_BENCH names.
     pub fn site(&self) -> &Site {
         self.site.get_or_init(|| {
             let bench = Bench::under_test().unwrap_or_else(Bench::sample);
@@ -111,7 +111,7 @@ impl Lab {
         })
     }
 
-    /// One of our commands with everything that a pod of this site has in its environment.
+    /// Returns one of our commands with the environment of a pod of this site.
     pub fn on_site(&self, site: &Site, command: &str) -> Command {
         let servers = self.servers();
         let mut pod = Command::new(&self.binary);
@@ -139,7 +139,7 @@ fn target() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target")
 }
 
-/// Where a program is.
+/// Returns the path of a program.
 pub fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())

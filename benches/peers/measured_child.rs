@@ -1,7 +1,7 @@
-//! The child that every init of a measurement starts: it says when it was born, then ends, waits or crashes.
+//! The child that every measured init starts: it reports the time of its start, then ends, waits or crashes.
 //!
-//! A program of its own, because the bench itself is large: a quarter of a millisecond passes from its exec to its
-//! `main`. It tells over a fifo, by its path: an init that is worth its name closes descriptors that it inherited.
+//! It is a separate program, because the benchmark itself is large: a quarter of a millisecond passes from its exec to
+//! its `main`. It reports to a fifo that it opens by path, because a good init closes inherited descriptors.
 
 use std::fs::File;
 use std::io::Write;
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use nix::sys::signal::{SigSet, Signal};
 
 #[path = "clock.rs"]
-#[allow(dead_code)] // The bench compares times; this program tells them.
+#[allow(dead_code)] // The benchmark compares times; this program only reports them.
 mod clock;
 
 fn main() -> ExitCode {

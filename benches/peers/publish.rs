@@ -1,4 +1,4 @@
-//! Publishing one app without requirements, beside the plain shallow clone that brings the same commit.
+//! Publishing one app without requirements, compared with the plain shallow clone of the same commit.
 
 use std::fs;
 use std::process::Command;
@@ -11,7 +11,7 @@ use super::support::bench::Bench;
 use super::support::git::Repository;
 
 const TURNS: usize = 9;
-/// About as many as a middling app has.
+/// About as many modules as an average app has.
 const MODULES: usize = 300;
 
 pub fn measure(lab: &Lab) -> Vec<Row> {
@@ -46,7 +46,7 @@ pub fn measure(lab: &Lab) -> Vec<Row> {
             }),
         ],
     );
-    let note = "300 modules: fetched, looked at, compiled, synced to the disk, renamed into place";
+    let note = "300 modules: fetched, inspected, compiled, synced to the disk, renamed to the final path";
     vec![Row::new("publishing an app", "ms", samples, Target::AboveAtMost(2_000.0)).noted(note)]
 }
 

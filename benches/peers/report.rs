@@ -1,4 +1,4 @@
-//! Figures as a table for people and as JSON for programs. A target that is missed is told, and fails nothing: the
+//! The figures as a table for people and as JSON for programs. A missed target is reported but is not a failure: the
 //! machine may have been busy.
 
 use std::fmt::Write;
@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 
 use super::samples::Samples;
 
-/// What is promised of the median.
+/// The target for the median.
 #[derive(Clone, Copy)]
 pub enum Target {
-    /// In the row's unit.
+    /// At most this value, in the row's unit.
     AtMost(f64),
-    /// Above the first peer's, in the row's unit.
+    /// At most this much above the first peer's, in the row's unit.
     AboveAtMost(f64),
-    /// So many times the first peer's.
+    /// At most this many times the first peer's.
     RatioAtMost(f64),
-    /// Shown for information.
+    /// No target; shown for information.
     None,
 }
 
@@ -32,7 +32,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// `samples` begins with ours.
+    /// Creates a row. `samples` begins with ours.
     pub fn new(measurement: &'static str, unit: &'static str, samples: Vec<Samples>, target: Target) -> Self {
         let mut samples = samples.into_iter();
         let ours = samples.next().expect("ours first");
@@ -77,7 +77,7 @@ impl Row {
         }
     }
 
-    /// One line for each peer, ours on the first.
+    /// Returns the cells: one line for each peer, ours on the first line.
     fn lines(&self) -> Vec<[String; 5]> {
         let first = [
             format!("{}, {}", self.measurement, self.unit),
@@ -127,7 +127,7 @@ impl Row {
     }
 }
 
-/// Median, and from the least to the 95th percentile.
+/// Returns the median, the minimum and the 95th percentile.
 fn spread(samples: &Samples) -> String {
     let digits = if samples.median() < 100.0 { 2 } else { 0 };
     if samples.values.len() == 1 {
@@ -145,7 +145,7 @@ fn figures(samples: &Samples) -> Value {
     })
 }
 
-/// measurement | ours | peers | target | met or MISSED.
+/// Returns the table: measurement | ours | peers | target | met or MISSED.
 pub fn table(rows: &[Row]) -> String {
     let head = ["measurement", "ours", "peers", "target", ""].map(str::to_owned);
     let groups: Vec<_> = std::iter::once(vec![head]).chain(rows.iter().map(Row::lines)).collect();
@@ -163,14 +163,14 @@ pub fn table(rows: &[Row]) -> String {
         }
         let _ = writeln!(text, "{rule}");
     }
-    text.push_str("median [least … 95th percentile]; ours N×: the median of the ratios round by round\n");
+    text.push_str("median [minimum … 95th percentile]; ours N×: the median of the ratios round by round\n");
     for (row, note) in rows.iter().filter_map(|row| Some((row, row.note.as_ref()?))) {
         let _ = writeln!(text, "{}: {note}", row.measurement);
     }
     text
 }
 
-/// The same, and what else one needs to compare two machines.
+/// Writes the figures, and facts for comparing two machines.
 pub fn write_json(rows: &[Row], failed: &[&str], path: &Path) {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();

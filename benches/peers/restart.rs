@@ -1,6 +1,7 @@
-//! From a crash to the next child's first instruction, beside supervisord.
+//! The time from a crash to the next child's first instruction, compared with supervisord.
 //!
-//! Ours is a new supervisor each time: only its first restart has no back-off, so that is what is promised.
+//! We start a new supervisor for each round, because only its first restart has no back-off; the target is for that
+//! restart.
 
 use super::child::Then;
 use super::clock::ms_between;

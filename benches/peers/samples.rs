@@ -1,6 +1,6 @@
 //! Repeated measurements of several subjects that take turns.
 
-/// What one subject gave, round by round.
+/// The values of one subject, round by round.
 #[derive(Clone, Debug)]
 pub struct Samples {
     pub name: String,
@@ -24,7 +24,7 @@ impl Samples {
         self.percentile(95.0)
     }
 
-    /// Between the two nearest values, by distance.
+    /// Interpolates between the two nearest values.
     fn percentile(&self, percent: f64) -> f64 {
         let mut sorted = self.values.clone();
         sorted.sort_by(f64::total_cmp);
@@ -35,14 +35,14 @@ impl Samples {
         sorted[below] + (sorted[above] - sorted[below]) * (place - below as f64)
     }
 
-    /// The median of the ratios round by round: what was slow in a round was slow for both.
+    /// The median of the ratios round by round: a slow round is slow for both.
     pub fn median_ratio_to(&self, other: &Self) -> f64 {
         let ratios = self.values.iter().zip(&other.values).map(|(ours, theirs)| ours / theirs);
         Self::new("ratio", ratios.collect()).median()
     }
 }
 
-/// One of those that take turns.
+/// One of the subjects that take turns.
 pub struct Subject<'a> {
     name: &'a str,
     once: Box<dyn FnMut() -> f64 + 'a>,
@@ -54,7 +54,7 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// A B C A B C …, after a round that does not count: it fills caches for all.
+/// Measures in the order A B C A B C …, after one round that fills all caches and does not count.
 pub fn take_turns(rounds: usize, mut subjects: Vec<Subject<'_>>) -> Vec<Samples> {
     let mut all: Vec<Samples> = subjects.iter().map(|s| Samples::new(s.name, Vec::new())).collect();
     for round in 0..=rounds {

@@ -1,4 +1,4 @@
-//! The size of what an image carries.
+//! The size of the binary that an image contains.
 
 use std::path::Path;
 

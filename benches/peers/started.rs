@@ -1,4 +1,4 @@
-//! A process under measurement: when it was started, when it ended, and nothing of it left when dropped.
+//! A measured process, with the times of its start and its end. Dropping it ends all its processes.
 
 use std::fs;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
@@ -16,9 +16,9 @@ use super::support::wait::within;
 
 pub struct Started {
     child: Child,
-    /// Just before the system call that makes the process.
+    /// The time just before the system call that creates the process.
     pub at_ns: u64,
-    /// Tells the end at once; a look every few milliseconds would be in the figures.
+    /// Reports the end at once; polling every few milliseconds would distort the figures.
     ended: OwnedFd,
 }
 
@@ -29,7 +29,7 @@ impl Started {
         // SAFETY: our own unreaped child; the kernel gives a new descriptor or -1.
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, child.id(), 0) };
         assert!(fd >= 0, "pidfd_open (Linux 5.3): {}", std::io::Error::last_os_error());
-        // SAFETY: open, and nobody else's.
+        // SAFETY: open, and owned by nothing else.
         let ended = unsafe { OwnedFd::from_raw_fd(fd as i32) };
         Self { child, at_ns, ended }
     }
@@ -42,26 +42,26 @@ impl Started {
         self.child.try_wait().expect("a state").is_none()
     }
 
-    /// Sends TERM and gives the milliseconds to the end; none where it takes longer than `cap`.
+    /// Sends TERM and returns the milliseconds until the end; None if it takes longer than `cap`.
     pub fn term_to_exit_ms(&mut self, cap: Duration) -> Option<f64> {
         let asked_ns = now_ns();
         kill(Pid::from_raw(self.pid()), Signal::SIGTERM).expect("a process to stop");
         self.ended_within(cap).map(|(ended_ns, _)| ms_between(asked_ns, ended_ns))
     }
 
-    /// Waits for the end by itself; gives when it was.
+    /// Waits until the process ends, and returns the time.
     #[track_caller]
     pub fn end_ns(&mut self) -> u64 {
         self.end_ns_within(DEADLINE)
     }
 
-    /// The same, for what takes longer than anything that is measured.
+    /// Like [`Started::end_ns`], for processes that take longer than any measurement.
     #[track_caller]
     pub fn end_ns_within(&mut self, deadline: Duration) -> u64 {
         let Some((ended_ns, status)) = self.ended_within(deadline) else {
             panic!("pid {} has not ended within {deadline:?}", self.pid())
         };
-        assert!(status.success(), "{status}; its words are in target/bench.log");
+        assert!(status.success(), "{status}; its output is in target/bench.log");
         ended_ns
     }
 
@@ -79,7 +79,7 @@ impl Drop for Started {
         if !self.is_running() {
             return;
         }
-        // Stopped first, which takes a moment: it must not start another one while its children are counted.
+        // Stopped first, which takes a moment, so that it starts no further child while its children are counted.
         let leader = self.pid();
         let _ = kill(Pid::from_raw(leader), Signal::SIGSTOP);
         within(DEADLINE, || matches!(state(leader), None | Some('T' | 'Z')).then_some(()));
@@ -89,26 +89,26 @@ impl Drop for Started {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // They are not our children, and hold the port until they are gone.
+        // They are not our children, and they keep the port until they have ended.
         let gone = |pid: &i32| match state(*pid) {
-            // Of a process with threads, the first may have ended while others still hold its descriptors.
+            // The first thread of a process may have ended while others still hold its descriptors.
             Some('Z') => fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count) <= 1,
             state => state.is_none(),
         };
         if within(DEADLINE, || left.iter().all(gone).then_some(())).is_none() {
-            eprintln!("still there after SIGKILL: some of {left:?}");
+            eprintln!("still running after SIGKILL: some of {left:?}");
         }
     }
 }
 
-/// As proc(5) has it: T is stopped, Z has ended. None where there is no such process.
+/// Returns the state as in proc(5): T is stopped, Z has ended. None if the process does not exist.
 fn state(pid: i32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before it may hold anything, brackets too.
+    // The name may contain any character, including brackets.
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
-/// Children, their children, and so on. Bounded: no process is its own ancestor.
+/// Returns all descendants. The recursion ends, because no process is its own ancestor.
 pub fn descendants(pid: i32) -> Vec<i32> {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     let children = children.split_whitespace().filter_map(|pid| pid.parse().ok());

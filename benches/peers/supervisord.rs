@@ -1,4 +1,4 @@
-//! supervisord, set up to do what it can do of ours: one child, restarted at once.
+//! supervisord, configured like our supervisor as far as it can be: one child, restarted at once.
 
 use std::fs;
 use std::process::Command;
@@ -13,19 +13,19 @@ use super::started::Started;
 pub struct Supervisord {
     pub process: Started,
     pub events: Events,
-    /// The child's own word that it is up.
+    /// The child's event that it is up.
     pub up: Event,
     _folder: TempDir,
 }
 
 impl Supervisord {
-    /// With its child up.
+    /// Starts supervisord and waits until its child is up.
     pub fn start(lab: &Lab) -> Self {
         let folder = tempfile::Builder::new().prefix("supervisord-").tempdir().expect("a folder");
         let mut events = Events::new();
         let child = events.order(Then::Wait).words().join(" ");
         let pid_file = folder.path().join("pid");
-        // startsecs=0: without it every crash of a young child waits for a back-off of a second and more.
+        // startsecs=0: otherwise every crash of a new child causes a back-off of a second or more.
         let text = format!(
             "[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile={}\n\
              [program:child]\ncommand={child}\nautorestart=true\nstartsecs=0\nstartretries=1000000\n",

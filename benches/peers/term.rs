@@ -1,4 +1,4 @@
-//! From TERM to the exit of the init of a cooperative child: what an init adds to a stop.
+//! The time from TERM to the exit of an init with a cooperative child: the time that an init adds to a stop.
 
 use super::child::Then;
 use super::events::Events;

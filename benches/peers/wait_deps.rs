@@ -1,4 +1,5 @@
-//! From the opening of a port to "ready to go": `wait-deps`, which logs in, beside wait-for-it, which connects.
+//! The time from the opening of a port to the exit of `wait-deps`, which logs in, compared with wait-for-it, which only
+//! connects.
 
 use std::process::Command;
 use std::thread;
@@ -13,7 +14,7 @@ use super::started::Started;
 use super::support::postgres::{PASSWORD, SUPERUSER};
 
 const ROUNDS: usize = 16;
-/// How late the servers are in turn: each at another place between two tries, and beyond the start of the program.
+/// The delays of the servers in turn: each at another point between two tries, and after the program's start.
 const LATE_MS: [u64; 8] = [310, 723, 458, 1_131, 377, 904, 559, 1_310];
 
 pub fn measure(lab: &Lab) -> Vec<Row> {
@@ -38,11 +39,11 @@ pub fn measure(lab: &Lab) -> Vec<Row> {
     );
     vec![
         Row::new("ports up → ready to go (3 servers)", "ms", samples, Target::AtMost(15.0))
-            .noted("wait-for-it waits for the port of PostgreSQL alone, and does not log in"),
+            .noted("wait-for-it waits only for the port of PostgreSQL, and does not log in"),
     ]
 }
 
-/// PostgreSQL, the cache's Redis, the queue's.
+/// The gates of PostgreSQL, the cache Redis and the queue Redis.
 fn gates(servers: &Servers) -> [Gate; 3] {
     [servers.postgres.port(), servers.redis.port(), servers.redis.port()].map(Gate::before)
 }
@@ -61,10 +62,10 @@ fn wait_deps(lab: &Lab, [postgres, cache, queue]: &[Gate; 3]) -> Command {
     command
 }
 
-/// Opens all gates at one moment, this much after the start.
+/// Opens all gates at once, this long after the start.
 fn ready_ms(gates: &[Gate], mut waiting: Started, late_ms: u64) -> f64 {
     thread::sleep(Duration::from_millis(late_ms));
-    assert!(waiting.is_running(), "it did not wait for a port that is shut; see target/bench.log");
+    assert!(waiting.is_running(), "it did not wait for a closed port; see target/bench.log");
     for gate in gates {
         gate.open();
     }

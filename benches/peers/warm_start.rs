@@ -1,5 +1,5 @@
-//! A warm start of `web`, from exec to the first 200, beside the very same gunicorn without us; and how long an idle
-//! one takes to stop.
+//! The time of a warm start of `web`, from exec to the first 200, compared with the same gunicorn without us; and the
+//! time that an idle one takes to stop.
 
 use std::thread;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use super::samples::{Samples, Subject, take_turns};
 use super::started::Started;
 
 const ROUNDS: usize = 15;
-/// After the first answer: the other workers come up, and then nobody has anything to do.
+/// The time after the first response in which the other workers start, until all are idle.
 const UNTIL_IDLE: Duration = Duration::from_millis(700);
-/// Nobody waits for all of the 30 s and more that a bare gunicorn sleeps through TERM.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// The measurement of a bare gunicorn is cut here; it sleeps through TERM for 30 s and more.
+const BARE_TIMEOUT: Duration = Duration::from_secs(3);
 
 pub fn measure(lab: &Lab) -> Vec<Row> {
     let site = lab.site();
@@ -36,18 +36,18 @@ pub fn measure(lab: &Lab) -> Vec<Row> {
     );
     let mut sleeper = lab.start(&mut bare.command());
     served_ms(&mut sleeper, site);
-    let slept_ms = idle_stop_ms(&mut sleeper, PATIENCE).unwrap_or(PATIENCE.as_secs_f64() * 1e3);
+    let slept_ms = idle_stop_ms(&mut sleeper, BARE_TIMEOUT).unwrap_or(BARE_TIMEOUT.as_secs_f64() * 1e3);
     let kind = if site.bench.is_real() { "a real bench" } else { "the sample bench" };
     let stops = vec![Samples::new("ours", stops), Samples::new("bare gunicorn", vec![slept_ms])];
     vec![
         Row::new("warm web start, exec → first 200", "ms", starts, Target::RatioAtMost(1.10))
-            .noted(&format!("on {kind}; both: gunicorn {}", bare.arguments())),
+            .noted(&format!("on {kind}; both with gunicorn {}", bare.arguments())),
         Row::new("idle web container, TERM → exit", "ms", stops, Target::None)
-            .noted(&format!("the bare one once, and given up after {PATIENCE:?}")),
+            .noted(&format!("the bare one once, for at most {BARE_TIMEOUT:?}")),
     ]
 }
 
-/// Starts ours once to see what it starts.
+/// Starts ours once to read the gunicorn command that it runs.
 fn bare_gunicorn(lab: &Lab, site: &Site) -> Gunicorn {
     let mut web = lab.start(&mut lab.on_site(site, "web"));
     first_answer_ns(&mut web, site.web_port);

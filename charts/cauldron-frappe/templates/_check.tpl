@@ -1,23 +1,23 @@
-{{/* What could not work is refused here, with what to set. */}}
+{{/* Refuses values that cannot work, and names the value to set. */}}
 {{- define "cauldron-frappe.check" -}}
 {{- include "cauldron-frappe.check.image" . }}
 {{- include "cauldron-frappe.check.volume" . }}
 {{- include "cauldron-frappe.check.grace" . }}
 {{- end }}
 
-{{/* A name that anybody may register would be given the administrator's password. */}}
+{{/* There is no default image: anybody can register a name, and the image receives the administrator's password. */}}
 {{- define "cauldron-frappe.check.image" -}}
-{{- $how := "docker build -f docker/Dockerfile makes it of frappe/erpnext, INSTALLATION.md says how" }}
+{{- $how := "docker build -f docker/Dockerfile builds it from frappe/erpnext, see INSTALLATION.md" }}
 {{- $repository := .Values.frappe.image.repository }}
 {{- if not $repository }}
-{{- fail (printf "frappe.image.repository is not set, and there is no published image: set it to the image that you built (%s)" $how) }}
+{{- fail (printf "frappe.image.repository is not set, and no image is published: set it to the image that you built (%s)" $how) }}
 {{- end }}
 {{- if has (trimPrefix "docker.io/" $repository) (list "frappe/bench" "library/frappe/bench") }}
 {{- fail (printf "frappe.image.repository is %s, which has no bench in it: set it to the image that you built (%s)" $repository $how) }}
 {{- end }}
 {{- end }}
 
-{{/* The pods that there may be at the same time, of all roles. */}}
+{{/* The number of pods that may run at the same time, of all roles. */}}
 {{- define "cauldron-frappe.allPods" -}}
 {{- $f := .Values.frappe }}
 {{- $pods := 0 }}
@@ -31,32 +31,32 @@
 {{- $pods }}
 {{- end }}
 
-{{/* All pods share sites/. On a ReadWriteOnce volume they do so on one node; a volume of one pod, or none, does for one pod. */}}
+{{/* All pods share sites/. With ReadWriteOnce they share it on one node; ReadWriteOncePod, or no volume, allows one pod. */}}
 {{- define "cauldron-frappe.check.volume" -}}
 {{- $p := .Values.frappe.persistence }}
 {{- $pods := int (include "cauldron-frappe.allPods" .) }}
 {{- $one := "frappe.replicas.web=1, frappe.replicas.worker=0, frappe.scheduler.enabled=false, frappe.socketio.enabled=false, frappe.bootstrap.mode=inline" }}
 {{- if and (not $p.enabled) (gt $pods 1) }}
-{{- fail (printf "frappe.persistence.enabled is false, and %d pods need the same sites/: set it to true. Without a volume there may be one pod: %s" $pods $one) }}
+{{- fail (printf "frappe.persistence.enabled is false, and %d pods need the same sites/: set it to true. Without a volume only one pod is possible: %s" $pods $one) }}
 {{- end }}
 {{- if and $p.enabled (gt $pods 1) (eq (include "cauldron-frappe.accessMode" .) "ReadWriteOncePod") }}
-{{- fail (printf "the volume is ReadWriteOncePod, which one pod may mount, and there are %d: set frappe.persistence.accessMode to ReadWriteMany, or to ReadWriteOnce (all pods on one node). One pod is: %s" $pods $one) }}
+{{- fail (printf "the volume is ReadWriteOncePod, which only one pod may mount, and there are %d: set frappe.persistence.accessMode to ReadWriteMany, or to ReadWriteOnce (all pods on one node). For one pod, set: %s" $pods $one) }}
 {{- end }}
 {{- end }}
 
-{{/* The kubelet kills at the end of the grace period: before it come the drain, what is in hand, and 10 s for what is left behind. */}}
+{{/* The kubelet kills at the end of the grace period. It consists of the drain, CAULDRON_GRACE and 10 s for remaining processes. */}}
 {{- define "cauldron-frappe.check.grace" -}}
 {{- $f := .Values.frappe }}
 {{- range $role := list "web" "worker" "scheduler" "socketio" "bootstrap" }}
 {{- $total := int (get $f $role).terminationGracePeriodSeconds }}
 {{- $drain := int (include "cauldron-frappe.drain" (dict "root" $ "role" $role)) }}
 {{- if lt $total (add $drain 15 | int) }}
-{{- fail (printf "frappe.%s.terminationGracePeriodSeconds is %d: set it to %d or more (frappe.drainSeconds, %d s for this role, 5 s for what is in hand, and 10 s for what is left behind)" $role $total (add $drain 15) $drain) }}
+{{- fail (printf "frappe.%s.terminationGracePeriodSeconds is %d: set it to %d or more (frappe.drainSeconds, %d s for this role, 5 s for requests and jobs in progress, and 10 s for remaining processes)" $role $total (add $drain 15) $drain) }}
 {{- end }}
 {{- end }}
 {{- end }}
 
-{{/* Unready for so many seconds before a stop, so that endpoints follow: roles with a Service. */}}
+{{/* The seconds for which a pod is unready before a stop, so that endpoints are updated; 0 for roles without a Service. */}}
 {{- define "cauldron-frappe.drain" -}}
 {{- ternary (int .root.Values.frappe.drainSeconds) 0 (has .role (list "web" "socketio")) }}
 {{- end }}

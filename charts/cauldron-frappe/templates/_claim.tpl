@@ -1,6 +1,6 @@
 {{/*
-The claim of sites/. What is live is asked of the cluster (`lookup`), for a claim's fields can never be changed and Helm deletes an
-object that is no longer rendered. `helm template` and Argo CD see no cluster: there the values alone decide.
+The claim of sites/. The chart reads live claims from the cluster (`lookup`), because a claim's fields can never be changed and Helm
+deletes an object that is no longer rendered. `helm template` and Argo CD do not read the cluster: there only the values count.
 */}}
 
 {{/* The release's own claim, named as in 0.1.0. */}}
@@ -13,7 +13,7 @@ object that is no longer rendered. `helm template` and Argo CD see no cluster: t
 {{- default (include "cauldron-frappe.pvc.own" .) .Values.frappe.persistence.existingClaim }}
 {{- end }}
 
-{{/* Whether Helm holds an object as one of this release: (dict "root" $ "object" …). Prints `yes` or nothing. */}}
+{{/* Prints `yes` if Helm owns an object as part of this release, else nothing: (dict "root" $ "object" …). */}}
 {{- define "cauldron-frappe.owned" -}}
 {{- $metadata := get .object "metadata" | default dict }}
 {{- $annotations := get $metadata "annotations" | default dict }}
@@ -22,8 +22,8 @@ object that is no longer rendered. `helm template` and Argo CD see no cluster: t
 {{- end }}
 
 {{/*
-The claims that this release has in the cluster, as JSON by name: the one that it uses, and an older one under another name. Those
-of other charts beside this one (a parent chart's) have another chart in their label.
+The claims of this release in the cluster, as JSON by name: the one that it uses, and an older one under another name. Claims of other
+charts in the same release (a parent chart's) have another chart in their label.
 */}}
 {{- define "cauldron-frappe.pvc.live" -}}
 {{- $root := . }}{{- $claims := dict }}
@@ -37,8 +37,9 @@ of other charts beside this one (a parent chart's) have another chart in their l
 {{- end }}
 
 {{/*
-Whether the manifest of a live claim named its class, or the cluster chose it. Helm takes away what the next manifest leaves out, so it
-has to be said by every release or by none. The owners of the fields tell; the controllers' own entry is not a manifest.
+Prints `yes` if the manifest of a live claim named its class, and nothing if the cluster chose the class. Helm removes a field that the
+next manifest omits, so either every release or none must name it. The field's managers show this; kube-controller-manager is not a
+manifest.
 */}}
 {{- define "cauldron-frappe.pvc.classed" -}}
 {{- range .metadata.managedFields }}
@@ -47,8 +48,8 @@ has to be said by every release or by none. The owners of the fields tell; the c
 {{- end }}
 
 {{/*
-How many nodes may mount it: as the live claim says, else as asked. Without either it is ReadWriteOnce, as in 0.1.0; a claim of the
-user's own has to serve all pods.
+The access mode: that of the live claim, else that of the values. Without either it is ReadWriteOnce, as in 0.1.0; a user's own claim
+must serve all pods.
 */}}
 {{- define "cauldron-frappe.accessMode" -}}
 {{- $p := .Values.frappe.persistence }}
@@ -71,8 +72,8 @@ user's own has to serve all pods.
 {{- printf "%.0f" (mulf (trimSuffix $unit . | float64) (get $units $unit)) }}
 {{- end }}
 
-{{/* The size to ask for: a claim grows, and is left at its size where less is asked. (list LIVE ASKED). */}}
+{{/* The requested size: a claim may grow, and keeps its size if less is requested. (list LIVE REQUESTED). */}}
 {{- define "cauldron-frappe.pvc.size" -}}
-{{- $live := first . }}{{ $asked := last . }}
-{{- if gt (include "cauldron-frappe.bytes" $asked | float64) (include "cauldron-frappe.bytes" $live | float64) }}{{ $asked }}{{ else }}{{ $live }}{{ end }}
+{{- $live := first . }}{{ $requested := last . }}
+{{- if gt (include "cauldron-frappe.bytes" $requested | float64) (include "cauldron-frappe.bytes" $live | float64) }}{{ $requested }}{{ else }}{{ $live }}{{ end }}
 {{- end }}

@@ -13,10 +13,10 @@ spec:
   replicas: {{ int (get $root.Values.frappe.replicas .role) }}
   {{- end }}
   revisionHistoryLimit: 5
-  # A long bootstrap is no failed roll-out.
+  # A long bootstrap is not a failed roll-out.
   progressDeadlineSeconds: 3600
   {{- if and $root.Values.frappe.persistence.enabled (eq (include "cauldron-frappe.accessMode" $root) "ReadWriteOncePod") }}
-  # The new pod could not mount the volume beside the old one.
+  # The new pod cannot mount the volume while the old one runs.
   strategy: {type: Recreate}
   {{- else }}
   strategy:

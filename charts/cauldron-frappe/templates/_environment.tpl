@@ -1,4 +1,4 @@
-{{/* What every role is told. No password is among it: the roles use the site's own, from the volume. */}}
+{{/* The variables of every role. They contain no password: the roles use the site's own, from the volume. */}}
 {{- define "cauldron-frappe.env" -}}
 {{- $f := .Values.frappe -}}
 - {name: SITE_NAME, value: {{ $f.site.name | quote }}}
@@ -42,7 +42,7 @@
 {{- end }}
 - {name: CAULDRON_INSTANCE, value: {{ printf "%s/%s/%s" (default "-" (include "cauldron-frappe.string" (dict "value" .Values.global.clusterName "of" "global.clusterName"))) .Release.Namespace .Release.Name | quote }}}
 - {name: CAULDRON_BENCH, value: {{ $f.bench.path | quote }}}
-# `kubectl exec … -- bench` finds the apps that came from Git; what this binary runs has a longer one of its own.
+# For `kubectl exec … -- bench`, which then finds the apps from Git. Programs that this binary runs get their own, longer value.
 - {name: PYTHONPATH, value: {{ printf "%s/sites/.cauldron/live" $f.bench.path | quote }}}
 - {name: CAULDRON_LOG_FORMAT, value: json}
 # A uid without an entry in passwd has no home.
@@ -76,14 +76,14 @@
 {{- end }}
 {{- end }}
 
-{{/* The administrators' logins: what leads the bootstrap has them, nothing else. */}}
+{{/* The administrators' logins. Only pods that lead the bootstrap get them. */}}
 {{- define "cauldron-frappe.leaderEnv" -}}
 {{- $f := .Values.frappe -}}
 - {name: CAULDRON_BOOTSTRAP, value: lead}
 - {name: DB_USER, value: {{ include "cauldron-frappe.string" (dict "value" $f.db.user "of" "frappe.db.user") | quote }}}
 - name: DB_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ $f.db.passwordSecret }}, key: {{ $f.db.passwordKey }}}}
-# Only a new site needs it; without it the bootstrap says so.
+# Only a new site needs it; without it the bootstrap of a new site fails with a hint.
 - name: ADMIN_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ include "cauldron-frappe.adminSecret" . }}, key: {{ include "cauldron-frappe.adminKey" . }}, optional: true}}
 {{- with $f.git.auth }}

@@ -1,7 +1,7 @@
 {{/*
-A container's variables: (dict "root" $ "entries" YAML). A name of frappe.extraEnv is there once, as the values have it: the
-chart's own entry of that name goes, and so do those that the binary does not take beside it (NAME for NAME_FILE, and other names
-of the same setting).
+A container's variables: (dict "root" $ "entries" YAML). Each name of frappe.extraEnv appears once, as in the values. It replaces the
+chart's own entry of that name, and those that the binary does not accept beside it (NAME for NAME_FILE, and other names of the
+same setting).
 */}}
 {{- define "cauldron-frappe.variables" -}}
 {{- $same := dict

@@ -1,4 +1,4 @@
-{{/* The image: nobody publishes one, so the name is always the user's. */}}
+{{/* The image. Its name always comes from the values, because no image is published. */}}
 {{- define "cauldron-frappe.image" -}}
 {{- $image := .Values.frappe.image }}
 {{- if $image.digest }}
@@ -9,12 +9,12 @@
 {{- end }}
 {{- end }}
 
-{{/* The Secret that 0.1.0 made of the plain password; so does this chart, where the values have one. */}}
+{{/* The name of the Secret that the chart creates from frappe.site.adminPassword, as 0.1.0 did. */}}
 {{- define "cauldron-frappe.ownSecret" -}}
 {{- printf "%s-secret" (include "cauldron-frappe.fullname" .) }}
 {{- end }}
 
-{{/* That one, or the one that is referred to. */}}
+{{/* The Secret with Administrator's password: the chart's own, or the one that the values name. */}}
 {{- define "cauldron-frappe.adminSecret" -}}
 {{- if .Values.frappe.site.adminPassword }}
 {{- include "cauldron-frappe.ownSecret" . }}
@@ -27,7 +27,7 @@
 {{- ternary "admin-password" .Values.frappe.site.adminPasswordKey (not (empty .Values.frappe.site.adminPassword)) }}
 {{- end }}
 
-{{/* The first host that browsers use. */}}
+{{/* The host for browsers: the first one of the Ingress, else the site's name. */}}
 {{- define "cauldron-frappe.host" -}}
 {{- $hosts := .Values.frappe.ingress.hosts }}
 {{- if $hosts }}{{ (first $hosts).host }}{{ else }}{{ .Values.frappe.site.name }}{{ end }}
@@ -44,7 +44,7 @@
 {{- end }}
 {{- end }}
 
-{{/* The most pods that one role may have. */}}
+{{/* The maximum number of pods of one role. */}}
 {{- define "cauldron-frappe.mostPods" -}}
 {{- $f := .Values.frappe }}
 {{- $counts := list (int $f.replicas.web) (int $f.replicas.worker) }}
@@ -55,7 +55,7 @@
 {{- $most := 0 }}{{ range $counts }}{{ $most = max $most . }}{{ end }}{{ $most }}
 {{- end }}
 
-{{/* frappe.worker.queues as pools: a long job must not hold up a short one. */}}
+{{/* frappe.worker.queues as pools: a long job must not delay a short one. */}}
 {{- define "cauldron-frappe.pools" -}}
 {{- if .Values.frappe.worker.pools }}
 {{- .Values.frappe.worker.pools }}
@@ -68,7 +68,7 @@
 {{- end }}
 {{- end }}
 
-{{/* The apps of frappe.apps and frappe.customApps as CAULDRON_APPS has them. */}}
+{{/* The apps of frappe.apps and frappe.customApps in the format of CAULDRON_APPS. */}}
 {{- define "cauldron-frappe.apps" -}}
 {{- $apps := list }}
 {{- range concat (.Values.frappe.apps | default list) (.Values.frappe.customApps | default list) }}
@@ -82,7 +82,7 @@
 {{- if $apps }}{{ toJson $apps }}{{ end }}
 {{- end }}
 
-{{/* The RQ queues that all pools together work on. */}}
+{{/* The RQ queues of all pools. */}}
 {{- define "cauldron-frappe.queues" -}}
 {{- $queues := list }}
 {{- range splitList " " (include "cauldron-frappe.pools" .) }}

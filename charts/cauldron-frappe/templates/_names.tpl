@@ -13,8 +13,9 @@
 {{- end }}
 
 {{/*
-A part of the release: (dict "root" $ "part" "web"). Cut at 63 characters as 0.1.0 did. Where that leaves less than two letters of
-the part, web and worker would have one name: there the release's name is cut instead, and its digest keeps two releases apart.
+The name of a part of the release: (dict "root" $ "part" "web"). Truncated to 63 characters, as in 0.1.0. If that leaves less than two
+letters of the part, web and worker would have the same name: then the release's name is truncated instead, and its digest distinguishes
+releases.
 */}}
 {{- define "cauldron-frappe.part" -}}
 {{- $full := include "cauldron-frappe.fullname" .root }}
@@ -35,7 +36,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- include "cauldron-frappe.labelsWith" (dict "root" . "labels" dict "of" "global.labels") }}
 {{- end }}
 
-{{/* The same with an object's own: (dict "root" $ "labels" … "of" "frappe.…labels"). One key has one value, the chart's first. */}}
+{{/* The labels with an object's own: (dict "root" $ "labels" … "of" "frappe.…labels"). Each key has one value; the chart's wins. */}}
 {{- define "cauldron-frappe.labelsWith" -}}
 {{- $root := .root }}
 {{- $own := include "cauldron-frappe.selectorLabels" $root | fromYaml }}

@@ -1,6 +1,6 @@
 {{/*
-The pod of a role: (dict "root" $ "role" "web"). Every role is the same image with another argument.
-What is given to all of them is in cauldron-frappe.env; logins of administrators are in cauldron-frappe.leaderEnv alone.
+The pod of a role: (dict "root" $ "role" "web"). Every role uses the same image with another argument.
+The variables of all roles are in cauldron-frappe.env; only cauldron-frappe.leaderEnv has logins of administrators.
 */}}
 {{- define "cauldron-frappe.pod" -}}
 {{- $root := .root }}{{- $role := .role }}
@@ -23,16 +23,16 @@ metadata:
   {{- include "cauldron-frappe.annotations" (dict "own" $sums "map" $f.podAnnotations "of" "frappe.podAnnotations") | nindent 2 }}
 spec:
   {{- if $one }}
-  # Tried again in place; what it cannot mend by itself is in its log, and mended it goes on.
+  # The pod retries. After an error that needs an operator (see its log), it continues once the error is fixed.
   restartPolicy: OnFailure
   {{- end }}
   serviceAccountName: {{ include "cauldron-frappe.serviceAccountName" $root }}
-  {{- /* The older name of the same field, which the API server fills in: a rollback to 0.1.0, which has no account, removes only what
-  is written here, and would leave its pods with the name of an account that is gone. */}}
+  {{- /* The older name of the same field, which the API server sets. A rollback to 0.1.0, which has no account, removes only fields
+  that are set here; otherwise its pods would keep the name of a deleted account. */}}
   serviceAccount: {{ include "cauldron-frappe.serviceAccountName" $root }}
   automountServiceAccountToken: false
   enableServiceLinks: false
-  # {{ $drain }} s unready, {{ $grace }} s for what is in hand, 10 s for what is left behind.
+  # {{ $drain }} s unready, {{ $grace }} s for requests and jobs in progress, 10 s for remaining processes.
   terminationGracePeriodSeconds: {{ $total }}
   securityContext:
     {{- toYaml $f.podSecurityContext | nindent 4 }}
@@ -52,7 +52,7 @@ spec:
     {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- if and $f.persistence.enabled (ne (include "cauldron-frappe.accessMode" $root) "ReadWriteMany") }}
-  # The volume is one node's: so are all pods that share it.
+  # Only one node can mount the volume, so all pods run there.
   affinity:
     podAffinity:
       requiredDuringSchedulingIgnoredDuringExecution:
@@ -115,7 +115,7 @@ spec:
       ports:
         - {name: health, containerPort: 9180}
       {{- if $f.livenessProbe.enabled }}
-      # A creation that makes no step forward for 15 minutes is started again; one that is slow is not.
+      # Restarts a bootstrap that makes no progress for 15 minutes, but not a slow one.
       livenessProbe:
         httpGet: {path: /livez, port: health}
         {{- omit $f.livenessProbe "enabled" | toYaml | nindent 8 }}
@@ -159,7 +159,7 @@ spec:
     {{- end }}
 {{- end }}
 
-{{/* sites/ is shared; the rest is what a bench writes beside it, on a root that cannot be written. */}}
+{{/* The shared sites/, and the other folders that a bench writes to, because the root is read-only. */}}
 {{- define "cauldron-frappe.mounts" -}}
 {{- $bench := .Values.frappe.bench.path -}}
 - {name: frappe-data, mountPath: {{ $bench }}/sites}

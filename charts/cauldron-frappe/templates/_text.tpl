@@ -1,6 +1,6 @@
 {{/*
-A value as text: (dict "value" … "of" "frappe.image.tag"). YAML makes numbers of 15 and 20240101, which print as
-`%!s(float64=15)` and 2.0240101e+07. One with more digits than a number keeps is refused: it would be another value.
+A value as text: (dict "value" … "of" "frappe.image.tag"). YAML parses 15 and 20240101 as numbers, which print as
+`%!s(float64=15)` and 2.0240101e+07. A number with more digits than Helm keeps is refused, because its value would change.
 */}}
 {{- define "cauldron-frappe.string" -}}
 {{- if kindIs "float64" .value }}
@@ -13,7 +13,7 @@ A value as text: (dict "value" … "of" "frappe.image.tag"). YAML makes numbers 
 {{- end }}
 {{- end }}
 
-{{/* Labels and annotations, whose values are text to the API server: (dict "map" … "of" "frappe.podAnnotations"). */}}
+{{/* Labels and annotations, whose values must be text: (dict "map" … "of" "frappe.podAnnotations"). */}}
 {{- define "cauldron-frappe.strings" -}}
 {{- $of := .of }}{{- $texts := dict }}
 {{- range $key, $value := .map | default dict }}
@@ -22,7 +22,7 @@ A value as text: (dict "value" … "of" "frappe.image.tag"). YAML makes numbers 
 {{- toYaml $texts }}
 {{- end }}
 
-{{/* An object's annotations: the chart's own (`own`), then the values' (`map`, `of`). One key has one value, the chart's first. */}}
+{{/* An object's annotations: the chart's own (`own`) and the values' (`map`, `of`). Each key has one value; the chart's wins. */}}
 {{- define "cauldron-frappe.annotations" -}}
 {{- $given := include "cauldron-frappe.strings" . | fromYaml }}
 {{- with merge (dict) .own $given -}}

@@ -1,4 +1,4 @@
-"""The demo's own app: what every custom app has, as little as there can be of it."""
+"""The demo's app: a minimal custom app."""
 
 app_name = "greeter"
 app_title = "Greeter"
