@@ -11,7 +11,8 @@ mod markdown;
 use markdown::{Found, anchors, links, named_paths};
 
 /// The documents of the repository, and the folders whose `.md` files are documents.
-const DOCUMENTS: [&str; 4] = ["README.md", "CHANGELOG.md", "docs", "charts"];
+const DOCUMENTS: [&str; 6] =
+    ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs", "charts", "tests/README.md"];
 /// The files and folders that may cite documents.
 const CITING: [&str; 10] =
     ["src", "tests", "charts", "docker", "benches", "demo", "tools", ".ci", "clippy.toml", "Makefile"];

@@ -8,9 +8,11 @@ use super::environment::{bench, is_known, print_config};
 use super::helm::{Chart, chart, repository};
 use super::metrics;
 
-const PAGES: [&str; 20] = [
+const PAGES: [&str; 23] = [
     "README.md",
+    "CONTRIBUTING.md",
     "docs/3am.md",
+    "docs/architecture.md",
     "docs/bootstrap.md",
     "docs/configuration.md",
     "docs/custom-apps.md",
@@ -22,6 +24,7 @@ const PAGES: [&str; 20] = [
     "docs/moving.md",
     "docs/observability.md",
     "docs/operations.md",
+    "docs/refusals.md",
     "docs/roles.md",
     "docs/secrets.md",
     "docs/troubleshooting.md",
