@@ -204,7 +204,8 @@ fn conclude(dependencies: &mut [Progress], timeout: Duration) -> Flow<DepsReady>
     let never = dependencies.iter().find(|progress| matches!(progress.state, State::Never(_)));
     if let Some((progress, error)) = never.and_then(|progress| Some((progress, progress.error()?))) {
         let cause = format!("{} at {}: {error}", progress.name, progress.target);
-        return Err(Fault::new(error.kind.exit_code(), cause, error.hint.clone()).into());
+        let fault = Fault::new(error.kind.exit_code(), cause, error.hint.clone());
+        return Err(Fault { refusal: error.kind.refusal(), ..fault }.into());
     }
     if dependencies.iter().all(Progress::is_ready) {
         return Ok(DepsReady(()));

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::progress::{Progress, State};
 use crate::config::duration;
+use crate::outcome::refusal::Refusal;
 
 /// The result of every dependency.
 #[derive(Clone, Debug)]
@@ -65,6 +66,7 @@ fn dependency(progress: &Progress) -> Value {
         "elapsed_ms": milliseconds(progress.elapsed),
         "error": progress.error().map(|error| &error.cause),
         "hint": progress.error().map(|error| &error.hint),
+        "refusal": progress.error().and_then(|error| error.kind.refusal()).map(Refusal::as_str),
         "warnings": progress.warnings,
     })
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{self, Fault};
 
 /// The steps of an attempt, in this order.
@@ -78,6 +79,28 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The name of the refusal, if waiting does not help.
+    pub fn refusal(self) -> Option<Refusal> {
+        Some(match self {
+            Self::Unresolved
+            | Self::Unreachable
+            | Self::Silent
+            | Self::Lost
+            | Self::NotServing
+            | Self::Full
+            | Self::Other => return None,
+            Self::Standby => Refusal::ServerReadOnly,
+            Self::NoSuchRole | Self::WrongPassword | Self::PasswordMissing => Refusal::LoginRefused,
+            Self::NoSuchDatabase => Refusal::DatabaseMissing,
+            Self::NotAdmitted => Refusal::ClientNotAdmitted,
+            Self::NoRight => Refusal::PrivilegeMissing,
+            Self::NoTls => Refusal::TlsUnavailable,
+            Self::Certificate | Self::CertificateFile => Refusal::CertificateRejected,
+            Self::OtherProtocol => Refusal::OtherService,
+            Self::Refused => Refusal::SettingRejected,
+        })
+    }
+
     pub fn class(self) -> Class {
         match self {
             Self::Unresolved
@@ -143,6 +166,6 @@ impl std::error::Error for ConnectError {}
 
 impl From<ConnectError> for Fault {
     fn from(error: ConnectError) -> Self {
-        Self::new(error.kind.exit_code(), error.cause, error.hint)
+        Self { refusal: error.kind.refusal(), ..Self::new(error.kind.exit_code(), error.cause, error.hint) }
     }
 }

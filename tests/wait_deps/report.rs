@@ -30,7 +30,18 @@ fn stdout_is_one_object_of_the_documented_structure() {
         let keys: Vec<_> = dependency.as_object().expect("an object").keys().cloned().collect();
         assert_eq!(
             keys,
-            ["name", "target", "state", "step", "attempts", "elapsed_ms", "error", "hint", "warnings"]
+            [
+                "name",
+                "target",
+                "state",
+                "step",
+                "attempts",
+                "elapsed_ms",
+                "error",
+                "hint",
+                "refusal",
+                "warnings"
+            ]
         );
         assert_eq!(dependency["state"], "ready");
         assert!(dependency["error"].is_null() && dependency["hint"].is_null());
