@@ -2,6 +2,7 @@
 
 pub mod dial;
 pub mod error;
+pub mod resolve;
 pub mod tls;
 pub mod wire;
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use crate::net::resolve::resolve;
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming, SizeHint};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -128,7 +129,7 @@ impl Upstream {
         match &self.target {
             Target::Unix(path) => handshake(TokioIo::new(UnixStream::connect(path).await?)).await,
             Target::Tcp(host, port) => {
-                let socket = TcpStream::connect((host.as_str(), *port)).await?;
+                let socket = TcpStream::connect(&resolve(host, *port).await?[..]).await?;
                 let _ = socket.set_nodelay(true);
                 handshake(TokioIo::new(socket)).await
             }

@@ -1,7 +1,7 @@
 //! Resolves a name and connects a socket, all within one deadline.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -65,30 +65,17 @@ pub async fn within<T>(
     }
 }
 
-/// All addresses of a name, by musl's resolver, which honours `search` and `ndots`.
+/// All addresses of a name.
 pub async fn resolve(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, ConnectError> {
-    // An address needs no lookup in a thread.
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
-    }
-    let unresolved = |cause: String| {
-        let hint = "check the host's name; in Kubernetes, check that the service exists in that namespace";
-        ConnectError::new(Step::Dns, Kind::Unresolved, cause, hint)
-    };
     within(deadline, Step::Dns, &format!("`{host}`"), async {
-        let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
-            .await
-            .map_err(|error| unresolved(format!("`{host}` does not resolve: {}", resolver_reason(&error))))?
-            .collect();
-        if found.is_empty() { Err(unresolved(format!("`{host}` has no address"))) } else { Ok(found) }
+        super::resolve::resolve(host, port).await.map_err(|error| {
+            let cause = format!("`{host}` does not resolve: {error}");
+            let hint =
+                "check the host's name; in Kubernetes, check that the service exists in that namespace";
+            ConnectError::new(Step::Dns, Kind::Unresolved, cause, hint)
+        })
     })
     .await
-}
-
-/// A resolver error without the prefix that std adds to all of them.
-fn resolver_reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.strip_prefix("failed to lookup address information: ").unwrap_or(&text).to_string()
 }
 
 /// The time for one address. A lost SYN is sent again after a second; this leaves time for that.
