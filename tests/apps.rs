@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "apps/apps_bench.rs"]
+mod apps_bench;
 #[path = "apps/assets.rs"]
 mod assets;
 #[path = "apps/broken.rs"]
@@ -14,8 +16,6 @@ mod http;
 mod interface;
 #[path = "apps/kills.rs"]
 mod kills;
-#[path = "apps/lab.rs"]
-mod lab;
 #[path = "apps/list.rs"]
 mod list;
 #[path = "apps/pins.rs"]

@@ -28,8 +28,6 @@ mod newer;
 mod occupied;
 #[path = "bootstrap/passwords.rs"]
 mod passwords;
-#[path = "bootstrap/place.rs"]
-mod place;
 #[path = "bootstrap/pods.rs"]
 mod pods;
 #[path = "bootstrap/pooled.rs"]
@@ -42,6 +40,8 @@ mod progress;
 mod provisioning;
 #[path = "bootstrap/record_schema.rs"]
 mod record_schema;
+#[path = "bootstrap/stage.rs"]
+mod stage;
 #[path = "bootstrap/stopped.rs"]
 mod stopped;
 #[path = "bootstrap/takeover.rs"]

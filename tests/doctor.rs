@@ -15,6 +15,8 @@ mod healthy;
 mod plan;
 #[path = "doctor/servers.rs"]
 mod servers;
+#[path = "doctor/stage.rs"]
+mod stage;
 #[path = "doctor/support_bundle.rs"]
 mod support_bundle;
 #[path = "doctor/time.rs"]

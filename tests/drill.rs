@@ -7,8 +7,8 @@
 mod support;
 
 #[allow(dead_code)] // The bootstrap tests use the rest.
-#[path = "bootstrap/place.rs"]
-mod place;
+#[path = "bootstrap/stage.rs"]
+mod stage;
 
 #[path = "drill/away.rs"]
 mod away;
@@ -22,12 +22,12 @@ mod converge;
 mod cut;
 #[path = "drill/disk.rs"]
 mod disk;
+#[path = "drill/drill_stage.rs"]
+mod drill_stage;
 #[path = "drill/edges.rs"]
 mod edges;
 #[path = "drill/kills.rs"]
 mod kills;
-#[path = "drill/lab.rs"]
-mod lab;
 #[path = "drill/lost.rs"]
 mod lost;
 #[path = "drill/pods.rs"]

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use support::bench::{ADMIN_PASSWORD, Bench};
 use support::binary::{Binary, LONG, Pod};
+use support::stage::ready;
 use support::tree::with_descendants;
 use support::wait::eventually;
 use support::{http, port};
@@ -38,8 +39,7 @@ fn data_folder(bench: &Bench) -> std::path::PathBuf {
 #[test]
 fn a_site_is_created_once_and_survives_a_stop() {
     let (bench, port) = (Bench::sample(), port::free());
-    let mut first = web(&bench, port).start();
-    first.answers("/readyz", 200);
+    let first = ready(web(&bench, port));
     assert_eq!(http::status(port, SITE, "/api/method/ping"), 200);
     let owner = fs::metadata(format!("/proc/{}", child_pid(&first, "postgres"))).expect("postgres").uid();
     if nix::unistd::getuid().is_root() {
@@ -48,8 +48,7 @@ fn a_site_is_created_once_and_survives_a_stop() {
     first.signal(Signal::SIGTERM);
     first.end_within(LONG).exits(0).says("new-site");
     assert!(!data_folder(&bench).join("postgres/postmaster.pid").exists(), "PostgreSQL was stopped cleanly");
-    let mut second = web(&bench, port).start();
-    second.answers("/readyz", 200);
+    let second = ready(web(&bench, port));
     assert_eq!(http::status(port, SITE, "/api/method/ping"), 200);
     second.signal(Signal::SIGTERM);
     let ended = second.end_within(LONG).exits(0);
@@ -59,8 +58,7 @@ fn a_site_is_created_once_and_survives_a_stop() {
 #[test]
 fn leftover_servers_of_a_killed_supervisor_are_stopped_first() {
     let (bench, port) = (Bench::sample(), port::free());
-    let mut first = web(&bench, port).start();
-    first.answers("/readyz", 200);
+    let mut first = ready(web(&bench, port));
     let left = child_pid(&first, "postgres");
     let send = |signal| nix::sys::signal::kill(nix::unistd::Pid::from_raw(left as i32), signal);
     // It cannot react to the death of its supervisor.
@@ -85,8 +83,7 @@ fn leftover_servers_of_a_killed_supervisor_are_stopped_first() {
 #[test]
 fn a_killed_supervisor_leaves_no_server_running() {
     let (bench, port) = (Bench::sample(), port::free());
-    let mut pod = web(&bench, port).start();
-    pod.answers("/readyz", 200);
+    let mut pod = ready(web(&bench, port));
     let all = with_descendants(pod.pid());
     assert!(all.len() > 8, "{all:?}");
     pod.signal(Signal::SIGKILL);
@@ -95,8 +92,7 @@ fn a_killed_supervisor_leaves_no_server_running() {
         all.iter().all(|pid| fs::read_link(format!("/proc/{pid}/cwd")).is_err()).then_some(())
     });
     assert!(!data_folder(&bench).join("postgres/postmaster.pid").exists(), "PostgreSQL was stopped cleanly");
-    let mut again = web(&bench, port).start();
-    again.answers("/readyz", 200);
+    let again = ready(web(&bench, port));
     again.signal(Signal::SIGTERM);
     again.end_within(LONG).exits(0);
 }
@@ -104,8 +100,7 @@ fn a_killed_supervisor_leaves_no_server_running() {
 #[test]
 fn only_one_supervisor_uses_the_data_folder() {
     let (bench, port) = (Bench::sample(), port::free());
-    let mut first = web(&bench, port).start();
-    first.answers("/readyz", 200);
+    let _first = ready(web(&bench, port));
     web(&bench, port::free()).run().exits(78).refuses("data-folder-in-use");
     assert_eq!(http::status(port, SITE, "/api/method/ping"), 200);
 }

@@ -26,6 +26,8 @@ mod smuggling;
 mod socketio;
 #[path = "front/spooling.rs"]
 mod spooling;
+#[path = "front/stage.rs"]
+mod stage;
 #[path = "front/static_files.rs"]
 mod static_files;
 #[path = "front/status_page.rs"]

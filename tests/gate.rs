@@ -18,8 +18,6 @@ mod lease;
 mod locks;
 #[path = "gate/other_sites.rs"]
 mod other_sites;
-#[path = "gate/place.rs"]
-mod place;
 #[path = "gate/pods.rs"]
 mod pods;
 #[path = "gate/previous_release.rs"]
@@ -34,6 +32,8 @@ mod release;
 mod rollback;
 #[path = "gate/shared_doctype.rs"]
 mod shared_doctype;
+#[path = "gate/stage.rs"]
+mod stage;
 #[path = "gate/upgrade.rs"]
 mod upgrade;
 #[path = "gate/workers.rs"]

@@ -17,8 +17,6 @@ mod installed;
 mod killed;
 #[path = "overlay/missing.rs"]
 mod missing;
-#[path = "overlay/place.rs"]
-mod place;
 #[path = "overlay/removed.rs"]
 mod removed;
 #[path = "overlay/rights.rs"]
@@ -27,3 +25,5 @@ mod rights;
 mod roles;
 #[path = "overlay/running.rs"]
 mod running;
+#[path = "overlay/stage.rs"]
+mod stage;

@@ -2,13 +2,13 @@
 
 mod kernel;
 
-use kernel::Stage;
+use kernel::Harness;
 
 /// Uses 10,000 orphans in a drill and 2,000 otherwise; tokens in a pipe limit the living ones to 500.
 #[test]
 fn thousands_of_orphans_are_reaped_and_none_is_left() {
     let count = if std::env::var_os("CAULDRON_DRILL_ROUNDS").is_some() { 10_000 } else { 2_000 };
-    let mut stage = Stage::new();
+    let mut harness = Harness::new();
     let program = format!(
         "import os
 tokens, back = os.pipe()
@@ -27,11 +27,11 @@ for _ in range({count}):
     let script = format!(
         "python3 -c \"{program}\"; while ps -o stat= --ppid $PPID | grep -q Z; do :; done; echo reaped >>$EVENTS"
     );
-    let mut command = stage.command(&["--log-level", "debug"], &script);
+    let mut command = harness.command(&["--log-level", "debug"], &script);
     command.env("CAULDRON_LOG_FORMAT", "json");
-    let mut subject = stage.start(command);
-    stage.event_within("reaped", std::time::Duration::from_secs(180)).expect("the last orphan is reaped");
+    let mut subject = harness.start(command);
+    harness.event_within("reaped", std::time::Duration::from_secs(180)).expect("the last orphan is reaped");
     assert_eq!(subject.exit(), 0);
-    let reaped = stage.stderr().lines().filter(|line| line.contains("process.orphan_reaped")).count();
+    let reaped = harness.stderr().lines().filter(|line| line.contains("process.orphan_reaped")).count();
     assert!(reaped >= count, "{reaped} orphans");
 }

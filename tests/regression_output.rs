@@ -6,7 +6,7 @@ use std::io::Read;
 use std::process::Stdio;
 use std::time::Instant;
 
-use kernel::{PROMPT, Stage, is_alive, kill_now};
+use kernel::{Harness, PROMPT, is_alive, kill_now};
 use nix::sys::signal::Signal;
 
 const GRACE: &[&str] = &["--grace", "60s"];
@@ -15,22 +15,22 @@ const WRAPPED: &[&str] = &["--grace", "60s", "--child-logs", "prefix"];
 /// Hazard 7: a grandchild outside the group keeps the pipe open; the child's end is still detected.
 #[test]
 fn h07_a_held_pipe_does_not_hide_the_exit() {
-    let mut stage = Stage::new();
+    let mut harness = Harness::new();
     let script = r#"
         [ -e "$ONCE" ] && { echo again >>$EVENTS; exec sleep 1000; }
         touch "$ONCE"
         setsid sh -c 'echo grandchild $$ >>$EVENTS; exec sleep 1000' &
         read -r go <"$GO"
         exit 1"#;
-    let go = stage.path("go");
+    let go = harness.path("go");
     nix::unistd::mkfifo(&go, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let mut command = stage.command(&[WRAPPED, &["--restart"]].concat(), script);
-    command.env("ONCE", stage.path("once")).env("GO", &go);
-    let mut subject = stage.start(command);
-    let grandchild = stage.pid("grandchild");
+    let mut command = harness.command(&[WRAPPED, &["--restart"]].concat(), script);
+    command.env("ONCE", harness.path("once")).env("GO", &go);
+    let mut subject = harness.start(command);
+    let grandchild = harness.pid("grandchild");
     let begin = Instant::now();
     std::fs::write(&go, "go\n").unwrap();
-    stage.event("again");
+    harness.event("again");
     assert!(begin.elapsed() < PROMPT, "the restart waited for the pipe");
     assert!(
         is_alive(grandchild),
@@ -42,15 +42,15 @@ fn h07_a_held_pipe_does_not_hide_the_exit() {
 }
 
 /// Writes to a reader that never reads; TERM must still end the program promptly.
-fn stalled(flags: &[&str], stdout: Stdio, stderr: Stdio, script: &str) -> (Stage, i32) {
-    let mut stage = Stage::new();
-    let mut command = stage.command(flags, script);
+fn stalled(flags: &[&str], stdout: Stdio, stderr: Stdio, script: &str) -> (Harness, i32) {
+    let mut harness = Harness::new();
+    let mut command = harness.command(flags, script);
     command.stdout(stdout).stderr(stderr);
-    let mut subject = stage.start(command);
-    stage.event("full");
+    let mut subject = harness.start(command);
+    harness.event("full");
     subject.signal(Signal::SIGTERM);
     let exit = subject.exits_promptly();
-    (stage, exit)
+    (harness, exit)
 }
 
 /// Reports once it has written far more than a pipe and our buffers can hold.
@@ -72,11 +72,14 @@ fn h08_a_stalled_reader_does_not_stall_the_child() {
 
     // Control: without us the same program blocks in its write.
     let (_held, writer) = std::io::pipe().unwrap();
-    let mut stage = Stage::new();
-    let mut command = stage.program("sh");
+    let mut harness = Harness::new();
+    let mut command = harness.program("sh");
     command.args(["-c", FLOOD]).stdout(writer);
-    let mut control = stage.start(command);
-    assert!(stage.event_within("full", std::time::Duration::from_millis(500)).is_none(), "it does not block");
+    let mut control = harness.start(command);
+    assert!(
+        harness.event_within("full", std::time::Duration::from_millis(500)).is_none(),
+        "it does not block"
+    );
     assert!(control.is_running());
 }
 
@@ -113,14 +116,14 @@ open(os.environ["EVENTS"], "a").write("full\n")'
 #[test]
 fn h08_the_inherited_file_description_stays_blocking() {
     let (mut reader, writer) = std::io::pipe().unwrap();
-    let mut stage = Stage::new();
+    let mut harness = Harness::new();
     let script = "grep flags /proc/self/fdinfo/2 >\"$FLAGS\"; echo done >>$EVENTS";
-    let mut command = stage.command(&["--log-level", "debug"], script);
-    command.env("FLAGS", stage.path("flags")).stderr(writer);
-    let mut subject = stage.start(command);
-    stage.event("done");
+    let mut command = harness.command(&["--log-level", "debug"], script);
+    command.env("FLAGS", harness.path("flags")).stderr(writer);
+    let mut subject = harness.start(command);
+    harness.event("done");
     assert_eq!(subject.exit(), 0);
-    let flags = std::fs::read_to_string(stage.path("flags")).unwrap();
+    let flags = std::fs::read_to_string(harness.path("flags")).unwrap();
     let flags = i32::from_str_radix(flags.split_whitespace().nth(1).unwrap(), 8).unwrap();
     assert_eq!(flags & nix::libc::O_NONBLOCK, 0);
     // We have written to it.
@@ -134,10 +137,10 @@ fn h08_the_inherited_file_description_stays_blocking() {
 #[test]
 fn h08_the_last_line_is_not_lost() {
     let (mut reader, writer) = std::io::pipe().unwrap();
-    let stage = Stage::new();
-    let mut command = stage.program(kernel::BINARY);
+    let harness = Harness::new();
+    let mut command = harness.program(kernel::BINARY);
     command.args(["run", "--", "/no/such/program"]).stderr(writer);
-    let mut subject = stage.start(command);
+    let mut subject = harness.start(command);
     assert_eq!(subject.exit(), 127);
     let mut log = String::new();
     reader.read_to_string(&mut log).unwrap();
@@ -160,15 +163,15 @@ print(*sorted(int(fd) for fd in os.listdir("/proc/self/fd") if os.path.exists("/
 print(*(os.readlink("/proc/self/fd/%d" % fd) for fd in (0, 1, 2)), file=open(os.environ["LIST"], "a"))'"#;
 
 fn descriptors(mode: &str, supervised: bool) -> String {
-    let stage = Stage::new();
-    let mut command = stage.program("python3");
-    command.args(["-c", WITH_DESCRIPTORS, mode]).env("LIST", stage.path("list"));
+    let harness = Harness::new();
+    let mut command = harness.program("python3");
+    command.args(["-c", WITH_DESCRIPTORS, mode]).env("LIST", harness.path("list"));
     if supervised {
         command.args([kernel::BINARY, "run", "--"]);
     }
     command.args(["sh", "-c", LIST]);
-    assert_eq!(stage.start(command).exit(), 0);
-    std::fs::read_to_string(stage.path("list")).unwrap()
+    assert_eq!(harness.start(command).exit(), 0);
+    std::fs::read_to_string(harness.path("list")).unwrap()
 }
 
 /// Hazard 13: closed descriptors 0 to 2 are /dev/null, so that no other file gets these numbers.
@@ -189,32 +192,32 @@ fn h13_leaked_descriptors_are_not_inherited() {
 /// Hazard 17: only the child gets the environment.
 #[test]
 fn h17_a_secret_in_the_environment_is_not_logged() {
-    let mut stage = Stage::new();
+    let mut harness = Harness::new();
     let script = r#"test "$DB_PASSWORD" = canary-7f3a && echo ready $PPID >>$EVENTS; exec sleep 1000"#;
-    let mut command = stage.command(&["--log-level", "trace"], script);
+    let mut command = harness.command(&["--log-level", "trace"], script);
     command.env("DB_PASSWORD", "canary-7f3a");
-    let mut subject = stage.start(command);
-    let pid = stage.pid("ready");
+    let mut subject = harness.start(command);
+    let pid = harness.pid("ready");
     let cmdline = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
     assert!(!cmdline.contains("canary-7f3a=") && is_alive(pid));
     subject.signal(Signal::SIGTERM);
     subject.exits_promptly();
-    assert!(!(stage.stdout() + &stage.stderr()).contains("canary-7f3a"));
+    assert!(!(harness.stdout() + &harness.stderr()).contains("canary-7f3a"));
     kill_now(pid);
 }
 
 /// Hazard 17: once read, a secret is no longer in our own environment block.
 #[test]
 fn h17_a_secret_is_scrubbed_from_proc() {
-    let stage = Stage::new();
-    let mut command = stage.program(kernel::BINARY);
+    let harness = Harness::new();
+    let mut command = harness.program(kernel::BINARY);
     command.args(["wait-deps", "--wait-timeout", "60s"]);
     command.envs([("DB_HOST", "127.0.0.1"), ("DB_PORT", "1"), ("DB_USER", "u"), ("DB_NAME", "d")]);
     command.env("DB_PASSWORD", "canary-7f3a").env("PGPASSWORD_UNRELATED", "kept");
-    let mut subject = stage.start(command);
+    let mut subject = harness.start(command);
     let begin = Instant::now();
     let environ = loop {
-        assert!(subject.is_running(), "{}", stage.stderr());
+        assert!(subject.is_running(), "{}", harness.stderr());
         let block = std::fs::read(format!("/proc/{}/environ", subject.pid)).unwrap_or_default();
         let block = String::from_utf8_lossy(&block).into_owned();
         if block.contains("PGPASSWORD_UNRELATED") && !block.contains("canary-7f3a") {
@@ -231,9 +234,9 @@ fn h17_a_secret_is_scrubbed_from_proc() {
 /// `run` adds no delay to the end of a child that stops at once.
 #[test]
 fn a_cooperative_stop_is_quick() {
-    let mut stage = Stage::new();
-    let mut subject = stage.run(GRACE, "echo ready >>$EVENTS; exec sleep 1000");
-    stage.event("ready");
+    let mut harness = Harness::new();
+    let mut subject = harness.run(GRACE, "echo ready >>$EVENTS; exec sleep 1000");
+    harness.event("ready");
     let begin = Instant::now();
     subject.signal(Signal::SIGTERM);
     subject.exit();

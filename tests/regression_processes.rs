@@ -5,7 +5,7 @@ mod kernel;
 use std::time::{Duration, Instant};
 
 use kernel::skip::skipped;
-use kernel::{PROMPT, Stage, Subject, as_init, is_alive, kill_now};
+use kernel::{Harness, PROMPT, Subject, as_init, is_alive, kill_now};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -14,11 +14,11 @@ const GRACE: &[&str] = &["--grace", "60s"];
 /// Hazards 2 and 11: many short-lived children, each with its own exit code.
 #[test]
 fn h02_500_short_children_have_the_right_exit_codes() {
-    let stage = Stage::new();
+    let harness = Harness::new();
     for round in 0..50 {
         let codes: Vec<i32> = (0..10).map(|n| (round * 10 + n) % 256).collect();
         let mut subjects: Vec<Subject> =
-            codes.iter().map(|code| stage.run(GRACE, &format!("exit {code}"))).collect();
+            codes.iter().map(|code| harness.run(GRACE, &format!("exit {code}"))).collect();
         let got: Vec<i32> = subjects.iter_mut().map(Subject::exit).collect();
         assert_eq!(got, codes);
     }
@@ -33,18 +33,18 @@ const STUBBORN_SIBLING: &str = r#"
 /// Hazard 5: the leader exits, the group survives.
 #[test]
 fn h05_a_sibling_does_not_outlive_its_leader() {
-    let mut stage = Stage::new();
-    let mut subject = stage.run(&["--grace", "300ms"], STUBBORN_SIBLING);
-    let (sibling, leader) = (stage.pid("sibling"), stage.pid("leader"));
+    let mut harness = Harness::new();
+    let mut subject = harness.run(&["--grace", "300ms"], STUBBORN_SIBLING);
+    let (sibling, leader) = (harness.pid("sibling"), harness.pid("leader"));
     subject.signal(Signal::SIGTERM);
     assert_eq!(subject.exits_promptly(), 143, "the leader's own exit counts");
     assert!(!is_alive(leader) && !is_alive(sibling), "a survivor");
 
     // Control: a signal to the group, with the leader's end taken for the end of the group.
-    let mut command = stage.program("sh");
+    let mut command = harness.program("sh");
     command.args(["-c", STUBBORN_SIBLING]);
-    let mut control = stage.start(command);
-    let sibling = stage.pid("sibling");
+    let mut control = harness.start(command);
+    let sibling = harness.pid("sibling");
     kill(Pid::from_raw(-control.pid), Signal::SIGTERM).unwrap();
     control.exits_promptly();
     assert!(is_alive(sibling), "the control has no survivor");
@@ -54,7 +54,7 @@ fn h05_a_sibling_does_not_outlive_its_leader() {
 /// Hazard 5: TERM goes to the leader alone; a leader that forwards it would cause a second TERM.
 #[test]
 fn h05_term_goes_to_the_leader_alone() {
-    let mut stage = Stage::new();
+    let mut harness = Harness::new();
     let script = r#"
         sh -c 'trap "echo member-term >>$EVENTS" TERM; echo member >>$EVENTS
                while [ ! -e "$DONE" ]; do sleep 1000 & wait; done' &
@@ -62,25 +62,25 @@ fn h05_term_goes_to_the_leader_alone() {
         echo leader $$ >>$EVENTS
         while [ ! -e "$DONE" ]; do sleep 1000 & wait; done
         exit 4"#;
-    let mut command = stage.command(GRACE, script);
-    command.env("DONE", stage.path("done"));
-    let mut subject = stage.start(command);
-    stage.event("member");
-    let leader = stage.pid("leader");
+    let mut command = harness.command(GRACE, script);
+    command.env("DONE", harness.path("done"));
+    let mut subject = harness.start(command);
+    harness.event("member");
+    let leader = harness.pid("leader");
     subject.signal(Signal::SIGTERM);
-    stage.event("leader-term");
-    assert!(stage.event_within("member-term", Duration::from_millis(100)).is_none(), "signalled the group");
+    harness.event("leader-term");
+    assert!(harness.event_within("member-term", Duration::from_millis(100)).is_none(), "signalled the group");
     // The rest of the group is signalled only after the leader has ended.
-    std::fs::write(stage.path("done"), "").unwrap();
+    std::fs::write(harness.path("done"), "").unwrap();
     kill(Pid::from_raw(leader), Signal::SIGTERM).unwrap();
-    stage.event("member-term");
+    harness.event("member-term");
     assert_eq!(subject.exits_promptly(), 4);
 }
 
 /// Hazard 5: the rest of a crashed group has ended before the next start.
 #[test]
 fn h05_a_restart_waits_for_the_old_group() {
-    let mut stage = Stage::new();
+    let mut harness = Harness::new();
     let script = r#"
         if [ -e "$ONCE" ]; then
             kill -0 "$(cat "$ONCE")" 2>/dev/null && echo old-alive >>$EVENTS || echo old-ended >>$EVENTS
@@ -89,10 +89,10 @@ fn h05_a_restart_waits_for_the_old_group() {
         (trap '' TERM; while :; do sleep 1000; done) &
         echo $! >"$ONCE"
         exit 1"#;
-    let mut command = stage.command(&["--restart", "--grace", "200ms"], script);
-    command.env("ONCE", stage.path("once"));
-    let _subject = stage.start(command);
-    stage.event("old-ended");
+    let mut command = harness.command(&["--restart", "--grace", "200ms"], script);
+    command.env("ONCE", harness.path("once"));
+    let _subject = harness.start(command);
+    harness.event("old-ended");
 }
 
 /// Leaves its group and its session, and ignores TERM.
@@ -101,12 +101,12 @@ const ESCAPEE: &str = r#"
     read -r go <"$GO"
     exit 6"#;
 
-fn escape(stage: &mut Stage, mut command: std::process::Command) -> Subject {
-    let go = stage.path("go");
+fn escape(harness: &mut Harness, mut command: std::process::Command) -> Subject {
+    let go = harness.path("go");
     nix::unistd::mkfifo(&go, nix::sys::stat::Mode::S_IRWXU).unwrap();
     command.env("GO", &go);
-    let subject = stage.start(command);
-    stage.event("escapee");
+    let subject = harness.start(command);
+    harness.event("escapee");
     std::fs::write(&go, "go\n").unwrap();
     subject
 }
@@ -114,20 +114,20 @@ fn escape(stage: &mut Stage, mut command: std::process::Command) -> Subject {
 /// Hazard 6, not as PID 1: escaped processes are adopted and ended.
 #[test]
 fn h06_an_escaped_process_is_ended() {
-    let mut stage = Stage::new();
+    let mut harness = Harness::new();
     let script = ESCAPEE.replace("echo escapee $$", "echo real $$ >>$EVENTS; echo escapee $$");
-    let command = stage.command(&["--grace", "200ms"], &script);
-    let mut subject = escape(&mut stage, command);
-    let escapee = stage.pid("real");
+    let command = harness.command(&["--grace", "200ms"], &script);
+    let mut subject = escape(&mut harness, command);
+    let escapee = harness.pid("real");
     assert_eq!(subject.exits_promptly(), 6);
     assert!(!is_alive(escapee), "a survivor");
 
     // Control: the plain shell leaves it behind.
-    let mut stage = Stage::new();
-    let mut command = stage.program("sh");
+    let mut harness = Harness::new();
+    let mut command = harness.program("sh");
     command.args(["-c", &script]);
-    let mut control = escape(&mut stage, command);
-    let escapee = stage.pid("real");
+    let mut control = escape(&mut harness, command);
+    let escapee = harness.pid("real");
     assert_eq!(control.exits_promptly(), 6);
     assert!(is_alive(escapee), "the control has no survivor");
     kill_now(escapee);
@@ -136,26 +136,26 @@ fn h06_an_escaped_process_is_ended() {
 /// Hazard 6, as PID 1: TERM for all processes, then KILL; the exit code is still the program's.
 #[test]
 fn h06_pid_1_ends_all_processes() {
-    let mut stage = Stage::new();
-    let Some(mut command) = as_init(&stage, "h06_pid_1_ends_all_processes") else { return };
+    let mut harness = Harness::new();
+    let Some(mut command) = as_init(&harness, "h06_pid_1_ends_all_processes") else { return };
     let polite = r#"setsid sh -c 'trap "echo polite-term >>$EVENTS; exit" TERM; echo polite >>$EVENTS
                     while :; do sleep 1000 & wait; done' &"#;
     command.args([kernel::BINARY, "run", "--grace", "300ms", "--", "sh", "-c"]);
     command.arg(format!("{polite}{ESCAPEE}"));
-    let mut subject = escape(&mut stage, command);
+    let mut subject = escape(&mut harness, command);
     assert_eq!(subject.exits_promptly(), 6);
-    stage.event("polite-term");
+    harness.event("polite-term");
 }
 
 /// Hazard 6: a sweep without processes takes no time, and other processes of this user are not signalled.
 #[test]
 fn h06_unrelated_processes_are_not_signalled() {
-    let mut stage = Stage::new();
-    let mut command = stage.program("sh");
+    let mut harness = Harness::new();
+    let mut command = harness.program("sh");
     command.args(["-c", "echo stranger >>$EVENTS; exec sleep 1000"]);
-    let mut stranger = stage.start(command);
-    stage.event("stranger");
-    let mut subject = stage.run(GRACE, "setsid sleep 1000 & exit 0");
+    let mut stranger = harness.start(command);
+    harness.event("stranger");
+    let mut subject = harness.run(GRACE, "setsid sleep 1000 & exit 0");
     assert_eq!(subject.exits_promptly(), 0);
     assert!(stranger.is_running());
 }
@@ -164,7 +164,7 @@ fn h06_unrelated_processes_are_not_signalled() {
 #[test]
 fn orphans_200_are_reaped_while_the_child_runs() {
     for test_as_init in [false, true] {
-        let mut stage = Stage::new();
+        let mut harness = Harness::new();
         let script = r#"
             i=0; while [ $i -lt 200 ]; do (sh -c 'exit 3' & ) ; i=$((i+1)); done
             echo made >>$EVENTS
@@ -172,7 +172,7 @@ fn orphans_200_are_reaped_while_the_child_runs() {
             while ps -o stat= --ppid $PPID | grep -q Z; do :; done
             echo reaped >>$EVENTS"#;
         let mut command = if test_as_init {
-            let Some(mut command) = as_init(&stage, "orphans_200_are_reaped") else { return };
+            let Some(mut command) = as_init(&harness, "orphans_200_are_reaped") else { return };
             command.args([kernel::BINARY, "run"]).args(GRACE).args([
                 "--log-level",
                 "debug",
@@ -183,14 +183,14 @@ fn orphans_200_are_reaped_while_the_child_runs() {
             command.arg(script);
             command
         } else {
-            stage.command(&["--log-level", "debug"], script)
+            harness.command(&["--log-level", "debug"], script)
         };
         command.env("CAULDRON_LOG_FORMAT", "json");
-        let mut subject = stage.start(command);
-        stage.event("made");
-        stage.event("reaped");
+        let mut subject = harness.start(command);
+        harness.event("made");
+        harness.event("reaped");
         assert_eq!(subject.exit(), 0);
-        let orphans = stage.stderr().lines().filter(|line| line.contains("process.orphan_reaped")).count();
+        let orphans = harness.stderr().lines().filter(|line| line.contains("process.orphan_reaped")).count();
         assert!(orphans >= 200, "{orphans} orphans");
     }
 }
@@ -198,24 +198,24 @@ fn orphans_200_are_reaped_while_the_child_runs() {
 /// Hazard 16: a TERM while the group of a crashed child is being ended is not lost.
 #[test]
 fn h16_a_term_during_the_cleanup_of_a_crash_is_not_lost() {
-    let mut stage = Stage::new();
+    let mut harness = Harness::new();
     let script = r#"
         (trap 'echo signalled >>$EVENTS' TERM; echo member >>$EVENTS; while :; do sleep 1000 & wait; done) &
         read -r go <"$GO"
         exit 8"#;
-    let go = stage.path("go");
+    let go = harness.path("go");
     nix::unistd::mkfifo(&go, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let mut command = stage.command(&["--restart", "--grace", "500ms"], script);
+    let mut command = harness.command(&["--restart", "--grace", "500ms"], script);
     command.env("GO", &go);
-    let mut subject = stage.start(command);
-    stage.event("member");
+    let mut subject = harness.start(command);
+    harness.event("member");
     std::fs::write(&go, "go\n").unwrap();
-    stage.event("signalled");
+    harness.event("signalled");
     let begin = Instant::now();
     subject.signal(Signal::SIGTERM);
     assert_eq!(subject.exits_promptly(), 8);
     assert!(begin.elapsed() < PROMPT);
-    assert!(stage.event_within("member", Duration::ZERO).is_none(), "started again");
+    assert!(harness.event_within("member", Duration::ZERO).is_none(), "started again");
 }
 
 /// A new cgroup with a small memory limit: v1, or v2 if it may be delegated.
@@ -254,20 +254,20 @@ fn h18_out_of_memory_is_distinguished_from_a_crash() {
         skipped("h18_out_of_memory_is_distinguished_from_a_crash", "no memory cgroup can be created");
         return;
     };
-    let mut stage = Stage::new();
+    let mut harness = Harness::new();
     let script = r#"
         if mkdir "$EVENTS.fat" 2>/dev/null; then exec python3 -c 'bytearray(512 << 20)'; fi
         if mkdir "$EVENTS.killed" 2>/dev/null; then kill -9 $$; fi
         echo well >>$EVENTS; exec sleep 1000"#;
-    let inner = stage.command(&["--restart", "--log-level", "info"], script);
-    let mut command = stage.program("sh");
+    let inner = harness.command(&["--restart", "--log-level", "info"], script);
+    let mut command = harness.program("sh");
     command.args(["-c", "echo $$ >\"$0/cgroup.procs\" && exec \"$@\""]).arg(&cgroup);
     command.arg(inner.get_program()).args(inner.get_args());
-    let mut subject = stage.start(command);
-    stage.event("well");
+    let mut subject = harness.start(command);
+    harness.event("well");
     subject.signal(Signal::SIGTERM);
     subject.exits_promptly();
-    let log = stage.stderr();
+    let log = harness.stderr();
     let reasons: Vec<&str> = log.lines().filter(|line| line.contains("service.ended_unexpectedly")).collect();
     assert_eq!(reasons.len(), 2, "{log}");
     assert!(reasons[0].contains("oom") && reasons[1].contains("crash"), "{log}");

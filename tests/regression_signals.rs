@@ -5,7 +5,7 @@ mod kernel;
 use std::process::Command;
 use std::time::Instant;
 
-use kernel::{PROMPT, Stage, as_init, is_alive};
+use kernel::{Harness, PROMPT, as_init, is_alive};
 use nix::sys::signal::Signal;
 
 const GRACE: &[&str] = &["--grace", "60s"];
@@ -22,20 +22,20 @@ os.execvp(sys.argv[2], sys.argv[2:])";
 /// Hazard 1: PID 1 loses a TERM that arrives before its handlers are installed.
 #[test]
 fn h01_a_term_before_the_handlers_is_kept() {
-    let mut stage = Stage::new();
-    let Some(mut command) = as_init(&stage, "h01_a_term_before_the_handlers_is_kept") else { return };
+    let mut harness = Harness::new();
+    let Some(mut command) = as_init(&harness, "h01_a_term_before_the_handlers_is_kept") else { return };
     command.args(["python3", "-c", BLOCK_AND_TERM, "keep", kernel::BINARY]);
     command.args(["run", "--grace", "60s", "--", "sh", "-c", "echo started >>$EVENTS; exec sleep 1000"]);
-    let mut subject = stage.start(command);
-    stage.event("ready");
+    let mut subject = harness.start(command);
+    harness.event("ready");
     assert_eq!(subject.exits_promptly(), 143);
-    assert!(stage.event_within("started", std::time::Duration::ZERO).is_none(), "it was started");
+    assert!(harness.event_within("started", std::time::Duration::ZERO).is_none(), "it was started");
 
     // Control: as PID 1 with the default action and nothing blocked, the same TERM is lost.
-    let mut command = as_init(&stage, "control").expect("as above");
+    let mut command = as_init(&harness, "control").expect("as above");
     command.args(["python3", "-c", BLOCK_AND_TERM, "unblock", "sh", "-c", "echo survived >>$EVENTS"]);
-    let mut control = stage.start(command);
-    stage.event("survived");
+    let mut control = harness.start(command);
+    harness.event("survived");
     assert_eq!(control.exit(), 0);
 }
 
@@ -47,8 +47,8 @@ signal.signal(signal.SIGUSR1, lambda *_: os._exit(7))
 open(os.environ['EVENTS'], 'a').write('ready %d\n' % os.getpid())
 while True: signal.pause()"#;
 
-fn counting(stage: &Stage) -> Command {
-    let mut command = stage.program(kernel::BINARY);
+fn counting(harness: &Harness) -> Command {
+    let mut command = harness.program(kernel::BINARY);
     command.args(["run", "--grace", "60s", "--", "python3", "-c", COUNTS_TERMS]);
     command
 }
@@ -56,17 +56,17 @@ fn counting(stage: &Stage) -> Command {
 /// Hazard 4: a burst is one request, and the child gets one TERM.
 #[test]
 fn h04_five_terms_at_once_do_not_force_the_stop() {
-    let mut stage = Stage::new();
-    let mut subject = stage.start(counting(&stage));
-    let child = stage.pid("ready");
+    let mut harness = Harness::new();
+    let mut subject = harness.start(counting(&harness));
+    let child = harness.pid("ready");
     for _ in 0..5 {
         subject.signal(Signal::SIGTERM);
     }
-    stage.event("term");
+    harness.event("term");
     // The child still answers, so it was not killed.
     subject.signal(Signal::SIGUSR1);
     assert_eq!(subject.exits_promptly(), 7);
-    assert!(stage.event_within("term", std::time::Duration::ZERO).is_none(), "two TERMs");
+    assert!(harness.event_within("term", std::time::Duration::ZERO).is_none(), "two TERMs");
     assert!(!is_alive(child));
 }
 
@@ -74,11 +74,11 @@ fn h04_five_terms_at_once_do_not_force_the_stop() {
 #[test]
 fn h04_a_later_term_forces_the_stop() {
     for second in [Signal::SIGTERM, Signal::SIGINT] {
-        let mut stage = Stage::new();
-        let mut subject = stage.start(counting(&stage));
-        let child = stage.pid("ready");
+        let mut harness = Harness::new();
+        let mut subject = harness.start(counting(&harness));
+        let child = harness.pid("ready");
         subject.signal(Signal::SIGTERM);
-        stage.event("term");
+        harness.event("term");
         let begin = Instant::now();
         // As a person does: repeat until it exits.
         let exit = loop {
@@ -112,17 +112,17 @@ fn signal_sets(status: &str) -> [u64; 2] {
 /// Hazard 10: the signal mask and ignored signals leak into children.
 #[test]
 fn h10_the_child_has_an_empty_mask_and_default_dispositions() {
-    let stage = Stage::new();
-    let mut command = stage.program("python3");
+    let harness = Harness::new();
+    let mut command = harness.program("python3");
     command.args(["-c", SPOIL_SIGNALS, kernel::BINARY, "run", "--", "cat", "/proc/self/status"]);
-    assert_eq!(stage.start(command).exit(), 0);
-    assert_eq!(signal_sets(&stage.stdout()), [0, 0]);
+    assert_eq!(harness.start(command).exit(), 0);
+    assert_eq!(signal_sets(&harness.stdout()), [0, 0]);
 
     // Control: without us both leak.
-    let mut command = stage.program("python3");
+    let mut command = harness.program("python3");
     command.args(["-c", SPOIL_SIGNALS, "cat", "/proc/self/status"]);
-    assert_eq!(stage.start(command).exit(), 0);
-    let [blocked, ignored] = signal_sets(&stage.stdout());
+    assert_eq!(harness.start(command).exit(), 0);
+    let [blocked, ignored] = signal_sets(&harness.stdout());
     assert!(blocked != 0 && ignored & (1 << 39) != 0, "the control does not leak");
 }
 
@@ -147,23 +147,23 @@ say('status %d' % os.waitstatus_to_exitcode(status))"#;
 /// Hazard 14: on a terminal the child is in the foreground and gets the keys; we neither stop nor exit.
 #[test]
 fn h14_the_child_has_the_terminal() {
-    let mut stage = Stage::new();
+    let mut harness = Harness::new();
     let script = r#"
         trap 'echo interrupted >>$EVENTS; exit 9' INT
         echo "groups $(ps -o pgid=,tpgid= -p $$)" >>$EVENTS
         echo ready
         while :; do sleep 1000 & wait $!; done"#;
-    let mut command = stage.program("python3");
+    let mut command = harness.program("python3");
     command.args(["-c", ON_A_TERMINAL, kernel::BINARY, "run"]);
     command.args(["--log-level", "debug"]).args(GRACE).args(["--", "sh", "-c", script]);
-    let mut subject = stage.start(command);
-    let outer = stage.pid("outer");
-    let groups = stage.event("groups");
+    let mut subject = harness.start(command);
+    let outer = harness.pid("outer");
+    let groups = harness.event("groups");
     let groups: Vec<i32> = groups.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
     assert_eq!(groups[0], groups[1], "the child's group is not in the foreground");
     assert_ne!(groups[0], outer, "the child has no group of its own");
-    stage.event("interrupted");
-    assert_eq!(stage.event("status"), "9");
+    harness.event("interrupted");
+    assert_eq!(harness.event("status"), "9");
     assert_eq!(subject.exit(), 0);
 }
 
@@ -199,13 +199,13 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))"#;
 /// Hazard 14: ^Z stops the job including us, as its shell expects; `fg` continues it.
 #[test]
 fn h14_ctrl_z_stops_the_job_and_fg_continues_it() {
-    let mut stage = Stage::new();
+    let mut harness = Harness::new();
     let script = "echo ready; until read -r word; do :; done; echo \"got $word\" >>$EVENTS; exit 3";
-    let mut command = stage.program("python3");
+    let mut command = harness.program("python3");
     command.args(["-c", JOB_CONTROL, kernel::BINARY, "run", "--", "sh", "-c", script, "sh", "stops"]);
-    let mut subject = stage.start(command);
-    assert_eq!(stage.event("first"), "True 1");
-    assert_eq!(stage.event("got"), "typed");
+    let mut subject = harness.start(command);
+    assert_eq!(harness.event("first"), "True 1");
+    assert_eq!(harness.event("got"), "typed");
     assert_eq!(subject.exit(), 3);
 }
 
@@ -227,17 +227,17 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))"#;
 /// Hazard 14: in the background of a terminal we neither take it nor are stopped.
 #[test]
 fn h14_in_the_background_the_terminal_is_left_alone() {
-    let stage = Stage::new();
-    let mut command = stage.program("python3");
+    let harness = Harness::new();
+    let mut command = harness.program("python3");
     command.args(["-c", IN_THE_BACKGROUND, kernel::BINARY, "run", "--", "sh", "-c"]);
     command.arg("set -- $(ps -o pgid=,tpgid= -p $$); [ $1 != $2 ] && exit 5");
-    assert_eq!(stage.start(command).exit(), 5);
+    assert_eq!(harness.start(command).exit(), 5);
 }
 
 /// Hazard 14: a restarted child has the terminal again.
 #[test]
 fn h14_a_restarted_child_has_the_terminal_too() {
-    let mut stage = Stage::new();
+    let mut harness = Harness::new();
     let script = r#"
         set -- $(ps -o pgid=,tpgid= -p $$)
         [ $1 = $2 ] && echo foreground >>$EVENTS || echo background >>$EVENTS
@@ -245,25 +245,25 @@ fn h14_a_restarted_child_has_the_terminal_too() {
         trap 'exit 9' INT
         echo ready
         while :; do sleep 1000 & wait $!; done"#;
-    let mut command = stage.program("python3");
+    let mut command = harness.program("python3");
     command.args(["-c", ON_A_TERMINAL, kernel::BINARY, "run", "--restart", "--", "sh", "-c", script]);
-    command.env("ONCE", stage.path("once"));
-    let _subject = stage.start(command);
-    let outer = stage.pid("outer");
+    command.env("ONCE", harness.path("once"));
+    let _subject = harness.start(command);
+    let outer = harness.pid("outer");
     // At the first start, after the crash, and after the driver's ^C.
     for _ in 0..3 {
-        stage.event("foreground");
+        harness.event("foreground");
     }
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(outer), Signal::SIGTERM).unwrap();
-    assert_ne!(stage.event("status"), "0");
-    assert!(stage.event_within("background", std::time::Duration::ZERO).is_none());
+    assert_ne!(harness.event("status"), "0");
+    assert!(harness.event_within("background", std::time::Duration::ZERO).is_none());
 }
 
 /// Hazard 14: without a terminal, none is handed over.
 #[test]
 fn h14_without_a_terminal_nothing_is_handed_over() {
-    let stage = Stage::new();
-    assert_eq!(stage.run(GRACE, "test ! -t 0; exit $?").exit(), 0);
+    let harness = Harness::new();
+    assert_eq!(harness.run(GRACE, "test ! -t 0; exit $?").exit(), 0);
 }
 
 fn switches(pid: i32) -> u64 {
@@ -280,12 +280,12 @@ fn switches(pid: i32) -> u64 {
 /// Hazard 20: an idle supervisor does not wake up. The child limits the measurement to five seconds.
 #[test]
 fn h20_an_idle_supervisor_does_not_wake() {
-    let mut stage = Stage::new();
+    let mut harness = Harness::new();
     let script = "echo begin >>$EVENTS; sleep 5; echo end >>$EVENTS; exec sleep 1000";
-    let subject = stage.run(GRACE, script);
-    stage.event("begin");
+    let subject = harness.run(GRACE, script);
+    harness.event("begin");
     let before = switches(subject.pid);
-    stage.event("end");
+    harness.event("end");
     let woken = switches(subject.pid) - before;
     assert!(woken <= 5, "{woken} wake-ups in five idle seconds");
 }

@@ -7,22 +7,28 @@ mod support;
 mod all;
 #[path = "roles/apart.rs"]
 mod apart;
+#[path = "roles/container.rs"]
+mod container;
 #[path = "roles/foreign.rs"]
 mod foreign;
 #[path = "roles/hold.rs"]
 mod hold;
+#[path = "roles/job.rs"]
+mod job;
 #[path = "roles/legacy.rs"]
 mod legacy;
 #[path = "roles/lost.rs"]
 mod lost;
-#[path = "roles/place.rs"]
-mod place;
+#[path = "roles/processes.rs"]
+mod processes;
 #[path = "roles/renewal.rs"]
 mod renewal;
 #[path = "roles/scheduler.rs"]
 mod scheduler;
 #[path = "roles/socketio.rs"]
 mod socketio;
+#[path = "roles/stage.rs"]
+mod stage;
 #[path = "roles/stray.rs"]
 mod stray;
 #[path = "roles/web.rs"]

@@ -6,94 +6,94 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::time::Instant;
 
-use kernel::{BINARY, PROMPT, Stage, is_alive};
+use kernel::{BINARY, Harness, PROMPT, is_alive};
 use nix::sys::signal::Signal;
 
 const GRACE: &[&str] = &["--grace", "60s"];
 
 #[test]
 fn the_exit_code_of_the_program_is_returned() {
-    let stage = Stage::new();
+    let harness = Harness::new();
     for code in [0, 1, 42, 126, 127, 255] {
-        assert_eq!(stage.run(GRACE, &format!("exit {code}")).exit(), code);
+        assert_eq!(harness.run(GRACE, &format!("exit {code}")).exit(), code);
     }
     for (name, number) in [("KILL", 9), ("TERM", 15), ("SEGV", 11), ("40", 40)] {
-        assert_eq!(stage.run(GRACE, &format!("kill -{name} $$")).exit(), 128 + number, "{name}");
+        assert_eq!(harness.run(GRACE, &format!("kill -{name} $$")).exit(), 128 + number, "{name}");
     }
 }
 
 #[test]
 fn a_program_that_cannot_be_started_gives_cause_and_hint() {
-    let stage = Stage::new();
+    let harness = Harness::new();
     let file = |name: &str, text: &str, mode: u32| {
-        let path = stage.path(name);
+        let path = harness.path(name);
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         path.to_str().unwrap().to_string()
     };
     let cases = [
-        ("no-such-program".into(), 127, "check the name"),
-        ("/no/such/program".into(), 127, "check the name"),
+        ("no-such-program".into(), 127, "check the program's name"),
+        ("/no/such/program".into(), 127, "check the program's name"),
         (file("plain", "text", 0o644), 126, "chmod +x"),
         ("/".into(), 126, "chmod +x"),
         (file("headless", "echo hi", 0o755), 126, "#!"),
         (file("orphaned", "#!/no/such/interpreter\n", 0o755), 126, "interpreter"),
     ];
     for (program, code, hint) in cases {
-        let mut command = stage.program(BINARY);
+        let mut command = harness.program(BINARY);
         command.args(["run", "--", &program]);
-        assert_eq!(stage.start(command).exit(), code, "{program}");
-        let stderr = stage.stderr();
+        assert_eq!(harness.start(command).exit(), code, "{program}");
+        let stderr = harness.stderr();
         assert!(stderr.contains(hint) && stderr.contains(&program), "{program}: {stderr}");
     }
 }
 
 #[test]
 fn the_program_inherits_environment_folder_and_stdin() {
-    let stage = Stage::new();
-    let mut command = stage.command(GRACE, "echo \"$MINE $(pwd) $(cat)\"");
-    std::fs::write(stage.path("input"), "typed").unwrap();
-    command.env("MINE", "kept").current_dir(stage.folder.path());
-    command.stdin(Stdio::from(std::fs::File::open(stage.path("input")).unwrap()));
-    assert_eq!(stage.start(command).exit(), 0);
-    let folder = stage.folder.path().canonicalize().unwrap();
-    assert_eq!(stage.stdout(), format!("kept {} typed\n", folder.display()));
+    let harness = Harness::new();
+    let mut command = harness.command(GRACE, "echo \"$MINE $(pwd) $(cat)\"");
+    std::fs::write(harness.path("input"), "typed").unwrap();
+    command.env("MINE", "kept").current_dir(harness.folder.path());
+    command.stdin(Stdio::from(std::fs::File::open(harness.path("input")).unwrap()));
+    assert_eq!(harness.start(command).exit(), 0);
+    let folder = harness.folder.path().canonicalize().unwrap();
+    assert_eq!(harness.stdout(), format!("kept {} typed\n", folder.display()));
 }
 
 #[test]
 fn signals_are_forwarded() {
-    let mut stage = Stage::new();
+    let mut harness = Harness::new();
     let script = r#"
         for s in HUP USR1 USR2 WINCH CONT; do trap "echo got-$s >>$EVENTS" $s; done
         trap "echo got-INT >>$EVENTS; exit 5" INT
         echo ready >>$EVENTS
         while :; do sleep 1000 & wait; kill $! 2>/dev/null; done"#;
-    let mut subject = stage.run(GRACE, script);
-    stage.event("ready");
+    let mut subject = harness.run(GRACE, script);
+    harness.event("ready");
     for signal in ["HUP", "USR1", "USR2", "WINCH", "CONT"] {
         subject.signal(format!("SIG{signal}").parse().unwrap());
-        stage.event(&format!("got-{signal}"));
+        harness.event(&format!("got-{signal}"));
     }
     subject.signal(Signal::SIGINT);
-    stage.event("got-INT");
+    harness.event("got-INT");
     assert_eq!(subject.exit(), 5, "after INT, the exit code is the program's");
 }
 
 #[test]
 fn a_program_that_dies_of_term_gives_143() {
-    let mut stage = Stage::new();
-    let mut subject = stage.run(GRACE, "echo ready >>$EVENTS; exec sleep 1000");
-    stage.event("ready");
+    let mut harness = Harness::new();
+    let mut subject = harness.run(GRACE, "echo ready >>$EVENTS; exec sleep 1000");
+    harness.event("ready");
     subject.signal(Signal::SIGTERM);
     assert_eq!(subject.exits_promptly(), 143);
 }
 
 #[test]
 fn a_program_that_ignores_term_is_killed_after_the_grace_period() {
-    let mut stage = Stage::new();
+    let mut harness = Harness::new();
     let script = "trap '' TERM; echo ready $$ >>$EVENTS; while :; do sleep 1000; done";
-    let mut subject = stage.run(&["--grace", "300ms"], script);
-    let child = stage.pid("ready");
+    let mut subject = harness.run(&["--grace", "300ms"], script);
+    let child = harness.pid("ready");
     let requested = Instant::now();
     subject.signal(Signal::SIGTERM);
     assert_eq!(subject.exits_promptly(), 137);
@@ -103,51 +103,51 @@ fn a_program_that_ignores_term_is_killed_after_the_grace_period() {
 
 #[test]
 fn restart_starts_the_program_again_until_a_crash_loop() {
-    let mut stage = Stage::new();
-    let mut subject = stage.run(&["--restart"], "echo started $$ >>$EVENTS; exit 7");
-    let first = stage.pid("started");
+    let mut harness = Harness::new();
+    let mut subject = harness.run(&["--restart"], "echo started $$ >>$EVENTS; exit 7");
+    let first = harness.pid("started");
     let begin = Instant::now();
-    assert_ne!(stage.pid("started"), first);
+    assert_ne!(harness.pid("started"), first);
     assert!(begin.elapsed() < PROMPT);
     for _ in 0..3 {
-        stage.event("started");
+        harness.event("started");
     }
     assert_eq!(subject.exit(), 7, "a crash loop ends with the program's exit code");
-    assert!(stage.event_within("started", std::time::Duration::ZERO).is_none());
+    assert!(harness.event_within("started", std::time::Duration::ZERO).is_none());
 }
 
 #[test]
 fn term_ends_a_back_off_at_once() {
-    let mut stage = Stage::new();
-    let mut subject = stage.run(&["--restart"], "echo started >>$EVENTS; exit 7");
+    let mut harness = Harness::new();
+    let mut subject = harness.run(&["--restart"], "echo started >>$EVENTS; exit 7");
     for _ in 0..4 {
-        stage.event("started");
+        harness.event("started");
     }
     // The fourth start failed; the next is about two seconds away.
     subject.signal(Signal::SIGTERM);
     assert!([7, 143].contains(&subject.exits_promptly()));
-    assert!(stage.event_within("started", std::time::Duration::ZERO).is_none());
+    assert!(harness.event_within("started", std::time::Duration::ZERO).is_none());
 }
 
 #[test]
 fn output_is_wrapped_line_by_line_on_request() {
-    let stage = Stage::new();
+    let harness = Harness::new();
     let script = r"printf 'one\ntwo 1%%\rtwo 2%%\rtwo 100%%\nlast'; echo oops >&2";
-    assert_eq!(stage.run(&["--child-logs", "prefix"], script).exit(), 0);
-    assert_eq!(stage.stdout(), "sh | one\nsh | two 100%\nsh | last\n");
-    assert_eq!(stage.stderr(), "sh | oops\n");
-    assert_eq!(stage.run(&["--child-logs", "json"], script).exit(), 0);
+    assert_eq!(harness.run(&["--child-logs", "prefix"], script).exit(), 0);
+    assert_eq!(harness.stdout(), "sh | one\nsh | two 100%\nsh | last\n");
+    assert_eq!(harness.stderr(), "sh | oops\n");
+    assert_eq!(harness.run(&["--child-logs", "json"], script).exit(), 0);
     let objects: Vec<serde_json::Value> =
-        stage.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        harness.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let messages: Vec<_> = objects.iter().map(|object| object["message"].as_str().unwrap()).collect();
     assert_eq!(messages, ["one", "two 100%", "last"]);
 }
 
 #[test]
 fn a_wrong_setting_is_reported_before_anything_runs() {
-    let stage = Stage::new();
-    let mut subject = stage.run(&["--grace", "10"], "echo started >>$EVENTS");
+    let harness = Harness::new();
+    let mut subject = harness.run(&["--grace", "10"], "echo started >>$EVENTS");
     assert_eq!(subject.exit(), 78);
-    assert!(stage.stderr().contains("CAULDRON_GRACE"), "{}", stage.stderr());
-    assert_eq!(stage.stdout(), "");
+    assert!(harness.stderr().contains("CAULDRON_GRACE"), "{}", harness.stderr());
+    assert_eq!(harness.stdout(), "");
 }

@@ -2,6 +2,9 @@
 
 mod support;
 
+#[path = "front/stage.rs"]
+mod stage;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -12,11 +15,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use stage::SITE;
 use support::bench::{ADMIN_PASSWORD, Bench};
 use support::binary::{Binary, LONG, Pod};
-use support::place::{Place, SITE};
 use support::postgres::PASSWORD;
 use support::running::Running;
+use support::stage::ready;
 use support::wait::eventually;
 use support::{http, port};
 
@@ -34,10 +38,10 @@ fn gunicorn_pid(pod: &Pod) -> i32 {
 
 #[test]
 fn a_serving_pod_reports_its_state() {
-    let place = Place::new();
-    let pod = place.serving();
-    assert_eq!(place.get("/api/method/ping"), 200);
-    assert_eq!(place.get("/files/../../site_config.json"), 404, "application_with_statics() serves any file");
+    let stage = stage::new();
+    let pod = stage.serving();
+    assert_eq!(stage.get("/api/method/ping"), 200);
+    assert_eq!(stage.get("/files/../../site_config.json"), 404, "application_with_statics() serves any file");
     for path in ["/livez", "/startupz", "/readyz"] {
         assert_eq!(pod.body(path), "ok\n");
         assert!(pod.body(&format!("{path}?verbose")).starts_with("[+] "));
@@ -54,8 +58,8 @@ fn a_serving_pod_reports_its_state() {
 
 #[test]
 fn no_secret_is_in_an_environment_or_in_the_log() {
-    let place = Place::new();
-    let pod = place.serving();
+    let stage = stage::new();
+    let pod = stage.serving();
     let environment = |pid: i32| fs::read_to_string(format!("/proc/{pid}/environ")).expect("an environment");
     let child = environment(gunicorn_pid(&pod));
     assert!(child.contains("PGGSSENCMODE=disable") && child.contains("idle_in_transaction_session_timeout"));
@@ -68,14 +72,14 @@ fn no_secret_is_in_an_environment_or_in_the_log() {
 
 #[test]
 fn an_idle_pod_stops_at_once_although_gunicorn_reacts_late_to_term() {
-    let place = Place::new();
-    let pod = place.serving();
+    let stage = stage::new();
+    let pod = stage.serving();
     pod.signal(Signal::SIGTERM);
     pod.end_within(SOON).exits(0);
     // Negative control: the same gunicorn without the supervisor does not react to TERM.
-    place.bench.connect(&place.postgres, &place.redis);
+    stage.bench.connect(&stage.postgres, &stage.redis);
     let port = port::free();
-    let mut bare = Running::spawn(&mut place.bench.gunicorn(port, 30));
+    let mut bare = Running::spawn(&mut stage.bench.gunicorn(port, 30));
     eventually(LONG, "the bare gunicorn serves", || {
         (http::status(port, SITE, "/api/method/ping") == 200).then_some(())
     });
@@ -89,13 +93,13 @@ fn an_idle_pod_stops_at_once_although_gunicorn_reacts_late_to_term() {
 
 #[test]
 fn a_request_in_flight_is_answered_before_the_stop() {
-    let place = Place::new();
-    let pod = place.serving();
+    let stage = stage::new();
+    let pod = stage.serving();
     let folder = tempfile::tempdir().expect("a folder");
     let (started, release) = (folder.path().join("started"), folder.path().join("release"));
     let path =
         format!("/api/method/frappe.sample.held?started={}&release={}", started.display(), release.display());
-    let port = place.port;
+    let port = stage.port;
     let request = thread::spawn(move || http::status(port, SITE, &path));
     eventually(LONG, "the request is in flight", || started.exists().then_some(()));
     pod.signal(Signal::SIGTERM);
@@ -107,13 +111,12 @@ fn a_request_in_flight_is_answered_before_the_stop() {
 
 #[test]
 fn a_pod_drains_before_it_stops() {
-    let place = Place::new();
-    let mut pod = place.web().set("CAULDRON_DRAIN", "1h").start();
-    pod.answers("/readyz", 200);
+    let stage = stage::new();
+    let mut pod = ready(stage.web().set("CAULDRON_DRAIN", "1h"));
     pod.signal(Signal::SIGTERM);
     eventually(LONG, "readiness is off", || (pod.probe("/readyz") == 503).then_some(()));
     assert!(pod.body("/readyz").contains("draining"));
-    assert_eq!(place.get("/api/method/ping"), 200, "endpoints still send requests here");
+    assert_eq!(stage.get("/api/method/ping"), 200, "endpoints still send requests here");
     eventually(LONG, "a second TERM ends the drain", || {
         pod.signal(Signal::SIGTERM);
         pod.exit()
@@ -122,22 +125,22 @@ fn a_pod_drains_before_it_stops() {
 
 #[test]
 fn hup_reloads_gunicorn() {
-    let place = Place::new();
-    let pod = place.serving();
-    let worker = || http::get(place.port, SITE, "/api/method/frappe.sample.pid").map(|answer| answer.body);
+    let stage = stage::new();
+    let pod = stage.serving();
+    let worker = || http::get(stage.port, SITE, "/api/method/frappe.sample.pid").map(|answer| answer.body);
     let before = worker().expect("a worker");
     let master = gunicorn_pid(&pod);
     pod.signal(Signal::SIGHUP);
     let old_worker = format!("/proc/{}", before.trim_matches(|c: char| !c.is_ascii_digit()));
     eventually(SOON, "the old worker has ended", || (!Path::new(&old_worker).exists()).then_some(()));
     assert_eq!(gunicorn_pid(&pod), master);
-    assert_eq!(place.get("/api/method/ping"), 200);
+    assert_eq!(stage.get("/api/method/ping"), 200);
 }
 
 #[test]
 fn gunicorn_is_restarted_after_a_crash() {
-    let place = Place::new();
-    let pod = place.serving();
+    let stage = stage::new();
+    let pod = stage.serving();
     let first = gunicorn_pid(&pod);
     kill(Pid::from_raw(first), Signal::SIGKILL).expect("gunicorn");
     eventually(LONG, "another gunicorn runs", || {
@@ -146,7 +149,7 @@ fn gunicorn_is_restarted_after_a_crash() {
         (child["restarts"] == 1 && child["state"] == "running").then_some(())
     });
     assert_ne!(gunicorn_pid(&pod), first);
-    eventually(LONG, "it serves again", || (place.get("/api/method/ping") == 200).then_some(()));
+    eventually(LONG, "it serves again", || (stage.get("/api/method/ping") == 200).then_some(()));
     assert_eq!(status(&pod)["children"][0]["last_exit"], "was ended by SIGKILL");
 }
 
@@ -160,11 +163,11 @@ fn replace_gunicorn(bench: &Bench, script: &str) {
 
 #[test]
 fn a_crash_loop_ends_with_the_exit_code_of_the_child_or_holds_the_pod() {
-    let place = Place::new();
-    drop(place.serving());
-    replace_gunicorn(&place.bench, "#!/bin/sh\nexit 42\n");
-    place.web().run().exits(42).says("exited with code 42 repeatedly");
-    let mut held = place.web().set("CAULDRON_ON_FAILURE", "hold").start();
+    let stage = stage::new();
+    drop(stage.serving());
+    replace_gunicorn(&stage.bench, "#!/bin/sh\nexit 42\n");
+    stage.web().run().exits(42).says("exited with code 42 repeatedly");
+    let mut held = stage.web().set("CAULDRON_ON_FAILURE", "hold").start();
     held.answers("/livez", 200);
     eventually(LONG, "it is held", || (status(&held)["phase"] == "held").then_some(()));
     assert_eq!((held.probe("/livez"), held.probe("/readyz")), (200, 503));
@@ -172,35 +175,35 @@ fn a_crash_loop_ends_with_the_exit_code_of_the_child_or_holds_the_pod() {
     assert_eq!(held.exit(), None);
     held.signal(Signal::SIGTERM);
     held.end_within(SOON).exits(42);
-    replace_gunicorn(&place.bench, "#!/bin/sh\nexit 0\n");
-    place.web().run().exits(75);
+    replace_gunicorn(&stage.bench, "#!/bin/sh\nexit 0\n");
+    stage.web().run().exits(75);
 }
 
 #[test]
 fn a_pod_is_live_but_not_ready_without_a_dependency() {
-    let mut place = Place::new();
-    place.postgres.stop();
-    let mut pod = place.web().start();
+    let mut stage = stage::new();
+    stage.postgres.stop();
+    let mut pod = stage.web().start();
     pod.answers("/livez", 200);
     eventually(LONG, "readiness names the missing dependency", || {
         pod.body("/readyz").contains("postgres at").then_some(())
     });
     assert_eq!((pod.probe("/livez"), pod.probe("/startupz"), pod.probe("/readyz")), (200, 200, 503));
-    place.postgres.start_again();
+    stage.postgres.start_again();
     pod.answers("/readyz", 200);
-    place.postgres.stop();
+    stage.postgres.stop();
     pod.answers("/readyz", 503);
     assert!(pod.body("/readyz").contains("ping"), "{}", pod.body("/readyz"));
     assert_eq!(pod.probe("/livez"), 200);
-    place.postgres.start_again();
+    stage.postgres.start_again();
     pod.answers("/readyz", 200);
 }
 
 #[test]
 fn term_while_waiting_for_dependencies_is_a_normal_stop() {
-    let mut place = Place::new();
-    place.postgres.stop();
-    let mut pod = place.web().start();
+    let mut stage = stage::new();
+    stage.postgres.stop();
+    let mut pod = stage.web().start();
     pod.answers("/livez", 200);
     pod.signal(Signal::SIGTERM);
     pod.end_within(SOON).exits(0);
@@ -208,8 +211,8 @@ fn term_while_waiting_for_dependencies_is_a_normal_stop() {
 
 #[test]
 fn probe_and_status_query_the_running_supervisor() {
-    let place = Place::new();
-    let mut pod = place.serving();
+    let stage = stage::new();
+    let mut pod = stage.serving();
     let address = format!("127.0.0.1:{}", pod.health_port());
     let ask = |arguments: &[&str]| Binary::new(arguments).set("CAULDRON_HEALTH_ADDR", &address).run();
     for what in ["live", "ready", "startup"] {

@@ -27,8 +27,7 @@ impl Gunicorn {
         let words = strings("cmdline");
         let script = words.iter().position(|word| word.as_bytes().ends_with(b"/gunicorn"));
         let mut words = words[script.expect("a gunicorn that kept its command line")..].to_vec();
-        let bind =
-            words.iter().position(|word| word == "--bind").expect("a gunicorn with --bind");
+        let bind = words.iter().position(|word| word == "--bind").expect("a gunicorn with --bind");
         words[bind + 1] = format!("127.0.0.1:{port}").into();
         let environment = strings("environ").iter().map(|entry| split(entry)).collect();
         let folder = fs::read_link(format!("/proc/{pid}/cwd")).expect("a process of ours");

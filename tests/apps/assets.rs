@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::lab::{Lab, contents, done, refused, wanted};
+use crate::apps_bench::{AppsBench, contents, done, refused, wanted};
 use crate::support::binary::event;
 use crate::support::git::Repository;
 
@@ -19,10 +19,10 @@ fn app(script: &str) -> Repository {
 
 #[test]
 fn assets_are_built_before_the_bundle_is_published() {
-    let (lab, shop) = (Lab::new(), app("let price = 1;\n"));
-    let assets_before = contents(&lab.bench.sites());
-    lab.fetched(&wanted(&shop.url()));
-    let (bundle, manifest) = (lab.bundle(), lab.manifest());
+    let (apps, shop) = (AppsBench::new(), app("let price = 1;\n"));
+    let assets_before = contents(&apps.bench.sites());
+    apps.fetched(&wanted(&shop.url()));
+    let (bundle, manifest) = (apps.bundle(), apps.manifest());
     assert_eq!((&manifest["has_bundles"], &manifest["built_assets"]), (&true.into(), &true.into()));
     let text = fs::read_to_string(bundle.join("assets/assets.json")).unwrap();
     let map: Value = serde_json::from_str(&text).unwrap();
@@ -31,37 +31,37 @@ fn assets_are_built_before_the_bundle_is_published() {
     assert_eq!(fs::read_to_string(bundle.join("assets").join(&file)).unwrap(), "let price = 1;\n");
     assert!(bundle.join("source/shop/public").join(&file).is_file(), "where Frappe expects it");
     assert!(!bundle.join("source/shop/public/dist/js/stale.js").exists());
-    assert_eq!(contents(&lab.bench.sites()), assets_before, "the bench's own assets are unchanged");
+    assert_eq!(contents(&apps.bench.sites()), assets_before, "the bench's own assets are unchanged");
 }
 
 #[test]
 fn without_node_the_app_is_published_with_a_warning() {
-    let (lab, shop) = (Lab::new(), app("let price = 1;\n"));
+    let (apps, shop) = (AppsBench::new(), app("let price = 1;\n"));
     let git = which("git");
     let tools = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(&git, tools.path().join("git")).unwrap();
-    let ended = done(lab.fetch(&wanted(&shop.url())).set("PATH", tools.path().display()).run());
+    let ended = done(apps.fetch(&wanted(&shop.url())).set("PATH", tools.path().display()).run());
     ended.event("app.assets_not_built");
-    assert_eq!(lab.manifest()["built_assets"], false);
+    assert_eq!(apps.manifest()["built_assets"], false);
     // With node they are built later: the same commit in a second bundle.
-    lab.fetched(&wanted(&shop.url())).event("app.assets_build_started");
-    assert_eq!(lab.bundles().len(), 2);
+    apps.fetched(&wanted(&shop.url())).event("app.assets_build_started");
+    assert_eq!(apps.bundles().len(), 2);
     // Published assets are not built again.
-    let ended = lab.fetched(&wanted(&shop.url()));
+    let ended = apps.fetched(&wanted(&shop.url()));
     assert!(!ended.stderr.contains(&event("app.assets_build_started")), "{}", ended.stderr);
 }
 
 #[test]
 fn a_failed_build_is_refused_unless_the_app_is_configured_without_one() {
-    let (lab, shop) = (Lab::new(), app("SYNTAX ERROR\n"));
+    let (apps, shop) = (AppsBench::new(), app("SYNTAX ERROR\n"));
     refused(
-        &lab.fetch(&wanted(&shop.url())).run(),
+        &apps.fetch(&wanted(&shop.url())).run(),
         78,
         &["app shop: building its assets failed", "syntax error", "\"build\": false"],
     );
-    assert!(lab.bundles().is_empty() && lab.leftovers() == 0);
-    lab.fetched(&json!([{"url": shop.url(), "branch": "main", "build": false}]));
-    assert_eq!(lab.manifest()["built_assets"], false);
+    assert!(apps.bundles().is_empty() && apps.leftovers() == 0);
+    apps.fetched(&json!([{"url": shop.url(), "branch": "main", "build": false}]));
+    assert_eq!(apps.manifest()["built_assets"], false);
 }
 
 fn which(program: &str) -> std::path::PathBuf {

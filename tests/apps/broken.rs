@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use crate::lab::{Lab, refused, wanted};
+use crate::apps_bench::{AppsBench, refused, wanted};
 use crate::support::binary::event;
 use crate::support::git::Repository;
 
 #[track_caller]
 fn is_refused(wanted: &Value, code: i32, says: &[&str]) {
-    let lab = Lab::new();
-    refused(&lab.fetch(wanted).run(), code, says);
-    assert!(lab.bundles().is_empty() && lab.leftovers() == 0);
-    assert!(!lab.folder().join("apps").exists(), "nothing is pinned");
+    let apps = AppsBench::new();
+    refused(&apps.fetch(wanted).run(), code, says);
+    assert!(apps.bundles().is_empty() && apps.leftovers() == 0);
+    assert!(!apps.folder().join("apps").exists(), "nothing is pinned");
 }
 
 #[test]
@@ -77,8 +77,8 @@ fn a_required_app_that_does_not_exist() {
     let repository = Repository::with_app("shop");
     repository.write("shop/hooks.py", "required_apps = ['frappe/erpnext']\n");
     repository.commit("needs another");
-    let lab = Lab::new();
-    let ended = lab.fetch(&wanted(&repository.url())).run();
+    let apps = AppsBench::new();
+    let ended = apps.fetch(&wanted(&repository.url())).run();
     refused(&ended, 78, &["app shop requires erpnext", "refusal: app-not-found"]);
 }
 
@@ -96,11 +96,11 @@ fn a_cycle_of_fetched_apps() {
     let (shop, till, lamp) =
         (requires("shop", "till"), requires("till", "shop"), Repository::with_app("lamp"));
     let entry = |repository: &Repository| json!({"url": repository.url(), "branch": "main"});
-    let lab = Lab::new();
-    let ended = lab.fetch(&json!([entry(&shop), entry(&till), entry(&lamp)])).run();
+    let apps = AppsBench::new();
+    let ended = apps.fetch(&json!([entry(&shop), entry(&till), entry(&lamp)])).run();
     refused(&ended, 78, &["apps require each other in a cycle: shop -> till -> shop", "refusal: app-cycle"]);
-    assert!(lab.bundles().is_empty() && lab.leftovers() == 0);
-    assert!(!lab.folder().join("apps").exists(), "nothing is pinned");
+    assert!(apps.bundles().is_empty() && apps.leftovers() == 0);
+    assert!(!apps.folder().join("apps").exists(), "nothing is pinned");
     assert!(
         !ended.stderr.contains("\"app\":\"lamp\""),
         "the cycle is found before lamp is fetched:\n{}",
@@ -111,18 +111,18 @@ fn a_cycle_of_fetched_apps() {
 /// The image has both apps: the cycle is found without fetching anything.
 #[test]
 fn a_cycle_of_apps_in_the_image() {
-    let lab = Lab::new();
+    let apps = AppsBench::new();
     for (app, other) in [("shop", "till"), ("till", "shop")] {
-        let package = lab.bench.path().join("apps").join(app).join(app);
+        let package = apps.bench.path().join("apps").join(app).join(app);
         std::fs::create_dir_all(&package).expect("an app of the image");
         std::fs::write(package.join("hooks.py"), format!("required_apps = ['{other}']\n")).expect("hooks");
     }
     let lamp = Repository::with_app("lamp");
     let list = json!([{"url": lamp.url(), "branch": "main"}, {"name": "shop"}]);
-    let ended = lab.fetch(&list).run();
+    let ended = apps.fetch(&list).run();
     refused(&ended, 78, &["apps require each other in a cycle: shop -> till -> shop", "refusal: app-cycle"]);
     assert!(!ended.stderr.contains(&event("app.fetch_started")), "{}", ended.stderr);
-    assert!(lab.bundles().is_empty() && lab.leftovers() == 0);
+    assert!(apps.bundles().is_empty() && apps.leftovers() == 0);
 }
 
 #[test]
@@ -138,13 +138,13 @@ fn frappe_cannot_be_fetched() {
 fn the_same_app_twice() {
     let repository = Repository::with_app("shop");
     let entries = json!([{"url": repository.url()}, {"url": repository.url(), "branch": "main"}]);
-    let lab = Lab::new();
-    refused(&lab.fetch(&entries).run(), 78, &["are both app shop", "refusal: duplicate-app"]);
+    let apps = AppsBench::new();
+    refused(&apps.fetch(&entries).run(), 78, &["are both app shop", "refusal: duplicate-app"]);
 }
 
 #[test]
 fn no_git_on_path() {
-    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
-    let ended = lab.fetch(&wanted(&repository.url())).set("PATH", "/nonexistent").run();
+    let (apps, repository) = (AppsBench::new(), Repository::with_app("shop"));
+    let ended = apps.fetch(&wanted(&repository.url())).set("PATH", "/nonexistent").run();
     refused(&ended, 78, &["git is not on PATH", "refusal: app-tool-missing"]);
 }

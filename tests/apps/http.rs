@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::lab::{Lab, contents, done, refused, wanted};
+use crate::apps_bench::{AppsBench, contents, done, refused, wanted};
 use crate::support::binary::event;
 use crate::support::git::{GitHttp, Repository};
 use crate::support::tree::with_descendants;
@@ -22,12 +22,12 @@ fn auth(server: &GitHttp, token_file: &std::path::Path) -> String {
 
 #[test]
 fn a_token_file_gives_access_to_its_host_and_the_secret_does_not_leak() {
-    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    let (apps, repository) = (AppsBench::new(), Repository::with_app("shop"));
     let server = GitHttp::serve(&repository, "robot", CANARY);
     let folder = tempfile::tempdir().unwrap();
     let token = folder.path().join("token");
     fs::write(&token, format!("{CANARY}\n")).unwrap();
-    let fetch = lab.fetch(&wanted(&server.url())).set("CAULDRON_GIT_AUTH", auth(&server, &token));
+    let fetch = apps.fetch(&wanted(&server.url())).set("CAULDRON_GIT_AUTH", auth(&server, &token));
     let mut pod = fetch.set("CAULDRON_LOG_LEVEL", "trace").spawn();
     let mut seen = BTreeSet::new();
     let exit = loop {
@@ -57,7 +57,7 @@ fn a_token_file_gives_access_to_its_host_and_the_secret_does_not_leak() {
             .map(|(name, _)| name)
             .collect::<Vec<_>>()
     };
-    assert!(files_with_secret(&lab.folder()).is_empty(), "{:?}", files_with_secret(&lab.folder()));
+    assert!(files_with_secret(&apps.folder()).is_empty(), "{:?}", files_with_secret(&apps.folder()));
     assert!(files_with_secret(pod.folder()).is_empty(), "{:?}", files_with_secret(pod.folder()));
     // Negative control: the search finds the secret in its own file.
     assert_eq!(files_with_secret(folder.path()), ["token"]);
@@ -65,27 +65,27 @@ fn a_token_file_gives_access_to_its_host_and_the_secret_does_not_leak() {
 
 #[test]
 fn a_token_in_the_url_works_and_is_not_stored() {
-    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    let (apps, repository) = (AppsBench::new(), Repository::with_app("shop"));
     let server = GitHttp::serve(&repository, "robot", CANARY);
     let url = server.url().replace("http://", &format!("http://robot:{CANARY}@"));
-    let ended = lab.fetched(&wanted(&url));
+    let ended = apps.fetched(&wanted(&url));
     assert!(!ended.stderr.contains(CANARY));
-    let all: Vec<u8> = contents(&lab.folder()).into_values().flatten().collect();
+    let all: Vec<u8> = contents(&apps.folder()).into_values().flatten().collect();
     assert!(!String::from_utf8_lossy(&all).contains(CANARY));
-    assert_eq!(lab.pins()["apps"][0]["source"], server.url());
+    assert_eq!(apps.pins()["apps"][0]["source"], server.url());
     // The same list with another token has the same digest.
     drop(server);
-    lab.fetched(&wanted(&url.replace(CANARY, "another")));
+    apps.fetched(&wanted(&url.replace(CANARY, "another")));
 }
 
 #[test]
 fn a_wrong_or_missing_login_is_reported_without_retries() {
-    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    let (apps, repository) = (AppsBench::new(), Repository::with_app("shop"));
     let server = GitHttp::serve(&repository, "robot", CANARY);
     let folder = tempfile::tempdir().unwrap();
     let token = folder.path().join("token");
     fs::write(&token, "wrong").unwrap();
-    let fetch = lab.fetch(&wanted(&server.url()));
+    let fetch = apps.fetch(&wanted(&server.url()));
     let host = server.host();
     let ended = fetch.clone().set("CAULDRON_GIT_AUTH", auth(&server, &token)).run();
     refused(&ended, 77, &["Authentication failed", "CAULDRON_GIT_AUTH", &host, "refusal: git-login-refused"]);
@@ -99,40 +99,40 @@ fn a_wrong_or_missing_login_is_reported_without_retries() {
 
 #[test]
 fn a_transient_server_failure_is_retried() {
-    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    let (apps, repository) = (AppsBench::new(), Repository::with_app("shop"));
     let server = GitHttp::serve(&repository, "robot", CANARY);
     let url = server.url().replace("http://", &format!("http://robot:{CANARY}@"));
     server.fail(2);
-    let ended = lab.fetched(&wanted(&url));
+    let ended = apps.fetched(&wanted(&url));
     assert_eq!(ended.stderr.matches(&event("app.git_retry_scheduled")).count(), 2, "{}", ended.stderr);
     server.fail(1_000);
-    let update = lab.fetch(&wanted(&url)).set("CAULDRON_APPS_UPDATE", "1");
+    let update = apps.fetch(&wanted(&url)).set("CAULDRON_APPS_UPDATE", "1");
     refused(&update.run(), 69, &["app x", "503"]);
 }
 
 #[test]
 fn a_server_that_never_answers_ends_in_a_timeout() {
-    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    let (apps, repository) = (AppsBench::new(), Repository::with_app("shop"));
     let server = GitHttp::serve(&repository, "robot", CANARY);
     server.stall();
-    let fetch = lab.fetch(&wanted(&server.url())).set("CAULDRON_GIT_TIMEOUT", "100ms");
+    let fetch = apps.fetch(&wanted(&server.url())).set("CAULDRON_GIT_TIMEOUT", "100ms");
     refused(&fetch.run(), 69, &["CAULDRON_GIT_TIMEOUT"]);
 }
 
 #[test]
 fn a_timeout_of_zero_means_no_timeout() {
-    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    let (apps, repository) = (AppsBench::new(), Repository::with_app("shop"));
     let server = GitHttp::serve(&repository, "robot", CANARY);
     let url = server.url().replace("http://", &format!("http://robot:{CANARY}@"));
-    lab.fetch(&wanted(&url)).set("CAULDRON_GIT_TIMEOUT", "0").run().exits(0);
+    apps.fetch(&wanted(&url)).set("CAULDRON_GIT_TIMEOUT", "0").run().exits(0);
 }
 
 #[test]
 fn a_stop_ends_git_at_once() {
-    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    let (apps, repository) = (AppsBench::new(), Repository::with_app("shop"));
     let server = GitHttp::serve(&repository, "robot", CANARY);
     server.stall();
-    let pod = lab.fetch(&wanted(&server.url())).spawn();
+    let pod = apps.fetch(&wanted(&server.url())).spawn();
     eventually(Duration::from_secs(30), "a request of git", || (server.requests() > 0).then_some(()));
     let children = with_descendants(pod.pid());
     assert!(children.len() > 1, "git runs");
@@ -141,6 +141,6 @@ fn a_stop_ends_git_at_once() {
     assert_eq!(ended.exit, 143, "{}", ended.stderr);
     let alive = children.iter().filter(|pid| fs::exists(format!("/proc/{pid}/exe")).unwrap_or(false));
     assert_eq!(alive.count(), 0, "no process is left");
-    assert!(lab.bundles().is_empty() && lab.leftovers() == 0);
+    assert!(apps.bundles().is_empty() && apps.leftovers() == 0);
     let _ = done;
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::lab::{Lab, contents, done, refused, wanted};
+use crate::apps_bench::{AppsBench, contents, done, refused, wanted};
 use crate::support::binary::{Binary, event};
 use crate::support::git::Repository;
 
@@ -58,9 +58,9 @@ fn interface(bundle: &Path) -> PathBuf {
 }
 
 /// Changes the bundle to one of a release without support for build commands: nothing to build, and the plain name.
-fn as_published_before(lab: &Lab) -> PathBuf {
-    let bundle = lab.bundle();
-    let mut manifest = lab.manifest();
+fn as_published_before(apps: &AppsBench) -> PathBuf {
+    let bundle = apps.bundle();
+    let mut manifest = apps.manifest();
     manifest["has_bundles"] = false.into();
     fs::write(bundle.join("manifest.json"), manifest.to_string()).expect("a manifest");
     let name = bundle.file_name().expect("a name").to_string_lossy().into_owned();
@@ -71,32 +71,32 @@ fn as_published_before(lab: &Lab) -> PathBuf {
 
 #[test]
 fn an_app_with_a_build_command_gets_its_user_interface() {
-    let (lab, shop) = (Lab::new(), app());
+    let (apps, shop) = (AppsBench::new(), app());
     let config =
         json!({"redis_cache": "redis://:canary@h:1", "db_password": "canary", "socketio_port": 9017});
-    fs::write(lab.bench.sites().join("common_site_config.json"), config.to_string()).unwrap();
-    let before = contents(&lab.bench.sites());
-    done(with_yarn(lab.fetch(&wanted(&shop.url()))).set("NODE_ENV", "production").run())
+    fs::write(apps.bench.sites().join("common_site_config.json"), config.to_string()).unwrap();
+    let before = contents(&apps.bench.sites());
+    done(with_yarn(apps.fetch(&wanted(&shop.url()))).set("NODE_ENV", "production").run())
         .event("app.build_command_started");
-    let (bundle, manifest) = (lab.bundle(), lab.manifest());
+    let (bundle, manifest) = (apps.bundle(), apps.manifest());
     let built = fs::read_to_string(interface(&bundle)).expect("the user interface");
     assert!(built.contains("\"socketio_port\":9017") && !built.contains("canary"), "{built}");
     assert!(bundle.join("source/shop/www/shop.html").is_file());
     assert!(!bundle.join("source/node_modules").exists(), "packages for the build are not part of the app");
     assert_eq!(manifest["built_assets"], true);
     assert!(bundle.join("assets/assets.json").is_file(), "pods of the previous release open it too");
-    assert_eq!(contents(&lab.bench.sites()), before, "the bench itself is unchanged");
-    let ended = done(with_yarn(lab.fetch(&wanted(&shop.url()))).run());
+    assert_eq!(contents(&apps.bench.sites()), before, "the bench itself is unchanged");
+    let ended = done(with_yarn(apps.fetch(&wanted(&shop.url()))).run());
     assert!(!ended.stderr.contains(&event("app.build_command_started")), "{}", ended.stderr);
 }
 
 #[test]
 fn bundles_and_a_build_command_are_both_built() {
-    let (lab, shop) = (Lab::new(), app());
+    let (apps, shop) = (AppsBench::new(), app());
     shop.write("shop/public/js/shop.bundle.js", "let price = 1;\n");
     shop.commit("a bundle");
-    done(with_yarn(lab.fetch(&wanted(&shop.url()))).run());
-    let bundle = lab.bundle();
+    done(with_yarn(apps.fetch(&wanted(&shop.url()))).run());
+    let bundle = apps.bundle();
     assert!(interface(&bundle).is_file());
     let names = fs::read_to_string(bundle.join("assets/assets.json")).unwrap();
     assert!(names.contains("shop.bundle.js"), "{names}");
@@ -105,9 +105,9 @@ fn bundles_and_a_build_command_are_both_built() {
 
 #[test]
 fn an_app_that_cannot_be_built_here_is_not_published() {
-    let (lab, shop) = (Lab::new(), app());
+    let (apps, shop) = (AppsBench::new(), app());
     for (programs, lacks) in [(&["git"][..], "no node"), (&["git", "node"], "no yarn")] {
-        let (fetch, _tools) = with_only(lab.fetch(&wanted(&shop.url())), programs);
+        let (fetch, _tools) = with_only(apps.fetch(&wanted(&shop.url())), programs);
         refused(
             &fetch.run(),
             78,
@@ -118,16 +118,16 @@ fn an_app_that_cannot_be_built_here_is_not_published() {
                 "refusal: app-tool-missing",
             ],
         );
-        assert!(lab.bundles().is_empty() && lab.leftovers() == 0);
+        assert!(apps.bundles().is_empty() && apps.leftovers() == 0);
     }
-    lab.fetched(&json!([{"url": shop.url(), "branch": "main", "build": false}]));
-    assert_eq!(lab.manifest()["built_assets"], false);
+    apps.fetched(&json!([{"url": shop.url(), "branch": "main", "build": false}]));
+    assert_eq!(apps.manifest()["built_assets"], false);
 }
 
 #[test]
 fn a_failed_build_is_reported_with_its_own_error() {
-    let (lab, shop) = (Lab::new(), app());
-    let ended = with_yarn(lab.fetch(&wanted(&shop.url()))).set("BUILD_FAILS", 1).run();
+    let (apps, shop) = (AppsBench::new(), app());
+    let ended = with_yarn(apps.fetch(&wanted(&shop.url()))).set("BUILD_FAILS", 1).run();
     refused(
         &ended,
         78,
@@ -135,20 +135,20 @@ fn a_failed_build_is_reported_with_its_own_error() {
     );
     let error = ended.stderr.lines().find(|line| line.starts_with("error:")).expect("an error");
     assert!(!error.contains("Command failed") && !error.contains("at Object"), "{error}");
-    assert!(lab.bundles().is_empty() && lab.leftovers() == 0);
+    assert!(apps.bundles().is_empty() && apps.leftovers() == 0);
 }
 
 #[test]
 fn an_unbuilt_bundle_of_an_earlier_release_gets_a_built_one_next_to_it() {
-    let (lab, shop) = (Lab::new(), app());
+    let (apps, shop) = (AppsBench::new(), app());
     let list = wanted(&shop.url());
-    lab.fetched(&json!([{"url": shop.url(), "branch": "main", "build": false}]));
-    let plain = as_published_before(&lab);
-    fs::remove_dir_all(lab.folder().join("apps")).unwrap();
-    done(with_yarn(lab.fetch(&list)).run());
-    let built: Vec<PathBuf> = lab.bundles().into_iter().filter(|bundle| *bundle != plain).collect();
+    apps.fetched(&json!([{"url": shop.url(), "branch": "main", "build": false}]));
+    let plain = as_published_before(&apps);
+    fs::remove_dir_all(apps.folder().join("apps")).unwrap();
+    done(with_yarn(apps.fetch(&list)).run());
+    let built: Vec<PathBuf> = apps.bundles().into_iter().filter(|bundle| *bundle != plain).collect();
     assert_eq!(built.len(), 1);
     assert!(built[0].to_string_lossy().ends_with("-built") && interface(&built[0]).is_file());
     assert!(plain.is_dir() && !interface(&plain).exists(), "pods may run on it");
-    assert!(lab.pins()["apps"][0]["bundle"].as_str().unwrap().ends_with("-built"));
+    assert!(apps.pins()["apps"][0]["bundle"].as_str().unwrap().ends_with("-built"));
 }

@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rand::{RngExt, SeedableRng};
 
-use crate::lab::{Lab, contents, done, wanted};
+use crate::apps_bench::{AppsBench, contents, done, wanted};
 use crate::support::binary::Pod;
 use crate::support::git::Repository;
 use crate::support::tree::with_descendants;
@@ -71,11 +71,11 @@ fn kill_tree(pod: &Pod) {
 fn a_bundle_is_complete_or_absent_after_a_kill_at_any_moment() {
     let (shop, wheels) = (app(), tempfile::tempdir().unwrap());
     wheel::make(wheels.path(), "abacus", "1.2", &[]);
-    let fetch = |lab: &Lab| {
-        let fetch = lab.fetch(&wanted(&shop.url())).set("PIP_NO_INDEX", "1");
+    let fetch = |apps: &AppsBench| {
+        let fetch = apps.fetch(&wanted(&shop.url())).set("PIP_NO_INDEX", "1");
         fetch.set("PIP_FIND_LINKS", wheels.path().display())
     };
-    let reference = Lab::new();
+    let reference = AppsBench::new();
     let begin = Instant::now();
     done(fetch(&reference).run());
     let takes = begin.elapsed();
@@ -88,10 +88,10 @@ fn a_bundle_is_complete_or_absent_after_a_kill_at_any_moment() {
         .unwrap_or_else(rand::random);
     println!("CAULDRON_DRILL_SEED={seed}");
     let mut random = rand::rngs::StdRng::seed_from_u64(seed);
-    let lab = Lab::new();
+    let apps = AppsBench::new();
     let (mut killed, mut published) = (0, 0);
     while killed < kills {
-        let mut pod = fetch(&lab).spawn();
+        let mut pod = fetch(&apps).spawn();
         let moment = takes.mul_f64(random.random_range(0.0..1.0));
         let ended = within(moment, || pod.exit());
         if ended.is_none() {
@@ -99,11 +99,11 @@ fn a_bundle_is_complete_or_absent_after_a_kill_at_any_moment() {
             killed += 1;
         }
         drop(pod);
-        for bundle in lab.bundles() {
+        for bundle in apps.bundles() {
             assert_eq!(missing_files(&bundle, &complete), Vec::<String>::new(), "killed after {moment:?}");
             // Starts again without a bundle.
             std::fs::remove_dir_all(bundle).unwrap();
-            let _ = std::fs::remove_dir_all(lab.folder().join("apps"));
+            let _ = std::fs::remove_dir_all(apps.folder().join("apps"));
             published += 1;
         }
         assert!(published < 10 * kills, "no publication is killed before its end");
@@ -112,36 +112,36 @@ fn a_bundle_is_complete_or_absent_after_a_kill_at_any_moment() {
         "{killed} publications were killed; {published} bundles existed afterwards, all of them complete"
     );
     // The next run succeeds, and deletes the folders that the killed ones left, by their age.
-    for entry in std::fs::read_dir(lab.folder().join("bundles")).into_iter().flatten().flatten() {
+    for entry in std::fs::read_dir(apps.folder().join("bundles")).into_iter().flatten().flatten() {
         let long_ago = SystemTime::now() - Duration::from_secs(60);
         File::open(entry.path()).expect("a folder").set_modified(long_ago).expect("an age");
     }
-    let _ = std::fs::remove_dir_all(lab.folder().join("bundles/shop"));
-    done(fetch(&lab).run());
-    assert_eq!(missing_files(&lab.bundle(), &complete), Vec::<String>::new());
-    assert_eq!(lab.leftovers(), 0);
+    let _ = std::fs::remove_dir_all(apps.folder().join("bundles/shop"));
+    done(fetch(&apps).run());
+    assert_eq!(missing_files(&apps.bundle(), &complete), Vec::<String>::new());
+    assert_eq!(apps.leftovers(), 0);
 }
 
 #[test]
 fn a_bundle_that_lacks_a_file_is_detected() {
-    let (lab, shop) = (Lab::new(), Repository::with_app("shop"));
-    lab.fetched(&wanted(&shop.url()));
-    let complete = comparable(&lab.bundle());
-    assert!(missing_files(&lab.bundle(), &complete).is_empty());
-    std::fs::remove_file(lab.bundle().join("source/shop/patches.txt")).unwrap();
-    assert_eq!(missing_files(&lab.bundle(), &complete), ["source/shop/patches.txt"]);
+    let (apps, shop) = (AppsBench::new(), Repository::with_app("shop"));
+    apps.fetched(&wanted(&shop.url()));
+    let complete = comparable(&apps.bundle());
+    assert!(missing_files(&apps.bundle(), &complete).is_empty());
+    std::fs::remove_file(apps.bundle().join("source/shop/patches.txt")).unwrap();
+    assert_eq!(missing_files(&apps.bundle(), &complete), ["source/shop/patches.txt"]);
 }
 
 #[test]
 fn concurrent_publications_make_one_bundle() {
     let shop = Repository::with_app("shop");
     for _ in 0..3 {
-        let lab = Lab::new();
-        let pods: Vec<_> = (0..3).map(|_| lab.fetch(&wanted(&shop.url())).spawn()).collect();
+        let apps = AppsBench::new();
+        let pods: Vec<_> = (0..3).map(|_| apps.fetch(&wanted(&shop.url())).spawn()).collect();
         for pod in pods {
             done(pod.end());
         }
-        assert_eq!(lab.manifest()["commit"], shop.head());
-        assert_eq!(lab.leftovers(), 0);
+        assert_eq!(apps.manifest()["commit"], shop.head());
+        assert_eq!(apps.leftovers(), 0);
     }
 }

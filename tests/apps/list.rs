@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::lab::{Lab, done, refused};
+use crate::apps_bench::{AppsBench, done, refused};
 use crate::support::binary::Binary;
 use crate::support::git::Repository;
 
 #[test]
 fn the_report_shows_all_four_lists() {
-    let (lab, shop) = (Lab::new(), Repository::with_app("shop"));
+    let (apps, shop) = (AppsBench::new(), Repository::with_app("shop"));
     let list =
         json!([{"name": "shop", "url": shop.url(), "branch": "main"}, {"name": "till", "branch": "main"}]);
-    lab.fetched(&json!([list[0]]));
-    let command = Binary::on(&lab.bench, &["apps", "list"]).set("CAULDRON_APPS", &list);
+    apps.fetched(&json!([list[0]]));
+    let command = Binary::on(&apps.bench, &["apps", "list"]).set("CAULDRON_APPS", &list);
     let ended = done(command.clone().argument("--format").argument("json").run());
     let report: Value = serde_json::from_str(&ended.stdout).expect("one JSON object");
     let row = |app: &str| {
@@ -34,8 +34,8 @@ fn the_report_shows_all_four_lists() {
 /// The image contains the list of `apps fetch`, which is the default of its pods.
 #[test]
 fn the_fetched_apps_are_the_default_list() {
-    let (lab, shop) = (Lab::new(), Repository::with_app("shop"));
-    let list = || Binary::on(&lab.bench, &["apps", "list", "--format", "json"]);
+    let (apps, shop) = (AppsBench::new(), Repository::with_app("shop"));
+    let list = || Binary::on(&apps.bench, &["apps", "list", "--format", "json"]);
     let wanted = |binary: Binary| -> Vec<(String, Value)> {
         let report: Value = serde_json::from_str(&done(binary.run()).stdout).expect("one JSON object");
         let rows = report["apps"].as_array().expect("rows");
@@ -43,14 +43,14 @@ fn the_fetched_apps_are_the_default_list() {
         wanted.map(|row| (row["app"].to_string(), row["version"].clone())).collect()
     };
     assert_eq!(wanted(list()), [], "nothing was fetched yet");
-    lab.fetched(&json!([{"url": shop.url(), "branch": "main"}]));
+    apps.fetched(&json!([{"url": shop.url(), "branch": "main"}]));
     assert_eq!(wanted(list()), [("\"shop\"".to_owned(), "1.0.0".into())]);
     // An empty variable, as charts and compose render it, has no effect.
     assert_eq!(wanted(list().set("CAULDRON_APPS", "")).len(), 1);
     // A given list replaces the default.
     assert_eq!(wanted(list().set("STANDARD_APPS", "till:main")), [("\"till\"".to_owned(), Value::Null)]);
     // A list that cannot be parsed is an error, and not an empty list.
-    std::fs::write(lab.folder().join("apps.json"), "{").expect("a broken list");
+    std::fs::write(apps.folder().join("apps.json"), "{").expect("a broken list");
     let ended = list().run();
     refused(&ended, 78, &["apps.json", "not a JSON list of apps"]);
 }

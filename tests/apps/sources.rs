@@ -5,17 +5,17 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::lab::{Lab, done, manifest, refused, wanted};
+use crate::apps_bench::{AppsBench, done, manifest, refused, wanted};
 use crate::support::binary::Binary;
 use crate::support::git::Repository;
 
 #[test]
 fn a_bundle_is_the_commit_without_its_repository() {
-    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
+    let (apps, repository) = (AppsBench::new(), Repository::with_app("shop"));
     repository.write("shop/public/notes.txt", "hello");
     let commit = repository.commit("notes");
-    lab.fetched(&wanted(&repository.url()));
-    let bundle = lab.bundle();
+    apps.fetched(&wanted(&repository.url()));
+    let bundle = apps.bundle();
     let manifest = manifest(&bundle);
     assert_eq!((&manifest["app"], &manifest["version"]), (&"shop".into(), &"1.0.0".into()));
     assert_eq!((&manifest["commit"], &manifest["requirements"]), (&commit.clone().into(), &json!([])));
@@ -24,14 +24,14 @@ fn a_bundle_is_the_commit_without_its_repository() {
     assert_eq!(name, format!("{commit}-{}-{}", manifest["abi"].as_str().unwrap(), std::env::consts::ARCH));
     assert_eq!(fs::read_to_string(bundle.join("source/shop/public/notes.txt")).unwrap(), "hello");
     assert!(!bundle.join("source/.git").exists() && !bundle.join("site-packages").exists());
-    assert_eq!(lab.leftovers(), 0);
-    let pin = &lab.pins()["apps"][0];
+    assert_eq!(apps.leftovers(), 0);
+    let pin = &apps.pins()["apps"][0];
     assert_eq!(
         (&pin["app"], &pin["commit"], &pin["install"]),
         (&"shop".into(), &commit.into(), &true.into())
     );
     // It can be imported with the bench's own Python, and its bytecode exists already.
-    let mut python = Command::new(lab.bench.path().join("env/bin/python"));
+    let mut python = Command::new(apps.bench.path().join("env/bin/python"));
     python.args(["-c", "import shop.hooks, sys; print(shop.__version__, shop.hooks.__cached__)"]);
     let output = python.env("PYTHONPATH", bundle.join("source")).output().unwrap();
     let output = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -50,9 +50,9 @@ fn paths_and_file_urls_bare_or_not() {
         json!({"url": path(&bare), "branch": "main"}),
         json!({"url": bare.url(), "name": "shop"}),
     ] {
-        let lab = Lab::new();
-        lab.fetched(&json!([entry]));
-        assert_eq!(lab.manifest()["commit"], repository.head(), "{entry}");
+        let apps = AppsBench::new();
+        apps.fetched(&json!([entry]));
+        assert_eq!(apps.manifest()["commit"], repository.head(), "{entry}");
     }
 }
 
@@ -70,41 +70,41 @@ fn tags_commits_and_branches_that_are_tags() {
         (json!({"branch": "next"}), &second),
         (json!({}), &second),
     ] {
-        let (lab, mut entry) = (Lab::new(), entry);
+        let (apps, mut entry) = (AppsBench::new(), entry);
         entry["url"] = repository.url().into();
-        lab.fetched(&json!([entry]));
-        assert_eq!(lab.manifest()["commit"], **commit, "{entry}");
+        apps.fetched(&json!([entry]));
+        assert_eq!(apps.manifest()["commit"], **commit, "{entry}");
     }
 }
 
 #[test]
 fn an_app_in_a_subfolder_and_two_of_one_repository() {
-    let (lab, repository) = (Lab::new(), Repository::empty());
+    let (apps, repository) = (AppsBench::new(), Repository::empty());
     for app in ["shop", "till"] {
         repository.write_app(&format!("apps/{app}"), app, "2.0.0");
     }
     repository.commit("both");
-    let ended = lab.fetch(&wanted(&repository.url())).run();
+    let ended = apps.fetch(&wanted(&repository.url())).run();
     refused(&ended, 78, &["not at its root", "apps/shop or apps/till", "refusal: app-unusable"]);
-    assert!(lab.bundles().is_empty());
+    assert!(apps.bundles().is_empty());
     let entry =
         |app: &str| json!({"url": repository.url(), "branch": "main", "subfolder": format!("apps/{app}")});
-    lab.fetched(&json!([entry("shop"), entry("till")]));
-    let mut apps: Vec<String> =
-        lab.bundles().iter().map(|bundle| manifest(bundle)["app"].as_str().unwrap().to_owned()).collect();
-    apps.sort();
-    assert_eq!(apps, ["shop", "till"]);
+    apps.fetched(&json!([entry("shop"), entry("till")]));
+    let mut names: Vec<String> =
+        apps.bundles().iter().map(|bundle| manifest(bundle)["app"].as_str().unwrap().to_owned()).collect();
+    names.sort();
+    assert_eq!(names, ["shop", "till"]);
 }
 
 #[test]
 fn submodules_are_fetched() {
-    let (lab, library, repository) = (Lab::new(), Repository::empty(), Repository::with_app("shop"));
+    let (apps, library, repository) = (AppsBench::new(), Repository::empty(), Repository::with_app("shop"));
     library.write("library.py", "answer = 42\n");
     library.commit("a library");
     repository.git(&["submodule", "--quiet", "add", &library.url(), "shop/vendored"]);
     repository.commit("with a library");
-    lab.fetched(&wanted(&repository.url()));
-    let vendored = lab.bundle().join("source/shop/vendored");
+    apps.fetched(&wanted(&repository.url()));
+    let vendored = apps.bundle().join("source/shop/vendored");
     assert!(vendored.join("library.py").is_file() && !vendored.join(".git").exists());
 }
 
@@ -121,11 +121,11 @@ fn with_submodules(app: &Repository, library: &Repository, there: &str, gone: &s
 
 #[test]
 fn an_unavailable_submodule_outside_of_the_package_is_a_warning() {
-    let (lab, library, shop) = (Lab::new(), Repository::empty(), Repository::with_app("shop"));
+    let (apps, library, shop) = (AppsBench::new(), Repository::empty(), Repository::with_app("shop"));
     with_submodules(&shop, &library, "docs", "shop-ui");
-    let ended = lab.fetched(&wanted(&shop.url())).event("app.submodule_missing");
+    let ended = apps.fetched(&wanted(&shop.url())).event("app.submodule_missing");
     assert!(ended.stderr.contains("shop-ui") && ended.stderr.contains("/nowhere"), "{}", ended.stderr);
-    let source = lab.bundle().join("source");
+    let source = apps.bundle().join("source");
     assert!(source.join("docs/library.py").is_file(), "the other one is fetched");
     assert!(!source.join("shop-ui/library.py").exists() && source.join("shop/hooks.py").is_file());
 }
@@ -134,75 +134,75 @@ fn an_unavailable_submodule_outside_of_the_package_is_a_warning() {
 fn an_unavailable_submodule_that_the_package_needs_is_refused() {
     let library = Repository::empty();
     // The submodule inside of the package, and the package inside of the submodule.
-    let (lab, shop) = (Lab::new(), Repository::with_app("shop"));
+    let (apps, shop) = (AppsBench::new(), Repository::with_app("shop"));
     with_submodules(&shop, &library, "docs", "shop/vendored");
-    let ended = lab.fetch(&wanted(&shop.url())).run();
+    let ended = apps.fetch(&wanted(&shop.url())).run();
     refused(&ended, 78, &["its submodule shop/vendored", "/nowhere", "CAULDRON_GIT_SUBMODULES=off"]);
-    let (lab, store) = (Lab::new(), Repository::empty());
+    let (apps, store) = (AppsBench::new(), Repository::empty());
     with_submodules(&store, &library, "docs", "shop");
-    let ended = lab.fetch(&json!([{"name": "shop", "url": store.url(), "branch": "main"}])).run();
+    let ended = apps.fetch(&json!([{"name": "shop", "url": store.url(), "branch": "main"}])).run();
     refused(&ended, 78, &["no folder contains hooks.py", "its submodule shop", "/nowhere"]);
     let entry = json!([{"url": store.url(), "branch": "main", "subfolder": "shop/app"}]);
-    refused(&lab.fetch(&entry).run(), 78, &["no folder `shop/app`", "its submodule shop", "/nowhere"]);
-    assert!(lab.bundles().is_empty() && lab.leftovers() == 0);
+    refused(&apps.fetch(&entry).run(), 78, &["no folder `shop/app`", "its submodule shop", "/nowhere"]);
+    assert!(apps.bundles().is_empty() && apps.leftovers() == 0);
 }
 
 #[test]
 fn submodules_can_be_switched_off() {
     let library = Repository::empty();
     for word in ["off", "false"] {
-        let (lab, shop) = (Lab::new(), Repository::with_app("shop"));
+        let (apps, shop) = (AppsBench::new(), Repository::with_app("shop"));
         with_submodules(&shop, &library, "shop/vendored", "docs");
-        let ended = done(lab.fetch(&wanted(&shop.url())).set("CAULDRON_GIT_SUBMODULES", word).run());
+        let ended = done(apps.fetch(&wanted(&shop.url())).set("CAULDRON_GIT_SUBMODULES", word).run());
         assert!(ended.stderr.contains("CAULDRON_GIT_SUBMODULES=off"), "{}", ended.stderr);
         assert!(!ended.stderr.contains("nowhere"), "{}", ended.stderr);
-        assert!(!lab.bundle().join("source/shop/vendored/library.py").exists());
+        assert!(!apps.bundle().join("source/shop/vendored/library.py").exists());
         library.git(&["commit", "--quiet", "--allow-empty", "--message", "more"]);
     }
-    let lab = Lab::new();
+    let apps = AppsBench::new();
     let entry = wanted(&Repository::with_app("shop").url());
-    let ended = lab.fetch(&entry).set("CAULDRON_GIT_SUBMODULES", "no thanks").run();
+    let ended = apps.fetch(&entry).set("CAULDRON_GIT_SUBMODULES", "no thanks").run();
     refused(&ended, 78, &["CAULDRON_GIT_SUBMODULES", "on, off"]);
 }
 
 #[test]
 fn an_app_has_the_name_of_its_package() {
-    let (lab, repository) = (Lab::new(), Repository::with_app("shop"));
-    lab.fetched(&json!([{"name": "store", "url": repository.url(), "branch": "main"}]))
+    let (apps, repository) = (AppsBench::new(), Repository::with_app("shop"));
+    apps.fetched(&json!([{"name": "store", "url": repository.url(), "branch": "main"}]))
         .event("app.name_corrected");
-    assert_eq!((&lab.manifest()["app"], &lab.pins()["apps"][0]["app"]), (&"shop".into(), &"shop".into()));
+    assert_eq!((&apps.manifest()["app"], &apps.pins()["apps"][0]["app"]), (&"shop".into(), &"shop".into()));
 }
 
 #[test]
 fn an_app_that_is_in_the_bench_is_not_fetched() {
-    let lab = Lab::new();
-    let package = lab.bench.path().join("apps/shop/shop");
+    let apps = AppsBench::new();
+    let package = apps.bench.path().join("apps/shop/shop");
     fs::create_dir_all(&package).unwrap();
     fs::write(package.join("hooks.py"), "").unwrap();
     fs::write(package.join("__init__.py"), "__version__ = '15.1.0'\n").unwrap();
     let entry = |branch: &str| json!([{"name": "shop", "url": "file:///nowhere", "branch": branch}]);
-    lab.fetched(&entry("version-15"));
-    assert!(lab.bundles().is_empty());
-    assert_eq!(lab.pins()["apps"][0]["commit"], "baked");
+    apps.fetched(&entry("version-15"));
+    assert!(apps.bundles().is_empty());
+    assert_eq!(apps.pins()["apps"][0]["commit"], "baked");
     // Another major version does not satisfy the entry.
-    refused(&lab.fetch(&entry("version-16")).run(), 78, &["/nowhere"]);
+    refused(&apps.fetch(&entry("version-16")).run(), 78, &["/nowhere"]);
     // If the image has `.git`, the branch decides.
-    let git = lab.bench.path().join("apps/shop/.git");
+    let git = apps.bench.path().join("apps/shop/.git");
     fs::create_dir_all(&git).unwrap();
     fs::write(git.join("HEAD"), "ref: refs/heads/main\n").unwrap();
-    refused(&lab.fetch(&entry("version-15")).run(), 78, &["/nowhere"]);
+    refused(&apps.fetch(&entry("version-15")).run(), 78, &["/nowhere"]);
 }
 
 #[test]
 fn the_file_of_frappe_docker_and_the_strings_of_the_chart() {
     let (shop, till) = (Repository::with_app("shop"), Repository::with_app("till"));
-    let lab = Lab::new();
-    let file = lab.bench.path().join("apps.json");
+    let apps = AppsBench::new();
+    let file = apps.bench.path().join("apps.json");
     fs::write(&file, format!("[\n  {{\"url\": \"{}\", \"branch\": \"main\"}}\n]\n", shop.url())).unwrap();
-    let fetch = Binary::on(&lab.bench, &["apps", "fetch"]).set("CAULDRON_APPS_FILE", file.display());
+    let fetch = Binary::on(&apps.bench, &["apps", "fetch"]).set("CAULDRON_APPS_FILE", file.display());
     done(fetch.set("STANDARD_APPS", "frappe").set("CUSTOM_APPS", format!("till:{}:main", till.url())).run());
-    let mut apps: Vec<String> =
-        lab.bundles().iter().map(|bundle| manifest(bundle)["app"].as_str().unwrap().to_owned()).collect();
-    apps.sort();
-    assert_eq!(apps, ["shop", "till"]);
+    let mut names: Vec<String> =
+        apps.bundles().iter().map(|bundle| manifest(bundle)["app"].as_str().unwrap().to_owned()).collect();
+    names.sort();
+    assert_eq!(names, ["shop", "till"]);
 }

@@ -6,14 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use crate::support::binary::Binary;
 use crate::support::skip::skipped;
 use crate::support::snapshot;
-use crate::{BOTH, Place, SITE, check};
+use crate::{BOTH, SITE, check, keys, new_stage, refuses};
 
 /// Runs the program as a user who is not root and in no group of root's files.
 const USER: [&str; 5] = ["setpriv", "--reuid=4242", "--regid=4242", "--clear-groups", "--"];
 
 #[test]
 fn a_secret_that_cannot_be_read() {
-    let place = Place::new();
+    let stage = new_stage();
     let folder = tempfile::tempdir().expect("a folder");
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
     let secret = folder.path().join("password");
@@ -21,20 +21,20 @@ fn a_secret_that_cannot_be_read() {
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("chmod");
     let path = secret.display().to_string();
     let given = |binary: Binary, path: &str| binary.unset("DB_PASSWORD").set("DB_PASSWORD_FILE", path);
-    place.refuses(78, &["DB_PASSWORD", &path, "denied", "readable"], |b| given(b, &path).under(&USER));
-    place.refuses(78, &["DB_PASSWORD", "/nonexistent"], |b| given(b, "/nonexistent"));
+    refuses(&stage, 78, &["DB_PASSWORD", &path, "denied", "readable"], |b| given(b, &path).under(&USER));
+    refuses(&stage, 78, &["DB_PASSWORD", "/nonexistent"], |b| given(b, "/nonexistent"));
     fs::write(&secret, "").expect("an empty secret");
-    place.refuses(78, &["DB_PASSWORD", "empty"], |b| given(b, &path));
-    place.refuses(78, &["DB_PASSWORD", "directory"], |b| given(b, &folder.path().display().to_string()));
+    refuses(&stage, 78, &["DB_PASSWORD", "empty"], |b| given(b, &path));
+    refuses(&stage, 78, &["DB_PASSWORD", "directory"], |b| given(b, &folder.path().display().to_string()));
 }
 
 #[test]
 fn a_folder_that_is_no_bench() {
-    let place = Place::new();
+    let stage = new_stage();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().display().to_string();
-    place.refuses(78, &["CAULDRON_BENCH", &path, "apps/frappe"], |b| b.set("CAULDRON_BENCH", &path));
-    place.refuses(78, &["CAULDRON_BENCH", "absolute"], |b| b.set("CAULDRON_BENCH", "frappe-bench"));
+    refuses(&stage, 78, &["CAULDRON_BENCH", &path, "apps/frappe"], |b| b.set("CAULDRON_BENCH", &path));
+    refuses(&stage, 78, &["CAULDRON_BENCH", "absolute"], |b| b.set("CAULDRON_BENCH", "frappe-bench"));
     assert!(fs::read_dir(folder.path()).expect("a folder").next().is_none());
 }
 
@@ -56,65 +56,65 @@ fn frappe_14_is_refused_by_every_command() {
         &["apps", "remove", "crm"],
         &["maintenance", "on"],
     ];
-    let place = Place::new();
-    let init = place.bench.path().join("apps/frappe/frappe/__init__.py");
+    let stage = new_stage();
+    let init = stage.bench.path().join("apps/frappe/frappe/__init__.py");
     let text = fs::read_to_string(&init).expect("__init__.py");
     let line = text.lines().find(|line| line.starts_with("__version__")).expect("a version");
     fs::write(&init, text.replace(line, "__version__ = \"14.93.2\"")).expect("__init__.py");
     let words = ["error: ", "this image has Frappe 14.93.2; Frappe 15 or later is needed"];
-    let before = (snapshot::files(&place.bench), snapshot::cluster(&place.postgres), place.keys());
+    let before = (stage.snapshot(), keys(&stage));
     for command in COMMANDS {
-        let binary = command[1..].iter().fold(place.good(command[0]), |binary, word| binary.argument(word));
+        let binary =
+            command[1..].iter().fold(stage.manifest(command[0]), |binary, word| binary.argument(word));
         check(&binary.run().exits(78), &words);
     }
-    let doctor = place.good("doctor").run().exits(78);
+    let doctor = stage.manifest("doctor").run().exits(78);
     assert!(doctor.stdout.contains("Frappe 14.93.2"), "{doctor}");
-    snapshot::same(&before.0, &snapshot::files(&place.bench));
-    snapshot::same(&before.1, &snapshot::cluster(&place.postgres));
-    assert_eq!(before.2, place.keys(), "keys in Redis");
+    stage.is_unchanged_since(&before.0);
+    assert_eq!(before.1, keys(&stage), "keys in Redis");
     // `apps list` still works, and so does the next version.
-    place.good("apps").argument("list").run().exits(0);
+    stage.manifest("apps").argument("list").run().exits(0);
     fs::write(&init, text).expect("__init__.py");
-    place.good("wait-deps").run().exits(0);
+    stage.manifest("wait-deps").run().exits(0);
 }
 
 #[test]
 fn a_sites_folder_that_cannot_be_written() {
-    let place = Place::new();
-    place.refuses(77, &["sites", "uid 4242", "fsGroup"], |binary| binary.under(&USER));
+    let stage = new_stage();
+    refuses(&stage, 77, &["sites", "uid 4242", "fsGroup"], |binary| binary.under(&USER));
 }
 
 #[test]
 fn a_configuration_file_that_is_not_json() {
-    let place = Place::new();
-    let path = place.bench.sites().join("common_site_config.json");
+    let stage = new_stage();
+    let path = stage.bench.sites().join("common_site_config.json");
     for text in ["{\"db_host\": ", "[]", ""] {
         fs::write(&path, text).expect("common_site_config.json");
-        place.refuses(78, &["common_site_config.json", "left as it is"], |binary| binary);
+        refuses(&stage, 78, &["common_site_config.json", "left as it is"], |binary| binary);
     }
     fs::write(&path, "{}").expect("common_site_config.json");
-    fs::create_dir(place.bench.sites().join(SITE)).expect("a site");
-    fs::write(place.bench.sites().join(SITE).join("site_config.json"), "{\"db_name\"").expect("a file");
-    place.refuses(78, &["site_config.json", "left as it is"], |binary| binary);
+    fs::create_dir(stage.bench.sites().join(SITE)).expect("a site");
+    fs::write(stage.file("site_config.json"), "{\"db_name\"").expect("a file");
+    refuses(&stage, 78, &["site_config.json", "left as it is"], |binary| binary);
 }
 
 /// Refused wherever it is configured: in the manifest or in a file of the bench.
 #[test]
 fn a_site_on_mariadb() {
-    let place = Place::new();
-    place.bench.configure(serde_json::json!({ "db_type": "mariadb" }));
-    place.refuses(78, &["DB_TYPE", "common_site_config.json", "PostgreSQL only"], |binary| binary);
-    place.bench.configure(serde_json::json!({ "db_type": "postgres" }));
-    fs::create_dir(place.bench.sites().join(SITE)).expect("a site");
+    let stage = new_stage();
+    stage.bench.configure(serde_json::json!({ "db_type": "mariadb" }));
+    refuses(&stage, 78, &["DB_TYPE", "common_site_config.json", "PostgreSQL only"], |binary| binary);
+    stage.bench.configure(serde_json::json!({ "db_type": "postgres" }));
+    fs::create_dir(stage.bench.sites().join(SITE)).expect("a site");
     let own = r#"{"db_name": "frappe", "db_password": "x", "db_type": "mariadb"}"#;
-    fs::write(place.bench.sites().join(SITE).join("site_config.json"), own).expect("a file");
-    place.refuses(78, &["DB_TYPE", " (site_config.json)", "PostgreSQL only"], |binary| binary);
+    fs::write(stage.file("site_config.json"), own).expect("a file");
+    refuses(&stage, 78, &["DB_TYPE", " (site_config.json)", "PostgreSQL only"], |binary| binary);
 }
 
 #[test]
 fn a_full_disk() {
-    let place = Place::new();
-    let sites = place.bench.sites().display().to_string();
+    let stage = new_stage();
+    let sites = stage.bench.sites().display().to_string();
     let script = format!(
         "set -e; mount -t tmpfs -o size=64k none /mnt; cp -a {sites}/. /mnt/; mount --bind /mnt {sites}; \
          cat /dev/zero > {sites}/filler 2>/dev/null || true; exec \"$0\" \"$@\""
@@ -124,10 +124,10 @@ fn a_full_disk() {
         skipped("a_full_disk", "cannot create a mount namespace here");
         return;
     }
-    let before = crate::support::snapshot::cluster(&place.postgres);
+    let before = snapshot::cluster(&stage.postgres);
     for command in BOTH {
-        let ended = place.good(command).under(&["unshare", "-m", "sh", "-c", &script]).run().exits(75);
+        let ended = stage.manifest(command).under(&["unshare", "-m", "sh", "-c", &script]).run().exits(75);
         check(&ended, &["No space left", "free some space"]);
     }
-    crate::support::snapshot::same(&before, &crate::support::snapshot::cluster(&place.postgres));
+    snapshot::same(&before, &snapshot::cluster(&stage.postgres));
 }

@@ -2,7 +2,7 @@
 //! `--print-config` or by `doctor`.
 
 use crate::support::binary::{Binary, Ended};
-use crate::{BOTH, Place};
+use crate::{BOTH, new_stage};
 
 /// Malformed logins, each with the canary where a parser that splits the value wrongly would show it.
 const CASES: [(&str, &str); 14] = [
@@ -34,27 +34,27 @@ fn spoilt(binary: Binary, name: &str, value: &str) -> Binary {
 
 #[test]
 fn a_malformed_login_is_refused_and_shown_nowhere() {
-    let place = Place::new();
+    let stage = new_stage();
     for (name, value) in CASES {
         for command in BOTH {
-            shows_nothing(spoilt(place.good(command), name, value).run().exits(78));
+            shows_nothing(spoilt(stage.manifest(command), name, value).run().exits(78));
         }
         shows_nothing(
-            spoilt(place.good("bootstrap"), name, value).argument("--print-config").run().exits(78),
+            spoilt(stage.manifest("bootstrap"), name, value).argument("--print-config").run().exits(78),
         );
-        shows_nothing(spoilt(place.good("plan"), name, value).run().exits(78));
+        shows_nothing(spoilt(stage.manifest("plan"), name, value).run().exits(78));
     }
     for (name, value) in [CASES[0], CASES[3], CASES[11]] {
-        shows_nothing(spoilt(place.good("doctor"), name, value).run().exits(78));
+        shows_nothing(spoilt(stage.manifest("doctor"), name, value).run().exits(78));
     }
-    assert!(!place.postgres.database_exists("frappe"));
+    assert!(!stage.postgres.database_exists("frappe"));
 }
 
 /// White space around a value, as an editor or a shell leaves it, is ignored.
 #[test]
 fn white_space_around_a_value_is_ignored() {
-    let place = Place::new();
-    let (host, cache) = (place.postgres.host(), place.redis.url(0));
-    let given = place.good("bootstrap").set("DB_HOST", format!(" {host}\r")).set("DB_TYPE", "postgres\r");
+    let stage = new_stage();
+    let (host, cache) = (stage.postgres.host(), stage.redis.url(0));
+    let given = stage.manifest("bootstrap").set("DB_HOST", format!(" {host}\r")).set("DB_TYPE", "postgres\r");
     given.set("REDIS_CACHE", format!("{cache}\r\n")).run().exits(0);
 }

@@ -2,39 +2,40 @@
 
 use std::net::TcpListener;
 
-use crate::Place;
 use crate::support::ca::Ca;
 use crate::support::postgres::{Options, Postgres};
 use crate::support::redis::{self, Redis};
+use crate::support::stage::Stage;
+use crate::{new_stage, refuses};
 
 #[test]
 fn a_wrong_password() {
-    let place = Place::new();
+    let stage = new_stage();
     let words = ["password authentication failed", "DB_PASSWORD"];
-    place.refuses(77, &words, |binary| binary.set("DB_PASSWORD", "wrong"));
+    refuses(&stage, 77, &words, |binary| binary.set("DB_PASSWORD", "wrong"));
 }
 
 #[test]
 fn a_login_without_the_right_to_create() {
-    let place = Place::new();
-    place.postgres.run("postgres", "CREATE ROLE app LOGIN PASSWORD 'app'");
+    let stage = new_stage();
+    stage.postgres.run("postgres", "CREATE ROLE app LOGIN PASSWORD 'app'");
     let words = ["ALTER ROLE \"app\" CREATEROLE CREATEDB", "DB_USER=frappe"];
-    place.refuses(77, &words, |binary| binary.set("DB_USER", "app").set("DB_PASSWORD", "app"));
+    refuses(&stage, 77, &words, |binary| binary.set("DB_USER", "app").set("DB_PASSWORD", "app"));
 }
 
 #[test]
 fn an_unknown_ca() {
     let ca = Ca::new();
     let postgres = Postgres::start_with(|home| Options::default().tls(&ca, home));
-    let place = Place { postgres, ..Place::new() };
+    let stage = Stage { postgres, ..new_stage() };
     let other = Ca::new();
     let words = ["certificate", "DB_SSLROOTCERT"];
-    place.refuses(78, &words, |binary| {
+    refuses(&stage, 78, &words, |binary| {
         binary.set("DB_SSLMODE", "verify-full").set("DB_SSLROOTCERT", other.root().display())
     });
     // Control: with the right CA the connection works.
-    place
-        .good("bootstrap")
+    stage
+        .manifest("bootstrap")
         .set("DB_SSLMODE", "verify-full")
         .set("DB_SSLROOTCERT", ca.root().display())
         .run()
@@ -44,26 +45,26 @@ fn an_unknown_ca() {
 #[test]
 fn a_redis_that_requires_a_password() {
     let redis = Redis::start_with(redis::Options::default().password("secret"));
-    let place = Place { redis, ..Place::new() };
-    let without = format!("redis://127.0.0.1:{}/1", place.redis.port());
-    let wrong = format!("redis://:canary@127.0.0.1:{}/1", place.redis.port());
+    let stage = Stage { redis, ..new_stage() };
+    let without = format!("redis://127.0.0.1:{}/1", stage.redis.port());
+    let wrong = format!("redis://:canary@127.0.0.1:{}/1", stage.redis.port());
     for url in [without, wrong] {
-        place.refuses(77, &["REDIS_QUEUE", "password"], |binary| binary.set("REDIS_QUEUE", &url));
+        refuses(&stage, 77, &["REDIS_QUEUE", "password"], |binary| binary.set("REDIS_QUEUE", &url));
     }
-    let ended = place.good("bootstrap").set("REDIS_QUEUE", "redis://:canary@127.0.0.1:1/1");
+    let ended = stage.manifest("bootstrap").set("REDIS_QUEUE", "redis://:canary@127.0.0.1:1/1");
     let ended = ended.set("CAULDRON_WAIT_TIMEOUT", "200ms").run().exits(69);
     assert!(!ended.to_string().contains("canary"), "{ended}");
-    place.good("bootstrap").run().exits(0);
+    stage.manifest("bootstrap").run().exits(0);
 }
 
 #[test]
 fn a_port_that_is_in_use() {
-    let place = Place::new();
+    let stage = new_stage();
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
-    place.refuses(78, &["CAULDRON_HEALTH_ADDR", &address], |b| b.set("CAULDRON_HEALTH_ADDR", &address));
-    let before = place.postgres.database_exists("frappe");
-    let web = place.good("web").set("CAULDRON_WEB_ADDR", &address);
+    refuses(&stage, 78, &["CAULDRON_HEALTH_ADDR", &address], |b| b.set("CAULDRON_HEALTH_ADDR", &address));
+    let before = stage.postgres.database_exists("frappe");
+    let web = stage.manifest("web").set("CAULDRON_WEB_ADDR", &address);
     crate::check(&web.run().exits(78), &["CAULDRON_WEB_ADDR", &address]);
-    assert_eq!(place.postgres.database_exists("frappe"), before);
+    assert_eq!(stage.postgres.database_exists("frappe"), before);
 }

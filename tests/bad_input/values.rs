@@ -1,7 +1,7 @@
 //! Invalid values of variables.
 
-use crate::Place;
 use crate::support::binary::Binary;
+use crate::{new_stage, refuses};
 
 /// The wrong values, and words that the error has to contain.
 type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
@@ -52,18 +52,18 @@ fn spoilt(binary: Binary, values: &[(&str, &str)]) -> Binary {
 
 #[test]
 fn each_error_names_its_variable() {
-    let place = Place::new();
+    let stage = new_stage();
     for (values, words) in CASES {
-        place.refuses(78, words, |binary| spoilt(binary, values));
+        refuses(&stage, 78, words, |binary| spoilt(binary, values));
     }
 }
 
 #[test]
 fn all_errors_are_reported_at_once() {
-    let place = Place::new();
+    let stage = new_stage();
     let words =
         ["DB_PORT", "SITE_NAME", "REDIS_CACHE", "STANDARD_APPS", "DB_PASSWORD_FILE", "CAULDRON_DRAIN"];
-    place.refuses(78, &words, |binary| {
+    refuses(&stage, 78, &words, |binary| {
         binary
             .unset("SITE_NAME")
             .set("DB_PORT", "abc")
@@ -73,16 +73,17 @@ fn all_errors_are_reported_at_once() {
             .set("CAULDRON_DRAIN", "soon")
     });
     // Each problem has its own line.
-    let ended = place.good("bootstrap").set("DB_PORT", "abc").set("CAULDRON_DRAIN", "soon").run().exits(78);
+    let ended =
+        stage.manifest("bootstrap").set("DB_PORT", "abc").set("CAULDRON_DRAIN", "soon").run().exits(78);
     assert_eq!(ended.stderr.lines().filter(|line| line.starts_with("error: ")).count(), 2, "{ended}");
 }
 
 #[test]
 fn a_value_and_its_file_together_are_an_error() {
-    let place = Place::new();
+    let stage = new_stage();
     for name in ["DB_PASSWORD", "ADMIN_PASSWORD", "DB_HOST", "REDIS_QUEUE"] {
         let file = format!("{name}_FILE");
         let both = format!("both {name} and {file} are set");
-        place.refuses(78, &[&both, "unset one"], |binary| binary.set(&file, "/dev/null"));
+        refuses(&stage, 78, &[&both, "unset one"], |binary| binary.set(&file, "/dev/null"));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::place::{Place, SITE, held_at};
+use crate::stage::{self, SITE, held_at};
 use crate::support::barrier::Barrier;
 use crate::support::bench::Bench;
 use crate::support::postgres::{PASSWORD, SUPERUSER};
@@ -58,10 +58,10 @@ fn holders(folder: &Path) -> BTreeSet<String> {
 
 #[test]
 fn no_secret_is_exposed() {
-    let place = Place::new();
-    place.postgres.run("postgres", &format!("CREATE ROLE root SUPERUSER LOGIN PASSWORD '{ROOT_CANARY}'"));
+    let stage = stage::empty();
+    stage.postgres.run("postgres", &format!("CREATE ROLE root SUPERUSER LOGIN PASSWORD '{ROOT_CANARY}'"));
     let barrier = Barrier::at(STEPS);
-    let leader = place
+    let leader = stage
         .leader()
         .set("DB_USER", "root")
         .set("DB_PASSWORD", ROOT_CANARY)
@@ -87,24 +87,24 @@ fn no_secret_is_exposed() {
     for canary in CANARIES {
         assert!(!ended.to_string().contains(canary), "{canary} in the log");
     }
-    let own = place.bench.sites().join(SITE).join("site_config.json");
-    assert_eq!(holders(place.bench.path()), BTreeSet::from([own.display().to_string()]));
-    let cluster = snapshot::cluster(&place.postgres);
+    let own = stage.file("site_config.json");
+    assert_eq!(holders(stage.bench.path()), BTreeSet::from([own.display().to_string()]));
+    let cluster = snapshot::cluster(&stage.postgres);
     assert!(CANARIES.iter().all(|canary| !cluster.contains(canary)), "a secret is in the database");
-    let log = place.postgres.log();
+    let log = stage.postgres.log();
     assert!(CANARIES.iter().all(|canary| !log.contains(canary)), "a secret is in the server's log");
 }
 
 /// A failing step prints its arguments; the log and our record do not repeat the secrets.
 #[test]
 fn a_failing_step_does_not_expose_secrets() {
-    let place = Place::new();
+    let stage = stage::empty();
     let code = "import sys\nraise SystemExit('failed with ' + ' '.join(sys.argv))\n";
-    let package = place.bench.path().join("apps/frappe/frappe/utils/bench_helper.py");
+    let package = stage.bench.path().join("apps/frappe/frappe/utils/bench_helper.py");
     fs::write(package, code).expect("a bench_helper that fails");
-    let leader = place.leader().set("ADMIN_PASSWORD", ADMIN_CANARY).set("SITE_DB_PASSWORD", SITE_CANARY);
+    let leader = stage.leader().set("ADMIN_PASSWORD", ADMIN_CANARY).set("SITE_DB_PASSWORD", SITE_CANARY);
     let ended = leader.run().exits(75).says("failed with");
-    let text = format!("{ended}{:?}", place.state("last_error"));
+    let text = format!("{ended}{:?}", stage.state("last_error"));
     assert!(text.contains("***"), "{text}");
     assert!(CANARIES.iter().all(|canary| !text.contains(canary)), "{text}");
 }
@@ -112,13 +112,13 @@ fn a_failing_step_does_not_expose_secrets() {
 /// The control: the same scan of Frappe's own new-site finds the secrets.
 #[test]
 fn the_scan_finds_secrets_that_frappe_exposes() {
-    let place = Place::new();
-    place.bench.connect(&place.postgres, &place.redis);
+    let stage = stage::empty();
+    stage.bench.connect(&stage.postgres, &stage.redis);
     let mut options = Bench::new_site_options(SITE, "frappe");
     options.extend(["--db-password", SITE_CANARY, "--admin-password", ADMIN_CANARY]);
     options.extend(["--db-root-username", SUPERUSER, "--db-root-password", PASSWORD]);
     let barrier = Barrier::at("folders,core_tables");
-    let mut new_site = Running::spawn(place.bench.frappe(&options).envs(barrier.environment()));
+    let mut new_site = Running::spawn(stage.bench.frappe(&options).envs(barrier.environment()));
     let mut seen = BTreeSet::new();
     for _ in 0..2 {
         let held = barrier.wait(LONG);

@@ -4,14 +4,15 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-use crate::place::{ADMIN_PASSWORD, DATABASE, Place, SITE, Served};
+use crate::stage::{self, DATABASE, SITE, served};
+use crate::support::bench::ADMIN_PASSWORD;
 use crate::support::{http, snapshot};
 
 #[test]
 fn from_nothing_to_a_site_that_answers() {
-    let place = Place::new();
-    place.created();
-    let site = place.site();
+    let stage = stage::empty();
+    stage.created();
+    let site = stage.session();
     assert!(site.is("exists (select from \"tabDefaultValue\" where defkey = 'installed_apps')"));
     let scheduler =
         "select value from \"tabSingles\" where doctype = 'System Settings' and field = 'enable_scheduler'";
@@ -24,82 +25,82 @@ fn from_nothing_to_a_site_that_answers() {
         Some(DATABASE),
         "pg_dump by the site's role must not fail"
     );
-    assert_eq!(place.state("phase").as_deref(), Some("complete"));
-    assert_eq!(place.state("holder"), None);
-    assert_eq!(place.state("last_error"), None);
+    assert_eq!(stage.state("phase").as_deref(), Some("complete"));
+    assert_eq!(stage.state("holder"), None);
+    assert_eq!(stage.state("last_error"), None);
 
-    let cauldron = place.bench.sites().join(".cauldron").join(SITE);
+    let cauldron = stage.bench.sites().join(".cauldron").join(SITE);
     let install_id = fs::read_to_string(cauldron.join("install_id")).expect("an install id");
-    assert_eq!(place.state("install_id").as_deref(), Some(install_id.trim()));
+    assert_eq!(stage.state("install_id").as_deref(), Some(install_id.trim()));
     let mode = fs::metadata(cauldron.join("db_password")).expect("the password").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(!cauldron.join("attempt").exists());
 
-    let own_path = place.bench.sites().join(SITE).join("site_config.json");
+    let own_path = stage.file("site_config.json");
     let mode = fs::metadata(own_path).expect("site_config.json").permissions().mode();
     assert_eq!(mode & 0o007, 0, "it holds the database's password");
-    let own = place.bench.read_config(&format!("{SITE}/site_config.json"));
+    let own = stage.site_config();
     assert_eq!(own["db_name"], DATABASE);
     assert_eq!(own["encryption_key"].as_str().map(str::len), Some(44));
-    assert_eq!(place.bench.read_config("common_site_config.json")["default_site"], SITE);
+    assert_eq!(stage.bench.read_config("common_site_config.json")["default_site"], SITE);
 
-    let served = Served::start(place.leader());
+    let web = served(stage.leader());
     let login = [("usr", "Administrator"), ("pwd", ADMIN_PASSWORD)];
     assert_eq!(
-        http::post(served.port, SITE, "/api/method/login", &login).map(|answer| answer.status),
+        http::post(web.port, SITE, "/api/method/login", &login).map(|answer| answer.status),
         Some(200)
     );
     let wrong = [("usr", "Administrator"), ("pwd", "another")];
     assert_eq!(
-        http::post(served.port, SITE, "/api/method/login", &wrong).map(|answer| answer.status),
+        http::post(web.port, SITE, "/api/method/login", &wrong).map(|answer| answer.status),
         Some(401)
     );
-    served.stop();
+    web.ping_and_stop();
 }
 
 #[test]
 fn a_second_start_has_nothing_to_do() {
-    let place = Place::new();
-    place.created();
-    let (files, cluster) = (snapshot::files(&place.bench), snapshot::cluster_without_state(&place.postgres));
+    let stage = stage::empty();
+    stage.created();
+    let (files, cluster) = (snapshot::files(&stage.bench), snapshot::cluster_without_state(&stage.postgres));
     let started = Instant::now();
-    place.leader().run().exits(0).event("site.up_to_date");
+    stage.leader().run().exits(0).event("site.up_to_date");
     // It takes milliseconds plus this machine's noise. A creation, or one Frappe command, takes seconds.
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
-    snapshot::same(&files, &snapshot::files(&place.bench));
-    snapshot::same(&cluster, &snapshot::cluster_without_state(&place.postgres));
+    snapshot::same(&files, &snapshot::files(&stage.bench));
+    snapshot::same(&cluster, &snapshot::cluster_without_state(&stage.postgres));
     // An operator's later changes stay too.
-    place.bench.configure(serde_json::json!({ "default_site": "other.test" }));
-    place.site().run("update \"tabSingles\" set value = '0' where field = 'enable_scheduler'");
-    place.leader().run().exits(0);
-    assert_eq!(place.bench.read_config("common_site_config.json")["default_site"], "other.test");
+    stage.bench.configure(serde_json::json!({ "default_site": "other.test" }));
+    stage.session().run("update \"tabSingles\" set value = '0' where field = 'enable_scheduler'");
+    stage.leader().run().exits(0);
+    assert_eq!(stage.bench.read_config("common_site_config.json")["default_site"], "other.test");
     let scheduler = "select value from \"tabSingles\" where field = 'enable_scheduler'";
-    assert_eq!(place.site().value(scheduler).as_deref(), Some("0"));
+    assert_eq!(stage.session().value(scheduler).as_deref(), Some("0"));
 }
 
 /// A site created by Frappe alone has no mark: it may not be finished, so it is migrated once.
 #[test]
 fn a_complete_site_without_a_mark_is_migrated_once_and_served() {
-    let place = Place::new();
-    place.bench.connect(&place.postgres, &place.redis);
-    place.bench.new_site(SITE, DATABASE);
-    let key = place.bench.read_config(&format!("{SITE}/site_config.json")).get("encryption_key").cloned();
-    place.leader().unset("ADMIN_PASSWORD").run().exits(0).event("site.completing");
-    assert_eq!(place.state("phase").as_deref(), Some("complete"));
+    let stage = stage::empty();
+    stage.bench.connect(&stage.postgres, &stage.redis);
+    stage.bench.new_site(SITE, DATABASE);
+    let key = stage.site_config().get("encryption_key").cloned();
+    stage.leader().unset("ADMIN_PASSWORD").run().exits(0).event("site.completing");
+    assert_eq!(stage.state("phase").as_deref(), Some("complete"));
     if let Some(key) = key {
-        assert_eq!(place.bench.read_config(&format!("{SITE}/site_config.json"))["encryption_key"], key);
+        assert_eq!(stage.site_config()["encryption_key"], key);
     }
-    place.leader().run().exits(0).event("site.up_to_date");
-    place.serves();
+    stage.leader().run().exits(0).event("site.up_to_date");
+    served(stage.leader()).ping_and_stop();
 }
 
 #[test]
 fn a_configured_encryption_key_is_used() {
-    let place = Place::new();
+    let stage = stage::empty();
     let key = "pvfqq5ppvrMYZSCNunn_3tCx3hnbcnZYGnHhGka2AwA=";
-    place.leader().set("ENCRYPTION_KEY", key).run().exits(0);
-    assert_eq!(place.bench.read_config(&format!("{SITE}/site_config.json"))["encryption_key"], key);
+    stage.leader().set("ENCRYPTION_KEY", key).run().exits(0);
+    assert_eq!(stage.site_config()["encryption_key"], key);
     let other = key.replacen('p', "q", 1);
-    place.leader().set("ENCRYPTION_KEY", other).run().exits(78).says("ENCRYPTION_KEY");
-    assert_eq!(place.bench.read_config(&format!("{SITE}/site_config.json"))["encryption_key"], key);
+    stage.leader().set("ENCRYPTION_KEY", other).run().exits(78).says("ENCRYPTION_KEY");
+    assert_eq!(stage.site_config()["encryption_key"], key);
 }

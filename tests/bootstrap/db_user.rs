@@ -5,93 +5,90 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::place::{DATABASE, Place, SITE, Served};
+use crate::stage::{self, DATABASE, served};
+use crate::support::stage::Stage;
 
 const USER: &str = "site_user";
 
 /// A finished site of this Frappe, handed over to a separate role; its old role has another password now.
-fn with_separate_user(version: &str) -> Place {
-    let place = Place::new();
-    let source = place.bench.path().join("apps/frappe/frappe/__init__.py");
+fn with_separate_user(version: &str) -> Stage {
+    let stage = stage::empty();
+    let source = stage.bench.path().join("apps/frappe/frappe/__init__.py");
     let text = fs::read_to_string(&source).expect("__init__.py");
     let line = text.lines().find(|line| line.starts_with("__version__")).expect("a version");
     fs::write(&source, text.replace(line, &format!("__version__ = \"{version}\""))).expect("__init__.py");
-    place.created();
-    place.postgres.run("postgres", &format!("CREATE ROLE {USER} LOGIN PASSWORD 'works'"));
-    place.postgres.run("postgres", &format!("ALTER DATABASE {DATABASE} OWNER TO {USER}"));
-    place.postgres.run(DATABASE, &format!("REASSIGN OWNED BY {DATABASE} TO {USER}"));
-    place.postgres.run("postgres", &format!("ALTER ROLE {DATABASE} PASSWORD 'of another'"));
-    edit(&place, json!({"db_user": USER, "db_password": "works"}));
-    place
+    stage.created();
+    stage.postgres.run("postgres", &format!("CREATE ROLE {USER} LOGIN PASSWORD 'works'"));
+    stage.postgres.run("postgres", &format!("ALTER DATABASE {DATABASE} OWNER TO {USER}"));
+    stage.postgres.run(DATABASE, &format!("REASSIGN OWNED BY {DATABASE} TO {USER}"));
+    stage.postgres.run("postgres", &format!("ALTER ROLE {DATABASE} PASSWORD 'of another'"));
+    edit(&stage, json!({"db_user": USER, "db_password": "works"}));
+    stage
 }
 
-fn edit(place: &Place, keys: Value) {
-    let mut config = login(place);
-    config.extend(keys.as_object().expect("keys").clone());
-    let path = place.bench.sites().join(SITE).join("site_config.json");
-    fs::write(path, serde_json::to_string(&config).expect("JSON")).expect("site_config.json");
-}
-
-fn login(place: &Place) -> serde_json::Map<String, Value> {
-    place.bench.read_config(&format!("{SITE}/site_config.json"))
+fn edit(stage: &Stage, keys: Value) {
+    stage.edit_site_config(|config| config.extend(keys.as_object().expect("keys").clone()));
 }
 
 #[test]
 fn the_separate_user_of_frappe_16_is_used() {
-    let place = with_separate_user("16.0.0");
-    let before = login(&place);
-    place.leader().with_command("plan").run().exits(0);
-    place.leader().run().exits(0).event("site.up_to_date");
-    place.leader().with_command("doctor").run().exits(0).prints(USER);
-    place.serves();
+    let stage = with_separate_user("16.0.0");
+    let before = stage.site_config();
+    stage.leader().with_command("plan").run().exits(0);
+    stage.leader().run().exits(0).event("site.up_to_date");
+    stage.leader().with_command("doctor").run().exits(0).prints(USER);
+    served(stage.leader()).ping_and_stop();
     // A follower has only the site's login.
-    let follower = place.command("web").set("CAULDRON_BOOTSTRAP", "follow").set("DB_NAME", DATABASE);
-    Served::start(follower).stop();
+    let follower = stage.command("web").set("CAULDRON_BOOTSTRAP", "follow").set("DB_NAME", DATABASE);
+    served(follower).ping_and_stop();
     // Without a record: adopted, migrated and backed up as that role.
-    place.postgres.run(DATABASE, "DROP TABLE public.__cauldron_state");
-    place.leader().run().exits(0).event("migration.backup_taken");
-    assert_eq!(login(&place), before);
-    place.serves();
+    stage.postgres.run(DATABASE, "DROP TABLE public.__cauldron_state");
+    stage.leader().run().exits(0).event("migration.backup_taken");
+    assert_eq!(stage.site_config(), before);
+    served(stage.leader()).ping_and_stop();
 }
 
 #[test]
 fn a_new_password_is_set_on_the_user_and_in_the_file() {
-    let place = with_separate_user("16.0.0");
-    place.leader().set("SITE_DB_PASSWORD", "newer").run().exits(0);
-    assert_eq!((&login(&place)["db_user"], &login(&place)["db_password"]), (&json!(USER), &json!("newer")));
-    place.leader().set("SITE_DB_PASSWORD", "newer").run().exits(0).event("site.up_to_date");
-    place.serves();
+    let stage = with_separate_user("16.0.0");
+    stage.leader().set("SITE_DB_PASSWORD", "newer").run().exits(0);
+    assert_eq!(
+        (&stage.site_config()["db_user"], &stage.site_config()["db_password"]),
+        (&json!(USER), &json!("newer"))
+    );
+    stage.leader().set("SITE_DB_PASSWORD", "newer").run().exits(0).event("site.up_to_date");
+    served(stage.leader()).ping_and_stop();
 }
 
 #[test]
 fn a_user_whose_password_is_wrong_is_refused_and_nothing_is_provisioned() {
-    let place = with_separate_user("16.0.0");
-    edit(&place, json!({"db_password": "stale"}));
-    let before = place.snapshot();
-    place.leader().with_command("plan").run().exits(77);
-    place.leader().run().exits(77).refuses("role-password-unknown").says(USER);
-    place.is_as_it_was(&before);
+    let stage = with_separate_user("16.0.0");
+    edit(&stage, json!({"db_password": "stale"}));
+    let before = stage.snapshot();
+    stage.leader().with_command("plan").run().exits(77);
+    stage.leader().run().exits(77).refuses("role-password-unknown").says(USER);
+    stage.is_unchanged_since(&before);
 }
 
 #[test]
 fn a_user_that_this_frappe_ignores_is_refused_and_its_password_stays() {
-    let place = with_separate_user("15.55.1");
-    let before = place.snapshot();
-    for given in [place.leader(), place.leader().set("SITE_DB_PASSWORD", "of another")] {
+    let stage = with_separate_user("15.55.1");
+    let before = stage.snapshot();
+    for given in [stage.leader(), stage.leader().set("SITE_DB_PASSWORD", "of another")] {
         given.clone().with_command("plan").run().exits(77);
         given.run().exits(77).refuses("db-user-ignored").says(USER);
     }
-    place.leader().with_command("doctor").run().exits(77).prints("db_user");
-    place.is_as_it_was(&before);
+    stage.leader().with_command("doctor").run().exits(77).prints("db_user");
+    stage.is_unchanged_since(&before);
 }
 
 #[test]
 fn a_user_that_this_frappe_ignores_keeps_the_password_that_both_have() {
-    let place = with_separate_user("15.55.1");
-    place.postgres.run("postgres", &format!("ALTER ROLE {DATABASE} PASSWORD 'works'"));
-    place.postgres.run("postgres", &format!("GRANT {USER} TO {DATABASE}"));
-    let before = login(&place);
-    place.leader().run().exits(0).event("site.up_to_date");
-    place.leader().set("SITE_DB_PASSWORD", "newer").run().exits(0).event("site.password_not_rotated");
-    assert_eq!(login(&place), before);
+    let stage = with_separate_user("15.55.1");
+    stage.postgres.run("postgres", &format!("ALTER ROLE {DATABASE} PASSWORD 'works'"));
+    stage.postgres.run("postgres", &format!("GRANT {USER} TO {DATABASE}"));
+    let before = stage.site_config();
+    stage.leader().run().exits(0).event("site.up_to_date");
+    stage.leader().set("SITE_DB_PASSWORD", "newer").run().exits(0).event("site.password_not_rotated");
+    assert_eq!(stage.site_config(), before);
 }

@@ -1,7 +1,7 @@
 //! FRAPPE_* variables, which Frappe prefers to all files: Kubernetes service links reach no child, a value that differs
 //! from ours is refused before anything is created, and without our variables they are the settings.
 
-use crate::place::{DATABASE, Place, SITE, Served};
+use crate::stage::{self, DATABASE, SITE, served};
 use crate::support::binary::Binary;
 use crate::support::postgres::{PASSWORD, SUPERUSER};
 
@@ -21,11 +21,11 @@ fn with(binary: Binary, variables: &[(&str, &str)]) -> Binary {
 
 #[test]
 fn a_service_link_reaches_no_child() {
-    let place = Place::new();
-    let linked = || with(place.leader(), &LINKS);
+    let stage = stage::empty();
+    let linked = || with(stage.leader(), &LINKS);
     linked().run().exits(0);
-    Served::start(linked()).stop();
-    let children = with(place.command("exec"), &LINKS).argument("--").argument("env").run().exits(0);
+    served(linked()).ping_and_stop();
+    let children = with(stage.command("exec"), &LINKS).argument("--").argument("env").run().exits(0);
     for name in ["FRAPPE_DB_PORT=", "FRAPPE_REDIS_CACHE=", "FRAPPE_SOCKETIO_PORT="] {
         assert!(!children.stdout.contains(name), "{children}");
     }
@@ -37,8 +37,8 @@ fn a_service_link_reaches_no_child() {
 
 #[test]
 fn another_server_than_ours_is_refused_before_anything_is_created() {
-    let place = Place::new();
-    let before = place.snapshot();
+    let stage = stage::empty();
+    let before = stage.snapshot();
     for (name, value) in [
         ("FRAPPE_DB_HOST", "other.example.com"),
         ("FRAPPE_DB_PORT", "1"),
@@ -48,33 +48,33 @@ fn another_server_than_ours_is_refused_before_anything_is_created() {
         ("FRAPPE_SITE", "other.test"),
     ] {
         for command in ["bootstrap", "web", "doctor", "exec"] {
-            let given = place.leader().with_command(command).set(name, value);
+            let given = stage.leader().with_command(command).set(name, value);
             let given = if command == "exec" { given.argument("--").argument("true") } else { given };
             let ended = given.run().exits(78);
             assert!(ended.to_string().contains(name) && !ended.to_string().contains("canary"), "{ended}");
         }
     }
-    place.is_as_it_was(&before);
+    stage.is_unchanged_since(&before);
 }
 
 /// As Frappe's own commands do it.
 #[test]
 fn the_default_site_of_the_bench_is_used_if_none_is_configured() {
-    let place = Place::new();
-    place.bench.configure(serde_json::json!({"default_site": SITE}));
-    place.leader().unset("SITE_NAME").run().exits(0);
-    place.leader().run().exits(0).event("site.up_to_date");
-    place.bench.configure(serde_json::json!({"default_site": "../x"}));
-    place.leader().unset("SITE_NAME").run().exits(78).says("SITE_NAME (common_site_config.json)");
+    let stage = stage::empty();
+    stage.bench.configure(serde_json::json!({"default_site": SITE}));
+    stage.leader().unset("SITE_NAME").run().exits(0);
+    stage.leader().run().exits(0).event("site.up_to_date");
+    stage.bench.configure(serde_json::json!({"default_site": "../x"}));
+    stage.leader().unset("SITE_NAME").run().exits(78).says("SITE_NAME (common_site_config.json)");
 }
 
 #[test]
 fn without_our_variables_they_are_the_settings() {
-    let place = Place::new();
-    let (cache, queue, port) = (place.redis.url(0), place.redis.url(1), place.postgres.port().to_string());
+    let stage = stage::empty();
+    let (cache, queue, port) = (stage.redis.url(0), stage.redis.url(1), stage.postgres.port().to_string());
     let theirs = |binary: Binary| {
         let named = [
-            ("FRAPPE_DB_HOST", place.postgres.host()),
+            ("FRAPPE_DB_HOST", stage.postgres.host()),
             ("FRAPPE_DB_PORT", &port),
             ("FRAPPE_DB_NAME", DATABASE),
             ("FRAPPE_REDIS_CACHE", &cache),
@@ -84,11 +84,11 @@ fn without_our_variables_they_are_the_settings() {
     };
     let ours = ["DB_HOST", "DB_PORT", "DB_NAME", "REDIS_CACHE", "REDIS_QUEUE"];
     let alone = theirs(
-        ours.into_iter().fold(place.with_login(SUPERUSER, PASSWORD), |binary, name| binary.unset(name)),
+        ours.into_iter().fold(stage.with_login(SUPERUSER, PASSWORD), |binary, name| binary.unset(name)),
     );
     alone.clone().run().exits(0);
-    assert_eq!(place.bench.read_config("common_site_config.json")["db_host"], place.postgres.host());
+    assert_eq!(stage.bench.read_config("common_site_config.json")["db_host"], stage.postgres.host());
     // Both kinds of variables, with equal values.
-    theirs(place.leader()).run().exits(0).event("site.up_to_date");
-    Served::start(alone).stop();
+    theirs(stage.leader()).run().exits(0).event("site.up_to_date");
+    served(alone).ping_and_stop();
 }

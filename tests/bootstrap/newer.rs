@@ -1,8 +1,8 @@
 //! PostgreSQL 16 and later: the creator of a role is not a member of it any more, and may not make it the owner of a
 //! database.
 
-use crate::place::{ADMIN_PASSWORD, DATABASE, SITE};
-use crate::support::bench::Bench;
+use crate::stage::{DATABASE, SITE};
+use crate::support::bench::{ADMIN_PASSWORD, Bench};
 use crate::support::binary::Binary;
 use crate::support::postgres_wheel::{WHEELS, WheelPostgres};
 use crate::support::redis::Redis;

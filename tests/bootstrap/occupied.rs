@@ -1,6 +1,6 @@
 //! A database with any contents belongs to someone else: refused with 65, and not one byte of it is changed.
 
-use crate::place::{DATABASE, Place};
+use crate::stage::{self, DATABASE};
 use crate::support::postgres::{PASSWORD, SUPERUSER};
 
 /// Foreign objects, one of each kind.
@@ -13,7 +13,7 @@ const KINDS: [(&str, &str); 14] = [
     ("tax", "CREATE FUNCTION tax() RETURNS int LANGUAGE sql AS 'SELECT 1'"),
     ("close_month", "CREATE PROCEDURE close_month() LANGUAGE sql AS 'SELECT 1'"),
     ("colour", "CREATE TYPE colour AS ENUM ('red')"),
-    ("place", "CREATE TYPE place AS (x int, y int)"),
+    ("stage", "CREATE TYPE stage AS (x int, y int)"),
     ("email", "CREATE DOMAIN email AS text"),
     ("prepared", "CREATE SCHEMA prepared"),
     ("large object", "SELECT lo_from_bytea(0, 'kept')"),
@@ -26,61 +26,61 @@ const KINDS: [(&str, &str); 14] = [
 
 #[test]
 fn a_database_with_any_object_is_not_empty() {
-    let place = Place::new();
+    let stage = stage::empty();
     for (at, (_, sql)) in KINDS.iter().enumerate() {
         let database = format!("kind_{at}");
-        place.postgres.run("postgres", &format!("CREATE ROLE {database} LOGIN PASSWORD 'own'"));
-        place.postgres.run("postgres", &format!("CREATE DATABASE {database} OWNER {database}"));
-        place.postgres.run(&database, sql);
+        stage.postgres.run("postgres", &format!("CREATE ROLE {database} LOGIN PASSWORD 'own'"));
+        stage.postgres.run("postgres", &format!("CREATE DATABASE {database} OWNER {database}"));
+        stage.postgres.run(&database, sql);
     }
-    let before = place.snapshot();
+    let before = stage.snapshot();
     for (at, (name, _)) in KINDS.iter().enumerate() {
         let database = format!("kind_{at}");
-        let administrator = place.leader().set("DB_NAME", &database);
+        let administrator = stage.leader().set("DB_NAME", &database);
         administrator.run().exits(65).refuses("foreign-database").says(name).says(&database);
-        let owner = place.with_login(&database, "own").set("DB_NAME", &database);
+        let owner = stage.with_login(&database, "own").set("DB_NAME", &database);
         owner.run().exits(65).refuses("foreign-database").says(name);
     }
-    place.is_as_it_was(&before);
+    stage.is_unchanged_since(&before);
 }
 
 #[test]
 fn tables_without_our_mark_are_refused_to_every_login() {
-    let place = Place::new();
-    place.postgres.run("postgres", "CREATE ROLE frappe LOGIN PASSWORD 'theirs'");
-    place.postgres.run("postgres", "CREATE ROLE manager LOGIN CREATEROLE CREATEDB PASSWORD 'm'");
-    place.postgres.run("postgres", "CREATE ROLE app LOGIN PASSWORD 'app'; ");
-    place.postgres.run("postgres", "CREATE DATABASE frappe OWNER app");
-    place.postgres.run(DATABASE, "CREATE TABLE orders (id int); INSERT INTO orders VALUES (1)");
-    let before = place.snapshot();
+    let stage = stage::empty();
+    stage.postgres.run("postgres", "CREATE ROLE frappe LOGIN PASSWORD 'theirs'");
+    stage.postgres.run("postgres", "CREATE ROLE manager LOGIN CREATEROLE CREATEDB PASSWORD 'm'");
+    stage.postgres.run("postgres", "CREATE ROLE app LOGIN PASSWORD 'app'; ");
+    stage.postgres.run("postgres", "CREATE DATABASE frappe OWNER app");
+    stage.postgres.run(DATABASE, "CREATE TABLE orders (id int); INSERT INTO orders VALUES (1)");
+    let before = stage.snapshot();
     let refused = |user: &str, password: &str| {
-        let binary = place.with_login(user, password);
+        let binary = stage.with_login(user, password);
         for binary in [binary.clone(), binary.set("SITE_DB_PASSWORD", "wrong")] {
             binary.run().exits(65).refuses("foreign-database").says("orders").says("nothing was changed");
-            place.is_as_it_was(&before);
+            stage.is_unchanged_since(&before);
         }
     };
     refused(SUPERUSER, PASSWORD);
     refused("manager", "m");
-    place.with_login(DATABASE, "theirs").run().exits(65).refuses("foreign-database").says("orders");
-    place.is_as_it_was(&before);
+    stage.with_login(DATABASE, "theirs").run().exits(65).refuses("foreign-database").says("orders");
+    stage.is_unchanged_since(&before);
 }
 
 #[test]
 fn a_database_without_a_role_of_its_name_is_refused() {
-    let place = Place::new();
-    place.postgres.run("postgres", "CREATE DATABASE frappe");
-    place.postgres.run(DATABASE, "CREATE TABLE orders (id int)");
-    let before = place.snapshot();
-    place.leader().run().exits(65).refuses("foreign-database").says("orders");
-    place.is_as_it_was(&before);
+    let stage = stage::empty();
+    stage.postgres.run("postgres", "CREATE DATABASE frappe");
+    stage.postgres.run(DATABASE, "CREATE TABLE orders (id int)");
+    let before = stage.snapshot();
+    stage.leader().run().exits(65).refuses("foreign-database").says("orders");
+    stage.is_unchanged_since(&before);
 }
 
 /// Another application's schema beside a finished site is no reason to refuse the site.
 #[test]
 fn a_finished_site_may_share_its_database_with_other_schemas() {
-    let place = Place::new();
-    place.created();
-    place.postgres.run(DATABASE, "CREATE SCHEMA reports; CREATE TABLE reports.daily (id int)");
-    place.leader().run().exits(0).event("site.up_to_date");
+    let stage = stage::empty();
+    stage.created();
+    stage.postgres.run(DATABASE, "CREATE SCHEMA reports; CREATE TABLE reports.daily (id int)");
+    stage.leader().run().exits(0).event("site.up_to_date");
 }

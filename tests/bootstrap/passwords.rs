@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::place::{DATABASE, Place, SITE, Served};
+use crate::stage::{self, DATABASE, SITE, served};
 use crate::support::binary::Binary;
 use crate::support::http;
 use crate::support::postgres::PASSWORD;
@@ -15,31 +15,31 @@ const ODD: [&str; 3] = [
 ];
 
 fn check(given: impl Fn(Binary, &str, &str) -> Binary) {
-    let place = Place::new();
+    let stage = stage::empty();
     let [site, administrator, root] = ODD;
     let literal = root.replace('\'', "''");
-    place.postgres.run("postgres", &format!("CREATE ROLE \"the root\" SUPERUSER LOGIN PASSWORD '{literal}'"));
-    let mut binary = place.leader().set("DB_USER", "the root");
+    stage.postgres.run("postgres", &format!("CREATE ROLE \"the root\" SUPERUSER LOGIN PASSWORD '{literal}'"));
+    let mut binary = stage.leader().set("DB_USER", "the root");
     for (name, value) in
         [("SITE_DB_PASSWORD", site), ("ADMIN_PASSWORD", administrator), ("DB_PASSWORD", root)]
     {
         binary = given(binary.unset(name), name, value);
     }
     binary.clone().run().exits(0);
-    assert_eq!(place.bench.read_config(&format!("{SITE}/site_config.json"))["db_password"], site);
-    let mut config = place.postgres.config(DATABASE);
+    assert_eq!(stage.site_config()["db_password"], site);
+    let mut config = stage.postgres.config(DATABASE);
     config.user(DATABASE).password(site);
     // The server accepts only the right password, for the superuser on the socket too.
     Session::open(&config).expect("the site's own login");
     config.password("another");
     assert!(Session::open(&config).is_err());
-    let served = Served::start(binary);
+    let web = served(binary);
     let login = [("usr", "Administrator"), ("pwd", administrator)];
     assert_eq!(
-        http::post(served.port, SITE, "/api/method/login", &login).map(|answer| answer.status),
+        http::post(web.port, SITE, "/api/method/login", &login).map(|answer| answer.status),
         Some(200)
     );
-    served.stop();
+    web.ping_and_stop();
 }
 
 #[test]
@@ -50,16 +50,16 @@ fn from_the_environment() {
 /// `echo pw | base64` in a Secret: the trailing line end is not part of the password.
 #[test]
 fn a_trailing_line_end_is_removed() {
-    let place = Place::new();
-    let given = place.leader().set("DB_PASSWORD", format!("{PASSWORD}\n")).set("SITE_DB_PASSWORD", "site\n");
+    let stage = stage::empty();
+    let given = stage.leader().set("DB_PASSWORD", format!("{PASSWORD}\n")).set("SITE_DB_PASSWORD", "site\n");
     let given = given.set("ADMIN_PASSWORD", "Admin-Secret_2\r\n");
     given.clone().run().exits(0).says("line end").says("ADMIN_PASSWORD");
-    assert_eq!(place.bench.read_config(&format!("{SITE}/site_config.json"))["db_password"], "site");
-    let served = Served::start(given);
+    assert_eq!(stage.site_config()["db_password"], "site");
+    let web = served(given);
     let login = [("usr", "Administrator"), ("pwd", "Admin-Secret_2")];
-    let answer = http::post(served.port, SITE, "/api/method/login", &login);
+    let answer = http::post(web.port, SITE, "/api/method/login", &login);
     assert_eq!(answer.map(|answer| answer.status), Some(200));
-    served.stop();
+    web.ping_and_stop();
 }
 
 #[test]
@@ -75,41 +75,41 @@ fn from_mounted_files() {
 /// The role was given another password, which the configuration has too: the site follows.
 #[test]
 fn a_changed_password_of_the_role_is_written_to_the_file() {
-    let place = Place::new();
-    place.created();
-    place.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'rota''ted'");
-    let leader = || place.leader().set("SITE_DB_PASSWORD", "rota'ted");
+    let stage = stage::empty();
+    stage.created();
+    stage.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'rota''ted'");
+    let leader = || stage.leader().set("SITE_DB_PASSWORD", "rota'ted");
     leader().run().exits(0).event("site.config_password_written");
-    let config = place.bench.read_config(&format!("{SITE}/site_config.json"));
+    let config = stage.site_config();
     assert_eq!(config["db_password"], "rota'ted");
     assert!(config["encryption_key"].is_string(), "everything else stays");
     let second = leader().run().exits(0).to_string();
     assert!(!second.contains("site.config_password_written"), "{second}");
     // The next start needs no setting.
-    Served::start(place.leader()).stop();
+    served(stage.leader()).ping_and_stop();
 }
 
 /// Only the configuration has a new password: the role is given it, with either kind of login.
 #[test]
 fn a_new_site_password_is_given_to_the_role() {
     for owner in [false, true] {
-        let place = Place::new();
+        let stage = stage::empty();
         if owner {
-            place.postgres.run("postgres", "CREATE ROLE frappe LOGIN PASSWORD 'first'");
-            place.postgres.run("postgres", "CREATE DATABASE frappe OWNER frappe");
+            stage.postgres.run("postgres", "CREATE ROLE frappe LOGIN PASSWORD 'first'");
+            stage.postgres.run("postgres", "CREATE DATABASE frappe OWNER frappe");
         }
-        let leader = || if owner { place.with_login(DATABASE, "first") } else { place.leader() };
+        let leader = || if owner { stage.with_login(DATABASE, "first") } else { stage.leader() };
         leader().run().exits(0);
         leader().set("SITE_DB_PASSWORD", "sec@nd").run().exits(0).event("site.role_password_set");
-        let config = place.bench.read_config(&format!("{SITE}/site_config.json"));
+        let config = stage.site_config();
         assert_eq!(config["db_password"], "sec@nd");
-        let mut login = place.postgres.config(DATABASE);
+        let mut login = stage.postgres.config(DATABASE);
         login.user(DATABASE).password("sec@nd");
         Session::open(&login).expect("the new password");
         login.password("first");
         assert!(Session::open(&login).is_err());
         if !owner {
-            Served::start(leader().set("SITE_DB_PASSWORD", "sec@nd")).stop();
+            served(leader().set("SITE_DB_PASSWORD", "sec@nd")).ping_and_stop();
         }
     }
 }
@@ -117,19 +117,19 @@ fn a_new_site_password_is_given_to_the_role() {
 /// Killed between the role and the file: the configured password opens the database, and the file follows.
 #[test]
 fn an_interrupted_rotation_is_finished() {
-    let place = Place::new();
-    place.created();
-    place.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'second'");
-    let leader = || place.leader().set("SITE_DB_PASSWORD", "second");
+    let stage = stage::empty();
+    stage.created();
+    stage.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'second'");
+    let leader = || stage.leader().set("SITE_DB_PASSWORD", "second");
     leader().run().exits(0);
     leader().run().exits(0).event("site.up_to_date");
-    Served::start(leader()).stop();
+    served(leader()).ping_and_stop();
 }
 
 /// As the kubelet does it: the secret's folder is a link that is replaced, without any restart.
 #[test]
 fn a_mounted_secret_that_changes_is_followed_while_it_serves() {
-    let place = Place::new();
+    let stage = stage::empty();
     let secrets = tempfile::tempdir().expect("a folder for secrets");
     let mount = |version: &str, password: &str| {
         let data = secrets.path().join(version);
@@ -141,23 +141,23 @@ fn a_mounted_secret_that_changes_is_followed_while_it_serves() {
     };
     mount("v1", "first");
     std::os::unix::fs::symlink("..data/site", secrets.path().join("site")).expect("a link");
-    let leader = || place.leader().set("SITE_DB_PASSWORD_FILE", secrets.path().join("site").display());
+    let leader = || stage.leader().set("SITE_DB_PASSWORD_FILE", secrets.path().join("site").display());
     leader().run().exits(0);
-    let served = Served::start(leader());
+    let web = served(leader());
     mount("v2", "sec@nd");
-    served.pod.event("secret.applied");
-    let config = place.bench.read_config(&format!("{SITE}/site_config.json"));
+    web.pod.event("secret.applied");
+    let config = stage.site_config();
     assert_eq!(config["db_password"], "sec@nd");
-    let mut login = place.postgres.config(DATABASE);
+    let mut login = stage.postgres.config(DATABASE);
     login.user(DATABASE).password("sec@nd");
     Session::open(&login).expect("the new password");
     // It served all the time: the processes are the same.
-    assert!(!served.pod.log().contains("service.ended_unexpectedly"), "{}", served.pod.log());
-    served.stop();
+    assert!(!web.pod.log().contains("service.ended_unexpectedly"), "{}", web.pod.log());
+    web.ping_and_stop();
     // The file changes before the role's password: it is retried until both agree.
-    let served = Served::start(leader());
-    place.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'third'");
+    let web = served(leader());
+    stage.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'third'");
     mount("v3", "third");
-    served.pod.event("secret.applied");
-    served.stop();
+    web.pod.event("secret.applied");
+    web.ping_and_stop();
 }

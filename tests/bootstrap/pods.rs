@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::place::{DATABASE, Place, held_at};
+use crate::stage::{self, DATABASE, held_at};
 use crate::support::barrier::Barrier;
 use crate::support::binary::LONG;
 
@@ -12,9 +12,9 @@ const BOOTSTRAP_LOCK: i64 = 0x6361_756c_626f_6f74;
 
 #[test]
 fn eight_pods_make_one_site() {
-    let place = Place::new();
+    let stage = stage::empty();
     let barrier = Barrier::at("folders");
-    let pods: Vec<_> = (0..8).map(|_| held_at(place.leader(), &barrier).spawn()).collect();
+    let pods: Vec<_> = (0..8).map(|_| held_at(stage.leader(), &barrier).spawn()).collect();
     let held = barrier.wait(LONG);
     // All pods have tried the lock by then; only the one that is held at the barrier runs a step.
     for pod in &pods {
@@ -34,8 +34,8 @@ fn eight_pods_make_one_site() {
 #[test]
 fn two_pods_whose_start_is_not_staggered() {
     for _ in 0..3 {
-        let place = Place::new();
-        let pods = [place.leader().spawn(), place.leader().spawn()];
+        let stage = stage::empty();
+        let pods = [stage.leader().spawn(), stage.leader().spawn()];
         let logs = pods.map(|pod| pod.end().exits(0).to_string());
         let created = logs.iter().filter(|log| log.contains("\"step\":\"new-site\"")).count();
         assert_eq!(created, 1, "{}\n{}", logs[0], logs[1]);
@@ -45,13 +45,13 @@ fn two_pods_whose_start_is_not_staggered() {
 /// A session holds the lock without a heartbeat: it is waited for, and TERM ends the wait at once.
 #[test]
 fn a_lock_without_a_heartbeat_is_waited_for() {
-    let place = Place::new();
-    place.created();
+    let stage = stage::empty();
+    stage.created();
     // An old heartbeat of an earlier leader does not prove that the present holder is dead.
-    let site = place.site();
+    let site = stage.session();
     site.run("UPDATE public.__cauldron_state SET beat = now() - interval '30 days'");
     site.run(&format!("SELECT pg_advisory_lock({BOOTSTRAP_LOCK})"));
-    let mut pod = place.leader().start();
+    let mut pod = stage.leader().start();
     pod.event("leader.waiting");
     pod.answers("/livez", 200);
     assert_eq!(pod.probe("/readyz"), 503);
@@ -60,9 +60,9 @@ fn a_lock_without_a_heartbeat_is_waited_for() {
     pod.end_within(Duration::from_secs(10)).exits(143);
     assert!(requested.elapsed() < Duration::from_secs(2), "{:?}", requested.elapsed());
     // Once the lock is released, the next pod continues.
-    let pod = place.leader().spawn();
+    let pod = stage.leader().spawn();
     pod.event("leader.waiting");
     drop(site);
     pod.end().exits(0).event("site.up_to_date");
-    assert!(place.postgres.database_exists(DATABASE));
+    assert!(stage.postgres.database_exists(DATABASE));
 }

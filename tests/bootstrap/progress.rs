@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::place::Place;
+use crate::stage;
 use crate::support::skip::skipped;
 
 /// Runs the rest of the command line on its own terminal.
@@ -13,8 +13,8 @@ const ON_A_TERMINAL: [&str; 3] =
 /// Frappe draws its bar with carriage returns; we fold it into one live line.
 #[test]
 fn on_a_terminal_there_is_a_live_line() {
-    let place = Place::new();
-    let ended = place.leader().under(&ON_A_TERMINAL).run().exits(0);
+    let stage = stage::empty();
+    let ended = stage.leader().under(&ON_A_TERMINAL).run().exits(0);
     let screen = ended.stdout;
     assert!(screen.contains("\rnew-site  ") || screen.contains("new-site  0 s"), "{screen:?}");
     assert!(screen.contains(" tables  "), "{screen:?}");
@@ -24,8 +24,8 @@ fn on_a_terminal_there_is_a_live_line() {
 /// The control: in a log there is one event per step, and nothing is redrawn.
 #[test]
 fn in_a_log_there_is_one_event_per_step() {
-    let place = Place::new();
-    let log = place.leader().run().exits(0).stderr;
+    let stage = stage::empty();
+    let log = stage.leader().run().exits(0).stderr;
     assert!(!log.contains('\r'), "{log:?}");
     for step in ["new-site", "enable-scheduler"] {
         let events = |word: &str| {
@@ -38,8 +38,8 @@ fn in_a_log_there_is_one_event_per_step() {
 /// Kubernetes shows the termination message as the reason of an end.
 #[test]
 fn the_termination_message_has_cause_and_hint() {
-    let place = Place::new();
-    let message = place.bench.path().join("message");
+    let stage = stage::empty();
+    let message = stage.bench.path().join("message");
     fs::write(&message, "").expect("a file");
     // The pod gets its own /dev, in which the kubelet mounts the file.
     let script = format!(
@@ -54,7 +54,7 @@ fn the_termination_message_has_cause_and_hint() {
         skipped("the_termination_message_has_cause_and_hint", "no mount namespace can be made here");
         return;
     }
-    let leader = place.leader().unset("ADMIN_PASSWORD");
+    let leader = stage.leader().unset("ADMIN_PASSWORD");
     leader.under(&["unshare", "-m", "sh", "-c", &script]).run().exits(78);
     let text = fs::read_to_string(&message).expect("the message");
     assert!(text.contains("ADMIN_PASSWORD is not set") && text.contains("set ADMIN_PASSWORD or"), "{text:?}");

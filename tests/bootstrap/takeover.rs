@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::place::{Place, Served, held_at};
+use crate::stage::{self, held_at, served};
 use crate::support::barrier::Barrier;
 use crate::support::binary::LONG;
 use crate::support::proxy::Proxy;
@@ -13,28 +13,28 @@ use crate::support::wait::within;
 /// The supervisor dies and its step lives on with its session, as in a pod on a node that lost its network.
 #[test]
 fn a_step_without_its_supervisor_is_ended_before_the_next_leader_works() {
-    let place = Place::new();
+    let stage = stage::empty();
     let barrier = Barrier::at("doctype:User");
-    let mut pod = held_at(place.leader(), &barrier).spawn();
+    let mut pod = held_at(stage.leader(), &barrier).spawn();
     let held = barrier.wait(LONG);
     pod.signal(Signal::SIGKILL);
     assert_eq!(within(LONG, || pod.exit()), Some(-9));
-    place.leader().run().exits(0).event("leader.old_session_ended").event("site.unfinished_cleared");
+    stage.leader().run().exits(0).event("leader.old_session_ended").event("site.unfinished_cleared");
     // The step continues now, and finds its session closed.
     held.release();
-    Served::start(place.leader()).stop();
-    assert_eq!(place.state("phase").as_deref(), Some("complete"));
+    served(stage.leader()).ping_and_stop();
+    assert_eq!(stage.state("phase").as_deref(), Some("complete"));
 }
 
 /// Stopped with its connection open: after 30 s without a heartbeat, the lock is taken from it.
 #[test]
 fn a_leader_that_hangs_is_ended() {
-    let place = Place::new();
+    let stage = stage::empty();
     let barrier = Barrier::at("doctype:User");
-    let hung = held_at(place.leader(), &barrier).spawn();
+    let hung = held_at(stage.leader(), &barrier).spawn();
     let held = barrier.wait(LONG);
     hung.signal(Signal::SIGSTOP);
-    let taker = place.leader().spawn();
+    let taker = stage.leader().spawn();
     taker.event("leader.waiting");
     taker
         .end_within(Duration::from_secs(120))
@@ -44,18 +44,18 @@ fn a_leader_that_hangs_is_ended() {
     hung.signal(Signal::SIGCONT);
     hung.end_within(Duration::from_secs(20)).exits(75);
     held.release();
-    Served::start(place.leader()).stop();
-    assert_eq!(place.state("phase").as_deref(), Some("complete"));
+    served(stage.leader()).ping_and_stop();
+    assert_eq!(stage.state("phase").as_deref(), Some("complete"));
 }
 
 /// The control: a leader with a heartbeat is waited for, however long its step takes.
 #[test]
 fn a_leader_with_a_heartbeat_is_not_ended() {
-    let place = Place::new();
+    let stage = stage::empty();
     let barrier = Barrier::at("doctype:User");
-    let leader = held_at(place.leader(), &barrier).spawn();
+    let leader = held_at(stage.leader(), &barrier).spawn();
     let held = barrier.wait(LONG);
-    let mut follower = place.leader().spawn();
+    let mut follower = stage.leader().spawn();
     follower.event("leader.waiting");
     // Longer than the silence after which it would be ended.
     let began = std::time::Instant::now();
@@ -71,12 +71,12 @@ fn a_leader_with_a_heartbeat_is_not_ended() {
 /// A waiting pod whose own connection stalls does not wait forever.
 #[test]
 fn a_waiting_pod_whose_connection_stalls_ends() {
-    let place = Place::new();
+    let stage = stage::empty();
     let barrier = Barrier::at("doctype:User");
-    let leader = held_at(place.leader(), &barrier).spawn();
+    let leader = held_at(stage.leader(), &barrier).spawn();
     let held = barrier.wait(LONG);
-    let proxy = Proxy::to(place.postgres.port());
-    let waiting = place.leader().set("DB_PORT", proxy.port()).spawn();
+    let proxy = Proxy::to(stage.postgres.port());
+    let waiting = stage.leader().set("DB_PORT", proxy.port()).spawn();
     waiting.event("leader.waiting");
     proxy.stall();
     waiting.end_within(Duration::from_secs(60)).exits(75).says("has not answered");

@@ -1,81 +1,8 @@
-//! A site to examine, and the report about it.
-
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+//! The report of `doctor`, and what it must contain.
 
 use serde_json::Value;
 
-use crate::support::bench::{ADMIN_PASSWORD, Bench};
-use crate::support::binary::{Binary, Ended};
-use crate::support::postgres::{PASSWORD, Postgres, SUPERUSER};
-use crate::support::redis::{Options, Redis};
-
-pub const SITE: &str = "doctor.local";
-pub const DATABASE: &str = "doctor_local";
-pub const REDIS_PASSWORD: &str = "redis-Secret_3";
-
-pub struct Place {
-    pub postgres: Postgres,
-    pub redis: Redis,
-    pub bench: Bench,
-}
-
-impl Place {
-    /// Servers and a bench, without a site.
-    pub fn empty() -> Self {
-        Self::with_redis(Options::default().setting("appendonly yes"))
-    }
-
-    pub fn with_redis(redis: Options) -> Self {
-        let redis = Redis::start_with(redis.password(REDIS_PASSWORD));
-        Self { postgres: Postgres::start(), redis, bench: Bench::sample() }
-    }
-
-    /// A finished site that is in use.
-    pub fn healthy() -> Self {
-        let place = Self::empty();
-        place.manifest("bootstrap").run().exits(0);
-        let session = place.postgres.session(DATABASE);
-        session.run(r#"update "tabUser" set last_active = now() where name = 'Administrator'"#);
-        session.run(
-            r#"update "tabSingles" set value = '1' where doctype = 'System Settings' and field = 'enable_scheduler'"#,
-        );
-        place.bench.configure(serde_json::json!({ "host_name": format!("http://{SITE}") }));
-        // Frappe creates the file readable by every user of the machine.
-        let config = place.bench.sites().join(SITE).join("site_config.json");
-        fs::set_permissions(config, fs::Permissions::from_mode(0o640)).expect("a file of its own");
-        place
-    }
-
-    /// The manifest of a pod that leads.
-    pub fn manifest(&self, command: &str) -> Binary {
-        Binary::on(&self.bench, &[command])
-            .servers(&self.postgres, &self.redis)
-            .set("SITE_NAME", SITE)
-            .set("DB_NAME", DATABASE)
-            .set("DB_USER", SUPERUSER)
-            .set("DB_PASSWORD", PASSWORD)
-            .set("ADMIN_PASSWORD", ADMIN_PASSWORD)
-    }
-
-    pub fn doctor(&self) -> Binary {
-        self.manifest("doctor").argument("--format").argument("json")
-    }
-
-    #[track_caller]
-    pub fn examined(&self) -> Examined {
-        Examined::from(self.doctor().run())
-    }
-
-    /// Changes site_config.json as an operator with an editor would.
-    pub fn edit_site_config(&self, change: impl FnOnce(&mut serde_json::Map<String, Value>)) {
-        let file = format!("{SITE}/site_config.json");
-        let mut config = self.bench.read_config(&file);
-        change(&mut config);
-        let text = serde_json::to_string_pretty(&config).expect("JSON");
-        fs::write(self.bench.sites().join(file), text).expect("site_config.json");
-    }
-}
+use crate::support::binary::Ended;
 
 /// One report.
 pub struct Examined {

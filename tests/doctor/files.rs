@@ -3,29 +3,30 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::examined::{DATABASE, Examined, Place, SITE};
+use crate::examined::Examined;
+use crate::stage::{self, DATABASE, doctor, examine};
 use crate::support::other_app::OtherApp;
 use crate::support::skip::skipped;
 
 #[test]
 fn a_truncated_file_is_reported_with_its_position() {
-    let place = Place::healthy();
-    let path = place.bench.sites().join(SITE).join("site_config.json");
+    let stage = stage::healthy();
+    let path = stage.file("site_config.json");
     fs::write(&path, r#"{"db_name": "doctor_local", "db_password": "canary"#).expect("half a file");
-    let report = place.examined().exits(78).reports("site-config", "error", "invalid JSON");
+    let report = examine(&stage).exits(78).reports("site-config", "error", "invalid JSON");
     assert!(!report.text.contains("canary"), "{}", report.text);
-    let common = place.bench.sites().join("common_site_config.json");
+    let common = stage.bench.sites().join("common_site_config.json");
     fs::write(common, "[]").expect("no object");
-    place.examined().exits(78).reports("common-config", "error", "not a JSON object");
+    examine(&stage).exits(78).reports("common-config", "error", "not a JSON object");
 }
 
 #[test]
 fn a_file_that_others_may_read_or_that_differs() {
-    let place = Place::healthy();
-    let path = place.bench.sites().join(SITE).join("site_config.json");
+    let stage = stage::healthy();
+    let path = stage.file("site_config.json");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("an open file");
-    place.bench.configure(serde_json::json!({"socketio_port": 1, "default_site": "gone.local"}));
-    let report = Examined::from(place.doctor().set("SOCKETIO_PORT", 9000).run()).exits(0);
+    stage.bench.configure(serde_json::json!({"socketio_port": 1, "default_site": "gone.local"}));
+    let report = Examined::from(doctor(&stage).set("SOCKETIO_PORT", 9000).run()).exits(0);
     report
         .reports("site-config-mode", "warning", "0644")
         .reports("common-config", "info", "socketio_port")
@@ -34,8 +35,8 @@ fn a_file_that_others_may_read_or_that_differs() {
 
 #[test]
 fn a_folder_that_is_no_bench() {
-    let place = Place::healthy();
-    let report = Examined::from(place.doctor().set("CAULDRON_BENCH", "/nowhere").run()).exits(78);
+    let stage = stage::healthy();
+    let report = Examined::from(doctor(&stage).set("CAULDRON_BENCH", "/nowhere").run()).exits(78);
     report
         .reports("configuration", "error", "is not a bench")
         .reports("volume-folder", "error", "/nowhere/sites")
@@ -45,8 +46,8 @@ fn a_folder_that_is_no_bench() {
 
 #[test]
 fn missing_programs() {
-    let place = Place::healthy();
-    let report = Examined::from(place.doctor().set("PATH", "/nowhere").run()).exits(0);
+    let stage = stage::healthy();
+    let report = Examined::from(doctor(&stage).set("PATH", "/nowhere").run()).exits(0);
     for id in ["client-psql", "client-pg-dump", "bench-node"] {
         let finding = report.findings.iter().find(|finding| finding.id == id).expect(id);
         assert_eq!(finding.severity, "warning", "{finding:?}");
@@ -56,47 +57,43 @@ fn missing_programs() {
 /// No migration could take its backup.
 #[test]
 fn a_pg_dump_older_than_the_server() {
-    let place = Place::healthy();
+    let stage = stage::healthy();
     let folder = tempfile::tempdir().expect("a folder");
     let program = folder.path().join("pg_dump");
     std::fs::write(&program, "#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6.1'\n").expect("a script");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&program, mode).expect("a script");
     let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").expect("PATH"));
-    let report = Examined::from(place.doctor().set("PATH", &path).run()).exits(78);
+    let report = Examined::from(doctor(&stage).set("PATH", &path).run()).exits(78);
     report.reports("client-pg-dump", "error", "older than the server, which is 15");
-    let report = Examined::from(place.doctor().set("PATH", &path).set("CAULDRON_BACKUP", 0).run()).exits(0);
+    let report = Examined::from(doctor(&stage).set("PATH", &path).set("CAULDRON_BACKUP", 0).run()).exits(0);
     report.reports("client-pg-dump", "warning", "it refuses to dump that server");
 }
 
 #[test]
 fn app_lists_that_differ() {
-    let mut place = Place::healthy();
-    let app = OtherApp::add(&mut place.bench);
+    let mut stage = stage::healthy();
+    let app = OtherApp::add(&mut stage.bench);
     app.set_listed(true);
-    place.examined().exits(0).reports("apps-installed", "info", "ledger").reports(
+    examine(&stage).exits(0).reports("apps-installed", "info", "ledger").reports(
         "apps-importable",
         "ok",
         "1 of 1",
     );
-    place.postgres.run(
+    stage.postgres.run(
         DATABASE,
         r#"update "tabDefaultValue" set defvalue = '["frappe", "ledger"]' where defkey = 'installed_apps'"#,
     );
-    place.examined().reports("apps-installed", "ok", "ledger").reports(
-        "pending-patches",
-        "warning",
-        "ledger",
-    );
+    examine(&stage).reports("apps-installed", "ok", "ledger").reports("pending-patches", "warning", "ledger");
     app.set_listed(false);
-    place.examined().exits(0).reports("apps-installed", "info", "ledger").reports(
+    examine(&stage).exits(0).reports("apps-installed", "info", "ledger").reports(
         "apps-importable",
         "ok",
         "2 of 2",
     );
     app.set_importable(false);
-    place.examined().exits(78).reports("apps-importable", "error", "ledger");
-    let wanted = place.doctor().set("STANDARD_APPS", "frappe:version-15,erpnext:version-15");
+    examine(&stage).exits(78).reports("apps-importable", "error", "ledger");
+    let wanted = doctor(&stage).set("STANDARD_APPS", "frappe:version-15,erpnext:version-15");
     Examined::from(wanted.run()).reports("apps-wanted", "warning", "erpnext");
 }
 
@@ -107,11 +104,11 @@ fn a_volume_that_this_user_may_not_write() {
         skipped("a_volume_that_this_user_may_not_write", "only root can start the program as another user");
         return;
     }
-    let place = Place::healthy();
-    let path = place.bench.sites().join(SITE).join("site_config.json");
+    let stage = stage::healthy();
+    let path = stage.file("site_config.json");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("a readable file");
     let stranger = ["setpriv", "--reuid", "4242", "--regid", "4242", "--clear-groups"];
-    let report = Examined::from(place.doctor().under(&stranger).run()).exits(77);
+    let report = Examined::from(doctor(&stage).under(&stranger).run()).exits(77);
     report.reports("volume-writable", "error", "uid 4242").reports(
         "volume-folder",
         "ok",

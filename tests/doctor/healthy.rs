@@ -3,29 +3,29 @@
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::examined::{DATABASE, Examined, Place, REDIS_PASSWORD, SITE};
+use crate::examined::Examined;
+use crate::stage::{self, DATABASE, REDIS_PASSWORD, doctor, examine};
 use crate::support::bench::ADMIN_PASSWORD;
 use crate::support::binary::Binary;
 use crate::support::port;
 use crate::support::postgres::PASSWORD;
-use crate::support::snapshot;
+use crate::support::stage::{Stage, ready};
 
 /// Checks that may differ from ok on a test machine: its disks, and the supervisor, since no role runs.
 const OF_THE_MACHINE: [&str; 4] = ["volume-filesystem", "volume-space", "volume-inodes", "supervisor"];
 
 #[test]
 fn everything_is_ok_and_nothing_is_changed() {
-    let place = Place::healthy();
-    let before = (snapshot::files(&place.bench), snapshot::cluster(&place.postgres));
-    let keys: Vec<String> = place.redis.ask(1, &["KEYS", "*"]);
-    let examined = place.examined().exits(0);
+    let stage = stage::healthy();
+    let before = stage.snapshot();
+    let keys: Vec<String> = stage.redis.ask(1, &["KEYS", "*"]);
+    let examined = examine(&stage).exits(0);
     for finding in &examined.findings {
         let expected = finding.severity == "ok" || OF_THE_MACHINE.contains(&finding.id.as_str());
         assert!(expected, "{finding:?}");
     }
-    snapshot::same(&before.0, &snapshot::files(&place.bench));
-    snapshot::same(&before.1, &snapshot::cluster(&place.postgres));
-    assert_eq!(keys, place.redis.ask::<Vec<String>>(1, &["KEYS", "*"]));
+    stage.is_unchanged_since(&before);
+    assert_eq!(keys, stage.redis.ask::<Vec<String>>(1, &["KEYS", "*"]));
     // Every question in the table of docs/doctor.md has an answer.
     let page = include_str!("../../docs/doctor.md");
     let table = page.split("<!-- doctor -->").nth(1).and_then(|rest| rest.split("<!-- end").next());
@@ -33,13 +33,13 @@ fn everything_is_ok_and_nothing_is_changed() {
         let id = line.split('`').nth(1).expect("an id");
         assert!(examined.findings.iter().any(|finding| finding.id == id), "{id} was not reported");
     }
-    no_secret_is_shown(&place, &examined);
-    as_text_every_finding_has_a_line(&place, &examined);
+    no_secret_is_shown(&stage, &examined);
+    as_text_every_finding_has_a_line(&stage, &examined);
 }
 
 /// Covers every kind of secret, including those in files.
-fn no_secret_is_shown(place: &Place, examined: &Examined) {
-    let config = place.bench.read_config(&format!("{SITE}/site_config.json"));
+fn no_secret_is_shown(stage: &Stage, examined: &Examined) {
+    let config = stage.site_config();
     let text = |key: &str| config[key].as_str().expect("text").to_owned();
     let own = [text("db_password"), text("encryption_key")];
     let given = [PASSWORD, ADMIN_PASSWORD, REDIS_PASSWORD].map(str::to_owned);
@@ -49,8 +49,8 @@ fn no_secret_is_shown(place: &Place, examined: &Examined) {
     assert!(examined.text.contains(DATABASE));
 }
 
-fn as_text_every_finding_has_a_line(place: &Place, examined: &Examined) {
-    let ended = place.manifest("doctor").run().exits(0);
+fn as_text_every_finding_has_a_line(stage: &Stage, examined: &Examined) {
+    let ended = stage.manifest("doctor").run().exits(0);
     for finding in &examined.findings {
         assert!(ended.stdout.contains(&format!("  {}", finding.id)), "{}:\n{}", finding.id, ended.stdout);
     }
@@ -59,8 +59,8 @@ fn as_text_every_finding_has_a_line(place: &Place, examined: &Examined) {
 
 #[test]
 fn a_follower_needs_no_administrator_login() {
-    let place = Place::healthy();
-    let follower = place.doctor().unset("DB_USER").unset("DB_PASSWORD").unset("ADMIN_PASSWORD");
+    let stage = stage::healthy();
+    let follower = doctor(&stage).unset("DB_USER").unset("DB_PASSWORD").unset("ADMIN_PASSWORD");
     let report = Examined::from(follower.run()).exits(0);
     assert!(report.problems().is_empty(), "{}", report.shown());
     let report = report.reports("postgres-connection", "ok", DATABASE);
@@ -69,8 +69,8 @@ fn a_follower_needs_no_administrator_login() {
 
 #[test]
 fn a_site_that_does_not_exist_yet_is_no_error() {
-    let place = Place::empty();
-    let report = place.examined().exits(0).reports("site", "info", "creates it");
+    let stage = stage::empty();
+    let report = examine(&stage).exits(0).reports("site", "info", "creates it");
     let report = report.reports("database", "info", "the bootstrap creates it");
     let report = report.reports("database-role", "info", "the bootstrap creates it");
     report.reports("common-config", "info", "db_host").reports("site-login", "info", "skipped");
@@ -78,12 +78,11 @@ fn a_site_that_does_not_exist_yet_is_no_error() {
 
 #[test]
 fn a_running_role_is_found() {
-    let place = Place::healthy();
+    let stage = stage::healthy();
     let web = port::free();
-    let mut pod = place.manifest("web").set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{web}")).start();
-    pod.answers("/readyz", 200);
+    let pod = ready(stage.manifest("web").set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{web}")));
     let health = format!("127.0.0.1:{}", pod.health_port());
-    let report = Examined::from(place.doctor().set("CAULDRON_HEALTH_ADDR", health).run()).exits(0);
+    let report = Examined::from(doctor(&stage).set("CAULDRON_HEALTH_ADDR", health).run()).exits(0);
     report.reports("supervisor", "ok", "web is in phase serving");
     pod.signal(Signal::SIGTERM);
     pod.end().exits(0);

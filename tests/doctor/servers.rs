@@ -2,17 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use crate::examined::{Examined, Place};
+use crate::examined::Examined;
+use crate::stage::{self, doctor, examine};
 use crate::support::port;
 use crate::support::redis::Options;
 
 #[test]
 fn with_all_servers_down_the_rest_is_reported_in_time() {
-    let mut place = Place::healthy();
-    place.postgres.stop();
-    place.redis.stop();
+    let mut stage = stage::healthy();
+    stage.postgres.stop();
+    stage.redis.stop();
     let begin = Instant::now();
-    let report = place.examined().exits(69);
+    let report = examine(&stage).exits(69);
     assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
     let report = report.reports("postgres-connection", "error", "tcp: 127.0.0.1");
     let report = report.reports("redis-connection", "error", "REDIS_CACHE");
@@ -30,16 +31,16 @@ fn with_all_servers_down_the_rest_is_reported_in_time() {
 
 #[test]
 fn names_that_do_not_resolve() {
-    let place = Place::empty();
-    let report = Examined::from(place.doctor().set("DB_HOST", "nowhere.invalid").run()).exits(69);
+    let stage = stage::empty();
+    let report = Examined::from(doctor(&stage).set("DB_HOST", "nowhere.invalid").run()).exits(69);
     report.reports("dns", "error", "nowhere.invalid").reports("postgres-connection", "error", "dns");
 }
 
 #[test]
 fn a_queue_that_loses_jobs() {
     let evicting = Options::default().setting("maxmemory 64mb").setting("maxmemory-policy allkeys-lru");
-    let place = Place::with_redis(evicting);
-    let report = Examined::from(place.doctor().set("REDIS_CACHE", place.redis.url(1)).run()).exits(0);
+    let stage = stage::with_redis(evicting);
+    let report = Examined::from(doctor(&stage).set("REDIS_CACHE", stage.redis.url(1)).run()).exits(0);
     let report = report.reports("redis-queue-eviction", "warning", "allkeys-lru");
     report.reports("redis-queue-persistence", "warning", "appendonly").reports(
         "redis-databases",
@@ -51,21 +52,21 @@ fn a_queue_that_loses_jobs() {
 /// The bench's path is the same in every container, and so are the names of its queues.
 #[test]
 fn a_queue_that_another_installation_uses() {
-    let place = Place::empty();
-    place.examined().reports("queue-owner", "ok", "");
-    let bench_id = place.bench.path().to_str().expect("a path").trim_matches('/').replace('/', "-");
+    let stage = stage::empty();
+    examine(&stage).reports("queue-owner", "ok", "");
+    let bench_id = stage.bench.path().to_str().expect("a path").trim_matches('/').replace('/', "-");
     // The first id looks like a site's, but its job is not Frappe's.
     for (id, call) in
         [("odd-one||1", "os.getpid()"), ("other.test::1", "execute_job(site='other.test', method='x')")]
     {
-        place.redis.ask::<i64>(1, &["RPUSH", &format!("rq:queue:{bench_id}:long"), id]);
-        place.redis.ask::<i64>(1, &["HSET", &format!("rq:job:{id}"), "description", call]);
+        stage.redis.ask::<i64>(1, &["RPUSH", &format!("rq:queue:{bench_id}:long"), id]);
+        stage.redis.ask::<i64>(1, &["HSET", &format!("rq:job:{id}"), "description", call]);
     }
-    let report = place.examined().exits(78).reports("queue-owner", "error", "1 jobs wait for other.test");
+    let report = examine(&stage).exits(78).reports("queue-owner", "error", "1 jobs wait for other.test");
     assert!(!report.text.contains("odd-one"), "{}", report.text);
     let claim = format!("cauldron:claim:{bench_id}:third.test");
-    place.redis.ask::<String>(1, &["SET", &claim, "installation-3", "EX", "60"]);
-    place.examined().exits(78).reports(
+    stage.redis.ask::<String>(1, &["SET", &claim, "installation-3", "EX", "60"]);
+    examine(&stage).exits(78).reports(
         "queue-owner",
         "error",
         "third.test is claimed by installation installation-3",
@@ -75,15 +76,15 @@ fn a_queue_that_another_installation_uses() {
 #[test]
 fn a_queue_that_takes_no_jobs() {
     let replica = Options::default().setting(&format!("replicaof 127.0.0.1 {}", port::free()));
-    let place = Place::with_redis(replica.setting("replica-serve-stale-data yes"));
-    place.examined().exits(78).reports("redis-queue-role", "error", "primary");
+    let stage = stage::with_redis(replica.setting("replica-serve-stale-data yes"));
+    examine(&stage).exits(78).reports("redis-queue-role", "error", "primary");
 }
 
 #[test]
 fn a_redis_with_another_password() {
-    let place = Place::empty();
-    let url = format!("redis://:wrong-canary@127.0.0.1:{}/1", place.redis.port());
-    let report = Examined::from(place.doctor().set("REDIS_QUEUE", url).run()).exits(77);
+    let stage = stage::empty();
+    let url = format!("redis://:wrong-canary@127.0.0.1:{}/1", stage.redis.port());
+    let report = Examined::from(doctor(&stage).set("REDIS_QUEUE", url).run()).exits(77);
     assert!(!report.text.contains("wrong-canary"), "{}", report.text);
     report.reports("redis-connection", "error", "REDIS_QUEUE").reports(
         "redis-queue-eviction",

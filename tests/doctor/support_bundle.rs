@@ -3,22 +3,21 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::examined::{DATABASE, Place, REDIS_PASSWORD, SITE};
+use crate::stage::{self, DATABASE, REDIS_PASSWORD};
 use crate::support::bench::ADMIN_PASSWORD;
 use crate::support::binary::Pod;
 use crate::support::postgres::PASSWORD;
+use crate::support::stage::{Stage, ready};
 
 const GIT_TOKEN: &str = "canary-git-token";
 
-fn worker(place: &Place) -> Pod {
-    let mut pod = place.manifest("worker").set("CAULDRON_CHILD_LOGS", "prefix").start();
-    pod.answers("/readyz", 200);
-    pod
+fn worker(stage: &Stage) -> Pod {
+    ready(stage.manifest("worker").set("CAULDRON_CHILD_LOGS", "prefix"))
 }
 
 /// Every secret that stands in the environment, in a file of the bench, or in a log file.
-fn secrets(place: &Place) -> Vec<String> {
-    let config = place.bench.read_config(&format!("{SITE}/site_config.json"));
+fn secrets(stage: &Stage) -> Vec<String> {
+    let config = stage.site_config();
     let from_file = ["db_password", "encryption_key"].map(|key| config[key].as_str().expect(key).to_owned());
     [PASSWORD, REDIS_PASSWORD, ADMIN_PASSWORD, GIT_TOKEN]
         .map(String::from)
@@ -29,17 +28,17 @@ fn secrets(place: &Place) -> Vec<String> {
 
 #[test]
 fn a_bundle_of_a_running_role_has_every_section_and_no_secret() {
-    let place = Place::healthy();
-    let pod = worker(&place);
-    let secrets = secrets(&place);
-    for folder in [place.bench.path().join("logs"), place.bench.sites().join(SITE).join("logs")] {
+    let stage = stage::healthy();
+    let pod = worker(&stage);
+    let secrets = secrets(&stage);
+    for folder in [stage.bench.path().join("logs"), stage.file("logs")] {
         fs::create_dir_all(&folder).expect("a folder of logs");
         let lines = format!("first\n{}\nlast line of a log\n", secrets.join(" "));
         fs::write(folder.join("web.error.log"), lines).expect("a log");
     }
     let health = format!("127.0.0.1:{}", pod.health_port());
     let apps = format!(r#"[{{"url": "https://{GIT_TOKEN}@git.test/a.git", "name": "a"}}]"#);
-    let ended = place
+    let ended = stage
         .manifest("support-bundle")
         .set("CAULDRON_HEALTH_ADDR", health)
         .set("CAULDRON_APPS", apps)
@@ -63,7 +62,7 @@ fn a_bundle_of_a_running_role_has_every_section_and_no_secret() {
     assert_eq!(text.matches("last line of a log").count(), 2, "one log of the bench, one of the site");
     // Negative control: the secrets were there to be found.
     assert!(
-        fs::read_to_string(place.bench.path().join("logs/web.error.log")).expect("a log").contains(PASSWORD)
+        fs::read_to_string(stage.bench.path().join("logs/web.error.log")).expect("a log").contains(PASSWORD)
     );
     for secret in &secrets {
         assert!(!text.contains(secret.as_str()), "{secret} is in:\n{text}");
@@ -73,9 +72,9 @@ fn a_bundle_of_a_running_role_has_every_section_and_no_secret() {
 /// The bundle is needed most where things are broken.
 #[test]
 fn a_bundle_of_a_broken_configuration_says_what_is_absent() {
-    let place = Place::empty();
+    let stage = stage::empty();
     let ended =
-        place.manifest("support-bundle").set("DB_PORT", "five").unset("ADMIN_PASSWORD").run().exits(0);
+        stage.manifest("support-bundle").set("DB_PORT", "five").unset("ADMIN_PASSWORD").run().exits(0);
     for part in [
         "error: DB_PORT (environment DB_PORT)",
         "==== status\n(not available: ",
@@ -88,11 +87,11 @@ fn a_bundle_of_a_broken_configuration_says_what_is_absent() {
 
 #[test]
 fn a_file_is_written_once_for_its_owner_alone() {
-    let place = Place::empty();
+    let stage = stage::empty();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("bundle.txt");
     let bundle =
-        || place.manifest("support-bundle").argument("--output").argument(&path.display().to_string());
+        || stage.manifest("support-bundle").argument("--output").argument(&path.display().to_string());
     assert_eq!(bundle().run().exits(0).stdout, "");
     assert!(fs::read_to_string(&path).expect("a bundle").starts_with("==== about\n"));
     assert_eq!(fs::metadata(&path).expect("a bundle").permissions().mode() & 0o777, 0o600);

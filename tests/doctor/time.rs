@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::examined::{Examined, Place};
+use crate::examined::Examined;
+use crate::stage::{self, doctor};
 
 /// 15 s, and a margin for a busy machine.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(17);
@@ -21,13 +22,13 @@ fn silent() -> (TcpListener, u16) {
 
 #[test]
 fn servers_that_do_not_answer() {
-    let place = Place::healthy();
+    let stage = stage::healthy();
     let (_postgres, postgres) = silent();
     let (_redis, redis) = silent();
     let url = format!("redis://127.0.0.1:{redis}/1");
     let begin = Instant::now();
     let report =
-        Examined::from(place.doctor().set("DB_PORT", postgres).set("REDIS_QUEUE", url).run()).exits(69);
+        Examined::from(doctor(&stage).set("DB_PORT", postgres).set("REDIS_QUEUE", url).run()).exits(69);
     assert!(begin.elapsed() < TOTAL_TIMEOUT, "{:?}", begin.elapsed());
     let report = report.reports("postgres-connection", "error", "").reports(
         "redis-connection",
@@ -39,10 +40,10 @@ fn servers_that_do_not_answer() {
 
 #[test]
 fn a_stop_signal_ends_it_at_once() {
-    let place = Place::empty();
+    let stage = stage::empty();
     for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)] {
         let (listener, port) = silent();
-        let pod = place.doctor().set("DB_PORT", port).spawn();
+        let pod = doctor(&stage).set("DB_PORT", port).spawn();
         let (mut connection, _) = listener.accept().expect("a connection");
         // The first message was sent, so `doctor` now waits for an answer.
         connection.read_exact(&mut [0; 8]).expect("a first message");

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use crate::converge::{AGAIN, converge};
+use crate::drill_stage::DrillStage;
 use crate::edges::CREATION;
-use crate::lab::Lab;
-use crate::place::held_at;
-use crate::pool::in_places;
+use crate::pool::in_parallel;
 use crate::scale::scale;
+use crate::stage::held_at;
 use crate::support::barrier::Barrier;
 use crate::support::binary::LONG;
 use crate::support::trace::Trace;
@@ -33,11 +33,11 @@ fn a_server_away_and_back_in_every_step() {
     } else {
         CREATION.iter().zip(SERVERS.into_iter().cycle()).map(|(step, server)| (*step, server)).collect()
     };
-    let outcomes = in_places(
+    let outcomes = in_parallel(
         |case| case < cases.len(),
-        |lab, case| {
+        |stage, case| {
             let (step, server) = cases[case];
-            away_and_back(lab, step, server).map_err(|miss| format!("{server:?} at {step}: {miss}"))
+            away_and_back(stage, step, server).map_err(|miss| format!("{server:?} at {step}: {miss}"))
         },
     );
     let misses: Vec<String> = outcomes.into_iter().filter_map(Result::err).collect();
@@ -50,16 +50,16 @@ fn a_server_away_and_back_in_every_step() {
     none_missed("a server away and back", cases.len(), &misses);
 }
 
-fn away_and_back(lab: &mut Lab, step: &str, server: Server) -> Result<(), String> {
+fn away_and_back(stage: &mut DrillStage, step: &str, server: Server) -> Result<(), String> {
     let trace = Trace::new();
     let next = CREATION.iter().skip_while(|name| **name != step).nth(1).copied().unwrap_or("none");
     let barrier = Barrier::at(&format!("{step},{next}"));
-    let mut pod = held_at(lab.pod(&trace), &barrier).spawn();
+    let mut pod = held_at(stage.pod(&trace), &barrier).spawn();
     let held = barrier.wait(LONG);
     match server {
-        Server::Postgres => lab.place.postgres.stop(),
-        Server::PostgresCrash => lab.place.postgres.kill_9(),
-        Server::Redis => lab.place.redis.stop(),
+        Server::Postgres => stage.postgres.stop(),
+        Server::PostgresCrash => stage.postgres.kill_9(),
+        Server::Redis => stage.redis.stop(),
     }
     held.release();
     // The pod continues without the server, to its end or to the next step.
@@ -69,10 +69,10 @@ fn away_and_back(lab: &mut Lab, step: &str, server: Server) -> Result<(), String
         pod.exit().map(Some).or(at_next.is_some().then_some(None))
     });
     // The next start begins while the server is unavailable, and waits for it.
-    let waiting = exit.flatten().map(|_| lab.pod(&trace).spawn());
+    let waiting = exit.flatten().map(|_| stage.pod(&trace).spawn());
     match server {
-        Server::Redis => lab.place.redis.start_again(),
-        Server::Postgres | Server::PostgresCrash => lab.place.postgres.start_again(),
+        Server::Redis => stage.redis.start_again(),
+        Server::Postgres | Server::PostgresCrash => stage.postgres.start_again(),
     }
     drop(at_next);
     for mut pod in [Some(pod), waiting].into_iter().flatten() {
@@ -81,5 +81,5 @@ fn away_and_back(lab: &mut Lab, step: &str, server: Server) -> Result<(), String
             exit => return Err(format!("exit {exit:?}\n{}", pod.log())),
         }
     }
-    converge(lab, &trace, None).map(drop)
+    converge(stage, &trace, None).map(drop)
 }

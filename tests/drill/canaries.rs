@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::place::Place;
+use crate::support::stage::Stage;
 
 /// Each database with a query for its contents; `shop` belongs to another role and has its own schema.
 const QUERIES: [(&str, &str); 3] = [
@@ -19,7 +19,7 @@ pub struct Canaries {
 
 impl Canaries {
     /// Creates the databases of the server, or recreates them.
-    pub fn set(place: &Place) -> Self {
+    pub fn set(stage: &Stage) -> Self {
         for sql in [
             "DROP DATABASE IF EXISTS neighbour",
             "DROP DATABASE IF EXISTS shop",
@@ -28,34 +28,34 @@ impl Canaries {
             "CREATE ROLE shop LOGIN PASSWORD 'shop'",
             "CREATE DATABASE shop OWNER shop",
         ] {
-            place.postgres.run("postgres", sql);
+            stage.postgres.run("postgres", sql);
         }
-        place.postgres.run(
+        stage.postgres.run(
             "neighbour",
             "CREATE TABLE orders AS SELECT n AS id, 'order ' || n AS what FROM generate_series(1, 42) n",
         );
-        place.postgres.run(
+        stage.postgres.run(
             "shop",
             "SET ROLE shop; CREATE SCHEMA books;
              CREATE TABLE books.sold AS SELECT n AS id, n * 2 AS price FROM generate_series(1, 42) n;
              CREATE TABLE public.stock AS TABLE books.sold",
         );
-        Self { rows: Self::rows(place) }
+        Self { rows: Self::rows(stage) }
     }
 
     /// Writes the files, for each new bench.
-    pub fn set_files(place: &Place) {
+    pub fn set_files(stage: &Stage) {
         for (path, content) in FILES {
-            let path = place.bench.sites().join(path);
+            let path = stage.bench.sites().join(path);
             fs::create_dir_all(path.parent().expect("a folder")).expect("a folder of others");
             fs::write(path, content).expect("a file of others");
         }
     }
 
-    fn rows(place: &Place) -> Vec<Option<String>> {
+    fn rows(stage: &Stage) -> Vec<Option<String>> {
         QUERIES
             .iter()
-            .map(|(database, sql)| place.postgres.session(database).query(sql).ok()?.pop()?.pop()?)
+            .map(|(database, sql)| stage.postgres.session(database).query(sql).ok()?.pop()?.pop()?)
             .collect()
     }
 
@@ -63,15 +63,15 @@ impl Canaries {
     ///
     /// # Errors
     /// The canary that changed.
-    pub fn check(&self, place: &Place) -> Result<(), String> {
-        for ((database, sql), (before, after)) in QUERIES.iter().zip(self.rows.iter().zip(Self::rows(place)))
+    pub fn check(&self, stage: &Stage) -> Result<(), String> {
+        for ((database, sql), (before, after)) in QUERIES.iter().zip(self.rows.iter().zip(Self::rows(stage)))
         {
             if before.is_none() || *before != after {
                 return Err(format!("canary in {database}: {sql} gave {before:?}, gives {after:?}"));
             }
         }
         for (path, content) in FILES {
-            let found = fs::read_to_string(place.bench.sites().join(path)).ok();
+            let found = fs::read_to_string(stage.bench.sites().join(path)).ok();
             if found.as_deref() != Some(content) {
                 return Err(format!("canary sites/{path}: {found:?}"));
             }

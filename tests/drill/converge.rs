@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::lab::Lab;
-use crate::place::{DATABASE, held_at};
+use crate::drill_stage::DrillStage;
+use crate::stage::{DATABASE, held_at};
 use crate::support::barrier::{Barrier, Held};
 use crate::support::binary::LONG;
 use crate::support::trace::Trace;
@@ -27,15 +27,15 @@ pub struct Converged {
 ///
 /// # Errors
 /// The failure.
-pub fn converge(lab: &Lab, trace: &Trace, mut orphan: Option<Held>) -> Result<Converged, String> {
+pub fn converge(stage: &DrillStage, trace: &Trace, mut orphan: Option<Held>) -> Result<Converged, String> {
     let began = Instant::now();
     let mut logs = String::new();
     for tries in 1..=MAX_TRIES {
-        let exit = start(lab, trace, &mut orphan, &mut logs)?;
+        let exit = start(stage, trace, &mut orphan, &mut logs)?;
         if exit == 0 {
             let converged = Converged { tries, elapsed: began.elapsed() };
             drop(orphan);
-            lab.check().map_err(|miss| format!("{miss}\n{logs}"))?;
+            stage.check().map_err(|miss| format!("{miss}\n{logs}"))?;
             let overlaps = trace.overlaps();
             if !overlaps.is_empty() {
                 return Err(format!("steps of an older attempt continued: {overlaps:?}\n{logs}"));
@@ -51,13 +51,18 @@ pub fn converge(lab: &Lab, trace: &Trace, mut orphan: Option<Held>) -> Result<Co
     Err(format!("not after {MAX_TRIES} starts\n{logs}"))
 }
 
-fn start(lab: &Lab, trace: &Trace, orphan: &mut Option<Held>, logs: &mut String) -> Result<i32, String> {
+fn start(
+    stage: &DrillStage,
+    trace: &Trace,
+    orphan: &mut Option<Held>,
+    logs: &mut String,
+) -> Result<i32, String> {
     let barrier = Barrier::at(AT_WORK);
-    let mut pod = held_at(lab.pod(trace), &barrier).spawn();
+    let mut pod = held_at(stage.pod(trace), &barrier).spawn();
     let mut seen = Ok(());
     let exit = within(LONG, || {
         if let Some(held) = barrier.wait_or_none(Duration::ZERO) {
-            seen = seen.clone().and(sessions_of_others(lab, held.pid));
+            seen = seen.clone().and(sessions_of_others(stage, held.pid));
             drop(orphan.take());
             held.release();
         }
@@ -72,7 +77,7 @@ fn start(lab: &Lab, trace: &Trace, orphan: &mut Option<Held>, logs: &mut String)
 ///
 /// # Errors
 /// The sessions of older attempts.
-pub fn sessions_of_others(lab: &Lab, worker: u32) -> Result<(), String> {
+pub fn sessions_of_others(stage: &DrillStage, worker: u32) -> Result<(), String> {
     let environment = std::fs::read(format!("/proc/{worker}/environ")).unwrap_or_default();
     let environment = String::from_utf8_lossy(&environment).into_owned();
     let own = environment.split('\0').find_map(|line| line.strip_prefix("PGAPPNAME=")).unwrap_or_default();
@@ -80,7 +85,7 @@ pub fn sessions_of_others(lab: &Lab, worker: u32) -> Result<(), String> {
         "SELECT string_agg(application_name, ' ') FROM pg_stat_activity WHERE datname = '{DATABASE}'
          AND application_name ~ '^cauldron/[a-z0-9]{{20}}$' AND application_name <> '{own}'"
     );
-    match lab.place.postgres.session("postgres").value(&sql) {
+    match stage.postgres.session("postgres").value(&sql) {
         Some(others) => Err(format!("{own} works, and these have sessions: {others}")),
         None => Ok(()),
     }

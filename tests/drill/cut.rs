@@ -8,9 +8,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::converge::sessions_of_others;
-use crate::lab::Lab;
-use crate::place::held_at;
+use crate::drill_stage::DrillStage;
 use crate::scale::scale;
+use crate::stage::held_at;
 use crate::strike::lives;
 use crate::support::barrier::{Barrier, Held};
 use crate::support::binary::{Binary, LONG, Pod};
@@ -24,21 +24,21 @@ const MOMENTS: [&str; 2] = ["doctype:User", "site_config"];
 /// The time limit for a takeover: 30 s of silence, and a creation.
 const TAKEN_OVER: Duration = Duration::from_secs(120);
 
-struct Scene {
-    lab: Lab,
+struct CutStage {
+    stage: DrillStage,
     trace: Trace,
     proxy: Proxy,
 }
 
-impl Scene {
+impl CutStage {
     fn set() -> Self {
-        let lab = Lab::new();
-        let proxy = Proxy::to(lab.place.postgres.port());
-        Self { lab, trace: Trace::new(), proxy }
+        let stage = DrillStage::new();
+        let proxy = Proxy::to(stage.postgres.port());
+        Self { stage, trace: Trace::new(), proxy }
     }
 
     fn behind_the_proxy(&self) -> Binary {
-        self.lab.pod(&self.trace).set("DB_PORT", self.proxy.port())
+        self.stage.pod(&self.trace).set("DB_PORT", self.proxy.port())
     }
 
     /// Starts a leader that waits at `moment` with its step.
@@ -54,7 +54,7 @@ impl Scene {
     fn taken_over(&self, old: Pod, old_step: Held, wake: impl FnOnce(&Pod)) -> Result<(), String> {
         let barrier = Barrier::at("core_tables");
         let mut pods: Vec<Pod> =
-            (0..2).map(|_| held_at(self.lab.pod(&self.trace), &barrier).spawn()).collect();
+            (0..2).map(|_| held_at(self.stage.pod(&self.trace), &barrier).spawn()).collect();
         let logs = |pods: &[Pod], old: &Pod| {
             let all: Vec<String> = pods.iter().chain([old]).map(Pod::log).collect();
             all.join("\n---\n")
@@ -62,7 +62,7 @@ impl Scene {
         let Some(held) = barrier.wait_or_none(TAKEN_OVER) else {
             return Err(format!("no pod took over\n{}", logs(&pods, &old)));
         };
-        sessions_of_others(&self.lab, held.pid).map_err(|miss| format!("{miss}\n{}", logs(&pods, &old)))?;
+        sessions_of_others(&self.stage, held.pid).map_err(|miss| format!("{miss}\n{}", logs(&pods, &old)))?;
         if let Some(second) = barrier.wait_or_none(Duration::ZERO) {
             return Err(format!("two create: {} and {}", held.pid, second.pid));
         }
@@ -93,20 +93,20 @@ impl Scene {
         if !self.trace.overlaps().is_empty() {
             return Err(format!("two at work: {:?}", self.trace.overlaps()));
         }
-        self.lab.check()
+        self.stage.check()
     }
 }
 
 #[track_caller]
-fn each(case: impl Fn(&Scene, &str) -> Result<(), String>) {
-    let mut scene = Scene::set();
+fn each(case: impl Fn(&CutStage, &str) -> Result<(), String>) {
+    let mut cut = CutStage::set();
     for moment in MOMENTS.into_iter().take(if scale().everything { 2 } else { 1 }) {
-        if let Err(miss) = case(&scene, moment) {
+        if let Err(miss) = case(&cut, moment) {
             panic!("at {moment}: {miss}");
         }
-        scene.lab.reset();
-        scene.trace = Trace::new();
-        scene.proxy = Proxy::to(scene.lab.place.postgres.port());
+        cut.stage.reset();
+        cut.trace = Trace::new();
+        cut.proxy = Proxy::to(cut.stage.postgres.port());
     }
 }
 
@@ -127,47 +127,47 @@ fn a_leader_that_is_cut_off_stopped_or_frozen() {
 }
 
 fn a_connection_that_stalls() {
-    each(|scene, moment| {
-        let (pod, held) = scene.leader(scene.behind_the_proxy(), moment);
-        scene.proxy.stall();
-        scene.taken_over(pod, held, |_| ())
+    each(|cut, moment| {
+        let (pod, held) = cut.leader(cut.behind_the_proxy(), moment);
+        cut.proxy.stall();
+        cut.taken_over(pod, held, |_| ())
     });
 }
 
 fn a_connection_that_is_reset() {
-    each(|scene, moment| {
-        let (pod, held) = scene.leader(scene.behind_the_proxy(), moment);
-        scene.proxy.reset();
-        scene.taken_over(pod, held, |_| ())
+    each(|cut, moment| {
+        let (pod, held) = cut.leader(cut.behind_the_proxy(), moment);
+        cut.proxy.reset();
+        cut.taken_over(pod, held, |_| ())
     });
 }
 
 /// The step continues while its supervisor is stopped.
 fn a_supervisor_that_is_stopped() {
-    each(|scene, moment| {
-        let (pod, held) = scene.leader(scene.lab.pod(&scene.trace), moment);
+    each(|cut, moment| {
+        let (pod, held) = cut.leader(cut.stage.pod(&cut.trace), moment);
         pod.signal(Signal::SIGSTOP);
-        scene.taken_over(pod, held, |pod| pod.signal(Signal::SIGCONT))
+        cut.taken_over(pod, held, |pod| pod.signal(Signal::SIGCONT))
     });
 }
 
 /// As with a paused virtual machine: all processes of the pod stop, and all continue at once.
 fn a_pod_that_is_frozen() {
-    each(|scene, moment| {
-        let (pod, held) = scene.leader(scene.lab.pod(&scene.trace), moment);
+    each(|cut, moment| {
+        let (pod, held) = cut.leader(cut.stage.pod(&cut.trace), moment);
         signal_all(&pod, Signal::SIGSTOP);
-        scene.taken_over(pod, held, |pod| signal_all(pod, Signal::SIGCONT))
+        cut.taken_over(pod, held, |pod| signal_all(pod, Signal::SIGCONT))
     });
 }
 
 /// The pod is frozen before its first session and until the site is finished and served: its step would start with
 /// `DROP TABLE` on it.
 fn a_pod_that_thaws_when_the_site_is_finished() {
-    let scene = Scene::set();
-    let (mut pod, held) = scene.leader(scene.lab.pod(&scene.trace), "site_config");
+    let cut = CutStage::set();
+    let (mut pod, held) = cut.leader(cut.stage.pod(&cut.trace), "site_config");
     signal_all(&pod, Signal::SIGSTOP);
-    scene.lab.pod(&scene.trace).spawn().end_within(TAKEN_OVER).exits(0);
-    scene.lab.place.site().run("INSERT INTO \"tabToDo\" (name) VALUES ('somebody''s')");
+    cut.stage.pod(&cut.trace).spawn().end_within(TAKEN_OVER).exits(0);
+    cut.stage.session().run("INSERT INTO \"tabToDo\" (name) VALUES ('somebody''s')");
     // The step's supervisor is still stopped, and could not end it.
     kill(Pid::from_raw(held.pid as i32), Signal::SIGCONT).expect("a step");
     let step = held.pid;
@@ -175,9 +175,9 @@ fn a_pod_that_thaws_when_the_site_is_finished() {
     eventually(LONG, "the old step ends", || (!lives(step)).then_some(()));
     signal_all(&pod, Signal::SIGCONT);
     assert_eq!(within(LONG, || pod.exit()), Some(75), "{}", pod.log());
-    assert!(scene.lab.place.site().is("EXISTS (SELECT FROM \"tabToDo\" WHERE name = 'somebody''s')"));
-    scene.lab.place.site().run("DELETE FROM \"tabToDo\"");
-    scene.converged().unwrap_or_else(|miss| panic!("{miss}\n{}", pod.log()));
+    assert!(cut.stage.session().is("EXISTS (SELECT FROM \"tabToDo\" WHERE name = 'somebody''s')"));
+    cut.stage.session().run("DELETE FROM \"tabToDo\"");
+    cut.converged().unwrap_or_else(|miss| panic!("{miss}\n{}", pod.log()));
 }
 
 fn signal_all(pod: &Pod, signal: Signal) {

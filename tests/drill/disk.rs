@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use crate::converge::converge;
-use crate::lab::Lab;
-use crate::place::held_at;
+use crate::drill_stage::DrillStage;
+use crate::stage::held_at;
 use crate::support::barrier::Barrier;
 use crate::support::bench::copy;
 use crate::support::binary::LONG;
@@ -18,40 +18,40 @@ use crate::support::trace::Trace;
 #[test]
 fn the_volume_is_full() {
     in_own_namespace("the_volume_is_full", || {
-        let mut lab = Lab::new();
+        let mut stage = DrillStage::new();
         for step in ["", "folders", "site_config", "scheduler_enabled"] {
-            let sites = lab.place.bench.sites();
-            let aside = lab.place.bench.path().join("sites.aside");
+            let sites = stage.bench.sites();
+            let aside = stage.bench.path().join("sites.aside");
             fs::rename(&sites, &aside).expect("the bench's sites");
             fs::create_dir(&sites).expect("a folder to mount on");
             let small = Small::mount(&sites, "4m");
             copy(&aside.join("."), &sites);
-            full_at(&lab, &small, step);
+            full_at(&stage, &small, step);
             drop(small);
-            lab.reset();
+            stage.reset();
         }
     });
 }
 
-fn full_at(lab: &Lab, small: &Small, step: &str) {
+fn full_at(stage: &DrillStage, small: &Small, step: &str) {
     let trace = Trace::new();
     let barrier = Barrier::at(step);
     if step.is_empty() {
         small.fill();
-        lab.pod(&trace).run().exits(75).says("No space left on device");
+        stage.pod(&trace).run().exits(75).says("No space left on device");
     } else {
-        let pod = held_at(lab.pod(&trace), &barrier).spawn();
+        let pod = held_at(stage.pod(&trace), &barrier).spawn();
         let held = barrier.wait(LONG);
         small.fill();
         held.release();
         let exit = pod.end();
         assert!([0, 75].contains(&exit.exit), "full after {step}: {exit}");
         // A restart with the full disk fails in the same way.
-        let exit = lab.pod(&trace).run();
+        let exit = stage.pod(&trace).run();
         assert!([0, 75].contains(&exit.exit), "started again on a full disk after {step}: {exit}");
     }
     small.make_room();
-    converge(lab, &trace, None).unwrap_or_else(|miss| panic!("full after `{step}`: {miss}"));
+    converge(stage, &trace, None).unwrap_or_else(|miss| panic!("full after `{step}`: {miss}"));
 }
 
 #[test]
@@ -69,21 +69,21 @@ fn the_databases_disk_is_full() {
         });
         postgres.run("postgres", &format!("CREATE TABLESPACE small LOCATION '{}'", location.display()));
         postgres.run("postgres", "GRANT CREATE ON TABLESPACE small TO PUBLIC");
-        let mut lab = Lab::on(postgres);
+        let mut stage = DrillStage::on(postgres);
         let others_kb = used_kb(folder.path());
-        lab.place.created();
+        stage.created();
         let site_kb = used_kb(folder.path()) - others_kb;
-        lab.reset();
+        stage.reset();
         for part in [4, 2] {
             small.grow(&format!("{}k", others_kb + site_kb / part));
             let trace = Trace::new();
             for _ in 0..2 {
                 // The message is "No space left on device", or that only a part was written.
-                lab.pod(&trace).run().exits(75).says("DiskFull");
+                stage.pod(&trace).run().exits(75).says("DiskFull");
             }
             small.grow("64m");
-            converge(&lab, &trace, None).unwrap_or_else(|miss| panic!("room for 1/{part}: {miss}"));
-            lab.reset();
+            converge(&stage, &trace, None).unwrap_or_else(|miss| panic!("room for 1/{part}: {miss}"));
+            stage.reset();
         }
     });
 }

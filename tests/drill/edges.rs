@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use crate::converge::{AGAIN, converge};
-use crate::lab::Lab;
-use crate::place::{DATABASE, held_at, kill_9};
-use crate::pool::in_places;
+use crate::drill_stage::DrillStage;
+use crate::pool::in_parallel;
 use crate::scale::scale;
+use crate::stage::{DATABASE, held_at, kill_9};
 use crate::strike::{VICTIMS, Victim};
 use crate::support::barrier::{Barrier, Held};
 use crate::support::binary::{LONG, Pod};
@@ -58,11 +58,12 @@ fn killed_at_every_edge() {
     } else {
         edges.iter().zip(VICTIMS.into_iter().cycle()).map(|(edge, victim)| (*edge, victim)).collect()
     };
-    let lives = in_places(|case| case < cases.len(), |lab, case| life(lab, cases[case].0, cases[case].1));
+    let lives =
+        in_parallel(|case| case < cases.len(), |stage, case| life(stage, cases[case].0, cases[case].1));
     conclude("killed at every edge", began.elapsed(), &lives);
 }
 
-fn life(lab: &Lab, edge: &str, victim: Victim) -> Life {
+fn life(stage: &DrillStage, edge: &str, victim: Victim) -> Life {
     let trace = Trace::new();
     // If no step runs, the supervisor is killed instead.
     let victim = match victim {
@@ -70,82 +71,86 @@ fn life(lab: &Lab, edge: &str, victim: Victim) -> Life {
         victim => victim,
     };
     let outcome = match edge {
-        RECORDING => killed_before_the_record(lab, &trace, victim),
-        edge if PROVISIONING.contains(&edge) => killed_provisioning(lab, &trace, edge, victim),
+        RECORDING => killed_before_the_record(stage, &trace, victim),
+        edge if PROVISIONING.contains(&edge) => killed_provisioning(stage, &trace, edge, victim),
         edge => {
             if COMPLETING.contains(&edge) {
-                cut_off(lab, &trace, "administrator_password");
+                cut_off(stage, &trace, "administrator_password");
             }
-            killed_at(lab, &trace, edge, victim)
+            killed_at(stage, &trace, edge, victim)
         }
     };
-    let outcome = outcome.and_then(|orphan| converge(lab, &trace, orphan));
+    let outcome = outcome.and_then(|orphan| converge(stage, &trace, orphan));
     Life { case: format!("edge {edge}"), hits: vec![(victim, edge.to_owned())], outcome }
 }
 
 /// Creates a site and kills its step at that point.
-pub fn cut_off(lab: &Lab, trace: &Trace, step: &str) {
+pub fn cut_off(stage: &DrillStage, trace: &Trace, step: &str) {
     let barrier = Barrier::at(step);
-    let pod = held_at(lab.pod(trace), &barrier).spawn();
+    let pod = held_at(stage.pod(trace), &barrier).spawn();
     kill_9(barrier.wait(LONG).pid);
     pod.end().exits(75);
 }
 
-fn killed_at(lab: &Lab, trace: &Trace, edge: &str, victim: Victim) -> Result<Option<Held>, String> {
+fn killed_at(stage: &DrillStage, trace: &Trace, edge: &str, victim: Victim) -> Result<Option<Held>, String> {
     let barrier = Barrier::at(edge);
-    let pod = held_at(lab.pod(trace), &barrier).spawn();
+    let pod = held_at(stage.pod(trace), &barrier).spawn();
     let held = barrier.wait(LONG);
-    strike(lab, victim, &pod);
-    ended(lab, pod, victim)?;
+    strike(stage, victim, &pod);
+    ended(stage, pod, victim)?;
     // Without its supervisor, the step still waits at the barrier.
     Ok((victim == Victim::Supervisor).then_some(held))
 }
 
 fn killed_provisioning(
-    lab: &Lab,
+    stage: &DrillStage,
     trace: &Trace,
     catalogue: &str,
     victim: Victim,
 ) -> Result<Option<Held>, String> {
-    let blocker = lab.place.postgres.session("postgres");
+    let blocker = stage.postgres.session("postgres");
     blocker.run(&format!("BEGIN; LOCK TABLE pg_catalog.{catalogue} IN SHARE MODE"));
-    let pod = lab.pod(trace).spawn();
-    is_waiting(lab, &pod);
-    strike(lab, victim, &pod);
+    let pod = stage.pod(trace).spawn();
+    is_waiting(stage, &pod);
+    strike(stage, victim, &pod);
     drop(blocker);
-    ended(lab, pod, victim)
+    ended(stage, pod, victim)
 }
 
-fn killed_before_the_record(lab: &Lab, trace: &Trace, victim: Victim) -> Result<Option<Held>, String> {
+fn killed_before_the_record(
+    stage: &DrillStage,
+    trace: &Trace,
+    victim: Victim,
+) -> Result<Option<Held>, String> {
     let barrier = Barrier::at("scheduler_enabled");
-    let pod = held_at(lab.pod(trace), &barrier).spawn();
+    let pod = held_at(stage.pod(trace), &barrier).spawn();
     let held = barrier.wait(LONG);
-    let blocker = Session::open(&lab.place.postgres.config(DATABASE)).expect("a session");
+    let blocker = Session::open(&stage.postgres.config(DATABASE)).expect("a session");
     blocker.run(&format!("BEGIN; LOCK TABLE public.{RECORDING} IN SHARE MODE"));
     held.release();
-    is_waiting(lab, &pod);
-    strike(lab, victim, &pod);
+    is_waiting(stage, &pod);
+    strike(stage, victim, &pod);
     drop(blocker);
-    ended(lab, pod, victim)
+    ended(stage, pod, victim)
 }
 
 /// Waits until one of our statements waits for the lock.
-fn is_waiting(lab: &Lab, pod: &Pod) {
+fn is_waiting(stage: &DrillStage, pod: &Pod) {
     let sql = "SELECT EXISTS (SELECT FROM pg_stat_activity
         WHERE application_name LIKE 'cauldron/%' AND wait_event_type = 'Lock')::text";
     eventually(LONG, &format!("our statement waits:\n{}", pod.log()), || {
-        (lab.place.postgres.session("postgres").value(sql).as_deref() == Some("true")).then_some(())
+        (stage.postgres.session("postgres").value(sql).as_deref() == Some("true")).then_some(())
     });
 }
 
-fn strike(lab: &Lab, victim: Victim, pod: &Pod) {
-    let server = lab.place.postgres.session("postgres");
+fn strike(stage: &DrillStage, victim: Victim, pod: &Pod) {
+    let server = stage.postgres.session("postgres");
     assert!(victim.strike(&server, pod), "no {victim:?} to kill:\n{}", pod.log());
 }
 
-fn ended(lab: &Lab, mut pod: Pod, victim: Victim) -> Result<Option<Held>, String> {
+fn ended(stage: &DrillStage, mut pod: Pod, victim: Victim) -> Result<Option<Held>, String> {
     let exit = within(LONG, || pod.exit());
-    lab.server_is_up();
+    stage.server_is_up();
     match (victim, exit) {
         (Victim::Supervisor, Some(-9)) => Ok(None),
         (Victim::Step | Victim::Backend, Some(exit)) if AGAIN.contains(&exit) => Ok(None),

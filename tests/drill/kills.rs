@@ -8,8 +8,8 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 
 use crate::converge::{AGAIN, converge};
-use crate::lab::{Lab, UNDISTURBED, paced};
-use crate::pool::in_places;
+use crate::drill_stage::{DrillStage, UNDISTURBED, paced};
+use crate::pool::in_parallel;
 use crate::scale::{dice, scale};
 use crate::strike::{VICTIMS, Victim};
 use crate::support::binary::LONG;
@@ -28,10 +28,10 @@ const MAX_LATE: usize = 10;
 fn killed_at_random_moments() {
     let (began, hits) = (Instant::now(), AtomicUsize::new(0));
     let wanted = scale().random_kills;
-    let lives = in_places(
+    let lives = in_parallel(
         |_| hits.load(Ordering::SeqCst) < wanted,
-        |lab, case| {
-            let life = life(lab, case);
+        |stage, case| {
+            let life = life(stage, case);
             hits.fetch_add(life.hits.len(), Ordering::SeqCst);
             life
         },
@@ -39,7 +39,7 @@ fn killed_at_random_moments() {
     conclude("killed at random moments", began.elapsed(), &lives);
 }
 
-fn life(lab: &mut Lab, case: usize) -> Life {
+fn life(stage: &mut DrillStage, case: usize) -> Life {
     let (mut dice, victim) = (dice(case), VICTIMS[case % VICTIMS.len()]);
     for _ in 0..MAX_LATE {
         let trace = Trace::new();
@@ -47,16 +47,16 @@ fn life(lab: &mut Lab, case: usize) -> Life {
         let mut outcome = Ok(());
         let kills = if (case / VICTIMS.len()) % TWICE_EVERY == TWICE_EVERY - 1 { 2 } else { 1 };
         for _ in 0..kills {
-            match killed(lab, &trace, victim, &mut dice) {
+            match killed(stage, &trace, victim, &mut dice) {
                 Ok(hit) => hits.extend(hit),
                 Err(miss) => outcome = Err(miss),
             }
         }
-        let outcome = outcome.and_then(|()| converge(lab, &trace, None));
+        let outcome = outcome.and_then(|()| converge(stage, &trace, None));
         if outcome.is_err() || !hits.is_empty() {
             return Life { case: format!("case {case}"), hits, outcome };
         }
-        lab.reset();
+        stage.reset();
     }
     let outcome = Err(format!("the {victim:?} had ended {MAX_LATE} times by its moment"));
     Life { case: format!("case {case}"), hits: Vec::new(), outcome }
@@ -67,15 +67,15 @@ fn life(lab: &mut Lab, case: usize) -> Life {
 /// # Errors
 /// An unexpected exit code.
 fn killed(
-    lab: &Lab,
+    stage: &DrillStage,
     trace: &Trace,
     victim: Victim,
     dice: &mut StdRng,
 ) -> Result<Option<(Victim, String)>, String> {
     let moment = UNDISTURBED.spans.moment(victim, dice.random());
     let before = trace.steps().len();
-    let server = lab.place.postgres.session("postgres");
-    let mut pod = paced(lab.pod(trace)).spawn();
+    let server = stage.postgres.session("postgres");
+    let mut pod = paced(stage.pod(trace)).spawn();
     // This delay synchronises nothing: it is the random moment itself.
     thread::sleep(moment);
     let hit = eventually(LONG, "a victim, or the end", || {
@@ -92,7 +92,7 @@ fn killed(
         Victim::Step | Victim::Backend => exit == 0 || AGAIN.contains(&exit),
     };
     let exit = within(LONG, || pod.exit());
-    lab.server_is_up();
+    stage.server_is_up();
     // SIGKILL leaves no other code: the process had ended at that very moment, and the kill came too late.
     let hit = hit && !(victim == Victim::Supervisor && exit == Some(0));
     match exit {

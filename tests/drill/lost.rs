@@ -3,9 +3,9 @@
 
 use std::process::{Command, Stdio};
 
+use crate::drill_stage::DrillStage;
 use crate::edges::cut_off;
-use crate::lab::Lab;
-use crate::place::{DATABASE, SITE};
+use crate::stage::{DATABASE, SITE, served};
 use crate::support::bench::Bench;
 use crate::support::binary::Binary;
 use crate::support::postgres::{PASSWORD, Postgres, SUPERUSER};
@@ -27,104 +27,104 @@ const BEFORE: [Before; 4] = [
 ];
 
 impl Before {
-    fn made(self, lab: &Lab) {
+    fn made(self, stage: &DrillStage) {
         match self {
-            Self::Finished => lab.place.created(),
-            Self::CutOff(step) => cut_off(lab, &Trace::new(), step),
+            Self::Finished => stage.created(),
+            Self::CutOff(step) => cut_off(stage, &Trace::new(), step),
         }
     }
 }
 
 /// Checks that the pod refuses, twice, and leaves files and cluster unchanged, byte for byte.
 #[track_caller]
-fn refuses(lab: &Lab, binary: &Binary, code: i32) {
-    let before = lab.place.snapshot();
+fn refuses(stage: &DrillStage, binary: &Binary, code: i32) {
+    let before = stage.snapshot();
     for _ in 0..2 {
         binary.clone().run().exits(code);
-        lab.place.is_as_it_was(&before);
+        stage.is_unchanged_since(&before);
     }
 }
 
 /// Checks that the site works again after the lost part is back.
 #[track_caller]
-fn recovers(lab: &Lab) {
-    lab.place.leader().run().exits(0);
-    lab.check().unwrap_or_else(|miss| panic!("{miss}"));
+fn recovers(stage: &DrillStage) {
+    stage.leader().run().exits(0);
+    stage.check().unwrap_or_else(|miss| panic!("{miss}"));
 }
 
 #[test]
 fn the_volume_is_lost_and_the_database_kept() {
-    let mut lab = Lab::new();
+    let mut stage = DrillStage::new();
     for before in BEFORE {
-        before.made(&lab);
-        let lost = std::mem::replace(&mut lab.place.bench, Bench::sample());
-        refuses(&lab, &lab.place.leader(), 65);
-        lab.place.bench = lost;
-        recovers(&lab);
-        lab.reset();
+        before.made(&stage);
+        let lost = std::mem::replace(&mut stage.bench, Bench::sample());
+        refuses(&stage, &stage.leader(), 65);
+        stage.bench = lost;
+        recovers(&stage);
+        stage.reset();
     }
 }
 
 #[test]
 fn the_database_is_lost_and_the_volume_kept() {
-    let mut lab = Lab::new();
-    Before::Finished.made(&lab);
-    let dump = dump(&lab.place.postgres);
-    lab.place.postgres.run("postgres", &format!("DROP DATABASE {DATABASE}"));
-    refuses(&lab, &lab.place.leader(), 65);
-    lab.place.postgres.run("postgres", &format!("CREATE DATABASE {DATABASE} OWNER {DATABASE}"));
-    refuses(&lab, &lab.place.leader(), 65);
-    restore(&lab.place.postgres, &dump);
-    recovers(&lab);
-    lab.reset();
+    let mut stage = DrillStage::new();
+    Before::Finished.made(&stage);
+    let dump = dump(&stage.postgres);
+    stage.postgres.run("postgres", &format!("DROP DATABASE {DATABASE}"));
+    refuses(&stage, &stage.leader(), 65);
+    stage.postgres.run("postgres", &format!("CREATE DATABASE {DATABASE} OWNER {DATABASE}"));
+    refuses(&stage, &stage.leader(), 65);
+    restore(&stage.postgres, &dump);
+    recovers(&stage);
+    stage.reset();
     // An interrupted creation has nothing to lose: it is created again.
-    cut_off(&lab, &Trace::new(), "administrator");
-    lab.place.postgres.run("postgres", &format!("DROP DATABASE {DATABASE}"));
-    recovers(&lab);
+    cut_off(&stage, &Trace::new(), "administrator");
+    stage.postgres.run("postgres", &format!("DROP DATABASE {DATABASE}"));
+    recovers(&stage);
 }
 
 #[test]
 fn another_site_name_on_the_same_database() {
-    let mut lab = Lab::new();
+    let mut stage = DrillStage::new();
     for before in BEFORE {
-        before.made(&lab);
-        refuses(&lab, &lab.place.leader().set("SITE_NAME", "other-name.test"), 65);
-        recovers(&lab);
-        lab.reset();
+        before.made(&stage);
+        refuses(&stage, &stage.leader().set("SITE_NAME", "other-name.test"), 65);
+        recovers(&stage);
+        stage.reset();
     }
 }
 
 /// An operator restores production's dump into a site whose creation was interrupted: kept, whatever our mark says.
 #[test]
 fn production_restored_into_an_unfinished_site() {
-    let mut lab = Lab::new();
-    Before::Finished.made(&lab);
-    lab.place.site().run(
+    let mut stage = DrillStage::new();
+    Before::Finished.made(&stage);
+    stage.session().run(
         "INSERT INTO \"tabUser\" (name) VALUES ('jane@example.com');
          SET ROLE frappe; CREATE TABLE public.\"tabInvoice\" AS SELECT n AS id FROM generate_series(1, 1000) n",
     );
-    let production = dump(&lab.place.postgres);
-    lab.reset();
+    let production = dump(&stage.postgres);
+    stage.reset();
     for (step, event) in [
         ("core_tables", "step.finished"),
         ("administrator", "step.finished"),
         ("scheduler_set", "step.finished"),
     ] {
-        cut_off(&lab, &Trace::new(), step);
-        let stranger = lab.place.site();
-        restore(&lab.place.postgres, &production);
+        cut_off(&stage, &Trace::new(), step);
+        let stranger = stage.session();
+        restore(&stage.postgres, &production);
         // With the operator still connected or not: the site is complete, and is not cleared.
-        lab.place.leader().run().exits(0).event(event);
+        stage.leader().run().exits(0).event(event);
         drop(stranger);
-        let site = lab.place.site();
+        let site = stage.session();
         let kept = "SELECT count(*) || ' ' || sum(id) FROM public.\"tabInvoice\"";
         assert_eq!(site.value(kept).as_deref(), Some("1000 500500"), "after {step}");
         assert!(site.is("EXISTS (SELECT FROM \"tabUser\" WHERE name = 'jane@example.com')"), "after {step}");
         drop(site);
-        lab.place.serves();
-        lab.canaries.check(&lab.place).unwrap_or_else(|miss| panic!("{miss}"));
-        assert!(lab.place.bench.sites().join(SITE).exists());
-        lab.reset();
+        served(stage.leader()).ping_and_stop();
+        stage.canaries.check(&stage).unwrap_or_else(|miss| panic!("{miss}"));
+        assert!(stage.bench.sites().join(SITE).exists());
+        stage.reset();
     }
 }
 

@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use nix::sys::signal::Signal;
 
-use crate::lab::Lab;
-use crate::place::SITE;
-use crate::pool::in_places;
+use crate::drill_stage::DrillStage;
+use crate::pool::in_parallel;
 use crate::scale::scale;
+use crate::stage::SITE;
 use crate::support::binary::{LONG, Pod};
 use crate::support::trace::Trace;
 use crate::support::wait::within;
@@ -20,7 +20,7 @@ const SERVING: usize = 2;
 #[test]
 fn eight_pods_at_once() {
     let (began, rounds) = (Instant::now(), scale().rounds_of_pods);
-    let outcomes = in_places(|round| round < rounds, |lab, _| eight_pods(lab));
+    let outcomes = in_parallel(|round| round < rounds, |stage, _| eight_pods(stage));
     let misses: Vec<String> = outcomes.into_iter().filter_map(Result::err).collect();
     println!(
         "\ndrill: eight pods at once: {} of {rounds} rounds, {:.0} s",
@@ -34,13 +34,13 @@ fn eight_pods_at_once() {
 ///
 /// # Errors
 /// The failure.
-pub fn eight_pods(lab: &Lab) -> Result<(), String> {
+pub fn eight_pods(stage: &DrillStage) -> Result<(), String> {
     let trace = Trace::new();
-    let mut jobs: Vec<Pod> = (0..JOBS).map(|_| lab.pod(&trace).spawn()).collect();
+    let mut jobs: Vec<Pod> = (0..JOBS).map(|_| stage.pod(&trace).spawn()).collect();
     let mut serving: Vec<(Pod, u16)> = (0..SERVING)
         .map(|_| {
             let port = port::free();
-            let web = lab.pod(&trace).with_command("web").set("GUNICORN_WORKERS", "1");
+            let web = stage.pod(&trace).with_command("web").set("GUNICORN_WORKERS", "1");
             (web.set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{port}")).start(), port)
         })
         .collect();
@@ -72,5 +72,5 @@ pub fn eight_pods(lab: &Lab) -> Result<(), String> {
     if !trace.overlaps().is_empty() {
         return Err(format!("two at work: {:?}", trace.overlaps()));
     }
-    lab.check()
+    stage.check()
 }

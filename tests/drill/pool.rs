@@ -1,35 +1,35 @@
-//! Several labs in parallel, so that one waits while another uses the CPU.
+//! Several stages in parallel, so that one waits while another uses the CPU.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::lab::Lab;
+use crate::drill_stage::DrillStage;
 
-/// Returns the number of labs. A creation uses the CPU for half of its time.
-fn places() -> usize {
+/// Returns the number of stages. A creation uses the CPU for half of its time.
+fn stages() -> usize {
     thread::available_parallelism().map_or(2, usize::from).clamp(2, 6)
 }
 
-/// Gives each case to the next free lab, until `more` returns false.
-pub fn in_places<T: Send>(
+/// Gives each case to the next free stage, until `more` returns false.
+pub fn in_parallel<T: Send>(
     more: impl Fn(usize) -> bool + Sync,
-    case: impl Fn(&mut Lab, usize) -> T + Sync,
+    case: impl Fn(&mut DrillStage, usize) -> T + Sync,
 ) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for _ in 0..places() {
+        for _ in 0..stages() {
             scope.spawn(|| {
-                let mut lab = Lab::new();
+                let mut stage = DrillStage::new();
                 loop {
                     let index = next.fetch_add(1, Ordering::SeqCst);
                     if !more(index) {
                         return;
                     }
-                    let outcome = case(&mut lab, index);
+                    let outcome = case(&mut stage, index);
                     done.lock().expect("the outcomes").push(outcome);
-                    lab.reset();
+                    stage.reset();
                 }
             });
         }

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::place::{ADMIN_PASSWORD, Place, SITE};
+use crate::stage::SITE;
+use crate::support::bench::ADMIN_PASSWORD;
+use crate::support::stage::Stage;
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct Portrait {
@@ -33,10 +35,10 @@ print(check_password('Administrator', sys.argv[2]))
 ";
 
 impl Portrait {
-    pub fn of(place: &Place) -> Self {
-        let site = place.site();
+    pub fn of(stage: &Stage) -> Self {
+        let site = stage.session();
         let mut facts = BTreeMap::new();
-        let tables = place.postgres.tables(crate::place::DATABASE);
+        let tables = stage.postgres.tables(crate::stage::DATABASE);
         let counts: Vec<String> = tables
             .iter()
             .filter(|table| !MAY_DIFFER.contains(&table.as_str()))
@@ -50,13 +52,13 @@ impl Portrait {
             facts.insert(name.to_owned(), value);
         }
         for column in ["phase", "holder", "last_error"] {
-            facts.insert(format!("our {column}"), place.state(column));
+            facts.insert(format!("our {column}"), stage.state(column));
         }
-        facts.insert("our open attempt".to_owned(), attempt(place));
-        facts.insert("default site".to_owned(), text(place, "common_site_config.json", "default_site"));
-        let key = text(place, &format!("{SITE}/site_config.json"), "encryption_key");
+        facts.insert("our open attempt".to_owned(), attempt(stage));
+        facts.insert("default site".to_owned(), text(stage, "common_site_config.json", "default_site"));
+        let key = text(stage, &format!("{SITE}/site_config.json"), "encryption_key");
         facts.insert("an encryption key".to_owned(), key.map(|key| key.len().to_string()));
-        facts.insert("Administrator's login".to_owned(), Some(logs_in(place)));
+        facts.insert("Administrator's login".to_owned(), Some(logs_in(stage)));
         Self { facts }
     }
 
@@ -80,18 +82,18 @@ impl Portrait {
     }
 }
 
-fn text(place: &Place, file: &str, key: &str) -> Option<String> {
-    let content = std::fs::read_to_string(place.bench.sites().join(file)).ok()?;
+fn text(stage: &Stage, file: &str, key: &str) -> Option<String> {
+    let content = std::fs::read_to_string(stage.bench.sites().join(file)).ok()?;
     let object: serde_json::Value = serde_json::from_str(&content).ok()?;
     object.get(key)?.as_str().map(str::to_owned)
 }
 
-pub fn attempt(place: &Place) -> Option<String> {
-    std::fs::read_to_string(place.bench.sites().join(".cauldron").join(SITE).join("attempt")).ok()
+pub fn attempt(stage: &Stage) -> Option<String> {
+    std::fs::read_to_string(stage.bench.sites().join(".cauldron").join(SITE).join("attempt")).ok()
 }
 
-fn logs_in(place: &Place) -> String {
-    let mut python = place.bench.program("env/bin/python");
+fn logs_in(stage: &Stage) -> String {
+    let mut python = stage.bench.program("env/bin/python");
     let output = python.args(["-c", CHECK_PASSWORD, SITE, ADMIN_PASSWORD]).output().expect("python runs");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::stage::{self, SITE};
 use crate::support::binary::{LONG, Pod};
-use crate::support::place::{Place, SITE, ready};
+use crate::support::stage::{Stage, ready};
 use crate::support::wait::eventually;
 use crate::support::{h2, http};
 
@@ -33,8 +34,8 @@ fn gets(port: u16, path: &str) -> TcpStream {
 }
 
 /// Creates a sparse public file.
-fn big_file(place: &Place, bytes: u64) {
-    let folder = place.bench.sites().join(SITE).join("public/files");
+fn big_file(stage: &Stage, bytes: u64) {
+    let folder = stage.bench.sites().join(SITE).join("public/files");
     fs::create_dir_all(&folder).expect("public/files");
     fs::File::create(folder.join("big.bin")).and_then(|file| file.set_len(bytes)).expect("a large file");
 }
@@ -76,13 +77,13 @@ pub fn is_ended(stream: &mut TcpStream) -> bool {
 
 #[test]
 fn incomplete_requests_hold_neither_connections_nor_cpu() {
-    let place = Place::new();
-    let pod = place.serving();
+    let stage = stage::new();
+    let pod = stage.serving();
     // The process may open a few of its own later.
     let before = descriptors(&pod);
     for begun in ["P", "PR", "PRI", "PRI ", "G", "\r", ""] {
         for _ in 0..50 {
-            drop(sends(place.port, begun.as_bytes()));
+            drop(sends(stage.port, begun.as_bytes()));
         }
     }
     eventually(LONG, "closed connections are released", || (descriptors(&pod) < before + 20).then_some(()));
@@ -99,7 +100,7 @@ fn incomplete_requests_hold_neither_connections_nor_cpu() {
         &[&greeting, &request[..12]].concat(),
     ];
     let mut waiting: Vec<TcpStream> =
-        (0..40).flat_map(|_| begun.iter().map(|bytes| sends(place.port, bytes))).collect();
+        (0..40).flat_map(|_| begun.iter().map(|bytes| sends(stage.port, bytes))).collect();
     let used = ticks(&pod);
     eventually(MAX_WAIT, "silent connections are closed", || {
         waiting.retain_mut(|stream| !is_ended(stream));
@@ -108,28 +109,28 @@ fn incomplete_requests_hold_neither_connections_nor_cpu() {
     });
     // It takes more than a minute; a loop that polls every millisecond would use a third of that.
     assert!(ticks(&pod) - used < 800, "{} ticks", ticks(&pod) - used);
-    assert_eq!(place.get("/api/method/ping"), 200);
+    assert_eq!(stage.get("/api/method/ping"), 200);
     assert!(metric(&pod, "http_clients_let_go_total{reason=\"no_head\"}") > 0);
 }
 
 #[test]
 fn http2_clients_that_do_not_read_use_bounded_memory() {
-    let place = Place::new();
-    let pod = place.serving();
-    big_file(&place, 20 << 20);
-    assert_eq!(place.get("/api/method/ping"), 200);
+    let stage = stage::new();
+    let pod = stage.serving();
+    big_file(&stage, 20 << 20);
+    assert_eq!(stage.get("/api/method/ping"), 200);
     let before = highest_resident_kb(&pod);
     // Each opens the largest window that the protocol allows, and reads nothing.
     let greedy: Vec<TcpStream> =
-        (0..40).map(|_| h2::with_requests(place.port, SITE, BIG, 100, h2::MAX_WINDOW)).collect();
+        (0..40).map(|_| h2::with_requests(stage.port, SITE, BIG, 100, h2::MAX_WINDOW)).collect();
     eventually(LONG, "all requests have arrived", || {
         (metric(&pod, "http_requests_in_flight") >= 4000).then_some(())
     });
     for _ in 0..20 {
-        assert_eq!(place.get("/assets/assets.json"), 200);
-        assert_eq!(place.get("/api/method/ping"), 200);
+        assert_eq!(stage.get("/assets/assets.json"), 200);
+        assert_eq!(stage.get("/api/method/ping"), 200);
     }
-    let mut other = h2::with_requests(place.port, SITE, BIG, 3, h2::MAX_WINDOW);
+    let mut other = h2::with_requests(stage.port, SITE, BIG, 3, h2::MAX_WINDOW);
     other.set_read_timeout(Some(LONG)).expect("a deadline");
     let whole: u64 = 3 * (20 << 20);
     let copied = std::io::copy(&mut (&mut other).take(whole), &mut std::io::sink()).expect("an answer");
@@ -157,21 +158,21 @@ fn read_slowly(mut stream: TcpStream, finish: mpsc::Receiver<()>) -> thread::Joi
 
 #[test]
 fn a_client_that_reads_nothing_is_disconnected_and_a_slow_one_is_served() {
-    let place = Place::new();
-    let pod = place.serving();
-    big_file(&place, 48 << 20);
+    let stage = stage::new();
+    let pod = stage.serving();
+    big_file(&stage, 48 << 20);
     let text = format!("/api/method/frappe.sample.text?length={}", 48 << 20);
     let idle_socket =
-        sends(place.port, format!("GET /assets/assets.json HTTP/1.1\r\nHost: {SITE}\r\n\r\n").as_bytes());
+        sends(stage.port, format!("GET /assets/assets.json HTTP/1.1\r\nHost: {SITE}\r\n\r\n").as_bytes());
     let (finish_file, finish) = mpsc::channel();
     let (finish_text, text_finished) = mpsc::channel();
-    let slow = read_slowly(gets(place.port, BIG), finish);
-    let slow_text = read_slowly(gets(place.port, &text), text_finished);
-    let _file = gets(place.port, BIG);
-    let _answer = gets(place.port, &text);
-    let _all_streams = h2::with_requests(place.port, SITE, BIG, 3, h2::MAX_WINDOW);
+    let slow = read_slowly(gets(stage.port, BIG), finish);
+    let slow_text = read_slowly(gets(stage.port, &text), text_finished);
+    let _file = gets(stage.port, BIG);
+    let _answer = gets(stage.port, &text);
+    let _all_streams = h2::with_requests(stage.port, SITE, BIG, 3, h2::MAX_WINDOW);
     // It reads from its connection, but gives its streams no window.
-    let no_room = h2::with_requests(place.port, SITE, BIG, 3, 65_535);
+    let no_room = h2::with_requests(stage.port, SITE, BIG, 3, 65_535);
     let reader = thread::spawn(move || h2::read_without_window_updates(no_room));
     // Nothing is written to a client that waits for its response.
     let folder = tempfile::tempdir().expect("a folder");
@@ -181,9 +182,9 @@ fn a_client_that_reads_nothing_is_disconnected_and_a_slow_one_is_served() {
         folder.path().join("started").display(),
         release.display()
     );
-    let held_by_http2 = h2::with_requests(place.port, SITE, &held, 1, 65_535);
+    let held_by_http2 = h2::with_requests(stage.port, SITE, &held, 1, 65_535);
     let held_by_http2 = thread::spawn(move || h2::read_without_window_updates(held_by_http2));
-    let mut held = gets(place.port, &held);
+    let mut held = gets(stage.port, &held);
     eventually(MAX_WAIT, "clients that read nothing are disconnected", || {
         (metric(&pod, "http_requests_in_flight") == 4).then_some(())
     });
@@ -205,19 +206,19 @@ fn a_client_that_reads_nothing_is_disconnected_and_a_slow_one_is_served() {
 
 #[test]
 fn inactive_clients_do_not_delay_a_stop() {
-    let place = Place::new();
-    let pod = ready(place.web().set("CAULDRON_GRACE", "300s"));
-    big_file(&place, 48 << 20);
+    let stage = stage::new();
+    let pod = ready(stage.web().set("CAULDRON_GRACE", "300s"));
+    big_file(&stage, 48 << 20);
     let text = format!("/api/method/frappe.sample.text?length={}", 48 << 20);
-    let _file = gets(place.port, BIG);
-    let _answer = gets(place.port, &text);
-    let _streams = h2::with_requests(place.port, SITE, BIG, 3, h2::MAX_WINDOW);
-    let no_room = h2::with_requests(place.port, SITE, BIG, 3, 0);
+    let _file = gets(stage.port, BIG);
+    let _answer = gets(stage.port, &text);
+    let _streams = h2::with_requests(stage.port, SITE, BIG, 3, h2::MAX_WINDOW);
+    let no_room = h2::with_requests(stage.port, SITE, BIG, 3, 0);
     let reader = thread::spawn(move || h2::read_without_window_updates(no_room));
     let head = format!("POST / HTTP/1.1\r\nHost: {SITE}\r\nContent-Length: 100000\r\n\r\nabc");
-    let _sender = sends(place.port, head.as_bytes());
+    let _sender = sends(stage.port, head.as_bytes());
     // This request is processed, and gets its response.
-    let slow = gets(place.port, "/api/method/frappe.sample.slow?seconds=8");
+    let slow = gets(stage.port, "/api/method/frappe.sample.slow?seconds=8");
     eventually(LONG, "all requests have arrived", || {
         (metric(&pod, "http_requests_in_flight") >= 10).then_some(())
     });
@@ -227,5 +228,5 @@ fn inactive_clients_do_not_delay_a_stop() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     pod.end_within(Duration::from_secs(45)).exits(0);
     reader.join().expect("a reader");
-    assert_eq!(http::status(place.port, SITE, "/"), 0);
+    assert_eq!(http::status(stage.port, SITE, "/"), 0);
 }

@@ -7,8 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
+use crate::stage::{self, SITE};
 use crate::support::binary::LONG;
-use crate::support::place::{Place, SITE};
+use crate::support::stage::Stage;
 
 struct Browser {
     process: Child,
@@ -17,12 +18,12 @@ struct Browser {
 
 impl Browser {
     /// Opens the page and waits for the texts in order.
-    fn open(place: &Place, url: &str, pictures: &Path, texts: &[&str]) -> Self {
+    fn open(stage: &Stage, url: &str, pictures: &Path, texts: &[&str]) -> Self {
         let mut process = Command::new("node")
             .args(["-e", include_str!("browser.js"), "--"])
             .args(["chromium", url, pictures.join("status-page-%.png").to_str().expect("a path")])
             .args(texts)
-            .env("NODE_PATH", place.bench.path().join("apps/frappe/node_modules"))
+            .env("NODE_PATH", stage.bench.path().join("apps/frappe/node_modules"))
             .stdout(Stdio::piped())
             .spawn()
             .expect("node");
@@ -47,17 +48,17 @@ impl Drop for Browser {
 
 #[test]
 fn the_page_shows_the_steps_and_opens_the_site() {
-    let mut place = Place::new();
-    place.postgres.stop();
-    let mut pod = place.web().start();
+    let mut stage = stage::new();
+    stage.postgres.stop();
+    let mut pod = stage.web().start();
     pod.answers("/livez", 200);
     // The screenshots are kept for inspection.
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let url = format!("http://{SITE}.localhost:{}/app", place.port);
+    let url = format!("http://{SITE}.localhost:{}/app", stage.port);
     let texts = ["Waiting for the database", "Desk"];
-    let browser = Browser::open(&place, &url, pictures, &texts);
+    let browser = Browser::open(&stage, &url, pictures, &texts);
     browser.shows(texts[0]);
-    place.postgres.start_again();
+    stage.postgres.start_again();
     // The page opens the site without any input.
     browser.shows(texts[1]);
     let size = fs::metadata(pictures.join("status-page-1.png")).expect("a picture").len();

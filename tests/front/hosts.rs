@@ -1,15 +1,16 @@
 //! The mapping of hosts to sites.
 
+use crate::stage::{self, SITE};
 use crate::support::bench::ADMIN_PASSWORD;
 use crate::support::binary::event;
 use crate::support::http;
-use crate::support::place::{Place, SITE, ready};
+use crate::support::stage::{Stage, ready};
 
 #[test]
 fn hosts_lead_to_the_configured_sites() {
-    let place = Place::new();
-    let status = |host: &str| http::status(place.port, host, "/api/method/ping");
-    let pod = place.serving();
+    let stage = stage::new();
+    let status = |host: &str| http::status(stage.port, host, "/api/method/ping");
+    let pod = stage.serving();
     assert_eq!(
         [status(SITE), status("localhost:1"), status("10.0.0.1")],
         [200; 3],
@@ -17,7 +18,7 @@ fn hosts_lead_to_the_configured_sites() {
     );
     drop(pod);
     let hosts = format!("erp.example.com *.shop.example.com={SITE} lost.example.com=nosuch.local");
-    let pod = ready(place.web().set("CAULDRON_HOSTS", hosts));
+    let pod = ready(stage.web().set("CAULDRON_HOSTS", hosts));
     assert_eq!(
         [status("erp.example.com"), status("ERP.example.com:8000"), status("a.shop.example.com")],
         [200; 3]
@@ -25,11 +26,11 @@ fn hosts_lead_to_the_configured_sites() {
     assert_eq!([status("example.com"), status(SITE), status("lost.example.com")], [404; 3]);
     assert_eq!([status("a b"), status("")], [400; 2]);
     drop(pod);
-    let pod = ready(place.web().set("FRAPPE_SITE_NAME_HEADER", "$host"));
+    let pod = ready(stage.web().set("FRAPPE_SITE_NAME_HEADER", "$host"));
     assert_eq!([status(SITE), status("other.local"), status("assets")], [200, 404, 404]);
     drop(pod);
-    place.web().set("CAULDRON_HOSTS", "a/b=c").run().exits(78).says("CAULDRON_HOSTS");
-    place
+    stage.web().set("CAULDRON_HOSTS", "a/b=c").run().exits(78).says("CAULDRON_HOSTS");
+    stage
         .web()
         .set("CAULDRON_TRUSTED_PROXIES", "example.com")
         .run()
@@ -40,9 +41,9 @@ fn hosts_lead_to_the_configured_sites() {
 const HEADERS: &str = "/api/method/frappe.sample.headers";
 
 /// Returns the host that Frappe sees, when a client sends this one.
-fn host_seen(place: &Place, host: &str) -> String {
+fn host_seen(stage: &Stage, host: &str) -> String {
     let forged = "X-Forwarded-Host: evil.example";
-    let answer = http::get_with(place.port, host, HEADERS, &[forged]).expect("an answer");
+    let answer = http::get_with(stage.port, host, HEADERS, &[forged]).expect("an answer");
     assert_eq!(answer.status, 200, "{host}: {}", answer.body);
     let body: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
     let [seen, header, forwarded] =
@@ -53,9 +54,9 @@ fn host_seen(place: &Place, host: &str) -> String {
 
 #[test]
 fn a_foreign_host_gets_into_no_link() {
-    let place = Place::new();
-    let pod = place.serving();
-    let seen = |host: &str| host_seen(&place, host);
+    let stage = stage::new();
+    let pod = stage.serving();
+    let seen = |host: &str| host_seen(&stage, host);
     let foreign = [
         "evil.example",
         "evil.example:8000",
@@ -76,7 +77,7 @@ fn a_foreign_host_gets_into_no_link() {
     }
     let absolute =
         format!("GET http://evil.example{HEADERS} HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n\r\n");
-    let answer = http::request(place.port, &absolute).expect("an answer");
+    let answer = http::request(stage.port, &absolute).expect("an answer");
     assert!(answer.status == 200 && !answer.body.contains("evil"), "{}", answer.body);
     let count = foreign.len() + 1;
     let line = format!("cauldron_frappe_http_foreign_host_requests_total {count}\n");
@@ -88,11 +89,11 @@ fn a_foreign_host_gets_into_no_link() {
     assert!(log.contains("\"host\":\"evil.example\"") && log.contains("no host is configured"), "{log}");
     drop(pod);
     // `*` names no host, and neither does X-Forwarded-Host from a trusted proxy.
-    let listing = place.web().set("CAULDRON_HOSTS", "erp.example.com *").set("CAULDRON_TRUSTED_PROXIES", "*");
+    let listing = stage.web().set("CAULDRON_HOSTS", "erp.example.com *").set("CAULDRON_TRUSTED_PROXIES", "*");
     let pod = ready(listing);
     assert_eq!(seen("erp.example.com"), SITE, "X-Forwarded-Host is evil.example");
     drop(pod);
-    let pod = ready(place.web().set("CAULDRON_SITE_URL", "https://erp.example.com:8443"));
+    let pod = ready(stage.web().set("CAULDRON_SITE_URL", "https://erp.example.com:8443"));
     assert_eq!([seen("evil.example"), seen(SITE)], ["erp.example.com:8443", SITE]);
     assert_eq!(
         [seen("erp.example.com"), seen("ERP.example.com:1")],
@@ -103,11 +104,11 @@ fn a_foreign_host_gets_into_no_link() {
 
 #[test]
 fn a_redirect_keeps_the_host_that_the_client_used() {
-    let place = Place::new();
-    let _pod = place.serving();
+    let stage = stage::new();
+    let _pod = stage.serving();
     let location = |host: &str, path: &str| {
         let target = format!("/api/method/frappe.sample.redirected?path={path}");
-        let answer = http::get(place.port, host, &target).expect("an answer");
+        let answer = http::get(stage.port, host, &target).expect("an answer");
         assert_eq!(answer.status, 302, "{}", answer.body);
         answer.header("location").to_owned()
     };
@@ -117,7 +118,7 @@ fn a_redirect_keeps_the_host_that_the_client_used() {
     assert_eq!(location("localhost:8080", "/login"), "http://localhost:8080/login");
     // A login through an unconfigured host: its cookie is for that host.
     let form = [("usr", "Administrator"), ("pwd", ADMIN_PASSWORD)];
-    let login = http::post(place.port, "10.0.0.1:8000", "/api/method/login", &form).expect("an answer");
+    let login = http::post(stage.port, "10.0.0.1:8000", "/api/method/login", &form).expect("an answer");
     let cookie = login.header("set-cookie");
     assert!(cookie.starts_with("sid=") && !cookie.to_ascii_lowercase().contains("domain="), "{cookie}");
 }

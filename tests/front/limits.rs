@@ -5,9 +5,10 @@ use std::thread;
 
 use nix::sys::signal::Signal;
 
+use crate::stage::{self, SITE};
 use crate::support::binary::{LONG, Pod, event};
 use crate::support::http;
-use crate::support::place::{Place, SITE, ready};
+use crate::support::stage::ready;
 use crate::support::wait::eventually;
 
 fn gunicorns_command(pod: &Pod) -> String {
@@ -18,11 +19,11 @@ fn gunicorns_command(pod: &Pod) -> String {
 
 #[test]
 fn a_limit_of_zero_means_no_limit() {
-    let place = Place::new();
+    let stage = stage::new();
     for (variable, is_gunicorns) in [("GUNICORN_TIMEOUT", true), ("PROXY_READ_TIMEOUT", false)] {
         for none in ["0", "0s"] {
-            let pod = ready(place.web().set(variable, none));
-            assert_eq!(place.get("/api/method/frappe.sample.slow?seconds=1"), 200, "{variable}={none}");
+            let pod = ready(stage.web().set(variable, none));
+            assert_eq!(stage.get("/api/method/frappe.sample.slow?seconds=1"), 200, "{variable}={none}");
             let command = gunicorns_command(&pod);
             assert_eq!(command.contains(" --timeout 0 "), is_gunicorns, "{command}");
         }
@@ -31,13 +32,13 @@ fn a_limit_of_zero_means_no_limit() {
 
 #[test]
 fn an_unlimited_grace_period_waits_for_the_request_in_progress() {
-    let place = Place::new();
-    let pod = ready(place.web().set("CAULDRON_GRACE", "0"));
+    let stage = stage::new();
+    let pod = ready(stage.web().set("CAULDRON_GRACE", "0"));
     let folder = tempfile::tempdir().expect("a folder");
     let (started, release) = (folder.path().join("started"), folder.path().join("release"));
     let path =
         format!("/api/method/frappe.sample.held?started={}&release={}", started.display(), release.display());
-    let port = place.port;
+    let port = stage.port;
     let request = thread::spawn(move || http::status(port, SITE, &path));
     eventually(LONG, "the request is in progress", || started.exists().then_some(()));
     pod.signal(Signal::SIGTERM);
@@ -49,9 +50,9 @@ fn an_unlimited_grace_period_waits_for_the_request_in_progress() {
 
 #[test]
 fn a_web_port_that_does_not_answer_is_not_ready() {
-    let place = Place::new();
+    let stage = stage::new();
     // gunicorn works, but its responses reach no client.
-    let mut pod = place.web().set("PROXY_READ_TIMEOUT", "1ms").start();
+    let mut pod = stage.web().set("PROXY_READ_TIMEOUT", "1ms").start();
     pod.answers("/livez", 200);
     eventually(LONG, "the probe sees what clients see", || {
         let body = pod.body("/readyz");
@@ -67,7 +68,7 @@ fn a_web_port_that_does_not_answer_is_not_ready() {
 
 #[test]
 fn a_site_without_a_host_is_probed() {
-    let place = Place::new();
-    let pod = ready(place.web().set("CAULDRON_HOSTS", format!("erp.example.com={SITE}")));
-    assert_eq!((place.get("/api/method/ping"), pod.probe("/readyz?deep")), (404, 200));
+    let stage = stage::new();
+    let pod = ready(stage.web().set("CAULDRON_HOSTS", format!("erp.example.com={SITE}")));
+    assert_eq!((stage.get("/api/method/ping"), pod.probe("/readyz?deep")), (404, 200));
 }

@@ -7,10 +7,10 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::stage::{self, SITE};
 use crate::support::bench::ADMIN_PASSWORD;
 use crate::support::binary::{LONG, Pod, event};
 use crate::support::http;
-use crate::support::place::{Place, SITE};
 use crate::support::wait::eventually;
 
 const TARGET: &str = "/api/method/frappe.sample.target";
@@ -40,40 +40,40 @@ const QUERIES: [(&str, &str, &str); 7] = [
 
 #[test]
 fn frappe_gets_the_unchanged_bytes_of_a_target() {
-    let place = Place::new();
-    let _pod = place.serving();
+    let stage = stage::new();
+    let _pod = stage.serving();
     for (query, name, value) in QUERIES {
         let target = format!("{TARGET}?{query}");
-        let answer = http::get(place.port, SITE, &target).expect("an answer");
+        let answer = http::get(stage.port, SITE, &target).expect("an answer");
         assert_eq!(answer.status, 200, "{target}: {}", answer.head);
         let (raw, arguments) = seen(&answer.body);
         assert_eq!((raw.as_str(), arguments[name].as_str()), (target.as_str(), Some(value)));
         let output = Command::new("curl")
             .args(["-sS", "-g", "--path-as-is", "--http2-prior-knowledge"])
-            .arg(format!("http://127.0.0.1:{}{target}", place.port))
+            .arg(format!("http://127.0.0.1:{}{target}", stage.port))
             .output()
             .expect("curl");
         assert_eq!(seen(&String::from_utf8_lossy(&output.stdout)).0, target, "over HTTP/2");
     }
     let absolute = format!("GET http://{SITE}{TARGET}?a=<\"> HTTP/1.1\r\nHost: {SITE}\r\n");
-    let answer = http::request(place.port, &format!("{absolute}Connection: close\r\n\r\n"));
+    let answer = http::request(stage.port, &format!("{absolute}Connection: close\r\n\r\n"));
     assert_eq!(seen(&answer.expect("an answer").body).0, format!("{TARGET}?a=<\">"));
 }
 
 #[test]
 fn files_with_odd_names_are_served() {
-    let place = Place::new();
-    let _pod = place.serving();
+    let stage = stage::new();
+    let _pod = stage.serving();
     let names = ["a\"b<c>.txt", "`x`|^{y}.txt", "příloha č. 1.txt", "'it''s'.txt", "..a\"..txt"];
     for part in ["public", "private"] {
-        let folder = place.bench.sites().join(SITE).join(part).join("files");
+        let folder = stage.bench.sites().join(SITE).join(part).join("files");
         fs::create_dir_all(&folder).expect("a folder of files");
         for name in names {
             fs::write(folder.join(name), name).expect("a file");
         }
     }
     let form = [("usr", "Administrator"), ("pwd", ADMIN_PASSWORD)];
-    let login = http::post(place.port, SITE, "/api/method/login", &form).expect("an answer");
+    let login = http::post(stage.port, SITE, "/api/method/login", &form).expect("an answer");
     let cookie = format!("Cookie: {}", login.header("set-cookie").split(';').next().unwrap_or_default());
     for name in names {
         for root in ["/files/", "/private/files/"] {
@@ -83,7 +83,7 @@ fn files_with_odd_names_are_served() {
                 continue;
             }
             let path = format!("{root}{}", name.replace(' ', "%20"));
-            let answer = http::get_with(place.port, SITE, &path, &[&cookie]).expect("an answer");
+            let answer = http::get_with(stage.port, SITE, &path, &[&cookie]).expect("an answer");
             assert_eq!((answer.status, answer.body.as_str()), (200, name), "{path}");
         }
     }
@@ -114,8 +114,8 @@ fn counted(pod: &Pod, labels: &str) -> u64 {
 
 #[test]
 fn invalid_requests_are_rejected_counted_and_logged() {
-    let place = Place::new();
-    let pod = place.serving();
+    let stage = stage::new();
+    let pod = stage.serving();
     let refused: [&[u8]; 9] = [
         b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /a\x01b HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -128,19 +128,19 @@ fn invalid_requests_are_rejected_counted_and_logged() {
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 TLS where there is none\r\n\r\n",
     ];
     for bytes in refused {
-        let answer = http::exchange(place.port, bytes).unwrap_or_default();
+        let answer = http::exchange(stage.port, bytes).unwrap_or_default();
         let request = String::from_utf8_lossy(bytes);
         assert!(answer.starts_with(b"HTTP/1.1 400 "), "{request}: {}", String::from_utf8_lossy(&answer));
     }
     let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(70_000));
-    assert!(http::exchange(place.port, long.as_bytes()).unwrap_or_default().starts_with(b"HTTP/1.1 4"));
+    assert!(http::exchange(stage.port, long.as_bytes()).unwrap_or_default().starts_with(b"HTTP/1.1 4"));
     let malformed = r#"protocol="http1",reason="malformed""#;
     eventually(LONG, "all are counted", || {
         let counts =
             [malformed, r#"protocol="http1",reason="too_large""#].map(|labels| counted(&pod, labels));
         (counts == [refused.len() as u64, 1]).then_some(())
     });
-    let streams = [&b"/a\x01b"[..], b"/a b", b"/caf\xe9", b"no-slash"].map(|path| http2(place.port, path));
+    let streams = [&b"/a\x01b"[..], b"/a b", b"/caf\xe9", b"no-slash"].map(|path| http2(stage.port, path));
     let http2_malformed = r#"protocol="http2",reason="malformed""#;
     eventually(LONG, "and those over HTTP/2", || {
         (counted(&pod, http2_malformed) == streams.len() as u64).then_some(())
@@ -156,7 +156,7 @@ fn invalid_requests_are_rejected_counted_and_logged() {
     assert!(lines.len() < refused.len(), "one line a minute, not one for each request: {lines:?}");
     assert!(lines.iter().all(|line| line.contains("\"client\":\"127.0.0.1\"")), "{lines:?}");
     // Negative control: valid requests are answered, and not counted.
-    let _good = http2(place.port, b"/api/method/ping");
-    assert_eq!(place.get("/api/method/ping?a=<\">"), 200);
+    let _good = http2(stage.port, b"/api/method/ping");
+    assert_eq!(stage.get("/api/method/ping?a=<\">"), 200);
     assert_eq!(counted(&pod, malformed), refused.len() as u64);
 }

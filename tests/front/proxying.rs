@@ -6,9 +6,10 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::stage::{self, SITE};
 use crate::support::binary::Pod;
 use crate::support::http;
-use crate::support::place::{Place, SITE, ready};
+use crate::support::stage::ready;
 
 const COUNT: &str = "/api/method/frappe.sample.count";
 
@@ -37,16 +38,16 @@ fn upload(port: u16, bytes: u64) -> String {
 
 #[test]
 fn a_large_upload_and_download_need_constant_memory() {
-    let place = Place::new();
-    let pod = ready(place.web().set("CLIENT_MAX_BODY_SIZE", "0"));
+    let stage = stage::new();
+    let pod = ready(stage.web().set("CLIENT_MAX_BODY_SIZE", "0"));
     let before = resident_kb(pod.pid());
     let bytes: u64 = 2 << 30;
-    let answer = upload(place.port, bytes);
+    let answer = upload(stage.port, bytes);
     assert!(answer.contains(&format!("{{\"message\":{bytes}}}")), "{answer}");
-    let folder = place.bench.sites().join(SITE).join("public/files");
+    let folder = stage.bench.sites().join(SITE).join("public/files");
     fs::create_dir_all(&folder).expect("public/files");
     fs::File::create(folder.join("big.bin")).and_then(|file| file.set_len(bytes)).expect("a large file");
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, place.port)).expect("a connection");
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, stage.port)).expect("a connection");
     write!(stream, "GET /files/big.bin HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n\r\n")
         .expect("a request");
     let received = std::io::copy(&mut stream, &mut std::io::sink()).expect("a download");
@@ -57,14 +58,14 @@ fn a_large_upload_and_download_need_constant_memory() {
 
 #[test]
 fn bodies_are_limited_and_a_slow_one_occupies_no_worker() {
-    let place = Place::new();
-    let one = || place.web().set("GUNICORN_WORKERS", 1).set("GUNICORN_THREADS", 1);
+    let stage = stage::new();
+    let one = || stage.web().set("GUNICORN_WORKERS", 1).set("GUNICORN_THREADS", 1);
     let pod = ready(one().set("CLIENT_MAX_BODY_SIZE", "1m"));
     let post = |headers: &str, body: &str| {
         let head = format!(
             "POST {COUNT} HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\nContent-Type: application/octet-stream\r\n"
         );
-        http::request(place.port, &format!("{head}{headers}\r\n{body}")).expect("an answer")
+        http::request(stage.port, &format!("{head}{headers}\r\n{body}")).expect("an answer")
     };
     let refused = post("Content-Length: 1048577\r\nExpect: 100-continue\r\n", "");
     assert_eq!((refused.status, refused.header("connection")), (413, "close"));
@@ -79,10 +80,10 @@ fn bodies_are_limited_and_a_slow_one_occupies_no_worker() {
     assert_eq!(post("Transfer-Encoding: chunked\r\n", &format!("{chunk}{chunk}0\r\n\r\n")).status, 413);
     assert!(post("Transfer-Encoding: chunked\r\n", &format!("{chunk}0\r\n\r\n")).body.contains("600000"));
     // gunicorn has one thread: a client that occupied it without sending would lock out all others.
-    let mut slow = TcpStream::connect((Ipv4Addr::LOCALHOST, place.port)).expect("a connection");
+    let mut slow = TcpStream::connect((Ipv4Addr::LOCALHOST, stage.port)).expect("a connection");
     write!(slow, "POST {COUNT} HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\nContent-Type: application/octet-stream\r\nContent-Length: 4\r\n\r\nab").expect("half a request");
     for _ in 0..3 {
-        assert_eq!(place.get("/api/method/ping"), 200);
+        assert_eq!(stage.get("/api/method/ping"), 200);
     }
     slow.write_all(b"cd").expect("the rest");
     let mut answer = String::new();
@@ -93,10 +94,10 @@ fn bodies_are_limited_and_a_slow_one_occupies_no_worker() {
 
 #[test]
 fn each_protocol_is_supported() {
-    let place = Place::new();
-    let _pod = place.serving();
+    let stage = stage::new();
+    let _pod = stage.serving();
     let curl = |options: &[&str]| {
-        let url = format!("http://127.0.0.1:{}/api/method/frappe.sample.headers", place.port);
+        let url = format!("http://127.0.0.1:{}/api/method/frappe.sample.headers", stage.port);
         let output = Command::new("curl")
             .args(["-sS", "-w", " HTTP/%{http_version}", "-H", &format!("Host: {SITE}"), &url])
             .args(options)
@@ -110,24 +111,24 @@ fn each_protocol_is_supported() {
     assert!(http2.ends_with(" HTTP/2") && http2.contains("\"Cookie\":\"a=1; b=2\""), "{http2}");
     for line in ["CONNECT example.com:80 HTTP/1.1", "TRACE / HTTP/1.1"] {
         let answer =
-            http::request(place.port, &format!("{line}\r\nHost: {SITE}\r\nConnection: close\r\n\r\n"));
+            http::request(stage.port, &format!("{line}\r\nHost: {SITE}\r\nConnection: close\r\n\r\n"));
         assert_eq!(answer.map(|answer| answer.status), Some(405), "{line}");
     }
     let long = format!("X-Long: {}", "a".repeat(70_000));
-    let answer = http::get_with(place.port, SITE, "/api/method/ping", &[&long]).expect("an answer");
+    let answer = http::get_with(stage.port, SITE, "/api/method/ping", &[&long]).expect("an answer");
     assert_eq!(answer.status, 431);
 }
 
 #[test]
 fn requests_are_logged_and_counted() {
-    let place = Place::new();
-    let pod: Pod = place.serving();
-    let ping = http::get(place.port, SITE, "/api/method/ping?sid=secret-of-a-session").expect("an answer");
+    let stage = stage::new();
+    let pod: Pod = stage.serving();
+    let ping = http::get(stage.port, SITE, "/api/method/ping?sid=secret-of-a-session").expect("an answer");
     assert!(ping.header("server-timing").starts_with("app;dur="), "{}", ping.head);
     let id = ping.header("x-request-id");
     pod.says(&format!("\"request_id\":\"{id}\""));
-    assert_eq!(place.get("/assets/assets.json?of-an-asset"), 200);
-    assert_eq!(place.get("/nosuch"), 404);
+    assert_eq!(stage.get("/assets/assets.json?of-an-asset"), 200);
+    assert_eq!(stage.get("/nosuch"), 404);
     pod.says("\"path\":\"/nosuch\"");
     assert!(!pod.log().contains("secret-of-a-session") && !pod.log().contains("/assets/assets.json"));
     let metrics = pod.body("/metrics");
@@ -143,8 +144,8 @@ fn requests_are_logged_and_counted() {
 
 #[test]
 fn gunicorn_cannot_be_reached_from_outside() {
-    let place = Place::new();
-    let pod = place.serving();
+    let stage = stage::new();
+    let pod = stage.serving();
     let listening = |inodes: &str| {
         fs::read_to_string("/proc/net/tcp")
             .expect("tcp")

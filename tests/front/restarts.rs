@@ -6,10 +6,10 @@ use std::thread;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::stage::{self, SITE};
 use crate::support::binary::{LONG, Pod};
 use crate::support::http;
 use crate::support::load::Load;
-use crate::support::place::{Place, SITE};
 use crate::support::wait::eventually;
 
 fn gunicorn(pod: &Pod) -> Pid {
@@ -19,10 +19,10 @@ fn gunicorn(pod: &Pod) -> Pid {
 
 #[test]
 fn no_request_is_lost_over_reloads() {
-    let place = Place::new();
-    let pod = place.serving();
-    let worker = || http::get(place.port, SITE, "/api/method/frappe.sample.pid").map(|answer| answer.body);
-    let load = Load::start(place.port, SITE, 4);
+    let stage = stage::new();
+    let pod = stage.serving();
+    let worker = || http::get(stage.port, SITE, "/api/method/frappe.sample.pid").map(|answer| answer.body);
+    let load = Load::start(stage.port, SITE, 4);
     for _ in 0..20 {
         load.more(20);
         let before = worker().expect("a worker");
@@ -38,23 +38,23 @@ fn no_request_is_lost_over_reloads() {
 
 #[test]
 fn requests_wait_for_a_gunicorn_that_crashed() {
-    let place = Place::new();
-    let pod = place.serving();
+    let stage = stage::new();
+    let pod = stage.serving();
     let first = gunicorn(&pod);
     // Its socket still listens but is not served: requests that are sent to it now are sent again.
     kill(first, Signal::SIGKILL).expect("gunicorn");
     for _ in 0..5 {
-        assert_eq!(place.get("/api/method/ping"), 200);
+        assert_eq!(stage.get("/api/method/ping"), 200);
     }
-    let posted = http::post(place.port, SITE, "/api/method/ping", &[("a", "b")]).expect("an answer");
+    let posted = http::post(stage.port, SITE, "/api/method/ping", &[("a", "b")]).expect("an answer");
     assert_eq!(posted.status, 200);
     assert_ne!(gunicorn(&pod), first);
 }
 
 #[test]
 fn a_request_that_may_have_been_processed_is_not_sent_again() {
-    let place = Place::new();
-    let pod = place.serving();
+    let stage = stage::new();
+    let pod = stage.serving();
     let folder = tempfile::tempdir().expect("a folder");
     let (started, release) = (folder.path().join("started"), folder.path().join("release"));
     let ask = |method: &'static str| {
@@ -63,7 +63,7 @@ fn a_request_that_may_have_been_processed_is_not_sent_again() {
             started.display(),
             release.display()
         );
-        let port = place.port;
+        let port = stage.port;
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
         );
@@ -97,8 +97,8 @@ fn a_request_that_may_have_been_processed_is_not_sent_again() {
 
 #[test]
 fn a_request_that_kills_its_worker_is_sent_only_twice() {
-    let place = Place::new();
-    let pod = place.serving();
+    let stage = stage::new();
+    let pod = stage.serving();
     let folder = tempfile::tempdir().expect("a folder");
     for (method, more) in [
         ("GET", String::new()),
@@ -111,7 +111,7 @@ fn a_request_that_kills_its_worker_is_sent_only_twice() {
             started.display(),
             folder.path().join("never").display()
         );
-        let port = place.port;
+        let port = stage.port;
         let head = format!("{method} {path} HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n{more}\r\n");
         let request = thread::spawn(move || http::request(port, &head).expect("an answer"));
         for times in 1..=2 {
@@ -125,6 +125,6 @@ fn a_request_that_kills_its_worker_is_sent_only_twice() {
         assert_eq!(request.join().expect("an answer").status, 502, "{method}");
         assert_eq!(fs::read_to_string(&started).expect("the marks").lines().count(), 2, "{method}");
     }
-    assert_eq!(place.get("/api/method/ping"), 200);
+    assert_eq!(stage.get("/api/method/ping"), 200);
     drop(pod);
 }

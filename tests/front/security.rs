@@ -2,14 +2,15 @@
 
 use std::fs;
 
+use crate::stage::{self, SITE};
 use crate::support::bench::ADMIN_PASSWORD;
 use crate::support::http::{self, Response};
-use crate::support::place::{Place, SITE, ready};
+use crate::support::stage::{Stage, ready};
 
 const HSTS: &str = "strict-transport-security";
 
-fn get(place: &Place, path: &str, headers: &[&str]) -> Response {
-    http::get_with(place.port, SITE, path, headers).expect("an answer")
+fn get(stage: &Stage, path: &str, headers: &[&str]) -> Response {
+    http::get_with(stage.port, SITE, path, headers).expect("an answer")
 }
 
 /// The number of times that a header occurs.
@@ -30,8 +31,8 @@ fn protected(answer: &Response) {
 
 #[test]
 fn pages_can_be_framed_only_by_their_own_origin() {
-    let place = Place::new();
-    let _pod = place.serving();
+    let stage = stage::new();
+    let _pod = stage.serving();
     for (path, status) in [
         ("/login", 200),
         ("/api/method/ping", 200),
@@ -40,22 +41,22 @@ fn pages_can_be_framed_only_by_their_own_origin() {
         ("/assets/nosuch.js", 404),
         ("/private/files/a.txt", 403),
     ] {
-        let answer = get(&place, path, &[]);
+        let answer = get(&stage, path, &[]);
         assert_eq!(answer.status, status, "{path}");
         protected(&answer);
         assert_eq!(count(&answer, HSTS), 0, "no https here");
     }
-    let bad = http::request(place.port, "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n").expect("an answer");
+    let bad = http::request(stage.port, "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n").expect("an answer");
     assert_eq!(bad.status, 400);
     protected(&bad);
 }
 
 #[test]
 fn headers_of_frappe_are_kept() {
-    let place = Place::new();
-    let _pod = place.serving();
+    let stage = stage::new();
+    let _pod = stage.serving();
     let own = get(
-        &place,
+        &stage,
         "/api/method/frappe.sample.with_headers?X_Frame_Options=DENY&Referrer_Policy=no-referrer&X_Content_Type_Options=nosniff",
         &[],
     );
@@ -65,19 +66,19 @@ fn headers_of_frappe_are_kept() {
     }
     let embedded =
         "/api/method/frappe.sample.with_headers?Content_Security_Policy=frame-ancestors+https://a.example";
-    assert_eq!(count(&get(&place, embedded, &[]), "x-frame-options"), 0, "a web form that may be embedded");
+    assert_eq!(count(&get(&stage, embedded, &[]), "x-frame-options"), 0, "a web form that may be embedded");
 }
 
 #[test]
 fn files_keep_their_own_headers() {
-    let place = Place::new();
-    let _pod = place.serving();
+    let stage = stage::new();
+    let _pod = stage.serving();
     for part in ["public", "private"] {
-        let folder = place.bench.sites().join(SITE).join(part).join("files");
+        let folder = stage.bench.sites().join(SITE).join(part).join("files");
         fs::create_dir_all(&folder).expect("a folder of files");
         fs::write(folder.join("a.html"), "<script>").expect("a file");
     }
-    let public = get(&place, "/files/a.html", &[]);
+    let public = get(&stage, "/files/a.html", &[]);
     assert_eq!((public.status, public.header("content-disposition")), (200, "attachment"));
     assert_eq!(
         (public.header("cache-control"), count(&public, "x-frame-options")),
@@ -85,26 +86,26 @@ fn files_keep_their_own_headers() {
     );
     assert_eq!(count(&public, "x-content-type-options"), 1);
     let form = [("usr", "Administrator"), ("pwd", ADMIN_PASSWORD)];
-    let login = http::post(place.port, SITE, "/api/method/login", &form).expect("an answer");
+    let login = http::post(stage.port, SITE, "/api/method/login", &form).expect("an answer");
     let cookie = format!("Cookie: {}", login.header("set-cookie").split(';').next().unwrap_or_default());
-    let private = get(&place, "/private/files/a.html", &[&cookie]);
+    let private = get(&stage, "/private/files/a.html", &[&cookie]);
     assert_eq!((private.status, private.header("cache-control")), (200, "private, no-cache"));
     protected(&private);
 }
 
 #[test]
 fn hsts_is_sent_only_over_https_for_public_names() {
-    let place = Place::new();
-    let pod = place.serving();
+    let stage = stage::new();
+    let pod = stage.serving();
     let hsts = |host: &str, proto: &str| {
         let proto = format!("X-Forwarded-Proto: {proto}");
-        let answer = http::get_with(place.port, host, "/login", &[&proto]).expect("an answer");
+        let answer = http::get_with(stage.port, host, "/login", &[&proto]).expect("an answer");
         assert_eq!(answer.status, 200);
         answer.header(HSTS).to_owned()
     };
     assert_eq!(hsts(SITE, "https"), "", "an untrusted client's header is ignored");
     drop(pod);
-    let _pod = ready(place.web().set("CAULDRON_TRUSTED_PROXIES", "127.0.0.1"));
+    let _pod = ready(stage.web().set("CAULDRON_TRUSTED_PROXIES", "127.0.0.1"));
     for https in ["https", "HTTPS", "https,http"] {
         assert_eq!(hsts(SITE, https), "max-age=2592000", "{https}");
     }

@@ -5,10 +5,11 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
+use crate::stage::{self, SITE};
 use crate::support::binary::LONG;
 use crate::support::http;
-use crate::support::place::{Place, SITE, ready};
 use crate::support::skip::skipped;
+use crate::support::stage::ready;
 use crate::support::wait::eventually;
 
 /// Both ends of 10,000 connections are on one machine, and our ends are in one process.
@@ -30,8 +31,8 @@ fn idle_connections_are_cheap_and_slow_ones_delay_no_other() {
         nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).expect("a limit");
     let files = hard.min(65_536);
     nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, files, hard).expect("files");
-    let place = Place::new();
-    let pod = place.serving();
+    let stage = stage::new();
+    let pod = stage.serving();
     let wanted = IDLE.min(files as usize / 3);
     if wanted < IDLE {
         skipped(
@@ -40,17 +41,17 @@ fn idle_connections_are_cheap_and_slow_ones_delay_no_other() {
         );
     }
     let before = private_kb(pod.pid());
-    let silent: Vec<TcpStream> = (0..wanted).map(|_| connect(place.port)).collect();
+    let silent: Vec<TcpStream> = (0..wanted).map(|_| connect(stage.port)).collect();
     // Slowloris: a head that never ends.
-    let mut slow: Vec<TcpStream> = (0..500).map(|_| connect(place.port)).collect();
+    let mut slow: Vec<TcpStream> = (0..500).map(|_| connect(stage.port)).collect();
     for stream in &mut slow {
         write!(stream, "GET / HTTP/1.1\r\nHost: {SITE}\r\nX-Slow: ").expect("half a head");
     }
-    assert_eq!(place.get("/api/method/ping"), 200);
+    assert_eq!(stage.get("/api/method/ping"), 200);
     for stream in &mut slow {
         stream.write_all(b"a").expect("a byte");
     }
-    assert_eq!(place.get("/assets/assets.json"), 200);
+    assert_eq!(stage.get("/assets/assets.json"), 200);
     let each = (private_kb(pod.pid()) - before) * 1024 / (wanted + slow.len()) as u64;
     assert!(each < 8 * 1024, "{each} bytes a connection");
     // Idle connections are served when they send a request.
@@ -60,14 +61,14 @@ fn idle_connections_are_cheap_and_slow_ones_delay_no_other() {
     let mut answer = String::new();
     last.read_to_string(&mut answer).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert_eq!(http::status(place.port, SITE, "/api/method/ping"), 200);
+    assert_eq!(http::status(stage.port, SITE, "/api/method/ping"), 200);
 }
 
 #[test]
 fn an_endless_request_head_times_out() {
-    let place = Place::new();
-    let _pod = place.serving();
-    let mut slow = connect(place.port);
+    let stage = stage::new();
+    let _pod = stage.serving();
+    let mut slow = connect(stage.port);
     write!(slow, "GET / HTTP/1.1\r\nHost: {SITE}\r\nX-Slow: ").expect("half a head");
     let mut again = slow.try_clone().expect("the same connection");
     // Single bytes do not extend the timeout.
@@ -85,12 +86,12 @@ fn an_endless_request_head_times_out() {
 
 #[test]
 fn slow_readers_occupy_no_worker() {
-    let place = Place::new();
-    let one = place.web().set("GUNICORN_WORKERS", 1).set("GUNICORN_THREADS", 1);
+    let stage = stage::new();
+    let one = stage.web().set("GUNICORN_WORKERS", 1).set("GUNICORN_THREADS", 1);
     let _pod = ready(one);
     let length = 48 << 20;
     let ask = |length: usize, headers: &str| {
-        let mut slow = connect(place.port);
+        let mut slow = connect(stage.port);
         let path = format!("/api/method/frappe.sample.text?length={length}");
         write!(slow, "GET {path} HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n{headers}\r\n")
             .expect("a request");
@@ -101,7 +102,7 @@ fn slow_readers_occupy_no_worker() {
     let mut aborted = ask(length, "");
     let mut small = ask(length, "Accept-Encoding: gzip\r\n");
     for _ in 0..3 {
-        assert_eq!(place.get("/api/method/ping"), 200);
+        assert_eq!(stage.get("/api/method/ping"), 200);
     }
     aborted.read_exact(&mut [0; 100]).expect("a beginning");
     drop(aborted);
@@ -113,13 +114,13 @@ fn slow_readers_occupy_no_worker() {
     answer.clear();
     small.read_to_end(&mut answer).expect("an answer");
     assert!(answer.ends_with(b"0\r\n\r\n"), "{} bytes", answer.len());
-    assert_eq!(place.get("/api/method/ping"), 200);
+    assert_eq!(stage.get("/api/method/ping"), 200);
 }
 
 #[test]
 fn idle_connections_are_parked_and_served_again() {
-    let place = Place::new();
-    let pod = place.serving();
+    let stage = stage::new();
+    let pod = stage.serving();
     let before = private_kb(pod.pid());
     let ask = |stream: &mut TcpStream| {
         write!(stream, "GET /assets/assets.json HTTP/1.1\r\nHost: {SITE}\r\n\r\n").expect("a request");
@@ -127,7 +128,7 @@ fn idle_connections_are_parked_and_served_again() {
         let count = stream.read(&mut part).expect("an answer");
         assert!(part.starts_with(b"HTTP/1.1 200") && count > 12);
     };
-    let mut clients: Vec<TcpStream> = (0..300).map(|_| connect(place.port)).collect();
+    let mut clients: Vec<TcpStream> = (0..300).map(|_| connect(stage.port)).collect();
     clients.iter_mut().for_each(ask);
     let speaking = private_kb(pod.pid()) - before;
     eventually(LONG, "their buffers are released", || {
@@ -140,7 +141,7 @@ fn idle_connections_are_parked_and_served_again() {
     for stream in &mut clients {
         stream.write_all(b"GET /assets/assets.json HTTP/1.1\r\nHo").expect("half a request");
     }
-    assert_eq!(place.get("/assets/assets.json"), 200);
+    assert_eq!(stage.get("/assets/assets.json"), 200);
     for stream in &mut clients {
         write!(stream, "st: {SITE}\r\n\r\n").expect("the rest");
         let mut part = [0; 4096];

@@ -2,8 +2,8 @@
 
 use std::fs;
 
+use crate::stage::{self, SITE};
 use crate::support::http;
-use crate::support::place::{Place, SITE};
 
 /// Returns the statuses of the responses on one connection.
 fn answers(port: u16, bytes: &str) -> Vec<u16> {
@@ -16,8 +16,8 @@ fn answers(port: u16, bytes: &str) -> Vec<u16> {
 
 #[test]
 fn no_request_can_be_hidden_in_another() {
-    let place = Place::new();
-    let _pod = place.serving();
+    let stage = stage::new();
+    let _pod = stage.serving();
     let folder = tempfile::tempdir().expect("a folder");
     let mark = folder.path().join("smuggled");
     let hidden = format!(
@@ -74,20 +74,20 @@ fn no_request_can_be_hidden_in_another() {
         ),
     ];
     for (name, bytes) in attacks {
-        let answers = answers(place.port, &bytes);
+        let answers = answers(stage.port, &bytes);
         assert!(answers.len() <= 1, "{name}: {answers:?}");
         assert!(!mark.exists(), "{name}: the hidden request was processed");
     }
     // Negative control: as two plain requests, both are answered.
     let plain = format!("GET /api/method/ping HTTP/1.1\r\nHost: {SITE}\r\n\r\n{hidden}");
-    assert_eq!(answers(place.port, &plain), [200, 200]);
+    assert_eq!(answers(stage.port, &plain), [200, 200]);
     assert_eq!(fs::read_to_string(mark).expect("a mark").lines().count(), 1);
 }
 
 #[test]
 fn clients_cannot_set_headers_that_frappe_trusts() {
-    let place = Place::new();
-    let _pod = place.serving();
+    let stage = stage::new();
+    let _pod = stage.serving();
     let forged = [
         "X-Frappe-Site-Name: evil.local",
         "X_Frappe_Site_Name: evil.local",
@@ -101,7 +101,7 @@ fn clients_cannot_set_headers_that_frappe_trusts() {
         "Proxy: http://evil.local",
     ];
     let seen =
-        http::get_with(place.port, SITE, "/api/method/frappe.sample.headers", &forged).expect("an answer");
+        http::get_with(stage.port, SITE, "/api/method/frappe.sample.headers", &forged).expect("an answer");
     assert_eq!(seen.status, 200, "{}", seen.body);
     assert!(
         !seen.body.contains("evil") && !seen.body.contains("6.6.6.6") && !seen.body.contains("https"),
@@ -110,9 +110,9 @@ fn clients_cannot_set_headers_that_frappe_trusts() {
     );
     assert!(seen.body.contains("\"X-Forwarded-For\":\"127.0.0.1\""), "{}", seen.body);
     // Negative control: the same headers from a trusted proxy.
-    let place_two = place;
+    let place_two = stage;
     drop(_pod);
-    let _trusting = crate::support::place::ready(
+    let _trusting = crate::support::stage::ready(
         place_two
             .web()
             .set("CAULDRON_TRUSTED_PROXIES", "127.0.0.0/8")

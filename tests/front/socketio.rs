@@ -4,12 +4,13 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 
+use crate::stage::{self, SITE};
 use crate::support::bench::ADMIN_PASSWORD;
 use crate::support::binary::LONG;
 use crate::support::http;
-use crate::support::place::{Place, SITE, ready};
 use crate::support::port;
 use crate::support::running::Running;
+use crate::support::stage::ready;
 use crate::support::wait::eventually;
 
 /// Connects as a page in a browser does, with an unresolvable host name, and prints what it receives.
@@ -54,19 +55,19 @@ fn poll(port: u16, cookie: &str) {
 
 #[test]
 fn a_page_receives_live_events_over_both_transports() {
-    let place = Place::new();
+    let stage = stage::new();
     let events = port::free();
-    let pod = ready(place.web().set("SOCKETIO_PORT", events));
-    let _service = Running::spawn(&mut place.bench.socketio());
+    let pod = ready(stage.web().set("SOCKETIO_PORT", events));
+    let _service = Running::spawn(&mut stage.bench.socketio());
     let handshake = "/socket.io/?EIO=4&transport=polling";
-    eventually(LONG, "the service answers", || (place.get(handshake) == 200).then_some(()));
+    eventually(LONG, "the service answers", || (stage.get(handshake) == 200).then_some(()));
     let form = [("usr", "Administrator"), ("pwd", ADMIN_PASSWORD)];
-    let login = http::post(place.port, SITE, "/api/method/login", &form).expect("an answer");
+    let login = http::post(stage.port, SITE, "/api/method/login", &form).expect("an answer");
     let cookie = login.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
     let client = |origin: &str| {
         let mut command = Command::new("node");
-        command.current_dir(place.bench.path().join("apps/frappe"));
-        command.args(["-e", CLIENT, &place.port.to_string(), SITE, &cookie, origin]);
+        command.current_dir(stage.bench.path().join("apps/frappe"));
+        command.args(["-e", CLIENT, &stage.port.to_string(), SITE, &cookie, origin]);
         Running::spawn(&mut command)
     };
     let page = client("http://desk.example.com");
@@ -74,7 +75,7 @@ fn a_page_receives_live_events_over_both_transports() {
         assert!(!page.log().contains("refused"), "{}", page.log());
         page.log().contains("pong").then_some(())
     });
-    poll(place.port, &cookie);
+    poll(stage.port, &cookie);
     let foreign = client("http://evil.example.com");
     eventually(LONG, "a page of another host is refused", || foreign.log().contains("refused").then_some(()));
     // A connected listener does not delay a stop.

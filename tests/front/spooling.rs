@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::stage::{self, SITE};
 use crate::support::binary::{LONG, Pod};
 use crate::support::http;
-use crate::support::place::{Place, SITE, ready};
 use crate::support::skip::skipped;
+use crate::support::stage::{Stage, ready};
 use crate::support::wait::eventually;
 
 const COUNT: &str = "/api/method/frappe.sample.count";
@@ -18,7 +19,7 @@ const COUNT: &str = "/api/method/frappe.sample.count";
 const MAX_WAIT: Duration = Duration::from_secs(150);
 
 /// Starts a pod with a runtime folder of this size in memory, as in a container. None if that is not possible here.
-fn with_small_runtime(place: &Place, name: &str, mib: u32) -> Option<Pod> {
+fn with_small_runtime(stage: &Stage, name: &str, mib: u32) -> Option<Pod> {
     let allowed = std::process::Command::new("unshare").args(["-m", "true"]).status();
     if !allowed.is_ok_and(|status| status.success()) {
         skipped(name, "no mount namespace can be made here");
@@ -26,7 +27,7 @@ fn with_small_runtime(place: &Place, name: &str, mib: u32) -> Option<Pod> {
     }
     let script =
         format!("mount -t tmpfs -o size={mib}m none \"$CAULDRON_RUNTIME_DIR\" && exec \"$0\" \"$@\"");
-    let web = place.web().set("GUNICORN_WORKERS", 1).set("GUNICORN_THREADS", 16);
+    let web = stage.web().set("GUNICORN_WORKERS", 1).set("GUNICORN_THREADS", 16);
     Some(ready(web.under(&["unshare", "-m", "sh", "-c", &script])))
 }
 
@@ -44,18 +45,18 @@ fn metric(pod: &Pod, line: &str) -> u64 {
 }
 
 fn on_disk(pod: &Pod, kind: &str) -> u64 {
-    metric(pod, &format!("http_kept_bytes{{kind=\"{kind}\",place=\"disk\"}}"))
+    metric(pod, &format!("http_kept_bytes{{kind=\"{kind}\",stage=\"disk\"}}"))
 }
 
 #[test]
 fn slow_readers_leave_the_runtime_folder_to_uploads() {
-    let place = Place::new();
-    let Some(pod) = with_small_runtime(&place, "slow_readers", 64) else { return };
+    let stage = stage::new();
+    let Some(pod) = with_small_runtime(&stage, "slow_readers", 64) else { return };
     let length = 24 << 20;
     let path = format!("/api/method/frappe.sample.text?length={length}");
     let readers: Vec<TcpStream> = (0..8)
         .map(|_| {
-            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, place.port)).expect("a connection");
+            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, stage.port)).expect("a connection");
             write!(stream, "GET {path} HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n\r\n")
                 .expect("a request");
             stream
@@ -65,7 +66,7 @@ fn slow_readers_leave_the_runtime_folder_to_uploads() {
         (metric(&pod, "http_kept_refused_total{kind=\"answer\"}") > 0).then_some(())
     });
     for _ in 0..5 {
-        assert_eq!(upload(place.port, 4 << 20).status, 200);
+        assert_eq!(upload(stage.port, 4 << 20).status, 200);
         assert!(on_disk(&pod, "answer") <= 16 << 20, "{} bytes", on_disk(&pod, "answer"));
     }
     pod.event("web.buffer_full");
@@ -121,24 +122,24 @@ fn send_slowly(port: u16, bytes: usize, is_over: Arc<AtomicBool>) -> JoinHandle<
 
 #[test]
 fn slow_senders_leave_the_runtime_folder_to_uploads_and_are_disconnected() {
-    let place = Place::new();
-    let Some(pod) = with_small_runtime(&place, "slow_senders", 64) else { return };
+    let stage = stage::new();
+    let Some(pod) = with_small_runtime(&stage, "slow_senders", 64) else { return };
     let is_over = Arc::new(AtomicBool::new(false));
     let senders: Vec<JoinHandle<u16>> =
-        (0..7).map(|_| send_slowly(place.port, 9 << 20, is_over.clone())).collect();
+        (0..7).map(|_| send_slowly(stage.port, 9 << 20, is_over.clone())).collect();
     eventually(LONG, "the senders use all of their share", || {
         (metric(&pod, "http_kept_refused_total{kind=\"request\"}") >= 1
             && on_disk(&pod, "request") >= 20 << 20)
             .then_some(())
     });
     for _ in 0..5 {
-        assert_eq!(upload(place.port, 300_000).status, 200);
+        assert_eq!(upload(stage.port, 300_000).status, 200);
     }
     // One byte in two seconds is too slow.
     eventually(MAX_WAIT, "the bodies of the senders are dropped", || {
         (on_disk(&pod, "request") == 0).then_some(())
     });
-    assert_eq!(upload(place.port, 20 << 20).status, 200);
+    assert_eq!(upload(stage.port, 20 << 20).status, 200);
     is_over.store(true, Ordering::Relaxed);
     let statuses: Vec<u16> = senders.into_iter().map(|sender| sender.join().expect("a sender")).collect();
     assert!(statuses.contains(&408) && statuses.contains(&503), "{statuses:?}");

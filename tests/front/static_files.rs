@@ -7,65 +7,66 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use crate::stage::{self, SITE};
 use crate::support::bench::ADMIN_PASSWORD;
 use crate::support::binary::LONG;
 use crate::support::http::{self, Response};
-use crate::support::place::{Place, SITE};
 use crate::support::port;
 use crate::support::running::Running;
+use crate::support::stage::Stage;
 use crate::support::wait::eventually;
 
 const STYLE: &str = "/assets/frappe/dist/css/website.bundle.GQZ5KPMR.css";
 
-fn get(place: &Place, path: &str, headers: &[&str]) -> Response {
-    http::get_with(place.port, SITE, path, headers).unwrap_or_else(|| panic!("no answer for {path}"))
+fn get(stage: &Stage, path: &str, headers: &[&str]) -> Response {
+    http::get_with(stage.port, SITE, path, headers).unwrap_or_else(|| panic!("no answer for {path}"))
 }
 
-fn uploads(place: &Place) -> std::path::PathBuf {
-    let folder = place.bench.sites().join(SITE).join("public/files");
+fn uploads(stage: &Stage) -> std::path::PathBuf {
+    let folder = stage.bench.sites().join(SITE).join("public/files");
     fs::create_dir_all(&folder).expect("public/files");
     folder
 }
 
 #[test]
 fn files_have_the_headers_that_browsers_need() {
-    let place = Place::new();
-    let _pod = place.serving();
-    let style = get(&place, STYLE, &[]);
+    let stage = stage::new();
+    let _pod = stage.serving();
+    let style = get(&stage, STYLE, &[]);
     assert_eq!(style.status, 200);
     assert_eq!(style.header("content-type"), "text/css; charset=utf-8");
     assert_eq!(style.header("cache-control"), "public, max-age=31536000, immutable");
     assert_eq!(style.header("x-content-type-options"), "nosniff");
     let tag = format!("If-None-Match: {}", style.header("etag"));
-    assert_eq!(get(&place, STYLE, &[&tag]).status, 304);
-    assert_eq!(get(&place, "/assets/assets.json", &[]).header("cache-control"), "public, max-age=300");
+    assert_eq!(get(&stage, STYLE, &[&tag]).status, 304);
+    assert_eq!(get(&stage, "/assets/assets.json", &[]).header("cache-control"), "public, max-age=300");
 
-    let folder = uploads(&place);
+    let folder = uploads(&stage);
     for name in ["page.html", "drawing.SVG", "feed.xml", "old.htm", "sheet.xslt", "strict.xhtml"] {
         fs::write(folder.join(name), "<svg onload=alert(1)>").expect("an upload");
-        let active = get(&place, &format!("/files/{name}"), &[]);
+        let active = get(&stage, &format!("/files/{name}"), &[]);
         assert_eq!((active.status, active.header("content-disposition")), (200, "attachment"), "{name}");
     }
     fs::write(folder.join("photo a.png"), "png").expect("an upload");
-    let photo = get(&place, "/files/photo%20a.png", &[]);
+    let photo = get(&stage, "/files/photo%20a.png", &[]);
     assert_eq!((photo.status, photo.header("content-type")), (200, "image/png"));
     assert_eq!(photo.header("content-disposition"), "");
-    assert_eq!(get(&place, "/files/nosuch.png", &[]).status, 404);
-    assert_eq!(get(&place, "/assets/nosuch.js", &[]).status, 404);
+    assert_eq!(get(&stage, "/files/nosuch.png", &[]).status, 404);
+    assert_eq!(get(&stage, "/assets/nosuch.js", &[]).status, 404);
     let posted =
         format!("POST {STYLE} HTTP/1.1\r\nHost: {SITE}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    assert_eq!(http::request(place.port, &posted).expect("an answer").status, 405);
+    assert_eq!(http::request(stage.port, &posted).expect("an answer").status, 405);
 }
 
 #[test]
 fn text_is_compressed_for_clients_that_accept_it() {
-    let place = Place::new();
-    let _pod = place.serving();
+    let stage = stage::new();
+    let _pod = stage.serving();
     let text = "body { color: red }\n".repeat(500);
-    fs::write(uploads(&place).join("long.css"), &text).expect("an upload");
+    fs::write(uploads(&stage).join("long.css"), &text).expect("an upload");
     let small = |encoding: &str| {
         eventually(LONG, "a compressed copy exists", || {
-            let answer = get(&place, "/files/long.css", &[&format!("Accept-Encoding: {encoding}")]);
+            let answer = get(&stage, "/files/long.css", &[&format!("Accept-Encoding: {encoding}")]);
             (answer.header("content-encoding") == encoding).then_some(answer)
         })
     };
@@ -77,18 +78,18 @@ fn text_is_compressed_for_clients_that_accept_it() {
     let mut unpacked = String::new();
     brotli::Decompressor::new(brotli.bytes.as_slice(), 4096).read_to_string(&mut unpacked).expect("brotli");
     assert_eq!(unpacked, text);
-    let plain = get(&place, "/files/long.css", &[]);
+    let plain = get(&stage, "/files/long.css", &[]);
     assert_eq!((plain.body.as_str(), plain.header("content-encoding")), (text.as_str(), ""));
     assert_eq!(plain.header("vary"), "Accept-Encoding");
     assert!(gzip.header("etag") != plain.header("etag") && gzip.header("etag") != brotli.header("etag"));
     // A range is a part of the uncompressed file.
-    let part = get(&place, "/files/long.css", &["Accept-Encoding: gzip", "Range: bytes=0-3"]);
+    let part = get(&stage, "/files/long.css", &["Accept-Encoding: gzip", "Range: bytes=0-3"]);
     assert_eq!((part.status, part.body.as_str()), (206, "body"));
     // A changed file is served with its new content.
-    fs::write(uploads(&place).join("long.css"), text.replace("red", "tan")).expect("an upload");
-    assert!(get(&place, "/files/long.css", &["Accept-Encoding: identity"]).body.contains("tan"));
+    fs::write(uploads(&stage).join("long.css"), text.replace("red", "tan")).expect("an upload");
+    assert!(get(&stage, "/files/long.css", &["Accept-Encoding: identity"]).body.contains("tan"));
     // Responses of Frappe are compressed as well.
-    let answer = get(&place, "/api/method/frappe.sample.text?length=7000", &["Accept-Encoding: gzip"]);
+    let answer = get(&stage, "/api/method/frappe.sample.text?length=7000", &["Accept-Encoding: gzip"]);
     let mut unpacked = String::new();
     flate2::read::GzDecoder::new(answer.bytes.as_slice()).read_to_string(&mut unpacked).expect("gzip");
     assert!(unpacked.contains("frappe frappe") && answer.bytes.len() < 500);
@@ -96,8 +97,8 @@ fn text_is_compressed_for_clients_that_accept_it() {
 
 #[test]
 fn precompressed_files_of_an_image_are_sent() {
-    let place = Place::new();
-    let folder = place.bench.path().join("apps/frappe/frappe/public");
+    let stage = stage::new();
+    let folder = stage.bench.path().join("apps/frappe/frappe/public");
     let text = "body { color: red }\n".repeat(500);
     let write_precompressed = |name: &str| {
         fs::write(folder.join(name), &text).expect("an asset");
@@ -111,10 +112,10 @@ fn precompressed_files_of_an_image_are_sent() {
     let later = SystemTime::now() + Duration::from_secs(60);
     let changed = fs::File::options().write(true).open(folder.join("changed.css")).expect("the asset");
     changed.set_modified(later).expect("a different time");
-    let _pod = place.serving();
+    let _pod = stage.serving();
     for (encoding, extension) in [("br", "br"), ("gzip", "gz"), ("zstd", "zst")] {
         let precompressed = eventually(LONG, "the precompressed copy", || {
-            let answer = get(&place, "/assets/frappe/new.css", &[&format!("Accept-Encoding: {encoding}")]);
+            let answer = get(&stage, "/assets/frappe/new.css", &[&format!("Accept-Encoding: {encoding}")]);
             (answer.header("content-encoding") == encoding).then_some(answer)
         });
         assert_eq!(precompressed.body, format!("as {extension}"));
@@ -122,18 +123,18 @@ fn precompressed_files_of_an_image_are_sent() {
     }
     // Older than the asset, so it has other content.
     let own = eventually(LONG, "a copy of our own", || {
-        let answer = get(&place, "/assets/frappe/changed.css", &["Accept-Encoding: gzip"]);
+        let answer = get(&stage, "/assets/frappe/changed.css", &["Accept-Encoding: gzip"]);
         (answer.header("content-encoding") == "gzip").then_some(answer)
     });
     let mut unpacked = String::new();
     flate2::read::GzDecoder::new(own.bytes.as_slice()).read_to_string(&mut unpacked).expect("gzip");
     assert_eq!(unpacked, text.replace("red", "tan"));
     // A user may have put a file beside an upload.
-    let uploads = uploads(&place);
+    let uploads = uploads(&stage);
     fs::write(uploads.join("mine.css"), &text).expect("an upload");
     fs::write(uploads.join("mine.css.gz"), "of somebody").expect("an upload");
     let own = eventually(LONG, "a copy of our own", || {
-        let answer = get(&place, "/files/mine.css", &["Accept-Encoding: gzip"]);
+        let answer = get(&stage, "/files/mine.css", &["Accept-Encoding: gzip"]);
         (answer.header("content-encoding") == "gzip").then_some(answer)
     });
     assert_ne!(own.body, "of somebody");
@@ -141,30 +142,30 @@ fn precompressed_files_of_an_image_are_sent() {
 
 #[test]
 fn a_large_file_is_sent_whole_in_parts_and_repeatedly() {
-    let place = Place::new();
-    let _pod = place.serving();
+    let stage = stage::new();
+    let _pod = stage.serving();
     let bytes: Vec<u8> =
         (0..3_000_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
-    fs::write(uploads(&place).join("large.bin"), &bytes).expect("an upload");
-    assert!(get(&place, "/files/large.bin", &[]).bytes == bytes);
-    let part = get(&place, "/files/large.bin", &["Range: bytes=1000001-9999999"]);
+    fs::write(uploads(&stage).join("large.bin"), &bytes).expect("an upload");
+    assert!(get(&stage, "/files/large.bin", &[]).bytes == bytes);
+    let part = get(&stage, "/files/large.bin", &["Range: bytes=1000001-9999999"]);
     assert!(part.status == 206 && part.bytes == bytes[1_000_001..10_000_000]);
     // Several on one connection, requested before the first is read.
     let one = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nHost: {SITE}\r\n{more}\r\n");
     let three =
         one("/files/large.bin", "") + &one(STYLE, "") + &one("/files/large.bin", "Connection: close\r\n");
-    let answers = http::exchange(place.port, three.as_bytes()).expect("answers");
+    let answers = http::exchange(stage.port, three.as_bytes()).expect("answers");
     let at = answers.windows(4).position(|part| part == b"\r\n\r\n").expect("a head") + 4;
     assert!(answers[at..at + bytes.len()] == bytes);
     assert!(answers[answers.len() - bytes.len()..] == bytes);
     // If a file becomes shorter while it is sent, the connection breaks and the rest is not padded.
-    let mut stream = std::net::TcpStream::connect(("127.0.0.1", place.port)).expect("a connection");
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", stage.port)).expect("a connection");
     std::io::Write::write_all(&mut stream, one("/files/large.bin", "").as_bytes()).expect("a request");
     let mut first = [0; 1000];
     stream.read_exact(&mut first).expect("a beginning");
     fs::File::options()
         .write(true)
-        .open(uploads(&place).join("large.bin"))
+        .open(uploads(&stage).join("large.bin"))
         .and_then(|file| file.set_len(100_000))
         .expect("a shorter file");
     let mut rest = Vec::new();
@@ -192,9 +193,9 @@ fn nginx(files: &Path, folder: &Path) -> (Running, u16) {
 
 #[test]
 fn ranges_and_conditions_are_answered_as_by_nginx() {
-    let place = Place::new();
-    let _pod = place.serving();
-    let files = uploads(&place);
+    let stage = stage::new();
+    let _pod = stage.serving();
+    let files = uploads(&stage);
     // nginx runs as another user.
     for folder in files.ancestors().take(5) {
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -209,7 +210,7 @@ fn ranges_and_conditions_are_answered_as_by_nginx() {
         http::request(port, &request).expect("an answer")
     };
     let modified = ask(nginx_port, "GET", "").header("last-modified").to_owned();
-    assert_eq!(ask(place.port, "GET", "").header("last-modified"), modified);
+    assert_eq!(ask(stage.port, "GET", "").header("last-modified"), modified);
     let range = |spec: &str| format!("Range: bytes={spec}\r\n");
     let mut requests: Vec<String> =
         ["0-9", "90-", "-10", "-1000", "0-1000", "99-99", "100-", "1000-1001", "5-5"].map(range).into();
@@ -230,7 +231,7 @@ fn ranges_and_conditions_are_answered_as_by_nginx() {
     requests.push(String::new());
     for headers in &requests {
         for method in ["GET", "HEAD"] {
-            let (ours, theirs) = (ask(place.port, method, headers), ask(nginx_port, method, headers));
+            let (ours, theirs) = (ask(stage.port, method, headers), ask(nginx_port, method, headers));
             let context = format!("{method} {headers:?}\n{}\n{}", ours.head, theirs.head);
             assert_eq!(ours.status, theirs.status, "{context}");
             assert_eq!(ours.header("content-range"), theirs.header("content-range"), "{context}");
@@ -245,31 +246,31 @@ fn ranges_and_conditions_are_answered_as_by_nginx() {
 
 #[test]
 fn a_private_file_needs_the_permission_to_read_it() {
-    let place = Place::new();
-    let _pod = place.serving();
-    let folder = place.bench.sites().join(SITE).join("private/files");
+    let stage = stage::new();
+    let _pod = stage.serving();
+    let folder = stage.bench.sites().join(SITE).join("private/files");
     fs::create_dir_all(&folder).expect("private/files");
     fs::write(folder.join("pay roll.txt"), "private words").expect("a file");
     fs::write(folder.join("a.html"), "<script>").expect("a file");
     symlink("../../site_config.json", folder.join("out.txt")).expect("a link");
     let path = "/private/files/pay%20roll.txt";
-    let refused = get(&place, path, &[]);
+    let refused = get(&stage, path, &[]);
     assert_eq!(refused.status, 403);
     assert!(!refused.body.contains("private words"));
     // The internal path of nginx is an ordinary path here, and Frappe has no such page.
-    assert_eq!(get(&place, "/protected/private/files/pay%20roll.txt", &[]).status, 404);
+    assert_eq!(get(&stage, "/protected/private/files/pay%20roll.txt", &[]).status, 404);
     let form = [("usr", "Administrator"), ("pwd", ADMIN_PASSWORD)];
-    let login = http::post(place.port, SITE, "/api/method/login", &form).expect("an answer");
+    let login = http::post(stage.port, SITE, "/api/method/login", &form).expect("an answer");
     let cookie = format!("Cookie: {}", login.header("set-cookie").split(';').next().unwrap_or_default());
-    let file = get(&place, path, &[&cookie]);
+    let file = get(&stage, path, &[&cookie]);
     assert_eq!((file.status, file.body.as_str()), (200, "private words"));
     assert_eq!(file.header("content-type"), "text/plain; charset=utf-8");
     assert_eq!((file.header("x-accel-redirect"), file.header("cache-control")), ("", "private, no-cache"));
-    let part = get(&place, path, &[&cookie, "Range: bytes=8-"]);
+    let part = get(&stage, path, &[&cookie, "Range: bytes=8-"]);
     assert_eq!((part.status, part.body.as_str()), (206, "words"));
-    assert_eq!(get(&place, "/private/files/a.html", &[&cookie]).header("content-disposition"), "attachment");
+    assert_eq!(get(&stage, "/private/files/a.html", &[&cookie]).header("content-disposition"), "attachment");
     for missing in ["nosuch.txt", "out.txt", "..%2f..%2fsite_config.json"] {
-        let answer = get(&place, &format!("/private/files/{missing}"), &[&cookie]);
+        let answer = get(&stage, &format!("/private/files/{missing}"), &[&cookie]);
         assert_eq!(answer.status, 404, "{missing}");
     }
 }

@@ -2,22 +2,22 @@
 
 use nix::sys::signal::Signal;
 
+use crate::stage::{self, SITE};
 use crate::support::binary::LONG;
 use crate::support::http::{self, Response};
-use crate::support::place::{Place, SITE};
 use crate::support::wait::eventually;
 
 #[test]
 fn the_status_page_shows_progress_until_the_site_is_ready() {
-    let mut place = Place::new();
-    place.postgres.stop();
-    let mut pod = place.web().start();
+    let mut stage = stage::new();
+    stage.postgres.stop();
+    let mut pod = stage.web().start();
     pod.answers("/livez", 200);
     let ask = |port: u16, accept: &str| -> Option<Response> {
         http::get_with(port, SITE, "/app/home", &[&format!("Accept: {accept}")])
     };
     let page = eventually(LONG, "the first step runs", || {
-        let page = ask(place.port, "text/html,*/*")?;
+        let page = ask(stage.port, "text/html,*/*")?;
         page.body.contains("\"state\":\"running\"").then_some(page)
     });
     assert_eq!(
@@ -28,31 +28,31 @@ fn the_status_page_shows_progress_until_the_site_is_ready() {
         page.body.contains("Waiting for the database")
             && page.header("content-type").starts_with("text/html")
     );
-    let (host, db_port) = (place.postgres.host().to_string(), place.postgres.port().to_string());
+    let (host, db_port) = (stage.postgres.host().to_string(), stage.postgres.port().to_string());
     for internal in [host.as_str(), db_port.as_str(), "refused", "web_local", "postgres", SITE] {
         assert!(!page.body.contains(internal), "{internal}: {}", page.body);
     }
-    let response = ask(place.port, "application/json").expect("an answer");
+    let response = ask(stage.port, "application/json").expect("an answer");
     let state: serde_json::Value = serde_json::from_str(&response.body).expect("JSON");
     assert_eq!((response.status, &state["steps"][0]["state"]), (503, &"running".into()));
-    assert_eq!(place.get("/assets/assets.json"), 200, "the image's own files need no site");
-    place.postgres.start_again();
+    assert_eq!(stage.get("/assets/assets.json"), 200, "the image's own files need no site");
+    stage.postgres.start_again();
     eventually(LONG, "the site is being created", || {
-        let body = ask(place.port, "application/json")?.body;
+        let body = ask(stage.port, "application/json")?.body;
         body.contains("creating it").then_some(())
     });
     pod.answers("/readyz", 200);
-    assert_eq!(place.get("/app"), 200);
+    assert_eq!(stage.get("/app"), 200);
     pod.signal(Signal::SIGTERM);
     pod.end().exits(0);
 }
 
 #[test]
 fn a_failed_start_is_shown_without_its_reason() {
-    let place = Place::new();
-    let pod = place.web().set("DB_PASSWORD", "not-the-password").set("CAULDRON_ON_FAILURE", "hold").start();
+    let stage = stage::new();
+    let pod = stage.web().set("DB_PASSWORD", "not-the-password").set("CAULDRON_ON_FAILURE", "hold").start();
     let page = eventually(LONG, "it is held", || {
-        let page = http::get_with(place.port, SITE, "/", &["Accept: text/html"])?;
+        let page = http::get_with(stage.port, SITE, "/", &["Accept: text/html"])?;
         page.body.contains("could not be started").then_some(page)
     });
     assert_eq!(page.status, 503);

@@ -7,10 +7,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::bounds::is_ended;
+use crate::stage::{self, SITE};
 use crate::support::binary::{LONG, event};
 use crate::support::ca::Ca;
-use crate::support::place::{Place, SITE, ready};
 use crate::support::skip::skipped;
+use crate::support::stage::ready;
 use crate::support::wait::eventually;
 
 /// Longer than the web port waits for a request, on a busy machine.
@@ -18,20 +19,20 @@ const MAX_WAIT: Duration = Duration::from_secs(150);
 
 #[test]
 fn a_renewed_certificate_is_used_without_a_restart() {
-    let place = Place::new();
+    let stage = stage::new();
     let folder = tempfile::tempdir().expect("a folder");
     let (first, second) = (Ca::new(), Ca::new());
     let files = first.issue(&[SITE.to_owned()], folder.path(), None);
     let pod = ready(
-        place
+        stage
             .web()
             .set("CAULDRON_TLS_CERT", files.certificate.display())
             .set("CAULDRON_TLS_KEY", files.key.display()),
     );
     let ask = |ca: &Ca| {
         let (resolve, url) = (
-            format!("{SITE}:{}:127.0.0.1", place.port),
-            format!("https://{SITE}:{}/api/method/frappe.sample.headers", place.port),
+            format!("{SITE}:{}:127.0.0.1", stage.port),
+            format!("https://{SITE}:{}/api/method/frappe.sample.headers", stage.port),
         );
         let output = Command::new("curl")
             .args(["-sS", "-w", " HTTP/%{http_version}", "--resolve", &resolve, "--cacert"])
@@ -51,23 +52,23 @@ fn a_renewed_certificate_is_used_without_a_restart() {
     second.issue(&[SITE.to_owned()], folder.path(), None);
     eventually(LONG, "the new one is used", || ask(&second).ends_with(" HTTP/2").then_some(()));
     drop(pod);
-    place
+    stage
         .web()
         .set("CAULDRON_TLS_CERT", "/nosuch.pem")
         .set("CAULDRON_TLS_KEY", "/nosuch.pem")
         .run()
         .exits(78)
         .says("/nosuch.pem");
-    place.web().set("CAULDRON_TLS_CERT", "/nosuch.pem").run().exits(78).says("CAULDRON_TLS_KEY");
+    stage.web().set("CAULDRON_TLS_CERT", "/nosuch.pem").run().exits(78).says("CAULDRON_TLS_KEY");
 }
 
 #[test]
 fn clients_that_stall_during_or_after_the_handshake_are_disconnected() {
-    let place = Place::new();
+    let stage = stage::new();
     let folder = tempfile::tempdir().expect("a folder");
     let files = Ca::new().issue(&[SITE.to_owned()], folder.path(), None);
     let pod = ready(
-        place
+        stage
             .web()
             .set("CAULDRON_TLS_CERT", files.certificate.display())
             .set("CAULDRON_TLS_KEY", files.key.display()),
@@ -78,12 +79,12 @@ fn clients_that_stall_during_or_after_the_handshake_are_disconnected() {
     // The beginning of a ClientHello; and whole handshakes, for each protocol.
     let mut begun: Vec<TcpStream> = (0..20)
         .map(|_| {
-            let mut stream = TcpStream::connect(("127.0.0.1", place.port)).expect("a connection");
+            let mut stream = TcpStream::connect(("127.0.0.1", stage.port)).expect("a connection");
             stream.write_all(&[0x16, 3, 1, 2, 0, 1, 0]).expect("a beginning");
             stream
         })
         .collect();
-    let address = format!("127.0.0.1:{}", place.port);
+    let address = format!("127.0.0.1:{}", stage.port);
     let mut silent: Vec<Child> = ["h2", "http/1.1"]
         .iter()
         .filter_map(|protocol| {

@@ -4,10 +4,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
+use crate::stage::{self, SITE};
 use crate::support::binary::LONG;
 use crate::support::http;
-use crate::support::place::{Place, SITE};
 use crate::support::running::Running;
+use crate::support::stage::Stage;
 use crate::support::wait::eventually;
 use crate::support::{port, wait};
 
@@ -98,9 +99,9 @@ fn leaking(port: u16) -> Vec<String> {
     paths().into_iter().filter(|path| leaks(&ask(path))).collect()
 }
 
-fn plant(place: &Place) {
-    place.bench.configure(serde_json::json!({ "encryption_key_of_another": CANARY }));
-    let site = place.bench.sites().join(SITE);
+fn plant(stage: &Stage) {
+    stage.bench.configure(serde_json::json!({ "encryption_key_of_another": CANARY }));
+    let site = stage.bench.sites().join(SITE);
     let config = fs::read_to_string(site.join("site_config.json")).expect("site_config.json");
     fs::write(site.join("site_config.json"), config.replacen('{', &format!("{{\"x\": \"{CANARY}\","), 1))
         .expect("a canary");
@@ -108,18 +109,18 @@ fn plant(place: &Place) {
 
 #[test]
 fn no_path_leads_out_of_the_public_folders() {
-    let place = Place::new();
-    let _pod = place.serving();
-    plant(&place);
-    assert_eq!(leaking(place.port), Vec::<String>::new());
+    let stage = stage::new();
+    let _pod = stage.serving();
+    plant(&stage);
+    assert_eq!(leaking(stage.port), Vec::<String>::new());
     // Negative control: the same paths leak where Frappe serves files itself.
     let port = port::free();
-    let usual = place.bench.gunicorn(port, 5);
+    let usual = stage.bench.gunicorn(port, 5);
     let mut command = Command::new(usual.get_program());
     let arguments = usual.get_args().map(|argument| {
         argument.to_str().expect("text").replace(":application", ":application_with_statics()")
     });
-    command.args(arguments).envs(place.bench.environment().iter().cloned()).current_dir(place.bench.sites());
+    command.args(arguments).envs(stage.bench.environment().iter().cloned()).current_dir(stage.bench.sites());
     let _unsafe = Running::spawn(&mut command);
     eventually(LONG, "the unsafe server answers", || {
         (http::status(port, SITE, "/assets/assets.json") == 200).then_some(())
@@ -129,14 +130,14 @@ fn no_path_leads_out_of_the_public_folders() {
 
 #[test]
 fn no_link_leads_out_and_no_device_or_pipe_is_served() {
-    let place = Place::new();
-    let _pod = place.serving();
-    plant(&place);
-    let files = place.bench.sites().join(SITE).join("public/files");
+    let stage = stage::new();
+    let _pod = stage.serving();
+    plant(&stage);
+    let files = stage.bench.sites().join(SITE).join("public/files");
     fs::create_dir_all(files.join("folder")).expect("public/files");
     fs::write(files.join("folder/inside.txt"), "inside").expect("a file");
-    let assets = place.bench.path().join("apps/frappe/frappe/public");
-    let config = place.bench.sites().join(SITE).join("site_config.json");
+    let assets = stage.bench.path().join("apps/frappe/frappe/public");
+    let config = stage.file("site_config.json");
     for folder in [&files, &assets] {
         symlink("../../site_config.json", folder.join("relative.txt")).expect("a link");
         symlink(&config, folder.join("absolute.txt")).expect("a link");
@@ -149,7 +150,7 @@ fn no_link_leads_out_and_no_device_or_pipe_is_served() {
     }
     symlink("folder/inside.txt", files.join("within.txt")).expect("a link");
     // Links of an app may lead to its own code (node_modules).
-    fs::write(place.bench.path().join("apps/frappe/library.js"), "library").expect("a file");
+    fs::write(stage.bench.path().join("apps/frappe/library.js"), "library").expect("a file");
     symlink("../../library.js", assets.join("library.js")).expect("a link");
     for root in ["/files", "/assets/frappe"] {
         for name in [
@@ -167,7 +168,7 @@ fn no_link_leads_out_and_no_device_or_pipe_is_served() {
             ".",
         ] {
             let path = format!("{root}/{name}");
-            let answer = http::get(place.port, SITE, &path).expect("an answer");
+            let answer = http::get(stage.port, SITE, &path).expect("an answer");
             assert!(
                 answer.status == 404 && !leaks(&answer.body),
                 "{path}: {} {}",
@@ -176,7 +177,7 @@ fn no_link_leads_out_and_no_device_or_pipe_is_served() {
             );
         }
     }
-    assert_eq!(http::get(place.port, SITE, "/files/within.txt").expect("an answer").body, "inside");
-    assert_eq!(http::get(place.port, SITE, "/assets/frappe/library.js").expect("an answer").body, "library");
-    assert!(wait::within(LONG, || Some(place.get("/api/method/ping") == 200)).unwrap_or_default());
+    assert_eq!(http::get(stage.port, SITE, "/files/within.txt").expect("an answer").body, "inside");
+    assert_eq!(http::get(stage.port, SITE, "/assets/frappe/library.js").expect("an answer").body, "library");
+    assert!(wait::within(LONG, || Some(stage.get("/api/method/ping") == 200)).unwrap_or_default());
 }

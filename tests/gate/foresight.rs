@@ -3,25 +3,25 @@
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::place::Place;
 use crate::release::full_name;
+use crate::stage::GateStage;
 use crate::support::bench::Bench;
 use crate::support::snapshot;
 
 /// Returns the plan of an image as JSON, after checking that nothing was changed.
 #[track_caller]
-fn plan(place: &Place, bench: &Bench, code: i32) -> Value {
-    let before = (snapshot::files(&place.old), snapshot::cluster(&place.postgres));
-    let ended = place.leader(bench).with_command("plan").argument("--format=json").run().exits(code);
-    snapshot::same(&before.0, &snapshot::files(&place.old));
-    snapshot::same(&before.1, &snapshot::cluster(&place.postgres));
+fn plan(stage: &GateStage, bench: &Bench, code: i32) -> Value {
+    let before = (snapshot::files(stage.old()), snapshot::cluster(&stage.postgres));
+    let ended = stage.leader_on(bench).with_command("plan").argument("--format=json").run().exits(code);
+    snapshot::same(&before.0, &snapshot::files(stage.old()));
+    snapshot::same(&before.1, &snapshot::cluster(&stage.postgres));
     serde_json::from_str(&ended.stdout).expect("one JSON object")
 }
 
 /// Returns the severity and the text of one of doctor's findings.
 #[track_caller]
-fn doctor(place: &Place, bench: &Bench, id: &str) -> (String, String) {
-    let ended = place.leader(bench).with_command("doctor").argument("--format=json").run();
+fn doctor(stage: &GateStage, bench: &Bench, id: &str) -> (String, String) {
+    let ended = stage.leader_on(bench).with_command("doctor").argument("--format=json").run();
     let report: Value = serde_json::from_str(&ended.stdout).expect("one JSON object");
     let findings = report["findings"].as_array().expect("findings");
     let found = findings.iter().find(|finding| finding["id"] == id).expect("the finding");
@@ -31,86 +31,86 @@ fn doctor(place: &Place, bench: &Bench, id: &str) -> (String, String) {
 
 #[test]
 fn a_new_release_before_and_after_it_was_migrated_to() {
-    let place = Place::with_release();
-    let old = plan(&place, &place.old, 0);
+    let stage = GateStage::with_release();
+    let old = plan(&stage, stage.old(), 0);
     assert_eq!((&old["gate"]["relation"], &old["steps"]), (&json!("equal"), &json!([])), "{old}");
-    assert_eq!(doctor(&place, &place.old, "fingerprint").0, "ok");
-    let new = plan(&place, &place.new, 0);
+    assert_eq!(doctor(&stage, stage.old(), "fingerprint").0, "ok");
+    let new = plan(&stage, &stage.new, 0);
     assert_eq!(new["gate"]["relation"], "newer", "{new}");
     assert_eq!(new["gate"]["pending"]["patches"], json!([full_name("two")]), "{new}");
     assert_eq!(new["gate"]["pending"]["doctypes"], json!(["Note"]), "{new}");
     assert!(new["steps"].as_array().is_some_and(|steps| steps.contains(&json!("maintenance"))), "{new}");
-    let text = place.leader(&place.new).with_command("plan").run().exits(0);
+    let text = stage.leader_on(&stage.new).with_command("plan").run().exits(0);
     text.prints("this code    newer: ").prints("pending      1 patch, 1 changed DocType(s)");
-    let (severity, words) = doctor(&place, &place.new, "fingerprint");
+    let (severity, words) = doctor(&stage, &stage.new, "fingerprint");
     assert!(severity == "info" && words.contains(&full_name("two")), "{severity} {words}");
-    place.leader(&place.new).run().exits(0);
-    assert_eq!(plan(&place, &place.new, 0)["gate"]["relation"], "equal");
-    let rolled_back = plan(&place, &place.old, 0);
+    stage.leader_on(&stage.new).run().exits(0);
+    assert_eq!(plan(&stage, &stage.new, 0)["gate"]["relation"], "equal");
+    let rolled_back = plan(&stage, stage.old(), 0);
     assert_eq!(rolled_back["gate"]["relation"], "rolled back", "{rolled_back}");
     assert_eq!(rolled_back["steps"], json!([]), "{rolled_back}");
-    assert_eq!(doctor(&place, &place.old, "fingerprint").0, "warning");
+    assert_eq!(doctor(&stage, stage.old(), "fingerprint").0, "warning");
     // The history of migrations gives the estimate of the next one.
-    place.release().patch("three", "pass");
-    let next = plan(&place, &place.new, 0);
+    stage.release().patch("three", "pass");
+    let next = plan(&stage, &stage.new, 0);
     assert!(next["gate"]["estimate_s"].as_i64().is_some_and(|estimate_s| estimate_s > 0), "{next}");
 }
 
 #[test]
 fn code_that_would_be_refused() {
-    let place = Place::new();
-    place.release().version("15.54.0").patch("two", "pass");
-    let older = plan(&place, &place.new, 65);
+    let stage = GateStage::new();
+    stage.release().version("15.54.0").patch("two", "pass");
+    let older = plan(&stage, &stage.new, 65);
     assert_eq!(older["gate"]["relation"], "older", "{older}");
     assert!(older["refusal"]["hint"].as_str().is_some_and(|hint| hint.contains("CAULDRON_ALLOW_DOWNGRADE=")));
-    assert_eq!(doctor(&place, &place.new, "fingerprint").0, "error");
-    let place = Place::new();
-    place.release().without_doctype("desk/doctype/note/note");
-    let unknown = plan(&place, &place.new, 65);
+    assert_eq!(doctor(&stage, &stage.new, "fingerprint").0, "error");
+    let stage = GateStage::new();
+    stage.release().without_doctype("desk/doctype/note/note");
+    let unknown = plan(&stage, &stage.new, 65);
     assert_eq!(unknown["gate"]["relation"], "unknown", "{unknown}");
     assert_eq!(unknown["gate"]["pending"]["to_be_deleted"], json!(["Note"]), "{unknown}");
     let sql =
         r#"update "tabDefaultValue" set defvalue = '["frappe", "crm"]' where defkey = 'installed_apps'"#;
-    place.site().run(sql);
-    let incomplete = plan(&place, &place.new, 78);
+    stage.session().run(sql);
+    let incomplete = plan(&stage, &stage.new, 78);
     assert_eq!(incomplete["gate"]["relation"], "incomplete", "{incomplete}");
 }
 
 #[test]
 fn an_interrupted_migration_is_shown_with_the_options() {
-    let place = Place::with_release();
-    place.release().patch("three", "assert False, 'not today'");
-    let leader = place.leader(&place.new).start();
+    let stage = GateStage::with_release();
+    stage.release().patch("three", "assert False, 'not today'");
+    let leader = stage.leader_on(&stage.new).start();
     leader.says("\"after_a_change\":true");
     leader.signal(Signal::SIGTERM);
     leader.end().exits(143);
-    let old = plan(&place, &place.old, 75);
+    let old = plan(&stage, stage.old(), 75);
     assert!(old["refusal"]["cause"].as_str().is_some_and(|cause| cause.contains("migrate --retry")), "{old}");
-    let (severity, words) = doctor(&place, &place.old, "gate");
+    let (severity, words) = doctor(&stage, stage.old(), "gate");
     assert!(severity == "error" && words.contains("not today"), "{severity} {words}");
-    let new = plan(&place, &place.new, 0);
+    let new = plan(&stage, &stage.new, 0);
     let steps = new["steps"].as_array().expect("steps");
     assert!(!steps.contains(&json!("back up the database")), "the earlier backup is kept: {new}");
-    assert_eq!(doctor(&place, &place.new, "fingerprint").0, "info");
+    assert_eq!(doctor(&stage, &stage.new, "fingerprint").0, "info");
 }
 
 /// The next leader will treat the migration as interrupted, so `plan` shows that.
 #[test]
 fn a_migration_whose_leader_died() {
-    let place = Place::with_release();
-    place.site().run(
+    let stage = GateStage::with_release();
+    stage.session().run(
         r#"update __cauldron_state set gate = '{"stage": "migrating", "target": "aaaaaaaaaaaaaaaaaaaa"}'"#,
     );
-    let old = plan(&place, &place.old, 75);
+    let old = plan(&stage, stage.old(), 75);
     assert!(old["refusal"]["cause"].as_str().is_some_and(|cause| cause.contains("its leader died")), "{old}");
     assert_eq!(old["gate"]["stage"], "migrating", "the recorded stage: {old}");
-    assert_eq!(doctor(&place, &place.old, "fingerprint").0, "error");
-    let (severity, words) = doctor(&place, &place.old, "gate");
-    assert!(severity == "warning" && words.contains("while it was migrating"), "{severity} {words}");
-    let new = plan(&place, &place.new, 0);
+    assert_eq!(doctor(&stage, stage.old(), "fingerprint").0, "error");
+    let (severity, words) = doctor(&stage, stage.old(), "gate");
+    assert!(severity == "warning" && words.contains("was lost at stage migrating"), "{severity} {words}");
+    let new = plan(&stage, &stage.new, 0);
     let steps = new["steps"].as_array().expect("steps");
     assert!(!steps.contains(&json!("back up the database")), "{new}");
     // The leader then acts accordingly.
-    place.leader(&place.old).run().exits(75).event("migration.blocked").refuses("migration-interrupted");
-    place.leader(&place.new).run().exits(0);
+    stage.leader_on(stage.old()).run().exits(75).event("migration.blocked").refuses("migration-interrupted");
+    stage.leader_on(&stage.new).run().exits(0);
 }

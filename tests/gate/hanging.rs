@@ -6,19 +6,19 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::place::{LONG, Place};
+use crate::stage::{GateStage, LONG};
 use crate::support::binary::Pod;
 use crate::support::wait::eventually;
 
 const PATCH: &str = "frappe.patches.v15_1.three";
 
 /// A release whose last patch does this until a file exists.
-pub fn hanging(what: &str) -> (Place, PathBuf) {
-    let place = Place::with_release();
-    let file = place.old.path().join("goes on");
+pub fn hanging(what: &str) -> (GateStage, PathBuf) {
+    let stage = GateStage::with_release();
+    let file = stage.old().path().join("goes on");
     let body = format!("import os, time\nwhile not os.path.exists('{}'):\n    {what}", file.display());
-    place.release().patch("three", &body);
-    (place, file)
+    stage.release().patch("three", &body);
+    (stage, file)
 }
 
 fn status(pod: &Pod) -> Value {
@@ -27,9 +27,9 @@ fn status(pod: &Pod) -> Value {
 
 #[test]
 fn a_hanging_patch_is_reported_ended_by_a_stop_and_retried() {
-    let (place, file) = hanging("time.sleep(0.1)");
-    let web = place.serve(&place.old);
-    let leader = place.leader(&place.new).set("CAULDRON_GRACE", "6s").start();
+    let (stage, file) = hanging("time.sleep(0.1)");
+    let web = stage.serve(stage.old());
+    let leader = stage.leader_on(&stage.new).set("CAULDRON_GRACE", "6s").start();
     leader.event("step.stalled");
     leader.says(&format!("\"patch\":\"{PATCH}\""));
     leader.says("neither computes nor asks the database");
@@ -44,13 +44,13 @@ fn a_hanging_patch_is_reported_ended_by_a_stop_and_retried() {
     leader.event("step.stop_pending");
     let ended = leader.end_within(Duration::from_secs(30));
     assert_eq!(ended.exit, 143, "{ended}");
-    assert_eq!(place.gate()["stage"], "failed");
-    assert_eq!(place.gate()["error"], format!("a stop was requested during patch {PATCH}"));
-    assert!(place.in_maintenance());
+    assert_eq!(stage.gate()["stage"], "failed");
+    assert_eq!(stage.gate()["error"], format!("a stop was requested during patch {PATCH}"));
+    assert!(stage.in_maintenance());
     std::fs::write(file, "").expect("a file");
-    place.leader(&place.new).run().exits(0).event("migration.finished");
-    place.is_migrated();
-    assert_eq!(place.logged("three"), "1");
+    stage.leader_on(&stage.new).run().exits(0).event("migration.finished");
+    stage.is_migrated();
+    assert_eq!(stage.logged("three"), "1");
     web.comes_to(200);
     web.stop();
 }
@@ -58,8 +58,8 @@ fn a_hanging_patch_is_reported_ended_by_a_stop_and_retried() {
 /// A patch that uses the CPU counts as working, however long it takes.
 #[test]
 fn a_patch_that_uses_the_cpu_is_working() {
-    let (place, file) = hanging("pass");
-    let leader = place.leader(&place.new).start();
+    let (stage, file) = hanging("pass");
+    let leader = stage.leader_on(&stage.new).start();
     leader.says(&format!("Executing {PATCH}"));
     eventually(LONG, "it computes", || {
         (status(&leader)["bootstrap"]["activity"]["doing"] == "computes").then_some(())
@@ -67,5 +67,5 @@ fn a_patch_that_uses_the_cpu_is_working() {
     std::fs::write(file, "").expect("a file");
     let ended = leader.end().exits(0).event("migration.finished");
     assert!(!ended.stderr.contains("step.stalled"), "{ended}");
-    place.is_migrated();
+    stage.is_migrated();
 }

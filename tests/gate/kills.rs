@@ -7,8 +7,8 @@ use nix::unistd::Pid;
 
 use rand::{RngExt, SeedableRng};
 
-use crate::place::{LONG, Place};
 use crate::release::LATER;
+use crate::stage::{GateStage, LONG};
 use crate::support::barrier::Barrier;
 use crate::support::binary::Pod;
 use crate::upgrade::held_at;
@@ -29,9 +29,9 @@ fn steps(victim: Victim) -> impl Iterator<Item = &'static str> {
     (0..if is_full() { STEPS.len() } else { 2 }).map(move |number| STEPS[(first + number * 2) % STEPS.len()])
 }
 
-fn strike(place: &Place, step: &str, victim: Victim) {
+fn strike(stage: &GateStage, step: &str, victim: Victim) {
     let barrier = Barrier::at(step);
-    let leader = held_at(place.leader(&place.new), &barrier).start();
+    let leader = held_at(stage.leader_on(&stage.new), &barrier).start();
     let held = barrier.wait(LONG);
     match victim {
         Victim::Supervisor => leader.signal(Signal::SIGKILL),
@@ -39,7 +39,7 @@ fn strike(place: &Place, step: &str, victim: Victim) {
         Victim::Backend => {
             let sql = "select pg_terminate_backend(pid) from pg_stat_activity
                        where application_name ~ '^cauldron/[a-z0-9]{20}$' and datname = current_database()";
-            place.site().run(sql);
+            stage.session().run(sql);
         }
     }
     if matches!(victim, Victim::Supervisor) {
@@ -51,11 +51,11 @@ fn strike(place: &Place, step: &str, victim: Victim) {
         leader.event("migration.failed");
         drop(leader);
     }
-    place.without_pause();
-    place.leader(&place.new).run().exits(0);
-    place.is_migrated();
+    stage.without_pause();
+    stage.leader_on(&stage.new).run().exits(0);
+    stage.is_migrated();
     assert!(
-        place
+        stage
             .postgres
             .run("frappe", "select 1 from \"tabPatch Log\" group by patch having count(*) > 1")
             .is_empty()
@@ -65,37 +65,36 @@ fn strike(place: &Place, step: &str, victim: Victim) {
 #[test]
 fn killed_supervisor() {
     for step in steps(Victim::Supervisor) {
-        strike(&Place::with_release(), step, Victim::Supervisor);
+        strike(&GateStage::with_release(), step, Victim::Supervisor);
     }
 }
 
 #[test]
 fn killed_migrate() {
     for step in steps(Victim::Migrate) {
-        strike(&Place::with_release(), step, Victim::Migrate);
+        strike(&GateStage::with_release(), step, Victim::Migrate);
     }
 }
 
 #[test]
 fn killed_backend() {
     for step in steps(Victim::Backend) {
-        strike(&Place::with_release(), step, Victim::Backend);
+        strike(&GateStage::with_release(), step, Victim::Backend);
     }
 }
 
 /// Killed after the migration was recorded: the next leader, of either version, does the rest.
 #[test]
 fn killed_after_the_record() {
-    let place = Place::with_release();
-    place.leader(&place.new).run().exits(0);
+    let stage = GateStage::with_release();
+    stage.leader_on(&stage.new).run().exits(0);
     let gate = r#"{"stage": "finishing", "maintenance_ours": true}"#;
-    place.site().run(&format!("update public.__cauldron_state set gate = '{gate}'"));
-    let config = format!("{}/site_config.json", crate::place::SITE);
-    let mut keys = place.old.read_config(&config);
-    keys.insert("maintenance_mode".into(), 1.into());
-    std::fs::write(place.old.sites().join(&config), serde_json::to_string(&keys).unwrap()).unwrap();
-    place.leader(&place.old).run().exits(0).event("migration.finishing_earlier");
-    place.is_migrated();
+    stage.session().run(&format!("update public.__cauldron_state set gate = '{gate}'"));
+    stage.edit_site_config(|config| {
+        config.insert("maintenance_mode".to_owned(), 1.into());
+    });
+    stage.leader_on(stage.old()).run().exits(0).event("migration.finishing_earlier");
+    stage.is_migrated();
 }
 
 /// SIGKILL at random moments of a migration: release after release, each killed once and still migrated to. `make
@@ -108,7 +107,7 @@ fn killed_at_random_moments() {
     let seed: u64 = seed.unwrap_or_else(rand::random);
     println!("drill: CAULDRON_DRILL_SEED={seed} repeats this run");
     let mut dice = rand::rngs::StdRng::seed_from_u64(seed);
-    let place = Place::new();
+    let stage = GateStage::new();
     let (mut hits, mut tries, mut longest_ms) = (0, 0, 1_500);
     while hits < kills {
         let number = tries;
@@ -118,24 +117,24 @@ fn killed_at_random_moments() {
         let body = format!(
             "runs = int(local.db.get_single('Patched', '{patch}') or 0)\nlocal.db.set_single('Patched', '{patch}', runs + 1)"
         );
-        place.release().patch(&patch, &body).field("desk/doctype/note/note", &field, LATER);
+        stage.release().patch(&patch, &body).field("desk/doctype/note/note", &field, LATER);
         let victim = [Victim::Supervisor, Victim::Migrate, Victim::Backend][hits % 3];
-        let leader = place.leader(&place.new).set("SAMPLE_BENCH_PACE_MS", "2").start();
+        let leader = stage.leader_on(&stage.new).set("SAMPLE_BENCH_PACE_MS", "2").start();
         leader.says("Migrating erp.test");
         std::thread::sleep(Duration::from_millis(dice.random_range(0..longest_ms)));
-        if struck(&place, &leader, victim) {
+        if struck(&stage, &leader, victim) {
             hits += 1;
         } else {
             longest_ms = (longest_ms * 2 / 3).max(50);
         }
         drop(leader);
-        place.without_pause();
-        place.leader(&place.new).run().exits(0);
-        assert_eq!(place.logged(&patch), "1", "{patch}, after the {victim:?}");
+        stage.without_pause();
+        stage.leader_on(&stage.new).run().exits(0);
+        assert_eq!(stage.logged(&patch), "1", "{patch}, after the {victim:?}");
         let ran = format!("select value from \"tabSingles\" where doctype = 'Patched' and field = '{patch}'");
-        assert_eq!(place.site().value(&ran).as_deref(), Some("1"), "{patch}, after the {victim:?}");
-        assert_eq!(place.gate()["stage"], "open", "{patch}, after the {victim:?}");
-        assert!(!place.in_maintenance());
+        assert_eq!(stage.session().value(&ran).as_deref(), Some("1"), "{patch}, after the {victim:?}");
+        assert_eq!(stage.gate()["stage"], "open", "{patch}, after the {victim:?}");
+        assert!(!stage.in_maintenance());
     }
     println!("drill: {hits} kills met their victim in a migration, {tries} of {tries} moments converged");
 }
@@ -145,7 +144,7 @@ pub fn is_full() -> bool {
 }
 
 /// Kills the victim; returns true if it existed.
-fn struck(place: &Place, leader: &Pod, victim: Victim) -> bool {
+fn struck(stage: &GateStage, leader: &Pod, victim: Victim) -> bool {
     let migrate = children(leader.pid());
     match victim {
         Victim::Supervisor => {
@@ -153,8 +152,8 @@ fn struck(place: &Place, leader: &Pod, victim: Victim) -> bool {
             !migrate.is_empty()
         }
         Victim::Migrate => migrate.iter().any(|pid| kill(Pid::from_raw(*pid), Signal::SIGKILL).is_ok()),
-        Victim::Backend => !place
-            .site()
+        Victim::Backend => !stage
+            .session()
             .run(
                 "select pg_terminate_backend(pid) from pg_stat_activity
                  where application_name ~ '^cauldron/[a-z0-9]{20}$' and datname = current_database()",

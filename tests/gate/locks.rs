@@ -4,7 +4,7 @@ use std::thread::JoinHandle;
 
 use nix::sys::signal::Signal;
 
-use crate::place::{DATABASE, LONG, Place};
+use crate::stage::{DATABASE, GateStage, LONG};
 use crate::support::barrier::Barrier;
 use crate::support::postgres::{PASSWORD, SUPERUSER};
 use crate::support::session::Session;
@@ -12,16 +12,16 @@ use crate::support::wait::eventually;
 use crate::upgrade::held_at;
 
 /// Opens a session with the site's own login.
-fn of_the_site(place: &Place) -> Session {
-    let config = place.old.read_config(&format!("{}/site_config.json", crate::place::SITE));
+fn of_the_site(stage: &GateStage) -> Session {
+    let config = stage.site_config();
     let password = config["db_password"].as_str().expect("a password");
-    let mut config = place.postgres.config(DATABASE);
+    let mut config = stage.postgres.config(DATABASE);
     config.user(DATABASE).password(password).application_name("a report");
     Session::open(&config).expect("a session of the site's own")
 }
 
-fn of_another_role(place: &Place) -> Session {
-    let mut config = place.postgres.config(DATABASE);
+fn of_another_role(stage: &GateStage) -> Session {
+    let mut config = stage.postgres.config(DATABASE);
     config.user(SUPERUSER).password(PASSWORD);
     Session::open(&config).expect("a session")
 }
@@ -29,42 +29,47 @@ fn of_another_role(place: &Place) -> Session {
 /// The session that a failed web request leaves: it would block ALTER TABLE forever.
 #[test]
 fn an_idle_transaction_of_the_sites_own_is_ended() {
-    let place = Place::with_release();
-    let idle = of_the_site(&place);
+    let stage = GateStage::with_release();
+    let idle = of_the_site(&stage);
     idle.run("BEGIN; SELECT count(*) FROM \"tabNote\"");
-    place.leader(&place.new).run().exits(0).event("migration.idle_session_ended").event("migration.finished");
-    place.is_migrated();
+    stage
+        .leader_on(&stage.new)
+        .run()
+        .exits(0)
+        .event("migration.idle_session_ended")
+        .event("migration.finished");
+    stage.is_migrated();
 }
 
 /// A transaction of another role is waited for, and named before maintenance starts.
 #[test]
 fn a_transaction_of_another_role_is_named_before_the_migration_starts() {
-    let place = Place::with_release();
-    let other = of_another_role(&place);
+    let stage = GateStage::with_release();
+    let other = of_another_role(&stage);
     other.run("BEGIN; SELECT count(*) FROM \"tabNote\"");
-    let leader = place.leader(&place.new).start();
+    let leader = stage.leader_on(&stage.new).start();
     leader.says("of role postgres has had a transaction open");
-    assert!(!place.in_maintenance());
-    assert_eq!(place.logged("two"), "0");
+    assert!(!stage.in_maintenance());
+    assert_eq!(stage.logged("two"), "0");
     drop(other);
     let ended = leader.end().exits(0).event("migration.finished");
     assert!(!ended.stderr.contains("migration.failed"), "a long dump does not use up an attempt: {ended}");
-    place.is_migrated();
+    stage.is_migrated();
 }
 
 #[test]
 fn a_transaction_of_another_role_that_does_not_end_postpones_the_migration() {
-    let place = Place::with_release();
-    let other = of_another_role(&place);
+    let stage = GateStage::with_release();
+    let other = of_another_role(&stage);
     other.run("BEGIN; SELECT count(*) FROM \"tabNote\"");
-    let leader = place.leader(&place.new).set("CAULDRON_MIGRATE_DRAIN", "1s").start();
+    let leader = stage.leader_on(&stage.new).set("CAULDRON_MIGRATE_DRAIN", "1s").start();
     leader.says("has had a transaction open on the site's tables for");
     leader.says("\"after_a_change\":false");
-    assert!(!place.in_maintenance());
-    assert_eq!(place.logged("two"), "0");
+    assert!(!stage.in_maintenance());
+    assert_eq!(stage.logged("two"), "0");
     drop(other);
     leader.end().exits(0).event("migration.finished");
-    place.is_migrated();
+    stage.is_migrated();
 }
 
 /// A SELECT that runs until it is cancelled.
@@ -74,20 +79,20 @@ struct Report {
 }
 
 impl Report {
-    fn start(place: &Place) -> Self {
-        let session = of_the_site(place);
+    fn start(stage: &GateStage) -> Self {
+        let session = of_the_site(stage);
         let pid = session.value("SELECT pg_backend_pid()").expect("a pid");
         let running = std::thread::spawn(move || {
             let _ = session.query("SELECT pg_sleep(86400) FROM (SELECT count(*) FROM \"tabNote\") AS notes");
         });
         let holds =
             format!("EXISTS (SELECT FROM pg_locks WHERE pid = {pid} AND relation = '\"tabNote\"'::regclass)");
-        eventually(LONG, "it reads the table", || place.site().is(&holds).then_some(()));
+        eventually(LONG, "it reads the table", || stage.session().is(&holds).then_some(()));
         Self { pid, running }
     }
 
-    fn end(self, place: &Place) {
-        place.site().run(&format!("SELECT pg_cancel_backend({})", self.pid));
+    fn end(self, stage: &GateStage) {
+        stage.session().run(&format!("SELECT pg_cancel_backend({})", self.pid));
         self.running.join().expect("the report");
     }
 }
@@ -95,42 +100,42 @@ impl Report {
 /// A running statement is waited for as a job is: web serves, and the migration does not start.
 #[test]
 fn a_long_select_is_waited_for_before_the_migration_starts() {
-    let place = Place::with_release();
-    let web = place.serve(&place.old);
-    let report = Report::start(&place);
-    let leader = place.leader(&place.new).start();
+    let stage = GateStage::with_release();
+    let web = stage.serve(stage.old());
+    let report = Report::start(&stage);
+    let leader = stage.leader_on(&stage.new).start();
     leader.says(&format!("session {} of role {DATABASE} (a report) has run a statement", report.pid));
-    assert_eq!((web.ping(), place.in_maintenance()), (200, false));
-    assert_eq!(place.logged("two"), "0");
-    report.end(&place);
+    assert_eq!((web.ping(), stage.in_maintenance()), (200, false));
+    assert_eq!(stage.logged("two"), "0");
+    report.end(&stage);
     leader.end().exits(0).event("migration.finished");
-    place.is_migrated();
+    stage.is_migrated();
     web.stop();
 }
 
 #[test]
 fn a_select_that_does_not_end_postpones_the_migration() {
-    let place = Place::with_release();
-    let report = Report::start(&place);
-    let leader = place.leader(&place.new).set("CAULDRON_MIGRATE_DRAIN", "1s").start();
+    let stage = GateStage::with_release();
+    let report = Report::start(&stage);
+    let leader = stage.leader_on(&stage.new).set("CAULDRON_MIGRATE_DRAIN", "1s").start();
     leader.says("has run a statement on the site's tables for");
     leader.says("\"after_a_change\":false");
-    eventually(LONG, "the stage is open again", || (place.gate()["stage"] == "open").then_some(()));
-    assert!(!place.in_maintenance());
-    report.end(&place);
+    eventually(LONG, "the stage is open again", || (stage.gate()["stage"] == "open").then_some(()));
+    assert!(!stage.in_maintenance());
+    report.end(&stage);
     leader.end().exits(0).event("migration.finished");
-    place.is_migrated();
+    stage.is_migrated();
 }
 
 /// A lock during the migration: migrate waits, all pods show for which session, and migrate continues when it ends.
 #[test]
 fn a_lock_during_the_migration_is_shown_with_its_holder() {
-    let place = Place::with_release();
-    let web = place.serve(&place.old);
+    let stage = GateStage::with_release();
+    let web = stage.serve(stage.old());
     let barrier = Barrier::at("migrate:locked");
-    let leader = held_at(place.leader(&place.new), &barrier).start();
+    let leader = held_at(stage.leader_on(&stage.new), &barrier).start();
     let held = barrier.wait(LONG);
-    let other = of_another_role(&place);
+    let other = of_another_role(&stage);
     other.run("BEGIN; LOCK TABLE \"tabNote\" IN ACCESS SHARE MODE");
     let pid = other.value("SELECT pg_backend_pid()").expect("a pid");
     held.release();
@@ -142,29 +147,29 @@ fn a_lock_during_the_migration_is_shown_with_its_holder() {
     });
     drop(other);
     leader.end().exits(0).event("migration.finished");
-    place.is_migrated();
+    stage.is_migrated();
     web.stop();
 }
 
 /// No lock keeps the site in maintenance forever: the wait is limited, and the error names the session.
 #[test]
 fn a_lock_that_stays_fails_the_attempt_and_is_named() {
-    let place = Place::with_release();
+    let stage = GateStage::with_release();
     let barrier = Barrier::at("migrate:locked");
-    let leader = held_at(place.leader(&place.new), &barrier).start();
+    let leader = held_at(stage.leader_on(&stage.new), &barrier).start();
     let held = barrier.wait(LONG);
-    let other = of_another_role(&place);
+    let other = of_another_role(&stage);
     other.run("BEGIN; LOCK TABLE \"tabNote\" IN ACCESS SHARE MODE");
     let pid = other.value("SELECT pg_backend_pid()").expect("a pid");
     held.release();
     leader.says(&format!("it was blocked by session {pid} of role {SUPERUSER}"));
     leader.says("\"after_a_change\":true");
-    let error = place.gate()["error"].as_str().map(str::to_owned).unwrap_or_default();
-    assert!(error.contains("lock timeout"), "{}\n{}", place.gate(), leader.log());
+    let error = stage.gate()["error"].as_str().map(str::to_owned).unwrap_or_default();
+    assert!(error.contains("lock timeout"), "{}\n{}", stage.gate(), leader.log());
     leader.signal(Signal::SIGTERM);
     leader.end().exits(143);
     drop(other);
-    place.without_pause();
-    place.leader(&place.new).run().exits(0).event("migration.finished");
-    place.is_migrated();
+    stage.without_pause();
+    stage.leader_on(&stage.new).run().exits(0).event("migration.finished");
+    stage.is_migrated();
 }

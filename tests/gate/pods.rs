@@ -4,8 +4,9 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 
 use crate::kills::is_full;
-use crate::place::{LONG, Place, Web};
+use crate::stage::{GateStage, LONG};
 use crate::support::wait::eventually;
+use crate::support::web::Web;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Version {
@@ -17,20 +18,20 @@ use Version::{New, Old};
 const ALTERNATING: [Version; 8] = [Old, New, Old, New, Old, New, Old, New];
 
 struct Pods<'a> {
-    place: &'a Place,
+    stage: &'a GateStage,
     started: Vec<(Version, Web)>,
 }
 
 impl<'a> Pods<'a> {
-    fn of(place: &'a Place) -> Self {
-        Self { place, started: Vec::new() }
+    fn of(stage: &'a GateStage) -> Self {
+        Self { stage, started: Vec::new() }
     }
 
     /// Starts the pods one after the other without waiting for any of them.
     fn start(&mut self, versions: &[Version]) {
         for version in versions {
-            let bench = if *version == Old { &self.place.old } else { &self.place.new };
-            self.started.push((*version, self.place.start_web(bench)));
+            let bench = if *version == Old { self.stage.old() } else { &self.stage.new };
+            self.started.push((*version, self.stage.start_web(bench)));
         }
     }
 
@@ -49,7 +50,7 @@ impl<'a> Pods<'a> {
     #[track_caller]
     fn end_well(mut self) {
         self.are_ready();
-        self.place.is_migrated();
+        self.stage.is_migrated();
         let migrated: Vec<Version> = self
             .started
             .iter()
@@ -65,8 +66,8 @@ impl<'a> Pods<'a> {
 
 #[test]
 fn old_pods_first() {
-    let place = Place::with_release();
-    let mut pods = Pods::of(&place);
+    let stage = GateStage::with_release();
+    let mut pods = Pods::of(&stage);
     pods.start(&[Old; 4]);
     for (_, web) in &mut pods.started {
         web.pod.answers("/readyz", 200);
@@ -77,8 +78,8 @@ fn old_pods_first() {
 
 #[test]
 fn new_pods_first() {
-    let place = Place::with_release();
-    let mut pods = Pods::of(&place);
+    let stage = GateStage::with_release();
+    let mut pods = Pods::of(&stage);
     pods.start(&[New; 4]);
     pods.are_ready();
     pods.start(&[Old; 4]);
@@ -87,8 +88,8 @@ fn new_pods_first() {
 
 #[test]
 fn alternating() {
-    let place = Place::with_release();
-    let mut pods = Pods::of(&place);
+    let stage = GateStage::with_release();
+    let mut pods = Pods::of(&stage);
     pods.start(&ALTERNATING);
     pods.end_well();
 }
@@ -96,10 +97,10 @@ fn alternating() {
 /// New pods that may not lead wait for one that may, which starts last.
 #[test]
 fn the_new_leader_last() {
-    let place = Place::with_release();
-    let mut pods = Pods::of(&place);
+    let stage = GateStage::with_release();
+    let mut pods = Pods::of(&stage);
     for _ in 0..3 {
-        let web = place.start_web_with(&place.new, |binary| binary.set("CAULDRON_BOOTSTRAP", "follow"));
+        let web = Web::start(stage.web_on(&stage.new).set("CAULDRON_BOOTSTRAP", "follow"));
         pods.started.push((New, web));
     }
     for (_, web) in &mut pods.started {
@@ -110,7 +111,7 @@ fn the_new_leader_last() {
     for (_, web) in &mut pods.started[3..] {
         web.pod.answers("/readyz", 200);
     }
-    assert_eq!(place.gate()["stage"], "open", "no leader of the new version yet");
+    assert_eq!(stage.gate()["stage"], "open", "no leader of the new version yet");
     pods.start(&[New]);
     pods.end_well();
 }
@@ -125,8 +126,8 @@ fn in_random_order() {
         let mut order = ALTERNATING;
         order.shuffle(&mut dice);
         println!("drill: CAULDRON_DRILL_SEED={seed}, round {round}: {order:?}");
-        let place = Place::with_release();
-        let mut pods = Pods::of(&place);
+        let stage = GateStage::with_release();
+        let mut pods = Pods::of(&stage);
         pods.start(&order);
         pods.end_well();
     }

@@ -1,10 +1,12 @@
 //! The previous release of this program beside this one during a migration: each pauses its workers, follows and serves
 //! by what the other writes to the record, to Redis and to the volume.
 
-use crate::place::{LONG, Place};
+use crate::stage::{GateStage, LONG};
 use crate::support::barrier::Barrier;
 use crate::support::binary::Binary;
+use crate::support::stage::ready;
 use crate::support::wait::eventually;
+use crate::support::web::Web;
 use crate::upgrade::held_at;
 use crate::workers::{enqueue, lines};
 
@@ -13,18 +15,15 @@ type Program = fn(Binary) -> Binary;
 /// Runs web and worker pods of the old code and a follower of the new code, while a leader of the new code migrates.
 #[track_caller]
 fn rolls(pods: Program, leader: Program) {
-    let place = Place::with_release();
-    let mut web = place.start_web_with(&place.old, pods);
-    web.pod.answers("/readyz", 200);
-    let mut follower =
-        place.start_web_with(&place.new, |binary| pods(binary).set("CAULDRON_BOOTSTRAP", "follow"));
+    let stage = GateStage::with_release();
+    let web = Web::ready(pods(stage.web_on(stage.old())));
+    let mut follower = Web::start(pods(stage.web_on(&stage.new)).set("CAULDRON_BOOTSTRAP", "follow"));
     follower.pod.says("this code is newer than the database");
-    let mut worker = pods(place.on(&place.old, "worker").set("CAULDRON_POOL", "default=1")).start();
-    worker.answers("/readyz", 200);
+    let _worker = ready(pods(stage.command_on(stage.old(), "worker").set("CAULDRON_POOL", "default=1")));
     let barrier = Barrier::at("migrate:pre_patches");
-    let leader = leader(held_at(place.leader(&place.new), &barrier)).start();
+    let leader = leader(held_at(stage.leader_on(&stage.new), &barrier)).start();
     let held = barrier.wait(LONG);
-    let workers = || place.redis.ask::<Vec<String>>(1, &["SMEMBERS", "rq:workers:one:default"]);
+    let workers = || stage.redis.ask::<Vec<String>>(1, &["SMEMBERS", "rq:workers:one:default"]);
     eventually(LONG, "no worker runs", || workers().is_empty().then_some(()));
     web.comes_to(503);
     eventually(LONG, "the serving pod shows the other's migration", || {
@@ -35,12 +34,12 @@ fn rolls(pods: Program, leader: Program) {
     });
     let folder = tempfile::tempdir().expect("a folder");
     let touched = folder.path().join("touched");
-    enqueue(&place, "frappe.sample.touch", &format!("'path': '{}'", touched.display()));
-    assert_eq!(place.redis.ask::<usize>(1, &["LLEN", "rq:queue:one:default"]), 1, "no worker takes it");
+    enqueue(&stage, "frappe.sample.touch", &format!("'path': '{}'", touched.display()));
+    assert_eq!(stage.redis.ask::<usize>(1, &["LLEN", "rq:queue:one:default"]), 1, "no worker takes it");
     held.release();
     // A log field that both releases have.
     leader.end().exits(0).says("\"took_ms\":");
-    place.is_migrated();
+    stage.is_migrated();
     eventually(LONG, "the job is done", || (lines(&touched) == 1).then_some(()));
     web.comes_to(200);
     eventually(LONG, "the old code knows that it is older", || {

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::place::{DATABASE, Place, SITE};
 use crate::release::{LATER, Release};
+use crate::stage::{DATABASE, GateStage, SITE};
 use crate::support::bench::Bench;
 use crate::support::binary::Binary;
 use crate::support::made_app::{MadeApp, pin_baked};
@@ -30,37 +30,37 @@ fn bake(bench: &Bench, colours: &[&str]) -> MadeApp {
 }
 
 struct Shop {
-    place: Place,
+    stage: GateStage,
     list: String,
 }
 
 impl Shop {
     fn new() -> Self {
-        let mut place = Place::new();
-        let app = bake(&place.old, &[]);
-        bake(&place.new, &[]);
-        for bench in [&mut place.old, &mut place.new] {
+        let mut stage = GateStage::new();
+        let app = bake(stage.old(), &[]);
+        bake(&stage.new, &[]);
+        for bench in [&mut stage.stage.bench, &mut stage.new] {
             let folder = bench.path().join("apps/shop").display().to_string();
             bench.add_environment("PYTHONPATH", &folder);
         }
-        let list = pin_baked(&place.old, &[&app]);
-        let shop = Self { place, list };
-        shop.leader(&shop.place.old).run().exits(0);
+        let list = pin_baked(stage.old(), &[&app]);
+        let shop = Self { stage, list };
+        shop.leader(shop.stage.old()).run().exits(0);
         // Each migrate imports both files, one after the other, and sets the time to now.
-        let migrated = shop.place.old.run(&["--site", SITE, "migrate"]);
+        let migrated = shop.stage.old().run(&["--site", SITE, "migrate"]);
         assert_eq!(migrated.exit, Some(0), "{}", migrated.text);
-        let module = shop.place.site().value("select module from \"tabDocType\" where name = 'Note'");
+        let module = shop.stage.session().value("select module from \"tabDocType\" where name = 'Note'");
         assert_eq!(module.as_deref(), Some("Shop"), "the app that was installed last counts");
         shop
     }
 
     fn leader(&self, bench: &Bench) -> Binary {
-        self.place.leader(bench).set("CAULDRON_APPS", &self.list)
+        self.stage.leader_on(bench).set("CAULDRON_APPS", &self.list)
     }
 
     /// Deletes our tables, as on a site that `bench` created or whose database was restored without them.
     fn forget(&self) {
-        let site = self.place.site();
+        let site = self.stage.session();
         while let Some(table) =
             site.value("select tablename::text from pg_tables where tablename like '\\_\\_cauldron%' limit 1")
         {
@@ -73,7 +73,7 @@ impl Shop {
         let mut command = Command::new("pg_restore");
         command.args(["--clean", "--if-exists", "--no-owner", "--single-transaction", "--role", DATABASE]);
         command.args(["-h", "127.0.0.1", "-U", SUPERUSER, "-d", DATABASE, "-p"]);
-        command.arg(self.place.postgres.port().to_string()).arg(dump).env("PGPASSWORD", PASSWORD);
+        command.arg(self.stage.postgres.port().to_string()).arg(dump).env("PGPASSWORD", PASSWORD);
         let ran = command.output().expect("pg_restore runs");
         assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     }
@@ -83,22 +83,22 @@ impl Shop {
 fn the_code_that_made_a_site_adopts_it() {
     let shop = Shop::new();
     shop.forget();
-    shop.leader(&shop.place.new).run().exits(0);
-    assert!(shop.place.state("fingerprint").is_some());
+    shop.leader(&shop.stage.new).run().exits(0);
+    assert!(shop.stage.state("fingerprint").is_some());
 }
 
 #[test]
 fn the_code_of_a_backup_takes_it_back_and_newer_code_migrates_it() {
     let shop = Shop::new();
-    shop.place.release().patch("two", "pass").field("desk/doctype/tag/tag", "colour", LATER);
-    shop.leader(&shop.place.new).run().exits(0).event("migration.finished");
-    let dump = shop.place.backups().pop().expect("a backup");
+    shop.stage.release().patch("two", "pass").field("desk/doctype/tag/tag", "colour", LATER);
+    shop.leader(&shop.stage.new).run().exits(0).event("migration.finished");
+    let dump = shop.stage.backups().pop().expect("a backup");
     shop.restore(&dump);
-    shop.leader(&shop.place.old).run().exits(0);
+    shop.leader(shop.stage.old()).run().exits(0);
     shop.forget();
-    shop.leader(&shop.place.old).run().exits(0);
-    shop.leader(&shop.place.new).run().exits(0).event("migration.finished");
-    assert_eq!(shop.place.logged("two"), "1");
+    shop.leader(shop.stage.old()).run().exits(0);
+    shop.leader(&shop.stage.new).run().exits(0).event("migration.finished");
+    assert_eq!(shop.stage.logged("two"), "1");
 }
 
 /// After a migrate that ended between the two apps, or `reload-doctype` of the first, the database has this code's own
@@ -106,13 +106,13 @@ fn the_code_of_a_backup_takes_it_back_and_newer_code_migrates_it() {
 #[test]
 fn the_definition_of_the_other_app_is_not_newer() {
     let shop = Shop::new();
-    let own = shop.place.old.path().join("apps/frappe/frappe/desk/doctype/note/note.json");
+    let own = shop.stage.old().path().join("apps/frappe/frappe/desk/doctype/note/note.json");
     let text = fs::read_to_string(own).expect("a DocType");
-    shop.place.site().run(&format!(
+    shop.stage.session().run(&format!(
         "update \"tabDocType\" set migration_hash = md5($text${text}$text$), modified = now() where name = 'Note'"
     ));
     shop.forget();
-    shop.leader(&shop.place.new).run().exits(0);
+    shop.leader(&shop.stage.new).run().exits(0);
 }
 
 /// The negative control: older code is still refused, because of a DocType that only one app defines and of one that
@@ -120,11 +120,11 @@ fn the_definition_of_the_other_app_is_not_newer() {
 #[test]
 fn older_code_is_still_refused() {
     let shop = Shop::new();
-    bake(&shop.place.new, &["colour"]);
-    shop.place.release().field("desk/doctype/tag/tag", "colour", LATER);
-    shop.leader(&shop.place.new).run().exits(0).event("migration.finished");
+    bake(&shop.stage.new, &["colour"]);
+    shop.stage.release().field("desk/doctype/tag/tag", "colour", LATER);
+    shop.leader(&shop.stage.new).run().exits(0).event("migration.finished");
     shop.forget();
-    let old = Release::of(shop.place.old.path().join("apps/frappe/frappe"));
+    let old = Release::of(shop.stage.old().path().join("apps/frappe/frappe"));
     old.field("desk/doctype/tag/tag", "size", "2001-01-01 00:00:00.000000");
-    shop.leader(&shop.place.old).run().exits(65).says("the database has newer DocTypes than this code: Tag");
+    shop.leader(shop.stage.old()).run().exits(65).says("the database has newer DocTypes than this code: Tag");
 }

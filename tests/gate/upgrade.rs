@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::place::{LONG, ONCE, Place};
 use crate::release::LATER;
+use crate::stage::{GateStage, LONG, ONCE};
 use crate::support::barrier::Barrier;
 use crate::support::binary::Binary;
 use crate::support::wait::eventually;
@@ -14,69 +14,69 @@ pub fn held_at(binary: Binary, barrier: &Barrier) -> Binary {
 
 #[test]
 fn a_new_release_is_migrated_to_once() {
-    let place = Place::with_release();
-    let old = place.state("fingerprint");
-    place.leader(&place.new).run().exits(0).event("migration.backup_taken").event("migration.finished");
-    place.is_migrated();
-    assert_ne!(place.state("fingerprint"), old);
-    assert_eq!(place.backups().len(), 1);
-    place.leader(&place.new).run().exits(0).event("site.up_to_date");
-    place.is_migrated();
-    assert_eq!(place.backups().len(), 1);
+    let stage = GateStage::with_release();
+    let old = stage.state("fingerprint");
+    stage.leader_on(&stage.new).run().exits(0).event("migration.backup_taken").event("migration.finished");
+    stage.is_migrated();
+    assert_ne!(stage.state("fingerprint"), old);
+    assert_eq!(stage.backups().len(), 1);
+    stage.leader_on(&stage.new).run().exits(0).event("site.up_to_date");
+    stage.is_migrated();
+    assert_eq!(stage.backups().len(), 1);
 }
 
 #[test]
 fn a_changed_readme_causes_no_migration() {
-    let place = Place::new();
-    place.release().file("README.md", "new").file("utils/notes.py", "x = 1\n");
-    place.leader(&place.new).run().exits(0).event("site.up_to_date");
-    assert!(place.backups().is_empty());
+    let stage = GateStage::new();
+    stage.release().file("README.md", "new").file("utils/notes.py", "x = 1\n");
+    stage.leader_on(&stage.new).run().exits(0).event("site.up_to_date");
+    assert!(stage.backups().is_empty());
 }
 
 /// Hooks differ and nothing is pending: migrate runs without stopping requests or jobs.
 #[test]
 fn with_nothing_pending_nothing_is_stopped() {
-    let place = Place::new();
-    place.release().hooks("app_color = 'blue'");
-    let web = place.serve(&place.old);
+    let stage = GateStage::new();
+    stage.release().hooks("app_color = 'blue'");
+    let web = stage.serve(stage.old());
     let barrier = Barrier::at("migrate:patches");
-    let leader = held_at(place.leader(&place.new), &barrier).start();
+    let leader = held_at(stage.leader_on(&stage.new), &barrier).start();
     let held = barrier.wait(LONG);
     assert_eq!(web.ping(), 200);
-    assert_eq!(place.redis_value("cauldron:gate:one"), None);
+    assert_eq!(stage.redis_value("cauldron:gate:one"), None);
     held.release();
     leader.end().exits(0).says("\"no_op\":true");
-    assert!(!place.in_maintenance());
-    place.leader(&place.new).run().exits(0).event("site.up_to_date");
+    assert!(!stage.in_maintenance());
+    stage.leader_on(&stage.new).run().exits(0).event("site.up_to_date");
     web.stop();
 }
 
 /// The old pods stay ready, answer 503 during maintenance and 200 after it.
 #[test]
 fn the_old_version_serves_until_maintenance_and_again_after_it() {
-    let place = Place::with_release();
-    let mut web = place.serve(&place.old);
+    let stage = GateStage::with_release();
+    let mut web = stage.serve(stage.old());
     let barrier = Barrier::at("migrate:pre_patches");
-    let leader = held_at(place.leader(&place.new), &barrier).start();
+    let leader = held_at(stage.leader_on(&stage.new), &barrier).start();
     let held = barrier.wait(LONG);
     web.comes_to(503);
     web.pod.says("web.probe_failed");
     eventually(LONG, "the status shows the migration", || web.status()["gate"]["running"].as_str().map(drop));
     web.pod.answers("/readyz", 200);
     assert_eq!(web.status()["gate"]["stage"], "migrating");
-    let page = web.get("/app", "Accept: text/html");
+    let page = web.get_with("/app", "Accept: text/html");
     assert_eq!((page.status, page.header("retry-after")), (503, "5"));
     assert!(
         page.body.contains("This site is being updated") && !page.body.contains("patches"),
         "{}",
         page.body
     );
-    assert_eq!(web.get("/api/method/ping", "Accept: application/json").header("retry-after"), "5");
+    assert_eq!(web.get_with("/api/method/ping", "Accept: application/json").header("retry-after"), "5");
     held.release();
     leader.end().exits(0);
     web.comes_to(200);
     web.pod.event("web.reload_requested");
-    place.is_migrated();
+    stage.is_migrated();
     eventually(LONG, "the relation is updated", || {
         (web.status()["fingerprint"]["relation"] == "older").then_some(())
     });
@@ -87,18 +87,18 @@ fn the_old_version_serves_until_maintenance_and_again_after_it() {
 /// when requests are served again.
 #[test]
 fn the_names_of_the_assets_are_set_before_requests_are_served() {
-    let place = Place::with_release();
-    let web = place.serve(&place.old);
-    let set = place.redis.ask::<Vec<u8>>(0, &["GET", "assets_json"]);
+    let stage = GateStage::with_release();
+    let web = stage.serve(stage.old());
+    let set = stage.redis.ask::<Vec<u8>>(0, &["GET", "assets_json"]);
     assert!(!set.is_empty(), "the leader's");
     let barrier = Barrier::at("migrate:pre_patches");
-    let leader = held_at(place.leader(&place.new), &barrier).start();
+    let leader = held_at(stage.leader_on(&stage.new), &barrier).start();
     let held = barrier.wait(LONG);
     web.comes_to(503);
-    place.redis.ask::<()>(0, &["SET", "assets_json", "an old pod's"]);
+    stage.redis.ask::<()>(0, &["SET", "assets_json", "an old pod's"]);
     held.release();
     web.comes_to(200);
-    assert_eq!(place.redis.ask::<Vec<u8>>(0, &["GET", "assets_json"]), set);
+    assert_eq!(stage.redis.ask::<Vec<u8>>(0, &["GET", "assets_json"]), set);
     leader.end().exits(0);
     web.stop();
 }
@@ -106,67 +106,66 @@ fn the_names_of_the_assets_are_set_before_requests_are_served() {
 /// A newer pod that may not lead is not ready until its tables exist, and then needs no restart.
 #[test]
 fn newer_pods_wait_and_continue_without_a_restart() {
-    let place = Place::with_release();
-    let mut worker = place.on(&place.new, "worker").set("WORKER_QUEUES", "default").start();
+    let stage = GateStage::with_release();
+    let mut worker = stage.command_on(&stage.new, "worker").set("WORKER_QUEUES", "default").start();
     worker.says("this code is newer than the database");
     worker.answers("/readyz", 503);
-    place.leader(&place.new).run().exits(0);
+    stage.leader_on(&stage.new).run().exits(0);
     worker.answers("/readyz", 200);
     let status: serde_json::Value = serde_json::from_str(&worker.body("/status")).expect("JSON");
     assert_eq!(status["fingerprint"]["relation"], "equal");
-    assert_eq!(status["fingerprint"]["pod"].as_str(), place.state("fingerprint").as_deref());
+    assert_eq!(status["fingerprint"]["pod"].as_str(), stage.state("fingerprint").as_deref());
 }
 
 #[test]
 fn the_configured_number_of_backups_is_kept_without_our_tables() {
-    let place = Place::new();
+    let stage = GateStage::new();
     for (number, name) in ["three", "four"].into_iter().enumerate() {
-        place.release().patch(name, "pass");
-        let ended = place.leader(&place.new).set("CAULDRON_BACKUP", "1").run().exits(0);
-        assert_eq!(place.backups().len(), 1, "after {} migrations: {ended}", number + 1);
+        stage.release().patch(name, "pass");
+        let ended = stage.leader_on(&stage.new).set("CAULDRON_BACKUP", "1").run().exits(0);
+        assert_eq!(stage.backups().len(), 1, "after {} migrations: {ended}", number + 1);
     }
-    let backup = place.backups().remove(0);
+    let backup = stage.backups().remove(0);
     let list =
         std::process::Command::new("pg_restore").arg("--list").arg(&backup).output().expect("pg_restore");
     let list = String::from_utf8_lossy(&list.stdout).into_owned();
     assert!(list.contains("tabUser") && !list.contains("__cauldron"), "{list}");
-    place.release().patch("five", "pass");
-    place.leader(&place.new).set("CAULDRON_BACKUP", "0").run().exits(0).event("migration.backup_disabled");
-    assert_eq!(place.backups(), [backup]);
+    stage.release().patch("five", "pass");
+    stage.leader_on(&stage.new).set("CAULDRON_BACKUP", "0").run().exits(0).event("migration.backup_disabled");
+    assert_eq!(stage.backups(), [backup]);
 }
 
 /// Maintenance that an operator switched on stays on.
 #[test]
 fn maintenance_of_an_operator_stays() {
-    let place = Place::with_release();
-    let config = format!("{}/site_config.json", crate::place::SITE);
-    let mut keys = place.old.read_config(&config);
-    keys.insert("maintenance_mode".into(), json!(1));
-    std::fs::write(place.old.sites().join(&config), serde_json::to_string(&keys).unwrap()).unwrap();
-    place.leader(&place.new).run().exits(0).event("migration.finished");
-    assert!(place.in_maintenance());
-    assert_eq!(place.gate()["maintenance_ours"], false);
+    let stage = GateStage::with_release();
+    stage.edit_site_config(|config| {
+        config.insert("maintenance_mode".to_owned(), json!(1));
+    });
+    stage.leader_on(&stage.new).run().exits(0).event("migration.finished");
+    assert!(stage.in_maintenance());
+    assert_eq!(stage.gate()["maintenance_ours"], false);
 }
 
 #[test]
 fn a_site_without_a_record_is_migrated_too() {
-    let place = Place::with_release();
-    place.site().run("DROP TABLE public.__cauldron_state, public.__cauldron_fingerprint");
-    place.leader(&place.new).run().exits(0).event("site.completing").event("migration.backup_taken");
-    place.is_migrated();
-    assert_eq!(place.state("phase").as_deref(), Some("complete"));
+    let stage = GateStage::with_release();
+    stage.session().run("DROP TABLE public.__cauldron_state, public.__cauldron_fingerprint");
+    stage.leader_on(&stage.new).run().exits(0).event("site.completing").event("migration.backup_taken");
+    stage.is_migrated();
+    assert_eq!(stage.state("phase").as_deref(), Some("complete"));
 }
 
 /// Patch lists in the old format, with statements in them, as apps of version 14 have them.
 #[test]
 fn statements_in_the_list_of_patches_are_patches() {
-    let place = Place::new();
-    let list = std::fs::read_to_string(place.new.path().join("apps/frappe/frappe/patches.txt")).unwrap();
+    let stage = GateStage::new();
+    let list = std::fs::read_to_string(stage.new.path().join("apps/frappe/frappe/patches.txt")).unwrap();
     let text = format!("{list}execute:frappe.local.db.set_single('Patched', 'two', 1)\n");
-    place.release().file("patches.txt", &text);
-    place.leader(&place.new).run().exits(0).says("\"patches\":1");
-    assert_eq!(place.ran().as_deref(), Some("1"));
-    place.release().patch("two", ONCE).field("desk/doctype/note/note", "colour", LATER);
-    place.leader(&place.new).run().exits(0).says("\"patches\":1");
-    assert_eq!(place.ran().as_deref(), Some("2"), "the statement was not run again");
+    stage.release().file("patches.txt", &text);
+    stage.leader_on(&stage.new).run().exits(0).says("\"patches\":1");
+    assert_eq!(stage.ran().as_deref(), Some("1"));
+    stage.release().patch("two", ONCE).field("desk/doctype/note/note", "colour", LATER);
+    stage.leader_on(&stage.new).run().exits(0).says("\"patches\":1");
+    assert_eq!(stage.ran().as_deref(), Some("2"), "the statement was not run again");
 }

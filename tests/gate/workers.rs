@@ -3,21 +3,20 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::place::{LONG, Place, SITE};
+use crate::stage::{GateStage, LONG, SITE};
 use crate::support::barrier::Barrier;
 use crate::support::binary::Pod;
+use crate::support::stage::ready;
 use crate::support::wait::{eventually, within};
 use crate::upgrade::held_at;
 
-pub fn worker(place: &Place) -> Pod {
-    let mut worker = place.on(&place.old, "worker").set("CAULDRON_POOL", "default=2").start();
-    worker.answers("/readyz", 200);
-    worker
+pub fn worker(stage: &GateStage) -> Pod {
+    ready(stage.command_on(stage.old(), "worker").set("CAULDRON_POOL", "default=2"))
 }
 
-pub fn enqueue(place: &Place, method: &str, kwargs: &str) {
+pub fn enqueue(stage: &GateStage, method: &str, kwargs: &str) {
     let kwargs = format!("{{'method': '{method}', {kwargs}}}");
-    let ran = place.old.run(&["--site", SITE, "execute", "frappe.sample.queue", "--kwargs", &kwargs]);
+    let ran = stage.old().run(&["--site", SITE, "execute", "frappe.sample.queue", "--kwargs", &kwargs]);
     assert_eq!(ran.exit, Some(0), "{}", ran.text);
 }
 
@@ -28,12 +27,12 @@ pub struct HeldJob {
 }
 
 impl HeldJob {
-    pub fn run(place: &Place) -> Self {
+    pub fn run(stage: &GateStage) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let job = Self { _worker: worker(place), folder };
+        let job = Self { _worker: worker(stage), folder };
         let (started, release) = (job.path("started"), job.path("release"));
         let hold = format!("'started': '{}', 'release': '{}'", started.display(), release.display());
-        enqueue(place, "frappe.sample.hold", &hold);
+        enqueue(stage, "frappe.sample.hold", &hold);
         eventually(LONG, "the job runs", || started.exists().then_some(()));
         job
     }
@@ -53,85 +52,85 @@ pub fn lines(path: &std::path::Path) -> usize {
 
 #[test]
 fn a_running_job_is_waited_for_and_no_job_starts_until_the_end() {
-    let place = Place::with_release();
-    let job = HeldJob::run(&place);
+    let stage = GateStage::with_release();
+    let job = HeldJob::run(&stage);
     let barrier = Barrier::at("migrate:pre_patches");
-    let leader = held_at(place.leader(&place.new), &barrier).start();
+    let leader = held_at(stage.leader_on(&stage.new), &barrier).start();
     leader.event("migration.waiting_for_jobs");
     leader.says("frappe.sample.hold");
-    assert!(!place.in_maintenance(), "web serves while the leader waits for a job");
+    assert!(!stage.in_maintenance(), "web serves while the leader waits for a job");
     let touch = format!("'path': '{}'", job.path("touched").display());
     for _ in 0..3 {
-        enqueue(&place, "frappe.sample.touch", &touch);
+        enqueue(&stage, "frappe.sample.touch", &touch);
     }
     job.release();
     let held = barrier.wait(LONG);
     assert_eq!(lines(&job.path("started")), 1);
     assert_eq!(lines(&job.path("touched")), 0, "no job starts on half-migrated tables");
-    assert_eq!(place.redis.ask::<usize>(1, &["LLEN", "rq:queue:one:default"]), 3);
+    assert_eq!(stage.redis.ask::<usize>(1, &["LLEN", "rq:queue:one:default"]), 3);
     held.release();
     leader.end().exits(0).event("migration.finished");
     eventually(LONG, "the jobs are done", || (lines(&job.path("touched")) == 3).then_some(()));
-    place.is_migrated();
+    stage.is_migrated();
 }
 
 /// Redis loses the pause key during a migration: the record in the database keeps the workers from running.
 #[test]
 fn workers_stay_paused_when_redis_loses_its_keys() {
-    let mut place = Place::with_release();
-    let worker = worker(&place);
+    let mut stage = GateStage::with_release();
+    let worker = worker(&stage);
     let barrier = Barrier::at("migrate:pre_patches");
-    let leader = held_at(place.leader(&place.new), &barrier).start();
+    let leader = held_at(stage.leader_on(&stage.new), &barrier).start();
     let held = barrier.wait(LONG);
     eventually(LONG, "no worker runs", || {
-        place.redis.ask::<Vec<String>>(1, &["SMEMBERS", "rq:workers:one:default"]).is_empty().then_some(())
+        stage.redis.ask::<Vec<String>>(1, &["SMEMBERS", "rq:workers:one:default"]).is_empty().then_some(())
     });
     // A leader whose supervisor is stopped renews nothing: only the record is left.
     leader.signal(nix::sys::signal::Signal::SIGSTOP);
-    place.redis.kill_9();
-    place.redis.start_again();
+    stage.redis.kill_9();
+    stage.redis.start_again();
     let began = within(Duration::from_secs(8), || {
-        let workers: Vec<String> = place.redis.ask(1, &["SMEMBERS", "rq:workers:one:default"]);
+        let workers: Vec<String> = stage.redis.ask(1, &["SMEMBERS", "rq:workers:one:default"]);
         (!workers.is_empty()).then_some(())
     });
     assert!(began.is_none(), "a worker was started:\n{}", worker.log());
     leader.signal(nix::sys::signal::Signal::SIGCONT);
     held.release();
     leader.end();
-    if place.gate()["stage"] != "open" {
-        place.leader(&place.new).run().exits(0);
+    if stage.gate()["stage"] != "open" {
+        stage.leader_on(&stage.new).run().exits(0);
     }
-    place.is_migrated();
+    stage.is_migrated();
     eventually(LONG, "workers again", || {
-        (!place.redis.ask::<Vec<String>>(1, &["SMEMBERS", "rq:workers:one:default"]).is_empty()).then_some(())
+        (!stage.redis.ask::<Vec<String>>(1, &["SMEMBERS", "rq:workers:one:default"]).is_empty()).then_some(())
     });
 }
 
 /// Without a limit the leader waits for the job, however long it takes.
 #[test]
 fn a_drain_without_limit_waits_for_the_job() {
-    let place = Place::with_release();
-    let job = HeldJob::run(&place);
-    let leader = place.leader(&place.new).set("CAULDRON_MIGRATE_DRAIN", "0").start();
+    let stage = GateStage::with_release();
+    let job = HeldJob::run(&stage);
+    let leader = stage.leader_on(&stage.new).set("CAULDRON_MIGRATE_DRAIN", "0").start();
     leader.event("migration.waiting_for_jobs");
     job.release();
     let ended = leader.end().exits(0).event("migration.finished");
     assert!(!ended.stderr.contains("jobs were still running"), "{ended}");
-    place.is_migrated();
+    stage.is_migrated();
 }
 
 /// A job runs longer than the drain allows: the old version keeps serving.
 #[test]
 fn a_job_that_does_not_end_postpones_the_migration() {
-    let place = Place::with_release();
-    let job = HeldJob::run(&place);
-    let leader = place.leader(&place.new).set("CAULDRON_MIGRATE_DRAIN", "1s").start();
+    let stage = GateStage::with_release();
+    let job = HeldJob::run(&stage);
+    let leader = stage.leader_on(&stage.new).set("CAULDRON_MIGRATE_DRAIN", "1s").start();
     leader.says("jobs were still running after 1 s: frappe.sample.hold");
     leader.says("\"after_a_change\":false");
     eventually(LONG, "workers and requests are not stopped", || {
-        (place.redis_value("cauldron:gate:one").is_none() && !place.in_maintenance()).then_some(())
+        (stage.redis_value("cauldron:gate:one").is_none() && !stage.in_maintenance()).then_some(())
     });
     job.release();
     leader.end().exits(0).event("migration.finished");
-    place.is_migrated();
+    stage.is_migrated();
 }

@@ -26,13 +26,13 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 /// The limit for an exit that must not wait for the grace period, which tests set to a minute.
 pub const PROMPT: Duration = Duration::from_secs(5);
 
-pub struct Stage {
+pub struct Harness {
     pub folder: tempfile::TempDir,
     fifo: File,
     unclaimed: Vec<u8>,
 }
 
-impl Stage {
+impl Harness {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("events");
@@ -191,7 +191,7 @@ pub fn kill_now(pid: i32) {
 }
 
 /// A command under which our binary is PID 1; None if this machine does not permit it.
-pub fn as_init(stage: &Stage, test: &str) -> Option<Command> {
+pub fn as_init(harness: &Harness, test: &str) -> Option<Command> {
     let permitted = Command::new("unshare")
         .args(["--pid", "--fork", "--kill-child", "--mount-proc", "true"])
         .stderr(Stdio::null())
@@ -201,7 +201,7 @@ pub fn as_init(stage: &Stage, test: &str) -> Option<Command> {
         skipped(test, "no new pid namespace can be created (unshare --pid needs root)");
         return None;
     }
-    let mut command = stage.program("unshare");
+    let mut command = harness.program("unshare");
     command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
     Some(command)
 }

@@ -2,18 +2,18 @@
 
 use std::fs;
 
-use crate::place::Place;
+use crate::stage::OverlayStage;
 use crate::support::made_app::MadeApp;
 
 #[test]
 fn every_pod_serves_the_files_of_every_live_version() {
-    let place = Place::new();
+    let stage = OverlayStage::new();
     let (a, b) = (MadeApp::new("web_app", "1.0.0"), MadeApp::new("web_app", "2.0.0"));
-    let old = place.web(&[&a]);
+    let old = stage.web_with(&[&a]);
     let path = |app: &MadeApp| format!("/assets/web_app/dist/js/{}", app.asset());
-    assert_eq!(old.status(&path(&a)), 200);
-    assert_eq!(old.status(&path(&b)), 404);
-    let new = place.web(&[&b]);
+    assert_eq!(old.code(&path(&a)), 200);
+    assert_eq!(old.code(&path(&b)), 404);
+    let new = stage.web_with(&[&b]);
     for web in [&old, &new] {
         for app in [&a, &b] {
             let answer = web.get(&path(app)).expect("an answer");
@@ -23,47 +23,47 @@ fn every_pod_serves_the_files_of_every_live_version() {
         // Frappe's own assets, by the name in the page.
         let page = web.get("/login").expect("a page").body;
         let style = page.split("href=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a link");
-        assert_eq!(web.status(style), 200, "{style}");
+        assert_eq!(web.code(style), 200, "{style}");
     }
     // The leader set the names of all apps, in a form that Python reads.
     let script = "import redis, pickle, sys; print(sorted(pickle.loads(redis.from_url(sys.argv[1]).get('assets_json'))))";
-    let mut python = place.bench.program("env/bin/python");
-    let output = python.args(["-c", script, &place.redis.url(0)]).output().expect("python runs");
+    let mut python = stage.bench.program("env/bin/python");
+    let output = python.args(["-c", script, &stage.redis.url(0)]).output().expect("python runs");
     let names = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(names.contains("web_app.bundle.js") && names.contains("website.bundle.css"), "{names}");
     // Only hashed files are shared between versions.
-    assert_eq!(old.status("/assets/web_app/dist/js/nothing.js"), 404);
+    assert_eq!(old.code("/assets/web_app/dist/js/nothing.js"), 404);
 }
 
 /// Elsewhere old assets on the volume hide a new image's assets (frappe_docker #1353).
 #[test]
 fn old_assets_on_the_volume_hide_nothing() {
-    let place = Place::new();
+    let stage = OverlayStage::new();
     let stale = r#"{"website.bundle.css": "/assets/frappe/dist/css/website.bundle.STALEAAA.css"}"#;
-    fs::write(place.bench.sites().join("assets/assets.json"), stale).expect("assets.json");
-    fs::remove_file(place.bench.sites().join("assets/frappe")).expect("the link");
-    let web = place.web(&[]);
+    fs::write(stage.bench.sites().join("assets/assets.json"), stale).expect("assets.json");
+    fs::remove_file(stage.bench.sites().join("assets/frappe")).expect("the link");
+    let web = stage.web_with(&[]);
     let page = web.get("/login").expect("a page");
     assert_eq!(page.status, 200);
     let style = page.body.split("href=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a link");
-    assert!(!style.contains("STALE") && web.status(style) == 200, "{style}");
-    assert_eq!(fs::read_to_string(place.bench.sites().join("assets/assets.json")).expect("its own"), stale);
+    assert!(!style.contains("STALE") && web.code(style) == 200, "{style}");
+    assert_eq!(fs::read_to_string(stage.bench.sites().join("assets/assets.json")).expect("its own"), stale);
 }
 
 /// The official images have the output of `bench build` next to sites/, where no volume hides it.
 #[test]
 fn an_image_with_its_assets_next_to_sites_serves_all_of_them() {
-    let place = Place::new();
-    let (inside, beside) = (place.bench.sites().join("assets"), place.bench.path().join("assets"));
+    let stage = OverlayStage::new();
+    let (inside, beside) = (stage.bench.sites().join("assets"), stage.bench.path().join("assets"));
     fs::rename(&inside, &beside).expect("its assets next to sites/");
     fs::create_dir_all(beside.join("locale/de/LC_MESSAGES")).expect("translations");
     fs::write(beside.join("locale/de/LC_MESSAGES/frappe.mo"), "Hallo").expect("translations");
     // A folder of an old image, left on the volume.
     fs::create_dir_all(inside.join("locale")).expect("a folder of the volume");
-    let web = place.web(&[]);
+    let web = stage.web_with(&[]);
     let page = web.get("/login").expect("a page");
     let style = page.body.split("href=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a link");
-    assert_eq!((page.status, web.status(style)), (200, 200), "{style}");
+    assert_eq!((page.status, web.code(style)), (200, 200), "{style}");
     let translations = web.get("/assets/locale/de/LC_MESSAGES/frappe.mo").expect("an answer");
     assert_eq!((translations.status, &*translations.body), (200, "Hallo"));
 }

@@ -1,20 +1,20 @@
 //! Cache entries of other pods hide an app no longer than those pods live.
 
-use crate::place::{LONG, Place};
+use crate::stage::{LONG, OverlayStage, SITE};
 use crate::support::made_app::MadeApp;
 use crate::support::wait::eventually;
 
 #[test]
 fn caches_are_cleared_again_after_the_last_older_pod_has_ended() {
-    let place = Place::new();
+    let stage = OverlayStage::new();
     let app = MadeApp::new("one_app", "1.0.0");
-    let bench_id = place.bench.path().to_str().expect("a path").trim_matches('/').replace('/', "-");
-    let key = format!("cauldron:views:{bench_id}:{}", crate::place::SITE);
-    let redis = &place.redis;
+    let bench_id = stage.bench.path().to_str().expect("a path").trim_matches('/').replace('/', "-");
+    let key = format!("cauldron:views:{bench_id}:{}", SITE);
+    let redis = &stage.redis;
     // A pod of another image, whose list lacks the app.
     let now: (u64, u64) = redis.ask(0, &["TIME"]);
     redis.ask::<i64>(0, &["HSET", &key, "older", &format!("{} frappe", now.0)]);
-    let web = place.web(&[&app]);
+    let web = stage.web_with(&[&app]);
     assert_eq!(web.call("one_app.tasks.marks"), r#"["one_app"]"#);
     let ours = eventually(LONG, "this pod's own registration", || {
         let ids: Vec<String> = redis.ask(0, &["HKEYS", &key]);
@@ -23,7 +23,7 @@ fn caches_are_cleared_again_after_the_last_older_pod_has_ended() {
     // The older pod fills the caches from its own list, as it may at any time.
     let script = "import redis, pickle, sys; r = redis.from_url(sys.argv[1]); \
                   r.set('apps_test|all_apps', pickle.dumps(['frappe'])); r.delete('apps_test|app_hooks')";
-    let mut python = place.bench.program("env/bin/python");
+    let mut python = stage.bench.program("env/bin/python");
     assert!(python.args(["-c", script, &redis.url(0)]).status().expect("python runs").success());
     assert_eq!(web.call("one_app.tasks.marks"), "[]", "the cache hides the app");
     redis.ask::<i64>(0, &["HDEL", &key, "older"]);

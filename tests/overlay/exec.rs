@@ -1,14 +1,15 @@
 //! `exec` uses the same apps as the roles, with or without a role in the same container.
 
-use crate::place::{Place, SITE};
+use crate::stage::OverlayStage;
 use crate::support::binary::Binary;
 use crate::support::made_app::MadeApp;
+use crate::support::web::Web;
 
 #[test]
 fn exec_uses_the_apps() {
-    let place = Place::new();
+    let stage = OverlayStage::new();
     let app = MadeApp::new("one_app", "1.0.0");
-    place.bootstrap(&[&app]);
+    stage.bootstrap(&[&app]);
     let exec = |binary: Binary| {
         let words = [
             "--",
@@ -18,13 +19,11 @@ fn exec_uses_the_apps() {
         ];
         words.iter().fold(binary.with_command("exec"), |binary, word| binary.argument(word)).run()
     };
-    exec(place.with("exec", &[&app])).exits(0).prints("1.0.0 ['frappe', 'one_app']");
+    exec(stage.with("exec", &[&app])).exits(0).prints("1.0.0 ['frappe', 'one_app']");
     // In the container of a role it finds that role's overlay, whatever list it is given.
     let runtime = tempfile::tempdir().expect("a folder");
-    let web = crate::place::Web::start(
-        place.with("web", &[&app]).set("CAULDRON_RUNTIME_DIR", runtime.path().display()),
-    );
-    exec(place.command("exec").set("CAULDRON_RUNTIME_DIR", runtime.path().display()))
+    let web = Web::ready(stage.with("web", &[&app]).set("CAULDRON_RUNTIME_DIR", runtime.path().display()));
+    exec(stage.manifest("exec").set("CAULDRON_RUNTIME_DIR", runtime.path().display()))
         .exits(0)
         .prints("1.0.0 ['frappe', 'one_app']");
     let listed = [
@@ -33,10 +32,10 @@ fn exec_uses_the_apps() {
         "-c",
         "cd sites && exec ../env/bin/python -m frappe.utils.bench_helper frappe --site apps.test migrate",
     ];
-    let migrate = place.command("exec").set("CAULDRON_RUNTIME_DIR", runtime.path().display());
+    let migrate = stage.manifest("exec").set("CAULDRON_RUNTIME_DIR", runtime.path().display());
     listed.iter().fold(migrate, |binary, word| binary.argument(word)).run().exits(0);
     // A migrate without the app would have deleted its scheduled jobs.
-    place.has_complete(&app);
-    assert_eq!(web.status("/login"), 200);
-    assert!(place.bench.sites().join(SITE).join("site_config.json").exists());
+    stage.has_complete(&app);
+    assert_eq!(web.code("/login"), 200);
+    assert!(stage.file("site_config.json").exists());
 }

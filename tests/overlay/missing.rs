@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::place::{LONG, Place, SITE};
+use crate::stage::{LONG, OverlayStage, SITE};
 use crate::support::http;
 use crate::support::made_app::MadeApp;
 use crate::support::port;
@@ -10,17 +10,17 @@ use crate::support::wait::eventually;
 
 #[test]
 fn a_pod_without_the_code_is_unready_until_the_code_exists() {
-    let place = Place::new();
+    let stage = OverlayStage::new();
     let app = MadeApp::new("lost_app", "1.0.0");
-    place.bootstrap(&[&app]);
+    stage.bootstrap(&[&app]);
     // The code is missing on the volume: there is no bundle, and the link is broken.
-    let bundles = place.bench.sites().join(".cauldron/bundles");
+    let bundles = stage.bench.sites().join(".cauldron/bundles");
     let hidden = bundles.with_extension("hidden");
     fs::rename(&bundles, &hidden).expect("the bundles are hidden");
-    place.command("bootstrap").run().exits(78).says("lost_app");
+    stage.leader().run().exits(78).says("lost_app");
     let web_port = port::free();
-    let web = place.command("web").set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{web_port}")).start();
-    let worker = place.command("worker").start();
+    let web = stage.manifest("web").set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{web_port}")).start();
+    let worker = stage.manifest("worker").start();
     for pod in [&web, &worker] {
         pod.event("app.not_importable");
         eventually(LONG, "it names the app", || {
@@ -30,7 +30,7 @@ fn a_pod_without_the_code_is_unready_until_the_code_exists() {
     }
     // Nothing runs: no request is answered by an incomplete site, and no job of the app fails.
     assert_eq!(http::status(web_port, SITE, "/api/method/ping"), 503);
-    assert!(place.redis.ask::<Vec<String>>(1, &["SMEMBERS", "rq:workers"]).is_empty());
+    assert!(stage.redis.ask::<Vec<String>>(1, &["SMEMBERS", "rq:workers"]).is_empty());
     fs::rename(&hidden, &bundles).expect("the bundles are back");
     for mut pod in [web, worker] {
         pod.answers("/readyz", 200);
@@ -40,21 +40,21 @@ fn a_pod_without_the_code_is_unready_until_the_code_exists() {
 /// The control with Frappe alone: ping is 200 then, and a worker takes the app's jobs.
 #[test]
 fn frappe_alone_would_serve() {
-    let place = Place::new();
+    let stage = OverlayStage::new();
     let app = MadeApp::new("lost_app", "1.0.0");
-    place.bootstrap(&[&app]);
+    stage.bootstrap(&[&app]);
     let port = port::free();
-    let _gunicorn = crate::support::running::Running::spawn(&mut place.bench.gunicorn(port, 5));
+    let _gunicorn = crate::support::running::Running::spawn(&mut stage.bench.gunicorn(port, 5));
     eventually(LONG, "ping", || (http::status(port, SITE, "/api/method/ping") == 200).then_some(()));
     assert_eq!(http::status(port, SITE, "/login"), 500);
 }
 
 #[test]
 fn a_serving_pod_that_lacks_a_new_app_is_unready() {
-    let place = Place::new();
-    let web = place.web(&[]);
+    let stage = OverlayStage::new();
+    let web = stage.web_with(&[]);
     // The leader of another image installs an app of its own, which is not on the volume.
-    let record = place.bench.sites().join(format!(".cauldron/{SITE}/installed_apps"));
+    let record = stage.bench.sites().join(format!(".cauldron/{SITE}/installed_apps"));
     fs::write(&record, "frappe\nelsewhere_app").expect("the leader's record");
     eventually(LONG, "it is unready", || (web.pod.probe("/readyz") == 503).then_some(()));
     assert!(web.pod.body("/readyz?verbose").contains("elsewhere_app"));

@@ -1,48 +1,48 @@
 //! An app that is removed from the list stays installed and served, with a warning, until `apps remove`.
 
-use crate::place::Place;
+use crate::stage::{DATABASE, LONG, OverlayStage};
 use crate::support::barrier::Barrier;
 use crate::support::made_app::MadeApp;
 
 #[test]
 fn an_app_stays_until_it_is_removed() {
-    let place = Place::new();
+    let stage = OverlayStage::new();
     let (base, top) =
         (MadeApp::new("base_app", "1.0.0"), MadeApp::new("top_app", "1.0.0").requires("base_app"));
-    place.bootstrap(&[&base, &top]);
-    let web = place.web(&[]);
+    stage.bootstrap(&[&base, &top]);
+    let web = stage.web_with(&[]);
     web.pod.event("app.unwanted");
     assert_eq!(web.call("top_app.tasks.version"), r#""1.0.0""#);
-    place.with("apps remove base_app", &[&base, &top]).run().exits(78).refuses("app-still-wanted");
-    place.command("apps remove base_app").run().exits(78).refuses("app-required").says("top_app");
-    place.command("apps remove frappe").run().exits(78);
-    place.command("apps remove top_app").run().exits(0).event("app.removed").event("migration.backup_taken");
-    assert_eq!(place.installed(), ["frappe", "base_app"]);
-    assert!(!place.postgres.tables(crate::place::DATABASE).contains(&"tabTop App Card".to_owned()));
-    assert!(!place.bench.sites().join(".cauldron/live/top_app").exists());
+    stage.with("apps remove base_app", &[&base, &top]).run().exits(78).refuses("app-still-wanted");
+    stage.manifest("apps remove base_app").run().exits(78).refuses("app-required").says("top_app");
+    stage.manifest("apps remove frappe").run().exits(78);
+    stage.manifest("apps remove top_app").run().exits(0).event("app.removed").event("migration.backup_taken");
+    assert_eq!(stage.installed(), ["frappe", "base_app"]);
+    assert!(!stage.postgres.tables(DATABASE).contains(&"tabTop App Card".to_owned()));
+    assert!(!stage.bench.sites().join(".cauldron/live/top_app").exists());
     // A second removal changes nothing.
-    place.command("apps remove top_app").run().exits(0).event("app.not_installed");
+    stage.manifest("apps remove top_app").run().exits(0).event("app.not_installed");
     assert_eq!(web.call("base_app.tasks.version"), r#""1.0.0""#);
 }
 
 #[test]
 fn a_killed_removal_is_finished_by_the_next_attempt() {
-    let place = Place::new();
+    let stage = OverlayStage::new();
     let app = MadeApp::new("one_app", "1.0.0");
-    place.bootstrap(&[&app]);
+    stage.bootstrap(&[&app]);
     let barrier = Barrier::at("uninstalled_doctypes:one_app");
-    let mut command = place.command("apps remove one_app");
+    let mut command = stage.manifest("apps remove one_app");
     for (name, value) in barrier.environment() {
         command = command.set(name, value);
     }
     let pod = command.spawn();
-    let held = barrier.wait(crate::place::LONG);
+    let held = barrier.wait(LONG);
     drop(pod);
     let _ = nix::sys::signal::kill(
         nix::unistd::Pid::from_raw(held.pid as i32),
         nix::sys::signal::Signal::SIGKILL,
     );
-    assert_eq!(place.installed(), ["frappe", "one_app"]);
-    place.command("apps remove one_app").run().exits(0);
-    assert_eq!(place.installed(), ["frappe"]);
+    assert_eq!(stage.installed(), ["frappe", "one_app"]);
+    stage.manifest("apps remove one_app").run().exits(0);
+    assert_eq!(stage.installed(), ["frappe"]);
 }

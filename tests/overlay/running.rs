@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::place::{LONG, Place, SITE, Web};
+use crate::stage::{LONG, OverlayStage, SITE};
 use crate::support::http;
 use crate::support::made_app::{MadeApp, pin_baked};
 use crate::support::port;
+use crate::support::stage::ready;
 use crate::support::wait::eventually;
+use crate::support::web::Web;
 
 /// Sends requests to a pod in a thread, and collects the failures.
 struct Requests {
@@ -62,12 +64,12 @@ impl Requests {
 
 #[test]
 fn a_pod_with_the_old_list_continues_and_gets_the_code() {
-    let place = Place::new();
-    let old = place.web(&[]);
+    let stage = OverlayStage::new();
+    let old = stage.web_with(&[]);
     let requests = Requests::start(old.port, &["/api/method/ping", "/login"]);
     let app = MadeApp::new("new_app", "1.0.0").with_requirement("new_requirement", "two");
-    let new = place.web(&[&app]);
-    place.has_complete(&app);
+    let new = stage.web_with(&[&app]);
+    stage.has_complete(&app);
     assert_eq!(old.call("new_app.tasks.version"), r#""1.0.0""#);
     assert_eq!(old.call("new_app.tasks.required"), r#"["two"]"#);
     // Its list is updated, so its cache entries hide the app from no pod.
@@ -81,18 +83,18 @@ fn a_pod_with_the_old_list_continues_and_gets_the_code() {
 /// A new image has a new app: the pods of the previous image continue to serve, with a copy of its code.
 #[test]
 fn a_pod_of_an_image_without_the_app_gets_the_code() {
-    let place = Place::new();
+    let stage = OverlayStage::new();
     // Images have their bench at the same path, and so the same bench id in Redis.
-    place.bench.configure(json!({"bench_id": "one"}));
-    let old = place.web(&[]);
+    stage.bench.configure(json!({"bench_id": "one"}));
+    let old = stage.web_with(&[]);
     let requests = Requests::start(old.port, &["/api/method/ping", "/login"]);
     let app = MadeApp::new("image_app", "1.0.0");
-    let image = place.bench.other_image();
+    let image = stage.bench.other_image();
     app.bake(&image);
     let list = pin_baked(&image, &[&app]);
-    let new = Web::start(place.on(&image, "web").set("CAULDRON_APPS", list));
+    let new = Web::ready(stage.manifest_on(&image, "web").set("CAULDRON_APPS", list));
     new.pod.event("app.copy_to_volume_started");
-    place.has_complete(&app);
+    stage.has_complete(&app);
     assert_eq!(new.call("image_app.tasks.version"), r#""1.0.0""#);
     assert_eq!(old.call("image_app.tasks.version"), r#""1.0.0""#);
     old.returns_eventually("image_app.tasks.marks", r#"["image_app"]"#);
@@ -103,25 +105,22 @@ fn a_pod_of_an_image_without_the_app_gets_the_code() {
 /// A → B with four roles each under load: no request fails for a missing module, and no job is lost.
 #[test]
 fn a_rollout_from_one_commit_to_the_next() {
-    let place = Place::new();
+    let stage = OverlayStage::new();
     let (a, b) = (MadeApp::new("roll_app", "1.0.0"), MadeApp::new("roll_app", "2.0.0"));
-    let old = place.web(&[&a]);
+    let old = stage.web_with(&[&a]);
     let other_roles = |app: &MadeApp| {
-        ["worker", "scheduler", "socketio"].map(|role| {
-            let mut pod = place.with(role, &[app]).set("SOCKETIO_PORT", port::free()).start();
-            pod.answers("/readyz", 200);
-            pod
-        })
+        ["worker", "scheduler", "socketio"]
+            .map(|role| ready(stage.with(role, &[app]).set("SOCKETIO_PORT", port::free())))
     };
     let old_others = other_roles(&a);
     let requests = Requests::start(old.port, &["/api/method/roll_app.tasks.version", "/login"]);
-    let enqueue = |web: &crate::place::Web, words: std::ops::Range<usize>| {
+    let enqueue = |web: &Web, words: std::ops::Range<usize>| {
         for word in words {
             web.call(&format!("roll_app.tasks.enqueue?word={word}"));
         }
     };
     enqueue(&old, 0..10);
-    let new = place.web(&[&b]);
+    let new = stage.web_with(&[&b]);
     enqueue(&old, 10..20);
     enqueue(&new, 20..30);
     let new_others = other_roles(&b);
@@ -134,8 +133,8 @@ fn a_rollout_from_one_commit_to_the_next() {
         pod.end().exits(0);
     }
     enqueue(&new, 30..40);
-    eventually(LONG, "every job once", || (place.read("roll_app_jobs").lines().count() == 40).then_some(()));
-    let jobs = place.read("roll_app_jobs");
+    eventually(LONG, "every job once", || (stage.read("roll_app_jobs").lines().count() == 40).then_some(()));
+    let jobs = stage.read("roll_app_jobs");
     for word in 0..40 {
         let ran =
             jobs.lines().filter(|line| line.split(' ').next() == Some(word.to_string().as_str())).count();
@@ -145,6 +144,6 @@ fn a_rollout_from_one_commit_to_the_next() {
         assert_eq!(pod.probe("/readyz"), 200);
     }
     // An old pod that restarts during the rollout uses the same code as before.
-    let again = place.web(&[&a]);
+    let again = stage.web_with(&[&a]);
     assert_eq!(again.call("roll_app.tasks.version"), r#""1.0.0""#);
 }

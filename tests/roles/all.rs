@@ -1,57 +1,57 @@
 //! All roles in one process tree: one log, one health port, one stop.
 
 use std::fs;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::place::{DATABASE, LONG, Place, SITE, children, kill, lives, status};
+use crate::processes::{children, kill, lives, status};
 use crate::socketio::Client;
+use crate::stage::{DATABASE, LONG, RolesStage, SITE};
 use crate::support::bench::{ADMIN_PASSWORD, Bench};
 use crate::support::binary::{Binary, Pod};
 use crate::support::load::Load;
-use crate::support::postgres::{PASSWORD, Postgres, SUPERUSER};
+use crate::support::postgres::Postgres;
 use crate::support::redis::Redis;
+use crate::support::stage::{Stage, ready};
 use crate::support::wait::eventually;
 use crate::support::{http, port};
 
 const SOON: Duration = Duration::from_secs(20);
 
 /// A separate site, created by `all` itself.
-pub struct Home {
-    pub postgres: Postgres,
-    pub redis: Redis,
-    pub bench: Bench,
-    pub web: u16,
+pub struct AllStage {
+    stage: Stage,
     pub socketio: u16,
 }
 
-impl Home {
+impl Deref for AllStage {
+    type Target = Stage;
+
+    fn deref(&self) -> &Stage {
+        &self.stage
+    }
+}
+
+impl DerefMut for AllStage {
+    fn deref_mut(&mut self) -> &mut Stage {
+        &mut self.stage
+    }
+}
+
+impl AllStage {
     pub fn new() -> Self {
         Self::on(Bench::sample())
     }
 
     pub fn on(bench: Bench) -> Self {
-        Self {
-            postgres: Postgres::start(),
-            redis: Redis::start(),
-            bench,
-            web: port::free(),
-            socketio: port::free(),
-        }
+        let stage = Stage::with(SITE, DATABASE, Postgres::start(), Redis::start(), bench);
+        Self { stage: stage.set("GUNICORN_WORKERS", 1), socketio: port::free() }
     }
 
     pub fn all(&self) -> Binary {
-        Binary::on(&self.bench, &["all"])
-            .servers(&self.postgres, &self.redis)
-            .set("SITE_NAME", SITE)
-            .set("DB_NAME", DATABASE)
-            .set("DB_USER", SUPERUSER)
-            .set("DB_PASSWORD", PASSWORD)
-            .set("ADMIN_PASSWORD", ADMIN_PASSWORD)
-            .set("GUNICORN_WORKERS", 1)
-            .set("SOCKETIO_PORT", self.socketio)
-            .set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{}", self.web))
+        self.web().with_command("all").set("SOCKETIO_PORT", self.socketio)
     }
 }
 
@@ -61,14 +61,13 @@ fn role(pod: &Pod, name: &str) -> bool {
 
 #[test]
 fn four_roles_in_one_tree_with_one_log_and_a_check_each() {
-    let home = Home::new();
-    let mut pod = home.all().start();
-    pod.answers("/readyz", 200);
+    let stage = AllStage::new();
+    let pod = ready(stage.all());
     let checks = pod.body("/readyz?verbose");
     for name in ["web", "worker", "scheduler", "socketio"] {
         assert!(checks.contains(&format!("[+] {name}: ok")), "{checks}");
     }
-    assert_eq!(http::status(home.web, SITE, "/api/method/ping"), 200);
+    assert_eq!(http::status(stage.port, SITE, "/api/method/ping"), 200);
     let children = children(&pod);
     let names: Vec<&str> = children.keys().map(String::as_str).collect();
     assert_eq!(names, ["gunicorn", "scheduler", "socketio", "worker long 1", "worker short,default 1"]);
@@ -94,17 +93,16 @@ fn four_roles_in_one_tree_with_one_log_and_a_check_each() {
 /// Reloads and a crash under load, with a browser that receives events: no request and no event is lost.
 #[test]
 fn nothing_is_lost_over_twenty_reloads_and_a_crash() {
-    let home = Home::new();
-    let mut pod = home.all().set("GUNICORN_WORKERS", 2).start();
-    pod.answers("/readyz", 200);
+    let stage = AllStage::new();
+    let pod = ready(stage.all().set("GUNICORN_WORKERS", 2));
     let form = [("usr", "Administrator"), ("pwd", ADMIN_PASSWORD)];
-    let login = http::post(home.web, SITE, "/api/method/login", &form).expect("an answer");
+    let login = http::post(stage.port, SITE, "/api/method/login", &form).expect("an answer");
     let cookie = login.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
     // Through the web port, by a name that only clients can resolve; the node behind it belongs to this pod.
-    let page = Client::page(&home.bench, home.web, &cookie);
+    let page = Client::page(&stage.bench, stage.port, &cookie);
     page.says("connected");
-    let load = Load::start(home.web, SITE, 4);
-    let worker = || http::get(home.web, SITE, "/api/method/frappe.sample.pid").map(|answer| answer.body);
+    let load = Load::start(stage.port, SITE, 4);
+    let worker = || http::get(stage.port, SITE, "/api/method/frappe.sample.pid").map(|answer| answer.body);
     for _ in 0..20 {
         load.more(10);
         let old: String = worker().expect("a worker").chars().filter(char::is_ascii_digit).collect();
@@ -118,7 +116,7 @@ fn nothing_is_lost_over_twenty_reloads_and_a_crash() {
     assert_eq!(load.lost(), Vec::<String>::new());
     let publish = ["--site", SITE, "execute", "frappe.realtime.publish_realtime", "--kwargs"];
     let published =
-        home.bench.run(&[&publish[..], &["{'event': 'told', 'message': 'over', 'room': 'all'}"]].concat());
+        stage.bench.run(&[&publish[..], &["{'event': 'told', 'message': 'over', 'room': 'all'}"]].concat());
     assert_eq!(published.exit, Some(0), "{}", published.text);
     page.says("told over");
     assert_eq!(page.log().matches("connected").count(), 1);
@@ -127,16 +125,15 @@ fn nothing_is_lost_over_twenty_reloads_and_a_crash() {
 /// Redis stops and starts again under all roles: only roles that need it restart, and all become ready again.
 #[test]
 fn redis_restarts_under_all_roles() {
-    let mut home = Home::new();
-    let mut pod = home.all().start();
-    pod.answers("/readyz", 200);
+    let mut stage = AllStage::new();
+    let mut pod = ready(stage.all());
     let before = children(&pod);
-    home.redis.stop();
+    stage.redis.stop();
     eventually(LONG, "the roles that need Redis are not ready", || {
         (!role(&pod, "worker") && !role(&pod, "socketio")).then_some(())
     });
     assert!(role(&pod, "web"));
-    home.redis.start_again();
+    stage.redis.start_again();
     pod.answers("/readyz", 200);
     let after = children(&pod);
     assert_eq!((before["gunicorn"], before["scheduler"]), (after["gunicorn"], after["scheduler"]));
@@ -147,18 +144,18 @@ fn redis_restarts_under_all_roles() {
 
 #[test]
 fn a_crash_looping_role_does_not_stop_the_others() {
-    let home = Home::new();
+    let stage = AllStage::new();
     // node's script exits at once, every time.
-    let script = home.bench.path().join("apps/frappe/socketio.js");
+    let script = stage.bench.path().join("apps/frappe/socketio.js");
     fs::write(&script, "process.exit(3)").expect("a script that fails");
-    let pod = home.all().start();
+    let pod = stage.all().start();
     pod.event("service.role_down");
     eventually(LONG, "the others work", || {
         ["web", "worker", "scheduler"].iter().all(|name| role(&pod, name)).then_some(())
     });
     assert!(!role(&pod, "socketio"));
     assert_eq!(pod.probe("/readyz"), 503);
-    assert_eq!(http::status(home.web, SITE, "/api/method/ping"), 200);
+    assert_eq!(http::status(stage.port, SITE, "/api/method/ping"), 200);
     // A crash of one role does not affect the others.
     let gunicorn = children(&pod)["gunicorn"];
     kill(children(&pod)["worker long 1"], Signal::SIGKILL);
@@ -167,17 +164,15 @@ fn a_crash_looping_role_does_not_stop_the_others() {
     pod.signal(Signal::SIGTERM);
     pod.end_within(SOON).exits(0);
     // With CAULDRON_ON_FAILURE=exit it stops them, with the role's exit code.
-    home.all().set("CAULDRON_ON_FAILURE", "exit").run().exits(3).says("node exited with code 3 repeatedly");
-    let mut held = home.all().set("CAULDRON_ON_FAILURE", "hold").start();
+    stage.all().set("CAULDRON_ON_FAILURE", "exit").run().exits(3).says("node exited with code 3 repeatedly");
+    let mut held = stage.all().set("CAULDRON_ON_FAILURE", "hold").start();
     held.answers("/startupz", 503);
 }
 
 #[test]
 fn json_lines_have_role_pid_and_stream() {
-    let place = Place::new();
-    let mut pod =
-        place.command("worker").set("WORKER_QUEUES", "short").set("CAULDRON_CHILD_LOGS", "json").start();
-    pod.answers("/readyz", 200);
+    let stage = RolesStage::new();
+    let pod = ready(stage.command("worker").set("WORKER_QUEUES", "short").set("CAULDRON_CHILD_LOGS", "json"));
     let line = eventually(LONG, "a line from RQ", || {
         pod.log().lines().find(|line| line.contains("Listening on")).map(str::to_owned)
     });

@@ -6,19 +6,20 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::all::Home;
-use crate::place::SITE;
+use crate::all::AllStage;
 use crate::socketio::Client;
+use crate::stage::SITE;
 use crate::support::bench::{ADMIN_PASSWORD, Bench};
 use crate::support::binary::{Binary, Pod};
 use crate::support::ca::Ca;
+use crate::support::stage::ready;
 use crate::support::{http, port};
 
 /// The time limit for creating a real site on a busy machine.
 const CREATION: Duration = Duration::from_secs(300);
 
 struct Apart {
-    home: Home,
+    stage: AllStage,
     _worker: Pod,
     cookie: String,
 }
@@ -26,29 +27,29 @@ struct Apart {
 impl Apart {
     /// Creates a site, starts its worker, and logs in.
     fn new() -> Self {
-        let home = Home::on(Bench::under_test().unwrap_or_else(Bench::sample));
-        home.all().with_command("bootstrap").spawn().end_within(CREATION).exits(0);
-        let worker = ready(home.all().with_command("worker"));
-        let web = ready(home.all().with_command("web"));
+        let stage = AllStage::on(Bench::under_test().unwrap_or_else(Bench::sample));
+        stage.all().with_command("bootstrap").spawn().end_within(CREATION).exits(0);
+        let worker = ready(stage.all().with_command("worker"));
+        let web = ready(stage.all().with_command("web"));
         let form = [("usr", "Administrator"), ("pwd", ADMIN_PASSWORD)];
-        let login = http::post(home.web, SITE, "/api/method/login", &form).expect("an answer");
+        let login = http::post(stage.port, SITE, "/api/method/login", &form).expect("an answer");
         let cookie = login.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
         drop(web);
-        Self { home, _worker: worker, cookie }
+        Self { stage, _worker: worker, cookie }
     }
 
     fn web(&self) -> Binary {
-        self.home.all().with_command("web").set("SOCKETIO", format!("127.0.0.2:{}", self.home.socketio))
+        self.stage.all().with_command("web").set("SOCKETIO", format!("127.0.0.2:{}", self.stage.socketio))
     }
 
     fn socketio(&self, scheme: &str) -> Binary {
-        let url = format!("{scheme}://127.0.0.2:{}", self.home.web);
-        self.home.all().with_command("socketio").set("CAULDRON_WEB_URL", url)
+        let url = format!("{scheme}://127.0.0.2:{}", self.stage.port);
+        self.stage.all().with_command("socketio").set("CAULDRON_WEB_URL", url)
     }
 
     fn page(&self, scheme: &str, origin: &str) -> Client {
-        let web = format!("{scheme}://127.0.0.1:{}", self.home.web);
-        Client::page_at(&self.home.bench, &web, origin, &self.cookie)
+        let web = format!("{scheme}://127.0.0.1:{}", self.stage.port);
+        Client::page_at(&self.stage.bench, &web, origin, &self.cookie)
     }
 
     /// Asserts that the page receives an event that a job publishes for the logged-in user.
@@ -57,21 +58,14 @@ impl Apart {
         page.says("connected");
         let kwargs = "{'method': 'frappe.realtime.publish_progress', 'percent': 42}";
         let enqueue = ["--site", SITE, "execute", "frappe.utils.background_jobs.enqueue", "--kwargs", kwargs];
-        self.home.bench.run(&enqueue);
+        self.stage.bench.run(&enqueue);
         page.says("progress 42");
     }
 }
 
-#[track_caller]
-fn ready(binary: Binary) -> Pod {
-    let mut pod = binary.start();
-    pod.answers("/readyz", 200);
-    pod
-}
-
 /// Binds every address, as in a container; 127.0.0.2 then reaches the same port.
 fn everywhere(binary: Binary, apart: &Apart) -> Binary {
-    binary.set("CAULDRON_WEB_ADDR", format!("0.0.0.0:{}", apart.home.web))
+    binary.set("CAULDRON_WEB_ADDR", format!("0.0.0.0:{}", apart.stage.port))
 }
 
 #[test]
@@ -95,17 +89,17 @@ fn a_logged_in_page_gets_events_with_web_and_socketio_in_two_containers() {
         apart.socketio("http").set("CAULDRON_WEB_URL", format!("http://127.0.0.2:{}", port::free()));
     let socketio = ready(unreachable);
     apart.page("http", &published).says("refused Unauthorized");
-    socketio.says("live events fail: http://127.0.0.2:");
+    socketio.says("cannot get the user of a page from http://127.0.0.2:");
 }
 
 /// Frappe 16 authenticates with fetch.
 #[test]
 fn fetch_uses_the_configured_web_url_too() {
     let apart = Apart::new();
-    if apart.home.bench.is_real() {
+    if apart.stage.bench.is_real() {
         return;
     }
-    let script = apart.home.bench.path().join("apps/frappe/socketio_authenticate.js");
+    let script = apart.stage.bench.path().join("apps/frappe/socketio_authenticate.js");
     let whole = fs::read_to_string(&script).expect("the script");
     let fetched = whole.replace("function ask(", "const ask = (address, headers) => fetch(address, { headers }).then((answer) => answer.json());\nfunction unused(");
     assert_ne!(whole, fetched);
@@ -129,7 +123,7 @@ fn with_tls_the_certificate_of_the_page_is_verified() {
     apart.receives_events(&apart.page("https", "https://desk.test"));
     // The certificate is for another name.
     apart.page("https", "https://other.test").says("refused Unauthorized");
-    socketio.says("live events fail: https://127.0.0.2:");
+    socketio.says("cannot get the user of a page from https://127.0.0.2:");
     drop(socketio);
     let stranger = Ca::new();
     let _socketio = ready(apart.socketio("https").set("CAULDRON_WEB_CA", stranger.root().display()));
@@ -137,7 +131,6 @@ fn with_tls_the_certificate_of_the_page_is_verified() {
     drop(web);
     // One process runs both roles, and connects to itself.
     drop(_socketio);
-    let mut all = with_tls(apart.home.all()).set("CAULDRON_HOSTS", "desk.test").start();
-    all.answers("/readyz", 200);
+    let _all = ready(with_tls(apart.stage.all()).set("CAULDRON_HOSTS", "desk.test"));
     apart.receives_events(&apart.page("https", "https://desk.test"));
 }

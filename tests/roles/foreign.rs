@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::place::{LONG, Place, SITE, child, children, kill};
+use crate::processes::{child, children, kill};
+use crate::stage::{LONG, RolesStage, SITE};
 use crate::support::bench::Bench;
 use crate::support::binary::{Binary, Pod};
 use crate::support::other_app::OtherApp;
 use crate::support::running::Running;
+use crate::support::stage::ready;
 use crate::support::wait::eventually;
-use crate::worker::{SOON, ready};
+use crate::worker::SOON;
 
 const OTHER: &str = "other.test";
 
@@ -33,18 +35,18 @@ for id, site in json.loads(sys.argv[3]):
         queue.enqueue_call('frappe.utils.background_jobs.execute_job', kwargs={'site': site, **arguments}, job_id=id)
 ";
 
-fn enqueue(place: &Place, jobs: &[(&str, Option<&str>)]) {
-    let queue = place.queue("short").replace("rq:queue:", "");
-    let mut python = place.bench().program("env/bin/python");
-    python.env("PYTHONPATH", place.python_path());
+fn enqueue(stage: &RolesStage, jobs: &[(&str, Option<&str>)]) {
+    let queue = stage.queue("short").replace("rq:queue:", "");
+    let mut python = stage.bench().program("env/bin/python");
+    python.env("PYTHONPATH", stage.python_path());
     let jobs = serde_json::to_string(jobs).expect("JSON");
     let output =
-        python.args(["-c", ENQUEUE, &place.redis.url(1), &queue, &jobs]).output().expect("python runs");
+        python.args(["-c", ENQUEUE, &stage.redis.url(1), &queue, &jobs]).output().expect("python runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn worker(place: &Place, queues: &str) -> Binary {
-    place.command("worker").set("WORKER_QUEUES", queues)
+fn worker(stage: &RolesStage, queues: &str) -> Binary {
+    stage.command("worker").set("WORKER_QUEUES", queues)
 }
 
 fn counted(pod: &Pod) -> String {
@@ -53,43 +55,43 @@ fn counted(pod: &Pod) -> String {
     line.and_then(|line| line.split(' ').nth(1)).unwrap_or_default().to_owned()
 }
 
-fn bench_id(place: &Place) -> String {
-    place.queue("x").replace("rq:queue:", "").replace(":x", "")
+fn bench_id(stage: &RolesStage) -> String {
+    stage.queue("x").replace("rq:queue:", "").replace(":x", "")
 }
 
 #[test]
 fn jobs_of_a_missing_site_stay_and_own_jobs_run() {
-    for place in Place::with_each_rq() {
+    for stage in RolesStage::with_each_rq() {
         for queues in ["short", "short,default"] {
-            place.redis.ask::<String>(1, &["FLUSHALL"]);
-            own_jobs_pass(&place, queues);
+            stage.redis.ask::<String>(1, &["FLUSHALL"]);
+            own_jobs_pass(&stage, queues);
         }
     }
     // Negative control: plain RQ fails the job.
-    let place = Place::new();
-    let id = place.id(OTHER, "lost");
-    enqueue(&place, &[(&id, Some(OTHER))]);
-    let mut plain = place.bench().frappe(&["worker", "--queue", "short"]);
-    let _plain = Running::spawn(plain.env("FRAPPE_REDIS_QUEUE", place.redis.url(1)));
-    eventually(LONG, "it fails", || (place.registries_of(&id) == ["failed"]).then_some(()));
+    let stage = RolesStage::new();
+    let id = stage.id(OTHER, "lost");
+    enqueue(&stage, &[(&id, Some(OTHER))]);
+    let mut plain = stage.bench().frappe(&["worker", "--queue", "short"]);
+    let _plain = Running::spawn(plain.env("FRAPPE_REDIS_QUEUE", stage.redis.url(1)));
+    eventually(LONG, "it fails", || (stage.registries_of(&id) == ["failed"]).then_some(()));
 }
 
-fn own_jobs_pass(place: &Place, queues: &str) {
-    let claim = format!("cauldron:claim:{}:{OTHER}", bench_id(place));
-    place.redis.ask::<String>(1, &["SET", &claim, "installation-b", "EX", "60"]);
-    let ids = ["1", "2", "3"].map(|name| place.id(OTHER, name));
+fn own_jobs_pass(stage: &RolesStage, queues: &str) {
+    let claim = format!("cauldron:claim:{}:{OTHER}", bench_id(stage));
+    stage.redis.ask::<String>(1, &["SET", &claim, "installation-b", "EX", "60"]);
+    let ids = ["1", "2", "3"].map(|name| stage.id(OTHER, name));
     // One job waits before the start, and others are handed to an idle worker.
-    enqueue(place, &[(&ids[0], Some(OTHER))]);
-    let pod = ready(worker(place, queues));
-    enqueue(place, &[(&ids[1], Some(OTHER)), ("free", None), ("odd||1", None), (&ids[2], Some(OTHER))]);
+    enqueue(stage, &[(&ids[0], Some(OTHER))]);
+    let pod = ready(worker(stage, queues));
+    enqueue(stage, &[(&ids[1], Some(OTHER)), ("free", None), ("odd||1", None), (&ids[2], Some(OTHER))]);
     for name in ["own-1", "own-2"] {
-        let job = place.job(name, "short");
+        let job = stage.job(name, "short");
         job.release();
         job.wait_for_end();
         let _ = fs::remove_file(&job.done);
     }
     for id in ["free", "odd||1"] {
-        eventually(LONG, "a job without a site", || (place.registries_of(id) == ["finished"]).then_some(()));
+        eventually(LONG, "a job without a site", || (stage.registries_of(id) == ["finished"]).then_some(()));
     }
     pod.event("queue.foreign_jobs_found");
     for text in [OTHER, "installation-b"] {
@@ -98,26 +100,26 @@ fn own_jobs_pass(place: &Place, queues: &str) {
     eventually(LONG, "three are counted", || (counted(&pod) == "3").then_some(()));
     pod.signal(Signal::SIGTERM);
     pod.end_within(SOON).exits(0);
-    let mut waiting = place.waiting("short");
+    let mut waiting = stage.waiting("short");
     waiting.sort();
     assert_eq!(waiting, ids, "{queues}");
     for id in &ids {
-        assert_eq!(place.registries_of(id), Vec::<String>::new());
+        assert_eq!(stage.registries_of(id), Vec::<String>::new());
     }
 }
 
 /// If only foreign jobs wait, no job is moved, and Redis is queried once a second.
 #[test]
 fn foreign_jobs_are_checked_once_a_second_and_not_moved() {
-    let place = Place::new();
-    let ids: Vec<String> = (0..50).map(|number| place.id(OTHER, &format!("{number:02}"))).collect();
-    enqueue(&place, &ids.iter().map(|id| (id.as_str(), Some(OTHER))).collect::<Vec<_>>());
-    let pod = ready(worker(&place, "short,default"));
+    let stage = RolesStage::new();
+    let ids: Vec<String> = (0..50).map(|number| stage.id(OTHER, &format!("{number:02}"))).collect();
+    enqueue(&stage, &ids.iter().map(|id| (id.as_str(), Some(OTHER))).collect::<Vec<_>>());
+    let pod = ready(worker(&stage, "short,default"));
     eventually(LONG, "all are counted", || (counted(&pod) == "50").then_some(()));
-    place.redis.ask::<String>(1, &["CONFIG", "RESETSTAT"]);
+    stage.redis.ask::<String>(1, &["CONFIG", "RESETSTAT"]);
     let begin = Instant::now();
     let calls = |command: &str| {
-        let stats: String = place.redis.ask(1, &["INFO", "commandstats"]);
+        let stats: String = stage.redis.ask(1, &["INFO", "commandstats"]);
         let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
         line.and_then(|line| line.split(',').next()?.parse::<u64>().ok()).unwrap_or(0)
     };
@@ -127,43 +129,43 @@ fn foreign_jobs_are_checked_once_a_second_and_not_moved() {
     for command in ["blpop", "blmove", "lpop", "lmove", "rpush", "lpush", "lrem"] {
         assert_eq!(calls(command), 0, "{command}");
     }
-    assert_eq!(place.waiting("short"), ids, "their order");
+    assert_eq!(stage.waiting("short"), ids, "their order");
     // A worker that is killed loses no job.
     for _ in 0..3 {
         let before = child(&pod);
         kill(before, Signal::SIGKILL);
         eventually(LONG, "another", || children(&pod).into_values().find(|pid| *pid != before));
     }
-    assert_eq!(place.waiting("short"), ids);
+    assert_eq!(stage.waiting("short"), ids);
 }
 
 /// Each has its own site; both have the same queues.
 #[test]
 fn two_installations_on_one_redis_run_their_own_jobs() {
-    let place = Place::new();
+    let stage = RolesStage::new();
     let mut other = Bench::sample();
     OtherApp::add(&mut other).set_listed(true);
-    other.connect(&place.site.postgres, &place.redis);
-    other.configure(serde_json::json!({"bench_id": bench_id(&place)}));
+    other.connect(&stage.shared.postgres, &stage.redis);
+    other.configure(serde_json::json!({"bench_id": bench_id(&stage)}));
     other.new_site(OTHER, "roles_other");
     assert_eq!(other.run(&["--site", OTHER, "install-app", "ledger"]).exit, Some(0));
     let theirs = Binary::on(&other, &["worker"])
-        .servers(&place.site.postgres, &place.redis)
+        .servers(&stage.shared.postgres, &stage.redis)
         .set("SITE_NAME", OTHER)
         .set("WORKER_QUEUES", "short,default");
-    let pods = [ready(worker(&place, "short")), ready(theirs)];
+    let pods = [ready(worker(&stage, "short")), ready(theirs)];
     let kwargs = |file: &std::path::Path| format!("{{'path': '{}', 'count': 20}}", file.display());
-    place.execute("ledger.tasks.append_many", &kwargs(&place.file("ours")));
-    let theirs = kwargs(&place.file("theirs"));
+    stage.execute("ledger.tasks.append_many", &kwargs(&stage.file("ours")));
+    let theirs = kwargs(&stage.file("theirs"));
     other.run(&["--site", OTHER, "execute", "ledger.tasks.append_many", "--kwargs", &theirs]);
     for number in 0..20 {
         for site in [SITE, OTHER] {
-            let id = place.id(site, &format!("append-{number}"));
-            eventually(LONG, &id, || (place.registries_of(&id) == ["finished"]).then_some(()));
+            let id = stage.id(site, &format!("append-{number}"));
+            eventually(LONG, &id, || (stage.registries_of(&id) == ["finished"]).then_some(()));
         }
     }
     for name in ["ours", "theirs"] {
-        let lines = fs::read_to_string(place.file(name)).expect("marks");
+        let lines = fs::read_to_string(stage.file(name)).expect("marks");
         assert_eq!(lines.lines().count(), 20, "{lines}");
     }
     for pod in pods {

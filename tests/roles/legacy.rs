@@ -2,16 +2,16 @@
 
 use nix::sys::signal::Signal;
 
-use crate::place::{LONG, Place, SITE, status};
+use crate::processes::status;
+use crate::stage::{LONG, RolesStage, SITE};
 use crate::support::binary::Binary;
 use crate::support::port;
+use crate::support::stage::ready;
 
 #[test]
 fn bench_worker_is_the_worker_role() {
-    let place = Place::new();
-    let mut pod =
-        place.command("bench").argument("worker").argument("--queue").argument("short,default").start();
-    pod.answers("/readyz", 200);
+    let stage = RolesStage::new();
+    let pod = ready(stage.command("bench").argument("worker").argument("--queue").argument("short,default"));
     assert_eq!(status(&pod)["role"], "worker");
     assert_eq!(status(&pod)["children"][0]["name"], "worker short,default 1");
     pod.signal(Signal::SIGTERM);
@@ -20,12 +20,11 @@ fn bench_worker_is_the_worker_role() {
 
 #[test]
 fn node_with_socketio_is_the_socketio_role() {
-    let place = Place::new();
-    let script = place.bench().path().join("apps/frappe/socketio.js");
+    let stage = RolesStage::new();
+    let script = stage.bench().path().join("apps/frappe/socketio.js");
     let port = port::free();
-    let node = place.command("node").argument(script.to_str().expect("a path"));
-    let mut pod = node.set("SOCKETIO_PORT", port).start();
-    pod.answers("/readyz", 200);
+    let node = stage.command("node").argument(script.to_str().expect("a path"));
+    let pod = ready(node.set("SOCKETIO_PORT", port));
     assert_eq!(status(&pod)["role"], "socketio");
 }
 
@@ -41,10 +40,10 @@ fn other_commands_are_run_unchanged() {
 /// The program gets a role's environment and replaces our process.
 #[test]
 fn exec_becomes_the_program() {
-    let place = Place::new();
+    let stage = RolesStage::new();
     let text = "import os, frappe; print(os.getpid(), os.environ['FRAPPE_SITE'], os.environ['PGGSSENCMODE'], \
                 os.environ.get('DB_PASSWORD'), os.getcwd())";
-    let exec = place.command("exec").argument("--").argument("python").argument("-c").argument(text);
+    let exec = stage.command("exec").argument("--").argument("python").argument("-c").argument(text);
     let runtime = tempfile::tempdir().expect("a folder");
     let exec = exec.set("CAULDRON_RUNTIME_DIR", runtime.path().display());
     let pod =
@@ -53,5 +52,5 @@ fn exec_becomes_the_program() {
     let ended = pod.end().exits(0);
     let view = runtime.path().join("bench").display().to_string();
     assert_eq!(ended.stdout.trim(), format!("{pid} {SITE} disable None {view}"), "{ended}");
-    place.command("exec").argument("--").argument("no-such-program").run().exits(127);
+    stage.command("exec").argument("--").argument("no-such-program").run().exits(127);
 }

@@ -5,28 +5,31 @@ use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
 
-use crate::place::{Container, LONG, Place, child, children, status};
+use crate::container::Container;
+use crate::processes::{child, children, status};
 use crate::scheduler;
+use crate::stage::{LONG, RolesStage};
 use crate::support::binary::{Binary, Pod, event};
 use crate::support::port;
 use crate::support::redis::{Options, Redis};
+use crate::support::stage::ready;
 use crate::support::wait::eventually;
 use crate::worker::SOON;
 
 const OLD: &str = "the-old-one";
 const NEW: &str = "the-new-one";
 
-fn place() -> Place {
-    Place { redis: Redis::start_with(Options::default().password(OLD)), ..Place::new() }
+fn stage() -> RolesStage {
+    RolesStage { redis: Redis::start_with(Options::default().password(OLD)), ..RolesStage::new() }
 }
 
 /// The Redis URLs as mounted files.
 struct Secret(tempfile::TempDir);
 
 impl Secret {
-    fn new(place: &Place) -> Self {
+    fn new(stage: &RolesStage) -> Self {
         let secret = Self(tempfile::tempdir().expect("a folder"));
-        secret.write(place, OLD);
+        secret.write(stage, OLD);
         secret
     }
 
@@ -34,9 +37,9 @@ impl Secret {
         self.0.path().join(format!("url-{database}"))
     }
 
-    fn write(&self, place: &Place, password: &str) {
+    fn write(&self, stage: &RolesStage, password: &str) {
         for database in [0, 1] {
-            fs::write(self.file(database), url(place, database, password)).expect("a secret");
+            fs::write(self.file(database), url(stage, database, password)).expect("a secret");
         }
     }
 
@@ -49,23 +52,16 @@ impl Secret {
     }
 }
 
-fn url(place: &Place, database: u8, password: &str) -> String {
-    format!("redis://:{password}@127.0.0.1:{}/{database}", place.redis.port())
+fn url(stage: &RolesStage, database: u8, password: &str) -> String {
+    format!("redis://:{password}@127.0.0.1:{}/{database}", stage.redis.port())
 }
 
 /// The server accepts only the new password from now on; existing connections stay open.
-fn change_password(place: &mut Place) {
-    place.redis.ask::<String>(0, &["CONFIG", "SET", "requirepass", NEW]);
-    place.redis.knows_password(NEW);
-    let old = redis::Client::open(url(place, 0, OLD)).expect("a URL").get_connection();
+fn change_password(stage: &mut RolesStage) {
+    stage.redis.ask::<String>(0, &["CONFIG", "SET", "requirepass", NEW]);
+    stage.redis.knows_password(NEW);
+    let old = redis::Client::open(url(stage, 0, OLD)).expect("a URL").get_connection();
     assert!(old.is_err(), "the old password is still accepted: the test proves nothing");
-}
-
-#[track_caller]
-fn ready(binary: Binary) -> Pod {
-    let mut pod = binary.start();
-    pod.answers("/readyz", 200);
-    pod
 }
 
 fn renewed(pod: &Pod) -> bool {
@@ -77,20 +73,20 @@ fn renewed(pod: &Pod) -> bool {
 
 #[test]
 fn every_role_follows_a_changed_secret() {
-    let (_alone, mut place) = (scheduler::alone(), place());
-    let secret = Secret::new(&place);
+    let (_alone, mut stage) = (scheduler::alone(), stage());
+    let secret = Secret::new(&stage);
     let web = port::free();
-    let pod = |role: &str| secret.given_to(place.command(role));
+    let pod = |role: &str| secret.given_to(stage.command(role));
     let worker = ready(pod("worker").set("WORKER_QUEUES", "short"));
     let ticking = ready(pod("scheduler"));
     let socketio = ready(pod("socketio").set("SOCKETIO_PORT", port::free()));
     let front = pod("web").set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{web}"));
     let front = ready(front.set("CAULDRON_BOOTSTRAP", "follow").set("GUNICORN_WORKERS", 1));
     // A job that runs at that time is finished by its process.
-    let job = place.job("during", "short");
+    let job = stage.job("during", "short");
     job.wait_for_start();
-    change_password(&mut place);
-    secret.write(&place, NEW);
+    change_password(&mut stage);
+    secret.write(&stage, NEW);
     worker.event("worker.stop_waits_for_job");
     job.release();
     job.wait_for_end();
@@ -102,7 +98,7 @@ fn every_role_follows_a_changed_secret() {
         pod.answers("/readyz", 200);
         assert_eq!(status(&pod)["children"][0]["restart_reasons"]["crash"].as_i64().unwrap_or(0), 0);
         if pod.log().contains(&event("worker.stop_waits_for_job")) {
-            let after = place.job("after", "short");
+            let after = stage.job("after", "short");
             after.release();
             after.wait_for_end();
         }
@@ -114,16 +110,16 @@ fn every_role_follows_a_changed_secret() {
         pod.signal(Signal::SIGTERM);
         pod.end_within(SOON).exits(0);
     }
-    assert_eq!(place.registries("during"), ["finished"]);
+    assert_eq!(stage.registries("during"), ["finished"]);
 }
 
 /// As in the chart: no REDIS_* variables; common_site_config.json has the URLs.
 #[test]
 fn changes_of_common_site_config_are_applied() {
-    let mut place = place();
-    let container = Container::new(&place);
-    write_common(&place, &container, OLD);
-    let binary = place
+    let mut stage = stage();
+    let container = Container::new(&stage);
+    write_common(&stage, &container, OLD);
+    let binary = stage
         .command("worker")
         .unset("REDIS_CACHE")
         .unset("REDIS_QUEUE")
@@ -132,19 +128,19 @@ fn changes_of_common_site_config_are_applied() {
     let mut pod = ready(binary);
     let before = child(&pod);
     // A rewrite without a change of the URLs has no effect.
-    write_common(&place, &container, OLD);
-    change_password(&mut place);
-    write_common(&place, &container, NEW);
+    write_common(&stage, &container, OLD);
+    change_password(&mut stage);
+    write_common(&stage, &container, NEW);
     eventually(LONG, "replaced", || renewed(&pod).then_some(()));
     pod.answers("/readyz", 200);
     assert!(children(&pod).into_values().all(|pid| pid != before));
-    let job = place.job("common", "short");
+    let job = stage.job("common", "short");
     job.release();
     job.wait_for_end();
 }
 
-fn write_common(place: &Place, container: &Container, password: &str) {
+fn write_common(stage: &RolesStage, container: &Container, password: &str) {
     let keys =
-        [("redis_cache", url(place, 0, password).into()), ("redis_queue", url(place, 1, password).into())];
-    container.configure(place, &keys);
+        [("redis_cache", url(stage, 0, password).into()), ("redis_queue", url(stage, 1, password).into())];
+    container.configure(stage, &keys);
 }

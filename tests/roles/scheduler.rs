@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::place::{Container, DATABASE, LONG, Place, SITE, child, children, kill, lives, rounds, status};
+use crate::container::Container;
+use crate::processes::{child, children, kill, lives, rounds, status};
+use crate::stage::{LONG, RolesStage};
 use crate::support::binary::{Binary, Pod};
+use crate::support::stage::ready;
 use crate::support::wait::{eventually, within};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -20,29 +23,22 @@ pub fn alone() -> MutexGuard<'static, ()> {
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn scheduler(container: &Container, place: &Place) -> Binary {
-    place
+fn scheduler(container: &Container, stage: &RolesStage) -> Binary {
+    stage
         .command("scheduler")
         .set("CAULDRON_BENCH", container.path().display())
         .set("FRAPPE_BENCH_ROOT", container.path().display())
-        .set("SAMPLE_BENCH_TICKS", ticks(place).display())
+        .set("SAMPLE_BENCH_TICKS", ticks(stage).display())
 }
 
-fn ticks(place: &Place) -> PathBuf {
-    place.file("ticks")
+fn ticks(stage: &RolesStage) -> PathBuf {
+    stage.file("ticks")
 }
 
 /// The end times of the ticks, in seconds of one clock, in order.
-fn ticked(place: &Place) -> Vec<f64> {
-    let text = fs::read_to_string(ticks(place)).unwrap_or_default();
+fn ticked(stage: &RolesStage) -> Vec<f64> {
+    let text = fs::read_to_string(ticks(stage)).unwrap_or_default();
     text.lines().map(|line| line.parse().expect("a time")).collect()
-}
-
-#[track_caller]
-fn ready(binary: Binary) -> Pod {
-    let mut pod = binary.start();
-    pod.answers("/readyz", 200);
-    pod
 }
 
 fn note(pod: &Pod) -> String {
@@ -55,9 +51,9 @@ fn leads(pod: &Pod) -> bool {
 
 #[test]
 fn a_leader_ticks_and_reports_it() {
-    let (_alone, place) = (alone(), Place::new());
-    let container = Container::new(&place);
-    let pod = ready(scheduler(&container, &place));
+    let (_alone, stage) = (alone(), RolesStage::new());
+    let container = Container::new(&stage);
+    let pod = ready(scheduler(&container, &stage));
     assert!(leads(&pod));
     eventually(LONG, "a tick", || note(&pod).contains(" s ago").then_some(()));
     let metrics = pod.body("/metrics");
@@ -71,22 +67,22 @@ fn a_leader_ticks_and_reports_it() {
 
 #[test]
 fn a_disabled_or_paused_scheduler_is_reported() {
-    let (_alone, place) = (alone(), Place::new());
-    let container = Container::new(&place);
-    let session = place.site.postgres.session(DATABASE);
+    let (_alone, stage) = (alone(), RolesStage::new());
+    let container = Container::new(&stage);
+    let session = stage.shared.session();
     let set = |on: u8| {
         session.run(&format!(
             "UPDATE \"tabSingles\" SET value = '{on}' WHERE doctype = 'System Settings' AND field = 'enable_scheduler'"
         ))
     };
     set(0);
-    let pod = ready(scheduler(&container, &place));
+    let pod = ready(scheduler(&container, &stage));
     pod.event("scheduler.not_active");
     pod.says("\"state\":\"disabled\"");
     assert!(note(&pod).contains("disabled"), "{}", note(&pod));
     set(1);
     eventually(LONG, "it is active", || note(&pod).contains("active").then_some(()));
-    let file = place.bench().sites().join(SITE).join("site_config.json");
+    let file = stage.shared.file("site_config.json");
     let before = fs::read_to_string(&file).expect("site_config.json");
     fs::write(&file, before.replacen('{', "{\"pause_scheduler\": 1,", 1)).expect("site_config.json");
     let paused = within(SOON, || note(&pod).contains("paused").then_some(()));
@@ -99,20 +95,20 @@ fn a_disabled_or_paused_scheduler_is_reported() {
 #[test]
 fn a_killed_leader_is_replaced_and_no_tick_is_doubled_or_missed() {
     const TICK_S: f64 = 10.0;
-    let (_alone, place) = (alone(), Place::new());
-    let containers: Vec<Container> = (0..3).map(|_| Container::new(&place)).collect();
+    let (_alone, stage) = (alone(), RolesStage::new());
+    let containers: Vec<Container> = (0..3).map(|_| Container::new(&stage)).collect();
     for container in &containers {
-        container.configure(&place, &[("scheduler_tick_interval", TICK_S.into())]);
+        container.configure(&stage, &[("scheduler_tick_interval", TICK_S.into())]);
     }
-    let mut pods: Vec<Pod> = containers.iter().map(|container| ready(scheduler(container, &place))).collect();
+    let mut pods: Vec<Pod> = containers.iter().map(|container| ready(scheduler(container, &stage))).collect();
     assert_eq!(pods.iter().filter(|pod| leads(pod)).count(), 1);
     for round in 0..rounds(3) {
-        let before = ticked(&place).len();
-        eventually(LONG, "a tick", || (ticked(&place).len() > before).then_some(()));
+        let before = ticked(&stage).len();
+        eventually(LONG, "a tick", || (ticked(&stage).len() > before).then_some(()));
         let leader = pods.iter().position(leads).expect("a leader");
         if round % 2 == 1 {
             let late = |note: &str| note.contains("last tick 8 s") || note.contains("last tick 9 s");
-            let seen = || late(&note(&pods[leader])) || ticked(&place).len() > before + 1;
+            let seen = || late(&note(&pods[leader])) || ticked(&stage).len() > before + 1;
             eventually(LONG, "the next tick is near", || seen().then_some(()));
         }
         let pid = child(&pods[leader]);
@@ -123,10 +119,10 @@ fn a_killed_leader_is_replaced_and_no_tick_is_doubled_or_missed() {
             others.iter().any(|at| leads(&pods[*at]) && !children(&pods[*at]).is_empty()).then_some(())
         });
         assert!(!lives(pid), "the dead leader's child still ticks");
-        pods[leader] = ready(scheduler(&containers[leader], &place));
+        pods[leader] = ready(scheduler(&containers[leader], &stage));
         assert_eq!(pods.iter().filter(|pod| leads(pod)).count(), 1);
     }
-    let ticks = ticked(&place);
+    let ticks = ticked(&stage);
     let gaps: Vec<f64> = ticks.windows(2).map(|pair| pair[1] - pair[0]).collect();
     // A new leader's first tick may come sooner (frappe/scheduler.py), never twice in half an interval.
     assert!(gaps.iter().all(|gap| *gap > TICK_S * 0.4), "doubled: {gaps:?}");
@@ -137,10 +133,10 @@ fn a_killed_leader_is_replaced_and_no_tick_is_doubled_or_missed() {
 /// A leader that is cut off: its session stays open on the server, and its child must end before a standby takes over.
 #[test]
 fn a_stopped_leader_loses_its_lock() {
-    let (_alone, place) = (alone(), Place::new());
-    let containers: Vec<Container> = (0..2).map(|_| Container::new(&place)).collect();
-    let first = ready(scheduler(&containers[0], &place));
-    let second = ready(scheduler(&containers[1], &place));
+    let (_alone, stage) = (alone(), RolesStage::new());
+    let containers: Vec<Container> = (0..2).map(|_| Container::new(&stage)).collect();
+    let first = ready(scheduler(&containers[0], &stage));
+    let second = ready(scheduler(&containers[1], &stage));
     assert!(leads(&first) && note(&second).contains("stands by"));
     // Freezing it cuts it off from everything.
     let frozen = child(&first);
@@ -158,12 +154,12 @@ fn a_stopped_leader_loses_its_lock() {
 
 #[test]
 fn without_its_session_a_leader_stops_its_child() {
-    let (_alone, place) = (alone(), Place::new());
-    let container = Container::new(&place);
-    let mut pod = ready(scheduler(&container, &place));
+    let (_alone, stage) = (alone(), RolesStage::new());
+    let container = Container::new(&stage);
+    let mut pod = ready(scheduler(&container, &stage));
     let pid = child(&pod);
     // The session is ended: the lock is lost with it, and the child must end.
-    place.site.postgres.session("postgres").run(
+    stage.shared.postgres.session("postgres").run(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'cauldron/scheduler%'",
     );
     pod.event("scheduler.leadership_lost");

@@ -7,32 +7,27 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::all::Home;
-use crate::place::{LONG, Place, SITE, child, kill, status};
+use crate::all::AllStage;
+use crate::processes::{child, kill, status};
+use crate::stage::{LONG, RolesStage, SITE};
 use crate::support::bench::Bench;
-use crate::support::binary::{Binary, Pod};
+use crate::support::binary::Binary;
 use crate::support::running::Running;
+use crate::support::stage::ready;
 use crate::support::wait::eventually;
 use crate::support::{http, port};
 
 const SOON: Duration = Duration::from_secs(15);
 
-fn socketio(place: &Place, port: u16) -> Binary {
-    place.command("socketio").set("SOCKETIO_PORT", port)
-}
-
-#[track_caller]
-fn ready(binary: Binary) -> Pod {
-    let mut pod = binary.start();
-    pod.answers("/readyz", 200);
-    pod
+fn socketio(stage: &RolesStage, port: u16) -> Binary {
+    stage.command("socketio").set("SOCKETIO_PORT", port)
 }
 
 #[test]
 fn ready_on_a_handshake_and_a_subscription() {
-    let place = Place::new();
+    let stage = RolesStage::new();
     let port = port::free();
-    let pod = ready(socketio(&place, port));
+    let pod = ready(socketio(&stage, port));
     let answer = http::get(port, "localhost", "/socket.io/?EIO=4&transport=polling").expect("an answer");
     assert!(answer.body.starts_with("0{\"sid\""), "{}", answer.body);
     let pid = child(&pod);
@@ -48,42 +43,40 @@ fn ready_on_a_handshake_and_a_subscription() {
 /// A subscription of another pod does not count.
 #[test]
 fn only_its_own_subscription_counts() {
-    let home = Home::new();
-    home.all().with_command("bootstrap").run().exits(0);
-    let alone = || home.all().with_command("socketio");
-    let script = home.bench.path().join("apps/frappe/socketio.js");
+    let stage = AllStage::new();
+    stage.all().with_command("bootstrap").run().exits(0);
+    let alone = || stage.all().with_command("socketio");
+    let script = stage.bench.path().join("apps/frappe/socketio.js");
     let whole = fs::read_to_string(&script).expect("socketio.js");
     // It answers and is connected, but subscribes to nothing.
     let deaf =
         whole.replace("await subscriber.subscribe(\"events\",", "((channel, handle) => handle)(\"events\",");
     assert_ne!(deaf, whole);
     fs::write(&script, deaf).expect("a deaf script");
-    let mut connection = home.redis.connection(1);
+    let mut connection = stage.redis.connection(1);
     let mut other = connection.as_pubsub();
     other.subscribe("events").expect("another replica's subscription");
     let pod = alone().start();
     let problem = "node does not listen for events in the queue Redis";
     eventually(LONG, "it is reported", || pod.body("/readyz").contains(problem).then_some(()));
-    let handshake = || http::status(home.socketio, "localhost", "/socket.io/?EIO=4&transport=polling");
+    let handshake = || http::status(stage.socketio, "localhost", "/socket.io/?EIO=4&transport=polling");
     eventually(LONG, "it answers", || (handshake() == 200).then_some(()));
     assert!(pod.body("/readyz").contains(problem), "{}", pod.body("/readyz"));
     fs::write(&script, &whole).expect("socketio.js");
     pod.signal(Signal::SIGTERM);
     pod.end_within(SOON).exits(0);
-    let mut pod = alone().start();
-    pod.answers("/readyz", 200);
+    let pod = ready(alone());
     assert!(!pod.body("/readyz?verbose").contains("somebody listens"));
     drop(pod);
     // With a login that may not list connections, the check reports what is known.
-    home.redis.ask::<String>(0, &["ACL", "SETUSER", "default", "-client|list"]);
-    let mut pod = alone().start();
-    pod.answers("/readyz", 200);
+    stage.redis.ask::<String>(0, &["ACL", "SETUSER", "default", "-client|list"]);
+    let pod = ready(alone());
     assert!(pod.body("/readyz?verbose").contains("somebody listens for events"));
 }
 
 #[test]
 fn an_answer_that_is_no_handshake_is_red() {
-    let place = Place::new();
+    let stage = RolesStage::new();
     let port = port::free();
     // Another program has the port: node cannot listen, and the answer is not node's.
     let _other = Running::spawn(Command::new("python3").args([
@@ -94,7 +87,7 @@ fn an_answer_that_is_no_handshake_is_red() {
         "127.0.0.1",
     ]));
     eventually(LONG, "another server", || (http::status(port, "localhost", "/") == 200).then_some(()));
-    let mut pod = socketio(&place, port).set("CAULDRON_ON_FAILURE", "hold").start();
+    let mut pod = socketio(&stage, port).set("CAULDRON_ON_FAILURE", "hold").start();
     pod.answers("/startupz", 503);
     assert_eq!(pod.probe("/readyz"), 503);
     assert!(pod.log().contains("repeatedly"), "{}", pod.log());
@@ -103,23 +96,23 @@ fn an_answer_that_is_no_handshake_is_red() {
 /// A browser that stays connected or reconnects is served again after Redis was down; no crash loop results.
 #[test]
 fn a_client_stays_usable_over_restarts_of_redis() {
-    let mut place = Place::new();
+    let mut stage = RolesStage::new();
     let port = port::free();
-    let mut pod = ready(socketio(&place, port));
+    let mut pod = ready(socketio(&stage, port));
     let (answers, authenticator) = authenticator();
-    let client = Client::connect(&place, port, authenticator);
+    let client = Client::connect(&stage, port, authenticator);
     client.says("connected");
-    place.execute("ledger.tasks.tell", "{'name': 'told', 'message': 'first'}");
+    stage.execute("ledger.tasks.tell", "{'name': 'told', 'message': 'first'}");
     client.says("told first");
     for round in 0..2 {
-        place.redis.stop();
+        stage.redis.stop();
         pod.answers("/readyz", 503);
-        place.redis.start_again();
+        stage.redis.start_again();
         pod.answers("/readyz", 200);
         eventually(LONG, "the client is back", || {
             (client.log().matches("connected").count() >= 2 + round).then_some(())
         });
-        place.execute("ledger.tasks.tell", &format!("{{'name': 'told', 'message': 'again-{round}'}}"));
+        stage.execute("ledger.tasks.tell", &format!("{{'name': 'told', 'message': 'again-{round}'}}"));
         client.says(&format!("told again-{round}"));
     }
     drop(answers);
@@ -151,11 +144,11 @@ fn authenticator() -> (std::thread::JoinHandle<()>, u16) {
 pub struct Client(Running);
 
 impl Client {
-    fn connect(place: &Place, port: u16, authenticator: u16) -> Self {
+    fn connect(stage: &RolesStage, port: u16, authenticator: u16) -> Self {
         let headers = format!(
             "origin: 'http://127.0.0.1:{authenticator}', cookie: 'sid=x', 'x-frappe-site-name': '{SITE}'"
         );
-        Self::with(place.bench(), port, "", &headers)
+        Self::with(stage.bench(), port, "", &headers)
     }
 
     /// A browser's page, at a host name that cannot be resolved here.

@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::place::{LONG, Place, SITE, child, children, kill, rounds, status};
-use crate::support::binary::{Binary, Pod};
+use crate::processes::{child, children, kill, rounds, status};
+use crate::stage::{LONG, RolesStage, SITE};
+use crate::support::binary::Binary;
 use crate::support::running::Running;
+use crate::support::stage::ready;
 use crate::support::wait::{eventually, within};
 
 /// Far above the duration of a stop, far below any job's timeout.
 pub const SOON: Duration = Duration::from_secs(15);
 
-pub fn worker(place: &Place) -> Binary {
-    place.command("worker").set("WORKER_QUEUES", "short,default")
+pub fn worker(stage: &RolesStage) -> Binary {
+    stage.command("worker").set("WORKER_QUEUES", "short,default")
 }
 
 /// True if TERM is pending for a stopped process (`ShdPnd`).
@@ -24,34 +26,27 @@ pub fn pending(pid: i32) -> bool {
     u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & (1 << (Signal::SIGTERM as i32 - 1)) != 0)
 }
 
-#[track_caller]
-pub fn ready(binary: Binary) -> Pod {
-    let mut pod = binary.start();
-    pod.answers("/readyz", 200);
-    pod
-}
-
 #[test]
 fn a_worker_is_ready_with_its_record_and_removes_it() {
-    let place = Place::new();
-    let pod = ready(place.command("worker").set("CAULDRON_POOL", "short,default=2 long=1"));
+    let stage = RolesStage::new();
+    let pod = ready(stage.command("worker").set("CAULDRON_POOL", "short,default=2 long=1"));
     let names: Vec<String> = children(&pod).into_keys().collect();
     assert_eq!(names, ["worker long 1", "worker short,default 1", "worker short,default 2"]);
-    eventually(LONG, "three records", || (place.workers().len() == 3).then_some(()));
+    eventually(LONG, "three records", || (stage.workers().len() == 3).then_some(()));
     assert!(pod.body("/readyz?verbose").contains("[+] role: ok (3 processes, 0 busy)"));
     let argv =
         fs::read_to_string(format!("/proc/{}/cmdline", children(&pod)["worker long 1"])).expect("argv");
     assert!(argv.replace('\0', " ").contains("- frappe worker --queue long"), "{argv}");
     pod.signal(Signal::SIGTERM);
     pod.end_within(SOON).exits(0);
-    assert_eq!(place.workers(), Vec::<String>::new());
+    assert_eq!(stage.workers(), Vec::<String>::new());
 }
 
 #[test]
 fn a_job_survives_the_stop_of_its_pod() {
-    let place = Place::new();
-    let pod = ready(worker(&place));
-    let job = place.job("survivor", "short");
+    let stage = RolesStage::new();
+    let pod = ready(worker(&stage));
+    let job = stage.job("survivor", "short");
     job.wait_for_start();
     pod.signal(Signal::SIGTERM);
     pod.event("worker.stop_waits_for_job");
@@ -59,52 +54,52 @@ fn a_job_survives_the_stop_of_its_pod() {
     job.release();
     pod.end_within(SOON).exits(0).says(&format!("{SITE}::survivor"));
     assert!(job.done.exists());
-    assert_eq!(place.registries("survivor"), ["finished"]);
+    assert_eq!(stage.registries("survivor"), ["finished"]);
 }
 
 /// A TERM that comes before RQ has installed its handlers is delayed until then.
 #[test]
 fn an_immediate_stop_leaves_no_record() {
-    let place = Place::new();
+    let stage = RolesStage::new();
     for _ in 0..rounds(3) {
-        let pod = worker(&place).set("CAULDRON_LOG_LEVEL", "debug").start();
+        let pod = worker(&stage).set("CAULDRON_LOG_LEVEL", "debug").start();
         pod.event("service.started");
         pod.signal(Signal::SIGTERM);
         pod.end_within(SOON).exits(0);
-        assert_eq!(place.workers(), Vec::<String>::new());
+        assert_eq!(stage.workers(), Vec::<String>::new());
     }
     // Negative control: plain RQ, with TERM after its record is written and before its handlers are installed.
-    let mut command = place.bench().program("env/bin/python");
+    let mut command = stage.bench().program("env/bin/python");
     let record_only = "import os, signal, runpy, sys\nfrom rq import Worker\n\
         def terminate(worker): os.kill(os.getpid(), signal.SIGTERM)\n\
         Worker._install_signal_handlers = terminate\n\
         sys.argv = ['bench', 'frappe', 'worker', '--queue', 'short']\n\
         runpy.run_module('frappe.utils.bench_helper', run_name='__main__')";
-    command.args(["-c", record_only]).env("FRAPPE_REDIS_QUEUE", place.redis.url(1));
+    command.args(["-c", record_only]).env("FRAPPE_REDIS_QUEUE", stage.redis.url(1));
     assert_eq!(Running::spawn(&mut command).exit_within(SOON), Some(-15));
-    assert_eq!(place.workers().len(), 1, "plain RQ does not fail: the test above proves nothing");
+    assert_eq!(stage.workers().len(), 1, "plain RQ does not fail: the test above proves nothing");
 }
 
 /// TERM arrives together with a job that Redis has just handed over.
 #[test]
 fn a_job_handed_over_during_the_stop_is_not_lost() {
-    let place = Place::new();
+    let stage = RolesStage::new();
     let crossing = |pid: i32, name: &str| {
         // It blocks in BLPOP; Redis does not know that the process is frozen.
         eventually(LONG, "the worker blocks", || {
-            let clients: String = place.redis.ask(1, &["CLIENT", "LIST"]);
+            let clients: String = stage.redis.ask(1, &["CLIENT", "LIST"]);
             clients.lines().any(|line| line.contains("cmd=bl") || line.contains("cmd=brpop")).then_some(())
         });
         kill(pid, Signal::SIGSTOP);
-        let job = place.job(name, "short");
+        let job = stage.job(name, "short");
         job.release();
         eventually(LONG, "Redis hands the job over", || {
-            let length: i64 = place.redis.ask(1, &["LLEN", &place.queue("short")]);
+            let length: i64 = stage.redis.ask(1, &["LLEN", &stage.queue("short")]);
             (length == 0).then_some(())
         });
         job
     };
-    let pod = ready(worker(&place));
+    let pod = ready(worker(&stage));
     let pid = child(&pod);
     let job = crossing(pid, "crossing");
     pod.signal(Signal::SIGTERM);
@@ -114,43 +109,43 @@ fn a_job_handed_over_during_the_stop_is_not_lost() {
     pod.end_within(SOON).exits(0);
     assert!(job.done.exists());
     // Negative control: plain RQ loses it.
-    let mut command = place.bench().frappe(&["worker", "--queue", "short,default"]);
-    let mut plain = Running::spawn(command.env("FRAPPE_REDIS_QUEUE", place.redis.url(1)));
+    let mut command = stage.bench().frappe(&["worker", "--queue", "short,default"]);
+    let mut plain = Running::spawn(command.env("FRAPPE_REDIS_QUEUE", stage.redis.url(1)));
     eventually(LONG, "the worker listens", || plain.log().contains("Listening").then_some(()));
     let job = crossing(plain.pid() as i32, "lost");
     plain.signal(Signal::SIGTERM);
     plain.signal(Signal::SIGCONT);
     assert_eq!(plain.exit_within(SOON), Some(0));
     assert!(!job.done.exists(), "plain RQ does not fail: the test above proves nothing");
-    assert_eq!(place.registries("lost"), Vec::<String>::new());
+    assert_eq!(stage.registries("lost"), Vec::<String>::new());
 }
 
 #[test]
 fn a_worker_is_registered_again_after_a_restart_of_redis() {
-    let mut place = Place::new();
-    let mut pod = ready(worker(&place));
+    let mut stage = RolesStage::new();
+    let mut pod = ready(worker(&stage));
     let before = child(&pod);
-    place.redis.restart();
-    eventually(LONG, "a record in rq:workers", || (place.workers().len() == 1).then_some(()));
+    stage.redis.restart();
+    eventually(LONG, "a record in rq:workers", || (stage.workers().len() == 1).then_some(()));
     assert_ne!(child(&pod), before);
     pod.answers("/readyz", 200);
-    let job = place.job("after", "default");
+    let job = stage.job("after", "default");
     job.release();
     job.wait_for_end();
     // Negative control: plain RQ never comes back to the set (contract: worker.redis_restarted.registers_again).
-    place.redis.stop();
+    stage.redis.stop();
     pod.answers("/readyz", 503);
     assert!(pod.body("/readyz").contains("the queue Redis does not answer"));
-    place.redis.start_again();
+    stage.redis.start_again();
     pod.answers("/readyz", 200);
 }
 
 #[test]
 fn a_worker_is_recycled_after_its_jobs_and_over_its_memory_limit() {
-    let place = Place::new();
-    let pod = ready(worker(&place).set("CAULDRON_MAX_JOBS", 2));
-    let file = place.file("many");
-    place.execute("ledger.tasks.append_many", &format!("{{'path': '{}', 'count': 5}}", file.display()));
+    let stage = RolesStage::new();
+    let pod = ready(worker(&stage).set("CAULDRON_MAX_JOBS", 2));
+    let file = stage.file("many");
+    stage.execute("ledger.tasks.append_many", &format!("{{'path': '{}', 'count': 5}}", file.display()));
     eventually(LONG, "five jobs", || (fs::read_to_string(&file).ok()?.lines().count() == 5).then_some(()));
     eventually(LONG, "two recycled", || {
         (status(&pod)["children"][0]["restart_reasons"]["done"] == 2).then_some(())
@@ -158,26 +153,26 @@ fn a_worker_is_recycled_after_its_jobs_and_over_its_memory_limit() {
     assert_eq!(status(&pod)["children"][0]["restarts"], 2);
     drop(pod);
     // Every worker exceeds 1 KiB, so each is recycled once it is registered, but never during a job.
-    let place = Place::new();
-    let pod = ready(worker(&place).set("CAULDRON_MAX_MEMORY", "1Ki"));
+    let stage = RolesStage::new();
+    let pod = ready(worker(&stage).set("CAULDRON_MAX_MEMORY", "1Ki"));
     pod.event("worker.recycled");
     eventually(LONG, "recycled", || {
         let count = status(&pod)["children"][0]["restart_reasons"]["memory"].as_i64()?;
         (count >= 1).then_some(())
     });
-    let job = place.job("fat", "short");
+    let job = stage.job("fat", "short");
     job.release();
     job.wait_for_end();
 }
 
 #[test]
 fn during_a_migration_no_worker_runs() {
-    let place = Place::new();
-    let mut pod = ready(worker(&place));
-    let job = place.job("before", "short");
+    let stage = RolesStage::new();
+    let mut pod = ready(worker(&stage));
+    let job = stage.job("before", "short");
     job.wait_for_start();
-    let gate = place.queue("x").replace("rq:queue:", "cauldron:gate:").replace(":x", "");
-    place.redis.ask::<String>(1, &["SET", &gate, "1", "EX", "60"]);
+    let gate = stage.queue("x").replace("rq:queue:", "cauldron:gate:").replace(":x", "");
+    stage.redis.ask::<String>(1, &["SET", &gate, "1", "EX", "60"]);
     pod.event("worker.stop_waits_for_job");
     job.release();
     job.wait_for_end();
@@ -185,20 +180,20 @@ fn during_a_migration_no_worker_runs() {
     // Our own migration does not make the pod unready.
     assert!(pod.body("/readyz?verbose").contains("stopped while the site is migrated"));
     assert_eq!(pod.probe("/readyz"), 200);
-    let waiting = place.job("during", "short");
+    let waiting = stage.job("during", "short");
     waiting.release();
     assert!(!waiting.is_done_within(Duration::from_secs(2)));
-    place.redis.ask::<i64>(1, &["DEL", &gate]);
+    stage.redis.ask::<i64>(1, &["DEL", &gate]);
     waiting.wait_for_end();
     pod.answers("/readyz", 200);
 }
 
 #[test]
 fn a_pool_grows_with_waiting_jobs() {
-    let place = Place::new();
-    let pod = ready(place.command("worker").set("CAULDRON_POOL", "short").set("CAULDRON_AUTOSCALE", "1..3"));
+    let stage = RolesStage::new();
+    let pod = ready(stage.command("worker").set("CAULDRON_POOL", "short").set("CAULDRON_AUTOSCALE", "1..3"));
     assert_eq!(children(&pod).len(), 1);
-    let jobs: Vec<_> = (0..3).map(|number| place.job(&format!("grow-{number}"), "short")).collect();
+    let jobs: Vec<_> = (0..3).map(|number| stage.job(&format!("grow-{number}"), "short")).collect();
     for job in &jobs {
         job.wait_for_start();
     }
@@ -211,13 +206,13 @@ fn a_pool_grows_with_waiting_jobs() {
 /// Rolling restarts under steady load: every job runs exactly once.
 #[test]
 fn a_hundred_jobs_over_rolling_restarts_finish_exactly_once() {
-    let place = Place::new();
+    let stage = RolesStage::new();
     let (jobs, restarts) = (rounds(3) * 10, rounds(3));
-    let file = place.file("rolling");
+    let file = stage.file("rolling");
     let kwargs = format!("{{'path': '{}', 'count': {jobs}, 'seconds': 0.2}}", file.display());
-    place.execute("ledger.tasks.append_many", &kwargs);
+    stage.execute("ledger.tasks.append_many", &kwargs);
     let done = || fs::read_to_string(&file).unwrap_or_default().lines().count();
-    let pods = |n| place.command("worker").set("CAULDRON_POOL", format!("short={n}"));
+    let pods = |n| stage.command("worker").set("CAULDRON_POOL", format!("short={n}"));
     let mut pod = ready(pods(2));
     for _ in 0..restarts {
         let before = done();
@@ -237,19 +232,19 @@ fn a_hundred_jobs_over_rolling_restarts_finish_exactly_once() {
         .collect();
     words.sort_unstable();
     assert_eq!(words, (0..jobs).collect::<Vec<_>>());
-    assert!(within(Duration::from_secs(5), || place.workers().is_empty().then_some(())).is_some());
+    assert!(within(Duration::from_secs(5), || stage.workers().is_empty().then_some(())).is_some());
 }
 
 #[test]
 fn unknown_queues_and_conflicting_pools_are_refused() {
-    let place = Place::new();
-    place
+    let stage = RolesStage::new();
+    stage
         .command("worker")
         .set("WORKER_QUEUES", "nosuch")
         .run()
         .exits(78)
         .says("`nosuch` is not a queue of this bench");
-    place
+    stage
         .command("worker")
         .set("WORKER_QUEUES", "short")
         .set("CAULDRON_POOL", "long=1")

@@ -74,6 +74,10 @@ impl Binary {
         self
     }
 
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.environment.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
         self

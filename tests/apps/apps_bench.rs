@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use crate::support::bench::Bench;
 use crate::support::binary::{Binary, Ended};
 
-pub struct Lab {
+pub struct AppsBench {
     pub bench: Bench,
 }
 
-impl Lab {
+impl AppsBench {
     pub fn new() -> Self {
         Self { bench: Bench::sample() }
     }

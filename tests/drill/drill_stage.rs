@@ -1,6 +1,7 @@
-//! A place that is drilled repeatedly, with canaries beside the site, and an undisturbed creation to compare with.
+//! A stage that is drilled repeatedly, with canaries beside the site, and an undisturbed creation to compare with.
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -8,19 +9,34 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::canaries::Canaries;
-use crate::place::{DATABASE, Place};
 use crate::portrait::Portrait;
+use crate::stage::{self, DATABASE};
 use crate::strike::{VICTIMS, Victim};
 use crate::support::bench::Bench;
 use crate::support::binary::{Binary, LONG};
 use crate::support::postgres::{Options, Postgres};
 use crate::support::session::Session;
+use crate::support::stage::Stage;
 use crate::support::trace::Trace;
 use crate::support::wait::eventually;
 
-pub struct Lab {
-    pub place: Place,
+pub struct DrillStage {
+    stage: Stage,
     pub canaries: Canaries,
+}
+
+impl Deref for DrillStage {
+    type Target = Stage;
+
+    fn deref(&self) -> &Stage {
+        &self.stage
+    }
+}
+
+impl DerefMut for DrillStage {
+    fn deref_mut(&mut self) -> &mut Stage {
+        &mut self.stage
+    }
 }
 
 /// An undisturbed creation: its result, and the lifetime of each victim in it.
@@ -29,14 +45,14 @@ pub struct Undisturbed {
     pub spans: Spans,
 }
 
-/// Created once, in its own place.
+/// Created once, on its own stage.
 pub static UNDISTURBED: LazyLock<Undisturbed> = LazyLock::new(|| {
-    let mut lab = Lab::new();
-    lab.place.created();
-    lab.reset();
+    let mut stage = DrillStage::new();
+    stage.created();
+    stage.reset();
     // The second creation has warm caches, like all that follow.
-    let spans = Spans::measure(&lab.place);
-    Undisturbed { whole: Portrait::of(&lab.place), spans }
+    let spans = Spans::measure(&stage);
+    Undisturbed { whole: Portrait::of(&stage), spans }
 });
 
 /// Adds a pause after each table, so that tables take most of a creation, as on a real bench.
@@ -47,17 +63,17 @@ pub fn paced(binary: Binary) -> Binary {
 /// The period in which each victim exists, in an undisturbed creation.
 pub struct Spans(BTreeMap<Victim, (Duration, Duration)>);
 
-impl Lab {
+impl DrillStage {
     /// Commits are synchronous, unlike in other tests: data must survive the crash of a killed backend.
     pub fn new() -> Self {
         Self::on(Postgres::start_with(|_| Options::default().setting("synchronous_commit = on")))
     }
 
     pub fn on(postgres: Postgres) -> Self {
-        let place = Place::on(postgres);
-        let canaries = Canaries::set(&place);
-        Canaries::set_files(&place);
-        Self { place, canaries }
+        let stage = stage::on(postgres);
+        let canaries = Canaries::set(&stage);
+        Canaries::set_files(&stage);
+        Self { stage, canaries }
     }
 
     /// Deletes site, role and database, and uses a new volume.
@@ -65,17 +81,17 @@ impl Lab {
         self.end_strays();
         // The server may still be recovering from a crash.
         eventually(LONG, "the site's database is dropped", || {
-            let session = Session::open(&self.place.postgres.config("postgres")).ok()?;
+            let session = Session::open(&self.stage.postgres.config("postgres")).ok()?;
             session.query(&format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")).ok()?;
             session.query(&format!("DROP ROLE IF EXISTS {DATABASE}")).ok()
         });
-        self.place.bench = Bench::sample();
-        Canaries::set_files(&self.place);
+        self.stage.bench = Bench::sample();
+        Canaries::set_files(&self.stage);
     }
 
     /// Kills steps that outlived their supervisor.
     fn end_strays(&self) {
-        let bench = self.place.bench.path().display().to_string();
+        let bench = self.stage.bench.path().display().to_string();
         for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
             let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };
             let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
@@ -88,13 +104,13 @@ impl Lab {
     /// Returns the manifest of the pod, the same for every start.
     pub fn pod(&self, trace: &Trace) -> Binary {
         let (name, path) = trace.environment();
-        self.place.leader().set(name, path.display())
+        self.stage.leader().set(name, path.display())
     }
 
     /// Waits until the server has recovered from a crash.
     pub fn server_is_up(&self) -> Session {
         eventually(LONG, "PostgreSQL is up", || {
-            let session = Session::open(&self.place.postgres.config("postgres")).ok()?;
+            let session = Session::open(&self.stage.postgres.config("postgres")).ok()?;
             session.query("SELECT 1").is_ok().then_some(session)
         })
     }
@@ -104,22 +120,22 @@ impl Lab {
     /// # Errors
     /// What the site lacks, or the canary that changed.
     pub fn check(&self) -> Result<(), String> {
-        self.canaries.check(&self.place)?;
-        UNDISTURBED.whole.check(&Portrait::of(&self.place))
+        self.canaries.check(&self.stage)?;
+        UNDISTURBED.whole.check(&Portrait::of(&self.stage))
     }
 }
 
-impl Drop for Lab {
+impl Drop for DrillStage {
     fn drop(&mut self) {
         self.end_strays();
     }
 }
 
 impl Spans {
-    fn measure(place: &Place) -> Self {
-        let server = place.postgres.session("postgres");
+    fn measure(stage: &Stage) -> Self {
+        let server = stage.postgres.session("postgres");
         let began = Instant::now();
-        let mut pod = paced(place.leader()).spawn();
+        let mut pod = paced(stage.leader()).spawn();
         let mut spans = BTreeMap::new();
         let exit = eventually(LONG, "an undisturbed creation", || {
             for victim in VICTIMS {
