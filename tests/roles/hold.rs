@@ -62,7 +62,7 @@ fn pods_suspend_a_site_that_is_reinstalled() {
     if running.exit().is_none() {
         exec(&stage).run().exits(75).refuses("site-locked");
     }
-    running.end_within(LONG).exits(0).says("holds the site");
+    running.end_within(LONG).exits(0).event("site.exclusive_lock_acquired");
     // The pod resumes without help, with the new database.
     pod.answers("/readyz", 200);
     let after =
@@ -82,7 +82,7 @@ fn backup(stage: &AllStage, path: &str) {
 
 fn restore(stage: &AllStage, path: &str) {
     let command = ["restore", path, "--db-root-username", SUPERUSER, "--db-root-password", PASSWORD];
-    exec_of(stage, &command).run().exits(0).says("holds the site");
+    exec_of(stage, &command).run().exits(0).event("site.exclusive_lock_acquired");
 }
 
 /// The values of mute_emails and pause_scheduler in site_config.json.
