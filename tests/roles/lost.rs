@@ -10,8 +10,8 @@ use crate::processes::{child, children, kill, lives, rounds, status};
 use crate::stage::{LONG, RolesStage, SITE};
 use crate::support::skip::skipped;
 use crate::support::stage::ready;
-use crate::support::tree::with_descendants;
-use crate::support::wait::eventually;
+use crate::support::tree::{Identity, alive, identity, with_descendants};
+use crate::support::wait::{eventually, within};
 use crate::worker::{SOON, worker};
 
 #[test]
@@ -155,12 +155,11 @@ fn a_stuck_horse_is_reported() {
 fn a_killed_supervisor_of_all_leaves_no_process_running() {
     let stage = AllStage::new();
     let pod = ready(stage.all());
-    let all = with_descendants(pod.pid());
+    let all: Vec<Identity> = with_descendants(pod.pid()).into_iter().filter_map(identity).collect();
     assert!(all.len() >= 7, "{all:?}");
     pod.signal(Signal::SIGKILL);
     pod.end_within(SOON);
-    eventually(SOON, "all processes have ended", || {
-        all.iter().all(|pid| !lives(i32::try_from(*pid).expect("a pid"))).then_some(())
-    });
+    let ended = within(SOON, || alive(&all).is_empty().then_some(()));
+    assert!(ended.is_some(), "these still run: {:?}", alive(&all));
     ready(stage.all());
 }
