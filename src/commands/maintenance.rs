@@ -129,7 +129,7 @@ impl Request<'_> {
         let on = maintenance::is_on(self.bench, self.site);
         let gate = &self.state.gate;
         let by = on.then_some(if gate.maintenance_ours { "migration" } else { "operator" });
-        let problem = gate.is_half_done().then(|| gate.remedy());
+        let problem = gate.is_interrupted().then(|| gate.remedy());
         let running = running(&self.state).map(|running| running.reported);
         telemetry::print(&match format {
             Format::Json => format!(

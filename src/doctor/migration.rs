@@ -90,7 +90,7 @@ fn fingerprint(site: &str, plan: &MigrationPlan) -> Finding {
             format!("{both}; it would {}", decision.text()),
             "return to the newer code when it is fixed, or restore the backup from before its migration",
         ),
-        Decision::Refuse(refusal) if plan.gate().is_half_done() => {
+        Decision::Refuse(refusal) if plan.gate().is_interrupted() => {
             Finding::skipped(id, site, &refusal.fault().cause)
         }
         Decision::Refuse(refusal) => Finding::fault(id, site, &refusal.fault()),

@@ -70,7 +70,7 @@ pub fn decide(seen: &Assessment, request: &Request<'_>) -> Decision {
     }
     let gate = recovered(&seen.gate);
     let relation = &seen.standing.relation;
-    if gate.is_half_done() && *relation != Relation::Newer {
+    if gate.is_interrupted() && *relation != Relation::Newer {
         return Decision::Refuse(MigrationRefusal::Interrupted(gate.remedy()));
     }
     let downgrade = match relation {
@@ -92,7 +92,7 @@ pub fn decide(seen: &Assessment, request: &Request<'_>) -> Decision {
         return Decision::Refuse(refusal);
     }
     Decision::Migrate {
-        no_op: !seen.standing.evidence.is_anything_pending() && !gate.is_half_done(),
+        no_op: !seen.standing.evidence.is_anything_pending() && !gate.is_interrupted(),
         downgrade,
     }
 }
@@ -105,7 +105,7 @@ pub fn recovered(gate: &Gate) -> Gate {
         Stage::Finishing => gate.on_event(Event::Done),
         _ => {
             gate.on_event(Event::Orphaned);
-            if gate.is_half_done() {
+            if gate.is_interrupted() {
                 gate.error.get_or_insert("its leader died during the migration".into());
             }
         }

@@ -77,7 +77,7 @@ impl MigrationPlan {
         let Decision::Migrate { no_op, .. } = self.decision else { return Vec::new() };
         let migrate = format!("migrate: {}", self.pending());
         let mut steps = vec!["import every app and find every pending patch".to_string()];
-        if self.takes_backup && !recovered(self.gate()).is_half_done() {
+        if self.takes_backup && !recovered(self.gate()).is_interrupted() {
             steps.push("back up the database".into());
         }
         if no_op {

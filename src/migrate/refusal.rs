@@ -31,7 +31,7 @@ impl MigrationRefusal {
         tried.is_exhausted().then(|| Self::GaveUp {
             attempts: tried.attempts,
             last_error: tried.last_error.clone(),
-            interrupted: gate.is_half_done().then(|| gate.remedy()),
+            interrupted: gate.is_interrupted().then(|| gate.remedy()),
         })
     }
 

@@ -236,7 +236,7 @@ impl Run<'_> {
             };
             self.context.pod.status.update(|status| status.last_error = Some(fault.cause.clone()));
             migrations::record_failure(client, site, attempt.fingerprint, &fault.cause).await?;
-            let after = self.gate.is_half_done();
+            let after = self.gate.is_interrupted();
             tracing::error!(
                 event = "migration.failed",
                 attempt = number,

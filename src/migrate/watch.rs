@@ -79,7 +79,7 @@ async fn compare(record: &RecordReader, overlay: &BenchOverlay, status: &StatusH
 /// does not.
 fn publish(status: &StatusHandle, state: Option<&State>) {
     let (running, problem) = match state {
-        Some(state) if state.gate.is_half_done() => (None, Some(state.gate.remedy())),
+        Some(state) if state.gate.is_interrupted() => (None, Some(state.gate.remedy())),
         Some(state) => (running(state), None),
         None => (None, None),
     };

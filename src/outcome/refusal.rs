@@ -52,7 +52,7 @@ refusals! {
     DatabaseAccessMissing "database-access-missing" "The administrator's login cannot connect to the existing database."
     DatabaseChanged "database-changed" "The database of an unfinished site changed between the decision and the locks."
     DatabaseInUse "database-in-use" "Other sessions use the database of an unfinished site, or a database that a command would drop."
-    DatabaseLost "database-lost" "The site's folder exists, and its database is empty."
+    DatabaseLost "database-lost" "The site's folder exists, and its database is absent or empty."
     DatabaseMissing "database-missing" "The database that a login is for does not exist."
     DatabaseNotNamed "database-not-named" "Neither DB_NAME nor a site_config.json names the site's database."
     DatabaseOfOtherSite "database-of-other-site" "The database belongs to a site of another name."

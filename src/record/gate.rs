@@ -31,7 +31,7 @@ impl Gate {
         text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
 
-    /// The gate after a restore replaced the tables: no migration is half-done, but maintenance may still be on.
+    /// The gate after a restore replaced the tables: no migration is interrupted, but maintenance may still be on.
     pub fn after_a_restore(self) -> Self {
         let stage = if self.maintenance_ours { Stage::Finishing } else { Stage::Open };
         Self { stage, maintenance_ours: self.maintenance_ours, ..Self::default() }
@@ -57,11 +57,11 @@ impl Gate {
     }
 
     /// True if a migration changed the database and did not finish.
-    pub fn is_half_done(&self) -> bool {
+    pub fn is_interrupted(&self) -> bool {
         self.stage == Stage::Failed
     }
 
-    /// One text for every report of a half-done migration: the cause, and the remedies.
+    /// One text for every report of an interrupted migration: the cause, and the remedies.
     pub fn remedy(&self) -> String {
         let backup = match &self.backup {
             Some(path) => format!(", a restore of {path}"),

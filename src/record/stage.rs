@@ -31,7 +31,7 @@ pub enum Stage {
     Migrating,
     /// The migration is done and recorded; caches, web, maintenance mode and workers follow.
     Finishing,
-    /// The migration is half-done: maintenance mode stays on.
+    /// The migration is interrupted: maintenance mode stays on.
     Failed,
 }
 
@@ -89,7 +89,7 @@ pub fn on_event(stage: Stage, kind: Kind, event: Event) -> Stage {
 }
 
 impl Stage {
-    /// True if no job may begin. A dead leader pauses no worker, unless its migration is half-done, or may be.
+    /// True if no job may begin. A dead leader pauses no worker, unless its migration is interrupted, or may be.
     pub fn pauses_workers(self, kind: Kind, leader_is_alive: bool) -> bool {
         match self {
             Self::Failed => true,

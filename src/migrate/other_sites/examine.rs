@@ -103,7 +103,7 @@ impl Examiner {
         let packages =
             installed.iter().filter_map(|app| Some((app.clone(), self.packages.package(app)?))).collect();
         let code = Code::read_only(&self.bench, packages).await.map_err(|fault| fault.cause)?;
-        let interrupted = state.gate.is_half_done();
+        let interrupted = state.gate.is_interrupted();
         let recorded = state.fingerprint.as_deref().unwrap_or_default();
         let key = format!("{tables} {recorded} {interrupted} {}", code.fingerprint(&installed));
         if let Some(last) = last.filter(|last| last.key.as_ref() == Some(&key)) {

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The key in Redis closes the gate at once. Its absence does not open the gate: Redis may have restarted and lost
-//! the key during a migration, and a dead leader may have left a half-done one. The record in the database decides.
+//! the key during a migration, and a dead leader may have left an interrupted one. The record in the database decides.
 
 use crate::migrate::admit::pauses_workers;
 use crate::record::reader::RecordReader;
@@ -20,7 +20,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Starts closed until the record is read: it may show a half-done migration.
+    /// Starts closed until the record is read: it may show an interrupted migration.
     pub fn of(context: &RoleContext<'_>) -> Self {
         Self { record: RecordReader::new(context.database, &context.pod.bench, context.site), closed: true }
     }
