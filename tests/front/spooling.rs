@@ -127,10 +127,9 @@ fn slow_senders_leave_the_runtime_folder_to_uploads_and_are_disconnected() {
     let is_over = Arc::new(AtomicBool::new(false));
     let senders: Vec<JoinHandle<u16>> =
         (0..7).map(|_| send_slowly(stage.port, 9 << 20, is_over.clone())).collect();
+    // A refusal shows that the share is used; on a busy machine the first senders may be gone by then.
     eventually(LONG, "the senders use all of their share", || {
-        (metric(&pod, "http_kept_refused_total{kind=\"request\"}") >= 1
-            && on_disk(&pod, "request") >= 20 << 20)
-            .then_some(())
+        (metric(&pod, "http_kept_refused_total{kind=\"request\"}") >= 1).then_some(())
     });
     for _ in 0..5 {
         assert_eq!(upload(stage.port, 300_000).status, 200);

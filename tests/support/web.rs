@@ -1,7 +1,5 @@
 //! A web pod on a port of its own, and requests to it: several pods can serve one site.
 
-use std::time::Duration;
-
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -84,7 +82,8 @@ impl Web {
     #[track_caller]
     pub fn stop(self) {
         self.pod.signal(Signal::SIGTERM);
-        self.pod.end_within(Duration::from_secs(30)).exits(0);
+        // A gunicorn that was told to reload a moment before uses its whole grace.
+        self.pod.end_within(LONG).exits(0);
     }
 
     #[track_caller]
