@@ -35,6 +35,9 @@ pub struct Cli {
     /// Settings given as flags: flag name and value
     #[arg(skip)]
     pub settings: BTreeMap<String, String>,
+    /// Options of a legacy command that have no effect
+    #[arg(skip)]
+    pub ignored_options: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -159,15 +162,18 @@ impl Cli {
                 print_config: false,
                 format: Format::Text,
                 settings,
+                ignored_options: Vec::new(),
             });
         }
-        let arguments = legacy::translate(arguments, Self::has_subcommand, &Self::takes_value);
+        let legacy::Translated { arguments, ignored } =
+            legacy::translate(arguments, Self::has_subcommand, &Self::takes_value);
         // `run` is an init and has to start fast: building the flags of all settings takes half a millisecond.
         let is_run = arguments.get(1).is_some_and(|word| word == "run");
         let command = if is_run { command_with(RUN_SETTINGS, Secrets::AsFlags) } else { command() };
         let matches = command.try_get_matches_from(arguments)?;
         let mut cli = Self::from_arg_matches(&matches)?;
         collect_settings(&matches, &mut cli.settings);
+        cli.ignored_options = ignored;
         Ok(cli)
     }
 

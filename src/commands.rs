@@ -87,8 +87,8 @@ fn entry(command: Command, format: Format) -> Entry {
         Command::Web => Entry::role(Needs::SERVERS, &[Role::Web]),
         Command::Worker => Entry::role(Needs::SERVERS, &[Role::Worker]),
         Command::Scheduler => Entry::role(Needs::SERVERS, &[Role::Scheduler]),
-        Command::Socketio => Entry::role(Needs::SERVERS, &[Role::Socketio]),
-        Command::All => Entry::role(Needs { many_roles: true, ..Needs::SERVERS }, &Role::ALL),
+        Command::Socketio => Entry::role(Needs { socketio: true, ..Needs::SERVERS }, &[Role::Socketio]),
+        Command::All => Entry::role(Needs { many_roles: true, socketio: true, ..Needs::SERVERS }, &Role::ALL),
         // Checks Frappe's version as well: an operator looks at a failing init container first.
         Command::WaitDeps => Entry::with_supported_frappe(Needs::NOTHING, move |c, s| {
             Box::pin(wait_deps::wait_deps(c, format, s))
@@ -152,7 +152,7 @@ pub async fn run(cli: Cli) -> u8 {
 }
 
 async fn run_command(cli: Cli) -> Flow<u8> {
-    let Cli { command, embedded, print_config, format, settings } = cli;
+    let Cli { command, embedded, print_config, format, settings, ignored_options } = cli;
     let mut reader = Reader::new(&settings, &ProcessEnvironment);
     match entry(command, format) {
         Entry::Immediate(answer) => Ok(answer()),
@@ -180,6 +180,10 @@ async fn run_command(cli: Cli) -> Flow<u8> {
             }
             let loaded = config::load(&mut reader, needs, embedded).filter(|_| reader.problems.is_empty());
             let Some(config) = loaded else { return Ok(report_problems(&reader)) };
+            if needs.servers {
+                let frappe_major = Bench::new(&config.bench).frappe_major();
+                config::unused::log(&reader, frappe_major, &ignored_options);
+            }
             // The secrets are in `config` now; remove them from /proc/<pid>/environ.
             sys::environment::scrub(config::variable::secret_names());
             sys::environment::forbid_dumps();

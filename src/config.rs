@@ -8,6 +8,7 @@ pub mod bench_files;
 mod canary;
 pub mod database;
 pub mod duration;
+pub mod foreign_environment;
 pub mod frappe_environment;
 pub mod front;
 pub mod git;
@@ -21,6 +22,7 @@ pub mod log;
 mod login_signs;
 pub mod origin;
 mod place;
+mod queue_timeouts;
 mod reader;
 pub mod redis;
 pub mod redis_url;
@@ -32,7 +34,9 @@ mod serving;
 mod show;
 mod size;
 pub mod source;
+mod text;
 pub mod trusted;
+pub mod unused;
 mod upkeep;
 pub mod value;
 pub mod variable;
@@ -60,10 +64,13 @@ pub struct Needs {
     pub servers: bool,
     /// Several programs write to one log.
     pub many_roles: bool,
+    /// Node runs, with the files that only it reads.
+    pub socketio: bool,
 }
 
 impl Needs {
-    pub const NOTHING: Self = Self { site: false, bench: false, servers: false, many_roles: false };
+    pub const NOTHING: Self =
+        Self { site: false, bench: false, servers: false, many_roles: false, socketio: false };
     pub const BENCH: Self = Self { bench: true, ..Self::NOTHING };
     pub const SITE: Self = Self { site: true, ..Self::BENCH };
     pub const SERVERS: Self = Self { servers: true, ..Self::SITE };
@@ -87,6 +94,8 @@ pub struct Config {
     pub site_url: Option<String>,
     /// Internal address of the web role that socketio uses to authenticate a page's user.
     pub web_url: Option<String>,
+    /// CA file of the web role's certificate at `web_url`.
+    pub web_ca: Option<PathBuf>,
     pub socketio_port: Option<u16>,
     /// `socketio_port`, else the port in common_site_config.json, else Frappe's default.
     pub socketio_listen_port: u16,
@@ -127,7 +136,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let runtime_dir = read_path(reader, "CAULDRON_RUNTIME_DIR");
     let data_dir = read_path(reader, "CAULDRON_DATA_DIR");
     let secrets = secrets::read(reader);
-    let addresses = addresses::read(reader, &place.files);
+    let addresses = addresses::read(reader, &place.files, needs.socketio);
     let identity = identity::read(reader);
     let upkeep = upkeep::read(reader, &place.bench_folder());
     let serving = serving::read(reader, &place, &addresses, needs.many_roles);
@@ -153,6 +162,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         encryption_key: secrets.encryption_key,
         site_url: addresses.site_url,
         web_url: addresses.web_url,
+        web_ca: addresses.web_ca,
         socketio_port: addresses.socketio_port,
         socketio_listen_port: addresses.socketio_listen_port,
         instance: identity.instance,

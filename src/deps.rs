@@ -102,7 +102,6 @@ impl DepsTargets {
         let redis = [
             ("redis_cache", "REDIS_CACHE", &config.redis.cache),
             ("redis_queue", "REDIS_QUEUE", &config.redis.queue),
-            ("redis_socketio", "REDIS_SOCKETIO", &config.redis.socketio),
         ];
         for (name, variable, url) in redis {
             let Some(url) = url.clone() else { continue };

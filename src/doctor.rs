@@ -18,6 +18,7 @@ mod dependencies;
 mod finding;
 mod grants;
 mod id;
+mod live_events;
 mod migration;
 mod other_sites;
 mod own_database;
@@ -33,6 +34,7 @@ mod site_url;
 mod space;
 mod supervisor;
 mod switches;
+mod unused_settings;
 mod volume;
 
 use std::collections::BTreeMap;
@@ -101,7 +103,7 @@ async fn run_checks(request: &Request<'_>, processes: &Processes) -> Vec<Finding
     hide_secrets();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let servers = Clock::ending_at(begin + SERVER_TIMEOUT);
-    let (dns, redis, owner, (server, facts), volume, files, bench, clients, supervisor) = tokio::join!(
+    let (dns, redis, owner, (server, facts), volume, files, bench, clients, web) = tokio::join!(
         dependencies::dns(&inputs, servers),
         dependencies::redis(&inputs, servers),
         queue_owner::check(&inputs, servers),
@@ -110,7 +112,7 @@ async fn run_checks(request: &Request<'_>, processes: &Processes) -> Vec<Finding
         file_checks(&inputs, clock),
         bench_checks(&inputs, &path, clock),
         clients::check(processes, &path, clock),
-        supervisor::check(&inputs),
+        web_checks(&inputs, servers),
     );
     let apps = app_checks(&inputs, facts.contents, clock).await;
     let other_sites = other_sites::check(&inputs, processes, clock).await;
@@ -118,6 +120,7 @@ async fn run_checks(request: &Request<'_>, processes: &Processes) -> Vec<Finding
     let clients = clients::evaluate(&clients, facts.server_major, own.as_deref(), inputs.config.backup > 0);
     let all = [
         inputs.findings(),
+        vec![unused_settings::check(&inputs.unused)],
         dns,
         server,
         redis,
@@ -128,7 +131,7 @@ async fn run_checks(request: &Request<'_>, processes: &Processes) -> Vec<Finding
         clients,
         apps,
         other_sites,
-        vec![site_url::check(&inputs), supervisor],
+        web,
     ];
     all.concat()
 }
@@ -137,6 +140,16 @@ async fn run_checks(request: &Request<'_>, processes: &Processes) -> Vec<Finding
 fn hide_secrets() {
     sys::environment::scrub(variable::secret_names());
     sys::environment::forbid_dumps();
+}
+
+/// Checks the addresses of the web role, and the role of this container.
+async fn web_checks(inputs: &Inputs, clock: Clock) -> Vec<Finding> {
+    let (url, live_events, supervisor) = tokio::join!(
+        site_url::check(inputs, clock),
+        live_events::check(inputs, clock),
+        supervisor::check(inputs),
+    );
+    vec![url, live_events, supervisor]
 }
 
 async fn volume_checks(inputs: &Inputs, clock: Clock) -> Vec<Finding> {

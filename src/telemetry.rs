@@ -4,6 +4,7 @@ pub mod live_line;
 pub mod panic;
 pub mod recent;
 pub mod redaction;
+pub mod redis_logins;
 pub mod sink;
 pub mod termination_log;
 

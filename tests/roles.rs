@@ -21,6 +21,10 @@ mod legacy;
 mod lost;
 #[path = "roles/processes.rs"]
 mod processes;
+#[path = "roles/redis_logins.rs"]
+mod redis_logins;
+#[path = "roles/redis_urls.rs"]
+mod redis_urls;
 #[path = "roles/renewal.rs"]
 mod renewal;
 #[path = "roles/scheduler.rs"]

@@ -131,7 +131,8 @@ impl Pins {
 
     /// True if this value of CAULDRON_APPS_UPDATE has moved the branches already, or if there is no value.
     pub fn has_applied_update(&self, update: Option<&String>) -> bool {
-        update.is_none_or(|update| self.updates.contains(update))
+        // Releases up to 0.2.0 recorded the value with the white space around it.
+        update.is_none_or(|update| self.updates.iter().any(|applied| applied.trim() == update))
     }
 
     /// Writes the file atomically.

@@ -3,6 +3,8 @@
 //!
 //! Both changes can be interrupted at any point: the mark on the volume is written first and removed last.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::frappe::site_config;
@@ -25,6 +27,8 @@ pub struct SiteIdentity {
     /// Some while the site is a copy.
     pub mark: Option<CopyMark>,
     accepted: Option<CopyMark>,
+    /// The mark of a site that never was a copy.
+    wrong: Option<CopyMark>,
 }
 
 /// Determines the identity, and writes the mark of a new copy to the volume. A site that has to be created is always
@@ -36,7 +40,7 @@ pub fn determine_identity(
     action: &Action,
 ) -> Result<SiteIdentity> {
     if matches!(action, Action::Create | Action::CreateAgain { .. }) {
-        return Ok(SiteIdentity { install_id: volume.install_id()?, mark: None, accepted: None });
+        return Ok(SiteIdentity::own(volume.install_id()?));
     }
     let (on_volume, mark, restore) = (volume.known_install_id()?, volume.copy_mark()?, volume.restore_mark());
     let identity = classify(&Evidence {
@@ -53,19 +57,20 @@ pub fn determine_identity(
             let switched = switches_to_set(context);
             let mark = CopyMark { id: random_id(), of, why, switched };
             volume.write_copy_mark(&mark)?;
-            SiteIdentity { install_id: mark.id.clone(), mark: Some(mark), accepted: None }
+            SiteIdentity { mark: Some(mark.clone()), ..SiteIdentity::own(mark.id) }
         }
         (Identity::StillCopy, Some(mark)) => {
-            SiteIdentity { install_id: mark.id.clone(), mark: Some(mark), accepted: None }
+            SiteIdentity { mark: Some(mark.clone()), ..SiteIdentity::own(mark.id) }
         }
         (Identity::Accepted, Some(mark)) => {
-            SiteIdentity { install_id: mark.id.clone(), mark: None, accepted: Some(mark) }
+            SiteIdentity { accepted: Some(mark.clone()), ..SiteIdentity::own(mark.id) }
         }
+        (Identity::WronglyMarked(id), wrong) => SiteIdentity { wrong, ..SiteIdentity::own(id) },
         (Identity::Own(Some(id)), _) => {
             volume.write_install_id_if_absent(&id)?;
-            SiteIdentity { install_id: id, mark: None, accepted: None }
+            SiteIdentity::own(id)
         }
-        _ => SiteIdentity { install_id: volume.install_id()?, mark: None, accepted: None },
+        _ => SiteIdentity::own(volume.install_id()?),
     })
 }
 
@@ -75,6 +80,10 @@ fn switches_to_set(context: &Context<'_>) -> Vec<String> {
 }
 
 impl SiteIdentity {
+    fn own(install_id: String) -> Self {
+        Self { install_id, mark: None, accepted: None, wrong: None }
+    }
+
     /// Mutes a copy, or switches an accepted copy on. Must run before any Frappe command.
     pub async fn apply(&self, context: &Context<'_>, leadership: &Leadership, volume: &Volume) -> Result<()> {
         let folder = context.pod.bench.site(context.site);
@@ -100,21 +109,34 @@ impl SiteIdentity {
             .await
             .map_err(sql_fault("cannot record the installation"))?;
             volume.replace_install_id(&mark.id)?;
-            site_config::edit(&folder, |config| {
-                for key in &mark.switched {
-                    config.remove(key);
-                }
-            })
-            .await?;
-            volume.remove_copy_mark()?;
+            switch_on(&folder, volume, mark).await?;
             tracing::info!(
                 event = "site.copy_accepted",
                 install_id = mark.id,
                 "this copy is a separate site now: mails and scheduler are on"
             );
         }
+        if let Some(mark) = &self.wrong {
+            switch_on(&folder, volume, mark).await?;
+            tracing::info!(
+                event = "site.copy_mark_removed",
+                install_id = self.install_id,
+                "this site is no copy: only white space around CAULDRON_INSTANCE differed; mails and scheduler are on"
+            );
+        }
         Ok(())
     }
+}
+
+/// Removes the switches that we set, and then the mark.
+async fn switch_on(folder: &Path, volume: &Volume, mark: &CopyMark) -> Result<()> {
+    site_config::edit(folder, |config| {
+        for key in &mark.switched {
+            config.remove(key);
+        }
+    })
+    .await?;
+    volume.remove_copy_mark()
 }
 
 /// Logs that the site is a copy: at every start, until the copy is accepted.

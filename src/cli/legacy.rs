@@ -9,26 +9,34 @@ use std::path::Path;
 /// Looks up a global option of ours (`db-host`, without dashes): true if it takes a value, None if it is unknown.
 type TakesValue<'a> = &'a dyn Fn(&str) -> Option<bool>;
 
+/// Our command line for a legacy one.
+pub struct Translated {
+    pub arguments: Vec<OsString>,
+    /// The options of gunicorn that the web role does not take over, as they were written.
+    pub ignored: Vec<String>,
+}
+
 /// Translates a command line; a program that is not one of our commands becomes `run -- …`. Our options may
 /// precede the command, and may be mixed with the options of a legacy command that stands for a role.
 pub fn translate(
     arguments: Vec<OsString>,
     is_command: impl Fn(&str) -> bool,
     takes_value: TakesValue<'_>,
-) -> Vec<OsString> {
-    let Some(at) = command_index(&arguments, takes_value) else { return arguments };
+) -> Translated {
+    let unchanged = |arguments| Translated { arguments, ignored: Vec::new() };
+    let Some(at) = command_index(&arguments, takes_value) else { return unchanged(arguments) };
     let (before, command) = arguments.split_at(at);
     if command[0].to_str().is_some_and(is_command) {
-        return arguments;
+        return unchanged(arguments);
     }
     let words: Option<Vec<&str>> = command.iter().map(|word| word.to_str()).collect();
-    let ours = match words.and_then(|words| role(&words, takes_value)) {
-        Some(ours) => ours.into_iter().map(OsString::from).collect(),
+    let (ours, ignored) = match words.and_then(|words| role(&words, takes_value)) {
+        Some((ours, ignored)) => (ours.into_iter().map(OsString::from).collect(), ignored),
         // No manifest has our options before another program: clap rejects it.
-        None if at > 1 => return arguments,
-        None => [vec!["run".into(), "--".into()], command.to_vec()].concat(),
+        None if at > 1 => return unchanged(arguments),
+        None => ([vec!["run".into(), "--".into()], command.to_vec()].concat(), Vec::new()),
     };
-    [before.to_vec(), ours].concat()
+    Translated { arguments: [before.to_vec(), ours].concat(), ignored }
 }
 
 /// The index of the command, after any options of ours. None if there is no command or an option is unknown.
@@ -50,14 +58,15 @@ fn words_of_our_option(word: &str, takes_value: TakesValue<'_>) -> Option<usize>
     }
 }
 
-/// The role that a legacy command line stands for, with its settings as flags.
-fn role(words: &[&str], takes_value: TakesValue<'_>) -> Option<Vec<String>> {
+/// The role that a legacy command line stands for, with its settings as flags, and the options that are ignored.
+fn role(words: &[&str], takes_value: TakesValue<'_>) -> Option<(Vec<String>, Vec<String>)> {
+    let alone = |flags| (flags, Vec::new());
     let (program, rest) = words.split_first()?;
     match Path::new(program).file_name()?.to_str()? {
-        "bench" => bench(rest, takes_value),
+        "bench" => bench(rest, takes_value).map(alone),
         "node" | "nodejs" => match rest {
             [script, options @ ..] if script.ends_with("socketio.js") => {
-                Some(Options::read(options, &[], &[], takes_value)?.flags("socketio", &[]))
+                Some(alone(Options::read(options, &[], &[], takes_value)?.flags("socketio", &[])))
             }
             _ => None,
         },
@@ -88,7 +97,7 @@ fn bench(words: &[&str], takes_value: TakesValue<'_>) -> Option<Vec<String>> {
 
 /// Translates gunicorn with `frappe.app:application` to the web role; also `application_with_statics`, which
 /// on its own would serve any file (docs/frappe-contract.md#static-files).
-fn gunicorn(words: &[&str], takes_value: TakesValue<'_>) -> Option<Vec<String>> {
+fn gunicorn(words: &[&str], takes_value: TakesValue<'_>) -> Option<(Vec<String>, Vec<String>)> {
     let is_app = |word: &str| word.starts_with("frappe.app:application");
     let mut options = words.to_vec();
     let app = options.iter().position(|word| is_app(word))?;
@@ -133,7 +142,7 @@ fn gunicorn(words: &[&str], takes_value: TakesValue<'_>) -> Option<Vec<String>> 
         address.parse::<std::net::SocketAddr>().ok()?;
         flags.extend(["--web-addr".into(), address]);
     }
-    Some(flags)
+    Some((flags, given.ignored_by_web()))
 }
 
 /// Parsed options: `--name value`, `--name=value`, `-n value` and switches.
@@ -160,6 +169,7 @@ impl<'a> Options<'a> {
             let (name, value) =
                 name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value)));
             rest = if switches.contains(&name) && value.is_none() {
+                given.theirs.push((name, ""));
                 after
             } else if values.contains(&name) {
                 given.theirs.push((name, value.or_else(|| after.first().copied())?));
@@ -175,6 +185,18 @@ impl<'a> Options<'a> {
 
     fn get(&self, name: &str) -> Option<&'a str> {
         self.theirs.iter().rev().find(|(given, _)| *given == name).map(|(_, value)| *value)
+    }
+
+    /// gunicorn's options that the web role does not take over, unless they say what it does anyway.
+    fn ignored_by_web(&self) -> Vec<String> {
+        let is_ignored = |(name, value): &&(&str, &str)| match *name {
+            "worker-class" | "k" => *value != "gthread",
+            "worker-tmp-dir" => *value != "/dev/shm",
+            "error-logfile" => *value != "-",
+            name => !["bind", "b", "workers", "w", "threads", "timeout", "t", "chdir"].contains(&name),
+        };
+        let names = self.theirs.iter().filter(is_ignored).map(|(name, _)| *name);
+        names.map(|name| if name.len() == 1 { format!("-{name}") } else { format!("--{name}") }).collect()
     }
 
     fn flags(&self, role: &str, names: &[(&str, &str)]) -> Vec<String> {

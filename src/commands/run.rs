@@ -49,6 +49,7 @@ pub async fn run(program: &Program, config: &RunConfig, shutdown: &Shutdown) -> 
         End::Ended(exit) | End::CrashLoop(exit) | End::StopRequested(_, Some(exit)) => Ok(exit.code()),
         End::StopRequested(signal, None) => Ok(SIGNAL_BASE + signal as u8),
         End::NotStarted(error) => Err(error.fault().into()),
+        End::Failed(fault) => Err(fault.into()),
     }
 }
 

@@ -24,6 +24,7 @@ use crate::overlay::sync::OverlaySync;
 use crate::pod::Pod;
 use crate::record::reader::RecordReader;
 use crate::roles::current::Current;
+use crate::roles::scheduler::stand_in::StandIn;
 use crate::roles::{Role, RoleContext};
 use crate::status::checks::DeepCheck;
 use crate::status::handle::{Phase, RoleCheck, RoleName, StatusHandle};
@@ -126,6 +127,7 @@ async fn serve_once(roles: &[Role], site: &Site, front: Option<&Front>) -> Flow<
     let bootstrapped = site.bring_up_to_serve().await?;
     let (stop, until) = shutdown.linked();
     let current = Current::new(&config.redis, &bootstrapped.overrides);
+    let stand_in = StandIn::of(config);
     let context = RoleContext {
         pod: &site.pod.with_shutdown(until),
         database,
@@ -133,6 +135,7 @@ async fn serve_once(roles: &[Role], site: &Site, front: Option<&Front>) -> Flow<
         bootstrapped: &bootstrapped,
         current: &current,
         has_web: roles.contains(&Role::Web),
+        stand_in: &stand_in,
     };
     let _tasks = background_tasks(&context).await?;
     if roles.contains(&Role::Worker) {
@@ -170,12 +173,16 @@ async fn serve_once(roles: &[Role], site: &Site, front: Option<&Front>) -> Flow<
 
 /// Starts the tasks that run beside the roles. Dropping the set ends them.
 async fn background_tasks(context: &RoleContext<'_>) -> Flow<JoinSet<()>> {
-    let RoleContext { pod, database, site, bootstrapped, current, has_web } = *context;
+    let RoleContext { pod, database, site, bootstrapped, current, has_web, stand_in } = *context;
     let Pod { bench, processes, shutdown, status, .. } = pod;
     let overlay = &bootstrapped.overlay;
     let mut tasks = JoinSet::new();
     if let Some(claim) = Claim::of(current.queue_redis(), pod, site) {
         tasks.spawn(claim.keep(status.clone()));
+    }
+    if has_web {
+        let key = context.queues().scheduler(site);
+        tasks.spawn(stand_in.clone().follow(current.queue_redis(), key));
     }
     let record = RecordReader::new(database, bench, site);
     tasks.spawn(watch::follow(record, overlay.clone(), status.clone(), has_web));

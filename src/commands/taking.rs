@@ -108,6 +108,7 @@ pub async fn run(spec: Spec, taking: &Taking, config: &Config, shutdown: &Shutdo
         End::Ended(exit) | End::CrashLoop(exit) | End::StopRequested(_, Some(exit)) => Ok(exit.code()),
         End::StopRequested(signal, None) => Err(Stopped::Signal(signal)),
         End::NotStarted(error) => Err(error.fault().into()),
+        End::Failed(fault) => Err(fault.into()),
     }
 }
 

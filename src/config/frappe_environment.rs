@@ -13,6 +13,7 @@
 use secrecy::ExposeSecret;
 
 use super::addresses::Addresses;
+use super::foreign_environment;
 use super::host;
 use super::place::Place;
 use super::reader::Reader;
@@ -102,11 +103,13 @@ fn check_login(reader: &mut Reader<'_>, effective: &EffectiveSettings<'_>) {
 }
 
 /// Returns the set variables that child processes do not get, each with the reason.
-pub fn dropped(reader: &Reader<'_>) -> Vec<(&'static str, &'static str)> {
+pub fn dropped(reader: &Reader<'_>) -> Vec<(String, &'static str)> {
     let is_link = |name: &&str| reader.environment(name).is_some_and(|value| is_service_link(&value));
     let links = names().filter(is_link).map(|name| (name, "a service link of Kubernetes, not a setting"));
     let sockets = SOCKETS.into_iter().filter(|name| reader.frappe_variable(name).is_some());
-    links.chain(sockets.map(|name| (name, "the servers' addresses are DB_HOST and SOCKETIO_PORT"))).collect()
+    let frappes =
+        links.chain(sockets.map(|name| (name, "the servers' addresses are DB_HOST and SOCKETIO_PORT")));
+    frappes.map(|(name, why)| (name.to_string(), why)).chain(foreign_environment::dropped(reader)).collect()
 }
 
 impl EffectiveSettings<'_> {

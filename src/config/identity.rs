@@ -28,7 +28,6 @@ fn read_instance(reader: &mut Reader<'_>) -> Option<String> {
         _ => Ok(()),
     };
     let value = given.value.clone();
-    // Not trimmed: earlier releases recorded the value as it was given.
     reader.parsed(
         "CAULDRON_INSTANCE",
         Some(given),

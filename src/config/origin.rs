@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::reader::Reader;
+use super::secret_values::secret_values;
 use super::source::{Given, Problem, Source};
-use super::variable::Variable;
+use super::variable::{VARIABLES, Variable};
 use super::{Config, Needs, load};
 
 /// Every value as a flag; values from files as the file's path.
@@ -50,6 +51,16 @@ impl Origin {
     /// Returns the mounted files from which values were read.
     pub fn files(&self) -> &[PathBuf] {
         &self.files
+    }
+
+    /// Returns the secrets that the settings and the bench's files hold now.
+    pub fn secret_values(&self, sites: &Path) -> Vec<String> {
+        let no_environment: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut reader = Reader::new(&self.flags, &no_environment);
+        for variable in VARIABLES {
+            reader.given(variable.name);
+        }
+        secret_values(&reader, sites)
     }
 
     /// True if the Redis servers come from the bench's own file, as in the chart for all roles but web.
@@ -112,6 +123,8 @@ mod tests {
         };
         assert_eq!((password(&config), password(&again)), (Some("first".into()), Some("second".into())));
         assert_eq!(again.site_db_password.as_ref().map(|p| p.expose_secret()), Some("canary"));
+        let secrets = config.origin.secret_values(folder.path());
+        assert!(["second", "canary"].iter().all(|value| secrets.iter().any(|secret| secret == value)));
         std::fs::remove_file(&secret).unwrap();
         assert!(config.origin.reload().is_err());
     }

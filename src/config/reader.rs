@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::frappe_environment::{is_service_link, name_of};
 use super::login_signs::{contains_login, may_contain_login, without_quotes};
 use super::source::{Given, Problem, Source, Strings};
+use super::text::{is_quoted, text_of, warn_of_line_end, without_line_end};
 use super::variable::{self, Variable};
 
 /// Reads variables, keeps the values for `--print-config`, and collects problems.
@@ -22,23 +23,23 @@ impl<'a> Reader<'a> {
         Self { flags, environment, problems: Vec::new(), values: Vec::new() }
     }
 
-    /// Returns the value that an operator set, if any. An empty variable counts as unset: charts render such variables.
+    /// Returns the value that an operator set, if any, without white space around it unless it is a secret. A blank
+    /// value counts as unset: charts render such variables, and files with Windows line ends have a CR in each.
     pub fn given(&mut self, name: &'static str) -> Option<Given> {
         let variable = variable::named(name);
         let flag = variable.flag();
-        if let Some(value) = self.flags.get(&flag) {
-            let given = Given { value: value.clone(), source: Source::Flag(flag) };
-            return self.accept(variable, given);
+        if let Some(value) = self.flags.get(&flag).and_then(|value| text_of(value, variable.secret)) {
+            return self.accept(variable, Given { value, source: Source::Flag(flag) });
         }
-        if let Some(path) = self.flags.get(&format!("{flag}-file")) {
-            let source = Source::File(format!("--{flag}-file"), path.into());
-            return self.read_file(variable, source);
+        let file_flag = format!("{flag}-file");
+        if let Some(path) = self.flags.get(&file_flag).and_then(|path| text_of(path, false)) {
+            return self.read_file(variable, Source::File(format!("--{file_flag}"), path.into()));
         }
         let candidates: Vec<&str> = std::iter::once(name).chain(variable.aliases.iter().copied()).collect();
         for candidate in candidates {
-            let value = self.environment_text(candidate);
+            let value = self.environment_text(candidate, variable.secret);
             let file_variable = Variable::file_name(candidate);
-            let path = self.environment_text(&file_variable);
+            let path = self.environment_text(&file_variable, false);
             match (value, path) {
                 (Some(_), Some(_)) => {
                     self.problem(
@@ -117,9 +118,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Returns a variable of the environment. None if it is empty.
+    /// Returns a variable of the environment as it is. None if it is blank.
     pub fn environment(&self, name: &str) -> Option<String> {
-        self.environment.get(name)?.into_string().ok().filter(|value| !value.is_empty())
+        self.environment.get(name)?.into_string().ok().filter(|value| !value.trim().is_empty())
+    }
+
+    /// Returns the names of all variables of the environment, sorted.
+    pub fn environment_names(&self) -> Vec<String> {
+        let mut names = self.environment.names();
+        names.sort_unstable();
+        names
     }
 
     /// Returns one of Frappe's own variables, unless it is a service link.
@@ -138,16 +146,13 @@ impl<'a> Reader<'a> {
     fn accept(&mut self, variable: &'static Variable, mut given: Given) -> Option<Given> {
         if variable.secret {
             let text = without_line_end(&given.value);
-            if text.len() < given.value.len() && !matches!(given.source, Source::File(..)) {
-                tracing::warn!(
-                    event = "config.line_end_removed",
-                    variable = variable.name,
-                    "removed the line end at the end of the value; write it without one (printf, not echo)"
-                );
+            if text.len() < given.value.len() {
+                warn_of_line_end(variable.name);
             }
             given.value = text.to_string();
-            if given.value.is_empty() {
-                self.problem(variable.name, Some(given.source), "it is empty", "write the value into it");
+            if given.value.trim().is_empty() {
+                let cause = "it is empty or only blanks";
+                self.problem(variable.name, Some(given.source), cause, "write the value into it");
                 return None;
             }
             if given.value.contains(char::is_control) {
@@ -160,14 +165,17 @@ impl<'a> Reader<'a> {
         Some(self.record(variable, given))
     }
 
-    fn record(&mut self, variable: &'static Variable, given: Given) -> Given {
+    fn record(&mut self, variable: &'static Variable, mut given: Given) -> Given {
+        if !variable.secret {
+            given.value = given.value.trim().to_string();
+        }
         if !self.values.iter().any(|(v, _)| v.name == variable.name) {
             self.values.push((variable, given.clone()));
         }
         given
     }
 
-    fn environment_text(&mut self, name: &str) -> Option<String> {
+    fn environment_text(&mut self, name: &str, is_secret: bool) -> Option<String> {
         let value = self.environment.get(name)?;
         let Ok(value) = value.into_string() else {
             self.problem(
@@ -180,20 +188,18 @@ impl<'a> Reader<'a> {
         };
         // Kubernetes injects `DB_PORT=tcp://10.0.0.1:5432` for a service named `db`; an operator did not set it.
         let is_link = name.ends_with("_PORT") && is_service_link(&value);
-        (!value.is_empty() && !is_link).then_some(value)
+        text_of(&value, is_secret).filter(|_| !is_link)
     }
 
     fn read_file(&mut self, variable: &'static Variable, source: Source) -> Option<Given> {
         let Source::File(_, path) = &source else { return None };
         match std::fs::read_to_string(path) {
             Ok(text) => {
-                // Editors and `kubectl create secret --from-file` add one line end.
-                let value = without_line_end(&text).to_string();
-                if value.is_empty() {
+                if text.trim().is_empty() {
                     self.problem(variable.name, Some(source), "the file is empty", "write the value into it");
                     return None;
                 }
-                self.accept(variable, Given { value, source })
+                self.accept(variable, Given { value: text, source })
             }
             Err(error) => {
                 let cause = format!("cannot read the file: {error}");
@@ -203,17 +209,6 @@ impl<'a> Reader<'a> {
             }
         }
     }
-}
-
-/// Removes one line end (LF or CRLF).
-fn without_line_end(text: &str) -> &str {
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    text.strip_suffix('\r').unwrap_or(text)
-}
-
-fn is_quoted(value: &str) -> bool {
-    let value = value.trim();
-    value.len() > 1 && ['"', '\''].iter().any(|quote| value.starts_with(*quote) && value.ends_with(*quote))
 }
 
 /// Hides a path that may be the secret itself, set in NAME_FILE by mistake.
@@ -228,3 +223,6 @@ fn shown_file(source: Source) -> Source {
         source => source,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,9 @@
 //! Redis URLs as Frappe and redis-rs both read them. The password is never shown.
 
+mod parameters;
+
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use url::Url;
 
@@ -44,6 +47,7 @@ impl RedisUrl {
             }
             _ => return Err(format!("its scheme is not Redis's; {HINT}")),
         }
+        parameters::normalize(&mut url)?;
         Ok(Self { url })
     }
 
@@ -80,6 +84,26 @@ impl RedisUrl {
 
     pub fn is_tls(&self) -> bool {
         self.url.scheme() == "rediss"
+    }
+
+    /// Returns a parameter (`db`, `username`, `password` of a unix socket's URL), decoded.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        parameters::value_of(&self.url, name)
+    }
+
+    /// Returns the CA file in the URL.
+    pub fn ca(&self) -> Option<PathBuf> {
+        self.parameter("ssl_ca_certs").map(PathBuf::from)
+    }
+
+    /// Returns the URL with this CA file, which Python reads there. A CA without TLS is left out.
+    #[must_use]
+    pub fn with_ca(mut self, ca: &Path) -> Self {
+        if self.is_tls() && self.ca().as_deref() != Some(ca) {
+            parameters::remove(&mut self.url, "ssl_ca_certs");
+            self.url.query_pairs_mut().append_pair("ssl_ca_certs", &ca.to_string_lossy().replace('%', "%25"));
+        }
+        self
     }
 }
 

@@ -56,6 +56,7 @@ fn collect_json(value: &Value, is_secret: bool, values: &mut Vec<String>) {
 fn collect_logins(text: &str, values: &mut Vec<String>) {
     for (at, _) in text.match_indices("://") {
         let authority = &text[at + 3..];
+        collect_parameters(authority, values);
         let end =
             authority.find(|c: char| c.is_whitespace() || "/?#\"'`,".contains(c)).unwrap_or(authority.len());
         let Some((login, _)) = authority[..end].rsplit_once('@') else { continue };
@@ -65,6 +66,18 @@ fn collect_logins(text: &str, values: &mut Vec<String>) {
             values.push(part.to_string());
             values.push(percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned());
         }
+    }
+}
+
+/// `password=` in the query of a URL, as in the URL of Redis's unix socket. redis-py decodes it twice.
+fn collect_parameters(url: &str, values: &mut Vec<String>) {
+    let end = url.find(|c: char| c.is_whitespace() || "\"'`,".contains(c)).unwrap_or(url.len());
+    let Some((_, query)) = url[..end].split_once('?') else { return };
+    let parameters = query.split('&').filter_map(|part| part.split_once('='));
+    for (_, given) in parameters.filter(|(name, _)| matches!(*name, "password" | "pass")) {
+        let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let once = decode(&given.replace('+', " "));
+        values.extend([given.to_string(), decode(&once), once]);
     }
 }
 
@@ -86,13 +99,14 @@ mod tests {
         let environment = BTreeMap::from([
             ("DB_PASSWORD", "canary-5"),
             ("REDIS_QUEUE", "redis://app:canary%2d6@queue:6379/0"),
+            ("REDIS_CACHE", "unix:///run/redis.sock?db=1&password=canary%252d8"),
             ("CAULDRON_APPS", r#"[{"url": "https://canary-7@git.test/a.git"}]"#),
         ]);
         let flags = BTreeMap::new();
         let mut reader = Reader::new(&flags, &environment);
         let _ = load(&mut reader, Needs::NOTHING, false);
         let values = secret_values(&reader, sites.path());
-        for n in 1..=7 {
+        for n in 1..=8 {
             assert!(values.contains(&format!("canary-{n}")), "canary-{n} is not in {values:?}");
         }
         assert!(!values.iter().any(|value| value == "erp" || value == "app"), "{values:?}");

@@ -8,6 +8,9 @@ use std::path::PathBuf;
 /// The environment that the reader reads. Tests pass a map.
 pub trait Strings {
     fn get(&self, name: &str) -> Option<OsString>;
+
+    /// The names of all variables that are UTF-8.
+    fn names(&self) -> Vec<String>;
 }
 
 /// The environment of this process.
@@ -17,11 +20,19 @@ impl Strings for ProcessEnvironment {
     fn get(&self, name: &str) -> Option<OsString> {
         std::env::var_os(name)
     }
+
+    fn names(&self) -> Vec<String> {
+        std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
+    }
 }
 
 impl Strings for BTreeMap<&str, &str> {
     fn get(&self, name: &str) -> Option<OsString> {
         BTreeMap::get(self, name).map(OsString::from)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.keys().map(ToString::to_string).collect()
     }
 }
 

@@ -46,6 +46,10 @@ pub fn parse_site_url(text: &str) -> Result<String, String> {
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err("it contains white space or a control character".into());
     }
+    // Frappe appends the path of a page to it.
+    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+        return Err("it has more than a scheme, a host and a port".into());
+    }
     Ok(text.trim_end_matches('/').into())
 }
 

@@ -5,9 +5,8 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::bench_files::BenchFiles;
+use super::queue_timeouts::{self, DEFAULT_TIMEOUT};
 use super::reader::Reader;
 use super::value::read_parsed;
 
@@ -47,14 +46,11 @@ pub struct Workers {
     pub tick: Option<Duration>,
 }
 
-/// Frappe's defaults (background_jobs.get_queues_timeout, v14 to v16).
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
-const LONG_TIMEOUT: Duration = Duration::from_secs(1500);
 const POOL_HINT: &str = "write queues and a number of processes: short,default=2 long=1";
 const MAX_PROCESSES: u16 = 128;
 
 pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, root: &Path) -> Option<Workers> {
-    let timeouts = timeouts(bench.common_value("workers"));
+    let timeouts = queue_timeouts::read(reader, bench.common_value("workers"));
     let counts = read_parsed(reader, "CAULDRON_AUTOSCALE", parse_range, "write minimum and maximum: 1..4");
     let by_pool = read_parsed(reader, "CAULDRON_POOL", |text| parse_pools(text, &timeouts), POOL_HINT);
     let by_queues = read_parsed(
@@ -112,17 +108,6 @@ fn words(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Returns the three queues that every bench has, and those of `workers` in common_site_config.json.
-fn timeouts(workers: Option<&Value>) -> BTreeMap<String, Duration> {
-    let own = [("short", DEFAULT_TIMEOUT), ("default", DEFAULT_TIMEOUT), ("long", LONG_TIMEOUT)];
-    let mut timeouts: BTreeMap<String, Duration> = own.map(|(name, t)| (name.to_string(), t)).into();
-    for (name, worker) in workers.and_then(Value::as_object).into_iter().flatten() {
-        let seconds = worker.get("timeout").and_then(Value::as_u64);
-        timeouts.insert(name.clone(), seconds.map_or(DEFAULT_TIMEOUT, Duration::from_secs));
-    }
-    timeouts
-}
-
 /// The queues of a pool, and its number of processes if it is set.
 type PoolSpec = (Vec<String>, Option<u16>);
 
@@ -164,7 +149,8 @@ fn parse_pools(text: &str, timeouts: &BTreeMap<String, Duration>) -> Result<Vec<
         Ok((parse_queues(queues, timeouts)?, count.transpose()?))
     };
     let pools = text.split(|c: char| c == ';' || c.is_whitespace()).filter(|word| !word.is_empty());
-    pools.map(one).collect()
+    let pools: Vec<PoolSpec> = pools.map(one).collect::<Result<_, String>>()?;
+    if pools.is_empty() { Err(format!("`{text}` names no pool")) } else { Ok(pools) }
 }
 
 fn parse_range(text: &str) -> Result<RangeInclusive<u16>, String> {
@@ -194,10 +180,9 @@ fn parse_size(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn bench() -> BTreeMap<String, Duration> {
-        timeouts(Some(&json!({"reports": {"timeout": 5000}, "mails": {}})))
+        ["default", "long", "mails", "reports", "short"].map(|queue| (queue.into(), DEFAULT_TIMEOUT)).into()
     }
 
     #[test]
@@ -211,13 +196,14 @@ mod tests {
         for bad in ["short=0", "short=x", "nosuch=1", "=2", "short=1000"] {
             assert!(parse_pools(bad, &bench()).is_err(), "{bad} was read");
         }
+        for empty in [";", " ; \n;"] {
+            assert!(parse_pools(empty, &bench()).unwrap_err().contains("names no pool"), "{empty}");
+        }
         assert!(parse_queues("nosuch", &bench()).unwrap_err().contains("reports"));
     }
 
     #[test]
-    fn the_benchs_own_queues_have_their_own_time_limits_and_a_pool() {
-        assert_eq!(bench()["reports"], Duration::from_secs(5000));
-        assert_eq!((bench()["mails"], bench()["long"]), (DEFAULT_TIMEOUT, LONG_TIMEOUT));
+    fn the_benchs_own_queues_have_a_pool() {
         let [_, (slow, _)] = &default_pools(&bench())[..] else { panic!("not two pools") };
         assert_eq!(*slow, ["long", "mails", "reports"]);
     }

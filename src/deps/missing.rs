@@ -8,7 +8,7 @@ use crate::net::ConnectError;
 /// A dependency that does not work yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingDependency {
-    /// postgres, redis_cache, redis_queue or redis_socketio.
+    /// postgres, redis_cache or redis_queue.
     pub name: &'static str,
     pub target: String,
     /// None before the first answer.

@@ -18,7 +18,7 @@ pub enum State {
 /// The progress of one dependency.
 #[derive(Clone, Debug)]
 pub struct Progress {
-    /// postgres, redis_cache, redis_queue or redis_socketio.
+    /// postgres, redis_cache or redis_queue.
     pub name: &'static str,
     pub target: String,
     pub state: State,

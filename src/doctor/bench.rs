@@ -11,7 +11,7 @@ use crate::bench::Bench;
 use crate::frappe::supported::{self, NEWEST, OLDEST};
 use crate::outcome;
 
-/// Checks Python, gunicorn, Frappe and node.
+/// Checks Python, gunicorn, Frappe, node and wkhtmltopdf.
 pub fn check(bench: &Bench, path: &OsStr) -> Vec<Finding> {
     vec![
         program(
@@ -22,12 +22,13 @@ pub fn check(bench: &Bench, path: &OsStr) -> Vec<Finding> {
         program(Id::BenchGunicorn, &bench.gunicorn(), "install gunicorn in the bench's virtual environment"),
         frappe(bench),
         node(path),
+        wkhtmltopdf(path),
     ]
 }
 
 /// All checks of the bench, skipped for one reason.
 pub fn skipped(reason: &str) -> Vec<Finding> {
-    let all = [Id::BenchPython, Id::BenchGunicorn, Id::BenchFrappe, Id::BenchNode];
+    let all = [Id::BenchPython, Id::BenchGunicorn, Id::BenchFrappe, Id::BenchNode, Id::BenchWkhtmltopdf];
     all.into_iter().map(|id| Finding::skipped(id, "bench", reason)).collect()
 }
 
@@ -74,6 +75,19 @@ fn node(path: &OsStr) -> Finding {
     }
 }
 
+/// Frappe searches it with `shutil.which`, and its processes inherit our PATH.
+fn wkhtmltopdf(path: &OsStr) -> Finding {
+    match on_path("wkhtmltopdf", path) {
+        Some(found) => Finding::ok(Id::BenchWkhtmltopdf, found.display().to_string(), "executable"),
+        None => Finding::warning(
+            Id::BenchWkhtmltopdf,
+            "wkhtmltopdf",
+            "not on PATH: Frappe cannot make PDFs in this image",
+            "install wkhtmltopdf in the image; without it downloads of PDFs fail, and everything else works",
+        ),
+    }
+}
+
 /// The first executable of this name on the path.
 pub fn on_path(program: &str, path: &OsStr) -> Option<PathBuf> {
     std::env::split_paths(path)
@@ -96,6 +110,7 @@ mod tests {
         let finding = |id| check(&bench, OsStr::new("/nowhere")).into_iter().find(|f| f.id == id).unwrap();
         assert_eq!((finding(Id::BenchPython).code, finding(Id::BenchFrappe).code), (78, 78));
         assert_eq!(finding(Id::BenchNode).severity, Severity::Warning);
+        assert_eq!(finding(Id::BenchWkhtmltopdf).severity, Severity::Warning);
         let package = folder.path().join("apps/frappe/frappe");
         fs::create_dir_all(&package).unwrap();
         for (version, severity) in

@@ -1,11 +1,13 @@
 //! Reads the configuration, even a broken one: every problem is a finding, and the other checks use what can
 //! be read.
 
+mod without;
+
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 
 use serde_json::{Map, Value};
 
+use self::without::Without;
 use super::clock::Clock;
 use super::finding::Finding;
 use super::id::Id;
@@ -13,7 +15,7 @@ use crate::bench::Bench;
 use crate::config::bench_files::{COMMON, SITE};
 use crate::config::database::DatabaseConfig;
 use crate::config::source::{Problem, ProcessEnvironment, Strings};
-use crate::config::variable::{VARIABLES, Variable};
+use crate::config::unused::{self, Unused};
 use crate::config::{self, Config, Needs, Reader, frappe_environment};
 use crate::deps;
 use crate::frappe::bench_objects::BenchObjects;
@@ -32,6 +34,8 @@ pub struct Inputs {
     problems: Vec<Problem>,
     /// Variables of Frappe that are not passed to its processes.
     dropped: Vec<Finding>,
+    /// Variables that are set and not used.
+    pub unused: Vec<Unused>,
 }
 
 impl Inputs {
@@ -109,7 +113,9 @@ impl Inputs {
         embedded: bool,
     ) -> std::result::Result<Self, Vec<Problem>> {
         let mut reader = Reader::new(flags, environment);
-        let needs = Needs::SERVERS;
+        // The level and format of the log are read before the rest, and a wrong one prevents a start as well.
+        let _ = config::log::read(&mut reader);
+        let needs = Needs { socketio: true, ..Needs::SERVERS };
         let loaded = config::load(&mut reader, needs, embedded);
         let problems = std::mem::take(&mut reader.problems);
         let dropped = frappe_environment::dropped(&reader).into_iter();
@@ -120,7 +126,7 @@ impl Inputs {
         let dropped = dropped.collect();
         let needs = Needs::NOTHING;
         let load_readable = || {
-            let without = Without { environment, hidden: names_of(&problems) };
+            let without = Without::problems(environment, &problems);
             let flags = flags.iter().filter(|(flag, _)| !without.hides_flag(flag));
             let flags = flags.map(|(flag, value)| (flag.clone(), value.clone())).collect();
             config::load(&mut Reader::new(&flags, &without), needs, embedded)
@@ -140,7 +146,8 @@ impl Inputs {
             site: config.site.as_ref().map(|site| object(bench.site(site).join(SITE))).unwrap_or_default(),
         };
         let site_login = deps::site_login(&config);
-        Ok(Self { config, bench, site_login, folder, files, problems, dropped })
+        let unused = unused::find(&reader, bench.frappe_major());
+        Ok(Self { config, bench, site_login, folder, files, problems, dropped, unused })
     }
 }
 
@@ -163,35 +170,6 @@ pub async fn read(
         problems.iter().map(finding).collect::<Vec<Finding>>()
     };
     read.map_err(|finding| vec![finding])?.map_err(findings)
-}
-
-/// The environment without the variables that cannot be read, so that the others can be read.
-struct Without<'a> {
-    environment: &'a dyn Strings,
-    hidden: Vec<String>,
-}
-
-impl Without<'_> {
-    fn hides_flag(&self, flag: &str) -> bool {
-        let flag = flag.strip_suffix("-file").unwrap_or(flag);
-        VARIABLES.iter().any(|v| v.flag() == flag && self.hidden.iter().any(|name| name == v.name))
-    }
-}
-
-impl Strings for Without<'_> {
-    fn get(&self, name: &str) -> Option<OsString> {
-        if self.hidden.iter().any(|hidden| hidden == name) { None } else { self.environment.get(name) }
-    }
-}
-
-/// Every name of the variables of these problems: their aliases, Frappe's names, and `…_FILE`.
-fn names_of(problems: &[Problem]) -> Vec<String> {
-    let variables = VARIABLES.iter().filter(|v| problems.iter().any(|p| p.variable == v.name));
-    let names = variables.flat_map(|v| {
-        let frappes = frappe_environment::name_of(v.name);
-        std::iter::once(v.name).chain(v.aliases.iter().copied()).chain(frappes)
-    });
-    names.flat_map(|name| [name.to_string(), Variable::file_name(name)]).collect()
 }
 
 #[cfg(test)]

@@ -52,21 +52,16 @@ async fn resolve(host: &str, port: u16, clock: Clock) -> Finding {
     }
 }
 
-fn redis_servers(inputs: &Inputs) -> [(&'static str, Option<&RedisUrl>); 3] {
+fn redis_servers(inputs: &Inputs) -> [(&'static str, Option<&RedisUrl>); 2] {
     let redis = &inputs.config.redis;
-    [
-        ("REDIS_CACHE", redis.cache.as_ref()),
-        ("REDIS_QUEUE", redis.queue.as_ref()),
-        ("REDIS_SOCKETIO", redis.socketio.as_ref()),
-    ]
+    [("REDIS_CACHE", redis.cache.as_ref()), ("REDIS_QUEUE", redis.queue.as_ref())]
 }
 
 /// Checks all Redis servers concurrently.
 pub async fn redis(inputs: &Inputs, clock: Clock) -> Vec<Finding> {
-    let [cache, queue, socketio] =
-        redis_servers(inputs).map(|(variable, url)| one(inputs, clock, variable, url));
-    let (cache, queue, socketio) = tokio::join!(cache, queue, socketio);
-    let mut findings = [cache, queue, socketio].concat();
+    let [cache, queue] = redis_servers(inputs).map(|(variable, url)| one(inputs, clock, variable, url));
+    let (cache, queue) = tokio::join!(cache, queue);
+    let mut findings = [cache, queue].concat();
     findings.push(databases(inputs));
     findings
 }
@@ -81,10 +76,7 @@ async fn one(inputs: &Inputs, clock: Clock, variable: &'static str, url: Option<
     if let Err(reason) = inputs.redis(variable) {
         return skipped(&reason);
     }
-    // Only Frappe 14 has a third Redis.
-    let Some(url) = url else {
-        return if variable == "REDIS_SOCKETIO" { Vec::new() } else { skipped("not set") };
-    };
+    let Some(url) = url else { return skipped("not set") };
     let subject = format!("{variable} {url}");
     let answer = clock.run(Id::RedisConnection, &subject, read_info(inputs, clock, variable, url)).await;
     match answer {

@@ -20,6 +20,7 @@ macro_rules! ids {
 
 ids! {
     Configuration "configuration" "Can every setting be read?"
+    UnusedSettings "unused-settings" "Is a variable set that nothing uses?"
     Dns "dns" "Do the hosts of PostgreSQL and Redis resolve?"
     PostgresConnection "postgres-connection" "Does PostgreSQL accept the configured login, and how fast?"
     PostgresVersion "postgres-version" "Does Frappe support the server's version?"
@@ -52,6 +53,7 @@ ids! {
     BenchGunicorn "bench-gunicorn" "Does the bench's gunicorn exist?"
     BenchFrappe "bench-frappe" "Does Frappe exist, and is its version supported?"
     BenchNode "bench-node" "Is node on PATH, for socketio?"
+    BenchWkhtmltopdf "bench-wkhtmltopdf" "Does wkhtmltopdf exist, which Frappe makes PDFs with?"
     ClientPsql "client-psql" "Is psql on PATH, for creating and restoring sites?"
     ClientPgDump "client-pg-dump" "Is pg_dump on PATH, and not older than the server?"
     AppsList "apps-list" "Does sites/apps.txt match apps/?"
@@ -70,7 +72,8 @@ ids! {
     Dormant "dormant" "Do scheduled jobs run rarely because no user logs in?"
     PendingPatches "pending-patches" "Which patches would `migrate` run?"
     OtherSites "other-sites" "Can the other sites of the bench be served with this code?"
-    SiteUrl "site-url" "Which host do links in mails contain?"
+    SiteUrl "site-url" "Which host do links contain, and does it resolve here, for PDFs?"
+    LiveEvents "live-events" "Can socketio authenticate pages at CAULDRON_WEB_URL?"
     Supervisor "supervisor" "Does a role run in this container?"
 }
 

@@ -45,9 +45,7 @@ pub fn managed(config: &Config) -> Managed {
         keys.push(("db_port", database.port.into()));
     }
     let redis = &config.redis;
-    for (key, url) in
-        [("redis_cache", &redis.cache), ("redis_queue", &redis.queue), ("redis_socketio", &redis.socketio)]
-    {
+    for (key, url) in [("redis_cache", &redis.cache), ("redis_queue", &redis.queue)] {
         if let Some(url) = url {
             keys.push((key, frappe_url(url, redis.tls_ca.as_deref()).into()));
         }
@@ -65,12 +63,8 @@ pub fn managed(config: &Config) -> Managed {
 /// (docs/frappe-contract.md#redis-over-tls).
 fn frappe_url(url: &RedisUrl, ca: Option<&Path>) -> String {
     match ca {
-        Some(ca) if url.is_tls() && !url.reveal().contains("ssl_ca_certs=") => {
-            let mut with_ca = url::Url::parse(url.reveal()).expect("a validated URL");
-            with_ca.query_pairs_mut().append_pair("ssl_ca_certs", &ca.to_string_lossy());
-            with_ca.into()
-        }
-        _ => url.reveal().to_string(),
+        Some(ca) => url.clone().with_ca(ca).reveal().to_string(),
+        None => url.reveal().to_string(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::config::database::{DatabaseConfig, SslMode};
 use crate::config::redis::RedisConfig;
-use crate::config::{frappe_environment, variable};
+use crate::config::{foreign_environment, frappe_environment, variable};
 
 /// Variables by name; a later `set` wins.
 #[derive(Clone, Debug, Default)]
@@ -19,11 +19,13 @@ const SYSTEM_CA_FILES: [&str; 3] =
 impl ChildEnvironment {
     /// Our environment without secrets: the administrator's password reaches no child, and Frappe reads its own
     /// from the site's files. Variables that override these files in Frappe are removed too: they were read as our
-    /// settings.
+    /// settings. So are those of libpq and gunicorn (`config::foreign_environment`).
     pub fn inherited() -> Self {
         let overrides = frappe_environment::names().map(str::to_string);
         let removed: Vec<String> = variable::secret_names().chain(overrides).collect();
-        let is_removed = |name: &OsStr| removed.iter().any(|other| OsStr::new(other) == name);
+        let is_foreign = |name: &OsStr| name.to_str().and_then(foreign_environment::reason_to_drop).is_some();
+        let is_removed =
+            |name: &OsStr| removed.iter().any(|other| OsStr::new(other) == name) || is_foreign(name);
         Self(std::env::vars_os().filter(|(name, _)| !is_removed(name)).collect())
     }
 
@@ -59,9 +61,16 @@ impl ChildEnvironment {
         if let Some((certificate, key)) = &database.tls.client {
             self.set("PGSSLCERT", certificate).set("PGSSLKEY", key);
         }
+        // Node reads no CA from a URL, and none from OpenSSL's variable (docs/frappe-contract.md#redis-over-tls).
         if let Some(ca) = &redis.tls_ca {
-            // Node reads no CA from a URL (docs/frappe-contract.md#redis-over-tls).
             self.set("NODE_EXTRA_CA_CERTS", ca);
+        } else if let Some(queue) = redis.queue.as_ref().filter(|queue| queue.is_tls())
+            && !self.0.contains_key(OsStr::new("NODE_EXTRA_CA_CERTS"))
+        {
+            let of_openssl = || self.0.get(OsStr::new("SSL_CERT_FILE")).cloned();
+            if let Some(ca) = queue.ca().map(OsString::from).or_else(of_openssl) {
+                self.set("NODE_EXTRA_CA_CERTS", ca);
+            }
         }
         self
     }

@@ -61,6 +61,11 @@ impl BenchQueues {
         format!("cauldron:views:{}:{site}", self.bench_id)
     }
 
+    /// The key that exists while a scheduler of the site ticks; it expires unless it is renewed.
+    pub fn scheduler(&self, site: &str) -> String {
+        format!("cauldron:scheduler:{}:{site}", self.bench_id)
+    }
+
     /// True if a worker with these queues, as in its record, works for this bench.
     pub fn is_any_of(&self, queues: &str) -> bool {
         queues

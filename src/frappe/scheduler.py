@@ -1,5 +1,7 @@
 # Runs Frappe's own `schedule` command and records each tick in a file, which Frappe does not do. Read from standard
-# input by python, in sites/. Only a tick that finished is recorded: Frappe swallows the errors in it.
+# input by python, in sites/. Only a tick that finished is recorded: Frappe swallows the errors in it. If another
+# process holds Frappe's lock, Frappe would end with 0 without a message; this reports the lock and its holder.
+import contextlib
 import os
 import runpy
 import sys
@@ -47,6 +49,62 @@ class Clock:
         time.sleep(seconds - saved)
 
 
+# EX_TEMPFAIL, as in src/outcome.rs. Frappe itself never exits with it.
+LOCK_HELD = 75
+
+
+def holders(path):
+    """The processes of this container that hold a flock on a file (proc_locks(5)). Others have no pid here."""
+    with contextlib.suppress(OSError), open("/proc/locks") as locks:
+        inode = str(os.stat(path).st_ino)
+        for _, kind, _, _, pid, file, *_ in map(str.split, locks):
+            if kind == "FLOCK" and file.rpartition(":")[2] == inode and has_open(pid, path):
+                yield pid
+
+
+def has_open(pid, path):
+    """True if a process has a file open; its inode number alone may also be that of a file of another file system."""
+    try:
+        return any(os.path.samefile(file, path) for file in os.scandir(f"/proc/{pid}/fd"))
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+
+
+def describe_holder(path):
+    """Names the holder by pid and program; a command line may contain a secret."""
+    for pid in holders(path):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/comm") as name:
+            return f"pid {pid} ({name.read().strip()})"
+        return f"pid {pid}"
+    return "a process that is not in this container"
+
+
+def report_lock(lock_class):
+    """Frappe's class of locks, which reports a held lock."""
+
+    class Reporting(lock_class):
+        def acquire(self, *args, **kwargs):
+            try:
+                acquired = super().acquire(*args, **kwargs)
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(path + ".held")
+                return acquired
+            except scheduler.Timeout:
+                text = f"{self.lock_file} is locked by {describe_holder(self.lock_file)}"
+                with open(path + ".held.new", "w") as file:
+                    file.write(text)
+                os.replace(path + ".held.new", path + ".held")
+                print(text, file=sys.stderr, flush=True)
+                sys.exit(LOCK_HELD)
+
+    return Reporting
+
+
+# Earlier releases of Frappe 15 have no lock.
+if hasattr(scheduler, "FileLock"):
+    scheduler.FileLock = report_lock(scheduler.FileLock)
 if scheduler.__dict__.get("time") is time:
     scheduler.time = Clock()
 try:

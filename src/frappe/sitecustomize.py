@@ -4,7 +4,12 @@
 import importlib.machinery
 import importlib.util
 import os
+import re
 import sys
+
+REDIS_URL = re.compile(r'(?:rediss?|unix)://[^\s"<>]+')
+LOGIN = re.compile(r"//.*@")
+LOGIN_PARAMETER = re.compile(r"([?&](?:user|username|pass|password)=)[^&]*")
 
 
 def hide_links_of(sites):
@@ -14,6 +19,26 @@ def hide_links_of(sites):
         return is_link(path) and os.path.realpath(os.path.dirname(os.path.abspath(path))) != sites
 
     os.path.islink = islink
+
+
+def without_login(url):
+    return LOGIN_PARAMETER.sub(r"\1***", LOGIN.sub("//***@", url.group()))
+
+
+def hide_logins_in(stream):
+    """Takes the logins out of Redis URLs: Frappe prints that of a Redis that is away (frappe.utils.background_jobs)."""
+    write = getattr(stream, "write", None)
+
+    def write_without_logins(text):
+        if isinstance(text, str) and "://" in text:
+            text = REDIS_URL.sub(without_login, text)
+        return write(text)
+
+    try:
+        stream.write = write_without_logins
+    except AttributeError:
+        # No stream, or one that takes no attributes.
+        pass
 
 
 def run_next_sitecustomize():
@@ -26,4 +51,6 @@ def run_next_sitecustomize():
 
 
 hide_links_of(os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "sites")))
+hide_logins_in(sys.stdout)
+hide_logins_in(sys.stderr)
 run_next_sitecustomize()

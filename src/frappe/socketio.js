@@ -4,13 +4,29 @@
 const fs = require("fs");
 const { createRequire } = require("module");
 
+// Frappe takes all text behind `unix://` as the socket's path, with the login and %-codes that Python reads there.
+function withoutParameters(options) {
+	const [path, query] = options?.socket?.path?.split("?") ?? [];
+	if (path === undefined) return options;
+	const decode = (text) => {
+		try {
+			return decodeURIComponent(text);
+		} catch {
+			return text;
+		}
+	};
+	const given = new URLSearchParams(query);
+	const login = ["username", "password"].filter((name) => given.get(name)).map((name) => [name, decode(given.get(name))]);
+	return { ...options, ...Object.fromEntries(login), socket: { ...options.socket, path: decode(path) } };
+}
+
 const script = process.argv[2];
 const name = `${process.env.CAULDRON_CLIENT_NAME}-${process.pid}`;
 try {
 	const redis = createRequire(script)("@redis/client");
 	const create = redis.createClient;
-	redis.createClient = (...options) => {
-		const client = create(...options);
+	redis.createClient = (options, ...rest) => {
+		const client = create(withoutParameters(options), ...rest);
 		const connect = client.connect;
 		client.connect = async (...given) => {
 			const connected = await connect.apply(client, given);

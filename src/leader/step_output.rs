@@ -42,7 +42,8 @@ impl StepOutput {
 
     /// Returns the line without secrets and without blanks at its end.
     pub fn redacted(&self, line: &[u8]) -> String {
-        self.redaction.apply(&String::from_utf8_lossy(line)).trim_end().to_string()
+        let line = self.redaction.apply_to_output(line);
+        String::from_utf8_lossy(&line).trim_end().to_string()
     }
 
     /// Takes a redacted line that is not empty, and logs what is complete.

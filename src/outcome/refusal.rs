@@ -78,6 +78,7 @@ refusals! {
     PsqlMissing "psql-missing" "A site has to be created, and psql is not in this image."
     RecordNewer "record-newer" "A newer release of cauldron-frappe wrote the site's record, and this one would not understand it."
     RolePasswordUnknown "role-password-unknown" "The site's role exists, and its password is not known here."
+    SchedulerLocked "scheduler-locked" "Another process holds the lock of Frappe's scheduler."
     ServerReadOnly "server-read-only" "The server is a replica and cannot be written to."
     SettingRejected "setting-rejected" "The server rejects a setting of the connection, or a database number."
     SiteLocked "site-locked" "Another command has the site's exclusive lock."

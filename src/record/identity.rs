@@ -5,9 +5,9 @@
 //!   evidence ───┬──────────────────────────────────▶ Own
 //!               ├─ restore of its own backup ──────▶ Own
 //!               ├─ they differ ────────────────────▶ Copy ──CAULDRON_CLONE names its id──▶ Accepted
-//!               └─ marked as a copy ───────────────▶ StillCopy ─────────────┘                 │
-//!                                                                                              ▼
-//!                                                                                             Own
+//!               ├─ marked as a copy ───────────────▶ StillCopy ─────────────┘                 │
+//!               └─ marked only for white space ────▶ WronglyMarked                            ▼
+//!                  around CAULDRON_INSTANCE            └────────────────────────────────────▶ Own
 //! ```
 //!
 //! A copy sends no mail and runs no jobs: production's customers must not get mail from staging. The mark of a copy
@@ -76,13 +76,22 @@ pub enum Identity {
     StillCopy,
     /// A copy that the operator made an independent site.
     Accepted,
+    /// This installation's own, with the id on record. A release up to 0.2.0 marked it as a copy, because
+    /// CAULDRON_INSTANCE had white space around it.
+    WronglyMarked(String),
 }
 
 /// Decides whose site this is.
 pub fn classify(evidence: &Evidence<'_>) -> Identity {
     let Evidence { recorded, history, restore, on_volume, instance, mark, accepted } = *evidence;
     if let Some(mark) = mark {
-        return if accepted == Some(mark.id.as_str()) { Identity::Accepted } else { Identity::StillCopy };
+        if accepted == Some(mark.id.as_str()) {
+            return Identity::Accepted;
+        }
+        return match recorded.filter(|state| is_wrongly_marked(mark, state, on_volume, instance)) {
+            Some(state) => Identity::WronglyMarked(state.install_id.clone()),
+            None => Identity::StillCopy,
+        };
     }
     let copy = |of: &str, why: String| Identity::Copy { of: of.to_string(), why };
     let Some(state) = recorded else {
@@ -99,12 +108,35 @@ pub fn classify(evidence: &Evidence<'_>) -> Identity {
         return copy(&state.install_id, format!("the volume belongs to installation {volume}"));
     }
     match (state.instance.as_deref(), instance) {
-        (Some(recorded), Some(ours)) if recorded != ours => copy(
-            &state.install_id,
-            format!("it is recorded for instance {recorded}, and this is instance {ours}"),
-        ),
+        // A release up to 0.2.0 recorded the white space around the value. The record stays as it is: that release
+        // compares it byte by byte.
+        (Some(recorded), Some(ours)) if recorded.trim() != ours.trim() => {
+            copy(&state.install_id, format!("{RECORDED_FOR}{recorded}{THIS_IS}instance {ours}"))
+        }
         _ => Identity::Own(Some(state.install_id.clone())),
     }
+}
+
+/// The parts of the reason in a mark that was written because of CAULDRON_INSTANCE; 0.2.0 wrote no `instance` after it.
+const RECORDED_FOR: &str = "it is recorded for instance ";
+const THIS_IS: &str = ", and this is ";
+
+/// True if nothing but white space around CAULDRON_INSTANCE made this mark, and everything agrees now.
+fn is_wrongly_marked(
+    mark: &CopyMark,
+    state: &State,
+    on_volume: Option<&str>,
+    instance: Option<&str>,
+) -> bool {
+    let named = mark.why.strip_prefix(RECORDED_FOR).and_then(|why| why.split_once(THIS_IS));
+    let Some((recorded, marked)) = named else { return false };
+    let marked = marked.strip_prefix("instance ").unwrap_or(marked);
+    let same = |instance: Option<&str>| instance.is_some_and(|instance| instance.trim() == recorded.trim());
+    same(Some(marked))
+        && same(instance)
+        && same(state.instance.as_deref())
+        && mark.of == state.install_id
+        && on_volume == Some(state.install_id.as_str())
 }
 
 fn is_own_restore(of: &str, on_volume: Option<&str>, restore: Option<(&RestoreMark, &DatabaseId)>) -> bool {
@@ -114,90 +146,4 @@ fn is_own_restore(of: &str, on_volume: Option<&str>, restore: Option<(&RestoreMa
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::phase::SitePhase;
-    use super::*;
-
-    fn state(instance: Option<&str>) -> State {
-        State {
-            phase: SitePhase::Complete,
-            install_id: "a".into(),
-            instance: instance.map(str::to_string),
-            ..State::default()
-        }
-    }
-
-    #[test]
-    fn a_site_whose_ids_agree_is_own() {
-        let recorded = state(Some("prod"));
-        let evidence = Evidence { recorded: Some(&recorded), on_volume: Some("a"), ..Evidence::default() };
-        assert_eq!(classify(&evidence), Identity::Own(Some("a".into())));
-        assert_eq!(
-            classify(&Evidence { instance: Some("prod"), ..evidence }),
-            Identity::Own(Some("a".into()))
-        );
-        assert_eq!(classify(&Evidence { on_volume: None, ..evidence }), Identity::Own(Some("a".into())));
-        assert_eq!(classify(&Evidence::default()), Identity::Own(None));
-        let kept = Evidence { on_volume: Some("v"), ..Evidence::default() };
-        assert_eq!(classify(&kept), Identity::Own(Some("v".into())));
-    }
-
-    #[test]
-    fn a_site_whose_ids_differ_is_a_copy() {
-        let recorded = state(Some("prod"));
-        let evidence = Evidence { recorded: Some(&recorded), on_volume: Some("a"), ..Evidence::default() };
-        for copied in [
-            Evidence { on_volume: Some("b"), ..evidence },
-            Evidence { instance: Some("staging"), ..evidence },
-            Evidence { history: Some("a"), on_volume: Some("a"), ..Evidence::default() },
-        ] {
-            let identity = classify(&copied);
-            assert!(matches!(&identity, Identity::Copy { of, .. } if of == "a"), "{copied:?}: {identity:?}");
-        }
-    }
-
-    #[test]
-    fn a_copy_stays_a_copy_until_its_own_id_is_named() {
-        let mark = CopyMark { id: "n".into(), of: "a".into(), why: String::new(), switched: Vec::new() };
-        let evidence = Evidence { mark: Some(&mark), ..Evidence::default() };
-        assert_eq!(classify(&evidence), Identity::StillCopy);
-        for other in ["a", "1", ""] {
-            assert_eq!(classify(&Evidence { accepted: Some(other), ..evidence }), Identity::StillCopy);
-        }
-        assert_eq!(classify(&Evidence { accepted: Some("n"), ..evidence }), Identity::Accepted);
-    }
-
-    #[test]
-    fn a_restored_backup_is_own_only_if_it_is_the_sites_and_in_its_own_database() {
-        let database = |system: &str, name: &str| DatabaseId {
-            system_identifier: Some(system.into()),
-            name: name.into(),
-        };
-        let here = database("1", "erp");
-        let mark = RestoreMark::before(Some(&state(None)), Some("a"), &here).unwrap();
-        let restored = Evidence {
-            history: Some("a"),
-            on_volume: Some("a"),
-            restore: Some((&mark, &here)),
-            ..Evidence::default()
-        };
-        assert_eq!(classify(&restored), Identity::Own(Some("a".into())));
-        let (other_cluster, other_name) = (database("2", "erp"), database("1", "staging"));
-        for copied in [
-            Evidence { history: Some("b"), ..restored },
-            Evidence { on_volume: Some("b"), ..restored },
-            Evidence { on_volume: None, ..restored },
-            Evidence { restore: None, ..restored },
-            Evidence { restore: Some((&mark, &other_cluster)), ..restored },
-            Evidence { restore: Some((&mark, &other_name)), ..restored },
-        ] {
-            assert!(matches!(classify(&copied), Identity::Copy { .. }), "{copied:?}");
-        }
-        let copy = CopyMark { id: "n".into(), of: "a".into(), why: String::new(), switched: Vec::new() };
-        assert_eq!(classify(&Evidence { mark: Some(&copy), ..restored }), Identity::StillCopy);
-        // A copied volume with a new database, or with one of another installation.
-        assert_eq!(RestoreMark::before(None, Some("a"), &here), None);
-        assert_eq!(RestoreMark::before(Some(&state(None)), Some("b"), &here), None);
-        assert_eq!(RestoreMark::before(Some(&state(None)), None, &here), None);
-    }
-}
+mod tests;

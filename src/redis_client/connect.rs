@@ -62,11 +62,14 @@ impl Server {
             let files = Files {
                 roots: ca.or(login.ca.as_ref()),
                 client: None,
-                roots_variable: "REDIS_TLS_CA",
+                roots_variable: if ca.is_none() && login.ca.is_some() {
+                    "ssl_ca_certs"
+                } else {
+                    "REDIS_TLS_CA"
+                },
                 client_variables: ("", ""),
             };
-            let verify = if login.unverified { Verify::Nothing } else { Verify::ChainAndName };
-            Some(tls::connector(verify, &files)?)
+            Some(tls::connector(Verify::ChainAndName, &files)?)
         } else {
             None
         };

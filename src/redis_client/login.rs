@@ -1,7 +1,7 @@
 //! The parts of a Redis URL besides the address: login, database, and Python's TLS parameters.
 //!
-//! redis-py, node-redis and redis-rs spell the parameters of a unix socket differently; all
-//! spellings are accepted, since one URL has to work with all three.
+//! `RedisUrl` has written user, password and database where redis-py and node read them; the URL of a unix socket has
+//! them as parameters.
 
 use std::path::PathBuf;
 
@@ -17,8 +17,6 @@ pub struct RedisLogin {
     pub password: Option<SecretString>,
     pub database: u16,
     pub socket: Option<PathBuf>,
-    /// `ssl_cert_reqs=none`.
-    pub unverified: bool,
     /// `ssl_ca_certs=`, used if REDIS_TLS_CA is not set.
     pub ca: Option<PathBuf>,
 }
@@ -38,16 +36,12 @@ impl RedisLogin {
         } else {
             login.database = url.path().trim_matches('/').parse().unwrap_or(0);
         }
-        for (name, value) in url.query_pairs() {
-            match &*name {
-                "db" => login.database = value.parse().unwrap_or(login.database),
-                "user" | "username" => login.user = Some(value.into_owned()),
-                "pass" | "password" => login.password = Some(value.into_owned().into()),
-                "ssl_cert_reqs" => login.unverified = value == "none",
-                "ssl_ca_certs" => login.ca = Some(value.into_owned().into()),
-                _ => {}
-            }
+        if let Some(database) = redis.parameter("db") {
+            login.database = database.trim().parse().unwrap_or(0);
         }
+        login.user = login.user.or_else(|| redis.parameter("username"));
+        login.password = login.password.or_else(|| redis.parameter("password").map(SecretString::from));
+        login.ca = redis.ca();
         login
     }
 }
@@ -63,7 +57,8 @@ mod tests {
         for (url, user, password, database) in [
             ("redis://h:1", None, None, 0),
             ("redis://:p%40%2F@h:1/3", None, Some("p@/"), 3),
-            ("redis://u:p@h:1/1?x=y", Some("u"), Some("p"), 1),
+            ("redis://u:p@h:1/1?socket_timeout=5", Some("u"), Some("p"), 1),
+            ("redis://h:1/1?db=4&username=u&password=p%2525", Some("u"), Some("p%"), 4),
             ("unix:///run/r.sock?db=2&password=p", None, Some("p"), 2),
             ("unix:///run/r.sock?db=2&user=u&pass=p", Some("u"), Some("p"), 2),
         ] {
@@ -75,9 +70,8 @@ mod tests {
     }
 
     #[test]
-    fn reads_pythons_tls_parameters() {
-        let url = RedisUrl::parse("rediss://h:1/0?ssl_cert_reqs=none&ssl_ca_certs=/ca.pem").unwrap();
-        let login = RedisLogin::of(&url);
-        assert!(login.unverified && login.ca == Some("/ca.pem".into()));
+    fn reads_pythons_ca() {
+        let url = RedisUrl::parse("rediss://h:1/0?ssl_ca_certs=%2Fca.pem").unwrap();
+        assert_eq!(RedisLogin::of(&url).ca, Some("/ca.pem".into()));
     }
 }

@@ -1,17 +1,21 @@
 //! Everything that a role needs from the command that runs it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::current::Current;
+use super::scheduler::stand_in::StandIn;
 use crate::bring_up::Bootstrapped;
 use crate::config::database::DatabaseConfig;
 use crate::frappe::environment::ChildEnvironment;
 use crate::frappe::queues::BenchQueues;
 use crate::pod::Pod;
 use crate::redis_client::Link;
+use crate::supervise::relay::relay_for;
 use crate::supervise::run_service::ServicePlan;
 use crate::supervise::service::Policy;
-use crate::supervise::spawn::Spec;
+use crate::supervise::spawn::{Output, Spec};
+use crate::telemetry::redaction::Redaction;
 
 /// A site that can be served, and the means to serve it.
 pub struct RoleContext<'a> {
@@ -23,6 +27,7 @@ pub struct RoleContext<'a> {
     pub current: &'a Current,
     /// True if the web role runs in this process too.
     pub has_web: bool,
+    pub stand_in: &'a Arc<StandIn>,
 }
 
 impl RoleContext<'_> {
@@ -37,6 +42,13 @@ impl RoleContext<'_> {
     /// The working directory of every Frappe process.
     pub fn sites(&self) -> PathBuf {
         self.bootstrapped.overlay.sites()
+    }
+
+    /// Returns the output mode of a child, without the secrets that the configuration and the bench's files hold now.
+    pub fn output(&self, role: &'static str, child: &str) -> Output {
+        let Pod { config, bench, .. } = self.pod;
+        let secrets = || Redaction::for_logs(config.origin.secret_values(&bench.sites()));
+        relay_for(role, config.child_logs, child, secrets)
     }
 
     /// Returns the plan of a Frappe process that is replaced when the overrides change.

@@ -8,9 +8,12 @@
 //! ```
 //!
 //! A ready leader has a running process, the lock, and a recently completed tick. frappe/scheduler.py records
-//! each tick, because Frappe does not.
+//! each tick, because Frappe does not. It also reports that another process holds Frappe's own lock, without which
+//! no process of Frappe's scheduler runs.
 
 mod election;
+mod held_lock;
+pub mod stand_in;
 mod tick;
 
 use std::convert::Infallible;
@@ -21,13 +24,13 @@ use secrecy::SecretSlice;
 use tokio::sync::watch;
 
 use self::election::{Election, ElectionState};
+use self::held_lock::HeldLock;
 use self::tick::{TickFile, TickStatus};
 use super::RoleContext;
 use crate::frappe::bench_objects::BenchObjects;
 use crate::frappe::scheduler_settings::SchedulerState;
 use crate::status::handle::{Phase, RoleCheck, RoleName, SchedulerStatus};
 use crate::supervise::orders::{Order, Run};
-use crate::supervise::relay::relay_for;
 use crate::supervise::run_service::{End, ServiceStatus, run_controlled};
 use crate::supervise::service::Policy;
 use crate::supervise::spawn::{Spec, Stdin};
@@ -52,12 +55,20 @@ pub async fn serve(context: &RoleContext<'_>) -> End {
     tokio::spawn(context.pod.status.follow_child(status.clone()));
     let (election_tx, election_state) = watch::channel(ElectionState::Starting);
     let election = Election::new(context, orders, status.clone(), election_tx);
-    let checking = keep_checking(context, election_state, status, TickFile::new(tick_file));
+    let held_lock = HeldLock::new(&tick_file);
+    let (ticks, ticks_rx) = watch::channel(false);
+    let files = (TickFile::new(tick_file), held_lock.clone());
+    let checking = keep_checking(context, election_state, status, files, ticks);
+    let key = context.queues().scheduler(context.site);
+    let publishing = context.stand_in.publish(context.queue_redis(), key, ticks_rx);
     tokio::select! {
-        end = run_controlled(&context.pod.processes, plan, orders_rx, &context.pod.shutdown) => end,
+        end = run_controlled(&context.pod.processes, plan, orders_rx, &context.pod.shutdown) => {
+            held_lock.explain(end)
+        }
         // Neither future completes. The session, and so the lock, is dropped after the child has ended.
         never = election.run() => match never {},
         never = checking => match never {},
+        never = publishing => match never {},
     }
 }
 
@@ -69,7 +80,7 @@ fn spec(context: &RoleContext<'_>, tick_file: &std::path::Path) -> Spec {
         env: environment.into_map(),
         cwd: Some(context.sites()),
         stdin: Stdin::Bytes(SecretSlice::from(PRELUDE.as_bytes().to_vec())),
-        output: relay_for(ROLE.as_str(), context.pod.config.child_logs, ROLE.as_str()),
+        output: context.output(ROLE.as_str(), ROLE.as_str()),
         // Two running schedulers are worse than none for a moment.
         parent_death_signal: Some(Signal::SIGKILL),
         ..Spec::new(ROLE.as_str(), context.pod.bench.python())
@@ -80,14 +91,19 @@ async fn keep_checking(
     context: &RoleContext<'_>,
     election_state: watch::Receiver<ElectionState>,
     mut child: watch::Receiver<ServiceStatus>,
-    mut tick_file: TickFile,
+    (mut tick_file, mut held_lock): (TickFile, HeldLock),
+    ticks: watch::Sender<bool>,
 ) -> Infallible {
     let mut logged = None;
     loop {
         let now = election_state.borrow().clone();
         let state = context.scheduler_state(&now);
         let last_tick = tick_file.read(child.borrow_and_update().pid);
-        let (check, scheduler) = evaluate(&now, last_tick, state, context.tick_interval());
+        let (mut check, scheduler) = evaluate(&now, last_tick, state, context.tick_interval());
+        if scheduler.leads {
+            held_lock.apply(&mut check);
+        }
+        ticks.send_replace(scheduler.leads && check.problem.is_none());
         if scheduler.leads && logged != Some(state) {
             if state != SchedulerState::Active {
                 tracing::warn!(

@@ -1,11 +1,13 @@
 //! The socketio role: Frappe's own node server. It is ready when an Engine.IO handshake succeeds and the server is
-//! subscribed to events in Redis.
+//! subscribed to events in Redis, and while it can authenticate pages (`authentication`).
 //!
 //! Node exits 1 without Redis, at its start and later (docs/frappe-contract.md#socketio-without-redis). So it is
 //! not started while Redis is down, and such exits are not counted as crashes: it restarts as soon as Redis is
 //! back, without a back-off.
 
+mod authentication;
 mod subscription;
+pub mod web_url;
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -14,14 +16,15 @@ use nix::sys::signal::Signal;
 use secrecy::SecretSlice;
 use tokio::sync::watch;
 
+use self::authentication::{Authentication, keep_asking};
 use self::subscription::{Subscriber, Subscription};
+use self::web_url::WebUrl;
 use super::RoleContext;
 use crate::backoff::Backoff;
 use crate::health_port::probe;
 use crate::net::loopback_if_unspecified;
 use crate::status::handle::{Phase, RoleCheck, RoleName};
 use crate::supervise::orders::{Order, Run};
-use crate::supervise::relay::relay_for;
 use crate::supervise::run_service::{End, ServiceStatus, run_controlled};
 use crate::supervise::service::Policy;
 use crate::supervise::spawn::{Spec, Stdin};
@@ -48,9 +51,12 @@ pub async fn serve(context: &RoleContext<'_>) -> End {
     let status = plan.observer.subscribe();
     context.pod.status.enter(Phase::Serving, None);
     tokio::spawn(context.pod.status.follow_child(status.clone()));
+    let (authentication, authentication_rx) = watch::channel(Authentication::default());
+    let web_url = WebUrl::of(&context.pod.config, context.site);
     tokio::select! {
         end = run_controlled(&context.pod.processes, plan, orders_rx, &context.pod.shutdown) => end,
-        never = keep_probing(context, &subscription, &orders, status) => match never {},
+        never = keep_probing(context, &subscription, &orders, status, authentication_rx) => match never {},
+        never = keep_asking(web_url, context.has_web, authentication) => match never {},
     }
 }
 
@@ -70,7 +76,7 @@ fn spec(context: &RoleContext<'_>, subscription: &Subscription) -> Spec {
         stdin: Stdin::Bytes(SecretSlice::from(PRELUDE.as_bytes().to_vec())),
         env: environment.into_map(),
         cwd: Some(context.sites()),
-        output: relay_for(ROLE.as_str(), context.pod.config.child_logs, ROLE.as_str()),
+        output: context.output(ROLE.as_str(), ROLE.as_str()),
         parent_death_signal: Some(Signal::SIGTERM),
         ..Spec::new(ROLE.as_str(), "node")
     }
@@ -89,6 +95,7 @@ async fn keep_probing(
     subscription: &Subscription,
     orders: &watch::Sender<Order>,
     mut status: watch::Receiver<ServiceStatus>,
+    authentication: watch::Receiver<Authentication>,
 ) -> Infallible {
     let url = format!(
         "http://127.0.0.1:{}/socket.io/?EIO=4&transport=polling",
@@ -111,10 +118,14 @@ async fn keep_probing(
             Ok(Subscriber::Absent) => Some("node does not listen for events in the queue Redis".to_string()),
             Ok(_) => handshake(&url).await.err(),
         };
-        let note =
-            if subscriber == Ok(Subscriber::Unidentified) { UNIDENTIFIED_NOTE } else { "" }.to_string();
         let works = problem.is_none();
         has_worked |= works;
+        let pages = authentication.borrow().clone();
+        let problem = problem.or(pages.problem);
+        let unidentified =
+            (subscriber == Ok(Subscriber::Unidentified)).then(|| UNIDENTIFIED_NOTE.to_string());
+        let notes = unidentified.into_iter().chain(Some(pages.note).filter(|note| !note.is_empty()));
+        let note = notes.collect::<Vec<_>>().join("; ");
         context
             .pod
             .status

@@ -14,7 +14,6 @@ use crate::backoff::Backoff;
 use crate::config::duration::NO_LIMIT;
 use crate::front::{Front, Probe};
 use crate::status::handle::{Phase, RoleProbe, StatusHandle};
-use crate::supervise::relay::relay;
 use crate::supervise::run_service::{End, ServicePlan, run_service};
 use crate::supervise::service::Policy;
 use crate::supervise::spawn::Spec;
@@ -91,7 +90,7 @@ fn spec(context: &RoleContext<'_>, front: &Front, grace: Duration) -> Spec {
         args: args.into_iter().map(Into::into).collect(),
         env: environment.into_map(),
         cwd: Some(context.sites()),
-        output: relay(context.pod.config.child_logs, NAME),
+        output: context.output("", NAME),
         // A quick shutdown: its requests came through us, and no process is left to wake its sleeping workers.
         parent_death_signal: Some(Signal::SIGINT),
         ..Spec::new(NAME, context.pod.bench.gunicorn())

@@ -80,8 +80,8 @@ pub async fn serve(context: &RoleContext<'_>) -> End {
                         stop_all.request_stop();
                     }
                     end = Some(match end.take() {
-                        Some(first @ (End::CrashLoop(_) | End::Ended(_) | End::NotStarted(_))) => first,
-                        _ => one,
+                        None | Some(End::StopRequested(..)) => one,
+                        Some(first) => first,
                     });
                 }
                 Some(Err(_)) => {}

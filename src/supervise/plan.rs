@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::hooks::{Hooks, NoHooks};
 use super::service::{Policy, State};
 use super::spawn::{SpawnError, Spec};
+use crate::outcome::Fault;
 use crate::sys::exit::Exit;
 
 /// A program to supervise, with its policy and hooks.
@@ -78,4 +79,6 @@ pub enum End {
     /// The program ended too often.
     CrashLoop(Exit),
     NotStarted(SpawnError),
+    /// The program ended too often, for a reason that its role knows.
+    Failed(Fault),
 }

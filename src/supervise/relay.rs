@@ -1,5 +1,6 @@
 //! Relays a child's output to ours (CAULDRON_CHILD_LOGS).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -9,11 +10,30 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use super::output::{OutputLine, Stream};
 use super::spawn::Output;
 use crate::telemetry::ChildLogs;
+use crate::telemetry::redaction::Redaction;
 use crate::telemetry::sink;
 
 /// The output mode of a child of `role`: inherited, prefixed with the child's name, or each line as a JSON
-/// object like our own log lines.
-pub fn relay_for(role: &'static str, logs: ChildLogs, name: &str) -> Output {
+/// object like our own log lines. Secrets are taken out of lines that we read. Inherited output is not read: there,
+/// Python children take out logins of Redis URLs themselves (`frappe/sitecustomize.py`).
+pub fn relay_for(
+    role: &'static str,
+    logs: ChildLogs,
+    name: &str,
+    secrets: impl FnOnce() -> Redaction,
+) -> Output {
+    if logs == ChildLogs::Inherit {
+        return Output::Inherit;
+    }
+    relay_with(role, logs, name, Some(secrets()))
+}
+
+/// The output mode of a program without a role, which is not Frappe's: its bytes stay.
+pub fn relay(logs: ChildLogs, name: &str) -> Output {
+    relay_with("", logs, name, None)
+}
+
+fn relay_with(role: &'static str, logs: ChildLogs, name: &str, secrets: Option<Redaction>) -> Output {
     let origin = Origin { role, child: name.to_string() };
     let format: fn(&Origin, OutputLine<'_>) -> Vec<u8> = match logs {
         ChildLogs::Inherit => return Output::Inherit,
@@ -24,17 +44,16 @@ pub fn relay_for(role: &'static str, logs: ChildLogs, name: &str) -> Output {
         if line.redrawn {
             return;
         }
-        let record = format(&origin, line);
+        let text = match &secrets {
+            Some(secrets) => Cow::Owned(secrets.apply_to_output(line.text)),
+            None => Cow::Borrowed(line.text),
+        };
+        let record = format(&origin, OutputLine { text: &text, ..line });
         match line.stream {
             Stream::Stdout => sink::stdout().write_record(&record),
             Stream::Stderr => sink::stderr().write_record(&record),
         }
     }))
-}
-
-/// The output mode of a program without a role.
-pub fn relay(logs: ChildLogs, name: &str) -> Output {
-    relay_for("", logs, name)
 }
 
 /// The source of a line.
@@ -56,7 +75,7 @@ fn as_json(origin: &Origin, line: OutputLine<'_>) -> Vec<u8> {
         child: &'a str,
         pid: i32,
         stream: String,
-        message: std::borrow::Cow<'a, str>,
+        message: Cow<'a, str>,
     }
     let mut timestamp = String::new();
     let _ = SystemTime.format_time(&mut Writer::new(&mut timestamp));

@@ -131,3 +131,17 @@ fn a_full_disk() {
     }
     snapshot::same(&before, &snapshot::cluster(&stage.postgres));
 }
+
+/// Frappe and RQ would fail with a traceback at each start.
+#[test]
+fn a_time_limit_of_a_queue_that_rq_cannot_read() {
+    let stage = new_stage();
+    let path = stage.bench.sites().join("common_site_config.json");
+    for (workers, words) in [
+        (r#"{"reports": {"timeout": "soon"}}"#, ["queue `reports`", "`soon` is not a timeout"]),
+        (r#"{"reports": 900}"#, ["queue `reports`", "it is a number, not an object"]),
+    ] {
+        fs::write(&path, format!(r#"{{"workers": {workers}}}"#)).expect("a file");
+        refuses(&stage, 78, &words, |binary| binary);
+    }
+}

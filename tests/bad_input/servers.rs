@@ -68,3 +68,31 @@ fn a_port_that_is_in_use() {
     crate::check(&web.run().exits(78), &["CAULDRON_WEB_ADDR", &address]);
     assert_eq!(stage.postgres.database_exists("frappe"), before);
 }
+
+/// Parameters that Python, node and our client do not all honour.
+#[test]
+fn a_parameter_of_a_redis_url_that_not_all_programs_honour() {
+    let stage = new_stage();
+    let before = stage.snapshot();
+    let absent = "/absent/canary.pem";
+    for (parameters, words) in [
+        ("ssl=true", "REDIS_QUEUE): Frappe's programs cannot all use its parameter ssl: write rediss://"),
+        ("protocol=3", "parameter protocol: remove it"),
+        ("ssl_cert_reqs=none", "parameter ssl_cert_reqs"),
+        ("socket_timeout=canary", "parameter socket_timeout"),
+        ("password=a&canary", "parameter number 2"),
+    ] {
+        let url = format!("{}?{parameters}", stage.redis.url(1));
+        let ended = stage.manifest("bootstrap").set("REDIS_QUEUE", &url).run().exits(78).says(words);
+        assert!(!ended.to_string().contains("canary"), "{ended}");
+        stage.manifest("doctor").set("REDIS_QUEUE", url).run().exits(78).prints("REDIS_QUEUE");
+    }
+    for parameters in
+        ["ssl_cert_reqs=none".into(), format!("ssl_keyfile={absent}"), format!("ssl_ca_certs={absent}")]
+    {
+        let url = format!("rediss://127.0.0.1:{}/1?{parameters}", stage.redis.port());
+        let name = parameters.split('=').next().expect("a name");
+        stage.manifest("bootstrap").set("REDIS_QUEUE", url).run().exits(78).says(name);
+    }
+    stage.is_unchanged_since(&before);
+}

@@ -6,7 +6,7 @@ use crate::{new_stage, refuses};
 /// The wrong values, and words that the error has to contain.
 type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
 
-const CASES: [Case; 37] = [
+const CASES: [Case; 42] = [
     (&[("SITE_NAME", "")], &["SITE_NAME", "erp.example.com"]),
     (&[("SITE_NAME", "../other")], &["SITE_NAME", "../other"]),
     (&[("SITE_NAME", "assets")], &["SITE_NAME"]),
@@ -42,6 +42,14 @@ const CASES: [Case; 37] = [
     (&[("ADMIN_PASSWORD", "a\nb")], &["ADMIN_PASSWORD", "control character"]),
     (&[("DB_PASSWORD", "a\tb")], &["DB_PASSWORD", "control character"]),
     (&[("SITE_DB_PASSWORD", "\n")], &["SITE_DB_PASSWORD", "empty"]),
+    (&[("ADMIN_PASSWORD", " ")], &["ADMIN_PASSWORD", "only blanks"]),
+    (&[("CAULDRON_SITE_URL", "https://erp.test/?x=1")], &["CAULDRON_SITE_URL", "more than a scheme"]),
+    (
+        &[("CAULDRON_SITE_URL", "https://erp.test/app")],
+        &["CAULDRON_SITE_URL", "write https://erp.example.com"],
+    ),
+    (&[("CAULDRON_POOL", ";")], &["CAULDRON_POOL", "names no pool", "short,default=2 long=1"]),
+    (&[("CAULDRON_LOG_LEVEL", "loud")], &["CAULDRON_LOG_LEVEL", "write one of: info"]),
     (&[("DB_PASSWORD", ""), ("DB_PASSWORD_FILE", "s3cret")], &["DB_PASSWORD", "absolute path"]),
     (&[("CAULDRON_APPS", "W3sidXJsIjoiaHR0cHM6Ly9oL3guZ2l0In1d")], &["CAULDRON_APPS", "base64"]),
 ];
@@ -86,4 +94,26 @@ fn a_value_and_its_file_together_are_an_error() {
         let both = format!("both {name} and {file} are set");
         refuses(&stage, 78, &[&both, "unset one"], |binary| binary.set(&file, "/dev/null"));
     }
+}
+
+/// Files with Windows line ends: every value ends with a carriage return.
+#[test]
+fn a_carriage_return_is_no_part_of_a_value() {
+    let stage = new_stage();
+    let ended = stage
+        .manifest("bootstrap")
+        .set("CAULDRON_HEALTH_ADDR", "off\r")
+        .set("CAULDRON_INSTANCE", "a/b\r")
+        .set("CAULDRON_APPS_UPDATE", " ")
+        .set("CAULDRON_POOL", "\r")
+        .set("CAULDRON_GRAC", "canary\r")
+        .set("REDIS_SOCKETIO", "ftp://canary")
+        .run()
+        .exits(0)
+        .event("config.redis_socketio_ignored")
+        .event("config.unused")
+        .says("set CAULDRON_GRACE if that was meant");
+    assert!(!ended.to_string().contains("canary"), "{ended}");
+    assert_eq!(stage.state("instance").as_deref(), Some("a/b"));
+    assert!(!stage.bench.read_config("common_site_config.json").contains_key("redis_socketio"));
 }

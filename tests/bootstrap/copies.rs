@@ -150,6 +150,24 @@ fn a_pod_that_moved_is_no_copy() {
     assert_eq!(switches(&stage.bench), (Value::Null, Value::Null));
 }
 
+/// A release up to 0.2.0 took a line end of a manifest for another installation.
+#[test]
+fn a_copy_by_a_line_end_alone_is_no_copy_any_more() {
+    let stage = stage::empty();
+    stage.leader().set("CAULDRON_INSTANCE", "a/b").run().exits(0);
+    let before = (stage.state("install_id"), stage.state("instance"));
+    let earlier = stage.leader().of_the_previous_release().set("CAULDRON_INSTANCE", "a/b\r").run().exits(0);
+    assert_eq!(switches(&stage.bench), (1.into(), 1.into()), "{earlier}");
+    let leader = stage.leader().set("CAULDRON_INSTANCE", "a/b").run().exits(0);
+    leader.event("site.copy_mark_removed");
+    assert_eq!(switches(&stage.bench), (Value::Null, Value::Null));
+    assert_eq!((stage.state("install_id"), stage.state("instance")), before);
+    let with_line_end = stage.leader().set("CAULDRON_INSTANCE", "a/b\r").run().exits(0).stderr;
+    assert!(!with_line_end.contains("site.is_copy"), "{with_line_end}");
+    let back = stage.leader().of_the_previous_release().set("CAULDRON_INSTANCE", "a/b").run().exits(0);
+    assert_eq!(switches(&stage.bench), (Value::Null, Value::Null), "{back}");
+}
+
 /// Staging with its own database and volume still uses production's Redis.
 #[test]
 fn a_queue_claimed_by_another_installation_is_reported() {

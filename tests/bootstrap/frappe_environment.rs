@@ -92,3 +92,43 @@ fn without_our_variables_they_are_the_settings() {
     theirs(stage.leader()).run().exits(0).event("site.up_to_date");
     served(alone).ping_and_stop();
 }
+
+/// libpq and gunicorn read these in the children only: the site would be made on one server and used on another.
+#[test]
+fn variables_of_libpq_and_gunicorn_reach_no_child() {
+    let stage = stage::empty();
+    let foreign = [
+        ("PGHOSTADDR", "192.0.2.1"),
+        ("PGSERVICE", "nowhere"),
+        ("PGTARGETSESSIONATTRS", "read-only"),
+        ("PGOPTIONS", "-c default_transaction_read_only=on"),
+        ("GUNICORN_CMD_ARGS", "--daemon --bind 127.0.0.1:1"),
+        ("WEB_CONCURRENCY", "313373"),
+    ];
+    let given = || with(stage.leader().set("CAULDRON_LOG_LEVEL", "info"), &foreign);
+    let ended = given().run().exits(0).event("config.variable_dropped");
+    for (name, value) in foreign {
+        assert!(ended.stderr.contains(&format!("\"variable\":\"{name}\"")), "{name}: {ended}");
+        assert!(!ended.stderr.contains(value), "{value}: {ended}");
+    }
+    served(given()).ping_and_stop();
+    let exec = with(stage.command("exec"), &foreign).set("PGADMIN_LISTEN_PORT", "5050");
+    let program = exec.argument("--").argument("env").run().exits(0);
+    for (name, value) in foreign {
+        assert!(!program.stdout.contains(&format!("{name}={value}")), "{program}");
+    }
+    // What we set ourselves stays, and so does what libpq does not read.
+    assert!(
+        program.stdout.contains("PGSSLMODE=") && program.stdout.contains("PGADMIN_LISTEN_PORT=5050"),
+        "{program}"
+    );
+    with(stage.manifest("doctor"), &foreign).run().exits(0).prints("PGHOSTADDR").prints("not passed");
+    // The control: the same variables break a plain psycopg2.
+    let code = "import psycopg2, sys; psycopg2.connect(host=sys.argv[1], port=sys.argv[2], user='x')";
+    let mut plain = stage.bench.program("env/bin/python");
+    plain
+        .args(["-c", code, stage.postgres.host(), &stage.postgres.port().to_string()])
+        .env("PGSERVICE", "nowhere");
+    let output = plain.output().expect("python runs");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nowhere"), "{output:?}");
+}

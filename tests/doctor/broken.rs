@@ -15,10 +15,24 @@ fn every_wrong_setting_is_reported_and_the_rest_is_checked() {
     let broken = doctor(&stage)
         .set("GUNICORN_WORKERS", "many")
         .set("CAULDRON_DRAIN", "soon")
+        .set("CAULDRON_LOG_LEVEL", "loud")
+        .set("CAULDRON_LOG_FORMAT", "xml")
+        .set("CAULDRON_WEB_CA", "/nowhere")
+        .set("WEB_CONCURRENCY", "canary")
+        .set("CAULDRON_GRAC", "canary")
         .set("DB_PASSWORD_FILE", "/nowhere")
         .set("REDIS_CACHE", "http://canary@h");
     let report = Examined::from(broken.run()).exits(78);
-    for variable in ["GUNICORN_WORKERS", "CAULDRON_DRAIN", "DB_PASSWORD", "REDIS_CACHE"] {
+    let variables = [
+        "GUNICORN_WORKERS",
+        "CAULDRON_DRAIN",
+        "CAULDRON_LOG_LEVEL",
+        "CAULDRON_LOG_FORMAT",
+        "CAULDRON_WEB_CA",
+        "DB_PASSWORD",
+        "REDIS_CACHE",
+    ];
+    for variable in variables {
         let named =
             |f: &&crate::examined::Finding| f.id == "configuration" && f.subject.starts_with(variable);
         assert!(
@@ -28,6 +42,8 @@ fn every_wrong_setting_is_reported_and_the_rest_is_checked() {
         );
     }
     assert!(!report.text.contains("canary"), "{}", report.text);
+    let report = report.reports("unused-settings", "warning", "set CAULDRON_GRACE if that was meant");
+    let report = report.reports("unused-settings", "warning", "GUNICORN_WORKERS replaces it");
     report
         .reports("redis-connection", "info", "skipped: REDIS_CACHE cannot be used")
         .reports("redis-queue-eviction", "ok", "")

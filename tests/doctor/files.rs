@@ -54,6 +54,17 @@ fn missing_programs() {
     }
 }
 
+/// Frappe makes PDFs with it: everything else works without it.
+#[test]
+fn wkhtmltopdf_is_searched_on_the_path() {
+    let stage = stage::healthy();
+    let folder = tempfile::tempdir().expect("a folder");
+    let examine = || Examined::from(doctor(&stage).set("PATH", folder.path().display()).run()).exits(0);
+    examine().reports("bench-wkhtmltopdf", "warning", "install wkhtmltopdf in the image");
+    let program = stage::add_program(folder.path(), "wkhtmltopdf");
+    examine().reports("bench-wkhtmltopdf", "ok", &program.display().to_string());
+}
+
 /// No migration could take its backup.
 #[test]
 fn a_pg_dump_older_than_the_server() {

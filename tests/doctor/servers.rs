@@ -6,6 +6,7 @@ use crate::examined::Examined;
 use crate::stage::{self, doctor, examine};
 use crate::support::port;
 use crate::support::redis::Options;
+use crate::support::stage::ready;
 
 #[test]
 fn with_all_servers_down_the_rest_is_reported_in_time() {
@@ -34,6 +35,25 @@ fn names_that_do_not_resolve() {
     let stage = stage::empty();
     let report = Examined::from(doctor(&stage).set("DB_HOST", "nowhere.invalid").run()).exits(69);
     report.reports("dns", "error", "nowhere.invalid").reports("postgres-connection", "error", "dns");
+}
+
+/// wkhtmltopdf loads from the site's URL, and socketio authenticates pages at CAULDRON_WEB_URL.
+#[test]
+fn addresses_of_the_web_role() {
+    let stage = stage::healthy();
+    let url = Examined::from(doctor(&stage).set("CAULDRON_SITE_URL", "https://nowhere.invalid").run());
+    url.reports("site-url", "warning", "nowhere.invalid").reports("live-events", "ok", "not set");
+    let web = port::free();
+    let asked = |url: String| Examined::from(doctor(&stage).set("CAULDRON_WEB_URL", url).run()).exits(0);
+    let pod = ready(stage.manifest("web").set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{web}")));
+    asked(format!("http://127.0.0.1:{web}")).reports("live-events", "ok", "the web role answers");
+    asked("http://nowhere.invalid:8000".into()).reports("live-events", "warning", "nowhere.invalid");
+    drop(pod);
+    asked(format!("http://127.0.0.1:{web}")).reports("live-events", "warning", "connection refused");
+    let pod = ready(stage.manifest("socketio").set("SOCKETIO_PORT", port::free()));
+    let health = format!("127.0.0.1:{}", pod.health_port());
+    let report = Examined::from(doctor(&stage).set("CAULDRON_HEALTH_ADDR", health).run());
+    report.reports("live-events", "warning", "not set");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use crate::examined::Examined;
 use crate::support::bench::Bench;
@@ -21,7 +22,20 @@ pub fn empty() -> Stage {
 
 pub fn with_redis(redis: Options) -> Stage {
     let redis = Redis::start_with(redis.password(REDIS_PASSWORD));
-    Stage::with(SITE, DATABASE, Postgres::start(), redis, Bench::sample())
+    let stage = Stage::with(SITE, DATABASE, Postgres::start(), redis, Bench::sample());
+    let programs = stage.bench.path().join("programs");
+    fs::create_dir(&programs).expect("a folder for programs");
+    add_program(&programs, "wkhtmltopdf");
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").expect("PATH"));
+    stage.set("PATH", path)
+}
+
+/// Writes a program that this machine may lack, and that `doctor` only finds.
+pub fn add_program(folder: &Path, name: &str) -> PathBuf {
+    let program = folder.join(name);
+    fs::write(&program, "#!/bin/sh\n").expect("a script");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("an executable script");
+    program
 }
 
 /// A finished site that is in use.
@@ -33,7 +47,7 @@ pub fn healthy() -> Stage {
     session.run(
         r#"update "tabSingles" set value = '1' where doctype = 'System Settings' and field = 'enable_scheduler'"#,
     );
-    stage.bench.configure(serde_json::json!({ "host_name": format!("http://{SITE}") }));
+    stage.bench.configure(serde_json::json!({ "host_name": "http://localhost" }));
     // Frappe creates the file readable by every user of the machine.
     let config = stage.file("site_config.json");
     fs::set_permissions(config, fs::Permissions::from_mode(0o640)).expect("a file of its own");

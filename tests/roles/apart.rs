@@ -4,6 +4,7 @@
 //! not treat as its own.
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use crate::all::AllStage;
@@ -12,7 +13,9 @@ use crate::stage::SITE;
 use crate::support::bench::{ADMIN_PASSWORD, Bench};
 use crate::support::binary::{Binary, Pod};
 use crate::support::ca::Ca;
+use crate::support::running::Running;
 use crate::support::stage::ready;
+use crate::support::wait::within;
 use crate::support::{http, port};
 
 /// The time limit for creating a real site on a busy machine.
@@ -80,9 +83,11 @@ fn a_logged_in_page_gets_events_with_web_and_socketio_in_two_containers() {
         }
         drop(socketio);
         // Negative control: the page's own address does not reach the web port.
-        let _socketio = ready(apart.socketio("http").unset("CAULDRON_WEB_URL"));
+        let socketio = ready(apart.socketio("http").unset("CAULDRON_WEB_URL"));
         let page = apart.page("http", &published);
         page.says("refused Unauthorized: Error: connect ECONNREFUSED");
+        socketio.event("socketio.web_url_missing");
+        assert!(socketio.body("/readyz?verbose").contains("CAULDRON_WEB_URL is not set"));
     }
     let _web = ready(everywhere(apart.web(), &apart));
     let unreachable =
@@ -90,6 +95,51 @@ fn a_logged_in_page_gets_events_with_web_and_socketio_in_two_containers() {
     let socketio = ready(unreachable);
     apart.page("http", &published).says("refused Unauthorized");
     socketio.says("cannot get the user of a page from http://127.0.0.2:");
+    // The web role may be starting: it is reported, and the role stays ready.
+    cannot_authenticate(&socketio, "connection refused");
+    assert_eq!(socketio.probe("/readyz"), 200);
+}
+
+/// Asserts that the role's check says that pages cannot be authenticated, and why.
+#[track_caller]
+fn cannot_authenticate(pod: &Pod, reason: &str) {
+    let checks = || pod.body("/readyz?verbose");
+    let says = |checks: String| checks.contains("cannot authenticate pages") && checks.contains(reason);
+    let reported = within(CREATION, || says(checks()).then_some(()));
+    assert!(reported.is_some(), "no `{reason}` in: {}", checks());
+}
+
+/// Node itself would only log it, at the first page.
+#[test]
+fn socketio_is_unready_while_its_web_url_cannot_work() {
+    let stage = AllStage::new();
+    stage.all().with_command("bootstrap").run().exits(0);
+    let web_port = port::free();
+    let python = ["-m", "http.server", "--bind", "127.0.0.1", &web_port.to_string()];
+    let other = Running::spawn(Command::new("python3").args(python));
+    let socketio = |url: String| {
+        let binary = stage.all().with_command("socketio").set("SOCKETIO_PORT", port::free());
+        ready(binary.set("CAULDRON_WEB_URL", url))
+    };
+    let mut misspelt = socketio("http://nowhere.invalid:8000".into());
+    let mut foreign = socketio(format!("http://127.0.0.1:{web_port}"));
+    cannot_authenticate(&misspelt, "nowhere.invalid");
+    cannot_authenticate(&foreign, "no answer of the web role");
+    for pod in [&mut misspelt, &mut foreign] {
+        let unready = within(CREATION, || (pod.probe("/readyz") == 503).then_some(()));
+        assert!(unready.is_some(), "{}", pod.body("/readyz?verbose"));
+        assert!(pod.body("/readyz").contains("cannot authenticate pages"), "{}", pod.body("/readyz"));
+        pod.event("health.role_failed");
+    }
+    drop(other);
+    let web = stage.all().with_command("web").set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{web_port}"));
+    let web = ready(web);
+    foreign.answers("/readyz", 200);
+    assert!(!foreign.body("/readyz?verbose").contains("cannot authenticate"));
+    // A replacement of the web role makes no socketio unready.
+    drop(web);
+    cannot_authenticate(&foreign, "connection refused");
+    assert_eq!((foreign.probe("/readyz"), misspelt.probe("/readyz")), (200, 503));
 }
 
 /// Frappe 16 authenticates with fetch.
@@ -121,16 +171,18 @@ fn with_tls_the_certificate_of_the_page_is_verified() {
     let web = ready(with_tls(apart.web()));
     let socketio = ready(apart.socketio("https").set("CAULDRON_WEB_CA", ca.root().display()));
     apart.receives_events(&apart.page("https", "https://desk.test"));
+    assert!(!socketio.body("/readyz?verbose").contains("cannot authenticate"));
     // The certificate is for another name.
     apart.page("https", "https://other.test").says("refused Unauthorized");
     socketio.says("cannot get the user of a page from https://127.0.0.2:");
     drop(socketio);
     let stranger = Ca::new();
-    let _socketio = ready(apart.socketio("https").set("CAULDRON_WEB_CA", stranger.root().display()));
+    let socketio = ready(apart.socketio("https").set("CAULDRON_WEB_CA", stranger.root().display()));
     apart.page("https", "https://desk.test").says("refused Unauthorized");
+    cannot_authenticate(&socketio, "signed by an unknown CA");
     drop(web);
     // One process runs both roles, and connects to itself.
-    drop(_socketio);
+    drop(socketio);
     let _all = ready(with_tls(apart.stage.all()).set("CAULDRON_HOSTS", "desk.test"));
     apart.receives_events(&apart.page("https", "https://desk.test"));
 }

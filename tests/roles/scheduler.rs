@@ -1,16 +1,18 @@
 //! One leader among all schedulers, standbys that take over, and observed ticks.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::Signal;
 
 use crate::container::Container;
 use crate::processes::{child, children, kill, lives, rounds, status};
 use crate::stage::{LONG, RolesStage};
 use crate::support::binary::{Binary, Pod};
+use crate::support::port;
 use crate::support::stage::ready;
 use crate::support::wait::{eventually, within};
 
@@ -63,6 +65,67 @@ fn a_leader_ticks_and_reports_it() {
     pod.signal(Signal::SIGTERM);
     pod.end_within(SOON).exits(0);
     assert!(!lives(pid));
+}
+
+/// Frappe's own program ends with 0 without a message.
+#[test]
+fn a_lock_that_another_process_holds_is_named() {
+    let (_alone, stage) = (alone(), RolesStage::new());
+    let container = Container::new(&stage);
+    let path = container.path().join("config/scheduler_process");
+    let file = fs::File::create(&path).expect("a lock file");
+    let lock =
+        Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error).expect("the lock");
+    let held = format!("config/scheduler_process is locked by pid {} ", std::process::id());
+    let pod = scheduler(&container, &stage).start();
+    pod.event("scheduler.lock_held");
+    let reported = within(LONG, || pod.body("/readyz").contains(&held).then_some(()));
+    assert!(reported.is_some(), "{}", pod.log());
+    assert!(status(&pod)["reasons"].to_string().contains(&held), "{}", status(&pod));
+    pod.end_within(LONG).exits(75).refuses("scheduler-locked").says(&held);
+    drop(lock);
+    assert!(leads(&ready(scheduler(&container, &stage))));
+}
+
+fn is_locked(path: &Path) -> bool {
+    let lock = |file| Flock::lock(file, FlockArg::LockExclusiveNonblock);
+    fs::File::open(path).is_ok_and(|file| lock(file).is_err())
+}
+
+/// A role that serves the site in a container; `all` includes a scheduler.
+fn serving(role: &str, container: &Container, stage: &RolesStage) -> Pod {
+    let binary = scheduler(container, stage).with_command(role).set("SOCKETIO_PORT", port::free());
+    let binary = binary.set("CAULDRON_WEB_ADDR", format!("127.0.0.1:{}", port::free()));
+    ready(binary.set("CAULDRON_BOOTSTRAP", "follow").set("GUNICORN_WORKERS", 1))
+}
+
+/// Frappe 16's System Health Report looks at the lock in the container of the request.
+#[test]
+fn a_web_container_holds_the_lock_while_a_scheduler_ticks_elsewhere() {
+    let (_alone, stage) = (alone(), RolesStage::new());
+    let [front, back] = [(), ()].map(|()| Container::new(&stage));
+    let lock = front.path().join("config/scheduler_process");
+    let _web = serving("web", &front, &stage);
+    assert!(!is_locked(&lock));
+    let pod = ready(scheduler(&back, &stage));
+    eventually(LONG, "the web role holds the lock", || is_locked(&lock).then_some(()));
+    pod.signal(Signal::SIGTERM);
+    pod.end_within(SOON).exits(0);
+    eventually(LONG, "the web role releases the lock", || (!is_locked(&lock)).then_some(()));
+}
+
+#[test]
+fn a_scheduler_that_takes_over_gets_the_lock_from_its_own_web_role() {
+    let (_alone, stage) = (alone(), RolesStage::new());
+    let [first, second] = [(), ()].map(|()| Container::new(&stage));
+    let leader = ready(scheduler(&first, &stage));
+    let pod = serving("all", &second, &stage);
+    assert!(note(&pod).starts_with("stands by"), "{}", note(&pod));
+    let lock = second.path().join("config/scheduler_process");
+    eventually(LONG, "the web role holds the lock", || is_locked(&lock).then_some(()));
+    leader.signal(Signal::SIGKILL);
+    eventually(LONG, "a tick", || (leads(&pod) && note(&pod).contains(" s ago")).then_some(()));
+    assert!(!pod.log().contains("scheduler.lock_held"), "{}", pod.log());
 }
 
 #[test]

@@ -82,7 +82,9 @@ fn tls_is_verified() {
     queue(&server.url(1)).set("REDIS_TLS_CA", server.ca().expect("a CA")).run().expect(0);
     // redis-py's parameters, in the one URL that all clients use.
     queue(&format!("{}?ssl_ca_certs={}", server.url(1), root.display())).run().expect(0);
-    queue(&format!("{}?ssl_cert_reqs=none", server.url(1))).run().expect(0);
+    queue(&format!("{}?ssl_cert_reqs=none", server.url(1))).run().expect(78);
+    let absent = format!("{}?ssl_ca_certs=/absent/ca.pem", server.url(1));
+    queue(&absent).run().expect(78).reports("redis_queue", "never", "tls", "unset ssl_ca_certs");
     let other = Ca::new();
     queue(&server.url(1)).set("REDIS_TLS_CA", other.root()).run().expect(78).reports(
         "redis_queue",

@@ -7,7 +7,7 @@ fn translated(line: &str) -> String {
         "db-host" | "log-level" => Some(true),
         _ => None,
     };
-    let ours = translate(words, |word| ["web", "run", "worker"].contains(&word), &takes_value);
+    let ours = translate(words, |word| ["web", "run", "worker"].contains(&word), &takes_value).arguments;
     ours[1..].iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
@@ -83,5 +83,23 @@ fn our_options_are_accepted_before_and_after_a_legacy_command() {
 fn our_own_commands_are_unchanged() {
     for line in ["web --db-host x", "run -- bench start", "--version", "worker"] {
         assert_eq!(translated(line), line);
+    }
+}
+
+#[test]
+fn options_of_gunicorn_without_effect_are_named_without_their_values() {
+    let ignored = |line: &str| {
+        let words = ["cauldron-frappe"].into_iter().chain(line.split_whitespace()).map(OsString::from);
+        translate(words.collect(), |_| false, &|_| None).ignored
+    };
+    let official = "gunicorn --chdir=/b/sites --bind=0.0.0.0:8000 --threads=4 --workers=2 --worker-class=gthread \
+        --worker-tmp-dir=/dev/shm --timeout=120 frappe.app:application";
+    assert_eq!(ignored(official), Vec::<String>::new());
+    assert_eq!(
+        ignored("gunicorn -k gevent --max-requests 100 --preload --access-logfile=- frappe.app:application"),
+        ["-k", "--max-requests", "--preload", "--access-logfile"]
+    );
+    for other in ["gunicorn --preload other:app", "bench worker --quiet", "web"] {
+        assert_eq!(ignored(other), Vec::<String>::new(), "{other}");
     }
 }

@@ -60,8 +60,11 @@ impl RoleLoop<'_> {
                 self.stop_all.request_stop();
                 return Some((role, end));
             }
-            let problem =
-                format!("{} keeps failing; restarted every {} s", program(role), RETRY_INTERVAL.as_secs());
+            let cause = match end {
+                End::Failed(fault) => fault.cause,
+                _ => format!("{} keeps failing", program(role)),
+            };
+            let problem = format!("{cause}; restarted every {} s", RETRY_INTERVAL.as_secs());
             tracing::error!(
                 event = "service.role_down",
                 role = role.name().as_str(),
@@ -95,6 +98,7 @@ impl RoleLoop<'_> {
 pub(super) fn unrequested_end(role: Role, end: End) -> Option<Fault> {
     match end {
         End::StopRequested(..) => None,
+        End::Failed(fault) => Some(fault),
         End::NotStarted(error) => {
             let fault = error.fault();
             Some(Fault { cause: format!("{}: {}", role.name(), fault.cause), ..fault })

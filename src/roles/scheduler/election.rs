@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::stand_in::StandIn;
 use crate::bench::Bench;
 use crate::config::database::DatabaseConfig;
 use crate::frappe::scheduler_settings::Settings;
@@ -54,6 +55,7 @@ pub struct Election {
     orders: watch::Sender<Order>,
     child: watch::Receiver<ServiceStatus>,
     state: watch::Sender<ElectionState>,
+    stand_in: Arc<StandIn>,
 }
 
 impl Election {
@@ -69,7 +71,8 @@ impl Election {
             format!("cauldron/scheduler {}", host.unwrap_or_default()).chars().take(63).collect();
         let (bench, site) = (context.pod.bench.clone(), context.site.to_string());
         let database = context.database.directly();
-        Self { database, bench, site, application, orders, child, state }
+        let stand_in = context.stand_in.clone();
+        Self { database, bench, site, application, orders, child, state, stand_in }
     }
 
     /// Alternates between standby and leader, forever.
@@ -176,6 +179,7 @@ impl Election {
 
     fn publish(&self, state: ElectionState) {
         let run = if matches!(state, ElectionState::Leader { .. }) { Run::Yes } else { Run::No };
+        self.stand_in.allow_child(run == Run::Yes);
         self.orders.send_if_modified(|order| {
             let changed = order.run != run;
             (order.run, order.reason) = (run, "lock");

@@ -16,7 +16,6 @@ use crate::migrate::other_sites::refused;
 use crate::roles::RoleContext;
 use crate::supervise::orders::{Order, Run};
 use crate::supervise::process::Processes;
-use crate::supervise::relay::relay_for;
 use crate::supervise::run_service::{End, ServiceStatus, run_controlled};
 use crate::supervise::service::{Policy, State};
 use crate::supervise::signals::Shutdown;
@@ -195,7 +194,7 @@ fn spec(context: &RoleContext<'_>, pool: &Pool, name: &str) -> Spec {
         stdin: Stdin::Bytes(SecretSlice::from(PRELUDE.as_bytes().to_vec())),
         // The worker finishes its job and takes no other.
         parent_death_signal: Some(nix::sys::signal::Signal::SIGTERM),
-        output: relay_for(ROLE.as_str(), context.pod.config.child_logs, name),
+        output: context.output(ROLE.as_str(), name),
         ..Spec::new(name, context.pod.bench.python())
     }
 }

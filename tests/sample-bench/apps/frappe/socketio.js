@@ -18,7 +18,10 @@ sites.on("connection", (socket) => {
 	socket.on("ping", () => socket.emit("pong"));
 });
 
-const subscriber = redis.createClient({ url: config.redis_queue });
+const url = config.redis_queue;
+// Trap: the query stays in the path, as in Frappe's node_utils.js.
+const options = url.startsWith("unix://") ? { socket: { path: url.replace("unix://", "") } } : { url };
+const subscriber = redis.createClient(options);
 (async () => {
 	await subscriber.connect();
 	await subscriber.subscribe("events", (text) => {

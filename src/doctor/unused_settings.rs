@@ -1,0 +1,29 @@
+//! Checks that every variable that is set has an effect.
+
+use super::finding::Finding;
+use super::id::Id;
+use crate::config::unused::{Unused, hints, names};
+
+/// One finding for all variables: their names, and what to do for each.
+pub fn check(unused: &[Unused]) -> Finding {
+    let id = Id::UnusedSettings;
+    if unused.is_empty() {
+        return Finding::ok(id, "environment", "every variable that is set is used");
+    }
+    Finding::warning(id, names(unused), "set, and nothing uses it", hints(unused))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::finding::Severity;
+
+    #[test]
+    fn all_names_are_in_one_warning() {
+        assert_eq!(check(&[]).severity, Severity::Ok);
+        let one = |name: &str, hint: &str| Unused { name: name.into(), hint: hint.into() };
+        let finding = check(&[one("A", "set B"), one("C", "remove it")]);
+        assert_eq!((finding.severity, finding.subject.as_str()), (Severity::Warning, "A, C"));
+        assert_eq!(finding.hint, "A: set B; C: remove it");
+    }
+}
