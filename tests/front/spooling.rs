@@ -138,7 +138,10 @@ fn slow_senders_leave_the_runtime_folder_to_uploads_and_are_disconnected() {
     eventually(MAX_WAIT, "the bodies of the senders are dropped", || {
         (on_disk(&pod, "request") == 0).then_some(())
     });
-    assert_eq!(upload(stage.port, 20 << 20).status, 200);
+    // A sender that a busy machine started late may still use a share of its own.
+    eventually(MAX_WAIT, "a large upload succeeds again", || {
+        (upload(stage.port, 20 << 20).status == 200).then_some(())
+    });
     is_over.store(true, Ordering::Relaxed);
     let statuses: Vec<u16> = senders.into_iter().map(|sender| sender.join().expect("a sender")).collect();
     assert!(statuses.contains(&408) && statuses.contains(&503), "{statuses:?}");
