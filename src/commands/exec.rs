@@ -10,7 +10,7 @@ use crate::bench::Bench;
 use crate::config::Config;
 use crate::frappe::common_config;
 use crate::frappe::environment::ChildEnvironment;
-use crate::health_port::probe::query_supervisor;
+use crate::health_port::probe::query_status;
 use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow, Result};
 use crate::overlay::{BenchOverlay, OverlayPaths};
@@ -114,7 +114,6 @@ async fn join(config: &Config, bench: &Bench) -> Result<OverlayPaths> {
 
 /// The overlay in the runtime folder that `/status` of the supervisor names.
 async fn reported_by_supervisor(config: &Config) -> Option<OverlayPaths> {
-    let answer = query_supervisor(config.health_addr, "/status").await.ok()?;
-    let status: serde_json::Value = serde_json::from_str(&answer.body).ok()?;
+    let status = query_status(config.health_addr).await.ok()?;
     BenchOverlay::existing_paths(Path::new(status["runtime_dir"].as_str()?))
 }

@@ -43,9 +43,8 @@ impl Site {
             let address = server::start(listen, status.clone())?;
             tracing::debug!(event = "health.listening", %address, "health port is open");
         }
-        let has_health_port = config.health_addr.is_some();
         let mut pod = Pod::start(config, status, shutdown)?;
-        if has_health_port {
+        if pod.config.health_addr.is_some() {
             recent_lines::serve(&pod.runtime_dir);
         }
         let embedded = if pod.config.embedded { Some(Embedded::start(&mut pod).await?) } else { None };

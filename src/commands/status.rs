@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::cli::Format;
 use crate::config::Config;
-use crate::health_port::probe::query_supervisor;
-use crate::outcome::{DONE, Fault, Flow, Result};
+use crate::health_port::probe::query_status;
+use crate::outcome::{DONE, Flow, Result};
 use crate::supervise::signals::Shutdown;
 use crate::telemetry;
 
@@ -16,13 +16,7 @@ pub async fn status(config: Config, format: Format, shutdown: &Shutdown) -> Flow
 }
 
 async fn ask(config: &Config, format: Format) -> Result<u8> {
-    let answer = query_supervisor(config.health_addr, "/status").await?;
-    let status: Value = serde_json::from_str(&answer.body).map_err(|error| {
-        Fault::unavailable(
-            format!("the answer is not from cauldron-frappe: {error}"),
-            "set CAULDRON_HEALTH_ADDR to the address of the supervisor",
-        )
-    })?;
+    let status = query_status(config.health_addr).await?;
     telemetry::print(&match format {
         Format::Json => format!("{status}\n"),
         Format::Text => text(&status),

@@ -19,9 +19,9 @@ use nix::sys::signal::Signal;
 use crate::bench::Bench;
 use crate::config::source::ProcessEnvironment;
 use crate::config::variable::VARIABLES;
-use crate::config::{self, Config, Needs, Reader};
+use crate::config::{self, Needs, Reader};
 use crate::doctor::Request;
-use crate::health_port::probe::query_supervisor;
+use crate::health_port::probe::{query_status, query_supervisor};
 use crate::health_port::recent_lines;
 use crate::outcome::{BUG, DONE, Fault, Flow};
 use crate::supervise::output::OutputLine;
@@ -68,20 +68,18 @@ fn write(path: &Path, text: &str) -> crate::outcome::Result<()> {
 async fn collect(request: &Request<'_>, processes: &Processes) -> String {
     let mut reader = Reader::new(request.settings, &ProcessEnvironment);
     let config = config::load(&mut reader, Needs::SERVERS, request.embedded);
-    let bench = Bench::new(bench_folder(config.as_ref()));
+    let bench = Bench::new(bench_folder(&reader));
     let redaction = Redaction::of(config::secret_values::secret_values(&reader, &bench.sites()));
     let mut bundle = Bundle::default();
     bundle.section("about", &about());
     let problems: String = reader.problems.iter().map(|problem| format!("error: {problem}\n")).collect();
     bundle.section("configuration", &(config::render(&reader) + &problems));
     let health = config.as_ref().and_then(|config| config.health_addr);
-    let status = query_supervisor(health, "/status").await.map(|answer| answer.body);
-    let runtime_dir = status.as_ref().ok().and_then(|status| runtime_dir_of(status));
-    let pretty = |body: &String| {
-        let value = serde_json::from_str::<serde_json::Value>(body);
-        value.and_then(|value| serde_json::to_string_pretty(&value)).unwrap_or_else(|_| body.clone())
-    };
-    bundle.answer("status", status.as_ref().map(pretty).map_err(ToString::to_string));
+    let status = query_status(health).await;
+    let runtime_dir =
+        status.as_ref().ok().and_then(|status| status["runtime_dir"].as_str()).map(PathBuf::from);
+    let pretty = status.map(|status| format!("{status:#}"));
+    bundle.answer("status", pretty.map_err(|fault| fault.to_string()));
     let metrics = query_supervisor(health, "/metrics").await;
     bundle.answer("metrics", metrics.map(|answer| answer.body).map_err(|fault| fault.to_string()));
     for command in ["doctor", "plan"] {
@@ -133,13 +131,10 @@ fn about() -> String {
     rows.iter().map(|(name, value)| format!("{name:10} {value}\n")).collect()
 }
 
-fn bench_folder(config: Option<&Config>) -> PathBuf {
-    config.map_or_else(|| PathBuf::from("/home/frappe/frappe-bench"), |config| config.bench.clone())
-}
-
-fn runtime_dir_of(status: &str) -> Option<PathBuf> {
-    let status: serde_json::Value = serde_json::from_str(status).ok()?;
-    status["runtime_dir"].as_str().map(PathBuf::from)
+/// The folder that was read, also where another setting is wrong.
+fn bench_folder(reader: &Reader<'_>) -> PathBuf {
+    let given = reader.values.iter().find(|(variable, _)| variable.name == "CAULDRON_BENCH");
+    given.map(|(_, given)| PathBuf::from(given.value.trim())).unwrap_or_default()
 }
 
 /// The report of another command of this program, in a process of its own: each of them forgets the secrets of its

@@ -21,7 +21,7 @@ pub fn secret_values(reader: &Reader<'_>, sites: &Path) -> Vec<String> {
         collect_logins(&given.value, &mut values);
         collect_json(&serde_json::from_str(&given.value).unwrap_or_default(), false, &mut values);
     }
-    for (_, value) in std::env::vars() {
+    for value in reader.environment_names().iter().filter_map(|name| reader.environment(name)) {
         collect_logins(&value, &mut values);
     }
     let folders = fs::read_dir(sites).into_iter().flatten().flatten();

@@ -123,23 +123,9 @@ fn is_unknown(reader: &Reader<'_>, name: &str) -> bool {
 fn nearest_setting(name: &str) -> Option<&'static str> {
     let bare = |name: &'_ str| name.strip_prefix("CAULDRON_").unwrap_or(name).to_string();
     let wanted = bare(name);
-    let distances = VARIABLES.iter().map(|v| (distance(&wanted, &bare(v.name)), v.name));
+    let distances = VARIABLES.iter().map(|v| (strsim::levenshtein(&wanted, &bare(v.name)), v.name));
     let (least, nearest) = distances.min_by_key(|(distance, _)| *distance)?;
     (least <= 1 + wanted.len() / 5).then_some(nearest)
-}
-
-/// Returns the number of letters to insert, remove or replace.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -1,12 +1,10 @@
 //! Checks whether the node server of live events can authenticate pages.
 
-use serde_json::Value;
-
 use super::clock::Clock;
 use super::configuration::Inputs;
 use super::finding::Finding;
 use super::id::Id;
-use crate::health_port::probe::query_supervisor;
+use crate::health_port::probe::query_status;
 use crate::roles::socketio::web_url::{Answer, WebUrl};
 
 const VARIABLE: &str = "CAULDRON_WEB_URL";
@@ -28,8 +26,7 @@ pub async fn check(inputs: &Inputs, clock: Clock) -> Finding {
 
 /// The role that runs in this container.
 async fn role(inputs: &Inputs) -> Option<String> {
-    let answer = query_supervisor(Some(inputs.config.health_addr?), "/status").await.ok()?;
-    let status: Value = serde_json::from_str(&answer.body).ok()?;
+    let status = query_status(inputs.config.health_addr).await.ok()?;
     status["role"].as_str().map(str::to_string)
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::config::Listen;
 use crate::net::loopback_if_unspecified;
 use crate::outcome::{Fault, Result};
@@ -65,6 +67,20 @@ pub async fn query_supervisor(health: Option<Listen>, path: &str) -> Result<Answ
         Fault::unavailable(
             format!("no supervisor answers on {address}: {reason}"),
             "start a role in this container, or set CAULDRON_HEALTH_ADDR to the role's value",
+        )
+    })
+}
+
+/// The `/status` of that supervisor.
+///
+/// # Errors
+/// As [`query_supervisor`]; 69 if something else answers.
+pub async fn query_status(health: Option<Listen>) -> Result<Value> {
+    let answer = query_supervisor(health, "/status").await?;
+    serde_json::from_str(&answer.body).map_err(|error| {
+        Fault::unavailable(
+            format!("the answer is not from cauldron-frappe: {error}"),
+            "set CAULDRON_HEALTH_ADDR to the address of the supervisor",
         )
     })
 }

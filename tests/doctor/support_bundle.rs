@@ -85,6 +85,21 @@ fn a_bundle_of_a_broken_configuration_says_what_is_absent() {
     }
 }
 
+/// The bench is still the configured one: its log files are shown, and its secrets are not.
+#[test]
+fn a_broken_configuration_hides_the_secrets_of_its_bench() {
+    let stage = stage::empty();
+    let folder = stage.bench.sites().join(stage.site);
+    fs::create_dir_all(&folder).expect("a site");
+    fs::write(folder.join("site_config.json"), r#"{"db_password": "canary-of-the-file"}"#).expect("a file");
+    fs::create_dir_all(stage.bench.path().join("logs")).expect("a folder of logs");
+    fs::write(stage.bench.path().join("logs/web.log"), "login canary-of-the-file\n").expect("a log");
+    let not_utf8 = ["sh", "-c", r#"export BROKEN="$(printf 'x\377')"; exec "$0" "$@""#];
+    let ended = stage.manifest("support-bundle").set("DB_PORT", "five").under(&not_utf8).run().exits(0);
+    assert!(ended.stdout.contains("web.log\nlogin ***\n"), "{ended}");
+    assert!(!ended.stdout.contains("canary-of-the-file"), "{ended}");
+}
+
 #[test]
 fn a_file_is_written_once_for_its_owner_alone() {
     let stage = stage::empty();
