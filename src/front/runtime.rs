@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -108,19 +109,29 @@ fn memory_limit_bytes(folder: &Path) -> Option<u64> {
     if is_memory { limit() } else { None }
 }
 
-/// Removes the folders whose lock is free: their processes have ended.
+/// Removes the folders whose lock is free, since their supervisors have ended, unless a gunicorn still stops there.
 fn remove_abandoned(runtime: &Path) {
     for entry in fs::read_dir(runtime).into_iter().flatten().flatten() {
         let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
         let lock = entry.path().join(LOCK);
-        if is_ours && File::open(lock).is_ok_and(|lock| lock.try_lock().is_ok()) {
+        let is_unlocked = is_ours && File::open(lock).is_ok_and(|lock| lock.try_lock().is_ok());
+        if is_unlocked && !has_listener(&entry.path()) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
 }
 
+/// Whether a process listens on a socket in this folder: gunicorn's arbiter fails and leaves its workers running if
+/// it cannot unlink its socket (docs/frappe-contract.md#a-socket-that-gunicorn-cannot-unlink).
+fn has_listener(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| UnixStream::connect(entry.path()).is_ok())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixListener;
+
     use super::*;
 
     #[test]
@@ -136,5 +147,19 @@ mod tests {
         assert!(first.compressed().exists() && second.compressed().exists());
         drop(first);
         assert!(second.compressed().exists());
+    }
+
+    #[test]
+    fn a_folder_where_gunicorn_still_listens_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let abandoned = folder.path().join("web-abcd");
+        fs::create_dir(&abandoned).unwrap();
+        File::create(abandoned.join(LOCK)).unwrap();
+        let listener = UnixListener::bind(abandoned.join("gunicorn.sock")).unwrap();
+        Runtime::new(folder.path()).unwrap();
+        assert!(abandoned.exists());
+        drop(listener);
+        Runtime::new(folder.path()).unwrap();
+        assert!(!abandoned.exists());
     }
 }

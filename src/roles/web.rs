@@ -91,7 +91,8 @@ fn spec(context: &RoleContext<'_>, front: &Front, grace: Duration) -> Spec {
         env: environment.into_map(),
         cwd: Some(context.sites()),
         output: context.output("", NAME),
-        // A quick shutdown: its requests came through us, and no process is left to wake its sleeping workers.
+        // A quick shutdown: its requests came through us, and no process is left to wake its sleeping workers. A worker
+        // may deadlock in it until the arbiter kills it (docs/frappe-contract.md#deadlocked-quick-shutdown).
         parent_death_signal: Some(Signal::SIGINT),
         ..Spec::new(NAME, context.pod.bench.gunicorn())
     }
