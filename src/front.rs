@@ -21,6 +21,8 @@ mod client_timeout;
 mod conditional;
 mod conn_state;
 mod connection;
+mod connection_end;
+mod connections;
 mod content_type;
 mod dispatch;
 mod error_page;

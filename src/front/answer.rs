@@ -124,8 +124,15 @@ impl hyper::body::Body for Body {
             Some(stream) => stream.poll_bytes(&mut body.content, cx),
             None => body.content.poll_bytes(cx),
         });
-        if let (Some(Ok(bytes)), Some(exchange)) = (&polled, &mut body.exchange) {
-            exchange.sent_bytes += bytes.len() as u64;
+        match (&polled, &mut body.exchange) {
+            (Some(Ok(bytes)), Some(exchange)) => exchange.sent_bytes += bytes.len() as u64,
+            (Some(Err(error)), Some(exchange)) => tracing::warn!(
+                event = "request.response_incomplete",
+                request_id = exchange.id,
+                %error,
+                "the response ended too early; its client's connection is closed"
+            ),
+            _ => {}
         }
         Poll::Ready(polled.map(|bytes| bytes.map(Frame::data)))
     }

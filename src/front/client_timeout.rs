@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::bounds::{CLIENT_TIMEOUT, CLIENT_TIMEOUT_AT_STOP, POLL_INTERVAL};
-use super::connection::wait_for_stop;
+use super::connection_end::wait_for_stop;
 
 /// The time spent waiting for a client since it last transferred enough bytes.
 #[derive(Debug)]

@@ -12,19 +12,16 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::address::Peer;
 use super::answer::Body;
-use super::bounds::{
-    CLOSE_GRACE, HEAD_TIMEOUT, MAX_HEAD_BYTES, MAX_STREAMS, PING_INTERVAL, STREAM_CHUNK_BYTES,
-};
+use super::bounds::{HEAD_TIMEOUT, MAX_HEAD_BYTES, MAX_STREAMS, PING_INTERVAL, STREAM_CHUNK_BYTES};
 use super::conn_state::ConnState;
+use super::connection_end::{run_to_end, run_until_parkable, wait_for_stop};
 use super::dispatch::answer;
 use super::h2_resets::ResetWatch;
 use super::metrics::DropReason;
-use super::parking::{self, Activity};
 use super::parse_errors::Reason;
 use super::preface::{FirstBytes, Protocol, read_first_bytes};
 use super::sendfile::FileStream;
@@ -43,13 +40,6 @@ pub async fn serve(socket: TcpStream, address: SocketAddr, shared: Arc<Shared>) 
         Box::pin(serve_tls(socket, peer, shared, head_deadline)).await;
     } else {
         serve_plain(socket, peer, shared, head_deadline).await;
-    }
-}
-
-/// Waits until a stop is requested. If the front was dropped, its connections continue to be served.
-pub async fn wait_for_stop(stop: &mut watch::Receiver<bool>) {
-    if stop.wait_for(|stop| *stop).await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
 
@@ -128,8 +118,9 @@ async fn serve_plain(socket: Arc<TcpStream>, peer: Peer, shared: Arc<Shared>, he
         let stream = FileStream::new(socket.clone(), first, &conn);
         let stream = WriteTimeout::new(stream, Delivery::new(socket.clone()), shared.clone());
         let service = RequestService { shared: shared.clone(), peer, conn: conn.clone() };
+        let connection = http1_connection(stream, service);
         let serving =
-            run_until_parkable(http1_connection(stream, service), &conn.activity, &shared, head_deadline);
+            run_until_parkable(connection, Http1::graceful_shutdown, &conn.activity, &shared, head_deadline);
         let ended = Box::pin(serving).await;
         note_parse_error(&shared, peer, &ended);
         if !ended.unwrap_or_default() {
@@ -153,36 +144,9 @@ async fn read_protocol(
     tokio::select! {
         read = timeout_at(head_deadline, read_first_bytes(socket)) => read.ok()?.ok(),
         () = wait_for_stop(&mut stop) => None,
-    }
-}
-
-/// Serves until the connection ends or can be parked. Returns true if it can be parked.
-async fn run_until_parkable(
-    connection: Http1<WriteTimeout<FileStream>>,
-    activity: &Activity,
-    shared: &Shared,
-    head_deadline: Instant,
-) -> hyper::Result<bool> {
-    let mut connection = std::pin::pin!(connection);
-    let mut stop = shared.stop.subscribe();
-    let mut seen = 0;
-    loop {
-        tokio::select! {
-            ended = connection.as_mut() => return ended.map(|()| false),
-            () = wait_for_stop(&mut stop) => {
-                connection.as_mut().graceful_shutdown();
-                return connection.await.map(|()| false);
-            }
-            () = sleep(parking::PARK_AFTER) => {}
-        }
-        if activity.requests_begun() == 0 && Instant::now() >= head_deadline {
-            shared.metrics.count_drop(DropReason::NoHead);
-            return Ok(false);
-        }
-        if activity.is_parkable_since(&mut seen) {
-            activity.park();
-            connection.as_mut().graceful_shutdown();
-            return connection.await.map(|()| true);
+        () = shared.connections.room_is_needed() => {
+            shared.metrics.count_drop(DropReason::IdleAtLimit);
+            None
         }
     }
 }
@@ -213,43 +177,4 @@ async fn serve_http2<S>(
         .serve_connection(TokioIo::new(stream), RequestService { shared: shared.clone(), peer, conn });
     let _ =
         run_to_end(connection, http2::Connection::graceful_shutdown, &activity, &shared, head_deadline).await;
-}
-
-/// Serves until the connection ends by itself (and returns its result), was idle for too long, or has finished its
-/// requests after a stop began.
-async fn run_to_end<C: Future>(
-    connection: C,
-    finish: fn(Pin<&mut C>),
-    activity: &Activity,
-    shared: &Shared,
-    head_deadline: Instant,
-) -> Option<C::Output> {
-    let mut connection = std::pin::pin!(connection);
-    let mut stop = shared.stop.subscribe();
-    let (mut seen, mut check_at) = (0, head_deadline);
-    loop {
-        tokio::select! {
-            ended = connection.as_mut() => return Some(ended),
-            () = wait_for_stop(&mut stop) => break,
-            () = sleep_until(check_at) => {}
-        }
-        if activity.is_idle_since(&mut seen) {
-            if seen == 0 {
-                shared.metrics.count_drop(DropReason::NoHead);
-            }
-            break;
-        }
-        check_at = Instant::now() + HEAD_TIMEOUT;
-    }
-    finish(connection.as_mut());
-    // A client that gives a stream no window, or never completes its first request, does not end the connection.
-    loop {
-        tokio::select! {
-            ended = connection.as_mut() => return Some(ended),
-            () = sleep(CLOSE_GRACE) => {}
-        }
-        if activity.is_idle() {
-            return None;
-        }
-    }
 }

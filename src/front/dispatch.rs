@@ -19,6 +19,7 @@ use super::route::{Route, route};
 use super::security::protect;
 use super::shared::Shared;
 use super::static_file::{self, ServeOptions};
+use super::upstream::UpstreamTime;
 use super::{proxy, socketio, status_page};
 
 /// Answers a request. An error becomes an error page.
@@ -32,8 +33,8 @@ pub async fn answer(
     let reader = Reader::of(request.uri(), request.headers());
     let version = request.version();
     let client = Client::of(&request, peer, &shared.settings.trusted);
-    let address = client.as_ref().map_or(peer.address.ip(), |client| client.address);
-    let mut exchange = Exchange::begin(shared, Class::of(&route), &request, address);
+    let mut exchange = Exchange::begin(shared, Class::of(&route), &request, client.as_ref(), peer);
+    exchange.site = client.as_ref().and_then(|client| requested_site(shared, client, &request));
     exchange.active = Some(conn.activity.begin_request());
     let mut has_slot = true;
     if let Some(slots) = conn.slots(exchange.class) {
@@ -51,12 +52,21 @@ pub async fn answer(
         response
     });
     exchange.status = response.status();
+    exchange.upstream = response.extensions().get().map(|UpstreamTime(time)| *time);
     let headers = response.headers_mut();
-    headers.insert("x-request-id", HeaderValue::try_from(exchange.id.as_str()).expect("hexadecimal"));
+    headers.insert("x-request-id", HeaderValue::try_from(exchange.id.as_str()).expect("plain"));
     if shared.is_draining() && version < Version::HTTP_2 && exchange.status.as_u16() != 101 {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response.map(|body| body.sent_on(conn).ending(exchange))
+}
+
+/// The site of the request's host. A probe names its site.
+fn requested_site<B>(shared: &Shared, client: &Client, request: &Request<B>) -> Option<String> {
+    match request.extensions().get::<Probing>() {
+        Some(probing) => Some(probing.site.clone()),
+        None => shared.settings.hosts.site(&client.host),
+    }
 }
 
 async fn dispatch(
@@ -71,10 +81,7 @@ async fn dispatch(
     if matches!(method, Method::CONNECT | Method::TRACE) {
         return Err(RequestError::MethodNotAllowed);
     }
-    let site = match request.extensions().get::<Probing>() {
-        Some(probing) => Some(probing.site.clone()),
-        None => shared.settings.hosts.site(&client.host),
-    };
+    let site = exchange.site.clone();
     if let Some(site) = &site
         && !matches!(route, Route::Asset(_) | Route::Refused)
         && !shared.serves(site)

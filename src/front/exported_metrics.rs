@@ -5,8 +5,10 @@ use std::sync::Arc;
 use prometheus_client::registry::Registry;
 
 use super::budget::Budget;
+use super::connections::Connections;
 use super::metrics::{InFlight, Metrics};
 use super::shared::Shared;
+use super::tls::Tls;
 use crate::status::handle::MetricsSource;
 
 /// All counters of the web port, without a reference to the web port itself.
@@ -15,12 +17,19 @@ pub struct ExportedMetrics {
     metrics: Arc<Metrics>,
     in_flight: Arc<InFlight>,
     budget: Arc<Budget>,
+    connections: Arc<Connections>,
+    tls: Option<Arc<Tls>>,
 }
 
 impl ExportedMetrics {
     pub fn of(shared: &Shared) -> Self {
-        let budget = shared.runtime.budget().clone();
-        Self { metrics: shared.metrics.clone(), in_flight: shared.in_flight.clone(), budget }
+        Self {
+            metrics: shared.metrics.clone(),
+            in_flight: shared.in_flight.clone(),
+            budget: shared.runtime.budget().clone(),
+            connections: shared.connections.clone(),
+            tls: shared.tls.clone(),
+        }
     }
 }
 
@@ -29,5 +38,9 @@ impl MetricsSource for ExportedMetrics {
         self.budget.register(registry);
         self.metrics.register(registry);
         self.in_flight.register(registry);
+        self.connections.register(registry);
+        if let Some(tls) = &self.tls {
+            tls.register(registry);
+        }
     }
 }

@@ -61,16 +61,19 @@ pub enum DropReason {
     SlowBody,
     /// It did not read its response.
     UnreadAnswer,
+    /// It was idle while the web port had as many connections as it may have.
+    IdleAtLimit,
 }
 
 impl DropReason {
-    const ALL: [Self; 3] = [Self::NoHead, Self::SlowBody, Self::UnreadAnswer];
+    const ALL: [Self; 4] = [Self::NoHead, Self::SlowBody, Self::UnreadAnswer, Self::IdleAtLimit];
 
     fn labels(self) -> LabelSet {
         let reason = match self {
             Self::NoHead => "no_head",
             Self::SlowBody => "slow_body",
             Self::UnreadAnswer => "unread_answer",
+            Self::IdleAtLimit => "idle_at_limit",
         };
         LabelSet(vec![("reason", reason.to_string())])
     }

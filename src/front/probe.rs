@@ -13,7 +13,6 @@ use hyper::header::HOST;
 use hyper::service::service_fn;
 use hyper::{Request, StatusCode, client, server};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::address::Peer;
@@ -27,8 +26,6 @@ const BUFFER_BYTES: usize = 8 * 1024;
 #[derive(Clone, Debug)]
 pub struct Probe {
     shared: Weak<Shared>,
-    /// The permits of all connections.
-    connection_permits: Arc<Semaphore>,
 }
 
 /// In the extensions of a probe's request: the target site, regardless of CAULDRON_HOSTS.
@@ -38,8 +35,8 @@ pub struct Probing {
 }
 
 impl Probe {
-    pub fn new(shared: &Arc<Shared>, connection_permits: Arc<Semaphore>) -> Self {
-        Self { shared: Arc::downgrade(shared), connection_permits }
+    pub fn new(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::downgrade(shared) }
     }
 
     /// Sends `GET path`, reads the response to its end, and returns its status.
@@ -48,10 +45,9 @@ impl Probe {
     /// The reason why there is no response within `deadline`.
     pub async fn get(&self, site: &str, path: &str, deadline: Duration) -> Result<StatusCode, String> {
         let Some(shared) = self.shared.upgrade() else { return Err("the web port is closed".into()) };
-        let connection_permits = self.connection_permits.clone();
         let asking = async move {
             // If no connection gets a permit, clients get no answer either.
-            let _permit = connection_permits.acquire_owned().await;
+            let _permit = shared.connections.permit().await;
             send_get(shared, site, path).await
         };
         match timeout(deadline, Box::pin(asking)).await {
@@ -127,8 +123,7 @@ mod tests {
         let get = |deadline| probe.get("web.local", "/login", deadline);
         // The status page, as the front is not open yet.
         assert_eq!(get(Duration::from_secs(60)).await, Ok(StatusCode::SERVICE_UNAVAILABLE));
-        let left = u32::try_from(probe.connection_permits.available_permits()).unwrap();
-        let _all = probe.connection_permits.acquire_many(left).await.unwrap();
+        let _all = probe.shared.upgrade().unwrap().connections.take_all();
         assert_eq!(get(Duration::from_millis(20)).await, Err("no answer within 20 ms".into()));
     }
 }

@@ -28,7 +28,7 @@ use super::headers::{strip_hop_headers, upstream_headers};
 use super::read_ahead::with_read_ahead;
 use super::spool::{Spooled, spool};
 use super::status_page;
-use super::upstream::{Failure, Reply};
+use super::upstream::{Failure, Reply, UpstreamTime};
 use crate::backoff::Backoff;
 
 /// gunicorn with Frappe restarts within 2 s; after a crash it is restarted after at most 8 s.
@@ -77,6 +77,7 @@ pub async fn forward_to_frappe(
         Some(file_ref) => accel::answer(exchange, &file_ref, &head.headers, &response).await?,
         None => gzip_body::compress(&head.headers, response),
     };
+    response.extensions_mut().insert(UpstreamTime(waited));
     let headers = response.headers_mut();
     let timing =
         format!("app;dur={:.1}, front;dur={:.1}", ms(waited), ms(exchange.arrived.elapsed() - waited));

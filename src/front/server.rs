@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::connection::{serve, wait_for_stop};
+use super::connection::serve;
+use super::connection_end::wait_for_stop;
 use super::exported_metrics::ExportedMetrics;
 use super::probe::Probe;
 use super::runtime::Runtime;
@@ -24,8 +24,6 @@ use crate::sys::limits;
 #[derive(Clone, Debug)]
 pub struct Front {
     shared: Arc<Shared>,
-    /// The permits of connections.
-    connection_permits: Arc<Semaphore>,
 }
 
 impl Front {
@@ -52,9 +50,8 @@ impl Front {
         let shared = Arc::new(Shared::new(settings, address, runtime, assets, tls, status.clone(), most));
         let exported_metrics = ExportedMetrics::of(&shared);
         status.update(|status| status.front = Some(Arc::new(exported_metrics)));
-        let connection_permits = Arc::new(Semaphore::new(most.connections));
-        tokio::spawn(accept(listener, shared.clone(), connection_permits.clone()));
-        Ok(Self { shared, connection_permits })
+        tokio::spawn(accept(listener, shared.clone()));
+        Ok(Self { shared })
     }
 
     /// The path of the socket that gunicorn must listen on.
@@ -64,7 +61,7 @@ impl Front {
 
     /// Returns a probe of the site.
     pub fn probe(&self) -> Probe {
-        Probe::new(&self.shared, self.connection_permits.clone())
+        Probe::new(&self.shared)
     }
 
     /// Starts to forward requests to gunicorn. Requests wait while it is not up yet.
@@ -94,11 +91,10 @@ impl Front {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>, connection_permits: Arc<Semaphore>) {
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut stop = shared.stop.subscribe();
     loop {
-        // Without a permit, connections wait in the kernel's queue at almost no cost.
-        let Ok(permit) = connection_permits.clone().acquire_owned().await else { return };
+        let permit = shared.connections.permit().await;
         let accepted = tokio::select! {
             biased;
             () = wait_for_stop(&mut stop) => break,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::connections::Connections;
 use super::metrics::{InFlight, Metrics};
 use super::open::ServedRoots;
 use super::outflow::Pool;
@@ -69,7 +70,8 @@ pub struct Shared {
     pub variants: Variants,
     pub gunicorn: Arc<Upstream>,
     pub socketio: Arc<Upstream>,
-    pub tls: Option<Tls>,
+    pub tls: Option<Arc<Tls>>,
+    pub connections: Arc<Connections>,
     pub metrics: Arc<Metrics>,
     pub in_flight: Arc<InFlight>,
     pub status: StatusHandle,
@@ -94,15 +96,16 @@ impl Shared {
         status: StatusHandle,
         most: ConnectionLimits,
     ) -> Self {
-        let (host, port) = settings.socketio.clone();
+        let ((host, port), read_timeout) = (settings.socketio.clone(), settings.read_timeout);
         let roots = ServedRoots { bench: settings.bench.clone(), assets };
         Self {
             roots: roots.clone(),
             address,
             variants: Variants::new(runtime.compressed(), roots),
-            gunicorn: Arc::new(Upstream::new(Target::Unix(runtime.socket()), REUSE_WITHIN)),
-            socketio: Arc::new(Upstream::new(Target::Tcp(host, port), Duration::ZERO)),
-            tls,
+            gunicorn: Arc::new(Upstream::new(Target::Unix(runtime.socket()), REUSE_WITHIN, read_timeout)),
+            socketio: Arc::new(Upstream::new(Target::Tcp(host, port), Duration::ZERO, read_timeout)),
+            tls: tls.map(Arc::new),
+            connections: Connections::new(most.connections),
             metrics: Arc::new(Metrics::new()),
             in_flight: Arc::default(),
             status,

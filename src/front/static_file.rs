@@ -102,9 +102,11 @@ fn respond(
     let text = |text: String| HeaderValue::try_from(text).expect("made of digits and dates");
     let fixed = HeaderValue::from_static;
     let headers = response.headers_mut();
+    // Caches must not keep an error in place of the file.
+    let is_error = status.is_client_error();
     headers.insert(header::LAST_MODIFIED, text(httpdate::fmt_http_date(modified)));
     headers.insert(header::ETAG, text(etag));
-    headers.insert(header::CACHE_CONTROL, fixed(options.cache));
+    headers.insert(header::CACHE_CONTROL, fixed(if is_error { "no-store" } else { options.cache }));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
     if content_type.compressible {
         headers.insert(header::VARY, fixed("Accept-Encoding"));

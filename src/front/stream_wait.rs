@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::bounds::{CLIENT_TIMEOUT, CLIENT_TIMEOUT_AT_STOP, MAX_CONSUME_TIME, MIN_CONSUME_BYTES_PER_S};
-use super::connection::wait_for_stop;
+use super::connection_end::wait_for_stop;
 use super::metrics::DropReason;
 use super::shared::Shared;
 use super::write_timeout::Delivery;

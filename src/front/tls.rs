@@ -6,13 +6,19 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
 
 use crate::net::tls::{certificates, private_key, provider};
 use crate::outcome::{Fault, Result};
+use crate::status::metrics::help;
 
 /// Interval at which the files are checked, when a client connects.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -25,9 +31,16 @@ pub struct Tls {
     current: Mutex<Current>,
 }
 
+/// A certificate that was read, and its expiry in Unix time, in seconds.
+#[derive(Clone, Debug)]
+struct Loaded {
+    config: Arc<ServerConfig>,
+    expiry_s: u64,
+}
+
 #[derive(Debug)]
 struct Current {
-    config: Arc<ServerConfig>,
+    loaded: Loaded,
     /// Modification times of the files behind links: a mounted secret is changed by replacing a link.
     modified: [Option<SystemTime>; 2],
     checked_at: Instant,
@@ -38,32 +51,38 @@ impl Tls {
     /// 78 if the files cannot be used.
     pub fn new((certificate, key): (PathBuf, PathBuf)) -> Result<Self> {
         let modified = [&certificate, &key].map(modified);
-        let config = config(&certificate, &key).map_err(|cause| {
+        let loaded = load(&certificate, &key).map_err(|cause| {
             Fault::configuration(cause, "mount a readable PEM chain and its key there, or unset both")
         })?;
-        let current = Mutex::new(Current { config, modified, checked_at: Instant::now() });
+        let current = Mutex::new(Current { loaded, modified, checked_at: Instant::now() });
         Ok(Self { certificate, key, current })
     }
 
     /// # Errors
     /// A failed handshake, or its timeout.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
-        let acceptor = TlsAcceptor::from(self.current());
+        let acceptor = TlsAcceptor::from(self.current().config);
         tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await.map_err(io::Error::from)?
     }
 
-    fn current(&self) -> Arc<ServerConfig> {
+    pub fn register(&self, registry: &mut Registry) {
+        let name = "tls_certificate_expiry_timestamp_seconds";
+        let expiry_s = i64::try_from(self.current().expiry_s).unwrap_or(i64::MAX);
+        registry.register(name, help(name), ConstGauge::new(expiry_s));
+    }
+
+    fn current(&self) -> Loaded {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.checked_at.elapsed() < POLL_INTERVAL {
-            return current.config.clone();
+            return current.loaded.clone();
         }
         current.checked_at = Instant::now();
         let modified_now = [&self.certificate, &self.key].map(modified);
         if modified_now != current.modified {
             current.modified = modified_now;
-            match config(&self.certificate, &self.key) {
-                Ok(config) => {
-                    current.config = config;
+            match load(&self.certificate, &self.key) {
+                Ok(loaded) => {
+                    current.loaded = loaded;
                     tracing::info!(
                         event = "web.certificate_renewed",
                         certificate = %self.certificate.display(),
@@ -80,7 +99,7 @@ impl Tls {
                 }
             }
         }
-        current.config.clone()
+        current.loaded.clone()
     }
 }
 
@@ -88,12 +107,13 @@ fn modified(path: &PathBuf) -> Option<SystemTime> {
     fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
 }
 
-fn config(certificate: &PathBuf, key: &PathBuf) -> std::result::Result<Arc<ServerConfig>, String> {
+fn load(certificate: &PathBuf, key: &PathBuf) -> std::result::Result<Loaded, String> {
     let with_path = |path: &PathBuf| {
         let path = path.display().to_string();
         move |cause: String| format!("{path}: {cause}")
     };
     let chain = certificates(certificate).map_err(with_path(certificate))?;
+    let expiry_s = chain.first().map_or(Ok(0), expiry_s).map_err(with_path(certificate))?;
     let private = private_key(key).map_err(with_path(key))?;
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -102,5 +122,10 @@ fn config(certificate: &PathBuf, key: &PathBuf) -> std::result::Result<Arc<Serve
         .with_single_cert(chain, private)
         .map_err(|error| with_path(key)(error.to_string()))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(Loaded { config: Arc::new(config), expiry_s })
+}
+
+fn expiry_s(certificate: &CertificateDer<'_>) -> std::result::Result<u64, String> {
+    let certificate = Certificate::from_der(certificate).map_err(|error| error.to_string())?;
+    Ok(certificate.tbs_certificate.validity.not_after.to_unix_duration().as_secs())
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use hyper::rt::{Read, Write};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Sleep, sleep};
 
 use super::answer::Body;
 use super::bounds::UPSTREAM_BUFFER_BYTES;
@@ -23,6 +25,10 @@ pub enum Target {
     Unix(PathBuf),
     Tcp(String, u16),
 }
+
+/// In the extensions of a response: the time until its head, from the end of the request.
+#[derive(Clone, Copy, Debug)]
+pub struct UpstreamTime(pub Duration);
 
 /// After a reload, old workers run for as long as new ones need to start. A request that waits at an old worker is
 /// answered only when that worker has ended.
@@ -34,6 +40,8 @@ pub struct Upstream {
     target: Target,
     /// A connection that was idle for longer is not reused: the server may be closing it.
     reuse_within: Duration,
+    /// The longest pause of a response body.
+    read_timeout: Duration,
     idle: Mutex<Vec<(SendRequest<Body>, Instant)>>,
     /// Until then every request gets a connection of its own.
     reloading_until: Mutex<Option<Instant>>,
@@ -57,8 +65,8 @@ pub enum Failure {
 }
 
 impl Upstream {
-    pub fn new(target: Target, reuse_within: Duration) -> Self {
-        Self { target, reuse_within, idle: Mutex::default(), reloading_until: Mutex::default() }
+    pub fn new(target: Target, reuse_within: Duration, read_timeout: Duration) -> Self {
+        Self { target, reuse_within, read_timeout, idle: Mutex::default(), reloading_until: Mutex::default() }
     }
 
     /// Marks the server's processes as being replaced: no request goes to an old one.
@@ -91,7 +99,8 @@ impl Upstream {
         match sender.try_send_request(request).await {
             Ok(response) => {
                 let lease = Some(Lease { sender, upstream: self.clone() });
-                Ok(response.map(|incoming| Reply { incoming, lease }))
+                let read_timeout = self.read_timeout;
+                Ok(response.map(|incoming| Reply { incoming, lease, read_timeout, pause_end: None }))
             }
             Err(mut error) => match error.take_message() {
                 Some(unsent) => Err((Failure::Unsent, Some(Box::new(unsent)))),
@@ -163,6 +172,9 @@ fn classify(error: hyper::Error) -> Failure {
 pub struct Reply {
     incoming: Incoming,
     lease: Option<Lease>,
+    read_timeout: Duration,
+    /// Set while we wait for the next bytes.
+    pause_end: Option<Pin<Box<Sleep>>>,
 }
 
 struct Lease {
@@ -173,7 +185,10 @@ struct Lease {
 impl Reply {
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         loop {
-            let frame = std::task::ready!(std::pin::Pin::new(&mut self.incoming).poll_frame(cx));
+            let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+                return self.poll_pause_end(cx).map(|stalled| Some(Err(stalled)));
+            };
+            self.pause_end = None;
             match frame {
                 Some(Ok(frame)) => {
                     // Trailers belong to the upstream connection.
@@ -185,6 +200,18 @@ impl Reply {
                 None => return Poll::Ready(None),
             }
         }
+    }
+
+    /// Ready with an error once no byte came for the read timeout, as nginx's `proxy_read_timeout` has it.
+    fn poll_pause_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let read_timeout = self.read_timeout;
+        let pause_end = self.pause_end.get_or_insert_with(|| Box::pin(sleep(read_timeout)));
+        pause_end.as_mut().poll(cx).map(|()| {
+            io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("no byte came for {} s", read_timeout.as_secs_f64()),
+            )
+        })
     }
 
     pub fn is_end(&self) -> bool {

@@ -230,3 +230,61 @@ fn inactive_clients_do_not_delay_a_stop() {
     reader.join().expect("a reader");
     assert_eq!(http::status(stage.port, SITE, "/"), 0);
 }
+
+/// With 400 open files, 87 connections fit (src/sys/limits.rs).
+#[test]
+fn idle_connections_give_way_to_new_ones() {
+    let stage = stage::new();
+    let pod = ready(stage.web().under(&["prlimit", "--nofile=400"]));
+    let limit = metric(&pod, "http_connections_limit");
+    let request = format!("GET /assets/assets.json HTTP/1.1\r\nHost: {SITE}\r\n\r\n");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (started, release) = (folder.path().join("started"), folder.path().join("release"));
+    let path =
+        format!("/api/method/frappe.sample.held?started={}&release={}", started.display(), release.display());
+    let mut busy = gets(stage.port, &path);
+    eventually(LONG, "a request is in progress", || started.exists().then_some(()));
+    let mut idle: Vec<TcpStream> = (0..2 * limit).map(|_| sends(stage.port, request.as_bytes())).collect();
+    assert_eq!(stage.get("/api/method/ping"), 200);
+    pod.event("web.connections_full");
+    assert!(metric(&pod, "http_connections") <= limit);
+    let given_way = metric(&pod, "http_clients_let_go_total{reason=\"idle_at_limit\"}");
+    assert!(given_way >= limit, "{given_way} of {}", idle.len());
+    assert!(idle.iter_mut().any(is_ended));
+    // A connection with a request in progress is not idle.
+    fs::write(&release, "").expect("the release");
+    let mut answer = String::new();
+    busy.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn a_response_that_pauses_for_too_long_is_ended() {
+    let stage = stage::new().set("PROXY_READ_TIMEOUT", 3);
+    let pod = stage.serving();
+    let folder = tempfile::tempdir().expect("a folder");
+    let ask = |name: &str| {
+        let (started, release) = (folder.path().join(name), folder.path().join(format!("{name}-release")));
+        let path = format!(
+            "/api/method/frappe.sample.paused?started={}&release={}",
+            started.display(),
+            release.display()
+        );
+        let stream = gets(stage.port, &path);
+        stream.set_read_timeout(Some(LONG)).expect("a timeout");
+        eventually(LONG, "its first part is sent", || started.exists().then_some(()));
+        (stream, release)
+    };
+    let rest = |mut stream: TcpStream| {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map(|_| answer)
+    };
+    let (short, release) = ask("short");
+    fs::write(release, "").expect("the release");
+    assert!(rest(short).expect("a whole answer").ends_with("0\r\n\r\n"));
+    let (stalled, release) = ask("stalled");
+    let answer = rest(stalled).unwrap_or_default();
+    assert!(!answer.ends_with("0\r\n\r\n"), "{answer}");
+    pod.event("request.response_incomplete");
+    fs::write(release, "").expect("the release");
+}

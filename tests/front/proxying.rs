@@ -121,7 +121,7 @@ fn each_protocol_is_supported() {
 
 #[test]
 fn requests_are_logged_and_counted() {
-    let stage = stage::new();
+    let stage = stage::new().set("CAULDRON_TRUSTED_PROXIES", "127.0.0.1");
     let pod: Pod = stage.serving();
     let ping = http::get(stage.port, SITE, "/api/method/ping?sid=secret-of-a-session").expect("an answer");
     assert!(ping.header("server-timing").starts_with("app;dur="), "{}", ping.head);
@@ -130,13 +130,35 @@ fn requests_are_logged_and_counted() {
     assert_eq!(stage.get("/assets/assets.json?of-an-asset"), 200);
     assert_eq!(stage.get("/nosuch"), 404);
     pod.says("\"path\":\"/nosuch\"");
+    let logged = [
+        "User-Agent: browser\u{e9}/1.0",
+        "Referer: http://web.local/update-password?key=secret-of-a-session",
+        "X-Forwarded-For: 9.9.9.9",
+        "X-Request-Id: the-proxys-own",
+    ];
+    let answer =
+        http::get_with(stage.port, SITE, "/api/method/frappe.sample.headers", &logged).expect("headers");
+    assert_eq!(answer.header("x-request-id"), "the-proxys-own");
+    assert!(answer.body.contains("\"X-Request-Id\":\"the-proxys-own\""), "{}", answer.body);
+    let lines = pod.log();
+    let line = lines.lines().find(|line| line.contains("the-proxys-own")).expect("a line");
+    for field in [
+        "\"host\":\"web.local\"",
+        "\"site\":\"web.local\"",
+        "\"upstream_ms\":",
+        "\"client\":\"9.9.9.9\"",
+        "\"user_agent\":\"browser\\\\xc3\\\\xa9/1.0\"",
+        "\"referer\":\"http://web.local/update-password\"",
+    ] {
+        assert!(line.contains(field), "{field}: {line}");
+    }
     assert!(!pod.log().contains("secret-of-a-session") && !pod.log().contains("/assets/assets.json"));
     let metrics = pod.body("/metrics");
     for line in [
         "cauldron_frappe_http_requests_total{route=\"assets\",status=\"2xx\"} 1\n",
         "cauldron_frappe_http_requests_total{route=\"pages\",status=\"4xx\"} 1\n",
         "cauldron_frappe_http_requests_in_flight 0\n",
-        "cauldron_frappe_http_request_duration_seconds_count{route=\"api\"} 1\n",
+        "cauldron_frappe_http_request_duration_seconds_count{route=\"api\"} 2\n",
     ] {
         assert!(metrics.contains(line), "{line}{metrics}");
     }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -16,6 +17,21 @@ use crate::support::wait::eventually;
 
 /// Longer than the web port waits for a request, on a busy machine.
 const MAX_WAIT: Duration = Duration::from_secs(150);
+
+const EXPIRY: &str = "cauldron_frappe_tls_certificate_expiry_timestamp_seconds";
+
+/// The certificate's expiry in Unix time, as openssl reads it.
+fn expiry_s(certificate: &Path) -> i64 {
+    let output = Command::new("openssl")
+        .args(["x509", "-noout", "-enddate", "-dateopt", "iso_8601", "-in"])
+        .arg(certificate)
+        .output()
+        .expect("openssl");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let date = text.trim().strip_prefix("notAfter=").expect("a date");
+    let output = Command::new("date").args(["-u", "+%s", "-d", date]).output().expect("date");
+    String::from_utf8(output.stdout).expect("text").trim().parse().expect("seconds")
+}
 
 #[test]
 fn a_renewed_certificate_is_used_without_a_restart() {
@@ -44,6 +60,9 @@ fn a_renewed_certificate_is_used_without_a_restart() {
     let answer = ask(&first);
     assert!(answer.contains("\"scheme\":\"https\"") && answer.ends_with(" HTTP/2"), "{answer}");
     assert!(ask(&second).ends_with(" HTTP/0"), "negative control: another CA's certificate");
+    let expiry = pod.body("/metrics");
+    let expiry = expiry.lines().find(|line| line.starts_with(EXPIRY)).expect("the certificate's expiry");
+    assert_eq!(expiry, format!("{EXPIRY} {}", expiry_s(&files.certificate)));
     fs::write(&files.certificate, "half a renewal").expect("a broken certificate");
     eventually(LONG, "the broken certificate is logged", || {
         assert!(ask(&first).ends_with(" HTTP/2"), "the old one serves on");

@@ -75,7 +75,14 @@ pub const METRICS: &[(&str, &str)] = &[
     ),
     (
         "http_clients_let_go_total",
-        "Clients that the web port disconnected, by reason: no_head (no request came), slow_body (408), unread_answer",
+        "Clients that the web port disconnected, by reason: no_head (no request came), slow_body (408), unread_answer, \
+         idle_at_limit",
+    ),
+    ("http_connections", "Open connections of the web port"),
+    ("http_connections_limit", "Connections that the web port may have; at the limit idle ones are closed"),
+    (
+        "tls_certificate_expiry_timestamp_seconds",
+        "Time at which the web port's certificate expires, in Unix time",
     ),
     ("log_lines_dropped_total", "Lines dropped because our output was not read"),
 ];

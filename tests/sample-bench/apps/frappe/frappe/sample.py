@@ -52,6 +52,18 @@ def fail():
 
 
 @whitelist(allow_guest=True)
+def paused(started, release):
+    """An answer that pauses between its two parts until `release` exists."""
+
+    def parts():
+        yield b"first "
+        hold(started, release)
+        yield b"second"
+
+    return Response(parts(), content_type="text/plain")
+
+
+@whitelist(allow_guest=True)
 def headers():
     """The request as it came here."""
     request = local.request
