@@ -1,6 +1,6 @@
 //! PostgreSQL settings: address, login and TLS.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
@@ -184,16 +184,26 @@ fn parse_database_name(text: &str) -> Result<String, String> {
     if plain { Ok(text.into()) } else { Err(format!("`{text}` is not a plain database name")) }
 }
 
-const HOST_HINT: &str = "write only PostgreSQL's host name or address; set the port in DB_PORT, and the login in DB_USER and DB_PASSWORD";
-const DIRECT_HOST_HINT: &str =
-    "write only PostgreSQL's host name or address; set the port in CAULDRON_DB_DIRECT_PORT";
+const HOST_HINT: &str = "write only PostgreSQL's host name or address, or the folder of its socket (/var/run/postgresql); set the port in DB_PORT, and the login in DB_USER and DB_PASSWORD";
+const DIRECT_HOST_HINT: &str = "write only PostgreSQL's host name or address, or the folder of its socket (/var/run/postgresql); set the port in CAULDRON_DB_DIRECT_PORT";
 
-/// Accepts a host, or a folder: libpq names a Unix socket by its folder.
+/// The name of PostgreSQL's socket in its folder, before the port.
+const SOCKET_PREFIX: &str = ".s.PGSQL.";
+
+/// Accepts a host, or a folder: libpq names a Unix socket by its folder and the port.
 fn parse_host(text: &str) -> Result<String, String> {
     let is_folder = text.starts_with('/')
         && !text.starts_with("//")
         && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "@:'\"".contains(c));
-    if is_folder { Ok(text.into()) } else { host::parse(text) }
+    if !is_folder {
+        return host::parse(text);
+    }
+    let path = Path::new(text);
+    let is_socket = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(SOCKET_PREFIX));
+    if is_socket || path.exists() && !path.is_dir() {
+        return Err("it is a file: PostgreSQL's clients take the folder of the socket".into());
+    }
+    Ok(text.into())
 }
 
 fn parse_type(text: &str) -> Result<(), String> {
@@ -218,4 +228,24 @@ fn parse_identifier(text: &str) -> Result<String, String> {
         return Err("it is a URL, not a name".into());
     }
     Ok(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_named_by_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().display().to_string();
+        for folder in [path.as_str(), "/var/run/postgresql", "/absent/"] {
+            assert_eq!(parse_host(folder).as_deref(), Ok(folder));
+        }
+        let file = format!("{path}/canary");
+        std::fs::write(&file, "").unwrap();
+        for bad in ["/run/postgresql/.s.PGSQL.5432", "/run/postgresql/.s.PGSQL.5432/", &file] {
+            let error = parse_host(bad).unwrap_err();
+            assert!(error.contains("folder of the socket") && !error.contains("canary"), "{bad}: {error}");
+        }
+    }
 }

@@ -23,6 +23,8 @@ pub fn parse(text: &str) -> Result<String, String> {
         "it is empty"
     } else if text.contains("://") {
         "it is a URL, not a host"
+    } else if text.starts_with('/') && !text.contains('@') {
+        "it is a path, not a host"
     } else if text.contains('@') {
         "it contains an @; a login does not belong there"
     } else if text.contains(['"', '\'', '`']) {
@@ -88,7 +90,7 @@ mod tests {
             ("a,canary", "several"),
             ("cmVkaXM6Ly86Y2FuYXJ5QGhvMDAw", "base64"),
             ("canary:x", "neither a host name"),
-            ("/run/canary", "neither a host name"),
+            ("/run/canary", "a path"),
             ("canary..x", "neither a host name"),
             ("-canary", "neither a host name"),
             ("", "empty"),

@@ -42,7 +42,7 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles) -> RedisConfig {
                     host,
                     Some(given),
                     |host| RedisUrl::from_parts(host, port, database),
-                    "write a host name or an address; set the port in REDIS_PORT, and write a password into a URL in REDIS_CACHE and REDIS_QUEUE",
+                    "write a host name or an address; set the port in REDIS_PORT, and write a password or the path of a socket (unix:///path) into a URL in REDIS_CACHE and REDIS_QUEUE",
                 )
             }
             (None, None) => {

@@ -33,8 +33,8 @@ impl Client {
         let forwarded = |name: &str| if via_proxy { last(headers, name) } else { None };
         let first_hop = if via_proxy { first(headers, "x-forwarded-proto") } else { None };
         let scheme = match first_hop {
-            Some(scheme) if scheme.eq_ignore_ascii_case("https") => "https",
-            Some(scheme) if scheme.eq_ignore_ascii_case("http") => "http",
+            Some(scheme) if is_one_of(scheme, ["https", "wss"]) => "https",
+            Some(scheme) if is_one_of(scheme, ["http", "ws"]) => "http",
             _ if peer.tls => "https",
             _ => "http",
         };
@@ -49,6 +49,11 @@ impl Client {
             via_proxy,
         })
     }
+}
+
+/// Some proxies name the scheme of a WebSocket: `wss` is https, `ws` is http. Letter case does not count.
+fn is_one_of(scheme: &str, names: [&str; 2]) -> bool {
+    names.iter().any(|name| scheme.eq_ignore_ascii_case(name))
 }
 
 /// The requested host. More than one Host is refused, and the target's authority takes precedence (RFC 9112, 3.2).
@@ -140,13 +145,17 @@ mod tests {
     #[test]
     fn the_scheme_is_the_first_value_in_any_letter_case() {
         let scheme = |peer, forwarded| seen(peer, &[("host", "a"), ("x-forwarded-proto", forwarded)]).1;
-        for https in ["https", "HTTPS", "Https, http", "https,http", " https "] {
+        for https in ["https", "HTTPS", "Https, http", "https,http", " https ", "wss", "WSS,http"] {
             assert_eq!(scheme("10.0.0.1", https), "https", "{https}");
             assert_eq!(scheme("9.9.9.9", https), "http", "{https}");
         }
-        for http in ["http", "HTTP,https", "wss", "", ",https"] {
+        for http in ["http", "HTTP,https", "ws", "ws,wss", "wssx", "", ",https"] {
             assert_eq!(scheme("10.0.0.1", http), "http", "{http}");
         }
+        let over_tls = |forwarded| {
+            client("10.0.0.1", true, &[("host", "a"), ("x-forwarded-proto", forwarded)]).unwrap().scheme
+        };
+        assert_eq!(["ws", "http", "wssx", "wss"].map(over_tls), ["http", "http", "https", "https"]);
     }
 
     #[test]

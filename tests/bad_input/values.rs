@@ -6,7 +6,7 @@ use crate::{new_stage, refuses};
 /// The wrong values, and words that the error has to contain.
 type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
 
-const CASES: [Case; 42] = [
+const CASES: [Case; 45] = [
     (&[("SITE_NAME", "")], &["SITE_NAME", "erp.example.com"]),
     (&[("SITE_NAME", "../other")], &["SITE_NAME", "../other"]),
     (&[("SITE_NAME", "assets")], &["SITE_NAME"]),
@@ -33,6 +33,18 @@ const CASES: [Case; 42] = [
     (&[("DB_HOST", "pg:5432")], &["DB_HOST", "it has a port after the host", "DB_PORT"]),
     (&[("DB_HOST", "\"pg\"")], &["DB_HOST", "quotes"]),
     (&[("DB_HOST", "host=pg port=5432")], &["DB_HOST", "white space"]),
+    (
+        &[("DB_HOST", "/run/postgresql/.s.PGSQL.5432")],
+        &["DB_HOST", "it is a file", "the folder of its socket"],
+    ),
+    (
+        &[("CAULDRON_DB_DIRECT_HOST", "/run/.s.PGSQL.1")],
+        &["CAULDRON_DB_DIRECT_HOST", "the folder of its socket"],
+    ),
+    (
+        &[("REDIS_CACHE", ""), ("REDIS_CACHE_HOST", "/run/r.sock")],
+        &["REDIS_CACHE_HOST", "a path", "unix:///path"],
+    ),
     (&[("CAULDRON_DB_DIRECT_HOST", "pg:5432")], &["CAULDRON_DB_DIRECT_HOST", "CAULDRON_DB_DIRECT_PORT"]),
     (&[("DB_PORT", "'5432'")], &["DB_PORT", "quotes"]),
     (&[("REDIS_CACHE", "\"redis://r:6379\"")], &["REDIS_CACHE", "quotes"]),

@@ -106,10 +106,12 @@ fn hsts_is_sent_only_over_https_for_public_names() {
     assert_eq!(hsts(SITE, "https"), "", "an untrusted client's header is ignored");
     drop(pod);
     let _pod = ready(stage.web().set("CAULDRON_TRUSTED_PROXIES", "127.0.0.1"));
-    for https in ["https", "HTTPS", "https,http"] {
+    for https in ["https", "HTTPS", "https,http", "wss"] {
         assert_eq!(hsts(SITE, https), "max-age=2592000", "{https}");
     }
-    assert_eq!(hsts(SITE, "http"), "");
+    for http in ["http", "ws"] {
+        assert_eq!(hsts(SITE, http), "", "{http}");
+    }
     for host in ["localhost:8000", "demo.localhost", "127.0.0.1:8000", "[::1]:8000"] {
         assert_eq!(hsts(host, "https"), "", "{host}");
     }
