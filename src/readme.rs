@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::cli;
+use crate::config::variable::kind::Secrecy;
 use crate::config::variable::{VARIABLES, Variable};
 use crate::doctor::CHECKS;
 use crate::outcome::EXIT_CODES;
@@ -51,13 +52,7 @@ fn tables() -> BTreeMap<&'static str, String> {
             vec![format!("`{}`", command.get_name()), about]
         })
         .collect();
-    let variables = VARIABLES
-        .iter()
-        .map(|variable| {
-            let also: String = variable.aliases.iter().map(|alias| format!(" (also `{alias}`)")).collect();
-            vec![format!("`{}`", variable.name), variable.default.into(), format!("{}{also}", variable.help)]
-        })
-        .collect();
+    let variables = VARIABLES.iter().map(variable_row).collect();
     let exit_codes =
         EXIT_CODES.iter().map(|(code, meaning)| vec![code.to_string(), (*meaning).into()]).collect();
     let metrics = METRICS
@@ -70,12 +65,30 @@ fn tables() -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         ("bootstrap", table(&["database", "site folder", "our mark", "action"], rows)),
         ("commands", table(&["command", "what it does"], commands)),
-        ("variables", table(&["variable", "default", "what it is"], variables)),
+        ("variables", table(&["variable", "what it is", "accepts", "default", "0", "secret"], variables)),
         ("doctor", table(&["id", "question"], checks)),
         ("exit codes", table(&["code", "meaning"], exit_codes)),
         ("events", table(&["event", "level", "message"], events::rows())),
         ("metrics", table(&["metric", "meaning"], metrics)),
     ])
+}
+
+/// Name, help, type, default, meaning of 0, and whether it may hold a secret.
+fn variable_row(variable: &Variable) -> Vec<String> {
+    let also: String = variable.aliases.iter().map(|alias| format!(" (also `{alias}`)")).collect();
+    let secret = match variable.kind.secrecy() {
+        Secrecy::Public => "no",
+        Secrecy::MayHoldLogin => "a login",
+        Secrecy::Secret => "yes",
+    };
+    vec![
+        format!("`{}`", variable.name),
+        format!("{}{also}", variable.help),
+        variable.kind.to_string(),
+        variable.default.into(),
+        variable.kind.zero().map(|zero| zero.to_string()).unwrap_or_default(),
+        secret.into(),
+    ]
 }
 
 /// The page with its table replaced by the one from the code.

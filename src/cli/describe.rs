@@ -35,7 +35,7 @@ pub fn manual() -> String {
             ".TP\n\\fB{}\\fR [{}]\n{}\n",
             variable.name,
             escape(variable.default),
-            escape(variable.help)
+            escape(&variable.description())
         );
     }
     text.push_str(".SH EXIT STATUS\n");

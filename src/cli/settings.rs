@@ -34,7 +34,7 @@ pub(super) fn command_with(settings: &[Variable], secrets: Secrets) -> clap::Com
                 .help_heading("Settings (each also an environment variable)")
                 .hide_short_help(true)
         };
-        if variable.secret {
+        if variable.is_secret() {
             // Every user of the machine can read argv, so only the file's flag is shown.
             let file = format!("{flag}-file");
             command = command.arg(setting(file, format!("File with: {}", variable.help)));
@@ -42,7 +42,7 @@ pub(super) fn command_with(settings: &[Variable], secrets: Secrets) -> clap::Com
                 command = command.arg(setting(flag, variable.help.into()).hide(true));
             }
         } else {
-            let arg = setting(flag, format!("{} [{}]", variable.help, variable.default));
+            let arg = setting(flag, format!("{} [{}]", variable.description(), variable.default));
             command = command.arg(match variable.name {
                 // `bench worker` calls it --queue.
                 "WORKER_QUEUES" => arg.alias("queue"),

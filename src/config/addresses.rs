@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::bench_files::BenchFiles;
 use super::reader::Reader;
-use super::value::{PORT_HINT, parse_origin, parse_port, parse_site_url, read_parsed, read_path};
+use super::value::{parse_origin, parse_site_url, read_parsed, read_path, read_port};
 
 /// Frappe's default port of the socketio service.
 const SOCKETIO_PORT: u16 = 9000;
@@ -29,7 +29,7 @@ pub fn read(reader: &mut Reader<'_>, files: &BenchFiles, runs_socketio: bool) ->
         check_web_ca(reader, path);
     }
     let given = reader.given_or("SOCKETIO_PORT", None, None);
-    let socketio_port = reader.parsed("SOCKETIO_PORT", given, parse_port, PORT_HINT);
+    let socketio_port = read_port(reader, "SOCKETIO_PORT", given);
     let in_file = files.common("socketio_port").and_then(|given| given.value.parse().ok());
     let socketio_listen_port = socketio_port.or(in_file).unwrap_or(SOCKETIO_PORT);
     Addresses { site_url, web_url, web_ca, socketio_port, socketio_listen_port }

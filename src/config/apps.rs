@@ -104,7 +104,6 @@ fn is_base64(text: &str) -> bool {
 /// Returns the list without logins, safe to show.
 pub fn redacted(variable: &str, text: &str) -> Option<String> {
     let apps = match variable {
-        "STANDARD_APPS" => parse_standard(text),
         "CUSTOM_APPS" => parse_custom(text),
         _ => parse_json(text),
     };

@@ -7,6 +7,8 @@ use secrecy::SecretString;
 use super::bench_files::BenchFiles;
 use super::host;
 use super::reader::Reader;
+use super::text::is_quoted;
+use super::value::{read_choice, read_path, read_port, read_secret};
 
 /// libpq's sslmode, except `allow`, which gives no security.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,16 +21,7 @@ pub enum SslMode {
 }
 
 impl SslMode {
-    fn parse(text: &str) -> Result<Self, String> {
-        Ok(match text {
-            "disable" => Self::Disable,
-            "prefer" => Self::Prefer,
-            "require" => Self::Require,
-            "verify-ca" => Self::VerifyCa,
-            "verify-full" => Self::VerifyFull,
-            _ => return Err(format!("`{text}` is not an sslmode")),
-        })
-    }
+    const ALL: [Self; 5] = [Self::Disable, Self::Prefer, Self::Require, Self::VerifyCa, Self::VerifyFull];
 
     /// Returns libpq's spelling, for PGSSLMODE.
     pub fn name(self) -> &'static str {
@@ -103,7 +96,7 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, embedded: bool) -> Opti
     let host = reader.parsed("DB_HOST", host_given, parse_host, HOST_HINT);
     let port_given =
         reader.given_or("DB_PORT", bench.site("db_port").or(bench.common("db_port")), Some("5432"));
-    let port = reader.parsed("DB_PORT", port_given, super::value::parse_port, super::value::PORT_HINT);
+    let port = read_port(reader, "DB_PORT", port_given);
     let name_given = reader.given_or("DB_NAME", bench.database_name(), None);
     let name = reader.parsed(
         "DB_NAME",
@@ -113,7 +106,7 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, embedded: bool) -> Opti
     );
     let user_given = reader.given("DB_USER");
     let user = reader.parsed("DB_USER", user_given, parse_user, "name a login of the server");
-    let password = reader.given("DB_PASSWORD").map(|given| SecretString::from(given.value));
+    let password = read_secret(reader, "DB_PASSWORD");
     let login = user
         .or_else(|| password.is_some().then(|| name.clone()).flatten())
         .map(|user| Login { user, password });
@@ -129,12 +122,7 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, embedded: bool) -> Opti
     let direct_host =
         reader.parsed("CAULDRON_DB_DIRECT_HOST", direct_host_given, parse_host, DIRECT_HOST_HINT);
     let direct_port_given = reader.given("CAULDRON_DB_DIRECT_PORT");
-    let direct_port = reader.parsed(
-        "CAULDRON_DB_DIRECT_PORT",
-        direct_port_given,
-        super::value::parse_port,
-        super::value::PORT_HINT,
-    );
+    let direct_port = read_port(reader, "CAULDRON_DB_DIRECT_PORT", direct_port_given);
     let (host, port) = (host?, port?);
     let direct = match (direct_host, direct_port) {
         (None, None) => None,
@@ -146,16 +134,11 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, embedded: bool) -> Opti
 }
 
 fn read_tls(reader: &mut Reader<'_>) -> Option<DatabaseTls> {
-    let mode_given = reader.given_or("DB_SSLMODE", None, Some("prefer"));
-    let mode = reader.parsed(
-        "DB_SSLMODE",
-        mode_given,
-        SslMode::parse,
-        "write disable, prefer, require, verify-ca or verify-full",
-    );
-    let root_certificate = super::value::read_path(reader, "DB_SSLROOTCERT");
-    let certificate = super::value::read_path(reader, "DB_SSLCERT");
-    let key = super::value::read_path(reader, "DB_SSLKEY");
+    let modes = SslMode::ALL.map(|mode| (mode.name(), mode));
+    let mode = read_choice(reader, "DB_SSLMODE", SslMode::Prefer.name(), &modes);
+    let root_certificate = read_path(reader, "DB_SSLROOTCERT");
+    let certificate = read_path(reader, "DB_SSLCERT");
+    let key = read_path(reader, "DB_SSLKEY");
     let client = match (certificate, key) {
         (Some(certificate), Some(key)) => Some((certificate, key)),
         (None, None) => None,
@@ -226,6 +209,9 @@ fn parse_identifier(text: &str) -> Result<String, String> {
     }
     if text.contains("://") {
         return Err("it is a URL, not a name".into());
+    }
+    if is_quoted(text) {
+        return Err("the quotes are part of the value".into());
     }
     Ok(text.into())
 }

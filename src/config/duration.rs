@@ -5,21 +5,13 @@ use std::time::Duration;
 /// The value of 0 in a setting that is a limit: longer than any pod runs.
 pub const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Reads a limit: a duration, with 0 for no limit, as in gunicorn.
+/// Reads a duration that may also be a number of seconds without a unit, as in the official images.
 ///
 /// # Errors
 /// Returns what is wrong with the text.
-pub fn parse_limit(text: &str) -> Result<Duration, String> {
-    parse(text).map(|duration| if duration.is_zero() { NO_LIMIT } else { duration })
-}
-
-/// Reads a limit that may also be a number of seconds without a unit, as in the official images.
-///
-/// # Errors
-/// Returns what is wrong with the text.
-pub fn parse_limit_s(text: &str) -> Result<Duration, String> {
+pub fn parse_s(text: &str) -> Result<Duration, String> {
     let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if is_number { parse_limit(&format!("{text}s")) } else { parse_limit(text) }
+    if is_number { parse(&format!("{text}s")) } else { parse(text) }
 }
 
 /// Reads a duration. A number without a unit is refused as ambiguous (`30`: seconds or milliseconds?), except 0.
@@ -72,17 +64,14 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_zero_is_no_limit() {
-        for none in ["0", "0s", "0ms", "0m"] {
-            assert_eq!(parse_limit(none), Ok(NO_LIMIT), "{none}");
-            assert_eq!(parse_limit_s(none), Ok(NO_LIMIT), "{none}");
+    fn seconds_may_have_no_unit() {
+        assert_eq!(parse_s("5"), parse("5s"));
+        for zero in ["0", "00", "0s", "0ms", "0m"] {
+            assert_eq!(parse_s(zero), Ok(Duration::ZERO), "{zero}");
         }
-        assert_eq!(parse_limit("5s"), parse_limit_s("5"));
-        assert_eq!(parse_limit_s("00"), Ok(NO_LIMIT));
-        for bad in ["5", "-0", ""] {
-            assert!(parse_limit(bad).is_err(), "{bad}");
+        for bad in ["-1", "-0", "1.5", ""] {
+            assert!(parse_s(bad).is_err(), "{bad}");
         }
-        assert!(parse_limit_s("-1").is_err() && parse_limit_s("").is_err());
     }
 
     proptest::proptest! {

@@ -21,6 +21,7 @@ use super::redis_url::RedisUrl;
 use super::secrets::SiteSecrets;
 use super::servers::Servers;
 use super::source::Source;
+use super::variable::named;
 use crate::bench::site_login::FIRST_MAJOR_WITH_USER;
 
 /// Each of Frappe's variables with our setting of the same meaning.
@@ -45,6 +46,12 @@ pub const SOCKETS: [&str; 2] = ["FRAPPE_DB_SOCKET", "FRAPPE_SOCKETIO_UDS"];
 /// All variables that child processes do not inherit.
 pub fn names() -> impl Iterator<Item = &'static str> {
     OVERRIDES.into_iter().map(|(name, _)| name).chain(LOGIN).chain(SOCKETS)
+}
+
+/// The variables that may contain a secret: those of a setting that may, and the site's password.
+pub fn secret_names() -> impl Iterator<Item = &'static str> {
+    let overrides = OVERRIDES.into_iter().filter(|(_, setting)| named(setting).may_hold_secret());
+    overrides.map(|(name, _)| name).chain([LOGIN[1]])
 }
 
 /// Returns Frappe's name of a setting.

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::bench_files::BenchFiles;
+use super::duration;
 use super::gunicorn::Gunicorn;
 use super::hosts::{Fallback, Hosts};
 use super::reader::Reader;
 use super::trusted::TrustedProxies;
-use super::value::{DURATION_HINT, parse_port, parse_site, read_choice, read_parsed, read_path};
-use super::{duration, size};
+use super::value::{parse_port, parse_site, read_choice, read_duration, read_parsed, read_path, read_size};
 
 #[derive(Clone, Debug)]
 pub struct FrontConfig {
@@ -57,13 +57,13 @@ pub fn read(reader: &mut Reader<'_>, related: &RelatedSettings<'_>) -> Option<Fr
         "write addresses and networks, such as 10.0.0.0/8",
     );
     let socketio = read_parsed(reader, "SOCKETIO", parse_service, "write host:port, such as socketio:9000");
-    let body_limit = reader.given_or("CLIENT_MAX_BODY_SIZE", None, Some(BODY_LIMIT));
-    let body_limit = reader.parsed("CLIENT_MAX_BODY_SIZE", body_limit, size::parse, "write 50m or 512Mi");
-    let read_timeout = read_parsed(reader, "PROXY_READ_TIMEOUT", duration::parse_limit_s, DURATION_HINT);
+    let body_limit = read_size(reader, "CLIENT_MAX_BODY_SIZE", Some(BODY_LIMIT));
+    let read_timeout = read_duration(reader, "PROXY_READ_TIMEOUT", None);
     let tls = read_tls(reader);
     let access_log = read_choice(
         reader,
         "CAULDRON_ACCESS_LOG",
+        "on",
         &[("on", AccessLog::On), ("all", AccessLog::All), ("off", AccessLog::Off)],
     );
     let local = || ("127.0.0.1".to_string(), related.socketio_port.unwrap_or(SOCKETIO_PORT));

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::reader::Reader;
-use super::value::{read_choice, read_limit, read_parsed};
+use super::value::{read_choice, read_duration, read_parsed};
 
 /// Settings of git, except the repositories.
 #[derive(Clone, Debug)]
@@ -52,8 +52,8 @@ const HINT: &str = r#"write {"host":{"token_file":"/run/secrets/token"}} or {"ho
 /// Reads the settings. The files themselves are read when they are needed, by the one pod that fetches.
 pub fn read(reader: &mut Reader<'_>) -> Option<GitConfig> {
     let hosts = read_parsed(reader, "CAULDRON_GIT_AUTH", parse, HINT).unwrap_or_default();
-    let timeout = read_limit(reader, "CAULDRON_GIT_TIMEOUT", "10m");
-    let submodules = read_choice(reader, "CAULDRON_GIT_SUBMODULES", &SWITCH);
+    let timeout = read_duration(reader, "CAULDRON_GIT_TIMEOUT", Some("10m"));
+    let submodules = read_choice(reader, "CAULDRON_GIT_SUBMODULES", "on", &SWITCH);
     Some(GitConfig { hosts, timeout: timeout?, submodules: submodules? })
 }
 

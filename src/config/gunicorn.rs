@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::duration;
 use super::reader::Reader;
-use super::value::{DURATION_HINT, read_parsed};
+use super::value::{read_count, read_duration};
 
 #[derive(Clone, Debug)]
 pub struct Gunicorn {
@@ -15,14 +14,7 @@ pub struct Gunicorn {
 }
 
 pub fn read(reader: &mut Reader<'_>) -> Option<Gunicorn> {
-    let count = |text: &str| match text.parse::<u16>() {
-        Ok(n) if (1..=512).contains(&n) => Ok(n),
-        _ => Err(format!("`{text}` is not a number from 1 to 512")),
-    };
-    let timeout = reader.given_or("GUNICORN_TIMEOUT", None, Some("120s"));
-    Some(Gunicorn {
-        workers: read_parsed(reader, "GUNICORN_WORKERS", count, "write a number, or unset it"),
-        threads: read_parsed(reader, "GUNICORN_THREADS", count, "write a number, or unset it"),
-        timeout: reader.parsed("GUNICORN_TIMEOUT", timeout, duration::parse_limit_s, DURATION_HINT)?,
-    })
+    let mut count = |name| read_count(reader, name, None).and_then(|count| u16::try_from(count).ok());
+    let (workers, threads) = (count("GUNICORN_WORKERS"), count("GUNICORN_THREADS"));
+    Some(Gunicorn { workers, threads, timeout: read_duration(reader, "GUNICORN_TIMEOUT", Some("120s"))? })
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::duration;
+use super::duration::NO_LIMIT;
 use super::reader::Reader;
-use super::value::{DURATION_HINT, read_choice, read_duration, read_parsed};
+use super::value::{read_choice, read_duration};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BootstrapMode {
@@ -30,7 +30,7 @@ pub fn read(reader: &mut Reader<'_>) -> Lifecycle {
     let choices = [("exit", OnFailure::Exit), ("hold", OnFailure::Hold)];
     Lifecycle {
         bootstrap: read_bootstrap_mode(reader),
-        on_failure: read_choice(reader, "CAULDRON_ON_FAILURE", &choices),
+        on_failure: read_choice(reader, "CAULDRON_ON_FAILURE", "exit", &choices),
         on_failure_given: reader.given("CAULDRON_ON_FAILURE").is_some(),
     }
 }
@@ -42,7 +42,7 @@ fn read_bootstrap_mode(reader: &mut Reader<'_>) -> Option<BootstrapMode> {
         ("follow", BootstrapMode::Follow),
         ("off", BootstrapMode::Off),
     ];
-    read_choice(reader, "CAULDRON_BOOTSTRAP", &choices)
+    read_choice(reader, "CAULDRON_BOOTSTRAP", "auto", &choices)
 }
 
 pub struct Times {
@@ -53,10 +53,10 @@ pub struct Times {
 }
 
 pub fn read_times(reader: &mut Reader<'_>) -> Times {
-    let wait = read_duration(reader, "CAULDRON_WAIT_TIMEOUT", "120s");
+    let wait = read_duration(reader, "CAULDRON_WAIT_TIMEOUT", Some("120s"));
     Times {
-        wait: wait.map(|wait| Some(wait).filter(|wait| !wait.is_zero())),
-        drain: read_duration(reader, "CAULDRON_DRAIN", "0s"),
-        grace: read_parsed(reader, "CAULDRON_GRACE", duration::parse_limit, DURATION_HINT),
+        wait: wait.map(|wait| Some(wait).filter(|wait| *wait < NO_LIMIT)),
+        drain: read_duration(reader, "CAULDRON_DRAIN", Some("0s")),
+        grace: read_duration(reader, "CAULDRON_GRACE", None),
     }
 }

@@ -9,7 +9,7 @@ use crate::telemetry::{ChildLogs, LogFormat};
 /// Returns format and level. An invalid value gives the default here, and is reported with the other problems.
 pub fn read(reader: &mut Reader<'_>) -> (LogFormat, LevelFilter) {
     let formats = [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
-    let format = read_choice(reader, "CAULDRON_LOG_FORMAT", &formats);
+    let format = read_choice(reader, "CAULDRON_LOG_FORMAT", "auto", &formats);
     let levels = [
         ("info", LevelFilter::INFO),
         ("error", LevelFilter::ERROR),
@@ -17,16 +17,12 @@ pub fn read(reader: &mut Reader<'_>) -> (LogFormat, LevelFilter) {
         ("debug", LevelFilter::DEBUG),
         ("trace", LevelFilter::TRACE),
     ];
-    let level = read_choice(reader, "CAULDRON_LOG_LEVEL", &levels);
+    let level = read_choice(reader, "CAULDRON_LOG_LEVEL", "info", &levels);
     (format.unwrap_or(LogFormat::Auto), level.unwrap_or(LevelFilter::INFO))
 }
 
 /// How the output of children is written. If several programs share one log, the default prefixes lines with names.
 pub fn read_child_logs(reader: &mut Reader<'_>, many: bool) -> Option<ChildLogs> {
-    let mut choices =
-        [("inherit", ChildLogs::Inherit), ("prefix", ChildLogs::Prefix), ("json", ChildLogs::Json)];
-    if many {
-        choices.swap(0, 1);
-    }
-    read_choice(reader, "CAULDRON_CHILD_LOGS", &choices)
+    let choices = [("inherit", ChildLogs::Inherit), ("prefix", ChildLogs::Prefix), ("json", ChildLogs::Json)];
+    read_choice(reader, "CAULDRON_CHILD_LOGS", if many { "prefix" } else { "inherit" }, &choices)
 }

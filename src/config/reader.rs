@@ -6,6 +6,7 @@ use super::frappe_environment::{is_service_link, name_of};
 use super::login_signs::{contains_login, may_contain_login, without_quotes};
 use super::source::{Given, Problem, Source, Strings};
 use super::text::{is_quoted, text_of, warn_of_line_end, without_line_end};
+use super::variable::kind::Kind;
 use super::variable::{self, Variable};
 
 /// Reads variables, keeps the values for `--print-config`, and collects problems.
@@ -28,7 +29,7 @@ impl<'a> Reader<'a> {
     pub fn given(&mut self, name: &'static str) -> Option<Given> {
         let variable = variable::named(name);
         let flag = variable.flag();
-        if let Some(value) = self.flags.get(&flag).and_then(|value| text_of(value, variable.secret)) {
+        if let Some(value) = self.flags.get(&flag).and_then(|value| text_of(value, variable.is_secret())) {
             return self.accept(variable, Given { value, source: Source::Flag(flag) });
         }
         let file_flag = format!("{flag}-file");
@@ -37,7 +38,7 @@ impl<'a> Reader<'a> {
         }
         let candidates: Vec<&str> = std::iter::once(name).chain(variable.aliases.iter().copied()).collect();
         for candidate in candidates {
-            let value = self.environment_text(candidate, variable.secret);
+            let value = self.environment_text(candidate, variable.is_secret());
             let file_variable = Variable::file_name(candidate);
             let path = self.environment_text(&file_variable, false);
             match (value, path) {
@@ -91,7 +92,7 @@ impl<'a> Reader<'a> {
         match parse(given.value.trim()) {
             Ok(value) => Some(value),
             Err(cause) => {
-                let is_url_list = matches!(name, "CAULDRON_APPS" | "CUSTOM_APPS");
+                let is_url_list = matches!(variable::named(name).kind, Kind::Apps(..));
                 let hide = if is_url_list { contains_login } else { may_contain_login };
                 let cause = if hide(&given.value) { without_quotes(&cause) } else { cause };
                 let hint = if is_quoted(&given.value) && !cause.contains("quotes") {
@@ -144,7 +145,7 @@ impl<'a> Reader<'a> {
     /// Checks and keeps a value. The final line end of a secret is removed, since `echo pw | base64` adds one; any
     /// other control character would make a password that cannot be typed.
     fn accept(&mut self, variable: &'static Variable, mut given: Given) -> Option<Given> {
-        if variable.secret {
+        if variable.is_secret() {
             let text = without_line_end(&given.value);
             if text.len() < given.value.len() {
                 warn_of_line_end(variable.name);
@@ -166,7 +167,7 @@ impl<'a> Reader<'a> {
     }
 
     fn record(&mut self, variable: &'static Variable, mut given: Given) -> Given {
-        if !variable.secret {
+        if !variable.is_secret() {
             given.value = given.value.trim().to_string();
         }
         if !self.values.iter().any(|(v, _)| v.name == variable.name) {

@@ -6,6 +6,7 @@ use super::bench_files::BenchFiles;
 use super::reader::Reader;
 use super::redis_url::RedisUrl;
 use super::source::{Problem, Source};
+use super::value::{read_path, read_port};
 
 /// The Redis servers that Frappe uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,7 +22,7 @@ const HINT: &str = "write redis://[user:password@]host:port[/db] (percent-encode
 
 pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles) -> RedisConfig {
     let port_given = reader.given_or("REDIS_PORT", None, Some("6379"));
-    let port = reader.parsed("REDIS_PORT", port_given, super::value::parse_port, super::value::PORT_HINT);
+    let port = read_port(reader, "REDIS_PORT", port_given);
     let mut one = |url: &'static str, host: &'static str, key: &'static str, database: u8| {
         let by_url = reader.given(url);
         let by_host = reader.given(host);
@@ -53,7 +54,7 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles) -> RedisConfig {
     };
     let cache = one("REDIS_CACHE", "REDIS_CACHE_HOST", "redis_cache", 0);
     let queue = one("REDIS_QUEUE", "REDIS_QUEUE_HOST", "redis_queue", 1);
-    let tls_ca = super::value::read_path(reader, "REDIS_TLS_CA");
+    let tls_ca = read_path(reader, "REDIS_TLS_CA");
     let mut with_one_ca = |name, url: Option<RedisUrl>| match (&url, &tls_ca) {
         (Some(given), Some(ca)) if given.ca().is_some_and(|other| other != *ca) => {
             replace_ca(reader, name, given, ca)

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::duration;
 use super::log::read_child_logs;
 use super::reader::Reader;
-use super::value::{DURATION_HINT, read_parsed};
+use super::value::read_duration;
 use crate::telemetry::ChildLogs;
 
 #[derive(Clone, Debug)]
@@ -17,8 +16,7 @@ pub struct RunConfig {
 /// Reads the settings. Problems are added to `reader.problems`.
 pub fn load(reader: &mut Reader<'_>) -> Option<RunConfig> {
     Some(RunConfig {
-        grace: read_parsed(reader, "CAULDRON_GRACE", duration::parse_limit, DURATION_HINT)
-            .unwrap_or(Duration::from_secs(10)),
+        grace: read_duration(reader, "CAULDRON_GRACE", None).unwrap_or(Duration::from_secs(10)),
         child_logs: read_child_logs(reader, false)?,
     })
 }

@@ -15,7 +15,7 @@ const SECRET_KEYS: [&str; 6] = ["password", "passwd", "secret", "key", "token", 
 pub fn secret_values(reader: &Reader<'_>, sites: &Path) -> Vec<String> {
     let mut values = Vec::new();
     for (variable, given) in &reader.values {
-        if variable.secret {
+        if variable.is_secret() {
             values.push(given.value.trim().to_string());
         }
         collect_logins(&given.value, &mut values);

@@ -7,6 +7,7 @@ use super::login_signs::contains_login;
 use super::reader::Reader;
 use super::redis_url::RedisUrl;
 use super::source::Given;
+use super::variable::kind::Kind;
 use super::variable::{VARIABLES, Variable};
 
 /// Returns one line for each variable of the table, also for those without a value.
@@ -33,13 +34,12 @@ pub fn render(reader: &Reader<'_>) -> String {
 /// nothing of any other value that may contain a login.
 fn shown(variable: &Variable, given: &Given) -> String {
     let value = given.value.trim();
-    let parsed = match variable.name {
-        _ if variable.secret => Some("***".into()),
-        "REDIS_CACHE" | "REDIS_QUEUE" | "REDIS_SOCKETIO" => {
-            RedisUrl::parse(value).ok().map(|url| url.to_string())
-        }
-        "CAULDRON_GIT_AUTH" => Some("(set)".into()),
-        "CAULDRON_APPS" | "STANDARD_APPS" | "CUSTOM_APPS" => apps::redacted(variable.name, value),
+    let parsed = match variable.kind {
+        Kind::Secret | Kind::SecretForm(_) => Some("***".into()),
+        Kind::RedisUrl => RedisUrl::parse(value).ok().map(|url| url.to_string()),
+        Kind::Apps(..) => apps::redacted(variable.name, value),
+        Kind::GitLogins => Some("(set)".into()),
+        Kind::Ignored => Some("(set; ignored)".into()),
         _ => (!contains_login(value)).then(|| value.replace(char::is_control, " ")),
     };
     parsed.unwrap_or_else(|| "(set; not shown: it may contain a login)".into())

@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::duration;
+use super::duration::{self, NO_LIMIT};
 use super::reader::Reader;
+use super::size;
+use super::source::Given;
+use super::variable::kind::{Kind, Zero};
+use super::variable::named;
 
-pub const PORT_HINT: &str = "write a number from 1 to 65535";
-pub const DURATION_HINT: &str = "write a number with its unit: 500ms, 10s, 5m";
+const PORT_HINT: &str = "write a number from 1 to 65535";
+const DURATION_HINT: &str = "write a number with its unit: 500ms, 10s, 5m";
 
 pub fn parse_port(text: &str) -> Result<u16, String> {
     match text.parse::<u16>() {
@@ -66,10 +70,12 @@ pub fn parse_origin(text: &str) -> Result<String, String> {
 }
 
 pub fn read_path(reader: &mut Reader<'_>, name: &'static str) -> Option<PathBuf> {
+    expect(name, named(name).kind == Kind::Path);
     read_parsed(reader, name, absolute_path, "write an absolute path")
 }
 
 pub fn read_secret(reader: &mut Reader<'_>, name: &'static str) -> Option<SecretString> {
+    expect(name, named(name).kind == Kind::Secret);
     reader.given(name).map(|given| SecretString::from(given.value))
 }
 
@@ -83,27 +89,73 @@ pub fn read_parsed<T>(
     reader.parsed(name, given, parse, hint)
 }
 
-pub fn read_duration(reader: &mut Reader<'_>, name: &'static str, default: &str) -> Option<Duration> {
-    let given = reader.given_or(name, None, Some(default));
-    reader.parsed(name, given, duration::parse, DURATION_HINT)
+/// Reads a port. `given` is the value with its fallbacks.
+pub fn read_port(reader: &mut Reader<'_>, name: &'static str, given: Option<Given>) -> Option<u16> {
+    expect(name, named(name).kind == Kind::Port);
+    reader.parsed(name, given, parse_port, PORT_HINT)
 }
 
-/// Reads a limit; 0 is no limit.
-pub fn read_limit(reader: &mut Reader<'_>, name: &'static str, default: &str) -> Option<Duration> {
-    let given = reader.given_or(name, None, Some(default));
-    reader.parsed(name, given, duration::parse_limit, DURATION_HINT)
-}
-
-/// Reads one of several words. The first is the default.
-pub fn read_choice<T: Copy>(reader: &mut Reader<'_>, name: &'static str, choices: &[(&str, T)]) -> Option<T> {
-    let given = reader.given_or(name, None, Some(choices[0].0));
-    let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+/// Reads a time as the table says: with a unit or also as seconds, and 0 as what it means there.
+pub fn read_duration(reader: &mut Reader<'_>, name: &'static str, default: Option<&str>) -> Option<Duration> {
+    let given = reader.given_or(name, None, default);
+    let kind = named(name).kind;
+    expect(name, matches!(kind, Kind::Duration(_) | Kind::Seconds(_)));
     let parse = |text: &str| {
-        choices
-            .iter()
-            .find(|(word, _)| *word == text)
-            .map(|(_, value)| *value)
-            .ok_or_else(|| format!("`{text}` is not a valid choice"))
+        let read = if let Kind::Seconds(_) = kind { duration::parse_s(text) } else { duration::parse(text) };
+        read.map(|time| match kind.zero() {
+            Some(Zero::NoLimit) if time.is_zero() => NO_LIMIT,
+            _ => time,
+        })
+    };
+    reader.parsed(name, given, parse, DURATION_HINT)
+}
+
+/// Reads a whole number within the bounds of the table.
+pub fn read_count(reader: &mut Reader<'_>, name: &'static str, default: Option<&str>) -> Option<u32> {
+    let given = reader.given_or(name, None, default);
+    let kind = named(name).kind;
+    let Kind::Count(least, most) = kind else { wrong_reader(name) };
+    let parse = |text: &str| match text.parse::<u32>() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ => Err(format!("`{text}` is not a {kind}")),
+    };
+    let unset = if least > 0 { ", or unset it" } else { "; 0: none" };
+    reader.parsed(name, given, parse, &format!("write a {kind}{unset}"))
+}
+
+/// Reads a size in bytes.
+pub fn read_size(reader: &mut Reader<'_>, name: &'static str, default: Option<&str>) -> Option<u64> {
+    let given = reader.given_or(name, None, default);
+    match named(name).kind {
+        Kind::Size => reader.parsed(name, given, size::parse, "write 50m or 512Mi; 0: no limit"),
+        Kind::Quantity => reader.parsed(name, given, size::parse_quantity, "write it like 512Mi or 1Gi"),
+        _ => wrong_reader(name),
+    }
+}
+
+/// Reads one of the words of the table. `meanings` gives the value of each word.
+pub fn read_choice<T: Copy>(
+    reader: &mut Reader<'_>,
+    name: &'static str,
+    default: &str,
+    meanings: &[(&str, T)],
+) -> Option<T> {
+    let given = reader.given_or(name, None, Some(default));
+    let Kind::OneOf(words) = named(name).kind else { wrong_reader(name) };
+    let parse = |text: &str| {
+        let meaning = meanings.iter().find(|(word, _)| *word == text && words.contains(word));
+        meaning.map(|(_, value)| *value).ok_or_else(|| format!("`{text}` is not a valid choice"))
     };
     reader.parsed(name, given, parse, &format!("write one of: {}", words.join(", ")))
+}
+
+/// The table gives the setting another type than its reader: a bug, which any test that reads the configuration finds.
+fn wrong_reader(name: &str) -> ! {
+    panic!("the table gives {name} another type than its reader")
+}
+
+fn expect(name: &str, is_kind: bool) {
+    if !is_kind {
+        wrong_reader(name);
+    }
 }

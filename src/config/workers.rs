@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::bench_files::BenchFiles;
 use super::queue_timeouts::{self, DEFAULT_TIMEOUT};
 use super::reader::Reader;
-use super::value::read_parsed;
+use super::value::{read_count, read_parsed, read_size};
 
 /// Processes that take jobs from the same queues, in this order of priority.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,21 +75,18 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, root: &Path) -> Option<
         Pool { timeout: timeout.copied().unwrap_or(DEFAULT_TIMEOUT), queues, processes }
     });
     let pools = pools.collect();
-    let number = |text: &str| match text.parse::<u32>() {
-        Ok(n) if n > 0 => Ok(n),
-        _ => Err(format!("`{text}` is not a number of jobs")),
-    };
     let tick_s = bench.common("scheduler_tick_interval").and_then(|given| given.value.parse().ok());
     Some(Workers {
         pools,
-        max_memory_bytes: read_parsed(
+        max_memory_bytes: read_size(reader, "CAULDRON_MAX_MEMORY", None),
+        max_jobs: read_count(reader, "CAULDRON_MAX_JOBS", None),
+        requeue: read_parsed(
             reader,
-            "CAULDRON_MAX_MEMORY",
-            parse_size,
-            "write it like 512Mi or 1Gi",
-        ),
-        max_jobs: read_parsed(reader, "CAULDRON_MAX_JOBS", number, "write a number, or unset it"),
-        requeue: reader.given("CAULDRON_REQUEUE").map(|given| words(&given.value)).unwrap_or_default(),
+            "CAULDRON_REQUEUE",
+            parse_methods,
+            "write the dotted names of methods: erp.tasks.sync",
+        )
+        .unwrap_or_default(),
         bench_id: bench.common("bench_id").map(|given| given.value),
         bench_root: reader.environment("FRAPPE_BENCH_ROOT").map_or_else(
             // As frappe.utils.get_bench_path resolves it.
@@ -153,28 +150,21 @@ fn parse_pools(text: &str, timeouts: &BTreeMap<String, Duration>) -> Result<Vec<
     if pools.is_empty() { Err(format!("`{text}` names no pool")) } else { Ok(pools) }
 }
 
+/// Reads the dotted names of Python functions. Any other text would be the method of no job.
+fn parse_methods(text: &str) -> Result<Vec<String>, String> {
+    let is_method = |word: &String| word.chars().all(|c| c.is_alphanumeric() || "._".contains(c));
+    match words(text) {
+        methods if methods.iter().all(is_method) => Ok(methods),
+        _ => Err("it contains a word that is not the name of a method".into()),
+    }
+}
+
 fn parse_range(text: &str) -> Result<RangeInclusive<u16>, String> {
     let bounds = text.split_once("..").and_then(|(min, max)| {
         let (min, max) = (min.parse::<u16>().ok()?, max.trim_start_matches('=').parse::<u16>().ok()?);
         (1 <= min && min <= max && max <= MAX_PROCESSES).then_some(min..=max)
     });
     bounds.ok_or_else(|| format!("`{text}` is not a range"))
-}
-
-/// Reads a size such as `512Mi`, `1Gi` or `300M`.
-fn parse_size(text: &str) -> Result<u64, String> {
-    let units: [(&str, u64); 6] = [
-        ("Ki", 1 << 10),
-        ("Mi", 1 << 20),
-        ("Gi", 1 << 30),
-        ("k", 1_000),
-        ("M", 1_000_000),
-        ("G", 1_000_000_000),
-    ];
-    let parsed = units
-        .iter()
-        .find_map(|(unit, factor)| text.strip_suffix(unit)?.parse::<u64>().ok()?.checked_mul(*factor));
-    parsed.filter(|bytes| *bytes > 0).ok_or_else(|| format!("`{text}` is not a size"))
 }
 
 #[cfg(test)]
@@ -209,10 +199,8 @@ mod tests {
     }
 
     #[test]
-    fn ranges_and_sizes() {
+    fn a_range_has_a_minimum_and_a_maximum() {
         assert_eq!(parse_range("1..4"), Ok(1..=4));
         assert!(["4..1", "0..2", "3", "a..b"].iter().all(|bad| parse_range(bad).is_err()));
-        assert_eq!((parse_size("512Mi"), parse_size("1G")), (Ok(512 << 20), Ok(1_000_000_000)));
-        assert!(["512", "Mi", "-1Mi", "0Mi"].iter().all(|bad| parse_size(bad).is_err()));
     }
 }

@@ -6,7 +6,7 @@ use crate::{new_stage, refuses};
 /// The wrong values, and words that the error has to contain.
 type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
 
-const CASES: [Case; 45] = [
+const CASES: [Case; 48] = [
     (&[("SITE_NAME", "")], &["SITE_NAME", "erp.example.com"]),
     (&[("SITE_NAME", "../other")], &["SITE_NAME", "../other"]),
     (&[("SITE_NAME", "assets")], &["SITE_NAME"]),
@@ -47,6 +47,9 @@ const CASES: [Case; 45] = [
     ),
     (&[("CAULDRON_DB_DIRECT_HOST", "pg:5432")], &["CAULDRON_DB_DIRECT_HOST", "CAULDRON_DB_DIRECT_PORT"]),
     (&[("DB_PORT", "'5432'")], &["DB_PORT", "quotes"]),
+    (&[("DB_USER", "\"postgres\"")], &["DB_USER", "quotes"]),
+    (&[("CAULDRON_REQUEUE", "'a.b','c.d'")], &["CAULDRON_REQUEUE", "dotted names"]),
+    (&[("CAULDRON_MAX_JOBS", "0")], &["CAULDRON_MAX_JOBS", "number from 1"]),
     (&[("REDIS_CACHE", "\"redis://r:6379\"")], &["REDIS_CACHE", "quotes"]),
     (&[("REDIS_CACHE", ""), ("REDIS_CACHE_HOST", "r:6379")], &["REDIS_CACHE_HOST", "a port", "REDIS_PORT"]),
     (&[("SITE_NAME", "\"erp.test\"")], &["SITE_NAME", "quotes"]),

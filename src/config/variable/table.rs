@@ -1,241 +1,185 @@
 //! The table of variables.
 
 use super::Variable;
+use super::kind::Kind::{
+    self, Apps, Count, Duration, Form, GitLogins, Ignored, OneOf, Path, Port, Quantity, RedisUrl, Seconds,
+    Secret, SecretForm, Size, Text,
+};
+use super::kind::Zero;
 
-const fn plain(name: &'static str, default: &'static str, help: &'static str) -> Variable {
-    Variable { name, aliases: &[], secret: false, default, help }
+const fn setting(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Variable {
+    Variable { name, aliases: &[], kind, default, help }
 }
 
-const fn also(
-    name: &'static str,
-    aliases: &'static [&'static str],
-    default: &'static str,
-    help: &'static str,
-) -> Variable {
-    Variable { name, aliases, secret: false, default, help }
+const fn also(aliases: &'static [&'static str], variable: Variable) -> Variable {
+    Variable { aliases, ..variable }
 }
 
-const fn secret(
-    name: &'static str,
-    aliases: &'static [&'static str],
-    default: &'static str,
-    help: &'static str,
-) -> Variable {
-    Variable { name, aliases, secret: true, default, help }
-}
-
-const HEALTH_ADDR: Variable = plain(
+const HEALTH_ADDR: Variable = setting(
     "CAULDRON_HEALTH_ADDR",
+    Form("address:port, or `off`", "0.0.0.0:9180"),
     "[::]:9180, 0.0.0.0 without IPv6",
     "Address on which the probes are answered; `off`: none",
 );
-const LOG_FORMAT: Variable =
-    plain("CAULDRON_LOG_FORMAT", "auto", "auto, text or json; auto is text on a terminal");
-const LOG_LEVEL: Variable = plain("CAULDRON_LOG_LEVEL", "info", "error, warn, info, debug or trace");
-const CHILD_LOGS: Variable = plain(
-    "CAULDRON_CHILD_LOGS",
-    "inherit; all: prefix",
-    "inherit, prefix or json: what happens to a child's output",
+const LOG_FORMAT: Variable = setting(
+    "CAULDRON_LOG_FORMAT",
+    OneOf(&["auto", "text", "json"]),
+    "auto",
+    "Format of our log; auto is text on a terminal, else json",
 );
-const GRACE: Variable = plain(
+const LOG_LEVEL: Variable = setting(
+    "CAULDRON_LOG_LEVEL",
+    OneOf(&["info", "error", "warn", "debug", "trace"]),
+    "info",
+    "Least level of the events in our log",
+);
+const CHILD_LOGS: Variable = setting(
+    "CAULDRON_CHILD_LOGS",
+    OneOf(&["inherit", "prefix", "json"]),
+    "inherit; all: prefix",
+    "What happens to a child's output",
+);
+const GRACE: Variable = setting(
     "CAULDRON_GRACE",
+    Duration(Zero::NoLimit),
     "web 30s, worker longest queue + 30s, others 10s",
-    "Grace period from TERM to KILL; 0: no limit",
+    "Grace period from TERM to KILL",
 );
 
 /// The variables that `run` reads. The others are for Frappe.
 pub const RUN_SETTINGS: &[Variable] = &[HEALTH_ADDR, LOG_FORMAT, LOG_LEVEL, CHILD_LOGS, GRACE];
 
 /// All variables, in the order of the documentation.
+#[rustfmt::skip]
 pub const VARIABLES: &[Variable] = &[
-    plain("SITE_NAME", "default_site, else required", "The site's name, also its folder under sites/"),
-    secret("ADMIN_PASSWORD", &[], "(needed to create a site)", "Administrator's password of a new site"),
-    plain("DB_TYPE", "postgres", "Only postgres; anything else is refused"),
-    plain("DB_HOST", "common_site_config.json", "PostgreSQL's host"),
-    plain("DB_PORT", "5432", "PostgreSQL's port"),
-    plain("DB_NAME", "site_config.json", "Name of the site's database and of its role"),
-    plain(
-        "DB_USER",
-        "DB_NAME",
-        "Database login: an administrator of the server, or the owner of the database",
-    ),
-    secret("DB_PASSWORD", &["DB_ROOT_PASSWORD", "PGPASSWORD"], "(none)", "Password of DB_USER"),
-    plain("DB_SSLMODE", "prefer", "disable, prefer, require, verify-ca or verify-full"),
-    plain("DB_SSLROOTCERT", "the system's CAs", "CA file for verify-ca and verify-full"),
-    plain("DB_SSLCERT", "(none)", "Client certificate file"),
-    plain("DB_SSLKEY", "(none)", "Client key file"),
-    plain(
-        "CAULDRON_DB_ADMIN_DATABASE",
-        "DB_USER, then postgres",
-        "Maintenance database of the administrator's login",
-    ),
-    plain(
-        "CAULDRON_DB_DIRECT_HOST",
-        "DB_HOST",
-        "Host of PostgreSQL itself, if DB_HOST is a transaction pooler; used for locks, LISTEN and schema changes",
-    ),
-    plain(
-        "CAULDRON_DB_DIRECT_PORT",
-        "5432",
-        "Port of CAULDRON_DB_DIRECT_HOST; DB_PORT if neither of the two is set",
-    ),
-    secret("SITE_DB_PASSWORD", &[], "site_config.json, else made", "The site role's own password"),
-    secret("ENCRYPTION_KEY", &[], "made", "The site's encryption key (32 url-safe base64 bytes)"),
-    plain(
-        "REDIS_CACHE",
-        "common_site_config.json",
-        "URL of the cache Redis (redis://, rediss:// or unix://), or host:port",
-    ),
-    plain("REDIS_QUEUE", "common_site_config.json", "URL of the queue Redis"),
-    plain("REDIS_SOCKETIO", "(none)", "Ignored, with a warning: only Frappe 14 reads it"),
-    plain("REDIS_CACHE_HOST", "(none)", "Host of the cache Redis (database 0), as in the chart"),
-    plain("REDIS_QUEUE_HOST", "(none)", "Host of the queue Redis (database 1), as in the chart"),
-    plain("REDIS_SOCKETIO_HOST", "(none)", "Ignored, with a warning: only Frappe 14 reads it"),
-    plain("REDIS_PORT", "6379", "Port of REDIS_CACHE_HOST and REDIS_QUEUE_HOST"),
-    plain("REDIS_TLS_CA", "the system's CAs", "CA file for rediss URLs"),
-    plain("SOCKETIO_PORT", "(not written)", "socketio_port in common_site_config.json"),
-    plain("STANDARD_APPS", "(none)", "The chart's list of apps, name:branch"),
-    plain("CUSTOM_APPS", "(none)", "The chart's list of apps, name:URL:branch"),
-    plain(
-        "CAULDRON_APPS",
-        "what the image fetched",
-        "Wanted apps as JSON (CAULDRON_APPS_FILE: frappe_docker's apps.json)",
-    ),
-    plain(
-        "CAULDRON_APPS_UPDATE",
-        "(none)",
-        "A new value moves the wanted branches to their newest commits, once",
-    ),
-    plain(
-        "CAULDRON_GIT_AUTH",
-        "(none)",
-        "Logins for private repositories by host: JSON that names files (token_file, ssh_key_file, known_hosts_file)",
-    ),
-    plain(
-        "CAULDRON_GIT_TIMEOUT",
-        "10m",
-        "Deadline of each git, pip, yarn or node command for an app; 0: no limit",
-    ),
-    plain(
-        "CAULDRON_GIT_SUBMODULES",
-        "on",
-        "on or off: whether submodules of apps are fetched (one that cannot be fetched is a warning, unless the app's package needs it)",
-    ),
-    plain("GUNICORN_WORKERS", "from the cgroup", "gunicorn's worker processes"),
-    plain("GUNICORN_THREADS", "from the cgroup", "Threads of each gunicorn worker"),
-    plain(
-        "GUNICORN_TIMEOUT",
-        "120s",
-        "gunicorn ends a worker that is silent for this long (seconds or a duration; 0: no limit)",
-    ),
-    plain(
-        "WORKER_QUEUES",
-        "(two pools)",
-        "Queues of one worker process, separated by commas (also `--queue`)",
-    ),
-    plain(
-        "CAULDRON_POOL",
-        "short,default=1 long=1",
-        "Worker processes per set of queues: short,default=2 long=1 (`--pool` may be repeated)",
-    ),
-    plain(
-        "CAULDRON_AUTOSCALE",
-        "(fixed)",
-        "Minimum and maximum number of processes of a pool without a number: 1..4",
-    ),
-    plain(
-        "CAULDRON_MAX_MEMORY",
-        "(none)",
-        "Memory limit of a worker process, such as 512Mi; above it, the process is restarted between two jobs",
-    ),
-    plain("CAULDRON_MAX_JOBS", "(none)", "Number of jobs after which a worker process is restarted"),
-    plain("CAULDRON_REQUEUE", "(none)", "Methods whose jobs may run again after a stop interrupted them"),
-    plain("CAULDRON_BENCH", "/home/frappe/frappe-bench", "The bench's folder"),
-    plain(
-        "CAULDRON_RUNTIME_DIR",
-        "/run/cauldron, or a temporary folder",
-        "Folder for short-lived files of this pod",
-    ),
-    plain("CAULDRON_DATA_DIR", "sites/.cauldron/embedded", "Folder for the data of the --embedded servers"),
-    plain("CAULDRON_WEB_ADDR", "[::]:8000, 0.0.0.0 without IPv6", "Address on which the web role listens"),
-    plain(
-        "CAULDRON_HOSTS",
+    setting("SITE_NAME", Form("site's name", "erp.example.com"), "default_site, else required",
+        "The site's name, also its folder under sites/"),
+    setting("ADMIN_PASSWORD", Secret, "(needed to create a site)",
+        "Administrator's password of a new site"),
+    setting("DB_TYPE", OneOf(&["postgres"]), "postgres", "Type of the database"),
+    setting("DB_HOST", Form("host name, address, or folder of the socket", "postgres"), "common_site_config.json",
+        "PostgreSQL's host"),
+    setting("DB_PORT", Port, "5432", "PostgreSQL's port"),
+    setting("DB_NAME", Form("letters, digits, _ and -", "frappe"), "site_config.json",
+        "Name of the site's database and of its role"),
+    setting("DB_USER", Form("name of a role", "postgres"), "DB_NAME",
+        "Database login: an administrator of the server, or the owner of the database"),
+    also(&["DB_ROOT_PASSWORD", "PGPASSWORD"], setting("DB_PASSWORD", Secret, "(none)",
+        "Password of DB_USER")),
+    setting("DB_SSLMODE", OneOf(&["disable", "prefer", "require", "verify-ca", "verify-full"]), "prefer",
+        "TLS of the connection, as in libpq"),
+    setting("DB_SSLROOTCERT", Path, "the system's CAs", "CA file for verify-ca and verify-full"),
+    setting("DB_SSLCERT", Path, "(none)", "Client certificate file"),
+    setting("DB_SSLKEY", Path, "(none)", "Client key file"),
+    setting("CAULDRON_DB_ADMIN_DATABASE", Form("name of a database", "postgres"), "DB_USER, then postgres",
+        "Maintenance database of the administrator's login"),
+    setting("CAULDRON_DB_DIRECT_HOST", Form("host name, address, or folder of the socket", "postgres"), "DB_HOST",
+        "Host of PostgreSQL itself, if DB_HOST is a transaction pooler; used for locks, LISTEN and schema changes"),
+    setting("CAULDRON_DB_DIRECT_PORT", Port, "5432",
+        "Port of CAULDRON_DB_DIRECT_HOST; DB_PORT if neither of the two is set"),
+    setting("SITE_DB_PASSWORD", Secret, "site_config.json, else made",
+        "The site role's own password"),
+    setting("ENCRYPTION_KEY", SecretForm("32 bytes in URL-safe base64"), "made",
+        "The site's encryption key"),
+    setting("REDIS_CACHE", RedisUrl, "common_site_config.json",
+        "The cache Redis (redis://, rediss:// or unix://)"),
+    setting("REDIS_QUEUE", RedisUrl, "common_site_config.json", "The queue Redis"),
+    setting("REDIS_SOCKETIO", Ignored, "(none)",
+        "Ignored, with a warning: only Frappe 14 reads it"),
+    setting("REDIS_CACHE_HOST", Form("host name or address", "redis-cache"), "(none)",
+        "Host of the cache Redis (database 0), as in the chart"),
+    setting("REDIS_QUEUE_HOST", Form("host name or address", "redis-queue"), "(none)",
+        "Host of the queue Redis (database 1), as in the chart"),
+    setting("REDIS_SOCKETIO_HOST", Ignored, "(none)",
+        "Ignored, with a warning: only Frappe 14 reads it"),
+    setting("REDIS_PORT", Port, "6379", "Port of REDIS_CACHE_HOST and REDIS_QUEUE_HOST"),
+    setting("REDIS_TLS_CA", Path, "the system's CAs", "CA file for rediss URLs"),
+    setting("SOCKETIO_PORT", Port, "(not written)", "socketio_port in common_site_config.json"),
+    setting("STANDARD_APPS", Form("name:branch, separated by commas", "erpnext:version-15,hrms"), "(none)",
+        "The chart's list of apps of Frappe's own organisation"),
+    setting("CUSTOM_APPS", Apps("name:URL:branch, separated by commas", "crm:https://host/crm.git:main"), "(none)",
+        "The chart's list of other apps"),
+    setting("CAULDRON_APPS", Apps("JSON list", r#"[{"url":"https://host/crm.git","branch":"main"}]"#), "what the image fetched",
+        "Wanted apps (CAULDRON_APPS_FILE: frappe_docker's apps.json)"),
+    setting("CAULDRON_APPS_UPDATE", Text, "(none)",
+        "A new value moves the wanted branches to their newest commits, once"),
+    setting("CAULDRON_GIT_AUTH", GitLogins, "(none)",
+        "Logins for private repositories by host, in files (token_file, ssh_key_file, known_hosts_file)"),
+    setting("CAULDRON_GIT_TIMEOUT", Duration(Zero::NoLimit), "10m",
+        "Deadline of each git, pip, yarn or node command for an app"),
+    setting("CAULDRON_GIT_SUBMODULES", OneOf(&["on", "off", "true", "false"]), "on",
+        "Whether submodules of apps are fetched (one that cannot be fetched is a warning, unless the app's package needs it)"),
+    setting("GUNICORN_WORKERS", Count(1, 512), "from the cgroup", "gunicorn's worker processes"),
+    setting("GUNICORN_THREADS", Count(1, 512), "from the cgroup",
+        "Threads of each gunicorn worker"),
+    setting("GUNICORN_TIMEOUT", Seconds(Zero::NoLimit), "120s",
+        "gunicorn ends a worker that is silent for this long"),
+    setting("WORKER_QUEUES", Form("names of queues, separated by commas", "short,default"), "(two pools)",
+        "Queues of one worker process (also `--queue`)"),
+    setting("CAULDRON_POOL", Form("queues=processes, separated by blanks", "short,default=2 long=1"), "short,default=1 long=1",
+        "Worker processes per set of queues (`--pool` may be repeated)"),
+    setting("CAULDRON_AUTOSCALE", Form("minimum..maximum, 1 to 128", "1..4"), "(fixed)",
+        "Minimum and maximum number of processes of a pool without a number"),
+    setting("CAULDRON_MAX_MEMORY", Quantity, "(none)",
+        "Memory limit of a worker process; above it, the process is restarted between two jobs"),
+    setting("CAULDRON_MAX_JOBS", Count(1, u32::MAX), "(none)",
+        "Number of jobs after which a worker process is restarted"),
+    setting("CAULDRON_REQUEUE", Form("methods, separated by commas", "erp.tasks.sync,erp.tasks.post"), "(none)",
+        "Methods whose jobs may run again after a stop interrupted them"),
+    setting("CAULDRON_BENCH", Path, "/home/frappe/frappe-bench", "The bench's folder"),
+    setting("CAULDRON_RUNTIME_DIR", Path, "/run/cauldron, or a temporary folder",
+        "Folder for short-lived files of this pod"),
+    setting("CAULDRON_DATA_DIR", Path, "sites/.cauldron/embedded",
+        "Folder for the data of the --embedded servers"),
+    setting("CAULDRON_WEB_ADDR", Form("address:port", "0.0.0.0:8000"), "[::]:8000, 0.0.0.0 without IPv6",
+        "Address on which the web role listens"),
+    setting("CAULDRON_HOSTS", Form("host=site, separated by blanks", "erp.example.com=site *.example.com=other"),
         "every host is SITE_NAME",
-        "Hosts and their sites: `erp.example.com=site *.example.com=other`; all other hosts are then refused",
-    ),
-    plain(
-        "FRAPPE_SITE_NAME_HEADER",
-        "SITE_NAME",
-        "Site of every host; `$host`: the site is named like the host",
-    ),
-    also(
-        "CAULDRON_TRUSTED_PROXIES",
-        &["UPSTREAM_REAL_IP_ADDRESS", "FORWARDED_ALLOW_IPS"],
-        "(none)",
-        "Addresses and networks of proxies whose X-Forwarded-For, -Proto and -Host are trusted; `*` for all",
-    ),
-    plain(
-        "SOCKETIO",
-        "127.0.0.1, SOCKETIO_PORT or 9000",
-        "host:port of the socketio service, for /socket.io",
-    ),
-    plain(
-        "CAULDRON_WEB_URL",
-        "`all`: its own web port; else the page's Origin",
-        "Internal address of the web role that socketio uses to authenticate a page's user, such as http://web:8000",
-    ),
-    plain(
-        "CAULDRON_WEB_CA",
-        "the system's and NODE_EXTRA_CA_CERTS",
-        "CA (PEM file) of the web role's certificate, if CAULDRON_WEB_URL is https",
-    ),
-    plain("CLIENT_MAX_BODY_SIZE", "50m", "Largest request body; 0: no limit"),
-    plain(
-        "PROXY_READ_TIMEOUT",
-        "GUNICORN_TIMEOUT",
-        "How long gunicorn may be silent before a request fails; 0: no limit",
-    ),
-    plain(
-        "CAULDRON_TLS_CERT",
-        "(none: no TLS)",
-        "Certificate chain of the web port; reloaded when it changes",
-    ),
-    plain("CAULDRON_TLS_KEY", "(none)", "Private key of CAULDRON_TLS_CERT"),
-    plain(
-        "CAULDRON_ACCESS_LOG",
-        "on",
-        "on: one line per request, except for /assets; all: one line per request; off",
-    ),
+        "Hosts and their sites; all other hosts are then refused"),
+    setting("FRAPPE_SITE_NAME_HEADER", Form("site's name, or `$host`", "erp.example.com"), "SITE_NAME",
+        "Site of every host; `$host`: the site is named like the host"),
+    also(&["UPSTREAM_REAL_IP_ADDRESS", "FORWARDED_ALLOW_IPS"], setting("CAULDRON_TRUSTED_PROXIES",
+        Form("addresses and networks, or `*`", "10.0.0.0/8,192.168.1.1"), "(none)",
+        "Addresses and networks of proxies whose X-Forwarded-For, -Proto and -Host are trusted; `*` for all")),
+    setting("SOCKETIO", Form("host:port", "socketio:9000"), "127.0.0.1, SOCKETIO_PORT or 9000",
+        "The socketio service, for /socket.io"),
+    setting("CAULDRON_WEB_URL", Form("URL without a path", "http://web:8000"), "`all`: its own web port; else the page's Origin",
+        "Internal address of the web role that socketio uses to authenticate a page's user"),
+    setting("CAULDRON_WEB_CA", Path, "the system's and NODE_EXTRA_CA_CERTS",
+        "CA (PEM file) of the web role's certificate, if CAULDRON_WEB_URL is https"),
+    setting("CLIENT_MAX_BODY_SIZE", Size, "50m", "Largest request body"),
+    setting("PROXY_READ_TIMEOUT", Seconds(Zero::NoLimit), "GUNICORN_TIMEOUT",
+        "How long gunicorn may be silent before a request fails"),
+    setting("CAULDRON_TLS_CERT", Path, "(none: no TLS)",
+        "Certificate chain of the web port; reloaded when it changes"),
+    setting("CAULDRON_TLS_KEY", Path, "(none)", "Private key of CAULDRON_TLS_CERT"),
+    setting("CAULDRON_ACCESS_LOG", OneOf(&["on", "all", "off"]), "on",
+        "on: one line per request, except for /assets; all: one line per request"),
     HEALTH_ADDR,
     LOG_FORMAT,
     LOG_LEVEL,
     CHILD_LOGS,
-    plain("CAULDRON_BOOTSTRAP", "auto", "auto, lead, follow or off"),
-    plain("CAULDRON_ON_FAILURE", "exit", "exit, or hold: stay up and unready for inspection"),
-    plain(
-        "CAULDRON_INSTANCE",
-        "(not compared)",
-        "Identity of this installation, e.g. cluster/namespace/release",
-    ),
-    plain("CAULDRON_ADOPT", "(none)", "Id that a refusal printed: create the lost folder of this site again"),
-    plain("CAULDRON_CLONE", "(none)", "Id that a muted copy printed: accept the copy as a site of its own"),
-    plain(
-        "CAULDRON_ALLOW_DOWNGRADE",
-        "(none)",
-        "Id that a refusal printed: migrate with code that is not known to be newer",
-    ),
-    plain("CAULDRON_BACKUP", "3", "Number of backups from before migrations to keep; 0 takes none"),
-    plain(
-        "CAULDRON_MIGRATE_DRAIN",
-        "25m",
-        "How long a migration waits for running jobs, and for other sessions on the site's tables; 0: no limit",
-    ),
-    plain(
-        "CAULDRON_SITE_URL",
-        "(not written)",
-        "The site's public URL: host_name in common_site_config.json",
-    ),
-    plain("CAULDRON_WAIT_TIMEOUT", "120s", "Deadline of the wait for dependencies; 0: no limit"),
-    plain("CAULDRON_DRAIN", "0s", "How long a pod is unready before it stops, so that endpoints are updated"),
+    setting("CAULDRON_BOOTSTRAP", OneOf(&["auto", "lead", "follow", "off"]), "auto",
+        "Whether a pod leads the bootstrap"),
+    setting("CAULDRON_ON_FAILURE", OneOf(&["exit", "hold"]), "exit",
+        "What a pod that failed does; hold: stay up and unready for inspection"),
+    setting("CAULDRON_INSTANCE", Form("text without a login", "cluster/namespace/release"), "(not compared)",
+        "Identity of this installation"),
+    setting("CAULDRON_ADOPT", Text, "(none)",
+        "Id that a refusal printed: create the lost folder of this site again"),
+    setting("CAULDRON_CLONE", Text, "(none)",
+        "Id that a muted copy printed: accept the copy as a site of its own"),
+    setting("CAULDRON_ALLOW_DOWNGRADE", Text, "(none)",
+        "Id that a refusal printed: migrate with code that is not known to be newer"),
+    setting("CAULDRON_BACKUP", Count(0, u32::MAX), "3",
+        "Number of backups from before migrations to keep"),
+    setting("CAULDRON_MIGRATE_DRAIN", Duration(Zero::NoLimit), "25m",
+        "How long a migration waits for running jobs, and for other sessions on the site's tables"),
+    setting("CAULDRON_SITE_URL", Form("URL without a path", "https://erp.example.com"), "(not written)",
+        "The site's public URL: host_name in common_site_config.json"),
+    setting("CAULDRON_WAIT_TIMEOUT", Duration(Zero::NoLimit), "120s",
+        "Deadline of the wait for dependencies"),
+    setting("CAULDRON_DRAIN", Duration(Zero::AtOnce), "0s",
+        "How long a pod is unready before it stops, so that endpoints are updated"),
     GRACE,
 ];
