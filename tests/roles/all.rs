@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::generations::on_each_generation;
 use crate::processes::{children, kill, lives, status};
 use crate::socketio::Client;
 use crate::stage::{DATABASE, LONG, RolesStage, SITE};
@@ -59,9 +60,10 @@ fn role(pod: &Pod, name: &str) -> bool {
     status(pod)["roles"][name]["ready"] == true
 }
 
-#[test]
-fn four_roles_in_one_tree_with_one_log_and_a_check_each() {
-    let stage = AllStage::new();
+on_each_generation![four_roles_in_one_tree_with_one_log_and_a_check_each];
+
+fn four_roles_in_one_tree_with_one_log_and_a_check_each(stage: RolesStage) {
+    let stage = AllStage::on(Bench::sample_of(stage.generation));
     let pod = ready(stage.all());
     let checks = pod.body("/readyz?verbose");
     for name in ["web", "worker", "scheduler", "socketio"] {

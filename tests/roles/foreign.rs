@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use crate::generations::on_each_generation;
 use crate::processes::{child, children, kill};
 use crate::stage::{LONG, RolesStage, SITE};
 use crate::support::bench::Bench;
@@ -38,7 +39,6 @@ for id, site in json.loads(sys.argv[3]):
 fn enqueue(stage: &RolesStage, jobs: &[(&str, Option<&str>)]) {
     let queue = stage.queue("short").replace("rq:queue:", "");
     let mut python = stage.bench().program("env/bin/python");
-    python.env("PYTHONPATH", stage.python_path());
     let jobs = serde_json::to_string(jobs).expect("JSON");
     let output =
         python.args(["-c", ENQUEUE, &stage.redis.url(1), &queue, &jobs]).output().expect("python runs");
@@ -59,16 +59,19 @@ fn bench_id(stage: &RolesStage) -> String {
     stage.queue("x").replace("rq:queue:", "").replace(":x", "")
 }
 
-#[test]
-fn jobs_of_a_missing_site_stay_and_own_jobs_run() {
-    for stage in RolesStage::with_each_rq() {
-        for queues in ["short", "short,default"] {
-            stage.redis.ask::<String>(1, &["FLUSHALL"]);
-            own_jobs_pass(&stage, queues);
-        }
+on_each_generation![
+    jobs_of_a_missing_site_stay_and_own_jobs_run,
+    foreign_jobs_are_checked_once_a_second_and_not_moved,
+    two_installations_on_one_redis_run_their_own_jobs,
+];
+
+fn jobs_of_a_missing_site_stay_and_own_jobs_run(stage: RolesStage) {
+    for queues in ["short", "short,default"] {
+        stage.redis.ask::<String>(1, &["FLUSHALL"]);
+        own_jobs_pass(&stage, queues);
     }
     // Negative control: plain RQ fails the job.
-    let stage = RolesStage::new();
+    let stage = stage.another();
     let id = stage.id(OTHER, "lost");
     enqueue(&stage, &[(&id, Some(OTHER))]);
     let mut plain = stage.bench().frappe(&["worker", "--queue", "short"]);
@@ -109,9 +112,7 @@ fn own_jobs_pass(stage: &RolesStage, queues: &str) {
 }
 
 /// If only foreign jobs wait, no job is moved, and Redis is queried once a second.
-#[test]
-fn foreign_jobs_are_checked_once_a_second_and_not_moved() {
-    let stage = RolesStage::new();
+fn foreign_jobs_are_checked_once_a_second_and_not_moved(stage: RolesStage) {
     let ids: Vec<String> = (0..50).map(|number| stage.id(OTHER, &format!("{number:02}"))).collect();
     enqueue(&stage, &ids.iter().map(|id| (id.as_str(), Some(OTHER))).collect::<Vec<_>>());
     let pod = ready(worker(&stage, "short,default"));
@@ -140,10 +141,8 @@ fn foreign_jobs_are_checked_once_a_second_and_not_moved() {
 }
 
 /// Each has its own site; both have the same queues.
-#[test]
-fn two_installations_on_one_redis_run_their_own_jobs() {
-    let stage = RolesStage::new();
-    let mut other = Bench::sample();
+fn two_installations_on_one_redis_run_their_own_jobs(stage: RolesStage) {
+    let mut other = Bench::sample_of(stage.generation);
     OtherApp::add(&mut other).set_listed(true);
     other.connect(&stage.shared.postgres, &stage.redis);
     other.configure(serde_json::json!({"bench_id": bench_id(&stage)}));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::all::AllStage;
+use crate::generations::on_each_generation;
 use crate::processes::{child, children, kill, lives, rounds, status};
 use crate::stage::{LONG, RolesStage, SITE};
 use crate::support::skip::skipped;
@@ -14,15 +15,16 @@ use crate::support::tree::{Identity, alive, identity, with_descendants};
 use crate::support::wait::{eventually, within};
 use crate::worker::{SOON, worker};
 
-#[test]
-fn after_the_grace_period_a_job_is_failed_with_the_reason() {
-    for stage in RolesStage::with_each_rq() {
-        after_the_grace(&stage);
-    }
-}
+on_each_generation![
+    after_the_grace_period_a_job_is_failed_with_the_reason,
+    a_repeatable_job_is_put_back_when_cut_off,
+    a_killed_horse_worker_or_both_are_handled,
+    a_killed_supervisor_leaves_no_worker_running,
+    an_unrequested_exit_0_is_a_failure,
+];
 
-fn after_the_grace(stage: &RolesStage) {
-    let pod = ready(worker(stage).set("CAULDRON_GRACE", "1s"));
+fn after_the_grace_period_a_job_is_failed_with_the_reason(stage: RolesStage) {
+    let pod = ready(worker(&stage).set("CAULDRON_GRACE", "1s"));
     let job = stage.job("cut", "short");
     let horse = job.wait_for_start();
     pod.signal(Signal::SIGTERM);
@@ -35,15 +37,8 @@ fn after_the_grace(stage: &RolesStage) {
     assert!(!job.done.exists() && stage.workers().is_empty());
 }
 
-#[test]
-fn a_repeatable_job_is_put_back_when_cut_off() {
-    for stage in RolesStage::with_each_rq() {
-        put_back(&stage);
-    }
-}
-
-fn put_back(stage: &RolesStage) {
-    let mut pod = ready(worker(stage).set("CAULDRON_REQUEUE", "other.method,ledger.tasks.hold"));
+fn a_repeatable_job_is_put_back_when_cut_off(stage: RolesStage) {
+    let mut pod = ready(worker(&stage).set("CAULDRON_REQUEUE", "other.method,ledger.tasks.hold"));
     let job = stage.job("again", "short");
     job.wait_for_start();
     pod.signal(Signal::SIGTERM);
@@ -59,7 +54,7 @@ fn put_back(stage: &RolesStage) {
     pod.end_within(SOON).exits(0).says("put back job");
     assert_eq!(stage.job_field("again", "status").as_deref(), Some("queued"));
     fs::remove_file(&job.started).expect("a mark");
-    let pod = ready(worker(stage));
+    let pod = ready(worker(&stage));
     job.wait_for_start();
     job.release();
     job.wait_for_end();
@@ -68,9 +63,7 @@ fn put_back(stage: &RolesStage) {
     assert_eq!(stage.registries("again"), ["finished"]);
 }
 
-#[test]
-fn a_killed_horse_worker_or_both_are_handled() {
-    let stage = RolesStage::new();
+fn a_killed_horse_worker_or_both_are_handled(stage: RolesStage) {
     let mut pod = ready(worker(&stage));
     // The horse: RQ itself handles it.
     let job = stage.job("horse", "short");
@@ -100,9 +93,7 @@ fn a_killed_horse_worker_or_both_are_handled() {
     assert_eq!(status(&pod)["children"][0]["restart_reasons"]["crash"], 2);
 }
 
-#[test]
-fn a_killed_supervisor_leaves_no_worker_running() {
-    let stage = RolesStage::new();
+fn a_killed_supervisor_leaves_no_worker_running(stage: RolesStage) {
     let pod = ready(worker(&stage));
     let (job, pid) = (stage.job("orphan", "short"), child(&pod));
     job.wait_for_start();
@@ -114,9 +105,7 @@ fn a_killed_supervisor_leaves_no_worker_running() {
     assert_eq!(stage.registries("orphan"), ["finished"]);
 }
 
-#[test]
-fn an_unrequested_exit_0_is_a_failure() {
-    let stage = RolesStage::new();
+fn an_unrequested_exit_0_is_a_failure(stage: RolesStage) {
     let pod = ready(worker(&stage));
     let before = child(&pod);
     // TERM from another process: RQ stops cleanly.
@@ -140,8 +129,9 @@ fn a_stuck_horse_is_reported() {
     let pod = ready(worker(&stage));
     let (job, pid) = (stage.job("stuck", "short"), child(&pod));
     let horse = job.wait_for_start();
-    let is_reported = || pod.body("/readyz?verbose").contains(&format!("stuck job: {SITE}::stuck"));
-    stage.redis.ask::<i64>(1, &["HSET", &format!("rq:job:{SITE}::stuck"), "timeout", "1"]);
+    let id = stage.id(SITE, "stuck");
+    let is_reported = || pod.body("/readyz?verbose").contains(&format!("stuck job: {id}"));
+    stage.redis.ask::<i64>(1, &["HSET", &format!("rq:job:{id}"), "timeout", "1"]);
     // RQ uses the timeout that it read with the job, which is not over: it does not end the horse.
     assert!(!is_reported(), "reported too early: this test proves nothing");
     eventually(Duration::from_secs(150), "it is reported", || is_reported().then_some(()));

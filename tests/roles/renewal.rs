@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use nix::sys::signal::Signal;
 
 use crate::container::Container;
+use crate::generations::on_each_generation;
 use crate::processes::{child, children, status};
 use crate::scheduler;
 use crate::stage::{LONG, RolesStage};
@@ -19,8 +20,10 @@ use crate::worker::SOON;
 const OLD: &str = "the-old-one";
 const NEW: &str = "the-new-one";
 
-fn stage() -> RolesStage {
-    RolesStage { redis: Redis::start_with(Options::default().password(OLD)), ..RolesStage::new() }
+on_each_generation![every_role_follows_a_changed_secret, changes_of_common_site_config_are_applied];
+
+fn with_password(stage: RolesStage) -> RolesStage {
+    RolesStage { redis: Redis::start_with(Options::default().password(OLD)), ..stage }
 }
 
 /// The Redis URLs as mounted files.
@@ -71,9 +74,8 @@ fn renewed(pod: &Pod) -> bool {
         && children.iter().all(|child| child["restart_reasons"]["secret"].as_i64() >= Some(1))
 }
 
-#[test]
-fn every_role_follows_a_changed_secret() {
-    let (_alone, mut stage) = (scheduler::alone(), stage());
+fn every_role_follows_a_changed_secret(stage: RolesStage) {
+    let (_alone, mut stage) = (scheduler::alone(), with_password(stage));
     let secret = Secret::new(&stage);
     let web = port::free();
     let pod = |role: &str| secret.given_to(stage.command(role));
@@ -114,9 +116,8 @@ fn every_role_follows_a_changed_secret() {
 }
 
 /// As in the chart: no REDIS_* variables; common_site_config.json has the URLs.
-#[test]
-fn changes_of_common_site_config_are_applied() {
-    let mut stage = stage();
+fn changes_of_common_site_config_are_applied(stage: RolesStage) {
+    let mut stage = with_password(stage);
     let container = Container::new(&stage);
     write_common(&stage, &container, OLD);
     let binary = stage

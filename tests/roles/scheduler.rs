@@ -9,6 +9,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::Signal;
 
 use crate::container::Container;
+use crate::generations::on_each_generation;
 use crate::processes::{child, children, kill, lives, rounds, status};
 use crate::stage::{LONG, RolesStage};
 use crate::support::binary::{Binary, Pod};
@@ -51,9 +52,14 @@ fn leads(pod: &Pod) -> bool {
     note(pod).starts_with("leads")
 }
 
-#[test]
-fn a_leader_ticks_and_reports_it() {
-    let (_alone, stage) = (alone(), RolesStage::new());
+on_each_generation![
+    a_leader_ticks_and_reports_it,
+    a_web_container_holds_the_lock_while_a_scheduler_ticks_elsewhere,
+    a_disabled_or_paused_scheduler_is_reported,
+];
+
+fn a_leader_ticks_and_reports_it(stage: RolesStage) {
+    let _alone = alone();
     let container = Container::new(&stage);
     let pod = ready(scheduler(&container, &stage));
     assert!(leads(&pod));
@@ -100,9 +106,8 @@ fn serving(role: &str, container: &Container, stage: &RolesStage) -> Pod {
 }
 
 /// Frappe 16's System Health Report looks at the lock in the container of the request.
-#[test]
-fn a_web_container_holds_the_lock_while_a_scheduler_ticks_elsewhere() {
-    let (_alone, stage) = (alone(), RolesStage::new());
+fn a_web_container_holds_the_lock_while_a_scheduler_ticks_elsewhere(stage: RolesStage) {
+    let _alone = alone();
     let [front, back] = [(), ()].map(|()| Container::new(&stage));
     let lock = front.path().join("config/scheduler_process");
     let _web = serving("web", &front, &stage);
@@ -128,9 +133,8 @@ fn a_scheduler_that_takes_over_gets_the_lock_from_its_own_web_role() {
     assert!(!pod.log().contains("scheduler.lock_held"), "{}", pod.log());
 }
 
-#[test]
-fn a_disabled_or_paused_scheduler_is_reported() {
-    let (_alone, stage) = (alone(), RolesStage::new());
+fn a_disabled_or_paused_scheduler_is_reported(stage: RolesStage) {
+    let _alone = alone();
     let container = Container::new(&stage);
     let session = stage.shared.session();
     let set = |on: u8| {

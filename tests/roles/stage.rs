@@ -1,12 +1,13 @@
-//! A finished site with the ledger app, and the settings that its roles share.
+//! A finished site with the ledger app, one for each generation of Frappe, and the settings that its roles share.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::job::Job;
 use crate::support::bench::Bench;
 use crate::support::binary::Binary;
+use crate::support::generation::Generation;
 use crate::support::other_app::OtherApp;
 use crate::support::postgres::Postgres;
 use crate::support::redis::Redis;
@@ -17,18 +18,26 @@ pub const SITE: &str = "roles.test";
 pub const DATABASE: &str = "roles_test";
 pub const LONG: Duration = Duration::from_secs(60);
 
-/// The shared site with a separate Redis for one test.
+/// A role whose name is not the database's, which only Frappe 16 reads.
+const USER: &str = "roles_user";
+
+/// The shared site of one generation with a separate Redis for one test.
 pub struct RolesStage {
     /// Its own Redis is stopped.
     pub shared: &'static Stage,
     pub redis: Redis,
-    /// The folder of Frappe 16's RQ; none for the bench's own RQ.
-    pub rq2: Option<PathBuf>,
+    pub generation: Generation,
 }
 
-/// Created once: every role reads it, none changes it.
-static SHARED: LazyLock<Stage> = LazyLock::new(|| {
-    let bench = Bench::under_test().unwrap_or_else(Bench::sample);
+/// Each is created once: every role reads it, none changes it.
+static FRAPPE_15: LazyLock<Stage> = LazyLock::new(|| create(Generation::Frappe15));
+static FRAPPE_16: LazyLock<Stage> = LazyLock::new(|| create(Generation::Frappe16));
+/// The generation of the real bench, if there is one.
+static REAL: LazyLock<Option<Generation>> =
+    LazyLock::new(|| Bench::under_test().map(|bench| bench.generation()));
+
+fn create(generation: Generation) -> Stage {
+    let bench = Bench::under_test().unwrap_or_else(|| Bench::sample_of(generation));
     let mut stage = Stage::with(SITE, DATABASE, Postgres::start(), Redis::start(), bench);
     OtherApp::add(&mut stage.bench).set_listed(true);
     let bench = &stage.bench;
@@ -36,44 +45,48 @@ static SHARED: LazyLock<Stage> = LazyLock::new(|| {
     // All processes of the bench, in any container, use the same queues.
     let bench_id = bench.path().to_str().expect("a plain path").trim_matches('/').replace('/', "-");
     bench.configure(serde_json::json!({"scheduler_tick_interval": 1, "bench_id": bench_id}));
-    bench.new_site(SITE, DATABASE);
-    let installed = bench.run(&["--site", SITE, "install-app", "ledger"]);
-    assert_eq!(installed.exit, Some(0), "{}", installed.text);
-    let enabled = bench.run(&["--site", SITE, "enable-scheduler"]);
-    assert_eq!(enabled.exit, Some(0), "{}", enabled.text);
+    let mut new_site = Bench::new_site_options(SITE, DATABASE);
+    if generation == Generation::Frappe16 {
+        new_site.extend(["--db-user", USER]);
+    }
+    for command in
+        [&new_site[..], &["--site", SITE, "install-app", "ledger"], &["--site", SITE, "enable-scheduler"]]
+    {
+        let ran = bench.run(command);
+        assert_eq!(ran.exit, Some(0), "{}", ran.text);
+    }
     stage.redis.stop();
     stage.set("CAULDRON_WAIT_TIMEOUT", "20s")
-});
+}
 
 impl RolesStage {
-    /// Uses the bench under test, or the sample bench.
+    /// Uses the bench under test, or the sample bench of Frappe 15.
     pub fn new() -> Self {
-        Self { shared: &SHARED, redis: Redis::start(), rq2: None }
+        Self::on(REAL.unwrap_or(Generation::Frappe15))
     }
 
-    /// Uses the RQ of Frappe 16.
-    pub fn with_rq2() -> Self {
-        let rq2 = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/sample-bench/rq2");
-        Self { rq2: Some(rq2), ..Self::new() }
+    /// Uses the sample bench of this generation; None if a real bench of another one is under test.
+    pub fn of(generation: Generation) -> Option<Self> {
+        let is_other = REAL.is_some_and(|real| real != generation);
+        (!is_other).then(|| Self::on(generation))
     }
 
-    /// Returns one stage for each RQ version that Frappe uses; a real bench has only its own.
-    pub fn with_each_rq() -> Vec<Self> {
-        let own = Self::new();
-        if own.bench().is_real() { vec![own] } else { vec![own, Self::with_rq2()] }
+    /// Another test's stage of the same generation.
+    pub fn another(&self) -> Self {
+        Self::on(self.generation)
     }
 
-    /// The bench's PYTHONPATH, after the other RQ if there is one.
-    pub fn python_path(&self) -> String {
-        let mut folders = vec![self.bench().path().join("other-apps").display().to_string()];
-        folders.splice(..0, self.rq2.as_ref().map(|rq2| rq2.display().to_string()));
-        folders.join(":")
+    fn on(generation: Generation) -> Self {
+        let shared = match generation {
+            Generation::Frappe15 => &*FRAPPE_15,
+            Generation::Frappe16 => &*FRAPPE_16,
+        };
+        Self { shared, redis: Redis::start(), generation }
     }
 
     /// Frappe's id of a site's job.
     pub fn id(&self, site: &str, name: &str) -> String {
-        let is_rq2 = self.rq2.is_some() || self.bench().major() >= 16;
-        format!("{site}{}{name}", if is_rq2 { "||" } else { "::" })
+        format!("{site}{}{name}", self.generation.separator())
     }
 
     pub fn bench(&self) -> &'static Bench {
@@ -82,10 +95,7 @@ impl RolesStage {
 
     /// The settings that the chart gives a worker: servers, and no administrator's login.
     pub fn command(&self, command: &str) -> Binary {
-        self.shared
-            .command(command)
-            .servers(&self.shared.postgres, &self.redis)
-            .set("PYTHONPATH", self.python_path())
+        self.shared.command(command).servers(&self.shared.postgres, &self.redis)
     }
 
     /// Calls a function of the site.
@@ -93,7 +103,6 @@ impl RolesStage {
     pub fn execute(&self, method: &str, kwargs: &str) {
         let mut command = self.bench().frappe(&["--site", SITE, "execute", method, "--kwargs", kwargs]);
         command.env("FRAPPE_REDIS_QUEUE", self.redis.url(1)).env("FRAPPE_REDIS_CACHE", self.redis.url(0));
-        command.env("PYTHONPATH", self.python_path());
         // Its exit code is meaningless: it fails to print the job as JSON after it has queued the job.
         command.output().expect("python runs");
     }

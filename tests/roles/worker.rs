@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::generations::on_each_generation;
 use crate::processes::{child, children, kill, rounds, status};
 use crate::stage::{LONG, RolesStage, SITE};
 use crate::support::binary::Binary;
@@ -26,9 +27,19 @@ pub fn pending(pid: i32) -> bool {
     u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & (1 << (Signal::SIGTERM as i32 - 1)) != 0)
 }
 
-#[test]
-fn a_worker_is_ready_with_its_record_and_removes_it() {
-    let stage = RolesStage::new();
+on_each_generation![
+    a_worker_is_ready_with_its_record_and_removes_it,
+    a_job_survives_the_stop_of_its_pod,
+    an_immediate_stop_leaves_no_record,
+    a_job_handed_over_during_the_stop_is_not_lost,
+    a_worker_is_registered_again_after_a_restart_of_redis,
+    a_worker_is_recycled_after_its_jobs_and_over_its_memory_limit,
+    during_a_migration_no_worker_runs,
+    a_pool_grows_with_waiting_jobs,
+    a_hundred_jobs_over_rolling_restarts_finish_exactly_once,
+];
+
+fn a_worker_is_ready_with_its_record_and_removes_it(stage: RolesStage) {
     let pod = ready(stage.command("worker").set("CAULDRON_POOL", "short,default=2 long=1"));
     let names: Vec<String> = children(&pod).into_keys().collect();
     assert_eq!(names, ["worker long 1", "worker short,default 1", "worker short,default 2"]);
@@ -42,9 +53,7 @@ fn a_worker_is_ready_with_its_record_and_removes_it() {
     assert_eq!(stage.workers(), Vec::<String>::new());
 }
 
-#[test]
-fn a_job_survives_the_stop_of_its_pod() {
-    let stage = RolesStage::new();
+fn a_job_survives_the_stop_of_its_pod(stage: RolesStage) {
     let pod = ready(worker(&stage));
     let job = stage.job("survivor", "short");
     job.wait_for_start();
@@ -52,15 +61,13 @@ fn a_job_survives_the_stop_of_its_pod() {
     pod.event("worker.stop_waits_for_job");
     assert_eq!(pod.probe("/readyz"), 503);
     job.release();
-    pod.end_within(SOON).exits(0).says(&format!("{SITE}::survivor"));
+    pod.end_within(SOON).exits(0).says(&stage.id(SITE, "survivor"));
     assert!(job.done.exists());
     assert_eq!(stage.registries("survivor"), ["finished"]);
 }
 
 /// A TERM that comes before RQ has installed its handlers is delayed until then.
-#[test]
-fn an_immediate_stop_leaves_no_record() {
-    let stage = RolesStage::new();
+fn an_immediate_stop_leaves_no_record(stage: RolesStage) {
     for _ in 0..rounds(3) {
         let pod = worker(&stage).set("CAULDRON_LOG_LEVEL", "debug").start();
         pod.event("service.started");
@@ -81,9 +88,7 @@ fn an_immediate_stop_leaves_no_record() {
 }
 
 /// TERM arrives together with a job that Redis has just handed over.
-#[test]
-fn a_job_handed_over_during_the_stop_is_not_lost() {
-    let stage = RolesStage::new();
+fn a_job_handed_over_during_the_stop_is_not_lost(stage: RolesStage) {
     let crossing = |pid: i32, name: &str| {
         // It blocks in BLPOP; Redis does not know that the process is frozen.
         eventually(LONG, "the worker blocks", || {
@@ -120,9 +125,7 @@ fn a_job_handed_over_during_the_stop_is_not_lost() {
     assert_eq!(stage.registries("lost"), Vec::<String>::new());
 }
 
-#[test]
-fn a_worker_is_registered_again_after_a_restart_of_redis() {
-    let mut stage = RolesStage::new();
+fn a_worker_is_registered_again_after_a_restart_of_redis(mut stage: RolesStage) {
     let mut pod = ready(worker(&stage));
     let before = child(&pod);
     stage.redis.restart();
@@ -140,9 +143,7 @@ fn a_worker_is_registered_again_after_a_restart_of_redis() {
     pod.answers("/readyz", 200);
 }
 
-#[test]
-fn a_worker_is_recycled_after_its_jobs_and_over_its_memory_limit() {
-    let stage = RolesStage::new();
+fn a_worker_is_recycled_after_its_jobs_and_over_its_memory_limit(stage: RolesStage) {
     let pod = ready(worker(&stage).set("CAULDRON_MAX_JOBS", 2));
     let file = stage.file("many");
     stage.execute("ledger.tasks.append_many", &format!("{{'path': '{}', 'count': 5}}", file.display()));
@@ -153,7 +154,7 @@ fn a_worker_is_recycled_after_its_jobs_and_over_its_memory_limit() {
     assert_eq!(status(&pod)["children"][0]["restarts"], 2);
     drop(pod);
     // Every worker exceeds 1 KiB, so each is recycled once it is registered, but never during a job.
-    let stage = RolesStage::new();
+    let stage = stage.another();
     let pod = ready(worker(&stage).set("CAULDRON_MAX_MEMORY", "1Ki"));
     pod.event("worker.recycled");
     eventually(LONG, "recycled", || {
@@ -165,9 +166,7 @@ fn a_worker_is_recycled_after_its_jobs_and_over_its_memory_limit() {
     job.wait_for_end();
 }
 
-#[test]
-fn during_a_migration_no_worker_runs() {
-    let stage = RolesStage::new();
+fn during_a_migration_no_worker_runs(stage: RolesStage) {
     let mut pod = ready(worker(&stage));
     let job = stage.job("before", "short");
     job.wait_for_start();
@@ -188,9 +187,7 @@ fn during_a_migration_no_worker_runs() {
     pod.answers("/readyz", 200);
 }
 
-#[test]
-fn a_pool_grows_with_waiting_jobs() {
-    let stage = RolesStage::new();
+fn a_pool_grows_with_waiting_jobs(stage: RolesStage) {
     let pod = ready(stage.command("worker").set("CAULDRON_POOL", "short").set("CAULDRON_AUTOSCALE", "1..3"));
     assert_eq!(children(&pod).len(), 1);
     let jobs: Vec<_> = (0..3).map(|number| stage.job(&format!("grow-{number}"), "short")).collect();
@@ -204,9 +201,7 @@ fn a_pool_grows_with_waiting_jobs() {
 }
 
 /// Rolling restarts under steady load: every job runs exactly once.
-#[test]
-fn a_hundred_jobs_over_rolling_restarts_finish_exactly_once() {
-    let stage = RolesStage::new();
+fn a_hundred_jobs_over_rolling_restarts_finish_exactly_once(stage: RolesStage) {
     let (jobs, restarts) = (rounds(3) * 10, rounds(3));
     let file = stage.file("rolling");
     let kwargs = format!("{{'path': '{}', 'count': {jobs}, 'seconds': 0.2}}", file.display());

@@ -4,13 +4,14 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
+use super::generation::Generation;
 use super::identity;
 use super::postgres::{PASSWORD, Postgres, SUPERUSER};
+use super::prepared::{PREPARED, copy_environment};
 use super::redis::Redis;
 
 pub const ADMIN_PASSWORD: &str = "Admin-Secret_2";
@@ -22,16 +23,25 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// A sample bench with the environment and node_modules of target/sample-bench; `apps` is a copy that may change.
+    /// A sample bench of Frappe 15.
     pub fn sample() -> Self {
+        Self::sample_of(Generation::Frappe15)
+    }
+
+    /// A sample bench with an environment and the node_modules of target/sample-bench; `apps` is a copy that may
+    /// change.
+    pub fn sample_of(generation: Generation) -> Self {
         let original = &*PREPARED;
         let bench = Self::empty(false);
-        copy_environment(original, bench.path());
+        copy_environment(&original.join(generation.environment()), &bench.path().join("env"));
         copy(&original.join("apps"), &bench.path().join("apps"));
         let node_modules = bench.path().join("apps/frappe/node_modules");
         fs::remove_file(&node_modules).expect("the link to node_modules");
         symlink(original.join("node/node_modules"), node_modules).expect("a link to node_modules");
         bench.lay_out_sites(original);
+        if generation != bench.generation() {
+            bench.set_version(generation.version());
+        }
         bench
     }
 
@@ -87,11 +97,22 @@ impl Bench {
         self.real
     }
 
-    /// The major version of Frappe.
-    pub fn major(&self) -> u32 {
-        let text = fs::read_to_string(self.path().join("apps/frappe/frappe/__init__.py")).expect("frappe");
-        let version = text.lines().find_map(|line| line.strip_prefix("__version__ = \"")).expect("a version");
-        version.split('.').next().and_then(|major| major.parse().ok()).expect("a number")
+    pub fn generation(&self) -> Generation {
+        let text = fs::read_to_string(self.frappe_init()).expect("frappe");
+        let version = text.lines().find_map(|line| line.strip_prefix("__version__ = \""));
+        Generation::of_version(version.expect("a version"))
+    }
+
+    /// Changes the version that the sample bench's Frappe states.
+    fn set_version(&self, version: &str) {
+        let text = fs::read_to_string(self.frappe_init()).expect("frappe");
+        let line = text.lines().find(|line| line.starts_with("__version__")).expect("a version");
+        let text = text.replace(line, &format!("__version__ = \"{version}\""));
+        fs::write(self.frappe_init(), text).expect("frappe");
+    }
+
+    fn frappe_init(&self) -> PathBuf {
+        self.path().join("apps/frappe/frappe/__init__.py")
     }
 
     /// The environment of every process of this bench, also of those that the program under test starts.
@@ -201,42 +222,6 @@ impl From<Output> for Ran {
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         let text = stdout.clone() + &String::from_utf8_lossy(&output.stderr);
         Self { exit: output.status.code(), stdout, text }
-    }
-}
-
-/// The sample bench under target/, prepared once per process; the script handles concurrent processes.
-static PREPARED: LazyLock<PathBuf> = LazyLock::new(|| {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let prepared = repository.join("target/sample-bench");
-    let script = repository.join("tests/sample-bench/prepare");
-    let output = Command::new(script).arg(&prepared).output().expect("tests/sample-bench/prepare runs");
-    assert!(output.status.success(), "prepare: {}", String::from_utf8_lossy(&output.stderr));
-    prepared
-});
-
-/// Makes a separate venv that shares the packages: scripts such as gunicorn contain the full path of their python.
-fn copy_environment(original: &Path, bench: &Path) {
-    let (from, to) = (original.join("env"), bench.join("env"));
-    fs::create_dir_all(to.join("bin")).expect("env/bin");
-    symlink(from.join("lib"), to.join("lib")).expect("env/lib");
-    copy(&from.join("pyvenv.cfg"), &to.join("pyvenv.cfg"));
-    let (old, new) = (format!("#!{}/", from.display()), format!("#!{}/", to.display()));
-    for entry in fs::read_dir(from.join("bin")).expect("env/bin") {
-        let entry = entry.expect("env/bin");
-        let target = to.join("bin").join(entry.file_name());
-        match fs::read_link(entry.path()) {
-            Ok(link) => symlink(link, target).expect("a link in env/bin"),
-            Err(_) if entry.path().is_file() => {
-                let Ok(text) = fs::read_to_string(entry.path()) else {
-                    symlink(entry.path(), target).expect("a link to a program");
-                    continue;
-                };
-                fs::write(&target, text.replacen(&old, &new, 1)).expect("a script in env/bin");
-                let mode = entry.metadata().expect("a script in env/bin").permissions();
-                fs::set_permissions(&target, mode).expect("a script in env/bin");
-            }
-            Err(_) => {}
-        }
     }
 }
 

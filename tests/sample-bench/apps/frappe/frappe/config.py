@@ -6,6 +6,7 @@ import secrets
 from base64 import urlsafe_b64encode
 
 from frappe.exceptions import SiteDoesNotExist
+from frappe.generation import is_frappe_16
 
 ENVIRONMENT = {
     "redis_queue": ("FRAPPE_REDIS_QUEUE", "redis://127.0.0.1:11311"),
@@ -69,9 +70,7 @@ def read_config(sites_path, site="", new_site=False):
 
 def database_user(config):
     """db_name before Frappe 16, whatever db_user says; from then on db_user, and FRAPPE_DB_USER before it."""
-    from frappe import __version__
-
-    if int(__version__.split(".")[0]) < 16:
+    if not is_frappe_16():
         return config.db_name
     return os.environ.get("FRAPPE_DB_USER") or config.db_user or config.db_name
 

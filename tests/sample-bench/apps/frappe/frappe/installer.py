@@ -15,6 +15,7 @@ from frappe.barrier import reach
 from frappe.context import connect, destroy, init, local
 from frappe.database.setup import bootstrap_database, setup_database
 from frappe.filelocks import filelock
+from frappe.generation import is_frappe_16
 from frappe.install_app import install_app
 
 FOLDERS = ("public/files", "private/backups", "private/files", "locks", "logs")
@@ -77,6 +78,8 @@ def make_site_config(site, db_name, options):
     if os.path.exists(path):
         return
     config = {"db_name": db_name, "db_password": options["db_password"] or random_password()}
+    if is_frappe_16():
+        config["db_user"] = options["db_user"] or db_name
     for key in ("db_type", "db_socket", "db_host", "db_port"):
         if options[key]:
             config[key] = options[key]

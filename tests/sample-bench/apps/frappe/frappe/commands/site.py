@@ -14,12 +14,14 @@ from frappe.cache import cache
 from frappe.commands.sites import each_site, opened
 from frappe.config import common_config_path, update_config
 from frappe.context import local
+from frappe.generation import is_frappe_16
 from frappe.passwords import set_password
 
 
 @click.command("new-site")
 @click.argument("site")
 @click.option("--db-name")
+@click.option("--db-user")
 @click.option("--db-password")
 @click.option("--db-type", default="mariadb", type=click.Choice(["mariadb", "postgres"]))
 @click.option("--db-host")
@@ -40,6 +42,8 @@ def new_site(site, no_mariadb_socket, set_default, **options):
     """Create a new site."""
     from frappe.installer import new_site as make
 
+    if options["db_user"] and not is_frappe_16():
+        raise click.NoSuchOption("--db-user")
     if no_mariadb_socket:
         options["mariadb_user_host_login_scope"] = "%"
     make(site, options)

@@ -22,21 +22,21 @@ def root_connection(login, password):
 
 
 def setup_database(login, password):
-    name, secret = local.conf.db_name, local.conf.db_password
+    name, user, secret = local.conf.db_name, local.conf.db_user, local.conf.db_password
     root = root_connection(login, password)
     root.autocommit()
     reach("administrator_connected")
     root.sql(f'DROP DATABASE IF EXISTS "{name}"')
     reach("database_dropped")
-    verb = "ALTER" if root.sql("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,)) else "CREATE"
-    root.sql(f"{verb} USER \"{name}\" WITH PASSWORD '{secret}'")
+    verb = "ALTER" if root.sql("SELECT 1 FROM pg_roles WHERE rolname = %s", (user,)) else "CREATE"
+    root.sql(f"{verb} USER \"{user}\" WITH PASSWORD '{secret}'")
     reach("role")
     root.sql(f'CREATE DATABASE "{name}"')
     reach("database")
-    root.sql(f'GRANT ALL PRIVILEGES ON DATABASE "{name}" TO "{name}"')
+    root.sql(f'GRANT ALL PRIVILEGES ON DATABASE "{name}" TO "{user}"')
     reach("grant")
     if root.connection.server_version > 150000:
-        root.sql(f'ALTER DATABASE "{name}" OWNER TO "{name}"')
+        root.sql(f'ALTER DATABASE "{name}" OWNER TO "{user}"')
     reach("owner")
     root.close()
 
@@ -55,7 +55,7 @@ def bootstrap_database(source_sql=None):
 
 
 def load_sql(path):
-    """`cat | sed | psql URL` under bash, as the role named after the database."""
+    """`cat | sed | psql URL` under bash, as the site's role."""
     from frappe.database import get_command
     from frappe.shell import run_in_shell
 

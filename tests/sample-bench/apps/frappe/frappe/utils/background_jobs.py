@@ -5,19 +5,18 @@ import time
 import traceback
 
 import redis
-from rq import VERSION, Queue, Worker
+from rq import Queue, Worker
 from rq.exceptions import NoSuchJobError
 from rq.job import Job
 
 from frappe.apps import get_attr
 from frappe.context import connect, destroy, init, local, site_context
 from frappe.exceptions import ValidationError
+from frappe.generation import is_frappe_16
 from frappe.paths import bench_id
 
 TRIES = 5
 RESULT_TTL_S = 600
-# RQ 2 takes no `:` in a job's id, and Frappe 16 writes `site||id`.
-SEPARATOR = "::" if VERSION.startswith("1.") else "||"
 FAILURE_TTL_S = 7 * 24 * 3600
 
 
@@ -75,22 +74,28 @@ def worker_names():
     return [worker.name for worker in Worker.all(connection=queue_connection())]
 
 
+def create_job_id(job_id=None):
+    """RQ 2 takes no `:` in an id, so Frappe 16 writes `site||id`."""
+    job_id = job_id or os.urandom(8).hex()
+    return f"{local.site}||{job_id.replace(':', '|')}" if is_frappe_16() else f"{local.site}::{job_id}"
+
+
 def is_enqueued(job_id):
     try:
-        job = Job.fetch(f"{local.site}{SEPARATOR}{job_id}", connection=queue_connection())
+        job = Job.fetch(create_job_id(job_id), connection=queue_connection())
     except NoSuchJobError:
         return False
     return job.get_status() in ("queued", "started")
 
 
 def enqueue(method, queue="default", timeout=None, job_id=None, **kwargs):
-    """Queue a function's path for this site; job ids bear the site's name."""
+    """Queue a function's path for this site; job ids begin with the site's name."""
     [name] = queue_names([queue])
     return Queue(name, connection=queue_connection()).enqueue_call(
         execute_job,
         timeout=timeout or queue_timeouts()[queue],
         kwargs={"site": local.site, "method": method, "job_name": method, "kwargs": kwargs},
-        job_id=f"{local.site}{SEPARATOR}{job_id or os.urandom(8).hex()}",
+        job_id=create_job_id(job_id),
         result_ttl=RESULT_TTL_S,
         failure_ttl=FAILURE_TTL_S,
     )

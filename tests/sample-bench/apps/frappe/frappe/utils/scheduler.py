@@ -1,7 +1,8 @@
 """The scheduler process (docs/frappe-contract.md#scheduler-process).
 
 It holds a flock on config/scheduler_process: a second one on the same bench exits 0 in silence. No heartbeat; its signs
-of life are the lock and last_execution. TERM ends it at once.
+of life are the lock and last_execution. TERM ends it at once. Frappe 16 has another default for the tick, and aligns
+that one to the real clock.
 """
 
 import os
@@ -14,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from frappe.cache import cache
 from frappe.context import connect, destroy, init, local, site_context
+from frappe.generation import is_frappe_16
 from frappe.paths import bench_path, get_sites
 from frappe.utils.background_jobs import enqueue, is_enqueued
 
@@ -29,16 +31,32 @@ CRON = {
 }
 
 
-def start_scheduler():
+# Tests shorten it.
+DEFAULT_SCHEDULER_TICK = int(os.environ.get("SAMPLE_BENCH_DEFAULT_TICK") or (240 if is_frappe_16() else 60))
+
+
+def get_scheduler_tick():
     with site_context():
-        tick_s = int(local.conf.scheduler_tick_interval or 60)
+        return int(local.conf.scheduler_tick_interval or DEFAULT_SCHEDULER_TICK)
+
+
+if is_frappe_16():
+
+    def sleep_duration(tick):
+        """The default tick ends at a multiple of it; another one is slept as it is."""
+        return tick - time.time() % tick if tick == DEFAULT_SCHEDULER_TICK else tick
+
+
+def start_scheduler():
+    tick = get_scheduler_tick()
+    with site_context():
         lock = FileLock(os.path.join(bench_path(), "config", "scheduler_process"))
     try:
         lock.acquire(blocking=False)
     except Timeout:
         return
     while True:
-        time.sleep(tick_s)
+        time.sleep(sleep_duration(tick) if is_frappe_16() else tick)
         enqueue_events_for_all_sites()
 
 
