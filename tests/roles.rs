@@ -37,6 +37,8 @@ mod socketio;
 mod stage;
 #[path = "roles/stray.rs"]
 mod stray;
+#[path = "roles/upgraded.rs"]
+mod upgraded;
 #[path = "roles/web.rs"]
 mod web;
 #[path = "roles/worker.rs"]

@@ -107,6 +107,7 @@ def execute_job(worker, job, queue):
         if put_back_while_paused(worker, job, queue) or put_back_foreign(worker, job, queue):
             return None
         try:
+            adopt(worker, job, queue)
             return original_execute(worker, job, queue)
         finally:
             clear_begins(worker)

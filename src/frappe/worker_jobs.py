@@ -126,6 +126,20 @@ def clear_begins(worker):
         worker.connection.hdel(worker.key, BEGINS)
 
 
+def adopt(worker, job, queue):
+    """Renames a job of RQ 1 (rq1_jobs.py), which RQ 2 cannot execute under its id."""
+    if not IS_RQ_2 or ":" not in job.id:
+        return
+    old_id, old_key, job._id = job.id, job.key, id_for_rq_2(job, worker.connection)
+    with worker.connection.pipeline() as pipe:
+        pipe.rename(old_key, job.key)
+        if Stop.uses_intermediate:
+            pipe.lrem(queue.intermediate_queue_key, 1, old_id)
+            pipe.rpush(queue.intermediate_queue_key, job.id)
+            pipe.hset(worker.key, BEGINS, job.id)
+        pipe.execute()
+
+
 def put_back_while_paused(worker, job, queue):
     """Puts the job back at the front of its queue while a migration pauses the workers.
 

@@ -22,10 +22,16 @@ use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::{Output, Spec, Stdin};
 
 /// Python programs that change jobs through RQ's own code.
-const FAIL_OR_REQUEUE: &str =
-    concat!(include_str!("../../frappe/executions.py"), include_str!("../../frappe/recover_job.py"));
-const PUT_BACK: &str =
-    concat!(include_str!("../../frappe/executions.py"), include_str!("../../frappe/put_back.py"));
+const FAIL_OR_REQUEUE: &str = concat!(
+    include_str!("../../frappe/rq1_jobs.py"),
+    include_str!("../../frappe/executions.py"),
+    include_str!("../../frappe/recover_job.py")
+);
+const PUT_BACK: &str = concat!(
+    include_str!("../../frappe/rq1_jobs.py"),
+    include_str!("../../frappe/executions.py"),
+    include_str!("../../frappe/put_back.py")
+);
 const PROGRAM_TIMEOUT: Duration = Duration::from_secs(20);
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 

@@ -23,8 +23,11 @@ use crate::supervise::spawn::{Spec, Stdin};
 use crate::sys::proc;
 
 /// Passed to python on standard input, which keeps the command line as short as Frappe's own.
-const PRELUDE: &str =
-    concat!(include_str!("../../frappe/worker_jobs.py"), include_str!("../../frappe/worker.py"));
+const PRELUDE: &str = concat!(
+    include_str!("../../frappe/rq1_jobs.py"),
+    include_str!("../../frappe/worker_jobs.py"),
+    include_str!("../../frappe/worker.py")
+);
 
 /// The known state of the process with this pid.
 #[derive(Clone, Debug, Default)]
