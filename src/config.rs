@@ -4,6 +4,7 @@
 mod addresses;
 pub mod apps;
 pub mod bench_files;
+pub mod bench_id;
 #[cfg(test)]
 mod canary;
 pub mod database;
@@ -100,6 +101,7 @@ pub struct Config {
     /// `socketio_port`, else the port in common_site_config.json, else Frappe's default.
     pub socketio_listen_port: u16,
     pub instance: Option<String>,
+    pub bench_id: bench_id::WantedBenchId,
     pub adopt: Option<String>,
     pub clone: Option<String>,
     /// The id of the refusal that this overrides.
@@ -166,6 +168,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         socketio_port: addresses.socketio_port,
         socketio_listen_port: addresses.socketio_listen_port,
         instance: identity.instance,
+        bench_id: identity.bench_id,
         adopt: identity.adopt,
         clone: identity.clone,
         allow_downgrade: identity.allow_downgrade,

@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "bootstrap/bench_id.rs"]
+mod bench_id;
 #[path = "bootstrap/canary.rs"]
 mod canary;
 #[path = "bootstrap/copies.rs"]

@@ -8,7 +8,7 @@ use crate::apps::shared_apps;
 use crate::create::new_site::Creation;
 use crate::create::requirements::needed_for_creation;
 use crate::create::{adopt, assets, clear, new_site, rotation};
-use crate::frappe::common_config::{self, Overrides};
+use crate::frappe::common_config::{self, Overrides, Wanted};
 use crate::frappe::{installed_apps, site_config};
 use crate::install::{self, InstallContext};
 use crate::leader::context::{Context, OverlayContext};
@@ -164,7 +164,7 @@ async fn ensure_encryption_key(context: &Context<'_>) -> Result<()> {
 
 /// Sets default_site, only at creation: an operator's later change is kept.
 async fn set_default_site(context: &Context<'_>) -> Result<()> {
-    let default_site = vec![("default_site", context.site.into())];
-    let frappe_major = context.pod.bench.frappe_major();
-    common_config::merge(&context.pod.bench.sites(), &Vec::new(), &default_site, frappe_major).await.map(drop)
+    let only_if_absent = vec![("default_site", context.site.into())];
+    let wanted = Wanted { only_if_absent, ..Wanted::default() };
+    common_config::merge(&context.pod.bench, &wanted).await.map(drop)
 }

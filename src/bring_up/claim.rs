@@ -71,13 +71,13 @@ pub async fn foreign_claims(
 
 impl Claim {
     /// Returns the site's claim, or None for a site without its own identity: a copy claims nothing.
-    pub fn of(link: Link, pod: &Pod, site: &str) -> Option<Self> {
+    pub fn of(link: Link, pod: &Pod, site: &str, queues: &BenchQueues) -> Option<Self> {
         let volume = Volume::read_only(pod.bench.cauldron_site(site));
         if volume.copy_mark().ok()?.is_some() {
             return None;
         }
         let install_id = volume.known_install_id().ok()??;
-        let queues = BenchQueues::of(&pod.config);
+        let queues = queues.clone();
         let key = queues.claim(site);
         Some(Self { link, key, install_id, queues, bench: pod.bench.clone() })
     }

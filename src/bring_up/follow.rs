@@ -9,6 +9,7 @@ use crate::apps::shared_apps;
 use crate::config::BootstrapMode;
 use crate::create::assets;
 use crate::create::login::open_session;
+use crate::frappe::bench_id::BenchIds;
 use crate::frappe::site_config::{self, SiteLogin};
 use crate::frappe::{common_config, installed_apps};
 use crate::leader::context::Context;
@@ -148,6 +149,13 @@ async fn check_site(context: &Context<'_>, session: &Session) -> Result<SiteChec
     if let Some(mark) = Volume::read_only(context.pod.bench.cauldron_site(context.site)).copy_mark()? {
         context.pod.status.update(|status| status.copy_of = Some(mark.of.clone()));
         copy::log(&mark);
+    }
+    // With another id, our children would look for jobs where the pods that have this id do not enqueue them.
+    if context.pod.config.bootstrap != BootstrapMode::Off
+        && let Some(id) = &context.pod.config.bench_id.always
+        && BenchIds::of(&context.pod.config).current != *id
+    {
+        return Ok(SiteCheck::NotReady(state.map(Box::new), NotReady::OtherBenchId(id.clone())));
     }
     let Some(code) = apps::published_apps(context.pod)? else {
         return Ok(SiteCheck::NotReady(state.map(Box::new), NotReady::AppsNotPublished));

@@ -4,7 +4,8 @@ use super::act::{ActOutcome, Plan, act};
 use super::prepare::{Prepared, prepare};
 use super::{Bootstrapped, copy, follow};
 use crate::create::requirements::{may_create_tables, needed_for_creation};
-use crate::frappe::common_config::{self, Merged, Overrides};
+use crate::frappe::bench_id::Rule;
+use crate::frappe::common_config::{self, Merged, Overrides, Wanted};
 use crate::leader::context::{Context, Purpose};
 use crate::leader::lock::Leadership;
 use crate::migrate::refusal::MigrationRefusal;
@@ -171,9 +172,13 @@ async fn follow_instead(context: &Context<'_>, fault: Fault) -> Flow<Bootstrappe
 
 /// Writes common_site_config.json under the lock. Followers only compare it.
 async fn write_common_config(context: &Context<'_>) -> Result<Overrides> {
-    let managed = common_config::managed(&context.pod.config);
-    let frappe_major = context.pod.bench.frappe_major();
-    match common_config::merge(&context.pod.bench.sites(), &managed, &Vec::new(), frappe_major).await? {
+    let config = &context.pod.config;
+    let wanted = Wanted {
+        managed: common_config::managed(config),
+        bench_id: Some(Rule::of_leader(config)),
+        ..Wanted::default()
+    };
+    match common_config::merge(&context.pod.bench, &wanted).await? {
         Merged::Unchanged => Ok(Overrides::new()),
         Merged::Written(keys) => {
             tracing::info!(

@@ -2,7 +2,8 @@
 
 use crate::bench::Bench;
 use crate::config::Config;
-use crate::frappe::common_config::{self, Merged};
+use crate::frappe::bench_id::Rule;
+use crate::frappe::common_config::{self, Merged, Wanted};
 use crate::outcome::{DONE, Fault, Flow};
 use crate::supervise::signals::Shutdown;
 
@@ -10,11 +11,12 @@ use crate::supervise::signals::Shutdown;
 /// 78 if the file cannot be read, or differs from the configuration and cannot be written.
 pub async fn configure(config: Config, shutdown: &Shutdown) -> Flow<u8> {
     let bench = Bench::new(&config.bench);
-    let managed = common_config::managed(&config);
-    let default_site = config.site.iter().map(|site| ("default_site", site.clone().into())).collect();
-    let merging = async {
-        Ok(common_config::merge(&bench.sites(), &managed, &default_site, bench.frappe_major()).await?)
+    let wanted = Wanted {
+        managed: common_config::managed(&config),
+        only_if_absent: config.site.iter().map(|site| ("default_site", site.clone().into())).collect(),
+        bench_id: Some(Rule::of(&config)),
     };
+    let merging = async { Ok(common_config::merge(&bench, &wanted).await?) };
     match shutdown.guard(merging).await? {
         Merged::Unchanged => {
             tracing::info!(event = "config.unchanged", "common_site_config.json is up to date");

@@ -13,6 +13,7 @@ use super::site::Site;
 use crate::bring_up::claim::Claim;
 use crate::config::source::Problem;
 use crate::config::{BootstrapMode, Config, OnFailure};
+use crate::frappe::queues::BenchQueues;
 use crate::front::{Front, Settings};
 use crate::health_port::login_page::LoginPage;
 use crate::health_port::server;
@@ -128,6 +129,7 @@ async fn serve_once(roles: &[Role], site: &Site, front: Option<&Front>) -> Flow<
     let (stop, until) = shutdown.linked();
     let current = Current::new(&config.redis, &bootstrapped.overrides);
     let stand_in = StandIn::of(config);
+    let queues = BenchQueues::of(config);
     let context = RoleContext {
         pod: &site.pod.with_shutdown(until),
         database,
@@ -136,6 +138,7 @@ async fn serve_once(roles: &[Role], site: &Site, front: Option<&Front>) -> Flow<
         current: &current,
         has_web: roles.contains(&Role::Web),
         stand_in: &stand_in,
+        queues: &queues,
     };
     let _tasks = background_tasks(&context).await?;
     if roles.contains(&Role::Worker) {
@@ -173,15 +176,15 @@ async fn serve_once(roles: &[Role], site: &Site, front: Option<&Front>) -> Flow<
 
 /// Starts the tasks that run beside the roles. Dropping the set ends them.
 async fn background_tasks(context: &RoleContext<'_>) -> Flow<JoinSet<()>> {
-    let RoleContext { pod, database, site, bootstrapped, current, has_web, stand_in } = *context;
+    let RoleContext { pod, database, site, bootstrapped, current, has_web, stand_in, queues } = *context;
     let Pod { bench, processes, shutdown, status, .. } = pod;
     let overlay = &bootstrapped.overlay;
     let mut tasks = JoinSet::new();
-    if let Some(claim) = Claim::of(current.queue_redis(), pod, site) {
+    if let Some(claim) = Claim::of(current.queue_redis(), pod, site, queues) {
         tasks.spawn(claim.keep(status.clone()));
     }
     if has_web {
-        let key = context.queues().scheduler(site);
+        let key = queues.scheduler(site);
         tasks.spawn(stand_in.clone().follow(current.queue_redis(), key));
     }
     let record = RecordReader::new(database, bench, site);

@@ -1,9 +1,11 @@
 //! The identity of this installation, and the ids of the refusals that an operator overrides.
 
+use super::bench_id::{self, WantedBenchId};
 use super::reader::Reader;
 
 pub struct Identity {
     pub instance: Option<String>,
+    pub bench_id: WantedBenchId,
     pub adopt: Option<String>,
     pub clone: Option<String>,
     pub allow_downgrade: Option<String>,
@@ -11,9 +13,11 @@ pub struct Identity {
 
 pub fn read(reader: &mut Reader<'_>) -> Identity {
     let instance = read_instance(reader);
+    let bench_id = bench_id::read(reader);
     let mut as_given = |name| reader.given(name).map(|given| given.value);
     Identity {
         instance,
+        bench_id,
         adopt: as_given("CAULDRON_ADOPT"),
         clone: as_given("CAULDRON_CLONE"),
         allow_downgrade: as_given("CAULDRON_ALLOW_DOWNGRADE"),

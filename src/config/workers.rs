@@ -38,7 +38,8 @@ pub struct Workers {
     pub max_jobs: Option<u32>,
     /// Methods whose jobs may run again after they were interrupted.
     pub requeue: Vec<String>,
-    /// The prefix of every queue's name.
+    /// `bench_id` of common_site_config.json when this process started; the bootstrap may write another one
+    /// (`BenchQueues::of` reads it again).
     pub bench_id: Option<String>,
     /// Source of the bench id if it is not set: FRAPPE_BENCH_ROOT, else the bench's folder.
     pub bench_root: PathBuf,

@@ -4,6 +4,8 @@
 //! read-only, or the file itself is a mount (a ConfigMap; rename fails with EBUSY), our children get the values in
 //! environment variables that Frappe reads; keys without such a variable are an error that names them.
 
+mod wanted;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
@@ -13,15 +15,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use self::wanted::differences;
+pub use self::wanted::{Managed, Wanted, managed};
+use crate::bench::Bench;
 use crate::bench::atomic_file::write_atomic;
 use crate::bench::json_file::read_common_object;
-use crate::config::Config;
-use crate::config::redis_url::RedisUrl;
 use crate::outcome::refusal::Refusal;
 use crate::outcome::{self, Fault, Result};
-
-/// The keys that we manage, with their intended values.
-pub type Managed = Vec<(&'static str, Value)>;
 
 /// Environment variables that override the file in Frappe.
 pub type Overrides = BTreeMap<&'static str, String>;
@@ -36,61 +36,26 @@ pub enum Merged {
     Overridden(Overrides),
 }
 
-/// The keys and values from the configuration. `webserver_port` is not among them: Frappe appends it to
-/// every link that it writes (docs/frappe-contract.md#port-in-links).
-pub fn managed(config: &Config) -> Managed {
-    let mut keys: Managed = vec![("db_type", "postgres".into())];
-    if let Some(database) = &config.database {
-        keys.push(("db_host", database.host.clone().into()));
-        keys.push(("db_port", database.port.into()));
-    }
-    let redis = &config.redis;
-    for (key, url) in [("redis_cache", &redis.cache), ("redis_queue", &redis.queue)] {
-        if let Some(url) = url {
-            keys.push((key, frappe_url(url, redis.tls_ca.as_deref()).into()));
-        }
-    }
-    if let Some(port) = config.socketio_port {
-        keys.push(("socketio_port", port.into()));
-    }
-    if let Some(url) = &config.site_url {
-        keys.push(("host_name", url.clone().into()));
-    }
-    keys
-}
-
-/// The URL for Frappe. Python reads the CA from the URL, node from its environment; one URL works for both
-/// (docs/frappe-contract.md#redis-over-tls).
-fn frappe_url(url: &RedisUrl, ca: Option<&Path>) -> String {
-    match ca {
-        Some(ca) => url.clone().with_ca(ca).reveal().to_string(),
-        None => url.reveal().to_string(),
-    }
-}
-
-/// Merges `managed` into the file; keys in `only_if_absent` are written only if the file lacks them.
+/// Merges the wanted values into the file.
 ///
 /// # Errors
 /// 78 for invalid JSON, and for a read-only file that differs in keys that no override covers; 75 on a
 /// full disk; 77 where `sites/` may not be written. After an error the file is unchanged.
-pub async fn merge(
-    sites: &Path,
-    managed: &Managed,
-    only_if_absent: &Managed,
-    frappe_major: Option<u32>,
-) -> Result<Merged> {
-    let path = sites.join("common_site_config.json");
+pub async fn merge(bench: &Bench, wanted: &Wanted) -> Result<Merged> {
+    let path = bench.sites().join("common_site_config.json");
     let read_first = read(&path)?;
-    if differences(&read_first, managed, only_if_absent).is_empty() {
+    if wanted.missing(&read_first, bench).is_empty() {
         return Ok(Merged::Unchanged);
     }
-    // Two pods that merge different keys at the same time must not undo each other's changes.
-    let lock = lock(sites).await?;
+    // Two pods that merge different keys at the same time must not undo each other's changes, and two that start
+    // on an empty volume must not choose two bench ids.
+    let lock = lock(&bench.sites()).await?;
     let mut current = read(&path)?;
-    let different = differences(&current, managed, only_if_absent);
+    let different = wanted.missing(&current, bench);
     if different.is_empty() {
         return Ok(Merged::Unchanged);
     }
+    let required = wanted.required(&current);
     for (key, value) in &different {
         current.insert((*key).to_string(), value.clone());
     }
@@ -98,8 +63,9 @@ pub async fn merge(
     drop(lock);
     match written {
         Ok(()) => Ok(Merged::Written(different.iter().map(|(key, _)| *key).collect())),
+        Err(error) if is_immovable(&error) && required.is_empty() => Ok(Merged::Unchanged),
         Err(error) if is_immovable(&error) => {
-            let (variables, uncovered) = overrides(&different, frappe_major);
+            let (variables, uncovered) = overrides(&required, bench.frappe_major());
             if uncovered.is_empty() {
                 Ok(Merged::Overridden(variables))
             } else {
@@ -116,12 +82,6 @@ fn is_immovable(error: &io::Error) -> bool {
         error.kind(),
         Kind::ResourceBusy | Kind::ReadOnlyFilesystem | Kind::PermissionDenied | Kind::CrossesDevices
     )
-}
-
-fn differences(current: &Map<String, Value>, managed: &Managed, only_if_absent: &Managed) -> Managed {
-    let changed = managed.iter().filter(|(key, value)| current.get(*key) != Some(value));
-    let absent = only_if_absent.iter().filter(|(key, _)| !current.contains_key(*key));
-    changed.chain(absent).cloned().collect()
 }
 
 fn read(path: &Path) -> Result<Map<String, Value>> {

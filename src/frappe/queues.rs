@@ -1,8 +1,7 @@
 //! The keys of RQ in Redis, with the names that Frappe gives its queues, and our own keys
 //! (docs/frappe-jobs.md#queue-keys).
 
-use std::path::Path;
-
+use super::bench_id::BenchIds;
 use crate::config::Config;
 
 /// The queues of one bench.
@@ -15,15 +14,19 @@ pub struct BenchQueues {
 pub const WORKERS: &str = "rq:workers";
 
 impl BenchQueues {
+    /// Reads common_site_config.json: after the bootstrap these are the names that Frappe's processes use.
     pub fn of(config: &Config) -> Self {
-        Self::new(config.workers.bench_id.as_deref(), &config.workers.bench_root)
+        Self::new(BenchIds::of(config).current)
     }
 
-    /// Uses `bench_id` of common_site_config.json, or else the bench's path with `-` instead of `/`
-    /// (frappe.utils.get_bench_id).
-    fn new(bench_id: Option<&str>, bench: &Path) -> Self {
-        let from_path = || bench.to_string_lossy().trim_matches('/').replace('/', "-");
-        Self { bench_id: bench_id.map_or_else(from_path, str::to_string) }
+    /// The queues of the names that the bench had before, the oldest first. Jobs and workers of this bench may still
+    /// be in them, and after a while those of another installation.
+    pub fn former_of(config: &Config) -> Vec<Self> {
+        BenchIds::of(config).former.into_iter().map(Self::new).collect()
+    }
+
+    fn new(bench_id: impl Into<String>) -> Self {
+        Self { bench_id: bench_id.into() }
     }
 
     /// The waiting jobs, oldest first.
@@ -112,7 +115,7 @@ mod tests {
 
     #[test]
     fn keys_and_times_are_those_of_frappe_and_rq() {
-        let queues = BenchQueues::new(None, Path::new("/home/frappe/frappe-bench"));
+        let queues = BenchQueues::new("home-frappe-frappe-bench");
         assert_eq!(queues.queue("default"), "rq:queue:home-frappe-frappe-bench:default");
         assert_eq!(epoch_s("1970-01-01T00:00:00.000000Z"), Some(0.0));
         assert_eq!(epoch_s("2026-11-23T11:40:00.500000Z"), Some(1_795_434_000.5));
@@ -124,6 +127,6 @@ mod tests {
         );
         assert!(queues.is_any_of("other:short,home-frappe-frappe-bench:long"));
         assert!(!queues.is_any_of("home-frappe-frappe-bench-2:long"));
-        assert_eq!(BenchQueues::new(Some("one"), "/x".as_ref()).registry("wip", "long"), "rq:wip:one:long");
+        assert_eq!(BenchQueues::new("one").registry("wip", "long"), "rq:wip:one:long");
     }
 }

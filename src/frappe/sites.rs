@@ -30,6 +30,13 @@ pub fn others(bench: &Bench, site: &str) -> Vec<OtherSite> {
     sites
 }
 
+/// True if the bench has a site, or if `sites/` cannot be read.
+pub fn has_any(bench: &Bench) -> bool {
+    let Ok(entries) = fs::read_dir(bench.sites()) else { return true };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    names.into_iter().any(|name| parse_site(&name).is_ok() && is_site(&bench.site(&name)))
+}
+
 /// True if Frappe regards the folder as a site.
 pub fn is_site(folder: &Path) -> bool {
     folder.join("site_config.json").exists()
@@ -45,10 +52,13 @@ mod tests {
     fn sites_are_folders_with_a_site_config() {
         let folder = tempfile::tempdir().unwrap();
         let bench = Bench::new(folder.path());
+        fs::create_dir_all(bench.site("assets")).unwrap();
+        assert!(!has_any(&bench));
         for site in ["one.test", "two.test", "assets", ".cauldron"] {
             fs::create_dir_all(bench.site(site)).unwrap();
             fs::write(bench.site(site).join("site_config.json"), "{}").unwrap();
         }
+        assert!(has_any(&bench) && has_any(&Bench::new("/nonexistent")));
         fs::create_dir(bench.site("half.test")).unwrap();
         fs::write(bench.sites().join("apps.txt"), "frappe").unwrap();
         symlink("one.test", bench.site("www.one.test")).unwrap();

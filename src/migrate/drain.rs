@@ -84,11 +84,10 @@ async fn running(queues: &Queues) -> std::result::Result<Vec<String>, String> {
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
     let jobs: Vec<String> = records
         .into_iter()
-        .filter(|(of, state, _, heartbeat)| {
-            let ours = of.as_deref().is_some_and(|of| queues.names.is_any_of(of));
-            ours && state.as_deref() == Some("busy") && is_alive(heartbeat.as_deref(), now_s)
+        .filter(|(_, state, _, heartbeat)| {
+            state.as_deref() == Some("busy") && is_alive(heartbeat.as_deref(), now_s)
         })
-        .filter_map(|(_, _, job, _)| job)
+        .filter_map(|(of, _, job, _)| job.filter(|job| queues.runs_for_us(&of.unwrap_or_default(), job)))
         .collect();
     if jobs.is_empty() {
         return Ok(jobs);

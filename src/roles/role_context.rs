@@ -28,6 +28,8 @@ pub struct RoleContext<'a> {
     /// True if the web role runs in this process too.
     pub has_web: bool,
     pub stand_in: &'a Arc<StandIn>,
+    /// Read after the bootstrap: these are the queues of every child.
+    pub queues: &'a BenchQueues,
 }
 
 impl RoleContext<'_> {
@@ -57,7 +59,7 @@ impl RoleContext<'_> {
     }
 
     pub fn queues(&self) -> BenchQueues {
-        BenchQueues::of(&self.pod.config)
+        self.queues.clone()
     }
 
     /// Returns a new connection, opened at the first query.

@@ -13,8 +13,9 @@ use crate::workers::{enqueue, lines};
 type Program = fn(Binary) -> Binary;
 
 /// Runs web and worker pods of the old code and a follower of the new code, while a leader of the new code migrates.
+/// Jobs are enqueued with this bench id after the leader has started.
 #[track_caller]
-fn rolls(pods: Program, leader: Program) {
+fn rolls(pods: Program, leader: Program, id: &str) {
     let stage = GateStage::with_release();
     let web = Web::ready(pods(stage.web_on(stage.old())));
     let mut follower = Web::start(pods(stage.web_on(&stage.new)).set("CAULDRON_BOOTSTRAP", "follow"));
@@ -35,7 +36,11 @@ fn rolls(pods: Program, leader: Program) {
     let folder = tempfile::tempdir().expect("a folder");
     let touched = folder.path().join("touched");
     enqueue(&stage, "frappe.sample.touch", &format!("'path': '{}'", touched.display()));
-    assert_eq!(stage.redis.ask::<usize>(1, &["LLEN", "rq:queue:one:default"]), 1, "no worker takes it");
+    assert_eq!(
+        stage.redis.ask::<usize>(1, &["LLEN", &format!("rq:queue:{id}:default")]),
+        1,
+        "no worker takes it"
+    );
     held.release();
     // A log field that both releases have.
     leader.end().exits(0).says("\"took_ms\":");
@@ -53,10 +58,16 @@ fn rolls(pods: Program, leader: Program) {
 
 #[test]
 fn pods_of_the_previous_release_follow_a_migration_by_this_one() {
-    rolls(Binary::of_the_previous_release, |binary| binary);
+    rolls(Binary::of_the_previous_release, |binary| binary, "one");
+}
+
+/// Workers that began with the former id are paused too, and use the new one afterwards.
+#[test]
+fn pods_of_the_previous_release_follow_a_migration_that_changes_the_bench_id() {
+    rolls(Binary::of_the_previous_release, |binary| binary.set("CAULDRON_BENCH_ID", "two"), "two");
 }
 
 #[test]
 fn pods_of_this_release_follow_a_migration_by_the_previous_one() {
-    rolls(|binary| binary, Binary::of_the_previous_release);
+    rolls(|binary| binary, Binary::of_the_previous_release, "one");
 }

@@ -8,8 +8,8 @@ use crate::support::wait::eventually;
 fn caches_are_cleared_again_after_the_last_older_pod_has_ended() {
     let stage = OverlayStage::new();
     let app = MadeApp::new("one_app", "1.0.0");
-    let bench_id = stage.bench.path().to_str().expect("a path").trim_matches('/').replace('/', "-");
-    let key = format!("cauldron:views:{bench_id}:{}", SITE);
+    stage.bench.configure(serde_json::json!({"bench_id": "one"}));
+    let key = format!("cauldron:views:one:{}", SITE);
     let redis = &stage.redis;
     // A pod of another image, whose list lacks the app.
     let now: (u64, u64) = redis.ask(0, &["TIME"]);

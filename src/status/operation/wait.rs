@@ -28,6 +28,8 @@ pub enum NotReady {
     /// The session ended during a query.
     SessionLost(String),
     Unfinished,
+    /// common_site_config.json does not have CAULDRON_BENCH_ID, this one, yet.
+    OtherBenchId(String),
     AppsNotPublished,
     AppNotInstalled(String),
     /// This code may not serve the database, for this reason.
@@ -58,6 +60,9 @@ impl fmt::Display for NotReady {
             Self::SessionClosed => "the session was closed",
             Self::SessionLost(reason) | Self::NotAdmitted(reason) => reason,
             Self::Unfinished => "the site is not finished; no pod leads",
+            Self::OtherBenchId(id) => {
+                return write!(f, "bench_id in common_site_config.json is not CAULDRON_BENCH_ID, {id}, yet");
+            }
             Self::AppsNotPublished => "the wanted apps are not published yet",
             Self::AppNotInstalled(app) => return write!(f, "{app} is not installed yet"),
             Self::HolderUnknown => "another pod holds the lock, and the record does not name it yet",
