@@ -21,6 +21,8 @@ mod job;
 mod legacy;
 #[path = "roles/lost.rs"]
 mod lost;
+#[path = "roles/parked.rs"]
+mod parked;
 #[path = "roles/processes.rs"]
 mod processes;
 #[path = "roles/redis_logins.rs"]

@@ -135,7 +135,7 @@ fn log_foreign(claim: &ForeignClaim) {
         site = claim.site,
         installation = claim.install_id,
         "another installation has the same bench_id and uses this queue Redis: its jobs and ours are in the same \
-         queues. Our workers leave its jobs in place; give each installation its own queue Redis (REDIS_QUEUE) or its \
+         queues. Our workers run none of its jobs; give each installation its own queue Redis (REDIS_QUEUE) or its \
          own `bench_id` in common_site_config.json"
     );
 }

@@ -21,6 +21,7 @@ use crate::redis_client::{Options, Server};
 const MAX_JOBS: isize = 1000;
 const HINT: &str = "use another queue Redis (REDIS_QUEUE) or another `bench_id` in common_site_config.json for each \
                     installation; if the site was dropped, delete its jobs";
+const HELD_HINT: &str = "they run when a worker's code fits the site: migrate the site, or start a worker";
 
 /// Traces of other installations in the queues.
 #[derive(Debug, Default)]
@@ -30,6 +31,8 @@ struct Others {
     claims: Vec<ForeignClaim>,
     /// The number of waiting jobs for each site that does not exist in this bench.
     jobs: BTreeMap<String, u64>,
+    /// The number of parked jobs for each site.
+    parked: BTreeMap<String, u64>,
 }
 
 pub async fn check(inputs: &Inputs, clock: Clock) -> Finding {
@@ -50,7 +53,7 @@ pub async fn check(inputs: &Inputs, clock: Clock) -> Finding {
         Err(timed_out) => timed_out,
         Ok(None) => skipped("the server cannot be used"),
         Ok(Some(Err(error))) => skipped(&format!("the queues cannot be read: {error}")),
-        Ok(Some(Ok(others))) => evaluate(subject, &others),
+        Ok(Some(Ok(others))) => evaluate(subject, &others, |site| is_site(&inputs.bench.site(site))),
     }
 }
 
@@ -78,7 +81,21 @@ async fn read(connection: &mut impl ConnectionLike, inputs: &Inputs) -> RedisRes
             }
         }
     }
-    Ok(Others { rival, claims, jobs })
+    Ok(Others { rival, claims, jobs, parked: parked(connection, &queues).await? })
+}
+
+/// The number of parked jobs for each site (docs/frappe-jobs.md#parked-jobs).
+async fn parked(
+    connection: &mut impl ConnectionLike,
+    queues: &BenchQueues,
+) -> RedisResult<BTreeMap<String, u64>> {
+    let lists: Vec<String> = redis::cmd("SMEMBERS").arg(queues.parked()).query_async(connection).await?;
+    let mut parked = BTreeMap::new();
+    for (list, site) in lists.iter().filter_map(|list| Some((list, list.split_once(':')?.0))) {
+        let jobs: u64 = redis::cmd("LLEN").arg(queues.parked_list(list)).query_async(connection).await?;
+        *parked.entry(site.to_string()).or_default() += jobs;
+    }
+    Ok(parked)
 }
 
 /// The claim of our site, if it is not by the installation of this volume.
@@ -94,7 +111,8 @@ async fn rival(
     Ok(theirs.map(|install_id| ForeignClaim { site, install_id }))
 }
 
-fn evaluate(subject: String, others: &Others) -> Finding {
+fn evaluate(subject: String, others: &Others, is_ours: impl Fn(&str) -> bool) -> Finding {
+    let (held, foreign): (Vec<_>, Vec<_>) = others.parked.iter().partition(|(site, _)| is_ours(site));
     let claims = others
         .rival
         .iter()
@@ -104,9 +122,17 @@ fn evaluate(subject: String, others: &Others) -> Finding {
         .jobs
         .iter()
         .map(|(site, count)| format!("{count} jobs wait for {site}, which is not in sites/"));
-    let traces: Vec<String> = claims.chain(jobs).collect();
-    if traces.is_empty() {
+    let parked = foreign
+        .iter()
+        .map(|(site, count)| format!("{count} jobs are parked for {site}, which is not in sites/"));
+    let traces: Vec<String> = claims.chain(jobs).chain(parked).collect();
+    if traces.is_empty() && held.is_empty() {
         return Finding::ok(Id::QueueOwner, subject, "no other installation uses them");
+    }
+    if traces.is_empty() {
+        let held: Vec<String> =
+            held.iter().map(|(site, count)| format!("{count} jobs are parked for {site}")).collect();
+        return Finding::warning(Id::QueueOwner, subject, held.join("; "), HELD_HINT);
     }
     Finding::error(Id::QueueOwner, outcome::CONFIGURATION, subject, traces.join("; "), HINT)
 }
@@ -118,10 +144,20 @@ mod tests {
 
     #[test]
     fn claims_and_jobs_of_other_sites_are_errors() {
-        assert_eq!(evaluate("q".into(), &Others::default()).severity, Severity::Ok);
+        let evaluate = |others: &Others| evaluate("q".into(), others, |site| site == "ours.test");
+        assert_eq!(evaluate(&Others::default()).severity, Severity::Ok);
+        let parked = |site: &str| BTreeMap::from([(site.to_string(), 3)]);
+        let finding = evaluate(&Others { parked: parked("ours.test"), ..Others::default() });
+        assert_eq!(
+            (finding.severity, &*finding.detail),
+            (Severity::Warning, "3 jobs are parked for ours.test")
+        );
+        let finding = evaluate(&Others { parked: parked("theirs.test"), ..Others::default() });
+        assert_eq!(finding.severity, Severity::Error);
+        assert_eq!(finding.detail, "3 jobs are parked for theirs.test, which is not in sites/");
         let claims = vec![ForeignClaim { site: "b.test".into(), install_id: "i-2".into() }];
         let jobs = BTreeMap::from([("c.test".to_string(), 2)]);
-        let finding = evaluate("q".into(), &Others { claims, jobs, rival: None });
+        let finding = evaluate(&Others { claims, jobs, ..Others::default() });
         assert_eq!(finding.severity, Severity::Error);
         assert_eq!(
             finding.detail,

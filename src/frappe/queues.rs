@@ -59,6 +59,16 @@ impl BenchQueues {
         format!("cauldron:claim:{}:{site}", self.bench_id)
     }
 
+    /// The set of the lists of parked jobs, each as `<site>:<queue>` (docs/frappe-jobs.md#parked-jobs).
+    pub fn parked(&self) -> String {
+        format!("cauldron:parked:{}", self.bench_id)
+    }
+
+    /// A list of parked jobs, oldest first; `member` is its name in the set.
+    pub fn parked_list(&self, member: &str) -> String {
+        format!("{}:{member}", self.parked())
+    }
+
     /// The lists of apps of a site's serving pods.
     pub fn views(&self, site: &str) -> String {
         format!("cauldron:views:{}:{site}", self.bench_id)

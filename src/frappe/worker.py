@@ -1,5 +1,5 @@
 # Runs Frappe's own `worker` command, and closes a gap of RQ in which a job can be lost. Read from standard input by
-# python, in sites/, after worker_jobs.py.
+# python, in sites/, after worker_jobs.py and parked_jobs.py.
 #
 # RQ stops an idle worker by an exception out of BLPOP. A job that Redis has handed over by then is in no queue and in
 # no worker any more: it is lost. Here, TERM to an idle worker makes Redis end the BLPOP (CLIENT UNBLOCK): either it
@@ -72,7 +72,12 @@ def choose_jobs(worker):
                 raise StopRequested
             Stop.waiting, Stop.uses_intermediate = True, False
             try:
-                result = dequeue_own(worker, queues, timeout) if Foreign.may_wait and timeout is not None else None
+                result = None
+                if timeout is not None:
+                    result = take_parked(worker, queues)
+                    timeout = min(timeout, Parking.look_interval_s)
+                    if result is None and Foreign.may_wait:
+                        result = dequeue_own(worker, queues, timeout)
                 if result is None:
                     result = super().dequeue_any(queues, timeout, *args, **kwargs)
                 Stop.has_job = result is not None
@@ -83,7 +88,7 @@ def choose_jobs(worker):
     worker.queue_class = Queue
 
 
-original_work, original_execute = Worker.work, Worker.execute_job
+original_work, original_execute, original_birth = Worker.work, Worker.execute_job, Worker.register_birth
 
 
 def work(worker, *args, **kwargs):
@@ -104,7 +109,7 @@ def execute_job(worker, job, queue):
     try:
         if not may_begin(worker, job, queue):
             return None
-        if put_back_while_paused(worker, job, queue) or put_back_foreign(worker, job, queue):
+        if put_back_while_paused(worker, job, queue) or set_foreign_aside(worker, job, queue):
             return None
         try:
             adopt(worker, job, queue)
@@ -116,7 +121,12 @@ def execute_job(worker, job, queue):
         Stop.has_job = False
 
 
+def register_birth(worker):
+    original_birth(worker)
+    announce(worker)
+
+
 leave_intermediate_to_the_supervisor()
-Worker.work, Worker.execute_job = work, execute_job
+Worker.work, Worker.execute_job, Worker.register_birth = work, execute_job, register_birth
 sys.argv[0] = "bench"
 runpy.run_module("frappe.utils.bench_helper", run_name="__main__")

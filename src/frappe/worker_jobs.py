@@ -1,8 +1,9 @@
-# Decides which of the jobs that RQ hands over a worker begins, and puts the others back. Prepended to worker.py.
+# Decides which of the jobs that RQ hands over a worker begins, and puts the others back. Prepended to parked_jobs.py
+# and worker.py.
 #
 # A job's id is always in a list that outlives this process: for a worker of one queue RQ moves it from the queue to
 # `<queue>:intermediate`, where it stays until the work-horse begins the job. A job that is not begun leaves that list
-# in the transaction that puts it back into its queue.
+# in the transaction that puts it back into its queue, or parks it.
 import io
 import os
 import pickle
@@ -100,9 +101,9 @@ def is_foreign(worker, job_id, job=None):
     return True
 
 
-def put_back(worker, job, queue, at_front):
+def put_back(worker, job, queue):
     with worker.connection.pipeline() as pipe:
-        (pipe.lpush if at_front else pipe.rpush)(queue.key, job.id)
+        pipe.lpush(queue.key, job.id)
         pipe.lrem(queue.intermediate_queue_key, 1, job.id)
         pipe.hdel(worker.key, BEGINS)
         pipe.execute()
@@ -147,18 +148,22 @@ def put_back_while_paused(worker, job, queue):
     """
     if not GATE or not worker.connection.exists(GATE):
         return False
-    put_back(worker, job, queue, at_front=True)
+    put_back(worker, job, queue)
     while not Stop.requested.is_set() and not worker._stop_requested and worker.connection.exists(GATE):
         Stop.requested.wait(0.5)
     return True
 
 
-def put_back_foreign(worker, job, queue):
-    """Puts a foreign job back at the end of its queue: here it would fail, and its own installation would lose it."""
+def set_foreign_aside(worker, job, queue):
+    """Parks a foreign job (parked_jobs.py), or puts it back, and the next inspection passes it: here it would fail, and
+    its own installation would lose it."""
     if not is_foreign(worker, job.id, job):
         return False
-    put_back(worker, job, queue, at_front=False)
-    Foreign.may_wait = True
+    if may_park(worker, queue):
+        park(worker, job, queue, Foreign.sites[job.id])
+    else:
+        put_back(worker, job, queue)
+        Foreign.may_wait = True
     return True
 
 
@@ -199,6 +204,9 @@ def take_own(worker, queue, is_only_queue):
 
 def dequeue_own(worker, queues, timeout):
     """Takes a job past foreign jobs, which stay in place. None if RQ may take the job at the front, or the next one."""
+    if all(may_park(worker, queue) for queue in queues):
+        Foreign.may_wait = False  # RQ hands them over, and they are parked
+        return None
     Foreign.was_seen = False
     for queue in queues:
         while (job_id := take_own(worker, queue, len(queues) == 1)) is not None:

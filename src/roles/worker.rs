@@ -10,12 +10,14 @@
 //!   job_recovery.rs  the job that an ended process was running
 //!   strays.rs        jobs that a process took but did not begin (pure)
 //!   foreign.rs       jobs of sites that this bench lacks
+//!   parked.rs        such jobs, outside the queues
 //! ```
 
 mod foreign;
 mod gate;
 mod hooks;
 mod job_recovery;
+mod parked;
 mod records;
 mod scale;
 mod slot;
@@ -29,6 +31,7 @@ use tokio::task::JoinSet;
 
 use self::foreign::ForeignJobs;
 use self::job_recovery::JobRecovery;
+use self::parked::ParkedJobs;
 use self::records::Records;
 use self::scale::Scale;
 use self::slot::Slot;
@@ -93,6 +96,7 @@ pub async fn serve(context: &RoleContext<'_>) -> End {
         }
     }
     recovery.finish().await;
+    monitor.parked.end().await;
     end.unwrap_or(End::StopRequested(nix::sys::signal::Signal::SIGTERM, None))
 }
 
@@ -107,6 +111,7 @@ struct Monitor {
     records: Records,
     recovery: JobRecovery,
     foreign: ForeignJobs,
+    parked: ParkedJobs,
     strays: Strays,
     scales: Vec<Scale>,
     next_poll: Instant,
@@ -129,6 +134,7 @@ impl Monitor {
             records,
             recovery,
             foreign,
+            parked: ParkedJobs::new(context),
             strays,
             scales,
             next_poll: now,
@@ -170,6 +176,7 @@ impl Monitor {
             }
             Ok(mut snapshot) => {
                 self.foreign.record(&snapshot.records).await;
+                self.parked.poll().await;
                 let strays = std::mem::take(&mut snapshot.strays);
                 self.strays
                     .due(strays, started_at)

@@ -48,8 +48,10 @@ pub struct Status {
     pub copy_of: Option<String>,
     /// Another installation that uses our queue Redis.
     pub queue_of: Option<String>,
-    /// The number of jobs that our workers left in the queue because their site is not here.
+    /// The number of jobs that our workers parked or left in the queue because their site is not here.
     pub foreign_jobs: u64,
+    /// The number of parked jobs by site (docs/frappe-jobs.md#parked-jobs), as the worker role saw it last.
+    pub parked_jobs: BTreeMap<String, u64>,
     /// Installed apps that cannot be imported in this pod.
     pub missing_apps: Vec<String>,
     pub other_sites: OtherSites,
@@ -98,6 +100,7 @@ impl StatusHandle {
             copy_of: None,
             queue_of: None,
             foreign_jobs: 0,
+            parked_jobs: BTreeMap::new(),
             missing_apps: Vec::new(),
             other_sites: OtherSites::default(),
             runtime_dir: None,

@@ -26,6 +26,7 @@ impl Status {
             "fingerprint": self.gate.fingerprint(),
             "gate": self.gate.status(),
             "other_sites": self.other_sites.status(),
+            "parked_jobs": self.parked_jobs,
             "roles": self.roles_json(),
             "children": self.children_json(),
         })

@@ -111,6 +111,9 @@ impl Exposition<'_> {
         let workers = figures.iter().flat_map(|figures| &figures.workers);
         let workers = workers.map(|(state, count)| (vec![("state", state.clone())], *count as f64));
         self.gauges("workers", workers.collect());
+        let parked = self.status.parked_jobs.iter();
+        let parked = parked.map(|(site, jobs)| (vec![("site", site.clone())], *jobs as f64));
+        self.gauges("parked_jobs", parked.collect());
         if let Some(scheduler) = &self.status.scheduler {
             self.gauges(
                 "scheduler_state",

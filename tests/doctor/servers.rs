@@ -84,6 +84,12 @@ fn a_queue_that_another_installation_uses() {
     }
     let report = examine(&stage).exits(78).reports("queue-owner", "error", "1 jobs wait for other.test");
     assert!(!report.text.contains("odd-one"), "{}", report.text);
+    let set = format!("cauldron:parked:{bench_id}");
+    stage.redis.ask::<i64>(1, &["SADD", &set, "other.test:long"]);
+    stage
+        .redis
+        .ask::<i64>(1, &["RPUSH", &format!("{set}:other.test:long"), "other.test::2", "other.test::3"]);
+    examine(&stage).exits(78).reports("queue-owner", "error", "2 jobs are parked for other.test");
     let claim = format!("cauldron:claim:{bench_id}:third.test");
     stage.redis.ask::<String>(1, &["SET", &claim, "installation-3", "EX", "60"]);
     examine(&stage).exits(78).reports(

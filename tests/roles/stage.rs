@@ -101,7 +101,13 @@ impl RolesStage {
     /// Calls a function of the site.
     #[track_caller]
     pub fn execute(&self, method: &str, kwargs: &str) {
-        let mut command = self.bench().frappe(&["--site", SITE, "execute", method, "--kwargs", kwargs]);
+        self.execute_on(SITE, method, kwargs);
+    }
+
+    /// Calls a function of another site.
+    #[track_caller]
+    pub fn execute_on(&self, site: &str, method: &str, kwargs: &str) {
+        let mut command = self.bench().frappe(&["--site", site, "execute", method, "--kwargs", kwargs]);
         command.env("FRAPPE_REDIS_QUEUE", self.redis.url(1)).env("FRAPPE_REDIS_CACHE", self.redis.url(0));
         // Its exit code is meaningless: it fails to print the job as JSON after it has queued the job.
         command.output().expect("python runs");

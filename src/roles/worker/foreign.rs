@@ -1,4 +1,4 @@
-//! Jobs of sites that this bench lacks or that do not fit this code. Our workers leave them in the queue
+//! Jobs of sites that this bench lacks or that do not fit this code. Our workers park them, or leave them in the queue
 //! (frappe/worker_jobs.py); they are counted, and the log names their site and installation.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,7 +51,7 @@ impl ForeignJobs {
                         event = "queue.unfit_site_jobs_found",
                         site,
                         hint = hint(site),
-                        "a queue has jobs of a site that does not fit this code; they stay queued until it fits"
+                        "a queue has jobs of a site that does not fit this code; they wait until it fits"
                     );
                     continue;
                 }
@@ -62,7 +62,7 @@ impl ForeignJobs {
                     installation,
                     hint = "give each installation its own queue Redis (REDIS_QUEUE), or its own `bench_id` in \
                             common_site_config.json",
-                    "a queue has jobs of a site that is not in this bench's sites/; they stay queued. Another \
+                    "a queue has jobs of a site that is not in this bench's sites/; they wait. Another \
                      installation with the same bench_id uses this queue Redis, or the site was dropped"
                 );
             }

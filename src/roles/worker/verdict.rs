@@ -65,7 +65,7 @@ pub struct Record {
     pub job: Option<String>,
     /// Timeout of the job seen at the last poll; -1 means none.
     pub timeout_s: Option<i64>,
-    /// Number of jobs left in the queue because this bench lacks their site, and the site of the last one.
+    /// Number of jobs parked or left in the queue because this bench lacks their site, and the site of the last one.
     pub foreign_jobs: u64,
     pub foreign_site: Option<String>,
 }

@@ -24,8 +24,12 @@ pub const METRICS: &[(&str, &str)] = &[
     ("queue_jobs_failed", "Failed jobs that RQ still keeps (7 days)"),
     (
         "foreign_jobs_total",
-        "Jobs that this pod's workers left in their queue because their site is not in sites/ \
+        "Jobs that this pod's workers parked or left in their queue because their site is not in sites/ \
          (another installation has it) or does not fit this code",
+    ),
+    (
+        "parked_jobs",
+        "Jobs of a site that wait outside the queues because the site may not run where they were found",
     ),
     ("workers", "RQ workers of the bench in all pods, by state"),
     ("scheduler_leader", "1 while this pod leads the scheduler"),
