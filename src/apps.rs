@@ -36,7 +36,8 @@ use self::bundle::Bundle;
 pub use self::bundle_store::{published_apps, published_apps_of};
 pub use self::copy_to_volume::copy_to_volume;
 pub use self::order::order;
-pub use self::prepare::{fetch, prepare};
+pub use self::prepare::{Foreseen, Work, fetch, foresee, prepare};
+pub use self::publish::{fetch_step, publish_step};
 pub use self::report::list;
 pub use self::wanted_on_the_site::wanted_on_the_site;
 

@@ -16,7 +16,8 @@ mod remove;
 
 use secrecy::SecretString;
 
-use self::decide::{Act, decide};
+pub use self::decide::{Install, installs, with_begun};
+pub use self::order::order;
 pub use self::remove::remove;
 use crate::apps::shared_apps;
 use crate::apps::{self, AppCode};
@@ -55,17 +56,13 @@ pub async fn install(work: &InstallContext<'_>, wanted: &[String]) -> Flow<usize
     let client = work.leadership.client();
     let installed = installed_apps::read(client).await?;
     let journal = journal::read(client, work.context.site).await?;
-    let begun = journal.iter().filter(|(_, entry)| !entry.finished).map(|(app, _)| app.clone());
-    let wanted: Vec<String> = wanted.iter().cloned().chain(begun).collect();
-    let mut count = 0;
-    for app in order::order(&wanted, &work.context.overlay)? {
-        if let Act::Install { force } = decide(installed.contains(&app), journal.get(&app)) {
-            install_one(work, &app, force).await?;
-            count += 1;
-        }
+    let ordered = order(&with_begun(wanted, &journal), |app| work.context.overlay.package(app))?;
+    let installs = installs(ordered, &installed, &journal);
+    for Install { app, force } in &installs {
+        install_one(work, app, *force).await?;
     }
     publish_installed(work).await?;
-    Ok(count)
+    Ok(installs.len())
 }
 
 async fn install_one(work: &InstallContext<'_>, app: &str, force: bool) -> Flow<()> {

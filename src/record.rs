@@ -4,13 +4,14 @@
 //! ```text
 //!   database   state (a row per site; gate is a column) · migrations (a row per fingerprint) · journal (a row per app)
 //!              pins · schema · reader · database_id
-//!   volume     volume (sites/.cauldron/<site>/) · exclusive_lock (its file `hold`)
+//!   volume     volume (sites/.cauldron/<site>/) · exclusive_lock (its file `hold`) · durations (of steps)
 //!   pure       timing (of the protocol) · phase (of a site) · stage (of a migration) · identity (own site or copy)
 //! ```
 //!
 //! Nothing here decides when to write: the code that works under the lock is in `leader` and above.
 
 pub mod database_id;
+pub mod durations;
 pub mod exclusive_lock;
 pub mod gate;
 pub mod identity;

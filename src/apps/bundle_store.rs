@@ -76,6 +76,11 @@ impl<'a> BundleStore<'a> {
         Ok(Self { config, bench, store, cauldron, image, python })
     }
 
+    /// The site whose leader publishes here; None at image build time.
+    pub fn site(&self) -> Option<&str> {
+        self.config.site.as_deref().filter(|_| self.store == Store::Volume)
+    }
+
     pub fn bundles(&self) -> PathBuf {
         self.cauldron.join("bundles")
     }

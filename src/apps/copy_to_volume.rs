@@ -32,6 +32,7 @@ pub async fn copy_to_volume(pod: &Pod, app: &str, code: Option<&AppCode>) -> Flo
         python: &Python::of(&pod.bench)?,
         bundles: pod.bench.cauldron().join("bundles"),
         baked: &image.versions(),
+        site: pod.config.site.as_deref(),
     };
     if let Some(AppCode::Bundle(bundle)) = code {
         return Ok(Some(publisher.copy(bundle)?));

@@ -13,12 +13,14 @@
 //! the volume, no repository is contacted.
 
 mod entry;
+mod foresight;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::SystemTime;
 
 use self::entry::Entry;
+pub use self::foresight::{Foreseen, Work, foresee};
 use super::bundle_store::{BundleStore, Store};
 use super::collect::collect;
 use super::history::History;
@@ -78,7 +80,7 @@ impl<'a> Preparation<'a> {
         let path = store.pins_path();
         let own = Pins::read(&path)?;
         let history = History::read(&store.cauldron)?;
-        let before = self.before(own.as_ref(), &history)?;
+        let before = pins_before(&store.cauldron, own.as_ref(), &history)?;
         let moves = !before.has_applied_update(config.apps_update.as_ref());
         let entries = self.fetched(&before, moves).await?;
         let mut pins = Pins { updates: before.updates.clone(), apps: Vec::new() };
@@ -121,17 +123,7 @@ impl<'a> Preparation<'a> {
 
     fn publisher<'b>(&'b self, baked: &'b BTreeMap<String, String>) -> Publisher<'b> {
         let (pod, python, bundles) = (self.pod, &self.store.python, self.store.bundles());
-        Publisher { pod, python, bundles, baked }
-    }
-
-    /// The pins of this list, or else of the previous list, so that an unchanged entry keeps its pin.
-    fn before(&self, own: Option<&Pins>, history: &History) -> Result<Pins> {
-        let cauldron = &self.store.cauldron;
-        match (own, history.last_digest()) {
-            (Some(own), _) => Ok(own.clone()),
-            (None, Some(digest)) => Ok(Pins::read(&Pins::path(cauldron, digest))?.unwrap_or_default()),
-            (None, None) => Ok(Pins::default()),
-        }
+        Publisher { pod, python, bundles, baked, site: self.store.site() }
     }
 
     fn record(&self, mut history: History, code: &[AppCode]) -> Result<()> {
@@ -139,5 +131,14 @@ impl<'a> Preparation<'a> {
         let in_use = bundles_of(code).filter_map(|bundle| bundle.root.strip_prefix(&bundles).ok());
         let (in_use, digest) = (in_use.map(Path::to_path_buf).collect(), self.pod.config.apps.digest());
         history.record(&self.store.cauldron, &digest, in_use, SystemTime::now())
+    }
+}
+
+/// The pins of this list, or else of the previous list, so that an unchanged entry keeps its pin.
+fn pins_before(cauldron: &Path, own: Option<&Pins>, history: &History) -> Result<Pins> {
+    match (own, history.last_digest()) {
+        (Some(own), _) => Ok(own.clone()),
+        (None, Some(digest)) => Ok(Pins::read(&Pins::path(cauldron, digest))?.unwrap_or_default()),
+        (None, None) => Ok(Pins::default()),
     }
 }

@@ -27,6 +27,7 @@ use crate::fingerprint::manifest_digest;
 use crate::frappe::environment::ChildEnvironment;
 use crate::outcome::{Fault, Flow, Result};
 use crate::pod::Pod;
+use crate::record::durations;
 use crate::status::operation::Operation;
 use crate::supervise::spawn::Spec;
 
@@ -40,6 +41,8 @@ pub struct Publisher<'a> {
     pub bundles: PathBuf,
     /// The versions of the bench's own apps.
     pub baked: &'a BTreeMap<String, String>,
+    /// The site for which durations are recorded; None at image build time.
+    pub site: Option<&'a str>,
 }
 
 impl Publisher<'_> {
@@ -82,6 +85,7 @@ impl Publisher<'_> {
         };
         self.compile(&root, &self.place(&manifest)).await?;
         let bundle = self.put_in_place(&staging, &manifest)?;
+        self.record_duration(&publish_step(&label), begin.elapsed());
         tracing::info!(
             event = "bundle.published",
             app = bundle.manifest.app,
@@ -172,9 +176,25 @@ impl Publisher<'_> {
         if manifest.built_assets && is_unbuilt() { app.join(key + BUILT) } else { place }
     }
 
+    fn record_duration(&self, step: &str, took: Duration) {
+        if let Some(site) = self.site {
+            durations::record(&self.pod.bench, site, step, took);
+        }
+    }
+
     fn cannot_write(&self, error: &io::Error) -> Fault {
         Fault::file(format!("cannot write {}", self.bundles.display()), error)
     }
+}
+
+/// The name of an app's fetch in the record of durations.
+pub fn fetch_step(label: &str) -> String {
+    format!("fetch {label}")
+}
+
+/// The name of an app's publication, after its fetch, in the record of durations.
+pub fn publish_step(label: &str) -> String {
+    format!("publish {label}")
 }
 
 fn elapsed_ms(begin: Instant) -> u64 {

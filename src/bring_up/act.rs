@@ -77,7 +77,7 @@ pub async fn act(
         password: plan.password,
         was_served: !creates,
     };
-    let wanted = apps::wanted_on_the_site(context.pod, overlay.code())?;
+    let wanted = apps::wanted_on_the_site(&context.pod.config, &context.pod.bench, overlay.code())?;
     match context.remove {
         Some(app) => {
             install::remove(&work, app, &wanted).await?;

@@ -161,7 +161,7 @@ async fn check_site(context: &Context<'_>, session: &Session) -> Result<SiteChec
         return Ok(SiteCheck::NotReady(state.map(Box::new), NotReady::AppsNotPublished));
     };
     let installed = installed_apps::read(connection).await?;
-    let wanted = apps::wanted_on_the_site(context.pod, &code)?;
+    let wanted = apps::wanted_on_the_site(&context.pod.config, &context.pod.bench, &code)?;
     let journal = journal::read(connection, context.site).await?;
     let begun = |app: &String| journal.get(app).is_some_and(|entry| !entry.finished);
     if context.pod.config.bootstrap != BootstrapMode::Off

@@ -1,12 +1,17 @@
 //! The plan of a bootstrap: which row of the bootstrap's table applies, how this code relates to the database, and
 //! what would be done. Changes nothing.
 
+mod report;
+mod steps;
+mod work;
+
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_postgres::Client;
 
+use self::steps::{Migration, steps};
+use self::work::Work;
 use super::clock::Clock;
 use super::configuration::{self, Inputs};
 use super::finding::{self, Finding};
@@ -15,12 +20,14 @@ use super::postgres::{self, Postgres};
 use super::site::{self, SiteAccess};
 use super::{Report, Request, SWEEP_GRACE, hide_secrets, migration, own_database, server, start_processes};
 use crate::frappe::supported;
+use crate::leader::planned_step::PlannedStep;
 use crate::migrate::plan::MigrationPlan;
 use crate::migrate::refusal::MigrationRefusal;
 use crate::outcome::{self, Fault, Flow};
 use crate::postgres::sql::sql_fault;
+use crate::record::durations::Durations;
 use crate::record::schema;
-use crate::site_state::decide::{Action, Database, Names, Observation, decide, row};
+use crate::site_state::decide::{self, Action, Database, Names, Observation, decide, row};
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
 
@@ -46,6 +53,9 @@ pub struct Plan {
     decision: Result<Action, Fault>,
     /// The gate's plan; None if it does not apply, or if the wanted apps are not published yet.
     gate: Option<MigrationPlan>,
+    /// The steps that would run, in order; empty if the bootstrap would refuse.
+    steps: Vec<PlannedStep>,
+    durations: Durations,
 }
 
 async fn make_plan(request: &Request<'_>, processes: &Processes) -> Result<Plan, Vec<Finding>> {
@@ -58,7 +68,7 @@ async fn make_plan(request: &Request<'_>, processes: &Processes) -> Result<Plan,
     supported::require(&inputs.bench)
         .map_err(|fault| vec![Finding::fault(super::Id::BenchFrappe, "apps/frappe", &fault)])?;
     let names = inputs.names().map_err(|reason| vec![missing_setting(&reason)])?;
-    let (seen, gate) = observe(&inputs, &names, processes, clock).await?;
+    let Observed { seen, gate, work } = observe(&inputs, &names, processes, clock).await?;
     let mut decision = decide(&seen, &names);
     let gate = gate.unwrap_or_else(|fault| {
         decision = Err(fault);
@@ -68,12 +78,26 @@ async fn make_plan(request: &Request<'_>, processes: &Processes) -> Result<Plan,
     if let (Ok(_), Some(refusal)) = (&decision, refusal) {
         decision = Err(refusal);
     }
+    let (decision, steps, durations) = match (decision, work) {
+        (Ok(action), Ok(work)) => {
+            let migration = match (&gate, decide::migrates_always(&action, &seen.mark)) {
+                (Some(gate), _) => Migration::Gate(gate.steps()),
+                (None, Some(_)) => Migration::Unknown,
+                (None, None) => Migration::Ungated,
+            };
+            let steps = steps(&action, migration, &work);
+            (Ok(action), steps, work.durations)
+        }
+        (Err(fault), _) | (_, Err(fault)) => (Err(fault), Vec::new(), Durations::default()),
+    };
     Ok(Plan {
         site: names.site.to_string(),
         database: names.database.to_string(),
         row: row(&seen, &names).columns(),
         decision,
         gate,
+        steps,
+        durations,
     })
 }
 
@@ -81,8 +105,12 @@ fn missing_setting(reason: &str) -> Finding {
     Finding::error(super::Id::Site, outcome::CONFIGURATION, "plan", reason, "set the missing variable")
 }
 
-/// The observed site and, if it is complete, the plan of the gate.
-type Observed = (Observation, outcome::Result<Option<MigrationPlan>>);
+/// The observed site; if it is complete, the plan of the gate; and the other work.
+struct Observed {
+    seen: Observation,
+    gate: outcome::Result<Option<MigrationPlan>>,
+    work: outcome::Result<Work>,
+}
 
 async fn observe(
     inputs: &Inputs,
@@ -106,15 +134,32 @@ async fn observe(
     }
     let seen = site::observation(inputs, &access, names).await;
     let seen = seen.map_err(|fault| vec![Finding::fault(super::Id::Site, names.site, &fault)])?;
-    let (Ok(opened), Database::Complete) = (access.session, &seen.database) else {
-        return Ok((seen, Ok(None)));
+    let client = match (access.session, &seen.database) {
+        (Ok(opened), Database::Complete) => Some(&*opened.connection),
+        _ => None,
     };
-    if let Err(fault) = refuse_newer_record(&opened.connection).await {
-        return Ok((seen, Err(fault)));
+    let timed_out = |finding| vec![finding];
+    let work = work::read(inputs, names.site, client, seen.folder, clock).await.map_err(timed_out)?;
+    let gate = match client {
+        Some(client) => plan_gate(inputs, names, &seen, client, processes, clock).await.map_err(timed_out)?,
+        None => Ok(None),
+    };
+    Ok(Observed { seen, gate, work })
+}
+
+async fn plan_gate(
+    inputs: &Inputs,
+    names: &Names<'_>,
+    seen: &Observation,
+    client: &Client,
+    processes: &Processes,
+    clock: Clock,
+) -> Result<outcome::Result<Option<MigrationPlan>>, Finding> {
+    if let Err(fault) = refuse_newer_record(client).await {
+        return Ok(Err(fault));
     }
-    let Some(always) = site::migrates_always(&seen, names) else { return Ok((seen, Ok(None))) };
-    let planned = migration::plan(inputs, names.site, &opened.connection, processes, always, clock).await;
-    Ok((seen, planned.map_err(|timed_out| vec![timed_out])?))
+    let Some(always) = site::migrates_always(seen, names) else { return Ok(Ok(None)) };
+    migration::plan(inputs, names.site, client, processes, always, clock).await
 }
 
 /// # Errors
@@ -130,83 +175,4 @@ impl Plan {
     pub fn exit_code(&self) -> u8 {
         self.decision.as_ref().map_or_else(|fault| fault.code, |_| outcome::DONE)
     }
-
-    pub fn text(&self) -> String {
-        let [database, folder, mark, action] = self.row;
-        let mut text = format!(
-            "site         {}\ndatabase     {} ({database})\nsite folder  {folder}\nour mark     {mark}\n\
-             plan         {action}\n",
-            self.site, self.database
-        );
-        if let Some(gate) = &self.gate {
-            let (pod, database) = gate.fingerprints();
-            let (relation, database) = (gate.relation().description(), database.unwrap_or("unknown"));
-            text.push_str(&format!(
-                "this code    {relation}: {pod}, the database {database}\npending      {}\ngate         {}\n",
-                gate.pending(),
-                gate.decision().text()
-            ));
-            for patch in gate.first_patches() {
-                text.push_str(&format!("  {patch}\n"));
-            }
-        }
-        match &self.decision {
-            Ok(action) => {
-                for (index, step) in self.steps(action).iter().enumerate() {
-                    text.push_str(&format!("  {}. {step}\n", index + 1));
-                }
-            }
-            Err(fault) => {
-                text.push_str(&format!("refused      {}\nhint         {}\n", fault.cause, fault.hint))
-            }
-        }
-        text
-    }
-
-    /// The steps that would run, in order.
-    fn steps(&self, action: &Action) -> Vec<String> {
-        match (action, &self.gate) {
-            (Action::Continue, Some(gate)) => gate.steps(),
-            (Action::Continue, None) => {
-                vec!["fetch and publish the wanted apps; their migration can be planned only then".into()]
-            }
-            _ => steps(action).into_iter().map(str::to_string).collect(),
-        }
-    }
-
-    pub fn json(&self) -> Value {
-        let [database, folder, mark, action] = self.row;
-        // `mend` is the former name of `hint`; it stays for one minor version.
-        let refusal = self.decision.as_ref().err().map(|fault| {
-            let (id, hint) = (fault.refusal_name(), &fault.hint);
-            json!({"id": id, "cause": fault.cause, "hint": hint, "mend": hint})
-        });
-        json!({
-            "site": self.site,
-            "database": self.database,
-            "row": {"database": database, "site_folder": folder, "our_mark": mark, "action": action},
-            "steps": self.decision.as_ref().map(|action| self.steps(action)).unwrap_or_default(),
-            "gate": self.gate.as_ref().map(MigrationPlan::json),
-            "refusal": refusal,
-            "exit_code": self.exit_code(),
-        })
-    }
-}
-
-/// The steps that would run if the gate does not apply, in order.
-fn steps(action: &Action) -> Vec<&'static str> {
-    const FINISH: [&str; 2] = ["ensure an encryption key", "record the site as finished"];
-    let first: &[&str] = match action {
-        Action::Create => &["create role and database if they do not exist", "new-site", "enable-scheduler"],
-        Action::CreateAgain { .. } => &[
-            "clear what the unfinished creation made",
-            "set its folder aside",
-            "new-site",
-            "enable-scheduler",
-        ],
-        Action::MigrateOnce => &["migrate"],
-        Action::Adopt => &["create the site's folder again", "migrate"],
-        Action::Continue => return Vec::new(),
-    };
-    [first, &FINISH].concat()
 }

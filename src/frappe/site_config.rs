@@ -9,7 +9,7 @@ use std::path::Path;
 use secrecy::SecretString;
 use serde_json::Value;
 
-pub use self::edit::{edit, ensure_encryption_key, write_login};
+pub use self::edit::{edit, ensure_encryption_key, has_encryption_key, write_login};
 use crate::bench::Bench;
 use crate::bench::json_file;
 use crate::bench::site_login::{FIRST_MAJOR_WITH_USER, LoginKeys};

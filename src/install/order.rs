@@ -3,18 +3,19 @@
 //! Frappe would install required apps itself, in the same command and without `--force`: one that was killed there
 //! would fail at every retry. Therefore each app gets an install of its own here.
 
+use std::path::PathBuf;
+
 use crate::apps;
 use crate::frappe::hooks;
 use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Result};
-use crate::overlay::BenchOverlay;
 
-/// Returns the wanted apps and those that they require, each once.
+/// Returns the wanted apps and those that they require, each once. `package` finds the folder of an app's package.
 ///
 /// # Errors
 /// 78 if an app requires one that is not available, or apps require each other.
-pub fn order(wanted: &[String], overlay: &BenchOverlay) -> Result<Vec<String>> {
-    let requires = |app: &str| overlay.package(app).map(|package| hooks::required_apps(&package));
+pub fn order(wanted: &[String], package: impl Fn(&str) -> Option<PathBuf>) -> Result<Vec<String>> {
+    let requires = |app: &str| package(app).map(|package| hooks::required_apps(&package));
     let ordered = apps::order(wanted.iter().map(String::as_str), requires);
     ordered.map_err(|unordered| unordered.fault(missing))
 }

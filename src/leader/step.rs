@@ -18,7 +18,7 @@ use crate::frappe::environment::ChildEnvironment;
 use crate::frappe::progress_line::ProgressLine;
 use crate::outcome::{Fault, Flow, Stopped};
 use crate::postgres::sql::sql_fault;
-use crate::record::state;
+use crate::record::{durations, state};
 use crate::status::handle::{STUCK_AFTER, StatusHandle};
 use crate::status::operation::{Operation, StepName, StepProgress};
 use crate::supervise::output::{LineHandler, OutputLine};
@@ -144,6 +144,7 @@ pub async fn run_program<W: Future<Output = Infallible>>(
     let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let reason = output.end();
     if exit == Exit::Exited(0) {
+        durations::record(&context.pod.bench, context.site, name, Duration::from_millis(elapsed_ms));
         tracing::info!(event = "step.finished", step = name, elapsed_ms, "step finished");
         return Ok(());
     }

@@ -11,12 +11,14 @@ use crate::code::Code;
 use crate::code::relation::Relation;
 use crate::config::Config;
 use crate::frappe::installed_apps;
+use crate::leader::planned_step::PlannedStep;
 use crate::outcome::Result;
 use crate::overlay::Roots;
 use crate::postgres::sql::sql_fault;
 use crate::record::gate::Gate;
 use crate::record::migrations;
 use crate::record::state;
+use crate::status::operation::StepName;
 use crate::supervise::process::Processes;
 
 /// The number of patches that are shown.
@@ -73,22 +75,24 @@ impl MigrationPlan {
     }
 
     /// Returns the stages to come, in order.
-    pub fn steps(&self) -> Vec<String> {
+    pub fn steps(&self) -> Vec<PlannedStep> {
         let Decision::Migrate { no_op, .. } = self.decision else { return Vec::new() };
-        let migrate = format!("migrate: {}", self.pending());
-        let mut steps = vec!["import every app and find every pending patch".to_string()];
+        let clear_caches = |text: &str| PlannedStep::timed(text, StepName::ClearCache);
+        let migrate = PlannedStep::timed(format!("migrate: {}", self.pending()), StepName::Migrate);
+        let import = "import every app and find every pending patch";
+        let mut steps = vec![PlannedStep::timed(import, StepName::ImportCheck)];
         if self.takes_backup && !recovered(self.gate()).is_interrupted() {
-            steps.push("back up the database".into());
+            steps.push(PlannedStep::timed("back up the database", StepName::PgDump));
         }
         if no_op {
             steps.push(migrate);
-            steps.push("clear caches, and reload the code in web".into());
+            steps.push(clear_caches("clear caches, and reload the code in web"));
             return steps;
         }
-        steps.push("pause the workers and wait for running jobs, while web serves".into());
-        steps.push("maintenance".into());
+        steps.push(PlannedStep::untimed("pause the workers and wait for running jobs, while web serves"));
+        steps.push(PlannedStep::untimed("maintenance"));
         steps.push(migrate);
-        steps.push("clear caches, reload the code in web, end maintenance, resume the workers".into());
+        steps.push(clear_caches("clear caches, reload the code in web, end maintenance, resume the workers"));
         steps
     }
 

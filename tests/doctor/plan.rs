@@ -1,8 +1,11 @@
 //! `plan` shows what `bootstrap` then does, and changes nothing itself.
 
-use serde_json::Value;
+use std::fs;
+
+use serde_json::{Value, json};
 
 use crate::stage::{self, DATABASE, SITE, examine};
+use crate::support::git::Repository;
 use crate::support::stage::Stage;
 
 /// Returns the plan as JSON, and asserts that making it changed nothing.
@@ -30,6 +33,74 @@ fn from_nothing_to_a_finished_site() {
     assert!(report.lines().any(|line| line == "plan         continue"), "{report}");
 }
 
+/// The texts of the steps, and whether the history knows the duration of each.
+fn timed(plan: &Value) -> Vec<(String, bool)> {
+    let steps = plan["timed_steps"].as_array().expect("steps").iter();
+    let timed: Vec<_> =
+        steps.map(|step| (step["step"].as_str().expect("a text").into(), step["last_ms"].is_u64())).collect();
+    let texts: Vec<_> = timed.iter().map(|(text, _)| json!(text)).collect();
+    assert_eq!(plan["steps"], json!(texts), "both lists have the same steps");
+    timed
+}
+
+#[test]
+fn every_step_of_wanted_apps_with_its_last_duration() {
+    let shop = Repository::with_app("shop");
+    let list = json!([{"name": "shop", "url": shop.url(), "branch": "main"}]);
+    let stage = stage::empty().set("CAULDRON_APPS", &list);
+    let (fetch, publish) = (
+        format!("fetch shop (branch main of {})", shop.url()),
+        "publish shop: requirements, assets and bytecode".to_owned(),
+    );
+    let steps = |all: &[(&str, bool)]| -> Vec<(String, bool)> {
+        all.iter().map(|(text, is_known)| ((*text).to_owned(), *is_known)).collect()
+    };
+    assert_eq!(
+        timed(&plan(&stage, 0)),
+        steps(&[
+            ("create role and database if they do not exist", false),
+            (&fetch, false),
+            (&publish, false),
+            ("new-site", false),
+            ("enable-scheduler", false),
+            ("ensure an encryption key", false),
+            ("install-app shop", false),
+            ("record the site as finished", false),
+        ])
+    );
+    let mut done =
+        stage.manifest("bootstrap").run().exits(0).event("bundle.published").event("app.installed");
+    for step in ["new-site", "enable-scheduler", "install-app shop"] {
+        done = done.says(&format!("\"step\":\"{step}\""));
+    }
+    assert_eq!(timed(&plan(&stage, 0)), []);
+    // The bundle is lost, and the app was uninstalled by hand: all of this was done here before.
+    fs::remove_dir_all(stage.bench.sites().join(".cauldron/bundles")).expect("the bundles are removed");
+    let sql = r#"update "tabDefaultValue" set defvalue = '["frappe"]' where defkey = 'installed_apps'"#;
+    stage.session().run(sql);
+    let later = "migrate, if the published apps require it: this can be planned only then";
+    let pinned = [(&*fetch, true), (&publish, true), (later, false), ("install-app shop", true)];
+    assert_eq!(timed(&plan(&stage, 0)), steps(&pinned));
+    let report = stage.manifest("plan").run().exits(0).prints(&format!("  1. {fetch}; last time: "));
+    let report = report.prints(&format!("  3. {later}; last time: unknown\n"));
+    assert!(!report.stdout.contains("install-app shop; last time: unknown"), "{}", report.stdout);
+}
+
+#[test]
+fn a_branch_that_may_move_is_fetched_only_if_it_did() {
+    let shop = Repository::with_app("shop");
+    let list = json!([{"name": "shop", "url": shop.url(), "branch": "main", "install": false}]);
+    let stage = stage::empty().set("CAULDRON_APPS", &list);
+    stage.created();
+    let stage = stage.set("CAULDRON_APPS_UPDATE", "1");
+    let seen = timed(&plan(&stage, 0));
+    let fetch = format!("fetch shop (branch main of {}), if its commit is not published yet", shop.url());
+    assert_eq!(seen[0], (fetch, true));
+    assert_eq!(seen.len(), 3, "no install-app: {seen:?}");
+    stage.manifest("bootstrap").run().exits(0).event("site.up_to_date");
+    assert_eq!(timed(&plan(&stage, 0)), []);
+}
+
 /// The bootstrap migrates such a site once, regardless of its fingerprint.
 #[test]
 fn a_site_that_was_never_recorded_as_finished() {
@@ -42,7 +113,17 @@ fn a_site_that_was_never_recorded_as_finished() {
         seen["gate"]["course"], "migrate; nothing is pending, so no requests or jobs are stopped",
         "{seen}"
     );
-    assert_eq!(seen["steps"][0], "migrate", "{seen}");
+    assert_eq!(
+        seen["steps"],
+        json!([
+            "import every app and find every pending patch",
+            "back up the database",
+            "migrate: 0 patches, 0 changed DocType(s)",
+            "clear caches, and reload the code in web",
+            "record the site as finished",
+        ]),
+        "{seen}"
+    );
     // Its creation was interrupted: it was never in use, so the gate does not apply.
     stage.postgres.run(DATABASE, "UPDATE __cauldron_state SET phase = 'creating', attempt = 'cut'");
     let seen = plan(&stage, 0);
@@ -55,14 +136,14 @@ fn a_refusal_has_its_code_and_hint() {
     let stage = stage::healthy();
     let folder = stage.bench.sites().join(SITE);
     let away = stage.bench.sites().join("away");
-    std::fs::rename(&folder, &away).expect("the site's folder");
+    fs::rename(&folder, &away).expect("the site's folder");
     let seen = plan(&stage, 65);
     assert_eq!(seen["exit_code"], 65);
     let hint = seen["refusal"]["hint"].as_str().expect("a hint");
     assert!(hint.contains("CAULDRON_ADOPT="), "{hint}");
     // The former key, for one minor version.
     assert_eq!(seen["refusal"]["mend"], hint);
-    std::fs::rename(&away, &folder).expect("the site's folder");
+    fs::rename(&away, &folder).expect("the site's folder");
     stage.postgres.run("postgres", &format!("DROP DATABASE \"{DATABASE}\""));
     assert!(plan(&stage, 65)["refusal"]["cause"].as_str().is_some_and(|cause| cause.contains("empty")));
 }

@@ -16,6 +16,7 @@ use super::super::order::{order, required_app_missing};
 use super::super::pins::{Commit, Pin, Pins};
 use super::super::publish::{Fetched, Origin, Publisher};
 use super::super::{AppCode, bundles_of};
+use super::foresight::Work;
 use crate::config::apps::AppSpec;
 use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow, Result, Stopped};
@@ -38,6 +39,15 @@ enum Source<'a> {
     Absent,
     /// The fetched source, and the unbuilt bundle that it replaces.
     Fetched(Box<Fetched<'a>>, Option<Bundle>),
+}
+
+/// The place of an app's code or source at one commit.
+enum Place {
+    /// A bundle for this bench.
+    Bundle(Bundle),
+    /// A bundle for another bench.
+    Source(Bundle),
+    Repository,
 }
 
 impl<'a> Entry<'a> {
@@ -91,6 +101,34 @@ impl<'a> Entry<'a> {
         Ok(true)
     }
 
+    /// The place of the entry's code or source at that commit.
+    fn place(&self, store: &BundleStore<'_>, commit: &str) -> Place {
+        if let Some(bundle) = store.any_bundle_at(self.app, commit) {
+            return Place::Bundle(bundle);
+        }
+        // For a new image or another Python, the source of an existing bundle is used instead of the repository.
+        let source = self.pinned.and_then(|pin| store.any_source_of(self.app, pin, commit));
+        source.map_or(Place::Repository, Place::Source)
+    }
+
+    /// Foresees the work of [`Entry::fetch`] and [`Entry::published`], without asking a repository.
+    pub fn work(&self, store: &BundleStore<'_>) -> Work {
+        if matches!(self.source, Source::Image(_) | Source::Bundle(_) | Source::Fetched(..)) {
+            return Work::None;
+        }
+        let pinned = self.pinned.map(|pin| &pin.commit);
+        let commit = match pinned {
+            Some(Commit::At(commit)) => Some(commit),
+            _ => self.app.commit.as_ref(),
+        };
+        match commit.map(|commit| self.place(store, commit)) {
+            Some(Place::Bundle(_)) => Work::None,
+            Some(Place::Source(_)) => Work::Publish,
+            Some(Place::Repository) => Work::FetchAndPublish { if_moved: false },
+            None => Work::FetchAndPublish { if_moved: !self.before.is_empty() },
+        }
+    }
+
     async fn fetch_source<'g>(
         &self,
         store: &BundleStore<'_>,
@@ -102,14 +140,11 @@ impl<'a> Entry<'a> {
             Some(Commit::At(commit)) => commit.clone(),
             _ => git_with_logins(git, publisher)?.resolve(app).await?,
         };
-        if let Some(bundle) = store.any_bundle_at(app, &commit) {
-            return Ok(Source::Bundle(bundle));
-        }
-        // For a new image or another Python, the source of an existing bundle is used instead of the repository.
-        let source = pinned.and_then(|pin| store.any_source_of(app, pin, &commit));
-        let origin = match &source {
-            Some(bundle) => Origin::Bundle(bundle),
-            None => Origin::Git { git: git_with_logins(git, publisher)?, before: &self.before },
+        let place = self.place(store, &commit);
+        let origin = match &place {
+            Place::Bundle(bundle) => return Ok(Source::Bundle(bundle.clone())),
+            Place::Source(bundle) => Origin::Bundle(bundle),
+            Place::Repository => Origin::Git { git: git_with_logins(git, publisher)?, before: &self.before },
         };
         let fetched = publisher.fetch(app, &commit, origin).await?;
         Ok(Source::Fetched(Box::new(fetched), None))
@@ -140,6 +175,13 @@ impl<'a> Entry<'a> {
             }
         };
         Ok((store.pin(self.app, &bundle), AppCode::Bundle(bundle)))
+    }
+
+    /// The app's package, or its probable name.
+    pub fn package(&self, image: &Image) -> String {
+        let pinned = || self.pinned.map(|pin| pin.app.clone());
+        let known = self.known(image).map(|(app, _)| app.to_string());
+        known.or_else(pinned).unwrap_or_else(|| self.app.probable_package())
     }
 
     /// The app's name and required apps, if they are known already.

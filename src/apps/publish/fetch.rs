@@ -10,7 +10,7 @@ use super::super::package::Package;
 use super::super::source_tree::copy_app;
 use super::super::staging::Staging;
 use super::source::{blame_submodule, copy_sources, extract_source};
-use super::{Publisher, elapsed_ms};
+use super::{Publisher, elapsed_ms, fetch_step};
 use crate::config::apps::AppSpec;
 use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow, Result};
@@ -71,6 +71,9 @@ impl Publisher<'_> {
             );
         }
         let is_built = matches!(&origin, Origin::Bundle(bundle) if bundle.manifest.built_assets);
+        if matches!(origin, Origin::Git { .. }) {
+            self.record_duration(&fetch_step(&label), begin.elapsed());
+        }
         let (commit, fetch_ms) = (commit.to_string(), elapsed_ms(begin));
         Ok(Fetched { package, app, commit, staging, descent, is_built, fetch_ms })
     }

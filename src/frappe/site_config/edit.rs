@@ -76,6 +76,14 @@ fn write(path: &Path, config: &serde_json::Map<String, Value>) -> Result<()> {
         .map_err(|error| Fault::file(format!("cannot write {}", path.display()), &error))
 }
 
+/// True if the site has an encryption key.
+///
+/// # Errors
+/// As [`ensure_encryption_key`].
+pub fn has_encryption_key(folder: &Path, given: Option<&SecretString>) -> Result<bool> {
+    has_key(&folder.join("site_config.json"), given)
+}
+
 fn has_key(path: &Path, given: Option<&SecretString>) -> Result<bool> {
     let config = read_object(path)?;
     let Some(key) = config.get("encryption_key").and_then(Value::as_str) else { return Ok(false) };
