@@ -11,6 +11,7 @@ pub mod database;
 pub mod duration;
 pub mod foreign_environment;
 pub mod frappe_environment;
+pub mod frappe_keys;
 pub mod front;
 pub mod git;
 pub mod gunicorn;
@@ -147,6 +148,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         let effective =
             EffectiveSettings { place: &place, servers: &servers, addresses: &addresses, secrets: &secrets };
         frappe_environment::check(reader, &effective);
+        frappe_keys::check(reader, &effective);
     }
     frappe_environment::log_dropped(reader);
     let times = lifecycle::read_times(reader);

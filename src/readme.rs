@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::cli;
+use crate::config::frappe_keys::{FrappeKey, KEYS, Treatment};
 use crate::config::variable::kind::Secrecy;
 use crate::config::variable::{VARIABLES, Variable};
 use crate::doctor::CHECKS;
@@ -19,9 +20,10 @@ use crate::status::handle::{Phase, RoleName, StatusHandle};
 use crate::status::metrics::METRICS;
 
 /// Each page with the marker of its table.
-const PAGES: [(&str, &str); 7] = [
+const PAGES: [(&str, &str); 8] = [
     ("README.md", "commands"),
     ("docs/configuration.md", "variables"),
+    ("docs/configuration.md", "keys"),
     ("docs/bootstrap.md", "bootstrap"),
     ("docs/doctor.md", "doctor"),
     ("docs/exit-codes.md", "exit codes"),
@@ -61,11 +63,13 @@ fn tables() -> BTreeMap<&'static str, String> {
         .collect();
     let checks =
         CHECKS.iter().map(|(id, question)| vec![format!("`{}`", id.text()), (*question).into()]).collect();
+    let keys = KEYS.iter().map(key_row).collect();
     let rows = Row::ALL.iter().map(|row| row.columns().map(String::from).to_vec()).collect();
     BTreeMap::from([
         ("bootstrap", table(&["database", "site folder", "our mark", "action"], rows)),
         ("commands", table(&["command", "what it does"], commands)),
         ("variables", table(&["variable", "what it is", "accepts", "default", "0", "secret"], variables)),
+        ("keys", table(&["key", "file", "type", "what is done with it", "Frappe's variable"], keys)),
         ("doctor", table(&["id", "question"], checks)),
         ("exit codes", table(&["code", "meaning"], exit_codes)),
         ("events", table(&["event", "level", "message"], events::rows())),
@@ -89,6 +93,18 @@ fn variable_row(variable: &Variable) -> Vec<String> {
         variable.kind.zero().map(|zero| zero.to_string()).unwrap_or_default(),
         secret.into(),
     ]
+}
+
+/// A key of Frappe's files, in words.
+fn key_row(key: &FrappeKey) -> Vec<String> {
+    let treatment = match key.treatment {
+        Treatment::Setting(setting) => format!("a source of `{setting}`"),
+        Treatment::Read(purpose) => format!("read: {purpose}"),
+        Treatment::Refused(cause) => format!("refused (78): {cause}"),
+        Treatment::Warned(hint) => format!("warned of: {hint}"),
+    };
+    let variable = key.variable().map(|name| format!("`{name}`")).unwrap_or_default();
+    vec![format!("`{}`", key.name), key.place.words().into(), key.kind.words().into(), treatment, variable]
 }
 
 /// The page with its table replaced by the one from the code.

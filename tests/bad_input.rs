@@ -4,6 +4,8 @@ mod support;
 
 #[path = "bad_input/files.rs"]
 mod files;
+#[path = "bad_input/keys.rs"]
+mod keys;
 #[path = "bad_input/logins.rs"]
 mod logins;
 #[path = "bad_input/servers.rs"]

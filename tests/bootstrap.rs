@@ -18,6 +18,8 @@ mod folders;
 mod follow;
 #[path = "bootstrap/frappe_environment.rs"]
 mod frappe_environment;
+#[path = "bootstrap/frappe_keys.rs"]
+mod frappe_keys;
 #[path = "bootstrap/killed.rs"]
 mod killed;
 #[path = "bootstrap/logins.rs"]

@@ -11,6 +11,8 @@ mod apart;
 mod container;
 #[path = "roles/foreign.rs"]
 mod foreign;
+#[path = "roles/frappe_keys.rs"]
+mod frappe_keys;
 #[path = "roles/generations.rs"]
 mod generations;
 #[path = "roles/hold.rs"]

@@ -16,6 +16,8 @@ const MAX_TRIES: u32 = 10;
 /// Why a file does not contain an object. serde_json's message has a position, never the text.
 #[derive(Debug, thiserror::Error)]
 pub enum Invalid {
+    #[error("invalid JSON: it begins with a byte order mark")]
+    ByteOrderMark,
     #[error("not a JSON object")]
     NoObject,
     #[error("invalid JSON: {0}")]
@@ -30,8 +32,10 @@ pub fn read_object(path: &Path) -> io::Result<Result<Map<String, Value>, Invalid
     let mut tries = 0;
     loop {
         tries += 1;
-        match serde_json::from_slice(&std::fs::read(path)?) {
+        let bytes = std::fs::read(path)?;
+        match serde_json::from_slice(&bytes) {
             Ok(Value::Object(object)) => return Ok(Ok(object)),
+            Err(_) if bytes.starts_with("\u{feff}".as_bytes()) => return Ok(Err(Invalid::ByteOrderMark)),
             Ok(_) => return Ok(Err(Invalid::NoObject)),
             Err(error) if tries == MAX_TRIES => return Ok(Err(Invalid::Json(error))),
             // Blocking is acceptable: every reader of these files needs their content before it can continue.
@@ -56,14 +60,4 @@ pub fn read_common_object(path: &Path) -> io::Result<Result<Map<String, Value>, 
         return Ok(Ok(Map::new()));
     }
     Ok(read)
-}
-
-/// True if Frappe's `cint` of a value is not 0: 1, "1" and true are on.
-pub fn is_on(value: Option<&Value>) -> bool {
-    match value {
-        Some(Value::Bool(on)) => *on,
-        Some(Value::Number(number)) => number.as_i64() != Some(0),
-        Some(Value::String(text)) => !matches!(text.as_str(), "" | "0" | "false" | "False"),
-        _ => false,
-    }
 }

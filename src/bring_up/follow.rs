@@ -183,8 +183,8 @@ async fn check_site(context: &Context<'_>, session: &Session) -> Result<SiteChec
         return Ok(SiteCheck::NotReady(Some(Box::new(state.clone())), NotReady::NotAdmitted(reason)));
     }
     let managed = common_config::managed(&context.pod.config);
-    let overrides =
-        common_config::compare(&context.pod.bench.sites(), &managed, context.pod.bench.frappe_major())?;
+    let (bench, folder) = (&context.pod.bench, context.pod.bench.site(context.site));
+    let overrides = common_config::compare(&bench.sites(), Some(&folder), &managed, bench.frappe_major())?;
     Ok(SiteCheck::Finished(Bootstrapped {
         ready: context.ready,
         overrides,

@@ -172,29 +172,28 @@ async fn follow_instead(context: &Context<'_>, fault: Fault) -> Flow<Bootstrappe
 
 /// Writes common_site_config.json under the lock. Followers only compare it.
 async fn write_common_config(context: &Context<'_>) -> Result<Overrides> {
-    let config = &context.pod.config;
-    let wanted = Wanted {
-        managed: common_config::managed(config),
-        bench_id: Some(Rule::of_leader(config)),
-        ..Wanted::default()
-    };
-    match common_config::merge(&context.pod.bench, &wanted).await? {
-        Merged::Unchanged => Ok(Overrides::new()),
+    let (config, bench) = (&context.pod.config, &context.pod.bench);
+    let managed = common_config::managed(config);
+    let of_site = common_config::overrides_of_site(&bench.site(context.site), &managed, bench.frappe_major());
+    let wanted = Wanted { managed, bench_id: Some(Rule::of_leader(config)), ..Wanted::default() };
+    match common_config::merge(bench, &wanted).await? {
+        Merged::Unchanged => Ok(of_site),
         Merged::Written(keys) => {
             tracing::info!(
                 event = "config.common_site_config_written",
                 keys = keys.join(", "),
                 "wrote common_site_config.json"
             );
-            Ok(Overrides::new())
+            Ok(of_site)
         }
-        Merged::Overridden(overrides) => {
+        Merged::Overridden(mut overrides) => {
             let variables = overrides.keys().copied().collect::<Vec<_>>().join(", ");
             tracing::info!(
                 event = "config.common_site_config_read_only",
                 variables,
                 "common_site_config.json is read-only: passing its differences in the environment"
             );
+            overrides.extend(of_site);
             Ok(overrides)
         }
     }

@@ -46,7 +46,9 @@ pub async fn exec(command: Vec<OsString>, config: Config, shutdown: &Shutdown) -
 async fn spec(command: &[OsString], config: &Config) -> Result<Spec> {
     let bench = Bench::new(&config.bench);
     let managed = common_config::managed(config);
-    let overrides = common_config::compare(&bench.sites(), &managed, bench.frappe_major())?;
+    let folder = config.site.as_ref().map(|site| bench.site(site));
+    let overrides =
+        common_config::compare(&bench.sites(), folder.as_deref(), &managed, bench.frappe_major())?;
     let mut environment = ChildEnvironment::inherited();
     if let Some(database) = &config.database {
         environment = environment.for_frappe(database, &config.redis);

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::bench_files::BenchFiles;
+use super::frappe_keys;
 use super::reader::Reader;
 use super::value::{parse_origin, parse_site_url, read_parsed, read_path, read_port};
 
@@ -30,7 +31,7 @@ pub fn read(reader: &mut Reader<'_>, files: &BenchFiles, runs_socketio: bool) ->
     }
     let given = reader.given_or("SOCKETIO_PORT", None, None);
     let socketio_port = read_port(reader, "SOCKETIO_PORT", given);
-    let in_file = files.common("socketio_port").and_then(|given| given.value.parse().ok());
+    let in_file = files.common_value("socketio_port").and_then(frappe_keys::port_of);
     let socketio_listen_port = socketio_port.or(in_file).unwrap_or(SOCKETIO_PORT);
     Addresses { site_url, web_url, web_ca, socketio_port, socketio_listen_port }
 }

@@ -53,6 +53,16 @@ impl BenchFiles {
         self.common.get(key)
     }
 
+    /// Returns a value of any type in the site's file.
+    pub fn site_value(&self, key: &str) -> Option<&Value> {
+        self.site.get(key)
+    }
+
+    /// Returns the value that Frappe uses in the site: its own file hides the other, even with an empty value.
+    pub fn merged_value(&self, key: &str) -> Option<&Value> {
+        self.site.get(key).or_else(|| self.common.get(key))
+    }
+
     /// Returns the names in the site's `domains`, whose entries are names or objects with a `domain`.
     pub fn domains(&self) -> Vec<String> {
         let entries = self.site.get("domains").and_then(Value::as_array).into_iter().flatten();

@@ -1,5 +1,5 @@
 //! The FRAPPE_* variables, which override every file in Frappe's own configuration reader (frappe/config.py,
-//! node_utils.js).
+//! node_utils.js): the `variable` of each row of `frappe_keys`.
 //!
 //! ```text
 //!   FRAPPE_DB_HOST ─┬─ a service link of Kubernetes (tcp://…) ──▶ dropped
@@ -14,49 +14,44 @@ use secrecy::ExposeSecret;
 
 use super::addresses::Addresses;
 use super::foreign_environment;
-use super::host;
+use super::frappe_keys::{FrappeKey, KEYS, Treatment, is_same};
 use super::place::Place;
 use super::reader::Reader;
-use super::redis_url::RedisUrl;
 use super::secrets::SiteSecrets;
 use super::servers::Servers;
 use super::source::Source;
 use super::variable::named;
 use crate::bench::site_login::FIRST_MAJOR_WITH_USER;
 
-/// Each of Frappe's variables with our setting of the same meaning.
-pub const OVERRIDES: [(&str, &str); 8] = [
-    ("FRAPPE_SITE", "SITE_NAME"),
-    ("FRAPPE_DB_TYPE", "DB_TYPE"),
-    ("FRAPPE_DB_HOST", "DB_HOST"),
-    ("FRAPPE_DB_PORT", "DB_PORT"),
-    ("FRAPPE_DB_NAME", "DB_NAME"),
-    ("FRAPPE_REDIS_CACHE", "REDIS_CACHE"),
-    ("FRAPPE_REDIS_QUEUE", "REDIS_QUEUE"),
-    ("FRAPPE_SOCKETIO_PORT", "SOCKETIO_PORT"),
-];
+/// Returns each of Frappe's variables with our setting of the same meaning.
+fn overrides() -> impl Iterator<Item = (&'static str, &'static str)> {
+    KEYS.iter().filter_map(|key| Some((key.variable()?, key.setting()?)))
+}
 
 /// The site's own login. Frappe reads it from the environment from [`FIRST_MAJOR_WITH_USER`] on.
 pub const LOGIN: [&str; 2] = ["FRAPPE_DB_USER", "FRAPPE_DB_PASSWORD"];
 
-/// Sockets that this program does not use: with them, psql would connect to another server than DB_HOST, and socketio
-/// would listen where the web port does not connect.
-pub const SOCKETS: [&str; 2] = ["FRAPPE_DB_SOCKET", "FRAPPE_SOCKETIO_UDS"];
+/// Returns the variables of keys that this program does not use: sockets. With them, psql would connect to another
+/// server than DB_HOST, and socketio would listen where the web port does not connect.
+fn unused() -> impl Iterator<Item = &'static str> {
+    let is_unused = |key: &&FrappeKey| matches!(key.treatment, Treatment::Refused(_) | Treatment::Warned(_));
+    KEYS.iter().filter(is_unused).filter_map(FrappeKey::variable)
+}
 
 /// All variables that child processes do not inherit.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    OVERRIDES.into_iter().map(|(name, _)| name).chain(LOGIN).chain(SOCKETS)
+    KEYS.iter().filter_map(FrappeKey::variable)
 }
 
 /// The variables that may contain a secret: those of a setting that may, and the site's password.
 pub fn secret_names() -> impl Iterator<Item = &'static str> {
-    let overrides = OVERRIDES.into_iter().filter(|(_, setting)| named(setting).may_hold_secret());
+    let overrides = overrides().filter(|(_, setting)| named(setting).may_hold_secret());
     overrides.map(|(name, _)| name).chain([LOGIN[1]])
 }
 
 /// Returns Frappe's name of a setting.
 pub fn name_of(setting: &str) -> Option<&'static str> {
-    OVERRIDES.into_iter().find(|(_, ours)| *ours == setting).map(|(name, _)| name)
+    overrides().find(|(_, ours)| *ours == setting).map(|(name, _)| name)
 }
 
 /// True for a service link such as `FRAPPE_DB_PORT=tcp://10.96.0.7:5432`, which Kubernetes sets for a Service called
@@ -75,7 +70,7 @@ pub struct EffectiveSettings<'a> {
 
 /// Records a problem for each variable that contradicts a setting.
 pub fn check(reader: &mut Reader<'_>, effective: &EffectiveSettings<'_>) {
-    for (name, setting) in OVERRIDES {
+    for (name, setting) in overrides() {
         let Some(theirs) = reader.frappe_override(setting) else { continue };
         // If the setting itself has a problem, that one is enough.
         let ours =
@@ -113,14 +108,14 @@ fn check_login(reader: &mut Reader<'_>, effective: &EffectiveSettings<'_>) {
 pub fn dropped(reader: &Reader<'_>) -> Vec<(String, &'static str)> {
     let is_link = |name: &&str| reader.environment(name).is_some_and(|value| is_service_link(&value));
     let links = names().filter(is_link).map(|name| (name, "a service link of Kubernetes, not a setting"));
-    let sockets = SOCKETS.into_iter().filter(|name| reader.frappe_variable(name).is_some());
+    let sockets = unused().filter(|name| reader.frappe_variable(name).is_some());
     let frappes =
         links.chain(sockets.map(|name| (name, "the servers' addresses are DB_HOST and SOCKETIO_PORT")));
     frappes.map(|(name, why)| (name.to_string(), why)).chain(foreign_environment::dropped(reader)).collect()
 }
 
 impl EffectiveSettings<'_> {
-    fn value(&self, setting: &str) -> Option<String> {
+    pub fn value(&self, setting: &str) -> Option<String> {
         let Servers { database, redis } = self.servers;
         let database = database.as_ref();
         match setting {
@@ -132,24 +127,12 @@ impl EffectiveSettings<'_> {
             "REDIS_CACHE" => redis.cache.as_ref().map(|url| url.reveal().to_string()),
             "REDIS_QUEUE" => redis.queue.as_ref().map(|url| url.reveal().to_string()),
             "SOCKETIO_PORT" => self.addresses.socketio_port.map(|port| port.to_string()),
+            "CAULDRON_SITE_URL" => self.addresses.site_url.clone(),
+            "ENCRYPTION_KEY" => {
+                self.secrets.encryption_key.as_ref().map(|key| key.expose_secret().to_string())
+            }
             _ => None,
         }
-    }
-}
-
-/// True if two values have the same meaning, however they are spelled.
-fn is_same(setting: &str, ours: &str, theirs: &str) -> bool {
-    let (ours, theirs) = (ours.trim(), theirs.trim());
-    let is_same_url = || match (RedisUrl::parse(ours), RedisUrl::parse(theirs)) {
-        (Ok(ours), Ok(theirs)) => ours.is_same_database(&theirs),
-        _ => false,
-    };
-    let is_same_host = || host::parse(theirs).is_ok_and(|theirs| theirs.eq_ignore_ascii_case(ours));
-    match setting {
-        "REDIS_CACHE" | "REDIS_QUEUE" => is_same_url(),
-        "DB_HOST" => ours == theirs || is_same_host(),
-        "DB_PORT" | "SOCKETIO_PORT" => theirs.parse::<u16>().ok() == ours.parse().ok(),
-        _ => ours == theirs,
     }
 }
 

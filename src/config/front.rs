@@ -36,7 +36,7 @@ pub enum AccessLog {
 /// Values of other settings that this part depends on.
 pub struct RelatedSettings<'a> {
     pub site: Option<&'a str>,
-    pub socketio_port: Option<u16>,
+    pub socketio_port: u16,
     pub gunicorn: Option<&'a Gunicorn>,
     pub site_url: Option<&'a str>,
     pub files: &'a BenchFiles,
@@ -44,7 +44,6 @@ pub struct RelatedSettings<'a> {
 
 /// The same default as in the official images' nginx. Frappe's own limit is 25 MiB per file.
 const BODY_LIMIT: &str = "50m";
-const SOCKETIO_PORT: u16 = 9000;
 
 pub fn read(reader: &mut Reader<'_>, related: &RelatedSettings<'_>) -> Option<FrontConfig> {
     let site = related.site.unwrap_or_default();
@@ -66,7 +65,7 @@ pub fn read(reader: &mut Reader<'_>, related: &RelatedSettings<'_>) -> Option<Fr
         "on",
         &[("on", AccessLog::On), ("all", AccessLog::All), ("off", AccessLog::Off)],
     );
-    let local = || ("127.0.0.1".to_string(), related.socketio_port.unwrap_or(SOCKETIO_PORT));
+    let local = || ("127.0.0.1".to_string(), related.socketio_port);
     Some(FrontConfig {
         hosts: hosts?,
         trusted: trusted.unwrap_or_default(),
@@ -80,13 +79,13 @@ pub fn read(reader: &mut Reader<'_>, related: &RelatedSettings<'_>) -> Option<Fr
     })
 }
 
-/// Returns the configured URLs of the site. Frappe uses host_name in every link. The site's file has priority over the
-/// bench's, into which the bootstrap writes CAULDRON_SITE_URL.
+/// Returns the configured URLs of the site. Frappe uses host_name in every link, and hostname without it. The site's
+/// file has priority over the bench's, into which the bootstrap writes CAULDRON_SITE_URL as host_name.
 fn urls(related: &RelatedSettings<'_>) -> Vec<String> {
-    const KEYS: [&str; 2] = ["host_name", "hostname"];
-    let site = KEYS.iter().filter_map(|key| related.files.site(key)).map(|given| given.value);
-    let common = KEYS.iter().filter_map(|key| related.files.common(key)).map(|given| given.value);
-    site.chain(related.site_url.map(String::from)).chain(common).collect()
+    let site = |key| related.files.site(key).map(|given| given.value);
+    let common = |key| related.files.common(key).map(|given| given.value);
+    let host_name = [site("host_name"), related.site_url.map(String::from), common("host_name")];
+    host_name.into_iter().chain([site("hostname"), common("hostname")]).flatten().collect()
 }
 
 fn read_hosts(reader: &mut Reader<'_>, site: &str) -> Option<Hosts> {

@@ -6,6 +6,7 @@ use super::frappe_environment::{is_service_link, name_of};
 use super::login_signs::{contains_login, may_contain_login, without_quotes};
 use super::source::{Given, Problem, Source, Strings};
 use super::text::{is_quoted, text_of, warn_of_line_end, without_line_end};
+use super::unused::Unused;
 use super::variable::kind::Kind;
 use super::variable::{self, Variable};
 
@@ -14,6 +15,8 @@ pub struct Reader<'a> {
     flags: &'a BTreeMap<String, String>,
     environment: &'a dyn Strings,
     pub problems: Vec<Problem>,
+    /// Keys of Frappe's files that are not used, or not as they are written.
+    pub unused_keys: Vec<Unused>,
     /// The values that were read, at most one for each variable.
     pub values: Vec<(&'static Variable, Given)>,
 }
@@ -21,7 +24,7 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// `flags` maps a flag's name (`db-host`, or `db-password-file`) to its value.
     pub fn new(flags: &'a BTreeMap<String, String>, environment: &'a dyn Strings) -> Self {
-        Self { flags, environment, problems: Vec::new(), values: Vec::new() }
+        Self { flags, environment, problems: Vec::new(), unused_keys: Vec::new(), values: Vec::new() }
     }
 
     /// Returns the value that an operator set, if any, without white space around it unless it is a secret. A blank

@@ -25,7 +25,7 @@ pub fn read(reader: &mut Reader<'_>, place: &Place, addresses: &Addresses, many_
     let workers = workers::read(reader, &place.files, &place.bench.clone().unwrap_or_default());
     let related = RelatedSettings {
         site: place.site.as_deref(),
-        socketio_port: addresses.socketio_port,
+        socketio_port: addresses.socketio_listen_port,
         gunicorn: gunicorn.as_ref(),
         site_url: addresses.site_url.as_deref(),
         files: &place.files,

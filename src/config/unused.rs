@@ -1,4 +1,4 @@
-//! Variables and options that are set and not used: names only, since a value may be a secret.
+//! Variables, options and keys of Frappe's files that are set and not used: names only, since a value may be a secret.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,8 @@ const KNOWN: [(&str, &str); 10] = [
 const GUNICORN_OPTIONS: [(&str, &str); 2] =
     [("--graceful-timeout", "set CAULDRON_GRACE"), ("--access-logfile", "set CAULDRON_ACCESS_LOG")];
 
-/// Returns the variables of the environment that are not used.
+/// Returns the variables of the environment and the keys of Frappe's files that are not used, or not as they are
+/// written.
 pub fn find(reader: &Reader<'_>, frappe_major: Option<u32>) -> Vec<Unused> {
     // By name: a variable may be here for two reasons, and the first is the more helpful one.
     let mut found: BTreeMap<String, String> = BTreeMap::new();
@@ -62,7 +63,8 @@ pub fn find(reader: &Reader<'_>, frappe_major: Option<u32>) -> Vec<Unused> {
         let nearest = nearest_setting(name).map(|other| format!("set {other} if that was meant"));
         add(name, nearest.unwrap_or_else(|| "remove it, no setting has this name".into()));
     }
-    found.into_iter().map(|(name, hint)| Unused { name, hint }).collect()
+    let variables = found.into_iter().map(|(name, hint)| Unused { name, hint });
+    variables.chain(reader.unused_keys.iter().cloned()).collect()
 }
 
 /// Logs everything that is not used, in one event. `options` are the ignored options of a legacy command.
@@ -77,7 +79,7 @@ pub fn log(reader: &Reader<'_>, frappe_major: Option<u32>, options: &[String]) {
             event = "config.unused",
             names = names(&unused),
             hint = hints(&unused),
-            "these variables and options are set, and nothing uses them"
+            "these variables, options and keys are set, and not used, or not as they are written"
         );
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::bench_files::BenchFiles;
+use super::frappe_keys;
 use super::queue_timeouts::{self, DEFAULT_TIMEOUT};
 use super::reader::Reader;
 use super::value::{read_count, read_parsed, read_size};
@@ -76,7 +77,7 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, root: &Path) -> Option<
         Pool { timeout: timeout.copied().unwrap_or(DEFAULT_TIMEOUT), queues, processes }
     });
     let pools = pools.collect();
-    let tick_s = bench.common("scheduler_tick_interval").and_then(|given| given.value.parse().ok());
+    let tick_s = bench.common_value("scheduler_tick_interval").map(frappe_keys::cint);
     Some(Workers {
         pools,
         max_memory_bytes: read_size(reader, "CAULDRON_MAX_MEMORY", None),
@@ -94,7 +95,7 @@ pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, root: &Path) -> Option<
             || root.canonicalize().unwrap_or_else(|_| root.to_path_buf()),
             PathBuf::from,
         ),
-        tick: tick_s.filter(|s| *s > 0).map(Duration::from_secs),
+        tick: tick_s.and_then(|s| u64::try_from(s).ok()).filter(|s| *s > 0).map(Duration::from_secs),
         timeouts,
     })
 }

@@ -213,10 +213,12 @@ mod tests {
 
     #[test]
     fn a_switch_is_on_for_the_values_that_frappe_accepts() {
-        let site = serde_json::from_str(r#"{"a":1,"b":"1","c":true,"d":0,"e":"0","f":null}"#).unwrap();
-        let files = BenchObjects { site, ..BenchObjects::default() };
-        for (key, on) in [("a", true), ("b", true), ("c", true), ("d", false), ("e", false), ("f", false)] {
-            assert_eq!(files.is_on(key), on, "{key}");
+        for (value, on) in
+            [("1", true), ("\"1\"", true), ("true", true), ("0", false), ("\"0\"", true), ("null", false)]
+        {
+            let site = serde_json::from_str(&format!(r#"{{"maintenance_mode": {value}}}"#)).unwrap();
+            let files = BenchObjects { site, ..BenchObjects::default() };
+            assert_eq!(files.is_on("maintenance_mode"), on, "{value}");
         }
     }
 }

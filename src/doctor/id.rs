@@ -20,7 +20,7 @@ macro_rules! ids {
 
 ids! {
     Configuration "configuration" "Can every setting be read?"
-    UnusedSettings "unused-settings" "Is a variable set that nothing uses?"
+    UnusedSettings "unused-settings" "Is a variable or a key of Frappe's files set that nothing uses, or not as it is written?"
     Dns "dns" "Do the hosts of PostgreSQL and Redis resolve?"
     PostgresConnection "postgres-connection" "Does PostgreSQL accept the configured login, and how fast?"
     PostgresVersion "postgres-version" "Does Frappe support the server's version?"

@@ -23,6 +23,8 @@ pub struct Files {
     managed: Managed,
     database: Option<String>,
     default_site: Option<String>,
+    /// common_site_config.json has an encryption key.
+    has_common_key: bool,
 }
 
 impl Files {
@@ -35,6 +37,7 @@ impl Files {
             managed: common_config::managed(&inputs.config),
             database: inputs.config.database.as_ref().and_then(|database| database.name.clone()),
             default_site: default_site.map(str::to_string),
+            has_common_key: has_key(&inputs.files.common),
         }
     }
 
@@ -68,7 +71,8 @@ impl Files {
         match fs::read(&path) {
             Ok(bytes) => {
                 let mode = fs::metadata(&path).map_or(0, |metadata| metadata.mode());
-                evaluate_site(&self.bench, &subject, &bytes, mode, self.database.as_deref())
+                let database = self.database.as_deref();
+                evaluate_site(&self.bench, &subject, &bytes, mode, database, self.has_common_key)
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let mut findings = vec![Finding::info(Id::SiteConfig, &subject, "absent")];
@@ -142,6 +146,7 @@ fn evaluate_site(
     bytes: &[u8],
     mode: u32,
     wanted: Option<&str>,
+    has_common_key: bool,
 ) -> Vec<Finding> {
     let object = match serde_json::from_slice::<Value>(bytes) {
         Ok(Value::Object(object)) => Ok(object),
@@ -157,7 +162,7 @@ fn evaluate_site(
         }
     };
     let key = match &object {
-        Ok(object) => evaluate_key(subject, object),
+        Ok(object) => evaluate_key(subject, object, has_common_key),
         Err(_) => Finding::skipped(Id::EncryptionKey, subject, "the file cannot be read"),
     };
     vec![config, evaluate_mode(subject, mode), key]
@@ -193,10 +198,19 @@ fn evaluate_mode(subject: &str, mode: u32) -> Finding {
     Finding::warning(Id::SiteConfigMode, subject, detail, format!("run: chmod o-r {subject}"))
 }
 
-fn evaluate_key(subject: &str, object: &Map<String, Value>) -> Finding {
-    match object.get("encryption_key").and_then(Value::as_str) {
-        Some(_) => Finding::ok(Id::EncryptionKey, subject, "set"),
-        None => Finding::warning(
+fn has_key(object: &Map<String, Value>) -> bool {
+    object.get("encryption_key").and_then(Value::as_str).is_some_and(|key| !key.is_empty())
+}
+
+fn evaluate_key(subject: &str, object: &Map<String, Value>, has_common_key: bool) -> Finding {
+    match (has_key(object), has_common_key) {
+        (true, _) => Finding::ok(Id::EncryptionKey, subject, "set"),
+        (false, true) => Finding::info(
+            Id::EncryptionKey,
+            subject,
+            "the one in common_site_config.json; the bootstrap writes it into this file, too",
+        ),
+        (false, false) => Finding::warning(
             Id::EncryptionKey,
             subject,
             "none: processes that need a key at the same time create one each, and what all but one encrypted is lost",
@@ -227,7 +241,7 @@ mod tests {
     fn each_part_of_a_site_config_is_checked() {
         let good = br#"{"db_name":"erp","db_password":"canary","encryption_key":"canary"}"#;
         let bench = Bench::new("/nowhere");
-        let findings = |bytes: &[u8], mode, wanted| evaluate_site(&bench, "f", bytes, mode, wanted);
+        let findings = |bytes: &[u8], mode, wanted| evaluate_site(&bench, "f", bytes, mode, wanted, false);
         assert!(findings(good, 0o640, Some("erp")).iter().all(|f| f.severity == Severity::Ok));
         let codes = |bytes, mode, wanted| findings(bytes, mode, wanted).iter().map(|f| f.code).max();
         assert_eq!(codes(good, 0o640, Some("other")), Some(65));

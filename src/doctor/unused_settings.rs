@@ -1,16 +1,20 @@
-//! Checks that every variable that is set has an effect.
+//! Checks that everything that is set has the effect that it seems to have.
 
 use super::finding::Finding;
 use super::id::Id;
 use crate::config::unused::{Unused, hints, names};
 
-/// One finding for all variables: their names, and what to do for each.
+/// One finding for all variables and keys: their names, and what to do for each.
 pub fn check(unused: &[Unused]) -> Finding {
     let id = Id::UnusedSettings;
     if unused.is_empty() {
-        return Finding::ok(id, "environment", "every variable that is set is used");
+        return Finding::ok(
+            id,
+            "settings",
+            "every variable that is set is used, and so is every key of Frappe's files",
+        );
     }
-    Finding::warning(id, names(unused), "set, and nothing uses it", hints(unused))
+    Finding::warning(id, names(unused), "set, and not used, or not as it is written", hints(unused))
 }
 
 #[cfg(test)]

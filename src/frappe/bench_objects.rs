@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::bench::json_file;
+use crate::config::frappe_keys;
 
 /// The contents of both files.
 #[derive(Default)]
@@ -28,8 +29,8 @@ impl BenchObjects {
         self.site.get(key).or_else(|| self.common.get(key))
     }
 
-    /// True if the key is on by Frappe's `cint`: 1, "1" or true.
+    /// True if Frappe takes the key for on.
     pub fn is_on(&self, key: &str) -> bool {
-        json_file::is_on(self.get(key))
+        frappe_keys::is_on(key, self.get(key))
     }
 }

@@ -19,7 +19,8 @@ use self::wanted::differences;
 pub use self::wanted::{Managed, Wanted, managed};
 use crate::bench::Bench;
 use crate::bench::atomic_file::write_atomic;
-use crate::bench::json_file::read_common_object;
+use crate::bench::json_file::{self, read_common_object};
+use crate::config::frappe_keys::{self, FrappeKey};
 use crate::outcome::refusal::Refusal;
 use crate::outcome::{self, Fault, Result};
 
@@ -134,37 +135,53 @@ fn write(path: &Path, object: &Map<String, Value>) -> io::Result<()> {
 /// The environment overrides for a difference, and the keys that have no override
 /// (v15 and later; v14 reads only FRAPPE_SITE: docs/frappe-contract.md#environment-overrides).
 fn overrides(different: &Managed, frappe_major: Option<u32>) -> (Overrides, Vec<&'static str>) {
-    let reads_them = frappe_major.is_none_or(|major| major >= 15);
     let mut variables = Overrides::new();
     let mut uncovered = Vec::new();
     for (key, value) in different {
-        let variable = match *key {
-            "default_site" => "FRAPPE_SITE",
-            "db_type" if reads_them => "FRAPPE_DB_TYPE",
-            "db_host" if reads_them => "FRAPPE_DB_HOST",
-            "db_port" if reads_them => "FRAPPE_DB_PORT",
-            "redis_cache" if reads_them => "FRAPPE_REDIS_CACHE",
-            "redis_queue" if reads_them => "FRAPPE_REDIS_QUEUE",
-            _ => {
-                uncovered.push(*key);
-                continue;
-            }
+        let Some(variable) = frappe_keys::override_of(key, frappe_major) else {
+            uncovered.push(*key);
+            continue;
         };
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_string);
-        variables.insert(variable, text);
+        variables.insert(variable, text_of(value));
     }
     (variables, uncovered)
 }
 
+/// Returns the overrides for the keys of `site_config.json` that differ from `managed`: without them a child would use
+/// another server than we. A file that is absent or invalid has no keys.
+pub fn overrides_of_site(folder: &Path, managed: &Managed, frappe_major: Option<u32>) -> Overrides {
+    let site =
+        json_file::read_object(&folder.join("site_config.json")).ok().and_then(std::result::Result::ok);
+    let site = site.unwrap_or_default();
+    let differs = |(key, ours): &&(&'static str, Value)| {
+        let setting = frappe_keys::named(key).and_then(FrappeKey::setting);
+        let is_same =
+            |theirs| frappe_keys::is_same_in_file(setting.unwrap_or_default(), &text_of(ours), theirs);
+        site.get(*key).is_some_and(|theirs| !is_same(theirs))
+    };
+    overrides(&managed.iter().filter(differs).cloned().collect(), frappe_major).0
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_string)
+}
+
 /// Compares without writing, for a follower: returns the overrides for our children, and logs differing keys that have
-/// none.
+/// none. `folder` is the site's, if the site is known.
 ///
 /// # Errors
 /// 78 for invalid JSON.
-pub fn compare(sites: &Path, managed: &Managed, frappe_major: Option<u32>) -> Result<Overrides> {
+pub fn compare(
+    sites: &Path,
+    folder: Option<&Path>,
+    managed: &Managed,
+    frappe_major: Option<u32>,
+) -> Result<Overrides> {
     let current = read(&sites.join("common_site_config.json"))?;
     let different = differences(&current, managed, &Vec::new());
-    let (variables, uncovered) = overrides(&different, frappe_major);
+    let (mut variables, uncovered) = overrides(&different, frappe_major);
+    variables
+        .extend(folder.map(|folder| overrides_of_site(folder, managed, frappe_major)).unwrap_or_default());
     if !uncovered.is_empty() {
         tracing::warn!(
             event = "config.common_differs",

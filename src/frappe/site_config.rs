@@ -14,6 +14,7 @@ use crate::bench::Bench;
 use crate::bench::json_file;
 use crate::bench::site_login::{FIRST_MAJOR_WITH_USER, LoginKeys};
 use crate::config::database::Login;
+use crate::config::frappe_keys;
 
 /// The part of site_config.json that the bootstrap reads.
 #[derive(Clone, Debug, Default)]
@@ -156,9 +157,9 @@ fn read(value: &serde_json::Map<String, Value>, reads_db_user: impl FnOnce() -> 
     }
 }
 
-/// True if a key is on by Frappe's `cint`: 1, "1" or true.
+/// True if Frappe takes a key of the site's file for on.
 pub fn is_on(folder: &Path, key: &str) -> bool {
     let config =
         json_file::read_object(&folder.join("site_config.json")).ok().and_then(std::result::Result::ok);
-    config.is_some_and(|config| json_file::is_on(config.get(key)))
+    config.is_some_and(|config| frappe_keys::is_on(key, config.get(key)))
 }

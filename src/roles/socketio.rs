@@ -67,9 +67,10 @@ fn spec(context: &RoleContext<'_>, subscription: &Subscription) -> Spec {
     if let Some(url) = context.pod.config.web_url.clone().or_else(|| own_web_url(context)) {
         environment.set("CAULDRON_WEB_URL", url);
     }
-    if let Some(port) = context.pod.config.socketio_port {
-        environment.set("FRAPPE_SOCKETIO_PORT", port.to_string());
-    }
+    // Node reads files that we do not (config.json), and ports that we cannot. It takes a number for a port here, too; a
+    // socketio_uds in a file would win over the port.
+    let port = context.pod.config.socketio_listen_port.to_string();
+    environment.set("FRAPPE_SOCKETIO_PORT", &port).set("FRAPPE_SOCKETIO_UDS", &port);
     let script = context.pod.bench.app("frappe").join("socketio.js");
     Spec {
         args: vec!["-".into(), script.into()],

@@ -16,7 +16,8 @@ use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Result};
 
 /// Writes an encryption key, if there is none, before any role serves: Frappe makes one at first use, in all processes
-/// at the same time, and only the last one written can decrypt (docs/frappe-contract.md#encryption-key).
+/// at the same time, and only the last one written can decrypt (docs/frappe-contract.md#encryption-key). A key in
+/// common_site_config.json has encrypted what is saved, and becomes the site's own.
 ///
 /// # Errors
 /// 78 if `given` is not the key that the site has: its saved secrets would be unreadable.
@@ -32,7 +33,9 @@ pub async fn ensure_encryption_key(folder: &Path, given: Option<&SecretString>) 
     if has_key(&path, given)? {
         return Ok(());
     }
-    let key = given.cloned().unwrap_or_else(|| URL_SAFE.encode(rand::random::<[u8; 32]>()).into());
+    let of_bench = || key_of_bench(folder);
+    let new = || URL_SAFE.encode(rand::random::<[u8; 32]>()).into();
+    let key = given.cloned().or_else(of_bench).unwrap_or_else(new);
     let mut config = read_object(&path)?;
     config.insert("encryption_key".into(), key.expose_secret().into());
     write(&path, &config)?;
@@ -84,9 +87,20 @@ pub fn has_encryption_key(folder: &Path, given: Option<&SecretString>) -> Result
     has_key(&folder.join("site_config.json"), given)
 }
 
+/// Returns the key in common_site_config.json, which Frappe uses for a site without one.
+fn key_of_bench(folder: &Path) -> Option<SecretString> {
+    let common = json_file::read_common_object(&folder.parent()?.join("common_site_config.json"));
+    key_in(&common.ok()?.ok()?).map(SecretString::from)
+}
+
+/// An empty key has encrypted nothing.
+fn key_in(config: &serde_json::Map<String, Value>) -> Option<&str> {
+    config.get("encryption_key").and_then(Value::as_str).filter(|key| !key.is_empty())
+}
+
 fn has_key(path: &Path, given: Option<&SecretString>) -> Result<bool> {
     let config = read_object(path)?;
-    let Some(key) = config.get("encryption_key").and_then(Value::as_str) else { return Ok(false) };
+    let Some(key) = key_in(&config) else { return Ok(false) };
     if given.is_some_and(|given| given.expose_secret() != key) {
         return Err(Fault::configuration(
             format!("ENCRYPTION_KEY is not the key in {}", path.display()),
