@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "bad_input/canaries.rs"]
+mod canaries;
 #[path = "bad_input/files.rs"]
 mod files;
 #[path = "bad_input/keys.rs"]

@@ -3,6 +3,10 @@
 //! The chart's main containers get no REDIS_* variables (docs/before.md#environment-of-the-containers); they read
 //! common_site_config.json.
 
+#[cfg(test)]
+use std::cell::RefCell;
+#[cfg(test)]
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -14,6 +18,12 @@ use crate::bench::{ATTEMPT, json_file};
 
 pub const COMMON: &str = "common_site_config.json";
 pub const SITE: &str = "site_config.json";
+
+#[cfg(test)]
+thread_local! {
+    /// The keys that were asked for, for the tests that put a value into each.
+    pub static ASKED_KEYS: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+}
 
 /// Both files, read when this process started. A missing file counts as empty.
 #[derive(Default)]
@@ -50,6 +60,8 @@ impl BenchFiles {
 
     /// Returns a value of any type.
     pub fn common_value(&self, key: &str) -> Option<&Value> {
+        #[cfg(test)]
+        ASKED_KEYS.with_borrow_mut(|keys| keys.insert(key.into()));
         self.common.get(key)
     }
 
@@ -91,6 +103,8 @@ fn is_being_created(sites: &Path, site: &str) -> bool {
 }
 
 fn given(object: &Map<String, Value>, key: &str, file: &'static str) -> Option<Given> {
+    #[cfg(test)]
+    ASKED_KEYS.with_borrow_mut(|keys| keys.insert(key.into()));
     let value = match object.get(key)? {
         Value::String(text) if !text.is_empty() => text.clone(),
         Value::Number(number) => number.to_string(),

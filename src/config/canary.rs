@@ -1,164 +1,199 @@
-//! Tests that no part of a login in any setting, however malformed, is in a message or in `--print-config`.
+//! Tests that no part of a login in any setting, however malformed, is in a message, in our log or in `--print-config`.
 
-use std::collections::BTreeMap;
+mod shapes;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use proptest::prelude::*;
+use tracing_subscriber::fmt::MakeWriter;
 
+use self::shapes::{KNOWN_LEAKS, KNOWN_LEAKS_WITHOUT_HOST, login, login_without_host, wrapped};
+use super::bench_files::ASKED_KEYS;
 use super::reader::Reader;
-use super::variable::{VARIABLES, Variable};
-use super::{Needs, frappe_environment, load, render};
+use super::variable::{VARIABLES, Variable, secret_names};
+use super::{Needs, frappe_environment, load, render, unused};
 
-/// Pieces that split a URL, a list or JSON in unexpected places.
-const PIECES: [&str; 42] = [
-    "redis://",
-    "rediss://",
-    "unix://",
-    "https://",
-    "ssh://",
-    "postgres://",
-    "tcp://",
-    "//",
-    "/",
-    ":",
-    ":",
-    "@",
-    "?",
-    "#",
-    "&",
-    "=",
-    "%2F",
-    "\\",
-    "\"",
-    "'",
-    "`",
-    " ",
-    "\t",
-    "\r",
-    "\n",
-    ",",
-    ";",
-    "[",
-    "]",
-    "{",
-    "}",
-    "*",
-    "-",
-    "..",
-    "12",
-    "6379",
-    "host",
-    "user",
-    "git",
-    "main",
-    "a:",
-    "http://",
-];
+/// Collects the log of one thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
 
-/// A text with a login: an `@` somewhere after the canary.
-fn with_login() -> impl Strategy<Value = String> {
-    let pieces = |most| proptest::collection::vec(proptest::sample::select(PIECES.to_vec()), 0..=most);
-    (pieces(6), pieces(4), pieces(6)).prop_map(|(before, between, behind)| {
-        format!("{}:canary{}@{}", before.concat(), between.concat(), behind.concat())
-    })
-}
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
 
-/// The text itself, or wrapped in JSON, base64, a list or quotes.
-fn wrapped(text: &str, shape: u8) -> String {
-    let quoted = serde_json::to_string(text).unwrap();
-    match shape {
-        1 => format!(r#"[{{"url":{quoted},"branch":"main"}}]"#),
-        2 => format!(r#"[{{"name":{quoted}}},{{"url":"https://h/x","branch":{quoted}}}]"#),
-        3 => format!(r#"[{{{quoted}:1}}]"#),
-        4 => format!(r#"{{{quoted}:{{"token_file":"/t"}},"h":{{"token_file":{quoted}}}}}"#),
-        5 => base64::engine::general_purpose::STANDARD.encode(format!(r#"[{{"url":{quoted}}}]"#)),
-        6 => format!("a:{text}:main, b:{text}"),
-        7 => format!("\"{text}\""),
-        8 => format!("{text}\r"),
-        _ => text.to_string(),
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
-/// Returns all messages and the output of `--print-config`.
-fn output(environment: &BTreeMap<&str, &str>) -> String {
-    let flags = BTreeMap::new();
-    let mut reader = Reader::new(&flags, environment);
-    let needs = Needs::SERVERS;
-    let _ = load(&mut reader, needs, false);
-    let problems: Vec<String> = reader.problems.iter().map(ToString::to_string).collect();
-    problems.join("\n") + &render(&reader)
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
 }
 
-fn names() -> Vec<&'static str> {
+/// Returns all messages, the whole log, and the output of `--print-config`.
+fn output(environment: &BTreeMap<&str, &str>) -> String {
+    let log = Log::default();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
+    let shown = tracing::subscriber::with_default(subscriber, || {
+        let flags = BTreeMap::new();
+        let mut reader = Reader::new(&flags, environment);
+        let _ = super::log::read(&mut reader);
+        let _ = load(&mut reader, Needs::SERVERS, false);
+        unused::log(&reader, Some(15), &[]);
+        let problems: Vec<String> = reader.problems.iter().map(ToString::to_string).collect();
+        problems.join("\n") + &render(&reader)
+    });
+    let log = log.0.lock().unwrap();
+    shown + &String::from_utf8_lossy(&log)
+}
+
+/// The names of all settings, with those that Frappe reads from the environment.
+fn names() -> Vec<String> {
     let ours = VARIABLES.iter().flat_map(|v| std::iter::once(v.name).chain(v.aliases.iter().copied()));
-    ours.chain(frappe_environment::names()).collect()
+    let all = ours.map(|name| [name.to_string(), Variable::file_name(name)]).collect::<Vec<_>>().concat();
+    all.into_iter().chain(frappe_environment::names().map(str::to_string)).collect()
+}
+
+fn is_hidden(output: &str) -> bool {
+    let encoded = base64::engine::general_purpose::STANDARD.encode("canary");
+    !output.contains("canary") && !output.contains(&encoded[..6])
+}
+
+/// Asserts that nothing shows a value that is set in one of these variables. The path in a NAME_FILE may be the secret
+/// itself by mistake.
+fn assert_hidden(names: impl IntoIterator<Item = String>, value: &str) -> Result<(), TestCaseError> {
+    for name in names {
+        let mut environment = BTreeMap::from([
+            ("SITE_NAME", "s.local"),
+            ("DB_HOST", "pg"),
+            ("REDIS_CACHE", "redis://r/0"),
+            ("REDIS_QUEUE", "redis://r/1"),
+        ]);
+        // A value and its file exclude each other.
+        environment.remove(name.trim_end_matches("_FILE"));
+        environment.insert(&name, value);
+        let output = output(&environment);
+        prop_assert!(is_hidden(&output), "{name}={value:?}\n{output}");
+    }
+    Ok(())
+}
+
+/// A bench whose files have a value in one key.
+struct BenchWithKey(tempfile::TempDir);
+
+impl BenchWithKey {
+    fn new() -> Self {
+        let bench = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(bench.path().join("sites/s.local")).unwrap();
+        Self(bench)
+    }
+
+    fn output(&self, site_name: Option<&str>) -> String {
+        let bench = self.0.path().display().to_string();
+        let mut environment = BTreeMap::from([("CAULDRON_BENCH", bench.as_str())]);
+        environment.extend(site_name.map(|site| ("SITE_NAME", site)));
+        output(&environment)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join("sites").join(name)
+    }
+
+    /// Every key that the configuration asks for.
+    fn keys(&self) -> BTreeSet<String> {
+        ASKED_KEYS.with_borrow_mut(BTreeSet::clear);
+        let _ = self.output(Some("s.local"));
+        let asked = ASKED_KEYS.with_borrow(BTreeSet::clone);
+        // Read by other functions.
+        let others = ["default_site", "domains", "db_user", "db_password", "encryption_key"];
+        asked.into_iter().chain(others.map(String::from)).collect()
+    }
+
+    fn assert_hidden(&self, keys: &BTreeSet<String>, value: &str) -> Result<(), TestCaseError> {
+        for key in keys {
+            let in_shapes = [
+                serde_json::json!({key: value}),
+                serde_json::json!({key: [value, {"domain": value}]}),
+                serde_json::json!({key: {"reports": {"timeout": value}, value: 1}}),
+            ];
+            for (text, name) in in_shapes.iter().flat_map(|text| {
+                ["common_site_config.json", "s.local/site_config.json"].map(|name| (text.to_string(), name))
+            }) {
+                std::fs::write(self.file(name), &text).unwrap();
+                let output = self.output(Some("s.local").filter(|_| key != "default_site"));
+                std::fs::remove_file(self.file(name)).unwrap();
+                prop_assert!(is_hidden(&output), "{name}: {text}\n{output}");
+            }
+        }
+        Ok(())
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_part_of_a_login_is_shown(text in with_login(), shape in 0u8..10, index in any::<prop::sample::Index>()) {
-        let names = names();
-        let name = names[index.index(names.len())];
-        let value = wrapped(&text, shape);
-        let encoded = base64::engine::general_purpose::STANDARD.encode("canary");
-        let file = Variable::file_name(name);
-        for (name, value) in [(name, value.as_str()), (file.as_str(), text.as_str())] {
-            let mut environment = BTreeMap::from([
-                ("SITE_NAME", "s.local"), ("DB_HOST", "pg"), ("REDIS_CACHE", "redis://r/0"), ("REDIS_QUEUE", "redis://r/1"),
-            ]);
-            environment.insert(name, value);
-            let output = output(&environment);
-            prop_assert!(!output.contains("canary") && !output.contains(&encoded[..6]), "{name}={value:?}\n{output}");
-        }
+    fn no_part_of_a_login_is_shown(text in login(), shape in 0u8..10) {
+        assert_hidden(names(), &wrapped(&text, shape))?;
     }
+
+    /// The `@` is what marks a login. Where one belongs, nothing is shown without the mark either.
+    #[test]
+    fn no_part_of_a_login_without_its_host_is_shown(text in login_without_host(), shape in 0u8..10) {
+        assert_hidden(secret_names(), &wrapped(&text, shape))?;
+    }
+
 }
 
-/// Inputs that once showed a login.
-const KNOWN_LEAKS: [&str; 6] = [
-    "redis://:ab@cd/canary@host:6379/0",
-    "postgres://u:canary@h/db",
-    "https://user:gl/canary@host/x.git",
-    "host=pg password=canary",
-    "\"postgres://u:canary@h/db\"",
-    "u:canary@h",
-];
+proptest! {
+    // Each case writes some 130 files.
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
 
-/// The bench's own files are a source like the environment.
-#[test]
-fn known_leaks_in_files_of_the_bench_are_not_shown() {
-    let bench = tempfile::tempdir().unwrap();
-    std::fs::create_dir_all(bench.path().join("sites/s.local")).unwrap();
-    let path = bench.path().display().to_string();
-    let keys = [
-        "db_host",
-        "db_port",
-        "db_type",
-        "db_name",
-        "redis_cache",
-        "redis_queue",
-        "socketio_port",
-        "default_site",
-    ];
-    for (value, key) in KNOWN_LEAKS.iter().flat_map(|value| keys.map(|key| (value, key))) {
-        for file in ["common_site_config.json", "s.local/site_config.json"] {
-            let file = bench.path().join("sites").join(file);
-            std::fs::write(&file, serde_json::json!({key: value}).to_string()).unwrap();
-            let output =
-                output(&BTreeMap::from([("CAULDRON_BENCH", path.as_str()), ("SITE_NAME", "s.local")]));
-            std::fs::remove_file(&file).unwrap();
-            assert!(!output.contains("canary"), "{key}: {value}\n{output}");
-        }
+    /// The bench's own files are a source like the environment.
+    #[test]
+    fn no_part_of_a_login_in_the_benchs_files_is_shown(text in login(), shape in 0u8..10) {
+        let bench = BenchWithKey::new();
+        let keys = bench.keys();
+        prop_assert!(keys.len() > 15, "{keys:?}");
+        bench.assert_hidden(&keys, &wrapped(&text, shape))?;
     }
 }
 
 #[test]
-fn known_leaks_in_any_setting_are_not_shown() {
+fn known_leaks_are_not_shown() {
+    let bench = BenchWithKey::new();
+    let keys = bench.keys();
     for value in KNOWN_LEAKS {
-        for name in names() {
-            let output = output(&BTreeMap::from([("SITE_NAME", "s.local"), (name, value)]));
-            assert!(!output.contains("canary"), "{name}={value}\n{output}");
+        assert_hidden(names(), value).unwrap();
+        bench.assert_hidden(&keys, value).unwrap();
+    }
+    for value in KNOWN_LEAKS_WITHOUT_HOST {
+        assert_hidden(secret_names(), value).unwrap();
+    }
+}
+
+/// A secret has no shape: nothing of it is shown, whatever it is.
+#[test]
+fn no_secret_is_shown_whatever_it_is() {
+    for variable in VARIABLES.iter().filter(|variable| variable.is_secret()) {
+        for value in
+            ["canary", " canary ", "canary\tx", "canary\n\n", "\"canary\"", "canary'`", "canary\u{7}"]
+        {
+            for name in std::iter::once(&variable.name).chain(variable.aliases) {
+                let output = output(&BTreeMap::from([("SITE_NAME", "s.local"), (name, value)]));
+                assert!(is_hidden(&output), "{name}={value:?}\n{output}");
+            }
         }
     }
 }

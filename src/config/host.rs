@@ -4,7 +4,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::login_signs::contains_login;
+use super::login_signs::may_contain_login;
 
 /// The maximum length of a DNS name (RFC 1035), without the final dot.
 const MAX_LENGTH: usize = 253;
@@ -35,7 +35,7 @@ pub fn parse(text: &str) -> Result<String, String> {
         "it has a port after the host"
     } else if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         "it contains white space or a control character"
-    } else if contains_login(text) {
+    } else if may_contain_login(text) {
         "it is base64: write the decoded value"
     } else if is_name(text) {
         return Ok(text.into());
@@ -89,6 +89,7 @@ mod tests {
             ("canary\u{7}x", "control"),
             ("a,canary", "several"),
             ("cmVkaXM6Ly86Y2FuYXJ5QGhvMDAw", "base64"),
+            ("cmVkaXM6Ly91OmNhbmFyeTAw", "base64"),
             ("canary:x", "neither a host name"),
             ("/run/canary", "a path"),
             ("canary..x", "neither a host name"),

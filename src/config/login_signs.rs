@@ -8,9 +8,9 @@ use base64::Engine;
 /// Text before a password in connection strings and queries, in addition to `@` and `://`.
 const ASSIGNMENTS: [&str; 5] = ["password=", "passwd=", "pwd=", "secret=", "token="];
 
-/// True for a URL, a value with an `@`, and `password=…`.
+/// True for a URL, a value with an `@`, and `password=…`, also in base64.
 pub fn may_contain_login(value: &str) -> bool {
-    value.contains("://") || contains_login(value)
+    value.contains("://") || from_base64(value).contains("://") || contains_login(value)
 }
 
 /// Like [`may_contain_login`], for a value that is a URL or a list of URLs: there, `://` alone is not a sign.
@@ -54,9 +54,14 @@ mod tests {
 
     #[test]
     fn a_url_and_a_connection_string_may_hold_a_login() {
-        for text in
-            ["redis://h", "u:p@h", "host=h Password=x", "https://h/x?private_token=x", "cmVkaXM6Ly86cEBo"]
-        {
+        for text in [
+            "redis://h",
+            "u:p@h",
+            "host=h Password=x",
+            "https://h/x?private_token=x",
+            "cmVkaXM6Ly86cEBo",
+            "cmVkaXM6Ly91OnA=",
+        ] {
             assert!(may_contain_login(text), "{text}");
         }
         for text in ["5432", "erp.example.com", "/run/secrets/token", "a=b c=d", "10.0.0.0/8, *"] {

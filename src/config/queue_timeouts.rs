@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::bench_files::COMMON;
 use super::duration::NO_LIMIT;
+use super::login_signs::may_contain_login;
 use super::reader::Reader;
 use super::source::Source;
 
@@ -35,7 +36,7 @@ pub fn read(reader: &mut Reader<'_>, workers: Option<&Value>) -> BTreeMap<String
         // A queue with a problem stays a queue of the bench, so that its pool is no second problem.
         timeouts.insert(name.clone(), *timeout.as_ref().unwrap_or(&DEFAULT_TIMEOUT));
         if let Err(cause) = timeout {
-            problem(format!("queue `{name}`: {cause}"));
+            problem(format!("queue `{}`: {cause}", shown(name)));
         }
     }
     timeouts
@@ -56,7 +57,10 @@ fn parse(timeout: &Value) -> Result<Duration, String> {
         Some(-1) => Ok(NO_LIMIT),
         Some(seconds) if seconds > 0 => Ok(Duration::from_secs(seconds.unsigned_abs()).min(NO_LIMIT)),
         _ => Err(match timeout {
-            Value::Number(_) | Value::String(_) => format!("`{}` is not a timeout", text_of(timeout)),
+            Value::Number(_) | Value::String(_) => {
+                let text = timeout.as_str().map_or_else(|| timeout.to_string(), str::to_string);
+                format!("`{}` is not a timeout", shown(&text))
+            }
             other => format!("its timeout is {}", kind(other)),
         }),
     }
@@ -83,9 +87,11 @@ fn parse_text(text: &str) -> Option<i64> {
     text[..text.len() - 1].trim().parse::<i64>().ok()?.checked_mul(factor)
 }
 
-/// The beginning of a value, for a message.
-fn text_of(value: &Value) -> String {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_string);
+/// The beginning of a text of the file, for a message.
+fn shown(text: &str) -> String {
+    if may_contain_login(text) {
+        return "(not shown: it may contain a login)".into();
+    }
     text.chars().take(20).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

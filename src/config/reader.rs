@@ -7,7 +7,7 @@ use super::login_signs::{contains_login, may_contain_login, without_quotes};
 use super::source::{Given, Problem, Source, Strings};
 use super::text::{is_quoted, text_of, warn_of_line_end, without_line_end};
 use super::unused::Unused;
-use super::variable::kind::Kind;
+use super::variable::kind::{Kind, Secrecy};
 use super::variable::{self, Variable};
 
 /// Reads variables, keeps the values for `--print-config`, and collects problems.
@@ -95,9 +95,8 @@ impl<'a> Reader<'a> {
         match parse(given.value.trim()) {
             Ok(value) => Some(value),
             Err(cause) => {
-                let is_url_list = matches!(variable::named(name).kind, Kind::Apps(..));
-                let hide = if is_url_list { contains_login } else { may_contain_login };
-                let cause = if hide(&given.value) { without_quotes(&cause) } else { cause };
+                let is_hidden = hides_quotes(variable::named(name).kind, &given.value, &cause);
+                let cause = if is_hidden { without_quotes(&cause) } else { cause };
                 let hint = if is_quoted(&given.value) && !cause.contains("quotes") {
                     format!("{hint}; the quotes around the value are part of it: remove them")
                 } else {
@@ -212,6 +211,16 @@ impl<'a> Reader<'a> {
                 None
             }
         }
+    }
+}
+
+/// True if a message must not quote any part of the value. In a setting that may hold a login, a part is quoted only from
+/// JSON: its strings are quoted as a whole, so that a login is recognized.
+fn hides_quotes(kind: Kind, value: &str, cause: &str) -> bool {
+    match (kind, kind.secrecy()) {
+        (Kind::AppList, _) => contains_login(value) || may_contain_login(cause),
+        (_, Secrecy::Public) => may_contain_login(value),
+        _ => true,
     }
 }
 

@@ -34,8 +34,10 @@ pub enum Kind {
     SecretForm(&'static str),
     /// A Redis URL with its login.
     RedisUrl,
-    /// A list of apps, whose URLs may hold logins: what it is, and an example.
-    Apps(&'static str, &'static str),
+    /// A JSON list of apps, whose URLs may hold logins.
+    AppList,
+    /// The chart's list of apps as one text, whose URLs may hold logins.
+    AppWords,
     /// Logins by host: JSON that names files. Somebody may write the token itself there by mistake.
     GitLogins,
     /// A value that is not used. It is the URL of a Redis with its login, or its host.
@@ -77,18 +79,24 @@ impl Kind {
     pub fn secrecy(self) -> Secrecy {
         match self {
             Self::Secret | Self::SecretForm(..) => Secrecy::Secret,
-            Self::RedisUrl | Self::Apps(..) | Self::GitLogins | Self::Ignored => Secrecy::MayHoldLogin,
+            Self::RedisUrl | Self::AppList | Self::AppWords | Self::GitLogins | Self::Ignored => {
+                Secrecy::MayHoldLogin
+            }
+
             _ => Secrecy::Public,
         }
     }
 }
+
+const APP_LIST: &str = r#"[{"url":"https://host/crm.git","branch":"main"}]"#;
+const APP_WORDS: &str = "crm:https://host/crm.git:main";
 
 /// What a value may be, in words.
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text => write!(f, "any text"),
-            Self::Form(what, example) | Self::Apps(what, example) => write!(f, "{what}: `{example}`"),
+            Self::Form(what, example) => write!(f, "{what}: `{example}`"),
             Self::SecretForm(what) => write!(f, "{what}"),
             Self::OneOf(words) => {
                 let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
@@ -103,6 +111,8 @@ impl fmt::Display for Kind {
             Self::Size => write!(f, "size: `50m`, `512Mi`, bytes"),
             Self::Quantity => write!(f, "size: `512Mi`, `1G`"),
             Self::Secret => write!(f, "text without control characters"),
+            Self::AppList => write!(f, "JSON: `{APP_LIST}`"),
+            Self::AppWords => write!(f, "name:URL:branch, separated by commas: `{APP_WORDS}`"),
             Self::RedisUrl => write!(f, "URL or host:port: `redis://redis:6379/0`"),
             Self::GitLogins => write!(f, "JSON: `{{\"host\":{{\"token_file\":\"/path\"}}}}`"),
             Self::Ignored => write!(f, "anything"),

@@ -2,8 +2,8 @@
 
 use super::Variable;
 use super::kind::Kind::{
-    self, Apps, Count, Duration, Form, GitLogins, Ignored, OneOf, Path, Port, Quantity, RedisUrl, Seconds,
-    Secret, SecretForm, Size, Text,
+    self, AppList, AppWords, Count, Duration, Form, GitLogins, Ignored, OneOf, Path, Port, Quantity,
+    RedisUrl, Seconds, Secret, SecretForm, Size, Text,
 };
 use super::kind::Zero;
 
@@ -97,9 +97,9 @@ pub const VARIABLES: &[Variable] = &[
     setting("SOCKETIO_PORT", Port, "(not written)", "socketio_port in common_site_config.json"),
     setting("STANDARD_APPS", Form("name:branch, separated by commas", "erpnext:version-15,hrms"), "(none)",
         "The chart's list of apps of Frappe's own organisation"),
-    setting("CUSTOM_APPS", Apps("name:URL:branch, separated by commas", "crm:https://host/crm.git:main"), "(none)",
+    setting("CUSTOM_APPS", AppWords, "(none)",
         "The chart's list of other apps"),
-    setting("CAULDRON_APPS", Apps("JSON list", r#"[{"url":"https://host/crm.git","branch":"main"}]"#), "what the image fetched",
+    setting("CAULDRON_APPS", AppList, "what the image fetched",
         "Wanted apps (CAULDRON_APPS_FILE: frappe_docker's apps.json)"),
     setting("CAULDRON_APPS_UPDATE", Text, "(none)",
         "A new value moves the wanted branches to their newest commits, once"),

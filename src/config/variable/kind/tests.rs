@@ -66,7 +66,9 @@ fn sources(variable: &'static Variable) -> impl Iterator<Item = By> {
 fn good(kind: Kind) -> Vec<String> {
     let texts: &[&str] = match kind {
         Kind::Text | Kind::Ignored => &["text"],
-        Kind::Form(_, example) | Kind::Apps(_, example) => &[example],
+        Kind::Form(_, example) => &[example],
+        Kind::AppList => &[APP_LIST],
+        Kind::AppWords => &[APP_WORDS],
         Kind::OneOf(words) => words,
         Kind::Path => &["/srv/x"],
         Kind::Port => &["1", "65535"],
@@ -86,7 +88,7 @@ fn good(kind: Kind) -> Vec<String> {
 fn bad(kind: Kind) -> Vec<String> {
     let texts: &[&str] = match kind {
         Kind::Text | Kind::Ignored => &[],
-        Kind::Form(..) | Kind::Apps(..) | Kind::RedisUrl | Kind::GitLogins => &["u:\u{1}@h"],
+        Kind::Form(..) | Kind::AppList | Kind::AppWords | Kind::RedisUrl | Kind::GitLogins => &["u:\u{1}@h"],
         Kind::OneOf(_) => &["0", "-1", "other", "ON", "yes"],
         Kind::Path => &["0", "-1", "text", "./x", "~/x"],
         Kind::Port => &["0", "-1", "text", "65536", "80.0", "http"],
