@@ -9,14 +9,17 @@ use crate::stage::{self, SITE, held_at};
 use crate::support::barrier::Barrier;
 use crate::support::bench::Bench;
 use crate::support::postgres::{PASSWORD, SUPERUSER};
+use crate::support::redis::{self, Redis};
 use crate::support::running::Running;
+use crate::support::stage::Stage;
 use crate::support::tree::with_descendants;
 use crate::support::{binary::LONG, snapshot};
 
 const SITE_CANARY: &str = "canarySITE4711";
 const ADMIN_CANARY: &str = "canaryADMIN4712";
 const ROOT_CANARY: &str = "canaryROOT4713";
-const CANARIES: [&str; 3] = [SITE_CANARY, ADMIN_CANARY, ROOT_CANARY];
+const REDIS_CANARY: &str = "canaryREDIS4714";
+const CANARIES: [&str; 4] = [SITE_CANARY, ADMIN_CANARY, ROOT_CANARY, REDIS_CANARY];
 /// Steps of new-site at which its processes are inspected; psql runs between the first two.
 const STEPS: &str = "folders,site_config,core_tables,doctype:User,administrator_password,scheduler_set";
 
@@ -36,8 +39,22 @@ fn exposed(root: u32) -> BTreeSet<String> {
     found
 }
 
+/// Returns the places on the bench that hold a canary, as docs/secrets.md writes them, and asserts that the page has them.
+fn places(bench: &Bench, canaries: &[&str]) -> BTreeSet<String> {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/secrets.md")).expect("a page");
+    let table = page.split("## Where a secret stands").nth(1).expect("the heading");
+    let table = table.split("\n## ").next().expect("its text");
+    let bench_path = format!("{}/", bench.path().display());
+    let found = holders(bench.path(), canaries).into_iter().map(|path| {
+        let place = path.trim_start_matches(&bench_path).replace(SITE, "<site>");
+        assert!(table.contains(&format!("\n| `{place}` |")), "docs/secrets.md does not name {place}");
+        place
+    });
+    found.collect()
+}
+
 /// Returns the files below `folder` that hold a canary.
-fn holders(folder: &Path) -> BTreeSet<String> {
+fn holders(folder: &Path, canaries: &[&str]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -45,10 +62,10 @@ fn holders(folder: &Path) -> BTreeSet<String> {
             continue;
         }
         if path.is_dir() {
-            found.extend(holders(&path));
+            found.extend(holders(&path, canaries));
         } else {
             let text = String::from_utf8_lossy(&fs::read(&path).unwrap_or_default()).into_owned();
-            if CANARIES.iter().any(|canary| text.contains(canary)) {
+            if canaries.iter().any(|canary| text.contains(canary)) {
                 found.insert(path.display().to_string());
             }
         }
@@ -58,7 +75,8 @@ fn holders(folder: &Path) -> BTreeSet<String> {
 
 #[test]
 fn no_secret_is_exposed() {
-    let stage = stage::empty();
+    let redis = Redis::start_with(redis::Options::default().password(REDIS_CANARY));
+    let stage = Stage { redis, ..stage::empty() };
     stage.postgres.run("postgres", &format!("CREATE ROLE root SUPERUSER LOGIN PASSWORD '{ROOT_CANARY}'"));
     let barrier = Barrier::at(STEPS);
     let leader = stage
@@ -82,17 +100,40 @@ fn no_secret_is_exposed() {
     }
     assert_eq!(seen, BTreeSet::new());
     let runtime = pod.folder().join("run");
-    assert_eq!(holders(&runtime), BTreeSet::new(), "the password file is deleted after its step");
+    assert_eq!(holders(&runtime, &CANARIES), BTreeSet::new(), "the password file is deleted after its step");
     let ended = pod.end().exits(0);
     for canary in CANARIES {
         assert!(!ended.to_string().contains(canary), "{canary} in the log");
     }
-    let own = stage.file("site_config.json");
-    assert_eq!(holders(stage.bench.path()), BTreeSet::from([own.display().to_string()]));
+    for (canary, place) in [
+        (SITE_CANARY, Some("sites/<site>/site_config.json")),
+        (REDIS_CANARY, Some("sites/common_site_config.json")),
+        (ADMIN_CANARY, None),
+        (ROOT_CANARY, None),
+    ] {
+        let expected = place.into_iter().map(String::from).collect::<BTreeSet<_>>();
+        assert_eq!(places(&stage.bench, &[canary]), expected, "{canary}");
+    }
     let cluster = snapshot::cluster(&stage.postgres);
     assert!(CANARIES.iter().all(|canary| !cluster.contains(canary)), "a secret is in the database");
     let log = stage.postgres.log();
     assert!(CANARIES.iter().all(|canary| !log.contains(canary)), "a secret is in the server's log");
+}
+
+#[test]
+fn generated_secrets_stand_where_the_page_says() {
+    let stage = stage::empty();
+    let ended = stage.leader().set("CAULDRON_LOG_LEVEL", "trace").run().exits(0);
+    let config = stage.site_config();
+    let site_config = "sites/<site>/site_config.json".to_owned();
+    for (key, other) in
+        [("db_password", Some("sites/.cauldron/<site>/db_password")), ("encryption_key", None)]
+    {
+        let secret = config[key].as_str().expect(key);
+        let expected = other.map(String::from).into_iter().chain([site_config.clone()]).collect();
+        assert_eq!(places(&stage.bench, &[secret]), expected, "{key}");
+        assert!(!ended.to_string().contains(secret), "{key} is in the log");
+    }
 }
 
 /// A failing step prints its arguments; the log and our record do not repeat the secrets.
