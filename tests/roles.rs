@@ -19,6 +19,8 @@ mod generations;
 mod hold;
 #[path = "roles/job.rs"]
 mod job;
+#[path = "roles/leases.rs"]
+mod leases;
 #[path = "roles/legacy.rs"]
 mod legacy;
 #[path = "roles/lost.rs"]
