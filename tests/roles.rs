@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "roles/aligned.rs"]
+mod aligned;
 #[path = "roles/all.rs"]
 mod all;
 #[path = "roles/apart.rs"]

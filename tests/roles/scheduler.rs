@@ -26,7 +26,7 @@ pub fn alone() -> MutexGuard<'static, ()> {
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn scheduler(container: &Container, stage: &RolesStage) -> Binary {
+pub fn scheduler(container: &Container, stage: &RolesStage) -> Binary {
     stage
         .command("scheduler")
         .set("CAULDRON_BENCH", container.path().display())
@@ -38,10 +38,20 @@ fn ticks(stage: &RolesStage) -> PathBuf {
     stage.file("ticks")
 }
 
-/// The end times of the ticks, in seconds of one clock, in order.
+/// The end times of the ticks, in seconds of a clock that never jumps, in order.
 fn ticked(stage: &RolesStage) -> Vec<f64> {
+    ticked_at(stage, 0)
+}
+
+/// The same in seconds since 1970.
+pub fn ticked_by_the_clock(stage: &RolesStage) -> Vec<f64> {
+    ticked_at(stage, 1)
+}
+
+fn ticked_at(stage: &RolesStage, column: usize) -> Vec<f64> {
     let text = fs::read_to_string(ticks(stage)).unwrap_or_default();
-    text.lines().map(|line| line.parse().expect("a time")).collect()
+    let time = |line: &str| line.split(' ').nth(column)?.parse().ok();
+    text.lines().map(|line| time(line).expect("a time")).collect()
 }
 
 fn note(pod: &Pod) -> String {
