@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::release::{LATER, Release, full_name};
 use crate::support::bench::{Bench, copy};
 use crate::support::binary::Binary;
+use crate::support::generation::Generation;
 use crate::support::postgres::Postgres;
 use crate::support::redis::Redis;
 use crate::support::stage::Stage;
@@ -65,6 +66,13 @@ impl GateStage {
         let stage = Self { stage: stage.set("CAULDRON_WAIT_TIMEOUT", "20s"), new };
         stage.created();
         stage
+    }
+
+    /// The new image has Frappe 16.
+    pub fn to_frappe_16() -> Self {
+        let stage = Self::new();
+        let new = stage.old().other_image_of(Generation::Frappe16);
+        Self { new, ..stage }.released()
     }
 
     /// A stage with a new release that has a patch and a changed DocType.

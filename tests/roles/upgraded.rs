@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use crate::foreign::bench_id;
 use crate::processes::status;
 use crate::stage::{LONG, RolesStage, SITE};
 use crate::support::generation::Generation;
@@ -37,9 +38,8 @@ connection.zadd(short.started_job_registry.key, {'roles.test::started': 1})
 fn leave(stage: &RolesStage) {
     let file = stage.file("upgraded");
     let _ = fs::remove_file(&file);
-    let bench_id = stage.queue("x").replace("rq:queue:", "").replace(":x", "");
     let mut python = RolesStage::new().bench().program("env/bin/python");
-    let output = python.args(["-c", LEAVE, &stage.redis.url(1), &bench_id]).arg(&file).output();
+    let output = python.args(["-c", LEAVE, &stage.redis.url(1), &bench_id(stage)]).arg(&file).output();
     let output = output.expect("python runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
@@ -72,7 +72,10 @@ fn jobs_of_frappe_15_run_after_the_upgrade() {
         let started = format!("{SITE}::started");
         eventually(LONG, "RQ fails it", || (stage.registries_of(&started) == ["failed"]).then_some(()));
         let foreign = "other.test::foreign".to_owned();
-        assert!(stage.waiting("default").contains(&foreign), "{:?}", stage.waiting("default"));
+        let parked = format!("cauldron:parked:{}:other.test:default", bench_id(&stage));
+        let mut kept: Vec<String> = stage.redis.ask(1, &["LRANGE", &parked, "0", "-1"]);
+        kept.extend(stage.waiting("default"));
+        assert!(kept.contains(&foreign), "{kept:?}");
         assert_eq!(status(&pod)["children"][0]["restarts"], 0, "{}", pod.log());
         assert_eq!(ran(&stage), names, "each ran once");
     }

@@ -47,7 +47,11 @@ impl Bench {
 
     /// Another image on the same volume: its own code, and the sites of this one.
     pub fn other_image(&self) -> Self {
-        let other = Self::sample();
+        self.other_image_of(Generation::Frappe15)
+    }
+
+    pub fn other_image_of(&self, generation: Generation) -> Self {
+        let other = Self::sample_of(generation);
         fs::remove_dir_all(other.sites()).expect("sites of its own");
         symlink(self.sites(), other.sites()).expect("a link to the volume");
         other
