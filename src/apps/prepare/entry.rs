@@ -16,22 +16,21 @@ use super::super::order::{order, required_app_missing};
 use super::super::pins::{Commit, Pin, Pins};
 use super::super::publish::{Fetched, Origin, Publisher};
 use super::super::{AppCode, bundles_of};
-use super::foresight::Work;
 use crate::config::apps::AppSpec;
 use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow, Result, Stopped};
 
 /// An entry, its pin, and the place of its code.
 pub struct Entry<'a> {
-    app: &'a AppSpec,
+    pub(super) app: &'a AppSpec,
     /// None if its branch is to move.
-    pinned: Option<&'a Pin>,
+    pub(super) pinned: Option<&'a Pin>,
     /// Commits of the same source that have bundles, the last pinned one first.
     before: Vec<String>,
-    source: Source<'a>,
+    pub(super) source: Source<'a>,
 }
 
-enum Source<'a> {
+pub(super) enum Source<'a> {
     Image(AppCode),
     Bundle(Bundle),
     /// The bundle's assets were not built, and this container can build them.
@@ -42,7 +41,7 @@ enum Source<'a> {
 }
 
 /// The place of an app's code or source at one commit.
-enum Place {
+pub(super) enum Place {
     /// A bundle for this bench.
     Bundle(Bundle),
     /// A bundle for another bench.
@@ -102,31 +101,13 @@ impl<'a> Entry<'a> {
     }
 
     /// The place of the entry's code or source at that commit.
-    fn place(&self, store: &BundleStore<'_>, commit: &str) -> Place {
+    pub(super) fn place(&self, store: &BundleStore<'_>, commit: &str) -> Place {
         if let Some(bundle) = store.any_bundle_at(self.app, commit) {
             return Place::Bundle(bundle);
         }
         // For a new image or another Python, the source of an existing bundle is used instead of the repository.
         let source = self.pinned.and_then(|pin| store.any_source_of(self.app, pin, commit));
         source.map_or(Place::Repository, Place::Source)
-    }
-
-    /// Foresees the work of [`Entry::fetch`] and [`Entry::published`], without asking a repository.
-    pub fn work(&self, store: &BundleStore<'_>) -> Work {
-        if matches!(self.source, Source::Image(_) | Source::Bundle(_) | Source::Fetched(..)) {
-            return Work::None;
-        }
-        let pinned = self.pinned.map(|pin| &pin.commit);
-        let commit = match pinned {
-            Some(Commit::At(commit)) => Some(commit),
-            _ => self.app.commit.as_ref(),
-        };
-        match commit.map(|commit| self.place(store, commit)) {
-            Some(Place::Bundle(_)) => Work::None,
-            Some(Place::Source(_)) => Work::Publish,
-            Some(Place::Repository) => Work::FetchAndPublish { if_moved: false },
-            None => Work::FetchAndPublish { if_moved: !self.before.is_empty() },
-        }
     }
 
     async fn fetch_source<'g>(
@@ -177,15 +158,8 @@ impl<'a> Entry<'a> {
         Ok((store.pin(self.app, &bundle), AppCode::Bundle(bundle)))
     }
 
-    /// The app's package, or its probable name.
-    pub fn package(&self, image: &Image) -> String {
-        let pinned = || self.pinned.map(|pin| pin.app.clone());
-        let known = self.known(image).map(|(app, _)| app.to_string());
-        known.or_else(pinned).unwrap_or_else(|| self.app.probable_package())
-    }
-
     /// The app's name and required apps, if they are known already.
-    fn known(&self, image: &Image) -> Option<(&str, Vec<String>)> {
+    pub(super) fn known(&self, image: &Image) -> Option<(&str, Vec<String>)> {
         match &self.source {
             Source::Image(code) => Some((code.app(), code.required_apps(image))),
             Source::Bundle(Bundle { manifest, .. }) | Source::Unbuilt(Bundle { manifest, .. }) => {

@@ -1,10 +1,10 @@
 //! Foresees what [`prepare`](super::prepare) would do, for `plan`. No repository is asked, and nothing is written.
 
-use super::entry::{Entry, refuse_duplicates_and_cycles};
+use super::entry::{Entry, Place, Source, refuse_duplicates_and_cycles};
 use super::pins_before;
 use crate::apps::bundle_store::{BundleStore, Store};
 use crate::apps::history::History;
-use crate::apps::pins::Pins;
+use crate::apps::pins::{Commit, Pins};
 use crate::bench::Bench;
 use crate::config::Config;
 use crate::outcome::Result;
@@ -54,12 +54,37 @@ pub fn foresee(config: &Config, bench: &Bench) -> Result<Vec<Foreseen>> {
     let entries = config.apps.iter().map(|app| Entry::locate(app, &store, &before, moves));
     let entries = entries.collect::<Result<Vec<_>>>()?;
     refuse_duplicates_and_cycles(&entries, &store.image)?;
-    let foreseen = config.apps.iter().zip(&entries).map(|(app, entry)| Foreseen {
-        label: app.label(),
-        app: entry.package(&store.image),
-        origin: format!("{} of {}", app.reference(), app.source()),
-        work: entry.work(&store),
-        installs: app.installs(),
+    let foreseen = entries.iter().map(|entry| Foreseen {
+        label: entry.app.label(),
+        app: package(entry, &store, &before),
+        origin: format!("{} of {}", entry.app.reference(), entry.app.source()),
+        work: work(entry, &store, &before),
+        installs: entry.app.installs(),
     });
     Ok(foreseen.collect())
+}
+
+/// The app's package: that of its code, else that of an earlier commit, else its probable name.
+fn package(entry: &Entry<'_>, store: &BundleStore<'_>, before: &Pins) -> String {
+    let known = entry.known(&store.image).map(|(app, _)| app.to_string());
+    let pinned = || before.pin_of_source(entry.app).map(|pin| pin.app.clone());
+    known.or_else(pinned).unwrap_or_else(|| entry.app.probable_package())
+}
+
+/// The work of [`Entry::fetch`] and [`Entry::published`].
+fn work(entry: &Entry<'_>, store: &BundleStore<'_>, before: &Pins) -> Work {
+    match entry.source {
+        Source::Image(_) | Source::Bundle(_) | Source::Fetched(..) => return Work::None,
+        Source::Unbuilt(_) | Source::Absent => {}
+    }
+    let commit = match entry.pinned.map(|pin| &pin.commit) {
+        Some(Commit::At(commit)) => Some(commit),
+        _ => entry.app.commit.as_ref(),
+    };
+    match commit.map(|commit| entry.place(store, commit)) {
+        Some(Place::Bundle(_)) => Work::None,
+        Some(Place::Source(_)) => Work::Publish,
+        Some(Place::Repository) => Work::FetchAndPublish { if_moved: false },
+        None => Work::FetchAndPublish { if_moved: before.pin_of_source(entry.app).is_some() },
+    }
 }
