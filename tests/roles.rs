@@ -7,8 +7,6 @@ mod support;
 mod aligned;
 #[path = "roles/all.rs"]
 mod all;
-#[path = "roles/apart.rs"]
-mod apart;
 #[path = "roles/container.rs"]
 mod container;
 #[path = "roles/foreign.rs"]
@@ -21,10 +19,14 @@ mod generations;
 mod hold;
 #[path = "roles/job.rs"]
 mod job;
+#[path = "roles/layout.rs"]
+mod layout;
 #[path = "roles/leases.rs"]
 mod leases;
 #[path = "roles/legacy.rs"]
 mod legacy;
+#[path = "roles/live_events.rs"]
+mod live_events;
 #[path = "roles/lost.rs"]
 mod lost;
 #[path = "roles/parked.rs"]
@@ -37,6 +39,8 @@ mod redis_logins;
 mod redis_urls;
 #[path = "roles/renewal.rs"]
 mod renewal;
+#[path = "roles/reverse_proxy.rs"]
+mod reverse_proxy;
 #[path = "roles/scheduler.rs"]
 mod scheduler;
 #[path = "roles/socketio.rs"]
@@ -49,5 +53,7 @@ mod stray;
 mod upgraded;
 #[path = "roles/web.rs"]
 mod web;
+#[path = "roles/web_url.rs"]
+mod web_url;
 #[path = "roles/worker.rs"]
 mod worker;

@@ -14,6 +14,8 @@ use super::value::{parse_port, parse_site, read_choice, read_duration, read_pars
 #[derive(Clone, Debug)]
 pub struct FrontConfig {
     pub hosts: Hosts,
+    /// The URL in the site's links (host_name, CAULDRON_SITE_URL), if it has a scheme.
+    pub site_url: Option<String>,
     pub trusted: TrustedProxies,
     /// host:port of the socketio service.
     pub socketio: (String, u16),
@@ -47,8 +49,8 @@ const BODY_LIMIT: &str = "50m";
 
 pub fn read(reader: &mut Reader<'_>, related: &RelatedSettings<'_>) -> Option<FrontConfig> {
     let site = related.site.unwrap_or_default();
-    let hosts = read_hosts(reader, site)
-        .map(|hosts| hosts.with_names(site, &urls(related), &related.files.domains()));
+    let urls = urls(related);
+    let hosts = read_hosts(reader, site).map(|hosts| hosts.with_names(site, &urls, &related.files.domains()));
     let trusted = read_parsed(
         reader,
         "CAULDRON_TRUSTED_PROXIES",
@@ -68,6 +70,7 @@ pub fn read(reader: &mut Reader<'_>, related: &RelatedSettings<'_>) -> Option<Fr
     let local = || ("127.0.0.1".to_string(), related.socketio_port);
     Some(FrontConfig {
         hosts: hosts?,
+        site_url: urls.into_iter().next().filter(|url| url.contains("://")),
         trusted: trusted.unwrap_or_default(),
         socketio: socketio.unwrap_or_else(local),
         body_limit_bytes: Some(body_limit?).filter(|bytes| *bytes > 0),

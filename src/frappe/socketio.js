@@ -1,6 +1,6 @@
 // Runs Frappe's own socketio.js, whose path is the argument, and names its Redis connections: the name distinguishes
 // this process from other pods' among the subscribers of `events`. Read from standard input by node, in sites/, after
-// socketio_web.js.
+// socketio_web.js and socketio_direct.js.
 const fs = require("fs");
 const { createRequire } = require("module");
 

@@ -5,6 +5,7 @@
 //! not started while Redis is down, and such exits are not counted as crashes: it restarts as soon as Redis is
 //! back, without a back-off.
 
+pub mod answer;
 mod authentication;
 mod subscription;
 pub mod web_url;
@@ -18,7 +19,6 @@ use tokio::sync::watch;
 
 use self::authentication::{Authentication, keep_asking};
 use self::subscription::{Subscriber, Subscription};
-use self::web_url::WebUrl;
 use super::RoleContext;
 use crate::backoff::Backoff;
 use crate::health_port::probe;
@@ -37,8 +37,11 @@ const FAILING_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two probes until the first success.
 const STARTUP_PROBE_BACKOFF: Backoff = Backoff::doubling(Duration::from_millis(40), FAILING_PROBE_INTERVAL);
 const UNIDENTIFIED_NOTE: &str = "somebody listens for events; this login of Redis may not see who";
-const PRELUDE: &str =
-    concat!(include_str!("../frappe/socketio_web.js"), include_str!("../frappe/socketio.js"));
+const PRELUDE: &str = concat!(
+    include_str!("../frappe/socketio_web.js"),
+    include_str!("../frappe/socketio_direct.js"),
+    include_str!("../frappe/socketio.js")
+);
 
 /// Serves until a stop is requested or node crash-loops.
 pub async fn serve(context: &RoleContext<'_>) -> End {
@@ -52,16 +55,16 @@ pub async fn serve(context: &RoleContext<'_>) -> End {
     context.pod.status.enter(Phase::Serving, None);
     tokio::spawn(context.pod.status.follow_child(status.clone()));
     let (authentication, authentication_rx) = watch::channel(Authentication::default());
-    let web_url = WebUrl::of(&context.pod.config, context.site);
     tokio::select! {
         end = run_controlled(&context.pod.processes, plan, orders_rx, &context.pod.shutdown) => end,
         never = keep_probing(context, &subscription, &orders, status, authentication_rx) => match never {},
-        never = keep_asking(web_url, context.has_web, authentication) => match never {},
+        never = keep_asking(&context.pod.config, context.site, context.has_web, authentication) => match never {},
     }
 }
 
 fn spec(context: &RoleContext<'_>, subscription: &Subscription) -> Spec {
     let mut environment = context.environment("cauldron/socketio");
+    environment.set("CAULDRON_SITE", context.site);
     environment.set("CAULDRON_CLIENT_NAME", &subscription.name);
     environment.set("CAULDRON_UNNAMED_FILE", &subscription.unnamed_file);
     if let Some(url) = context.pod.config.web_url.clone().or_else(|| own_web_url(context)) {

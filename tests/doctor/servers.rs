@@ -52,8 +52,10 @@ fn addresses_of_the_web_role() {
     asked(format!("http://127.0.0.1:{web}")).reports("live-events", "warning", "connection refused");
     let pod = ready(stage.manifest("socketio").set("SOCKETIO_PORT", port::free()));
     let health = format!("127.0.0.1:{}", pod.health_port());
-    let report = Examined::from(doctor(&stage).set("CAULDRON_HEALTH_ADDR", health).run());
-    report.reports("live-events", "warning", "not set");
+    let beside = || doctor(&stage).set("CAULDRON_HEALTH_ADDR", &health);
+    Examined::from(beside().run()).reports("live-events", "warning", "not set");
+    let public = Examined::from(beside().set("CAULDRON_SITE_URL", "https://nowhere.invalid").run());
+    public.reports("live-events", "warning", "nowhere.invalid");
 }
 
 #[test]

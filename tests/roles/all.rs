@@ -1,6 +1,7 @@
 //! All roles in one process tree: one log, one health port, one stop.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
@@ -8,11 +9,11 @@ use nix::sys::signal::Signal;
 
 use crate::generations::on_each_generation;
 use crate::processes::{children, kill, lives, status};
-use crate::socketio::Client;
 use crate::stage::{DATABASE, LONG, RolesStage, SITE};
-use crate::support::bench::{ADMIN_PASSWORD, Bench};
+use crate::support::bench::Bench;
 use crate::support::binary::{Binary, Pod};
 use crate::support::load::Load;
+use crate::support::page::Desk;
 use crate::support::postgres::Postgres;
 use crate::support::redis::Redis;
 use crate::support::stage::{Stage, ready};
@@ -53,6 +54,16 @@ impl AllStage {
 
     pub fn all(&self) -> Binary {
         self.web().with_command("all").set("SOCKETIO_PORT", self.socketio)
+    }
+
+    /// Pages at this origin, straight at the web port.
+    pub fn desk(&self, origin: &str) -> Desk {
+        Desk {
+            modules: self.bench.path().join("apps/frappe/node_modules"),
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)),
+            origin: origin.to_owned(),
+            site: SITE.to_owned(),
+        }
     }
 }
 
@@ -97,11 +108,8 @@ fn four_roles_in_one_tree_with_one_log_and_a_check_each(stage: RolesStage) {
 fn nothing_is_lost_over_twenty_reloads_and_a_crash() {
     let stage = AllStage::new();
     let pod = ready(stage.all().set("GUNICORN_WORKERS", 2));
-    let form = [("usr", "Administrator"), ("pwd", ADMIN_PASSWORD)];
-    let login = http::post(stage.port, SITE, "/api/method/login", &form).expect("an answer");
-    let cookie = login.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
     // Through the web port, by a name that only clients can resolve; the node behind it belongs to this pod.
-    let page = Client::page(&stage.bench, stage.port, &cookie);
+    let page = stage.desk("http://desk.test").page();
     page.says("connected");
     let load = Load::start(stage.port, SITE, 4);
     let worker = || http::get(stage.port, SITE, "/api/method/frappe.sample.pid").map(|answer| answer.body);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -10,11 +10,10 @@ use nix::sys::signal::Signal;
 use crate::all::AllStage;
 use crate::processes::{child, kill, status};
 use crate::stage::{LONG, RolesStage, SITE};
-use crate::support::bench::Bench;
 use crate::support::binary::Binary;
 use crate::support::running::Running;
 use crate::support::stage::ready;
-use crate::support::wait::eventually;
+use crate::support::wait::{eventually, within};
 use crate::support::{http, port};
 
 const SOON: Duration = Duration::from_secs(15);
@@ -140,59 +139,34 @@ fn authenticator() -> (std::thread::JoinHandle<()>, u16) {
     (thread, port)
 }
 
-/// A real socket.io client in node, on the site's namespace.
-pub struct Client(Running);
+/// A real socket.io client in node, straight at the server and on the site's namespace.
+struct Client(Running);
 
 impl Client {
     fn connect(stage: &RolesStage, port: u16, authenticator: u16) -> Self {
-        let headers = format!(
-            "origin: 'http://127.0.0.1:{authenticator}', cookie: 'sid=x', 'x-frappe-site-name': '{SITE}'"
-        );
-        Self::with(stage.bench(), port, "", &headers)
-    }
-
-    /// A browser's page, at a host name that cannot be resolved here.
-    pub fn page(bench: &Bench, port: u16, cookie: &str) -> Self {
-        Self::page_at(bench, &format!("http://127.0.0.1:{port}"), "http://desk.test", cookie)
-    }
-
-    /// A page at this Origin, whose requests go to that web port.
-    pub fn page_at(bench: &Bench, web: &str, origin: &str, cookie: &str) -> Self {
-        let host = origin.rsplit('/').next().expect("a host");
-        let headers = format!("host: '{host}', origin: '{origin}', cookie: '{cookie}'");
-        Self::to(bench, web, "transports: ['websocket'], rejectUnauthorized: false,", &headers)
-    }
-
-    fn with(bench: &Bench, port: u16, options: &str, headers: &str) -> Self {
-        Self::to(bench, &format!("http://127.0.0.1:{port}"), options, headers)
-    }
-
-    fn to(bench: &Bench, server: &str, options: &str, headers: &str) -> Self {
-        let port = server.rsplit(':').next().expect("a port");
-        let script = bench.path().join(format!("client-{port}.js"));
-        let modules = bench.path().join("apps/frappe/node_modules/socket.io-client");
+        let script = stage.bench().path().join(format!("client-{port}.js"));
+        let modules = stage.bench().path().join("apps/frappe/node_modules/socket.io-client");
         let text = format!(
             "const {{ io }} = require({modules:?});\n\
-             const socket = io('{server}/{SITE}', {{\n\
-               reconnectionDelay: 50, reconnectionDelayMax: 200, {options}\n\
-               extraHeaders: {{ {headers} }},\n\
+             const socket = io('http://127.0.0.1:{port}/{SITE}', {{\n\
+               reconnectionDelay: 50, reconnectionDelayMax: 200, extraHeaders: {{\n\
+                 origin: 'http://127.0.0.1:{authenticator}', cookie: 'sid=x', 'x-frappe-site-name': '{SITE}',\n\
+               }},\n\
              }});\n\
              socket.on('connect', () => console.log('connected'));\n\
-             socket.on('connect_error', (error) => console.log('refused', error.message));\n\
-             socket.on('told', (message) => console.log('told', message));\n\
-             socket.on('progress', ({{ percent }}) => console.log('progress', percent));\n"
+             socket.on('told', (message) => console.log('told', message));\n"
         );
         fs::write(&script, text).expect("a client");
-        Self(Running::spawn(Command::new("node").arg(script).stdin(Stdio::null())))
+        Self(Running::spawn(Command::new("node").arg(script)))
     }
 
-    pub fn log(&self) -> String {
+    fn log(&self) -> String {
         self.0.log()
     }
 
     #[track_caller]
-    pub fn says(&self, text: &str) {
-        let seen = crate::support::wait::within(LONG, || self.log().contains(text).then_some(()));
+    fn says(&self, text: &str) {
+        let seen = within(LONG, || self.log().contains(text).then_some(()));
         assert!(seen.is_some(), "no `{text}` in: {}", self.log());
     }
 }

@@ -14,6 +14,7 @@ pub mod identity;
 pub mod load;
 pub mod made_app;
 pub mod other_app;
+pub mod page;
 pub mod pooler;
 pub mod port;
 pub mod postgres;

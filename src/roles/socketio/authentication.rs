@@ -1,4 +1,5 @@
-//! Checks that the node server can authenticate pages: that it reaches the web role at CAULDRON_WEB_URL.
+//! Checks that the node server can authenticate pages: that it reaches the web role at CAULDRON_WEB_URL, or without it
+//! at the site's own URL.
 //!
 //! The two roles start, stop and are replaced independently. So a web role that is not up makes socketio unready only
 //! after minutes, and one that answers that it is starting or in maintenance never does.
@@ -8,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::web_url::{Answer, WebUrl};
+use super::answer::Answer;
+use super::web_url::WebUrl;
+use crate::config::Config;
 
 const INTERVAL: Duration = Duration::from_secs(30);
 /// The time for which a failure may last that does not pass by itself.
@@ -34,7 +37,7 @@ struct Failures {
 
 impl Failures {
     /// Derives the check from the answer and the times of earlier failures.
-    fn record(&mut self, url: &str, answer: Answer, now: Instant) -> Authentication {
+    fn record(&mut self, subject: &str, answer: Answer, now: Instant) -> Authentication {
         let (reason, is_wrong) = match answer {
             Answer::Works | Answer::Starting => {
                 *self = Self::default();
@@ -46,7 +49,7 @@ impl Failures {
         let since = *self.since.get_or_insert(now);
         self.wrong_since = is_wrong.then(|| self.wrong_since.unwrap_or(now));
         let has_lasted = |since: Instant, limit| now.duration_since(since) >= limit;
-        let text = format!("cannot authenticate pages: CAULDRON_WEB_URL {url}: {reason}");
+        let text = format!("cannot authenticate pages: {subject}: {reason}");
         let is_problem =
             has_lasted(since, AWAY_FOR) || self.wrong_since.is_some_and(|since| has_lasted(since, WRONG_FOR));
         match is_problem {
@@ -56,27 +59,28 @@ impl Failures {
     }
 }
 
-/// Asks again and again, and publishes the result.
+/// Asks again and again, and publishes the result. A process that has the web role too knows its address.
 pub async fn keep_asking(
-    url: Option<WebUrl>,
+    config: &Config,
+    site: &str,
     has_web: bool,
     result: watch::Sender<Authentication>,
 ) -> Infallible {
-    let Some(url) = url else {
-        if !has_web {
-            tracing::warn!(
-                event = "socketio.web_url_missing",
-                hint = "set CAULDRON_WEB_URL to the web role's internal address, such as http://web:8000",
-                "pages are authenticated at their own address, asked from inside this container"
-            );
-            result.send_replace(Authentication { note: MISSING.into(), problem: None });
-        }
-        return std::future::pending().await;
-    };
+    let mut url = WebUrl::of(config, site);
+    if url.is_none() && !has_web {
+        tracing::warn!(
+            event = "socketio.web_url_missing",
+            hint = "set CAULDRON_WEB_URL to the web role's internal address, such as http://web:8000",
+            "pages are authenticated at their own address, asked from inside this container"
+        );
+        result.send_replace(Authentication { note: MISSING.into(), problem: None });
+        url = WebUrl::of_pages(config);
+    }
+    let Some(url) = url else { return std::future::pending().await };
     let mut failures = Failures::default();
     loop {
         let answer = url.ask().await;
-        result.send_replace(failures.record(url.as_str(), answer, Instant::now()));
+        result.send_replace(failures.record(&url.subject(), answer, Instant::now()));
         tokio::time::sleep(INTERVAL).await;
     }
 }
@@ -89,7 +93,11 @@ mod tests {
         let (mut failures, begin) = (Failures::default(), Instant::now());
         let mut last = Authentication::default();
         for (at_s, answer) in answers {
-            last = failures.record("http://web:8000", answer.clone(), begin + Duration::from_secs(*at_s));
+            last = failures.record(
+                "CAULDRON_WEB_URL http://web:8000",
+                answer.clone(),
+                begin + Duration::from_secs(*at_s),
+            );
         }
         last.problem
     }

@@ -26,8 +26,7 @@ const subscriber = redis.createClient(options);
 	await subscriber.connect();
 	await subscriber.subscribe("events", (text) => {
 		const { namespace, room, event, message } = JSON.parse(text);
-		const target = io.of(`/${namespace}`);
-		(room ? target.to(room) : target).emit(event, message);
+		(room ? io.of(`/${namespace}`).to(room) : sites).emit(event, message);
 	});
 })();
 

@@ -1,8 +1,8 @@
 // Authentication calls back to the browser's Origin, which must name the same host as Host does, as Frappe 15 does it: with
-// node's http, the login as `?sid=`, and nothing that says which site is meant but the host of that Origin.
-const http = require("node:http");
-const https = require("node:https");
+// superagent, the login as `?sid=`, and nothing that says which site is meant but the host of that Origin. A sid that
+// nobody has is Guest's.
 const cookie = require("cookie");
+const superagent = require("superagent");
 const { readConfig } = require("./socketio_config");
 
 const config = readConfig();
@@ -17,18 +17,11 @@ function siteOf(headers) {
 	return hostname(headers.origin || headers.host);
 }
 
-function ask(address, headers) {
-	return new Promise((resolve, reject) => {
-		const url = new URL(address);
-		const { request } = url.protocol === "https:" ? https : http;
-		const options = { method: "GET", host: url.hostname, port: url.port, path: url.pathname + url.search, headers };
-		const asked = request(options, (answer) => {
-			let text = "";
-			answer.on("data", (chunk) => (text += chunk)).on("error", reject);
-			answer.on("end", () => (answer.statusCode === 200 ? resolve(JSON.parse(text)) : reject(`status ${answer.statusCode}`)));
-		});
-		asked.on("error", reject).end();
-	});
+// Trap: superagent follows redirects.
+async function ask(url, sid, authorization) {
+	const asked = superagent.get(url).type("form");
+	const { body } = await (sid ? asked.query({ sid }) : asked.set("Authorization", authorization));
+	return body.message;
 }
 
 function authenticate(socket, next) {
@@ -38,12 +31,10 @@ function authenticate(socket, next) {
 	if (!headers.cookie) return next(new Error("No cookie transmitted."));
 	const { sid } = cookie.parse(headers.cookie);
 	if (!sid && !headers.authorization) return next(new Error("No authentication method used."));
-	const url = `${headers.origin}/api/method/frappe.realtime.get_user_info`;
-	const asked = sid ? ask(`${url}?sid=${encodeURIComponent(sid)}`, {}) : ask(url, { authorization: headers.authorization });
-	asked
-		.then(({ message }) => {
-			socket.user = message.user;
-			socket.user_type = message.user_type;
+	ask(`${headers.origin}/api/method/frappe.realtime.get_user_info`, sid, headers.authorization)
+		.then(({ user, user_type }) => {
+			socket.user = user;
+			socket.user_type = user_type;
 			next();
 		})
 		.catch((error) => next(new Error(`Unauthorized: ${error}`)));

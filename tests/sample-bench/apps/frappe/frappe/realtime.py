@@ -7,7 +7,9 @@ import redis
 from frappe.context import local
 
 
-def publish_realtime(event, message, room="all"):
+def publish_realtime(event, message, room=None, user=None):
+    """To a room, else to a user's own, else to everybody on the desk."""
+    room = room or (f"user:{user}" if user else "all")
     payload = {"event": event, "message": message, "room": room, "namespace": local.site}
     try:
         redis.Redis.from_url(local.conf.redis_queue).publish("events", json.dumps(payload))
@@ -18,4 +20,4 @@ def publish_realtime(event, message, room="all"):
 def publish_progress(percent, title=None, description=None):
     """To the user who is logged in; a job and a command are the Administrator's."""
     message = {"percent": percent, "title": title, "description": description}
-    publish_realtime("progress", message, room=f"user:{getattr(local, 'user', None) or 'Administrator'}")
+    publish_realtime("progress", message, user=getattr(local, "user", None) or "Administrator")
