@@ -9,6 +9,7 @@
 
 mod act;
 pub mod claim;
+pub mod claims;
 mod copy;
 mod follow;
 mod lead;

@@ -11,6 +11,7 @@
 
 mod apps;
 mod bench;
+mod bench_id;
 mod clients;
 mod clock;
 mod configuration;
@@ -166,8 +167,8 @@ async fn volume_checks(inputs: &Inputs, clock: Clock) -> Vec<Finding> {
 }
 
 async fn file_checks(inputs: &Inputs, clock: Clock) -> Vec<Finding> {
-    let files = Files::of(inputs);
-    let work = move || files.check();
+    let (files, bench_id) = (Files::of(inputs), bench_id::check(inputs));
+    let work = move || [files.check(), vec![bench_id()]].concat();
     clock
         .run_blocking(Id::CommonConfig, "sites/", work)
         .await

@@ -41,6 +41,8 @@ mod redis_urls;
 mod renewal;
 #[path = "roles/reverse_proxy.rs"]
 mod reverse_proxy;
+#[path = "roles/same_path.rs"]
+mod same_path;
 #[path = "roles/scheduler.rs"]
 mod scheduler;
 #[path = "roles/socketio.rs"]

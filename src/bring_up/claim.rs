@@ -1,14 +1,13 @@
-//! The claim of the queue Redis: `cauldron:claim:<bench_id>:<site>` names the installation whose jobs are in it. Two
-//! installations of one site on one Redis would run each other's jobs.
+//! A serving pod claims the queues of its bench id, and reports other installations that do (`claims`): their jobs are
+//! in the same queues. Two installations of one site would run each other's jobs.
 //!
-//! A serving pod renews the claim; it expires ten minutes after the last renewal.
+//! The claim expires ten minutes after the last renewal.
 
-use redis::aio::ConnectionLike;
-use redis::{AsyncCommands, RedisResult};
+use redis::AsyncCommands;
 
+use super::claims::{self, ForeignClaim};
 use crate::bench::Bench;
 use crate::frappe::queues::BenchQueues;
-use crate::frappe::sites::is_site;
 use crate::pod::Pod;
 use crate::record::timing::{CLAIM_LIFETIME, CLAIM_RENEWAL};
 use crate::record::volume::Volume;
@@ -19,54 +18,12 @@ use crate::tick;
 /// One installation's claim of the queue Redis.
 pub struct Claim {
     link: Link,
+    site: String,
+    /// The key that releases up to 0.2.0 read and write.
     key: String,
     install_id: String,
     queues: BenchQueues,
     bench: Bench,
-}
-
-/// The claim of a site that is not in our `sites/` but whose jobs are in queues of the same names.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ForeignClaim {
-    pub site: String,
-    pub install_id: String,
-}
-
-/// Returns every claim of a site that this bench does not have, renewed in the last ten minutes.
-///
-/// # Errors
-/// Redis did not answer, or the login lacks the right to read.
-pub async fn foreign_claims(
-    connection: &mut impl ConnectionLike,
-    queues: &BenchQueues,
-    bench: &Bench,
-) -> RedisResult<Vec<ForeignClaim>> {
-    let prefix = queues.claim("");
-    let literal = |c: char| if "*?[]\\^-".contains(c) { format!("\\{c}") } else { c.to_string() };
-    let pattern = format!("{}*", prefix.chars().map(literal).collect::<String>());
-    let (mut cursor, mut keys) = (0_u64, Vec::<String>::new());
-    loop {
-        let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1000);
-        let (next, found): (u64, Vec<String>) = scan.query_async(connection).await?;
-        keys.extend(found);
-        cursor = next;
-        if cursor == 0 {
-            break;
-        }
-    }
-    let mut claims = Vec::new();
-    for key in keys {
-        let site = key.strip_prefix(&prefix).unwrap_or_default().to_string();
-        if !is_site(&bench.site(&site))
-            && let Some(install_id) = redis::cmd("GET").arg(&key).query_async(connection).await?
-        {
-            claims.push(ForeignClaim { site, install_id });
-        }
-    }
-    claims.sort();
-    claims.dedup();
-    Ok(claims)
 }
 
 impl Claim {
@@ -79,10 +36,10 @@ impl Claim {
         let install_id = volume.known_install_id().ok()??;
         let queues = queues.clone();
         let key = queues.claim(site);
-        Some(Self { link, key, install_id, queues, bench: pod.bench.clone() })
+        Some(Self { link, site: site.to_string(), key, install_id, queues, bench: pod.bench.clone() })
     }
 
-    /// Takes or renews the claim. Returns the installation that has it, if it is another one, and all foreign claims.
+    /// Takes or renews the claim. Returns another installation of the site, and all foreign claims of other sites.
     async fn renew(&self) -> Result<(Option<String>, Vec<ForeignClaim>), String> {
         let connected = self.link.server()?.connect(&Options::default()).await;
         let mut connection = connected.map_err(|error| error.to_string())?;
@@ -100,8 +57,12 @@ impl Claim {
             let _: Result<bool, _> =
                 connection.expire(&self.key, CLAIM_LIFETIME.as_secs().cast_signed()).await;
         }
-        let foreign = foreign_claims(&mut *connection, &self.queues, &self.bench).await.unwrap_or_default();
-        Ok((owner.filter(|owner| *owner != self.install_id), foreign))
+        let _ = claims::renew(&mut *connection, &self.queues, &self.site, &self.install_id).await;
+        let foreign = claims::foreign(&mut *connection, &self.queues, &self.bench).await.unwrap_or_default();
+        let (rivals, foreign): (Vec<_>, Vec<_>) =
+            foreign.into_iter().partition(|claim| claim.site == self.site);
+        let rival = rivals.into_iter().next().map(|claim| claim.install_id);
+        Ok((owner.filter(|owner| *owner != self.install_id).or(rival), foreign))
     }
 
     /// Renews the claim until dropped, and reports other installations.
@@ -135,8 +96,8 @@ fn log_foreign(claim: &ForeignClaim) {
         site = claim.site,
         installation = claim.install_id,
         "another installation has the same bench_id and uses this queue Redis: its jobs and ours are in the same \
-         queues. Our workers run none of its jobs; give each installation its own queue Redis (REDIS_QUEUE) or its \
-         own `bench_id` in common_site_config.json"
+         queues. Our workers run none of its jobs; give each installation its own CAULDRON_BENCH_ID or queue Redis \
+         (REDIS_QUEUE)"
     );
 }
 
@@ -148,7 +109,7 @@ fn log_owner(key: &str, ours: &str, other: Option<&str>) {
             ours,
             other,
             "another installation of this site uses this queue Redis: each would run the other's jobs; set \
-             REDIS_QUEUE to a separate Redis or Redis database, or set another bench_id in common_site_config.json"
+             another CAULDRON_BENCH_ID, or set REDIS_QUEUE to a separate Redis or Redis database"
         ),
         None => tracing::info!(
             event = "queue.claim_regained",

@@ -38,6 +38,7 @@ ids! {
     RedisQueueEviction "redis-queue-eviction" "Does the queue Redis drop jobs when it is full?"
     RedisQueueRole "redis-queue-role" "Is the queue Redis a writable single server?"
     RedisQueuePersistence "redis-queue-persistence" "Do jobs survive a restart of the queue Redis?"
+    BenchIdSource "bench-id" "Which bench id do the queues have, and where does it come from?"
     QueueOwner "queue-owner" "Does another installation use the queues of this bench?"
     VolumeFolder "volume-folder" "Do sites/ and the site's folder exist, and who owns them?"
     VolumeWritable "volume-writable" "May this user write where the bootstrap writes?"

@@ -10,24 +10,21 @@ use super::clock::Clock;
 use super::configuration::Inputs;
 use super::finding::Finding;
 use super::id::Id;
-use crate::bring_up::claim::{ForeignClaim, foreign_claims};
+use crate::bring_up::claims::{self, ForeignClaim};
 use crate::frappe::queues::{self, BenchQueues};
 use crate::frappe::sites::is_site;
 use crate::outcome;
-use crate::record::volume::Volume;
 use crate::redis_client::{Options, Server};
 
 /// The number of jobs read from the front of each queue, where jobs that our workers do not take accumulate.
 const MAX_JOBS: isize = 1000;
-const HINT: &str = "use another queue Redis (REDIS_QUEUE) or another `bench_id` in common_site_config.json for each \
-                    installation; if the site was dropped, delete its jobs";
+const HINT: &str = "give each installation its own CAULDRON_BENCH_ID or queue Redis (REDIS_QUEUE); if the site was dropped, \
+                    delete its jobs";
 const HELD_HINT: &str = "they run when a worker's code fits the site: migrate the site, or start a worker";
 
 /// Traces of other installations in the queues.
 #[derive(Debug, Default)]
 struct Others {
-    /// A claim of our own site by another installation.
-    rival: Option<ForeignClaim>,
     claims: Vec<ForeignClaim>,
     /// The number of waiting jobs for each site that does not exist in this bench.
     jobs: BTreeMap<String, u64>,
@@ -59,8 +56,7 @@ pub async fn check(inputs: &Inputs, clock: Clock) -> Finding {
 
 async fn read(connection: &mut impl ConnectionLike, inputs: &Inputs) -> RedisResult<Others> {
     let queues = BenchQueues::of(&inputs.config);
-    let claims = foreign_claims(connection, &queues, &inputs.bench).await?;
-    let rival = rival(connection, &queues, inputs).await?;
+    let claims = claims::foreign(connection, &queues, &inputs.bench).await?;
     let mut jobs = BTreeMap::new();
     for name in inputs.config.workers.timeouts.keys() {
         let mut range = redis::cmd("LRANGE");
@@ -81,7 +77,7 @@ async fn read(connection: &mut impl ConnectionLike, inputs: &Inputs) -> RedisRes
             }
         }
     }
-    Ok(Others { rival, claims, jobs, parked: parked(connection, &queues).await? })
+    Ok(Others { claims, jobs, parked: parked(connection, &queues).await? })
 }
 
 /// The number of parked jobs for each site (docs/frappe-jobs.md#parked-jobs).
@@ -98,25 +94,11 @@ async fn parked(
     Ok(parked)
 }
 
-/// The claim of our site, if it is not by the installation of this volume.
-async fn rival(
-    connection: &mut impl ConnectionLike,
-    queues: &BenchQueues,
-    inputs: &Inputs,
-) -> RedisResult<Option<ForeignClaim>> {
-    let Some(site) = inputs.config.site.clone() else { return Ok(None) };
-    let ours = Volume::read_only(inputs.bench.cauldron_site(&site)).known_install_id().ok().flatten();
-    let claim: Option<String> = redis::cmd("GET").arg(queues.claim(&site)).query_async(connection).await?;
-    let theirs = claim.filter(|claim| ours.as_ref().is_some_and(|ours| ours != claim));
-    Ok(theirs.map(|install_id| ForeignClaim { site, install_id }))
-}
-
 fn evaluate(subject: String, others: &Others, is_ours: impl Fn(&str) -> bool) -> Finding {
     let (held, foreign): (Vec<_>, Vec<_>) = others.parked.iter().partition(|(site, _)| is_ours(site));
     let claims = others
-        .rival
+        .claims
         .iter()
-        .chain(&others.claims)
         .map(|claim| format!("{} is claimed by installation {}", claim.site, claim.install_id));
     let jobs = others
         .jobs

@@ -228,7 +228,14 @@ fn is_mount_point(mounts: &str, path: &Path) -> bool {
 
 /// All checks of both files, skipped for one reason.
 pub fn skipped(reason: &str) -> Vec<Finding> {
-    let all = [Id::CommonConfig, Id::SiteConfig, Id::SiteConfigMode, Id::EncryptionKey, Id::DefaultSite];
+    let all = [
+        Id::CommonConfig,
+        Id::SiteConfig,
+        Id::SiteConfigMode,
+        Id::EncryptionKey,
+        Id::DefaultSite,
+        Id::BenchIdSource,
+    ];
     all.into_iter().map(|id| Finding::skipped(id, "sites/", reason)).collect()
 }
 

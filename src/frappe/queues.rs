@@ -54,7 +54,12 @@ impl BenchQueues {
         format!("cauldron:gate:{}", self.bench_id)
     }
 
-    /// The key that names the installation whose jobs are in the queues, to distinguish two installations of one site.
+    /// The hash of the installations whose jobs are in the queues (`bring_up/claims.rs`).
+    pub fn claims(&self) -> String {
+        format!("cauldron:claim:{}", self.bench_id)
+    }
+
+    /// The key that names the installation of this site whose jobs are in the queues. Releases up to 0.2.0 have no other.
     pub fn claim(&self, site: &str) -> String {
         format!("cauldron:claim:{}:{site}", self.bench_id)
     }

@@ -53,7 +53,7 @@ fn two_pods_that_start_at_once_on_an_empty_volume_use_one_id() {
     eventually(LONG, "the claim", || {
         (!stage.redis.ask::<Vec<String>>(1, &["KEYS", "cauldron:claim:*"]).is_empty()).then_some(())
     });
-    assert_eq!(ids_in_redis(&stage), [id.clone()]);
+    assert_eq!(ids_in_redis(&stage), [id.as_str()]);
     for web in pods {
         web.ping_and_stop();
     }

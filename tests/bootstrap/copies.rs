@@ -175,9 +175,8 @@ fn a_queue_claimed_by_another_installation_is_reported() {
     stage.created();
     let web = served(stage.leader());
     let id = stage.state("install_id").expect("an id");
-    let keys: Vec<String> = stage.redis.ask(QUEUE, &["KEYS", "cauldron:claim:*"]);
+    let keys: Vec<String> = stage.redis.ask(QUEUE, &["KEYS", &format!("cauldron:claim:*:{SITE}")]);
     let [key] = &keys[..] else { panic!("{keys:?}") };
-    assert!(key.ends_with(SITE), "{key}");
     assert_eq!(stage.redis.ask::<String>(QUEUE, &["GET", key]), id);
     assert!(stage.redis.ask::<i64>(QUEUE, &["TTL", key]) > 500);
     web.ping_and_stop();
@@ -191,5 +190,16 @@ fn a_queue_claimed_by_another_installation_is_reported() {
     assert_eq!(stage.redis.ask::<String>(QUEUE, &["GET", key]), "another", "the other's claim is kept");
     let status = web.status();
     assert_eq!(status["bootstrap"]["queue_of"], "another");
+    web.ping_and_stop();
+    // The key of the bench names both installations: the first one is told of the other too.
+    stage.redis.ask::<String>(QUEUE, &["SET", key, &id]);
+    let (now_s, _): (u64, u64) = stage.redis.ask(QUEUE, &["TIME"]);
+    let of_bench = key.strip_suffix(&format!(":{SITE}")).expect("a key");
+    let entries: Vec<String> = stage.redis.ask(QUEUE, &["HGETALL", of_bench]);
+    assert!(entries[0] == id && entries[1].ends_with(&format!(" {SITE}")), "{entries:?}");
+    stage.redis.ask::<i64>(QUEUE, &["HSET", of_bench, "third", &format!("{now_s} {SITE}")]);
+    let web = served(stage.leader());
+    web.pod.event("queue.claimed_by_other");
+    assert_eq!(web.status()["bootstrap"]["queue_of"], "third");
     web.ping_and_stop();
 }

@@ -84,7 +84,17 @@ fn a_queue_that_another_installation_uses() {
         stage.redis.ask::<i64>(1, &["RPUSH", &format!("rq:queue:{bench_id}:long"), id]);
         stage.redis.ask::<i64>(1, &["HSET", &format!("rq:job:{id}"), "description", call]);
     }
+    let (now_s, _): (u64, u64) = stage.redis.ask(1, &["TIME"]);
+    let claims = format!("cauldron:claim:{bench_id}");
+    stage.redis.ask::<i64>(1, &["HSET", &claims, "gone", &format!("{} gone.test", now_s - 700)]);
     let report = examine(&stage).exits(78).reports("queue-owner", "error", "1 jobs wait for other.test");
+    assert!(!report.text.contains("gone.test"), "{}", report.text);
+    stage.redis.ask::<i64>(1, &["HSET", &claims, "installation-2", &format!("{now_s} second.test")]);
+    examine(&stage).exits(78).reports(
+        "queue-owner",
+        "error",
+        "second.test is claimed by installation installation-2",
+    );
     assert!(!report.text.contains("odd-one"), "{}", report.text);
     let set = format!("cauldron:parked:{bench_id}");
     stage.redis.ask::<i64>(1, &["SADD", &set, "other.test:long"]);
@@ -99,6 +109,16 @@ fn a_queue_that_another_installation_uses() {
         "error",
         "third.test is claimed by installation installation-3",
     );
+}
+
+#[test]
+fn the_source_of_the_bench_id() {
+    let stage = stage::empty();
+    examine(&stage).reports("bench-id", "ok", "a new installation gets a random one");
+    stage.created();
+    examine(&stage).reports("bench-id", "ok", "bench_id of common_site_config.json");
+    let other = Examined::from(doctor(&stage).set("CAULDRON_BENCH_ID", "other").run());
+    other.reports("bench-id", "warning", "CAULDRON_BENCH_ID is other");
 }
 
 #[test]

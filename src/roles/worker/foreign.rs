@@ -60,8 +60,7 @@ impl ForeignJobs {
                     event = "queue.foreign_jobs_found",
                     site,
                     installation,
-                    hint = "give each installation its own queue Redis (REDIS_QUEUE), or its own `bench_id` in \
-                            common_site_config.json",
+                    hint = "give each installation its own CAULDRON_BENCH_ID or queue Redis (REDIS_QUEUE)",
                     "a queue has jobs of a site that is not in this bench's sites/; they wait. Another \
                      installation with the same bench_id uses this queue Redis, or the site was dropped"
                 );
