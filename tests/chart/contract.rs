@@ -113,21 +113,46 @@ fn live_events_are_routed() {
     assert_eq!(straight.get("Ingress", "")["spec"]["rules"][0]["host"], "cauldron.local", "the site's name");
 }
 
+/// The lists by which KEDA scales.
+fn lists(objects: &Objects) -> Vec<String> {
+    let triggers = objects.get("ScaledObject", "-worker")["spec"]["triggers"].as_array().expect("triggers");
+    let list = |trigger: &Value| trigger["metadata"]["listName"].as_str().expect("a list").to_owned();
+    triggers.iter().map(list).collect()
+}
+
+/// Only the leader makes the id of a new installation; a given one is every pod's.
+#[test]
+fn the_bench_id_is_given_to_the_pods_that_need_it() {
+    let Some(chart) = Chart::new("the_bench_id_is_given_to_the_pods_that_need_it") else { return };
+    let ids = |chart: &Chart, name: &str| -> Vec<(String, String)> {
+        let objects = chart.objects();
+        let of_pod = |(role, pod): (String, &Value)| Some((role, variable(container(pod), name)?));
+        objects.pods().into_iter().filter_map(of_pod).collect()
+    };
+    let default = ids(&chart, "CAULDRON_BENCH_ID_IF_NEW");
+    assert_eq!(default, [("bootstrap".to_owned(), "cauldron.erp-cauldron-frappe".to_owned())]);
+    assert_eq!(ids(&chart, "CAULDRON_BENCH_ID"), []);
+    let given = chart.clone().set("frappe.bench.id", json!(15));
+    assert_eq!(ids(&given, "CAULDRON_BENCH_ID_IF_NEW"), []);
+    let of_all = ids(&given, "CAULDRON_BENCH_ID");
+    assert!(of_all.len() == 5 && of_all.iter().all(|(_, id)| id == "15"), "{of_all:?}");
+    let long = chart.clone().set("fullnameOverride", json!("x".repeat(63))).namespace(&"n".repeat(63));
+    let [(_, id)] = &ids(&long, "CAULDRON_BENCH_ID_IF_NEW")[..] else { panic!("not one leader") };
+    assert!(id.len() == 100 && id.starts_with("nnn"), "{id}");
+    assert!(chart.set("frappe.bench.id", json!("a:b")).refusal().contains("/frappe/bench/id"));
+}
+
 #[test]
 fn a_worker_is_scaled_by_the_keys_that_rq_uses() {
     let Some(chart) = Chart::new("a_worker_is_scaled_by_the_keys_that_rq_uses") else { return };
     let chart = chart.set("frappe.autoscaling.worker.enabled", json!(true));
     let objects = chart.objects();
-    let lists: Vec<&str> = objects.get("ScaledObject", "-worker")["spec"]["triggers"]
-        .as_array()
-        .expect("triggers")
-        .iter()
-        .map(|trigger| trigger["metadata"]["listName"].as_str().expect("a list"))
-        .collect();
-    // docs/frappe-jobs.md#bench-id: bench_id is the bench's path, the queue Redis of the chart is database 1.
-    let expected =
-        ["default", "short", "long"].map(|queue| format!("rq:queue:home-frappe-frappe-bench:{queue}"));
-    assert_eq!(lists, expected);
+    let queues = |id: &str| ["default", "short", "long"].map(|queue| format!("rq:queue:{id}:{queue}"));
+    // docs/roles.md#bench-id: an installation from before 0.2.0 has the id of its path, a new one that of its release.
+    let [old, new] = ["home-frappe-frappe-bench", "cauldron.erp-cauldron-frappe"].map(queues);
+    assert_eq!(lists(&objects), [old, new].concat());
+    let given = chart.clone().set("frappe.bench.id", json!("shop")).objects();
+    assert_eq!(lists(&given), queues("shop"));
     assert!(objects.get("Deployment", "-worker")["spec"]["replicas"].is_null(), "two owners of one figure");
     let hpa = chart.set("frappe.autoscaling.worker.kind", json!("hpa")).objects();
     let metric = &hpa.get("HorizontalPodAutoscaler", "-worker")["spec"]["metrics"][0]["external"]["metric"];

@@ -56,6 +56,12 @@ impl Chart {
         self
     }
 
+    /// Another namespace than `cauldron`.
+    pub fn namespace(mut self, name: &str) -> Self {
+        self.arguments.push(format!("--namespace={name}"));
+        self
+    }
+
     pub fn overlay(self, name: &str) -> Self {
         match name {
             "default" => self,

@@ -42,6 +42,9 @@
 {{- end }}
 - {name: CAULDRON_INSTANCE, value: {{ printf "%s/%s/%s" (default "-" (include "cauldron-frappe.string" (dict "value" .Values.global.clusterName "of" "global.clusterName"))) .Release.Namespace .Release.Name | quote }}}
 - {name: CAULDRON_BENCH, value: {{ $f.bench.path | quote }}}
+{{- with include "cauldron-frappe.benchId" . }}
+- {name: CAULDRON_BENCH_ID, value: {{ . | quote }}}
+{{- end }}
 # For `kubectl exec … -- bench`, which then finds the apps from Git. Programs that this binary runs get their own, longer value.
 - {name: PYTHONPATH, value: {{ printf "%s/sites/.cauldron/live" $f.bench.path | quote }}}
 - {name: CAULDRON_LOG_FORMAT, value: json}
@@ -80,6 +83,9 @@
 {{- define "cauldron-frappe.leaderEnv" -}}
 {{- $f := .Values.frappe -}}
 - {name: CAULDRON_BOOTSTRAP, value: lead}
+{{- if not (include "cauldron-frappe.benchId" .) }}
+- {name: CAULDRON_BENCH_ID_IF_NEW, value: {{ include "cauldron-frappe.newBenchId" . | quote }}}
+{{- end }}
 - {name: DB_USER, value: {{ include "cauldron-frappe.string" (dict "value" $f.db.user "of" "frappe.db.user") | quote }}}
 - name: DB_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ $f.db.passwordSecret }}, key: {{ $f.db.passwordKey }}}}

@@ -44,6 +44,17 @@
 {{- end }}
 {{- end }}
 
+{{/* The bench id that the values give, if any. */}}
+{{- define "cauldron-frappe.benchId" -}}
+{{- include "cauldron-frappe.string" (dict "value" .Values.frappe.bench.id "of" "frappe.bench.id") }}
+{{- end }}
+
+{{/* The bench id of a new installation. A namespace contains no dot, so no two releases have the same id. At most 100 characters. */}}
+{{- define "cauldron-frappe.newBenchId" -}}
+{{- $id := printf "%s.%s" .Release.Namespace (include "cauldron-frappe.fullname" .) }}
+{{- if le (len $id) 100 }}{{ $id }}{{ else }}{{ printf "%s-%s" (trunc 91 $id) ($id | sha256sum | trunc 8) }}{{ end }}
+{{- end }}
+
 {{/* The maximum number of pods of one role. */}}
 {{- define "cauldron-frappe.mostPods" -}}
 {{- $f := .Values.frappe }}
