@@ -15,6 +15,8 @@ mod installation;
 mod kube;
 #[path = "images/kubelet.rs"]
 mod kubelet;
+#[path = "images/live_events.rs"]
+mod live_events;
 #[path = "images/made.rs"]
 mod made;
 #[path = "images/podman.rs"]

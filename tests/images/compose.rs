@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::live_events;
 use crate::made::{BENCH, OFFICIAL, images};
 use crate::podman::{
     command, doctor_finds_nothing, exit, log, output, podman, repository, status, stop,
@@ -98,6 +99,11 @@ fn serves(service: &str) {
     });
 }
 
+/// At the published port, which nothing inside reaches by that name.
+fn hears_live_events() {
+    live_events::user_hears(web(), &format!("http://localhost:{PORT}"), "erp.localhost");
+}
+
 fn is_healthy(service: &str) {
     eventually(Duration::from_secs(60), &format!("{service} is healthy"), || {
         output(&["healthcheck", "run", &container(service)]).status.success().then_some(())
@@ -116,6 +122,7 @@ fn the_stack_comes_up_serves_and_stops() {
     for service in ["web", "worker", "scheduler", "socketio", "postgres", "redis-cache", "redis-queue"] {
         is_healthy(service);
     }
+    hears_live_events();
     let bootstrap = container("bootstrap");
     let code = eventually(Duration::from_secs(60), "the end of the bootstrap", || exit(&bootstrap));
     assert_eq!(code, 0, "{}", log(&bootstrap));
@@ -145,6 +152,7 @@ fn the_stack_in_one_container_comes_up_and_serves() {
     stack.up();
     serves("web");
     is_healthy("web");
+    hears_live_events();
     let running = podman(&["ps", "--format={{.Names}}"]);
     assert!(!running.contains(&container("worker")), "{running}");
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::installation::{Installation, Played, ROLES, SITE, UID};
 use crate::kubelet::Kubelet;
+use crate::live_events;
 use crate::made::{FRAPPE, images};
 use crate::podman::{doctor_finds_nothing, podman, repository, status, stop, writes_what_a_bench_writes};
 use crate::support::http;
@@ -121,6 +122,7 @@ fn the_rendered_pods_live_through_the_loss_of_their_servers() {
         200,
         "through the front to the Service"
     );
+    live_events::user_hears(front, "http://erp.invalid", SITE);
     serves_the_images_assets(&installation, web);
     metrics_are_the_documented_ones(&pods);
     for (_, played) in &pods {

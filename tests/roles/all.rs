@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use crate::generations::on_each_generation;
 use crate::processes::{children, kill, lives, status};
 use crate::stage::{DATABASE, LONG, RolesStage, SITE};
-use crate::support::bench::Bench;
+use crate::support::bench::{ADMIN_PASSWORD, Bench};
 use crate::support::binary::{Binary, Pod};
 use crate::support::load::Load;
 use crate::support::page::Desk;
@@ -63,6 +63,7 @@ impl AllStage {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)),
             origin: origin.to_owned(),
             site: SITE.to_owned(),
+            password: ADMIN_PASSWORD.to_owned(),
         }
     }
 }

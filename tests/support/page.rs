@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::bench::ADMIN_PASSWORD;
 use super::running::Running;
 use super::wait::within;
 
@@ -23,6 +22,8 @@ pub struct Desk {
     /// The public URL.
     pub origin: String,
     pub site: String,
+    /// The Administrator's.
+    pub password: String,
 }
 
 pub struct Page(Running);
@@ -30,11 +31,7 @@ pub struct Page(Running);
 impl Desk {
     /// A page of the Administrator, who logs in.
     pub fn page(&self) -> Page {
-        self.page_with_password(ADMIN_PASSWORD)
-    }
-
-    pub fn page_with_password(&self, password: &str) -> Page {
-        self.open(json!({"user": "Administrator", "password": password}))
+        self.open(json!({"user": "Administrator", "password": self.password}))
     }
 
     /// A page with a login that nobody has: Frappe takes it for a guest's.
