@@ -141,7 +141,7 @@ impl BenchWithKey {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_part_of_a_login_is_shown(text in login(), shape in 0u8..10) {
@@ -158,7 +158,7 @@ proptest! {
 
 proptest! {
     // Each case writes some 130 files.
-    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// The bench's own files are a source like the environment.
     #[test]

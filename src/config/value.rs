@@ -14,6 +14,7 @@ use super::variable::named;
 
 const PORT_HINT: &str = "write a number from 1 to 65535";
 const DURATION_HINT: &str = "write a number with its unit: 500ms, 10s, 5m";
+const SECONDS_HINT: &str = "write seconds, or a number with its unit: 500ms, 10s, 5m";
 
 pub fn parse_port(text: &str) -> Result<u16, String> {
     match text.parse::<u16>() {
@@ -100,14 +101,15 @@ pub fn read_duration(reader: &mut Reader<'_>, name: &'static str, default: Optio
     let given = reader.given_or(name, None, default);
     let kind = named(name).kind;
     expect(name, matches!(kind, Kind::Duration(_) | Kind::Seconds(_)));
+    let takes_seconds = matches!(kind, Kind::Seconds(_));
     let parse = |text: &str| {
-        let read = if let Kind::Seconds(_) = kind { duration::parse_s(text) } else { duration::parse(text) };
+        let read = if takes_seconds { duration::parse_s(text) } else { duration::parse(text) };
         read.map(|time| match kind.zero() {
             Some(Zero::NoLimit) if time.is_zero() => NO_LIMIT,
             _ => time,
         })
     };
-    reader.parsed(name, given, parse, DURATION_HINT)
+    reader.parsed(name, given, parse, if takes_seconds { SECONDS_HINT } else { DURATION_HINT })
 }
 
 /// Reads a whole number within the bounds of the table.

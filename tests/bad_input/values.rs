@@ -6,7 +6,7 @@ use crate::{new_stage, refuses};
 /// The wrong values, and words that the error has to contain.
 type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
 
-const CASES: [Case; 48] = [
+const CASES: [Case; 49] = [
     (&[("SITE_NAME", "")], &["SITE_NAME", "erp.example.com"]),
     (&[("SITE_NAME", "../other")], &["SITE_NAME", "../other"]),
     (&[("SITE_NAME", "assets")], &["SITE_NAME"]),
@@ -30,6 +30,7 @@ const CASES: [Case; 48] = [
     (&[("CAULDRON_GIT_AUTH", "{\"h\": {\"token\": \"x\"}}")], &["CAULDRON_GIT_AUTH", "token_file"]),
     (&[("ENCRYPTION_KEY", "short")], &["ENCRYPTION_KEY", "base64"]),
     (&[("CAULDRON_WAIT_TIMEOUT", "10")], &["CAULDRON_WAIT_TIMEOUT", "10s"]),
+    (&[("GUNICORN_TIMEOUT", "-1")], &["GUNICORN_TIMEOUT", "write seconds, or"]),
     (&[("DB_HOST", "pg:5432")], &["DB_HOST", "it has a port after the host", "DB_PORT"]),
     (&[("DB_HOST", "\"pg\"")], &["DB_HOST", "quotes"]),
     (&[("DB_HOST", "host=pg port=5432")], &["DB_HOST", "white space"]),
