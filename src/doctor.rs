@@ -16,6 +16,7 @@ mod clients;
 mod clock;
 mod configuration;
 mod dependencies;
+mod encryption_key;
 mod finding;
 mod grants;
 mod id;

@@ -98,7 +98,7 @@ fn variable_row(variable: &Variable) -> Vec<String> {
 /// A key of Frappe's files, in words.
 fn key_row(key: &FrappeKey) -> Vec<String> {
     let treatment = match key.treatment {
-        Treatment::Setting(setting) => format!("a source of `{setting}`"),
+        Treatment::Setting(setting) => format!("the same as `{setting}`"),
         Treatment::Read(purpose) => format!("read: {purpose}"),
         Treatment::Refused(cause) => format!("refused (78): {cause}"),
         Treatment::Warned(hint) => format!("warned of: {hint}"),

@@ -44,7 +44,7 @@ pub enum Kind {
 /// What this program does with a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Treatment {
-    /// It is a source of this setting.
+    /// It has the meaning of this setting, which counts if it is set.
     Setting(&'static str),
     /// It is read as Frappe reads it, for this purpose.
     Read(&'static str),
@@ -83,7 +83,7 @@ impl FrappeKey {
         Self { variable, ..self }
     }
 
-    /// Returns the setting that this key is a source of.
+    /// Returns the setting with the same meaning.
     pub fn setting(&self) -> Option<&'static str> {
         match self.treatment {
             Treatment::Setting(setting) => Some(setting),

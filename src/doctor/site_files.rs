@@ -4,9 +4,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::configuration::Inputs;
+use super::encryption_key;
 use super::finding::Finding;
 use super::id::Id;
 use crate::bench::Bench;
@@ -37,7 +38,7 @@ impl Files {
             managed: common_config::managed(&inputs.config),
             database: inputs.config.database.as_ref().and_then(|database| database.name.clone()),
             default_site: default_site.map(str::to_string),
-            has_common_key: has_key(&inputs.files.common),
+            has_common_key: encryption_key::is_in(&inputs.files.common),
         }
     }
 
@@ -162,7 +163,7 @@ fn evaluate_site(
         }
     };
     let key = match &object {
-        Ok(object) => evaluate_key(subject, object, has_common_key),
+        Ok(object) => encryption_key::evaluate(subject, encryption_key::is_in(object), has_common_key),
         Err(_) => Finding::skipped(Id::EncryptionKey, subject, "the file cannot be read"),
     };
     vec![config, evaluate_mode(subject, mode), key]
@@ -196,27 +197,6 @@ fn evaluate_mode(subject: &str, mode: u32) -> Finding {
     }
     let detail = format!("{shown}: every user of this machine can read the database's password");
     Finding::warning(Id::SiteConfigMode, subject, detail, format!("run: chmod o-r {subject}"))
-}
-
-fn has_key(object: &Map<String, Value>) -> bool {
-    object.get("encryption_key").and_then(Value::as_str).is_some_and(|key| !key.is_empty())
-}
-
-fn evaluate_key(subject: &str, object: &Map<String, Value>, has_common_key: bool) -> Finding {
-    match (has_key(object), has_common_key) {
-        (true, _) => Finding::ok(Id::EncryptionKey, subject, "set"),
-        (false, true) => Finding::info(
-            Id::EncryptionKey,
-            subject,
-            "the one in common_site_config.json; the bootstrap writes it into this file, too",
-        ),
-        (false, false) => Finding::warning(
-            Id::EncryptionKey,
-            subject,
-            "none: processes that need a key at the same time create one each, and what all but one encrypted is lost",
-            "run `cauldron-frappe bootstrap`, or restore the site's own key",
-        ),
-    }
 }
 
 /// True if the path is a mount point: field 5 of /proc/self/mountinfo, with white space in octal (proc(5)).

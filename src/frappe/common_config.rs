@@ -4,9 +4,9 @@
 //! read-only, or the file itself is a mount (a ConfigMap; rename fails with EBUSY), our children get the values in
 //! environment variables that Frappe reads; keys without such a variable are an error that names them.
 
+mod overrides;
 mod wanted;
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -15,17 +15,15 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use self::overrides::overrides;
+pub use self::overrides::{Overrides, overrides_of_site};
 use self::wanted::differences;
 pub use self::wanted::{Managed, Wanted, managed};
 use crate::bench::Bench;
 use crate::bench::atomic_file::write_atomic;
-use crate::bench::json_file::{self, read_common_object};
-use crate::config::frappe_keys::{self, FrappeKey};
+use crate::bench::json_file::read_common_object;
 use crate::outcome::refusal::Refusal;
 use crate::outcome::{self, Fault, Result};
-
-/// Environment variables that override the file in Frappe.
-pub type Overrides = BTreeMap<&'static str, String>;
 
 /// The result of [`merge`].
 #[derive(Debug, PartialEq, Eq)]
@@ -130,40 +128,6 @@ fn write(path: &Path, object: &Map<String, Value>) -> io::Result<()> {
     let mut text = serde_json::to_vec_pretty(object)?;
     text.push(b'\n');
     write_atomic(path, &text, mode)
-}
-
-/// The environment overrides for a difference, and the keys that have no override
-/// (v15 and later; v14 reads only FRAPPE_SITE: docs/frappe-contract.md#environment-overrides).
-fn overrides(different: &Managed, frappe_major: Option<u32>) -> (Overrides, Vec<&'static str>) {
-    let mut variables = Overrides::new();
-    let mut uncovered = Vec::new();
-    for (key, value) in different {
-        let Some(variable) = frappe_keys::override_of(key, frappe_major) else {
-            uncovered.push(*key);
-            continue;
-        };
-        variables.insert(variable, text_of(value));
-    }
-    (variables, uncovered)
-}
-
-/// Returns the overrides for the keys of `site_config.json` that differ from `managed`: without them a child would use
-/// another server than we. A file that is absent or invalid has no keys.
-pub fn overrides_of_site(folder: &Path, managed: &Managed, frappe_major: Option<u32>) -> Overrides {
-    let site =
-        json_file::read_object(&folder.join("site_config.json")).ok().and_then(std::result::Result::ok);
-    let site = site.unwrap_or_default();
-    let differs = |(key, ours): &&(&'static str, Value)| {
-        let setting = frappe_keys::named(key).and_then(FrappeKey::setting);
-        let is_same =
-            |theirs| frappe_keys::is_same_in_file(setting.unwrap_or_default(), &text_of(ours), theirs);
-        site.get(*key).is_some_and(|theirs| !is_same(theirs))
-    };
-    overrides(&managed.iter().filter(differs).cloned().collect(), frappe_major).0
-}
-
-fn text_of(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_string)
 }
 
 /// Compares without writing, for a follower: returns the overrides for our children, and logs differing keys that have

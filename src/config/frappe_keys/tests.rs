@@ -241,36 +241,6 @@ fn the_port_in_links_is_named_if_frappe_appends_it() {
 }
 
 #[test]
-fn numbers_and_truth_are_pythons() {
-    for (value, number) in [
-        (json!(60), 60),
-        (json!("60"), 60),
-        (json!(" 60.7 "), 60),
-        (json!(-1.5), -1),
-        (json!(true), 1),
-        (json!("nan"), 0),
-        (json!("yes"), 0),
-        (json!(null), 0),
-        (json!([1]), 0),
-    ] {
-        assert_eq!(cint(&value), number, "{value}");
-    }
-    for (value, on) in [
-        (json!("0"), true),
-        (json!("false"), true),
-        (json!(""), false),
-        (json!(0), false),
-        (json!(0.0), false),
-        (json!([]), false),
-        (json!({"a": 0}), true),
-    ] {
-        assert_eq!(is_on("maintenance_mode", Some(&value)), on, "{value}");
-    }
-    assert!(!is_on("mute_emails", Some(&json!("yes"))) && is_on("mute_emails", Some(&json!("1"))));
-    assert!(!is_on("maintenance_mode", None));
-}
-
-#[test]
 fn variables_that_every_reader_of_a_key_reads() {
     for (key, major, variable) in [
         ("default_site", 14, Some("FRAPPE_SITE")),

@@ -63,3 +63,40 @@ pub fn is_same(setting: &str, ours: &str, theirs: &str) -> bool {
 pub fn is_same_in_file(setting: &str, ours: &str, value: &Value) -> bool {
     text_of(value).is_some_and(|theirs| theirs.trim() == theirs && is_same(setting, ours, &theirs))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::is_on;
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn numbers_and_truth_are_pythons() {
+        for (value, number) in [
+            (json!(60), 60),
+            (json!("60"), 60),
+            (json!(" 60.7 "), 60),
+            (json!(-1.5), -1),
+            (json!(true), 1),
+            (json!("nan"), 0),
+            (json!("yes"), 0),
+            (json!(null), 0),
+            (json!([1]), 0),
+        ] {
+            assert_eq!(cint(&value), number, "{value}");
+        }
+        for (value, on) in [
+            (json!("0"), true),
+            (json!("false"), true),
+            (json!(""), false),
+            (json!(0), false),
+            (json!(0.0), false),
+            (json!([]), false),
+            (json!({"a": 0}), true),
+        ] {
+            assert_eq!(is_on("maintenance_mode", Some(&value)), on, "{value}");
+        }
+        assert!(!is_on("mute_emails", Some(&json!("yes"))) && is_on("mute_emails", Some(&json!("1"))));
+        assert!(!is_on("maintenance_mode", None));
+    }
+}
