@@ -4,7 +4,8 @@
 //! `frappe.database.get_command`, which puts the password into a URL that appears in the argv of psql, perl and
 //! bash and that breaks on `@ / # %` (docs/frappe-contract.md#password-in-argv). The replacement removes the
 //! password, which libpq reads from a PGPASSFILE, and encodes an IPv6 address or a socket's folder for a URL.
-//! The prelude also fences off an attempt that is over.
+//! The prelude also fences off an attempt that is over, and leaves out `migrate`'s own question whether the servers answer,
+//! which it asks by IPv4 only (docs/frappe-sites.md#connection-check-of-migrate). They have answered us.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -42,6 +43,8 @@ def without_password(*args, **kwargs):
         arguments = [*arguments, *first]
     return program, arguments, name
 frappe.database.get_command = without_password
+import frappe.utils.connections
+frappe.utils.connections.is_open = lambda *args, **kwargs: True
 import psycopg2
 connect = psycopg2.connect
 fence.append('''FENCE''' % os.environ['PGAPPNAME'].rpartition('/')[2])

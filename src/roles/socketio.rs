@@ -70,8 +70,10 @@ fn spec(context: &RoleContext<'_>, subscription: &Subscription) -> Spec {
     if let Some(url) = context.pod.config.web_url.clone().or_else(|| own_web_url(context)) {
         environment.set("CAULDRON_WEB_URL", url);
     }
-    // Node reads files that we do not (config.json), and ports that we cannot. It takes a number for a port here, too; a
-    // socketio_uds in a file would win over the port.
+    // Node reads common_site_config.json in this folder, wherever Frappe's code lies.
+    environment.set("FRAPPE_BENCH_ROOT", &context.pod.config.bench);
+    // It also reads files that we do not (config.json), and ports that we cannot. A socketio_uds in a file would win over
+    // the port; a number is a port there, too.
     let port = context.pod.config.socketio_listen_port.to_string();
     environment.set("FRAPPE_SOCKETIO_PORT", &port).set("FRAPPE_SOCKETIO_UDS", &port);
     let script = context.pod.bench.app("frappe").join("socketio.js");

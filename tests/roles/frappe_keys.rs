@@ -61,3 +61,12 @@ fn a_socketio_port_that_is_none_is_9000_for_all() {
     let _pod = ready(stage.all().unset("SOCKETIO_PORT").with_command("socketio"));
     assert_eq!(http::status(9000, "localhost", HANDSHAKE), 200);
 }
+
+/// Node would find no common_site_config.json, and no Redis.
+#[test]
+fn node_reads_the_files_of_this_bench() {
+    let stage = AllStage::new();
+    stage.all().with_command("bootstrap").run().exits(0);
+    let _pod = ready(stage.all().with_command("socketio").set("FRAPPE_BENCH_ROOT", "/nowhere"));
+    assert_eq!(http::status(stage.socketio, "localhost", HANDSHAKE), 200);
+}

@@ -5,9 +5,7 @@ every installed app, so one that cannot be imported fails it; jobs, versions and
 that is missing there loses them in silence (docs/frappe-contract.md#disagreeing-app-lists).
 """
 
-import socket
 import sys
-from urllib.parse import urlparse
 
 from frappe.apps import get_attr, get_hooks, get_installed_apps
 from frappe.barrier import reach
@@ -19,6 +17,7 @@ from frappe.install_app import record_versions
 from frappe.patch_log import run_pending
 from frappe.realtime import publish_realtime
 from frappe.scheduled_jobs import sync_jobs
+from frappe.utils.connections import closed_services
 
 
 def migrate(site, skip_failing=False):
@@ -70,16 +69,8 @@ def run_hooks(name):
 
 
 def require_services():
-    """Trap: a Redis URL without a port crashes here, with `int(None)`."""
-    url = urlparse(local.conf.redis_cache)
-    if not answers(url.hostname, int(url.port)):
-        print("Service redis_cache is not running.\nCannot run bench migrate without the services running.")
+    if closed := closed_services():
+        for name in closed:
+            print(f"Service {name} is not running.")
+        print("Cannot run bench migrate without the services running.")
         sys.exit(1)
-
-
-def answers(host, port):
-    try:
-        socket.create_connection((host, port), timeout=10).close()
-    except OSError:
-        return False
-    return True
