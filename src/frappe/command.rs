@@ -6,6 +6,9 @@
 //! password, which libpq reads from a PGPASSFILE, and encodes an IPv6 address or a socket's folder for a URL.
 //! The prelude also fences off an attempt that is over, and leaves out `migrate`'s own question whether the servers answer,
 //! which it asks by IPv4 only (docs/frappe-sites.md#connection-check-of-migrate). They have answered us.
+//! It lets the command make the map of modules from its own apps:
+//! of an app or module that the cached map lacks, install-app and migrate would make no DocType
+//! (docs/frappe-contract.md#cached-app-lists).
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -26,6 +29,11 @@ const PRELUDE: &str = r#"
 import json, os, runpy, sys, urllib.parse
 sys.argv = ['bench'] + json.load(sys.stdin)
 import frappe.database
+cached_map = frappe.setup_module_map
+def own_map(*args, **kwargs):
+    frappe.cache.delete_value('app_modules')
+    return cached_map(*args, **kwargs)
+frappe.setup_module_map = own_map
 original = frappe.database.get_command
 fence = []
 def without_password(*args, **kwargs):

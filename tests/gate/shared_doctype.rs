@@ -46,8 +46,13 @@ impl Shop {
         let list = pin_baked(stage.old(), &[&app]);
         let shop = Self { stage, list };
         shop.leader(shop.stage.old()).run().exits(0);
-        // Each migrate imports both files, one after the other, and sets the time to now.
+        // Each migrate imports both files, one after the other, and sets the time to now. Frappe's own command looks only
+        // for modules of apps in apps.txt, which has the app in a pod's overlay.
+        let list = shop.stage.old().sites().join("apps.txt");
+        let without = fs::read_to_string(&list).expect("apps.txt");
+        fs::write(&list, format!("{}\nshop\n", without.trim_end())).expect("apps.txt");
         let migrated = shop.stage.old().run(&["--site", SITE, "migrate"]);
+        fs::write(&list, without).expect("apps.txt");
         assert_eq!(migrated.exit, Some(0), "{}", migrated.text);
         let module = shop.stage.session().value("select module from \"tabDocType\" where name = 'Note'");
         assert_eq!(module.as_deref(), Some("Shop"), "the app that was installed last counts");

@@ -19,6 +19,21 @@ fn an_app_of_the_image_that_was_never_installed_is_installed() {
     stage.leader().set("CAULDRON_APPS", list).run().exits(0).event("site.up_to_date");
 }
 
+/// Any command of Frappe, and any tick of a scheduler, leaves its map of modules in the cache Redis.
+#[test]
+fn an_app_gets_its_doctypes_although_the_cache_lacks_its_modules() {
+    let stage = OverlayStage::new();
+    stage.created();
+    let list_apps =
+        "cd sites && exec ../env/bin/python -m frappe.utils.bench_helper frappe --site apps.test list-apps";
+    stage.manifest("exec -- sh -c").argument(list_apps).run().exits(0).prints("frappe");
+    assert_eq!(stage.redis.ask::<i64>(0, &["EXISTS", "apps_test|app_modules"]), 1);
+    let app = MadeApp::new("late_app", "1.0.0");
+    stage.bootstrap(&[&app]);
+    stage.has_complete(&app);
+    assert!(stage.session().is(r#"EXISTS (SELECT FROM "tabDocType" WHERE name = 'Late App Card')"#));
+}
+
 #[test]
 fn a_missing_required_app_is_reported_before_anything_changes() {
     let stage = OverlayStage::new();

@@ -3,13 +3,15 @@
 Every module says which fact of it it reproduces. Nothing here is Frappe's code.
 """
 
-from frappe.apps import get_all_apps, get_attr, get_hooks, get_installed_apps
+from frappe import cache
+from frappe.apps import get_all_apps, get_attr, get_hooks, get_installed_apps, setup_module_map
 from frappe.context import connect, destroy, init, local, site_context
 from frappe.methods import whitelist
 
 __version__ = "15.55.1"
 
 __all__ = [
+    "cache",
     "connect",
     "destroy",
     "get_all_apps",
@@ -18,6 +20,7 @@ __all__ = [
     "get_installed_apps",
     "init",
     "local",
+    "setup_module_map",
     "site_context",
     "whitelist",
 ]

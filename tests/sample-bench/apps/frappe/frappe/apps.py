@@ -14,6 +14,27 @@ def get_all_apps(sites_path=None):
     return ["frappe"] + [app for app in apps if app != "frappe"]
 
 
+def module_list(app):
+    path = app_path(app, "modules.txt")
+    if not os.path.exists(path):
+        return []
+    with open(path) as file:
+        return [line.strip().lower().replace(" ", "_") for line in file if line.strip()]
+
+
+def setup_module_map():
+    """Trap: the map is the one of whichever process asked first, until the key is deleted. install-app reads it before it
+    clears the cache, and syncs no DocTypes of an app that it lacks (docs/frappe-contract.md#cached-app-lists).
+    """
+    from frappe.cache import cache
+
+    local.app_modules = cache().get_value("app_modules", modules_by_app)
+
+
+def modules_by_app():
+    return {app: module_list(app) for app in get_all_apps()}
+
+
 def import_all_apps():
     """Every app of apps.txt is imported at start: one that cannot be stops workers and the scheduler."""
     for app in get_all_apps():

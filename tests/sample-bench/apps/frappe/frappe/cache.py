@@ -34,6 +34,9 @@ class Cache:
     def clear_site(self):
         self.delete(f"{local.conf.db_name}|*")
 
+    def delete_value(self, key):
+        self.delete(f"{local.conf.db_name}|{key}")
+
     def delete(self, pattern):
         try:
             if keys := self.redis.keys(pattern):
@@ -49,3 +52,8 @@ def _cache_at(url):
 
 def cache():
     return _cache_at(local.conf.redis_cache)
+
+
+def delete_value(key):
+    """`frappe.cache.delete_value`."""
+    cache().delete_value(key)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from werkzeug.local import Local, release_local
 
+import frappe
 from frappe.config import read_config
 
 local = Local()
@@ -24,6 +25,7 @@ def init(site, sites_path=".", new_site=False):
     local.is_request = getattr(local, "is_request", False)
     if not local.is_request:
         import_all_apps()
+        frappe.setup_module_map()
 
 
 def connect():

@@ -8,7 +8,7 @@ import json
 import os
 from datetime import datetime
 
-from frappe.apps import app_path, get_installed_apps
+from frappe.apps import app_path, get_installed_apps, module_list
 from frappe.barrier import pace, reach
 from frappe.context import local
 
@@ -27,10 +27,8 @@ STANDARD = {
 CHILD = {"parent": "varchar(140)", "parentfield": "varchar(140)", "parenttype": "varchar(140)"}
 
 
-def doctype_files(app):
+def doctype_files(app, modules):
     """Those that the others need first, then module by module."""
-    with open(app_path(app, "modules.txt")) as file:
-        modules = [line.strip().lower().replace(" ", "_") for line in file if line.strip()]
     files = []
     for module in modules:
         folder = app_path(app, module, "doctype")
@@ -43,7 +41,7 @@ def doctype_files(app):
 
 
 def sync_app(app, force=False):
-    files = doctype_files(app)
+    files = doctype_files(app, local.app_modules.get(app, []))
     for at, path in enumerate(files):
         doctype = sync_file(path, force)
         local.db.commit()
@@ -108,7 +106,7 @@ def remove_orphans():
     """Trap: DocTypes that the code does not know are deleted, so older code loses data (docs/frappe-sites.md#orphaned-doctypes)."""
     known = set()
     for app in get_installed_apps():
-        for path in doctype_files(app):
+        for path in doctype_files(app, module_list(app)):
             with open(path) as file:
                 known.add(json.load(file)["name"])
     orphans = [name for name in local.db.pluck("DocType", custom=0) if name not in known]

@@ -1,12 +1,13 @@
 """migrate: patches, DocTypes, patches; then jobs, orphans, versions (docs/frappe-sites.md#steps-of-migrate).
 
-It waits 1 s for sites/S/locks/bench_migrate.lock and never touches maintenance_mode. Patches and DocTypes are those of
-every installed app, so one that cannot be imported fails it; jobs, versions and hooks only of those in apps.txt, so one
-that is missing there loses them in silence (docs/frappe-contract.md#disagreeing-app-lists).
+It waits 1 s for sites/S/locks/bench_migrate.lock and never touches maintenance_mode. Patches are those of every
+installed app, so one that cannot be imported fails it; DocTypes, jobs, versions and hooks only of those in apps.txt, so
+one that is missing there loses jobs and versions in silence (docs/frappe-contract.md#disagreeing-app-lists).
 """
 
 import sys
 
+import frappe
 from frappe.apps import get_attr, get_hooks, get_installed_apps
 from frappe.barrier import reach
 from frappe.cache import cache
@@ -28,6 +29,7 @@ def migrate(site, skip_failing=False):
         reach("migrate:locked")
         local.in_migrate = True
         cache().clear_site()
+        frappe.setup_module_map()
         add_column("tabDocType", "migration_hash", "varchar(140)")
         try:
             run_hooks("before_migrate")
