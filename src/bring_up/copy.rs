@@ -84,6 +84,11 @@ impl SiteIdentity {
         Self { install_id, mark: None, accepted: None, wrong: None }
     }
 
+    /// True for a copy, also in the start that accepts it.
+    pub fn is_copy(&self) -> bool {
+        self.mark.is_some() || self.accepted.is_some()
+    }
+
     /// Mutes a copy, or switches an accepted copy on. Must run before any Frappe command.
     pub async fn apply(&self, context: &Context<'_>, leadership: &Leadership, volume: &Volume) -> Result<()> {
         let folder = context.pod.bench.site(context.site);

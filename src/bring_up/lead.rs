@@ -1,6 +1,7 @@
 //! The leader's path from the lock to its release.
 
 use super::act::{ActOutcome, Plan, act};
+use super::copy::SiteIdentity;
 use super::prepare::{Prepared, prepare};
 use super::{Bootstrapped, copy, follow};
 use crate::create::requirements::{may_create_tables, needed_for_creation};
@@ -35,7 +36,7 @@ pub async fn lead(context: &Context<'_>) -> Flow<Bootstrapped> {
     let Prepared { mut leadership, own, password, observation, records, accepts_settings } = prepared;
     let identity = copy::determine_identity(context, &records, &volume, &action)?;
     leadership.claim(&identity.install_id, context.pod.config.instance.as_deref(), &pod_name()).await?;
-    let overrides = write_common_config(context).await?;
+    let overrides = write_common_config(context, &identity).await?;
     let plan = Plan {
         own: &own,
         password: &password,
@@ -171,11 +172,12 @@ async fn follow_instead(context: &Context<'_>, fault: Fault) -> Flow<Bootstrappe
 }
 
 /// Writes common_site_config.json under the lock. Followers only compare it.
-async fn write_common_config(context: &Context<'_>) -> Result<Overrides> {
+async fn write_common_config(context: &Context<'_>, identity: &SiteIdentity) -> Result<Overrides> {
     let (config, bench) = (&context.pod.config, &context.pod.bench);
     let managed = common_config::managed(config);
     let of_site = common_config::overrides_of_site(&bench.site(context.site), &managed, bench.frappe_major());
-    let wanted = Wanted { managed, bench_id: Some(Rule::of_leader(config)), ..Wanted::default() };
+    let bench_id = Some(Rule::of_leader(config, identity.is_copy()));
+    let wanted = Wanted { managed, bench_id, ..Wanted::default() };
     match common_config::merge(bench, &wanted).await? {
         Merged::Unchanged => Ok(of_site),
         Merged::Written(keys) => {

@@ -55,31 +55,41 @@ pub struct Rule {
     root: PathBuf,
     /// True if a new installation gets an id.
     creates: bool,
+    /// True if the ids in the file are those of another installation, whose site was copied.
+    is_copy: bool,
 }
 
 impl Rule {
     /// The rule for a leader, which creates installations.
-    pub fn of_leader(config: &Config) -> Self {
-        Self { creates: true, ..Self::of(config) }
+    pub fn of_leader(config: &Config, is_copy: bool) -> Self {
+        Self { creates: true, is_copy, ..Self::of(config) }
     }
 
     /// The rule for a command that creates none: it may run in the build of an image, and all installations of that
     /// image would have one id.
     pub fn of(config: &Config) -> Self {
-        Self { wanted: config.bench_id.clone(), root: config.workers.bench_root.clone(), creates: false }
+        let (wanted, root) = (config.bench_id.clone(), config.workers.bench_root.clone());
+        Self { wanted, root, creates: false, is_copy: false }
     }
 
     /// Returns what the file lacks beside CAULDRON_BENCH_ID itself: the id of a new installation, or the list of former
-    /// ids. `is_new` if the bench has no site, so that no job can wait.
+    /// ids. `is_new` if the bench has no site, so that no job can wait. A copy has no former ids: the jobs in the queues of
+    /// these names are the original's.
     pub fn additions(&self, common: &Map<String, Value>, is_new: bool) -> Vec<(&'static str, Value)> {
-        let written = written(common);
+        let (written, recorded) = (written(common), former(common));
+        if self.is_copy {
+            return if recorded.is_empty() {
+                Vec::new()
+            } else {
+                vec![(FORMER_KEY, Value::Array(Vec::new()))]
+            };
+        }
         let Some(always) = &self.wanted.always else {
             if written.is_some() || !is_new || !self.creates {
                 return Vec::new();
             }
             return vec![(KEY, self.wanted.if_new.clone().unwrap_or_else(random).into())];
         };
-        let recorded = former(common);
         let mut former = recorded.clone();
         let before = written.or_else(|| (!is_new).then(|| from_path(&self.root)));
         if let Some(before) = before {
@@ -133,7 +143,11 @@ mod tests {
 
     fn additions(always: Option<&str>, if_new: Option<&str>, common: &Value, is_new: bool) -> Value {
         let wanted = WantedBenchId { always: always.map(Into::into), if_new: if_new.map(Into::into) };
-        let rule = Rule { wanted, root: PATH.into(), creates: true };
+        let rule = Rule { wanted, root: PATH.into(), creates: true, is_copy: false };
+        added(&rule, common, is_new)
+    }
+
+    fn added(rule: &Rule, common: &Value, is_new: bool) -> Value {
         let added = rule.additions(common.as_object().unwrap(), is_new);
         added.into_iter().map(|(key, value)| (key.to_string(), value)).collect::<Map<_, _>>().into()
     }
@@ -160,6 +174,17 @@ mod tests {
         let common = json!({"bench_id": "a", FORMER_KEY: ["a", "c", "b", "c"]});
         assert_eq!(former(common, false), json!({FORMER_KEY: ["c", "a"]}));
         assert_eq!(additions(Some(FROM_PATH), None, &json!({}), false), json!({}));
+    }
+
+    #[test]
+    fn a_copy_has_no_former_id() {
+        let wanted = WantedBenchId { always: Some("b".into()), if_new: None };
+        let rule = Rule { wanted, root: PATH.into(), creates: true, is_copy: true };
+        assert_eq!(added(&rule, &json!({"bench_id": "a"}), false), json!({}));
+        assert_eq!(
+            added(&rule, &json!({"bench_id": "a", FORMER_KEY: ["c"]}), false),
+            json!({FORMER_KEY: []})
+        );
     }
 
     #[test]

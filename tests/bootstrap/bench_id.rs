@@ -104,6 +104,20 @@ fn an_installation_keeps_its_id_until_it_is_given_another() {
     stage.leader().set("CAULDRON_BENCH_ID", "b:c").run().exits(78).says("cannot be part of a queue's name");
 }
 
+/// The jobs in the queues of the copied ids are the original's.
+#[test]
+fn a_copy_takes_another_id_and_no_former_ones() {
+    let stage = stage::empty();
+    let leader = |instance: &str, id: &str| {
+        stage.leader().set("CAULDRON_INSTANCE", instance).set("CAULDRON_BENCH_ID", id).run().exits(0)
+    };
+    leader("production", "a");
+    leader("production", "b");
+    assert_eq!(config(&stage)[FORMER], json!(["a"]));
+    leader("staging", "c").event("site.is_copy");
+    assert_eq!((id(&stage), &config(&stage)[FORMER]), ("c".into(), &json!([])));
+}
+
 /// With the old id its processes would not find the jobs that the other pods enqueue.
 #[test]
 fn a_follower_waits_for_the_id_that_it_is_given() {

@@ -74,6 +74,21 @@ fn a_running_job_is_waited_for_and_no_job_starts_until_the_end() {
     stage.is_migrated();
 }
 
+/// The worker began before the bench got another id.
+#[test]
+fn a_running_job_in_a_queue_of_the_former_bench_id_is_waited_for() {
+    let stage = GateStage::with_release();
+    let job = HeldJob::run(&stage);
+    let leader = stage.leader_on(&stage.new).set("CAULDRON_BENCH_ID", "two").start();
+    leader.event("migration.waiting_for_jobs");
+    leader.says("frappe.sample.hold");
+    assert!(!stage.in_maintenance(), "web serves while the leader waits for a job");
+    job.release();
+    leader.end().exits(0).event("migration.finished");
+    assert_eq!(lines(&job.path("started")), 1);
+    stage.is_migrated();
+}
+
 /// Redis loses the pause key during a migration: the record in the database keeps the workers from running.
 #[test]
 fn workers_stay_paused_when_redis_loses_its_keys() {
