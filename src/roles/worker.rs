@@ -8,6 +8,7 @@
 //!   scale.rs         the number of processes of a pool (pure)
 //!   hooks.rs         the stop of a process, and the handling of its end
 //!   job_recovery.rs  the job that an ended process was running
+//!   job_programs.rs  the Python programs that change a job
 //!   strays.rs        jobs that a process took but did not begin (pure)
 //!   foreign.rs       jobs of sites that this bench lacks
 //!   parked.rs        such jobs, outside the queues
@@ -16,6 +17,7 @@
 mod foreign;
 mod gate;
 mod hooks;
+mod job_programs;
 mod job_recovery;
 mod parked;
 mod records;

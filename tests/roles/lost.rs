@@ -1,7 +1,7 @@
 //! Jobs whose worker could not finish them.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::signal::Signal;
 
@@ -20,6 +20,7 @@ on_each_generation![
     after_the_grace_period_a_job_is_failed_with_the_reason,
     a_repeatable_job_is_put_back_when_cut_off,
     a_killed_horse_worker_or_both_are_handled,
+    a_job_whose_worker_was_killed_keeps_its_lease,
     a_killed_supervisor_leaves_no_worker_running,
     an_unrequested_exit_0_is_a_failure,
 ];
@@ -97,6 +98,33 @@ fn a_killed_horse_worker_or_both_are_handled(stage: RolesStage) {
     eventually(LONG, "failed", || (stage.registries("both") == ["failed"]).then_some(()));
     pod.answers("/readyz", 200);
     assert_eq!(status(&pod)["children"][0]["restart_reasons"]["crash"], 2);
+}
+
+/// RQ's worker renewed the lease of its job; after 90 s, the maintenance of any other worker fails the job.
+fn a_job_whose_worker_was_killed_keeps_its_lease(stage: RolesStage) {
+    let pod = ready(worker(&stage));
+    let job = stage.job("leased", "short");
+    job.wait_for_start();
+    let before = child(&pod);
+    eventually(LONG, "a poll sees the job", || {
+        (status(&pod)["roles"]["worker"]["note"] == "1 processes, 1 busy").then_some(())
+    });
+    let wip = stage.queue("short").replace("rq:queue:", "rq:wip:");
+    let lease = || stage.redis.ask::<Vec<(String, f64)>>(1, &["ZRANGE", &wip, "0", "-1", "WITHSCORES"]);
+    let (entry, _) = lease().pop().expect("a lease");
+    let [record]: [String; 1] = stage.workers().try_into().expect("one worker");
+    // As after 30 s without a heartbeat.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").as_secs_f64();
+    stage.redis.ask::<i64>(1, &["ZADD", &wip, &(now + 60.0).to_string(), &entry]);
+    stage.redis.ask::<i64>(1, &["EXPIRE", &record, "60"]);
+    kill(before, Signal::SIGKILL);
+    eventually(LONG, "the lease is renewed", || {
+        lease().into_iter().find(|(job, end)| *job == entry && *end > now + 75.0)
+    });
+    assert!(stage.redis.ask::<i64>(1, &["TTL", &record]) > 60, "the record expires");
+    job.release();
+    job.wait_for_end();
+    eventually(LONG, "finished", || (stage.registries("leased") == ["finished"]).then_some(()));
 }
 
 fn a_killed_supervisor_leaves_no_worker_running(stage: RolesStage) {

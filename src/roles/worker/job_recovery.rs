@@ -4,35 +4,20 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use redis::Pipeline;
-use secrecy::SecretSlice;
 use serde_json::json;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::job_programs::{FAIL_OR_REQUEUE, PUT_BACK, Programs, RENEW_LEASES};
 use super::strays::Stray;
-use crate::frappe::common_config::Overrides;
 use crate::frappe::queues::WORKERS;
 use crate::redis_client::Link;
 use crate::roles::RoleContext;
-use crate::supervise::output::{LineHandler, Stream};
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
-use crate::supervise::spawn::{Output, Spec, Stdin};
 
-/// Python programs that change jobs through RQ's own code.
-const FAIL_OR_REQUEUE: &str = concat!(
-    include_str!("../../frappe/rq1_jobs.py"),
-    include_str!("../../frappe/executions.py"),
-    include_str!("../../frappe/recover_job.py")
-);
-const PUT_BACK: &str = concat!(
-    include_str!("../../frappe/rq1_jobs.py"),
-    include_str!("../../frappe/executions.py"),
-    include_str!("../../frappe/put_back.py")
-);
-const PROGRAM_TIMEOUT: Duration = Duration::from_secs(20);
+/// RQ's interval; the leases last three of them (docs/frappe-jobs.md#heartbeat).
+const LEASE_INTERVAL: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A worker process that ended unexpectedly or was killed.
@@ -55,8 +40,7 @@ pub struct JobRecovery {
 }
 
 struct Shared {
-    spec: Spec,
-    overrides: watch::Receiver<Overrides>,
+    programs: Programs,
     requeue: Vec<String>,
     link: Link,
     processes: Processes,
@@ -66,14 +50,8 @@ struct Shared {
 
 impl JobRecovery {
     pub fn start(context: &RoleContext<'_>, shutdown: &Shutdown) -> Self {
-        let spec = Spec {
-            env: context.environment("cauldron/settle").into_map(),
-            cwd: Some(context.sites()),
-            ..Spec::new("settle", context.pod.bench.python())
-        };
         let shared = Shared {
-            spec,
-            overrides: context.current.overrides(),
+            programs: Programs::new(context),
             requeue: context.pod.config.workers.requeue.clone(),
             link: context.queue_redis(),
             processes: context.pod.processes.clone(),
@@ -130,12 +108,15 @@ impl Shared {
                 tokio::time::sleep(wait).await;
             }
         };
-        tokio::select! {
-            biased;
-            () = all_ended => {}
-            () = time_is_up => {}
-            () = self.shutdown.forced() => {}
-        }
+        let over = async {
+            tokio::select! {
+                biased;
+                () = all_ended => {}
+                () = time_is_up => {}
+                () = self.shutdown.forced() => {}
+            }
+        };
+        self.renew_leases_until(over, key.as_deref()).await;
         self.processes.kill_adopted(&horses);
         let all_ended = async {
             while self.any_left(&horses) {
@@ -151,7 +132,7 @@ impl Shared {
         let (Some(key), Ok(server)) = (key, self.link.server()) else { return };
         let input =
             json!({"url": server.url().reveal(), "worker": key, "reason": reason, "requeue": self.requeue});
-        let done = self.run(FAIL_OR_REQUEUE, input.to_string().into_bytes()).await;
+        let done = self.programs.run(FAIL_OR_REQUEUE, &input).await;
         match done {
             Ok(done) => {
                 tracing::warn!(
@@ -173,10 +154,33 @@ impl Shared {
         }
     }
 
+    /// Renews the leases of the job that the work-horse of an ended worker continues.
+    async fn renew_leases_until(&self, over: impl Future<Output = ()>, worker: Option<&str>) {
+        tokio::pin!(over);
+        let mut delay = Duration::ZERO;
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut over => return,
+                () = tokio::time::sleep(delay) => delay = LEASE_INTERVAL,
+            }
+            let (Some(worker), Ok(server)) = (worker, self.link.server()) else { continue };
+            let input = json!({"url": server.url().reveal(), "worker": worker});
+            if let Err(problem) = self.programs.run(RENEW_LEASES, &input).await {
+                tracing::warn!(
+                    event = "job.lease_not_renewed",
+                    worker,
+                    problem,
+                    "cannot renew the lease of a job whose worker has ended; RQ may fail the running job"
+                );
+            }
+        }
+    }
+
     async fn put_stray_back(&self, Stray { queue, job }: Stray) {
         let Ok(server) = self.link.server() else { return };
         let input = json!({"url": server.url().reveal(), "queue": queue, "job": job});
-        match self.run(PUT_BACK, input.to_string().into_bytes()).await {
+        match self.programs.run(PUT_BACK, &input).await {
             Ok(done) => tracing::warn!(
                 event = "job.stray_handled",
                 queue,
@@ -210,33 +214,5 @@ impl Shared {
         let answers: Vec<(Option<i32>, Option<String>)> = self.link.query(&details).await.ok()?;
         let ours = |(p, h): &(Option<i32>, Option<String>)| *p == Some(pid) && h.as_deref() == Some(&host);
         keys.into_iter().zip(answers).find(|(_, answer)| ours(answer)).map(|(key, _)| key)
-    }
-
-    /// Runs a program, and returns its last line on standard output, or the reason that it failed.
-    async fn run(&self, program: &str, input: Vec<u8>) -> Result<String, String> {
-        let last_lines: Arc<Mutex<[String; 2]>> = Arc::default();
-        let shared_lines = last_lines.clone();
-        let handler: LineHandler = Arc::new(move |line| {
-            let mut lines = shared_lines.lock().unwrap_or_else(PoisonError::into_inner);
-            lines[usize::from(line.stream == Stream::Stderr)] =
-                String::from_utf8_lossy(line.text).into_owned();
-        });
-        let mut spec = self.spec.clone();
-        spec.args = vec!["-c".into(), program.into()];
-        spec.env.extend(self.overrides.borrow().iter().map(|(name, value)| (name.into(), value.into())));
-        spec.stdin = Stdin::Bytes(SecretSlice::from(input));
-        spec.output = Output::Lines(handler);
-        let child = self.processes.spawn(&spec).map_err(|error| error.to_string())?;
-        let exit = tokio::time::timeout(PROGRAM_TIMEOUT, child.exited()).await;
-        if exit.is_err() {
-            child.stop(Signal::SIGKILL, Duration::ZERO, std::future::pending()).await;
-        }
-        child.drained(Duration::from_millis(100)).await;
-        let [out, err] = last_lines.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match exit {
-            Ok(exit) if exit.success() => Ok(out),
-            Ok(exit) => Err(format!("python {exit}: {err}")),
-            Err(_) => Err(format!("python did not finish within {} s", PROGRAM_TIMEOUT.as_secs())),
-        }
     }
 }
