@@ -29,6 +29,8 @@ mod legacy;
 mod live_events;
 #[path = "roles/lost.rs"]
 mod lost;
+#[path = "roles/moves.rs"]
+mod moves;
 #[path = "roles/parked.rs"]
 mod parked;
 #[path = "roles/processes.rs"]

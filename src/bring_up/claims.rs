@@ -49,22 +49,51 @@ pub async fn foreign(
     queues: &BenchQueues,
     bench: &Bench,
 ) -> RedisResult<Vec<ForeignClaim>> {
-    let now_s = now_s(connection).await?;
-    let entries: BTreeMap<String, String> =
-        redis::cmd("HGETALL").arg(queues.claims()).query_async(connection).await?;
     let own = own_ids(bench);
-    let mut claims: BTreeSet<ForeignClaim> = entries
-        .into_iter()
-        .filter(|(install_id, _)| !own.contains(install_id))
-        .filter_map(|(install_id, entry)| {
-            Some(ForeignClaim { site: fresh_site(&entry, now_s)?.to_string(), install_id })
-        })
-        .collect();
+    let mut claims = of_this_release(connection, queues, &own).await?;
     // A site of ours without an id was never brought up here, so its claim proves nothing.
     let may_be_ours = |site: &str| is_site(&bench.site(site)) && id_in(&bench.cauldron_site(site)).is_none();
     let of_sites = of_earlier_releases(connection, queues).await?.into_iter();
     claims.extend(of_sites.filter(|claim| !own.contains(&claim.install_id) && !may_be_ours(&claim.site)));
     Ok(claims.into_iter().collect())
+}
+
+/// Returns the sites among these that another installation claims. It reads no other key, since it may run often.
+///
+/// # Errors
+/// As [`foreign`].
+pub async fn by_others(
+    connection: &mut impl ConnectionLike,
+    queues: &BenchQueues,
+    bench: &Bench,
+    sites: &[String],
+) -> RedisResult<BTreeSet<String>> {
+    let own = own_ids(bench);
+    let claims = of_this_release(connection, queues, &own).await?;
+    let mut claimed: BTreeSet<String> = claims.into_iter().map(|claim| claim.site).collect();
+    for site in sites {
+        let id: Option<String> = redis::cmd("GET").arg(queues.claim(site)).query_async(connection).await?;
+        if id.is_some_and(|id| !own.contains(&id)) {
+            claimed.insert(site.clone());
+        }
+    }
+    Ok(claimed)
+}
+
+/// The fresh entries of the hash that are not of these installations.
+async fn of_this_release(
+    connection: &mut impl ConnectionLike,
+    queues: &BenchQueues,
+    own: &BTreeSet<String>,
+) -> RedisResult<BTreeSet<ForeignClaim>> {
+    let now_s = now_s(connection).await?;
+    let entries: BTreeMap<String, String> =
+        redis::cmd("HGETALL").arg(queues.claims()).query_async(connection).await?;
+    let foreign = entries.into_iter().filter(|(install_id, _)| !own.contains(install_id));
+    let fresh = foreign.filter_map(|(install_id, entry)| {
+        Some(ForeignClaim { site: fresh_site(&entry, now_s)?.to_string(), install_id })
+    });
+    Ok(fresh.collect())
 }
 
 /// The keys of single sites.

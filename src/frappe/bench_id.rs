@@ -31,14 +31,20 @@ impl BenchIds {
     /// loaded. If the file cannot be read now, its value from that time counts.
     pub fn of(config: &Config) -> Self {
         let workers = &config.workers;
-        let common = match read_common_object(&config.bench.join("sites").join(COMMON)) {
-            Ok(Ok(common)) => common,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Map::new(),
-            Ok(Err(_)) | Err(_) => {
-                workers.bench_id.iter().map(|id| (KEY.to_string(), Value::from(id.clone()))).collect()
-            }
-        };
-        Self::read(&common, &workers.bench_root)
+        Self::in_file(&config.bench.join("sites"), &workers.bench_root).unwrap_or_else(|| {
+            let loaded =
+                workers.bench_id.iter().map(|id| (KEY.to_string(), Value::from(id.clone()))).collect();
+            Self::read(&loaded, &workers.bench_root)
+        })
+    }
+
+    /// Reads the ids from common_site_config.json in `sites`. None if the file cannot be read now.
+    pub fn in_file(sites: &Path, root: &Path) -> Option<Self> {
+        match read_common_object(&sites.join(COMMON)) {
+            Ok(Ok(common)) => Some(Self::read(&common, root)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(Self::read(&Map::new(), root)),
+            Ok(Err(_)) | Err(_) => None,
+        }
     }
 
     fn read(common: &Map<String, Value>, root: &Path) -> Self {

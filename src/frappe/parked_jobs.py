@@ -5,14 +5,12 @@
 # takes the jobs of its own sites, so no job goes back and forth between two installations. Only workers of this program
 # know these lists: while another worker listens to the queue, nothing is parked, and roles/worker/parked.rs puts the
 # parked jobs back.
-import os
 import sys
 
 from redis.exceptions import ResponseError
 from rq.exceptions import NoSuchJobError
 from rq.utils import as_text
 
-PARKED = os.environ["CAULDRON_PARKED_JOBS"]  # the set of `<site>:<queue>`; BenchQueues::parked
 KNOWS_PARKED = "cauldron_knows_parked"  # a field of the worker's own record, read by roles/worker/parked.rs
 LOOK_INTERVAL_S = 5  # between two looks at the lists while there are none
 LOOK_AGAIN_INTERVAL_S = 1  # while there are some
@@ -77,9 +75,10 @@ def announce(worker):
         print(f"jobs of other installations stay in the queues: {error}", file=sys.stderr, flush=True)
 
 
-def short_name(queue):
-    """The queue's name without the bench id."""
-    return queue.name.removeprefix(PARKED.removeprefix("cauldron:parked:") + ":")
+def keys_of(queue):
+    """The key of the set of `<site>:<queue>` (BenchQueues::parked), and the queue's name without the bench id."""
+    bench_id, _, name = queue.name.rpartition(":")
+    return f"cauldron:parked:{bench_id}", name
 
 
 def may_park(worker, queue):
@@ -95,8 +94,9 @@ def may_park(worker, queue):
 
 def park(worker, job, queue, site):
     """Parks the job and all later jobs of its site in this queue."""
-    member, taken, total = f"{site}:{short_name(queue)}", job.id, 0
-    keys = [queue.key, queue.intermediate_queue_key, PARKED, f"{PARKED}:{member}", worker.key]
+    lists, name = keys_of(queue)
+    member, taken, total = f"{site}:{name}", job.id, 0
+    keys = [queue.key, queue.intermediate_queue_key, lists, f"{lists}:{member}", worker.key]
     while (moved := worker.connection.eval(PARK, len(keys), *keys, member, site, taken, BATCH)) == BATCH:
         taken, total = "", total + moved
     worker.connection.hincrby(worker.key, FOREIGN_JOBS, total + moved)
@@ -117,14 +117,15 @@ def wake_idle_workers(worker):
 def take_parked(worker, queues):
     """The oldest parked job that may run here now, as RQ hands over one. None if there is none, or if RQ is to take a
     job of a queue with higher priority."""
-    members = sorted(map(as_text, worker.connection.smembers(PARKED))) if Parking.is_known else []
+    lists, _ = keys_of(queues[0])
+    members = sorted(map(as_text, worker.connection.smembers(lists))) if Parking.is_known else []
     Parking.look_interval_s = LOOK_AGAIN_INTERVAL_S if members else LOOK_INTERVAL_S
     for queue in queues if members else []:
         for member in members:
             site, _, name = member.partition(":")
-            if name != short_name(queue) or not has_site(site):
+            if name != keys_of(queue)[1] or not has_site(site):
                 continue
-            keys = [PARKED, f"{PARKED}:{member}"] + [queue.intermediate_queue_key] * (len(queues) == 1)
+            keys = [lists, f"{lists}:{member}"] + [queue.intermediate_queue_key] * (len(queues) == 1)
             while job_id := worker.connection.eval(TAKE, len(keys), *keys, member):
                 Stop.uses_intermediate = len(queues) == 1
                 try:

@@ -12,6 +12,8 @@ pub struct BenchQueues {
 
 /// The key of all workers of all benches on this Redis.
 pub const WORKERS: &str = "rq:workers";
+/// The key of the set of all queues of all benches on this Redis.
+pub const QUEUES: &str = "rq:queues";
 
 impl BenchQueues {
     /// Reads common_site_config.json: after the bootstrap these are the names that Frappe's processes use.
@@ -25,8 +27,12 @@ impl BenchQueues {
         BenchIds::of(config).former.into_iter().map(Self::new).collect()
     }
 
-    fn new(bench_id: impl Into<String>) -> Self {
+    pub fn new(bench_id: impl Into<String>) -> Self {
         Self { bench_id: bench_id.into() }
+    }
+
+    pub fn id(&self) -> &str {
+        &self.bench_id
     }
 
     /// The waiting jobs, oldest first.
@@ -39,7 +45,7 @@ impl BenchQueues {
         format!("{}:intermediate", self.queue(name))
     }
 
-    /// A registry of RQ: wip, finished, failed.
+    /// A registry of RQ: wip, finished, failed, scheduled, deferred.
     pub fn registry(&self, registry: &str, name: &str) -> String {
         format!("rq:{registry}:{}", self.full(name))
     }
@@ -91,7 +97,8 @@ impl BenchQueues {
             .any(|name| name.strip_prefix(&self.bench_id).is_some_and(|rest| rest.starts_with(':')))
     }
 
-    fn full(&self, name: &str) -> String {
+    /// RQ's name of a queue, which is the `origin` of its jobs.
+    pub fn full(&self, name: &str) -> String {
         format!("{}:{name}", self.bench_id)
     }
 }

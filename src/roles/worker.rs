@@ -10,6 +10,8 @@
 //!   job_recovery.rs  the job that an ended process was running
 //!   job_programs.rs  the Python programs that change a job
 //!   strays.rs        jobs that a process took but did not begin (pure)
+//!   used_queues.rs   the queues in which jobs may wait, of each bench id (pure)
+//!   moves.rs         moves jobs from other names to the present one
 //!   foreign.rs       jobs of sites that this bench lacks
 //!   parked.rs        such jobs, outside the queues
 //! ```
@@ -19,11 +21,13 @@ mod gate;
 mod hooks;
 mod job_programs;
 mod job_recovery;
+mod moves;
 mod parked;
 mod records;
 mod scale;
 mod slot;
 mod strays;
+mod used_queues;
 mod verdict;
 
 use std::sync::Arc;
@@ -33,6 +37,7 @@ use tokio::task::JoinSet;
 
 use self::foreign::ForeignJobs;
 use self::job_recovery::JobRecovery;
+use self::moves::Moves;
 use self::parked::ParkedJobs;
 use self::records::Records;
 use self::scale::Scale;
@@ -98,6 +103,7 @@ pub async fn serve(context: &RoleContext<'_>) -> End {
         }
     }
     recovery.finish().await;
+    monitor.moves.end(&monitor.parked).await;
     monitor.parked.end().await;
     end.unwrap_or(End::StopRequested(nix::sys::signal::Signal::SIGTERM, None))
 }
@@ -114,6 +120,7 @@ struct Monitor {
     recovery: JobRecovery,
     foreign: ForeignJobs,
     parked: ParkedJobs,
+    moves: Moves,
     strays: Strays,
     scales: Vec<Scale>,
     next_poll: Instant,
@@ -137,6 +144,7 @@ impl Monitor {
             recovery,
             foreign,
             parked: ParkedJobs::new(context),
+            moves: Moves::new(context),
             strays,
             scales,
             next_poll: now,
@@ -179,7 +187,8 @@ impl Monitor {
             Ok(mut snapshot) => {
                 self.foreign.record(&snapshot.records).await;
                 self.parked.poll().await;
-                let strays = std::mem::take(&mut snapshot.strays);
+                let mut strays = std::mem::take(&mut snapshot.strays);
+                strays.extend(self.moves.poll(&self.parked).await);
                 self.strays
                     .due(strays, started_at)
                     .into_iter()

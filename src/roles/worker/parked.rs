@@ -27,7 +27,7 @@ struct Parked {
 
 /// The live workers of a queue, in all pods.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Listeners {
+pub struct Listeners {
     /// True if one takes jobs from the lists.
     know: bool,
     /// True if one does not: a worker of an earlier release, or plain RQ.
@@ -35,8 +35,13 @@ struct Listeners {
 }
 
 impl Listeners {
+    /// Adds what `of` reads to a SORT of the set of a queue's workers.
+    pub fn ask(query: &mut Pipeline) {
+        query.arg("GET").arg("*->birth").arg("GET").arg(format!("*->{KNOWS_PARKED}"));
+    }
+
     /// Reads the pairs of `birth` and the field of all registered workers. A dead worker stays registered for a while.
-    fn of(records: &[Option<String>]) -> Self {
+    pub fn of(records: &[Option<String>]) -> Self {
         let mut listeners = Self::default();
         for record in records.chunks(2) {
             match record {
@@ -46,6 +51,10 @@ impl Listeners {
             }
         }
         listeners
+    }
+
+    pub fn any(self) -> bool {
+        self.know || self.ignore
     }
 }
 
@@ -65,7 +74,8 @@ impl ParkedJobs {
         let Ok(lists) = self.read().await else { return };
         self.report(&lists);
         for list in lists.iter().filter(|list| list.listeners.ignore) {
-            self.put_back(list, "a worker of an earlier release listens to the queue").await;
+            let reason = "a worker of an earlier release listens to the queue";
+            self.put_back(&self.queues, &list.site, &list.queue, reason).await;
         }
     }
 
@@ -73,8 +83,23 @@ impl ParkedJobs {
     pub async fn end(&self) {
         let Ok(lists) = self.read().await else { return };
         for list in lists.iter().filter(|list| !list.listeners.know) {
-            self.put_back(list, "the last worker that takes parked jobs has ended").await;
+            let reason = "the last worker that takes parked jobs has ended";
+            self.put_back(&self.queues, &list.site, &list.queue, reason).await;
         }
+    }
+
+    /// Puts the parked jobs of these sites back into a queue of another bench id, from which they will be moved.
+    ///
+    /// # Errors
+    /// The reason why Redis did not answer.
+    pub async fn put_back_from(&self, id: &BenchQueues, queue: &str, sites: &[String]) -> Result<(), String> {
+        let mut set = Pipeline::new();
+        set.cmd("SMEMBERS").arg(id.parked());
+        let (members,): (Vec<String>,) = self.link.query(&set).await?;
+        for site in sites.iter().filter(|site| members.contains(&format!("{site}:{queue}"))) {
+            self.put_back(id, site, queue, "the bench id has changed").await;
+        }
+        Ok(())
     }
 
     async fn read(&self) -> Result<Vec<Parked>, String> {
@@ -88,9 +113,9 @@ impl ParkedJobs {
         let mut details = Pipeline::new();
         let names = || members.iter().filter_map(|member| member.split_once(':'));
         for (site, queue) in names() {
-            details.cmd("LLEN").arg(self.list(site, queue));
+            details.cmd("LLEN").arg(self.queues.parked_list(&format!("{site}:{queue}")));
             details.cmd("SORT").arg(self.queues.workers(queue)).arg("BY").arg("nosort");
-            details.arg("GET").arg("*->birth").arg("GET").arg(format!("*->{KNOWS_PARKED}"));
+            Listeners::ask(&mut details);
         }
         let answers: Vec<redis::Value> = self.link.query(&details).await?;
         for ((site, queue), answer) in names().zip(answers.chunks(2)) {
@@ -124,13 +149,13 @@ impl ParkedJobs {
         }
     }
 
-    async fn put_back(&self, Parked { site, queue, .. }: &Parked, reason: &str) {
-        let mut jobs = 0;
+    async fn put_back(&self, id: &BenchQueues, site: &str, queue: &str, reason: &str) {
+        let (member, mut jobs) = (format!("{site}:{queue}"), 0);
         loop {
             let mut script = Pipeline::new();
             script.cmd("EVAL").arg(PUT_BACK).arg(3);
-            script.arg(self.queues.parked()).arg(self.list(site, queue)).arg(self.queues.queue(queue));
-            script.arg(format!("{site}:{queue}")).arg(BATCH);
+            script.arg(id.parked()).arg(id.parked_list(&member)).arg(id.queue(queue));
+            script.arg(&member).arg(BATCH);
             match self.link.query::<(u64,)>(&script).await {
                 Ok((left,)) => {
                     jobs += left;
@@ -158,10 +183,6 @@ impl ParkedJobs {
             reason,
             "parked jobs are in their queue again"
         );
-    }
-
-    fn list(&self, site: &str, queue: &str) -> String {
-        self.queues.parked_list(&format!("{site}:{queue}"))
     }
 }
 

@@ -187,7 +187,6 @@ pub async fn any_changed(slots: &[Arc<Slot>]) {
 fn spec(context: &RoleContext<'_>, pool: &Pool, name: &str) -> Spec {
     let mut environment = context.environment("cauldron/worker");
     environment.set("CAULDRON_WORKER_GATE", context.queues().gate());
-    environment.set("CAULDRON_PARKED_JOBS", context.queues().parked());
     environment.set("CAULDRON_REFUSED_SITES", refused::folder(&context.pod.runtime_dir));
     if let Some(jobs) = context.pod.config.workers.max_jobs {
         environment.set("CAULDRON_WORKER_MAX_JOBS", jobs.to_string());
