@@ -1,11 +1,14 @@
 //! The victims: the supervisor, all processes of its step, or the PostgreSQL backend that works for it.
 
+use std::time::Duration;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::support::binary::Pod;
 use crate::support::session::Session;
 use crate::support::tree::with_descendants;
+use crate::support::wait::within;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Victim {
@@ -43,7 +46,13 @@ impl Victim {
     /// Sends SIGKILL. Returns false if there was no victim at that moment.
     pub fn strike(self, server: &Session, pod: &Pod) -> bool {
         let killed = |pid: &u32| kill(Pid::from_raw(*pid as i32), Signal::SIGKILL).is_ok();
-        self.pids(server, pod).iter().filter(|pid| killed(pid)).count() > 0
+        let has_hit = self.pids(server, pod).iter().filter(|pid| killed(pid)).count() > 0;
+        if has_hit && matches!(self, Self::Backend) {
+            // The server restarts once it notices, and ends every session. On a busy machine a new session can be
+            // opened before that. A backend that was just ending makes it restart nothing.
+            let _ = within(Duration::from_secs(10), || server.query("SELECT 1").is_err().then_some(()));
+        }
+        has_hit
     }
 }
 
