@@ -5,10 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::thread;
 
+use crate::support::binary::LONG;
 use crate::support::identity;
 use crate::support::port;
 use crate::support::postgres::{Options, PASSWORD, Postgres, SUPERUSER};
 use crate::support::postgres_template::program;
+use crate::support::session::Session;
+use crate::support::wait::eventually;
 use crate::waiting::WaitDeps;
 
 pub fn trusting() -> Postgres {
@@ -110,8 +113,9 @@ fn waits_for_a_full_server() {
     make_owner(&server);
     let mut config = server.config("erp");
     config.user("erp").password("erp-Pass");
+    // The server may still be ending the session of `make_owner`.
     let held: Vec<_> =
-        (0..2).map(|_| crate::support::session::Session::open(&config).expect("a session")).collect();
+        (0..2).map(|_| eventually(LONG, "a session", || Session::open(&config).ok())).collect();
     let waiting = owner(&server).start();
     waiting.until_it_waits_for("postgres", "login");
     drop(held);
