@@ -1,10 +1,8 @@
 //! The access log: one event for each finished request.
 
-use std::time::Duration;
-
 use hyper::header::HeaderValue;
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, ms};
 use super::metrics::Class;
 use crate::config::front::AccessLog;
 
@@ -38,10 +36,6 @@ pub fn log(exchange: &Exchange) {
             "request answered"
         );
     }
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }
 
 /// A client's header without control characters, cut off at [`MAX_HEADER_BYTES`].

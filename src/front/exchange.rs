@@ -90,6 +90,11 @@ fn proxy_id(headers: &HeaderMap, client: Option<&Client>) -> Option<String> {
     ((1..=MAX_ID_BYTES).contains(&id.len()) && id.bytes().all(is_plain)).then(|| id.to_string())
 }
 
+/// Milliseconds, as the access log and Server-Timing have them.
+pub fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
 impl Drop for Exchange {
     fn drop(&mut self) {
         if self.is_probe {

@@ -22,7 +22,7 @@ use super::address::Client;
 use super::answer::Body;
 use super::bounds::{MAX_SENDS, MAX_STARTS};
 use super::error_page::RequestError;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, ms};
 use super::gzip_body;
 use super::headers::{strip_hop_headers, upstream_headers};
 use super::read_ahead::with_read_ahead;
@@ -87,10 +87,6 @@ pub async fn forward_to_frappe(
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }
 
 /// Path and query, the form that upstream servers expect.

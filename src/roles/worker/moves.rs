@@ -63,12 +63,7 @@ impl Moves {
     pub async fn end(&self, parked: &ParkedJobs) {
         let Some(used) = self.used().filter(|used| used.own != used.current) else { return };
         for queue in &self.queues {
-            let moved = async {
-                let ours = self.sites_under(&used.own).await?;
-                parked.put_back_from(&used.own, queue, &ours).await?;
-                self.move_queue(&used.own, &used.current, queue, &ours).await
-            };
-            if let Err(problem) = moved.await {
+            if let Err(problem) = self.move_from(&used.own, &used.current, queue, parked).await {
                 log_failure(&problem);
             }
         }
@@ -91,16 +86,29 @@ impl Moves {
             let has_workers = |id: &BenchQueues| if *id == used.current { current } else { own };
             let Some(target) = used.target(has_workers) else { continue };
             for source in used.sources(target) {
-                let ours = self.sites_under(source).await?;
-                if ours.is_empty() {
-                    continue;
+                if self.move_from(source, target, queue, parked).await? {
+                    strays.extend(self.strays(source, queue).await?);
                 }
-                parked.put_back_from(source, queue, &ours).await?;
-                self.move_queue(source, target, queue, &ours).await?;
-                strays.extend(self.strays(source, queue).await?);
             }
         }
         Ok(strays)
+    }
+
+    /// Moves our jobs of a queue, also the parked ones. Returns false if no job under the source's id is ours.
+    async fn move_from(
+        &self,
+        source: &BenchQueues,
+        target: &BenchQueues,
+        queue: &str,
+        parked: &ParkedJobs,
+    ) -> Result<bool, String> {
+        let ours = self.sites_under(source).await?;
+        if ours.is_empty() {
+            return Ok(false);
+        }
+        parked.put_back_from(source, queue, &ours).await?;
+        self.move_queue(source, target, queue, &ours).await?;
+        Ok(true)
     }
 
     /// Moves the waiting jobs of a queue, and those in its registries.
