@@ -1,5 +1,7 @@
 //! The Helm chart: that it is valid, quiet, keeps 0.1.0's contract, and gives every role what the binary accepts.
 
+#[path = "chart/certificates.rs"]
+mod certificates;
 #[path = "chart/cluster.rs"]
 mod cluster;
 #[path = "chart/compose.rs"]
@@ -28,6 +30,10 @@ mod pods;
 mod protobuf;
 #[path = "chart/quiet.rs"]
 mod quiet;
+#[path = "chart/reach.rs"]
+mod reach;
+#[path = "chart/readme.rs"]
+mod readme;
 #[path = "chart/refusals.rs"]
 mod refusals;
 #[path = "chart/rules.rs"]
@@ -42,3 +48,5 @@ mod texts;
 mod valid;
 #[path = "chart/values.rs"]
 mod values;
+#[path = "chart/worker_deployments.rs"]
+mod worker_deployments;

@@ -118,3 +118,28 @@ fn a_grace_period_that_the_drain_uses_up_is_refused() {
     let objects = chart.set("frappe.web.terminationGracePeriodSeconds", json!(20)).objects();
     assert_eq!(variable(container(objects.pod("web")), "CAULDRON_GRACE").expect("it"), "5s");
 }
+
+/// Helm allows releases whose objects the API server refuses.
+#[test]
+fn a_name_that_no_service_may_have_is_refused() {
+    let Some(chart) = Chart::new("a_name_that_no_service_may_have_is_refused") else { return };
+    for release in ["1st-shop", "123", "my.shop"] {
+        let chart = chart.clone().release(release);
+        assert!(chart.refusal().contains("set fullnameOverride"), "{release}");
+        let objects = chart.set("fullnameOverride", json!("shop")).objects();
+        let labels = &objects.pod("web")["metadata"]["labels"];
+        assert_eq!(labels["app.kubernetes.io/instance"], release, "text, also if it looks like a number");
+    }
+    assert!(chart.set("fullnameOverride", json!("Shop")).refusal().contains("Shop-…"));
+}
+
+#[test]
+fn an_autoscaler_with_more_least_than_most_is_refused() {
+    let Some(chart) = Chart::new("an_autoscaler_with_more_least_than_most_is_refused") else { return };
+    for role in ["web", "worker"] {
+        let scaled = json!({"enabled": true, "minReplicas": 7});
+        let refusal = chart.clone().set(&format!("frappe.autoscaling.{role}"), scaled).refusal();
+        assert!(refusal.contains(&format!("frappe.autoscaling.{role}.minReplicas is 7")), "{refusal}");
+        assert!(refusal.contains("set maxReplicas to 7 or more"), "{refusal}");
+    }
+}

@@ -30,8 +30,46 @@ fn variants(test: &str) -> Option<Vec<(&'static str, Chart)>> {
             json!({"auth": {"git.example.com": {"token_file": "/run/secrets/git/token"}}, "secret": "git"}),
         )
         .set("global.imagePullSecrets", json!([{"name": "registry"}]));
-    variants.push(("everything", everything));
+    variants.push(("everything", of_pods(everything)));
     Some(variants)
+}
+
+/// Every value of pods, as a cluster would take it.
+fn of_pods(chart: Chart) -> Chart {
+    let probe = json!({"name": "probe", "image": "registry.example.com/probe:1"});
+    let values = json!({
+        "extraEnv": [{"name": "SENTRY_DSN", "valueFrom": {"secretKeyRef": {"name": "sentry", "key": "dsn"}}}],
+        "extraEnvFrom": [{"secretRef": {"name": "mail", "optional": true}}],
+        "extraVolumes": [{"name": "fonts", "configMap": {"name": "fonts"}}],
+        "extraVolumeMounts": [{"name": "fonts", "mountPath": "/usr/share/fonts/own", "readOnly": true}],
+        "extraInitContainers": [probe], "extraContainers": [probe],
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+            {"matchExpressions": [{"key": "disk", "operator": "In", "values": ["ssd"]}]}]}}},
+        "nodeSelector": {"pool": "erp"}, "tolerations": [{"key": "erp", "operator": "Exists"}],
+        "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone",
+            "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {"matchLabels": {"a": "b"}}}],
+        "podLabels": {"team": "erp"}, "labels": {"team": "erp"}, "annotations": {"reloader.stakater.com/auto": "true"},
+        "lifecycle": {"preStop": {"exec": {"command": ["true"]}}},
+        "hostAliases": [{"ip": "192.0.2.1", "hostnames": ["erp.example.com"]}],
+        "dnsPolicy": "None", "dnsConfig": {"nameservers": ["192.0.2.53"]}, "runtimeClassName": "gvisor",
+        "priorityClassName": "erp",
+    });
+    let deployments =
+        json!({"reports": {"pools": "reports=2", "autoscaling": {"enabled": true, "kind": "hpa"}}});
+    let certificates =
+        [("db.clientCertSecret", "pg"), ("redis.caSecret", "redis-ca"), ("web.tlsSecret", "web")];
+    let chart = certificates
+        .iter()
+        .fold(chart, |chart, (path, name)| chart.set(&format!("frappe.{path}"), json!(name)));
+    let chart = values
+        .as_object()
+        .expect("values")
+        .iter()
+        .fold(chart, |chart, (name, value)| chart.set(&format!("frappe.{name}"), value.clone()));
+    chart.set("frappe.worker.deployments", deployments).set(
+        "frappe.web.service",
+        json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "nodePort": 30080}),
+    )
 }
 
 #[test]

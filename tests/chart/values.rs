@@ -52,14 +52,22 @@ fn the_schema_knows_every_value_and_no_other() {
         let open = path == ".global";
         assert!(open || schema["additionalProperties"] == false, "{path} takes any name");
         for key in known.keys().filter(|key| !value.contains_key(*key)) {
-            // 0.1.0's, which values files still have; and what Helm reads for a parent chart's condition.
-            let old = path.is_empty() && key == "enabled"
+            // 0.1.0's, which values files still have; what Helm reads for a parent chart's condition; and the values of
+            // pods, whose defaults are those of all roles (tests/chart/reach.rs).
+            let of_pods = known[key]["$ref"].is_string() && path.matches('.').count() == 2;
+            let old = of_pods
+                || path.is_empty() && key == "enabled"
                 || path.starts_with(".frappe.initContainers.")
                     && ["image", "command"].contains(&key.as_str());
             assert!(old, "{path}.{key} has no default in values.yaml");
         }
     }
     compare(&yaml("values.yaml"), &schema, "");
+    let definitions = schema["definitions"].as_object().expect("definitions");
+    let open = definitions
+        .iter()
+        .filter(|(_, of)| of["properties"].is_object() && of["additionalProperties"] != false);
+    assert_eq!(open.map(|(name, _)| name).collect::<Vec<_>>(), [""; 0]);
 }
 
 /// With everything on that is off by default, a change of each value is seen in what is rendered.
@@ -95,6 +103,17 @@ fn every_value_has_an_effect() {
         "kind" => json!("hpa"),
         "size" => json!("11Gi"),
         "extraEnv" => json!([{"name": "X", "value": "y"}]),
+        "extraEnvFrom" => json!([{"secretRef": {"name": "x"}}]),
+        "extraVolumes" | "extraVolumeMounts" | "extraInitContainers" | "extraContainers" => {
+            json!([{"name": "x", "mountPath": "/x", "image": "x"}])
+        }
+        "hostAliases" => json!([{"ip": "192.0.2.1", "hostnames": ["x"]}]),
+        "affinity" => json!({"nodeAffinity": {"x": "y"}}),
+        "lifecycle" => json!({"preStop": {"x": "y"}}),
+        "dnsPolicy" => json!("Default"),
+        "dnsConfig" => json!({"searches": ["x"]}),
+        "service" => json!({"loadBalancerIP": "192.0.2.1"}),
+        "deployments" => json!({"x": {"pools": "x=1"}}),
         "directPort" | "gunicornWorkers" | "gunicornThreads" => json!(7),
         _ => match value {
             Value::Bool(flag) => json!(!flag),
@@ -126,6 +145,14 @@ fn every_value_has_an_effect() {
             "frappe.redis.cacheUrlKey" | "frappe.redis.queueUrlKey" => {
                 let urls = chart.clone().set("frappe.redis.urlSecret", json!("urls"));
                 urls.clone().set(&path, json!("other")).text() != urls.text()
+            }
+            _ if path.starts_with("frappe.db.secretKeys.") => {
+                let secret = chart.clone().set("frappe.db.secret", json!("db"));
+                secret.clone().set(&path, json!("other")).text() != secret.text()
+            }
+            "frappe.web.tlsPrivateCa" => {
+                let tls = chart.clone().set("frappe.web.tlsSecret", json!("tls"));
+                tls.clone().set(&path, json!(true)).text() != tls.text()
             }
             // Either of them keeps the one init container.
             "frappe.initContainers.waitForDb.enabled" | "frappe.initContainers.waitForRedis.enabled" => {

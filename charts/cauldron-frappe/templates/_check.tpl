@@ -1,6 +1,8 @@
 {{/* Refuses values that cannot work, and names the value to set. */}}
 {{- define "cauldron-frappe.check" -}}
 {{- include "cauldron-frappe.check.image" . }}
+{{- include "cauldron-frappe.check.name" . }}
+{{- include "cauldron-frappe.check.scaling" . }}
 {{- include "cauldron-frappe.check.volume" . }}
 {{- include "cauldron-frappe.check.grace" . }}
 {{- end }}
@@ -17,17 +19,30 @@
 {{- end }}
 {{- end }}
 
+{{/* Helm allows release names that a Service's name may not begin with or contain. */}}
+{{- define "cauldron-frappe.check.name" -}}
+{{- $name := include "cauldron-frappe.fullname" . }}
+{{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $name) }}
+{{- fail (printf "the objects would be named %s-…, and the name of a Service begins with a letter and has small letters, digits and - only: set fullnameOverride" $name) }}
+{{- end }}
+{{- end }}
+
+{{- define "cauldron-frappe.check.scaling" -}}
+{{- $scaled := dict "autoscaling.web" .Values.frappe.autoscaling.web "autoscaling.worker" .Values.frappe.autoscaling.worker }}
+{{- range $pool, $_ := .Values.frappe.worker.deployments }}
+{{- $_ := set $scaled (printf "worker.deployments.%s.autoscaling" $pool) (include "cauldron-frappe.worker" (dict "root" $ "pool" $pool) | fromJson).autoscaling }}
+{{- end }}
+{{- range $path, $own := $scaled }}
+{{- if and $own.enabled (gt (int $own.minReplicas) (int $own.maxReplicas)) }}
+{{- fail (printf "frappe.%s.minReplicas is %d and maxReplicas %d: set maxReplicas to %d or more" $path (int $own.minReplicas) (int $own.maxReplicas) (int $own.minReplicas)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The number of pods that may run at the same time, of all roles. */}}
 {{- define "cauldron-frappe.allPods" -}}
-{{- $f := .Values.frappe }}
-{{- $pods := 0 }}
-{{- range $role := list "web" "worker" }}
-{{- $scaled := get $f.autoscaling $role }}
-{{- $pods = add $pods (int (ternary $scaled.maxReplicas (get $f.replicas $role) $scaled.enabled)) }}
-{{- end }}
-{{- if $f.scheduler.enabled }}{{ $pods = add $pods (int $f.replicas.scheduler) }}{{ end }}
-{{- if $f.socketio.enabled }}{{ $pods = add $pods (int $f.replicas.socketio) }}{{ end }}
-{{- if eq $f.bootstrap.mode "job" }}{{ $pods = add $pods 1 }}{{ end }}
+{{- $pods := ternary 1 0 (eq .Values.frappe.bootstrap.mode "job") }}
+{{- range include "cauldron-frappe.podCounts" . | fromJsonArray }}{{ $pods = add $pods (int .) }}{{ end }}
 {{- $pods }}
 {{- end }}
 
@@ -47,13 +62,20 @@
 {{/* The kubelet kills at the end of the grace period. It consists of the drain, CAULDRON_GRACE and 10 s for remaining processes. */}}
 {{- define "cauldron-frappe.check.grace" -}}
 {{- $f := .Values.frappe }}
-{{- range $role := list "web" "worker" "scheduler" "socketio" "bootstrap" }}
-{{- $total := int (get $f $role).terminationGracePeriodSeconds }}
+{{- $times := dict }}
+{{- range $role := list "web" "worker" "scheduler" "socketio" "bootstrap" }}{{ $_ := set $times $role (get $f $role) }}{{ end }}
+{{- range $pool, $_ := $f.worker.deployments }}
+{{- $_ := set $times (printf "worker.deployments.%s" $pool) (include "cauldron-frappe.worker" (dict "root" $ "pool" $pool) | fromJson) }}
+{{- end }}
+{{- $short := list }}
+{{- range $role, $own := $times }}
+{{- $total := int $own.terminationGracePeriodSeconds }}
 {{- $drain := int (include "cauldron-frappe.drain" (dict "root" $ "role" $role)) }}
 {{- if lt $total (add $drain 15 | int) }}
-{{- fail (printf "frappe.%s.terminationGracePeriodSeconds is %d: set it to %d or more (frappe.drainSeconds, %d s for this role, 5 s for requests and jobs in progress, and 10 s for remaining processes)" $role $total (add $drain 15) $drain) }}
+{{- $short = append $short (printf "frappe.%s.terminationGracePeriodSeconds is %d: set it to %d or more (frappe.drainSeconds, %d s for this role, 5 s for requests and jobs in progress, and 10 s for remaining processes)" $role $total (add $drain 15) $drain) }}
 {{- end }}
 {{- end }}
+{{- with $short }}{{ fail (join "; " .) }}{{ end }}
 {{- end }}
 
 {{/* The seconds for which a pod is unready before a stop, so that endpoints are updated; 0 for roles without a Service. */}}

@@ -1,16 +1,19 @@
-{{/* A role's Deployment: (dict "root" $ "role" "web" "scaled" false). */}}
+{{/* A role's Deployment: (dict "root" $ "role" "web" "replicas" 1), without a number if an autoscaler decides it; "pool" as in the pod. */}}
 {{- define "cauldron-frappe.deployment" -}}
 {{- $root := .root }}
+{{- $component := include "cauldron-frappe.component" . }}
+{{- $values := include "cauldron-frappe.podValues" . | fromJson }}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  name: {{ include "cauldron-frappe.part" (dict "root" $root "part" .role) }}
+  name: {{ include "cauldron-frappe.part" (dict "root" $root "part" $component) }}
   labels:
-    {{- include "cauldron-frappe.labels" $root | nindent 4 }}
-    app.kubernetes.io/component: {{ .role }}
+    {{- include "cauldron-frappe.labelsWith" (dict "root" $root "labels" $values.labels "of" "labels") | nindent 4 }}
+    app.kubernetes.io/component: {{ $component }}
+  {{- with include "cauldron-frappe.annotations" (dict "own" dict "map" $values.annotations "of" "annotations") }}{{ . | nindent 2 }}{{ end }}
 spec:
-  {{- if not .scaled }}
-  replicas: {{ int (get $root.Values.frappe.replicas .role) }}
+  {{- if hasKey . "replicas" }}
+  replicas: {{ int .replicas }}
   {{- end }}
   revisionHistoryLimit: 5
   # A long bootstrap is not a failed roll-out.
@@ -26,7 +29,7 @@ spec:
   selector:
     matchLabels:
       {{- include "cauldron-frappe.selectorLabels" $root | nindent 6 }}
-      app.kubernetes.io/component: {{ .role }}
+      app.kubernetes.io/component: {{ $component }}
   template:
     {{- include "cauldron-frappe.pod" . | nindent 4 }}
 {{- end }}

@@ -2,15 +2,20 @@
 {{- define "cauldron-frappe.env" -}}
 {{- $f := .Values.frappe -}}
 - {name: SITE_NAME, value: {{ $f.site.name | quote }}}
+{{- if $f.db.secret }}
+{{- range $name, $key := dict "DB_HOST" $f.db.secretKeys.host "DB_PORT" $f.db.secretKeys.port "DB_NAME" $f.db.secretKeys.name }}
+- name: {{ $name }}
+  valueFrom: {secretKeyRef: {name: {{ $f.db.secret }}, key: {{ $key }}}}
+{{- end }}
+{{- else }}
 - {name: DB_HOST, value: {{ $f.db.host | quote }}}
 - {name: DB_PORT, value: {{ int $f.db.port | toString | quote }}}
 - {name: DB_NAME, value: {{ include "cauldron-frappe.string" (dict "value" $f.db.name "of" "frappe.db.name") | quote }}}
+{{- end }}
 {{- with $f.db.sslMode }}
 - {name: DB_SSLMODE, value: {{ . | quote }}}
 {{- end }}
-{{- if or $f.db.caSecret $f.db.caConfigMap }}
-- {name: DB_SSLROOTCERT, value: /etc/cauldron/db-ca/ca.crt}
-{{- end }}
+{{- include "cauldron-frappe.certificateEnv" . }}
 {{- with $f.db.directHost }}
 - {name: CAULDRON_DB_DIRECT_HOST, value: {{ . | quote }}}
 {{- end }}
@@ -52,7 +57,7 @@
 - {name: HOME, value: /tmp}
 {{- end }}
 
-{{/* The environment of a role's container: (dict "root" $ "role" "web" "leads" false "grace" 45 "drain" 5). */}}
+{{/* The environment of a role's container: (dict "root" $ "role" "web" "pool" "" "leads" false "grace" 45 "drain" 5). */}}
 {{- define "cauldron-frappe.roleEnv" -}}
 {{- $f := .root.Values.frappe -}}
 {{- include "cauldron-frappe.env" .root }}
@@ -69,11 +74,15 @@
 {{ include "cauldron-frappe.webEnv" .root }}
 {{- end }}
 {{- if eq .role "socketio" }}
-- {name: CAULDRON_WEB_URL, value: {{ printf "http://%s:%d" (include "cauldron-frappe.part" (dict "root" .root "part" "web")) (int $f.service.webPort) | quote }}}
+{{- if and $f.web.tlsSecret $f.web.tlsPrivateCa }}
+- {name: CAULDRON_WEB_CA, value: /etc/cauldron/web-ca/ca.crt}
+{{- end }}
+- {name: CAULDRON_WEB_URL, value: {{ printf "%s://%s:%d" (ternary "https" "http" (not (empty $f.web.tlsSecret))) (include "cauldron-frappe.part" (dict "root" .root "part" "web")) (int $f.service.webPort) | quote }}}
 {{- end }}
 {{- if eq .role "worker" }}
-- {name: CAULDRON_POOL, value: {{ include "cauldron-frappe.pools" .root | quote }}}
-{{- with include "cauldron-frappe.string" (dict "value" $f.worker.maxMemory "of" "frappe.worker.maxMemory") }}
+{{- $worker := include "cauldron-frappe.worker" . | fromJson }}
+- {name: CAULDRON_POOL, value: {{ $worker.pools | quote }}}
+{{- with include "cauldron-frappe.string" (dict "value" $worker.maxMemory "of" "frappe.worker.maxMemory") }}
 - {name: CAULDRON_MAX_MEMORY, value: {{ . | quote }}}
 {{- end }}
 {{- end }}
@@ -86,9 +95,16 @@
 {{- if not (include "cauldron-frappe.benchId" .) }}
 - {name: CAULDRON_BENCH_ID_IF_NEW, value: {{ include "cauldron-frappe.newBenchId" . | quote }}}
 {{- end }}
+{{- if $f.db.secret }}
+{{- range $name, $key := dict "DB_USER" $f.db.secretKeys.user "DB_PASSWORD" $f.db.secretKeys.password }}
+- name: {{ $name }}
+  valueFrom: {secretKeyRef: {name: {{ $f.db.secret }}, key: {{ $key }}}}
+{{- end }}
+{{- else }}
 - {name: DB_USER, value: {{ include "cauldron-frappe.string" (dict "value" $f.db.user "of" "frappe.db.user") | quote }}}
 - name: DB_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ $f.db.passwordSecret }}, key: {{ $f.db.passwordKey }}}}
+{{- end }}
 # Only a new site needs it; without it the bootstrap of a new site fails with a hint.
 - name: ADMIN_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ include "cauldron-frappe.adminSecret" . }}, key: {{ include "cauldron-frappe.adminKey" . }}, optional: true}}
@@ -105,6 +121,10 @@
 {{- $f := .Values.frappe -}}
 {{- if $f.socketio.enabled -}}
 - {name: SOCKETIO, value: {{ printf "%s:%d" (include "cauldron-frappe.part" (dict "root" . "part" "socketio")) (int $f.service.socketioPort) | quote }}}
+{{- end }}
+{{- if $f.web.tlsSecret }}
+- {name: CAULDRON_TLS_CERT, value: /etc/cauldron/web-tls/tls.crt}
+- {name: CAULDRON_TLS_KEY, value: /etc/cauldron/web-tls/tls.key}
 {{- end }}
 {{- with $f.web.trustedProxies }}
 - {name: CAULDRON_TRUSTED_PROXIES, value: {{ . | quote }}}

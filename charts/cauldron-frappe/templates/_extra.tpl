@@ -1,6 +1,6 @@
 {{/*
-A container's variables: (dict "root" $ "entries" YAML). Each name of frappe.extraEnv appears once, as in the values. It replaces the
-chart's own entry of that name, and those that the binary does not accept beside it (NAME for NAME_FILE, and other names of the
+A container's variables: (dict "extra" LIST "entries" YAML). Each name of extraEnv appears once, as in the values; the last of two counts.
+It replaces the chart's own entry of that name, and those that the binary does not accept beside it (NAME for NAME_FILE, and other names of the
 same setting).
 */}}
 {{- define "cauldron-frappe.variables" -}}
@@ -12,14 +12,14 @@ same setting).
       "UPSTREAM_REAL_IP_ADDRESS" (list "CAULDRON_TRUSTED_PROXIES") "FORWARDED_ALLOW_IPS" (list "CAULDRON_TRUSTED_PROXIES")
       "WORKER_QUEUES" (list "CAULDRON_POOL") }}
 {{- $given := list }}{{- $replaced := list }}{{- $names := list }}
-{{- range reverse (.root.Values.frappe.extraEnv | default list) }}
+{{- range reverse (.extra | default list) }}
 {{- if not (has .name $names) }}
 {{- $names = append $names .name }}
 {{- $plain := trimSuffix "_FILE" .name }}
 {{- $replaced = concat $replaced (list .name $plain (printf "%s_FILE" $plain)) (get $same $plain | default list) }}
 {{- $entry := . }}
 {{- if hasKey . "value" }}
-{{- $text := include "cauldron-frappe.string" (dict "value" .value "of" (printf "frappe.extraEnv's %s" .name)) }}
+{{- $text := include "cauldron-frappe.string" (dict "value" .value "of" (printf "extraEnv's %s" .name)) }}
 {{- $entry = dict "name" .name "value" $text }}
 {{- end }}
 {{- $given = prepend $given $entry }}

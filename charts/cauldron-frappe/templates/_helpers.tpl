@@ -1,11 +1,16 @@
 {{/* The image. Its name always comes from the values, because no image is published. */}}
 {{- define "cauldron-frappe.image" -}}
 {{- $image := .Values.frappe.image }}
+{{- $repository := $image.repository }}
+{{- with .Values.global.imageRegistry }}
+{{- /* The first part of a name is a registry if it has a dot or a port, or is localhost. */}}
+{{- $repository = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^(localhost|[^/]*[.:][^/]*)/" $repository "") }}
+{{- end }}
 {{- if $image.digest }}
-{{- printf "%s@%s" $image.repository $image.digest }}
+{{- printf "%s@%s" $repository $image.digest }}
 {{- else }}
 {{- $tag := include "cauldron-frappe.string" (dict "value" $image.tag "of" "frappe.image.tag") }}
-{{- printf "%s:%s" $image.repository (default .Chart.AppVersion $tag) }}
+{{- printf "%s:%s" $repository (default .Chart.AppVersion $tag) }}
 {{- end }}
 {{- end }}
 
@@ -55,28 +60,23 @@
 {{- if le (len $id) 100 }}{{ $id }}{{ else }}{{ printf "%s-%s" (trunc 91 $id) ($id | sha256sum | trunc 8) }}{{ end }}
 {{- end }}
 
-{{/* The maximum number of pods of one role. */}}
-{{- define "cauldron-frappe.mostPods" -}}
-{{- $f := .Values.frappe }}
-{{- $counts := list (int $f.replicas.web) (int $f.replicas.worker) }}
+{{/* The maximum number of pods of each Deployment, as a JSON list. */}}
+{{- define "cauldron-frappe.podCounts" -}}
+{{- $f := .Values.frappe }}{{ $root := . }}
+{{- $web := $f.autoscaling.web }}
+{{- $counts := list (int (ternary $web.maxReplicas $f.replicas.web $web.enabled)) }}
+{{- range $pool := prepend (keys ($f.worker.deployments | default dict) | sortAlpha) "" }}
+{{- $worker := include "cauldron-frappe.worker" (dict "root" $root "pool" $pool) | fromJson }}
+{{- $counts = append $counts (int (ternary $worker.autoscaling.maxReplicas $worker.replicas $worker.autoscaling.enabled)) }}
+{{- end }}
 {{- if $f.scheduler.enabled }}{{ $counts = append $counts (int $f.replicas.scheduler) }}{{ end }}
 {{- if $f.socketio.enabled }}{{ $counts = append $counts (int $f.replicas.socketio) }}{{ end }}
-{{- if $f.autoscaling.web.enabled }}{{ $counts = append $counts (int $f.autoscaling.web.maxReplicas) }}{{ end }}
-{{- if $f.autoscaling.worker.enabled }}{{ $counts = append $counts (int $f.autoscaling.worker.maxReplicas) }}{{ end }}
-{{- $most := 0 }}{{ range $counts }}{{ $most = max $most . }}{{ end }}{{ $most }}
+{{- toJson $counts }}
 {{- end }}
 
-{{/* frappe.worker.queues as pools: a long job must not delay a short one. */}}
-{{- define "cauldron-frappe.pools" -}}
-{{- if .Values.frappe.worker.pools }}
-{{- .Values.frappe.worker.pools }}
-{{- else }}
-{{- $quick := list }}{{ $pools := list }}
-{{- range .Values.frappe.worker.queues }}{{ if ne . "long" }}{{ $quick = append $quick . }}{{ end }}{{ end }}
-{{- if $quick }}{{ $pools = append $pools (printf "%s=1" (join "," $quick)) }}{{ end }}
-{{- if has "long" .Values.frappe.worker.queues }}{{ $pools = append $pools "long=1" }}{{ end }}
-{{- join " " $pools }}
-{{- end }}
+{{/* The maximum number of pods of one role. */}}
+{{- define "cauldron-frappe.mostPods" -}}
+{{- $most := 0 }}{{ range include "cauldron-frappe.podCounts" . | fromJsonArray }}{{ $most = max $most (int .) }}{{ end }}{{ $most }}
 {{- end }}
 
 {{/* The apps of frappe.apps and frappe.customApps in the format of CAULDRON_APPS. */}}
@@ -91,13 +91,4 @@
 {{- $apps = append $apps $app }}
 {{- end }}
 {{- if $apps }}{{ toJson $apps }}{{ end }}
-{{- end }}
-
-{{/* The RQ queues of all pools. */}}
-{{- define "cauldron-frappe.queues" -}}
-{{- $queues := list }}
-{{- range splitList " " (include "cauldron-frappe.pools" .) }}
-{{- $queues = concat $queues (splitList "," (first (splitList "=" .))) }}
-{{- end }}
-{{- uniq $queues | join "," }}
 {{- end }}

@@ -15,11 +15,12 @@
 {{/*
 The name of a part of the release: (dict "root" $ "part" "web"). Truncated to 63 characters, as in 0.1.0. If that leaves less than two
 letters of the part, web and worker would have the same name: then the release's name is truncated instead, and its digest distinguishes
-releases.
+releases. The same holds for a part that 0.1.0 did not have, if the name is longer than 63 characters.
 */}}
 {{- define "cauldron-frappe.part" -}}
 {{- $full := include "cauldron-frappe.fullname" .root }}
-{{- if le (len $full) 60 }}
+{{- $of_old := and (le (len $full) 60) (not (hasPrefix "worker-" .part)) }}
+{{- if or $of_old (le (len (printf "%s-%s" $full .part)) 63) }}
 {{- printf "%s-%s" $full .part | trunc 63 | trimSuffix "-" }}
 {{- else }}
 {{- $room := int (sub 53 (len .part)) }}
@@ -28,8 +29,8 @@ releases.
 {{- end }}
 
 {{- define "cauldron-frappe.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "cauldron-frappe.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "cauldron-frappe.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "cauldron-frappe.labels" -}}

@@ -1,26 +1,31 @@
 {{/*
-The pod of a role: (dict "root" $ "role" "web"). Every role uses the same image with another argument.
-The variables of all roles are in cauldron-frappe.env; only cauldron-frappe.leaderEnv has logins of administrators.
+The pod of a role: (dict "root" $ "role" "web"), for a Deployment of frappe.worker.deployments also its name as "pool". Every role uses the
+same image with another argument. The variables of all roles are in cauldron-frappe.env; only cauldron-frappe.leaderEnv has logins of administrators.
 */}}
 {{- define "cauldron-frappe.pod" -}}
 {{- $root := .root }}{{- $role := .role }}
 {{- $f := $root.Values.frappe }}
 {{- $one := eq $role "bootstrap" }}
+{{- $component := include "cauldron-frappe.component" . }}
+{{- $values := include "cauldron-frappe.podValues" . | fromJson }}
 {{- $own := get $f $role | default dict }}
+{{- if eq $role "worker" }}{{ $own = include "cauldron-frappe.worker" . | fromJson }}{{ end }}
 {{- $leads := or $one (and (eq $role "web") (eq $f.bootstrap.mode "inline")) }}
 {{- $waits := and (not $one) (or $f.initContainers.waitForDb.enabled $f.initContainers.waitForRedis.enabled) }}
 {{- $drain := int (include "cauldron-frappe.drain" .) }}
 {{- $total := int $own.terminationGracePeriodSeconds }}
 {{- $grace := sub (sub $total $drain) 10 }}
+{{- $common := include "cauldron-frappe.variables" (dict "extra" $values.extraEnv "entries" (include "cauldron-frappe.env" $root)) }}
 metadata:
   labels:
-    {{- include "cauldron-frappe.selectorLabels" $root | nindent 4 }}
-    app.kubernetes.io/component: {{ $role }}
-  {{- $sums := dict "checksum/config" (include "cauldron-frappe.variables" (dict "root" $root "entries" (include "cauldron-frappe.env" $root)) | sha256sum | trunc 32) }}
+    {{- $labels := include "cauldron-frappe.selectorLabels" $root | fromYaml }}
+    {{- $given := include "cauldron-frappe.strings" (dict "map" $values.podLabels "of" "podLabels") | fromYaml }}
+    {{- merge (dict "app.kubernetes.io/component" $component) $labels $given | toYaml | nindent 4 }}
+  {{- $sums := dict "checksum/config" ($common | sha256sum | trunc 32) }}
   {{- if and $leads $f.site.adminPassword }}
   {{- $_ := set $sums "checksum/secret" ($f.site.adminPassword | toString | sha256sum | trunc 32) }}
   {{- end }}
-  {{- include "cauldron-frappe.annotations" (dict "own" $sums "map" $f.podAnnotations "of" "frappe.podAnnotations") | nindent 2 }}
+  {{- include "cauldron-frappe.annotations" (dict "own" $sums "map" $values.podAnnotations "of" "podAnnotations") | nindent 2 }}
 spec:
   {{- if $one }}
   # The pod retries. After an error that needs an operator (see its log), it continues once the error is fixed.
@@ -40,44 +45,41 @@ spec:
   imagePullSecrets:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with $f.priorityClassName }}
-  priorityClassName: {{ . }}
+  {{- range $name := list "priorityClassName" "runtimeClassName" "dnsPolicy" }}
+  {{- with get $values $name }}
+  {{ $name }}: {{ . }}
   {{- end }}
-  {{- with $f.nodeSelector }}
+  {{- end }}
+  {{- with $values.nodeSelector }}
   nodeSelector:
-    {{- include "cauldron-frappe.strings" (dict "map" . "of" "frappe.nodeSelector") | nindent 4 }}
+    {{- include "cauldron-frappe.strings" (dict "map" . "of" "nodeSelector") | nindent 4 }}
   {{- end }}
-  {{- with $f.tolerations }}
-  tolerations:
+  {{- range $name := list "tolerations" "hostAliases" "dnsConfig" }}
+  {{- with get $values $name }}
+  {{ $name }}:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- if and $f.persistence.enabled (ne (include "cauldron-frappe.accessMode" $root) "ReadWriteMany") }}
-  # Only one node can mount the volume, so all pods run there.
-  affinity:
-    podAffinity:
-      requiredDuringSchedulingIgnoredDuringExecution:
-        - topologyKey: kubernetes.io/hostname
-          labelSelector:
-            matchLabels:
-              {{- include "cauldron-frappe.selectorLabels" $root | nindent 14 }}
-  {{- else if not $one }}
-  topologySpreadConstraints:
-    - maxSkew: 1
-      topologyKey: kubernetes.io/hostname
-      whenUnsatisfiable: ScheduleAnyway
-      labelSelector:
-        matchLabels:
-          {{- include "cauldron-frappe.selectorLabels" $root | nindent 10 }}
-          app.kubernetes.io/component: {{ $role }}
+  {{- end }}
+  {{- with include "cauldron-frappe.placement" (dict "root" $root "component" $component "spreads" (not $one) "values" $values) | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- if or $waits $values.extraInitContainers }}
+  initContainers:
+    {{- with $values.extraInitContainers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   {{- end }}
   {{- if $waits }}
-  initContainers:
     - name: wait-deps
       image: {{ include "cauldron-frappe.image" $root | quote }}
       imagePullPolicy: {{ default $root.Values.global.imagePullPolicy $f.image.pullPolicy }}
       args: [wait-deps]
       env:
-        {{- include "cauldron-frappe.variables" (dict "root" $root "entries" (include "cauldron-frappe.env" $root)) | nindent 8 }}
+        {{- $common | nindent 8 }}
+      {{- with $values.extraEnvFrom }}
+      envFrom:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
       securityContext:
         {{- toYaml $f.securityContext | nindent 8 }}
       resources:
@@ -85,6 +87,9 @@ spec:
         limits: {memory: 64Mi, cpu: 100m}
       volumeMounts:
         {{- include "cauldron-frappe.mounts" $root | nindent 8 }}
+        {{- with $values.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
   {{- end }}
   containers:
     - name: {{ ternary "frappe" $role (eq $role "web") }}
@@ -92,8 +97,14 @@ spec:
       imagePullPolicy: {{ default $root.Values.global.imagePullPolicy $f.image.pullPolicy }}
       args: [{{ $role }}]
       env:
-        {{- $entries := include "cauldron-frappe.roleEnv" (dict "root" $root "role" $role "leads" $leads "grace" $grace "drain" $drain) }}
-        {{- include "cauldron-frappe.variables" (dict "root" $root "entries" $entries) | nindent 8 }}
+        {{- $entries := include "cauldron-frappe.roleEnv" (dict "root" $root "role" $role "pool" .pool "leads" $leads "grace" $grace "drain" $drain) }}
+        {{- include "cauldron-frappe.variables" (dict "extra" $values.extraEnv "entries" $entries) | nindent 8 }}
+      {{- range $name, $key := dict "extraEnvFrom" "envFrom" "lifecycle" "lifecycle" }}
+      {{- with get $values $name }}
+      {{ $key }}:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- end }}
       {{- if not $one }}
       ports:
         {{- if eq $role "web" }}
@@ -123,7 +134,7 @@ spec:
       {{- end }}
       securityContext:
         {{- toYaml $f.securityContext | nindent 8 }}
-      {{- with get $f.resources $role }}
+      {{- with $own.resources | default (get $f.resources $role) }}
       resources:
         {{- toYaml . | nindent 8 }}
       {{- end }}
@@ -133,6 +144,15 @@ spec:
         {{- if and $leads $f.git.secret }}
         - {name: git, mountPath: /run/secrets/git, readOnly: true}
         {{- end }}
+        {{- with include "cauldron-frappe.roleCertificateMounts" . | trim }}
+        {{- . | nindent 8 }}
+        {{- end }}
+        {{- with $values.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+    {{- with $values.extraContainers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   volumes:
     - name: frappe-data
       {{- if $f.persistence.enabled }}
@@ -150,12 +170,11 @@ spec:
       # 0440: readable by the pod's group (fsGroup).
       secret: {secretName: {{ $f.git.secret }}, defaultMode: 288}
     {{- end }}
-    {{- if $f.db.caSecret }}
-    - name: db-ca
-      secret: {secretName: {{ $f.db.caSecret }}}
-    {{- else if $f.db.caConfigMap }}
-    - name: db-ca
-      configMap: {name: {{ $f.db.caConfigMap }}}
+    {{- with include "cauldron-frappe.certificates" (dict "root" $root "role" $role) | trim }}
+    {{- . | nindent 4 }}
+    {{- end }}
+    {{- with $values.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
     {{- end }}
 {{- end }}
 
@@ -167,7 +186,5 @@ spec:
 - {name: run, mountPath: /run/cauldron}
 - {name: config, mountPath: {{ $bench }}/config}
 - {name: logs, mountPath: {{ $bench }}/logs}
-{{- if or .Values.frappe.db.caSecret .Values.frappe.db.caConfigMap }}
-- {name: db-ca, mountPath: /etc/cauldron/db-ca, readOnly: true}
-{{- end }}
+{{- include "cauldron-frappe.certificateMounts" . }}
 {{- end }}
