@@ -108,7 +108,7 @@ pub struct Config {
     /// The id of the refusal that this overrides.
     pub allow_downgrade: Option<String>,
     /// Number of backups to keep; 0 takes none.
-    pub backup: usize,
+    pub migrate_backups: usize,
     /// How long a migration waits for running jobs.
     pub migrate_drain: Duration,
     pub apps: apps::AppSpecs,
@@ -174,7 +174,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         adopt: identity.adopt,
         clone: identity.clone,
         allow_downgrade: identity.allow_downgrade,
-        backup: upkeep.backup?,
+        migrate_backups: upkeep.migrate_backups?,
         migrate_drain: upkeep.migrate_drain?,
         apps: upkeep.apps,
         apps_update: upkeep.apps_update,

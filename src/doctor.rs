@@ -119,7 +119,8 @@ async fn run_checks(request: &Request<'_>, processes: &Processes) -> Vec<Finding
     let apps = app_checks(&inputs, facts.contents, clock).await;
     let other_sites = other_sites::check(&inputs, processes, clock).await;
     let own = facts.server_major.and_then(|server| dump::program_for_major(&path, server));
-    let clients = clients::evaluate(&clients, facts.server_major, own.as_deref(), inputs.config.backup > 0);
+    let clients =
+        clients::evaluate(&clients, facts.server_major, own.as_deref(), inputs.config.migrate_backups > 0);
     let all = [
         inputs.findings(),
         vec![unused_settings::check(&inputs.unused)],

@@ -150,8 +150,8 @@ fn without_default(page: &str) -> Vec<&'static str> {
 fn every_default_is_explained() {
     let page = read("docs/defaults.md");
     assert_eq!(without_default(&page), [""; 0]);
-    let changed = page.replace("| `CAULDRON_BACKUP` | 3 |", "| `CAULDRON_BACKUP` | 4 |");
-    assert_eq!(without_default(&changed), ["CAULDRON_BACKUP"]);
+    let changed = page.replace("| `CAULDRON_MIGRATE_BACKUPS` | 3 |", "| `CAULDRON_MIGRATE_BACKUPS` | 4 |");
+    assert_eq!(without_default(&changed), ["CAULDRON_MIGRATE_BACKUPS"]);
 }
 
 /// Keys and phases of `/status` that the page does not contain in backticks.

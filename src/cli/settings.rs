@@ -46,6 +46,7 @@ pub(super) fn command_with(settings: &[Variable], secrets: Secrets) -> clap::Com
             command = command.arg(match variable.name {
                 // `bench worker` calls it --queue.
                 "WORKER_QUEUES" => arg.alias("queue"),
+                "CAULDRON_MIGRATE_BACKUPS" => arg.alias("backup"),
                 "CAULDRON_POOL" => arg.action(ArgAction::Append),
                 _ => arg,
             });

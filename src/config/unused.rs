@@ -20,7 +20,8 @@ const NO_SOCKETIO_REDIS: &str = "remove it, Frappe 15 and later do not read it";
 const NOT_PASSED_ON: &str = "remove it, gunicorn does not get it";
 
 /// Names that existing manifests use for a purpose that has another setting here.
-const KNOWN: [(&str, &str); 10] = [
+const KNOWN: [(&str, &str); 11] = [
+    ("CAULDRON_BACKUP", "call it CAULDRON_MIGRATE_BACKUPS: a later release does not read the old name"),
     ("UPSTREAM_REAL_IP_HEADER", "set CAULDRON_TRUSTED_PROXIES, whose X-Forwarded-For is read"),
     ("UPSTREAM_REAL_IP_RECURSIVE", "set CAULDRON_TRUSTED_PROXIES to every proxy on the way"),
     ("BACKEND", "remove it, the web role runs gunicorn itself"),
@@ -37,8 +38,8 @@ const KNOWN: [(&str, &str); 10] = [
 const GUNICORN_OPTIONS: [(&str, &str); 2] =
     [("--graceful-timeout", "set CAULDRON_GRACE"), ("--access-logfile", "set CAULDRON_ACCESS_LOG")];
 
-/// Returns the variables of the environment and the keys of Frappe's files that are not used, or not as they are
-/// written.
+/// Returns the variables of the environment and the keys of Frappe's files that are not used, not used as they are
+/// written, or have a new name.
 pub fn find(reader: &Reader<'_>, frappe_major: Option<u32>) -> Vec<Unused> {
     // By name: a variable may be here for two reasons, and the first is the more helpful one.
     let mut found: BTreeMap<String, String> = BTreeMap::new();
@@ -79,7 +80,7 @@ pub fn log(reader: &Reader<'_>, frappe_major: Option<u32>, options: &[String]) {
             event = "config.unused",
             names = names(&unused),
             hint = hints(&unused),
-            "these variables, options and keys are set, and not used, or not as they are written"
+            "these variables, options and keys are not used, not used as they are written, or have a new name"
         );
     }
 }

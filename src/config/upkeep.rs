@@ -9,7 +9,7 @@ use super::value::{read_count, read_duration};
 use crate::bench::Bench;
 
 pub struct Upkeep {
-    pub backup: Option<usize>,
+    pub migrate_backups: Option<usize>,
     pub migrate_drain: Option<Duration>,
     pub apps: AppSpecs,
     pub apps_update: Option<String>,
@@ -18,7 +18,8 @@ pub struct Upkeep {
 
 pub fn read(reader: &mut Reader<'_>, bench: &Bench) -> Upkeep {
     Upkeep {
-        backup: read_count(reader, "CAULDRON_BACKUP", Some("3")).map(|count| count as usize),
+        migrate_backups: read_count(reader, "CAULDRON_MIGRATE_BACKUPS", Some("3"))
+            .map(|count| count as usize),
         migrate_drain: read_duration(reader, "CAULDRON_MIGRATE_DRAIN", Some("25m")),
         apps: apps::read(reader, &bench.image_cauldron()),
         apps_update: reader.given("CAULDRON_APPS_UPDATE").map(|given| given.value),

@@ -68,7 +68,7 @@ async fn version(processes: &Processes, name: &str, path: &OsStr, clock: Clock) 
 
 /// Compares the clients with the server, whose major version is known if it answered. `own` is the `pg_dump` of that
 /// major, if the gate uses it instead of the one on PATH; `backs_up` is true if migrations take a backup
-/// (CAULDRON_BACKUP).
+/// (CAULDRON_MIGRATE_BACKUPS).
 pub fn evaluate(
     [psql, pg_dump]: &[Client; 2],
     server: Option<u32>,
@@ -111,7 +111,7 @@ fn too_old(line: &str, server: u32, backs_up: bool) -> Finding {
     let older = format!("{line}, older than the server, which is {server}");
     if backs_up {
         let cause = format!("{older}: a migration cannot take its backup and ends with exit code 78");
-        let hint = format!("{install}, or set CAULDRON_BACKUP=0");
+        let hint = format!("{install}, or set CAULDRON_MIGRATE_BACKUPS=0");
         return Finding::error(Id::ClientPgDump, outcome::CONFIGURATION, "pg_dump", cause, hint);
     }
     Finding::warning(Id::ClientPgDump, "pg_dump", format!("{older}: it refuses to dump that server"), install)

@@ -35,7 +35,7 @@ pub struct Login<'a> {
     pub password: &'a SecretString,
 }
 
-/// Takes a backup, then deletes the oldest beyond `CAULDRON_BACKUP`. Returns None if backups are disabled.
+/// Takes a backup, then deletes the oldest beyond `CAULDRON_MIGRATE_BACKUPS`. Returns None if backups are disabled.
 ///
 /// # Errors
 /// 75 for a full disk or a `pg_dump` that fails, 78 for one that is absent or too old. An unfinished backup is deleted.
@@ -44,11 +44,11 @@ pub async fn take(
     leadership: &Leadership,
     login: &Login<'_>,
 ) -> Flow<Option<PathBuf>> {
-    let keep = context.pod.config.backup;
+    let keep = context.pod.config.migrate_backups;
     if keep == 0 {
         tracing::warn!(
             event = "migration.backup_disabled",
-            "CAULDRON_BACKUP is 0: continuing without a backup"
+            "CAULDRON_MIGRATE_BACKUPS is 0: continuing without a backup"
         );
         return Ok(None);
     }
@@ -94,7 +94,7 @@ async fn dump(
     run_program(context, leadership, program, |_| watch(context, path)).await.map_err(|stopped| match stopped
     {
         Stopped::Fault(fault) => {
-            let hint = "free some space, or reduce CAULDRON_BACKUP (0 disables backups); nothing was changed";
+            let hint = "free some space, or reduce CAULDRON_MIGRATE_BACKUPS (0 disables backups); nothing was changed";
             Fault { hint: hint.into(), ..fault }.into()
         }
         signal @ Stopped::Signal(_) => signal,
@@ -145,7 +145,9 @@ async fn check_major(context: &Context<'_>, leadership: &Leadership, program: &P
         ..Program::new(StepName::PgDumpVersion, spec)
     };
     let hint = |server: u32| {
-        format!("install postgresql-client-{server} (or newer) in the image, or set CAULDRON_BACKUP=0")
+        format!(
+            "install postgresql-client-{server} (or newer) in the image, or set CAULDRON_MIGRATE_BACKUPS=0"
+        )
     };
     let server_major = server.unwrap_or_default();
     match run_program(context, leadership, program, |_| std::future::pending()).await {

@@ -57,7 +57,7 @@ pub async fn plan(
     };
     let request = Request { always, retry: false, allow_downgrade: config.allow_downgrade.as_deref() };
     let decision = decide(&seen, &request);
-    Ok(Some(MigrationPlan { seen, decision, ms_per_patch, takes_backup: config.backup > 0 }))
+    Ok(Some(MigrationPlan { seen, decision, ms_per_patch, takes_backup: config.migrate_backups > 0 }))
 }
 
 impl MigrationPlan {

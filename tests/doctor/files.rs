@@ -77,7 +77,8 @@ fn a_pg_dump_older_than_the_server() {
     let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").expect("PATH"));
     let report = Examined::from(doctor(&stage).set("PATH", &path).run()).exits(78);
     report.reports("client-pg-dump", "error", "older than the server, which is 15");
-    let report = Examined::from(doctor(&stage).set("PATH", &path).set("CAULDRON_BACKUP", 0).run()).exits(0);
+    let report =
+        Examined::from(doctor(&stage).set("PATH", &path).set("CAULDRON_MIGRATE_BACKUPS", 0).run()).exits(0);
     report.reports("client-pg-dump", "warning", "it refuses to dump that server");
 }
 

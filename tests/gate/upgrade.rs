@@ -122,7 +122,7 @@ fn the_configured_number_of_backups_is_kept_without_our_tables() {
     let stage = GateStage::new();
     for (number, name) in ["three", "four"].into_iter().enumerate() {
         stage.release().patch(name, "pass");
-        let ended = stage.leader_on(&stage.new).set("CAULDRON_BACKUP", "1").run().exits(0);
+        let ended = stage.leader_on(&stage.new).set("CAULDRON_MIGRATE_BACKUPS", "1").run().exits(0);
         assert_eq!(stage.backups().len(), 1, "after {} migrations: {ended}", number + 1);
     }
     let backup = stage.backups().remove(0);
@@ -131,7 +131,9 @@ fn the_configured_number_of_backups_is_kept_without_our_tables() {
     let list = String::from_utf8_lossy(&list.stdout).into_owned();
     assert!(list.contains("tabUser") && !list.contains("__cauldron"), "{list}");
     stage.release().patch("five", "pass");
-    stage.leader_on(&stage.new).set("CAULDRON_BACKUP", "0").run().exits(0).event("migration.backup_disabled");
+    // The name until 0.2.0.
+    let ended = stage.leader_on(&stage.new).set("CAULDRON_BACKUP", "0").run().exits(0);
+    ended.event("migration.backup_disabled").event("config.unused");
     assert_eq!(stage.backups(), [backup]);
 }
 

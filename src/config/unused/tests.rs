@@ -32,6 +32,7 @@ fn what_is_not_used_is_named_with_what_to_do_and_never_with_its_value() {
         ("CAULDRON_POOLS", "set CAULDRON_POOL if that was meant"),
         ("CAULDRON_DB_HOST", "set DB_HOST if that was meant"),
         ("CAULDRON_WAIT_TIMEOUT_S", "set CAULDRON_WAIT_TIMEOUT if that was meant"),
+        ("CAULDRON_BACKUP", "call it CAULDRON_MIGRATE_BACKUPS"),
         ("CAULDRON_UNHEARD_OF", "remove it, no setting has this name"),
     ] {
         let [found] = &unused(&[(name, "canary")], 16)[..] else { panic!("{name} is not the only one") };

@@ -62,7 +62,7 @@ async fn foresee(inputs: &Inputs, site: &str, client: Option<&Client>, folder: F
         apps,
         installs: installs(wanted, &installed, &journal),
         has_key: has_config && site_config::has_encryption_key(&bench.site(site), key)?,
-        takes_backup: config.backup > 0,
+        takes_backup: config.migrate_backups > 0,
         durations: Durations::read(bench, site),
     })
 }

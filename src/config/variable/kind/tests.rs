@@ -187,7 +187,7 @@ fn number(config: &Config, name: &str) -> Option<u64> {
         "GUNICORN_WORKERS" => return config.gunicorn.workers.map(Into::into),
         "GUNICORN_THREADS" => return config.gunicorn.threads.map(Into::into),
         "CAULDRON_MAX_JOBS" => return config.workers.max_jobs.map(Into::into),
-        "CAULDRON_BACKUP" => return Some(config.backup as u64),
+        "CAULDRON_MIGRATE_BACKUPS" => return Some(config.migrate_backups as u64),
         "CAULDRON_MAX_MEMORY" => return config.workers.max_memory_bytes,
         "CLIENT_MAX_BODY_SIZE" => return config.front.body_limit_bytes,
         _ => panic!("add {name} here"),
