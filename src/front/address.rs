@@ -64,6 +64,8 @@ fn requested_host<B>(request: &Request<B>) -> Option<&str> {
         return None;
     }
     match (request.uri().authority(), first) {
+        // Only CONNECT has a target without scheme and path (RFC 9112, 3.2.3).
+        (Some(_), _) if request.uri().scheme().is_none() => None,
         (Some(authority), _) => Some(authority.as_str()),
         (None, Some(host)) => host.to_str().ok().filter(|host| !host.is_empty()),
         (None, None) if request.version() <= hyper::Version::HTTP_10 => Some(""),
@@ -183,5 +185,10 @@ mod tests {
         ] {
             assert_eq!(client("9.9.9.9", false, bad), None, "{bad:?}");
         }
+        let trusted = TrustedProxies::parse("10.0.0.0/8").unwrap();
+        let peer = Peer { address: SocketAddr::new([9, 9, 9, 9].into(), 1), tls: false };
+        let client = |uri: &str| Client::of(&Request::builder().uri(uri).body(()).unwrap(), peer, &trusted);
+        assert_eq!(client("http://a:80").unwrap().host, "a:80");
+        assert_eq!(client("a:80"), None);
     }
 }

@@ -12,6 +12,7 @@ use super::conn_state::ConnState;
 use super::error_page::{Reader, RequestError, page};
 use super::exchange::Exchange;
 use super::foreign_host::make_redirect_relative;
+use super::headers::has_known_coding;
 use super::metrics::Class;
 use super::open::{FileRef, find};
 use super::probe::Probing;
@@ -80,6 +81,9 @@ async fn dispatch(
     let is_read = matches!(method, Method::GET | Method::HEAD);
     if matches!(method, Method::CONNECT | Method::TRACE) {
         return Err(RequestError::MethodNotAllowed);
+    }
+    if !has_known_coding(request.headers()) {
+        return Err(RequestError::BadRequest);
     }
     let site = exchange.site.clone();
     if let Some(site) = &site

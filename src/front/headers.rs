@@ -74,6 +74,14 @@ pub fn strip_hop_headers(headers: &mut HeaderMap) {
     headers.remove(header::SERVER);
 }
 
+/// True if a body is coded at most by `chunked`, which hyper decodes. hyper also accepts other codings and several
+/// headers if the last coding is `chunked`; that body would be forwarded without saying how it is coded.
+pub fn has_known_coding(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let first = codings.next();
+    first.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked")) && codings.next().is_none()
+}
+
 fn is_stripped(name: &str) -> bool {
     HOP_BY_HOP.contains(&name)
         || OWN_HEADERS.contains(&name)
@@ -136,6 +144,20 @@ mod tests {
         assert_eq!([&headers["host"], &headers["x-forwarded-for"]], ["h:1", "1.2.3.4"]);
         assert_eq!([&headers["x-forwarded-proto"], &headers["cookie"]], ["https", "sid=1"]);
         assert!(!headers.contains_key("content-length"));
+    }
+
+    #[test]
+    fn only_chunked_is_a_known_coding() {
+        let has_known_coding = |values: &[&str]| {
+            let name = header::TRANSFER_ENCODING;
+            has_known_coding(&values.iter().map(|value| (name.clone(), value.parse().unwrap())).collect())
+        };
+        assert!(has_known_coding(&[]) && has_known_coding(&["chunked"]) && has_known_coding(&["Chunked"]));
+        for unknown in
+            [&["gzip, chunked"][..], &["chunked", "chunked"], &["gzip", "chunked"], &["chunked,"], &[""]]
+        {
+            assert!(!has_known_coding(unknown), "{unknown:?}");
+        }
     }
 
     #[test]

@@ -40,6 +40,13 @@ fn no_request_can_be_hidden_in_another() {
         ("a signed length", format!("{post}Content-Length: +{length}\r\n\r\n{hidden}")),
         ("a hexadecimal length", format!("{post}Content-Length: 0x0\r\n\r\n{hidden}")),
         ("another encoding", format!("{post}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n{hidden}")),
+        ("two encodings", format!("{post}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n{hidden}")),
+        (
+            "an encoding twice",
+            format!(
+                "{post}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"
+            ),
+        ),
         ("an unknown encoding", format!("{post}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{hidden}")),
         (
             "a folded header",
