@@ -45,7 +45,9 @@ fn metric(pod: &Pod, line: &str) -> u64 {
 }
 
 fn on_disk(pod: &Pod, kind: &str) -> u64 {
-    metric(pod, &format!("http_kept_bytes{{kind=\"{kind}\",stage=\"disk\"}}"))
+    let line = format!("http_kept_bytes{{kind=\"{kind}\",place=\"disk\"}}");
+    assert!(pod.body("/metrics").contains(&line), "{line}");
+    metric(pod, &line)
 }
 
 #[test]
