@@ -3,7 +3,7 @@ TARGET := x86_64-unknown-linux-musl
 BINARY := target/$(TARGET)/release/cauldron-frappe
 
 INSTALLS := build lint test images release bench
-.PHONY: fast build demo demo-check test test-images drill bench lint release-check $(INSTALLS:%=install-%)
+.PHONY: fast build demo demo-check test test-images drill fuzz bench lint release-check $(INSTALLS:%=install-%)
 
 ## The static release binary.
 build: install-build
@@ -39,6 +39,11 @@ drill: install-test
 	CAULDRON_DRILL=full cargo test --locked --test drill --test gate -- --nocapture
 	CAULDRON_DRILL_ROUNDS=20 cargo test --locked --test roles --test regression_orphans -- --nocapture
 	CAULDRON_DRILL=full cargo test --locked --test apps kills:: -- --nocapture
+
+## Random HTTP/1 and HTTP/2 to the web port, FUZZ_SECONDS (600) long; `make test` does it for a minute. CAULDRON_FUZZ_SEED=… repeats a run.
+fuzz: install-test
+	tests/sample-bench/prepare
+	CAULDRON_FUZZ_SECONDS=$${FUZZ_SECONDS:-600} cargo test --locked --test fuzz -- --nocapture
 
 ## Compares with tini, dumb-init, supervisor, wait-for-it, nginx and a bare gunicorn; BENCH_ONLY=exec,web runs some measurements.
 bench: install-bench build

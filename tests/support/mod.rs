@@ -23,6 +23,7 @@ pub mod postgres_wheel;
 pub mod prepared;
 pub mod previous_release;
 pub mod proxy;
+pub mod recorder;
 pub mod redis;
 pub mod running;
 pub mod session;
