@@ -59,6 +59,7 @@ mod static_file;
 mod status_page;
 mod status_steps;
 mod stream_wait;
+mod streaming;
 mod tls;
 mod upstream;
 mod variants;

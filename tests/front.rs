@@ -34,6 +34,8 @@ mod stage;
 mod static_files;
 #[path = "front/status_page.rs"]
 mod status_page;
+#[path = "front/streaming.rs"]
+mod streaming;
 #[path = "front/tls.rs"]
 mod tls;
 #[path = "front/traversal.rs"]

@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 
 use super::accel;
 use super::address::Client;
-use super::answer::Body;
+use super::answer::{Body, Content};
 use super::bounds::{MAX_SENDS, MAX_STARTS};
 use super::error_page::RequestError;
 use super::exchange::{Exchange, ms};
@@ -27,7 +27,7 @@ use super::gzip_body;
 use super::headers::{strip_hop_headers, upstream_headers};
 use super::read_ahead::with_read_ahead;
 use super::spool::{Spooled, spool};
-use super::status_page;
+use super::{status_page, streaming};
 use super::upstream::{Failure, Reply, UpstreamTime};
 use crate::backoff::Backoff;
 
@@ -68,14 +68,19 @@ pub async fn forward_to_frappe(
     let spooled_at = Instant::now();
     let response = send(exchange, &buffered).await?;
     let waited = spooled_at.elapsed();
-    let mut response = response.map(|reply| Body::new(with_read_ahead(shared, reply)));
+    let is_streamed = streaming::is_streamed(response.headers());
+    let mut response = response.map(|reply| {
+        Body::new(if is_streamed { Content::Reply(reply) } else { with_read_ahead(shared, reply) })
+    });
     strip_hop_headers(response.headers_mut());
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
         response = status_page::during_update(&shared.status.read(), &head.headers, response);
     }
     let mut response = match accel::requested_file(&response, site) {
+        None if is_streamed => response,
         Some(file_ref) => accel::answer(exchange, &file_ref, &head.headers, &response).await?,
         None => gzip_body::compress(&head.headers, response),
+    streaming::remove_orders(response.headers_mut());
     };
     response.extensions_mut().insert(UpstreamTime(waited));
     let headers = response.headers_mut();

@@ -52,7 +52,7 @@ def fail():
 
 
 @whitelist(allow_guest=True)
-def paused(started, release):
+def paused(started, release, **headers):
     """An answer that pauses between its two parts until `release` exists."""
 
     def parts():
@@ -60,7 +60,19 @@ def paused(started, release):
         hold(started, release)
         yield b"second"
 
-    return Response(parts(), content_type="text/plain")
+    return Response(parts(), headers={"Content-Type": "text/plain", **named(headers)})
+
+
+@whitelist(allow_guest=True)
+def generated(done, length, **headers):
+    """A long answer that is made while it is sent, with a mark once its last part was taken."""
+
+    def parts():
+        for _ in range(int(length) >> 16):
+            yield b"frappe\n\n" * (1 << 13)
+        touch(done)
+
+    return Response(parts(), headers={"Content-Type": "text/plain", **named(headers)})
 
 
 @whitelist(allow_guest=True)
@@ -85,7 +97,11 @@ def redirected(path="/login"):
 @whitelist(allow_guest=True)
 def with_headers(**headers):
     """An answer with headers of its own."""
-    return Response("own", headers={name.replace("_", "-"): value for name, value in headers.items()})
+    return Response("own", headers=named(headers))
+
+
+def named(headers):
+    return {name.replace("_", "-"): value for name, value in headers.items()}
 
 
 @whitelist(allow_guest=True)
