@@ -25,6 +25,8 @@ pub enum RequestError {
     BadGateway,
     /// gunicorn was unavailable for longer than a request is retried.
     Unavailable,
+    /// Likewise, and it has ended several times without an answer.
+    KeepsFailing,
     /// gunicorn did not answer in time.
     Timeout,
     /// Another site of the bench, whose tables do not fit this code or were not examined yet.
@@ -42,7 +44,9 @@ impl RequestError {
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
             Self::BadGateway => StatusCode::BAD_GATEWAY,
-            Self::Unavailable | Self::Busy | Self::WrongVersion => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable | Self::KeepsFailing | Self::Busy | Self::WrongVersion => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -60,6 +64,7 @@ impl RequestError {
             Self::Busy => "Too much is being sent to this site. Please try again in a moment.",
             Self::BadGateway => "The site stopped before it had answered this. Please try again.",
             Self::Unavailable => "The site is restarting. Please try again in a moment.",
+            Self::KeepsFailing => "The site's web process keeps failing to start.",
             Self::WrongVersion => {
                 "This site is not on the version of the software that runs here. Its operator finds the reason in the log."
             }
@@ -117,7 +122,7 @@ pub fn page(error: RequestError, reader: Reader, id: &str) -> Response<Body> {
     if error.closes() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    if matches!(error, RequestError::Unavailable | RequestError::Busy | RequestError::WrongVersion) {
+    if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     }
     response

@@ -27,8 +27,8 @@ use super::gzip_body;
 use super::headers::{strip_hop_headers, upstream_headers};
 use super::read_ahead::with_read_ahead;
 use super::spool::{Spooled, spool};
-use super::{status_page, streaming};
 use super::upstream::{Failure, Reply, UpstreamTime};
+use super::{status_page, streaming};
 use crate::backoff::Backoff;
 
 /// gunicorn with Frappe restarts within 2 s; after a crash it is restarted after at most 8 s.
@@ -77,11 +77,11 @@ pub async fn forward_to_frappe(
         response = status_page::during_update(&shared.status.read(), &head.headers, response);
     }
     let mut response = match accel::requested_file(&response, site) {
-        None if is_streamed => response,
         Some(file_ref) => accel::answer(exchange, &file_ref, &head.headers, &response).await?,
+        None if is_streamed => response,
         None => gzip_body::compress(&head.headers, response),
-    streaming::remove_orders(response.headers_mut());
     };
+    streaming::remove_orders(response.headers_mut());
     response.extensions_mut().insert(UpstreamTime(waited));
     let headers = response.headers_mut();
     let timing =
@@ -112,11 +112,7 @@ async fn send(exchange: &Exchange, buffered: &BufferedRequest) -> Result<Respons
         };
         sends += u32::from(!matches!(failure, Failure::Unavailable(_)));
         starts += u32::from(buffered.may_have_started(&failure));
-        let error = if matches!(failure, Failure::Unavailable(_)) {
-            RequestError::Unavailable
-        } else {
-            RequestError::BadGateway
-        };
+        let may_be_processed = starts > 0 && !matches!(failure, Failure::Unavailable(_));
         let is_expired = Instant::now() > retry_deadline || !shared.is_open();
         let is_spent = sends >= MAX_SENDS || starts >= MAX_STARTS;
         if !buffered.may_be_sent_again(&failure) || is_spent || is_expired {
@@ -127,7 +123,11 @@ async fn send(exchange: &Exchange, buffered: &BufferedRequest) -> Result<Respons
                 sends,
                 "gunicorn did not answer"
             );
-            return Err(error);
+            return Err(match may_be_processed {
+                true => RequestError::BadGateway,
+                false if shared.status.read().web_keeps_failing => RequestError::KeepsFailing,
+                false => RequestError::Unavailable,
+            });
         }
         sleep(retry_delays.next_delay()).await;
     }

@@ -20,6 +20,10 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 /// In a response: it is not a response of the site. In a request: the page polls the status.
 const PHASE: HeaderName = HeaderName::from_static("x-cauldron-phase");
 
+/// The phase of a site that serves, but for its web process. `/status` has its role's problem instead.
+const FAILING: &str = "failing";
+const PREPARED: &str = "This site is being prepared";
+
 /// The content of the page.
 struct PageContent {
     phase: &'static str,
@@ -31,15 +35,18 @@ struct PageContent {
 
 /// Responds instead of a site that is not ready.
 pub fn answer(status: &Status, request_headers: &HeaderMap) -> Response<Body> {
-    let headline = match status.phase {
-        Phase::FailedHeld => "This site could not be started",
-        Phase::Suspended => "This site is being worked on",
-        Phase::Draining => "This site is being stopped",
-        _ => "This site is being prepared",
+    let (phase, headline) = match status.phase {
+        Phase::FailedHeld => (Phase::FailedHeld.as_str(), "This site could not be started"),
+        Phase::Suspended => (Phase::Suspended.as_str(), "This site is being worked on"),
+        Phase::Draining => (Phase::Draining.as_str(), "This site is being stopped"),
+        _ if status.web_keeps_failing => (FAILING, "This site's web process keeps failing to start"),
+        // The web process has ended, or was not started yet.
+        Phase::Serving => (Phase::Starting.as_str(), PREPARED),
+        phase => (phase.as_str(), PREPARED),
     };
     let steps = start_steps(status, Instant::now());
-    let has_failed = status.phase == Phase::FailedHeld;
-    PageContent { phase: status.phase.as_str(), headline, steps, has_failed }.answer(request_headers)
+    let has_failed = status.phase == Phase::FailedHeld || phase == FAILING;
+    PageContent { phase, headline, steps, has_failed }.answer(request_headers)
 }
 
 /// During a migration, people get the page instead of Frappe's own, and programs keep the response that they know.
@@ -173,6 +180,28 @@ mod tests {
         let html = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("text/html"))]);
         let page = page(answer(&status.read(), &html)).await;
         assert!(!page.contains("secret") && page.contains(FAILED), "{page}");
+    }
+
+    #[tokio::test]
+    async fn each_state_has_its_own_sentence() {
+        for (phase, keeps_failing, shown_phase, message) in [
+            (Phase::WaitingForDependencies, false, "waiting_for_dependencies", PREPARED),
+            (Phase::Bootstrapping, false, "bootstrapping", PREPARED),
+            (Phase::Serving, false, "starting", PREPARED),
+            (Phase::Serving, true, "failing", "This site's web process keeps failing to start"),
+            (Phase::Suspended, true, "on_hold", "This site is being worked on"),
+            (Phase::FailedHeld, true, "held", "This site could not be started"),
+            (Phase::Draining, true, "draining", "This site is being stopped"),
+        ] {
+            let status = StatusHandle::new(RoleName::Web, None);
+            status.enter(phase, None);
+            status.update(|status| status.web_keeps_failing = keeps_failing);
+            let response = answer(&status.read(), &HeaderMap::new());
+            assert_eq!(response.headers()[PHASE], shown_phase);
+            let json: Value = serde_json::from_str(&page(response).await).unwrap();
+            assert_eq!((&json["phase"], &json["message"]), (&shown_phase.into(), &message.into()));
+            assert_eq!(json["problem"].is_null(), !["failing", "held"].contains(&shown_phase), "{json}");
+        }
     }
 
     #[tokio::test]

@@ -36,7 +36,7 @@ const STEPS: [(Phase, &str); 3] = [
 /// The steps of a start.
 pub fn start_steps(status: &Status, now: Instant) -> Vec<Step> {
     let entered = |phase: Phase| status.phases.since(phase);
-    let has_failed = status.phase == Phase::FailedHeld;
+    let has_failed = status.phase == Phase::FailedHeld || status.web_keeps_failing;
     let last_begun = STEPS.iter().rposition(|(phase, _)| entered(*phase).is_some());
     let ended = |index: usize| {
         let next = STEPS.get(index + 1).and_then(|(phase, _)| entered(*phase));

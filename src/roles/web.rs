@@ -32,6 +32,8 @@ const FAILING_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// Longer than the front reuses an idle connection, so it never uses one that gunicorn is closing.
 const KEEP_ALIVE_S: u32 = 15;
 const QUIESCE_TIMEOUT: Duration = Duration::from_secs(1);
+/// So many ends without an answered probe between them are no accident.
+const FAILING_RESTARTS: u64 = 2;
 /// Between two probes until the first success.
 const STARTUP_PROBE_BACKOFF: Backoff =
     Backoff::doubling(Duration::from_millis(20), Duration::from_millis(250));
@@ -46,13 +48,17 @@ pub async fn serve(context: &RoleContext<'_>, front: &Front) -> End {
         hooks: Arc::new(GunicornHooks { front: front.clone() }),
         ..context.plan(spec(context, front, grace), policy)
     };
-    context.pod.status.enter(Phase::Serving, None);
+    // In this order, so that the status page never belongs to a phase in which the site is served.
     front.open();
+    context.pod.status.enter(Phase::Serving, None);
     tokio::spawn(context.pod.status.follow_child(plan.observer.subscribe()));
     let prober = keep_probing(front.probe(), context.site.to_string(), context.pod.status.clone());
     let prober = tokio::spawn(prober);
     let end = run_service(&context.pod.processes, plan, &context.pod.shutdown).await;
     prober.abort();
+    if !matches!(end, End::StopRequested(..)) {
+        context.pod.status.update(|status| status.web_keeps_failing = true);
+    }
     front.close();
     if matches!(end, End::StopRequested(..)) && !front.is_suspended() {
         // Requests that still wait for gunicorn get an error response.
@@ -114,6 +120,7 @@ fn idle_in_transaction(timeout: Duration) -> String {
 async fn keep_probing(probe: Probe, site: String, status: StatusHandle) {
     let started = Instant::now();
     let mut has_worked = false;
+    let mut restarts_before = 0;
     let mut startup_delays = STARTUP_PROBE_BACKOFF.delays();
     loop {
         let sent_at = Instant::now();
@@ -127,7 +134,15 @@ async fn keep_probing(probe: Probe, site: String, status: StatusHandle) {
         if has_worked {
             log_change(&status, &result);
         }
-        status.update(|status| status.role_probe = Some(result));
+        status.update(|status| {
+            let restarts = status.children.get(NAME).map_or(0, |child| child.restarts);
+            if works {
+                (restarts_before, status.web_keeps_failing) = (restarts, false);
+            } else if restarts >= restarts_before + FAILING_RESTARTS {
+                status.web_keeps_failing = true;
+            }
+            status.role_probe = Some(result);
+        });
         if works && !has_worked {
             has_worked = true;
             let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

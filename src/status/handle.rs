@@ -61,6 +61,8 @@ pub struct Status {
     pub gate: GateStatus,
     /// The last probe of the web role.
     pub role_probe: Option<RoleProbe>,
+    /// True from repeated ends of the web role's process until it answers a probe.
+    pub web_keeps_failing: bool,
     /// The last check of every other role in this process.
     pub role_checks: BTreeMap<RoleName, RoleCheck>,
     pub scheduler: Option<SchedulerStatus>,
@@ -107,6 +109,7 @@ impl StatusHandle {
             dependencies_wait: None,
             gate: GateStatus::default(),
             role_probe: None,
+            web_keeps_failing: false,
             role_checks: BTreeMap::new(),
             scheduler: None,
             queues: None,

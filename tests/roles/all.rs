@@ -180,6 +180,41 @@ fn a_crash_looping_role_does_not_stop_the_others() {
     held.answers("/startupz", 503);
 }
 
+/// The web port tells visitors the truth, without the reason, and serves again when gunicorn can start.
+#[test]
+fn the_page_of_a_crash_looping_gunicorn_says_so() {
+    let stage = AllStage::new();
+    let application = stage.bench.path().join("apps/frappe/frappe/app.py");
+    let working = fs::read(&application).expect("the application");
+    fs::write(&application, "raise ImportError('canary of the log')").expect("an application that fails");
+    let mut pod = stage.all().start();
+    pod.event("service.role_down");
+    let ask = |accept: &str| {
+        let accept = format!("Accept: {accept}");
+        http::get_with(stage.port, SITE, "/app", &[&accept]).expect("an answer")
+    };
+    let page = ask("text/html");
+    assert_eq!(
+        (page.status, page.header("retry-after"), page.header("x-cauldron-phase")),
+        (503, "5", "failing")
+    );
+    assert!(page.body.contains("<h1>This site's web process keeps failing to start</h1>"), "{}", page.body);
+    let json = ask("application/json");
+    let state: serde_json::Value = serde_json::from_str(&json.body).expect("JSON");
+    assert_eq!((&state["phase"], &state["steps"][2]["state"]), (&"failing".into(), &"failed".into()));
+    for internal in ["gunicorn", "canary", "code 3", "being prepared"] {
+        assert!(!format!("{}{}", page.body, json.body).contains(internal), "{internal}");
+    }
+    // The next start fails too; meanwhile requests wait for it.
+    eventually(LONG, "a request that waited gets the same sentence", || {
+        let answer = ask("application/json");
+        answer.body.contains("\"message\":\"The site's web process keeps failing to start.\"").then_some(())
+    });
+    fs::write(&application, working).expect("the application");
+    pod.answers("/readyz", 200);
+    assert_eq!(ask("text/html").status, 200);
+}
+
 #[test]
 fn json_lines_have_role_pid_and_stream() {
     let stage = RolesStage::new();
