@@ -61,6 +61,7 @@ mod status_steps;
 mod stream_wait;
 mod streaming;
 mod tls;
+mod unlisted_host;
 mod upstream;
 mod variants;
 mod write_timeout;

@@ -14,6 +14,8 @@ use super::value::{parse_port, parse_site, read_choice, read_duration, read_pars
 #[derive(Clone, Debug)]
 pub struct FrontConfig {
     pub hosts: Hosts,
+    /// The hosts of the Ingress, if every host is answered.
+    pub ingress_hosts: Option<Hosts>,
     /// The URL in the site's links (host_name, CAULDRON_SITE_URL), if it has a scheme.
     pub site_url: Option<String>,
     pub trusted: TrustedProxies,
@@ -51,6 +53,7 @@ pub fn read(reader: &mut Reader<'_>, related: &RelatedSettings<'_>) -> Option<Fr
     let site = related.site.unwrap_or_default();
     let urls = urls(related);
     let hosts = read_hosts(reader, site).map(|hosts| hosts.with_names(site, &urls, &related.files.domains()));
+    let ingress_hosts = read_ingress_hosts(reader, site);
     let trusted = read_parsed(
         reader,
         "CAULDRON_TRUSTED_PROXIES",
@@ -69,6 +72,7 @@ pub fn read(reader: &mut Reader<'_>, related: &RelatedSettings<'_>) -> Option<Fr
     );
     let local = || ("127.0.0.1".to_string(), related.socketio_port);
     Some(FrontConfig {
+        ingress_hosts: ingress_hosts.filter(|_| hosts.as_ref().is_some_and(Hosts::is_single_site)),
         hosts: hosts?,
         site_url: urls.into_iter().next().filter(|url| url.contains("://")),
         trusted: trusted.unwrap_or_default(),
@@ -108,6 +112,11 @@ fn read_hosts(reader: &mut Reader<'_>, site: &str) -> Option<Hosts> {
         parse,
         "write host=site; separate several with blanks or commas",
     )
+}
+
+fn read_ingress_hosts(reader: &mut Reader<'_>, site: &str) -> Option<Hosts> {
+    let hint = "write hosts; separate several with blanks or commas";
+    read_parsed(reader, "CAULDRON_INGRESS_HOSTS", |text| Hosts::parse(text, site), hint)
 }
 
 /// Reads `socketio:9000` or `http://socketio:9000`.

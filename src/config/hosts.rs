@@ -69,6 +69,11 @@ impl Hosts {
         }
     }
 
+    /// True if a host that no rule matches has no site.
+    pub fn refuses_others(&self) -> bool {
+        self.fallback == Fallback::Refused
+    }
+
     /// Adds the hosts in the site's configuration: `urls` (CAULDRON_SITE_URL, host_name) and `domains`. The first URL
     /// is the one for links.
     pub fn with_names(mut self, site: &str, urls: &[String], domains: &[String]) -> Self {
@@ -82,12 +87,10 @@ impl Hosts {
     /// configures no host. Local names such as `localhost` are safe in a link: they lead to the user's own machine.
     pub fn is_named(&self, host: &str, site: &str) -> bool {
         let name = name_of(host);
-        let is_local = name == "localhost"
-            || name.ends_with(".localhost")
-            || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
         let by_rule =
             || self.rules.iter().any(|(pattern, _)| *pattern != Pattern::Any && pattern.matches(&name));
-        is_authority(host) && (is_local || name == name_of(site) || self.known.contains(&name) || by_rule())
+        is_authority(host)
+            && (is_local(&name) || name == name_of(site) || self.known.contains(&name) || by_rule())
     }
 
     /// Returns the host for links of a site if the request's own host is not configured.
@@ -117,6 +120,20 @@ impl Pattern {
             Self::Any => true,
         }
     }
+}
+
+/// True for a name or an address of the client's own machine.
+fn is_local(name: &str) -> bool {
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// True for a name that only this machine or this network resolves: a local one, a Service of Kubernetes, or a short
+/// name, as compose's services and pods of the same namespace have.
+pub fn is_internal(name: &str) -> bool {
+    let is_short = !name.is_empty() && !name.contains(['.', ':']);
+    is_local(name) || is_short || [".svc", ".svc.cluster.local"].iter().any(|end| name.ends_with(end))
 }
 
 /// Returns the host of a URL with its port. host_name may have no scheme.
@@ -224,6 +241,26 @@ mod tests {
         assert!(!bare.has_configured_hosts());
         let ruled = Hosts::parse("*.example.com=other", "web.local").unwrap();
         assert!(ruled.is_named("a.example.com:1", "other") && !ruled.is_named("example.com", "other"));
+    }
+
+    #[test]
+    fn internal_names_are_local_short_or_services() {
+        for name in [
+            "localhost",
+            "a.localhost",
+            "127.0.0.2",
+            "::1",
+            "web",
+            "erp-web.prod.svc",
+            "w.p.svc.cluster.local",
+        ] {
+            assert!(is_internal(name), "{name}");
+        }
+        for name in
+            ["", "erp.example.com", "10.0.0.1", "fd00::1", "svc.example.com", "a.svc.example.com", "web.prod"]
+        {
+            assert!(!is_internal(name), "{name}");
+        }
     }
 
     #[test]

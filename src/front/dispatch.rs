@@ -66,7 +66,7 @@ pub async fn answer(
 fn requested_site<B>(shared: &Shared, client: &Client, request: &Request<B>) -> Option<String> {
     match request.extensions().get::<Probing>() {
         Some(probing) => Some(probing.site.clone()),
-        None => shared.settings.hosts.site(&client.host),
+        None => shared.metrics.unlisted_hosts.site(&shared.settings, client, request.uri().path()),
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use super::foreign_host::ForeignHosts;
 use super::parse_errors::ParseErrors;
 use super::route::Route;
+use super::unlisted_host::UnlistedHosts;
 use crate::status::metrics::{LabelSet, help};
 
 /// The class of a request.
@@ -93,6 +94,7 @@ pub struct Metrics {
     histograms: [Histogram; 6],
     pub parse_errors: ParseErrors,
     pub foreign_hosts: ForeignHosts,
+    pub unlisted_hosts: UnlistedHosts,
 }
 
 impl Metrics {
@@ -112,8 +114,16 @@ impl Metrics {
         for reason in DropReason::ALL {
             drop(dropped_clients.get_or_create(&reason.labels()));
         }
-        let (parse_errors, foreign_hosts) = (ParseErrors::new(), ForeignHosts::default());
-        Self { requests, durations, dropped_clients, counters, histograms, parse_errors, foreign_hosts }
+        Self {
+            requests,
+            durations,
+            dropped_clients,
+            counters,
+            histograms,
+            parse_errors: ParseErrors::new(),
+            foreign_hosts: ForeignHosts::default(),
+            unlisted_hosts: UnlistedHosts::new(),
+        }
     }
 
     pub fn count(&self, class: Class, status: StatusCode, elapsed: Duration) {
@@ -139,6 +149,7 @@ impl Metrics {
         registry.register(name, help(name), self.durations.clone());
         self.parse_errors.register(registry);
         self.foreign_hosts.register(registry);
+        self.unlisted_hosts.register(registry);
     }
 }
 

@@ -109,6 +109,7 @@ mod tests {
             bench: folder.path().into(),
             site: Some("web.local".into()),
             hosts: Hosts::new(Fallback::Refused),
+            ingress_hosts: None,
             trusted: TrustedProxies::default(),
             socketio: ("127.0.0.1".into(), 9000),
             body_limit_bytes: None,

@@ -35,6 +35,7 @@ pub struct Settings {
     /// The site that is bootstrapped.
     pub site: Option<String>,
     pub hosts: Hosts,
+    pub ingress_hosts: Option<Hosts>,
     pub trusted: TrustedProxies,
     pub socketio: (String, u16),
     pub body_limit_bytes: Option<u64>,
@@ -50,6 +51,7 @@ impl Settings {
             bench: config.bench.clone(),
             site: config.site.clone(),
             hosts: front.hosts,
+            ingress_hosts: front.ingress_hosts,
             trusted: front.trusted,
             socketio: front.socketio,
             body_limit_bytes: front.body_limit_bytes,

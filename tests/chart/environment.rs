@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::helm::{Chart, OVERLAYS, container, containers, repository};
+use super::helm::{Chart, OVERLAYS, container, containers, repository, variable};
 
 /// Variables that are not ours and mean something to what runs in the container.
 const FOREIGN: [&str; 2] = ["HOME", "PYTHONPATH"];
@@ -119,4 +119,27 @@ fn a_value_that_the_binary_refuses_is_found() {
     assert_eq!(code, 78, "{said}");
     assert!(said.contains("CAULDRON_POOL"), "{said}");
     assert!(!is_known("CAULDRON_POOLS"));
+}
+
+/// The web role knows the Ingress' hosts, unless the operator lists all hosts, or the Ingress has every host.
+#[test]
+fn the_web_role_knows_the_hosts_of_the_ingress() {
+    let Some(chart) = Chart::new("the_web_role_knows_the_hosts_of_the_ingress") else { return };
+    let told = |changes: &[(&str, Value)]| {
+        let chart = changes.iter().fold(chart.clone(), |chart, (path, value)| chart.set(path, value.clone()));
+        let objects = chart.objects();
+        let of = |role: &str| variable(container(objects.pod(role)), "CAULDRON_INGRESS_HOSTS");
+        assert_eq!(["worker", "scheduler", "socketio"].map(of), [const { None }; 3]);
+        of("web")
+    };
+    let hosts = |names: &[&str]| {
+        let hosts: Vec<Value> = names.iter().map(|name| json!({"host": name})).collect();
+        ("frappe.ingress.hosts", Value::from(hosts))
+    };
+    assert_eq!(told(&[("frappe.site.name", json!("erp.example.com"))]).as_deref(), Some("erp.example.com"));
+    let several = hosts(&["erp.example.com", "*.shop.example.com", "erp.example.com"]);
+    assert_eq!(told(&[several.clone()]).as_deref(), Some("erp.example.com *.shop.example.com"));
+    assert_eq!(told(&[several.clone(), ("frappe.web.hosts", json!("erp.example.com"))]), None);
+    assert_eq!(told(&[several, ("frappe.ingress.enabled", json!(false))]), None);
+    assert_eq!(told(&[hosts(&["erp.example.com", ""])]), None);
 }

@@ -2,7 +2,7 @@
 
 use crate::stage::{self, SITE};
 use crate::support::bench::ADMIN_PASSWORD;
-use crate::support::binary::event;
+use crate::support::binary::{Pod, event};
 use crate::support::http;
 use crate::support::stage::{Stage, ready};
 
@@ -23,12 +23,28 @@ fn hosts_lead_to_the_configured_sites() {
         [status("erp.example.com"), status("ERP.example.com:8000"), status("a.shop.example.com")],
         [200; 3]
     );
-    assert_eq!([status("example.com"), status(SITE), status("lost.example.com")], [404; 3]);
+    assert_eq!(status("lost.example.com"), 404, "Frappe has no such site");
+    let page = |host: &str| http::status(stage.port, host, "/login");
+    assert_eq!([page("example.com"), page(SITE), page("10.0.0.1"), page("web.svc.example.com")], [404; 4]);
+    // From inside, and by a load balancer that pings.
+    for host in [
+        "localhost",
+        "127.0.0.1:8000",
+        "[::1]:8000",
+        "erp-web:8000",
+        "erp-web.prod.svc",
+        "w.p.svc.cluster.local",
+    ] {
+        assert_eq!((status(host), page(host)), (200, 200), "{host}");
+    }
+    assert_eq!(status("example.com"), 200, "a ping");
+    assert_eq!(host_seen(&stage, "erp-web"), SITE, "an internal name gets into no link");
     assert_eq!([status("a b"), status("")], [400; 2]);
     drop(pod);
     let pod = ready(stage.web().set("FRAPPE_SITE_NAME_HEADER", "$host"));
     assert_eq!([status(SITE), status("other.local"), status("assets")], [200, 404, 404]);
     drop(pod);
+    stage.web().set("CAULDRON_INGRESS_HOSTS", "a/b").run().exits(78).says("CAULDRON_INGRESS_HOSTS");
     stage.web().set("CAULDRON_HOSTS", "a/b=c").run().exits(78).says("CAULDRON_HOSTS");
     stage
         .web()
@@ -100,6 +116,51 @@ fn a_foreign_host_gets_into_no_link() {
         ["erp.example.com", "ERP.example.com:1"]
     );
     assert!(!pod.log().contains("no host is configured"));
+}
+
+/// In this release hosts that the Ingress does not name are answered; the next refuses them.
+#[test]
+fn hosts_that_the_ingress_does_not_name_are_counted_and_answered() {
+    let stage = stage::new();
+    let web = stage.web().set("CAULDRON_INGRESS_HOSTS", "erp.example.com *.shop.example.com");
+    let pod = ready(web.set("CAULDRON_SITE_URL", "https://desk.example.com"));
+    let page = |host: &str| http::status(stage.port, host, "/login");
+    let listed = [
+        "erp.example.com",
+        "ERP.example.com:80",
+        "a.shop.example.com",
+        "desk.example.com",
+        SITE,
+        "localhost",
+        "erp-web",
+    ];
+    for host in listed {
+        assert_eq!(page(host), 200, "{host}");
+    }
+    assert_eq!(http::status(stage.port, "lb.example.com", "/api/method/ping"), 200);
+    let counted = |pod: &Pod| -> Vec<String> {
+        let metrics = pod.body("/metrics");
+        let lines = metrics.lines().filter(|line| line.contains("http_unlisted_host_requests_total{"));
+        lines.map(|line| line.split_once('{').expect("a label").1.to_owned()).collect()
+    };
+    assert_eq!(counted(&pod), Vec::<String>::new());
+    for host in ["old.example.com", "old.example.com:8000", "10.0.0.1", "shop.example.com"] {
+        assert_eq!(page(host), 200, "{host}");
+    }
+    let mut lines = counted(&pod);
+    lines.sort();
+    let expected = ["host=\"(address)\"} 1", "host=\"old.example.com\"} 2", "host=\"shop.example.com\"} 1"];
+    assert_eq!(lines, expected);
+    let log = pod.log();
+    assert_eq!(log.matches(&event("request.unlisted_host")).count(), 1, "a line a minute");
+    assert!(log.contains("\"host\":\"old.example.com\"") && log.contains("0.4.0"), "{log}");
+    drop(pod);
+    // CAULDRON_HOSTS decides alone.
+    let both =
+        stage.web().set("CAULDRON_INGRESS_HOSTS", "erp.example.com").set("CAULDRON_HOSTS", "old.example.com");
+    let pod = ready(both);
+    assert_eq!([page("old.example.com"), page("erp.example.com")], [200, 404]);
+    assert_eq!(counted(&pod), Vec::<String>::new());
 }
 
 #[test]

@@ -48,10 +48,11 @@ fn serves_the_images_assets(installation: &Installation, web: &Played) {
 fn metrics_are_the_documented_ones(pods: &[(&str, Played)]) {
     // Shown when it happens: a tick, a migration, a child that had to be started again, a second site on the bench, jobs
     // that may not run, a certificate of the web port.
-    const LATER: [&str; 9] = [
+    const LATER: [&str; 10] = [
         "cauldron_frappe_other_site_served",
         "cauldron_frappe_parked_jobs",
         "cauldron_frappe_tls_certificate_expiry_timestamp_seconds",
+        "cauldron_frappe_http_unlisted_host_requests_total",
         "cauldron_frappe_scheduler_lag_seconds",
         "cauldron_frappe_child_restart_reasons_total",
         "cauldron_frappe_migration_patches",

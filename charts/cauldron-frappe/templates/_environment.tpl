@@ -131,6 +131,13 @@
 {{- end }}
 {{- with $f.web.hosts }}
 - {name: CAULDRON_HOSTS, value: {{ . | quote }}}
+{{- else }}
+{{- /* An Ingress without a host gets every host. */}}
+{{- $hosts := list }}
+{{- range $f.ingress.hosts | default (list (dict "host" $f.site.name)) }}{{ $hosts = append $hosts .host }}{{ end }}
+{{- if and $f.ingress.enabled (not (has "" $hosts)) }}
+- {name: CAULDRON_INGRESS_HOSTS, value: {{ join " " (uniq $hosts) | quote }}}
+{{- end }}
 {{- end }}
 - {name: CLIENT_MAX_BODY_SIZE, value: {{ include "cauldron-frappe.string" (dict "value" $f.web.maxBodySize "of" "frappe.web.maxBodySize") | quote }}}
 {{- with include "cauldron-frappe.string" (dict "value" $f.web.gunicornWorkers "of" "frappe.web.gunicornWorkers") }}

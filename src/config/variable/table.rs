@@ -136,6 +136,8 @@ pub const VARIABLES: &[Variable] = &[
     setting("CAULDRON_HOSTS", Form("host=site, separated by blanks", "erp.example.com=site *.example.com=other"),
         "every host is SITE_NAME",
         "Hosts and their sites; all other hosts are then refused"),
+    setting("CAULDRON_INGRESS_HOSTS", Form("hosts, separated by blanks", "erp.example.com *.shop.example.com"), "(none)",
+        "Hosts of the Ingress, from the chart; other hosts are counted and logged, and get 404 from 0.4.0 on; CAULDRON_HOSTS replaces it"),
     setting("FRAPPE_SITE_NAME_HEADER", Form("site's name, or `$host`", "erp.example.com"), "SITE_NAME",
         "Site of every host; `$host`: the site is named like the host"),
     also(&["UPSTREAM_REAL_IP_ADDRESS", "FORWARDED_ALLOW_IPS"], setting("CAULDRON_TRUSTED_PROXIES",

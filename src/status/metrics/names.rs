@@ -66,6 +66,10 @@ pub const METRICS: &[(&str, &str)] = &[
         "Requests for a host that is not configured; Frappe gets the site's own name instead",
     ),
     (
+        "http_unlisted_host_requests_total",
+        "Requests for a host that CAULDRON_INGRESS_HOSTS does not list, by host; they get 404 from 0.4.0 on",
+    ),
+    (
         "http_unparsed_requests_total",
         "Requests refused as invalid HTTP, by protocol and reason (malformed, too_large)",
     ),
