@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use super::bench_files::BenchFiles;
 use super::duration;
+use super::frame_ancestors::FrameAncestors;
 use super::gunicorn::Gunicorn;
 use super::hosts::{Fallback, Hosts};
 use super::reader::Reader;
+use super::security_headers::SecurityHeaders;
 use super::trusted::TrustedProxies;
 use super::value::{parse_port, parse_site, read_choice, read_duration, read_parsed, read_path, read_size};
 
@@ -16,6 +18,8 @@ pub struct FrontConfig {
     pub hosts: Hosts,
     /// The hosts of the Ingress, if every host is answered.
     pub ingress_hosts: Option<Hosts>,
+    pub security_headers: SecurityHeaders,
+    pub frame_ancestors: FrameAncestors,
     /// The URL in the site's links (host_name, CAULDRON_SITE_URL), if it has a scheme.
     pub site_url: Option<String>,
     pub trusted: TrustedProxies,
@@ -54,6 +58,18 @@ pub fn read(reader: &mut Reader<'_>, related: &RelatedSettings<'_>) -> Option<Fr
     let urls = urls(related);
     let hosts = read_hosts(reader, site).map(|hosts| hosts.with_names(site, &urls, &related.files.domains()));
     let ingress_hosts = read_ingress_hosts(reader, site);
+    let security_headers = read_parsed(
+        reader,
+        "CAULDRON_SECURITY_HEADERS",
+        SecurityHeaders::parse,
+        "write `Name: value`, or `Name:` to remove one; separate several with | or line ends; off: none",
+    );
+    let frame_ancestors = read_parsed(
+        reader,
+        "CAULDRON_FRAME_ANCESTORS",
+        FrameAncestors::parse,
+        "write path=origins, such as /book/*='self' https://partner.example; separate several with ; or line ends",
+    );
     let trusted = read_parsed(
         reader,
         "CAULDRON_TRUSTED_PROXIES",
@@ -74,6 +90,8 @@ pub fn read(reader: &mut Reader<'_>, related: &RelatedSettings<'_>) -> Option<Fr
     Some(FrontConfig {
         ingress_hosts: ingress_hosts.filter(|_| hosts.as_ref().is_some_and(Hosts::is_single_site)),
         hosts: hosts?,
+        security_headers: security_headers.unwrap_or_default(),
+        frame_ancestors: frame_ancestors.unwrap_or_default(),
         site_url: urls.into_iter().next().filter(|url| url.contains("://")),
         trusted: trusted.unwrap_or_default(),
         socketio: socketio.unwrap_or_else(local),

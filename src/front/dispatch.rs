@@ -17,7 +17,7 @@ use super::metrics::Class;
 use super::open::{FileRef, find};
 use super::probe::Probing;
 use super::route::{Route, route};
-use super::security::protect;
+use super::security::Rules;
 use super::shared::Shared;
 use super::static_file::{self, ServeOptions};
 use super::upstream::UpstreamTime;
@@ -49,7 +49,7 @@ pub async fn answer(
     };
     let mut response = answered.unwrap_or_else(|error| {
         let mut response = page(error, reader, &exchange.id);
-        protect(response.headers_mut(), client.as_ref());
+        Rules::of(shared).protect(response.headers_mut(), client.as_ref(), exchange.uri.path());
         response
     });
     exchange.status = response.status();
@@ -154,6 +154,6 @@ async fn answer_by_frappe(
     } else {
         status_page::answer(&shared.status.read(), request.headers())
     };
-    protect(response.headers_mut(), Some(client));
+    Rules::of(shared).protect(response.headers_mut(), Some(client), exchange.uri.path());
     Ok(response)
 }

@@ -96,8 +96,10 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::config::frame_ancestors::FrameAncestors;
     use crate::config::front::AccessLog;
     use crate::config::hosts::{Fallback, Hosts};
+    use crate::config::security_headers::SecurityHeaders;
     use crate::config::trusted::TrustedProxies;
     use crate::front::{Front, Settings};
     use crate::status::handle::{RoleName, StatusHandle};
@@ -110,6 +112,8 @@ mod tests {
             site: Some("web.local".into()),
             hosts: Hosts::new(Fallback::Refused),
             ingress_hosts: None,
+            security_headers: SecurityHeaders::default(),
+            frame_ancestors: FrameAncestors::default(),
             trusted: TrustedProxies::default(),
             socketio: ("127.0.0.1".into(), 9000),
             body_limit_bytes: None,

@@ -1,38 +1,82 @@
-//! Security headers of pages: those of nginx in the official images, where Frappe sends none of its own.
+//! Security headers of pages, API responses and errors: those of the configuration, where Frappe sends none of its own.
+//!
+//! The first of these decides who may show a page in a frame:
+//!
+//! ```text
+//!   frame-ancestors of Frappe (a web form) ─▶ CAULDRON_FRAME_ANCESTORS ─▶ X-Frame-Options of Frappe ─▶ ours
+//! ```
+//!
+//! X-Frame-Options is never sent beside frame-ancestors, which browsers follow alone: the two cannot contradict.
 
 use std::net::IpAddr;
 
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderValue};
 
 use super::address::Client;
+use super::shared::Shared;
+use crate::config::frame_ancestors::FrameAncestors;
 use crate::config::hosts::name_of;
+use crate::config::security_headers::SecurityHeaders;
 
-const ALWAYS: [(HeaderName, HeaderValue); 2] = [
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin, strict-origin-when-cross-origin")),
-];
-const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("SAMEORIGIN");
-/// 30 days, without subdomains: a lost certificate does not lock users out for long.
-const HSTS: HeaderValue = HeaderValue::from_static("max-age=2592000");
+/// What the headers of a response follow from.
+pub struct Rules<'a> {
+    headers: &'a SecurityHeaders,
+    ancestors: &'a FrameAncestors,
+    /// False if the certificate of the web port is of a private CA.
+    is_public: bool,
+}
 
-/// Adds the missing headers. `client` is None if the request named no valid host.
-pub fn protect(headers: &mut HeaderMap, client: Option<&Client>) {
-    for (name, value) in ALWAYS {
-        headers.entry(name).or_insert(value);
+impl<'a> Rules<'a> {
+    pub fn of(shared: &'a Shared) -> Self {
+        let is_public = shared.tls.as_ref().is_none_or(|tls| tls.is_public());
+        let settings = &shared.settings;
+        Self { headers: &settings.security_headers, ancestors: &settings.frame_ancestors, is_public }
     }
-    if !has_frame_ancestors(headers) {
-        headers.entry(header::X_FRAME_OPTIONS).or_insert(SAME_ORIGIN);
-    }
-    if client.is_some_and(|client| client.scheme == "https" && allows_hsts(&client.host)) {
-        headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(HSTS);
+
+    /// Adds the missing headers. `client` is None if the request named no valid host.
+    pub fn protect(&self, headers: &mut HeaderMap, client: Option<&Client>, path: &str) {
+        for (name, value) in &self.headers.always {
+            headers.entry(name).or_insert_with(|| value.clone());
+        }
+        if !has_frame_ancestors(headers)
+            && let Some(directive) = self.ancestors.directive(path)
+        {
+            add_directive(headers, directive);
+        }
+        if has_frame_ancestors(headers) {
+            headers.remove(header::X_FRAME_OPTIONS);
+        }
+        let is_certain = client.is_some_and(|client| client.scheme == "https" && allows_hsts(&client.host));
+        if let Some(hsts) = &self.headers.hsts
+            && is_certain
+            && (self.is_public || self.headers.is_own_hsts)
+        {
+            headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert_with(|| hsts.clone());
+        }
     }
 }
 
-/// True if Frappe limits embedding, as for a web form with "Allowed embedding domains"; X-Frame-Options would
-/// contradict it.
 fn has_frame_ancestors(headers: &HeaderMap) -> bool {
     let policies = headers.get_all(header::CONTENT_SECURITY_POLICY).iter();
-    policies.filter_map(|policy| policy.to_str().ok()).any(|policy| policy.contains("frame-ancestors"))
+    let directives =
+        policies.filter_map(|policy| policy.to_str().ok()).flat_map(|policy| policy.split([';', ',']));
+    let mut names = directives.filter_map(|directive| directive.split_whitespace().next());
+    names.any(|name| name.eq_ignore_ascii_case("frame-ancestors"))
+}
+
+/// Adds a directive to the policy of the response, if it has one.
+fn add_directive(headers: &mut HeaderMap, directive: &str) {
+    let policy = headers.get(header::CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok());
+    let policy = match policy.map(|policy| policy.trim_end_matches([' ', ';'])) {
+        Some(policy) if !policy.is_empty() => format!("{policy}; {directive}"),
+        _ => directive.into(),
+    };
+    let policy = HeaderValue::try_from(policy).expect("made of header values");
+    match headers.entry(header::CONTENT_SECURITY_POLICY) {
+        // Further policies of the response stay.
+        header::Entry::Occupied(mut given) => drop(std::mem::replace(given.get_mut(), policy)),
+        header::Entry::Vacant(absent) => drop(absent.insert(policy)),
+    }
 }
 
 /// True for a host that HSTS may apply to: no IP address (RFC 6797, 8.1.1), and no name of this machine.
@@ -46,42 +90,103 @@ fn allows_hsts(host: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn protected(given: &[(&str, &str)], scheme: &'static str, host: &str) -> HeaderMap {
-        let mut headers: HeaderMap =
-            given.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+    const CSP: &str = "content-security-policy";
+    const OPTIONS: &str = "x-frame-options";
+
+    struct Given {
+        headers: &'static str,
+        ancestors: &'static str,
+        is_public: bool,
+    }
+
+    const NONE: Given = Given { headers: "", ancestors: "", is_public: true };
+
+    fn protected(rules: &Given, given: &[(&str, &str)], scheme: &'static str, host: &str) -> HeaderMap {
+        let mut headers: HeaderMap = HeaderMap::new();
+        for (name, value) in given {
+            headers.append(name.parse::<header::HeaderName>().unwrap(), value.parse().unwrap());
+        }
         let client = Client { address: [1, 2, 3, 4].into(), scheme, host: host.into(), via_proxy: false };
-        protect(&mut headers, Some(&client));
+        let own = SecurityHeaders::parse(rules.headers).unwrap();
+        let ancestors = FrameAncestors::parse(rules.ancestors).unwrap();
+        let rules = Rules { headers: &own, ancestors: &ancestors, is_public: rules.is_public };
+        rules.protect(&mut headers, Some(&client), "/book/1");
         headers
     }
 
     #[test]
     fn headers_of_frappe_are_kept_and_none_is_sent_twice() {
         let own = [
-            ("x-frame-options", "DENY"),
+            (OPTIONS, "DENY"),
             ("referrer-policy", "no-referrer"),
             ("x-content-type-options", "nosniff"),
             ("strict-transport-security", "max-age=1"),
         ];
-        let headers = protected(&own, "https", "erp.example.com");
+        let headers = protected(&NONE, &own, "https", "erp.example.com");
         assert_eq!(headers.len(), own.len());
         assert!(own.iter().all(|(name, value)| headers[*name] == *value), "{headers:?}");
     }
 
+    /// Who may frame a page: X-Frame-Options and Content-Security-Policy of the response.
+    fn framing(rules: &Given, given: &[(&str, &str)]) -> (Option<String>, Vec<String>) {
+        let headers = protected(rules, given, "http", "a");
+        let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
+        (headers.get(OPTIONS).map(text), headers.get_all(CSP).iter().map(text).collect())
+    }
+
     #[test]
-    fn an_embeddable_web_form_gets_no_frame_options() {
-        let csp = [("content-security-policy", "frame-ancestors 'self' https://shop.example")];
-        assert!(!protected(&csp, "http", "a").contains_key("x-frame-options"));
-        let other = [("content-security-policy", "img-src 'self'")];
-        assert_eq!(protected(&other, "http", "a")["x-frame-options"], "SAMEORIGIN");
+    fn frame_options_and_frame_ancestors_never_meet() {
+        let form = "frame-ancestors 'self' https://shop.example";
+        assert_eq!(framing(&NONE, &[(CSP, form)]), (None, vec![form.into()]), "an embeddable web form");
+        assert_eq!(framing(&NONE, &[(CSP, form), (OPTIONS, "DENY")]), (None, vec![form.into()]));
+        assert_eq!(framing(&NONE, &[(CSP, "img-src 'self'; Frame-Ancestors *")]).0, None);
+        for other in ["img-src 'self'", "report-uri /frame-ancestors"] {
+            assert_eq!(framing(&NONE, &[(CSP, other)]), (Some("SAMEORIGIN".into()), vec![other.into()]));
+        }
+        let both =
+            Given { headers: "X-Frame-Options: DENY | Content-Security-Policy: frame-ancestors *", ..NONE };
+        assert_eq!(framing(&both, &[]), (None, vec!["frame-ancestors *".into()]));
+    }
+
+    #[test]
+    fn the_rule_of_a_path_applies_unless_frappe_names_ancestors() {
+        let rule = Given { ancestors: "/book/*=https://a.example;/*='none'", ..NONE };
+        let own = "frame-ancestors https://a.example".to_string();
+        assert_eq!(framing(&rule, &[]), (None, vec![own.clone()]));
+        assert_eq!(framing(&rule, &[(OPTIONS, "SAMEORIGIN")]), (None, vec![own.clone()]));
+        let form = "default-src 'self'; frame-ancestors 'self'";
+        assert_eq!(framing(&rule, &[(CSP, form)]), (None, vec![form.into()]));
+        let joined = format!("img-src 'self'; {own}");
+        assert_eq!(framing(&rule, &[(CSP, "img-src 'self' ;")]), (None, vec![joined.clone()]));
+        let two = [(CSP, "img-src 'self'"), (CSP, "object-src 'none'")];
+        let kept: Vec<String> = vec![joined, "object-src 'none'".into()];
+        assert_eq!(framing(&rule, &two), (None, kept));
+        let other = Given { ancestors: "/status='none'", ..NONE };
+        assert_eq!(framing(&other, &[]), (Some("SAMEORIGIN".into()), Vec::new()));
+        let off = Given { headers: "off", ..NONE };
+        assert_eq!(framing(&off, &[]), (None, Vec::new()));
     }
 
     #[test]
     fn hsts_is_sent_only_over_https_for_public_names() {
-        let hsts = |scheme, host| protected(&[], scheme, host).contains_key("strict-transport-security");
-        assert!(hsts("https", "erp.example.com") && hsts("https", "erp.example.com:8443"));
-        for host in ["localhost", "demo.localhost:8000", "127.0.0.1", "[::1]:8000", "10.1.2.3", ""] {
-            assert!(!hsts("https", host), "{host}");
+        let hsts = |rules: &Given, scheme, host| {
+            let headers = protected(rules, &[], scheme, host);
+            headers.get("strict-transport-security").map(|value| value.to_str().unwrap().to_owned())
+        };
+        let month = Some("max-age=2592000".to_string());
+        for host in ["erp.example.com", "erp.example.com:8443"] {
+            assert_eq!(hsts(&NONE, "https", host), month);
         }
-        assert!(!hsts("http", "erp.example.com"));
+        for host in ["localhost", "demo.localhost:8000", "127.0.0.1", "[::1]:8000", "10.1.2.3", ""] {
+            assert_eq!(hsts(&NONE, "https", host), None, "{host}");
+        }
+        assert_eq!(hsts(&NONE, "http", "erp.example.com"), None);
+        let private = Given { is_public: false, ..NONE };
+        assert_eq!(hsts(&private, "https", "erp.example.com"), None);
+        let own = Given { headers: "Strict-Transport-Security: max-age=1", is_public: false, ..NONE };
+        assert_eq!(hsts(&own, "https", "erp.example.com").as_deref(), Some("max-age=1"));
+        assert_eq!(hsts(&own, "https", "localhost"), None);
+        let none = Given { headers: "strict-transport-security:", ..NONE };
+        assert_eq!(hsts(&none, "https", "erp.example.com"), None);
     }
 }

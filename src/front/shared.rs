@@ -18,8 +18,10 @@ use super::tls::Tls;
 use super::upstream::{Target, Upstream};
 use super::variants::Variants;
 use crate::config::Config;
+use crate::config::frame_ancestors::FrameAncestors;
 use crate::config::front::AccessLog;
 use crate::config::hosts::Hosts;
+use crate::config::security_headers::SecurityHeaders;
 use crate::config::trusted::TrustedProxies;
 use crate::frappe::sites::is_site;
 use crate::status::handle::{Phase, StatusHandle};
@@ -36,6 +38,8 @@ pub struct Settings {
     pub site: Option<String>,
     pub hosts: Hosts,
     pub ingress_hosts: Option<Hosts>,
+    pub security_headers: SecurityHeaders,
+    pub frame_ancestors: FrameAncestors,
     pub trusted: TrustedProxies,
     pub socketio: (String, u16),
     pub body_limit_bytes: Option<u64>,
@@ -52,6 +56,8 @@ impl Settings {
             site: config.site.clone(),
             hosts: front.hosts,
             ingress_hosts: front.ingress_hosts,
+            security_headers: front.security_headers,
+            frame_ancestors: front.frame_ancestors,
             trusted: front.trusted,
             socketio: front.socketio,
             body_limit_bytes: front.body_limit_bytes,

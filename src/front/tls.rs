@@ -16,6 +16,7 @@ use tokio_rustls::server::TlsStream;
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
+use crate::net::tls::public::is_public;
 use crate::net::tls::{certificates, private_key, provider};
 use crate::outcome::{Fault, Result};
 use crate::status::metrics::help;
@@ -31,11 +32,12 @@ pub struct Tls {
     current: Mutex<Current>,
 }
 
-/// A certificate that was read, and its expiry in Unix time, in seconds.
+/// A certificate that was read, its expiry in Unix time, in seconds, and whether browsers accept it.
 #[derive(Clone, Debug)]
 struct Loaded {
     config: Arc<ServerConfig>,
     expiry_s: u64,
+    is_public: bool,
 }
 
 #[derive(Debug)]
@@ -63,6 +65,11 @@ impl Tls {
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
         let acceptor = TlsAcceptor::from(self.current().config);
         tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await.map_err(io::Error::from)?
+    }
+
+    /// True if a CA of this system signed the certificate.
+    pub fn is_public(&self) -> bool {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).loaded.is_public
     }
 
     pub fn register(&self, registry: &mut Registry) {
@@ -114,6 +121,7 @@ fn load(certificate: &PathBuf, key: &PathBuf) -> std::result::Result<Loaded, Str
     };
     let chain = certificates(certificate).map_err(with_path(certificate))?;
     let expiry_s = chain.first().map_or(Ok(0), expiry_s).map_err(with_path(certificate))?;
+    let is_public = is_public(&chain);
     let private = private_key(key).map_err(with_path(key))?;
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -122,7 +130,7 @@ fn load(certificate: &PathBuf, key: &PathBuf) -> std::result::Result<Loaded, Str
         .with_single_cert(chain, private)
         .map_err(|error| with_path(key)(error.to_string()))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Loaded { config: Arc::new(config), expiry_s })
+    Ok(Loaded { config: Arc::new(config), expiry_s, is_public })
 }
 
 fn expiry_s(certificate: &CertificateDer<'_>) -> std::result::Result<u64, String> {

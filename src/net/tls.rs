@@ -1,5 +1,6 @@
 //! TLS for client connections: the crypto provider, the certificate files, and error texts.
 
+pub mod public;
 mod verify;
 
 use std::io;

@@ -70,6 +70,57 @@ fn headers_of_frappe_are_kept() {
 }
 
 #[test]
+fn an_operator_changes_headers_and_frames() {
+    let stage = stage::new();
+    let own = "Permissions-Policy: camera=()\nReferrer-Policy: no-referrer | X-Content-Type-Options:";
+    let frames = "/api/method/frappe.sample.*='self' https://partner.example; /login='none'";
+    let web = stage.web().set("CAULDRON_SECURITY_HEADERS", own).set("CAULDRON_FRAME_ANCESTORS", frames);
+    let pod = ready(web);
+    let login = get(&stage, "/login", &[]);
+    for (name, value) in [
+        ("permissions-policy", "camera=()"),
+        ("referrer-policy", "no-referrer"),
+        ("content-security-policy", "frame-ancestors 'none'"),
+    ] {
+        assert_eq!((login.header(name), count(&login, name)), (value, 1), "{}", login.head);
+    }
+    assert_eq!((count(&login, "x-frame-options"), count(&login, "x-content-type-options")), (0, 0));
+    let other = get(&stage, "/nosuch", &[]);
+    assert_eq!(
+        (other.header("x-frame-options"), count(&other, "content-security-policy")),
+        ("SAMEORIGIN", 0)
+    );
+    let sample =
+        |headers: &str| get(&stage, &format!("/api/method/frappe.sample.with_headers?{headers}"), &[]);
+    let partner = "frame-ancestors 'self' https://partner.example";
+    for (headers, policy) in [
+        ("", partner.to_string()),
+        ("X_Frame_Options=SAMEORIGIN&Referrer_Policy=origin", partner.into()),
+        ("Content_Security_Policy=img-src+*", format!("img-src *; {partner}")),
+        (
+            "Content_Security_Policy=frame-ancestors+https://shop.example",
+            "frame-ancestors https://shop.example".into(),
+        ),
+    ] {
+        let answer = sample(headers);
+        assert_eq!(answer.header("content-security-policy"), policy, "{headers}");
+        let counts = ["content-security-policy", "x-frame-options", "referrer-policy", "permissions-policy"];
+        assert_eq!(counts.map(|name| count(&answer, name)), [1, 0, 1, 1], "{}", answer.head);
+    }
+    drop(pod);
+    let pod = ready(stage.web().set("CAULDRON_SECURITY_HEADERS", "off"));
+    let bare = get(&stage, "/login", &[]);
+    assert_eq!(["x-frame-options", "referrer-policy"].map(|name| count(&bare, name)), [0; 2]);
+    drop(pod);
+    for (name, bad) in [
+        ("CAULDRON_SECURITY_HEADERS", "none"),
+        ("CAULDRON_FRAME_ANCESTORS", "/book/*=self https://a.example"),
+    ] {
+        stage.web().set(name, bad).run().exits(78).says(name);
+    }
+}
+
+#[test]
 fn files_keep_their_own_headers() {
     let stage = stage::new();
     let _pod = stage.serving();

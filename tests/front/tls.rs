@@ -51,7 +51,7 @@ fn a_renewed_certificate_is_used_without_a_restart() {
             format!("https://{SITE}:{}/api/method/frappe.sample.headers", stage.port),
         );
         let output = Command::new("curl")
-            .args(["-sS", "-w", " HTTP/%{http_version}", "--resolve", &resolve, "--cacert"])
+            .args(["-sSi", "-w", " HTTP/%{http_version}", "--resolve", &resolve, "--cacert"])
             .arg(ca.root())
             .arg(url)
             .output();
@@ -59,6 +59,10 @@ fn a_renewed_certificate_is_used_without_a_restart() {
     };
     let answer = ask(&first);
     assert!(answer.contains("\"scheme\":\"https\"") && answer.ends_with(" HTTP/2"), "{answer}");
+    assert!(
+        answer.contains("x-frame-options:") && !answer.contains("strict-transport-security:"),
+        "a private CA"
+    );
     assert!(ask(&second).ends_with(" HTTP/0"), "negative control: another CA's certificate");
     let expiry = pod.body("/metrics");
     let expiry = expiry.lines().find(|line| line.starts_with(EXPIRY)).expect("the certificate's expiry");
