@@ -10,9 +10,9 @@ mod canary;
 pub mod database;
 pub mod duration;
 pub mod foreign_environment;
+pub mod frame_ancestors;
 pub mod frappe_environment;
 pub mod frappe_keys;
-pub mod frame_ancestors;
 pub mod front;
 pub mod git;
 pub mod gunicorn;
@@ -121,6 +121,8 @@ pub struct Config {
     pub workers: workers::Workers,
     pub front: front::FrontConfig,
     pub web_addr: Listen,
+    /// The port that redirects http to https.
+    pub redirect_addr: Option<Listen>,
     pub health_addr: Option<Listen>,
     pub child_logs: ChildLogs,
     pub bootstrap: BootstrapMode,
@@ -185,6 +187,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         workers: serving.workers?,
         front: serving.front?,
         web_addr: serving.web_addr?,
+        redirect_addr: serving.redirect_addr,
         health_addr: serving.health_addr?,
         child_logs: serving.child_logs?,
         bootstrap: lifecycle.bootstrap?,

@@ -33,6 +33,7 @@ mod foreign_host;
 mod gzip_body;
 mod h2_resets;
 mod headers;
+mod https_redirect;
 mod log_throttle;
 pub mod metrics;
 mod open;

@@ -16,6 +16,8 @@ mod limits;
 mod odd_targets;
 #[path = "front/proxying.rs"]
 mod proxying;
+#[path = "front/redirect.rs"]
+mod redirect;
 #[path = "front/restarts.rs"]
 mod restarts;
 #[path = "front/security.rs"]

@@ -89,6 +89,9 @@ async fn serve_site(roles: &[Role], config: Config, status: &StatusHandle, shutd
     } else {
         None
     };
+    let redirected = config.redirect_addr.filter(|_| listener.is_some());
+    let redirected =
+        redirected.map(|addr| server::bind(addr, "CAULDRON_REDIRECT_ADDR", FRONT_BACKLOG)).transpose()?;
     let settings = Settings::of(&config);
     let site = Site::start(config, status, shutdown).await?;
     if listener.is_some() {
@@ -105,6 +108,9 @@ async fn serve_site(roles: &[Role], config: Config, status: &StatusHandle, shutd
     let front = listener
         .map(|listener| Front::start(listener, settings, &site.pod.runtime_dir, status.clone()))
         .transpose()?;
+    if let (Some(front), Some(listener)) = (&front, redirected) {
+        front.redirect(listener);
+    }
     let ends = loop {
         match serve_once(roles, &site, front.as_ref()).await {
             Ok(Some(ends)) => break Ok(ends),

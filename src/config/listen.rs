@@ -12,18 +12,24 @@ pub struct Listen {
 }
 
 pub fn read(reader: &mut Reader<'_>, name: &'static str, port: u16) -> Option<Listen> {
-    let Some(given) = reader.given(name) else {
+    if reader.given(name).is_none() {
         return Some(Listen {
             address: SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port),
             ipv4_fallback: true,
         });
-    };
+    }
+    read_given(reader, name)
+}
+
+/// Reads an address that has no default.
+pub fn read_given(reader: &mut Reader<'_>, name: &'static str) -> Option<Listen> {
+    let given = reader.given(name);
     let parse = |text: &str| {
         text.parse::<SocketAddr>()
             .map(|address| Listen { address, ipv4_fallback: false })
             .map_err(|_| format!("`{text}` is not an address"))
     };
-    reader.parsed(name, Some(given), parse, "write address:port, such as 0.0.0.0:8000 or [::]:8000")
+    reader.parsed(name, given, parse, "write address:port, such as 0.0.0.0:8000 or [::]:8000")
 }
 
 /// Reads the health port's address. `off` disables the port: Some(None).

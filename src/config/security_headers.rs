@@ -62,7 +62,8 @@ impl SecurityHeaders {
 fn parse_line(line: &str) -> Result<(HeaderName, Option<HeaderValue>), String> {
     let (name, value) = line.split_once(':').ok_or_else(|| format!("`{line}` has no colon"))?;
     // Names with other characters are valid, but are typing errors, such as quotes around the whole.
-    let name = Some(name.trim_end()).filter(|name| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
+    let name =
+        Some(name.trim_end()).filter(|name| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
     let name: HeaderName = name
         .and_then(|name| name.parse().ok())
         .ok_or_else(|| format!("`{line}` does not begin with a header's name"))?;

@@ -15,6 +15,7 @@ pub struct Serving {
     pub workers: Option<Workers>,
     pub front: Option<FrontConfig>,
     pub web_addr: Option<Listen>,
+    pub redirect_addr: Option<Listen>,
     /// Some(None) has no health port; None is a problem.
     pub health_addr: Option<Option<Listen>>,
     pub child_logs: Option<ChildLogs>,
@@ -35,6 +36,7 @@ pub fn read(reader: &mut Reader<'_>, place: &Place, addresses: &Addresses, many_
         gunicorn,
         workers,
         web_addr: listen::read(reader, "CAULDRON_WEB_ADDR", 8000),
+        redirect_addr: listen::read_given(reader, "CAULDRON_REDIRECT_ADDR"),
         health_addr: listen::read_health_addr(reader),
         child_logs: log::read_child_logs(reader, many_roles),
     }

@@ -51,7 +51,7 @@ impl RequestError {
         }
     }
 
-    fn sentence(self) -> &'static str {
+    pub fn sentence(self) -> &'static str {
         match self {
             Self::BadRequest => "This request cannot be understood.",
             Self::UnknownHost => "There is no site of this name here.",

@@ -95,6 +95,8 @@ pub struct Metrics {
     pub parse_errors: ParseErrors,
     pub foreign_hosts: ForeignHosts,
     pub unlisted_hosts: UnlistedHosts,
+    /// Requests that were redirected from http to https.
+    pub redirects: Counter,
 }
 
 impl Metrics {
@@ -123,6 +125,7 @@ impl Metrics {
             parse_errors: ParseErrors::new(),
             foreign_hosts: ForeignHosts::default(),
             unlisted_hosts: UnlistedHosts::new(),
+            redirects: Counter::default(),
         }
     }
 
@@ -150,6 +153,7 @@ impl Metrics {
         self.parse_errors.register(registry);
         self.foreign_hosts.register(registry);
         self.unlisted_hosts.register(registry);
+        registry.register("http_redirects", help("http_redirects_total"), self.redirects.clone());
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 use super::connection::serve;
 use super::connection_end::wait_for_stop;
 use super::exported_metrics::ExportedMetrics;
+use super::https_redirect;
 use super::probe::Probe;
 use super::runtime::Runtime;
 use super::shared::{Settings, Shared};
@@ -52,6 +53,11 @@ impl Front {
         status.update(|status| status.front = Some(Arc::new(exported_metrics)));
         tokio::spawn(accept(listener, shared.clone()));
         Ok(Self { shared })
+    }
+
+    /// Redirects the requests of another listener to https.
+    pub fn redirect(&self, listener: TcpListener) {
+        tokio::spawn(https_redirect::serve(listener, self.shared.clone()));
     }
 
     /// The path of the socket that gunicorn must listen on.

@@ -133,6 +133,8 @@ pub const VARIABLES: &[Variable] = &[
         "Folder for the data of the --embedded servers"),
     setting("CAULDRON_WEB_ADDR", Form("address:port", "0.0.0.0:8000"), "[::]:8000, 0.0.0.0 without IPv6",
         "Address on which the web role listens"),
+    setting("CAULDRON_REDIRECT_ADDR", Form("address:port", "[::]:8080"), "(none)",
+        "Second address of the web role, for http: redirects to https (308)"),
     setting("CAULDRON_HOSTS", Form("host=site, separated by blanks", "erp.example.com=site *.example.com=other"),
         "every host is SITE_NAME",
         "Hosts and their sites; all other hosts are then refused"),

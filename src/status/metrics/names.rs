@@ -69,6 +69,7 @@ pub const METRICS: &[(&str, &str)] = &[
         "http_unlisted_host_requests_total",
         "Requests for a host that CAULDRON_INGRESS_HOSTS does not list, by host; they get 404 from 0.4.0 on",
     ),
+    ("http_redirects_total", "Requests to the second port, which were redirected from http to https"),
     (
         "http_unparsed_requests_total",
         "Requests refused as invalid HTTP, by protocol and reason (malformed, too_large)",

@@ -1,0 +1,171 @@
+//! The second port, for http: every request is redirected to the same host and path at https (308, so that method and
+//! body stay), except for ACME's challenges, which come over http (RFC 8555, 8.3): they are files below the site's
+//! `public` folder, where `certbot --webroot` writes them.
+//!
+//! A host that is not the site's is redirected to the site's own name, so that no link leads elsewhere, and one that
+//! the web port refuses gets its 404. Each connection has one request, and counts as one of the web port's connections.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+
+use super::address::{Client, Peer};
+use super::answer::{Body, text};
+use super::bounds::{HEAD_TIMEOUT, MAX_HEAD_BYTES};
+use super::connection_end::wait_for_stop;
+use super::error_page::RequestError;
+use super::open::{FileRef, find};
+use super::proxy::origin_form;
+use super::shared::Shared;
+use super::static_file::{self, ServeOptions};
+use crate::config::hosts::{Hosts, name_of};
+
+/// The pause after a failed accept: the limit of open files was reached.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+const CHALLENGES: &str = "/.well-known/acme-challenge/";
+
+/// Accepts connections until a stop begins.
+pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let mut stop = shared.stop.subscribe();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = wait_for_stop(&mut stop) => return,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((socket, address)) = accepted else {
+            sleep(ACCEPT_RETRY).await;
+            continue;
+        };
+        let permit = shared.connections.permit().await;
+        let (shared, mut stop) = (shared.clone(), shared.stop.subscribe());
+        tokio::spawn(async move {
+            let peer = Peer { address, tls: false };
+            // A request and its response fit into one deadline: neither has a body that we wait for.
+            tokio::select! {
+                _ = timeout(HEAD_TIMEOUT, answer_one(socket, peer, shared)) => {}
+                () = wait_for_stop(&mut stop) => {}
+            }
+            drop(permit);
+        });
+    }
+}
+
+async fn answer_one(socket: TcpStream, peer: Peer, shared: Arc<Shared>) -> hyper::Result<()> {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let shared = shared.clone();
+        async move { Ok::<_, Infallible>(answer(&shared, peer, &request).await) }
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .keep_alive(false)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .serve_connection(TokioIo::new(socket), service)
+        .await
+}
+
+async fn answer(shared: &Shared, peer: Peer, request: &Request<Incoming>) -> Response<Body> {
+    shared.metrics.redirects.inc();
+    let answered = match Client::of(request, peer, &shared.settings.trusted) {
+        Some(client) => respond(shared, &client, request).await,
+        None => Err(RequestError::BadRequest),
+    };
+    answered.unwrap_or_else(|error| {
+        text(error.status(), "text/plain; charset=utf-8", format!("{}\n", error.sentence()))
+    })
+}
+
+async fn respond(
+    shared: &Shared,
+    client: &Client,
+    request: &Request<Incoming>,
+) -> Result<Response<Body>, RequestError> {
+    let (hosts, path) = (&shared.settings.hosts, request.uri().path());
+    // The target `*` of OPTIONS would become a part of the host.
+    if !path.starts_with('/') {
+        return Err(RequestError::BadRequest);
+    }
+    let site = shared
+        .metrics
+        .unlisted_hosts
+        .site(&shared.settings, client, path)
+        .ok_or(RequestError::UnknownHost)?;
+    if let Some(token) = path.strip_prefix(CHALLENGES) {
+        return challenge(shared, site, token, request).await;
+    }
+    let target = format!("https://{}{}", secure_authority(hosts, client, &site), origin_form(request.uri()));
+    let location = HeaderValue::try_from(target).map_err(|_| RequestError::BadRequest)?;
+    let mut response = text(StatusCode::PERMANENT_REDIRECT, "text/plain", String::new());
+    response.headers_mut().insert(header::LOCATION, location);
+    Ok(response)
+}
+
+/// The host of the redirect. The port is the one in the site's URL, else https's own.
+fn secure_authority(hosts: &Hosts, client: &Client, site: &str) -> String {
+    let (link, name) = (hosts.link_host(site), name_of(&client.host));
+    if !hosts.is_named(&client.host, site) || name == name_of(link) {
+        return link.into();
+    }
+    if name.contains(':') { format!("[{name}]") } else { name }
+}
+
+/// Sends the file of a challenge. Its name is base64url, so that no path can be made of it.
+async fn challenge(
+    shared: &Shared,
+    site: String,
+    token: &str,
+    request: &Request<Incoming>,
+) -> Result<Response<Body>, RequestError> {
+    let is_token =
+        !token.is_empty() && token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    if !is_token || !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Err(RequestError::NotFound);
+    }
+    let path = PathBuf::from(format!("public{CHALLENGES}{token}"));
+    let file_ref = FileRef::Private { site, path };
+    let opened = find(&shared.roots, &file_ref).await.ok_or(RequestError::NotFound)?;
+    let options = ServeOptions { cache: "no-store", download_active: true };
+    Ok(static_file::answer(&opened, file_ref.path(), request.method(), request.headers(), &options))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::hosts::Fallback;
+
+    #[test]
+    fn only_hosts_of_the_site_are_redirected_to() {
+        let urls = ["https://erp.example.com:8443".to_string()];
+        let hosts = Hosts::new(Fallback::Site("web.local".into()));
+        let hosts = hosts.with_names("web.local", &urls, &["shop.example.com".into()]);
+        let authority = |host: &str| {
+            let client =
+                Client { address: [1, 2, 3, 4].into(), scheme: "http", host: host.into(), via_proxy: false };
+            secure_authority(&hosts, &client, "web.local")
+        };
+        for (host, expected) in [
+            ("erp.example.com", "erp.example.com:8443"),
+            ("ERP.example.com.:80", "erp.example.com:8443"),
+            ("shop.example.com:8080", "shop.example.com"),
+            ("web.local", "web.local"),
+            ("[::1]:8080", "[::1]"),
+            ("evil.example", "erp.example.com:8443"),
+            ("erp.example.com:evil.example", "erp.example.com:8443"),
+            ("[web.local].evil.example", "erp.example.com:8443"),
+            ("10.0.0.1", "erp.example.com:8443"),
+            ("", "erp.example.com:8443"),
+        ] {
+            assert_eq!(authority(host), expected, "{host}");
+        }
+    }
+}
