@@ -1,5 +1,7 @@
 //! The Helm chart: that it is valid, quiet, keeps 0.1.0's contract, and gives every role what the binary accepts.
 
+#[path = "chart/alerts.rs"]
+mod alerts;
 #[path = "chart/certificates.rs"]
 mod certificates;
 #[path = "chart/cluster.rs"]
@@ -18,6 +20,8 @@ mod environment;
 mod extra;
 #[path = "chart/helm.rs"]
 mod helm;
+#[path = "chart/job.rs"]
+mod job;
 #[path = "chart/metrics.rs"]
 mod metrics;
 #[path = "chart/moving.rs"]
@@ -48,5 +52,7 @@ mod texts;
 mod valid;
 #[path = "chart/values.rs"]
 mod values;
+#[path = "chart/way_in.rs"]
+mod way_in;
 #[path = "chart/worker_deployments.rs"]
 mod worker_deployments;

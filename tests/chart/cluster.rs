@@ -70,6 +70,11 @@ impl Cluster {
         state.objects.insert((plural.to_owned(), name), object);
     }
 
+    /// As a user does it: kubectl delete.
+    pub fn delete(&self, plural: &str, name: &str) {
+        self.state().objects.remove(&(plural.to_owned(), name.to_owned())).expect("an object");
+    }
+
     /// What was deleted since the last question, as `Kind/name`.
     pub fn deleted(&self) -> Vec<String> {
         std::mem::take(&mut self.state().deleted)

@@ -62,6 +62,12 @@ impl Chart {
         self
     }
 
+    /// As for a cluster of this version.
+    pub fn kubernetes(mut self, version: &str) -> Self {
+        self.arguments.push(format!("--kube-version={version}"));
+        self
+    }
+
     pub fn overlay(self, name: &str) -> Self {
         match name {
             "default" => self,

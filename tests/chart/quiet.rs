@@ -23,10 +23,10 @@ fn helm_3_renders_the_same() {
     }
 }
 
-/// Of the cluster is asked what must not be changed or deleted there: the claim, and what 0.1.0 left.
+/// Of the cluster is asked what must not be changed or deleted there: the claim, what 0.1.0 left, and an autoscaler's number.
 #[test]
 fn no_template_asks_for_chance_or_time_and_few_for_the_cluster() {
-    const ASK_THE_CLUSTER: [&str; 3] = ["_claim.tpl", "pvc.yaml", "of-0.1.0.yaml"];
+    const ASK_THE_CLUSTER: [&str; 4] = ["_claim.tpl", "_deployment.tpl", "pvc.yaml", "of-0.1.0.yaml"];
     let chance = ["rand", "now", "date", "uuidv4", "genCA", "genSelf", "genSigned", "genPrivate", "shuffle"];
     for entry in std::fs::read_dir(chart().join("templates")).expect("templates") {
         let path = entry.expect("templates").path();
@@ -59,7 +59,7 @@ fn the_bootstrap_is_named_by_what_it_runs() {
     assert_eq!(job(&chart.set("frappe.web.terminationGracePeriodSeconds", json!(90))), first);
 }
 
-/// A hook's pods are waited for by those that wait for them; a Job that clears itself away is made again by every sync.
+/// A hook's pods are waited for by those that wait for them.
 #[test]
 fn the_bootstrap_is_an_ordinary_job() {
     let Some(plain) = Chart::new("the_bootstrap_is_an_ordinary_job") else { return };
@@ -70,7 +70,10 @@ fn the_bootstrap_is_an_ordinary_job() {
         }
         let objects = chart.objects();
         let job = objects.get("Job", "");
-        assert!(job["spec"]["ttlSecondsAfterFinished"].is_null(), "{overlay}");
+        // Where a sync would make it again at once, it can stay.
+        assert_eq!(job["spec"]["ttlSecondsAfterFinished"], 604_800, "{overlay}");
+        let stays = chart.clone().set("frappe.bootstrap.ttlSecondsAfterFinished", json!(null)).objects();
+        assert!(stays.get("Job", "")["spec"]["ttlSecondsAfterFinished"].is_null(), "{overlay}");
         assert!(job["spec"]["activeDeadlineSeconds"].is_null(), "{overlay}: a long migration is cut off");
         let own = &container(objects.pod("bootstrap"))["resources"];
         assert!(own["limits"]["memory"].is_string() && *own != container(objects.pod("web"))["resources"]);

@@ -112,6 +112,11 @@ fn every_value_has_an_effect() {
         "lifecycle" => json!({"preStop": {"x": "y"}}),
         "dnsPolicy" => json!("Default"),
         "dnsConfig" => json!({"searches": ["x"]}),
+        "parentRefs" => json!([{"name": "x"}]),
+        "hostnames" => json!(["x"]),
+        "className" if path == "frappe.httpRoute.className" => json!("nginx"),
+        "gunicornTimeout" => json!("5m"),
+        "ttlSecondsAfterFinished" => json!(3600),
         "service" => json!({"loadBalancerIP": "192.0.2.1"}),
         "deployments" => json!({"x": {"pools": "x=1"}}),
         "directPort" | "gunicornWorkers" | "gunicornThreads" => json!(7),
@@ -153,6 +158,12 @@ fn every_value_has_an_effect() {
             "frappe.web.tlsPrivateCa" => {
                 let tls = chart.clone().set("frappe.web.tlsSecret", json!("tls"));
                 tls.clone().set(&path, json!(true)).text() != tls.text()
+            }
+            _ if path.starts_with("frappe.httpRoute.") => {
+                let route = json!({"enabled": true, "parentRefs": [{"name": "public"}]});
+                let on = chart.clone().set("frappe.httpRoute", route);
+                let other = if path.ends_with("enabled") { json!(false) } else { other(&path, &value) };
+                on.clone().set(&path, other).text() != on.text()
             }
             // Either of them keeps the one init container.
             "frappe.initContainers.waitForDb.enabled" | "frappe.initContainers.waitForRedis.enabled" => {

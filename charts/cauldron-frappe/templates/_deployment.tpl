@@ -14,6 +14,12 @@ metadata:
 spec:
   {{- if hasKey . "replicas" }}
   replicas: {{ int .replicas }}
+  {{- else }}
+  {{- /* An autoscaler decides the number. The one in the cluster is repeated: an omitted field would be set to 1 when scaling is switched on. */}}
+  {{- $live := lookup "apps/v1" "Deployment" $root.Release.Namespace (include "cauldron-frappe.part" (dict "root" $root "part" $component)) }}
+  {{- with dig "spec" "replicas" 0 $live }}
+  replicas: {{ int . }}
+  {{- end }}
   {{- end }}
   revisionHistoryLimit: 5
   # A long bootstrap is not a failed roll-out.

@@ -134,8 +134,9 @@
 {{- else }}
 {{- /* An Ingress without a host gets every host. */}}
 {{- $hosts := list }}
-{{- range $f.ingress.hosts | default (list (dict "host" $f.site.name)) }}{{ $hosts = append $hosts .host }}{{ end }}
-{{- if and $f.ingress.enabled (not (has "" $hosts)) }}
+{{- if $f.ingress.enabled }}{{ $hosts = include "cauldron-frappe.ingressHosts" . | fromJsonArray }}{{ end }}
+{{- if $f.httpRoute.enabled }}{{ $hosts = concat $hosts (include "cauldron-frappe.routeHosts" . | fromJsonArray) }}{{ end }}
+{{- if and $hosts (not (has "" $hosts)) }}
 - {name: CAULDRON_INGRESS_HOSTS, value: {{ join " " (uniq $hosts) | quote }}}
 {{- end }}
 {{- end }}

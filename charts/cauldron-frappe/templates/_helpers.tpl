@@ -38,6 +38,18 @@
 {{- if $hosts }}{{ (first $hosts).host }}{{ else }}{{ .Values.frappe.site.name }}{{ end }}
 {{- end }}
 
+{{/* The hosts of the Ingress, as JSON. */}}
+{{- define "cauldron-frappe.ingressHosts" -}}
+{{- $hosts := list }}
+{{- range .Values.frappe.ingress.hosts | default (list (dict "host" .Values.frappe.site.name)) }}{{ $hosts = append $hosts .host }}{{ end }}
+{{- toJson $hosts }}
+{{- end }}
+
+{{/* The hosts of the HTTPRoute, as JSON. */}}
+{{- define "cauldron-frappe.routeHosts" -}}
+{{- with .Values.frappe.httpRoute.hostnames }}{{ toJson . }}{{ else }}{{ include "cauldron-frappe.ingressHosts" . }}{{ end }}
+{{- end }}
+
 {{- define "cauldron-frappe.url" -}}
 {{- if .Values.frappe.site.url }}
 {{- .Values.frappe.site.url }}

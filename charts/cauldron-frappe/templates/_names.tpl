@@ -28,6 +28,11 @@ releases. The same holds for a part that 0.1.0 did not have, if the name is long
 {{- end }}
 {{- end }}
 
+{{/* The name of the bootstrap Job, without its digest. */}}
+{{- define "cauldron-frappe.jobName" -}}
+{{- include "cauldron-frappe.fullname" . | trunc 44 | trimSuffix "-" }}-bootstrap
+{{- end }}
+
 {{- define "cauldron-frappe.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "cauldron-frappe.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}

@@ -28,8 +28,8 @@ metadata:
   {{- include "cauldron-frappe.annotations" (dict "own" $sums "map" $values.podAnnotations "of" "podAnnotations") | nindent 2 }}
 spec:
   {{- if $one }}
-  # The pod retries. After an error that needs an operator (see its log), it continues once the error is fixed.
-  restartPolicy: OnFailure
+  # Each attempt has a pod of its own, so that its log stays and the Job sees its exit code.
+  restartPolicy: Never
   {{- end }}
   serviceAccountName: {{ include "cauldron-frappe.serviceAccountName" $root }}
   {{- /* The older name of the same field, which the API server sets. A rollback to 0.1.0, which has no account, removes only fields

@@ -1,0 +1,60 @@
+{{/*
+The alerts that name this release: a series that is gone has no labels to group by, and the Job and the volume are other exporters'
+(kube-state-metrics, the kubelet).
+*/}}
+{{- define "cauldron-frappe.releaseAlerts" -}}
+{{- $f := .Values.frappe }}
+{{- $where := printf "%s/%s" .Release.Namespace .Release.Name }}
+- name: cauldron-frappe-release
+  rules:
+    {{- $gone := list }}
+    {{- range $component, $least := include "cauldron-frappe.leastPods" . | fromJson }}
+    {{- if $least }}{{ $gone = append $gone (printf "absent(cauldron_frappe_ready{namespace=%q,release=%q,component=%q})" $.Release.Namespace $.Release.Name $component) }}{{ end }}
+    {{- end }}
+    {{- if $gone }}
+    - alert: CauldronFrappeGone
+      expr: |-
+        {{- join "\nor " $gone | nindent 8 }}
+      for: 10m
+      labels: {severity: critical}
+      annotations:
+        summary: No {{ "{{" }} $labels.component }} pod of {{ $where }} reports anything
+        description: There is no pod, or Prometheus reaches none. `kubectl get deploy,pods` and `kubectl get events` show the reason.
+        runbook_url: docs/3am.md
+    {{- end }}
+    {{- if eq $f.bootstrap.mode "job" }}
+    - alert: CauldronFrappeJobFailed
+      expr: max by (namespace, job_name) (kube_job_failed{namespace="{{ .Release.Namespace }}",job_name=~"{{ include "cauldron-frappe.jobName" . }}-[0-9a-f]{8}",condition="true"}) == 1
+      labels: {severity: critical}
+      annotations:
+        summary: The bootstrap Job of {{ $where }} failed
+        description: Its pod's log has cause and hint. The previous version keeps serving; new pods wait. Delete the Job and run `helm upgrade` after the correction.
+        runbook_url: docs/3am.md
+    {{- end }}
+    {{- if $f.persistence.enabled }}
+    {{- $claim := printf "{namespace=%q,persistentvolumeclaim=%q}" .Release.Namespace (include "cauldron-frappe.pvc.name" .) }}
+    - alert: CauldronFrappeVolumeFull
+      expr: kubelet_volume_stats_available_bytes{{ $claim }} / kubelet_volume_stats_capacity_bytes{{ $claim }} < 0.1
+      for: 15m
+      labels: {severity: warning}
+      annotations:
+        summary: The volume of {{ $where }} is nearly full
+        description: Uploads fail, and a migration makes no backup. Delete old backups, or raise frappe.persistence.size.
+        runbook_url: docs/3am.md
+    {{- end }}
+{{- end }}
+
+{{/* The least number of pods of each component, as JSON. An autoscaler may go down to its minimum. */}}
+{{- define "cauldron-frappe.leastPods" -}}
+{{- $f := .Values.frappe }}{{ $root := . }}
+{{- $web := $f.autoscaling.web }}
+{{- $least := dict "web" (int (ternary $web.minReplicas $f.replicas.web $web.enabled)) }}
+{{- if $f.scheduler.enabled }}{{ $_ := set $least "scheduler" (int $f.replicas.scheduler) }}{{ end }}
+{{- if $f.socketio.enabled }}{{ $_ := set $least "socketio" (int $f.replicas.socketio) }}{{ end }}
+{{- range $pool := prepend (keys ($f.worker.deployments | default dict) | sortAlpha) "" }}
+{{- $worker := include "cauldron-frappe.worker" (dict "root" $root "pool" $pool) | fromJson }}
+{{- $component := include "cauldron-frappe.component" (dict "role" "worker" "pool" $pool) }}
+{{- $_ := set $least $component (int (ternary $worker.autoscaling.minReplicas $worker.replicas $worker.autoscaling.enabled)) }}
+{{- end }}
+{{- toJson $least }}
+{{- end }}
