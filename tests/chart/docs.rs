@@ -131,8 +131,9 @@ fn every_variable_value_and_metric_is_there() {
             let words = span.split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
             for variable in words.filter(|word| word.starts_with("CAULDRON_") && word.len() > 9) {
                 let plain = variable.strip_suffix("_FILE").unwrap_or(variable);
-                let of_tests =
-                    ["CAULDRON_TEST", "CAULDRON_DRILL"].iter().any(|start| variable.starts_with(start));
+                let of_tests = ["CAULDRON_TEST", "CAULDRON_DRILL", "CAULDRON_FUZZ"]
+                    .iter()
+                    .any(|start| variable.starts_with(start));
                 assert!(is_known(plain) || of_tests, "{name}: {variable}");
             }
             let path = span.split([':', '=', ' ', ',', ')']).next().unwrap_or_default();
