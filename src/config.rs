@@ -22,6 +22,7 @@ mod identity;
 mod lifecycle;
 mod listen;
 pub mod log;
+pub mod login_limit;
 mod login_signs;
 pub mod origin;
 mod place;

@@ -12,6 +12,8 @@ mod browser;
 mod hosts;
 #[path = "front/limits.rs"]
 mod limits;
+#[path = "front/logins.rs"]
+mod logins;
 #[path = "front/odd_targets.rs"]
 mod odd_targets;
 #[path = "front/proxying.rs"]

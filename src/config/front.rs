@@ -8,6 +8,7 @@ use super::duration;
 use super::frame_ancestors::FrameAncestors;
 use super::gunicorn::Gunicorn;
 use super::hosts::{Fallback, Hosts};
+use super::login_limit::LoginLimit;
 use super::reader::Reader;
 use super::security_headers::SecurityHeaders;
 use super::trusted::TrustedProxies;
@@ -31,6 +32,8 @@ pub struct FrontConfig {
     /// Certificate chain and key.
     pub tls: Option<(PathBuf, PathBuf)>,
     pub access_log: AccessLog,
+    /// None for no limit.
+    pub login_limit: Option<LoginLimit>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +89,12 @@ pub fn read(reader: &mut Reader<'_>, related: &RelatedSettings<'_>) -> Option<Fr
         "on",
         &[("on", AccessLog::On), ("all", AccessLog::All), ("off", AccessLog::Off)],
     );
+    let login_limit = read_parsed(
+        reader,
+        "CAULDRON_LOGIN_LIMIT",
+        LoginLimit::parse,
+        "write failures and a time, such as 10/5m; unset it for no limit",
+    );
     let local = || ("127.0.0.1".to_string(), related.socketio_port);
     Some(FrontConfig {
         ingress_hosts: ingress_hosts.filter(|_| hosts.as_ref().is_some_and(Hosts::is_single_site)),
@@ -101,6 +110,7 @@ pub fn read(reader: &mut Reader<'_>, related: &RelatedSettings<'_>) -> Option<Fr
             .unwrap_or(duration::NO_LIMIT),
         tls,
         access_log: access_log?,
+        login_limit,
     })
 }
 

@@ -16,6 +16,8 @@ pub struct Client {
     pub host: String,
     /// True if the peer is a trusted proxy, whose X-Forwarded headers are used.
     pub via_proxy: bool,
+    /// True if X-Forwarded-For names others behind this address, which is not trusted.
+    pub is_forwarder: bool,
 }
 
 /// The other end of the connection.
@@ -40,13 +42,17 @@ impl Client {
         };
         let requested = requested_host(request)?;
         let host = forwarded("x-forwarded-host").unwrap_or(requested);
-        let address =
-            if via_proxy { forwarded_client(headers, peer.address.ip(), trusted) } else { peer.address.ip() };
+        let (address, is_forwarder) = if via_proxy {
+            forwarded_client(headers, peer.address.ip(), trusted)
+        } else {
+            (peer.address.ip(), headers.contains_key("x-forwarded-for"))
+        };
         is_valid_host(host).then(|| Self {
             address: address.to_canonical(),
             scheme,
             host: host.into(),
             via_proxy,
+            is_forwarder,
         })
     }
 }
@@ -89,20 +95,20 @@ fn first<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     value.split(',').next().map(str::trim).filter(|value| !value.is_empty())
 }
 
-/// The rightmost address in X-Forwarded-For that is not a trusted proxy. Clients can forge everything left of it.
-fn forwarded_client(headers: &HeaderMap, peer: IpAddr, trusted: &TrustedProxies) -> IpAddr {
+/// The rightmost address in X-Forwarded-For that is not a trusted proxy, and whether others are left of it. Clients can
+/// forge these.
+fn forwarded_client(headers: &HeaderMap, peer: IpAddr, trusted: &TrustedProxies) -> (IpAddr, bool) {
     let values: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
-    let entries =
+    let mut entries =
         values.iter().rev().filter_map(|value| value.to_str().ok()).flat_map(|value| value.rsplit(','));
     let mut nearest = peer;
-    for entry in entries {
-        let Some(address) = address(entry.trim()) else { break };
+    while let Some(address) = entries.next().and_then(|entry| address(entry.trim())) {
         nearest = address;
         if !trusted.contains(address) {
-            break;
+            return (address, entries.next().is_some());
         }
     }
-    nearest
+    (nearest, false)
 }
 
 /// Parses `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]`, `[::1]:80`.
@@ -190,5 +196,58 @@ mod tests {
         let client = |uri: &str| Client::of(&Request::builder().uri(uri).body(()).unwrap(), peer, &trusted);
         assert_eq!(client("http://a:80").unwrap().host, "a:80");
         assert_eq!(client("a:80"), None);
+    }
+
+    /// Entries of X-Forwarded-For, and their addresses. Those in 10.0.0.0/8 are trusted.
+    const ENTRIES: [(&str, Option<&str>); 14] = [
+        ("1.2.3.4", Some("1.2.3.4")),
+        (" 1.2.3.4:80\t", Some("1.2.3.4")),
+        ("2001:db8::1", Some("2001:db8::1")),
+        ("[2001:db8::1]", Some("2001:db8::1")),
+        ("[2001:db8::1]:443", Some("2001:db8::1")),
+        ("::ffff:1.2.3.4", Some("1.2.3.4")),
+        ("10.9.9.9", Some("10.9.9.9")),
+        ("10.9.9.9:1", Some("10.9.9.9")),
+        ("::ffff:10.1.1.1", Some("10.1.1.1")),
+        ("[::ffff:10.1.1.1]:80", Some("10.1.1.1")),
+        ("unknown", None),
+        ("", None),
+        ("1.2.3", None),
+        ("for=1.2.3.4", None),
+    ];
+
+    proptest::proptest! {
+        #[test]
+        fn the_client_is_the_first_untrusted_address_from_the_right(
+            lists in proptest::collection::vec(proptest::collection::vec(0usize..ENTRIES.len(), 1..5), 0..3),
+        ) {
+            let entries: Vec<_> = lists.concat().into_iter().map(|entry| ENTRIES[entry].1).collect();
+            let known: Vec<_> = entries.iter().rev().map_while(|entry| *entry).collect();
+            let untrusted = known.iter().position(|entry| !entry.starts_with("10."));
+            let last_known = known.last().copied().unwrap_or("10.0.0.1");
+            let expected = untrusted.map_or(last_known, |at| known[at]);
+            let texts: Vec<String> = lists
+                .iter()
+                .map(|list| list.iter().map(|entry| ENTRIES[*entry].0).collect::<Vec<_>>().join(","))
+                .collect();
+            let headers: Vec<_> = std::iter::once(("host", "a"))
+                .chain(texts.iter().map(|text| ("x-forwarded-for", text.as_str())))
+                .collect();
+            let found = client("10.0.0.1", false, &headers).unwrap();
+            proptest::prop_assert_eq!(found.address.to_string(), expected);
+            proptest::prop_assert_eq!(found.is_forwarder, untrusted.is_some_and(|at| at + 1 < entries.len()));
+            let direct = client("9.9.9.9", false, &headers).unwrap();
+            proptest::prop_assert_eq!(direct.address.to_string(), "9.9.9.9");
+            proptest::prop_assert_eq!(direct.is_forwarder, !lists.is_empty());
+        }
+
+        #[test]
+        fn no_forwarded_header_is_invalid(
+            name in proptest::sample::select(vec!["x-forwarded-for", "x-forwarded-proto", "forwarded"]),
+            value in "[ -~\t]{0,80}",
+        ) {
+            let found = client("10.0.0.1", false, &[("host", "a"), (name, value.trim())]).unwrap();
+            proptest::prop_assert!(["http", "https"].contains(&found.scheme) && found.host == "a");
+        }
     }
 }

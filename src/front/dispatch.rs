@@ -36,6 +36,9 @@ pub async fn answer(
     let client = Client::of(&request, peer, &shared.settings.trusted);
     let mut exchange = Exchange::begin(shared, Class::of(&route), &request, client.as_ref(), peer);
     exchange.site = client.as_ref().and_then(|client| requested_site(shared, client, &request));
+    if let Some(client) = client.as_ref().filter(|_| !exchange.is_probe) {
+        shared.unlisted_proxy.count(client.address, client.is_forwarder);
+    }
     exchange.active = Some(conn.activity.begin_request());
     let mut has_slot = true;
     if let Some(slots) = conn.slots(exchange.class) {

@@ -21,6 +21,10 @@ pub enum RequestError {
     NoSpace,
     /// The request body cannot be stored now: other requests use all of the space.
     Busy,
+    /// A user or an address has too many failed logins.
+    TooManyLogins {
+        retry_after_s: u32,
+    },
     /// gunicorn ended the connection before it answered.
     BadGateway,
     /// gunicorn was unavailable for longer than a request is retried.
@@ -43,6 +47,7 @@ impl RequestError {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
+            Self::TooManyLogins { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::BadGateway => StatusCode::BAD_GATEWAY,
             Self::Unavailable | Self::KeepsFailing | Self::Busy | Self::WrongVersion => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -62,6 +67,7 @@ impl RequestError {
             Self::BodyTooSlow => "The request did not arrive in time.",
             Self::NoSpace => "There is no space left to receive this.",
             Self::Busy => "Too much is being sent to this site. Please try again in a moment.",
+            Self::TooManyLogins { .. } => "Too many logins have failed. Please try again later.",
             Self::BadGateway => "The site stopped before it had answered this. Please try again.",
             Self::Unavailable => "The site is restarting. Please try again in a moment.",
             Self::KeepsFailing => "The site's web process keeps failing to start.",
@@ -69,6 +75,14 @@ impl RequestError {
                 "This site is not on the version of the software that runs here. Its operator finds the reason in the log."
             }
             Self::Timeout => "The site takes too long to answer this. Please try again.",
+        }
+    }
+
+    /// The time after which the request may succeed.
+    fn retry_after_s(self) -> Option<u32> {
+        match self {
+            Self::TooManyLogins { retry_after_s } => Some(retry_after_s),
+            _ => (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(5),
         }
     }
 
@@ -103,7 +117,12 @@ pub fn page(error: RequestError, reader: Reader, id: &str) -> Response<Body> {
     let sentence = error.sentence();
     let mut response = match reader {
         Reader::Program => {
-            let body = json!({ "exc_type": reason.replace(' ', ""), "message": sentence, "request_id": id });
+            let mut body =
+                json!({ "exc_type": reason.replace(' ', ""), "message": sentence, "request_id": id });
+            if matches!(error, RequestError::TooManyLogins { .. }) {
+                // Frappe's login page shows nothing else for this status.
+                body["_server_messages"] = json!(json!([sentence]).to_string());
+            }
             text(status, "application/json", format!("{body}\n"))
         }
         Reader::Person => {
@@ -122,8 +141,8 @@ pub fn page(error: RequestError, reader: Reader, id: &str) -> Response<Body> {
     if error.closes() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    if let Some(seconds) = error.retry_after_s() {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }

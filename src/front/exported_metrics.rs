@@ -6,6 +6,7 @@ use prometheus_client::registry::Registry;
 
 use super::budget::Budget;
 use super::connections::Connections;
+use super::logins::Logins;
 use super::metrics::{InFlight, Metrics};
 use super::shared::Shared;
 use super::tls::Tls;
@@ -15,6 +16,7 @@ use crate::status::handle::MetricsSource;
 #[derive(Debug)]
 pub struct ExportedMetrics {
     metrics: Arc<Metrics>,
+    logins: Arc<Logins>,
     in_flight: Arc<InFlight>,
     budget: Arc<Budget>,
     connections: Arc<Connections>,
@@ -25,6 +27,7 @@ impl ExportedMetrics {
     pub fn of(shared: &Shared) -> Self {
         Self {
             metrics: shared.metrics.clone(),
+            logins: shared.logins.clone(),
             in_flight: shared.in_flight.clone(),
             budget: shared.runtime.budget().clone(),
             connections: shared.connections.clone(),
@@ -37,6 +40,7 @@ impl MetricsSource for ExportedMetrics {
     fn register(&self, registry: &mut Registry) {
         self.budget.register(registry);
         self.metrics.register(registry);
+        self.logins.register(registry);
         self.in_flight.register(registry);
         self.connections.register(registry);
         if let Some(tls) = &self.tls {

@@ -88,6 +88,7 @@ mod tests {
             scheme: "http",
             host: "web.local".into(),
             via_proxy: false,
+            is_forwarder: false,
         };
         let relative = |location| relative(location, &forwarded);
         assert_eq!(relative("http://web.local/login?a=b#c").as_deref(), Some("/login?a=b#c"));

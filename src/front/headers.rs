@@ -19,12 +19,13 @@ const HOP_BY_HOP: [&str; 9] = [
 ];
 
 /// Headers that only we set; values from clients are not trustworthy.
-const OWN_HEADERS: [&str; 9] = [
+const OWN_HEADERS: [&str; 10] = [
     "content-length",
     "expect",
     "forwarded",
     "host",
     "proxy",
+    "x-frappe-request-id",
     "x-frappe-site-name",
     "x-real-ip",
     "x-request-id",
@@ -60,6 +61,8 @@ pub fn upstream_headers(
     headers.insert("x-forwarded-host", text(host));
     headers.insert("x-frappe-site-name", text(site));
     headers.insert("x-request-id", text(id));
+    // The name that Frappe reads: the id of the request in its monitor, and in its own response.
+    headers.insert("x-frappe-request-id", text(id));
     headers
 }
 
@@ -110,8 +113,13 @@ mod tests {
     fn forwarded(incoming: &[(&str, &str)], version: Version) -> HeaderMap {
         let incoming =
             incoming.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        let client =
-            Client { address: [1, 2, 3, 4].into(), scheme: "https", host: "h:1".into(), via_proxy: false };
+        let client = Client {
+            address: [1, 2, 3, 4].into(),
+            scheme: "https",
+            host: "h:1".into(),
+            via_proxy: false,
+            is_forwarder: false,
+        };
         upstream_headers(&incoming, version, &client, "site.local", "id")
     }
 

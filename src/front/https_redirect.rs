@@ -149,8 +149,13 @@ mod tests {
         let hosts = Hosts::new(Fallback::Site("web.local".into()));
         let hosts = hosts.with_names("web.local", &urls, &["shop.example.com".into()]);
         let authority = |host: &str| {
-            let client =
-                Client { address: [1, 2, 3, 4].into(), scheme: "http", host: host.into(), via_proxy: false };
+            let client = Client {
+                address: [1, 2, 3, 4].into(),
+                scheme: "http",
+                host: host.into(),
+                via_proxy: false,
+                is_forwarder: false,
+            };
             secure_authority(&hosts, &client, "web.local")
         };
         for (host, expected) in [

@@ -120,6 +120,7 @@ mod tests {
             read_timeout: Duration::from_secs(60),
             tls: None,
             access_log: AccessLog::Off,
+            login_limit: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let front =

@@ -60,13 +60,19 @@ pub async fn forward_to_frappe(
     let shared = &exchange.shared;
     let (head, body) = request.into_parts();
     let is_chunked = head.headers.contains_key(header::TRANSFER_ENCODING);
-    let body = spool(body, &head.headers, shared).await?;
+    let mut examiner = shared.logins.examiner(&head.uri, &head.headers);
+    let body = spool(body, &head.headers, shared, &mut examiner).await?;
+    let is_shared = shared.unlisted_proxy.is_shared(client.address);
+    let attempt = shared.logins.admit(examiner, site, client.address, is_shared).await?;
     let mut headers = upstream_headers(&head.headers, head.version, client, site, &exchange.id);
     headers.insert("x-use-x-accel-redirect", HeaderValue::from_static("True"));
     let uri = origin_form(&head.uri);
     let buffered = BufferedRequest { method: head.method, uri, headers, body };
     let spooled_at = Instant::now();
     let response = send(exchange, &buffered).await?;
+    if let Some(attempt) = attempt {
+        attempt.answered(&response);
+    }
     let waited = spooled_at.elapsed();
     let is_streamed = streaming::is_streamed(response.headers());
     let mut response = response.map(|reply| {

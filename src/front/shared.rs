@@ -9,18 +9,21 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::connections::Connections;
+use super::logins::Logins;
 use super::metrics::{InFlight, Metrics};
 use super::open::ServedRoots;
 use super::outflow::Pool;
 use super::runtime::Runtime;
 use super::slots::SharedSlots;
 use super::tls::Tls;
+use super::unlisted_proxy::UnlistedProxy;
 use super::upstream::{Target, Upstream};
 use super::variants::Variants;
 use crate::config::Config;
 use crate::config::frame_ancestors::FrameAncestors;
 use crate::config::front::AccessLog;
 use crate::config::hosts::Hosts;
+use crate::config::login_limit::LoginLimit;
 use crate::config::security_headers::SecurityHeaders;
 use crate::config::trusted::TrustedProxies;
 use crate::frappe::sites::is_site;
@@ -46,6 +49,7 @@ pub struct Settings {
     pub read_timeout: Duration,
     pub tls: Option<(PathBuf, PathBuf)>,
     pub access_log: AccessLog,
+    pub login_limit: Option<LoginLimit>,
 }
 
 impl Settings {
@@ -64,6 +68,7 @@ impl Settings {
             read_timeout: front.read_timeout,
             tls: front.tls,
             access_log: front.access_log,
+            login_limit: front.login_limit,
         }
     }
 }
@@ -81,6 +86,8 @@ pub struct Shared {
     pub tls: Option<Arc<Tls>>,
     pub connections: Arc<Connections>,
     pub metrics: Arc<Metrics>,
+    pub logins: Arc<Logins>,
+    pub unlisted_proxy: UnlistedProxy,
     pub in_flight: Arc<InFlight>,
     pub status: StatusHandle,
     /// Memory for HTTP/2 responses in transit.
@@ -115,6 +122,8 @@ impl Shared {
             tls: tls.map(Arc::new),
             connections: Connections::new(most.connections),
             metrics: Arc::new(Metrics::new()),
+            logins: Arc::new(Logins::new(settings.login_limit)),
+            unlisted_proxy: UnlistedProxy::default(),
             in_flight: Arc::default(),
             status,
             outflow: Arc::default(),

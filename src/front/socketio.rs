@@ -54,7 +54,7 @@ pub async fn forward(
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     }
     let (head, body) = request.into_parts();
-    let spooled = spool(body, &head.headers, shared).await?;
+    let spooled = spool(body, &head.headers, shared, &mut None).await?;
     let mut forwarded = Request::new(spooled.body());
     *forwarded.method_mut() = head.method;
     *forwarded.uri_mut() = origin_form(&head.uri);

@@ -16,6 +16,7 @@ use super::budget::{Charge, Kind, Place};
 use super::client_timeout::ClientTimeout;
 use super::error_page::RequestError;
 use super::file_body::FileBody;
+use super::logins::Examiner;
 use super::metrics::DropReason;
 use super::shared::Shared;
 use super::spool_file::{SpoolError, SpoolFile};
@@ -71,6 +72,7 @@ pub async fn spool(
     mut body: Incoming,
     headers: &HeaderMap,
     shared: &Shared,
+    examiner: &mut Option<Examiner>,
 ) -> Result<Spooled, RequestError> {
     let limit = shared.settings.body_limit_bytes.unwrap_or(u64::MAX);
     let is_announced = body.size_hint().lower() > limit;
@@ -78,8 +80,11 @@ pub async fn spool(
     if is_announced && headers.contains_key(header::EXPECT) {
         return Err(RequestError::BodyTooLarge);
     }
-    let spooled =
-        if is_announced { Err(RequestError::BodyTooLarge) } else { receive(&mut body, limit, shared).await };
+    let spooled = if is_announced {
+        Err(RequestError::BodyTooLarge)
+    } else {
+        receive(&mut body, limit, shared, examiner).await
+    };
     if matches!(spooled, Err(RequestError::BodyTooLarge | RequestError::NoSpace | RequestError::Busy)) {
         tokio::spawn(timeout(LINGER_TIMEOUT, linger(body)));
     }
@@ -92,7 +97,12 @@ async fn linger(mut body: Incoming) {
     while let Ok(Some(Ok(_))) = timeout(LINGER_IDLE_TIMEOUT, body.frame()).await {}
 }
 
-async fn receive(body: &mut Incoming, limit: u64, shared: &Shared) -> Result<Spooled, RequestError> {
+async fn receive(
+    body: &mut Incoming,
+    limit: u64,
+    shared: &Shared,
+    examiner: &mut Option<Examiner>,
+) -> Result<Spooled, RequestError> {
     let mut received = 0;
     let mut buffer = BytesMut::new();
     let mut in_memory = shared.runtime.budget().charge(Kind::Request, Place::Memory);
@@ -103,6 +113,9 @@ async fn receive(body: &mut Incoming, limit: u64, shared: &Shared) -> Result<Spo
         received += frame.len() as u64;
         if received > limit {
             return Err(RequestError::BodyTooLarge);
+        }
+        if let Some(examiner) = examiner {
+            examiner.feed(&frame);
         }
         buffer.extend_from_slice(&frame);
         let is_counted = in_memory.try_set_in_memory(buffer.capacity() as u64);

@@ -139,10 +139,18 @@ fn requests_are_logged_and_counted() {
     let answer =
         http::get_with(stage.port, SITE, "/api/method/frappe.sample.headers", &logged).expect("headers");
     assert_eq!(answer.header("x-request-id"), "the-proxys-own");
-    assert!(answer.body.contains("\"X-Request-Id\":\"the-proxys-own\""), "{}", answer.body);
+    for name in ["X-Request-Id", "X-Frappe-Request-Id"] {
+        assert!(answer.body.contains(&format!("\"{name}\":\"the-proxys-own\"")), "{}", answer.body);
+    }
     let lines = pod.log();
     let line = lines.lines().find(|line| line.contains("the-proxys-own")).expect("a line");
     for field in [
+        "\"method\":\"GET\"",
+        "\"path\":\"/api/method/frappe.sample.headers\"",
+        "\"protocol\":\"HTTP/1.1\"",
+        "\"status\":200",
+        &format!("\"bytes\":{}", answer.bytes.len()),
+        "\"elapsed_ms\":",
         "\"host\":\"web.local\"",
         "\"site\":\"web.local\"",
         "\"upstream_ms\":",

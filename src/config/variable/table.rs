@@ -164,6 +164,8 @@ pub const VARIABLES: &[Variable] = &[
         "(none)", "Who may show pages in a frame, by path, in place of X-Frame-Options"),
     setting("CAULDRON_ACCESS_LOG", OneOf(&["on", "all", "off"]), "on",
         "on: one line per request, except for /assets; all: one line per request"),
+    setting("CAULDRON_LOGIN_LIMIT", Form("failures/time", "10/5m"), "(none)",
+        "Failed logins that a user, and an address, may have within a time; further logins get 429"),
     HEALTH_ADDR,
     LOG_FORMAT,
     LOG_LEVEL,

@@ -71,6 +71,10 @@ pub const METRICS: &[(&str, &str)] = &[
     ),
     ("http_redirects_total", "Requests to the second port, which were redirected from http to https"),
     (
+        "http_logins_refused_total",
+        "Logins refused (429) because of CAULDRON_LOGIN_LIMIT, by user or address: which of them had too many failures",
+    ),
+    (
         "http_unparsed_requests_total",
         "Requests refused as invalid HTTP, by protocol and reason (malformed, too_large)",
     ),

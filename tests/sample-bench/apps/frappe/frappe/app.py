@@ -16,7 +16,7 @@ from werkzeug.wrappers import Request, Response
 from frappe.context import connect, destroy, init, local
 from frappe.exceptions import FrappeError, PermissionDenied, SessionStopped
 from frappe.pages import error_page, render
-from frappe.rpc import call
+from frappe.rpc import call, form_dict, is_login, log_in
 from frappe.session import resume
 
 SITES_PATH = os.environ.get("SITES_PATH", ".")
@@ -57,6 +57,8 @@ def open_site(request):
 
 
 def answer(request):
+    if request.method != "OPTIONS" and is_login(request):
+        return log_in(form_dict(request))
     if request.path.startswith("/api/method/"):
         return call(request, request.path.removeprefix("/api/method/"))
     if request.path.startswith("/private/files/"):

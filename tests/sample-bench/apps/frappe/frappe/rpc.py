@@ -15,8 +15,6 @@ def call(request, method):
     arguments = {**request.args.to_dict(), **request.form.to_dict()}
     if request.is_json:
         arguments |= request.get_json()
-    if method == "login":
-        return log_in(arguments)
     data = BUILT_IN[method]() if method in BUILT_IN else call_whitelisted(method, arguments)
     return data if isinstance(data, Response) else as_json({"message": data})
 
@@ -30,6 +28,19 @@ def call_whitelisted(method, arguments):
     if allow_guest is None or (local.user == "Guest" and not allow_guest):
         raise PermissionDenied(f"{method} is not whitelisted")
     return function(**arguments)
+
+
+def form_dict(request):
+    """The query and the form, or JSON alone."""
+    if request.get_data() and request.is_json:
+        fields = request.get_json()
+        return fields if isinstance(fields, dict) else {}
+    return {**request.args.to_dict(), **request.form.to_dict()}
+
+
+def is_login(request):
+    """On any path: this is decided before the request is dispatched (docs/frappe-contract.md#logins)."""
+    return request.path == "/api/method/login" or form_dict(request).get("cmd") == "login"
 
 
 def log_in(arguments):
