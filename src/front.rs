@@ -45,6 +45,7 @@ mod parse_errors;
 mod preface;
 mod probe;
 mod proxy;
+mod proxy_protocol;
 mod ranges;
 mod read_ahead;
 mod route;

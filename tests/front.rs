@@ -16,6 +16,8 @@ mod limits;
 mod logins;
 #[path = "front/odd_targets.rs"]
 mod odd_targets;
+#[path = "front/proxy_protocol.rs"]
+mod proxy_protocol;
 #[path = "front/proxying.rs"]
 mod proxying;
 #[path = "front/redirect.rs"]

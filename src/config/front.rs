@@ -24,6 +24,8 @@ pub struct FrontConfig {
     /// The URL in the site's links (host_name, CAULDRON_SITE_URL), if it has a scheme.
     pub site_url: Option<String>,
     pub trusted: TrustedProxies,
+    /// The peers that must send a PROXY header.
+    pub proxy_protocol: TrustedProxies,
     /// host:port of the socketio service.
     pub socketio: (String, u16),
     /// None for no limit.
@@ -79,6 +81,12 @@ pub fn read(reader: &mut Reader<'_>, related: &RelatedSettings<'_>) -> Option<Fr
         TrustedProxies::parse,
         "write addresses and networks, such as 10.0.0.0/8",
     );
+    let proxy_protocol = read_parsed(
+        reader,
+        "CAULDRON_PROXY_PROTOCOL",
+        TrustedProxies::parse,
+        "write addresses and networks, such as 10.0.0.0/8",
+    );
     let socketio = read_parsed(reader, "SOCKETIO", parse_service, "write host:port, such as socketio:9000");
     let body_limit = read_size(reader, "CLIENT_MAX_BODY_SIZE", Some(BODY_LIMIT));
     let read_timeout = read_duration(reader, "PROXY_READ_TIMEOUT", None);
@@ -103,6 +111,7 @@ pub fn read(reader: &mut Reader<'_>, related: &RelatedSettings<'_>) -> Option<Fr
         frame_ancestors: frame_ancestors.unwrap_or_default(),
         site_url: urls.into_iter().next().filter(|url| url.contains("://")),
         trusted: trusted.unwrap_or_default(),
+        proxy_protocol: proxy_protocol.unwrap_or_default(),
         socketio: socketio.unwrap_or_else(local),
         body_limit_bytes: Some(body_limit?).filter(|bytes| *bytes > 0),
         read_timeout: read_timeout

@@ -24,6 +24,7 @@ use super::h2_resets::ResetWatch;
 use super::metrics::DropReason;
 use super::parse_errors::Reason;
 use super::preface::{FirstBytes, Protocol, read_first_bytes};
+use super::proxy_protocol::client_of;
 use super::sendfile::FileStream;
 use super::shared::Shared;
 use super::stream_wait::StreamExecutor;
@@ -33,6 +34,13 @@ use super::write_timeout::{Delivery, WriteTimeout};
 pub async fn serve(socket: TcpStream, address: SocketAddr, shared: Arc<Shared>) {
     let head_deadline = Instant::now() + HEAD_TIMEOUT;
     let _ = socket.set_nodelay(true);
+    let mut address = address;
+    if shared.settings.proxy_protocol.contains(address.ip()) {
+        match Box::pin(client_of(&socket, address, &shared, head_deadline)).await {
+            Some(client) => address = client,
+            None => return,
+        }
+    }
     let peer = Peer { address, tls: shared.tls.is_some() };
     let socket = Arc::new(socket);
     // Boxed, so that an idle connection needs less memory than an active one.

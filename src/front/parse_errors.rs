@@ -19,20 +19,22 @@ pub enum Reason {
     Malformed,
     TooLarge,
     Http2,
+    ProxyHeader,
 }
 
-const LABELS: [[(&str, &str); 2]; 3] = [
+const LABELS: [[(&str, &str); 2]; 4] = [
     [("protocol", "http1"), ("reason", "malformed")],
     [("protocol", "http1"), ("reason", "too_large")],
     [("protocol", "http2"), ("reason", "malformed")],
+    [("protocol", "proxy"), ("reason", "malformed")],
 ];
 
 /// The count of each reason.
 #[derive(Debug)]
 pub struct ParseErrors {
     family: Family<LabelSet, Counter>,
-    counters: [Counter; 3],
-    log_throttle: [LogThrottle; 3],
+    counters: [Counter; 4],
+    log_throttle: [LogThrottle; 4],
 }
 
 impl ParseErrors {

@@ -115,6 +115,7 @@ mod tests {
             security_headers: SecurityHeaders::default(),
             frame_ancestors: FrameAncestors::default(),
             trusted: TrustedProxies::default(),
+            proxy_protocol: TrustedProxies::default(),
             socketio: ("127.0.0.1".into(), 9000),
             body_limit_bytes: None,
             read_timeout: Duration::from_secs(60),

@@ -44,6 +44,8 @@ pub struct Settings {
     pub security_headers: SecurityHeaders,
     pub frame_ancestors: FrameAncestors,
     pub trusted: TrustedProxies,
+    /// The peers that must send a PROXY header.
+    pub proxy_protocol: TrustedProxies,
     pub socketio: (String, u16),
     pub body_limit_bytes: Option<u64>,
     pub read_timeout: Duration,
@@ -63,6 +65,7 @@ impl Settings {
             security_headers: front.security_headers,
             frame_ancestors: front.frame_ancestors,
             trusted: front.trusted,
+            proxy_protocol: front.proxy_protocol,
             socketio: front.socketio,
             body_limit_bytes: front.body_limit_bytes,
             read_timeout: front.read_timeout,

@@ -145,6 +145,8 @@ pub const VARIABLES: &[Variable] = &[
     also(&["UPSTREAM_REAL_IP_ADDRESS", "FORWARDED_ALLOW_IPS"], setting("CAULDRON_TRUSTED_PROXIES",
         Form("addresses and networks, or `*`", "10.0.0.0/8,192.168.1.1"), "(none)",
         "Addresses and networks of proxies whose X-Forwarded-For, -Proto and -Host are trusted; `*` for all")),
+    setting("CAULDRON_PROXY_PROTOCOL", Form("addresses and networks, or `*`", "10.0.0.0/8,192.168.1.1"), "(none)",
+        "Addresses and networks of load balancers that must begin each connection with a PROXY header (v1 or v2)"),
     setting("SOCKETIO", Form("host:port", "socketio:9000"), "127.0.0.1, SOCKETIO_PORT or 9000",
         "The socketio service, for /socket.io"),
     setting("CAULDRON_WEB_URL", Form("URL without a path", "http://web:8000"), "`all`: its own web port; else the page's Origin",
