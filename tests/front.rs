@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "front/attacks.rs"]
+mod attacks;
 #[path = "front/beside_nginx.rs"]
 mod beside_nginx;
 #[path = "front/bounds.rs"]

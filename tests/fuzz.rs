@@ -24,7 +24,5 @@ mod rfc9112;
 mod run;
 #[path = "front/stage.rs"]
 mod stage;
-#[path = "fuzz/usage.rs"]
-mod usage;
 #[path = "fuzz/verdict.rs"]
 mod verdict;

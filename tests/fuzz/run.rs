@@ -13,8 +13,8 @@ use crate::stage::{self, SITE};
 use crate::support::binary::{LONG, Pod};
 use crate::support::http;
 use crate::support::recorder::Recorder;
+use crate::support::usage::{Usage, occupied};
 use crate::support::wait::within;
-use crate::usage::{Usage, occupied};
 use crate::verdict::Verdict;
 
 const CLIENTS: usize = 16;

@@ -33,5 +33,6 @@ pub mod snapshot;
 pub mod stage;
 pub mod trace;
 pub mod tree;
+pub mod usage;
 pub mod wait;
 pub mod web;

@@ -1,8 +1,8 @@
-//! What the program occupies: descriptors, memory, and its own gauges.
+//! What a running web pod occupies: descriptors, memory, and its own gauges.
 
 use std::fs;
 
-use crate::support::binary::Pod;
+use super::binary::Pod;
 
 /// Gauges of what exists only while a client is being served, and their value when none is. The place of the next
 /// connection counts as a connection.
