@@ -82,11 +82,11 @@ async fn dispatch(
     let shared = &exchange.shared;
     let method = request.method().clone();
     let is_read = matches!(method, Method::GET | Method::HEAD);
-    if matches!(method, Method::CONNECT | Method::TRACE) {
-        return Err(RequestError::MethodNotAllowed);
-    }
     if !has_known_coding(request.headers()) {
         return Err(RequestError::BadRequest);
+    }
+    if matches!(method, Method::CONNECT | Method::TRACE) {
+        return Err(RequestError::MethodNotAllowed);
     }
     let site = exchange.site.clone();
     if let Some(site) = &site
