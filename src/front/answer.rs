@@ -11,7 +11,6 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 
 use super::bounds::STREAM_CHUNK_BYTES;
-use super::conn_state::ConnState;
 use super::exchange::Exchange;
 use super::file_body::FileBody;
 use super::gzip_body::GzipBody;
@@ -70,21 +69,14 @@ impl Body {
         Self::new(Content::Empty)
     }
 
-    /// Adapts the body to its connection: a file uses sendfile if the connection supports it, and an HTTP/2 stream
-    /// is subject to flow control.
-    pub fn sent_on(mut self, conn: ConnState) -> Self {
-        if let Content::File(file) = &mut self.content {
-            file.use_sendfile(conn.files);
-            if conn.outflow.is_some() {
-                file.set_chunk(STREAM_CHUNK_BYTES);
-            }
-        }
-        self.stream = conn.outflow.map(|outflow| Http2Stream { outflow, wait: StreamWait::current() });
-        self
-    }
-
-    /// Ends the exchange when the body ends.
+    /// Ends the exchange when the body ends. An HTTP/2 stream is subject to flow control.
     pub fn ending(mut self, exchange: Exchange) -> Self {
+        self.stream = exchange
+            .http2()
+            .map(|http2| Http2Stream { outflow: http2.outflow.clone(), wait: StreamWait::current() });
+        if let (Content::File(file), Some(_)) = (&mut self.content, &self.stream) {
+            file.set_chunk(STREAM_CHUNK_BYTES);
+        }
         self.exchange = Some(exchange);
         self
     }

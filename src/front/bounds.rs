@@ -54,8 +54,6 @@ pub const STREAM_CHUNK_BYTES: usize = 16 * 1024;
 pub const CONNECTION_OUTFLOW_BYTES: u64 = 128 * 1024;
 /// Response bytes that all HTTP/2 connections together may hold beyond that.
 pub const SHARED_OUTFLOW_BYTES: u64 = 32 << 20;
-/// Interval and timeout of HTTP/2 pings, which detect clients that disappeared; HTTP/2 has no idle timeout.
-pub const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Maximum number of times that a request is sent to gunicorn, if certainly no worker has read it.
 pub const MAX_SENDS: u32 = 5;

@@ -32,11 +32,6 @@ impl ClientTimeout {
         }
     }
 
-    /// True if nothing was recorded since the last restart of the timeout.
-    pub fn is_fresh(&self) -> bool {
-        self.waited.is_zero() && self.moved_bytes == 0
-    }
-
     /// True if the client has not transferred enough bytes in time.
     pub fn is_expired(&self, is_stopping: bool) -> bool {
         self.remaining(is_stopping).is_zero()
@@ -77,8 +72,9 @@ mod tests {
         assert_eq!(client_timeout.remaining(false), CLIENT_TIMEOUT - second * 20);
         assert!(client_timeout.is_expired(true) && !client_timeout.is_expired(false));
         client_timeout.record(60, second, false);
-        assert!(client_timeout.is_fresh());
+        assert_eq!(client_timeout.remaining(false), CLIENT_TIMEOUT);
+        client_timeout.record(0, second, false);
         client_timeout.record(1, second, true);
-        assert!(client_timeout.is_fresh(), "during a stop any byte is enough");
+        assert_eq!(client_timeout.remaining(false), CLIENT_TIMEOUT, "during a stop any byte is enough");
     }
 }

@@ -8,7 +8,7 @@ use hyper::{Method, Request, Response, Version};
 
 use super::address::{Client, Peer};
 use super::answer::Body;
-use super::conn_state::ConnState;
+use super::conn::ActiveRequest;
 use super::error_page::{Reader, RequestError, page};
 use super::exchange::Exchange;
 use super::foreign_host::make_redirect_relative;
@@ -27,21 +27,21 @@ use super::{proxy, socketio, status_page};
 pub async fn answer(
     shared: &Arc<Shared>,
     peer: Peer,
-    conn: ConnState,
+    active: ActiveRequest,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let route = route(request.uri().path());
     let reader = Reader::of(request.uri(), request.headers());
     let version = request.version();
     let client = Client::of(&request, peer, &shared.settings.trusted);
-    let mut exchange = Exchange::begin(shared, Class::of(&route), &request, client.as_ref(), peer);
+    let mut exchange = Exchange::begin(shared, Class::of(&route), &request, client.as_ref(), peer, active);
     exchange.site = client.as_ref().and_then(|client| requested_site(shared, client, &request));
     if let Some(client) = client.as_ref().filter(|_| !exchange.is_probe) {
         shared.unlisted_proxy.count(client.address, client.is_forwarder);
     }
-    exchange.active = Some(conn.activity.begin_request());
+    let slots = exchange.http2().map(|http2| http2.slots(exchange.class).clone());
     let mut has_slot = true;
-    if let Some(slots) = conn.slots(exchange.class) {
+    if let Some(slots) = slots {
         exchange.slot = slots.take().await;
         has_slot = exchange.slot.is_some();
     }
@@ -62,7 +62,7 @@ pub async fn answer(
     if shared.is_draining() && version < Version::HTTP_2 && exchange.status.as_u16() != 101 {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    response.map(|body| body.sent_on(conn).ending(exchange))
+    response.map(|body| body.ending(exchange))
 }
 
 /// The site of the request's host. A probe names its site.

@@ -10,8 +10,8 @@ use hyper::{Method, StatusCode, Uri, Version};
 
 use super::access_log;
 use super::address::{Client, Peer};
+use super::conn::{ActiveRequest, Http2};
 use super::metrics::Class;
-use super::parking::ActiveRequest;
 use super::probe::Probing;
 use super::shared::Shared;
 use super::slots::Slot;
@@ -39,7 +39,7 @@ pub struct Exchange {
     pub sent_bytes: u64,
     pub arrived: Instant,
     /// Marks the connection as busy.
-    pub active: Option<ActiveRequest>,
+    pub active: ActiveRequest,
     /// True for our own probes, which are neither counted nor logged.
     pub is_probe: bool,
     /// Set for HTTP/2.
@@ -53,6 +53,7 @@ impl Exchange {
         request: &hyper::Request<impl Sized>,
         client: Option<&Client>,
         peer: Peer,
+        active: ActiveRequest,
     ) -> Self {
         let is_probe = request.extensions().get::<Probing>().is_some();
         if !is_probe {
@@ -75,10 +76,15 @@ impl Exchange {
             status: StatusCode::OK,
             sent_bytes: 0,
             arrived: Instant::now(),
-            active: None,
+            active,
             is_probe,
             slot: None,
         }
+    }
+
+    /// The shares of an HTTP/2 connection.
+    pub fn http2(&self) -> Option<&Http2> {
+        self.active.http2(self.version, &self.shared)
     }
 }
 

@@ -1,7 +1,6 @@
-//! A range of a file as a body, which never blocks the event loop on a disk: cached data is read, or sent by the
-//! kernel; other data is first read into the page cache by another thread.
+//! A range of a file as a body, which never blocks the event loop on a disk: cached data is read at once, other data
+//! by another thread.
 
-use std::fs::File;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,14 +8,11 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use tokio::task::JoinHandle;
 
-use super::sendfile::{FileQueue, MAX_SEND_BYTES};
 use super::spool_file::SentFile;
 use crate::sys::file::{read_at, read_at_without_waiting};
 
 /// Large enough to make system calls cheap, small enough for a thousand concurrent downloads.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// Fewer bytes are copied faster than sent by a separate call.
-const MIN_SENDFILE_BYTES: u64 = 64 * 1024;
 
 pub struct FileBody {
     file: SentFile,
@@ -24,10 +20,8 @@ pub struct FileBody {
     end: u64,
     /// Reused once the network has taken its bytes.
     buffer: BytesMut,
-    /// A read that waits for the disk; with sendfile, the read of a whole chunk into the page cache.
+    /// A read that waits for the disk.
     pending_read: Option<JoinHandle<io::Result<BytesMut>>>,
-    /// The connection's queue, if it supports sendfile.
-    queue: Option<FileQueue>,
     chunk_bytes: usize,
 }
 
@@ -40,14 +34,8 @@ impl FileBody {
             end,
             buffer: BytesMut::new(),
             pending_read: None,
-            queue: None,
             chunk_bytes: CHUNK_BYTES,
         }
-    }
-
-    /// Lets the kernel send the file if it is large enough.
-    pub fn use_sendfile(&mut self, queue: Option<FileQueue>) {
-        self.queue = queue.filter(|_| self.remaining() > MIN_SENDFILE_BYTES);
     }
 
     /// Sets the number of bytes that are read at once.
@@ -59,7 +47,8 @@ impl FileBody {
         self.end - self.offset
     }
 
-    fn next_length(&self, max: usize) -> usize {
+    fn next_length(&self) -> usize {
+        let max = self.chunk_bytes;
         usize::try_from(self.remaining()).map_or(max, |remaining| remaining.min(max))
     }
 
@@ -68,56 +57,29 @@ impl FileBody {
             let read =
                 ready!(Pin::new(pending_read).poll(cx)).unwrap_or_else(|error| Err(io::Error::other(error)));
             self.pending_read = None;
-            match read {
-                Ok(buffer) if self.queue.is_none() => return Poll::Ready(Some(self.advance(buffer))),
-                // The chunk is in the page cache now, and the kernel sends it.
-                Ok(_) => return Poll::Ready(Some(Ok(self.placeholder()))),
-                Err(error) => return Poll::Ready(Some(Err(error))),
-            }
+            return Poll::Ready(Some(read.and_then(|buffer| self.advance(buffer))));
         }
         if self.offset == self.end {
             return Poll::Ready(None);
         }
-        let result = if self.queue.is_some() { self.check_cached() } else { self.read() };
-        match result {
-            Ok(bytes) => Poll::Ready(Some(Ok(bytes))),
+        match self.read() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let (file, offset) = (self.file.clone(), self.offset);
                 let buffer = std::mem::take(&mut self.buffer);
-                let length =
-                    self.next_length(if self.queue.is_some() { MAX_SEND_BYTES } else { self.chunk_bytes });
-                let read = if self.queue.is_some() { fetch_into_page_cache } else { read_once };
-                self.pending_read =
-                    Some(tokio::task::spawn_blocking(move || read(&file, buffer, length, offset)));
+                let length = self.next_length();
+                let read = move || read_at(&file, buffer, length, offset);
+                self.pending_read = Some(tokio::task::spawn_blocking(read));
                 self.poll_chunk(cx)
             }
-            Err(error) => Poll::Ready(Some(Err(error))),
+            read => Poll::Ready(Some(read)),
         }
     }
 
     fn read(&mut self) -> io::Result<Bytes> {
-        let length = self.next_length(self.chunk_bytes);
+        let length = self.next_length();
         read_at_without_waiting(&self.file, &mut self.buffer, length, self.offset)?;
         let read = self.buffer.split();
         self.advance(read)
-    }
-
-    /// Returns the next placeholder if its chunk is in the page cache. The kernel reads ahead: if the first and the
-    /// last byte are cached, the rest is as well.
-    fn check_cached(&mut self) -> io::Result<Bytes> {
-        for offset in [self.offset, self.offset + self.next_length(MAX_SEND_BYTES) as u64 - 1] {
-            self.buffer.clear();
-            read_at_without_waiting(&self.file, &mut self.buffer, 1, offset)?;
-        }
-        Ok(self.placeholder())
-    }
-
-    fn placeholder(&mut self) -> Bytes {
-        let length = self.next_length(MAX_SEND_BYTES);
-        let queue = self.queue.as_ref().expect("a queue");
-        let bytes = queue.placeholder(&self.file, self.offset, length);
-        self.offset += length as u64;
-        bytes
     }
 
     /// Fails if the file became shorter: the announced length cannot be sent, and the connection has to break.
@@ -130,32 +92,9 @@ impl FileBody {
     }
 }
 
-fn read_once(file: &File, mut buffer: BytesMut, length: usize, offset: u64) -> io::Result<BytesMut> {
-    read_at(file, &mut buffer, length, offset)?;
-    Ok(buffer)
-}
-
-/// Reads a chunk into the page cache; our copy is discarded.
-fn fetch_into_page_cache(
-    file: &File,
-    mut buffer: BytesMut,
-    length: usize,
-    offset: u64,
-) -> io::Result<BytesMut> {
-    let (mut offset, end) = (offset, offset + length as u64);
-    while offset < end {
-        buffer.clear();
-        read_at(file, &mut buffer, CHUNK_BYTES, offset)?;
-        if buffer.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        offset += buffer.len() as u64;
-    }
-    Ok(buffer)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::Write;
     use std::sync::Arc;
 
@@ -187,9 +126,6 @@ mod tests {
         assert!(all_of(FileBody::new(file.clone(), 0, bytes.len() as u64)).await.unwrap() == bytes);
         let part = FileBody::new(cold(&bytes), 100_001, 2_000_000);
         assert!(all_of(part).await.unwrap() == bytes[100_001..2_000_000]);
-        let mut by_kernel = FileBody::new(cold(&bytes), 0, bytes.len() as u64);
-        by_kernel.use_sendfile(Some(FileQueue::default()));
-        assert_eq!(all_of(by_kernel).await.unwrap().len(), bytes.len());
         let too_long = FileBody::new(file, 0, bytes.len() as u64 + 1);
         assert_eq!(all_of(too_long).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }

@@ -1,12 +1,7 @@
 //! Finds the frames by which h2 rejects malformed requests, among the frames that we send.
 //!
-//! h2 resets the stream before hyper's service sees a request, and does not report it.
-
-use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+//! h2 resets the stream before hyper's service sees a request, and does not report it. A server's first frame has
+//! few settings, and so begins with a zero; a response of HTTP/1 begins with `HTTP`.
 
 /// RFC 9113, 4.1.
 const HEADER_BYTES: usize = 9;
@@ -21,29 +16,21 @@ const PROTOCOL_ERROR: u32 = 1;
 const FRAME_SIZE_ERROR: u32 = 6;
 const COMPRESSION_ERROR: u32 = 9;
 
-/// A stream that calls `on_error` with the error's name for each malformed request.
-pub struct ResetWatch<S> {
-    stream: S,
-    frames: Frames,
-    on_error: Box<dyn Fn(&'static str) + Send>,
-}
-
-impl<S> ResetWatch<S> {
-    pub fn new(stream: S, on_error: impl Fn(&'static str) + Send + 'static) -> Self {
-        Self { stream, frames: Frames::default(), on_error: Box::new(on_error) }
-    }
-}
-
 /// The position in the frames after the bytes sent so far.
 #[derive(Default)]
-struct Frames {
+pub struct Frames {
+    is_begun: bool,
     partial: [u8; HEADER_BYTES + GOAWAY_CODE_END],
     partial_length: usize,
     skip: usize,
 }
 
 impl Frames {
-    fn scan(&mut self, mut bytes: &[u8], on_error: &mut dyn FnMut(&'static str)) {
+    /// Calls `on_error` with the error's name for each malformed request. The bytes follow those of the last call.
+    pub fn scan(&mut self, mut bytes: &[u8], on_error: &mut dyn FnMut(&'static str)) {
+        if !std::mem::replace(&mut self.is_begun, true) && bytes.first() != Some(&0) {
+            self.skip = usize::MAX;
+        }
         while let Some((first, rest)) = bytes.split_first() {
             if self.skip > 0 {
                 let skipped = self.skip.min(bytes.len());
@@ -90,50 +77,6 @@ fn error_name(code: u32) -> Option<&'static str> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for ResetWatch<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for ResetWatch<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = &mut *self;
-        let written = std::task::ready!(Pin::new(&mut this.stream).poll_write_vectored(cx, slices))?;
-        let mut left = written;
-        for slice in slices {
-            let seen = left.min(slice.len());
-            this.frames.scan(&slice[..seen], &mut |code| (this.on_error)(code));
-            left -= seen;
-        }
-        Poll::Ready(Ok(written))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,5 +106,14 @@ mod tests {
             }
             assert_eq!(seen, ["PROTOCOL_ERROR", "COMPRESSION_ERROR"], "{cut}");
         }
+    }
+
+    #[test]
+    fn responses_of_http1_have_no_frames() {
+        let (mut frames, mut seen) = (Frames::default(), 0);
+        for part in [&b"HTTP/1.1 200 OK\r\n\r\n"[..], &frame(RST_STREAM, &[0, 0, 0, 1])] {
+            frames.scan(part, &mut |_| seen += 1);
+        }
+        assert_eq!(seen, 0);
     }
 }

@@ -137,8 +137,10 @@ impl Metrics {
     }
 
     /// Counts a client that was disconnected before it had its response.
-    pub fn count_drop(&self, reason: DropReason) {
-        self.dropped_clients.get_or_create(&reason.labels()).inc();
+    pub fn count_drop(&self, reason: impl Into<Option<DropReason>>) {
+        if let Some(reason) = reason.into() {
+            self.dropped_clients.get_or_create(&reason.labels()).inc();
+        }
     }
 
     pub fn register(&self, registry: &mut Registry) {

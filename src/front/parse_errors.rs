@@ -3,6 +3,7 @@
 //! hyper answers 400, 414 or 431 by itself, and the connection ends with the reason. With HTTP/2 only the stream
 //! ends, and the frame that resets it is the only indication (`h2_resets`).
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -48,8 +49,8 @@ impl ParseErrors {
     }
 
     /// Counts the error of a connection that ended, if it is a parse error.
-    pub fn ended(&self, peer: SocketAddr, error: &hyper::Error) {
-        if error.is_parse() {
+    pub fn ended(&self, peer: SocketAddr, error: &(dyn Error + 'static)) {
+        if let Some(error) = error.downcast_ref::<hyper::Error>().filter(|error| error.is_parse()) {
             let reason = if error.is_parse_too_large() { Reason::TooLarge } else { Reason::Malformed };
             self.count(peer, reason, &error.to_string());
         }

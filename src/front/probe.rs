@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::time::timeout;
 
 use super::address::Peer;
-use super::conn_state::ConnState;
+use super::conn::Conn;
 use super::dispatch::answer;
 use super::shared::Shared;
 
@@ -64,7 +64,7 @@ async fn send_get(shared: Arc<Shared>, site: &str, path: &str) -> hyper::Result<
     let service = service_fn(move |mut request: Request<Incoming>| {
         let shared = shared.clone();
         request.extensions_mut().insert(probing.clone());
-        async move { Ok::<_, Infallible>(answer(&shared, peer, ConnState::default(), request).await) }
+        async move { Ok::<_, Infallible>(answer(&shared, peer, Conn::new(None).begin_request(), request).await) }
     });
     let serving = server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

@@ -108,11 +108,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         };
         match accepted {
             Ok((socket, address)) => {
-                let shared = shared.clone();
-                tokio::spawn(async move {
-                    serve(socket, address, shared).await;
-                    drop(permit);
-                });
+                tokio::spawn(serve(socket, address, shared.clone(), Some(permit)));
             }
             Err(error) => {
                 tracing::warn!(event = "web.accept_failed", %error, "connection cannot be accepted");
@@ -122,6 +118,6 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
     // These connections arrived before the stop.
     while let Ok(Ok((socket, address))) = timeout(Duration::ZERO, listener.accept()).await {
-        tokio::spawn(serve(socket, address, shared.clone()));
+        tokio::spawn(serve(socket, address, shared.clone(), None));
     }
 }

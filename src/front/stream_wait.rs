@@ -15,10 +15,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::bounds::{CLIENT_TIMEOUT, CLIENT_TIMEOUT_AT_STOP, MAX_CONSUME_TIME, MIN_CONSUME_BYTES_PER_S};
+use super::client_stream::ClientStream;
 use super::connection_end::wait_for_stop;
 use super::metrics::DropReason;
 use super::shared::Shared;
-use super::write_timeout::Delivery;
 
 tokio::task_local! {
     static CURRENT: Arc<StreamWait>;
@@ -66,8 +66,8 @@ impl StreamWait {
     }
 
     /// Completes when the client has left the stream without window for too long, although its connection has
-    /// nothing more to deliver. A slow connection has its own timeout (write_timeout.rs).
-    async fn stalled(&self, delivery: &Delivery, mut stop: watch::Receiver<bool>) {
+    /// nothing more to deliver. A slow connection has its own timeout (connection_end.rs).
+    async fn stalled(&self, socket: &ClientStream, mut stop: watch::Receiver<bool>) {
         let mut not_before = Instant::now();
         loop {
             let is_stopping = *stop.borrow();
@@ -81,7 +81,7 @@ impl StreamWait {
                 () = wait_for_stop(&mut stop), if !is_stopping => continue,
             }
             let is_same = state.since.is_some() && self.state().since == state.since;
-            if is_same && !delivery.has_unacknowledged() {
+            if is_same && !socket.has_unacknowledged() {
                 return;
             }
             if is_same {
@@ -94,7 +94,7 @@ impl StreamWait {
 /// Runs the streams of one connection.
 #[derive(Clone)]
 pub struct StreamExecutor {
-    pub delivery: Arc<Delivery>,
+    pub socket: ClientStream,
     pub shared: Arc<Shared>,
 }
 
@@ -104,13 +104,13 @@ where
     F::Output: Send,
 {
     fn execute(&self, stream: F) {
-        let (delivery, shared) = (self.delivery.clone(), self.shared.clone());
+        let (socket, shared) = (self.socket.clone(), self.shared.clone());
         let wait = Arc::new(StreamWait::default());
         tokio::spawn(CURRENT.scope(wait.clone(), async move {
             tokio::select! {
                 biased;
                 _ = stream => {}
-                () = wait.stalled(&delivery, shared.stop.subscribe()) => {
+                () = wait.stalled(&socket, shared.stop.subscribe()) => {
                     shared.metrics.count_drop(DropReason::UnreadAnswer);
                 }
             }

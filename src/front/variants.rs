@@ -210,7 +210,7 @@ fn all_of(opened: &Opened) -> io::Result<BytesMut> {
     let mut bytes = BytesMut::with_capacity(length);
     while bytes.len() < length {
         let (at, left) = (bytes.len() as u64, length - bytes.len());
-        read_at(&opened.file, &mut bytes, left, at)?;
+        bytes = read_at(&opened.file, bytes, left, at)?;
         if bytes.len() as u64 == at {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

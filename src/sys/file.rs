@@ -29,11 +29,11 @@ pub fn read_at_without_waiting(
 ///
 /// # Errors
 /// Those of the file system.
-pub fn read_at(file: &File, buffer: &mut BytesMut, max_bytes: usize, at: u64) -> io::Result<()> {
+pub fn read_at(file: &File, mut buffer: BytesMut, max_bytes: usize, at: u64) -> io::Result<BytesMut> {
     loop {
-        match read(file, buffer, max_bytes, at, 0) {
+        match read(file, &mut buffer, max_bytes, at, 0) {
             Err(Errno::EINTR) => {}
-            other => return other.map_err(io::Error::from),
+            other => return other.map(|()| buffer).map_err(io::Error::from),
         }
     }
 }
