@@ -10,7 +10,7 @@ build: install-build
 	cargo build --release --locked
 	@ls -l $(BINARY)
 
-## Serves a site on this machine, from the sample bench or from BENCH=/path/to/a/bench.
+## Serves a site on this machine, from the sample bench (of Frappe 16 with FRAPPE=16) or from BENCH=/path/to/a/bench.
 demo: install-test build
 	demo/run
 
