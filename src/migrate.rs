@@ -23,5 +23,6 @@ pub mod other_sites;
 pub mod plan;
 pub mod refusal;
 pub mod run;
+mod service;
 pub mod watch;
 pub mod worker_pause;

@@ -5,6 +5,7 @@ use tokio_postgres::Client;
 
 use super::decide::Assessment;
 use super::evidence;
+use super::service::{self, Whose};
 use crate::code::Code;
 use crate::code::relation::{Evidence, Relation, relation};
 use crate::frappe::installed_apps;
@@ -153,22 +154,17 @@ pub async fn refusal(
     state: &State,
 ) -> Result<Option<String>> {
     let Standing { fingerprint, relation, evidence, .. } = standing(context, overlay, client, state).await?;
-    Ok(match relation {
-        Relation::Equal => None,
-        Relation::RolledBack => {
-            log_rolled_back(&fingerprint, state.fingerprint.as_deref());
-            None
+    if relation == Relation::RolledBack {
+        log_rolled_back(&fingerprint, state.fingerprint.as_deref());
+    }
+    let whose = Whose::Own { has_record: state.fingerprint.is_some() };
+    let reason = service::refusal(whose, &relation, &evidence);
+    Ok(reason.map(|reason| match &state.gate.error {
+        Some(error) if relation == Relation::Newer => {
+            format!("{reason}; the last attempt to migrate to it failed: {error}")
         }
-        // No pod has ever led here: the site is taken as it is.
-        Relation::Newer if state.fingerprint.is_none() && !evidence.is_anything_pending() => None,
-        Relation::Newer => Some(match &state.gate.error {
-            Some(error) => {
-                format!("this code is newer, and the last attempt to migrate to it failed: {error}")
-            }
-            None => "this code is newer than the database, which has to be migrated first".into(),
-        }),
-        Relation::Older(why) | Relation::Unknown(why) | Relation::Incomplete(why) => Some(why),
-    })
+        _ => reason,
+    }))
 }
 
 /// Logs at every start of a pod whose code was migrated away from.
