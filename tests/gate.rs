@@ -8,6 +8,8 @@ mod disk;
 mod failures;
 #[path = "gate/foresight.rs"]
 mod foresight;
+#[path = "gate/frappe_14.rs"]
+mod frappe_14;
 #[path = "gate/frappe_16.rs"]
 mod frappe_16;
 #[path = "gate/hanging.rs"]

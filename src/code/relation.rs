@@ -11,13 +11,18 @@
 //!   by older ones, without proof of newer    ─▶ Unknown      never migrates
 //!   a higher version, a commit that descends
 //!   from the recorded one, new patches, newer
-//!   DocTypes, or nothing pending at all      ─▶ Newer        migrates
+//!   DocTypes, nothing pending at all, tables
+//!   of Frappe 14, or a migration to this same
+//!   code that was interrupted                ─▶ Newer        migrates
 //! ```
 //!
 //! migrate deletes every DocType that the code does not know, with everything that depends on it
 //! (docs/frappe-sites.md#orphaned-doctypes), so only code that is proved newer may do that. Logged patches that the
 //! code lacks prove nothing by themselves, because newer Frappe trims its list. But with such patches, new patches are
 //! no proof of newer code either: an older branch with a fix of its own has the same signs.
+//!
+//! An interrupted migration may have applied what proved the code newer, and not yet what migrate does last (deleting
+//! DocTypes, recording versions). So the proof of its beginning holds until it is finished.
 
 use super::ancestry::Descent;
 use super::version::Version;
@@ -32,6 +37,10 @@ pub struct Evidence {
     pub recorded: Option<String>,
     /// `fingerprint` was the target of an earlier migration.
     pub in_history: bool,
+    /// A migration to this code began, was interrupted, and changed the database.
+    pub was_begun: bool,
+    /// The tables are of Frappe 14 or older, which no supported code is.
+    pub is_of_frappe_14: bool,
     /// Installed apps that are not in apps.txt, or do not exist here.
     pub missing: Vec<String>,
     pub apps: Vec<AppEvidence>,
@@ -159,7 +168,7 @@ pub fn relation(evidence: &Evidence) -> Relation {
     let older = names(evidence.doctypes.iter().filter(|change| change.age == Age::Older).map(|c| &c.name));
     let (newer, orphans) = (evidence.doctypes.iter().any(is_newer), names(evidence.orphans.iter()));
     match (older, orphans) {
-        (None, None) if newer || is_of_this_code(evidence) => Relation::Newer,
+        (None, None) if is_newer_by_doctypes(evidence) || is_of_this_code(evidence) => Relation::Newer,
         (Some(older), None) if !newer => {
             Relation::Older(format!("the database has newer DocTypes than this code: {older}"))
         }
@@ -179,10 +188,18 @@ fn below(app: &AppEvidence) -> Option<(&str, &Version, &Version)> {
 }
 
 fn is_proved_newer(evidence: &Evidence) -> bool {
-    evidence.apps.iter().any(|app| {
+    let is_newer = |app: &AppEvidence| {
         let above = matches!((&app.code, &app.installed), (Some(code), Some(installed)) if code > installed);
         above || app.descent == Some(Descent::Newer) || (!app.pending.is_empty() && !app.lacks_patches)
-    })
+    };
+    evidence.was_begun || evidence.is_of_frappe_14 || evidence.apps.iter().any(is_newer)
+}
+
+/// True if DocTypes show newer code, and nothing would be overwritten that may be newer. A DocType that the database lacks
+/// shows it only if no other one is in doubt: newer code may have deleted the one and changed the other.
+fn is_newer_by_doctypes(evidence: &Evidence) -> bool {
+    let has = |age| evidence.doctypes.iter().any(|change| change.age == age);
+    has(Age::Newer) || (has(Age::New) && !has(Age::Same))
 }
 
 /// True if the database has nothing from other code: only the definitions of DocTypes by two apps of this code differ.

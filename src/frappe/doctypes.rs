@@ -4,6 +4,11 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::{Client, Error, Row};
 
+/// DocTypes that came with Frappe 15 and are still in 16 and in develop: tables without all of them are of Frappe 14 or
+/// older. Its `new-site` leaves no other record of the version before the first migrate, and version 14 has patches that
+/// are named after 15.
+pub const SINCE_15: [&str; 3] = ["Recorder", "Reminder", "Submission Queue"];
+
 /// The digest and the time of a DocType's file.
 #[derive(Clone, Debug)]
 pub struct RecordedDocType {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use tokio_postgres::Client;
 
-use super::decide::Assessment;
+use super::decide::{Assessment, recovered};
 use super::evidence;
 use super::service::{self, Whose};
 use crate::code::Code;
@@ -110,6 +110,8 @@ pub async fn relate(
         evidence
     };
     evidence.recorded.clone_from(&state.fingerprint);
+    let gate = recovered(&state.gate);
+    evidence.was_begun = gate.is_interrupted() && gate.target.as_ref() == Some(&fingerprint);
     let tried = match !equal && state.matches_tables {
         true => Some(migrations::attempt_history(client, site, &fingerprint).await?),
         false => None,

@@ -37,6 +37,7 @@ pub async fn collect(
     );
     let logged = patches::logged(client).await.map_err(sql_fault("cannot read Patch Log"))?;
     let in_database = frappe::doctypes::recorded(client).await.map_err(sql_fault("cannot read DocType"))?;
+    let lacks_doctypes_of_15 = !frappe::doctypes::SINCE_15.iter().any(|name| in_database.contains_key(*name));
     let packages: Vec<(String, PathBuf)> = installed
         .iter()
         .filter_map(|name| Some((name.clone(), code.apps.get(name)?.package.clone())))
@@ -66,10 +67,12 @@ pub async fn collect(
             name,
         }
     });
+    let has_doctypes_of_15 = frappe::doctypes::SINCE_15.iter().any(|name| known.contains(*name));
     let orphans = in_database.into_keys().filter(|name| !known.contains(name)).collect();
     Ok(Evidence {
         fingerprint: code.fingerprint(installed),
         missing: missing(code, installed),
+        is_of_frappe_14: has_doctypes_of_15 && lacks_doctypes_of_15,
         apps: apps.collect(),
         orphans,
         doctypes: changed,

@@ -49,9 +49,8 @@ pub fn refusal(whose: Whose, relation: &Relation, seen: &Evidence) -> Option<Str
 /// Describes what migrate would do.
 fn pending(seen: &Evidence) -> Option<String> {
     let (patches, changed) = (seen.pending().count(), seen.doctypes.len() + seen.orphans.len());
-    seen.is_anything_pending().then(|| {
-        format!("not migrated: {patches} patch(es) and {changed} changed DocType(s) are pending")
-    })
+    seen.is_anything_pending()
+        .then(|| format!("not migrated: {patches} patch(es) and {changed} changed DocType(s) are pending"))
 }
 
 /// An app whose version differs from the recorded one. Frappe records none before the first migrate.

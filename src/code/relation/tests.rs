@@ -78,6 +78,8 @@ fn new_patches_prove_newer_code_unless_it_lacks_logged_ones() {
 fn the_age_of_doctypes_decides_and_unknown_is_not_newer() {
     assert_eq!(kind(&with_doctypes(&[])), "newer", "nothing is pending: nothing can be lost");
     assert_eq!(kind(&with_doctypes(&[Age::Newer, Age::New, Age::Same])), "newer");
+    assert_eq!(kind(&with_doctypes(&[Age::New, Age::OfAnotherApp])), "newer");
+    assert_eq!(kind(&with_doctypes(&[Age::New, Age::Same])), "unknown", "deleted and changed by newer code");
     assert_eq!(kind(&with_doctypes(&[Age::Older, Age::Same])), "older");
     assert_eq!(kind(&with_doctypes(&[Age::Older, Age::Newer])), "unknown");
     assert_eq!(kind(&with_doctypes(&[Age::Same])), "unknown");
@@ -103,6 +105,16 @@ fn history_decides_where_versions_do_not() {
     assert_eq!(kind(&descends(app("2", "1"), Descent::Older)), "older");
     assert_eq!(kind(&with_orphan(descends(app("1", "1"), Descent::Newer))), "newer");
     assert_eq!(kind(&descends(app("1", "2"), Descent::Newer)), "older", "a lower version takes precedence");
+}
+
+#[test]
+fn tables_of_frappe_14_and_a_migration_that_this_code_began_prove_newer_code() {
+    let in_doubt = || with_orphan(with_doctypes(&[Age::Older, Age::Same]));
+    assert_eq!(kind(&in_doubt()), "unknown");
+    assert_eq!(kind(&Evidence { is_of_frappe_14: true, ..in_doubt() }), "newer");
+    assert_eq!(kind(&Evidence { was_begun: true, ..in_doubt() }), "newer");
+    let lower = Evidence { was_begun: true, is_of_frappe_14: true, ..evidence_of(app("1", "2")) };
+    assert_eq!(kind(&lower), "older", "a lower version takes precedence");
 }
 
 /// The negative control of the rule: whatever the other evidence, only code that is proved newer deletes data.

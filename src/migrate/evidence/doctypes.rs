@@ -136,4 +136,6 @@ fn read(path: &Path, is_imported: bool) -> Option<DoctypeFile> {
 }
 
 #[cfg(test)]
+mod evolution;
+#[cfg(test)]
 mod tests;

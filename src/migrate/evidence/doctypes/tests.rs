@@ -4,10 +4,10 @@ use super::*;
 
 /// A model of what Frappe's migrate stores for files in their order (import_file_by_path). Times are days.
 #[derive(Default)]
-struct Database(BTreeMap<String, RecordedDocType>);
+pub(super) struct Database(pub(super) BTreeMap<String, RecordedDocType>);
 
 impl Database {
-    fn sync<'a>(&mut self, files: impl IntoIterator<Item = &'a DoctypeFile>, today: u32) {
+    pub(super) fn sync<'a>(&mut self, files: impl IntoIterator<Item = &'a DoctypeFile>, today: u32) {
         for file in files {
             let before = self.0.get(&file.name);
             if before.is_some_and(|before| before.hash.as_ref() == Some(&file.hash)) {
@@ -25,7 +25,7 @@ impl Database {
     }
 }
 
-fn day(number: u32) -> String {
+pub(super) fn day(number: u32) -> String {
     format!("2024-{:02}-{:02} 10:00:00.000000", 1 + number / 28, 1 + number % 28)
 }
 
