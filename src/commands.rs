@@ -188,7 +188,11 @@ async fn run_command(cli: Cli) -> Flow<u8> {
             sys::environment::scrub(config::variable::secret_names());
             sys::environment::forbid_dumps();
             if supported_frappe {
-                supported::require(&Bench::new(&config.bench))?;
+                let bench = Bench::new(&config.bench);
+                supported::require(&bench)?;
+                if needs.servers {
+                    supported::warn_if_untested(&bench);
+                }
             }
             start(config, &shutdown).await
         }

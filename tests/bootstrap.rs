@@ -50,3 +50,5 @@ mod stage;
 mod stopped;
 #[path = "bootstrap/takeover.rs"]
 mod takeover;
+#[path = "bootstrap/versions.rs"]
+mod versions;

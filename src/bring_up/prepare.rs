@@ -14,7 +14,7 @@ use crate::frappe::site_config::{self, SiteFolder};
 use crate::leader::context::Context;
 use crate::leader::lock::Leadership;
 use crate::leader::own::Own;
-use crate::leader::pooled::refuse_transaction_pooler;
+use crate::leader::pooled::{refuse_transaction_pooler, refuse_transaction_pooler_of_frappe};
 use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Result};
 use crate::record::phase::SitePhase;
@@ -57,6 +57,7 @@ pub async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared>
         open(context, volume, &login_mode, &own, names, &folder).await?;
     let login = Login { user: own.user.clone(), password: Some(password.clone()) };
     refuse_transaction_pooler(context.direct, &connection, &login, name).await?;
+    refuse_transaction_pooler_of_frappe(&context.pod.bench, context.database, &login, name).await?;
     let leadership = Leadership::acquire(connection, context.site, &context.pod.status).await?;
     // Read again under the lock: the previous leader may have created the site.
     let records = observe::records(leadership.client(), context.site).await?;

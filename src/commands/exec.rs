@@ -15,6 +15,7 @@ use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow, Result};
 use crate::overlay::{BenchOverlay, OverlayPaths};
 use crate::record::volume::Volume;
+use crate::roles::scheduler::fence;
 use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::Spec;
 use crate::telemetry;
@@ -35,6 +36,7 @@ pub async fn exec(command: Vec<OsString>, config: Config, shutdown: &Shutdown) -
         Some(taking) => taking::run(spec, &taking, &config, shutdown).await,
         None => {
             let replace = async {
+                fence::keep_from_ticking(&command, &config.workers.bench_root);
                 telemetry::flush();
                 Err(spec.replace_us().fault().into())
             };

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use self::role_loop::unrequested_end;
 use super::renewal;
 use super::site::Site;
+use crate::bench::Bench;
 use crate::bring_up::claim::Claim;
 use crate::config::source::Problem;
 use crate::config::{BootstrapMode, Config, OnFailure};
@@ -26,7 +27,7 @@ use crate::pod::Pod;
 use crate::record::reader::RecordReader;
 use crate::roles::current::Current;
 use crate::roles::scheduler::stand_in::StandIn;
-use crate::roles::{Role, RoleContext};
+use crate::roles::{Role, RoleContext, socketio};
 use crate::status::checks::DeepCheck;
 use crate::status::handle::{Phase, RoleCheck, RoleName, StatusHandle};
 use crate::status::operation::Operation;
@@ -83,6 +84,9 @@ fn read_again(roles: &[Role], config: &Config) -> Result<Config, Vec<Problem>> {
 }
 
 async fn serve_site(roles: &[Role], config: Config, status: &StatusHandle, shutdown: &Shutdown) -> Flow<u8> {
+    if roles.contains(&Role::Socketio) {
+        socketio::require_node_server(&Bench::new(&config.bench))?;
+    }
     // Bind first: a port that is in use is reported before anything is changed.
     let listener = if roles.contains(&Role::Web) {
         Some(server::bind(config.web_addr, "CAULDRON_WEB_ADDR", FRONT_BACKLOG)?)

@@ -101,6 +101,8 @@ impl FrappeKey {
 }
 
 const LINK_PORT: &str = "remove it: Frappe appends it to the links in mails and PDFs";
+const PYTHON_SOCKETIO: &str = "set it to node, or remove it: the role socketio runs Frappe's node server, which delivers \
+     the same events; an app's handlers in Python (realtime/handlers.py) do not run there";
 const SENTINEL: &str =
     "remove it, and name the server in REDIS_CACHE and REDIS_QUEUE: only Python would use sentinels";
 
@@ -109,7 +111,7 @@ use Override::{All, Node};
 use Place::{Both, Common, Site};
 use Treatment::{Read, Refused, Setting, Warned};
 
-pub const KEYS: [FrappeKey; 35] = [
+pub const KEYS: [FrappeKey; 36] = [
     key("default_site", Common, Text, Setting("SITE_NAME")).over(All("FRAPPE_SITE", 14)),
     key("db_type", Both, Text, Setting("DB_TYPE")).over(All("FRAPPE_DB_TYPE", 15)),
     key("db_host", Both, Text, Setting("DB_HOST")).over(All("FRAPPE_DB_HOST", 15)),
@@ -138,6 +140,7 @@ pub const KEYS: [FrappeKey; 35] = [
     key("socketio_port", Common, Port, Setting("SOCKETIO_PORT")).over(Node("FRAPPE_SOCKETIO_PORT")),
     key("socketio_uds", Common, Text, Warned("remove it: socketio listens at SOCKETIO_PORT"))
         .over(Node("FRAPPE_SOCKETIO_UDS")),
+    key("socketio_backend", Common, Text, Warned(PYTHON_SOCKETIO)),
     key("host_name", Both, Text, Setting("CAULDRON_SITE_URL")),
     key("hostname", Both, Text, Read("as host_name, if that is not set")),
     key("webserver_port", Both, Port, Warned(LINK_PORT)),

@@ -20,10 +20,14 @@ const NO_SOCKETIO_REDIS: &str = "remove it, Frappe 15 and later do not read it";
 const NOT_PASSED_ON: &str = "remove it, gunicorn does not get it";
 
 /// Names that existing manifests use for a purpose that has another setting here.
-const KNOWN: [(&str, &str); 11] = [
+const KNOWN: [(&str, &str); 12] = [
     ("CAULDRON_BACKUP", "call it CAULDRON_MIGRATE_BACKUPS: a later release does not read the old name"),
     ("UPSTREAM_REAL_IP_HEADER", "set CAULDRON_TRUSTED_PROXIES, whose X-Forwarded-For is read"),
     ("UPSTREAM_REAL_IP_RECURSIVE", "set CAULDRON_TRUSTED_PROXIES to every proxy on the way"),
+    (
+        "FRAPPE_GUNICORN_COMPANION",
+        "remove it: gunicorn starts no companions here, the roles worker, scheduler and socketio do their work",
+    ),
     ("BACKEND", "remove it, the web role runs gunicorn itself"),
     ("DB_ROOT_USER", "set DB_USER"),
     ("DB_ROOT_USERNAME", "set DB_USER"),

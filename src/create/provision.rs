@@ -28,8 +28,6 @@ use crate::site_state::observe::{self, OwnLogin};
 
 /// The application name of our sessions.
 const APPLICATION: &str = "cauldron/provision";
-/// An advisory lock of the maintenance database: only one pod provisions at a time.
-const PROVISION_LOCK: i64 = 0x6361_756c_7072_6f76; // "caulprov"
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The role and database to provision, with the callbacks that provisioning needs.
@@ -120,7 +118,7 @@ pub async fn provision(wanted: &DesiredSite<'_>) -> Result<Provisioned> {
 
 /// Takes the provisioning lock, which is held until the connection closes. Its holder needs seconds, or hangs.
 async fn lock(maintenance: &Connection) -> Result<()> {
-    let taken = advisory_lock::take_within(maintenance, PROVISION_LOCK, LOCK_TIMEOUT).await;
+    let taken = advisory_lock::take_within(maintenance, advisory_lock::key::PROVISION, LOCK_TIMEOUT).await;
     if taken.map_err(sql_fault("cannot take the provisioning lock"))? {
         return Ok(());
     }

@@ -8,7 +8,7 @@ use nix::unistd::{AccessFlags, access};
 use super::finding::Finding;
 use super::id::Id;
 use crate::bench::Bench;
-use crate::frappe::supported::{self, NEWEST, OLDEST};
+use crate::frappe::supported;
 use crate::outcome;
 
 /// Checks Python, gunicorn, Frappe, node and wkhtmltopdf.
@@ -45,14 +45,11 @@ fn frappe(bench: &Bench) -> Finding {
     if let Err(fault) = supported::require(bench) {
         return Finding::fault(Id::BenchFrappe, subject, &fault);
     }
+    if let Some(reason) = supported::untested(bench) {
+        return Finding::warning(Id::BenchFrappe, subject, reason, supported::UNTESTED_HINT);
+    }
     match bench.frappe_major() {
-        Some(major @ OLDEST..=NEWEST) => Finding::ok(Id::BenchFrappe, subject, format!("version {major}")),
-        Some(major) => Finding::warning(
-            Id::BenchFrappe,
-            subject,
-            format!("version {major} is outside {OLDEST} to {NEWEST}"),
-            "use a supported version: cauldron-frappe may not start and stop this one correctly",
-        ),
+        Some(major) => Finding::ok(Id::BenchFrappe, subject, format!("version {major}")),
         None => Finding::error(
             Id::BenchFrappe,
             outcome::CONFIGURATION,

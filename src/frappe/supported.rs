@@ -30,6 +30,28 @@ pub fn require(bench: &Bench) -> Result<()> {
     }
 }
 
+/// Returns what is to be said about a version that is newer than the tested ones; None for any other.
+pub fn untested(bench: &Bench) -> Option<String> {
+    let version =
+        bench.version("frappe").filter(|_| bench.frappe_major().is_some_and(|major| major > NEWEST))?;
+    Some(format!("Frappe {version} is newer than version {NEWEST}, the newest one that was tested"))
+}
+
+/// Logs a version that is newer than the tested ones. It is served all the same.
+pub fn warn_if_untested(bench: &Bench) {
+    if let Some(reason) = untested(bench) {
+        tracing::warn!(
+            event = "bench.frappe_untested",
+            reason,
+            hint = UNTESTED_HINT,
+            "this image has a newer Frappe than was tested; it is served"
+        );
+    }
+}
+
+pub const UNTESTED_HINT: &str =
+    "try it on a copy of the site first, and look for a release of cauldron-frappe that names this version";
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -56,6 +78,9 @@ mod tests {
         ] {
             fs::write(package.join("__init__.py"), format!("__version__ = '{version}'\n")).unwrap();
             assert_eq!(require(&bench).is_err(), is_refused, "{version}");
+            let reason = untested(&bench);
+            assert_eq!(reason.is_some(), version.starts_with("17."), "{version}");
+            assert!(reason.is_none_or(|reason| reason.contains(version)), "{version}");
         }
         fs::write(package.join("__init__.py"), "__version__: str = \"14.1.0\"\n").unwrap();
         assert!(require(&bench).is_err_and(|fault| fault.code == 78 && fault.cause.contains("14.1.0")));

@@ -29,9 +29,6 @@ use crate::record::timing::{HEARTBEAT_INTERVAL, LOCK_RETRY_INTERVAL, LOST_AFTER,
 use crate::status::handle::StatusHandle;
 use crate::status::operation::NotReady;
 
-/// The same number in every database: an advisory lock belongs to its database.
-const BOOTSTRAP_LOCK: i64 = 0x6361_756c_626f_6f74; // "caulboot"
-
 /// The right to change the site. It ends when this value is dropped.
 pub struct Leadership {
     connection: Arc<Connection>,
@@ -136,7 +133,7 @@ impl Leadership {
 
 /// Returns the session that holds the lock; changes nothing.
 pub async fn holding_session(client: &Client) -> std::result::Result<Option<LockHolder>, Error> {
-    advisory_lock::holder(client, BOOTSTRAP_LOCK).await
+    advisory_lock::holder(client, advisory_lock::key::BOOTSTRAP).await
 }
 
 /// The result of one try.
@@ -168,7 +165,7 @@ fn stalled() -> Fault {
 }
 
 async fn try_lock(connection: &Connection) -> Result<bool> {
-    let taken = advisory_lock::try_take(connection, BOOTSTRAP_LOCK).await;
+    let taken = advisory_lock::try_take(connection, advisory_lock::key::BOOTSTRAP).await;
     taken.map_err(sql_fault("cannot take the bootstrap lock"))
 }
 

@@ -68,6 +68,7 @@ refusals! {
     GitHostUnknown "git-host-unknown" "The host key of a Git server is not in the known_hosts file."
     GitLoginRefused "git-login-refused" "A Git server refused the login, or there is none for it."
     InstalledAppsInvalid "installed-apps-invalid" "The list of installed apps in the database cannot be used."
+    LiveEventsServerMissing "live-events-server-missing" "The Frappe of the image has no node server for live events."
     LoginRefused "login-refused" "A server refused user or password, or asks for a password that is not configured."
     MigrationGaveUp "migration-gave-up" "The migration failed as often as it may be tried."
     MigrationInterrupted "migration-interrupted" "A migration of other code changed the database and did not finish."

@@ -7,6 +7,18 @@ use tokio_postgres::{Client, Error};
 
 use super::sql::has_code;
 
+/// The locks of this program, each the same number in every database: an advisory lock belongs to its database. Frappe
+/// takes locks of its own there from version 17 on (docs/frappe-contract.md#after-version-16): numbers that it makes from
+/// the digest of a text, and so never these by intent. All begin with "caul", so that `pg_locks` shows whose they are.
+pub mod key {
+    /// One pod works on a site.
+    pub const BOOTSTRAP: i64 = 0x6361_756c_626f_6f74; // "caulboot"
+    /// One pod creates role and database; in the maintenance database.
+    pub const PROVISION: i64 = 0x6361_756c_7072_6f76; // "caulprov"
+    /// One scheduler ticks.
+    pub const SCHEDULER: i64 = 0x6361_756c_7363_6865; // "caulsche"
+}
+
 /// The session that holds a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockHolder {
@@ -75,4 +87,16 @@ pub async fn holder(client: &Client, key: i64) -> Result<Option<LockHolder>, Err
         age_s: row.get("age_s"),
         silent_ms: row.get("silent_ms"),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::key;
+
+    #[test]
+    fn our_locks_differ_and_are_recognized() {
+        let keys = [key::BOOTSTRAP, key::PROVISION, key::SCHEDULER];
+        let texts = keys.map(|key| String::from_utf8(key.to_be_bytes().to_vec()).unwrap());
+        assert_eq!(texts, ["caulboot", "caulprov", "caulsche"]);
+    }
 }

@@ -12,6 +12,7 @@
 //! no process of Frappe's scheduler runs.
 
 mod election;
+pub mod fence;
 mod held_lock;
 pub mod stand_in;
 mod tick;

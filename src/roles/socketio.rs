@@ -11,6 +11,7 @@ mod subscription;
 pub mod web_url;
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -21,8 +22,11 @@ use self::authentication::{Authentication, keep_asking};
 use self::subscription::{Subscriber, Subscription};
 use super::RoleContext;
 use crate::backoff::Backoff;
+use crate::bench::Bench;
 use crate::health_port::probe;
 use crate::net::loopback_if_unspecified;
+use crate::outcome::refusal::Refusal;
+use crate::outcome::{self, Fault};
 use crate::status::handle::{Phase, RoleCheck, RoleName};
 use crate::supervise::orders::{Order, Run};
 use crate::supervise::run_service::{End, ServiceStatus, run_controlled};
@@ -42,6 +46,27 @@ const PRELUDE: &str = concat!(
     include_str!("../frappe/socketio_direct.js"),
     include_str!("../frappe/socketio.js")
 );
+
+/// Refuses an image whose Frappe has no node server.
+///
+/// # Errors
+/// 78 with what to run instead.
+pub fn require_node_server(bench: &Bench) -> outcome::Result<()> {
+    let script = node_server(bench);
+    // Without Frappe, another check names what is wrong with the bench.
+    if script.exists() || !bench.app("frappe").exists() {
+        return Ok(());
+    }
+    Err(Fault::configuration(
+        format!("{} does not exist: this Frappe has no node server for live events", script.display()),
+        "run its server in Python in a container of its own: exec -- python -m frappe.realtime.server",
+    )
+    .named(Refusal::LiveEventsServerMissing))
+}
+
+fn node_server(bench: &Bench) -> PathBuf {
+    bench.app("frappe").join("socketio.js")
+}
 
 /// Serves until a stop is requested or node crash-loops.
 pub async fn serve(context: &RoleContext<'_>) -> End {
@@ -76,7 +101,7 @@ fn spec(context: &RoleContext<'_>, subscription: &Subscription) -> Spec {
     // the port; a number is a port there, too.
     let port = context.pod.config.socketio_listen_port.to_string();
     environment.set("FRAPPE_SOCKETIO_PORT", &port).set("FRAPPE_SOCKETIO_UDS", &port);
-    let script = context.pod.bench.app("frappe").join("socketio.js");
+    let script = node_server(&context.pod.bench);
     Spec {
         args: vec!["-".into(), script.into()],
         stdin: Stdin::Bytes(SecretSlice::from(PRELUDE.as_bytes().to_vec())),

@@ -1,8 +1,6 @@
 //! A site whose role and database differ in name (`db_user`, which Frappe 16 reads and Frappe 15 ignores): every login
 //! uses the role that Frappe uses, and a password that works is not overwritten.
 
-use std::fs;
-
 use serde_json::{Value, json};
 
 use crate::stage::{self, DATABASE, served};
@@ -13,10 +11,7 @@ const USER: &str = "site_user";
 /// A finished site of this Frappe, handed over to a separate role; its old role has another password now.
 fn with_separate_user(version: &str) -> Stage {
     let stage = stage::empty();
-    let source = stage.bench.path().join("apps/frappe/frappe/__init__.py");
-    let text = fs::read_to_string(&source).expect("__init__.py");
-    let line = text.lines().find(|line| line.starts_with("__version__")).expect("a version");
-    fs::write(&source, text.replace(line, &format!("__version__ = \"{version}\""))).expect("__init__.py");
+    stage.bench.set_version(version);
     stage.created();
     stage.postgres.run("postgres", &format!("CREATE ROLE {USER} LOGIN PASSWORD 'works'"));
     stage.postgres.run("postgres", &format!("ALTER DATABASE {DATABASE} OWNER TO {USER}"));

@@ -37,6 +37,24 @@ fn a_transaction_pooler_is_refused_without_a_direct_address() {
     pooled(&stage, &pooler).run().exits(78).refuses("transaction-pooler");
 }
 
+/// Frappe's own session locks would not last there.
+#[test]
+fn a_frappe_that_takes_session_locks_is_refused_behind_a_transaction_pooler() {
+    let stage = stage::empty();
+    stage.bench.set_version("17.0.0");
+    for (mode, code) in [("transaction", 78), ("session", 0)] {
+        let users = [(SUPERUSER, PASSWORD), (DATABASE, SITE_PASSWORD)];
+        let Some(pooler) = Pooler::start(&stage.postgres, mode, &users) else { return };
+        let around = pooled(&stage, &pooler)
+            .set("CAULDRON_DB_DIRECT_HOST", "127.0.0.1")
+            .set("CAULDRON_DB_DIRECT_PORT", stage.postgres.port());
+        let ran = around.run().exits(code);
+        if code == 78 {
+            ran.refuses("transaction-pooler").says("session locks of its own");
+        }
+    }
+}
+
 /// The control: a pooler that gives each client its own backend is accepted.
 #[test]
 fn a_session_pooler_is_as_good_as_the_server() {

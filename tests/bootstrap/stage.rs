@@ -6,6 +6,7 @@ use nix::unistd::Pid;
 use crate::support::barrier::Barrier;
 use crate::support::bench::Bench;
 use crate::support::binary::Binary;
+use crate::support::generation::Generation;
 use crate::support::postgres::Postgres;
 use crate::support::redis::Redis;
 use crate::support::stage::Stage;
@@ -20,7 +21,16 @@ pub fn empty() -> Stage {
 }
 
 pub fn on(postgres: Postgres) -> Stage {
-    Stage::with(SITE, DATABASE, postgres, Redis::start(), Bench::sample()).set("CAULDRON_WAIT_TIMEOUT", "20s")
+    with(postgres, Bench::sample())
+}
+
+/// Servers and a bench of this generation, without a site.
+pub fn of(generation: Generation) -> Stage {
+    with(Postgres::start(), Bench::sample_of(generation))
+}
+
+fn with(postgres: Postgres, bench: Bench) -> Stage {
+    Stage::with(SITE, DATABASE, postgres, Redis::start(), bench).set("CAULDRON_WAIT_TIMEOUT", "20s")
 }
 
 /// Makes Frappe's steps stop at the barrier.

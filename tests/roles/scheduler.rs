@@ -143,6 +143,23 @@ fn a_scheduler_that_takes_over_gets_the_lock_from_its_own_web_role() {
     assert!(!pod.log().contains("scheduler.lock_held"), "{}", pod.log());
 }
 
+/// A worker pool of Frappe 16 ticks if it gets the lock.
+#[test]
+fn a_worker_pool_in_exec_cannot_tick() {
+    let stage = RolesStage::new();
+    let container = Container::new(&stage);
+    let taken = |last_word: &str| {
+        let code = "import fcntl, sys\nfile = open('config/scheduler_process', 'w')\ntry:\n    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)\n    print('it ticks')\nexcept OSError:\n    print('it does not tick')";
+        let exec = scheduler(&container, &stage).with_command("exec");
+        let words =
+            ["--", "sh", "-c", "cd \"$FRAPPE_BENCH_ROOT\" && exec python -c \"$0\" \"$1\"", code, last_word];
+        words.iter().fold(exec, |exec, word| exec.argument(word)).run().exits(0)
+    };
+    taken("worker-pool").prints("it does not tick").event("exec.scheduler_fenced");
+    // The control.
+    taken("worker").prints("it ticks");
+}
+
 fn a_disabled_or_paused_scheduler_is_reported(stage: RolesStage) {
     let _alone = alone();
     let container = Container::new(&stage);

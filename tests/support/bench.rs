@@ -108,7 +108,7 @@ impl Bench {
     }
 
     /// Changes the version that the sample bench's Frappe states.
-    fn set_version(&self, version: &str) {
+    pub fn set_version(&self, version: &str) {
         let text = fs::read_to_string(self.frappe_init()).expect("frappe");
         let line = text.lines().find(|line| line.starts_with("__version__")).expect("a version");
         let text = text.replace(line, &format!("__version__ = \"{version}\""));

@@ -81,6 +81,8 @@ fn judge_value(key: &FrappeKey, file: &'static str, value: &Value, seen: &Seen<'
             let hint = "it is no port, so 9000 is used: write a number from 1 to 65535";
             (is_true(value) && !is_used).then(|| hint.to_string()).and_then(warned)
         }
+        // The default. In an image without the node server, the role is refused (`roles::socketio`).
+        ("socketio_backend", _) if value == "node" => None,
         ("scheduler_tick_interval", _) => tick(file, value),
         ("db_socket", Treatment::Refused(cause)) if is_true(value) => socket(file, value, cause, seen),
         ("rate_limit", Treatment::Refused(cause)) if is_true(value) && !is_rate_limit(value) => {

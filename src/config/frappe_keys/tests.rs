@@ -55,7 +55,7 @@ const NOTHING: [&str; 0] = [];
 /// For every row: values that are used, or are Frappe's own affair, and values that are named or refused.
 #[test]
 fn the_claim_of_every_row() {
-    let cases: [(&str, &str, &[&str], &[&str]); 43] = [
+    let cases: [(&str, &str, &[&str], &[&str]); 45] = [
         // Key, file, JSON that is silently right, JSON that is named in the warning.
         ("default_site", COMMON, &[r#""s.local""#, r#""other.local""#], &[]),
         ("default_site", SITE, &["null"], &[r#""s.local""#]),
@@ -99,6 +99,13 @@ fn the_claim_of_every_row() {
         ("socketio_port", SITE, &["0"], &["9010"]),
         ("socketio_uds", COMMON, &["null", r#""""#], &[r#""/run/socketio.sock""#]),
         ("socketio_uds", SITE, &["null"], &[r#""/run/socketio.sock""#]),
+        (
+            "socketio_backend",
+            COMMON,
+            &[r#""node""#, "null", r#""""#],
+            &[r#""python""#, r#""python-embedded""#, "true"],
+        ),
+        ("socketio_backend", SITE, &["null"], &[r#""python""#]),
         ("host_name", COMMON, &[r#""erp.test""#, r#""https://erp.test/""#, "null", r#""""#], &[]),
         ("host_name", SITE, &[r#""erp.test""#, r#""https://erp.test/""#, "null"], &[]),
         ("hostname", COMMON, &[r#""erp.test""#], &[]),

@@ -28,8 +28,6 @@ use crate::roles::RoleContext;
 use crate::supervise::orders::{Order, Run};
 use crate::supervise::run_service::ServiceStatus;
 
-/// One number for all databases: an advisory lock is local to its database.
-const SCHEDULER_LOCK: i64 = 0x6361_756c_7363_6865; // "caulsche"
 /// The site's settings change rarely, and reading them costs a query.
 const HEARTBEATS_PER_SETTINGS_READ: u32 = 5;
 
@@ -111,10 +109,10 @@ impl Election {
     async fn stand_by(&self, connection: &Connection) -> Result<(), String> {
         loop {
             let holder = query(async {
-                if advisory_lock::try_take(connection, SCHEDULER_LOCK).await? {
+                if advisory_lock::try_take(connection, advisory_lock::key::SCHEDULER).await? {
                     Ok(None)
                 } else {
-                    advisory_lock::holder(connection, SCHEDULER_LOCK).await.map(Some)
+                    advisory_lock::holder(connection, advisory_lock::key::SCHEDULER).await.map(Some)
                 }
             });
             match holder.await? {
