@@ -6,12 +6,19 @@ use std::time::{Duration, Instant};
 
 use crate::stage::{self, DATABASE, SITE, served};
 use crate::support::bench::ADMIN_PASSWORD;
+use crate::support::generation::{Generation, of_each_generation};
 use crate::support::{http, snapshot};
 
-#[test]
-fn from_nothing_to_a_site_that_answers() {
-    let stage = stage::empty();
+of_each_generation![
+    from_nothing_to_a_site_that_answers,
+    a_complete_site_without_a_mark_is_migrated_once_and_served,
+];
+
+fn from_nothing_to_a_site_that_answers(generation: Generation) {
+    let stage = stage::of(generation);
     stage.created();
+    let reads_user = generation == Generation::Frappe16;
+    assert_eq!(stage.site_config().get("db_user").is_some(), reads_user, "16 writes the role");
     let site = stage.session();
     assert!(site.is("exists (select from \"tabDefaultValue\" where defkey = 'installed_apps')"));
     let scheduler =
@@ -79,9 +86,8 @@ fn a_second_start_has_nothing_to_do() {
 }
 
 /// A site created by Frappe alone has no mark: it may not be finished, so it is migrated once.
-#[test]
-fn a_complete_site_without_a_mark_is_migrated_once_and_served() {
-    let stage = stage::empty();
+fn a_complete_site_without_a_mark_is_migrated_once_and_served(generation: Generation) {
+    let stage = stage::of(generation);
     stage.bench.connect(&stage.postgres, &stage.redis);
     stage.bench.new_site(SITE, DATABASE);
     let key = stage.site_config().get("encryption_key").cloned();

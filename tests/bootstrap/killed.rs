@@ -5,6 +5,7 @@ use nix::sys::signal::Signal;
 use crate::stage::{self, DATABASE, SITE, held_at, kill_9, served};
 use crate::support::barrier::Barrier;
 use crate::support::binary::LONG;
+use crate::support::generation::{Generation, of_each_generation};
 use crate::support::postgres::SUPERUSER;
 use crate::support::session::Session;
 use crate::support::snapshot;
@@ -29,7 +30,11 @@ const COMPLETE: [&str; 4] =
 
 /// Kills new-site at `step`; the pod that ran it exits 75.
 fn killed_at(step: &str) -> Stage {
-    let stage = stage::empty();
+    killed_on(Generation::Frappe15, step)
+}
+
+fn killed_on(generation: Generation, step: &str) -> Stage {
+    let stage = stage::of(generation);
     let barrier = Barrier::at(step);
     let pod = held_at(stage.leader(), &barrier).spawn();
     let held = barrier.wait(LONG);
@@ -68,9 +73,9 @@ fn is_made_again(stage: &Stage) {
     stage.leader().run().exits(0).event("site.up_to_date");
 }
 
-fn each_is_made_again(steps: &[&str]) {
+fn each_is_made_again(generation: Generation, steps: &[&str]) {
     for step in steps {
-        let stage = killed_at(step);
+        let stage = killed_on(generation, step);
         is_made_again(&stage);
         let trash = stage.bench.sites().join(".cauldron/trash");
         let kept = std::fs::read_dir(trash).expect("the earlier folder").count();
@@ -78,19 +83,23 @@ fn each_is_made_again(steps: &[&str]) {
     }
 }
 
+of_each_generation![
+    killed_between_the_tables,
+    killed_before_administrator,
+    killed_after_administrator_one_migrate_completes_it,
+];
+
 #[test]
 fn killed_before_the_tables() {
-    each_is_made_again(&UNFINISHED[..3]);
+    each_is_made_again(Generation::Frappe15, &UNFINISHED[..3]);
 }
 
-#[test]
-fn killed_between_the_tables() {
-    each_is_made_again(&UNFINISHED[3..6]);
+fn killed_between_the_tables(generation: Generation) {
+    each_is_made_again(generation, &UNFINISHED[3..6]);
 }
 
-#[test]
-fn killed_before_administrator() {
-    each_is_made_again(&UNFINISHED[6..]);
+fn killed_before_administrator(generation: Generation) {
+    each_is_made_again(generation, &UNFINISHED[6..]);
 }
 
 /// The guard: another client restores a dump into the unfinished site, with either login.
@@ -163,10 +172,9 @@ fn a_truncated_site_config_of_our_own_attempt_is_written_again() {
     served(stage.leader()).ping_and_stop();
 }
 
-#[test]
-fn killed_after_administrator_one_migrate_completes_it() {
+fn killed_after_administrator_one_migrate_completes_it(generation: Generation) {
     for step in COMPLETE {
-        let stage = killed_at(step);
+        let stage = killed_on(generation, step);
         stage.leader().run().exits(0).event("site.completing");
         assert_eq!(stage.state("phase").as_deref(), Some("complete"));
         let site = stage.session();

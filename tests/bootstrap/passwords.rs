@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::stage::{self, DATABASE, SITE, served};
 use crate::support::binary::Binary;
+use crate::support::generation::{Generation, of_each_generation};
 use crate::support::http;
 use crate::support::postgres::PASSWORD;
 use crate::support::session::Session;
@@ -114,10 +115,11 @@ fn a_new_site_password_is_given_to_the_role() {
     }
 }
 
+of_each_generation![an_interrupted_rotation_is_finished];
+
 /// Killed between the role and the file: the configured password opens the database, and the file follows.
-#[test]
-fn an_interrupted_rotation_is_finished() {
-    let stage = stage::empty();
+fn an_interrupted_rotation_is_finished(generation: Generation) {
+    let stage = stage::of(generation);
     stage.created();
     stage.postgres.run("postgres", "ALTER ROLE frappe PASSWORD 'second'");
     let leader = || stage.leader().set("SITE_DB_PASSWORD", "second");

@@ -11,6 +11,7 @@ use crate::release::LATER;
 use crate::stage::{GateStage, LONG};
 use crate::support::barrier::Barrier;
 use crate::support::binary::Pod;
+use crate::support::generation::{Generation, of_each_generation};
 use crate::upgrade::held_at;
 
 const STEPS: [&str; 4] =
@@ -62,17 +63,17 @@ fn strike(stage: &GateStage, step: &str, victim: Victim) {
     );
 }
 
-#[test]
-fn killed_supervisor() {
+of_each_generation![killed_supervisor, killed_migrate];
+
+fn killed_supervisor(generation: Generation) {
     for step in steps(Victim::Supervisor) {
-        strike(&GateStage::with_release(), step, Victim::Supervisor);
+        strike(&GateStage::with_release_of(generation), step, Victim::Supervisor);
     }
 }
 
-#[test]
-fn killed_migrate() {
+fn killed_migrate(generation: Generation) {
     for step in steps(Victim::Migrate) {
-        strike(&GateStage::with_release(), step, Victim::Migrate);
+        strike(&GateStage::with_release_of(generation), step, Victim::Migrate);
     }
 }
 

@@ -58,7 +58,7 @@ impl GateStage {
 
     fn of(old: Bench, redis: Redis) -> Self {
         old.configure(json!({"bench_id": "one"}));
-        let new = old.other_image();
+        let new = old.other_image_of(old.generation());
         if old.path().join(GIT).exists() {
             copy(&old.path().join(GIT), &new.path().join(GIT));
         }
@@ -66,6 +66,11 @@ impl GateStage {
         let stage = Self { stage: stage.set("CAULDRON_WAIT_TIMEOUT", "20s"), new };
         stage.created();
         stage
+    }
+
+    /// Two images of this generation, the new one with a release.
+    pub fn with_release_of(generation: Generation) -> Self {
+        Self::of(Bench::sample_of(generation), Redis::start()).released()
     }
 
     /// The new image has Frappe 16.

@@ -6,15 +6,17 @@ use crate::release::LATER;
 use crate::stage::{GateStage, LONG, ONCE};
 use crate::support::barrier::Barrier;
 use crate::support::binary::Binary;
+use crate::support::generation::{Generation, of_each_generation};
 use crate::support::wait::eventually;
 
 pub fn held_at(binary: Binary, barrier: &Barrier) -> Binary {
     barrier.environment().into_iter().fold(binary, |binary, (name, value)| binary.set(name, value))
 }
 
-#[test]
-fn a_new_release_is_migrated_to_once() {
-    let stage = GateStage::with_release();
+of_each_generation![a_new_release_is_migrated_to_once];
+
+fn a_new_release_is_migrated_to_once(generation: Generation) {
+    let stage = GateStage::with_release_of(generation);
     let old = stage.state("fingerprint");
     stage.leader_on(&stage.new).run().exits(0).event("migration.backup_taken").event("migration.finished");
     stage.is_migrated();

@@ -1,6 +1,25 @@
 //! The two generations of Frappe that the sample bench imitates: their packages, and what Frappe itself does
 //! differently.
 
+/// Declares tests of the file's functions, each of which takes a generation: `frappe_15::NAME` and `frappe_16::NAME`.
+#[allow(unused_macros)]
+macro_rules! of_each_generation {
+    (@$module:ident, $generation:ident: $($test:ident),+) => {
+        mod $module {
+            $(#[test]
+            fn $test() {
+                super::$test($crate::support::generation::Generation::$generation);
+            })+
+        }
+    };
+    ($($test:ident),+ $(,)?) => {
+        $crate::support::generation::of_each_generation!(@frappe_15, Frappe15: $($test),+);
+        $crate::support::generation::of_each_generation!(@frappe_16, Frappe16: $($test),+);
+    };
+}
+#[allow(unused_imports)]
+pub(crate) use of_each_generation;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Generation {
     /// RQ 1.15.1 and redis-py 4.5.5.
