@@ -1,6 +1,7 @@
 //! The paths of a bench, and helpers that read and write its files.
 
 pub mod atomic_file;
+pub mod file_thread;
 pub mod json_file;
 pub mod site_login;
 pub mod tree;

@@ -16,6 +16,7 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 
 use crate::apps::recorded_in_git;
+use crate::bench::file_thread::on_file_thread;
 use crate::bench::{self, Bench};
 use crate::code::version::Version;
 use crate::fingerprint::{cache, hex};
@@ -64,16 +65,14 @@ impl Code {
     async fn read_packages(bench: &Bench, packages: Vec<(String, PathBuf)>, writes: bool) -> Result<Self> {
         let indexes = bench.cauldron().join("fingerprints");
         let began = Instant::now();
-        let code = tokio::task::spawn_blocking(move || read(&indexes, packages, writes)).await;
+        let code = on_file_thread(move || read(&indexes, packages, writes)).await;
         let elapsed_ms = began.elapsed().as_secs_f64() * 1_000.0;
         tracing::debug!(
             event = "app.fingerprints_read",
             elapsed_ms,
             "read the fingerprints of this pod's apps"
         );
-        code.map_err(|error| {
-            Fault::new(crate::outcome::BUG, format!("reading the apps: {error}"), "report this as a bug")
-        })?
+        code?
     }
 
     /// The fingerprint for these installed apps.

@@ -14,6 +14,7 @@ use self::build_bench::BuildBench;
 use super::bundle::Bundle;
 use super::program::{self, RunResult};
 use crate::bench::Bench;
+use crate::bench::file_thread::on_file_thread;
 use crate::frappe::environment::ChildEnvironment;
 use crate::frappe::failure_line::reason;
 use crate::outcome::refusal::Refusal;
@@ -80,7 +81,7 @@ impl Build<'_> {
         self.build(pod, &bench).await?;
         let dist = self.needs.bundles.then(|| self.dist(&bench));
         self.collect_output(&bench.assets(), dist.as_deref()).map_err(|error| fault(&error))?;
-        bench.restore_source().map_err(|error| fault(&error))?;
+        on_file_thread(move || bench.restore_source()).await?.map_err(|error| fault(&error))?;
         Ok(true)
     }
 

@@ -35,7 +35,7 @@ pub async fn copy_to_volume(pod: &Pod, app: &str, code: Option<&AppCode>) -> Flo
         site: pod.config.site.as_deref(),
     };
     if let Some(AppCode::Bundle(bundle)) = code {
-        return Ok(Some(publisher.copy(bundle)?));
+        return Ok(Some(publisher.copy(bundle).await?));
     }
     let folder = pod.bench.apps().join(app);
     if !image.apps.contains_key(app) {

@@ -29,6 +29,7 @@ use super::pins::Pins;
 use super::publish::Publisher;
 use super::{AppCode, bundles_of};
 use crate::bench::atomic_file::write_atomic;
+use crate::bench::file_thread::on_file_thread;
 use crate::config::apps::IMAGE_APP_LIST;
 use crate::outcome::{Fault, Flow, Result};
 use crate::pod::Pod;
@@ -45,7 +46,8 @@ pub async fn prepare(pod: &Pod) -> Flow<Vec<AppCode>> {
     }
     let work = Preparation::new(pod, Store::Volume)?;
     let code = work.run().await?;
-    collect(&work.store.bundles(), &History::read(&work.store.cauldron)?, SystemTime::now());
+    let (bundles, history) = (work.store.bundles(), History::read(&work.store.cauldron)?);
+    on_file_thread(move || collect(&bundles, &history, SystemTime::now())).await?;
     Ok(code)
 }
 

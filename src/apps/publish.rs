@@ -23,6 +23,7 @@ use super::requirements::Source;
 use super::source_tree::{copy_tree, open_to_all, sync};
 use super::staging::Staging;
 use crate::bench::atomic_file::sync_folder;
+use crate::bench::file_thread::on_file_thread;
 use crate::fingerprint::manifest_digest;
 use crate::frappe::environment::ChildEnvironment;
 use crate::outcome::{Fault, Flow, Result};
@@ -84,7 +85,7 @@ impl Publisher<'_> {
             subfolder: app.subfolder.clone(),
         };
         self.compile(&root, &self.place(&manifest)).await?;
-        let bundle = self.put_in_place(&staging, &manifest)?;
+        let bundle = self.put_in_place(&staging, &manifest).await?;
         self.record_duration(&publish_step(&label), begin.elapsed());
         tracing::info!(
             event = "bundle.published",
@@ -102,15 +103,16 @@ impl Publisher<'_> {
     ///
     /// # Errors
     /// The volume cannot be written.
-    pub fn copy(&self, bundle: &Bundle) -> Result<Bundle> {
-        let staging = Staging::make(&self.bundles)?;
-        copy_tree(&bundle.root, &staging.bundle()).map_err(|error| self.cannot_write(&error))?;
+    pub async fn copy(&self, bundle: &Bundle) -> Result<Bundle> {
+        let staging = self.staging().await?;
+        let (from, to) = (bundle.root.clone(), staging.bundle());
+        self.on_files(move || copy_tree(&from, &to)).await?;
         tracing::info!(
             event = "bundle.copied_to_volume",
             app = bundle.manifest.app,
             "only this image has the app: copied it to the volume for pods of other images"
         );
-        self.put_in_place(&staging, &bundle.manifest)
+        self.put_in_place(&staging, &bundle.manifest).await
     }
 
     /// Compiles bytecode for all pods, whose uid may not be able to write it. Files that do not compile, such as
@@ -130,13 +132,13 @@ impl Publisher<'_> {
     }
 
     /// Verifies the bundle, syncs it to disk, and only then renames it into its final place.
-    fn put_in_place(&self, staging: &Staging, manifest: &Manifest) -> Result<Bundle> {
+    async fn put_in_place(&self, staging: &Staging, manifest: &Manifest) -> Result<Bundle> {
         let root = staging.bundle();
         let fault = |error: &io::Error| self.cannot_write(error);
         manifest.write(&root)?;
         Bundle::open(&root)?;
-        open_to_all(&root).map_err(|error| fault(&error))?;
-        sync(&root).map_err(|error| fault(&error))?;
+        let tree = root.clone();
+        self.on_files(move || open_to_all(&tree).and_then(|()| sync(&tree))).await?;
         let place = self.place(manifest);
         let app = self.bundles.join(&manifest.app);
         fs::create_dir_all(&app).map_err(|error| fault(&error))?;
@@ -174,6 +176,15 @@ impl Publisher<'_> {
         let place = app.join(&key);
         let is_unbuilt = || Bundle::open(&place).is_ok_and(|bundle| bundle.lacks_build());
         if manifest.built_assets && is_unbuilt() { app.join(key + BUILT) } else { place }
+    }
+
+    async fn staging(&self) -> Result<Staging> {
+        let bundles = self.bundles.clone();
+        on_file_thread(move || Staging::make(&bundles)).await?
+    }
+
+    async fn on_files(&self, work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<()> {
+        on_file_thread(work).await?.map_err(|error| self.cannot_write(&error))
     }
 
     fn record_duration(&self, step: &str, took: Duration) {

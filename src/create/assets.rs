@@ -1,8 +1,9 @@
 //! Publishes a version's assets to all pods, and their names to Redis, before the first pod of the version serves.
 
+use crate::bench::file_thread::on_file_thread;
 use crate::config::BootstrapMode;
 use crate::leader::context::{Context, OverlayContext};
-use crate::outcome::{BUG, Fault, Result};
+use crate::outcome::Result;
 use crate::overlay::caches::Caches;
 use crate::overlay::{BenchOverlay, published};
 
@@ -43,7 +44,5 @@ async fn publish_to_volume(overlay: &BenchOverlay, leads: bool) -> Result<()> {
             );
         }
     };
-    tokio::task::spawn_blocking(publishing)
-        .await
-        .map_err(|error| Fault::new(BUG, format!("publishing assets: {error}"), "report this"))
+    on_file_thread(publishing).await
 }

@@ -12,7 +12,7 @@
 //! holder, and takes over from a dead one (`takeover`).
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio_postgres::{Client, Error};
@@ -25,7 +25,9 @@ use crate::postgres::advisory_lock::{self, LockHolder};
 use crate::postgres::sql::sql_fault;
 use crate::record::schema;
 use crate::record::state::{self, State};
-use crate::record::timing::{HEARTBEAT_INTERVAL, LOCK_RETRY_INTERVAL, LOST_AFTER, SESSION_ENDS_WITHIN};
+use crate::record::timing::{
+    HEARTBEAT_AFTER_PAUSE, HEARTBEAT_INTERVAL, LOCK_RETRY_INTERVAL, LOST_AFTER, SESSION_ENDS_WITHIN,
+};
 use crate::status::handle::StatusHandle;
 use crate::status::operation::NotReady;
 
@@ -185,7 +187,7 @@ async fn send_heartbeats(
                 break;
             }
         }
-        let left = LOST_AFTER.saturating_sub(last_success.elapsed());
+        let left = time_for_heartbeat(last_success.elapsed());
         match tokio::time::timeout(left, state::heartbeat(&connection, &site, &status.read().doing())).await {
             Ok(Ok(())) => last_success = Instant::now(),
             Ok(Err(error)) => tracing::warn!(event = "leader.heartbeat_failed", %error, "a heartbeat failed"),
@@ -196,4 +198,23 @@ async fn send_heartbeats(
         }
     }
     let _ = lost.send(true);
+}
+
+/// The time for the next heartbeat after `silent_for` without one. A process that was paused still sends one: its
+/// success proves that the session, and so the lock, is still its own.
+fn time_for_heartbeat(silent_for: Duration) -> Duration {
+    LOST_AFTER.saturating_sub(silent_for).max(HEARTBEAT_AFTER_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_paused_leader_sends_one_more_heartbeat_before_it_gives_up() {
+        assert_eq!(time_for_heartbeat(HEARTBEAT_INTERVAL), LOST_AFTER - HEARTBEAT_INTERVAL);
+        for paused in [LOST_AFTER, LOST_AFTER * 6] {
+            assert_eq!(time_for_heartbeat(paused), HEARTBEAT_AFTER_PAUSE);
+        }
+    }
 }

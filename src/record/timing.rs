@@ -18,6 +18,9 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
 /// The time without a successful heartbeat after which the leader gives up the lock and kills its step. Also the
 /// timeout of every query on the lock's session.
 pub const LOST_AFTER: Duration = Duration::from_secs(10);
+/// The time for a heartbeat of a process that was itself stopped or starved for longer than [`LOST_AFTER`]. The lock
+/// belongs to the session, and may have outlived that pause: only the database can tell.
+pub const HEARTBEAT_AFTER_PAUSE: Duration = Duration::from_secs(2);
 /// The time that a leader has, after it gave up or finished, to end its step and to update the record.
 pub const LEADER_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The age up to which a heartbeat proves that the leader lives. The session of a leader with an older one is ended.
@@ -91,7 +94,10 @@ const TAKEOVER: Duration =
 // A leader tries a heartbeat before it concludes that it has lost the lock.
 const _: () = assert!(is_less(HEARTBEAT_INTERVAL, LOST_AFTER));
 // A leader without a connection has killed its step before another pod ends its session.
-const _: () = assert!(is_less(LOST_AFTER.saturating_add(LEADER_SHUTDOWN_TIMEOUT), LEADER_ALIVE_FOR));
+const _: () = assert!(is_less(
+    LOST_AFTER.saturating_add(HEARTBEAT_AFTER_PAUSE).saturating_add(LEADER_SHUTDOWN_TIMEOUT),
+    LEADER_ALIVE_FOR
+));
 // Three times the silence after which a leader gives up: a leader that counts as dead is dead, or hangs.
 const _: () = assert!(!is_less(LEADER_ALIVE_FOR, LOST_AFTER.saturating_mul(3)));
 // A pod that has just got the lock does not count as dead sooner than one that has led.

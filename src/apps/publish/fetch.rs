@@ -50,7 +50,7 @@ impl Publisher<'_> {
         let label = app.label();
         let begin = Instant::now();
         self.pod.status.begin(Operation::FetchingApp(label.clone()));
-        let staging = Staging::make(&self.bundles)?;
+        let staging = self.staging().await?;
         for folder in [staging.bundle(), staging.scratch()] {
             fs::create_dir(folder).map_err(|error| self.cannot_write(&error))?;
         }
@@ -112,7 +112,8 @@ impl Publisher<'_> {
                     from,
                     "this bench differs from the bundle's: making a bundle for it from the same source"
                 );
-                copy_sources(bundle, &staging.bundle()).map_err(|error| self.cannot_write(&error))?;
+                let (root, to) = (bundle.root.clone(), staging.bundle());
+                self.on_files(move || copy_sources(&root, &to)).await?;
                 Ok((Descent { follows, precedes }, Vec::new()))
             }
             Origin::Image(folder) => {
@@ -121,7 +122,8 @@ impl Publisher<'_> {
                     app = label,
                     "only this image has the app: copying it to the volume for pods of other images"
                 );
-                copy_app(folder, &staging.source()).map_err(|error| self.cannot_write(&error))?;
+                let (from, to) = (folder.to_path_buf(), staging.source());
+                self.on_files(move || copy_app(&from, &to)).await?;
                 Ok((Descent::default(), Vec::new()))
             }
         }

@@ -4,7 +4,6 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::super::bundle::Bundle;
 use super::super::git::MissingSubmodule;
 use super::super::source_tree::{copy_tree, remove_git};
 use crate::config::apps::AppSpec;
@@ -12,10 +11,10 @@ use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Result};
 
 /// Copies source and assets of a bundle, but not bytecode and requirements, which depend on its Python.
-pub(super) fn copy_sources(bundle: &Bundle, root: &Path) -> io::Result<()> {
+pub(super) fn copy_sources(bundle: &Path, root: &Path) -> io::Result<()> {
     for folder in ["source", "assets"] {
-        if bundle.root.join(folder).is_dir() {
-            copy_tree(&bundle.root.join(folder), &root.join(folder))?;
+        if bundle.join(folder).is_dir() {
+            copy_tree(&bundle.join(folder), &root.join(folder))?;
         }
     }
     Ok(())
