@@ -96,6 +96,11 @@ pub enum Command {
         #[command(subcommand)]
         what: Apps,
     },
+    /// Manage the files of the user interface: compress them in an image
+    Assets {
+        #[command(subcommand)]
+        what: Assets,
+    },
     /// Run a program of the bench, such as `bench console`, in the environment of a role
     Exec {
         /// The program and its arguments
@@ -131,6 +136,12 @@ pub enum Apps {
         /// Python name of the app
         app: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Assets {
+    /// Write compressed files beside the assets at image build time, so that every request gets them
+    Compress,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -4,6 +4,7 @@
 mod apps_fetch;
 mod apps_list;
 mod apps_remove;
+mod assets_compress;
 mod bootstrap;
 mod completions;
 mod configure;
@@ -28,7 +29,7 @@ mod wait_deps;
 use std::pin::Pin;
 
 use crate::bench::Bench;
-use crate::cli::{Apps, Cli, Command, Format};
+use crate::cli::{Apps, Assets, Cli, Command, Format};
 use crate::config::source::ProcessEnvironment;
 use crate::config::{self, Config, Needs, Reader};
 use crate::doctor::Request;
@@ -109,6 +110,9 @@ fn entry(command: Command, format: Format) -> Entry {
         }
         Command::Apps { what: Apps::Fetch } => {
             Entry::with_supported_frappe(Needs::BENCH, |c, s| Box::pin(apps_fetch::fetch(c, s)))
+        }
+        Command::Assets { what: Assets::Compress } => {
+            Entry::with_any_frappe(Needs::BENCH, |c, s| Box::pin(assets_compress::compress(c, s)))
         }
         Command::Apps { what: Apps::List } => {
             Entry::with_any_frappe(Needs::BENCH, move |c, s| Box::pin(apps_list::list(c, format, s)))

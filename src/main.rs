@@ -19,6 +19,7 @@
 //!   front          the web port
 //!   overlay        this pod's view of the bench: its own sites folder, PYTHONPATH, assets
 //!   apps           custom apps from Git: pins, bundles, requirements, assets
+//!   web_files      files for browsers: their types, and the compressed files beside them
 //!   fingerprint    a digest of the files of an app that migrate reads
 //!   pod            shared by all parts of a running process: configuration, status, children, stop request
 //!   status         the state of this process, for probes, metrics and pages
@@ -78,6 +79,7 @@ mod supervise;
 mod sys;
 mod telemetry;
 mod tick;
+mod web_files;
 
 use std::process::ExitCode;
 

@@ -11,6 +11,7 @@ pub mod filesystem;
 pub mod folder_watch;
 pub mod limits;
 pub mod pidfd;
+pub mod priority;
 pub mod proc;
 pub mod process;
 pub mod signals;

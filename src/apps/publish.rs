@@ -31,6 +31,7 @@ use crate::pod::Pod;
 use crate::record::durations;
 use crate::status::operation::Operation;
 use crate::supervise::spawn::Spec;
+use crate::web_files::compress::compress;
 
 const COMPILE_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -84,6 +85,7 @@ impl Publisher<'_> {
             precedes: descent.precedes,
             subfolder: app.subfolder.clone(),
         };
+        self.compress_assets(&root, &source.join(&package.app)).await?;
         self.compile(&root, &self.place(&manifest)).await?;
         let bundle = self.put_in_place(&staging, &manifest).await?;
         self.record_duration(&publish_step(&label), begin.elapsed());
@@ -113,6 +115,17 @@ impl Publisher<'_> {
             "only this image has the app: copied it to the volume for pods of other images"
         );
         self.put_in_place(&staging, &bundle.manifest).await
+    }
+
+    /// Writes compressed files beside the assets, so that no pod compresses them for a request.
+    async fn compress_assets(&self, root: &Path, package: &Path) -> Flow<()> {
+        let status = self.pod.status.clone();
+        let folders = vec![root.join("assets"), package.join("public")];
+        let compressing = async {
+            let written = compress(folders, move |_, _| status.progress()).await;
+            written.map_err(|error| self.cannot_write(&error).into())
+        };
+        self.pod.shutdown.guard(compressing).await.map(drop)
     }
 
     /// Compiles bytecode for all pods, whose uid may not be able to write it. Files that do not compile, such as

@@ -61,7 +61,8 @@ fn is_unsupported(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput | ErrorKind::PermissionDenied)
 }
 
-fn tolerate_unsupported(result: io::Result<()>) -> io::Result<()> {
+/// Ignores the errors of [`is_unsupported`].
+pub fn tolerate_unsupported(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if is_unsupported(&error) => Ok(()),
         result => result,

@@ -1,17 +1,19 @@
-//! Checks of the bench's programs and code, without starting any of them.
+//! Checks of the bench's programs, code and assets, without starting any of them.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
 use super::finding::Finding;
 use super::id::Id;
-use crate::bench::Bench;
+use crate::bench::{Bench, json_file};
 use crate::frappe::supported;
 use crate::outcome;
+use crate::web_files::encoding::{Encoding, is_current, is_worth_compressing};
 
-/// Checks Python, gunicorn, Frappe, node and wkhtmltopdf.
+/// Checks Python, gunicorn, Frappe, node, wkhtmltopdf and the assets.
 pub fn check(bench: &Bench, path: &OsStr) -> Vec<Finding> {
     vec![
         program(
@@ -23,12 +25,20 @@ pub fn check(bench: &Bench, path: &OsStr) -> Vec<Finding> {
         frappe(bench),
         node(path),
         wkhtmltopdf(path),
+        assets(bench),
     ]
 }
 
 /// All checks of the bench, skipped for one reason.
 pub fn skipped(reason: &str) -> Vec<Finding> {
-    let all = [Id::BenchPython, Id::BenchGunicorn, Id::BenchFrappe, Id::BenchNode, Id::BenchWkhtmltopdf];
+    let all = [
+        Id::BenchPython,
+        Id::BenchGunicorn,
+        Id::BenchFrappe,
+        Id::BenchNode,
+        Id::BenchWkhtmltopdf,
+        Id::BenchAssets,
+    ];
     all.into_iter().map(|id| Finding::skipped(id, "bench", reason)).collect()
 }
 
@@ -85,6 +95,33 @@ fn wkhtmltopdf(path: &OsStr) -> Finding {
     }
 }
 
+/// Checks the scripts and styles that `bench build` recorded.
+fn assets(bench: &Bench) -> Finding {
+    let folder = bench.assets();
+    let names = json_file::read_object(&folder.join("assets.json")).ok().and_then(Result::ok);
+    let files = names.into_iter().flatten().filter_map(|(_, path)| {
+        let file = folder.join(path.as_str()?.strip_prefix("/assets/")?);
+        let original = fs::metadata(&file).ok()?;
+        is_worth_compressing(&file, original.len()).then_some((file, original))
+    });
+    let is_compressed = |(file, original): &(PathBuf, fs::Metadata)| {
+        Encoding::ALL.into_iter().any(|encoding| {
+            fs::metadata(encoding.beside(file)).is_ok_and(|compressed| is_current(&compressed, original))
+        })
+    };
+    let (compressed, plain): (Vec<_>, Vec<_>) = files.partition(is_compressed);
+    let (all, subject) = (compressed.len() + plain.len(), folder.display().to_string());
+    match plain.len() {
+        0 => Finding::ok(Id::BenchAssets, subject, format!("compressed: {all} of {all} scripts and styles")),
+        missing => Finding::warning(
+            Id::BenchAssets,
+            subject,
+            format!("{missing} of {all} scripts and styles are compressed for every request, by gzip only"),
+            "add `RUN cauldron-frappe assets compress` to the image's Dockerfile",
+        ),
+    }
+}
+
 /// The first executable of this name on the path.
 pub fn on_path(program: &str, path: &OsStr) -> Option<PathBuf> {
     std::env::split_paths(path)
@@ -94,7 +131,6 @@ pub fn on_path(program: &str, path: &OsStr) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::super::finding::Severity;
@@ -116,6 +152,26 @@ mod tests {
             fs::write(package.join("__init__.py"), format!("__version__ = \"{version}\"\n")).unwrap();
             assert_eq!(finding(Id::BenchFrappe).severity, severity, "{version}");
         }
+    }
+
+    #[test]
+    fn an_asset_without_a_current_compressed_file_is_reported() {
+        let folder = tempfile::tempdir().unwrap();
+        let bench = Bench::new(folder.path());
+        let scripts = bench.sites().join("assets/frappe/dist/js");
+        fs::create_dir_all(&scripts).unwrap();
+        assert_eq!(assets(&bench).severity, Severity::Ok, "nothing was built");
+        let names =
+            r#"{"desk.bundle.js": "/assets/frappe/dist/js/desk.js", "s.js": "/assets/frappe/dist/js/s.js"}"#;
+        fs::write(bench.sites().join("assets/assets.json"), names).unwrap();
+        fs::write(scripts.join("s.js"), "1").unwrap();
+        fs::write(scripts.join("desk.js"), "let one = 1;\n".repeat(100)).unwrap();
+        assert_eq!(assets(&bench).severity, Severity::Warning);
+        fs::write(scripts.join("desk.js.gz"), "").unwrap();
+        assert_eq!(assets(&bench).severity, Severity::Ok);
+        let compressed = fs::File::options().write(true).open(scripts.join("desk.js.gz")).unwrap();
+        compressed.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(assets(&bench).severity, Severity::Warning, "older than the script");
     }
 
     #[test]

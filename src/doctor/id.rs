@@ -55,6 +55,7 @@ ids! {
     BenchFrappe "bench-frappe" "Does Frappe exist, and is its version supported?"
     BenchNode "bench-node" "Is node on PATH, for socketio?"
     BenchWkhtmltopdf "bench-wkhtmltopdf" "Does wkhtmltopdf exist, which Frappe makes PDFs with?"
+    BenchAssets "bench-assets" "Are the scripts and styles of the image compressed?"
     ClientPsql "client-psql" "Is psql on PATH, for creating and restoring sites?"
     ClientPgDump "client-pg-dump" "Is pg_dump on PATH, and not older than the server?"
     AppsList "apps-list" "Does sites/apps.txt match apps/?"

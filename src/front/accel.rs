@@ -36,14 +36,14 @@ pub async fn answer(
     from_frappe: &Response<Body>,
 ) -> Result<Response<Body>, RequestError> {
     let file_ref = file_ref.as_ref().map_err(|error| *error)?;
-    let opened = find(&exchange.shared.roots, file_ref).await.ok_or(RequestError::NotFound)?;
+    let found = find(&exchange.shared.roots, file_ref, &[]).await.ok_or(RequestError::NotFound)?;
     let FileRef::Private { path, .. } = file_ref else { return Err(RequestError::NotFound) };
     // A status other than 200 does not grant access to the file.
     if from_frappe.status() != StatusCode::OK {
         return Err(RequestError::NotFound);
     }
     let options = ServeOptions { cache: "private, no-cache", download_active: true };
-    let mut response = static_file::answer(&opened, path, &exchange.method, request_headers, &options);
+    let mut response = static_file::answer(&found, path, &exchange.method, request_headers, &[], &options);
     let headers = response.headers_mut();
     let ours = [header::CONTENT_LENGTH, header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES, HEADER];
     for name in from_frappe.headers().keys().filter(|name| !ours.contains(name)) {

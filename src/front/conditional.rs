@@ -7,7 +7,7 @@ use hyper::header::{self, HeaderName};
 
 /// The validators of the requested file.
 pub struct Validators<'a> {
-    /// A strong ETag with its quotes.
+    /// The ETag with its quotes, without `W/`.
     pub etag: &'a str,
     pub modified: SystemTime,
 }

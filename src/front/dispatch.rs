@@ -104,32 +104,20 @@ async fn dispatch(
         (Route::Asset(_), _) if !is_read => Err(RequestError::MethodNotAllowed),
         (Route::Asset(path), _) => {
             let file_ref = FileRef::Asset(path);
-            let opened = find(&shared.roots, &file_ref).await.ok_or(RequestError::NotFound)?;
             let (headers, options) = (request.headers(), ServeOptions::of_asset(file_ref.path()));
-            Ok(static_file::answer_compressed(
-                &opened,
-                &shared.variants,
-                &file_ref,
-                &method,
-                headers,
-                &options,
-            ))
+            let accepted = static_file::accepted(headers);
+            let found = find(&shared.roots, &file_ref, &accepted).await.ok_or(RequestError::NotFound)?;
+            Ok(static_file::answer(&found, file_ref.path(), &method, headers, &accepted, &options))
         }
         (_, None) => Err(RequestError::UnknownHost),
         (Route::Socketio, Some(site)) => socketio::forward(exchange, client, &site, request).await,
         (Route::File(path), Some(site)) if is_read => {
             let file_ref = FileRef::Public { site: site.clone(), path };
-            match find(&shared.roots, &file_ref).await {
-                Some(opened) => {
-                    let (headers, options) = (request.headers(), ServeOptions::of_upload());
-                    Ok(static_file::answer_compressed(
-                        &opened,
-                        &shared.variants,
-                        &file_ref,
-                        &method,
-                        headers,
-                        &options,
-                    ))
+            let (headers, options) = (request.headers(), ServeOptions::of_upload());
+            let accepted = static_file::accepted(headers);
+            match find(&shared.roots, &file_ref, &accepted).await {
+                Some(found) => {
+                    Ok(static_file::answer(&found, file_ref.path(), &method, headers, &accepted, &options))
                 }
                 // Frappe answers with its own page for missing files.
                 None => answer_by_frappe(exchange, client, &site, request).await,

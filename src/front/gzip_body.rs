@@ -1,62 +1,63 @@
-//! Compresses responses of Frappe while they are sent.
+//! Compresses bodies while they are sent: responses of Frappe, uploads, and assets without a compressed file.
 
-use std::io::{self, Write};
+use std::io;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use hyper::Response;
+use hyper::body::Body as _;
 use hyper::header::{self, HeaderMap, HeaderValue};
 
 use super::answer::{Body, Content};
-use super::content_type;
+use super::gzip_encoder::GzipEncoder;
+use crate::web_files::content_type;
+use crate::web_files::encoding::Encoding;
 
-/// Higher levels cost the shared event loop more than the network saves.
-const LEVEL: Compression = Compression::new(3);
 /// The value of nginx in the official images; shorter responses do not shrink.
 const MIN_BYTES: u64 = 256;
 /// Output is held back until it has this size, or until the source has no more bytes for now.
 const CHUNK_BYTES: usize = 16 * 1024;
+/// Other connections have their turn after this much input: a millisecond.
+const MAX_INPUT_BYTES: usize = 64 * 1024;
 
 pub struct GzipBody {
     source: Content,
-    encoder: Option<GzEncoder<Vec<u8>>>,
+    encoder: GzipEncoder,
     /// True if the encoder holds bytes that were not sent.
     unflushed: bool,
 }
 
 impl GzipBody {
+    pub fn new(source: Content) -> Self {
+        Self { source, encoder: GzipEncoder::new(), unflushed: false }
+    }
+
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        loop {
-            let Some(encoder) = &mut self.encoder else { return Poll::Ready(None) };
+        let mut input_bytes = 0;
+        while input_bytes < MAX_INPUT_BYTES {
             match self.source.poll_bytes(cx) {
-                Poll::Ready(Some(Ok(bytes))) => {
-                    encoder.write_all(&bytes)?;
+                Poll::Ready(Some(bytes)) => {
+                    let bytes = bytes?;
+                    self.encoder.write(&bytes)?;
                     self.unflushed = true;
-                    if encoder.get_ref().len() >= CHUNK_BYTES {
-                        return Poll::Ready(Some(Ok(take(encoder))));
+                    input_bytes += bytes.len();
+                    if self.encoder.available() >= CHUNK_BYTES {
+                        return Poll::Ready(Some(Ok(self.encoder.take())));
                     }
                 }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
-                Poll::Ready(None) => {
-                    let rest = self.encoder.take().map(GzEncoder::finish).transpose()?;
-                    return Poll::Ready(rest.map(|rest| Ok(rest.into())));
-                }
+                Poll::Ready(None) => return Poll::Ready(self.encoder.finish().transpose()),
                 // A slow source: send the available bytes without waiting for more.
                 Poll::Pending if self.unflushed => {
                     self.unflushed = false;
-                    encoder.flush()?;
-                    return Poll::Ready(Some(Ok(take(encoder))));
+                    self.encoder.flush()?;
+                    return Poll::Ready(Some(Ok(self.encoder.take())));
                 }
                 Poll::Pending => return Poll::Pending,
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
-}
-
-fn take(encoder: &mut GzEncoder<Vec<u8>>) -> Bytes {
-    std::mem::take(encoder.get_mut()).into()
 }
 
 /// Compresses a response if the client accepts gzip and the response is uncompressed text.
@@ -66,23 +67,28 @@ pub fn compress(request_headers: &HeaderMap, response: Response<Body>) -> Respon
     }
     let (mut head, body) = response.into_parts();
     head.headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    if !accepts(request_headers, "gzip") {
+    if !accepts(request_headers, Encoding::Gzip) {
         return Response::from_parts(head, body);
     }
     head.headers.remove(header::CONTENT_LENGTH);
     head.headers.remove(header::ACCEPT_RANGES);
     head.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     weaken_etag(&mut head.headers);
-    let encoder = Some(GzEncoder::new(Vec::new(), LEVEL));
-    let body = GzipBody { source: body.into_content(), encoder, unflushed: false };
-    Response::from_parts(head, Body::new(Content::Gzip(Box::new(body))))
+    // The response to HEAD has the same head and no body.
+    let body = match body.is_end_stream() {
+        true => body,
+        false => Body::new(Content::Gzip(Box::new(GzipBody::new(body.into_content())))),
+    };
+    Response::from_parts(head, body)
 }
 
 fn is_worth_compressing(response: &Response<Body>) -> bool {
     let headers = response.headers();
     let text =
         |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
-    let length = hyper::body::Body::size_hint(response.body()).exact();
+    // The body of a response to HEAD has no length.
+    let announced = text(header::CONTENT_LENGTH).parse().ok();
+    let length = announced.or_else(|| response.body().size_hint().exact());
     content_type::is_text(text(header::CONTENT_TYPE))
         && !headers.contains_key(header::CONTENT_ENCODING)
         && !headers.contains_key(header::CONTENT_RANGE)
@@ -100,8 +106,12 @@ fn weaken_etag(headers: &mut HeaderMap) {
     }
 }
 
-/// True if Accept-Encoding allows this encoding.
-pub fn accepts(headers: &HeaderMap, encoding: &str) -> bool {
+/// The encodings that the client accepts, those with the smallest files first.
+pub fn accepted(headers: &HeaderMap) -> Vec<Encoding> {
+    Encoding::ALL.into_iter().filter(|encoding| accepts(headers, *encoding)).collect()
+}
+
+fn accepts(headers: &HeaderMap, encoding: Encoding) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|offer| {
         let mut parts = offer.split(';').map(str::trim);
@@ -109,7 +119,7 @@ pub fn accepts(headers: &HeaderMap, encoding: &str) -> bool {
         let refused = parts.any(|part| {
             part.strip_prefix("q=").and_then(|q| q.parse::<f32>().ok()).is_some_and(|q| q <= 0.0)
         });
-        name.eq_ignore_ascii_case(encoding) && !refused
+        name.eq_ignore_ascii_case(encoding.name()) && !refused
     })
 }
 
@@ -121,7 +131,7 @@ mod tests {
     fn an_encoding_is_accepted_unless_its_weight_is_zero() {
         let accepted = |value: &str| {
             let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, value.parse().unwrap())]);
-            (accepts(&headers, "gzip"), accepts(&headers, "br"))
+            (accepts(&headers, Encoding::Gzip), accepts(&headers, Encoding::Brotli))
         };
         assert_eq!(accepted("gzip, deflate, br, zstd"), (true, true));
         assert_eq!(accepted("GZIP;q=0.5, br;q=0"), (true, false));

@@ -133,9 +133,9 @@ async fn challenge(
     }
     let path = PathBuf::from(format!("public{CHALLENGES}{token}"));
     let file_ref = FileRef::Private { site, path };
-    let opened = find(&shared.roots, &file_ref).await.ok_or(RequestError::NotFound)?;
+    let opened = find(&shared.roots, &file_ref, &[]).await.ok_or(RequestError::NotFound)?;
     let options = ServeOptions { cache: "no-store", download_active: true };
-    Ok(static_file::answer(&opened, file_ref.path(), request.method(), request.headers(), &options))
+    Ok(static_file::answer(&opened, file_ref.path(), request.method(), request.headers(), &[], &options))
 }
 
 #[cfg(test)]

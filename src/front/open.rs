@@ -1,18 +1,17 @@
 //! Finds the folder of a requested file, and opens the file.
 
-use std::fs::{File, Metadata};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
 
-use super::open_beneath::{Blocking, open_beneath, regular};
+use super::open_beneath::{Blocking, Opened, open_beneath, regular};
 use super::static_file::is_hashed;
 use crate::bench::Bench;
 use crate::overlay::published;
+use crate::web_files::encoding::{Encoding, is_current, is_worth_compressing};
 
 /// A requested file.
 #[derive(Clone, Debug)]
@@ -34,11 +33,13 @@ impl FileRef {
     }
 }
 
-/// An open file with its metadata.
+/// A file that was found.
 #[derive(Clone, Debug)]
-pub struct Opened {
-    pub file: Arc<File>,
-    pub metadata: Metadata,
+pub struct Found {
+    pub original: Opened,
+    /// The smallest compressed file beside an asset that the client accepts. A file beside an upload may have other
+    /// content: any user can put it there.
+    pub compressed: Option<(Encoding, Opened)>,
 }
 
 /// The folders that files are served from.
@@ -50,17 +51,17 @@ pub struct ServedRoots {
 }
 
 /// Opens a file without blocking the event loop on a disk. None if it does not exist or cannot be served.
-pub async fn find(roots: &ServedRoots, file_ref: &FileRef) -> Option<Opened> {
-    let opened = match locate(roots, file_ref, Blocking::Forbidden) {
+pub async fn find(roots: &ServedRoots, file_ref: &FileRef, accepted: &[Encoding]) -> Option<Found> {
+    let found = match locate(roots, file_ref, accepted, Blocking::Forbidden) {
         Err(Errno::EAGAIN) => {
-            let (roots, file_ref) = (roots.clone(), file_ref.clone());
-            let waiting = move || locate(&roots, &file_ref, Blocking::Allowed);
+            let (roots, file_ref, accepted) = (roots.clone(), file_ref.clone(), accepted.to_vec());
+            let waiting = move || locate(&roots, &file_ref, &accepted, Blocking::Allowed);
             tokio::task::spawn_blocking(waiting).await.unwrap_or(Err(Errno::EIO))
         }
-        opened => opened,
+        found => found,
     };
-    match opened {
-        Ok((file, metadata)) => Some(Opened { file: Arc::new(file), metadata }),
+    match found {
+        Ok(found) => Some(found),
         Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENAMETOOLONG) => None,
         Err(Errno::EXDEV | Errno::ELOOP) => {
             tracing::warn!(
@@ -77,12 +78,17 @@ pub async fn find(roots: &ServedRoots, file_ref: &FileRef) -> Option<Opened> {
     }
 }
 
-fn locate(roots: &ServedRoots, file_ref: &FileRef, blocking: Blocking) -> nix::Result<(File, Metadata)> {
+fn locate(
+    roots: &ServedRoots,
+    file_ref: &FileRef,
+    accepted: &[Encoding],
+    blocking: Blocking,
+) -> nix::Result<Found> {
     let sites = roots.bench.join("sites");
     let (root, path) = match file_ref {
         FileRef::Asset(path) => {
-            return match asset(roots, path, blocking) {
-                Err(Errno::ENOENT) if is_hashed(path) => of_another_version(roots, path, blocking),
+            return match with_compressed(path, accepted, |path| asset(roots, path, blocking)) {
+                Err(Errno::ENOENT) if is_hashed(path) => of_another_version(roots, path, accepted, blocking),
                 found => found,
             };
         }
@@ -93,7 +99,31 @@ fn locate(roots: &ServedRoots, file_ref: &FileRef, blocking: Blocking) -> nix::R
             (sites.join(site).join(first), components.as_path())
         }
     };
-    regular(open_beneath(folder(&root)?, path, OFlag::O_RDONLY, blocking)?)
+    let original = regular(open_beneath(folder(&root)?, path, OFlag::O_RDONLY, blocking)?)?;
+    Ok(Found { original, compressed: None })
+}
+
+/// Opens an asset, and the compressed file beside it if the client accepts one that is up to date.
+fn with_compressed(
+    path: &Path,
+    accepted: &[Encoding],
+    open: impl Fn(&Path) -> nix::Result<Opened>,
+) -> nix::Result<Found> {
+    let original = open(path)?;
+    let mut compressed = None;
+    if is_worth_compressing(path, original.metadata.len()) {
+        for encoding in accepted {
+            match open(&encoding.beside(path)) {
+                Ok(opened) if is_current(&opened.metadata, &original.metadata) => {
+                    compressed = Some((*encoding, opened));
+                    break;
+                }
+                Err(Errno::EAGAIN) => return Err(Errno::EAGAIN),
+                _ => {}
+            }
+        }
+    }
+    Ok(Found { original, compressed })
 }
 
 fn folder(path: &Path) -> nix::Result<OwnedFd> {
@@ -102,7 +132,7 @@ fn folder(path: &Path) -> nix::Result<OwnedFd> {
 
 /// Opens an asset. `assets/APP` is a link to the app's `public` folder, which may contain links (node_modules):
 /// these may lead anywhere below the folders of code and assets, but no further.
-fn asset(roots: &ServedRoots, path: &Path, blocking: Blocking) -> nix::Result<(File, Metadata)> {
+fn asset(roots: &ServedRoots, path: &Path, blocking: Blocking) -> nix::Result<Opened> {
     let mut components = path.components();
     let first = components.next().ok_or(Errno::ENOENT)?;
     let rest = components.as_path();
@@ -141,12 +171,19 @@ fn asset(roots: &ServedRoots, path: &Path, blocking: Blocking) -> nix::Result<(F
 
 /// Opens an asset of another version. The names of the assets are one value in Redis for all pods, so a page may
 /// have been made with the names of another version (overlay/published.rs).
-fn of_another_version(roots: &ServedRoots, path: &Path, blocking: Blocking) -> nix::Result<(File, Metadata)> {
+fn of_another_version(
+    roots: &ServedRoots,
+    path: &Path,
+    accepted: &[Encoding],
+    blocking: Blocking,
+) -> nix::Result<Found> {
     if blocking == Blocking::Forbidden {
         return Err(Errno::EAGAIN);
     }
-    published::versions(&roots.bench)
-        .iter()
-        .find_map(|version| open_beneath(folder(version).ok()?, path, OFlag::O_RDONLY, blocking).ok())
-        .map_or(Err(Errno::ENOENT), regular)
+    let in_version = |version: &PathBuf| {
+        let version = folder(version).ok()?;
+        let open = |path: &Path| regular(open_beneath(&version, path, OFlag::O_RDONLY, blocking)?);
+        with_compressed(path, accepted, open).ok()
+    };
+    published::versions(&roots.bench).iter().find_map(in_version).ok_or(Errno::ENOENT)
 }

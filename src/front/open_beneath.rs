@@ -1,12 +1,20 @@
 //! Opens files below a folder; the kernel guarantees that no link leads out of it.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::Mode;
+
+/// An open file with its metadata.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    pub file: Arc<File>,
+    pub metadata: Metadata,
+}
 
 /// Controls whether an open may wait for a disk or a file server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,10 +63,10 @@ fn walk(root: impl AsFd, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
 }
 
 /// Returns a regular file with its metadata, or ENOENT: folders, devices, FIFOs and sockets cannot be downloaded.
-pub fn regular(fd: OwnedFd) -> nix::Result<(File, std::fs::Metadata)> {
+pub fn regular(fd: OwnedFd) -> nix::Result<Opened> {
     let file = File::from(fd);
     match file.metadata() {
-        Ok(metadata) if metadata.is_file() => Ok((file, metadata)),
+        Ok(metadata) if metadata.is_file() => Ok(Opened { file: Arc::new(file), metadata }),
         Ok(_) => Err(Errno::ENOENT),
         Err(error) => Err(Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO))),
     }

@@ -1,4 +1,4 @@
-//! The front's own folder in the runtime folder: gunicorn's socket, compressed copies, and buffered bodies. Only
+//! The front's own folder in the runtime folder: gunicorn's socket, and buffered bodies. Only
 //! this user can enter it, and it is removed with the front.
 
 use std::fs::{self, File};
@@ -42,7 +42,6 @@ impl Runtime {
             let folder = tempfile::Builder::new().prefix(PREFIX).permissions(private).tempdir_in(runtime)?;
             let lock = File::create(folder.path().join(LOCK))?;
             lock.lock()?;
-            fs::create_dir(folder.path().join("compressed"))?;
             let budget = Budget::new(memory_limit_bytes(folder.path()));
             Ok(Self { folder, budget, _lock: lock })
         };
@@ -61,10 +60,6 @@ impl Runtime {
     /// The path of gunicorn's socket.
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("gunicorn.sock")
-    }
-
-    pub fn compressed(&self) -> PathBuf {
-        self.folder.path().join("compressed")
     }
 }
 
@@ -144,9 +139,9 @@ mod tests {
         let first = Runtime::new(folder.path()).unwrap();
         let second = Runtime::new(folder.path()).unwrap();
         assert!(!abandoned.exists() && folder.path().join("web-of-somebody").exists());
-        assert!(first.compressed().exists() && second.compressed().exists());
+        assert!(first.folder.path().exists() && second.folder.path().exists());
         drop(first);
-        assert!(second.compressed().exists());
+        assert!(second.folder.path().exists());
     }
 
     #[test]

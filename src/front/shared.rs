@@ -18,7 +18,6 @@ use super::slots::SharedSlots;
 use super::tls::Tls;
 use super::unlisted_proxy::UnlistedProxy;
 use super::upstream::{Target, Upstream};
-use super::variants::Variants;
 use crate::config::Config;
 use crate::config::frame_ancestors::FrameAncestors;
 use crate::config::front::AccessLog;
@@ -83,7 +82,6 @@ pub struct Shared {
     /// The address of the web port.
     pub address: SocketAddr,
     pub runtime: Runtime,
-    pub variants: Variants,
     pub gunicorn: Arc<Upstream>,
     pub socketio: Arc<Upstream>,
     pub tls: Option<Arc<Tls>>,
@@ -117,9 +115,8 @@ impl Shared {
         let ((host, port), read_timeout) = (settings.socketio.clone(), settings.read_timeout);
         let roots = ServedRoots { bench: settings.bench.clone(), assets };
         Self {
-            roots: roots.clone(),
+            roots,
             address,
-            variants: Variants::new(runtime.compressed(), roots),
             gunicorn: Arc::new(Upstream::new(Target::Unix(runtime.socket()), REUSE_WITHIN, read_timeout)),
             socketio: Arc::new(Upstream::new(Target::Tcp(host, port), Duration::ZERO, read_timeout)),
             tls: tls.map(Arc::new),

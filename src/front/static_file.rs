@@ -8,11 +8,13 @@ use hyper::{Method, Response, StatusCode};
 
 use super::answer::{Body, Content};
 use super::conditional::{Validators, Verdict, evaluate, range_applies};
-use super::content_type;
 use super::file_body::FileBody;
-use super::open::{FileRef, Opened};
+use super::gzip_body::{self, GzipBody};
+use super::open::Found;
+use super::open_beneath::Opened;
 use super::ranges::{self, Range};
-use super::variants::{Encoding, Variants};
+use crate::web_files::content_type;
+use crate::web_files::encoding::{Encoding, is_worth_compressing};
 
 /// Options for serving a file.
 pub struct ServeOptions {
@@ -44,50 +46,58 @@ pub fn is_hashed(path: &Path) -> bool {
     path.components().any(|part| part.as_os_str() == "dist") && name.split('.').skip(1).any(is_digest)
 }
 
-/// Responds with the file itself, regardless of Accept-Encoding.
-pub fn answer(
-    opened: &Opened,
-    name: &Path,
-    method: &Method,
-    request_headers: &HeaderMap,
-    options: &ServeOptions,
-) -> Response<Body> {
-    respond(opened, None, name, method, request_headers, options)
-}
-
-/// Responds with a compressed variant if there is one that the client accepts, or else with the file itself.
-pub fn answer_compressed(
-    opened: &Opened,
-    variants: &Variants,
-    file_ref: &FileRef,
-    method: &Method,
-    request_headers: &HeaderMap,
-    options: &ServeOptions,
-) -> Response<Body> {
-    let variant = if request_headers.contains_key(header::RANGE) {
-        None
+/// The encodings in which a file may be sent. A range is a part of the file itself.
+pub fn accepted(request_headers: &HeaderMap) -> Vec<Encoding> {
+    if request_headers.contains_key(header::RANGE) {
+        Vec::new()
     } else {
-        variants.choose(opened, file_ref, request_headers)
-    };
-    respond(opened, variant, file_ref.path(), method, request_headers, options)
+        gzip_body::accepted(request_headers)
+    }
 }
 
-fn respond(
-    opened: &Opened,
-    variant: Option<(Encoding, Opened)>,
+/// The form in which a file is sent.
+enum Form<'a> {
+    Plain,
+    /// From the compressed file beside it.
+    Compressed(Encoding, &'a Opened),
+    /// By gzip, while it is sent.
+    Gzip,
+}
+
+impl<'a> Form<'a> {
+    fn of(found: &'a Found, name: &Path, accepted: &[Encoding]) -> Self {
+        let is_worth = || is_worth_compressing(name, found.original.metadata.len());
+        match &found.compressed {
+            Some((encoding, opened)) => Self::Compressed(*encoding, opened),
+            None if accepted.contains(&Encoding::Gzip) && is_worth() => Self::Gzip,
+            None => Self::Plain,
+        }
+    }
+
+    fn encoding(&self) -> Option<Encoding> {
+        match self {
+            Self::Plain => None,
+            Self::Compressed(encoding, _) => Some(*encoding),
+            Self::Gzip => Some(Encoding::Gzip),
+        }
+    }
+}
+
+/// Responds with a file in the smallest of the accepted encodings.
+pub fn answer(
+    found: &Found,
     name: &Path,
     method: &Method,
     request_headers: &HeaderMap,
+    accepted: &[Encoding],
     options: &ServeOptions,
 ) -> Response<Body> {
     let content_type = content_type::of(name);
-    let modified = opened.metadata.modified().unwrap_or(UNIX_EPOCH);
-    let etag = etag(opened, variant.as_ref().map(|(encoding, _)| *encoding));
+    let form = Form::of(found, name, accepted);
+    let sent = if let Form::Compressed(_, opened) = form { opened } else { &found.original };
+    let modified = found.original.metadata.modified().unwrap_or(UNIX_EPOCH);
+    let etag = etag(&found.original, form.encoding());
     let validators = Validators { etag: &etag, modified };
-    let (encoding, sent) = match &variant {
-        Some((encoding, sent)) => (Some(*encoding), sent),
-        None => (None, opened),
-    };
     let length = sent.metadata.len();
     let range = match request_headers.get(header::RANGE).and_then(|range| range.to_str().ok()) {
         Some(range) if range_applies(request_headers, &validators) => ranges::parse(Some(range), length),
@@ -95,8 +105,12 @@ fn respond(
     };
     let (status, first, end) = extent(evaluate(request_headers, &validators), range, length);
     let has_body = end > first && *method != Method::HEAD;
-    let content =
-        if has_body { Content::File(FileBody::new(sent.file.clone(), first, end)) } else { Content::Empty };
+    let file = || Content::File(FileBody::new(sent.file.clone(), first, end));
+    let content = match form {
+        _ if !has_body => Content::Empty,
+        Form::Gzip => Content::Gzip(Box::new(GzipBody::new(file()))),
+        _ => file(),
+    };
     let mut response = Response::new(Body::new(content));
     *response.status_mut() = status;
     let text = |text: String| HeaderValue::try_from(text).expect("made of digits and dates");
@@ -105,7 +119,9 @@ fn respond(
     // Caches must not keep an error in place of the file.
     let is_error = status.is_client_error();
     headers.insert(header::LAST_MODIFIED, text(httpdate::fmt_http_date(modified)));
-    headers.insert(header::ETAG, text(etag));
+    // Two responses that are compressed while they are sent may differ in their bytes.
+    let weak = if matches!(form, Form::Gzip) { "W/" } else { "" };
+    headers.insert(header::ETAG, text(format!("{weak}{etag}")));
     headers.insert(header::CACHE_CONTROL, fixed(if is_error { "no-store" } else { options.cache }));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
     if content_type.compressible {
@@ -123,8 +139,10 @@ fn respond(
         _ => {}
     }
     headers.insert(header::CONTENT_TYPE, fixed(content_type.value));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(end - first));
-    match encoding {
+    if !matches!(form, Form::Gzip) {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(end - first));
+    }
+    match form.encoding() {
         Some(encoding) => headers.insert(header::CONTENT_ENCODING, fixed(encoding.name())),
         None => headers.insert(header::ACCEPT_RANGES, fixed("bytes")),
     };

@@ -15,6 +15,7 @@ use super::assets::Assets;
 use crate::bench::Bench;
 use crate::bench::atomic_file::sync_folder;
 use crate::record::volume::random_id;
+use crate::web_files::encoding::Encoding;
 
 /// A file whose modification time is the last time that a pod served this version.
 const USED: &str = ".used";
@@ -86,10 +87,21 @@ fn copy(assets: &Assets, temporary: &Path) -> io::Result<()> {
         if let Some(parent) = to.parent() {
             fs::create_dir_all(parent)?;
         }
-        fs::copy(from, &to)?;
-        File::open(&to)?.sync_all()?;
+        copy_file(&from, &to)?;
+        // After the original, because a compressed file that is older than its original is not used.
+        for encoding in Encoding::ALL {
+            let compressed = encoding.beside(&from);
+            if compressed.is_file() {
+                copy_file(&compressed, &encoding.beside(&to))?;
+            }
+        }
     }
     Ok(())
+}
+
+fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
+    fs::copy(from, to)?;
+    File::open(to)?.sync_all()
 }
 
 /// Removes versions that no pod has served for a day, and abandoned temporary folders of that age.

@@ -1,4 +1,4 @@
-//! Files: types, caching, ranges, compressed copies, the same responses as nginx, and private files.
+//! Files: types, caching, ranges, compression, the same responses as nginx, and private files.
 
 use std::fs;
 use std::io::Read;
@@ -58,86 +58,120 @@ fn files_have_the_headers_that_browsers_need() {
     assert_eq!(http::request(stage.port, &posted).expect("an answer").status, 405);
 }
 
-#[test]
-fn text_is_compressed_for_clients_that_accept_it() {
-    let stage = stage::new();
-    let _pod = stage.serving();
-    let text = "body { color: red }\n".repeat(500);
-    fs::write(uploads(&stage).join("long.css"), &text).expect("an upload");
-    let small = |encoding: &str| {
-        eventually(LONG, "a compressed copy exists", || {
-            let answer = get(&stage, "/files/long.css", &[&format!("Accept-Encoding: {encoding}")]);
-            (answer.header("content-encoding") == encoding).then_some(answer)
-        })
-    };
-    let gzip = small("gzip");
-    let mut unpacked = String::new();
-    flate2::read::GzDecoder::new(gzip.bytes.as_slice()).read_to_string(&mut unpacked).expect("gzip");
-    assert_eq!(unpacked, text);
-    let brotli = small("br");
-    let mut unpacked = String::new();
-    brotli::Decompressor::new(brotli.bytes.as_slice(), 4096).read_to_string(&mut unpacked).expect("brotli");
-    assert_eq!(unpacked, text);
-    let plain = get(&stage, "/files/long.css", &[]);
-    assert_eq!((plain.body.as_str(), plain.header("content-encoding")), (text.as_str(), ""));
-    assert_eq!(plain.header("vary"), "Accept-Encoding");
-    assert!(gzip.header("etag") != plain.header("etag") && gzip.header("etag") != brotli.header("etag"));
-    // A range is a part of the uncompressed file.
-    let part = get(&stage, "/files/long.css", &["Accept-Encoding: gzip", "Range: bytes=0-3"]);
-    assert_eq!((part.status, part.body.as_str()), (206, "body"));
-    // A changed file is served with its new content.
-    fs::write(uploads(&stage).join("long.css"), text.replace("red", "tan")).expect("an upload");
-    assert!(get(&stage, "/files/long.css", &["Accept-Encoding: identity"]).body.contains("tan"));
-    // Responses of Frappe are compressed as well.
-    let answer = get(&stage, "/api/method/frappe.sample.text?length=7000", &["Accept-Encoding: gzip"]);
+/// Gets a file as both GET and HEAD, whose heads are the same.
+fn get_and_head(stage: &Stage, path: &str, header: &str) -> Response {
+    let answer = get(stage, path, &[header]);
+    let request = format!("HEAD {path} HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n{header}\r\n\r\n");
+    let head = http::request(stage.port, &request).expect("an answer");
+    assert_eq!(head.status, answer.status, "{path} {header}");
+    for name in ["content-encoding", "content-length", "content-type", "etag", "vary", "accept-ranges"] {
+        assert_eq!(head.header(name), answer.header(name), "{path} {header}: {name}");
+    }
+    assert!(head.bytes.is_empty(), "{path} {header}");
+    answer
+}
+
+fn ungzipped(answer: &Response) -> String {
+    assert_eq!(answer.header("content-encoding"), "gzip");
     let mut unpacked = String::new();
     flate2::read::GzDecoder::new(answer.bytes.as_slice()).read_to_string(&mut unpacked).expect("gzip");
-    assert!(unpacked.contains("frappe frappe") && answer.bytes.len() < 500);
+    unpacked
 }
 
 #[test]
-fn precompressed_files_of_an_image_are_sent() {
+fn the_first_visitor_of_text_gets_it_compressed() {
+    let stage = stage::new();
+    let _pod = stage.serving();
+    let text: String = (0..40_000u32).map(|n| format!(".a{n} {{ width: {}px }}\n", n * 7 % 1000)).collect();
+    fs::write(uploads(&stage).join("long.css"), &text).expect("an upload");
+    let gzip = get_and_head(&stage, "/files/long.css", "Accept-Encoding: gzip, br");
+    assert_eq!(ungzipped(&gzip), text);
+    let plain = get_and_head(&stage, "/files/long.css", "Accept-Encoding: identity");
+    assert_eq!((plain.body.as_str(), plain.header("content-encoding")), (text.as_str(), ""));
+    assert_eq!((plain.header("vary"), gzip.header("vary")), ("Accept-Encoding", "Accept-Encoding"));
+    assert_eq!((plain.header("accept-ranges"), gzip.header("accept-ranges")), ("bytes", ""));
+    let unchanged = |answer: &Response, encoding: &str| {
+        let tag = format!("If-None-Match: {}", answer.header("etag"));
+        get(&stage, "/files/long.css", &[&tag, &format!("Accept-Encoding: {encoding}")])
+    };
+    for (answer, encoding) in [(&gzip, "gzip"), (&plain, "identity")] {
+        let not_modified = unchanged(answer, encoding);
+        assert_eq!((not_modified.status, not_modified.header("etag")), (304, answer.header("etag")));
+    }
+    assert_eq!(unchanged(&plain, "gzip").status, 200, "a cached plain file is no gzipped one");
+    // A range is a part of the uncompressed file.
+    let part = get(&stage, "/files/long.css", &["Accept-Encoding: gzip", "Range: bytes=0-3"]);
+    assert_eq!((part.status, part.body.as_str(), part.header("content-encoding")), (206, ".a0 ", ""));
+    // A changed file is served with its new content.
+    fs::write(uploads(&stage).join("long.css"), text.replace("width", "right")).expect("an upload");
+    let changed = get(&stage, "/files/long.css", &["Accept-Encoding: gzip"]);
+    assert_eq!(ungzipped(&changed), text.replace("width", "right"));
+    // Responses of Frappe are compressed as well.
+    let path = "/api/method/frappe.sample.text?length=7000";
+    let answer = get(&stage, path, &["Accept-Encoding: gzip"]);
+    assert!(ungzipped(&answer).contains("frappe frappe") && answer.bytes.len() < 500);
+}
+
+#[test]
+fn compressed_files_beside_an_asset_are_sent() {
     let stage = stage::new();
     let folder = stage.bench.path().join("apps/frappe/frappe/public");
     let text = "body { color: red }\n".repeat(500);
-    let write_precompressed = |name: &str| {
+    let write_precompressed = |folder: &Path, name: &str| {
         fs::write(folder.join(name), &text).expect("an asset");
         for extension in ["br", "gz", "zst"] {
             fs::write(folder.join(format!("{name}.{extension}")), format!("as {extension}")).expect("a copy");
         }
     };
-    write_precompressed("new.css");
-    write_precompressed("changed.css");
+    write_precompressed(&folder, "new.css");
+    write_precompressed(&folder, "changed.css");
     fs::write(folder.join("changed.css"), text.replace("red", "tan")).expect("the changed asset");
     let later = SystemTime::now() + Duration::from_secs(60);
     let changed = fs::File::options().write(true).open(folder.join("changed.css")).expect("the asset");
     changed.set_modified(later).expect("a different time");
     let _pod = stage.serving();
-    for (encoding, extension) in [("br", "br"), ("gzip", "gz"), ("zstd", "zst")] {
-        let precompressed = eventually(LONG, "the precompressed copy", || {
-            let answer = get(&stage, "/assets/frappe/new.css", &[&format!("Accept-Encoding: {encoding}")]);
-            (answer.header("content-encoding") == encoding).then_some(answer)
-        });
-        assert_eq!(precompressed.body, format!("as {extension}"));
-        assert_eq!(precompressed.header("content-type"), "text/css; charset=utf-8");
+    let plain = get_and_head(&stage, "/assets/frappe/new.css", "Accept-Encoding: identity");
+    let mut tags = vec![plain.header("etag").to_owned()];
+    for (accepted, encoding, extension) in
+        [("gzip, zstd, br", "br", "br"), ("gzip", "gzip", "gz"), ("zstd, gzip", "zstd", "zst")]
+    {
+        let answer = get_and_head(&stage, "/assets/frappe/new.css", &format!("Accept-Encoding: {accepted}"));
+        assert_eq!(
+            (answer.header("content-encoding"), answer.body.as_str()),
+            (encoding, &*format!("as {extension}"))
+        );
+        assert_eq!(answer.header("content-type"), "text/css; charset=utf-8");
+        assert_eq!(answer.header("vary"), "Accept-Encoding");
+        tags.push(answer.header("etag").to_owned());
     }
+    tags.sort();
+    tags.dedup();
+    assert_eq!(tags.len(), 4, "each encoding has an ETag of its own: {tags:?}");
     // Older than the asset, so it has other content.
-    let own = eventually(LONG, "a copy of our own", || {
-        let answer = get(&stage, "/assets/frappe/changed.css", &["Accept-Encoding: gzip"]);
-        (answer.header("content-encoding") == "gzip").then_some(answer)
-    });
-    let mut unpacked = String::new();
-    flate2::read::GzDecoder::new(own.bytes.as_slice()).read_to_string(&mut unpacked).expect("gzip");
-    assert_eq!(unpacked, text.replace("red", "tan"));
+    let changed = get(&stage, "/assets/frappe/changed.css", &["Accept-Encoding: gzip, br"]);
+    assert_eq!(ungzipped(&changed), text.replace("red", "tan"));
     // A user may have put a file beside an upload.
-    let uploads = uploads(&stage);
-    fs::write(uploads.join("mine.css"), &text).expect("an upload");
-    fs::write(uploads.join("mine.css.gz"), "of somebody").expect("an upload");
-    let own = eventually(LONG, "a copy of our own", || {
-        let answer = get(&stage, "/files/mine.css", &["Accept-Encoding: gzip"]);
-        (answer.header("content-encoding") == "gzip").then_some(answer)
-    });
-    assert_ne!(own.body, "of somebody");
+    write_precompressed(&uploads(&stage), "mine.css");
+    let own = get(&stage, "/files/mine.css", &["Accept-Encoding: gzip, br, zstd"]);
+    assert_eq!(ungzipped(&own), text);
+}
+
+#[test]
+fn a_missing_asset_is_kept_by_no_cache() {
+    let stage = stage::new();
+    let _pod = stage.serving();
+    for path in [
+        "/assets/frappe/dist/js/desk.bundle.AAAAAAAA.js",
+        "/assets/frappe/dist/css/nosuch.css",
+        "/assets/nosuch/a.png",
+        "/assets/..%2fsite_config.json",
+    ] {
+        for header in ["Accept: */*", "Accept: text/html", "Accept-Encoding: gzip, br", "Range: bytes=0-3"] {
+            let answer = get_and_head(&stage, path, header);
+            assert_eq!((answer.status, answer.header("cache-control")), (404, "no-store"), "{path} {header}");
+        }
+    }
+    assert_eq!(get(&stage, STYLE, &[]).status, 200, "the control");
 }
 
 #[test]

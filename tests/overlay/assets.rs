@@ -9,6 +9,10 @@ use crate::support::made_app::MadeApp;
 fn every_pod_serves_the_files_of_every_live_version() {
     let stage = OverlayStage::new();
     let (a, b) = (MadeApp::new("web_app", "1.0.0"), MadeApp::new("web_app", "2.0.0"));
+    let styles = stage.bench.path().join("apps/frappe/frappe/public/dist/css");
+    let print = styles.join("print.bundle.BBBBBBBB.css");
+    fs::write(&print, "p {}\n".repeat(1000)).expect("a style");
+    fs::write(print.with_extension("css.br"), "brotli").expect("its compressed file");
     let old = stage.web_with(&[&a]);
     let path = |app: &MadeApp| format!("/assets/web_app/dist/js/{}", app.asset());
     assert_eq!(old.code(&path(&a)), 200);
@@ -31,6 +35,12 @@ fn every_pod_serves_the_files_of_every_live_version() {
     let output = python.args(["-c", script, &stage.redis.url(0)]).output().expect("python runs");
     let names = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(names.contains("web_app.bundle.js") && names.contains("website.bundle.css"), "{names}");
+    // Compressed files are shared as well. Another image has neither of them.
+    fs::remove_file(&print).expect("removed");
+    fs::remove_file(print.with_extension("css.br")).expect("removed");
+    let path = "/assets/frappe/dist/css/print.bundle.BBBBBBBB.css";
+    let print = new.get_with(path, "Accept-Encoding: gzip, br");
+    assert_eq!((print.header("content-encoding"), &*print.body), ("br", "brotli"));
     // Only hashed files are shared between versions.
     assert_eq!(old.code("/assets/web_app/dist/js/nothing.js"), 404);
 }
