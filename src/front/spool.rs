@@ -21,8 +21,9 @@ use super::metrics::DropReason;
 use super::shared::Shared;
 use super::spool_file::{SpoolError, SpoolFile};
 
-/// Enough for forms and API calls.
-const MAX_IN_MEMORY_BYTES: usize = 64 * 1024;
+/// Enough for forms, API calls and photos. A file costs two copies and several threads more; the budget of all bodies in
+/// memory bounds their sum.
+const MAX_IN_MEMORY_BYTES: usize = 512 * 1024;
 /// Bytes that are written at once; each write takes a thread.
 const WRITE_BYTES: usize = 256 * 1024;
 /// `lingering_time` and `lingering_timeout` of nginx.
