@@ -26,6 +26,10 @@ mod fingerprint;
 mod first_answer;
 #[path = "peers/front.rs"]
 mod front;
+#[path = "peers/front_files.rs"]
+mod front_files;
+#[path = "peers/front_proxied.rs"]
+mod front_proxied;
 #[path = "peers/gate.rs"]
 mod gate;
 #[path = "peers/gunicorn.rs"]
@@ -38,6 +42,8 @@ mod join;
 mod kernel_account;
 #[path = "peers/lab.rs"]
 mod lab;
+#[path = "peers/nginx.rs"]
+mod nginx;
 #[path = "peers/publish.rs"]
 mod publish;
 #[path = "peers/report.rs"]
