@@ -118,6 +118,7 @@ fn a_leader_that_is_cut_off_stopped_or_frozen() {
             a_connection_that_stalls,
             a_connection_that_is_reset,
             a_supervisor_that_is_stopped,
+            a_supervisor_that_is_paused_for_less_than_a_takeover,
             a_pod_that_is_frozen,
             a_pod_that_thaws_when_the_site_is_finished,
         ] {
@@ -149,6 +150,23 @@ fn a_supervisor_that_is_stopped() {
         pod.signal(Signal::SIGSTOP);
         cut.taken_over(pod, held, |pod| pod.signal(Signal::SIGCONT))
     });
+}
+
+/// Longer than a leader may be silent, and shorter than others wait: the lock is still its own, and it goes on.
+fn a_supervisor_that_is_paused_for_less_than_a_takeover() {
+    each(|cut, moment| {
+        let (mut pod, held) = cut.leader(cut.stage.pod(&cut.trace), moment);
+        pod.signal(Signal::SIGSTOP);
+        let session = cut.stage.session();
+        let is_silent = "(SELECT clock_timestamp() - beat > interval '11 s' FROM public.__cauldron_state)";
+        eventually(LONG, "11 s without a heartbeat", || session.is(is_silent).then_some(()));
+        pod.signal(Signal::SIGCONT);
+        held.release();
+        match within(LONG, || pod.exit()) {
+            Some(0) => cut.converged(),
+            exit => Err(format!("exit {exit:?}\n{}", pod.log())),
+        }
+    })
 }
 
 /// As with a paused virtual machine: all processes of the pod stop, and all continue at once.
