@@ -189,6 +189,9 @@ fn a_client_that_reads_nothing_is_disconnected_and_a_slow_one_is_served() {
     let held_by_http2 = h2::with_requests(stage.port, SITE, &held, 1, 65_535);
     let held_by_http2 = thread::spawn(move || h2::read_without_window_updates(held_by_http2));
     let mut held = gets(stage.port, &held);
+    eventually(LONG, "all requests have arrived", || {
+        (metric(&pod, "http_requests_in_flight") >= 13).then_some(())
+    });
     eventually(MAX_WAIT, "clients that read nothing are disconnected", || {
         (metric(&pod, "http_requests_in_flight") == 5).then_some(())
     });
