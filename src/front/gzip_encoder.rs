@@ -104,7 +104,7 @@ mod tests {
         let outputs: Vec<Bytes> = (0..3)
             .map(|_| {
                 let mut encoder = GzipEncoder::new();
-                encoder.write(secret[..100].as_bytes()).unwrap();
+                encoder.write(&secret.as_bytes()[..100]).unwrap();
                 encoder.finish().unwrap().unwrap()
             })
             .collect();

@@ -81,6 +81,20 @@ impl<'a> Form<'a> {
             Self::Gzip => Some(Encoding::Gzip),
         }
     }
+
+    /// The file that is read.
+    fn opened(&self, found: &'a Found) -> &'a Opened {
+        if let Self::Compressed(_, opened) = self { opened } else { &found.original }
+    }
+
+    fn content(&self, found: &'a Found, first: u64, end: u64) -> Content {
+        let file = Content::File(FileBody::new(self.opened(found).file.clone(), first, end));
+        match self {
+            _ if end == first => Content::Empty,
+            Self::Gzip => Content::Gzip(Box::new(GzipBody::new(file))),
+            _ => file,
+        }
+    }
 }
 
 /// Responds with a file in the smallest of the accepted encodings.
@@ -94,23 +108,16 @@ pub fn answer(
 ) -> Response<Body> {
     let content_type = content_type::of(name);
     let form = Form::of(found, name, accepted);
-    let sent = if let Form::Compressed(_, opened) = form { opened } else { &found.original };
     let modified = found.original.metadata.modified().unwrap_or(UNIX_EPOCH);
     let etag = etag(&found.original, form.encoding());
     let validators = Validators { etag: &etag, modified };
-    let length = sent.metadata.len();
+    let length = form.opened(found).metadata.len();
     let range = match request_headers.get(header::RANGE).and_then(|range| range.to_str().ok()) {
         Some(range) if range_applies(request_headers, &validators) => ranges::parse(Some(range), length),
         _ => Range::All,
     };
     let (status, first, end) = extent(evaluate(request_headers, &validators), range, length);
-    let has_body = end > first && *method != Method::HEAD;
-    let file = || Content::File(FileBody::new(sent.file.clone(), first, end));
-    let content = match form {
-        _ if !has_body => Content::Empty,
-        Form::Gzip => Content::Gzip(Box::new(GzipBody::new(file()))),
-        _ => file(),
-    };
+    let content = if *method == Method::HEAD { Content::Empty } else { form.content(found, first, end) };
     let mut response = Response::new(Body::new(content));
     *response.status_mut() = status;
     let text = |text: String| HeaderValue::try_from(text).expect("made of digits and dates");
