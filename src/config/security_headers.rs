@@ -1,39 +1,39 @@
 //! The security headers of pages, API responses and errors: the defaults, as an operator changes them.
 
-use hyper::header::{self, HeaderName, HeaderValue};
-
-/// Headers of a response that Frappe did not set itself.
+/// Headers of a response that Frappe did not set itself: names in lower case and plain values, both valid in HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecurityHeaders {
-    pub always: Vec<(HeaderName, HeaderValue)>,
+    pub always: Vec<(String, String)>,
     /// Strict-Transport-Security, which has conditions of its own.
-    pub hsts: Option<HeaderValue>,
+    pub hsts: Option<String>,
     /// True if the operator wrote `hsts`.
     pub is_own_hsts: bool,
 }
 
-const DEFAULTS: [(HeaderName, HeaderValue); 3] = [
-    (header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN")),
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin, strict-origin-when-cross-origin")),
+const DEFAULTS: [(&str, &str); 3] = [
+    ("x-frame-options", "SAMEORIGIN"),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "same-origin, strict-origin-when-cross-origin"),
 ];
+const HSTS: &str = "strict-transport-security";
 /// 30 days, without subdomains: a lost certificate does not lock users out for long.
-const HSTS: HeaderValue = HeaderValue::from_static("max-age=2592000");
+const HSTS_DEFAULT: &str = "max-age=2592000";
 /// Headers that describe the message or the connection; another value would break the response.
-const FOREIGN: [HeaderName; 8] = [
-    header::CONNECTION,
-    header::CONTENT_ENCODING,
-    header::CONTENT_LENGTH,
-    header::CONTENT_TYPE,
-    header::LOCATION,
-    header::SET_COOKIE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
+const FOREIGN: [&str; 8] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "location",
+    "set-cookie",
+    "transfer-encoding",
+    "upgrade",
 ];
 
 impl Default for SecurityHeaders {
     fn default() -> Self {
-        Self { always: DEFAULTS.to_vec(), hsts: Some(HSTS), is_own_hsts: false }
+        let always = DEFAULTS.map(|(name, value)| (name.into(), value.into())).to_vec();
+        Self { always, hsts: Some(HSTS_DEFAULT.into()), is_own_hsts: false }
     }
 }
 
@@ -47,7 +47,7 @@ impl SecurityHeaders {
         let mut headers = Self::default();
         for line in text.split(['\n', '|']).map(str::trim).filter(|line| !line.is_empty()) {
             let (name, value) = parse_line(line)?;
-            if name == header::STRICT_TRANSPORT_SECURITY {
+            if name == HSTS {
                 (headers.is_own_hsts, headers.hsts) = (value.is_some(), value);
                 continue;
             }
@@ -59,24 +59,23 @@ impl SecurityHeaders {
 }
 
 /// Returns a header with its value; None for an empty one.
-fn parse_line(line: &str) -> Result<(HeaderName, Option<HeaderValue>), String> {
+fn parse_line(line: &str) -> Result<(String, Option<String>), String> {
     let (name, value) = line.split_once(':').ok_or_else(|| format!("`{line}` has no colon"))?;
+    let (name, value) = (name.trim_end().to_ascii_lowercase(), value.trim());
     // Names with other characters are valid, but are typing errors, such as quotes around the whole.
-    let name =
-        Some(name.trim_end()).filter(|name| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
-    let name: HeaderName = name
-        .and_then(|name| name.parse().ok())
-        .ok_or_else(|| format!("`{line}` does not begin with a header's name"))?;
-    if FOREIGN.contains(&name) {
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Err(format!("`{line}` does not begin with a header's name"));
+    }
+    if FOREIGN.contains(&name.as_str()) {
         return Err(format!("`{name}` is not a security header"));
     }
-    let value = value.trim();
-    let is_plain = value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
-    match HeaderValue::try_from(value) {
-        Ok(_) if value.is_empty() => Ok((name, None)),
-        Ok(value) if is_plain => Ok((name, Some(value))),
-        _ => Err(format!("the value of `{name}` is not plain ASCII")),
+    if value.starts_with("//") {
+        return Err("a URL is not a header".into());
     }
+    if !value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+        return Err(format!("the value of `{name}` is not plain ASCII"));
+    }
+    Ok((name, (!value.is_empty()).then(|| value.to_string())))
 }
 
 #[cfg(test)]
@@ -86,7 +85,7 @@ mod tests {
     fn value(headers: &SecurityHeaders, name: &str) -> Option<String> {
         let found: Vec<_> = headers.always.iter().filter(|(given, _)| given == name).collect();
         assert!(found.len() < 2, "{name}: {found:?}");
-        found.first().map(|(_, value)| value.to_str().unwrap().into())
+        found.first().map(|(_, value)| value.clone())
     }
 
     #[test]
@@ -106,7 +105,7 @@ mod tests {
             (None, Some("two"))
         );
         assert_eq!(value(&headers, "x-content-type-options").as_deref(), Some("nosniff"));
-        assert_eq!((headers.hsts, headers.is_own_hsts), (Some(HSTS), false));
+        assert_eq!((headers.hsts, headers.is_own_hsts), (Some(HSTS_DEFAULT.into()), false));
     }
 
     #[test]
@@ -130,6 +129,7 @@ mod tests {
             ("'X-A: b'", "name"),
             ("X-A: é", "ASCII"),
             ("X-A: a\u{1}", "ASCII"),
+            ("https://a.example", "not a header"),
             ("Set-Cookie: a=b", "not a security header"),
             ("X-A: b | content-length: 5", "not a security header"),
         ] {

@@ -13,7 +13,7 @@ pub const CLOSE_GRACE: Duration = Duration::from_secs(5);
 /// Time within which a client must transfer enough bytes (nginx: `send_timeout`, `client_body_timeout`). Only the
 /// time spent waiting for the client counts.
 pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
-/// The same timeout during a stop, when any byte is enough: an inactive client must not delay the stop.
+/// The same timeout during a stop, at the same rate: a client that sends or reads next to nothing must not delay it.
 pub const CLIENT_TIMEOUT_AT_STOP: Duration = Duration::from_secs(5);
 /// Interval at which the progress of a slow client is checked.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(10);

@@ -22,14 +22,18 @@ impl ClientTimeout {
         Self { min_bytes, waited: Duration::ZERO, moved_bytes: 0 }
     }
 
-    /// Records a wait for the client, and the bytes that it transferred meanwhile. During a stop any byte is
-    /// enough.
+    /// Records a wait for the client, and the bytes that it transferred meanwhile.
     pub fn record(&mut self, bytes: u64, waited: Duration, is_stopping: bool) {
         self.moved_bytes += bytes;
         self.waited += waited;
-        if self.moved_bytes >= if is_stopping { 1 } else { self.min_bytes } {
+        if self.moved_bytes >= self.enough_bytes(is_stopping) {
             *self = Self::new(self.min_bytes);
         }
+    }
+
+    fn enough_bytes(&self, is_stopping: bool) -> u64 {
+        let share = if is_stopping { CLIENT_TIMEOUT_AT_STOP } else { CLIENT_TIMEOUT };
+        self.min_bytes * share.as_secs() / CLIENT_TIMEOUT.as_secs()
     }
 
     /// True if the client has not transferred enough bytes in time.
@@ -74,7 +78,9 @@ mod tests {
         client_timeout.record(60, second, false);
         assert_eq!(client_timeout.remaining(false), CLIENT_TIMEOUT);
         client_timeout.record(0, second, false);
+        client_timeout.record(7, second, true);
+        assert_eq!(client_timeout.remaining(false), CLIENT_TIMEOUT - second * 2);
         client_timeout.record(1, second, true);
-        assert_eq!(client_timeout.remaining(false), CLIENT_TIMEOUT, "during a stop any byte is enough");
+        assert_eq!(client_timeout.remaining(false), CLIENT_TIMEOUT, "100 bytes a minute are 8 in 5 s");
     }
 }

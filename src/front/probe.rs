@@ -112,7 +112,7 @@ mod tests {
             site: Some("web.local".into()),
             hosts: Hosts::new(Fallback::Refused),
             ingress_hosts: None,
-            security_headers: SecurityHeaders::default(),
+            security_headers: SecurityHeaders::default().into(),
             frame_ancestors: FrameAncestors::default(),
             trusted: TrustedProxies::default(),
             proxy_protocol: TrustedProxies::default(),

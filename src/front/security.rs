@@ -10,7 +10,7 @@
 
 use std::net::IpAddr;
 
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::address::Client;
 use super::shared::Shared;
@@ -18,9 +18,31 @@ use crate::config::frame_ancestors::FrameAncestors;
 use crate::config::hosts::name_of;
 use crate::config::security_headers::SecurityHeaders;
 
+/// The configured headers.
+#[derive(Clone, Debug)]
+pub struct Headers {
+    always: Vec<(HeaderName, HeaderValue)>,
+    /// Strict-Transport-Security.
+    hsts: Option<HeaderValue>,
+    /// True if the operator wrote `hsts`.
+    is_own_hsts: bool,
+}
+
+impl From<SecurityHeaders> for Headers {
+    fn from(headers: SecurityHeaders) -> Self {
+        let value = |text: String| HeaderValue::try_from(text).expect("plain text");
+        let name = |text: String| HeaderName::try_from(text).expect("letters, digits and dashes");
+        Self {
+            always: headers.always.into_iter().map(|(of, text)| (name(of), value(text))).collect(),
+            hsts: headers.hsts.map(value),
+            is_own_hsts: headers.is_own_hsts,
+        }
+    }
+}
+
 /// What the headers of a response follow from.
 pub struct Rules<'a> {
-    headers: &'a SecurityHeaders,
+    headers: &'a Headers,
     ancestors: &'a FrameAncestors,
     /// False if the certificate of the web port is of a private CA.
     is_public: bool,
@@ -113,7 +135,7 @@ mod tests {
             via_proxy: false,
             is_forwarder: false,
         };
-        let own = SecurityHeaders::parse(rules.headers).unwrap();
+        let own = Headers::from(SecurityHeaders::parse(rules.headers).unwrap());
         let ancestors = FrameAncestors::parse(rules.ancestors).unwrap();
         let rules = Rules { headers: &own, ancestors: &ancestors, is_public: rules.is_public };
         rules.protect(&mut headers, Some(&client), "/book/1");

@@ -14,6 +14,7 @@ use super::metrics::{InFlight, Metrics};
 use super::open::ServedRoots;
 use super::outflow::Pool;
 use super::runtime::Runtime;
+use super::security;
 use super::slots::SharedSlots;
 use super::tls::Tls;
 use super::unlisted_proxy::UnlistedProxy;
@@ -23,7 +24,6 @@ use crate::config::frame_ancestors::FrameAncestors;
 use crate::config::front::AccessLog;
 use crate::config::hosts::Hosts;
 use crate::config::login_limit::LoginLimit;
-use crate::config::security_headers::SecurityHeaders;
 use crate::config::trusted::TrustedProxies;
 use crate::frappe::sites::is_site;
 use crate::status::handle::{Phase, StatusHandle};
@@ -40,7 +40,7 @@ pub struct Settings {
     pub site: Option<String>,
     pub hosts: Hosts,
     pub ingress_hosts: Option<Hosts>,
-    pub security_headers: SecurityHeaders,
+    pub security_headers: security::Headers,
     pub frame_ancestors: FrameAncestors,
     pub trusted: TrustedProxies,
     /// The peers that must send a PROXY header.
@@ -61,7 +61,7 @@ impl Settings {
             site: config.site.clone(),
             hosts: front.hosts,
             ingress_hosts: front.ingress_hosts,
-            security_headers: front.security_headers,
+            security_headers: front.security_headers.into(),
             frame_ancestors: front.frame_ancestors,
             trusted: front.trusted,
             proxy_protocol: front.proxy_protocol,

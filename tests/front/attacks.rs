@@ -78,14 +78,10 @@ fn innocents_are_served_beside_every_attack() {
         let growth_kb = during.highest_resident_kb - before.highest_resident_kb;
         let most_kb = MAX_GROWTH_KB + attack.connections() as u64 * CONNECTION_KB;
         assert!(growth_kb < most_kb, "{attack:?}: {growth_kb} kB more at the highest");
-        // The attack goes on during the stop, except that of single bytes: then any byte of a body is progress
-        // (docs/web-port.md), and such a sender is waited for until the grace ends.
-        if let Attack::SlowBodies(_) = attack {
-            attackers.end();
-        }
+        // The attack goes on during the stop.
         pod.signal(Signal::SIGTERM);
         pod.end_within(STOP).exits(0);
-        attackers.join();
+        attackers.stop();
     }
 }
 

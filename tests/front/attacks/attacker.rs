@@ -130,13 +130,9 @@ impl Attackers {
         eventually(LONG, "attackers", || (self.opened.load(Ordering::Relaxed) >= all).then_some(()));
     }
 
-    /// Tells them to close their connections.
-    pub fn end(&self) {
+    /// Ends the attack.
+    pub fn stop(self) {
         self.is_over.store(true, Ordering::Relaxed);
-    }
-
-    pub fn join(self) {
-        self.end();
         self.thread.join().expect("attackers");
     }
 }
