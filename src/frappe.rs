@@ -5,6 +5,7 @@ pub mod bench_id;
 pub mod bench_objects;
 pub mod command;
 pub mod common_config;
+pub mod config_cache;
 pub mod database;
 pub mod doctypes;
 pub mod environment;

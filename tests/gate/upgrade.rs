@@ -1,9 +1,12 @@
 //! The normal upgrade: a new image, its migration, and which pods serve meanwhile.
 
+use std::fs;
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::release::LATER;
-use crate::stage::{GateStage, LONG, ONCE};
+use crate::stage::{GateStage, LONG, ONCE, SITE};
 use crate::support::barrier::Barrier;
 use crate::support::binary::Binary;
 use crate::support::generation::{Generation, of_each_generation};
@@ -33,6 +36,25 @@ fn a_changed_readme_causes_no_migration() {
     stage.release().file("README.md", "new").file("utils/notes.py", "x = 1\n");
     stage.leader_on(&stage.new).run().exits(0).event("site.up_to_date");
     assert!(stage.backups().is_empty());
+}
+
+/// Web processes of a Frappe that keeps the configuration in memory would write beside the migration.
+#[test]
+fn migrate_begins_when_web_has_read_the_maintenance_mode() {
+    let stage = GateStage::with_release();
+    let source = stage.new.path().join("apps/frappe/frappe/config.py");
+    let cache = "\n_cached_get_site_config = None  # site_cache(ttl=5)(get_site_config)\n";
+    fs::write(&source, fs::read_to_string(&source).expect("config.py") + cache).expect("config.py");
+    let barrier = Barrier::at("migrate:pre_patches");
+    let leader = held_at(stage.leader_on(&stage.new), &barrier).start();
+    leader.event("migration.waiting_for_web");
+    assert!(stage.in_maintenance());
+    let held = barrier.wait(LONG);
+    let site_config = stage.old().sites().join(SITE).join("site_config.json");
+    let set = fs::metadata(site_config).and_then(|file| file.modified()).expect("site_config.json");
+    assert!(set.elapsed().expect("a time in the past") >= Duration::from_secs(5));
+    held.release();
+    leader.end().exits(0);
 }
 
 /// Hooks differ and nothing is pending: migrate runs without stopping requests or jobs.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::super::frappe_migrate::{self, Failure, Plan};
 use super::super::worker_pause::{Queues, WorkerPause};
-use super::super::{blockers, caches, drain, imports};
+use super::super::{blockers, caches, drain, imports, maintenance};
 use super::{Run, backup};
 use crate::code::relation::Evidence;
 use crate::leader::step::Step;
@@ -15,7 +15,7 @@ use crate::record::migrations::{self, Migrated};
 use crate::record::stage::{Event, Stage};
 use crate::record::volume::random_id;
 use crate::status::gate::RelationKind;
-use crate::status::operation::StepName;
+use crate::status::operation::{DrainBlocker, Operation, StepName};
 
 /// The time that a requested stop waits for migrate if no grace period is configured.
 const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(30);
@@ -154,9 +154,29 @@ impl Run<'_> {
             }
             self.gate.on_event(Event::Done);
             self.enter_maintenance().await?;
+            self.wait_until_maintenance_is_read().await?;
             self.next().await?;
         }
         Ok(())
+    }
+
+    async fn wait_until_maintenance_is_read(&self) -> Flow<()> {
+        let left = maintenance::unread_for(&self.context.pod.bench, self.context.site);
+        if left.is_zero() {
+            return Ok(());
+        }
+        let blocker = DrainBlocker::Web { left_s: left.as_secs() + 1 };
+        self.context.pod.status.begin(Operation::WaitingForDrain(blocker));
+        tracing::info!(
+            event = "migration.waiting_for_web",
+            wait_s = left.as_secs(),
+            "waiting until every web process has read that the site is in maintenance"
+        );
+        tokio::select! {
+            () = tokio::time::sleep(left) => Ok(()),
+            signal = self.context.pod.shutdown.stop_requested() => Err(Stopped::Signal(signal)),
+            fault = self.leadership.lost() => Err(fault.into()),
+        }
     }
 
     async fn next(&mut self) -> Flow<()> {

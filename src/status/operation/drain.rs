@@ -16,6 +16,8 @@ pub enum DrainBlocker {
         /// True for the site's own role: a statement runs.
         is_own: bool,
     },
+    /// Web processes that may not have read the maintenance mode.
+    Web { left_s: u64 },
 }
 
 impl fmt::Display for DrainBlocker {
@@ -24,6 +26,9 @@ impl fmt::Display for DrainBlocker {
             Self::Jobs { named, more: 0 } => f.write_str(&named.join(", ")),
             Self::Jobs { named, more } => write!(f, "{} and {more} more", named.join(", ")),
             Self::QueueSilent(error) => write!(f, "the queue Redis does not answer: {error}"),
+            Self::Web { left_s } => {
+                write!(f, "web processes read the maintenance mode within {left_s} s")
+            }
             Self::Session { pid, role, application, is_own } => {
                 let by = if application.is_empty() { String::new() } else { format!(" ({application})") };
                 let what = if *is_own { "run a statement" } else { "had a transaction open" };
