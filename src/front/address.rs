@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use hyper::Request;
 use hyper::header::{self, HeaderMap};
+use hyper::{Method, Request};
 
 use crate::config::trusted::TrustedProxies;
 
@@ -71,7 +71,7 @@ fn requested_host<B>(request: &Request<B>) -> Option<&str> {
     }
     match (request.uri().authority(), first) {
         // Only CONNECT has a target without scheme and path (RFC 9112, 3.2.3).
-        (Some(_), _) if request.uri().scheme().is_none() => None,
+        (Some(_), _) if request.uri().scheme().is_none() && request.method() != Method::CONNECT => None,
         (Some(authority), _) => Some(authority.as_str()),
         (None, Some(host)) => host.to_str().ok().filter(|host| !host.is_empty()),
         (None, None) if request.version() <= hyper::Version::HTTP_10 => Some(""),
@@ -196,6 +196,8 @@ mod tests {
         let client = |uri: &str| Client::of(&Request::builder().uri(uri).body(()).unwrap(), peer, &trusted);
         assert_eq!(client("http://a:80").unwrap().host, "a:80");
         assert_eq!(client("a:80"), None);
+        let connect = Request::builder().method(Method::CONNECT).uri("a:80").body(()).unwrap();
+        assert_eq!(Client::of(&connect, peer, &trusted).unwrap().host, "a:80");
     }
 
     /// Entries of X-Forwarded-For, and their addresses. Those in 10.0.0.0/8 are trusted.

@@ -70,5 +70,5 @@ fn a_web_port_that_does_not_answer_is_not_ready() {
 fn a_site_without_a_host_is_probed() {
     let stage = stage::new();
     let pod = ready(stage.web().set("CAULDRON_HOSTS", format!("erp.example.com={SITE}")));
-    assert_eq!((stage.get("/api/method/ping"), pod.probe("/readyz?deep")), (404, 200));
+    assert_eq!((stage.get("/login"), pod.probe("/readyz?deep")), (404, 200));
 }

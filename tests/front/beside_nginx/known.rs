@@ -23,9 +23,9 @@ impl Known {
 pub const KNOWN: &[Known] = &[
     Known {
         name: "headers of ours",
-        reason: "Frappe gets the request's id, and the host with its port",
+        reason: "Frappe gets the request's id, under the name that its monitor reads too, and the host with its port",
         requests: &["*"],
-        differences: &["header X-REQUEST-ID", "header X-FORWARDED-HOST"],
+        differences: &["header X-REQUEST-ID", "header X-FRAPPE-REQUEST-ID", "header X-FORWARDED-HOST"],
     },
     Known {
         name: "Connection",
