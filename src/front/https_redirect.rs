@@ -6,58 +6,50 @@
 //! the web port refuses gets its 404. Each connection has one request, and counts as one of the web port's connections.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{sleep, timeout};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 
 use super::address::{Client, Peer};
 use super::answer::{Body, text};
 use super::bounds::{HEAD_TIMEOUT, MAX_HEAD_BYTES};
 use super::connection_end::wait_for_stop;
 use super::error_page::RequestError;
+use super::metrics::DropReason;
 use super::open::{FileRef, find};
 use super::proxy::origin_form;
 use super::shared::Shared;
 use super::static_file::{self, ServeOptions};
 use crate::config::hosts::{Hosts, name_of};
 
-/// The pause after a failed accept: the limit of open files was reached.
-const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 const CHALLENGES: &str = "/.well-known/acme-challenge/";
 
-/// Accepts connections until a stop begins.
-pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+/// Answers the one request of a connection. It ends after 75 s, at a stop, or if the web port needs its room.
+pub async fn serve(
+    socket: TcpStream,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    _permit: Option<OwnedSemaphorePermit>,
+) {
     let mut stop = shared.stop.subscribe();
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = wait_for_stop(&mut stop) => return,
-            accepted = listener.accept() => accepted,
-        };
-        let Ok((socket, address)) = accepted else {
-            sleep(ACCEPT_RETRY).await;
-            continue;
-        };
-        let permit = shared.connections.permit().await;
-        let (shared, mut stop) = (shared.clone(), shared.stop.subscribe());
-        tokio::spawn(async move {
-            let peer = Peer { address, tls: false };
-            // A request and its response fit into one deadline: neither has a body that we wait for.
-            tokio::select! {
-                _ = timeout(HEAD_TIMEOUT, answer_one(socket, peer, shared)) => {}
-                () = wait_for_stop(&mut stop) => {}
-            }
-            drop(permit);
-        });
+    let peer = Peer { address, tls: false };
+    // A request and its response fit into one deadline: neither has a body that we wait for.
+    tokio::select! {
+        _ = timeout(HEAD_TIMEOUT, answer_one(socket, peer, shared.clone())) => {}
+        () = wait_for_stop(&mut stop) => {}
+        () = shared.connections.room_is_needed() => {
+            shared.metrics.count_drop(DropReason::IdleAtLimit);
+        }
     }
 }
 
@@ -67,7 +59,7 @@ async fn answer_one(socket: TcpStream, peer: Peer, shared: Arc<Shared>) -> hyper
         async move { Ok::<_, Infallible>(answer(&shared, peer, &request).await) }
     });
     http1::Builder::new()
-        .timer(TokioTimer::new())
+        .header_read_timeout(None)
         .keep_alive(false)
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(socket), service)

@@ -1,10 +1,12 @@
 //! The web port: accepts connections while permits are free and no stop is requested.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 
 use super::connection::serve;
@@ -51,13 +53,13 @@ impl Front {
         let shared = Arc::new(Shared::new(settings, address, runtime, assets, tls, status.clone(), most));
         let exported_metrics = ExportedMetrics::of(&shared);
         status.update(|status| status.front = Some(Arc::new(exported_metrics)));
-        tokio::spawn(accept(listener, shared.clone()));
+        tokio::spawn(accept(listener, shared.clone(), serve));
         Ok(Self { shared })
     }
 
     /// Redirects the requests of another listener to https.
     pub fn redirect(&self, listener: TcpListener) {
-        tokio::spawn(https_redirect::serve(listener, self.shared.clone()));
+        tokio::spawn(accept(listener, self.shared.clone(), https_redirect::serve));
     }
 
     /// The path of the socket that gunicorn must listen on.
@@ -97,7 +99,12 @@ impl Front {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+/// Gives each connection to `serve`, with its permit; after a stop those that have arrived already, without one.
+async fn accept<S, F>(listener: TcpListener, shared: Arc<Shared>, serve: S)
+where
+    S: Fn(TcpStream, SocketAddr, Arc<Shared>, Option<OwnedSemaphorePermit>) -> F,
+    F: Future<Output = ()> + Send + 'static,
+{
     let mut stop = shared.stop.subscribe();
     loop {
         let permit = shared.connections.permit().await;

@@ -13,7 +13,7 @@ use crate::stage::{self, SITE};
 use crate::support::binary::{LONG, Pod};
 use crate::support::stage::{Stage, ready};
 use crate::support::wait::eventually;
-use crate::support::{h2, http};
+use crate::support::{h2, http, port};
 
 /// Longer than the longest timeout of the web port, on a busy machine.
 const MAX_WAIT: Duration = Duration::from_secs(150);
@@ -265,6 +265,29 @@ fn idle_connections_give_way_to_new_ones() {
     let mut answer = String::new();
     busy.read_to_string(&mut answer).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+/// Silent connections to the port that redirects to https hold places of the web port only while there are enough.
+#[test]
+fn silent_connections_of_the_second_port_give_way() {
+    let stage = stage::new();
+    let second = port::free();
+    let web = stage.web().set("CAULDRON_REDIRECT_ADDR", format!("127.0.0.1:{second}"));
+    // The busy requests must not end before the ping is given up.
+    let web = web.set("GUNICORN_TIMEOUT", 600).set("PROXY_READ_TIMEOUT", 600);
+    let pod = ready(web.under(&["prlimit", "--nofile=400"]));
+    let folder = tempfile::tempdir().expect("a folder");
+    let (started, release) = (folder.path().join("started"), folder.path().join("release"));
+    let path =
+        format!("/api/method/frappe.sample.held?started={}&release={}", started.display(), release.display());
+    let _busy = gets(stage.port, &path);
+    eventually(LONG, "a request is in progress", || started.exists().then_some(()));
+    // More than its open files.
+    let _silent: Vec<TcpStream> = (0..400).map(|_| sends(second, b"")).collect();
+    pod.event("web.connections_full");
+    let _second_busy = gets(stage.port, &path);
+    assert_eq!(stage.get("/api/method/ping"), 200);
+    fs::write(&release, "").expect("the release");
 }
 
 #[test]
