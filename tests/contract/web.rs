@@ -173,19 +173,30 @@ fn stops(bench: &Bench, postgres: &Postgres, facts: &mut Facts) {
     facts.note("term.in_flight", in_flight(bench, postgres));
 }
 
-/// Waits until every worker sleeps: a worker that is awake handles TERM at once.
+/// Waits until every worker sleeps in its poll and was not awake since some looks ago: a worker that is awake handles
+/// TERM at once, and one that still boots, or still closes the last request, sleeps only for a moment.
 fn wait_until_idle(gunicorn: &Running) {
+    const EQUAL_LOOKS: u32 = 10;
     let pid = gunicorn.pid();
+    let (mut last, mut equal) = (None, 0);
     eventually(READY, "gunicorn's workers sleep", || {
         let workers = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-        let sleeps = |worker: &str| {
-            // The kernel function in which the worker sleeps; "0" if that is hidden.
-            let place = fs::read_to_string(format!("/proc/{worker}/wchan")).unwrap_or_default();
-            place.contains("poll") || place.contains("select") || place == "0"
-        };
-        let mut workers = workers.split_whitespace().peekable();
-        (workers.peek().is_some() && workers.all(sleeps)).then_some(())
+        let sleeps: Option<Vec<u64>> = workers.split_whitespace().map(times_it_fell_asleep).collect();
+        equal = if sleeps.is_some() && sleeps == last { equal + 1 } else { 0 };
+        last = sleeps;
+        (equal >= EQUAL_LOOKS && !workers.trim().is_empty()).then_some(())
     });
+}
+
+/// How often the worker's main thread fell asleep, if it sleeps in its poll now.
+fn times_it_fell_asleep(worker: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{worker}/status")).ok()?;
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+    // The kernel function in which the worker sleeps. "0" if that is hidden, and also while the worker runs.
+    let place = fs::read_to_string(format!("/proc/{worker}/wchan")).ok()?;
+    let in_poll = place.contains("poll") || place.contains("select") || place == "0";
+    let asleep = field("State:")?.trim_start().starts_with('S') && in_poll;
+    asleep.then(|| field("voluntary_ctxt_switches:")?.trim().parse().ok())?
 }
 
 /// A login that waits for a lock on its table when TERM comes: after the lock is released it still gets its answer.
