@@ -107,8 +107,8 @@ impl Processes {
         );
         drop(table);
         let (open, output) = watch::channel(());
-        if let (Output::Lines(handler), Some(pair)) = (&spec.output, ours) {
-            streams::read_output(pid, handler, pair, &open);
+        if let Output::Lines(handler) | Output::Pipe(_, handler) = &spec.output {
+            streams::read_output(pid, handler, ours, &open);
         }
         if let (Stdin::Bytes(bytes), Some((_, Some(write_end)))) = (&spec.stdin, stdin) {
             streams::feed(bytes.clone(), write_end);

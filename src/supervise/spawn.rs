@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -48,6 +50,8 @@ pub enum Stdin {
     Inherit,
     /// These bytes, then end of file; for secrets that must not be in argv or the environment.
     Bytes(SecretSlice<u8>),
+    /// The read end of a pipe; the child sees its end once every copy of the write end is closed.
+    Pipe(Arc<OwnedFd>),
 }
 
 /// The destination of a child's stdout and stderr.
@@ -57,6 +61,8 @@ pub enum Output {
     Inherit,
     /// This handler, line by line; it must not block.
     Lines(LineHandler),
+    /// stdout: the write end of a pipe, byte by byte. stderr: this handler, line by line.
+    Pipe(Arc<OwnedFd>, LineHandler),
 }
 
 impl Spec {

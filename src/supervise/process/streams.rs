@@ -16,26 +16,34 @@ use crate::sys::exec;
 pub(super) fn open_stdin(stdin: &Stdin) -> io::Result<Option<(OwnedFd, Option<OwnedFd>)>> {
     match stdin {
         Stdin::Inherit => Ok(None),
+        Stdin::Pipe(read_end) => Ok(Some((read_end.try_clone()?, None))),
         Stdin::Null => Ok(Some((exec::null()?, None))),
         Stdin::Bytes(_) => exec::pipe().map(|(read_end, write_end)| Some((read_end, Some(write_end)))),
     }
 }
 
-/// One end of the pipes of stdout and stderr.
-pub(super) type Pair = [OwnedFd; 2];
+/// Our ends of the pipes that are read line by line.
+pub(super) type Ours = Vec<(Stream, OwnedFd)>;
 
-/// Our ends and the child's ends of stdout and stderr; None if they are inherited.
-pub(super) fn open_output(output: &Output) -> io::Result<(Option<Pair>, Option<Pair>)> {
-    if matches!(output, Output::Inherit) {
-        return Ok((None, None));
+/// Our ends, and the child's stdout and stderr; None if they are inherited.
+pub(super) fn open_output(output: &Output) -> io::Result<(Ours, Option<[OwnedFd; 2]>)> {
+    match output {
+        Output::Inherit => Ok((Vec::new(), None)),
+        Output::Lines(_) => {
+            let ((our_out, their_out), (our_err, their_err)) = (exec::pipe()?, exec::pipe()?);
+            let ours = vec![(Stream::Stdout, our_out), (Stream::Stderr, our_err)];
+            Ok((ours, Some([their_out, their_err])))
+        }
+        Output::Pipe(write_end, _) => {
+            let (our_err, their_err) = exec::pipe()?;
+            Ok((vec![(Stream::Stderr, our_err)], Some([write_end.try_clone()?, their_err])))
+        }
     }
-    let ((our_out, their_out), (our_err, their_err)) = (exec::pipe()?, exec::pipe()?);
-    Ok((Some([our_out, our_err]), Some([their_out, their_err])))
 }
 
-/// Reads both output streams to their ends. `open` is dropped when both have ended.
-pub(super) fn read_output(pid: i32, handler: &LineHandler, [stdout, stderr]: Pair, open: &watch::Sender<()>) {
-    for (stream, pipe) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
+/// Reads the output streams to their ends. `open` is dropped when all have ended.
+pub(super) fn read_output(pid: i32, handler: &LineHandler, ours: Ours, open: &watch::Sender<()>) {
+    for (stream, pipe) in ours {
         let (open, handler) = (open.clone(), handler.clone());
         tokio::spawn(async move {
             output::read_lines(stream, pid, pipe, handler).await;
