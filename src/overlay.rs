@@ -11,6 +11,7 @@
 mod assets;
 mod bench_overlay;
 pub mod caches;
+mod code_digest;
 pub mod pod_registry;
 pub mod published;
 mod roots;

@@ -7,6 +7,8 @@ import os
 import re
 import sys
 
+import cauldron_code_caches
+
 REDIS_URL = re.compile(r'(?:rediss?|unix)://[^\s"<>]+')
 LOGIN = re.compile(r"//.*@")
 LOGIN_PARAMETER = re.compile(r"([?&](?:user|username|pass|password)=)[^&]*")
@@ -53,4 +55,5 @@ def run_next_sitecustomize():
 hide_links_of(os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "sites")))
 hide_logins_in(sys.stdout)
 hide_logins_in(sys.stderr)
+cauldron_code_caches.install(os.path.dirname(os.path.abspath(__file__)))
 run_next_sitecustomize()

@@ -5,7 +5,8 @@
 //!     apps.txt             the apps that can be imported here now
 //!     assets/              assets of this image's apps and of the bundles
 //!     everything else      links into the volume: site folders, common_site_config.json
-//!   python/                first on PYTHONPATH: makes Frappe accept linked folders as sites
+//!   python/                first on PYTHONPATH: makes Frappe accept linked folders as sites, and separates the
+//!                          caches of this code from those of other code
 //!   apps, env, config      links to the bench
 //!   logs                   a link to the bench, or a folder if the bench is read-only
 //! ```
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::assets::Assets;
+use super::code_digest;
 use super::roots::{self, Roots};
 use crate::apps::AppCode;
 use crate::apps::shared_apps;
@@ -34,6 +36,7 @@ const APPS_TXT: &str = "apps.txt";
 const ASSETS: &str = "assets";
 const PYTHON: &str = "python";
 const SITE_CUSTOMIZE: &str = include_str!("../frappe/sitecustomize.py");
+const CODE_CACHES: &str = include_str!("../frappe/code_caches.py");
 /// The file with the overlay's PYTHONPATH, for `exec` in the same container.
 const PYTHON_PATH: &str = "python-path";
 
@@ -82,7 +85,7 @@ impl BenchOverlay {
         let _retained = retained.collect();
         let overlay =
             Self(Arc::new(Inner { root, bench: bench.clone(), code, roots, python_path, _retained }));
-        overlay.lay_out().map_err(|error| overlay.fault(&error))?;
+        overlay.lay_out(installed).map_err(|error| overlay.fault(&error))?;
         overlay.refresh(installed)?;
         Ok(overlay)
     }
@@ -186,7 +189,7 @@ impl BenchOverlay {
         listed
     }
 
-    fn lay_out(&self) -> io::Result<()> {
+    fn lay_out(&self, installed: &[String]) -> io::Result<()> {
         let Inner { root, bench, python_path, .. } = &*self.0;
         fs::create_dir_all(root)?;
         for (name, target) in
@@ -204,6 +207,9 @@ impl BenchOverlay {
         tree.file(PYTHON_PATH, python_path.as_encoded_bytes());
         let mut python = Tree::default();
         python.file("sitecustomize.py", SITE_CUSTOMIZE);
+        python.file("cauldron_code_caches.py", CODE_CACHES);
+        let packages = self.importable(installed).into_iter().filter_map(|app| self.package(&app));
+        python.file("code-digest", code_digest::of(packages));
         tree.folder(PYTHON, python);
         tree.write(root)
     }

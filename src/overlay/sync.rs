@@ -33,6 +33,8 @@ pub struct OverlaySync {
     registry: Option<PodRegistry>,
     id: String,
     listed: Vec<String>,
+    /// The apps that were installed at the last inspection.
+    installed: Vec<String>,
     timestamps: Timestamps,
     /// The number of pods with another list, at the last registration.
     differing_pods: usize,
@@ -59,6 +61,7 @@ impl OverlaySync {
             registry: PodRegistry::of(&pod.config, database, site),
             id: random_id(),
             listed: Vec::new(),
+            installed: Vec::new(),
             timestamps: Timestamps::default(),
             differing_pods: 0,
             polls_until_clear: POLLS_PER_REGISTRATION,
@@ -120,9 +123,12 @@ impl OverlaySync {
                 apps = listed.join(", "),
                 "the list of apps of this pod changed"
             );
+        }
+        // An app that was listed before and is installed now changes the hooks too.
+        if (changed || installed != self.installed) && !self.listed.is_empty() {
             self.clear_caches().await;
         }
-        self.listed = listed;
+        (self.listed, self.installed) = (listed, installed);
         changed
     }
 

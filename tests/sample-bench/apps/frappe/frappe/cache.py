@@ -6,14 +6,22 @@ from functools import lru_cache
 import redis
 
 from frappe.context import local
+from frappe.utils.redis_wrapper import RedisWrapper
 
 
 class Cache:
     def __init__(self, url):
-        self.redis = redis.Redis.from_url(url)
+        self.redis = RedisWrapper.from_url(url)
 
     def get_shared(self, key, generate):
         """A key without prefix or expiry; whatever `generate` gives is kept, None too."""
+        return self._get(self.redis.make_key(key, shared=True), generate)
+
+    def get_value(self, key, generate):
+        """The same under the site's prefix."""
+        return self._get(self.redis.make_key(key), generate)
+
+    def _get(self, key, generate):
         try:
             stored = self.redis.get(key)
         except redis.exceptions.ConnectionError:
@@ -27,15 +35,11 @@ class Cache:
             pass
         return value
 
-    def get_value(self, key, generate):
-        """The same under the site's prefix."""
-        return self.get_shared(f"{local.conf.db_name}|{key}", generate)
-
     def clear_site(self):
         self.delete(f"{local.conf.db_name}|*")
 
     def delete_value(self, key):
-        self.delete(f"{local.conf.db_name}|{key}")
+        self.delete(self.redis.make_key(key))
 
     def delete(self, pattern):
         try:
