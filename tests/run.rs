@@ -48,6 +48,32 @@ fn a_program_that_cannot_be_started_gives_cause_and_hint() {
     }
 }
 
+/// A worker pool of Frappe 16 ticks if it gets the lock.
+#[test]
+fn a_worker_pool_cannot_tick() {
+    let harness = Harness::new();
+    std::fs::create_dir_all(harness.path("bench/config")).unwrap();
+    std::fs::create_dir_all(harness.path("bench/apps/frappe")).unwrap();
+    let says = |last_word: &str, from_environment: bool| {
+        let code = "flock --nonblock \"$1/config/scheduler_process\" echo it ticks || echo it does not tick";
+        let mut command = harness.program(BINARY);
+        command.args(["run", "--", "sh", "-c", code, last_word]).arg(harness.path("bench"));
+        if from_environment {
+            command.current_dir("/").env("FRAPPE_BENCH_ROOT", harness.path("bench"));
+        } else {
+            command.current_dir(harness.path("bench/config"));
+        }
+        let mut running = harness.start(command);
+        assert_eq!(running.exit(), 0);
+        (harness.stdout(), harness.stderr().contains("exec.scheduler_fenced"))
+    };
+    for from_environment in [true, false] {
+        assert_eq!(says("worker-pool", from_environment), ("it does not tick\n".to_owned(), true));
+        // The control.
+        assert_eq!(says("worker", from_environment), ("it ticks\n".to_owned(), false));
+    }
+}
+
 #[test]
 fn the_program_inherits_environment_folder_and_stdin() {
     let harness = Harness::new();

@@ -9,6 +9,7 @@ use tracing::{debug, warn};
 use crate::config::frappe_environment;
 use crate::config::run::RunConfig;
 use crate::outcome::{self, Fault, Flow, SIGNAL_BASE};
+use crate::roles::scheduler::fence;
 use crate::supervise::process::Processes;
 use crate::supervise::relay::relay;
 use crate::supervise::run_service::{End, ServicePlan, run_service};
@@ -33,6 +34,7 @@ pub async fn run(program: &Program, config: &RunConfig, shutdown: &Shutdown) -> 
     let processes = Processes::start().map_err(|error| {
         Fault::new(outcome::BUG, format!("no SIGCHLD handler: {error}"), "report this bug")
     })?;
+    fence::keep_from_ticking(&program.command, &config.bench_root);
     let policy = if program.restart { Policy::restarting(config.grace) } else { Policy::once(config.grace) };
     let plan = ServicePlan {
         stop_with: None,

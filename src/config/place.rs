@@ -29,7 +29,8 @@ pub fn read(reader: &mut Reader<'_>, needs: Needs) -> Place {
     Place { bench, site, files }
 }
 
-fn read_bench(reader: &mut Reader<'_>, needed: bool) -> Option<PathBuf> {
+/// CAULDRON_BENCH. A folder that is no bench is a problem if the bench is needed.
+pub fn read_bench(reader: &mut Reader<'_>, needed: bool) -> Option<PathBuf> {
     let given = reader.given_or("CAULDRON_BENCH", None, Some("/home/frappe/frappe-bench"));
     let source = given.as_ref().map(|given| given.source.clone());
     let bench = reader.parsed("CAULDRON_BENCH", given, absolute_path, "write an absolute path")?;

@@ -1,8 +1,9 @@
 //! Keeps Frappe's `worker-pool`, run by hand in a container, from ticking beside our scheduler.
 //!
 //! Frappe 16 starts a scheduler thread in every worker of a pool; the first that gets the lock `config/scheduler_process`
-//! ticks, and containers do not share that file (docs/frappe-contract.md#scheduler-in-a-worker-pool). The lock is taken here and kept by
-//! the program that replaces this process: it belongs to the open file, which every child inherits.
+//! ticks, and containers do not share that file (docs/frappe-contract.md#scheduler-in-a-worker-pool). Frappe has no setting that leaves
+//! the thread out. The lock is taken here and kept: by this process (`run`), and by the program that replaces it (`exec`), since it
+//! belongs to the open file, which every child inherits.
 
 use std::ffi::OsString;
 use std::fs::File;
