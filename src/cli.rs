@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use self::settings::command;
 use self::settings::{Secrets, collect_settings, command_with};
@@ -101,6 +101,8 @@ pub enum Command {
         #[command(subcommand)]
         what: Assets,
     },
+    /// Take a backup of the site into the repository CAULDRON_BACKUP_TO, or work on those in it
+    Backup(Backup),
     /// Run a program of the bench, such as `bench console`, in the environment of a role
     Exec {
         /// The program and its arguments
@@ -123,6 +125,31 @@ pub enum Command {
     /// Answers git's prompt for a login. Selected by the program's name, never by a word of the command line.
     #[command(skip)]
     GitAskpass { program: PathBuf, prompt: String },
+}
+
+/// `backup` alone takes one.
+#[derive(Debug, Args)]
+pub struct Backup {
+    #[command(subcommand)]
+    pub what: Option<BackupCommand>,
+    /// The backup is one of a schedule
+    #[arg(long)]
+    pub scheduled: bool,
+    /// Allow a repository with the backups of this other installation, as the refusal named it
+    #[arg(long, value_name = "INSTALLATION")]
+    pub beside: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BackupCommand {
+    /// List the backups: age, size, code, reason, and whether they were verified
+    List,
+    /// Run a program with the repository and its password in the environment, such as `restic check`
+    Exec {
+        /// The program and its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

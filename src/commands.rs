@@ -5,6 +5,7 @@ mod apps_fetch;
 mod apps_list;
 mod apps_remove;
 mod assets_compress;
+mod backup;
 mod bootstrap;
 mod completions;
 mod configure;
@@ -120,6 +121,10 @@ fn entry(command: Command, format: Format) -> Entry {
         Command::Apps { what: Apps::Remove { app } } => {
             Entry::with_supported_frappe(Needs::SERVERS, |c, s| Box::pin(apps_remove::remove(c, app, s)))
         }
+        // A backup of a site whose code is broken is the most wanted one.
+        Command::Backup(backup) => {
+            Entry::with_any_frappe(Needs::BACKUP, move |c, s| Box::pin(backup::backup(c, backup, format, s)))
+        }
         // An operator may run any program in the container.
         Command::Exec { command } => {
             Entry::with_any_frappe(Needs::SITE, |c, s| Box::pin(exec::exec(command, c, s)))
@@ -190,6 +195,9 @@ async fn run_command(cli: Cli) -> Flow<u8> {
             }
             // The secrets are in `config` now; remove them from /proc/<pid>/environ.
             sys::environment::scrub(config::variable::secret_names());
+            if config.backup.to.is_some() {
+                sys::environment::scrub(config::backup::names_of_credentials());
+            }
             sys::environment::forbid_dumps();
             if supported_frappe {
                 let bench = Bench::new(&config.bench);

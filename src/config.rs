@@ -3,6 +3,7 @@
 
 mod addresses;
 pub mod apps;
+pub mod backup;
 pub mod bench_files;
 pub mod bench_id;
 #[cfg(test)]
@@ -71,14 +72,18 @@ pub struct Needs {
     pub many_roles: bool,
     /// Node runs, with the files that only it reads.
     pub socketio: bool,
+    /// The backup repository is opened, with its password and credentials.
+    pub backup: bool,
 }
 
 impl Needs {
     pub const NOTHING: Self =
-        Self { site: false, bench: false, servers: false, many_roles: false, socketio: false };
+        Self { site: false, bench: false, servers: false, many_roles: false, socketio: false, backup: false };
     pub const BENCH: Self = Self { bench: true, ..Self::NOTHING };
     pub const SITE: Self = Self { site: true, ..Self::BENCH };
     pub const SERVERS: Self = Self { servers: true, ..Self::SITE };
+    /// A command on the backups of a site. It needs neither Redis nor an administrator.
+    pub const BACKUP: Self = Self { backup: true, ..Self::SITE };
 }
 
 /// All settings, validated.
@@ -112,6 +117,7 @@ pub struct Config {
     pub allow_downgrade: Option<String>,
     /// Number of backups to keep; 0 takes none.
     pub migrate_backups: usize,
+    pub backup: backup::BackupConfig,
     /// How long a migration waits for running jobs.
     pub migrate_drain: Duration,
     pub apps: apps::AppSpecs,
@@ -146,6 +152,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let secrets = secrets::read(reader);
     let addresses = addresses::read(reader, &place.files, needs.socketio);
     let identity = identity::read(reader);
+    let backup = backup::read(reader, needs.backup);
     let upkeep = upkeep::read(reader, &place.bench_folder());
     let serving = serving::read(reader, &place, &addresses, needs.many_roles);
     let lifecycle = lifecycle::read(reader);
@@ -180,6 +187,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         clone: identity.clone,
         allow_downgrade: identity.allow_downgrade,
         migrate_backups: upkeep.migrate_backups?,
+        backup: backup?,
         migrate_drain: upkeep.migrate_drain?,
         apps: upkeep.apps,
         apps_update: upkeep.apps_update,

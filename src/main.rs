@@ -9,6 +9,7 @@
 //!   roles          web, worker, scheduler, socketio: the processes of each, and its health
 //!   embedded       PostgreSQL and Redis in this container
 //!   bring_up       from a server and a volume to a site that can be served: as leader or follower
+//!   take_backup    takes a backup of the site into the repository, and forgets old ones
 //!   migrate        the gate: who may migrate, when, in which order, and what happens on failure
 //!   install        installs and uninstalls apps on the site
 //!   create         creates the site: login, role, database, new-site; clears an interrupted creation
@@ -21,6 +22,8 @@
 //!   apps           custom apps from Git: pins, bundles, requirements, assets
 //!   web_files      files for browsers: their types, and the compressed files beside them
 //!   fingerprint    a digest of the files of an app that migrate reads
+//!   backups        what a backup is: its id, tags and manifest; which ones a repository has, and which are kept
+//!   restic         runs the program restic, which keeps the backups
 //!   pod            shared by all parts of a running process: configuration, status, children, stop request
 //!   status         the state of this process, for probes, metrics and pages
 //!   deps           waits for PostgreSQL and Redis
@@ -46,6 +49,7 @@
 
 mod apps;
 mod backoff;
+mod backups;
 mod bench;
 mod bring_up;
 mod cli;
@@ -72,11 +76,13 @@ mod postgres;
 mod readme;
 mod record;
 mod redis_client;
+mod restic;
 mod roles;
 mod site_state;
 mod status;
 mod supervise;
 mod sys;
+mod take_backup;
 mod telemetry;
 mod tick;
 mod web_files;

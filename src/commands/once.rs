@@ -1,5 +1,7 @@
 //! Shared by `bootstrap`, `migrate` and `apps remove`: brings the site up once, without serving it.
 
+use std::time::Duration;
+
 use super::site::Site;
 use crate::config::{BootstrapMode, Config};
 use crate::leader::context::Purpose;
@@ -7,6 +9,9 @@ use crate::outcome::refusal::Refusal;
 use crate::outcome::{DONE, Fault, Flow};
 use crate::status::handle::{RoleName, StatusHandle};
 use crate::supervise::signals::Shutdown;
+
+/// From TERM to KILL for processes that a program left behind.
+pub const SWEEP_GRACE: Duration = Duration::from_secs(2);
 
 /// The configuration of a command that may run beside a role: it leads, and leaves the health port to the role.
 pub fn beside_a_role(config: Config) -> Config {

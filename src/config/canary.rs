@@ -49,7 +49,7 @@ fn output(environment: &BTreeMap<&str, &str>) -> String {
         let flags = BTreeMap::new();
         let mut reader = Reader::new(&flags, environment);
         let _ = super::log::read(&mut reader);
-        let _ = load(&mut reader, Needs::SERVERS, false);
+        let _ = load(&mut reader, Needs { backup: true, ..Needs::SERVERS }, false);
         unused::log(&reader, Some(15), &[]);
         let problems: Vec<String> = reader.problems.iter().map(ToString::to_string).collect();
         problems.join("\n") + &render(&reader)

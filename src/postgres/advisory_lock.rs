@@ -15,6 +15,8 @@ pub mod key {
     pub const BOOTSTRAP: i64 = 0x6361_756c_626f_6f74; // "caulboot"
     /// One pod creates role and database; in the maintenance database.
     pub const PROVISION: i64 = 0x6361_756c_7072_6f76; // "caulprov"
+    /// Shared by backups; a migration takes it alone.
+    pub const BACKUP: i64 = 0x6361_756c_6263_6b70; // "caulbckp"
     /// One scheduler ticks.
     pub const SCHEDULER: i64 = 0x6361_756c_7363_6865; // "caulsche"
 }
@@ -51,6 +53,22 @@ pub async fn take_within(client: &Client, key: i64, limit: Duration) -> Result<b
         Err(error) if has_code(&error, &SqlState::LOCK_NOT_AVAILABLE) => Ok(false),
         taken => taken.map(|()| true),
     }
+}
+
+/// Tries to take the lock together with others who share it. Returns true if this session shares it now.
+///
+/// # Errors
+/// Any error of the server.
+pub async fn try_share(client: &Client, key: i64) -> Result<bool, Error> {
+    Ok(client.query_one("SELECT pg_try_advisory_lock_shared($1)", &[&key]).await?.get(0))
+}
+
+/// Releases a lock that was taken with [`try_take`].
+///
+/// # Errors
+/// Any error of the server.
+pub async fn release(client: &Client, key: i64) -> Result<(), Error> {
+    client.execute("SELECT pg_advisory_unlock($1)", &[&key]).await.map(drop)
 }
 
 /// Releases every lock of this session.
@@ -95,8 +113,8 @@ mod tests {
 
     #[test]
     fn our_locks_differ_and_are_recognized() {
-        let keys = [key::BOOTSTRAP, key::PROVISION, key::SCHEDULER];
+        let keys = [key::BOOTSTRAP, key::PROVISION, key::BACKUP, key::SCHEDULER];
         let texts = keys.map(|key| String::from_utf8(key.to_be_bytes().to_vec()).unwrap());
-        assert_eq!(texts, ["caulboot", "caulprov", "caulsche"]);
+        assert_eq!(texts, ["caulboot", "caulprov", "caulbckp", "caulsche"]);
     }
 }

@@ -47,6 +47,25 @@ pub fn arguments(except: &str, without_schemas: &[String], file: &Path) -> Vec<O
     arguments
 }
 
+/// The arguments for a plain script on standard output, which any role can read into any database, without the tables of
+/// the pattern `except` and without the given schemas.
+pub fn script_arguments(except: &str, without_schemas: &[String]) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = vec![
+        "--format=plain".into(),
+        "--no-owner".into(),
+        "--no-privileges".into(),
+        format!("--exclude-table={except}").into(),
+        "--lock-wait-timeout=60s".into(),
+    ];
+    arguments.extend(
+        without_schemas.iter().map(|schema| format!("--exclude-schema={}", identifier(schema)).into()),
+    );
+    arguments
+}
+
+/// The last line of a complete script.
+pub const COMPLETE: &str = "-- PostgreSQL database dump complete";
+
 /// The environment that names the database; PGPASSFILE is separate.
 pub fn variables(host: &str, port: u16, user: &str, database: &str, application: &str) -> Variables {
     [

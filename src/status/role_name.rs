@@ -9,6 +9,7 @@ pub enum RoleName {
     All,
     AppsFetch,
     AppsRemove,
+    Backup,
     Bootstrap,
     Migrate,
     /// The bootstrap that applies changed secrets beside the serving roles.
@@ -25,6 +26,7 @@ impl RoleName {
             Self::All => "all",
             Self::AppsFetch => "apps fetch",
             Self::AppsRemove => "apps remove",
+            Self::Backup => "backup",
             Self::Bootstrap => "bootstrap",
             Self::Migrate => "migrate",
             Self::Renewal => "renewal",
@@ -53,6 +55,7 @@ mod tests {
             R::All,
             R::AppsFetch,
             R::AppsRemove,
+            R::Backup,
             R::Bootstrap,
             R::Migrate,
             R::Renewal,

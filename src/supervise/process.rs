@@ -110,6 +110,9 @@ impl Processes {
         if let Output::Lines(handler) | Output::Pipe(_, handler) = &spec.output {
             streams::read_output(pid, handler, ours, &open);
         }
+        if spec.nice {
+            crate::sys::priority::lower_group(pid);
+        }
         if let (Stdin::Bytes(bytes), Some((_, Some(write_end)))) = (&spec.stdin, stdin) {
             streams::feed(bytes.clone(), write_end);
         }

@@ -39,6 +39,8 @@ pub struct Spec {
     /// The signal that the kernel sends it when we are killed. The init of a container needs none: all its
     /// processes end with it.
     pub parent_death_signal: Option<Signal>,
+    /// True for work that may wait: it gets a low priority.
+    pub nice: bool,
 }
 
 /// The standard input of a child.
@@ -79,6 +81,7 @@ impl Spec {
             identity: None,
             terminal: false,
             parent_death_signal: None,
+            nice: false,
         }
     }
 

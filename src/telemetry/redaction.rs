@@ -3,7 +3,7 @@
 use super::redis_logins;
 
 /// Known secret values. They replace themselves by `***` in any text.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Redaction(Vec<String>);
 
 /// A shorter value occurs in ordinary text by chance; replacing it would destroy the text and hide nothing.

@@ -40,6 +40,8 @@ pub enum Kind {
     AppWords,
     /// Logins by host: JSON that names files. Somebody may write the token itself there by mistake.
     GitLogins,
+    /// A repository as restic writes it, which may contain a login.
+    Repository,
     /// A value that is not used. It is the URL of a Redis with its login, or its host.
     Ignored,
 }
@@ -79,9 +81,12 @@ impl Kind {
     pub fn secrecy(self) -> Secrecy {
         match self {
             Self::Secret | Self::SecretForm(..) => Secrecy::Secret,
-            Self::RedisUrl | Self::AppList | Self::AppWords | Self::GitLogins | Self::Ignored => {
-                Secrecy::MayHoldLogin
-            }
+            Self::RedisUrl
+            | Self::AppList
+            | Self::AppWords
+            | Self::GitLogins
+            | Self::Repository
+            | Self::Ignored => Secrecy::MayHoldLogin,
 
             _ => Secrecy::Public,
         }
@@ -115,6 +120,7 @@ impl fmt::Display for Kind {
             Self::AppWords => write!(f, "name:URL:branch, separated by commas: `{APP_WORDS}`"),
             Self::RedisUrl => write!(f, "URL or host:port: `redis://redis:6379/0`"),
             Self::GitLogins => write!(f, "JSON: `{{\"host\":{{\"token_file\":\"/path\"}}}}`"),
+            Self::Repository => write!(f, "absolute path, or restic's word: `s3:https://host/bucket/path`"),
             Self::Ignored => write!(f, "anything"),
         }
     }

@@ -3,7 +3,7 @@
 use super::Variable;
 use super::kind::Kind::{
     self, AppList, AppWords, Count, Duration, Form, GitLogins, Ignored, OneOf, Path, Port, Quantity,
-    RedisUrl, Seconds, Secret, SecretForm, Size, Text,
+    RedisUrl, Repository, Seconds, Secret, SecretForm, Size, Text,
 };
 use super::kind::Zero;
 
@@ -190,6 +190,14 @@ pub const VARIABLES: &[Variable] = &[
         "Id that a refusal printed: migrate with code that is not known to be newer"),
     also(&["CAULDRON_BACKUP"], setting("CAULDRON_MIGRATE_BACKUPS", Count(0, u32::MAX), "3",
         "Number of backups from before migrations to keep")),
+    setting("CAULDRON_BACKUP_TO", Repository, "(none)",
+        "Repository of the backups, as restic writes it"),
+    setting("CAULDRON_BACKUP_PASSWORD", Secret, "(none)",
+        "Password of that repository, without which no backup can be read; only `backup` and `restore` read it"),
+    setting("CAULDRON_BACKUP_KEEP", Form("numbers with h, d, w, m or y", "7d,5w,12m"), "7d,5w,12m",
+        "Backups that `backup forget` keeps: the last of each of so many hours, days, weeks, months or years"),
+    setting("CAULDRON_BACKUP_RATE", Size, "0",
+        "Most bytes per second that a backup sends"),
     setting("CAULDRON_MIGRATE_DRAIN", Duration(Zero::NoLimit), "25m",
         "How long a migration waits for running jobs, and for other sessions on the site's tables"),
     setting("CAULDRON_SITE_URL", Form("URL without a path", "https://erp.example.com"), "(not written)",

@@ -53,7 +53,7 @@ fn read(variable: &Variable, by: By, value: &str) -> (Option<Config>, Vec<Proble
     let mut reader = Reader::new(&flags, &environment);
     // Every command reads the settings of the log first.
     let _ = log::read(&mut reader);
-    let config = load(&mut reader, Needs { bench: false, ..Needs::SERVERS }, false);
+    let config = load(&mut reader, Needs { bench: false, backup: true, ..Needs::SERVERS }, false);
     let problems = reader.problems.into_iter().filter(|problem| problem.variable == variable.name);
     (config, problems.collect(), source)
 }
@@ -81,6 +81,7 @@ fn good(kind: Kind) -> Vec<String> {
         Kind::SecretForm(_) => return vec!["A".repeat(43) + "="],
         Kind::RedisUrl => &["redis://redis:6379/0", "redis:6379", "rediss://:p@h", "unix:///run/r.sock"],
         Kind::GitLogins => &[r#"{"host":{"token_file":"/path"}}"#],
+        Kind::Repository => &["/backups/erp", "s3:https://host/bucket/path", "rest:https://host/"],
     };
     texts.iter().map(ToString::to_string).collect()
 }
@@ -89,6 +90,7 @@ fn bad(kind: Kind) -> Vec<String> {
     let texts: &[&str] = match kind {
         Kind::Text | Kind::Ignored => &[],
         Kind::Form(..) | Kind::AppList | Kind::AppWords | Kind::RedisUrl | Kind::GitLogins => &["u:\u{1}@h"],
+        Kind::Repository => &["text", "./x", "ftp:h", "u:\u{1}@h", "https://h/x"],
         Kind::OneOf(_) => &["0", "-1", "other", "ON", "yes"],
         Kind::Path => &["0", "-1", "text", "./x", "~/x"],
         Kind::Port => &["0", "-1", "text", "65536", "80.0", "http"],
@@ -188,6 +190,7 @@ fn number(config: &Config, name: &str) -> Option<u64> {
         "GUNICORN_THREADS" => return config.gunicorn.threads.map(Into::into),
         "CAULDRON_MAX_JOBS" => return config.workers.max_jobs.map(Into::into),
         "CAULDRON_MIGRATE_BACKUPS" => return Some(config.migrate_backups as u64),
+        "CAULDRON_BACKUP_RATE" => return (config.backup.rate_bytes > 0).then_some(config.backup.rate_bytes),
         "CAULDRON_MAX_MEMORY" => return config.workers.max_memory_bytes,
         "CLIENT_MAX_BODY_SIZE" => return config.front.body_limit_bytes,
         _ => panic!("add {name} here"),

@@ -1,0 +1,89 @@
+//! Settings of backups: the repository, its password, restic's own variables, what is kept, and the load.
+//!
+//! The password and the credentials are read only by the commands that open the repository (`Needs::backup`): no role
+//! reads or inherits them.
+
+mod environment;
+pub mod keep;
+
+use secrecy::SecretString;
+
+use self::environment::credentials;
+pub use self::environment::names_of_credentials;
+use self::keep::Keep;
+use super::reader::Reader;
+use super::value::{read_parsed, read_secret, read_size};
+
+/// The name of the setting with the repository.
+pub const REPOSITORY: &str = "CAULDRON_BACKUP_TO";
+/// The name of the setting with the password.
+pub const PASSWORD: &str = "CAULDRON_BACKUP_PASSWORD";
+
+/// Where backups are kept, and how they are taken.
+#[derive(Clone, Debug)]
+pub struct BackupConfig {
+    /// The repository as restic writes it: `/backups/erp`, `s3:https://host/bucket/path`. It may contain a login.
+    pub to: Option<SecretString>,
+    pub password: Option<SecretString>,
+    pub keep: Keep,
+    /// The most bytes per second that are sent to the repository; 0 is no limit.
+    pub rate_bytes: u64,
+    /// Variables of restic and of its storage servers, for restic alone.
+    pub environment: Vec<(String, SecretString)>,
+}
+
+/// Reads the settings; the password and the credentials only if `opens`, for commands that open the repository.
+pub fn read(reader: &mut Reader<'_>, opens: bool) -> Option<BackupConfig> {
+    let hint = "write it as restic does: /backups/erp, s3:https://host/bucket/path, sftp:user@host:/path, rest:https://host/";
+    let to = read_parsed(reader, REPOSITORY, repository, hint);
+    let keep = read_parsed(reader, "CAULDRON_BACKUP_KEEP", Keep::parse, "write it like 7d,5w,12m")
+        .unwrap_or_default();
+    let rate_bytes = read_size(reader, "CAULDRON_BACKUP_RATE", Some("0"));
+    let (password, environment) = match opens {
+        true => (read_secret(reader, PASSWORD), credentials(reader)),
+        false => (None, Vec::new()),
+    };
+    Some(BackupConfig { to, password, keep, rate_bytes: rate_bytes?, environment })
+}
+
+/// The kinds of repositories that restic has, by the word before the colon.
+const KINDS: [&str; 9] = ["local", "s3", "gs", "azure", "b2", "sftp", "rest", "swift", "rclone"];
+
+/// Accepts a word that restic reads independently of the working folder.
+fn repository(text: &str) -> Result<SecretString, String> {
+    if text.contains(char::is_control) {
+        return Err("it contains a control character".into());
+    }
+    let kind = text.split_once(':').filter(|(kind, rest)| KINDS.contains(kind) && !rest.is_empty());
+    let is_folder = |path: &str| path.starts_with('/');
+    match kind {
+        Some(("local", path)) if !is_folder(path) => Err(format!("`{path}` is not an absolute path")),
+        Some(_) => Ok(text.into()),
+        None if is_folder(text) => Ok(text.into()),
+        None => Err(format!("`{text}` is neither an absolute path nor a kind of repository that restic has")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_a_kind_of_restic_or_an_absolute_path() {
+        for good in [
+            "/backups/erp",
+            "local:/backups",
+            "s3:https://h/b/p",
+            "sftp:u@h:/p",
+            "rest:https://u:p@h/",
+            "b2:b:p",
+        ] {
+            assert!(repository(good).is_ok(), "{good}");
+        }
+        for bad in
+            ["backups", "./backups", "local:backups", "s3:", "https://h/b", "\"/backups\"", "ftp:h", "/a\tb"]
+        {
+            assert!(repository(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Why restic failed, from its English messages: until 0.17 its exit code is 1 for everything.
+
+use super::run::Ran;
+use crate::outcome::refusal::Refusal;
+use crate::outcome::{CONFIGURATION, FOREIGN_DATA, Fault, PERMISSION, TRY_AGAIN, UNAVAILABLE};
+
+/// The cause of a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    pub kind: Kind,
+    /// restic's own message.
+    pub message: String,
+}
+
+/// What a failure means for the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// There is no repository at this place, which exists itself.
+    Absent,
+    AlreadyThere,
+    NoBucket,
+    WrongPassword,
+    WrongCredentials,
+    NoRight,
+    ClockOff,
+    DiskFull,
+    Locked,
+    Certificate,
+    Unreachable,
+    TooNew,
+    Damaged,
+    NoSnapshot,
+    Other,
+}
+
+/// Words of restic and of the storage servers' errors that it passes on, in the order in which they are looked for.
+const SIGNS: [(&str, Kind); 39] = [
+    ("wrong password or no key found", Kind::WrongPassword),
+    ("the difference between the request time and the server", Kind::ClockOff),
+    ("requesttimetooskewed", Kind::ClockOff),
+    ("specified bucket does not exist", Kind::NoBucket),
+    ("nosuchbucket", Kind::NoBucket),
+    ("container does not exist", Kind::NoBucket),
+    ("bucket does not exist", Kind::NoBucket),
+    ("invalidaccesskeyid", Kind::WrongCredentials),
+    ("access key id you provided does not exist", Kind::WrongCredentials),
+    ("signaturedoesnotmatch", Kind::WrongCredentials),
+    ("request signature we calculated does not match", Kind::WrongCredentials),
+    ("no aws credentials", Kind::WrongCredentials),
+    ("401 unauthorized", Kind::WrongCredentials),
+    ("(401)", Kind::WrongCredentials),
+    ("permission denied (publickey", Kind::WrongCredentials),
+    ("access denied", Kind::NoRight),
+    ("accessdenied", Kind::NoRight),
+    ("403 forbidden", Kind::NoRight),
+    ("(403)", Kind::NoRight),
+    ("permission denied", Kind::NoRight),
+    ("read-only file system", Kind::NoRight),
+    ("no space left on device", Kind::DiskFull),
+    ("disk quota exceeded", Kind::DiskFull),
+    ("repository is already locked", Kind::Locked),
+    ("unable to create lock", Kind::Locked),
+    ("config file already exists", Kind::AlreadyThere),
+    ("repository master key and config already initialized", Kind::AlreadyThere),
+    ("x509:", Kind::Certificate),
+    ("tls: failed to verify", Kind::Certificate),
+    ("unsupported repository version", Kind::TooNew),
+    ("no matching id found", Kind::NoSnapshot),
+    ("ciphertext verification failed", Kind::Damaged),
+    ("config or key", Kind::Damaged),
+    ("unable to load index", Kind::Damaged),
+    ("hash mismatch", Kind::Damaged),
+    ("connection refused", Kind::Unreachable),
+    ("no such host", Kind::Unreachable),
+    ("i/o timeout", Kind::Unreachable),
+    ("no route to host", Kind::Unreachable),
+];
+
+/// Words that say that the config file is absent, together with the question for the repository's place.
+const NO_CONFIG: [&str; 5] =
+    ["no such file", "does not exist", "nosuchkey", "not found", "repository does not exist"];
+
+/// Classifies the end of a run.
+pub fn classify(ran: &Ran) -> Reason {
+    let lines = ran.errors.join("\n");
+    let lower = lines.to_ascii_lowercase();
+    let asks = lower.contains("is there a repository") || lower.contains("repository does not exist");
+    let sign = SIGNS.iter().find(|(sign, _)| lower.contains(sign)).map(|(_, kind)| *kind);
+    let kind = match sign {
+        Some(kind) => kind,
+        None if ran.exit.is_none() => Kind::Unreachable,
+        None if asks && NO_CONFIG.iter().any(|word| lower.contains(word)) => Kind::Absent,
+        None => Kind::Other,
+    };
+    Reason { kind, message: message(ran) }
+}
+
+/// The line that says most: a fatal one, else the last.
+fn message(ran: &Ran) -> String {
+    let fatal = ran.errors.iter().find(|line| line.contains("Fatal: "));
+    let line = fatal.or(ran.errors.last());
+    let text = line.map(|line| line.trim_start_matches("Fatal: ").to_string());
+    match (text, ran.exit) {
+        (Some(text), Some(_)) => text,
+        (Some(text), None) => format!("no answer in time: {text}"),
+        (None, Some(exit)) => format!("restic {exit}"),
+        (None, None) => "no answer in time".into(),
+    }
+}
+
+impl Reason {
+    /// The fault, whose cause begins with `doing`.
+    pub fn fault(&self, doing: &str) -> Fault {
+        let (code, hint, refusal) = remedy(self.kind);
+        let fault = Fault::new(code, format!("{doing}: {}", self.message), hint);
+        Fault { refusal, ..fault }
+    }
+}
+
+fn remedy(kind: Kind) -> (u8, &'static str, Option<Refusal>) {
+    match kind {
+        Kind::Absent => (
+            FOREIGN_DATA,
+            "check CAULDRON_BACKUP_TO: there is no repository; the first `backup` makes one",
+            Some(Refusal::RepositoryMissing),
+        ),
+        Kind::AlreadyThere => (TRY_AGAIN, "another backup has just made the repository: start again", None),
+        Kind::NoBucket => (CONFIGURATION, "create the bucket, or check its name in CAULDRON_BACKUP_TO", None),
+        Kind::WrongPassword => (
+            PERMISSION,
+            "set CAULDRON_BACKUP_PASSWORD_FILE to the password with which the repository was made",
+            Some(Refusal::RepositoryPasswordWrong),
+        ),
+        Kind::WrongCredentials => {
+            (PERMISSION, "check the credentials of the storage server (AWS_ACCESS_KEY_ID and the like)", None)
+        }
+        Kind::NoRight => (
+            PERMISSION,
+            "give these credentials, or this user, the right to read and write there (docs/backups.md#rights)",
+            None,
+        ),
+        Kind::ClockOff => {
+            (CONFIGURATION, "set this machine's clock (NTP): the storage server refuses its time", None)
+        }
+        Kind::DiskFull => (TRY_AGAIN, "free some space where the repository is, or on this machine", None),
+        Kind::Locked => (
+            TRY_AGAIN,
+            "wait until the other process has ended; the lock of a dead one is removed by `backup exec -- restic unlock`",
+            None,
+        ),
+        Kind::Certificate => {
+            (CONFIGURATION, "mount the server's CA certificate and name it in SSL_CERT_FILE", None)
+        }
+        Kind::Unreachable => {
+            (UNAVAILABLE, "check the address in CAULDRON_BACKUP_TO, DNS and the network policy", None)
+        }
+        Kind::TooNew => {
+            (CONFIGURATION, "use an image with the version of restic that wrote the repository", None)
+        }
+        Kind::Damaged => (
+            FOREIGN_DATA,
+            "examine the repository: `backup exec -- restic check`",
+            Some(Refusal::RepositoryDamaged),
+        ),
+        Kind::NoSnapshot => (FOREIGN_DATA, "see `backup list`", None),
+        Kind::Other => (TRY_AGAIN, "read restic's message; `backup exec -- restic …` runs it by hand", None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::exit::Exit;
+
+    fn kind(errors: &[&str]) -> Kind {
+        let errors = errors.iter().map(ToString::to_string).collect();
+        classify(&Ran { exit: Some(Exit::Exited(1)), stdout: Vec::new(), errors }).kind
+    }
+
+    /// Messages of restic 0.14 and 0.18.
+    #[test]
+    fn messages_are_classified() {
+        let at = "Is there a repository at the following location?";
+        assert_eq!(
+            kind(&["Fatal: unable to open config file: stat /b/config: no such file or directory", at, "/b"]),
+            Kind::Absent
+        );
+        assert_eq!(
+            kind(&[
+                "Fatal: repository does not exist: unable to open config file: stat /b/config: no such file"
+            ]),
+            Kind::Absent
+        );
+        assert_eq!(
+            kind(&["Fatal: unable to open config file: Stat: The specified key does not exist.", at]),
+            Kind::Absent
+        );
+        assert_eq!(
+            kind(&["Fatal: unable to open config file: Stat: The specified bucket does not exist", at]),
+            Kind::NoBucket
+        );
+        assert_eq!(kind(&["Fatal: unable to open config file: Stat: Access Denied.", at]), Kind::NoRight);
+        assert_eq!(kind(&["Fatal: wrong password or no key found"]), Kind::WrongPassword);
+        assert_eq!(
+            kind(&["Fatal: unable to save snapshot: write /b/tmp: no space left on device"]),
+            Kind::DiskFull
+        );
+        assert_eq!(kind(&["dial tcp 127.0.0.1:9: connect: connection refused"]), Kind::Unreachable);
+        assert_eq!(kind(&["something else"]), Kind::Other);
+    }
+
+    #[test]
+    fn the_fatal_line_is_shown() {
+        let errors = vec!["retrying".to_string(), "Fatal: no".into(), "/b".into()];
+        let ran = |exit| Ran { exit, stdout: Vec::new(), errors: errors.clone() };
+        assert_eq!(classify(&ran(Some(Exit::Exited(1)))).message, "no");
+        assert_eq!(classify(&ran(None)).message, "no answer in time: no");
+    }
+}

@@ -1,0 +1,80 @@
+//! Whether there is a repository, and making one.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::reason::Kind;
+use super::run::{Restic, Words};
+use crate::outcome::{Fault, Flow, Result};
+
+/// The time for the first answer of the storage server. restic itself would try for 15 minutes.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Whether the place holds a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    There,
+    Absent,
+}
+
+impl Restic<'_> {
+    /// Opens the repository with its password. Changes nothing.
+    ///
+    /// # Errors
+    /// 77 for a wrong password or wrong credentials, 69 if the server does not answer, 78 for a bucket or a folder that
+    /// does not exist; a signal.
+    pub async fn open(&self) -> Flow<Presence> {
+        self.check_folder()?;
+        let words = Words::new(["cat", "config", "--no-lock"]);
+        let ran = self.run_within(words, Some(OPEN_TIMEOUT)).await?;
+        match ran.success() {
+            true => Ok(Presence::There),
+            false if ran.reason().kind == Kind::Absent => Ok(Presence::Absent),
+            false => Err(self.fault("cannot open the backup repository", &ran).into()),
+        }
+    }
+
+    /// Makes the repository. Another pod may make it at the same time.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn create(&self) -> Flow<()> {
+        let ran = self.run(Words::new(["init"])).await?;
+        if ran.success() || ran.reason().kind == Kind::AlreadyThere {
+            return Ok(());
+        }
+        Err(self.fault("cannot make the backup repository", &ran).into())
+    }
+
+    /// Removes the locks of dead processes: restic's own judgement, by the process on this machine, and by age.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn unlock_dead(&self) -> Flow<()> {
+        self.succeed("cannot remove dead locks in", Words::new(["unlock"])).await.map(drop)
+    }
+
+    /// A folder whose parent is absent is not made: a volume that is not mounted would be replaced by a folder in the
+    /// container, whose backups end with it.
+    fn check_folder(&self) -> Result<()> {
+        let Some(folder) = self.folder() else { return Ok(()) };
+        let parent = folder.parent().unwrap_or(folder);
+        if folder.is_dir() || parent.is_dir() {
+            return Ok(());
+        }
+        Err(Fault::configuration(
+            format!(
+                "cannot open the backup repository {}: {} does not exist",
+                folder.display(),
+                parent.display()
+            ),
+            "mount the volume of the backups, or check CAULDRON_BACKUP_TO",
+        ))
+    }
+
+    /// The folder of a repository that is one.
+    pub fn folder(&self) -> Option<&Path> {
+        let path = self.shown.strip_prefix("local:").unwrap_or(&self.shown);
+        path.starts_with('/').then(|| Path::new(path))
+    }
+}

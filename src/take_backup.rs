@@ -1,0 +1,121 @@
+//! Takes a backup of the site, beside the roles that serve it (docs/backups.md).
+//!
+//! ```text
+//!   restic and pg_dump fit ─▶ repository there, or made ─▶ turn (no migration runs) ─▶ database ─▶ files ─▶ manifest
+//!   └────────────── nothing is written ────────────────┘                             pg_dump ▸ us ▸ restic
+//! ```
+//!
+//! A kill at any moment leaves at most snapshots without a manifest, which do not count (`backups::list`).
+
+mod amounts;
+mod copy_counter;
+mod files;
+mod program;
+mod progress;
+mod repository;
+mod rows;
+mod site;
+mod stream;
+mod turn;
+
+use jiff::Timestamp;
+
+use self::rows::Dumped;
+use self::site::Site;
+use crate::backups::bytes;
+use crate::backups::id::BackupId;
+use crate::backups::manifest::{self, Database, MANIFEST_FILE, Manifest};
+use crate::backups::tags::{Part, Tags, Why};
+use crate::outcome::Flow;
+use crate::pod::Pod;
+use crate::restic::Restic;
+
+pub use self::repository::{contents, open_existing};
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub why: Why,
+    /// The other installation beside whose backups ours may be, as the refusal named it.
+    pub beside: Option<String>,
+}
+
+/// Takes one backup, and returns what it contains.
+///
+/// # Errors
+/// 78 for a setting, a missing program or a bucket that does not exist, 77 for a login, 69 for a server that does not
+/// answer, 75 for what may go away; a signal. A backup that failed does not count.
+pub async fn take(pod: &Pod, request: &Request) -> Flow<Manifest> {
+    let restic = Restic::of(pod)?;
+    restic.check_program().await?;
+    let site = pod.shutdown.guard(async { Ok(Site::open(pod).await?) }).await?;
+    let pg_dump = program::check(pod, &site).await?;
+    let before = repository::prepare(&restic, &site, request).await?;
+    let id = BackupId::new(Timestamp::now(), rand::random());
+    tracing::info!(
+        event = "backup.started",
+        id = id.as_str(),
+        site = site.name,
+        repository = restic.shown,
+        reason = request.why.as_str(),
+        "taking a backup"
+    );
+    let tags = |part| Tags {
+        code: site.fingerprint.clone(),
+        why: Some(request.why),
+        ..Tags::new(&id, part, &site.name, &site.installation)
+    };
+    turn::take(pod, &site).await?;
+    let dumped =
+        rows::save(pod, &restic, &site, &pg_dump, &tags(Part::Database), before.expected_bytes).await?;
+    turn::release(&site).await?;
+    let saved = files::save(pod, &restic, &site, &tags(Part::Files)).await?;
+    let manifest = describe(&site, &id, request.why, &pg_dump.version, dumped, saved);
+    let tags = Tags { size_bytes: Some(manifest.bytes()), ..tags(Part::Manifest) };
+    let doing = "cannot save the manifest of the backup in";
+    restic.save_bytes(doing, (MANIFEST_FILE, &manifest.json()), &tags.words(), &site.name).await?;
+    tracing::info!(
+        event = "backup.finished",
+        id = id.as_str(),
+        bytes = manifest.bytes(),
+        size = bytes::size(manifest.bytes()),
+        tables = manifest.database.tables.len(),
+        rows = manifest.rows(),
+        files = manifest.files.public.count + manifest.files.private.count,
+        "the backup is complete"
+    );
+    Ok(manifest)
+}
+
+fn describe(
+    site: &Site,
+    id: &BackupId,
+    why: Why,
+    pg_dump_version: &str,
+    dumped: Dumped,
+    (files, vanished): (manifest::Files, Vec<String>),
+) -> Manifest {
+    Manifest {
+        version: manifest::VERSION,
+        backup: id.clone(),
+        taken_at: id.time().to_string(),
+        reason: why.as_str().to_string(),
+        site: site.name.clone(),
+        installation: site.installation.clone(),
+        fingerprint: site.fingerprint.clone(),
+        migration: site.migration.clone(),
+        frappe_version: site.apps.iter().find(|app| app.name == "frappe").and_then(|app| app.version.clone()),
+        apps: site.apps.clone(),
+        database: Database {
+            snapshot: dumped.snapshot.0,
+            bytes: dumped.bytes,
+            sha256: dumped.sha256,
+            server_version: site.connection.version().to_string(),
+            pg_dump_version: pg_dump_version.to_string(),
+            tables: dumped.tables,
+        },
+        files,
+        vanished,
+        made_by: env!("CARGO_PKG_VERSION").to_string(),
+    }
+}

@@ -1,0 +1,95 @@
+//! The repository before a backup: made at the first use, and refused if it is another installation's.
+
+use jiff::Timestamp;
+
+use super::Request;
+use super::site::Site;
+use crate::backups::list::{Contents, Tagged};
+use crate::backups::tags::{OURS, Tags};
+use crate::outcome::refusal::Refusal;
+use crate::outcome::{Fault, Flow, Result};
+use crate::restic::{Presence, Restic, Snapshot};
+
+/// What earlier backups say about the next one.
+pub struct Before {
+    /// The size of the last backup.
+    pub expected_bytes: Option<u64>,
+}
+
+/// Opens the repository, or makes it.
+///
+/// # Errors
+/// 65 if the backups in it are another installation's; as [`Restic::open`].
+pub async fn prepare(restic: &Restic<'_>, site: &Site, request: &Request) -> Flow<Before> {
+    if restic.open().await? == Presence::Absent {
+        restic.create().await?;
+        tracing::warn!(
+            event = "backup.repository_created",
+            repository = restic.shown,
+            "made the backup repository: without its password (CAULDRON_BACKUP_PASSWORD) no backup can ever be read, so \
+             keep the password outside of this cluster as well, where it survives the loss of everything here"
+        );
+        return Ok(Before { expected_bytes: None });
+    }
+    let tagged = tagged(restic.snapshots(OURS).await?);
+    refuse_other(&tagged, site, request, &restic.shown)?;
+    let contents = Contents::of(tagged, Timestamp::now());
+    Ok(Before { expected_bytes: contents.newest(&site.name).and_then(|backup| backup.size_bytes) })
+}
+
+/// Opens a repository that must exist.
+///
+/// # Errors
+/// 65 if there is none; as [`Restic::open`].
+pub async fn open_existing(restic: &Restic<'_>) -> Flow<()> {
+    restic.check_program().await?;
+    match restic.open().await? {
+        Presence::There => Ok(()),
+        Presence::Absent => Err(Fault::foreign_data(
+            format!("there is no backup repository at {}", restic.shown),
+            "check CAULDRON_BACKUP_TO; the first `backup` makes the repository",
+        )
+        .named(Refusal::RepositoryMissing)
+        .into()),
+    }
+}
+
+/// The backups in a repository.
+///
+/// # Errors
+/// As [`Restic::snapshots`].
+pub async fn contents(restic: &Restic<'_>) -> Flow<Contents> {
+    Ok(Contents::of(tagged(restic.snapshots(OURS).await?), Timestamp::now()))
+}
+
+fn tagged(snapshots: Vec<Snapshot>) -> Vec<Tagged> {
+    let ours = |snapshot: Snapshot| {
+        let tags = Tags::parse(&snapshot.tags)?;
+        Some(Tagged { snapshot: snapshot.id.0, time: snapshot.time, tags })
+    };
+    snapshots.into_iter().filter_map(ours).collect()
+}
+
+/// Two installations in one repository would list each other's backups, and one could restore the other's by mistake. So
+/// the first backup beside another's has to be allowed.
+fn refuse_other(tagged: &[Tagged], site: &Site, request: &Request, shown: &str) -> Result<()> {
+    let is_ours = |tags: &Tags| tags.site == site.name && tags.installation == site.installation;
+    if tagged.iter().any(|tagged| is_ours(&tagged.tags)) {
+        return Ok(());
+    }
+    let Some(other) = tagged
+        .iter()
+        .map(|tagged| &tagged.tags)
+        .find(|tags| request.beside.as_deref() != Some(tags.installation.as_str()))
+    else {
+        return Ok(());
+    };
+    let Tags { site: of, installation, .. } = other;
+    Err(Fault::foreign_data(
+        format!("the repository {shown} has the backups of site {of}, installation {installation}, and none of this one"),
+        format!(
+            "set CAULDRON_BACKUP_TO to a place of its own; if both are to share it: `backup --beside {installation}`, once"
+        ),
+    )
+    .named(Refusal::RepositoryOfOther))
+}
