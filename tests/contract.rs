@@ -46,7 +46,12 @@ fn check(generation: Generation, part: Part) {
         None if !record::has(generation, part.0) => {
             skipped(part.0, "no real bench of this version was observed in this part")
         }
-        None => record::compare(part, Bench::sample_of(generation)),
+        None => {
+            let mut bench = Bench::sample_of(generation);
+            // As long as the real one of Frappe 16; other tests do not wait for it.
+            bench.add_environment("SAMPLE_CONFIG_CACHE_S", "60");
+            record::compare(part, bench);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A worker that runs a job: the effects of TERM, of a second TERM and of KILL.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -27,11 +27,35 @@ pub fn observe(mut bench: Bench, facts: &mut Facts) {
     app.set_listed(true);
     bench.new_site(SITE, DATABASE);
     bench.run(&["--site", SITE, "install-app", "ledger"]);
+    code_caches(&bench, &redis, facts);
     term(&bench, facts);
     term_twice(&bench, &redis, facts);
     kill(&bench, facts);
     suspended(&bench, &redis, facts);
     failed_requests(&bench, &postgres, facts);
+}
+
+/// The key of the hooks with our sitecustomize.py and a digest of code, as in a pod (docs/frappe-contract.md#cached-app-lists).
+fn code_caches(bench: &Bench, redis: &Redis, facts: &mut Facts) {
+    let python = tempfile::tempdir().expect("a folder");
+    for (name, text) in [
+        ("sitecustomize.py", include_str!("../../src/frappe/sitecustomize.py")),
+        ("cauldron_code_caches.py", include_str!("../../src/frappe/code_caches.py")),
+        ("code-digest", "0123456789abcdef"),
+    ] {
+        fs::write(python.path().join(name), text).expect("a file");
+    }
+    for (name, folder) in [("with_a_digest", python.path()), ("without", &bench.sites())] {
+        redis.ask::<String>(0, &["FLUSHDB"]);
+        let mut command =
+            bench.frappe(&["--site", SITE, "execute", "frappe.get_hooks", "--args", "['app_name']"]);
+        let inherited = command.get_envs().find(|(name, _)| *name == "PYTHONPATH").and_then(|(_, path)| path);
+        let path = std::env::join_paths([folder].into_iter().chain(inherited.iter().map(Path::new)));
+        let ran = command.env("PYTHONPATH", path.expect("a plain path")).output().expect("python runs");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        let keys: Vec<String> = redis.ask(0, &["KEYS", &format!("{DATABASE}|app_hooks*")]);
+        facts.note(format!("code_caches.{name}"), json!(keys));
+    }
 }
 
 /// A job that runs until it is released.
@@ -99,7 +123,7 @@ fn term_twice(bench: &Bench, redis: &Redis, facts: &mut Facts) {
     worker.signal(Signal::SIGTERM);
     facts.note("busy.second_term.exit", json!(worker.exit_within(READY)));
     facts.note("busy.second_term.job_done", job.done.exists());
-    let key = format!("rq:job:{SITE}::twice");
+    let key = format!("rq:job:{SITE}{}twice", bench.generation().separator());
     facts.note("busy.second_term.job_status", redis.ask::<String>(1, &["HGET", &key, "status"]));
 }
 
@@ -122,11 +146,12 @@ fn suspended(bench: &Bench, redis: &Redis, facts: &mut Facts) {
     first.release();
     facts.note("suspended.first_job_runs", first.is_done_within(READY));
     // RQ reads the key before it takes the next job, and logs that it is suspended.
-    eventually(READY, "the worker is suspended", || running.log().contains("Worker suspended").then_some(()));
+    eventually(READY, "the worker is suspended", || running.log().contains("suspended, run").then_some(()));
     let second = Job::enqueue(bench, "second");
     second.release();
     let waiting: Vec<String> = redis.ask(1, &["LRANGE", &queue(bench, "short"), "0", "-1"]);
-    facts.note("suspended.second_job_runs", !waiting.contains(&format!("{SITE}::second")));
+    let second_id = format!("{SITE}{}second", bench.generation().separator());
+    facts.note("suspended.second_job_runs", !waiting.contains(&second_id));
     redis.ask::<i64>(1, &["DEL", "rq:suspended"]);
 }
 

@@ -19,7 +19,7 @@ use crate::support::running::Running;
 use crate::support::session::Session;
 use crate::web::Web;
 
-const EDGE: Duration = Duration::from_secs(120);
+const EDGE: Duration = Duration::from_secs(600);
 /// The tables of framework_postgres.sql, on every Frappe 15.
 const CORE: [&str; 11] = [
     "__Auth",

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import time
 from base64 import urlsafe_b64encode
 
 from frappe.exceptions import SiteDoesNotExist
@@ -66,6 +67,22 @@ def read_config(sites_path, site="", new_site=False):
     if not config["db_port"]:
         config["db_port"] = 5432 if config["db_type"] == "postgres" else 3306
     return config
+
+
+_of_requests = {}
+
+
+def read_config_of_request(sites_path, site):
+    """Frappe 16 keeps the configuration in the memory of a web process for 60 s (docs/frappe-contract.md#maintenance-mode).
+
+    The sample does so only for the seconds in SAMPLE_CONFIG_CACHE_S: every test of a migration would wait for them.
+    """
+    lifetime_s = float(os.environ.get("SAMPLE_CONFIG_CACHE_S", "0")) if is_frappe_16() else 0
+    read_at, config = _of_requests.get(site, (0, None))
+    if config is None or time.monotonic() - read_at >= lifetime_s:
+        config = read_config(sites_path, site)
+        _of_requests[site] = (time.monotonic(), config)
+    return Config(config)
 
 
 def database_user(config):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from werkzeug.local import Local, release_local
 
 import frappe
-from frappe.config import read_config
+from frappe.config import read_config, read_config_of_request
 
 local = Local()
 
@@ -18,11 +18,14 @@ def init(site, sites_path=".", new_site=False):
     local.site = site
     local.sites_path = sites_path
     local.site_path = os.path.join(sites_path, site)
-    local.conf = read_config(sites_path, site, new_site)
+    local.is_request = getattr(local, "is_request", False)
+    if local.is_request:
+        local.conf = read_config_of_request(sites_path, site)
+    else:
+        local.conf = read_config(sites_path, site, new_site)
     local.db = None
     local.user = None
     local.in_migrate = False
-    local.is_request = getattr(local, "is_request", False)
     if not local.is_request:
         import_all_apps()
         frappe.setup_module_map()

@@ -25,7 +25,8 @@ def new_site(site, options):
     if not options["force"] and os.path.exists(site):
         print(f"Site {site} already exists")
         sys.exit(1)
-    if options["mariadb_user_host_login_scope"] and options["db_type"] != "mariadb":
+    # Frappe 16 ignores the option with another database.
+    if options["mariadb_user_host_login_scope"] and options["db_type"] != "mariadb" and not is_frappe_16():
         print("--no-mariadb-socket requires db_type to be set to mariadb.")
         sys.exit(1)
     scheduler_was_enabled = is_scheduler_enabled(site)

@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import time
 
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
@@ -10,6 +11,7 @@ from werkzeug.wrappers import Response
 from frappe.apps import get_installed_apps
 from frappe.cache import cache
 from frappe.context import local
+from frappe.generation import is_frappe_16
 
 PAGE = """<!DOCTYPE html>
 <html><head><title>{title}</title>
@@ -38,10 +40,20 @@ def error_page(title):
     return page(title) if getattr(local, "db", None) else f"<h1>{title}</h1>"
 
 
+# Frappe 16 keeps the value in the process too, for ten minutes, and a deleted key does not end that.
+CLIENT_CACHE_S = 600
+_no_assets_until = 0.0
+
+
 def bundle(name):
-    """Trap: with the files hidden and the key gone, None is kept in Redis and in the thread's `local`."""
+    """Trap: with the files hidden and the key gone, None is kept in Redis and in the thread's `local`; in 16, in the process."""
+    global _no_assets_until
+    if is_frappe_16() and time.monotonic() < _no_assets_until:
+        raise TypeError("'NoneType' object is not subscriptable")
     if not hasattr(local, "assets_json"):
         local.assets_json = cache().get_shared("assets_json", read_assets)
+    if local.assets_json is None:
+        _no_assets_until = time.monotonic() + CLIENT_CACHE_S
     return local.assets_json[name]
 
 

@@ -3,14 +3,15 @@
 import secrets
 from datetime import datetime
 
-from frappe.apps import get_hooks
+from frappe.apps import get_hooks, get_installed_apps
 from frappe.context import local
-from frappe.exceptions import AuthenticationError, ValidationError
+from frappe.exceptions import AuthenticationError, DoesNotExistError, PermissionDenied, ValidationError
+from frappe.generation import is_frappe_16
 from frappe.passwords import check_password
 
 
 def resume(request):
-    """Importing the hooks of the installed apps comes first: no table at all is 500, no user 417."""
+    """Importing the hooks of the installed apps comes first: no table at all is 500, no user 417 (16: 404 without apps, else 403)."""
     get_hooks("before_request")
     sid = request.args.get("sid") or request.cookies.get("sid", "Guest")
     rows = local.db.sql('select "user" from "tabSessions" where sid = %s', (sid,)) if sid != "Guest" else []
@@ -20,7 +21,10 @@ def resume(request):
 
 def require_user(user):
     if "tabUser" not in local.db.tables() or not local.db.exists("User", user):
-        raise ValidationError(f"User {user} is disabled or missing")
+        kind = ValidationError
+        if is_frappe_16():
+            kind = PermissionDenied if get_installed_apps() else DoesNotExistError
+        raise kind(f"User {user} is disabled or missing")
 
 
 def login(user, password):

@@ -11,6 +11,8 @@ import click
 
 from frappe.apps import get_all_apps
 from frappe.config import read_config
+from frappe.exceptions import SiteDoesNotExist
+from frappe.generation import is_frappe_16
 from frappe.paths import get_sites
 
 
@@ -36,7 +38,19 @@ def chosen_sites(site):
     return [site] if site else []
 
 
-@click.group("frappe")
+class FrappeGroup(click.Group):
+    """From Frappe 16 on, an unknown site is an error in the command line (2)."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except SiteDoesNotExist as error:
+            if is_frappe_16():
+                raise click.UsageError(str(error), ctx) from error
+            raise
+
+
+@click.group("frappe", cls=FrappeGroup)
 @click.option("--site")
 @click.option("--profile", is_flag=True)
 @click.option("--verbose", is_flag=True)
