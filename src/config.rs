@@ -8,6 +8,7 @@ pub mod bench_files;
 pub mod bench_id;
 #[cfg(test)]
 mod canary;
+pub mod common_keys;
 pub mod database;
 pub mod duration;
 pub mod foreign_environment;
@@ -92,6 +93,8 @@ pub struct Config {
     /// The sources of the values, for [`origin::Origin::reload`].
     pub origin: origin::Origin,
     pub site: Option<String>,
+    /// Keys of CAULDRON_COMMON_SITE_CONFIG. None writes and removes none.
+    pub common_keys: Option<common_keys::GivenKeys>,
     pub bench: PathBuf,
     pub runtime_dir: Option<PathBuf>,
     pub data_dir: Option<PathBuf>,
@@ -167,6 +170,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     Some(Config {
         origin: origin::Origin::of(&reader.values, embedded),
         site: place.site,
+        common_keys: place.common_keys,
         bench: place.bench?,
         runtime_dir,
         data_dir,

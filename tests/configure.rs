@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "configure/common_keys.rs"]
+mod common_keys;
 #[path = "configure/mounts.rs"]
 mod mounts;
 #[path = "configure/writers.rs"]

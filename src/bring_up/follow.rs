@@ -10,8 +10,9 @@ use crate::config::BootstrapMode;
 use crate::create::assets;
 use crate::create::login::open_session;
 use crate::frappe::bench_id::BenchIds;
+use crate::frappe::common_config::{self, Wanted};
+use crate::frappe::installed_apps;
 use crate::frappe::site_config::{self, SiteLogin};
-use crate::frappe::{common_config, installed_apps};
 use crate::leader::context::Context;
 use crate::leader::sighting::LeaderWatch;
 use crate::migrate::admit;
@@ -182,9 +183,9 @@ async fn check_site(context: &Context<'_>, session: &Session) -> Result<SiteChec
     {
         return Ok(SiteCheck::NotReady(Some(Box::new(state.clone())), NotReady::NotAdmitted(reason)));
     }
-    let managed = common_config::managed(&context.pod.config);
+    let wanted = Wanted::of_reader(&context.pod.config);
     let (bench, folder) = (&context.pod.bench, context.pod.bench.site(context.site));
-    let overrides = common_config::compare(&bench.sites(), Some(&folder), &managed, bench.frappe_major())?;
+    let overrides = common_config::compare(&bench.sites(), Some(&folder), &wanted, bench.frappe_major())?;
     Ok(SiteCheck::Finished(Bootstrapped {
         ready: context.ready,
         overrides,

@@ -177,7 +177,7 @@ async fn write_common_config(context: &Context<'_>, identity: &SiteIdentity) -> 
     let managed = common_config::managed(config);
     let of_site = common_config::overrides_of_site(&bench.site(context.site), &managed, bench.frappe_major());
     let bench_id = Some(Rule::of_leader(config, identity.is_copy()));
-    let wanted = Wanted { managed, bench_id, ..Wanted::default() };
+    let wanted = Wanted { managed, bench_id, given: config.common_keys.clone(), ..Wanted::default() };
     match common_config::merge(bench, &wanted).await? {
         Merged::Unchanged => Ok(of_site),
         Merged::Written(keys) => {

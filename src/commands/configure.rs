@@ -15,6 +15,7 @@ pub async fn configure(config: Config, shutdown: &Shutdown) -> Flow<u8> {
         managed: common_config::managed(&config),
         only_if_absent: config.site.iter().map(|site| ("default_site", site.clone().into())).collect(),
         bench_id: Some(Rule::of(&config)),
+        given: config.common_keys.clone(),
     };
     let merging = async { Ok(common_config::merge(&bench, &wanted).await?) };
     match shutdown.guard(merging).await? {

@@ -8,7 +8,7 @@ use super::taking::{self, taking};
 use crate::apps;
 use crate::bench::Bench;
 use crate::config::Config;
-use crate::frappe::common_config;
+use crate::frappe::common_config::{self, Wanted};
 use crate::frappe::environment::ChildEnvironment;
 use crate::health_port::probe::query_status;
 use crate::outcome::refusal::Refusal;
@@ -47,10 +47,9 @@ pub async fn exec(command: Vec<OsString>, config: Config, shutdown: &Shutdown) -
 
 async fn spec(command: &[OsString], config: &Config) -> Result<Spec> {
     let bench = Bench::new(&config.bench);
-    let managed = common_config::managed(config);
+    let wanted = Wanted::of_reader(config);
     let folder = config.site.as_ref().map(|site| bench.site(site));
-    let overrides =
-        common_config::compare(&bench.sites(), folder.as_deref(), &managed, bench.frappe_major())?;
+    let overrides = common_config::compare(&bench.sites(), folder.as_deref(), &wanted, bench.frappe_major())?;
     let mut environment = ChildEnvironment::inherited();
     if let Some(database) = &config.database {
         environment = environment.for_frappe(database, &config.redis);

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::common_keys::GivenKeys;
 use super::reader::Reader;
 use super::source::{Given, Source};
 use crate::bench::site_login::{self, LoginKeys};
@@ -30,6 +31,8 @@ thread_local! {
 pub struct BenchFiles {
     common: Map<String, Value>,
     site: Map<String, Value>,
+    /// Keys of the common file that come from CAULDRON_COMMON_SITE_CONFIG.
+    given: GivenKeys,
 }
 
 impl BenchFiles {
@@ -45,7 +48,23 @@ impl BenchFiles {
             }
             or_problem(reader, &path, json_file::read_object(&path))
         });
-        Self { common, site: site.unwrap_or_default() }
+        Self { common, site: site.unwrap_or_default(), given: GivenKeys::default() }
+    }
+
+    /// Returns the files as they are after the given keys are written: a leader reads its own settings from them before.
+    pub fn with(self, given: Option<&GivenKeys>) -> Self {
+        match given {
+            Some(given) => Self { common: given.apply(&self.common), given: given.clone(), ..self },
+            None => self,
+        }
+    }
+
+    /// Returns the source of a key that is in this file.
+    pub fn source(&self, file: &'static str, key: &str) -> Source {
+        match file == COMMON && self.given.has(key) {
+            true => Source::Bench("CAULDRON_COMMON_SITE_CONFIG"),
+            false => Source::Bench(file),
+        }
     }
 
     /// Returns `default_site` of the common file. [`Self::read`] reports problems of the file.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Needs;
 use super::bench_files::BenchFiles;
+use super::common_keys::{self, GivenKeys};
 use super::login_signs;
 use super::reader::Reader;
 use super::value::{absolute_path, parse_site};
@@ -13,6 +14,7 @@ pub struct Place {
     pub bench: Option<PathBuf>,
     pub site: Option<String>,
     pub files: BenchFiles,
+    pub common_keys: Option<GivenKeys>,
 }
 
 impl Place {
@@ -25,8 +27,9 @@ pub fn read(reader: &mut Reader<'_>, needs: Needs) -> Place {
     let bench = read_bench(reader, needs.bench);
     let sites = bench.clone().unwrap_or_default().join("sites");
     let site = read_site(reader, needs.site, &sites);
-    let files = BenchFiles::read(reader, &sites, site.as_deref());
-    Place { bench, site, files }
+    let common_keys = common_keys::read(reader);
+    let files = BenchFiles::read(reader, &sites, site.as_deref()).with(common_keys.as_ref());
+    Place { bench, site, files, common_keys }
 }
 
 /// CAULDRON_BENCH. A folder that is no bench is a problem if the bench is needed.

@@ -38,7 +38,7 @@ fn shown(variable: &Variable, given: &Given) -> String {
         Kind::Secret | Kind::SecretForm(_) => Some("***".into()),
         Kind::RedisUrl => RedisUrl::parse(value).ok().map(|url| url.to_string()),
         Kind::AppList | Kind::AppWords => apps::redacted(variable.name, value),
-        Kind::GitLogins => Some("(set)".into()),
+        Kind::GitLogins | Kind::ConfigKeys => Some("(set)".into()),
         Kind::Ignored => Some("(set; ignored)".into()),
         _ => (!contains_login(value)).then(|| value.replace(char::is_control, " ")),
     };

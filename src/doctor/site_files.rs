@@ -12,7 +12,7 @@ use super::finding::Finding;
 use super::id::Id;
 use crate::bench::Bench;
 use crate::config::bench_files::{COMMON, SITE};
-use crate::frappe::common_config::{self, Managed};
+use crate::frappe::common_config::{self, Wanted};
 use crate::frappe::site_config;
 use crate::outcome::{self, Fault};
 
@@ -21,7 +21,7 @@ pub struct Files {
     bench: Bench,
     sites: std::path::PathBuf,
     site: Option<String>,
-    managed: Managed,
+    wanted: Wanted,
     database: Option<String>,
     default_site: Option<String>,
     /// common_site_config.json has an encryption key.
@@ -35,7 +35,7 @@ impl Files {
             bench: inputs.bench.clone(),
             sites: inputs.bench.sites(),
             site: inputs.config.site.clone(),
-            managed: common_config::managed(&inputs.config),
+            wanted: Wanted::of_reader(&inputs.config),
             database: inputs.config.database.as_ref().and_then(|database| database.name.clone()),
             default_site: default_site.map(str::to_string),
             has_common_key: encryption_key::is_in(&inputs.files.common),
@@ -56,7 +56,7 @@ impl Files {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let is_mount = fs::canonicalize(&path).is_ok_and(|path| is_mount_point(&mounts, &path));
         let writable = nix::unistd::access(&self.sites, nix::unistd::AccessFlags::W_OK).is_ok();
-        match common_config::diff(&self.sites, &self.managed, self.bench.frappe_major()) {
+        match common_config::diff(&self.sites, &self.wanted, self.bench.frappe_major()) {
             Ok(differing) => evaluate_common(subject, path.exists(), !is_mount && writable, &differing),
             Err(fault) => Finding::fault(Id::CommonConfig, subject, &fault),
         }

@@ -30,7 +30,7 @@ use crate::outcome::{self, Fault, Result};
 pub enum Merged {
     /// The file had all values; nothing was written.
     Unchanged,
-    Written(Vec<&'static str>),
+    Written(Vec<String>),
     /// The file cannot be written; these variables replace its values in our children.
     Overridden(Overrides),
 }
@@ -43,32 +43,29 @@ pub enum Merged {
 pub async fn merge(bench: &Bench, wanted: &Wanted) -> Result<Merged> {
     let path = bench.sites().join("common_site_config.json");
     let read_first = read(&path)?;
-    if wanted.missing(&read_first, bench).is_empty() {
+    if wanted.change(&read_first, bench).is_none() {
         return Ok(Merged::Unchanged);
     }
     // Two pods that merge different keys at the same time must not undo each other's changes, and two that start
     // on an empty volume must not choose two bench ids.
     let lock = lock(&bench.sites()).await?;
-    let mut current = read(&path)?;
-    let different = wanted.missing(&current, bench);
-    if different.is_empty() {
+    let current = read(&path)?;
+    let Some(change) = wanted.change(&current, bench) else {
         return Ok(Merged::Unchanged);
-    }
-    let required = wanted.required(&current);
-    for (key, value) in &different {
-        current.insert((*key).to_string(), value.clone());
-    }
-    let written = write(&path, &current);
+    };
+    let written = write(&path, &change.next);
     drop(lock);
     match written {
-        Ok(()) => Ok(Merged::Written(different.iter().map(|(key, _)| *key).collect())),
-        Err(error) if is_immovable(&error) && required.is_empty() => Ok(Merged::Unchanged),
+        Ok(()) => Ok(Merged::Written(change.keys)),
         Err(error) if is_immovable(&error) => {
+            let required = wanted.required(&current);
             let (variables, uncovered) = overrides(&required, bench.frappe_major());
-            if uncovered.is_empty() {
-                Ok(Merged::Overridden(variables))
-            } else {
-                Err(cannot_write(&path, &uncovered, &error))
+            let mut uncovered: Vec<String> = uncovered.into_iter().map(String::from).collect();
+            uncovered.extend(wanted.required_of_given(&current));
+            match (uncovered.is_empty(), required.is_empty()) {
+                (true, true) => Ok(Merged::Unchanged),
+                (true, false) => Ok(Merged::Overridden(variables)),
+                (false, _) => Err(cannot_write(&path, &uncovered, &error)),
             }
         }
         Err(error) => Err(Fault::file(format!("cannot write {}", path.display()), &error)),
@@ -138,12 +135,15 @@ fn write(path: &Path, object: &Map<String, Value>) -> io::Result<()> {
 pub fn compare(
     sites: &Path,
     folder: Option<&Path>,
-    managed: &Managed,
+    wanted: &Wanted,
     frappe_major: Option<u32>,
 ) -> Result<Overrides> {
     let current = read(&sites.join("common_site_config.json"))?;
+    let managed = &wanted.managed;
     let different = differences(&current, managed, &Vec::new());
     let (mut variables, uncovered) = overrides(&different, frappe_major);
+    let mut uncovered: Vec<String> = uncovered.into_iter().map(String::from).collect();
+    uncovered.extend(wanted.required_of_given(&current));
     variables
         .extend(folder.map(|folder| overrides_of_site(folder, managed, frappe_major)).unwrap_or_default());
     if !uncovered.is_empty() {
@@ -159,22 +159,27 @@ pub fn compare(
 /// The keys in which the file differs from the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Differences {
-    pub keys: Vec<&'static str>,
+    pub keys: Vec<String>,
     /// The keys that no environment override covers.
-    pub uncovered: Vec<&'static str>,
+    pub uncovered: Vec<String>,
 }
 
 /// Compares the file with the configuration, without logging.
 ///
 /// # Errors
 /// 78 for invalid JSON.
-pub fn diff(sites: &Path, managed: &Managed, frappe_major: Option<u32>) -> Result<Differences> {
-    let different = differences(&read(&sites.join("common_site_config.json"))?, managed, &Vec::new());
+pub fn diff(sites: &Path, wanted: &Wanted, frappe_major: Option<u32>) -> Result<Differences> {
+    let current = read(&sites.join("common_site_config.json"))?;
+    let different = differences(&current, &wanted.managed, &Vec::new());
     let (_, uncovered) = overrides(&different, frappe_major);
-    Ok(Differences { keys: different.iter().map(|(key, _)| *key).collect(), uncovered })
+    let given = wanted.required_of_given(&current);
+    let with_given =
+        |keys: Vec<&str>| keys.into_iter().map(String::from).chain(given.iter().cloned()).collect();
+    let keys = with_given(different.iter().map(|(key, _)| *key).collect());
+    Ok(Differences { keys, uncovered: with_given(uncovered) })
 }
 
-fn cannot_write(path: &Path, uncovered: &[&str], error: &io::Error) -> Fault {
+fn cannot_write(path: &Path, uncovered: &[String], error: &io::Error) -> Fault {
     let cause =
         format!("{} cannot be written ({error}) and differs in: {}", path.display(), uncovered.join(", "));
     let hint = "add those keys to the source of the file (the ConfigMap), or make the file writable";

@@ -22,7 +22,7 @@ const LOGIN: &str = "redis://u:12 canary@h/x";
 /// A secret may be any text without control characters.
 const SECRET: &str = "canary\tx";
 /// Malformed values of settings that may hold a login.
-const MALFORMED: [(&str, &str); 12] = [
+const MALFORMED: [(&str, &str); 15] = [
     ("REDIS_CACHE", "redis://:ab@cd/canary@host:6379/0"),
     ("REDIS_QUEUE", "redis://u:canary"),
     ("CAULDRON_APPS", r#"[{"name":"https://u:canary/x"}]"#),
@@ -30,6 +30,9 @@ const MALFORMED: [(&str, &str); 12] = [
     ("CUSTOM_APPS", "a:https://u:canary/x.git:main"),
     ("CUSTOM_APPS", "a:https://u:12 canary/x:main"),
     ("CAULDRON_GIT_AUTH", r#"{"h":{"token":"canary"}}"#),
+    ("CAULDRON_COMMON_SITE_CONFIG", r#"{"mail_password": "canary", "db_host": "canary"}"#),
+    ("CAULDRON_COMMON_SITE_CONFIG", r#"{"mail_password": "canary""#),
+    ("CAULDRON_COMMON_SITE_CONFIG", r#"{"https://u:canary@h": 1}"#),
     ("STANDARD_APPS", "a:https://u:canary/x.git:main"),
     ("FRAPPE_REDIS_QUEUE", "redis://:canary@other:6379/0"),
     ("FRAPPE_DB_PORT", "u:canary@h"),

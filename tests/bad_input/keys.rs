@@ -33,6 +33,27 @@ fn keys_that_cannot_work_are_refused_before_anything_is_made() {
     refuses(&stage, 78, &["db_socket (site_config.json)", "psql and pg_dump"], |binary| binary);
 }
 
+/// A list that would break the next start is refused before the file has it, and each key with a setting by its name.
+#[test]
+fn given_keys_that_cannot_work_are_refused_before_anything_is_made() {
+    let stage = new_stage();
+    for (keys, words) in [
+        (json!({"db_host": "x", "a": 1}), ["db_host cannot be set here", "use DB_HOST"]),
+        (json!({"maintenance_mode": 1}), ["maintenance_mode cannot be set here", "the command"]),
+        (
+            json!({"rate_limit": {"limit": 600}}),
+            ["(CAULDRON_COMMON_SITE_CONFIG)", "every request would fail"],
+        ),
+        (
+            json!({"scheduler_tick_interval": -1}),
+            ["(CAULDRON_COMMON_SITE_CONFIG)", "the scheduler would end"],
+        ),
+        (json!(["a"]), ["not a JSON object of keys", "write a JSON object"]),
+    ] {
+        refuses(&stage, 78, &words, |binary| binary.set("CAULDRON_COMMON_SITE_CONFIG", &keys));
+    }
+}
+
 /// Python, node and this program read the same JSON: what one of them refuses is refused here.
 #[test]
 fn json_that_some_child_cannot_read() {

@@ -11,7 +11,7 @@ use crate::support::binary::{Binary, Ended};
 use crate::support::skip::skipped;
 
 /// Runs a shell line and then the program in a private mount namespace. None if that is not permitted here.
-fn mounted(test: &str, line: &str, binary: Binary) -> Option<Ended> {
+pub fn mounted(test: &str, line: &str, binary: Binary) -> Option<Ended> {
     let allowed = Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
     if !allowed.is_ok_and(|output| output.status.success()) {
         skipped(test, "mount namespaces are not permitted here");
@@ -45,7 +45,7 @@ fn read_only(bench: &Bench) -> String {
 }
 
 /// The file itself is a mount, like a ConfigMap's subPath.
-fn file_mount(bench: &Bench) -> String {
+pub fn file_mount(bench: &Bench) -> String {
     let file = file(bench).display().to_string();
     format!("mount --bind {file} {file}")
 }

@@ -88,10 +88,18 @@
 {{- end }}
 {{- end }}
 
+{{/* The environment of `helm test`: that of socketio, which knows the web role's Service, and the queues of the workers. */}}
+{{- define "cauldron-frappe.testEnv" -}}
+{{- include "cauldron-frappe.roleEnv" (dict "root" .root "role" "socketio" "leads" false "grace" 10 "drain" 0) }}
+- {name: CAULDRON_POOL, value: {{ .pools | quote }}}
+{{- end }}
+
 {{/* The administrators' logins. Only pods that lead the bootstrap get them. */}}
 {{- define "cauldron-frappe.leaderEnv" -}}
 {{- $f := .Values.frappe -}}
 - {name: CAULDRON_BOOTSTRAP, value: lead}
+# Without a key, too: then the keys that were written before are removed.
+- {name: CAULDRON_COMMON_SITE_CONFIG, value: {{ $f.commonSiteConfig | default dict | toJson | quote }}}
 {{- if not (include "cauldron-frappe.benchId" .) }}
 - {name: CAULDRON_BENCH_ID_IF_NEW, value: {{ include "cauldron-frappe.newBenchId" . | quote }}}
 {{- end }}
@@ -103,7 +111,7 @@
 {{- else }}
 - {name: DB_USER, value: {{ include "cauldron-frappe.string" (dict "value" $f.db.user "of" "frappe.db.user") | quote }}}
 - name: DB_PASSWORD
-  valueFrom: {secretKeyRef: {name: {{ $f.db.passwordSecret }}, key: {{ $f.db.passwordKey }}}}
+  valueFrom: {secretKeyRef: {name: {{ $f.db.passwordSecret }}, key: {{ $f.db.passwordKey }}{{ if $f.db.clientCertSecret }}, optional: true{{ end }}}}
 {{- end }}
 # Only a new site needs it; without it the bootstrap of a new site fails with a hint.
 - name: ADMIN_PASSWORD

@@ -5,7 +5,6 @@ use serde_json::Value;
 use super::super::bench_files::{BenchFiles, COMMON, SITE};
 use super::super::frappe_environment::EffectiveSettings;
 use super::super::reader::Reader;
-use super::super::source::Source;
 use super::super::unused::Unused;
 use super::super::value::parse_port;
 use super::value::{cint, is_same, is_same_in_file, is_true, text_of};
@@ -43,7 +42,7 @@ pub fn check(reader: &mut Reader<'_>, effective: &EffectiveSettings<'_>) {
                 reader.unused_keys.push(Unused { name: format!("{} ({file})", key.name), hint });
             }
             Verdict::Refused { file, cause, hint } => {
-                reader.problem(key.name, Some(Source::Bench(file)), cause, hint);
+                reader.problem(key.name, Some(seen.files.source(file, key.name)), cause, hint);
             }
         }
     }

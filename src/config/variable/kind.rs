@@ -42,6 +42,8 @@ pub enum Kind {
     GitLogins,
     /// A repository as restic writes it, which may contain a login.
     Repository,
+    /// Keys of common_site_config.json as a JSON object: each value may be a secret.
+    ConfigKeys,
     /// A value that is not used. It is the URL of a Redis with its login, or its host.
     Ignored,
 }
@@ -86,14 +88,15 @@ impl Kind {
             | Self::AppWords
             | Self::GitLogins
             | Self::Repository
+            | Self::ConfigKeys
             | Self::Ignored => Secrecy::MayHoldLogin,
-
             _ => Secrecy::Public,
         }
     }
 }
 
 const APP_LIST: &str = r#"[{"url":"https://host/crm.git","branch":"main"}]"#;
+const CONFIG_KEYS: &str = r#"{"limits":{"users":5}}"#;
 const APP_WORDS: &str = "crm:https://host/crm.git:main";
 
 /// What a value may be, in words.
@@ -121,6 +124,7 @@ impl fmt::Display for Kind {
             Self::RedisUrl => write!(f, "URL or host:port: `redis://redis:6379/0`"),
             Self::GitLogins => write!(f, "JSON: `{{\"host\":{{\"token_file\":\"/path\"}}}}`"),
             Self::Repository => write!(f, "absolute path, or restic's word: `s3:https://host/bucket/path`"),
+            Self::ConfigKeys => write!(f, "JSON object: `{CONFIG_KEYS}`"),
             Self::Ignored => write!(f, "anything"),
         }
     }

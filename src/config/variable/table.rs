@@ -2,8 +2,8 @@
 
 use super::Variable;
 use super::kind::Kind::{
-    self, AppList, AppWords, Count, Duration, Form, GitLogins, Ignored, OneOf, Path, Port, Quantity,
-    RedisUrl, Repository, Seconds, Secret, SecretForm, Size, Text,
+    self, AppList, AppWords, ConfigKeys, Count, Duration, Form, GitLogins, Ignored, OneOf, Path, Port,
+    Quantity, RedisUrl, Repository, Seconds, Secret, SecretForm, Size, Text,
 };
 use super::kind::Zero;
 
@@ -202,6 +202,8 @@ pub const VARIABLES: &[Variable] = &[
         "How long a migration waits for running jobs, and for other sessions on the site's tables"),
     setting("CAULDRON_SITE_URL", Form("URL without a path", "https://erp.example.com"), "(not written)",
         "The site's public URL: host_name in common_site_config.json"),
+    setting("CAULDRON_COMMON_SITE_CONFIG", ConfigKeys, "(none is written or removed)",
+        "More keys of common_site_config.json; the leader writes them, and removes what an earlier list wrote"),
     setting("CAULDRON_WAIT_TIMEOUT", Duration(Zero::NoLimit), "120s",
         "Deadline of the wait for dependencies"),
     setting("CAULDRON_DRAIN", Duration(Zero::AtOnce), "0s",

@@ -8,6 +8,7 @@ use super::super::bench_id::{self, Rule};
 use super::super::sites;
 use crate::bench::Bench;
 use crate::config::Config;
+use crate::config::common_keys::GivenKeys;
 use crate::config::redis_url::RedisUrl;
 
 /// The keys that we manage, with their intended values.
@@ -21,18 +22,46 @@ pub struct Wanted {
     pub only_if_absent: Managed,
     /// None leaves the bench id as it is.
     pub bench_id: Option<Rule>,
+    /// Keys of CAULDRON_COMMON_SITE_CONFIG. None writes and removes none.
+    pub given: Option<GivenKeys>,
+}
+
+/// What a merge changes.
+pub struct Change {
+    pub next: Map<String, Value>,
+    /// The names of the keys that differ, without records of ours.
+    pub keys: Vec<String>,
 }
 
 impl Wanted {
+    /// What a pod that does not write the file compares it with.
+    pub fn of_reader(config: &Config) -> Self {
+        Self { managed: managed(config), given: config.common_keys.clone(), ..Self::default() }
+    }
+
     /// The differences that have to reach Frappe, in the file or otherwise.
     pub fn required(&self, current: &Map<String, Value>) -> Managed {
         differences(current, &self.managed, &self.only_if_absent)
     }
 
-    /// All differences. Those of the bench id are not written where the file cannot be.
-    pub fn missing(&self, current: &Map<String, Value>, bench: &Bench) -> Managed {
+    /// The differences of the given keys, which no variable of Frappe can replace.
+    pub fn required_of_given(&self, current: &Map<String, Value>) -> Vec<String> {
+        self.given.as_ref().map(|given| given.changes(current)).unwrap_or_default()
+    }
+
+    /// The file with all differences. Those of the bench id are not written where the file cannot be. None if there is
+    /// nothing to write.
+    pub fn change(&self, current: &Map<String, Value>, bench: &Bench) -> Option<Change> {
         let additions = self.bench_id.iter().flat_map(|rule| rule.additions(current, !sites::has_any(bench)));
-        self.required(current).into_iter().chain(additions).collect()
+        let ours: Managed = self.required(current).into_iter().chain(additions).collect();
+        let mut keys = self.required_of_given(current);
+        keys.extend(ours.iter().map(|(key, _)| (*key).to_string()));
+        let mut next = match &self.given {
+            Some(given) => given.apply(current),
+            None => current.clone(),
+        };
+        next.extend(ours.into_iter().map(|(key, value)| (key.to_string(), value)));
+        (&next != current).then_some(Change { next, keys })
     }
 }
 

@@ -82,6 +82,7 @@ fn good(kind: Kind) -> Vec<String> {
         Kind::RedisUrl => &["redis://redis:6379/0", "redis:6379", "rediss://:p@h", "unix:///run/r.sock"],
         Kind::GitLogins => &[r#"{"host":{"token_file":"/path"}}"#],
         Kind::Repository => &["/backups/erp", "s3:https://host/bucket/path", "rest:https://host/"],
+        Kind::ConfigKeys => &[CONFIG_KEYS, "{}", r#"{"a":null}"#],
     };
     texts.iter().map(ToString::to_string).collect()
 }
@@ -91,6 +92,7 @@ fn bad(kind: Kind) -> Vec<String> {
         Kind::Text | Kind::Ignored => &[],
         Kind::Form(..) | Kind::AppList | Kind::AppWords | Kind::RedisUrl | Kind::GitLogins => &["u:\u{1}@h"],
         Kind::Repository => &["text", "./x", "ftp:h", "u:\u{1}@h", "https://h/x"],
+        Kind::ConfigKeys => &["u:\u{1}@h", "[]", r#"{"db_host":"h"}"#],
         Kind::OneOf(_) => &["0", "-1", "other", "ON", "yes"],
         Kind::Path => &["0", "-1", "text", "./x", "~/x"],
         Kind::Port => &["0", "-1", "text", "65536", "80.0", "http"],
