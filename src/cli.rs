@@ -79,6 +79,12 @@ pub enum Command {
     Configure,
     /// Check settings, servers, volume, apps and site, and explain each problem; changes nothing
     Doctor,
+    /// Use a running installation as a browser and a job do: web port, login page, assets, a job, a live event
+    Verify {
+        /// Leave out the live event, where no socketio role runs
+        #[arg(long)]
+        without_live_events: bool,
+    },
     /// Dry run: show what bootstrap and migrate would do; changes nothing
     Plan,
     /// Show the status of the supervisor that runs in this container

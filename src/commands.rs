@@ -25,6 +25,7 @@ mod site;
 mod status;
 mod support_bundle;
 mod taking;
+mod verify;
 mod wait_deps;
 
 use std::pin::Pin;
@@ -129,6 +130,9 @@ fn entry(command: Command, format: Format) -> Entry {
         Command::Exec { command } => {
             Entry::with_any_frappe(Needs::SITE, |c, s| Box::pin(exec::exec(command, c, s)))
         }
+        Command::Verify { without_live_events } => Entry::with_any_frappe(Needs::SERVERS, move |c, s| {
+            Box::pin(verify::verify(c, !without_live_events, s))
+        }),
         Command::Status => {
             Entry::with_any_frappe(Needs::NOTHING, move |c, s| Box::pin(status::status(c, format, s)))
         }

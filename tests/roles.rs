@@ -55,6 +55,8 @@ mod stage;
 mod stray;
 #[path = "roles/upgraded.rs"]
 mod upgraded;
+#[path = "roles/verify.rs"]
+mod verify;
 #[path = "roles/web.rs"]
 mod web;
 #[path = "roles/web_url.rs"]

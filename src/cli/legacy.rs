@@ -6,6 +6,13 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+/// Words that are, or may become, commands of another release: never programs of the image. `run -- backup`, or a path, starts
+/// a program of such a name.
+pub const RESERVED: [&str; 14] = [
+    "backup", "backups", "check", "console", "jobs", "logs", "queues", "restore", "rollback", "serve",
+    "sites", "upgrade", "verify", "version",
+];
+
 /// Looks up a global option of ours (`db-host`, without dashes): true if it takes a value, None if it is unknown.
 type TakesValue<'a> = &'a dyn Fn(&str) -> Option<bool>;
 
@@ -26,7 +33,7 @@ pub fn translate(
     let unchanged = |arguments| Translated { arguments, ignored: Vec::new() };
     let Some(at) = command_index(&arguments, takes_value) else { return unchanged(arguments) };
     let (before, command) = arguments.split_at(at);
-    if command[0].to_str().is_some_and(is_command) {
+    if command[0].to_str().is_some_and(|word| is_command(word) || RESERVED.contains(&word)) {
         return unchanged(arguments);
     }
     let words: Option<Vec<&str>> = command.iter().map(|word| word.to_str()).collect();
