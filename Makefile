@@ -1,9 +1,10 @@
 # The commands of this project. docs/development.md describes them.
 TARGET := x86_64-unknown-linux-musl
 BINARY := target/$(TARGET)/release/cauldron-frappe
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 
 INSTALLS := build lint test images release bench
-.PHONY: fast build demo demo-check test test-images drill fuzz bench lint release-check $(INSTALLS:%=install-%)
+.PHONY: fast build demo demo-check test test-images drill fuzz bench lint release release-check $(INSTALLS:%=install-%)
 
 ## The static release binary.
 build: install-build
@@ -58,6 +59,13 @@ lint: install-build install-lint
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --test chart --test images -- -D warnings
 	tools/deny
+
+## Packs a release into target/release-VERSION (docs/release.md): binaries, images, chart, parts, checksums. Publishes nothing. Needs root.
+release: install-build install-release
+	tools/release amd64 target/cauldron-frappe-amd64
+	tools/release arm64 target/cauldron-frappe-arm64
+	tools/pack target/cauldron-frappe-amd64 target/cauldron-frappe-arm64 target/release-$(VERSION)
+	tools/check-pack target/release-$(VERSION)
 
 ## Checks before a release: list of parts, two identical builds, the arm64 binary, the Dockerfile's build. Needs root.
 release-check: install-build install-release
