@@ -6,6 +6,8 @@ mod alerts;
 mod certificates;
 #[path = "chart/cluster.rs"]
 mod cluster;
+#[path = "chart/common_keys.rs"]
+mod common_keys;
 #[path = "chart/compose.rs"]
 mod compose;
 #[path = "chart/contract.rs"]
@@ -20,14 +22,20 @@ mod environment;
 mod extra;
 #[path = "chart/helm.rs"]
 mod helm;
+#[path = "chart/helm_test.rs"]
+mod helm_test;
 #[path = "chart/job.rs"]
 mod job;
+#[path = "chart/matrix.rs"]
+mod matrix;
 #[path = "chart/metrics.rs"]
 mod metrics;
 #[path = "chart/moving.rs"]
 mod moving;
 #[path = "chart/old_release.rs"]
 mod old_release;
+#[path = "chart/package.rs"]
+mod package;
 #[path = "chart/pods.rs"]
 mod pods;
 #[path = "chart/protobuf.rs"]

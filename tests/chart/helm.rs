@@ -35,6 +35,7 @@ pub const IMAGE: &str = "registry.example.com/erpnext";
 #[derive(Clone)]
 pub struct Chart {
     helm: PathBuf,
+    folder: PathBuf,
     release: String,
     arguments: Vec<String>,
 }
@@ -47,8 +48,15 @@ impl Chart {
 
     /// By another of the Helms that tools/install put there.
     pub fn by(test: &str, helm: &str) -> Option<Self> {
-        let chart = Self { helm: tool(test, helm)?, release: "erp".to_owned(), arguments: Vec::new() };
+        let (helm, release) = (tool(test, helm)?, "erp".to_owned());
+        let chart = Self { helm, folder: chart(), release, arguments: Vec::new() };
         Some(chart.set("frappe.image.repository", IMAGE.into()))
+    }
+
+    /// Another chart than this one, with the same names of values.
+    pub fn of_folder(mut self, folder: PathBuf) -> Self {
+        self.folder = folder;
+        self
     }
 
     pub fn release(mut self, name: &str) -> Self {
@@ -71,7 +79,10 @@ impl Chart {
     pub fn overlay(self, name: &str) -> Self {
         match name {
             "default" => self,
-            name => self.values(&chart().join(format!("values-{name}.yaml"))),
+            name => {
+                let file = self.folder.join(format!("values-{name}.yaml"));
+                self.values(&file)
+            }
         }
     }
 
@@ -87,7 +98,12 @@ impl Chart {
     }
 
     fn helm(&self, words: &[&str]) -> Output {
-        Command::new(&self.helm).args(words).arg(chart()).args(&self.arguments).output().expect("helm runs")
+        Command::new(&self.helm)
+            .args(words)
+            .arg(&self.folder)
+            .args(&self.arguments)
+            .output()
+            .expect("helm runs")
     }
 
     #[track_caller]
