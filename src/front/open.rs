@@ -1,13 +1,13 @@
 //! Finds the folder of a requested file, and opens the file.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat};
+use nix::fcntl::{AT_FDCWD, OFlag, open};
 use nix::sys::stat::Mode;
 
-use super::open_beneath::{Blocking, Opened, open_beneath, regular};
+use super::open_beneath::{Blocking, Opened, follow, open_beneath, regular};
 use super::static_file::is_hashed;
 use crate::bench::Bench;
 use crate::overlay::published;
@@ -48,6 +48,22 @@ pub struct ServedRoots {
     pub bench: PathBuf,
     /// This pod's own assets (overlay/bench_overlay.rs).
     pub assets: PathBuf,
+}
+
+impl ServedRoots {
+    /// The folders of code and assets.
+    fn of_code(&self) -> [PathBuf; 7] {
+        let (sites, bench) = (self.bench.join("sites"), Bench::new(&self.bench));
+        [
+            self.bench.join("apps"),
+            self.assets.clone(),
+            sites.join("assets"),
+            bench.assets(),
+            sites.join(".cauldron/bundles"),
+            bench.image_cauldron(),
+            sites.join(".cauldron/assets"),
+        ]
+    }
 }
 
 /// Opens a file without blocking the event loop on a disk. None if it does not exist or cannot be served.
@@ -142,28 +158,16 @@ fn asset(roots: &ServedRoots, path: &Path, blocking: Blocking) -> nix::Result<Op
         (folder(&roots.assets.join(first))?, rest)
     };
     match open_beneath(&base, rest, OFlag::O_RDONLY, blocking) {
-        Err(Errno::EXDEV) if blocking == Blocking::Forbidden => Err(Errno::EAGAIN),
         Err(Errno::EXDEV) => {
-            // Resolved by O_PATH before it is opened for reading, which can have side effects on a device.
-            let found = openat(&base, rest, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
-            let real = nix::fcntl::readlink(format!("/proc/self/fd/{}", found.as_raw_fd()).as_str())?;
-            let sites = roots.bench.join("sites");
-            let allowed = [
-                roots.bench.join("apps"),
-                roots.assets.clone(),
-                sites.join("assets"),
-                Bench::new(&roots.bench).assets(),
-                sites.join(".cauldron/bundles"),
-                Bench::new(&roots.bench).image_cauldron(),
-                sites.join(".cauldron/assets"),
-            ];
-            let root = allowed
-                .iter()
-                .filter_map(|root| root.canonicalize().ok())
-                .find(|root| Path::new(&real).starts_with(root))
-                .ok_or(Errno::EXDEV)?;
-            let inside = Path::new(&real).strip_prefix(&root).map_err(|_| Errno::EXDEV)?;
-            regular(open_beneath(folder(&root)?, inside, OFlag::O_RDONLY, blocking)?)
+            // Resolved before it is opened for reading, which can have side effects on a device.
+            let (_, real) = follow(&base, rest, blocking)?;
+            let allowed = roots.of_code();
+            let mut roots = allowed.iter().filter_map(|root| follow(AT_FDCWD, root, blocking).ok());
+            let (root, inside) = roots
+                .find_map(|(root, path)| Some((root, real.strip_prefix(&path).ok()?.to_path_buf())))
+                // Without waiting, a root may have been missed.
+                .ok_or(if blocking == Blocking::Forbidden { Errno::EAGAIN } else { Errno::EXDEV })?;
+            regular(open_beneath(&root, &inside, OFlag::O_RDONLY, blocking)?)
         }
         opened => regular(opened?),
     }
@@ -186,4 +190,39 @@ fn of_another_version(
         with_compressed(path, accepted, open).ok()
     };
     published::versions(&roots.bench).iter().find_map(in_version).ok_or(Errno::ENOENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// An app whose `dist` leads to its bundle, and a link out of all folders of code.
+    fn bench() -> (tempfile::TempDir, ServedRoots) {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        for path in ["apps/crm/crm/public", "sites/.cauldron/bundles/crm/dist", "sites/assets"] {
+            fs::create_dir_all(at(path)).unwrap();
+        }
+        fs::write(at("sites/.cauldron/bundles/crm/dist/a.js"), "a").unwrap();
+        fs::write(at("secret"), "s").unwrap();
+        symlink(at("sites/.cauldron/bundles/crm/dist"), at("apps/crm/crm/public/dist")).unwrap();
+        symlink(at("secret"), at("apps/crm/crm/public/out.js")).unwrap();
+        symlink(at("apps/crm/crm/public"), at("sites/assets/crm")).unwrap();
+        let roots = ServedRoots { bench: folder.path().into(), assets: at("sites/assets") };
+        (folder, roots)
+    }
+
+    #[test]
+    fn a_file_of_a_bundle_is_opened_like_every_asset() {
+        let (_folder, roots) = bench();
+        for (blocking, refused) in [(Blocking::Allowed, Errno::EXDEV), (Blocking::Forbidden, Errno::EAGAIN)] {
+            let found = asset(&roots, Path::new("crm/dist/a.js"), blocking);
+            assert_eq!(found.map(|opened| opened.metadata.len()), Ok(1), "{blocking:?}");
+            let out = asset(&roots, Path::new("crm/out.js"), blocking);
+            assert_eq!(out.map(|_| ()), Err(refused), "{blocking:?}");
+        }
+    }
 }

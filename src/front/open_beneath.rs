@@ -1,12 +1,12 @@
 //! Opens files below a folder; the kernel guarantees that no link leads out of it.
 
 use std::fs::{File, Metadata};
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2, readlink};
 use nix::sys::stat::Mode;
 
 /// An open file with its metadata.
@@ -43,6 +43,26 @@ pub fn open_beneath(root: impl AsFd, path: &Path, flags: OFlag, blocking: Blocki
         Err(Errno::ENOSYS | Errno::EPERM) => walk(root, path, flags),
         opened => opened,
     }
+}
+
+/// Resolves `path` below `root` wherever its links lead, without opening what it finds. The caller decides by its path.
+///
+/// # Errors
+/// EAGAIN if this would have to wait and must not.
+pub fn follow(root: impl AsFd, path: &Path, blocking: Blocking) -> nix::Result<(OwnedFd, PathBuf)> {
+    let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+    let found = match blocking {
+        Blocking::Allowed => openat(root, path, flags, Mode::empty())?,
+        Blocking::Forbidden => {
+            let cached = ResolveFlag::from_bits_retain(nix::libc::RESOLVE_CACHED);
+            match openat2(root, path, OpenHow::new().flags(flags).resolve(cached)) {
+                Err(Errno::ENOSYS | Errno::EPERM) => return Err(Errno::EAGAIN),
+                found => found?,
+            }
+        }
+    };
+    let real = readlink(format!("/proc/self/fd/{}", found.as_raw_fd()).as_str())?;
+    Ok((found, real.into()))
 }
 
 /// The fallback without openat2: opens one component after the other, and refuses every link.
