@@ -156,3 +156,29 @@ fn socketio_asks_the_web_service() {
         "{from:?}"
     );
 }
+
+/// The limit of the runtime folder and the budget that follows from it are one figure, into which the largest body fits.
+#[test]
+fn the_web_pods_runtime_folder_has_the_size_that_the_web_port_knows() {
+    const TEST: &str = "the_web_pods_runtime_folder_has_the_size_that_the_web_port_knows";
+    let Some(chart) = Chart::new(TEST) else { return };
+    let of = |chart: &Chart, role: &str| {
+        let objects = chart.objects();
+        let pod = objects.pod(role);
+        let volumes = pod["spec"]["volumes"].as_array().expect("volumes");
+        let run = volumes.iter().find(|volume| volume["name"] == "run").expect("the runtime folder");
+        let limit = run["emptyDir"]["sizeLimit"].as_str().map(str::to_owned);
+        (limit, variable(container(pod), "CAULDRON_RUNTIME_SIZE"))
+    };
+    let both = |size: &str| (Some(size.to_string()), Some(size.to_string()));
+    assert_eq!(of(&chart, "web"), both("1024Mi"));
+    assert_eq!(of(&chart, "worker"), (None, None));
+    for (body, size) in [(json!("2g"), "4820Mi"), (json!(1_073_741_824), "2411Mi"), (json!("0"), "1024Mi")] {
+        assert_eq!(of(&chart.clone().set("frappe.web.maxBodySize", body), "web"), both(size));
+    }
+    let given = chart.clone().set("frappe.web.runtimeSize", json!("64Mi"));
+    assert_eq!(of(&given, "web"), both("64Mi"));
+    // The chart does not know which size an own body limit needs.
+    let own = json!([{"name": "CLIENT_MAX_BODY_SIZE", "value": "2g"}]);
+    assert_eq!(of(&chart.set("frappe.extraEnv", own), "web"), (None, None));
+}

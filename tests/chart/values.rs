@@ -116,6 +116,7 @@ fn every_value_has_an_effect() {
         "hostnames" => json!(["x"]),
         "className" if path == "frappe.httpRoute.className" => json!("nginx"),
         "gunicornTimeout" => json!("5m"),
+        "runtimeSize" => json!("2Gi"),
         "ttlSecondsAfterFinished" => json!(3600),
         "service" => json!({"loadBalancerIP": "192.0.2.1"}),
         "deployments" => json!({"x": {"pools": "x=1"}}),

@@ -159,3 +159,23 @@
 - {name: GUNICORN_TIMEOUT, value: {{ . | quote }}}
 {{- end }}
 {{- end }}
+
+{{/*
+The sizeLimit of web's runtime folder, and CAULDRON_RUNTIME_SIZE: frappe.web.runtimeSize, or else 1Gi, or as much as the largest body
+needs: 42.5 % of the folder are for one body (src/config/runtime_size.rs). Empty if extraEnv has one of the two variables, since the
+chart does not know what that one fits to: (dict "web" .Values.frappe.web "extra" the pod's extraEnv).
+*/}}
+{{- define "cauldron-frappe.runtimeSize" -}}
+{{- $given := include "cauldron-frappe.string" (dict "value" .web.runtimeSize "of" "frappe.web.runtimeSize") }}
+{{- $own := false }}
+{{- range .extra }}{{ if has (trimSuffix "_FILE" .name) (list "CLIENT_MAX_BODY_SIZE" "CAULDRON_RUNTIME_SIZE") }}{{ $own = true }}{{ end }}{{ end }}
+{{- if $given }}{{ $given }}
+{{- else if not $own }}
+{{- $text := include "cauldron-frappe.string" (dict "value" .web.maxBodySize "of" "frappe.web.maxBodySize") | trim }}
+{{- $digits := regexFind "^[0-9]+" $text }}
+{{- $unit := trimPrefix $digits $text | lower | trimSuffix "i" }}
+{{- $factor := get (dict "k" 1024 "m" 1048576 "g" 1073741824) $unit | default 1 | int64 }}
+{{- $bodyMiB := div (add (mul ($digits | default "0" | int64) $factor) 1048575) 1048576 }}
+{{- printf "%dMi" (max 1024 (add 2 (div (mul $bodyMiB 1000) 425))) }}
+{{- end }}
+{{- end }}

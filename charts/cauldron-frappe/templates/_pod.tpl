@@ -15,6 +15,8 @@ same image with another argument. The variables of all roles are in cauldron-fra
 {{- $drain := int (include "cauldron-frappe.drain" .) }}
 {{- $total := int $own.terminationGracePeriodSeconds }}
 {{- $grace := sub (sub $total $drain) 10 }}
+{{- $runtimeSize := "" }}
+{{- if eq $role "web" }}{{ $runtimeSize = include "cauldron-frappe.runtimeSize" (dict "web" $f.web "extra" $values.extraEnv) }}{{ end }}
 {{- $common := include "cauldron-frappe.variables" (dict "extra" $values.extraEnv "entries" (include "cauldron-frappe.env" $root)) }}
 metadata:
   labels:
@@ -98,6 +100,7 @@ spec:
       args: [{{ $role }}]
       env:
         {{- $entries := include "cauldron-frappe.roleEnv" (dict "root" $root "role" $role "pool" .pool "leads" $leads "grace" $grace "drain" $drain) }}
+        {{- if $runtimeSize }}{{ $entries = printf "%s\n- {name: CAULDRON_RUNTIME_SIZE, value: %q}" $entries $runtimeSize }}{{ end }}
         {{- include "cauldron-frappe.variables" (dict "extra" $values.extraEnv "entries" $entries) | nindent 8 }}
       {{- range $name, $key := dict "extraEnvFrom" "envFrom" "lifecycle" "lifecycle" }}
       {{- with get $values $name }}
@@ -163,7 +166,7 @@ spec:
       {{- end }}
     {{- range list "tmp" "run" "config" "logs" }}
     - name: {{ . }}
-      emptyDir: {}
+      emptyDir: {{ if and (eq . "run") $runtimeSize }}{sizeLimit: {{ $runtimeSize }}}{{ else }}{}{{ end }}
     {{- end }}
     {{- if and $leads $f.git.secret }}
     - name: git
