@@ -33,6 +33,7 @@ mod reader;
 pub mod redis;
 pub mod redis_url;
 pub mod run;
+pub mod runtime_size;
 pub mod secret_values;
 mod secrets;
 pub mod security_headers;

@@ -13,6 +13,7 @@ use crate::config::frappe_keys::{FrappeKey, KEYS, Treatment};
 use crate::config::variable::kind::Secrecy;
 use crate::config::variable::{VARIABLES, Variable};
 use crate::doctor::CHECKS;
+use crate::front::budget_table;
 use crate::outcome::EXIT_CODES;
 use crate::outcome::refusal::Refusal;
 use crate::site_state::rows::Row;
@@ -20,7 +21,7 @@ use crate::status::handle::{Phase, RoleName, StatusHandle};
 use crate::status::metrics::METRICS;
 
 /// Each page with the marker of its table.
-const PAGES: [(&str, &str); 8] = [
+const PAGES: [(&str, &str); 9] = [
     ("README.md", "commands"),
     ("docs/configuration.md", "variables"),
     ("docs/configuration.md", "keys"),
@@ -29,6 +30,7 @@ const PAGES: [(&str, &str); 8] = [
     ("docs/exit-codes.md", "exit codes"),
     ("docs/observability.md", "metrics"),
     ("docs/observability.md", "events"),
+    ("docs/web-port.md", "budgets"),
 ];
 
 fn path(page: &str) -> PathBuf {
@@ -66,6 +68,7 @@ fn tables() -> BTreeMap<&'static str, String> {
     let keys = KEYS.iter().map(key_row).collect();
     let rows = Row::ALL.iter().map(|row| row.columns().map(String::from).to_vec()).collect();
     BTreeMap::from([
+        ("budgets", table(&budget_table::COLUMNS, budget_table::rows())),
         ("bootstrap", table(&["database", "site folder", "our mark", "action"], rows)),
         ("commands", table(&["command", "what it does"], commands)),
         ("variables", table(&["variable", "what it is", "accepts", "default", "0", "secret"], variables)),
@@ -138,6 +141,29 @@ fn a_table_that_differs_is_detected() {
     let (page, name) = PAGES[1];
     let changed = read(page).replace("`DB_HOST`", "`DB_HOTS`");
     assert_ne!(with_table(page, name, &changed), changed);
+}
+
+/// Metrics and events in the table of budgets that do not exist.
+fn unknown_in_budgets(rows: &[Vec<String>]) -> Vec<String> {
+    let events: Vec<String> = events::rows().into_iter().map(|row| row[0].clone()).collect();
+    let is_metric = |name: &str| METRICS.iter().any(|(metric, _)| *metric == name);
+    let mut unknown = Vec::new();
+    for row in rows {
+        let metrics = row[3].split('`').filter_map(|part| part.strip_prefix("cauldron_frappe_"));
+        let names: Vec<&str> = metrics.filter_map(|metric| metric.split('{').next()).collect();
+        assert!(!names.is_empty(), "{row:?}");
+        unknown.extend(names.into_iter().filter(|name| !is_metric(name)).map(str::to_string));
+        unknown.extend(Some(row[4].clone()).filter(|event| !events.contains(event)));
+    }
+    unknown
+}
+
+#[test]
+fn every_budget_has_a_metric_and_a_log_event() {
+    let mut rows = budget_table::rows();
+    assert_eq!(unknown_in_budgets(&rows), [""; 0]);
+    rows[0][4] = "`web.nothing`".into();
+    assert_eq!(unknown_in_budgets(&rows), ["`web.nothing`"]);
 }
 
 /// Variables whose row in docs/defaults.md is absent or has another default.

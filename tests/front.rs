@@ -10,6 +10,8 @@ mod beside_nginx;
 mod bounds;
 #[path = "front/browser.rs"]
 mod browser;
+#[path = "front/budgets.rs"]
+mod budgets;
 #[path = "front/hosts.rs"]
 mod hosts;
 #[path = "front/limits.rs"]

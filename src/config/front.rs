@@ -10,6 +10,7 @@ use super::gunicorn::Gunicorn;
 use super::hosts::{Fallback, Hosts};
 use super::login_limit::LoginLimit;
 use super::reader::Reader;
+use super::runtime_size::{largest_body_bytes, size_for_body_mib};
 use super::security_headers::SecurityHeaders;
 use super::trusted::TrustedProxies;
 use super::value::{parse_port, parse_site, read_choice, read_duration, read_parsed, read_path, read_size};
@@ -30,7 +31,11 @@ pub struct FrontConfig {
     pub socketio: (String, u16),
     /// None for no limit.
     pub body_limit_bytes: Option<u64>,
+    /// The size of the runtime folder. None if it is not given: then that of its file system.
+    pub runtime_size_bytes: Option<u64>,
     pub read_timeout: Duration,
+    /// The port of the site's URL, if it is one of https.
+    pub https_port: Option<u16>,
     /// Certificate chain and key.
     pub tls: Option<(PathBuf, PathBuf)>,
     pub access_log: AccessLog,
@@ -89,6 +94,8 @@ pub fn read(reader: &mut Reader<'_>, related: &RelatedSettings<'_>) -> Option<Fr
     );
     let socketio = read_parsed(reader, "SOCKETIO", parse_service, "write host:port, such as socketio:9000");
     let body_limit = read_size(reader, "CLIENT_MAX_BODY_SIZE", Some(BODY_LIMIT));
+    let runtime_size = read_size(reader, "CAULDRON_RUNTIME_SIZE", None);
+    check_body_limit(reader, body_limit, runtime_size);
     let read_timeout = read_duration(reader, "PROXY_READ_TIMEOUT", None);
     let tls = read_tls(reader);
     let access_log = read_choice(
@@ -109,11 +116,13 @@ pub fn read(reader: &mut Reader<'_>, related: &RelatedSettings<'_>) -> Option<Fr
         hosts: hosts?,
         security_headers: security_headers.unwrap_or_default(),
         frame_ancestors: frame_ancestors.unwrap_or_default(),
+        https_port: urls.first().and_then(|url| https_port(url)),
         site_url: urls.into_iter().next().filter(|url| url.contains("://")),
         trusted: trusted.unwrap_or_default(),
         proxy_protocol: proxy_protocol.unwrap_or_default(),
         socketio: socketio.unwrap_or_else(local),
         body_limit_bytes: Some(body_limit?).filter(|bytes| *bytes > 0),
+        runtime_size_bytes: runtime_size,
         read_timeout: read_timeout
             .or(related.gunicorn.map(|gunicorn| gunicorn.timeout))
             .unwrap_or(duration::NO_LIMIT),
@@ -121,6 +130,37 @@ pub fn read(reader: &mut Reader<'_>, related: &RelatedSettings<'_>) -> Option<Fr
         access_log: access_log?,
         login_limit,
     })
+}
+
+/// The port in a URL of https, or in a host_name without a scheme, which may be either.
+fn https_port(url: &str) -> Option<u16> {
+    let with_scheme = if url.contains("://") { url.to_string() } else { format!("https://{url}") };
+    url::Url::parse(&with_scheme).ok().filter(|url| url.scheme() == "https")?.port()
+}
+
+/// Refuses a body limit that no request could reach: a body has to fit into the runtime folder.
+fn check_body_limit(reader: &mut Reader<'_>, body_limit_bytes: Option<u64>, size_bytes: Option<u64>) {
+    let (Some(limit), Some(size)) = (body_limit_bytes, size_bytes) else { return };
+    let largest = largest_body_bytes(size);
+    if limit <= largest {
+        return;
+    }
+    let name = "CLIENT_MAX_BODY_SIZE";
+    let source = reader.given(name).map(|given| given.source);
+    reader.problem(
+        name,
+        source,
+        format!("{limit} bytes do not fit into CAULDRON_RUNTIME_SIZE, which has room for a body of {largest} bytes"),
+        format!("set CAULDRON_RUNTIME_SIZE to {}Mi, or {name} to {}", size_for_body_mib(limit), in_unit(largest)),
+    );
+}
+
+/// The size, rounded down to a unit.
+fn in_unit(bytes: u64) -> String {
+    match bytes {
+        0..0x10_0000 => format!("{}k", bytes >> 10),
+        _ => format!("{}m", bytes >> 20),
+    }
 }
 
 /// Returns the configured URLs of the site. Frappe uses host_name in every link, and hostname without it. The site's
@@ -175,4 +215,28 @@ fn read_tls(reader: &mut Reader<'_>) -> Option<(PathBuf, PathBuf)> {
     };
     reader.problem(missing, None, "not set", "set both certificate and key, or neither");
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_url_of_https_names_the_port_of_https() {
+        for (url, port) in [
+            ("https://erp.example.com:8443", Some(8443)),
+            ("https://erp.example.com", None),
+            ("https://[::1]:8443", Some(8443)),
+            ("http://erp.example.com:8080", None),
+            ("erp.example.com:8443", Some(8443)),
+            ("erp.example.com", None),
+        ] {
+            assert_eq!(https_port(url), port, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_body_limit_is_suggested_in_a_unit_and_not_above_the_room() {
+        assert_eq!([in_unit(27 << 20), in_unit((28 << 20) - 1), in_unit(5_000)], ["27m", "27m", "4k"]);
+    }
 }

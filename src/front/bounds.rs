@@ -22,20 +22,21 @@ pub const MIN_RESPONSE_BYTES: u64 = 1024;
 /// Bytes of a request body that a client must send within it.
 pub const MIN_REQUEST_BYTES: u64 = 16 * 1024;
 
+/// A longer request body goes to a file. Enough for forms, API calls and photos: a file costs two copies and several
+/// threads more.
+pub const MAX_REQUEST_IN_MEMORY_BYTES: usize = 512 * 1024;
+/// A response that is further ahead of its client goes to a file.
+pub const MAX_RESPONSE_IN_MEMORY_BYTES: usize = 256 * 1024;
 /// Request bodies and responses that are buffered in memory, of all clients together; the rest goes to files.
 pub const MAX_BUFFERED_IN_MEMORY_BYTES: u64 = 64 << 20;
-/// A larger request body may not use the last part of the runtime folder.
+/// A larger request body may not use the last part of the runtime folder (config/runtime_size.rs).
 pub const SMALL_BODY_BYTES: u64 = 1 << 20;
-/// Percentage of the runtime folder's file system that is left to others, but at most half of the free space. A
-/// node with less than 10 to 15 % free disk space begins to evict pods.
-pub const RESERVED_PERCENT: u64 = 15;
-/// Percentage of the rest that may be in use after an addition of each kind: responses may fill it up to a quarter,
-/// large requests up to a half, small requests up to three quarters.
-pub const RESPONSES_PERCENT: u64 = 25;
-pub const LARGE_REQUESTS_PERCENT: u64 = 50;
-pub const SMALL_REQUESTS_PERCENT: u64 = 75;
 /// If the runtime folder is in memory, we use at most this percentage of the container's memory limit.
 pub const MEMORY_PERCENT: u64 = 25;
+/// How long an upload waits for room in the runtime folder.
+pub const ROOM_TIMEOUT: Duration = Duration::from_secs(10);
+/// Uploads that wait for room at once.
+pub const MAX_WAITING_UPLOADS: usize = 256;
 /// Bytes that hyper reads of a gunicorn response at once.
 pub const UPSTREAM_BUFFER_BYTES: usize = 128 * 1024;
 
@@ -54,6 +55,14 @@ pub const STREAM_CHUNK_BYTES: usize = 16 * 1024;
 pub const CONNECTION_OUTFLOW_BYTES: u64 = 128 * 1024;
 /// Response bytes that all HTTP/2 connections together may hold beyond that.
 pub const SHARED_OUTFLOW_BYTES: u64 = 32 << 20;
+
+/// Requests that are on their way to gunicorn at once, over any protocol: from the end of the body to the head of the
+/// response. A few threads of gunicorn work on some of them; the others wait in its socket's queue.
+pub const MAX_AT_GUNICORN: usize = 1024;
+/// Further requests that wait for their turn, also while gunicorn is away.
+pub const MAX_WAITING_FOR_GUNICORN: usize = 4096;
+/// How long a request is held while gunicorn is away. With Frappe it restarts within 2 s, after a crash after at most 8 s.
+pub const HOLD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Maximum number of times that a request is sent to gunicorn, if certainly no worker has read it.
 pub const MAX_SENDS: u32 = 5;

@@ -3,8 +3,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::OwnedSemaphorePermit;
-
+use super::connections::Permit;
 use super::metrics::Class;
 use super::outflow::Outflow;
 use super::shared::Shared;
@@ -17,7 +16,7 @@ pub struct Conn {
     /// Set by the first HTTP/2 request.
     http2: OnceLock<Http2>,
     /// Also held by a WebSocket, which outlives its HTTP connection.
-    _permit: Option<OwnedSemaphorePermit>,
+    _permit: Option<Permit>,
 }
 
 /// The shares of an HTTP/2 connection, which may send a hundred requests at once.
@@ -40,7 +39,7 @@ impl Http2 {
 pub struct ActiveRequest(Arc<Conn>);
 
 impl Conn {
-    pub fn new(permit: Option<OwnedSemaphorePermit>) -> Arc<Self> {
+    pub fn new(permit: Option<Permit>) -> Arc<Self> {
         Arc::new(Self { _permit: permit, ..Self::default() })
     }
 
@@ -78,8 +77,8 @@ impl ActiveRequest {
     pub fn http2(&self, version: hyper::Version, shared: &Shared) -> Option<&Http2> {
         let create = || Http2 {
             outflow: Outflow::new(shared.outflow.clone()),
-            slots: Slots::new(shared.slots.clone()),
-            poll_slots: Slots::new(shared.poll_slots.clone()),
+            slots: Slots::new(shared.slots.streams.clone()),
+            poll_slots: Slots::new(shared.slots.live_events.clone()),
         };
         (version == hyper::Version::HTTP_2).then(|| self.0.http2.get_or_init(create))
     }

@@ -12,7 +12,6 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::io::InspectWriter;
 
@@ -22,20 +21,16 @@ use super::bounds::{HEAD_TIMEOUT, MAX_HEAD_BYTES, MAX_STREAMS, STREAM_CHUNK_BYTE
 use super::client_stream::ClientStream;
 use super::conn::Conn;
 use super::connection_end::run_to_end;
+use super::connections::Permit;
 use super::dispatch::answer;
-use super::h2_resets::Frames;
+use super::h2_resets::{Frames, REFUSED_STREAM};
 use super::parse_errors::Reason;
 use super::proxy_protocol::client_of;
 use super::shared::Shared;
 use super::stream_wait::StreamExecutor;
 
 /// Serves a connection until either side closes it.
-pub async fn serve(
-    socket: TcpStream,
-    address: SocketAddr,
-    shared: Arc<Shared>,
-    permit: Option<OwnedSemaphorePermit>,
-) {
+pub async fn serve(socket: TcpStream, address: SocketAddr, shared: Arc<Shared>, permit: Option<Permit>) {
     let accepted = Instant::now();
     let _ = socket.set_nodelay(true);
     let mut address = address;
@@ -85,8 +80,9 @@ where
     let (shared, conn, address) = (shared.clone(), conn.clone(), peer.address);
     let (counting, mut frames) = (shared.clone(), Frames::default());
     let stream = InspectWriter::new(stream, move |bytes: &[u8]| {
-        frames.scan(bytes, &mut |code| {
-            counting.metrics.parse_errors.count(address, Reason::Http2, code);
+        frames.scan(bytes, &mut |code| match code {
+            REFUSED_STREAM => counting.metrics.refusals.count_stream(address.ip()),
+            _ => counting.metrics.parse_errors.count(address, Reason::Http2, code),
         });
     });
     let builder = builder(StreamExecutor { socket: socket.clone(), shared: shared.clone() });

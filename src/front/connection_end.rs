@@ -117,7 +117,8 @@ impl Watch {
             return match () {
                 () if self.is_closing => Verdict::Drop(None),
                 () if now < head_deadline => Verdict::CheckAt(head_deadline),
-                () => Verdict::Close(activity.is_unused().then_some(DropReason::NoHead)),
+                () if activity.is_unused() => Verdict::Close(Some(DropReason::NoHead)),
+                () => Verdict::Close(Some(DropReason::Idle)),
             };
         }
         self.record_progress(socket, now, is_stopping);

@@ -1,6 +1,7 @@
 //! The limit of open connections. At the limit, idle connections are closed to make room, the longest idle first.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -20,19 +21,51 @@ const ASK_INTERVAL: Duration = Duration::from_millis(20);
 pub struct Connections {
     limit: usize,
     permits: Arc<Semaphore>,
+    /// Connections of clients. Permits are also held for the next connection of each port, and by our probes.
+    open: AtomicUsize,
     /// Idle connections wait on it, in the order in which they became idle.
     room: Notify,
     log_throttle: LogThrottle,
 }
 
+/// The place of a connection.
+#[derive(Debug)]
+pub struct Permit {
+    _permit: OwnedSemaphorePermit,
+    connections: Arc<Connections>,
+    is_open: bool,
+}
+
+impl Permit {
+    /// Counts the connection of a client, until the permit is dropped.
+    pub fn opened(mut self) -> Self {
+        self.is_open = true;
+        self.connections.open.fetch_add(1, Relaxed);
+        self
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.connections.open.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
 impl Connections {
     pub fn new(limit: usize) -> Arc<Self> {
         let permits = Arc::new(Semaphore::new(limit));
-        Arc::new(Self { limit, permits, room: Notify::new(), log_throttle: LogThrottle::default() })
+        let (open, room, log_throttle) = (AtomicUsize::new(0), Notify::new(), LogThrottle::default());
+        Arc::new(Self { limit, permits, open, room, log_throttle })
     }
 
     /// Waits for the permit of a connection. Without one, connections wait in the kernel's queue at almost no cost.
-    pub async fn permit(&self) -> OwnedSemaphorePermit {
+    pub async fn permit(self: &Arc<Self>) -> Permit {
+        Permit { _permit: self.acquire().await, connections: self.clone(), is_open: false }
+    }
+
+    async fn acquire(&self) -> OwnedSemaphorePermit {
         if let Ok(permit) = self.permits.clone().try_acquire_owned() {
             return permit;
         }
@@ -65,7 +98,7 @@ impl Connections {
     }
 
     pub fn register(&self, registry: &mut Registry) {
-        let open = self.limit - self.permits.available_permits();
+        let open = self.open.load(Relaxed);
         for (name, value) in [("http_connections", open), ("http_connections_limit", self.limit)] {
             registry.register(name, help(name), ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)));
         }
@@ -91,6 +124,17 @@ mod tests {
         }
         let _third = connections.permit().await;
         tasks.remove(0).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn only_connections_of_clients_are_counted() {
+        let connections = Connections::new(2);
+        let next = connections.permit().await;
+        assert_eq!(connections.open.load(Relaxed), 0);
+        let opened = next.opened();
+        assert_eq!(connections.open.load(Relaxed), 1);
+        drop(opened);
+        assert_eq!((connections.open.load(Relaxed), connections.permits.available_permits()), (0, 2));
     }
 
     #[tokio::test]

@@ -46,11 +46,14 @@ pub async fn answer(
         has_slot = exchange.slot.is_some();
     }
     let answered = match &client {
-        Some(_) if !has_slot => Err(RequestError::Busy),
+        Some(_) if !has_slot => Err(RequestError::TooManyStreams),
         Some(client) => dispatch(&exchange, client, route, request).await,
         None => Err(RequestError::BadRequest),
     };
     let mut response = answered.unwrap_or_else(|error| {
+        if !exchange.is_probe {
+            shared.metrics.refusals.count(error, exchange.client);
+        }
         let mut response = page(error, reader, &exchange.id);
         Rules::of(shared).protect(response.headers_mut(), client.as_ref(), exchange.uri.path());
         response

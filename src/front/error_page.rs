@@ -25,6 +25,10 @@ pub enum RequestError {
     TooManyLogins {
         retry_after_s: u32,
     },
+    /// As many requests as may wait for gunicorn do so already.
+    TooManyWaiting,
+    /// Likewise for the streams of HTTP/2 connections.
+    TooManyStreams,
     /// gunicorn ended the connection before it answered.
     BadGateway,
     /// gunicorn was unavailable for longer than a request is retried.
@@ -49,9 +53,12 @@ impl RequestError {
             Self::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
             Self::TooManyLogins { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::BadGateway => StatusCode::BAD_GATEWAY,
-            Self::Unavailable | Self::KeepsFailing | Self::Busy | Self::WrongVersion => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Unavailable
+            | Self::KeepsFailing
+            | Self::Busy
+            | Self::TooManyWaiting
+            | Self::TooManyStreams
+            | Self::WrongVersion => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -67,6 +74,9 @@ impl RequestError {
             Self::BodyTooSlow => "The request did not arrive in time.",
             Self::NoSpace => "There is no space left to receive this.",
             Self::Busy => "Too much is being sent to this site. Please try again in a moment.",
+            Self::TooManyWaiting | Self::TooManyStreams => {
+                "Too many requests are waiting at this site. Please try again in a moment."
+            }
             Self::TooManyLogins { .. } => "Too many logins have failed. Please try again later.",
             Self::BadGateway => "The site stopped before it had answered this. Please try again.",
             Self::Unavailable => "The site is restarting. Please try again in a moment.",

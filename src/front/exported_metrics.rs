@@ -2,15 +2,20 @@
 
 use std::sync::Arc;
 
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::budget::Budget;
 use super::connections::Connections;
 use super::logins::Logins;
 use super::metrics::{InFlight, Metrics};
+use super::outflow::Pool;
 use super::shared::Shared;
+use super::slots::AllSlots;
+use super::tally::Tally;
 use super::tls::Tls;
 use crate::status::handle::MetricsSource;
+use crate::status::metrics::help;
 
 /// All counters of the web port, without a reference to the web port itself.
 #[derive(Debug)]
@@ -20,6 +25,9 @@ pub struct ExportedMetrics {
     in_flight: Arc<InFlight>,
     budget: Arc<Budget>,
     connections: Arc<Connections>,
+    slots: Arc<AllSlots>,
+    held: Arc<Tally>,
+    outflow: Arc<Pool>,
     tls: Option<Arc<Tls>>,
 }
 
@@ -31,6 +39,9 @@ impl ExportedMetrics {
             in_flight: shared.in_flight.clone(),
             budget: shared.runtime.budget().clone(),
             connections: shared.connections.clone(),
+            slots: shared.slots.clone(),
+            held: shared.held.clone(),
+            outflow: shared.outflow.clone(),
             tls: shared.tls.clone(),
         }
     }
@@ -43,6 +54,10 @@ impl MetricsSource for ExportedMetrics {
         self.logins.register(registry);
         self.in_flight.register(registry);
         self.connections.register(registry);
+        self.slots.register(registry);
+        self.outflow.register(registry);
+        let held = i64::try_from(self.held.count()).unwrap_or(i64::MAX);
+        registry.register("http_requests_held", help("http_requests_held"), ConstGauge::new(held));
         if let Some(tls) = &self.tls {
             tls.register(registry);
         }

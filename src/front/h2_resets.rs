@@ -1,4 +1,5 @@
-//! Finds the frames by which h2 rejects malformed requests, among the frames that we send.
+//! Finds the frames by which h2 rejects requests, malformed ones and those beyond the streams that a connection may have,
+//! among the frames that we send.
 //!
 //! h2 resets the stream before hyper's service sees a request, and does not report it. A server's first frame has
 //! few settings, and so begins with a zero; a response of HTTP/1 begins with `HTTP`.
@@ -14,7 +15,10 @@ const GOAWAY_CODE_END: usize = 8;
 /// RFC 9113, 7.
 const PROTOCOL_ERROR: u32 = 1;
 const FRAME_SIZE_ERROR: u32 = 6;
+const REFUSED_STREAM_CODE: u32 = 7;
 const COMPRESSION_ERROR: u32 = 9;
+/// The name of the error of a stream that is one too many.
+pub const REFUSED_STREAM: &str = "REFUSED_STREAM";
 
 /// The position in the frames after the bytes sent so far.
 #[derive(Default)]
@@ -26,7 +30,7 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// Calls `on_error` with the error's name for each malformed request. The bytes follow those of the last call.
+    /// Calls `on_error` with the error's name for each rejected request. The bytes follow those of the last call.
     pub fn scan(&mut self, mut bytes: &[u8], on_error: &mut dyn FnMut(&'static str)) {
         if !std::mem::replace(&mut self.is_begun, true) && bytes.first() != Some(&0) {
             self.skip = usize::MAX;
@@ -72,6 +76,7 @@ fn error_name(code: u32) -> Option<&'static str> {
     match code {
         PROTOCOL_ERROR => Some("PROTOCOL_ERROR"),
         FRAME_SIZE_ERROR => Some("FRAME_SIZE_ERROR"),
+        REFUSED_STREAM_CODE => Some(REFUSED_STREAM),
         COMPRESSION_ERROR => Some("COMPRESSION_ERROR"),
         _ => None,
     }
@@ -93,6 +98,7 @@ mod tests {
             frame(0, &[3; 300]),
             frame(RST_STREAM, &[0, 0, 0, 1]),
             frame(RST_STREAM, &[0, 0, 0, 8]),
+            frame(RST_STREAM, &[0, 0, 0, 7]),
             frame(1, &[7; 20]),
             frame(GOAWAY, &[0, 0, 0, 1, 0, 0, 0, 0]),
             frame(GOAWAY, &[0, 0, 0, 1, 0, 0, 0, 9, b'w', b'h', b'y']),
@@ -104,7 +110,7 @@ mod tests {
             for part in sent.chunks(cut) {
                 frames.scan(part, &mut |name| seen.push(name));
             }
-            assert_eq!(seen, ["PROTOCOL_ERROR", "COMPRESSION_ERROR"], "{cut}");
+            assert_eq!(seen, ["PROTOCOL_ERROR", REFUSED_STREAM, "COMPRESSION_ERROR"], "{cut}");
         }
     }
 

@@ -6,6 +6,7 @@
 //! the web port refuses gets its 404. Each connection has one request, and counts as one of the web port's connections.
 
 use std::convert::Infallible;
+use std::io::Cursor;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,18 +17,20 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::address::{Client, Peer};
 use super::answer::{Body, text};
 use super::bounds::{HEAD_TIMEOUT, MAX_HEAD_BYTES};
 use super::connection_end::wait_for_stop;
+use super::connections::Permit;
 use super::error_page::RequestError;
 use super::metrics::DropReason;
 use super::open::{FileRef, find};
 use super::proxy::origin_form;
+use super::proxy_protocol::{Begin, begin_of};
 use super::shared::Shared;
 use super::static_file::{self, ServeOptions};
 use crate::config::hosts::{Hosts, name_of};
@@ -35,17 +38,21 @@ use crate::config::hosts::{Hosts, name_of};
 const CHALLENGES: &str = "/.well-known/acme-challenge/";
 
 /// Answers the one request of a connection. It ends after 75 s, at a stop, or if the web port needs its room.
-pub async fn serve(
-    socket: TcpStream,
-    address: SocketAddr,
-    shared: Arc<Shared>,
-    _permit: Option<OwnedSemaphorePermit>,
-) {
+///
+/// A load balancer may send a PROXY header here, too, but need not: it may have one only on its listener for https.
+pub async fn serve(socket: TcpStream, address: SocketAddr, shared: Arc<Shared>, _permit: Option<Permit>) {
+    let deadline = Instant::now() + HEAD_TIMEOUT;
+    let mut begin = Begin { client: address, rest: Vec::new() };
+    if shared.settings.proxy_protocol.contains(address.ip()) {
+        match Box::pin(begin_of(&socket, address, &shared, deadline)).await {
+            Some(begun) => begin = begun,
+            None => return,
+        }
+    }
     let mut stop = shared.stop.subscribe();
-    let peer = Peer { address, tls: false };
     // A request and its response fit into one deadline: neither has a body that we wait for.
     tokio::select! {
-        _ = timeout(HEAD_TIMEOUT, answer_one(socket, peer, shared.clone())) => {}
+        _ = timeout_at(deadline, answer_one(socket, begin, shared.clone())) => {}
         () = wait_for_stop(&mut stop) => {}
         () = shared.connections.room_is_needed() => {
             shared.metrics.count_drop(DropReason::IdleAtLimit);
@@ -53,16 +60,19 @@ pub async fn serve(
     }
 }
 
-async fn answer_one(socket: TcpStream, peer: Peer, shared: Arc<Shared>) -> hyper::Result<()> {
+async fn answer_one(socket: TcpStream, begin: Begin, shared: Arc<Shared>) -> hyper::Result<()> {
+    let peer = Peer { address: begin.client, tls: false };
     let service = service_fn(move |request: Request<Incoming>| {
         let shared = shared.clone();
         async move { Ok::<_, Infallible>(answer(&shared, peer, &request).await) }
     });
+    let (reader, writer) = socket.into_split();
+    let stream = tokio::io::join(Cursor::new(begin.rest).chain(reader), writer);
     http1::Builder::new()
         .header_read_timeout(None)
         .keep_alive(false)
         .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(socket), service)
+        .serve_connection(TokioIo::new(stream), service)
         .await
 }
 
@@ -95,20 +105,20 @@ async fn respond(
     if let Some(token) = path.strip_prefix(CHALLENGES) {
         return challenge(shared, site, token, request).await;
     }
-    let target = format!("https://{}{}", secure_authority(hosts, client, &site), origin_form(request.uri()));
+    let authority = secure_authority(hosts, client, &site, shared.settings.https_port);
+    let target = format!("https://{authority}{}", origin_form(request.uri()));
     let location = HeaderValue::try_from(target).map_err(|_| RequestError::BadRequest)?;
     let mut response = text(StatusCode::PERMANENT_REDIRECT, "text/plain", String::new());
     response.headers_mut().insert(header::LOCATION, location);
     Ok(response)
 }
 
-/// The host of the redirect. The port is the one in the site's URL, else https's own.
-fn secure_authority(hosts: &Hosts, client: &Client, site: &str) -> String {
-    let (link, name) = (hosts.link_host(site), name_of(&client.host));
-    if !hosts.is_named(&client.host, site) || name == name_of(link) {
-        return link.into();
-    }
-    if name.contains(':') { format!("[{name}]") } else { name }
+/// The host of the redirect. Every host of the site has https on the port of the site's URL, else on https's own.
+fn secure_authority(hosts: &Hosts, client: &Client, site: &str, https_port: Option<u16>) -> String {
+    let named = hosts.is_named(&client.host, site).then(|| name_of(&client.host));
+    let name = named.unwrap_or_else(|| name_of(hosts.link_host(site)));
+    let host = if name.contains(':') { format!("[{name}]") } else { name };
+    https_port.map_or(host.clone(), |port| format!("{host}:{port}"))
 }
 
 /// Sends the file of a challenge. Its name is base64url, so that no path can be made of it.
@@ -148,14 +158,14 @@ mod tests {
                 via_proxy: false,
                 is_forwarder: false,
             };
-            secure_authority(&hosts, &client, "web.local")
+            secure_authority(&hosts, &client, "web.local", Some(8443))
         };
         for (host, expected) in [
             ("erp.example.com", "erp.example.com:8443"),
             ("ERP.example.com.:80", "erp.example.com:8443"),
-            ("shop.example.com:8080", "shop.example.com"),
-            ("web.local", "web.local"),
-            ("[::1]:8080", "[::1]"),
+            ("shop.example.com:8080", "shop.example.com:8443"),
+            ("web.local", "web.local:8443"),
+            ("[::1]:8080", "[::1]:8443"),
             ("evil.example", "erp.example.com:8443"),
             ("erp.example.com:evil.example", "erp.example.com:8443"),
             ("[web.local].evil.example", "erp.example.com:8443"),

@@ -1,7 +1,7 @@
 //! Rate, errors and duration of requests by class, and the clients that were disconnected.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
 use prometheus_client::metrics::counter::Counter;
@@ -12,7 +12,9 @@ use prometheus_client::registry::Registry;
 use tokio::sync::Notify;
 
 use super::foreign_host::ForeignHosts;
+use super::log_throttle::LogThrottle;
 use super::parse_errors::ParseErrors;
+use super::refusals::Refusals;
 use super::route::Route;
 use super::unlisted_host::UnlistedHosts;
 use crate::status::metrics::{LabelSet, help};
@@ -64,19 +66,25 @@ pub enum DropReason {
     UnreadAnswer,
     /// It was idle while the web port had as many connections as it may have.
     IdleAtLimit,
+    /// It sent no further request.
+    Idle,
 }
 
 impl DropReason {
-    const ALL: [Self; 4] = [Self::NoHead, Self::SlowBody, Self::UnreadAnswer, Self::IdleAtLimit];
+    const ALL: [Self; 5] = [Self::NoHead, Self::SlowBody, Self::UnreadAnswer, Self::IdleAtLimit, Self::Idle];
 
-    fn labels(self) -> LabelSet {
-        let reason = match self {
+    pub fn label(self) -> &'static str {
+        match self {
             Self::NoHead => "no_head",
             Self::SlowBody => "slow_body",
             Self::UnreadAnswer => "unread_answer",
             Self::IdleAtLimit => "idle_at_limit",
-        };
-        LabelSet(vec![("reason", reason.to_string())])
+            Self::Idle => "idle",
+        }
+    }
+
+    fn labels(self) -> LabelSet {
+        LabelSet(vec![("reason", self.label().to_string())])
     }
 }
 
@@ -90,9 +98,11 @@ pub struct Metrics {
     requests: Counters,
     durations: Histograms,
     dropped_clients: Counters,
+    drop_throttle: [LogThrottle; DropReason::ALL.len()],
     counters: [[Counter; 5]; 6],
     histograms: [Histogram; 6],
     pub parse_errors: ParseErrors,
+    pub refusals: Refusals,
     pub foreign_hosts: ForeignHosts,
     pub unlisted_hosts: UnlistedHosts,
     /// Requests that were redirected from http to https.
@@ -120,9 +130,11 @@ impl Metrics {
             requests,
             durations,
             dropped_clients,
+            drop_throttle: Default::default(),
             counters,
             histograms,
             parse_errors: ParseErrors::new(),
+            refusals: Refusals::new(),
             foreign_hosts: ForeignHosts::default(),
             unlisted_hosts: UnlistedHosts::new(),
             redirects: Counter::default(),
@@ -136,10 +148,17 @@ impl Metrics {
         self.histograms[class].observe(elapsed.as_secs_f64());
     }
 
-    /// Counts a client that was disconnected before it had its response.
+    /// Counts a client that was disconnected, and logs it once a minute for each reason.
     pub fn count_drop(&self, reason: impl Into<Option<DropReason>>) {
-        if let Some(reason) = reason.into() {
-            self.dropped_clients.get_or_create(&reason.labels()).inc();
+        let Some(reason) = reason.into() else { return };
+        self.dropped_clients.get_or_create(&reason.labels()).inc();
+        let Some(clients) = self.drop_throttle[reason as usize].due(Instant::now()) else { return };
+        // The end of an idle connection is no news.
+        if reason == DropReason::Idle {
+            tracing::debug!(event = "web.idle_connection_closed", clients, "closed an idle connection");
+        } else {
+            let reason = reason.label();
+            tracing::info!(event = "web.clients_disconnected", reason, clients, "disconnected a client");
         }
     }
 
@@ -153,6 +172,7 @@ impl Metrics {
         let name = "http_request_duration_seconds";
         registry.register(name, help(name), self.durations.clone());
         self.parse_errors.register(registry);
+        self.refusals.register(registry);
         self.foreign_hosts.register(registry);
         self.unlisted_hosts.register(registry);
         registry.register("http_redirects", help("http_redirects_total"), self.redirects.clone());

@@ -8,20 +8,48 @@
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use bytes::Bytes;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
 
 use super::bounds::{CONNECTION_OUTFLOW_BYTES, SHARED_OUTFLOW_BYTES};
+use super::log_throttle::LogThrottle;
+use crate::status::metrics::help;
 
 /// The pool that all connections share.
 #[derive(Debug)]
 pub struct Pool {
     free_bytes: AtomicI64,
+    log_throttle: LogThrottle,
 }
 
 impl Default for Pool {
     fn default() -> Self {
-        Self { free_bytes: AtomicI64::new(SHARED_OUTFLOW_BYTES.cast_signed()) }
+        Self {
+            free_bytes: AtomicI64::new(SHARED_OUTFLOW_BYTES.cast_signed()),
+            log_throttle: LogThrottle::default(),
+        }
+    }
+}
+
+impl Pool {
+    pub fn register(&self, registry: &mut Registry) {
+        let kept_bytes = SHARED_OUTFLOW_BYTES.cast_signed() - self.free_bytes.load(Relaxed);
+        let name = "http_streams_kept_bytes";
+        registry.register(name, help(name), ConstGauge::new(kept_bytes));
+    }
+
+    /// Logs at most once a minute that the pool is used up.
+    fn log_exhausted(&self) {
+        if self.log_throttle.due(Instant::now()).is_some() {
+            tracing::info!(
+                event = "web.streams_slowed",
+                limit_bytes = SHARED_OUTFLOW_BYTES,
+                "HTTP/2 clients do not read their responses, which use all of their memory; further ones wait"
+            );
+        }
     }
 }
 
@@ -49,6 +77,7 @@ impl Outflow {
         if state.held_bytes < CONNECTION_OUTFLOW_BYTES || self.pool.free_bytes.load(Relaxed) > 0 {
             return Poll::Ready(());
         }
+        self.pool.log_exhausted();
         if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
             state.waiting.push(cx.waker().clone());
         }

@@ -2,12 +2,13 @@
 //! no worker can have processed it, or if processing it twice is harmless.
 //!
 //! ```text
-//!  spooled ─▶ Sending ──────────────▶ response
-//!                │ unavailable: held, at most 10 s ─▶ 503
-//!                │ unsent, or reset before any of it was read (up to 8 KB: gunicorn's first read) ─▶ sent again
-//!                │ broken, GET, HEAD or OPTIONS ─▶ sent again, once
-//!                │ broken, other methods ─▶ 502: it may have been processed
-//!                └ timeout ─▶ 504
+//!  spooled ─▶ Waiting ─▶ Sending ──▶ response
+//!                │          │ unavailable: held, at most 10 s ─▶ 503
+//!                │          │ unsent, or reset before any of it was read (up to 8 KB: gunicorn's first read) ─▶ sent again
+//!                │          │ broken, GET, HEAD or OPTIONS ─▶ sent again, once
+//!                │          │ broken, other methods ─▶ 502: it may have been processed
+//!                │          └ timeout ─▶ 504
+//!                └ too many requests wait already ─▶ 503
 //! ```
 
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use tokio::time::{sleep, timeout};
 use super::accel;
 use super::address::Client;
 use super::answer::{Body, Content};
-use super::bounds::{MAX_SENDS, MAX_STARTS};
+use super::bounds::{HOLD_TIMEOUT, MAX_SENDS, MAX_STARTS};
 use super::error_page::RequestError;
 use super::exchange::{Exchange, ms};
 use super::gzip_body;
@@ -31,8 +32,6 @@ use super::upstream::{Failure, Reply, UpstreamTime};
 use super::{status_page, streaming};
 use crate::backoff::Backoff;
 
-/// gunicorn with Frappe restarts within 2 s; after a crash it is restarted after at most 8 s.
-const RETRY_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY_BACKOFF: Backoff = Backoff::doubling(Duration::from_millis(5), Duration::from_millis(100));
 /// gunicorn's first read takes a whole request up to this size.
 const FIRST_READ_BYTES: u64 = 8192;
@@ -107,8 +106,11 @@ pub fn origin_form(uri: &Uri) -> Uri {
 
 async fn send(exchange: &Exchange, buffered: &BufferedRequest) -> Result<Response<Reply>, RequestError> {
     let shared = &exchange.shared;
-    let retry_deadline = Instant::now() + RETRY_TIMEOUT;
-    let (mut retry_delays, mut sends, mut starts) = (RETRY_BACKOFF.delays(), 0, 0);
+    let hold_deadline = Instant::now() + HOLD_TIMEOUT;
+    let waiting = timeout(shared.settings.read_timeout, shared.slots.gunicorn.take());
+    let slot = waiting.await.map_err(|_| RequestError::Timeout)?;
+    let _slot = slot.ok_or(RequestError::TooManyWaiting)?;
+    let (mut retry_delays, mut sends, mut starts, mut held) = (RETRY_BACKOFF.delays(), 0, 0, None);
     loop {
         let sending = timeout(shared.settings.read_timeout, shared.gunicorn.send(buffered.request()));
         let Ok(sent) = sending.await else { return Err(RequestError::Timeout) };
@@ -116,26 +118,36 @@ async fn send(exchange: &Exchange, buffered: &BufferedRequest) -> Result<Respons
             Ok(response) => return Ok(response),
             Err(failure) => failure,
         };
-        sends += u32::from(!matches!(failure, Failure::Unavailable(_)));
+        let is_away = matches!(failure, Failure::Unavailable(_));
+        sends += u32::from(!is_away);
         starts += u32::from(buffered.may_have_started(&failure));
-        let may_be_processed = starts > 0 && !matches!(failure, Failure::Unavailable(_));
-        let is_expired = Instant::now() > retry_deadline || !shared.is_open();
+        let is_expired = Instant::now() > hold_deadline || !shared.is_open();
         let is_spent = sends >= MAX_SENDS || starts >= MAX_STARTS;
         if !buffered.may_be_sent_again(&failure) || is_spent || is_expired {
-            tracing::warn!(
-                event = "request.gunicorn_failed",
-                request_id = exchange.id,
-                %failure,
-                sends,
-                "gunicorn did not answer"
-            );
-            return Err(match may_be_processed {
-                true => RequestError::BadGateway,
-                false if shared.status.read().web_keeps_failing => RequestError::KeepsFailing,
-                false => RequestError::Unavailable,
-            });
+            let may_be_processed = starts > 0 && !is_away;
+            return Err(give_up(exchange, &failure, sends, may_be_processed));
         }
+        held = if is_away { held.or_else(|| Some(shared.held.begin())) } else { None };
         sleep(retry_delays.next_delay()).await;
+    }
+}
+
+/// Logs that gunicorn did not answer, and returns the error that the client gets. Requests that were only held can be
+/// many: they are counted, and logged once a minute (refusals.rs).
+fn give_up(exchange: &Exchange, failure: &Failure, sends: u32, may_be_processed: bool) -> RequestError {
+    if may_be_processed || sends > 0 {
+        tracing::warn!(
+            event = "request.gunicorn_failed",
+            request_id = exchange.id,
+            %failure,
+            sends,
+            "gunicorn did not answer"
+        );
+    }
+    match may_be_processed {
+        true => RequestError::BadGateway,
+        false if exchange.shared.status.read().web_keeps_failing => RequestError::KeepsFailing,
+        false => RequestError::Unavailable,
     }
 }
 

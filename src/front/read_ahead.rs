@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::answer::Content;
+use super::bounds::MAX_RESPONSE_IN_MEMORY_BYTES;
 use super::budget::{self, Charge, Kind};
 use super::file_body::FileBody;
 use super::shared::Shared;
@@ -26,7 +27,6 @@ use super::upstream::Reply;
 
 /// hyper and the two sockets buffer this much anyway.
 const SMALL_BYTES: u64 = 64 * 1024;
-const MAX_IN_MEMORY_BYTES: usize = 256 * 1024;
 /// The default of nginx (`proxy_max_temp_file_size`).
 const MAX_IN_FILE_BYTES: u64 = 1 << 30;
 
@@ -74,7 +74,8 @@ pub fn with_read_ahead(shared: &Arc<Shared>, reply: Reply) -> Content {
         return Content::Reply(reply);
     }
     let buffer = Arc::<Buffer>::default();
-    buffer.state().memory_charge = Some(shared.runtime.budget().charge(Kind::Answer, budget::Place::Memory));
+    buffer.state().memory_charge =
+        Some(shared.runtime.budget().charge(Kind::Answer, budget::Place::Memory, 0));
     let pump = tokio::spawn(pump(reply, buffer.clone(), shared.clone()));
     Content::ReadAhead(Box::new(ReadAhead { buffer, reading: None, size_hint, pump }))
 }
@@ -105,8 +106,8 @@ impl Buffer {
                     });
                 }
                 Destination::File(file) => {
-                    match shared.runtime.append(Kind::Answer, file, bytes.clone()).await {
-                        Ok((file, _)) => return self.change(|state| state.record_written(file, bytes.len())),
+                    match shared.runtime.append(Kind::Answer, file, 0, bytes.clone()).await {
+                        Ok(file) => return self.change(|state| state.record_written(file, bytes.len())),
                         Err(error) => {
                             tracing::debug!(
                                 event = "request.read_ahead_stopped",
@@ -152,7 +153,7 @@ impl BufferState {
     fn fits(&mut self, length: usize) -> bool {
         let is_first = self.in_memory_bytes == 0;
         let Some(charge) = &mut self.memory_charge else { return true };
-        let has_room = is_first || self.in_memory_bytes + length <= MAX_IN_MEMORY_BYTES;
+        let has_room = is_first || self.in_memory_bytes + length <= MAX_RESPONSE_IN_MEMORY_BYTES;
         if !has_room || charge.try_add_in_memory(length as u64) {
             return has_room;
         }
@@ -236,16 +237,18 @@ impl Drop for ReadAhead {
 
 #[cfg(test)]
 mod tests {
-    use super::super::budget::Budget;
+    use super::super::budget::{Budget, FolderLimit};
     use super::*;
 
     fn file() -> Arc<SpoolFile> {
         let folder = std::env::temp_dir();
-        Arc::new(SpoolFile::new(&folder, &Budget::new(None), Kind::Answer).unwrap())
+        let charge = Budget::new(FolderLimit::None).charge(Kind::Answer, budget::Place::Disk, 0);
+        Arc::new(SpoolFile::new(&folder, charge).unwrap())
     }
 
     fn state(in_memory_bytes: usize, read: u64, written: u64) -> BufferState {
-        let memory_charge = Some(Budget::new(None).charge(Kind::Answer, budget::Place::Memory));
+        let memory_charge =
+            Some(Budget::new(FolderLimit::None).charge(Kind::Answer, budget::Place::Memory, 0));
         BufferState { in_memory_bytes, memory_charge, read, written, ..BufferState::default() }
     }
 
@@ -270,14 +273,17 @@ mod tests {
         let file =
             |mut state: BufferState, full| matches!(state.destination(1000, full), Destination::File(_));
         assert!(memory(state(0, 0, 0), false) && memory(state(0, 9, 9), true));
-        assert!(file(state(MAX_IN_MEMORY_BYTES, 0, 0), false));
+        assert!(file(state(MAX_RESPONSE_IN_MEMORY_BYTES, 0, 0), false));
         // There is room in memory, but the file has older bytes.
         assert!(file(state(0, 5, 9), false));
-        for mut full_state in [state(0, 5, 9), state(MAX_IN_MEMORY_BYTES, 0, 0)] {
+        for mut full_state in [state(0, 5, 9), state(MAX_RESPONSE_IN_MEMORY_BYTES, 0, 0)] {
             assert!(matches!(full_state.destination(1000, true), Destination::Wait));
         }
         assert!(matches!(state(0, 5, MAX_IN_FILE_BYTES).destination(1, false), Destination::Wait));
         // A chunk larger than the limit is accepted while memory is empty.
-        assert!(matches!(state(0, 0, 0).destination(MAX_IN_MEMORY_BYTES * 2, true), Destination::Memory));
+        assert!(matches!(
+            state(0, 0, 0).destination(MAX_RESPONSE_IN_MEMORY_BYTES * 2, true),
+            Destination::Memory
+        ));
     }
 }

@@ -8,11 +8,13 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use nix::sys::statvfs::statvfs;
 use nix::sys::sysinfo::sysinfo;
 use tempfile::TempDir;
 
-use super::budget::{Budget, Kind};
+use super::budget::{Budget, FolderLimit, Kind, Place, Space};
 use super::spool_file::{SpoolError, SpoolFile};
 use crate::outcome::{Fault, Result};
 use crate::sys::cgroup;
@@ -21,6 +23,7 @@ use crate::sys::cgroup;
 pub struct Runtime {
     folder: TempDir,
     budget: Arc<Budget>,
+    largest_body_bytes: u64,
     /// Locked while the folder is in use.
     _lock: File,
 }
@@ -31,19 +34,21 @@ const LOCK: &str = "lock";
 const MAX_SOCKET_PATH_BYTES: usize = 107;
 
 impl Runtime {
-    /// Creates the folder, and removes those that killed processes left behind.
+    /// Creates the folder, and removes those that killed processes left behind. `size_bytes` is CAULDRON_RUNTIME_SIZE.
     ///
     /// # Errors
     /// 75, 77 or 78 if the runtime folder cannot be used, or if its path is too long.
-    pub fn new(runtime: &Path) -> Result<Self> {
+    pub fn new(runtime: &Path, size_bytes: Option<u64>) -> Result<Self> {
         remove_abandoned(runtime);
         let create = || -> io::Result<Self> {
             let private = fs::Permissions::from_mode(0o700);
             let folder = tempfile::Builder::new().prefix(PREFIX).permissions(private).tempdir_in(runtime)?;
             let lock = File::create(folder.path().join(LOCK))?;
             lock.lock()?;
-            let budget = Budget::new(memory_limit_bytes(folder.path()));
-            Ok(Self { folder, budget, _lock: lock })
+            let folder_limit = folder_limit(folder.path(), size_bytes);
+            let total_bytes = Space::of(statvfs(folder.path())?).total_bytes;
+            let largest_body_bytes = folder_limit.largest_body_bytes(total_bytes);
+            Ok(Self { folder, budget: Budget::new(folder_limit), largest_body_bytes, _lock: lock })
         };
         let runtime_folder =
             create().map_err(|error| Fault::file(format!("cannot write {}", runtime.display()), &error))?;
@@ -69,39 +74,46 @@ impl Runtime {
         &self.budget
     }
 
-    /// Appends to a file, or to a new one if none is given. Also returns the bytes, so that their memory can be
-    /// reused.
+    /// The largest request body that has room: that the folder can take while it is otherwise empty.
+    pub fn largest_body_bytes(&self) -> u64 {
+        self.largest_body_bytes
+    }
+
+    /// Appends to a file, or to a new one if none is given, of which `expected_bytes` are expected.
     ///
     /// # Errors
     /// No room in the budget, or an error of the disk.
-    pub async fn append<B>(
+    pub async fn append(
         &self,
         kind: Kind,
         file: Option<Arc<SpoolFile>>,
-        bytes: B,
-    ) -> std::result::Result<(Arc<SpoolFile>, B), SpoolError>
-    where
-        B: AsRef<[u8]> + Send + 'static,
-    {
-        let (folder, budget) = (self.folder.path().to_path_buf(), self.budget.clone());
+        expected_bytes: u64,
+        bytes: Bytes,
+    ) -> std::result::Result<Arc<SpoolFile>, SpoolError> {
+        let folder = self.folder.path().to_path_buf();
+        let charge = self.budget.charge(kind, Place::Disk, expected_bytes);
         let writing = move || {
             let file = match file {
                 Some(file) => file,
-                None => Arc::new(SpoolFile::new(&folder, &budget, kind)?),
+                None => Arc::new(SpoolFile::new(&folder, charge)?),
             };
-            file.append(bytes.as_ref())?;
-            Ok((file, bytes))
+            file.append(&bytes)?;
+            Ok(file)
         };
         tokio::task::spawn_blocking(writing).await.unwrap_or_else(|error| Err(io::Error::other(error).into()))
     }
 }
 
-/// The memory limit, if the folder is in memory, where its files count as memory of the container. None for a
-/// folder on a disk.
-fn memory_limit_bytes(folder: &Path) -> Option<u64> {
+/// What limits the folder: the size that was given, or if the folder is in memory, where its files count as memory of
+/// the container, its memory limit.
+fn folder_limit(folder: &Path, size_bytes: Option<u64>) -> FolderLimit {
     let is_memory = statfs(folder).is_ok_and(|system| system.filesystem_type() == TMPFS_MAGIC);
-    let limit = || cgroup::limits().memory_bytes.or_else(|| Some(sysinfo().ok()?.ram_total()));
-    if is_memory { limit() } else { None }
+    let memory_bytes = || cgroup::limits().memory_bytes.or_else(|| Some(sysinfo().ok()?.ram_total()));
+    match size_bytes {
+        Some(bytes) => FolderLimit::Size(bytes),
+        None if is_memory => memory_bytes().map_or(FolderLimit::None, FolderLimit::Memory),
+        None => FolderLimit::None,
+    }
 }
 
 /// Removes the folders whose lock is free, since their supervisors have ended, unless a gunicorn still stops there.
@@ -136,8 +148,8 @@ mod tests {
         fs::create_dir(&abandoned).unwrap();
         File::create(abandoned.join(LOCK)).unwrap();
         fs::create_dir(folder.path().join("web-of-somebody")).unwrap();
-        let first = Runtime::new(folder.path()).unwrap();
-        let second = Runtime::new(folder.path()).unwrap();
+        let first = Runtime::new(folder.path(), None).unwrap();
+        let second = Runtime::new(folder.path(), None).unwrap();
         assert!(!abandoned.exists() && folder.path().join("web-of-somebody").exists());
         assert!(first.folder.path().exists() && second.folder.path().exists());
         drop(first);
@@ -151,10 +163,10 @@ mod tests {
         fs::create_dir(&abandoned).unwrap();
         File::create(abandoned.join(LOCK)).unwrap();
         let listener = UnixListener::bind(abandoned.join("gunicorn.sock")).unwrap();
-        Runtime::new(folder.path()).unwrap();
+        Runtime::new(folder.path(), None).unwrap();
         assert!(abandoned.exists());
         drop(listener);
-        Runtime::new(folder.path()).unwrap();
+        Runtime::new(folder.path(), None).unwrap();
         assert!(!abandoned.exists());
     }
 }

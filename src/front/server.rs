@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 
 use super::connection::serve;
 use super::connection_end::wait_for_stop;
+use super::connections::Permit;
 use super::exported_metrics::ExportedMetrics;
 use super::https_redirect;
 use super::probe::Probe;
@@ -48,7 +48,8 @@ impl Front {
             )
         })?;
         let assets = BenchOverlay::assets_folder(runtime);
-        let runtime = Runtime::new(runtime)?;
+        let runtime = Runtime::new(runtime, settings.runtime_size_bytes)?;
+        warn_of_body_limit(settings.body_limit_bytes, runtime.largest_body_bytes());
         let most = limits::raise_open_file_limit();
         let shared = Arc::new(Shared::new(settings, address, runtime, assets, tls, status.clone(), most));
         let exported_metrics = ExportedMetrics::of(&shared);
@@ -99,10 +100,23 @@ impl Front {
     }
 }
 
+/// Warns if the runtime folder cannot take the largest body that the settings accept.
+fn warn_of_body_limit(limit_bytes: Option<u64>, largest_bytes: u64) {
+    if limit_bytes.is_some_and(|limit| limit > largest_bytes) {
+        tracing::warn!(
+            event = "web.body_limit_too_large",
+            limit_bytes,
+            largest_bytes,
+            "CLIENT_MAX_BODY_SIZE is more than the runtime folder can take; larger requests get 413. Give \
+             CAULDRON_RUNTIME_DIR more space, or lower CLIENT_MAX_BODY_SIZE"
+        );
+    }
+}
+
 /// Gives each connection to `serve`, with its permit; after a stop those that have arrived already, without one.
 async fn accept<S, F>(listener: TcpListener, shared: Arc<Shared>, serve: S)
 where
-    S: Fn(TcpStream, SocketAddr, Arc<Shared>, Option<OwnedSemaphorePermit>) -> F,
+    S: Fn(TcpStream, SocketAddr, Arc<Shared>, Option<Permit>) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
     let mut stop = shared.stop.subscribe();
@@ -115,7 +129,7 @@ where
         };
         match accepted {
             Ok((socket, address)) => {
-                tokio::spawn(serve(socket, address, shared.clone(), Some(permit)));
+                tokio::spawn(serve(socket, address, shared.clone(), Some(permit.opened())));
             }
             Err(error) => {
                 tracing::warn!(event = "web.accept_failed", %error, "connection cannot be accepted");

@@ -15,7 +15,8 @@ use super::open::ServedRoots;
 use super::outflow::Pool;
 use super::runtime::Runtime;
 use super::security;
-use super::slots::SharedSlots;
+use super::slots::AllSlots;
+use super::tally::Tally;
 use super::tls::Tls;
 use super::unlisted_proxy::UnlistedProxy;
 use super::upstream::{Target, Upstream};
@@ -46,8 +47,13 @@ pub struct Settings {
     /// The peers that must send a PROXY header.
     pub proxy_protocol: TrustedProxies,
     pub socketio: (String, u16),
+    /// None for what the runtime folder can take.
     pub body_limit_bytes: Option<u64>,
+    /// The size of the runtime folder, if it was given.
+    pub runtime_size_bytes: Option<u64>,
     pub read_timeout: Duration,
+    /// The port of the site's https, if it is not its own.
+    pub https_port: Option<u16>,
     pub tls: Option<(PathBuf, PathBuf)>,
     pub access_log: AccessLog,
     pub login_limit: Option<LoginLimit>,
@@ -67,7 +73,9 @@ impl Settings {
             proxy_protocol: front.proxy_protocol,
             socketio: front.socketio,
             body_limit_bytes: front.body_limit_bytes,
+            runtime_size_bytes: front.runtime_size_bytes,
             read_timeout: front.read_timeout,
+            https_port: front.https_port,
             tls: front.tls,
             access_log: front.access_log,
             login_limit: front.login_limit,
@@ -93,9 +101,9 @@ pub struct Shared {
     pub status: StatusHandle,
     /// Memory for HTTP/2 responses in transit.
     pub outflow: Arc<Pool>,
-    /// The slots of HTTP/2 requests in progress.
-    pub slots: Arc<SharedSlots>,
-    pub poll_slots: Arc<SharedSlots>,
+    pub slots: Arc<AllSlots>,
+    /// Requests that wait because gunicorn is away.
+    pub held: Arc<Tally>,
     /// True once a stop is requested: no new connections, idle ones are closed.
     pub stop: watch::Sender<bool>,
     /// True while gunicorn runs; otherwise the status page answers.
@@ -127,9 +135,8 @@ impl Shared {
             in_flight: Arc::default(),
             status,
             outflow: Arc::default(),
-            slots: SharedSlots::new(most.streams),
-            // Behind a proxy there are few connections, so the descriptors of the others are free for long polls.
-            poll_slots: SharedSlots::new(most.connections / 2),
+            slots: AllSlots::new(most),
+            held: Arc::default(),
             stop: watch::Sender::new(false),
             is_open: AtomicBool::new(false),
             settings,

@@ -1,36 +1,100 @@
-//! Limits the HTTP/2 requests in progress: each may hold a file, a connection to gunicorn and memory, and a
-//! connection may send a hundred at once. Each connection has one slot of its own, as with HTTP/1, so that no other
-//! connection delays it; its further requests use slots that all connections share. Long polls for live events have
-//! slots of their own.
+//! Limits the requests in progress: a request has a slot, or waits for one, and past a number of waiting requests it is
+//! refused.
+//!
+//! ```text
+//!   HTTP/2 stream ─▶ its connection's own slot, or one of those that all connections share   (Slots)
+//!   any request   ─▶ a slot in front of gunicorn, from the end of its body to the response's head   (SharedSlots)
+//! ```
+//!
+//! An HTTP/2 connection may send a hundred requests at once, each with a file, a connection to gunicorn and memory.
+//! It has one slot of its own, as with HTTP/1, so that no other connection delays it. Long polls for live events have
+//! slots of their own, and do not go to gunicorn.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::bounds::MAX_WAITING_STREAMS;
+use super::bounds::{MAX_AT_GUNICORN, MAX_WAITING_FOR_GUNICORN, MAX_WAITING_STREAMS};
+use super::tally::Tally;
+use crate::status::metrics::{LabelSet, help};
+use crate::sys::limits::ConnectionLimits;
 
-/// The slots that all connections share.
+/// Slots that several connections share.
 #[derive(Debug)]
 pub struct SharedSlots {
+    limit: usize,
+    max_waiting: usize,
     free: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    waiting: Tally,
 }
 
 impl SharedSlots {
-    pub fn new(count: usize) -> Arc<Self> {
-        Arc::new(Self { free: Arc::new(Semaphore::new(count)), waiting: AtomicUsize::new(0) })
+    fn new(limit: usize, max_waiting: usize) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            max_waiting,
+            free: Arc::new(Semaphore::new(limit)),
+            waiting: Tally::default(),
+        })
+    }
+
+    /// Waits for a slot. None if too many requests wait already.
+    pub async fn take(&self) -> Option<Slot> {
+        if let Ok(permit) = self.free.clone().try_acquire_owned() {
+            return Some(Slot { _permit: permit });
+        }
+        let _waiting = self.waiting.begin_below(self.max_waiting)?;
+        self.free.clone().acquire_owned().await.ok().map(|permit| Slot { _permit: permit })
     }
 }
 
-/// The slots of one connection.
+/// The slots of all kinds.
+#[derive(Debug)]
+pub struct AllSlots {
+    /// Requests on their way to gunicorn, and those that are held while it is away.
+    pub gunicorn: Arc<SharedSlots>,
+    pub streams: Arc<SharedSlots>,
+    pub live_events: Arc<SharedSlots>,
+}
+
+impl AllSlots {
+    pub fn new(limits: ConnectionLimits) -> Arc<Self> {
+        Arc::new(Self {
+            gunicorn: SharedSlots::new(MAX_AT_GUNICORN, MAX_WAITING_FOR_GUNICORN),
+            streams: SharedSlots::new(limits.streams, MAX_WAITING_STREAMS),
+            // Behind a proxy there are few connections, so the descriptors of the others are free for long polls.
+            live_events: SharedSlots::new(limits.connections / 2, MAX_WAITING_STREAMS),
+        })
+    }
+
+    pub fn register(&self, registry: &mut Registry) {
+        let (used, waiting) = (Family::<LabelSet, Gauge>::default(), Family::<LabelSet, Gauge>::default());
+        let kinds =
+            [("gunicorn", &self.gunicorn), ("streams", &self.streams), ("live_events", &self.live_events)];
+        for (kind, slots) in kinds {
+            let labels = LabelSet(vec![("kind", kind.to_string())]);
+            let set = |family: &Family<LabelSet, Gauge>, count: usize| {
+                family.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+            };
+            set(&used, slots.limit - slots.free.available_permits());
+            set(&waiting, slots.waiting.count());
+        }
+        registry.register("http_slots_used", help("http_slots_used"), used);
+        registry.register("http_slots_waiting", help("http_slots_waiting"), waiting);
+    }
+}
+
+/// The slots of one HTTP/2 connection.
 #[derive(Clone, Debug)]
 pub struct Slots {
     own: Arc<Semaphore>,
     shared: Arc<SharedSlots>,
 }
 
-/// Held while a request is processed and answered.
+/// Held while a request is processed.
 #[derive(Debug)]
 pub struct Slot {
     _permit: OwnedSemaphorePermit,
@@ -43,32 +107,16 @@ impl Slots {
 
     /// Waits for a slot. None if too many requests wait already.
     pub async fn take(&self) -> Option<Slot> {
-        for slots in [&self.shared.free, &self.own] {
-            if let Ok(permit) = slots.clone().try_acquire_owned() {
-                return Some(Slot { _permit: permit });
-            }
-        }
-        let _waiting = Waiting::begin(&self.shared.waiting)?;
-        let permit = tokio::select! {
-            permit = self.own.clone().acquire_owned() => permit,
-            permit = self.shared.free.clone().acquire_owned() => permit,
+        // The shared slots first: the own one remains for the connection's next request.
+        let permit = match self.shared.free.clone().try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => tokio::select! {
+                biased;
+                permit = self.own.clone().acquire_owned() => permit.ok()?,
+                slot = self.shared.take() => return slot,
+            },
         };
-        permit.ok().map(|permit| Slot { _permit: permit })
-    }
-}
-
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn begin(count: &'a AtomicUsize) -> Option<Self> {
-        let waiting = Self(count);
-        (count.fetch_add(1, Relaxed) < MAX_WAITING_STREAMS).then_some(waiting)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
+        Some(Slot { _permit: permit })
     }
 }
 
@@ -80,19 +128,29 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn exhausted_shared_slots_leave_each_connection_its_own() {
-        let shared = SharedSlots::new(3);
+        let shared = SharedSlots::new(3, 2);
         let (greedy, other) = (Slots::new(shared.clone()), Slots::new(shared.clone()));
         let mut held = Vec::new();
         while let Ok(slot) = timeout(Duration::from_secs(1), greedy.take()).await {
             held.push(slot.unwrap());
         }
         assert_eq!(held.len(), 4);
-        assert_eq!(shared.waiting.load(Relaxed), 0, "a cancelled wait is not counted");
+        assert_eq!(shared.waiting.count(), 0, "a cancelled wait is not counted");
         let own = other.take().await.unwrap();
         let (next, ()) = tokio::join!(other.take(), async { drop(own) });
         assert!(next.is_some());
-        shared.waiting.store(MAX_WAITING_STREAMS, Relaxed);
+        let waiting = [shared.waiting.begin(), shared.waiting.begin()];
         assert!(other.take().await.is_none(), "too many requests wait");
-        assert_eq!(shared.waiting.load(Relaxed), MAX_WAITING_STREAMS);
+        assert_eq!(shared.waiting.count(), waiting.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_waits_for_its_turn_and_is_refused_past_the_limit() {
+        let slots = SharedSlots::new(1, 1);
+        let first = slots.take().await.unwrap();
+        let (waited, refused, ()) = tokio::join!(slots.take(), slots.take(), async { drop(first) });
+        assert!(waited.is_some() && refused.is_none());
+        drop(waited);
+        assert!(slots.take().await.is_some());
     }
 }

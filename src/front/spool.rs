@@ -11,19 +11,17 @@ use hyper::header::{self, HeaderMap};
 use tokio::time::timeout;
 
 use super::answer::{Body, Content};
-use super::bounds::MIN_REQUEST_BYTES;
+use super::bounds::{MAX_REQUEST_IN_MEMORY_BYTES, MIN_REQUEST_BYTES};
 use super::budget::{Charge, Kind, Place};
 use super::client_timeout::ClientTimeout;
 use super::error_page::RequestError;
 use super::file_body::FileBody;
 use super::logins::Examiner;
 use super::metrics::DropReason;
+use super::room::RoomWait;
 use super::shared::Shared;
 use super::spool_file::{SpoolError, SpoolFile};
 
-/// Enough for forms, API calls and photos. A file costs two copies and several threads more; the budget of all bodies in
-/// memory bounds their sum.
-const MAX_IN_MEMORY_BYTES: usize = 512 * 1024;
 /// Bytes that are written at once; each write takes a thread.
 const WRITE_BYTES: usize = 256 * 1024;
 /// `lingering_time` and `lingering_timeout` of nginx.
@@ -65,7 +63,7 @@ impl AsRef<[u8]> for SpillBuffer {
     }
 }
 
-/// Receives a body, up to the configured limit.
+/// Receives a body, up to the configured limit, and to what the runtime folder can ever take.
 ///
 /// # Errors
 /// The error that the client gets.
@@ -75,16 +73,17 @@ pub async fn spool(
     shared: &Shared,
     examiner: &mut Option<Examiner>,
 ) -> Result<Spooled, RequestError> {
-    let limit = shared.settings.body_limit_bytes.unwrap_or(u64::MAX);
-    let is_announced = body.size_hint().lower() > limit;
+    let room_bytes = shared.runtime.largest_body_bytes().max(MAX_REQUEST_IN_MEMORY_BYTES as u64);
+    let limit = shared.settings.body_limit_bytes.unwrap_or(u64::MAX).min(room_bytes);
+    let announced = body.size_hint().lower();
     // A client with Expect: 100-continue is refused before it sends any of the body.
-    if is_announced && headers.contains_key(header::EXPECT) {
+    if announced > limit && headers.contains_key(header::EXPECT) {
         return Err(RequestError::BodyTooLarge);
     }
-    let spooled = if is_announced {
+    let spooled = if announced > limit {
         Err(RequestError::BodyTooLarge)
     } else {
-        receive(&mut body, limit, shared, examiner).await
+        Receiver::new(shared, announced).receive(&mut body, limit, examiner).await
     };
     if matches!(spooled, Err(RequestError::BodyTooLarge | RequestError::NoSpace | RequestError::Busy)) {
         tokio::spawn(timeout(LINGER_TIMEOUT, linger(body)));
@@ -98,42 +97,87 @@ async fn linger(mut body: Incoming) {
     while let Ok(Some(Ok(_))) = timeout(LINGER_IDLE_TIMEOUT, body.frame()).await {}
 }
 
-async fn receive(
-    body: &mut Incoming,
-    limit: u64,
-    shared: &Shared,
-    examiner: &mut Option<Examiner>,
-) -> Result<Spooled, RequestError> {
-    let mut received = 0;
-    let mut buffer = BytesMut::new();
-    let mut in_memory = shared.runtime.budget().charge(Kind::Request, Place::Memory);
-    let mut file: Option<Arc<SpoolFile>> = None;
-    let mut client_timeout = ClientTimeout::new(MIN_REQUEST_BYTES);
-    while let Some(frame) = next_frame(body, &mut client_timeout, shared).await? {
-        let Ok(frame) = frame.into_data() else { continue };
-        received += frame.len() as u64;
-        if received > limit {
-            return Err(RequestError::BodyTooLarge);
-        }
-        if let Some(examiner) = examiner {
-            examiner.feed(&frame);
-        }
-        buffer.extend_from_slice(&frame);
-        let is_counted = in_memory.try_set_in_memory(buffer.capacity() as u64);
-        let max = if file.is_some() { WRITE_BYTES } else { MAX_IN_MEMORY_BYTES };
-        if buffer.len() > max || !is_counted {
-            file = Some(append(shared, file, &mut buffer).await?);
-        }
-        if !is_counted {
-            buffer = BytesMut::new();
-            in_memory.try_set_in_memory(0);
-        }
+/// A body that is being received.
+struct Receiver<'a> {
+    shared: &'a Shared,
+    /// The length that the client announced, or 0.
+    announced: u64,
+    buffer: BytesMut,
+    in_memory: Charge,
+    file: Option<Arc<SpoolFile>>,
+    wait: RoomWait,
+}
+
+impl<'a> Receiver<'a> {
+    fn new(shared: &'a Shared, announced: u64) -> Self {
+        let in_memory = shared.runtime.budget().charge(Kind::Request, Place::Memory, 0);
+        let (buffer, wait) = (BytesMut::new(), RoomWait::default());
+        Self { shared, announced, buffer, in_memory, file: None, wait }
     }
-    if file.is_none() {
-        let bytes = Bytes::from_owner(SpillBuffer { bytes: buffer.freeze(), _charge: in_memory });
-        return Ok(Spooled::Memory(bytes));
+
+    async fn receive(
+        mut self,
+        body: &mut Incoming,
+        limit: u64,
+        examiner: &mut Option<Examiner>,
+    ) -> Result<Spooled, RequestError> {
+        let mut received = 0;
+        let mut client_timeout = ClientTimeout::new(MIN_REQUEST_BYTES);
+        while let Some(frame) = next_frame(body, &mut client_timeout, self.shared).await? {
+            let Ok(frame) = frame.into_data() else { continue };
+            received += frame.len() as u64;
+            if received > limit {
+                return Err(RequestError::BodyTooLarge);
+            }
+            if let Some(examiner) = examiner {
+                examiner.feed(&frame);
+            }
+            self.buffer.extend_from_slice(&frame);
+            let is_counted = self.in_memory.try_set_in_memory(self.buffer.capacity() as u64);
+            let max = if self.file.is_some() { WRITE_BYTES } else { MAX_REQUEST_IN_MEMORY_BYTES };
+            if self.buffer.len() > max || !is_counted {
+                self.append().await?;
+            }
+            if !is_counted {
+                self.buffer = BytesMut::new();
+                self.in_memory.try_set_in_memory(0);
+            }
+        }
+        if self.file.is_none() {
+            let bytes = SpillBuffer { bytes: self.buffer.freeze(), _charge: self.in_memory };
+            return Ok(Spooled::Memory(Bytes::from_owner(bytes)));
+        }
+        Ok(Spooled::File(self.append().await?, received))
     }
-    Ok(Spooled::File(append(shared, file, &mut buffer).await?, received))
+
+    /// Writes the buffer to the file. Waits for room in the runtime folder, as long as that may take.
+    async fn append(&mut self) -> Result<Arc<SpoolFile>, RequestError> {
+        let (runtime, bytes) = (&self.shared.runtime, std::mem::take(&mut self.buffer).freeze());
+        let file = loop {
+            let released = runtime.budget().released();
+            let file = self.file.clone();
+            match runtime.append(Kind::Request, file, self.announced, bytes.clone()).await {
+                Ok(file) => break file,
+                Err(SpoolError::NoRoom) => {
+                    let held_bytes = self.file.as_ref().map_or(0, |file| file.length());
+                    if !self.wait.may_try_again(runtime.budget(), held_bytes, released).await {
+                        runtime.budget().count_refused_request();
+                        return Err(RequestError::Busy);
+                    }
+                }
+                Err(SpoolError::Disk(error)) => {
+                    runtime.budget().log_disk_error(&error);
+                    return Err(RequestError::NoSpace);
+                }
+            }
+        };
+        self.wait.has_progressed();
+        // Its memory is used again.
+        self.buffer = bytes.try_into_mut().unwrap_or_default();
+        self.buffer.clear();
+        self.file = Some(file.clone());
+        Ok(file)
+    }
 }
 
 /// The next frame, or None at the end of the body.
@@ -163,26 +207,4 @@ async fn next_frame(
         client_timeout.record(bytes, since.elapsed(), shared.is_stopping());
         return Ok(Some(frame));
     }
-}
-
-async fn append(
-    shared: &Shared,
-    file: Option<Arc<SpoolFile>>,
-    buffer: &mut BytesMut,
-) -> Result<Arc<SpoolFile>, RequestError> {
-    let appended = shared.runtime.append(Kind::Request, file, std::mem::take(buffer)).await;
-    let (file, mut written) = appended.map_err(|error| match error {
-        SpoolError::NoRoom => RequestError::Busy,
-        SpoolError::Disk(error) => {
-            tracing::warn!(
-                event = "request.spool_failed",
-                %error,
-                "request body cannot be stored in the runtime folder"
-            );
-            RequestError::NoSpace
-        }
-    })?;
-    written.clear();
-    *buffer = written;
-    Ok(file)
 }

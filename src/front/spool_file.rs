@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::statvfs::fstatvfs;
 
-use super::budget::{Budget, Charge, Kind, Place, Space};
+use super::budget::{Charge, Space};
 
 #[derive(Debug)]
 pub struct SpoolFile {
@@ -28,9 +28,14 @@ pub enum SpoolError {
 impl SpoolFile {
     /// # Errors
     /// Errors of the disk.
-    pub fn new(folder: &Path, budget: &Arc<Budget>, kind: Kind) -> io::Result<Self> {
+    pub fn new(folder: &Path, charge: Charge) -> io::Result<Self> {
         let file = tempfile::tempfile_in(folder)?;
-        Ok(Self { file, charge: Mutex::new(budget.charge(kind, Place::Disk)) })
+        Ok(Self { file, charge: Mutex::new(charge) })
+    }
+
+    /// The length of the file.
+    pub fn length(&self) -> u64 {
+        self.charge.lock().unwrap_or_else(PoisonError::into_inner).bytes()
     }
 
     /// Appends to the file.
@@ -38,10 +43,7 @@ impl SpoolFile {
     /// # Errors
     /// No room in the budget, or an error of the disk.
     pub fn append(&self, addition: &[u8]) -> Result<(), SpoolError> {
-        let system = fstatvfs(&self.file).map_err(io::Error::from)?;
-        let bytes = |blocks: u64| blocks.saturating_mul(system.fragment_size());
-        let space =
-            Space { free_bytes: bytes(system.blocks_available()), total_bytes: bytes(system.blocks()) };
+        let space = Space::of(fstatvfs(&self.file).map_err(io::Error::from)?);
         let length = addition.len() as u64;
         let mut charge = self.charge.lock().unwrap_or_else(PoisonError::into_inner);
         if !charge.try_add_on_disk(length, space) {

@@ -17,7 +17,9 @@ const MAX_FILES: u64 = 65_536;
 const RESERVED_FILES: u64 = 128;
 
 /// The maximum of concurrent HTTP/2 streams beyond one per connection.
-const MAX_STREAMS: u64 = 2048;
+pub const MAX_STREAMS: u64 = 2048;
+/// The maximum of connections.
+pub const MAX_CONNECTIONS: usize = 30_000;
 /// At most 1/16 of the file limit is used for such streams.
 const STREAMS_SHARE: u64 = 16;
 
@@ -49,7 +51,10 @@ fn fitting(files: u64) -> ConnectionLimits {
     let streams = (files / STREAMS_SHARE).min(MAX_STREAMS);
     let connections = (files.saturating_sub(RESERVED_FILES) / 2).saturating_sub(streams);
     let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-    ConnectionLimits { connections: number(connections).clamp(16, 30_000), streams: number(streams).max(16) }
+    ConnectionLimits {
+        connections: number(connections).clamp(16, MAX_CONNECTIONS),
+        streams: number(streams).max(16),
+    }
 }
 
 /// The original limit, for a child to restore before exec.

@@ -53,7 +53,9 @@ fn attacks() -> Vec<Attack> {
         Attack::SlowBodies(many / 10),
         Attack::SlowReaders(many / 10),
         Attack::SlowHttp2Readers(many / 20),
+        // One that can never fit is refused at once; of the others some wait.
         Attack::Uploads { count: uploads, bytes: 50 << 20 },
+        Attack::Uploads { count: uploads, bytes: 20 << 20 },
         Attack::Resets(20),
     ]
 }

@@ -29,9 +29,9 @@ fn http_leads_to_https_on_the_same_host_and_path() {
     for (host, path, location) in [
         ("erp.example.com", "/", format!("{url}/")),
         ("ERP.example.com:80", "/app/a%20b?c=[\"d\"]&e", format!("{url}/app/a%20b?c=[\"d\"]&e")),
-        (SITE, "//evil.example/", format!("https://{SITE}//evil.example/")),
-        ("localhost:8080", "/assets/a.js", "https://localhost/assets/a.js".into()),
-        ("[::1]:8080", "/api/method/ping", "https://[::1]/api/method/ping".into()),
+        (SITE, "//evil.example/", format!("https://{SITE}:8443//evil.example/")),
+        ("localhost:8080", "/assets/a.js", "https://localhost:8443/assets/a.js".into()),
+        ("[::1]:8080", "/api/method/ping", "https://[::1]:8443/api/method/ping".into()),
         ("evil.example", "/login", format!("{url}/login")),
         ("10.0.0.1", "/.well-known/other", format!("{url}/.well-known/other")),
         (SITE, "http://evil.example/x?y", format!("{url}/x?y")),
@@ -44,7 +44,7 @@ fn http_leads_to_https_on_the_same_host_and_path() {
     let posted = http::post(second, SITE, "/api/method/login", &[("a", "b")]).expect("an answer");
     assert_eq!(
         (posted.status, posted.header("location")),
-        (308, &*format!("https://{SITE}/api/method/login"))
+        (308, &*format!("https://{SITE}:8443/api/method/login"))
     );
     assert_eq!(get(second, "a/b", "/").status, 400);
     let asterisk = format!("OPTIONS * HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n\r\n");
@@ -53,6 +53,21 @@ fn http_leads_to_https_on_the_same_host_and_path() {
     assert_eq!(stage.get("/login"), 200, "the first port serves the site");
     let metrics = pod.body("/metrics");
     assert!(metrics.contains("\ncauldron_frappe_http_redirects_total 11\n"), "{metrics}");
+}
+
+/// A load balancer may send a header on one listener and none on the other.
+#[test]
+fn the_second_port_reads_proxy_headers_and_does_not_require_them() {
+    let stage = stage::new();
+    let second = port::free();
+    let pod = ready(web(&stage, second).set("CAULDRON_PROXY_PROTOCOL", "127.0.0.0/8"));
+    let request = format!("GET /app HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n\r\n");
+    for header in ["PROXY TCP4 203.0.113.9 10.0.0.1 12345 80\r\n", "PROXY UNKNOWN\r\n", ""] {
+        let answer = http::request(second, &format!("{header}{request}")).expect("an answer");
+        assert_eq!((answer.status, answer.header("location")), (308, &*format!("https://{SITE}/app")));
+    }
+    assert!(http::request(second, &format!("PROXY TCP4 a b c d\r\n{request}")).is_none());
+    pod.event("request.invalid");
 }
 
 #[test]

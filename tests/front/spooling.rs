@@ -150,3 +150,54 @@ fn slow_senders_leave_the_runtime_folder_to_uploads_and_are_disconnected() {
     assert!(statuses.iter().all(|status| [0, 408, 503].contains(status)), "{statuses:?}");
     assert!(metric(&pod, "http_clients_let_go_total{reason=\"slow_body\"}") > 0);
 }
+
+/// Sends most of a body and keeps the connection open.
+fn holds(port: u16, bytes: usize) -> TcpStream {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a connection");
+    let announced = bytes + (64 << 10);
+    let head = format!("POST {COUNT} HTTP/1.1\r\nHost: {SITE}\r\nContent-Length: {announced}\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("a head");
+    stream.write_all(&vec![b'a'; bytes]).expect("a part of a body");
+    stream
+}
+
+#[test]
+fn an_upload_without_room_waits_and_is_refused_only_then() {
+    let stage = stage::new();
+    let Some(pod) = with_small_runtime(&stage, "an_upload_without_room", 64) else { return };
+    // 50 MB are accepted by default, and do not fit.
+    pod.event("web.body_limit_too_large");
+    let refused = http::request(
+        stage.port,
+        &format!(
+            "POST {COUNT} HTTP/1.1\r\nHost: {SITE}\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            40 << 20
+        ),
+    );
+    assert_eq!(refused.expect("an answer").status, 413);
+    let port = stage.port;
+    for is_released in [true, false] {
+        let holder = holds(port, 20 << 20);
+        eventually(LONG, "the share is used", || (on_disk(&pod, "request") > 19 << 20).then_some(()));
+        let waiting = thread::spawn(move || upload(port, 10 << 20));
+        eventually(LONG, "an upload waits", || (metric(&pod, "http_uploads_waiting") == 1).then_some(()));
+        // A small one does not wait.
+        assert_eq!(upload(port, 900_000).status, 200);
+        let answer = if is_released {
+            drop(holder);
+            waiting.join().expect("an upload")
+        } else {
+            let answer = waiting.join().expect("an upload");
+            drop(holder);
+            answer
+        };
+        if is_released {
+            assert_eq!(answer.status, 200, "{}", answer.head);
+        } else {
+            assert_eq!((answer.status, answer.header("retry-after")), (503, "5"), "{}", answer.head);
+        }
+        eventually(LONG, "nothing is kept", || (on_disk(&pod, "request") == 0).then_some(()));
+    }
+    assert_eq!(metric(&pod, "http_requests_refused_total{reason=\"spool_full\"}"), 1);
+    pod.event("web.buffer_full");
+}

@@ -4,10 +4,15 @@ use std::fs;
 
 use super::binary::Pod;
 
-/// Gauges of what exists only while a client is being served, and their value when none is. The place of the next
-/// connection counts as a connection.
-const GAUGES: [(&str, &str); 6] = [
-    ("http_connections", "1"),
+/// Gauges of what exists only while a client is being served, and their value when none is.
+const GAUGES: [(&str, &str); 12] = [
+    ("http_connections", "0"),
+    ("http_requests_held", "0"),
+    ("http_uploads_waiting", "0"),
+    ("http_slots_used{kind=\"gunicorn\"}", "0"),
+    ("http_slots_used{kind=\"streams\"}", "0"),
+    ("http_slots_waiting{kind=\"gunicorn\"}", "0"),
+    ("http_slots_waiting{kind=\"streams\"}", "0"),
     ("http_requests_in_flight", "0"),
     ("http_kept_bytes{kind=\"request\",place=\"memory\"}", "0"),
     ("http_kept_bytes{kind=\"request\",place=\"disk\"}", "0"),

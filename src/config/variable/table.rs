@@ -129,6 +129,8 @@ pub const VARIABLES: &[Variable] = &[
     setting("CAULDRON_BENCH", Path, "/home/frappe/frappe-bench", "The bench's folder"),
     setting("CAULDRON_RUNTIME_DIR", Path, "/run/cauldron, or a temporary folder",
         "Folder for short-lived files of this pod"),
+    setting("CAULDRON_RUNTIME_SIZE", Quantity, "(that of its file system)",
+        "Size of CAULDRON_RUNTIME_DIR, such as the sizeLimit of its emptyDir: three quarters are for request and response bodies"),
     setting("CAULDRON_DATA_DIR", Path, "sites/.cauldron/embedded",
         "Folder for the data of the --embedded servers"),
     setting("CAULDRON_WEB_ADDR", Form("address:port", "0.0.0.0:8000"), "[::]:8000, 0.0.0.0 without IPv6",

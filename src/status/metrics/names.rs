@@ -62,6 +62,17 @@ pub const METRICS: &[(&str, &str)] = &[
     ),
     ("http_requests_in_flight", "Requests to the web port that are in progress"),
     (
+        "http_requests_refused_total",
+        "Requests refused because a limit of the web port is reached, by reason (web-port.md#budgets)",
+    ),
+    ("http_requests_held", "Requests that wait because gunicorn is away, at most 10 s"),
+    (
+        "http_slots_used",
+        "Requests that have a slot, by kind: on their way to gunicorn, HTTP/2 streams beyond the first of each connection, \
+         the same for live events",
+    ),
+    ("http_slots_waiting", "Requests that wait for a slot, by kind"),
+    (
         "http_foreign_host_requests_total",
         "Requests for a host that is not configured; Frappe gets the site's own name instead",
     ),
@@ -87,9 +98,14 @@ pub const METRICS: &[(&str, &str)] = &[
         "Requests refused (503) and parts of responses not read ahead because the runtime folder has no room, by kind",
     ),
     (
+        "http_streams_kept_bytes",
+        "Bytes of HTTP/2 responses on their way to their clients, beyond the own share of each connection",
+    ),
+    ("http_uploads_waiting", "Uploads that wait for room in the runtime folder, at most 10 s each"),
+    (
         "http_clients_let_go_total",
         "Clients that the web port disconnected, by reason: no_head (no request came), slow_body (408), unread_answer, \
-         idle_at_limit",
+         idle_at_limit, idle (no further request came)",
     ),
     ("http_connections", "Open connections of the web port"),
     ("http_connections_limit", "Connections that the web port may have; at the limit idle ones are closed"),

@@ -194,6 +194,7 @@ fn number(config: &Config, name: &str) -> Option<u64> {
         "CAULDRON_MIGRATE_BACKUPS" => return Some(config.migrate_backups as u64),
         "CAULDRON_BACKUP_RATE" => return (config.backup.rate_bytes > 0).then_some(config.backup.rate_bytes),
         "CAULDRON_MAX_MEMORY" => return config.workers.max_memory_bytes,
+        "CAULDRON_RUNTIME_SIZE" => return config.front.runtime_size_bytes,
         "CLIENT_MAX_BODY_SIZE" => return config.front.body_limit_bytes,
         _ => panic!("add {name} here"),
     };
