@@ -166,6 +166,12 @@ fn every_value_has_an_effect() {
                 let other = if path.ends_with("enabled") { json!(false) } else { other(&path, &value) };
                 on.clone().set(&path, other).text() != on.text()
             }
+            _ if path.starts_with("frappe.backup.") || path.starts_with("frappe.resources.backup.") => {
+                let backup =
+                    json!({"enabled": true, "to": "s3:h/b", "passwordSecret": "p", "credentialsSecret": "c"});
+                let on = everything.clone().set("frappe.backup", backup);
+                on.clone().set(&path, other(&path, &value)).text() != on.text()
+            }
             // Either of them keeps the one init container.
             "frappe.initContainers.waitForDb.enabled" | "frappe.initContainers.waitForRedis.enabled" => {
                 let none = json!({"waitForDb": {"enabled": false}, "waitForRedis": {"enabled": false}});

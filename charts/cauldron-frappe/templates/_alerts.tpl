@@ -31,6 +31,17 @@ The alerts that name this release: a series that is gone has no labels to group 
         description: Its pod's log has cause and hint. The previous version keeps serving; new pods wait. Delete the Job and run `helm upgrade` after the correction.
         runbook_url: docs/3am.md
     {{- end }}
+    {{- if $f.backup.enabled }}
+    {{- $job := printf "{namespace=%q,cronjob=%q}" .Release.Namespace (include "cauldron-frappe.backupName" .) }}
+    - alert: CauldronFrappeBackupOld
+      expr: time() - kube_cronjob_status_last_successful_time{{ $job }} > 172800 or (time() - kube_cronjob_created{{ $job }} > 172800 unless kube_cronjob_status_last_successful_time{{ $job }})
+      for: 15m
+      labels: {severity: critical}
+      annotations:
+        summary: No backup of {{ $where }} has succeeded for two days
+        description: The logs of the Jobs of the CronJob {{ include "cauldron-frappe.backupName" . }} have cause and hint. `cauldron-frappe backup list` shows the backups.
+        runbook_url: docs/3am.md
+    {{- end }}
     {{- if $f.persistence.enabled }}
     {{- $claim := printf "{namespace=%q,persistentvolumeclaim=%q}" .Release.Namespace (include "cauldron-frappe.pvc.name" .) }}
     - alert: CauldronFrappeVolumeFull

@@ -5,6 +5,7 @@
 {{- include "cauldron-frappe.check.scaling" . }}
 {{- include "cauldron-frappe.check.volume" . }}
 {{- include "cauldron-frappe.check.grace" . }}
+{{- include "cauldron-frappe.check.backup" . }}
 {{- end }}
 
 {{/* There is no default image: anybody can register a name, and the image receives the administrator's password. */}}
@@ -63,7 +64,7 @@
 {{- define "cauldron-frappe.check.grace" -}}
 {{- $f := .Values.frappe }}
 {{- $times := dict }}
-{{- range $role := list "web" "worker" "scheduler" "socketio" "bootstrap" }}{{ $_ := set $times $role (get $f $role) }}{{ end }}
+{{- range $role := list "web" "worker" "scheduler" "socketio" "bootstrap" "backup" }}{{ $_ := set $times $role (get $f $role) }}{{ end }}
 {{- range $pool, $_ := $f.worker.deployments }}
 {{- $_ := set $times (printf "worker.deployments.%s" $pool) (include "cauldron-frappe.worker" (dict "root" $ "pool" $pool) | fromJson) }}
 {{- end }}
@@ -76,6 +77,22 @@
 {{- end }}
 {{- end }}
 {{- with $short }}{{ fail (join "; " .) }}{{ end }}
+{{- end }}
+
+{{/* A backup that cannot start would only be seen at night. */}}
+{{- define "cauldron-frappe.check.backup" -}}
+{{- $b := .Values.frappe.backup }}
+{{- if $b.enabled }}
+{{- if not $b.to }}
+{{- fail "frappe.backup.enabled is true, and frappe.backup.to is not set: set it to a repository as restic writes it, such as s3:https://s3.example.com/backups/erp" }}
+{{- end }}
+{{- if not $b.passwordSecret }}
+{{- fail (printf "frappe.backup.enabled is true, and frappe.backup.passwordSecret is not set: make a Secret with the key %s, keep the password outside of this cluster, too, and name it there" $b.passwordKey) }}
+{{- end }}
+{{- if and (hasPrefix "/" $b.to) (or (not $b.claim) (not (hasPrefix "/backups/" $b.to))) }}
+{{- fail (printf "frappe.backup.to is the folder %s, which ends with the pod: set frappe.backup.claim to a claim, and frappe.backup.to to a folder below /backups/" $b.to) }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* The seconds for which a pod is unready before a stop, so that endpoints are updated; 0 for roles without a Service. */}}

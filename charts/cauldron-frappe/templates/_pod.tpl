@@ -5,12 +5,12 @@ same image with another argument. The variables of all roles are in cauldron-fra
 {{- define "cauldron-frappe.pod" -}}
 {{- $root := .root }}{{- $role := .role }}
 {{- $f := $root.Values.frappe }}
-{{- $one := eq $role "bootstrap" }}
+{{- $one := or (eq $role "bootstrap") (eq $role "backup") }}
 {{- $component := include "cauldron-frappe.component" . }}
 {{- $values := include "cauldron-frappe.podValues" . | fromJson }}
 {{- $own := get $f $role | default dict }}
 {{- if eq $role "worker" }}{{ $own = include "cauldron-frappe.worker" . | fromJson }}{{ end }}
-{{- $leads := or $one (and (eq $role "web") (eq $f.bootstrap.mode "inline")) }}
+{{- $leads := or (eq $role "bootstrap") (and (eq $role "web") (eq $f.bootstrap.mode "inline")) }}
 {{- $waits := and (not $one) (or $f.initContainers.waitForDb.enabled $f.initContainers.waitForRedis.enabled) }}
 {{- $drain := int (include "cauldron-frappe.drain" .) }}
 {{- $total := int $own.terminationGracePeriodSeconds }}
@@ -97,10 +97,11 @@ spec:
     - name: {{ ternary "frappe" $role (eq $role "web") }}
       image: {{ include "cauldron-frappe.image" $root | quote }}
       imagePullPolicy: {{ default $root.Values.global.imagePullPolicy $f.image.pullPolicy }}
-      args: [{{ $role }}]
+      args: [{{ ternary "backup, --scheduled" $role (eq $role "backup") }}]
       env:
         {{- $entries := include "cauldron-frappe.roleEnv" (dict "root" $root "role" $role "pool" .pool "leads" $leads "grace" $grace "drain" $drain) }}
         {{- if $runtimeSize }}{{ $entries = printf "%s\n- {name: CAULDRON_RUNTIME_SIZE, value: %q}" $entries $runtimeSize }}{{ end }}
+        {{- if eq $role "backup" }}{{ $entries = printf "%s\n%s" $entries (include "cauldron-frappe.backupEnv" $root) }}{{ end }}
         {{- include "cauldron-frappe.variables" (dict "extra" $values.extraEnv "entries" $entries) | nindent 8 }}
       {{- range $name, $key := dict "extraEnvFrom" "envFrom" "lifecycle" "lifecycle" }}
       {{- with get $values $name }}
@@ -125,7 +126,7 @@ spec:
         {{- omit $times "enabled" | toYaml | nindent 8 }}
       {{- end }}
       {{- end }}
-      {{- else }}
+      {{- else if eq $role "bootstrap" }}
       ports:
         - {name: health, containerPort: 9180}
       {{- if $f.livenessProbe.enabled }}
@@ -146,6 +147,9 @@ spec:
         {{- include "cauldron-frappe.mounts" $root | nindent 8 }}
         {{- if and $leads $f.git.secret }}
         - {name: git, mountPath: /run/secrets/git, readOnly: true}
+        {{- end }}
+        {{- if eq $role "backup" }}
+        {{- include "cauldron-frappe.backupMounts" $root | nindent 8 }}
         {{- end }}
         {{- with include "cauldron-frappe.roleCertificateMounts" . | trim }}
         {{- . | nindent 8 }}
@@ -172,6 +176,9 @@ spec:
     - name: git
       # 0440: readable by the pod's group (fsGroup).
       secret: {secretName: {{ $f.git.secret }}, defaultMode: 288}
+    {{- end }}
+    {{- if eq $role "backup" }}
+    {{- include "cauldron-frappe.backupVolumes" $root | nindent 4 }}
     {{- end }}
     {{- with include "cauldron-frappe.certificates" (dict "root" $root "role" $role) | trim }}
     {{- . | nindent 4 }}

@@ -15,7 +15,7 @@ wins), and of anything else the narrowest value that is not empty counts.
 {{- range $name := concat $added $merged $replaced }}
 {{- $before := get $values $name }}{{ $here := get $level $name }}
 {{- /* A sidecar that never ends would keep the Job running: the Job only has its own. */}}
-{{- if and (eq $name "extraContainers") (eq $.role "bootstrap") (eq $at 0) }}{{ $here = list }}{{ end }}
+{{- if and (eq $name "extraContainers") (has $.role (list "bootstrap" "backup")) (eq $at 0) }}{{ $here = list }}{{ end }}
 {{- if not $here }}
 {{- else if has $name $added }}{{ $_ := set $values $name (concat ($before | default list) $here) }}
 {{- else if has $name $merged }}{{ $_ := set $values $name (mergeOverwrite (deepCopy ($before | default dict)) $here) }}

@@ -1,0 +1,54 @@
+{{/* The name of the CronJob. Kubernetes adds eleven characters for its Jobs. */}}
+{{- define "cauldron-frappe.backupName" -}}
+{{- include "cauldron-frappe.fullname" . | trunc 45 | trimSuffix "-" }}-backup
+{{- end }}
+
+{{/* The backups of the site: only their pods get the repository's password and the credentials of its server. */}}
+{{- define "cauldron-frappe.backupEnv" -}}
+{{- $b := .Values.frappe.backup -}}
+- {name: CAULDRON_BACKUP_TO, value: {{ $b.to | quote }}}
+- {name: CAULDRON_BACKUP_PASSWORD_FILE, value: /run/secrets/backup/{{ $b.passwordKey }}}
+{{- with include "cauldron-frappe.string" (dict "value" $b.rate "of" "frappe.backup.rate") }}
+- {name: CAULDRON_BACKUP_RATE, value: {{ . | quote }}}
+{{- end }}
+{{- if $b.credentialsSecret }}
+{{- range $name, $key := $b.credentialKeys }}
+- name: {{ $name }}
+  valueFrom: {secretKeyRef: {name: {{ $b.credentialsSecret }}, key: {{ $key }}}}
+{{- end }}
+{{- end }}
+- {name: RESTIC_CACHE_DIR, value: /tmp/restic}
+{{- end }}
+
+{{- define "cauldron-frappe.backupMounts" -}}
+{{- $b := .Values.frappe.backup -}}
+- {name: backup-password, mountPath: /run/secrets/backup, readOnly: true}
+{{- if $b.claim }}
+- {name: backups, mountPath: /backups}
+{{- end }}
+{{- end }}
+
+{{- define "cauldron-frappe.backupVolumes" -}}
+{{- $b := .Values.frappe.backup -}}
+- name: backup-password
+  # 0440: readable by the pod's group (fsGroup).
+  secret: {secretName: {{ $b.passwordSecret }}, defaultMode: 288}
+{{- if $b.claim }}
+- name: backups
+  persistentVolumeClaim: {claimName: {{ $b.claim }}}
+{{- end }}
+{{- end }}
+
+{{/*
+The schedule. `@daily` is spread by the release's name over the hours from 0:00 to 4:59: a hundred releases that start in one minute would slow down
+one server of databases.
+*/}}
+{{- define "cauldron-frappe.backupSchedule" -}}
+{{- $schedule := .Values.frappe.backup.schedule }}
+{{- if eq $schedule "@daily" }}
+{{- $spread := printf "%s/%s" .Release.Namespace .Release.Name | adler32sum | int64 }}
+{{- printf "%d %d * * *" (mod $spread 60) (mod (div $spread 60) 5) }}
+{{- else }}
+{{- $schedule }}
+{{- end }}
+{{- end }}
