@@ -150,6 +150,12 @@ pub struct Backup {
 pub enum BackupCommand {
     /// List the backups: age, size, code, reason, and whether they were verified
     List,
+    /// Show which old backups go (CAULDRON_BACKUP_KEEP), and remove them with `--yes`
+    Forget {
+        /// Remove them
+        #[arg(long)]
+        yes: bool,
+    },
     /// Run a program with the repository and its password in the environment, such as `restic check`
     Exec {
         /// The program and its arguments

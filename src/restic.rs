@@ -18,8 +18,7 @@ mod run;
 mod snapshot;
 mod version;
 
-pub use self::backup::{Progress, Saved, Saving, Source, pipe};
-pub use self::reason::{Kind, Reason};
+pub use self::backup::{Saved, Saving, Source, pipe};
 pub use self::repository::Presence;
-pub use self::run::{OnLine, Ran, Restic, Running, Words};
+pub use self::run::{OnLine, Restic};
 pub use self::snapshot::{Snapshot, SnapshotId};

@@ -9,7 +9,9 @@
 
 mod amounts;
 mod copy_counter;
+mod dumps;
 mod files;
+pub mod forget;
 mod program;
 mod progress;
 mod repository;
@@ -28,6 +30,7 @@ use crate::backups::manifest::{self, Database, MANIFEST_FILE, Manifest};
 use crate::backups::tags::{Part, Tags, Why};
 use crate::outcome::Flow;
 use crate::pod::Pod;
+use crate::record::volume::{LastBackup, Volume};
 use crate::restic::Restic;
 
 pub use self::repository::{contents, open_existing};
@@ -67,11 +70,12 @@ pub async fn take(pod: &Pod, request: &Request) -> Flow<Manifest> {
     };
     turn::take(pod, &site).await?;
     let dumped =
-        rows::save(pod, &restic, &site, &pg_dump, &tags(Part::Database), before.expected_bytes).await?;
+        rows::save(pod, &restic, &site, &pg_dump, &tags(Part::Database), before.database_bytes).await?;
     turn::release(&site).await?;
     let saved = files::save(pod, &restic, &site, &tags(Part::Files)).await?;
     let manifest = describe(&site, &id, request.why, &pg_dump.version, dumped, saved);
-    let tags = Tags { size_bytes: Some(manifest.bytes()), ..tags(Part::Manifest) };
+    let (size_bytes, database_bytes) = (Some(manifest.bytes()), Some(manifest.database.bytes));
+    let tags = Tags { size_bytes, database_bytes, ..tags(Part::Manifest) };
     let doing = "cannot save the manifest of the backup in";
     restic.save_bytes(doing, (MANIFEST_FILE, &manifest.json()), &tags.words(), &site.name).await?;
     tracing::info!(
@@ -84,7 +88,25 @@ pub async fn take(pod: &Pod, request: &Request) -> Flow<Manifest> {
         files = manifest.files.public.count + manifest.files.private.count,
         "the backup is complete"
     );
+    write_on_the_volume(pod, &site, &manifest);
+    dumps::save(pod, &restic, &site, &before.dumps).await?;
     Ok(manifest)
+}
+
+/// Tells the roles, which have no access to the repository. A volume that may only be read is no failure.
+fn write_on_the_volume(pod: &Pod, site: &Site, manifest: &Manifest) {
+    let at = manifest.backup.time();
+    let took_s = u64::try_from(Timestamp::now().duration_since(at).as_secs()).unwrap_or_default();
+    let last =
+        LastBackup { id: manifest.backup.to_string(), at_s: at.as_second(), bytes: manifest.bytes(), took_s };
+    let volume = Volume::read_only(pod.bench.cauldron_site(&site.name));
+    if let Err(fault) = volume.write_last_backup(&last) {
+        tracing::warn!(
+            event = "backup.not_told",
+            reason = fault.cause,
+            "the volume cannot be written: the metrics of the roles do not show this backup"
+        );
+    }
 }
 
 fn describe(

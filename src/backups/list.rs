@@ -28,6 +28,7 @@ pub struct Backup {
     pub code: Option<String>,
     pub why: Option<Why>,
     pub size_bytes: Option<u64>,
+    pub database_bytes: Option<u64>,
     /// The ids of its snapshots.
     pub manifest: String,
     pub database: Option<String>,
@@ -116,7 +117,7 @@ fn backup(id: &BackupId, parts: &[Tagged]) -> Option<Backup> {
     let reports = || parts.iter().filter(|tagged| tagged.tags.part == Part::Report);
     let verified =
         reports().filter_map(|report| Some(Verified { at: report.time, verdict: report.tags.verdict? }));
-    let Tags { site, installation, code, why, size_bytes, .. } = manifest.tags.clone();
+    let Tags { site, installation, code, why, size_bytes, database_bytes, .. } = manifest.tags.clone();
     Some(Backup {
         id: id.clone(),
         site,
@@ -124,6 +125,7 @@ fn backup(id: &BackupId, parts: &[Tagged]) -> Option<Backup> {
         code,
         why,
         size_bytes,
+        database_bytes,
         manifest: manifest.snapshot.clone(),
         database: snapshot(Part::Database),
         files: snapshot(Part::Files),

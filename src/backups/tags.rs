@@ -5,7 +5,8 @@
 //! | `cauldron` | all | ours |
 //! | `backup=<id>`, `part=database\|files\|manifest\|report\|migration` | all | what it belongs to, and as which part |
 //! | `site=<name>`, `installation=<id>` | all | whose |
-//! | `code=<12 digits of hex>`, `reason=…`, `size=<bytes>` | manifest | fingerprint of the migrated code; why; database and files |
+//! | `code=<12 digits of hex>`, `reason=…`, `size=<bytes>`, `database-bytes=<bytes>` | manifest | fingerprint of the migrated code; why; database and files |
+//! | `dump=<name>` | migration | the file's name |
 //! | `verdict=passed\|failed` | report | what `backup verify` found |
 
 use super::id::BackupId;
@@ -74,6 +75,10 @@ pub struct Tags {
     pub code: Option<String>,
     pub why: Option<Why>,
     pub size_bytes: Option<u64>,
+    /// The size of the database's script.
+    pub database_bytes: Option<u64>,
+    /// The name of a dump from before a migration.
+    pub dump: Option<String>,
     pub verdict: Option<Verdict>,
 }
 
@@ -81,7 +86,22 @@ impl Tags {
     /// The tags that every part has.
     pub fn new(backup: &BackupId, part: Part, site: &str, installation: &str) -> Self {
         let (backup, site, installation) = (backup.clone(), site.to_string(), installation.to_string());
-        Self { backup, part, site, installation, code: None, why: None, size_bytes: None, verdict: None }
+        Self {
+            backup,
+            part,
+            site,
+            installation,
+            code: None,
+            why: None,
+            size_bytes: None,
+            database_bytes: None,
+            dump: None,
+            verdict: None,
+        }
+    }
+
+    pub fn is_of(&self, site: &str, installation: &str) -> bool {
+        self.site == site && self.installation == installation
     }
 
     /// The tags as restic takes them. None contains a comma, which would divide it.
@@ -97,6 +117,8 @@ impl Tags {
         words.extend(code);
         words.extend(self.why.map(|why| format!("reason={}", why.as_str())));
         words.extend(self.size_bytes.map(|bytes| format!("size={bytes}")));
+        words.extend(self.database_bytes.map(|bytes| format!("database-bytes={bytes}")));
+        words.extend(self.dump.as_ref().map(|name| format!("dump={name}")));
         words.extend(self.verdict.map(|verdict| format!("verdict={}", verdict.as_str())));
         words
     }
@@ -115,6 +137,8 @@ impl Tags {
             code: value("code").map(str::to_string),
             why: value("reason").and_then(Why::parse),
             size_bytes: value("size").and_then(|bytes| bytes.parse().ok()),
+            database_bytes: value("database-bytes").and_then(|bytes| bytes.parse().ok()),
+            dump: value("dump").map(str::to_string),
             verdict: value("verdict").and_then(Verdict::parse),
         })
     }
@@ -131,6 +155,8 @@ mod tests {
             code: Some("0123456789ab".into()),
             why: Some(Why::BeforeMigration),
             size_bytes: Some(7),
+            database_bytes: Some(5),
+            dump: Some("20261130T014800Z.dump".into()),
             verdict: Some(Verdict::Failed),
             ..Tags::new(&id, Part::Manifest, "erp.test", "i")
         };

@@ -1,6 +1,7 @@
 //! `backup`, `backup list`, `backup forget`, `backup exec`: backups of the site in a restic repository.
 
 mod exec;
+mod forget;
 mod list;
 
 use super::once::SWEEP_GRACE;
@@ -22,6 +23,7 @@ pub async fn backup(config: Config, backup: Backup, format: Format, shutdown: &S
     let done = match backup.what {
         None => take(&pod, backup.scheduled, backup.beside, format).await,
         Some(BackupCommand::List) => list::list(&pod, format).await,
+        Some(BackupCommand::Forget { yes }) => forget::forget(&pod, yes, format).await,
         Some(BackupCommand::Exec { command }) => exec::exec(&pod, command).await,
     };
     pod.processes.sweep(SWEEP_GRACE, shutdown.forced()).await;

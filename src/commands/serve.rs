@@ -1,5 +1,6 @@
 //! Runs roles: brings the site up, serves it, stops cleanly.
 
+mod backup_schedule;
 mod role_loop;
 
 use std::convert::Infallible;
@@ -115,6 +116,7 @@ async fn serve_site(roles: &[Role], config: Config, status: &StatusHandle, shutd
     if let (Some(front), Some(listener)) = (&front, redirected) {
         front.redirect(listener);
     }
+    let _backups = scheduled_backups(roles, &site);
     let ends = loop {
         match serve_once(roles, &site, front.as_ref()).await {
             Ok(Some(ends)) => break Ok(ends),
@@ -128,6 +130,16 @@ async fn serve_site(roles: &[Role], config: Config, status: &StatusHandle, shutd
         None => Ok(DONE),
         Some(fault) => Err(fault.into()),
     }
+}
+
+/// Starts to take backups on a clock, in `all`. Dropping the set ends that.
+fn scheduled_backups(roles: &[Role], site: &Site) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    if let Some(schedule) = site.pod.config.backup.schedule.clone().filter(|_| roles.len() == Role::ALL.len())
+    {
+        tasks.spawn(backup_schedule::follow(site.pod.clone(), site.name.clone(), schedule));
+    }
+    tasks
 }
 
 /// Brings the site up and runs the roles until they end. Returns None if a command took the site's exclusive

@@ -5,12 +5,14 @@
 
 mod environment;
 pub mod keep;
+pub mod schedule;
 
 use secrecy::SecretString;
 
-use self::environment::credentials;
 pub use self::environment::names_of_credentials;
+use self::environment::{credentials, for_child};
 use self::keep::Keep;
+use self::schedule::Schedule;
 use super::reader::Reader;
 use super::value::{read_parsed, read_secret, read_size};
 
@@ -18,6 +20,9 @@ use super::value::{read_parsed, read_secret, read_size};
 pub const REPOSITORY: &str = "CAULDRON_BACKUP_TO";
 /// The name of the setting with the password.
 pub const PASSWORD: &str = "CAULDRON_BACKUP_PASSWORD";
+
+/// The name of the setting with the times of backups.
+pub const SCHEDULE: &str = "CAULDRON_BACKUP_SCHEDULE";
 
 /// Where backups are kept, and how they are taken.
 #[derive(Clone, Debug)]
@@ -28,8 +33,12 @@ pub struct BackupConfig {
     pub keep: Keep,
     /// The most bytes per second that are sent to the repository; 0 is no limit.
     pub rate_bytes: u64,
+    /// When `all` takes a backup.
+    pub schedule: Option<Schedule>,
     /// Variables of restic and of its storage servers, for restic alone.
     pub environment: Vec<(String, SecretString)>,
+    /// The variables that a `backup` on a schedule gets from `all`, as they are: nothing else in `all` reads them.
+    pub for_child: Vec<(String, SecretString)>,
 }
 
 /// Reads the settings; the password and the credentials only if `opens`, for commands that open the repository.
@@ -43,7 +52,10 @@ pub fn read(reader: &mut Reader<'_>, opens: bool) -> Option<BackupConfig> {
         true => (read_secret(reader, PASSWORD), credentials(reader)),
         false => (None, Vec::new()),
     };
-    Some(BackupConfig { to, password, keep, rate_bytes: rate_bytes?, environment })
+    let hint = "write five words of cron and a time zone: 30 2 * * * Europe/Berlin";
+    let schedule = read_parsed(reader, SCHEDULE, Schedule::parse, hint);
+    let for_child = if schedule.is_some() { for_child(reader) } else { Vec::new() };
+    Some(BackupConfig { to, password, keep, rate_bytes: rate_bytes?, schedule, environment, for_child })
 }
 
 /// The kinds of repositories that restic has, by the word before the colon.

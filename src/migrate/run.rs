@@ -12,6 +12,7 @@ use super::admit::{assess_as_leader, log_rolled_back};
 use super::decide::{Decision, Request, decide, recovered};
 use super::maintenance;
 use super::refusal::MigrationRefusal;
+use super::turn;
 use super::worker_pause::{Queues, WorkerPause};
 use crate::code::Code;
 use crate::code::relation::Relation;
@@ -223,8 +224,11 @@ impl Run<'_> {
                 return Ok(Outcome::GaveUp(refusal.fault()));
             }
             self.wait_before_retry(&tried).await?;
+            turn::take(self.context, client).await?;
             let number = migrations::count_attempt(client, site, attempt.fingerprint).await?;
-            let fault = match self.attempt(attempt, number).await {
+            let ended = self.attempt(attempt, number).await;
+            turn::release(client).await?;
+            let fault = match ended {
                 Ok(()) => return Ok(Outcome::Open),
                 Err(Stopped::Signal(signal)) => {
                     migrations::refund_attempt(client, site, attempt.fingerprint)

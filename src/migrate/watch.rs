@@ -43,6 +43,8 @@ pub async fn follow(record: RecordReader, overlay: BenchOverlay, status: StatusH
                 );
             }
         }
+        let last_backup = volume.last_backup();
+        status.update(|status| status.last_backup = last_backup);
         let in_maintenance = maintenance::is_on(&record.bench, &record.site);
         let published = { status.read().gate };
         if in_maintenance || published.running.is_some() || published.problem.is_some() {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rand::distr::{Alphanumeric, SampleString};
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 
 use super::identity::{CopyMark, RestoreMark};
 use crate::bench::ATTEMPT;
@@ -14,7 +15,20 @@ use crate::outcome::{Fault, Result};
 
 const COPY_MARK: &str = "copy.json";
 const RESTORE_MARK: &str = "restore.json";
+const LAST_BACKUP: &str = "last_backup.json";
 const INSTALLED_APPS: &str = "installed_apps";
+
+/// The last backup of the site that is complete, as its command wrote it. The repository is not asked: no role has its
+/// password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastBackup {
+    pub id: String,
+    /// When it began, in seconds since 1970.
+    pub at_s: i64,
+    /// The size of database and files.
+    pub bytes: u64,
+    pub took_s: u64,
+}
 
 /// The folder, which is created with its first file, so that a refused start leaves no folder.
 #[derive(Clone, Debug)]
@@ -156,6 +170,15 @@ impl Volume {
     /// The attempt that was published last.
     pub fn migrated(&self) -> Option<String> {
         read_text(&self.folder.join("migrated")).ok().flatten()
+    }
+
+    /// The last backup. An unreadable file does not count.
+    pub fn last_backup(&self) -> Option<LastBackup> {
+        serde_json::from_str(&read_text(&self.folder.join(LAST_BACKUP)).ok()??).ok()
+    }
+
+    pub fn write_last_backup(&self, backup: &LastBackup) -> Result<()> {
+        self.write(LAST_BACKUP, &serde_json::to_vec_pretty(backup).expect("a backup is JSON"))
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {

@@ -60,7 +60,15 @@ mod tests {
     fn config(to: Option<&str>, password: Option<&str>) -> BackupConfig {
         let environment = vec![("AWS_SECRET_ACCESS_KEY".to_string(), "key".into())];
         let (to, password) = (to.map(Into::into), password.map(Into::into));
-        BackupConfig { to, password, keep: Keep::default(), rate_bytes: 0, environment }
+        BackupConfig {
+            to,
+            password,
+            keep: Keep::default(),
+            rate_bytes: 0,
+            schedule: None,
+            environment,
+            for_child: Vec::new(),
+        }
     }
 
     #[test]

@@ -28,10 +28,6 @@ pub struct Snapshot {
     pub time: Timestamp,
     #[serde(default)]
     pub tags: Vec<String>,
-    #[serde(default)]
-    pub hostname: String,
-    #[serde(default)]
-    pub paths: Vec<String>,
 }
 
 impl Restic<'_> {

@@ -18,6 +18,7 @@ use super::phase::PhaseTimes;
 use super::queues::Source;
 pub use super::role_check::{RoleCheck, SchedulerStatus};
 pub use super::role_name::RoleName;
+use crate::record::volume::LastBackup;
 use crate::supervise::run_service::ServiceStatus;
 
 /// A step without a sign of progress for this time is stuck and is ended. If ending it fails, the process is no
@@ -59,6 +60,8 @@ pub struct Status {
     pub runtime_dir: Option<PathBuf>,
     pub dependencies_wait: Option<Duration>,
     pub gate: GateStatus,
+    /// The last backup of the site.
+    pub last_backup: Option<LastBackup>,
     /// The last probe of the web role.
     pub role_probe: Option<RoleProbe>,
     /// True from repeated ends of the web role's process until it answers a probe.
@@ -108,6 +111,7 @@ impl StatusHandle {
             runtime_dir: None,
             dependencies_wait: None,
             gate: GateStatus::default(),
+            last_backup: None,
             role_probe: None,
             web_keeps_failing: false,
             role_checks: BTreeMap::new(),

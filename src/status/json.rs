@@ -25,6 +25,7 @@ impl Status {
             },
             "fingerprint": self.gate.fingerprint(),
             "gate": self.gate.status(),
+            "last_backup": self.last_backup,
             "other_sites": self.other_sites.status(),
             "parked_jobs": self.parked_jobs,
             "roles": self.roles_json(),

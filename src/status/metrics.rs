@@ -2,6 +2,8 @@
 
 mod names;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use prometheus_client::encoding::text::encode as encode_registry;
 use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -39,6 +41,7 @@ pub fn encode(status: &Status, figures: Option<&Figures>) -> String {
     exposition.roles();
     exposition.queues(figures);
     exposition.migration();
+    exposition.backup();
     exposition.readiness();
     exposition.restarts();
     exposition.counters();
@@ -140,6 +143,20 @@ impl Exposition<'_> {
             self.gauges("migration_patches", vec![(Vec::new(), number(progress.patches))]);
             self.gauges("migration_patches_done", vec![(Vec::new(), number(progress.done))]);
             self.gauges("migration_patch_seconds", vec![(Vec::new(), running)]);
+        }
+    }
+
+    /// Metrics of the last backup, as its command wrote it on the volume.
+    fn backup(&mut self) {
+        let Some(last) = &self.status.last_backup else { return };
+        let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
+        let figures = [
+            ("backup_age_seconds", (now_s - last.at_s as f64).max(0.0)),
+            ("backup_bytes", last.bytes as f64),
+            ("backup_duration_seconds", last.took_s as f64),
+        ];
+        for (name, figure) in figures {
+            self.gauges(name, vec![(Vec::new(), figure)]);
         }
     }
 

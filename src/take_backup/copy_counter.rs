@@ -130,8 +130,8 @@ mod tests {
     }
 
     fn script() -> String {
-        let user = heading("tabUser")
-            + "COPY public.\"tabUser\" (name, \"full \"\"name\") FROM stdin;\na\tb\\nc\nd\t\\.\n\\.\n\n\n";
+        let user = heading("Ledger")
+            + "COPY public.\"Ledger\" (name, \"full \"\"name\") FROM stdin;\na\tb\\nc\nd\t\\.\n\\.\n\n\n";
         let empty = heading("empty") + "COPY public.empty (a) FROM stdin;\n\\.\n\n";
         let quotes = heading("a\".b") + "COPY public.\"a\"\".b\" (a) FROM stdin;\n\n\\N\n\\.\n\n";
         let function = "CREATE FUNCTION f() AS $$\nCOPY public.trap (a) FROM stdin;\n$$;\n";
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn rows_are_counted_however_the_script_is_cut() {
-        let expected = [("public.a\".b", 2), ("public.empty", 0), ("public.tabUser", 2)];
+        let expected = [("public.Ledger", 2), ("public.a\".b", 2), ("public.empty", 0)];
         let expected: BTreeMap<String, u64> = expected.map(|(table, rows)| (table.to_string(), rows)).into();
         for piece in [1, 2, 3, 7, 64, 100_000] {
             assert_eq!(counted(&script(), piece).as_ref(), Some(&expected), "pieces of {piece}");

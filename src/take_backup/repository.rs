@@ -1,5 +1,7 @@
 //! The repository before a backup: made at the first use, and refused if it is another installation's.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::Request;
@@ -11,9 +13,12 @@ use crate::outcome::{Fault, Flow, Result};
 use crate::restic::{Presence, Restic, Snapshot};
 
 /// What earlier backups say about the next one.
+#[derive(Debug, Default)]
 pub struct Before {
-    /// The size of the last backup.
-    pub expected_bytes: Option<u64>,
+    /// The size of the last backup's database.
+    pub database_bytes: Option<u64>,
+    /// The dumps from before migrations that are in the repository, by name.
+    pub dumps: BTreeSet<String>,
 }
 
 /// Opens the repository, or makes it.
@@ -29,12 +34,20 @@ pub async fn prepare(restic: &Restic<'_>, site: &Site, request: &Request) -> Flo
             "made the backup repository: without its password (CAULDRON_BACKUP_PASSWORD) no backup can ever be read, so \
              keep the password outside of this cluster as well, where it survives the loss of everything here"
         );
-        return Ok(Before { expected_bytes: None });
+        return Ok(Before::default());
     }
     let tagged = tagged(restic.snapshots(OURS).await?);
     refuse_other(&tagged, site, request, &restic.shown)?;
     let contents = Contents::of(tagged, Timestamp::now());
-    Ok(Before { expected_bytes: contents.newest(&site.name).and_then(|backup| backup.size_bytes) })
+    let of_site = contents
+        .dumps
+        .iter()
+        .map(|dump| &dump.tags)
+        .filter(|tags| tags.is_of(&site.name, &site.installation));
+    Ok(Before {
+        database_bytes: contents.newest(&site.name).and_then(|backup| backup.database_bytes),
+        dumps: of_site.filter_map(|tags| tags.dump.clone()).collect(),
+    })
 }
 
 /// Opens a repository that must exist.
@@ -73,8 +86,7 @@ fn tagged(snapshots: Vec<Snapshot>) -> Vec<Tagged> {
 /// Two installations in one repository would list each other's backups, and one could restore the other's by mistake. So
 /// the first backup beside another's has to be allowed.
 fn refuse_other(tagged: &[Tagged], site: &Site, request: &Request, shown: &str) -> Result<()> {
-    let is_ours = |tags: &Tags| tags.site == site.name && tags.installation == site.installation;
-    if tagged.iter().any(|tagged| is_ours(&tagged.tags)) {
+    if tagged.iter().any(|tagged| tagged.tags.is_of(&site.name, &site.installation)) {
         return Ok(());
     }
     let Some(other) = tagged

@@ -182,7 +182,7 @@ impl Dumping {
         passed: std::result::Result<Passed, Interrupted>,
     ) -> std::result::Result<Passed, Ended> {
         let interrupted = match passed {
-            Err(Interrupted::NoReader(_)) => {
+            Err(Interrupted::NoReader) => {
                 self.stop().await;
                 return Err(Ended::Restic);
             }

@@ -29,7 +29,7 @@ pub enum Interrupted {
     /// The writer ended before the script's last line.
     Incomplete,
     /// The reader ended.
-    NoReader(io::Error),
+    NoReader,
     Read(io::Error),
 }
 
@@ -56,7 +56,7 @@ pub async fn pass(source: OwnedFd, sink: &mut Sink, passed: &AtomicU64) -> Resul
             break;
         }
         let bytes = &chunk[..length];
-        sink.0.write_all(bytes).await.map_err(Interrupted::NoReader)?;
+        sink.0.write_all(bytes).await.map_err(|_| Interrupted::NoReader)?;
         counter.push(bytes);
         hash.update(bytes);
         passed.fetch_add(length as u64, Ordering::Relaxed);

@@ -173,3 +173,21 @@ fn a_lock_that_stays_fails_the_attempt_and_is_named() {
     stage.leader_on(&stage.new).run().exits(0).event("migration.finished");
     stage.is_migrated();
 }
+
+/// A backup shares a lock while it dumps (`take_backup::turn`); its session is one of ours, which the drain overlooks.
+#[test]
+fn a_backup_is_waited_for_and_costs_no_attempt() {
+    let stage = GateStage::with_release();
+    let backup = of_the_site(&stage);
+    backup.run("SELECT pg_advisory_lock_shared(x'6361756c62636b70'::int8)");
+    let waits = || stage.leader_on(&stage.new).set("CAULDRON_MIGRATE_DRAIN", "1s").run();
+    for _ in 0..4 {
+        waits().exits(75).event("migration.waiting_for_backup");
+    }
+    assert!(!stage.in_maintenance());
+    let leader = stage.leader_on(&stage.new).start();
+    leader.event("migration.waiting_for_backup");
+    drop(backup);
+    leader.end().exits(0).event("migration.finished");
+    stage.is_migrated();
+}

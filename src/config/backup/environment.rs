@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 
+use super::{PASSWORD, REPOSITORY};
 use crate::config::reader::Reader;
 use crate::config::source::Source;
 use crate::config::variable::Variable;
@@ -39,6 +40,14 @@ const REPLACED: [&str; 5] = [
 pub fn names_of_credentials() -> impl Iterator<Item = String> {
     let credentials = CREDENTIALS.iter().flat_map(|name| [(*name).to_string(), Variable::file_name(name)]);
     credentials.chain(REPLACED.iter().map(ToString::to_string))
+}
+
+/// The variables that a child `backup` needs and that are removed from our own environment.
+pub(super) fn for_child(reader: &Reader<'_>) -> Vec<(String, SecretString)> {
+    let ours =
+        [REPOSITORY, PASSWORD].iter().flat_map(|name| [(*name).to_string(), Variable::file_name(name)]);
+    let names = ours.chain(names_of_credentials());
+    names.filter_map(|name| reader.environment(&name).map(|value| (name, value.into()))).collect()
 }
 
 /// Reads the credentials of the environment and of the files that `NAME_FILE` names.

@@ -198,6 +198,8 @@ pub const VARIABLES: &[Variable] = &[
         "Password of that repository, without which no backup can be read; only `backup` and `restore` read it"),
     setting("CAULDRON_BACKUP_KEEP", Form("numbers with h, d, w, m or y", "7d,5w,12m"), "7d,5w,12m",
         "Backups that `backup forget` keeps: the last of each of so many hours, days, weeks, months or years"),
+    setting("CAULDRON_BACKUP_SCHEDULE", Form("five words of cron, and a time zone (default: UTC)", "30 2 * * * Europe/Berlin"), "(none)",
+        "When the role all takes a backup"),
     setting("CAULDRON_BACKUP_RATE", Size, "0",
         "Most bytes per second that a backup sends"),
     setting("CAULDRON_MIGRATE_DRAIN", Duration(Zero::NoLimit), "25m",

@@ -47,6 +47,9 @@ pub const METRICS: &[(&str, &str)] = &[
         "1 for the stage of the site's migration, as known to this pod: open, checking, backing_up, draining, \
          maintenance, migrating, finishing, failed",
     ),
+    ("backup_age_seconds", "Time since the last complete backup of the site began"),
+    ("backup_bytes", "Size of database and files in that backup"),
+    ("backup_duration_seconds", "Time that it took"),
     (
         "other_site_served",
         "1 if this pod serves another site of the bench, 0 if requests to that site get 503 \

@@ -16,6 +16,8 @@ pub enum DrainBlocker {
         /// True for the site's own role: a statement runs.
         is_own: bool,
     },
+    /// A backup that dumps the database.
+    Backup { pid: i32 },
     /// Web processes that may not have read the maintenance mode.
     Web { left_s: u64 },
 }
@@ -26,6 +28,7 @@ impl fmt::Display for DrainBlocker {
             Self::Jobs { named, more: 0 } => f.write_str(&named.join(", ")),
             Self::Jobs { named, more } => write!(f, "{} and {more} more", named.join(", ")),
             Self::QueueSilent(error) => write!(f, "the queue Redis does not answer: {error}"),
+            Self::Backup { pid } => write!(f, "a backup has been dumping the database (session {pid})"),
             Self::Web { left_s } => {
                 write!(f, "web processes read the maintenance mode within {left_s} s")
             }

@@ -1,0 +1,80 @@
+//! When `all` takes a backup: five words of cron and a time zone, such as `30 2 * * * Europe/Berlin`. Without a zone: UTC.
+
+use std::fmt;
+
+use cronexpr::{Crontab, FallbackTimezoneOption, MakeTimestamp, ParseOptions, parse_crontab_with};
+use jiff::{Timestamp, Zoned};
+
+/// A schedule. Its zone's hour that the summer time skips has no run of its own, and one that is repeated may have two.
+#[derive(Clone)]
+pub struct Schedule {
+    text: String,
+    crontab: Crontab,
+}
+
+impl Schedule {
+    /// Reads a schedule.
+    ///
+    /// # Errors
+    /// What is wrong with the text; a schedule without any run is wrong, too.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut options = ParseOptions::default();
+        options.fallback_timezone_option = FallbackTimezoneOption::UTC;
+        let crontab =
+            parse_crontab_with(text, options).map_err(|_| format!("`{text}` is not a schedule of cron"))?;
+        let schedule = Self { text: text.to_string(), crontab };
+        match schedule.next(Timestamp::UNIX_EPOCH) {
+            Some(_) => Ok(schedule),
+            None => Err(format!("`{text}` never comes")),
+        }
+    }
+
+    /// The first run after a time.
+    pub fn next(&self, after: Timestamp) -> Option<Zoned> {
+        self.crontab.find_next(MakeTimestamp(after)).ok()
+    }
+}
+
+impl fmt::Debug for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs(schedule: &str, after: &str, count: usize) -> Vec<String> {
+        let schedule = Schedule::parse(schedule).unwrap();
+        let mut after: Timestamp = after.parse().unwrap();
+        let mut next = || {
+            after = schedule.next(after).unwrap().timestamp();
+            after.to_string()
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn a_schedule_has_a_zone_and_without_one_it_is_utc() {
+        assert_eq!(runs("30 2 * * *", "2026-11-30T00:00:00Z", 1), ["2026-11-30T02:30:00Z"]);
+        assert_eq!(runs("30 2 * * * Europe/Berlin", "2026-11-30T00:00:00Z", 1), ["2026-11-30T01:30:00Z"]);
+        assert_eq!(runs("30 2 * * * Europe/Berlin", "2026-07-01T00:00:00Z", 1), ["2026-07-01T00:30:00Z"]);
+        for bad in ["", "daily", "* * * *", "60 2 * * *", "30 2 * * * Nowhere/City", "0 0 30 2 *"] {
+            assert!(Schedule::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    /// On 2026-03-29 the hour from two to three does not exist in Berlin, and on 2026-10-25 it comes twice.
+    #[test]
+    fn every_day_has_a_run_when_the_clocks_change() {
+        let days = |runs: Vec<String>| runs.iter().map(|run| run[5..10].to_string()).collect::<Vec<_>>();
+        let spring = days(runs("0 12 * * * Europe/Berlin", "2026-03-28T00:00:00Z", 3));
+        assert_eq!(spring, ["03-28", "03-29", "03-30"]);
+        let autumn = days(runs("0 12 * * * Europe/Berlin", "2026-10-24T00:00:00Z", 3));
+        assert_eq!(autumn, ["10-24", "10-25", "10-26"]);
+        let skipped = runs("30 2 * * * Europe/Berlin", "2026-03-28T00:00:00Z", 2);
+        assert_eq!(skipped[0], "2026-03-28T01:30:00Z");
+        assert!(skipped[1].as_str() <= "2026-03-30T00:30:00Z", "{skipped:?}");
+    }
+}

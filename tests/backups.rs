@@ -1,0 +1,16 @@
+//! Backups into a real restic repository: what they contain, what a kill leaves, what is refused, who waits for whom.
+
+mod support;
+
+#[path = "backups/clock.rs"]
+mod clock;
+#[path = "backups/contents.rs"]
+mod contents;
+#[path = "backups/kills.rs"]
+mod kills;
+#[path = "backups/refusals.rs"]
+mod refusals;
+#[path = "backups/repository.rs"]
+mod repository;
+#[path = "backups/turns.rs"]
+mod turns;

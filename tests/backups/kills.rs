@@ -1,0 +1,80 @@
+//! A backup that is killed at a random moment leaves nothing that counts, and nothing that runs.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::repository::{Backups, has_process};
+use crate::support::binary::LONG;
+use crate::support::wait::eventually;
+
+/// `make drill` runs more.
+fn kills() -> u32 {
+    if std::env::var_os("CAULDRON_DRILL").is_some() { 100 } else { 10 }
+}
+
+#[test]
+fn a_killed_backup_does_not_count_and_the_next_one_does() {
+    let seed: u64 =
+        std::env::var("CAULDRON_DRILL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(19);
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let site = Backups::new();
+    let began = std::time::Instant::now();
+    site.taken();
+    let whole = began.elapsed();
+    for number in 0..kills() {
+        site.write(&format!("public/files/{number}"), &random.random::<[u8; 32]>().repeat(1000));
+        let backup = site.command("backup").spawn();
+        backup.event("backup.started");
+        // Anywhere between its first write and its end.
+        std::thread::sleep(whole.mul_f64(random.random::<f64>()));
+        backup.signal(Signal::SIGKILL);
+        drop(backup);
+        eventually(LONG, "no process of the backup is left", || {
+            (!has_process(site.folder.path(), &["restic", "pg_dump"])).then_some(())
+        });
+    }
+    site.restic(&["unlock"]);
+    site.is_sound();
+    let before = site.listed().len();
+    let manifest = site.taken();
+    assert_eq!(site.listed().len(), before + 1);
+    assert_eq!(manifest["files"]["public"]["count"], 1 + kills());
+    site.is_sound();
+}
+
+/// restic must not see the end of a script that is not complete.
+#[test]
+fn a_dump_that_fails_makes_no_snapshot() {
+    let site = Backups::new();
+    site.taken();
+    let snapshots = || site.restic(&["snapshots", "--json"]);
+    let before = snapshots();
+    let blocker = site.postgres.session(crate::repository::DATABASE);
+    blocker.run("BEGIN; LOCK TABLE \"tabLedger\" IN ACCESS EXCLUSIVE MODE");
+    let backup = site.command("backup").spawn();
+    let ending = "SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity
+                  WHERE application_name = 'cauldron/backup' AND wait_event_type = 'Lock'";
+    let admin = site.postgres.session("postgres");
+    eventually(LONG, "pg_dump waits for the table", || admin.is(ending).then_some(()));
+    backup.end_within(Duration::from_secs(120)).exits(75).says("pg_dump");
+    drop(blocker);
+    assert_eq!(before, snapshots());
+    site.is_sound();
+}
+
+#[test]
+fn a_stop_request_ends_a_backup_at_once() {
+    let site = Backups::new();
+    let blocker = site.postgres.session(crate::repository::DATABASE);
+    blocker.run("BEGIN; LOCK TABLE \"tabLedger\" IN ACCESS EXCLUSIVE MODE");
+    let backup = site.command("backup").spawn();
+    backup.event("backup.started");
+    backup.signal(Signal::SIGTERM);
+    backup.end().exits(128 + Signal::SIGTERM as i32);
+    assert!(!has_process(site.folder.path(), &["restic", "pg_dump"]));
+    assert!(site.listed().is_empty());
+}
