@@ -17,7 +17,13 @@
 //!   leader         work under the advisory lock: takeover, heartbeat, steps, backup
 //!   code           how this pod's code relates to the database
 //!   health_port    the port of the probes, and its clients
-//!   front          the web port
+//!   front          the web port: connections, and requests to gunicorn and socketio
+//!   logins         the limit of failed logins
+//!   headers        headers that Frappe gets, and those that protect its pages
+//!   clients        who asks: address, scheme, host and proxy of a client
+//!   pages          our own pages and messages
+//!   static_files   files for browsers: from a path to a response
+//!   buffers        buffered bodies: their budget in memory and in the runtime folder
 //!   overlay        this pod's view of the bench: its own sites folder, PYTHONPATH, assets
 //!   apps           custom apps from Git: pins, bundles, requirements, assets
 //!   web_files      files for browsers: their types, and the compressed files beside them
@@ -52,7 +58,9 @@ mod backoff;
 mod backups;
 mod bench;
 mod bring_up;
+mod buffers;
 mod cli;
+mod clients;
 mod code;
 mod commands;
 mod config;
@@ -63,13 +71,16 @@ mod embedded;
 mod fingerprint;
 mod frappe;
 mod front;
+mod headers;
 mod health_port;
 mod install;
 mod leader;
+mod logins;
 mod migrate;
 mod net;
 mod outcome;
 mod overlay;
+mod pages;
 mod pod;
 mod postgres;
 #[cfg(test)]
@@ -79,6 +90,7 @@ mod redis_client;
 mod restic;
 mod roles;
 mod site_state;
+mod static_files;
 mod status;
 mod supervise;
 mod sys;

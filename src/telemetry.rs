@@ -1,6 +1,7 @@
 //! Our own log: events on stderr, as text on a terminal and as JSON otherwise.
 
 pub mod live_line;
+pub mod log_throttle;
 pub mod panic;
 pub mod recent;
 pub mod redaction;

@@ -5,11 +5,11 @@ use hyper::{Response, StatusCode};
 use percent_encoding::percent_decode_str;
 
 use super::answer::Body;
-use super::error_page::RequestError;
 use super::exchange::Exchange;
-use super::open::{FileRef, find};
 use super::route::relative_path;
-use super::static_file::{self, ServeOptions};
+use crate::pages::error_page::RequestError;
+use crate::static_files::open::{FileRef, find};
+use crate::static_files::static_file::{self, ServeOptions};
 
 const HEADER: HeaderName = HeaderName::from_static("x-accel-redirect");
 
@@ -43,7 +43,8 @@ pub async fn answer(
         return Err(RequestError::NotFound);
     }
     let options = ServeOptions { cache: "private, no-cache", download_active: true };
-    let mut response = static_file::answer(&found, path, &exchange.method, request_headers, &[], &options);
+    let answer = static_file::answer(&found, path, &exchange.method, request_headers, &[], &options);
+    let mut response = answer.map(Body::from);
     let headers = response.headers_mut();
     let ours = [header::CONTENT_LENGTH, header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES, HEADER];
     for name in from_frappe.headers().keys().filter(|name| !ours.contains(name)) {

@@ -1,4 +1,4 @@
-//! Responses: one body type for all of them, and those that are created here.
+//! The body type of all responses.
 
 use std::io;
 use std::pin::Pin;
@@ -7,17 +7,16 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
-use hyper::header::{self, HeaderValue};
-use hyper::{Response, StatusCode};
 
 use super::bounds::STREAM_CHUNK_BYTES;
 use super::exchange::Exchange;
-use super::file_body::FileBody;
 use super::gzip_body::GzipBody;
 use super::outflow::Outflow;
 use super::read_ahead::ReadAhead;
 use super::stream_wait::StreamWait;
 use super::upstream::Reply;
+use crate::static_files::file_body::FileBody;
+use crate::static_files::static_file::FileContent;
 
 pub struct Body {
     content: Content,
@@ -86,6 +85,16 @@ impl Body {
     }
 }
 
+impl From<FileContent> for Body {
+    fn from(content: FileContent) -> Self {
+        Self::new(match content {
+            FileContent::Empty => Content::Empty,
+            FileContent::Plain(file) => Content::File(file),
+            FileContent::Gzip(file) => Content::Gzip(Box::new(GzipBody::new(Content::File(file)))),
+        })
+    }
+}
+
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
         Self::new(Content::Bytes(bytes))
@@ -149,15 +158,4 @@ impl hyper::body::Body for Body {
             Content::Gzip(_) => SizeHint::default(),
         }
     }
-}
-
-/// A page or a message of ours, which must not be cached.
-pub fn text(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
-    let mut response = Response::new(Body::from(Bytes::from(body)));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
 }

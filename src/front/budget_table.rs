@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::bounds::*;
+use crate::buffers::bounds::*;
 use crate::config::runtime_size::{LARGE_REQUESTS_PERCENT, RESPONSES_PERCENT, SMALL_REQUESTS_PERCENT};
 use crate::sys::limits::{MAX_CONNECTIONS, MAX_STREAMS as MAX_SHARED_STREAMS};
 

@@ -15,7 +15,6 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::io::InspectWriter;
 
-use super::address::Peer;
 use super::answer::Body;
 use super::bounds::{HEAD_TIMEOUT, MAX_HEAD_BYTES, MAX_STREAMS, STREAM_CHUNK_BYTES};
 use super::client_stream::ClientStream;
@@ -28,6 +27,7 @@ use super::parse_errors::Reason;
 use super::proxy_protocol::client_of;
 use super::shared::Shared;
 use super::stream_wait::StreamExecutor;
+use crate::clients::address::Peer;
 
 /// Serves a connection until either side closes it.
 pub async fn serve(socket: TcpStream, address: SocketAddr, shared: Arc<Shared>, permit: Option<Permit>) {

@@ -9,8 +9,8 @@ use prometheus_client::registry::Registry;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::log_throttle::LogThrottle;
 use crate::status::metrics::help;
+use crate::telemetry::log_throttle::LogThrottle;
 
 /// Connections that are asked at once to close. nginx closes up to 32 (`drain connections`).
 const ASKED_AT_ONCE: usize = 16;

@@ -6,22 +6,22 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, Version};
 
-use super::address::{Client, Peer};
 use super::answer::Body;
 use super::conn::ActiveRequest;
-use super::error_page::{Reader, RequestError, page};
 use super::exchange::Exchange;
-use super::foreign_host::make_redirect_relative;
-use super::headers::has_known_coding;
 use super::metrics::Class;
-use super::open::{FileRef, find};
 use super::probe::Probing;
 use super::route::{Route, route};
-use super::security::Rules;
 use super::shared::Shared;
-use super::static_file::{self, ServeOptions};
 use super::upstream::UpstreamTime;
-use super::{proxy, socketio, status_page};
+use super::{proxy, socketio};
+use crate::clients::address::{Client, Peer};
+use crate::clients::foreign_host::make_redirect_relative;
+use crate::headers::forwarded::has_known_coding;
+use crate::pages::error_page::{Reader, RequestError, page};
+use crate::pages::status_page;
+use crate::static_files::open::{FileRef, find};
+use crate::static_files::static_file::{self, ServeOptions};
 
 /// Answers a request. An error becomes an error page.
 pub async fn answer(
@@ -54,8 +54,8 @@ pub async fn answer(
         if !exchange.is_probe {
             shared.metrics.refusals.count(error, exchange.client);
         }
-        let mut response = page(error, reader, &exchange.id);
-        Rules::of(shared).protect(response.headers_mut(), client.as_ref(), exchange.uri.path());
+        let mut response = page(error, reader, &exchange.id).map(Body::from);
+        shared.header_rules().protect(response.headers_mut(), client.as_ref(), exchange.uri.path());
         response
     });
     exchange.status = response.status();
@@ -72,7 +72,9 @@ pub async fn answer(
 fn requested_site<B>(shared: &Shared, client: &Client, request: &Request<B>) -> Option<String> {
     match request.extensions().get::<Probing>() {
         Some(probing) => Some(probing.site.clone()),
-        None => shared.metrics.unlisted_hosts.site(&shared.settings, client, request.uri().path()),
+        None => {
+            shared.metrics.unlisted_hosts.site(&shared.settings.known_hosts(), client, request.uri().path())
+        }
     }
 }
 
@@ -99,7 +101,7 @@ async fn dispatch(
         // Until the other sites were examined, they get the status page of the site that is bootstrapped.
         return match shared.is_open() {
             true => Err(RequestError::WrongVersion),
-            false => Ok(status_page::answer(&shared.status.read(), request.headers())),
+            false => Ok(status_page::answer(&shared.status.read(), request.headers()).map(Body::from)),
         };
     }
     match (route, site) {
@@ -110,7 +112,8 @@ async fn dispatch(
             let (headers, options) = (request.headers(), ServeOptions::of_asset(file_ref.path()));
             let accepted = static_file::accepted(headers);
             let found = find(&shared.roots, &file_ref, &accepted).await.ok_or(RequestError::NotFound)?;
-            Ok(static_file::answer(&found, file_ref.path(), &method, headers, &accepted, &options))
+            let name = file_ref.path();
+            Ok(static_file::answer(&found, name, &method, headers, &accepted, &options).map(Body::from))
         }
         (_, None) => Err(RequestError::UnknownHost),
         (Route::Socketio, Some(site)) => socketio::forward(exchange, client, &site, request).await,
@@ -120,7 +123,9 @@ async fn dispatch(
             let accepted = static_file::accepted(headers);
             match find(&shared.roots, &file_ref, &accepted).await {
                 Some(found) => {
-                    Ok(static_file::answer(&found, file_ref.path(), &method, headers, &accepted, &options))
+                    let name = file_ref.path();
+                    Ok(static_file::answer(&found, name, &method, headers, &accepted, &options)
+                        .map(Body::from))
                 }
                 // Frappe answers with its own page for missing files.
                 None => answer_by_frappe(exchange, client, &site, request).await,
@@ -146,8 +151,8 @@ async fn answer_by_frappe(
         }
         response
     } else {
-        status_page::answer(&shared.status.read(), request.headers())
+        status_page::answer(&shared.status.read(), request.headers()).map(Body::from)
     };
-    Rules::of(shared).protect(response.headers_mut(), Some(client), exchange.uri.path());
+    shared.header_rules().protect(response.headers_mut(), Some(client), exchange.uri.path());
     Ok(response)
 }

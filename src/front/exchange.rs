@@ -9,12 +9,12 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode, Uri, Version};
 
 use super::access_log;
-use super::address::{Client, Peer};
 use super::conn::{ActiveRequest, Http2};
 use super::metrics::Class;
 use super::probe::Probing;
 use super::shared::Shared;
 use super::slots::Slot;
+use crate::clients::address::{Client, Peer};
 
 /// The longest id that is taken from a trusted proxy.
 const MAX_ID_BYTES: usize = 128;

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::budget::Budget;
 use super::connections::Connections;
-use super::logins::Logins;
 use super::metrics::{InFlight, Metrics};
 use super::outflow::Pool;
 use super::shared::Shared;
 use super::slots::AllSlots;
 use super::tally::Tally;
-use super::tls::Tls;
+use crate::buffers::budget::Budget;
+use crate::logins::Logins;
+use crate::net::tls::server::Tls;
 use crate::status::handle::MetricsSource;
 use crate::status::metrics::help;
 
@@ -59,7 +59,9 @@ impl MetricsSource for ExportedMetrics {
         let held = i64::try_from(self.held.count()).unwrap_or(i64::MAX);
         registry.register("http_requests_held", help("http_requests_held"), ConstGauge::new(held));
         if let Some(tls) = &self.tls {
-            tls.register(registry);
+            let name = "tls_certificate_expiry_timestamp_seconds";
+            let expiry_s = i64::try_from(tls.expiry_s()).unwrap_or(i64::MAX);
+            registry.register(name, help(name), ConstGauge::new(expiry_s));
         }
     }
 }

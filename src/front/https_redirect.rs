@@ -21,19 +21,20 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use super::address::{Client, Peer};
-use super::answer::{Body, text};
+use super::answer::Body;
 use super::bounds::{HEAD_TIMEOUT, MAX_HEAD_BYTES};
 use super::connection_end::wait_for_stop;
 use super::connections::Permit;
-use super::error_page::RequestError;
 use super::metrics::DropReason;
-use super::open::{FileRef, find};
 use super::proxy::origin_form;
 use super::proxy_protocol::{Begin, begin_of};
 use super::shared::Shared;
-use super::static_file::{self, ServeOptions};
+use crate::clients::address::{Client, Peer};
 use crate::config::hosts::{Hosts, name_of};
+use crate::pages::error_page::RequestError;
+use crate::pages::text::text;
+use crate::static_files::open::{FileRef, find};
+use crate::static_files::static_file::{self, ServeOptions};
 
 const CHALLENGES: &str = "/.well-known/acme-challenge/";
 
@@ -83,7 +84,8 @@ async fn answer(shared: &Shared, peer: Peer, request: &Request<Incoming>) -> Res
         None => Err(RequestError::BadRequest),
     };
     answered.unwrap_or_else(|error| {
-        text(error.status(), "text/plain; charset=utf-8", format!("{}\n", error.sentence()))
+        let body = format!("{}\n", error.sentence());
+        text(error.status(), "text/plain; charset=utf-8", body).map(Body::from)
     })
 }
 
@@ -100,7 +102,7 @@ async fn respond(
     let site = shared
         .metrics
         .unlisted_hosts
-        .site(&shared.settings, client, path)
+        .site(&shared.settings.known_hosts(), client, path)
         .ok_or(RequestError::UnknownHost)?;
     if let Some(token) = path.strip_prefix(CHALLENGES) {
         return challenge(shared, site, token, request).await;
@@ -108,7 +110,7 @@ async fn respond(
     let authority = secure_authority(hosts, client, &site, shared.settings.https_port);
     let target = format!("https://{authority}{}", origin_form(request.uri()));
     let location = HeaderValue::try_from(target).map_err(|_| RequestError::BadRequest)?;
-    let mut response = text(StatusCode::PERMANENT_REDIRECT, "text/plain", String::new());
+    let mut response = text(StatusCode::PERMANENT_REDIRECT, "text/plain", String::new()).map(Body::from);
     response.headers_mut().insert(header::LOCATION, location);
     Ok(response)
 }
@@ -137,7 +139,9 @@ async fn challenge(
     let file_ref = FileRef::Private { site, path };
     let opened = find(&shared.roots, &file_ref, &[]).await.ok_or(RequestError::NotFound)?;
     let options = ServeOptions { cache: "no-store", download_active: true };
-    Ok(static_file::answer(&opened, file_ref.path(), request.method(), request.headers(), &[], &options))
+    let (method, headers) = (request.method(), request.headers());
+    let answer = static_file::answer(&opened, file_ref.path(), method, headers, &[], &options);
+    Ok(answer.map(Body::from))
 }
 
 #[cfg(test)]

@@ -11,13 +11,13 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tokio::sync::Notify;
 
-use super::foreign_host::ForeignHosts;
-use super::log_throttle::LogThrottle;
 use super::parse_errors::ParseErrors;
 use super::refusals::Refusals;
 use super::route::Route;
-use super::unlisted_host::UnlistedHosts;
+use crate::clients::foreign_host::ForeignHosts;
+use crate::clients::unlisted_host::UnlistedHosts;
 use crate::status::metrics::{LabelSet, help};
+use crate::telemetry::log_throttle::LogThrottle;
 
 /// The class of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::bounds::{CONNECTION_OUTFLOW_BYTES, SHARED_OUTFLOW_BYTES};
-use super::log_throttle::LogThrottle;
 use crate::status::metrics::help;
+use crate::telemetry::log_throttle::LogThrottle;
 
 /// The pool that all connections share.
 #[derive(Debug)]

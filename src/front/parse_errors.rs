@@ -11,8 +11,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-use super::log_throttle::LogThrottle;
 use crate::status::metrics::{LabelSet, help};
+use crate::telemetry::log_throttle::LogThrottle;
 
 /// The reason, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,10 +15,10 @@ use hyper::{Request, StatusCode, client, server};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::time::timeout;
 
-use super::address::Peer;
 use super::conn::Conn;
 use super::dispatch::answer;
 use super::shared::Shared;
+use crate::clients::address::Peer;
 
 const BUFFER_BYTES: usize = 8 * 1024;
 

@@ -19,18 +19,19 @@ use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use tokio::time::{sleep, timeout};
 
 use super::accel;
-use super::address::Client;
 use super::answer::{Body, Content};
 use super::bounds::{HOLD_TIMEOUT, MAX_SENDS, MAX_STARTS};
-use super::error_page::RequestError;
 use super::exchange::{Exchange, ms};
 use super::gzip_body;
-use super::headers::{strip_hop_headers, upstream_headers};
 use super::read_ahead::with_read_ahead;
 use super::spool::{Spooled, spool};
+use super::streaming;
 use super::upstream::{Failure, Reply, UpstreamTime};
-use super::{status_page, streaming};
 use crate::backoff::Backoff;
+use crate::clients::address::Client;
+use crate::headers::forwarded::{strip_hop_headers, upstream_headers};
+use crate::pages::error_page::RequestError;
+use crate::pages::status_page;
 
 const RETRY_BACKOFF: Backoff = Backoff::doubling(Duration::from_millis(5), Duration::from_millis(100));
 /// gunicorn's first read takes a whole request up to this size.
@@ -79,7 +80,8 @@ pub async fn forward_to_frappe(
     });
     strip_hop_headers(response.headers_mut());
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
-        response = status_page::during_update(&shared.status.read(), &head.headers, response);
+        let page = status_page::during_update(&shared.status.read(), &head.headers, response.headers_mut());
+        response = page.map_or(response, |page| page.map(Body::from));
     }
     let mut response = match accel::requested_file(&response, site) {
         Some(file_ref) => accel::answer(exchange, &file_ref, &head.headers, &response).await?,

@@ -19,11 +19,11 @@ use tokio::task::JoinHandle;
 
 use super::answer::Content;
 use super::bounds::MAX_RESPONSE_IN_MEMORY_BYTES;
-use super::budget::{self, Charge, Kind};
-use super::file_body::FileBody;
 use super::shared::Shared;
-use super::spool_file::SpoolFile;
 use super::upstream::Reply;
+use crate::buffers::budget::{self, Charge, Kind};
+use crate::buffers::spool_file::SpoolFile;
+use crate::static_files::file_body::FileBody;
 
 /// hyper and the two sockets buffer this much anyway.
 const SMALL_BYTES: u64 = 64 * 1024;
@@ -237,8 +237,8 @@ impl Drop for ReadAhead {
 
 #[cfg(test)]
 mod tests {
-    use super::super::budget::{Budget, FolderLimit};
     use super::*;
+    use crate::buffers::budget::{Budget, FolderLimit};
 
     fn file() -> Arc<SpoolFile> {
         let folder = std::env::temp_dir();

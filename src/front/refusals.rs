@@ -8,9 +8,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-use super::error_page::RequestError;
-use super::log_throttle::LogThrottle;
+use crate::pages::error_page::RequestError;
 use crate::status::metrics::{LabelSet, help};
+use crate::telemetry::log_throttle::LogThrottle;
 
 /// The reason, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

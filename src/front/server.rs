@@ -14,10 +14,10 @@ use super::connections::Permit;
 use super::exported_metrics::ExportedMetrics;
 use super::https_redirect;
 use super::probe::Probe;
-use super::runtime::Runtime;
 use super::shared::{Settings, Shared};
-use super::tls::Tls;
+use crate::buffers::runtime::Runtime;
 
+use crate::net::tls::server::Tls;
 use crate::outcome::{Fault, Result};
 use crate::overlay::BenchOverlay;
 use crate::status::handle::{Phase, StatusHandle};

@@ -9,17 +9,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::connections::Connections;
-use super::logins::Logins;
 use super::metrics::{InFlight, Metrics};
-use super::open::ServedRoots;
 use super::outflow::Pool;
-use super::runtime::Runtime;
-use super::security;
 use super::slots::AllSlots;
 use super::tally::Tally;
-use super::tls::Tls;
-use super::unlisted_proxy::UnlistedProxy;
 use super::upstream::{Target, Upstream};
+use crate::buffers::runtime::Runtime;
+use crate::clients::unlisted_host::KnownHosts;
+use crate::clients::unlisted_proxy::UnlistedProxy;
 use crate::config::Config;
 use crate::config::frame_ancestors::FrameAncestors;
 use crate::config::front::AccessLog;
@@ -27,6 +24,10 @@ use crate::config::hosts::Hosts;
 use crate::config::login_limit::LoginLimit;
 use crate::config::trusted::TrustedProxies;
 use crate::frappe::sites::is_site;
+use crate::headers::security::{Headers as SecurityHeaders, Rules};
+use crate::logins::Logins;
+use crate::net::tls::server::Tls;
+use crate::static_files::open::ServedRoots;
 use crate::status::handle::{Phase, StatusHandle};
 use crate::sys::limits::ConnectionLimits;
 
@@ -41,7 +42,7 @@ pub struct Settings {
     pub site: Option<String>,
     pub hosts: Hosts,
     pub ingress_hosts: Option<Hosts>,
-    pub security_headers: security::Headers,
+    pub security_headers: SecurityHeaders,
     pub frame_ancestors: FrameAncestors,
     pub trusted: TrustedProxies,
     /// The peers that must send a PROXY header.
@@ -60,6 +61,14 @@ pub struct Settings {
 }
 
 impl Settings {
+    pub fn known_hosts(&self) -> KnownHosts<'_> {
+        KnownHosts {
+            site: self.site.as_deref(),
+            hosts: &self.hosts,
+            ingress_hosts: self.ingress_hosts.as_ref(),
+        }
+    }
+
     pub fn of(config: &Config) -> Self {
         let front = config.front.clone();
         Self {
@@ -160,6 +169,15 @@ impl Shared {
                 .status
                 .serves_other_site(site)
                 .unwrap_or_else(|| !is_site(&self.settings.bench.join("sites").join(site)))
+    }
+
+    /// The rules for the headers of responses.
+    pub fn header_rules(&self) -> Rules<'_> {
+        Rules {
+            headers: &self.settings.security_headers,
+            ancestors: &self.settings.frame_ancestors,
+            is_public: self.tls.as_ref().is_none_or(|tls| tls.is_public()),
+        }
     }
 
     pub fn is_stopping(&self) -> bool {

@@ -15,16 +15,16 @@ use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
 use tokio::time::timeout;
 
-use super::address::Client;
 use super::answer::{Body, Content};
-use super::error_page::RequestError;
 use super::exchange::Exchange;
-use super::headers::{strip_hop_headers, upstream_headers};
 use super::proxy::origin_form;
 use super::shared::Shared;
 use super::spool::spool;
+use crate::clients::address::Client;
 use crate::config::hosts::name_of;
+use crate::headers::forwarded::{strip_hop_headers, upstream_headers};
 use crate::net::loopback_if_unspecified;
+use crate::pages::error_page::RequestError;
 
 /// Forwards a request to the service. After a switch of protocols the two sides are connected.
 ///

@@ -1,6 +1,7 @@
 //! Receives request bodies completely before they are sent to gunicorn: a slow client takes our memory, not a
 //! thread of Frappe. Large bodies go to an unnamed file.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,15 +13,15 @@ use tokio::time::timeout;
 
 use super::answer::{Body, Content};
 use super::bounds::{MAX_REQUEST_IN_MEMORY_BYTES, MIN_REQUEST_BYTES};
-use super::budget::{Charge, Kind, Place};
 use super::client_timeout::ClientTimeout;
-use super::error_page::RequestError;
-use super::file_body::FileBody;
-use super::logins::Examiner;
 use super::metrics::DropReason;
-use super::room::RoomWait;
 use super::shared::Shared;
-use super::spool_file::{SpoolError, SpoolFile};
+use crate::buffers::budget::{Charge, Kind, Place};
+use crate::buffers::room::RoomWait;
+use crate::buffers::spool_file::{SpoolError, SpoolFile};
+use crate::logins::Examiner;
+use crate::pages::error_page::RequestError;
+use crate::static_files::file_body::{FileBody, Readable};
 
 /// Bytes that are written at once; each write takes a thread.
 const WRITE_BYTES: usize = 256 * 1024;
@@ -48,6 +49,12 @@ impl Spooled {
             Self::Memory(bytes) => Content::Bytes(bytes.clone()),
             Self::File(file, length) => Content::File(FileBody::new(file.clone(), 0, *length)),
         })
+    }
+}
+
+impl Readable for SpoolFile {
+    fn file(&self) -> &File {
+        Self::file(self)
     }
 }
 

@@ -1,6 +1,7 @@
 //! TLS for client connections: the crypto provider, the certificate files, and error texts.
 
 pub mod public;
+pub mod server;
 mod verify;
 
 use std::io;

@@ -2,9 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::ops::Deref;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use nix::sys::statvfs::fstatvfs;
 
@@ -33,6 +32,10 @@ impl SpoolFile {
         Ok(Self { file, charge: Mutex::new(charge) })
     }
 
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     /// The length of the file.
     pub fn length(&self) -> u64 {
         self.charge.lock().unwrap_or_else(PoisonError::into_inner).bytes()
@@ -50,35 +53,5 @@ impl SpoolFile {
             return Err(SpoolError::NoRoom);
         }
         Ok((&self.file).write_all(addition)?)
-    }
-}
-
-/// A file that is being sent: a file of a site, or a spool file.
-#[derive(Clone, Debug)]
-pub enum SentFile {
-    Site(Arc<File>),
-    Spool(Arc<SpoolFile>),
-}
-
-impl Deref for SentFile {
-    type Target = File;
-
-    fn deref(&self) -> &File {
-        match self {
-            Self::Site(file) => file,
-            Self::Spool(spool) => &spool.file,
-        }
-    }
-}
-
-impl From<Arc<File>> for SentFile {
-    fn from(file: Arc<File>) -> Self {
-        Self::Site(file)
-    }
-}
-
-impl From<Arc<SpoolFile>> for SentFile {
-    fn from(file: Arc<SpoolFile>) -> Self {
-        Self::Spool(file)
     }
 }

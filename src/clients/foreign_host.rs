@@ -9,9 +9,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
 use super::address::Client;
-use super::log_throttle::LogThrottle;
 use crate::config::hosts::Hosts;
 use crate::status::metrics::help;
+use crate::telemetry::log_throttle::LogThrottle;
 
 /// Counts and logs requests with an unconfigured host.
 #[derive(Debug, Default)]

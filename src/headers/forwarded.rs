@@ -3,7 +3,7 @@
 use hyper::Version;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::address::Client;
+use crate::clients::address::Client;
 
 /// Headers of one connection only (RFC 9110, 7.6.1).
 const HOP_BY_HOP: [&str; 9] = [

@@ -33,10 +33,10 @@ use tokio::sync::Notify;
 pub use self::examiner::Examiner;
 use self::examiner::Login;
 use self::limiter::{Admission, By, Ended, Limiter, Subject};
-use super::error_page::RequestError;
-use super::log_throttle::LogThrottle;
 use crate::config::login_limit::LoginLimit;
+use crate::pages::error_page::RequestError;
 use crate::status::metrics::{LabelSet, help};
+use crate::telemetry::log_throttle::LogThrottle;
 
 /// The logins of this web port.
 #[derive(Debug)]

@@ -1,11 +1,12 @@
 //! Error responses for requests that Frappe did not answer: JSON for programs, a plain page for people. Both
 //! contain the request id, and no internal details.
 
+use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Response, StatusCode, Uri};
 use serde_json::json;
 
-use super::answer::{Body, text};
+use super::text::text;
 
 /// The reason why a request is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +122,7 @@ impl Reader {
     }
 }
 
-pub fn page(error: RequestError, reader: Reader, id: &str) -> Response<Body> {
+pub fn page(error: RequestError, reader: Reader, id: &str) -> Response<Bytes> {
     let status = error.status();
     let reason = status.canonical_reason().unwrap_or_default();
     let sentence = error.sentence();

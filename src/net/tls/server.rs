@@ -1,4 +1,4 @@
-//! TLS of the web port, if a certificate is mounted. A renewed certificate is used without a restart.
+//! TLS of a port of ours, if a certificate is mounted. A renewed certificate is used without a restart.
 
 use std::fs;
 use std::io;
@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::Registry;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -19,7 +17,6 @@ use x509_cert::der::Decode;
 use crate::net::tls::public::is_public;
 use crate::net::tls::{certificates, private_key, provider};
 use crate::outcome::{Fault, Result};
-use crate::status::metrics::help;
 
 /// Interval at which the files are checked, when a client connects.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -72,10 +69,9 @@ impl Tls {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).loaded.is_public
     }
 
-    pub fn register(&self, registry: &mut Registry) {
-        let name = "tls_certificate_expiry_timestamp_seconds";
-        let expiry_s = i64::try_from(self.current().expiry_s).unwrap_or(i64::MAX);
-        registry.register(name, help(name), ConstGauge::new(expiry_s));
+    /// The expiry of the certificate in Unix time, in seconds.
+    pub fn expiry_s(&self) -> u64 {
+        self.current().expiry_s
     }
 
     fn current(&self) -> Loaded {

@@ -12,8 +12,7 @@ use std::net::IpAddr;
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::address::Client;
-use super::shared::Shared;
+use crate::clients::address::Client;
 use crate::config::frame_ancestors::FrameAncestors;
 use crate::config::hosts::name_of;
 use crate::config::security_headers::SecurityHeaders;
@@ -42,19 +41,13 @@ impl From<SecurityHeaders> for Headers {
 
 /// What the headers of a response follow from.
 pub struct Rules<'a> {
-    headers: &'a Headers,
-    ancestors: &'a FrameAncestors,
+    pub headers: &'a Headers,
+    pub ancestors: &'a FrameAncestors,
     /// False if the certificate of the web port is of a private CA.
-    is_public: bool,
+    pub is_public: bool,
 }
 
-impl<'a> Rules<'a> {
-    pub fn of(shared: &'a Shared) -> Self {
-        let is_public = shared.tls.as_ref().is_none_or(|tls| tls.is_public());
-        let settings = &shared.settings;
-        Self { headers: &settings.security_headers, ancestors: &settings.frame_ancestors, is_public }
-    }
-
+impl Rules<'_> {
     /// Adds the missing headers. `client` is None if the request named no valid host.
     pub fn protect(&self, headers: &mut HeaderMap, client: Option<&Client>, path: &str) {
         for (name, value) in &self.headers.always {

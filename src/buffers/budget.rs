@@ -14,13 +14,13 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use super::bounds::{MAX_BUFFERED_IN_MEMORY_BYTES, MEMORY_PERCENT, SMALL_BODY_BYTES};
-use super::log_throttle::LogThrottle;
 use super::room::WaitingUploads;
 use crate::config::runtime_size::{
     LARGE_REQUESTS_PERCENT, RESERVED_PERCENT, RESPONSES_PERCENT, SMALL_REQUESTS_PERCENT, capacity_bytes,
     share_bytes,
 };
 use crate::status::metrics::{LabelSet, help};
+use crate::telemetry::log_throttle::LogThrottle;
 
 /// The kind of buffered data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,10 +6,9 @@ use std::time::UNIX_EPOCH;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 
-use super::answer::{Body, Content};
+use super::accept_encoding;
 use super::conditional::{Validators, Verdict, evaluate, range_applies};
 use super::file_body::FileBody;
-use super::gzip_body::{self, GzipBody};
 use super::open::Found;
 use super::open_beneath::Opened;
 use super::ranges::{self, Range};
@@ -51,8 +50,16 @@ pub fn accepted(request_headers: &HeaderMap) -> Vec<Encoding> {
     if request_headers.contains_key(header::RANGE) {
         Vec::new()
     } else {
-        gzip_body::accepted(request_headers)
+        accept_encoding::accepted(request_headers)
     }
+}
+
+/// The body of a response with a file.
+pub enum FileContent {
+    Empty,
+    Plain(FileBody),
+    /// To be compressed while it is sent.
+    Gzip(FileBody),
 }
 
 /// The form in which a file is sent.
@@ -87,12 +94,12 @@ impl<'a> Form<'a> {
         if let Self::Compressed(_, opened) = self { opened } else { &found.original }
     }
 
-    fn content(&self, found: &'a Found, first: u64, end: u64) -> Content {
-        let file = Content::File(FileBody::new(self.opened(found).file.clone(), first, end));
+    fn content(&self, found: &'a Found, first: u64, end: u64) -> FileContent {
+        let file = FileBody::new(self.opened(found).file.clone(), first, end);
         match self {
-            _ if end == first => Content::Empty,
-            Self::Gzip => Content::Gzip(Box::new(GzipBody::new(file))),
-            _ => file,
+            _ if end == first => FileContent::Empty,
+            Self::Gzip => FileContent::Gzip(file),
+            _ => FileContent::Plain(file),
         }
     }
 }
@@ -105,7 +112,7 @@ pub fn answer(
     request_headers: &HeaderMap,
     accepted: &[Encoding],
     options: &ServeOptions,
-) -> Response<Body> {
+) -> Response<FileContent> {
     let content_type = content_type::of(name);
     let form = Form::of(found, name, accepted);
     let modified = found.original.metadata.modified().unwrap_or(UNIX_EPOCH);
@@ -117,8 +124,8 @@ pub fn answer(
         _ => Range::All,
     };
     let (status, first, end) = extent(evaluate(request_headers, &validators), range, length);
-    let content = if *method == Method::HEAD { Content::Empty } else { form.content(found, first, end) };
-    let mut response = Response::new(Body::new(content));
+    let content = if *method == Method::HEAD { FileContent::Empty } else { form.content(found, first, end) };
+    let mut response = Response::new(content);
     *response.status_mut() = status;
     let text = |text: String| HeaderValue::try_from(text).expect("made of digits and dates");
     let fixed = HeaderValue::from_static;

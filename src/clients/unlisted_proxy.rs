@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use super::log_throttle::LogThrottle;
+use crate::telemetry::log_throttle::LogThrottle;
 
 /// Below this number of requests nothing is known.
 const MIN_REQUESTS: u32 = 100;

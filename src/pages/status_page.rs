@@ -6,13 +6,14 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::answer::{Body, text};
 use super::error_page::STYLE;
 use super::status_steps::{Step, start_steps, update_steps};
+use super::text::text;
 use crate::status::handle::{Phase, Status};
 
 /// For programs; the page in a browser polls by itself.
@@ -34,7 +35,7 @@ struct PageContent {
 }
 
 /// Responds instead of a site that is not ready.
-pub fn answer(status: &Status, request_headers: &HeaderMap) -> Response<Body> {
+pub fn answer(status: &Status, request_headers: &HeaderMap) -> Response<Bytes> {
     let (phase, headline) = match status.phase {
         Phase::FailedHeld => (Phase::FailedHeld.as_str(), "This site could not be started"),
         Phase::Suspended => (Phase::Suspended.as_str(), "This site is being worked on"),
@@ -50,25 +51,27 @@ pub fn answer(status: &Status, request_headers: &HeaderMap) -> Response<Body> {
 }
 
 /// During a migration, people get the page instead of Frappe's own, and programs keep the response that they know.
+/// None for Frappe's own, whose headers are amended.
 pub fn during_update(
     status: &Status,
     request_headers: &HeaderMap,
-    mut from_frappe: Response<Body>,
-) -> Response<Body> {
+    of_frappe: &mut HeaderMap,
+) -> Option<Response<Bytes>> {
     let gate = &status.gate;
     let has_failed = gate.problem.is_some();
     if !has_failed && gate.running.is_none() {
-        return from_frappe;
+        return None;
     }
     if !accepts_html(request_headers) && !request_headers.contains_key(PHASE) {
-        from_frappe.headers_mut().entry(header::RETRY_AFTER).or_insert(RETRY_AFTER);
-        return from_frappe;
+        of_frappe.entry(header::RETRY_AFTER).or_insert(RETRY_AFTER);
+        return None;
     }
     let headline = match has_failed {
         true => "This site could not be updated",
         false => "This site is being updated",
     };
-    PageContent { phase: "updating", headline, steps: update_steps(gate), has_failed }.answer(request_headers)
+    let content = PageContent { phase: "updating", headline, steps: update_steps(gate), has_failed };
+    Some(content.answer(request_headers))
 }
 
 fn accepts_html(request_headers: &HeaderMap) -> bool {
@@ -81,7 +84,7 @@ fn accepts_html(request_headers: &HeaderMap) -> bool {
 const FAILED: &str = "Something went wrong. The reason, and what to do, is in the log of this server.";
 
 impl PageContent {
-    fn answer(&self, request_headers: &HeaderMap) -> Response<Body> {
+    fn answer(&self, request_headers: &HeaderMap) -> Response<Bytes> {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let mut response = if accepts_html(request_headers) {
             text(status, "text/html; charset=utf-8", self.html())
@@ -161,29 +164,26 @@ setInterval(show,1000);show();setTimeout(poll,2000);
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::BodyExt;
-
     use super::*;
     use crate::status::gate::RunningMigration;
     use crate::status::handle::{RoleName, StatusHandle};
 
-    async fn page(response: Response<Body>) -> String {
-        let bytes = response.into_body().collect().await.unwrap().to_bytes();
-        String::from_utf8(bytes.to_vec()).unwrap()
+    fn page(response: Response<Bytes>) -> String {
+        String::from_utf8(response.into_body().to_vec()).unwrap()
     }
 
-    #[tokio::test]
-    async fn the_page_shows_a_failure_without_its_reason() {
+    #[test]
+    fn the_page_shows_a_failure_without_its_reason() {
         let status = StatusHandle::new(RoleName::Web, None);
         status.update(|status| status.last_error = Some("secret".into()));
         status.enter(Phase::FailedHeld, None);
         let html = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("text/html"))]);
-        let page = page(answer(&status.read(), &html)).await;
+        let page = page(answer(&status.read(), &html));
         assert!(!page.contains("secret") && page.contains(FAILED), "{page}");
     }
 
-    #[tokio::test]
-    async fn each_state_has_its_own_sentence() {
+    #[test]
+    fn each_state_has_its_own_sentence() {
         for (phase, keeps_failing, shown_phase, message) in [
             (Phase::WaitingForDependencies, false, "waiting_for_dependencies", PREPARED),
             (Phase::Bootstrapping, false, "bootstrapping", PREPARED),
@@ -198,29 +198,24 @@ mod tests {
             status.update(|status| status.web_keeps_failing = keeps_failing);
             let response = answer(&status.read(), &HeaderMap::new());
             assert_eq!(response.headers()[PHASE], shown_phase);
-            let json: Value = serde_json::from_str(&page(response).await).unwrap();
+            let json: Value = serde_json::from_str(&page(response)).unwrap();
             assert_eq!((&json["phase"], &json["message"]), (&shown_phase.into(), &message.into()));
             assert_eq!(json["problem"].is_null(), !["failing", "held"].contains(&shown_phase), "{json}");
         }
     }
 
-    #[tokio::test]
-    async fn programs_keep_the_response_of_frappe_during_an_update() {
-        let from_frappe = || {
-            let mut response = Response::new(Body::from(bytes::Bytes::from("of Frappe")));
-            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            response
-        };
+    #[test]
+    fn programs_keep_the_response_of_frappe_during_an_update() {
+        let mut of_frappe = HeaderMap::new();
         let status = StatusHandle::new(RoleName::Web, None);
         let html = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("text/html"))]);
         // Maintenance set by an operator: Frappe's response is unchanged.
-        assert_eq!(page(during_update(&status.read(), &html, from_frappe())).await, "of Frappe");
+        assert!(during_update(&status.read(), &html, &mut of_frappe).is_none() && of_frappe.is_empty());
         let running = RunningMigration { holder: Some("secret-pod".into()), reported: "secret".into() };
         status.update(|status| status.gate.running = Some(running));
-        let shown = page(during_update(&status.read(), &html, from_frappe())).await;
+        let shown = page(during_update(&status.read(), &html, &mut of_frappe).unwrap());
         assert!(shown.contains("is being updated") && !shown.contains("secret"), "{shown}");
-        let program = during_update(&status.read(), &HeaderMap::new(), from_frappe());
-        assert_eq!(program.headers()[header::RETRY_AFTER], RETRY_AFTER);
-        assert_eq!(page(program).await, "of Frappe");
+        assert!(during_update(&status.read(), &HeaderMap::new(), &mut of_frappe).is_none());
+        assert_eq!(of_frappe[header::RETRY_AFTER], RETRY_AFTER);
     }
 }

@@ -19,10 +19,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use super::address::Client;
-use super::log_throttle::LogThrottle;
-use super::shared::Settings;
-use crate::config::hosts::{is_internal, name_of};
+use crate::config::hosts::{Hosts, is_internal, name_of};
 use crate::status::metrics::{LabelSet, help};
+use crate::telemetry::log_throttle::LogThrottle;
 
 const PING: &str = "/api/method/ping";
 /// The release that answers 404 to a host that the Ingress does not name.
@@ -31,6 +30,14 @@ const REFUSED_FROM: &str = "0.4.0";
 const MAX_NAMES: usize = 16;
 const ADDRESS: &str = "(address)";
 const OTHERS: &str = "(others)";
+
+/// The hosts of the configuration, and the site that is bootstrapped.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownHosts<'a> {
+    pub site: Option<&'a str>,
+    pub hosts: &'a Hosts,
+    pub ingress_hosts: Option<&'a Hosts>,
+}
 
 #[derive(Debug)]
 pub struct UnlistedHosts {
@@ -51,15 +58,15 @@ impl UnlistedHosts {
     }
 
     /// Returns the site of a request. None for a host that is refused.
-    pub fn site(&self, settings: &Settings, client: &Client, path: &str) -> Option<String> {
-        let site = settings.hosts.site(&client.host);
+    pub fn site(&self, known: &KnownHosts<'_>, client: &Client, path: &str) -> Option<String> {
+        let site = known.hosts.site(&client.host);
         let is_internal = || self.is_internal(&name_of(&client.host)) || path == PING;
         if site.is_none() {
-            return settings.site.clone().filter(|_| settings.hosts.refuses_others() && is_internal());
+            return known.site.map(String::from).filter(|_| known.hosts.refuses_others() && is_internal());
         }
-        if let (Some(listed), Some(site)) = (&settings.ingress_hosts, &site)
+        if let (Some(listed), Some(site)) = (known.ingress_hosts, &site)
             && listed.site(&client.host).is_none()
-            && !settings.hosts.is_named(&client.host, site)
+            && !known.hosts.is_named(&client.host, site)
             && !is_internal()
         {
             self.note(client);
