@@ -21,6 +21,8 @@ use crate::frappe::common_config::Overrides;
 use crate::leader::context::Context;
 use crate::outcome::Flow;
 use crate::overlay::BenchOverlay;
+use crate::record::restoring::refuse_unfinished;
+use crate::record::volume::Volume;
 
 /// A finished site whose own login is known: a role may serve it.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub struct Bootstrapped {
 /// # Errors
 /// The fault or the signal that stopped it. Each leaves a state from which the next start can continue.
 pub async fn bootstrap(context: &Context<'_>) -> Flow<Bootstrapped> {
+    let volume = Volume::read_only(context.pod.bench.cauldron_site(context.site));
+    refuse_unfinished(volume.restoring()?.as_ref())?;
     let leads = match context.pod.config.bootstrap {
         BootstrapMode::Lead => true,
         BootstrapMode::Auto => context.database.login.is_some(),

@@ -16,6 +16,8 @@ use crate::config::variable::RUN_SETTINGS;
 
 /// The program name under which git runs this program to get a login (apps/git/askpass.rs).
 pub const ASKPASS: &str = "git-askpass";
+/// The program name under which this program isolates itself and becomes another one (scratch/isolate.rs).
+pub const ISOLATE: &str = "isolate";
 
 /// PID 1 for Frappe and ERPNext containers.
 #[derive(Debug, Parser)]
@@ -75,6 +77,8 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Replace the site by a backup or by bench's archives; continues after a kill, `--undo` goes back
+    Restore(Restore),
     /// Write common_site_config.json, then exit
     Configure,
     /// Check settings, servers, volume, apps and site, and explain each problem; changes nothing
@@ -131,6 +135,60 @@ pub enum Command {
     /// Answers git's prompt for a login. Selected by the program's name, never by a word of the command line.
     #[command(skip)]
     GitAskpass { program: PathBuf, prompt: String },
+    /// Becomes another program without network. Selected by the program's name, never by a word of the command line.
+    #[command(skip)]
+    Isolate { arguments: Vec<OsString> },
+}
+
+/// The arguments of `restore`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Restore {
+    /// The id of a backup in the repository CAULDRON_BACKUP_TO, or `newest`
+    #[arg(conflicts_with_all = ["database_archive", "public_files_archive", "private_files_archive", "site_config", "undo"])]
+    pub backup: Option<String>,
+    /// bench's archive of the database: FILE-database.sql.gz, or plain SQL
+    #[arg(long, value_name = "FILE")]
+    pub database_archive: Option<PathBuf>,
+    /// bench's archive of the public files: FILE-files.tar or .tgz
+    #[arg(long, value_name = "FILE")]
+    pub public_files_archive: Option<PathBuf>,
+    /// bench's archive of the private files: FILE-private-files.tar or .tgz
+    #[arg(long, value_name = "FILE")]
+    pub private_files_archive: Option<PathBuf>,
+    /// bench's copy of site_config.json, with the encryption key
+    #[arg(long, value_name = "FILE")]
+    pub site_config: Option<PathBuf>,
+    /// Restore only the database, with its key, or only the files
+    #[arg(long, value_enum)]
+    pub only: Option<Part>,
+    /// Restore a backup of another site's name into this one
+    #[arg(long)]
+    pub rename: bool,
+    /// The restored site replaces the installation that the backup is of: it is not muted
+    #[arg(long)]
+    pub take_over: bool,
+    /// Replace a complete site without a backup of it: the id that the refusal prints
+    #[arg(long, value_name = "ID")]
+    pub no_safety_backup: Option<String>,
+    /// Go back to the state before a restore that was interrupted
+    #[arg(long, conflicts_with_all = ["database_archive", "public_files_archive", "private_files_archive", "only"])]
+    pub undo: bool,
+}
+
+/// A part of a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    Database,
+    Files,
+}
+
+impl Part {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::Files => "files",
+        }
+    }
 }
 
 /// `backup` alone takes one.
@@ -155,6 +213,20 @@ pub enum BackupCommand {
         /// Remove them
         #[arg(long)]
         yes: bool,
+    },
+    /// Prove a backup: restore it into scratch, count its rows and files, and run the site's code on it
+    Verify {
+        /// Its id, or `newest`
+        #[arg(default_value = "newest")]
+        backup: String,
+    },
+    /// Restore a backup into scratch and print the psql command that opens it, until the time is over
+    Open {
+        /// Its id, or `newest`
+        backup: String,
+        /// Minutes after which it is deleted
+        #[arg(long, value_name = "MINUTES", default_value_t = 60)]
+        minutes: u64,
     },
     /// Run a program with the repository and its password in the environment, such as `restic check`
     Exec {
@@ -204,7 +276,7 @@ impl Cli {
     /// clap's errors, which include `--help` and `--version`.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
-        if let Some(command) = Self::git_askpass(&arguments) {
+        if let Some(command) = Self::git_askpass(&arguments).or_else(|| Self::isolate(&arguments)) {
             let settings = BTreeMap::new();
             return Ok(Self {
                 command,
@@ -231,6 +303,12 @@ impl Cli {
         let program = PathBuf::from(arguments.first()?);
         let prompt = arguments.get(1).map(|prompt| prompt.to_string_lossy().into_owned()).unwrap_or_default();
         (program.file_name()? == ASKPASS).then_some(Command::GitAskpass { program, prompt })
+    }
+
+    fn isolate(arguments: &[OsString]) -> Option<Command> {
+        let (program, arguments) = arguments.split_first()?;
+        let is_isolate = std::path::Path::new(program).file_name()? == ISOLATE;
+        is_isolate.then(|| Command::Isolate { arguments: arguments.to_vec() })
     }
 
     fn has_subcommand(word: &str) -> bool {

@@ -19,6 +19,7 @@ mod once;
 mod plan;
 mod probe;
 mod renewal;
+mod restore;
 mod run;
 mod serve;
 mod site;
@@ -39,7 +40,7 @@ use crate::frappe::supported;
 use crate::outcome::{self, Fault, Flow, SIGNAL_BASE, Stopped};
 use crate::roles::Role;
 use crate::supervise::signals::Shutdown;
-use crate::{sys, telemetry};
+use crate::{scratch, sys, telemetry};
 
 /// A running command; its output is the exit code.
 type Running<'a> = Pin<Box<dyn Future<Output = Flow<u8>> + 'a>>;
@@ -110,6 +111,11 @@ fn entry(command: Command, format: Format) -> Entry {
                 Box::pin(maintenance::maintenance(c, action, force, format, s))
             })
         }
+        Command::Restore(arguments) => {
+            Entry::with_supported_frappe(Needs { backup: true, ..Needs::SERVERS }, |c, s| {
+                Box::pin(restore::restore(c, arguments, s))
+            })
+        }
         Command::Apps { what: Apps::Fetch } => {
             Entry::with_supported_frappe(Needs::BENCH, |c, s| Box::pin(apps_fetch::fetch(c, s)))
         }
@@ -147,6 +153,7 @@ fn entry(command: Command, format: Format) -> Entry {
         Command::Run { restart, command } => Entry::Init(run::Program { command, restart }),
         Command::Completions { shell } => Entry::Immediate(Box::new(move || completions::completions(shell))),
         Command::Man => Entry::Immediate(Box::new(man::man)),
+        Command::Isolate { arguments } => Entry::Immediate(Box::new(move || scratch::isolate(&arguments))),
         Command::GitAskpass { program, prompt } => {
             Entry::Immediate(Box::new(move || git_askpass::git_askpass(&program, &prompt)))
         }

@@ -99,6 +99,8 @@ pub struct Config {
     pub bench: PathBuf,
     pub runtime_dir: Option<PathBuf>,
     pub data_dir: Option<PathBuf>,
+    /// The parent of the folders in which backups are verified.
+    pub scratch_dir: Option<PathBuf>,
     pub embedded: bool,
     pub database: Option<database::DatabaseConfig>,
     pub redis: redis::RedisConfig,
@@ -153,6 +155,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let servers = servers::read(reader, &place.files, needs.servers, embedded);
     let runtime_dir = read_path(reader, "CAULDRON_RUNTIME_DIR");
     let data_dir = read_path(reader, "CAULDRON_DATA_DIR");
+    let scratch_dir = read_path(reader, "CAULDRON_SCRATCH_DIR");
     let secrets = secrets::read(reader);
     let addresses = addresses::read(reader, &place.files, needs.socketio);
     let identity = identity::read(reader);
@@ -175,6 +178,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         bench: place.bench?,
         runtime_dir,
         data_dir,
+        scratch_dir,
         embedded,
         database: servers.database,
         redis: servers.redis,

@@ -7,6 +7,7 @@
 mod data;
 mod leftover;
 mod postgres;
+pub mod private;
 mod redis;
 
 use std::sync::Arc;

@@ -7,7 +7,10 @@
 //!   commands       the commands: each from its configuration to its exit code
 //!   doctor         examines settings, servers, volume and site; changes nothing
 //!   roles          web, worker, scheduler, socketio: the processes of each, and its health
+//!   verify_backup  proves a backup: restored into scratch, counted, and served by Frappe's code
+//!   scratch        a private PostgreSQL, Redis and bench in a folder that is deleted, from which nothing gets out
 //!   embedded       PostgreSQL and Redis in this container
+//!   restore        restores a site from a backup or from bench's archives
 //!   bring_up       from a server and a volume to a site that can be served: as leader or follower
 //!   take_backup    takes a backup of the site into the repository, and forgets old ones
 //!   migrate        the gate: who may migrate, when, in which order, and what happens on failure
@@ -88,7 +91,9 @@ mod readme;
 mod record;
 mod redis_client;
 mod restic;
+mod restore;
 mod roles;
+mod scratch;
 mod site_state;
 mod static_files;
 mod status;
@@ -97,6 +102,7 @@ mod sys;
 mod take_backup;
 mod telemetry;
 mod tick;
+mod verify_backup;
 mod web_files;
 
 use std::process::ExitCode;

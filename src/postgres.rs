@@ -9,6 +9,8 @@
 //! | notifications between sessions | `notifications` | `record` (waiting pods read at once; without them, after seconds) |
 //! | changes of tables in a transaction, with a lock timeout | `ddl` | `create` (clearing an unfinished creation), `record` (patches of its schema) |
 //! | the objects in a database, and their owners | `catalog` | `site_state` (empty, ours or foreign), `create`, `leader` |
+//! | a database's contents set aside while others are loaded | `aside` | `restore` |
+//! | a plain dump read on its way into psql | `plain_dump` | `restore`, `verify_backup` |
 //! | a dump by a program, and which version can dump which server | `dump`, `version` | `leader` (the backup), `doctor` |
 //!
 //! Plain SQL of other rooms also depends on PostgreSQL: roles, grants and databases (`create::provision`,
@@ -16,12 +18,14 @@
 //! `to_jsonb` of a row, which reads a column that may be absent (`record::schema`, `frappe`).
 
 pub mod advisory_lock;
+pub mod aside;
 pub mod catalog;
 mod connect;
 pub mod ddl;
 pub mod dump;
 pub mod error;
 pub mod notifications;
+pub mod plain_dump;
 mod session;
 pub mod sessions;
 pub mod sql;

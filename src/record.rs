@@ -4,7 +4,7 @@
 //! ```text
 //!   database   state (a row per site; gate is a column) · migrations (a row per fingerprint) · journal (a row per app)
 //!              pins · schema · reader · database_id
-//!   volume     volume (sites/.cauldron/<site>/) · exclusive_lock (its file `hold`) · durations (of steps)
+//!   volume     volume (sites/.cauldron/<site>/) · exclusive_lock (its file `hold`) · restoring (a restore on its way) · durations (of steps)
 //!   pure       timing (of the protocol) · phase (of a site) · stage (of a migration) · identity (own site or copy)
 //! ```
 //!
@@ -20,6 +20,7 @@ pub mod migrations;
 pub mod phase;
 pub mod pins;
 pub mod reader;
+pub mod restoring;
 pub mod schema;
 pub mod stage;
 pub mod state;

@@ -20,5 +20,5 @@ mod version;
 
 pub use self::backup::{Saved, Saving, Source, pipe};
 pub use self::repository::Presence;
-pub use self::run::{OnLine, Restic};
+pub use self::run::{OnLine, Restic, Words};
 pub use self::snapshot::{Snapshot, SnapshotId};

@@ -9,6 +9,7 @@ pub mod exit;
 pub mod file;
 pub mod filesystem;
 pub mod folder_watch;
+pub mod isolation;
 pub mod limits;
 pub mod pidfd;
 pub mod priority;

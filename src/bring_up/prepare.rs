@@ -127,6 +127,7 @@ async fn open(
         read_folder: &|| read_folder(context),
         known_passwords: &known_passwords,
         password_works,
+        restores: false,
         check_requirements: &|| needed_for_creation(context).map(drop),
     })
     .await?;

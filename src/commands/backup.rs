@@ -3,6 +3,7 @@
 mod exec;
 mod forget;
 mod list;
+mod verify;
 
 use super::once::SWEEP_GRACE;
 use crate::backups::tags::Why;
@@ -24,6 +25,8 @@ pub async fn backup(config: Config, backup: Backup, format: Format, shutdown: &S
         None => take(&pod, backup.scheduled, backup.beside, format).await,
         Some(BackupCommand::List) => list::list(&pod, format).await,
         Some(BackupCommand::Forget { yes }) => forget::forget(&pod, yes, format).await,
+        Some(BackupCommand::Verify { backup }) => verify::verify(&pod, &backup, format).await,
+        Some(BackupCommand::Open { backup, minutes }) => verify::open(&pod, &backup, minutes).await,
         Some(BackupCommand::Exec { command }) => exec::exec(&pod, command).await,
     };
     pod.processes.sweep(SWEEP_GRACE, shutdown.forced()).await;

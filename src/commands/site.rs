@@ -105,16 +105,22 @@ impl Site {
 
     /// Waits for the dependencies, then brings the site up.
     pub async fn bring_up(&self) -> Flow<Bootstrapped> {
-        let Pod { config, status, shutdown, .. } = &self.pod;
         self.wait_until_free().await?;
+        let ready = self.wait_for_dependencies().await?;
+        self.pod.status.enter(Phase::Bootstrapping, Some(Operation::Inspecting));
+        self.bootstrap_with(&self.pod, ready).await
+    }
+
+    /// Waits until PostgreSQL and Redis work.
+    pub async fn wait_for_dependencies(&self) -> Flow<DepsReady> {
+        let Pod { config, status, shutdown, .. } = &self.pod;
         status.enter(Phase::WaitingForDependencies, None);
         let started = std::time::Instant::now();
         let targets = DepsTargets::before_bootstrap(config)?;
         let publish = |missing| status.begin(Operation::WaitingForDependencies(missing));
         let ready = deps::wait_all(&targets, config.wait_timeout, shutdown, publish).await?;
         status.update(|status| status.dependencies_wait = Some(started.elapsed()));
-        status.enter(Phase::Bootstrapping, Some(Operation::Inspecting));
-        self.bootstrap_with(&self.pod, ready).await
+        Ok(ready)
     }
 
     /// Brings the site up and waits until every installed app can be imported here. Without one, requests

@@ -42,6 +42,8 @@ pub struct DesiredSite<'a> {
     pub known_passwords: &'a dyn Fn(&SiteFolder) -> Result<Vec<SecretString>>,
     /// True if one of them already opens the database: then no password is set.
     pub password_works: bool,
+    /// True if a backup is restored: then a lost database is created again, and an existing one is inspected later.
+    pub restores: bool,
     /// Checks the preconditions of a creation.
     pub check_requirements: &'a dyn Fn() -> Result<()>,
 }
@@ -72,6 +74,7 @@ pub async fn provision(wanted: &DesiredSite<'_>) -> Result<Provisioned> {
     let folder = (wanted.read_folder)()?;
     let known = (wanted.known_passwords)(&folder)?.into_iter().next();
     let refusal = match facts.database {
+        _ if wanted.restores => None,
         None => {
             let seen = observe::folder(&folder, database, name, OwnLogin::Works);
             let mark = observe::mark(volume, None)?;

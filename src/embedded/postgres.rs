@@ -18,6 +18,8 @@ use crate::supervise::signals::Shutdown;
 use crate::supervise::spawn::{Output, Spec};
 
 const SUPERUSER: &str = "postgres";
+/// Only a part of the socket's name.
+pub const PRIVATE_PORT: u16 = 5432;
 
 /// An existing cluster, with its port and the password of its superuser.
 pub struct Postgres {
@@ -104,14 +106,42 @@ impl Postgres {
     }
 
     pub fn spec(&self, data: &DataFolder) -> (Spec, Signal) {
-        let mut spec = Spec::new("postgres", self.binaries.join("postgres"));
-        spec.args = vec!["-D".into(), self.cluster.clone().into()];
-        for setting in [
+        let settings = [
             "listen_addresses=127.0.0.1".to_string(),
             format!("port={}", self.port),
             "unix_socket_directories=".into(),
             "log_min_messages=fatal".into(),
-        ] {
+        ];
+        self.spec_with(data, &settings)
+    }
+
+    /// A server that listens on a socket in `folder` alone, for data that nobody keeps.
+    pub fn private_spec(&self, data: &DataFolder, folder: &Path) -> (Spec, Signal) {
+        let settings = [
+            "listen_addresses=".to_string(),
+            format!("port={PRIVATE_PORT}"),
+            format!("unix_socket_directories={}", folder.display()),
+            "log_min_messages=fatal".into(),
+            "fsync=off".into(),
+            "full_page_writes=off".into(),
+            "wal_level=minimal".into(),
+            "max_wal_senders=0".into(),
+            "max_connections=60".into(),
+            // A migrate of 1,500 tables in one transaction.
+            "max_locks_per_transaction=1024".into(),
+        ];
+        self.spec_with(data, &settings)
+    }
+
+    /// The login of its superuser.
+    pub fn login(&self) -> Login {
+        Login { user: SUPERUSER.into(), password: Some(self.password.clone()) }
+    }
+
+    fn spec_with(&self, data: &DataFolder, settings: &[String]) -> (Spec, Signal) {
+        let mut spec = Spec::new("postgres", self.binaries.join("postgres"));
+        spec.args = vec!["-D".into(), self.cluster.clone().into()];
+        for setting in settings {
             spec.args.extend(["-c".into(), setting.into()]);
         }
         spec.env = ChildEnvironment::inherited().into_map();

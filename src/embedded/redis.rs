@@ -39,10 +39,32 @@ impl Redis {
     }
 
     pub fn spec(&self, data: &DataFolder) -> (Spec, Signal) {
+        self.spec_with(data, self.settings())
+    }
+
+    /// A server on a socket alone, for data that nobody keeps.
+    pub fn private_spec(&self, data: &DataFolder, socket: &Path) -> (Spec, Signal) {
+        let settings = format!(
+            "port 0\nunixsocket \"{}\"\nunixsocketperm 700\nrequirepass {}\ndir \"{}\"\npidfile \"{}\"\n\
+             save \"\"\nloglevel warning\n",
+            socket.display(),
+            self.password.expose_secret(),
+            self.folder.display(),
+            self.folder.join("redis.pid").display(),
+        );
+        self.spec_with(data, settings)
+    }
+
+    /// The URL of one of its databases over the socket, as redis-py reads it.
+    pub fn private_url(&self, socket: &Path, database: u8) -> String {
+        format!("unix://:{}@{}?db={database}", self.password.expose_secret(), socket.display())
+    }
+
+    fn spec_with(&self, data: &DataFolder, settings: String) -> (Spec, Signal) {
         let mut spec = Spec::new("redis", &self.program);
         // `-`: the configuration comes on standard input, so that the password is not in argv.
         spec.args = vec!["-".into()];
-        spec.stdin = Stdin::Bytes(self.settings().into_bytes().into());
+        spec.stdin = Stdin::Bytes(settings.into_bytes().into());
         spec.env = ChildEnvironment::inherited().into_map();
         spec.cwd = Some(self.folder.clone());
         spec.identity.clone_from(&data.identity);

@@ -99,6 +99,33 @@ impl Caches {
         }
     }
 
+    /// Deletes all keys of the site: another database is in the place of the one they came from.
+    ///
+    /// # Errors
+    /// The cause, in words.
+    pub async fn forget_site(&self) -> Result<(), String> {
+        let mut cursor = 0_u64;
+        loop {
+            let mut scan = Pipeline::new();
+            scan.cmd("SCAN")
+                .arg(cursor)
+                .arg("MATCH")
+                .arg(format!("{}|*", self.database))
+                .arg("COUNT")
+                .arg(1000);
+            let ((next, keys),): ((u64, Vec<Vec<u8>>),) = self.link.query(&scan).await?;
+            if !keys.is_empty() {
+                let mut delete = Pipeline::new();
+                delete.cmd("DEL").arg(keys).ignore();
+                self.link.query::<()>(&delete).await?;
+            }
+            cursor = next;
+            if cursor == 0 {
+                return Ok(());
+            }
+        }
+    }
+
     pub fn link(&self) -> &Link {
         &self.link
     }

@@ -101,9 +101,18 @@ impl ExclusiveLock {
     /// # Errors
     /// 75 if another command has it, 77 and 75 as for any file.
     pub fn acquire(&self, holder: &Holder) -> Result<HeldLock> {
-        if let Some(other) = self.holder() {
-            return Err(locked_by(&other));
+        match self.holder() {
+            Some(other) => Err(locked_by(&other)),
+            None => self.take(holder),
         }
+    }
+
+    /// Acquires the lock, whoever holds it. The caller knows that the holder is dead: it has a lock in the database that
+    /// a living holder would have.
+    ///
+    /// # Errors
+    /// 77 and 75 as for any file.
+    pub fn take(&self, holder: &Holder) -> Result<HeldLock> {
         let text = serde_json::to_string(holder).expect("a holder is JSON");
         let fault = |error: &io::Error| Fault::file(format!("cannot write {}", self.path.display()), error);
         if let Some(folder) = self.path.parent() {

@@ -25,6 +25,11 @@ pub const PATTERN: &str = "public.__cauldron_*";
 /// Their names, as a pattern for SQL's LIKE.
 pub const LIKE: &str = r"\_\_cauldron\_%";
 
+/// The beginning of their names.
+pub const PREFIX: &str = "__cauldron_";
+/// The table of [`super::state`] as COPY names it.
+pub const STATE_TABLE: &str = "public.__cauldron_state";
+
 /// Version 1, which never changes. Every later change is a patch.
 const FIRST: &str = r#"
 CREATE TABLE IF NOT EXISTS public."__cauldron_state" (

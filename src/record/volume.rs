@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::identity::{CopyMark, RestoreMark};
+use super::restoring::Restoring;
 use crate::bench::ATTEMPT;
 use crate::bench::atomic_file::{write_atomic, write_if_absent};
 use crate::outcome::{Fault, Result};
@@ -16,6 +17,7 @@ use crate::outcome::{Fault, Result};
 const COPY_MARK: &str = "copy.json";
 const RESTORE_MARK: &str = "restore.json";
 const LAST_BACKUP: &str = "last_backup.json";
+const RESTORING: &str = "restoring.json";
 const INSTALLED_APPS: &str = "installed_apps";
 
 /// The last backup of the site that is complete, as its command wrote it. The repository is not asked: no role has its
@@ -117,6 +119,28 @@ impl Volume {
 
     pub fn remove_restore_mark(&self) -> Result<()> {
         self.remove(RESTORE_MARK)
+    }
+
+    /// The restore that has begun and is not finished.
+    ///
+    /// # Errors
+    /// 78 if the file cannot be parsed.
+    pub fn restoring(&self) -> Result<Option<Restoring>> {
+        let path = self.folder.join(RESTORING);
+        let Some(text) = read_text(&path)? else { return Ok(None) };
+        let restoring = serde_json::from_str(&text).map_err(|error| {
+            let hint = "run `cauldron-frappe restore` again with the backup, which writes this file anew";
+            Fault::configuration(format!("{}: {error}", path.display()), hint)
+        })?;
+        Ok(Some(restoring))
+    }
+
+    pub fn write_restoring(&self, restoring: &Restoring) -> Result<()> {
+        self.write(RESTORING, &serde_json::to_vec_pretty(restoring).expect("a mark is JSON"))
+    }
+
+    pub fn remove_restoring(&self) -> Result<()> {
+        self.remove(RESTORING)
     }
 
     /// The site's database password, if we made one.

@@ -209,8 +209,8 @@ fn refusal(row: Row, observation: &Observation, site: &str, database: &str) -> F
                     "database `{database}` holds a complete site, and sites/{site} has no site_config.json"
                 ),
                 format!(
-                    "the volume is lost or the wrong one: mount the right one, or restore sites/ from a backup; if the \
-                     folder is lost permanently, set CAULDRON_ADOPT={} to create an empty one; nothing was changed",
+                    "the volume is lost or the wrong one: mount the right one, or restore sites/ from a backup \
+                     (`cauldron-frappe restore newest --only files`); if the folder is lost permanently, set CAULDRON_ADOPT={} to create an empty one; nothing was changed",
                     observation.database_id
                 ),
             ),

@@ -14,6 +14,7 @@ pub enum RoleName {
     Migrate,
     /// The bootstrap that applies changed secrets beside the serving roles.
     Renewal,
+    Restore,
     Scheduler,
     Socketio,
     Web,
@@ -30,6 +31,7 @@ impl RoleName {
             Self::Bootstrap => "bootstrap",
             Self::Migrate => "migrate",
             Self::Renewal => "renewal",
+            Self::Restore => "restore",
             Self::Scheduler => "scheduler",
             Self::Socketio => "socketio",
             Self::Web => "web",
@@ -59,6 +61,7 @@ mod tests {
             R::Bootstrap,
             R::Migrate,
             R::Renewal,
+            R::Restore,
             R::Scheduler,
             R::Socketio,
             R::Web,

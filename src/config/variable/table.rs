@@ -133,6 +133,8 @@ pub const VARIABLES: &[Variable] = &[
         "Size of CAULDRON_RUNTIME_DIR, such as the sizeLimit of its emptyDir: three quarters are for request and response bodies"),
     setting("CAULDRON_DATA_DIR", Path, "sites/.cauldron/embedded",
         "Folder for the data of the --embedded servers"),
+    setting("CAULDRON_SCRATCH_DIR", Path, "the folder for temporary files",
+        "Parent of the folder in which `backup verify` restores a backup"),
     setting("CAULDRON_WEB_ADDR", Form("address:port", "0.0.0.0:8000"), "[::]:8000, 0.0.0.0 without IPv6",
         "Address on which the web role listens"),
     setting("CAULDRON_REDIRECT_ADDR", Form("address:port", "[::]:8080"), "(none)",

@@ -1,0 +1,253 @@
+//! A restore from its first check to its end, and its undoing.
+
+use std::fs;
+use std::sync::Arc;
+
+use super::database::{self, Origin};
+use super::files::FileSwap;
+use super::hold::{Held, take};
+use super::settle::{forget_caches, mute, write_keys};
+use super::source::Source;
+use crate::leader::context::Context;
+use crate::outcome::refusal::Refusal;
+use crate::outcome::{Fault, Flow, Result, Stopped, TRY_AGAIN};
+use crate::postgres::version::major;
+use crate::record::restoring::Restoring;
+use crate::record::volume::Volume;
+use crate::site_state::decide::{Database, Folder, Names, decide};
+use crate::site_state::observe;
+
+/// The folders of a site, as in `frappe.installer.make_site_dirs`.
+const FOLDERS: [&str; 5] = ["private/backups", "private/files", "public/files", "locks", "logs"];
+
+/// Called with the number of bytes of the dump that were loaded.
+pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// What an operator asked for.
+pub struct Request {
+    pub source: Source,
+    pub database: bool,
+    pub files: bool,
+    /// The arguments of `restore`, to continue after a kill.
+    pub arguments: String,
+    /// The restored site is the one that people use from now on: it is not muted.
+    pub take_over: bool,
+    /// `--no-safety-backup`: the id of the site that may be replaced without a backup.
+    pub waived: Option<String>,
+}
+
+/// Restores the site. `safety` takes a backup of a site that is there; it gets the id of the site.
+///
+/// # Errors
+/// 65 for a damaged backup or a foreign database, 75 if a step failed or sessions stay connected, 77 for missing rights;
+/// a requested stop. The same command continues.
+pub async fn restore(
+    context: &Context<'_>,
+    request: &Request,
+    safety: impl AsyncFnOnce(&str) -> Flow<()>,
+) -> Flow<()> {
+    let source = &request.source;
+    context.pod.shutdown.guard(async { Ok(source.check().await?) }).await?;
+    let volume = Volume::open(context.pod.bench.cauldron_site(context.site))?;
+    let earlier = volume.restoring()?;
+    let opened =
+        context.pod.shutdown.guard(async { Ok(database::open(context, &volume, source).await?) }).await?;
+    let held = context.pod.shutdown.guard(async { Ok(take(context, volume, opened).await?) }).await?;
+    if let Some(earlier) = earlier.as_ref().filter(|earlier| earlier.complete) {
+        // Killed while it dropped what was set aside.
+        clean_up(&held).await?;
+        if earlier.from == source.describe() {
+            return end(held, Ok(()), source).await;
+        }
+    }
+    let continues = earlier.is_some_and(|earlier| !earlier.complete);
+    if let Err(stopped) = confirm(&held, request, continues, safety).await {
+        held.leadership.release().await;
+        return Err(stopped);
+    }
+    held.volume.write_restoring(&mark(request, false))?;
+    let done = tokio::select! {
+        biased;
+        done = replace(&held, request) => done,
+        fault = held.leadership.lost() => Err(fault.into()),
+    };
+    end(held, done, source).await
+}
+
+/// The last checks before anything is changed, and the backup of a site that would be lost.
+async fn confirm(
+    held: &Held<'_>,
+    request: &Request,
+    continues: bool,
+    safety: impl AsyncFnOnce(&str) -> Flow<()>,
+) -> Flow<()> {
+    let Held { context, leadership, .. } = held;
+    let server = major(leadership.client().version());
+    request.source.check_versions(server, context.pod.bench.frappe_major())?;
+    if request.database {
+        database::check_rights(leadership.client()).await?;
+    }
+    if continues || database::has_aside(leadership.client()).await? {
+        return Ok(());
+    }
+    let Some(id) = site_there(held).await? else { return Ok(()) };
+    let has_folder = context.pod.bench.site(context.site).join("site_config.json").exists();
+    if !request.database && !has_folder {
+        // The volume is lost: there are no files that could be.
+        return Ok(());
+    }
+    match &request.waived {
+        Some(waived) if *waived == id => tracing::warn!(
+            event = "restore.without_safety_backup",
+            id,
+            "replacing the site without a backup of it, as requested"
+        ),
+        Some(_) => return Err(unconfirmed(&id, "`--no-safety-backup` names another site").into()),
+        None if !has_folder => {
+            return Err(unconfirmed(&id, "no backup of it can be taken, because its folder is lost").into());
+        }
+        None => safety(&id).await?,
+    }
+    Ok(())
+}
+
+/// Replaces everything, in an order that a killed restore continues.
+async fn replace(held: &Held<'_>, request: &Request) -> Flow<()> {
+    let Held { context, volume, leadership, own, password, install_id, .. } = held;
+    let (source, site) = (&request.source, context.site);
+    let (client, folder) = (leadership.client(), context.pod.bench.site(site));
+    let login = database::site_login(own, password);
+    let status = context.pod.status.clone();
+    let progress: Progress = Arc::new(move |_| status.progress());
+    let mut origin = Origin::default();
+    if request.database {
+        origin = database::replace(context, client, &login, source, &progress).await?;
+    }
+    let swap = FileSwap::of(&context.pod.bench, site);
+    if request.files {
+        if let Some(stage) = swap.stage().await? {
+            source.unpack(context.pod, &stage).await?;
+        }
+        swap.put_in_place().await?;
+        tracing::info!(event = "restore.files_in_place", "the files are in their place");
+    }
+    for name in FOLDERS {
+        let path = folder.join(name);
+        fs::create_dir_all(&path)
+            .map_err(|error| Fault::file(format!("cannot create {}", path.display()), &error))?;
+    }
+    write_keys(held, request, &folder).await?;
+    let of = source.installation().or(origin.installation);
+    if let Some(of) = of.filter(|of| of != install_id && !request.take_over && request.database) {
+        mute(volume, of)?;
+    }
+    volume.write_restoring(&mark(request, true))?;
+    clean_up(held).await?;
+    Ok(())
+}
+
+fn mark(request: &Request, complete: bool) -> Restoring {
+    Restoring {
+        from: request.source.describe(),
+        arguments: request.arguments.clone(),
+        database: request.database,
+        files: request.files,
+        complete,
+    }
+}
+
+/// Drops what was set aside, once everything is restored.
+async fn clean_up(held: &Held<'_>) -> Result<()> {
+    database::discard(held.leadership.client()).await?;
+    FileSwap::of(&held.context.pod.bench, held.context.site).discard().await?;
+    forget_caches(held.context, &held.own.database).await;
+    held.volume.remove_restoring()
+}
+
+/// The id of the complete site in the database; None if there is none.
+///
+/// # Errors
+/// 65 for contents that are not a site of ours.
+async fn site_there(held: &Held<'_>) -> Result<Option<String>> {
+    let client = held.leadership.client();
+    let records = observe::records(client, held.context.site).await?;
+    let observation = observe::observe(client, &records, &held.volume, Folder::LoginWorks).await?;
+    let names = Names { site: held.context.site, database: &held.own.database, adopt: None };
+    if records.other_site.is_some() || matches!(observation.database, Database::NotComplete(_)) {
+        decide(&observation, &names)?;
+    }
+    Ok((observation.database == Database::Complete).then_some(observation.database_id))
+}
+
+/// The refusal of a restore over a site that would be lost.
+pub fn unconfirmed(id: &str, reason: &str) -> Fault {
+    Fault::foreign_data(
+        format!("there is a complete site in the database, and {reason}: it would be lost"),
+        format!(
+            "set CAULDRON_BACKUP_TO, so that a backup of it is taken first, or add `--no-safety-backup {id}` to replace it \
+             without one; nothing was changed"
+        ),
+    )
+    .named(Refusal::RestoreUnconfirmed)
+}
+
+async fn end(held: Held<'_>, done: Flow<()>, source: &Source) -> Flow<()> {
+    match &done {
+        Ok(()) => {
+            held.volume.remove_restoring()?;
+            tracing::info!(event = "restore.finished", from = source.describe(), "the site is restored");
+        }
+        Err(Stopped::Fault(fault)) => put_back(&held, fault).await?,
+        Err(Stopped::Signal(_)) => {}
+    }
+    held.leadership.release().await;
+    done
+}
+
+/// Goes back after a fault that another try would meet again, such as a damaged backup, or if nothing was changed yet.
+async fn put_back(held: &Held<'_>, fault: &Fault) -> Result<()> {
+    let client = held.leadership.client();
+    let is_complete = held.volume.restoring()?.is_some_and(|restoring| restoring.complete);
+    if is_complete || (fault.code == TRY_AGAIN && database::has_aside(client).await.unwrap_or(true)) {
+        return Ok(());
+    }
+    database::undo(client).await?;
+    FileSwap::of(&held.context.pod.bench, held.context.site).put_back().await?;
+    held.volume.remove_restoring()
+}
+
+/// Goes back to the state before a restore that was interrupted.
+///
+/// # Errors
+/// 65 if no restore is on its way, 75 if a step failed; the same command continues.
+pub async fn undo(context: &Context<'_>) -> Flow<()> {
+    let volume = Volume::open(context.pod.bench.cauldron_site(context.site))?;
+    let Some(restoring) = volume.restoring()? else {
+        let cause = "no restore of this site is on its way";
+        return Err(Fault::foreign_data(cause, "nothing has to be undone").into());
+    };
+    if restoring.complete {
+        let cause = format!(
+            "the restore from {} is complete, and what was set aside is partly dropped",
+            restoring.from
+        );
+        let hint =
+            format!("run `cauldron-frappe restore {}` again, which drops the rest", restoring.arguments);
+        return Err(Fault::foreign_data(cause, hint).into());
+    }
+    let none = Source::Archives(super::Archives::default());
+    let opened =
+        context.pod.shutdown.guard(async { Ok(database::open(context, &volume, &none).await?) }).await?;
+    let held = context.pod.shutdown.guard(async { Ok(take(context, volume, opened).await?) }).await?;
+    database::undo(held.leadership.client()).await?;
+    FileSwap::of(&context.pod.bench, context.site).put_back().await?;
+    forget_caches(context, &held.own.database).await;
+    held.volume.remove_restoring()?;
+    tracing::info!(
+        event = "restore.undone",
+        from = restoring.from,
+        "the site is as it was before the restore"
+    );
+    held.leadership.release().await;
+    Ok(())
+}

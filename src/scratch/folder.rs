@@ -1,0 +1,108 @@
+//! The folder of a scratch: named, locked, sized beforehand, and deleted at the end or by the next one.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::bench::file_thread::on_file_thread;
+use crate::embedded::private;
+use crate::outcome::{Fault, Result};
+use crate::pod::Pod;
+use crate::record::volume::random_id;
+
+const PREFIX: &str = "cauldron-scratch-";
+const LOCK: &str = "lock";
+/// PostgreSQL's own files, and Redis.
+const BASE_BYTES: u64 = 200 * 1024 * 1024;
+
+/// A folder that this process has locked.
+pub struct ScratchFolder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl ScratchFolder {
+    /// Creates a folder on a file system with enough space.
+    ///
+    /// # Errors
+    /// 75 without the space, 77 and 78 as for any file.
+    pub fn create(pod: &Pod, needed_bytes: u64) -> Result<Self> {
+        let parent = parent(pod);
+        let fault = |error: &std::io::Error| {
+            Fault::file(format!("cannot make a folder in {}", parent.display()), error)
+        };
+        let free = nix::sys::statvfs::statvfs(&parent).map_err(|error| fault(&error.into()))?;
+        let free_bytes = free.blocks_available() * free.fragment_size();
+        let needed_bytes = needed_bytes.saturating_add(BASE_BYTES);
+        if free_bytes < needed_bytes {
+            let mb = |bytes: u64| bytes / 1_000_000;
+            return Err(Fault::try_again(
+                format!(
+                    "{} has {} MB free, and the restored site needs about {} MB",
+                    parent.display(),
+                    mb(free_bytes),
+                    mb(needed_bytes)
+                ),
+                "set CAULDRON_SCRATCH_DIR to a folder with more space, such as an emptyDir",
+            ));
+        }
+        let path = parent.join(format!("{PREFIX}{}", &random_id()[..8]));
+        fs::create_dir(&path).map_err(|error| fault(&error))?;
+        // The servers may run as another user, who has to enter it; their own folder is theirs alone.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o711)).map_err(|error| fault(&error))?;
+        let lock = File::create(path.join(LOCK)).map_err(|error| fault(&error))?;
+        lock.lock().map_err(|error| fault(&error))?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Deletes it.
+    pub async fn remove(self) {
+        remove(self.path.clone()).await;
+    }
+}
+
+async fn remove(path: PathBuf) {
+    let shown = path.display().to_string();
+    let removed = on_file_thread(move || fs::remove_dir_all(path)).await;
+    if let Ok(Err(error)) = removed {
+        tracing::warn!(event = "scratch.not_removed", folder = shown, %error, "cannot delete the scratch folder");
+    }
+}
+
+/// Deletes the folders of processes that were killed, and ends the servers that run in them.
+///
+/// # Errors
+/// 75 if a server does not end.
+pub async fn remove_leftovers(pod: &Pod) -> Result<()> {
+    for entry in fs::read_dir(parent(pod)).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        let lock = File::options().write(true).open(path.join(LOCK));
+        if lock.as_ref().is_ok_and(|lock| lock.try_lock().is_err()) {
+            continue;
+        }
+        let folder = path.display().to_string();
+        tracing::info!(
+            event = "scratch.leftover_removed",
+            folder,
+            "deleting the scratch of a killed process"
+        );
+        let servers = path.join("servers");
+        if servers.exists() {
+            private::stop_leftovers(&servers).await?;
+        }
+        remove(path).await;
+    }
+    Ok(())
+}
+
+/// CAULDRON_SCRATCH_DIR, else the folder for temporary files.
+fn parent(pod: &Pod) -> PathBuf {
+    pod.config.scratch_dir.clone().unwrap_or_else(std::env::temp_dir)
+}

@@ -1,0 +1,158 @@
+//! Proves a backup: restores it into scratch, compares it with its manifest, and runs Frappe's code on it.
+//!
+//! ```text
+//!   backup ─▶ scratch ─▶ load ─▶ rows ─▶ files ─▶ list-apps ─▶ migrate ─▶ login page ─▶ login ─▶ a page ─▶ report
+//! ```
+//!
+//! Nothing gets out: Redis and PostgreSQL are private, Frappe's processes have neither network nor the real sites, where
+//! the container may take these away, and the report says whether it could (docs/restore.md#nothing-gets-out).
+
+mod checks;
+mod http;
+mod open;
+mod report;
+mod serve;
+
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use self::open::open;
+pub use self::report::{Check, Report};
+use crate::backups::manifest::{Manifest, REPORT_FILE};
+use crate::backups::tags::{Part, Tags, Verdict};
+use crate::code::Code;
+use crate::frappe::installed_apps;
+use crate::outcome::{Fault, Flow, Stopped};
+use crate::pod::Pod;
+use crate::record::volume::random_id;
+use crate::restic::Restic;
+use crate::restore::load::{self, Target};
+use crate::restore::repository::{self, Repository};
+use crate::restore::run::Progress;
+use crate::scratch::{Reported, Scratch, ScratchBench};
+
+/// A restored database with its indexes, relative to the dump; and room for a migrate.
+const GROWTH: u64 = 3;
+
+/// Verifies a backup, stores the report beside it, and returns it.
+///
+/// # Errors
+/// 65 if there is no such backup; 75 without the space; the fault of the repository; a signal. A backup that does not
+/// work is no error here: the report says so.
+pub async fn verify(pod: &Pod, wanted: &str, site: &str) -> Flow<Report> {
+    let backup = repository::find(pod, wanted, site).await?;
+    tracing::info!(event = "verify.started", id = backup.id().as_str(), "verifying a backup in scratch");
+    let started = Instant::now();
+    let mut report = Report::begin(&backup.manifest);
+    let scratch = Scratch::start(pod, needed_bytes(&backup.manifest)).await?;
+    let examined = examine(pod, &scratch, &backup, &mut report).await;
+    scratch.stop().await;
+    match examined {
+        Ok(()) => {}
+        // The backup is what failed.
+        Err(Stopped::Fault(fault)) if fault.code == crate::outcome::FOREIGN_DATA => {
+            report.checks.push(Check::failed("restore", fault.cause));
+        }
+        Err(stopped) => return Err(stopped),
+    }
+    report.end(started.elapsed());
+    store(pod, &report, &backup.manifest).await?;
+    Ok(report)
+}
+
+fn needed_bytes(manifest: &Manifest) -> u64 {
+    manifest.database.bytes.saturating_mul(GROWTH)
+        + manifest.files.public.bytes
+        + manifest.files.private.bytes
+}
+
+/// Restores the backup into scratch and lays out the bench.
+///
+/// # Errors
+/// 65 for a damaged backup; as [`load::load`].
+async fn restore(
+    pod: &Pod,
+    scratch: &Scratch,
+    backup: &Repository,
+    report: &mut Report,
+) -> Flow<ScratchBench> {
+    let started = Instant::now();
+    let status = pod.status.clone();
+    let progress: Progress = Arc::new(move |_| status.progress());
+    let application = format!("cauldron/{}", random_id());
+    let target = Target { server: &scratch.servers.database, login: &scratch.login, application };
+    let mut dump = backup.dump(pod)?;
+    let loaded = load::load(pod, &target, &mut dump.reader, &progress).await;
+    let loaded = dump.finish(loaded).await?;
+    backup.compare(&loaded)?;
+    report
+        .checks
+        .push(Check::passed("dump", format!("{} bytes with the digest of the manifest", loaded.bytes)));
+    let session = scratch.session().await?;
+    report.server_version = session.version().to_string();
+    let rows = checks::rows(&session, &backup.manifest, report.rows_mut()).await?;
+    report.checks.push(rows);
+    let site = &backup.manifest.site;
+    let folder = scratch.folder.path().join("bench/sites").join(site);
+    fs::create_dir_all(&folder)
+        .map_err(|error| Fault::file(format!("cannot create {}", folder.display()), &error))?;
+    backup.unpack(pod, &folder).await?;
+    let (public, private) = (backup.manifest.files.public, backup.manifest.files.private);
+    let files = format!("{} files with {} bytes", public.count + private.count, public.bytes + private.bytes);
+    report.checks.push(Check::passed("files", files));
+    report.checks.push(checks::key(backup));
+    report.restore_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let installed = installed_apps::read_or_empty(&session).await?;
+    Ok(ScratchBench::lay_out(pod, scratch, site, backup.site_config(), &installed)?)
+}
+
+async fn examine(pod: &Pod, scratch: &Scratch, backup: &Repository, report: &mut Report) -> Flow<()> {
+    let bench = restore(pod, scratch, backup, report).await?;
+    if let Ok(code) = Code::read(bench.overlay()).await {
+        let names: Vec<String> = backup.manifest.apps.iter().map(|app| app.name.clone()).collect();
+        report.code = Some(code.fingerprint(&names));
+    }
+    report.checks.push(checks::list_apps(pod, &bench, &backup.manifest).await?);
+    report.isolation = Reported::read(&bench.report());
+    if !report.checks.iter().all(|check| check.ok) {
+        return Ok(());
+    }
+    let password = random_id();
+    for words in [vec!["migrate"], vec!["set-admin-password", &password]] {
+        let check = checks::command(pod, &bench, &words).await?;
+        let has_failed = !check.ok;
+        report.checks.push(check);
+        if has_failed {
+            return Ok(());
+        }
+    }
+    let limit = Duration::from_secs(120);
+    report.checks.extend(serve::check(pod, scratch, &bench, &backup.manifest.site, &password, limit).await?);
+    Ok(())
+}
+
+/// Stores the report in the repository, with the verdict as a tag: `backup list` shows it.
+async fn store(pod: &Pod, report: &Report, manifest: &Manifest) -> Flow<()> {
+    let verdict = if report.passed() { Verdict::Passed } else { Verdict::Failed };
+    let tags = Tags::new(&manifest.backup, Part::Report, &manifest.site, &manifest.installation);
+    let tags = Tags { verdict: Some(verdict), ..tags };
+    let restic = Restic::of(pod)?;
+    let doing = "cannot store the report of the verification in";
+    restic.save_bytes(doing, (REPORT_FILE, &report.json()), &tags.words(), &manifest.site).await?;
+    let (rows, duration_ms) = (report.rows_found, report.duration_ms);
+    if report.passed() {
+        tracing::info!(
+            event = "verify.passed",
+            id = manifest.backup.as_str(),
+            rows,
+            duration_ms,
+            "the backup works"
+        );
+    } else {
+        let failed = report.failed().unwrap_or_default();
+        let id = manifest.backup.as_str();
+        tracing::error!(event = "verify.failed", id, failed, duration_ms, "the backup does not work");
+    }
+    Ok(())
+}

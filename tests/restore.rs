@@ -1,0 +1,17 @@
+//! `restore`: a site from bench's archives and from backups, over an empty installation and over a site that is there;
+//! damaged archives, kills, and the way back.
+
+mod support;
+
+#[path = "restore/archives.rs"]
+mod archives;
+#[path = "restore/damaged.rs"]
+mod damaged;
+#[path = "restore/kills.rs"]
+mod kills;
+#[path = "restore/repository.rs"]
+mod repository;
+#[path = "restore/stage.rs"]
+mod stage;
+#[path = "restore/verify.rs"]
+mod verify;

@@ -1,0 +1,129 @@
+//! Backups of a restic repository: restored into a new installation, over a site, in part, and under another name.
+
+use std::fs;
+
+use crate::stage::{Archived, content, files, new_stage, nothing_is_left};
+use crate::support::binary::Binary;
+use crate::support::snapshot::same;
+use crate::support::stage::Stage;
+
+/// A site with a repository.
+pub struct Backed {
+    pub archived: Archived,
+    pub folder: tempfile::TempDir,
+}
+
+impl Backed {
+    pub fn new() -> Self {
+        Self { archived: Archived::new(), folder: tempfile::tempdir().expect("a folder for a repository") }
+    }
+
+    /// A command with the repository's settings.
+    pub fn with_repository(&self, binary: Binary) -> Binary {
+        let scratch = self.folder.path().join("scratch");
+        fs::create_dir_all(&scratch).expect("a folder for scratch");
+        fs::set_permissions(self.folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .expect("a mode");
+        binary
+            .set("CAULDRON_BACKUP_TO", self.repository().display())
+            .set("CAULDRON_BACKUP_PASSWORD", "canary-of-the-repository")
+            .set("CAULDRON_SCRATCH_DIR", scratch.display())
+    }
+
+    pub fn repository(&self) -> std::path::PathBuf {
+        self.folder.path().join("repository")
+    }
+
+    pub fn command(&self, words: &str) -> Binary {
+        self.with_repository(self.archived.stage.manifest(words))
+    }
+
+    /// Takes a backup, and returns its id.
+    pub fn backup(&self) -> String {
+        let ended = self.command("backup").run().exits(0);
+        ended.stdout.trim().to_string()
+    }
+
+    pub fn restore_on(&self, stage: &Stage, words: &str) -> Binary {
+        self.with_repository(stage.manifest(&format!("restore {words}")))
+    }
+
+    /// Nothing of a verification is left.
+    #[track_caller]
+    pub fn no_scratch_is_left(&self) {
+        let left: Vec<_> = fs::read_dir(self.folder.path().join("scratch")).expect("a folder").collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+#[test]
+fn a_backup_becomes_a_new_installation_that_is_muted() {
+    let backed = Backed::new();
+    let id = backed.backup();
+    let stage = new_stage();
+    backed.restore_on(&stage, &id).run().exits(0).event("restore.finished");
+    let original = &backed.archived.stage;
+    same(&content(original), &content(&stage));
+    same(&files(original), &files(&stage));
+    assert_eq!(original.site_config()["encryption_key"], stage.site_config()["encryption_key"]);
+    nothing_is_left(&stage);
+    stage.leader().run().exits(0).event("site.is_copy");
+    assert_eq!(stage.site_config()["pause_scheduler"], 1);
+}
+
+#[test]
+fn a_site_is_replaced_after_a_backup_of_it() {
+    let backed = Backed::new();
+    let id = backed.backup();
+    let stage = &backed.archived.stage;
+    let (tables, uploads) = (content(stage), files(stage));
+    stage.session().run("set role frappe; delete from \"tabNote\"; create table public.later (a int)");
+    fs::write(stage.file("public/files/a.txt"), "changed").expect("a file");
+    let before = (content(stage), files(stage));
+    backed.restore_on(stage, &id).run().exits(0).event("restore.safety_backup_taken");
+    same(&tables, &content(stage));
+    same(&uploads, &files(stage));
+    nothing_is_left(stage);
+    // And back: the newest backup is the one from before the restore.
+    backed.restore_on(stage, "newest").run().exits(0);
+    same(&before.0, &content(stage));
+    same(&before.1, &files(stage));
+    let list = backed.command("backup list").run().exits(0);
+    assert_eq!(list.stdout.matches("before-restore").count(), 2, "{list}");
+    let ended = stage.leader().run().exits(0);
+    assert!(!ended.stderr.contains("site.is_copy"), "{ended}");
+}
+
+#[test]
+fn a_lost_volume_comes_back_alone() {
+    let backed = Backed::new();
+    let id = backed.backup();
+    let stage = &backed.archived.stage;
+    let uploads = files(stage);
+    let config = stage.site_config();
+    fs::remove_dir_all(stage.bench.sites().join(stage.site)).expect("a lost volume");
+    fs::remove_dir_all(stage.bench.sites().join(".cauldron")).expect("a lost volume");
+    stage.session().run("update \"tabNote\" set name = 'kept' where name = 'note-1'");
+    let tables = content(stage);
+    stage.leader().run().exits(65).refuses("volume-lost");
+    backed.restore_on(stage, &format!("{id} --only files")).run().exits(0);
+    same(&tables, &content(stage));
+    same(&uploads, &files(stage));
+    assert_eq!(config["encryption_key"], stage.site_config()["encryption_key"]);
+    let ended = stage.leader().run().exits(0);
+    assert!(!ended.stderr.contains("site.is_copy"), "it is the same installation: {ended}");
+}
+
+#[test]
+fn a_backup_of_another_site_is_refused_until_it_is_renamed() {
+    let backed = Backed::new();
+    let id = backed.backup();
+    let stage = Stage::new("other.test", crate::stage::DATABASE).set("CAULDRON_DRAIN", "0s");
+    backed.restore_on(&stage, &id).run().exits(65).refuses("backup-of-other-site");
+    assert!(!stage.postgres.database_exists(crate::stage::DATABASE));
+    backed.restore_on(&stage, "20200101T000000Z-000000").run().exits(65).refuses("backup-not-found");
+    backed.restore_on(&stage, &format!("{id} --rename")).run().exits(0);
+    same(&content(&backed.archived.stage), &content(&stage));
+    assert_eq!(fs::read_to_string(stage.file("private/files/b/c.txt")).expect("a file"), "private");
+    stage.leader().run().exits(0);
+}

@@ -1,0 +1,225 @@
+//! `backup verify` and `backup open`: sound backups pass, damaged ones fail, and nothing gets out of scratch.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::repository::Backed;
+use crate::stage::{content, files};
+use crate::support::wait::{eventually, within};
+
+const LONG: Duration = Duration::from_secs(120);
+
+fn report(stdout: &str) -> Value {
+    serde_json::from_str(stdout).unwrap_or_else(|error| panic!("{error}: {stdout}"))
+}
+
+#[test]
+fn a_sound_backup_passes_and_the_list_says_so() {
+    let backed = Backed::new();
+    let id = backed.backup();
+    let stage = &backed.archived.stage;
+    let before = (content(stage), files(stage));
+    let ended = backed
+        .command("backup verify")
+        .argument("--format")
+        .argument("json")
+        .spawn()
+        .end_within(LONG)
+        .exits(0);
+    let report = report(&ended.stdout);
+    assert_eq!((&report["verdict"], &report["backup"]), (&"passed".into(), &id.clone().into()), "{report}");
+    assert_eq!(report["rows_expected"], report["rows_found"]);
+    let names: Vec<&str> =
+        report["checks"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
+    let all = [
+        "dump",
+        "rows",
+        "files",
+        "key",
+        "list-apps",
+        "migrate",
+        "set-admin-password",
+        "serve",
+        "login",
+        "page",
+    ];
+    assert_eq!(names, all);
+    let list = backed.command("backup list").run().exits(0);
+    assert!(list.stdout.contains("passed "), "{list}");
+    assert!((content(stage), files(stage)) == before, "the site is unchanged");
+    backed.no_scratch_is_left();
+    assert!(!ended.stderr.contains("canary"), "{ended}");
+}
+
+/// Changes of a repository, each of which a verification has to find.
+fn damages(backed: &Backed) -> Vec<(String, Box<dyn Fn()>)> {
+    let mut packs: Vec<PathBuf> = Vec::new();
+    for folder in fs::read_dir(backed.repository().join("data")).expect("data").map(Result::unwrap) {
+        packs.extend(fs::read_dir(folder.path()).expect("packs").map(|pack| pack.unwrap().path()));
+    }
+    let mut damages: Vec<(String, Box<dyn Fn()>)> = Vec::new();
+    for pack in packs {
+        let (flipped, cut, gone) = (pack.clone(), pack.clone(), pack.clone());
+        let writable = |path: &PathBuf| {
+            fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("a mode");
+        };
+        let name = pack.file_name().unwrap().to_string_lossy()[..8].to_string();
+        damages.push((
+            format!("{name} has another byte"),
+            Box::new(move || {
+                writable(&flipped);
+                let mut bytes = fs::read(&flipped).expect("a pack");
+                bytes[40] ^= 0xff;
+                fs::write(&flipped, bytes).expect("a pack");
+            }),
+        ));
+        damages.push((
+            format!("{name} is cut off"),
+            Box::new(move || {
+                writable(&cut);
+                let bytes = fs::read(&cut).expect("a pack");
+                fs::write(&cut, &bytes[..bytes.len() / 2]).expect("a pack");
+            }),
+        ));
+        damages.push((format!("{name} is gone"), Box::new(move || fs::remove_file(&gone).expect("a pack"))));
+    }
+    damages
+}
+
+#[test]
+fn a_damaged_repository_never_passes() {
+    let backed = Backed::new();
+    backed.backup();
+    let sound = backed.folder.path().join("sound");
+    crate::support::bench::copy(&backed.repository(), &sound);
+    let all = damages(&backed);
+    assert!(all.len() >= 9, "{} damages", all.len());
+    for (name, damage) in all {
+        damage();
+        let ended = backed.command("backup verify").spawn().end_within(LONG);
+        assert!(ended.exit != 0, "{name}: {ended}");
+        assert!(!ended.stderr.contains("verify.passed"), "{name}: {ended}");
+        backed.no_scratch_is_left();
+        fs::remove_dir_all(backed.repository()).expect("a damaged repository");
+        crate::support::bench::copy(&sound, &backed.repository());
+    }
+    backed.command("backup verify").spawn().end_within(LONG).exits(0);
+}
+
+/// Tries to reach a port, the real Redis and the real sites.
+const LEAK: &str = r#"
+import os, socket
+import redis
+
+def execute():
+    for attempt in (connect, enqueue, write):
+        try:
+            attempt()
+        except Exception:
+            pass
+
+def connect():
+    socket.create_connection(("127.0.0.1", PORT), timeout=2).close()
+
+def enqueue():
+    redis.Redis.from_url("REDIS").rpush("leaked", "job")
+
+def write():
+    with open("SITES/leaked", "w") as file:
+        file.write("x")
+    with open("SITES/SITE/leaked", "w") as file:
+        file.write("x")
+"#;
+
+#[test]
+fn nothing_gets_out_of_scratch() {
+    let backed = Backed::new();
+    backed.backup();
+    let stage = &backed.archived.stage;
+    let port = TcpListener::bind("127.0.0.1:0").expect("a port");
+    port.set_nonblocking(true).expect("a listener");
+    let sites = stage.bench.sites();
+    let leak = LEAK
+        .replace("PORT", &port.local_addr().unwrap().port().to_string())
+        .replace("REDIS", &stage.redis.url(1))
+        .replace("SITES", &sites.display().to_string())
+        .replace("SITE/", &format!("{}/", stage.site));
+    let package = stage.bench.path().join("apps/frappe/frappe");
+    fs::write(package.join("patches/v15_0/leak.py"), leak).expect("a patch");
+    let patches = package.join("patches.txt");
+    let text = fs::read_to_string(&patches).expect("patches.txt");
+    fs::write(&patches, format!("{}\nfrappe.patches.v15_0.leak\n", text.trim_end())).expect("patches.txt");
+    let session = package.join("session.py");
+    let text = fs::read_to_string(&session).expect("session.py");
+    let login = "def login(user, password):\n";
+    let leaking = format!("{login}    from frappe.patches.v15_0.leak import execute\n    execute()\n");
+    assert!(text.contains(login));
+    fs::write(&session, text.replace(login, &leaking)).expect("session.py");
+    let leaked = || {
+        let files = [sites.join("leaked"), stage.file("leaked")].iter().filter(|path| path.exists()).count();
+        let jobs: i64 = stage.redis.ask(1, &["LLEN", "leaked"]);
+        (port.accept().is_ok(), files, jobs)
+    };
+    let ended = backed
+        .command("backup verify")
+        .argument("--format")
+        .argument("json")
+        .spawn()
+        .end_within(LONG)
+        .exits(0);
+    let report = report(&ended.stdout);
+    assert_eq!(report["isolation"], serde_json::json!({"network": null, "files": null}), "{report}");
+    assert_eq!(leaked(), (false, 0, 0));
+    // The same patch outside of scratch reaches everything.
+    stage.leader().run().exits(0);
+    assert_eq!(leaked(), (true, 2, 1));
+}
+
+#[test]
+fn a_killed_verification_leaves_nothing_that_the_next_one_does_not_remove() {
+    let backed = Backed::new();
+    backed.backup();
+    for (event, pause_ms) in
+        [("verify.started", 0), ("verify.started", 1500), ("verify.started", 4000), ("verify.started", 7000)]
+    {
+        let mut killed = backed.command("backup verify").spawn();
+        killed.event(event);
+        within(Duration::from_millis(pause_ms), || killed.exit());
+        if killed.exit().is_none() {
+            killed.signal(Signal::SIGKILL);
+        }
+        killed.end();
+    }
+    backed.command("backup verify").spawn().end_within(LONG).exits(0);
+    backed.no_scratch_is_left();
+}
+
+#[test]
+fn a_backup_is_opened_for_psql_until_the_command_is_stopped() {
+    let backed = Backed::new();
+    let id = backed.backup();
+    let stage = &backed.archived.stage;
+    stage.session().run("delete from \"tabNote\"");
+    let opened = backed.command(&format!("backup open {id}")).spawn();
+    opened.event("backup.opened");
+    let line = eventually(LONG, "a psql line", || {
+        let log = opened.log();
+        log.lines().find(|line| line.starts_with("PGPASSWORD=")).map(str::to_string)
+    });
+    let query = format!("{line} -Atc 'select count(*) from \"tabNote\"'");
+    let output = std::process::Command::new("sh").args(["-c", &query]).output().expect("psql");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        "2000",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    opened.signal(Signal::SIGTERM);
+    opened.end_within(LONG).exits(0);
+    backed.no_scratch_is_left();
+}
