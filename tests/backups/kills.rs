@@ -46,23 +46,28 @@ fn a_killed_backup_does_not_count_and_the_next_one_does() {
     site.is_sound();
 }
 
-/// restic must not see the end of a script that is not complete.
+/// restic must not see the end of a script that is not complete. The rate keeps pg_dump in the middle of a table.
 #[test]
 fn a_dump_that_fails_makes_no_snapshot() {
     let site = Backups::new();
     site.taken();
-    let snapshots = || site.restic(&["snapshots", "--json"]);
+    site.postgres.run(
+        crate::repository::DATABASE,
+        r#"CREATE TABLE "tabLarge" AS SELECT n, (SELECT string_agg(md5(random()::text), '')
+               FROM generate_series(1, 32 + n * 0)) AS text FROM generate_series(1, 60000) AS n;
+           ALTER TABLE "tabLarge" OWNER TO frappe"#,
+    );
+    let snapshots = || String::from_utf8_lossy(&site.restic(&["snapshots", "--compact"])).into_owned();
     let before = snapshots();
-    let blocker = site.postgres.session(crate::repository::DATABASE);
-    blocker.run("BEGIN; LOCK TABLE \"tabLedger\" IN ACCESS EXCLUSIVE MODE");
-    let backup = site.command("backup").spawn();
+    let backup = site.command("backup").set("CAULDRON_BACKUP_RATE", "1m").spawn();
     let ending = "SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity
-                  WHERE application_name = 'cauldron/backup' AND wait_event_type = 'Lock'";
+                  WHERE application_name = 'cauldron/backup' AND query LIKE 'COPY %tabLarge%'";
     let admin = site.postgres.session("postgres");
-    eventually(LONG, "pg_dump waits for the table", || admin.is(ending).then_some(()));
+    eventually(LONG, "pg_dump is within the table", || admin.is(ending).then_some(()));
     backup.end_within(Duration::from_secs(120)).exits(75).says("pg_dump");
-    drop(blocker);
     assert_eq!(before, snapshots());
+    // The lock of the restic that was killed.
+    site.restic(&["unlock"]);
     site.is_sound();
 }
 
