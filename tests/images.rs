@@ -19,6 +19,8 @@ mod kubelet;
 mod live_events;
 #[path = "images/made.rs"]
 mod made;
+#[path = "images/newest.rs"]
+mod newest;
 #[path = "images/podman.rs"]
 mod podman;
 #[allow(dead_code)] // What the gate's tests ask for.
@@ -29,3 +31,5 @@ mod scratch;
 #[path = "images/servers.rs"]
 mod servers;
 mod support;
+#[path = "images/ways.rs"]
+mod ways;

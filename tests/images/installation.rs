@@ -3,9 +3,10 @@
 //! Not as in a cluster: Services are the pods' own names, fsGroup is done by hand, probes are the test's (kubelet.rs), and a
 //! Job is played as its pod.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::made::FRAPPE;
 use crate::podman::{address, command, exit, log, output, podman, repository};
-use crate::servers::{PASSWORD, Servers};
+use crate::servers::{PASSWORD, Servers, Setup};
 use crate::support::skip::skipped;
 use crate::support::wait::eventually;
 
@@ -21,32 +22,64 @@ pub const ROLES: [&str; 4] = ["web", "worker", "scheduler", "socketio"];
 pub const SITE: &str = "cauldron.local";
 /// Nobody's: not the image's user, not in its passwd.
 pub const UID: u32 = 123_456;
-const SECRET: &str = "cauldron-secrets";
+pub const SECRET: &str = "cauldron-secrets";
+
+/// The content of a Secret.
+pub type Keys = BTreeMap<&'static str, String>;
 
 /// A release, removed when dropped.
 pub struct Installation {
     pub servers: Servers,
     objects: Vec<Value>,
+    image: &'static str,
+    secrets: BTreeMap<&'static str, Keys>,
+    /// Volumes of Secrets and of CSI drivers, as a kubelet would write them.
+    mounted: tempfile::TempDir,
 }
 
 impl Installation {
     /// The default values as an arbitrary uid; its claim is there, and empty. `None`, told by name, without Helm.
     pub fn new(test: &str, name: &str) -> Option<Self> {
-        let objects = rendered(test)?;
-        let installation = Self { servers: Servers::start(name), objects };
+        let keys = [("db-root-password", PASSWORD), ("admin-password", "admin")];
+        let keys = keys.map(|(key, text)| (key, text.to_owned())).into();
+        Self::of(test, name, &[], &Setup::default(), [(SECRET, keys)].into())
+    }
+
+    /// The values in these files, with these servers and Secrets.
+    pub fn of(
+        test: &str,
+        name: &str,
+        values: &[&Path],
+        setup: &Setup,
+        secrets: BTreeMap<&'static str, Keys>,
+    ) -> Option<Self> {
+        let objects = rendered(test, values)?;
+        let mounted = tempfile::tempdir().expect("a folder");
+        let installation =
+            Self { servers: Servers::with(name, setup), objects, image: FRAPPE, secrets, mounted };
         installation.remove();
-        // podman 4.3 reads a Secret's keys back from JSON only.
-        let secret = json!({"db-root-password": encode(PASSWORD), "admin-password": encode("admin")});
-        let mut create = command("podman")
-            .args(["secret", "create", SECRET, "-"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("podman runs");
-        create.stdin.take().expect("a pipe").write_all(secret.to_string().as_bytes()).expect("a secret");
-        assert!(create.wait().expect("an end").success(), "no secret");
+        for (name, keys) in &installation.secrets {
+            // podman 4.3 reads a Secret's keys back from JSON only.
+            let keys: serde_json::Map<String, Value> =
+                keys.iter().map(|(key, text)| ((*key).to_owned(), encode(text).into())).collect();
+            let mut create = command("podman")
+                .args(["secret", "create", name, "-"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .spawn()
+                .expect("podman runs");
+            let text = Value::Object(keys).to_string();
+            create.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("a secret");
+            assert!(create.wait().expect("an end").success(), "no secret {name}");
+        }
         installation.claim();
         Some(installation)
+    }
+
+    /// The same with another image for every pod.
+    pub fn on(mut self, image: &'static str) -> Self {
+        self.image = image;
+        self
     }
 
     /// As a cluster has it: the volume hides what the image has there, and is the pods' group's (fsGroup). podman would fill
@@ -74,19 +107,36 @@ impl Installation {
         podman(&["kube", "play", &network, "--log-driver=k8s-file", path]);
     }
 
-    /// A Deployment's or Job's pod.
+    /// A Deployment's or Job's pod, or the one of `helm test`.
     pub fn pod(&self, role: &str) -> Value {
         let is_it = |object: &&Value| {
-            ["Deployment", "Job"].iter().any(|kind| object["kind"] == *kind)
+            ["Deployment", "Job", "Pod"].iter().any(|kind| object["kind"] == *kind)
                 && object["metadata"]["labels"]["app.kubernetes.io/component"] == role
         };
-        let template = self.objects.iter().find(is_it).expect("a role")["spec"]["template"].clone();
+        let object = self.objects.iter().find(is_it).expect("a role");
+        if object["kind"] == "Pod" {
+            return object.clone();
+        }
+        let template = object["spec"]["template"].clone();
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"]})
     }
 
     /// The pod of a role, called as its Service.
     pub fn start(&self, role: &str) -> Played {
-        self.play_pod(role, format!("erp-cauldron-frappe-{role}"), FRAPPE)
+        self.play_pod(role, format!("erp-cauldron-frappe-{role}"), self.image)
+    }
+
+    /// What `helm test` runs, and each check's line.
+    #[track_caller]
+    pub fn passes_helm_test(&self) {
+        let test = self.start("test");
+        let code = test.end(Duration::from_secs(180));
+        let said = test.log();
+        assert_eq!(code, 0, "{said}");
+        for check in ["open site", "web port", "login page", "job", "live event"] {
+            let is_it = |line: &str| line.starts_with("ok ") && line.contains(check);
+            assert!(said.lines().any(is_it), "no {check}: {said}");
+        }
     }
 
     /// Another of the same role, beside it, with another image.
@@ -97,8 +147,44 @@ impl Installation {
     fn play_pod(&self, role: &str, name: String, image: &str) -> Played {
         output(&["pod", "rm", "--force", "--time=0", &name]);
         let main = self.pod(role)["spec"]["containers"][0]["name"].as_str().expect("a name").to_owned();
-        self.play(&for_podman(self.pod(role), &name, image, &self.servers.dns));
+        let mut pod = self.pod(role);
+        self.mount_secrets(&mut pod);
+        self.play(&for_podman(pod, &name, image, &self.servers.dns));
         Played { container: format!("{name}-{main}"), pod: name }
+    }
+
+    /// podman 4.3 has no volumes of Secrets: each is a folder with what a kubelet writes there. So is the volume of a CSI
+    /// driver, whose class is called as the Secret of this test.
+    fn mount_secrets(&self, pod: &mut Value) {
+        for volume in pod["spec"]["volumes"].as_array_mut().expect("volumes") {
+            let class = &volume["csi"]["volumeAttributes"]["secretProviderClass"];
+            let Some(name) = volume["secret"]["secretName"].as_str().or(class.as_str()) else { continue };
+            let keys = self.secrets.get(name).unwrap_or_else(|| panic!("no Secret {name}"));
+            let items = volume["secret"]["items"].as_array().cloned();
+            let is_wanted = |key: &str| {
+                items
+                    .as_ref()
+                    .is_none_or(|items| items.iter().any(|item| item["key"] == key && item["path"] == key))
+            };
+            let mode = volume["secret"]["defaultMode"].as_u64().unwrap_or(0o644);
+            let folder = self.mounted.path().join(volume["name"].as_str().expect("a name"));
+            std::fs::create_dir_all(&folder).expect("a folder");
+            for (key, text) in keys.iter().filter(|(key, _)| is_wanted(key)) {
+                let file = folder.join(key);
+                // A pod that runs may be reading it.
+                if file.exists() {
+                    continue;
+                }
+                std::fs::write(&file, text).expect("a file");
+                let mode = std::os::unix::fs::PermissionsExt::from_mode(u32::try_from(mode).expect("a mode"));
+                std::fs::set_permissions(&file, mode).expect("its mode");
+            }
+            *volume = json!({"name": volume["name"], "hostPath": {"path": folder, "type": "Directory"}});
+        }
+        for folder in [self.mounted.path()] {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(folder, mode).expect("its mode");
+        }
     }
 
     fn remove(&self) {
@@ -110,7 +196,9 @@ impl Installation {
         for volume in volumes.lines() {
             output(&["volume", "rm", "--force", volume]);
         }
-        output(&["secret", "rm", SECRET]);
+        for name in self.secrets.keys() {
+            output(&["secret", "rm", name]);
+        }
     }
 }
 
@@ -153,7 +241,7 @@ impl Played {
 }
 
 /// What Helm renders for the default values, with the image of these tests and a user that nobody has heard of.
-fn rendered(test: &str) -> Option<Vec<Value>> {
+fn rendered(test: &str, values: &[&Path]) -> Option<Vec<Value>> {
     let helm = repository().join("target/tools/helm");
     if !helm.exists() {
         skipped(test, "no helm (make install-images)");
@@ -161,6 +249,7 @@ fn rendered(test: &str) -> Option<Vec<Value>> {
     }
     let output = std::process::Command::new(helm)
         .args(["template", "erp", "charts/cauldron-frappe", "--namespace=cauldron"])
+        .args(values.iter().map(|file| format!("--values={}", file.display())))
         .arg(format!(
             "--set=frappe.image.repository={FRAPPE},frappe.image.tag=latest,global.imagePullPolicy=Never"
         ))
@@ -187,8 +276,10 @@ fn for_podman(mut pod: Value, name: &str, image: &str, dns: &str) -> Value {
     spec.insert("dnsPolicy".into(), "None".into());
     spec.insert("dnsConfig".into(), json!({"nameservers": [dns]}));
     let own = |volume: &Value| Value::from(format!("{name}-{}", volume.as_str().expect("a name")));
+    let mut empty = Vec::new();
     for volume in spec["volumes"].as_array_mut().expect("volumes") {
         if !volume["emptyDir"].is_null() {
+            empty.push(volume["name"].clone());
             volume["name"] = own(&volume["name"]);
         }
     }
@@ -198,7 +289,7 @@ fn for_podman(mut pod: Value, name: &str, image: &str, dns: &str) -> Value {
             container.remove("ports");
             container.insert("image".into(), image.into());
             for mount in container["volumeMounts"].as_array_mut().expect("mounts") {
-                if mount["name"] != "frappe-data" {
+                if empty.contains(&mount["name"]) {
                     mount["name"] = own(&mount["name"]);
                 }
             }

@@ -134,6 +134,8 @@ fn the_rendered_pods_live_through_the_loss_of_their_servers() {
         doctor_finds_nothing(&played.container);
     }
 
+    installation.passes_helm_test();
+
     let before: Vec<String> = pods.iter().map(|(_, played)| played.started_at()).collect();
     let began = Instant::now();
     for server in installation.servers.all() {

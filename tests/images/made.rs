@@ -75,12 +75,17 @@ fn containerfile(context: &Path, text: &str, tag: &str) {
 
 /// A stage of docker/Dockerfile as users build it, but for the one that compiles.
 pub fn dockerfile(target: &str, tag: &str, more: &[&str]) -> Output {
+    dockerfile_on(BENCH, target, tag, more)
+}
+
+/// The same on another base.
+pub fn dockerfile_on(base: &str, target: &str, tag: &str, more: &[&str]) -> Output {
     let folder = tempfile::tempdir().expect("a folder");
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_cauldron-frappe"));
     std::fs::copy(binary, folder.path().join("cauldron-frappe")).expect("the binary");
     let root = repository();
     let (context, base) =
-        (format!("--build-context=build={}", folder.path().display()), format!("--build-arg=BASE={BENCH}"));
+        (format!("--build-context=build={}", folder.path().display()), format!("--build-arg=BASE={base}"));
     let (target, tag) = (format!("--target={target}"), format!("--tag={tag}"));
     let file = format!("--file={}", root.join("docker/Dockerfile").display());
     // Only Debian's mirror is reached here, and the servers of these tests are of Debian's own major.

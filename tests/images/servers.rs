@@ -1,9 +1,26 @@
 //! A bridge network with PostgreSQL and Redis on it, by the names that chart and compose give them.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use crate::made::BENCH;
 use crate::podman::{output, podman};
+use crate::support::wait::eventually;
 
 pub const PASSWORD: &str = "of-the-administrator";
+
+/// How the servers of a documented way differ from a plain PostgreSQL and two plain Redis.
+#[derive(Default)]
+pub struct Setup {
+    /// Another name of PostgreSQL on the network.
+    pub postgres_alias: Option<&'static str>,
+    /// A folder with ca.pem, server.pem and server.key: PostgreSQL's and Redis's.
+    pub tls: Option<PathBuf>,
+    /// PostgreSQL's line of pg_hba.conf.
+    pub hba: Option<&'static str>,
+    /// Redis has TLS only, and this password.
+    pub redis_password: Option<&'static str>,
+}
 
 /// Removed with everything on it when dropped.
 pub struct Servers {
@@ -15,6 +32,10 @@ pub struct Servers {
 
 impl Servers {
     pub fn start(name: &str) -> Self {
+        Self::with(name, &Setup::default())
+    }
+
+    pub fn with(name: &str, setup: &Setup) -> Self {
         let network = format!("cauldron-test-{name}");
         let mut servers = Self { network, dns: String::new() };
         // What a test that was killed left behind.
@@ -22,14 +43,23 @@ impl Servers {
         podman(&["network", "create", &servers.network]);
         let format = "--format={{range .Subnets}}{{.Gateway}}{{end}}";
         servers.dns = podman(&["network", "inspect", format, &servers.network]);
-        servers.run(
-            "postgres",
-            "postgres",
-            &["--stop-signal=SIGINT", "--entrypoint=/usr/local/bin/postgres"],
-            &[],
-        );
+        let tls = setup.tls.as_ref().map(|folder| format!("--volume={}:/tls:ro", folder.display()));
+        let hba = setup.hba.map(|line| format!("--env=POSTGRES_HBA={line}"));
+        let alias = setup.postgres_alias.map(|name| format!("--network-alias={name}"));
+        let mut options = vec!["--stop-signal=SIGINT", "--entrypoint=/usr/local/bin/postgres"];
+        options.extend([&tls, &hba, &alias].into_iter().flatten().map(String::as_str));
+        servers.run("postgres", "postgres", &options, &[]);
+        let mut command = vec!["redis-server", "--protected-mode", "no", "--save", ""];
+        if let Some(password) = setup.redis_password {
+            command.extend(
+                "--port 0 --tls-port 6379 --tls-auth-clients no --tls-ca-cert-file /tls/ca.pem".split(' '),
+            );
+            command.extend("--tls-cert-file /tls/server.pem --tls-key-file /tls/server.key".split(' '));
+            command.extend(["--requirepass", password]);
+        }
+        let options: Vec<&str> = tls.iter().map(String::as_str).collect();
         for redis in ["redis-cache", "redis-queue"] {
-            servers.run(redis, "redis", &[], &["redis-server", "--protected-mode", "no", "--save", ""]);
+            servers.run(redis, "redis", &options, &command);
         }
         servers
     }
@@ -60,6 +90,19 @@ impl Servers {
         let psql =
             ["psql", "--host=/tmp", "--username=postgres", "-tA", "--dbname", database, "-c", statement];
         podman(&[&["exec", &password, &postgres][..], &psql].concat())
+    }
+
+    /// Waits until PostgreSQL runs statements, then makes a role that owns a database of its name.
+    #[track_caller]
+    pub fn owner(&self, role: &str, password: &str) {
+        let (login, postgres) = (format!("--env=PGPASSWORD={PASSWORD}"), self.container("postgres"));
+        eventually(Duration::from_secs(60), "PostgreSQL runs statements", || {
+            let words =
+                ["exec", &login, &postgres, "psql", "--host=/tmp", "--username=postgres", "-c", "select 1"];
+            output(&words).status.success().then_some(())
+        });
+        self.sql("postgres", &format!("CREATE ROLE \"{role}\" LOGIN PASSWORD '{password}'"));
+        self.sql("postgres", &format!("CREATE DATABASE \"{role}\" OWNER \"{role}\""));
     }
 
     fn remove(&self) {
