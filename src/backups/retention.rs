@@ -19,6 +19,9 @@ pub struct Decision<'a> {
     pub kept_for: Vec<&'static str>,
 }
 
+/// The name of the period that contains this time.
+type PeriodOf = fn(Timestamp) -> String;
+
 /// Decides about the backups of one site, in the order of the list: sorted by time, the newest last. Periods are in UTC.
 pub fn decide<'a>(backups: &[&'a Backup], keep: &Keep) -> Vec<Decision<'a>> {
     let mut reasons: BTreeMap<&BackupId, Vec<&'static str>> = BTreeMap::new();
@@ -30,7 +33,7 @@ pub fn decide<'a>(backups: &[&'a Backup], keep: &Keep) -> Vec<Decision<'a>> {
     if let Some(verified) = newest_first().find(|backup| backup.has_passed()) {
         reasons.entry(&verified.id).or_default().push("last verified");
     }
-    let periods: [(&'static str, u32, fn(Timestamp) -> String); 5] = [
+    let periods: [(&'static str, u32, PeriodOf); 5] = [
         ("hourly", keep.hours, |time| time.strftime("%Y-%m-%dT%H").to_string()),
         ("daily", keep.days, |time| time.strftime("%Y-%m-%d").to_string()),
         ("weekly", keep.weeks, week),
@@ -49,7 +52,7 @@ pub fn decide<'a>(backups: &[&'a Backup], keep: &Keep) -> Vec<Decision<'a>> {
         }
     }
     let decision = |backup: &&'a Backup| Decision {
-        backup: *backup,
+        backup,
         kept_for: reasons.get(&backup.id).cloned().unwrap_or_default(),
     };
     backups.iter().map(decision).collect()

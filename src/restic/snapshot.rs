@@ -1,12 +1,9 @@
 //! Snapshots: their list, and reading a file of one.
 
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::run::{OnLine, Restic, Running, Words};
+use super::run::{OnLine, Restic, Words};
 use crate::outcome::{Fault, Flow, Result};
 
 /// The id of a snapshot, as restic writes it: 8 digits of hex in the summary of a backup, 64 in a list.
@@ -78,15 +75,6 @@ impl Restic<'_> {
     /// As [`snapshots`](Self::snapshots).
     pub async fn prune(&self) -> Flow<()> {
         self.succeed("cannot remove unused data from", Words::new(["prune"])).await.map(drop)
-    }
-
-    /// Starts to write a file of a snapshot, of any size, into a pipe. Its end says whether it is complete.
-    ///
-    /// # Errors
-    /// The reason why restic cannot be started.
-    pub fn dump_into(&self, snapshot: &SnapshotId, path: &str, pipe: Arc<OwnedFd>) -> Result<Running> {
-        let words = Words::new(["dump", "--no-lock", &snapshot.0, path]);
-        self.start(Words { stdout: Some(pipe), ..words })
     }
 }
 
