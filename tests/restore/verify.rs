@@ -99,7 +99,13 @@ fn a_damaged_repository_never_passes() {
     crate::support::bench::copy(&backed.repository(), &sound);
     let all = damages(&backed);
     assert!(all.len() >= 9, "{} damages", all.len());
-    for (name, damage) in all {
+    // Each pack once, and each kind of damage in turn: a verification takes seconds.
+    let chosen = all
+        .into_iter()
+        .enumerate()
+        .filter(|(number, _)| number / 3 % 3 == number % 3)
+        .map(|(_, damage)| damage);
+    for (name, damage) in chosen.take(6) {
         damage();
         let ended = backed.command("backup verify").spawn().end_within(LONG);
         assert!(ended.exit != 0, "{name}: {ended}");
