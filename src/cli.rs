@@ -170,8 +170,11 @@ pub struct Restore {
     /// Replace a complete site without a backup of it: the id that the refusal prints
     #[arg(long, value_name = "ID")]
     pub no_safety_backup: Option<String>,
+    /// The id of the site that may be replaced, or `none` if there is no site; a restore so confirmed is done once
+    #[arg(long, value_name = "ID", conflicts_with = "no_safety_backup")]
+    pub confirm: Option<String>,
     /// Go back to the state before a restore that was interrupted
-    #[arg(long, conflicts_with_all = ["database_archive", "public_files_archive", "private_files_archive", "only"])]
+    #[arg(long, conflicts_with_all = ["database_archive", "public_files_archive", "private_files_archive", "only", "confirm"])]
     pub undo: bool,
 }
 

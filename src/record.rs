@@ -4,7 +4,8 @@
 //! ```text
 //!   database   state (a row per site; gate is a column) · migrations (a row per fingerprint) · journal (a row per app)
 //!              pins · schema · reader · database_id
-//!   volume     volume (sites/.cauldron/<site>/) · exclusive_lock (its file `hold`) · restoring (a restore on its way) · durations (of steps)
+//!   volume     volume (sites/.cauldron/<site>/) · exclusive_lock (its file `hold`) · restoring (a restore on its way)
+//!              restored (the last one that was confirmed) · durations (of steps)
 //!   pure       timing (of the protocol) · phase (of a site) · stage (of a migration) · identity (own site or copy)
 //! ```
 //!
@@ -20,6 +21,7 @@ pub mod migrations;
 pub mod phase;
 pub mod pins;
 pub mod reader;
+pub mod restored;
 pub mod restoring;
 pub mod schema;
 pub mod stage;

@@ -48,6 +48,8 @@ mod reach;
 mod readme;
 #[path = "chart/refusals.rs"]
 mod refusals;
+#[path = "chart/restore.rs"]
+mod restore;
 #[path = "chart/rules.rs"]
 mod rules;
 #[path = "chart/secrets.rs"]

@@ -11,6 +11,8 @@ use crate::leader::context::{Context, Purpose};
 use crate::outcome::refusal::Refusal;
 use crate::outcome::{DONE, Fault, Flow};
 use crate::pod::Pod;
+use crate::record::restored::Restored;
+use crate::record::volume::Volume;
 use crate::restore::run::{self, Request};
 use crate::restore::{Archives, Source, repository};
 use crate::status::handle::{RoleName, StatusHandle};
@@ -22,6 +24,18 @@ use crate::take_backup;
 pub async fn restore(config: Config, arguments: Restore, shutdown: &Shutdown) -> Flow<u8> {
     let status = StatusHandle::new(RoleName::Restore, config.site.clone());
     let site = Site::start(beside_a_role(config), &status, shutdown).await?;
+    if let Some(confirmed) = arguments.confirmed()
+        && volume(&site.pod, &site.name).was_restored(&confirmed)?
+    {
+        let from = confirmed.from;
+        tracing::info!(
+            event = "restore.done_before",
+            from,
+            "this restore is complete already; nothing was changed"
+        );
+        site.stop().await;
+        return Ok(DONE);
+    }
     let restored = with_servers(&site, arguments).await;
     site.stop().await;
     restored.map(|()| DONE)
@@ -71,7 +85,10 @@ async fn source(pod: &Pod, site: &str, arguments: &Restore) -> Flow<Source> {
             site_config: arguments.site_config.clone(),
         }));
     };
-    let backup = repository::find(pod, wanted, site).await?;
+    let begun = volume(pod, site).restoring()?.filter(|_| wanted == "newest");
+    let begun = begun.as_ref().and_then(|begun| begun.from.strip_prefix("backup "));
+    // An interrupted restore continues with its own backup. The newest may be the one that was taken of the site before.
+    let backup = repository::find(pod, begun.unwrap_or(wanted), site).await?;
     let of = &backup.manifest.site;
     if of != site && !arguments.rename {
         return Err(Fault::foreign_data(
@@ -98,11 +115,26 @@ fn request(source: Source, arguments: &Restore) -> Result<Request, Fault> {
         Source::Archives(_) => None,
     };
     let (take_over, waived) = (arguments.take_over, arguments.no_safety_backup.clone());
-    Ok(Request { source, database, files, arguments: arguments.words(named), take_over, waived })
+    let confirmed = arguments.confirmed();
+    Ok(Request { source, database, files, arguments: arguments.words(named), take_over, waived, confirmed })
+}
+
+fn volume(pod: &Pod, site: &str) -> Volume {
+    Volume::read_only(pod.bench.cauldron_site(site))
 }
 
 impl Restore {
-    /// The arguments as an operator types them, without `--no-safety-backup`: a restore that has begun needs none.
+    /// What `--confirm` confirms, as it was requested.
+    fn confirmed(&self) -> Option<Restored> {
+        let archive = self.database_archive.as_ref().map(|path| path.display().to_string());
+        Some(Restored {
+            from: self.backup.clone().or(archive).unwrap_or_default(),
+            only: self.only.map(|part| part.as_str().to_string()),
+            confirm: self.confirm.clone()?,
+        })
+    }
+
+    /// The arguments as an operator types them, without `--no-safety-backup` and `--confirm`: a restore that has begun needs none.
     fn words(&self, named: Option<String>) -> String {
         let path = |flag: &str, path: &Option<PathBuf>| {
             path.as_ref().map(|path| format!("{flag} {}", path.display()))

@@ -205,7 +205,11 @@ impl Volume {
         self.write(LAST_BACKUP, &serde_json::to_vec_pretty(backup).expect("a backup is JSON"))
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    pub(super) fn read(&self, name: &str) -> Result<Option<String>> {
+        read_text(&self.folder.join(name))
+    }
+
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.folder.join(name);
         self.make()?;
         write_atomic(&path, bytes, 0o644)

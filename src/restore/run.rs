@@ -12,6 +12,7 @@ use crate::leader::context::Context;
 use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow, Result, Stopped, TRY_AGAIN};
 use crate::postgres::version::major;
+use crate::record::restored::Restored;
 use crate::record::restoring::Restoring;
 use crate::record::volume::Volume;
 use crate::site_state::decide::{Database, Folder, Names, decide};
@@ -34,6 +35,8 @@ pub struct Request {
     pub take_over: bool,
     /// `--no-safety-backup`: the id of the site that may be replaced without a backup.
     pub waived: Option<String>,
+    /// `--confirm`: what was requested, and the id of the site that may be replaced.
+    pub confirmed: Option<Restored>,
 }
 
 /// Restores the site. `safety` takes a backup of a site that is there; it gets the id of the site.
@@ -57,7 +60,7 @@ pub async fn restore(
         // Killed while it dropped what was set aside.
         clean_up(&held).await?;
         if earlier.from == source.describe() {
-            return end(held, Ok(()), source).await;
+            return end(held, Ok(()), request).await;
         }
     }
     let continues = earlier.is_some_and(|earlier| !earlier.complete);
@@ -71,7 +74,7 @@ pub async fn restore(
         done = replace(&held, request) => done,
         fault = held.leadership.lost() => Err(fault.into()),
     };
-    end(held, done, source).await
+    end(held, done, request).await
 }
 
 /// The last checks before anything is changed, and the backup of a site that would be lost.
@@ -91,6 +94,9 @@ async fn confirm(
         return Ok(());
     }
     let Some(id) = site_there(held).await? else { return Ok(()) };
+    if let Some(Restored { confirm, .. }) = request.confirmed.as_ref().filter(|given| given.confirm != id) {
+        return Err(other_confirmed(&id, confirm).into());
+    }
     let has_folder = context.pod.bench.site(context.site).join("site_config.json").exists();
     if !request.database && !has_folder {
         // The volume is lost: there are no files that could be.
@@ -191,11 +197,28 @@ pub fn unconfirmed(id: &str, reason: &str) -> Fault {
     .named(Refusal::RestoreUnconfirmed)
 }
 
-async fn end(held: Held<'_>, done: Flow<()>, source: &Source) -> Flow<()> {
+/// The refusal of a restore whose `--confirm` names another site than the one that is there.
+fn other_confirmed(id: &str, given: &str) -> Fault {
+    Fault::foreign_data(
+        format!("there is a complete site in the database, whose id is {id}, and `--confirm` is {given}"),
+        format!(
+            "to replace that site after a backup of it: `--confirm {id}`, or frappe.restore.confirm in the chart; nothing \
+             was changed"
+        ),
+    )
+    .named(Refusal::RestoreUnconfirmed)
+}
+
+async fn end(held: Held<'_>, done: Flow<()>, request: &Request) -> Flow<()> {
     match &done {
         Ok(()) => {
+            if let Some(confirmed) = &request.confirmed {
+                // Before the mark is removed: a killed restore comes here again.
+                held.volume.write_restored(confirmed)?;
+            }
             held.volume.remove_restoring()?;
-            tracing::info!(event = "restore.finished", from = source.describe(), "the site is restored");
+            let from = request.source.describe();
+            tracing::info!(event = "restore.finished", from, "the site is restored");
         }
         Err(Stopped::Fault(fault)) => put_back(&held, fault).await?,
         Err(Stopped::Signal(_)) => {}

@@ -173,6 +173,12 @@ fn every_value_has_an_effect() {
                 let other = if path.ends_with("enabled") { json!(false) } else { other(&path, &value) };
                 on.clone().set(&path, other).text() != on.text()
             }
+            _ if path.starts_with("frappe.restore.") => {
+                let on =
+                    everything.clone().set("frappe.backup", json!({"to": "s3:h/b", "passwordSecret": "p"}));
+                let on = on.set("frappe.restore", json!({"from": "a", "only": "database", "confirm": "b"}));
+                on.clone().set(&path, json!("files")).text() != on.text()
+            }
             // Either of them keeps the one init container.
             "frappe.initContainers.waitForDb.enabled" | "frappe.initContainers.waitForRedis.enabled" => {
                 let none = json!({"waitForDb": {"enabled": false}, "waitForRedis": {"enabled": false}});

@@ -1,11 +1,15 @@
 //! Backups of a restic repository: restored into a new installation, over a site, in part, and under another name.
 
 use std::fs;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
 
 use crate::stage::{Archived, content, files, new_stage, nothing_is_left};
-use crate::support::binary::Binary;
+use crate::support::binary::{Binary, event};
 use crate::support::snapshot::same;
 use crate::support::stage::Stage;
+use crate::support::wait::within;
 
 /// A site with a repository.
 pub struct Backed {
@@ -92,6 +96,48 @@ fn a_site_is_replaced_after_a_backup_of_it() {
     assert_eq!(list.stdout.matches("before-restore").count(), 2, "{list}");
     let ended = stage.leader().run().exits(0);
     assert!(!ended.stderr.contains("site.is_copy"), "{ended}");
+}
+
+/// What the chart's Job does: the id is printed, the site is replaced after a backup of it, and only once.
+#[test]
+fn a_confirmed_restore_is_done_once() {
+    let backed = Backed::new();
+    let id = backed.backup();
+    let stage = &backed.archived.stage;
+    let tables = content(stage);
+    stage.session().run("set role frappe; delete from \"tabNote\"");
+    let changed = content(stage);
+    let restore = |of: &str| backed.restore_on(stage, &format!("{id} --confirm {of}"));
+    let refused = restore("none").run().exits(65).refuses("restore-unconfirmed");
+    same(&changed, &content(stage));
+    let (_, printed) = refused.stderr.rsplit_once("`--confirm ").expect("the id of the site");
+    let site: String = printed.chars().take_while(|c| *c != '`').collect();
+    restore(&site).run().exits(0).event("restore.safety_backup_taken");
+    same(&tables, &content(stage));
+    stage.session().run("set role frappe; delete from \"tabNote\"");
+    restore(&site).run().exits(0).event("restore.done_before");
+    same(&changed, &content(stage));
+    // The control: another request is another restore.
+    backed.restore_on(stage, &format!("{id} --confirm {site} --only database")).run().exits(0);
+    same(&tables, &content(stage));
+}
+
+/// The newest backup is then the one that was taken of the present site.
+#[test]
+fn a_killed_restore_of_the_newest_continues_with_its_own_backup() {
+    let backed = Backed::new();
+    backed.backup();
+    let stage = &backed.archived.stage;
+    let tables = content(stage);
+    stage.session().run("set role frappe; delete from \"tabNote\"");
+    let killed = backed.restore_on(stage, "newest").spawn();
+    let loaded = event("restore.database_loaded");
+    within(Duration::from_secs(120), || killed.log().contains(&loaded).then_some(()));
+    killed.signal(Signal::SIGKILL);
+    killed.end();
+    backed.restore_on(stage, "newest").run().exits(0);
+    same(&tables, &content(stage));
+    nothing_is_left(stage);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 {{- include "cauldron-frappe.check.scaling" . }}
 {{- include "cauldron-frappe.check.volume" . }}
 {{- include "cauldron-frappe.check.grace" . }}
+{{- include "cauldron-frappe.check.restore" . }}
 {{- include "cauldron-frappe.check.backup" . }}
 {{- end }}
 
@@ -43,6 +44,7 @@
 {{/* The number of pods that may run at the same time, of all roles. */}}
 {{- define "cauldron-frappe.allPods" -}}
 {{- $pods := ternary 1 0 (eq .Values.frappe.bootstrap.mode "job") }}
+{{- if .Values.frappe.restore.from }}{{ $pods = add $pods 1 }}{{ end }}
 {{- range include "cauldron-frappe.podCounts" . | fromJsonArray }}{{ $pods = add $pods (int .) }}{{ end }}
 {{- $pods }}
 {{- end }}
@@ -82,16 +84,31 @@
 {{/* A backup that cannot start would only be seen at night. */}}
 {{- define "cauldron-frappe.check.backup" -}}
 {{- $b := .Values.frappe.backup }}
-{{- if $b.enabled }}
+{{- $why := ternary "frappe.restore.from is set" "frappe.backup.enabled is true" (not (empty .Values.frappe.restore.from)) }}
+{{- if or $b.enabled .Values.frappe.restore.from }}
 {{- if not $b.to }}
-{{- fail "frappe.backup.enabled is true, and frappe.backup.to is not set: set it to a repository as restic writes it, such as s3:https://s3.example.com/backups/erp" }}
+{{- fail (printf "%s, and frappe.backup.to is not set: set it to a repository as restic writes it, such as s3:https://s3.example.com/backups/erp" $why) }}
 {{- end }}
 {{- if not $b.passwordSecret }}
-{{- fail (printf "frappe.backup.enabled is true, and frappe.backup.passwordSecret is not set: make a Secret with the key %s, keep the password outside of this cluster, too, and name it there" $b.passwordKey) }}
+{{- fail (printf "%s, and frappe.backup.passwordSecret is not set: make a Secret with the key %s, keep the password outside of this cluster, too, and name it there" $why $b.passwordKey) }}
 {{- end }}
 {{- if and (hasPrefix "/" $b.to) (or (not $b.claim) (not (hasPrefix "/backups/" $b.to))) }}
 {{- fail (printf "frappe.backup.to is the folder %s, which ends with the pod: set frappe.backup.claim to a claim, and frappe.backup.to to a folder below /backups/" $b.to) }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A restore names the site that it replaces. */}}
+{{- define "cauldron-frappe.check.restore" -}}
+{{- $r := .Values.frappe.restore }}
+{{- if and $r.from (not $r.confirm) }}
+{{- fail "frappe.restore.from is set, and frappe.restore.confirm is not: set it to none for an installation without a site. If there is a site, the Job changes nothing then, and its log has the id to set instead" }}
+{{- end }}
+{{- if and (eq $r.from "newest") (ne $r.confirm "none") }}
+{{- fail "frappe.restore.from is newest, and the newest backup will be the one that is taken of the present site first: set it to an id, which the log of each backup has" }}
+{{- end }}
+{{- if and $r.confirm (not $r.from) }}
+{{- fail "frappe.restore.confirm is set, and frappe.restore.from is not: set it to the id of a backup, or remove both" }}
 {{- end }}
 {{- end }}
 

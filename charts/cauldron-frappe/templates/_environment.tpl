@@ -94,15 +94,9 @@
 - {name: CAULDRON_POOL, value: {{ .pools | quote }}}
 {{- end }}
 
-{{/* The administrators' logins. Only pods that lead the bootstrap get them. */}}
-{{- define "cauldron-frappe.leaderEnv" -}}
+{{/* The login of the database server's administrator. */}}
+{{- define "cauldron-frappe.adminEnv" -}}
 {{- $f := .Values.frappe -}}
-- {name: CAULDRON_BOOTSTRAP, value: lead}
-# Without a key, too: then the keys that were written before are removed.
-- {name: CAULDRON_COMMON_SITE_CONFIG, value: {{ $f.commonSiteConfig | default dict | toJson | quote }}}
-{{- if not (include "cauldron-frappe.benchId" .) }}
-- {name: CAULDRON_BENCH_ID_IF_NEW, value: {{ include "cauldron-frappe.newBenchId" . | quote }}}
-{{- end }}
 {{- if $f.db.secret }}
 {{- range $name, $key := dict "DB_USER" $f.db.secretKeys.user "DB_PASSWORD" $f.db.secretKeys.password }}
 - name: {{ $name }}
@@ -113,6 +107,18 @@
 - name: DB_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ $f.db.passwordSecret }}, key: {{ $f.db.passwordKey }}{{ if $f.db.clientCertSecret }}, optional: true{{ end }}}}
 {{- end }}
+{{- end }}
+
+{{/* The administrators' logins. Only pods that lead the bootstrap get them. */}}
+{{- define "cauldron-frappe.leaderEnv" -}}
+{{- $f := .Values.frappe -}}
+- {name: CAULDRON_BOOTSTRAP, value: lead}
+# Without a key, too: then the keys that were written before are removed.
+- {name: CAULDRON_COMMON_SITE_CONFIG, value: {{ $f.commonSiteConfig | default dict | toJson | quote }}}
+{{- if not (include "cauldron-frappe.benchId" .) }}
+- {name: CAULDRON_BENCH_ID_IF_NEW, value: {{ include "cauldron-frappe.newBenchId" . | quote }}}
+{{- end }}
+{{ include "cauldron-frappe.adminEnv" . }}
 # Only a new site needs it; without it the bootstrap of a new site fails with a hint.
 - name: ADMIN_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ include "cauldron-frappe.adminSecret" . }}, key: {{ include "cauldron-frappe.adminKey" . }}, optional: true}}

@@ -1,6 +1,6 @@
-{{/* Until Kubernetes 1.28, `kubectl` and Helm refuse a rule without onPodConditions, and the API server one with both. */}}
+{{/* Until Kubernetes 1.28, `kubectl` and Helm refuse a rule without onPodConditions, and the API server one with both: (dict "root" $ "container" "bootstrap"). */}}
 {{- define "cauldron-frappe.failurePolicy" -}}
-{{- if semverCompare ">=1.29-0" .Capabilities.KubeVersion.Version -}}
+{{- if semverCompare ">=1.29-0" .root.Capabilities.KubeVersion.Version -}}
 podFailurePolicy:
   rules:
     # An evicted or preempted pod did not fail.
@@ -9,6 +9,6 @@ podFailurePolicy:
         - {type: DisruptionTarget, status: "True"}
     # What no retry corrects: site data, a login or a grant, a setting.
     - action: FailJob
-      onExitCodes: {containerName: bootstrap, operator: In, values: [65, 77, 78]}
+      onExitCodes: {containerName: {{ .container }}, operator: In, values: [65, 77, 78]}
 {{- end }}
 {{- end }}

@@ -1,6 +1,8 @@
 {{/*
-The pod of a role: (dict "root" $ "role" "web"), for a Deployment of frappe.worker.deployments also its name as "pool". Every role uses the
-same image with another argument. The variables of all roles are in cauldron-frappe.env; only cauldron-frappe.leaderEnv has logins of administrators.
+The pod of a role: (dict "root" $ "role" "web"), for a Deployment of frappe.worker.deployments also its name as "pool", for the Job of
+a restore (role backup) "restore" as "task". Every role uses the
+same image with another argument. The variables of all roles are in cauldron-frappe.env; only cauldron-frappe.leaderEnv and .restoreEnv have logins
+of administrators.
 */}}
 {{- define "cauldron-frappe.pod" -}}
 {{- $root := .root }}{{- $role := .role }}
@@ -10,7 +12,7 @@ same image with another argument. The variables of all roles are in cauldron-fra
 {{- $values := include "cauldron-frappe.podValues" . | fromJson }}
 {{- $own := get $f $role | default dict }}
 {{- if eq $role "worker" }}{{ $own = include "cauldron-frappe.worker" . | fromJson }}{{ end }}
-{{- $leads := or (eq $role "bootstrap") (and (eq $role "web") (eq $f.bootstrap.mode "inline")) }}
+{{- $leads := or (eq $role "bootstrap") (and (eq $role "web") (eq (include "cauldron-frappe.bootstrapMode" $root) "inline")) }}
 {{- $waits := and (not $one) (or $f.initContainers.waitForDb.enabled $f.initContainers.waitForRedis.enabled) }}
 {{- $drain := int (include "cauldron-frappe.drain" .) }}
 {{- $total := int $own.terminationGracePeriodSeconds }}
@@ -94,14 +96,15 @@ spec:
         {{- end }}
   {{- end }}
   containers:
-    - name: {{ ternary "frappe" $role (eq $role "web") }}
+    - name: {{ ternary "frappe" (.task | default $role) (eq $role "web") }}
       image: {{ include "cauldron-frappe.image" $root | quote }}
       imagePullPolicy: {{ default $root.Values.global.imagePullPolicy $f.image.pullPolicy }}
-      args: [{{ ternary "backup, --scheduled" $role (eq $role "backup") }}]
+      args: [{{ if eq (.task | default "") "restore" }}{{ include "cauldron-frappe.restoreArgs" $root }}{{ else }}{{ ternary "backup, --scheduled" $role (eq $role "backup") }}{{ end }}]
       env:
         {{- $entries := include "cauldron-frappe.roleEnv" (dict "root" $root "role" $role "pool" .pool "leads" $leads "grace" $grace "drain" $drain) }}
         {{- if $runtimeSize }}{{ $entries = printf "%s\n- {name: CAULDRON_RUNTIME_SIZE, value: %q}" $entries $runtimeSize }}{{ end }}
         {{- if eq $role "backup" }}{{ $entries = printf "%s\n%s" $entries (include "cauldron-frappe.backupEnv" $root) }}{{ end }}
+        {{- if eq (.task | default "") "restore" }}{{ $entries = printf "%s\n%s" $entries (include "cauldron-frappe.restoreEnv" $root) }}{{ end }}
         {{- include "cauldron-frappe.variables" (dict "extra" $values.extraEnv "entries" $entries) | nindent 8 }}
       {{- range $name, $key := dict "extraEnvFrom" "envFrom" "lifecycle" "lifecycle" }}
       {{- with get $values $name }}

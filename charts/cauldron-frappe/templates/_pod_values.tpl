@@ -26,7 +26,7 @@ wins), and of anything else the narrowest value that is not empty counts.
 {{- toJson $values }}
 {{- end }}
 
-{{/* The part of the names, and the component in the labels: (dict "role" "worker" "pool" "reports") is worker-reports. */}}
+{{/* The part of the names, and the component in the labels: (dict "role" "worker" "pool" "reports") is worker-reports; a task has its own name. */}}
 {{- define "cauldron-frappe.component" -}}
-{{- if .pool }}{{ printf "%s-%s" .role .pool }}{{ else }}{{ .role }}{{ end }}
+{{- if .pool }}{{ printf "%s-%s" .role .pool }}{{ else }}{{ .task | default .role }}{{ end }}
 {{- end }}
