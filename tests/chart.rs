@@ -62,6 +62,8 @@ mod texts;
 mod valid;
 #[path = "chart/values.rs"]
 mod values;
+#[path = "chart/verify.rs"]
+mod verify;
 #[path = "chart/way_in.rs"]
 mod way_in;
 #[path = "chart/worker_deployments.rs"]

@@ -167,10 +167,16 @@ fn every_value_has_an_effect() {
                 on.clone().set(&path, other).text() != on.text()
             }
             _ if path.starts_with("frappe.backup.") || path.starts_with("frappe.resources.backup.") => {
-                let backup =
-                    json!({"enabled": true, "to": "s3:h/b", "passwordSecret": "p", "credentialsSecret": "c"});
+                let there = json!([{"to": [{"ipBlock": {"cidr": "192.0.2.1/32"}}]}]);
+                let backup = json!({"enabled": true, "to": "s3:h/b", "passwordSecret": "p", "credentialsSecret": "c",
+                    "verify": {"enabled": true}, "egress": there});
                 let on = everything.clone().set("frappe.backup", backup);
-                let other = if path.ends_with("enabled") { json!(false) } else { other(&path, &value) };
+                let other = match last {
+                    "enabled" => json!(false),
+                    "egress" => json!([]),
+                    "scratchSize" => json!("1Gi"),
+                    _ => other(&path, &value),
+                };
                 on.clone().set(&path, other).text() != on.text()
             }
             _ if path.starts_with("frappe.restore.") => {

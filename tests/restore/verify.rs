@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::repository::Backed;
-use crate::stage::{content, files};
+use crate::stage::{content, files, new_stage};
 use crate::support::wait::{eventually, within};
 
 const LONG: Duration = Duration::from_secs(120);
@@ -54,6 +54,20 @@ fn a_sound_backup_passes_and_the_list_says_so() {
     assert!((content(stage), files(stage)) == before, "the site is unchanged");
     backed.no_scratch_is_left();
     assert!(!ended.stderr.contains("canary"), "{ended}");
+}
+
+/// As in the chart's CronJob: neither the site's volume nor its database is there.
+#[test]
+fn an_installation_without_a_site_verifies_a_backup() {
+    let backed = Backed::new();
+    let id = backed.backup();
+    let empty = new_stage();
+    let verify = backed.with_repository(empty.manifest("backup verify"));
+    verify.set("DB_HOST", "192.0.2.1").spawn().end_within(LONG).exits(0).event("verify.started");
+    let list = backed.command("backup list").run().exits(0);
+    assert!(list.stdout.contains(&id) && list.stdout.contains("passed "), "{list}");
+    assert!(!empty.bench.sites().join(empty.site).exists());
+    backed.no_scratch_is_left();
 }
 
 /// Changes of a repository, each of which a verification has to find.

@@ -52,3 +52,19 @@ one server of databases.
 {{- $schedule }}
 {{- end }}
 {{- end }}
+
+{{/* The name of the CronJob that verifies. */}}
+{{- define "cauldron-frappe.verifyName" -}}
+{{- include "cauldron-frappe.fullname" . | trunc 45 | trimSuffix "-" }}-verify
+{{- end }}
+
+{{/* `@weekly` is spread by the release's name over the days, and the hours from 5:00 to 9:59, after the backups. */}}
+{{- define "cauldron-frappe.verifySchedule" -}}
+{{- $schedule := .Values.frappe.backup.verify.schedule }}
+{{- if eq $schedule "@weekly" }}
+{{- $spread := printf "%s/%s" .Release.Namespace .Release.Name | adler32sum | int64 }}
+{{- printf "%d %d * * %d" (mod $spread 60) (add 5 (mod (div $spread 60) 5)) (mod (div $spread 300) 7) }}
+{{- else }}
+{{- $schedule }}
+{{- end }}
+{{- end }}

@@ -7,6 +7,7 @@
 {{- include "cauldron-frappe.check.grace" . }}
 {{- include "cauldron-frappe.check.restore" . }}
 {{- include "cauldron-frappe.check.backup" . }}
+{{- include "cauldron-frappe.check.verify" . }}
 {{- end }}
 
 {{/* There is no default image: anybody can register a name, and the image receives the administrator's password. */}}
@@ -94,6 +95,18 @@
 {{- end }}
 {{- if and (hasPrefix "/" $b.to) (or (not $b.claim) (not (hasPrefix "/backups/" $b.to))) }}
 {{- fail (printf "frappe.backup.to is the folder %s, which ends with the pod: set frappe.backup.claim to a claim, and frappe.backup.to to a folder below /backups/" $b.to) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The restored site has webhooks and mails; nothing of it may get out. */}}
+{{- define "cauldron-frappe.check.verify" -}}
+{{- $b := .Values.frappe.backup }}
+{{- if and $b.enabled $b.verify.enabled (not (hasPrefix "/" $b.to)) }}
+{{- range $b.egress }}
+{{- if not .to }}
+{{- fail "frappe.backup.verify.enabled is true, and a rule of frappe.backup.egress allows every host, which the webhooks of the restored site would reach: add `to` with the addresses of the storage server" }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}

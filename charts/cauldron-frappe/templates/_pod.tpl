@@ -1,11 +1,11 @@
 {{/*
-The pod of a role: (dict "root" $ "role" "web"), for a Deployment of frappe.worker.deployments also its name as "pool", for the Job of
-a restore (role backup) "restore" as "task". Every role uses the
+The pod of a role: (dict "root" $ "role" "web"), for a Deployment of frappe.worker.deployments also its name as "pool", for the pod of
+a restore or a verification (role backup) "restore" or "verify" as "task". Every role uses the
 same image with another argument. The variables of all roles are in cauldron-frappe.env; only cauldron-frappe.leaderEnv and .restoreEnv have logins
 of administrators.
 */}}
 {{- define "cauldron-frappe.pod" -}}
-{{- $root := .root }}{{- $role := .role }}
+{{- $root := .root }}{{- $role := .role }}{{- $task := .task | default "" }}
 {{- $f := $root.Values.frappe }}
 {{- $one := or (eq $role "bootstrap") (eq $role "backup") }}
 {{- $component := include "cauldron-frappe.component" . }}
@@ -99,12 +99,13 @@ spec:
     - name: {{ ternary "frappe" (.task | default $role) (eq $role "web") }}
       image: {{ include "cauldron-frappe.image" $root | quote }}
       imagePullPolicy: {{ default $root.Values.global.imagePullPolicy $f.image.pullPolicy }}
-      args: [{{ if eq (.task | default "") "restore" }}{{ include "cauldron-frappe.restoreArgs" $root }}{{ else }}{{ ternary "backup, --scheduled" $role (eq $role "backup") }}{{ end }}]
+      args: [{{ if eq $task "restore" }}{{ include "cauldron-frappe.restoreArgs" $root }}{{ else if eq $task "verify" }}backup, verify{{ else }}{{ ternary "backup, --scheduled" $role (eq $role "backup") }}{{ end }}]
       env:
         {{- $entries := include "cauldron-frappe.roleEnv" (dict "root" $root "role" $role "pool" .pool "leads" $leads "grace" $grace "drain" $drain) }}
         {{- if $runtimeSize }}{{ $entries = printf "%s\n- {name: CAULDRON_RUNTIME_SIZE, value: %q}" $entries $runtimeSize }}{{ end }}
         {{- if eq $role "backup" }}{{ $entries = printf "%s\n%s" $entries (include "cauldron-frappe.backupEnv" $root) }}{{ end }}
-        {{- if eq (.task | default "") "restore" }}{{ $entries = printf "%s\n%s" $entries (include "cauldron-frappe.restoreEnv" $root) }}{{ end }}
+        {{- if eq $task "restore" }}{{ $entries = printf "%s\n%s" $entries (include "cauldron-frappe.restoreEnv" $root) }}{{ end }}
+        {{- if eq $task "verify" }}{{ $entries = printf "%s\n- {name: CAULDRON_SCRATCH_DIR, value: /scratch}" $entries }}{{ end }}
         {{- include "cauldron-frappe.variables" (dict "extra" $values.extraEnv "entries" $entries) | nindent 8 }}
       {{- range $name, $key := dict "extraEnvFrom" "envFrom" "lifecycle" "lifecycle" }}
       {{- with get $values $name }}
@@ -154,6 +155,9 @@ spec:
         {{- if eq $role "backup" }}
         {{- include "cauldron-frappe.backupMounts" $root | nindent 8 }}
         {{- end }}
+        {{- if eq $task "verify" }}
+        - {name: scratch, mountPath: /scratch}
+        {{- end }}
         {{- with include "cauldron-frappe.roleCertificateMounts" . | trim }}
         {{- . | nindent 8 }}
         {{- end }}
@@ -165,7 +169,7 @@ spec:
     {{- end }}
   volumes:
     - name: frappe-data
-      {{- if $f.persistence.enabled }}
+      {{- if and $f.persistence.enabled (ne $task "verify") }}
       persistentVolumeClaim:
         claimName: {{ include "cauldron-frappe.pvc.name" $root }}
       {{- else }}
@@ -182,6 +186,10 @@ spec:
     {{- end }}
     {{- if eq $role "backup" }}
     {{- include "cauldron-frappe.backupVolumes" $root | nindent 4 }}
+    {{- end }}
+    {{- if eq $task "verify" }}
+    - name: scratch
+      emptyDir: {sizeLimit: {{ include "cauldron-frappe.string" (dict "value" $f.backup.verify.scratchSize "of" "frappe.backup.verify.scratchSize") }}}
     {{- end }}
     {{- with include "cauldron-frappe.certificates" (dict "root" $root "role" $role) | trim }}
     {{- . | nindent 4 }}
