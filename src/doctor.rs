@@ -10,6 +10,7 @@
 //! on another one that failed is reported as skipped.
 
 mod apps;
+mod backups;
 mod bench;
 mod bench_id;
 mod clients;
@@ -59,6 +60,7 @@ use crate::cli::Format;
 use crate::config::variable;
 use crate::outcome::{self, Fault, Flow};
 use crate::postgres::dump;
+use crate::record::volume::Volume;
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
 use crate::sys;
@@ -158,9 +160,15 @@ async fn web_checks(inputs: &Inputs, clock: Clock) -> Vec<Finding> {
 async fn volume_checks(inputs: &Inputs, clock: Clock) -> Vec<Finding> {
     let (sites, site) = (inputs.bench.sites(), inputs.config.site.clone());
     let subject = sites.display().to_string();
+    let ours = site.clone().map(|site| (Volume::read_only(inputs.bench.cauldron_site(&site)), site));
+    let has_repository = inputs.config.backup.to.is_some();
     let work = {
         let sites = sites.clone();
-        move || volume::check(&sites, site.as_deref())
+        move || {
+            let mut findings = volume::check(&sites, site.as_deref());
+            findings.extend(ours.map(|(volume, site)| backups::check(&volume, &site, has_repository)));
+            findings
+        }
     };
     clock.run_blocking(Id::VolumeFolder, &subject, work).await.unwrap_or_else(|timed_out| {
         let skipped = volume::skipped(&sites, "the volume does not answer");

@@ -30,6 +30,7 @@ use crate::backups::manifest::{self, Database, MANIFEST_FILE, Manifest};
 use crate::backups::tags::{Part, Tags, Why};
 use crate::outcome::Flow;
 use crate::pod::Pod;
+use crate::record::last_verified::LastVerified;
 use crate::record::volume::{LastBackup, Volume};
 use crate::restic::Restic;
 
@@ -88,19 +89,22 @@ pub async fn take(pod: &Pod, request: &Request) -> Flow<Manifest> {
         files = manifest.files.public.count + manifest.files.private.count,
         "the backup is complete"
     );
-    write_on_the_volume(pod, &site, &manifest);
+    write_on_the_volume(pod, &site, &manifest, before.verified);
     dumps::save(pod, &restic, &site, &before.dumps).await?;
     Ok(manifest)
 }
 
 /// Tells the roles, which have no access to the repository. A volume that may only be read is no failure.
-fn write_on_the_volume(pod: &Pod, site: &Site, manifest: &Manifest) {
+fn write_on_the_volume(pod: &Pod, site: &Site, manifest: &Manifest, verified: Option<LastVerified>) {
     let at = manifest.backup.time();
     let took_s = u64::try_from(Timestamp::now().duration_since(at).as_secs()).unwrap_or_default();
     let last =
         LastBackup { id: manifest.backup.to_string(), at_s: at.as_second(), bytes: manifest.bytes(), took_s };
     let volume = Volume::read_only(pod.bench.cauldron_site(&site.name));
-    if let Err(fault) = volume.write_last_backup(&last) {
+    let written = volume
+        .write_last_backup(&last)
+        .and_then(|()| verified.map_or(Ok(()), |verified| volume.write_last_verified(verified)));
+    if let Err(fault) = written {
         tracing::warn!(
             event = "backup.not_told",
             reason = fault.cause,

@@ -17,6 +17,8 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 pub use self::open::open;
 pub use self::report::{Check, Report};
 use crate::backups::manifest::{Manifest, REPORT_FILE};
@@ -25,7 +27,8 @@ use crate::code::Code;
 use crate::frappe::installed_apps;
 use crate::outcome::{Fault, Flow, Stopped};
 use crate::pod::Pod;
-use crate::record::volume::random_id;
+use crate::record::last_verified::LastVerified;
+use crate::record::volume::{Volume, random_id};
 use crate::restic::Restic;
 use crate::restore::load::{self, Target};
 use crate::restore::repository::{self, Repository};
@@ -58,6 +61,7 @@ pub async fn verify(pod: &Pod, wanted: &str, site: &str) -> Flow<Report> {
     }
     report.end(started.elapsed());
     store(pod, &report, &backup.manifest).await?;
+    write_on_the_volume(pod, &report, &backup.manifest);
     Ok(report)
 }
 
@@ -130,6 +134,32 @@ async fn examine(pod: &Pod, scratch: &Scratch, backup: &Repository, report: &mut
     let limit = Duration::from_secs(120);
     report.checks.extend(serve::check(pod, scratch, &bench, &backup.manifest.site, &password, limit).await?);
     Ok(())
+}
+
+/// Tells the roles. Only of this installation's own backups, and where the volume is: elsewhere the next `backup` tells.
+fn write_on_the_volume(pod: &Pod, report: &Report, manifest: &Manifest) {
+    let volume = Volume::read_only(pod.bench.cauldron_site(&manifest.site));
+    let is_own = pod.config.site.as_ref() == Some(&manifest.site)
+        && volume.known_install_id().ok().flatten().as_ref() == Some(&manifest.installation);
+    if !is_own {
+        return;
+    }
+    let (at_s, passed) = (Timestamp::now().as_second(), report.passed());
+    let verified = LastVerified {
+        id: manifest.backup.to_string(),
+        at_s,
+        passed,
+        passed_at_s: passed.then_some(at_s),
+        restore_ms: Some(report.restore_ms).filter(|ms| *ms > 0),
+        took_ms: Some(report.duration_ms),
+    };
+    if let Err(fault) = volume.write_last_verified(verified) {
+        tracing::warn!(
+            event = "verify.not_told",
+            reason = fault.cause,
+            "the volume cannot be written: the metrics of the roles show this verification after the next backup"
+        );
+    }
 }
 
 /// Stores the report in the repository, with the verdict as a tag: `backup list` shows it.

@@ -67,6 +67,7 @@ ids! {
     Lock "lock" "Who holds the bootstrap lock?"
     Identity "identity" "Do the database and the volume belong to the same installation?"
     UnfinishedAttempt "unfinished-attempt" "Was a creation started and not finished?"
+    Backups "backups" "How old is the newest backup (`backup`), and when was one verified (`backup verify`)?"
     Fingerprint "fingerprint" "How does this code relate to the database, and what would the gate do?"
     Gate "gate" "Is a migration running or interrupted?"
     Maintenance "maintenance" "Is the site in maintenance mode?"

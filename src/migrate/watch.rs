@@ -43,8 +43,8 @@ pub async fn follow(record: RecordReader, overlay: BenchOverlay, status: StatusH
                 );
             }
         }
-        let last_backup = volume.last_backup();
-        status.update(|status| status.last_backup = last_backup);
+        let (last_backup, last_verified) = (volume.last_backup(), volume.last_verified());
+        status.update(|status| (status.last_backup, status.last_verified) = (last_backup, last_verified));
         let in_maintenance = maintenance::is_on(&record.bench, &record.site);
         let published = { status.read().gate };
         if in_maintenance || published.running.is_some() || published.problem.is_some() {

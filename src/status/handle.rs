@@ -18,6 +18,7 @@ use super::phase::PhaseTimes;
 use super::queues::Source;
 pub use super::role_check::{RoleCheck, SchedulerStatus};
 pub use super::role_name::RoleName;
+use crate::record::last_verified::LastVerified;
 use crate::record::volume::LastBackup;
 use crate::supervise::run_service::ServiceStatus;
 
@@ -62,6 +63,8 @@ pub struct Status {
     pub gate: GateStatus,
     /// The last backup of the site.
     pub last_backup: Option<LastBackup>,
+    /// The last verification of a backup of it.
+    pub last_verified: Option<LastVerified>,
     /// The last probe of the web role.
     pub role_probe: Option<RoleProbe>,
     /// True from repeated ends of the web role's process until it answers a probe.
@@ -112,6 +115,7 @@ impl StatusHandle {
             dependencies_wait: None,
             gate: GateStatus::default(),
             last_backup: None,
+            last_verified: None,
             role_probe: None,
             web_keeps_failing: false,
             role_checks: BTreeMap::new(),

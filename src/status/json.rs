@@ -26,6 +26,7 @@ impl Status {
             "fingerprint": self.gate.fingerprint(),
             "gate": self.gate.status(),
             "last_backup": self.last_backup,
+            "last_verified": self.last_verified,
             "other_sites": self.other_sites.status(),
             "parked_jobs": self.parked_jobs,
             "roles": self.roles_json(),

@@ -146,16 +146,24 @@ impl Exposition<'_> {
         }
     }
 
-    /// Metrics of the last backup, as its command wrote it on the volume.
+    /// Metrics of the last backup and the last verification of one, as their commands wrote them on the volume.
     fn backup(&mut self) {
-        let Some(last) = &self.status.last_backup else { return };
         let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
+        let age_s = |at_s: i64| (now_s - at_s as f64).max(0.0);
+        let (last, verified) = (self.status.last_backup.as_ref(), self.status.last_verified.as_ref());
         let figures = [
-            ("backup_age_seconds", (now_s - last.at_s as f64).max(0.0)),
-            ("backup_bytes", last.bytes as f64),
-            ("backup_duration_seconds", last.took_s as f64),
+            ("backup_age_seconds", last.map(|last| age_s(last.at_s))),
+            ("backup_bytes", last.map(|last| last.bytes as f64)),
+            ("backup_duration_seconds", last.map(|last| last.took_s as f64)),
+            (
+                "backup_restore_duration_seconds",
+                verified.and_then(|verified| verified.restore_ms).map(|ms| ms as f64 / 1000.0),
+            ),
+            ("backup_verified_age_seconds", verified.and_then(|verified| verified.passed_at_s).map(age_s)),
+            ("backup_verify_passed", verified.map(|verified| f64::from(u8::from(verified.passed)))),
         ];
         for (name, figure) in figures {
+            let Some(figure) = figure else { continue };
             self.gauges(name, vec![(Vec::new(), figure)]);
         }
     }

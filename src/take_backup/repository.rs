@@ -6,10 +6,11 @@ use jiff::Timestamp;
 
 use super::Request;
 use super::site::Site;
-use crate::backups::list::{Contents, Tagged};
-use crate::backups::tags::{OURS, Tags};
+use crate::backups::list::{Backup, Contents, Tagged, Verified};
+use crate::backups::tags::{OURS, Tags, Verdict};
 use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow, Result};
+use crate::record::last_verified::LastVerified;
 use crate::restic::{Presence, Restic, Snapshot};
 
 /// What earlier backups say about the next one.
@@ -19,6 +20,8 @@ pub struct Before {
     pub database_bytes: Option<u64>,
     /// The dumps from before migrations that are in the repository, by name.
     pub dumps: BTreeSet<String>,
+    /// The last verification of a backup of this site.
+    pub verified: Option<LastVerified>,
 }
 
 /// Opens the repository, or makes it.
@@ -44,9 +47,26 @@ pub async fn prepare(restic: &Restic<'_>, site: &Site, request: &Request) -> Flo
         .iter()
         .map(|dump| &dump.tags)
         .filter(|tags| tags.is_of(&site.name, &site.installation));
+    let own = contents.backups.iter().filter(|backup| backup.is_of(&site.name, &site.installation));
     Ok(Before {
+        verified: own.filter_map(verified).reduce(|one, other| one.and(Some(other))),
         database_bytes: contents.newest(&site.name).and_then(|backup| backup.database_bytes),
         dumps: of_site.filter_map(|tags| tags.dump.clone()).collect(),
+    })
+}
+
+/// What the repository says about the verification of a backup: neither of the durations.
+fn verified(backup: &Backup) -> Option<LastVerified> {
+    let Verified { at, verdict } = backup.verified.as_ref()?;
+    let (at_s, passed) = (at.as_second(), *verdict == Verdict::Passed);
+    let passed_at_s = passed.then_some(at_s);
+    Some(LastVerified {
+        id: backup.id.to_string(),
+        at_s,
+        passed,
+        passed_at_s,
+        restore_ms: None,
+        took_ms: None,
     })
 }
 

@@ -137,6 +137,42 @@ fn a_failed_job_and_a_full_volume_fire_for_their_release_alone() {
     fires(&objects, &[&well[..], &failed, &volume("erp", "9")].concat(), &wanted);
 }
 
+/// `created`: the age of the CronJob does not count while a verification is told.
+#[test]
+fn a_backup_that_is_not_verified_fires() {
+    let Some(_) = objects("a_backup_that_is_not_verified_fires") else { return };
+    let Some(chart) = Chart::new("") else { return };
+    let objects = chart
+        .set("frappe.metrics.prometheusRule.enabled", json!(true))
+        .set("frappe.backup", json!({"enabled": true, "to": "s3:https://s3.test/erp", "passwordSecret": "p"}))
+        .objects();
+    let of = |release: &str, days: i64, passed: &str| {
+        let labels = format!("release=\"{release}\",pod=\"a\"");
+        [
+            series("cauldron_frappe_backup_verified_age_seconds", &labels, &(days * 86_400).to_string()),
+            series("cauldron_frappe_backup_verify_passed", &labels, passed),
+        ]
+    };
+    let cronjob = |age_days: i64| {
+        let labels = "cronjob=\"erp-cauldron-frappe-backup\"";
+        [
+            series("kube_cronjob_created", labels, &(-age_days * 86_400).to_string()),
+            series("kube_cronjob_status_last_successful_time", labels, "0"),
+        ]
+    };
+    let well = pods("erp", "1");
+    let mut other = pods("shop", "1");
+    other.extend(of("shop", 100, "0"));
+    let quiet = [&well[..], &other, &cronjob(100), &of("erp", 34, "1")].concat();
+    fires(&objects, &quiet, &[]);
+    fires(&objects, &[&well[..], &cronjob(34)].concat(), &[]);
+    let of_release = &["CauldronFrappeBackupNotVerified/erp/"][..];
+    fires(&objects, &[&well[..], &cronjob(1), &of("erp", 36, "1")].concat(), of_release);
+    fires(&objects, &[&well[..], &cronjob(1), &of("erp", 2, "0")].concat(), of_release);
+    // None was ever verified.
+    fires(&objects, &[&well[..], &cronjob(36)].concat(), &["CauldronFrappeBackupNotVerified//"]);
+}
+
 #[test]
 fn what_may_be_scaled_to_nothing_is_not_missed() {
     let Some(_) = objects("what_may_be_scaled_to_nothing_is_not_missed") else { return };

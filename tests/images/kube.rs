@@ -48,10 +48,13 @@ fn serves_the_images_assets(installation: &Installation, web: &Played) {
 fn metrics_are_the_documented_ones(pods: &[(&str, Played)]) {
     // Shown when it happens: a tick, a migration, a child that had to be started again, a second site on the bench, jobs
     // that may not run, a certificate of the web port.
-    const LATER: [&str; 13] = [
+    const LATER: [&str; 16] = [
         "cauldron_frappe_backup_age_seconds",
         "cauldron_frappe_backup_bytes",
         "cauldron_frappe_backup_duration_seconds",
+        "cauldron_frappe_backup_restore_duration_seconds",
+        "cauldron_frappe_backup_verified_age_seconds",
+        "cauldron_frappe_backup_verify_passed",
         "cauldron_frappe_other_site_served",
         "cauldron_frappe_parked_jobs",
         "cauldron_frappe_tls_certificate_expiry_timestamp_seconds",

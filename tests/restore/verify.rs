@@ -54,6 +54,28 @@ fn a_sound_backup_passes_and_the_list_says_so() {
     assert!((content(stage), files(stage)) == before, "the site is unchanged");
     backed.no_scratch_is_left();
     assert!(!ended.stderr.contains("canary"), "{ended}");
+    let told = stage.bench.sites().join(".cauldron").join(&stage.site).join("last_verified.json");
+    let written: Value = serde_json::from_str(&fs::read_to_string(&told).expect("a verdict")).expect("JSON");
+    assert_eq!((&written["id"], &written["passed"]), (&id.clone().into(), &true.into()), "{written}");
+    assert_eq!(
+        (&written["restore_ms"], &written["took_ms"]),
+        (&report["restore_ms"], &report["duration_ms"])
+    );
+    let pod = stage.web().start();
+    let status: Value = eventually(LONG, "a status with the verdict", || {
+        let status: Value = serde_json::from_str(&pod.body("/status")).ok()?;
+        status["last_verified"].is_object().then_some(status)
+    });
+    assert_eq!(status["last_verified"], written);
+    let metrics = pod.body("/metrics");
+    assert!(metrics.contains("cauldron_frappe_backup_verify_passed 1"), "{metrics}");
+    assert!(metrics.contains("cauldron_frappe_backup_restore_duration_seconds "), "{metrics}");
+    assert!(metrics.contains("cauldron_frappe_backup_verified_age_seconds "), "{metrics}");
+    // A verification that ran without the volume: the next backup reads its verdict from the repository.
+    fs::remove_file(&told).expect("a verdict");
+    backed.backup();
+    let read: Value = serde_json::from_str(&fs::read_to_string(&told).expect("a verdict")).expect("JSON");
+    assert_eq!((&read["id"], &read["passed"], &read["restore_ms"]), (&id.into(), &true.into(), &Value::Null));
 }
 
 /// As in the chart's CronJob: neither the site's volume nor its database is there.

@@ -41,6 +41,18 @@ The alerts that name this release: a series that is gone has no labels to group 
         summary: No backup of {{ $where }} has succeeded for two days
         description: The logs of the Jobs of the CronJob {{ include "cauldron-frappe.backupName" . }} have cause and hint. `cauldron-frappe backup list` shows the backups.
         runbook_url: docs/3am.md
+    {{- $of := printf "{namespace=%q,release=%q}" .Release.Namespace .Release.Name }}
+    - alert: CauldronFrappeBackupNotVerified
+      expr: |-
+        min by (namespace, release) (cauldron_frappe_backup_verified_age_seconds{{ $of }}) > 3024000
+        or max by (namespace, release) (cauldron_frappe_backup_verify_passed{{ $of }}) == 0
+        or (time() - kube_cronjob_created{{ $job }} > 3024000 unless on (namespace) cauldron_frappe_backup_verified_age_seconds{{ $of }})
+      for: 15m
+      labels: {severity: warning}
+      annotations:
+        summary: No backup of {{ $where }} was verified for 35 days, or the last verification failed
+        description: "Run `cauldron-frappe backup verify` (docs/restore.md): its report names what does not work. `last_verified` in /status is the last one."
+        runbook_url: docs/3am.md
     {{- end }}
     {{- if $f.persistence.enabled }}
     {{- $claim := printf "{namespace=%q,persistentvolumeclaim=%q}" .Release.Namespace (include "cauldron-frappe.pvc.name" .) }}

@@ -51,6 +51,12 @@ pub const METRICS: &[(&str, &str)] = &[
     ("backup_bytes", "Size of database and files in that backup"),
     ("backup_duration_seconds", "Time that it took"),
     (
+        "backup_restore_duration_seconds",
+        "Time that the last verification of a backup took to restore it into scratch",
+    ),
+    ("backup_verified_age_seconds", "Time since the last verification of a backup of the site that passed"),
+    ("backup_verify_passed", "1 if the last verification of a backup passed, 0 if it failed"),
+    (
         "other_site_served",
         "1 if this pod serves another site of the bench, 0 if requests to that site get 503 \
          (it is not migrated to this code)",
