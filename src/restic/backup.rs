@@ -135,7 +135,7 @@ impl Restic<'_> {
         tokio::select! {
             ran = saving.running.end() => Ok(self.saved(doing, saving, &ran)?),
             signal = self.pod.shutdown.stop_requested() => {
-                saving.running.kill().await;
+                saving.running.stop(self.pod.shutdown.forced()).await;
                 Err(Stopped::Signal(signal))
             }
         }

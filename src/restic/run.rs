@@ -19,7 +19,8 @@ use crate::supervise::spawn::{Output, Spec, Stdin};
 use crate::sys::exit::Exit;
 use crate::telemetry::redaction::Redaction;
 
-/// The time from TERM to KILL. On TERM restic removes its lock from the repository.
+/// The time from INT to KILL. On INT restic makes no snapshot, and removes its lock from the repository: `restic check` and
+/// `forget` refuse a repository with a lock. restic 0.14 knows no other signal: TERM ends it, and the lock stays.
 const STOP_GRACE: Duration = Duration::from_secs(15);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The limit of collected standard output: a list of 100,000 snapshots.
@@ -211,14 +212,10 @@ impl Running {
         Ran { exit: Some(exit), ..self.output() }
     }
 
-    /// Ends it: with TERM, so that it removes its lock.
+    /// Ends it, so that it removes its lock; kills it after 15 s, or when `force` completes. While it saves a stream that is
+    /// not complete, the caller keeps the other end open: restic makes a snapshot at the end of its input.
     pub async fn stop(&self, force: impl Future<Output = ()>) {
-        self.child.stop(Signal::SIGTERM, STOP_GRACE, force).await;
-    }
-
-    /// Kills it at once: of a stream that is not complete no snapshot may be made. Its lock stays, and counts as dead.
-    pub async fn kill(&self) {
-        self.child.stop(Signal::SIGKILL, Duration::ZERO, std::future::pending()).await;
+        self.child.stop(Signal::SIGINT, STOP_GRACE, force).await;
     }
 
     fn output(&self) -> Ran {

@@ -1,4 +1,4 @@
-//! The database: pg_dump ▸ us ▸ restic. A snapshot is made only of a complete script: otherwise restic is killed while its
+//! The database: pg_dump ▸ us ▸ restic. A snapshot is made only of a complete script: otherwise restic is stopped while its
 //! input is still open.
 
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ pub async fn save(
     let dumping = match Dumping::start(pod, site, pg_dump, arguments, to_us) {
         Ok(dumping) => dumping,
         Err(fault) => {
-            saving.running.kill().await;
+            saving.running.stop(pod.shutdown.forced()).await;
             return Err(fault.into());
         }
     };
@@ -76,14 +76,14 @@ pub async fn save(
         passed = passing => passed,
         never = progress::show(&pod.status, "the database", seen) => match never {},
         signal = pod.shutdown.stop_requested() => {
-            saving.running.kill().await;
+            saving.running.stop(pod.shutdown.forced()).await;
             dumping.stop().await;
             return Err(Stopped::Signal(signal));
         }
     };
     let complete = match dumping.result(passed).await {
         Ok(complete) => complete,
-        Err(ended) => return Err(give_up(restic, &saving, ended).await.into()),
+        Err(ended) => return Err(give_up(pod, restic, &saving, ended).await.into()),
     };
     // Only now restic sees the end of its input.
     drop(sink);
@@ -109,10 +109,10 @@ enum Ended {
 }
 
 /// Ends restic before it sees the end of its input, and returns the fault.
-async fn give_up(restic: &Restic<'_>, saving: &Saving, ended: Ended) -> Fault {
+async fn give_up(pod: &Pod, restic: &Restic<'_>, saving: &Saving, ended: Ended) -> Fault {
     match ended {
         Ended::Dump(fault) => {
-            saving.running.kill().await;
+            saving.running.stop(pod.shutdown.forced()).await;
             fault
         }
         Ended::Restic => {

@@ -94,6 +94,11 @@ impl Backups {
         output.stdout
     }
 
+    /// The locks in the repository.
+    pub fn locks(&self) -> usize {
+        std::fs::read_dir(self.repository().join("locks")).expect("a repository").count()
+    }
+
     #[track_caller]
     pub fn dump(&self, snapshot: &Value, path: &str) -> Vec<u8> {
         self.restic(&["dump", snapshot.as_str().expect("a snapshot"), path])
