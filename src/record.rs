@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   database   state (a row per site; gate is a column) · migrations (a row per fingerprint) · journal (a row per app)
-//!              pins · schema · reader · database_id
+//!              pins · newest_backup · schema · reader · database_id
 //!   volume     volume (sites/.cauldron/<site>/) · exclusive_lock (its file `hold`) · restoring (a restore on its way)
 //!              restored (the last one that was confirmed) · durations (of steps) · last_verified (of backups)
 //!   pure       timing (of the protocol) · phase (of a site) · stage (of a migration) · identity (own site or copy)
@@ -19,6 +19,7 @@ pub mod identity;
 pub mod journal;
 pub mod last_verified;
 pub mod migrations;
+pub mod newest_backup;
 pub mod phase;
 pub mod pins;
 pub mod reader;

@@ -30,7 +30,9 @@ use crate::backups::manifest::{self, Database, MANIFEST_FILE, Manifest};
 use crate::backups::tags::{Part, Tags, Why};
 use crate::outcome::Flow;
 use crate::pod::Pod;
+use crate::postgres::sql::sql_fault;
 use crate::record::last_verified::LastVerified;
+use crate::record::newest_backup;
 use crate::record::volume::{LastBackup, Volume};
 use crate::restic::Restic;
 
@@ -90,6 +92,7 @@ pub async fn take(pod: &Pod, request: &Request) -> Flow<Manifest> {
         "the backup is complete"
     );
     write_on_the_volume(pod, &site, &manifest, before.verified);
+    record(&site, &manifest).await;
     dumps::save(pod, &restic, &site, &before.dumps).await?;
     Ok(manifest)
 }
@@ -109,6 +112,18 @@ fn write_on_the_volume(pod: &Pod, site: &Site, manifest: &Manifest, verified: Op
             event = "backup.not_told",
             reason = fault.cause,
             "the volume cannot be written: the metrics of the roles do not show this backup"
+        );
+    }
+}
+
+/// Tells whoever finds the volume lost. The session may be gone after the hours that the files took: that is no failure.
+async fn record(site: &Site, manifest: &Manifest) {
+    let (id, taken) = (manifest.backup.as_str(), manifest.backup.time());
+    if let Err(error) = newest_backup::write(&site.connection, &site.name, id, taken).await {
+        tracing::warn!(
+            event = "backup.not_recorded",
+            reason = sql_fault("cannot record the backup")(error).cause,
+            "the database does not record this backup: a refusal for a lost volume would not tell its age"
         );
     }
 }

@@ -61,7 +61,8 @@ pub async fn prepare(context: &Context<'_>, volume: &Volume) -> Result<Prepared>
     let leadership = Leadership::acquire(connection, context.site, &context.pod.status).await?;
     // Read again under the lock: the previous leader may have created the site.
     let records = observe::records(leadership.client(), context.site).await?;
-    let mut observation = observe::observe(leadership.client(), &records, volume, Folder::Absent).await?;
+    let mut observation =
+        observe::observe(leadership.client(), context.site, &records, volume, Folder::Absent).await?;
     let folder = match read_folder(context)? {
         SiteFolder::Absent if observation.database == Database::Complete => {
             wait_for_folder(filesystem::is_shared(&context.pod.bench.sites()), &|| read_folder(context))

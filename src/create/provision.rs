@@ -186,7 +186,7 @@ async fn inspect_existing(wanted: &DesiredSite<'_>, folder: &SiteFolder) -> Resu
     let seen = observe::folder(folder, database, name, OwnLogin::Works);
     let inspected = async {
         let records = observe::records(&client, names.site).await?;
-        observe::observe(&client, &records, volume, seen).await
+        observe::observe(&client, names.site, &records, volume, seen).await
     };
     let observation = match inspected.await {
         Ok(observation) => observation,
@@ -204,6 +204,7 @@ async fn inspect_existing(wanted: &DesiredSite<'_>, folder: &SiteFolder) -> Resu
                 }),
                 folder: seen,
                 mark: observe::mark(volume, None)?,
+                newest_backup: None,
             }
         }
         Err(fault) => return Err(fault),

@@ -104,7 +104,7 @@ pub async fn observation(inputs: &Inputs, access: &SiteAccess<'_>, names: &Names
     match access.session {
         Ok(opened) => {
             let records = observe::records(&opened.connection, names.site).await?;
-            observe::observe(&opened.connection, &records, &volume, folder).await
+            observe::observe(&opened.connection, names.site, &records, &volume, folder).await
         }
         Err(_) => Ok(Observation::without_database(folder, observe::mark(&volume, None)?)),
     }

@@ -177,7 +177,8 @@ async fn clean_up(held: &Held<'_>) -> Result<()> {
 async fn site_there(held: &Held<'_>) -> Result<Option<String>> {
     let client = held.leadership.client();
     let records = observe::records(client, held.context.site).await?;
-    let observation = observe::observe(client, &records, &held.volume, Folder::LoginWorks).await?;
+    let observation =
+        observe::observe(client, held.context.site, &records, &held.volume, Folder::LoginWorks).await?;
     let names = Names { site: held.context.site, database: &held.own.database, adopt: None };
     if records.other_site.is_some() || matches!(observation.database, Database::NotComplete(_)) {
         decide(&observation, &names)?;

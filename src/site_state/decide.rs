@@ -11,8 +11,10 @@
 //! recorded it.
 
 use super::rows::Row;
+use crate::backups::bytes::age;
 use crate::outcome::Fault;
 use crate::outcome::refusal::Refusal;
+use crate::record::newest_backup::NewestBackup;
 
 /// The contents of the site's database, without our own tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +81,8 @@ pub struct Observation {
     pub database_id: String,
     pub folder: Folder,
     pub mark: Mark,
+    /// The newest backup on record, if the volume is lost.
+    pub newest_backup: Option<NewestBackup>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +102,7 @@ pub enum Action {
 impl Observation {
     /// An observation for a database that is absent, or that was found to be empty elsewhere.
     pub fn without_database(folder: Folder, mark: Mark) -> Self {
-        Self { database: Database::Empty, database_id: String::new(), folder, mark }
+        Self { database: Database::Empty, database_id: String::new(), folder, mark, newest_backup: None }
     }
 }
 
@@ -210,7 +214,9 @@ fn refusal(row: Row, observation: &Observation, site: &str, database: &str) -> F
                 ),
                 format!(
                     "the volume is lost or the wrong one: mount the right one, or restore sites/ from a backup \
-                     (`cauldron-frappe restore newest --only files`); if the folder is lost permanently, set CAULDRON_ADOPT={} to create an empty one; nothing was changed",
+                     (`cauldron-frappe restore newest --only files`{}); if the folder is lost permanently, set \
+                     CAULDRON_ADOPT={} to create an empty one; nothing was changed",
+                    observation.newest_backup.as_ref().map(shown).unwrap_or_default(),
                     observation.database_id
                 ),
             ),
@@ -236,6 +242,11 @@ fn refusal(row: Row, observation: &Observation, site: &str, database: &str) -> F
         ),
     };
     fault.named(name)
+}
+
+/// What a restore of the files would bring back.
+fn shown(newest: &NewestBackup) -> String {
+    format!("; the newest on record, {}, is {} old", newest.id, age(newest.age))
 }
 
 fn first_names(tables: &[String]) -> String {

@@ -9,6 +9,7 @@ use crate::frappe::site_config::SiteFolder;
 use crate::outcome::Result;
 use crate::postgres::catalog;
 use crate::postgres::sql::sql_fault;
+use crate::record::newest_backup;
 use crate::record::phase::SitePhase;
 use crate::record::schema;
 use crate::record::state::{self, Records, State};
@@ -96,6 +97,7 @@ pub fn mark(volume: &Volume, state: Option<&State>) -> Result<Mark> {
 /// our table in it.
 pub async fn observe(
     client: &Client,
+    site: &str,
     records: &Records,
     volume: &Volume,
     folder: Folder,
@@ -109,7 +111,13 @@ pub async fn observe(
         Some(state) => state.install_id.clone(),
         None => oid(client).await?,
     };
-    Ok(Observation { database, database_id, folder, mark })
+    let is_lost = database == Database::Complete && matches!(folder, Folder::Absent | Folder::NoConfig);
+    // Only a sentence of a refusal: it is made without it, too.
+    let newest_backup = match is_lost {
+        true => newest_backup::read(client, site).await.ok().flatten(),
+        false => None,
+    };
+    Ok(Observation { database, database_id, folder, mark, newest_backup })
 }
 
 /// Reads our table's rows for the site.

@@ -151,7 +151,8 @@ fn a_lost_volume_comes_back_alone() {
     fs::remove_dir_all(stage.bench.sites().join(".cauldron")).expect("a lost volume");
     stage.session().run("update \"tabNote\" set name = 'kept' where name = 'note-1'");
     let tables = content(stage);
-    stage.leader().run().exits(65).refuses("volume-lost");
+    let told = format!("restore newest --only files`; the newest on record, {id}, is ");
+    stage.leader().run().exits(65).refuses("volume-lost").says(&told);
     backed.restore_on(stage, &format!("{id} --only files")).run().exits(0);
     same(&tables, &content(stage));
     same(&uploads, &files(stage));

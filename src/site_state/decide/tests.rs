@@ -24,11 +24,22 @@ const NAMES: Names<'_> = Names { site: "s", database: "d", adopt: None };
 
 fn observation(database: &Database, folder: Folder, mark: &Mark) -> Observation {
     let (database, mark) = (database.clone(), mark.clone());
-    Observation { database, database_id: "i1".into(), folder, mark }
+    Observation { database, database_id: "i1".into(), folder, mark, newest_backup: None }
 }
 
 fn decided(database: &Database, folder: Folder, mark: &Mark) -> Result<Action, u8> {
     decide(&observation(database, folder, mark), &NAMES).map_err(|fault| fault.code)
+}
+
+#[test]
+fn a_lost_volume_is_told_its_newest_backup() {
+    let mut lost = observation(&Database::Complete, Folder::Absent, &Mark::Complete);
+    let hint = |lost: &Observation| decide(lost, &NAMES).unwrap_err().hint;
+    assert!(hint(&lost).contains("--only files`); if"), "{}", hint(&lost));
+    let age = jiff::SignedDuration::from_hours(5);
+    lost.newest_backup = Some(NewestBackup { id: "20261130T014800Z-1a2b3c".into(), age });
+    let told = "--only files`; the newest on record, 20261130T014800Z-1a2b3c, is 5 h old); if";
+    assert!(hint(&lost).contains(told), "{}", hint(&lost));
 }
 
 #[test]
