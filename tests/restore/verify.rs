@@ -54,7 +54,7 @@ fn a_sound_backup_passes_and_the_list_says_so() {
     assert!((content(stage), files(stage)) == before, "the site is unchanged");
     backed.no_scratch_is_left();
     assert!(!ended.stderr.contains("canary"), "{ended}");
-    let told = stage.bench.sites().join(".cauldron").join(&stage.site).join("last_verified.json");
+    let told = stage.bench.sites().join(".cauldron").join(stage.site).join("last_verified.json");
     let written: Value = serde_json::from_str(&fs::read_to_string(&told).expect("a verdict")).expect("JSON");
     assert_eq!((&written["id"], &written["passed"]), (&id.clone().into(), &true.into()), "{written}");
     assert_eq!(
