@@ -48,7 +48,7 @@ fuzz: install-test
 	tests/sample-bench/prepare
 	CAULDRON_FUZZ_SECONDS=$${FUZZ_SECONDS:-600} cargo test --locked --test fuzz -- --nocapture
 
-## Compares with tini, dumb-init, supervisor, wait-for-it, nginx and a bare gunicorn; BENCH_ONLY=exec,web runs some measurements.
+## Compares with tini, dumb-init, supervisor, wait-for-it, nginx, a bare gunicorn and restic; BENCH_ONLY=exec,web runs some measurements.
 bench: install-bench build
 	tests/sample-bench/prepare
 	cargo build --locked --example measured-child

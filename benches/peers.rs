@@ -1,4 +1,4 @@
-//! `make bench`: comparison with tini, dumb-init, supervisord, wait-for-it, nginx and a bare gunicorn.
+//! `make bench`: comparison with tini, dumb-init, supervisord, wait-for-it, nginx, a bare gunicorn and restic.
 //!
 //! ```text
 //!   Lab (binary, servers, site) ─▶ one file for each measurement ─▶ Row ─▶ table, target/bench.json
@@ -10,6 +10,8 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+#[path = "peers/backup.rs"]
+mod backup;
 #[path = "peers/child.rs"]
 mod child;
 #[path = "peers/clock.rs"]
@@ -75,7 +77,7 @@ use report::Row;
 type Measurement = fn(&Lab) -> Vec<Row>;
 
 /// The measurements by their names in BENCH_ONLY. Those that need no servers and no site come first.
-const MEASUREMENTS: [(&str, Measurement); 12] = [
+const MEASUREMENTS: [(&str, Measurement); 13] = [
     ("size", size::measure),
     ("exec", exec::measure),
     ("term", term::measure),
@@ -88,6 +90,7 @@ const MEASUREMENTS: [(&str, Measurement); 12] = [
     ("join", join::measure),
     ("fingerprint", fingerprint::measure),
     ("front", front::measure),
+    ("backup", backup::measure),
 ];
 
 fn main() -> ExitCode {
