@@ -41,6 +41,8 @@ fn frappe_16_runs_on_python_3_14_and_node_24() {
     let built = dockerfile_on(BASE, "frappe", IMAGE, &[]);
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     is_of_the_versions_that_frappe_16_asks_for();
+    let backups = "restic version && redis-server --version && ls /usr/lib/postgresql/*/bin/initdb && ! ls /var/lib/postgresql/*/main";
+    podman(&["run", "--rm", IMAGE, "sh", "-c", backups]);
     let Some(installation) = Installation::new(TEST, "newest") else { return };
     let installation = installation.on(IMAGE);
     let bootstrap = installation.start("bootstrap");
