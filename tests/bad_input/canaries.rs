@@ -116,6 +116,8 @@ fn a_refused_value_is_shown_nowhere() {
     assert!(settings.len() >= 50, "{settings:?}");
     for ((name, value), command) in settings.iter().zip(COMMANDS.iter().cycle()) {
         termination.clear();
+        // No role reads the login of the repository of backups.
+        let command = if name.starts_with("CAULDRON_BACKUP_") { &"backup" } else { command };
         let binary = Binary::on(&bench, &[command])
             .set("SITE_NAME", SITE)
             .set("DB_HOST", "pg")
