@@ -34,7 +34,7 @@ pub enum Kind {
 }
 
 /// Words of restic and of the storage servers' errors that it passes on, in the order in which they are looked for.
-const SIGNS: [(&str, Kind); 39] = [
+const SIGNS: [(&str, Kind); 40] = [
     ("wrong password or no key found", Kind::WrongPassword),
     ("the difference between the request time and the server", Kind::ClockOff),
     ("requesttimetooskewed", Kind::ClockOff),
@@ -45,6 +45,7 @@ const SIGNS: [(&str, Kind); 39] = [
     ("invalidaccesskeyid", Kind::WrongCredentials),
     ("access key id you provided does not exist", Kind::WrongCredentials),
     ("signaturedoesnotmatch", Kind::WrongCredentials),
+    ("account is not signed up", Kind::WrongCredentials),
     ("request signature we calculated does not match", Kind::WrongCredentials),
     ("no aws credentials", Kind::WrongCredentials),
     ("401 unauthorized", Kind::WrongCredentials),
@@ -200,6 +201,10 @@ mod tests {
             Kind::NoBucket
         );
         assert_eq!(kind(&["Fatal: unable to open config file: Stat: Access Denied.", at]), Kind::NoRight);
+        assert_eq!(
+            kind(&["Fatal: unable to open config file: Stat: Your account is not signed up"]),
+            Kind::WrongCredentials
+        );
         assert_eq!(kind(&["Fatal: wrong password or no key found"]), Kind::WrongPassword);
         assert_eq!(
             kind(&["Fatal: unable to save snapshot: write /b/tmp: no space left on device"]),
