@@ -181,10 +181,8 @@ impl Installation {
             }
             *volume = json!({"name": volume["name"], "hostPath": {"path": folder, "type": "Directory"}});
         }
-        for folder in [self.mounted.path()] {
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-            std::fs::set_permissions(folder, mode).expect("its mode");
-        }
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(self.mounted.path(), mode).expect("its mode");
     }
 
     fn remove(&self) {
