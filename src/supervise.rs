@@ -6,6 +6,7 @@ pub mod orders;
 pub mod output;
 mod plan;
 pub mod process;
+pub mod program_version;
 mod reaper;
 pub mod relay;
 pub mod run_service;

@@ -55,7 +55,7 @@ pub async fn take(pod: &Pod, request: &Request) -> Flow<Manifest> {
     let restic = Restic::of(pod)?;
     restic.check_program().await?;
     let site = pod.shutdown.guard(async { Ok(Site::open(pod).await?) }).await?;
-    let pg_dump = program::check(pod, &site).await?;
+    let pg_dump = pod.shutdown.guard(async { Ok(program::check(pod, &site).await?) }).await?;
     let before = repository::prepare(&restic, &site, request).await?;
     let id = BackupId::new(Timestamp::now(), rand::random());
     tracing::info!(
@@ -116,7 +116,7 @@ fn write_on_the_volume(pod: &Pod, site: &Site, manifest: &Manifest, verified: Op
     }
 }
 
-/// Tells whoever finds the volume lost. The session may be gone after the hours that the files took: that is no failure.
+/// Tells it to the refusal of a lost volume. The session may be gone after the hours that the files took: no failure.
 async fn record(site: &Site, manifest: &Manifest) {
     let (id, taken) = (manifest.backup.as_str(), manifest.backup.time());
     if let Err(error) = newest_backup::write(&site.connection, &site.name, id, taken).await {

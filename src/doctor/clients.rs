@@ -2,8 +2,6 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use super::bench::on_path;
 use super::clock::Clock;
@@ -14,7 +12,7 @@ use crate::outcome;
 use crate::postgres::dump::can_dump;
 use crate::postgres::version::major;
 use crate::supervise::process::Processes;
-use crate::supervise::spawn::{Output, Spec};
+use crate::supervise::program_version::program_version;
 
 /// The version of a client program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,34 +33,10 @@ pub async fn check(processes: &Processes, path: &OsStr, clock: Clock) -> [Client
 
 async fn version(processes: &Processes, name: &str, path: &OsStr, clock: Clock) -> Client {
     let Some(program) = on_path(name, path) else { return Client::Absent };
-    let first_line = Arc::new(Mutex::new(None));
-    let captured = first_line.clone();
-    let spec = Spec {
-        args: vec!["--version".into()],
-        env: ChildEnvironment::inherited().into_map(),
-        output: Output::Lines(Arc::new(move |line| {
-            let text = String::from_utf8_lossy(line.text).trim().to_string();
-            captured.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(text);
-        })),
-        ..Spec::new(name, program)
-    };
-    let child = match processes.spawn(&spec) {
-        Ok(child) => child,
-        Err(error) => return Client::Failed(error.to_string()),
-    };
-    let ended = async {
-        let exit = child.exited().await;
-        child.drained(Duration::from_secs(1)).await;
-        exit
-    };
-    // A program that hangs is ended by the sweep at the end.
-    let Ok(exit) = tokio::time::timeout(clock.remaining(), ended).await else {
-        return Client::Failed("it does not end".into());
-    };
-    let line = first_line.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    match line {
-        Some(line) if exit.success() => Client::Version(line),
-        _ => Client::Failed(format!("it {exit}")),
+    let env = ChildEnvironment::inherited().into_map();
+    match program_version(processes, name, program, env, clock.remaining()).await {
+        Ok(line) => Client::Version(line),
+        Err(reason) => Client::Failed(reason),
     }
 }
 

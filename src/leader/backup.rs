@@ -52,7 +52,7 @@ pub async fn take(
         );
         return Ok(None);
     }
-    let program = program(leadership);
+    let program = dump::program(major(leadership.client().version()));
     check_major(context, leadership, &program).await?;
     let folder = context.pod.bench.cauldron_site(context.site).join("backups");
     fs::create_dir_all(&folder)
@@ -114,13 +114,6 @@ async fn watch(context: &Context<'_>, path: &Path) -> Infallible {
             context.pod.status.begin(Operation::RunningStep { name: StepName::PgDump, progress });
         }
     }
-}
-
-/// Returns the pg_dump in PATH, or the one of the server's major version if PATH has Debian's wrapper.
-fn program(leadership: &Leadership) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let server = major(leadership.client().version());
-    server.and_then(|server| dump::program_for_major(&path, server)).unwrap_or_else(|| PROGRAM.into())
 }
 
 fn spec(context: &Context<'_>, program: &Path, password_file: &PasswordFile) -> Spec {

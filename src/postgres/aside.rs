@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tokio_postgres::{Client, Error};
 
+use super::ddl::DROP_ORDER;
 use super::sql::{identifier, literal};
 
 /// The schema that holds the previous contents.
@@ -161,13 +162,7 @@ async fn drop_relations(client: &Client, schema: &str, kept: &str) -> Result<(),
                  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
                                  AND d.deptype IN ('e', 'a', 'i'))";
     let rows = client.query(sql, &[&schema, &kept]).await?;
-    for (kinds, word) in [
-        ("v", "VIEW"),
-        ("m", "MATERIALIZED VIEW"),
-        ("f", "FOREIGN TABLE"),
-        ("rp", "TABLE"),
-        ("S", "SEQUENCE"),
-    ] {
+    for (kinds, word) in DROP_ORDER {
         let names: Vec<String> = rows
             .iter()
             .filter(|row| kinds.contains(row.get::<_, &str>("kind")))

@@ -7,6 +7,10 @@ use tokio_postgres::{Client, Error};
 use super::catalog::Relation;
 use super::sql::identifier;
 
+/// The kinds of relations (`pg_class.relkind`) and the word of their DROP, dependents first.
+pub const DROP_ORDER: [(&str, &str); 5] =
+    [("v", "VIEW"), ("m", "MATERIALIZED VIEW"), ("f", "FOREIGN TABLE"), ("rp", "TABLE"), ("S", "SEQUENCE")];
+
 /// Begins a transaction, which [`end`] ends. No lock on a table is waited for longer than `lock_timeout`.
 pub async fn begin(client: &Client, lock_timeout: Duration) -> Result<(), Error> {
     client.batch_execute(&format!("BEGIN; {}", set_lock_timeout(lock_timeout))).await
@@ -42,13 +46,7 @@ pub async fn lock(client: &Client, relations: &[Relation]) -> Result<(), Error> 
 
 /// Drops relations, dependents first, without CASCADE: an object of another user that depends on them is an error.
 pub async fn drop(client: &Client, relations: &[Relation]) -> Result<(), Error> {
-    for (kinds, word) in [
-        ("v", "VIEW"),
-        ("m", "MATERIALIZED VIEW"),
-        ("f", "FOREIGN TABLE"),
-        ("rp", "TABLE"),
-        ("S", "SEQUENCE"),
-    ] {
+    for (kinds, word) in DROP_ORDER {
         let names = of_kinds(relations, kinds);
         if !names.is_empty() {
             client.batch_execute(&format!("DROP {word} {}", names.join(", "))).await?;

@@ -15,6 +15,12 @@ pub const PROGRAM: &str = "pg_dump";
 const WRAPPER: &str = "pg_wrapper";
 const MAJORS: &str = "/usr/lib/postgresql";
 
+/// The `pg_dump` for a server: that of its major where PATH has Debian's wrapper, else the one on PATH.
+pub fn program(server: Option<u32>) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    server.and_then(|server| program_for_major(&path, server)).unwrap_or_else(|| PROGRAM.into())
+}
+
 /// The program of the server's major, which replaces Debian's wrapper. None if the program on PATH is to be used: it is
 /// no wrapper, or that major is not installed.
 pub fn program_for_major(path: &OsStr, server: u32) -> Option<PathBuf> {

@@ -11,10 +11,12 @@
 //! psql executes a backslash command wherever it occurs outside of quotes: `\!` runs a shell. A dump is a file that
 //! others can write, so it may contain none.
 
+pub mod copy_head;
 mod lexer;
 
 use std::collections::BTreeMap;
 
+use self::copy_head::CopyHead;
 use self::lexer::Lexer;
 
 /// The longest line of SQL outside of a table's rows. pg_dump writes a function's body and a comment in lines.
@@ -153,13 +155,12 @@ impl DumpFilter {
             }
             self.is_left_out = !text.starts_with(b"--") && self.names_a_table_left_out(text);
             if let Some(rest) = text.strip_prefix(b"COPY ") {
-                let table = rest.strip_suffix(b" FROM stdin;").and_then(table_and_columns);
-                let (table, columns) = table.ok_or(Unfit::ForeignCopy)?;
-                let left_out = self.is_left_out.then_some(columns);
+                let copy = CopyHead::parse(rest).ok_or(Unfit::ForeignCopy)?;
+                let left_out = self.is_left_out.then_some(copy.columns);
                 if left_out.is_none() {
                     out.extend_from_slice(line);
                 }
-                self.rows = Some(Rows { table, count: 0, start: Vec::new(), left_out });
+                self.rows = Some(Rows { table: copy.table, count: 0, start: Vec::new(), left_out });
                 return Ok(());
             }
         }
@@ -240,36 +241,6 @@ fn is_left_out(line: &[u8]) -> bool {
 
 fn contains(line: &[u8], part: &[u8]) -> bool {
     line.windows(part.len()).any(|window| window == part)
-}
-
-/// The table of a COPY as `schema.table`, without quotes, and its columns: `public."tabUser" (name, …)`.
-fn table_and_columns(text: &[u8]) -> Option<(String, Vec<String>)> {
-    let text = std::str::from_utf8(text).ok()?;
-    let (schema, rest) = identifier(text)?;
-    let (table, rest) = identifier(rest.strip_prefix('.')?)?;
-    let columns = rest.strip_prefix(" (")?.strip_suffix(')')?;
-    let columns = columns.split(", ").map(|column| column.trim_matches('"').to_string()).collect();
-    Some((format!("{schema}.{table}"), columns))
-}
-
-/// The identifier at the beginning, and the rest.
-fn identifier(text: &str) -> Option<(String, &str)> {
-    let Some(mut rest) = text.strip_prefix('"') else {
-        let end = text.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '$')?;
-        return (end > 0).then(|| (text[..end].to_string(), &text[end..]));
-    };
-    let mut name = String::new();
-    loop {
-        let (part, after) = rest.split_once('"')?;
-        name.push_str(part);
-        match after.strip_prefix('"') {
-            Some(more) => {
-                name.push('"');
-                rest = more;
-            }
-            None => return Some((name, after)),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -107,8 +107,8 @@ impl ExclusiveLock {
         }
     }
 
-    /// Acquires the lock, whoever holds it. The caller knows that the holder is dead: it has a lock in the database that
-    /// a living holder would have.
+    /// Acquires the lock, even if another process holds it. The caller knows that the holder is dead: it has a lock in
+    /// the database that a living holder would have.
     ///
     /// # Errors
     /// 77 and 75 as for any file.

@@ -31,7 +31,7 @@ pub fn stream(path: &Path) -> Result<Dump> {
     let end = async move {
         let ended = source.await.map_err(io::Error::other).and_then(std::convert::identity);
         match ended {
-            // We stopped reading: whoever did that has the reason.
+            // We stopped reading, and the code that did has reported the reason.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             ended => ended.map_err(|error| damaged(&name, &error)),
         }

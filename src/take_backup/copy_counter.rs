@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use memchr::memchr_iter;
 
 use crate::postgres::dump::COMPLETE;
+use crate::postgres::plain_dump::copy_head::CopyHead;
 
 const HEADING: &str = "-- Data for Name: ";
 /// A longer line is neither a heading nor the start of a table's rows.
@@ -85,40 +86,14 @@ impl CopyCounter {
         if line.starts_with(HEADING) && line.contains("; Type: TABLE DATA; ") {
             self.state = State::Heading;
         } else if self.state == State::Heading && !line.is_empty() && line != "--" {
-            self.state = match table(&line) {
-                Some(table) => State::Rows { table, rows: 0 },
+            self.state = match line.strip_prefix("COPY ").and_then(|rest| CopyHead::parse(rest.as_bytes())) {
+                Some(CopyHead { table, .. }) => State::Rows { table, rows: 0 },
                 None => State::Outside,
             };
         } else if line == COMPLETE {
             self.is_complete = true;
         }
     }
-}
-
-/// The table of `COPY public."tabUser" (name, owner) FROM stdin;`, as `public.tabUser`.
-fn table(line: &str) -> Option<String> {
-    let name = line.strip_prefix("COPY ")?.strip_suffix(" FROM stdin;")?;
-    let (schema, rest) = identifier(name)?;
-    let (table, rest) = identifier(rest.strip_prefix('.')?)?;
-    (rest.is_empty() || rest.starts_with(" (")).then(|| format!("{schema}.{table}"))
-}
-
-/// An identifier, without its quotes, and the rest of the text.
-fn identifier(text: &str) -> Option<(String, &str)> {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find(['.', ' ']).unwrap_or(text.len());
-        return (end > 0).then(|| (text[..end].to_string(), &text[end..]));
-    };
-    let mut name = String::new();
-    let mut characters = quoted.char_indices().peekable();
-    while let Some((at, c)) = characters.next() {
-        match c {
-            '"' if characters.next_if(|(_, next)| *next == '"').is_some() => name.push('"'),
-            '"' => return Some((name, &quoted[at + 1..])),
-            c => name.push(c),
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Which pg_dump dumps this server.
 
-use std::ffi::OsString;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::site::Site;
 use crate::frappe::environment::ChildEnvironment;
@@ -10,12 +10,13 @@ use crate::outcome::{Fault, Result};
 use crate::pod::Pod;
 use crate::postgres::dump::{self, PROGRAM};
 use crate::postgres::version::major;
-use crate::supervise::output::OutputLine;
-use crate::supervise::spawn::{Output, Spec};
+use crate::supervise::program_version::program_version;
+
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A pg_dump that can dump the server.
 pub struct PgDump {
-    pub path: OsString,
+    pub path: PathBuf,
     /// As it reports itself: `15.8 (Debian 15.8-0+deb12u1)`.
     pub version: String,
 }
@@ -26,11 +27,10 @@ pub struct PgDump {
 /// 78 if it is missing, or older than the server.
 pub async fn check(pod: &Pod, site: &Site) -> Result<PgDump> {
     let server = major(site.connection.version());
-    let on_path = std::env::var_os("PATH").unwrap_or_default();
-    let path = server
-        .and_then(|server| dump::program_for_major(&on_path, server))
-        .map_or_else(|| PROGRAM.into(), Into::into);
-    let version = version(pod, &path).await.map_err(|fault| refused(&fault.cause, server))?;
+    let path = dump::program(server);
+    let version = version(pod, &path)
+        .await
+        .map_err(|reason| refused(&format!("`pg_dump --version`: {reason}"), server))?;
     match (major(&version), server) {
         (Some(client), Some(server)) if !dump::can_dump(client, server) => {
             let cause = format!("pg_dump is version {client}, the server is version {server}");
@@ -40,23 +40,10 @@ pub async fn check(pod: &Pod, site: &Site) -> Result<PgDump> {
     }
 }
 
-async fn version(pod: &Pod, path: &OsString) -> Result<String> {
-    let said = Arc::new(Mutex::new(String::new()));
-    let heard = said.clone();
-    let handler = move |line: OutputLine<'_>| {
-        heard.lock().unwrap_or_else(PoisonError::into_inner).push_str(&String::from_utf8_lossy(line.text));
-    };
-    let spec = Spec {
-        args: vec!["--version".into()],
-        env: ChildEnvironment::inherited().into_map(),
-        output: Output::Lines(Arc::new(handler)),
-        ..Spec::new(PROGRAM, path)
-    };
-    let child = pod.processes.spawn(&spec).map_err(|error| error.fault())?;
-    child.exited().await;
-    child.drained(std::time::Duration::from_secs(5)).await;
-    let said = said.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(said.trim_start_matches("pg_dump (PostgreSQL) ").trim().to_string())
+async fn version(pod: &Pod, path: &Path) -> std::result::Result<String, String> {
+    let env = ChildEnvironment::inherited().into_map();
+    let line = program_version(&pod.processes, PROGRAM, path, env, TIMEOUT).await?;
+    Ok(line.trim_start_matches("pg_dump (PostgreSQL) ").to_string())
 }
 
 fn refused(cause: &str, server: Option<u32>) -> Fault {

@@ -70,10 +70,11 @@ pub async fn save(
         }
     };
     let passed_bytes = AtomicU64::new(0);
-    let passing = stream::pass(from_dump, &mut sink, &passed_bytes);
+    // pg_dump may have closed its output without an end: that is waited for here, too.
+    let dumped = async { dumping.result(stream::pass(from_dump, &mut sink, &passed_bytes).await).await };
     let seen = || (passed_bytes.load(Ordering::Relaxed), expected_bytes);
-    let passed = tokio::select! {
-        passed = passing => passed,
+    let complete = tokio::select! {
+        complete = dumped => complete,
         never = progress::show(&pod.status, "the database", seen) => match never {},
         signal = pod.shutdown.stop_requested() => {
             saving.running.stop(pod.shutdown.forced()).await;
@@ -81,7 +82,7 @@ pub async fn save(
             return Err(Stopped::Signal(signal));
         }
     };
-    let complete = match dumping.result(passed).await {
+    let complete = match complete {
         Ok(complete) => complete,
         Err(ended) => return Err(give_up(pod, restic, &saving, ended).await.into()),
     };

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::repository::Backed;
 use crate::stage::{content, files, new_stage};
+use crate::support::binary::Ended;
 use crate::support::wait::{eventually, within};
 
 const LONG: Duration = Duration::from_secs(120);
@@ -18,19 +19,19 @@ fn report(stdout: &str) -> Value {
     serde_json::from_str(stdout).unwrap_or_else(|error| panic!("{error}: {stdout}"))
 }
 
+/// Verifies the newest backup, which passes, with a report in JSON.
+#[track_caller]
+fn verified(backed: &Backed) -> Ended {
+    backed.command("backup verify --format json").spawn().end_within(LONG).exits(0)
+}
+
 #[test]
 fn a_sound_backup_passes_and_the_list_says_so() {
     let backed = Backed::new();
     let id = backed.backup();
     let stage = &backed.archived.stage;
     let before = (content(stage), files(stage));
-    let ended = backed
-        .command("backup verify")
-        .argument("--format")
-        .argument("json")
-        .spawn()
-        .end_within(LONG)
-        .exits(0);
+    let ended = verified(&backed);
     let report = report(&ended.stdout);
     assert_eq!((&report["verdict"], &report["backup"]), (&"passed".into(), &id.clone().into()), "{report}");
     assert_eq!(report["rows_expected"], report["rows_found"]);
@@ -207,13 +208,7 @@ fn nothing_gets_out_of_scratch() {
         let jobs: i64 = stage.redis.ask(1, &["LLEN", "leaked"]);
         (port.accept().is_ok(), files, jobs)
     };
-    let ended = backed
-        .command("backup verify")
-        .argument("--format")
-        .argument("json")
-        .spawn()
-        .end_within(LONG)
-        .exits(0);
+    let ended = verified(&backed);
     let report = report(&ended.stdout);
     assert_eq!(report["isolation"], serde_json::json!({"network": null, "files": null}), "{report}");
     assert_eq!(leaked(), (false, 0, 0));
