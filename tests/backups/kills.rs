@@ -1,5 +1,6 @@
 //! A backup that is killed at a random moment leaves nothing that counts, and nothing that runs.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -81,5 +82,26 @@ fn a_stop_request_ends_a_backup_at_once() {
     backup.signal(Signal::SIGTERM);
     backup.end().exits(128 + Signal::SIGTERM as i32);
     assert!(!has_process(site.folder.path(), &["restic", "pg_dump"]));
+    assert!(site.listed().is_empty());
+}
+
+/// A pg_dump that never ends: asked for its version, and after it has closed its output.
+#[test]
+fn a_stop_request_ends_a_backup_whose_pg_dump_hangs() {
+    let site = Backups::new();
+    let version = "[ $1 = --version ] && echo 'pg_dump (PostgreSQL) 99.0' && exit;";
+    for before in ["", version] {
+        let (folder, began) = (tempfile::tempdir().expect("a folder"), site.folder.path().join("began"));
+        let _ = std::fs::remove_file(&began);
+        let script = format!("#!/bin/sh\n{before}\nexec >&-\ntouch {}\nexec sleep 1000\n", began.display());
+        let program = folder.path().join("pg_dump");
+        std::fs::write(&program, script).expect("a script");
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("its mode");
+        let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").expect("PATH"));
+        let backup = site.command("backup").set("PATH", path).spawn();
+        eventually(LONG, "pg_dump hangs", || began.exists().then_some(()));
+        backup.signal(Signal::SIGTERM);
+        backup.end().exits(128 + Signal::SIGTERM as i32);
+    }
     assert!(site.listed().is_empty());
 }
