@@ -18,15 +18,12 @@ impl<'a> All<'a> {
         let all = Self { name };
         all.remove();
         let network = format!("--network={}", servers.network);
-        let dns = format!("--dns={}", servers.dns);
+        let hosts: Vec<String> =
+            servers.hosts.iter().map(|(ip, names)| format!("--add-host={}:{ip}", names[0])).collect();
         let db_password = format!("--env=DB_PASSWORD={PASSWORD}");
-        podman(&[
-            "run",
-            "--detach",
-            "--name",
-            name,
-            &network,
-            &dns,
+        let mut words = vec!["run", "--detach", "--name", name, &network];
+        words.extend(hosts.iter().map(String::as_str));
+        words.extend([
             "--read-only",
             "--user=123456:0",
             "--cap-drop=all",
@@ -48,6 +45,7 @@ impl<'a> All<'a> {
             image,
             "all",
         ]);
+        podman(&words);
         // Docker's HEALTHCHECK, by hand: there is no systemd to run it.
         eventually(Duration::from_secs(120), "a healthy container", || {
             assert_eq!(exit(name), None, "{}", log(name));

@@ -86,7 +86,7 @@ impl Installation {
     /// an empty one from the image; a disk of its own is not empty.
     fn claim(&self) {
         let claim = self.objects.iter().find(|object| object["kind"] == "PersistentVolumeClaim");
-        self.play(claim.expect("a claim"));
+        self.play(claim.expect("a claim"), &[]);
         let root = self.volume();
         std::fs::create_dir(root.join("lost+found")).expect("a folder of the volume");
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o2775);
@@ -99,12 +99,12 @@ impl Installation {
         podman(&["volume", "inspect", "--format={{.Mountpoint}}", name]).into()
     }
 
-    fn play(&self, object: &Value) {
+    fn play(&self, object: &Value, options: &[&str]) {
         let mut file = tempfile::Builder::new().suffix(".yaml").tempfile().expect("a file");
         file.write_all(object.to_string().as_bytes()).expect("a file");
         let network = format!("--network={}", self.servers.network);
         let path = file.path().to_str().expect("a path");
-        podman(&["kube", "play", &network, "--log-driver=k8s-file", path]);
+        podman(&[&["kube", "play", &network, "--log-driver=k8s-file"], options, &[path]].concat());
     }
 
     /// A Deployment's or Job's pod, or the one of `helm test`.
@@ -123,7 +123,9 @@ impl Installation {
 
     /// The pod of a role, called as its Service.
     pub fn start(&self, role: &str) -> Played {
-        self.play_pod(role, format!("erp-cauldron-frappe-{role}"), self.image)
+        let address = self.services().into_iter().find(|(_, service)| *service == service_of(role));
+        let address = address.map(|(address, _)| format!("--ip={address}"));
+        self.play_pod(role, service_of(role), self.image, address.as_deref())
     }
 
     /// What `helm test` runs, and each check's line.
@@ -141,15 +143,26 @@ impl Installation {
 
     /// Another of the same role, beside it, with another image.
     pub fn start_with(&self, role: &str, image: &str, name: &str) -> Played {
-        self.play_pod(role, format!("erp-cauldron-frappe-{role}-{name}"), image)
+        self.play_pod(role, format!("{}-{name}", service_of(role)), image, None)
     }
 
-    fn play_pod(&self, role: &str, name: String, image: &str) -> Played {
+    /// The address of each role's Service: its first pod's.
+    fn services(&self) -> Vec<(String, String)> {
+        let roles = (110..).zip(ROLES);
+        roles.map(|(number, role)| (self.servers.address(number), service_of(role))).collect()
+    }
+
+    fn play_pod(&self, role: &str, name: String, image: &str, address: Option<&str>) -> Played {
         output(&["pod", "rm", "--force", "--time=0", &name]);
         let main = self.pod(role)["spec"]["containers"][0]["name"].as_str().expect("a name").to_owned();
         let mut pod = self.pod(role);
         self.mount_secrets(&mut pod);
-        self.play(&for_podman(pod, &name, image, &self.servers.dns));
+        let mut pod = for_podman(pod, &name, image, &self.servers.dns);
+        let services = self.services().into_iter().map(|(address, service)| (address, vec![service]));
+        let hosts = self.servers.hosts.iter().cloned().chain(services);
+        pod["spec"]["hostAliases"] =
+            hosts.map(|(ip, hostnames)| json!({"ip": ip, "hostnames": hostnames})).collect();
+        self.play(&pod, &address.into_iter().collect::<Vec<_>>());
         Played { container: format!("{name}-{main}"), pod: name }
     }
 
@@ -294,6 +307,10 @@ fn for_podman(mut pod: Value, name: &str, image: &str, dns: &str) -> Value {
         }
     }
     pod
+}
+
+fn service_of(role: &str) -> String {
+    format!("erp-cauldron-frappe-{role}")
 }
 
 fn encode(text: &str) -> String {

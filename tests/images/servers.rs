@@ -28,6 +28,9 @@ pub struct Servers {
     /// The network's own name server, which alone is to be asked. podman 4.3 gives containers the host's too, which knows
     /// none of their names; musl asks all at once and takes the first answer. A cluster and newer podman give one.
     pub dns: String,
+    /// Every server's address and names. The name server of podman 4.3 (aardvark-dns 1.4) closes its sockets whenever a
+    /// container starts or ends, and loses what is asked meanwhile.
+    pub hosts: Vec<(String, Vec<String>)>,
 }
 
 impl Servers {
@@ -37,7 +40,7 @@ impl Servers {
 
     pub fn with(name: &str, setup: &Setup) -> Self {
         let network = format!("cauldron-test-{name}");
-        let mut servers = Self { network, dns: String::new() };
+        let mut servers = Self { network, dns: String::new(), hosts: Vec::new() };
         // What a test that was killed left behind.
         servers.remove();
         podman(&["network", "create", &servers.network]);
@@ -46,6 +49,8 @@ impl Servers {
         let tls = setup.tls.as_ref().map(|folder| format!("--volume={}:/tls:ro", folder.display()));
         let hba = setup.hba.map(|line| format!("--env=POSTGRES_HBA={line}"));
         let alias = setup.postgres_alias.map(|name| format!("--network-alias={name}"));
+        let names = ["postgres"].into_iter().chain(setup.postgres_alias).map(str::to_owned).collect();
+        servers.hosts.push((servers.address(100), names));
         let mut options = vec!["--stop-signal=SIGINT", "--entrypoint=/usr/local/bin/postgres"];
         options.extend([&tls, &hba, &alias].into_iter().flatten().map(String::as_str));
         servers.run("postgres", "postgres", &options, &[]);
@@ -58,14 +63,17 @@ impl Servers {
             command.extend(["--requirepass", password]);
         }
         let options: Vec<&str> = tls.iter().map(String::as_str).collect();
-        for redis in ["redis-cache", "redis-queue"] {
+        for (number, redis) in (101..).zip(["redis-cache", "redis-queue"]) {
+            servers.hosts.push((servers.address(number), vec![redis.to_owned()]));
             servers.run(redis, "redis", &options, &command);
         }
         servers
     }
 
     fn run(&self, name: &str, user: &str, options: &[&str], command: &[&str]) {
-        let (container, network) = (self.container(name), format!("--network={}:alias={name}", self.network));
+        let (address, _) = self.hosts.last().expect("it has an address");
+        let network = format!("--network={}:alias={name},ip={address}", self.network);
+        let container = self.container(name);
         let name = format!("--name={container}");
         let password = format!("--env=POSTGRES_PASSWORD={PASSWORD}");
         let mut words = vec!["run", "--detach", &name, &network, "--user", user, &password];
@@ -73,6 +81,12 @@ impl Servers {
         words.push(BENCH);
         words.extend(command);
         podman(&words);
+    }
+
+    /// An address that podman gives nobody by itself: it counts up from 2.
+    pub fn address(&self, number: u8) -> String {
+        let (network, _) = self.dns.rsplit_once('.').expect("an IPv4 address");
+        format!("{network}.{number}")
     }
 
     pub fn container(&self, name: &str) -> String {

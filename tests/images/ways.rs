@@ -19,6 +19,7 @@ const OWNERS_PASSWORD: &str = "of-the-owner";
 
 /// The certificate authority of a test, with a server's certificate for every name that a way uses.
 struct Authority {
+    ca: Ca,
     folder: tempfile::TempDir,
 }
 
@@ -33,7 +34,7 @@ impl Authority {
             let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
             std::fs::set_permissions(path, mode).expect("its mode");
         }
-        Self { folder }
+        Self { ca, folder }
     }
 
     fn file(&self, name: &str) -> String {
@@ -71,7 +72,26 @@ fn administrator() -> (&'static str, Keys) {
     (SECRET, keys(&[("admin-password", "admin")]))
 }
 
-const WAYS: [Way; 5] = [
+const WAYS: [Way; 6] = [
+    Way {
+        name: "client-certificate",
+        values: &["PostgreSQL with client certificates"],
+        more: "",
+        setup: |a| Setup {
+            postgres_alias: Some("pg.example.com"),
+            hba: Some("hostssl all frappe all cert"),
+            ..with_tls(a)
+        },
+        secrets: |a| {
+            let (certificate, key) = a.ca.client("frappe");
+            let client = keys(&[("tls.crt", &certificate), ("tls.key", &key)]);
+            // The server does not ask for this password, and would not take it.
+            let usual = keys(&[("db-root-password", "not-asked-for"), ("admin-password", "admin")]);
+            let ca = keys(&[("ca.crt", &a.file("ca.pem"))]);
+            [("pg-client", client), ("pg-ca", ca), (SECRET, usual)].into()
+        },
+        owner: Some("frappe"),
+    },
     Way {
         name: "redis-ca",
         values: &["Redis with a password and a private CA", "Keys of `common_site_config.json`"],

@@ -42,15 +42,26 @@ impl Ca {
     /// Writes a certificate for these names and addresses into `folder`, for `user`.
     pub fn issue(&self, names: &[String], folder: &Path, user: Option<&User>) -> ServerFiles {
         let params = CertificateParams::new(names).expect("names for a certificate");
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        let (certificate, key) = self.signed(&params);
         let files = ServerFiles { certificate: folder.join("server.pem"), key: folder.join("server.key") };
-        fs::write(&files.certificate, certificate.pem()).expect("server.pem");
-        fs::write(&files.key, key.serialize_pem()).expect("server.key");
+        fs::write(&files.certificate, certificate).expect("server.pem");
+        fs::write(&files.key, key).expect("server.key");
         fs::set_permissions(&files.key, fs::Permissions::from_mode(0o600)).expect("a private key");
         identity::give(&files.certificate, user);
         identity::give(&files.key, user);
         files
+    }
+
+    /// A client's certificate and key, PEM; a role of PostgreSQL is the certificate's common name.
+    pub fn client(&self, role: &str) -> (String, String) {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, role);
+        self.signed(&params)
+    }
+
+    fn signed(&self, params: &CertificateParams) -> (String, String) {
+        let key = KeyPair::generate().expect("a key");
+        (params.signed_by(&key, &self.issuer).expect("a certificate").pem(), key.serialize_pem())
     }
 }
 
