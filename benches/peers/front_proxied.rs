@@ -18,8 +18,8 @@ use super::started::{Started, descendants};
 
 const ROUNDS: usize = 5;
 const CLIENTS: usize = 4;
-/// Of each client. Processor time is counted in ticks of 10 ms.
-const REQUESTS: usize = 500;
+/// Of each client.
+const REQUESTS: usize = 200;
 const BODY_BYTES: usize = 300_000;
 
 /// A way to gunicorn, and the processes of the proxy on it.

@@ -54,7 +54,8 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// Measures in the order A B C A B C …, after one round that fills all caches and does not count.
+/// Measures in the order A B C A B C …, after one round that fills all caches and does not count. Each round is a line of
+/// stderr: a measurement takes minutes.
 pub fn take_turns(rounds: usize, mut subjects: Vec<Subject<'_>>) -> Vec<Samples> {
     let mut all: Vec<Samples> = subjects.iter().map(|s| Samples::new(s.name, Vec::new())).collect();
     for round in 0..=rounds {
@@ -64,6 +65,8 @@ pub fn take_turns(rounds: usize, mut subjects: Vec<Subject<'_>>) -> Vec<Samples>
                 samples.values.push(value);
             }
         }
+        let latest = all.iter().filter_map(|s| Some(format!("{} {:.4}", s.name, s.values.last()?)));
+        eprintln!("  round {round} of {rounds}: {}", latest.collect::<Vec<_>>().join(", "));
     }
     all
 }

@@ -32,7 +32,7 @@ fn idle_connections_are_cheap_and_slow_ones_delay_no_other() {
     nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, files, hard).expect("files");
     let stage = stage::new();
     let pod = stage.serving();
-    let wanted = IDLE.min(files as usize / 3);
+    let wanted = IDLE.min(files as usize / 2);
     if wanted < IDLE {
         skipped(
             "idle connections, in part",
