@@ -1,15 +1,19 @@
 //! The command line: commands, options, and a flag for each setting.
 
+mod backup;
 pub mod describe;
 mod legacy;
+mod restore;
 mod settings;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub use self::backup::{Backup, BackupCommand};
+pub use self::restore::{Part, Restore};
 pub use self::settings::command;
 use self::settings::{Secrets, collect_settings, command_with};
 use crate::config::variable::RUN_SETTINGS;
@@ -138,105 +142,6 @@ pub enum Command {
     /// Becomes another program without network. Selected by the program's name, never by a word of the command line.
     #[command(skip)]
     Isolate { arguments: Vec<OsString> },
-}
-
-/// The arguments of `restore`.
-#[derive(Clone, Debug, Default, Args)]
-pub struct Restore {
-    /// The id of a backup in the repository CAULDRON_BACKUP_TO, or `newest`
-    #[arg(conflicts_with_all = ["database_archive", "public_files_archive", "private_files_archive", "site_config", "undo"])]
-    pub backup: Option<String>,
-    /// bench's archive of the database: FILE-database.sql.gz, or plain SQL
-    #[arg(long, value_name = "FILE")]
-    pub database_archive: Option<PathBuf>,
-    /// bench's archive of the public files: FILE-files.tar or .tgz
-    #[arg(long, value_name = "FILE")]
-    pub public_files_archive: Option<PathBuf>,
-    /// bench's archive of the private files: FILE-private-files.tar or .tgz
-    #[arg(long, value_name = "FILE")]
-    pub private_files_archive: Option<PathBuf>,
-    /// bench's copy of site_config.json, with the encryption key
-    #[arg(long, value_name = "FILE")]
-    pub site_config: Option<PathBuf>,
-    /// Restore only the database, with its key, or only the files
-    #[arg(long, value_enum)]
-    pub only: Option<Part>,
-    /// Restore a backup of another site's name into this one
-    #[arg(long)]
-    pub rename: bool,
-    /// The restored site replaces the installation that the backup is of: it is not muted
-    #[arg(long)]
-    pub take_over: bool,
-    /// Replace a complete site without a backup of it: the id that the refusal prints
-    #[arg(long, value_name = "ID")]
-    pub no_safety_backup: Option<String>,
-    /// The id of the site that may be replaced, or `none` if there is no site; a restore so confirmed is done once
-    #[arg(long, value_name = "ID", conflicts_with = "no_safety_backup")]
-    pub confirm: Option<String>,
-    /// Go back to the state before a restore that was interrupted
-    #[arg(long, conflicts_with_all = ["database_archive", "public_files_archive", "private_files_archive", "only", "confirm"])]
-    pub undo: bool,
-}
-
-/// A part of a site.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Part {
-    Database,
-    Files,
-}
-
-impl Part {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Database => "database",
-            Self::Files => "files",
-        }
-    }
-}
-
-/// `backup` alone takes one.
-#[derive(Debug, Args)]
-pub struct Backup {
-    #[command(subcommand)]
-    pub what: Option<BackupCommand>,
-    /// The backup is one of a schedule
-    #[arg(long)]
-    pub scheduled: bool,
-    /// Allow a repository with the backups of this other installation, as the refusal named it
-    #[arg(long, value_name = "INSTALLATION")]
-    pub beside: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum BackupCommand {
-    /// List the backups: age, size, code, reason, and whether they were verified
-    List,
-    /// Show which old backups go (CAULDRON_BACKUP_KEEP), and remove them with `--yes`
-    Forget {
-        /// Remove them
-        #[arg(long)]
-        yes: bool,
-    },
-    /// Prove a backup: restore it into scratch, count its rows and files, and run the site's code on it
-    Verify {
-        /// Its id, or `newest`
-        #[arg(default_value = "newest")]
-        backup: String,
-    },
-    /// Restore a backup into scratch and print the psql command that opens it, until the time is over
-    Open {
-        /// Its id, or `newest`
-        backup: String,
-        /// Minutes after which it is deleted
-        #[arg(long, value_name = "MINUTES", default_value_t = 60)]
-        minutes: u64,
-    },
-    /// Run a program with the repository and its password in the environment, such as `restic check`
-    Exec {
-        /// The program and its arguments
-        #[arg(last = true, required = true)]
-        command: Vec<OsString>,
-    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,8 +2,7 @@
 //! `record::stage` defines the order of the stages; every stage is recorded before any of its work is done.
 
 mod attempt;
-
-use std::time::{Duration, Instant};
+mod retry;
 
 use secrecy::SecretString;
 
@@ -12,7 +11,6 @@ use super::admit::{assess_as_leader, log_rolled_back};
 use super::decide::{Decision, Request, decide, recovered};
 use super::maintenance;
 use super::refusal::MigrationRefusal;
-use super::turn;
 use super::worker_pause::{Queues, WorkerPause};
 use crate::code::Code;
 use crate::code::relation::Relation;
@@ -22,19 +20,13 @@ use crate::leader::context::{OverlayContext, Purpose};
 use crate::leader::lock::Leadership;
 use crate::leader::own::Own;
 use crate::outcome::refusal::Refusal;
-use crate::outcome::{Fault, Flow, Result, Stopped};
+use crate::outcome::{Fault, Flow, Result};
 use crate::postgres::sql::sql_fault;
 use crate::record::gate::Gate;
 use crate::record::migrations::{self, Migrated};
 use crate::record::stage::Stage;
 use crate::record::state::{self, State};
 use crate::record::volume::Volume;
-use crate::status::operation::Operation;
-use crate::telemetry;
-
-/// The delays before further attempts.
-const RETRY_DELAYS: [Duration; 3] =
-    [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
 
 /// The access of migrate to the site's database.
 pub struct Access<'a> {
@@ -212,67 +204,6 @@ impl Run<'_> {
     async fn leave_maintenance(&mut self) -> Result<()> {
         if std::mem::take(&mut self.gate.maintenance_ours) {
             maintenance::set(&self.context.pod.bench.site(self.context.site), false).await?;
-        }
-        Ok(())
-    }
-
-    async fn run_attempts(&mut self, attempt: &Attempt<'_>) -> Flow<Outcome> {
-        let (client, site) = (self.leadership.client(), self.context.site);
-        loop {
-            let tried = migrations::attempt_history(client, site, attempt.fingerprint).await?;
-            if let Some(refusal) = MigrationRefusal::if_attempts_exhausted(&self.gate, &tried) {
-                return Ok(Outcome::GaveUp(refusal.fault()));
-            }
-            self.wait_before_retry(&tried).await?;
-            turn::take(self.context, client).await?;
-            let number = migrations::count_attempt(client, site, attempt.fingerprint).await?;
-            let ended = self.attempt(attempt, number).await;
-            turn::release(client).await?;
-            let fault = match ended {
-                Ok(()) => return Ok(Outcome::Open),
-                Err(Stopped::Signal(signal)) => {
-                    migrations::refund_attempt(client, site, attempt.fingerprint)
-                        .await
-                        .map_err(sql_fault("cannot record the stop"))?;
-                    return Err(Stopped::Signal(signal));
-                }
-                Err(Stopped::Fault(fault)) => fault,
-            };
-            self.context.pod.status.update(|status| status.last_error = Some(fault.cause.clone()));
-            migrations::record_failure(client, site, attempt.fingerprint, &fault.cause).await?;
-            let after = self.gate.is_interrupted();
-            tracing::error!(
-                event = "migration.failed",
-                attempt = number,
-                of = migrations::MAX_ATTEMPTS,
-                cause = fault.cause,
-                hint = fault.hint,
-                mend = telemetry::former_key(&fault.hint),
-                refusal = fault.refusal_name(),
-                after_a_change = after,
-                "the migration failed"
-            );
-        }
-    }
-
-    /// Waits before another attempt, whichever pod made the last one.
-    async fn wait_before_retry(&self, tried: &migrations::AttemptHistory) -> Flow<()> {
-        let Some(pause) = usize::try_from(tried.attempts - 1).ok().and_then(|at| RETRY_DELAYS.get(at)) else {
-            return Ok(());
-        };
-        let since = Duration::from_secs(tried.last_attempt_s.unwrap_or(0).unsigned_abs());
-        let left = pause.saturating_sub(since);
-        let until = Instant::now() + left;
-        let shutdown = &self.context.pod.shutdown;
-        while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-            self.context.pod.status.begin(Operation::WaitingToRetry { left_s: left.as_secs() + 1 });
-            self.context.pod.status.progress();
-            let slice = left.min(Duration::from_secs(1));
-            tokio::select! {
-                () = tokio::time::sleep(slice) => {}
-                signal = shutdown.stop_requested() => return Err(Stopped::Signal(signal)),
-                fault = self.leadership.lost() => return Err(fault.into()),
-            }
         }
         Ok(())
     }

@@ -1,36 +1,21 @@
 //! Our files about a site on the shared volume: `sites/.cauldron/<site>/`.
 
+mod marks;
+mod random;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rand::distr::{Alphanumeric, SampleString};
-use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use secrecy::SecretString;
 
-use super::identity::{CopyMark, RestoreMark};
-use super::restoring::Restoring;
+pub use self::marks::LastBackup;
+pub use self::random::{random_id, random_password, same_secret};
 use crate::bench::ATTEMPT;
 use crate::bench::atomic_file::{write_atomic, write_if_absent};
 use crate::outcome::{Fault, Result};
 
-const COPY_MARK: &str = "copy.json";
-const RESTORE_MARK: &str = "restore.json";
-const LAST_BACKUP: &str = "last_backup.json";
-const RESTORING: &str = "restoring.json";
 const INSTALLED_APPS: &str = "installed_apps";
-
-/// The last backup of the site that is complete, as its command wrote it. The repository is not asked: no role has its
-/// password.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LastBackup {
-    pub id: String,
-    /// When it began, in seconds since 1970.
-    pub at_s: i64,
-    /// The size of database and files.
-    pub bytes: u64,
-    pub took_s: u64,
-}
 
 /// The folder, which is created with its first file, so that a refused start leaves no folder.
 #[derive(Clone, Debug)]
@@ -83,64 +68,6 @@ impl Volume {
     /// Writes a new id, for a copy that became an independent site.
     pub fn replace_install_id(&self, id: &str) -> Result<()> {
         self.write("install_id", id.as_bytes())
-    }
-
-    /// The mark of a copy of another installation's site.
-    pub fn copy_mark(&self) -> Result<Option<CopyMark>> {
-        let path = self.folder.join(COPY_MARK);
-        let Some(text) = read_text(&path)? else { return Ok(None) };
-        let mark = serde_json::from_str(&text).map_err(|error| {
-            Fault::configuration(
-                format!("{}: {error}", path.display()),
-                "remove this file; it is written again",
-            )
-        })?;
-        Ok(Some(mark))
-    }
-
-    pub fn write_copy_mark(&self, mark: &CopyMark) -> Result<()> {
-        self.write(COPY_MARK, &serde_json::to_vec_pretty(mark).expect("a mark is JSON"))
-    }
-
-    pub fn remove_copy_mark(&self) -> Result<()> {
-        self.remove(COPY_MARK)
-    }
-
-    /// The mark of a restore under the exclusive lock, until a leader has read the restored database. An unreadable
-    /// mark does not count: the site is then a copy.
-    pub fn restore_mark(&self) -> Option<RestoreMark> {
-        let text = read_text(&self.folder.join(RESTORE_MARK)).ok()??;
-        serde_json::from_str(&text).ok()
-    }
-
-    pub fn write_restore_mark(&self, mark: &RestoreMark) -> Result<()> {
-        self.write(RESTORE_MARK, &serde_json::to_vec_pretty(mark).expect("a mark is JSON"))
-    }
-
-    pub fn remove_restore_mark(&self) -> Result<()> {
-        self.remove(RESTORE_MARK)
-    }
-
-    /// The restore that has begun and is not finished.
-    ///
-    /// # Errors
-    /// 78 if the file cannot be parsed.
-    pub fn restoring(&self) -> Result<Option<Restoring>> {
-        let path = self.folder.join(RESTORING);
-        let Some(text) = read_text(&path)? else { return Ok(None) };
-        let restoring = serde_json::from_str(&text).map_err(|error| {
-            let hint = "run `cauldron-frappe restore` again with the backup, which writes this file anew";
-            Fault::configuration(format!("{}: {error}", path.display()), hint)
-        })?;
-        Ok(Some(restoring))
-    }
-
-    pub fn write_restoring(&self, restoring: &Restoring) -> Result<()> {
-        self.write(RESTORING, &serde_json::to_vec_pretty(restoring).expect("a mark is JSON"))
-    }
-
-    pub fn remove_restoring(&self) -> Result<()> {
-        self.remove(RESTORING)
     }
 
     /// The site's database password, if we made one.
@@ -196,15 +123,6 @@ impl Volume {
         read_text(&self.folder.join("migrated")).ok().flatten()
     }
 
-    /// The last backup. An unreadable file does not count.
-    pub fn last_backup(&self) -> Option<LastBackup> {
-        serde_json::from_str(&read_text(&self.folder.join(LAST_BACKUP)).ok()??).ok()
-    }
-
-    pub fn write_last_backup(&self, backup: &LastBackup) -> Result<()> {
-        self.write(LAST_BACKUP, &serde_json::to_vec_pretty(backup).expect("a backup is JSON"))
-    }
-
     pub(super) fn read(&self, name: &str) -> Result<Option<String>> {
         read_text(&self.folder.join(name))
     }
@@ -249,21 +167,6 @@ fn read_text(path: &Path) -> Result<Option<String>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Fault::file(format!("cannot read {}", path.display()), &error)),
     }
-}
-
-/// A random id of 20 characters, enough to be unique.
-pub fn random_id() -> String {
-    Alphanumeric.sample_string(&mut rand::rng(), 20).to_ascii_lowercase()
-}
-
-/// A random password without special characters, in case a program puts it into a URL.
-pub fn random_password() -> String {
-    Alphanumeric.sample_string(&mut rand::rng(), 32)
-}
-
-/// True if both secrets are equal. Not constant-time.
-pub fn same_secret(a: &SecretString, b: &SecretString) -> bool {
-    a.expose_secret() == b.expose_secret()
 }
 
 #[cfg(test)]
