@@ -3,12 +3,11 @@
 //! A compressed file gets the time of its original, so that two builds from the same files are equal. It is renamed
 //! into its place: a file that exists is complete. Files that are up to date are left as they are.
 
-use std::collections::VecDeque;
 use std::fs::{self, Metadata};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use super::encoding::{Encoding, is_current, is_worth_compressing};
@@ -39,8 +38,8 @@ pub struct Written {
 }
 
 /// Compresses the files below some folders, on several threads of low priority. Links are not followed. Folders that
-/// do not exist are skipped. `progress` gets the
-/// number of files that are done, and of all, after each. Dropping the future ends the work soon.
+/// do not exist are skipped. `progress` gets the number of files that are done, and of all, after each. Dropping the
+/// future ends the work soon.
 ///
 /// # Errors
 /// A file that cannot be read or written.
@@ -57,7 +56,8 @@ pub async fn compress(
 
 #[derive(Default)]
 struct Work {
-    queue: Mutex<VecDeque<PathBuf>>,
+    /// The number of the next file.
+    next: AtomicUsize,
     done: AtomicUsize,
     is_stopped: AtomicBool,
 }
@@ -72,42 +72,33 @@ impl Drop for StopOnDrop {
 
 impl Work {
     fn run(&self, folders: &[PathBuf], progress: &Progress) -> io::Result<Written> {
-        let mut found = VecDeque::new();
+        let mut files = Vec::new();
         for folder in folders {
-            find(folder, &mut found)?;
+            find(folder, &mut files)?;
         }
-        let files = found.len();
-        *self.queue.lock().unwrap_or_else(PoisonError::into_inner) = found;
         let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MAX_THREADS);
         let parts: Vec<io::Result<Written>> = thread::scope(|scope| {
             let threads: Vec<_> =
-                (0..threads).map(|_| scope.spawn(|| self.compress_queued(files, progress))).collect();
+                (0..threads).map(|_| scope.spawn(|| self.compress_next(&files, progress))).collect();
             threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
         });
         parts.into_iter().try_fold(Written::default(), |all, part| part.map(|part| all.and(part)))
     }
 
-    fn compress_queued(&self, files: usize, progress: &Progress) -> io::Result<Written> {
+    /// Compresses files that no other thread has taken, until there are none.
+    fn compress_next(&self, files: &[PathBuf], progress: &Progress) -> io::Result<Written> {
         lower_this_thread();
         let mut written = Written::default();
-        while let Some(path) = self.next() {
-            match compress_file(&path) {
-                Ok(one) => written = written.and(one),
-                Err(error) => {
-                    self.is_stopped.store(true, Ordering::Relaxed);
-                    return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
-                }
-            }
-            progress(self.done.fetch_add(1, Ordering::Relaxed) + 1, files);
+        while let Some(path) = files.get(self.next.fetch_add(1, Ordering::Relaxed))
+            && !self.is_stopped.load(Ordering::Relaxed)
+        {
+            written = written.and(compress_file(path).map_err(|error| {
+                self.is_stopped.store(true, Ordering::Relaxed);
+                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+            })?);
+            progress(self.done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
         }
         Ok(written)
-    }
-
-    fn next(&self) -> Option<PathBuf> {
-        if self.is_stopped.load(Ordering::Relaxed) {
-            return None;
-        }
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 }
 
@@ -122,7 +113,7 @@ impl Written {
 }
 
 /// Finds the files that are worth compressing.
-fn find(folder: &Path, found: &mut VecDeque<PathBuf>) -> io::Result<()> {
+fn find(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -134,7 +125,7 @@ fn find(folder: &Path, found: &mut VecDeque<PathBuf>) -> io::Result<()> {
         if kind.is_dir() && entry.file_name() != "node_modules" {
             find(&path, found)?;
         } else if kind.is_file() && !is_source_map(&path) {
-            found.push_back(path);
+            found.push(path);
         }
     }
     Ok(())
