@@ -43,50 +43,39 @@ pub enum RequestError {
 }
 
 impl RequestError {
-    pub fn status(self) -> StatusCode {
+    /// The status, and what the page says.
+    fn answer(self) -> (u16, &'static str) {
         match self {
-            Self::BadRequest => StatusCode::BAD_REQUEST,
-            Self::UnknownHost | Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::ForeignOrigin => StatusCode::FORBIDDEN,
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
-            Self::TooManyLogins { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::BadGateway => StatusCode::BAD_GATEWAY,
-            Self::Unavailable
-            | Self::KeepsFailing
-            | Self::Busy
-            | Self::TooManyWaiting
-            | Self::TooManyStreams
-            | Self::WrongVersion => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::BadRequest => (400, "This request cannot be understood."),
+            Self::UnknownHost => (404, "There is no site of this name here."),
+            Self::NotFound => (404, "There is no such file."),
+            Self::MethodNotAllowed => (405, "This method is not allowed."),
+            Self::ForeignOrigin => (403, "Live events are for pages of the site itself."),
+            Self::BodyTooLarge => (413, "The request is larger than this site accepts."),
+            Self::BodyTooSlow => (408, "The request did not arrive in time."),
+            Self::NoSpace => (507, "There is no space left to receive this."),
+            Self::Busy => (503, "Too much is being sent to this site. Please try again in a moment."),
+            Self::TooManyWaiting | Self::TooManyStreams => {
+                (503, "Too many requests are waiting at this site. Please try again in a moment.")
+            }
+            Self::TooManyLogins { .. } => (429, "Too many logins have failed. Please try again later."),
+            Self::BadGateway => (502, "The site stopped before it had answered this. Please try again."),
+            Self::Unavailable => (503, "The site is restarting. Please try again in a moment."),
+            Self::KeepsFailing => (503, "The site's web process keeps failing to start."),
+            Self::WrongVersion => (
+                503,
+                "This site is not on the version of the software that runs here. Its operator finds the reason in the log.",
+            ),
+            Self::Timeout => (504, "The site takes too long to answer this. Please try again."),
         }
     }
 
+    pub fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.answer().0).expect("one of RFC 9110")
+    }
+
     pub fn sentence(self) -> &'static str {
-        match self {
-            Self::BadRequest => "This request cannot be understood.",
-            Self::UnknownHost => "There is no site of this name here.",
-            Self::NotFound => "There is no such file.",
-            Self::MethodNotAllowed => "This method is not allowed.",
-            Self::ForeignOrigin => "Live events are for pages of the site itself.",
-            Self::BodyTooLarge => "The request is larger than this site accepts.",
-            Self::BodyTooSlow => "The request did not arrive in time.",
-            Self::NoSpace => "There is no space left to receive this.",
-            Self::Busy => "Too much is being sent to this site. Please try again in a moment.",
-            Self::TooManyWaiting | Self::TooManyStreams => {
-                "Too many requests are waiting at this site. Please try again in a moment."
-            }
-            Self::TooManyLogins { .. } => "Too many logins have failed. Please try again later.",
-            Self::BadGateway => "The site stopped before it had answered this. Please try again.",
-            Self::Unavailable => "The site is restarting. Please try again in a moment.",
-            Self::KeepsFailing => "The site's web process keeps failing to start.",
-            Self::WrongVersion => {
-                "This site is not on the version of the software that runs here. Its operator finds the reason in the log."
-            }
-            Self::Timeout => "The site takes too long to answer this. Please try again.",
-        }
+        self.answer().1
     }
 
     /// The time after which the request may succeed.
