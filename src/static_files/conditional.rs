@@ -25,12 +25,12 @@ pub enum Verdict {
 pub fn evaluate(headers: &HeaderMap, current: &Validators<'_>) -> Verdict {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     match (text(header::IF_MATCH), date(headers, header::IF_UNMODIFIED_SINCE)) {
-        (Some(tags), _) if !lists(tags, current.etag, Compare::Strong) => return Verdict::PreconditionFailed,
+        (Some(tags), _) if !lists(tags, current.etag, false) => return Verdict::PreconditionFailed,
         (None, Some(since)) if seconds(current.modified) > since => return Verdict::PreconditionFailed,
         _ => {}
     }
     let fresh = match (text(header::IF_NONE_MATCH), date(headers, header::IF_MODIFIED_SINCE)) {
-        (Some(tags), _) => lists(tags, current.etag, Compare::Weak),
+        (Some(tags), _) => lists(tags, current.etag, true),
         (None, Some(since)) => seconds(current.modified) <= since,
         (None, None) => false,
     };
@@ -46,17 +46,12 @@ pub fn range_applies(headers: &HeaderMap, current: &Validators<'_>) -> bool {
     }
 }
 
-enum Compare {
-    Strong,
-    Weak,
-}
-
-fn lists(tags: &str, etag: &str, compare: Compare) -> bool {
-    tags.split(',').map(str::trim).any(|tag| match (tag.strip_prefix("W/"), &compare) {
+/// True if the list names the tag. Weak tags count only in a weak comparison.
+fn lists(tags: &str, etag: &str, is_weak: bool) -> bool {
+    tags.split(',').map(str::trim).any(|tag| match tag.strip_prefix("W/") {
         _ if tag == "*" => true,
-        (Some(_), Compare::Strong) => false,
-        (Some(weak), Compare::Weak) => weak == etag,
-        (None, _) => tag == etag,
+        Some(weak) => is_weak && weak == etag,
+        None => tag == etag,
     })
 }
 

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, open};
 use nix::sys::stat::Mode;
 
-use super::open_beneath::{Blocking, Opened, follow, open_beneath, regular};
+use super::open_beneath::{Blocking, Opened, follow, open_beneath};
 use super::static_file::is_hashed;
 use crate::bench::Bench;
 use crate::overlay::published;
@@ -115,7 +115,7 @@ fn locate(
             (sites.join(site).join(first), components.as_path())
         }
     };
-    let original = regular(open_beneath(folder(&root)?, path, OFlag::O_RDONLY, blocking)?)?;
+    let original = open_beneath(folder(&root)?, path, blocking)?;
     Ok(Found { original, compressed: None })
 }
 
@@ -157,7 +157,7 @@ fn asset(roots: &ServedRoots, path: &Path, blocking: Blocking) -> nix::Result<Op
     } else {
         (folder(&roots.assets.join(first))?, rest)
     };
-    match open_beneath(&base, rest, OFlag::O_RDONLY, blocking) {
+    match open_beneath(&base, rest, blocking) {
         Err(Errno::EXDEV) => {
             // Resolved before it is opened for reading, which can have side effects on a device.
             let (_, real) = follow(&base, rest, blocking)?;
@@ -167,9 +167,9 @@ fn asset(roots: &ServedRoots, path: &Path, blocking: Blocking) -> nix::Result<Op
                 .find_map(|(root, path)| Some((root, real.strip_prefix(&path).ok()?.to_path_buf())))
                 // Without waiting, a root may have been missed.
                 .ok_or(if blocking == Blocking::Forbidden { Errno::EAGAIN } else { Errno::EXDEV })?;
-            regular(open_beneath(&root, &inside, OFlag::O_RDONLY, blocking)?)
+            open_beneath(&root, &inside, blocking)
         }
-        opened => regular(opened?),
+        opened => opened,
     }
 }
 
@@ -186,7 +186,7 @@ fn of_another_version(
     }
     let in_version = |version: &PathBuf| {
         let version = folder(version).ok()?;
-        let open = |path: &Path| regular(open_beneath(&version, path, OFlag::O_RDONLY, blocking)?);
+        let open = |path: &Path| open_beneath(&version, path, blocking);
         with_compressed(path, accepted, open).ok()
     };
     published::versions(&roots.bench).iter().find_map(in_version).ok_or(Errno::ENOENT)
