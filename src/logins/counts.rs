@@ -131,34 +131,6 @@ mod tests {
     const LIMIT: LoginLimit = LoginLimit { failures: 3, window: Duration::from_secs(60) };
 
     #[test]
-    fn a_count_ends_one_window_after_its_first_failure() {
-        let (mut counts, begin) = (Counts::new(LIMIT, 8), Instant::now());
-        let at = |s| begin + Duration::from_secs(s);
-        for s in [0, 10, 20] {
-            assert_eq!(counts.room(1, at(s)), Room::Free);
-            counts.fail(1, at(s));
-        }
-        assert_eq!(counts.room(1, at(20)), Room::Reached(Duration::from_secs(40)));
-        assert_eq!([counts.room(1, at(60)), counts.room(2, at(20))], [Room::Free; 2]);
-        counts.fail(1, at(60));
-        assert_eq!(counts.room(1, at(60)), Room::Free);
-    }
-
-    #[test]
-    fn pending_logins_count_until_they_end() {
-        let (mut counts, now) = (Counts::new(LIMIT, 8), Instant::now());
-        counts.fail(1, now);
-        counts.begin(1, now);
-        counts.begin(1, now);
-        assert_eq!(counts.room(1, now), Room::Pending);
-        counts.end(1);
-        assert_eq!(counts.room(1, now), Room::Free);
-        counts.begin(2, now);
-        counts.end(2);
-        assert_eq!(counts.len(), 1);
-    }
-
-    #[test]
     fn a_flood_of_keys_keeps_the_memory_bounded_and_removes_no_reached_limit() {
         let (mut counts, now) = (Counts::new(LIMIT, MAX_KEYS), Instant::now());
         let victim = u64::MAX;

@@ -23,11 +23,12 @@ pub struct Login {
 }
 
 /// A scanner for one type of body whose fields Frappe reads.
-#[derive(Debug)]
-enum Body {
-    Form(Form),
-    Json(Json),
-    Multipart(Multipart),
+pub trait Scanner: std::fmt::Debug + Send {
+    /// Reads the next bytes.
+    fn feed(&mut self, bytes: &[u8], fields: &mut Fields);
+
+    /// Reads what the end of the body ends.
+    fn finish(&mut self, _fields: &mut Fields) {}
 }
 
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub struct Examiner {
     is_exact: bool,
     query: Fields,
     fields: Fields,
-    bodies: Vec<Body>,
+    scanners: Vec<Box<dyn Scanner>>,
 }
 
 impl Examiner {
@@ -62,30 +63,18 @@ impl Examiner {
             is_exact,
             query,
             fields: Fields::default(),
-            bodies: bodies(&types.join(",")),
+            scanners: scanners(&types.join(",")),
         }
     }
 
     /// Examines the next bytes of the body.
     pub fn feed(&mut self, bytes: &[u8]) {
-        for body in &mut self.bodies {
-            match body {
-                Body::Form(form) => form.feed(bytes, &mut self.fields),
-                Body::Json(json) => json.feed(bytes, &mut self.fields),
-                Body::Multipart(parts) => parts.feed(bytes, &mut self.fields),
-            }
-        }
+        self.scanners.iter_mut().for_each(|scanner| scanner.feed(bytes, &mut self.fields));
     }
 
     /// Returns the login, after the end of the body.
     pub fn finish(mut self) -> Option<Login> {
-        for body in &mut self.bodies {
-            match body {
-                Body::Form(form) => form.finish(&mut self.fields),
-                Body::Multipart(parts) => parts.finish(&mut self.fields),
-                Body::Json(_) => {}
-            }
-        }
+        self.scanners.iter_mut().for_each(|scanner| scanner.finish(&mut self.fields));
         let (query, body) = (self.query, self.fields);
         if !(self.is_login_path || query.is_login || body.is_login) {
             return None;
@@ -124,19 +113,19 @@ fn is_login_path(path: &[u8]) -> bool {
 }
 
 /// The scanners for these content types. Frappe may read any of them, so each reads the body.
-fn bodies(types: &str) -> Vec<Body> {
+fn scanners(types: &str) -> Vec<Box<dyn Scanner>> {
     let is = |name| types.contains(name);
-    let mut bodies = Vec::new();
+    let mut scanners = Vec::<Box<dyn Scanner>>::new();
     if is("urlencoded") || is("url-encoded") {
-        bodies.push(Body::Form(Form::default()));
+        scanners.push(Box::<Form>::default());
     }
     if is("json") {
-        bodies.push(Body::Json(Json::default()));
+        scanners.push(Box::<Json>::default());
     }
     if is("multipart") {
-        bodies.push(Body::Multipart(Multipart::default()));
+        scanners.push(Box::<Multipart>::default());
     }
-    bodies
+    scanners
 }
 
 #[cfg(test)]

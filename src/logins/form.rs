@@ -2,6 +2,7 @@
 
 use percent_encoding::percent_decode;
 
+use super::examiner::Scanner;
 use super::fields::{Fields, MAX_FIELD_BYTES};
 
 #[derive(Debug, Default)]
@@ -10,8 +11,8 @@ pub struct Form {
     field: Vec<u8>,
 }
 
-impl Form {
-    pub fn feed(&mut self, bytes: &[u8], fields: &mut Fields) {
+impl Scanner for Form {
+    fn feed(&mut self, bytes: &[u8], fields: &mut Fields) {
         for (index, part) in bytes.split(|byte| *byte == b'&').enumerate() {
             if index > 0 {
                 self.finish(fields);
@@ -21,7 +22,7 @@ impl Form {
         }
     }
 
-    pub fn finish(&mut self, fields: &mut Fields) {
+    fn finish(&mut self, fields: &mut Fields) {
         let at = self.field.iter().position(|byte| *byte == b'=').unwrap_or(self.field.len());
         let (name, value) = self.field.split_at(at);
         let is_whole = self.field.len() < MAX_FIELD_BYTES;

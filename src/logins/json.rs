@@ -3,6 +3,7 @@
 //! What Python reads and serde does not (NaN, lone surrogates) must not hide a login, so this is a scanner of tokens
 //! and not a parser.
 
+use super::examiner::Scanner;
 use super::fields::{Fields, MAX_FIELD_BYTES};
 
 #[derive(Debug, Default)]
@@ -17,8 +18,8 @@ pub struct Json {
     name: Option<Vec<u8>>,
 }
 
-impl Json {
-    pub fn feed(&mut self, bytes: &[u8], fields: &mut Fields) {
+impl Scanner for Json {
+    fn feed(&mut self, bytes: &[u8], fields: &mut Fields) {
         for byte in bytes {
             match &mut self.string {
                 Some(_) if *byte == b'"' && !self.is_escaped => self.end_string(fields),
@@ -32,7 +33,9 @@ impl Json {
             }
         }
     }
+}
 
+impl Json {
     fn token(&mut self, byte: u8, fields: &mut Fields) {
         match byte {
             b'"' => self.string = Some(Vec::new()),

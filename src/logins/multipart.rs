@@ -3,6 +3,7 @@
 //! The name of a part can be written in many ways (RFC 2231, RFC 5987, quoting, folding), so names are not read: any part
 //! whose whole value is a login command makes the request a login, and its user counts as unreadable.
 
+use super::examiner::Scanner;
 use super::fields::{Fields, User, is_login};
 
 /// Longer lines are no command.
@@ -17,8 +18,8 @@ pub struct Multipart {
     is_command: bool,
 }
 
-impl Multipart {
-    pub fn feed(&mut self, bytes: &[u8], fields: &mut Fields) {
+impl Scanner for Multipart {
+    fn feed(&mut self, bytes: &[u8], fields: &mut Fields) {
         for byte in bytes {
             let is_second_half = *byte == b'\n' && self.is_after_return;
             self.is_after_return = *byte == b'\r';
@@ -31,10 +32,12 @@ impl Multipart {
         }
     }
 
-    pub fn finish(&mut self, fields: &mut Fields) {
+    fn finish(&mut self, fields: &mut Fields) {
         self.end_line(fields);
     }
+}
 
+impl Multipart {
     fn end_line(&mut self, fields: &mut Fields) {
         if self.is_command && self.line.starts_with(b"--") {
             fields.is_login = true;

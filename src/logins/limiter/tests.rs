@@ -45,10 +45,13 @@ fn users_and_addresses_are_counted_separately() {
         assert_eq!(lab.login(1, address, Ended::Failed), Admission::Admitted);
     }
     assert_eq!(lab.admit(1, 9), Admission::Refused(By::User, LIMIT.window));
+    lab.wait(20);
+    let left = Duration::from_secs(40);
+    assert_eq!(lab.admit(1, 9), Admission::Refused(By::User, left));
     for user in 2..4 {
         assert_eq!(lab.login(user, 0, Ended::Failed), Admission::Admitted);
     }
-    assert_eq!(lab.admit(9, 0), Admission::Refused(By::Address, LIMIT.window));
+    assert_eq!(lab.admit(9, 0), Admission::Refused(By::Address, left));
     assert_eq!(lab.login(9, 9, Ended::Failed), Admission::Admitted);
     lab.wait(60);
     assert_eq!(lab.admit(1, 0), Admission::Admitted);
