@@ -121,13 +121,7 @@ mod tests {
         for (name, value) in given {
             headers.append(name.parse::<header::HeaderName>().unwrap(), value.parse().unwrap());
         }
-        let client = Client {
-            address: [1, 2, 3, 4].into(),
-            scheme,
-            host: host.into(),
-            via_proxy: false,
-            is_forwarder: false,
-        };
+        let client = Client::naming(scheme, host);
         let own = Headers::from(SecurityHeaders::parse(rules.headers).unwrap());
         let ancestors = FrameAncestors::parse(rules.ancestors).unwrap();
         let rules = Rules { headers: &own, ancestors: &ancestors, is_public: rules.is_public };

@@ -104,7 +104,11 @@ fn clients_cannot_set_headers_that_frappe_trusts() {
         "X-Forwarded-Host: evil.local",
         "Forwarded: for=6.6.6.6;proto=https",
         "X-Real-Ip: 6.6.6.6",
-        "Connection: x-frappe-site-name",
+        "Connection: x-evil, x-frappe-site-name",
+        "X-Evil: evil",
+        "X-Accel-Redirect: evil",
+        "X-Use-X-Accel-Redirect: evil",
+        "X-Frappe-Request-Id: evil",
         "Proxy: http://evil.local",
     ];
     let seen =
