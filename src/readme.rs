@@ -21,7 +21,7 @@ use crate::status::handle::{Phase, RoleName, StatusHandle};
 use crate::status::metrics::METRICS;
 
 /// Each page with the marker of its table.
-const PAGES: [(&str, &str); 9] = [
+const PAGES: [(&str, &str); 8] = [
     ("README.md", "commands"),
     ("docs/configuration.md", "variables"),
     ("docs/configuration.md", "keys"),
@@ -30,7 +30,6 @@ const PAGES: [(&str, &str); 9] = [
     ("docs/exit-codes.md", "exit codes"),
     ("docs/observability.md", "metrics"),
     ("docs/observability.md", "events"),
-    ("docs/web-port.md", "budgets"),
 ];
 
 fn path(page: &str) -> PathBuf {
@@ -68,7 +67,6 @@ fn tables() -> BTreeMap<&'static str, String> {
     let keys = KEYS.iter().map(key_row).collect();
     let rows = Row::ALL.iter().map(|row| row.columns().map(String::from).to_vec()).collect();
     BTreeMap::from([
-        ("budgets", table(&budget_table::COLUMNS, budget_table::rows())),
         ("bootstrap", table(&["database", "site folder", "our mark", "action"], rows)),
         ("commands", table(&["command", "what it does"], commands)),
         ("variables", table(&["variable", "what it is", "accepts", "default", "0", "secret"], variables)),
@@ -110,13 +108,18 @@ fn key_row(key: &FrappeKey) -> Vec<String> {
     vec![format!("`{}`", key.name), key.place.words().into(), key.kind.words().into(), treatment, variable]
 }
 
+/// The page before its table, the table, and the page behind it.
+fn parts<'a>(page: &str, name: &str, text: &'a str) -> [&'a str; 3] {
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
+    let at = text.find(&begin).unwrap_or_else(|| panic!("no {begin:?} in {page}")) + begin.len();
+    let length = text[at..].find(&end).unwrap_or_else(|| panic!("no {end:?} in {page}"));
+    [&text[..at], &text[at..at + length], &text[at + length..]]
+}
+
 /// The page with its table replaced by the one from the code.
 fn with_table(page: &str, name: &str, text: &str) -> String {
-    let table = &tables()[name];
-    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
-    let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("no {begin:?} in {page}"));
-    let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("no {end:?} in {page}"));
-    format!("{before}{begin}{table}{end}{after}")
+    let [before, _, after] = parts(page, name, text);
+    [before, &tables()[name], after].concat()
 }
 
 #[test]
@@ -143,27 +146,48 @@ fn a_table_that_differs_is_detected() {
     assert_ne!(with_table(page, name, &changed), changed);
 }
 
-/// Metrics and events in the table of budgets that do not exist.
-fn unknown_in_budgets(rows: &[Vec<String>]) -> Vec<String> {
+/// The cells of the table of budgets, which is written by hand.
+fn budgets() -> Vec<Vec<String>> {
+    let (page, name) = ("docs/web-port.md", "budgets");
+    let text = read(page);
+    let rows =
+        parts(page, name, &text)[1].lines().skip(2).map(|line| line.trim_matches(['|', ' ']).split(" | "));
+    rows.map(|cells| cells.map(String::from).collect()).collect()
+}
+
+/// Budgets whose limit in the table is not that of the code; metrics and events that do not exist.
+fn wrong_in_budgets(rows: &[Vec<String>]) -> Vec<String> {
+    let expected = budget_table::numbers();
+    assert_eq!(
+        rows.iter().map(|row| &row[0]).collect::<Vec<_>>(),
+        expected.iter().map(|row| row.0).collect::<Vec<_>>()
+    );
     let events: Vec<String> = events::rows().into_iter().map(|row| row[0].clone()).collect();
     let is_metric = |name: &str| METRICS.iter().any(|(metric, _)| *metric == name);
-    let mut unknown = Vec::new();
-    for row in rows {
+    let mut wrong = Vec::new();
+    for (row, (_, numbers)) in rows.iter().zip(expected) {
+        let mut limit = row[1].as_str();
+        let count = limit.split(' ').filter(|word| word.starts_with(|c: char| c.is_ascii_digit())).count();
+        let has = |number: &String| limit.split_once(number).map(|(_, rest)| limit = rest).is_some();
+        if count != numbers.len() || !numbers.iter().all(has) {
+            wrong.push(row[1].clone());
+        }
         let metrics = row[3].split('`').filter_map(|part| part.strip_prefix("cauldron_frappe_"));
         let names: Vec<&str> = metrics.filter_map(|metric| metric.split('{').next()).collect();
         assert!(!names.is_empty(), "{row:?}");
-        unknown.extend(names.into_iter().filter(|name| !is_metric(name)).map(str::to_string));
-        unknown.extend(Some(row[4].clone()).filter(|event| !events.contains(event)));
+        wrong.extend(names.into_iter().filter(|name| !is_metric(name)).map(str::to_string));
+        wrong.extend(Some(row[4].clone()).filter(|event| !events.contains(event)));
     }
-    unknown
+    wrong
 }
 
 #[test]
-fn every_budget_has_a_metric_and_a_log_event() {
-    let mut rows = budget_table::rows();
-    assert_eq!(unknown_in_budgets(&rows), [""; 0]);
+fn every_budget_has_its_limit_and_a_metric_and_a_log_event() {
+    let mut rows = budgets();
+    assert_eq!(wrong_in_budgets(&rows), [""; 0]);
     rows[0][4] = "`web.nothing`".into();
-    assert_eq!(unknown_in_budgets(&rows), ["`web.nothing`"]);
+    rows[1][1] = "64 MB".into();
+    assert_eq!(wrong_in_budgets(&rows), ["`web.nothing`", "64 MB"]);
 }
 
 /// Variables whose row in docs/defaults.md is absent or has another default.
