@@ -2,6 +2,7 @@
 
 pub mod bounds;
 pub mod budget;
+pub mod keeping;
 pub mod room;
 pub mod runtime;
 pub mod spool_file;

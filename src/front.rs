@@ -1,12 +1,19 @@
 //! The HTTP server of the web role. It receives every request to the web port.
 //!
 //! ```text
-//!            ┌─ /assets, /files ──▶ static_file ─▶ open (safe join) ─▶ file_body
-//!  server ─▶ route ─ /socket.io ──▶ socketio ────▶ the socketio service, upgrades too
-//!  (accept,  └─ the rest ─────────▶ spool ─▶ proxy ─▶ upstream ─▶ gunicorn on its private socket
-//!   TLS, h2c)                                  ├─ X-Accel-Redirect ─▶ static_file (private files)
-//!                                              └─ response, through read_ahead for slow clients
+//!  a connection:  server (accept) ─▶ connections (a permit) ─▶ proxy_protocol ─▶ TLS ─▶ connection (HTTP/1 or HTTP/2)
+//!                 connection_end ends it, stream_wait one stream of HTTP/2
+//!
+//!  a request:  ┌─ /assets, /files ──▶ static_file ─▶ open (safe join) ─▶ file_body
+//!  dispatch ─▶ route ─ /socket.io ──▶ socketio ────▶ the socketio service, upgrades too
+//!              └─ the rest ─────────▶ spool ─▶ proxy ─▶ upstream ─▶ gunicorn on its private socket
+//!                                                ├─ X-Accel-Redirect ─▶ static_file (private files)
+//!                                                └─ response, through read_ahead for slow clients
+//!
+//!  its end:    answer (the body) gives the last byte to the client ─▶ exchange: access log, metrics, slots
 //! ```
+//!
+//! `https_redirect` answers the requests of the second port instead of `dispatch`.
 //!
 //! Until the site is ready, `status_page` answers instead of gunicorn. Neither gunicorn nor
 //! `application_with_statics()` can be reached from outside the container (docs/frappe-contract.md#static-files).
@@ -51,4 +58,3 @@ mod upstream;
 
 pub use self::probe::Probe;
 pub use self::server::Front;
-pub use self::shared::Settings;

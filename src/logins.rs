@@ -25,8 +25,6 @@ use std::time::{Duration, Instant};
 
 use hyper::header::{self, HeaderMap};
 use hyper::{Response, StatusCode, Uri};
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tokio::sync::Notify;
 
@@ -35,8 +33,11 @@ use self::examiner::Login;
 use self::limiter::{Admission, By, Ended, Limiter, Subject};
 use crate::config::login_limit::LoginLimit;
 use crate::pages::error_page::RequestError;
-use crate::status::metrics::{LabelSet, help};
+use crate::status::metrics::ByReason;
 use crate::telemetry::log_throttle::LogThrottle;
+
+/// What refuses a login, as labels in the order of [`By`].
+const BY: [&str; 2] = ["user", "address"];
 
 /// The logins of this web port.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub struct Logins {
     ended: Notify,
     /// Keys are hashed, so that no name of a user is kept.
     hasher: RandomState,
-    refused: Family<LabelSet, Counter>,
+    refused: ByReason<2>,
     log_throttle: LogThrottle,
 }
 
@@ -62,15 +63,11 @@ pub struct Attempt<'a> {
 
 impl Logins {
     pub fn new(limit: Option<LoginLimit>) -> Self {
-        let refused = Family::<LabelSet, Counter>::default();
-        for by in [By::User, By::Address] {
-            drop(refused.get_or_create(&labels(by)));
-        }
         Self {
             limiter: limit.map(|limit| Mutex::new(Limiter::new(limit))),
             ended: Notify::new(),
             hasher: RandomState::new(),
-            refused,
+            refused: ByReason::new(BY.map(|by| [("by", by)])),
             log_throttle: LogThrottle::default(),
         }
     }
@@ -109,8 +106,7 @@ impl Logins {
     }
 
     pub fn register(&self, registry: &mut Registry) {
-        let name = "http_logins_refused";
-        registry.register(name, help("http_logins_refused_total"), self.refused.clone());
+        self.refused.register(registry, "http_logins_refused_total");
     }
 
     fn subject(&self, login: &Login, site: &str, address: IpAddr, is_shared: bool) -> Subject {
@@ -123,13 +119,14 @@ impl Logins {
     }
 
     fn refuse(&self, by: By, left: Duration, address: IpAddr) -> RequestError {
-        self.refused.get_or_create(&labels(by)).inc();
         let retry_after_s = u32::try_from(left.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+        self.refused.count(by as usize);
+        // One line for both.
         if let Some(logins) = self.log_throttle.due(Instant::now()) {
             tracing::warn!(
                 event = "login.refused",
                 client = %address,
-                by = name(by),
+                by = BY[by as usize],
                 retry_after_s,
                 logins,
                 "refused a login after too many failures"
@@ -178,17 +175,6 @@ fn network(address: IpAddr) -> IpAddr {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
     }
-}
-
-fn name(by: By) -> &'static str {
-    match by {
-        By::User => "user",
-        By::Address => "address",
-    }
-}
-
-fn labels(by: By) -> LabelSet {
-    LabelSet(vec![("by", name(by).to_string())])
 }
 
 #[cfg(test)]

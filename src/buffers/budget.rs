@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -23,7 +23,7 @@ use super::room::WaitingUploads;
 use crate::config::runtime_size::{
     LARGE_REQUESTS_PERCENT, RESERVED_PERCENT, RESPONSES_PERCENT, SMALL_REQUESTS_PERCENT, share_bytes,
 };
-use crate::status::metrics::{LabelSet, help};
+use crate::status::metrics::{LabelSet, register};
 use crate::telemetry::log_throttle::LogThrottle;
 
 /// The kind of buffered data.
@@ -160,11 +160,9 @@ impl Budget {
             }
             refused.get_or_create(&LabelSet(vec![of_kind])).inc_by(state.refused[kind as usize]);
         }
-        registry.register("http_kept_bytes", help("http_kept_bytes"), kept);
-        registry.register("http_kept_refused", help("http_kept_refused_total"), refused);
-        let waiting = Gauge::<i64>::default();
-        waiting.set(i64::try_from(state.waiting.count()).unwrap_or(i64::MAX));
-        registry.register("http_uploads_waiting", help("http_uploads_waiting"), waiting);
+        register(registry, "http_kept_bytes", kept);
+        register(registry, "http_kept_refused_total", refused);
+        register(registry, "http_uploads_waiting", ConstGauge::new(state.waiting.count()));
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

@@ -66,9 +66,7 @@ impl Runtime {
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("gunicorn.sock")
     }
-}
 
-impl Runtime {
     /// The budget of all buffered bytes.
     pub fn budget(&self) -> &Arc<Budget> {
         &self.budget

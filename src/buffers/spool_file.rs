@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -32,10 +33,6 @@ impl SpoolFile {
         Ok(Self { file, charge: Mutex::new(charge) })
     }
 
-    pub fn file(&self) -> &File {
-        &self.file
-    }
-
     /// The length of the file.
     pub fn length(&self) -> u64 {
         self.charge.lock().unwrap_or_else(PoisonError::into_inner).bytes()
@@ -53,5 +50,11 @@ impl SpoolFile {
             return Err(SpoolError::NoRoom);
         }
         Ok((&self.file).write_all(addition)?)
+    }
+}
+
+impl AsFd for SpoolFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }

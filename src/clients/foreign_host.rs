@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 
 use super::address::Client;
 use crate::config::hosts::Hosts;
-use crate::status::metrics::help;
+use crate::status::metrics::register;
 use crate::telemetry::log_throttle::LogThrottle;
 
 /// Counts and logs requests with an unconfigured host.
@@ -46,8 +46,7 @@ impl ForeignHosts {
     }
 
     pub fn register(&self, registry: &mut Registry) {
-        let name = "http_foreign_host_requests";
-        registry.register(name, help("http_foreign_host_requests_total"), self.counter.clone());
+        register(registry, "http_foreign_host_requests_total", self.counter.clone());
     }
 }
 
@@ -83,13 +82,7 @@ mod tests {
 
     #[test]
     fn a_redirect_to_the_sites_own_name_becomes_relative() {
-        let forwarded = Client {
-            address: [1, 2, 3, 4].into(),
-            scheme: "http",
-            host: "web.local".into(),
-            via_proxy: false,
-            is_forwarder: false,
-        };
+        let forwarded = Client::naming("http", "web.local");
         let relative = |location| relative(location, &forwarded);
         assert_eq!(relative("http://web.local/login?a=b#c").as_deref(), Some("/login?a=b#c"));
         assert_eq!(relative("http://WEB.local").as_deref(), Some("/"));

@@ -1,73 +1,71 @@
-//! The PROXY protocol, versions 1 and 2: how long a header is, and which client it names.
+//! The PROXY protocol, versions 1 and 2: where a header ends, and which client it names.
 
 use std::net::SocketAddr;
 
-use ppp::{HeaderResult, PartialResult};
+use ppp::{HeaderResult, PartialResult, v1, v2};
 
-/// The shortest header: `PROXY UNKNOWN` with its line end. A header of version 2 is longer.
-pub const MIN_BYTES: usize = 15;
 const MAX_V1_BYTES: usize = 107;
-const MIN_V2_BYTES: usize = 16;
 /// As in nginx. Load balancers append fields of some hundred bytes.
 const MAX_V2_BYTES: usize = 4096;
+const V2_BEGIN_BYTES: usize = 16;
 
-/// What a header that was not read completely needs.
+/// The begin of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needed {
-    /// The header has this many bytes, or more.
-    Bytes(usize),
-    Nothing,
+pub enum Begin {
+    /// More bytes are needed.
+    Incomplete,
+    /// No header, or a longer one than is accepted.
+    Other,
+    Invalid,
+    /// `source` is None if it names no client: a check of the load balancer itself (LOCAL), or an unknown client.
+    Header {
+        length: usize,
+        source: Option<SocketAddr>,
+    },
 }
 
-/// How many bytes the header has at least, after these. None if it is none.
-pub fn needed(begin: &[u8]) -> Option<Needed> {
-    let is_v1 = prefixes(begin, b"PROXY ");
-    if !is_v1 && !prefixes(begin, ppp::v2::PROTOCOL_PREFIX) {
-        return None;
+/// Reads the header at the begin of these bytes.
+pub fn begin_of(bytes: &[u8]) -> Begin {
+    let is_v1 = prefixes(bytes, b"PROXY ");
+    if !is_v1 && !prefixes(bytes, v2::PROTOCOL_PREFIX) {
+        return Begin::Other;
     }
-    let length = match (is_v1, begin.len()) {
-        (_, 0..MIN_BYTES) => MIN_BYTES,
-        // A line has no length, so its rest is read byte by byte.
-        (true, length) if begin.ends_with(b"\r\n") => length,
-        (true, length) => length + 1,
-        (false, 0..MIN_V2_BYTES) => MIN_V2_BYTES,
-        (false, _) => MIN_V2_BYTES + usize::from(u16::from_be_bytes([begin[14], begin[15]])),
-    };
-    let max = if is_v1 { MAX_V1_BYTES } else { MAX_V2_BYTES };
-    match length {
-        length if length > max => None,
-        length if length == begin.len() => Some(Needed::Nothing),
-        length => Some(Needed::Bytes(length)),
+    // ppp takes a line of version 1 that ends behind a blank for an invalid one.
+    if is_v1 && !bytes.contains(&b'\n') {
+        return if bytes.len() < MAX_V1_BYTES { Begin::Incomplete } else { Begin::Other };
+    }
+    let parsed = HeaderResult::parse(bytes);
+    let is_incomplete = parsed.is_incomplete();
+    match parsed {
+        HeaderResult::V1(Ok(header)) => {
+            let source = match header.addresses {
+                v1::Addresses::Tcp4(tcp) => Some((tcp.source_address, tcp.source_port).into()),
+                v1::Addresses::Tcp6(tcp) => Some((tcp.source_address, tcp.source_port).into()),
+                v1::Addresses::Unknown => None,
+            };
+            Begin::Header { length: header.header.len(), source }
+        }
+        HeaderResult::V2(Ok(header)) if header.len() <= MAX_V2_BYTES => {
+            let source = match header.addresses {
+                _ if header.command == v2::Command::Local => None,
+                v2::Addresses::IPv4(ip) => Some((ip.source_address, ip.source_port).into()),
+                v2::Addresses::IPv6(ip) => Some((ip.source_address, ip.source_port).into()),
+                v2::Addresses::Unix(_) | v2::Addresses::Unspecified => None,
+            };
+            Begin::Header { length: header.len(), source }
+        }
+        HeaderResult::V2(Ok(_)) => Begin::Other,
+        HeaderResult::V2(Err(v2::ParseError::Partial(_, rest))) if V2_BEGIN_BYTES + rest > MAX_V2_BYTES => {
+            Begin::Other
+        }
+        HeaderResult::V2(Err(_)) if is_incomplete => Begin::Incomplete,
+        HeaderResult::V1(Err(_)) | HeaderResult::V2(Err(_)) => Begin::Invalid,
     }
 }
 
 /// True if one of these is a prefix of the other.
 fn prefixes(a: &[u8], b: &[u8]) -> bool {
     a.iter().zip(b).all(|(a, b)| a == b)
-}
-
-/// The client's address in a complete header. None if it names none: a check of the load balancer itself (LOCAL), or an
-/// unknown client.
-pub fn source(header: &[u8]) -> Result<Option<SocketAddr>, &'static str> {
-    use ppp::{v1, v2};
-    let parsed = HeaderResult::parse(header);
-    if parsed.is_incomplete() {
-        return Err("incomplete PROXY header");
-    }
-    Ok(match parsed {
-        HeaderResult::V1(Ok(header)) => match header.addresses {
-            v1::Addresses::Tcp4(tcp) => Some((tcp.source_address, tcp.source_port).into()),
-            v1::Addresses::Tcp6(tcp) => Some((tcp.source_address, tcp.source_port).into()),
-            v1::Addresses::Unknown => None,
-        },
-        HeaderResult::V2(Ok(header)) if header.command == v2::Command::Local => None,
-        HeaderResult::V2(Ok(header)) => match header.addresses {
-            v2::Addresses::IPv4(ip) => Some((ip.source_address, ip.source_port).into()),
-            v2::Addresses::IPv6(ip) => Some((ip.source_address, ip.source_port).into()),
-            v2::Addresses::Unix(_) | v2::Addresses::Unspecified => None,
-        },
-        HeaderResult::V1(Err(_)) | HeaderResult::V2(Err(_)) => return Err("invalid PROXY header"),
-    })
 }
 
 #[cfg(test)]
@@ -84,17 +82,18 @@ mod tests {
 
     const IPV4: &[u8] = &[203, 0, 113, 9, 10, 0, 0, 1, 0x30, 0x39, 0, 80];
 
+    /// The client that a header names, if there is a header, and one that is named.
     fn of(header: &[u8]) -> Option<Option<String>> {
-        source(header).ok().map(|source| source.map(|address| address.to_string()))
+        match begin_of(header) {
+            Begin::Header { source, .. } => Some(source.map(|address| address.to_string())),
+            _ => None,
+        }
     }
 
-    /// The length at which the header ends if its bytes arrive one by one, followed by others.
-    fn end(bytes: &[u8]) -> Option<usize> {
-        (0..=bytes.len()).find_map(|length| match needed(&bytes[..length]) {
-            Some(Needed::Nothing) => Some(Some(length)),
-            Some(Needed::Bytes(_)) => None,
-            None => Some(None),
-        })?
+    /// What is known first if the bytes arrive one by one.
+    fn known(bytes: &[u8]) -> Begin {
+        let begins = (0..=bytes.len()).map(|length| begin_of(&bytes[..length]));
+        begins.into_iter().find(|begin| *begin != Begin::Incomplete).unwrap_or(Begin::Incomplete)
     }
 
     #[test]
@@ -128,7 +127,7 @@ mod tests {
             &v2(2, 0x11, IPV4),
             &v2(1, 0x41, IPV4),
         ] {
-            assert_eq!(of(bad), None, "{bad:?}");
+            assert_eq!(begin_of(bad), Begin::Invalid, "{bad:?}");
         }
     }
 
@@ -142,32 +141,32 @@ mod tests {
             &v2(0, 0x00, &[]),
             &v2(1, 0x11, &[IPV4, &[0xea, 0x0f, 0x00], &[1; 3840]].concat()),
         ] {
-            assert_eq!(end(&[header, request].concat()), Some(header.len()));
+            let bytes = [header, request].concat();
+            assert_eq!(known(&bytes), begin_of(&bytes));
+            assert!(matches!(known(&bytes), Begin::Header { length, .. } if length == header.len()));
         }
     }
 
     #[test]
     fn what_is_no_header_is_refused_before_its_end() {
-        assert_eq!(needed(b"G"), None);
-        assert_eq!(needed(b"\x16\x03\x01"), None);
-        assert_eq!(needed(b"PRI * HTTP/2.0\r\n"), None);
-        assert_eq!(needed(b"\r\n\r\nGET"), None);
+        for other in [&b"G"[..], b"\x16\x03\x01", b"PRI * HTTP/2.0\r\n", b"\r\n\r\nGET"] {
+            assert_eq!(begin_of(other), Begin::Other);
+        }
         let long = [b"PROXY UNKNOWN ", &[b'a'; 200][..], b"\r\n"].concat();
-        assert_eq!(
-            (end(&long), needed(&long[..106]), needed(&long[..107])),
-            (None, Some(Needed::Bytes(107)), None)
-        );
-        assert_eq!(needed(&v2(1, 0x11, &[0; 4081])[..16]), None);
-        assert_eq!(needed(&v2(1, 0x11, &[0; 4080])[..16]), Some(Needed::Bytes(4096)));
+        assert_eq!((begin_of(&long[..106]), known(&long)), (Begin::Incomplete, Begin::Other));
+        assert_eq!(begin_of(&long), Begin::Invalid);
+        let v2 = |length| v2(1, 0x11, &vec![0; length]);
+        assert_eq!([begin_of(&v2(4081)), begin_of(&v2(4081)[..16])], [Begin::Other; 2]);
+        assert_eq!(begin_of(&v2(4080)[..16]), Begin::Incomplete);
     }
 
     proptest::proptest! {
         #[test]
-        fn any_bytes_end_or_are_refused(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200), kind in 0usize..3) {
+        fn any_bytes_begin_with_a_header_or_not(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200), kind in 0usize..3) {
             let begin = [&b""[..], b"PROXY ", SIGNATURE][kind];
             let bytes = [begin, &bytes].concat();
-            if let Some(length) = end(&bytes) {
-                let _ = source(&bytes[..length]);
+            if let Begin::Header { length, .. } = known(&bytes) {
+                proptest::prop_assert!(length <= bytes.len());
             }
         }
     }

@@ -19,8 +19,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use super::address::Client;
-use crate::config::hosts::{Hosts, is_internal, name_of};
-use crate::status::metrics::{LabelSet, help};
+use crate::config::front::FrontConfig;
+use crate::config::hosts::{is_internal, name_of};
+use crate::status::metrics::{LabelSet, register};
 use crate::telemetry::log_throttle::LogThrottle;
 
 const PING: &str = "/api/method/ping";
@@ -30,14 +31,6 @@ const REFUSED_FROM: &str = "0.4.0";
 const MAX_NAMES: usize = 16;
 const ADDRESS: &str = "(address)";
 const OTHERS: &str = "(others)";
-
-/// The hosts of the configuration, and the site that is bootstrapped.
-#[derive(Clone, Copy, Debug)]
-pub struct KnownHosts<'a> {
-    pub site: Option<&'a str>,
-    pub hosts: &'a Hosts,
-    pub ingress_hosts: Option<&'a Hosts>,
-}
 
 #[derive(Debug)]
 pub struct UnlistedHosts {
@@ -57,16 +50,23 @@ impl UnlistedHosts {
         }
     }
 
-    /// Returns the site of a request. None for a host that is refused.
-    pub fn site(&self, known: &KnownHosts<'_>, client: &Client, path: &str) -> Option<String> {
-        let site = known.hosts.site(&client.host);
+    /// Returns the site of a request. None for a host that is refused. `bootstrapped` is the site that is bootstrapped.
+    pub fn site(
+        &self,
+        settings: &FrontConfig,
+        bootstrapped: Option<&str>,
+        client: &Client,
+        path: &str,
+    ) -> Option<String> {
+        let hosts = &settings.hosts;
+        let site = hosts.site(&client.host);
         let is_internal = || self.is_internal(&name_of(&client.host)) || path == PING;
         if site.is_none() {
-            return known.site.map(String::from).filter(|_| known.hosts.refuses_others() && is_internal());
+            return bootstrapped.map(String::from).filter(|_| hosts.refuses_others() && is_internal());
         }
-        if let (Some(listed), Some(site)) = (known.ingress_hosts, &site)
+        if let (Some(listed), Some(site)) = (&settings.ingress_hosts, &site)
             && listed.site(&client.host).is_none()
-            && !known.hosts.is_named(&client.host, site)
+            && !hosts.is_named(&client.host, site)
             && !is_internal()
         {
             self.note(client);
@@ -106,8 +106,7 @@ impl UnlistedHosts {
     }
 
     pub fn register(&self, registry: &mut Registry) {
-        let name = "http_unlisted_host_requests";
-        registry.register(name, help("http_unlisted_host_requests_total"), self.counters.clone());
+        register(registry, "http_unlisted_host_requests_total", self.counters.clone());
     }
 }
 

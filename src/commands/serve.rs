@@ -16,7 +16,7 @@ use crate::bring_up::claim::Claim;
 use crate::config::source::Problem;
 use crate::config::{BootstrapMode, Config, OnFailure};
 use crate::frappe::queues::BenchQueues;
-use crate::front::{Front, Settings};
+use crate::front::Front;
 use crate::health_port::login_page::LoginPage;
 use crate::health_port::server;
 use crate::migrate::other_sites::follow::Follower;
@@ -97,10 +97,9 @@ async fn serve_site(roles: &[Role], config: Config, status: &StatusHandle, shutd
     let redirected = config.redirect_addr.filter(|_| listener.is_some());
     let redirected =
         redirected.map(|addr| server::bind(addr, "CAULDRON_REDIRECT_ADDR", FRONT_BACKLOG)).transpose()?;
-    let settings = Settings::of(&config);
     let site = Site::start(config, status, shutdown).await?;
     if listener.is_some() {
-        if !settings.hosts.has_configured_hosts() {
+        if !site.pod.config.front.hosts.has_configured_hosts() {
             tracing::warn!(
                 event = "web.no_host_configured",
                 site = site.name,
@@ -111,7 +110,7 @@ async fn serve_site(roles: &[Role], config: Config, status: &StatusHandle, shutd
         site.open_early_overlay();
     }
     let front = listener
-        .map(|listener| Front::start(listener, settings, &site.pod.runtime_dir, status.clone()))
+        .map(|listener| Front::start(listener, &site.pod.config, &site.pod.runtime_dir, status.clone()))
         .transpose()?;
     if let (Some(front), Some(listener)) = (&front, redirected) {
         front.redirect(listener);

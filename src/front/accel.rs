@@ -8,12 +8,13 @@ use super::answer::Body;
 use super::exchange::Exchange;
 use super::route::relative_path;
 use crate::pages::error_page::RequestError;
-use crate::static_files::open::{FileRef, find};
-use crate::static_files::static_file::{self, ServeOptions};
+use crate::static_files::open::FileRef;
+use crate::static_files::static_file::serve;
 
 const HEADER: HeaderName = HeaderName::from_static("x-accel-redirect");
 
-/// Returns the file that the header names, relative to the site's folder: `/protected/private/files/…`.
+/// Returns the file that the header names, relative to the site's folder: `/protected/private/files/…`. An error for a
+/// file that may not be sent.
 pub fn requested_file(response: &Response<Body>, site: &str) -> Option<Result<FileRef, RequestError>> {
     let path_header = response.headers().get(HEADER)?;
     let decoded: Vec<u8> = percent_decode_str(path_header.to_str().unwrap_or_default()).collect();
@@ -21,30 +22,24 @@ pub fn requested_file(response: &Response<Body>, site: &str) -> Option<Result<Fi
     let is_protected = components.next() == Some(b"protected");
     // No other file of the site, such as its site_config.json with passwords, regardless of who set the header.
     let is_for_download = matches!(components.peek(), Some(&b"private" | &b"public"));
-    let path = if is_protected && is_for_download { relative_path(components) } else { None };
+    // A status other than 200 does not grant access to the file.
+    let is_granted = is_protected && is_for_download && response.status() == StatusCode::OK;
+    let path = if is_granted { relative_path(components) } else { None };
     Some(path.map(|path| FileRef::Private { site: site.into(), path }).ok_or(RequestError::NotFound))
 }
 
 /// Sends the file with the headers of Frappe's response.
 ///
 /// # Errors
-/// 404 if the file does not exist, or if the status of Frappe's response is not 200.
+/// 404 if the file does not exist.
 pub async fn answer(
     exchange: &Exchange,
-    file_ref: &Result<FileRef, RequestError>,
+    file_ref: &FileRef,
     request_headers: &HeaderMap,
     from_frappe: &Response<Body>,
 ) -> Result<Response<Body>, RequestError> {
-    let file_ref = file_ref.as_ref().map_err(|error| *error)?;
-    let found = find(&exchange.shared.roots, file_ref, &[]).await.ok_or(RequestError::NotFound)?;
-    let FileRef::Private { path, .. } = file_ref else { return Err(RequestError::NotFound) };
-    // A status other than 200 does not grant access to the file.
-    if from_frappe.status() != StatusCode::OK {
-        return Err(RequestError::NotFound);
-    }
-    let options = ServeOptions { cache: "private, no-cache", download_active: true };
-    let answer = static_file::answer(&found, path, &exchange.method, request_headers, &[], &options);
-    let mut response = answer.map(Body::from);
+    let served = serve(&exchange.shared.roots, file_ref, &exchange.method, request_headers).await;
+    let mut response = served.ok_or(RequestError::NotFound)?.map(Body::from);
     let headers = response.headers_mut();
     let ours = [header::CONTENT_LENGTH, header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES, HEADER];
     for name in from_frappe.headers().keys().filter(|name| !ours.contains(name)) {

@@ -28,30 +28,22 @@ pub struct Body {
 /// Flow control of an HTTP/2 stream.
 struct Http2Stream {
     outflow: Arc<Outflow>,
-    wait: Option<Arc<StreamWait>>,
+    wait: Arc<StreamWait>,
 }
 
 impl Http2Stream {
     /// Polls the body's next bytes once there is room for them in memory.
     fn poll_bytes(&self, content: &mut Content, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        if let Some(wait) = &self.wait {
-            wait.end_wait();
-        }
+        self.wait.end_wait();
         ready!(self.outflow.poll_room(cx));
-        let polled = ready!(content.poll_bytes(cx));
-        Poll::Ready(polled.map(|bytes| {
-            bytes.map(|bytes| {
-                if let Some(wait) = &self.wait {
-                    wait.begin_wait(bytes.len());
-                }
-                self.outflow.count(bytes)
-            })
-        }))
+        content.poll_bytes(cx).map_ok(|bytes| {
+            self.wait.begin_wait(bytes.len());
+            self.outflow.count(bytes)
+        })
     }
 }
 
 pub enum Content {
-    Empty,
     Bytes(Bytes),
     File(FileBody),
     Reply(Reply),
@@ -65,7 +57,7 @@ impl Body {
     }
 
     pub fn empty() -> Self {
-        Self::new(Content::Empty)
+        Self::new(Content::Bytes(Bytes::new()))
     }
 
     /// Ends the exchange when the body ends. An HTTP/2 stream is subject to flow control.
@@ -87,11 +79,11 @@ impl Body {
 
 impl From<FileContent> for Body {
     fn from(content: FileContent) -> Self {
-        Self::new(match content {
-            FileContent::Empty => Content::Empty,
-            FileContent::Plain(file) => Content::File(file),
-            FileContent::Gzip(file) => Content::Gzip(Box::new(GzipBody::new(Content::File(file)))),
-        })
+        match content {
+            FileContent::Empty => Self::empty(),
+            FileContent::Plain(file) => Self::new(Content::File(file)),
+            FileContent::Gzip(file) => Self::new(Content::Gzip(Box::new(GzipBody::new(Content::File(file))))),
+        }
     }
 }
 
@@ -104,7 +96,6 @@ impl From<Bytes> for Body {
 impl Content {
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         match self {
-            Self::Empty => Poll::Ready(None),
             Self::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Bytes(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
             Self::File(file) => file.poll_chunk(cx),
@@ -140,7 +131,6 @@ impl hyper::body::Body for Body {
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::Empty => true,
             Content::Bytes(bytes) => bytes.is_empty(),
             Content::File(file) => file.remaining() == 0,
             Content::Reply(reply) => reply.is_end(),
@@ -150,7 +140,6 @@ impl hyper::body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Empty => SizeHint::with_exact(0),
             Content::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::File(file) => SizeHint::with_exact(file.remaining()),
             Content::Reply(reply) => reply.size_hint(),

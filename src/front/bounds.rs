@@ -38,7 +38,7 @@ pub const MAX_CONSUME_TIME: Duration = Duration::from_secs(600);
 /// Streams of one HTTP/2 connection (nginx: 128; RFC 9113: at least 100).
 pub const MAX_STREAMS: u32 = 100;
 /// Streams of all connections that wait for a slot (slots.rs). A waiting stream takes about 10 kB.
-pub const MAX_WAITING_STREAMS: usize = 4096;
+pub const MAX_WAITING_STREAMS: i64 = 4096;
 /// Bytes read of a file at once for an HTTP/2 stream, and bytes of a body that hyper buffers ahead of the network.
 pub const STREAM_CHUNK_BYTES: usize = 16 * 1024;
 /// Response bytes that an HTTP/2 connection may always hold in memory until the client reads them.
@@ -50,7 +50,7 @@ pub const SHARED_OUTFLOW_BYTES: u64 = 32 << 20;
 /// response. A few threads of gunicorn work on some of them; the others wait in its socket's queue.
 pub const MAX_AT_GUNICORN: usize = 1024;
 /// Further requests that wait for their turn, also while gunicorn is away.
-pub const MAX_WAITING_FOR_GUNICORN: usize = 4096;
+pub const MAX_WAITING_FOR_GUNICORN: i64 = 4096;
 /// How long a request is held while gunicorn is away. With Frappe it restarts within 2 s, after a crash after at most 8 s.
 pub const HOLD_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -19,12 +20,14 @@ pub struct ClientStream(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     socket: TcpStream,
+    /// Bytes that were read from the socket before, and are read first.
+    unread: Bytes,
     written_bytes: u64,
 }
 
 impl ClientStream {
-    pub fn new(socket: TcpStream) -> Self {
-        Self(Arc::new(Mutex::new(State { socket, written_bytes: 0 })))
+    pub fn new(socket: TcpStream, unread: Vec<u8>) -> Self {
+        Self(Arc::new(Mutex::new(State { socket, unread: unread.into(), written_bytes: 0 })))
     }
 
     /// True if bytes were sent that the client has not acknowledged.
@@ -68,7 +71,13 @@ impl AsyncRead for ClientStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.state().socket).poll_read(cx, buffer)
+        let mut state = self.state();
+        if state.unread.is_empty() {
+            return Pin::new(&mut state.socket).poll_read(cx, buffer);
+        }
+        let length = state.unread.len().min(buffer.remaining());
+        buffer.put_slice(&state.unread.split_to(length));
+        Poll::Ready(Ok(()))
     }
 }
 

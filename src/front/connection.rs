@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
+use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper::{Request, Response};
@@ -23,27 +24,43 @@ use super::connection_end::run_to_end;
 use super::connections::Permit;
 use super::dispatch::answer;
 use super::h2_resets::{Frames, REFUSED_STREAM};
+use super::https_redirect;
 use super::parse_errors::Reason;
 use super::proxy_protocol::client_of;
 use super::shared::Shared;
 use super::stream_wait::StreamExecutor;
 use crate::clients::address::Peer;
 
+/// What a port answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    Site,
+    /// Redirects to https, without TLS.
+    Redirect,
+}
+
 /// Serves a connection until either side closes it.
-pub async fn serve(socket: TcpStream, address: SocketAddr, shared: Arc<Shared>, permit: Option<Permit>) {
+pub async fn serve(
+    socket: TcpStream,
+    mut address: SocketAddr,
+    shared: Arc<Shared>,
+    port: Port,
+    permit: Option<Permit>,
+) {
     let accepted = Instant::now();
     let _ = socket.set_nodelay(true);
-    let mut address = address;
+    let mut unread = Vec::new();
     if shared.settings.proxy_protocol.contains(address.ip()) {
-        match Box::pin(client_of(&socket, address, &shared, accepted + HEAD_TIMEOUT)).await {
-            Some(client) => address = client,
+        match Box::pin(client_of(&socket, address, &shared, port, accepted + HEAD_TIMEOUT)).await {
+            Some(client) => (address, unread) = client,
             None => return,
         }
     }
-    let peer = Peer { address, tls: shared.tls.is_some() };
-    let socket = ClientStream::new(socket);
-    let service = RequestService { shared: shared.clone(), peer, conn: Conn::new(permit) };
-    match &shared.tls {
+    let tls = shared.tls.as_ref().filter(|_| port == Port::Site);
+    let peer = Peer { address, tls: tls.is_some() };
+    let socket = ClientStream::new(socket, unread);
+    let service = RequestService { shared: shared.clone(), peer, port, conn: Conn::new(permit) };
+    match tls {
         Some(tls) => {
             let Ok(stream) = Box::pin(tls.accept(socket.clone())).await else { return };
             Box::pin(serve_http(stream, socket, service, accepted)).await;
@@ -56,6 +73,7 @@ pub async fn serve(socket: TcpStream, address: SocketAddr, shared: Arc<Shared>, 
 struct RequestService {
     shared: Arc<Shared>,
     peer: Peer,
+    port: Port,
     conn: Arc<Conn>,
 }
 
@@ -67,7 +85,16 @@ impl Service<Request<Incoming>> for RequestService {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (shared, peer, active) = (self.shared.clone(), self.peer, self.conn.begin_request());
-        Box::pin(async move { Ok(answer(&shared, peer, active, request).await) })
+        match self.port {
+            Port::Site => {
+                let request = request.map(Either::Left);
+                Box::pin(async move { Ok(answer(&shared, peer, active, request).await) })
+            }
+            Port::Redirect => Box::pin(async move {
+                let _active = active;
+                Ok(https_redirect::answer(&shared, peer, &request).await)
+            }),
+        }
     }
 }
 
@@ -76,7 +103,7 @@ async fn serve_http<S>(stream: S, socket: ClientStream, service: RequestService,
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let RequestService { shared, peer, conn } = &service;
+    let RequestService { shared, peer, conn, .. } = &service;
     let (shared, conn, address) = (shared.clone(), conn.clone(), peer.address);
     let (counting, mut frames) = (shared.clone(), Frames::default());
     let stream = InspectWriter::new(stream, move |bytes: &[u8]| {

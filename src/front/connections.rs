@@ -1,7 +1,6 @@
 //! The limit of open connections. At the limit, idle connections are closed to make room, the longest idle first.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -9,7 +8,8 @@ use prometheus_client::registry::Registry;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::status::metrics::help;
+use super::tally::{Counted, Tally};
+use crate::status::metrics::register;
 use crate::telemetry::log_throttle::LogThrottle;
 
 /// Connections that are asked at once to close. nginx closes up to 32 (`drain connections`).
@@ -22,7 +22,7 @@ pub struct Connections {
     limit: usize,
     permits: Arc<Semaphore>,
     /// Connections of clients. Permits are also held for the next connection of each port, and by our probes.
-    open: AtomicUsize,
+    open: Tally,
     /// Idle connections wait on it, in the order in which they became idle.
     room: Notify,
     log_throttle: LogThrottle,
@@ -32,37 +32,29 @@ pub struct Connections {
 #[derive(Debug)]
 pub struct Permit {
     _permit: OwnedSemaphorePermit,
-    connections: Arc<Connections>,
-    is_open: bool,
-}
-
-impl Permit {
-    /// Counts the connection of a client, until the permit is dropped.
-    pub fn opened(mut self) -> Self {
-        self.is_open = true;
-        self.connections.open.fetch_add(1, Relaxed);
-        self
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        if self.is_open {
-            self.connections.open.fetch_sub(1, Relaxed);
-        }
-    }
+    _open: Option<Counted>,
 }
 
 impl Connections {
-    pub fn new(limit: usize) -> Arc<Self> {
+    pub fn new(limit: usize) -> Self {
         let permits = Arc::new(Semaphore::new(limit));
-        let (open, room, log_throttle) = (AtomicUsize::new(0), Notify::new(), LogThrottle::default());
-        Arc::new(Self { limit, permits, open, room, log_throttle })
+        Self {
+            limit,
+            permits,
+            open: Tally::default(),
+            room: Notify::new(),
+            log_throttle: LogThrottle::default(),
+        }
+    }
+
+    /// Counts the connection of a client, until its permit is dropped.
+    pub fn opened(&self, permit: Permit) -> Permit {
+        Permit { _open: Some(self.open.begin()), ..permit }
     }
 
     /// Waits for the permit of a connection. Without one, connections wait in the kernel's queue at almost no cost.
-    pub async fn permit(self: &Arc<Self>) -> Permit {
-        Permit { _permit: self.acquire().await, connections: self.clone(), is_open: false }
+    pub async fn permit(&self) -> Permit {
+        Permit { _permit: self.acquire().await, _open: None }
     }
 
     async fn acquire(&self) -> OwnedSemaphorePermit {
@@ -98,10 +90,8 @@ impl Connections {
     }
 
     pub fn register(&self, registry: &mut Registry) {
-        let open = self.open.load(Relaxed);
-        for (name, value) in [("http_connections", open), ("http_connections_limit", self.limit)] {
-            registry.register(name, help(name), ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)));
-        }
+        register(registry, "http_connections", self.open.0.clone());
+        register(registry, "http_connections_limit", ConstGauge::new(self.limit));
     }
 }
 
@@ -111,7 +101,7 @@ mod tests {
 
     #[tokio::test]
     async fn at_the_limit_the_longest_idle_connection_gives_way() {
-        let connections = Connections::new(2);
+        let connections = Arc::new(Connections::new(2));
         let mut tasks = Vec::new();
         for _ in 0..2 {
             let (connections, permit) = (connections.clone(), connections.permit().await);
@@ -130,11 +120,11 @@ mod tests {
     async fn only_connections_of_clients_are_counted() {
         let connections = Connections::new(2);
         let next = connections.permit().await;
-        assert_eq!(connections.open.load(Relaxed), 0);
-        let opened = next.opened();
-        assert_eq!(connections.open.load(Relaxed), 1);
+        assert_eq!(connections.open.0.get(), 0);
+        let opened = connections.opened(next);
+        assert_eq!(connections.open.0.get(), 1);
         drop(opened);
-        assert_eq!((connections.open.load(Relaxed), connections.permits.available_permits()), (0, 2));
+        assert_eq!((connections.open.0.get(), connections.permits.available_permits()), (0, 2));
     }
 
     #[tokio::test]

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, Version};
 
@@ -13,6 +12,7 @@ use super::metrics::Class;
 use super::probe::Probing;
 use super::route::{Route, route};
 use super::shared::Shared;
+use super::spool::RequestBody;
 use super::upstream::UpstreamTime;
 use super::{proxy, socketio};
 use crate::clients::address::{Client, Peer};
@@ -20,15 +20,15 @@ use crate::clients::foreign_host::make_redirect_relative;
 use crate::headers::forwarded::has_known_coding;
 use crate::pages::error_page::{Reader, RequestError, page};
 use crate::pages::status_page;
-use crate::static_files::open::{FileRef, find};
-use crate::static_files::static_file::{self, ServeOptions};
+use crate::static_files::open::FileRef;
+use crate::static_files::static_file::serve;
 
 /// Answers a request. An error becomes an error page.
 pub async fn answer(
     shared: &Arc<Shared>,
     peer: Peer,
     active: ActiveRequest,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
 ) -> Response<Body> {
     let route = route(request.uri().path());
     let reader = Reader::of(request.uri(), request.headers());
@@ -72,9 +72,7 @@ pub async fn answer(
 fn requested_site<B>(shared: &Shared, client: &Client, request: &Request<B>) -> Option<String> {
     match request.extensions().get::<Probing>() {
         Some(probing) => Some(probing.site.clone()),
-        None => {
-            shared.metrics.unlisted_hosts.site(&shared.settings.known_hosts(), client, request.uri().path())
-        }
+        None => shared.site_of(client, request.uri().path()),
     }
 }
 
@@ -82,7 +80,7 @@ async fn dispatch(
     exchange: &Exchange,
     client: &Client,
     route: Route,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
 ) -> Result<Response<Body>, RequestError> {
     let shared = &exchange.shared;
     let method = request.method().clone();
@@ -108,25 +106,15 @@ async fn dispatch(
         (Route::Refused, _) => Err(RequestError::NotFound),
         (Route::Asset(_), _) if !is_read => Err(RequestError::MethodNotAllowed),
         (Route::Asset(path), _) => {
-            let file_ref = FileRef::Asset(path);
-            let (headers, options) = (request.headers(), ServeOptions::of_asset(file_ref.path()));
-            let accepted = static_file::accepted(headers);
-            let found = find(&shared.roots, &file_ref, &accepted).await.ok_or(RequestError::NotFound)?;
-            let name = file_ref.path();
-            Ok(static_file::answer(&found, name, &method, headers, &accepted, &options).map(Body::from))
+            let served = serve(&shared.roots, &FileRef::Asset(path), &method, request.headers()).await;
+            Ok(served.ok_or(RequestError::NotFound)?.map(Body::from))
         }
         (_, None) => Err(RequestError::UnknownHost),
         (Route::Socketio, Some(site)) => socketio::forward(exchange, client, &site, request).await,
         (Route::File(path), Some(site)) if is_read => {
             let file_ref = FileRef::Public { site: site.clone(), path };
-            let (headers, options) = (request.headers(), ServeOptions::of_upload());
-            let accepted = static_file::accepted(headers);
-            match find(&shared.roots, &file_ref, &accepted).await {
-                Some(found) => {
-                    let name = file_ref.path();
-                    Ok(static_file::answer(&found, name, &method, headers, &accepted, &options)
-                        .map(Body::from))
-                }
+            match serve(&shared.roots, &file_ref, &method, request.headers()).await {
+                Some(response) => Ok(response.map(Body::from)),
                 // Frappe answers with its own page for missing files.
                 None => answer_by_frappe(exchange, client, &site, request).await,
             }
@@ -139,7 +127,7 @@ async fn answer_by_frappe(
     exchange: &Exchange,
     client: &Client,
     site: &str,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
 ) -> Result<Response<Body>, RequestError> {
     let shared = &exchange.shared;
     let mut response = if shared.is_open() {

@@ -123,13 +123,7 @@ mod tests {
                 header::HeaderName::from_static("x-request-id"),
                 id.parse().unwrap(),
             )]);
-            let client = Client {
-                address: [1, 2, 3, 4].into(),
-                scheme: "http",
-                host: "a".into(),
-                via_proxy,
-                is_forwarder: false,
-            };
+            let client = Client { via_proxy, ..Client::naming("http", "a") };
             proxy_id(&headers, Some(&client))
         };
         for id in ["7f3a", "0af7651916cd43dd8448eb211c80319c", "Root=1-67891233-abcdef012345678912345678"] {

@@ -5,51 +5,42 @@
 //! A body without room waits. Its connection then holds more than its own share, so some of its bytes are in
 //! transit, and their release wakes the body.
 
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::bounds::{CONNECTION_OUTFLOW_BYTES, SHARED_OUTFLOW_BYTES};
-use crate::status::metrics::help;
+use crate::buffers::keeping::keeping;
+use crate::status::metrics::register;
 use crate::telemetry::log_throttle::LogThrottle;
 
 /// The pool that all connections share.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Pool {
-    free_bytes: AtomicI64,
+    kept_bytes: Gauge,
     log_throttle: LogThrottle,
-}
-
-impl Default for Pool {
-    fn default() -> Self {
-        Self {
-            free_bytes: AtomicI64::new(SHARED_OUTFLOW_BYTES.cast_signed()),
-            log_throttle: LogThrottle::default(),
-        }
-    }
 }
 
 impl Pool {
     pub fn register(&self, registry: &mut Registry) {
-        let kept_bytes = SHARED_OUTFLOW_BYTES.cast_signed() - self.free_bytes.load(Relaxed);
-        let name = "http_streams_kept_bytes";
-        registry.register(name, help(name), ConstGauge::new(kept_bytes));
+        register(registry, "http_streams_kept_bytes", self.kept_bytes.clone());
     }
 
-    /// Logs at most once a minute that the pool is used up.
-    fn log_exhausted(&self) {
-        if self.log_throttle.due(Instant::now()).is_some() {
+    /// True if it has room. If not, logs at most once a minute that it is used up.
+    fn has_room(&self) -> bool {
+        let has_room = self.kept_bytes.get() < SHARED_OUTFLOW_BYTES.cast_signed();
+        if !has_room && self.log_throttle.due(Instant::now()).is_some() {
             tracing::info!(
                 event = "web.streams_slowed",
                 limit_bytes = SHARED_OUTFLOW_BYTES,
                 "HTTP/2 clients do not read their responses, which use all of their memory; further ones wait"
             );
         }
+        has_room
     }
 }
 
@@ -74,10 +65,9 @@ impl Outflow {
     /// Ready when the connection may hold one more chunk.
     pub fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state();
-        if state.held_bytes < CONNECTION_OUTFLOW_BYTES || self.pool.free_bytes.load(Relaxed) > 0 {
+        if state.held_bytes < CONNECTION_OUTFLOW_BYTES || self.pool.has_room() {
             return Poll::Ready(());
         }
-        self.pool.log_exhausted();
         if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
             state.waiting.push(cx.waker().clone());
         }
@@ -86,15 +76,16 @@ impl Outflow {
 
     /// Counts the bytes until the last reference to them is dropped.
     pub fn count(self: &Arc<Self>, bytes: Bytes) -> Bytes {
-        self.change(bytes.len(), |held, length| held + length);
-        Bytes::from_owner(CountedBytes { bytes, outflow: self.clone() })
+        let length = bytes.len() as u64;
+        self.change(|held_bytes| held_bytes + length);
+        keeping(bytes, Counted { outflow: self.clone(), length })
     }
 
-    fn change(&self, length: usize, change: fn(u64, u64) -> u64) {
+    fn change(&self, change: impl Fn(u64) -> u64) {
         let mut state = self.state();
         let before = state.held_bytes;
-        state.held_bytes = change(before, length as u64);
-        self.pool.free_bytes.fetch_add(pool_share(before) - pool_share(state.held_bytes), Relaxed);
+        state.held_bytes = change(before);
+        self.pool.kept_bytes.inc_by(pool_share(state.held_bytes) - pool_share(before));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -107,20 +98,15 @@ fn pool_share(held_bytes: u64) -> i64 {
     held_bytes.saturating_sub(CONNECTION_OUTFLOW_BYTES).cast_signed()
 }
 
-struct CountedBytes {
-    bytes: Bytes,
+/// Bytes that are counted, until it is dropped.
+struct Counted {
     outflow: Arc<Outflow>,
+    length: u64,
 }
 
-impl AsRef<[u8]> for CountedBytes {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-impl Drop for CountedBytes {
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.outflow.change(self.bytes.len(), |held, length| held - length);
+        self.outflow.change(|held_bytes| held_bytes - self.length);
         let waiting = std::mem::take(&mut self.outflow.state().waiting);
         waiting.into_iter().for_each(Waker::wake);
     }
@@ -152,6 +138,6 @@ mod tests {
         assert!(has_room(&other));
         drop(all);
         assert!(has_room(&greedy));
-        assert_eq!(pool.free_bytes.load(Relaxed), SHARED_OUTFLOW_BYTES as i64);
+        assert_eq!(pool.kept_bytes.get(), 0);
     }
 }

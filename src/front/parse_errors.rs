@@ -5,14 +5,8 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::time::Instant;
 
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::Registry;
-
-use crate::status::metrics::{LabelSet, help};
-use crate::telemetry::log_throttle::LogThrottle;
+use crate::status::metrics::ByReason;
 
 /// The reason, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,20 +26,11 @@ const LABELS: [[(&str, &str); 2]; 4] = [
 
 /// The count of each reason.
 #[derive(Debug)]
-pub struct ParseErrors {
-    family: Family<LabelSet, Counter>,
-    counters: [Counter; 4],
-    log_throttle: [LogThrottle; 4],
-}
+pub struct ParseErrors(pub ByReason<{ LABELS.len() }>);
 
 impl ParseErrors {
     pub fn new() -> Self {
-        let family = Family::<LabelSet, Counter>::default();
-        let counters = LABELS.map(|labels| {
-            let labels = labels.map(|(name, value)| (name, value.to_string()));
-            family.get_or_create(&LabelSet(labels.to_vec())).clone()
-        });
-        Self { family, counters, log_throttle: Default::default() }
+        Self(ByReason::new(LABELS))
     }
 
     /// Counts the error of a connection that ended, if it is a parse error.
@@ -58,11 +43,9 @@ impl ParseErrors {
 
     /// Counts and logs an invalid request. `detail` must contain no part of the request, which may be sensitive.
     pub fn count(&self, peer: SocketAddr, reason: Reason, detail: &str) {
-        let index = reason as usize;
-        self.counters[index].inc();
-        if let Some(requests) = self.log_throttle[index].due(Instant::now()) {
+        if let Some(requests) = self.0.count(reason as usize) {
             let client = peer.ip().to_canonical();
-            let [(_, protocol), (_, reason)] = LABELS[index];
+            let [(_, protocol), (_, reason)] = LABELS[reason as usize];
             tracing::warn!(
                 event = "request.invalid",
                 %client,
@@ -73,10 +56,5 @@ impl ParseErrors {
                 "rejected an invalid request"
             );
         }
-    }
-
-    pub fn register(&self, registry: &mut Registry) {
-        let name = "http_unparsed_requests";
-        registry.register(name, help("http_unparsed_requests_total"), self.family.clone());
     }
 }

@@ -13,7 +13,6 @@
 
 use std::time::{Duration, Instant};
 
-use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use tokio::time::{sleep, timeout};
@@ -24,7 +23,7 @@ use super::bounds::{HOLD_TIMEOUT, MAX_SENDS, MAX_STARTS};
 use super::exchange::{Exchange, ms};
 use super::gzip_body;
 use super::read_ahead::with_read_ahead;
-use super::spool::{Spooled, spool};
+use super::spool::{RequestBody, Spooled, spool};
 use super::streaming;
 use super::upstream::{Failure, Reply, UpstreamTime};
 use crate::backoff::Backoff;
@@ -55,7 +54,7 @@ pub async fn forward_to_frappe(
     exchange: &Exchange,
     client: &Client,
     site: &str,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
 ) -> Result<Response<Body>, RequestError> {
     let shared = &exchange.shared;
     let (head, body) = request.into_parts();
@@ -84,7 +83,7 @@ pub async fn forward_to_frappe(
         response = page.map_or(response, |page| page.map(Body::from));
     }
     let mut response = match accel::requested_file(&response, site) {
-        Some(file_ref) => accel::answer(exchange, &file_ref, &head.headers, &response).await?,
+        Some(file_ref) => accel::answer(exchange, &file_ref?, &head.headers, &response).await?,
         None if is_streamed => response,
         None => gzip_body::compress(&head.headers, response),
     };

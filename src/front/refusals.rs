@@ -2,17 +2,11 @@
 //! and logged once a minute each.
 
 use std::net::IpAddr;
-use std::time::Instant;
-
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::Registry;
 
 use crate::pages::error_page::RequestError;
-use crate::status::metrics::{LabelSet, help};
-use crate::telemetry::log_throttle::LogThrottle;
+use crate::status::metrics::ByReason;
 
-/// The reason, as a label.
+/// The reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     BodyTooLarge,
@@ -26,70 +20,43 @@ pub enum Reason {
     Timeout,
 }
 
+/// The reasons as labels, in their order.
+const LABELS: [&str; 9] = [
+    "body_too_large",
+    "body_too_slow",
+    "spool_full",
+    "disk_full",
+    "gunicorn_full",
+    "streams_full",
+    "connection_streams",
+    "gunicorn_away",
+    "timeout",
+];
+
 impl Reason {
-    const ALL: [Self; 9] = [
-        Self::BodyTooLarge,
-        Self::BodyTooSlow,
-        Self::SpoolFull,
-        Self::DiskFull,
-        Self::GunicornFull,
-        Self::StreamsFull,
-        Self::ConnectionStreams,
-        Self::GunicornAway,
-        Self::Timeout,
-    ];
-
+    /// None for an error that is not one of a budget.
     fn of(error: RequestError) -> Option<Self> {
-        match error {
-            RequestError::BodyTooLarge => Some(Self::BodyTooLarge),
-            RequestError::BodyTooSlow => Some(Self::BodyTooSlow),
-            RequestError::Busy => Some(Self::SpoolFull),
-            RequestError::NoSpace => Some(Self::DiskFull),
-            RequestError::TooManyWaiting => Some(Self::GunicornFull),
-            RequestError::TooManyStreams => Some(Self::StreamsFull),
-            RequestError::Unavailable | RequestError::KeepsFailing => Some(Self::GunicornAway),
-            RequestError::Timeout => Some(Self::Timeout),
-            RequestError::BadRequest
-            | RequestError::UnknownHost
-            | RequestError::NotFound
-            | RequestError::MethodNotAllowed
-            | RequestError::ForeignOrigin
-            | RequestError::TooManyLogins { .. }
-            | RequestError::BadGateway
-            | RequestError::WrongVersion => None,
-        }
-    }
-
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::BodyTooLarge => "body_too_large",
-            Self::BodyTooSlow => "body_too_slow",
-            Self::SpoolFull => "spool_full",
-            Self::DiskFull => "disk_full",
-            Self::GunicornFull => "gunicorn_full",
-            Self::StreamsFull => "streams_full",
-            Self::ConnectionStreams => "connection_streams",
-            Self::GunicornAway => "gunicorn_away",
-            Self::Timeout => "timeout",
-        }
+        Some(match error {
+            RequestError::BodyTooLarge => Self::BodyTooLarge,
+            RequestError::BodyTooSlow => Self::BodyTooSlow,
+            RequestError::Busy => Self::SpoolFull,
+            RequestError::NoSpace => Self::DiskFull,
+            RequestError::TooManyWaiting => Self::GunicornFull,
+            RequestError::TooManyStreams => Self::StreamsFull,
+            RequestError::Unavailable | RequestError::KeepsFailing => Self::GunicornAway,
+            RequestError::Timeout => Self::Timeout,
+            _ => return None,
+        })
     }
 }
 
 /// The count of each reason.
 #[derive(Debug)]
-pub struct Refusals {
-    family: Family<LabelSet, Counter>,
-    counters: [Counter; Reason::ALL.len()],
-    log_throttle: [LogThrottle; Reason::ALL.len()],
-}
+pub struct Refusals(pub ByReason<{ LABELS.len() }>);
 
 impl Refusals {
     pub fn new() -> Self {
-        let family = Family::<LabelSet, Counter>::default();
-        let counters = Reason::ALL.map(|reason| {
-            family.get_or_create(&LabelSet(vec![("reason", reason.label().to_string())])).clone()
-        });
-        Self { family, counters, log_throttle: Default::default() }
+        Self(ByReason::new(LABELS.map(|reason| [("reason", reason)])))
     }
 
     /// Counts and logs an error, if it is one of a budget. `client` is the one that the line names.
@@ -105,9 +72,8 @@ impl Refusals {
     }
 
     fn count_reason(&self, reason: Reason, status: Option<u16>, client: IpAddr) {
-        self.counters[reason as usize].inc();
-        if let Some(requests) = self.log_throttle[reason as usize].due(Instant::now()) {
-            let (client, reason) = (client.to_canonical(), reason.label());
+        if let Some(requests) = self.0.count(reason as usize) {
+            let (client, reason) = (client.to_canonical(), LABELS[reason as usize]);
             tracing::warn!(
                 event = "request.refused",
                 reason,
@@ -117,10 +83,5 @@ impl Refusals {
                 "refused a request because a limit of the web port is reached"
             );
         }
-    }
-
-    pub fn register(&self, registry: &mut Registry) {
-        let name = "http_requests_refused";
-        registry.register(name, help("http_requests_refused_total"), self.family.clone());
     }
 }

@@ -27,10 +27,9 @@ pub fn route(path: &str) -> Route {
     let decoded: Cow<'_, [u8]> = percent_decode_str(path).into();
     let mut components = decoded.split(|byte| *byte == b'/').filter(|part| !part.is_empty());
     let first = components.next().unwrap_or_default();
-    let files = |components| relative_path(components);
     match first {
-        b"assets" => files(components).map_or(Route::Refused, Route::Asset),
-        b"files" => files(components).map_or(Route::Refused, Route::File),
+        b"assets" => relative_path(components).map_or(Route::Refused, Route::Asset),
+        b"files" => relative_path(components).map_or(Route::Refused, Route::File),
         b"socket.io" => Route::Socketio,
         b"private" | b"backups" => Route::Private,
         b"api" => Route::Api,

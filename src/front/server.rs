@@ -1,27 +1,23 @@
 //! The web port: accepts connections while permits are free and no stop is requested.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
-use super::connection::serve;
+use super::connection::{Port, serve};
 use super::connection_end::wait_for_stop;
-use super::connections::Permit;
 use super::exported_metrics::ExportedMetrics;
-use super::https_redirect;
 use super::probe::Probe;
-use super::shared::{Settings, Shared};
+use super::shared::Shared;
 use crate::buffers::runtime::Runtime;
-
+use crate::config::Config;
 use crate::net::tls::server::Tls;
 use crate::outcome::{Fault, Result};
 use crate::overlay::BenchOverlay;
 use crate::status::handle::{Phase, StatusHandle};
-use crate::sys::limits;
 
 /// The running front.
 #[derive(Clone, Debug)]
@@ -36,11 +32,11 @@ impl Front {
     /// A runtime folder or a certificate that cannot be used.
     pub fn start(
         listener: TcpListener,
-        settings: Settings,
+        config: &Config,
         runtime: &Path,
         status: StatusHandle,
     ) -> Result<Self> {
-        let tls = settings.tls.clone().map(Tls::new).transpose()?;
+        let tls = config.front.tls.clone().map(Tls::new).transpose()?;
         let address = listener.local_addr().map_err(|error| {
             Fault::configuration(
                 format!("the address of the web port cannot be read: {error}"),
@@ -48,19 +44,18 @@ impl Front {
             )
         })?;
         let assets = BenchOverlay::assets_folder(runtime);
-        let runtime = Runtime::new(runtime, settings.runtime_size_bytes)?;
-        warn_of_body_limit(settings.body_limit_bytes, runtime.largest_body_bytes());
-        let most = limits::raise_open_file_limit();
-        let shared = Arc::new(Shared::new(settings, address, runtime, assets, tls, status.clone(), most));
-        let exported_metrics = ExportedMetrics::of(&shared);
+        let runtime = Runtime::new(runtime, config.front.runtime_size_bytes)?;
+        warn_of_body_limit(config.front.body_limit_bytes, runtime.largest_body_bytes());
+        let shared = Arc::new(Shared::new(config, address, runtime, assets, tls, status.clone()));
+        let exported_metrics = ExportedMetrics(Arc::downgrade(&shared));
         status.update(|status| status.front = Some(Arc::new(exported_metrics)));
-        tokio::spawn(accept(listener, shared.clone(), serve));
+        tokio::spawn(accept(listener, shared.clone(), Port::Site));
         Ok(Self { shared })
     }
 
     /// Redirects the requests of another listener to https.
     pub fn redirect(&self, listener: TcpListener) {
-        tokio::spawn(accept(listener, self.shared.clone(), https_redirect::serve));
+        tokio::spawn(accept(listener, self.shared.clone(), Port::Redirect));
     }
 
     /// The path of the socket that gunicorn must listen on.
@@ -113,12 +108,8 @@ fn warn_of_body_limit(limit_bytes: Option<u64>, largest_bytes: u64) {
     }
 }
 
-/// Gives each connection to `serve`, with its permit; after a stop those that have arrived already, without one.
-async fn accept<S, F>(listener: TcpListener, shared: Arc<Shared>, serve: S)
-where
-    S: Fn(TcpStream, SocketAddr, Arc<Shared>, Option<Permit>) -> F,
-    F: Future<Output = ()> + Send + 'static,
-{
+/// Serves each connection, with its permit; after a stop those that have arrived already, without one.
+async fn accept(listener: TcpListener, shared: Arc<Shared>, port: Port) {
     let mut stop = shared.stop.subscribe();
     loop {
         let permit = shared.connections.permit().await;
@@ -129,7 +120,8 @@ where
         };
         match accepted {
             Ok((socket, address)) => {
-                tokio::spawn(serve(socket, address, shared.clone(), Some(permit.opened())));
+                let permit = shared.connections.opened(permit);
+                tokio::spawn(serve(socket, address, shared.clone(), port, Some(permit)));
             }
             Err(error) => {
                 tracing::warn!(event = "web.accept_failed", %error, "connection cannot be accepted");
@@ -139,6 +131,6 @@ where
     }
     // These connections arrived before the stop.
     while let Ok(Ok((socket, address))) = timeout(Duration::ZERO, listener.accept()).await {
-        tokio::spawn(serve(socket, address, shared.clone(), None));
+        tokio::spawn(serve(socket, address, shared.clone(), port, None));
     }
 }

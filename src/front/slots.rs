@@ -19,35 +19,34 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::bounds::{MAX_AT_GUNICORN, MAX_WAITING_FOR_GUNICORN, MAX_WAITING_STREAMS};
 use super::tally::Tally;
-use crate::status::metrics::{LabelSet, help};
+use crate::status::metrics::{LabelSet, register};
 use crate::sys::limits::ConnectionLimits;
+
+/// Held while a request is processed.
+pub type Slot = OwnedSemaphorePermit;
 
 /// Slots that several connections share.
 #[derive(Debug)]
 pub struct SharedSlots {
     limit: usize,
-    max_waiting: usize,
+    max_waiting: i64,
     free: Arc<Semaphore>,
     waiting: Tally,
 }
 
 impl SharedSlots {
-    fn new(limit: usize, max_waiting: usize) -> Arc<Self> {
-        Arc::new(Self {
-            limit,
-            max_waiting,
-            free: Arc::new(Semaphore::new(limit)),
-            waiting: Tally::default(),
-        })
+    fn new(limit: usize, max_waiting: i64) -> Arc<Self> {
+        let free = Arc::new(Semaphore::new(limit));
+        Arc::new(Self { limit, max_waiting, free, waiting: Tally::default() })
     }
 
     /// Waits for a slot. None if too many requests wait already.
     pub async fn take(&self) -> Option<Slot> {
-        if let Ok(permit) = self.free.clone().try_acquire_owned() {
-            return Some(Slot { _permit: permit });
+        if let Ok(slot) = self.free.clone().try_acquire_owned() {
+            return Some(slot);
         }
         let _waiting = self.waiting.begin_below(self.max_waiting)?;
-        self.free.clone().acquire_owned().await.ok().map(|permit| Slot { _permit: permit })
+        self.free.clone().acquire_owned().await.ok()
     }
 }
 
@@ -61,13 +60,13 @@ pub struct AllSlots {
 }
 
 impl AllSlots {
-    pub fn new(limits: ConnectionLimits) -> Arc<Self> {
-        Arc::new(Self {
+    pub fn new(limits: ConnectionLimits) -> Self {
+        Self {
             gunicorn: SharedSlots::new(MAX_AT_GUNICORN, MAX_WAITING_FOR_GUNICORN),
             streams: SharedSlots::new(limits.streams, MAX_WAITING_STREAMS),
             // Behind a proxy there are few connections, so the descriptors of the others are free for long polls.
             live_events: SharedSlots::new(limits.connections / 2, MAX_WAITING_STREAMS),
-        })
+        }
     }
 
     pub fn register(&self, registry: &mut Registry) {
@@ -76,14 +75,12 @@ impl AllSlots {
             [("gunicorn", &self.gunicorn), ("streams", &self.streams), ("live_events", &self.live_events)];
         for (kind, slots) in kinds {
             let labels = LabelSet(vec![("kind", kind.to_string())]);
-            let set = |family: &Family<LabelSet, Gauge>, count: usize| {
-                family.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
-            };
-            set(&used, slots.limit - slots.free.available_permits());
-            set(&waiting, slots.waiting.count());
+            let taken = slots.limit - slots.free.available_permits();
+            used.get_or_create(&labels).set(i64::try_from(taken).unwrap_or(i64::MAX));
+            waiting.get_or_create(&labels).set(slots.waiting.0.get());
         }
-        registry.register("http_slots_used", help("http_slots_used"), used);
-        registry.register("http_slots_waiting", help("http_slots_waiting"), waiting);
+        register(registry, "http_slots_used", used);
+        register(registry, "http_slots_waiting", waiting);
     }
 }
 
@@ -94,12 +91,6 @@ pub struct Slots {
     shared: Arc<SharedSlots>,
 }
 
-/// Held while a request is processed.
-#[derive(Debug)]
-pub struct Slot {
-    _permit: OwnedSemaphorePermit,
-}
-
 impl Slots {
     pub fn new(shared: Arc<SharedSlots>) -> Self {
         Self { own: Arc::new(Semaphore::new(1)), shared }
@@ -108,15 +99,14 @@ impl Slots {
     /// Waits for a slot. None if too many requests wait already.
     pub async fn take(&self) -> Option<Slot> {
         // The shared slots first: the own one remains for the connection's next request.
-        let permit = match self.shared.free.clone().try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => tokio::select! {
-                biased;
-                permit = self.own.clone().acquire_owned() => permit.ok()?,
-                slot = self.shared.take() => return slot,
-            },
-        };
-        Some(Slot { _permit: permit })
+        if let Ok(slot) = self.shared.free.clone().try_acquire_owned() {
+            return Some(slot);
+        }
+        tokio::select! {
+            biased;
+            slot = self.own.clone().acquire_owned() => slot.ok(),
+            slot = self.shared.take() => slot,
+        }
     }
 }
 
@@ -135,13 +125,13 @@ mod tests {
             held.push(slot.unwrap());
         }
         assert_eq!(held.len(), 4);
-        assert_eq!(shared.waiting.count(), 0, "a cancelled wait is not counted");
+        assert_eq!(shared.waiting.0.get(), 0, "a cancelled wait is not counted");
         let own = other.take().await.unwrap();
         let (next, ()) = tokio::join!(other.take(), async { drop(own) });
         assert!(next.is_some());
         let waiting = [shared.waiting.begin(), shared.waiting.begin()];
         assert!(other.take().await.is_none(), "too many requests wait");
-        assert_eq!(shared.waiting.count(), waiting.len());
+        assert_eq!(shared.waiting.0.get(), waiting.len() as i64);
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,6 @@
 //! GETs of a page to its own host, including its first poll, have no Origin (Fetch standard, 3.2). They get an
 //! Origin with their host, as from nginx in the official images.
 
-use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -19,7 +18,7 @@ use super::answer::{Body, Content};
 use super::exchange::Exchange;
 use super::proxy::origin_form;
 use super::shared::Shared;
-use super::spool::spool;
+use super::spool::{RequestBody, spool};
 use crate::clients::address::Client;
 use crate::config::hosts::name_of;
 use crate::headers::forwarded::{strip_hop_headers, upstream_headers};
@@ -34,7 +33,7 @@ pub async fn forward(
     exchange: &Exchange,
     client: &Client,
     site: &str,
-    mut request: Request<Incoming>,
+    mut request: Request<RequestBody>,
 ) -> Result<Response<Body>, RequestError> {
     let shared = &exchange.shared;
     let mut headers = upstream_headers(request.headers(), request.version(), client, site, &exchange.id);

@@ -1,12 +1,11 @@
 //! Receives request bodies completely before they are sent to gunicorn: a slow client takes our memory, not a
 //! thread of Frappe. Large bodies go to an unnamed file.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Either, Empty};
 use hyper::body::{Body as _, Frame, Incoming};
 use hyper::header::{self, HeaderMap};
 use tokio::time::timeout;
@@ -17,17 +16,21 @@ use super::client_timeout::ClientTimeout;
 use super::metrics::DropReason;
 use super::shared::Shared;
 use crate::buffers::budget::{Charge, Kind, Place};
+use crate::buffers::keeping::keeping;
 use crate::buffers::room::RoomWait;
 use crate::buffers::spool_file::{SpoolError, SpoolFile};
 use crate::logins::Examiner;
 use crate::pages::error_page::RequestError;
-use crate::static_files::file_body::{FileBody, Readable};
+use crate::static_files::file_body::FileBody;
 
 /// Bytes that are written at once; each write takes a thread.
 const WRITE_BYTES: usize = 256 * 1024;
 /// `lingering_time` and `lingering_timeout` of nginx.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(30);
 const LINGER_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The body of a request: of a client, or of our own probe.
+pub type RequestBody = Either<Incoming, Empty<Bytes>>;
 
 /// A complete body, which can be sent several times.
 #[derive(Clone, Debug)]
@@ -52,30 +55,12 @@ impl Spooled {
     }
 }
 
-impl Readable for SpoolFile {
-    fn file(&self) -> &File {
-        Self::file(self)
-    }
-}
-
-/// Bytes in memory, charged until they are dropped.
-struct SpillBuffer {
-    bytes: Bytes,
-    _charge: Charge,
-}
-
-impl AsRef<[u8]> for SpillBuffer {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
 /// Receives a body, up to the configured limit, and to what the runtime folder can ever take.
 ///
 /// # Errors
 /// The error that the client gets.
 pub async fn spool(
-    mut body: Incoming,
+    mut body: RequestBody,
     headers: &HeaderMap,
     shared: &Shared,
     examiner: &mut Option<Examiner>,
@@ -100,7 +85,7 @@ pub async fn spool(
 
 /// Reads and discards the rest of a refused body. A connection that is closed with unread bytes is reset, and the
 /// response is lost with it (RFC 9112, 9.6): a browser would show a broken connection instead of the 413.
-async fn linger(mut body: Incoming) {
+async fn linger(mut body: RequestBody) {
     while let Ok(Some(Ok(_))) = timeout(LINGER_IDLE_TIMEOUT, body.frame()).await {}
 }
 
@@ -124,7 +109,7 @@ impl<'a> Receiver<'a> {
 
     async fn receive(
         mut self,
-        body: &mut Incoming,
+        body: &mut RequestBody,
         limit: u64,
         examiner: &mut Option<Examiner>,
     ) -> Result<Spooled, RequestError> {
@@ -151,8 +136,7 @@ impl<'a> Receiver<'a> {
             }
         }
         if self.file.is_none() {
-            let bytes = SpillBuffer { bytes: self.buffer.freeze(), _charge: self.in_memory };
-            return Ok(Spooled::Memory(Bytes::from_owner(bytes)));
+            return Ok(Spooled::Memory(keeping(self.buffer.freeze(), self.in_memory)));
         }
         Ok(Spooled::File(self.append().await?, received))
     }
@@ -189,7 +173,7 @@ impl<'a> Receiver<'a> {
 
 /// The next frame, or None at the end of the body.
 async fn next_frame(
-    body: &mut Incoming,
+    body: &mut RequestBody,
     client_timeout: &mut ClientTimeout,
     shared: &Shared,
 ) -> Result<Option<Frame<Bytes>>, RequestError> {

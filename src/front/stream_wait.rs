@@ -47,8 +47,8 @@ impl State {
 
 impl StreamWait {
     /// The wait of the stream whose task calls this.
-    pub fn current() -> Option<Arc<Self>> {
-        CURRENT.try_with(Arc::clone).ok()
+    pub fn current() -> Arc<Self> {
+        CURRENT.try_with(Arc::clone).unwrap_or_default()
     }
 
     pub fn begin_wait(&self, sent_bytes: usize) {

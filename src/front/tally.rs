@@ -1,33 +1,30 @@
 //! Counts what is in progress, for a limit and for a gauge.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use prometheus_client::metrics::gauge::Gauge;
 
+/// The number of those that are in progress.
 #[derive(Debug, Default)]
-pub struct Tally(AtomicUsize);
+pub struct Tally(pub Gauge);
 
 /// One that is counted, until it is dropped.
 #[derive(Debug)]
-pub struct Counted<'a>(&'a AtomicUsize);
+pub struct Counted(Gauge);
 
 impl Tally {
-    pub fn count(&self) -> usize {
-        self.0.load(Relaxed)
-    }
-
-    pub fn begin(&self) -> Counted<'_> {
-        self.0.fetch_add(1, Relaxed);
-        Counted(&self.0)
+    pub fn begin(&self) -> Counted {
+        self.0.inc();
+        Counted(self.0.clone())
     }
 
     /// None if there are `limit` already.
-    pub fn begin_below(&self, limit: usize) -> Option<Counted<'_>> {
-        let counted = Counted(&self.0);
-        (self.0.fetch_add(1, Relaxed) < limit).then_some(counted)
+    pub fn begin_below(&self, limit: i64) -> Option<Counted> {
+        let counted = Counted(self.0.clone());
+        (self.0.inc() < limit).then_some(counted)
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
+        self.0.dec();
     }
 }

@@ -42,9 +42,14 @@ pub struct Upstream {
     reuse_within: Duration,
     /// The longest pause of a response body.
     read_timeout: Duration,
-    idle: Mutex<Vec<(SendRequest<Body>, Instant)>>,
+    pool: Mutex<Pool>,
+}
+
+#[derive(Debug, Default)]
+struct Pool {
+    idle: Vec<(SendRequest<Body>, Instant)>,
     /// Until then every request gets a connection of its own.
-    reloading_until: Mutex<Option<Instant>>,
+    reloading_until: Option<Instant>,
 }
 
 /// The reason why there is no response.
@@ -66,13 +71,12 @@ pub enum Failure {
 
 impl Upstream {
     pub fn new(target: Target, reuse_within: Duration, read_timeout: Duration) -> Self {
-        Self { target, reuse_within, read_timeout, idle: Mutex::default(), reloading_until: Mutex::default() }
+        Self { target, reuse_within, read_timeout, pool: Mutex::default() }
     }
 
     /// Marks the server's processes as being replaced: no request goes to an old one.
     pub fn begin_reload(&self) {
-        *lock(&self.reloading_until) = Some(Instant::now() + RELOAD_TIME);
-        lock(&self.idle).clear();
+        *self.pool() = Pool { idle: Vec::new(), reloading_until: Some(Instant::now() + RELOAD_TIME) };
     }
 
     /// Sends a request. Idle connections are tried first.
@@ -110,7 +114,7 @@ impl Upstream {
     }
 
     fn take_idle(&self) -> Option<SendRequest<Body>> {
-        let mut idle = lock(&self.idle);
+        let idle = &mut self.pool().idle;
         while let Some((sender, since)) = idle.pop() {
             if since.elapsed() > self.reuse_within {
                 // The others have been idle for longer.
@@ -123,15 +127,16 @@ impl Upstream {
     }
 
     fn put_back(&self, sender: SendRequest<Body>) {
-        let is_reloading = lock(&self.reloading_until).is_some_and(|until| Instant::now() < until);
-        let mut idle = lock(&self.idle);
-        if !is_reloading
-            && !self.reuse_within.is_zero()
-            && !sender.is_closed()
-            && idle.len() < MAX_IDLE_CONNECTIONS
-        {
-            idle.push((sender, Instant::now()));
+        let mut pool = self.pool();
+        let is_reloading = pool.reloading_until.is_some_and(|until| Instant::now() < until);
+        let is_reusable = !self.reuse_within.is_zero() && !sender.is_closed();
+        if is_reusable && !is_reloading && pool.idle.len() < MAX_IDLE_CONNECTIONS {
+            pool.idle.push((sender, Instant::now()));
         }
+    }
+
+    fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn connect(&self) -> io::Result<SendRequest<Body>> {
@@ -229,8 +234,4 @@ impl Drop for Reply {
             lease.upstream.put_back(lease.sender);
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

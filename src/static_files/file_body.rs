@@ -1,8 +1,8 @@
 //! A range of a file as a body, which never blocks the event loop on a disk: cached data is read at once, other data
 //! by another thread.
 
-use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -15,19 +15,9 @@ use crate::sys::file::{read_at, read_at_without_waiting};
 /// Large enough to make system calls cheap, small enough for a thousand concurrent downloads.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Something that is read as a file, and kept until its body was sent.
-pub trait Readable: Send + Sync {
-    fn file(&self) -> &File;
-}
-
-impl Readable for File {
-    fn file(&self) -> &File {
-        self
-    }
-}
-
 pub struct FileBody {
-    file: Arc<dyn Readable>,
+    /// A file, or what has one, and is kept until its body was sent.
+    file: Arc<dyn AsFd + Send + Sync>,
     offset: u64,
     end: u64,
     /// Reused once the network has taken its bytes.
@@ -39,7 +29,7 @@ pub struct FileBody {
 
 impl FileBody {
     /// The bytes from `offset` up to `end`.
-    pub fn new(file: Arc<impl Readable + 'static>, offset: u64, end: u64) -> Self {
+    pub fn new(file: Arc<impl AsFd + Send + Sync + 'static>, offset: u64, end: u64) -> Self {
         Self { file, offset, end, buffer: BytesMut::new(), pending_read: None, chunk_bytes: CHUNK_BYTES }
     }
 
@@ -72,7 +62,7 @@ impl FileBody {
                 let (file, offset) = (self.file.clone(), self.offset);
                 let buffer = std::mem::take(&mut self.buffer);
                 let length = self.next_length();
-                let read = move || read_at(file.file(), buffer, length, offset);
+                let read = move || read_at(file.as_fd(), buffer, length, offset);
                 self.pending_read = Some(tokio::task::spawn_blocking(read));
                 self.poll_chunk(cx)
             }
@@ -82,7 +72,7 @@ impl FileBody {
 
     fn read(&mut self) -> io::Result<Bytes> {
         let length = self.next_length();
-        read_at_without_waiting(self.file.file(), &mut self.buffer, length, self.offset)?;
+        read_at_without_waiting(self.file.as_fd(), &mut self.buffer, length, self.offset)?;
         let read = self.buffer.split();
         self.advance(read)
     }
@@ -99,6 +89,7 @@ impl FileBody {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::Write;
 
     use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};

@@ -9,32 +9,16 @@ use hyper::{Method, Response, StatusCode};
 use super::accept_encoding;
 use super::conditional::{Validators, Verdict, evaluate, range_applies};
 use super::file_body::FileBody;
-use super::open::Found;
+use super::open::{FileRef, Found, ServedRoots, find};
 use super::open_beneath::Opened;
 use super::ranges::{self, Range};
 use crate::web_files::content_type;
 use crate::web_files::encoding::{Encoding, is_worth_compressing};
 
-/// Options for serving a file.
-pub struct ServeOptions {
-    pub cache: &'static str,
-    /// Active content is served only as a download.
-    pub download_active: bool,
-}
-
 const HASHED: &str = "public, max-age=31536000, immutable";
 /// Assets without a digest in their name may change with the next image, uploads when they are replaced.
 const CHANGING: &str = "public, max-age=300";
-
-impl ServeOptions {
-    pub fn of_asset(path: &Path) -> Self {
-        Self { cache: if is_hashed(path) { HASHED } else { CHANGING }, download_active: false }
-    }
-
-    pub fn of_upload() -> Self {
-        Self { cache: CHANGING, download_active: true }
-    }
-}
+const PRIVATE: &str = "private, no-cache";
 
 /// True for names with esbuild's digest of the content: `desk.bundle.4MZKMK6W.css` below a `dist` folder.
 pub fn is_hashed(path: &Path) -> bool {
@@ -45,15 +29,6 @@ pub fn is_hashed(path: &Path) -> bool {
     path.components().any(|part| part.as_os_str() == "dist") && name.split('.').skip(1).any(is_digest)
 }
 
-/// The encodings in which a file may be sent. A range is a part of the file itself.
-pub fn accepted(request_headers: &HeaderMap) -> Vec<Encoding> {
-    if request_headers.contains_key(header::RANGE) {
-        Vec::new()
-    } else {
-        accept_encoding::accepted(request_headers)
-    }
-}
-
 /// The body of a response with a file.
 pub enum FileContent {
     Empty,
@@ -62,69 +37,64 @@ pub enum FileContent {
     Gzip(FileBody),
 }
 
-/// The form in which a file is sent.
-enum Form<'a> {
-    Plain,
-    /// From the compressed file beside it.
-    Compressed(Encoding, &'a Opened),
-    /// By gzip, while it is sent.
-    Gzip,
+/// Responds with a file in the smallest of the encodings that the client accepts. None if it does not exist or cannot be
+/// served. Active content that is no asset is served only as a download.
+pub async fn serve(
+    roots: &ServedRoots,
+    file_ref: &FileRef,
+    method: &Method,
+    request_headers: &HeaderMap,
+) -> Option<Response<FileContent>> {
+    // A range is a part of the file itself.
+    let accepted = match file_ref {
+        FileRef::Asset(_) | FileRef::Public { .. } if !request_headers.contains_key(header::RANGE) => {
+            accept_encoding::accepted(request_headers)
+        }
+        _ => Vec::new(),
+    };
+    let found = find(roots, file_ref, &accepted).await?;
+    Some(answer(&found, file_ref, method, request_headers, &accepted))
 }
 
-impl<'a> Form<'a> {
-    fn of(found: &'a Found, name: &Path, accepted: &[Encoding]) -> Self {
-        let is_worth = || is_worth_compressing(name, found.original.metadata.len());
-        match &found.compressed {
-            Some((encoding, opened)) => Self::Compressed(*encoding, opened),
-            None if accepted.contains(&Encoding::Gzip) && is_worth() => Self::Gzip,
-            None => Self::Plain,
-        }
-    }
-
-    fn encoding(&self) -> Option<Encoding> {
-        match self {
-            Self::Plain => None,
-            Self::Compressed(encoding, _) => Some(*encoding),
-            Self::Gzip => Some(Encoding::Gzip),
-        }
-    }
-
-    /// The file that is read.
-    fn opened(&self, found: &'a Found) -> &'a Opened {
-        if let Self::Compressed(_, opened) = self { opened } else { &found.original }
-    }
-
-    fn content(&self, found: &'a Found, first: u64, end: u64) -> FileContent {
-        let file = FileBody::new(self.opened(found).file.clone(), first, end);
-        match self {
-            _ if end == first => FileContent::Empty,
-            Self::Gzip => FileContent::Gzip(file),
-            _ => FileContent::Plain(file),
-        }
-    }
-}
-
-/// Responds with a file in the smallest of the accepted encodings.
-pub fn answer(
+fn answer(
     found: &Found,
-    name: &Path,
+    file_ref: &FileRef,
     method: &Method,
     request_headers: &HeaderMap,
     accepted: &[Encoding],
-    options: &ServeOptions,
 ) -> Response<FileContent> {
+    let name = file_ref.path();
+    let (cache, is_asset) = match file_ref {
+        FileRef::Asset(path) if is_hashed(path) => (HASHED, true),
+        FileRef::Asset(_) => (CHANGING, true),
+        FileRef::Public { .. } => (CHANGING, false),
+        FileRef::Private { .. } => (PRIVATE, false),
+    };
     let content_type = content_type::of(name);
-    let form = Form::of(found, name, accepted);
+    // From the compressed file beside it, or compressed while it is sent.
+    let is_worth = || is_worth_compressing(name, found.original.metadata.len());
+    let (opened, encoding, is_live) = match &found.compressed {
+        Some((encoding, opened)) => (opened, Some(*encoding), false),
+        None if accepted.contains(&Encoding::Gzip) && is_worth() => {
+            (&found.original, Some(Encoding::Gzip), true)
+        }
+        None => (&found.original, None, false),
+    };
     let modified = found.original.metadata.modified().unwrap_or(UNIX_EPOCH);
-    let etag = etag(&found.original, form.encoding());
+    let etag = etag(&found.original, encoding);
     let validators = Validators { etag: &etag, modified };
-    let length = form.opened(found).metadata.len();
+    let length = opened.metadata.len();
     let range = match request_headers.get(header::RANGE).and_then(|range| range.to_str().ok()) {
         Some(range) if range_applies(request_headers, &validators) => ranges::parse(Some(range), length),
         _ => Range::All,
     };
     let (status, first, end) = extent(evaluate(request_headers, &validators), range, length);
-    let content = if *method == Method::HEAD { FileContent::Empty } else { form.content(found, first, end) };
+    let file = FileBody::new(opened.file.clone(), first, end);
+    let content = match is_live {
+        _ if *method == Method::HEAD || end == first => FileContent::Empty,
+        true => FileContent::Gzip(file),
+        false => FileContent::Plain(file),
+    };
     let mut response = Response::new(content);
     *response.status_mut() = status;
     let text = |text: String| HeaderValue::try_from(text).expect("made of digits and dates");
@@ -134,9 +104,9 @@ pub fn answer(
     let is_error = status.is_client_error();
     headers.insert(header::LAST_MODIFIED, text(httpdate::fmt_http_date(modified)));
     // Two responses that are compressed while they are sent may differ in their bytes.
-    let weak = if matches!(form, Form::Gzip) { "W/" } else { "" };
+    let weak = if is_live { "W/" } else { "" };
     headers.insert(header::ETAG, text(format!("{weak}{etag}")));
-    headers.insert(header::CACHE_CONTROL, fixed(if is_error { "no-store" } else { options.cache }));
+    headers.insert(header::CACHE_CONTROL, fixed(if is_error { "no-store" } else { cache }));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
     if content_type.compressible {
         headers.insert(header::VARY, fixed("Accept-Encoding"));
@@ -153,14 +123,14 @@ pub fn answer(
         _ => {}
     }
     headers.insert(header::CONTENT_TYPE, fixed(content_type.value));
-    if !matches!(form, Form::Gzip) {
+    if !is_live {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(end - first));
     }
-    match form.encoding() {
+    match encoding {
         Some(encoding) => headers.insert(header::CONTENT_ENCODING, fixed(encoding.name())),
         None => headers.insert(header::ACCEPT_RANGES, fixed("bytes")),
     };
-    if options.download_active && content_type.active {
+    if !is_asset && content_type.active {
         headers.insert(header::CONTENT_DISPOSITION, fixed("attachment"));
     }
     response

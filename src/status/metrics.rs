@@ -1,5 +1,6 @@
 //! `/metrics`: the status in the OpenMetrics format. Built at each scrape; no count is stored twice.
 
+mod by_reason;
 mod names;
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,11 +10,12 @@ use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 
+pub use self::by_reason::ByReason;
 #[cfg(test)]
 pub use self::names::METRICS;
-pub use self::names::help;
+use self::names::help;
 use super::handle::{Phase, RoleName, Status};
 use super::other_sites::Fit;
 use super::queues::{Figures, Queue};
@@ -32,6 +34,11 @@ impl EncodeLabelSet for LabelSet {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
         self.0.encode(encoder)
     }
+}
+
+/// Registers a metric under its name of [`METRICS`]. The crate adds the `_total` of a counter by itself.
+pub fn register(registry: &mut Registry, name: &'static str, metric: impl Metric) {
+    registry.register(name.trim_end_matches("_total"), help(name), metric);
 }
 
 /// The complete exposition.
@@ -65,7 +72,7 @@ impl Exposition<'_> {
         for (labels, value) in values {
             family.get_or_create(&LabelSet(labels)).set(value);
         }
-        self.registry.register(name, help(name), family);
+        register(&mut self.registry, name, family);
     }
 
     /// Metrics of this process and its children.
@@ -171,22 +178,20 @@ impl Exposition<'_> {
     fn readiness(&mut self) {
         let (status, registry) = (self.status, &mut self.registry);
         let ready = status.ready().iter().all(|check| check.problem.is_none());
-        registry.register("ready", help("ready"), ConstGauge::new(i64::from(ready)));
+        register(registry, "ready", ConstGauge::new(i64::from(ready)));
         if let Some(scheduler) = &status.scheduler {
             let leads = ConstGauge::new(i64::from(scheduler.leads));
-            registry.register("scheduler_leader", help("scheduler_leader"), leads);
+            register(registry, "scheduler_leader", leads);
             if let Some(lag) = scheduler.lag {
                 let lag = ConstGauge::new(lag.as_secs_f64());
-                registry.register("scheduler_lag_seconds", help("scheduler_lag_seconds"), lag);
+                register(registry, "scheduler_lag_seconds", lag);
             }
         }
         if let Some(waited) = status.dependencies_wait {
-            let name = "dependencies_wait_seconds";
-            registry.register(name, help(name), ConstGauge::new(waited.as_secs_f64()));
+            register(registry, "dependencies_wait_seconds", ConstGauge::new(waited.as_secs_f64()));
         }
         if let Some(probe) = &status.role_probe {
-            let name = "probe_latency_seconds";
-            registry.register(name, help(name), ConstGauge::new(probe.latency.as_secs_f64()));
+            register(registry, "probe_latency_seconds", ConstGauge::new(probe.latency.as_secs_f64()));
         }
     }
 
@@ -200,18 +205,18 @@ impl Exposition<'_> {
                 reasons.get_or_create(&LabelSet(labels)).inc_by(*count);
             }
         }
-        self.registry.register("child_restarts", help("child_restarts_total"), restarts);
-        self.registry.register("child_restart_reasons", help("child_restart_reasons_total"), reasons);
+        register(&mut self.registry, "child_restarts_total", restarts);
+        register(&mut self.registry, "child_restart_reasons_total", reasons);
     }
 
     /// Dropped log lines, foreign jobs, and the metrics of the web port.
     fn counters(&mut self) {
         let (status, registry) = (self.status, &mut self.registry);
         let dropped = ConstCounter::new(telemetry::dropped_lines());
-        registry.register("log_lines_dropped", help("log_lines_dropped_total"), dropped);
+        register(registry, "log_lines_dropped_total", dropped);
         if status.queues.is_some() {
             let foreign = ConstCounter::new(status.foreign_jobs);
-            registry.register("foreign_jobs", help("foreign_jobs_total"), foreign);
+            register(registry, "foreign_jobs_total", foreign);
         }
         if let Some(front) = &status.front {
             front.register(registry);

@@ -1,8 +1,7 @@
 //! Reads a file at an offset into uninitialized memory.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use bytes::{BufMut, BytesMut};
 use nix::errno::Errno;
@@ -13,7 +12,7 @@ use nix::libc;
 /// # Errors
 /// `WouldBlock` if the read would wait for the disk or a file server.
 pub fn read_at_without_waiting(
-    file: &File,
+    file: BorrowedFd<'_>,
     buffer: &mut BytesMut,
     max_bytes: usize,
     at: u64,
@@ -29,7 +28,12 @@ pub fn read_at_without_waiting(
 ///
 /// # Errors
 /// Those of the file system.
-pub fn read_at(file: &File, mut buffer: BytesMut, max_bytes: usize, at: u64) -> io::Result<BytesMut> {
+pub fn read_at(
+    file: BorrowedFd<'_>,
+    mut buffer: BytesMut,
+    max_bytes: usize,
+    at: u64,
+) -> io::Result<BytesMut> {
     loop {
         match read(file, &mut buffer, max_bytes, at, 0) {
             Err(Errno::EINTR) => {}
@@ -38,7 +42,13 @@ pub fn read_at(file: &File, mut buffer: BytesMut, max_bytes: usize, at: u64) -> 
     }
 }
 
-fn read(file: &File, buffer: &mut BytesMut, max_bytes: usize, at: u64, flags: i32) -> Result<(), Errno> {
+fn read(
+    file: BorrowedFd<'_>,
+    buffer: &mut BytesMut,
+    max_bytes: usize,
+    at: u64,
+    flags: i32,
+) -> Result<(), Errno> {
     buffer.reserve(max_bytes);
     let spare = &mut buffer.spare_capacity_mut()[..max_bytes];
     let part = libc::iovec { iov_base: spare.as_mut_ptr().cast(), iov_len: spare.len() };

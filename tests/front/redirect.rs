@@ -33,6 +33,8 @@ fn http_leads_to_https_on_the_same_host_and_path() {
         ("localhost:8080", "/assets/a.js", "https://localhost:8443/assets/a.js".into()),
         ("[::1]:8080", "/api/method/ping", "https://[::1]:8443/api/method/ping".into()),
         ("evil.example", "/login", format!("{url}/login")),
+        ("erp.example.com:evil.example", "/", format!("{url}/")),
+        (&format!("[{SITE}].evil.example"), "/", format!("{url}/")),
         ("10.0.0.1", "/.well-known/other", format!("{url}/.well-known/other")),
         (SITE, "http://evil.example/x?y", format!("{url}/x?y")),
     ] {
@@ -52,7 +54,7 @@ fn http_leads_to_https_on_the_same_host_and_path() {
     assert_eq!((answer.status, answer.header("location")), (400, ""));
     assert_eq!(stage.get("/login"), 200, "the first port serves the site");
     let metrics = pod.body("/metrics");
-    assert!(metrics.contains("\ncauldron_frappe_http_redirects_total 11\n"), "{metrics}");
+    assert!(metrics.contains("\ncauldron_frappe_http_redirects_total 13\n"), "{metrics}");
 }
 
 /// A load balancer may send a header on one listener and none on the other.
@@ -100,8 +102,11 @@ fn challenges_of_acme_are_answered_over_http() {
 fn each_connection_has_one_request() {
     let stage = stage::new();
     let second = port::free();
-    let _pod = ready(web(&stage, second));
+    let pod = ready(web(&stage, second));
     let two = format!("GET / HTTP/1.1\r\nHost: {SITE}\r\n\r\n").repeat(2);
     let answer = String::from_utf8(http::exchange(second, two.as_bytes()).expect("an answer")).expect("text");
     assert_eq!(answer.matches("HTTP/1.1 308").count(), 1, "{answer}");
+    // What is no request is counted as on the web port.
+    http::exchange(second, b"no request\r\n\r\n").expect("a connection");
+    pod.event("request.invalid");
 }
