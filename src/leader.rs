@@ -11,6 +11,7 @@ pub mod backup;
 pub mod context;
 pub mod lock;
 pub mod own;
+pub mod pg_dump;
 pub mod planned_step;
 pub mod pooled;
 mod progress;

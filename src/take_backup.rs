@@ -12,7 +12,6 @@ mod copy_counter;
 mod dumps;
 mod files;
 pub mod forget;
-mod program;
 mod progress;
 mod repository;
 mod rows;
@@ -28,6 +27,7 @@ use crate::backups::bytes;
 use crate::backups::id::BackupId;
 use crate::backups::manifest::{self, Database, MANIFEST_FILE, Manifest};
 use crate::backups::tags::{Part, Tags, Why};
+use crate::leader::pg_dump;
 use crate::outcome::Flow;
 use crate::pod::Pod;
 use crate::postgres::sql::sql_fault;
@@ -55,7 +55,8 @@ pub async fn take(pod: &Pod, request: &Request) -> Flow<Manifest> {
     let restic = Restic::of(pod)?;
     restic.check_program().await?;
     let site = pod.shutdown.guard(async { Ok(Site::open(pod).await?) }).await?;
-    let pg_dump = pod.shutdown.guard(async { Ok(program::check(pod, &site).await?) }).await?;
+    let pg_dump =
+        pod.shutdown.guard(async { Ok(pg_dump::check(pod, site.connection.version()).await?) }).await?;
     let before = repository::prepare(&restic, &site, request).await?;
     let id = BackupId::new(Timestamp::now(), rand::random());
     tracing::info!(

@@ -12,16 +12,15 @@ use tokio_postgres::Client;
 use super::context::Context;
 use super::lock::Leadership;
 use super::own::Own;
+use super::pg_dump::{self, PgDump};
 use super::step::{Program, run_program};
 use crate::bench::atomic_file::sync_folder;
 use crate::frappe::command::PasswordFile;
 use crate::frappe::environment::ChildEnvironment;
-use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow, Result, Stopped};
 use crate::postgres::catalog::foreign_schemas;
-use crate::postgres::dump::{self, PROGRAM, can_dump};
+use crate::postgres::dump::{self, PROGRAM};
 use crate::postgres::sql::sql_fault;
-use crate::postgres::version::major;
 use crate::record::schema;
 use crate::status::operation::{Operation, StepName, StepProgress};
 use crate::supervise::spawn::Spec;
@@ -52,8 +51,7 @@ pub async fn take(
         );
         return Ok(None);
     }
-    let program = dump::program(major(leadership.client().version()));
-    check_major(context, leadership, &program).await?;
+    let program = check(context, leadership).await?.path;
     let folder = context.pod.bench.cauldron_site(context.site).join("backups");
     fs::create_dir_all(&folder)
         .map_err(|error| Fault::file(format!("cannot create {}", folder.display()), &error))?;
@@ -123,48 +121,16 @@ fn spec(context: &Context<'_>, program: &Path, password_file: &PasswordFile) -> 
 }
 
 /// Checks that pg_dump can dump this server, before anything is started.
-async fn check_major(context: &Context<'_>, leadership: &Leadership, program: &Path) -> Flow<()> {
-    let server = major(leadership.client().version());
-    let (sender, lines) = std::sync::mpsc::channel();
-    let environment = ChildEnvironment::inherited();
-    let spec = Spec {
-        args: vec!["--version".into()],
-        env: environment.into_map(),
-        ..Spec::new("pg_dump --version", program)
-    };
-    let observer = move |line: &str| drop(sender.send(line.to_string()));
-    let program = Program {
-        observer: Some(std::sync::Arc::new(observer)),
-        ..Program::new(StepName::PgDumpVersion, spec)
-    };
-    let hint = |server: u32| {
-        format!(
-            "install postgresql-client-{server} (or newer) in the image, or set CAULDRON_MIGRATE_BACKUPS=0"
-        )
-    };
-    let server_major = server.unwrap_or_default();
-    match run_program(context, leadership, program, |_| std::future::pending()).await {
-        Err(Stopped::Fault(fault)) => {
-            Err(Fault::configuration(format!("no backup can be taken: {}", fault.cause), hint(server_major))
-                .named(Refusal::BackupImpossible)
-                .into())
+async fn check(context: &Context<'_>, leadership: &Leadership) -> Flow<PgDump> {
+    let version = leadership.client().version();
+    let checked = context.pod.shutdown.guard(async { Ok(pg_dump::check(context.pod, version).await?) }).await;
+    checked.map_err(|stopped| match stopped {
+        Stopped::Fault(fault) => {
+            let hint = format!("{}, or set CAULDRON_MIGRATE_BACKUPS=0", fault.hint);
+            Fault { hint: hint.into(), ..fault }.into()
         }
-        Err(stopped) => Err(stopped),
-        Ok(()) => {
-            let client = lines.try_iter().find_map(|line| major(&line));
-            match (client, server) {
-                (Some(client), Some(server)) if !can_dump(client, server) => Err(Fault::configuration(
-                    format!(
-                        "no backup can be taken: pg_dump is version {client}, the server is version {server}"
-                    ),
-                    hint(server),
-                )
-                .named(Refusal::BackupImpossible)
-                .into()),
-                _ => Ok(()),
-            }
-        }
-    }
+        signal @ Stopped::Signal(_) => signal,
+    })
 }
 
 /// Returns the backup's name, by the server's clock, so that the names of all pods sort by time.

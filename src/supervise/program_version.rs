@@ -1,14 +1,24 @@
-//! Asks a program for its version, with a bound: a program that hangs is left to the sweep at the end.
+//! Asks a program for its version, with a bound. A program that hangs is killed, also if its caller stops waiting.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::process::Processes;
+use nix::sys::signal::Signal;
+
+use super::process::{Child, Processes};
 use super::spawn::{Output, Spec};
 
 const DRAIN: Duration = Duration::from_secs(1);
+
+struct Asked(Child);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.0.signal_group(Signal::SIGKILL);
+    }
+}
 
 /// The first line that `program --version` prints. `name` is for messages.
 ///
@@ -32,10 +42,10 @@ pub async fn program_version(
         })),
         ..Spec::new(name, program)
     };
-    let child = processes.spawn(&spec).map_err(|error| error.to_string())?;
+    let asked = Asked(processes.spawn(&spec).map_err(|error| error.to_string())?);
     let ended = async {
-        let exit = child.exited().await;
-        child.drained(DRAIN).await;
+        let exit = asked.0.exited().await;
+        asked.0.drained(DRAIN).await;
         exit
     };
     let exit = tokio::time::timeout(limit, ended).await.map_err(|_| "it does not end")?;

@@ -11,13 +11,13 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use secrecy::ExposeSecret;
 
-use super::program::PgDump;
 use super::progress;
 use super::site::Site;
 use super::stream::{self, Interrupted, Passed, Sink};
 use crate::backups::manifest::DATABASE_FILE;
 use crate::backups::tags::Tags;
 use crate::frappe::environment::ChildEnvironment;
+use crate::leader::pg_dump::PgDump;
 use crate::outcome::{Fault, Flow, Result, Stopped};
 use crate::pod::Pod;
 use crate::postgres::catalog::foreign_schemas;

@@ -19,7 +19,6 @@ pub enum StepName {
     /// Checks that the code of a migration can be imported.
     ImportCheck,
     PgDump,
-    PgDumpVersion,
 }
 
 impl fmt::Display for StepName {
@@ -34,7 +33,6 @@ impl fmt::Display for StepName {
             Self::ClearCache => "clear-cache",
             Self::ImportCheck => "import check",
             Self::PgDump => "pg_dump",
-            Self::PgDumpVersion => "pg_dump --version",
         })
     }
 }

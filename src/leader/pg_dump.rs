@@ -1,9 +1,8 @@
-//! Which pg_dump dumps this server.
+//! Which pg_dump dumps this server: for backups into the repository, and for the one before a migration.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::site::Site;
 use crate::frappe::environment::ChildEnvironment;
 use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Result};
@@ -21,16 +20,18 @@ pub struct PgDump {
     pub version: String,
 }
 
-/// Finds the program, and compares its version with the server's.
+/// Finds the program, and compares its version with the server's: `15.8 (Debian …)`.
 ///
 /// # Errors
 /// 78 if it is missing, or older than the server.
-pub async fn check(pod: &Pod, site: &Site) -> Result<PgDump> {
-    let server = major(site.connection.version());
+pub async fn check(pod: &Pod, server_version: &str) -> Result<PgDump> {
+    let server = major(server_version);
     let path = dump::program(server);
-    let version = version(pod, &path)
+    let env = ChildEnvironment::inherited().into_map();
+    let line = program_version(&pod.processes, PROGRAM, &path, env, TIMEOUT)
         .await
         .map_err(|reason| refused(&format!("`pg_dump --version`: {reason}"), server))?;
+    let version = line.trim_start_matches("pg_dump (PostgreSQL) ").to_string();
     match (major(&version), server) {
         (Some(client), Some(server)) if !dump::can_dump(client, server) => {
             let cause = format!("pg_dump is version {client}, the server is version {server}");
@@ -38,12 +39,6 @@ pub async fn check(pod: &Pod, site: &Site) -> Result<PgDump> {
         }
         _ => Ok(PgDump { path, version }),
     }
-}
-
-async fn version(pod: &Pod, path: &Path) -> std::result::Result<String, String> {
-    let env = ChildEnvironment::inherited().into_map();
-    let line = program_version(&pod.processes, PROGRAM, path, env, TIMEOUT).await?;
-    Ok(line.trim_start_matches("pg_dump (PostgreSQL) ").to_string())
 }
 
 fn refused(cause: &str, server: Option<u32>) -> Fault {
