@@ -168,6 +168,7 @@ async fn store(pod: &Pod, report: &Report, manifest: &Manifest) -> Flow<()> {
     let tags = Tags::new(&manifest.backup, Part::Report, &manifest.site, &manifest.installation);
     let tags = Tags { verdict: Some(verdict), ..tags };
     let restic = Restic::of(pod)?;
+    restic.make_way().await?;
     let doing = "cannot store the report of the verification in";
     restic.save_bytes(doing, (REPORT_FILE, &report.json()), &tags.words(), &manifest.site).await?;
     let (rows, duration_ms) = (report.rows_found, report.duration_ms);

@@ -22,6 +22,7 @@ pub enum Kind {
     WrongPassword,
     WrongCredentials,
     NoRight,
+    NoTempFolder,
     ClockOff,
     DiskFull,
     Locked,
@@ -34,7 +35,7 @@ pub enum Kind {
 }
 
 /// Words of restic and of the storage servers' errors that it passes on, in the order in which they are looked for.
-const SIGNS: [(&str, Kind); 40] = [
+const SIGNS: [(&str, Kind); 41] = [
     ("wrong password or no key found", Kind::WrongPassword),
     ("the difference between the request time and the server", Kind::ClockOff),
     ("requesttimetooskewed", Kind::ClockOff),
@@ -51,6 +52,7 @@ const SIGNS: [(&str, Kind); 40] = [
     ("401 unauthorized", Kind::WrongCredentials),
     ("(401)", Kind::WrongCredentials),
     ("permission denied (publickey", Kind::WrongCredentials),
+    ("fs.tempfile: open", Kind::NoTempFolder),
     ("access denied", Kind::NoRight),
     ("accessdenied", Kind::NoRight),
     ("403 forbidden", Kind::NoRight),
@@ -81,25 +83,33 @@ const SIGNS: [(&str, Kind); 40] = [
 const NO_CONFIG: [&str; 5] =
     ["no such file", "does not exist", "nosuchkey", "not found", "repository does not exist"];
 
+/// Words that name a file of the repository, and words that say that it is gone or cut off, once restic has tried for long.
+const PARTS: [&str; 4] = ["<data/", "<index/", "<snapshot/", "streampack: "];
+const CUT_OFF: &str = "unexpected eof";
+
 /// Classifies the end of a run.
 pub fn classify(ran: &Ran) -> Reason {
     let lines = ran.errors.join("\n");
     let lower = lines.to_ascii_lowercase();
     let asks = lower.contains("is there a repository") || lower.contains("repository does not exist");
-    let sign = SIGNS.iter().find(|(sign, _)| lower.contains(sign)).map(|(_, kind)| *kind);
+    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    let sign = SIGNS.iter().find(|(sign, _)| lower.contains(sign));
     let kind = match sign {
-        Some(kind) => kind,
+        Some((_, kind)) => *kind,
         None if ran.exit.is_none() => Kind::Unreachable,
-        None if asks && NO_CONFIG.iter().any(|word| lower.contains(word)) => Kind::Absent,
+        None if asks && says(&NO_CONFIG) => Kind::Absent,
+        None if says(&PARTS) && (says(&NO_CONFIG) || says(&[CUT_OFF])) => Kind::Damaged,
         None => Kind::Other,
     };
-    Reason { kind, message: message(ran) }
+    Reason { kind, message: message(ran, sign.map(|(sign, _)| *sign)) }
 }
 
-/// The line that says most: a fatal one, else the last.
-fn message(ran: &Ran) -> String {
+/// The line that says most: a fatal one, else the one that was recognized, else the last.
+fn message(ran: &Ran, sign: Option<&str>) -> String {
     let fatal = ran.errors.iter().find(|line| line.contains("Fatal: "));
-    let line = fatal.or(ran.errors.last());
+    let recognized =
+        || ran.errors.iter().find(|line| sign.is_some_and(|sign| line.to_ascii_lowercase().contains(sign)));
+    let line = fatal.or_else(recognized).or(ran.errors.last());
     let text = line.map(|line| line.trim_start_matches("Fatal: ").to_string());
     match (text, ran.exit) {
         (Some(text), Some(_)) => text,
@@ -138,6 +148,11 @@ fn remedy(kind: Kind) -> (u8, &'static str, Option<Refusal>) {
         Kind::NoRight => (
             PERMISSION,
             "give these credentials, or this user, the right to read and write there (docs/backups.md#rights)",
+            None,
+        ),
+        Kind::NoTempFolder => (
+            CONFIGURATION,
+            "restic needs a folder for temporary files: make /tmp writable, or set TMPDIR to a folder that is",
             None,
         ),
         Kind::ClockOff => {
@@ -211,6 +226,19 @@ mod tests {
             Kind::DiskFull
         );
         assert_eq!(kind(&["dial tcp 127.0.0.1:9: connect: connection refused"]), Kind::Unreachable);
+        assert_eq!(
+            kind(&["unable to save snapshot: fs.TempFile: open /tmp/restic-temp-pack-1: permission denied"]),
+            Kind::NoTempFolder
+        );
+        for damaged in [
+            "cannot dump file: ReadFull(<data/99e770d71a>): unexpected EOF",
+            "cannot dump file: ReadFull(<data/99e770d71a>): open /b/data/99/99e7: no such file or directory",
+            "Load(<data/99e770d71a>, 0, 0) failed: The specified key does not exist.",
+            "ignoring error for /a: StreamPack: open /b/data/99/99e7: no such file or directory",
+        ] {
+            assert_eq!(kind(&[damaged, "Fatal: There were 2 errors"]), Kind::Damaged, "{damaged}");
+        }
+        assert_eq!(kind(&["Post \"https://h/\": unexpected EOF"]), Kind::Other);
         assert_eq!(kind(&["something else"]), Kind::Other);
     }
 
@@ -220,5 +248,10 @@ mod tests {
         let ran = |exit| Ran { exit, stdout: Vec::new(), errors: errors.clone() };
         assert_eq!(classify(&ran(Some(Exit::Exited(1)))).message, "no");
         assert_eq!(classify(&ran(None)).message, "no answer in time: no");
+        let locked = "unable to create lock in backend: repository is already locked by PID 7 on vm";
+        let errors =
+            vec![locked.to_string(), "lock was created at 2026-11-30".into(), "the `unlock` command".into()];
+        let ran = Ran { exit: Some(Exit::Exited(1)), stdout: Vec::new(), errors };
+        assert_eq!(classify(&ran), Reason { kind: Kind::Locked, message: locked.into() });
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::reason::Kind;
 use super::run::{Restic, Words};
-use crate::outcome::{Fault, Flow, Result};
+use crate::outcome::{Fault, Flow, Result, Stopped};
 
 /// The time for the first answer of the storage server. restic itself would try for 15 minutes.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(90);
@@ -52,6 +52,18 @@ impl Restic<'_> {
     /// As [`open`](Self::open).
     pub async fn unlock_dead(&self) -> Flow<()> {
         self.succeed("cannot remove dead locks in", Words::new(["unlock"])).await.map(drop)
+    }
+
+    /// [`unlock_dead`](Self::unlock_dead) before a snapshot is made: a killed `forget` leaves a lock that excludes it. Without
+    /// the right to remove locks, restic itself says whether one is in the way.
+    ///
+    /// # Errors
+    /// A signal.
+    pub async fn make_way(&self) -> Flow<()> {
+        match self.unlock_dead().await {
+            Err(Stopped::Fault(_)) => Ok(()),
+            done => done,
+        }
     }
 
     /// A folder whose parent is absent is not made: a volume that is not mounted would be replaced by a folder in the

@@ -21,7 +21,7 @@ use crate::telemetry::redaction::Redaction;
 
 /// The time from INT to KILL. On INT restic makes no snapshot, and removes its lock from the repository: `restic check` and
 /// `forget` refuse a repository with a lock. restic 0.14 knows no other signal: TERM ends it, and the lock stays. It stays,
-/// too, if INT comes within the 200 ms in which restic looks for other locks beside its new one; `unlock` counts it as dead.
+/// too, if INT comes within the 200 ms in which restic looks for other locks beside its new one: the next backup removes it.
 const STOP_GRACE: Duration = Duration::from_secs(15);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The limit of collected standard output: a list of 100,000 snapshots.

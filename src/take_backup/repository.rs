@@ -41,6 +41,7 @@ pub async fn prepare(restic: &Restic<'_>, site: &Site, request: &Request) -> Flo
     }
     let tagged = tagged(restic.snapshots(OURS).await?);
     refuse_other(&tagged, site, request, &restic.shown)?;
+    restic.make_way().await?;
     let contents = Contents::of(tagged, Timestamp::now());
     let of_site = contents
         .dumps

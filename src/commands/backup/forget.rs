@@ -18,7 +18,8 @@ pub async fn forget(pod: &Pod, yes: bool, format: Format) -> Flow<u8> {
         Format::Text => text(&plan, yes),
         Format::Json => format!("{}\n", json(&plan, yes)),
     });
-    if yes && !plan.is_empty() {
+    if yes {
+        // Also if nothing goes: a killed one may have left its lock, and data that no snapshot has.
         forget::act(&restic, &plan).await?;
     }
     Ok(DONE)
