@@ -1,4 +1,4 @@
-//! Backups into a real restic repository: what they contain, what a kill leaves, what is refused, who waits for whom.
+//! Backups into a real restic repository: what they contain, what a kill leaves, what is forgotten, what is refused, who waits for whom.
 
 mod support;
 
@@ -6,6 +6,8 @@ mod support;
 mod clock;
 #[path = "backups/contents.rs"]
 mod contents;
+#[path = "backups/forget.rs"]
+mod forget;
 #[path = "backups/kills.rs"]
 mod kills;
 #[path = "backups/refusals.rs"]

@@ -7,10 +7,14 @@ mod support;
 mod archives;
 #[path = "restore/damaged.rs"]
 mod damaged;
+#[path = "restore/damaged_repository.rs"]
+mod damaged_repository;
 #[path = "restore/kills.rs"]
 mod kills;
 #[path = "restore/repository.rs"]
 mod repository;
+#[path = "restore/sound.rs"]
+mod sound;
 #[path = "restore/stage.rs"]
 mod stage;
 #[path = "restore/verify.rs"]

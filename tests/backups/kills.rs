@@ -4,46 +4,35 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+use rand::RngExt;
 
 use crate::repository::{Backups, has_process};
 use crate::support::binary::LONG;
+use crate::support::moments;
 use crate::support::wait::eventually;
-
-/// `make drill` runs more.
-fn kills() -> u32 {
-    if std::env::var_os("CAULDRON_DRILL").is_some() { 100 } else { 10 }
-}
 
 #[test]
 fn a_killed_backup_does_not_count_and_the_next_one_does() {
-    let seed: u64 =
-        std::env::var("CAULDRON_DRILL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(19);
-    println!("seed {seed}");
-    let mut random = StdRng::seed_from_u64(seed);
+    let mut random = moments::random();
     let site = Backups::new();
     let began = std::time::Instant::now();
     site.taken();
     let whole = began.elapsed();
-    for number in 0..kills() {
+    for number in 0..moments::kills() {
         site.write(&format!("public/files/{number}"), &random.random::<[u8; 32]>().repeat(1000));
         let backup = site.command("backup").spawn();
         backup.event("backup.started");
         // Anywhere between its first write and its end.
-        std::thread::sleep(whole.mul_f64(random.random::<f64>()));
+        std::thread::sleep(moments::within(&mut random, whole));
         backup.signal(Signal::SIGKILL);
         drop(backup);
-        eventually(LONG, "no process of the backup is left", || {
-            (!has_process(site.folder.path(), &["restic", "pg_dump"])).then_some(())
-        });
+        site.nothing_runs();
     }
-    site.restic(&["unlock"]);
-    site.is_sound();
     let before = site.listed().len();
     let manifest = site.taken();
     assert_eq!(site.listed().len(), before + 1);
-    assert_eq!(manifest["files"]["public"]["count"], 1 + kills());
+    assert_eq!(manifest["files"]["public"]["count"], 1 + moments::kills());
+    assert_eq!(site.locks(), 0, "a backup removes the locks of killed ones");
     site.is_sound();
 }
 

@@ -7,8 +7,9 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::binary::{Binary, Ended};
+use crate::support::binary::{Binary, Ended, LONG};
 use crate::support::stage::Stage;
+use crate::support::wait::eventually;
 
 pub const SITE: &str = "erp.test";
 pub const DATABASE: &str = "frappe";
@@ -80,23 +81,36 @@ impl Backups {
     }
 
     /// restic itself, as an operator runs it.
-    #[track_caller]
-    pub fn restic(&self, arguments: &[&str]) -> Vec<u8> {
-        let output = Command::new("restic")
+    pub fn restic_command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("restic");
+        command
             .args(arguments)
             .env("RESTIC_REPOSITORY", self.repository())
             .env("RESTIC_PASSWORD", PASSWORD)
-            .env("RESTIC_CACHE_DIR", self.folder.path().join("cache"))
-            .output()
-            .expect("restic");
+            .env("RESTIC_CACHE_DIR", self.folder.path().join("cache"));
+        command
+    }
+
+    #[track_caller]
+    pub fn restic(&self, arguments: &[&str]) -> Vec<u8> {
+        let output = self.restic_command(arguments).output().expect("restic");
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "restic {arguments:?}: {errors}");
         output.stdout
     }
 
-    /// The locks in the repository.
+    /// The locks in the repository. A kill leaves files that are not locks yet, too, which restic ignores.
     pub fn locks(&self) -> usize {
-        std::fs::read_dir(self.repository().join("locks")).expect("a repository").count()
+        let locks = std::fs::read_dir(self.repository().join("locks")).expect("a repository").flatten();
+        locks.filter(|lock| !lock.file_name().to_string_lossy().contains("-tmp-")).count()
+    }
+
+    /// Waits until no process of a killed backup is left.
+    #[track_caller]
+    pub fn nothing_runs(&self) {
+        eventually(LONG, "no process of the backup is left", || {
+            (!has_process(self.folder.path(), &["restic", "pg_dump"])).then_some(())
+        });
     }
 
     #[track_caller]

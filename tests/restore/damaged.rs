@@ -8,18 +8,41 @@ use crate::support::stage::Stage;
 /// A change of the dump's text.
 type Damage = (&'static str, fn(&str) -> String);
 
-const DAMAGES: [Damage; 7] = [
+/// The end of the rows of the first table.
+fn end_of_rows(dump: &str) -> usize {
+    dump.find("\n\\.\n").expect("rows")
+}
+
+/// What stands in the place of the first statement.
+fn begins_with(dump: &str, text: &str) -> String {
+    dump.replacen("SET ", &format!("{text}\nSET "), 1)
+}
+
+const DAMAGES: [Damage; 20] = [
     ("cut off in the middle", |dump| dump[..dump.len() / 2].into()),
     ("cut off before its last lines", |dump| {
         dump[..dump.find("-- PostgreSQL database dump complete").unwrap()].into()
     }),
+    ("cut off within a row", |dump| dump[..end_of_rows(dump) - 1].into()),
+    ("cut off before the end of rows", |dump| dump[..=end_of_rows(dump)].into()),
+    ("without the end of rows", |dump| dump.replace("\n\\.\n", "\n")),
+    ("cut off within its first line", |_| "--\n-- Postgre".into()),
     ("empty", |_| String::new()),
+    ("not a dump", |_| "<html><body>404 Not Found</body></html>\n".into()),
+    ("another format", |_| "PGDMP".into()),
     ("a shell command at its begin", |dump| format!("\\! touch /tmp/cauldron-was-here\n{dump}")),
-    ("a shell command in a statement", |dump| dump.replacen("SET ", "SELECT 1 \\! true\nSET ", 1)),
+    ("a shell command in a statement", |dump| begins_with(dump, "SELECT 1 \\! true")),
+    ("a shell command behind a text", |dump| begins_with(dump, "SELECT '\\' \\! true")),
+    ("a shell command behind a comment", |dump| begins_with(dump, "/* /* */ */ \\! true")),
+    ("a shell command behind dollars", |dump| begins_with(dump, "SELECT $a$ $b$ $a$ \\! true")),
+    ("a shell command behind the rows", |dump| dump.replacen("\n\\.\n", "\n\\.\n\\! true\n", 1)),
+    ("a query whose result is run", |dump| begins_with(dump, "SELECT 'DROP TABLE x' \\gexec")),
+    ("a query into a program", |dump| begins_with(dump, "SELECT 1 \\g |id")),
+    ("another file", |dump| begins_with(dump, "\\i /etc/passwd")),
     ("a COPY of a program", |dump| {
         dump.replacen("COPY public.", "COPY x FROM PROGRAM 'id';\nCOPY public.", 1)
     }),
-    ("another format", |_| "PGDMP".into()),
+    ("a COPY of a file", |dump| dump.replacen("COPY public.", "COPY x FROM '/etc/passwd';\nCOPY public.", 1)),
 ];
 
 /// The id of the complete site.

@@ -1,10 +1,13 @@
-//! A restore that is killed at any step is finished by the same command, or undone.
+//! A restore that is killed at any step is finished by the same command, or undone; a killed verification leaves nothing.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use rand::RngExt;
 
+use crate::repository::Backed;
 use crate::stage::{Archived, content, files, nothing_is_left};
+use crate::support::moments;
 use crate::support::snapshot::same;
 use crate::support::wait::within;
 
@@ -22,12 +25,18 @@ const KILLS: [(&str, u64); 10] = [
     ("restore.files_in_place", 30),
 ];
 
+/// About the time from the lock to the end of a restore.
+const WHOLE_MS: u64 = 5_000;
+
 #[test]
 fn a_killed_restore_is_finished_by_the_same_command_or_undone() {
     let archived = Archived::new();
     let stage = &archived.stage;
     let backup = (content(stage), files(stage));
-    for (number, (event, pause_ms)) in KILLS.into_iter().enumerate() {
+    let mut random = moments::random();
+    let more = moments::kills() as usize - KILLS.len();
+    let any: Vec<_> = (0..more).map(|_| (KILLS[0].0, random.random_range(0..WHOLE_MS))).collect();
+    for (number, (event, pause_ms)) in KILLS.into_iter().chain(any).enumerate() {
         stage.session().run("delete from \"tabNote\" where name > 'note-5'");
         std::fs::write(stage.file("public/files/a.txt"), "changed").expect("a file");
         let present = (content(stage), files(stage));
@@ -54,4 +63,39 @@ fn a_killed_restore_is_finished_by_the_same_command_or_undone() {
         nothing_is_left(stage);
     }
     stage.leader().run().exits(0);
+}
+
+/// What it leaves in its folder is deleted by the next one; the site, and the lists of backups, are as they were.
+#[test]
+fn a_killed_verification_leaves_nothing_that_the_next_one_does_not_remove() {
+    let mut random = moments::random();
+    let backed = Backed::new();
+    backed.backup();
+    let stage = &backed.archived.stage;
+    let before = (content(stage), files(stage));
+    let verify = || backed.command("backup verify").spawn();
+    let whole = Duration::from_secs(120);
+    let began = Instant::now();
+    verify().end_within(whole).exits(0);
+    let took = began.elapsed();
+    for _ in 0..moments::kills() {
+        let mut killed = verify();
+        within(moments::within(&mut random, took), || killed.exit());
+        if killed.exit().is_none() {
+            killed.signal(Signal::SIGKILL);
+        }
+        killed.end();
+    }
+    verify().end_within(whole).exits(0);
+    backed.no_scratch_is_left();
+    assert!(!runs_in(&backed.folder.path().join("scratch")), "no server of a killed verification runs");
+    assert!((content(stage), files(stage)) == before, "the site is unchanged");
+}
+
+/// True if some process has this folder in its command line.
+fn runs_in(folder: &std::path::Path) -> bool {
+    let folder = folder.display().to_string();
+    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let mut lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    lines.any(|line| String::from_utf8_lossy(&line).contains(&folder))
 }

@@ -11,6 +11,8 @@ use crate::support::snapshot::same;
 use crate::support::stage::Stage;
 use crate::support::wait::within;
 
+pub const PASSWORD: &str = "canary-of-the-repository";
+
 /// A site with a repository.
 pub struct Backed {
     pub archived: Archived,
@@ -30,7 +32,7 @@ impl Backed {
             .expect("a mode");
         binary
             .set("CAULDRON_BACKUP_TO", self.repository().display())
-            .set("CAULDRON_BACKUP_PASSWORD", "canary-of-the-repository")
+            .set("CAULDRON_BACKUP_PASSWORD", PASSWORD)
             .set("CAULDRON_SCRATCH_DIR", scratch.display())
     }
 

@@ -13,6 +13,7 @@ pub mod http;
 pub mod identity;
 pub mod load;
 pub mod made_app;
+pub mod moments;
 pub mod other_app;
 pub mod page;
 pub mod pooler;

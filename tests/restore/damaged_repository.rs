@@ -1,0 +1,203 @@
+//! Damaged repositories, as a table: no verification passes, no restore changes the site, and the sound one passes.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::repository::{Backed, PASSWORD};
+use crate::stage::{content, files, nothing_is_left};
+use crate::support::bench::copy;
+use crate::support::moments;
+
+const LONG: Duration = Duration::from_secs(300);
+
+/// What is done to the repository, and what `backup verify` and `restore` then exit with.
+struct Damage {
+    name: String,
+    does: Box<dyn Fn(&Backed)>,
+    exit: i32,
+    /// It is found only once servers run and the dump is read, after seconds.
+    is_slow: bool,
+}
+
+/// Changes of one file.
+const OF_A_FILE: [(&str, fn(&Path)); 3] =
+    [("has another byte", other_byte), ("is cut off", cut), ("is gone", gone)];
+
+fn other_byte(path: &Path) {
+    let mut bytes = fs::read(path).expect("a file");
+    bytes[40] ^= 0x01;
+    write(path, &bytes);
+}
+
+fn cut(path: &Path) {
+    let bytes = fs::read(path).expect("a file");
+    write(path, &bytes[..bytes.len() / 2]);
+}
+
+fn gone(path: &Path) {
+    fs::remove_file(path).expect("a file");
+}
+
+fn write(path: &Path, bytes: &[u8]) {
+    fs::set_permissions(path, PermissionsExt::from_mode(0o600)).expect("a mode");
+    fs::write(path, bytes).expect("a file");
+}
+
+/// The files in a folder of the repository, and in those below it, sorted.
+fn files_of(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder").map(Result::unwrap) {
+        match entry.path() {
+            path if path.is_dir() => found.extend(files_of(&path)),
+            path => found.push(path),
+        }
+    }
+    found.sort();
+    found
+}
+
+fn restic(backed: &Backed, arguments: &[&str], input: Option<&[u8]>) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("input");
+    fs::write(&path, input.unwrap_or_default()).expect("a file");
+    let output = Command::new("restic")
+        .args(arguments)
+        .args(["--no-cache"])
+        .env("RESTIC_REPOSITORY", backed.repository())
+        .env("RESTIC_PASSWORD", PASSWORD)
+        .stdin(fs::File::open(&path).expect("a file"))
+        .output()
+        .expect("restic");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// The snapshot with this part of the backup.
+fn snapshot(backed: &Backed, part: &str) -> Value {
+    let list: Value = serde_json::from_slice(&restic(backed, &["snapshots", "--json"], None)).expect("JSON");
+    let has = |snapshot: &Value| snapshot["tags"].to_string().contains(&format!("\"part={part}\""));
+    list.as_array().expect("a list").iter().find(|snapshot| has(snapshot)).expect("the snapshot").clone()
+}
+
+fn forget(backed: &Backed, part: &str) {
+    restic(backed, &["forget", snapshot(backed, part)["id"].as_str().expect("an id")], None);
+}
+
+/// Replaces the manifest by one that was changed, as someone with the password can.
+fn with_manifest(backed: &Backed, change: impl Fn(&mut Value) -> Vec<u8>) {
+    let old = snapshot(backed, "manifest");
+    let id = old["id"].as_str().expect("an id");
+    let text = restic(backed, &["dump", id, "/manifest.json"], None);
+    let changed = change(&mut serde_json::from_slice(&text).expect("a manifest"));
+    let mut words = vec!["backup", "--stdin", "--stdin-filename", "manifest.json", "--host"];
+    words.push(old["hostname"].as_str().expect("a host"));
+    for tag in old["tags"].as_array().expect("tags") {
+        words.extend(["--tag", tag.as_str().expect("a tag")]);
+    }
+    restic(backed, &words, Some(&changed));
+    restic(backed, &["forget", id], None);
+}
+
+/// All damages. The repository has one backup: three packs, and an index, a snapshot for each.
+fn damages(backed: &Backed) -> Vec<Damage> {
+    let mut all: Vec<Damage> = Vec::new();
+    let mut add = |name: String, exit: i32, is_slow: bool, does: Box<dyn Fn(&Backed)>| {
+        all.push(Damage { name, does, exit, is_slow });
+    };
+    let repository = backed.repository();
+    for (number, pack) in files_of(&repository.join("data")).into_iter().enumerate() {
+        for (what, change) in OF_A_FILE {
+            let pack = pack.clone();
+            add(format!("pack {number} {what}"), 65, true, Box::new(move |_| change(&pack)));
+        }
+    }
+    for (folder, exit) in [("index", 65), ("snapshots", 65), ("keys", 77)] {
+        let first = files_of(&repository.join(folder)).remove(0);
+        for (what, change) in OF_A_FILE {
+            let first = first.clone();
+            add(
+                format!("{folder}: a file {what}"),
+                exit,
+                folder == "index",
+                Box::new(move |_| change(&first)),
+            );
+        }
+    }
+    for (what, change) in OF_A_FILE {
+        let config = repository.join("config");
+        add(format!("config {what}"), 65, false, Box::new(move |_| change(&config)));
+    }
+    for part in ["database", "files", "manifest"] {
+        let is_slow = part == "database";
+        add(
+            format!("the snapshot {part} is removed"),
+            65,
+            is_slow,
+            Box::new(move |backed| forget(backed, part)),
+        );
+    }
+    let manifests: [(&str, bool, fn(&mut Value)); 4] = [
+        ("another digest", true, |manifest| manifest["database"]["sha256"] = json!("0".repeat(64))),
+        ("another number of rows", true, |manifest| {
+            manifest["database"]["tables"]["public.tabNote"] = json!(1);
+        }),
+        ("another number of files", true, |manifest| manifest["files"]["private"]["count"] = json!(7)),
+        ("another id", false, |manifest| manifest["backup"] = json!("20200101T000000Z-000000")),
+    ];
+    for (what, is_slow, change) in manifests {
+        let does = move |backed: &Backed| {
+            with_manifest(backed, |manifest| {
+                change(manifest);
+                manifest.to_string().into_bytes()
+            });
+        };
+        add(format!("a manifest with {what}"), 65, is_slow, Box::new(does));
+    }
+    let half = |backed: &Backed| {
+        with_manifest(backed, |manifest| manifest.to_string().as_bytes()[..100].to_vec());
+    };
+    add("a manifest that is cut off".into(), 65, false, Box::new(half));
+    all
+}
+
+#[test]
+fn a_damaged_repository_is_refused_and_the_site_is_as_it_was() {
+    let backed = Backed::new();
+    let id = backed.backup();
+    let stage = &backed.archived.stage;
+    let of = stage.state("install_id").expect("an id");
+    let sound = backed.folder.path().join("sound");
+    copy(&backed.repository(), &sound);
+    let before = (content(stage), files(stage));
+    let all = damages(&backed);
+    assert!(all.len() >= 20, "{} damages", all.len());
+    let mut wrong = Vec::new();
+    for (number, Damage { name, does, exit, is_slow }) in all.into_iter().enumerate() {
+        // Each pack once, and each kind of damage in turn, where a verification takes seconds; all in `make drill`.
+        if is_slow && number / 3 % 3 != number % 3 && !moments::is_drill() {
+            continue;
+        }
+        does(&backed);
+        let verify = backed.command(&format!("backup verify {id}")).spawn().end_within(LONG);
+        backed.no_scratch_is_left();
+        let words = format!("{id} --no-safety-backup {of}");
+        let restore = backed.restore_on(stage, &words).spawn().end_within(LONG);
+        println!("{name}: verify {}, restore {}", verify.exit, restore.exit);
+        assert!(verify.exit != 0 && !verify.stderr.contains("verify.passed"), "{name}: {verify}");
+        assert!(restore.exit != 0, "{name}: {restore}");
+        if (verify.exit, restore.exit) != (exit, exit) {
+            wrong.push(format!("{name}: not {exit}\n{verify}\n{restore}"));
+        }
+        assert!((content(stage), files(stage)) == before, "{name} changed the site: {restore}");
+        nothing_is_left(stage);
+        fs::remove_dir_all(backed.repository()).expect("a damaged repository");
+        copy(&sound, &backed.repository());
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    backed.command("backup verify").spawn().end_within(LONG).exits(0);
+}
