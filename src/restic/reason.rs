@@ -35,7 +35,7 @@ pub enum Kind {
 }
 
 /// Words of restic and of the storage servers' errors that it passes on, in the order in which they are looked for.
-const SIGNS: [(&str, Kind); 41] = [
+const SIGNS: [(&str, Kind); 44] = [
     ("wrong password or no key found", Kind::WrongPassword),
     ("the difference between the request time and the server", Kind::ClockOff),
     ("requesttimetooskewed", Kind::ClockOff),
@@ -73,6 +73,9 @@ const SIGNS: [(&str, Kind); 41] = [
     ("config or key", Kind::Damaged),
     ("unable to load index", Kind::Damaged),
     ("hash mismatch", Kind::Damaged),
+    ("invalid data returned", Kind::Damaged),
+    ("not found in repository", Kind::Damaged),
+    ("unmarshal: ", Kind::Damaged),
     ("connection refused", Kind::Unreachable),
     ("no such host", Kind::Unreachable),
     ("i/o timeout", Kind::Unreachable),
@@ -234,6 +237,9 @@ mod tests {
             "cannot dump file: ReadFull(<data/99e770d71a>): unexpected EOF",
             "cannot dump file: ReadFull(<data/99e770d71a>): open /b/data/99/99e7: no such file or directory",
             "Load(<data/99e770d71a>, 0, 0) failed: The specified key does not exist.",
+            "Fatal: load <index/c82547d9e1>: invalid data returned",
+            "loading tree for snapshot \"latest\" failed: id 384a3b5edd4a not found in repository",
+            "Fatal: Unmarshal: unexpected end of JSON input",
             "ignoring error for /a: StreamPack: open /b/data/99/99e7: no such file or directory",
         ] {
             assert_eq!(kind(&[damaged, "Fatal: There were 2 errors"]), Kind::Damaged, "{damaged}");

@@ -6,6 +6,9 @@ use serde::Deserialize;
 use super::run::{OnLine, Restic, Words};
 use crate::outcome::{Fault, Flow, Result};
 
+/// restic's word for a snapshot that it leaves out of a list, which it calls a success.
+const UNREADABLE: &str = "could not load snapshot";
+
 /// The id of a snapshot, as restic writes it: 8 digits of hex in the summary of a backup, 64 in a list.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(transparent)]
@@ -35,6 +38,13 @@ impl Restic<'_> {
     pub async fn snapshots(&self, tag: &str) -> Flow<Vec<Snapshot>> {
         let words = Words::new(["snapshots", "--json", "--no-lock", "--tag", tag]);
         let ran = self.succeed("cannot list the backups in", words).await?;
+        for reason in ran.errors.iter().filter(|line| line.contains(UNREADABLE)) {
+            tracing::warn!(
+                event = "backup.snapshot_unreadable",
+                reason,
+                "a backup may be missing in the list: the repository is damaged; examine it with `backup exec -- restic check`"
+            );
+        }
         Ok(parse(&ran.stdout)?)
     }
 
