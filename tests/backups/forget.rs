@@ -8,7 +8,7 @@ use std::time::Instant;
 use nix::sys::signal::Signal;
 use rand::RngExt;
 
-use crate::repository::{Backups, DATABASE};
+use crate::repository::{Backups, DATABASE, PATIENT};
 use crate::support::bench::copy;
 use crate::support::binary::{Binary, LONG, event};
 use crate::support::moments;
@@ -43,6 +43,11 @@ impl Template {
         self.site.command("backup forget --yes").set("CAULDRON_BACKUP_KEEP", "1d")
     }
 
+    #[track_caller]
+    fn forgotten(&self) {
+        self.forget().spawn().end_within(PATIENT).exits(0).event("backup.forgotten");
+    }
+
     fn ids(&self) -> Vec<String> {
         let ids =
             self.site.listed().into_iter().map(|backup| backup["id"].as_str().expect("an id").to_string());
@@ -56,7 +61,7 @@ fn a_killed_forget_leaves_whole_backups_and_the_next_one_does_the_rest() {
     let template = Template::new();
     let site = &template.site;
     let began = Instant::now();
-    template.forget().run().exits(0).event("backup.forgotten");
+    template.forgotten();
     let whole = began.elapsed();
     assert_eq!(template.ids(), [template.newest.clone()]);
     for number in 0..moments::kills() {
@@ -73,7 +78,7 @@ fn a_killed_forget_leaves_whole_backups_and_the_next_one_does_the_rest() {
             let taken = site.taken()["backup"].as_str().expect("an id").to_string();
             assert!(template.ids().contains(&taken), "{number}");
         } else {
-            template.forget().run().exits(0);
+            template.forgotten();
             assert_eq!(template.ids(), [template.newest.clone()]);
         }
         assert_eq!(site.locks(), 0, "{number}");
@@ -112,11 +117,11 @@ fn a_forget_waits_for_no_backup_and_harms_none() {
     template.forget().run().exits(75).says("locked");
     assert_eq!(template.ids().len(), 3);
     blocker.run("COMMIT");
-    backup.end().exits(0).event("backup.finished");
+    backup.end_within(PATIENT).exits(0).event("backup.finished");
     assert_eq!(template.ids().len(), 4);
     assert_eq!(site.locks(), 0);
     site.is_sound();
-    template.forget().run().exits(0).event("backup.forgotten");
+    template.forgotten();
     assert_eq!(template.ids().len(), 1);
     site.is_sound();
 }
@@ -137,7 +142,7 @@ fn a_kill_of_a_backup_or_a_forget_beside_each_other_costs_no_backup() {
         let killed = pods.remove(random.random_range(0..2));
         killed.signal(Signal::SIGKILL);
         drop(killed);
-        let other = pods.remove(0).end();
+        let other = pods.remove(0).end_within(PATIENT);
         assert!([0, 75].contains(&other.exit), "{number}: {other}");
         site.nothing_runs();
         let ids = template.ids();
@@ -146,7 +151,7 @@ fn a_kill_of_a_backup_or_a_forget_beside_each_other_costs_no_backup() {
             assert!(ids.contains(&other.stdout.trim().to_string()), "{number}: {ids:?} {other}");
         }
         let taken = site.taken()["backup"].as_str().expect("an id").to_string();
-        template.forget().run().exits(0);
+        template.forgotten();
         assert_eq!(template.ids(), [taken], "{number}");
         assert_eq!(site.locks(), 0, "{number}");
         site.is_sound();

@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -14,6 +15,9 @@ use crate::support::wait::eventually;
 pub const SITE: &str = "erp.test";
 pub const DATABASE: &str = "frappe";
 pub const PASSWORD: &str = "canary-repository-password";
+
+/// restic runs with a low priority: beside other tests it takes long.
+pub const PATIENT: Duration = Duration::from_secs(300);
 
 pub struct Backups {
     pub stage: Stage,
@@ -68,7 +72,12 @@ impl Backups {
     /// Takes a backup, and returns its manifest.
     #[track_caller]
     pub fn taken(&self) -> Value {
-        let ended = self.command("backup --format json").run().exits(0).event("backup.finished");
+        let ended = self
+            .command("backup --format json")
+            .spawn()
+            .end_within(PATIENT)
+            .exits(0)
+            .event("backup.finished");
         assert!(!ended.to_string().contains(PASSWORD), "the password is in the output");
         serde_json::from_str(&ended.stdout).expect("a manifest")
     }
