@@ -14,5 +14,7 @@ mod kills;
 mod refusals;
 #[path = "backups/repository.rs"]
 mod repository;
+#[path = "backups/s3.rs"]
+mod s3;
 #[path = "backups/turns.rs"]
 mod turns;

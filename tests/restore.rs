@@ -13,6 +13,8 @@ mod damaged_repository;
 mod kills;
 #[path = "restore/repository.rs"]
 mod repository;
+#[path = "restore/s3.rs"]
+mod s3;
 #[path = "restore/sound.rs"]
 mod sound;
 #[path = "restore/stage.rs"]

@@ -107,13 +107,17 @@ pub fn classify(ran: &Ran) -> Reason {
     Reason { kind, message: message(ran, sign.map(|(sign, _)| *sign)) }
 }
 
-/// The line that says most: a fatal one, else the one that was recognized, else the last.
+/// The line that says most: a fatal one, else the one with the sign, else the last. A fatal line that lacks the sign (`unable
+/// to create lock in backend`) is followed by the line that has it.
 fn message(ran: &Ran, sign: Option<&str>) -> String {
     let fatal = ran.errors.iter().find(|line| line.contains("Fatal: "));
-    let recognized =
-        || ran.errors.iter().find(|line| sign.is_some_and(|sign| line.to_ascii_lowercase().contains(sign)));
-    let line = fatal.or_else(recognized).or(ran.errors.last());
-    let text = line.map(|line| line.trim_start_matches("Fatal: ").to_string());
+    let has_sign = |line: &&String| sign.is_some_and(|sign| line.to_ascii_lowercase().contains(sign));
+    let told = ran.errors.iter().rfind(has_sign);
+    let text = match (fatal, told) {
+        (Some(fatal), Some(told)) if !has_sign(&fatal) => Some(format!("{fatal}: {told}")),
+        (fatal, told) => fatal.or(told).or(ran.errors.last()).cloned(),
+    };
+    let text = text.map(|text| text.trim_start_matches("Fatal: ").to_string());
     match (text, ran.exit) {
         (Some(text), Some(_)) => text,
         (Some(text), None) => format!("no answer in time: {text}"),
@@ -246,6 +250,21 @@ mod tests {
         }
         assert_eq!(kind(&["Post \"https://h/\": unexpected EOF"]), Kind::Other);
         assert_eq!(kind(&["something else"]), Kind::Other);
+    }
+
+    /// Lines of restic 0.14 for a login that may not write, and one that may not delete.
+    #[test]
+    fn the_line_that_tells_the_reason_is_shown() {
+        let message = |errors: &[&str]| {
+            let errors = errors.iter().map(ToString::to_string).collect();
+            classify(&Ran { exit: Some(Exit::Exited(1)), stdout: Vec::new(), errors }).message
+        };
+        let lock = "Fatal: unable to create lock in backend";
+        assert_eq!(message(&[lock, "Access Denied."]), "unable to create lock in backend: Access Denied.");
+        let told = "Fatal: unable to open config file: Stat: Access Denied.";
+        assert_eq!(message(&[told, "at"]), "unable to open config file: Stat: Access Denied.");
+        assert_eq!(message(&["Access Denied.", "main.main", "\truntime/proc.go:250"]), "Access Denied.");
+        assert_eq!(message(&["one", "two"]), "two");
     }
 
     #[test]

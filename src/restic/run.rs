@@ -28,6 +28,9 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_STDOUT_BYTES: usize = 64 * 1024 * 1024;
 const MAX_ERROR_LINES: usize = 50;
 
+/// In restic's message about a request that it makes again: up to ten times, with growing pauses.
+const TRIES_AGAIN: &str = "returned error, retrying after";
+
 /// Called with every line of standard output; it must not block.
 pub type OnLine = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -188,7 +191,17 @@ impl<'a> Restic<'a> {
             match (line.stream, &on_line) {
                 (Stream::Stdout, Some(on_line)) => on_line(&text),
                 (Stream::Stdout, None) => collected.stdout(line.text),
-                (Stream::Stderr, _) => collected.error(redaction.apply(text.trim_end())),
+                (Stream::Stderr, _) => {
+                    let text = redaction.apply(text.trim_end());
+                    if text.contains(TRIES_AGAIN) {
+                        tracing::warn!(
+                            event = "restic.tries_again",
+                            reason = text,
+                            "the storage server does not answer or refuses a request: restic tries again"
+                        );
+                    }
+                    collected.error(text);
+                }
             }
         })
     }

@@ -27,6 +27,7 @@ pub mod proxy;
 pub mod recorder;
 pub mod redis;
 pub mod running;
+pub mod s3;
 pub mod session;
 pub mod skip;
 pub mod small;
