@@ -88,7 +88,7 @@ async fn restore(
     let target = Target { server: &scratch.servers.database, login: &scratch.login, application };
     let mut dump = backup.dump(pod)?;
     let loaded = load::load(pod, &target, &mut dump.reader, &progress).await;
-    let loaded = dump.finish(loaded).await?;
+    let loaded = dump.finish(pod, loaded).await?;
     backup.compare(&loaded)?;
     report
         .checks

@@ -191,7 +191,7 @@ async fn load_dump(
     let application = format!("cauldron/{}", random_id());
     let target = Target { server: context.direct, login, application };
     let loaded = load::load(context.pod, &target, &mut dump.reader, progress).await;
-    let loaded = dump.finish(loaded).await?;
+    let loaded = dump.finish(context.pod, loaded).await?;
     source.compare(&loaded)?;
     Ok(loaded)
 }

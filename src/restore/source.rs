@@ -41,13 +41,13 @@ pub struct Dump {
 
 impl Dump {
     /// Waits for the end of the source. The reason why the source ended is more useful than that its dump is cut off;
-    /// but a source whose reader stopped says nothing about itself.
+    /// but a source whose reader stopped says nothing about itself. A stop request ends a source that waits for its server.
     ///
     /// # Errors
-    /// The fault of the load, or of the source.
-    pub async fn finish(self, loaded: Flow<Loaded>) -> Flow<Loaded> {
+    /// The fault of the load, or of the source; a signal.
+    pub async fn finish(self, pod: &Pod, loaded: Flow<Loaded>) -> Flow<Loaded> {
         drop(self.reader);
-        let ended = self.end.await;
+        let ended = pod.shutdown.guard(async { Ok(self.end.await) }).await?;
         match (loaded, ended) {
             (Ok(loaded), Ok(())) => Ok(loaded),
             (Err(Stopped::Fault(fault)), Err(of_source)) if fault.code == FOREIGN_DATA => {
@@ -124,7 +124,9 @@ impl Source {
     /// As [`Source::check`]; 75 on a full disk; the fault of the repository; a signal.
     pub async fn unpack(&self, pod: &Pod, folder: &Path) -> Flow<()> {
         match self {
-            Self::Archives(archives) => Ok(archive::unpack(archives, folder).await?),
+            Self::Archives(archives) => {
+                pod.shutdown.guard(async { Ok(archive::unpack(archives, folder).await?) }).await
+            }
             Self::Repository(backup) => backup.unpack(pod, folder).await,
         }
     }

@@ -87,8 +87,12 @@ impl S3 {
         self.server = None;
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     pub fn repository(&self, bucket: &str) -> String {
-        format!("s3:https://127.0.0.1:{}/{bucket}/erp", self.port)
+        repository_at(self.port, bucket)
     }
 
     /// A command with a repository in this bucket, by the login of a user in files.
@@ -117,6 +121,11 @@ impl S3 {
     pub fn objects(&self) -> usize {
         count(&self.folder.path().join("devices"))
     }
+}
+
+/// The repository behind this port, such as a proxy's.
+pub fn repository_at(port: u16, bucket: &str) -> String {
+    format!("s3:https://127.0.0.1:{port}/{bucket}/erp")
 }
 
 fn count(folder: &Path) -> usize {
