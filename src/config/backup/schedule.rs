@@ -77,4 +77,43 @@ mod tests {
         assert_eq!(skipped[0], "2026-03-28T01:30:00Z");
         assert!(skipped[1].as_str() <= "2026-03-30T00:30:00Z", "{skipped:?}");
     }
+
+    /// The hour that a zone skips has no run on that day, the one that it repeats has two, and a run each hour comes each hour.
+    #[test]
+    fn an_hour_that_is_skipped_has_no_run_and_one_that_is_repeated_has_two() {
+        for (schedule, after, expected) in [
+            (
+                "30 2 * * * Europe/Berlin",
+                "2026-03-28T12:00:00Z",
+                ["2026-03-30T00:30:00Z", "2026-03-31T00:30:00Z"],
+            ),
+            (
+                "30 2 * * * Europe/Berlin",
+                "2026-10-24T12:00:00Z",
+                ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"],
+            ),
+            (
+                "30 2 * * * America/New_York",
+                "2026-03-07T12:00:00Z",
+                ["2026-03-09T06:30:00Z", "2026-03-10T06:30:00Z"],
+            ),
+            (
+                "30 1 * * * America/New_York",
+                "2026-10-31T12:00:00Z",
+                ["2026-11-01T05:30:00Z", "2026-11-01T06:30:00Z"],
+            ),
+            (
+                "15 * * * * Europe/Berlin",
+                "2026-03-29T00:20:00Z",
+                ["2026-03-29T01:15:00Z", "2026-03-29T02:15:00Z"],
+            ),
+            (
+                "15 * * * * America/New_York",
+                "2026-11-01T05:20:00Z",
+                ["2026-11-01T06:15:00Z", "2026-11-01T07:15:00Z"],
+            ),
+        ] {
+            assert_eq!(runs(schedule, after, 2), expected, "{schedule}");
+        }
+    }
 }
