@@ -63,6 +63,8 @@ pub struct Rule {
     creates: bool,
     /// True if the ids in the file are those of another installation, whose site was copied.
     is_copy: bool,
+    /// True if the volume was lost, and the site's database is still there: its jobs may wait.
+    is_lost: bool,
 }
 
 impl Rule {
@@ -75,7 +77,14 @@ impl Rule {
     /// image would have one id.
     pub fn of(config: &Config) -> Self {
         let (wanted, root) = (config.bench_id.clone(), config.workers.bench_root.clone());
-        Self { wanted, root, creates: false, is_copy: false }
+        Self { wanted, root, creates: false, is_copy: false, is_lost: false }
+    }
+
+    /// The rule for a restore onto a volume without a site, which makes an installation. `keeps_database` if only the
+    /// volume was lost: the id is chosen as before, and jobs that wait under the path are found as former ones. A random id
+    /// would hide those.
+    pub fn of_restore(config: &Config, keeps_database: bool) -> Self {
+        Self { creates: true, is_lost: keeps_database, ..Self::of(config) }
     }
 
     /// Returns what the file lacks beside CAULDRON_BENCH_ID itself: the id of a new installation, or the list of former
@@ -94,7 +103,7 @@ impl Rule {
             if written.is_some() || !is_new || !self.creates {
                 return Vec::new();
             }
-            return vec![(KEY, self.wanted.if_new.clone().unwrap_or_else(random).into())];
+            return self.of_new(&recorded);
         };
         let mut former = recorded.clone();
         let before = written.or_else(|| (!is_new).then(|| from_path(&self.root)));
@@ -104,6 +113,18 @@ impl Rule {
         }
         former.retain(|id| id != always);
         if former == recorded { Vec::new() } else { vec![(FORMER_KEY, former.into())] }
+    }
+
+    fn of_new(&self, recorded: &[String]) -> Vec<(&'static str, Value)> {
+        match (&self.wanted.if_new, self.is_lost) {
+            (None, true) => Vec::new(),
+            (given, false) => vec![(KEY, given.clone().unwrap_or_else(random).into())],
+            (Some(id), true) => {
+                let mut former = recorded.to_vec();
+                former.push(from_path(&self.root));
+                vec![(KEY, id.clone().into()), (FORMER_KEY, former.into())]
+            }
+        }
     }
 }
 
@@ -149,7 +170,7 @@ mod tests {
 
     fn additions(always: Option<&str>, if_new: Option<&str>, common: &Value, is_new: bool) -> Value {
         let wanted = WantedBenchId { always: always.map(Into::into), if_new: if_new.map(Into::into) };
-        let rule = Rule { wanted, root: PATH.into(), creates: true, is_copy: false };
+        let rule = Rule { wanted, root: PATH.into(), creates: true, is_copy: false, is_lost: false };
         added(&rule, common, is_new)
     }
 
@@ -183,9 +204,24 @@ mod tests {
     }
 
     #[test]
+    fn a_lost_volume_gets_the_id_of_before_or_the_path() {
+        let rule = |if_new: Option<&str>| Rule {
+            wanted: WantedBenchId { always: None, if_new: if_new.map(Into::into) },
+            root: PATH.into(),
+            creates: true,
+            is_copy: false,
+            is_lost: true,
+        };
+        let expected = json!({"bench_id": "new", FORMER_KEY: [FROM_PATH]});
+        assert_eq!(added(&rule(Some("new")), &json!({}), true), expected);
+        assert_eq!(added(&rule(None), &json!({}), true), json!({}));
+        assert_eq!(added(&rule(Some("new")), &json!({"bench_id": "b"}), true), json!({}));
+    }
+
+    #[test]
     fn a_copy_has_no_former_id() {
         let wanted = WantedBenchId { always: Some("b".into()), if_new: None };
-        let rule = Rule { wanted, root: PATH.into(), creates: true, is_copy: true };
+        let rule = Rule { wanted, root: PATH.into(), creates: true, is_copy: true, is_lost: false };
         assert_eq!(added(&rule, &json!({"bench_id": "a"}), false), json!({}));
         assert_eq!(
             added(&rule, &json!({"bench_id": "a", FORMER_KEY: ["c"]}), false),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::database::{self, Origin};
 use super::files::FileSwap;
 use super::hold::{Held, take};
-use super::settle::{forget_caches, mute, write_keys};
+use super::settle::{forget_caches, make_bench, mute, write_keys};
 use super::source::Source;
 use crate::leader::context::Context;
 use crate::outcome::refusal::Refusal;
@@ -126,6 +126,7 @@ async fn replace(held: &Held<'_>, request: &Request) -> Flow<()> {
     let status = context.pod.status.clone();
     let progress: Progress = Arc::new(move |_| status.progress());
     let mut origin = Origin::default();
+    make_bench(context, !request.database).await?;
     if request.database {
         origin = database::replace(context, client, &login, source, &progress).await?;
     }

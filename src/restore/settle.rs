@@ -5,7 +5,9 @@ use std::path::Path;
 use super::hold::Held;
 use super::keys;
 use super::run::Request;
-use crate::frappe::site_config;
+use crate::frappe::bench_id::Rule;
+use crate::frappe::common_config::{self, Wanted};
+use crate::frappe::{site_config, sites};
 use crate::leader::context::Context;
 use crate::outcome::Result;
 use crate::overlay::caches::Caches;
@@ -24,6 +26,19 @@ pub async fn write_keys(held: &Held<'_>, request: &Request, folder: &Path) -> Re
         );
     }
     site_config::edit(folder, |config| keys::merge(config, &backup, request.database && request.files)).await
+}
+
+/// Gives a volume without a site its bench id and default site, before it has a site: a bootstrap that finds one
+/// regards the bench as an old one, which keeps Frappe's default id, and the jobs that wait are in queues of another name.
+pub async fn make_bench(context: &Context<'_>, keeps_database: bool) -> Result<()> {
+    let (config, bench) = (&context.pod.config, &context.pod.bench);
+    if sites::has_any(bench) {
+        return Ok(());
+    }
+    let only_if_absent = vec![("default_site", context.site.into())];
+    let bench_id = Some(Rule::of_restore(config, keeps_database));
+    let wanted = Wanted { only_if_absent, bench_id, ..Wanted::default() };
+    common_config::merge(bench, &wanted).await.map(drop)
 }
 
 /// Marks the site as a copy, before any of its code runs: its mails are muted, its scheduler is paused.

@@ -163,6 +163,33 @@ fn a_lost_volume_comes_back_alone() {
     assert!(!ended.stderr.contains("site.is_copy"), "it is the same installation: {ended}");
 }
 
+/// Jobs wait in queues whose names begin with the bench id, which is on the volume alone.
+#[test]
+fn a_lost_volume_gets_its_bench_id_again() {
+    let backed = Backed::new();
+    let id = backed.backup();
+    let stage = &backed.archived.stage;
+    let sites = stage.bench.sites();
+    for folder in [sites.join(stage.site), sites.join(".cauldron")] {
+        fs::remove_dir_all(folder).expect("a lost volume");
+    }
+    fs::remove_file(sites.join("common_site_config.json")).expect("a lost volume");
+    let restore = backed.restore_on(stage, &format!("{id} --only files"));
+    restore.set("CAULDRON_BENCH_ID_IF_NEW", "production.erp").run().exits(0);
+    stage.leader().run().exits(0);
+    let common = stage.bench.read_config("common_site_config.json");
+    assert_eq!((&common["bench_id"], &common["default_site"]), (&"production.erp".into(), &stage.site.into()));
+    let former = common["cauldron_former_bench_ids"].as_array().expect("ids");
+    assert_eq!(former.len(), 1, "jobs of a bench that had Frappe's default id: {former:?}");
+    // The control: a new installation has none, and the original's jobs are not its own.
+    let new = new_stage();
+    fs::remove_file(new.bench.sites().join("common_site_config.json")).expect("an empty volume");
+    backed.restore_on(&new, &id).set("CAULDRON_BENCH_ID_IF_NEW", "copy").run().exits(0);
+    let common = new.bench.read_config("common_site_config.json");
+    assert_eq!(common["bench_id"], "copy");
+    assert!(!common.contains_key("cauldron_former_bench_ids"), "{common:?}");
+}
+
 #[test]
 fn a_backup_of_another_site_is_refused_until_it_is_renamed() {
     let backed = Backed::new();

@@ -10,11 +10,14 @@ restore, {{ $r.from | quote }}{{ with $r.only }}, --only, {{ . }}{{ end }}, --co
 {{- end }}
 
 {{/*
-What a restore has beside the variables of a backup: the administrator's login, which creates a database or a role that does not exist; and the drain
-of the roles, for which it waits.
+What a restore has beside the variables of a backup: the administrator's login, which creates a database or a role that does not exist; the drain of
+the roles, for which it waits; and the bench id of an empty volume, as the bootstrap has it.
 */}}
 {{- define "cauldron-frappe.restoreEnv" -}}
 {{ include "cauldron-frappe.adminEnv" . }}
+{{- if not (include "cauldron-frappe.benchId" .) }}
+- {name: CAULDRON_BENCH_ID_IF_NEW, value: {{ include "cauldron-frappe.newBenchId" . | quote }}}
+{{- end }}
 - {name: CAULDRON_DRAIN, value: {{ printf "%ds" (int .Values.frappe.drainSeconds) | quote }}}
 {{- end }}
 
