@@ -6,6 +6,8 @@ mod support;
 mod dns;
 #[path = "wait_deps/login.rs"]
 mod login;
+#[path = "wait_deps/name_server.rs"]
+mod name_server;
 #[path = "wait_deps/pooler.rs"]
 mod pooler;
 #[path = "wait_deps/postgres.rs"]

@@ -7,11 +7,12 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use nix::sys::signal::Signal;
 
+use crate::name_server::{NXDOMAIN, NameServer, REFUSED, Reply, SERVFAIL, answer};
 use crate::support::redis::Redis;
 use crate::support::skip::skipped;
 use crate::term::ends_at_once;
@@ -85,6 +86,11 @@ fn a_dead_first_server_is_passed_over() {
 #[test]
 fn a_truncated_answer_is_asked_for_again_over_tcp() {
     run_in_namespace("dns::inside_a_truncated_answer_is_asked_for_again_over_tcp");
+}
+
+#[test]
+fn a_name_of_the_hosts_file_is_asked_of_nobody() {
+    run_in_namespace("dns::inside_a_name_of_the_hosts_file_is_asked_of_nobody");
 }
 
 #[test]
@@ -214,101 +220,28 @@ fn inside_a_truncated_answer_is_asked_for_again_over_tcp() {
     assert!(over_tcp.load(Ordering::Relaxed) > 1, "glibc and the binary both asked over TCP");
 }
 
+#[test]
+#[ignore = "run by a_name_of_the_hosts_file_is_asked_of_nobody in its namespace"]
+fn inside_a_name_of_the_hosts_file_is_asked_of_nobody() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "127.0.0.1 redis pg.example.com\n").expect("a hosts file");
+    let mounted = Command::new("mount").arg("--bind").arg(file.path()).arg("/etc/hosts").status();
+    assert!(mounted.is_ok_and(|status| status.success()), "no hosts file");
+    let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 53)).expect("port 53");
+    for name in ["redis", "pg.example.com"] {
+        glibc_and_the_binary_resolve(name);
+    }
+    silent.set_nonblocking(true).expect("a socket");
+    assert!(silent.recv_from(&mut [0; 512]).is_err(), "a name server was asked");
+    // The control: another name is a question for it.
+    WaitDeps::new().set("REDIS_QUEUE", "redis://absent:6379/1").timeout("1s").run().expect(69);
+    silent.recv_from(&mut [0; 512]).expect("a query");
+}
+
 fn whole(name: &str, is_a: bool) -> Option<Reply> {
     Some(match (name, is_a) {
         ("redis.example.com", true) => Reply::Loopback,
         ("redis.example.com", false) => Reply::Code(0),
         _ => Reply::Code(NXDOMAIN),
     })
-}
-
-const SERVFAIL: u8 = 2;
-const NXDOMAIN: u8 = 3;
-const REFUSED: u8 = 5;
-
-/// A reply to one query.
-enum Reply {
-    /// The address 127.0.0.1.
-    Loopback,
-    /// No address, and this response code (RFC 1035, 4.1.1).
-    Code(u8),
-    /// An empty answer with the bit that says so (TC).
-    Truncated,
-}
-
-/// A name server on 127.0.0.1.
-struct NameServer {
-    queries: Arc<AtomicU32>,
-    /// False answers every query with NXDOMAIN.
-    resolves: Arc<AtomicBool>,
-    thread: thread::JoinHandle<()>,
-}
-
-impl NameServer {
-    /// Answers A queries for the given names with 127.0.0.1 and all others with NXDOMAIN.
-    fn start(names: &[&str]) -> Self {
-        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        Self::replying(move |name, is_a| {
-            let is_known = names.iter().any(|known| known == name);
-            Some(match (is_known, is_a) {
-                (true, true) => Reply::Loopback,
-                (true, false) => Reply::Code(0),
-                (false, _) => Reply::Code(NXDOMAIN),
-            })
-        })
-    }
-
-    /// Answers by a rule of name and type; `None` answers nothing.
-    fn replying(rule: impl Fn(&str, bool) -> Option<Reply> + Send + 'static) -> Self {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 53)).expect("port 53");
-        let (queries, resolves) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(true)));
-        let (counted, is_on) = (queries.clone(), resolves.clone());
-        let thread = thread::spawn(move || {
-            let mut packet = [0; 512];
-            while let Ok((length, from)) = socket.recv_from(&mut packet) {
-                if length == 0 {
-                    return;
-                }
-                counted.fetch_add(1, Ordering::Relaxed);
-                let rule = |name: &str, is_a| {
-                    if is_on.load(Ordering::Relaxed) { rule(name, is_a) } else { Some(Reply::Code(NXDOMAIN)) }
-                };
-                if let Some(reply) = answer(&packet[..length], &rule) {
-                    let _ = socket.send_to(&reply, from);
-                }
-            }
-        });
-        Self { queries, resolves, thread }
-    }
-
-    /// Frees the port.
-    fn stop(self) {
-        let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
-        client.send_to(&[], (Ipv4Addr::LOCALHOST, 53)).expect("a name server");
-        self.thread.join().expect("a name server");
-    }
-}
-
-fn answer(query: &[u8], rule: &dyn Fn(&str, bool) -> Option<Reply>) -> Option<Vec<u8>> {
-    let (mut at, mut labels) = (12, Vec::new());
-    while query[at] != 0 {
-        let end = at + 1 + query[at] as usize;
-        labels.push(String::from_utf8_lossy(&query[at + 1..end]).to_lowercase());
-        at = end;
-    }
-    let is_a = query[at + 1..at + 3] == [0, 1];
-    let (code, has_address, truncated) = match rule(&labels.join("."), is_a)? {
-        Reply::Loopback => (0, true, 0),
-        Reply::Code(code) => (code, false, 0),
-        Reply::Truncated => (0, false, 2),
-    };
-    let mut reply = query[..at + 5].to_vec();
-    // A response with recursion available.
-    reply[2] = 0x81 | truncated;
-    reply[3] = 0x80 | code;
-    reply[6..12].copy_from_slice(&[0, u8::from(has_address), 0, 0, 0, 0]);
-    if has_address {
-        reply.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1]);
-    }
-    Some(reply)
 }
