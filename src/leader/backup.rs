@@ -127,7 +127,7 @@ async fn check(context: &Context<'_>, leadership: &Leadership) -> Flow<PgDump> {
     checked.map_err(|stopped| match stopped {
         Stopped::Fault(fault) => {
             let hint = format!("{}, or set CAULDRON_MIGRATE_BACKUPS=0", fault.hint);
-            Fault { hint: hint.into(), ..fault }.into()
+            Fault { hint, ..fault }.into()
         }
         signal @ Stopped::Signal(_) => signal,
     })

@@ -178,7 +178,10 @@ fn a_lost_volume_gets_its_bench_id_again() {
     restore.set("CAULDRON_BENCH_ID_IF_NEW", "production.erp").run().exits(0);
     stage.leader().run().exits(0);
     let common = stage.bench.read_config("common_site_config.json");
-    assert_eq!((&common["bench_id"], &common["default_site"]), (&"production.erp".into(), &stage.site.into()));
+    assert_eq!(
+        (&common["bench_id"], &common["default_site"]),
+        (&"production.erp".into(), &stage.site.into())
+    );
     let former = common["cauldron_former_bench_ids"].as_array().expect("ids");
     assert_eq!(former.len(), 1, "jobs of a bench that had Frappe's default id: {former:?}");
     // The control: a new installation has none, and the original's jobs are not its own.
