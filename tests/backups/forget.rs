@@ -63,7 +63,7 @@ fn a_killed_forget_leaves_whole_backups_and_the_next_one_does_the_rest() {
     let began = Instant::now();
     template.forgotten();
     let whole = began.elapsed();
-    assert_eq!(template.ids(), [template.newest.clone()]);
+    assert_eq!(template.ids(), std::slice::from_ref(&template.newest));
     for number in 0..moments::kills() {
         template.again();
         let forget = template.forget().spawn();
@@ -79,7 +79,7 @@ fn a_killed_forget_leaves_whole_backups_and_the_next_one_does_the_rest() {
             assert!(template.ids().contains(&taken), "{number}");
         } else {
             template.forgotten();
-            assert_eq!(template.ids(), [template.newest.clone()]);
+            assert_eq!(template.ids(), std::slice::from_ref(&template.newest));
         }
         assert_eq!(site.locks(), 0, "{number}");
         site.is_sound();

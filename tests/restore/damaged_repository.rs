@@ -24,8 +24,13 @@ struct Damage {
     is_slow: bool,
 }
 
+/// What is done to a file.
+type Change = fn(&Path);
+/// What is done to a manifest.
+type Forgery = fn(&mut Value);
+
 /// Changes of one file.
-const OF_A_FILE: [(&str, fn(&Path)); 3] =
+const OF_A_FILE: [(&str, Change); 3] =
     [("has another byte", other_byte), ("is cut off", cut), ("is gone", gone)];
 
 fn other_byte(path: &Path) {
@@ -143,7 +148,7 @@ fn damages(backed: &Backed) -> Vec<Damage> {
             Box::new(move |backed| forget(backed, part)),
         );
     }
-    let manifests: [(&str, bool, fn(&mut Value)); 4] = [
+    let manifests: [(&str, bool, Forgery); 4] = [
         ("another digest", true, |manifest| manifest["database"]["sha256"] = json!("0".repeat(64))),
         ("another number of rows", true, |manifest| {
             manifest["database"]["tables"]["public.tabNote"] = json!(1);
