@@ -7,9 +7,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::stage::{self, SITE};
-use crate::support::binary::Pod;
+use crate::support::binary::{LONG, Pod};
 use crate::support::http;
 use crate::support::stage::ready;
+use crate::support::wait::eventually;
 
 const COUNT: &str = "/api/method/frappe.sample.count";
 
@@ -142,6 +143,8 @@ fn requests_are_logged_and_counted() {
     for name in ["X-Request-Id", "X-Frappe-Request-Id"] {
         assert!(answer.body.contains(&format!("\"{name}\":\"the-proxys-own\"")), "{}", answer.body);
     }
+    // The line is written once the answer has been sent.
+    pod.says("\"request_id\":\"the-proxys-own\"");
     let lines = pod.log();
     let line = lines.lines().find(|line| line.contains("the-proxys-own")).expect("a line");
     for field in [
@@ -161,11 +164,14 @@ fn requests_are_logged_and_counted() {
         assert!(line.contains(field), "{field}: {line}");
     }
     assert!(!pod.log().contains("secret-of-a-session") && !pod.log().contains("/assets/assets.json"));
-    let metrics = pod.body("/metrics");
+    // The client has the last answer before we have counted it.
+    let idle = "cauldron_frappe_http_requests_in_flight 0\n";
+    let metrics = eventually(LONG, "no request is in flight", || {
+        Some(pod.body("/metrics")).filter(|metrics| metrics.contains(idle))
+    });
     for line in [
         "cauldron_frappe_http_requests_total{route=\"assets\",status=\"2xx\"} 1\n",
         "cauldron_frappe_http_requests_total{route=\"pages\",status=\"4xx\"} 1\n",
-        "cauldron_frappe_http_requests_in_flight 0\n",
         "cauldron_frappe_http_request_duration_seconds_count{route=\"api\"} 2\n",
     ] {
         assert!(metrics.contains(line), "{line}{metrics}");
