@@ -5,6 +5,8 @@
 mod all;
 #[path = "images/baked.rs"]
 mod baked;
+#[path = "images/cluster.rs"]
+mod cluster;
 #[path = "images/compose.rs"]
 mod compose;
 #[path = "images/gate.rs"]
@@ -13,6 +15,8 @@ mod gate;
 mod installation;
 #[path = "images/kube.rs"]
 mod kube;
+#[path = "images/kubectl.rs"]
+mod kubectl;
 #[path = "images/kubelet.rs"]
 mod kubelet;
 #[path = "images/live_events.rs"]
@@ -21,15 +25,23 @@ mod live_events;
 mod made;
 #[path = "images/newest.rs"]
 mod newest;
+#[path = "images/pod.rs"]
+mod pod;
 #[path = "images/podman.rs"]
 mod podman;
+#[path = "images/reader.rs"]
+mod reader;
 #[allow(dead_code)] // What the gate's tests ask for.
 #[path = "gate/release.rs"]
 mod release;
+#[path = "images/runbooks.rs"]
+mod runbooks;
 #[path = "images/scratch.rs"]
 mod scratch;
 #[path = "images/servers.rs"]
 mod servers;
+#[path = "images/shell.rs"]
+mod shell;
 mod support;
 #[path = "images/ways.rs"]
 mod ways;

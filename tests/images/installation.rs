@@ -27,6 +27,10 @@ pub const SECRET: &str = "cauldron-secrets";
 /// The content of a Secret.
 pub type Keys = BTreeMap<&'static str, String>;
 
+pub fn keys(pairs: &[(&'static str, &str)]) -> Keys {
+    pairs.iter().map(|(key, text)| (*key, (*text).to_owned())).collect()
+}
+
 /// A release, removed when dropped.
 pub struct Installation {
     pub servers: Servers,
@@ -40,8 +44,7 @@ pub struct Installation {
 impl Installation {
     /// The default values as an arbitrary uid; its claim is there, and empty. `None`, told by name, without Helm.
     pub fn new(test: &str, name: &str) -> Option<Self> {
-        let keys = [("db-root-password", PASSWORD), ("admin-password", "admin")];
-        let keys = keys.map(|(key, text)| (key, text.to_owned())).into();
+        let keys = keys(&[("db-root-password", PASSWORD), ("admin-password", "admin")]);
         Self::of(test, name, &[], &Setup::default(), [(SECRET, keys)].into())
     }
 
@@ -53,7 +56,7 @@ impl Installation {
         setup: &Setup,
         secrets: BTreeMap<&'static str, Keys>,
     ) -> Option<Self> {
-        let objects = rendered(test, values)?;
+        let objects = rendered(test, values, &[])?;
         let mounted = tempfile::tempdir().expect("a folder");
         let installation =
             Self { servers: Servers::with(name, setup), objects, image: FRAPPE, secrets, mounted };
@@ -87,10 +90,13 @@ impl Installation {
     fn claim(&self) {
         let claim = self.objects.iter().find(|object| object["kind"] == "PersistentVolumeClaim");
         self.play(claim.expect("a claim"), &[]);
-        let root = self.volume();
-        std::fs::create_dir(root.join("lost+found")).expect("a folder of the volume");
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o2775);
-        std::fs::set_permissions(&root, mode).expect("the volume's mode");
+        as_a_disk(&self.volume());
+    }
+
+    /// Another claim, whose name begins with `erp-`.
+    pub fn claim_of_name(&self, name: &str) {
+        podman(&["volume", "create", name]);
+        as_a_disk(podman(&["volume", "inspect", "--format={{.Mountpoint}}", name]).as_ref());
     }
 
     /// Where the claim is on this machine.
@@ -99,12 +105,23 @@ impl Installation {
         podman(&["volume", "inspect", "--format={{.Mountpoint}}", name]).into()
     }
 
+    #[track_caller]
     fn play(&self, object: &Value, options: &[&str]) {
+        self.try_play(object, options).expect("podman plays it");
+    }
+
+    fn try_play(&self, object: &Value, options: &[&str]) -> Result<(), String> {
         let mut file = tempfile::Builder::new().suffix(".yaml").tempfile().expect("a file");
         file.write_all(object.to_string().as_bytes()).expect("a file");
         let network = format!("--network={}", self.servers.network);
         let path = file.path().to_str().expect("a path");
-        podman(&[&["kube", "play", &network, "--log-driver=k8s-file"], options, &[path]].concat());
+        let played =
+            output(&[&["kube", "play", &network, "--log-driver=k8s-file"], options, &[path]].concat());
+        if played.status.success() {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&played.stderr).into_owned())
+        }
     }
 
     /// A Deployment's or Job's pod, or the one of `helm test`.
@@ -119,6 +136,11 @@ impl Installation {
         }
         let template = object["spec"]["template"].clone();
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"]})
+    }
+
+    /// The chart's objects with these values, in the words of Helm's command line.
+    pub fn upgraded(&self, words: &[String]) -> Vec<Value> {
+        rendered("", &[], words).expect("Helm is there")
     }
 
     /// The pod of a role, called as its Service.
@@ -147,23 +169,41 @@ impl Installation {
     }
 
     /// The address of each role's Service: its first pod's.
-    fn services(&self) -> Vec<(String, String)> {
+    pub fn services(&self) -> Vec<(String, String)> {
         let roles = (110..).zip(ROLES);
         roles.map(|(number, role)| (self.servers.address(number), service_of(role))).collect()
     }
 
     fn play_pod(&self, role: &str, name: String, image: &str, address: Option<&str>) -> Played {
+        self.play_this(self.pod(role), name, image, address)
+    }
+
+    #[track_caller]
+    fn play_this(&self, pod: Value, name: String, image: &str, address: Option<&str>) -> Played {
+        self.try_pod(pod, name, image, address).expect("podman plays the pod")
+    }
+
+    /// Any pod, as podman takes it.
+    ///
+    /// # Errors
+    /// An init container failed, or podman did.
+    pub fn try_pod(
+        &self,
+        mut pod: Value,
+        name: String,
+        image: &str,
+        address: Option<&str>,
+    ) -> Result<Played, String> {
         output(&["pod", "rm", "--force", "--time=0", &name]);
-        let main = self.pod(role)["spec"]["containers"][0]["name"].as_str().expect("a name").to_owned();
-        let mut pod = self.pod(role);
+        let main = pod["spec"]["containers"][0]["name"].as_str().expect("a name").to_owned();
         self.mount_secrets(&mut pod);
         let mut pod = for_podman(pod, &name, image, &self.servers.dns);
         let services = self.services().into_iter().map(|(address, service)| (address, vec![service]));
         let hosts = self.servers.hosts.iter().cloned().chain(services);
         pod["spec"]["hostAliases"] =
             hosts.map(|(ip, hostnames)| json!({"ip": ip, "hostnames": hostnames})).collect();
-        self.play(&pod, &address.into_iter().collect::<Vec<_>>());
-        Played { container: format!("{name}-{main}"), pod: name }
+        self.try_play(&pod, &address.into_iter().collect::<Vec<_>>())?;
+        Ok(Played { container: format!("{name}-{main}"), pod: name })
     }
 
     /// podman 4.3 has no volumes of Secrets: each is a folder with what a kubelet writes there. So is the volume of a CSI
@@ -199,7 +239,7 @@ impl Installation {
     }
 
     fn remove(&self) {
-        let pods = podman(&["pod", "ls", "--format={{.Name}}", "--filter=name=^erp-cauldron-frappe-"]);
+        let pods = podman(&["pod", "ls", "--format={{.Name}}", "--filter=name=^erp-"]);
         for pod in pods.lines() {
             output(&["pod", "rm", "--force", "--time=0", pod]);
         }
@@ -219,9 +259,15 @@ impl Drop for Installation {
     }
 }
 
+fn as_a_disk(root: &Path) {
+    std::fs::create_dir(root.join("lost+found")).expect("a folder of the volume");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o2775);
+    std::fs::set_permissions(root, mode).expect("the volume's mode");
+}
+
 /// A pod that was played.
 pub struct Played {
-    pod: String,
+    pub pod: String,
     /// The role's own.
     pub container: String,
 }
@@ -252,7 +298,7 @@ impl Played {
 }
 
 /// What Helm renders for the default values, with the image of these tests and a user that nobody has heard of.
-fn rendered(test: &str, values: &[&Path]) -> Option<Vec<Value>> {
+fn rendered(test: &str, values: &[&Path], words: &[String]) -> Option<Vec<Value>> {
     let helm = repository().join("target/tools/helm");
     if !helm.exists() {
         skipped(test, "no helm (make install-images)");
@@ -269,6 +315,7 @@ fn rendered(test: &str, values: &[&Path]) -> Option<Vec<Value>> {
             "--set-json=frappe.podSecurityContext.runAsGroup=0",
             "--set-json=frappe.podSecurityContext.fsGroup=0",
         ])
+        .args(words)
         .current_dir(repository())
         .output()
         .expect("helm runs");

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::installation::{Installation, Keys, Played, SECRET, SITE};
+use crate::installation::{Installation, Keys, Played, SECRET, SITE, keys};
 use crate::made::images;
 use crate::podman::{output, repository, status};
 use crate::servers::{PASSWORD, Servers, Setup};
@@ -53,10 +53,6 @@ struct Way {
     secrets: fn(&Authority) -> BTreeMap<&'static str, Keys>,
     /// The owner's role, which makes database and role beforehand.
     owner: Option<&'static str>,
-}
-
-fn keys(pairs: &[(&'static str, &str)]) -> Keys {
-    pairs.iter().map(|(key, text)| (*key, (*text).to_owned())).collect()
 }
 
 fn with_tls(authority: &Authority) -> Setup {

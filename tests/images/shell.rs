@@ -1,0 +1,165 @@
+//! A shell for the blocks of the pages: it finds a `kubectl` and a `helm` that hand their words and stdin to the test and print
+//! what it answers, for a cluster of podman's pods (cluster.rs). A word that is not known here fails.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+use base64::Engine;
+
+use crate::cluster::{Cluster, State};
+use crate::kubectl::kubectl;
+use crate::podman::repository;
+
+/// One request: words and stdin, each ended by NUL, in base64 on one line. The answer: code, stdout and stderr.
+const PROGRAM: &str = r#"#!/bin/bash
+exec 3<>"/dev/tcp/127.0.0.1/PORT"
+{ printf '%s\0' "${0##*/}" "$@" ""; [ -t 0 ] || cat; } | base64 -w0 >&3
+echo >&3
+read -r code <&3; read -r out <&3; read -r err <&3
+base64 -d <<<"$err" >&2
+base64 -d <<<"$out"
+exit "$code"
+"#;
+
+/// What a program prints, and its exit code.
+pub struct Answer {
+    pub code: i32,
+    pub out: Vec<u8>,
+    pub err: Vec<u8>,
+}
+
+pub fn said(text: impl Into<Vec<u8>>) -> Answer {
+    Answer { code: 0, out: text.into(), err: Vec::new() }
+}
+
+pub fn failed(text: impl Into<String>) -> Answer {
+    Answer { code: 1, out: Vec::new(), err: (text.into() + "\n").into() }
+}
+
+/// A shell whose `kubectl` and `helm` are these.
+pub struct Shell {
+    folder: tempfile::TempDir,
+}
+
+impl Shell {
+    pub fn new(cluster: &Cluster) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let folder = tempfile::tempdir().expect("a folder");
+        for program in ["kubectl", "helm"] {
+            let path = folder.path().join(program);
+            std::fs::write(&path, PROGRAM.replace("PORT", &port.to_string())).expect("a program");
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(path, mode).expect("its mode");
+        }
+        // It ends with the test's process: it must not keep the installation, which is removed when dropped.
+        let state = Arc::downgrade(&cluster.shared());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let Some(state) = state.upgrade() else { return };
+                std::thread::spawn(move || serve(stream, &state));
+            }
+        });
+        Self { folder }
+    }
+
+    /// Runs a script of a page in the repository's folder, with `input` for what prompts.
+    pub fn run(&self, script: &str, input: &str) -> Output {
+        let path = format!("{}:{}", self.folder.path().display(), std::env::var("PATH").unwrap_or_default());
+        let mut shell = Command::new("bash")
+            .args(["-euo", "pipefail", "-c", script])
+            .current_dir(repository())
+            .env("PATH", path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("bash runs");
+        shell.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("its input");
+        shell.wait_with_output().expect("an end")
+    }
+}
+
+fn serve(stream: TcpStream, state: &Mutex<State>) {
+    let base64 = base64::engine::general_purpose::STANDARD;
+    let mut line = String::new();
+    if BufReader::new(&stream).read_line(&mut line).is_err() {
+        return;
+    }
+    let bytes = base64.decode(line.trim()).unwrap_or_default();
+    let mut parts = bytes.split(|byte| *byte == 0);
+    let mut words = Vec::new();
+    for part in parts.by_ref().take_while(|part| !part.is_empty()) {
+        words.push(String::from_utf8_lossy(part).into_owned());
+    }
+    let stdin = parts.collect::<Vec<_>>().join(&0);
+    let answer = match words.split_first() {
+        Some((program, words)) if program == "helm" => helm(words, state),
+        Some((_, words)) => kubectl(words, &stdin, state),
+        None => failed("no words"),
+    };
+    let text = format!("{}\n{}\n{}\n", answer.code, base64.encode(answer.out), base64.encode(answer.err));
+    let _ = (&stream).write_all(text.as_bytes());
+}
+
+/// The words without what is the same in each, its options, and what follows `--`.
+pub struct Words {
+    pub plain: Vec<String>,
+    pub options: Vec<(String, String)>,
+    pub after: Vec<String>,
+}
+
+impl Words {
+    pub fn of(words: &[String], with_value: &[&str]) -> Self {
+        let (mut plain, mut options, mut after) = (Vec::new(), Vec::new(), Vec::new());
+        let mut words = words.iter().cloned();
+        while let Some(word) = words.next() {
+            if word == "--" {
+                after = words.by_ref().collect();
+            } else if let Some((name, value)) = word.strip_prefix("--").and_then(|word| word.split_once('='))
+            {
+                options.push((format!("--{name}"), value.to_owned()));
+            } else if with_value.contains(&&*word) {
+                options.push((word, words.next().unwrap_or_default()));
+            } else if word.starts_with('-') && word.len() > 1 {
+                options.push((word, String::new()));
+            } else {
+                plain.push(word);
+            }
+        }
+        Self { plain, options, after }
+    }
+
+    pub fn option(&self, name: &str) -> Option<&str> {
+        self.options.iter().find(|(option, _)| option == name).map(|(_, value)| &**value)
+    }
+}
+
+fn helm(words: &[String], state: &Mutex<State>) -> Answer {
+    let words = Words::of(words, &["-n", "-f", "--set", "--set-string", "--set-json"]);
+    let mut state = state.lock().expect("the state");
+    let kept = |word: &str| ["--set", "--set-string", "--set-json", "--values"].contains(&word);
+    let values = words.options.iter().map(|(option, value)| match &**option {
+        "-f" => ("--values".to_owned(), value.clone()),
+        _ => (option.clone(), value.clone()),
+    });
+    let given = values.filter(|(option, _)| kept(option)).map(|(option, value)| format!("{option}={value}"));
+    match words.plain.first().map(String::as_str) {
+        Some("upgrade" | "install") => {
+            let before = words.option("--reuse-values").and(state.revisions.last().cloned());
+            let all = before.unwrap_or_default().into_iter().chain(given).collect();
+            state.release(all);
+            said("Release \"erp\" has been upgraded. Happy Helming!\n")
+        }
+        Some("rollback") => {
+            let Some(before) = state.revisions.iter().rev().nth(1).cloned() else {
+                return failed("no revision");
+            };
+            state.release(before);
+            said("Rollback was a success! Happy Helming!\n")
+        }
+        other => failed(format!("helm {other:?} is not known here")),
+    }
+}
