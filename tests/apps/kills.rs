@@ -9,11 +9,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rand::{RngExt, SeedableRng};
 
 use crate::apps_bench::{AppsBench, contents, done, wanted};
 use crate::support::binary::Pod;
 use crate::support::git::Repository;
+use crate::support::moments;
 use crate::support::tree::with_descendants;
 use crate::support::wait::within;
 use crate::wheel;
@@ -81,18 +81,13 @@ fn a_bundle_is_complete_or_absent_after_a_kill_at_any_moment() {
     let takes = begin.elapsed();
     let complete = comparable(&reference.bundle());
     assert!(complete.len() > 80, "{complete:?}");
-    let kills = if std::env::var("CAULDRON_DRILL").is_ok() { KILLS_OF_THE_DRILL } else { KILLS };
-    let seed = std::env::var("CAULDRON_DRILL_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok())
-        .unwrap_or_else(rand::random);
-    println!("CAULDRON_DRILL_SEED={seed}");
-    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    let kills = if moments::is_drill() { KILLS_OF_THE_DRILL } else { KILLS };
+    let mut random = moments::random();
     let apps = AppsBench::new();
     let (mut killed, mut published) = (0, 0);
     while killed < kills {
         let mut pod = fetch(&apps).spawn();
-        let moment = takes.mul_f64(random.random_range(0.0..1.0));
+        let moment = moments::within(&mut random, takes);
         let ended = within(moment, || pod.exit());
         if ended.is_none() {
             kill_tree(&pod);

@@ -18,6 +18,7 @@ use innocents::Innocents;
 
 use crate::stage::{self, SITE};
 use crate::support::binary::{LONG, Pod};
+use crate::support::moments::is_drill;
 use crate::support::skip::skipped;
 use crate::support::stage::{Stage, ready};
 use crate::support::usage::{Usage, occupied};
@@ -29,10 +30,6 @@ const STOP: Duration = Duration::from_secs(60);
 const MAX_GROWTH_KB: u64 = 192 * 1024;
 /// What one connection may add.
 const CONNECTION_KB: u64 = 24;
-
-fn is_full() -> bool {
-    std::env::var("CAULDRON_DRILL").is_ok_and(|scale| scale == "full")
-}
 
 /// A pod with 64 MB for buffered bodies, as in a container. Without a mount namespace it uses the disk.
 fn serving(stage: &Stage) -> Pod {
@@ -46,7 +43,7 @@ fn serving(stage: &Stage) -> Pod {
 }
 
 fn attacks() -> Vec<Attack> {
-    let (many, uploads) = if is_full() { (10_000, 200) } else { (200, 20) };
+    let (many, uploads) = if is_drill() { (10_000, 200) } else { (200, 20) };
     vec![
         Attack::IdleConnections(many),
         Attack::SlowHeads(many / 4),
@@ -96,7 +93,7 @@ fn connections_reset_at_every_byte_leave_nothing() {
         for end in 0..=bytes.len() {
             attacker::reset_after(stage.port, &bytes[..end]);
         }
-        for read in (0..400).step_by(if is_full() { 1 } else { 5 }) {
+        for read in (0..400).step_by(if is_drill() { 1 } else { 5 }) {
             attacker::reset_after_reading(stage.port, &bytes, read);
         }
     }

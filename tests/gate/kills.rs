@@ -5,13 +5,14 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use rand::{RngExt, SeedableRng};
+use rand::RngExt;
 
 use crate::release::LATER;
 use crate::stage::{GateStage, LONG};
 use crate::support::barrier::Barrier;
 use crate::support::binary::Pod;
 use crate::support::generation::{Generation, of_each_generation};
+use crate::support::moments::{self, is_drill};
 use crate::upgrade::held_at;
 
 const STEPS: [&str; 4] =
@@ -27,7 +28,7 @@ enum Victim {
 /// Returns all steps in `make drill`, else two: each step is tested with some victim.
 fn steps(victim: Victim) -> impl Iterator<Item = &'static str> {
     let first = victim as usize;
-    (0..if is_full() { STEPS.len() } else { 2 }).map(move |number| STEPS[(first + number * 2) % STEPS.len()])
+    (0..if is_drill() { STEPS.len() } else { 2 }).map(move |number| STEPS[(first + number * 2) % STEPS.len()])
 }
 
 fn strike(stage: &GateStage, step: &str, victim: Victim) {
@@ -103,11 +104,8 @@ fn killed_after_the_record() {
 /// count: it is checked like the others, and the next try comes earlier.
 #[test]
 fn killed_at_random_moments() {
-    let kills = if is_full() { 100 } else { 6 };
-    let seed = std::env::var("CAULDRON_DRILL_SEED").ok().and_then(|text| text.parse().ok());
-    let seed: u64 = seed.unwrap_or_else(rand::random);
-    println!("drill: CAULDRON_DRILL_SEED={seed} repeats this run");
-    let mut dice = rand::rngs::StdRng::seed_from_u64(seed);
+    let kills = if is_drill() { 100 } else { 6 };
+    let mut dice = moments::random();
     let stage = GateStage::new();
     let (mut hits, mut tries, mut longest_ms) = (0, 0, 1_500);
     while hits < kills {
@@ -138,10 +136,6 @@ fn killed_at_random_moments() {
         assert!(!stage.in_maintenance());
     }
     println!("drill: {hits} kills met their victim in a migration, {tries} of {tries} moments converged");
-}
-
-pub fn is_full() -> bool {
-    std::env::var("CAULDRON_DRILL").is_ok_and(|scale| scale == "full")
 }
 
 /// Kills the victim; returns true if it existed.

@@ -1,10 +1,9 @@
 //! Eight pods of two versions, started in several orders: exactly one migrates, once, and all of them serve.
 
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
 
-use crate::kills::is_full;
 use crate::stage::{GateStage, LONG};
+use crate::support::moments;
 use crate::support::wait::eventually;
 use crate::support::web::Web;
 
@@ -119,13 +118,11 @@ fn the_new_leader_last() {
 /// `make drill` runs ten random orders; CAULDRON_DRILL_SEED repeats one.
 #[test]
 fn in_random_order() {
-    let seed = std::env::var("CAULDRON_DRILL_SEED").ok().and_then(|text| text.parse().ok());
-    let seed: u64 = seed.unwrap_or_else(rand::random);
-    let mut dice = rand::rngs::StdRng::seed_from_u64(seed);
-    for round in 0..if is_full() { 10 } else { 1 } {
+    let mut dice = moments::random();
+    for round in 0..if moments::is_drill() { 10 } else { 1 } {
         let mut order = ALTERNATING;
         order.shuffle(&mut dice);
-        println!("drill: CAULDRON_DRILL_SEED={seed}, round {round}: {order:?}");
+        println!("drill: round {round}: {order:?}");
         let stage = GateStage::with_release();
         let mut pods = Pods::of(&stage);
         pods.start(&order);
