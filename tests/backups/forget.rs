@@ -26,7 +26,7 @@ impl Template {
         let mut newest = String::new();
         for number in 0..3 {
             site.write("public/files/changed", &[number; 5000]);
-            newest = site.taken()["backup"].as_str().expect("an id").to_string();
+            newest = site.taken_id();
         }
         copy(&site.repository(), &site.folder.path().join("template"));
         Self { site, newest }
@@ -47,12 +47,6 @@ impl Template {
     fn forgotten(&self) {
         self.forget().spawn().end_within(PATIENT).exits(0).event("backup.forgotten");
     }
-
-    fn ids(&self) -> Vec<String> {
-        let ids =
-            self.site.listed().into_iter().map(|backup| backup["id"].as_str().expect("an id").to_string());
-        ids.collect()
-    }
 }
 
 #[test]
@@ -63,7 +57,7 @@ fn a_killed_forget_leaves_whole_backups_and_the_next_one_does_the_rest() {
     let began = Instant::now();
     template.forgotten();
     let whole = began.elapsed();
-    assert_eq!(template.ids(), std::slice::from_ref(&template.newest));
+    assert_eq!(site.ids(), std::slice::from_ref(&template.newest));
     for number in 0..moments::kills() {
         template.again();
         let forget = template.forget().spawn();
@@ -72,14 +66,14 @@ fn a_killed_forget_leaves_whole_backups_and_the_next_one_does_the_rest() {
         drop(forget);
         site.nothing_runs();
         // What is listed is whole, also before anything is mended.
-        assert!(template.ids().contains(&template.newest), "{number}");
+        assert!(site.ids().contains(&template.newest), "{number}");
         if number % 2 == 0 {
             // A dead forget, whose lock is exclusive, keeps no backup from its work.
-            let taken = site.taken()["backup"].as_str().expect("an id").to_string();
-            assert!(template.ids().contains(&taken), "{number}");
+            let taken = site.taken_id();
+            assert!(site.ids().contains(&taken), "{number}");
         } else {
             template.forgotten();
-            assert_eq!(template.ids(), std::slice::from_ref(&template.newest));
+            assert_eq!(site.ids(), std::slice::from_ref(&template.newest));
         }
         assert_eq!(site.locks(), 0, "{number}");
         site.is_sound();
@@ -115,14 +109,14 @@ fn a_forget_waits_for_no_backup_and_harms_none() {
     backup.event("backup.started");
     eventually(LONG, "the backup has its lock", || (site.locks() > 0).then_some(()));
     template.forget().run().exits(75).says("locked");
-    assert_eq!(template.ids().len(), 3);
+    assert_eq!(site.ids().len(), 3);
     blocker.run("COMMIT");
     backup.end_within(PATIENT).exits(0).event("backup.finished");
-    assert_eq!(template.ids().len(), 4);
+    assert_eq!(site.ids().len(), 4);
     assert_eq!(site.locks(), 0);
     site.is_sound();
     template.forgotten();
-    assert_eq!(template.ids().len(), 1);
+    assert_eq!(site.ids().len(), 1);
     site.is_sound();
 }
 
@@ -145,14 +139,14 @@ fn a_kill_of_a_backup_or_a_forget_beside_each_other_costs_no_backup() {
         let other = pods.remove(0).end_within(PATIENT);
         assert!([0, 75].contains(&other.exit), "{number}: {other}");
         site.nothing_runs();
-        let ids = template.ids();
+        let ids = site.ids();
         assert!(!ids.is_empty(), "{number}");
         if other.stderr.contains(&event("backup.finished")) {
             assert!(ids.contains(&other.stdout.trim().to_string()), "{number}: {ids:?} {other}");
         }
-        let taken = site.taken()["backup"].as_str().expect("an id").to_string();
+        let taken = site.taken_id();
         template.forgotten();
-        assert_eq!(template.ids(), [taken], "{number}");
+        assert_eq!(site.ids(), [taken], "{number}");
         assert_eq!(site.locks(), 0, "{number}");
         site.is_sound();
     }

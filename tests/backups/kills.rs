@@ -41,12 +41,7 @@ fn a_killed_backup_does_not_count_and_the_next_one_does() {
 fn a_dump_that_fails_makes_no_snapshot() {
     let site = Backups::new();
     site.taken();
-    site.postgres.run(
-        crate::repository::DATABASE,
-        r#"CREATE TABLE "tabLarge" AS SELECT n, (SELECT string_agg(md5(random()::text), '')
-               FROM generate_series(1, 32 + n * 0)) AS text FROM generate_series(1, 60000) AS n;
-           ALTER TABLE "tabLarge" OWNER TO frappe"#,
-    );
+    site.has_a_large_table();
     let snapshots = || String::from_utf8_lossy(&site.restic(&["snapshots", "--compact"])).into_owned();
     let before = snapshots();
     let backup = site.command("backup").set("CAULDRON_BACKUP_RATE", "1m").spawn();

@@ -89,6 +89,28 @@ impl Backups {
         list["backups"].as_array().expect("backups").clone()
     }
 
+    /// Takes a backup, and returns its id.
+    #[track_caller]
+    pub fn taken_id(&self) -> String {
+        id_of(&self.taken(), "backup")
+    }
+
+    /// The ids of the listed backups.
+    #[track_caller]
+    pub fn ids(&self) -> Vec<String> {
+        self.listed().iter().map(|backup| id_of(backup, "id")).collect()
+    }
+
+    /// A table whose dump takes long enough to be interrupted, at the rate of 1 MiB a second.
+    pub fn has_a_large_table(&self) {
+        self.postgres.run(
+            DATABASE,
+            r#"CREATE TABLE "tabLarge" AS SELECT n, (SELECT string_agg(md5(random()::text), '')
+                   FROM generate_series(1, 32 + n * 0)) AS text FROM generate_series(1, 60000) AS n;
+               ALTER TABLE "tabLarge" OWNER TO frappe"#,
+        );
+    }
+
     /// restic itself, as an operator runs it.
     pub fn restic_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("restic");
@@ -141,6 +163,10 @@ impl Backups {
             self.restic(&["ls", files, &format!("/{SITE}/site_config.json")]);
         }
     }
+}
+
+pub fn id_of(object: &Value, key: &str) -> String {
+    object[key].as_str().expect("an id").to_owned()
 }
 
 pub fn sha256(bytes: &[u8]) -> String {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::repository::{Backups, DATABASE, refused};
+use crate::repository::{Backups, id_of, refused};
 use crate::support::binary::{Binary, LONG};
+use crate::support::moments;
 use crate::support::s3::{PLAIN, S3, User, VERSIONED};
 use crate::support::wait::eventually;
 
@@ -42,7 +43,12 @@ impl Bucket {
         let ended = self.command(User::Reader, "backup list --format json").run().exits(0);
         let list: Value = serde_json::from_str(&ended.stdout).expect("a list");
         let backups = list["backups"].as_array().expect("backups");
-        backups.iter().map(|backup| backup["id"].as_str().expect("an id").to_owned()).collect()
+        backups.iter().map(|backup| id_of(backup, "id")).collect()
+    }
+
+    /// Keeps the newest backup only.
+    fn forget(&self, user: User) -> Binary {
+        self.command(user, "backup forget --yes").set("CAULDRON_BACKUP_KEEP", "1d")
     }
 
     #[track_caller]
@@ -63,8 +69,7 @@ fn rights_are_enough() {
     bucket.is_sound();
     assert_eq!(bucket.s3.denied(), [""; 0]);
     let before = bucket.s3.objects();
-    let forget = |user| bucket.command(user, "backup forget --yes").set("CAULDRON_BACKUP_KEEP", "1d");
-    forget(User::Owner).run().exits(0).event("backup.forgotten");
+    bucket.forget(User::Owner).run().exits(0).event("backup.forgotten");
     assert_eq!(bucket.listed(), [second]);
     assert!(bucket.s3.objects() < before, "they are still on the disk");
     bucket.is_sound();
@@ -79,8 +84,7 @@ fn a_denied_request_has_its_code_and_changes_nothing() {
     };
     let taken = [bucket.taken(), bucket.taken()];
     let backup = bucket.command(User::Reader, "backup").spawn();
-    let forget =
-        bucket.command(User::Writer, "backup forget --yes").set("CAULDRON_BACKUP_KEEP", "1d").spawn();
+    let forget = bucket.forget(User::Writer).spawn();
     for denied in [backup, forget] {
         refused(denied.end_within(2 * LONG), 77).says("Access Denied").event("restic.tries_again");
     }
@@ -111,12 +115,7 @@ fn a_server_that_goes_away_leaves_nothing_that_counts() {
     let name = "backups::s3::a_server_that_goes_away_leaves_nothing_that_counts";
     let Some(mut bucket) = Bucket::new(name, PLAIN) else { return };
     let first = bucket.taken();
-    bucket.site.postgres.run(
-        DATABASE,
-        r#"CREATE TABLE "tabLarge" AS SELECT n, (SELECT string_agg(md5(random()::text), '')
-               FROM generate_series(1, 32 + n * 0)) AS text FROM generate_series(1, 60000) AS n;
-           ALTER TABLE "tabLarge" OWNER TO frappe"#,
-    );
+    bucket.site.has_a_large_table();
     let killed_halfway = |bucket: &mut Bucket| {
         let before = bucket.s3.objects();
         let backup = bucket.command(User::Writer, "backup").set("CAULDRON_BACKUP_RATE", "1m").spawn();
@@ -126,7 +125,7 @@ fn a_server_that_goes_away_leaves_nothing_that_counts() {
         backup
     };
     let backup = killed_halfway(&mut bucket);
-    if std::env::var_os("CAULDRON_DRILL").is_some() {
+    if moments::is_drill() {
         refused(backup.end_within(HOUR), 69);
     } else {
         backup.signal(Signal::SIGTERM);
@@ -152,8 +151,7 @@ fn a_versioned_bucket_keeps_what_is_forgotten() {
     bucket.taken();
     let second = bucket.taken();
     let before = bucket.s3.objects();
-    let forget = bucket.command(User::Owner, "backup forget --yes").set("CAULDRON_BACKUP_KEEP", "1d");
-    forget.run().exits(0);
+    bucket.forget(User::Owner).run().exits(0);
     assert_eq!(bucket.listed(), [second]);
     assert!(bucket.s3.objects() >= before, "something is gone from the disk");
     bucket.is_sound();

@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::made::FRAPPE;
+use crate::pod::pod_of;
 use crate::podman::{address, command, exit, log, output, podman, repository};
 use crate::servers::{PASSWORD, Servers, Setup};
 use crate::support::skip::skipped;
@@ -134,8 +135,7 @@ impl Installation {
         if object["kind"] == "Pod" {
             return object.clone();
         }
-        let template = object["spec"]["template"].clone();
-        json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"]})
+        pod_of(object)
     }
 
     /// The chart's objects with these values, in the words of Helm's command line.

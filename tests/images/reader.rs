@@ -1,8 +1,7 @@
 //! One who has only the pages of docs/, and follows their blocks in a shell (shell.rs): what is to be filled in is filled in.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::cluster::Cluster;
@@ -98,17 +97,10 @@ impl Reader {
 
     #[track_caller]
     pub fn keeps_a_secret(&self) {
-        let body = format!("name=mail&value={SAVED}");
-        let request = format!(
-            "POST /api/method/frappe.sample.keep_secret HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\nContent-Length: {}\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\n\r\n{body}",
-            body.len()
-        );
-        let mut stream = TcpStream::connect(self.web().expect("a web pod")).expect("a connection");
-        stream.write_all(request.as_bytes()).expect("it is sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let (web, path) = (self.web().expect("a web pod"), "/api/method/frappe.sample.keep_secret");
+        let form = [("name", "mail"), ("value", SAVED)];
+        let answer = http::post_at(web, SITE, path, &form, Duration::from_secs(10)).expect("an answer");
+        assert_eq!(answer.status, 200, "{}", answer.body);
     }
 
     /// The site is served, and what it had saved encrypted can be read.

@@ -11,13 +11,17 @@ use crate::support::snapshot::same;
 use crate::support::tree::with_descendants;
 use crate::support::wait::eventually;
 
+/// A site whose backup is in a bucket. None, with a visible message, without the server.
+fn backed_in_a_bucket(test: &str) -> Option<(S3, Backed)> {
+    let (s3, backed) = (S3::start(test)?, Backed::new());
+    s3.with(backed.command("backup"), PLAIN, User::Writer).run().exits(0);
+    Some((s3, backed))
+}
+
 #[test]
 fn a_bucket_becomes_a_new_installation_and_is_verified() {
-    let Some(s3) = S3::start("restore::s3::a_bucket_becomes_a_new_installation_and_is_verified") else {
-        return;
-    };
-    let backed = Backed::new();
-    s3.with(backed.command("backup"), PLAIN, User::Writer).run().exits(0);
+    let test = "restore::s3::a_bucket_becomes_a_new_installation_and_is_verified";
+    let Some((s3, backed)) = backed_in_a_bucket(test) else { return };
     let stage = new_stage();
     s3.with(backed.restore_on(&stage, "newest"), PLAIN, User::Reader)
         .run()
@@ -39,11 +43,8 @@ fn a_bucket_becomes_a_new_installation_and_is_verified() {
 /// The server stalls while the database is read: psql waits for restic, and restic for the server.
 #[test]
 fn a_stop_request_ends_a_restore_whose_server_stalls() {
-    let Some(s3) = S3::start("restore::s3::a_stop_request_ends_a_restore_whose_server_stalls") else {
-        return;
-    };
-    let backed = Backed::new();
-    s3.with(backed.command("backup"), PLAIN, User::Writer).run().exits(0);
+    let test = "restore::s3::a_stop_request_ends_a_restore_whose_server_stalls";
+    let Some((s3, backed)) = backed_in_a_bucket(test) else { return };
     let (stage, proxy) = (new_stage(), Proxy::to(s3.port()));
     for (command, event) in [
         (backed.restore_on(&stage, "newest"), "site.exclusive_lock_acquired"),

@@ -34,12 +34,16 @@ pub fn get_with(port: u16, host: &str, path: &str, headers: &[&str]) -> Option<R
 
 /// Sends a form by POST.
 pub fn post(port: u16, host: &str, path: &str, form: &[(&str, &str)]) -> Option<Response> {
+    request(port, &form_request(host, path, form))
+}
+
+fn form_request(host: &str, path: &str, form: &[(&str, &str)]) -> String {
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}",
         body.len()
     );
-    request(port, &format!("{head}\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n{body}"))
+    format!("{head}\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n{body}")
 }
 
 /// The status of a GET; 0 without an answer.
@@ -49,11 +53,29 @@ pub fn status(port: u16, host: &str, path: &str) -> u16 {
 
 /// Sends `GET path` to any server; None without a complete answer by the deadline.
 pub fn get_at(address: SocketAddr, host: &str, path: &str, deadline: Duration) -> Option<Response> {
+    request_at(
+        address,
+        &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
+        deadline,
+    )
+}
+
+/// Sends a form by POST to any server; None without a complete answer by the deadline.
+pub fn post_at(
+    address: SocketAddr,
+    host: &str,
+    path: &str,
+    form: &[(&str, &str)],
+    deadline: Duration,
+) -> Option<Response> {
+    request_at(address, &form_request(host, path, form), deadline)
+}
+
+fn request_at(address: SocketAddr, text: &str, deadline: Duration) -> Option<Response> {
     let mut stream = TcpStream::connect_timeout(&address, deadline).ok()?;
     stream.set_read_timeout(Some(deadline)).ok()?;
     stream.set_write_timeout(Some(deadline)).ok()?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).ok()?;
+    stream.write_all(text.as_bytes()).ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
     parse(&answer)

@@ -72,9 +72,9 @@ impl S3 {
     pub fn start_again(&mut self) {
         let mut command = Command::new(PYTHON);
         command.args(["-c", SERVER]).arg(self.folder.path()).arg(self.port.to_string());
-        let running = Running::spawn(command.arg(&self.certificate.certificate).arg(&self.certificate.key));
+        let command = command.arg(&self.certificate.certificate).arg(&self.certificate.key);
+        let mut running = Running::spawn(command);
         let guard = Guard::watch(running.pid(), self.folder.path());
-        let (mut running, guard) = (running, guard);
         eventually(READY, "Swift is ready", || {
             assert_eq!(running.exit(), None, "Swift ended: {}", running.log());
             running.log().contains("ready\n").then_some(())
