@@ -136,11 +136,12 @@ impl Backups {
         locks.filter(|lock| !lock.file_name().to_string_lossy().contains("-tmp-")).count()
     }
 
-    /// Waits until no process of a killed backup is left.
+    /// Waits until no process of a killed backup is left. For restic's `unlock` a process lives until it is reaped.
     #[track_caller]
     pub fn nothing_runs(&self) {
         eventually(LONG, "no process of the backup is left", || {
-            (!has_process(self.folder.path(), &["restic", "pg_dump"])).then_some(())
+            let runs = has_process(self.folder.path(), &["restic", "pg_dump"]) || has_zombie("restic");
+            (!runs).then_some(())
         });
     }
 
@@ -188,6 +189,13 @@ pub fn has_process(folder: &Path, words: &[&str]) -> bool {
             words.iter().any(|word| line.contains(word))
         })
         .any(|path| text(path.join("environ")).contains(&folder))
+}
+
+/// True if some process of this name has ended and is not reaped. Nothing else is known of it.
+fn has_zombie(name: &str) -> bool {
+    let stats = std::fs::read_dir("/proc").expect("/proc").flatten().map(|entry| entry.path().join("stat"));
+    let zombie = format!("({name}) Z ");
+    stats.filter_map(|stat| std::fs::read_to_string(stat).ok()).any(|stat| stat.contains(&zombie))
 }
 
 /// Asserts the exit code and that no secret is in the output.
