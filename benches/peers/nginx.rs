@@ -1,5 +1,5 @@
-//! nginx as frappe_docker configures it (resources/core/nginx/nginx-template.conf), with one process, before the gunicorn
-//! of our web port.
+//! nginx as frappe_docker configures it (resources/core/nginx/nginx-template.conf, access log on standard output as in its
+//! image), with one process, before the gunicorn of our web port.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::support::{http, port};
 
 const CONFIGURATION: &str = "daemon off; worker_processes 1; user root; pid FOLDER/pid; error_log stderr;
 events { worker_connections 4096; }
-http { include /etc/nginx/mime.types; access_log off; client_body_temp_path FOLDER/body; proxy_temp_path FOLDER/proxy;
+http { include /etc/nginx/mime.types; access_log /dev/stdout; client_body_temp_path FOLDER/body; proxy_temp_path FOLDER/proxy;
 upstream backend-server { server unix:SOCKET fail_timeout=0; }
 server { listen 127.0.0.1:PORT; root SITES; proxy_buffer_size 128k; proxy_buffers 4 256k; proxy_busy_buffers_size 256k;
 add_header X-Frame-Options SAMEORIGIN; add_header X-Content-Type-Options nosniff; add_header X-XSS-Protection \"1; mode=block\";
