@@ -24,6 +24,13 @@ struct Damage {
     is_slow: bool,
 }
 
+impl Damage {
+    /// One that exits with 65.
+    fn new(name: String, is_slow: bool, does: impl Fn(&Backed) + 'static) -> Self {
+        Self { name, does: Box::new(does), exit: 65, is_slow }
+    }
+}
+
 /// What is done to a file.
 type Change = fn(&Path);
 /// What is done to a manifest.
@@ -108,45 +115,51 @@ fn with_manifest(backed: &Backed, change: impl Fn(&mut Value) -> Vec<u8>) {
     restic(backed, &["forget", id], None);
 }
 
-/// All damages. The repository has one backup: three packs, and an index, a snapshot for each.
-fn damages(backed: &Backed) -> Vec<Damage> {
-    let mut all: Vec<Damage> = Vec::new();
-    let mut add = |name: String, exit: i32, is_slow: bool, does: Box<dyn Fn(&Backed)>| {
-        all.push(Damage { name, does, exit, is_slow });
-    };
-    let repository = backed.repository();
-    for (number, pack) in files_of(&repository.join("data")).into_iter().enumerate() {
+/// A list of damages of a repository with one backup: three packs, and an index, a snapshot for each.
+type Damages = fn(&Backed) -> Vec<Damage>;
+
+/// Each pack, which a command reads last: a verification takes seconds.
+fn of_the_packs(backed: &Backed) -> Vec<Damage> {
+    let mut all = Vec::new();
+    for (number, pack) in files_of(&backed.repository().join("data")).into_iter().enumerate() {
         for (what, change) in OF_A_FILE {
             let pack = pack.clone();
-            add(format!("pack {number} {what}"), 65, true, Box::new(move |_| change(&pack)));
+            all.push(Damage::new(format!("pack {number} {what}"), true, move |_| change(&pack)));
         }
     }
+    all
+}
+
+/// The other files of the repository.
+fn of_the_other_files(backed: &Backed) -> Vec<Damage> {
+    let mut all = Vec::new();
     for folder in ["index", "snapshots", "keys"] {
-        let first = files_of(&repository.join(folder)).remove(0);
+        let first = files_of(&backed.repository().join(folder)).remove(0);
         for (what, change) in OF_A_FILE {
             let first = first.clone();
+            let is_slow = folder == "index";
+            let mut damage =
+                Damage::new(format!("{folder}: a file {what}"), is_slow, move |_| change(&first));
             // Without its key a repository cannot be told from one with another password.
-            let exit = if (folder, what) == ("keys", "is gone") { 77 } else { 65 };
-            add(
-                format!("{folder}: a file {what}"),
-                exit,
-                folder == "index",
-                Box::new(move |_| change(&first)),
-            );
+            if (folder, what) == ("keys", "is gone") {
+                damage.exit = 77;
+            }
+            all.push(damage);
         }
     }
     for (what, change) in OF_A_FILE {
-        let config = repository.join("config");
-        add(format!("config {what}"), 65, false, Box::new(move |_| change(&config)));
+        let config = backed.repository().join("config");
+        all.push(Damage::new(format!("config {what}"), false, move |_| change(&config)));
     }
+    all
+}
+
+/// What belongs to the backup, and its manifest.
+fn of_the_backup(_: &Backed) -> Vec<Damage> {
+    let mut all = Vec::new();
     for part in ["database", "files", "manifest"] {
-        let is_slow = part == "database";
-        add(
-            format!("the snapshot {part} is removed"),
-            65,
-            is_slow,
-            Box::new(move |backed| forget(backed, part)),
-        );
+        let name = format!("the snapshot {part} is removed");
+        all.push(Damage::new(name, part == "database", move |backed| forget(backed, part)));
     }
     let manifests: [(&str, bool, Forgery); 4] = [
         ("another digest", true, |manifest| manifest["database"]["sha256"] = json!("0".repeat(64))),
@@ -163,17 +176,32 @@ fn damages(backed: &Backed) -> Vec<Damage> {
                 manifest.to_string().into_bytes()
             });
         };
-        add(format!("a manifest with {what}"), 65, is_slow, Box::new(does));
+        all.push(Damage::new(format!("a manifest with {what}"), is_slow, does));
     }
     let half = |backed: &Backed| {
         with_manifest(backed, |manifest| manifest.to_string().as_bytes()[..100].to_vec());
     };
-    add("a manifest that is cut off".into(), 65, false, Box::new(half));
+    all.push(Damage::new("a manifest that is cut off".into(), false, half));
     all
 }
 
 #[test]
-fn a_damaged_repository_is_refused_and_the_site_is_as_it_was() {
+fn a_damaged_pack_is_refused_and_the_site_is_as_it_was() {
+    are_refused(9, of_the_packs);
+}
+
+#[test]
+fn a_damaged_file_of_the_repository_is_refused_and_the_site_is_as_it_was() {
+    are_refused(12, of_the_other_files);
+}
+
+#[test]
+fn a_backup_with_a_damaged_part_is_refused_and_the_site_is_as_it_was() {
+    are_refused(8, of_the_backup);
+}
+
+/// Each of these damages, of which there are `count`, is refused by both commands.
+fn are_refused(count: usize, damages: Damages) {
     let backed = Backed::new();
     let id = backed.backup();
     let stage = &backed.archived.stage;
@@ -182,7 +210,7 @@ fn a_damaged_repository_is_refused_and_the_site_is_as_it_was() {
     copy(&backed.repository(), &sound);
     let before = (content(stage), files(stage));
     let all = damages(&backed);
-    assert!(all.len() >= 20, "{} damages", all.len());
+    assert_eq!(all.len(), count, "damages");
     let mut wrong = Vec::new();
     for (number, Damage { name, does, exit, is_slow }) in all.into_iter().enumerate() {
         // Each pack once, and each kind of damage in turn, where a verification takes seconds; all in `make drill`.
