@@ -9,6 +9,7 @@
 //! It lets the command make the map of modules from its own apps:
 //! of an app or module that the cached map lacks, install-app and migrate would make no DocType
 //! (docs/frappe-contract.md#cached-app-lists).
+//! An app of the bench needs no owner on GitHub, for whom install-app asks (docs/frappe-sites.md#owner-of-a-required-app).
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -63,6 +64,12 @@ def fenced(*args, **kwargs):
     connection.rollback()
     return connection
 psycopg2.connect = fenced
+if 'install-app' in sys.argv:
+    import frappe.installer
+    ask_github = getattr(frappe.installer, 'find_org', None)
+    def find_org(repository):
+        return ('', repository) if repository in frappe.get_all_apps() else ask_github(repository)
+    frappe.installer.find_org = find_org
 runpy.run_module('frappe.utils.bench_helper', run_name='__main__')
 "#;
 

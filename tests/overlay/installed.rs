@@ -1,6 +1,6 @@
 //! Installs of wanted apps: from the image, with a missing required app, and with a failing install.
 
-use crate::stage::OverlayStage;
+use crate::stage::{OverlayStage, SITE};
 use crate::support::made_app::{MadeApp, pin_baked};
 use crate::support::web::Web;
 
@@ -43,6 +43,24 @@ fn a_missing_required_app_is_reported_before_anything_changes() {
     let ended = stage.with("bootstrap", &[&needy]).run();
     ended.exits(78).refuses("app-not-found").says("needy_app requires absent_app");
     assert_eq!(stage.installed(), ["frappe"]);
+}
+
+/// Frappe's own install-app asks api.github.com for the owner.
+#[test]
+fn a_required_app_of_the_bench_needs_no_owner() {
+    let stage = OverlayStage::new();
+    let base = MadeApp::new("base_app", "1.0.0");
+    let top = MadeApp::new("top_app", "1.0.0").requires("base_app");
+    stage.bootstrap(&[&base, &top]);
+    stage.has_complete(&top);
+    let command = format!(
+        "cd sites && exec ../env/bin/python -m frappe.utils.bench_helper frappe --site {SITE} install-app --force top_app"
+    );
+    let frappes_own = stage.with("exec -- sh -c", &[&base, &top]).argument(&command).run();
+    assert!(
+        frappes_own.exit == 1 && frappes_own.to_string().contains("InvalidRemoteException"),
+        "{frappes_own}"
+    );
 }
 
 #[test]

@@ -43,3 +43,7 @@ class SiteNotSpecified(FrappeError):
 
 class LockTimeout(FrappeError):
     pass
+
+
+class InvalidRemoteException(FrappeError):
+    pass

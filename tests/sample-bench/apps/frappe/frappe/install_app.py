@@ -16,7 +16,7 @@ def install_app(app, force=False, admin_password=None):
     cache().clear_site()
     # Without --force: one that was killed in here fails for ever, or lies.
     for required in get_hooks("required_apps", app=app):
-        install_app(required.rsplit("/")[-1])
+        install_app(app_name(required))
     if app not in get_all_apps():
         raise Exception(f"App {app} not in apps.txt")
     installed = get_installed_apps() if "tabUser" in local.db.tables() else []
@@ -46,6 +46,14 @@ def install_app(app, force=False, admin_password=None):
     reach(f"after_install:{app}")
     sync_jobs()
     reach(f"scheduled_jobs:{app}")
+
+
+def app_name(required):
+    """The name of a required app: `owner/app`, or the app alone (docs/frappe-sites.md#owner-of-a-required-app)."""
+    from frappe import installer
+
+    owner, _, app = required.rpartition("/")
+    return app if owner else installer.find_org(app)[1]
 
 
 def add_module_defs(app, ignore_if_duplicate):
