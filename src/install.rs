@@ -16,7 +16,8 @@ mod remove;
 
 use secrecy::SecretString;
 
-pub use self::decide::{Install, installs, with_begun};
+use self::decide::abandoned;
+pub use self::decide::{Install, installs};
 pub use self::order::order;
 pub use self::remove::remove;
 use crate::apps::shared_apps;
@@ -47,7 +48,7 @@ pub struct InstallContext<'a> {
 }
 
 /// Installs every wanted app that the site lacks, in the order of their requirements. Returns the number of installed
-/// apps.
+/// apps. The unfinished install of an app that is neither wanted nor required is reported and left as it is.
 ///
 /// # Errors
 /// 75 if an install fails: the fault names the app, and the next leader finishes it. 78 if an app requires one that is
@@ -56,7 +57,16 @@ pub async fn install(work: &InstallContext<'_>, wanted: &[String]) -> Flow<usize
     let client = work.leadership.client();
     let installed = installed_apps::read(client).await?;
     let journal = journal::read(client, work.context.site).await?;
-    let ordered = order(&with_begun(wanted, &journal), |app| work.context.overlay.package(app))?;
+    let ordered = order(wanted, |app| work.context.overlay.package(app))?;
+    let abandoned = abandoned(&ordered, &journal).join(", ");
+    if !abandoned.is_empty() {
+        tracing::warn!(
+            event = "app.install_abandoned",
+            apps = abandoned,
+            "the installs of these apps were started and not finished, and the apps are not to be installed now: \
+             `apps remove` removes what is there"
+        );
+    }
     let installs = installs(ordered, &installed, &journal);
     for Install { app, force } in &installs {
         install_one(work, app, *force).await?;

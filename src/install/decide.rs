@@ -6,6 +6,8 @@
 //!   started           install --force        install --force     killed, or its end was not recorded
 //!   finished          nothing                install             uninstalled by hand
 //! ```
+//!
+//! Only apps that are to be installed now are decided on. An install that always fails ends with the wish for it.
 
 use std::collections::BTreeMap;
 
@@ -25,10 +27,10 @@ enum Act {
     Install { force: bool },
 }
 
-/// The wanted apps, and those whose install was started and not finished.
-pub fn with_begun(wanted: &[String], journal: &BTreeMap<String, Entry>) -> Vec<String> {
-    let begun = journal.iter().filter(|(_, entry)| !entry.finished).map(|(app, _)| app.clone());
-    wanted.iter().cloned().chain(begun).collect()
+/// The apps whose install was started and not finished, and which are not among `apps`: nothing finishes their installs.
+pub fn abandoned<'a>(apps: &[String], journal: &'a BTreeMap<String, Entry>) -> Vec<&'a str> {
+    let is_abandoned = |(app, entry): &(&String, &Entry)| !entry.finished && !apps.contains(app);
+    journal.iter().filter(is_abandoned).map(|(app, _)| app.as_str()).collect()
 }
 
 /// The installs to run for these apps, in the same order.
@@ -52,6 +54,17 @@ fn decide(is_installed: bool, entry: Option<&Entry>) -> Act {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_unfinished_install_of_an_app_that_is_not_to_be_installed_is_abandoned() {
+        let entry = |finished| Entry { finished, commit: None };
+        let journal = BTreeMap::from([
+            ("done".to_string(), entry(true)),
+            ("begun".to_string(), entry(false)),
+            ("left".to_string(), entry(false)),
+        ]);
+        assert_eq!(abandoned(&["begun".to_string()], &journal), ["left"]);
+    }
 
     #[test]
     fn each_row_of_the_table_has_its_act() {

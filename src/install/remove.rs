@@ -18,9 +18,15 @@ pub async fn remove(work: &InstallContext<'_>, app: &str, wanted: &[String]) -> 
     let client = work.leadership.client();
     let installed = installed_apps::read(client).await?;
     refuse(work, app, wanted, &installed)?;
-    if installed.iter().any(|installed| installed == app) {
+    let journal = journal::read(client, work.context.site).await?;
+    let is_unfinished = journal.get(app).is_some_and(|entry| !entry.finished);
+    if is_unfinished || installed.iter().any(|installed| installed == app) {
         back_up(work).await?;
-        let arguments = vec!["uninstall-app", app, "--yes", "--no-backup"];
+        let mut arguments = vec!["uninstall-app", app, "--yes", "--no-backup"];
+        if is_unfinished {
+            // Frappe's list has an app only after its DocTypes.
+            arguments.push("--force");
+        }
         run(work, StepName::UninstallApp(app.to_string()), arguments).await?;
         // uninstall-app exits 0 whatever it did (seen on Frappe 15).
         if installed_apps::read(client).await?.iter().any(|installed| installed == app) {

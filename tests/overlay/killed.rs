@@ -15,7 +15,8 @@ fn kill_at(stage: &OverlayStage, app: &MadeApp, edge: &str) {
     kill_with(stage, &[app], &format!("{edge}:{}", app.name));
 }
 
-fn kill_with(stage: &OverlayStage, apps: &[&MadeApp], edge: &str) {
+/// Kills the pod and its step at this moment of a bootstrap with these apps.
+pub fn kill_with(stage: &OverlayStage, apps: &[&MadeApp], edge: &str) {
     let barrier = Barrier::at(edge);
     let mut command = stage.with("bootstrap", apps);
     for (name, value) in barrier.environment() {

@@ -1,8 +1,9 @@
 //! An app that is removed from the list stays installed and served, with a warning, until `apps remove`.
 
+use crate::killed::kill_with;
 use crate::stage::{DATABASE, LONG, OverlayStage};
 use crate::support::barrier::Barrier;
-use crate::support::made_app::MadeApp;
+use crate::support::made_app::{MadeApp, pin_uninstalled};
 
 #[test]
 fn an_app_stays_until_it_is_removed() {
@@ -45,4 +46,41 @@ fn a_killed_removal_is_finished_by_the_next_attempt() {
     assert_eq!(stage.installed(), ["frappe", "one_app"]);
     stage.manifest("apps remove one_app").run().exits(0);
     assert_eq!(stage.installed(), ["frappe"]);
+}
+
+/// Without this, one app would keep every leader from its end.
+#[test]
+fn an_install_that_always_fails_can_be_given_up() {
+    let stage = OverlayStage::new();
+    stage.created();
+    let app = MadeApp::new("broken_app", "1.0.0");
+    let tasks = app.publish(&stage.bench).join("source/broken_app/tasks.py");
+    std::fs::write(tasks, "def leave_mark():\n    raise ValueError('no colour')\n").expect("a module");
+    for _ in 0..2 {
+        stage.with("bootstrap", &[&app]).run().exits(75).says("install-app broken_app");
+    }
+    let list = pin_uninstalled(&stage.bench, &[&app]);
+    let declined = || stage.leader().set("CAULDRON_APPS", &list);
+    declined().run().exits(0).event("app.install_abandoned");
+    stage.leader().run().exits(0).event("app.install_abandoned");
+    stage.manifest("apps remove broken_app").run().exits(0).event("app.removed");
+    assert!(!stage.postgres.tables(DATABASE).contains(&"tabBroken App Card".to_owned()));
+    assert_eq!(stage.installed(), ["frappe"]);
+    let ended = declined().run().exits(0).event("site.up_to_date");
+    assert!(!ended.stderr.contains("app.install_abandoned"), "{ended}");
+}
+
+/// Frappe's list has the app only after its DocTypes.
+#[test]
+fn an_install_that_died_before_frappes_list_has_the_app_is_removed() {
+    let stage = OverlayStage::new();
+    stage.created();
+    let app = MadeApp::new("one_app", "1.0.0");
+    kill_with(&stage, &[&app], "doctypes:one_app");
+    assert_eq!(stage.installed(), ["frappe"]);
+    assert!(stage.postgres.tables(DATABASE).contains(&"tabOne App Card".to_owned()));
+    stage.manifest("apps remove one_app").run().exits(0).event("app.removed");
+    assert!(!stage.postgres.tables(DATABASE).contains(&"tabOne App Card".to_owned()));
+    stage.bootstrap(&[&app]);
+    stage.has_complete(&app);
 }

@@ -189,15 +189,24 @@ def required():
 
 /// Writes the pins of these apps, as a leader does; returns the list of wanted apps.
 pub fn pin(bench: &Bench, apps: &[&MadeApp]) -> String {
+    pin_with(bench, apps, true)
+}
+
+/// [`pin`] with `"install": false`.
+pub fn pin_uninstalled(bench: &Bench, apps: &[&MadeApp]) -> String {
+    pin_with(bench, apps, false)
+}
+
+fn pin_with(bench: &Bench, apps: &[&MadeApp], install: bool) -> String {
     let entries: Vec<Value> = apps
         .iter()
-        .map(|app| json!({"name": app.name, "url": source(app), "commit": app.commit()}))
+        .map(|app| json!({"name": app.name, "url": source(app), "commit": app.commit(), "install": install}))
         .collect();
     let pins: Vec<Value> = apps
         .iter()
         .map(|app| {
             json!({"app": app.name, "source": source(app), "reference": format!("commit {}", app.commit()),
-                   "commit": app.commit(), "install": true, "build": true})
+                   "commit": app.commit(), "install": install, "build": true})
         })
         .collect();
     write_pins(bench, &entries, &pins);
@@ -230,7 +239,7 @@ fn write_pins(bench: &Bench, entries: &[Value], pins: &[Value]) {
             hasher.update(part);
             hasher.update([0]);
         }
-        hasher.update([1, 1]);
+        hasher.update([u8::from(pin["install"] == true), 1]);
     }
     let folder = bench.sites().join(".cauldron/apps");
     fs::create_dir_all(&folder).expect("a folder for pins");

@@ -6,7 +6,7 @@ use super::super::finding::Finding;
 use super::super::id::Id;
 use crate::apps::{self, Foreseen};
 use crate::frappe::{installed_apps, site_config};
-use crate::install::{Install, installs, order, with_begun};
+use crate::install::{Install, installs, order};
 use crate::outcome::Result;
 use crate::overlay::Roots;
 use crate::record::durations::Durations;
@@ -51,7 +51,7 @@ async fn foresee(inputs: &Inputs, site: &str, client: Option<&Client>, folder: F
         Some(code) => {
             let roots = Roots::new(bench, &code, std::env::var_os("PYTHONPATH"));
             let wanted = apps::wanted_on_the_site(config, bench, &code)?;
-            order(&with_begun(&wanted, &journal), |app| roots.package(app))?
+            order(&wanted, |app| roots.package(app))?
         }
         // The apps that they require are known only when they are published.
         None => apps.iter().filter(|app| app.installs).map(|app| app.app.clone()).collect(),
