@@ -5,6 +5,7 @@
 //!   records.rs       the workers' records in Redis, read in one pipeline
 //!   gate.rs          whether a migration pauses all workers
 //!   verdict.rs       the conclusions: ready, recycle, stuck (pure)
+//!   restart.rs       whether the role restarts on purpose (pure)
 //!   scale.rs         the number of processes of a pool (pure)
 //!   hooks.rs         the stop of a process, and the handling of its end
 //!   job_recovery.rs  the job that an ended process was running
@@ -24,6 +25,7 @@ mod job_recovery;
 mod moves;
 mod parked;
 mod records;
+mod restart;
 mod scale;
 mod slot;
 mod strays;
@@ -40,6 +42,7 @@ use self::job_recovery::JobRecovery;
 use self::moves::Moves;
 use self::parked::ParkedJobs;
 use self::records::Records;
+use self::restart::Restart;
 use self::scale::Scale;
 use self::slot::Slot;
 use self::strays::Strays;
@@ -122,6 +125,7 @@ struct Monitor {
     parked: ParkedJobs,
     moves: Moves,
     strays: Strays,
+    restart: Restart,
     scales: Vec<Scale>,
     next_poll: Instant,
     startup_delays: Delays,
@@ -146,6 +150,7 @@ impl Monitor {
             parked: ParkedJobs::new(context),
             moves: Moves::new(context),
             strays,
+            restart: Restart::default(),
             scales,
             next_poll: now,
             startup_delays: STARTUP_POLL_BACKOFF.delays(),
@@ -211,7 +216,8 @@ impl Monitor {
                 scale.update(*waiting, busy, Instant::now())
             })
             .collect();
-        verdict::apply(&self.slots, snapshot, &counts, workers)
+        let check = verdict::apply(&self.slots, snapshot, &counts, workers);
+        self.restart.follow(check, snapshot.pause, Instant::now())
     }
 
     fn schedule_next_poll(&mut self) {

@@ -10,6 +10,8 @@ use crate::frappe::scheduler_settings::SchedulerState;
 pub struct RoleCheck {
     pub latency: Duration,
     pub problem: Option<String>,
+    /// True if the role stands still on purpose: its problem is no failure.
+    pub is_planned: bool,
     /// The role's activity as text.
     pub note: String,
     /// The time of the first successful check; set by `StatusHandle::check`.
@@ -34,7 +36,7 @@ pub struct SchedulerStatus {
 impl StatusHandle {
     /// Sets the check of a role, and logs each change after the first success.
     pub fn check(&self, role: RoleName, mut check: RoleCheck) {
-        let (note, problem) = (check.note.clone(), check.problem.clone());
+        let (note, problem, is_planned) = (check.note.clone(), check.problem.clone(), check.is_planned);
         let (before, draining) = {
             let mut status = self.lock();
             let before = status.role_checks.get(&role).cloned().unwrap_or_default();
@@ -44,13 +46,14 @@ impl StatusHandle {
             (before, status.phase == Phase::Draining)
         };
         let (has_worked, worked_before) = (before.working_since.is_some(), before.problem.is_none());
+        let has_failed = !worked_before && !before.is_planned;
         let role = role.as_str();
         match problem {
             None if !has_worked => tracing::info!(event = "health.role_working", role, note, "role works"),
             None if !worked_before => {
                 tracing::info!(event = "health.role_recovered", role, note, "role works again");
             }
-            Some(problem) if has_worked && worked_before && !draining => {
+            Some(problem) if has_worked && !has_failed && !is_planned && !draining => {
                 tracing::warn!(event = "health.role_failed", role, problem, "role stopped working");
             }
             _ => {}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::stage::{GateStage, LONG, SITE};
 use crate::support::barrier::Barrier;
-use crate::support::binary::Pod;
+use crate::support::binary::{Pod, event};
 use crate::support::stage::ready;
 use crate::support::wait::{eventually, within};
 use crate::upgrade::held_at;
@@ -71,6 +71,17 @@ fn a_running_job_is_waited_for_and_no_job_starts_until_the_end() {
     held.release();
     leader.end().exits(0).event("migration.finished");
     eventually(LONG, "the jobs are done", || (lines(&job.path("touched")) == 3).then_some(()));
+    stage.is_migrated();
+}
+
+/// The workers end and start again on purpose.
+#[test]
+fn the_restart_after_a_migration_is_no_failure() {
+    let stage = GateStage::with_release();
+    let worker = worker(&stage);
+    stage.leader_on(&stage.new).run().exits(0).event("migration.finished");
+    worker.event("health.role_recovered");
+    assert!(!worker.log().contains(&event("health.role_failed")), "{}", worker.log());
     stage.is_migrated();
 }
 

@@ -16,7 +16,7 @@ use crate::sys::proc;
 /// RQ itself kills a work-horse 60 to 90 s after its job's timeout; after this, it has failed to.
 const RQ_KILL_TIMEOUT: Duration = Duration::from_secs(100);
 /// A process that has written no record for this long hangs.
-const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(60);
+pub const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The state of queues and workers in Redis at one poll.
 #[derive(Debug, Default)]
