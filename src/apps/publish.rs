@@ -85,7 +85,7 @@ impl Publisher<'_> {
             precedes: descent.precedes,
             subfolder: app.subfolder.clone(),
         };
-        self.compress_assets(&root, &source.join(&package.app)).await?;
+        self.compress_assets(&package.app, &root, &source.join(&package.app)).await?;
         self.compile(&root, &self.place(&manifest)).await?;
         let bundle = self.put_in_place(&staging, &manifest).await?;
         self.record_duration(&publish_step(&label), begin.elapsed());
@@ -118,11 +118,14 @@ impl Publisher<'_> {
     }
 
     /// Writes compressed files beside the assets, so that no pod compresses them for a request.
-    async fn compress_assets(&self, root: &Path, package: &Path) -> Flow<()> {
+    async fn compress_assets(&self, app: &str, root: &Path, package: &Path) -> Flow<()> {
         let status = self.pod.status.clone();
         let folders = vec![root.join("assets"), package.join("public")];
+        let report = |done, files| {
+            tracing::info!(event = "assets.compressing", app, done, files, "compresses the assets");
+        };
         let compressing = async {
-            let written = compress(folders, move |_, _| status.progress()).await;
+            let written = compress(folders, move || status.progress(), report).await;
             written.map_err(|error| self.cannot_write(&error).into())
         };
         self.pod.shutdown.guard(compressing).await.map(drop)

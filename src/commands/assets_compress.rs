@@ -1,8 +1,7 @@
 //! `assets compress`: writes compressed files beside the image's assets.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::bench::Bench;
 use crate::config::Config;
@@ -10,16 +9,16 @@ use crate::outcome::{DONE, Fault, Flow};
 use crate::supervise::signals::Shutdown;
 use crate::web_files::compress;
 
-/// The time between two lines of progress.
-const REPORT_INTERVAL: Duration = Duration::from_secs(10);
-
 /// # Errors
 /// 77 if a file cannot be written; the stop signal.
 pub async fn compress(config: Config, shutdown: &Shutdown) -> Flow<u8> {
     let begin = Instant::now();
     let folders = folders(&Bench::new(&config.bench));
+    let report = |done, files| {
+        tracing::info!(event = "assets.compressing", done, files, "compresses the assets");
+    };
     let compressing = async {
-        compress::compress(folders, report_progress()).await.map_err(|error| {
+        compress::compress(folders, || {}, report).await.map_err(|error| {
             let mut fault = Fault::file("cannot compress the assets", &error);
             if error.kind() == std::io::ErrorKind::PermissionDenied {
                 fault.hint = "run this command as the user that owns apps/, at image build time".into();
@@ -45,15 +44,4 @@ fn folders(bench: &Bench) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = apps.map(|app| app.path().join(app.file_name()).join("public")).collect();
     folders.push(bench.assets());
     folders
-}
-
-fn report_progress() -> impl Fn(usize, usize) {
-    let reported = Mutex::new(Instant::now());
-    move |done, files| {
-        let Ok(mut reported) = reported.try_lock() else { return };
-        if reported.elapsed() >= REPORT_INTERVAL {
-            *reported = Instant::now();
-            tracing::info!(event = "assets.compressing", done, files, "compresses the assets");
-        }
-    }
 }

@@ -9,12 +9,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
+
+use tokio::time::{Instant, interval_at};
 
 use super::encoding::{Encoding, is_current, is_worth_compressing};
 use crate::bench::atomic_file::tolerate_unsupported;
 use crate::sys::priority::lower_this_thread;
 
-type Progress = dyn Fn(usize, usize) + Sync;
+type OnFile = dyn Fn() + Sync;
 
 /// Compresses all of these bytes.
 type Compressor = fn(&[u8]) -> io::Result<Vec<u8>>;
@@ -26,6 +29,8 @@ const BROTLI_QUALITY: i32 = 10;
 const BROTLI_WINDOW: i32 = 22;
 /// Each thread uses about 40 MB.
 const MAX_THREADS: usize = 4;
+/// The time between two reports.
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,20 +43,36 @@ pub struct Written {
 }
 
 /// Compresses the files below some folders, on several threads of low priority. Links are not followed. Folders that
-/// do not exist are skipped. `progress` gets the number of files that are done, and of all, after each. Dropping the
-/// future ends the work soon.
+/// do not exist are skipped. `on_file` is called after each file; `report` gets the number of files that are done, and of
+/// all, every 10 s. Dropping the future ends the work soon.
 ///
 /// # Errors
 /// A file that cannot be read or written.
 pub async fn compress(
     folders: Vec<PathBuf>,
-    progress: impl Fn(usize, usize) + Send + Sync + 'static,
+    on_file: impl Fn() + Send + Sync + 'static,
+    report: impl Fn(usize, usize),
+) -> io::Result<Written> {
+    compress_and_report(folders, on_file, report, REPORT_INTERVAL).await
+}
+
+async fn compress_and_report(
+    folders: Vec<PathBuf>,
+    on_file: impl Fn() + Send + Sync + 'static,
+    report: impl Fn(usize, usize),
+    interval: Duration,
 ) -> io::Result<Written> {
     let work = Arc::new(Work::default());
-    let stop = StopOnDrop(work.clone());
-    let written = tokio::task::spawn_blocking(move || work.run(&folders, &progress)).await;
-    drop(stop);
-    written.unwrap_or_else(|error| Err(io::Error::other(error)))
+    let _stop = StopOnDrop(work.clone());
+    let worker = work.clone();
+    let mut writing = tokio::task::spawn_blocking(move || worker.run(&folders, &on_file));
+    let mut reports = interval_at(Instant::now() + interval, interval);
+    loop {
+        tokio::select! {
+            written = &mut writing => return written.unwrap_or_else(|error| Err(io::Error::other(error))),
+            _ = reports.tick() => report(work.done.load(Ordering::Relaxed), work.files.load(Ordering::Relaxed)),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -59,6 +80,7 @@ struct Work {
     /// The number of the next file.
     next: AtomicUsize,
     done: AtomicUsize,
+    files: AtomicUsize,
     is_stopped: AtomicBool,
 }
 
@@ -71,22 +93,23 @@ impl Drop for StopOnDrop {
 }
 
 impl Work {
-    fn run(&self, folders: &[PathBuf], progress: &Progress) -> io::Result<Written> {
+    fn run(&self, folders: &[PathBuf], on_file: &OnFile) -> io::Result<Written> {
         let mut files = Vec::new();
         for folder in folders {
             find(folder, &mut files)?;
         }
+        self.files.store(files.len(), Ordering::Relaxed);
         let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MAX_THREADS);
         let parts: Vec<io::Result<Written>> = thread::scope(|scope| {
             let threads: Vec<_> =
-                (0..threads).map(|_| scope.spawn(|| self.compress_next(&files, progress))).collect();
+                (0..threads).map(|_| scope.spawn(|| self.compress_next(&files, on_file))).collect();
             threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
         });
         parts.into_iter().try_fold(Written::default(), |all, part| part.map(|part| all.and(part)))
     }
 
     /// Compresses files that no other thread has taken, until there are none.
-    fn compress_next(&self, files: &[PathBuf], progress: &Progress) -> io::Result<Written> {
+    fn compress_next(&self, files: &[PathBuf], on_file: &OnFile) -> io::Result<Written> {
         lower_this_thread();
         let mut written = Written::default();
         while let Some(path) = files.get(self.next.fetch_add(1, Ordering::Relaxed))
@@ -96,7 +119,8 @@ impl Work {
                 self.is_stopped.store(true, Ordering::Relaxed);
                 io::Error::new(error.kind(), format!("{}: {error}", path.display()))
             })?);
-            progress(self.done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
+            self.done.fetch_add(1, Ordering::Relaxed);
+            on_file();
         }
         Ok(written)
     }
@@ -199,7 +223,7 @@ mod tests {
     use super::*;
 
     fn compressed(folder: &Path) -> Written {
-        Work::default().run(&[folder.to_path_buf(), folder.join("nosuch")], &|_, _| {}).unwrap()
+        Work::default().run(&[folder.to_path_buf(), folder.join("nosuch")], &|| {}).unwrap()
     }
 
     fn names(folder: &Path) -> Vec<String> {
@@ -254,13 +278,31 @@ mod tests {
         assert_ne!(fs::read(one.path().join("a.css.gz")).unwrap(), before);
     }
 
+    #[tokio::test]
+    async fn the_work_is_reported_while_it_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.css"), "body { color: red }\n".repeat(100)).unwrap();
+        // The file ends only after a report that has it as done.
+        let (reported, wait) = std::sync::mpsc::channel();
+        let wait = std::sync::Mutex::new(wait);
+        let on_file = move || wait.lock().unwrap().recv().unwrap();
+        let report = |done, files| {
+            if (done, files) == (1, 1) {
+                reported.send(()).unwrap();
+            }
+        };
+        let folders = vec![folder.path().to_path_buf()];
+        let written = compress_and_report(folders, on_file, report, Duration::from_millis(1)).await.unwrap();
+        assert_eq!(written.files, 1);
+    }
+
     #[test]
     fn a_stopped_work_takes_no_further_file() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a.css"), "body { color: red }\n".repeat(100)).unwrap();
         let work = Arc::new(Work::default());
         drop(StopOnDrop(work.clone()));
-        let written = work.run(&[folder.path().to_path_buf()], &|_, _| {}).unwrap();
+        let written = work.run(&[folder.path().to_path_buf()], &|| {}).unwrap();
         assert_eq!((written, names(folder.path()).len()), (Written::default(), 1));
     }
 }
