@@ -12,8 +12,6 @@ const V2_BEGIN_BYTES: usize = 16;
 /// The begin of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begin {
-    /// More bytes are needed.
-    Incomplete,
     /// No header, or a longer one than is accepted.
     Other,
     Invalid,
@@ -24,19 +22,19 @@ pub enum Begin {
     },
 }
 
-/// Reads the header at the begin of these bytes.
-pub fn begin_of(bytes: &[u8]) -> Begin {
+/// Reads the header at the begin of these bytes. None if more bytes are needed.
+pub fn begin_of(bytes: &[u8]) -> Option<Begin> {
     let is_v1 = prefixes(bytes, b"PROXY ");
     if !is_v1 && !prefixes(bytes, v2::PROTOCOL_PREFIX) {
-        return Begin::Other;
+        return Some(Begin::Other);
     }
     // ppp takes a line of version 1 that ends behind a blank for an invalid one.
     if is_v1 && !bytes.contains(&b'\n') {
-        return if bytes.len() < MAX_V1_BYTES { Begin::Incomplete } else { Begin::Other };
+        return (bytes.len() >= MAX_V1_BYTES).then_some(Begin::Other);
     }
     let parsed = HeaderResult::parse(bytes);
     let is_incomplete = parsed.is_incomplete();
-    match parsed {
+    let begin = match parsed {
         HeaderResult::V1(Ok(header)) => {
             let source = match header.addresses {
                 v1::Addresses::Tcp4(tcp) => Some((tcp.source_address, tcp.source_port).into()),
@@ -58,9 +56,10 @@ pub fn begin_of(bytes: &[u8]) -> Begin {
         HeaderResult::V2(Err(v2::ParseError::Partial(_, rest))) if V2_BEGIN_BYTES + rest > MAX_V2_BYTES => {
             Begin::Other
         }
-        HeaderResult::V2(Err(_)) if is_incomplete => Begin::Incomplete,
+        HeaderResult::V2(Err(_)) if is_incomplete => return None,
         HeaderResult::V1(Err(_)) | HeaderResult::V2(Err(_)) => Begin::Invalid,
-    }
+    };
+    Some(begin)
 }
 
 /// True if one of these is a prefix of the other.
@@ -85,15 +84,14 @@ mod tests {
     /// The client that a header names, if there is a header, and one that is named.
     fn of(header: &[u8]) -> Option<Option<String>> {
         match begin_of(header) {
-            Begin::Header { source, .. } => Some(source.map(|address| address.to_string())),
+            Some(Begin::Header { source, .. }) => Some(source.map(|address| address.to_string())),
             _ => None,
         }
     }
 
     /// What is known first if the bytes arrive one by one.
-    fn known(bytes: &[u8]) -> Begin {
-        let begins = (0..=bytes.len()).map(|length| begin_of(&bytes[..length]));
-        begins.into_iter().find(|begin| *begin != Begin::Incomplete).unwrap_or(Begin::Incomplete)
+    fn known(bytes: &[u8]) -> Option<Begin> {
+        (0..=bytes.len()).find_map(|length| begin_of(&bytes[..length]))
     }
 
     #[test]
@@ -127,7 +125,7 @@ mod tests {
             &v2(2, 0x11, IPV4),
             &v2(1, 0x41, IPV4),
         ] {
-            assert_eq!(begin_of(bad), Begin::Invalid, "{bad:?}");
+            assert_eq!(begin_of(bad), Some(Begin::Invalid), "{bad:?}");
         }
     }
 
@@ -143,21 +141,21 @@ mod tests {
         ] {
             let bytes = [header, request].concat();
             assert_eq!(known(&bytes), begin_of(&bytes));
-            assert!(matches!(known(&bytes), Begin::Header { length, .. } if length == header.len()));
+            assert!(matches!(known(&bytes), Some(Begin::Header { length, .. }) if length == header.len()));
         }
     }
 
     #[test]
     fn what_is_no_header_is_refused_before_its_end() {
         for other in [&b"G"[..], b"\x16\x03\x01", b"PRI * HTTP/2.0\r\n", b"\r\n\r\nGET"] {
-            assert_eq!(begin_of(other), Begin::Other);
+            assert_eq!(begin_of(other), Some(Begin::Other));
         }
         let long = [b"PROXY UNKNOWN ", &[b'a'; 200][..], b"\r\n"].concat();
-        assert_eq!((begin_of(&long[..106]), known(&long)), (Begin::Incomplete, Begin::Other));
-        assert_eq!(begin_of(&long), Begin::Invalid);
+        assert_eq!((begin_of(&long[..106]), known(&long)), (None, Some(Begin::Other)));
+        assert_eq!(begin_of(&long), Some(Begin::Invalid));
         let v2 = |length| v2(1, 0x11, &vec![0; length]);
-        assert_eq!([begin_of(&v2(4081)), begin_of(&v2(4081)[..16])], [Begin::Other; 2]);
-        assert_eq!(begin_of(&v2(4080)[..16]), Begin::Incomplete);
+        assert_eq!([begin_of(&v2(4081)), begin_of(&v2(4081)[..16])], [Some(Begin::Other); 2]);
+        assert_eq!(begin_of(&v2(4080)[..16]), None);
     }
 
     proptest::proptest! {
@@ -165,7 +163,7 @@ mod tests {
         fn any_bytes_begin_with_a_header_or_not(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200), kind in 0usize..3) {
             let begin = [&b""[..], b"PROXY ", SIGNATURE][kind];
             let bytes = [begin, &bytes].concat();
-            if let Begin::Header { length, .. } = known(&bytes) {
+            if let Some(Begin::Header { length, .. }) = known(&bytes) {
                 proptest::prop_assert!(length <= bytes.len());
             }
         }

@@ -42,7 +42,6 @@ pub async fn client_of(
         Begin::Other if port == Port::Redirect => return Some((peer, bytes)),
         Begin::Other => "no PROXY header",
         Begin::Invalid => "invalid PROXY header",
-        Begin::Incomplete => return None,
     };
     shared.metrics.parse_errors.count(peer, Reason::ProxyHeader, detail);
     None
@@ -52,9 +51,8 @@ pub async fn client_of(
 /// balancer does.
 async fn read_header(socket: &TcpStream, bytes: &mut Vec<u8>) -> Option<Begin> {
     loop {
-        match begin_of(bytes) {
-            Begin::Incomplete => {}
-            begin => return Some(begin),
+        if let Some(begin) = begin_of(bytes) {
+            return Some(begin);
         }
         socket.readable().await.ok()?;
         match socket.try_read_buf(bytes) {
