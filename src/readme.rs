@@ -4,6 +4,7 @@
 //! `UPDATE_README=1 cargo test --bin cauldron-frappe readme` rewrites the tables.
 
 mod events;
+mod refusals;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,6 @@ use crate::config::variable::{VARIABLES, Variable};
 use crate::doctor::CHECKS;
 use crate::front::budget_table;
 use crate::outcome::EXIT_CODES;
-use crate::outcome::refusal::Refusal;
 use crate::site_state::rows::Row;
 use crate::status::handle::{Phase, RoleName, StatusHandle};
 use crate::status::metrics::METRICS;
@@ -224,23 +224,4 @@ fn every_key_of_status_is_explained() {
     let page = read("docs/observability.md");
     assert_eq!(unexplained(&page), [""; 0]);
     assert_eq!(unexplained(&page.replace("`gate.stage`", "`gate.state`")), ["gate.stage"]);
-}
-
-/// Refusals whose heading and meaning docs/refusals.md does not have, and headings of refusals that do not exist.
-fn undocumented_refusals(page: &str) -> Vec<String> {
-    let has =
-        |refusal: &&Refusal| page.contains(&format!("\n## {}\n{}\n", refusal.as_str(), refusal.meaning()));
-    let absent =
-        Refusal::ALL.iter().filter(|refusal| !has(refusal)).map(|refusal| refusal.as_str().to_string());
-    let headings = page.lines().filter_map(|line| line.strip_prefix("## "));
-    let unknown = headings.filter(|heading| !Refusal::ALL.iter().any(|refusal| refusal.as_str() == *heading));
-    absent.chain(unknown.map(str::to_string)).collect()
-}
-
-#[test]
-fn every_refusal_has_its_heading() {
-    let page = read("docs/refusals.md");
-    assert_eq!(undocumented_refusals(&page), [""; 0]);
-    let changed = page.replace("## volume-lost\n", "## volume-lots\n");
-    assert_eq!(undocumented_refusals(&changed), ["volume-lost", "volume-lots"]);
 }
