@@ -66,6 +66,8 @@ async fn initdb(
     spec.env = ChildEnvironment::inherited().into_map();
     spec.cwd = Some(data.path.clone());
     spec.identity.clone_from(&data.identity);
+    // Otherwise it would write on in a folder that the next start deletes. Its own children end with their standard input.
+    spec.parent_death_signal = Some(Signal::SIGKILL);
     spec.output = Output::Lines(std::sync::Arc::new(|line: crate::supervise::output::OutputLine<'_>| {
         tracing::debug!(
             event = "embedded.initdb_output",

@@ -1,5 +1,7 @@
 //! A restore that is killed at any step is finished by the same command, or undone; a killed verification leaves nothing.
 
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -38,7 +40,7 @@ fn a_killed_restore_is_finished_by_the_same_command_or_undone() {
     let any: Vec<_> = (0..more).map(|_| (KILLS[0].0, random.random_range(0..WHOLE_MS))).collect();
     for (number, (event, pause_ms)) in KILLS.into_iter().chain(any).enumerate() {
         stage.session().run("delete from \"tabNote\" where name > 'note-5'");
-        std::fs::write(stage.file("public/files/a.txt"), "changed").expect("a file");
+        fs::write(stage.file("public/files/a.txt"), "changed").expect("a file");
         let present = (content(stage), files(stage));
         let id = stage.state("install_id").expect("an id");
         let command = || archived.restore(stage).argument("--no-safety-backup").argument(&id);
@@ -88,14 +90,22 @@ fn a_killed_verification_leaves_nothing_that_the_next_one_does_not_remove() {
     }
     verify().end_within(whole).exits(0);
     backed.no_scratch_is_left();
-    assert!(!runs_in(&backed.folder.path().join("scratch")), "no server of a killed verification runs");
+    let left = running_in(&backed.folder.path().join("scratch"));
+    assert!(left.is_empty(), "processes of a killed verification run: {left:#?}");
     assert!((content(stage), files(stage)) == before, "the site is unchanged");
 }
 
-/// True if some process has this folder in its command line.
-fn runs_in(folder: &std::path::Path) -> bool {
+/// The processes that have this folder in their command line: pid, parent and state, and the command line.
+fn running_in(folder: &Path) -> Vec<String> {
     let folder = folder.display().to_string();
-    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
-    let mut lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    lines.any(|line| String::from_utf8_lossy(&line).contains(&folder))
+    let processes = fs::read_dir("/proc").expect("/proc").flatten();
+    let lines = processes.filter_map(|entry| {
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        let status = fs::read_to_string(entry.path().join("status")).unwrap_or_default();
+        let of = |key: &str| status.lines().find(|line| line.starts_with(key)).unwrap_or(key).to_string();
+        let pid = entry.file_name().to_string_lossy().into_owned();
+        line.contains(&folder).then(|| format!("{pid} ({}, {}): {line}", of("PPid"), of("State")))
+    });
+    lines.collect()
 }
