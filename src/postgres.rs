@@ -4,6 +4,7 @@
 //! | feature | module | used by |
 //! |---|---|---|
 //! | login with classified errors, TLS, detection of standbys and poolers | `connect`, `tls`, `error`, `session` | every room; `deps` waits with it |
+//! | ending the statement that a session executes | `abort` | `restore` (a stop request) |
 //! | a lock that ends with its session, and its holder | `advisory_lock` | `leader` (one pod works on a site), `create` (one creates role and database), `roles` (one scheduler) |
 //! | a list of sessions with their transactions and locks; ending one | `sessions` | `leader` (takeover, a step's progress), `migrate` (blockers), `create` (users of an unfinished site), `commands` (blockers of a restore) |
 //! | notifications between sessions | `notifications` | `record` (waiting pods read at once; without them, after seconds) |
@@ -17,6 +18,7 @@
 //! `create::rotation`, `deps::postgres`, `doctor`), the identity of cluster and database (`record::database_id`), and
 //! `to_jsonb` of a row, which reads a column that may be absent (`record::schema`, `frappe`).
 
+mod abort;
 pub mod advisory_lock;
 pub mod aside;
 pub mod catalog;
@@ -32,5 +34,6 @@ pub mod sql;
 mod tls;
 pub mod version;
 
+pub use self::abort::abort;
 pub use self::connect::{Options, Server, connect, maintenance_databases};
 pub use self::session::Connection;

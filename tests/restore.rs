@@ -1,5 +1,5 @@
 //! `restore`: a site from bench's archives and from backups, over an empty installation and over a site that is there;
-//! damaged archives, kills, and the way back.
+//! damaged archives, kills, stops, and the way back; verifications, here and on another server.
 
 mod support;
 
@@ -19,5 +19,7 @@ mod s3;
 mod sound;
 #[path = "restore/stage.rs"]
 mod stage;
+#[path = "restore/stop.rs"]
+mod stop;
 #[path = "restore/verify.rs"]
 mod verify;

@@ -4,6 +4,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
 
+use super::hold::Held;
 use super::load::{self, Loaded, Target};
 use super::run::Progress;
 use super::source::Source;
@@ -14,7 +15,8 @@ use crate::frappe::site_config::{self, SiteFolder, SiteLogin};
 use crate::leader::context::Context;
 use crate::leader::own::Own;
 use crate::outcome::refusal::Refusal;
-use crate::outcome::{Fault, Flow, Result};
+use crate::outcome::{FOREIGN_DATA, Fault, Flow, Result, Stopped};
+use crate::postgres;
 use crate::postgres::aside::{self, Obstacle};
 use crate::postgres::plain_dump::FirstRow;
 use crate::postgres::sql::sql_fault;
@@ -110,6 +112,19 @@ pub async fn has_aside(client: &Client) -> Result<bool> {
     Ok(aside::note(client).await.map_err(sql_fault("cannot inspect the database"))?.is_some())
 }
 
+/// Does work in the site's database. A stop request ends the statement that runs, whose transaction is rolled back: the
+/// next restore continues there, as after a kill.
+///
+/// # Errors
+/// Those of the work; a requested stop.
+pub async fn guarded<T>(held: &Held<'_>, work: impl Future<Output = Result<T>>) -> Flow<T> {
+    let done = held.context.pod.shutdown.guard(async { Ok(work.await?) }).await;
+    if let Err(Stopped::Signal(_)) = &done {
+        postgres::abort(held.context.direct, held.leadership.client()).await;
+    }
+    done
+}
+
 /// What the dump says about the site that it was taken from.
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
@@ -121,14 +136,8 @@ pub struct Origin {
 ///
 /// # Errors
 /// 65 for a damaged dump, after the previous contents were put back; 75 if psql fails; a requested stop.
-pub async fn replace(
-    context: &Context<'_>,
-    client: &Client,
-    login: &SiteLogin,
-    source: &Source,
-    progress: &Progress,
-) -> Flow<Origin> {
-    let from = source.describe();
+pub async fn replace(held: &Held<'_>, source: &Source, progress: &Progress) -> Flow<Origin> {
+    let (from, client) = (source.describe(), held.leadership.client());
     let present = aside::note(client).await.map_err(sql_fault("cannot inspect the database"))?;
     let mut note = Note { from: from.clone(), loaded: false, installation: None };
     match present.as_deref().map(serde_json::from_str::<Note>) {
@@ -140,22 +149,27 @@ pub async fn replace(
                 event = "restore.load_begins_again",
                 "an earlier try was interrupted: loading again"
             );
-            aside::annotate(client, &note.text()).await.map_err(sql_fault("cannot mark the restore"))?;
-            aside::empty_public(client, schema::LIKE)
-                .await
-                .map_err(sql_fault("cannot empty schema public"))?;
+            guarded(held, async {
+                aside::annotate(client, &note.text()).await.map_err(sql_fault("cannot mark the restore"))?;
+                aside::empty_public(client, schema::LIKE)
+                    .await
+                    .map_err(sql_fault("cannot empty schema public"))
+            })
+            .await?;
         }
         None => {
-            aside::set_aside(client, schema::LIKE, &note.text())
-                .await
-                .map_err(sql_fault("cannot set the present tables aside"))?;
+            guarded(held, async {
+                let set_aside = aside::set_aside(client, schema::LIKE, &note.text()).await;
+                set_aside.map_err(sql_fault("cannot set the present tables aside"))
+            })
+            .await?;
         }
     }
-    let loaded = match load_dump(context, login, source, progress).await {
+    let loaded = match load_dump(held, source, progress).await {
         Ok(loaded) => loaded,
         Err(stopped) => {
             if is_unfit(&stopped) {
-                undo(client).await?;
+                guarded(held, undo(client)).await?;
             }
             return Err(stopped);
         }
@@ -176,20 +190,17 @@ pub async fn replace(
     Ok(Origin { installation: note.installation })
 }
 
-fn is_unfit(stopped: &crate::outcome::Stopped) -> bool {
-    matches!(stopped, crate::outcome::Stopped::Fault(fault) if fault.code == crate::outcome::FOREIGN_DATA)
+fn is_unfit(stopped: &Stopped) -> bool {
+    matches!(stopped, Stopped::Fault(fault) if fault.code == FOREIGN_DATA)
 }
 
-async fn load_dump(
-    context: &Context<'_>,
-    login: &SiteLogin,
-    source: &Source,
-    progress: &Progress,
-) -> Flow<Loaded> {
+async fn load_dump(held: &Held<'_>, source: &Source, progress: &Progress) -> Flow<Loaded> {
+    let context = held.context;
     let mut dump = source.dump(context.pod)?;
     // A name of this form is that of a step: the next leader ends a session that we leave behind.
     let application = format!("cauldron/{}", random_id());
-    let target = Target { server: context.direct, login, application };
+    let login = site_login(&held.own, &held.password);
+    let target = Target { server: context.direct, login: &login, application };
     let loaded = load::load(context.pod, &target, &mut dump.reader, progress).await;
     let loaded = dump.finish(context.pod, loaded).await?;
     source.compare(&loaded)?;
@@ -219,7 +230,7 @@ pub async fn discard(client: &Client) -> Result<()> {
 }
 
 /// The login of the site's own role.
-pub fn site_login(own: &Own, password: &SecretString) -> SiteLogin {
+fn site_login(own: &Own, password: &SecretString) -> SiteLogin {
     let login = Login { user: own.user.clone(), password: Some(password.clone()) };
     SiteLogin { database: own.database.clone(), login }
 }

@@ -119,16 +119,15 @@ async fn confirm(
 
 /// Replaces everything, in an order that a killed restore continues.
 async fn replace(held: &Held<'_>, request: &Request) -> Flow<()> {
-    let Held { context, volume, leadership, own, password, install_id, .. } = held;
+    let Held { context, volume, install_id, .. } = held;
     let (source, site) = (&request.source, context.site);
-    let (client, folder) = (leadership.client(), context.pod.bench.site(site));
-    let login = database::site_login(own, password);
+    let folder = context.pod.bench.site(site);
     let status = context.pod.status.clone();
     let progress: Progress = Arc::new(move |_| status.progress());
     let mut origin = Origin::default();
     make_bench(context, !request.database).await?;
     if request.database {
-        origin = database::replace(context, client, &login, source, &progress).await?;
+        origin = database::replace(held, source, &progress).await?;
     }
     let swap = FileSwap::of(&context.pod.bench, site);
     if request.files {
@@ -164,11 +163,11 @@ fn mark(request: &Request, complete: bool) -> Restoring {
 }
 
 /// Drops what was set aside, once everything is restored.
-async fn clean_up(held: &Held<'_>) -> Result<()> {
-    database::discard(held.leadership.client()).await?;
+async fn clean_up(held: &Held<'_>) -> Flow<()> {
+    database::guarded(held, database::discard(held.leadership.client())).await?;
     FileSwap::of(&held.context.pod.bench, held.context.site).discard().await?;
     forget_caches(held.context, &held.own.database).await;
-    held.volume.remove_restoring()
+    Ok(held.volume.remove_restoring()?)
 }
 
 /// The id of the complete site in the database; None if there is none.
@@ -212,33 +211,36 @@ fn other_confirmed(id: &str, given: &str) -> Fault {
 }
 
 async fn end(held: Held<'_>, done: Flow<()>, request: &Request) -> Flow<()> {
-    match &done {
-        Ok(()) => {
-            if let Some(confirmed) = &request.confirmed {
-                // Before the mark is removed: a killed restore comes here again.
-                held.volume.write_restored(confirmed)?;
-            }
-            held.volume.remove_restoring()?;
-            let from = request.source.describe();
-            tracing::info!(event = "restore.finished", from, "the site is restored");
-        }
-        Err(Stopped::Fault(fault)) => put_back(&held, fault).await?,
-        Err(Stopped::Signal(_)) => {}
-    }
+    let ended = match done {
+        Ok(()) => finish(&held, request).map_err(Stopped::Fault),
+        Err(Stopped::Fault(fault)) => put_back(&held, &fault).await.and(Err(fault.into())),
+        Err(Stopped::Signal(signal)) => Err(Stopped::Signal(signal)),
+    };
     held.leadership.release().await;
-    done
+    ended
+}
+
+fn finish(held: &Held<'_>, request: &Request) -> Result<()> {
+    if let Some(confirmed) = &request.confirmed {
+        // Before the mark is removed: a killed restore comes here again.
+        held.volume.write_restored(confirmed)?;
+    }
+    held.volume.remove_restoring()?;
+    let from = request.source.describe();
+    tracing::info!(event = "restore.finished", from, "the site is restored");
+    Ok(())
 }
 
 /// Goes back after a fault that another try would meet again, such as a damaged backup, or if nothing was changed yet.
-async fn put_back(held: &Held<'_>, fault: &Fault) -> Result<()> {
+async fn put_back(held: &Held<'_>, fault: &Fault) -> Flow<()> {
     let client = held.leadership.client();
     let is_complete = held.volume.restoring()?.is_some_and(|restoring| restoring.complete);
     if is_complete || (fault.code == TRY_AGAIN && database::has_aside(client).await.unwrap_or(true)) {
         return Ok(());
     }
-    database::undo(client).await?;
+    database::guarded(held, database::undo(client)).await?;
     FileSwap::of(&held.context.pod.bench, held.context.site).put_back().await?;
-    held.volume.remove_restoring()
+    Ok(held.volume.remove_restoring()?)
 }
 
 /// Goes back to the state before a restore that was interrupted.
@@ -264,7 +266,7 @@ pub async fn undo(context: &Context<'_>) -> Flow<()> {
     let opened =
         context.pod.shutdown.guard(async { Ok(database::open(context, &volume, &none).await?) }).await?;
     let held = context.pod.shutdown.guard(async { Ok(take(context, volume, opened).await?) }).await?;
-    database::undo(held.leadership.client()).await?;
+    database::guarded(&held, database::undo(held.leadership.client())).await?;
     FileSwap::of(&context.pod.bench, context.site).put_back().await?;
     forget_caches(context, &held.own.database).await;
     held.volume.remove_restoring()?;
