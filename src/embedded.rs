@@ -43,7 +43,7 @@ impl Embedded {
     /// # Errors
     /// 78 if a program is missing or another supervisor uses the folder; 77 and 75 as for any file.
     pub async fn start(pod: &mut Pod) -> Flow<Self> {
-        let folder = pod.config.data_dir.clone().unwrap_or_else(|| pod.bench.cauldron().join("embedded"));
+        let folder = pod.embedded_folder();
         let data = Arc::new(DataFolder::open(&folder)?);
         pod.shutdown.guard(async { Ok(leftover::stop_all(&data).await?) }).await?;
         let postgres = postgres::prepare(&data, &pod.processes, &pod.shutdown).await?;

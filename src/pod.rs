@@ -42,6 +42,11 @@ impl Pod {
         })
     }
 
+    /// The folder for the data of the `--embedded` servers.
+    pub fn embedded_folder(&self) -> PathBuf {
+        self.config.data_dir.clone().unwrap_or_else(|| self.bench.cauldron().join("embedded"))
+    }
+
     /// Returns this pod for work that `shutdown` stops, possibly before the process stops.
     #[must_use]
     pub fn with_shutdown(&self, shutdown: Shutdown) -> Self {

@@ -19,5 +19,6 @@ pub mod repository;
 pub mod run;
 mod settle;
 mod source;
+pub mod space;
 
 pub use self::source::{Archives, Source};

@@ -17,6 +17,8 @@ mod repository;
 mod s3;
 #[path = "restore/sound.rs"]
 mod sound;
+#[path = "restore/space.rs"]
+mod space;
 #[path = "restore/stage.rs"]
 mod stage;
 #[path = "restore/stop.rs"]

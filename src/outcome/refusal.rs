@@ -97,6 +97,7 @@ refusals! {
     SiteLocked "site-locked" "Another command has the site's exclusive lock."
     SiteLoginFails "site-login-fails" "No known password opens the site's database."
     SiteMissing "site-missing" "There is no site to migrate."
+    SpaceMissing "space-missing" "A file system has less free space than a restore or a verification needs there."
     TlsUnavailable "tls-unavailable" "Encryption is required, and the server does not offer it."
     TransactionPooler "transaction-pooler" "A transaction pooler is in front of PostgreSQL, and session locks do not last there."
     VolumeLost "volume-lost" "The database holds a complete site whose folder is missing on the volume."

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use tokio::net::unix::pipe;
 
 use super::source::{Archives, Dump};
+use super::space::Extent;
 use crate::bench::file_thread::on_file_thread;
 use crate::bench::json_file;
 use crate::outcome::refusal::Refusal;
@@ -56,18 +57,26 @@ fn open(path: &Path) -> Result<Box<dyn Read + Send>> {
     Ok(if start == GZIP { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) })
 }
 
-/// Reads every archive to its end, before anything is changed.
-pub async fn check(archives: &Archives) -> Result<()> {
+/// Reads every archive to its end, before anything is changed, and returns what is in them.
+pub async fn check(archives: &Archives) -> Result<Extent> {
     let archives = archives.clone();
     on_file_thread(move || {
+        let mut extent = Extent::default();
         for path in [&archives.public_files, &archives.private_files].into_iter().flatten() {
-            each_entry(path, &mut |_, _, _| Ok(()))?;
+            each_entry(path, &mut |_, is_folder, size_bytes, _| {
+                if !is_folder {
+                    extent.files.count += 1;
+                    extent.files.bytes += size_bytes;
+                }
+                Ok(())
+            })?;
         }
         if let Some(path) = &archives.database {
             let read = io::copy(&mut open(path)?, &mut io::sink());
-            read.map_err(|error| damaged(&path.display().to_string(), &error))?;
+            extent.dump_bytes = read.map_err(|error| damaged(&path.display().to_string(), &error))?;
         }
-        archives.site_config.as_deref().map(site_config).transpose().map(drop)
+        archives.site_config.as_deref().map(site_config).transpose()?;
+        Ok(extent)
     })
     .await?
 }
@@ -81,7 +90,7 @@ pub async fn unpack(archives: &Archives, folder: &Path) -> Result<()> {
         {
             let Some(path) = path else { continue };
             fs::create_dir_all(folder.join(part)).map_err(|error| unwritable(&folder, &error))?;
-            each_entry(path, &mut |relative, is_folder, entry| {
+            each_entry(path, &mut |relative, is_folder, _, entry| {
                 write(&folder.join(relative), is_folder, entry)
             })?;
         }
@@ -112,7 +121,7 @@ fn write(path: &Path, is_folder: bool, entry: &mut dyn Read) -> Result<()> {
     written().map_err(|error| unwritable(path, &error))
 }
 
-type OnEntry<'a> = &'a mut dyn FnMut(&Path, bool, &mut dyn Read) -> Result<()>;
+type OnEntry<'a> = &'a mut dyn FnMut(&Path, bool, u64, &mut dyn Read) -> Result<()>;
 
 /// Calls `on_entry` with every file and folder below `public/files` or `private/files`: its path from there on up to the
 /// site's folder, and whether it is a folder.
@@ -133,7 +142,8 @@ fn each_entry(path: &Path, on_entry: OnEntry<'_>) -> Result<()> {
             return Err(unsafe_entry(&name, &inside, "it is neither a file nor a folder"));
         }
         if let Some(relative) = relative {
-            on_entry(&relative, kind.is_dir(), &mut entry)?;
+            let size_bytes = entry.size();
+            on_entry(&relative, kind.is_dir(), size_bytes, &mut entry)?;
         }
         // Reading to the end finds an archive that was cut off in this entry.
         io::copy(&mut entry, &mut io::sink()).map_err(damaged)?;
@@ -189,6 +199,7 @@ fn unwritable(path: &Path, error: &io::Error) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backups::manifest::Amount;
 
     fn tar_of(entries: &[(&str, tar::EntryType)]) -> tempfile::NamedTempFile {
         let mut builder = tar::Builder::new(tempfile::NamedTempFile::new().unwrap());
@@ -222,7 +233,8 @@ mod tests {
             ("./erp.test/site_config.json", Regular),
         ]);
         let folder = tempfile::tempdir().unwrap();
-        check(&archives(tar.path())).await.unwrap();
+        let extent = check(&archives(tar.path())).await.unwrap();
+        assert_eq!(extent, Extent { files: Amount { count: 1, bytes: 3 }, dump_bytes: 0 });
         unpack(&archives(tar.path()), folder.path()).await.unwrap();
         assert_eq!(fs::read(folder.path().join("public/files/a/b.txt")).unwrap(), b"abc");
         assert!(!folder.path().join("site_config.json").exists());

@@ -11,6 +11,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::repository::amount;
 use crate::bench::Bench;
 use crate::bench::atomic_file::sync_folder;
 use crate::bench::file_thread::on_file_thread;
@@ -39,6 +40,13 @@ impl FileSwap {
             staged: ours.join("staged"),
             before: ours.join("before"),
         }
+    }
+
+    /// The space that unpacking frees before it begins: what an earlier try has unpacked in part. None if one has unpacked
+    /// everything, so that nothing more is needed.
+    pub fn reusable_bytes(&self) -> Option<u64> {
+        let earlier = || amount(&self.stage).unwrap_or_default().bytes;
+        (!self.staged.exists()).then(earlier)
     }
 
     /// The empty folder into which the files are unpacked. None if an earlier try has unpacked them already.

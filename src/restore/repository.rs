@@ -193,7 +193,10 @@ impl Repository {
 }
 
 /// The regular files in a folder.
-fn amount(folder: &Path) -> io::Result<Amount> {
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn amount(folder: &Path) -> io::Result<Amount> {
     let mut total = Amount::default();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

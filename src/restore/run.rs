@@ -8,6 +8,7 @@ use super::files::FileSwap;
 use super::hold::{Held, take};
 use super::settle::{forget_caches, make_bench, mute, write_keys};
 use super::source::Source;
+use super::space;
 use crate::leader::context::Context;
 use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow, Result, Stopped, TRY_AGAIN};
@@ -42,7 +43,7 @@ pub struct Request {
 /// Restores the site. `safety` takes a backup of a site that is there; it gets the id of the site.
 ///
 /// # Errors
-/// 65 for a damaged backup or a foreign database, 75 if a step failed or sessions stay connected, 77 for missing rights;
+/// 65 for a damaged backup or a foreign database, 75 without the space, if a step failed or sessions stay connected, 77 for missing rights;
 /// a requested stop. The same command continues.
 pub async fn restore(
     context: &Context<'_>,
@@ -50,9 +51,13 @@ pub async fn restore(
     safety: impl AsyncFnOnce(&str) -> Flow<()>,
 ) -> Flow<()> {
     let source = &request.source;
-    context.pod.shutdown.guard(async { Ok(source.check().await?) }).await?;
+    let extent = context.pod.shutdown.guard(async { Ok(source.check().await?) }).await?;
     let volume = Volume::open(context.pod.bench.cauldron_site(context.site))?;
     let earlier = volume.restoring()?;
+    if !earlier.as_ref().is_some_and(|earlier| earlier.complete) {
+        // An interrupted load may be complete: only its own session can tell.
+        space::check(context, &extent, request.files, request.database && earlier.is_none())?;
+    }
     let opened =
         context.pod.shutdown.guard(async { Ok(database::open(context, &volume, source).await?) }).await?;
     let held = context.pod.shutdown.guard(async { Ok(take(context, volume, opened).await?) }).await?;

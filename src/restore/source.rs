@@ -9,6 +9,7 @@ use tokio::net::unix::pipe;
 use super::archive;
 use super::load::Loaded;
 use super::repository::Repository;
+use super::space::Extent;
 use crate::outcome::{FOREIGN_DATA, Flow, Result, Stopped};
 use crate::pod::Pod;
 
@@ -82,15 +83,15 @@ impl Source {
         }
     }
 
-    /// Checks what can be checked before anything is changed.
+    /// Checks what can be checked before anything is changed, and returns how much it is.
     ///
     /// # Errors
     /// 65 for an archive that is damaged or unsafe, 78 for one that is not there.
-    pub async fn check(&self) -> Result<()> {
+    pub async fn check(&self) -> Result<Extent> {
         match self {
             Self::Archives(archives) => archive::check(archives).await,
             // Its manifest was read; its contents are compared while they are restored.
-            Self::Repository(_) => Ok(()),
+            Self::Repository(backup) => Ok(Extent::of(&backup.manifest)),
         }
     }
 

@@ -65,7 +65,7 @@ impl Archived {
             .expect("the settings");
     }
 
-    fn run(&self, program: &str, arguments: &[&str]) {
+    pub fn run(&self, program: &str, arguments: &[&str]) {
         let status = Command::new(program).args(arguments).current_dir(self.folder.path()).status();
         assert!(status.expect("it runs").success(), "{program} {arguments:?}");
     }
