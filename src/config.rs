@@ -34,6 +34,7 @@ pub mod redis;
 pub mod redis_url;
 pub mod run;
 pub mod runtime_size;
+pub mod scratch;
 pub mod secret_values;
 mod secrets;
 pub mod security_headers;
@@ -101,6 +102,8 @@ pub struct Config {
     pub data_dir: Option<PathBuf>,
     /// The parent of the folders in which backups are verified.
     pub scratch_dir: Option<PathBuf>,
+    /// The server in which backups are verified; None for a private one.
+    pub scratch_server: Option<scratch::ScratchServer>,
     pub embedded: bool,
     pub database: Option<database::DatabaseConfig>,
     pub redis: redis::RedisConfig,
@@ -156,6 +159,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
     let runtime_dir = read_path(reader, "CAULDRON_RUNTIME_DIR");
     let data_dir = read_path(reader, "CAULDRON_DATA_DIR");
     let scratch_dir = read_path(reader, "CAULDRON_SCRATCH_DIR");
+    let scratch_server = scratch::read(reader, needs.backup);
     let secrets = secrets::read(reader);
     let addresses = addresses::read(reader, &place.files, needs.socketio);
     let identity = identity::read(reader);
@@ -179,6 +183,7 @@ pub fn load(reader: &mut Reader<'_>, needs: Needs, embedded: bool) -> Option<Con
         runtime_dir,
         data_dir,
         scratch_dir,
+        scratch_server,
         embedded,
         database: servers.database,
         redis: servers.redis,

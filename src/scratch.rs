@@ -1,9 +1,11 @@
-//! Scratch: a private PostgreSQL, Redis and bench in a folder that is deleted, in which a backup is restored to see that
-//! it works. Nothing gets out of it (docs/restore.md#nothing-gets-out).
+//! Scratch: a PostgreSQL, a Redis and a bench in which a backup is restored to see that it works, in a folder that is
+//! deleted. PostgreSQL is private, or a role and a database of another server, behind a socket in that folder. Nothing gets
+//! out of it (docs/restore.md#nothing-gets-out).
 //!
 //! ```text
 //!   cauldron-scratch-<id>/
-//!     servers/     PostgreSQL and Redis, on unix sockets
+//!     servers/     Redis, and a private PostgreSQL, on unix sockets
+//!     db/          the socket of another server's database
 //!     bench/       apps, env ─▶ the image's;  sites/ of its own, with the restored site
 //!     run/         the overlay, in which Frappe's commands run
 //!     isolate      a link to this program: starts a command without network and without the real sites/
@@ -12,6 +14,7 @@
 //! Each folder is locked while its process lives. The next one that needs scratch deletes those that are not locked.
 
 mod bench;
+mod elsewhere;
 mod folder;
 mod isolate;
 
@@ -19,7 +22,8 @@ pub use self::bench::ScratchBench;
 pub use self::folder::ScratchFolder;
 pub use self::isolate::{Reported, run as isolate};
 
-use crate::config::database::Login;
+use self::elsewhere::Elsewhere;
+use crate::config::database::{DatabaseConfig, Login};
 use crate::embedded::private::PrivateServers;
 use crate::frappe::site_config::SiteLogin;
 use crate::outcome::{Fault, Flow, Result};
@@ -27,16 +31,27 @@ use crate::pod::Pod;
 use crate::postgres::sql::{identifier, literal, sql_fault};
 use crate::postgres::{self, Connection, Options};
 use crate::record::volume::random_password;
+use crate::restore::space::Extent;
 
-/// The database of the restored site, and its role, which is no superuser and exists nowhere else.
+/// The private database of the restored site, and its role, which is no superuser and exists nowhere else.
 const DATABASE: &str = "scratch";
 const START_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// What a scratch is for.
+pub struct Purpose<'a> {
+    pub extent: Extent,
+    /// The names of databases of the site, which scratch may not open.
+    pub databases: Vec<&'a str>,
+}
 
 /// A scratch that runs.
 pub struct Scratch {
     pub servers: PrivateServers,
+    /// The socket of its PostgreSQL.
+    pub database: DatabaseConfig,
     /// The site's own login.
     pub login: SiteLogin,
+    elsewhere: Option<Elsewhere>,
     /// Last: it deletes the folder.
     pub folder: ScratchFolder,
 }
@@ -45,19 +60,48 @@ impl Scratch {
     /// Starts the servers, and creates an empty database.
     ///
     /// # Errors
-    /// 75 if there is not enough space for `needed_bytes`; 78 if a program is missing; a requested stop.
-    pub async fn start(pod: &Pod, needed_bytes: u64) -> Flow<Self> {
+    /// 75 if there is not enough space; 78 if a program is missing; as [`Elsewhere::open`]; a requested stop.
+    pub async fn start(pod: &Pod, purpose: &Purpose<'_>) -> Flow<Self> {
         folder::remove_leftovers(pod).await?;
-        let folder = ScratchFolder::create(pod, needed_bytes)?;
-        let servers = PrivateServers::start(pod, &folder.path().join("servers")).await?;
-        let created = pod.shutdown.guard(async { Ok(create_database(&servers).await?) }).await;
+        let mut elsewhere = match &pod.config.scratch_server {
+            Some(server) => {
+                let opened = async { Ok(Elsewhere::open(server, &purpose.databases).await?) };
+                Some(pod.shutdown.guard(opened).await?)
+            }
+            None => None,
+        };
+        let of_database = if elsewhere.is_none() { purpose.extent.database_bytes() } else { 0 };
+        let folder = ScratchFolder::create(pod, purpose.extent.files_bytes().saturating_add(of_database))?;
+        let servers =
+            match PrivateServers::start(pod, &folder.path().join("servers"), elsewhere.is_none()).await {
+                Ok(servers) => servers,
+                Err(stopped) => {
+                    folder.remove().await;
+                    return Err(stopped);
+                }
+            };
+        let created = async {
+            Ok(match (&mut elsewhere, &servers.postgres) {
+                (Some(elsewhere), _) => elsewhere.create(&folder.socket_folder()?).await?,
+                (None, Some((database, admin))) => {
+                    (database.clone(), create_database(database, admin).await?)
+                }
+                (None, None) => unreachable!("a private PostgreSQL runs where no other server is configured"),
+            })
+        };
+        let created = pod.shutdown.guard(created).await;
         match created {
-            Ok(login) => Ok(Self { servers, login, folder }),
+            Ok((database, login)) => Ok(Self { servers, database, login, elsewhere, folder }),
             Err(stopped) => {
-                servers.stop().await;
+                end(servers, elsewhere, folder).await;
                 Err(stopped)
             }
         }
+    }
+
+    /// Where its PostgreSQL runs: `private`, or host and port.
+    pub fn place(&self) -> String {
+        self.elsewhere.as_ref().map_or_else(|| "private".into(), Elsewhere::target)
     }
 
     /// Opens a session on the restored database as the site's role.
@@ -67,18 +111,25 @@ impl Scratch {
     pub async fn session(&self) -> Result<Connection> {
         let SiteLogin { database, login } = &self.login;
         let options = Options::default();
-        Ok(postgres::connect(&self.servers.database, login, database, "cauldron/scratch", &options).await?)
+        Ok(postgres::connect(&self.database, login, database, "cauldron/scratch", &options).await?)
     }
 
     /// Ends the servers and deletes everything.
     pub async fn stop(self) {
-        self.servers.stop().await;
-        self.folder.remove().await;
+        end(self.servers, self.elsewhere, self.folder).await;
     }
 }
 
-async fn create_database(servers: &PrivateServers) -> Result<SiteLogin> {
-    let maintenance = connect(servers).await?;
+async fn end(servers: PrivateServers, elsewhere: Option<Elsewhere>, folder: ScratchFolder) {
+    if let Some(elsewhere) = elsewhere {
+        elsewhere.end().await;
+    }
+    servers.stop().await;
+    folder.remove().await;
+}
+
+async fn create_database(server: &DatabaseConfig, admin: &Login) -> Result<SiteLogin> {
+    let maintenance = connect(server, admin).await?;
     let password = random_password();
     let name = identifier(DATABASE);
     for sql in [
@@ -92,13 +143,11 @@ async fn create_database(servers: &PrivateServers) -> Result<SiteLogin> {
 }
 
 /// Connects as soon as the server accepts connections.
-async fn connect(servers: &PrivateServers) -> Result<Connection> {
+async fn connect(server: &DatabaseConfig, admin: &Login) -> Result<Connection> {
     let begin = std::time::Instant::now();
     loop {
         let options = Options::default();
-        match postgres::connect(&servers.database, &servers.login, "postgres", "cauldron/scratch", &options)
-            .await
-        {
+        match postgres::connect(server, admin, "postgres", "cauldron/scratch", &options).await {
             Ok(connection) => return Ok(connection),
             Err(error) if begin.elapsed() > START_TIMEOUT => {
                 let cause = format!("the scratch PostgreSQL does not start: {error}");

@@ -4,8 +4,9 @@
 //!   backup ─▶ scratch ─▶ load ─▶ rows ─▶ files ─▶ list-apps ─▶ migrate ─▶ login page ─▶ login ─▶ a page ─▶ report
 //! ```
 //!
-//! Nothing gets out: Redis and PostgreSQL are private, Frappe's processes have neither network nor the real sites, where
-//! the container may take these away, and the report says whether it could (docs/restore.md#nothing-gets-out).
+//! Nothing gets out: Redis is private, PostgreSQL has one database for it, Frappe's processes have neither network nor the
+//! real sites, where the container may take these away, and the report says whether it could
+//! (docs/restore.md#nothing-gets-out).
 
 mod checks;
 mod http;
@@ -27,16 +28,15 @@ use crate::code::Code;
 use crate::frappe::installed_apps;
 use crate::outcome::{Fault, Flow, Stopped};
 use crate::pod::Pod;
+use crate::postgres::version::major;
 use crate::record::last_verified::LastVerified;
 use crate::record::volume::{Volume, random_id};
 use crate::restic::Restic;
 use crate::restore::load::{self, Target};
 use crate::restore::repository::{self, Repository};
 use crate::restore::run::Progress;
-use crate::scratch::{Reported, Scratch, ScratchBench};
-
-/// A restored database with its indexes, relative to the dump; and room for a migrate.
-const GROWTH: u64 = 3;
+use crate::restore::space::Extent;
+use crate::scratch::{Purpose, Reported, Scratch, ScratchBench};
 
 /// Verifies a backup, stores the report beside it, and returns it.
 ///
@@ -48,7 +48,7 @@ pub async fn verify(pod: &Pod, wanted: &str, site: &str) -> Flow<Report> {
     tracing::info!(event = "verify.started", id = backup.id().as_str(), "verifying a backup in scratch");
     let started = Instant::now();
     let mut report = Report::begin(&backup.manifest);
-    let scratch = Scratch::start(pod, needed_bytes(&backup.manifest)).await?;
+    let scratch = Scratch::start(pod, &purpose(pod, &backup)).await?;
     let examined = examine(pod, &scratch, &backup, &mut report).await;
     scratch.stop().await;
     match examined {
@@ -65,16 +65,20 @@ pub async fn verify(pod: &Pod, wanted: &str, site: &str) -> Flow<Report> {
     Ok(report)
 }
 
-fn needed_bytes(manifest: &Manifest) -> u64 {
-    manifest.database.bytes.saturating_mul(GROWTH)
-        + manifest.files.public.bytes
-        + manifest.files.private.bytes
+/// Neither this installation's database nor the one that the backup is of may be reached.
+fn purpose<'a>(pod: &'a Pod, backup: &'a Repository) -> Purpose<'a> {
+    let of_backup = backup.site_config().get("db_name").and_then(|name| name.as_str());
+    let of_this = pod.config.database.as_ref().and_then(|database| database.name.as_deref());
+    Purpose {
+        extent: Extent::of(&backup.manifest),
+        databases: of_this.into_iter().chain(of_backup).collect(),
+    }
 }
 
 /// Restores the backup into scratch and lays out the bench.
 ///
 /// # Errors
-/// 65 for a damaged backup; as [`load::load`].
+/// 65 for a damaged backup; 78 for a server that is older than the backup's; as [`load::load`].
 async fn restore(
     pod: &Pod,
     scratch: &Scratch,
@@ -84,8 +88,12 @@ async fn restore(
     let started = Instant::now();
     let status = pod.status.clone();
     let progress: Progress = Arc::new(move |_| status.progress());
+    let session = scratch.session().await?;
+    report.server = scratch.place();
+    report.server_version = session.version().to_string();
+    backup.check_versions(major(session.version()), None)?;
     let application = format!("cauldron/{}", random_id());
-    let target = Target { server: &scratch.servers.database, login: &scratch.login, application };
+    let target = Target { server: &scratch.database, login: &scratch.login, application };
     let mut dump = backup.dump(pod)?;
     let loaded = load::load(pod, &target, &mut dump.reader, &progress).await;
     let loaded = dump.finish(pod, loaded).await?;
@@ -93,8 +101,6 @@ async fn restore(
     report
         .checks
         .push(Check::passed("dump", format!("{} bytes with the digest of the manifest", loaded.bytes)));
-    let session = scratch.session().await?;
-    report.server_version = session.version().to_string();
     let rows = checks::rows(&session, &backup.manifest, report.rows_mut()).await?;
     report.checks.push(rows);
     let site = &backup.manifest.site;

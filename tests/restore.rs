@@ -9,6 +9,8 @@ mod archives;
 mod damaged;
 #[path = "restore/damaged_repository.rs"]
 mod damaged_repository;
+#[path = "restore/elsewhere.rs"]
+mod elsewhere;
 #[path = "restore/kills.rs"]
 mod kills;
 #[path = "restore/repository.rs"]

@@ -21,7 +21,8 @@ pub enum SslMode {
 }
 
 impl SslMode {
-    const ALL: [Self; 5] = [Self::Disable, Self::Prefer, Self::Require, Self::VerifyCa, Self::VerifyFull];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Disable, Self::Prefer, Self::Require, Self::VerifyCa, Self::VerifyFull];
 
     /// Returns libpq's spelling, for PGSSLMODE.
     pub fn name(self) -> &'static str {
@@ -67,6 +68,12 @@ pub struct DatabaseConfig {
 }
 
 impl DatabaseConfig {
+    /// A server on a unix socket in this folder.
+    pub fn on_socket(folder: String, port: u16) -> Self {
+        let tls = DatabaseTls { mode: SslMode::Disable, root_certificate: None, client: None };
+        Self { host: folder, port, name: None, login: None, admin_database: None, tls, direct: None }
+    }
+
     /// Returns the settings for a connection to the server itself, where locks, LISTEN and schema changes work.
     pub fn directly(&self) -> Self {
         let mut direct = self.clone();
@@ -78,7 +85,7 @@ impl DatabaseConfig {
 }
 
 /// PostgreSQL's default port.
-const DEFAULT_PORT: u16 = 5432;
+pub(super) const DEFAULT_PORT: u16 = 5432;
 
 /// Reads the settings. A password without DB_USER belongs to the role DB_NAME.
 pub fn read(reader: &mut Reader<'_>, bench: &BenchFiles, embedded: bool) -> Option<DatabaseConfig> {
@@ -174,7 +181,7 @@ const DIRECT_HOST_HINT: &str = "write only PostgreSQL's host name or address, or
 const SOCKET_PREFIX: &str = ".s.PGSQL.";
 
 /// Accepts a host, or a folder: libpq names a Unix socket by its folder and the port.
-fn parse_host(text: &str) -> Result<String, String> {
+pub(super) fn parse_host(text: &str) -> Result<String, String> {
     let is_folder = text.starts_with('/')
         && !text.starts_with("//")
         && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "@:'\"".contains(c));
@@ -194,7 +201,7 @@ fn parse_type(text: &str) -> Result<(), String> {
 }
 
 /// Accepts a role name. Names of some clouds contain an `@` (`user@server`); a colon before it would mean a password.
-fn parse_user(text: &str) -> Result<String, String> {
+pub(super) fn parse_user(text: &str) -> Result<String, String> {
     match text.rsplit_once('@') {
         Some((before, _)) if before.contains(':') => {
             Err("it contains a password; write only the name".into())
@@ -203,7 +210,7 @@ fn parse_user(text: &str) -> Result<String, String> {
     }
 }
 
-fn parse_identifier(text: &str) -> Result<String, String> {
+pub(super) fn parse_identifier(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > 63 || text.contains(char::is_control) {
         return Err("it is not a name: 1 to 63 bytes, without control characters".into());
     }

@@ -1,4 +1,5 @@
-//! Creates the role and the database where they are absent. This program contains no DROP DATABASE or DROP ROLE.
+//! Creates the role and the database where they are absent. Nothing here drops one: only `scratch::elsewhere` does, those
+//! that it has made itself.
 //!
 //! An *administrator* login creates both, named DB_NAME; an *owner* login (managed PostgreSQL) uses the database that
 //! it was given. Existing objects are inspected first, and a database with any contents is left unchanged: no owner,
@@ -11,9 +12,10 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use self::facts::{Facts, preflight};
-pub use self::make::verifier;
-use self::make::{comment, create_database, create_role, set_password, take_ownership};
+use self::facts::preflight;
+pub use self::facts::{Facts, read as read_facts};
+use self::make::{comment, create_role, set_password, take_ownership};
+pub use self::make::{create_database, verifier};
 use crate::config::database::{DatabaseConfig, Login};
 use crate::frappe::site_config::SiteFolder;
 use crate::leader::pooled::refuse_transaction_pooler;
@@ -67,7 +69,7 @@ pub struct Provisioned {
 pub async fn provision(wanted: &DesiredSite<'_>) -> Result<Provisioned> {
     let DesiredSite { database, admin, names, volume, .. } = wanted;
     let name = names.database;
-    let (maintenance, opened) = connect_maintenance(database, admin).await?;
+    let (maintenance, opened) = connect_maintenance(database, admin, APPLICATION).await?;
     refuse_transaction_pooler(database, &maintenance, admin, &opened).await?;
     lock(&maintenance).await?;
     let facts = facts::read(&maintenance, name).await?;
@@ -218,10 +220,17 @@ async fn inspect_existing(wanted: &DesiredSite<'_>, folder: &SiteFolder) -> Resu
 }
 
 /// Connects to the first maintenance database that exists; returns the session and the database's name.
-async fn connect_maintenance(database: &DatabaseConfig, admin: &Login) -> Result<(Connection, String)> {
+///
+/// # Errors
+/// As [`postgres::connect`].
+pub async fn connect_maintenance(
+    database: &DatabaseConfig,
+    admin: &Login,
+    application: &str,
+) -> Result<(Connection, String)> {
     let mut last = None;
     for name in postgres::maintenance_databases(database, admin) {
-        match postgres::connect(database, admin, &name, APPLICATION, &Options::default()).await {
+        match postgres::connect(database, admin, &name, application, &Options::default()).await {
             Ok(connection) => return Ok((connection, name)),
             Err(error) if error.kind == Kind::NoSuchDatabase => last = Some(error),
             Err(error) => return Err(error.into()),

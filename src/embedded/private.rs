@@ -1,5 +1,5 @@
-//! A PostgreSQL and a Redis on unix sockets, in a folder that is deleted afterwards: no port, no route to them but
-//! the folder, which only their user and we can enter.
+//! A Redis, and a PostgreSQL where one is wanted, on unix sockets in a folder that is deleted afterwards: no port, no route
+//! to them but the folder, which only their user and we can enter.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use super::data::DataFolder;
 use super::postgres::PRIVATE_PORT;
 use super::{leftover, postgres, redis, start_service};
-use crate::config::database::{DatabaseConfig, DatabaseTls, Login, SslMode};
+use crate::config::database::{DatabaseConfig, Login};
 use crate::outcome::{Fault, Flow};
 use crate::pod::Pod;
 use crate::supervise::output::OutputLine;
@@ -17,11 +17,10 @@ use crate::supervise::run_service::End;
 use crate::supervise::signals::Trigger;
 use crate::supervise::spawn::{Output, Spec};
 
-/// The two servers, running.
+/// The servers, running.
 pub struct PrivateServers {
-    pub database: DatabaseConfig,
-    /// The superuser's login.
-    pub login: Login,
+    /// PostgreSQL, and the superuser's login; None if only Redis runs.
+    pub postgres: Option<(DatabaseConfig, Login)>,
     redis: redis::Redis,
     redis_socket: PathBuf,
     stop: Trigger,
@@ -31,21 +30,25 @@ pub struct PrivateServers {
 }
 
 impl PrivateServers {
-    /// Starts both in `folder`. They stop with this process, however it ends.
+    /// Starts them in `folder`. They stop with this process, however it ends.
     ///
     /// # Errors
     /// 78 if a program is missing; 77 and 75 as for any file; a requested stop.
-    pub async fn start(pod: &Pod, folder: &Path) -> Flow<Self> {
+    pub async fn start(pod: &Pod, folder: &Path, has_postgres: bool) -> Flow<Self> {
         let data = Arc::new(DataFolder::open(folder)?);
         pod.shutdown.guard(async { Ok(leftover::stop_all(&data).await?) }).await?;
         let sockets = data.folder("s")?;
-        let postgres = postgres::prepare(&data, &pod.processes, &pod.shutdown).await?;
+        let postgres = match has_postgres {
+            true => Some(postgres::prepare(&data, &pod.processes, &pod.shutdown).await?),
+            false => None,
+        };
         let redis = redis::prepare(&data)?;
         let redis_socket = sockets.join("redis");
         let (stop, shutdown) = pod.shutdown.deferred();
-        let specs = [postgres.private_spec(&data, &sockets), redis.private_spec(&data, &redis_socket)];
-        let services = specs
+        let of_postgres = postgres.as_ref().map(|postgres| postgres.private_spec(&data, &sockets));
+        let services = of_postgres
             .into_iter()
+            .chain([redis.private_spec(&data, &redis_socket)])
             .map(|(spec, stop_with)| {
                 // Standard output is for the report of the command.
                 let spec = Spec { output: Output::Lines(Arc::new(log_output)), ..spec };
@@ -56,18 +59,9 @@ impl PrivateServers {
         let host = sockets.to_str().map(str::to_string).ok_or_else(|| {
             Fault::configuration(format!("{} is no text", sockets.display()), "set CAULDRON_SCRATCH_DIR")
         })?;
-        let tls = DatabaseTls { mode: SslMode::Disable, root_certificate: None, client: None };
-        let database = DatabaseConfig {
-            host,
-            port: PRIVATE_PORT,
-            name: None,
-            login: None,
-            admin_database: None,
-            tls,
-            direct: None,
-        };
-        let login = postgres.login();
-        Ok(Self { database, login, redis, redis_socket, stop, services, _data: data })
+        let postgres =
+            postgres.map(|postgres| (DatabaseConfig::on_socket(host, PRIVATE_PORT), postgres.login()));
+        Ok(Self { postgres, redis, redis_socket, stop, services, _data: data })
     }
 
     /// The URL of a database of Redis, with its password.
@@ -75,7 +69,7 @@ impl PrivateServers {
         self.redis.private_url(&self.redis_socket, database)
     }
 
-    /// Stops both, and waits until they have ended.
+    /// Stops them, and waits until they have ended.
     pub async fn stop(self) {
         self.stop.request_stop();
         for service in self.services {

@@ -92,6 +92,7 @@ refusals! {
     RestoreUnconfirmed "restore-unconfirmed" "A restore would replace a site, and there is neither a backup of it nor a confirmation."
     RolePasswordUnknown "role-password-unknown" "The site's role exists, and its password is not known here."
     SchedulerLocked "scheduler-locked" "Another process holds the lock of Frappe's scheduler."
+    ScratchReachesSite "scratch-reaches-site" "The server for scratch has the site's database, and every login may open it."
     ServerReadOnly "server-read-only" "The server is a replica and cannot be written to."
     SettingRejected "setting-rejected" "The server rejects a setting of the connection, or a database number."
     SiteLocked "site-locked" "Another command has the site's exclusive lock."

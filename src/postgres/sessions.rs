@@ -64,6 +64,19 @@ pub async fn end(client: &Client, backend: i32) -> Result<(), Error> {
     client.execute("SELECT pg_terminate_backend($1)", &[&backend]).await.map(drop)
 }
 
+/// Ends all other sessions of the present role.
+pub async fn end_own(client: &Client) -> Result<(), Error> {
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE usename = current_user AND pid <> pg_backend_pid()";
+    client.query(sql, &[]).await.map(drop)
+}
+
+/// The application names in the whole cluster that begin with this. Every login sees them.
+pub async fn applications(client: &Client, prefix: &str) -> Result<Vec<String>, Error> {
+    let sql = "SELECT application_name FROM pg_stat_activity WHERE starts_with(application_name, $1)";
+    Ok(client.query(sql, &[&prefix]).await?.iter().map(|row| row.get(0)).collect())
+}
+
 /// The statement with which an operator ends a session.
 pub fn statement_to_end(backend: i32) -> String {
     format!("SELECT pg_terminate_backend({backend})")

@@ -133,9 +133,9 @@ fn lay_out(
     symlink(pod.bench.environment(), bench.environment())?;
     symlink(pod.bench.assets(), bench.sites().parent().unwrap_or(Path::new("/")).join("assets"))?;
     fs::copy(pod.bench.sites().join("apps.txt"), bench.sites().join("apps.txt"))?;
-    let servers = &scratch.servers;
+    let (database, servers) = (&scratch.database, &scratch.servers);
     let common = json!({
-        "db_type": "postgres", "db_host": servers.database.host, "db_port": servers.database.port,
+        "db_type": "postgres", "db_host": database.host, "db_port": database.port,
         "redis_cache": servers.redis_url(0), "redis_queue": servers.redis_url(1), "redis_socketio": servers.redis_url(1),
         "default_site": site, "mute_emails": 1, "pause_scheduler": 1, "webserver_port": 0, "bench_id": "scratch",
     });

@@ -1,7 +1,7 @@
 //! The folder of a scratch: named, locked, sized beforehand, and deleted at the end or by the next one.
 
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::bench::file_thread::on_file_thread;
@@ -9,6 +9,7 @@ use crate::embedded::private;
 use crate::outcome::{Fault, Result};
 use crate::pod::Pod;
 use crate::record::volume::random_id;
+use crate::restore::space;
 
 const PREFIX: &str = "cauldron-scratch-";
 const LOCK: &str = "lock";
@@ -31,21 +32,8 @@ impl ScratchFolder {
         let fault = |error: &std::io::Error| {
             Fault::file(format!("cannot make a folder in {}", parent.display()), error)
         };
-        let free = nix::sys::statvfs::statvfs(&parent).map_err(|error| fault(&error.into()))?;
-        let free_bytes = free.blocks_available() * free.fragment_size();
-        let needed_bytes = needed_bytes.saturating_add(BASE_BYTES);
-        if free_bytes < needed_bytes {
-            let mb = |bytes: u64| bytes / 1_000_000;
-            return Err(Fault::try_again(
-                format!(
-                    "{} has {} MB free, and the restored site needs about {} MB",
-                    parent.display(),
-                    mb(free_bytes),
-                    mb(needed_bytes)
-                ),
-                "set CAULDRON_SCRATCH_DIR to a folder with more space, such as an emptyDir",
-            ));
-        }
+        let hint = "set CAULDRON_SCRATCH_DIR to a folder with more space, such as an emptyDir";
+        space::require(&parent, "the restored site", needed_bytes.saturating_add(BASE_BYTES), hint)?;
         let path = parent.join(format!("{PREFIX}{}", &random_id()[..8]));
         fs::create_dir(&path).map_err(|error| fault(&error))?;
         // The servers may run as another user, who has to enter it; their own folder is theirs alone.
@@ -57,6 +45,19 @@ impl ScratchFolder {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Creates the folder of a socket that only our user can enter.
+    ///
+    /// # Errors
+    /// As for any file.
+    pub fn socket_folder(&self) -> Result<PathBuf> {
+        let path = self.path.join("db");
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .map_err(|error| Fault::file(format!("cannot create {}", path.display()), &error))?;
+        Ok(path)
     }
 
     /// Deletes it.

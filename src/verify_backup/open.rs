@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use super::{Report, needed_bytes, restore};
+use super::{Report, purpose, restore};
 use crate::outcome::{Flow, Stopped};
 use crate::pod::Pod;
 use crate::restore::repository;
@@ -19,7 +19,7 @@ use crate::telemetry;
 /// 65 for a damaged backup; 75 without the space; the fault of the repository.
 pub async fn open(pod: &Pod, wanted: &str, site: &str, lifetime: Duration) -> Flow<()> {
     let backup = repository::find(pod, wanted, site).await?;
-    let scratch = Scratch::start(pod, needed_bytes(&backup.manifest)).await?;
+    let scratch = Scratch::start(pod, &purpose(pod, &backup)).await?;
     let restored = restore(pod, &scratch, &backup, &mut Report::begin(&backup.manifest)).await;
     let ended = match restored {
         Ok(_) => {
@@ -45,7 +45,7 @@ pub async fn open(pod: &Pod, wanted: &str, site: &str, lifetime: Duration) -> Fl
 fn described(scratch: &Scratch, site: &str, lifetime: Duration) -> String {
     let login = &scratch.login;
     let password = login.login.password.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
-    let (host, database) = (&scratch.servers.database.host, &login.database);
+    let (host, database) = (&scratch.database.host, &login.database);
     let files = scratch.folder.path().join("bench/sites").join(site);
     format!(
         "PGPASSWORD={password} psql -h {host} -U {database} {database}\nfiles: {}\nopen for {} min; stop this command to \

@@ -28,6 +28,9 @@ pub struct Report {
     pub code: Option<String>,
     /// The fingerprint of the code at the time of the backup.
     pub code_of_backup: Option<String>,
+    /// Where its PostgreSQL ran: `private`, or host and port; empty if none did.
+    #[serde(default)]
+    pub server: String,
     pub server_version: String,
     pub rows_expected: u64,
     pub rows_found: u64,
@@ -93,6 +96,7 @@ impl Report {
             verdict: String::new(),
             code: None,
             code_of_backup: manifest.fingerprint.clone(),
+            server: String::new(),
             server_version: String::new(),
             rows_expected: 0,
             rows_found: 0,
@@ -136,6 +140,7 @@ impl Report {
     pub fn text(&self) -> String {
         let mut text =
             format!("backup    {}\nsite      {}\nverdict   {}\n", self.backup, self.site, self.verdict);
+        text.push_str(&format!("server    {}, PostgreSQL {}\n", self.server, self.server_version));
         for check in &self.checks {
             let word = if check.ok { "ok" } else { "FAILED" };
             text.push_str(&format!("{:<9} {word:<6} {}\n", check.name, check.detail));

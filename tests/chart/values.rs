@@ -169,7 +169,7 @@ fn every_value_has_an_effect() {
             _ if path.starts_with("frappe.backup.") || path.starts_with("frappe.resources.backup.") => {
                 let there = json!([{"to": [{"ipBlock": {"cidr": "192.0.2.1/32"}}]}]);
                 let backup = json!({"enabled": true, "to": "s3:h/b", "passwordSecret": "p", "credentialsSecret": "c",
-                    "verify": {"enabled": true}, "egress": there});
+                    "verify": {"enabled": true, "scratchDbUrlSecret": "s"}, "egress": there});
                 let on = everything.clone().set("frappe.backup", backup);
                 let other = match last {
                     "enabled" => json!(false),

@@ -38,6 +38,40 @@ fn it_has_scratch_and_the_repository_and_no_volume_of_the_site() {
     assert!(backup["spec"]["volumes"].to_string().contains("persistentVolumeClaim"));
 }
 
+#[test]
+fn another_server_comes_from_a_secret_and_is_reached() {
+    let Some(chart) = Chart::new("another_server_comes_from_a_secret_and_is_reached") else { return };
+    let url = "CAULDRON_SCRATCH_DB_URL_FILE";
+    let pod_of = |chart: &Chart| {
+        chart.objects().get("CronJob", "-verify")["spec"]["jobTemplate"]["spec"]["template"].clone()
+    };
+    let plain = verified(&chart, there());
+    assert_eq!(variable(container(&pod_of(&plain)), url), None);
+    let elsewhere = plain
+        .set("frappe.backup.to", json!("/backups/erp"))
+        .set("frappe.backup.claim", json!("backups"))
+        .set("frappe.backup.verify.scratchDbUrlSecret", json!("scratch"));
+    let pod = pod_of(&elsewhere);
+    assert_eq!(variable(container(&pod), url).as_deref(), Some("/run/secrets/scratch/url"));
+    let mounts = container(&pod)["volumeMounts"].as_array().expect("mounts");
+    assert!(
+        mounts
+            .contains(&json!({"name": "scratch-db", "mountPath": "/run/secrets/scratch", "readOnly": true}))
+    );
+    let volumes = pod["spec"]["volumes"].as_array().expect("volumes");
+    let secret = volumes.iter().find(|volume| volume["name"] == "scratch-db").expect("the Secret");
+    assert_eq!(secret["secret"]["secretName"], "scratch");
+    // A repository in a folder needs no way out; the server does.
+    let objects = elsewhere.objects();
+    let policy = &objects.get("NetworkPolicy", "-verify")["spec"];
+    assert_eq!(policy["egress"].as_array().expect("rules").last(), there().get(0));
+    let refusal = elsewhere.set("frappe.backup.egress", json!([{"ports": [{"port": 5432}]}])).refusal();
+    assert!(refusal.contains("scratchDbUrlSecret"), "{refusal}");
+    // The pods that take backups get no such login.
+    let backup = &objects.get("CronJob", "-backup")["spec"]["jobTemplate"]["spec"]["template"];
+    assert_eq!(variable(container(backup), url), None);
+}
+
 /// What several policies allow is added: no other policy may select these pods.
 #[test]
 fn its_pods_reach_the_repository_alone() {

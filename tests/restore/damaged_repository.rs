@@ -101,7 +101,7 @@ fn forget(backed: &Backed, part: &str) {
 }
 
 /// Replaces the manifest by one that was changed, as someone with the password can.
-fn with_manifest(backed: &Backed, change: impl Fn(&mut Value) -> Vec<u8>) {
+pub fn with_manifest(backed: &Backed, change: impl Fn(&mut Value) -> Vec<u8>) {
     let old = snapshot(backed, "manifest");
     let id = old["id"].as_str().expect("an id");
     let text = restic(backed, &["dump", id, "/manifest.json"], None);

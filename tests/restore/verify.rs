@@ -9,12 +9,12 @@ use serde_json::Value;
 
 use crate::repository::Backed;
 use crate::stage::{content, files, new_stage};
-use crate::support::binary::Ended;
+use crate::support::binary::{Ended, Pod};
 use crate::support::wait::eventually;
 
 const LONG: Duration = Duration::from_secs(120);
 
-fn report(stdout: &str) -> Value {
+pub fn report(stdout: &str) -> Value {
     serde_json::from_str(stdout).unwrap_or_else(|error| panic!("{error}: {stdout}"))
 }
 
@@ -117,42 +117,59 @@ def write():
         file.write("x")
 "#;
 
+/// A site whose patch, and whose login, try to reach a port, the real Redis and the real sites.
+pub struct Leaking<'a> {
+    backed: &'a Backed,
+    port: TcpListener,
+}
+
+impl<'a> Leaking<'a> {
+    pub fn new(backed: &'a Backed) -> Self {
+        let stage = &backed.archived.stage;
+        let port = TcpListener::bind("127.0.0.1:0").expect("a port");
+        port.set_nonblocking(true).expect("a listener");
+        let leak = LEAK
+            .replace("PORT", &port.local_addr().unwrap().port().to_string())
+            .replace("REDIS", &stage.redis.url(1))
+            .replace("SITES", &stage.bench.sites().display().to_string())
+            .replace("SITE/", &format!("{}/", stage.site));
+        let package = stage.bench.path().join("apps/frappe/frappe");
+        fs::write(package.join("patches/v15_0/leak.py"), leak).expect("a patch");
+        let patches = package.join("patches.txt");
+        let text = fs::read_to_string(&patches).expect("patches.txt");
+        fs::write(&patches, format!("{}\nfrappe.patches.v15_0.leak\n", text.trim_end()))
+            .expect("patches.txt");
+        let session = package.join("session.py");
+        let text = fs::read_to_string(&session).expect("session.py");
+        let login = "def login(user, password):\n";
+        let leaking = format!("{login}    from frappe.patches.v15_0.leak import execute\n    execute()\n");
+        assert!(text.contains(login));
+        fs::write(&session, text.replace(login, &leaking)).expect("session.py");
+        Self { backed, port }
+    }
+
+    /// What got out: to the port, as files, as jobs.
+    pub fn leaked(&self) -> (bool, usize, i64) {
+        let stage = &self.backed.archived.stage;
+        let paths = [stage.bench.sites().join("leaked"), stage.file("leaked")];
+        let files = paths.iter().filter(|path| path.exists()).count();
+        (self.port.accept().is_ok(), files, stage.redis.ask(1, &["LLEN", "leaked"]))
+    }
+}
+
 #[test]
 fn nothing_gets_out_of_scratch() {
     let backed = Backed::new();
     backed.backup();
-    let stage = &backed.archived.stage;
-    let port = TcpListener::bind("127.0.0.1:0").expect("a port");
-    port.set_nonblocking(true).expect("a listener");
-    let sites = stage.bench.sites();
-    let leak = LEAK
-        .replace("PORT", &port.local_addr().unwrap().port().to_string())
-        .replace("REDIS", &stage.redis.url(1))
-        .replace("SITES", &sites.display().to_string())
-        .replace("SITE/", &format!("{}/", stage.site));
-    let package = stage.bench.path().join("apps/frappe/frappe");
-    fs::write(package.join("patches/v15_0/leak.py"), leak).expect("a patch");
-    let patches = package.join("patches.txt");
-    let text = fs::read_to_string(&patches).expect("patches.txt");
-    fs::write(&patches, format!("{}\nfrappe.patches.v15_0.leak\n", text.trim_end())).expect("patches.txt");
-    let session = package.join("session.py");
-    let text = fs::read_to_string(&session).expect("session.py");
-    let login = "def login(user, password):\n";
-    let leaking = format!("{login}    from frappe.patches.v15_0.leak import execute\n    execute()\n");
-    assert!(text.contains(login));
-    fs::write(&session, text.replace(login, &leaking)).expect("session.py");
-    let leaked = || {
-        let files = [sites.join("leaked"), stage.file("leaked")].iter().filter(|path| path.exists()).count();
-        let jobs: i64 = stage.redis.ask(1, &["LLEN", "leaked"]);
-        (port.accept().is_ok(), files, jobs)
-    };
+    let leaking = Leaking::new(&backed);
     let ended = verified(&backed);
     let report = report(&ended.stdout);
     assert_eq!(report["isolation"], serde_json::json!({"network": null, "files": null}), "{report}");
-    assert_eq!(leaked(), (false, 0, 0));
+    assert_eq!(report["server"], "private");
+    assert_eq!(leaking.leaked(), (false, 0, 0));
     // The same patch outside of scratch reaches everything.
-    stage.leader().run().exits(0);
-    assert_eq!(leaked(), (true, 2, 1));
+    backed.archived.stage.leader().run().exits(0);
+    assert_eq!(leaking.leaked(), (true, 2, 1));
 }
 
 #[test]
@@ -162,20 +179,25 @@ fn a_backup_is_opened_for_psql_until_the_command_is_stopped() {
     let stage = &backed.archived.stage;
     stage.session().run("delete from \"tabNote\"");
     let opened = backed.command(&format!("backup open {id}")).spawn();
-    opened.event("backup.opened");
-    let line = eventually(LONG, "a psql line", || {
-        let log = opened.log();
-        log.lines().find(|line| line.starts_with("PGPASSWORD=")).map(str::to_string)
-    });
-    let query = format!("{line} -Atc 'select count(*) from \"tabNote\"'");
-    let output = std::process::Command::new("sh").args(["-c", &query]).output().expect("psql");
-    assert_eq!(
-        String::from_utf8_lossy(&output.stdout).trim(),
-        "2000",
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert_eq!(asked(&psql_line(&opened), "select count(*) from \"tabNote\""), "2000");
     opened.signal(Signal::SIGTERM);
     opened.end_within(LONG).exits(0);
     backed.no_scratch_is_left();
+}
+
+/// The command that an open backup prints.
+#[track_caller]
+pub fn psql_line(opened: &Pod) -> String {
+    opened.event("backup.opened");
+    eventually(LONG, "a psql line", || {
+        let log = opened.log();
+        log.lines().find(|line| line.starts_with("PGPASSWORD=")).map(str::to_string)
+    })
+}
+
+/// What a psql command prints for a statement, on either stream.
+pub fn asked(line: &str, sql: &str) -> String {
+    let command = format!("{line} -Atc '{sql}' 2>&1");
+    let output = std::process::Command::new("sh").args(["-c", &command]).output().expect("psql");
+    String::from_utf8_lossy(&output.stdout).trim().to_string()
 }

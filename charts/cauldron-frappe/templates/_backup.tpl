@@ -68,3 +68,36 @@ one server of databases.
 {{- $schedule }}
 {{- end }}
 {{- end }}
+
+{{/* Where a verification restores: a folder, and a server of its own or of a Secret. */}}
+{{- define "cauldron-frappe.scratchEnv" -}}
+{{- $v := .Values.frappe.backup.verify -}}
+- {name: CAULDRON_SCRATCH_DIR, value: /scratch}
+{{- if $v.scratchDbUrlSecret }}
+- {name: CAULDRON_SCRATCH_DB_URL_FILE, value: /run/secrets/scratch/{{ $v.scratchDbUrlKey }}}
+{{- end }}
+{{- end }}
+
+{{- define "cauldron-frappe.scratchMounts" -}}
+- {name: scratch, mountPath: /scratch}
+{{- if .Values.frappe.backup.verify.scratchDbUrlSecret }}
+- {name: scratch-db, mountPath: /run/secrets/scratch, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "cauldron-frappe.scratchVolumes" -}}
+{{- $v := .Values.frappe.backup.verify -}}
+- name: scratch
+  emptyDir: {sizeLimit: {{ include "cauldron-frappe.string" (dict "value" $v.scratchSize "of" "frappe.backup.verify.scratchSize") }}}
+{{- if $v.scratchDbUrlSecret }}
+- name: scratch-db
+  # 0440: readable by the pod's group (fsGroup).
+  secret: {secretName: {{ $v.scratchDbUrlSecret }}, defaultMode: 288}
+{{- end }}
+{{- end }}
+
+{{/* True if a verification connects to what frappe.backup.egress names: a storage server, or a server of databases. */}}
+{{- define "cauldron-frappe.verifyConnects" -}}
+{{- $b := .Values.frappe.backup -}}
+{{- if or $b.verify.scratchDbUrlSecret (not (hasPrefix "/" $b.to)) }}true{{ end }}
+{{- end }}

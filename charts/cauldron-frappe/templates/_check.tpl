@@ -102,10 +102,10 @@
 {{/* The restored site has webhooks and mails; nothing of it may get out. */}}
 {{- define "cauldron-frappe.check.verify" -}}
 {{- $b := .Values.frappe.backup }}
-{{- if and $b.enabled $b.verify.enabled (not (hasPrefix "/" $b.to)) }}
+{{- if and $b.enabled $b.verify.enabled (include "cauldron-frappe.verifyConnects" .) }}
 {{- range $b.egress }}
 {{- if not .to }}
-{{- fail "frappe.backup.verify.enabled is true, and a rule of frappe.backup.egress allows every host, which the webhooks of the restored site would reach: add `to` with the addresses of the storage server" }}
+{{- fail "frappe.backup.verify.enabled is true, and a rule of frappe.backup.egress allows every host, which the webhooks of the restored site would reach: add `to` with the addresses of the storage server, and of the server in frappe.backup.verify.scratchDbUrlSecret" }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -105,7 +105,7 @@ spec:
         {{- if $runtimeSize }}{{ $entries = printf "%s\n- {name: CAULDRON_RUNTIME_SIZE, value: %q}" $entries $runtimeSize }}{{ end }}
         {{- if eq $role "backup" }}{{ $entries = printf "%s\n%s" $entries (include "cauldron-frappe.backupEnv" $root) }}{{ end }}
         {{- if eq $task "restore" }}{{ $entries = printf "%s\n%s" $entries (include "cauldron-frappe.restoreEnv" $root) }}{{ end }}
-        {{- if eq $task "verify" }}{{ $entries = printf "%s\n- {name: CAULDRON_SCRATCH_DIR, value: /scratch}" $entries }}{{ end }}
+        {{- if eq $task "verify" }}{{ $entries = printf "%s\n%s" $entries (include "cauldron-frappe.scratchEnv" $root) }}{{ end }}
         {{- include "cauldron-frappe.variables" (dict "extra" $values.extraEnv "entries" $entries) | nindent 8 }}
       {{- range $name, $key := dict "extraEnvFrom" "envFrom" "lifecycle" "lifecycle" }}
       {{- with get $values $name }}
@@ -156,7 +156,7 @@ spec:
         {{- include "cauldron-frappe.backupMounts" $root | nindent 8 }}
         {{- end }}
         {{- if eq $task "verify" }}
-        - {name: scratch, mountPath: /scratch}
+        {{- include "cauldron-frappe.scratchMounts" $root | nindent 8 }}
         {{- end }}
         {{- with include "cauldron-frappe.roleCertificateMounts" . | trim }}
         {{- . | nindent 8 }}
@@ -188,8 +188,7 @@ spec:
     {{- include "cauldron-frappe.backupVolumes" $root | nindent 4 }}
     {{- end }}
     {{- if eq $task "verify" }}
-    - name: scratch
-      emptyDir: {sizeLimit: {{ include "cauldron-frappe.string" (dict "value" $f.backup.verify.scratchSize "of" "frappe.backup.verify.scratchSize") }}}
+    {{- include "cauldron-frappe.scratchVolumes" $root | nindent 4 }}
     {{- end }}
     {{- with include "cauldron-frappe.certificates" (dict "root" $root "role" $role) | trim }}
     {{- . | nindent 4 }}

@@ -32,6 +32,8 @@ pub enum Kind {
     Secret,
     /// A secret with a grammar of its own.
     SecretForm(&'static str),
+    /// A PostgreSQL URL with the login of an administrator.
+    PostgresUrl,
     /// A Redis URL with its login.
     RedisUrl,
     /// A JSON list of apps, whose URLs may hold logins.
@@ -82,7 +84,7 @@ impl Kind {
 
     pub fn secrecy(self) -> Secrecy {
         match self {
-            Self::Secret | Self::SecretForm(..) => Secrecy::Secret,
+            Self::Secret | Self::SecretForm(..) | Self::PostgresUrl => Secrecy::Secret,
             Self::RedisUrl
             | Self::AppList
             | Self::AppWords
@@ -97,6 +99,7 @@ impl Kind {
 
 const APP_LIST: &str = r#"[{"url":"https://host/crm.git","branch":"main"}]"#;
 const CONFIG_KEYS: &str = r#"{"limits":{"users":5}}"#;
+const POSTGRES_URL: &str = "postgres://user:password@host/postgres?sslmode=verify-full";
 const APP_WORDS: &str = "crm:https://host/crm.git:main";
 
 /// What a value may be, in words.
@@ -121,6 +124,7 @@ impl fmt::Display for Kind {
             Self::Secret => write!(f, "text without control characters"),
             Self::AppList => write!(f, "JSON: `{APP_LIST}`"),
             Self::AppWords => write!(f, "name:URL:branch, separated by commas: `{APP_WORDS}`"),
+            Self::PostgresUrl => write!(f, "URL: `{POSTGRES_URL}`"),
             Self::RedisUrl => write!(f, "URL or host:port: `redis://redis:6379/0`"),
             Self::GitLogins => write!(f, "JSON: `{{\"host\":{{\"token_file\":\"/path\"}}}}`"),
             Self::Repository => write!(f, "absolute path, or restic's word: `s3:https://host/bucket/path`"),

@@ -3,7 +3,7 @@
 use super::Variable;
 use super::kind::Kind::{
     self, AppList, AppWords, ConfigKeys, Count, Duration, Form, GitLogins, Ignored, OneOf, Path, Port,
-    Quantity, RedisUrl, Repository, Seconds, Secret, SecretForm, Size, Text,
+    PostgresUrl, Quantity, RedisUrl, Repository, Seconds, Secret, SecretForm, Size, Text,
 };
 use super::kind::Zero;
 
@@ -135,6 +135,8 @@ pub const VARIABLES: &[Variable] = &[
         "Folder for the data of the --embedded servers"),
     setting("CAULDRON_SCRATCH_DIR", Path, "the folder for temporary files",
         "Parent of the folder in which `backup verify` restores a backup"),
+    setting("CAULDRON_SCRATCH_DB_URL", PostgresUrl, "(a private server)",
+        "PostgreSQL server in which `backup verify` and `backup open` restore, with a login that may create roles and databases"),
     setting("CAULDRON_WEB_ADDR", Form("address:port", "0.0.0.0:8000"), "[::]:8000, 0.0.0.0 without IPv6",
         "Address on which the web role listens"),
     setting("CAULDRON_REDIRECT_ADDR", Form("address:port", "[::]:8080"), "(none)",

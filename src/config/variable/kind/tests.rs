@@ -79,6 +79,7 @@ fn good(kind: Kind) -> Vec<String> {
         Kind::Quantity => &["512Mi", "1G"],
         Kind::Secret => &["a b", "\"a\"", "0"],
         Kind::SecretForm(_) => return vec!["A".repeat(43) + "="],
+        Kind::PostgresUrl => &[POSTGRES_URL, "postgresql://u@h:1"],
         Kind::RedisUrl => &["redis://redis:6379/0", "redis:6379", "rediss://:p@h", "unix:///run/r.sock"],
         Kind::GitLogins => &[r#"{"host":{"token_file":"/path"}}"#],
         Kind::Repository => &["/backups/erp", "s3:https://host/bucket/path", "rest:https://host/"],
@@ -90,7 +91,12 @@ fn good(kind: Kind) -> Vec<String> {
 fn bad(kind: Kind) -> Vec<String> {
     let texts: &[&str] = match kind {
         Kind::Text | Kind::Ignored => &[],
-        Kind::Form(..) | Kind::AppList | Kind::AppWords | Kind::RedisUrl | Kind::GitLogins => &["u:\u{1}@h"],
+        Kind::Form(..)
+        | Kind::AppList
+        | Kind::AppWords
+        | Kind::RedisUrl
+        | Kind::GitLogins
+        | Kind::PostgresUrl => &["u:\u{1}@h"],
         Kind::Repository => &["text", "./x", "ftp:h", "u:\u{1}@h", "https://h/x"],
         Kind::ConfigKeys => &["u:\u{1}@h", "[]", r#"{"db_host":"h"}"#],
         Kind::OneOf(_) => &["0", "-1", "other", "ON", "yes"],
