@@ -25,12 +25,16 @@ mod live_events;
 mod made;
 #[path = "images/newest.rs"]
 mod newest;
+#[path = "images/played.rs"]
+mod played;
 #[path = "images/pod.rs"]
 mod pod;
 #[path = "images/podman.rs"]
 mod podman;
 #[path = "images/reader.rs"]
 mod reader;
+#[path = "images/rendered.rs"]
+mod rendered;
 #[allow(dead_code)] // What the gate's tests ask for.
 #[path = "gate/release.rs"]
 mod release;
@@ -38,6 +42,8 @@ mod release;
 mod runbooks;
 #[path = "images/scratch.rs"]
 mod scratch;
+#[path = "images/secrets.rs"]
+mod secrets;
 #[path = "images/servers.rs"]
 mod servers;
 #[path = "images/shell.rs"]

@@ -2,21 +2,14 @@
 
 use std::time::Duration;
 
-use crate::installation::{Installation, Played, SITE};
+use crate::installation::{Installation, SITE};
 use crate::made::{FRAPPE, Later, images};
+use crate::played::Played;
 use crate::podman::{output, podman, status};
 use crate::release::{LATER, full_name};
 use crate::support::wait::{eventually, within};
 
 const LONG: Duration = Duration::from_secs(120);
-
-#[track_caller]
-fn is_ready(played: &Played) {
-    eventually(LONG, &format!("{} is ready", played.container), || {
-        played.runs();
-        (status(played.address(9180), "kubelet", "/readyz") == 200).then_some(())
-    });
-}
 
 #[track_caller]
 fn says(played: &Played, words: &str) {
@@ -60,7 +53,7 @@ fn images_upgrade_roll_back_and_fail_by_the_gate() {
     let socketio = installation.start("socketio");
     assert_eq!(installation.start("bootstrap").end(LONG), 0);
     for pod in [&old_web, &old_worker, &socketio] {
-        is_ready(pod);
+        pod.becomes_ready();
     }
 
     // An upgrade rolls: new pods wait, old ones serve, the Job migrates, all of them serve.
@@ -81,7 +74,7 @@ fn images_upgrade_roll_back_and_fail_by_the_gate() {
     };
     assert_eq!(logged("two"), "1");
     for pod in [&web, &worker, &old_web, &old_worker] {
-        is_ready(pod);
+        pod.becomes_ready();
     }
     pings(&web, 200);
     pings(&old_web, 200);
@@ -93,7 +86,7 @@ fn images_upgrade_roll_back_and_fail_by_the_gate() {
     let back = installation.start_with("web", FRAPPE, "back");
     let job = installation.start_with("bootstrap", FRAPPE, "back");
     assert_eq!(job.end(LONG), 0, "{}", job.log());
-    is_ready(&back);
+    back.becomes_ready();
     pings(&back, 200);
     assert_eq!(logged("two"), "1");
 
@@ -128,7 +121,7 @@ fn images_upgrade_roll_back_and_fail_by_the_gate() {
     // Given up, the version on record serves.
     podman(&["exec", &web.container, "cauldron-frappe", "maintenance", "off", "--force"]);
     for pod in [&web, &back] {
-        is_ready(pod);
+        pod.becomes_ready();
         pings(pod, 200);
     }
 
@@ -138,6 +131,6 @@ fn images_upgrade_roll_back_and_fail_by_the_gate() {
     podman(&["exec", &fixed.container, "touch", "sites/mended"]);
     podman(&["exec", &fixed.container, "cauldron-frappe", "migrate", "--retry"]);
     assert_eq!(logged("three"), "1");
-    is_ready(&fixed);
+    fixed.becomes_ready();
     pings(&fixed, 200);
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::installation::{Installation, Played, ROLES, SITE, UID};
+use crate::installation::{Installation, ROLES, SITE};
 use crate::kubelet::Kubelet;
 use crate::live_events;
 use crate::made::{FRAPPE, images};
+use crate::played::Played;
 use crate::podman::{doctor_finds_nothing, podman, repository, status, stop, writes_what_a_bench_writes};
+use crate::rendered::UID;
 use crate::support::http;
 use crate::support::wait::eventually;
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::installation::Played;
+use crate::played::Played;
 use crate::podman::{output, status};
 
 /// A pod that was started for an object, or by hand.

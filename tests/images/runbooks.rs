@@ -3,11 +3,12 @@
 use std::fs;
 use std::time::Instant;
 
-use crate::installation::{Installation, SECRET, SITE, keys};
+use crate::installation::{Installation, SECRET, SITE};
 use crate::made::{Later, images};
 use crate::podman::repository;
 use crate::reader::{LONG, Reader, between, blocks, lines};
 use crate::release::LATER;
+use crate::secrets::keys;
 use crate::servers::{PASSWORD, Setup};
 use crate::support::wait::eventually;
 

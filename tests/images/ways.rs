@@ -6,14 +6,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::installation::{Installation, Keys, Played, SECRET, SITE, keys};
+use crate::installation::{Installation, SECRET, SITE};
 use crate::made::images;
-use crate::podman::{output, repository, status};
+use crate::played::Played;
+use crate::podman::{output, repository};
+use crate::secrets::{Keys, keys};
 use crate::servers::{PASSWORD, Servers, Setup};
 use crate::support::ca::Ca;
-use crate::support::wait::eventually;
 
-const LONG: Duration = Duration::from_secs(120);
 const REDIS_PASSWORD: &str = "of-redis";
 const OWNERS_PASSWORD: &str = "of-the-owner";
 
@@ -177,14 +177,6 @@ fn written(text: &str, folder: &Path) -> PathBuf {
     file.into_temp_path().keep().expect("a file")
 }
 
-#[track_caller]
-fn is_ready(played: &Played) {
-    eventually(LONG, &format!("{} is ready", played.container), || {
-        played.runs();
-        (status(played.address(9180), "kubelet", "/readyz") == 200).then_some(())
-    });
-}
-
 fn runs(test: &str, way: &Way, authority: &Authority) -> bool {
     let folder = tempfile::tempdir().expect("a folder");
     let mut files: Vec<PathBuf> = way.values.iter().map(|of| values(of, folder.path())).collect();
@@ -198,7 +190,7 @@ fn runs(test: &str, way: &Way, authority: &Authority) -> bool {
     let bootstrap = installation.start("bootstrap");
     assert_eq!(bootstrap.end(Duration::from_secs(180)), 0, "{}: {}", way.name, bootstrap.log());
     let pods = ["web", "worker", "socketio"].map(|role| installation.start(role));
-    pods.iter().for_each(is_ready);
+    pods.iter().for_each(Played::becomes_ready);
     installation.passes_helm_test();
     true
 }
