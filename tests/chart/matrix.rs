@@ -1,4 +1,4 @@
-//! Chart and image are upgraded one after the other: each works with the other's previous release.
+//! Chart, binary and Frappe are upgraded one after the other: each works with the others' previous release.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,17 +34,30 @@ fn run(program: &Path, bench: &Path, container: &Value, more: &[&str]) -> (i32, 
     (output.status.code().expect("a code"), said.into_owned())
 }
 
-/// Every container of the roles is accepted by the binary.
+/// The versions of Frappe that are supported.
+const FRAPPE: [&str; 2] = ["15.55.1", "16.32.0"];
+
+/// Every container of the roles is accepted by the binary, with each Frappe.
 #[track_caller]
 fn accepts(program: &Path, chart: &Chart) {
-    let bench = bench();
+    let benches = FRAPPE.map(|version| {
+        let bench = bench();
+        let package = bench.path().join("apps/frappe/frappe");
+        std::fs::create_dir(&package).expect("a package");
+        std::fs::write(package.join("__init__.py"), format!("__version__ = \"{version}\"\n"))
+            .expect("a package");
+        (version, bench)
+    });
     for overlay in OVERLAYS {
         let objects = chart.clone().overlay(overlay).objects();
         assert_eq!(objects.pods().len(), 5);
         for (role, pod) in objects.pods() {
-            for container in containers(pod) {
+            for (container, (version, bench)) in containers(pod)
+                .iter()
+                .flat_map(|container| benches.iter().map(move |bench| (container, bench)))
+            {
                 let (code, said) = run(program, bench.path(), container, &["--print-config"]);
-                assert_eq!(code, 0, "{overlay}, {role}: {said}");
+                assert_eq!(code, 0, "{overlay}, {role}, Frappe {version}: {said}");
             }
         }
     }

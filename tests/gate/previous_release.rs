@@ -4,6 +4,7 @@
 use crate::stage::{GateStage, LONG};
 use crate::support::barrier::Barrier;
 use crate::support::binary::Binary;
+use crate::support::generation::{Generation, of_each_generation};
 use crate::support::stage::ready;
 use crate::support::wait::eventually;
 use crate::support::web::Web;
@@ -15,8 +16,8 @@ type Program = fn(Binary) -> Binary;
 /// Runs web and worker pods of the old code and a follower of the new code, while a leader of the new code migrates.
 /// Jobs are enqueued with this bench id after the leader has started.
 #[track_caller]
-fn rolls(pods: Program, leader: Program, id: &str) {
-    let stage = GateStage::with_release();
+fn rolls(generation: Generation, pods: Program, leader: Program, id: &str) {
+    let stage = GateStage::with_release_of(generation);
     let web = Web::ready(pods(stage.web_on(stage.old())));
     let mut follower = Web::start(pods(stage.web_on(&stage.new)).set("CAULDRON_BOOTSTRAP", "follow"));
     follower.pod.says("this code is newer than the database");
@@ -56,18 +57,22 @@ fn rolls(pods: Program, leader: Program, id: &str) {
     web.stop();
 }
 
-#[test]
-fn pods_of_the_previous_release_follow_a_migration_by_this_one() {
-    rolls(Binary::of_the_previous_release, |binary| binary, "one");
+of_each_generation![
+    pods_of_the_previous_release_follow_a_migration_by_this_one,
+    pods_of_the_previous_release_follow_a_migration_that_changes_the_bench_id,
+    pods_of_this_release_follow_a_migration_by_the_previous_one,
+];
+
+fn pods_of_the_previous_release_follow_a_migration_by_this_one(generation: Generation) {
+    rolls(generation, Binary::of_the_previous_release, |binary| binary, "one");
 }
 
 /// Workers that began with the former id are paused too, and use the new one afterwards.
-#[test]
-fn pods_of_the_previous_release_follow_a_migration_that_changes_the_bench_id() {
-    rolls(Binary::of_the_previous_release, |binary| binary.set("CAULDRON_BENCH_ID", "two"), "two");
+fn pods_of_the_previous_release_follow_a_migration_that_changes_the_bench_id(generation: Generation) {
+    let leader: Program = |binary| binary.set("CAULDRON_BENCH_ID", "two");
+    rolls(generation, Binary::of_the_previous_release, leader, "two");
 }
 
-#[test]
-fn pods_of_this_release_follow_a_migration_by_the_previous_one() {
-    rolls(|binary| binary, Binary::of_the_previous_release, "one");
+fn pods_of_this_release_follow_a_migration_by_the_previous_one(generation: Generation) {
+    rolls(generation, |binary| binary, Binary::of_the_previous_release, "one");
 }
