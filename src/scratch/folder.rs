@@ -3,6 +3,10 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tokio::time::{Instant, timeout_at};
 
 use crate::bench::file_thread::on_file_thread;
 use crate::embedded::private;
@@ -10,11 +14,14 @@ use crate::outcome::{Fault, Result};
 use crate::pod::Pod;
 use crate::record::volume::random_id;
 use crate::restore::space;
+use crate::sys::proc::working_in;
 
 const PREFIX: &str = "cauldron-scratch-";
 const LOCK: &str = "lock";
 /// PostgreSQL's own files, and Redis.
 const BASE_BYTES: u64 = 200 * 1024 * 1024;
+/// The time for the processes of a killed one to end after KILL.
+const END_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A folder that this process has locked.
 pub struct ScratchFolder {
@@ -74,10 +81,10 @@ async fn remove(path: PathBuf) {
     }
 }
 
-/// Deletes the folders of processes that were killed, and ends the servers that run in them.
+/// Deletes the folders of processes that were killed, and ends what runs in them.
 ///
 /// # Errors
-/// 75 if a server does not end.
+/// 75 if a process does not end.
 pub async fn remove_leftovers(pod: &Pod) -> Result<()> {
     for entry in fs::read_dir(parent(pod)).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -98,9 +105,41 @@ pub async fn remove_leftovers(pod: &Pod) -> Result<()> {
         if servers.exists() {
             private::stop_leftovers(&servers).await?;
         }
+        for part in ["servers", "run"] {
+            end_processes(&path.join(part)).await?;
+        }
         remove(path).await;
     }
     Ok(())
+}
+
+/// Ends what still works in the folder, which is one of programs alone: an operator may stand in the one with the restored
+/// files. The kernel ends the processes that a killed one has started, and not those that
+/// these have started: a web worker notices the end of its server between two requests, and may take a minute for that.
+async fn end_processes(folder: &Path) -> Result<()> {
+    let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
+    let deadline = Instant::now() + END_TIMEOUT;
+    loop {
+        let left = working_in(&folder);
+        if left.is_empty() {
+            return Ok(());
+        }
+        for (pid, process) in &left {
+            tracing::info!(event = "scratch.process_ended", pid, "ending a process of a killed verification");
+            let _ = process.signal(Signal::SIGKILL);
+        }
+        for (pid, process) in &left {
+            if timeout_at(deadline, process.ended()).await.is_err() {
+                return Err(Fault::try_again(
+                    format!(
+                        "pid {pid} of a killed verification does not end, and works in {}",
+                        folder.display()
+                    ),
+                    format!("end it with `kill -9 {pid}`, then start again"),
+                ));
+            }
+        }
+    }
 }
 
 /// CAULDRON_SCRATCH_DIR, else the folder for temporary files.

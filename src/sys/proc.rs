@@ -1,9 +1,12 @@
 //! Information on processes from /proc.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+
+use super::pidfd::PidFd;
 
 /// The resident memory of a process group in bytes. Every child leads its own group, so this includes the processes
 /// that it forked. Shared pages count once for each process.
@@ -63,6 +66,19 @@ pub fn children_of(pid: i32) -> Vec<i32> {
             children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>()
         })
         .collect()
+}
+
+/// The processes whose working folder is in `folder`, which is canonical. Each descriptor is opened first, so that the
+/// check and a signal concern one process.
+pub fn working_in(folder: &Path) -> Vec<(i32, PidFd)> {
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter_map(|pid| {
+        let process = PidFd::open(pid).ok()?;
+        let working_folder = fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
+        working_folder.starts_with(folder).then_some((pid, process))
+    })
+    .collect()
 }
 
 /// The time since a process was started (field 22 of its stat, in ticks since boot).

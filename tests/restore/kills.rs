@@ -4,14 +4,17 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rand::RngExt;
 
 use crate::repository::Backed;
 use crate::stage::{Archived, content, files, nothing_is_left};
 use crate::support::moments;
 use crate::support::snapshot::same;
-use crate::support::wait::within;
+use crate::support::wait::{eventually, within};
+
+const LONG: Duration = Duration::from_secs(180);
 
 /// The events at which a restore is killed, and pauses after the lock: before, within and after the load.
 const KILLS: [(&str, u64); 10] = [
@@ -95,17 +98,47 @@ fn a_killed_verification_leaves_nothing_that_the_next_one_does_not_remove() {
     assert!((content(stage), files(stage)) == before, "the site is unchanged");
 }
 
-/// The processes that have this folder in their command line: pid, parent and state, and the command line.
-fn running_in(folder: &Path) -> Vec<String> {
+/// The kernel ends gunicorn with us, and not its worker, which first ends its requests: here one that takes an hour.
+#[test]
+fn a_web_worker_of_a_killed_verification_is_ended_by_the_next_one() {
+    let backed = Backed::new();
+    backed.backup();
+    let (scratch, held) = (backed.folder.path().join("scratch"), backed.folder.path().join("held"));
+    let session = backed.archived.stage.bench.path().join("apps/frappe/frappe/session.py");
+    let text = fs::read_to_string(&session).expect("session.py");
+    let login = "def login(user, password):\n";
+    let hangs = format!(
+        "{login}    import time\n    open('{}', 'w').close()\n    time.sleep(3600)\n",
+        held.display()
+    );
+    assert!(text.contains(login));
+    fs::write(&session, text.replace(login, &hangs)).expect("session.py");
+    let killed = backed.command("backup verify").spawn();
+    eventually(LONG, "a login that hangs", || held.exists().then_some(()));
+    killed.signal(Signal::SIGKILL);
+    killed.end();
+    fs::write(&session, text).expect("session.py");
+    let next = backed.command("backup verify").spawn().end_within(LONG);
+    let left = running_in(&scratch);
+    for (pid, _) in &left {
+        let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+    }
+    assert!(left.is_empty(), "{left:#?}");
+    next.exits(0).event("scratch.process_ended");
+    backed.no_scratch_is_left();
+}
+
+/// The processes that have this folder in their command line: pid, and parent and line for messages.
+fn running_in(folder: &Path) -> Vec<(i32, String)> {
     let folder = folder.display().to_string();
     let processes = fs::read_dir("/proc").expect("/proc").flatten();
-    let lines = processes.filter_map(|entry| {
+    let running = processes.filter_map(|entry| {
         let line = fs::read(entry.path().join("cmdline")).ok()?;
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        let status = fs::read_to_string(entry.path().join("status")).unwrap_or_default();
-        let of = |key: &str| status.lines().find(|line| line.starts_with(key)).unwrap_or(key).to_string();
-        let pid = entry.file_name().to_string_lossy().into_owned();
-        line.contains(&folder).then(|| format!("{pid} ({}, {}): {line}", of("PPid"), of("State")))
+        let status = fs::read_to_string(entry.path().join("status")).ok()?;
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim();
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        line.contains(&folder).then(|| (pid, format!("parent {parent}: {line}")))
     });
-    lines.collect()
+    running.collect()
 }
