@@ -22,6 +22,7 @@ pub use self::order::order;
 pub use self::remove::remove;
 use crate::apps::shared_apps;
 use crate::apps::{self, AppCode};
+use crate::create::assets;
 use crate::frappe::installed_apps;
 use crate::leader::backup;
 use crate::leader::context::OverlayContext;
@@ -68,6 +69,10 @@ pub async fn install(work: &InstallContext<'_>, wanted: &[String]) -> Flow<usize
         );
     }
     let installs = installs(ordered, &installed, &journal);
+    if !installs.is_empty() {
+        // Pages name an app's assets as soon as Frappe's list has the app: before its install ends, and also if it fails.
+        assets::publish(work.context, &work.own.database).await?;
+    }
     for Install { app, force } in &installs {
         install_one(work, app, *force).await?;
     }

@@ -30,10 +30,7 @@ fn every_pod_serves_the_files_of_every_live_version() {
         assert_eq!(web.code(style), 200, "{style}");
     }
     // The leader set the names of all apps, in a form that Python reads.
-    let script = "import redis, pickle, sys; print(sorted(pickle.loads(redis.from_url(sys.argv[1]).get('assets_json'))))";
-    let mut python = stage.bench.program("env/bin/python");
-    let output = python.args(["-c", script, &stage.redis.url(0)]).output().expect("python runs");
-    let names = String::from_utf8_lossy(&output.stdout).into_owned();
+    let names = cached_names(&stage);
     assert!(names.contains("web_app.bundle.js") && names.contains("website.bundle.css"), "{names}");
     // Compressed files are shared as well. Another image has neither of them.
     fs::remove_file(&print).expect("removed");
@@ -43,6 +40,28 @@ fn every_pod_serves_the_files_of_every_live_version() {
     assert_eq!((print.header("content-encoding"), &*print.body), ("br", "brotli"));
     // Only hashed files are shared between versions.
     assert_eq!(old.code("/assets/web_app/dist/js/nothing.js"), 404);
+}
+
+/// The names of assets in the cache Redis, as Frappe reads them.
+fn cached_names(stage: &OverlayStage) -> String {
+    let script = "import redis, pickle, sys; print(sorted(pickle.loads(redis.from_url(sys.argv[1]).get('assets_json'))))";
+    let mut python = stage.bench.program("env/bin/python");
+    let output = python.args(["-c", script, &stage.redis.url(0)]).output().expect("python runs");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Pages name them as soon as Frappe's list has the app. Without them the desk of every app is broken.
+#[test]
+fn an_app_whose_install_fails_has_its_assets() {
+    let stage = OverlayStage::new();
+    let web = stage.web_with(&[]);
+    let app = MadeApp::new("broken_app", "1.0.0");
+    let tasks = app.publish(&stage.bench).join("source/broken_app/tasks.py");
+    fs::write(tasks, "def leave_mark():\n    raise ValueError('no colour')\n").expect("a module");
+    stage.with("bootstrap", &[&app]).run().exits(75).says("install-app broken_app");
+    assert_eq!(stage.installed(), ["frappe", "broken_app"]);
+    assert!(cached_names(&stage).contains("broken_app.bundle.js"), "{}", cached_names(&stage));
+    assert_eq!(web.code(&format!("/assets/broken_app/dist/js/{}", app.asset())), 200);
 }
 
 /// Elsewhere old assets on the volume hide a new image's assets (frappe_docker #1353).
