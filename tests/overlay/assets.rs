@@ -50,7 +50,7 @@ fn cached_names(stage: &OverlayStage) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Pages name them as soon as Frappe's list has the app. Without them the desk of every app is broken.
+/// Pages name them as soon as Frappe's list has the app.
 #[test]
 fn an_app_whose_install_fails_has_its_assets() {
     let stage = OverlayStage::new();
