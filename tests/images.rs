@@ -17,6 +17,10 @@ mod installation;
 mod kube;
 #[path = "images/kubectl.rs"]
 mod kubectl;
+#[path = "images/kubectl_secrets.rs"]
+mod kubectl_secrets;
+#[path = "images/kubectl_shows.rs"]
+mod kubectl_shows;
 #[path = "images/kubelet.rs"]
 mod kubelet;
 #[path = "images/live_events.rs"]
@@ -25,19 +29,25 @@ mod live_events;
 mod made;
 #[path = "images/newest.rs"]
 mod newest;
+#[path = "images/night.rs"]
+mod night;
 #[path = "images/played.rs"]
 mod played;
 #[path = "images/pod.rs"]
 mod pod;
 #[path = "images/podman.rs"]
 mod podman;
+#[path = "images/protected.rs"]
+mod protected;
 #[path = "images/reader.rs"]
 mod reader;
-#[path = "images/rendered.rs"]
-mod rendered;
 #[allow(dead_code)] // What the gate's tests ask for.
 #[path = "gate/release.rs"]
 mod release;
+#[path = "images/rendered.rs"]
+mod rendered;
+#[path = "images/rotation.rs"]
+mod rotation;
 #[path = "images/runbooks.rs"]
 mod runbooks;
 #[path = "images/scratch.rs"]

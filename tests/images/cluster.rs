@@ -35,14 +35,15 @@ pub struct State {
 }
 
 impl State {
-    /// The objects of another revision: Deployments have their own replicas again, and a Job that was deleted is made again.
+    /// Another revision: Deployments have their own replicas again, and a Job that was deleted or not there is made.
     pub fn release(&mut self, words: Vec<String>) {
-        self.objects = self.installation.upgraded(&words);
+        let before = std::mem::replace(&mut self.objects, self.installation.upgraded(&words));
         self.revisions.push(words);
         self.scaled.clear();
-        for job in std::mem::take(&mut self.deleted) {
-            self.ended.remove(&job);
-        }
+        let deleted = std::mem::take(&mut self.deleted);
+        let was_there = |job: &str| !deleted.contains(job) && before.iter().any(|object| name(object) == job);
+        let by_hand = &self.by_hand;
+        self.ended.retain(|job, _| was_there(job) || by_hand.iter().any(|other| name(other) == job));
     }
 
     pub fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Value> {
@@ -100,6 +101,7 @@ impl State {
             template: pod.to_string(),
             grace_s: pod["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap_or(30),
             started: Instant::now(),
+            restarts: 0,
         });
         true
     }
@@ -137,16 +139,20 @@ impl State {
     fn reconcile_deployment(&mut self, deployment: &Value) {
         let owner = name(deployment);
         let replicas = deployment["spec"]["replicas"].as_u64().expect("replicas");
-        let wanted = self.scaled.get(owner).copied().unwrap_or(replicas);
+        let wanted = usize::try_from(*self.scaled.get(owner).unwrap_or(&replicas)).expect("replicas");
         let pod = self.template(deployment);
         let template = pod.to_string();
         if wanted == 0 {
             return self.end(|pod| pod.owner == owner);
         }
         let is_new = |pod: &Pod| pod.owner == owner && pod.template == template;
-        let new = self.pods.iter().filter(|pod| is_new(pod)).count() as u64;
+        let new = self.pods.iter().filter(|pod| is_new(pod)).count();
         if new < wanted {
             self.start(owner, &pod);
+        } else if new > wanted {
+            let excess = self.pods.iter().filter(|pod| is_new(pod)).skip(wanted);
+            let excess: Vec<String> = excess.map(|pod| pod.played.pod.clone()).collect();
+            self.end(|pod| excess.contains(&pod.played.pod));
         } else if self.pods.iter().any(|pod| pod.owner == owner && pod.template != template)
             && self.pods.iter().filter(|pod| is_new(pod)).all(Pod::is_ready)
         {
@@ -155,6 +161,7 @@ impl State {
         for pod in self.pods.iter_mut().filter(|pod| pod.owner == owner) {
             if !pod.runs() && pod.started.elapsed() > PAUSE {
                 pod.started = Instant::now();
+                pod.restarts += 1;
                 output(&["pod", "start", &pod.played.pod]);
             }
         }

@@ -10,21 +10,48 @@ use serde_json::Value;
 use crate::cluster::State;
 use crate::pod::{Pod, has, name};
 use crate::podman::{command, output};
+use crate::reader::LONG;
 use crate::shell::{Answer, Words, failed, said};
 use crate::support::wait::within;
+use crate::{kubectl_secrets, kubectl_shows};
 
-const WITH_VALUE: [&str; 8] = ["-n", "-l", "-o", "-c", "-f", "--timeout", "--tail", "--replicas"];
+const WITH_VALUE: [&str; 9] = ["-n", "-l", "-o", "-c", "-f", "-p", "--timeout", "--tail", "--replicas"];
+
+const KNOWN: [&str; 17] = [
+    "-n",
+    "-l",
+    "-o",
+    "-c",
+    "-f",
+    "-p",
+    "-it",
+    "--timeout",
+    "--tail",
+    "--replicas",
+    "--for",
+    "--from",
+    "--from-literal",
+    "--field-selector",
+    "--ignore-errors",
+    "--previous",
+    "--sort-by",
+];
 
 pub fn kubectl(words: &[String], stdin: &[u8], state: &Mutex<State>) -> Answer {
     let mut words = Words::of(words, &WITH_VALUE);
+    if let Some(option) = words.unknown(&KNOWN) {
+        return failed(format!("error: unknown flag: {option}"));
+    }
     let verb = if words.plain.is_empty() { String::new() } else { words.plain.remove(0) };
     match &*verb {
         "exec" => exec(&words, stdin, state),
         "wait" => wait(&words, state),
         "rollout" => rollout(&words, state),
         "cp" => copy(&words, state),
-        "logs" => logs(&words, &state.lock().expect("the state")),
-        "get" => get(&words, &state.lock().expect("the state")),
+        "logs" => kubectl_shows::logs(&words, &state.lock().expect("the state")),
+        "get" => kubectl_shows::get(&words, &state.lock().expect("the state")),
+        "describe" => kubectl_shows::describe(&words, &state.lock().expect("the state")),
+        "patch" => kubectl_secrets::patch(&words, &state.lock().expect("the state")),
         "create" => create(&words, &mut state.lock().expect("the state")),
         "apply" => apply(stdin, &mut state.lock().expect("the state")),
         "delete" => delete(&words, &mut state.lock().expect("the state")),
@@ -33,11 +60,11 @@ pub fn kubectl(words: &[String], stdin: &[u8], state: &Mutex<State>) -> Answer {
     }
 }
 
-/// The pod that `deploy/NAME`, `pod/NAME` or NAME means.
-fn pod<'a>(state: &'a State, target: &str) -> Option<&'a Pod> {
+/// The pod that `deploy/NAME`, `job/NAME`, `pod/NAME` or NAME means.
+pub fn pod<'a>(state: &'a State, target: &str) -> Option<&'a Pod> {
     let (kind, of) = target.split_once('/').unwrap_or(("pod", target));
     match kind {
-        "deploy" | "deployment" => state.pods.iter().find(|pod| pod.owner == of),
+        "deploy" | "deployment" | "job" => state.pods.iter().find(|pod| pod.owner == of),
         _ => state.pods.iter().find(|pod| pod.played.pod == of),
     }
 }
@@ -84,26 +111,6 @@ fn copy(words: &Words, state: &Mutex<State>) -> Answer {
     answer(output(&["cp", &paths[0], &paths[1]]))
 }
 
-fn logs(words: &Words, state: &State) -> Answer {
-    let pods: Vec<&Pod> = match words.option("-l") {
-        Some(labels) => state.selected(labels).collect(),
-        None => words.plain.first().and_then(|target| pod(state, target)).into_iter().collect(),
-    };
-    said(pods.iter().map(|pod| pod.played.log()).collect::<String>())
-}
-
-fn get(words: &Words, state: &State) -> Answer {
-    let kind = words.plain.first().map_or("", String::as_str);
-    if let Some((kind_of, name_of)) = kind.split_once('/') {
-        let kind_of = if kind_of == "cronjob" { "CronJob" } else { "Deployment" };
-        let found = state.of_kind(kind_of).find(|object| name(object) == name_of);
-        return found.map_or_else(|| failed(format!("no {kind}")), |object| said(object.to_string()));
-    }
-    let labels = words.option("-l").unwrap_or("app.kubernetes.io/instance=erp");
-    let pods = state.selected(labels).map(|pod| format!("pod/{}\n", pod.played.pod));
-    said(pods.collect::<String>())
-}
-
 fn apply(stdin: &[u8], state: &mut State) -> Answer {
     let Ok(object) = serde_json::from_slice::<Value>(stdin) else { return failed("no JSON on stdin") };
     if !state.start("", &object) {
@@ -112,8 +119,11 @@ fn apply(stdin: &[u8], state: &mut State) -> Answer {
     said(format!("pod/{} created\n", name(&object)))
 }
 
-/// `create job NAME --from=cronjob/NAME`.
+/// `create job NAME --from=cronjob/NAME`, or a Secret.
 fn create(words: &Words, state: &mut State) -> Answer {
+    if words.plain.first().is_some_and(|kind| kind == "secret") {
+        return kubectl_secrets::create(words, state);
+    }
     let from = words.option("--from").and_then(|from| from.strip_prefix("cronjob/")).unwrap_or_default();
     let Some(found) = state.of_kind("CronJob").find(|object| name(object) == from) else {
         return failed(format!("no CronJob {from}"));
@@ -157,12 +167,18 @@ fn deployments(words: &Words, state: &State) -> Vec<String> {
 fn scale(words: &Words, state: &mut State) -> Answer {
     let replicas = words.option("--replicas").and_then(|number| number.parse().ok()).expect("a number");
     let names = deployments(words, state);
+    if names.is_empty() {
+        return failed("no deployment of that name");
+    }
     state.scaled.extend(names.iter().map(|name| (name.clone(), replicas)));
     said(names.iter().map(|name| format!("deployment.apps/{name} scaled\n")).collect::<String>())
 }
 
 fn rollout(words: &Words, state: &Mutex<State>) -> Answer {
     let names = deployments(words, &state.lock().expect("the state"));
+    if names.is_empty() {
+        return failed("no deployment of that name");
+    }
     if words.plain[0] == "restart" {
         let mut state = state.lock().expect("the state");
         names.iter().for_each(|name| *state.restarted.entry(name.clone()).or_default() += 1);
@@ -202,7 +218,8 @@ fn until(words: &Words, holds: impl Fn() -> bool) -> Answer {
     let timeout = words.option("--timeout").unwrap_or("180s");
     let seconds: u64 = timeout.trim_end_matches(['s', 'm']).parse().expect("a time");
     let deadline = Duration::from_secs(if timeout.ends_with('m') { seconds * 60 } else { seconds });
-    match within(deadline, || holds().then_some(())) {
+    // Nothing takes longer here, and a test has to end.
+    match within(deadline.min(LONG), || holds().then_some(())) {
         Some(()) => said("condition met\n"),
         None => failed("timed out waiting for the condition"),
     }

@@ -17,6 +17,8 @@ pub struct Pod {
     pub grace_s: u64,
     /// Last, by the cluster.
     pub started: Instant,
+    /// How often the cluster has started it again.
+    pub restarts: u32,
 }
 
 impl Pod {

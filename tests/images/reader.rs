@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::process::Output;
 use std::time::Duration;
 
 use crate::cluster::Cluster;
@@ -40,33 +41,59 @@ pub fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
 pub struct Reader {
     pub cluster: Cluster,
     pub shell: Shell,
+    /// Values files, which later revisions read again.
+    values: tempfile::TempDir,
 }
 
 impl Reader {
     pub fn new(installation: Installation) -> Self {
         let cluster = Cluster::new(installation);
         let shell = Shell::new(&cluster);
-        Self { cluster, shell }
+        Self { cluster, shell, values: tempfile::tempdir().expect("a folder") }
+    }
+
+    /// A values file with this text.
+    pub fn values(&self, name: &str, text: &str) -> String {
+        let path = self.values.path().join(name);
+        fs::write(&path, text).expect("values");
+        path.display().to_string()
     }
 
     /// Runs a block with what the page says that `$X` stands for, and with `filled` in place of what the reader fills in.
     #[track_caller]
     pub fn follows(&self, block: &str, filled: &[(&str, &str)], input: &str) -> String {
-        let block = block.replace("erp.example.com", SITE);
-        let block = filled.iter().fold(block, |block, (gap, text)| block.replace(gap, text));
-        let script = format!(
-            "X='kubectl -n cauldron exec deploy/erp-cauldron-frappe-web --'\nR='kubectl -n cauldron exec -it erp-restore --'\n{block}"
-        );
-        let ended = self.shell.run(&script, input);
+        let ended = self.runs(block, filled, input);
         let told = String::from_utf8_lossy(&ended.stderr);
         let out = String::from_utf8_lossy(&ended.stdout);
         assert!(ended.status.success(), "{block}\n{out}\n{told}\n{}", self.log("bootstrap"));
         out.into_owned()
     }
 
+    fn runs(&self, block: &str, filled: &[(&str, &str)], input: &str) -> Output {
+        let block = block.replace("erp.example.com", SITE);
+        let block = filled.iter().fold(block, |block, (gap, text)| block.replace(gap, text));
+        let script = format!(
+            "X='kubectl -n cauldron exec deploy/erp-cauldron-frappe-web --'\nR='kubectl -n cauldron exec -it erp-restore --'\n{block}"
+        );
+        self.shell.run(&script, input)
+    }
+
+    /// A control: a block of a page that is wrong fails.
+    #[track_caller]
+    pub fn notices(&self, block: &str, filled: &[(&str, &str)], input: &str) {
+        let ended = self.runs(block, filled, input);
+        assert!(!ended.status.success(), "{block} ends well: {}", String::from_utf8_lossy(&ended.stdout));
+    }
+
     #[track_caller]
     pub fn says(&self, script: &str) -> String {
         self.follows(script, &[], "").trim().to_owned()
+    }
+
+    /// How many pods a role has.
+    pub fn pods_of(&self, role: &str) -> usize {
+        let owner = format!("erp-cauldron-frappe-{role}");
+        self.cluster.state().pods.iter().filter(|pod| pod.owner == owner).count()
     }
 
     pub fn log(&self, role: &str) -> String {
@@ -79,7 +106,7 @@ impl Reader {
         self.cluster.state().installation.servers.sql(database, statement)
     }
 
-    fn web(&self) -> Option<SocketAddr> {
+    pub fn web(&self) -> Option<SocketAddr> {
         let state = self.cluster.state();
         state
             .selected("app.kubernetes.io/component=web")
@@ -131,7 +158,26 @@ impl Reader {
     }
 
     pub fn common_config(&self) -> serde_json::Value {
-        let path = self.cluster.state().installation.volume().join("common_site_config.json");
+        self.config("common_site_config.json")
+    }
+
+    pub fn site_config(&self) -> serde_json::Value {
+        self.config(&format!("{SITE}/site_config.json"))
+    }
+
+    fn config(&self, path: &str) -> serde_json::Value {
+        let path = self.cluster.state().installation.volume().join(path);
         serde_json::from_str(&fs::read_to_string(path).expect("the file")).expect("JSON")
+    }
+
+    /// A job from a web pod leaves its mark on the volume.
+    #[track_caller]
+    pub fn does_a_job(&self) {
+        let mark = self.cluster.state().installation.volume().join("mark");
+        let _ = fs::remove_file(&mark);
+        let path = "/home/frappe/frappe-bench/sites/mark";
+        let (status, text) = self.asks(&format!("queue?queue=short&path={path}"));
+        assert_eq!(status, 200, "{text}");
+        eventually(LONG, "a job is done", || mark.exists().then_some(()));
     }
 }

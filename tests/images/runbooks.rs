@@ -5,43 +5,73 @@ use std::time::Instant;
 
 use crate::installation::{Installation, SECRET, SITE};
 use crate::made::{Later, images};
+use crate::night::Night;
 use crate::podman::repository;
+use crate::protected::{a_backup_in_the_night, a_verification_and_its_evidence, rows_come_back};
 use crate::reader::{LONG, Reader, between, blocks, lines};
 use crate::release::LATER;
+use crate::rotation::{REDIS_PASSWORD, REPOSITORY_PASSWORD, redis_urls, rotates_passwords};
 use crate::secrets::keys;
 use crate::servers::{PASSWORD, Setup};
 use crate::support::wait::eventually;
 
 const TEST: &str = "the_runbooks_end_as_their_pages_say";
-const BACKUPS: &str =
-    "frappe: {backup: {enabled: true, to: /backups/erp, claim: erp-backups, passwordSecret: erp-backup}}";
+const VALUES: &str = "frappe:
+  redis: {urlSecret: redis-urls}
+  backup: {enabled: true, to: /backups/erp, claim: erp-backups, passwordSecret: erp-backup, verify: {enabled: true, scratchSize: 1Gi}}
+";
 const ROLES: &str = "select count(*) from \"tabRole\"";
 
-/// docs/operations.md, "A failed migration" and "Restore when no pod runs".
-fn a_failed_migration_is_undone(reader: &Reader, release: &Later) {
+/// docs/operations.md, "Scaling". Three web pods and two of workers stay.
+fn scales(reader: &Reader) {
+    let step = &blocks("operations.md", "Scaling")[0];
+    reader.notices(&step.replace("-web ", "-webs "), &[], "");
+    reader.follows(step, &[], "");
+    assert_eq!((reader.pods_of("web"), reader.pods_of("worker")), (3, 2));
+    let processes = reader.says(
+        "kubectl -n cauldron exec deploy/erp-cauldron-frappe-worker -- cauldron-frappe status --format json | \
+         jq '.children | length'",
+    );
+    assert_eq!(processes, "4");
+    reader.does_a_job();
+}
+
+/// docs/operations.md, "Stop a migration" and "A failed migration", with the rows of docs/3am.md; then "Restore when no pod
+/// runs".
+fn a_failed_migration_is_undone(reader: &Reader, night: &Night, release: &Later) {
     let before = reader.sql("frappe", ROLES);
     reader.says(&format!(
         "helm upgrade erp charts/cauldron-frappe -n cauldron --reuse-values --set frappe.image.repository={}",
         release.image
     ));
-    let status = eventually(LONG, "the migration failed", || {
-        let status = reader.shell.run(
-            "kubectl -n cauldron exec deploy/erp-cauldron-frappe-web -- cauldron-frappe maintenance status",
-            "",
-        );
-        let status = String::from_utf8_lossy(&status.stdout).into_owned();
-        status.contains("gate        failed").then_some(status)
+    let volume = reader.cluster.state().installation.volume();
+    eventually(LONG, "the patch runs", || volume.join("held").exists().then_some(()));
+    let stop = blocks("operations.md", "Stop a migration");
+    let seen = reader.follows(&stop[0], &[], "");
+    assert!(seen.contains("v15_1.two"), "{seen}");
+    assert!(night.follows(reader, "cf $(pod bootstrap) status", &[]).contains("v15_1.two"));
+    fs::write(volume.join("go"), "").expect("the patch goes on");
+    eventually(LONG, "the migration gave up", || {
+        reader.log("bootstrap").contains("migration-gave-up").then_some(())
     });
     assert_eq!(reader.asks("pid").0, 503);
     // The control: it had changed something.
     assert_eq!(reader.sql("frappe", ROLES), "0");
+    night.fails(reader, "cf $(pod web) migrate --retry");
+    let status = night.follows(reader, "cf web maintenance status", &[]);
     let time = between(&status, "/backups/", ".dump").to_owned();
 
+    let to_stop = |line: &str| line.contains("delete job") || line.contains("--for=delete");
+    let labels = lines(&stop[0], |line| line.starts_with("L="));
+    reader.follows(&format!("{labels}{}", lines(&stop[1], to_stop)), &[], "");
+    night.follows(reader, "cf web maintenance off --force", &[]);
+    night.follows(reader, "helm -n $NS rollback $R", &[]);
+    eventually(LONG, "the site is up", || (reader.asks("pid").0 == 200).then_some(()));
+    assert_eq!(reader.sql("frappe", ROLES), "0", "the tables stay as they are");
+
     let steps = blocks("operations.md", "Restore when no pod runs");
-    reader.says("helm rollback erp");
     reader.stops();
     reader.follows(&steps[1], &[], "");
-    assert!(reader.says("$R cauldron-frappe maintenance status").contains(&time));
     let majors = reader.says("$R ls /usr/lib/postgresql");
     let restore = &steps[3][steps[3].find("$R /usr/lib").expect("pg_restore")..];
     let filled = [("<server's major>", &*majors), ("DB_HOST", "postgres"), ("<time>", &time)];
@@ -56,10 +86,11 @@ fn a_failed_migration_is_undone(reader: &Reader, release: &Later) {
 /// docs/backups.md, "See and use them", and docs/operations.md, "Restore a lost volume". Returns the backup's id.
 fn a_lost_volume_comes_back(reader: &Reader) -> String {
     let bench_id = reader.common_config()["bench_id"].clone();
-    for block in &blocks("backups.md", "See and use them") {
-        reader.follows(block, &[], "");
-    }
-    reader.says("kubectl -n cauldron delete pod erp-repository");
+    reader.follows(
+        &blocks("backups.md", "See and use them")[0].replace("erp-backup-now", "erp-backup-then"),
+        &[],
+        "",
+    );
     reader.stops();
     reader.loses_the_volume();
     reader.says("helm upgrade erp charts/cauldron-frappe -n cauldron --reuse-values");
@@ -83,7 +114,7 @@ fn a_lost_volume_comes_back(reader: &Reader) -> String {
 }
 
 /// docs/restore.md, "In Kubernetes", and docs/operations.md, "Copies".
-fn another_cluster_gets_the_site(reader: &Reader, backup: &str) {
+fn another_cluster_gets_the_site(reader: &Reader, night: &Night, backup: &str) {
     reader.stops();
     reader.loses_the_volume();
     reader.sql("postgres", "drop database frappe with (force)");
@@ -91,13 +122,7 @@ fn another_cluster_gets_the_site(reader: &Reader, backup: &str) {
     let page = fs::read_to_string(repository().join("docs/restore.md")).expect("the page");
     let chapter = page.split("\n## In Kubernetes\n").nth(1).expect("the chapter");
     let values = between(chapter, "```yaml\n", "```").replace("20261130T014800Z-1a2b3c", backup);
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        fs::write(&path, text).expect("values");
-        path.display().to_string()
-    };
-    let (backups, restore) = (file("backups.yaml", BACKUPS), file("restore.yaml", &values));
+    let (backups, restore) = (reader.values("values.yaml", VALUES), reader.values("restore.yaml", &values));
     reader.says(&format!("helm install erp charts/cauldron-frappe -n cauldron -f {backups} -f {restore}"));
     reader.says(
         "kubectl -n cauldron wait --for=condition=complete job --timeout=180s -l \
@@ -120,7 +145,8 @@ fn another_cluster_gets_the_site(reader: &Reader, backup: &str) {
     let accept = &blocks("operations.md", "Copies")[0];
     let printed = reader.follows(&lines(accept, |line| line.contains("grep -o")), &[], "");
     let id = printed.lines().next().and_then(|line| line.strip_prefix("CAULDRON_CLONE=")).expect("the id");
-    reader.follows(&lines(accept, |line| !line.contains("grep -o")), &[(" ID", &format!(" {id}"))], "");
+    night.follows(reader, "cf web migrate --clone ID", &[(" ID", &format!(" {id}"))]);
+    reader.follows(&lines(accept, |line| line.contains("rollout restart")), &[], "");
     assert!(!muted(), "it is accepted");
     reader.says("kubectl -n cauldron rollout status deploy/erp-cauldron-frappe-web --timeout=180s");
     reader.has_its_key();
@@ -132,34 +158,49 @@ fn the_runbooks_end_as_their_pages_say() {
         return;
     }
     let release = Later::new("runbooks", |release| {
-        let body = "local.db.sql('DELETE FROM \"tabRole\"')\nlocal.db.commit()\nassert False, 'not today'";
-        release.patch("two", body).field("desk/doctype/note/note", "colour", LATER)
+        let sites = "/home/frappe/frappe-bench/sites";
+        let body = format!(
+            "import os, time\nopen('{sites}/held', 'w').close()\nwhile not os.path.exists('{sites}/go'):\n    time.sleep(0.05)\n\
+             local.db.sql('DELETE FROM \"tabRole\"')\nlocal.db.commit()\nassert False, 'not today'"
+        );
+        release.patch("two", &body).field("desk/doctype/note/note", "colour", LATER)
     });
+    let [cache, queue] = redis_urls(REDIS_PASSWORD);
     let secrets = [
         (SECRET, keys(&[("db-root-password", PASSWORD), ("admin-password", "admin")])),
-        ("erp-backup", keys(&[("password", "of-the-repository")])),
+        ("erp-backup", keys(&[("password", REPOSITORY_PASSWORD)])),
+        ("redis-urls", keys(&[("redis-cache", &cache), ("redis-queue", &queue)])),
     ];
     let setup = Setup::default();
     let Some(installation) = Installation::of(TEST, "runbooks", &[], &setup, secrets.into()) else { return };
     installation.claim_of_name("erp-backups");
-    let reader = Reader::new(installation);
-    let told = |what: &str, began: Instant| eprintln!("{TEST}: {what} in {:?}", began.elapsed());
+    installation.servers.have_redis_password(REDIS_PASSWORD);
+    let (reader, night) = (Reader::new(installation), Night::new());
+    let told = |what: &str, procedure: &mut dyn FnMut()| {
+        let began = Instant::now();
+        procedure();
+        eprintln!("{TEST}: {what} in {:?}", began.elapsed());
+    };
 
-    let began = Instant::now();
-    let values = BACKUPS.replace("frappe: {backup: {", "").replace("}}", "");
-    let values = values.replace(": ", "=").replace(", ", ",frappe.backup.");
-    reader.says(&format!("helm install erp charts/cauldron-frappe -n cauldron --set frappe.backup.{values}"));
-    eventually(LONG, "the site is there", || (reader.asks("pid").0 == 200).then_some(()));
-    reader.keeps_a_secret();
-    told("an installation", began);
+    told("an installation", &mut || {
+        let values = reader.values("values.yaml", VALUES);
+        reader.says(&format!("helm install erp charts/cauldron-frappe -n cauldron -f {values}"));
+        eventually(LONG, "the site is there", || (reader.asks("pid").0 == 200).then_some(()));
+        reader.keeps_a_secret();
+    });
 
-    let began = Instant::now();
-    a_failed_migration_is_undone(&reader, &release);
-    told("a failed migration", began);
-    let began = Instant::now();
-    let backup = a_lost_volume_comes_back(&reader);
-    told("a lost volume", began);
-    let began = Instant::now();
-    another_cluster_gets_the_site(&reader, &backup);
-    told("another cluster", began);
+    told("scaling", &mut || scales(&reader));
+    let mut backup = String::new();
+    told("a backup with three replicas", &mut || backup = a_backup_in_the_night(&reader));
+    told("a verification", &mut || a_verification_and_its_evidence(&reader, &backup));
+    told("rows of two days ago", &mut || rows_come_back(&reader, &backup));
+    let one = "frappe.replicas.web=1,frappe.replicas.worker=1,frappe.worker.pools=";
+    reader.says(&format!("helm upgrade erp charts/cauldron-frappe -n cauldron --reuse-values --set {one}"));
+    reader.says("kubectl -n cauldron rollout status deploy -l app.kubernetes.io/instance=erp --timeout=180s");
+    told("the rows of a healthy site", &mut || night.of_a_healthy_site(&reader));
+    told("passwords", &mut || rotates_passwords(&reader));
+    told("a failed migration", &mut || a_failed_migration_is_undone(&reader, &night, &release));
+    told("a lost volume", &mut || backup = a_lost_volume_comes_back(&reader));
+    told("another cluster", &mut || another_cluster_gets_the_site(&reader, &night, &backup));
+    night.was_followed();
 }

@@ -46,6 +46,10 @@ impl Secrets {
         secrets
     }
 
+    pub fn get(&self, name: &str) -> Option<&Keys> {
+        self.content.get(name)
+    }
+
     /// Creates or changes one. Pods that run see it in their volumes, and not in their variables.
     pub fn set(&mut self, name: &str, keys: Keys) {
         output(&["secret", "rm", name]);

@@ -97,6 +97,17 @@ impl Servers {
         ["postgres", "redis-cache", "redis-queue"].map(|name| self.container(name))
     }
 
+    /// Gives both Redis a password, until they are started again.
+    pub fn have_redis_password(&self, password: &str) {
+        for redis in ["redis-cache", "redis-queue"] {
+            let container = self.container(redis);
+            eventually(Duration::from_secs(60), "Redis answers", || {
+                let set = ["exec", &container, "redis-cli", "CONFIG", "SET", "requirepass", password];
+                output(&set).status.success().then_some(())
+            });
+        }
+    }
+
     /// A statement as PostgreSQL's administrator.
     #[track_caller]
     pub fn sql(&self, database: &str, statement: &str) -> String {

@@ -132,6 +132,12 @@ impl Words {
         Self { plain, options, after }
     }
 
+    /// An option that is none of these.
+    pub fn unknown(&self, known: &[&str]) -> Option<&str> {
+        let mut names = self.options.iter().map(|(name, _)| &**name);
+        names.find(|name| !known.contains(name))
+    }
+
     pub fn option(&self, name: &str) -> Option<&str> {
         self.options.iter().find(|(option, _)| option == name).map(|(_, value)| &**value)
     }
@@ -139,6 +145,10 @@ impl Words {
 
 fn helm(words: &[String], state: &Mutex<State>) -> Answer {
     let words = Words::of(words, &["-n", "-f", "--set", "--set-string", "--set-json"]);
+    const KNOWN: [&str; 6] = ["-n", "-f", "--set", "--set-string", "--set-json", "--reuse-values"];
+    if let Some(option) = words.unknown(&KNOWN) {
+        return failed(format!("Error: unknown flag: {option}"));
+    }
     let mut state = state.lock().expect("the state");
     let kept = |word: &str| ["--set", "--set-string", "--set-json", "--values"].contains(&word);
     let values = words.options.iter().map(|(option, value)| match &**option {
@@ -160,6 +170,13 @@ fn helm(words: &[String], state: &Mutex<State>) -> Answer {
             state.release(before);
             said("Rollback was a success! Happy Helming!\n")
         }
+        Some("get") => said(
+            state
+                .objects
+                .iter()
+                .map(|object| format!("kind: {}\n", object["kind"].as_str().unwrap_or_default()))
+                .collect::<String>(),
+        ),
         other => failed(format!("helm {other:?} is not known here")),
     }
 }
