@@ -116,8 +116,10 @@ fn a_refused_value_is_shown_nowhere() {
     assert!(settings.len() >= 50, "{settings:?}");
     for ((name, value), command) in settings.iter().zip(COMMANDS.iter().cycle()) {
         termination.clear();
-        // No role reads the login of the repository of backups.
-        let command = if name.starts_with("CAULDRON_BACKUP_") { &"backup" } else { command };
+        // No role reads the logins of the repository of backups and of the server on which they are verified.
+        let is_of_backups =
+            ["CAULDRON_BACKUP_", "CAULDRON_SCRATCH_DB_"].iter().any(|begin| name.starts_with(begin));
+        let command = if is_of_backups { &"backup" } else { command };
         let binary = Binary::on(&bench, &[command])
             .set("SITE_NAME", SITE)
             .set("DB_HOST", "pg")
