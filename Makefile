@@ -19,11 +19,11 @@ demo: install-test build
 demo-check: install-test build
 	demo/check
 
-## All tests, on real PostgreSQL, Redis, gunicorn and RQ, four at a time: most of them wait for processes.
+## All tests, on real PostgreSQL, Redis, gunicorn and RQ, five at a time: most of them wait for processes.
 test: install-test
 	tests/sample-bench/prepare
 	tests/previous-release/prepare
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} cargo test --locked
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-5} cargo test --locked
 
 ## The checks for a change in one room of src/, in under two minutes: make fast ROOM=doctor.
 fast:
