@@ -115,7 +115,7 @@ pub fn with_manifest(backed: &Backed, change: impl Fn(&mut Value) -> Vec<u8>) {
     restic(backed, &["forget", id], None);
 }
 
-/// A list of damages of a repository with one backup: three packs, and an index, a snapshot for each.
+/// A list of damages of a repository with one backup: three packs or more, an index and a snapshot for each of its parts.
 type Damages = fn(&Backed) -> Vec<Damage>;
 
 /// Each pack, which a command reads last: a verification takes seconds.
@@ -200,8 +200,9 @@ fn a_backup_with_a_damaged_part_is_refused_and_the_site_is_as_it_was() {
     are_refused(8, of_the_backup);
 }
 
-/// Each of these damages, of which there are `count`, is refused by both commands.
-fn are_refused(count: usize, damages: Damages) {
+/// Each of these damages, of which there are `least` or more, is refused by both commands. restic makes one pack of what it
+/// saves at once, or several.
+fn are_refused(least: usize, damages: Damages) {
     let backed = Backed::new();
     let id = backed.backup();
     let stage = &backed.archived.stage;
@@ -210,12 +211,15 @@ fn are_refused(count: usize, damages: Damages) {
     copy(&backed.repository(), &sound);
     let before = (content(stage), files(stage));
     let all = damages(&backed);
-    assert_eq!(all.len(), count, "damages");
-    let mut wrong = Vec::new();
+    assert!(all.len() >= least, "{} damages", all.len());
+    let (mut wrong, mut slow) = (Vec::new(), 0);
     for (number, Damage { name, does, exit, is_slow }) in all.into_iter().enumerate() {
-        // Each pack once, and each kind of damage in turn, where a verification takes seconds; all in `make drill`.
-        if is_slow && number / 3 % 3 != number % 3 && !moments::is_drill() {
-            continue;
+        // Three packs, and each kind of damage once, where a verification takes seconds; all in `make drill`.
+        if is_slow && !moments::is_drill() {
+            if number / 3 % 3 != number % 3 || slow == 3 {
+                continue;
+            }
+            slow += 1;
         }
         does(&backed);
         let verify = backed.command(&format!("backup verify {id}")).spawn().end_within(LONG);
