@@ -62,7 +62,7 @@ impl Scratch {
     /// # Errors
     /// 75 if there is not enough space; 78 if a program is missing; as [`Elsewhere::open`]; a requested stop.
     pub async fn start(pod: &Pod, purpose: &Purpose<'_>) -> Flow<Self> {
-        folder::remove_leftovers(pod).await?;
+        pod.shutdown.guard(async { Ok(folder::remove_leftovers(pod).await?) }).await?;
         let mut elsewhere = match &pod.config.scratch_server {
             Some(server) => {
                 let opened = async { Ok(Elsewhere::open(server, &purpose.databases).await?) };

@@ -9,7 +9,7 @@ use super::session::{Connection, PreparedStream};
 use crate::config::database::DatabaseConfig;
 use crate::net::dial::Keepalive;
 
-/// The time for all of it. Whoever is killed instead ends the session, too.
+/// The time limit for all of it. Past it, the session ends with this process.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Asks the server to end the statement that the session executes, and rolls its transaction back. A statement waits

@@ -68,7 +68,7 @@ fn free_bytes(folder: &Path) -> Result<u64> {
 }
 
 /// Compares what a restore needs with what is free: the files beside the present ones, and the database beside the
-/// present one, if its folder is on this machine. Nobody tells the free space of another server.
+/// present one, if its folder is on this machine. PostgreSQL does not report the free space of another machine.
 ///
 /// # Errors
 /// As [`require`].

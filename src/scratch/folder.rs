@@ -113,9 +113,9 @@ pub async fn remove_leftovers(pod: &Pod) -> Result<()> {
     Ok(())
 }
 
-/// Ends what still works in the folder, which is one of programs alone: an operator may stand in the one with the restored
-/// files. The kernel ends the processes that a killed one has started, and not those that
-/// these have started: a web worker notices the end of its server between two requests, and may take a minute for that.
+/// Kills the processes whose working folder is in `folder`, which holds only our programs: an operator's shell may be in
+/// the folder of the restored files. The kernel kills the children of a killed process, but not their children: a web
+/// worker checks for its server only between two requests, and may run for another minute.
 async fn end_processes(folder: &Path) -> Result<()> {
     let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
     let deadline = Instant::now() + END_TIMEOUT;
