@@ -27,6 +27,10 @@ pub enum Blocking {
 /// A FIFO without a writer must not block the open, and a terminal must not become our controlling terminal.
 const FLAGS: OFlag = OFlag::O_RDONLY.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
 
+/// How often an open that may wait is tried. The kernel answers EAGAIN (openat2(2)) if anything at all was renamed or
+/// mounted while it resolved the `..` of a link.
+const TRIES: u32 = 1_000;
+
 /// Opens a regular file: `path`, which contains no `..`, below `root`. A link may lead to another place below `root`.
 ///
 /// # Errors
@@ -37,12 +41,21 @@ pub fn open_beneath(root: impl AsFd, path: &Path, blocking: Blocking) -> nix::Re
         Blocking::Forbidden => ResolveFlag::from_bits_retain(nix::libc::RESOLVE_CACHED),
         Blocking::Allowed => ResolveFlag::empty(),
     };
-    let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS | cached;
-    regular(match openat2(&root, path, OpenHow::new().flags(FLAGS).resolve(resolve)) {
-        // Old kernels and some sandboxes do not support the call.
-        Err(Errno::ENOSYS | Errno::EPERM) if blocking == Blocking::Forbidden => return Err(Errno::EAGAIN),
-        Err(Errno::ENOSYS | Errno::EPERM) => walk(root, path)?,
-        opened => opened?,
+    let how = OpenHow::new()
+        .flags(FLAGS)
+        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS | cached);
+    let mut tries = if blocking == Blocking::Allowed { TRIES } else { 1 };
+    regular(loop {
+        tries -= 1;
+        match openat2(&root, path, how) {
+            Err(Errno::EAGAIN) if tries > 0 => {}
+            // Old kernels and some sandboxes do not support the call.
+            Err(Errno::ENOSYS | Errno::EPERM) if blocking == Blocking::Forbidden => {
+                return Err(Errno::EAGAIN);
+            }
+            Err(Errno::ENOSYS | Errno::EPERM) => break walk(root, path)?,
+            opened => break opened?,
+        }
     })
 }
 
@@ -97,6 +110,8 @@ fn regular(fd: OwnedFd) -> nix::Result<Opened> {
 mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -132,6 +147,36 @@ mod tests {
         }
         // Negative control: a plain open follows the link out of the root.
         assert_eq!(fs::read_to_string(folder.path().join("root/out")).unwrap(), "outside");
+    }
+
+    #[test]
+    fn a_link_with_dots_is_followed_while_others_rename() {
+        let folder = tree();
+        let at = |path: &str| folder.path().join(path);
+        symlink("../deep/file", at("root/deep/beside")).unwrap();
+        let root = File::open(at("root")).unwrap();
+        let stop = AtomicBool::new(false);
+        let (mut failed, mut raced) = (0, 0);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                fs::create_dir(at("a")).unwrap();
+                while !stop.load(Ordering::Relaxed) {
+                    fs::rename(at("a"), at("b")).unwrap();
+                    fs::rename(at("b"), at("a")).unwrap();
+                }
+            });
+            let how = OpenHow::new().flags(FLAGS).resolve(ResolveFlag::RESOLVE_BENEATH);
+            while raced < 100 && Instant::now() < deadline {
+                let one_try = openat2(&root, "deep/beside", how);
+                raced += u32::from(one_try.is_err_and(|errno| errno == Errno::EAGAIN));
+                failed +=
+                    u32::from(open_beneath(&root, Path::new("deep/beside"), Blocking::Allowed).is_err());
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        assert!(raced > 0, "no single try met a rename");
+        assert_eq!(failed, 0);
     }
 
     #[test]
