@@ -12,6 +12,10 @@ mod support;
 
 #[path = "peers/backup.rs"]
 mod backup;
+#[path = "peers/backup_site.rs"]
+mod backup_site;
+#[path = "peers/beside_backup.rs"]
+mod beside_backup;
 #[path = "peers/child.rs"]
 mod child;
 #[path = "peers/clock.rs"]
@@ -52,6 +56,8 @@ mod publish;
 mod report;
 #[path = "peers/restart.rs"]
 mod restart;
+#[path = "peers/restore.rs"]
+mod restore;
 #[path = "peers/samples.rs"]
 mod samples;
 #[path = "peers/size.rs"]

@@ -1,5 +1,5 @@
-//! What a backup costs beside `pg_dump` in a pipe to restic, and restic over the same files; our own memory; and what a
-//! second backup adds after a change of 1 %.
+//! What a backup costs beside `pg_dump` in a pipe to restic, and restic over the same files; our own memory; what a second
+//! backup adds after a change of 1 %; and, in [`beside_backup`] and [`restore`], pages meanwhile and the way back.
 
 use std::fs;
 use std::path::Path;
@@ -8,21 +8,16 @@ use std::process::Command;
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
+use super::backup_site::{DATABASE, by_hand, change, empty, fill, ours, sizes};
 use super::clock::ms_between;
-use super::lab::{Lab, NEW_SITE, SITE_NAME, Site};
+use super::lab::{Lab, NEW_SITE, Site};
 use super::report::{Row, Target};
 use super::samples::Samples;
-use super::support::postgres::{PASSWORD, SUPERUSER};
 use super::support::wait::within;
+use super::{beside_backup, restore};
 
 /// Each round takes three backups.
 const ROUNDS: usize = 3;
-const FILES: usize = 100;
-const FILE_BYTES: usize = 3_000_000;
-/// With its digits about 200 MB in the dump.
-const TABLE_ROWS: usize = 1_400_000;
-const REPOSITORY_PASSWORD: &str = "of-the-bench";
-
 /// Times of one run with all its processes; not those of PostgreSQL.
 struct Cost {
     wall_ms: f64,
@@ -54,14 +49,16 @@ pub fn measure(lab: &Lab) -> Vec<Row> {
         found.stored_mb.push(stored_mb);
         found.added_mb.push(size_mb(&own) - stored_mb);
     }
-    rows(found, peak_mb)
+    let mut rows = rows(found, peak_mb);
+    let folder = tempfile::tempdir().expect("a folder for a repository");
+    let repository = folder.path().join("ours");
+    rows.push(beside_backup::measure(lab, site, &repository));
+    rows.push(restore::measure(lab, site, &repository));
+    empty(lab, site);
+    rows
 }
 
 fn rows(found: Found, peak_mb: f64) -> Vec<Row> {
-    let sizes = format!(
-        "{} MB of files that cannot be compressed, a table of {TABLE_ROWS} rows (about 200 MB in the dump)",
-        FILES * FILE_BYTES / 1_000_000
-    );
     let pair = |of: fn(&Cost) -> f64| {
         let samples = |name: &str, costs: &[Cost]| Samples::new(name, costs.iter().map(of).collect());
         vec![samples("ours", &found.ours), samples("pg_dump, restic", &found.theirs)]
@@ -70,7 +67,7 @@ fn rows(found: Found, peak_mb: f64) -> Vec<Row> {
     let firsts = Samples::new("the first", found.ours.iter().map(|cost| cost.wall_ms).collect());
     let bytes = vec![Samples::new("ours", found.added_mb), Samples::new("the first", found.stored_mb)];
     vec![
-        Row::new("a first backup", "ms", pair(|cost| cost.wall_ms), Target::RatioAtMost(1.1)).noted(&sizes),
+        Row::new("a first backup", "ms", pair(|cost| cost.wall_ms), Target::RatioAtMost(1.1)).noted(&sizes()),
         Row::new(
             "a first backup, processor time",
             "ms",
@@ -93,34 +90,16 @@ fn rows(found: Found, peak_mb: f64) -> Vec<Row> {
 }
 
 fn backup(lab: &Lab, site: &Site, repository: &Path) -> Command {
-    let mut command = lab.on_site(site, "backup");
-    command
-        .env("CAULDRON_BACKUP_TO", repository)
-        .env("CAULDRON_BACKUP_PASSWORD", REPOSITORY_PASSWORD)
-        .env("HOME", repository.parent().expect("a folder"));
-    command
+    ours(lab, site, &["backup"], repository)
 }
 
-/// The same programs by hand, with the same number of cores for restic.
 fn restic_alone(lab: &Lab, site: &Site, repository: &Path) -> Command {
-    let postgres = &lab.servers().postgres;
     let script = format!(
-        "set -e; restic init; \
-         pg_dump -h {} -p {} -U {SUPERUSER} --no-owner --no-privileges bench_local | restic backup --stdin --stdin-filename database.sql; \
-         restic backup {SITE_NAME}/public/files {SITE_NAME}/private/files {SITE_NAME}/site_config.json",
-        postgres.host(),
-        postgres.port()
+        "restic init; \
+         pg_dump --no-owner --no-privileges {DATABASE} | restic backup --stdin --stdin-filename database.sql; \
+         restic backup public/files private/files site_config.json"
     );
-    let mut command = Command::new("nice");
-    command
-        .args(["sh", "-c", &script])
-        .current_dir(site.bench.sites())
-        .env("PGPASSWORD", PASSWORD)
-        .env("RESTIC_REPOSITORY", repository)
-        .env("RESTIC_PASSWORD", REPOSITORY_PASSWORD)
-        .env("GOMAXPROCS", "2")
-        .env("HOME", repository.parent().expect("a folder"));
-    command
+    by_hand(lab, site, &script, repository)
 }
 
 fn cost(lab: &Lab, command: &mut Command) -> Cost {
@@ -153,55 +132,6 @@ fn peak_mb(lab: &Lab, site: &Site) -> f64 {
     started.end_ns_within(NEW_SITE);
     assert!(peak_kib > 0.0, "no resident set was read");
     peak_kib * 1024.0 / 1e6
-}
-
-/// Files that no program can compress, and a table.
-fn fill(lab: &Lab, site: &Site) {
-    for number in 0..FILES {
-        write_file(site, number, number as u64);
-    }
-    sql(
-        lab,
-        &format!(
-            "DROP TABLE IF EXISTS bench_rows; CREATE TABLE bench_rows AS SELECT i, md5(i::text) || md5((i + 1)::text) || \
-             md5((i + 2)::text) || md5((i + 3)::text) AS text FROM generate_series(1, {TABLE_ROWS}) AS i; \
-             ALTER TABLE bench_rows ADD PRIMARY KEY (i)"
-        ),
-    );
-}
-
-/// 1 % of the files, and 1 % of the rows in one place, as new rows are.
-fn change(lab: &Lab, site: &Site, round: usize) {
-    for number in 0..FILES / 100 {
-        write_file(site, number, (round * 1_000_000 + number) as u64);
-    }
-    let last = TABLE_ROWS / 100;
-    sql(lab, &format!("UPDATE bench_rows SET text = md5((i + {round})::text) WHERE i <= {last}"));
-}
-
-fn write_file(site: &Site, number: usize, seed: u64) {
-    // splitmix64.
-    let mut state = seed;
-    let words = std::iter::repeat_with(|| {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    });
-    let bytes: Vec<u8> = words.take(FILE_BYTES / 8).flat_map(u64::to_le_bytes).collect();
-    let path = site.bench.sites().join(format!("{SITE_NAME}/public/files/bench-{number}.bin"));
-    fs::write(&path, bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-}
-
-/// As the site's role, which a backup is taken as.
-fn sql(lab: &Lab, statements: &str) {
-    let postgres = &lab.servers().postgres;
-    let port = postgres.port().to_string();
-    let mut psql = Command::new("psql");
-    psql.args(["-q", "-v", "ON_ERROR_STOP=1", "-h", postgres.host(), "-p", &port, "-U", SUPERUSER])
-        .args(["-d", "bench_local", "-c", &format!("SET ROLE bench_local; {statements}")])
-        .env("PGPASSWORD", PASSWORD);
-    lab.start(&mut psql).end_ns_within(NEW_SITE);
 }
 
 fn size_mb(folder: &Path) -> f64 {

@@ -109,7 +109,7 @@ fn ping(stream: &mut dyn Stream) {
     assert!(answer.starts_with(b"HTTP/1.1 200 "));
 }
 
-fn ping_ms(stream: &mut dyn Stream) -> f64 {
+pub fn ping_ms(stream: &mut dyn Stream) -> f64 {
     let begun = Instant::now();
     ping(stream);
     begun.elapsed().as_secs_f64() * 1e3
