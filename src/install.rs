@@ -19,7 +19,7 @@ use secrecy::SecretString;
 use self::decide::abandoned;
 pub use self::decide::{Install, installs};
 pub use self::order::order;
-pub use self::remove::remove;
+pub use self::remove::{refuse_removal, remove};
 use crate::apps::shared_apps;
 use crate::apps::{self, AppCode};
 use crate::create::assets;

@@ -63,6 +63,10 @@ pub async fn act(
         // This code is older than the site, or of another image: any change by it would be wrong.
         return Ok(ActOutcome { overlay, missing, outcome: Outcome::Open });
     }
+    if let Some(app) = context.remove {
+        let wanted = apps::wanted_on_the_site(&context.pod.config, &context.pod.bench, overlay.code())?;
+        install::refuse_removal(&overlay, app, &wanted, &installed)?;
+    }
     let context = &OverlayContext { context, overrides: plan.overrides, overlay: overlay.clone() };
     let outcome = bring_up(context, leadership, volume, plan).await?;
     if !matches!(outcome, Outcome::Open) {
@@ -77,13 +81,13 @@ pub async fn act(
         password: plan.password,
         was_served: !creates,
     };
-    let wanted = apps::wanted_on_the_site(&context.pod.config, &context.pod.bench, overlay.code())?;
     match context.remove {
         Some(app) => {
-            install::remove(&work, app, &wanted).await?;
+            install::remove(&work, app).await?;
             run::record_as_made(context, leadership).await?;
         }
         None => {
+            let wanted = apps::wanted_on_the_site(&context.pod.config, &context.pod.bench, overlay.code())?;
             let installed = install::install(&work, &wanted).await?;
             // Every app that was just installed is at this code's version.
             if installed > 0 || !is_finished {

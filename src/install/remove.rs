@@ -7,17 +7,17 @@ use crate::apps::shared_apps;
 use crate::frappe::{hooks, installed_apps};
 use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow, Result};
+use crate::overlay::BenchOverlay;
 use crate::record::journal;
 use crate::status::operation::StepName;
 
-/// Uninstalls one app from the site, after a backup.
+/// Uninstalls one app from the site, after a backup. [`refuse_removal`] has been asked before anything was changed.
 ///
 /// # Errors
-/// 78 if the app is still in the list of wanted apps or another app requires it; 75 if Frappe fails.
-pub async fn remove(work: &InstallContext<'_>, app: &str, wanted: &[String]) -> Flow<()> {
+/// 75 if Frappe fails.
+pub async fn remove(work: &InstallContext<'_>, app: &str) -> Flow<()> {
     let client = work.leadership.client();
     let installed = installed_apps::read(client).await?;
-    refuse(work, app, wanted, &installed)?;
     let journal = journal::read(client, work.context.site).await?;
     let is_unfinished = journal.get(app).is_some_and(|entry| !entry.finished);
     if is_unfinished || installed.iter().any(|installed| installed == app) {
@@ -42,7 +42,14 @@ pub async fn remove(work: &InstallContext<'_>, app: &str, wanted: &[String]) -> 
     publish_installed(work).await
 }
 
-fn refuse(work: &InstallContext<'_>, app: &str, wanted: &[String], installed: &[String]) -> Result<()> {
+/// # Errors
+/// 78 for frappe itself, for an app that is still in the list of wanted apps, and for one that an installed app requires.
+pub fn refuse_removal(
+    overlay: &BenchOverlay,
+    app: &str,
+    wanted: &[String],
+    installed: &[String],
+) -> Result<()> {
     if app == "frappe" {
         let fault = Fault::configuration("frappe cannot be removed from a site", "name another app");
         return Err(fault.named(Refusal::AppRequired));
@@ -53,7 +60,7 @@ fn refuse(work: &InstallContext<'_>, app: &str, wanted: &[String], installed: &[
         return Err(fault.named(Refusal::AppStillWanted));
     }
     let requires = |other: &&String| {
-        let package = work.context.overlay.package(other);
+        let package = overlay.package(other);
         package.is_some_and(|package| hooks::required_apps(&package).iter().any(|required| required == app))
     };
     match installed.iter().find(requires) {

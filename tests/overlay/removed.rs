@@ -27,6 +27,20 @@ fn an_app_stays_until_it_is_removed() {
 }
 
 #[test]
+fn a_removal_that_is_refused_migrates_nothing() {
+    let stage = OverlayStage::new();
+    let app = MadeApp::new("one_app", "1.0.0");
+    stage.bootstrap(&[&app]);
+    let newer = MadeApp::new("one_app", "2.0.0").with_patch("second");
+    let remove = |app: &str| stage.with(&format!("apps remove {app}"), &[&newer]).run().exits(78);
+    for ended in [remove("one_app").refuses("app-still-wanted"), remove("frappe").refuses("app-required")] {
+        assert!(!ended.stderr.contains("migration.started"), "{ended}");
+    }
+    // The control: there is something to migrate.
+    stage.with("bootstrap", &[&newer]).run().exits(0).event("migration.started");
+}
+
+#[test]
 fn a_killed_removal_is_finished_by_the_next_attempt() {
     let stage = OverlayStage::new();
     let app = MadeApp::new("one_app", "1.0.0");
