@@ -1,8 +1,9 @@
 //! Runs one program for the work on apps (git, pip, node), with collected output and a timeout.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
@@ -21,6 +22,9 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_STDOUT_BYTES: usize = 4 * 1024 * 1024;
 /// The number of last lines that are kept to explain a failure.
 const MAX_LAST_LINES: usize = 200;
+
+/// How often a run is reported. pip, yarn and vite can be silent for minutes.
+const REPORT_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The result of a run.
 #[derive(Debug)]
@@ -51,7 +55,8 @@ struct Captured {
     last_lines: VecDeque<String>,
 }
 
-/// Runs a program to its end or to the timeout. A stop request ends it at once.
+/// Runs a program to its end or to the timeout. A stop request ends it at once. While it runs, it is reported every 30 s:
+/// without its output, which may contain a token.
 ///
 /// # Errors
 /// The stop signal; the reason why it cannot be started.
@@ -83,12 +88,22 @@ pub async fn run(pod: &Pod, spec: Spec, deadline: Duration) -> Flow<RunResult> {
             return Err(Stopped::Signal(signal));
         }
         () = tokio::time::sleep(deadline) => None,
+        never = report(&spec.name) => match never {},
     };
     // Children of the program are in its group, and must not run concurrently with the next attempt.
     child.0.stop(Signal::SIGTERM, STOP_GRACE, pod.shutdown.forced()).await;
     child.0.drained(DRAIN_TIMEOUT).await;
     let captured = std::mem::take(&mut *captured.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(RunResult { exit, stdout: captured.stdout, last_lines: captured.last_lines.into() })
+}
+
+async fn report(program: &str) -> Infallible {
+    let begun = Instant::now();
+    loop {
+        tokio::time::sleep(REPORT_INTERVAL).await;
+        let elapsed_s = begun.elapsed().as_secs();
+        tracing::info!(event = "app.program_running", program, elapsed_s, "the program still runs");
+    }
 }
 
 /// Kills the program's group if the waiting future is dropped (the lock was lost).

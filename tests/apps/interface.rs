@@ -91,6 +91,20 @@ fn an_app_with_a_build_command_gets_its_user_interface() {
 }
 
 #[test]
+fn a_build_that_is_silent_is_reported_while_it_runs() {
+    let (apps, shop) = (AppsBench::new(), app());
+    let may_end = tempfile::tempdir().expect("a folder");
+    let wait = "const timer = setInterval(() => require('fs').existsSync(process.env.MAY_END + '/now') && \
+                clearInterval(timer), 100);";
+    shop.write("build.js", &format!("{wait}{BUILD}"));
+    shop.commit("a silent build");
+    let fetch = with_yarn(apps.fetch(&wanted(&shop.url()))).set("MAY_END", may_end.path().display()).spawn();
+    fetch.event("app.program_running");
+    fs::write(may_end.path().join("now"), "").expect("a file");
+    done(fetch.end()).event("app.build_command_started");
+}
+
+#[test]
 fn bundles_and_a_build_command_are_both_built() {
     let (apps, shop) = (AppsBench::new(), app());
     shop.write("shop/public/js/shop.bundle.js", "let price = 1;\n");
