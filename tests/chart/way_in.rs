@@ -101,3 +101,39 @@ fn switching_autoscaling_on_keeps_the_pods_that_there_are() {
         }
     }
 }
+
+/// Helm 4 has the server apply the manifest. A revision that names the autoscaler's number could not be rolled back to.
+#[test]
+fn a_number_of_the_autoscalers_own_is_not_in_the_manifest() {
+    const TEST: &str = "a_number_of_the_autoscalers_own_is_not_in_the_manifest";
+    let Some(release) = Release::none(TEST, "helm") else { return };
+    let path = chart();
+    let words = [path.to_str().expect("a path"), "--disable-openapi-validation"];
+    let image = format!("--set=frappe.image.repository={IMAGE}");
+    let on = "--set=frappe.autoscaling.web.enabled=true,frappe.persistence.accessMode=ReadWriteMany";
+    release.does(&[&["install", "erp"], &words[..], &[&image, on]].concat());
+    let names = |operation: &str, fields: &[&str]| {
+        let fields: serde_json::Map<_, _> =
+            fields.iter().map(|name| (format!("f:{name}"), json!({}))).collect();
+        json!({"manager": "helm", "operation": operation, "fieldsV1": {"f:spec": fields}})
+    };
+    let scaled = json!({"manager": "kube-controller-manager", "operation": "Update", "subresource": "scale",
+        "fieldsV1": {"f:spec": {"f:replicas": {}}}});
+    // Somebody else applies one field of the Deployment.
+    let other = json!({"manager": "annotator", "operation": "Apply", "fieldsV1": {"f:metadata": {}}});
+    for (managers, is_named) in [
+        (json!([names("Apply", &["selector", "template", "replicas"]), other]), true),
+        (json!([names("Apply", &["selector", "template"]), scaled, other]), false),
+        (json!([names("Apply", &["selector", "template", "replicas"]), scaled]), false),
+        // Helm 3, whose next manifest would set an omitted field to one pod.
+        (json!([names("Update", &["selector", "template"]), scaled, other]), true),
+    ] {
+        let mut web = release.cluster.get("deployments", "erp-cauldron-frappe-web").expect("web");
+        web["spec"]["replicas"] = json!(5);
+        web["metadata"]["managedFields"] = managers.clone();
+        release.cluster.put("deployments", web);
+        release.does(&[&["upgrade", "erp"], &words[..], &[&image, on]].concat());
+        let manifest = release.does(&["get", "manifest", "erp"]);
+        assert_eq!(manifest.contains("  replicas: 5\n"), is_named, "{managers}");
+    }
+}

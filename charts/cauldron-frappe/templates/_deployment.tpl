@@ -15,10 +15,12 @@ spec:
   {{- if hasKey . "replicas" }}
   replicas: {{ int .replicas }}
   {{- else }}
-  {{- /* An autoscaler decides the number. The one in the cluster is repeated: an omitted field would be set to 1 when scaling is switched on. */}}
+  {{- /* An autoscaler decides the number. The one in the cluster is repeated where an omitted field would be set to 1. */}}
   {{- $live := lookup "apps/v1" "Deployment" $root.Release.Namespace (include "cauldron-frappe.part" (dict "root" $root "part" $component)) }}
   {{- with dig "spec" "replicas" 0 $live }}
+  {{- if include "cauldron-frappe.replicas.repeated" $live }}
   replicas: {{ int . }}
+  {{- end }}
   {{- end }}
   {{- end }}
   revisionHistoryLimit: 5
@@ -38,4 +40,24 @@ spec:
       app.kubernetes.io/component: {{ $component }}
   template:
     {{- include "cauldron-frappe.pod" . | nindent 4 }}
+{{- end }}
+
+{{/*
+Prints `yes` if the manifest of a live Deployment has to repeat its number of pods. Helm 3 sets a field that the next manifest omits to its
+default. So does a server that applies the manifest (Helm 4), unless the field is also somebody else's, or not Helm's at all. Then it must be
+omitted: a revision that names a number cannot be rolled back to when the autoscaler has decided another one.
+*/}}
+{{- define "cauldron-frappe.replicas.repeated" -}}
+{{- $applied := false }}{{ $ours := false }}{{ $theirs := false }}
+{{- range .metadata.managedFields }}
+{{- $fields := dig "f:spec" dict (.fieldsV1 | default dict) }}
+{{- $names := hasKey $fields "f:replicas" }}
+{{- /* Of those who apply, only Helm names the selector. */}}
+{{- if and (eq .operation "Apply") (hasKey $fields "f:selector") }}
+{{- $applied = true }}{{ $ours = $names }}
+{{- else if $names }}
+{{- $theirs = true }}
+{{- end }}
+{{- end }}
+{{- if or (not $applied) (and $ours (not $theirs)) }}yes{{ end }}
 {{- end }}
