@@ -35,11 +35,10 @@ pub struct State {
 }
 
 impl State {
-    /// Another revision: Deployments have their own replicas again, and a Job that was deleted or not there is made.
+    /// Another revision: a Job that was deleted or not there is made.
     pub fn release(&mut self, words: Vec<String>) {
         let before = std::mem::replace(&mut self.objects, self.installation.upgraded(&words));
         self.revisions.push(words);
-        self.scaled.clear();
         let deleted = std::mem::take(&mut self.deleted);
         let was_there = |job: &str| !deleted.contains(job) && before.iter().any(|object| name(object) == job);
         let by_hand = &self.by_hand;

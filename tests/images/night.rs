@@ -143,9 +143,13 @@ impl Night {
         reader.does_a_job();
         // The page: the next upgrade resets it.
         let values = "frappe.replicas.web=1,frappe.replicas.worker=1,frappe.worker.pools=";
-        reader.says(&format!(
-            "helm upgrade erp charts/cauldron-frappe -n cauldron --reuse-values --set {values}"
-        ));
+        // Helm 4 refuses it without the prelude's words.
+        reader.notices(
+            &format!("helm upgrade erp charts/cauldron-frappe -n cauldron --reuse-values --set {values}"),
+            &[],
+            "",
+        );
+        reader.says(&format!("{}up --set {values}", self.prelude));
         eventually(LONG, "one pod of each", || (ready("web", 1) && ready("worker", 1)).then_some(()));
     }
 }

@@ -59,7 +59,7 @@ impl Reader {
         path.display().to_string()
     }
 
-    /// Runs a block with what the page says that `$X` stands for, and with `filled` in place of what the reader fills in.
+    /// Runs a block with what the page says that `$X`, `$R` and `$FORCE` stand for, and with `filled` in place of what the reader fills in.
     #[track_caller]
     pub fn follows(&self, block: &str, filled: &[(&str, &str)], input: &str) -> String {
         let ended = self.runs(block, filled, input);
@@ -73,7 +73,8 @@ impl Reader {
         let block = block.replace("erp.example.com", SITE);
         let block = filled.iter().fold(block, |block, (gap, text)| block.replace(gap, text));
         let script = format!(
-            "X='kubectl -n cauldron exec deploy/erp-cauldron-frappe-web --'\nR='kubectl -n cauldron exec -it erp-restore --'\n{block}"
+            "X='kubectl -n cauldron exec deploy/erp-cauldron-frappe-web --'\nR='kubectl -n cauldron exec -it erp-restore --'\n\
+             FORCE='--server-side=true --force-conflicts'\n{block}"
         );
         self.shell.run(&script, input)
     }

@@ -65,7 +65,7 @@ fn a_failed_migration_is_undone(reader: &Reader, night: &Night, release: &Later)
     let labels = lines(&stop[0], |line| line.starts_with("L="));
     reader.follows(&format!("{labels}{}", lines(&stop[1], to_stop)), &[], "");
     night.follows(reader, "cf web maintenance off --force", &[]);
-    night.follows(reader, "helm -n $NS rollback $R", &[]);
+    night.follows(reader, "helm -n $NS rollback $R $FORCE", &[]);
     eventually(LONG, "the site is up", || (reader.asks("pid").0 == 200).then_some(()));
     assert_eq!(reader.sql("frappe", ROLES), "0", "the tables stay as they are");
 
@@ -93,7 +93,7 @@ fn a_lost_volume_comes_back(reader: &Reader) -> String {
     );
     reader.stops();
     reader.loses_the_volume();
-    reader.says("helm upgrade erp charts/cauldron-frappe -n cauldron --reuse-values");
+    reader.says("helm upgrade erp charts/cauldron-frappe -n cauldron --reuse-values $FORCE");
     let refusal = eventually(LONG, "the bootstrap is refused", || {
         let log = reader.log("bootstrap");
         log.contains("refusal: volume-lost").then_some(log)

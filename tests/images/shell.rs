@@ -1,15 +1,18 @@
 //! A shell for the blocks of the pages: it finds a `kubectl` and a `helm` that hand their words and stdin to the test and print
 //! what it answers, for a cluster of podman's pods (cluster.rs). A word that is not known here fails.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
+use serde_json::Value;
 
 use crate::cluster::{Cluster, State};
 use crate::kubectl::kubectl;
+use crate::pod::name;
 use crate::podman::repository;
 
 /// One request: words and stdin, each ended by NUL, in base64 on one line. The answer: code, stdout and stderr.
@@ -145,7 +148,17 @@ impl Words {
 
 fn helm(words: &[String], state: &Mutex<State>) -> Answer {
     let words = Words::of(words, &["-n", "-f", "--set", "--set-string", "--set-json"]);
-    const KNOWN: [&str; 6] = ["-n", "-f", "--set", "--set-string", "--set-json", "--reuse-values"];
+    const KNOWN: [&str; 9] = [
+        "-n",
+        "-f",
+        "--set",
+        "--set-string",
+        "--set-json",
+        "--reuse-values",
+        "--server-side",
+        "--force-conflicts",
+        "--short",
+    ];
     if let Some(option) = words.unknown(&KNOWN) {
         return failed(format!("Error: unknown flag: {option}"));
     }
@@ -160,15 +173,13 @@ fn helm(words: &[String], state: &Mutex<State>) -> Answer {
         Some("upgrade" | "install") => {
             let before = words.option("--reuse-values").and(state.revisions.last().cloned());
             let all = before.unwrap_or_default().into_iter().chain(given).collect();
-            state.release(all);
-            said("Release \"erp\" has been upgraded. Happy Helming!\n")
+            release(&mut state, all, &words, "Release \"erp\" has been upgraded. Happy Helming!\n")
         }
         Some("rollback") => {
             let Some(before) = state.revisions.iter().rev().nth(1).cloned() else {
                 return failed("no revision");
             };
-            state.release(before);
-            said("Rollback was a success! Happy Helming!\n")
+            release(&mut state, before, &words, "Rollback was a success! Happy Helming!\n")
         }
         Some("get") => said(
             state
@@ -177,6 +188,36 @@ fn helm(words: &[String], state: &Mutex<State>) -> Answer {
                 .map(|object| format!("kind: {}\n", object["kind"].as_str().unwrap_or_default()))
                 .collect::<String>(),
         ),
+        Some("version") => said("v4.1.4+g05fa379\n"),
         other => failed(format!("helm {other:?} is not known here")),
     }
+}
+
+/// As Helm 4: who has scaled a Deployment owns its number of pods, and the API server refuses another one, until it is forced.
+/// A scale to 0 owns nothing: the field is left out of it.
+fn release(state: &mut State, all: Vec<String>, words: &Words, told: &str) -> Answer {
+    let is_new = words.plain.first().is_some_and(|word| word == "install");
+    let mut owned = BTreeMap::new();
+    if !is_new && words.option("--force-conflicts").is_none() {
+        let objects = state.installation.upgraded(&all);
+        let is_other = |object: &&Value| {
+            state.scaled.get(name(object)).is_some_and(|set| *set != 0 && object["spec"]["replicas"] != *set)
+        };
+        if let Some(object) = objects.iter().find(is_other) {
+            return failed(format!(
+                "Error: UPGRADE FAILED: conflict occurred while applying object cauldron/{} apps/v1, Kind=Deployment: \
+                 Apply failed with 1 conflict: conflict with \"kubectl\" with subresource \"scale\" using apps/v1: .spec.replicas",
+                name(object)
+            ));
+        }
+        owned = state
+            .scaled
+            .iter()
+            .filter(|(_, set)| **set != 0)
+            .map(|(name, set)| (name.clone(), *set))
+            .collect();
+    }
+    state.release(all);
+    state.scaled = owned;
+    said(told)
 }
