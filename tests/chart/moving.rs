@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::helm::{Chart, IMAGE, chart};
+use super::helm::{Chart, IMAGE, chart, repository};
 use super::old_release::{CLAIM, Release, of_old, old_objects};
 
 const HELMS: [&str; 2] = ["helm", "helm3"];
@@ -81,6 +81,25 @@ fn whatever_is_asked_the_claim_stays_as_it_is() {
     }
 }
 
+/// A tool that compares the texts of two revisions, such as helm diff, shows nothing.
+#[test]
+fn an_upgrade_that_changes_nothing_has_the_text_of_the_installation() {
+    const TEST: &str = "an_upgrade_that_changes_nothing_has_the_text_of_the_installation";
+    for helm in HELMS {
+        let Some(release) = Release::none(TEST, helm) else { return };
+        let path = chart();
+        let words = [path.to_str().expect("a path"), "--disable-openapi-validation"];
+        let image = format!("--set=frappe.image.repository={IMAGE}");
+        let text = || release.does(&["get", "manifest", "erp"]);
+        release.does(&[&["install", "erp"], &words[..], &[&image]].concat());
+        let first = text();
+        release.does(&[&["upgrade", "erp"], &words[..], &[&image]].concat());
+        assert_eq!(text(), first, "{helm}");
+        release.does(&[&["upgrade", "erp"], &words[..], &[&image, "--set=frappe.image.tag=v2"]].concat());
+        assert_ne!(text(), first, "{helm}: the control");
+    }
+}
+
 /// The claim may grow, and says nothing of the class that the cluster chose for it.
 #[test]
 fn a_larger_size_reaches_the_claim() {
@@ -130,6 +149,26 @@ fn a_failed_upgrade_is_rolled_back() {
         release.upgrades(&values);
         release.keeps(&claim);
     }
+}
+
+/// As the page warns: an annotation in the cluster is nothing to an uninstall, which reads the manifest. The way out is an upgrade.
+#[test]
+fn an_uninstall_of_0_1_0_deletes_even_an_annotated_claim() {
+    const TEST: &str = "an_uninstall_of_0_1_0_deletes_even_an_annotated_claim";
+    for (helm, upgraded) in HELMS.iter().flat_map(|helm| [(helm, false), (helm, true)]) {
+        let Some(release) = Release::of_old(TEST, helm, "default") else { return };
+        let mut claim = release.claim();
+        claim["metadata"]["annotations"]["helm.sh/resource-policy"] = "keep".into();
+        release.cluster.put("persistentvolumeclaims", claim);
+        if upgraded {
+            release.upgrades(&json!({}));
+        }
+        release.does(&["uninstall", "erp"]);
+        let is_there = release.cluster.get("persistentvolumeclaims", CLAIM).is_some();
+        assert_eq!(is_there, upgraded, "{helm}");
+    }
+    let page = std::fs::read_to_string(repository().join("docs/moving.md")).expect("moving.md");
+    assert!(page.contains("Do not run `helm uninstall` while 0.1.0 is the deployed revision"));
 }
 
 /// A claim that a user made under the release's own name is not Helm's, and is mounted as it is.
