@@ -1,10 +1,11 @@
 //! Helm and the API server's schemas have nothing to say, for every overlay; what is rendered is on record.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::helm::{Chart, OVERLAYS, repository, tool};
+use super::helm::{Chart, OVERLAYS, containers, repository, tool};
 use super::skip::skipped;
 
 /// The oldest the chart names, a middle one, the newest known here.
@@ -37,13 +38,14 @@ fn variants(test: &str) -> Option<Vec<(&'static str, Chart)>> {
 
 /// Every value of pods, as a cluster would take it.
 fn of_pods(chart: Chart) -> Chart {
-    let probe = json!({"name": "probe", "image": "registry.example.com/probe:1"});
+    // An API server takes each name once in a pod.
+    let named = |name: &str| json!({"name": name, "image": "registry.example.com/probe:1"});
     let values = json!({
         "extraEnv": [{"name": "SENTRY_DSN", "valueFrom": {"secretKeyRef": {"name": "sentry", "key": "dsn"}}}],
         "extraEnvFrom": [{"secretRef": {"name": "mail", "optional": true}}],
         "extraVolumes": [{"name": "fonts", "configMap": {"name": "fonts"}}],
         "extraVolumeMounts": [{"name": "fonts", "mountPath": "/usr/share/fonts/own", "readOnly": true}],
-        "extraInitContainers": [probe], "extraContainers": [probe],
+        "extraInitContainers": [named("before")], "extraContainers": [named("beside")],
         "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
             {"matchExpressions": [{"key": "disk", "operator": "In", "values": ["ssd"]}]}]}}},
         "nodeSelector": {"pool": "erp"}, "tolerations": [{"key": "erp", "operator": "Exists"}],
@@ -82,6 +84,13 @@ fn helm_lint_has_nothing_to_say() {
     }
 }
 
+/// What no schema says: each container of a pod has a name of its own.
+fn named_twice(pod: &Value) -> Option<&str> {
+    let mut seen = BTreeSet::new();
+    let mut names = containers(pod).into_iter().filter_map(|container| container["name"].as_str());
+    names.find(|name| !seen.insert(*name))
+}
+
 #[test]
 fn every_overlay_is_what_the_api_server_takes() {
     const TEST: &str = "every_overlay_is_what_the_api_server_takes";
@@ -101,7 +110,11 @@ fn every_overlay_is_what_the_api_server_takes() {
     let mut foreign = 0;
     for (name, chart) in variants {
         for version in KUBERNETES {
-            let objects = chart.clone().kubernetes(version).objects().0;
+            let objects = chart.clone().kubernetes(version).objects();
+            for (role, pod) in objects.pods() {
+                assert_eq!(named_twice(pod), None, "{name}, {role}");
+            }
+            let objects = objects.0;
             let (theirs, ours): (Vec<_>, Vec<_>) =
                 objects.iter().partition(|object| FOREIGN.iter().any(|kind| object["kind"] == *kind));
             foreign += theirs.len();
