@@ -17,7 +17,7 @@ use crate::{kubectl_secrets, kubectl_shows};
 
 const WITH_VALUE: [&str; 9] = ["-n", "-l", "-o", "-c", "-f", "-p", "--timeout", "--tail", "--replicas"];
 
-const KNOWN: [&str; 17] = [
+const KNOWN: [&str; 18] = [
     "-n",
     "-l",
     "-o",
@@ -33,6 +33,7 @@ const KNOWN: [&str; 17] = [
     "--from-literal",
     "--field-selector",
     "--ignore-errors",
+    "--ignore-not-found",
     "--previous",
     "--sort-by",
 ];
