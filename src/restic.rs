@@ -11,6 +11,7 @@
 
 mod backup;
 mod environment;
+mod folder;
 mod program;
 mod reason;
 mod repository;

@@ -5,6 +5,7 @@
 
 mod environment;
 pub mod keep;
+mod place;
 pub mod schedule;
 
 use secrecy::SecretString;
@@ -44,7 +45,7 @@ pub struct BackupConfig {
 /// Reads the settings; the password and the credentials only if `opens`, for commands that open the repository.
 pub fn read(reader: &mut Reader<'_>, opens: bool) -> Option<BackupConfig> {
     let hint = "write it as restic does: /backups/erp, s3:https://host/bucket/path, sftp:user@host:/path, rest:https://host/";
-    let to = read_parsed(reader, REPOSITORY, repository, hint);
+    let to = read_parsed(reader, REPOSITORY, place::parse, hint);
     let keep = read_parsed(reader, "CAULDRON_BACKUP_KEEP", Keep::parse, "write it like 7d,5w,12m")
         .unwrap_or_default();
     let rate_bytes = read_size(reader, "CAULDRON_BACKUP_RATE", Some("0"));
@@ -56,46 +57,4 @@ pub fn read(reader: &mut Reader<'_>, opens: bool) -> Option<BackupConfig> {
     let schedule = read_parsed(reader, SCHEDULE, Schedule::parse, hint);
     let for_child = if schedule.is_some() { for_child(reader) } else { Vec::new() };
     Some(BackupConfig { to, password, keep, rate_bytes: rate_bytes?, schedule, environment, for_child })
-}
-
-/// The kinds of repositories that restic has, by the word before the colon.
-const KINDS: [&str; 9] = ["local", "s3", "gs", "azure", "b2", "sftp", "rest", "swift", "rclone"];
-
-/// Accepts a word that restic reads independently of the working folder.
-fn repository(text: &str) -> Result<SecretString, String> {
-    if text.contains(char::is_control) {
-        return Err("it contains a control character".into());
-    }
-    let kind = text.split_once(':').filter(|(kind, rest)| KINDS.contains(kind) && !rest.is_empty());
-    let is_folder = |path: &str| path.starts_with('/');
-    match kind {
-        Some(("local", path)) if !is_folder(path) => Err(format!("`{path}` is not an absolute path")),
-        Some(_) => Ok(text.into()),
-        None if is_folder(text) => Ok(text.into()),
-        None => Err(format!("`{text}` is neither an absolute path nor a kind of repository that restic has")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_repository_is_a_kind_of_restic_or_an_absolute_path() {
-        for good in [
-            "/backups/erp",
-            "local:/backups",
-            "s3:https://h/b/p",
-            "sftp:u@h:/p",
-            "rest:https://u:p@h/",
-            "b2:b:p",
-        ] {
-            assert!(repository(good).is_ok(), "{good}");
-        }
-        for bad in
-            ["backups", "./backups", "local:backups", "s3:", "https://h/b", "\"/backups\"", "ftp:h", "/a\tb"]
-        {
-            assert!(repository(bad).is_err(), "{bad}");
-        }
-    }
 }

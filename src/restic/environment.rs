@@ -42,12 +42,18 @@ pub fn of(config: &BackupConfig) -> Result<(BTreeMap<OsString, OsString>, Vec<St
     environment.set("RESTIC_REPOSITORY", to.expose_secret()).set("RESTIC_PASSWORD", password.expose_secret());
     let secrets = config.environment.iter().map(|(_, value)| value).chain([password]);
     let mut secrets: Vec<String> = secrets.map(|secret| secret.expose_secret().to_string()).collect();
-    // A login in the repository's URL.
-    if let Some((login, _)) = to.expose_secret().rsplit_once('@') {
-        let login = login.rsplit("//").next().unwrap_or(login);
-        secrets.extend(login.split(':').map(str::to_string));
-    }
+    secrets.extend(
+        logins(to.expose_secret()).into_iter().flat_map(|login| login.split(':').map(str::to_string)),
+    );
     Ok((environment.into_map(), secrets))
+}
+
+/// What may be a login in the repository's URL: up to the first @, and up to the last one, as a password may contain one. A
+/// folder has none, and neither has `sftp:user@host:/path`.
+fn logins(to: &str) -> Vec<&str> {
+    let url = if to.starts_with('/') || to.starts_with("local:") { None } else { to.split_once("//") };
+    let Some((_, rest)) = url else { return Vec::new() };
+    [rest.split_once('@'), rest.rsplit_once('@')].into_iter().flatten().map(|(login, _)| login).collect()
 }
 
 #[cfg(test)]
@@ -76,7 +82,16 @@ mod tests {
         let (environment, secrets) = of(&config(Some("rest:https://u:canary@h/"), Some("pw"))).unwrap();
         assert_eq!(environment[OsStr::new("RESTIC_PASSWORD")], "pw");
         assert_eq!(environment[OsStr::new("AWS_SECRET_ACCESS_KEY")], "key");
-        assert_eq!(secrets, ["key", "pw", "u", "canary"]);
+        assert_eq!(secrets, ["key", "pw", "u", "canary", "u", "canary"]);
+    }
+
+    #[test]
+    fn a_login_is_in_a_url_alone() {
+        assert_eq!(logins("rest:https://u:p@h/a@b"), ["u:p", "u:p@h/a"]);
+        assert_eq!(logins("sftp://u@h//p"), ["u", "u"]);
+        for to in ["/backups/a@b", "/backups//a@b", "local:/a@b", "sftp:user@host:/path", "s3:https://h/b"] {
+            assert!(logins(to).is_empty(), "{to}");
+        }
     }
 
     #[test]

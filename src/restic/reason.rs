@@ -23,6 +23,8 @@ pub enum Kind {
     WrongCredentials,
     NoRight,
     NoTempFolder,
+    /// CAULDRON_BACKUP_TO is not what restic can read, or something that its kind of server needs is missing.
+    BadPlace,
     ClockOff,
     DiskFull,
     Locked,
@@ -35,7 +37,7 @@ pub enum Kind {
 }
 
 /// Words of restic and of the storage servers' errors that it passes on, in the order in which they are looked for.
-const SIGNS: [(&str, Kind); 44] = [
+const SIGNS: [(&str, Kind); 56] = [
     ("wrong password or no key found", Kind::WrongPassword),
     ("the difference between the request time and the server", Kind::ClockOff),
     ("requesttimetooskewed", Kind::ClockOff),
@@ -49,10 +51,21 @@ const SIGNS: [(&str, Kind); 44] = [
     ("account is not signed up", Kind::WrongCredentials),
     ("request signature we calculated does not match", Kind::WrongCredentials),
     ("no aws credentials", Kind::WrongCredentials),
+    ("no azure authentication information found", Kind::WrongCredentials),
+    ("could not find default credentials", Kind::WrongCredentials),
+    ("can't find authversion in authurl", Kind::WrongCredentials),
+    ("_account_id) is empty", Kind::WrongCredentials),
+    ("_account_key) is empty", Kind::WrongCredentials),
     ("401 unauthorized", Kind::WrongCredentials),
     ("(401)", Kind::WrongCredentials),
     ("permission denied (publickey", Kind::WrongCredentials),
     ("fs.tempfile: open", Kind::NoTempFolder),
+    ("parsing repository location failed", Kind::BadPlace),
+    ("bucket name cannot ", Kind::BadPlace),
+    ("bucket name contains invalid characters", Kind::BadPlace),
+    ("unsupported protocol scheme", Kind::BadPlace),
+    ("executable file not found in $path", Kind::BadPlace),
+    ("not a directory", Kind::BadPlace),
     ("access denied", Kind::NoRight),
     ("accessdenied", Kind::NoRight),
     ("403 forbidden", Kind::NoRight),
@@ -76,6 +89,7 @@ const SIGNS: [(&str, Kind); 44] = [
     ("invalid data returned", Kind::Damaged),
     ("not found in repository", Kind::Damaged),
     ("unmarshal: ", Kind::Damaged),
+    ("subprocess ssh: ", Kind::Unreachable),
     ("connection refused", Kind::Unreachable),
     ("no such host", Kind::Unreachable),
     ("i/o timeout", Kind::Unreachable),
@@ -162,6 +176,11 @@ fn remedy(kind: Kind) -> (u8, &'static str, Option<Refusal>) {
             "restic needs a folder for temporary files: make /tmp writable, or set TMPDIR to a folder that is",
             None,
         ),
+        Kind::BadPlace => (
+            CONFIGURATION,
+            "correct CAULDRON_BACKUP_TO, or add what the message says is missing (restic's manual: preparing a repository)",
+            None,
+        ),
         Kind::ClockOff => {
             (CONFIGURATION, "set this machine's clock (NTP): the storage server refuses its time", None)
         }
@@ -191,92 +210,4 @@ fn remedy(kind: Kind) -> (u8, &'static str, Option<Refusal>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sys::exit::Exit;
-
-    fn kind(errors: &[&str]) -> Kind {
-        let errors = errors.iter().map(ToString::to_string).collect();
-        classify(&Ran { exit: Some(Exit::Exited(1)), stdout: Vec::new(), errors }).kind
-    }
-
-    /// Messages of restic 0.14 and 0.18.
-    #[test]
-    fn messages_are_classified() {
-        let at = "Is there a repository at the following location?";
-        assert_eq!(
-            kind(&["Fatal: unable to open config file: stat /b/config: no such file or directory", at, "/b"]),
-            Kind::Absent
-        );
-        assert_eq!(
-            kind(&[
-                "Fatal: repository does not exist: unable to open config file: stat /b/config: no such file"
-            ]),
-            Kind::Absent
-        );
-        assert_eq!(
-            kind(&["Fatal: unable to open config file: Stat: The specified key does not exist.", at]),
-            Kind::Absent
-        );
-        assert_eq!(
-            kind(&["Fatal: unable to open config file: Stat: The specified bucket does not exist", at]),
-            Kind::NoBucket
-        );
-        assert_eq!(kind(&["Fatal: unable to open config file: Stat: Access Denied.", at]), Kind::NoRight);
-        assert_eq!(
-            kind(&["Fatal: unable to open config file: Stat: Your account is not signed up"]),
-            Kind::WrongCredentials
-        );
-        assert_eq!(kind(&["Fatal: wrong password or no key found"]), Kind::WrongPassword);
-        assert_eq!(
-            kind(&["Fatal: unable to save snapshot: write /b/tmp: no space left on device"]),
-            Kind::DiskFull
-        );
-        assert_eq!(kind(&["dial tcp 127.0.0.1:9: connect: connection refused"]), Kind::Unreachable);
-        assert_eq!(
-            kind(&["unable to save snapshot: fs.TempFile: open /tmp/restic-temp-pack-1: permission denied"]),
-            Kind::NoTempFolder
-        );
-        for damaged in [
-            "cannot dump file: ReadFull(<data/99e770d71a>): unexpected EOF",
-            "cannot dump file: ReadFull(<data/99e770d71a>): open /b/data/99/99e7: no such file or directory",
-            "Load(<data/99e770d71a>, 0, 0) failed: The specified key does not exist.",
-            "Fatal: load <index/c82547d9e1>: invalid data returned",
-            "loading tree for snapshot \"latest\" failed: id 384a3b5edd4a not found in repository",
-            "Fatal: Unmarshal: unexpected end of JSON input",
-            "ignoring error for /a: StreamPack: open /b/data/99/99e7: no such file or directory",
-        ] {
-            assert_eq!(kind(&[damaged, "Fatal: There were 2 errors"]), Kind::Damaged, "{damaged}");
-        }
-        assert_eq!(kind(&["Post \"https://h/\": unexpected EOF"]), Kind::Other);
-        assert_eq!(kind(&["something else"]), Kind::Other);
-    }
-
-    /// Lines of restic 0.14 for a login that may not write, and one that may not delete.
-    #[test]
-    fn the_line_that_tells_the_reason_is_shown() {
-        let message = |errors: &[&str]| {
-            let errors = errors.iter().map(ToString::to_string).collect();
-            classify(&Ran { exit: Some(Exit::Exited(1)), stdout: Vec::new(), errors }).message
-        };
-        let lock = "Fatal: unable to create lock in backend";
-        assert_eq!(message(&[lock, "Access Denied."]), "unable to create lock in backend: Access Denied.");
-        let told = "Fatal: unable to open config file: Stat: Access Denied.";
-        assert_eq!(message(&[told, "at"]), "unable to open config file: Stat: Access Denied.");
-        assert_eq!(message(&["Access Denied.", "main.main", "\truntime/proc.go:250"]), "Access Denied.");
-        assert_eq!(message(&["one", "two"]), "two");
-    }
-
-    #[test]
-    fn the_fatal_line_is_shown() {
-        let errors = vec!["retrying".to_string(), "Fatal: no".into(), "/b".into()];
-        let ran = |exit| Ran { exit, stdout: Vec::new(), errors: errors.clone() };
-        assert_eq!(classify(&ran(Some(Exit::Exited(1)))).message, "no");
-        assert_eq!(classify(&ran(None)).message, "no answer in time: no");
-        let locked = "unable to create lock in backend: repository is already locked by PID 7 on vm";
-        let errors =
-            vec![locked.to_string(), "lock was created at 2026-11-30".into(), "the `unlock` command".into()];
-        let ran = Ran { exit: Some(Exit::Exited(1)), stdout: Vec::new(), errors };
-        assert_eq!(classify(&ran), Reason { kind: Kind::Locked, message: locked.into() });
-    }
-}
+mod tests;

@@ -1,11 +1,10 @@
 //! Whether there is a repository, and making one.
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::reason::Kind;
 use super::run::{Restic, Words};
-use crate::outcome::{Fault, Flow, Result, Stopped};
+use crate::outcome::{Flow, Stopped};
 
 /// The time for the first answer of the storage server. restic itself would try for 15 minutes.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(90);
@@ -37,8 +36,9 @@ impl Restic<'_> {
     /// Makes the repository. Another pod may make it at the same time.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// 78 for a folder with other files, 65 for one with the rest of a repository; as [`open`](Self::open).
     pub async fn create(&self) -> Flow<()> {
+        self.check_is_empty()?;
         let ran = self.run(Words::new(["init"])).await?;
         if ran.success() || ran.reason().kind == Kind::AlreadyThere {
             return Ok(());
@@ -64,29 +64,5 @@ impl Restic<'_> {
             Err(Stopped::Fault(_)) => Ok(()),
             done => done,
         }
-    }
-
-    /// A folder whose parent is absent is not made: a volume that is not mounted would be replaced by a folder in the
-    /// container, whose backups end with it.
-    fn check_folder(&self) -> Result<()> {
-        let Some(folder) = self.folder() else { return Ok(()) };
-        let parent = folder.parent().unwrap_or(folder);
-        if folder.is_dir() || parent.is_dir() {
-            return Ok(());
-        }
-        Err(Fault::configuration(
-            format!(
-                "cannot open the backup repository {}: {} does not exist",
-                folder.display(),
-                parent.display()
-            ),
-            "mount the volume of the backups, or check CAULDRON_BACKUP_TO",
-        ))
-    }
-
-    /// The folder of a repository that is one.
-    pub fn folder(&self) -> Option<&Path> {
-        let path = self.shown.strip_prefix("local:").unwrap_or(&self.shown);
-        path.starts_with('/').then(|| Path::new(path))
     }
 }

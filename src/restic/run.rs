@@ -41,6 +41,8 @@ pub struct Restic<'a> {
     redaction: Redaction,
     /// The repository as it may be shown: without a login.
     pub shown: String,
+    /// The folder of a repository that is one, as it is: `shown` lacks what looks like a secret.
+    pub folder: Option<PathBuf>,
     rate_bytes: u64,
 }
 
@@ -102,8 +104,11 @@ impl<'a> Restic<'a> {
         let config = &pod.config.backup;
         let (environment, secrets) = environment::of(config)?;
         let redaction = Redaction::of(secrets);
-        let shown = config.to.as_ref().map(secrecy::ExposeSecret::expose_secret).unwrap_or_default();
-        Ok(Self { pod, environment, shown: redaction.apply(shown), redaction, rate_bytes: config.rate_bytes })
+        let to = config.to.as_ref().map(secrecy::ExposeSecret::expose_secret).unwrap_or_default();
+        let folder = to.strip_prefix("local:").unwrap_or(to);
+        let folder = folder.starts_with('/').then(|| PathBuf::from(folder));
+        let (shown, rate_bytes) = (redaction.apply(to), config.rate_bytes);
+        Ok(Self { pod, environment, shown, folder, redaction, rate_bytes })
     }
 
     /// The specification of a command, for a caller that runs it itself: `backup exec`.

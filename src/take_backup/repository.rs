@@ -1,10 +1,12 @@
 //! The repository before a backup: made at the first use, and refused if it is another installation's.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use super::Request;
+use super::files::{PRIVATE, PUBLIC};
 use super::site::Site;
 use crate::backups::list::{Backup, Contents, Tagged, Verified};
 use crate::backups::tags::{OURS, Tags, Verdict};
@@ -27,8 +29,9 @@ pub struct Before {
 /// Opens the repository, or makes it.
 ///
 /// # Errors
-/// 65 if the backups in it are another installation's; as [`Restic::open`].
+/// 65 if the backups in it are another installation's; 78 if it is within the site's files; as [`Restic::open`].
 pub async fn prepare(restic: &Restic<'_>, site: &Site, request: &Request) -> Flow<Before> {
+    refuse_within(restic.folder.as_deref(), &site.folder, &restic.shown)?;
     if restic.open().await? == Presence::Absent {
         restic.create().await?;
         tracing::warn!(
@@ -104,6 +107,27 @@ fn tagged(snapshots: Vec<Snapshot>) -> Vec<Tagged> {
     snapshots.into_iter().filter_map(ours).collect()
 }
 
+/// A repository within the site's files would contain itself, and the public ones are served.
+fn refuse_within(repository: Option<&Path>, site: &Path, shown: &str) -> Result<()> {
+    let Some(repository) = repository.map(resolved) else { return Ok(()) };
+    if ![PUBLIC, PRIVATE].iter().any(|part| repository.starts_with(resolved(&site.join(part)))) {
+        return Ok(());
+    }
+    Err(Fault::configuration(
+        format!("the backup repository {shown} is within the site's files, which are in every backup"),
+        "set CAULDRON_BACKUP_TO to a folder on another volume, which outlives this one",
+    ))
+}
+
+/// The path without links, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    let there = path.ancestors().find_map(|there| Some((there, there.canonicalize().ok()?)));
+    there.map_or_else(
+        || path.into(),
+        |(there, real)| real.join(path.strip_prefix(there).unwrap_or(Path::new(""))),
+    )
+}
+
 /// Two installations in one repository would list each other's backups, and one could restore the other's by mistake. So
 /// the first backup beside another's has to be allowed.
 fn refuse_other(tagged: &[Tagged], site: &Site, request: &Request, shown: &str) -> Result<()> {
@@ -125,4 +149,29 @@ fn refuse_other(tagged: &[Tagged], site: &Site, request: &Request, shown: &str) 
         ),
     )
     .named(Refusal::RepositoryOfOther))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_repository_within_the_files_is_refused_also_by_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = folder.path().join("sites/erp.test");
+        fs::create_dir_all(site.join("public/files")).unwrap();
+        symlink(&site, folder.path().join("link")).unwrap();
+        let within = |path: &str| refuse_within(Some(&folder.path().join(path)), &site, "").is_err();
+        for path in ["sites/erp.test/public/files", "sites/erp.test/private/files/a/b", "link/public/files/a"]
+        {
+            assert!(within(path), "{path}");
+        }
+        for path in ["sites/erp.test/private/backups", "sites/erp.test/public/files2", "sites", "backups"] {
+            assert!(!within(path), "{path}");
+        }
+        refuse_within(None, &site, "").unwrap();
+    }
 }

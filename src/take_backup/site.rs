@@ -1,5 +1,6 @@
 //! The site whose backup is taken: a session with its own login, and what the record says about it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -22,6 +23,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A site that is complete, and a session on its database.
 pub struct Site {
     pub name: String,
+    /// `sites/<name>`.
+    pub folder: PathBuf,
     pub installation: String,
     /// The code that the database is migrated to.
     pub fingerprint: Option<String>,
@@ -90,6 +93,7 @@ impl Site {
         }
         Ok(Self {
             name: name.clone(),
+            folder: pod.bench.site(name),
             installation,
             fingerprint: recorded.and_then(|state| state.fingerprint),
             migration,

@@ -33,6 +33,69 @@ fn settings_and_programs_are_checked_before_any_work() {
     site.is_unchanged_since(&before);
 }
 
+/// Each is told at once, as a setting: another attempt would not help.
+#[test]
+fn a_place_that_is_not_one_is_refused_as_a_setting() {
+    let site = Backups::new();
+    let before = site.snapshot();
+    let at = |place: &str| site.command("backup").set("CAULDRON_BACKUP_TO", place).run();
+    for place in [
+        "s3:https://127.0.0.1:9",
+        "s3://bucket/erp",
+        "s3:https://127.0.0.1:9/B_!/erp",
+        "sftp:127.0.0.1",
+        "rest:127.0.0.1:9/erp",
+        "gs:bucket",
+        "azure:container/erp",
+        "/",
+        "/backups/${SITE}",
+    ] {
+        refused(at(place), 78);
+    }
+    let file = site.folder.path().join("file");
+    std::fs::write(&file, "x").expect("a file");
+    refused(at(&file.display().to_string()), 78).says("not a folder");
+    // The volume is not mounted, whatever its path looks like.
+    let unmounted = site.folder.path().join("mount@backups/erp");
+    refused(at(&unmounted.display().to_string()), 78).says("does not exist");
+    refused(at(&site.file("public/files/backups").display().to_string()), 78).says("within the site's files");
+    let home = site.folder.path().join("home");
+    std::fs::create_dir_all(home.join("lost+found")).expect("a folder");
+    std::fs::write(home.join("notes"), "x").expect("a file");
+    refused(at(&home.display().to_string()), 78).says("`notes`");
+    site.is_unchanged_since(&before);
+    std::fs::remove_file(home.join("notes")).expect("a file");
+    at(&home.display().to_string()).exits(0);
+}
+
+/// Another `config` would hide every backup: restic makes one without a question.
+#[test]
+fn the_rest_of_a_repository_is_not_made_a_new_one() {
+    let site = Backups::new();
+    site.taken();
+    let (config, aside) = (site.repository().join("config"), site.folder.path().join("config"));
+    std::fs::rename(&config, &aside).expect("the repository's config");
+    refused(site.command("backup").run(), 65).refuses("repository-damaged");
+    assert!(!config.exists(), "none was made");
+    std::fs::rename(&aside, &config).expect("the repository's config");
+    site.taken();
+    site.is_sound();
+}
+
+/// A password may be a word of the path: the folder is looked for as it is.
+#[test]
+fn a_password_that_is_in_the_path_hides_no_folder() {
+    let site = Backups::new();
+    let folder = site.folder.path().join("backups");
+    std::fs::create_dir(&folder).expect("a folder");
+    let to = folder.join("erp").display().to_string();
+    site.command("backup")
+        .set("CAULDRON_BACKUP_TO", to)
+        .set("CAULDRON_BACKUP_PASSWORD", "backups")
+        .run()
+        .exits(0);
+}
+
 #[test]
 fn another_password_opens_nothing() {
     let site = Backups::new();

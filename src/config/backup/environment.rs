@@ -61,9 +61,9 @@ pub(super) fn credentials(reader: &mut Reader<'_>) -> Vec<(String, SecretString)
                 let hint = format!("unset one of them; {file_name} is safer");
                 reader.problem(name, Some(Source::Environment(file_name)), cause, hint);
             }
-            (Some(value), None) => found.push((name.to_string(), value.trim_end().into())),
+            (Some(value), None) => accept(reader, name, Source::Environment(name.into()), &value, &mut found),
             (None, Some(path)) => match std::fs::read_to_string(path.trim()) {
-                Ok(text) => found.push((name.to_string(), text.trim_end().into())),
+                Ok(text) => accept(reader, name, Source::Environment(file_name), &text, &mut found),
                 Err(error) => {
                     let cause = format!("cannot read the file: {error}");
                     let hint = "mount the secret, make it readable for this user, and give its absolute path";
@@ -74,6 +74,30 @@ pub(super) fn credentials(reader: &mut Reader<'_>) -> Vec<(String, SecretString)
         }
     }
     found
+}
+
+/// Adds a credential without the line end at its end.
+fn accept(
+    reader: &mut Reader<'_>,
+    name: &'static str,
+    source: Source,
+    text: &str,
+    found: &mut Vec<(String, SecretString)>,
+) {
+    let value = text.trim_end();
+    if value.is_empty() {
+        reader.problem(
+            name,
+            Some(source),
+            "it is empty or only blanks",
+            "write the value into it, or unset it",
+        );
+    } else if value.contains(char::is_control) {
+        let cause = "it contains a control character (a line end, a tab)";
+        reader.problem(name, Some(source), cause, "write the secret without it");
+    } else {
+        found.push((name.to_string(), value.into()));
+    }
 }
 
 #[cfg(test)]
@@ -96,6 +120,7 @@ mod tests {
             ("B2_ACCOUNT_KEY", "canary"),
             ("B2_ACCOUNT_KEY_FILE", "/canary"),
             ("ST_KEY_FILE", "/nowhere/canary"),
+            ("OS_PASSWORD", "canary\ncanary"),
         ]);
         let mut reader = Reader::new(&flags, &environment);
         let found = credentials(&mut reader);
@@ -103,6 +128,6 @@ mod tests {
             found.iter().map(|(name, value)| (name.as_str(), value.expose_secret())).collect();
         assert_eq!(shown, [("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "canary")]);
         let problems: Vec<String> = reader.problems.iter().map(ToString::to_string).collect();
-        assert!(problems.len() == 2 && !problems.join("").contains("canary"), "{problems:?}");
+        assert!(problems.len() == 3 && !problems.join("").contains("canary"), "{problems:?}");
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use cronexpr::{Crontab, FallbackTimezoneOption, MakeTimestamp, ParseOptions, parse_crontab_with};
+use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
 /// A schedule. Its zone's hour that the summer time skips has no run of its own, and one that is repeated may have two.
@@ -18,6 +19,9 @@ impl Schedule {
     /// # Errors
     /// What is wrong with the text; a schedule without any run is wrong, too.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(zone) = text.split_whitespace().nth(5) {
+            check_zone(zone)?;
+        }
         let mut options = ParseOptions::default();
         options.fallback_timezone_option = FallbackTimezoneOption::UTC;
         let crontab =
@@ -33,6 +37,14 @@ impl Schedule {
     pub fn next(&self, after: Timestamp) -> Option<Zoned> {
         self.crontab.find_next(MakeTimestamp(after)).ok()
     }
+}
+
+/// Refuses `UTC+1`, which POSIX reads as one hour west of Greenwich, the contrary of what is meant.
+fn check_zone(zone: &str) -> Result<(), String> {
+    if zone.starts_with(['+', '-']) || TimeZone::get(zone).is_ok() {
+        return Ok(());
+    }
+    Err(format!("`{zone}` is not a time zone, such as Europe/Berlin or +01:00"))
 }
 
 impl fmt::Debug for Schedule {
@@ -60,8 +72,19 @@ mod tests {
         assert_eq!(runs("30 2 * * *", "2026-11-30T00:00:00Z", 1), ["2026-11-30T02:30:00Z"]);
         assert_eq!(runs("30 2 * * * Europe/Berlin", "2026-11-30T00:00:00Z", 1), ["2026-11-30T01:30:00Z"]);
         assert_eq!(runs("30 2 * * * Europe/Berlin", "2026-07-01T00:00:00Z", 1), ["2026-07-01T00:30:00Z"]);
+        assert_eq!(runs("30 2 * * * +01:00", "2026-11-30T00:00:00Z", 1), ["2026-11-30T01:30:00Z"]);
         for bad in ["", "daily", "* * * *", "60 2 * * *", "30 2 * * * Nowhere/City", "0 0 30 2 *"] {
             assert!(Schedule::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_zone_whose_sign_means_the_contrary_is_refused() {
+        for zone in ["UTC+1", "GMT-3", "CET-1CEST", "Local", "+26:00"] {
+            assert!(Schedule::parse(&format!("30 2 * * * {zone}")).is_err(), "{zone}");
+        }
+        for zone in ["UTC", "Etc/GMT+1", "EST5EDT", "europe/berlin"] {
+            assert!(Schedule::parse(&format!("30 2 * * * {zone}")).is_ok(), "{zone}");
         }
     }
 
