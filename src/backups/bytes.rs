@@ -18,10 +18,12 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// An age in words, by its largest unit: `3 d`, `5 h`, `2 min`, `1 s`.
+/// An age in words, by its largest unit: `3 d`, `5 h`, `2 min`, `1 s`. Of what is dated in the future: `-3 d`.
 pub fn age(age: SignedDuration) -> String {
-    let seconds = age.as_secs().max(0);
+    let seconds = age.as_secs();
     match seconds {
+        ..=-120 => format!("-{}", self::age(-age)),
+        -119..0 => "0 s".into(),
         0..=119 => format!("{seconds} s"),
         120..=7_199 => format!("{} min", seconds / 60),
         7_200..=172_799 => format!("{} h", seconds / 3_600),
@@ -37,7 +39,7 @@ mod tests {
     fn sizes_and_ages_are_short() {
         let sizes = [0, 999, 1_000, 1_449_000_000, 123_456_789, 999_999, 5_000_000_000_000_000];
         assert_eq!(sizes.map(size), ["0 B", "999 B", "1.0 kB", "1.4 GB", "123 MB", "1.0 MB", "5000 TB"]);
-        let ages = [-5, 90, 600, 3 * 3_600, 10 * 86_400].map(SignedDuration::from_secs);
-        assert_eq!(ages.map(age), ["0 s", "90 s", "10 min", "3 h", "10 d"]);
+        let ages = [-3 * 86_400, -119, 90, 600, 3 * 3_600, 10 * 86_400].map(SignedDuration::from_secs);
+        assert_eq!(ages.map(age), ["-3 d", "0 s", "90 s", "10 min", "3 h", "10 d"]);
     }
 }

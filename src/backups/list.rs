@@ -10,6 +10,9 @@ use super::tags::{Part, Tags, Verdict, Why};
 /// The age from which the parts of a backup without a manifest are leftovers: no backup takes that long.
 const LEFTOVER_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
+/// The clocks of two machines may differ by this much.
+pub const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_hours(1);
+
 /// A snapshot with its tags, independent of the program that keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tagged {
@@ -69,6 +72,11 @@ impl Backup {
 
     pub fn is_of(&self, site: &str, installation: &str) -> bool {
         self.site == site && self.installation == installation
+    }
+
+    /// True if a clock is wrong: this machine's, or the one of the machine that took it.
+    pub fn is_of_the_future(&self, now: Timestamp) -> bool {
+        self.id.time().duration_since(now) > CLOCK_TOLERANCE
     }
 
     pub fn has_passed(&self) -> bool {
@@ -171,5 +179,8 @@ pub mod tests {
         assert_eq!(leftovers, [HALF, HALF]);
         assert_eq!(contents.newest("s").map(|backup| backup.id.as_str()), Some(DONE));
         assert_eq!(contents.newest("t"), None);
+        let at = |time: &str| time.parse().unwrap();
+        assert!(backup.is_of_the_future(at("2026-11-27T22:59:00Z")));
+        assert!(!backup.is_of_the_future(at("2026-11-27T23:00:00Z")));
     }
 }

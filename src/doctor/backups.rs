@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::finding::Finding;
 use super::id::Id;
 use crate::backups::bytes::age;
+use crate::backups::list::CLOCK_TOLERANCE;
 use crate::record::last_verified::LastVerified;
 use crate::record::volume::{LastBackup, Volume};
 
@@ -15,6 +16,8 @@ const MAX_BACKUP_AGE: SignedDuration = SignedDuration::from_hours(2 * 24);
 const MAX_VERIFIED_AGE: SignedDuration = SignedDuration::from_hours(35 * 24);
 
 const TAKE: &str = "run `cauldron-frappe backup`, and take backups on a clock (docs/backups.md)";
+const CLOCK: &str =
+    "correct this machine's clock; if that of the one that took it was wrong, run `cauldron-frappe backup`";
 const VERIFY: &str = "run `cauldron-frappe backup verify` (docs/restore.md)";
 
 pub fn check(volume: &Volume, site: &str, has_repository: bool) -> Finding {
@@ -38,6 +41,10 @@ fn evaluate(
         return Finding::info(id, site, detail);
     };
     let taken = since(last.at_s);
+    if -taken > CLOCK_TOLERANCE {
+        let detail = format!("the newest, {}, is dated {} in the future", last.id, age(-taken));
+        return Finding::warning(id, site, detail, CLOCK);
+    }
     let detail = format!("the newest, {}, is {} old", last.id, age(taken));
     if taken > MAX_BACKUP_AGE {
         return Finding::warning(id, site, detail, TAKE);
@@ -90,6 +97,7 @@ mod tests {
             (Some(1), None, Severity::Warning, "none was ever verified"),
             (Some(1), Some((36, true)), Severity::Warning, "backup v was verified 36 d ago; run"),
             (Some(1), Some((1, false)), Severity::Warning, "does not work"),
+            (Some(-3), Some((1, true)), Severity::Warning, "is dated 3 d in the future; correct"),
         ] {
             let (found, text) = found(backup, verified);
             assert!(found == severity && text.contains(says), "{backup:?} {verified:?}: {found:?} {text}");

@@ -45,7 +45,16 @@ pub async fn prepare(restic: &Restic<'_>, site: &Site, request: &Request) -> Flo
     let tagged = tagged(restic.snapshots(OURS).await?);
     refuse_other(&tagged, site, request, &restic.shown)?;
     restic.make_way().await?;
-    let contents = Contents::of(tagged, Timestamp::now());
+    let now = Timestamp::now();
+    let contents = Contents::of(tagged, now);
+    if let Some(newest) = contents.newest(&site.name).filter(|newest| newest.is_of_the_future(now)) {
+        tracing::warn!(
+            event = "backup.newer_one_of_the_future",
+            newest = newest.id.as_str(),
+            "the repository has a backup that is dated in the future, so that this one is not the newest: this machine's \
+             clock is wrong, or that of the one that took it was"
+        );
+    }
     let of_site = contents
         .dumps
         .iter()

@@ -32,8 +32,8 @@ pub async fn follow(pod: Pod, site: String, schedule: Schedule) {
     let started = Timestamp::now();
     loop {
         let last = volume.last_backup().and_then(|last| Timestamp::from_second(last.at_s).ok());
-        let Some(due) = due(&schedule, last, tried, started) else { return };
         let now = Timestamp::now();
+        let Some(due) = due(&schedule, last, tried, started, now) else { return };
         let left = due.duration_since(now);
         if let Ok(left) = Duration::try_from(left)
             && !left.is_zero()
@@ -57,14 +57,17 @@ pub async fn follow(pod: Pod, site: String, schedule: Schedule) {
 }
 
 /// When the next backup is due: the first run of the schedule after the last backup or the last try. Of runs that were
-/// missed, one is made up for. A site without a backup waits for its first run.
+/// missed, one is made up for. A site without a backup waits for its first run. A time in the future is one of a clock
+/// that was wrong: it would put off every backup until then.
 fn due(
     schedule: &Schedule,
     last: Option<Timestamp>,
     tried: Option<Timestamp>,
     started: Timestamp,
+    now: Timestamp,
 ) -> Option<Timestamp> {
-    let after = last.max(tried).unwrap_or(started);
+    let past = [last, tried].into_iter().flatten().filter(|time| *time <= now).max();
+    let after = past.unwrap_or_else(|| started.min(now));
     schedule.next(after).map(|run| run.timestamp())
 }
 
@@ -114,12 +117,15 @@ mod tests {
         let time = |text: &str| text.parse::<Timestamp>().unwrap();
         let now = time("2026-11-30T12:00:00Z");
         let due = |last: Option<&str>, tried: Option<&str>| {
-            due(&schedule, last.map(time), tried.map(time), now).unwrap().to_string()
+            due(&schedule, last.map(time), tried.map(time), now, now).unwrap().to_string()
         };
         assert_eq!(due(None, None), "2026-12-01T02:00:00Z", "a site without a backup");
         let old = Some("2026-11-20T02:01:00Z");
         assert_eq!(due(old, None), "2026-11-21T02:00:00Z", "missed: due in the past");
         assert_eq!(due(old, Some("2026-11-30T12:00:00Z")), "2026-12-01T02:00:00Z", "tried: not again");
         assert_eq!(due(Some("2026-11-30T02:01:00Z"), None), "2026-12-01T02:00:00Z");
+        let future = Some("2031-01-01T00:00:00Z");
+        assert_eq!(due(future, None), "2026-12-01T02:00:00Z", "a clock that was wrong");
+        assert_eq!(due(old, future), "2026-11-21T02:00:00Z", "a clock that was set back: missed");
     }
 }
