@@ -1,6 +1,7 @@
 //! The one place that knows Frappe's files, settings, commands, tables and queues (docs/frappe-contract.md).
 
 pub mod apps_txt;
+pub mod bench_archive;
 pub mod bench_id;
 pub mod bench_objects;
 pub mod command;

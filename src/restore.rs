@@ -20,5 +20,6 @@ pub mod run;
 mod settle;
 mod source;
 pub mod space;
+pub mod versions;
 
 pub use self::source::{Archives, Source};

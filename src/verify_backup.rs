@@ -36,6 +36,7 @@ use crate::restore::load::{self, Target};
 use crate::restore::repository::{self, Repository};
 use crate::restore::run::Progress;
 use crate::restore::space::Extent;
+use crate::restore::versions::Versions;
 use crate::scratch::{Purpose, Reported, Scratch, ScratchBench};
 
 /// Verifies a backup, stores the report beside it, and returns it.
@@ -91,7 +92,7 @@ async fn restore(
     let session = scratch.session().await?;
     report.server = scratch.place();
     report.server_version = session.version().to_string();
-    backup.check_versions(major(session.version()), None)?;
+    Versions::of(&backup.manifest).require(major(session.version()), None)?;
     let application = format!("cauldron/{}", random_id());
     let target = Target { server: &scratch.database, login: &scratch.login, application };
     let mut dump = backup.dump(pod)?;

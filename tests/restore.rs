@@ -5,6 +5,8 @@ mod support;
 
 #[path = "restore/archives.rs"]
 mod archives;
+#[path = "restore/clock.rs"]
+mod clock;
 #[path = "restore/damaged.rs"]
 mod damaged;
 #[path = "restore/damaged_repository.rs"]
@@ -13,6 +15,8 @@ mod damaged_repository;
 mod elsewhere;
 #[path = "restore/kills.rs"]
 mod kills;
+#[path = "restore/other_archives.rs"]
+mod other_archives;
 #[path = "restore/repository.rs"]
 mod repository;
 #[path = "restore/s3.rs"]

@@ -116,7 +116,8 @@ fn request(source: Source, arguments: &Restore) -> Result<Request, Fault> {
     };
     let (take_over, waived) = (arguments.take_over, arguments.no_safety_backup.clone());
     let confirmed = arguments.confirmed();
-    Ok(Request { source, database, files, arguments: arguments.words(named), take_over, waived, confirmed })
+    let (rename, words) = (arguments.rename, arguments.words(named));
+    Ok(Request { source, database, files, rename, arguments: words, take_over, waived, confirmed })
 }
 
 fn volume(pod: &Pod, site: &str) -> Volume {

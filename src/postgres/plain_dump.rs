@@ -223,6 +223,14 @@ impl DumpFilter {
     }
 }
 
+/// The comments that a dump begins with, without their dashes.
+pub fn comments(start: &str) -> impl Iterator<Item = &str> {
+    let is_before_sql = |line: &&str| {
+        line.is_empty() || ["--", "/*", "\\restrict "].iter().any(|begin| line.starts_with(begin))
+    };
+    start.lines().take_while(is_before_sql).filter_map(|line| line.strip_prefix("--")).map(str::trim)
+}
+
 /// True for statements of one line that a restore into another database leaves out: owners and grants of roles that
 /// may not exist there, the schema public and its comment, which exist already, and a setting of newer servers.
 fn is_left_out(line: &[u8]) -> bool {

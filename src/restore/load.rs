@@ -200,9 +200,9 @@ fn unreadable(error: &std::io::Error) -> Fault {
 
 fn psql_failed(exit: &str, reason: &str) -> Fault {
     let hint = if reason.contains("No space left") || reason.contains("could not extend") {
-        "free some space on the database server, then run the command again; the previous database is unchanged"
+        "free some space on the database server, then run the command again"
     } else {
-        "correct what the message says, then run the command again; the previous database is unchanged"
+        "correct what the message says, then run the command again"
     };
     Fault::try_again(format!("psql {exit}: {reason}"), hint)
 }

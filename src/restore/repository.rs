@@ -5,13 +5,14 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::net::unix::pipe;
 
 use super::load::Loaded;
 use super::source::Dump;
 use crate::backups::id::BackupId;
-use crate::backups::list::Backup;
+use crate::backups::list::{Backup, Contents};
 use crate::backups::manifest::{Amount, DATABASE_FILE, MANIFEST_FILE, Manifest};
 use crate::bench::file_thread::on_file_thread;
 use crate::outcome::refusal::Refusal;
@@ -40,18 +41,11 @@ pub async fn find(pod: &Pod, wanted: &str, site: &str) -> Flow<Repository> {
         "newest" => contents.newest(site),
         id => BackupId::parse(id).and_then(|id| contents.find(&id)),
     };
-    let Some(Backup { id, manifest: snapshot, .. }) = found else {
-        let all: Vec<&str> = contents.backups.iter().rev().take(5).map(|backup| backup.id.as_str()).collect();
-        return Err(Fault::foreign_data(
-            format!("the repository has no backup `{wanted}` of site {site}"),
-            format!(
-                "name one of the list of `cauldron-frappe backup list`: the newest are {}",
-                all.join(", ")
-            ),
-        )
-        .named(Refusal::BackupNotFound)
-        .into());
-    };
+    let Some(found) = found else { return Err(not_found(&contents, wanted, site).into()) };
+    if wanted == "newest" && found.is_of_the_future(Timestamp::now()) {
+        return Err(of_the_future(found.id.as_str(), site).into());
+    }
+    let Backup { id, manifest: snapshot, .. } = found;
     let manifest =
         Manifest::parse(&restic.read(&SnapshotId(snapshot.clone()), &format!("/{MANIFEST_FILE}")).await?)?;
     if manifest.backup != *id {
@@ -62,6 +56,26 @@ pub async fn find(pod: &Pod, wanted: &str, site: &str) -> Flow<Repository> {
     let config = serde_json::from_slice(&config)
         .map_err(|error| damaged(format!("site_config.json in backup {id} cannot be read: {error}")))?;
     Ok(Repository { manifest, config })
+}
+
+fn not_found(contents: &Contents, wanted: &str, site: &str) -> Fault {
+    let newest: Vec<&str> = contents.backups.iter().rev().take(5).map(|backup| backup.id.as_str()).collect();
+    let cause = format!("the repository has no backup `{wanted}` of site {site}");
+    let hint = match newest.is_empty() {
+        true => "it has no complete backup at all: check CAULDRON_BACKUP_TO".into(),
+        false => format!("name one of `cauldron-frappe backup list`: the newest are {}", newest.join(", ")),
+    };
+    Fault::foreign_data(cause, hint).named(Refusal::BackupNotFound)
+}
+
+/// Which backup is the newest is then unknown.
+fn of_the_future(id: &str, site: &str) -> Fault {
+    Fault::configuration(
+        format!(
+            "the newest backup of site {site}, {id}, is dated in the future: this machine's clock is wrong, or that of the one that took it was"
+        ),
+        "correct this machine's clock, or name a backup by its id: `cauldron-frappe backup list`; nothing was changed",
+    )
 }
 
 impl Repository {
@@ -156,37 +170,6 @@ impl Repository {
             if found != Some(*rows) {
                 return differs(format!("{table} has {} rows instead of {rows}", found.unwrap_or_default()));
             }
-        }
-        Ok(())
-    }
-
-    /// Refuses a server or a code that is older than the backup, before anything is changed.
-    ///
-    /// # Errors
-    /// 78 with the versions.
-    pub fn check_versions(&self, server: Option<u32>, frappe: Option<u32>) -> Result<()> {
-        let major = |text: &str| text.trim_start_matches('v').split(['.', ' ']).next()?.parse::<u32>().ok();
-        let taken = major(&self.manifest.database.server_version);
-        if let (Some(taken), Some(server)) = (taken, server)
-            && taken > server
-        {
-            return Err(Fault::configuration(
-                format!("the backup is of a PostgreSQL {taken}, and this server is a {server}"),
-                format!("restore it into a PostgreSQL {taken} or newer; nothing was changed"),
-            )
-            .named(Refusal::BackupOfNewer));
-        }
-        let of = self.manifest.frappe_version.as_deref().and_then(major);
-        if let (Some(of), Some(here)) = (of, frappe)
-            && of > here
-        {
-            return Err(Fault::configuration(
-                format!(
-                    "the backup is of Frappe {of}, and this image has Frappe {here}: it would refuse the site"
-                ),
-                format!("use an image with Frappe {of} or newer; nothing was changed"),
-            )
-            .named(Refusal::BackupOfNewer));
         }
         Ok(())
     }

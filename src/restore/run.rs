@@ -7,7 +7,7 @@ use super::database::{self, Origin};
 use super::files::FileSwap;
 use super::hold::{Held, take};
 use super::settle::{forget_caches, make_bench, mute, write_keys};
-use super::source::Source;
+use super::source::{Checked, Source};
 use super::space;
 use crate::leader::context::Context;
 use crate::outcome::refusal::Refusal;
@@ -30,6 +30,8 @@ pub struct Request {
     pub source: Source,
     pub database: bool,
     pub files: bool,
+    /// `--rename`: it may be of another site.
+    pub rename: bool,
     /// The arguments of `restore`, to continue after a kill.
     pub arguments: String,
     /// The restored site is the one that people use from now on: it is not muted.
@@ -51,7 +53,10 @@ pub async fn restore(
     safety: impl AsyncFnOnce(&str) -> Flow<()>,
 ) -> Flow<()> {
     let source = &request.source;
-    let extent = context.pod.shutdown.guard(async { Ok(source.check().await?) }).await?;
+    let site = (!request.rename).then_some(context.site);
+    let Checked { extent, versions } =
+        context.pod.shutdown.guard(async { Ok(source.check(site).await?) }).await?;
+    versions.require(None, context.pod.bench.frappe_major())?;
     let volume = Volume::open(context.pod.bench.cauldron_site(context.site))?;
     let earlier = volume.restoring()?;
     if !earlier.as_ref().is_some_and(|earlier| earlier.complete) {
@@ -60,6 +65,7 @@ pub async fn restore(
     }
     let opened =
         context.pod.shutdown.guard(async { Ok(database::open(context, &volume, source).await?) }).await?;
+    versions.require(major(opened.0.connection.version()), None)?;
     let held = context.pod.shutdown.guard(async { Ok(take(context, volume, opened).await?) }).await?;
     if let Some(earlier) = earlier.as_ref().filter(|earlier| earlier.complete) {
         // Killed while it dropped what was set aside.
@@ -90,8 +96,6 @@ async fn confirm(
     safety: impl AsyncFnOnce(&str) -> Flow<()>,
 ) -> Flow<()> {
     let Held { context, leadership, .. } = held;
-    let server = major(leadership.client().version());
-    request.source.check_versions(server, context.pod.bench.frappe_major())?;
     if request.database {
         database::check_rights(leadership.client()).await?;
     }
@@ -218,7 +222,7 @@ fn other_confirmed(id: &str, given: &str) -> Fault {
 async fn end(held: Held<'_>, done: Flow<()>, request: &Request) -> Flow<()> {
     let ended = match done {
         Ok(()) => finish(&held, request).map_err(Stopped::Fault),
-        Err(Stopped::Fault(fault)) => put_back(&held, &fault).await.and(Err(fault.into())),
+        Err(Stopped::Fault(fault)) => put_back(&held, &fault).await.and(Err(told(&held, fault).into())),
         Err(Stopped::Signal(signal)) => Err(Stopped::Signal(signal)),
     };
     held.leadership.release().await;
@@ -234,6 +238,20 @@ fn finish(held: &Held<'_>, request: &Request) -> Result<()> {
     let from = request.source.describe();
     tracing::info!(event = "restore.finished", from, "the site is restored");
     Ok(())
+}
+
+/// Says what a restore that stays interrupted means for the site.
+fn told(held: &Held<'_>, fault: Fault) -> Fault {
+    let is_interrupted = held.volume.restoring().is_ok_and(|mark| mark.is_some_and(|mark| !mark.complete));
+    if !is_interrupted {
+        return fault;
+    }
+    let hint = format!(
+        "{}; until then no role serves the site, whose previous contents are kept: `cauldron-frappe restore --undo` goes \
+         back to them",
+        fault.hint
+    );
+    Fault { hint, ..fault }
 }
 
 /// Goes back after a fault that another try would meet again, such as a damaged backup, or if nothing was changed yet.

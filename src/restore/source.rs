@@ -10,6 +10,7 @@ use super::archive;
 use super::load::Loaded;
 use super::repository::Repository;
 use super::space::Extent;
+use super::versions::Versions;
 use crate::outcome::{FOREIGN_DATA, Flow, Result, Stopped};
 use crate::pod::Pod;
 
@@ -31,6 +32,13 @@ pub struct Archives {
 pub enum Source {
     Archives(Archives),
     Repository(Box<Repository>),
+}
+
+/// What is known of a source before anything is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checked {
+    pub extent: Extent,
+    pub versions: Versions,
 }
 
 /// A dump on its way out of its source.
@@ -83,26 +91,17 @@ impl Source {
         }
     }
 
-    /// Checks what can be checked before anything is changed, and returns how much it is.
+    /// Checks what can be checked before anything is changed. `site` is the site that archives may be of; None for any.
     ///
     /// # Errors
-    /// 65 for an archive that is damaged or unsafe, 78 for one that is not there.
-    pub async fn check(&self) -> Result<Extent> {
+    /// 65 for an archive that is damaged, unsafe or of another site, 78 for one that is not there.
+    pub async fn check(&self, site: Option<&str>) -> Result<Checked> {
         match self {
-            Self::Archives(archives) => archive::check(archives).await,
-            // Its manifest was read; its contents are compared while they are restored.
-            Self::Repository(backup) => Ok(Extent::of(&backup.manifest)),
-        }
-    }
-
-    /// Refuses a server or a code that is older than the backup.
-    ///
-    /// # Errors
-    /// 78 with the versions.
-    pub fn check_versions(&self, server: Option<u32>, frappe: Option<u32>) -> Result<()> {
-        match self {
-            Self::Archives(_) => Ok(()),
-            Self::Repository(backup) => backup.check_versions(server, frappe),
+            Self::Archives(archives) => archive::check(archives, site).await,
+            // Its manifest was read, also for its site; its contents are compared while they are restored.
+            Self::Repository(backup) => {
+                Ok(Checked { extent: Extent::of(&backup.manifest), versions: Versions::of(&backup.manifest) })
+            }
         }
     }
 
@@ -165,6 +164,17 @@ impl Source {
 }
 
 impl Archives {
+    /// The archives of files, each with the folder of the site that it has.
+    pub fn files(&self) -> impl Iterator<Item = (&Path, &'static str)> {
+        let both = [(&self.public_files, "public/files"), (&self.private_files, "private/files")];
+        both.into_iter().filter_map(|(path, part)| Some((path.as_deref()?, part)))
+    }
+
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        let all = [&self.database, &self.public_files, &self.private_files, &self.site_config];
+        all.into_iter().filter_map(|path| path.as_deref())
+    }
+
     fn name(&self) -> String {
         let all = [&self.database, &self.public_files, &self.private_files];
         let first = all.into_iter().flatten().next();

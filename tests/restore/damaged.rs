@@ -95,7 +95,13 @@ fn a_dump_that_the_server_rejects_can_be_undone() {
     fs::write(&path, dump.replacen("CREATE TABLE public.\"tabNote\"", "CREATE TABLE nowhere.\"tabNote\"", 1))
         .unwrap();
     let rejected = restore(stage).argument("--database-archive").argument(&path.display().to_string());
-    rejected.argument("--no-safety-backup").argument(&id(stage)).run().exits(75).says("nowhere");
+    rejected
+        .argument("--no-safety-backup")
+        .argument(&id(stage))
+        .run()
+        .exits(75)
+        .says("nowhere")
+        .says("restore --undo");
     // No role serves half a site.
     stage.leader().run().exits(75).refuses("restore-interrupted");
     restore(stage).argument("--undo").run().exits(0).event("restore.undone");

@@ -73,7 +73,7 @@ fn files_of(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn restic(backed: &Backed, arguments: &[&str], input: Option<&[u8]>) -> Vec<u8> {
+pub fn restic(backed: &Backed, arguments: &[&str], input: Option<&[u8]>) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("input");
     fs::write(&path, input.unwrap_or_default()).expect("a file");
