@@ -13,6 +13,7 @@ mod redis;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::data::DataFolder;
@@ -21,7 +22,7 @@ use crate::outcome::{Flow, Result};
 use crate::pod::Pod;
 use crate::status::handle::StatusHandle;
 use crate::supervise::process::Processes;
-use crate::supervise::run_service::{End, ServicePlan, run_service};
+use crate::supervise::run_service::{End, ServicePlan, ServiceStatus, run_service};
 use crate::supervise::service::Policy;
 use crate::supervise::signals::{Shutdown, Trigger};
 use crate::supervise::spawn::Spec;
@@ -56,7 +57,7 @@ impl Embedded {
             .into_iter()
             .map(|(spec, stop_with)| {
                 let (processes, status) = (pod.processes.clone(), pod.status.clone());
-                start_service(spec, stop_with, processes, servers_shutdown.clone(), status)
+                start_service(spec, stop_with, processes, servers_shutdown.clone(), status).0
             })
             .collect();
         tracing::info!(
@@ -82,11 +83,12 @@ fn start_service(
     processes: Processes,
     shutdown: Shutdown,
     status: StatusHandle,
-) -> JoinHandle<End> {
+) -> (JoinHandle<End>, watch::Receiver<ServiceStatus>) {
     let plan =
         ServicePlan { stop_with: Some(stop_with), ..ServicePlan::new(spec, Policy::restarting(STOP_GRACE)) };
-    tokio::spawn(status.follow_child(plan.observer.subscribe()));
-    tokio::spawn(async move { run_service(&processes, plan, &shutdown).await })
+    let seen = plan.observer.subscribe();
+    tokio::spawn(status.follow_child(seen.clone()));
+    (tokio::spawn(async move { run_service(&processes, plan, &shutdown).await }), seen)
 }
 
 /// Finds a program in the folders where Debian installs it, or on PATH.

@@ -114,10 +114,30 @@ impl Scratch {
         Ok(postgres::connect(&self.database, login, database, "cauldron/scratch", &options).await?)
     }
 
+    /// Whether its servers have run without interruption. `session` has been open on its database all the time: one that
+    /// loses a process ends every session.
+    ///
+    /// # Errors
+    /// 75: what failed says nothing about the backup.
+    pub async fn require_whole(&self, session: &Connection) -> Result<()> {
+        let lost = session.simple_query("SELECT 1").await.err();
+        let lost = lost.map(|error| sql_fault("its PostgreSQL ended the session")(error).cause);
+        match self.servers.ended().or(lost) {
+            None => Ok(()),
+            Some(reason) => Err(interrupted(&format!("scratch on {}: {reason}", self.place()))),
+        }
+    }
+
     /// Ends the servers and deletes everything.
     pub async fn stop(self) {
         end(self.servers, self.elsewhere, self.folder).await;
     }
+}
+
+/// The fault of something that was ended from outside: by an operator, or by the kernel for lack of memory.
+pub fn interrupted(cause: &str) -> Fault {
+    let hint = "nothing is known about the backup: start again, with more memory if the kernel has ended it";
+    Fault::try_again(cause, hint)
 }
 
 async fn end(servers: PrivateServers, elsewhere: Option<Elsewhere>, folder: ScratchFolder) {

@@ -13,6 +13,8 @@ mod damaged;
 mod damaged_repository;
 #[path = "restore/elsewhere.rs"]
 mod elsewhere;
+#[path = "restore/interrupted.rs"]
+mod interrupted;
 #[path = "restore/kills.rs"]
 mod kills;
 #[path = "restore/other_archives.rs"]

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::data::DataFolder;
@@ -13,7 +14,7 @@ use crate::config::database::{DatabaseConfig, Login};
 use crate::outcome::{Fault, Flow};
 use crate::pod::Pod;
 use crate::supervise::output::OutputLine;
-use crate::supervise::run_service::End;
+use crate::supervise::run_service::{End, ServiceStatus};
 use crate::supervise::signals::Trigger;
 use crate::supervise::spawn::{Output, Spec};
 
@@ -24,7 +25,7 @@ pub struct PrivateServers {
     redis: redis::Redis,
     redis_socket: PathBuf,
     stop: Trigger,
-    services: Vec<JoinHandle<End>>,
+    services: Vec<(JoinHandle<End>, watch::Receiver<ServiceStatus>)>,
     /// Keeps the folder locked while the servers run.
     _data: Arc<DataFolder>,
 }
@@ -69,10 +70,18 @@ impl PrivateServers {
         self.redis.private_url(&self.redis_socket, database)
     }
 
+    /// The server that has ended meanwhile, and how.
+    pub fn ended(&self) -> Option<String> {
+        self.services.iter().find_map(|(_, seen)| {
+            let seen = seen.borrow();
+            seen.last_exit.map(|exit| format!("{} {exit}", seen.name))
+        })
+    }
+
     /// Stops them, and waits until they have ended.
     pub async fn stop(self) {
         self.stop.request_stop();
-        for service in self.services {
+        for (service, _) in self.services {
             let _ = service.await;
         }
     }

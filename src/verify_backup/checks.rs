@@ -14,9 +14,10 @@ use crate::pod::Pod;
 use crate::postgres::sql::{identifier, sql_fault};
 use crate::restore::keys::ENCRYPTION_KEY;
 use crate::restore::repository::Repository;
-use crate::scratch::ScratchBench;
+use crate::scratch::{ScratchBench, interrupted};
 use crate::supervise::output::OutputLine;
 use crate::supervise::spawn::{Output, Spec};
+use crate::sys::exit::Exit;
 
 /// The limit of one command; a migrate of ERPNext from one version to the next takes minutes.
 const COMMAND_LIMIT: Duration = Duration::from_secs(3600);
@@ -109,6 +110,12 @@ fn last_line(output: &str) -> String {
         .to_string()
 }
 
+/// True for the signals that others send. A program that crashes gets another one.
+pub fn is_from_outside(exit: Exit) -> bool {
+    let signals = [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
+    signals.iter().any(|signal| exit == Exit::Signaled(*signal as i32))
+}
+
 /// Runs a program to its end; returns whether it exited 0, and its last lines.
 async fn run(pod: &Pod, spec: Spec) -> Flow<(bool, String)> {
     let lines = Arc::new(Mutex::new(Vec::<String>::new()));
@@ -136,6 +143,9 @@ async fn run(pod: &Pod, spec: Spec) -> Flow<(bool, String)> {
     child.stop(Signal::SIGKILL, Duration::from_secs(1), std::future::pending()).await;
     child.drained(Duration::from_secs(5)).await;
     let text = lines.lock().unwrap_or_else(PoisonError::into_inner).join("\n");
+    if let Some(exit) = exit.filter(|exit| is_from_outside(*exit)) {
+        return Err(interrupted(&format!("{} {exit} in scratch", spec.name)).into());
+    }
     Ok(match exit {
         Some(exit) => (exit.success(), text),
         None => (false, format!("{text}\nit did not end within an hour")),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use super::{Report, purpose, restore};
-use crate::outcome::{Flow, Stopped};
+use crate::outcome::{Fault, Flow, Stopped};
 use crate::pod::Pod;
 use crate::restore::repository;
 use crate::scratch::Scratch;
@@ -22,7 +22,7 @@ pub async fn open(pod: &Pod, wanted: &str, site: &str, lifetime: Duration) -> Fl
     let scratch = Scratch::start(pod, &purpose(pod, &backup)).await?;
     let restored = restore(pod, &scratch, &backup, &mut Report::begin(&backup.manifest)).await;
     let ended = match restored {
-        Ok(_) => {
+        Ok((_, session)) => {
             telemetry::print(&described(&scratch, &backup.manifest.site, lifetime));
             tracing::info!(
                 event = "backup.opened",
@@ -34,12 +34,20 @@ pub async fn open(pod: &Pod, wanted: &str, site: &str, lifetime: Duration) -> Fl
                 () = tokio::time::sleep(lifetime) => Ok(()),
                 // Ending it is how it is closed.
                 _ = pod.shutdown.stop_requested() => Ok(()),
+                reason = session.closed() => Err(lost(&scratch, &reason).into()),
             }
         }
         Err(stopped) => Err(stopped),
     };
     scratch.stop().await;
     ended.map_err(|stopped: Stopped| stopped)
+}
+
+/// A server that restarts has the database again, but this is no longer the backup as it was opened.
+fn lost(scratch: &Scratch, reason: &str) -> Fault {
+    let cause =
+        format!("the backup is no longer open: the session on scratch ({}) ended: {reason}", scratch.place());
+    Fault::try_again(cause, "open it again")
 }
 
 fn described(scratch: &Scratch, site: &str, lifetime: Duration) -> String {

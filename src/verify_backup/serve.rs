@@ -1,20 +1,24 @@
 //! The restored site, served by Frappe's own web server on a socket: the login page, a login, and a page of the user.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use super::checks::is_from_outside;
 use super::http::{request, send};
 use super::report::Check;
 use crate::outcome::{Flow, Stopped};
 use crate::pod::Pod;
-use crate::scratch::{Scratch, ScratchBench};
+use crate::scratch::{Scratch, ScratchBench, interrupted};
 use crate::supervise::output::OutputLine;
 use crate::supervise::process::Child;
 use crate::supervise::spawn::{Output, Spec};
 
 const NAME: &str = "gunicorn";
+/// gunicorn's message about a worker that was killed: since 21, and before.
+const WORKER_KILLED: [&str; 2] = [") was sent SIGKILL!", "was terminated due to signal 9"];
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Serves the site, and asks as a browser would.
@@ -34,11 +38,15 @@ pub async fn check(
     let arguments =
         ["--bind", &bind, "--workers", "1", "--threads", "2", "--timeout", "120", "frappe.app:application"];
     let last = Arc::new(Mutex::new(String::new()));
-    let (kept, status) = (last.clone(), pod.status.clone());
+    let worker_killed = Arc::new(AtomicBool::new(false));
+    let (kept, killed, status) = (last.clone(), worker_killed.clone(), pod.status.clone());
     let handler = move |line: OutputLine<'_>| {
         status.progress();
         let text = String::from_utf8_lossy(line.text).into_owned();
         tracing::debug!(event = "verify.output", text, "output of Frappe in scratch");
+        if WORKER_KILLED.iter().any(|words| text.contains(words)) {
+            killed.store(true, Ordering::Relaxed);
+        }
         *kept.lock().unwrap_or_else(PoisonError::into_inner) = text;
     };
     let spec = bench.spec(NAME, &bench.gunicorn(), arguments.map(Into::into).to_vec());
@@ -50,6 +58,9 @@ pub async fn check(
     let checks = tokio::select! {
         checks = browser.visit(&child, password) => checks,
         exit = child.exited() => {
+            if is_from_outside(exit) {
+                return Err(interrupted(&format!("gunicorn {exit} in scratch")).into());
+            }
             let last = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
             vec![Check::failed("serve", format!("gunicorn {exit}: {last}"))]
         }
@@ -59,6 +70,9 @@ pub async fn check(
         }
     };
     child.stop(Signal::SIGKILL, Duration::from_secs(1), std::future::pending()).await;
+    if worker_killed.load(Ordering::Relaxed) && !checks.iter().all(|check| check.ok) {
+        return Err(interrupted("a worker of gunicorn was ended by SIGKILL in scratch").into());
+    }
     Ok(checks)
 }
 
