@@ -36,7 +36,7 @@ impl Backups {
     /// A site with some rows and files.
     pub fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("backups-").tempdir().expect("a folder");
-        let stage = Stage::new(SITE, DATABASE).set("CAULDRON_WAIT_TIMEOUT", "60s");
+        let stage = Stage::on_any_bench(SITE, DATABASE).set("CAULDRON_WAIT_TIMEOUT", "60s");
         stage.created();
         let backups = Self { stage, folder };
         backups.postgres.run(

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::damaged_repository::with_manifest;
 use crate::repository::Backed;
-use crate::stage::{DATABASE, content, files};
+use crate::stage::{DATABASE, content, files, keeps_its_code};
 use crate::support::binary::Binary;
 use crate::support::ca::Ca;
 use crate::support::port;
@@ -66,6 +66,9 @@ fn left(postgres: &Postgres) -> Vec<String> {
 #[test]
 fn a_backup_is_verified_on_another_server_and_nothing_gets_out_or_stays() {
     let (backed, other) = (Backed::new(), Other::new());
+    if keeps_its_code(&backed.archived.stage, "nothing gets out of scratch on another server") {
+        return;
+    }
     backed.backup();
     let leaking = Leaking::new(&backed);
     let file = backed.folder.path().join("url");

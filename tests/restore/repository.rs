@@ -197,7 +197,7 @@ fn a_lost_volume_gets_its_bench_id_again() {
 fn a_backup_of_another_site_is_refused_until_it_is_renamed() {
     let backed = Backed::new();
     let id = backed.backup();
-    let stage = Stage::new("other.test", crate::stage::DATABASE).set("CAULDRON_DRAIN", "0s");
+    let stage = Stage::on_any_bench("other.test", crate::stage::DATABASE).set("CAULDRON_DRAIN", "0s");
     backed.restore_on(&stage, &id).run().exits(65).refuses("backup-of-other-site");
     assert!(!stage.postgres.database_exists(crate::stage::DATABASE));
     backed.restore_on(&stage, "20200101T000000Z-000000").run().exits(65).refuses("backup-not-found");

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::support::binary::Binary;
 use crate::support::postgres::{PASSWORD, SUPERUSER};
+use crate::support::skip::skipped;
 use crate::support::stage::Stage;
 
 pub const SITE: &str = "erp.test";
@@ -20,7 +21,7 @@ pub struct Archived {
 
 /// A new installation, with no drain, so that a restore does not wait for pods that are not there.
 pub fn new_stage() -> Stage {
-    Stage::new(SITE, DATABASE).set("CAULDRON_DRAIN", "0s").set("CAULDRON_LOG_FORMAT", "json")
+    Stage::on_any_bench(SITE, DATABASE).set("CAULDRON_DRAIN", "0s").set("CAULDRON_LOG_FORMAT", "json")
 }
 
 impl Archived {
@@ -91,6 +92,14 @@ impl Archived {
             .argument("--private-files-archive")
             .argument(&self.path("x-private-files.tar").display().to_string())
     }
+}
+
+/// True on a real bench: a test that changes the code is skipped there.
+pub fn keeps_its_code(stage: &Stage, test: &str) -> bool {
+    if stage.bench.is_real() {
+        skipped(test, "it changes the bench's code");
+    }
+    stage.bench.is_real()
 }
 
 pub fn restore(stage: &Stage) -> Binary {

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::repository::Backed;
-use crate::stage::{content, files, new_stage};
+use crate::stage::{content, files, keeps_its_code, new_stage};
 use crate::support::binary::{Ended, Pod};
 use crate::support::wait::eventually;
 
@@ -41,8 +41,8 @@ fn a_sound_backup_passes_and_the_list_says_so() {
         "rows",
         "files",
         "key",
-        "list-apps",
         "migrate",
+        "list-apps",
         "set-admin-password",
         "serve",
         "login",
@@ -76,6 +76,18 @@ fn a_sound_backup_passes_and_the_list_says_so() {
     backed.backup();
     let read: Value = serde_json::from_str(&fs::read_to_string(&told).expect("a verdict")).expect("JSON");
     assert_eq!((&read["id"], &read["passed"], &read["restore_ms"]), (&id.into(), &true.into(), &Value::Null));
+}
+
+/// Frappe's list of apps is as the last migrate wrote it: it lacks an app that was installed since.
+#[test]
+fn a_backup_from_before_the_first_migrate_after_an_installation_passes() {
+    let backed = Backed::new();
+    let stage = &backed.archived.stage;
+    stage
+        .session()
+        .run("update \"tabInstalled Application\" set app_name = 'of before' where app_name = 'frappe'");
+    backed.backup();
+    verified(&backed);
 }
 
 /// As in the chart's CronJob: neither the site's volume nor its database is there.
@@ -160,6 +172,9 @@ impl<'a> Leaking<'a> {
 #[test]
 fn nothing_gets_out_of_scratch() {
     let backed = Backed::new();
+    if keeps_its_code(&backed.archived.stage, "nothing_gets_out_of_scratch") {
+        return;
+    }
     backed.backup();
     let leaking = Leaking::new(&backed);
     let ended = verified(&backed);

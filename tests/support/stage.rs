@@ -31,6 +31,12 @@ impl Stage {
         Self::with(site, database, Postgres::start(), Redis::start(), Bench::sample())
     }
 
+    /// On the bench that CAULDRON_TEST_BENCH names, else on the sample bench. Its tests must not change the code.
+    pub fn on_any_bench(site: &'static str, database: &'static str) -> Self {
+        let bench = Bench::under_test().unwrap_or_else(Bench::sample);
+        Self::with(site, database, Postgres::start(), Redis::start(), bench)
+    }
+
     pub fn with(
         site: &'static str,
         database: &'static str,
