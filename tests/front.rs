@@ -50,3 +50,5 @@ mod streaming;
 mod tls;
 #[path = "front/traversal.rs"]
 mod traversal;
+#[path = "front/waiting_uploads.rs"]
+mod waiting_uploads;

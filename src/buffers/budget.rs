@@ -20,6 +20,7 @@ pub use folder::{FolderLimit, Space};
 
 use super::bounds::SMALL_BODY_BYTES;
 use super::room::WaitingUploads;
+use super::slow_bodies::{Missing, SlowBodies};
 use crate::config::runtime_size::{
     LARGE_REQUESTS_PERCENT, RESERVED_PERCENT, RESPONSES_PERCENT, SMALL_REQUESTS_PERCENT, share_bytes,
 };
@@ -58,8 +59,11 @@ pub struct Budget {
 pub(super) struct State {
     /// Indexed by place and kind.
     kept_bytes: [[u64; 2]; 2],
+    /// Bytes in the runtime folder of request bodies over [`SMALL_BODY_BYTES`].
+    large_bytes: u64,
     refused: [u64; 2],
     pub(super) waiting: WaitingUploads,
+    pub(super) slow_bodies: SlowBodies,
     log_throttle: LogThrottle,
 }
 
@@ -71,6 +75,31 @@ impl State {
     /// The bytes of request bodies in the runtime folder.
     pub(super) fn requests_on_disk_bytes(&self) -> u64 {
         self.kept_bytes[Place::Disk as usize][Kind::Request as usize]
+    }
+
+    /// What is missing in the runtime folder for more bytes of this charge. All requests together have one limit, and
+    /// large ones with the responses another: what small ones hold does not count there, so they cannot crowd out a large
+    /// one that has begun.
+    fn missing(&self, charge: &Charge, more_bytes: u64, capacity_bytes: u64) -> Missing {
+        let needed_bytes = if charge.bytes == 0 { charge.own_bytes(more_bytes) } else { more_bytes };
+        let excess_bytes = |used_bytes: u64, leaving_bytes: u64, percent: u64| {
+            let used_bytes = used_bytes.saturating_sub(leaving_bytes).saturating_add(needed_bytes);
+            used_bytes.saturating_sub(share_bytes(capacity_bytes, percent))
+        };
+        let percent = if charge.kind == Kind::Answer { RESPONSES_PERCENT } else { SMALL_REQUESTS_PERCENT };
+        let leaving_bytes = self.slow_bodies.leaving_bytes();
+        let mut missing = Missing {
+            bytes: excess_bytes(self.used_bytes(Place::Disk), leaving_bytes, percent),
+            large_bytes: 0,
+        };
+        if charge.will_be_large(more_bytes) {
+            let answer_bytes = self.kept_bytes[Place::Disk as usize][Kind::Answer as usize];
+            let own_bytes = if charge.is_large { 0 } else { charge.bytes };
+            let leaving_bytes = self.slow_bodies.leaving_large_bytes();
+            let used_bytes = answer_bytes + self.large_bytes + own_bytes;
+            missing.large_bytes = excess_bytes(used_bytes, leaving_bytes, LARGE_REQUESTS_PERCENT);
+        }
+        missing
     }
 
     /// Logs at most once a minute that there is no room in the runtime folder.
@@ -91,7 +120,8 @@ impl State {
     }
 }
 
-/// The number of bytes that may be in the runtime folder after data of this kind is added.
+/// The number of bytes that may be in the runtime folder after data of this kind is added (for large requests: of them
+/// and of responses).
 fn limit_bytes(kind: Kind, own_bytes: u64, capacity_bytes: u64) -> u64 {
     let percent = match kind {
         Kind::Answer => RESPONSES_PERCENT,
@@ -115,7 +145,7 @@ impl Budget {
 
     /// Returns an empty charge. `expected_bytes` is its final size, as far as it is known.
     pub fn charge(self: &Arc<Self>, kind: Kind, place: Place, expected_bytes: u64) -> Charge {
-        Charge { budget: self.clone(), kind, place, bytes: 0, expected_bytes }
+        Charge { budget: self.clone(), kind, place, bytes: 0, expected_bytes, is_large: false }
     }
 
     /// The space that would be available to us if nothing were buffered.

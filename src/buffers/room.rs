@@ -6,10 +6,12 @@
 //!                └─ all bytes of requests belong to uploads that wait, and of these it is the youngest ──▶ refused
 //! ```
 //!
-//! The last rule prevents that they wait for each other: the youngest makes room for the others.
+//! The last rule prevents that they wait for each other: the youngest makes room for the others. Slow bodies
+//! (slow_bodies.rs) give way to the upload that has waited the longest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::futures::Notified;
@@ -21,10 +23,13 @@ use super::budget::Budget;
 /// Others may release space on the same disk, of which nobody tells us.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The bytes in the runtime folder of each upload that waits, by the order in which they first waited.
+/// The uploads that wait, by the order in which they first waited.
 #[derive(Debug, Default)]
 pub struct WaitingUploads {
+    /// The bytes of each in the runtime folder.
     held_bytes: BTreeMap<u64, u64>,
+    /// All that wait or try again.
+    queue: BTreeSet<u64>,
     last: u64,
 }
 
@@ -43,8 +48,9 @@ impl WaitingUploads {
 }
 
 /// The wait of one upload.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RoomWait {
+    budget: Arc<Budget>,
     /// Its place in the order. It keeps it when it waits again.
     place: Option<u64>,
     deadline: Option<Instant>,
@@ -57,19 +63,38 @@ struct Registered<'a> {
 }
 
 impl RoomWait {
+    pub fn new(budget: Arc<Budget>) -> Self {
+        Self { budget, place: None, deadline: None }
+    }
+
     /// The wait is over: the next one may take as long.
     pub fn has_progressed(&mut self) {
-        self.deadline = None;
+        if self.deadline.take().is_some() {
+            self.leave_queue();
+        }
+    }
+
+    /// True if no other upload has waited longer, so that slow bodies give way to this one.
+    pub fn is_first(&self) -> bool {
+        let state = self.budget.state();
+        state.waiting.queue.first().is_none_or(|first| self.place.is_some_and(|place| place <= *first))
+    }
+
+    fn leave_queue(&self) {
+        if let Some(place) = self.place {
+            self.budget.state().waiting.queue.remove(&place);
+        }
     }
 
     /// Waits until there may be room. `released` was made before the last attempt, so that no release is missed.
     /// Returns false if the upload must be refused.
-    pub async fn may_try_again(&mut self, budget: &Budget, held_bytes: u64, released: Notified<'_>) -> bool {
+    pub async fn may_try_again(&mut self, held_bytes: u64, released: Notified<'_>) -> bool {
+        let budget = self.budget.clone();
         let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + ROOM_TIMEOUT);
         if Instant::now() >= deadline {
             return false;
         }
-        let Some(registered) = self.register(budget, held_bytes) else { return false };
+        let Some(registered) = self.register(&budget, held_bytes) else { return false };
         let mut released = pin!(released);
         let mut retry = pin!(sleep_until(deadline.min(Instant::now() + RETRY_INTERVAL)));
         loop {
@@ -97,11 +122,18 @@ impl RoomWait {
             waiting.last
         });
         waiting.held_bytes.insert(place, held_bytes);
+        waiting.queue.insert(place);
         drop(state);
         if held_bytes > 0 {
             budget.waiting_changed.notify_waiters();
         }
         Some(Registered { budget, place })
+    }
+}
+
+impl Drop for RoomWait {
+    fn drop(&mut self) {
+        self.leave_queue();
     }
 }
 
@@ -125,7 +157,7 @@ mod tests {
 
     fn waiting(held: &[u64]) -> WaitingUploads {
         let held_bytes = held.iter().enumerate().map(|(place, bytes)| (place as u64, *bytes)).collect();
-        WaitingUploads { held_bytes, last: held.len() as u64 }
+        WaitingUploads { held_bytes, last: held.len() as u64, ..WaitingUploads::default() }
     }
 
     #[test]
@@ -146,16 +178,16 @@ mod tests {
         let budget = Budget::new(FolderLimit::None);
         let mut other = budget.charge(Kind::Request, Place::Disk, 0);
         other.add(10);
-        let mut wait = RoomWait::default();
+        let mut wait = RoomWait::new(budget.clone());
         let begun = Instant::now();
         let released = budget.released();
         let release = async { other.release(10) };
-        let (may, ()) = tokio::join!(wait.may_try_again(&budget, 0, released), release);
+        let (may, ()) = tokio::join!(wait.may_try_again(0, released), release);
         assert!(may && begun.elapsed() < RETRY_INTERVAL);
-        while wait.may_try_again(&budget, 0, budget.released()).await {}
+        while wait.may_try_again(0, budget.released()).await {}
         assert_eq!(begun.elapsed(), ROOM_TIMEOUT);
         wait.has_progressed();
-        assert!(wait.may_try_again(&budget, 0, budget.released()).await);
+        assert!(wait.may_try_again(0, budget.released()).await);
         assert_eq!(budget.state().waiting.count(), 0);
     }
 
@@ -163,6 +195,23 @@ mod tests {
     async fn a_bounded_number_of_uploads_waits() {
         let budget = Budget::new(FolderLimit::None);
         budget.state().waiting = waiting(&[0; MAX_WAITING_UPLOADS]);
-        assert!(!RoomWait::default().may_try_again(&budget, 0, budget.released()).await);
+        assert!(!RoomWait::new(budget.clone()).may_try_again(0, budget.released()).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_keeps_its_place_until_it_has_room() {
+        let budget = Budget::new(FolderLimit::None);
+        let [mut first, mut second, newcomer] = [0; 3].map(|_| RoomWait::new(budget.clone()));
+        assert!(newcomer.is_first(), "none waits");
+        for wait in [&mut first, &mut second] {
+            assert!(wait.may_try_again(0, budget.released()).await);
+        }
+        assert_eq!([&first, &second, &newcomer].map(RoomWait::is_first), [true, false, false]);
+        first.has_progressed();
+        assert!(second.is_first());
+        assert!(first.may_try_again(0, budget.released()).await);
+        assert_eq!([&first, &second].map(RoomWait::is_first), [true, false], "it waited before");
+        drop((first, second));
+        assert!(newcomer.is_first());
     }
 }

@@ -77,7 +77,8 @@ impl Runtime {
         self.largest_body_bytes
     }
 
-    /// Appends to a file, or to a new one if none is given, of which `expected_bytes` are expected.
+    /// Appends to a file, or to a new one if none is given, of which `expected_bytes` are expected. If it `may_displace`,
+    /// slow bodies give way to it.
     ///
     /// # Errors
     /// No room in the budget, or an error of the disk.
@@ -87,6 +88,7 @@ impl Runtime {
         file: Option<Arc<SpoolFile>>,
         expected_bytes: u64,
         bytes: Bytes,
+        may_displace: bool,
     ) -> std::result::Result<Arc<SpoolFile>, SpoolError> {
         let folder = self.folder.path().to_path_buf();
         let charge = self.budget.charge(kind, Place::Disk, expected_bytes);
@@ -95,7 +97,7 @@ impl Runtime {
                 Some(file) => file,
                 None => Arc::new(SpoolFile::new(&folder, charge)?),
             };
-            file.append(&bytes)?;
+            file.append(&bytes, may_displace)?;
             Ok(file)
         };
         tokio::task::spawn_blocking(writing).await.unwrap_or_else(|error| Err(io::Error::other(error).into()))

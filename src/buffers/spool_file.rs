@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::sys::statvfs::fstatvfs;
 
 use super::budget::{Charge, Space};
+use super::slow_bodies::SlowBody;
 
 #[derive(Debug)]
 pub struct SpoolFile {
@@ -35,21 +36,30 @@ impl SpoolFile {
 
     /// The length of the file.
     pub fn length(&self) -> u64 {
-        self.charge.lock().unwrap_or_else(PoisonError::into_inner).bytes()
+        self.charge().bytes()
     }
 
-    /// Appends to the file.
+    /// Marks the body in this file as one that arrives too slowly, until the result is dropped.
+    pub fn mark_slow(&self) -> SlowBody {
+        self.charge().mark_slow()
+    }
+
+    /// Appends to the file. If it `may_displace`, slow bodies give way to it.
     ///
     /// # Errors
     /// No room in the budget, or an error of the disk.
-    pub fn append(&self, addition: &[u8]) -> Result<(), SpoolError> {
+    pub fn append(&self, addition: &[u8], may_displace: bool) -> Result<(), SpoolError> {
         let space = Space::of(fstatvfs(&self.file).map_err(io::Error::from)?);
         let length = addition.len() as u64;
-        let mut charge = self.charge.lock().unwrap_or_else(PoisonError::into_inner);
-        if !charge.try_add_on_disk(length, space) {
+        let mut charge = self.charge();
+        if !charge.try_add_on_disk(length, space, may_displace) {
             return Err(SpoolError::NoRoom);
         }
         Ok((&self.file).write_all(addition)?)
+    }
+
+    fn charge(&self) -> MutexGuard<'_, Charge> {
+        self.charge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -15,7 +15,10 @@ pub const CLOSE_GRACE: Duration = Duration::from_secs(5);
 pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
 /// The same timeout during a stop, at the same rate: a client that sends or reads next to nothing must not delay it.
 pub const CLIENT_TIMEOUT_AT_STOP: Duration = Duration::from_secs(5);
-/// Interval at which the progress of a slow client is checked.
+/// A body that has been below [`MIN_REQUEST_BYTES`] in [`CLIENT_TIMEOUT`] for this long gives way to an upload without
+/// room (buffers/slow_bodies.rs).
+pub const SLOW_AFTER: Duration = Duration::from_secs(5);
+/// Interval at which the progress of a slow reader is checked.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(10);
 /// Bytes of a response that a client must read within [`CLIENT_TIMEOUT`].
 pub const MIN_RESPONSE_BYTES: u64 = 1024;

@@ -41,7 +41,10 @@ pub fn numbers() -> Vec<(&'static str, Vec<String>)> {
         ),
         ("buffered bytes in all", vec![size(MAX_BUFFERED_IN_MEMORY_BYTES)]),
         ("HTTP/2 responses on their way, in all", vec![size(SHARED_OUTFLOW_BYTES)]),
-        ("bytes in the runtime folder in all", [&shares[..], &[seconds(ROOM_TIMEOUT)]].concat()),
+        (
+            "bytes in the runtime folder in all",
+            [&shares[..], &[seconds(ROOM_TIMEOUT), seconds(SLOW_AFTER)]].concat(),
+        ),
         (
             "requests on their way to gunicorn",
             vec![MAX_AT_GUNICORN.to_string(), MAX_WAITING_FOR_GUNICORN.to_string()],

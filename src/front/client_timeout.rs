@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::bounds::{CLIENT_TIMEOUT, CLIENT_TIMEOUT_AT_STOP, POLL_INTERVAL};
+use super::bounds::{CLIENT_TIMEOUT, CLIENT_TIMEOUT_AT_STOP, SLOW_AFTER};
 use super::connection_end::wait_for_stop;
 
 /// The time spent waiting for a client since it last transferred enough bytes.
@@ -41,6 +41,12 @@ impl ClientTimeout {
         self.remaining(is_stopping).is_zero()
     }
 
+    /// True if the client has been below the minimal rate for some seconds.
+    pub fn is_slow(&self) -> bool {
+        let moved = u128::from(self.moved_bytes) * CLIENT_TIMEOUT.as_millis();
+        self.waited >= SLOW_AFTER && moved < u128::from(self.min_bytes) * self.waited.as_millis()
+    }
+
     fn remaining(&self, is_stopping: bool) -> Duration {
         let limit = if is_stopping { CLIENT_TIMEOUT_AT_STOP } else { CLIENT_TIMEOUT };
         limit.saturating_sub(self.waited)
@@ -49,7 +55,7 @@ impl ClientTimeout {
     /// Waits until the client's progress has to be checked: at intervals, when its time is up, or when a stop
     /// begins.
     pub fn pause(&self, mut stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + 'static {
-        let (remaining, remaining_at_stop) = (self.remaining(false).min(POLL_INTERVAL), self.remaining(true));
+        let (remaining, remaining_at_stop) = (self.remaining(false).min(SLOW_AFTER), self.remaining(true));
         async move {
             if *stop.borrow() {
                 return sleep(remaining_at_stop).await;
@@ -65,6 +71,19 @@ impl ClientTimeout {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_is_slow_below_the_rate_and_not_at_once() {
+        let after = |bytes, seconds| {
+            let mut client_timeout = ClientTimeout::new(120);
+            client_timeout.record(bytes, Duration::from_secs(seconds), false);
+            client_timeout.is_slow()
+        };
+        assert_eq!(
+            [after(0, 4), after(9, 5), after(10, 5), after(79, 40), after(80, 40)],
+            [false, true, false, true, false]
+        );
+    }
 
     #[test]
     fn enough_bytes_restart_the_timeout() {

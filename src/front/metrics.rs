@@ -60,10 +60,13 @@ pub enum DropReason {
     IdleAtLimit,
     /// It sent no further request.
     Idle,
+    /// Its body was below the minimal rate while an upload had no room.
+    SlowBodyAtLimit,
 }
 
 /// The reasons as labels, in their order.
-const DROP_REASONS: [&str; 5] = ["no_head", "slow_body", "unread_answer", "idle_at_limit", "idle"];
+const DROP_REASONS: [&str; 6] =
+    ["no_head", "slow_body", "unread_answer", "idle_at_limit", "idle", "slow_body_at_limit"];
 
 type Counters = Family<LabelSet, Counter>;
 type Histograms = Family<LabelSet, Histogram>;

@@ -129,7 +129,7 @@ impl Pump {
         if file.as_ref().is_some_and(|file| file.length() >= MAX_IN_FILE_BYTES) {
             return None;
         }
-        match self.shared.runtime.append(Kind::Answer, file, 0, bytes.clone()).await {
+        match self.shared.runtime.append(Kind::Answer, file, 0, bytes.clone(), false).await {
             Ok(file) => {
                 let length = file.length();
                 Some((file, length))

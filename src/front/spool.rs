@@ -18,6 +18,7 @@ use super::shared::Shared;
 use crate::buffers::budget::{Charge, Kind, Place};
 use crate::buffers::keeping::keeping;
 use crate::buffers::room::RoomWait;
+use crate::buffers::slow_bodies::SlowBody;
 use crate::buffers::spool_file::{SpoolError, SpoolFile};
 use crate::logins::Examiner;
 use crate::pages::error_page::RequestError;
@@ -98,13 +99,24 @@ struct Receiver<'a> {
     in_memory: Charge,
     file: Option<Arc<SpoolFile>>,
     wait: RoomWait,
+    client_timeout: ClientTimeout,
+    /// Set while it is in a file and below the minimal rate.
+    slow: Option<SlowBody>,
 }
 
 impl<'a> Receiver<'a> {
     fn new(shared: &'a Shared, announced: u64) -> Self {
         let in_memory = shared.runtime.budget().charge(Kind::Request, Place::Memory, 0);
-        let (buffer, wait) = (BytesMut::new(), RoomWait::default());
-        Self { shared, announced, buffer, in_memory, file: None, wait }
+        Self {
+            shared,
+            announced,
+            buffer: BytesMut::new(),
+            in_memory,
+            file: None,
+            wait: RoomWait::new(shared.runtime.budget().clone()),
+            client_timeout: ClientTimeout::new(MIN_REQUEST_BYTES),
+            slow: None,
+        }
     }
 
     async fn receive(
@@ -114,8 +126,7 @@ impl<'a> Receiver<'a> {
         examiner: &mut Option<Examiner>,
     ) -> Result<Spooled, RequestError> {
         let mut received = 0;
-        let mut client_timeout = ClientTimeout::new(MIN_REQUEST_BYTES);
-        while let Some(frame) = next_frame(body, &mut client_timeout, self.shared).await? {
+        while let Some(frame) = self.next_frame(body).await? {
             let Ok(frame) = frame.into_data() else { continue };
             received += frame.len() as u64;
             if received > limit {
@@ -146,12 +157,13 @@ impl<'a> Receiver<'a> {
         let (runtime, bytes) = (&self.shared.runtime, std::mem::take(&mut self.buffer).freeze());
         let file = loop {
             let released = runtime.budget().released();
-            let file = self.file.clone();
-            match runtime.append(Kind::Request, file, self.announced, bytes.clone()).await {
+            let (file, is_first) = (self.file.clone(), self.wait.is_first());
+            match runtime.append(Kind::Request, file, self.announced, bytes.clone(), is_first).await {
                 Ok(file) => break file,
+                Err(SpoolError::NoRoom) if self.slow.is_some() => return Err(self.displaced()),
                 Err(SpoolError::NoRoom) => {
                     let held_bytes = self.file.as_ref().map_or(0, |file| file.length());
-                    if !self.wait.may_try_again(runtime.budget(), held_bytes, released).await {
+                    if !self.wait.may_try_again(held_bytes, released).await {
                         runtime.budget().count_refused_request();
                         return Err(RequestError::Busy);
                     }
@@ -169,33 +181,58 @@ impl<'a> Receiver<'a> {
         self.file = Some(file.clone());
         Ok(file)
     }
-}
 
-/// The next frame, or None at the end of the body.
-async fn next_frame(
-    body: &mut RequestBody,
-    client_timeout: &mut ClientTimeout,
-    shared: &Shared,
-) -> Result<Option<Frame<Bytes>>, RequestError> {
-    loop {
-        let since = Instant::now();
-        let frame = tokio::select! {
-            biased;
-            frame = body.frame() => frame,
-            () = client_timeout.pause(shared.stop.subscribe()) => {
-                let is_stopping = shared.is_stopping();
-                client_timeout.record(0, since.elapsed(), is_stopping);
-                if !client_timeout.is_expired(is_stopping) {
-                    continue;
-                }
-                shared.metrics.count_drop(DropReason::SlowBody);
+    /// The next frame, or None at the end of the body.
+    async fn next_frame(&mut self, body: &mut RequestBody) -> Result<Option<Frame<Bytes>>, RequestError> {
+        loop {
+            let since = Instant::now();
+            let frame = tokio::select! {
+                biased;
+                () = gives_way(&mut self.slow) => return Err(self.displaced()),
+                frame = body.frame() => match frame {
+                    Some(frame) => Some(frame.map_err(|_| RequestError::BadRequest)?),
+                    None => return Ok(None),
+                },
+                () = self.client_timeout.pause(self.shared.stop.subscribe()) => None,
+            };
+            let is_stopping = self.shared.is_stopping();
+            let data = frame.as_ref().and_then(Frame::data_ref);
+            self.client_timeout.record(
+                data.map_or(0, |data| data.len() as u64),
+                since.elapsed(),
+                is_stopping,
+            );
+            if frame.is_some() {
+                self.note_pace();
+                return Ok(frame);
+            }
+            if self.client_timeout.is_expired(is_stopping) {
+                self.shared.metrics.count_drop(DropReason::SlowBody);
                 return Err(RequestError::BodyTooSlow);
             }
-        };
-        let Some(frame) = frame else { return Ok(None) };
-        let frame = frame.map_err(|_| RequestError::BadRequest)?;
-        let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
-        client_timeout.record(bytes, since.elapsed(), shared.is_stopping());
-        return Ok(Some(frame));
+            self.note_pace();
+        }
+    }
+
+    fn note_pace(&mut self) {
+        match &self.file {
+            Some(file) if self.client_timeout.is_slow() => {
+                self.slow.get_or_insert_with(|| file.mark_slow());
+            }
+            _ => self.slow = None,
+        }
+    }
+
+    fn displaced(&self) -> RequestError {
+        self.shared.metrics.count_drop(DropReason::SlowBodyAtLimit);
+        RequestError::BodyTooSlow
+    }
+}
+
+/// Completes when a slow body has to give way.
+async fn gives_way(slow: &mut Option<SlowBody>) {
+    match slow {
+        Some(slow) => slow.gives_way().await,
+        None => std::future::pending().await,
     }
 }

@@ -47,7 +47,8 @@ fn attacks() -> Vec<Attack> {
     vec![
         Attack::IdleConnections(many),
         Attack::SlowHeads(many / 4),
-        Attack::SlowBodies(many / 10),
+        Attack::SlowBodies { count: many / 10, bytes: 1 << 20, at_once: 100_000 },
+        Attack::SlowBodies { count: uploads * 2, bytes: 2 << 20, at_once: 1 << 20 },
         Attack::SlowReaders(many / 10),
         Attack::SlowHttp2Readers(many / 20),
         // One that can never fit is refused at once; of the others some wait.

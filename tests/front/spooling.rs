@@ -14,12 +14,13 @@ use crate::support::skip::skipped;
 use crate::support::stage::{Stage, ready};
 use crate::support::wait::eventually;
 
-const COUNT: &str = "/api/method/frappe.sample.count";
+/// Returns the number of bytes that it gets.
+pub const COUNT: &str = "/api/method/frappe.sample.count";
 /// Longer than the timeout of a sender, on a busy machine.
 const MAX_WAIT: Duration = Duration::from_secs(150);
 
 /// Starts a pod with a runtime folder of this size in memory, as in a container. None if that is not possible here.
-fn with_small_runtime(stage: &Stage, name: &str, mib: u32) -> Option<Pod> {
+pub fn with_small_runtime(stage: &Stage, name: &str, mib: u32) -> Option<Pod> {
     let allowed = std::process::Command::new("unshare").args(["-m", "true"]).status();
     if !allowed.is_ok_and(|status| status.success()) {
         skipped(name, "no mount namespace can be made here");
@@ -31,20 +32,20 @@ fn with_small_runtime(stage: &Stage, name: &str, mib: u32) -> Option<Pod> {
     Some(ready(web.under(&["unshare", "-m", "sh", "-c", &script])))
 }
 
-fn upload(port: u16, bytes: usize) -> http::Response {
+pub fn upload(port: u16, bytes: usize) -> http::Response {
     let head = format!(
         "POST {COUNT} HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\nContent-Type: application/octet-stream\r\nContent-Length: {bytes}\r\n\r\n"
     );
     http::request(port, &(head + &"a".repeat(bytes))).expect("an answer")
 }
 
-fn metric(pod: &Pod, line: &str) -> u64 {
+pub fn metric(pod: &Pod, line: &str) -> u64 {
     let metrics = pod.body("/metrics");
     let found = metrics.lines().find_map(|found| found.strip_prefix("cauldron_frappe_")?.strip_prefix(line));
     found.and_then(|value| value.trim().parse().ok()).unwrap_or_default()
 }
 
-fn on_disk(pod: &Pod, kind: &str) -> u64 {
+pub fn on_disk(pod: &Pod, kind: &str) -> u64 {
     let line = format!("http_kept_bytes{{kind=\"{kind}\",place=\"disk\"}}");
     assert!(pod.body("/metrics").contains(&line), "{line}");
     metric(pod, &line)
@@ -149,55 +150,4 @@ fn slow_senders_leave_the_runtime_folder_to_uploads_and_are_disconnected() {
     assert!(statuses.contains(&408) && statuses.contains(&503), "{statuses:?}");
     assert!(statuses.iter().all(|status| [0, 408, 503].contains(status)), "{statuses:?}");
     assert!(metric(&pod, "http_clients_let_go_total{reason=\"slow_body\"}") > 0);
-}
-
-/// Sends most of a body and keeps the connection open.
-fn holds(port: u16, bytes: usize) -> TcpStream {
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a connection");
-    let announced = bytes + (64 << 10);
-    let head = format!("POST {COUNT} HTTP/1.1\r\nHost: {SITE}\r\nContent-Length: {announced}\r\n\r\n");
-    stream.write_all(head.as_bytes()).expect("a head");
-    stream.write_all(&vec![b'a'; bytes]).expect("a part of a body");
-    stream
-}
-
-#[test]
-fn an_upload_without_room_waits_and_is_refused_only_then() {
-    let stage = stage::new();
-    let Some(pod) = with_small_runtime(&stage, "an_upload_without_room", 64) else { return };
-    // 50 MB are accepted by default, and do not fit.
-    pod.event("web.body_limit_too_large");
-    let refused = http::request(
-        stage.port,
-        &format!(
-            "POST {COUNT} HTTP/1.1\r\nHost: {SITE}\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-            40 << 20
-        ),
-    );
-    assert_eq!(refused.expect("an answer").status, 413);
-    let port = stage.port;
-    for is_released in [true, false] {
-        let holder = holds(port, 20 << 20);
-        eventually(LONG, "the share is used", || (on_disk(&pod, "request") > 19 << 20).then_some(()));
-        let waiting = thread::spawn(move || upload(port, 10 << 20));
-        eventually(LONG, "an upload waits", || (metric(&pod, "http_uploads_waiting") == 1).then_some(()));
-        // A small one does not wait.
-        assert_eq!(upload(port, 900_000).status, 200);
-        let answer = if is_released {
-            drop(holder);
-            waiting.join().expect("an upload")
-        } else {
-            let answer = waiting.join().expect("an upload");
-            drop(holder);
-            answer
-        };
-        if is_released {
-            assert_eq!(answer.status, 200, "{}", answer.head);
-        } else {
-            assert_eq!((answer.status, answer.header("retry-after")), (503, "5"), "{}", answer.head);
-        }
-        eventually(LONG, "nothing is kept", || (on_disk(&pod, "request") == 0).then_some(()));
-    }
-    assert_eq!(metric(&pod, "http_requests_refused_total{reason=\"spool_full\"}"), 1);
-    pod.event("web.buffer_full");
 }

@@ -16,7 +16,7 @@ fn requests_have_priority_over_responses_and_small_requests_over_large_ones() {
                 charges.push(budget.charge(kind, Place::Disk, 0));
             }
             let charge = charges.last_mut().unwrap();
-            if !charge.try_add_on_disk(step, Space { free_bytes, total_bytes: 0 }) {
+            if !charge.try_add_on_disk(step, Space { free_bytes, total_bytes: 0 }, false) {
                 return charges;
             }
             free_bytes -= step;
@@ -39,8 +39,8 @@ fn a_runtime_folder_in_memory_is_limited_by_the_container_memory() {
     let budget = Budget::new(FolderLimit::Memory(400 * MIB));
     let mut request = budget.charge(Kind::Request, Place::Disk, 0);
     let space = Space { free_bytes: 64 << 30, total_bytes: 64 << 30 };
-    assert!(request.try_add_on_disk(MIB, space));
-    assert!(!request.try_add_on_disk(50 * MIB, space));
+    assert!(request.try_add_on_disk(MIB, space, false));
+    assert!(!request.try_add_on_disk(50 * MIB, space, false));
 }
 
 #[test]
@@ -62,10 +62,45 @@ fn an_upload_begins_only_if_all_of_it_has_room() {
     let budget = Budget::new(FolderLimit::None);
     let space = Space { free_bytes: 100 * MIB, total_bytes: 0 };
     let mut large = budget.charge(Kind::Request, Place::Disk, 51 * MIB);
-    assert!(!large.try_add_on_disk(MIB, space), "half of the folder is for large bodies");
+    assert!(!large.try_add_on_disk(MIB, space, false), "half of the folder is for large bodies");
     let mut other = budget.charge(Kind::Request, Place::Disk, 49 * MIB);
-    assert!(other.try_add_on_disk(MIB, space));
+    assert!(other.try_add_on_disk(MIB, space, false));
     assert_eq!(budget.state().used_bytes(Place::Disk), MIB, "nothing is reserved");
+}
+
+#[test]
+fn small_requests_do_not_stop_a_large_one_that_has_begun() {
+    let budget = Budget::new(FolderLimit::Memory(1600 * MIB));
+    let space = Space { free_bytes: 64 << 30, total_bytes: 64 << 30 };
+    let mut large = budget.charge(Kind::Request, Place::Disk, 0);
+    assert!(large.try_add_on_disk(MIB, space, false), "of a length that is not known yet");
+    let mut small: Vec<_> = (0..200).map(|_| budget.charge(Kind::Request, Place::Disk, 0)).collect();
+    assert!(small.iter_mut().all(|charge| charge.try_add_on_disk(MIB, space, false)));
+    assert!(large.try_add_on_disk(99 * MIB, space, false));
+    assert_eq!(budget.state().large_bytes, 100 * MIB);
+    assert!(!large.try_add_on_disk(MIB, space, false), "300 MiB are for all requests");
+    small.clear();
+    assert!(large.try_add_on_disk(100 * MIB, space, false));
+    assert!(!large.try_add_on_disk(MIB, space, false), "200 MiB are for large ones");
+    drop(large);
+    let state = budget.state();
+    assert_eq!((state.large_bytes, state.used_bytes(Place::Disk)), (0, 0));
+}
+
+#[test]
+fn what_slow_bodies_give_up_is_free_for_others_at_once() {
+    let budget = Budget::new(FolderLimit::Memory(1600 * MIB));
+    let space = Space { free_bytes: 64 << 30, total_bytes: 64 << 30 };
+    let mut charges = [0; 3].map(|_| budget.charge(Kind::Request, Place::Disk, 0));
+    assert!(charges[0].try_add_on_disk(150 * MIB, space, false));
+    let slow = charges[0].mark_slow();
+    assert!(!charges[1].try_add_on_disk(100 * MIB, space, false), "another waits longer");
+    assert!(charges[1].try_add_on_disk(100 * MIB, space, true));
+    assert!(charges[2].try_add_on_disk(100 * MIB, space, false));
+    assert!(!charges[2].try_add_on_disk(MIB, space, true), "none is slow any more");
+    assert_eq!(budget.state().used_bytes(Place::Disk), 350 * MIB);
+    drop((charges, slow));
+    assert_eq!(budget.state().slow_bodies.leaving_bytes(), 0);
 }
 
 #[test]

@@ -113,8 +113,8 @@ pub const METRICS: &[(&str, &str)] = &[
     ("http_uploads_waiting", "Uploads that wait for room in the runtime folder, at most 10 s each"),
     (
         "http_clients_let_go_total",
-        "Clients that the web port disconnected, by reason: no_head (no request came), slow_body (408), unread_answer, \
-         idle_at_limit, idle (no further request came)",
+        "Clients that the web port disconnected, by reason: no_head (no request came), slow_body (408), \
+         slow_body_at_limit (408: an upload had no room), unread_answer, idle_at_limit, idle (no further request came)",
     ),
     ("http_connections", "Open connections of the web port"),
     ("http_connections_limit", "Connections that the web port may have; at the limit idle ones are closed"),

@@ -24,8 +24,8 @@ pub enum Attack {
     IdleConnections(usize),
     /// A byte of a header at a time.
     SlowHeads(usize),
-    /// A byte of a body at a time, after its first 100 kB.
-    SlowBodies(usize),
+    /// A byte of a body of this size at a time, after the bytes that are sent at once.
+    SlowBodies { count: usize, bytes: usize, at_once: usize },
     /// They read nothing of a response.
     SlowReaders(usize),
     /// Each with 20 responses and the largest window.
@@ -41,7 +41,7 @@ impl Attack {
         match self {
             Self::IdleConnections(count)
             | Self::SlowHeads(count)
-            | Self::SlowBodies(count)
+            | Self::SlowBodies { count, .. }
             | Self::SlowReaders(count)
             | Self::SlowHttp2Readers(count)
             | Self::Resets(count)
@@ -49,39 +49,46 @@ impl Attack {
         }
     }
 
-    fn open(self, port: u16, number: usize) -> std::io::Result<TcpStream> {
+    fn open(self, port: u16, number: usize) -> std::io::Result<Client> {
         if let Self::SlowHttp2Readers(_) = self {
-            return Ok(h2::with_requests(port, SITE, BIG, 20, h2::MAX_WINDOW));
+            return Ok(Client {
+                stream: h2::with_requests(port, SITE, BIG, 20, h2::MAX_WINDOW),
+                unsent: Vec::new(),
+            });
         }
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         let post = |bytes: usize| {
             format!(
                 "POST /api/method/frappe.sample.count HTTP/1.1\r\nHost: {SITE}\r\nContent-Length: {bytes}\r\n\r\n"
             )
         };
-        let first = match self {
+        let unsent = match self {
             Self::IdleConnections(_) | Self::SlowHttp2Readers(_) => Vec::new(),
             Self::SlowHeads(_) => format!("GET / HTTP/1.1\r\nHost: {SITE}\r\nX-Slow: ").into_bytes(),
-            Self::SlowBodies(_) => (post(1 << 20) + &"a".repeat(100_000)).into_bytes(),
+            Self::SlowBodies { bytes, at_once, .. } => (post(bytes) + &"a".repeat(at_once)).into_bytes(),
             Self::SlowReaders(_) => format!("GET {BIG} HTTP/1.1\r\nHost: {SITE}\r\n\r\n").into_bytes(),
             Self::Uploads { bytes, .. } => post(bytes).into_bytes(),
             Self::Resets(_) => {
+                resets_on_close(&stream);
                 let request = http1_request();
                 request[..number % request.len()].to_vec()
             }
         };
-        stream.write_all(&first)?;
-        if let Self::Resets(_) = self {
-            resets_on_close(&stream);
-        }
         stream.set_nonblocking(true)?;
-        Ok(stream)
+        let mut client = Client { stream, unsent };
+        client.send_first()?;
+        Ok(client)
     }
 
     /// Goes on with a connection; an error if it has ended.
-    fn go_on(self, stream: &mut TcpStream) -> std::io::Result<()> {
+    fn go_on(self, client: &mut Client) -> std::io::Result<()> {
+        client.send_first()?;
+        if !client.unsent.is_empty() {
+            return Ok(());
+        }
+        let stream = &mut client.stream;
         let sent = match self {
-            Self::SlowHeads(_) | Self::SlowBodies(_) => stream.write(b"a"),
+            Self::SlowHeads(_) | Self::SlowBodies { .. } => stream.write(b"a"),
             Self::Uploads { .. } => stream.write(&[b'u'; 64 * 1024]),
             Self::Resets(_) => return Err(ErrorKind::ConnectionReset.into()),
             Self::IdleConnections(_) => stream.read(&mut [0; 64]).and_then(not_ended),
@@ -91,6 +98,25 @@ impl Attack {
             Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
             _ => Ok(()),
         }
+    }
+}
+
+struct Client {
+    stream: TcpStream,
+    /// What it sends as fast as the server takes it.
+    unsent: Vec<u8>,
+}
+
+impl Client {
+    fn send_first(&mut self) -> std::io::Result<()> {
+        while !self.unsent.is_empty() {
+            match self.stream.write(&self.unsent) {
+                Ok(count) => drop(self.unsent.drain(..count)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -110,12 +136,12 @@ impl Attackers {
         let (is_over, opened) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let (over, count) = (is_over.clone(), opened.clone());
         let thread = thread::spawn(move || {
-            let mut streams: Vec<TcpStream> = Vec::new();
+            let mut clients: Vec<Client> = Vec::new();
             while !over.load(Ordering::Relaxed) {
-                streams.retain_mut(|stream| attack.go_on(stream).is_ok());
-                while streams.len() < attack.connections() && !over.load(Ordering::Relaxed) {
-                    let Ok(stream) = attack.open(port, count.load(Ordering::Relaxed)) else { break };
-                    streams.push(stream);
+                clients.retain_mut(|client| attack.go_on(client).is_ok());
+                while clients.len() < attack.connections() && !over.load(Ordering::Relaxed) {
+                    let Ok(client) = attack.open(port, count.load(Ordering::Relaxed)) else { break };
+                    clients.push(client);
                     count.fetch_add(1, Ordering::Relaxed);
                 }
                 thread::sleep(PACE);
