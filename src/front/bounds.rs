@@ -44,6 +44,8 @@ pub const MAX_STREAMS: u32 = 100;
 pub const MAX_WAITING_STREAMS: i64 = 4096;
 /// Bytes read of a file at once for an HTTP/2 stream, and bytes of a body that hyper buffers ahead of the network.
 pub const STREAM_CHUNK_BYTES: usize = 16 * 1024;
+/// Bytes of a connection that the kernel may hold before it sends them.
+pub const MAX_UNSENT_BYTES: u32 = 128 * 1024;
 /// Response bytes that an HTTP/2 connection may always hold in memory until the client reads them.
 pub const CONNECTION_OUTFLOW_BYTES: u64 = 128 * 1024;
 /// Response bytes that all HTTP/2 connections together may hold beyond that.

@@ -37,7 +37,8 @@ pub fn numbers() -> Vec<(&'static str, Vec<String>)> {
         ("bytes of a request's body", Vec::new()),
         (
             "buffered bytes of a connection",
-            [&of_connection.map(size)[..], &[size(CONNECTION_OUTFLOW_BYTES)]].concat(),
+            [&of_connection.map(size)[..], &[size(CONNECTION_OUTFLOW_BYTES), size(MAX_UNSENT_BYTES.into())]]
+                .concat(),
         ),
         ("buffered bytes in all", vec![size(MAX_BUFFERED_IN_MEMORY_BYTES)]),
         ("HTTP/2 responses on their way, in all", vec![size(SHARED_OUTFLOW_BYTES)]),

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tokio_util::io::InspectWriter;
 
 use super::answer::Body;
-use super::bounds::{HEAD_TIMEOUT, MAX_HEAD_BYTES, MAX_STREAMS, STREAM_CHUNK_BYTES};
+use super::bounds::{HEAD_TIMEOUT, MAX_HEAD_BYTES, MAX_STREAMS, MAX_UNSENT_BYTES, STREAM_CHUNK_BYTES};
 use super::client_stream::ClientStream;
 use super::conn::Conn;
 use super::connection_end::run_to_end;
@@ -30,6 +30,7 @@ use super::proxy_protocol::client_of;
 use super::shared::Shared;
 use super::stream_wait::StreamExecutor;
 use crate::clients::address::Peer;
+use crate::sys::socket::limit_unsent_bytes;
 
 /// What a port answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,7 @@ pub async fn serve(
 ) {
     let accepted = Instant::now();
     let _ = socket.set_nodelay(true);
+    limit_unsent_bytes(&socket, MAX_UNSENT_BYTES);
     let mut unread = Vec::new();
     if shared.settings.proxy_protocol.contains(address.ip()) {
         match Box::pin(client_of(&socket, address, &shared, port, accepted + HEAD_TIMEOUT)).await {
