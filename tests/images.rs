@@ -1,6 +1,8 @@
 //! The images, compose.yaml and the chart's pods as podman runs them: PID 1 for real, a root that cannot be written, no
 //! capabilities. With no registry: see tests/images/prepare.
 
+#[path = "images/adopted.rs"]
+mod adopted;
 #[path = "images/all.rs"]
 mod all;
 #[path = "images/baked.rs"]

@@ -66,10 +66,7 @@ impl Night {
         let rows = page.lines().filter(|line| line.starts_with("| "));
         let spans = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
         let programs = ["kubectl ", "helm -n", "cf ", "log ", "up "];
-        // To adopt a lost folder is tested without a cluster (tests/bootstrap).
-        let commands = spans
-            .filter(|span| programs.iter().any(|program| span.starts_with(program)))
-            .filter(|span| !span.contains("CAULDRON_ADOPT"));
+        let commands = spans.filter(|span| programs.iter().any(|program| span.starts_with(program)));
         Self {
             prelude: prelude.expect("a block").to_owned(),
             left: RefCell::new(commands.map(str::to_owned).collect()),

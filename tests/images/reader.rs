@@ -18,11 +18,22 @@ const SAVED: &str = "of-the-mail-account";
 
 /// The blocks of shell under a heading of a page.
 pub fn blocks(page: &str, heading: &str) -> Vec<String> {
+    fenced(page, heading, "sh")
+}
+
+/// The first block of values there.
+#[track_caller]
+pub fn values(page: &str, heading: &str) -> String {
+    fenced(page, heading, "yaml").into_iter().next().expect("a block of values")
+}
+
+fn fenced(page: &str, heading: &str, language: &str) -> Vec<String> {
     let text = fs::read_to_string(repository().join("docs").join(page)).expect("a page");
     let chapter =
         text.split(&format!("# {heading}\n")).nth(1).unwrap_or_else(|| panic!("no heading {heading}"));
     let chapter = chapter.split("\n#").next().expect("a chapter");
-    chapter.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()).map(str::to_owned).collect()
+    let begins = format!("```{language}\n");
+    chapter.split(&begins).skip(1).filter_map(|rest| rest.split("```").next()).map(str::to_owned).collect()
 }
 
 /// The lines of a block from one to another: where the page offers a choice.

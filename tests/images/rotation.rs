@@ -1,11 +1,10 @@
 //! docs/operations.md, "Passwords": each is changed as the page says, while the site is served; then the old one is refused.
 
-use std::fs;
 use std::time::Duration;
 
 use crate::installation::SITE;
 use crate::podman::{output, podman};
-use crate::reader::{LONG, Reader, between, blocks, lines};
+use crate::reader::{LONG, Reader, between, blocks, lines, values};
 use crate::servers::PASSWORD;
 use crate::support::http;
 use crate::support::wait::eventually;
@@ -51,9 +50,7 @@ fn administrator_of_postgresql(reader: &Reader) {
 }
 
 fn role_of_the_site(reader: &Reader) {
-    let page = fs::read_to_string(crate::podman::repository().join("docs/operations.md")).expect("the page");
-    let values = between(between(&page, "### The site's database role\n", "###"), "```yaml\n", "```");
-    let file = reader.values("site-db.yaml", values);
+    let file = reader.values("site-db.yaml", &values(PAGE, "The site's database role"));
     let steps = blocks(PAGE, "The site's database role");
     let filled = [("site-db.yaml", &*file), ("NEWER", "third"), ("NEW", "second")];
     reader.follows(&steps[0], &filled, "");

@@ -6,9 +6,8 @@ use std::time::Instant;
 use crate::installation::{Installation, SECRET, SITE};
 use crate::made::{Later, images};
 use crate::night::Night;
-use crate::podman::repository;
 use crate::protected::{a_backup_in_the_night, a_verification_and_its_evidence, rows_come_back};
-use crate::reader::{LONG, Reader, between, blocks, lines};
+use crate::reader::{LONG, Reader, between, blocks, lines, values};
 use crate::release::LATER;
 use crate::rotation::{REDIS_PASSWORD, REPOSITORY_PASSWORD, redis_urls, rotates_passwords};
 use crate::secrets::keys;
@@ -119,9 +118,7 @@ fn another_cluster_gets_the_site(reader: &Reader, night: &Night, backup: &str) {
     reader.loses_the_volume();
     reader.sql("postgres", "drop database frappe with (force)");
     reader.sql("postgres", "drop role frappe");
-    let page = fs::read_to_string(repository().join("docs/restore.md")).expect("the page");
-    let chapter = page.split("\n## In Kubernetes\n").nth(1).expect("the chapter");
-    let values = between(chapter, "```yaml\n", "```").replace("20261130T014800Z-1a2b3c", backup);
+    let values = values("restore.md", "In Kubernetes").replace("20261130T014800Z-1a2b3c", backup);
     let (backups, restore) = (reader.values("values.yaml", VALUES), reader.values("restore.yaml", &values));
     reader.says(&format!("helm install erp charts/cauldron-frappe -n cauldron -f {backups} -f {restore}"));
     reader.says(
