@@ -29,6 +29,10 @@ mod kubelet;
 mod live_events;
 #[path = "images/made.rs"]
 mod made;
+#[path = "images/moving_docker.rs"]
+mod moving_docker;
+#[path = "images/moving_helm.rs"]
+mod moving_helm;
 #[path = "images/newest.rs"]
 mod newest;
 #[path = "images/night.rs"]

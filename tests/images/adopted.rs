@@ -29,7 +29,7 @@ fn adopts(reader: &Reader) {
     assert_eq!(uploaded(), 200);
     reader.stops();
     reader.loses_the_volume();
-    reader.says("helm upgrade erp charts/cauldron-frappe -n cauldron --reuse-values");
+    reader.says("helm upgrade erp charts/cauldron-frappe -n cauldron --reuse-values $FORCE");
     let refusal = refused(reader, "volume-lost");
     let id = between(&refusal, "CAULDRON_ADOPT=", " ");
 

@@ -21,7 +21,7 @@ pub struct State {
     /// The words of each revision for Helm.
     pub revisions: Vec<Vec<String>>,
     pub objects: Vec<Value>,
-    /// Jobs that somebody created, which no release removes.
+    /// Objects that somebody created, which no release removes.
     pub by_hand: Vec<Value>,
     /// Replicas of Deployments that somebody scaled.
     pub scaled: BTreeMap<String, u64>,

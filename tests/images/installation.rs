@@ -28,6 +28,7 @@ pub struct Installation {
     pub servers: Servers,
     objects: Vec<Value>,
     image: &'static str,
+    claim: &'static str,
     secrets: Mutex<Secrets>,
 }
 
@@ -50,8 +51,9 @@ impl Installation {
         let servers = Servers::with(name, setup);
         remove_pods_and_volumes();
         let secrets = Mutex::new(Secrets::new(secrets));
-        let installation = Self { servers, objects, image: FRAPPE, secrets };
-        installation.claim();
+        let installation =
+            Self { servers, objects, image: FRAPPE, claim: "erp-cauldron-frappe-data", secrets };
+        installation.make_claim();
         Some(installation)
     }
 
@@ -63,7 +65,7 @@ impl Installation {
 
     /// As a cluster has it: the volume hides what the image has there, and is the pods' group's (fsGroup). podman would fill
     /// an empty one from the image; a disk of its own is not empty.
-    fn claim(&self) {
+    fn make_claim(&self) {
         let claim = self.objects.iter().find(|object| object["kind"] == "PersistentVolumeClaim");
         self.play(claim.expect("a claim"), &[]);
         as_a_disk(&self.volume());
@@ -75,10 +77,16 @@ impl Installation {
         as_a_disk(podman(&["volume", "inspect", "--format={{.Mountpoint}}", name]).as_ref());
     }
 
-    /// Where the claim is on this machine.
+    /// The same with its sites on another claim, which is made, and empty.
+    pub fn on_claim(mut self, name: &'static str) -> Self {
+        self.claim_of_name(name);
+        self.claim = name;
+        self
+    }
+
+    /// Where the claim of its sites is on this machine.
     pub fn volume(&self) -> PathBuf {
-        let name = "erp-cauldron-frappe-data";
-        podman(&["volume", "inspect", "--format={{.Mountpoint}}", name]).into()
+        podman(&["volume", "inspect", "--format={{.Mountpoint}}", self.claim]).into()
     }
 
     #[track_caller]

@@ -57,7 +57,8 @@ fn build() {
     containerfile(folder.path(), &text, OFFICIAL);
 }
 
-fn containerfile(context: &Path, text: &str, tag: &str) {
+/// An image from these lines and a folder.
+pub fn containerfile(context: &Path, text: &str, tag: &str) {
     let file = context.join("Containerfile");
     std::fs::write(&file, text).expect("a file");
     let file = format!("--file={}", file.display());

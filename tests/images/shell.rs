@@ -217,6 +217,9 @@ fn release(state: &mut State, all: Vec<String>, words: &Words, told: &str) -> An
             .map(|(name, set)| (name.clone(), *set))
             .collect();
     }
+    // What is not the release's keeps its number.
+    let by_hand = |of: &str| state.by_hand.iter().any(|object| name(object) == of);
+    owned.extend(state.scaled.iter().filter(|(of, _)| by_hand(of)).map(|(of, set)| (of.clone(), *set)));
     state.release(all);
     state.scaled = owned;
     said(told)
