@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -13,6 +14,8 @@ use super::session::Session;
 use super::{http, port, snapshot};
 
 const SITE_CONFIG: &str = "site_config.json";
+/// The time in which a site is created, also on a real bench beside other tests.
+const CREATION: Duration = Duration::from_secs(600);
 
 pub struct Stage {
     pub postgres: Postgres,
@@ -92,7 +95,7 @@ impl Stage {
     /// Creates a finished site with the program.
     #[track_caller]
     pub fn created(&self) {
-        self.leader().run().exits(0);
+        self.leader().spawn().end_within(CREATION).exits(0);
     }
 
     /// A web pod on the port of the stage.
