@@ -37,7 +37,7 @@ pub enum Kind {
 }
 
 /// Words of restic and of the storage servers' errors that it passes on, in the order in which they are looked for.
-const SIGNS: [(&str, Kind); 56] = [
+const SIGNS: [(&str, Kind); 60] = [
     ("wrong password or no key found", Kind::WrongPassword),
     ("the difference between the request time and the server", Kind::ClockOff),
     ("requesttimetooskewed", Kind::ClockOff),
@@ -68,6 +68,7 @@ const SIGNS: [(&str, Kind); 56] = [
     ("not a directory", Kind::BadPlace),
     ("access denied", Kind::NoRight),
     ("accessdenied", Kind::NoRight),
+    ("not authorized to perform", Kind::NoRight),
     ("403 forbidden", Kind::NoRight),
     ("(403)", Kind::NoRight),
     ("permission denied", Kind::NoRight),
@@ -84,6 +85,9 @@ const SIGNS: [(&str, Kind); 56] = [
     ("no matching id found", Kind::NoSnapshot),
     ("ciphertext verification failed", Kind::Damaged),
     ("config or key", Kind::Damaged),
+    ("config file has zero size", Kind::Damaged),
+    ("config cannot be loaded", Kind::Damaged),
+    ("only supported kdf", Kind::Damaged),
     ("unable to load index", Kind::Damaged),
     ("hash mismatch", Kind::Damaged),
     ("invalid data returned", Kind::Damaged),
@@ -124,12 +128,13 @@ pub fn classify(ran: &Ran) -> Reason {
 /// The line that says most: a fatal one, else the one with the sign, else the last. A fatal line that lacks the sign (`unable
 /// to create lock in backend`) is followed by the line that has it.
 fn message(ran: &Ran, sign: Option<&str>) -> String {
-    let fatal = ran.errors.iter().find(|line| line.contains("Fatal: "));
-    let has_sign = |line: &&String| sign.is_some_and(|sign| line.to_ascii_lowercase().contains(sign));
-    let told = ran.errors.iter().rfind(has_sign);
+    let lines = without_trace(&ran.errors);
+    let fatal = lines.iter().find(|line| line.contains("Fatal: "));
+    let has_sign = |line: &&&str| sign.is_some_and(|sign| line.to_ascii_lowercase().contains(sign));
+    let told = lines.iter().rfind(has_sign);
     let text = match (fatal, told) {
         (Some(fatal), Some(told)) if !has_sign(&fatal) => Some(format!("{fatal}: {told}")),
-        (fatal, told) => fatal.or(told).or(ran.errors.last()).cloned(),
+        (fatal, told) => fatal.or(told).or(lines.last()).map(ToString::to_string),
     };
     let text = text.map(|text| text.trim_start_matches("Fatal: ").to_string());
     match (text, ran.exit) {
@@ -138,6 +143,14 @@ fn message(ran: &Ran, sign: Option<&str>) -> String {
         (None, Some(exit)) => format!("restic {exit}"),
         (None, None) => "no answer in time".into(),
     }
+}
+
+/// The lines without a Go stack trace, which follows an error that restic does not expect: each function, and its place
+/// after a tab.
+fn without_trace(lines: &[String]) -> Vec<&str> {
+    let is_place = |index: usize| lines.get(index).is_some_and(|line| line.starts_with('\t'));
+    let kept = (0..lines.len()).filter(|&index| !is_place(index) && !is_place(index + 1));
+    kept.map(|index| lines[index].as_str()).collect()
 }
 
 impl Reason {

@@ -27,6 +27,10 @@ fn messages_are_classified() {
         Kind::NoBucket
     );
     assert_eq!(kind(&["Fatal: unable to open config file: Stat: Access Denied.", at]), Kind::NoRight);
+    // AWS names the missing right instead of the code.
+    let aws = "client.PutObject: User: arn:aws:iam::123456789012:user/erp is not authorized to perform: s3:PutObject \
+               on resource: \"arn:aws:s3:::b/erp/locks/1\" because no identity-based policy allows the s3:PutObject action";
+    assert_eq!(kind(&["Fatal: unable to create lock in backend", aws]), Kind::NoRight);
     assert_eq!(
         kind(&["Fatal: unable to open config file: Stat: Your account is not signed up"]),
         Kind::WrongCredentials
@@ -65,6 +69,9 @@ fn messages_are_classified() {
         "Fatal: load <index/c82547d9e1>: invalid data returned",
         "loading tree for snapshot \"latest\" failed: id 384a3b5edd4a not found in repository",
         "Fatal: Unmarshal: unexpected end of JSON input",
+        "config file has zero size, invalid repository?",
+        "Fatal: config cannot be loaded: trying to decrypt invalid data: ciphertext too small",
+        "Fatal: only supported KDF is scrypt()",
         "ignoring error for /a: StreamPack: open /b/data/99/99e7: no such file or directory",
     ] {
         assert_eq!(kind(&[damaged, "Fatal: There were 2 errors"]), Kind::Damaged, "{damaged}");
@@ -86,6 +93,9 @@ fn the_line_that_tells_the_reason_is_shown() {
     assert_eq!(message(&[told, "at"]), "unable to open config file: Stat: Access Denied.");
     assert_eq!(message(&["Access Denied.", "main.main", "\truntime/proc.go:250"]), "Access Denied.");
     assert_eq!(message(&["one", "two"]), "two");
+    let unexpected =
+        ["context deadline exceeded", "main.open", "\tglobal.go:760", "main.main", "\tmain.go:98"];
+    assert_eq!(message(&unexpected), "context deadline exceeded");
 }
 
 #[test]
