@@ -131,6 +131,37 @@ fn a_web_worker_of_a_killed_verification_is_ended_by_the_next_one() {
     backed.no_scratch_is_left();
 }
 
+/// A frozen process of PostgreSQL keeps its server from ending: the next one waits for it, until it is asked to stop.
+#[test]
+fn a_stop_request_ends_the_wait_for_a_server_of_a_killed_verification() {
+    let backed = Backed::new();
+    backed.backup();
+    let scratch = backed.folder.path().join("scratch");
+    let killed = backed.command("backup verify").spawn();
+    let frozen = eventually(LONG, "a PostgreSQL in scratch", || {
+        let folder = fs::read_dir(&scratch).ok()?.flatten().next()?.path();
+        let text = fs::read_to_string(folder.join("servers/postgres/postmaster.pid")).ok()?;
+        // A negative one is a server of initdb.
+        let server: i32 = text.lines().next()?.parse().ok().filter(|pid| *pid > 1)?;
+        let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children")).ok()?;
+        let is_writer = |pid: &&str| {
+            fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("walwriter"))
+        };
+        children.split_whitespace().find(is_writer)?.parse().ok().map(Pid::from_raw)
+    });
+    kill(frozen, Signal::SIGSTOP).expect("a process to freeze");
+    killed.signal(Signal::SIGKILL);
+    killed.end();
+    let stopped = backed.command("backup verify").spawn();
+    stopped.event("embedded.leftover_found");
+    stopped.signal(Signal::SIGTERM);
+    let stopped = stopped.end_within(LONG);
+    kill(frozen, Signal::SIGCONT).expect("a frozen process");
+    stopped.exits(128 + Signal::SIGTERM as i32);
+    backed.command("backup verify").spawn().end_within(LONG).exits(0);
+    backed.no_scratch_is_left();
+}
+
 /// The processes that have this folder in their command line: pid, and parent and line for messages.
 pub fn running_in(folder: &Path) -> Vec<(i32, String)> {
     let folder = folder.display().to_string();
