@@ -19,6 +19,8 @@ mod interrupted;
 mod kills;
 #[path = "restore/other_archives.rs"]
 mod other_archives;
+#[path = "restore/policies.rs"]
+mod policies;
 #[path = "restore/repository.rs"]
 mod repository;
 #[path = "restore/s3.rs"]

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::binary::Binary;
 use super::ca::{Ca, ServerFiles};
 use super::guard::Guard;
+use super::policies;
 use super::port;
 use super::running::Running;
 use super::skip::skipped;
@@ -24,7 +25,7 @@ pub const PLAIN: &str = "plain";
 /// Keeps each version of an object, also after it was deleted.
 pub const VERSIONED: &str = "versioned";
 
-/// A user by the rules of docs/backups.md#rights. Its name is its access key, and its secret has its name, too.
+/// A user with a policy of docs/backups.md#rights. Its name is its access key, and its secret has its name, too.
 #[derive(Clone, Copy, Debug)]
 pub enum User {
     /// May delete, as `forget` has to.
@@ -35,12 +36,18 @@ pub enum User {
 }
 
 impl User {
-    fn name(self) -> &'static str {
+    pub const ALL: [Self; 3] = [Self::Reader, Self::Writer, Self::Owner];
+
+    pub fn name(self) -> &'static str {
         match self {
             Self::Owner => "owner",
             Self::Writer => "writer",
             Self::Reader => "reader",
         }
+    }
+
+    pub fn secret(self) -> String {
+        format!("canary-{}", self.name())
     }
 }
 
@@ -73,6 +80,7 @@ impl S3 {
         let mut command = Command::new(PYTHON);
         command.args(["-c", SERVER]).arg(self.folder.path()).arg(self.port.to_string());
         let command = command.arg(&self.certificate.certificate).arg(&self.certificate.key);
+        let command = command.arg(policies::by_user().to_string());
         let mut running = Running::spawn(command);
         let guard = Guard::watch(running.pid(), self.folder.path());
         eventually(READY, "Swift is ready", || {
@@ -97,21 +105,13 @@ impl S3 {
 
     /// A command with a repository in this bucket, by the login of a user in files.
     pub fn with(&self, binary: Binary, bucket: &str, user: User) -> Binary {
-        let (id, secret) = (format!("backup:{}", user.name()), format!("canary-{}", user.name()));
         let binary = binary
             .set("CAULDRON_BACKUP_TO", self.repository(bucket))
             .set("SSL_CERT_FILE", self.ca.root().display());
-        let file = |name: &str, text: String| {
-            let path = self.folder.path().join(format!("{}-{name}", user.name()));
-            fs::write(&path, text + "\n").expect("a file with a login");
-            path.display().to_string()
-        };
-        binary
-            .set("AWS_ACCESS_KEY_ID_FILE", file("id", id))
-            .set("AWS_SECRET_ACCESS_KEY_FILE", file("secret", secret))
+        with_login(binary, self.folder.path(), user, &format!("backup:{}", user.name()))
     }
 
-    /// What it has denied, such as `backup:writer DeleteObject /plain/erp/…`.
+    /// What it has denied, such as `writer s3:DeleteObject /plain/erp/…`.
     pub fn denied(&self) -> Vec<String> {
         let log = self.server.as_ref().map(|(running, _)| running.log()).unwrap_or_default();
         log.lines().filter_map(|line| line.strip_prefix("denied: ")).map(str::to_owned).collect()
@@ -121,6 +121,18 @@ impl S3 {
     pub fn objects(&self) -> usize {
         count(&self.folder.path().join("devices"))
     }
+}
+
+/// A command with the login of a user, whose id and secret are in files of this folder.
+pub fn with_login(binary: Binary, folder: &Path, user: User, id: &str) -> Binary {
+    let file = |name: &str, text: &str| {
+        let path = folder.join(format!("{}-{name}", user.name()));
+        fs::write(&path, format!("{text}\n")).expect("a file with a login");
+        path.display().to_string()
+    };
+    binary
+        .set("AWS_ACCESS_KEY_ID_FILE", file("id", id))
+        .set("AWS_SECRET_ACCESS_KEY_FILE", file("secret", &user.secret()))
 }
 
 /// The repository behind this port, such as a proxy's.

@@ -1,13 +1,15 @@
-"""OpenStack Swift with its S3 API in one process, for tests: python3 -c … FOLDER PORT CERTIFICATE KEY.
+"""OpenStack Swift with its S3 API in one process, for tests: python3 -c … FOLDER PORT CERTIFICATE KEY POLICIES.
 
 Four servers of Debian's python3-swift on one device with one replica. The three behind the proxy listen on ports that the
-kernel chooses. There are two buckets, `plain` and `versioned`. Prints `ready` when it can be used, and each request that it
-denies. With TLS, because Swift does not know the chunked signatures that clients use without.
+kernel chooses. There are two buckets, `plain` and `versioned`. A filter enforces POLICIES, a JSON object of AWS policies by user, in
+which the bucket `backups` stands for both. Prints `ready` when it can be used, and each request that it denies. With TLS, because Swift does not know the chunked signatures that clients use without.
 """
 
+import json
 import os
 import re
 import sys
+from fnmatch import fnmatchcase
 
 import eventlet
 
@@ -18,7 +20,8 @@ from paste.deploy import loadapp  # noqa: E402
 from swift.common import swob, utils  # noqa: E402
 from swift.common.ring import RingBuilder  # noqa: E402
 
-folder, port, certificate, key = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
+folder, port, certificate, key = sys.argv[1], int(sys.argv[2]), *sys.argv[3:5]
+POLICIES = json.loads(sys.argv[5])
 # Of /etc/swift/swift.conf, which no test has.
 utils.HASH_PATH_PREFIX = utils.HASH_PATH_SUFFIX = b"test"
 
@@ -68,39 +71,41 @@ user_backup_writer = canary-writer .admin
 user_backup_reader = canary-reader .admin
 """
 
-# The rules of docs/backups.md#rights. Swift's own ACLs know only "write", which includes "delete".
-READ = {"GetBucketLocation", "ListBucket", "GetObject"}
-RIGHTS = {
-    "backup:owner": READ | {"PutObject", "DeleteLock", "DeleteObject"},
-    "backup:writer": READ | {"PutObject", "DeleteLock"},
-    "backup:reader": READ,
-}
 
-
-def action(method, path, query):
-    _, bucket, key = (path.split("/", 2) + ["", ""])[:3]
+def wanted(method, path, query):
+    """The action of a request, and its resource."""
+    _, _, key = (path.split("/", 2) + ["", ""])[:3]
+    reads = method in ("GET", "HEAD")
     if not key:
-        if method in ("GET", "HEAD"):
-            return "GetBucketLocation" if query.startswith("location") else "ListBucket"
-        return method + " of a bucket"
-    if method == "DELETE":
-        return "DeleteLock" if "/locks/" in "/" + key else "DeleteObject"
-    return {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject"}.get(method, method + " of an object")
+        action = "ListBucket" if reads else method + " of a bucket"
+        return "s3:GetBucketLocation" if query.startswith("location") else "s3:" + action, "arn:aws:s3:::backups"
+    action = "GetObject" if reads else {"PUT": "PutObject", "DELETE": "DeleteObject"}.get(method, method + " of an object")
+    return "s3:" + action, "arn:aws:s3:::backups/" + key
+
+
+def allows(policy, action, resource):
+    def matches(patterns, word):
+        return any(fnmatchcase(word, pattern) for pattern in ([patterns] if isinstance(patterns, str) else patterns))
+
+    return any(statement["Effect"] == "Allow" and matches(statement["Action"], action)
+               and matches(statement["Resource"], resource) for statement in policy["Statement"])
 
 
 class Rights:
-    """Refuses what the rules do not allow the user of the request, whose signature Swift examines after it."""
+    """Refuses what the policy of the request's user does not allow. Swift examines the signature after it. Swift's own access
+    lists know only "write", which includes "delete"."""
 
     def __init__(self, app):
         self.app = app
 
     def __call__(self, environment, start_response):
-        found = re.search(r"Credential=([^/]+)/", environment.get("HTTP_AUTHORIZATION", ""))
-        wanted = action(environment["REQUEST_METHOD"], environment["PATH_INFO"], environment.get("QUERY_STRING", ""))
-        allowed = RIGHTS.get(found and found[1])
-        if allowed is None or wanted in allowed:
+        found = re.search(r"Credential=backup:([^/]+)/", environment.get("HTTP_AUTHORIZATION", ""))
+        policy = POLICIES.get(found and found[1])
+        path = environment["PATH_INFO"]
+        action, resource = wanted(environment["REQUEST_METHOD"], path, environment.get("QUERY_STRING", ""))
+        if policy is None or allows(policy, action, resource):
             return self.app(environment, start_response)
-        print("denied:", found[1], wanted, environment["PATH_INFO"], flush=True)
+        print("denied:", found[1], action, path, flush=True)
         start_response("403 Forbidden", [("Content-Type", "application/xml")])
         return [b"<Error><Code>AccessDenied</Code><Message>Access Denied.</Message></Error>"]
 
