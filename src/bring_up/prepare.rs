@@ -129,7 +129,7 @@ async fn open(
         known_passwords: &known_passwords,
         password_works,
         restores: false,
-        check_requirements: &|| needed_for_creation(context).map(drop),
+        check_requirements: &|_| needed_for_creation(context).map(drop),
     })
     .await?;
     // Another pod may have created them in the meantime, with a password of its own.

@@ -46,8 +46,8 @@ pub struct DesiredSite<'a> {
     pub password_works: bool,
     /// True if a backup is restored: then a lost database is created again, and an existing one is inspected later.
     pub restores: bool,
-    /// Checks the preconditions of a creation.
-    pub check_requirements: &'a dyn Fn() -> Result<()>,
+    /// Checks the preconditions of a creation, given the server's version.
+    pub check_requirements: &'a dyn Fn(&str) -> Result<()>,
 }
 
 /// The result of provisioning.
@@ -92,7 +92,7 @@ pub async fn provision(wanted: &DesiredSite<'_>) -> Result<Provisioned> {
             _ => Err(refusal),
         };
     }
-    (wanted.check_requirements)()?;
+    (wanted.check_requirements)(maintenance.version())?;
     let is_ours = match (&facts.role, volume.known_install_id()?) {
         (Some(Some(text)), Some(id)) => *text == comment(&id),
         _ => false,

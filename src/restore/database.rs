@@ -8,6 +8,7 @@ use super::hold::Held;
 use super::load::{self, Loaded, Target};
 use super::run::Progress;
 use super::source::Source;
+use super::versions::Versions;
 use crate::config::database::Login;
 use crate::create::login::{self, LoginMode, Opened, known_passwords, login_mode};
 use crate::create::provision::{self, DesiredSite, Provisioned};
@@ -20,6 +21,7 @@ use crate::postgres;
 use crate::postgres::aside::{self, Obstacle};
 use crate::postgres::plain_dump::FirstRow;
 use crate::postgres::sql::sql_fault;
+use crate::postgres::version::major;
 use crate::record::schema;
 use crate::record::volume::{Volume, random_id, same_secret};
 use crate::site_state::decide::Names;
@@ -41,11 +43,17 @@ impl Note {
     }
 }
 
-/// Opens the site's database as its own role; with an administrator's login, creates it where it is absent.
+/// Opens the site's database as its own role; with an administrator's login, creates it where it is absent, unless the
+/// server is too old for the backup.
 ///
 /// # Errors
-/// 77 for a login that fails, 75 for temporary failures.
-pub async fn open(context: &Context<'_>, volume: &Volume, source: &Source) -> Result<(Opened, Own)> {
+/// 78 for a server that is too old; 77 for a login that fails, 75 for temporary failures.
+pub async fn open(
+    context: &Context<'_>,
+    volume: &Volume,
+    source: &Source,
+    versions: Versions,
+) -> Result<(Opened, Own)> {
     let read = || {
         site_config::inspect(&context.pod.bench, context.site)
             .map_err(|error| Fault::file(format!("cannot read sites/{}", context.site), &error))
@@ -78,7 +86,7 @@ pub async fn open(context: &Context<'_>, volume: &Volume, source: &Source) -> Re
         known_passwords: &known,
         password_works: false,
         restores: true,
-        check_requirements: &|| Ok(()),
+        check_requirements: &|version| versions.require(major(version), None),
     })
     .await?;
     let opened = login::open(context, &own, &[password]).await?;

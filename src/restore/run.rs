@@ -9,6 +9,7 @@ use super::hold::{Held, take};
 use super::settle::{forget_caches, make_bench, mute, write_keys};
 use super::source::{Checked, Source};
 use super::space;
+use super::versions::Versions;
 use crate::leader::context::Context;
 use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow, Result, Stopped, TRY_AGAIN};
@@ -63,8 +64,11 @@ pub async fn restore(
         // An interrupted load may be complete: only its own session can tell.
         space::check(context, &extent, request.files, request.database && earlier.is_none())?;
     }
-    let opened =
-        context.pod.shutdown.guard(async { Ok(database::open(context, &volume, source).await?) }).await?;
+    let opened = context
+        .pod
+        .shutdown
+        .guard(async { Ok(database::open(context, &volume, source, versions).await?) })
+        .await?;
     versions.require(major(opened.0.connection.version()), None)?;
     let held = context.pod.shutdown.guard(async { Ok(take(context, volume, opened).await?) }).await?;
     if let Some(earlier) = earlier.as_ref().filter(|earlier| earlier.complete) {
@@ -286,8 +290,11 @@ pub async fn undo(context: &Context<'_>) -> Flow<()> {
         return Err(Fault::foreign_data(cause, hint).into());
     }
     let none = Source::Archives(super::Archives::default());
-    let opened =
-        context.pod.shutdown.guard(async { Ok(database::open(context, &volume, &none).await?) }).await?;
+    let opened = context
+        .pod
+        .shutdown
+        .guard(async { Ok(database::open(context, &volume, &none, Versions::default()).await?) })
+        .await?;
     let held = context.pod.shutdown.guard(async { Ok(take(context, volume, opened).await?) }).await?;
     database::guarded(&held, database::undo(held.leadership.client())).await?;
     FileSwap::of(&context.pod.bench, context.site).put_back().await?;

@@ -6,7 +6,7 @@ use std::process::Command;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::stage::{Archived, content, files, new_stage, nothing_is_left, restore};
+use crate::stage::{Archived, DATABASE, content, files, new_stage, nothing_is_left, restore};
 use crate::support::binary::{Binary, Ended};
 use crate::support::snapshot::same;
 use crate::support::stage::Stage;
@@ -103,6 +103,21 @@ fn a_database_archive_that_is_something_else_is_refused_before_the_roles_stop() 
         let ended = case.refused(name, restore, (78, "backup-of-newer"));
         assert!(!ended.stderr.contains(LOCKED), "{name}: {ended}");
     }
+}
+
+#[test]
+fn an_empty_installation_stays_empty_if_its_server_is_too_old() {
+    let (archived, stage) = (Archived::new(), new_stage());
+    let dump = fs::read_to_string(archived.path("database.sql")).expect("a dump");
+    let newer = dump.replacen("-- Dumped from database version ", "-- Dumped from database version 9", 1);
+    fs::write(archived.path("x-newer.sql"), newer).expect("a dump");
+    let path = archived.path("x-newer.sql");
+    let refused = restore(&stage).argument("--database-archive").argument(&path.display().to_string());
+    refused.run().exits(78).refuses("backup-of-newer").says("nothing was changed");
+    assert!(!stage.postgres.database_exists(DATABASE));
+    let roles =
+        stage.postgres.run("postgres", &format!("select 1 from pg_roles where rolname = '{DATABASE}'"));
+    assert!(roles.is_empty(), "{roles:?}");
 }
 
 #[test]
