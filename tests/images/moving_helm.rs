@@ -75,9 +75,13 @@ fn in_old(reader: &Reader, script: &str) -> String {
 
 fn a_site_is_made(reader: &Reader) {
     reader.cluster.state().by_hand.extend(old_release());
+    let gunicorn = format!("{CLAIM}-gunicorn");
+    let has_gunicorn = || reader.cluster.state().pods.iter().any(|pod| pod.owner == gunicorn && pod.runs());
+    eventually(LONG, "the old gunicorn", || has_gunicorn().then_some(()));
+    in_old(reader, CONFIGURE);
+    // Scheduler and worker end without this configuration, and are started again.
     let runs = || reader.cluster.state().pods.iter().filter(|pod| pod.runs()).count() == old_release().len();
     eventually(LONG, "the old pods", || runs().then_some(()));
-    in_old(reader, CONFIGURE);
     // As in its templates/job-create-site.yaml.
     in_old(
         reader,
