@@ -68,7 +68,11 @@ fn commands(text: &str) -> Vec<Vec<String>> {
         let Some((before, after)) = line.split_once("cauldron-frappe ") else { continue };
         // An image's name, a path, a release.
         let is_ours = before.is_empty() || before.ends_with([' ', '/']) && !before.ends_with("charts/");
-        let words: Vec<String> = after.split(' ').take_while(typed).map(str::to_owned).collect();
+        let mut words: Vec<String> = after.split(' ').take_while(typed).map(str::to_owned).collect();
+        if words.len() < after.split(' ').count() && words.last().is_some_and(|word| word.starts_with("--")) {
+            // The value of this option is one of the shell's.
+            words.pop();
+        }
         let is_command =
             words.first().is_some_and(|word| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'));
         if is_ours && is_command && !line.contains("docker ") && !line.contains("helm ") {
