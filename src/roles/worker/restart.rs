@@ -1,10 +1,12 @@
 //! The restart of all workers after a migration, which is no failure.
 //!
 //! ```text
-//!                 the gate closes           the gate opens                  every pool has a worker
-//!   Steady ──────────────────────▶ Paused ─────────────────▶ Restarting ─────────────────────────────▶ Steady
-//!                                                                └── REGISTRATION_TIMEOUT: a failure ─────▶
+//!                 the gate closes           the gate opens                  every pool has a worker again
+//!   Steady ──────────────────────▶ Paused ─────────────────▶ Restarting ───────────────────────────────────▶ Steady
+//!                                                                └── REGISTRATION_TIMEOUT: then a failure is one ──▶
 //! ```
+//!
+//! The former workers may end after the gate has opened, so a check that finds them does not end the restart.
 
 use std::time::Instant;
 
@@ -18,27 +20,30 @@ pub enum Restart {
     Paused,
     Restarting {
         since: Instant,
+        /// A pool was without a worker since then.
+        were_gone: bool,
     },
 }
 
 impl Restart {
     /// Follows one check of the role, and marks its problem as planned while the workers restart.
     pub fn follow(&mut self, check: RoleCheck, pause: Option<PauseReason>, now: Instant) -> RoleCheck {
+        let is_gone = check.problem.is_some();
         *self = match (*self, pause) {
             (_, Some(PauseReason::Gate)) => Self::Paused,
-            (Self::Paused, None) if check.problem.is_some() => Self::Restarting { since: now },
-            (Self::Restarting { since }, None)
-                if check.problem.is_some() && now.duration_since(since) < REGISTRATION_TIMEOUT =>
+            (Self::Paused, None) => Self::Restarting { since: now, were_gone: is_gone },
+            (Self::Restarting { since, were_gone }, None)
+                if (is_gone || !were_gone) && now.duration_since(since) < REGISTRATION_TIMEOUT =>
             {
-                Self::Restarting { since }
+                Self::Restarting { since, were_gone: is_gone || were_gone }
             }
             _ => Self::Steady,
         };
         match self {
-            Self::Restarting { .. } => {
+            Self::Restarting { .. } if is_gone => {
                 RoleCheck { problem: Some("restarting after a migration".into()), is_planned: true, ..check }
             }
-            Self::Steady | Self::Paused => check,
+            _ => check,
         }
     }
 }
@@ -64,6 +69,16 @@ mod tests {
         assert!(planned(without(), None, 159));
         assert!(!planned(RoleCheck::default(), None, 159), "it works");
         assert!(!planned(without(), None, 159), "the next failure is one");
+    }
+
+    #[test]
+    fn workers_that_end_after_the_pause_are_restarting() {
+        let (mut restart, now) = (Restart::Paused, Instant::now());
+        let mut check = |check: RoleCheck| restart.follow(check, None, now);
+        assert_eq!(check(RoleCheck::default()).problem, None, "the former ones");
+        assert!(check(RoleCheck::failed("no worker")).is_planned);
+        assert_eq!(check(RoleCheck::default()).problem, None);
+        assert!(!check(RoleCheck::failed("no worker")).is_planned, "the next failure is one");
     }
 
     #[test]
