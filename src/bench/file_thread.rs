@@ -1,6 +1,6 @@
 //! File work on a thread of its own.
 //!
-//! The executor has one thread, which sends the leader's heartbeats, handles signals and answers the probes. Work on
+//! The executor has one thread, which sends the leader's heartbeats, handles signals and proxies requests. Work on
 //! many files (copying, syncing or deleting a tree) takes seconds on a slow disk or a busy machine.
 
 use crate::outcome::{BUG, Fault, Result};

@@ -1,6 +1,10 @@
 //! The health port: `/livez`, `/readyz`, `/startupz`, `?verbose`, `/status`, `/metrics`.
+//!
+//! It has a thread and an event loop of its own: behind 1,000 busy clients of the web port, an answer of the process's
+//! loop comes late. That the process's loop runs is one of the checks ([`MainLoop`]).
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
@@ -9,9 +13,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::Builder;
 
+use super::main_loop::MainLoop;
 use crate::config::Listen;
-use crate::outcome::{Fault, Result};
+use crate::outcome::{BUG, Fault, Result};
 use crate::status::checks::Check;
 use crate::status::handle::{Status, StatusHandle};
 use crate::status::metrics;
@@ -19,10 +25,17 @@ use crate::status::metrics;
 /// Short, because probes are few.
 const BACKLOG: u32 = 128;
 
-/// Binds the port, and serves it until the process ends.
+/// What the handlers share.
+#[derive(Clone)]
+struct Health {
+    status: StatusHandle,
+    main_loop: MainLoop,
+}
+
+/// Binds the port, and serves it until the process ends. The caller's event loop is the one that the probes ask.
 ///
 /// # Errors
-/// 78 if the port is taken.
+/// 78 if the port is taken; 70 if the thread cannot be started.
 pub fn start(listen: Listen, status: StatusHandle) -> Result<SocketAddr> {
     let listener = bind(listen, "CAULDRON_HEALTH_ADDR", BACKLOG)?;
     let address = listener.local_addr().unwrap_or(listen.address);
@@ -32,11 +45,27 @@ pub fn start(listen: Listen, status: StatusHandle) -> Result<SocketAddr> {
         .route("/startupz", get(|state, query| answer(state, query, Status::started)))
         .route("/status", get(status_page))
         .route("/metrics", get(exposition))
-        .with_state(status);
-    tokio::spawn(async move {
-        let _ = axum::serve(listener, router).await;
+        .with_state(Health { status, main_loop: MainLoop::current() });
+    let started = listener.into_std().and_then(|listener| {
+        thread::Builder::new().name("health".into()).spawn(move || {
+            if let Err(error) = serve(listener, router) {
+                tracing::error!(event = "health.failed", %error, "health port is closed");
+            }
+        })
     });
-    Ok(address)
+    started.map(|_| address).map_err(|error| {
+        Fault::new(
+            BUG,
+            format!("cannot start the thread of the health port: {error}"),
+            "raise the limit of processes",
+        )
+    })
+}
+
+/// Serves on an event loop of this thread.
+fn serve(listener: std::net::TcpListener, router: Router) -> std::io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async { axum::serve(TcpListener::from_std(listener)?, router).await })
 }
 
 /// Binds a listener; the default address falls back to IPv4 if the kernel has no IPv6.
@@ -75,7 +104,7 @@ fn listen_on(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> 
 }
 
 async fn answer(
-    State(status): State<StatusHandle>,
+    State(Health { status, main_loop }): State<Health>,
     RawQuery(query): RawQuery,
     checks: fn(&Status) -> Vec<Check>,
 ) -> Response {
@@ -84,6 +113,7 @@ async fn answer(
     };
     let status = status.read();
     let mut checks = checks(&status);
+    checks.insert(0, main_loop.check().await);
     if has_parameter("deep")
         && let Some(page) = &status.login_page
     {
@@ -108,12 +138,12 @@ async fn answer(
     (code, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
 }
 
-async fn status_page(State(status): State<StatusHandle>) -> Response {
+async fn status_page(State(Health { status, .. }): State<Health>) -> Response {
     let body = format!("{:#}\n", status.read().status());
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-async fn exposition(State(status): State<StatusHandle>) -> Response {
+async fn exposition(State(Health { status, .. }): State<Health>) -> Response {
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let status = status.read();
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());

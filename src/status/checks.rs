@@ -65,13 +65,14 @@ pub trait DeepCheck: std::fmt::Debug + Send + Sync {
 }
 
 impl Status {
-    /// The checks of `/livez`; they never depend on anything outside this process.
+    /// The checks of `/livez`; they never depend on anything outside this process. The health port adds
+    /// [`CheckName::Loop`] to the checks of every probe.
     pub fn live(&self) -> Vec<Check> {
         let silent = self.progress_at.elapsed();
         let is_stuck = self.phase == Phase::Bootstrapping && silent > STUCK_AFTER;
         let problem =
             is_stuck.then(|| format!("{}: no progress for {} min", self.detail(), silent.as_secs() / 60));
-        vec![Check::new(CheckName::Loop, None), Check::new(CheckName::Progress, problem)]
+        vec![Check::new(CheckName::Progress, problem)]
     }
 
     /// The checks of `/startupz`: the supervisor runs and its step makes progress, however long it takes.
