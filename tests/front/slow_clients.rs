@@ -10,6 +10,7 @@ use crate::support::binary::LONG;
 use crate::support::http;
 use crate::support::skip::skipped;
 use crate::support::stage::ready;
+use crate::support::wait::eventually;
 
 /// Both ends of 10,000 connections are on one machine, and our ends are in one process.
 const IDLE: usize = 10_000;
@@ -114,6 +115,37 @@ fn slow_readers_occupy_no_worker() {
     small.read_to_end(&mut answer).expect("an answer");
     assert!(answer.ends_with(b"0\r\n\r\n"), "{} bytes", answer.len());
     assert_eq!(stage.get("/api/method/ping"), 200);
+}
+
+/// The bytes that the kernel keeps for the clients of the port, from `/proc/net/tcp` (proc(5)).
+fn kept_by_the_kernel(port: u16) -> u64 {
+    let sockets =
+        ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
+    let ours = format!(":{port:04X}");
+    let unsent_bytes = |row: &str| {
+        let mut columns = row.split_whitespace().skip(1);
+        let (local, queues) = (columns.next()?, columns.nth(2)?);
+        local.ends_with(&ours).then(|| u64::from_str_radix(queues.split(':').next()?, 16).ok())?
+    };
+    sockets.iter().flat_map(|table| table.lines()).filter_map(unsent_bytes).sum()
+}
+
+#[test]
+fn the_kernel_keeps_little_for_a_client_that_reads_nothing() {
+    let stage = stage::new();
+    stage.created();
+    let folder = stage.bench.sites().join(SITE).join("public/files");
+    fs::create_dir_all(&folder).expect("public/files");
+    fs::File::create(folder.join("big.bin")).and_then(|file| file.set_len(20 << 20)).expect("a large file");
+    let _pod = stage.serving();
+    let mut client = connect(stage.port);
+    write!(client, "GET /files/big.bin HTTP/1.1\r\nHost: {SITE}\r\n\r\n").expect("a request");
+    let mut before = 0;
+    let kept_bytes = eventually(LONG, "the kernel takes no more", || {
+        let now = kept_by_the_kernel(stage.port);
+        (std::mem::replace(&mut before, now) == now && now > 0).then_some(now)
+    });
+    assert!(kept_bytes < 512 << 10, "{kept_bytes} bytes");
 }
 
 #[test]
