@@ -5,6 +5,7 @@
 //! killed supervisor left running are stopped first.
 
 mod data;
+mod initdb;
 mod leftover;
 mod postgres;
 pub mod private;

@@ -111,3 +111,16 @@ fn configured_servers_exclude_embedded_ones() {
     web(&bench, port::free()).run().exits(78).says("common_site_config.json");
     assert!(!data_folder(&bench).exists(), "nothing was touched");
 }
+
+#[test]
+fn a_full_disk_is_named_and_may_be_tried_again() {
+    if !nix::unistd::geteuid().is_root() {
+        return support::skip::skipped("a_full_disk_is_named", "needs root");
+    }
+    let bench = Bench::sample();
+    let data = data_folder(&bench);
+    fs::create_dir_all(&data).expect("a folder");
+    let mount = format!("mount -t tmpfs -o size=12m none {} && exec \"$@\"", data.display());
+    let full = web(&bench, port::free()).under(&["unshare", "-m", "sh", "-c", &mount, "sh"]).run();
+    full.exits(75).says("No space left on device").says("free some space");
+}

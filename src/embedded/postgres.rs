@@ -2,22 +2,22 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use super::data::DataFolder;
-use super::find_program;
+use super::{find_program, initdb};
 use crate::config::Config;
 use crate::config::database::Login;
 use crate::frappe::environment::ChildEnvironment;
-use crate::outcome::{Fault, Flow, Result, Stopped};
+use crate::outcome::{Fault, Flow, Result};
 use crate::supervise::process::Processes;
 use crate::supervise::signals::Shutdown;
-use crate::supervise::spawn::{Output, Spec};
+use crate::supervise::spawn::Spec;
 
-const SUPERUSER: &str = "postgres";
+/// The superuser of the cluster.
+pub(super) const SUPERUSER: &str = "postgres";
 /// Only a part of the socket's name.
 pub const PRIVATE_PORT: u16 = 5432;
 
@@ -38,61 +38,11 @@ pub async fn prepare(data: &DataFolder, processes: &Processes, shutdown: &Shutdo
         let unfinished = data.path.join("postgres.unfinished");
         // It is ours and was never started: initdb was interrupted.
         let _ = fs::remove_dir_all(&unfinished);
-        initdb(data, &binaries, &unfinished, &password, processes, shutdown).await?;
+        initdb::run(data, &binaries, &unfinished, &password, processes, shutdown).await?;
         fs::rename(&unfinished, &cluster)
             .map_err(|error| Fault::file(format!("cannot create {}", cluster.display()), &error))?;
     }
     Ok(Postgres { binaries, cluster, port: data.port("postgres.port")?, password })
-}
-
-async fn initdb(
-    data: &DataFolder,
-    binaries: &Path,
-    folder: &Path,
-    password: &SecretString,
-    processes: &Processes,
-    shutdown: &Shutdown,
-) -> Flow<()> {
-    let file = |error: &std::io::Error| Fault::file("cannot write the password for initdb", error);
-    let mut password_file = tempfile::NamedTempFile::new_in(&data.path).map_err(|e| file(&e))?;
-    std::io::Write::write_all(&mut password_file, password.expose_secret().as_bytes())
-        .map_err(|e| file(&e))?;
-    data.chown(password_file.path()).map_err(|e| file(&e))?;
-    let mut spec = Spec::new("initdb", binaries.join("initdb"));
-    let options = ["--encoding=UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256", "--no-instructions"];
-    spec.args = options.iter().map(Into::into).collect();
-    spec.args.extend(["-U".into(), SUPERUSER.into(), "-D".into(), folder.into()]);
-    spec.args.extend(["--pwfile".into(), password_file.path().into()]);
-    spec.env = ChildEnvironment::inherited().into_map();
-    spec.cwd = Some(data.path.clone());
-    spec.identity.clone_from(&data.identity);
-    // Otherwise it would write on in a folder that the next start deletes. Its own children end with their standard input.
-    spec.parent_death_signal = Some(Signal::SIGKILL);
-    spec.output = Output::Lines(std::sync::Arc::new(|line: crate::supervise::output::OutputLine<'_>| {
-        tracing::debug!(
-            event = "embedded.initdb_output",
-            step = "initdb",
-            "{}",
-            String::from_utf8_lossy(line.text)
-        );
-    }));
-    tracing::info!(event = "embedded.initdb_started", folder = %data.path.display(), "creating a PostgreSQL cluster");
-    let child = processes.spawn(&spec).map_err(|error| error.fault())?;
-    let exit = tokio::select! {
-        exit = child.exited() => exit,
-        signal = shutdown.stop_requested() => {
-            child.stop(Signal::SIGTERM, Duration::from_secs(5), shutdown.forced()).await;
-            return Err(Stopped::Signal(signal));
-        }
-    };
-    if exit.success() {
-        return Ok(());
-    }
-    Err(Fault::configuration(
-        format!("initdb {exit} in {}", data.path.display()),
-        "start again with CAULDRON_LOG_LEVEL=debug, and read its output in the log",
-    )
-    .into())
 }
 
 impl Postgres {
