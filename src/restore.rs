@@ -10,6 +10,7 @@
 //! roles from serving half a site (`record::restoring`, docs/restore.md#killed-on-the-way).
 
 mod archive;
+pub mod confirm;
 mod database;
 mod files;
 mod hold;

@@ -8,5 +8,6 @@
 //! ```
 
 pub mod compress;
+mod compressed_file;
 pub mod content_type;
 pub mod encoding;

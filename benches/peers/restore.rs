@@ -9,7 +9,7 @@ use super::lab::{Lab, NEW_SITE, Site};
 use super::report::{Row, Target};
 use super::samples::Samples;
 
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 4;
 
 /// Restores the newest backup of the repository.
 pub fn measure(lab: &Lab, site: &Site, repository: &Path) -> Row {
@@ -23,12 +23,20 @@ pub fn measure(lab: &Lab, site: &Site, repository: &Path) -> Row {
         files = folder.path().join("files").display()
     );
     let (mut own, mut other) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        other.push(wall_ms(lab, &mut by_hand(lab, site, &script, repository)));
-        own.push(wall_ms(
-            lab,
-            &mut ours(lab, site, &["restore", "newest", "--no-safety-backup", &id], repository),
-        ));
+    for round in 0..ROUNDS {
+        let words = ["restore", "newest", "--no-safety-backup", &id];
+        let mut both = [
+            (&mut own, ours(lab, site, &words, repository)),
+            (&mut other, by_hand(lab, site, &script, repository)),
+        ];
+        if round % 2 == 1 {
+            both.reverse();
+        }
+        for (samples, mut command) in both {
+            // What the last one wrote reaches the disk before the next one begins.
+            nix::unistd::sync();
+            samples.push(wall_ms(lab, &mut command));
+        }
     }
     lab.start(&mut by_hand(lab, site, "dropdb by_hand", repository)).end_ns_within(NEW_SITE);
     let samples = vec![Samples::new("ours", own), Samples::new("restic, psql", other)];

@@ -14,7 +14,7 @@ use crate::pod::Pod;
 use crate::record::restored::Restored;
 use crate::record::volume::Volume;
 use crate::restore::run::{self, Request};
-use crate::restore::{Archives, Source, repository};
+use crate::restore::{Archives, Source, confirm, repository};
 use crate::status::handle::{RoleName, StatusHandle};
 use crate::supervise::signals::Shutdown;
 use crate::take_backup;
@@ -63,7 +63,7 @@ async fn with_servers(site: &Site, arguments: Restore) -> Flow<()> {
 /// Takes a backup of the site that is about to be replaced.
 async fn safety(pod: &Pod, id: &str) -> Flow<()> {
     if pod.config.backup.to.is_none() {
-        return Err(run::unconfirmed(id, "no repository for a backup of it is configured").into());
+        return Err(confirm::unconfirmed(id, "no repository for a backup of it is configured").into());
     }
     let taken =
         take_backup::take(pod, &take_backup::Request { why: Why::BeforeRestore, beside: None }).await?;

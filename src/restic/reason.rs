@@ -104,9 +104,8 @@ const SIGNS: [(&str, Kind); 60] = [
 const NO_CONFIG: [&str; 5] =
     ["no such file", "does not exist", "nosuchkey", "not found", "repository does not exist"];
 
-/// Words that name a file of the repository, and words that say that it is gone or cut off, once restic has tried for long.
+/// Words that name a file of the repository: once restic has tried for long, it is gone or cut off.
 const PARTS: [&str; 4] = ["<data/", "<index/", "<snapshot/", "streampack: "];
-const CUT_OFF: &str = "unexpected eof";
 
 /// Classifies the end of a run.
 pub fn classify(ran: &Ran) -> Reason {
@@ -119,10 +118,15 @@ pub fn classify(ran: &Ran) -> Reason {
         Some((_, kind)) => *kind,
         None if ran.exit.is_none() => Kind::Unreachable,
         None if asks && says(&NO_CONFIG) => Kind::Absent,
-        None if says(&PARTS) && (says(&NO_CONFIG) || says(&[CUT_OFF])) => Kind::Damaged,
+        None if says(&PARTS) && (says(&NO_CONFIG) || lower.lines().any(is_cut_off)) => Kind::Damaged,
         None => Kind::Other,
     };
     Reason { kind, message: message(ran, sign.map(|(sign, _)| *sign)) }
+}
+
+/// True if a file of the repository ends within what is read, or before it; not for a connection that ends.
+fn is_cut_off(line: &str) -> bool {
+    line.ends_with("eof") && !line.contains("://")
 }
 
 /// The line that says most: a fatal one, else the one with the sign, else the last. A fatal line that lacks the sign (`unable

@@ -3,8 +3,8 @@
 //! A compressed file gets the time of its original, so that two builds from the same files are equal. It is renamed
 //! into its place: a file that exists is complete. Files that are up to date are left as they are.
 
-use std::fs::{self, Metadata};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,34 +13,16 @@ use std::time::Duration;
 
 use tokio::time::{Instant, interval_at};
 
-use super::encoding::{Encoding, is_current, is_worth_compressing};
-use crate::bench::atomic_file::tolerate_unsupported;
+pub use super::compressed_file::Written;
+use super::compressed_file::compress_file;
 use crate::sys::priority::lower_this_thread;
 
 type OnFile = dyn Fn() + Sync;
 
-/// Compresses all of these bytes.
-type Compressor = fn(&[u8]) -> io::Result<Vec<u8>>;
-
-/// The encodings that are made, the one with the smallest files first.
-const MADE: [(Encoding, Compressor); 2] = [(Encoding::Brotli, brotli), (Encoding::Gzip, gzip)];
-/// One second for 1 MB. 9 takes a sixth of that for 8 % more bytes, 11 twice that for 1.5 % less.
-const BROTLI_QUALITY: i32 = 10;
-const BROTLI_WINDOW: i32 = 22;
 /// Each thread uses about 40 MB.
 const MAX_THREADS: usize = 4;
 /// The time between two reports.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
-
-/// What was written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Written {
-    /// Files that have compressed files now and had none before.
-    pub files: u64,
-    pub original_bytes: u64,
-    /// The sum of the smallest compressed files.
-    pub compressed_bytes: u64,
-}
 
 /// Compresses the files below some folders, on several threads of low priority. Links are not followed. Folders that
 /// do not exist are skipped. `on_file` is called after each file; `report` gets the number of files that are done, and of
@@ -126,16 +108,6 @@ impl Work {
     }
 }
 
-impl Written {
-    fn and(self, other: Self) -> Self {
-        Self {
-            files: self.files + other.files,
-            original_bytes: self.original_bytes + other.original_bytes,
-            compressed_bytes: self.compressed_bytes + other.compressed_bytes,
-        }
-    }
-}
-
 /// Finds the files that are worth compressing.
 fn find(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
@@ -158,60 +130,6 @@ fn find(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
 /// Source maps are for developers' tools, which load each once, and they are as large as all the rest.
 fn is_source_map(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "map")
-}
-
-fn compress_file(path: &Path) -> io::Result<Written> {
-    let original = fs::metadata(path)?;
-    let has = |(encoding, _): &(Encoding, Compressor)| {
-        fs::metadata(encoding.beside(path)).is_ok_and(|compressed| is_current(&compressed, &original))
-    };
-    if !is_worth_compressing(path, original.len()) || MADE.iter().all(has) {
-        return Ok(Written::default());
-    }
-    let bytes = fs::read(path)?;
-    let mut smallest = None;
-    for (encoding, compressor) in MADE {
-        let compressed = compressor(&bytes)?;
-        if compressed.len() < bytes.len() / 10 * 9 {
-            write_beside(path, &original, encoding, &compressed)?;
-            smallest = smallest.or(Some(compressed.len() as u64));
-        }
-    }
-    Ok(smallest.map_or_else(Written::default, |compressed_bytes| Written {
-        files: 1,
-        original_bytes: original.len(),
-        compressed_bytes,
-    }))
-}
-
-fn brotli(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let mut compressed = Vec::with_capacity(bytes.len() / 3);
-    let parameters = brotli::enc::BrotliEncoderParams {
-        quality: BROTLI_QUALITY,
-        lgwin: BROTLI_WINDOW,
-        size_hint: bytes.len(),
-        ..Default::default()
-    };
-    brotli::BrotliCompress(&mut &*bytes, &mut compressed, &parameters)?;
-    Ok(compressed)
-}
-
-fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let compressed = Vec::with_capacity(bytes.len() / 3);
-    let mut encoder = flate2::write::GzEncoder::new(compressed, flate2::Compression::best());
-    encoder.write_all(bytes)?;
-    encoder.finish()
-}
-
-fn write_beside(path: &Path, original: &Metadata, encoding: Encoding, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    let mut file = tempfile::Builder::new().prefix(".cauldron-").tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    // A mount may determine the modes, or not support times. The file is then newer than its original.
-    tolerate_unsupported(file.as_file().set_permissions(original.permissions()))?;
-    tolerate_unsupported(file.as_file().set_modified(original.modified()?))?;
-    file.persist(encoding.beside(path)).map_err(|error| error.error)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -64,6 +64,7 @@ fn messages_are_classified() {
     assert_eq!(kind(&[ssh, "Fatal: unable to start the sftp session, error: EOF"]), Kind::Unreachable);
     for damaged in [
         "cannot dump file: ReadFull(<data/99e770d71a>): unexpected EOF",
+        "loading tree for snapshot \"latest\" failed: ReadFull(<data/99e770d71a>): EOF",
         "cannot dump file: ReadFull(<data/99e770d71a>): open /b/data/99/99e7: no such file or directory",
         "Load(<data/99e770d71a>, 0, 0) failed: The specified key does not exist.",
         "Fatal: load <index/c82547d9e1>: invalid data returned",
@@ -77,6 +78,7 @@ fn messages_are_classified() {
         assert_eq!(kind(&[damaged, "Fatal: There were 2 errors"]), Kind::Damaged, "{damaged}");
     }
     assert_eq!(kind(&["Post \"https://h/\": unexpected EOF"]), Kind::Other);
+    assert_eq!(kind(&["Load(<data/99e770d71a>, 0, 0) failed: Get \"https://h/\": EOF"]), Kind::Other);
     assert_eq!(kind(&["something else"]), Kind::Other);
 }
 
