@@ -63,10 +63,10 @@ lint: install-build install-lint
 
 ## Packs a release into target/release-VERSION (docs/release.md): binaries, images, chart, parts, checksums. Publishes nothing. Needs root.
 release: install-build install-release
+	tools/pack --check target/release-$(VERSION)
 	tools/release amd64 target/cauldron-frappe-amd64
 	tools/release arm64 target/cauldron-frappe-arm64
 	tools/pack target/cauldron-frappe-amd64 target/cauldron-frappe-arm64 target/release-$(VERSION)
-	tools/check-pack target/release-$(VERSION)
 
 ## Checks before a release: list of parts, two identical builds, the arm64 binary, the Dockerfile's build. Needs root.
 release-check: install-build install-release

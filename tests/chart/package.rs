@@ -83,16 +83,18 @@ fn the_archive_renders_as_the_folder_and_the_layout_has_it() {
     assert!(blob(&layout, &manifest["layers"][0]) == std::fs::read(&archive).expect("the archive"));
 }
 
+fn gpg(home: &Path, words: &[&str]) -> Vec<u8> {
+    let output = Command::new("gpg").args(["--batch", "--homedir"]).arg(home).args(words).output();
+    let output = output.expect("gpg runs (make install-images)");
+    succeeds(&output);
+    output.stdout
+}
+
 #[test]
 fn a_key_signs_it() {
     const TEST: &str = "a_key_signs_it";
     let home = tempfile::tempdir().expect("a folder");
-    let gpg = |words: &[&str]| {
-        let output = Command::new("gpg").args(["--batch", "--homedir"]).arg(home.path()).args(words).output();
-        let output = output.expect("gpg runs (make install-images)");
-        succeeds(&output);
-        output.stdout
-    };
+    let gpg = |words: &[&str]| gpg(home.path(), words);
     gpg(&["--passphrase", "", "--quick-generate-key", "Test <test@example.com>", "rsa3072", "sign", "never"]);
     let [secret, public] = ["secret.gpg", "public.gpg"].map(|name| home.path().join(name));
     std::fs::write(&secret, gpg(&["--export-secret-keys"])).expect("a file");
@@ -122,13 +124,66 @@ fn a_key_signs_it() {
     assert!(
         blob(&layout, &manifest["layers"][1]) == std::fs::read(file(folder.path(), ".prov")).expect("a file")
     );
-    // The controls: another archive is not the signed one, and a key without its file is an error.
+    // The control: another archive is not the signed one.
     let mut other = std::fs::read(&archive).expect("the archive");
     other.push(0);
     std::fs::write(&archive, other).expect("a file");
     assert!(!verify().status.success());
-    let (_, refused) = packed(TEST, &[("HELM_SIGN_KEY", "Test")]).expect("Helm");
-    assert!(
-        !refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("HELM_SIGN_KEYRING")
-    );
+}
+
+/// Variables, and the exit code and the sentence that they give.
+type Case<'a> = (&'a [(&'a str, &'a str)], i32, &'a str);
+
+fn key(name: &str) -> (&str, &str) {
+    ("HELM_SIGN_KEY", name)
+}
+
+fn keyring(file: &str) -> (&str, &str) {
+    ("HELM_SIGN_KEYRING", file)
+}
+
+fn phrase(file: &str) -> (&str, &str) {
+    ("HELM_SIGN_PASSPHRASE_FILE", file)
+}
+
+/// It would look like a release without a key.
+#[test]
+fn nothing_is_left_of_an_archive_that_cannot_be_signed() {
+    const TEST: &str = "nothing_is_left_of_an_archive_that_cannot_be_signed";
+    let home = tempfile::tempdir().expect("a folder");
+    let [secret, empty, none] =
+        ["secret.gpg", "empty.gpg", "none"].map(|name| home.path().join(name).display().to_string());
+    let gpg = |words: &[&str]| gpg(home.path(), words);
+    let passphrase = ["--pinentry-mode", "loopback", "--passphrase", "right"];
+    gpg(&[&passphrase[..], &["--quick-generate-key", "Test <test@example.com>", "rsa3072", "sign", "never"]]
+        .concat());
+    std::fs::write(&secret, gpg(&[&passphrase[..], &["--export-secret-keys"]].concat())).expect("a file");
+    std::fs::write(&empty, "").expect("a file");
+    let [right, wrong] = ["right", "wrong"].map(|passphrase| {
+        let file = home.path().join(passphrase);
+        std::fs::write(&file, passphrase).expect("a file");
+        file.display().to_string()
+    });
+    let cases: [Case; 8] = [
+        (&[key("Test")], 64, "HELM_SIGN_KEY needs HELM_SIGN_KEYRING"),
+        (&[keyring(&secret)], 64, "nothing would be signed"),
+        (&[key("Test"), keyring(&none)], 66, "HELM_SIGN_KEYRING"),
+        (&[key("Test"), keyring(&secret), phrase(&none)], 66, "HELM_SIGN_PASSPHRASE_FILE"),
+        (&[key("Test"), keyring(&empty)], 65, "helm package"),
+        (&[key("Other"), keyring(&secret), phrase(&right)], 65, "private key not found"),
+        (&[key("Test"), keyring(&secret), phrase(&wrong)], 65, "HELM_SIGN_PASSPHRASE_FILE its passphrase"),
+        (&[key("Test"), keyring(&secret)], 65, "HELM_SIGN_PASSPHRASE_FILE its passphrase"),
+    ];
+    for (variables, code, sentence) in cases {
+        let Some((folder, output)) = packed(TEST, variables) else { return };
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(code) && said.contains(sentence), "{variables:?}: {output:?}");
+        assert_eq!(said.lines().count(), 1, "a sentence, not a traceback: {said}");
+        assert!(std::fs::read_dir(folder.path()).expect("a folder").next().is_none(), "{variables:?}");
+    }
+    // The control: with the right passphrase it is signed.
+    let signed = [key("Test"), keyring(&secret), phrase(&right)];
+    let (folder, output) = packed(TEST, &signed).expect("Helm");
+    succeeds(&output);
+    file(folder.path(), ".prov");
 }
