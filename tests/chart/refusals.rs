@@ -143,3 +143,31 @@ fn an_autoscaler_with_more_least_than_most_is_refused() {
         assert!(refusal.contains("set maxReplicas to 7 or more"), "{refusal}");
     }
 }
+
+/// An API server refuses the whole pod.
+#[test]
+fn two_entries_of_one_name_in_a_pod_are_refused() {
+    let Some(chart) = Chart::new("two_entries_of_one_name_in_a_pod_are_refused") else { return };
+    let volume = |name: &str| json!([{"name": name, "emptyDir": {}}]);
+    let container = |name: &str| json!([{"name": name, "image": "registry.example.com/probe:1"}]);
+    let mount = |path: &str| json!([{"name": "own", "mountPath": path}]);
+    let own = chart.clone().set("frappe.extraVolumes", volume("own"));
+    own.clone()
+        .set("frappe.extraVolumeMounts", mount("/own"))
+        .set("frappe.web.extraVolumeMounts", mount("/too"))
+        .objects();
+    for (refused, told) in [
+        (own.clone().set("frappe.web.extraVolumes", volume("own")), "extraVolumes of frappe or frappe.web"),
+        (chart.clone().set("frappe.extraVolumes", volume("frappe-data")), "name frappe-data"),
+        (own.clone().set("frappe.extraVolumeMounts", mount("/tmp/")), "mountPath /tmp"),
+        (
+            chart.clone().set("frappe.socketio.extraVolumeMounts", mount("/own")),
+            "a volume own that the pod does not have",
+        ),
+        (chart.clone().set("frappe.extraInitContainers", container("wait-deps")), "name wait-deps"),
+        (chart.clone().set("frappe.web.extraContainers", container("frappe")), "name frappe"),
+    ] {
+        let refusal = refused.refusal();
+        assert!(refusal.contains(told), "{told}: {refusal}");
+    }
+}

@@ -4,7 +4,7 @@ a restore or a verification (role backup) "restore" or "verify" as "task". Every
 same image with another argument. The variables of all roles are in cauldron-frappe.env; only cauldron-frappe.leaderEnv and .restoreEnv have logins
 of administrators.
 */}}
-{{- define "cauldron-frappe.pod" -}}
+{{- define "cauldron-frappe.podText" -}}
 {{- $root := .root }}{{- $role := .role }}{{- $task := .task | default "" }}
 {{- $f := $root.Values.frappe }}
 {{- $one := or (eq $role "bootstrap") (eq $role "backup") }}
