@@ -46,6 +46,7 @@ mod proxy_protocol;
 mod read_ahead;
 mod refusals;
 mod route;
+mod request_body;
 mod server;
 mod shared;
 mod slots;

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper::{Request, Response};
@@ -27,6 +26,7 @@ use super::h2_resets::{Frames, REFUSED_STREAM};
 use super::https_redirect;
 use super::parse_errors::Reason;
 use super::proxy_protocol::client_of;
+use super::request_body::RequestBody;
 use super::shared::Shared;
 use super::stream_wait::StreamExecutor;
 use crate::clients::address::Peer;
@@ -87,11 +87,9 @@ impl Service<Request<Incoming>> for RequestService {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (shared, peer, active) = (self.shared.clone(), self.peer, self.conn.begin_request());
+        let request = RequestBody::of(request);
         match self.port {
-            Port::Site => {
-                let request = request.map(Either::Left);
-                Box::pin(async move { Ok(answer(&shared, peer, active, request).await) })
-            }
+            Port::Site => Box::pin(async move { Ok(answer(&shared, peer, active, request).await) }),
             Port::Redirect => Box::pin(async move {
                 let _active = active;
                 Ok(https_redirect::answer(&shared, peer, &request).await)

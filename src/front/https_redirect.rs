@@ -5,12 +5,12 @@
 //! A host that is not the site's is redirected to the site's own name, so that no link leads elsewhere, and one that
 //! the web port refuses gets its 404. Each connection has one request, and counts as one of the web port's connections.
 
-use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::answer::Body;
 use super::proxy::origin_form;
+use super::request_body::RequestBody;
 use super::shared::Shared;
 use crate::clients::address::{Client, Peer};
 use crate::config::hosts::{Hosts, name_of};
@@ -22,7 +22,7 @@ use crate::static_files::static_file::serve;
 const CHALLENGES: &str = "/.well-known/acme-challenge/";
 
 /// Answers the one request of a connection.
-pub async fn answer(shared: &Shared, peer: Peer, request: &Request<Incoming>) -> Response<Body> {
+pub async fn answer(shared: &Shared, peer: Peer, request: &Request<RequestBody>) -> Response<Body> {
     shared.metrics.redirects.inc();
     let answered = match Client::of(request, peer, &shared.settings.trusted) {
         Some(client) => respond(shared, &client, request).await,
@@ -39,7 +39,7 @@ pub async fn answer(shared: &Shared, peer: Peer, request: &Request<Incoming>) ->
 async fn respond(
     shared: &Shared,
     client: &Client,
-    request: &Request<Incoming>,
+    request: &Request<RequestBody>,
 ) -> Result<Response<Body>, RequestError> {
     let (hosts, path) = (&shared.settings.hosts, request.uri().path());
     // The target `*` of OPTIONS would become a part of the host.
@@ -71,7 +71,7 @@ async fn challenge(
     shared: &Shared,
     site: String,
     token: &str,
-    request: &Request<Incoming>,
+    request: &Request<RequestBody>,
 ) -> Result<Response<Body>, RequestError> {
     let is_token =
         !token.is_empty() && token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));

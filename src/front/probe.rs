@@ -5,13 +5,14 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Either, Empty};
+use http_body_util::BodyExt;
 use hyper::header::HOST;
 use hyper::{Request, StatusCode};
 use tokio::time::timeout;
 
 use super::conn::Conn;
 use super::dispatch::answer;
+use super::request_body::RequestBody;
 use super::shared::Shared;
 use crate::clients::address::Peer;
 
@@ -43,7 +44,7 @@ impl Probe {
             let _permit = shared.connections.permit().await;
             let peer = Peer { address: (Ipv4Addr::LOCALHOST, 0).into(), tls: shared.tls.is_some() };
             let request = Request::get(path).header(HOST, site).extension(Probing { site: site.into() });
-            let request = request.body(Either::Right(Empty::new())).map_err(|error| error.to_string())?;
+            let request = request.body(RequestBody::empty()).map_err(|error| error.to_string())?;
             let response = answer(&shared, peer, Conn::new(None).begin_request(), request).await;
             let status = response.status();
             response.into_body().collect().await.map_err(|error| error.to_string())?;

@@ -23,7 +23,8 @@ use super::bounds::{HOLD_TIMEOUT, MAX_SENDS, MAX_STARTS};
 use super::exchange::{Exchange, ms};
 use super::gzip_body;
 use super::read_ahead::with_read_ahead;
-use super::spool::{RequestBody, Spooled, spool};
+use super::request_body::RequestBody;
+use super::spool::{Spooled, spool};
 use super::streaming;
 use super::upstream::{Failure, Reply, UpstreamTime};
 use crate::backoff::Backoff;
@@ -60,7 +61,7 @@ pub async fn forward_to_frappe(
     let (head, body) = request.into_parts();
     let is_chunked = head.headers.contains_key(header::TRANSFER_ENCODING);
     let mut examiner = shared.logins.examiner(&head.uri, &head.headers);
-    let body = spool(body, &head.headers, shared, &mut examiner).await?;
+    let body = spool(body, shared, &mut examiner).await?;
     let is_shared = shared.unlisted_proxy.is_shared(client.address);
     let attempt = shared.logins.admit(examiner, site, client.address, is_shared).await?;
     let mut headers = upstream_headers(&head.headers, head.version, client, site, &exchange.id);

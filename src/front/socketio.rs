@@ -15,10 +15,11 @@ use tokio::io::copy_bidirectional;
 use tokio::time::timeout;
 
 use super::answer::{Body, Content};
+use super::request_body::RequestBody;
 use super::exchange::Exchange;
 use super::proxy::origin_form;
 use super::shared::Shared;
-use super::spool::{RequestBody, spool};
+use super::spool::spool;
 use crate::clients::address::Client;
 use crate::config::hosts::name_of;
 use crate::headers::forwarded::{strip_hop_headers, upstream_headers};
@@ -53,7 +54,7 @@ pub async fn forward(
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     }
     let (head, body) = request.into_parts();
-    let spooled = spool(body, &head.headers, shared, &mut None).await?;
+    let spooled = spool(body, shared, &mut None).await?;
     let mut forwarded = Request::new(spooled.body());
     *forwarded.method_mut() = head.method;
     *forwarded.uri_mut() = origin_form(&head.uri);

@@ -2,18 +2,17 @@
 //! thread of Frappe. Large bodies go to an unnamed file.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt, Either, Empty};
-use hyper::body::{Body as _, Frame, Incoming};
-use hyper::header::{self, HeaderMap};
-use tokio::time::timeout;
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Frame};
 
 use super::answer::{Body, Content};
 use super::bounds::{MAX_REQUEST_IN_MEMORY_BYTES, MIN_REQUEST_BYTES};
 use super::client_timeout::ClientTimeout;
 use super::metrics::DropReason;
+use super::request_body::RequestBody;
 use super::shared::Shared;
 use crate::buffers::budget::{Charge, Kind, Place};
 use crate::buffers::keeping::keeping;
@@ -26,13 +25,6 @@ use crate::static_files::file_body::FileBody;
 
 /// Bytes that are written at once; each write takes a thread.
 const WRITE_BYTES: usize = 256 * 1024;
-/// `lingering_time` and `lingering_timeout` of nginx.
-const LINGER_TIMEOUT: Duration = Duration::from_secs(30);
-const LINGER_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The body of a request: of a client, or of our own probe.
-pub type RequestBody = Either<Incoming, Empty<Bytes>>;
-
 /// A complete body, which can be sent several times.
 #[derive(Clone, Debug)]
 pub enum Spooled {
@@ -62,7 +54,6 @@ impl Spooled {
 /// The error that the client gets.
 pub async fn spool(
     mut body: RequestBody,
-    headers: &HeaderMap,
     shared: &Shared,
     examiner: &mut Option<Examiner>,
 ) -> Result<Spooled, RequestError> {
@@ -70,24 +61,14 @@ pub async fn spool(
     let limit = shared.settings.body_limit_bytes.unwrap_or(u64::MAX).min(room_bytes);
     let announced = body.size_hint().lower();
     // A client with Expect: 100-continue is refused before it sends any of the body.
-    if announced > limit && headers.contains_key(header::EXPECT) {
+    if announced > limit {
         return Err(RequestError::BodyTooLarge);
     }
-    let spooled = if announced > limit {
-        Err(RequestError::BodyTooLarge)
-    } else {
-        Receiver::new(shared, announced).receive(&mut body, limit, examiner).await
-    };
-    if matches!(spooled, Err(RequestError::BodyTooLarge | RequestError::NoSpace | RequestError::Busy)) {
-        tokio::spawn(timeout(LINGER_TIMEOUT, linger(body)));
+    let spooled = Receiver::new(shared, announced).receive(&mut body, limit, examiner).await;
+    if matches!(spooled, Err(RequestError::BodyTooSlow)) {
+        body.abandon();
     }
     spooled
-}
-
-/// Reads and discards the rest of a refused body. A connection that is closed with unread bytes is reset, and the
-/// response is lost with it (RFC 9112, 9.6): a browser would show a broken connection instead of the 413.
-async fn linger(mut body: RequestBody) {
-    while let Ok(Some(Ok(_))) = timeout(LINGER_IDLE_TIMEOUT, body.frame()).await {}
 }
 
 /// A body that is being received.

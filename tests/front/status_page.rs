@@ -1,5 +1,8 @@
 //! The status page before the site is ready: progress, and no internal details.
 
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+
 use nix::sys::signal::Signal;
 
 use crate::stage::{self, SITE};
@@ -58,4 +61,28 @@ fn a_failed_start_is_shown_without_its_reason() {
     assert_eq!(page.status, 503);
     assert!(page.body.contains("Something went wrong") && !page.body.contains("password"), "{}", page.body);
     drop(pod);
+}
+
+#[test]
+fn a_large_body_that_is_not_wanted_does_not_hide_the_answer() {
+    let mut stage = stage::new();
+    stage.postgres.stop();
+    let mut pod = stage.web().start();
+    pod.answers("/livez", 200);
+    for (path, status) in
+        [("/api/method/upload_file", 503), ("/assets/assets.json", 405), ("/files/../a", 404)]
+    {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, stage.port)).expect("a connection");
+        let body = vec![b'a'; 32 << 20];
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).expect("a head");
+        // A connection that is reset fails here.
+        stream.write_all(&body).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+    }
 }
