@@ -23,6 +23,7 @@ use super::connection_end::run_to_end;
 use super::connections::Permit;
 use super::dispatch::answer;
 use super::h2_resets::{Frames, REFUSED_STREAM};
+use super::handshake::handshake;
 use super::https_redirect;
 use super::parse_errors::Reason;
 use super::proxy_protocol::client_of;
@@ -64,7 +65,8 @@ pub async fn serve(
     let service = RequestService { shared: shared.clone(), peer, port, conn: Conn::new(permit) };
     match tls {
         Some(tls) => {
-            let Ok(stream) = Box::pin(tls.accept(socket.clone())).await else { return };
+            let shaken = Box::pin(handshake(tls, socket.clone(), &service.shared, address)).await;
+            let Some(stream) = shaken else { return };
             Box::pin(serve_http(stream, socket, service, accepted)).await;
         }
         None => serve_http(socket.clone(), socket, service, accepted).await,

@@ -1,7 +1,7 @@
 //! Requests that hyper rejects before the service sees them. They are counted, and logged with the peer's address.
 //!
 //! hyper answers 400, 414 or 431 by itself, and the connection ends with the reason. With HTTP/2 only the stream
-//! ends, and the frame that resets it is the only indication (`h2_resets`).
+//! ends, and the frame that resets it is the only indication (`h2_resets`). Failed handshakes of TLS are counted here, too.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -15,13 +15,15 @@ pub enum Reason {
     TooLarge,
     Http2,
     ProxyHeader,
+    Handshake,
 }
 
-const LABELS: [[(&str, &str); 2]; 4] = [
+const LABELS: [[(&str, &str); 2]; 5] = [
     [("protocol", "http1"), ("reason", "malformed")],
     [("protocol", "http1"), ("reason", "too_large")],
     [("protocol", "http2"), ("reason", "malformed")],
     [("protocol", "proxy"), ("reason", "malformed")],
+    [("protocol", "tls"), ("reason", "handshake")],
 ];
 
 /// The count of each reason.

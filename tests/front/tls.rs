@@ -8,9 +8,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::bounds::is_ended;
+use crate::budgets::metric;
 use crate::stage::{self, SITE};
 use crate::support::binary::{LONG, event};
 use crate::support::ca::Ca;
+use crate::support::http;
 use crate::support::skip::skipped;
 use crate::support::stage::ready;
 use crate::support::wait::eventually;
@@ -125,4 +127,44 @@ fn clients_that_stall_during_or_after_the_handshake_are_disconnected() {
         eventually(MAX_WAIT, "a silent client is disconnected", || client.try_wait().expect("a state"));
     }
     eventually(LONG, "their connections are released", || (descriptors() < before + 10).then_some(()));
+}
+
+#[test]
+fn failed_handshakes_are_counted_and_slow_ones_give_way_at_the_limit() {
+    let stage = stage::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = Ca::new().issue(&[SITE.to_owned()], folder.path(), None);
+    let binary = stage.web().set("CAULDRON_TLS_CERT", files.certificate.display());
+    let binary = binary.set("CAULDRON_TLS_KEY", files.key.display());
+    // So few open files that the web port has 48 connections.
+    let pod = ready(binary.under(&["prlimit", "--nofile=256:256"]));
+    // A client that speaks plain HTTP, and one that distrusts the certificate; and checks of a load balancer.
+    let plain = http::exchange(stage.port, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").expect("a connection");
+    assert!(!plain.starts_with(b"HTTP/"), "{plain:?}");
+    for _ in 0..3 {
+        drop(TcpStream::connect(("127.0.0.1", stage.port)).expect("a connection"));
+    }
+    let url = format!("https://{SITE}:{}/", stage.port);
+    let resolve = format!("{SITE}:{}:127.0.0.1", stage.port);
+    let curl = |insecure: &str| {
+        let mut command = Command::new("curl");
+        command.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "--resolve", &resolve, insecure, &url]);
+        String::from_utf8(command.output().expect("curl").stdout).expect("text")
+    };
+    assert_eq!(curl("--no-progress-meter"), "000");
+    let failed = "http_unparsed_requests_total{protocol=\"tls\",reason=\"handshake\"}";
+    eventually(LONG, "both are counted", || (metric(&pod, failed) == 2).then_some(()));
+    pod.event("request.invalid");
+    let begun: Vec<TcpStream> = (0..metric(&pod, "http_connections_limit") + 10)
+        .map(|_| {
+            let mut stream = TcpStream::connect(("127.0.0.1", stage.port)).expect("a connection");
+            stream.write_all(&[0x16, 3, 1, 2, 0, 1, 0]).expect("a beginning");
+            stream
+        })
+        .collect();
+    eventually(LONG, "they give way", || {
+        (metric(&pod, "http_clients_let_go_total{reason=\"idle_at_limit\"}") > 0).then_some(())
+    });
+    assert_ne!(curl("--insecure"), "000");
+    drop(begun);
 }
