@@ -57,6 +57,7 @@ mod stream_wait;
 mod streaming;
 mod tally;
 mod upstream;
+mod websocket;
 
 pub use self::probe::Probe;
 pub use self::server::Front;

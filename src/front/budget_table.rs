@@ -32,6 +32,7 @@ pub fn numbers() -> Vec<(&'static str, Vec<String>)> {
         ("time without a further request", vec![head_time]),
         ("HTTP/2 streams of a connection", vec![MAX_STREAMS.to_string()]),
         ("HTTP/2 streams in progress", vec![MAX_SHARED_STREAMS.to_string(), MAX_WAITING_STREAMS.to_string()]),
+        ("WebSockets, and polls over HTTP/2", vec![MAX_WAITING_STREAMS.to_string()]),
         ("progress of a request's body", vec![size(MIN_REQUEST_BYTES), window.clone()]),
         ("progress of a response", vec![size(MIN_RESPONSE_BYTES), window]),
         ("bytes of a request's body", Vec::new()),

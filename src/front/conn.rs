@@ -73,6 +73,11 @@ impl Activity {
 }
 
 impl ActiveRequest {
+    /// The connection, for a WebSocket.
+    pub fn connection(&self) -> Arc<Conn> {
+        self.0.clone()
+    }
+
     /// The shares of the connection, if it is an HTTP/2 connection.
     pub fn http2(&self, version: hyper::Version, shared: &Shared) -> Option<&Http2> {
         let create = || Http2 {

@@ -16,12 +16,13 @@ pub enum Reason {
     GunicornFull,
     StreamsFull,
     ConnectionStreams,
+    WebSocketsFull,
     GunicornAway,
     Timeout,
 }
 
 /// The reasons as labels, in their order.
-const LABELS: [&str; 9] = [
+const LABELS: [&str; 10] = [
     "body_too_large",
     "body_too_slow",
     "spool_full",
@@ -29,6 +30,7 @@ const LABELS: [&str; 9] = [
     "gunicorn_full",
     "streams_full",
     "connection_streams",
+    "websockets_full",
     "gunicorn_away",
     "timeout",
 ];
@@ -43,6 +45,7 @@ impl Reason {
             RequestError::NoSpace => Self::DiskFull,
             RequestError::TooManyWaiting => Self::GunicornFull,
             RequestError::TooManyStreams => Self::StreamsFull,
+            RequestError::TooManyWebSockets => Self::WebSocketsFull,
             RequestError::Unavailable | RequestError::KeepsFailing => Self::GunicornAway,
             RequestError::Timeout => Self::Timeout,
             _ => return None,

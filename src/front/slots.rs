@@ -8,7 +8,8 @@
 //!
 //! An HTTP/2 connection may send a hundred requests at once, each with a file, a connection to gunicorn and memory.
 //! It has one slot of its own, as with HTTP/1, so that no other connection delays it. Long polls for live events have
-//! slots of their own, and do not go to gunicorn.
+//! slots of their own, and do not go to gunicorn. WebSockets share these: they keep their connections, which must not be
+//! all connections.
 
 use std::sync::Arc;
 
@@ -40,9 +41,14 @@ impl SharedSlots {
         Arc::new(Self { limit, max_waiting, free, waiting: Tally::default() })
     }
 
+    /// A slot, if one is free.
+    pub fn try_take(&self) -> Option<Slot> {
+        self.free.clone().try_acquire_owned().ok()
+    }
+
     /// Waits for a slot. None if too many requests wait already.
     pub async fn take(&self) -> Option<Slot> {
-        if let Ok(slot) = self.free.clone().try_acquire_owned() {
+        if let Some(slot) = self.try_take() {
             return Some(slot);
         }
         let _waiting = self.waiting.begin_below(self.max_waiting)?;
@@ -56,6 +62,7 @@ pub struct AllSlots {
     /// Requests on their way to gunicorn, and those that are held while it is away.
     pub gunicorn: Arc<SharedSlots>,
     pub streams: Arc<SharedSlots>,
+    /// WebSockets, and long polls over HTTP/2.
     pub live_events: Arc<SharedSlots>,
 }
 
@@ -99,7 +106,7 @@ impl Slots {
     /// Waits for a slot. None if too many requests wait already.
     pub async fn take(&self) -> Option<Slot> {
         // The shared slots first: the own one remains for the connection's next request.
-        if let Ok(slot) = self.shared.free.clone().try_acquire_owned() {
+        if let Some(slot) = self.shared.try_take() {
             return Some(slot);
         }
         tokio::select! {

@@ -10,16 +10,15 @@
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::io::copy_bidirectional;
 use tokio::time::timeout;
 
 use super::answer::{Body, Content};
-use super::request_body::RequestBody;
 use super::exchange::Exchange;
 use super::proxy::origin_form;
+use super::request_body::RequestBody;
 use super::shared::Shared;
 use super::spool::spool;
+use super::websocket;
 use crate::clients::address::Client;
 use crate::config::hosts::name_of;
 use crate::headers::forwarded::{strip_hop_headers, upstream_headers};
@@ -48,8 +47,10 @@ pub async fn forward(
     } else if origin.is_none() {
         headers.insert(header::ORIGIN, text(&format!("{}://{}", client.scheme, client.host)));
     }
-    let upgrade = wants_websocket(request.headers()).then(|| hyper::upgrade::on(&mut request));
-    if upgrade.is_some() {
+    let mut upgrade = None;
+    if wants_websocket(request.headers()) {
+        let slot = shared.slots.live_events.try_take().ok_or(RequestError::TooManyWebSockets)?;
+        upgrade = Some((hyper::upgrade::on(&mut request), (exchange.active.connection(), slot)));
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     }
@@ -65,19 +66,15 @@ pub async fn forward(
         RequestError::BadGateway
     })?;
     let status = response.status();
-    if let (StatusCode::SWITCHING_PROTOCOLS, Some(upgrade)) = (status, upgrade) {
-        let upstream = hyper::upgrade::on(&mut response);
-        tokio::spawn(connect(upgrade, upstream));
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        // Only an answer to a request for it.
+        let (client, held) = upgrade.ok_or(RequestError::BadGateway)?;
+        let service = hyper::upgrade::on(&mut response);
+        tokio::spawn(websocket::connect(client, service, shared.clone(), held));
         return Ok(response.map(|_| Body::empty()));
     }
     strip_hop_headers(response.headers_mut());
     Ok(response.map(|reply| Body::new(Content::Reply(reply))))
-}
-
-/// Copies bytes until either side closes. The service pings, and closes connections that do not answer.
-async fn connect(client: hyper::upgrade::OnUpgrade, upstream: hyper::upgrade::OnUpgrade) {
-    let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else { return };
-    let _ = copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream)).await;
 }
 
 fn wants_websocket(headers: &HeaderMap) -> bool {

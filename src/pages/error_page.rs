@@ -30,6 +30,8 @@ pub enum RequestError {
     TooManyWaiting,
     /// Likewise for the streams of HTTP/2 connections.
     TooManyStreams,
+    /// As many WebSockets as there may be are open.
+    TooManyWebSockets,
     /// gunicorn ended the connection before it answered.
     BadGateway,
     /// gunicorn was unavailable for longer than a request is retried.
@@ -55,7 +57,7 @@ impl RequestError {
             Self::BodyTooSlow => (408, "The request did not arrive in time."),
             Self::NoSpace => (507, "There is no space left to receive this."),
             Self::Busy => (503, "Too much is being sent to this site. Please try again in a moment."),
-            Self::TooManyWaiting | Self::TooManyStreams => {
+            Self::TooManyWaiting | Self::TooManyStreams | Self::TooManyWebSockets => {
                 (503, "Too many requests are waiting at this site. Please try again in a moment.")
             }
             Self::TooManyLogins { .. } => (429, "Too many logins have failed. Please try again later."),

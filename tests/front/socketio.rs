@@ -1,9 +1,12 @@
 //! Live events through the web port: websockets and long polls.
 
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::Command;
 
 use nix::sys::signal::Signal;
 
+use crate::budgets::metric;
 use crate::stage::{self, SITE};
 use crate::support::bench::ADMIN_PASSWORD;
 use crate::support::binary::LONG;
@@ -82,4 +85,52 @@ fn a_page_receives_live_events_over_both_transports() {
     pod.signal(Signal::SIGTERM);
     pod.end_within(std::time::Duration::from_secs(8)).exits(0);
     eventually(LONG, "the end is noticed", || page.log().contains("disconnected").then_some(()));
+}
+
+/// Opens a WebSocket of Engine.IO, and reads the service's first bytes.
+fn websocket(port: u16) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a connection");
+    let request = format!(
+        "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {SITE}\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).expect("a request");
+    stream.set_read_timeout(Some(LONG)).expect("a timeout");
+    let mut begin = [0; 12];
+    stream.read_exact(&mut begin).expect("an answer");
+    (stream, String::from_utf8_lossy(&begin).into_owned())
+}
+
+#[test]
+fn websockets_are_connections_and_leave_room_for_others() {
+    let stage = stage::new();
+    let events = port::free();
+    // So few open files that the web port has 48 connections, half of them for WebSockets.
+    let pod = ready(stage.web().set("SOCKETIO_PORT", events).under(&["prlimit", "--nofile=256:256"]));
+    let mut service = Running::spawn(&mut stage.bench.socketio());
+    let handshake = "/socket.io/?EIO=4&transport=polling";
+    eventually(LONG, "the service answers", || (stage.get(handshake) == 200).then_some(()));
+    let limit = metric(&pod, "http_connections_limit");
+    assert_eq!(limit, 48);
+    let (mut open, mut refused) = (Vec::new(), 0);
+    for _ in 0..limit {
+        match websocket(stage.port) {
+            (stream, begin) if begin == "HTTP/1.1 101" => open.push(stream),
+            (_, begin) => {
+                assert_eq!(begin, "HTTP/1.1 503");
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((open.len() as u64, refused), (limit / 2, limit / 2));
+    let connections = || metric(&pod, "http_connections");
+    eventually(LONG, "each is counted", || (connections() == limit / 2).then_some(()));
+    assert_eq!(metric(&pod, "http_slots_used{kind=\"live_events\"}"), limit / 2);
+    assert_eq!(metric(&pod, "http_requests_refused_total{reason=\"websockets_full\"}"), limit / 2);
+    assert_eq!(stage.get("/assets/assets.json"), 200);
+    // The clients ignore the end of the service.
+    service.kill_group();
+    eventually(LONG, "their connections end with the service", || (connections() == 0).then_some(()));
+    assert_eq!(metric(&pod, "http_slots_used{kind=\"live_events\"}"), 0);
+    drop(open);
 }
