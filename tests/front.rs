@@ -18,6 +18,8 @@ mod hosts;
 mod limits;
 #[path = "front/logins.rs"]
 mod logins;
+#[path = "front/odd_answers.rs"]
+mod odd_answers;
 #[path = "front/odd_targets.rs"]
 mod odd_targets;
 #[path = "front/proxy_protocol.rs"]

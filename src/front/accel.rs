@@ -13,6 +13,17 @@ use crate::static_files::static_file::serve;
 
 const HEADER: HeaderName = HeaderName::from_static("x-accel-redirect");
 
+/// The file's headers, whatever Frappe says about its own empty body.
+const OURS: [HeaderName; 7] = [
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::CONTENT_RANGE,
+    header::ETAG,
+    header::LAST_MODIFIED,
+    header::ACCEPT_RANGES,
+    HEADER,
+];
+
 /// Returns the file that the header names, relative to the site's folder: `/protected/private/files/…`. An error for a
 /// file that may not be sent.
 pub fn requested_file(response: &Response<Body>, site: &str) -> Option<Result<FileRef, RequestError>> {
@@ -40,9 +51,11 @@ pub async fn answer(
 ) -> Result<Response<Body>, RequestError> {
     let served = serve(&exchange.shared.roots, file_ref, &exchange.method, request_headers).await;
     let mut response = served.ok_or(RequestError::NotFound)?.map(Body::from);
+    let is_error = response.status().is_client_error();
     let headers = response.headers_mut();
-    let ours = [header::CONTENT_LENGTH, header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES, HEADER];
-    for name in from_frappe.headers().keys().filter(|name| !ours.contains(name)) {
+    // An error must not be cached, as Frappe's answer for the file may be.
+    let is_ours = |name: &HeaderName| OURS.contains(name) || (is_error && name == header::CACHE_CONTROL);
+    for name in from_frappe.headers().keys().filter(|name| !is_ours(name)) {
         // Frappe's values replace ours, so that no header occurs twice; cookies may.
         headers.remove(name);
         for value in from_frappe.headers().get_all(name) {

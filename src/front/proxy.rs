@@ -117,6 +117,10 @@ async fn send(exchange: &Exchange, buffered: &BufferedRequest) -> Result<Respons
         let sending = timeout(shared.settings.read_timeout, shared.gunicorn.send(buffered.request()));
         let Ok(sent) = sending.await else { return Err(RequestError::Timeout) };
         let failure = match sent {
+            // An answer to a request that we did not make.
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                return Err(RequestError::BadGateway);
+            }
             Ok(response) => return Ok(response),
             Err(failure) => failure,
         };

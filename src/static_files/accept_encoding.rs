@@ -16,7 +16,8 @@ pub fn accepts(headers: &HeaderMap, encoding: Encoding) -> bool {
         let mut parts = offer.split(';').map(str::trim);
         let name = parts.next().unwrap_or_default();
         let refused = parts.any(|part| {
-            part.strip_prefix("q=").and_then(|q| q.parse::<f32>().ok()).is_some_and(|q| q <= 0.0)
+            let weight = part.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
+            weight.and_then(|(_, q)| q.trim().parse::<f32>().ok()).is_some_and(|q| q <= 0.0)
         });
         name.eq_ignore_ascii_case(encoding.name()) && !refused
     })
@@ -35,6 +36,7 @@ mod tests {
         assert_eq!(accepted("gzip, deflate, br, zstd"), (true, true));
         assert_eq!(accepted("GZIP;q=0.5, br;q=0"), (true, false));
         assert_eq!(accepted("gzip;q=0.000"), (false, false));
+        assert_eq!(accepted("gzip;Q=0, br ; q = 0"), (false, false));
         assert_eq!(accepted("identity"), (false, false));
     }
 }

@@ -10,7 +10,7 @@ import os
 from urllib.parse import parse_qsl
 
 RECORD = "@RECORD@"
-REASONS = {200: "OK", 301: "Moved Permanently", 404: "Not Found"}
+REASONS = {101: "Switching Protocols", 200: "OK", 301: "Moved Permanently", 404: "Not Found"}
 
 
 def application(environ, start_response):
