@@ -24,14 +24,20 @@ mod extra;
 mod helm;
 #[path = "chart/helm_test.rs"]
 mod helm_test;
+#[path = "chart/image_names.rs"]
+mod image_names;
 #[path = "chart/job.rs"]
 mod job;
+#[path = "chart/label_names.rs"]
+mod label_names;
 #[path = "chart/matrix.rs"]
 mod matrix;
 #[path = "chart/metrics.rs"]
 mod metrics;
 #[path = "chart/moving.rs"]
 mod moving;
+#[path = "chart/nulls.rs"]
+mod nulls;
 #[path = "chart/old_release.rs"]
 mod old_release;
 #[path = "chart/package.rs"]

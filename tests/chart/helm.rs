@@ -48,9 +48,13 @@ impl Chart {
 
     /// By another of the Helms that tools/install put there.
     pub fn by(test: &str, helm: &str) -> Option<Self> {
+        Some(Self::without_image(test, helm)?.set("frappe.image.repository", IMAGE.into()))
+    }
+
+    /// Without the one value that is required.
+    pub fn without_image(test: &str, helm: &str) -> Option<Self> {
         let (helm, release) = (tool(test, helm)?, "erp".to_owned());
-        let chart = Self { helm, folder: chart(), release, arguments: Vec::new() };
-        Some(chart.set("frappe.image.repository", IMAGE.into()))
+        Some(Self { helm, folder: chart(), release, arguments: Vec::new() })
     }
 
     /// Another chart than this one, with the same names of values.
@@ -116,9 +120,14 @@ impl Chart {
     /// The reason for which nothing is rendered.
     #[track_caller]
     pub fn refusal(&self) -> String {
+        self.rendered().expect_err("it was rendered")
+    }
+
+    /// The text, or the reason for which there is none.
+    pub fn rendered(&self) -> Result<String, String> {
         let output = self.helm(&["template", "--namespace=cauldron", &self.release]);
-        assert!(!output.status.success(), "it was rendered");
-        String::from_utf8_lossy(&output.stderr).into_owned()
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 
     pub fn lint(&self) -> Output {

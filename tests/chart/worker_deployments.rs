@@ -72,6 +72,45 @@ fn each_is_scaled_by_its_own_queues() {
     assert!(queues(&all, "worker-reports").is_empty());
 }
 
+/// GitOps lays one values file over another: the later one removes what the earlier one added.
+#[test]
+fn null_in_a_later_values_file_removes_a_deployment_or_a_value_of_one() {
+    const TEST: &str = "null_in_a_later_values_file_removes_a_deployment_or_a_value_of_one";
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, deployments: Value| {
+        let path = folder.path().join(name);
+        let values = json!({"frappe": {"worker": {"deployments": deployments}}});
+        std::fs::write(&path, values.to_string()).expect("a file");
+        path
+    };
+    let base = file(
+        "base.yaml",
+        json!({"gone": {"pools": "gone=1", "autoscaling": {"enabled": true}},
+            "kept": {"pools": "kept=1", "replicas": 3, "maxMemory": "1Gi", "terminationGracePeriodSeconds": 99,
+                "autoscaling": {"enabled": true, "maxReplicas": 9}}}),
+    );
+    let overlay = file(
+        "overlay.yaml",
+        json!({"gone": null, "kept": {"replicas": null, "maxMemory": null, "terminationGracePeriodSeconds": null,
+            "autoscaling": {"maxReplicas": null}}}),
+    );
+    let only = file("only.yaml", json!({"kept": {"pools": null}}));
+    for helm in ["helm", "helm3"] {
+        let Some(chart) = Chart::by(TEST, helm) else { return };
+        let chart = chart.set("frappe.metrics.prometheusRule.enabled", json!(true)).values(&base);
+        assert!(chart.text().contains("worker-gone"));
+        let chart = chart.values(&overlay);
+        assert!(!chart.text().contains("worker-gone"), "{helm}: it is in an alert, a budget or a Deployment");
+        let objects = chart.objects();
+        let main = container(objects.pod("worker-kept"));
+        assert_eq!(variable(main, "CAULDRON_GRACE").as_deref(), Some("1550s"), "frappe.worker's");
+        assert_eq!(variable(main, "CAULDRON_MAX_MEMORY"), None);
+        assert_eq!(of(&objects, "ScaledObject", "worker-kept")[0]["spec"]["maxReplicaCount"], 6);
+        // A Deployment without queues is none.
+        assert!(chart.values(&only).refusal().contains("kept"));
+    }
+}
+
 #[test]
 fn what_cannot_run_is_refused() {
     let Some(chart) = chart("what_cannot_run_is_refused") else { return };

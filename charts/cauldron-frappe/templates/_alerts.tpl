@@ -74,7 +74,7 @@ The alerts that name this release: a series that is gone has no labels to group 
 {{- $least := dict "web" (int (ternary $web.minReplicas $f.replicas.web $web.enabled)) }}
 {{- if $f.scheduler.enabled }}{{ $_ := set $least "scheduler" (int $f.replicas.scheduler) }}{{ end }}
 {{- if $f.socketio.enabled }}{{ $_ := set $least "socketio" (int $f.replicas.socketio) }}{{ end }}
-{{- range $pool := prepend (keys ($f.worker.deployments | default dict) | sortAlpha) "" }}
+{{- range $pool := prepend (include "cauldron-frappe.poolNames" $root | fromJsonArray) "" }}
 {{- $worker := include "cauldron-frappe.worker" (dict "root" $root "pool" $pool) | fromJson }}
 {{- $component := include "cauldron-frappe.component" (dict "role" "worker" "pool" $pool) }}
 {{- $_ := set $least $component (int (ternary $worker.autoscaling.minReplicas $worker.replicas $worker.autoscaling.enabled)) }}

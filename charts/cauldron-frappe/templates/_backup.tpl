@@ -13,8 +13,10 @@
 {{- end }}
 {{- if $b.credentialsSecret }}
 {{- range $name, $key := $b.credentialKeys }}
+{{- if $key }}
 - name: {{ $name }}
   valueFrom: {secretKeyRef: {name: {{ $b.credentialsSecret }}, key: {{ $key }}}}
+{{- end }}
 {{- end }}
 {{- end }}
 - {name: RESTIC_CACHE_DIR, value: /tmp/restic}
@@ -99,5 +101,5 @@ one server of databases.
 {{/* True if a verification connects to what frappe.backup.egress names: a storage server, or a server of databases. */}}
 {{- define "cauldron-frappe.verifyConnects" -}}
 {{- $b := .Values.frappe.backup -}}
-{{- if or $b.verify.scratchDbUrlSecret (not (hasPrefix "/" $b.to)) }}true{{ end }}
+{{- if or $b.verify.scratchDbUrlSecret (not (hasPrefix "/" ($b.to | default ""))) }}true{{ end }}
 {{- end }}

@@ -1,6 +1,7 @@
 {{/* Refuses values that cannot work, and names the value to set. */}}
 {{- define "cauldron-frappe.check" -}}
 {{- include "cauldron-frappe.check.image" . }}
+{{- include "cauldron-frappe.check.reference" . }}
 {{- include "cauldron-frappe.check.name" . }}
 {{- include "cauldron-frappe.check.scaling" . }}
 {{- include "cauldron-frappe.check.volume" . }}
@@ -28,11 +29,12 @@
 {{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $name) }}
 {{- fail (printf "the objects would be named %s-…, and the name of a Service begins with a letter and has small letters, digits and - only: set fullnameOverride" $name) }}
 {{- end }}
+{{- include "cauldron-frappe.check.label" (dict "text" (include "cauldron-frappe.name" .) "of" "nameOverride") }}
 {{- end }}
 
 {{- define "cauldron-frappe.check.scaling" -}}
 {{- $scaled := dict "autoscaling.web" .Values.frappe.autoscaling.web "autoscaling.worker" .Values.frappe.autoscaling.worker }}
-{{- range $pool, $_ := .Values.frappe.worker.deployments }}
+{{- range $pool := include "cauldron-frappe.poolNames" . | fromJsonArray }}
 {{- $_ := set $scaled (printf "worker.deployments.%s.autoscaling" $pool) (include "cauldron-frappe.worker" (dict "root" $ "pool" $pool) | fromJson).autoscaling }}
 {{- end }}
 {{- range $path, $own := $scaled }}
@@ -68,7 +70,7 @@
 {{- $f := .Values.frappe }}
 {{- $times := dict }}
 {{- range $role := list "web" "worker" "scheduler" "socketio" "bootstrap" "backup" }}{{ $_ := set $times $role (get $f $role) }}{{ end }}
-{{- range $pool, $_ := $f.worker.deployments }}
+{{- range $pool := include "cauldron-frappe.poolNames" $ | fromJsonArray }}
 {{- $_ := set $times (printf "worker.deployments.%s" $pool) (include "cauldron-frappe.worker" (dict "root" $ "pool" $pool) | fromJson) }}
 {{- end }}
 {{- $short := list }}

@@ -77,7 +77,7 @@
 {{- $f := .Values.frappe }}{{ $root := . }}
 {{- $web := $f.autoscaling.web }}
 {{- $counts := list (int (ternary $web.maxReplicas $f.replicas.web $web.enabled)) }}
-{{- range $pool := prepend (keys ($f.worker.deployments | default dict) | sortAlpha) "" }}
+{{- range $pool := prepend (include "cauldron-frappe.poolNames" $root | fromJsonArray) "" }}
 {{- $worker := include "cauldron-frappe.worker" (dict "root" $root "pool" $pool) | fromJson }}
 {{- $counts = append $counts (int (ternary $worker.autoscaling.maxReplicas $worker.replicas $worker.autoscaling.enabled)) }}
 {{- end }}

@@ -50,8 +50,8 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
       "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
       "app.kubernetes.io/version" $root.Chart.AppVersion
       "app.kubernetes.io/managed-by" $root.Release.Service }}
-{{- $given := include "cauldron-frappe.strings" (dict "map" .labels "of" .of) | fromYaml }}
-{{- $everywhere := include "cauldron-frappe.strings" (dict "map" $root.Values.global.labels "of" "global.labels") | fromYaml }}
+{{- $given := include "cauldron-frappe.strings" (dict "map" .labels "of" .of "label" true) | fromYaml }}
+{{- $everywhere := include "cauldron-frappe.strings" (dict "map" $root.Values.global.labels "of" "global.labels" "label" true) | fromYaml }}
 {{- omit (merge $own $chart $given $everywhere) "app.kubernetes.io/component" | toYaml }}
 {{- end }}
 

@@ -23,7 +23,7 @@ of administrators.
 metadata:
   labels:
     {{- $labels := include "cauldron-frappe.selectorLabels" $root | fromYaml }}
-    {{- $given := include "cauldron-frappe.strings" (dict "map" $values.podLabels "of" "podLabels") | fromYaml }}
+    {{- $given := include "cauldron-frappe.strings" (dict "map" $values.podLabels "of" "podLabels" "label" true) | fromYaml }}
     {{- merge (dict "app.kubernetes.io/component" $component) $labels $given | toYaml | nindent 4 }}
   {{- $sums := dict "checksum/config" ($common | sha256sum | trunc 32) }}
   {{- if and $leads $f.site.adminPassword }}
@@ -56,7 +56,7 @@ spec:
   {{- end }}
   {{- with $values.nodeSelector }}
   nodeSelector:
-    {{- include "cauldron-frappe.strings" (dict "map" . "of" "nodeSelector") | nindent 4 }}
+    {{- include "cauldron-frappe.strings" (dict "map" . "of" "nodeSelector" "label" true) | nindent 4 }}
   {{- end }}
   {{- range $name := list "tolerations" "hostAliases" "dnsConfig" }}
   {{- with get $values $name }}

@@ -13,11 +13,19 @@ A value as text: (dict "value" … "of" "frappe.image.tag"). YAML parses 15 and 
 {{- end }}
 {{- end }}
 
-{{/* Labels and annotations, whose values must be text: (dict "map" … "of" "frappe.podAnnotations"). */}}
+{{/*
+Labels and annotations, whose values must be text: (dict "map" … "of" "frappe.podAnnotations"), with "label" true for labels and selectors of
+nodes, whose values an API server restricts. A key that is null is left out, so that a later values file can remove it.
+*/}}
 {{- define "cauldron-frappe.strings" -}}
-{{- $of := .of }}{{- $texts := dict }}
+{{- $of := .of }}{{- $label := .label }}{{- $texts := dict }}
 {{- range $key, $value := .map | default dict }}
-{{- $_ := set $texts $key (include "cauldron-frappe.string" (dict "value" $value "of" (printf "%s.%s" $of $key))) }}
+{{- if not (kindIs "invalid" $value) }}
+{{- $text := include "cauldron-frappe.string" (dict "value" $value "of" (printf "%s.%s" $of $key)) }}
+{{- include "cauldron-frappe.check.key" (dict "key" $key "of" $of "label" $label) }}
+{{- if $label }}{{ include "cauldron-frappe.check.label" (dict "text" $text "of" (printf "%s.%s" $of $key)) }}{{ end }}
+{{- $_ := set $texts $key $text }}
+{{- end }}
 {{- end }}
 {{- toYaml $texts }}
 {{- end }}

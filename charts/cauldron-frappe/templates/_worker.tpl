@@ -1,3 +1,10 @@
+{{/* The names in frappe.worker.deployments, as a JSON list. A later values file removes a Deployment, or a value of one, with null. */}}
+{{- define "cauldron-frappe.poolNames" -}}
+{{- $names := list }}
+{{- range $name, $own := .Values.frappe.worker.deployments }}{{ if $own }}{{ $names = append $names $name }}{{ end }}{{ end }}
+{{- toJson $names }}
+{{- end }}
+
 {{/*
 What a Deployment of workers runs, as JSON: (dict "root" $ "pool" "reports"). frappe.worker, and for one of frappe.worker.deployments its own
 values over it. It has queues of its own: those of frappe.worker belong to the Deployment `-worker`.
@@ -9,8 +16,8 @@ values over it. It has queues of its own: those of frappe.worker belong to the D
 {{- $worker = merge $worker (pick $f.worker "terminationGracePeriodSeconds") (dict "autoscaling" (deepCopy $f.autoscaling.worker)) }}
 {{- if .pool }}
 {{- $_ := set $worker.autoscaling "enabled" false }}
-{{- range $name, $value := omit $own "autoscaling" }}{{ $_ := set $worker $name $value }}{{ end }}
-{{- range $name, $value := $own.autoscaling }}{{ $_ := set $worker.autoscaling $name $value }}{{ end }}
+{{- range $name, $value := omit $own "autoscaling" }}{{ if not (kindIs "invalid" $value) }}{{ $_ := set $worker $name $value }}{{ end }}{{ end }}
+{{- range $name, $value := $own.autoscaling }}{{ if not (kindIs "invalid" $value) }}{{ $_ := set $worker.autoscaling $name $value }}{{ end }}{{ end }}
 {{- end }}
 {{- $_ := set $worker "pools" (include "cauldron-frappe.pools" $own) }}
 {{- toJson $worker }}
