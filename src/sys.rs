@@ -1,6 +1,7 @@
 //! All unsafe code, and everything specific to Linux: signal masks, file descriptors, /proc.
 #![allow(unsafe_code)]
 
+pub mod bounded_file;
 pub mod cgroup;
 pub mod descriptor;
 pub mod environment;

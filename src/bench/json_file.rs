@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::sys::bounded_file;
+
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 const MAX_TRIES: u32 = 10;
 
@@ -32,7 +34,7 @@ pub fn read_object(path: &Path) -> io::Result<Result<Map<String, Value>, Invalid
     let mut tries = 0;
     loop {
         tries += 1;
-        let bytes = std::fs::read(path)?;
+        let bytes = bounded_file::read(path)?;
         match serde_json::from_slice(&bytes) {
             Ok(Value::Object(object)) => return Ok(Ok(object)),
             Err(_) if bytes.starts_with("\u{feff}".as_bytes()) => return Ok(Err(Invalid::ByteOrderMark)),

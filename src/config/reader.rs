@@ -9,6 +9,10 @@ use super::text::{is_quoted, text_of, warn_of_line_end, without_line_end};
 use super::unused::Unused;
 use super::variable::kind::{Kind, Secrecy};
 use super::variable::{self, Variable};
+use crate::sys::bounded_file;
+
+/// The length of the longest secret. A login hashes it thousands of times.
+const MAX_SECRET_BYTES: usize = 64_000;
 
 /// Reads variables, keeps the values for `--print-config`, and collects problems.
 pub struct Reader<'a> {
@@ -158,6 +162,11 @@ impl<'a> Reader<'a> {
                 self.problem(variable.name, Some(given.source), cause, "write the value into it");
                 return None;
             }
+            if given.value.len() > MAX_SECRET_BYTES {
+                let cause = format!("it is larger than {} kB, as no secret is", MAX_SECRET_BYTES / 1000);
+                self.problem(variable.name, Some(given.source), cause, "name the file that has the secret");
+                return None;
+            }
             if given.value.contains(char::is_control) {
                 let cause = "it contains a control character (a line end, a tab)";
                 let hint = "write the secret without it";
@@ -196,7 +205,7 @@ impl<'a> Reader<'a> {
 
     fn read_file(&mut self, variable: &'static Variable, source: Source) -> Option<Given> {
         let Source::File(_, path) = &source else { return None };
-        match std::fs::read_to_string(path) {
+        match bounded_file::read_text_or_pipe(path) {
             Ok(text) => {
                 if text.trim().is_empty() {
                     self.problem(variable.name, Some(source), "the file is empty", "write the value into it");

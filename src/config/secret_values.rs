@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::reader::Reader;
+use crate::sys::bounded_file;
 
 /// A key of a JSON file whose value is a secret, by a part of its name.
 const SECRET_KEYS: [&str; 6] = ["password", "passwd", "secret", "key", "token", "credential"];
@@ -27,8 +28,8 @@ pub fn secret_values(reader: &Reader<'_>, sites: &Path) -> Vec<String> {
     let folders = fs::read_dir(sites).into_iter().flatten().flatten();
     let files = folders.map(|entry| entry.path().join("site_config.json"));
     for file in files.chain([sites.join("common_site_config.json")]) {
-        let text = fs::read_to_string(file).unwrap_or_default();
-        collect_json(&serde_json::from_str(&text).unwrap_or_default(), false, &mut values);
+        let text = bounded_file::read(&file).unwrap_or_default();
+        collect_json(&serde_json::from_slice(&text).unwrap_or_default(), false, &mut values);
     }
     values.retain(|value| !value.is_empty());
     values

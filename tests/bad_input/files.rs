@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use crate::support::binary::Binary;
 use crate::support::skip::skipped;
@@ -26,6 +27,37 @@ fn a_secret_that_cannot_be_read() {
     fs::write(&secret, "").expect("an empty secret");
     refuses(&stage, 78, &["DB_PASSWORD", "empty"], |b| given(b, &path));
     refuses(&stage, 78, &["DB_PASSWORD", "directory"], |b| given(b, &folder.path().display().to_string()));
+}
+
+/// Reading it would not end, and a stop would not be noticed.
+#[test]
+fn a_secret_in_something_that_is_no_file() {
+    let stage = new_stage();
+    let folder = tempfile::tempdir().expect("a folder");
+    let (pipe, large) = (folder.path().join("pipe"), folder.path().join("large"));
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).expect("a pipe");
+    fs::write(&large, "canary".repeat(20_000)).expect("a large file");
+    for (path, word) in [
+        (Path::new("/dev/zero"), "it is a device"),
+        (&pipe, "nobody ended writing to it within 10 s"),
+        (&large, "it is larger than 64 kB"),
+    ] {
+        let words = ["DB_PASSWORD", word];
+        let given = |b: Binary| b.unset("DB_PASSWORD").set("DB_PASSWORD_FILE", path.display());
+        check(&given(stage.manifest("bootstrap")).run().exits(78), &words);
+    }
+    // Another site's pipe is no reason to stop.
+    fs::create_dir(stage.bench.sites().join("two.test")).expect("a folder");
+    nix::unistd::mkfifo(
+        &stage.bench.sites().join("two.test/site_config.json"),
+        nix::sys::stat::Mode::S_IRUSR,
+    )
+    .expect("a pipe");
+    stage.created();
+    let pod = stage.serving();
+    assert_eq!(stage.get("/api/method/ping"), 200);
+    pod.signal(nix::sys::signal::Signal::SIGTERM);
+    pod.end().exits(0);
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! The variables of restic and of its storage servers: they reach restic, and no other child.
 
+use std::path::Path;
+
 use secrecy::SecretString;
 
 use super::{PASSWORD, REPOSITORY};
 use crate::config::reader::Reader;
 use crate::config::source::Source;
 use crate::config::variable::Variable;
+use crate::sys::bounded_file;
 
 /// Variables that contain a secret, or a part of a login. Each may also be given as `NAME_FILE`.
 const CREDENTIALS: [&str; 16] = [
@@ -62,7 +65,7 @@ pub(super) fn credentials(reader: &mut Reader<'_>) -> Vec<(String, SecretString)
                 reader.problem(name, Some(Source::Environment(file_name)), cause, hint);
             }
             (Some(value), None) => accept(reader, name, Source::Environment(name.into()), &value, &mut found),
-            (None, Some(path)) => match std::fs::read_to_string(path.trim()) {
+            (None, Some(path)) => match bounded_file::read_text_or_pipe(Path::new(path.trim())) {
                 Ok(text) => accept(reader, name, Source::Environment(file_name), &text, &mut found),
                 Err(error) => {
                     let cause = format!("cannot read the file: {error}");
