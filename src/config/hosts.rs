@@ -41,7 +41,7 @@ impl Hosts {
     }
 
     /// Reads rules separated by blanks or commas: `erp.example.com=site1 *.example.com=site2 www.example.com`. A host
-    /// without `=` belongs to `site`. A host that no rule matches is refused.
+    /// without `=` belongs to `site`. A host that no rule matches is refused, and so is one with two sites.
     pub fn parse(text: &str, site: &str) -> Result<Self, String> {
         let mut hosts = Self::new(Fallback::Refused);
         for word in text.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty()) {
@@ -53,7 +53,13 @@ impl Hosts {
                 None if is_name(&host) => Pattern::Name(host),
                 _ => return Err(format!("`{word}` does not begin with a host name")),
             };
-            hosts.rules.push((pattern, parse_site(site)?));
+            let site = parse_site(site)?;
+            let earlier = hosts.rules.iter().find(|(given, _)| *given == pattern);
+            if let Some((_, other)) = earlier.filter(|(_, other)| *other != site) {
+                let host = word.split('=').next().unwrap_or(word);
+                return Err(format!("`{host}` has two sites, {other} and {site}"));
+            }
+            hosts.rules.push((pattern, site));
         }
         Ok(hosts)
     }

@@ -93,7 +93,8 @@ fn links_for_foreign_hosts_use_the_sites_url() {
 
 #[test]
 fn invalid_hosts_and_sites_are_refused() {
-    for bad in ["*x=a", "a/b=c", "=a", "a=../b", "a=assets", "*.=a"] {
+    for bad in ["*x=a", "a/b=c", "=a", "a=../b", "a=assets", "*.=a", "a=b A=c", "*=b a=b *=c"] {
         assert!(Hosts::parse(bad, "main").is_err(), "{bad}");
     }
+    assert!(Hosts::parse("a=b A=b *=b *.a=c", "main").is_ok(), "twice the same, and a rule of another kind");
 }
