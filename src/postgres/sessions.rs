@@ -163,12 +163,22 @@ pub async fn connected(client: &Client) -> Result<String, Error> {
     Ok(client.query_one(sql, &[]).await?.get(0))
 }
 
-/// PGOPTIONS for a session that waits no longer than `lock_timeout` for a lock, and notices during a statement that its
-/// client has disconnected (client_connection_check_interval, since PostgreSQL 14).
+/// PGOPTIONS for a session that waits no longer than `lock_timeout` for a lock, notices during a statement that its
+/// client has disconnected (client_connection_check_interval, since PostgreSQL 14), and may take any time, whatever the
+/// role or the database has for its web requests. pg_dump sets the same.
 pub fn options(server_version: &str, lock_timeout: Duration) -> String {
-    let is_known = major(server_version).is_some_and(|major| major >= 14);
-    let check = if is_known { " -c client_connection_check_interval=2000" } else { "" };
-    format!("-c lock_timeout={}{check}", lock_timeout.as_millis())
+    let is_since = |first| major(server_version).is_some_and(|major| major >= first);
+    let mut options = format!(
+        "-c lock_timeout={} -c statement_timeout=0 -c idle_in_transaction_session_timeout=0",
+        lock_timeout.as_millis()
+    );
+    if is_since(14) {
+        options.push_str(" -c idle_session_timeout=0 -c client_connection_check_interval=2000");
+    }
+    if is_since(17) {
+        options.push_str(" -c transaction_timeout=0");
+    }
+    options
 }
 
 #[cfg(test)]
@@ -178,7 +188,12 @@ mod tests {
     #[test]
     fn an_option_that_an_old_server_does_not_know_is_not_set() {
         let minute = Duration::from_secs(60);
-        assert_eq!(options("13.9", minute), "-c lock_timeout=60000");
-        assert!(options("15.8 (Debian 15.8-0+deb12u1)", minute).contains("client_connection_check_interval"));
+        let oldest = "-c lock_timeout=60000 -c statement_timeout=0 -c idle_in_transaction_session_timeout=0";
+        assert_eq!(options("13.9", minute), oldest);
+        let of_15 = options("15.8 (Debian 15.8-0+deb12u1)", minute);
+        assert!(
+            of_15.contains("client_connection_check_interval") && !of_15.contains("-c transaction_timeout")
+        );
+        assert!(options("17.2", minute).contains("-c transaction_timeout=0"));
     }
 }

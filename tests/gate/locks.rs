@@ -191,3 +191,17 @@ fn a_backup_is_waited_for_and_costs_no_attempt() {
     leader.end().exits(0).event("migration.finished");
     stage.is_migrated();
 }
+
+/// Limits that an administrator set for web requests end no patch.
+#[test]
+fn a_migration_may_take_longer_than_the_roles_limits() {
+    let stage = GateStage::with_release();
+    let body = "local.db.sql('select pg_sleep(2)')\nimport time\ntime.sleep(2)";
+    stage.release().patch("three", body);
+    for limit in ["statement_timeout", "idle_in_transaction_session_timeout"] {
+        stage.postgres.run("postgres", &format!("ALTER ROLE {DATABASE} SET {limit} = '1s'"));
+    }
+    stage.leader_on(&stage.new).run().exits(0).event("migration.finished");
+    stage.is_migrated();
+    assert_eq!(stage.logged("three"), "1");
+}
