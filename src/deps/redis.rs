@@ -1,4 +1,4 @@
-//! Probes a Redis, and warns of settings that lose jobs.
+//! Probes a Redis, which has to take writes, and warns of settings that lose jobs.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,6 +38,7 @@ impl Probe {
     pub async fn attempt(&self, timeout: Duration) -> Result<Met, ConnectError> {
         let options = Options { timeout, ..Options::default() };
         let mut connection = self.server.connect(&options).await?;
+        self.server.takes_writes(&mut connection).await?;
         let warnings = match self.holds_jobs {
             true => warnings(&info(&mut connection).await, self.variable),
             false => Vec::new(),

@@ -8,7 +8,7 @@ use super::configuration::Inputs;
 use super::finding::Finding;
 use super::id::Id;
 use crate::config::redis_url::RedisUrl;
-use crate::net::{ConnectError, dial};
+use crate::net::{ConnectError, Kind, dial};
 use crate::outcome;
 use crate::redis_client::{Options, Server};
 
@@ -78,7 +78,7 @@ async fn one(inputs: &Inputs, clock: Clock, variable: &'static str, url: Option<
     }
     let Some(url) = url else { return skipped("not set") };
     let subject = format!("{variable} {url}");
-    let answer = clock.run(Id::RedisConnection, &subject, read_info(inputs, clock, variable, url)).await;
+    let answer = clock.run(Id::RedisConnection, &subject, examine(inputs, clock, variable, url)).await;
     match answer {
         Err(timed_out) => {
             let mut findings = vec![timed_out];
@@ -90,11 +90,16 @@ async fn one(inputs: &Inputs, clock: Clock, variable: &'static str, url: Option<
             findings.extend(queue_skipped(is_queue, "the server cannot be used"));
             findings
         }
-        Ok(Ok((info, timing))) => {
+        Ok(Ok(Answer { info, timing, refusal })) => {
             let info = Info(&info);
             let version = info.field("redis_version").unwrap_or("of unknown version");
-            let mut findings =
-                vec![Finding::ok(Id::RedisConnection, subject, format!("Redis {version}, {timing}"))];
+            let mut findings = vec![match refusal {
+                // A replica as queue has a finding of its own.
+                Some(error) if !is_queue || error.kind != Kind::Standby || info.0.is_empty() => {
+                    Finding::unreached(Id::RedisConnection, subject, &error)
+                }
+                _ => Finding::ok(Id::RedisConnection, subject, format!("Redis {version}, {timing}")),
+            }];
             if is_queue {
                 findings.extend(info.queue(variable));
             }
@@ -103,13 +108,22 @@ async fn one(inputs: &Inputs, clock: Clock, variable: &'static str, url: Option<
     }
 }
 
-/// Returns the answer to INFO, empty if the ACL forbids it, and the response times of the server.
-async fn read_info(
+/// What a server answered.
+struct Answer {
+    /// The reply to INFO, empty if the ACL forbids it.
+    info: String,
+    /// The response times, in words.
+    timing: String,
+    /// Why it takes no writes.
+    refusal: Option<ConnectError>,
+}
+
+async fn examine(
     inputs: &Inputs,
     clock: Clock,
     variable: &'static str,
     url: &RedisUrl,
-) -> Result<(String, String), ConnectError> {
+) -> Result<Answer, ConnectError> {
     let server = Server::new(url, inputs.config.redis.tls_ca.as_ref(), variable)?;
     let begin = Instant::now();
     let options = Options { timeout: clock.remaining(), ..Options::default() };
@@ -118,7 +132,12 @@ async fn read_info(
     let begin = Instant::now();
     let info = redis::cmd("INFO").query_async(&mut *connection).await.unwrap_or_default();
     let (connected, answered) = (connected.as_secs_f64() * 1e3, begin.elapsed().as_secs_f64() * 1e3);
-    Ok((info, format!("connected in {connected:.1} ms, answers in {answered:.1} ms")))
+    let refusal = server.takes_writes(&mut connection).await.err();
+    Ok(Answer {
+        info,
+        timing: format!("connected in {connected:.1} ms, answers in {answered:.1} ms"),
+        refusal,
+    })
 }
 
 const QUEUE_CHECKS: [Id; 3] = [Id::RedisQueueEviction, Id::RedisQueueRole, Id::RedisQueuePersistence];

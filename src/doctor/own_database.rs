@@ -3,12 +3,13 @@
 use tokio_postgres::SimpleQueryMessage;
 
 use super::configuration::Inputs;
-use super::finding::Finding;
+use super::finding::{Finding, Severity};
 use super::grants::{Presence, role_name};
 use super::id::Id;
 use super::postgres::{Postgres, Session};
 use crate::config::database::Login;
 use crate::create::login::ignored_user;
+use crate::create::requirements::other_schema;
 use crate::frappe::site_config::SiteLogin;
 use crate::net::{ConnectError, Kind, Step};
 use crate::outcome;
@@ -39,7 +40,18 @@ pub async fn schema(inputs: &Inputs, session: Result<&Session, &str>) -> Finding
             return Finding::skipped(Id::DatabaseSchema, name, &reason);
         }
     };
-    evaluate_schema(name, role, answer)
+    let finding = evaluate_schema(name, role, answer);
+    if finding.severity != Severity::Ok || opened.login.user != role {
+        return finding;
+    }
+    // Only the role itself sees where its tables would lie.
+    match opened.connection.query_one("SELECT current_schema()::text", &[]).await {
+        Ok(row) => match row.get::<_, Option<String>>(0).as_deref() {
+            Some("public") => finding,
+            other => Finding::fault(Id::DatabaseSchema, name, &other_schema(role, other, &opened.database)),
+        },
+        Err(error) => Finding::skipped(Id::DatabaseSchema, name, &format!("no answer: {error}")),
+    }
 }
 
 /// Evaluates `answer`: the outer None means that the schema does not exist, the inner one that the role does not.
@@ -87,8 +99,14 @@ pub async fn site_login(
     }
     match postgres.open(login, database).await {
         Ok(opened) => {
-            let detail = format!("`{}` opens database `{database}`", login.user);
-            (Finding::ok(Id::SiteLogin, subject, detail), Some(opened), OwnLogin::Works)
+            let finding = match postgres.takes_writes(login, database).await {
+                Ok(()) => {
+                    let detail = format!("`{}` opens database `{database}`", login.user);
+                    Finding::ok(Id::SiteLogin, subject, detail)
+                }
+                Err(error) => Finding::unreached(Id::SiteLogin, subject, &error),
+            };
+            (finding, Some(opened), OwnLogin::Works)
         }
         // The check of the server already reports it.
         Err(error) if !server_answers && error.step < Step::Login => {

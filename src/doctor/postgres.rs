@@ -91,7 +91,10 @@ async fn examine(
     findings.push(version(subject, opened.connection.version()));
     findings.push(encryption(postgres.config, subject, opened.connection.is_encrypted()));
     findings.push(match opened.connection.is_standby(postgres.clock.deadline()).await {
-        Ok(false) => Finding::ok(Id::PostgresPrimary, subject, "a writable primary"),
+        Ok(false) => match postgres.takes_writes(&opened.login, &opened.database).await {
+            Ok(()) => Finding::ok(Id::PostgresPrimary, subject, "a writable primary"),
+            Err(error) => Finding::unreached(Id::PostgresPrimary, subject, &error),
+        },
         Ok(true) => {
             let error = crate::postgres::error::is_standby(&postgres.config.host);
             Finding::unreached(Id::PostgresPrimary, subject, &error)

@@ -54,7 +54,7 @@ pub enum Kind {
     NotServing,
     /// The server has no connection or memory left.
     Full,
-    /// A replica instead of a writable primary.
+    /// A replica, or a server that takes no writes for another reason.
     Standby,
     NoSuchRole,
     NoSuchDatabase,

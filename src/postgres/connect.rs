@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_postgres::config::{SslMode as ClientSslMode, SslNegotiation};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::error::{Answer, classify, is_standby};
+use super::error::{Answer, classify, is_read_only, is_standby};
 use super::session::{Connection, PreparedStream, cause_of};
 use super::tls::{self, Secured};
 use crate::config::database::{DatabaseConfig, Login, SslMode};
@@ -27,11 +27,19 @@ pub struct Options {
     pub settings: Option<String>,
     /// If true, a standby is an error.
     pub writable: bool,
+    /// If false, a login or a database that is read-only by a setting is an error, too.
+    pub only_reads: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(10), keepalive: Keepalive::SHORT, settings: None, writable: true }
+        Self {
+            timeout: Duration::from_secs(10),
+            keepalive: Keepalive::SHORT,
+            settings: None,
+            writable: true,
+            only_reads: false,
+        }
     }
 }
 
@@ -114,6 +122,9 @@ impl Server {
         };
         if options.writable && session.is_standby(deadline).await? {
             return Err(is_standby(&self.host));
+        }
+        if options.writable && !options.only_reads && session.is_read_only(deadline).await? {
+            return Err(is_read_only(&login.user, database));
         }
         Ok(session)
     }

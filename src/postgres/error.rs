@@ -92,6 +92,20 @@ pub fn is_standby(host: &str) -> ConnectError {
     ConnectError::new(step, kind, format!("`{host}` is a standby, which is read-only"), hint)
 }
 
+/// The error for a login or a database whose transactions are read-only by a setting.
+pub fn is_read_only(user: &str, database: &str) -> ConnectError {
+    let cause = format!(
+        "database `{database}` is read-only for `{user}`: default_transaction_read_only is on for it, the role or the \
+         server"
+    );
+    let hint = format!(
+        "if the server is managed, give it more disk: services set it when the disk is nearly full; else run: ALTER \
+         DATABASE \"{database}\" RESET default_transaction_read_only; ALTER ROLE \"{user}\" RESET \
+         default_transaction_read_only"
+    );
+    ConnectError::new(Step::Database, Kind::Standby, cause, hint)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -39,6 +39,7 @@ pub struct Connection {
     notified: Arc<Notify>,
     version: String,
     hot_standby: Option<bool>,
+    read_only: Option<bool>,
     encrypted: bool,
 }
 
@@ -51,6 +52,7 @@ impl Connection {
     ) -> Self {
         let parameter = |name: &str| driver.parameter(name).map(str::to_string);
         let (version, hot_standby) = (parameter("server_version"), parameter("in_hot_standby"));
+        let read_only = parameter("default_transaction_read_only");
         let (closed_sender, closed) = watch::channel(None);
         let notified = Arc::new(Notify::new());
         let notify = notified.clone();
@@ -72,6 +74,7 @@ impl Connection {
             notified,
             version: version.unwrap_or_default(),
             hot_standby: hot_standby.map(|value| value == "on"),
+            read_only: read_only.map(|value| value == "on"),
             encrypted,
         }
     }
@@ -117,11 +120,25 @@ impl Connection {
     /// True if the server is a standby.
     pub async fn is_standby(&self, deadline: Instant) -> Result<bool, ConnectError> {
         // PostgreSQL 14 and later report it at login.
-        if let Some(standby) = self.hot_standby {
-            return Ok(standby);
+        match self.hot_standby {
+            Some(standby) => Ok(standby),
+            None => self.is_true("SELECT pg_is_in_recovery()", deadline).await,
         }
+    }
+
+    /// True if the transactions of this session are read-only unless they say otherwise.
+    pub async fn is_read_only(&self, deadline: Instant) -> Result<bool, ConnectError> {
+        match self.read_only {
+            Some(read_only) => Ok(read_only),
+            None => {
+                self.is_true("SELECT current_setting('default_transaction_read_only')::bool", deadline).await
+            }
+        }
+    }
+
+    async fn is_true(&self, sql: &str, deadline: Instant) -> Result<bool, ConnectError> {
         within(deadline, Step::Database, "the server", async {
-            let rows = self.client.simple_query("SELECT pg_is_in_recovery()").await.map_err(|error| {
+            let rows = self.client.simple_query(sql).await.map_err(|error| {
                 let hint = "check the server's log";
                 ConnectError::new(Step::Database, Kind::Lost, cause_of(&error), hint)
             })?;

@@ -29,7 +29,7 @@ impl RecordReader {
     /// The cause, in words.
     pub async fn connect(&self) -> Result<Connection, String> {
         let own = site_config::login(&self.bench, &self.site)?;
-        let options = Options { timeout: READ_TIMEOUT, ..Options::default() };
+        let options = Options { timeout: READ_TIMEOUT, only_reads: true, ..Options::default() };
         postgres::connect(&self.database, &own.login, &own.database, "cauldron/look", &options)
             .await
             .map_err(|error| error.to_string())

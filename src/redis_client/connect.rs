@@ -19,6 +19,9 @@ use crate::net::tls::{self, Files, Verify};
 use crate::net::wire::Wire;
 use crate::net::{ConnectError, Kind, Step};
 
+/// The codes with which a server refuses every write: it is a replica, its memory is full, it cannot save its data, or it
+/// has too few replicas.
+const REFUSES_WRITES: [&str; 4] = ["READONLY", "OOM", "MISCONF", "NOREPLICAS"];
 const SERVER_LOG_HINT: &str = "check Redis's log; use rediss:// for a server that accepts only TLS";
 
 /// The options of one connection.
@@ -164,6 +167,22 @@ impl Server {
         match refusal {
             Some(error) => Err(classify(error.code(), error.details().unwrap_or_default(), self.variable)),
             None => Ok(()),
+        }
+    }
+
+    /// Checks that the server takes writes, with a command that changes nothing and that a full, read-only or failing
+    /// server refuses all the same.
+    ///
+    /// # Errors
+    /// The server's reason to take none. What this login may write is not examined.
+    pub async fn takes_writes(&self, connection: &mut Connection) -> Result<(), ConnectError> {
+        let mut probe = redis::cmd("LPUSHX");
+        probe.arg("cauldron:absent").arg("");
+        match probe.query_async::<Value>(&mut **connection).await {
+            Err(error) if error.code().is_some_and(|code| REFUSES_WRITES.contains(&code)) => {
+                Err(self.broken(&error))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -6,7 +6,19 @@ use crate::net::{ConnectError, Kind, Step};
 pub fn classify(code: &str, detail: &str, variable: &str) -> ConnectError {
     let (step, kind, hint) = match code {
         "LOADING" => (Step::Login, Kind::NotServing, "wait until Redis has loaded its data".to_string()),
-        "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY" | "MISCONF" => {
+        "MISCONF" => {
+            let hint = "read in Redis's log why it cannot save its data; often its disk is full";
+            (Step::Database, Kind::NotServing, hint.into())
+        }
+        "OOM" => {
+            let hint = "raise Redis's maxmemory (INFO memory), or run the jobs that fill the queue Redis";
+            (Step::Database, Kind::Full, hint.into())
+        }
+        "NOREPLICAS" => {
+            let hint = "start Redis's replicas, or lower its min-replicas-to-write";
+            (Step::Database, Kind::NotServing, hint.into())
+        }
+        "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY" => {
             (Step::Login, Kind::NotServing, "check Redis's log".into())
         }
         "NOAUTH" => password_missing(variable),
@@ -88,6 +100,9 @@ mod tests {
             ("LOADING", "Redis is loading the dataset in memory", NotYet, UNAVAILABLE),
             ("MASTERDOWN", "Link with MASTER is down", NotYet, UNAVAILABLE),
             ("CLUSTERDOWN", "Hash slot not served", NotYet, UNAVAILABLE),
+            ("OOM", "command not allowed when used memory > 'maxmemory'.", NotYet, UNAVAILABLE),
+            ("MISCONF", "Redis is configured to save RDB snapshots, but it cannot", NotYet, UNAVAILABLE),
+            ("NOREPLICAS", "Not enough good replicas to write.", NotYet, UNAVAILABLE),
             ("BUSY", "Redis is busy running a script", NotYet, UNAVAILABLE),
             ("NOAUTH", "Authentication required.", Never, PERMISSION),
             ("WRONGPASS", "invalid username-password pair", NeverAfterGrace, PERMISSION),

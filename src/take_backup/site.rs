@@ -58,7 +58,7 @@ impl Site {
             .named(Refusal::SiteMissing)
         })?;
         let database = database.directly();
-        let options = Options { timeout: CONNECT_TIMEOUT, ..Options::default() };
+        let options = Options { timeout: CONNECT_TIMEOUT, only_reads: true, ..Options::default() };
         let connection =
             postgres::connect(&database, &login.login, &login.database, "cauldron/backup-turn", &options)
                 .await?;

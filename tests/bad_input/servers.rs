@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 
+use crate::support::binary::Binary;
 use crate::support::ca::Ca;
 use crate::support::postgres::{Options, Postgres};
 use crate::support::redis::{self, Redis};
@@ -95,4 +96,53 @@ fn a_parameter_of_a_redis_url_that_not_all_programs_honour() {
         stage.manifest("bootstrap").set("REDIS_QUEUE", url).run().exits(78).says(name);
     }
     stage.is_unchanged_since(&before);
+}
+
+/// Before, role and database were made, and the site never was.
+#[test]
+fn a_redis_that_takes_no_writes() {
+    let full = Redis::start_with(redis::Options::default().setting("maxmemory 1mb"));
+    let stage = Stage { redis: full, ..new_stage() }.set("CAULDRON_WAIT_TIMEOUT", "1s");
+    refuses(&stage, 69, &["redis_cache", "redis_queue", "maxmemory"], |binary| binary);
+    let _: String = stage.redis.ask(0, &["CONFIG", "SET", "maxmemory", "0"]);
+    stage.created();
+}
+
+fn with_owner() -> Stage {
+    let stage = new_stage().set("CAULDRON_WAIT_TIMEOUT", "1s");
+    stage.postgres.run("postgres", "CREATE ROLE frappe LOGIN PASSWORD 'own'");
+    stage.postgres.run("postgres", "CREATE DATABASE frappe OWNER frappe");
+    stage
+}
+
+/// Settings of the role and the database that every session inherits.
+#[test]
+fn a_database_that_is_read_only_by_a_setting() {
+    let stage = with_owner();
+    stage.postgres.run("postgres", "ALTER DATABASE frappe SET default_transaction_read_only = on");
+    let words = ["default_transaction_read_only", "RESET"];
+    refuses(&stage, 69, &words, |binary| binary.set("DB_USER", "frappe").set("DB_PASSWORD", "own"));
+    stage.postgres.run("postgres", "ALTER DATABASE frappe RESET default_transaction_read_only");
+    stage.with_login("frappe", "own").run().exits(0);
+    // A site that exists and an administrator's login, whose own database is writable.
+    stage.postgres.run("postgres", "ALTER ROLE frappe SET default_transaction_read_only = on");
+    refuses(&stage, 69, &words, |binary| binary.set("SITE_DB_PASSWORD", "own"));
+}
+
+#[test]
+fn a_search_path_without_schema_public() {
+    for path in ["''", "pg_catalog", "app"] {
+        let stage = with_owner();
+        stage.postgres.run("postgres", &format!("ALTER ROLE frappe SET search_path = {path}"));
+        let owner = |binary: Binary| binary.set("DB_USER", "frappe").set("DB_PASSWORD", "own");
+        let before = stage.bench.read_config("common_site_config.json");
+        for command in crate::BOTH {
+            let ended = owner(stage.manifest(command)).run().exits(78).refuses("other-schema");
+            crate::check(&ended, &["schema public", "SET search_path = public"]);
+        }
+        assert_eq!(stage.bench.read_config("common_site_config.json"), before);
+        assert!(!stage.file("site_config.json").exists(), "half a site");
+        stage.postgres.run("postgres", "ALTER ROLE frappe IN DATABASE frappe SET search_path = public");
+        owner(stage.leader()).run().exits(0);
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::examined::Examined;
-use crate::stage::{self, doctor, examine};
+use crate::stage::{self, DATABASE, doctor, examine};
 use crate::support::port;
 use crate::support::redis::Options;
 use crate::support::stage::ready;
@@ -139,4 +139,22 @@ fn a_redis_with_another_password() {
         "info",
         "skipped",
     );
+}
+
+#[test]
+fn servers_that_take_no_writes() {
+    let stage = stage::healthy();
+    let _: String = stage.redis.ask(0, &["CONFIG", "SET", "maxmemory", "1mb"]);
+    examine(&stage).exits(69).reports("redis-connection", "error", "maxmemory");
+    let _: String = stage.redis.ask(0, &["CONFIG", "SET", "maxmemory", "0"]);
+    for target in ["DATABASE", "ROLE"] {
+        let target = format!("{target} {DATABASE}");
+        stage.postgres.run("postgres", &format!("ALTER {target} SET default_transaction_read_only = on"));
+        examine(&stage).exits(69).reports("site-login", "error", "RESET");
+        stage.postgres.run("postgres", &format!("ALTER {target} RESET default_transaction_read_only"));
+    }
+    stage.postgres.run("postgres", &format!("ALTER ROLE {DATABASE} SET search_path = ''"));
+    examine(&stage).exits(78).reports("database-schema", "error", "search_path");
+    stage.postgres.run("postgres", &format!("ALTER ROLE {DATABASE} RESET search_path"));
+    examine(&stage).exits(0);
 }

@@ -127,3 +127,20 @@ fn without_a_login_the_sites_own_is_used_if_its_file_exists() {
     let ended = ended.reports("postgres", "never", "login", "site_config.json");
     assert!(!ended.log.contains("canary"), "{}", ended.log);
 }
+
+/// Managed servers set it when their disk is nearly full; a leader would make half a site, or fail at each start.
+#[test]
+fn waits_for_a_database_that_is_no_longer_read_only() {
+    let server = Postgres::start();
+    server.run("postgres", "CREATE ROLE app LOGIN PASSWORD 'app'");
+    server.run("postgres", "CREATE DATABASE app OWNER app");
+    for target in ["DATABASE app", "ROLE app", "ROLE app IN DATABASE app"] {
+        server.run("postgres", &format!("ALTER {target} SET default_transaction_read_only = on"));
+        let owner = || WaitDeps::new().postgres(&server, "app", "app").set("DB_NAME", "app");
+        owner().timeout("1s").run().expect(69).reports("postgres", "not_yet", "database", "RESET");
+        let waiting = owner().start();
+        waiting.until_it_waits_for("postgres", "database");
+        server.run("postgres", &format!("ALTER {target} RESET default_transaction_read_only"));
+        waiting.end().expect(0);
+    }
+}

@@ -146,14 +146,48 @@ fn settings_that_will_lose_jobs_give_warnings() {
     let ended = queue(&evicting.url(1)).set("REDIS_CACHE", evicting.url(0)).run().expect(0);
     assert!(ended.warnings("redis_queue").contains("evicts (allkeys-lru)"), "{}", ended.log);
     assert_eq!(ended.warnings("redis_cache"), "[]", "a cache may evict");
-    let replica =
-        Redis::start_with(Options::default().setting(&format!("replicaof 127.0.0.1 {}", evicting.port())));
+    let replica = Options::default().setting(&format!("replicaof 127.0.0.1 {}", evicting.port()));
+    let replica = Redis::start_with(replica.setting("replica-read-only no"));
     let ended = queue(&replica.url(1)).run().expect(0);
     assert!(ended.warnings("redis_queue").contains("replica"), "{}", ended.log);
     let cluster = Redis::start_with(Options::default().setting("cluster-enabled yes"));
     let ended = queue(&cluster.url(0)).run().expect(0);
     assert!(ended.warnings("redis_queue").contains("cluster"), "{}", ended.log);
     queue(&cluster.url(1)).run().expect(78).reports("redis_queue", "never", "database", "cluster");
+}
+
+/// It answers every PING, and Frappe would fail at its first write.
+#[test]
+fn waits_for_a_redis_that_takes_no_writes() {
+    let absent = port::free().to_string();
+    let cases: [(&str, &[&str], &[&str], &str); 3] = [
+        (
+            "maxmemory 1mb",
+            &["CONFIG", "SET", "maxmemory", "0"],
+            &["CONFIG", "SET", "maxmemory", "1mb"],
+            "maxmemory",
+        ),
+        (
+            "min-replicas-to-write 1",
+            &["CONFIG", "SET", "min-replicas-to-write", "0"],
+            &["CONFIG", "SET", "min-replicas-to-write", "1"],
+            "min-replicas-to-write",
+        ),
+        ("databases 16", &["REPLICAOF", "NO", "ONE"], &["REPLICAOF", "127.0.0.1", &absent], "the primary"),
+    ];
+    for (setting, mend, spoil, hint) in cases {
+        let server = Redis::start_with(Options::default().setting(setting));
+        let _: String = server.ask(0, spoil);
+        for (name, dependency) in [("REDIS_QUEUE", "redis_queue"), ("REDIS_CACHE", "redis_cache")] {
+            let refused = WaitDeps::new().set(name, server.url(1)).timeout("1s").run().expect(69);
+            refused.reports(dependency, "not_yet", "database", hint);
+        }
+        let waiting = queue(&server.url(1)).start();
+        waiting.until_it_waits_for("redis_queue", "database");
+        let _: String = server.ask(0, mend);
+        waiting.end().expect(0);
+        assert_eq!(server.ask::<i64>(1, &["DBSIZE"]), 0, "the probe left a key");
+    }
 }
 
 #[test]

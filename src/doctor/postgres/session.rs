@@ -46,6 +46,7 @@ impl<'a> Postgres<'a> {
                 keepalive: Keepalive::SHORT,
                 settings: settings.map(str::to_string),
                 writable: false,
+                only_reads: true,
             };
             async move { self.server.connect(login, database, APPLICATION_NAME, &options).await }
         };
@@ -54,6 +55,19 @@ impl<'a> Postgres<'a> {
             connected => (connected?, None),
         };
         Ok(Session { connection, login: login.clone(), database: database.into(), refusal })
+    }
+
+    /// Checks as a role would, in a session without our settings, that a database is not read-only.
+    ///
+    /// # Errors
+    /// That it is; any other failure of this second session is the subject of other checks.
+    pub async fn takes_writes(&self, login: &Login, database: &str) -> Result<(), ConnectError> {
+        let options =
+            Options { timeout: self.clock.remaining(), keepalive: Keepalive::SHORT, ..Options::default() };
+        match self.server.connect(login, database, APPLICATION_NAME, &options).await {
+            Err(error) if error.kind == Kind::Standby => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Opens the first maintenance database that admits the login; the site's own database is tried last.
