@@ -101,7 +101,7 @@ fn a_parameter_of_a_redis_url_that_not_all_programs_honour() {
 /// Before, role and database were made, and the site never was.
 #[test]
 fn a_redis_that_takes_no_writes() {
-    let full = Redis::start_with(redis::Options::default().setting("maxmemory 1mb"));
+    let full = Redis::start_with(redis::Options::default().setting("maxmemory 1kb"));
     let stage = Stage { redis: full, ..new_stage() }.set("CAULDRON_WAIT_TIMEOUT", "1s");
     refuses(&stage, 69, &["redis_cache", "redis_queue", "maxmemory"], |binary| binary);
     let _: String = stage.redis.ask(0, &["CONFIG", "SET", "maxmemory", "0"]);

@@ -144,7 +144,7 @@ fn a_redis_with_another_password() {
 #[test]
 fn servers_that_take_no_writes() {
     let stage = stage::healthy();
-    let _: String = stage.redis.ask(0, &["CONFIG", "SET", "maxmemory", "1mb"]);
+    let _: String = stage.redis.ask(0, &["CONFIG", "SET", "maxmemory", "1kb"]);
     examine(&stage).exits(69).reports("redis-connection", "error", "maxmemory");
     let _: String = stage.redis.ask(0, &["CONFIG", "SET", "maxmemory", "0"]);
     for target in ["DATABASE", "ROLE"] {

@@ -162,9 +162,9 @@ fn waits_for_a_redis_that_takes_no_writes() {
     let absent = port::free().to_string();
     let cases: [(&str, &[&str], &[&str], &str); 3] = [
         (
-            "maxmemory 1mb",
+            "maxmemory 1kb",
             &["CONFIG", "SET", "maxmemory", "0"],
-            &["CONFIG", "SET", "maxmemory", "1mb"],
+            &["CONFIG", "SET", "maxmemory", "1kb"],
             "maxmemory",
         ),
         (
