@@ -12,7 +12,10 @@ fn marked() -> Vec<(&'static str, Value)> {
         ("extraEnv", json!([{"name": "MARK", "value": "of-extraEnv"}])),
         ("extraEnvFrom", json!([{"secretRef": {"name": "of-extraEnvFrom"}}])),
         ("extraVolumes", json!([{"name": "of-extraVolumes", "emptyDir": {}}])),
-        ("extraVolumeMounts", json!([{"name": "of-extraVolumeMounts", "mountPath": "/x"}])),
+        (
+            "extraVolumeMounts",
+            json!([{"name": "of-extraVolumes", "mountPath": "/x", "subPath": "of-extraVolumeMounts"}]),
+        ),
         ("extraInitContainers", json!([{"name": "of-extraInitContainers", "image": "x"}])),
         ("extraContainers", json!([{"name": "of-extraContainers", "image": "x"}])),
         ("affinity", json!({"nodeAffinity": {"x": "of-affinity"}})),
@@ -90,7 +93,7 @@ fn a_value_of_all_roles_reaches_every_container_that_needs_it() {
             assert_eq!(variable(container, "MARK").as_deref(), Some("of-extraEnv"), "{role}");
             assert_eq!(container["envFrom"][0]["secretRef"]["name"], "of-extraEnvFrom", "{role}");
             let mounts = container["volumeMounts"].as_array().expect("mounts");
-            assert!(mounts.iter().any(|mount| mount["name"] == "of-extraVolumeMounts"), "{role}");
+            assert!(mounts.iter().any(|mount| mount["subPath"] == "of-extraVolumeMounts"), "{role}");
         }
         // The role's container stays the first, and wait-deps runs after what it may need.
         assert_eq!(container(pod)["args"], json!([role]));
