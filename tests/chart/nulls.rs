@@ -7,7 +7,7 @@ use super::helm::{Chart, IMAGE, chart};
 /// The paths of all maps.
 fn maps(value: &Value, path: &[String], found: &mut Vec<Vec<String>>) {
     for (key, value) in value.as_object().into_iter().flatten().filter(|(_, value)| value.is_object()) {
-        let path = [path, &[key.clone()]].concat();
+        let path = [path, std::slice::from_ref(key)].concat();
         maps(value, &path, found);
         found.push(path);
     }
