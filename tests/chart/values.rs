@@ -104,7 +104,9 @@ fn every_value_has_an_effect() {
         "size" => json!("11Gi"),
         "extraEnv" => json!([{"name": "X", "value": "y"}]),
         "extraEnvFrom" => json!([{"secretRef": {"name": "x"}}]),
-        "extraVolumes" | "extraVolumeMounts" | "extraInitContainers" | "extraContainers" => {
+        // A mount needs a volume of the pod: the chart's own.
+        "extraVolumeMounts" => json!([{"name": "frappe-data", "mountPath": "/x"}]),
+        "extraVolumes" | "extraInitContainers" | "extraContainers" => {
             json!([{"name": "x", "mountPath": "/x", "image": "x"}])
         }
         "hostAliases" => json!([{"ip": "192.0.2.1", "hostnames": ["x"]}]),
