@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::status::checks::{Check, CheckName};
 
-/// Longer than the time limit of any usual probe: whoever probes decides how long a busy process may take.
+/// Longer than the time limit of a usual probe, so that the limit of the probe decides how long a busy process may take.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The event loop that a check asks.
