@@ -33,5 +33,7 @@ mod space;
 mod stage;
 #[path = "restore/stop.rs"]
 mod stop;
+#[path = "restore/unpacking.rs"]
+mod unpacking;
 #[path = "restore/verify.rs"]
 mod verify;

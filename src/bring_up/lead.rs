@@ -4,6 +4,7 @@ use super::act::{ActOutcome, Plan, act};
 use super::copy::SiteIdentity;
 use super::prepare::{Prepared, prepare};
 use super::{Bootstrapped, copy, follow};
+use crate::bench::file_thread::on_file_thread;
 use crate::create::requirements::{may_create_tables, needed_for_creation};
 use crate::frappe::bench_id::Rule;
 use crate::frappe::common_config::{self, Merged, Overrides, Wanted};
@@ -14,6 +15,7 @@ use crate::migrate::run::Outcome;
 use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow, Result, Stopped};
 use crate::record::exclusive_lock::ExclusiveLock;
+use crate::record::restoring::refuse_unfinished;
 use crate::record::timing::LEADER_SHUTDOWN_TIMEOUT;
 use crate::record::volume::Volume;
 use crate::record::{schema, state};
@@ -27,6 +29,7 @@ use crate::telemetry;
 pub async fn lead(context: &Context<'_>) -> Flow<Bootstrapped> {
     let volume = Volume::open(context.pod.bench.cauldron_site(context.site))?;
     let prepared = context.pod.shutdown.guard(async { Ok(prepare(context, &volume).await?) }).await?;
+    after_killed_restore(&volume).await?;
     if let Err(fault) = schema::refuse_newer(prepared.records.schema) {
         // The lock ends with the session. Our name is not in the record yet, so nothing has to be removed from it.
         drop(prepared);
@@ -48,6 +51,31 @@ pub async fn lead(context: &Context<'_>) -> Flow<Bootstrapped> {
     };
     let acted = act_and_release(context, leadership, &volume, &plan).await?;
     finish_bring_up(context, acted, &plan).await
+}
+
+/// What a restore that was killed while we waited for its lock has left: a site that nobody may use, or, if it had not
+/// begun to replace anything, files that it had unpacked.
+async fn after_killed_restore(volume: &Volume) -> Result<()> {
+    refuse_unfinished(volume.restoring()?.as_ref())?;
+    let folder = volume.unpacked();
+    let shown = folder.display().to_string();
+    if !folder.exists() {
+        return Ok(());
+    }
+    match on_file_thread(move || std::fs::remove_dir_all(folder)).await? {
+        Ok(()) => tracing::info!(
+            event = "restore.unpacked_removed",
+            folder = shown,
+            "removed the files that a killed restore had unpacked; it had replaced nothing"
+        ),
+        Err(error) => tracing::warn!(
+            event = "restore.unpacked_not_removed",
+            folder = shown,
+            %error,
+            "cannot remove the files that a killed restore had unpacked"
+        ),
+    }
+    Ok(())
 }
 
 /// Decides the action, and checks that it can be carried out before anything is changed.

@@ -14,7 +14,8 @@ use crate::pod::Pod;
 use crate::record::restored::Restored;
 use crate::record::volume::Volume;
 use crate::restore::run::{self, Request};
-use crate::restore::{Archives, Source, confirm, repository};
+use crate::restore::undo::undo;
+use crate::restore::{Archives, Source, repository};
 use crate::status::handle::{RoleName, StatusHandle};
 use crate::supervise::signals::Shutdown;
 use crate::take_backup;
@@ -53,18 +54,15 @@ async fn with_servers(site: &Site, arguments: Restore) -> Flow<()> {
         purpose: Purpose::Once,
     };
     if arguments.undo {
-        return run::undo(&context).await;
+        return undo(&context).await;
     }
     let source = source(&site.pod, &site.name, &arguments).await?;
     let request = request(source, &arguments)?;
-    run::restore(&context, &request, async |id| safety(&site.pod, id).await).await
+    run::restore(&context, &request, async || safety(&site.pod).await).await
 }
 
 /// Takes a backup of the site that is about to be replaced.
-async fn safety(pod: &Pod, id: &str) -> Flow<()> {
-    if pod.config.backup.to.is_none() {
-        return Err(confirm::unconfirmed(id, "no repository for a backup of it is configured").into());
-    }
+async fn safety(pod: &Pod) -> Flow<()> {
     let taken =
         take_backup::take(pod, &take_backup::Request { why: Why::BeforeRestore, beside: None }).await?;
     tracing::info!(

@@ -21,6 +21,11 @@ pub struct Restoring {
 }
 
 impl Restoring {
+    /// True if the restore that has this mark does the rest of the work of this one.
+    pub fn continues_with(&self, next: &Self) -> bool {
+        (&self.from, self.database, self.files) == (&next.from, next.database, next.files)
+    }
+
     /// The refusal of every command that would use the site.
     pub fn fault(&self) -> Fault {
         Fault::try_again(

@@ -1,50 +1,62 @@
-//! The last checks before a restore changes anything: whether a site would be lost, and its backup first.
+//! The last checks before a restore shuts the site: whether it would be lost.
 
 use super::database;
 use super::hold::Held;
 use super::run::Request;
 use crate::outcome::refusal::Refusal;
-use crate::outcome::{Fault, Flow, Result};
+use crate::outcome::{Fault, Result};
 use crate::record::restored::Restored;
 use crate::site_state::decide::{Database, Folder, Names, decide};
 use crate::site_state::observe;
 
-/// The last checks before anything is changed, and the backup of a site that would be lost.
-pub async fn confirm(
-    held: &Held<'_>,
-    request: &Request,
-    continues: bool,
-    safety: impl AsyncFnOnce(&str) -> Flow<()>,
-) -> Flow<()> {
+/// The site that a restore replaces.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// None, or one that may be replaced without a backup of it.
+    Nothing,
+    /// A complete site, of which a backup can be taken.
+    UnlessBackedUp,
+}
+
+/// The last checks before the site is shut.
+///
+/// # Errors
+/// 65 for a site that would be lost, and for contents that are not a site of ours; 77 for a missing right.
+pub async fn confirm(held: &Held<'_>, request: &Request, continues: bool) -> Result<Loss> {
     let Held { context, leadership, .. } = held;
     if request.database {
         database::check_rights(leadership.client()).await?;
     }
     if continues || database::has_aside(leadership.client()).await? {
-        return Ok(());
+        return Ok(Loss::Nothing);
     }
-    let Some(id) = site_there(held).await? else { return Ok(()) };
+    let Some(id) = site_there(held).await? else { return Ok(Loss::Nothing) };
     if let Some(Restored { confirm, .. }) = request.confirmed.as_ref().filter(|given| given.confirm != id) {
-        return Err(other_confirmed(&id, confirm).into());
+        return Err(other_confirmed(&id, confirm));
     }
     let has_folder = context.pod.bench.site(context.site).join("site_config.json").exists();
     if !request.database && !has_folder {
         // The volume is lost: there are no files that could be.
-        return Ok(());
+        return Ok(Loss::Nothing);
     }
     match &request.waived {
-        Some(waived) if *waived == id => tracing::warn!(
-            event = "restore.without_safety_backup",
-            id,
-            "replacing the site without a backup of it, as requested"
-        ),
-        Some(_) => return Err(unconfirmed(&id, "`--no-safety-backup` names another site").into()),
-        None if !has_folder => {
-            return Err(unconfirmed(&id, "no backup of it can be taken, because its folder is lost").into());
+        Some(waived) if *waived == id => {
+            tracing::warn!(
+                event = "restore.without_safety_backup",
+                id,
+                "replacing the site without a backup of it, as requested"
+            );
+            Ok(Loss::Nothing)
         }
-        None => safety(&id).await?,
+        Some(_) => Err(unconfirmed(&id, "`--no-safety-backup` names another site")),
+        None if !has_folder => {
+            Err(unconfirmed(&id, "no backup of it can be taken, because its folder is lost"))
+        }
+        None if context.pod.config.backup.to.is_none() => {
+            Err(unconfirmed(&id, "no repository for a backup of it is configured"))
+        }
+        None => Ok(Loss::UnlessBackedUp),
     }
-    Ok(())
 }
 
 /// The id of the complete site in the database; None if there is none.
@@ -64,7 +76,7 @@ async fn site_there(held: &Held<'_>) -> Result<Option<String>> {
 }
 
 /// The refusal of a restore over a site that would be lost.
-pub fn unconfirmed(id: &str, reason: &str) -> Fault {
+fn unconfirmed(id: &str, reason: &str) -> Fault {
     Fault::foreign_data(
         format!("there is a complete site in the database, and {reason}: it would be lost"),
         format!(

@@ -16,6 +16,7 @@ use crate::bench::Bench;
 use crate::bench::atomic_file::sync_folder;
 use crate::bench::file_thread::on_file_thread;
 use crate::outcome::{Fault, Result};
+use crate::record::volume::Volume;
 
 /// The folders that are replaced.
 const PARTS: [&str; 2] = ["public/files", "private/files"];
@@ -36,7 +37,7 @@ impl FileSwap {
         let ours = bench.cauldron_site(site).join("restore");
         Self {
             site: bench.site(site),
-            stage: ours.join("stage"),
+            stage: Volume::read_only(bench.cauldron_site(site)).unpacked(),
             staged: ours.join("staged"),
             before: ours.join("before"),
         }

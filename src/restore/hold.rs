@@ -1,4 +1,9 @@
-//! The site held for a restore: the lock in its database, the exclusive lock on its volume, and no sessions of others.
+//! The site held for a restore, in steps:
+//!
+//! ```text
+//!   lead: the lock in its database ──▶ shut: the exclusive lock on its volume ──▶ sessions_gone
+//!         (the site is served)               (every pod stops its roles)          (nobody uses the site)
+//! ```
 
 use std::time::Duration;
 
@@ -10,7 +15,7 @@ use crate::leader::context::Context;
 use crate::leader::lock::Leadership;
 use crate::leader::own::Own;
 use crate::outcome::refusal::Refusal;
-use crate::outcome::{Fault, Result};
+use crate::outcome::{Fault, Flow, Result};
 use crate::postgres::sessions;
 use crate::postgres::sql::sql_fault;
 use crate::record::exclusive_lock::{ExclusiveLock, HeldLock, Holder};
@@ -24,7 +29,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Added to the longest queue's timeout: a worker's grace period.
 const WORKER_MARGIN: Duration = Duration::from_secs(60);
 
-/// What is known once the lock is held.
+/// What is known once the lock in the database is held.
 pub struct Held<'a> {
     pub context: &'a Context<'a>,
     pub volume: Volume,
@@ -32,12 +37,18 @@ pub struct Held<'a> {
     pub own: Own,
     pub password: SecretString,
     pub install_id: String,
-    /// Keeps every pod from the site until it is dropped.
-    _exclusive: HeldLock,
+    shut: Option<Shut>,
 }
 
-/// Takes the lock in the database, then the one on the volume, and waits until nobody uses the site.
-pub async fn take<'a>(context: &'a Context<'a>, volume: Volume, opened: (Opened, Own)) -> Result<Held<'a>> {
+/// The site shut for all pods, until it is dropped.
+struct Shut {
+    exclusive: HeldLock,
+    /// By then each pod has signalled its children, if its drain is no longer than ours.
+    seen_at: Instant,
+}
+
+/// Takes the lock in the database. The site stays in service.
+pub async fn lead<'a>(context: &'a Context<'a>, volume: Volume, opened: (Opened, Own)) -> Result<Held<'a>> {
     let (Opened { connection, password, .. }, own) = opened;
     let mut leadership = Leadership::acquire(connection, context.site, &context.pod.status).await?;
     let recorded =
@@ -49,19 +60,58 @@ pub async fn take<'a>(context: &'a Context<'a>, volume: Volume, opened: (Opened,
     let install_id = volume.install_id()?;
     let pod = format!("restore pid {}", std::process::id());
     leadership.claim(&install_id, context.pod.config.instance.as_deref(), &pod).await?;
-    let lock = ExclusiveLock::of(&context.pod.bench, context.site);
-    let holder = Holder::new(COMMAND);
-    // A living restore would have the lock in the database, which is ours.
-    let is_dead_restore = lock.holder().is_some_and(|holder| holder.command == COMMAND);
-    let exclusive = if is_dead_restore { lock.take(&holder)? } else { lock.acquire(&holder)? };
-    tracing::info!(
-        event = "site.exclusive_lock_acquired",
-        site = context.site,
-        "acquired the site's exclusive lock; waiting until every pod has stopped its roles"
-    );
-    wait_for_sessions(context, &leadership).await?;
-    exclusive.is_ours()?;
-    Ok(Held { context, volume, leadership, own, password, install_id, _exclusive: exclusive })
+    Ok(Held { context, volume, leadership, own, password, install_id, shut: None })
+}
+
+impl Held<'_> {
+    /// Acquires the exclusive lock: every pod stops its roles.
+    ///
+    /// # Errors
+    /// 75 if another command has it; as for any file.
+    pub fn shut(&mut self) -> Result<()> {
+        let Context { pod, site, .. } = self.context;
+        if self.shut.is_some() {
+            return Ok(());
+        }
+        let lock = ExclusiveLock::of(&pod.bench, site);
+        let holder = Holder::new(COMMAND);
+        // A living restore would have the lock in the database, which is ours.
+        let is_dead_restore = lock.holder().is_some_and(|holder| holder.command == COMMAND);
+        let exclusive = if is_dead_restore { lock.take(&holder)? } else { lock.acquire(&holder)? };
+        // Without a folder of the site, no pod serves it.
+        let delay = if pod.bench.site(site).exists() {
+            EXCLUSIVE_LOCK_SEEN_WITHIN + pod.config.drain
+        } else {
+            Duration::ZERO
+        };
+        self.shut = Some(Shut { exclusive, seen_at: Instant::now() + delay });
+        tracing::info!(
+            event = "site.exclusive_lock_acquired",
+            site,
+            "acquired the site's exclusive lock; waiting until every pod has stopped its roles"
+        );
+        Ok(())
+    }
+
+    /// Shuts the site and waits until nobody uses it.
+    ///
+    /// # Errors
+    /// As [`Self::sessions_gone`]; a requested stop.
+    pub async fn vacate(&mut self) -> Flow<()> {
+        self.shut()?;
+        self.context.pod.shutdown.guard(async { Ok(self.sessions_gone().await?) }).await
+    }
+
+    /// Waits until nobody uses the site, which is shut.
+    ///
+    /// # Errors
+    /// 75 if sessions stay connected, or another command has the exclusive lock.
+    pub async fn sessions_gone(&self) -> Result<()> {
+        let Some(Shut { exclusive, seen_at }) = &self.shut else { return Ok(()) };
+        tokio::time::sleep_until(*seen_at).await;
+        wait_for_sessions(self.context, &self.leadership).await?;
+        exclusive.is_ours()
+    }
 }
 
 async fn wait_for_sessions(context: &Context<'_>, leadership: &Leadership) -> Result<()> {
@@ -69,10 +119,6 @@ async fn wait_for_sessions(context: &Context<'_>, leadership: &Leadership) -> Re
     let longest = config.workers.timeouts.values().max().copied().unwrap_or_default();
     let deadline = Instant::now() + longest + WORKER_MARGIN;
     let mut logged = String::new();
-    if context.pod.bench.site(context.site).exists() {
-        // By then each pod has signalled its children, if its drain is no longer than ours.
-        tokio::time::sleep(EXCLUSIVE_LOCK_SEEN_WITHIN + config.drain).await;
-    }
     loop {
         let foreign = sessions::foreign_sessions(leadership.client())
             .await

@@ -1,18 +1,19 @@
-//! A restore from its first check to its end, and its undoing.
+//! A restore from its first check to its end.
 
 use std::fs;
+use std::pin::pin;
 use std::sync::Arc;
 
-use super::confirm::confirm;
+use super::confirm::{Loss, confirm};
 use super::database::{self, Origin};
 use super::files::FileSwap;
-use super::hold::{Held, take};
+use super::hold::{Held, lead};
 use super::settle::{forget_caches, make_bench, mute, write_keys};
 use super::source::{Checked, Source};
 use super::space;
-use super::versions::Versions;
+use super::undo::{go_back, put_back, told};
 use crate::leader::context::Context;
-use crate::outcome::{Fault, Flow, Result, Stopped, TRY_AGAIN};
+use crate::outcome::{Fault, Flow, Result, Stopped};
 use crate::postgres::version::major;
 use crate::record::restored::Restored;
 use crate::record::restoring::Restoring;
@@ -41,7 +42,7 @@ pub struct Request {
     pub confirmed: Option<Restored>,
 }
 
-/// Restores the site. `safety` takes a backup of a site that is there; it gets the id of the site.
+/// Restores the site. `safety` takes a backup of a site that is there.
 ///
 /// # Errors
 /// 65 for a damaged backup or a foreign database, 75 without the space, if a step failed or sessions stay connected, 77 for missing rights;
@@ -49,7 +50,7 @@ pub struct Request {
 pub async fn restore(
     context: &Context<'_>,
     request: &Request,
-    safety: impl AsyncFnOnce(&str) -> Flow<()>,
+    safety: impl AsyncFnOnce() -> Flow<()>,
 ) -> Flow<()> {
     let source = &request.source;
     let site = (!request.rename).then_some(context.site);
@@ -68,26 +69,92 @@ pub async fn restore(
         .guard(async { Ok(database::open(context, &volume, source, versions).await?) })
         .await?;
     versions.require(major(opened.0.connection.version()), None)?;
-    let held = context.pod.shutdown.guard(async { Ok(take(context, volume, opened).await?) }).await?;
+    let mut held = context.pod.shutdown.guard(async { Ok(lead(context, volume, opened).await?) }).await?;
     if let Some(earlier) = earlier.as_ref().filter(|earlier| earlier.complete) {
         // Killed while it dropped what was set aside.
+        held.vacate().await?;
         clean_up(&held).await?;
         if earlier.from == source.describe() {
             return end(held, Ok(()), request).await;
         }
     }
-    let continues = earlier.is_some_and(|earlier| !earlier.complete);
-    if let Err(stopped) = confirm(&held, request, continues, safety).await {
-        held.leadership.release().await;
-        return Err(stopped);
-    }
-    held.volume.write_restoring(&mark(request, false))?;
+    let earlier = earlier.filter(|earlier| !earlier.complete);
+    let continues = match secure(&mut held, request, earlier.as_ref(), safety).await {
+        Ok(continues) => continues,
+        Err(stopped) => {
+            held.leadership.release().await;
+            return Err(stopped);
+        }
+    };
     let done = tokio::select! {
         biased;
-        done = replace(&held, request) => done,
+        done = carry_out(&held, request, continues) => done,
         fault = held.leadership.lost() => Err(fault.into()),
     };
     end(held, done, request).await
+}
+
+/// Refuses a restore that would lose a site while the site is in service; else shuts the site and takes a backup of it.
+/// True if the restore continues one that was interrupted.
+async fn secure(
+    held: &mut Held<'_>,
+    request: &Request,
+    earlier: Option<&Restoring>,
+    safety: impl AsyncFnOnce() -> Flow<()>,
+) -> Flow<bool> {
+    let continues = earlier.is_some_and(|earlier| earlier.continues_with(&mark(request, false)));
+    if let Some(earlier) = earlier.filter(|_| !continues) {
+        // It has set aside what this one has to keep.
+        held.vacate().await?;
+        go_back(held, earlier).await?;
+    }
+    if confirm(held, request, continues).await? == Loss::UnlessBackedUp {
+        held.vacate().await?;
+        safety().await?;
+    }
+    held.shut()?;
+    Ok(continues)
+}
+
+/// Unpacks the files, writes the mark, and replaces everything.
+async fn carry_out(held: &Held<'_>, request: &Request, continues: bool) -> Flow<()> {
+    let swap = FileSwap::of(&held.context.pod.bench, held.context.site);
+    let unpacked = unpack_while_roles_stop(held, request, &swap).await;
+    if unpacked.is_err() && !continues {
+        // If this fails, too, the next leader does it.
+        let _ = swap.discard().await;
+    }
+    unpacked?;
+    held.volume.write_restoring(&mark(request, false))?;
+    replace(held, request).await
+}
+
+/// Waits until nobody uses the site. The files are unpacked beside those of the site meanwhile: the site is shut no longer
+/// than it has to be, and damaged ones are found before anything is replaced.
+async fn unpack_while_roles_stop(held: &Held<'_>, request: &Request, swap: &FileSwap) -> Flow<()> {
+    let unpacked = unpack(held, request, swap);
+    let gone = held.context.pod.shutdown.guard(async { Ok(held.sessions_gone().await?) });
+    let (mut unpacked, mut gone) = (pin!(unpacked), pin!(gone));
+    tokio::select! {
+        unpacked = &mut unpacked => {
+            unpacked?;
+            gone.await
+        }
+        gone = &mut gone => {
+            // Also if the wait failed: what unpacks an archive is a thread, which nothing stops.
+            unpacked.await?;
+            gone
+        }
+    }
+}
+
+async fn unpack(held: &Held<'_>, request: &Request, swap: &FileSwap) -> Flow<()> {
+    if request.files
+        && let Some(stage) = swap.stage().await?
+    {
+        request.source.unpack(held.context.pod, &stage).await?;
+    }
+    Ok(())
 }
 
 /// Replaces everything, in an order that a killed restore continues.
@@ -102,12 +169,8 @@ async fn replace(held: &Held<'_>, request: &Request) -> Flow<()> {
     if request.database {
         origin = database::replace(held, source, &progress).await?;
     }
-    let swap = FileSwap::of(&context.pod.bench, site);
     if request.files {
-        if let Some(stage) = swap.stage().await? {
-            source.unpack(context.pod, &stage).await?;
-        }
-        swap.put_in_place().await?;
+        FileSwap::of(&context.pod.bench, site).put_in_place().await?;
         tracing::info!(event = "restore.files_in_place", "the files are in their place");
     }
     for name in FOLDERS {
@@ -161,70 +224,5 @@ fn finish(held: &Held<'_>, request: &Request) -> Result<()> {
     held.volume.remove_restoring()?;
     let from = request.source.describe();
     tracing::info!(event = "restore.finished", from, "the site is restored");
-    Ok(())
-}
-
-/// Says what a restore that stays interrupted means for the site.
-fn told(held: &Held<'_>, fault: Fault) -> Fault {
-    let is_interrupted = held.volume.restoring().is_ok_and(|mark| mark.is_some_and(|mark| !mark.complete));
-    if !is_interrupted {
-        return fault;
-    }
-    let hint = format!(
-        "{}; until then no role serves the site, whose previous contents are kept: `cauldron-frappe restore --undo` goes \
-         back to them",
-        fault.hint
-    );
-    Fault { hint, ..fault }
-}
-
-/// Goes back after a fault that another try would meet again, such as a damaged backup, or if nothing was changed yet.
-async fn put_back(held: &Held<'_>, fault: &Fault) -> Flow<()> {
-    let client = held.leadership.client();
-    let is_complete = held.volume.restoring()?.is_some_and(|restoring| restoring.complete);
-    if is_complete || (fault.code == TRY_AGAIN && database::has_aside(client).await.unwrap_or(true)) {
-        return Ok(());
-    }
-    database::guarded(held, database::undo(client)).await?;
-    FileSwap::of(&held.context.pod.bench, held.context.site).put_back().await?;
-    Ok(held.volume.remove_restoring()?)
-}
-
-/// Goes back to the state before a restore that was interrupted.
-///
-/// # Errors
-/// 65 if no restore is on its way, 75 if a step failed; the same command continues.
-pub async fn undo(context: &Context<'_>) -> Flow<()> {
-    let volume = Volume::open(context.pod.bench.cauldron_site(context.site))?;
-    let Some(restoring) = volume.restoring()? else {
-        let cause = "no restore of this site is on its way";
-        return Err(Fault::foreign_data(cause, "nothing has to be undone").into());
-    };
-    if restoring.complete {
-        let cause = format!(
-            "the restore from {} is complete, and what was set aside is partly dropped",
-            restoring.from
-        );
-        let hint =
-            format!("run `cauldron-frappe restore {}` again, which drops the rest", restoring.arguments);
-        return Err(Fault::foreign_data(cause, hint).into());
-    }
-    let none = Source::Archives(super::Archives::default());
-    let opened = context
-        .pod
-        .shutdown
-        .guard(async { Ok(database::open(context, &volume, &none, Versions::default()).await?) })
-        .await?;
-    let held = context.pod.shutdown.guard(async { Ok(take(context, volume, opened).await?) }).await?;
-    database::guarded(&held, database::undo(held.leadership.client())).await?;
-    FileSwap::of(&context.pod.bench, context.site).put_back().await?;
-    forget_caches(context, &held.own.database).await;
-    held.volume.remove_restoring()?;
-    tracing::info!(
-        event = "restore.undone",
-        from = restoring.from,
-        "the site is as it was before the restore"
-    );
-    held.leadership.release().await;
     Ok(())
 }

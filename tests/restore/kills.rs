@@ -16,10 +16,10 @@ use crate::support::wait::{eventually, within};
 
 const LONG: Duration = Duration::from_secs(180);
 
-/// The events at which a restore is killed, and pauses after the lock: before, within and after the load.
+/// The events at which a restore is killed, and pauses after the lock: with unpacked files, before, within and after the load.
 const KILLS: [(&str, u64); 10] = [
     ("site.exclusive_lock_acquired", 0),
-    ("site.exclusive_lock_acquired", 3_000),
+    ("site.exclusive_lock_acquired", 1_000),
     ("site.exclusive_lock_acquired", 3_300),
     ("site.exclusive_lock_acquired", 3_600),
     ("site.exclusive_lock_acquired", 4_000),

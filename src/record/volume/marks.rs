@@ -1,5 +1,7 @@
 //! What copies, restores and backups leave on the volume for the commands and roles after them, as JSON.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::super::identity::{CopyMark, RestoreMark};
@@ -11,6 +13,7 @@ const COPY_MARK: &str = "copy.json";
 const RESTORE_MARK: &str = "restore.json";
 const LAST_BACKUP: &str = "last_backup.json";
 const RESTORING: &str = "restoring.json";
+const UNPACKED: &str = "restore/stage";
 
 /// The last backup of the site that is complete, as its command wrote it. The repository is not asked: no role has its
 /// password.
@@ -81,6 +84,11 @@ impl Volume {
 
     pub fn remove_restoring(&self) -> Result<()> {
         self.remove(RESTORING)
+    }
+
+    /// The folder into which a restore unpacks its files, before its mark is written and after.
+    pub fn unpacked(&self) -> PathBuf {
+        self.folder.join(UNPACKED)
     }
 
     /// The last backup. An unreadable file does not count.
