@@ -22,7 +22,7 @@ mod turn;
 use jiff::Timestamp;
 
 use self::rows::Dumped;
-use self::site::Site;
+use self::site::{Code, Site};
 use crate::backups::bytes;
 use crate::backups::id::BackupId;
 use crate::backups::manifest::{self, Database, MANIFEST_FILE, Manifest};
@@ -54,6 +54,10 @@ pub struct Request {
 pub async fn take(pod: &Pod, request: &Request) -> Flow<Manifest> {
     let restic = Restic::of(pod)?;
     restic.check_program().await?;
+    let holds_the_site = request.why == Why::BeforeRestore;
+    if let Some(name) = pod.config.site.as_ref().filter(|_| !holds_the_site) {
+        turn::wait_until_free(pod, name).await?;
+    }
     let site = pod.shutdown.guard(async { Ok(Site::open(pod).await?) }).await?;
     let pg_dump =
         pod.shutdown.guard(async { Ok(pg_dump::check(pod, site.connection.version()).await?) }).await?;
@@ -67,17 +71,19 @@ pub async fn take(pod: &Pod, request: &Request) -> Flow<Manifest> {
         reason = request.why.as_str(),
         "taking a backup"
     );
+    turn::take(pod, &site, holds_the_site).await?;
+    let (code, folders) = (site.code().await?, files::Folders::of(&site.folder));
     let tags = |part| Tags {
-        code: site.fingerprint.clone(),
+        code: code.fingerprint.clone(),
         why: Some(request.why),
         ..Tags::new(&id, part, &site.name, &site.installation)
     };
-    turn::take(pod, &site).await?;
     let dumped =
         rows::save(pod, &restic, &site, &pg_dump, &tags(Part::Database), before.database_bytes).await?;
     turn::release(&site).await?;
     let saved = files::save(pod, &restic, &site, &tags(Part::Files)).await?;
-    let manifest = describe(&site, &id, request.why, &pg_dump.version, dumped, saved);
+    folders.unchanged(&site.folder)?;
+    let manifest = describe(&site, &code, (&id, request.why), &pg_dump.version, dumped, saved);
     let (size_bytes, database_bytes) = (Some(manifest.bytes()), Some(manifest.database.bytes));
     let tags = Tags { size_bytes, database_bytes, ..tags(Part::Manifest) };
     let doing = "cannot save the manifest of the backup in";
@@ -131,8 +137,8 @@ async fn record(site: &Site, manifest: &Manifest) {
 
 fn describe(
     site: &Site,
-    id: &BackupId,
-    why: Why,
+    code: &Code,
+    (id, why): (&BackupId, Why),
     pg_dump_version: &str,
     dumped: Dumped,
     (files, vanished): (manifest::Files, Vec<String>),
@@ -144,10 +150,10 @@ fn describe(
         reason: why.as_str().to_string(),
         site: site.name.clone(),
         installation: site.installation.clone(),
-        fingerprint: site.fingerprint.clone(),
-        migration: site.migration.clone(),
-        frappe_version: site.apps.iter().find(|app| app.name == "frappe").and_then(|app| app.version.clone()),
-        apps: site.apps.clone(),
+        fingerprint: code.fingerprint.clone(),
+        migration: code.migration.clone(),
+        frappe_version: code.apps.iter().find(|app| app.name == "frappe").and_then(|app| app.version.clone()),
+        apps: code.apps.clone(),
         database: Database {
             snapshot: dumped.snapshot.0,
             bytes: dumped.bytes,

@@ -15,7 +15,7 @@ pub mod key {
     pub const BOOTSTRAP: i64 = 0x6361_756c_626f_6f74; // "caulboot"
     /// One pod creates role and database; in the maintenance database.
     pub const PROVISION: i64 = 0x6361_756c_7072_6f76; // "caulprov"
-    /// Shared by backups; a migration takes it alone.
+    /// Shared by backups; a migration or a restore takes it alone.
     pub const BACKUP: i64 = 0x6361_756c_6263_6b70; // "caulbckp"
     /// One scheduler ticks.
     pub const SCHEDULER: i64 = 0x6361_756c_7363_6865; // "caulsche"

@@ -37,6 +37,12 @@ impl Holder {
     pub fn text(&self) -> String {
         format!("`{}` on {} has the site", self.command, self.host)
     }
+
+    /// The refusal of a command that does not wait for it.
+    pub fn fault(&self) -> Fault {
+        let hint = "wait until it ends; if it was killed, empty sites/.cauldron/<site>/hold";
+        Fault::try_again(self.text(), hint).named(Refusal::SiteLocked)
+    }
 }
 
 /// The lock file of one site.
@@ -102,7 +108,7 @@ impl ExclusiveLock {
     /// 75 if another command has it, 77 and 75 as for any file.
     pub fn acquire(&self, holder: &Holder) -> Result<HeldLock> {
         match self.holder() {
-            Some(other) => Err(locked_by(&other)),
+            Some(other) => Err(other.fault()),
             None => self.take(holder),
         }
     }
@@ -149,7 +155,7 @@ impl HeldLock {
     /// 75 if that is another command.
     pub fn is_ours(&self) -> Result<()> {
         match self.lock.holder() {
-            Some(other) if other.id != self.holder.id => Err(locked_by(&other)),
+            Some(other) if other.id != self.holder.id => Err(other.fault()),
             _ => Ok(()),
         }
     }
@@ -168,11 +174,6 @@ impl Drop for HeldLock {
             );
         }
     }
-}
-
-fn locked_by(holder: &Holder) -> Fault {
-    Fault::try_again(holder.text(), "wait until it ends; if it was killed, empty sites/.cauldron/<site>/hold")
-        .named(Refusal::SiteLocked)
 }
 
 /// Writes in place: processes that have the file open see the change.

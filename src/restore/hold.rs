@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio::time::Instant;
+use tokio_postgres::{Client, Error};
 
 use crate::create::login::Opened;
 use crate::leader::context::Context;
@@ -16,12 +17,14 @@ use crate::leader::lock::Leadership;
 use crate::leader::own::Own;
 use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow, Result};
-use crate::postgres::sessions;
+use crate::postgres::advisory_lock::{self, key};
+use crate::postgres::sessions::{self, ForeignSession};
 use crate::postgres::sql::sql_fault;
 use crate::record::exclusive_lock::{ExclusiveLock, HeldLock, Holder};
 use crate::record::state;
 use crate::record::timing::EXCLUSIVE_LOCK_SEEN_WITHIN;
 use crate::record::volume::Volume;
+use crate::status::operation::DrainBlocker;
 
 /// The word that begins the name of our exclusive lock's holder.
 const COMMAND: &str = "restore";
@@ -102,33 +105,49 @@ impl Held<'_> {
         self.context.pod.shutdown.guard(async { Ok(self.sessions_gone().await?) }).await
     }
 
+    /// Gives everything back: first the exclusive lock, so that a backup that waits in the database does not meet it.
+    pub async fn release(self) {
+        drop(self.shut);
+        self.leadership.release().await;
+    }
+
     /// Waits until nobody uses the site, which is shut.
     ///
     /// # Errors
     /// 75 if sessions stay connected, or another command has the exclusive lock.
     pub async fn sessions_gone(&self) -> Result<()> {
+        self.wait(false).await
+    }
+
+    /// Waits until nobody uses the site, which is shut, and no backup dumps its database. None can begin before the
+    /// session of the lock ends.
+    ///
+    /// # Errors
+    /// As [`Self::sessions_gone`]; 75 for a dump that does not end.
+    pub async fn backups_gone(&self) -> Result<()> {
+        self.wait(true).await
+    }
+
+    async fn wait(&self, also_for_backups: bool) -> Result<()> {
         let Some(Shut { exclusive, seen_at }) = &self.shut else { return Ok(()) };
         tokio::time::sleep_until(*seen_at).await;
-        wait_for_sessions(self.context, &self.leadership).await?;
+        wait_for_sessions(self.context, self.leadership.client(), also_for_backups).await?;
         exclusive.is_ours()
     }
 }
 
-async fn wait_for_sessions(context: &Context<'_>, leadership: &Leadership) -> Result<()> {
+async fn wait_for_sessions(context: &Context<'_>, client: &Client, also_for_backups: bool) -> Result<()> {
     let config = &context.pod.config;
     let longest = config.workers.timeouts.values().max().copied().unwrap_or_default();
     let deadline = Instant::now() + longest + WORKER_MARGIN;
     let mut logged = String::new();
     loop {
-        let foreign = sessions::foreign_sessions(leadership.client())
+        let names = connected(client, also_for_backups)
             .await
             .map_err(sql_fault("cannot read the sessions of the site's database"))?;
-        if foreign.is_empty() {
+        if names.is_empty() {
             return Ok(());
         }
-        let names: Vec<String> =
-            foreign.iter().map(|session| format!("{} ({})", session.role, session.application)).collect();
-        let names = names.join(", ");
         if Instant::now() > deadline {
             let cause = format!("sessions stay connected to the site's database: {names}");
             let hint = "stop the programs that these sessions belong to, then try again; nothing was changed";
@@ -145,4 +164,16 @@ async fn wait_for_sessions(context: &Context<'_>, leadership: &Leadership) -> Re
         context.pod.status.progress();
         tokio::time::sleep(POLL_INTERVAL).await;
     }
+}
+
+/// Who uses the database, in words. Empty if nobody does; then no backup can begin, if we wait for backups.
+async fn connected(client: &Client, also_for_backups: bool) -> std::result::Result<String, Error> {
+    let foreign = sessions::foreign_sessions(client).await?;
+    if foreign.is_empty() && also_for_backups && !advisory_lock::try_take(client, key::BACKUP).await? {
+        let holder = advisory_lock::holder(client, key::BACKUP).await?;
+        // It may have ended between the two statements.
+        return Ok(DrainBlocker::Backup { pid: holder.map_or(0, |holder| holder.pid) }.to_string());
+    }
+    let name = |session: &ForeignSession| format!("{} ({})", session.role, session.application);
+    Ok(foreign.iter().map(name).collect::<Vec<_>>().join(", "))
 }

@@ -82,7 +82,7 @@ pub async fn restore(
     let continues = match secure(&mut held, request, earlier.as_ref(), safety).await {
         Ok(continues) => continues,
         Err(stopped) => {
-            held.leadership.release().await;
+            held.release().await;
             return Err(stopped);
         }
     };
@@ -133,7 +133,7 @@ async fn carry_out(held: &Held<'_>, request: &Request, continues: bool) -> Flow<
 /// than it has to be, and damaged ones are found before anything is replaced.
 async fn unpack_while_roles_stop(held: &Held<'_>, request: &Request, swap: &FileSwap) -> Flow<()> {
     let unpacked = unpack(held, request, swap);
-    let gone = held.context.pod.shutdown.guard(async { Ok(held.sessions_gone().await?) });
+    let gone = held.context.pod.shutdown.guard(async { Ok(held.backups_gone().await?) });
     let (mut unpacked, mut gone) = (pin!(unpacked), pin!(gone));
     tokio::select! {
         unpacked = &mut unpacked => {
@@ -212,7 +212,7 @@ async fn end(held: Held<'_>, done: Flow<()>, request: &Request) -> Flow<()> {
         Err(Stopped::Fault(fault)) => put_back(&held, &fault).await.and(Err(told(&held, fault).into())),
         Err(Stopped::Signal(signal)) => Err(Stopped::Signal(signal)),
     };
-    held.leadership.release().await;
+    held.release().await;
     ended
 }
 

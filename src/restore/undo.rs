@@ -39,7 +39,7 @@ pub async fn undo(context: &Context<'_>) -> Flow<()> {
     let mut held = context.pod.shutdown.guard(async { Ok(lead(context, volume, opened).await?) }).await?;
     held.vacate().await?;
     go_back(&held, &restoring).await?;
-    held.leadership.release().await;
+    held.release().await;
     Ok(())
 }
 

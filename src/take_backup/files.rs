@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::amounts;
@@ -48,6 +49,31 @@ pub async fn save(pod: &Pod, restic: &Restic<'_>, site: &Site, tags: &Tags) -> F
         "saved the files"
     );
     Ok((files, vanished))
+}
+
+/// The identity of the folders of files. A restore renames others in their place.
+pub struct Folders([Option<(u64, u64)>; 2]);
+
+impl Folders {
+    pub fn of(site: &Path) -> Self {
+        let identity = |part| fs::metadata(site.join(part)).ok().map(|folder| (folder.dev(), folder.ino()));
+        Self([PUBLIC, PRIVATE].map(identity))
+    }
+
+    /// Refuses files that are not those of the database that was dumped before.
+    ///
+    /// # Errors
+    /// 75 if the folders were replaced.
+    pub fn unchanged(&self, site: &Path) -> Result<()> {
+        // The first upload makes a folder that was not there.
+        let is_other = |(before, now): (Option<_>, Option<_>)| before.is_some() && before != now;
+        if !self.0.into_iter().zip(Self::of(site).0).any(is_other) {
+            return Ok(());
+        }
+        let cause =
+            "the folders of the site's files were replaced after its database was dumped, as by a restore";
+        Err(Fault::try_again(cause, "start the backup again; this one does not count"))
+    }
 }
 
 /// The paths below `sites/` that exist.

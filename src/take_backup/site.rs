@@ -20,17 +20,21 @@ use crate::record::{migrations, state};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What the database says about its code. It is read in turn: a migration may have run while the backup waited for it.
+pub struct Code {
+    /// The code that the database is migrated to.
+    pub fingerprint: Option<String>,
+    /// The stage of a migration that was interrupted.
+    pub migration: Option<String>,
+    pub apps: Vec<App>,
+}
+
 /// A site that is complete, and a session on its database.
 pub struct Site {
     pub name: String,
     /// `sites/<name>`.
     pub folder: PathBuf,
     pub installation: String,
-    /// The code that the database is migrated to.
-    pub fingerprint: Option<String>,
-    /// The stage of a migration that was interrupted.
-    pub migration: Option<String>,
-    pub apps: Vec<App>,
     pub connection: Connection,
     pub database: DatabaseConfig,
     pub user: String,
@@ -81,6 +85,28 @@ impl Site {
                 .named(Refusal::SiteMissing)
             })?,
         };
+        Ok(Self {
+            name: name.clone(),
+            folder: pod.bench.site(name),
+            installation,
+            connection,
+            database,
+            user: login.login.user,
+            password: login.login.password.unwrap_or_default(),
+            database_name: login.database,
+        })
+    }
+
+    /// Reads what the database says about its code.
+    ///
+    /// # Errors
+    /// 75 if the session was lost.
+    pub async fn code(&self) -> Result<Code> {
+        let records = state::read_all(&self.connection, &self.name)
+            .await
+            .map_err(sql_fault("cannot read our record"))?;
+        let apps = apps(&self.connection, &self.name, records.schema > 0).await?;
+        let recorded = records.own;
         let stage =
             recorded.as_ref().filter(|state| state.gate.is_interrupted()).map(|state| state.gate.stage);
         let migration = stage.map(Stage::as_str).map(str::to_string);
@@ -91,19 +117,7 @@ impl Site {
                 "a migration of this site was interrupted: the backup contains the database as it left it"
             );
         }
-        Ok(Self {
-            name: name.clone(),
-            folder: pod.bench.site(name),
-            installation,
-            fingerprint: recorded.and_then(|state| state.fingerprint),
-            migration,
-            apps: apps(&connection, name, records.schema > 0).await?,
-            connection,
-            database,
-            user: login.login.user,
-            password: login.login.password.unwrap_or_default(),
-            database_name: login.database,
-        })
+        Ok(Code { fingerprint: recorded.and_then(|state| state.fingerprint), migration, apps })
     }
 }
 

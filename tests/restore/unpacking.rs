@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::repository::Backed;
 use crate::stage::{Archived, SITE, content, files, nothing_is_left};
 use crate::support::session::Session;
 use crate::support::stage::ready;
@@ -95,4 +96,32 @@ fn another_restore_goes_back_before_it_begins() {
     assert_eq!(files(stage), present, "of the site, not of the first restore");
     assert_eq!(content(stage), backup);
     nothing_is_left(stage);
+}
+
+/// A dump reads schema public by its name: it would get the tables of one site and the rows of the other.
+#[test]
+fn a_restore_waits_for_the_dump_of_a_backup_and_a_backup_for_a_restore() {
+    let backed = Backed::new();
+    let stage = &backed.archived.stage;
+    let id = stage.state("install_id").expect("an id");
+    let open = |name: &str| {
+        let mut config = stage.postgres.config(stage.database);
+        config.application_name(name);
+        Session::open(&config).expect("a session")
+    };
+    let dump = open("cauldron/backup-turn");
+    dump.run(&format!("SELECT pg_advisory_lock_shared({})", 0x6361_756c_6263_6b70_i64));
+    let restore = backed.archived.restore(stage).argument("--no-safety-backup").argument(&id).spawn();
+    restore.says("a backup has been dumping the database");
+    // The statement that drops what was set aside waits for it.
+    let reader = open("cauldron/reader");
+    reader.run("begin");
+    reader.run("select count(*) from public.\"tabNote\"");
+    drop(dump);
+    restore.event("restore.files_in_place");
+    let backup = backed.command("backup").spawn();
+    backup.event("site.waiting_for_exclusive_lock");
+    drop(reader);
+    restore.end_within(LONG).exits(0).event("restore.finished");
+    backup.end_within(Duration::from_secs(300)).exits(0).event("backup.finished");
 }
