@@ -67,7 +67,7 @@ pub fn by_hand(lab: &Lab, site: &Site, script: &str, repository: &Path) -> Comma
     let postgres = &lab.servers().postgres;
     let mut command = Command::new("nice");
     command
-        .args(["-n", "19", "sh", "-c", &format!("set -e; {script}")])
+        .args(["-n", "10", "sh", "-c", &format!("set -e; {script}")])
         .current_dir(site.bench.sites().join(SITE_NAME))
         .envs(of_repository(repository))
         .env("PGHOST", postgres.host())
