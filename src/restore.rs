@@ -10,7 +10,7 @@
 //! roles from serving half a site (`record::restoring`, docs/restore.md#killed-on-the-way).
 
 mod archive;
-mod confirm;
+pub mod confirm;
 mod database;
 mod files;
 mod hold;

@@ -37,3 +37,5 @@ mod stop;
 mod unpacking;
 #[path = "restore/verify.rs"]
 mod verify;
+#[path = "restore/waiting.rs"]
+mod waiting;

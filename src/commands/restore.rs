@@ -13,6 +13,7 @@ use crate::outcome::{DONE, Fault, Flow};
 use crate::pod::Pod;
 use crate::record::restored::Restored;
 use crate::record::volume::Volume;
+use crate::restore::confirm::was_done_before;
 use crate::restore::run::{self, Request};
 use crate::restore::undo::undo;
 use crate::restore::{Archives, Source, repository};
@@ -25,15 +26,7 @@ use crate::take_backup;
 pub async fn restore(config: Config, arguments: Restore, shutdown: &Shutdown) -> Flow<u8> {
     let status = StatusHandle::new(RoleName::Restore, config.site.clone());
     let site = Site::start(beside_a_role(config), &status, shutdown).await?;
-    if let Some(confirmed) = arguments.confirmed()
-        && volume(&site.pod, &site.name).was_restored(&confirmed)?
-    {
-        let from = confirmed.from;
-        tracing::info!(
-            event = "restore.done_before",
-            from,
-            "this restore is complete already; nothing was changed"
-        );
+    if was_done_before(&volume(&site.pod, &site.name), arguments.confirmed().as_ref())? {
         site.stop().await;
         return Ok(DONE);
     }

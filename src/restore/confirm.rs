@@ -6,6 +6,7 @@ use super::run::Request;
 use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Result};
 use crate::record::restored::Restored;
+use crate::record::volume::Volume;
 use crate::site_state::decide::{Database, Folder, Names, decide};
 use crate::site_state::observe;
 
@@ -57,6 +58,24 @@ pub async fn confirm(held: &Held<'_>, request: &Request, continues: bool) -> Res
         }
         None => Ok(Loss::UnlessBackedUp),
     }
+}
+
+/// True if the restore that was confirmed is complete. It is done once.
+///
+/// # Errors
+/// As for any file; 78 for a mark that cannot be parsed.
+pub fn was_done_before(volume: &Volume, confirmed: Option<&Restored>) -> Result<bool> {
+    let Some(confirmed) = confirmed else { return Ok(false) };
+    let was_done = volume.was_restored(confirmed)?;
+    if was_done {
+        let from = confirmed.from.as_str();
+        tracing::info!(
+            event = "restore.done_before",
+            from,
+            "this restore is complete already; nothing was changed"
+        );
+    }
+    Ok(was_done)
 }
 
 /// The id of the complete site in the database; None if there is none.

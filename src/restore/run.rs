@@ -4,7 +4,7 @@ use std::fs;
 use std::pin::pin;
 use std::sync::Arc;
 
-use super::confirm::{Loss, confirm};
+use super::confirm::{Loss, confirm, was_done_before};
 use super::database::{self, Origin};
 use super::files::FileSwap;
 use super::hold::{Held, lead};
@@ -58,10 +58,10 @@ pub async fn restore(
         context.pod.shutdown.guard(async { Ok(source.check(site).await?) }).await?;
     versions.require(None, context.pod.bench.frappe_major())?;
     let volume = Volume::open(context.pod.bench.cauldron_site(context.site))?;
-    let earlier = volume.restoring()?;
-    if !earlier.as_ref().is_some_and(|earlier| earlier.complete) {
+    let before = volume.restoring()?;
+    if !before.as_ref().is_some_and(|before| before.complete) {
         // An interrupted load may be complete: only its own session can tell.
-        space::check(context, &extent, request.files, request.database && earlier.is_none())?;
+        space::check(context, &extent, request.files, request.database && before.is_none())?;
     }
     let opened = context
         .pod
@@ -70,6 +70,12 @@ pub async fn restore(
         .await?;
     versions.require(major(opened.0.connection.version()), None)?;
     let mut held = context.pod.shutdown.guard(async { Ok(lead(context, volume, opened).await?) }).await?;
+    // Again under the lock: another restore may have begun, ended or been killed while we waited for it.
+    if was_done_before(&held.volume, request.confirmed.as_ref())? {
+        held.release().await;
+        return Ok(());
+    }
+    let earlier = held.volume.restoring()?;
     if let Some(earlier) = earlier.as_ref().filter(|earlier| earlier.complete) {
         // Killed while it dropped what was set aside.
         held.vacate().await?;

@@ -7,7 +7,7 @@ use super::settle::forget_caches;
 use super::source::{Archives, Source};
 use super::versions::Versions;
 use crate::leader::context::Context;
-use crate::outcome::{Fault, Flow, TRY_AGAIN};
+use crate::outcome::{Fault, Flow, Result, TRY_AGAIN};
 use crate::record::restoring::Restoring;
 use crate::record::volume::Volume;
 
@@ -17,9 +17,30 @@ use crate::record::volume::Volume;
 /// 65 if no restore is on its way, 75 if a step failed; the same command continues.
 pub async fn undo(context: &Context<'_>) -> Flow<()> {
     let volume = Volume::open(context.pod.bench.cauldron_site(context.site))?;
+    undoable(&volume)?;
+    let none = Source::Archives(Archives::default());
+    let opened = context
+        .pod
+        .shutdown
+        .guard(async { Ok(database::open(context, &volume, &none, Versions::default()).await?) })
+        .await?;
+    let mut held = context.pod.shutdown.guard(async { Ok(lead(context, volume, opened).await?) }).await?;
+    // Again under the lock: the restore may have ended while we waited for it.
+    let restoring = undoable(&held.volume)?;
+    held.vacate().await?;
+    go_back(&held, &restoring).await?;
+    held.release().await;
+    Ok(())
+}
+
+/// The restore that is on its way.
+///
+/// # Errors
+/// 65 if there is none, or if what it has set aside is partly dropped.
+fn undoable(volume: &Volume) -> Result<Restoring> {
     let Some(restoring) = volume.restoring()? else {
         let cause = "no restore of this site is on its way";
-        return Err(Fault::foreign_data(cause, "nothing has to be undone").into());
+        return Err(Fault::foreign_data(cause, "nothing has to be undone"));
     };
     if restoring.complete {
         let cause = format!(
@@ -28,19 +49,9 @@ pub async fn undo(context: &Context<'_>) -> Flow<()> {
         );
         let hint =
             format!("run `cauldron-frappe restore {}` again, which drops the rest", restoring.arguments);
-        return Err(Fault::foreign_data(cause, hint).into());
+        return Err(Fault::foreign_data(cause, hint));
     }
-    let none = Source::Archives(Archives::default());
-    let opened = context
-        .pod
-        .shutdown
-        .guard(async { Ok(database::open(context, &volume, &none, Versions::default()).await?) })
-        .await?;
-    let mut held = context.pod.shutdown.guard(async { Ok(lead(context, volume, opened).await?) }).await?;
-    held.vacate().await?;
-    go_back(&held, &restoring).await?;
-    held.release().await;
-    Ok(())
+    Ok(restoring)
 }
 
 /// Puts everything back that an interrupted restore has replaced. The site is shut.
