@@ -60,8 +60,11 @@ pub fn paced(binary: Binary) -> Binary {
     binary.set("SAMPLE_BENCH_PACE_MS", 25)
 }
 
-/// The period in which each victim exists, in an undisturbed creation.
-pub struct Spans(BTreeMap<Victim, (Duration, Duration)>);
+/// The period in which each victim exists, in an undisturbed creation, and how long that took.
+pub struct Spans {
+    of: BTreeMap<Victim, (Duration, Duration)>,
+    whole: Duration,
+}
 
 impl DrillStage {
     /// Commits are synchronous, unlike in other tests: data must survive the crash of a killed backend.
@@ -136,23 +139,29 @@ impl Spans {
         let server = stage.postgres.session("postgres");
         let began = Instant::now();
         let mut pod = paced(stage.leader()).spawn();
-        let mut spans = BTreeMap::new();
+        let mut of = BTreeMap::new();
         let exit = eventually(LONG, "an undisturbed creation", || {
             for victim in VICTIMS {
                 if victim.exists(&server, &pod) {
                     let now = began.elapsed();
-                    spans.entry(victim).or_insert((now, now)).1 = now;
+                    of.entry(victim).or_insert((now, now)).1 = now;
                 }
             }
             pod.exit()
         });
         assert_eq!(exit, 0, "{}", pod.log());
-        Self(spans)
+        Self { of, whole: began.elapsed() }
     }
 
-    /// Returns the moment at a fraction of the victim's lifetime.
-    pub fn moment(&self, victim: Victim, fraction: f64) -> Duration {
-        let (from, to) = self.0[&victim];
-        from + (to - from).mul_f64(fraction)
+    /// Returns the moment at a fraction of the victim's lifetime, in a creation that takes `pace` times as long as the
+    /// measured one.
+    pub fn moment(&self, victim: Victim, fraction: f64, pace: f64) -> Duration {
+        let (from, to) = self.of[&victim];
+        (from + (to - from).mul_f64(fraction)).mul_f64(pace)
+    }
+
+    /// The pace of a creation that took this long.
+    pub fn pace(&self, took: Duration) -> f64 {
+        took.div_duration_f64(self.whole)
     }
 }

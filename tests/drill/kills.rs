@@ -1,11 +1,9 @@
 //! SIGKILL at random moments of a creation, and of the start that recovers from it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand::RngExt;
-use rand::rngs::StdRng;
 
 use crate::converge::{AGAIN, converge};
 use crate::drill_stage::{DrillStage, UNDISTURBED, paced};
@@ -21,7 +19,7 @@ use crate::table::{Life, conclude};
 /// migrates.
 const TWICE_EVERY: usize = 3;
 /// A victim may have ended by its moment, in a creation that was faster than the measured one: then another moment is
-/// tried.
+/// tried, in a creation of that pace. The first may have been measured beside many other tests.
 const MAX_LATE: usize = 10;
 
 #[test]
@@ -41,14 +39,16 @@ fn killed_at_random_moments() {
 
 fn life(stage: &mut DrillStage, case: usize) -> Life {
     let (mut dice, victim) = (dice(case), VICTIMS[case % VICTIMS.len()]);
+    let mut pace = 1.0;
     for _ in 0..MAX_LATE {
         let trace = Trace::new();
         let mut hits = Vec::new();
         let mut outcome = Ok(());
         let kills = if (case / VICTIMS.len()) % TWICE_EVERY == TWICE_EVERY - 1 { 2 } else { 1 };
         for _ in 0..kills {
-            match killed(stage, &trace, victim, &mut dice) {
-                Ok(hit) => hits.extend(hit),
+            match killed(stage, &trace, victim, (dice.random(), pace)) {
+                Ok(Struck::InTime(step)) => hits.push((victim, step)),
+                Ok(Struck::TooLate(took)) => pace = UNDISTURBED.spans.pace(took),
                 Err(miss) => outcome = Err(miss),
             }
         }
@@ -62,7 +62,15 @@ fn life(stage: &mut DrillStage, case: usize) -> Life {
     Life { case: format!("case {case}"), hits: Vec::new(), outcome }
 }
 
-/// Kills the victim at its moment; returns the step before it. None if it was too late: the site was finished.
+/// How a kill went.
+enum Struck {
+    /// After this step.
+    InTime(String),
+    /// The site was finished after this time.
+    TooLate(Duration),
+}
+
+/// Kills the victim at its moment: a fraction of its lifetime, at a pace.
 ///
 /// # Errors
 /// An unexpected exit code.
@@ -70,20 +78,22 @@ fn killed(
     stage: &DrillStage,
     trace: &Trace,
     victim: Victim,
-    dice: &mut StdRng,
-) -> Result<Option<(Victim, String)>, String> {
-    let moment = UNDISTURBED.spans.moment(victim, dice.random());
+    (fraction, pace): (f64, f64),
+) -> Result<Struck, String> {
+    let moment = UNDISTURBED.spans.moment(victim, fraction, pace);
     let before = trace.steps().len();
     let server = stage.postgres.session("postgres");
     let mut pod = paced(stage.pod(trace)).spawn();
+    let began = Instant::now();
     // This delay synchronises nothing: it is the random moment itself.
-    thread::sleep(moment);
+    within(moment, || pod.exit());
     let hit = eventually(LONG, "a victim, or the end", || {
         if victim.strike(&server, &pod) {
             return Some(true);
         }
         pod.exit().map(|_| false)
     });
+    let took = began.elapsed();
     let steps = trace.steps();
     let step = steps.get(before..).unwrap_or_default().last().map(|reached| reached.step.clone());
     let expected = |exit: i32| match victim {
@@ -96,7 +106,8 @@ fn killed(
     // SIGKILL leaves no other code: the process had ended at that very moment, and the kill came too late.
     let hit = hit && !(victim == Victim::Supervisor && exit == Some(0));
     match exit {
-        Some(exit) if expected(exit) => Ok(hit.then(|| (victim, kind(step)))),
+        Some(exit) if expected(exit) && hit => Ok(Struck::InTime(kind(step))),
+        Some(exit) if expected(exit) => Ok(Struck::TooLate(took)),
         exit => Err(format!("exit {exit:?} after its {victim:?} was killed\n{}", pod.log())),
     }
 }
