@@ -40,26 +40,28 @@ fn a_bucket_becomes_a_new_installation_and_is_verified() {
     assert_eq!(s3.denied(), [""; 0]);
 }
 
-/// The server stalls while the database is read: psql waits for restic, and restic for the server.
+/// The server stalls while the files are read, or while the database is: psql waits for restic, and restic for the server.
 #[test]
 fn a_stop_request_ends_a_restore_whose_server_stalls() {
     let test = "restore::s3::a_stop_request_ends_a_restore_whose_server_stalls";
     let Some((s3, backed)) = backed_in_a_bucket(test) else { return };
     let (stage, proxy) = (new_stage(), Proxy::to(s3.port()));
-    for (command, event) in [
-        (backed.restore_on(&stage, "newest"), "site.exclusive_lock_acquired"),
-        (backed.command("backup verify"), "verify.started"),
+    let shut = "site.exclusive_lock_acquired";
+    for (command, event, reads) in [
+        (backed.restore_on(&stage, "newest"), shut, "\0restore\0--no-lock"),
+        (backed.restore_on(&stage, "newest --only database"), shut, "/database.sql"),
+        (backed.command("backup verify"), "verify.started", "/database.sql"),
     ] {
         let command = s3.with(command, PLAIN, User::Writer);
         let command = command.set("CAULDRON_BACKUP_TO", repository_at(proxy.port(), PLAIN)).spawn();
         command.event(event);
         proxy.stall();
-        eventually(LONG, "restic reads the database", || {
+        eventually(LONG, "restic reads the repository", || {
             let lines = with_descendants(command.pid()).into_iter().map(|pid| {
                 let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
                 String::from_utf8_lossy(&line).into_owned()
             });
-            lines.into_iter().any(|line| line.contains("/database.sql")).then_some(())
+            lines.into_iter().any(|line| line.contains(reads)).then_some(())
         });
         command.signal(Signal::SIGTERM);
         command.end().exits(128 + Signal::SIGTERM as i32);
