@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::support::binary::Binary;
 use crate::support::postgres::{PASSWORD, SUPERUSER};
+use crate::support::session::Session;
 use crate::support::skip::skipped;
 use crate::support::stage::Stage;
 
@@ -104,6 +105,13 @@ pub fn keeps_its_code(stage: &Stage, test: &str) -> bool {
 
 pub fn restore(stage: &Stage) -> Binary {
     stage.manifest("restore")
+}
+
+/// A session on the site's database. A restore waits for the end of those whose names do not begin with `cauldron`.
+pub fn session(stage: &Stage, name: &str) -> Session {
+    let mut config = stage.postgres.config(stage.database);
+    config.application_name(name);
+    Session::open(&config).expect("a session")
 }
 
 /// All rows and objects of the site, without our record.

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::stage::{Archived, content, files, nothing_is_left};
-use crate::support::session::Session;
+use crate::stage::{Archived, content, files, nothing_is_left, session};
 use crate::support::snapshot::same;
 use crate::support::wait::eventually;
 
@@ -21,9 +20,7 @@ fn a_stop_request_ends_a_statement_that_waits_for_a_lock() {
     let id = stage.state("install_id").expect("an id");
     let restore = || archived.restore(stage).argument("--no-safety-backup").argument(&id);
     // By its name one of ours, so that the restore does not wait for its end.
-    let mut reader = stage.postgres.config(stage.database);
-    reader.application_name("cauldron/reader");
-    let reader = Session::open(&reader).expect("a session");
+    let reader = session(stage, "cauldron/reader");
     reader.run("begin");
     reader.run("select count(*) from public.\"tabNote\"");
     let stopped = restore().spawn();

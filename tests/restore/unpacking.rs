@@ -6,8 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::repository::Backed;
-use crate::stage::{Archived, SITE, content, files, nothing_is_left};
-use crate::support::session::Session;
+use crate::stage::{Archived, SITE, content, files, nothing_is_left, session};
 use crate::support::stage::ready;
 use crate::support::wait::eventually;
 
@@ -30,9 +29,7 @@ fn a_restore_that_ends_while_it_waits_leaves_the_site_and_no_files() {
         assert!(!ours.join("restoring.json").exists(), "nothing is replaced yet");
         restore
     };
-    let mut config = stage.postgres.config(stage.database);
-    config.application_name("psql");
-    let stranger = Session::open(&config).expect("a session");
+    let stranger = session(stage, "psql");
     let stopped = waits();
     stopped.signal(Signal::SIGTERM);
     stopped.end_within(LONG).exits(128 + Signal::SIGTERM as i32);
@@ -43,7 +40,7 @@ fn a_restore_that_ends_while_it_waits_leaves_the_site_and_no_files() {
     assert!(unpacked.exists(), "a kill leaves what was unpacked");
     drop(stranger);
     assert!((content(stage), files(stage)) == present);
-    // As the hint says that a pod prints.
+    // As the hint of a waiting pod says.
     fs::write(ours.join("hold"), "").expect("the lock's file");
     stage.leader().run().exits(0).event("restore.unpacked_removed");
     nothing_is_left(stage);
@@ -104,17 +101,12 @@ fn a_restore_waits_for_the_dump_of_a_backup_and_a_backup_for_a_restore() {
     let backed = Backed::new();
     let stage = &backed.archived.stage;
     let id = stage.state("install_id").expect("an id");
-    let open = |name: &str| {
-        let mut config = stage.postgres.config(stage.database);
-        config.application_name(name);
-        Session::open(&config).expect("a session")
-    };
-    let dump = open("cauldron/backup-turn");
+    let dump = session(stage, "cauldron/backup-turn");
     dump.run(&format!("SELECT pg_advisory_lock_shared({})", 0x6361_756c_6263_6b70_i64));
     let restore = backed.archived.restore(stage).argument("--no-safety-backup").argument(&id).spawn();
     restore.says("a backup has been dumping the database");
     // The statement that drops what was set aside waits for it.
-    let reader = open("cauldron/reader");
+    let reader = session(stage, "cauldron/reader");
     reader.run("begin");
     reader.run("select count(*) from public.\"tabNote\"");
     drop(dump);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::repository::Backed;
-use crate::stage::{Archived, content, files, nothing_is_left, restore};
+use crate::stage::{Archived, content, files, nothing_is_left, restore, session};
 use crate::support::session::Session;
 use crate::support::stage::Stage;
 use crate::support::wait::eventually;
@@ -15,15 +15,22 @@ const LONG: Duration = Duration::from_secs(60);
 /// restic runs with a low priority: beside other tests it takes long.
 const PATIENT: Duration = Duration::from_secs(300);
 
-fn session(stage: &Stage, name: &str) -> Session {
-    let mut config = stage.postgres.config(stage.database);
-    config.application_name(name);
-    Session::open(&config).expect("a session")
-}
-
 fn both_want_the_lock(stage: &Stage) {
     let both = "select count(*) = 2 from pg_stat_activity where application_name = 'cauldron/lock'";
     eventually(LONG, "the second one waits for the lock", || stage.session().is(both).then_some(()));
+}
+
+/// A session for which the statement that sets the tables aside waits: the mark is written, and nothing is replaced.
+fn keeps_the_tables_in_place(stage: &Stage) -> Session {
+    let reader = session(stage, "cauldron/reader");
+    reader.run("begin");
+    reader.run("select count(*) from public.\"__cauldron_state\"");
+    reader
+}
+
+fn restore_waits(stage: &Stage) {
+    let waits = "exists (select from pg_stat_activity where application_name = 'cauldron/lock' and wait_event_type = 'Lock')";
+    eventually(LONG, "the restore waits for the reader", || stage.session().is(waits).then_some(()));
 }
 
 #[test]
@@ -40,10 +47,12 @@ fn a_restore_that_waited_for_one_that_was_killed_goes_back_before_it_begins() {
     let database = archived.restore_database(stage).argument("--only").argument("database");
     let second = database.argument("--no-safety-backup").argument(&id).spawn();
     both_want_the_lock(stage);
+    let reader = keeps_the_tables_in_place(stage);
     drop(stranger);
-    first.event("restore.database_loaded");
+    restore_waits(stage);
     first.signal(Signal::SIGKILL);
     first.end();
+    drop(reader);
     second.end_within(LONG).exits(0).event("restore.undone");
     assert_eq!(files(stage), present);
     assert_eq!(content(stage), backup);
@@ -77,13 +86,9 @@ fn an_undo_that_waited_for_a_restore_which_then_finished_undoes_nothing() {
     let backup = (content(stage), files(stage));
     stage.session().run("delete from \"tabNote\"");
     let id = stage.state("install_id").expect("an id");
-    // The statement that sets the tables aside waits for it.
-    let reader = session(stage, "cauldron/reader");
-    reader.run("begin");
-    reader.run("select count(*) from public.\"__cauldron_state\"");
+    let reader = keeps_the_tables_in_place(stage);
     let first = archived.restore(stage).argument("--no-safety-backup").argument(&id).spawn();
-    let waits = "exists (select from pg_stat_activity where application_name = 'cauldron/lock' and wait_event_type = 'Lock')";
-    eventually(LONG, "the restore waits", || stage.session().is(waits).then_some(()));
+    restore_waits(stage);
     let undo = restore(stage).argument("--undo").spawn();
     both_want_the_lock(stage);
     drop(reader);
