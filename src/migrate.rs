@@ -24,6 +24,6 @@ pub mod plan;
 pub mod refusal;
 pub mod run;
 mod service;
-mod turn;
+pub mod turn;
 pub mod watch;
 pub mod worker_pause;

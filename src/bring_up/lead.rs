@@ -29,7 +29,7 @@ use crate::telemetry;
 pub async fn lead(context: &Context<'_>) -> Flow<Bootstrapped> {
     let volume = Volume::open(context.pod.bench.cauldron_site(context.site))?;
     let prepared = context.pod.shutdown.guard(async { Ok(prepare(context, &volume).await?) }).await?;
-    after_killed_restore(&volume).await?;
+    context.pod.shutdown.guard(async { Ok(after_killed_restore(&volume).await?) }).await?;
     if let Err(fault) = schema::refuse_newer(prepared.records.schema) {
         // The lock ends with the session. Our name is not in the record yet, so nothing has to be removed from it.
         drop(prepared);

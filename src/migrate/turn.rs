@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Error};
 
 use crate::leader::context::Context;
 use crate::outcome::{Fault, Result};
@@ -21,14 +21,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 pub async fn take(context: &Context<'_>, client: &Client) -> Result<()> {
     let started = Instant::now();
     let mut logged = false;
-    while !advisory_lock::try_take(client, key::BACKUP)
-        .await
-        .map_err(sql_fault("cannot take the lock of backups"))?
-    {
-        let holder =
-            advisory_lock::holder(client, key::BACKUP).await.map_err(sql_fault("cannot find the backup"))?;
-        // It may have ended between the two statements.
-        let pid = holder.map_or(0, |holder| holder.pid);
+    while let Some(pid) = try_take(client).await.map_err(sql_fault("cannot take the lock of backups"))? {
         let blocker = DrainBlocker::Backup { pid };
         if started.elapsed() >= context.pod.config.migrate_drain {
             let cause = format!("{blocker} for {} s", started.elapsed().as_secs());
@@ -48,6 +41,18 @@ pub async fn take(context: &Context<'_>, client: &Client) -> Result<()> {
         tokio::time::sleep(POLL_INTERVAL).await;
     }
     Ok(())
+}
+
+/// Takes the turn, if no backup dumps the database; otherwise returns the session of one, or 0 if that has just ended.
+///
+/// # Errors
+/// Any error of the server.
+pub async fn try_take(client: &Client) -> std::result::Result<Option<i32>, Error> {
+    if advisory_lock::try_take(client, key::BACKUP).await? {
+        return Ok(None);
+    }
+    let holder = advisory_lock::holder(client, key::BACKUP).await?;
+    Ok(Some(holder.map_or(0, |holder| holder.pid)))
 }
 
 /// Gives the turn back, after an attempt.

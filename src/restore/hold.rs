@@ -1,7 +1,7 @@
 //! The site held for a restore, in steps:
 //!
 //! ```text
-//!   lead: the lock in its database ──▶ shut: the exclusive lock on its volume ──▶ sessions_gone
+//!   lead: the lock in its database ──▶ shut: the exclusive lock on its volume ──▶ sessions_gone, backups_gone
 //!         (the site is served)               (every pod stops its roles)          (nobody uses the site)
 //! ```
 
@@ -15,9 +15,9 @@ use crate::create::login::Opened;
 use crate::leader::context::Context;
 use crate::leader::lock::Leadership;
 use crate::leader::own::Own;
+use crate::migrate::turn;
 use crate::outcome::refusal::Refusal;
 use crate::outcome::{Fault, Flow, Result};
-use crate::postgres::advisory_lock::{self, key};
 use crate::postgres::sessions::{self, ForeignSession};
 use crate::postgres::sql::sql_fault;
 use crate::record::exclusive_lock::{ExclusiveLock, HeldLock, Holder};
@@ -169,10 +169,10 @@ async fn wait_for_sessions(context: &Context<'_>, client: &Client, also_for_back
 /// Who uses the database, in words. Empty if nobody does; then no backup can begin, if we wait for backups.
 async fn connected(client: &Client, also_for_backups: bool) -> std::result::Result<String, Error> {
     let foreign = sessions::foreign_sessions(client).await?;
-    if foreign.is_empty() && also_for_backups && !advisory_lock::try_take(client, key::BACKUP).await? {
-        let holder = advisory_lock::holder(client, key::BACKUP).await?;
-        // It may have ended between the two statements.
-        return Ok(DrainBlocker::Backup { pid: holder.map_or(0, |holder| holder.pid) }.to_string());
+    if foreign.is_empty() && also_for_backups {
+        return Ok(turn::try_take(client)
+            .await?
+            .map_or_else(String::new, |pid| DrainBlocker::Backup { pid }.to_string()));
     }
     let name = |session: &ForeignSession| format!("{} ({})", session.role, session.application);
     Ok(foreign.iter().map(name).collect::<Vec<_>>().join(", "))

@@ -11,7 +11,7 @@ use super::hold::{Held, lead};
 use super::settle::{forget_caches, make_bench, mute, write_keys};
 use super::source::{Checked, Source};
 use super::space;
-use super::undo::{go_back, put_back, told};
+use super::undo::{go_back, put_back, with_way_back};
 use crate::leader::context::Context;
 use crate::outcome::{Fault, Flow, Result, Stopped};
 use crate::postgres::version::major;
@@ -215,7 +215,9 @@ async fn clean_up(held: &Held<'_>) -> Flow<()> {
 async fn end(held: Held<'_>, done: Flow<()>, request: &Request) -> Flow<()> {
     let ended = match done {
         Ok(()) => finish(&held, request).map_err(Stopped::Fault),
-        Err(Stopped::Fault(fault)) => put_back(&held, &fault).await.and(Err(told(&held, fault).into())),
+        Err(Stopped::Fault(fault)) => {
+            put_back(&held, &fault).await.and(Err(with_way_back(&held, fault).into()))
+        }
         Err(Stopped::Signal(signal)) => Err(Stopped::Signal(signal)),
     };
     held.release().await;

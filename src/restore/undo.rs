@@ -76,8 +76,8 @@ async fn undo_all(held: &Held<'_>) -> Flow<()> {
     Ok(held.volume.remove_restoring()?)
 }
 
-/// Says what a restore that stays interrupted means for the site.
-pub fn told(held: &Held<'_>, fault: Fault) -> Fault {
+/// Adds the way back to the fault of a restore that stays interrupted.
+pub fn with_way_back(held: &Held<'_>, fault: Fault) -> Fault {
     let is_interrupted = held.volume.restoring().is_ok_and(|mark| mark.is_some_and(|mark| !mark.complete));
     if !is_interrupted {
         return fault;

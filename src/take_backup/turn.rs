@@ -91,7 +91,7 @@ pub async fn take(pod: &Pod, site: &Site, holds_the_site: bool) -> Flow<()> {
     Ok(refuse_unfinished(volume.restoring()?.as_ref())?)
 }
 
-/// A wait that is told once a minute.
+/// A wait that is logged once a minute.
 struct Waiting<'a> {
     pod: &'a Pod,
     started: Instant,
